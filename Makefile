@@ -1,0 +1,72 @@
+# A thin front: the build itself is CMake's (CMakeLists.txt, CMakePresets.json).
+
+.PHONY: help deps build run test bench format lint clean
+.NOTPARALLEL:
+.SILENT:
+MAKEFLAGS += --no-print-directory
+
+# What `make test` goes through, in this order: `make test PRESETS=debug` for another choice.
+PRESETS = release asan hostile
+
+C_FILES = git ls-files 'runtime/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]'
+LUA_DIRS = $(wildcard stdlib scripts tests bench)
+
+# Errors go to stderr and are shown; what CMake says while all is well is not.
+configure = cmake --preset $(1) --log-level=WARNING $(2) >/dev/null
+compile = cmake --build --preset $(1) $(2) -- --quiet
+
+help:
+	echo "make deps     install what the build and the tests need (Debian, Ubuntu)"
+	echo "make build    build build/release/moonlet"
+	echo "make run      build it and run scripts/demo.lua"
+	echo "make test     build and test: $(PRESETS)"
+	echo "make bench    run the benchmarks"
+	echo "make format   format the C files in place"
+	echo "make lint     check format, clang-tidy, luacheck"
+	echo "make clean    remove build/"
+
+deps:
+	sh tools/deps.sh build test
+
+# A first build leaves the tests out, for it must not ask for cmocka; `make test` turns them on.
+build:
+	test -f build/release/build.ninja || $(call configure,release,-DML_TESTS=OFF)
+	echo "building release"
+	$(call compile,release)
+
+run:
+	sh tools/deps.sh build
+	$(MAKE) build
+	build/release/moonlet scripts/demo.lua
+
+test:
+	sh tools/deps.sh build test
+	set -e; for preset in $(PRESETS); do \
+	    echo "building $$preset"; \
+	    $(call configure,$$preset,-DML_TESTS=ON); \
+	    $(call compile,$$preset); \
+	    echo "testing $$preset"; \
+	    ctest --preset $$preset; \
+	done
+
+bench: build
+	$(call compile,release,--target bench_programs)
+	build/release/moonlet bench/run.lua
+
+# C only: Debian has no formatter for Lua.
+format:
+	$(C_FILES) | xargs -r clang-format -i
+
+lint:
+	sh tools/deps.sh build lint
+	$(call configure,release)
+	echo "clang-format"
+	$(C_FILES) | xargs -r clang-format --dry-run -Werror --ferror-limit=1
+	echo "clang-tidy"
+	git ls-files 'runtime/*.c' | xargs -r clang-tidy -p build/release --quiet \
+	    --extra-arg=-Wno-ignored-optimization-argument 2>/dev/null
+	echo "luacheck"
+	luacheck -q --no-color $(LUA_DIRS)
+
+clean:
+	rm -rf build

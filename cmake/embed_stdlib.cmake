@@ -1,0 +1,32 @@
+# Writes the Lua files named in LIST (relative to ROOT) as C arrays to OUTPUT.
+# Bytes are written as numbers: no escape, no string length limit, any content.
+# Each array ends with a zero that its size does not count.
+
+cmake_minimum_required(VERSION 3.22)
+
+file(READ ${LIST} files)
+set(arrays "")
+set(entries "")
+set(index 0)
+foreach(file IN LISTS files)
+  string(REGEX REPLACE "\\.lua$" "" name ${file})
+  string(REPLACE "/" "." name ${name})
+  file(READ ${ROOT}/${file} bytes HEX)
+  string(LENGTH "${bytes}" digits)
+  math(EXPR size "${digits} / 2")
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  # Sixteen bytes a line; CMake has no {n}, and a compiler may choke on one endless line.
+  string(REPEAT "....." 16 line)
+  string(REGEX REPLACE "(${line})" "\\1\n" bytes "${bytes}")
+  string(APPEND arrays
+    "/* ${file} */\nstatic const unsigned char module_${index}[] = {\n${bytes}0x00};\n\n")
+  string(APPEND entries
+    "    {\"${name}\", (const char *)module_${index}, ${size}},\n")
+  math(EXPR index "${index} + 1")
+endforeach()
+
+file(WRITE ${OUTPUT}
+  "/* Generated from stdlib by cmake/embed_stdlib.cmake. */\n"
+  "#include \"vm/stdlib.h\"\n\n#include <stddef.h>\n\n"
+  "${arrays}"
+  "const struct ml_stdlib_module ml_stdlib_modules[] = {\n${entries}    {NULL, NULL, 0},\n};\n")

@@ -1,0 +1,71 @@
+#!/bin/sh
+# Installs what is needed for: build, test, lint (default: build test).
+# Says one line, or nothing, when all of it is there.
+set -eu
+
+build='gcc libc6-dev make cmake ninja-build pkg-config liblua5.4-dev libev-dev libc-ares-dev'
+# lua5.4 comes with lua-busted, whose dependency would otherwise be met by Lua 5.2. The C modules
+# busted needs (lua-filesystem, lua-system, lua-term) are its own dependencies and have 5.4 builds.
+# LPeg and expat are C libraries that call back into Lua; nginx, curl and nc are real peers.
+test='libcmocka-dev lua5.4 lua-busted lua-lpeg lua-expat netcat-openbsd curl nginx-light'
+lint='clang-format clang-tidy lua-check'
+
+say() { printf '%s\n' "$*"; }
+fail() { say "$*" >&2; exit 1; }
+
+wanted=
+[ $# -gt 0 ] || set -- build test
+for purpose; do
+    case $purpose in
+    build) wanted="$wanted $build" ;;
+    test) wanted="$wanted $test" ;;
+    lint) wanted="$wanted $lint" ;;
+    *) fail "usage: tools/deps.sh [build] [test] [lint]" ;;
+    esac
+done
+
+# Elsewhere than on Debian we can look, but do not know the package names.
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    absent=
+    for program in cc cmake ninja pkg-config; do
+        command -v "$program" >/dev/null || absent="$absent $program"
+    done
+    for module in lua5.4 libcares; do
+        pkg-config --exists "$module" 2>/dev/null || absent="$absent $module"
+    done
+    echo '#include <ev.h>' | cc -E - >/dev/null 2>&1 || absent="$absent libev"
+    [ -z "$absent" ] && exit 0
+    fail "Not found:$absent
+This is not a Debian system, so please install these yourself (the names are Debian's):
+ $wanted"
+fi
+
+missing=
+for package in $wanted; do
+    # shellcheck disable=SC2016  # the format is dpkg's, not the shell's
+    status=$(dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null || true)
+    case $status in
+    *not-installed* | *config-files* | '') missing="$missing $package" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+say "moonlet needs these Debian packages ($*), installing:$missing"
+if [ "$(id -u)" -eq 0 ]; then
+    as_root() { env DEBIAN_FRONTEND=noninteractive "$@"; }
+elif command -v sudo >/dev/null; then
+    as_root() { sudo env DEBIAN_FRONTEND=noninteractive "$@"; }
+else
+    fail "This needs root or sudo, and there is neither. As root, run:
+  apt-get install --no-install-recommends$missing"
+fi
+
+as_root apt-get update -qq
+# shellcheck disable=SC2086  # a list of words
+as_root apt-get install -qq -y --no-install-recommends $missing >/dev/null
+
+# The package starts a web server; the tests start their own, on their own port.
+case $missing in
+*nginx-light*)
+    if [ -d /run/systemd/system ]; then as_root systemctl disable -q --now nginx || true; fi ;;
+esac
