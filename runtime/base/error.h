@@ -1,0 +1,30 @@
+/*
+ * The one list of failures that moonlet adds to errno, with the name and the sentence that a user
+ * sees for each. Functions below bindings/ return 0 or a negated number of either kind.
+ */
+#ifndef ML_BASE_ERROR_H
+#define ML_BASE_ERROR_H
+
+#include <errno.h>
+
+/* Numbers start above every errno of Linux (the highest is 133, the kernel reserves up to 4095). */
+#define ML_ERRORS(X)                                                                               \
+    X(ML_ECLOSED, 4096, "CLOSED", "closed")                                                        \
+    X(ML_ENOTFOUND, 4097, "ENOTFOUND", "host not found")                                           \
+    X(ML_EEOF, 4098, "EEOF", "end of stream in the middle of a read")                              \
+    X(ML_EDEADLINE, 4099, "EDEADLINE", "deadline passed")                                          \
+    X(ML_EFAILED, 4100, "EFAILED", "task failed")
+
+enum ml_error {
+#define ML_ERROR_NUMBER(id, number, name, text) id = (number),
+    ML_ERRORS(ML_ERROR_NUMBER)
+#undef ML_ERROR_NUMBER
+};
+
+/* "ECONNREFUSED", "CLOSED", ... for an error number of either kind, negated or not. Static. */
+const char *ml_error_name(int error);
+
+/* One sentence without a full stop for an error number of either kind, negated or not. Static. */
+const char *ml_error_text(int error);
+
+#endif

@@ -1,0 +1,260 @@
+#include "base/pool.h"
+
+#include "base/check.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Slabs are aligned to their size, and so are the arenas they are cut from: a block's address leads
+ * to both. */
+enum {
+    SLAB_SIZE = 32 * 1024,
+    ARENA_SIZE = 2 * 1024 * 1024,
+    ARENA_SLABS = ARENA_SIZE / SLAB_SIZE,
+    EMPTY_ARENAS_KEPT = 2,
+    HUGE_FROM = 1, /* arenas: a program beyond its first 2 MiB gets huge pages */
+};
+
+struct ml_slab {
+    struct ml_link link; /* among the pool's slabs with room, or its arena's idle ones */
+    void *free;          /* freed blocks, each holding the next */
+    uint32_t fresh;      /* offset of the first block never handed out */
+    uint32_t step;       /* size of its blocks */
+    uint32_t in_use;     /* blocks */
+};
+
+/* Lies at the start of its own memory; its first slab is that much smaller. */
+struct ml_arena {
+    struct ml_link link; /* among the pool's arenas with room */
+    struct ml_link idle; /* slabs that were used before */
+    uint32_t fresh;      /* slabs from this number on were never used */
+    uint32_t in_use;     /* slabs */
+};
+
+/* Room for either header, and what keeps the first block aligned. */
+enum { HEADER_SIZE = 64 };
+_Static_assert(sizeof(struct ml_slab) <= HEADER_SIZE && sizeof(struct ml_arena) <= HEADER_SIZE,
+               "headers fit");
+
+/* Sanitizers see a block only if malloc gave it. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { IS_POOLED = 0 };
+#elif defined(__has_feature)
+enum { IS_POOLED = !__has_feature(address_sanitizer) };
+#else
+enum { IS_POOLED = 1 };
+#endif
+
+void ml_pool_init(struct ml_pool *pool)
+{
+    for (size_t i = 0; i < sizeof pool->slabs / sizeof *pool->slabs; i++)
+        ml_list_init(&pool->slabs[i]);
+    ml_list_init(&pool->arenas);
+    pool->arena_count = pool->empty_arenas = 0;
+}
+
+/* ---- arenas ---- */
+
+/* A mapping of twice the size is trimmed at both ends. */
+static struct ml_arena *map_arena(void)
+{
+    size_t size = ARENA_SIZE;
+    char *memory = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    size_t before = -(uintptr_t)memory % size;
+    if (before > 0)
+        munmap(memory, before);
+    munmap(memory + before + size, size - before);
+    return (struct ml_arena *)(memory + before);
+}
+
+static struct ml_arena *add_arena(struct ml_pool *pool)
+{
+    struct ml_arena *arena = map_arena();
+    if (arena == NULL)
+        return NULL;
+    if (pool->arena_count >= HUGE_FROM)
+        madvise(arena, ARENA_SIZE, MADV_HUGEPAGE);
+    ml_list_init(&arena->idle);
+    ml_list_insert(&pool->arenas, &arena->link);
+    pool->arena_count++;
+    pool->empty_arenas++;
+    return arena;
+}
+
+static void unmap_arena(struct ml_pool *pool, struct ml_arena *arena)
+{
+    ml_list_remove(&arena->link);
+    munmap(arena, ARENA_SIZE);
+    pool->arena_count--;
+    pool->empty_arenas--;
+}
+
+/* ---- slabs ---- */
+
+/* The first slab begins behind the arena's header, the others at multiples of their size. */
+static struct ml_slab *fresh_slab(struct ml_arena *arena)
+{
+    size_t number = arena->fresh++;
+    return (struct ml_slab *)((char *)arena + (number > 0 ? number * SLAB_SIZE : HEADER_SIZE));
+}
+
+static uint32_t slab_start(const struct ml_slab *slab)
+{
+    return (uint32_t)((uintptr_t)slab % SLAB_SIZE) + HEADER_SIZE;
+}
+
+static struct ml_arena *arena_of(const struct ml_slab *slab)
+{
+    return (struct ml_arena *)((uintptr_t)slab & ~(uintptr_t)(ARENA_SIZE - 1));
+}
+
+static struct ml_slab *slab_of(const void *block)
+{
+    uintptr_t start = (uintptr_t)block & ~(uintptr_t)(SLAB_SIZE - 1);
+    return (struct ml_slab *)(start % ARENA_SIZE != 0 ? start : start + HEADER_SIZE);
+}
+
+static struct ml_slab *take_from(struct ml_arena *arena)
+{
+    if (ml_list_is_empty(&arena->idle))
+        return fresh_slab(arena);
+    struct ml_slab *slab = ml_container_of(arena->idle.next, struct ml_slab, link);
+    ml_list_remove(&slab->link);
+    return slab;
+}
+
+static struct ml_slab *add_slab(struct ml_pool *pool, size_t index)
+{
+    struct ml_arena *arena = ml_list_is_empty(&pool->arenas)
+                                 ? add_arena(pool)
+                                 : ml_container_of(pool->arenas.next, struct ml_arena, link);
+    if (arena == NULL)
+        return NULL;
+    struct ml_slab *slab = take_from(arena);
+    pool->empty_arenas -= arena->in_use == 0;
+    if (++arena->in_use == ARENA_SLABS)
+        ml_list_remove(&arena->link);
+    *slab = (struct ml_slab){.fresh = slab_start(slab), .step = (uint32_t)index * ML_POOL_STEP};
+    ml_list_insert(&pool->slabs[index], &slab->link);
+    return slab;
+}
+
+/* The slab's last block was freed. */
+static __attribute__((noinline)) void remove_slab(struct ml_pool *pool, struct ml_slab *slab)
+{
+    struct ml_arena *arena = arena_of(slab);
+    ml_list_remove(&slab->link);
+    ml_list_insert(&arena->idle, &slab->link);
+    if (arena->in_use-- == ARENA_SLABS)
+        ml_list_insert(&pool->arenas, &arena->link);
+    pool->empty_arenas += arena->in_use == 0;
+    if (arena->in_use == 0 && pool->empty_arenas > EMPTY_ARENAS_KEPT)
+        unmap_arena(pool, arena);
+}
+
+/* One empty slab of each size may be left. */
+void ml_pool_release(struct ml_pool *pool)
+{
+    for (size_t i = 0; i < sizeof pool->slabs / sizeof *pool->slabs; i++)
+        while (!ml_list_is_empty(&pool->slabs[i]))
+            remove_slab(pool, ml_container_of(pool->slabs[i].next, struct ml_slab, link));
+    while (!ml_list_is_empty(&pool->arenas))
+        unmap_arena(pool, ml_container_of(pool->arenas.next, struct ml_arena, link));
+}
+
+/* ---- blocks ---- */
+
+static void *take_block(struct ml_slab *slab)
+{
+    void *block = slab->free;
+    if (block != NULL) {
+        memcpy(&slab->free, block, sizeof slab->free);
+    } else {
+        block = (char *)slab - (uintptr_t)slab % SLAB_SIZE + slab->fresh;
+        slab->fresh += slab->step;
+    }
+    slab->in_use++;
+    return block;
+}
+
+static bool is_full(const struct ml_slab *slab)
+{
+    return slab->free == NULL && slab->fresh + slab->step > SLAB_SIZE;
+}
+
+static void *allocate(struct ml_pool *pool, size_t size)
+{
+    size_t index = (size + ML_POOL_STEP - 1) / ML_POOL_STEP;
+    struct ml_slab *slab = ml_container_of(pool->slabs[index].next, struct ml_slab, link);
+    if (ml_unlikely(ml_list_is_empty(&pool->slabs[index])) &&
+        (slab = add_slab(pool, index)) == NULL)
+        return NULL;
+    void *block = take_block(slab);
+    if (ml_unlikely(is_full(slab)))
+        ml_list_remove(&slab->link);
+    return block;
+}
+
+static void release(struct ml_pool *pool, void *block)
+{
+    struct ml_slab *slab = slab_of(block);
+    struct ml_link *slabs = &pool->slabs[slab->step / ML_POOL_STEP];
+    memcpy(block, &slab->free, sizeof slab->free);
+    slab->free = block;
+    if (ml_unlikely(!ml_link_is_in_list(&slab->link)))
+        ml_list_insert(slabs, &slab->link);
+    /* The only slab of a size stays: somebody would be back for it at once. */
+    if (ml_unlikely(--slab->in_use == 0) && slabs->next != slabs->prev)
+        remove_slab(pool, slab);
+}
+
+static bool is_small(size_t size)
+{
+    return IS_POOLED && size <= ML_POOL_LARGEST;
+}
+
+static void *obtain(struct ml_pool *pool, size_t size)
+{
+    return is_small(size) ? allocate(pool, size) : malloc(size);
+}
+
+static void dispose(struct ml_pool *pool, void *block, size_t size)
+{
+    if (is_small(size))
+        release(pool, block);
+    else
+        free(block);
+}
+
+static bool have_same_step(size_t a, size_t b)
+{
+    return (a + ML_POOL_STEP - 1) / ML_POOL_STEP == (b + ML_POOL_STEP - 1) / ML_POOL_STEP;
+}
+
+static void *resize(struct ml_pool *pool, void *block, size_t old_size, size_t size)
+{
+    if (!is_small(old_size) && !is_small(size))
+        return realloc(block, size);
+    if (is_small(old_size) && is_small(size) && have_same_step(old_size, size))
+        return block;
+    void *moved = obtain(pool, size);
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, block, old_size < size ? old_size : size);
+    dispose(pool, block, old_size);
+    return moved;
+}
+
+void *ml_pool_realloc(void *owner, void *block, size_t old_size, size_t size)
+{
+    struct ml_pool *pool = owner;
+    if (ml_likely(size > 0))
+        return block == NULL ? obtain(pool, size) : resize(pool, block, old_size, size);
+    if (block != NULL)
+        dispose(pool, block, old_size);
+    return NULL;
+}

@@ -1,0 +1,39 @@
+/*
+ * Small blocks of memory for one thread, without a header each: the caller gives the size back when
+ * it frees, as Lua does. Blocks of a size lie in slabs; a slab whose last block is freed serves any
+ * size again, and memory that is empty goes back to the system in large pieces. Larger blocks are
+ * malloc's.
+ *
+ * measured against glibc's malloc, see docs/performance.md: 80 bytes less per sleeping task, spawn
+ * and finish of a task a quarter faster.
+ */
+#ifndef ML_BASE_POOL_H
+#define ML_BASE_POOL_H
+
+#include "base/list.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The largest block that lies in a slab, and the step between sizes, in bytes. */
+enum { ML_POOL_LARGEST = 2048, ML_POOL_STEP = 16 };
+
+struct ml_pool {
+    struct ml_link slabs[ML_POOL_LARGEST / ML_POOL_STEP + 1]; /* for each size those with room */
+    struct ml_link arenas;                                    /* those with room for a slab */
+    uint32_t arena_count;
+    uint32_t empty_arenas; /* without a slab in use */
+};
+
+void ml_pool_init(struct ml_pool *pool);
+
+/* Gives the memory back; every block has been freed. */
+void ml_pool_release(struct ml_pool *pool);
+
+/*
+ * Lua's allocator (lua_Alloc), with a pool as its first argument: size 0 frees; otherwise the block,
+ * moved if need be, or NULL with the old one unharmed. old_size counts only when block is not NULL.
+ */
+void *ml_pool_realloc(void *pool, void *block, size_t old_size, size_t size);
+
+#endif

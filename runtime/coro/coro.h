@@ -1,0 +1,77 @@
+/*
+ * A coroutine in C: a flow of control with a stack, left and entered by a hard switch. Stacks come
+ * from the thread's bank (coro/bank.h). Knows no task, no Lua and no event loop.
+ *
+ * The frames of a suspended coroutine may be copied away and back: nothing outside it may hold a
+ * pointer into its stack across a switch.
+ */
+#ifndef ML_CORO_CORO_H
+#define ML_CORO_CORO_H
+
+#include "coro/sanitizer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ml_bank;
+struct ml_seat;
+
+struct ml_coro {
+    void *sp;             /* stack pointer while suspended */
+    struct ml_seat *seat; /* the stack it is bound to; NULL before the start and after the end */
+    char *copy;           /* its frames while they are off the stack, from the bank's pool */
+    size_t copy_size;     /* 0: the frames are in place */
+#ifdef ML_ASAN
+    void *fake_stack;
+#endif
+};
+
+/* Has the processor fetch the frames of a suspended coroutine that will run soon. */
+static inline void ml_coro_prefetch(const struct ml_coro *coro)
+{
+    enum { CACHE_LINE = 64, MOST = 2048 };
+    size_t size = coro->copy_size < MOST ? coro->copy_size : MOST;
+    for (size_t offset = 0; offset < size; offset += CACHE_LINE)
+        __builtin_prefetch(coro->copy + offset);
+}
+
+enum ml_coro_stack {
+    ML_STACK_SHARED, /* a seat of the bank, shared with other coroutines */
+    ML_STACK_PRIVATE /* a mapping of its own, for C code that hands out addresses of its locals */
+};
+
+/* What a coroutine runs. It may not return: it ends with ml_coro_exit() or ml_coro_hand_over(). */
+typedef void ml_coro_entry(void *argument);
+
+/* True before ml_coro_start() and after the end. */
+static inline bool ml_coro_is_unbound(const struct ml_coro *coro)
+{
+    return coro->seat == NULL;
+}
+
+/*
+ * Binds `coro` to a stack, so that the next switch to it calls entry(argument).
+ * 0; -ENOMEM: no stack to be had; -EAGAIN: the only stack is the running one, call it again from
+ * the origin.
+ */
+int ml_coro_start(struct ml_bank *bank, struct ml_coro *coro, enum ml_coro_stack kind,
+                  ml_coro_entry *entry, void *argument);
+
+/* Goes on with `to`, the origin or one that ml_bank_place() has put in place; the running one stays
+ * suspended until somebody switches back to it. */
+void ml_coro_switch(struct ml_bank *bank, struct ml_coro *to);
+
+/* Goes on with `to`, the origin or one that is in place, for good: the running one has ended. */
+_Noreturn void ml_coro_exit(struct ml_bank *bank, struct ml_coro *to);
+
+/*
+ * The running coroutine has ended and lends its stack and its flow of control to `next`, which was
+ * not started: the caller goes on as `next`. Both are of the same ml_coro_stack kind.
+ */
+void ml_coro_hand_over(struct ml_bank *bank, struct ml_coro *next);
+
+/* Forgets the frames of a suspended coroutine, wherever they are: it is unbound again. What its C
+ * frames own is lost to it. */
+void ml_coro_drop(struct ml_bank *bank, struct ml_coro *coro);
+
+#endif
