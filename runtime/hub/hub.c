@@ -1,0 +1,426 @@
+#include "hub/hub.h"
+
+#include "base/check.h"
+#include "hub/scope.h"
+#include "hub/wait.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+/*
+ * The clock is looked at every so many switches. The loop is polled before the next task runs when
+ * the last poll is older than POLL_INTERVAL and all it woke have run, and in any case when it is older
+ * than POLL_LATEST. (A poll in between reports the descriptors of those still to run once more:
+ * measured with 1,000 busy connections, it doubles the kernel's part of an echo.)
+ */
+enum { SWITCHES_PER_LOOK = 64 };
+#define POLL_INTERVAL (ML_MILLISECOND / 2)
+#define POLL_LATEST (10 * ML_MILLISECOND)
+
+/* Fewer stale timer entries than this are never worth a sweep. */
+enum { STALE_TOLERATED = 256 };
+
+/* What __cxa_get_globals() returns: exceptions being caught and thrown by this thread. */
+struct ml_cxx_globals {
+    void *caught;
+    unsigned uncaught;
+};
+
+/*
+ * Functions marked noinline keep their registers off the stack of a task that waits: each byte of
+ * frame there is paid once per task.
+ */
+static void task_main(void *argument);
+
+int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_t stack_size)
+{
+    *hub = (struct ml_hub){.budget = SWITCHES_PER_LOOK};
+    ml_bank_init(&hub->bank, pool, stacks, stack_size);
+    ml_list_init(&hub->ready);
+    ml_slots_init(&hub->slots);
+    hub->poller = ml_poller_open();
+    return hub->poller != NULL ? 0 : -ENOMEM;
+}
+
+void ml_hub_release(struct ml_hub *hub)
+{
+    ML_CHECK(hub->alive == 0);
+    while (hub->free_scopes != NULL) {
+        struct ml_scope *scope = hub->free_scopes;
+        hub->free_scopes = scope->outer;
+        free(scope);
+    }
+    ml_timers_release(&hub->timers);
+    ml_slots_release(&hub->slots);
+    ml_poller_close(hub->poller);
+    ml_bank_release(&hub->bank);
+}
+
+static struct ml_task *task_of(struct ml_link *link)
+{
+    return ml_container_of(link, struct ml_task, link);
+}
+
+static void push_ready(struct ml_hub *hub, struct ml_task *task)
+{
+    ml_list_insert(&hub->ready, &task->link);
+    hub->ready_count++;
+}
+
+/* The queue is long when many connections are busy, and each task cold: while one runs, the frames
+ * of the next and the struct of the one after it are fetched. */
+static inline void prefetch_ready(struct ml_hub *hub)
+{
+    struct ml_link *next = hub->ready.next;
+    ml_coro_prefetch(&task_of(next)->coro);
+    if (hub->prefetch != NULL)
+        hub->prefetch(task_of(next));
+    __builtin_prefetch(task_of(next->next));
+    __builtin_prefetch((char *)task_of(next->next) + 64);
+    __builtin_prefetch((char *)task_of(next->next) + 128);
+}
+
+static __attribute__((noinline)) struct ml_task *pop_ready(struct ml_hub *hub)
+{
+    if (ml_list_is_empty(&hub->ready))
+        return NULL;
+    struct ml_task *task = task_of(hub->ready.next);
+    ml_list_remove(&task->link);
+    if (--hub->ready_count > 1)
+        prefetch_ready(hub);
+    return task;
+}
+
+/* Binds a task that has not run yet to a stack; errors of ml_coro_start(). */
+static __attribute__((noinline)) int start(struct ml_hub *hub, struct ml_task *task)
+{
+    enum ml_coro_stack kind = task->is_private ? ML_STACK_PRIVATE : ML_STACK_SHARED;
+    return ml_coro_start(&hub->bank, &task->coro, kind, task_main, hub);
+}
+
+int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_spawn_options options)
+{
+    task->hub = hub;
+    task->is_daemon = options.is_daemon;
+    task->is_private = options.private_stack || hub->bank.all_private;
+    task->deadline = task->timer_at = ML_FOREVER;
+    ml_list_init(&task->joiners);
+    if (ml_slots_take(&hub->slots, task, &task->slot) != 0)
+        return -ENOMEM;
+    /* A private stack is mapped now, so that want of room is the spawner's to hear of. */
+    if (task->is_private && start(hub, task) != 0) {
+        ml_slots_give_back(&hub->slots, task->slot);
+        return -ENOMEM;
+    }
+    task->id = ++hub->last_id;
+    hub->alive++;
+    hub->foreground += !task->is_daemon;
+    task->state = ML_TASK_NEW;
+    push_ready(hub, task);
+    return 0;
+}
+
+void ml_task_wake(struct ml_task *task, enum ml_wake reason)
+{
+    if (task->state != ML_TASK_WAITING)
+        return;
+    if (ml_link_is_in_list(&task->link))
+        ml_list_remove(&task->link);
+    task->wake = reason;
+    task->state = ML_TASK_READY;
+    push_ready(task->hub, task);
+}
+
+static bool entry_is_live(void *context, const struct ml_timer_entry *entry)
+{
+    struct ml_hub *hub = context;
+    struct ml_task *task = ml_slots_task(&hub->slots, entry->slot);
+    return task != NULL && task->timer_generation == entry->generation;
+}
+
+void ml_hub_forget_timer(struct ml_hub *hub, struct ml_task *task)
+{
+    if (task->timer_at == ML_FOREVER)
+        return;
+    struct ml_timers *timers = &hub->timers;
+    task->timer_at = ML_FOREVER;
+    task->timer_generation = 0;
+    if (++timers->stale > STALE_TOLERATED && timers->stale > timers->count / 2)
+        ml_timers_sweep(timers, entry_is_live, hub);
+}
+
+static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_task *task)
+{
+    task->state = ML_TASK_ENDED;
+    ml_scope_close_all(task);
+    ml_wake_all(&task->joiners);
+    ml_slots_give_back(&hub->slots, task->slot);
+    ml_hub_forget_timer(hub, task);
+    hub->alive--;
+    hub->foreground -= !task->is_daemon;
+}
+
+/* Looks at the clock: has the hub poll when the last time is long ago. */
+static __attribute__((noinline)) void look_at_clock(struct ml_hub *hub)
+{
+    ml_time age = ml_clock_now() - hub->polled_at;
+    hub->budget = SWITCHES_PER_LOOK;
+    hub->batch -= SWITCHES_PER_LOOK;
+    if (age >= POLL_LATEST || (age >= POLL_INTERVAL && hub->batch <= 0))
+        hub->attention = true;
+}
+
+/* The next task that may run now; NULL when the hub has to look after something first. */
+static inline struct ml_task *next_ready(struct ml_hub *hub)
+{
+    if (ml_unlikely(--hub->budget == 0))
+        look_at_clock(hub);
+    return ml_likely(!hub->attention) ? pop_ready(hub) : NULL;
+}
+
+/* Sees to it that `task` can be switched to from the running stack; errors of ml_coro_start() and
+ * ml_bank_place(). */
+static inline int prepare(struct ml_hub *hub, struct ml_task *task)
+{
+    return ml_coro_is_unbound(&task->coro) ? start(hub, task)
+                                           : ml_bank_place(&hub->bank, &task->coro);
+}
+
+/* Makes `next` the current task, or the hub itself when there is none or it cannot be put in place
+ * from here; returns what to switch to. */
+static inline struct ml_coro *choose(struct ml_hub *hub, struct ml_task *next)
+{
+    if (ml_likely(next != NULL && prepare(hub, next) == 0)) {
+        hub->current = next;
+        return &next->coro;
+    }
+    hub->handoff = next;
+    hub->current = NULL;
+    return &hub->bank.origin;
+}
+
+/* Leaves the running task, which stands in a queue or waits, for the next one that can run. */
+static inline void leave(struct ml_hub *hub)
+{
+    struct ml_coro *next = choose(hub, next_ready(hub));
+    if (next != hub->bank.running)
+        ml_coro_switch(&hub->bank, next);
+}
+
+static __attribute__((noinline)) void leave_with_cxx(struct ml_hub *hub)
+{
+    struct ml_cxx_globals saved = *hub->cxx;
+    *hub->cxx = (struct ml_cxx_globals){0};
+    leave(hub);
+    *hub->cxx = saved;
+}
+
+void ml_hub_park(struct ml_hub *hub)
+{
+    struct ml_task *self = hub->current;
+    self->saved_errno = *hub->thread_errno;
+    if (ml_likely(hub->cxx == NULL))
+        leave(hub);
+    else
+        leave_with_cxx(hub);
+    *hub->thread_errno = self->saved_errno;
+    self->state = ML_TASK_RUNNING;
+}
+
+int ml_yield(struct ml_hub *hub)
+{
+    struct ml_task *self = hub->current;
+    int error = ml_cancel_point(hub);
+    if (error != 0)
+        return error;
+    self->state = ML_TASK_READY;
+    push_ready(hub, self);
+    ml_hub_park(hub);
+    return 0;
+}
+
+/* The running task has ended: goes on as the next one, on this very stack if that has not begun. */
+static __attribute__((noinline)) void run_next(struct ml_hub *hub)
+{
+    struct ml_task *ended = hub->current;
+    struct ml_task *next = next_ready(hub);
+    bool is_new = next != NULL && ml_coro_is_unbound(&next->coro);
+    if (is_new && !next->is_private && !ended->is_private) {
+        hub->current = next;
+        ml_coro_hand_over(&hub->bank, &next->coro);
+        return;
+    }
+    ml_coro_exit(&hub->bank, choose(hub, next));
+}
+
+static void task_main(void *argument)
+{
+    struct ml_hub *hub = argument;
+    for (;;) {
+        struct ml_task *task = hub->current;
+        task->state = ML_TASK_RUNNING;
+        hub->body(task);
+        end_task(hub, task);
+        run_next(hub);
+    }
+}
+
+_Noreturn void ml_task_restart(struct ml_hub *hub)
+{
+    struct ml_task *task = hub->current;
+    ml_scope_close_all(task);
+    task->state = ML_TASK_NEW;
+    ml_list_insert(hub->ready.next, &task->link);
+    hub->ready_count++;
+    hub->current = NULL;
+    ml_coro_exit(&hub->bank, &hub->bank.origin);
+}
+
+void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
+{
+    ML_CHECK(task != hub->current);
+    hub->external -= task->waits_externally;
+    if (hub->handoff == task)
+        hub->handoff = NULL;
+    else if (task->state == ML_TASK_READY || task->state == ML_TASK_NEW)
+        hub->ready_count--;
+    if (ml_link_is_in_list(&task->link))
+        ml_list_remove(&task->link);
+    ml_coro_drop(&hub->bank, &task->coro);
+    end_task(hub, task);
+}
+
+static void wake_due(struct ml_hub *hub, struct ml_timer_entry entry, ml_time now)
+{
+    struct ml_task *task = ml_slots_task(&hub->slots, entry.slot);
+    if (task == NULL || task->timer_generation != entry.generation) {
+        hub->timers.stale--;
+        return;
+    }
+    task->timer_at = ML_FOREVER;
+    if (task->state != ML_TASK_WAITING || task->deadline == ML_FOREVER)
+        return;
+    if (task->deadline <= now) {
+        ml_task_wake(task, ML_WAKE_DEADLINE);
+        return;
+    }
+    /* There is room: the entry was just taken out. */
+    entry.at = task->timer_at = task->deadline;
+    ml_timers_add(&hub->timers, entry);
+}
+
+static void wake_all_due(struct ml_hub *hub, ml_time now)
+{
+    const struct ml_timer_entry *first;
+    while ((first = ml_timers_first(&hub->timers)) != NULL && first->at <= now) {
+        struct ml_timer_entry entry = *first;
+        ml_timers_pop(&hub->timers);
+        wake_due(hub, entry, now);
+    }
+}
+
+static void poll_until(struct ml_hub *hub, ml_time deadline)
+{
+    const struct ml_timer_entry *first = ml_timers_first(&hub->timers);
+    if (first != NULL)
+        deadline = ml_time_earlier(deadline, first->at);
+    hub->attention = false;
+    bool noticed = ml_poller_poll(hub->poller, deadline);
+    hub->polled_at = ml_clock_now();
+    hub->budget = SWITCHES_PER_LOOK;
+    wake_all_due(hub, hub->polled_at);
+    hub->batch = hub->ready_count;
+    if (noticed && hub->noticed != NULL)
+        hub->noticed(hub);
+}
+
+/* Switches to `next` until somebody switches back to the hub. When there is no memory to move
+ * frames it has to wait for others, whose end gives some back. */
+static void enter(struct ml_hub *hub, struct ml_task *next)
+{
+    if (ml_likely(prepare(hub, next) == 0)) {
+        hub->current = next;
+        ml_coro_switch(&hub->bank, &next->coro);
+        return;
+    }
+    push_ready(hub, next);
+    poll_until(hub, ml_clock_now() + 10 * ML_MILLISECOND);
+}
+
+static struct ml_task *take_next(struct ml_hub *hub)
+{
+    struct ml_task *next = hub->handoff;
+    hub->handoff = NULL;
+    return next != NULL ? next : pop_ready(hub);
+}
+
+/* Polls when it is due, or when nobody can run. 0, or -EDEADLK. */
+static int look_around(struct ml_hub *hub, ml_time deadline)
+{
+    bool is_idle = hub->handoff == NULL && ml_list_is_empty(&hub->ready);
+    if (is_idle && hub->external == 0)
+        return -EDEADLK;
+    if (is_idle || hub->attention)
+        poll_until(hub, is_idle ? deadline : ML_NEVER_WAIT);
+    return 0;
+}
+
+/* 0: go on; 1: the goal is reached; or why to stop before. */
+static int verdict(const struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline)
+{
+    if (hub->stop)
+        return -EINTR;
+    if ((goal == ML_UNTIL_FOREGROUND_ENDED ? hub->foreground : hub->alive) == 0)
+        return 1;
+    return deadline != ML_FOREVER && ml_clock_now() >= deadline ? -ETIMEDOUT : 0;
+}
+
+int ml_hub_run(struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline)
+{
+    struct ml_bank *outer = ml_bank_current;
+    ML_CHECK(hub->current == NULL);
+    ml_bank_current = &hub->bank;
+    hub->thread_errno = &errno;
+    int result = verdict(hub, goal, deadline);
+    while (result == 0) {
+        result = look_around(hub, deadline);
+        struct ml_task *next = result == 0 ? take_next(hub) : NULL;
+        if (next != NULL)
+            enter(hub, next);
+        if (result == 0)
+            result = verdict(hub, goal, deadline);
+    }
+    hub->stop = false;
+    ml_bank_current = outer;
+    return result == 1 ? 0 : result;
+}
+
+void ml_hub_notify(struct ml_hub *hub)
+{
+    hub->attention = true;
+    ml_poller_notify(hub->poller);
+}
+
+struct ml_task *ml_hub_next_task(const struct ml_hub *hub, uint32_t *slot)
+{
+    struct ml_task *task = NULL;
+    while (task == NULL && *slot < hub->slots.count)
+        task = ml_slots_task(&hub->slots, (*slot)++);
+    return task;
+}
+
+void ml_hub_find_cxx(struct ml_hub *hub)
+{
+    if (hub->cxx != NULL)
+        return;
+    void *library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    if (library == NULL)
+        return;
+    struct ml_cxx_globals *(*get)(void) =
+        (struct ml_cxx_globals * (*)(void)) dlsym(library, "__cxa_get_globals");
+    if (get != NULL)
+        hub->cxx = get();
+    dlclose(library);
+}

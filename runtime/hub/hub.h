@@ -1,0 +1,112 @@
+/*
+ * The scheduler of one thread: the ready queue, the switch from task to task, and the loop that
+ * polls when nobody can run. Knows no Lua; what a task computes is hub->body.
+ */
+#ifndef ML_HUB_HUB_H
+#define ML_HUB_HUB_H
+
+#include "coro/bank.h"
+#include "hub/poller.h"
+#include "hub/slots.h"
+#include "hub/task.h"
+#include "hub/timers.h"
+
+struct ml_cxx_globals;
+
+struct ml_hub {
+    struct ml_bank bank;
+    struct ml_task *current; /* the task that runs; NULL while the hub itself does */
+    struct ml_link ready;    /* tasks that can run, in order */
+    uint32_t ready_count;
+    struct ml_task *handoff; /* to be put in place by the hub, off the running stack */
+    struct ml_poller *poller;
+    struct ml_timers timers;
+    struct ml_slots slots;
+    struct ml_scope *free_scopes;
+    int *thread_errno;          /* this thread's, while ml_hub_run() is on */
+    struct ml_cxx_globals *cxx; /* this thread's, once the C++ runtime is in the process */
+    uint64_t last_id;
+    uint32_t timer_generation;
+    uint32_t alive;      /* tasks that have not ended */
+    uint32_t foreground; /* those of them that are no daemons */
+    uint32_t external;   /* waits that the world or the clock can end */
+    unsigned budget;     /* switches until the clock is looked at */
+    int64_t batch;       /* switches until all that were ready at the last poll have run */
+    ml_time polled_at;
+    volatile bool attention; /* the hub runs before the next task: to poll, to stop */
+    bool stop;               /* by ml_hub_stop() */
+    bool spurious;           /* hostile build: the next wait is woken for nothing */
+
+    /* Set by the owner. body: runs the task's program on its stack; when it returns, the task has
+     * ended. It raises nothing across the call. prefetch: has the processor fetch what a task that
+     * runs soon will touch (NULL: nothing). noticed: called by the hub after a poll that
+     * ml_hub_notify() ended. */
+    void (*prefetch)(const struct ml_task *task);
+    void (*body)(struct ml_task *task);
+    void (*noticed)(struct ml_hub *hub);
+    void *owner;
+};
+
+/* pool, stacks, stack_size: see ml_bank_init(). 0 or a negated errno. */
+int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_t stack_size);
+
+/* Frees all; no task is alive any more. */
+void ml_hub_release(struct ml_hub *hub);
+
+struct ml_spawn_options {
+    bool is_daemon;
+    bool private_stack;
+};
+
+/*
+ * Makes `task` ready to run hub->body at the end of the queue. The memory is the caller's, zeroed,
+ * and stays until the task has ended. 0 or -ENOMEM; then it never was a task.
+ */
+int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_spawn_options options);
+
+/* What ml_hub_run() runs for. */
+enum ml_hub_goal { ML_UNTIL_FOREGROUND_ENDED, ML_UNTIL_ALL_ENDED };
+
+/*
+ * Runs tasks until the goal is reached. 0; -ETIMEDOUT: `deadline` has passed; -EDEADLK: tasks are
+ * left, all wait, and nothing can ever wake one; -EINTR: ml_hub_stop() was called.
+ */
+int ml_hub_run(struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline);
+
+/* Makes ml_hub_run() return before the next task runs. */
+static inline void ml_hub_stop(struct ml_hub *hub)
+{
+    hub->stop = hub->attention = true;
+}
+
+/* Lets every task that is ready run before the caller goes on. 0 or -ECANCELED. */
+int ml_yield(struct ml_hub *hub);
+
+/* Leaves the running task for good without ending it: its frames are abandoned, and it goes on as a
+ * call of hub->body on an empty stack, next in the queue. */
+_Noreturn void ml_task_restart(struct ml_hub *hub);
+
+/* Ends a waiting task without running it again: its frames are dropped. For the very end only. */
+void ml_task_drop(struct ml_hub *hub, struct ml_task *task);
+
+/* Wakes a task that waits; harmless on any other. Never switches. */
+void ml_task_wake(struct ml_task *task, enum ml_wake reason);
+
+/* Leaves a task's entry in the timer heap, if it has one, to be swept. Only for hub/. */
+void ml_hub_forget_timer(struct ml_hub *hub, struct ml_task *task);
+
+/* Parks the running task until ml_task_wake(). Only hub/wait.c calls it. */
+void ml_hub_park(struct ml_hub *hub);
+
+/* Makes the hub run before the next task and call `noticed`, from any thread or signal handler. */
+void ml_hub_notify(struct ml_hub *hub);
+
+/* The next live task after `slot` (start with 0), or NULL: for (s = 0; (t = ml_hub_next_task(hub,
+ * &s)) != NULL;) */
+struct ml_task *ml_hub_next_task(const struct ml_hub *hub, uint32_t *slot);
+
+/* From now on the C++ runtime's exception state is kept per task, if libstdc++ is in the process.
+ * To be called after anything that may have loaded it. */
+void ml_hub_find_cxx(struct ml_hub *hub);
+
+#endif

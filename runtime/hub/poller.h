@@ -1,0 +1,30 @@
+/*
+ * The event loop of a hub: a libev loop of its own, never the default one, which reaps everybody's
+ * children. Waits for descriptors, for an absolute time, or for a notice from another thread.
+ * Knows no task.
+ */
+#ifndef ML_HUB_POLLER_H
+#define ML_HUB_POLLER_H
+
+#include "base/clock.h"
+
+#include <stdbool.h>
+
+struct ev_loop;
+struct ml_poller;
+
+/* NULL when the system has no room for it (errno says why). */
+struct ml_poller *ml_poller_open(void);
+void ml_poller_close(struct ml_poller *poller);
+
+/* For watchers of descriptors (hub/fd.h). */
+struct ev_loop *ml_poller_loop(struct ml_poller *poller);
+
+/* Calls back the watchers of all that is ready; waits for the first of them until `deadline`, or
+ * not at all when that has passed. True when ml_poller_notify() was called since the last poll. */
+bool ml_poller_poll(struct ml_poller *poller, ml_time deadline);
+
+/* Ends the poll under way or the next one at once. From any thread and from signal handlers. */
+void ml_poller_notify(struct ml_poller *poller);
+
+#endif

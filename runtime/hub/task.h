@@ -1,0 +1,70 @@
+/*
+ * A task as the scheduler sees it: a coroutine with a state, a place in queues, scopes and a wait
+ * record. What a task computes is its owner's business (hub->body); Lua is not known here.
+ *
+ * Memory: the owner embeds the struct and keeps it until the task is done. Everything the hub or
+ * another task touches while this one waits lies in this struct, never on the task's C stack.
+ */
+#ifndef ML_HUB_TASK_H
+#define ML_HUB_TASK_H
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "coro/coro.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ml_hub;
+
+enum ml_task_state {
+    ML_TASK_NEW,     /* spawned, has not run yet; stands in the ready queue */
+    ML_TASK_READY,   /* stands in the ready queue */
+    ML_TASK_RUNNING, /* hub->current */
+    ML_TASK_WAITING, /* parked in ml_wait() */
+    ML_TASK_ENDED    /* its stack is gone */
+};
+
+/* What ended a wait. */
+enum ml_wake { ML_WAKE_NONE, ML_WAKE_EVENT, ML_WAKE_DEADLINE, ML_WAKE_CANCEL };
+
+/* What a wait is for, as told to people; one static object per kind. */
+struct ml_wait_kind {
+    const char *text; /* completes "waits for ..." */
+    bool external;    /* the world can end it: a descriptor, a name server, another thread */
+};
+
+/* A cancel scope: hub/scope.h. */
+struct ml_scope {
+    struct ml_scope *outer;
+    ml_time deadline;         /* its own, absolute */
+    ml_time nearest_deadline; /* the earliest of its own and all outer ones */
+    bool expired;             /* cancelled by its deadline */
+};
+
+struct ml_task {
+    struct ml_coro coro;
+    struct ml_hub *hub;
+    struct ml_link link;    /* in the ready queue, or in the queue it waits in */
+    struct ml_link joiners; /* tasks that wait for the end of this one */
+    struct ml_scope *scope; /* the innermost one open; NULL: only the task itself */
+    ml_time deadline;       /* of the wait under way, scopes included; ML_FOREVER without */
+    ml_time timer_at;       /* when its entry in the timer heap is due; ML_FOREVER without */
+    const struct ml_wait_kind *waits_for;
+    uint64_t id;       /* counts from 1, never reused in a hub */
+    uint32_t waits_on; /* number of the task or descriptor waited for, for people */
+    uint32_t slot;     /* index in hub->slots */
+    uint32_t timer_generation;
+    int saved_errno;
+    uint8_t state; /* enum ml_task_state */
+    uint8_t wake;  /* enum ml_wake */
+    bool is_daemon;
+    bool is_private;    /* has a stack of its own */
+    bool was_cancelled; /* the task as a whole, by ml_task_cancel() */
+    bool cancelled;     /* the task or an open scope */
+    bool waits_externally;
+    bool is_joined; /* somebody waits for its end */
+};
+
+#endif

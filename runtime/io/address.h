@@ -1,0 +1,34 @@
+/* Internet socket addresses: from numbers in text and back. Never asks a name server. */
+#ifndef ML_IO_ADDRESS_H
+#define ML_IO_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct ml_address {
+    socklen_t size; /* 0: none */
+    union {
+        struct sockaddr any;
+        struct sockaddr_in inet;
+        struct sockaddr_in6 inet6;
+    };
+};
+
+/* Room for the longest host text: an IPv6 address with a scope. */
+enum { ML_HOST_SIZE = 80 };
+
+/* A numeric host ("127.0.0.1", "::1", "fe80::1%eth0"). False: it is no such thing. */
+bool ml_address_parse(struct ml_address *address, const char *host, uint16_t port);
+
+/* Writes the numeric host into `host` (ML_HOST_SIZE bytes). */
+void ml_address_host(const struct ml_address *address, char *host);
+uint16_t ml_address_port(const struct ml_address *address);
+void ml_address_set_port(struct ml_address *address, uint16_t port);
+
+/* A descriptor's own address, and its peer's. 0 or a negated errno. */
+int ml_address_of_socket(struct ml_address *address, int fd);
+int ml_address_of_peer(struct ml_address *address, int fd);
+
+#endif

@@ -1,0 +1,407 @@
+#include "io/stream.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/hostile.h"
+#include "hub/scope.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const struct ml_wait_kind readable = {.text = "input on descriptor", .external = true};
+static const struct ml_wait_kind writable = {.text = "room to write on descriptor",
+                                             .external = true};
+static const struct ml_wait_kind turn = {.text = "its turn to write on descriptor"};
+
+void ml_stream_init(struct ml_stream *s, struct ml_io *io)
+{
+    *s = (struct ml_stream){.io = io, .read_timeout = ML_FOREVER, .write_timeout = ML_FOREVER};
+    ml_fd_init(&s->fd, io->hub);
+    ml_list_init(&s->writers);
+}
+
+void ml_stream_open(struct ml_stream *s, int fd)
+{
+    ml_fd_open(&s->fd, fd);
+}
+
+static ml_time deadline_of(ml_time timeout)
+{
+    bool is_span = timeout != ML_FOREVER && timeout != ML_NEVER_WAIT;
+    return is_span ? ml_time_after(ml_clock_now(), timeout) : timeout;
+}
+
+/* ---- the input buffer ---- */
+
+static void give_spare_back(struct ml_stream *s)
+{
+    if (s->io->spare == NULL)
+        s->io->spare = s->in.memory;
+    else
+        free(s->in.memory);
+    s->in = (struct ml_buffer){0};
+    s->borrows = false;
+}
+
+/* An empty buffer borrows the shared block, or a new one of its size that may become the shared
+ * one. */
+static int borrow_spare(struct ml_stream *s)
+{
+    char *memory = s->io->spare;
+    s->io->spare = NULL;
+    if (memory == NULL && (memory = malloc(ML_IO_READ_SIZE)) == NULL)
+        return -ENOMEM;
+    s->in = (struct ml_buffer){.memory = memory, .capacity = ML_IO_READ_SIZE};
+    s->borrows = true;
+    return 0;
+}
+
+/* Before the task may be switched away: what is left in the shared block moves to memory of its
+ * own, and an empty buffer holds none. */
+static int settle(struct ml_stream *s)
+{
+    if (ml_buffer_size(&s->in) == 0) {
+        if (s->borrows)
+            give_spare_back(s);
+        else
+            ml_buffer_release(&s->in);
+        return 0;
+    }
+    if (!s->borrows)
+        return 0;
+    struct ml_buffer own = {0};
+    size_t size = ml_buffer_size(&s->in);
+    if (ml_buffer_reserve(&own, size) != 0)
+        return -ENOMEM;
+    memcpy(ml_buffer_end(&own), ml_buffer_data(&s->in), size);
+    ml_buffer_commit(&own, size);
+    give_spare_back(s);
+    s->in = own;
+    return 0;
+}
+
+/* Room for `want` more bytes, or a good many. */
+static int make_room(struct ml_stream *s, size_t want)
+{
+    enum { LEAST = 4096 };
+    if (s->in.memory == NULL && want <= ML_IO_READ_SIZE)
+        return borrow_spare(s);
+    if (s->borrows && ml_buffer_room(&s->in) == 0) {
+        int error = settle(s);
+        if (error != 0)
+            return error;
+    }
+    if (s->borrows)
+        return 0;
+    return ml_buffer_reserve(&s->in, want > LEAST ? want : LEAST);
+}
+
+/* ---- reading ---- */
+
+/* What a read may look at: the input behind what is held. */
+static size_t input_size(const struct ml_stream *s)
+{
+    return ml_buffer_size(&s->in) - s->held;
+}
+
+static const char *input_data(const struct ml_stream *s)
+{
+    return ml_buffer_data(&s->in) + s->held;
+}
+
+static int begin_read(struct ml_stream *s)
+{
+    if (!ml_fd_is_open(&s->fd))
+        return -ML_ECLOSED;
+    if (s->is_reading)
+        return -EBUSY;
+    int error = ml_cancel_point(s->io->hub);
+    s->is_reading = error == 0;
+    return error;
+}
+
+static int end_read(struct ml_stream *s, int result)
+{
+    s->is_reading = false;
+    if (result != 0 && ml_fd_is_open(&s->fd))
+        settle(s);
+    return result;
+}
+
+/* One recv() of at most the room there is. Its count, 0 at the end, -EAGAIN or another error. */
+static ssize_t receive(struct ml_stream *s)
+{
+    size_t room = ML_IS_HOSTILE ? 1 : ml_buffer_room(&s->in);
+    ssize_t count;
+    do
+        count = recv(s->fd.number, ml_buffer_end(&s->in), room, 0);
+    while (count < 0 && errno == EINTR);
+    if (count < 0)
+        return -errno;
+    s->is_drained = (size_t)count < room;
+    s->at_end = count == 0;
+    return count;
+}
+
+/* Appends what comes next to the input: 0, 1 at the end of the stream, or an error. */
+static int fill(struct ml_stream *s, size_t want, ml_time deadline)
+{
+    if (deadline == ML_NEVER_WAIT)
+        s->is_drained = false;
+    for (;;) {
+        if (s->at_end)
+            return 1;
+        if (!s->is_drained) {
+            int error = make_room(s, want);
+            if (error != 0)
+                return error;
+            ssize_t count = receive(s);
+            if (count >= 0)
+                ml_buffer_commit(&s->in, (size_t)count);
+            if (count != -EAGAIN)
+                return count > 0 ? 0 : count == 0 ? 1 : (int)count;
+        }
+        int error = settle(s);
+        if (error == 0)
+            error = ml_fd_wait(&s->fd, ML_FD_READ, &readable, deadline);
+        if (error != 0)
+            return error;
+        s->is_drained = false;
+    }
+}
+
+static void take(struct ml_stream *s, size_t size, struct ml_piece_of_input *piece)
+{
+    *piece = (struct ml_piece_of_input){.data = input_data(s), .size = size, .taken = size};
+}
+
+/* The end came before the read had all it wanted. */
+static int end_of_stream(struct ml_stream *s, bool partial, struct ml_piece_of_input *piece)
+{
+    size_t size = input_size(s);
+    if (size == 0)
+        return 1;
+    if (!partial)
+        return -ML_EEOF;
+    take(s, size, piece);
+    return 0;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+int ml_stream_read_some(struct ml_stream *s, size_t max, struct ml_piece_of_input *piece)
+{
+    int result = begin_read(s);
+    if (result != 0)
+        return result;
+    ml_time deadline = deadline_of(s->read_timeout);
+    while (result == 0 && input_size(s) == 0)
+        result = fill(s, 1, deadline);
+    if (result == 0)
+        take(s, smaller(max, input_size(s)), piece);
+    return end_read(s, result);
+}
+
+int ml_stream_read_exactly(struct ml_stream *s, size_t size, bool partial,
+                           struct ml_piece_of_input *piece)
+{
+    /* A block of the whole size only once some of it has come: the size may be the peer's word. */
+    enum { AHEAD = 1024 * 1024 };
+    int result = begin_read(s);
+    if (result != 0)
+        return result;
+    ml_time deadline = deadline_of(s->read_timeout);
+    while (result == 0 && input_size(s) < size)
+        result = fill(s, smaller(size - input_size(s), AHEAD), deadline);
+    if (result == 0)
+        take(s, size, piece);
+    else if (result == 1)
+        result = end_of_stream(s, partial, piece);
+    return end_read(s, result);
+}
+
+/* Looks for the delimiter from *searched on; *searched moves to where the next search begins. */
+static bool find(struct ml_stream *s, const char *delimiter, size_t length, size_t *searched,
+                 size_t *found)
+{
+    size_t size = input_size(s);
+    const char *data = input_data(s);
+    const char *place = memmem(data + *searched, size - *searched, delimiter, length);
+    if (place != NULL)
+        *found = (size_t)(place - data) + length;
+    else if (size >= length)
+        *searched = size - length + 1;
+    return place != NULL;
+}
+
+int ml_stream_read_until(struct ml_stream *s, const char *delimiter, size_t length, size_t max,
+                         bool partial, struct ml_piece_of_input *piece)
+{
+    size_t searched = 0;
+    size_t found = 0;
+    int result = begin_read(s);
+    if (result != 0)
+        return result;
+    ml_time deadline = deadline_of(s->read_timeout);
+    while (result == 0 && !find(s, delimiter, length, &searched, &found))
+        result = input_size(s) >= max ? -EMSGSIZE : fill(s, 1, deadline);
+    if (result == 0 && found > max)
+        result = -EMSGSIZE;
+    if (result == 0)
+        take(s, found, piece);
+    else if (result == 1)
+        result = end_of_stream(s, partial, piece);
+    return end_read(s, result);
+}
+
+int ml_stream_read_all(struct ml_stream *s, size_t max, struct ml_piece_of_input *piece)
+{
+    int result = begin_read(s);
+    if (result != 0)
+        return result;
+    ml_time deadline = deadline_of(s->read_timeout);
+    while (result == 0)
+        result = input_size(s) > max ? -EMSGSIZE : fill(s, 1, deadline);
+    if (result == 1) {
+        result = 0;
+        take(s, input_size(s), piece);
+    }
+    return end_read(s, result);
+}
+
+void ml_stream_hold(struct ml_stream *s, size_t size)
+{
+    s->held += size;
+}
+
+void ml_stream_unhold(struct ml_stream *s)
+{
+    s->held = 0;
+}
+
+/* A finalizer may have closed the stream since the bytes were found. */
+void ml_stream_consume(struct ml_stream *s, size_t size)
+{
+    if (!ml_fd_is_open(&s->fd))
+        return;
+    ml_buffer_consume(&s->in, s->held + size);
+    s->held = 0;
+    settle(s);
+}
+
+/* ---- writing ---- */
+
+/* Waits until the running task may write. */
+static int take_turn(struct ml_stream *s, ml_time deadline)
+{
+    struct ml_task *self = s->io->hub->current;
+    int error = ml_cancel_point(s->io->hub);
+    while (error == 0 && ml_fd_is_open(&s->fd) && s->writer != self) {
+        if (s->writer == NULL)
+            s->writer = self;
+        else
+            error = ml_wait(s->io->hub, &turn, (uint32_t)s->fd.number, &s->writers, deadline);
+    }
+    if (error == 0 && !ml_fd_is_open(&s->fd))
+        error = -ML_ECLOSED;
+    return error;
+}
+
+/* Hands the turn to the first in the queue. */
+static void pass_turn(struct ml_stream *s)
+{
+    s->writer = NULL;
+    if (ml_list_is_empty(&s->writers))
+        return;
+    s->writer = ml_container_of(s->writers.next, struct ml_task, link);
+    ml_wake_first(&s->writers);
+}
+
+static ssize_t transmit(struct ml_stream *s, struct iovec *pieces, int count)
+{
+    struct msghdr message = {.msg_iov = pieces,
+                             .msg_iovlen = (size_t)(count < IOV_MAX ? count : IOV_MAX)};
+    ssize_t sent;
+    do
+        sent = count == 1 ? send(s->fd.number, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL)
+                          : sendmsg(s->fd.number, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent >= 0 ? sent : -errno;
+}
+
+/* Moves the array past the bytes that were sent. */
+static void advance(struct iovec **pieces, int *count, size_t sent)
+{
+    while (*count > 0 && sent >= (*pieces)->iov_len) {
+        sent -= (*pieces)->iov_len;
+        ++*pieces;
+        --*count;
+    }
+    if (*count > 0) {
+        (*pieces)->iov_base = (char *)(*pieces)->iov_base + sent;
+        (*pieces)->iov_len -= sent;
+    }
+}
+
+static int write_all(struct ml_stream *s, struct iovec *pieces, int count, size_t *sent,
+                     ml_time deadline)
+{
+    int error = s->write_broken ? -EPIPE : 0;
+    advance(&pieces, &count, 0);
+    while (error == 0 && count > 0) {
+        ssize_t now = transmit(s, pieces, count);
+        if (now >= 0) {
+            *sent += (size_t)now;
+            advance(&pieces, &count, (size_t)now);
+        } else {
+            error =
+                now == -EAGAIN ? ml_fd_wait(&s->fd, ML_FD_WRITE, &writable, deadline) : (int)now;
+        }
+    }
+    if (error != 0 && *sent > 0)
+        s->write_broken = true;
+    return error;
+}
+
+int ml_stream_write(struct ml_stream *s, struct iovec *pieces, int count, size_t *sent)
+{
+    *sent = 0;
+    ml_time deadline = deadline_of(s->write_timeout);
+    int error = take_turn(s, deadline);
+    if (error != 0)
+        return error;
+    error = write_all(s, pieces, count, sent, deadline);
+    pass_turn(s);
+    return error;
+}
+
+int ml_stream_shutdown_write(struct ml_stream *s)
+{
+    int error = take_turn(s, deadline_of(s->write_timeout));
+    if (error != 0)
+        return error;
+    if (shutdown(s->fd.number, SHUT_WR) != 0)
+        error = -errno;
+    pass_turn(s);
+    return error;
+}
+
+void ml_stream_close(struct ml_stream *s)
+{
+    if (!ml_fd_is_open(&s->fd))
+        return;
+    if (s->borrows)
+        give_spare_back(s);
+    else
+        ml_buffer_release(&s->in);
+    s->held = 0;
+    ml_fd_close(&s->fd);
+    ml_wake_all(&s->writers);
+}

@@ -1,0 +1,194 @@
+#include "io/tcp.h"
+
+#include "base/error.h"
+#include "hub/scope.h"
+
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+static const struct ml_wait_kind connected = {.text = "the connection of descriptor",
+                                              .external = true};
+static const struct ml_wait_kind connection = {.text = "a connection to descriptor",
+                                               .external = true};
+
+/* How long accept waits for somebody to close a descriptor when there is none left. */
+#define NO_DESCRIPTOR_PAUSE (50 * ML_MILLISECOND)
+
+static void set_flag(int fd, int level, int name, bool on)
+{
+    int value = on;
+    setsockopt(fd, level, name, &value, sizeof value);
+}
+
+static void set_stream_options(int fd, const struct ml_tcp_options *options)
+{
+    if (!options->delay)
+        set_flag(fd, IPPROTO_TCP, TCP_NODELAY, true);
+    if (options->keepalive)
+        set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, true);
+}
+
+static int open_socket(const struct ml_address *address)
+{
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return fd >= 0 ? fd : -errno;
+}
+
+/* ---- connect ---- */
+
+static int pending_error(int fd)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    return -error;
+}
+
+static bool is_connected(int fd)
+{
+    struct ml_address peer;
+    return ml_address_of_peer(&peer, fd) == 0;
+}
+
+/* The connection is under way: waits for its end. */
+static int await_connection(struct ml_stream *s, ml_time deadline)
+{
+    int error = 0;
+    while (error == 0 && !is_connected(s->fd.number)) {
+        error = ml_fd_wait(&s->fd, ML_FD_WRITE, &connected, deadline);
+        if (error == 0)
+            error = pending_error(s->fd.number);
+    }
+    return error;
+}
+
+static int start_connection(int fd, const struct ml_address *address,
+                            const struct ml_tcp_options *options)
+{
+    if (options->bind.size > 0 && bind(fd, &options->bind.any, options->bind.size) != 0)
+        return -errno;
+    int result;
+    do
+        result = connect(fd, &address->any, address->size);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? 0 : -errno;
+}
+
+int ml_tcp_connect(struct ml_stream *s, const struct ml_address *address,
+                   const struct ml_tcp_options *options, ml_time deadline)
+{
+    int fd = open_socket(address);
+    if (fd < 0)
+        return fd;
+    ml_stream_open(s, fd);
+    set_stream_options(fd, options);
+    int error = start_connection(fd, address, options);
+    if (error == -EINPROGRESS)
+        error = await_connection(s, deadline);
+    if (error != 0)
+        ml_stream_close(s);
+    return error;
+}
+
+/* ---- listen ---- */
+
+void ml_listener_init(struct ml_listener *listener, struct ml_io *io)
+{
+    *listener = (struct ml_listener){.io = io};
+    ml_fd_init(&listener->fd, io->hub);
+}
+
+static int bind_and_listen(int fd, const struct ml_address *address,
+                           const struct ml_tcp_options *options)
+{
+    set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true);
+    if (options->reuseport)
+        set_flag(fd, SOL_SOCKET, SO_REUSEPORT, true);
+    if (bind(fd, &address->any, address->size) != 0)
+        return -errno;
+    return listen(fd, options->backlog > 0 ? options->backlog : SOMAXCONN) == 0 ? 0 : -errno;
+}
+
+int ml_listener_open(struct ml_listener *listener, const struct ml_address *address,
+                     const struct ml_tcp_options *options)
+{
+    int fd = open_socket(address);
+    if (fd < 0)
+        return fd;
+    int error = bind_and_listen(fd, address, options);
+    if (error != 0) {
+        close(fd);
+        return error;
+    }
+    listener->options = *options;
+    ml_fd_open(&listener->fd, fd);
+    return 0;
+}
+
+static bool is_out_of_resources(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+}
+
+/* accept(2): errors of the connection, not of the listener. */
+static bool is_of_connection(int error)
+{
+    switch (-error) {
+    case ECONNABORTED:
+    case EINTR:
+    case ENETDOWN:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int pause_for_descriptor(struct ml_listener *listener, ml_time deadline)
+{
+    ml_time now = ml_clock_now();
+    if (now >= deadline)
+        return -ETIMEDOUT;
+    ml_time until = ml_time_earlier(deadline, now + NO_DESCRIPTOR_PAUSE);
+    return ml_sleep_until(listener->io->hub, until);
+}
+
+/* After accept4() failed with `error`: 0 to try again. */
+static int await_next(struct ml_listener *listener, int error, ml_time deadline)
+{
+    if (error == -EAGAIN)
+        return ml_fd_wait(&listener->fd, ML_FD_READ, &connection, deadline);
+    if (is_out_of_resources(error))
+        return pause_for_descriptor(listener, deadline);
+    return is_of_connection(error) ? ml_cancel_point(listener->io->hub) : error;
+}
+
+int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_time deadline)
+{
+    int error = deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(listener->io->hub);
+    while (error == 0) {
+        if (!ml_fd_is_open(&listener->fd))
+            return -ML_ECLOSED;
+        if (listener->fd.sides[ML_FD_READ].waiter != NULL)
+            return -EBUSY;
+        int fd = accept4(listener->fd.number, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            set_stream_options(fd, &listener->options);
+            ml_stream_open(s, fd);
+            return 0;
+        }
+        error = await_next(listener, -errno, deadline);
+    }
+    return error;
+}
+
+void ml_listener_close(struct ml_listener *listener)
+{
+    ml_fd_close(&listener->fd);
+}
