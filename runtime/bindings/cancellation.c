@@ -1,0 +1,109 @@
+#include "bindings/cancellation.h"
+
+#include "bindings/lua_task.h"
+#include "hub/scope.h"
+
+#define CANCELLATION_TYPE "moonlet.cancellation"
+
+/* Key in the registry of the table task -> reason given to t:cancel(). */
+static const char reasons_key;
+
+static void push_reason(lua_State *L, struct ml_lua_task *task)
+{
+    lua_pushnil(L);
+    if (!task->has_reason)
+        return;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &reasons_key);
+    ml_lua_push_task(L, task);
+    lua_rawget(L, -2);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
+static void push_message(lua_State *L, bool deadline)
+{
+    if (deadline)
+        lua_pushliteral(L, "deadline passed");
+    else if (lua_isnil(L, -1))
+        lua_pushliteral(L, "cancelled");
+    else
+        lua_pushfstring(L, "cancelled: %s", luaL_tolstring(L, -1, NULL));
+}
+
+_Noreturn void ml_cancellation_raise(lua_State *L)
+{
+    struct ml_lua_task *task = ml_lua_task_of(ml_lua_of(L)->hub.current);
+    bool deadline = !task->task.was_cancelled;
+    task->cancellations++;
+    luaL_checkstack(L, 6, NULL);
+    lua_createtable(L, 0, 3);
+    push_reason(L, task);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "reason");
+    int reason = lua_gettop(L);
+    push_message(L, deadline);
+    lua_setfield(L, reason - 1, "message");
+    lua_settop(L, reason - 1);
+    lua_pushstring(L, deadline ? "EDEADLINE" : "ECANCELED");
+    lua_setfield(L, -2, "code");
+    luaL_setmetatable(L, CANCELLATION_TYPE);
+    lua_error(L);
+    __builtin_unreachable();
+}
+
+intptr_t ml_cancellation_count(lua_State *L)
+{
+    struct ml_task *task = ml_lua_of(L)->hub.current;
+    return task != NULL ? (intptr_t)ml_lua_task_of(task)->cancellations : 0;
+}
+
+void ml_cancellation_rethrow(lua_State *L, intptr_t count)
+{
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    if (ml_cancellation_count(L) != count && ml_cancel_point(hub) != 0)
+        ml_cancellation_raise(L);
+}
+
+bool ml_is_cancellation(lua_State *L, int index)
+{
+    index = lua_absindex(L, index);
+    if (!lua_getmetatable(L, index))
+        return false;
+    luaL_getmetatable(L, CANCELLATION_TYPE);
+    bool is = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return is;
+}
+
+void ml_cancellation_set_reason(lua_State *L, int task, int index)
+{
+    task = lua_absindex(L, task);
+    index = lua_absindex(L, index);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &reasons_key);
+    lua_pushvalue(L, task);
+    lua_pushvalue(L, index);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    ml_check_task(L, task)->has_reason = true;
+}
+
+static int cancellation_tostring(lua_State *L)
+{
+    lua_getfield(L, 1, "message");
+    return 1;
+}
+
+void ml_cancellation_open(lua_State *L)
+{
+    luaL_newmetatable(L, CANCELLATION_TYPE);
+    lua_pushcfunction(L, cancellation_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pop(L, 1);
+    /* Weak keys: a reason lives as long as its task's handle. */
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &reasons_key);
+}

@@ -1,0 +1,29 @@
+/*
+ * How a cancellation travels through Lua: as an error that protected calls let through. Which
+ * scopes are cancelled is the hub's knowledge (hub/scope.h).
+ */
+#ifndef ML_BINDINGS_CANCELLATION_H
+#define ML_BINDINGS_CANCELLATION_H
+
+#include "bindings/lua_runtime.h"
+
+/* Raises the cancellation of the running task, and counts it. */
+_Noreturn void ml_cancellation_raise(lua_State *L);
+
+/* How many cancellations were raised so far in the running task; 0 outside one. A protected call
+ * takes the count at its entry. */
+intptr_t ml_cancellation_count(lua_State *L);
+
+/* Raises again if a cancellation was raised since `count` was taken and is still in force. */
+void ml_cancellation_rethrow(lua_State *L, intptr_t count);
+
+/* Whether the value at `index` is a cancellation. */
+bool ml_is_cancellation(lua_State *L, int index);
+
+/* Remembers the reason at `index` for the cancellation of the task whose handle is at `task`. */
+void ml_cancellation_set_reason(lua_State *L, int task, int index);
+
+/* Creates the metatable of cancellations. */
+void ml_cancellation_open(lua_State *L);
+
+#endif

@@ -1,0 +1,74 @@
+#include "bindings/lua_runtime.h"
+
+#include "bindings/cancellation.h"
+#include "bindings/lua_task.h"
+
+#include <stdlib.h>
+
+/* Keys in the registry. */
+static const char aside_key;
+
+void ml_lua_push_tasks(lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ml_lua_of(L)->tasks_ref);
+}
+
+void ml_lua_push_pool(lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ml_lua_of(L)->pool_ref);
+}
+
+void ml_lua_push_task_type(lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ml_lua_of(L)->task_type_ref);
+}
+
+void ml_open_object_type(lua_State *L, const char *type_name, const luaL_Reg *methods,
+                         const luaL_Reg *metamethods)
+{
+    luaL_newmetatable(L, type_name);
+    lua_pushvalue(L, -1);
+    luaL_setfuncs(L, metamethods, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -2);
+    luaL_setfuncs(L, methods, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
+
+bool ml_boolean_option(lua_State *L, int options, const char *name, bool otherwise)
+{
+    if (options == 0)
+        return otherwise;
+    bool value = lua_getfield(L, options, name) != LUA_TNIL ? lua_toboolean(L, -1) : otherwise;
+    lua_pop(L, 1);
+    return value;
+}
+
+void ml_lua_open(lua_State *L, struct ml_lua *lua)
+{
+    lua->main = L;
+    lua->idle = malloc(ML_POOL_THREADS * sizeof *lua->idle);
+    if (lua->idle == NULL)
+        luaL_error(L, "not enough memory");
+    lua->hub.owner = lua;
+    lua->hub.body = ml_lua_task_body;
+    lua->hub.prefetch = ml_lua_task_prefetch;
+    *ml_lua_mark(L) = (uintptr_t)lua;
+    lua_newtable(L);
+    lua->tasks_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_newtable(L);
+    lua->pool_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    luaL_newmetatable(L, ML_TASK_TYPE);
+    lua->task_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua->aside = lua_newthread(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &aside_key);
+    ml_cancellation_open(L);
+}
+
+void ml_lua_release(struct ml_lua *lua)
+{
+    free(lua->idle);
+    lua->idle = NULL;
+    lua->idle_count = 0;
+}

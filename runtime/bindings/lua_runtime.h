@@ -1,0 +1,107 @@
+/*
+ * What one runtime's bindings share: its hub, its Lua state, the threads on which tasks run. Found
+ * from any lua_State through its extra space; knows neither the program's options nor its end.
+ */
+#ifndef ML_BINDINGS_LUA_RUNTIME_H
+#define ML_BINDINGS_LUA_RUNTIME_H
+
+#include "base/check.h"
+#include "hub/hub.h"
+#include "io/io.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+struct ml_lua_task;
+
+/* A Lua thread of the pool, and its index there; L is NULL while its place is empty. */
+struct ml_pool_thread {
+    lua_State *L;
+    int index;
+};
+
+/* Threads that serve one task after another; those of more tasks at a time are left to the
+ * collector. measured: see docs/performance.md, spawn and finish. */
+enum { ML_POOL_THREADS = 4096 };
+
+struct ml_lua {
+    struct ml_hub hub;
+    struct ml_io io;
+    lua_State *main;  /* runs no task, no script: see docs/architecture.md */
+    lua_State *aside; /* for protected work on behalf of a task whose own thread is dead */
+    struct ml_pool_thread *idle; /* ML_POOL_THREADS of them, idle_count in use */
+    int idle_count;
+    int pool_size; /* places of the pool in use */
+
+    /* An error that nobody joined; message and traceback in one text. Set by the owner. */
+    void (*report)(struct ml_lua *lua, const char *text);
+    struct ml_lua_task *main_task;
+    int tasks_ref; /* in the registry */
+    int pool_ref;
+    int task_type_ref;
+    int exit_status;
+    bool exit_asked;   /* os.exit(code, true) */
+    bool has_reported; /* a task's error was */
+    bool is_reporting; /* an error's text is being composed: nobody may wait */
+    bool is_unwinding; /* the end has begun: tasks spawned now never run */
+    bool is_closing;   /* no task can run any more */
+};
+
+/*
+ * The extra space of a lua_State holds its runtime, or, while a task is parked in a call made on
+ * that very state, the task with its lowest bit set. New threads copy the main state's, on which
+ * nobody ever parks.
+ */
+static inline uintptr_t *ml_lua_mark(lua_State *L)
+{
+    return (uintptr_t *)lua_getextraspace(L);
+}
+
+static inline struct ml_lua *ml_lua_of(lua_State *L)
+{
+    uintptr_t mark = *ml_lua_mark(L);
+    if (ml_unlikely(mark & 1))
+        return ((struct ml_task *)(mark & ~(uintptr_t)1))->hub->owner;
+    return (struct ml_lua *)mark;
+}
+
+/* Opens the bindings on a fresh state: `lua` is zeroed, its hub is set up. Raises on `L` (call it
+ * protected). */
+void ml_lua_open(lua_State *L, struct ml_lua *lua);
+
+/* Frees what is not Lua's. After lua_close(). */
+void ml_lua_release(struct ml_lua *lua);
+
+/*
+ * The userdata at `index` whose metatable is the running C function's first upvalue; raises for
+ * anything else, as luaL_checkudata() does, which looks the type up by its name each time (measured:
+ * 20 against 45 ns).
+ */
+static inline void *ml_check_object(lua_State *L, int index, const char *type_name)
+{
+    void *object = lua_touserdata(L, index);
+    bool is_ours = false;
+    if (ml_likely(object != NULL && lua_getmetatable(L, index))) {
+        is_ours = lua_rawequal(L, -1, lua_upvalueindex(1));
+        lua_pop(L, 1);
+    }
+    if (ml_unlikely(!is_ours))
+        luaL_typeerror(L, index, type_name);
+    return object;
+}
+
+/* Registers a type of userdata: its metatable, with `methods` behind __index. Each function gets the
+ * metatable as its first upvalue, for ml_check_object(). Stack unchanged. */
+void ml_open_object_type(lua_State *L, const char *type_name, const luaL_Reg *methods,
+                         const luaL_Reg *metamethods);
+
+/* The field `name` of the options table at `options` (0: there is none) as a truth value; `otherwise`
+ * when it is absent. */
+bool ml_boolean_option(lua_State *L, int options, const char *name, bool otherwise);
+
+/* What hangs off the registry. Each pushes one value on L; none allocates. */
+void ml_lua_push_tasks(lua_State *L);     /* a table: slot + 1 -> Task */
+void ml_lua_push_pool(lua_State *L);      /* a table: index -> thread */
+void ml_lua_push_task_type(lua_State *L); /* the metatable of Tasks */
+
+#endif

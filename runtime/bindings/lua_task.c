@@ -1,0 +1,398 @@
+#include "bindings/lua_task.h"
+
+#include "base/check.h"
+#include "base/hostile.h"
+#include "bindings/blocking.h"
+#include "bindings/cancellation.h"
+#include "hub/scope.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* User values of a Task. The first keeps its thread, unless the pool does, and later its results. */
+enum { THREAD = 1, RESULTS = 1, NAME = 2 };
+
+/* ---- threads ---- */
+
+/* Makes a thread, kept alive by the pool at `index`, or, when that is 0, by the Task at `task`. */
+static lua_State *new_thread(lua_State *L, int task, int index)
+{
+    ml_lua_push_pool(L);
+    lua_State *thread = lua_newthread(L);
+    if (index > 0)
+        lua_rawseti(L, -2, index);
+    else
+        lua_setiuservalue(L, task, THREAD);
+    lua_pop(L, 1);
+    return thread;
+}
+
+/* Takes a thread that waits for work, or makes one. Raises when Lua has no memory. */
+static struct ml_pool_thread take_thread(lua_State *L, struct ml_lua *lua, int task)
+{
+    struct ml_pool_thread thread = {0};
+    if (lua->idle_count > 0)
+        thread = lua->idle[--lua->idle_count];
+    else if (lua->pool_size < ML_POOL_THREADS)
+        thread.index = ++lua->pool_size;
+    if (thread.L == NULL)
+        thread.L = new_thread(L, task, thread.index);
+    return thread;
+}
+
+/* Gives a thread of the pool back; one that cannot serve again leaves its place to a new one. */
+static void give_back(struct ml_lua *lua, struct ml_pool_thread thread, bool serves_again)
+{
+    if (thread.index == 0)
+        return;
+    if (!serves_again) {
+        ml_lua_push_pool(lua->aside);
+        lua_pushboolean(lua->aside, 0);
+        lua_rawseti(lua->aside, -2, thread.index);
+        lua_pop(lua->aside, 1);
+        thread.L = NULL;
+    }
+    lua->idle[lua->idle_count++] = thread;
+}
+
+/* ---- spawn ---- */
+
+static struct ml_lua_task *push_new_task(lua_State *L, const struct ml_lua_spawn *options)
+{
+    struct ml_lua_task *task = lua_newuserdatauv(L, sizeof *task, options->name != NULL ? 2 : 1);
+    memset(task, 0, sizeof *task);
+    ml_lua_push_task_type(L);
+    lua_setmetatable(L, -2);
+    if (options->name != NULL) {
+        lua_pushvalue(L, options->name_index);
+        lua_setiuservalue(L, -2, NAME);
+        task->is_named = true;
+    }
+    task->is_quiet = options->is_quiet;
+    return task;
+}
+
+/* Keeps the Task on top of the stack alive while it has `slot`. */
+static void anchor(lua_State *L, uint32_t slot)
+{
+    ml_lua_push_tasks(L);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, (lua_Integer)slot + 1);
+    lua_pop(L, 1);
+}
+
+static void unanchor(lua_State *L, uint32_t slot)
+{
+    ml_lua_push_tasks(L);
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, (lua_Integer)slot + 1);
+    lua_pop(L, 1);
+}
+
+int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    if (lua->is_closing)
+        return luaL_error(L, "cannot spawn a task: the program is closing");
+    luaL_checkstack(L, 6, NULL);
+    struct ml_lua_task *task = push_new_task(L, options);
+    int handle = lua_gettop(L);
+    struct ml_pool_thread thread = take_thread(L, lua, handle);
+    if (!lua_checkstack(thread.L, count + 2)) {
+        give_back(lua, thread, true);
+        return luaL_error(L, "too many arguments");
+    }
+    /* From here to the spawn nothing may collect: a finalizer could spawn into the same slot. */
+    anchor(L, ml_slots_next(&lua->hub.slots));
+    struct ml_spawn_options how = {options->is_daemon, options->private_stack};
+    int error = ml_task_spawn(&lua->hub, &task->task, how);
+    if (error != 0) {
+        give_back(lua, thread, true);
+        lua_pop(L, 1 + count);
+        return error;
+    }
+    task->L = task->parked_on = thread.L;
+    task->pool_index = thread.index;
+    if (lua->is_unwinding)
+        ml_task_cancel(&task->task);
+    lua_insert(L, handle - count);
+    lua_xmove(L, thread.L, count);
+    return 0;
+}
+
+/* ---- errors ---- */
+
+/* Pushes the text of an error value, as lua5.4 shows it. */
+static void push_error_text(lua_State *L, int value)
+{
+    if (lua_isstring(L, value))
+        lua_pushvalue(L, value);
+    else if (!luaL_callmeta(L, value, "__tostring") || !lua_isstring(L, -1))
+        lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, value));
+}
+
+/* Stack: the Task, the error value -> the report. */
+static int compose_report(lua_State *L)
+{
+    struct ml_lua_task *task = lua_touserdata(L, 1);
+    ml_lua_push_task_text(L, 1);
+    lua_pushliteral(L, " failed: ");
+    push_error_text(L, 2);
+    lua_replace(L, 2);
+    lua_pushvalue(L, 2);
+    lua_concat(L, 3);
+    luaL_traceback(L, task->L, lua_tostring(L, -1), 0);
+    return 1;
+}
+
+/* Tells the error on top of the task's thread; the frames in which it happened still stand there.
+ * Runs on the state aside, for that thread is dead. */
+static void report(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    lua_State *aside = lua->aside;
+    int top = lua_gettop(aside);
+    lua->has_reported = lua->is_reporting = true;
+    lua_pushcfunction(aside, compose_report);
+    ml_lua_push_task(aside, task);
+    lua_pushvalue(task->L, -1);
+    lua_xmove(task->L, aside, 1);
+    if (lua_pcall(aside, 2, 1, 0) == LUA_OK && lua_isstring(aside, -1))
+        lua->report(lua, lua_tostring(aside, -1));
+    else
+        lua->report(lua, "a task failed, and its error could not be told");
+    lua_settop(aside, top);
+    lua->is_reporting = false;
+}
+
+/* Whether the error on top of the thread is the task's own cancellation on its way out. */
+static bool is_own_cancellation(const struct ml_lua_task *task)
+{
+    return task->task.was_cancelled && task->cancellations > 0 && ml_is_cancellation(task->L, -1);
+}
+
+/* Moves the value on top of the task's thread into its Task. */
+static void keep_value(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    lua_State *aside = lua->aside;
+    ml_lua_push_task(aside, task);
+    lua_xmove(task->L, aside, 1);
+    lua_setiuservalue(aside, -2, RESULTS);
+    lua_pop(aside, 1);
+}
+
+/* The hostile build takes a joiner out of the queue for a moment. */
+static bool is_joined(const struct ml_task *task)
+{
+    return !ml_list_is_empty(&task->joiners) || (ML_IS_HOSTILE && task->is_joined);
+}
+
+/* The error on top of the thread was caught by nobody. Closes the pending variables: they may wait,
+ * and may replace the error. */
+static void fail(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    bool cancelled = is_own_cancellation(task);
+    if (!cancelled && !task->is_quiet && !is_joined(&task->task))
+        report(lua, task);
+    if (lua_status(task->L) != LUA_OK)
+        lua_resetthread(task->L);
+    task->outcome = cancelled ? ML_OUTCOME_CANCELLED : ML_OUTCOME_FAILED;
+    keep_value(lua, task);
+}
+
+/* ---- the body ---- */
+
+static int pack(lua_State *L)
+{
+    int count = lua_gettop(L);
+    lua_createtable(L, count, 0);
+    lua_insert(L, 1);
+    for (int i = count; i > 0; i--)
+        lua_rawseti(L, 1, i);
+    return 1;
+}
+
+/* Keeps the `count` results on the thread in the Task. LUA_OK, or the error of having no room. */
+static int keep_results(struct ml_lua *lua, struct ml_lua_task *task, int count)
+{
+    lua_State *L = task->L;
+    int status = LUA_OK;
+    if (count > 1) {
+        lua_pushcfunction(L, pack);
+        lua_insert(L, 1);
+        status = lua_pcall(L, count, 1, 0);
+    }
+    if (status == LUA_OK && count > 0)
+        keep_value(lua, task);
+    return status;
+}
+
+static void refuse_yield(lua_State *L, lua_Debug *event)
+{
+    (void)event;
+    lua_sethook(L, NULL, 0, 0);
+    luaL_error(L, "attempt to yield from outside a coroutine");
+}
+
+/* Runs the function. A yield that reaches the task is some C library's lua_yield(): it is refused at
+ * the next step of the code that called it. (Refusing it there and then takes a C function under
+ * the task's own, lua_call()ing it: 256 bytes more for each task asleep.) */
+static inline int resume(struct ml_lua_task *task, int *results)
+{
+    int status = lua_resume(task->L, NULL, lua_gettop(task->L) - 1, results);
+    while (ml_unlikely(status == LUA_YIELD)) {
+        lua_pop(task->L, *results);
+        lua_sethook(task->L, refuse_yield, LUA_MASKCOUNT, 1);
+        status = lua_resume(task->L, NULL, 0, results);
+    }
+    return status;
+}
+
+/* A thread serves again if its function ended well, nobody can still hold it, and no hook is on
+ * it. */
+static bool serves_again(const struct ml_lua_task *task)
+{
+    return task->outcome == ML_OUTCOME_DONE && task->run == ML_RUN_FUNCTION &&
+           !task->thread_is_known && lua_gethook(task->L) == NULL;
+}
+
+/* The task computes no more: its handle keeps the outcome, its thread goes its own way. */
+static __attribute__((noinline)) void detach(struct ml_lua *lua, struct ml_lua_task *task,
+                                             int results)
+{
+    struct ml_pool_thread thread = {.L = task->L, .index = task->pool_index};
+    lua_settop(task->L, 0);
+    unanchor(lua->aside, task->task.slot);
+    give_back(lua, thread, serves_again(task));
+    task->L = task->parked_on = NULL;
+    task->result_count = results;
+}
+
+/* What follows the function's end. */
+static __attribute__((noinline)) void conclude(struct ml_lua_task *task, int status, int results)
+{
+    struct ml_lua *lua = task->task.hub->owner;
+    if (status == LUA_OK)
+        status = keep_results(lua, task, results);
+    task->outcome = ML_OUTCOME_DONE;
+    if (status != LUA_OK)
+        fail(lua, task);
+    detach(lua, task, status == LUA_OK ? results : 0);
+}
+
+/* The frames of its last run are gone; what they left open is closed here. */
+static __attribute__((noinline)) void close_abandoned(struct ml_lua_task *task)
+{
+    struct ml_lua *lua = task->task.hub->owner;
+    *ml_lua_mark(task->L) = (uintptr_t)lua;
+    lua_resetthread(task->L);
+    lua_pushnil(task->L);
+    keep_value(lua, task);
+    task->outcome = task->run == ML_RUN_UNPROTECTED ? ML_OUTCOME_FAILED : ML_OUTCOME_DONE;
+    detach(lua, task, 0);
+}
+
+static __attribute__((noinline)) void end_before_the_start(struct ml_lua_task *task)
+{
+    task->outcome = ML_OUTCOME_CANCELLED;
+    detach(task->task.hub->owner, task, 0);
+}
+
+/* Of all that runs here only this frame stays on the stack of a task that waits. */
+void ml_lua_task_body(struct ml_task *base)
+{
+    struct ml_lua_task *task = ml_lua_task_of(base);
+    if (ml_unlikely(task->run != ML_RUN_FUNCTION)) {
+        close_abandoned(task);
+    } else if (ml_unlikely(base->was_cancelled)) {
+        end_before_the_start(task);
+    } else {
+        int results = 0;
+        int status = resume(task, &results);
+        conclude(task, status, results);
+    }
+}
+
+void ml_lua_task_prefetch(const struct ml_task *base)
+{
+    enum { CACHE_LINE = 64, STATE_SIZE = 208 };
+    const char *state =
+        (const char *)ml_container_of((struct ml_task *)base, struct ml_lua_task, task)->L;
+    for (size_t offset = 0; offset < STATE_SIZE; offset += CACHE_LINE)
+        __builtin_prefetch(state + offset);
+}
+
+void ml_lua_task_drop(struct ml_lua_task *task)
+{
+    struct ml_hub *hub = task->task.hub;
+    task->outcome = ML_OUTCOME_CANCELLED;
+    task->thread_is_known = true;
+    *ml_lua_mark(task->parked_on) = (uintptr_t)hub->owner;
+    detach(hub->owner, task, 0);
+    ml_task_drop(hub, &task->task);
+}
+
+_Noreturn void ml_lua_task_restart(struct ml_lua *lua, enum ml_task_run run)
+{
+    ml_lua_task_of(lua->hub.current)->run = run;
+    ml_task_restart(&lua->hub);
+}
+
+/* ---- what others see ---- */
+
+struct ml_lua_task *ml_check_task(lua_State *L, int index)
+{
+    return luaL_checkudata(L, index, ML_TASK_TYPE);
+}
+
+void ml_lua_push_task(lua_State *L, struct ml_lua_task *task)
+{
+    ml_lua_push_tasks(L);
+    lua_rawgeti(L, -1, (lua_Integer)task->task.slot + 1);
+    lua_remove(L, -2);
+}
+
+int ml_lua_task_push_results(lua_State *L, int task_index)
+{
+    struct ml_lua_task *task = lua_touserdata(L, task_index);
+    luaL_checkstack(L, task->result_count + 2, "too many results");
+    lua_getiuservalue(L, task_index, RESULTS);
+    if (task->outcome != ML_OUTCOME_DONE || task->result_count == 1)
+        return 1;
+    int table = lua_gettop(L);
+    for (int i = 1; i <= task->result_count; i++)
+        lua_rawgeti(L, table, i);
+    lua_remove(L, table);
+    return task->result_count;
+}
+
+const char *ml_lua_push_task_name(lua_State *L, int handle)
+{
+    const struct ml_lua_task *task = lua_touserdata(L, handle);
+    if (!task->is_named)
+        lua_pushnil(L);
+    else
+        lua_getiuservalue(L, handle, NAME);
+    return lua_tostring(L, -1);
+}
+
+void ml_lua_push_task_text(lua_State *L, int handle)
+{
+    struct ml_lua_task *task = lua_touserdata(L, handle);
+    const char *name = ml_lua_push_task_name(L, handle);
+    if (name != NULL)
+        lua_pushfstring(L, "task '%s' (#%I)", name, (LUAI_UACINT)task->task.id);
+    else
+        lua_pushfstring(L, "task #%I", (LUAI_UACINT)task->task.id);
+    lua_remove(L, -2);
+}
+
+void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message)
+{
+    luaL_traceback(L, task->parked_on, message, 0);
+    if (task->parked_on == task->L)
+        return;
+    lua_pushliteral(L, "\nresumed from the task's own ");
+    luaL_traceback(L, task->L, NULL, 0);
+    lua_concat(L, 3);
+}

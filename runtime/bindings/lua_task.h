@@ -1,0 +1,89 @@
+/*
+ * A Lua task: a scheduler's task whose body is a Lua function, run on a Lua thread of its own. The
+ * struct is the memory of the userdata that scripts hold as their Task.
+ */
+#ifndef ML_BINDINGS_LUA_TASK_H
+#define ML_BINDINGS_LUA_TASK_H
+
+#include "bindings/lua_runtime.h"
+
+#define ML_TASK_TYPE "moonlet.task"
+
+enum ml_outcome { ML_OUTCOME_NONE, ML_OUTCOME_DONE, ML_OUTCOME_FAILED, ML_OUTCOME_CANCELLED };
+
+/* What the next run of the body is for. */
+enum ml_task_run {
+    ML_RUN_FUNCTION,   /* the task's own function */
+    ML_RUN_CLOSING,    /* os.exit(code, true) was called on it: close its variables, done */
+    ML_RUN_UNPROTECTED /* an error reached no protected call: close its variables, failed */
+};
+
+struct ml_lua_task {
+    struct ml_task task;
+    lua_State *L;         /* its thread; NULL once it has ended */
+    lua_State *parked_on; /* the state of its last call that could wait: L or a coroutine's */
+    union {
+        int pool_index; /* while it runs: of its thread in the pool; 0: not of the pool */
+        int result_count; /* once it is done: in user value 1, the value itself if one, else a table */
+    };
+    uint32_t cancellations; /* raised in it so far */
+    enum ml_outcome outcome : 4;
+    enum ml_task_run run : 4;
+    bool is_named : 1;        /* by user value 2 */
+    bool is_quiet : 1;        /* leaves its error to a later join */
+    bool thread_is_known : 1; /* the script has seen its thread: never used for another task */
+    bool has_reason : 1;      /* for its cancellation: bindings/cancellation.c */
+};
+
+static inline struct ml_lua_task *ml_lua_task_of(struct ml_task *task)
+{
+    return ml_container_of(task, struct ml_lua_task, task);
+}
+
+struct ml_lua_spawn {
+    const char *name; /* a Lua string that stands at name_index; NULL: none */
+    int name_index;
+    bool is_daemon;
+    bool is_quiet;
+    bool private_stack;
+};
+
+/*
+ * Makes a task of the function and its arguments on top of L's stack (`count` values, the function
+ * first), which are popped, and pushes its Task. 0 or a negated errno with nothing pushed; raises
+ * when Lua has no memory.
+ */
+int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count);
+
+/* Installed as hub->body. */
+void ml_lua_task_body(struct ml_task *task);
+
+/* Installed as hub->prefetch. */
+void ml_lua_task_prefetch(const struct ml_task *task);
+
+/* The Task at `index`; raises for anything else. */
+struct ml_lua_task *ml_check_task(lua_State *L, int index);
+
+/* Pushes the Task of a live task. */
+void ml_lua_push_task(lua_State *L, struct ml_lua_task *task);
+
+/* Pushes its results; returns how many. It has ended well. */
+int ml_lua_task_push_results(lua_State *L, int task_index);
+
+/* Abandons what the running task does and goes on with its body for another purpose. */
+_Noreturn void ml_lua_task_restart(struct ml_lua *lua, enum ml_task_run run);
+
+/* Ends a task that waits without running it again: its variables are not closed. */
+void ml_lua_task_drop(struct ml_lua_task *task);
+
+/* Pushes the name, or nil, of the Task at `handle`; returns it, or NULL. */
+const char *ml_lua_push_task_name(lua_State *L, int handle);
+
+/* Pushes a text that names the Task at `handle`: "task 'name' (#3)" or "task #3". */
+void ml_lua_push_task_text(lua_State *L, int handle);
+
+/* Pushes the traceback of a task that waits, its coroutines' first, after `message`
+ * (may be NULL). */
+void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message);
+
+#endif

@@ -1,0 +1,17 @@
+/* The Lua modules that are written in C, as package.preload takes them. */
+#ifndef ML_BINDINGS_MODULES_H
+#define ML_BINDINGS_MODULES_H
+
+#include <lua.h>
+
+int ml_open_task(lua_State *L); /* moonlet.task */
+int ml_open_net(lua_State *L);  /* moonlet.net */
+
+/* Creates the metatable of Tasks; the program needs it before any script asks for moonlet.task. */
+void ml_open_task_type(lua_State *L);
+
+/* Replaces pcall, xpcall and parts of coroutine in the standard library by versions that know
+ * tasks and let cancellations through. After luaL_openlibs(). */
+void ml_open_standard(lua_State *L);
+
+#endif

@@ -1,0 +1,132 @@
+/* Listeners as scripts see them. */
+#include "base/error.h"
+#include "bindings/blocking.h"
+#include "bindings/net_types.h"
+
+#include <errno.h>
+
+struct ml_listener *ml_push_listener(lua_State *L)
+{
+    struct ml_listener *listener = lua_newuserdatauv(L, sizeof *listener, 0);
+    ml_listener_init(listener, &ml_lua_of(L)->io);
+    luaL_setmetatable(L, ML_LISTENER_TYPE);
+    return listener;
+}
+
+static struct ml_listener *check_listener(lua_State *L, int index)
+{
+    return ml_check_object(L, index, ML_LISTENER_TYPE);
+}
+
+/* Pushes a stream and accepts into it, so that a connection has an owner from its first moment. */
+static int accept_stream(lua_State *L, struct ml_listener *listener, ml_time deadline)
+{
+    struct ml_stream *s = ml_push_stream(L);
+    struct ml_blocking blocking = ml_blocking_begin(L);
+    return ml_blocking_end(L, blocking, ml_listener_accept(listener, s, deadline));
+}
+
+static int push_accept_failure(lua_State *L, int error)
+{
+    ml_push_failure(L, error);
+    if (error == -EBUSY) {
+        lua_pushliteral(L, "another task is accepting on this listener");
+        lua_replace(L, -3);
+    }
+    return 3;
+}
+
+/***
+Waits for a connection. While the process has no descriptor left it waits for one. May wait.
+@function listener:accept
+@tparam[opt] number timeout seconds
+@treturn stream or nil, message, code
+*/
+static int listener_accept(lua_State *L)
+{
+    struct ml_listener *listener = check_listener(L, 1);
+    int error = accept_stream(L, listener, ml_check_deadline(L, 2));
+    return error == 0 ? 1 : push_accept_failure(L, error);
+}
+
+static int next_accepted(lua_State *L)
+{
+    struct ml_listener *listener = lua_touserdata(L, lua_upvalueindex(1));
+    int error = accept_stream(L, listener, ML_FOREVER);
+    if (error == 0)
+        return 1;
+    push_accept_failure(L, error);
+    if (error == -ML_ECLOSED) {
+        lua_pushnil(L);
+        return 1;
+    }
+    return ml_raise_failure(L);
+}
+
+/***
+Iterates over connections until the listener is closed. Waits as accept() does.
+@function listener:accepted
+*/
+static int listener_accepted(lua_State *L)
+{
+    check_listener(L, 1);
+    lua_settop(L, 1);
+    lua_pushcclosure(L, next_accepted, 1);
+    return 1;
+}
+
+/***
+@function listener:address
+@treturn Address on which it listens; or nil, message, code
+*/
+static int listener_address(lua_State *L)
+{
+    struct ml_listener *listener = check_listener(L, 1);
+    struct ml_address address;
+    int error = ml_fd_is_open(&listener->fd) ? ml_address_of_socket(&address, listener->fd.number)
+                                             : -ML_ECLOSED;
+    if (error != 0)
+        return ml_push_failure(L, error);
+    ml_push_address(L, &address);
+    return 1;
+}
+
+/***
+Closes at once; the task that accepts gets nil, "closed", "CLOSED". Idempotent, never waits.
+@function listener:close
+*/
+static int listener_close(lua_State *L)
+{
+    ml_listener_close(check_listener(L, 1));
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int listener_tostring(lua_State *L)
+{
+    struct ml_listener *listener = check_listener(L, 1);
+    struct ml_address address;
+    if (ml_fd_is_open(&listener->fd) && ml_address_of_socket(&address, listener->fd.number) == 0) {
+        ml_push_address_text(L, &address);
+        lua_pushfstring(L, "net.listener %s (open)", lua_tostring(L, -1));
+    } else {
+        lua_pushliteral(L, "net.listener (closed)");
+    }
+    return 1;
+}
+
+static const luaL_Reg methods[] = {{"accept", listener_accept},
+                                   {"accepted", listener_accepted},
+                                   {"address", listener_address},
+                                   {"close", listener_close},
+                                   {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {{"__gc", listener_close},
+                                       {"__close", listener_close},
+                                       {"__tostring", listener_tostring},
+                                       {NULL, NULL}};
+
+void ml_open_listener_type(lua_State *L)
+{
+    ml_open_object_type(L, ML_LISTENER_TYPE, methods, metamethods);
+}

@@ -1,0 +1,308 @@
+/* The reading methods of a stream, and its iterators. */
+#include "bindings/net_read.h"
+
+#include "base/error.h"
+#include "bindings/blocking.h"
+#include "bindings/net_types.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+/* A line is not longer than this unless the script says so. */
+enum { LINE_MAX_DEFAULT = 64 * 1024 };
+
+/* A count of bytes, at least `least`; absent: `otherwise`. */
+static size_t check_size(lua_State *L, int index, lua_Integer least, size_t otherwise)
+{
+    if (lua_isnoneornil(L, index))
+        return otherwise;
+    lua_Integer size = luaL_checkinteger(L, index);
+    luaL_argcheck(L, size >= least, index,
+                  least > 0 ? "size must be positive" : "size must not be negative");
+    return (size_t)size;
+}
+
+static int push_read_failure(lua_State *L, int error)
+{
+    luaL_pushfail(L);
+    if (error == -EBUSY)
+        lua_pushliteral(L, "another task is reading this stream");
+    else if (error == -EMSGSIZE)
+        lua_pushliteral(L, "line too long");
+    else
+        lua_pushstring(L, ml_error_text(error));
+    lua_pushstring(L, ml_error_name(error));
+    return 3;
+}
+
+/* One way to read, with what it needs to know. */
+struct read_request {
+    enum { READ_SOME, READ_EXACTLY, READ_UP_TO, READ_UNTIL, READ_LINE, READ_ALL } kind;
+    size_t size; /* bytes, or the most of them */
+    const char *delimiter;
+    size_t delimiter_length;
+    enum { KEEP_END, STRIP_LF, STRIP_CRLF } end;
+};
+
+static int read_piece(struct ml_stream *s, const struct read_request *request,
+                      struct ml_piece_of_input *piece)
+{
+    switch (request->kind) {
+    case READ_SOME:
+        return ml_stream_read_some(s, request->size, piece);
+    case READ_EXACTLY:
+        return ml_stream_read_exactly(s, request->size, false, piece);
+    case READ_UP_TO:
+        return ml_stream_read_exactly(s, request->size, true, piece);
+    case READ_UNTIL:
+        return ml_stream_read_until(s, request->delimiter, request->delimiter_length, request->size,
+                                    false, piece);
+    case READ_LINE:
+        return ml_stream_read_until(s, "\n", 1, request->size, true, piece);
+    case READ_ALL:
+        return ml_stream_read_all(s, request->size, piece);
+    }
+    return -EINVAL;
+}
+
+static size_t size_without_end(const struct read_request *request,
+                               const struct ml_piece_of_input *piece)
+{
+    size_t size = piece->size;
+    if (request->end == KEEP_END || size == 0 || piece->data[size - 1] != '\n')
+        return size;
+    size--;
+    if (request->end == STRIP_CRLF && size > 0 && piece->data[size - 1] == '\r')
+        size--;
+    return size;
+}
+
+/* Does it, and pushes the bytes: 0; 1 at the end of the stream or a negated error, nothing pushed.
+ * They stay in the stream: the caller consumes *taken bytes once Lua has them. */
+static int find_read(lua_State *L, struct ml_stream *s, const struct read_request *request,
+                     size_t *taken)
+{
+    struct ml_piece_of_input piece;
+    struct ml_blocking blocking = ml_blocking_begin(L);
+    int result = ml_blocking_end(L, blocking, read_piece(s, request, &piece));
+    if (result != 0)
+        return result;
+    *taken = piece.taken;
+    lua_pushlstring(L, piece.data, size_without_end(request, &piece));
+    return 0;
+}
+
+static int perform_read(lua_State *L, struct ml_stream *s, const struct read_request *request)
+{
+    size_t taken;
+    if (!s->is_reading)
+        ml_stream_unhold(s);
+    int result = find_read(L, s, request, &taken);
+    if (result == 0)
+        ml_stream_consume(s, taken);
+    return result;
+}
+
+/* The usual results: the bytes, or nil at the end, or nil, message, code. */
+static int return_read(lua_State *L, struct ml_stream *s, const struct read_request *request)
+{
+    int result = perform_read(L, s, request);
+    if (result == 0)
+        return 1;
+    if (result < 0)
+        return push_read_failure(L, result);
+    lua_pushnil(L);
+    return 1;
+}
+
+/***
+Reads whatever is there, waiting for at least one byte. May wait.
+@function stream:read_some
+@tparam[opt=65536] integer max bytes at most
+@treturn string or nil at the end of the stream; or nil, message, code
+*/
+int ml_net_stream_read_some(lua_State *L)
+{
+    struct ml_stream *s = ml_check_stream(L, 1);
+    struct read_request request = {.kind = READ_SOME, .size = check_size(L, 2, 1, ML_IO_READ_SIZE)};
+    return return_read(L, s, &request);
+}
+
+/***
+Reads n bytes. May wait.
+@function stream:read_exactly
+@tparam integer n
+@treturn string or nil at the end; the end in the middle is nil, message, "EEOF", the bytes kept
+*/
+int ml_net_stream_read_exactly(lua_State *L)
+{
+    struct ml_stream *s = ml_check_stream(L, 1);
+    luaL_checkinteger(L, 2);
+    struct read_request request = {.kind = READ_EXACTLY, .size = check_size(L, 2, 0, 0)};
+    return return_read(L, s, &request);
+}
+
+/***
+Reads a line and strips its "\n" or "\r\n"; the last one may lack it. May wait.
+@function stream:read_line
+@tparam[opt=65536] integer max bytes, the end of the line included
+@treturn string or nil at the end; a longer one is nil, "line too long", "EMSGSIZE", the bytes kept
+*/
+int ml_net_stream_read_line(lua_State *L)
+{
+    struct ml_stream *s = ml_check_stream(L, 1);
+    struct read_request request = {
+        .kind = READ_LINE, .size = check_size(L, 2, 1, LINE_MAX_DEFAULT), .end = STRIP_CRLF};
+    return return_read(L, s, &request);
+}
+
+/***
+Reads up to a delimiter. May wait.
+@function stream:read_until
+@tparam string delimiter
+@tparam[opt=65536] integer max bytes, the delimiter included
+@treturn string with the delimiter, or nil at the end; the end in the middle is nil, message, "EEOF",
+more than max bytes without it nil, message, "EMSGSIZE", the bytes kept either way
+*/
+int ml_net_stream_read_until(lua_State *L)
+{
+    struct ml_stream *s = ml_check_stream(L, 1);
+    struct read_request request = {.kind = READ_UNTIL,
+                                   .size = check_size(L, 3, 1, LINE_MAX_DEFAULT)};
+    request.delimiter = luaL_checklstring(L, 2, &request.delimiter_length);
+    luaL_argcheck(L, request.delimiter_length > 0, 2, "delimiter must not be empty");
+    return return_read(L, s, &request);
+}
+
+/***
+Reads all up to the end of the stream. May wait.
+@function stream:read_all
+@tparam[opt] integer max bytes
+@treturn string "" at the end already; or nil, message, code
+*/
+int ml_net_stream_read_all(lua_State *L)
+{
+    struct ml_stream *s = ml_check_stream(L, 1);
+    struct read_request request = {.kind = READ_ALL, .size = check_size(L, 2, 0, SIZE_MAX)};
+    return return_read(L, s, &request);
+}
+
+/* A format of io's read: a count, "l", "L" or "a", with or without a star before it. */
+static struct read_request read_format(lua_State *L, int index)
+{
+    if (lua_type(L, index) == LUA_TNUMBER)
+        return (struct read_request){.kind = READ_UP_TO, .size = check_size(L, index, 0, 0)};
+    const char *format = luaL_optstring(L, index, "l");
+    switch (format[format[0] == '*']) {
+    case 'l':
+        return (struct read_request){.kind = READ_LINE, .size = SIZE_MAX, .end = STRIP_LF};
+    case 'L':
+        return (struct read_request){.kind = READ_LINE, .size = SIZE_MAX};
+    case 'a':
+        return (struct read_request){.kind = READ_ALL, .size = SIZE_MAX};
+    default:
+        luaL_argerror(L, index, "invalid format");
+    }
+    return (struct read_request){0};
+}
+
+/* Pushes what the formats at 2 to `last` read, and nil at the end of the stream; the count, or a
+ * negated error. Nothing is consumed yet. */
+static int read_formats(lua_State *L, struct ml_stream *s, int last)
+{
+    int result = 0;
+    int count = 0;
+    while (result == 0 && count < last - 1) {
+        struct read_request request = read_format(L, count + 2);
+        size_t taken;
+        result = find_read(L, s, &request, &taken);
+        if (result == 0)
+            ml_stream_hold(s, taken);
+        else if (result == 1)
+            lua_pushnil(L);
+        count++;
+    }
+    return result < 0 ? result : count;
+}
+
+/***
+Reads as io's files do. May wait.
+@function stream:read
+@param[opt="l"] ... a count of bytes (fewer only at the end), "l" (a line without its "\n"), "L" (with
+it), "a" (all)
+@return for each format a string, or nil at the end and none after it; or nil, message, code, and then
+what the formats before it have read is still there for the next read
+*/
+int ml_net_stream_read(lua_State *L)
+{
+    struct ml_stream *s = ml_check_stream(L, 1);
+    int last = lua_gettop(L);
+    if (last == 1)
+        lua_settop(L, ++last);
+    luaL_checkstack(L, last + 4, "too many formats");
+    for (int i = 2; i <= last; i++)
+        read_format(L, i);
+    /* What an earlier read held when a cancellation cut it; not what another task holds now. */
+    if (!s->is_reading)
+        ml_stream_unhold(s);
+    int count = read_formats(L, s, last);
+    if (count < 0) {
+        if (count != -EBUSY)
+            ml_stream_unhold(s);
+        return push_read_failure(L, count);
+    }
+    ml_stream_consume(s, 0);
+    return count;
+}
+
+/* ---- iterators ---- */
+
+/* Upvalue 1: the stream; upvalue 2: the request, as a userdata. */
+static int next_read(lua_State *L)
+{
+    struct ml_stream *s = lua_touserdata(L, lua_upvalueindex(1));
+    const struct read_request *request = lua_touserdata(L, lua_upvalueindex(2));
+    int result = perform_read(L, s, request);
+    if (result == 0)
+        return 1;
+    if (result == 1 || result == -ML_ECLOSED) {
+        lua_pushnil(L);
+        return 1;
+    }
+    push_read_failure(L, result);
+    return ml_raise_failure(L);
+}
+
+static int push_iterator(lua_State *L, struct read_request request)
+{
+    lua_pushvalue(L, 1);
+    *(struct read_request *)lua_newuserdatauv(L, sizeof request, 0) = request;
+    lua_pushcclosure(L, next_read, 2);
+    return 1;
+}
+
+/***
+Iterates over the lines; ends at the end of the stream or when it is closed here. Waits as
+read_line() does; other failures raise {message=, code=}.
+@function stream:lines
+@tparam[opt] string fmt a format of read(); without one a line is what read_line() says
+*/
+int ml_net_stream_lines(lua_State *L)
+{
+    ml_check_stream(L, 1);
+    struct read_request line = {.kind = READ_LINE, .size = LINE_MAX_DEFAULT, .end = STRIP_CRLF};
+    return push_iterator(L, lua_isnoneornil(L, 2) ? line : read_format(L, 2));
+}
+
+/***
+Iterates over what arrives, as read_some() returns it. Otherwise like lines().
+@function stream:chunks
+@tparam[opt=65536] integer max bytes of each
+*/
+int ml_net_stream_chunks(lua_State *L)
+{
+    ml_check_stream(L, 1);
+    struct read_request request = {.kind = READ_SOME, .size = check_size(L, 2, 1, ML_IO_READ_SIZE)};
+    return push_iterator(L, request);
+}

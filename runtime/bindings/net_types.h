@@ -1,0 +1,37 @@
+/* What the files of moonlet.net share: the userdata behind streams and listeners, addresses and
+ * options. */
+#ifndef ML_BINDINGS_NET_TYPES_H
+#define ML_BINDINGS_NET_TYPES_H
+
+#include "bindings/lua_runtime.h"
+#include "io/dns.h"
+#include "io/tcp.h"
+
+#define ML_STREAM_TYPE "net.stream"
+#define ML_LISTENER_TYPE "net.listener"
+#define ML_ADDRESS_TYPE "net.address"
+
+/* Pushes a closed stream, or listener, with its metatable set. */
+struct ml_stream *ml_push_stream(lua_State *L);
+struct ml_listener *ml_push_listener(lua_State *L);
+
+/* The stream at `index`, in a method of streams; raises for anything else. */
+static inline struct ml_stream *ml_check_stream(lua_State *L, int index)
+{
+    return ml_check_object(L, index, ML_STREAM_TYPE);
+}
+
+/* Create the metatables; stack unchanged. */
+void ml_open_stream_type(lua_State *L);
+void ml_open_listener_type(lua_State *L);
+
+/* Pushes an address: an immutable table {host=, port=, family=}. */
+void ml_push_address(lua_State *L, const struct ml_address *address);
+
+/* Pushes "host:port", IPv6 hosts in brackets. */
+void ml_push_address_text(lua_State *L, const struct ml_address *address);
+
+/* Pushes nil, "what: sentence", name of the error: returns 3. */
+int ml_push_net_failure(lua_State *L, int error, const char *what);
+
+#endif

@@ -1,0 +1,369 @@
+/* The module moonlet.task: tasks, time limits and cancellation for scripts. */
+#include "base/error.h"
+#include "bindings/blocking.h"
+#include "bindings/cancellation.h"
+#include "bindings/lua_task.h"
+#include "bindings/modules.h"
+#include "hub/scope.h"
+#include "hub/wait.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+/* A function, or any value that can be called. */
+static bool is_callable(lua_State *L, int index)
+{
+    if (lua_isfunction(L, index))
+        return true;
+    if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+        return false;
+    lua_pop(L, 1);
+    return true;
+}
+
+static void check_callable(lua_State *L, int index)
+{
+    if (!is_callable(L, index))
+        luaL_typeerror(L, index, "function");
+}
+
+static void read_stack_option(lua_State *L, int table, struct ml_lua_spawn *options)
+{
+    bool is_absent = lua_getfield(L, table, "stack") == LUA_TNIL;
+    const char *kind = is_absent ? "shared" : lua_isstring(L, -1) ? lua_tostring(L, -1) : "";
+    options->private_stack = strcmp(kind, "private") == 0;
+    luaL_argcheck(L, options->private_stack || strcmp(kind, "shared") == 0, table,
+                  "option 'stack' must be \"private\" or \"shared\"");
+    lua_pop(L, 1);
+}
+
+/* Reads the options table at 1 and puts the name, or nil, in its place. */
+static struct ml_lua_spawn read_options(lua_State *L)
+{
+    struct ml_lua_spawn options = {
+        .is_daemon = ml_boolean_option(L, 1, "daemon", false),
+        .is_quiet = ml_boolean_option(L, 1, "quiet", false),
+    };
+    read_stack_option(L, 1, &options);
+    lua_getfield(L, 1, "name");
+    if (!lua_isnil(L, -1)) {
+        luaL_argcheck(L, lua_isstring(L, -1), 1, "option 'name' must be a string");
+        options.name = lua_tostring(L, -1);
+        options.name_index = 1;
+    }
+    lua_replace(L, 1);
+    return options;
+}
+
+/***
+Starts a task that calls fn(...): it is queued and runs when the caller waits.
+@function spawn
+@tparam[opt] table opts name (string), daemon (the program does not wait for it), quiet (its error
+is left to a later join), stack ("private": a C stack of its own)
+@tparam function fn anything that can be called
+@param ... its arguments
+@treturn Task or nil, message, code when there is no room for a stack
+*/
+static int task_spawn(lua_State *L)
+{
+    struct ml_lua_spawn options = {0};
+    int fn = 1;
+    if (lua_istable(L, 1) && !is_callable(L, 1)) {
+        options = read_options(L);
+        fn = 2;
+    }
+    check_callable(L, fn);
+    int error = ml_lua_spawn(L, &options, lua_gettop(L) - fn + 1);
+    return error == 0 ? 1 : ml_push_failure(L, error);
+}
+
+/***
+Waits.
+@function sleep
+@tparam number seconds
+*/
+static int task_sleep(lua_State *L)
+{
+    ml_time deadline = ml_time_after(ml_clock_now(), ml_check_span(L, 1));
+    struct ml_blocking blocking = ml_blocking_begin(L);
+    ml_blocking_end(L, blocking, ml_sleep_until(&blocking.lua->hub, deadline));
+    return 0;
+}
+
+/***
+Waits until task.now() has reached t.
+@function sleep_until
+@tparam number t seconds
+*/
+static int task_sleep_until(lua_State *L)
+{
+    ml_time deadline = ml_check_span(L, 1);
+    struct ml_blocking blocking = ml_blocking_begin(L);
+    ml_blocking_end(L, blocking, ml_sleep_until(&blocking.lua->hub, deadline));
+    return 0;
+}
+
+/***
+Lets every task that can run do so before the caller goes on.
+@function yield
+*/
+static int task_yield(lua_State *L)
+{
+    struct ml_blocking blocking = ml_blocking_begin(L);
+    ml_blocking_end(L, blocking, ml_yield(&blocking.lua->hub));
+    return 0;
+}
+
+/***
+@function now
+@treturn number seconds of the monotonic clock
+*/
+static int task_now(lua_State *L)
+{
+    lua_pushnumber(L, ml_time_to_seconds(ml_clock_now()));
+    return 1;
+}
+
+/***
+@function current
+@treturn Task the caller's own
+*/
+static int task_current(lua_State *L)
+{
+    struct ml_task *current = ml_lua_of(L)->hub.current;
+    if (current == NULL)
+        return luaL_error(L, "no task is running");
+    ml_lua_push_task(L, ml_lua_task_of(current));
+    return 1;
+}
+
+/***
+@function list
+@treturn {Task,...} all that have not ended, in the order of their slots
+*/
+static int task_list(lua_State *L)
+{
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    lua_createtable(L, (int)hub->alive, 0);
+    struct ml_task *task;
+    lua_Integer count = 0;
+    for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;) {
+        ml_lua_push_task(L, ml_lua_task_of(task));
+        lua_rawseti(L, -2, ++count);
+    }
+    return 1;
+}
+
+/***
+Calls fn(...) and cuts it short after s seconds, in whatever call it waits.
+@function timeout
+@tparam ?number s nil: no limit
+@tparam function fn
+@param ... its arguments
+@return fn's results; or nil, "deadline passed", "EDEADLINE" when this limit cut it. Other errors,
+and cancellations from outside, are raised.
+*/
+static int task_timeout(lua_State *L)
+{
+    ml_time deadline = ml_check_deadline(L, 1);
+    check_callable(L, 2);
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    if (hub->current == NULL)
+        return luaL_error(L, "no task is running");
+    intptr_t count = ml_cancellation_count(L);
+    struct ml_scope *scope = ml_scope_open(hub, deadline);
+    if (scope == NULL)
+        return luaL_error(L, "not enough memory");
+    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+    struct ml_scope_end end = ml_scope_close(hub, scope);
+    if (status == LUA_OK)
+        return lua_gettop(L) - 1;
+    ml_cancellation_rethrow(L, count);
+    if (end.expired && ml_cancellation_count(L) != count)
+        return ml_push_failure(L, -ML_EDEADLINE);
+    return lua_error(L);
+}
+
+/***
+@function remaining
+@treturn number seconds until the nearest deadline in force, math.huge without one
+*/
+static int task_remaining(lua_State *L)
+{
+    struct ml_task *current = ml_lua_of(L)->hub.current;
+    ml_time deadline = current != NULL ? ml_scope_deadline(current) : ML_FOREVER;
+    lua_Number seconds = deadline == ML_FOREVER ? (lua_Number)HUGE_VAL
+                                                : ml_time_to_seconds(deadline - ml_clock_now());
+    lua_pushnumber(L, seconds > 0 ? seconds : 0);
+    return 1;
+}
+
+/***
+@function is_cancellation
+@param err an error value
+@treturn boolean
+*/
+static int task_is_cancellation(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    lua_pushboolean(L, ml_is_cancellation(L, 1));
+    return 1;
+}
+
+/* ---- methods of a Task ---- */
+
+/* A Task that ended other than well: its error, its sentence, its code. */
+static int push_end(lua_State *L, struct ml_lua_task *task)
+{
+    luaL_pushfail(L);
+    if (task->outcome == ML_OUTCOME_FAILED) {
+        ml_lua_task_push_results(L, 1);
+        lua_pushstring(L, ml_error_name(ML_EFAILED));
+    } else {
+        lua_pushstring(L, ml_error_text(ECANCELED));
+        lua_pushstring(L, ml_error_name(ECANCELED));
+    }
+    return 3;
+}
+
+/***
+Waits for the end of the task.
+@function Task:join
+@tparam[opt] number timeout seconds
+@return true and the results of its function; or nil, its error value, "EFAILED"; or nil, message,
+"ECANCELED" or "ETIMEDOUT"
+*/
+static int task_join(lua_State *L)
+{
+    struct ml_lua_task *task = ml_check_task(L, 1);
+    ml_time deadline = ml_check_deadline(L, 2);
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    lua_settop(L, 1);
+    if (hub->current == &task->task)
+        return luaL_error(L, "a task cannot join itself");
+    struct ml_blocking blocking = ml_blocking_begin(L);
+    int error = deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(hub);
+    if (error == 0 && task->task.state != ML_TASK_ENDED)
+        error = ml_join(hub, &task->task, deadline);
+    error = ml_blocking_end(L, blocking, error);
+    if (error != 0)
+        return ml_push_failure(L, error);
+    if (task->outcome != ML_OUTCOME_DONE)
+        return push_end(L, task);
+    lua_pushboolean(L, 1);
+    return 1 + (task->result_count > 0 ? ml_lua_task_push_results(L, 1) : 0);
+}
+
+/***
+Asks the task to end: the call it waits in, and each later one, raises. Returns at once; harmless on
+one that has ended. Before its first run its function is never called.
+@function Task:cancel
+@param[opt] reason told by the cancellation
+*/
+static int task_cancel(lua_State *L)
+{
+    struct ml_lua_task *task = ml_check_task(L, 1);
+    if (!lua_isnoneornil(L, 2))
+        ml_cancellation_set_reason(L, 1, 2);
+    ml_task_cancel(&task->task);
+    return 0;
+}
+
+static const char *status_of(const struct ml_lua_task *task)
+{
+    static const char *const states[] = {[ML_TASK_NEW] = "ready",
+                                         [ML_TASK_READY] = "ready",
+                                         [ML_TASK_RUNNING] = "running",
+                                         [ML_TASK_WAITING] = "waiting"};
+    static const char *const outcomes[] = {[ML_OUTCOME_DONE] = "done",
+                                           [ML_OUTCOME_FAILED] = "failed",
+                                           [ML_OUTCOME_CANCELLED] = "cancelled"};
+    return task->task.state == ML_TASK_ENDED ? outcomes[task->outcome] : states[task->task.state];
+}
+
+/***
+@function Task:status
+@treturn string "ready", "running", "waiting", "done", "failed" or "cancelled"
+*/
+static int task_status(lua_State *L)
+{
+    lua_pushstring(L, status_of(ml_check_task(L, 1)));
+    return 1;
+}
+
+/***
+@function Task:traceback
+@treturn string where the task is now; only its name once it has ended
+*/
+static int task_traceback(lua_State *L)
+{
+    struct ml_lua_task *task = ml_check_task(L, 1);
+    ml_lua_push_task_text(L, 1);
+    if (task->task.state == ML_TASK_ENDED)
+        return 1;
+    if (task->task.state == ML_TASK_RUNNING)
+        luaL_traceback(L, L, lua_tostring(L, -1), 1);
+    else
+        ml_lua_push_traceback(L, task, lua_tostring(L, -1));
+    return 1;
+}
+
+static int task_tostring(lua_State *L)
+{
+    struct ml_lua_task *task = ml_check_task(L, 1);
+    ml_lua_push_task_text(L, 1);
+    lua_pushfstring(L, " (%s)", status_of(task));
+    lua_concat(L, 2);
+    return 1;
+}
+
+/* Methods, and the constant facts `id` and `name`. Upvalue: the table of methods. */
+static int task_index(lua_State *L)
+{
+    struct ml_lua_task *task = ml_check_task(L, 1);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    const char *key = lua_tostring(L, 2);
+    if (key != NULL && strcmp(key, "id") == 0)
+        lua_pushinteger(L, (lua_Integer)task->task.id);
+    else if (key != NULL && strcmp(key, "name") == 0)
+        ml_lua_push_task_name(L, 1);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {{"spawn", task_spawn},
+                                     {"sleep", task_sleep},
+                                     {"sleep_until", task_sleep_until},
+                                     {"yield", task_yield},
+                                     {"now", task_now},
+                                     {"current", task_current},
+                                     {"list", task_list},
+                                     {"timeout", task_timeout},
+                                     {"remaining", task_remaining},
+                                     {"is_cancellation", task_is_cancellation},
+                                     {NULL, NULL}};
+
+static const luaL_Reg methods[] = {{"join", task_join},
+                                   {"cancel", task_cancel},
+                                   {"status", task_status},
+                                   {"traceback", task_traceback},
+                                   {NULL, NULL}};
+
+void ml_open_task_type(lua_State *L)
+{
+    ml_lua_push_task_type(L);
+    luaL_newlib(L, methods);
+    lua_pushcclosure(L, task_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, task_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pop(L, 1);
+}
+
+int ml_open_task(lua_State *L)
+{
+    luaL_newlib(L, functions);
+    return 1;
+}

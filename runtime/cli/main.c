@@ -1,0 +1,170 @@
+/*
+ * The program `moonlet`: does what lua5.4 does with the same command line, in tasks. A user of the
+ * public header like any other.
+ */
+#include "moonlet.h"
+#include "options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The runtime that Ctrl-C and SIGTERM interrupt: a signal handler has no other way to find it. */
+static _Thread_local struct moonlet *current;
+
+/* A second one ends the process at once. */
+static void on_signal(int number)
+{
+    signal(number, SIG_DFL);
+    if (current == NULL || !moonlet_interrupt(current, number))
+        raise(number);
+}
+
+/* SIGINT even if it was ignored, as lua5.4 does. */
+static void watch_signals(void (*handler)(int))
+{
+    signal(SIGINT, handler);
+    signal(SIGTERM, handler);
+}
+
+/* "-" is standard input, but a file of that name after "--". */
+static int load_script(struct moonlet *m, char **argv, int script)
+{
+    const char *name = argv[script];
+    if (strcmp(name, "-") == 0 && strcmp(argv[script - 1], "--") != 0)
+        name = NULL;
+    return moonlet_load_script(m, name);
+}
+
+static int load_init(struct moonlet *m)
+{
+    const char *name = "=LUA_INIT_5_4";
+    const char *init = getenv(name + 1);
+    if (init == NULL)
+        init = getenv((name = "=LUA_INIT") + 1);
+    if (init == NULL)
+        return 0;
+    return init[0] == '@' ? moonlet_load_file(m, init + 1) : moonlet_load_string(m, init, name);
+}
+
+static int load_options(struct moonlet *m, char **argv, const struct cli_options *options)
+{
+    int error = 0;
+    for (int i = options->first; i < options->script && error == 0; i++) {
+        if (argv[i][1] == 'e')
+            error = moonlet_load_string(m, cli_option_argument(argv, &i), "=(command line)");
+        else if (argv[i][1] == 'l')
+            error = moonlet_load_library(m, cli_option_argument(argv, &i));
+        else if (argv[i][1] == 'W')
+            error = moonlet_load_string(m, "warn '@on'", "=(option -W)");
+    }
+    return error;
+}
+
+/* -v says what lua5.4's says; --version tells ours first. */
+static void print_version(bool is_long)
+{
+    if (is_long)
+        puts(moonlet_version());
+    puts(moonlet_lua_version());
+    fflush(stdout);
+}
+
+static int load_interaction(struct moonlet *m)
+{
+    return moonlet_load_string(m, "require 'moonlet.repl'.run()", "=stdin");
+}
+
+/* What comes after the options: the script, or standard input. */
+static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_options *options)
+{
+    int error = 0;
+    bool has_script = options->script < argc;
+    bool is_bare = !has_script && !options->has_statement && !options->show_version;
+    if (has_script)
+        error = load_script(m, argv, options->script);
+    if (error != 0)
+        return error;
+    if (options->interactive)
+        return load_interaction(m);
+    if (is_bare && isatty(STDIN_FILENO)) {
+        print_version(true);
+        return load_interaction(m);
+    }
+    return is_bare ? moonlet_load_file(m, NULL) : 0;
+}
+
+static int load_all(struct moonlet *m, int argc, char **argv, const struct cli_options *options)
+{
+    int error = moonlet_set_arguments(m, argc, argv, options->script < argc ? options->script : 0);
+    if (error == 0 && !options->ignore_environment)
+        error = load_init(m);
+    if (error == 0)
+        error = load_options(m, argv, options);
+    if (error == 0)
+        error = load_rest(m, argc, argv, options);
+    return error;
+}
+
+/* Takes descriptors 0, 1 and 2 if the process was started without them, so that the runtime's own do
+ * not end up as somebody's stdin. Returns those to close, as bits. */
+static unsigned fill_standard_files(void)
+{
+    unsigned filled = 0;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) == fd)
+            filled |= 1U << fd;
+    return filled;
+}
+
+static void free_standard_files(unsigned filled)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if ((filled & 1U << fd) != 0)
+            close(fd);
+}
+
+static int run(int argc, char **argv, const struct cli_options *options)
+{
+    const char *program = argc > 0 && argv[0][0] != '\0' ? argv[0] : "moonlet";
+    struct moonlet_options how = {
+        .name = program,
+        .stack_size = options->stack_size,
+        .ignore_environment = options->ignore_environment,
+        .report_overflow = true,
+    };
+    unsigned filled = fill_standard_files();
+    struct moonlet *m = moonlet_create(&how);
+    free_standard_files(filled);
+    if (m == NULL || load_all(m, argc, argv, options) != 0) {
+        fprintf(stderr, "%s: cannot create a runtime: %s\n", program, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    current = m;
+    watch_signals(on_signal);
+    int status = moonlet_run(m);
+    watch_signals(SIG_DFL);
+    current = NULL;
+    moonlet_close(m);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct cli_options options = cli_options_read(argc, argv);
+    if (options.bad != NULL) {
+        cli_print_usage(argc > 0 ? argv[0] : "moonlet", &options);
+        return EXIT_FAILURE;
+    }
+    if (options.show_help) {
+        cli_print_help(argv[0]);
+        return EXIT_SUCCESS;
+    }
+    if (options.show_version)
+        print_version(options.is_long_version);
+    return run(argc, argv, &options);
+}

@@ -1,0 +1,149 @@
+#include "options.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void fail(struct cli_options *options, const char *option, const char *needs)
+{
+    options->bad = option;
+    options->needs = needs;
+}
+
+/* "8M", "512K" or bytes; 0 when it is no such number. */
+static size_t parse_size(const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    unsigned shift = *end == 'K' || *end == 'k' ? 10 : *end == 'M' || *end == 'm' ? 20 : 0;
+    end += shift > 0;
+    if (errno != 0 || end == text || *end != '\0' || *text == '-' || number > SIZE_MAX >> shift)
+        return 0;
+    return (size_t)number << shift;
+}
+
+/* Smaller stacks overflow inside Lua's own limit of C levels, larger ones are a mistake. */
+static bool is_stack_size(size_t size)
+{
+    return size >= (size_t)64 << 10 && size <= (size_t)1 << 30;
+}
+
+static void read_stack_size(struct cli_options *options, char **argv, int *i)
+{
+    const char *name = "--stack-size";
+    const char *value = argv[*i] + strlen(name);
+    if (*value == '=')
+        value++;
+    else if ((value = argv[*i + 1]) != NULL)
+        ++*i;
+    options->stack_size = value != NULL ? parse_size(value) : 0;
+    if (!is_stack_size(options->stack_size))
+        fail(options, name, "a size from 64K to 1024M");
+}
+
+static bool is_option(const char *argument, const char *name)
+{
+    size_t length = strlen(name);
+    return strncmp(argument, name, length) == 0 &&
+           (argument[length] == '\0' || argument[length] == '=');
+}
+
+static void read_long(struct cli_options *options, char **argv, int *i)
+{
+    if (strcmp(argv[*i], "--help") == 0)
+        options->show_help = true;
+    else if (strcmp(argv[*i], "--version") == 0)
+        options->show_version = options->is_long_version = true;
+    else if (is_option(argv[*i], "--stack-size"))
+        read_stack_size(options, argv, i);
+    else
+        fail(options, argv[*i], NULL);
+}
+
+const char *cli_option_argument(char **argv, int *i)
+{
+    if (argv[*i][2] != '\0')
+        return argv[*i] + 2;
+    return argv[++*i];
+}
+
+static void read_with_argument(struct cli_options *options, char **argv, int *i)
+{
+    char *option = argv[*i];
+    const char *argument = cli_option_argument(argv, i);
+    if (argument == NULL || *argument == '-')
+        fail(options, option, "argument");
+}
+
+static void read_short(struct cli_options *options, char **argv, int *i)
+{
+    char letter = argv[*i][1];
+    if (strchr("ivEW", letter) != NULL && argv[*i][2] != '\0') {
+        fail(options, argv[*i], NULL);
+        return;
+    }
+    options->ignore_environment |= letter == 'E';
+    options->interactive |= letter == 'i';
+    options->show_version |= letter == 'i' || letter == 'v';
+    options->has_statement |= letter == 'e';
+    if (letter == 'e' || letter == 'l')
+        read_with_argument(options, argv, i);
+    else if (strchr("ivEW", letter) == NULL)
+        fail(options, argv[*i], NULL);
+}
+
+struct cli_options cli_options_read(int argc, char **argv)
+{
+    struct cli_options options = {.first = argc > 0 ? 1 : 0};
+    int i = options.first;
+    for (; argv[i] != NULL && argv[i][0] == '-' && argv[i][1] != '\0'; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            i++;
+            break;
+        }
+        if (argv[i][1] == '-')
+            read_long(&options, argv, &i);
+        else
+            read_short(&options, argv, &i);
+        if (options.bad != NULL)
+            break;
+    }
+    options.script = i < argc ? i : argc;
+    return options;
+}
+
+void cli_print_usage(const char *program, const struct cli_options *options)
+{
+    fprintf(stderr, "%s: ", program);
+    if (options->needs != NULL)
+        fprintf(stderr, "'%s' needs %s\n", options->bad, options->needs);
+    else
+        fprintf(stderr, "unrecognized option '%s'\n", options->bad);
+    fprintf(stderr,
+            "usage: %s [options] [script [args]]\n"
+            "'%s --help' lists the options\n",
+            program, program);
+}
+
+void cli_print_help(const char *program)
+{
+    printf("usage: %s [options] [script [args]]\n"
+           "Runs a Lua 5.4 script in green threads: require \"moonlet\" has them.\n"
+           "  -e stat            execute string 'stat'\n"
+           "  -i                 enter interactive mode after executing 'script'\n"
+           "  -l mod             require library 'mod' into global 'mod'\n"
+           "  -l g=mod           require library 'mod' into global 'g'\n"
+           "  -v, --version      show version information\n"
+           "  -E                 ignore environment variables\n"
+           "  -W                 turn warnings on\n"
+           "  --stack-size SIZE  bytes of each C stack, with K or M (8M)\n"
+           "  --help             show this\n"
+           "  --                 stop handling options\n"
+           "  -                  stop handling options and execute stdin\n"
+           "Exit status: 0; 1 after an error; 70 at a deadlock; 130 after Ctrl-C, 143\n"
+           "after SIGTERM, once every task was cancelled and has cleaned up.\n",
+           program);
+}

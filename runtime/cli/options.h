@@ -1,0 +1,31 @@
+/* The command line of the program: lua5.4's options, and moonlet's own long ones. */
+#ifndef ML_CLI_OPTIONS_H
+#define ML_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct cli_options {
+    bool ignore_environment; /* -E */
+    bool interactive;        /* -i */
+    bool show_version;       /* -v, and -i */
+    bool is_long_version;    /* --version */
+    bool has_statement;      /* -e */
+    bool show_help;
+    size_t stack_size; /* bytes, 0: default */
+    int first;         /* the first option */
+    int script;        /* index of the script's name; argc when there is none */
+    const char *bad;   /* the option at fault, NULL when all is well */
+    const char *needs; /* what it lacks; NULL: it is unknown */
+};
+
+struct cli_options cli_options_read(int argc, char **argv);
+
+/* The argument of a short option at argv[*i], joined to it or the next one, then *i is moved on. */
+const char *cli_option_argument(char **argv, int *i);
+
+/* Prints the usage, after the complaint about options->bad if there is one. */
+void cli_print_usage(const char *program, const struct cli_options *options);
+void cli_print_help(const char *program);
+
+#endif

@@ -1,0 +1,196 @@
+/* The main chunk: its pieces, and how lua5.4 would run them. */
+#include "bindings/cancellation.h"
+#include "bindings/lua_task.h"
+#include "vm/moonlet_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void free_piece(struct ml_piece *piece)
+{
+    free(piece->text);
+    free(piece->chunk_name);
+    free(piece);
+}
+
+/* The next piece, which the runtime owns until the one after it is taken. */
+static struct ml_piece *take_piece(struct moonlet *m)
+{
+    struct ml_piece *piece = m->pieces;
+    if (m->piece != NULL)
+        free_piece(m->piece);
+    m->piece = piece;
+    if (piece != NULL)
+        m->pieces = piece->next;
+    return piece;
+}
+
+void ml_program_free(struct moonlet *m)
+{
+    while (take_piece(m) != NULL)
+        ;
+}
+
+static int add_piece(struct moonlet *m, enum ml_piece_kind kind, const char *text,
+                     const char *chunk_name)
+{
+    struct ml_piece *piece = calloc(1, sizeof *piece);
+    if (piece == NULL)
+        return -ENOMEM;
+    piece->kind = kind;
+    piece->text = text != NULL ? strdup(text) : NULL;
+    piece->chunk_name = chunk_name != NULL ? strdup(chunk_name) : NULL;
+    if ((text != NULL && piece->text == NULL) ||
+        (chunk_name != NULL && piece->chunk_name == NULL)) {
+        free_piece(piece);
+        return -ENOMEM;
+    }
+    struct ml_piece **end = &m->pieces;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = piece;
+    return 0;
+}
+
+int moonlet_load_string(struct moonlet *m, const char *source, const char *chunk_name)
+{
+    return add_piece(m, ML_PIECE_STRING, source, chunk_name);
+}
+
+int moonlet_load_file(struct moonlet *m, const char *path)
+{
+    return add_piece(m, ML_PIECE_FILE, path, NULL);
+}
+
+int moonlet_load_script(struct moonlet *m, const char *path)
+{
+    return add_piece(m, ML_PIECE_SCRIPT, path, NULL);
+}
+
+int moonlet_load_library(struct moonlet *m, const char *library)
+{
+    return add_piece(m, ML_PIECE_LIBRARY, library, NULL);
+}
+
+/* ---- running ---- */
+
+/* Message handler, as lua5.4's: a string gets a traceback; an object with __tostring speaks for
+ * itself; of anything else the type is told. */
+static int add_traceback(lua_State *L)
+{
+    const char *message = lua_tostring(L, 1);
+    if (message == NULL) {
+        if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
+            return 1;
+        message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    }
+    luaL_traceback(L, L, message, 1);
+    return 1;
+}
+
+/* Calls the function below `count` arguments. */
+static int call(lua_State *L, int count, int results)
+{
+    int base = lua_gettop(L) - count;
+    lua_pushcfunction(L, add_traceback);
+    lua_insert(L, base);
+    int status = lua_pcall(L, count, results, base);
+    lua_remove(L, base);
+    return status;
+}
+
+/* -> arg[1], arg[2], ... */
+static int push_arguments(lua_State *L)
+{
+    if (lua_getglobal(L, "arg") != LUA_TTABLE)
+        luaL_error(L, "'arg' is not a table");
+    int count = (int)luaL_len(L, -1);
+    luaL_checkstack(L, count + 3, "too many arguments to script");
+    for (int i = 1; i <= count; i++)
+        lua_rawgeti(L, 1, i);
+    return count;
+}
+
+static int run_string(lua_State *L, const struct ml_piece *piece)
+{
+    int status = luaL_loadbuffer(L, piece->text, strlen(piece->text), piece->chunk_name);
+    return status == LUA_OK ? call(L, 0, 0) : status;
+}
+
+static int run_file(lua_State *L, const struct ml_piece *piece)
+{
+    int status = luaL_loadfile(L, piece->text);
+    return status == LUA_OK ? call(L, 0, 0) : status;
+}
+
+/* Errors about `arg` are told without a traceback, as lua5.4 does. */
+static int run_script(lua_State *L, const struct ml_piece *piece)
+{
+    int status = luaL_loadfile(L, piece->text);
+    int base = lua_gettop(L);
+    if (status == LUA_OK) {
+        lua_pushcfunction(L, push_arguments);
+        status = lua_pcall(L, 0, LUA_MULTRET, 0);
+    }
+    return status == LUA_OK ? call(L, lua_gettop(L) - base, 0) : status;
+}
+
+/* Stack: table, key, value. */
+static int set_field(lua_State *L)
+{
+    lua_settable(L, 1);
+    return 0;
+}
+
+static int run_library(lua_State *L, const struct ml_piece *piece)
+{
+    const char *equals = strchr(piece->text, '=');
+    const char *module = equals != NULL ? equals + 1 : piece->text;
+    size_t length = equals != NULL ? (size_t)(equals - piece->text) : strlen(piece->text);
+    lua_getglobal(L, "require");
+    lua_pushstring(L, module);
+    int status = call(L, 1, 1);
+    if (status != LUA_OK)
+        return status;
+    lua_pushcfunction(L, set_field);
+    lua_pushglobaltable(L);
+    lua_pushlstring(L, piece->text, length);
+    lua_rotate(L, -4, -1);
+    return lua_pcall(L, 3, 0, 0);
+}
+
+static int run_piece(lua_State *L, const struct ml_piece *piece)
+{
+    switch (piece->kind) {
+    case ML_PIECE_STRING:
+        return run_string(L, piece);
+    case ML_PIECE_FILE:
+        return run_file(L, piece);
+    case ML_PIECE_SCRIPT:
+        return run_script(L, piece);
+    case ML_PIECE_LIBRARY:
+        return run_library(L, piece);
+    }
+    return LUA_OK;
+}
+
+int ml_program_main(lua_State *L)
+{
+    struct moonlet *m = ml_moonlet_of(ml_lua_of(L));
+    intptr_t count = ml_cancellation_count(L);
+    struct ml_piece *piece;
+    int status = LUA_OK;
+    lua_settop(L, 2); /* as deep as in lua5.4, whose stack overflows tell the same level then */
+    while (status == LUA_OK && (piece = take_piece(m)) != NULL)
+        status = run_piece(L, piece);
+    if (status == LUA_OK)
+        return 0;
+    if (m->lua.hub.current->was_cancelled)
+        ml_cancellation_rethrow(L, count);
+    ml_program_free(m);
+    m->main_failed = true;
+    const char *message = lua_tostring(L, -1);
+    m->lua.report(&m->lua, message != NULL ? message : "(error message not a string)");
+    return 0;
+}

@@ -1,0 +1,93 @@
+/* The Lua state of a runtime: libraries, modules, and the last resort for errors. */
+#include "bindings/lua_task.h"
+#include "bindings/modules.h"
+#include "vm/moonlet_state.h"
+#include "vm/stdlib.h"
+
+#include <lualib.h>
+#include <stdio.h>
+
+/* Loader of an embedded module. Upvalue: its entry. Stack: name, ":preload:". */
+static int load_embedded(lua_State *L)
+{
+    const struct ml_stdlib_module *module = lua_touserdata(L, lua_upvalueindex(1));
+    const char *chunk_name = lua_pushfstring(L, "=[%s]", module->name);
+    if (luaL_loadbufferx(L, module->source, module->size, chunk_name, "t") != LUA_OK)
+        return lua_error(L);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/* Searchers of C modules may bring the C++ runtime into the process. Upvalue: the searcher. */
+static int search_then_find_cxx(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    ml_hub_find_cxx(&ml_lua_of(L)->hub);
+    return lua_gettop(L);
+}
+
+/* Stack: package. */
+static void wrap_c_searchers(lua_State *L)
+{
+    enum { FIRST_C_SEARCHER = 3, LAST_C_SEARCHER = 4 };
+    lua_getfield(L, -1, "searchers");
+    for (int i = FIRST_C_SEARCHER; i <= LAST_C_SEARCHER; i++) {
+        lua_rawgeti(L, -1, i);
+        lua_pushcclosure(L, search_then_find_cxx, 1);
+        lua_rawseti(L, -2, i);
+    }
+    lua_pop(L, 1);
+}
+
+static void preload_modules(lua_State *L)
+{
+    static const luaL_Reg modules[] = {
+        {"moonlet.task", ml_open_task}, {"moonlet.net", ml_open_net}, {NULL, NULL}};
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    luaL_setfuncs(L, modules, 0);
+    for (const struct ml_stdlib_module *module = ml_stdlib_modules; module->name != NULL;
+         module++) {
+        lua_pushlightuserdata(L, (void *)module);
+        lua_pushcclosure(L, load_embedded, 1);
+        lua_setfield(L, -2, module->name);
+    }
+    lua_pop(L, 1);
+}
+
+/* An error that no protected call catches: of a C library that runs Lua on a thread of its own, say,
+ * whose error Lua then throws on the main state. Only the task that was running is lost. */
+static int on_panic(lua_State *L)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    const char *message = lua_tostring(L, -1);
+    char text[512];
+    snprintf(text, sizeof text, "unprotected error in a C library: %s",
+             message != NULL ? message : "the error object is not a string");
+    lua->report(lua, text);
+    lua->has_reported = true;
+    if (lua->hub.current == NULL)
+        return 0;
+    lua_settop(lua->main, 0);
+    ml_lua_task_restart(lua, ML_RUN_UNPROTECTED);
+}
+
+int ml_state_open(lua_State *L)
+{
+    struct moonlet *m = lua_touserdata(L, 1);
+    if (m->options.ignore_environment) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+    }
+    ml_lua_open(L, &m->lua);
+    lua_atpanic(L, on_panic);
+    luaL_openlibs(L);
+    ml_open_standard(L);
+    ml_open_task_type(L);
+    preload_modules(L);
+    lua_getglobal(L, LUA_LOADLIBNAME);
+    wrap_c_searchers(L);
+    return 0;
+}

@@ -1,0 +1,97 @@
+/* What is told to people when the tasks of a runtime cannot go on: deadlock and C stack overflow. */
+#include "bindings/lua_task.h"
+#include "coro/overflow.h"
+#include "vm/moonlet_state.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Stack: the task as light userdata -> what it waits for, and where. */
+static int describe_wait(lua_State *L)
+{
+    struct ml_lua_task *task = lua_touserdata(L, 1);
+    const struct ml_wait_kind *kind = task->task.waits_for;
+    ml_lua_push_task(L, task);
+    ml_lua_push_task_text(L, lua_gettop(L));
+    lua_pushfstring(L, " waits for %s", kind->text);
+    if (task->task.waits_on > 0)
+        lua_pushfstring(L, " #%I", (LUAI_UACINT)task->task.waits_on);
+    else
+        lua_pushliteral(L, "");
+    lua_concat(L, 3);
+    ml_lua_push_traceback(L, task, lua_tostring(L, -1));
+    return 1;
+}
+
+static void tell_wait(struct moonlet *m, struct ml_lua_task *task)
+{
+    lua_State *L = m->lua.aside;
+    int top = lua_gettop(L);
+    lua_pushcfunction(L, describe_wait);
+    lua_pushlightuserdata(L, task);
+    if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+        m->lua.report(&m->lua, lua_tostring(L, -1));
+    lua_settop(L, top);
+}
+
+void ml_deadlock_report(struct moonlet *m)
+{
+    char text[128];
+    snprintf(text, sizeof text, "deadlock: %u task%s, all waiting, and nothing can wake one",
+             m->lua.hub.alive, m->lua.hub.alive == 1 ? "" : "s");
+    m->lua.report(&m->lua, text);
+    struct ml_task *task;
+    for (uint32_t slot = 0; (task = ml_hub_next_task(&m->lua.hub, &slot)) != NULL;)
+        tell_wait(m, ml_lua_task_of(task));
+}
+
+/* ---- in the signal handler: no allocation, no stdio ---- */
+
+static void say(const char *text)
+{
+    ssize_t written = write(STDERR_FILENO, text, strlen(text));
+    (void)written;
+}
+
+static void say_frame(lua_State *L, lua_Debug *frame)
+{
+    char line[256];
+    if (!lua_getinfo(L, "Sl", frame))
+        return;
+    if (frame->currentline > 0)
+        snprintf(line, sizeof line, "\t%s:%d\n", frame->short_src, frame->currentline);
+    else
+        snprintf(line, sizeof line, "\t%s\n", frame->short_src);
+    say(line);
+}
+
+static void say_frames(lua_State *L)
+{
+    enum { FRAMES = 20 };
+    lua_Debug frame;
+    for (int level = 0; level < FRAMES && lua_getstack(L, level, &frame); level++)
+        say_frame(L, &frame);
+}
+
+/* The name of a task, "" without one. Only looks values up: nothing here allocates. */
+static const char *name_of(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    ml_lua_push_task(lua->aside, task);
+    const char *name = ml_lua_push_task_name(lua->aside, lua_gettop(lua->aside));
+    return name != NULL ? name : "";
+}
+
+void ml_overflow_tell(struct ml_bank *bank)
+{
+    struct ml_hub *hub = ml_container_of(bank, struct ml_hub, bank);
+    struct ml_lua_task *task = ml_lua_task_of(hub->current);
+    char line[256];
+    snprintf(line, sizeof line,
+             "moonlet: C stack overflow in task '%.64s' (#%llu): its stack of %zu KiB is full "
+             "(--stack-size makes it larger)\nLua frames of the task, innermost first:\n",
+             name_of(hub->owner, task), (unsigned long long)task->task.id,
+             bank->running->seat->stack.size / 1024);
+    say(line);
+    say_frames(task->L);
+}

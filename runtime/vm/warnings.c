@@ -1,0 +1,35 @@
+#include "vm/warnings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A message of one piece that starts with "@" is for us, and never told. */
+static bool obey(struct ml_warnings *warnings, const char *piece, bool to_be_continued)
+{
+    if (warnings->continues || to_be_continued || piece[0] != '@')
+        return false;
+    if (strcmp(piece, "@on") == 0)
+        warnings->is_on = true;
+    else if (strcmp(piece, "@off") == 0)
+        warnings->is_on = false;
+    return true;
+}
+
+static void warn(void *data, const char *piece, int to_be_continued)
+{
+    struct ml_warnings *warnings = data;
+    if (obey(warnings, piece, to_be_continued))
+        return;
+    if (warnings->is_on) {
+        fprintf(stderr, "%s%s%s", warnings->continues ? "" : "Lua warning: ", piece,
+                to_be_continued ? "" : "\n");
+        fflush(stderr);
+    }
+    warnings->continues = warnings->is_on && to_be_continued;
+}
+
+void ml_warnings_open(lua_State *L, struct ml_warnings *warnings)
+{
+    *warnings = (struct ml_warnings){0};
+    lua_setwarnf(L, warn, warnings);
+}

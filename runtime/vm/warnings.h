@@ -1,0 +1,16 @@
+/* Lua's warnings, told on stderr as lua5.4 tells them; off until "@on". */
+#ifndef ML_VM_WARNINGS_H
+#define ML_VM_WARNINGS_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+struct ml_warnings {
+    bool is_on;
+    bool continues; /* the last piece was not the end of its message */
+};
+
+/* Installs them; *warnings belongs to the caller and lives as long as the state. */
+void ml_warnings_open(lua_State *L, struct ml_warnings *warnings);
+
+#endif
