@@ -1,0 +1,38 @@
+# Ctrl-C. The program under test prints "ready" where the signal is to meet it, and gets a moment to
+# leave `print` again (the interrupting hook runs at a return, too) and to reach what follows.
+. "$(dirname "$0")/support/cases.sh"
+
+# interrupt TEXT [PAUSE]: runs the text in the background and sends one signal for each line it
+# prints that is "ready", PAUSE seconds after the line.
+interrupt='interrupt() {
+    mkfifo out
+    lua -e "io.stdout:setvbuf [[line]] $1" >out 2>errors &
+    pid=$!
+    while IFS= read -r line; do
+        echo "$line"
+        [ "$line" = ready ] || continue
+        sleep "${2:-0.5}"
+        kill -INT $pid
+    done <out
+    wait $pid 2>/dev/null
+    echo "status $?"
+    cat errors
+    rm out
+}
+'
+
+same 'pcall catches it' "$interrupt interrupt 'print(pcall(function() print \"ready\" while true do end end)) print(42)'"
+same 'nobody catches it' "$interrupt interrupt 'print \"ready\" while true do end'"
+same 'nobody catches it, in functions' "$interrupt interrupt 'local function f() print \"ready\" while true do end end local function g() f() end g()'"
+same 'a second one kills' "$interrupt interrupt 'print \"ready\" print \"ready\" string.find(string.rep(\"a\", 300000), \".*b\")' 1 | grep -v '^lua:'"
+same 'a second one kills, after the first was caught' "$interrupt interrupt 'pcall(function() print \"ready\" while true do end end) print \"ready\" while true do end'"
+same 'finalizers run after one' "$interrupt interrupt 'x = setmetatable({}, {__gc = function() print \"gc\" end}) print \"ready\" while true do end'"
+same 'variables are closed after one' "$interrupt interrupt 'local x <close> = setmetatable({}, {__close = function(_, e) print(e) end}) print \"ready\" while true do end'"
+# The text of the error begins with a position if it came while the inner function ran, not if it
+# came around it.
+same 'it ends a coroutine.wrap' "$interrupt interrupt 'local _, e = pcall(function() print \"ready\" while true do coroutine.wrap(function() local x = 1 end)() end end) print(e:match \"interrupted!\$\")'"
+same 'while a child runs' "$interrupt interrupt 'print(os.execute(\"echo ready; sleep 1\")) print(6)'"
+own 'while all tasks wait' 0 'status 130' "$interrupt interrupt 'print \"ready\" require(\"moonlet.task\").sleep(30)' 1"
+own 'while all tasks wait, variables are closed' 0 'closed' "$interrupt interrupt 'local x <close> = setmetatable({}, {__close = function() print \"closed\" end}) print \"ready\" require(\"moonlet.task\").sleep(30)' 1"
+
+finish

@@ -1,0 +1,511 @@
+-- The example programs, each run as its reader would, with nc, curl and nginx as peers.
+local net = require "moonlet.net"
+local task = require "moonlet.task"
+
+local MOONLET = os.getenv "MOONLET" or arg[-1]
+local SCRIPTS = (os.getenv "MOONLET_SOURCE" or ".") .. "/scripts/"
+local PATIENCE = 60 -- seconds for what takes a fraction of one; sanitizers are slow
+
+local directory -- of this run's files
+local running = {} -- programs to be stopped after the test
+
+local function quote(word)
+  return "'" .. tostring(word):gsub("'", [['\'']]) .. "'"
+end
+
+local function read_file(path)
+  local file <close> = io.open(path, "rb")
+  return file and file:read "a" or ""
+end
+
+local function write_file(path, text)
+  local file <close> = assert(io.open(path, "wb"))
+  file:write(text)
+end
+
+-- Waits until the condition is true, and returns its value.
+local function eventually(what, condition)
+  local deadline = task.now() + PATIENCE
+  repeat
+    local value = condition()
+    if value then return value end
+    task.sleep(0.01)
+  until task.now() > deadline
+  error("in vain: " .. what, 2)
+end
+
+local function installed(program)
+  return (os.execute("command -v " .. program .. " >/dev/null 2>&1"))
+end
+
+-- Runs a shell command to its end: what it printed, what it complained of, its exit status. It has
+-- the processor for itself: the tasks of this program stand still meanwhile.
+local function run(command)
+  local errors = directory .. "/errors"
+  local pipe = assert(io.popen(string.format("timeout %d sh -c %s 2>%s", PATIENCE, quote(command),
+    errors)))
+  local output = pipe:read "a"
+  local _, _, status = pipe:close()
+  return output, read_file(errors), status
+end
+
+local function command_line(script, ...)
+  local words = {quote(MOONLET), quote(SCRIPTS .. script)}
+  for i = 1, select("#", ...) do words[i + 2] = quote((select(i, ...))) end
+  return table.concat(words, " ")
+end
+
+local function run_script(...)
+  return run(command_line(...) .. " </dev/null")
+end
+
+local Program = {}
+Program.__index = Program
+
+-- Starts a shell command in the background. The pid is that of the command itself; its exit status
+-- goes into a file when it has ended.
+local function start(command)
+  local base = os.tmpname()
+  os.remove(base)
+  base = directory .. "/" .. base:match "[^/]*$"
+  os.execute(string.format([[{ sh -c %s </dev/null >%s.out 2>%s.err &
+    echo $! >%s.pid; wait $!; echo $? >%s.ended; } >/dev/null 2>&1 &]],
+    quote("exec " .. command), base, base, base, base))
+  local program = setmetatable({base = base}, Program)
+  program.pid = eventually("the pid of " .. command, function()
+    return tonumber(read_file(base .. ".pid"):match "^(%d+)\n")
+  end)
+  table.insert(running, program)
+  return program
+end
+
+function Program:output() return read_file(self.base .. ".out") end
+
+function Program:errors() return read_file(self.base .. ".err") end
+
+function Program:status() return tonumber(read_file(self.base .. ".ended"):match "^(%d+)\n") end
+
+function Program:wait()
+  return eventually("the end of a program", function() return self:status() end)
+end
+
+-- Waits until it has printed the pattern, and returns what that captures.
+function Program:printed(pattern)
+  return eventually("'" .. pattern .. "' from a program", function()
+    return self:output():match(pattern) or
+      self:status() and error("it ended: " .. self:output() .. self:errors(), 0)
+  end)
+end
+
+function Program:kill(signal)
+  if self:status() then return end
+  os.execute(string.format("kill -%s %d 2>/dev/null", signal, self.pid))
+end
+
+local function start_server(...)
+  local server = start(command_line(...))
+  return tonumber(server:printed "listening on %S+:(%d+)[^\n]*\n"), server
+end
+
+-- A port on which nobody listens.
+local function free_port()
+  local listener <close> = assert(net.listen("127.0.0.1", 0))
+  return listener:address().port
+end
+
+local function connect(port)
+  local conn = assert(net.connect("127.0.0.1", port))
+  conn:set_timeout(PATIENCE)
+  return conn
+end
+
+-- Reads lines up to one that matches.
+local function read_to(conn, pattern)
+  while true do
+    local line, message = conn:read_line()
+    if not line then error("no '" .. pattern .. "': " .. (message or "end"), 2) end
+    if line:find(pattern) then return line end
+  end
+end
+
+local BIG = 5 * 1024 * 1024
+
+local function start_nginx()
+  if not installed "nginx" then return nil end
+  local port, prefix = free_port(), directory .. "/nginx"
+  os.execute("mkdir -p " .. quote(prefix .. "/html"))
+  local filling, pages = string.rep("\0\r\n\255", 1023), {}
+  for i = 1, BIG // 4096 do pages[i] = string.pack("<I4", i) .. filling end
+  write_file(prefix .. "/html/big", table.concat(pages))
+  write_file(prefix .. "/html/small", "hello\n")
+  write_file(prefix .. "/nginx.conf", string.format([[
+    daemon off; master_process off; pid nginx.pid; error_log stderr;
+    events { worker_connections 1024; }
+    http {
+      access_log off;
+      client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3;
+      uwsgi_temp_path t4; scgi_temp_path t5;
+      server {
+        listen 127.0.0.1:%d; root html;
+        location /numbered/ { return 200 "$uri $args\n"; }
+        location /moved { return 302 /small; }
+        location /empty { return 204; }
+      }
+    }]], port))
+  local nginx = start(string.format("nginx -p %s -c nginx.conf", quote(prefix .. "/")))
+  eventually("nginx", function()
+    if nginx:status() then error("nginx ended: " .. nginx:errors(), 0) end
+    local conn <close> = net.connect("127.0.0.1", port)
+    return conn ~= nil
+  end)
+  return port
+end
+
+local function need(...)
+  for _, program in ipairs {...} do
+    if not installed(program) then pending(program .. " is not installed") end
+  end
+end
+
+describe("scripts", function()
+  setup(function()
+    local pipe = assert(io.popen "mktemp -d")
+    directory = pipe:read "l"
+    pipe:close()
+  end)
+
+  after_each(function()
+    for _, program in ipairs(running) do program:kill "KILL" end
+    for _, program in ipairs(running) do program:wait() end
+    running = {}
+  end)
+
+  teardown(function()
+    os.execute("rm -rf " .. quote(directory))
+  end)
+
+  it("print their usage and exit 1 when the arguments are wrong", function()
+    local wrong = {{"demo.lua", "x"}, {"echo_server.lua", "127.0.0.1", "x"},
+      {"echo_server.lua", "--help"}, {"chat_server.lua", "127.0.0.1", "65536"},
+      {"tcp_proxy.lua"}, {"tcp_proxy.lua", "7000", "localhost"}, {"sleepers.lua", "10"},
+      {"fetch_all.lua", "-n", "0", "http://localhost/"}, {"fetch_all.lua", "-t"}}
+    for _, words in ipairs(wrong) do
+      local output, errors, status = run_script(table.unpack(words))
+      assert.equal("", output)
+      assert.equal("usage: moonlet " .. words[1], errors:match "^usage: moonlet %S+")
+      assert.equal(1, status)
+    end
+  end)
+
+  it("say why a server cannot listen", function()
+    local listener <close> = assert(net.listen("127.0.0.1", 0))
+    local port = listener:address().port
+    for _, words in ipairs {{"echo_server.lua", "127.0.0.1", port},
+      {"chat_server.lua", "127.0.0.1", port}, {"tcp_proxy.lua", port, "localhost", 1}} do
+      local _, errors, status = run_script(table.unpack(words))
+      assert.equal(string.format("%s: cannot listen on 127.0.0.1:%d: Address already in use\n",
+        words[1]:match "[^.]*", port), errors)
+      assert.equal(1, status)
+    end
+  end)
+
+  it("end with status 130, and no more words, at Ctrl-C", function()
+    local port, server = start_server("chat_server.lua", "127.0.0.1", 0)
+    local conn <close> = connect(port)
+    conn:write "ann\n"
+    read_to(conn, "ann is here")
+    server:kill "INT"
+    assert.equal(130, server:wait())
+    assert.equal("", server:errors())
+    assert.is_nil((conn:read_line()))
+  end)
+
+  describe("demo", function()
+    local function check(limit, most)
+      local output, errors, status = run("ulimit -n " .. limit .. "; " .. command_line "demo.lua")
+      assert.equal("", errors)
+      assert.equal(0, status)
+      assert.equal(most, tonumber(output:match "\nconnections +1000, at most (%d+) at once\n"))
+      assert.match("\n +%d+%.%d s +%d+ connected +%d+ replies\n", output)
+      assert.match("\nmessages +24100 replies, 10000 heard from others\n", output)
+      assert.match("\ntime +%d+%.%d+ s\nmessages/s +%d+\nmemory per task +%d+%.%d KB", output)
+    end
+
+    it("has a thousand clients connected at once", function()
+      local limit = read_file "/proc/self/limits":match "Max open files%s+%d+%s+(%d+)"
+      if tonumber(limit or 0) < 2100 then pending "too few open files allowed" end
+      check(2100, 1000)
+    end)
+
+    it("takes turns when few files may be open", function()
+      check(256, 110)
+    end)
+
+    it("says so when too few files may be open", function()
+      local _, errors, status = run("ulimit -n 40; " .. command_line "demo.lua")
+      assert.match("^demo: too few open files", errors)
+      assert.equal(1, status)
+    end)
+  end)
+
+  describe("sleepers", function()
+    it("tells time and memory", function()
+      local output, errors, status = run_script("sleepers.lua", 1000, 0.1)
+      assert.equal("", errors)
+      assert.equal(0, status)
+      local seconds, kb = output:match "^1000 tasks slept 0.1 s in ([%d.]+) s, (%S+) KB per task\n$"
+      assert.is_true(tonumber(seconds) >= 0.1)
+      assert.is_truthy(kb)
+    end)
+  end)
+
+  describe("echo_server", function()
+    it("sends back what nc sends", function()
+      need "nc"
+      local port, server = start_server("echo_server.lua", "127.0.0.1", 0)
+      local text = string.rep("the same again\n", 100000)
+      write_file(directory .. "/text", text)
+      local output = run(string.format("nc -N 127.0.0.1 %d <%s/text", port, directory))
+      assert.is_true(output == text)
+      server:printed "1500000 bytes\tend\n"
+    end)
+
+    it("survives a reset", function()
+      local port, server = start_server("echo_server.lua", "localhost", 0)
+      local rude = connect(port)
+      rude:write(string.rep("x", 100000))
+      assert.equal("x", rude:read(1))
+      rude:close() -- and what comes later is answered with a reset
+      server:printed "bytes\t"
+      local conn <close> = connect(port)
+      conn:write "still there?\n"
+      assert.equal("still there?", conn:read_line())
+    end)
+  end)
+
+  describe("chat_server", function()
+    it("lets people talk to each other", function()
+      local port, server = start_server("chat_server.lua", "127.0.0.1", 0)
+      local ann <close> = connect(port)
+      local bob <close> = connect(port)
+      ann:write "ann\n"
+      read_to(ann, "^%* ann is here$")
+      bob:write "ann\n"
+      read_to(bob, "^%* taken")
+      bob:write "not a name\n"
+      read_to(bob, "^%* letters and digits")
+      bob:write "bob\n"
+      read_to(ann, "^%* bob is here$")
+      ann:write "hello\27[2J, bob\n/who\n/what\n"
+      read_to(bob, "^ann: hello%[2J, bob$")
+      read_to(ann, "^%* here: ann, bob$")
+      read_to(ann, "^%* there is /who and /quit$")
+      bob:write "bye\n/quit\n"
+      read_to(ann, "^bob: bye$")
+      read_to(ann, "^%* bob has left$")
+      read_to(bob, "^bob: bye$")
+      assert.is_nil(bob:read_line())
+      server:printed "bob leaves\n"
+    end)
+
+    it("serves nc", function()
+      need "nc"
+      local port = start_server("chat_server.lua", "127.0.0.1", 0)
+      local listener <close> = connect(port)
+      listener:write "listener\n"
+      read_to(listener, "listener is here")
+      local output = run(string.format("printf 'carl\\nhello\\n' | nc -N 127.0.0.1 %d", port))
+      assert.match("%* carl is here\n", output)
+      assert.match("carl: hello\n", output)
+      read_to(listener, "^carl: hello$")
+      read_to(listener, "^%* carl has left$")
+    end)
+
+    it("drops who does not read, and keeps nobody waiting", function()
+      local port, server = start_server("chat_server.lua", "127.0.0.1", 0)
+      local slow <close> = connect(port)
+      local ann <close> = connect(port)
+      slow:write "slow\n"
+      read_to(slow, "slow is here")
+      ann:write "ann\n"
+      read_to(ann, "ann is here")
+      local text = string.rep("x", 900)
+      for _ = 1, 20000 do
+        assert(ann:write(text, "\n"))
+        read_to(ann, "^ann: x*$")
+        if server:output():find "slow leaves" then break end
+      end
+      server:printed "slow leaves\n"
+      ann:write "/who\n"
+      read_to(ann, "^%* here: ann$")
+    end)
+
+    it("survives a reset and a line without end", function()
+      local port, server = start_server("chat_server.lua", "127.0.0.1", 0)
+      local rude <close> = connect(port)
+      rude:write "rude\n"
+      read_to(rude, "your name")
+      rude:write "unanswered\n"
+      server:printed "rude joins"
+      rude:close()
+      server:printed "rude leaves\n"
+      local endless <close> = connect(port)
+      endless:write("endless\n", string.rep("x", 5000))
+      server:printed "endless leaves\n"
+      local ann <close> = connect(port)
+      ann:write "ann\n/who\n"
+      read_to(ann, "^%* here: ann$")
+      assert.equal("", server:errors())
+    end)
+  end)
+
+  describe("tcp_proxy", function()
+    it("passes on what curl and nginx say, byte by byte", function()
+      need("nginx", "curl", "cmp")
+      local upstream = start_nginx()
+      local port = start_server("tcp_proxy.lua", 0, "localhost", upstream)
+      local url = "http://127.0.0.1:" .. port
+      assert.equal("hello\n", (run("curl -sS " .. url .. "/small")))
+      local head = run("curl -sSI " .. url .. "/big")
+      assert.match("^HTTP/1.1 200", head)
+      assert.match("\nContent%-Length: " .. BIG .. "\r\n", head)
+      local _, errors, status = run(string.format(
+        "cd %s && curl -sS -o copy %s/big && cmp copy nginx/html/big", directory, url))
+      assert.equal("", errors)
+      assert.equal(0, status)
+    end)
+
+    it("serves many at once", function()
+      need("nginx", "curl")
+      local port = start_server("tcp_proxy.lua", 0, "127.0.0.1", (start_nginx()))
+      local url = string.format("http://127.0.0.1:%d/numbered/[1-100]", port)
+      local _, _, status = run(string.format(
+        "curl -sS --parallel --parallel-max 50 -o '%s/page#1' '%s'", directory, url))
+      assert.equal(0, status)
+      for i = 1, 100 do
+        assert.equal("/numbered/" .. i .. " \n", read_file(directory .. "/page" .. i))
+      end
+    end)
+
+    it("passes on the end of the input while the answer is still to come", function()
+      local upstream <close> = assert(net.listen("127.0.0.1", 0))
+      local answering = task.spawn(function()
+        local conn <close> = upstream:accept()
+        local question = conn:read_all()
+        conn:write(#question, " bytes")
+      end)
+      local port, server = start_server("tcp_proxy.lua", 0, "127.0.0.1", upstream:address().port)
+      local conn <close> = connect(port)
+      conn:write(string.rep("x", 300000))
+      conn:shutdown()
+      assert.equal("300000 bytes", conn:read_all())
+      assert.is_true((answering:join()))
+      server:printed "\tend\n"
+    end)
+
+    it("closes an idle connection, but none with traffic in one direction only", function()
+      local IDLE, STEP, STEPS = 1, 0.1, 25
+      local upstream <close> = assert(net.listen("127.0.0.1", 0))
+      local answering = task.spawn(function()
+        local conn <close> = upstream:accept()
+        for _ = 1, STEPS do
+          task.sleep(STEP)
+          conn:write "x"
+        end
+        conn:read_all() -- the proxy hangs up
+      end)
+      local port, server =
+        start_server("tcp_proxy.lua", 0, "127.0.0.1", upstream:address().port, IDLE)
+      local conn <close> = connect(port)
+      assert.equal(STEPS, #conn:read_all())
+      assert.is_true((answering:join()))
+      server:printed "\ttimeout\n"
+    end)
+
+    it("hangs up when nobody listens behind it", function()
+      local refusing = free_port()
+      local port, server = start_server("tcp_proxy.lua", 0, "127.0.0.1", refusing)
+      local conn <close> = connect(port)
+      assert.is_nil(conn:read_line())
+      server:printed("cannot connect to 127.0.0.1:" .. refusing .. ": Connection refused\n")
+    end)
+  end)
+
+  describe("fetch_all", function()
+    it("fetches 200 URLs of nginx, from standard input", function()
+      need "nginx"
+      local base, urls = "http://localhost:" .. start_nginx(), {}
+      for i = 1, 200 do urls[i] = string.format("%s/numbered/%d?page=%d#top", base, i, i) end
+      write_file(directory .. "/urls", table.concat(urls, "\n") .. "\n\n")
+      local output, errors, status = run(command_line("fetch_all.lua", "-n", 20) .. " <" ..
+        directory .. "/urls")
+      assert.equal("", errors)
+      assert.equal(200, select(2, output:gsub("\n +200 +%d+ +%d+  http://%S+", "")))
+      local bytes = 0
+      for i = 1, 200 do bytes = bytes + #string.format("/numbered/%d page=%d\n", i, i) end
+      assert.match("\n200 fetched, 0 failed, " .. bytes .. " bytes, [%d.]+ s\n$", output)
+      assert.equal(0, status)
+    end)
+
+    it("tells redirects, empty answers and errors of the server apart", function()
+      need "nginx"
+      local base = "http://127.0.0.1:" .. start_nginx()
+      local output, _, status = run_script("fetch_all.lua", base .. "/big", base .. "/moved",
+        base .. "/empty", base .. "/missing")
+      assert.match("\n +200 +" .. BIG .. " +%d+  %S+/big\n", output)
+      assert.match("\n +302 +%d+ +%d+  %S+/moved\n", output)
+      assert.match("\n +204 +0 +%d+  %S+/empty\n", output)
+      assert.match("\n +404 +%d+ +%d+  %S+/missing\n", output)
+      assert.match("\n3 fetched, 1 failed", output)
+      assert.equal(1, status)
+    end)
+
+    it("goes on after a refused port, an unknown host and what is no URL", function()
+      local refusing = "127.0.0.1:" .. free_port()
+      local output, errors, status = run_script("fetch_all.lua", "http://" .. refusing,
+        "http://x.invalid/", "https://localhost/", "http://localhost:99999/")
+      assert.equal("", errors)
+      assert.match("http://" .. refusing .. ": " .. refusing .. ": Connection refused\n", output)
+      assert.match("http://x.invalid/: x.invalid:80: host not found\n", output)
+      assert.match("https://localhost/: not an http:// URL\n", output)
+      assert.match("http://localhost:99999/: bad host or port\n", output)
+      assert.match("\n0 fetched, 4 failed", output)
+      assert.equal(1, status)
+    end)
+
+    it("waits no longer than it was told for a server that never answers", function()
+      local silent <close> = assert(net.listen("127.0.0.1", 0)) -- the kernel connects
+      local output, _, status = run_script("fetch_all.lua", "-t", 0.3,
+        "http://" .. tostring(silent:address()) .. "/")
+      local ms = tonumber(output:match " (%d+)  http://[%d.:]+/: deadline passed\n")
+      assert.is_true(ms >= 300 and ms < PATIENCE * 1000 / 2)
+      assert.equal(1, status)
+    end)
+
+    -- The answer of a server that sends `text` and closes.
+    local function answer(text)
+      local listener <close> = assert(net.listen("127.0.0.1", 0))
+      local fetching = start(command_line("fetch_all.lua",
+        "http://" .. tostring(listener:address()) .. "/"))
+      local conn <close> = assert(listener:accept(PATIENCE))
+      assert.equal("GET / HTTP/1.0", conn:read_line())
+      read_to(conn, "^$")
+      conn:write(text)
+      conn:close()
+      fetching:wait()
+      return fetching:output()
+    end
+
+    it("reads up to the end where no length is told", function()
+      assert.match(" 200 +7 .*\n1 fetched", answer "HTTP/1.0 200 OK\r\n\r\n1234567")
+    end)
+
+    it("takes an answer that is cut short for a failure", function()
+      assert.match(": no answer\n", answer "")
+      assert.match(": not an HTTP answer\n", answer "220 mail.example ESMTP\r\n")
+      assert.match(": cut short in the header\n", answer "HTTP/1.1 200 OK\r\nServer: x\r\n")
+      assert.match(": cut short: 7 of 10 bytes\n",
+        answer "HTTP/1.1 200 OK\r\ncontent-length:10\r\n\r\n1234567")
+    end)
+  end)
+end)

@@ -1,0 +1,133 @@
+--- What the specs share: child programs, connected streams, waiting for an event with a deadline.
+-- Loaded with dofile("tests/spec/support.lua"): specs run in the project's root.
+
+local task = require "moonlet.task"
+local net = require "moonlet.net"
+
+local support = {}
+
+--- Longest that any event is waited for, in seconds: generous, as it only ends tests that fail.
+support.patience = 30
+
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+--- Runs a shell command; blocks the whole process, so it must not need us.
+-- @treturn string stdout and stderr, in one
+-- @treturn integer exit status, negative: number of the signal that killed it
+function support.shell(command)
+  local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1"))
+  local output = pipe:read("a")
+  local _, how, number = pipe:close()
+  return output, how == "signal" and -number or number
+end
+
+--- The command line that runs a Lua source text in a moonlet of its own.
+-- @treturn string
+-- @treturn string the script's file, to be removed by the caller
+function support.command(source, options)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  assert(file:write(source))
+  file:close()
+  local program = assert(os.getenv("MOONLET"), "the environment variable MOONLET names the program")
+  return ("%s %s %s"):format(quote(program), options or "", quote(path)), path
+end
+
+--- Runs a Lua source text in a moonlet of its own.
+-- @treturn string stdout and stderr, in one, the script's name replaced by "script"
+-- @treturn integer exit status
+function support.run(source, options)
+  local command, path = support.command(source, options)
+  local output, status = support.shell(command)
+  os.remove(path)
+  output = output:gsub(path:gsub("%p", "%%%0"), "script")
+  return output, status
+end
+
+--- Lets the others run until predicate() is true; an error when it never is.
+-- @return what predicate() returned
+function support.eventually(predicate)
+  local deadline = task.now() + support.patience
+  repeat
+    local result = predicate()
+    if result then return result end
+    task.sleep(0.0005)
+  until task.now() > deadline
+  error("waited in vain for an event", 2)
+end
+
+--- Waits until a task waits.
+function support.parked(t)
+  support.eventually(function() return t:status() == "waiting" end)
+  return t
+end
+
+--- Gives back a function for `it` whose tests end after the time limit, and leave no task behind.
+function support.limited(it)
+  return function(title, body)
+    it(title, function()
+      local mark = {}
+      local result, message = task.timeout(4 * support.patience, function()
+        body()
+        return mark
+      end)
+      for _, other in ipairs(task.list()) do
+        if other ~= task.current() then
+          other:cancel("the test is over")
+          other:join(support.patience)
+        end
+      end
+      if result ~= mark then error(message, 0) end
+    end)
+  end
+end
+
+--- Two connected streams, and the listener's address.
+function support.pair()
+  local listener <close> = assert(net.listen("127.0.0.1", 0))
+  local address = listener:address()
+  local here = assert(net.connect(address))
+  local there = assert(listener:accept(support.patience))
+  return here, there, address
+end
+
+--- Bytes that certainly do not fit into the buffers of a connection on the loopback, as many as is
+-- quick to read. (The hostile build reads one byte at a time.)
+function support.more_than_buffers()
+  local here <close>, peer = support.pair()
+  local there <close> = peer
+  here:write("0123456789")
+  task.sleep(0.005)
+  return #there:read_some() == 1 and 12 * 1024 * 1024 or 32 * 1024 * 1024
+end
+
+--- Fails unless `values` (from table.pack) are nil, a message and the code.
+function support.is_failure(code, message, ...)
+  local values = table.pack(...)
+  if values[1] ~= nil or values[3] ~= code or type(values[2]) ~= "string"
+      or (message and not values[2]:find(message, 1, true)) then
+    error(("expected nil, %q, %q, got %s, %s, %s"):format(message or "...", code,
+      tostring(values[1]), tostring(values[2]), tostring(values[3])), 2)
+  end
+end
+
+--- Joins a task that must end well.
+-- @return its results
+function support.finish(t)
+  local results = table.pack(t:join(support.patience))
+  if not results[1] then
+    error(("%s: %s (%s)"):format(t, results[2], results[3]), 2)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
+--- The message of the error that fn(...) raises.
+function support.message_of(fn, ...)
+  local ok, message = pcall(fn, ...)
+  if ok then error("no error was raised", 2) end
+  return tostring(message)
+end
+
+return support

@@ -1,0 +1,245 @@
+-- What a program of tasks shows to the outside: its reports on stderr, its exit status, its end.
+
+local support = dofile("tests/spec/support.lua")
+local run = support.run
+
+local function count(text, part)
+  local n = 0
+  for _ in text:gmatch((part:gsub("%p", "%%%0"))) do n = n + 1 end
+  return n
+end
+
+describe("an error of a task", function()
+  it("is reported once, with the task's name and the traceback, and gives exit status 1", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      local function deep() error("something broke") end
+      task.spawn({ name = "worker" }, function() deep() return 1 end)
+      task.sleep(0.01)
+      print("main goes on")
+    ]]
+    assert.equal(1, count(output, "something broke"))
+    assert.matches("task 'worker' (#2) failed: script:2: something broke", output, 1, true)
+    assert.matches("stack traceback:.-script:2: in.-script:3: in", output)
+    assert.matches("main goes on", output, 1, true)
+    assert.equal(1, status)
+  end)
+
+  it("is not reported when somebody waits in join", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      local t = task.spawn(function() task.sleep(0.005) error("mine to handle") end)
+      print(t:join())
+    ]]
+    assert.equal(1, count(output, "mine to handle"))
+    assert.matches("EFAILED", output, 1, true)
+    assert.equal(0, status)
+  end)
+
+  it("is not reported when the task is quiet", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      task.spawn({ quiet = true }, error, "unheard")
+    ]]
+    assert.equal("", output)
+    assert.equal(0, status)
+  end)
+
+  it("is reported for values that are no strings, too", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      task.spawn(error, setmetatable({}, { __tostring = function() return "speaks for itself" end }))
+      task.spawn(error, {})
+      task.spawn(error)
+      task.spawn(error, setmetatable({}, { __tostring = function() error "in vain" end }))
+    ]]
+    assert.matches("task #2 failed: speaks for itself", output, 1, true)
+    assert.matches("task #3 failed: (error object is a table value)", output, 1, true)
+    assert.matches("task #4 failed: (error object is a nil value)", output, 1, true)
+    assert.matches("failed, and its error could not be told", output, 1, true)
+    assert.equal(1, status)
+  end)
+
+  it("stays inside its task", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      local ended = 0
+      for i = 1, 10 do
+        task.spawn(function()
+          task.sleep(0.001 * i)
+          if i % 2 == 0 then error("even " .. i) end
+          ended = ended + 1
+          if ended == 5 then print("five ended") end
+        end)
+      end
+    ]]
+    assert.equal(5, count(output, "failed: "))
+    assert.matches("five ended", output, 1, true)
+    assert.equal(1, status)
+  end)
+end)
+
+describe("a cancelled task", function()
+  it("is not reported", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      local t = task.spawn(task.sleep, 1000)
+      task.yield()
+      t:cancel("enough")
+    ]]
+    assert.equal("", output)
+    assert.equal(0, status)
+  end)
+
+  it("that raises an error of its own meanwhile is reported", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      local t = task.spawn(function() error("before any wait") end)
+      task.spawn(function() task.current():cancel() error("not a cancellation") end)
+    ]]
+    assert.matches("before any wait", output, 1, true)
+    assert.matches("not a cancellation", output, 1, true)
+    assert.equal(1, status)
+  end)
+end)
+
+describe("a program", function()
+  it("ends with status 0 when all went well", function()
+    assert.same({ "", 0 }, { run "local x = 1" })
+  end)
+
+  it("ends with status 1, and the usual message, when its main chunk fails", function()
+    local output, status = run "local x = 1\nerror('main failed')"
+    assert.matches("script:2: main failed\nstack traceback:", output, 1, true)
+    assert.equal(1, status)
+  end)
+
+  it("waits for its tasks, after an error of the main chunk as well", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      task.spawn(function() task.sleep(0.02) print("task ended") end)
+      error("main ended")
+    ]]
+    assert.matches("main ended.*task ended", output)
+    assert.equal(1, status)
+  end)
+
+  it("does not wait for daemons, and runs their <close> at the end", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      task.spawn({ daemon = true }, function()
+        local guard <close> = setmetatable({}, { __close = function(_, err)
+          print("closed", task.is_cancellation(err))
+        end })
+        task.sleep(1000)
+        print("never")
+      end)
+      task.spawn(function() task.sleep(0.01) print("foreground") end)
+    ]]
+    assert.equal("foreground\nclosed\ttrue\n", output)
+    assert.equal(0, status)
+  end)
+
+  it("is not kept alive by a daemon that is always ready", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      task.spawn({ daemon = true }, function() while true do task.yield() end end)
+      task.sleep(0.01)
+    ]]
+    assert.same({ "", 0 }, { output, status })
+  end)
+
+  it("stops at a deadlock: each parked task is told, the status is 70", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      local a, b
+      a = task.spawn({ name = "first" }, function() task.yield() b:join() end)
+      b = task.spawn({ name = "second" }, function() a:join() end)
+      task.spawn({ daemon = true, name = "third" }, function() a:join() end)
+      b:join()
+    ]]
+    assert.equal(70, status)
+    assert.matches("deadlock: 4 tasks", output, 1, true)
+    assert.matches("task 'first' (#2) waits for the end of task #3", output, 1, true)
+    assert.matches("task 'second' (#3) waits for the end of task #2", output, 1, true)
+    assert.matches("task 'third' (#4) waits for the end of task #2", output, 1, true)
+    assert.matches("task 'main' (#1) waits for the end of task #3", output, 1, true)
+    assert.matches("script:3: in", output, 1, true)
+    assert.matches("script:6: in", output, 1, true)
+  end)
+
+  it("runs pending <close> at a deadlock", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      local me = task.current()
+      task.spawn(function() me:join() end)
+      local guard <close> = setmetatable({}, { __close = function() print("closed") end })
+      task.list()[2]:join()
+    ]]
+    assert.equal(70, status)
+    assert.matches("closed\n", output, 1, true)
+  end)
+
+  it("is no deadlock while a clock or a descriptor can wake somebody", function()
+    local output, status = run [[
+      local task, net = require "moonlet.task", require "moonlet.net"
+      local listener = net.listen("127.0.0.1", 0)
+      local t = task.spawn(function() return listener:accept() end)
+      task.spawn(function() t:join() end)
+      print((task.timeout(0.05, t.join, t)))
+      listener:close()
+      print(t:join())
+    ]]
+    assert.equal("nil\ntrue\tnil\tclosed\tCLOSED\n", output)
+    assert.equal(0, status)
+  end)
+end)
+
+describe("os.exit", function()
+  it("ends the program at once with the status", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      local guard <close> = setmetatable({}, { __close = function() print("never") end })
+      task.spawn(function() os.exit(7) end)
+      task.sleep(1000)
+    ]]
+    assert.same({ "", 7 }, { output, status })
+  end)
+
+  it("closes what is pending in every task when asked to close the state", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      local function guard(name)
+        return setmetatable({}, { __close = function() print("closed " .. name) end })
+      end
+      local main <close> = guard "main"
+      for i = 1, 3 do
+        task.spawn({ daemon = i == 2 }, function()
+          local own <close> = guard("task " .. i)
+          task.sleep(1000)
+        end)
+      end
+      task.spawn({ stack = "private" }, function()
+        local own <close> = guard "caller"
+        coroutine.wrap(function()
+          pcall(table.sort, { 3, 1, 2 }, function() os.exit(5, true) end)
+        end)()
+      end)
+      task.sleep(1000)
+    ]]
+    assert.equal(5, status)
+    for _, name in ipairs { "main", "task 1", "task 2", "task 3", "caller" } do
+      assert.equal(1, count(output, "closed " .. name), name)
+    end
+  end)
+
+  it("takes booleans as lua5.4 does, from the main chunk and from tasks", function()
+    for source, expected in pairs {
+      ["os.exit(true, true)"] = 0, ["os.exit(false, true)"] = 1, ["os.exit(false)"] = 1,
+      ["require('moonlet.task').spawn(os.exit, 3, true)"] = 3,
+      ["coroutine.wrap(function() os.exit(4, true) end)()"] = 4,
+    } do
+      assert.same({ "", expected }, { run(source) })
+    end
+  end)
+end)

@@ -1,0 +1,80 @@
+/*
+ * What the tests of the hub room share: a hub whose tasks run plain C functions, without Lua.
+ */
+#ifndef ML_TESTS_HUB_FIXTURE_H
+#define ML_TESTS_HUB_FIXTURE_H
+
+#include "base/pool.h"
+#include "hub/hub.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A task with its program. */
+struct c_task {
+    struct ml_task task;
+    void (*run)(struct c_task *self);
+    void *data;
+    int number;
+    int result;
+};
+
+static struct c_task *c_task_of(struct ml_task *task)
+{
+    return (struct c_task *)task; /* its first member */
+}
+
+static void run_c_task(struct ml_task *task)
+{
+    c_task_of(task)->run(c_task_of(task));
+}
+
+/* The memory of the one hub that is open. */
+static struct ml_pool pool;
+
+static void open_hub(struct ml_hub *hub)
+{
+    ml_pool_init(&pool);
+    assert_int_equal(ml_hub_init(hub, &pool, 0, 256 * 1024), 0);
+    hub->body = run_c_task;
+}
+
+static void close_hub(struct ml_hub *hub)
+{
+    ml_hub_release(hub);
+    ml_pool_release(&pool);
+}
+
+static inline struct ml_hub *hub_of(struct c_task *task)
+{
+    return task->task.hub;
+}
+
+static void spawn_with(struct ml_hub *hub, struct c_task *task, void (*run)(struct c_task *self),
+                       void *data, struct ml_spawn_options options)
+{
+    memset(&task->task, 0, sizeof task->task);
+    task->run = run;
+    task->data = data;
+    task->result = 1;
+    assert_int_equal(ml_task_spawn(hub, &task->task, options), 0);
+}
+
+static inline void spawn(struct ml_hub *hub, struct c_task *task, void (*run)(struct c_task *self),
+                         void *data)
+{
+    spawn_with(hub, task, run, data, (struct ml_spawn_options){0});
+}
+
+/* Runs until all tasks have ended; the whole may take 30 s. */
+static int run_all(struct ml_hub *hub)
+{
+    return ml_hub_run(hub, ML_UNTIL_ALL_ENDED, ml_clock_now() + 30 * ML_SECOND);
+}
+
+static inline ml_time in_ms(int milliseconds)
+{
+    return ml_clock_now() + milliseconds * ML_MILLISECOND;
+}
+
+#endif

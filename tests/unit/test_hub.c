@@ -1,0 +1,620 @@
+/*
+ * The hub without Lua: tasks that are C functions take turns, sleep, wait in queues and for each
+ * other, and hand their stacks on.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "hub_fixture.h"
+
+#include "base/hostile.h"
+#include "hub/scope.h"
+#include "hub/slots.h"
+#include "hub/wait.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+
+static const struct ml_wait_kind inner = {.text = "a test"};
+static const struct ml_wait_kind outer = {.text = "the world", .external = true};
+
+/* ---- a log that tasks write into ---- */
+
+enum { LOG_SIZE = 4096 };
+
+static int logged[LOG_SIZE];
+static int log_length;
+
+static void note(int value)
+{
+    assert_true(log_length < LOG_SIZE);
+    logged[log_length++] = value;
+}
+
+static void assert_log(const int *expected, int count)
+{
+    assert_int_equal(log_length, count);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(logged[i], expected[i]);
+}
+
+/* ---- turns ---- */
+
+static void note_three_turns(struct c_task *self)
+{
+    for (int turn = 1; turn <= 3; turn++) {
+        note(turn * 10 + self->number);
+        assert_int_equal(ml_yield(hub_of(self)), 0);
+    }
+}
+
+static void test_tasks_run_in_spawn_order_and_yield_in_turn(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[3] = {{.number = 1}, {.number = 2}, {.number = 3}};
+    open_hub(&hub);
+    log_length = 0;
+    for (int i = 0; i < 3; i++)
+        spawn(&hub, &tasks[i], note_three_turns, NULL);
+    assert_int_equal(log_length, 0);
+    assert_int_equal(run_all(&hub), 0);
+    assert_log((const int[]){11, 12, 13, 21, 22, 23, 31, 32, 33}, 9);
+    assert_int_equal(hub.alive, 0);
+    close_hub(&hub);
+}
+
+static void keep_errno(struct c_task *self)
+{
+    errno = self->number;
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(ml_yield(hub_of(self)), 0);
+        assert_int_equal(errno, self->number);
+    }
+}
+
+static void test_each_task_has_its_own_errno(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[5];
+    open_hub(&hub);
+    for (int i = 0; i < 5; i++) {
+        tasks[i].number = 100 + i;
+        spawn(&hub, &tasks[i], keep_errno, NULL);
+    }
+    assert_int_equal(run_all(&hub), 0);
+    close_hub(&hub);
+}
+
+/* ---- sleeping ---- */
+
+static void sleep_and_note(struct c_task *self)
+{
+    ml_time deadline = *(ml_time *)self->data + self->number * ML_MILLISECOND;
+    assert_int_equal(ml_sleep_until(hub_of(self), deadline), 0);
+    assert_true(ml_clock_now() >= deadline);
+    note(self->number);
+}
+
+static void test_sleepers_wake_in_the_order_of_their_deadlines(void **state)
+{
+    (void)state;
+    static const int order[] = {7, 3, 9, 1, 5, 8, 2, 6, 4};
+    struct ml_hub hub;
+    struct c_task tasks[9];
+    open_hub(&hub);
+    log_length = 0;
+    ml_time start = in_ms(5);
+    for (int i = 0; i < 9; i++) {
+        tasks[i].number = order[i];
+        spawn(&hub, &tasks[i], sleep_and_note, &start);
+    }
+    assert_int_equal(run_all(&hub), 0);
+    assert_log((const int[]){1, 2, 3, 4, 5, 6, 7, 8, 9}, 9);
+    close_hub(&hub);
+}
+
+static void yield_until_told(struct c_task *self)
+{
+    bool *over = self->data;
+    while (!*over)
+        assert_int_equal(ml_yield(hub_of(self)), 0);
+}
+
+static void sleep_and_tell(struct c_task *self)
+{
+    bool *over = self->data;
+    assert_int_equal(ml_sleep_until(hub_of(self), in_ms(5)), 0);
+    *over = true;
+}
+
+static void test_tasks_that_yield_forever_do_not_starve_a_sleeper(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[3];
+    bool over = false;
+    open_hub(&hub);
+    spawn(&hub, &tasks[0], yield_until_told, &over);
+    spawn(&hub, &tasks[1], yield_until_told, &over);
+    spawn(&hub, &tasks[2], sleep_and_tell, &over);
+    assert_int_equal(run_all(&hub), 0);
+    close_hub(&hub);
+}
+
+/* Woken early again and again from a wait with a far deadline, then asleep for a moment. */
+static void wait_long_sleep_short(struct c_task *self)
+{
+    struct ml_hub *hub = hub_of(self);
+    for (int i = 0; i < self->number; i++) {
+        assert_int_equal(ml_wait(hub, &outer, 0, self->data, in_ms(3600 * 1000)), 0);
+        assert_int_equal(ml_sleep_until(hub, ml_clock_now() + 1000), 0);
+    }
+}
+
+static void wake_until_over(struct c_task *self)
+{
+    struct c_task *other = self + 1;
+    while (other->task.state != ML_TASK_ENDED) {
+        ml_wake_first(self->data);
+        assert_int_equal(ml_yield(hub_of(self)), 0);
+    }
+}
+
+static void test_far_deadlines_that_never_come_do_not_pile_up(void **state)
+{
+    /* A connection with a long timeout that also sleeps a little after each request left one entry
+     * per request in the heap until the long timeout was over. */
+    (void)state;
+    struct ml_hub hub;
+    struct ml_link queue;
+    struct c_task tasks[2] = {{.number = 0}, {.number = 3000}};
+    open_hub(&hub);
+    ml_list_init(&queue);
+    spawn(&hub, &tasks[0], wake_until_over, &queue);
+    spawn(&hub, &tasks[1], wait_long_sleep_short, &queue);
+    assert_int_equal(run_all(&hub), 0);
+    assert_true(hub.timers.capacity <= 1024);
+    close_hub(&hub);
+}
+
+static void sleep_for_an_hour(struct c_task *self)
+{
+    self->result = ml_sleep_until(hub_of(self), in_ms(3600 * 1000));
+}
+
+enum { BATCH = 100 };
+
+/* Runs behind a batch of sleepers: cancels each once it sleeps. */
+static void cancel_batch(struct c_task *self)
+{
+    struct c_task *tasks = self->data;
+    for (int i = 0; i < BATCH; i++) {
+        while (tasks[i].task.state != ML_TASK_WAITING)
+            assert_int_equal(ml_yield(hub_of(self)), 0);
+        ml_task_cancel(&tasks[i].task);
+    }
+}
+
+static void test_timers_of_ended_tasks_are_swept(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    static struct c_task tasks[BATCH];
+    struct c_task canceller;
+    open_hub(&hub);
+    for (int round = 0; round < 100; round++) {
+        for (int i = 0; i < BATCH; i++)
+            spawn(&hub, &tasks[i], sleep_for_an_hour, NULL);
+        spawn(&hub, &canceller, cancel_batch, tasks);
+        assert_int_equal(run_all(&hub), 0);
+        for (int i = 0; i < BATCH; i++)
+            assert_int_equal(tasks[i].result, -ECANCELED);
+    }
+    assert_true(hub.timers.count <= 1024);
+    close_hub(&hub);
+}
+
+/* ---- queues ---- */
+
+struct queue_test {
+    struct ml_link queue;
+    bool granted[10];
+};
+
+/* Hostile: a spurious wake-up moves the waiter to the end of the queue; the order is not promised. */
+static void wait_for_grant(struct c_task *self)
+{
+    struct queue_test *test = self->data;
+    while (!test->granted[self->number])
+        assert_int_equal(ml_wait(hub_of(self), &outer, 0, &test->queue, ML_FOREVER), 0);
+    note(self->number);
+}
+
+static void grant_all(struct c_task *self)
+{
+    struct queue_test *test = self->data;
+    for (int i = 0; i < 10; i++) {
+        while (ml_list_is_empty(&test->queue))
+            assert_int_equal(ml_yield(hub_of(self)), 0);
+        struct ml_task *first = ml_container_of(test->queue.next, struct ml_task, link);
+        test->granted[c_task_of(first)->number] = true;
+        assert_true(ml_wake_first(&test->queue));
+    }
+    assert_false(ml_wake_first(&test->queue));
+}
+
+static void test_a_wait_queue_is_first_come_first_served(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct queue_test test = {.granted = {false}};
+    struct c_task tasks[11];
+    open_hub(&hub);
+    ml_list_init(&test.queue);
+    log_length = 0;
+    for (int i = 0; i < 10; i++) {
+        tasks[i].number = i;
+        spawn(&hub, &tasks[i], wait_for_grant, &test);
+    }
+    spawn(&hub, &tasks[10], grant_all, &test);
+    assert_int_equal(run_all(&hub), 0);
+    assert_int_equal(log_length, 10);
+    for (int i = 0; i < 10 && !ML_IS_HOSTILE; i++)
+        assert_int_equal(logged[i], i);
+    close_hub(&hub);
+}
+
+static void wake_all_when_parked(struct c_task *self)
+{
+    struct queue_test *test = self->data;
+    assert_int_equal(ml_sleep_until(hub_of(self), in_ms(5)), 0);
+    memset(test->granted, true, sizeof test->granted);
+    ml_wake_all(&test->queue);
+    assert_true(ml_list_is_empty(&test->queue));
+}
+
+static void test_wake_all_wakes_everybody(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct queue_test test = {.granted = {false}};
+    struct c_task tasks[11];
+    open_hub(&hub);
+    ml_list_init(&test.queue);
+    log_length = 0;
+    for (int i = 0; i < 10; i++) {
+        tasks[i].number = i;
+        spawn(&hub, &tasks[i], wait_for_grant, &test);
+    }
+    spawn(&hub, &tasks[10], wake_all_when_parked, &test);
+    assert_int_equal(run_all(&hub), 0);
+    assert_int_equal(log_length, 10);
+    close_hub(&hub);
+}
+
+static void wait_with_deadline(struct c_task *self)
+{
+    struct queue_test *test = self->data;
+    ml_time deadline = in_ms(5);
+    do
+        self->result = ml_wait(hub_of(self), &inner, 0, &test->queue, deadline);
+    while (self->result == 0);
+    assert_true(ml_clock_now() >= deadline);
+}
+
+static void test_a_wait_that_times_out_leaves_its_queue(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct queue_test test = {.granted = {false}};
+    struct c_task task;
+    open_hub(&hub);
+    ml_list_init(&test.queue);
+    spawn(&hub, &task, wait_with_deadline, &test);
+    assert_int_equal(run_all(&hub), 0);
+    assert_int_equal(task.result, -ETIMEDOUT);
+    assert_true(ml_list_is_empty(&test.queue));
+    close_hub(&hub);
+}
+
+/* ---- joining ---- */
+
+static void join_target(struct c_task *self)
+{
+    struct c_task *target = self->data;
+    self->result = ml_join(hub_of(self), &target->task, ML_FOREVER);
+    assert_int_equal(target->task.state, ML_TASK_ENDED);
+}
+
+static void join_for_a_moment(struct c_task *self)
+{
+    struct c_task *target = self->data;
+    self->result = ml_join(hub_of(self), &target->task, in_ms(2));
+}
+
+static void sleep_a_little(struct c_task *self)
+{
+    self->result = ml_sleep_until(hub_of(self), in_ms(20));
+}
+
+static void test_join_returns_once_the_task_has_ended(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[4];
+    open_hub(&hub);
+    spawn(&hub, &tasks[1], join_target, &tasks[0]);
+    spawn(&hub, &tasks[2], join_target, &tasks[0]);
+    spawn(&hub, &tasks[3], join_for_a_moment, &tasks[0]);
+    spawn(&hub, &tasks[0], sleep_a_little, NULL);
+    assert_int_equal(run_all(&hub), 0);
+    assert_int_equal(tasks[1].result, 0);
+    assert_int_equal(tasks[2].result, 0);
+    assert_int_equal(tasks[3].result, -ETIMEDOUT);
+    close_hub(&hub);
+}
+
+/* ---- the run itself ---- */
+
+static void wait_for_nothing(struct c_task *self)
+{
+    do
+        self->result = ml_wait(hub_of(self), self->data, 0, NULL, ML_FOREVER);
+    while (self->result == 0);
+}
+
+static void test_a_deadlock_is_told_and_can_be_cancelled(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[2];
+    open_hub(&hub);
+    spawn(&hub, &tasks[0], wait_for_nothing, (void *)&inner);
+    spawn(&hub, &tasks[1], wait_for_nothing, (void *)&inner);
+    assert_int_equal(run_all(&hub), -EDEADLK);
+    assert_int_equal(run_all(&hub), -EDEADLK);
+    ml_task_cancel(&tasks[0].task);
+    ml_task_cancel(&tasks[1].task);
+    assert_int_equal(run_all(&hub), 0);
+    assert_int_equal(tasks[0].result, -ECANCELED);
+    assert_int_equal(hub.external, 0);
+    close_hub(&hub);
+}
+
+static void test_no_deadlock_while_the_world_can_wake_somebody(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[2];
+    open_hub(&hub);
+    spawn(&hub, &tasks[0], wait_for_nothing, (void *)&inner);
+    spawn(&hub, &tasks[1], wait_for_nothing, (void *)&outer);
+    assert_int_equal(ml_hub_run(&hub, ML_UNTIL_ALL_ENDED, in_ms(10)), -ETIMEDOUT);
+    ml_task_cancel(&tasks[1].task);
+    assert_int_equal(run_all(&hub), -EDEADLK);
+    ml_task_cancel(&tasks[0].task);
+    assert_int_equal(run_all(&hub), 0);
+    close_hub(&hub);
+}
+
+static void test_a_dropped_task_counts_no_longer(void **state)
+{
+    /* A task dropped while it waited for a descriptor went on counting as one that the world can
+     * wake: the next deadlock was a silent hang. */
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[2];
+    open_hub(&hub);
+    spawn(&hub, &tasks[0], wait_for_nothing, (void *)&outer);
+    assert_int_equal(ml_hub_run(&hub, ML_UNTIL_ALL_ENDED, in_ms(5)), -ETIMEDOUT);
+    ml_task_drop(&hub, &tasks[0].task);
+    assert_int_equal(hub.alive, 0);
+    spawn(&hub, &tasks[1], wait_for_nothing, (void *)&inner);
+    assert_int_equal(ml_hub_run(&hub, ML_UNTIL_ALL_ENDED, in_ms(500)), -EDEADLK);
+    ml_task_cancel(&tasks[1].task);
+    assert_int_equal(run_all(&hub), 0);
+    close_hub(&hub);
+}
+
+static void test_a_run_ends_at_its_deadline_and_at_its_goal(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[2];
+    bool over = false;
+    open_hub(&hub);
+    spawn_with(&hub, &tasks[0], yield_until_told, &over,
+               (struct ml_spawn_options){.is_daemon = true});
+    spawn(&hub, &tasks[1], sleep_a_little, NULL);
+    ml_time deadline = in_ms(5);
+    assert_int_equal(ml_hub_run(&hub, ML_UNTIL_FOREGROUND_ENDED, deadline), -ETIMEDOUT);
+    assert_true(ml_clock_now() >= deadline);
+    assert_int_equal(ml_hub_run(&hub, ML_UNTIL_FOREGROUND_ENDED, ML_FOREVER), 0);
+    assert_int_equal(hub.alive, 1);
+    over = true;
+    assert_int_equal(run_all(&hub), 0);
+    close_hub(&hub);
+}
+
+static void stop_hub(struct c_task *self)
+{
+    ml_hub_stop(hub_of(self));
+    assert_int_equal(ml_yield(hub_of(self)), 0);
+    self->result = 0;
+}
+
+static void test_stop_ends_the_run_before_the_next_task(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[2] = {{.number = 1}, {.number = 2}};
+    open_hub(&hub);
+    log_length = 0;
+    spawn(&hub, &tasks[0], stop_hub, NULL);
+    spawn(&hub, &tasks[1], note_three_turns, NULL);
+    assert_int_equal(run_all(&hub), -EINTR);
+    assert_int_equal(log_length, 0);
+    assert_int_equal(run_all(&hub), 0);
+    assert_int_equal(tasks[0].result, 0);
+    close_hub(&hub);
+}
+
+/* ---- notices from other threads ---- */
+
+static int notices;
+
+static void count_notice(struct ml_hub *hub)
+{
+    notices++;
+    struct ml_task *task;
+    for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;)
+        ml_task_cancel(task);
+}
+
+static sem_t about_to_sleep;
+
+static void say_and_sleep_for_an_hour(struct c_task *self)
+{
+    sem_post(&about_to_sleep);
+    sleep_for_an_hour(self);
+}
+
+/* Before the poll or in its middle: it ends either way. */
+static void *notify(void *hub)
+{
+    while (sem_wait(&about_to_sleep) != 0)
+        ;
+    ml_hub_notify(hub);
+    return NULL;
+}
+
+static void test_a_notice_from_another_thread_ends_the_poll(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task task;
+    pthread_t thread;
+    open_hub(&hub);
+    hub.noticed = count_notice;
+    notices = 0;
+    assert_int_equal(sem_init(&about_to_sleep, 0, 0), 0);
+    spawn(&hub, &task, say_and_sleep_for_an_hour, NULL);
+    assert_int_equal(pthread_create(&thread, NULL, notify, &hub), 0);
+    assert_int_equal(run_all(&hub), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(notices, 1);
+    assert_int_equal(task.result, -ECANCELED);
+    close_hub(&hub);
+}
+
+/* ---- stacks ---- */
+
+static void end_at_once(struct c_task *self)
+{
+    self->result = 0;
+}
+
+static void test_ten_thousand_tasks_that_never_wait_share_one_stack(void **state)
+{
+    (void)state;
+    enum { COUNT = 10000 };
+    struct ml_hub hub;
+    struct c_task *tasks = calloc(COUNT, sizeof *tasks);
+    open_hub(&hub);
+    for (int i = 0; i < COUNT; i++)
+        spawn(&hub, &tasks[i], end_at_once, NULL);
+    assert_int_equal(run_all(&hub), 0);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(tasks[i].result, 0);
+    if (!hub.bank.all_private)
+        assert_true(hub.bank.made <= 2);
+    free(tasks);
+    close_hub(&hub);
+}
+
+static void yield_once_with_locals(struct c_task *self)
+{
+    volatile unsigned char locals[600];
+    memset((void *)locals, self->number & 0xff, sizeof locals);
+    assert_int_equal(ml_sleep_until(hub_of(self), in_ms(1)), 0);
+    for (size_t i = 0; i < sizeof locals; i++)
+        assert_int_equal(locals[i], self->number & 0xff);
+    self->result = 0;
+}
+
+static void test_ten_thousand_tasks_keep_their_locals_on_few_stacks(void **state)
+{
+    (void)state;
+    enum { COUNT = 10000 };
+    struct ml_hub hub;
+    struct c_task *tasks = calloc(COUNT, sizeof *tasks);
+    open_hub(&hub);
+    for (int i = 0; i < COUNT; i++) {
+        tasks[i].number = i;
+        spawn(&hub, &tasks[i], yield_once_with_locals, NULL);
+    }
+    assert_int_equal(run_all(&hub), 0);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(tasks[i].result, 0);
+    assert_true(hub.bank.made <= hub.bank.limit);
+    free(tasks);
+    close_hub(&hub);
+}
+
+static void restart_once(struct c_task *self)
+{
+    if (++*(int *)self->data == 1)
+        ml_task_restart(hub_of(self));
+    self->result = 0;
+}
+
+static void test_a_task_that_restarts_runs_its_body_again(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[2];
+    int runs = 0;
+    int private_runs = 0;
+    open_hub(&hub);
+    spawn(&hub, &tasks[0], restart_once, &runs);
+    spawn_with(&hub, &tasks[1], restart_once, &private_runs,
+               (struct ml_spawn_options){.private_stack = true});
+    assert_int_equal(run_all(&hub), 0);
+    assert_int_equal(runs, 2);
+    assert_int_equal(private_runs, 2);
+    assert_int_equal(tasks[0].result, 0);
+    assert_int_equal(tasks[1].result, 0);
+    close_hub(&hub);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tasks_run_in_spawn_order_and_yield_in_turn),
+        cmocka_unit_test(test_each_task_has_its_own_errno),
+        cmocka_unit_test(test_sleepers_wake_in_the_order_of_their_deadlines),
+        cmocka_unit_test(test_tasks_that_yield_forever_do_not_starve_a_sleeper),
+        cmocka_unit_test(test_far_deadlines_that_never_come_do_not_pile_up),
+        cmocka_unit_test(test_timers_of_ended_tasks_are_swept),
+        cmocka_unit_test(test_a_wait_queue_is_first_come_first_served),
+        cmocka_unit_test(test_wake_all_wakes_everybody),
+        cmocka_unit_test(test_a_wait_that_times_out_leaves_its_queue),
+        cmocka_unit_test(test_join_returns_once_the_task_has_ended),
+        cmocka_unit_test(test_a_deadlock_is_told_and_can_be_cancelled),
+        cmocka_unit_test(test_no_deadlock_while_the_world_can_wake_somebody),
+        cmocka_unit_test(test_a_dropped_task_counts_no_longer),
+        cmocka_unit_test(test_a_run_ends_at_its_deadline_and_at_its_goal),
+        cmocka_unit_test(test_stop_ends_the_run_before_the_next_task),
+        cmocka_unit_test(test_a_notice_from_another_thread_ends_the_poll),
+        cmocka_unit_test(test_ten_thousand_tasks_that_never_wait_share_one_stack),
+        cmocka_unit_test(test_ten_thousand_tasks_keep_their_locals_on_few_stacks),
+        cmocka_unit_test(test_a_task_that_restarts_runs_its_body_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
