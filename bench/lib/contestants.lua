@@ -1,0 +1,107 @@
+--- Who takes part in which benchmark: a name and the command that starts it.
+local process = require "process"
+
+-- The distribution's Python, which has gevent, even where another one comes first in the path.
+local python = os.getenv("PYTHON") or "/usr/bin/python3"
+
+local contestants = {}
+contestants.__index = contestants
+
+--- @tparam table settings `bench`, `bin` and `build`: directories; `moonlet`: the program;
+--   `peers`: true to have them
+function contestants.new(settings)
+  return setmetatable({settings = settings}, contestants)
+end
+
+--- A C program of this directory.
+-- @tparam string name
+-- @treturn string path
+function contestants:c(name)
+  return self.settings.bin .. "/" .. name
+end
+
+--- @tparam string name of a script of this directory
+-- @treturn string path
+function contestants:script(name)
+  return self.settings.bench .. "/" .. name
+end
+
+local function peer_script(self, name)
+  return self:script("peers/" .. name)
+end
+
+-- A Go program has to be built first; without module mode that needs no network.
+local function go(self, name)
+  local directory = self.settings.build .. "/peers"
+  local binary, source = directory .. "/" .. name, peer_script(self, name .. ".go")
+  local quoted, from = process.quote(binary), process.quote(source)
+  os.execute("mkdir -p " .. process.quote(directory))
+  os.execute(string.format("[ %s -nt %s ] || GO111MODULE=off go build -o %s %s 2>/dev/null",
+    quoted, from, quoted, from))
+  return binary
+end
+
+local function append(list, more)
+  return table.move(more, 1, #more, #list + 1, list)
+end
+
+--- Servers that print "listening PORT". The first is the yardstick.
+-- @treturn {table,...} of `name` and `command`
+function contestants:echo_servers()
+  local list = {
+    {name = "raw C epoll", command = {self:c("echo_epoll")}},
+    {name = "moonlet", command = {self.settings.moonlet, self:script("echo.lua")}},
+  }
+  if not self.settings.peers then return list end
+  return append(list, {
+    {name = "Tarantool", command = {"tarantool", peer_script(self, "echo_tarantool.lua")}},
+    {name = "Go", command = {go(self, "echo")}},
+    {name = "luv", command = {"lua5.4", peer_script(self, "echo_luv.lua")}},
+    {name = "Node", command = {"node", peer_script(self, "echo.js")}},
+    {name = "gevent", command = {python, peer_script(self, "echo_gevent.py")}},
+  })
+end
+
+--- Programs that take N and SECONDS; `most`: the largest N that is worth the wait.
+-- @treturn {table,...} of `name`, `command` and perhaps `most`
+function contestants:sleepers()
+  local list = {{name = "moonlet", command = {self.settings.moonlet, self:script("sleepers.lua")}}}
+  if not self.settings.peers then return list end
+  return append(list, {
+    {name = "gevent", command = {python, peer_script(self, "sleepers_gevent.py")}, most = 100000},
+    {name = "Go", command = {go(self, "sleepers")}},
+    {name = "Node", command = {"node", peer_script(self, "sleepers.js")}},
+    {name = "Erlang", command = {"escript", peer_script(self, "sleepers.escript")}},
+    {name = "cqueues, Lua 5.4", command = {"lua5.4", peer_script(self, "sleepers_cqueues.lua")}},
+    {name = "cqueues, LuaJIT", command = {"luajit", peer_script(self, "sleepers_cqueues.lua")}},
+  })
+end
+
+--- Programs that print the costs of their parts. The second is what the first is compared with.
+-- @treturn {table,...} of `name` and `command`
+function contestants:micro()
+  local list = {
+    {name = "moonlet", command = {self.settings.moonlet, self:script("micro.lua")}},
+    {name = "lua5.4", command = {"lua5.4", self:script("micro_stock.lua")}},
+  }
+  if not self.settings.peers then return list end
+  return append(list, {{name = "Go", command = {go(self, "micro")}}})
+end
+
+--- Programs that do nothing.
+-- @treturn {table,...} of `name` and `command`
+function contestants:empty_programs()
+  local list = {
+    {name = "moonlet", command = {self.settings.moonlet, "-e", ""}},
+    {name = "lua5.4", command = {"lua5.4", "-e", ""}},
+    {name = "true (C)", command = {"true"}},
+  }
+  if not self.settings.peers then return list end
+  return append(list, {
+    {name = "LuaJIT", command = {"luajit", "-e", ""}},
+    {name = "python3", command = {python, "-c", ""}},
+    {name = "Node", command = {"node", "-e", ""}},
+  })
+end
+
+return contestants
