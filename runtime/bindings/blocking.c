@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
+#include "hub/scope.h"
 
 /* A collector that runs a finalizer answers every question with -1: parking there would leave it
  * switched off for everybody. */
@@ -11,10 +12,34 @@ static bool is_in_finalizer(lua_State *L)
     return lua_gc(L, LUA_GCCOUNT) < 0;
 }
 
-/* Explains why L may not wait; returns only if it may. */
-static void refuse(lua_State *L, struct ml_lua *lua)
+/* The task that is parked in a call on L. */
+static struct ml_lua_task *parked_task(struct ml_lua *lua, lua_State *L)
 {
-    if (lua->hub.current == NULL)
+    struct ml_task *task;
+    uint32_t slot = 0;
+    while ((task = ml_hub_next_task(&lua->hub, &slot)) != NULL)
+        if (ml_lua_task_of(task)->parked_on == L)
+            return ml_lua_task_of(task);
+    return NULL;
+}
+
+/* Whether L is left off, or in use by another task. */
+static bool is_elsewhere(lua_State *L, const struct ml_task *task)
+{
+    struct ml_strand *wanted = ml_strand_of(L);
+    const struct ml_strand *strand = task->strand;
+    if (ml_strand_state(wanted) == ML_STRAND_UNBOUND)
+        return false;
+    while (strand != NULL && strand != wanted)
+        strand = strand->resumer;
+    return strand == NULL;
+}
+
+/* Explains why L may not wait; returns only if it may. */
+static __attribute__((noinline)) void refuse(lua_State *L, struct ml_lua *lua)
+{
+    struct ml_task *task = lua->hub.current;
+    if (task == NULL)
         luaL_error(L, "cannot wait here: no task is running");
     if (is_in_finalizer(L))
         luaL_error(L, "cannot wait inside a finalizer (__gc)");
@@ -22,33 +47,38 @@ static void refuse(lua_State *L, struct ml_lua *lua)
         luaL_error(L, "cannot wait in a callback on the main Lua state");
     if (lua->is_reporting)
         luaL_error(L, "cannot wait while an error is being reported");
-    uintptr_t mark = *ml_lua_mark(L);
-    struct ml_task *parked = (struct ml_task *)(mark & ~(uintptr_t)1);
-    if ((mark & 1) && parked != lua->hub.current)
-        luaL_error(L, "cannot wait here: task #%d is waiting on this Lua thread", (int)parked->id);
+    if (*ml_lua_mark(L) & ML_MARK_PARKED)
+        luaL_error(L, "cannot wait here: task #%d is waiting on this Lua thread",
+                   (int)parked_task(lua, L)->task.id);
+    if (is_elsewhere(L, task))
+        luaL_error(L, "cannot wait here: this Lua thread is suspended or in use by another task");
+    if (task->scope != NULL && task->scope->forbids_switch)
+        luaL_error(L, "cannot wait inside task.no_switch");
 }
 
-/* New threads copy the main state's mark, and reports are composed on a state that all share. */
-static bool is_reserved(const lua_State *L, const struct ml_lua *lua)
+/* Nothing speaks against waiting on L: it is the thread of the running strand, no other waits there, and it
+ * runs no finalizer. */
+static inline bool is_plain(lua_State *L, const struct ml_lua *lua)
 {
-    return L == lua->main || lua->is_reporting;
+    struct ml_task *task = lua->hub.current;
+    return task != NULL && task->strand == ml_strand_of(L) &&
+           !(*ml_lua_mark(L) & ML_MARK_PARKED) && task->scope == NULL && !is_in_finalizer(L) &&
+           !lua->is_reporting;
 }
 
-struct ml_blocking ml_blocking_begin(lua_State *L)
+struct ml_lua *ml_blocking_begin(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    uintptr_t mark = *ml_lua_mark(L);
-    struct ml_task *task = lua->hub.current;
-    if (ml_unlikely(task == NULL || (mark & 1) || is_reserved(L, lua) || is_in_finalizer(L)))
+    if (ml_unlikely(!is_plain(L, lua)))
         refuse(L, lua);
-    ml_lua_task_of(task)->parked_on = L;
-    *ml_lua_mark(L) = (uintptr_t)task | 1;
-    return (struct ml_blocking){.lua = lua, .mark = mark};
+    ml_lua_task_of(lua->hub.current)->parked_on = L;
+    *ml_lua_mark(L) |= ML_MARK_PARKED;
+    return lua;
 }
 
-int ml_blocking_end(lua_State *L, struct ml_blocking blocking, int error)
+int ml_blocking_end(lua_State *L, int error)
 {
-    *ml_lua_mark(L) = blocking.mark;
+    *ml_lua_mark(L) &= ~(uintptr_t)ML_MARK_PARKED;
     if (ml_unlikely(error == -ECANCELED))
         ml_cancellation_raise(L);
     if (ml_unlikely(error == -ENOMEM))
@@ -68,7 +98,7 @@ ml_time ml_check_deadline(lua_State *L, int index)
     if (lua_isnoneornil(L, index))
         return ML_FOREVER;
     ml_time span = ml_check_span(L, index);
-    return span > 0 ? ml_time_after(ml_clock_now(), span) : ML_NEVER_WAIT;
+    return span > 0 ? ml_time_after(ml_hub_now(&ml_lua_of(L)->hub), span) : ML_NEVER_WAIT;
 }
 
 int ml_push_failure(lua_State *L, int error)

@@ -7,22 +7,17 @@
 
 #include "bindings/lua_runtime.h"
 
-struct ml_blocking {
-    struct ml_lua *lua;
-    uintptr_t mark; /* what the state's extra space held before */
-};
-
 /*
  * Begins a call that may park the running task on L. Raises when there is no task, when L is inside
- * a finalizer, or when another task is parked on L already.
+ * a finalizer or task.no_switch, or when L is another task's or suspended. Returns the runtime.
  */
-struct ml_blocking ml_blocking_begin(lua_State *L);
+struct ml_lua *ml_blocking_begin(lua_State *L);
 
 /*
  * Ends it. error: what the call returned, 0 or a negated error; raises the cancellation for
  * -ECANCELED and "not enough memory" for -ENOMEM, and returns anything else.
  */
-int ml_blocking_end(lua_State *L, struct ml_blocking blocking, int error);
+int ml_blocking_end(lua_State *L, int error);
 
 /* Reads a time limit in seconds at `index`: the absolute deadline; none or nil is ML_FOREVER, 0 or
  * less ML_NEVER_WAIT. Raises for what is no number, or NaN. */

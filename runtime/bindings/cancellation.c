@@ -33,8 +33,9 @@ static void push_message(lua_State *L, bool deadline)
 _Noreturn void ml_cancellation_raise(lua_State *L)
 {
     struct ml_lua_task *task = ml_lua_task_of(ml_lua_of(L)->hub.current);
-    bool deadline = !task->task.was_cancelled;
-    task->cancellations++;
+    bool deadline = ml_scope_is_deadline(&task->task);
+    ml_lua_of(L)->cancellations++;
+    task->has_raised = true;
     luaL_checkstack(L, 6, NULL);
     lua_createtable(L, 0, 3);
     push_reason(L, task);
@@ -53,14 +54,13 @@ _Noreturn void ml_cancellation_raise(lua_State *L)
 
 intptr_t ml_cancellation_count(lua_State *L)
 {
-    struct ml_task *task = ml_lua_of(L)->hub.current;
-    return task != NULL ? (intptr_t)ml_lua_task_of(task)->cancellations : 0;
+    return (intptr_t)ml_lua_of(L)->cancellations;
 }
 
 void ml_cancellation_rethrow(lua_State *L, intptr_t count)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
-    if (ml_cancellation_count(L) != count && ml_cancel_point(hub) != 0)
+    if (hub->current != NULL && ml_cancellation_count(L) != count && ml_cancel_point(hub) != 0)
         ml_cancellation_raise(L);
 }
 

@@ -10,8 +10,9 @@
 /* Raises the cancellation of the running task, and counts it. */
 _Noreturn void ml_cancellation_raise(lua_State *L);
 
-/* How many cancellations were raised so far in the running task; 0 outside one. A protected call
- * takes the count at its entry. */
+/* How many cancellations were raised so far in the runtime. A protected call takes the count at its
+ * entry. (Of other tasks' ones it need not be told: between the raising of one's own and the end of a
+ * protected call nobody else runs, unless a shield is between.) */
 intptr_t ml_cancellation_count(lua_State *L);
 
 /* Raises again if a cancellation was raised since `count` was taken and is still in force. */

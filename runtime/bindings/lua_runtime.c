@@ -2,11 +2,12 @@
 
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
+#include "bindings/modules.h"
 
 #include <stdlib.h>
 
 /* Keys in the registry. */
-static const char aside_key;
+static const char aside_key, idle_generators_key;
 
 void ml_lua_push_tasks(lua_State *L)
 {
@@ -53,6 +54,7 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
         luaL_error(L, "not enough memory");
     lua->hub.owner = lua;
     lua->hub.body = ml_lua_task_body;
+    lua->hub.strand_body = ml_strand_body;
     lua->hub.prefetch = ml_lua_task_prefetch;
     *ml_lua_mark(L) = (uintptr_t)lua;
     lua_newtable(L);
@@ -63,6 +65,8 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
     lua->task_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua->aside = lua_newthread(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &aside_key);
+    lua->idle_generators = lua_newthread(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &idle_generators_key);
     ml_cancellation_open(L);
 }
 

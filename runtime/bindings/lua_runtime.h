@@ -6,6 +6,7 @@
 #define ML_BINDINGS_LUA_RUNTIME_H
 
 #include "base/check.h"
+#include "bindings/lua_strand.h"
 #include "hub/hub.h"
 #include "io/io.h"
 
@@ -27,7 +28,11 @@ enum { ML_POOL_THREADS = 4096 };
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
+    struct ml_pool *pool;   /* the memory of the state */
+    size_t thread_size;     /* of a lua_State with its extra space, bytes */
+    uint64_t cancellations; /* raised so far, in any task */
     lua_State *main;  /* runs no task, no script: see docs/architecture.md */
+    lua_State *idle_generators; /* holds threads of generators that ended, on its stack */
     lua_State *aside; /* for protected work on behalf of a task whose own thread is dead */
     struct ml_pool_thread *idle; /* ML_POOL_THREADS of them, idle_count in use */
     int idle_count;
@@ -48,10 +53,16 @@ struct ml_lua {
 };
 
 /*
- * The extra space of a lua_State holds its runtime, or, while a task is parked in a call made on
- * that very state, the task with its lowest bit set. New threads copy the main state's, on which
- * nobody ever parks.
+ * The extra space of a lua_State holds its runtime, with these marks in the lowest bits. New threads
+ * copy the main state's, which has none.
  */
+enum {
+    ML_MARK_PARKED = 1,   /* a task is parked in a call made on this state */
+    ML_MARK_GREENLET = 2, /* it is a greenlet's thread */
+    ML_MARK_KNOWN = 4,    /* the script has seen it: it serves nobody else */
+    ML_MARKS = 7
+};
+
 static inline uintptr_t *ml_lua_mark(lua_State *L)
 {
     return (uintptr_t *)lua_getextraspace(L);
@@ -59,10 +70,7 @@ static inline uintptr_t *ml_lua_mark(lua_State *L)
 
 static inline struct ml_lua *ml_lua_of(lua_State *L)
 {
-    uintptr_t mark = *ml_lua_mark(L);
-    if (ml_unlikely(mark & 1))
-        return ((struct ml_task *)(mark & ~(uintptr_t)1))->hub->owner;
-    return (struct ml_lua *)mark;
+    return (struct ml_lua *)(*ml_lua_mark(L) & ~(uintptr_t)ML_MARKS);
 }
 
 /* Opens the bindings on a fresh state: `lua` is zeroed, its hub is set up. Raises on `L` (call it

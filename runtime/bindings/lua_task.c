@@ -106,7 +106,7 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
     /* From here to the spawn nothing may collect: a finalizer could spawn into the same slot. */
     anchor(L, ml_slots_next(&lua->hub.slots));
     struct ml_spawn_options how = {options->is_daemon, options->private_stack};
-    int error = ml_task_spawn(&lua->hub, &task->task, how);
+    int error = ml_task_spawn(&lua->hub, &task->task, ml_strand_of(thread.L), how);
     if (error != 0) {
         give_back(lua, thread, true);
         lua_pop(L, 1 + count);
@@ -168,7 +168,7 @@ static void report(struct ml_lua *lua, struct ml_lua_task *task)
 /* Whether the error on top of the thread is the task's own cancellation on its way out. */
 static bool is_own_cancellation(const struct ml_lua_task *task)
 {
-    return task->task.was_cancelled && task->cancellations > 0 && ml_is_cancellation(task->L, -1);
+    return task->task.was_cancelled && task->has_raised && ml_is_cancellation(task->L, -1);
 }
 
 /* Moves the value on top of the task's thread into its Task. */
@@ -262,7 +262,7 @@ static __attribute__((noinline)) void detach(struct ml_lua *lua, struct ml_lua_t
 {
     struct ml_pool_thread thread = {.L = task->L, .index = task->pool_index};
     lua_settop(task->L, 0);
-    unanchor(lua->aside, task->task.slot);
+    unanchor(lua->aside, task->task.waiter.slot);
     give_back(lua, thread, serves_again(task));
     task->L = task->parked_on = NULL;
     task->result_count = results;
@@ -280,12 +280,45 @@ static __attribute__((noinline)) void conclude(struct ml_lua_task *task, int sta
     detach(lua, task, status == LUA_OK ? results : 0);
 }
 
+/* Remembers the threads of a task's chain, innermost first, in the registry. */
+static void keep_chain(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    lua_State *aside = lua->aside;
+    int count = 0;
+    lua_newtable(aside);
+    for (struct ml_strand *strand = task->task.strand; strand != NULL; strand = strand->resumer) {
+        lua_State *thread = ml_thread_of(strand);
+        *ml_lua_mark(thread) &= ~(uintptr_t)ML_MARK_PARKED;
+        lua_pushthread(thread);
+        lua_xmove(thread, aside, 1);
+        lua_rawseti(aside, -2, ++count);
+    }
+    lua_rawsetp(aside, LUA_REGISTRYINDEX, task);
+}
+
+/* Closes the variables that the threads of the chain have pending. */
+static void close_chain(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    lua_State *aside = lua->aside;
+    int top = lua_gettop(aside);
+    lua_rawgetp(aside, LUA_REGISTRYINDEX, task);
+    int chain = lua_gettop(aside);
+    for (int i = 1; lua_rawgeti(aside, chain, i) == LUA_TTHREAD; i++) {
+        lua_State *thread = lua_tothread(aside, -1);
+        lua_settop(aside, chain);
+        lua_resetthread(thread);
+        lua_settop(thread, 0);
+    }
+    lua_pushnil(aside);
+    lua_rawsetp(aside, LUA_REGISTRYINDEX, task);
+    lua_settop(aside, top);
+}
+
 /* The frames of its last run are gone; what they left open is closed here. */
 static __attribute__((noinline)) void close_abandoned(struct ml_lua_task *task)
 {
     struct ml_lua *lua = task->task.hub->owner;
-    *ml_lua_mark(task->L) = (uintptr_t)lua;
-    lua_resetthread(task->L);
+    close_chain(lua, task);
     lua_pushnil(task->L);
     keep_value(lua, task);
     task->outcome = task->run == ML_RUN_UNPROTECTED ? ML_OUTCOME_FAILED : ML_OUTCOME_DONE;
@@ -316,8 +349,7 @@ void ml_lua_task_body(struct ml_task *base)
 void ml_lua_task_prefetch(const struct ml_task *base)
 {
     enum { CACHE_LINE = 64, STATE_SIZE = 208 };
-    const char *state =
-        (const char *)ml_container_of((struct ml_task *)base, struct ml_lua_task, task)->L;
+    const char *state = (const char *)ml_thread_of(base->strand);
     for (size_t offset = 0; offset < STATE_SIZE; offset += CACHE_LINE)
         __builtin_prefetch(state + offset);
 }
@@ -327,14 +359,16 @@ void ml_lua_task_drop(struct ml_lua_task *task)
     struct ml_hub *hub = task->task.hub;
     task->outcome = ML_OUTCOME_CANCELLED;
     task->thread_is_known = true;
-    *ml_lua_mark(task->parked_on) = (uintptr_t)hub->owner;
+    *ml_lua_mark(task->parked_on) &= ~(uintptr_t)ML_MARK_PARKED;
     detach(hub->owner, task, 0);
     ml_task_drop(hub, &task->task);
 }
 
 _Noreturn void ml_lua_task_restart(struct ml_lua *lua, enum ml_task_run run)
 {
-    ml_lua_task_of(lua->hub.current)->run = run;
+    struct ml_lua_task *task = ml_lua_task_of(lua->hub.current);
+    task->run = run;
+    keep_chain(lua, task);
     ml_task_restart(&lua->hub);
 }
 
@@ -348,7 +382,7 @@ struct ml_lua_task *ml_check_task(lua_State *L, int index)
 void ml_lua_push_task(lua_State *L, struct ml_lua_task *task)
 {
     ml_lua_push_tasks(L);
-    lua_rawgeti(L, -1, (lua_Integer)task->task.slot + 1);
+    lua_rawgeti(L, -1, (lua_Integer)task->task.waiter.slot + 1);
     lua_remove(L, -2);
 }
 
@@ -389,10 +423,13 @@ void ml_lua_push_task_text(lua_State *L, int handle)
 
 void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message)
 {
+    luaL_checkstack(L, 6, NULL);
     luaL_traceback(L, task->parked_on, message, 0);
-    if (task->parked_on == task->L)
-        return;
-    lua_pushliteral(L, "\nresumed from the task's own ");
-    luaL_traceback(L, task->L, NULL, 0);
-    lua_concat(L, 3);
+    struct ml_strand *strand = task->task.strand;
+    bool is_on_top = ml_thread_of(strand) == task->parked_on;
+    for (strand = is_on_top ? strand->resumer : strand; strand != NULL; strand = strand->resumer) {
+        lua_pushliteral(L, "\nresumed from ");
+        luaL_traceback(L, ml_thread_of(strand), NULL, 0);
+        lua_concat(L, 3);
+    }
 }

@@ -26,12 +26,12 @@ struct ml_lua_task {
         int pool_index; /* while it runs: of its thread in the pool; 0: not of the pool */
         int result_count; /* once it is done: in user value 1, the value itself if one, else a table */
     };
-    uint32_t cancellations; /* raised in it so far */
     enum ml_outcome outcome : 4;
     enum ml_task_run run : 4;
     bool is_named : 1;        /* by user value 2 */
     bool is_quiet : 1;        /* leaves its error to a later join */
     bool thread_is_known : 1; /* the script has seen its thread: never used for another task */
+    bool has_raised : 1;      /* a cancellation */
     bool has_reason : 1;      /* for its cancellation: bindings/cancellation.c */
 };
 

@@ -2,7 +2,7 @@
 #ifndef ML_BINDINGS_MODULES_H
 #define ML_BINDINGS_MODULES_H
 
-#include <lua.h>
+#include "bindings/lua_strand.h"
 
 int ml_open_task(lua_State *L); /* moonlet.task */
 int ml_open_net(lua_State *L);  /* moonlet.net */
@@ -10,8 +10,14 @@ int ml_open_net(lua_State *L);  /* moonlet.net */
 /* Creates the metatable of Tasks; the program needs it before any script asks for moonlet.task. */
 void ml_open_task_type(lua_State *L);
 
-/* Replaces pcall, xpcall and parts of coroutine in the standard library by versions that know
+/* Replaces pcall, xpcall, load, os.exit and coroutine.* in the standard library by versions that know
  * tasks and let cancellations through. After luaL_openlibs(). */
 void ml_open_standard(lua_State *L);
+
+/* The part of it that is coroutine.*. */
+void ml_open_coroutine(lua_State *L);
+
+/* Installed as hub->strand_body: what a generator or a greenlet runs. */
+void ml_strand_body(struct ml_strand *strand);
 
 #endif

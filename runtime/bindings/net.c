@@ -182,9 +182,9 @@ static int net_connect(lua_State *L)
     ml_time deadline = timeout_option(L, target.options);
     struct ml_tcp_options options = tcp_options(L, target.options);
     struct ml_stream *s = ml_push_stream(L);
-    struct ml_blocking blocking = ml_blocking_begin(L);
-    int error = resolve_and_connect(&blocking.lua->io, s, &target, family, &options, deadline);
-    error = ml_blocking_end(L, blocking, error);
+    struct ml_lua *lua = ml_blocking_begin(L);
+    int error = resolve_and_connect(&lua->io, s, &target, family, &options, deadline);
+    error = ml_blocking_end(L, error);
     return error == 0 ? 1 : push_target_failure(L, error, &target);
 }
 
@@ -227,12 +227,12 @@ static int net_listen(lua_State *L)
     struct ml_listener *listener = ml_push_listener(L);
     const char *host = strcmp(target.host, "*") == 0 ? "0.0.0.0" : target.host;
     struct ml_addresses addresses;
-    struct ml_blocking blocking = ml_blocking_begin(L);
-    int error = ml_resolve(&blocking.lua->io, host, target.port, family, ML_FOREVER, &addresses);
+    struct ml_lua *lua = ml_blocking_begin(L);
+    int error = ml_resolve(&lua->io, host, target.port, family, ML_FOREVER, &addresses);
     if (error == 0)
         error = listen_any(listener, &addresses, &options);
     ml_addresses_release(&addresses);
-    error = ml_blocking_end(L, blocking, error);
+    error = ml_blocking_end(L, error);
     return error == 0 ? 1 : push_target_failure(L, error, &target);
 }
 

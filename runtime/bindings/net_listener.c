@@ -22,8 +22,8 @@ static struct ml_listener *check_listener(lua_State *L, int index)
 static int accept_stream(lua_State *L, struct ml_listener *listener, ml_time deadline)
 {
     struct ml_stream *s = ml_push_stream(L);
-    struct ml_blocking blocking = ml_blocking_begin(L);
-    return ml_blocking_end(L, blocking, ml_listener_accept(listener, s, deadline));
+    ml_blocking_begin(L);
+    return ml_blocking_end(L, ml_listener_accept(listener, s, deadline));
 }
 
 static int push_accept_failure(lua_State *L, int error)

@@ -84,8 +84,8 @@ static int find_read(lua_State *L, struct ml_stream *s, const struct read_reques
                      size_t *taken)
 {
     struct ml_piece_of_input piece;
-    struct ml_blocking blocking = ml_blocking_begin(L);
-    int result = ml_blocking_end(L, blocking, read_piece(s, request, &piece));
+    ml_blocking_begin(L);
+    int result = ml_blocking_end(L, read_piece(s, request, &piece));
     if (result != 0)
         return result;
     *taken = piece.taken;

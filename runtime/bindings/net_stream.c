@@ -73,8 +73,8 @@ static int stream_write(lua_State *L)
     for (int i = 0; i < count; i++)
         pieces[i] = check_piece(L, i + 2);
     size_t sent;
-    struct ml_blocking blocking = ml_blocking_begin(L);
-    int error = ml_blocking_end(L, blocking, ml_stream_write(s, pieces, count, &sent));
+    ml_blocking_begin(L);
+    int error = ml_blocking_end(L, ml_stream_write(s, pieces, count, &sent));
     return push_written(L, error, sent);
 }
 
@@ -89,8 +89,8 @@ static int stream_shutdown(lua_State *L)
     struct ml_stream *s = ml_check_stream(L, 1);
     luaL_argcheck(L, strcmp(luaL_optstring(L, 2, "write"), "write") == 0, 2,
                   "only \"write\" can be shut down");
-    struct ml_blocking blocking = ml_blocking_begin(L);
-    int error = ml_blocking_end(L, blocking, ml_stream_shutdown_write(s));
+    ml_blocking_begin(L);
+    int error = ml_blocking_end(L, ml_stream_shutdown_write(s));
     if (error != 0)
         return ml_push_failure(L, error);
     lua_pushboolean(L, 1);

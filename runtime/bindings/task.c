@@ -85,9 +85,9 @@ Waits.
 */
 static int task_sleep(lua_State *L)
 {
-    ml_time deadline = ml_time_after(ml_clock_now(), ml_check_span(L, 1));
-    struct ml_blocking blocking = ml_blocking_begin(L);
-    ml_blocking_end(L, blocking, ml_sleep_until(&blocking.lua->hub, deadline));
+    ml_time deadline = ml_time_after(ml_hub_now(&ml_lua_of(L)->hub), ml_check_span(L, 1));
+    struct ml_lua *lua = ml_blocking_begin(L);
+    ml_blocking_end(L, ml_sleep_until(&lua->hub, deadline));
     return 0;
 }
 
@@ -99,8 +99,8 @@ Waits until task.now() has reached t.
 static int task_sleep_until(lua_State *L)
 {
     ml_time deadline = ml_check_span(L, 1);
-    struct ml_blocking blocking = ml_blocking_begin(L);
-    ml_blocking_end(L, blocking, ml_sleep_until(&blocking.lua->hub, deadline));
+    struct ml_lua *lua = ml_blocking_begin(L);
+    ml_blocking_end(L, ml_sleep_until(&lua->hub, deadline));
     return 0;
 }
 
@@ -110,8 +110,8 @@ Lets every task that can run do so before the caller goes on.
 */
 static int task_yield(lua_State *L)
 {
-    struct ml_blocking blocking = ml_blocking_begin(L);
-    ml_blocking_end(L, blocking, ml_yield(&blocking.lua->hub));
+    struct ml_lua *lua = ml_blocking_begin(L);
+    ml_blocking_end(L, ml_yield(&lua->hub));
     return 0;
 }
 
@@ -121,7 +121,7 @@ static int task_yield(lua_State *L)
 */
 static int task_now(lua_State *L)
 {
-    lua_pushnumber(L, ml_time_to_seconds(ml_clock_now()));
+    lua_pushnumber(L, ml_time_to_seconds(ml_hub_now(&ml_lua_of(L)->hub)));
     return 1;
 }
 
@@ -172,7 +172,7 @@ static int task_timeout(lua_State *L)
     if (hub->current == NULL)
         return luaL_error(L, "no task is running");
     intptr_t count = ml_cancellation_count(L);
-    struct ml_scope *scope = ml_scope_open(hub, deadline);
+    struct ml_scope *scope = ml_scope_open(hub, ML_SCOPE_PLAIN, deadline);
     if (scope == NULL)
         return luaL_error(L, "not enough memory");
     int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
@@ -194,7 +194,7 @@ static int task_remaining(lua_State *L)
     struct ml_task *current = ml_lua_of(L)->hub.current;
     ml_time deadline = current != NULL ? ml_scope_deadline(current) : ML_FOREVER;
     lua_Number seconds = deadline == ML_FOREVER ? (lua_Number)HUGE_VAL
-                                                : ml_time_to_seconds(deadline - ml_clock_now());
+                                                : ml_time_to_seconds(deadline - ml_hub_now(current->hub));
     lua_pushnumber(L, seconds > 0 ? seconds : 0);
     return 1;
 }
@@ -242,11 +242,11 @@ static int task_join(lua_State *L)
     lua_settop(L, 1);
     if (hub->current == &task->task)
         return luaL_error(L, "a task cannot join itself");
-    struct ml_blocking blocking = ml_blocking_begin(L);
+    ml_blocking_begin(L);
     int error = deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(hub);
     if (error == 0 && task->task.state != ML_TASK_ENDED)
         error = ml_join(hub, &task->task, deadline);
-    error = ml_blocking_end(L, blocking, error);
+    error = ml_blocking_end(L, error);
     if (error != 0)
         return ml_push_failure(L, error);
     if (task->outcome != ML_OUTCOME_DONE)

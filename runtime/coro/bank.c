@@ -127,7 +127,7 @@ static int copy_out(struct ml_bank *bank, struct ml_coro *coro)
     if (coro->copy == NULL)
         return -ENOMEM;
     memcpy(coro->copy, coro->sp, size);
-    coro->copy_size = size;
+    coro->copy_size = (uint32_t)size;
     bank->copies++;
     bank->copied_bytes += size;
     if (ML_IS_HOSTILE)

@@ -111,6 +111,29 @@ void ml_coro_hand_over(struct ml_bank *bank, struct ml_coro *next)
     bank->running = next;
 }
 
+void ml_coro_retire(struct ml_bank *bank, struct ml_coro *spare, struct ml_coro *to)
+{
+    struct ml_coro *from = bank->running;
+    ML_CHECK(spare->seat == NULL && !from->seat->is_private && to != from && is_in_place(bank, to));
+    spare->seat = from->seat;
+    spare->seat->occupant = spare;
+    from->seat = NULL;
+    bank->running = to;
+    ml_context_switch(&spare->sp, to->sp);
+}
+
+bool ml_coro_adopt(struct ml_coro *spare, struct ml_coro *coro)
+{
+    if (spare->seat == NULL || spare->seat->occupant != spare)
+        return false;
+    uint32_t tag = coro->tag;
+    *coro = *spare;
+    coro->tag = tag;
+    coro->seat->occupant = coro;
+    spare->seat = NULL;
+    return true;
+}
+
 void ml_coro_drop(struct ml_bank *bank, struct ml_coro *coro)
 {
     ML_CHECK(coro != bank->running);

@@ -20,7 +20,8 @@ struct ml_coro {
     void *sp;             /* stack pointer while suspended */
     struct ml_seat *seat; /* the stack it is bound to; NULL before the start and after the end */
     char *copy;           /* its frames while they are off the stack, from the bank's pool */
-    size_t copy_size;     /* 0: the frames are in place */
+    uint32_t copy_size;   /* 0: the frames are in place */
+    uint32_t tag;         /* the owner's; not looked at here */
 #ifdef ML_ASAN
     void *fake_stack;
 #endif
@@ -69,6 +70,17 @@ _Noreturn void ml_coro_exit(struct ml_bank *bank, struct ml_coro *to);
  * not started: the caller goes on as `next`. Both are of the same ml_coro_stack kind.
  */
 void ml_coro_hand_over(struct ml_bank *bank, struct ml_coro *next);
+
+/*
+ * The running coroutine, on a shared stack, has ended; its stack and its flow of control stay behind as
+ * `spare`, unbound so far, and `to` goes on, the origin or one in place. Returns in whoever is lent them later.
+ */
+void ml_coro_retire(struct ml_bank *bank, struct ml_coro *spare, struct ml_coro *to);
+
+/* Lends what a retired coroutine left in `spare` to `coro`, which was not started: it is in place, and the
+ * next switch to it returns from ml_coro_retire(). False, nothing done: there is none, or its frames were
+ * moved away. */
+bool ml_coro_adopt(struct ml_coro *spare, struct ml_coro *coro);
 
 /* Forgets the frames of a suspended coroutine, wherever they are: it is unbound again. What its C
  * frames own is lost to it. */

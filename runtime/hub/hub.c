@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "hub/scope.h"
+#include "hub/simulation.h"
 #include "hub/wait.h"
 
 #include <dlfcn.h>
@@ -33,12 +34,14 @@ struct ml_cxx_globals {
  * frame there is paid once per task.
  */
 static void task_main(void *argument);
+static void strand_main(void *argument);
 
 int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_t stack_size)
 {
     *hub = (struct ml_hub){.budget = SWITCHES_PER_LOOK};
     ml_bank_init(&hub->bank, pool, stacks, stack_size);
     ml_list_init(&hub->ready);
+    ml_list_init(&hub->idlers);
     ml_slots_init(&hub->slots);
     hub->poller = ml_poller_open();
     return hub->poller != NULL ? 0 : -ENOMEM;
@@ -52,6 +55,7 @@ void ml_hub_release(struct ml_hub *hub)
         hub->free_scopes = scope->outer;
         free(scope);
     }
+    ml_coro_drop(&hub->bank, &hub->spare);
     ml_timers_release(&hub->timers);
     ml_slots_release(&hub->slots);
     ml_poller_close(hub->poller);
@@ -60,64 +64,75 @@ void ml_hub_release(struct ml_hub *hub)
 
 static struct ml_task *task_of(struct ml_link *link)
 {
-    return ml_container_of(link, struct ml_task, link);
+    return ml_container_of(link, struct ml_task, waiter.link);
 }
 
 static void push_ready(struct ml_hub *hub, struct ml_task *task)
 {
-    ml_list_insert(&hub->ready, &task->link);
+    ml_list_insert(&hub->ready, &task->waiter.link);
     hub->ready_count++;
 }
 
 /* The queue is long when many connections are busy, and each task cold: while one runs, the frames
- * of the next and the struct of the one after it are fetched. */
+ * of the next, the strand of the one after it and the struct of the third are fetched. */
 static inline void prefetch_ready(struct ml_hub *hub)
 {
     struct ml_link *next = hub->ready.next;
-    ml_coro_prefetch(&task_of(next)->coro);
+    ml_coro_prefetch(&task_of(next)->strand->coro);
     if (hub->prefetch != NULL)
         hub->prefetch(task_of(next));
-    __builtin_prefetch(task_of(next->next));
-    __builtin_prefetch((char *)task_of(next->next) + 64);
-    __builtin_prefetch((char *)task_of(next->next) + 128);
+    next = next->next;
+    __builtin_prefetch(task_of(next)->strand);
+    next = next->next;
+    __builtin_prefetch(task_of(next));
+    __builtin_prefetch((char *)task_of(next) + 64);
+    __builtin_prefetch((char *)task_of(next) + 128);
 }
 
 static __attribute__((noinline)) struct ml_task *pop_ready(struct ml_hub *hub)
 {
     if (ml_list_is_empty(&hub->ready))
         return NULL;
+    if (ml_unlikely(hub->shuffle_state != 0))
+        ml_simulation_shuffle(hub);
     struct ml_task *task = task_of(hub->ready.next);
-    ml_list_remove(&task->link);
-    if (--hub->ready_count > 1)
+    ml_list_remove(&task->waiter.link);
+    if (--hub->ready_count > 2)
         prefetch_ready(hub);
     return task;
 }
 
-/* Binds a task that has not run yet to a stack; errors of ml_coro_start(). */
-static __attribute__((noinline)) int start(struct ml_hub *hub, struct ml_task *task)
+/* Binds a strand of the task that has not run yet to a stack; errors of ml_coro_start(). */
+static __attribute__((noinline)) int start(struct ml_hub *hub, struct ml_task *task,
+                                           struct ml_strand *strand)
 {
     enum ml_coro_stack kind = task->is_private ? ML_STACK_PRIVATE : ML_STACK_SHARED;
-    return ml_coro_start(&hub->bank, &task->coro, kind, task_main, hub);
+    ml_coro_entry *entry = task->state == ML_TASK_NEW ? task_main : strand_main;
+    return ml_coro_start(&hub->bank, &strand->coro, kind, entry, hub);
 }
 
-int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_spawn_options options)
+int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_strand *body,
+                  struct ml_spawn_options options)
 {
     task->hub = hub;
+    task->strand = body;
+    task->state = ML_TASK_NEW;
+    task->waiter.index = 1;
+    body->coro.tag = ML_STRAND_ACTIVE;
     task->is_daemon = options.is_daemon;
     task->is_private = options.private_stack || hub->bank.all_private;
     task->deadline = task->timer_at = ML_FOREVER;
     ml_list_init(&task->joiners);
-    if (ml_slots_take(&hub->slots, task, &task->slot) != 0)
+    if (ml_slots_take(&hub->slots, task, &task->waiter.slot) != 0)
         return -ENOMEM;
     /* A private stack is mapped now, so that want of room is the spawner's to hear of. */
-    if (task->is_private && start(hub, task) != 0) {
-        ml_slots_give_back(&hub->slots, task->slot);
+    if (task->is_private && start(hub, task, body) != 0) {
+        ml_slots_give_back(&hub->slots, task->waiter.slot);
         return -ENOMEM;
     }
     task->id = ++hub->last_id;
     hub->alive++;
     hub->foreground += !task->is_daemon;
-    task->state = ML_TASK_NEW;
     push_ready(hub, task);
     return 0;
 }
@@ -126,8 +141,8 @@ void ml_task_wake(struct ml_task *task, enum ml_wake reason)
 {
     if (task->state != ML_TASK_WAITING)
         return;
-    if (ml_link_is_in_list(&task->link))
-        ml_list_remove(&task->link);
+    if (ml_link_is_in_list(&task->waiter.link))
+        ml_list_remove(&task->waiter.link);
     task->wake = reason;
     task->state = ML_TASK_READY;
     push_ready(task->hub, task);
@@ -155,9 +170,11 @@ static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_tas
 {
     task->state = ML_TASK_ENDED;
     ml_scope_close_all(task);
-    ml_wake_all(&task->joiners);
-    ml_slots_give_back(&hub->slots, task->slot);
+    ml_wake_all(hub, &task->joiners);
+    ml_slots_give_back(&hub->slots, task->waiter.slot);
     ml_hub_forget_timer(hub, task);
+    task->strand->coro.tag = ML_STRAND_UNBOUND;
+    task->strand = NULL;
     hub->alive--;
     hub->foreground -= !task->is_daemon;
 }
@@ -182,19 +199,19 @@ static inline struct ml_task *next_ready(struct ml_hub *hub)
 
 /* Sees to it that `task` can be switched to from the running stack; errors of ml_coro_start() and
  * ml_bank_place(). */
-static inline int prepare(struct ml_hub *hub, struct ml_task *task)
+static inline int prepare(struct ml_hub *hub, struct ml_task *task, struct ml_strand *strand)
 {
-    return ml_coro_is_unbound(&task->coro) ? start(hub, task)
-                                           : ml_bank_place(&hub->bank, &task->coro);
+    return ml_coro_is_unbound(&strand->coro) ? start(hub, task, strand)
+                                             : ml_bank_place(&hub->bank, &strand->coro);
 }
 
 /* Makes `next` the current task, or the hub itself when there is none or it cannot be put in place
  * from here; returns what to switch to. */
 static inline struct ml_coro *choose(struct ml_hub *hub, struct ml_task *next)
 {
-    if (ml_likely(next != NULL && prepare(hub, next) == 0)) {
+    if (ml_likely(next != NULL && prepare(hub, next, next->strand) == 0)) {
         hub->current = next;
-        return &next->coro;
+        return &next->strand->coro;
     }
     hub->handoff = next;
     hub->current = NULL;
@@ -241,15 +258,89 @@ int ml_yield(struct ml_hub *hub)
     return 0;
 }
 
+/* ---- strands ---- */
+
+int ml_hub_prepare_strand(struct ml_hub *hub, struct ml_strand *strand)
+{
+    if (ml_coro_is_unbound(&strand->coro) && ml_coro_adopt(&hub->spare, &strand->coro))
+        return 0;
+    return prepare(hub, hub->current, strand);
+}
+
+static void go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place)
+{
+    struct ml_task *task = hub->current;
+    task->strand = strand;
+    if (ml_likely(is_in_place)) {
+        ml_coro_switch(&hub->bank, &strand->coro);
+        return;
+    }
+    hub->handoff = task;
+    hub->current = NULL;
+    ml_coro_switch(&hub->bank, &hub->bank.origin);
+    hub->current->state = ML_TASK_RUNNING;
+}
+
+static __attribute__((noinline)) void go_on_with_cxx(struct ml_hub *hub, struct ml_strand *strand,
+                                                     bool is_in_place)
+{
+    struct ml_cxx_globals saved = *hub->cxx;
+    *hub->cxx = (struct ml_cxx_globals){0};
+    go_on(hub, strand, is_in_place);
+    *hub->cxx = saved;
+}
+
+void ml_hub_go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place)
+{
+    if (ml_likely(hub->cxx == NULL))
+        go_on(hub, strand, is_in_place);
+    else
+        go_on_with_cxx(hub, strand, is_in_place);
+}
+
+/* A spare whose frames were moved away meanwhile serves nobody. */
+static inline void drop_useless_spare(struct ml_hub *hub)
+{
+    if (hub->spare.seat != NULL && hub->spare.seat->occupant != &hub->spare)
+        ml_coro_drop(&hub->bank, &hub->spare);
+}
+
+void ml_hub_end_strand(struct ml_hub *hub, struct ml_strand *next)
+{
+    struct ml_task *task = hub->current;
+    task->strand = next;
+    drop_useless_spare(hub);
+    struct ml_coro *to = &next->coro;
+    if (ml_unlikely(prepare(hub, task, next) != 0)) {
+        hub->handoff = task;
+        hub->current = NULL;
+        to = &hub->bank.origin;
+    }
+    if (hub->spare.seat != NULL || task->is_private)
+        ml_coro_exit(&hub->bank, to);
+    ml_coro_retire(&hub->bank, &hub->spare, to);
+}
+
+static void strand_main(void *argument)
+{
+    struct ml_hub *hub = argument;
+    for (;;) {
+        hub->current->state = ML_TASK_RUNNING;
+        hub->strand_body(hub->current->strand);
+    }
+}
+
+/* ---- the end of tasks ---- */
+
 /* The running task has ended: goes on as the next one, on this very stack if that has not begun. */
 static __attribute__((noinline)) void run_next(struct ml_hub *hub)
 {
     struct ml_task *ended = hub->current;
     struct ml_task *next = next_ready(hub);
-    bool is_new = next != NULL && ml_coro_is_unbound(&next->coro);
+    bool is_new = next != NULL && next->state == ML_TASK_NEW;
     if (is_new && !next->is_private && !ended->is_private) {
         hub->current = next;
-        ml_coro_hand_over(&hub->bank, &next->coro);
+        ml_coro_hand_over(&hub->bank, &next->strand->coro);
         return;
     }
     ml_coro_exit(&hub->bank, choose(hub, next));
@@ -267,12 +358,30 @@ static void task_main(void *argument)
     }
 }
 
+/* Abandons the chain of a task but for the body, which is its strand from now on, and the frames of
+ * the running strand. */
+static void drop_chain(struct ml_hub *hub, struct ml_task *task)
+{
+    while (task->strand->resumer != NULL) {
+        struct ml_strand *strand = task->strand;
+        task->strand = strand->resumer;
+        strand->resumer = NULL;
+        if (&strand->coro != hub->bank.running)
+            ml_coro_drop(&hub->bank, &strand->coro);
+        strand->coro.tag = ML_STRAND_UNBOUND;
+    }
+    if (&task->strand->coro != hub->bank.running)
+        ml_coro_drop(&hub->bank, &task->strand->coro);
+    task->depth = 0;
+}
+
 _Noreturn void ml_task_restart(struct ml_hub *hub)
 {
     struct ml_task *task = hub->current;
     ml_scope_close_all(task);
+    drop_chain(hub, task);
     task->state = ML_TASK_NEW;
-    ml_list_insert(hub->ready.next, &task->link);
+    ml_list_insert(hub->ready.next, &task->waiter.link);
     hub->ready_count++;
     hub->current = NULL;
     ml_coro_exit(&hub->bank, &hub->bank.origin);
@@ -286,9 +395,9 @@ void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
         hub->handoff = NULL;
     else if (task->state == ML_TASK_READY || task->state == ML_TASK_NEW)
         hub->ready_count--;
-    if (ml_link_is_in_list(&task->link))
-        ml_list_remove(&task->link);
-    ml_coro_drop(&hub->bank, &task->coro);
+    if (ml_link_is_in_list(&task->waiter.link))
+        ml_list_remove(&task->waiter.link);
+    drop_chain(hub, task);
     end_task(hub, task);
 }
 
@@ -321,32 +430,48 @@ static void wake_all_due(struct ml_hub *hub, ml_time now)
     }
 }
 
-static void poll_until(struct ml_hub *hub, ml_time deadline)
+/* How long a poll may wait, real time: while the clock is virtual, sleeps take none. */
+static ml_time patience(const struct ml_hub *hub, ml_time deadline)
 {
     const struct ml_timer_entry *first = ml_timers_first(&hub->timers);
     if (first != NULL)
         deadline = ml_time_earlier(deadline, first->at);
+    if (deadline == ML_FOREVER || deadline == ML_NEVER_WAIT)
+        return deadline;
+    ml_time span = deadline - ml_hub_now(hub);
+    return span > 0 && hub->virtual_now == 0 ? span : 0;
+}
+
+static void poll_until(struct ml_hub *hub, ml_time deadline)
+{
     hub->attention = false;
-    bool noticed = ml_poller_poll(hub->poller, deadline);
+    bool noticed = ml_poller_poll(hub->poller, patience(hub, deadline));
     hub->polled_at = ml_clock_now();
     hub->budget = SWITCHES_PER_LOOK;
-    wake_all_due(hub, hub->polled_at);
+    wake_all_due(hub, hub->virtual_now == 0 ? hub->polled_at : hub->virtual_now);
     hub->batch = hub->ready_count;
     if (noticed && hub->noticed != NULL)
         hub->noticed(hub);
+}
+
+void ml_hub_poll(struct ml_hub *hub)
+{
+    poll_until(hub, ML_NEVER_WAIT);
 }
 
 /* Switches to `next` until somebody switches back to the hub. When there is no memory to move
  * frames it has to wait for others, whose end gives some back. */
 static void enter(struct ml_hub *hub, struct ml_task *next)
 {
-    if (ml_likely(prepare(hub, next) == 0)) {
+    if (ml_likely(prepare(hub, next, next->strand) == 0)) {
         hub->current = next;
-        ml_coro_switch(&hub->bank, &next->coro);
+        ml_coro_switch(&hub->bank, &next->strand->coro);
         return;
     }
+    if (next->state == ML_TASK_RUNNING)
+        next->state = ML_TASK_READY;
     push_ready(hub, next);
-    poll_until(hub, ml_clock_now() + 10 * ML_MILLISECOND);
+    poll_until(hub, ml_hub_now(hub) + 10 * ML_MILLISECOND);
 }
 
 static struct ml_task *take_next(struct ml_hub *hub)
@@ -360,6 +485,9 @@ static struct ml_task *take_next(struct ml_hub *hub)
 static int look_around(struct ml_hub *hub, ml_time deadline)
 {
     bool is_idle = hub->handoff == NULL && ml_list_is_empty(&hub->ready);
+    bool is_observed = hub->virtual_now != 0 || !ml_list_is_empty(&hub->idlers);
+    if (is_idle && is_observed && ml_simulation_step(hub))
+        return 0;
     if (is_idle && hub->external == 0)
         return -EDEADLK;
     if (is_idle || hub->attention)
@@ -374,7 +502,7 @@ static int verdict(const struct ml_hub *hub, enum ml_hub_goal goal, ml_time dead
         return -EINTR;
     if ((goal == ML_UNTIL_FOREGROUND_ENDED ? hub->foreground : hub->alive) == 0)
         return 1;
-    return deadline != ML_FOREVER && ml_clock_now() >= deadline ? -ETIMEDOUT : 0;
+    return deadline != ML_FOREVER && ml_hub_now(hub) >= deadline ? -ETIMEDOUT : 0;
 }
 
 int ml_hub_run(struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline)

@@ -23,6 +23,7 @@ struct ml_hub {
     struct ml_timers timers;
     struct ml_slots slots;
     struct ml_scope *free_scopes;
+    struct ml_coro spare; /* the stack of a strand that ended, for the next one that begins */
     int *thread_errno;          /* this thread's, while ml_hub_run() is on */
     struct ml_cxx_globals *cxx; /* this thread's, once the C++ runtime is in the process */
     uint64_t last_id;
@@ -33,19 +34,30 @@ struct ml_hub {
     unsigned budget;     /* switches until the clock is looked at */
     int64_t batch;       /* switches until all that were ready at the last poll have run */
     ml_time polled_at;
+    ml_time virtual_now;    /* hub/simulation.h: what the clock shows; 0: the real one is in force */
+    uint64_t shuffle_state; /* of the random order of the ready queue; 0: it is in order */
+    struct ml_link idlers;  /* tasks that wait for everybody else to wait */
     volatile bool attention; /* the hub runs before the next task: to poll, to stop */
     bool stop;               /* by ml_hub_stop() */
     bool spurious;           /* hostile build: the next wait is woken for nothing */
 
     /* Set by the owner. body: runs the task's program on its stack; when it returns, the task has
-     * ended. It raises nothing across the call. prefetch: has the processor fetch what a task that
+     * ended. strand_body: what any further strand runs; ends with ml_strand_exit() or
+     * ml_branch_exit(), and if these return, returns. They raise nothing across the call. prefetch: has the processor fetch what a task that
      * runs soon will touch (NULL: nothing). noticed: called by the hub after a poll that
      * ml_hub_notify() ended. */
     void (*prefetch)(const struct ml_task *task);
     void (*body)(struct ml_task *task);
+    void (*strand_body)(struct ml_strand *strand);
     void (*noticed)(struct ml_hub *hub);
     void *owner;
 };
+
+/* What the clock shows to the tasks of a hub. */
+static inline ml_time ml_hub_now(const struct ml_hub *hub)
+{
+    return ml_likely(hub->virtual_now == 0) ? ml_clock_now() : hub->virtual_now;
+}
 
 /* pool, stacks, stack_size: see ml_bank_init(). 0 or a negated errno. */
 int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_t stack_size);
@@ -59,10 +71,12 @@ struct ml_spawn_options {
 };
 
 /*
- * Makes `task` ready to run hub->body at the end of the queue. The memory is the caller's, zeroed,
- * and stays until the task has ended. 0 or -ENOMEM; then it never was a task.
+ * Makes `task` ready to run hub->body at the end of the queue, on the strand `body`, which is
+ * unbound. The memory is the caller's, zeroed, and stays until the task has ended. 0 or -ENOMEM; then
+ * it never was a task.
  */
-int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_spawn_options options);
+int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_strand *body,
+                  struct ml_spawn_options options);
 
 /* What ml_hub_run() runs for. */
 enum ml_hub_goal { ML_UNTIL_FOREGROUND_ENDED, ML_UNTIL_ALL_ENDED };
@@ -94,6 +108,22 @@ void ml_task_wake(struct ml_task *task, enum ml_wake reason);
 
 /* Leaves a task's entry in the timer heap, if it has one, to be swept. Only for hub/. */
 void ml_hub_forget_timer(struct ml_hub *hub, struct ml_task *task);
+
+/* Calls back what is ready without waiting, and wakes those whose deadline has passed. For hub/simulation.c;
+ * runs on the hub's own stack. */
+void ml_hub_poll(struct ml_hub *hub);
+
+/* For hub/strand.c and hub/branch.c. Sees to it that a strand of the running task can be switched to from
+ * the running stack: 0; -EAGAIN: only from the hub's own stack; -ENOMEM. */
+int ml_hub_prepare_strand(struct ml_hub *hub, struct ml_strand *strand);
+
+/* The running task goes on with `strand`, in place or to be put there by the hub; returns when the
+ * running strand is switched to again. */
+void ml_hub_go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place);
+
+/* The running strand has ended: its task goes on with `next`. Returns, if at all, in another strand that
+ * begins, to which the stack was lent. */
+void ml_hub_end_strand(struct ml_hub *hub, struct ml_strand *next);
 
 /* Parks the running task until ml_task_wake(). Only hub/wait.c calls it. */
 void ml_hub_park(struct ml_hub *hub);

@@ -61,12 +61,9 @@ static void set_timer(struct ml_poller *poller, ml_time span)
     ev_timer_start(poller->loop, &poller->timer);
 }
 
-bool ml_poller_poll(struct ml_poller *poller, ml_time deadline)
+bool ml_poller_poll(struct ml_poller *poller, ml_time span)
 {
-    ml_time span = deadline;
-    if (deadline != 0 && deadline != ML_FOREVER)
-        span = deadline - ml_clock_now();
-    if (span > 0 && deadline != ML_FOREVER)
+    if (span > 0 && span != ML_FOREVER)
         set_timer(poller, span);
     ev_run(poller->loop, span > 0 ? EVRUN_ONCE : EVRUN_NOWAIT);
     ev_timer_stop(poller->loop, &poller->timer);

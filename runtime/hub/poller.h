@@ -20,9 +20,9 @@ void ml_poller_close(struct ml_poller *poller);
 /* For watchers of descriptors (hub/fd.h). */
 struct ev_loop *ml_poller_loop(struct ml_poller *poller);
 
-/* Calls back the watchers of all that is ready; waits for the first of them until `deadline`, or
- * not at all when that has passed. True when ml_poller_notify() was called since the last poll. */
-bool ml_poller_poll(struct ml_poller *poller, ml_time deadline);
+/* Calls back the watchers of all that is ready; waits for the first of them for `span` at most, 0: not at
+ * all, ML_FOREVER: without limit. True when ml_poller_notify() was called since the last poll. */
+bool ml_poller_poll(struct ml_poller *poller, ml_time span);
 
 /* Ends the poll under way or the next one at once. From any thread and from signal handlers. */
 void ml_poller_notify(struct ml_poller *poller);

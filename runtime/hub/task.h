@@ -1,6 +1,6 @@
 /*
- * A task as the scheduler sees it: a coroutine with a state, a place in queues, scopes and a wait
- * record. What a task computes is its owner's business (hub->body); Lua is not known here.
+ * A task as the scheduler sees it: strands, one of which runs, with a state, a place in queues, scopes
+ * and a wait record. What a task computes is its owner's business (hub->body); Lua is not known here.
  *
  * Memory: the owner embeds the struct and keeps it until the task is done. Everything the hub or
  * another task touches while this one waits lies in this struct, never on the task's C stack.
@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/list.h"
-#include "coro/coro.h"
+#include "hub/strand.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,30 +35,35 @@ struct ml_wait_kind {
     bool external;    /* the world can end it: a descriptor, a name server, another thread */
 };
 
-/* A cancel scope: hub/scope.h. */
-struct ml_scope {
-    struct ml_scope *outer;
-    ml_time deadline;         /* its own, absolute */
-    ml_time nearest_deadline; /* the earliest of its own and all outer ones */
-    bool expired;             /* cancelled by its deadline */
+/*
+ * A place in a queue of those who wait. A task embeds the one that nearly every wait needs; a wait for
+ * several things at once has one more for each (hub/choice.h). It names its task by slot.
+ */
+struct ml_waiter {
+    struct ml_link link;
+    uint32_t slot;  /* index of the task in hub->slots */
+    uint16_t index; /* what task->granted becomes when this one is granted; 1 for a task's own */
+    uint16_t value; /* for the owner of the queue: where the waiter's value is kept */
 };
 
 struct ml_task {
-    struct ml_coro coro;
+    struct ml_waiter waiter; /* in the ready queue, or in the queue it waits in */
+    struct ml_strand *strand; /* the one that runs, or will when the task does */
     struct ml_hub *hub;
-    struct ml_link link;    /* in the ready queue, or in the queue it waits in */
-    struct ml_link joiners; /* tasks that wait for the end of this one */
-    struct ml_scope *scope; /* the innermost one open; NULL: only the task itself */
+    struct ml_link joiners; /* those who wait for the end of this one */
+    struct ml_scope *scope; /* the innermost in force; NULL: only the task itself */
     ml_time deadline;       /* of the wait under way, scopes included; ML_FOREVER without */
     ml_time timer_at;       /* when its entry in the timer heap is due; ML_FOREVER without */
     const struct ml_wait_kind *waits_for;
     uint64_t id;       /* counts from 1, never reused in a hub */
     uint32_t waits_on; /* number of the task or descriptor waited for, for people */
-    uint32_t slot;     /* index in hub->slots */
     uint32_t timer_generation;
     int saved_errno;
-    uint8_t state; /* enum ml_task_state */
-    uint8_t wake;  /* enum ml_wake */
+    uint16_t depth;   /* strands below the one that runs; 0: it is the body */
+    uint16_t granted; /* index of the waiter that was given what it waits for; 0: none */
+    uint16_t held;    /* locks it holds */
+    uint8_t state;    /* enum ml_task_state */
+    uint8_t wake;     /* enum ml_wake */
     bool is_daemon;
     bool is_private;    /* has a stack of its own */
     bool was_cancelled; /* the task as a whole, by ml_task_cancel() */

@@ -18,7 +18,7 @@ static __attribute__((noinline)) int arm(struct ml_hub *hub, struct ml_task *tas
         return 0;
     ml_hub_forget_timer(hub, task);
     uint32_t generation = ++hub->timer_generation;
-    struct ml_timer_entry entry = {.at = at, .slot = task->slot, .generation = generation};
+    struct ml_timer_entry entry = {.at = at, .slot = task->waiter.slot, .generation = generation};
     if (ml_timers_add(&hub->timers, entry) != 0)
         return -ENOMEM;
     task->timer_at = at;
@@ -37,8 +37,20 @@ static __attribute__((noinline)) int failure(struct ml_task *task, ml_time deadl
     return -ECANCELED;
 }
 
-int ml_wait(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on, struct ml_link *queue,
-            ml_time deadline)
+/* Parks the running task until somebody wakes it; the deadline is armed, if there is one. */
+static inline int park(struct ml_hub *hub, struct ml_task *task, ml_time deadline)
+{
+    task->waits_externally = task->waits_for->external || task->deadline != ML_FOREVER;
+    hub->external += task->waits_externally;
+    ml_hub_park(hub);
+    hub->external -= task->waits_externally;
+    task->waits_externally = false;
+    return ml_likely(task->wake == ML_WAKE_EVENT) ? 0 : failure(task, deadline);
+}
+
+/* What comes before parking. 0, or why not to. */
+static inline int prepare(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on,
+                          ml_time deadline)
 {
     struct ml_task *task = hub->current;
     if (deadline == ML_NEVER_WAIT)
@@ -51,31 +63,71 @@ int ml_wait(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on, st
         error = arm(hub, task);
     if (error != 0)
         return error;
+    task->granted = 0;
     task->wake = ML_WAKE_NONE;
     task->state = ML_TASK_WAITING;
-    if (queue != NULL)
-        ml_list_insert(queue, &task->link);
-    if (ML_IS_HOSTILE && (hub->spurious = !hub->spurious))
-        ml_task_wake(task, ML_WAKE_EVENT);
-    task->waits_externally = task->waits_for->external || task->deadline != ML_FOREVER;
-    hub->external += task->waits_externally;
-    ml_hub_park(hub);
-    hub->external -= task->waits_externally;
-    task->waits_externally = false;
-    return ml_likely(task->wake == ML_WAKE_EVENT) ? 0 : failure(task, deadline);
+    return 0;
 }
 
-bool ml_wake_first(struct ml_link *queue)
+int ml_wait(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on, struct ml_link *queue,
+            ml_time deadline)
 {
-    if (ml_list_is_empty(queue))
+    int error = prepare(hub, kind, on, deadline);
+    if (error != 0)
+        return error;
+    struct ml_task *task = hub->current;
+    if (queue != NULL)
+        ml_list_insert(queue, &task->waiter.link);
+    if (ML_IS_HOSTILE && (hub->spurious = !hub->spurious))
+        ml_task_wake(task, ML_WAKE_EVENT);
+    return park(hub, task, deadline);
+}
+
+int ml_wait_granted(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on,
+                    struct ml_link *queue, uint16_t value, ml_time deadline)
+{
+    int error = prepare(hub, kind, on, deadline);
+    if (error != 0)
+        return error;
+    struct ml_task *task = hub->current;
+    task->waiter.value = value;
+    if (queue != NULL)
+        ml_list_insert(queue, &task->waiter.link);
+    return park(hub, task, deadline);
+}
+
+struct ml_waiter *ml_first_waiter(struct ml_hub *hub, struct ml_link *queue)
+{
+    while (!ml_list_is_empty(queue)) {
+        struct ml_waiter *waiter = ml_container_of(queue->next, struct ml_waiter, link);
+        if (ml_likely(ml_waiter_task(hub, waiter)->state == ML_TASK_WAITING))
+            return waiter;
+        ml_list_remove(&waiter->link);
+    }
+    return NULL;
+}
+
+void ml_waiter_grant(struct ml_hub *hub, struct ml_waiter *waiter)
+{
+    struct ml_task *task = ml_waiter_task(hub, waiter);
+    task->granted = waiter->index;
+    if (waiter != &task->waiter)
+        ml_list_remove(&waiter->link);
+    ml_task_wake(task, ML_WAKE_EVENT);
+}
+
+bool ml_wake_first(struct ml_hub *hub, struct ml_link *queue)
+{
+    struct ml_waiter *waiter = ml_first_waiter(hub, queue);
+    if (waiter == NULL)
         return false;
-    ml_task_wake(ml_container_of(queue->next, struct ml_task, link), ML_WAKE_EVENT);
+    ml_waiter_grant(hub, waiter);
     return true;
 }
 
-void ml_wake_all(struct ml_link *queue)
+void ml_wake_all(struct ml_hub *hub, struct ml_link *queue)
 {
-    while (ml_wake_first(queue))
+    while (ml_wake_first(hub, queue))
         ;
 }
 

@@ -18,11 +18,32 @@
 int ml_wait(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on, struct ml_link *queue,
             ml_time deadline);
 
-/* Wakes the first task of a queue. False: it is empty. */
-bool ml_wake_first(struct ml_link *queue);
+/*
+ * The same for a wait that ends with a gift: parks until somebody grants it what it waits for with
+ * ml_waiter_grant(). 0: it has it, and nothing else was done meanwhile; otherwise an error of ml_wait(),
+ * and it has not. value: for the owner of the queue, see struct ml_waiter.
+ */
+int ml_wait_granted(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on,
+                    struct ml_link *queue, uint16_t value, ml_time deadline);
+
+/* The task of a waiter. */
+static inline struct ml_task *ml_waiter_task(const struct ml_hub *hub, const struct ml_waiter *waiter)
+{
+    return ml_slots_task(&hub->slots, waiter->slot);
+}
+
+/* The first of a queue that still waits, NULL: nobody does. Takes out those before it that were
+ * granted something else. */
+struct ml_waiter *ml_first_waiter(struct ml_hub *hub, struct ml_link *queue);
+
+/* Gives what it waits for to somebody who stands in a queue and wakes him. Never switches. */
+void ml_waiter_grant(struct ml_hub *hub, struct ml_waiter *waiter);
+
+/* Wakes the first of a queue. False: it is empty. */
+bool ml_wake_first(struct ml_hub *hub, struct ml_link *queue);
 
 /* Wakes all of them. */
-void ml_wake_all(struct ml_link *queue);
+void ml_wake_all(struct ml_hub *hub, struct ml_link *queue);
 
 /* 0 once `deadline` has passed, or -ECANCELED, -ENOMEM. */
 int ml_sleep_until(struct ml_hub *hub, ml_time deadline);

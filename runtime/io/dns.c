@@ -162,7 +162,7 @@ static ml_time next_timeout(struct ml_resolver *resolver)
     struct timeval span;
     if (ares_timeout(resolver->channel, NULL, &span) == NULL)
         return ML_FOREVER;
-    return ml_clock_now() + (ml_time)span.tv_sec * ML_SECOND + (ml_time)span.tv_usec * 1000;
+    return ml_hub_now(resolver->hub) + (ml_time)span.tv_sec * ML_SECOND + (ml_time)span.tv_usec * 1000;
 }
 
 /* Waits for the answer; every task that does so keeps c-ares' clock. */
@@ -175,7 +175,7 @@ static int await_answer(struct ml_resolver *resolver, struct question *question,
         if (error != -ETIMEDOUT)
             continue;
         ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-        if (question->is_answered || ml_clock_now() < deadline)
+        if (question->is_answered || ml_hub_now(resolver->hub) < deadline)
             error = 0;
     }
     return error;

@@ -29,10 +29,10 @@ void ml_stream_open(struct ml_stream *s, int fd)
     ml_fd_open(&s->fd, fd);
 }
 
-static ml_time deadline_of(ml_time timeout)
+static ml_time deadline_of(const struct ml_hub *hub, ml_time timeout)
 {
     bool is_span = timeout != ML_FOREVER && timeout != ML_NEVER_WAIT;
-    return is_span ? ml_time_after(ml_clock_now(), timeout) : timeout;
+    return is_span ? ml_time_after(ml_hub_now(hub), timeout) : timeout;
 }
 
 /* ---- the input buffer ---- */
@@ -201,7 +201,7 @@ int ml_stream_read_some(struct ml_stream *s, size_t max, struct ml_piece_of_inpu
     int result = begin_read(s);
     if (result != 0)
         return result;
-    ml_time deadline = deadline_of(s->read_timeout);
+    ml_time deadline = deadline_of(s->io->hub, s->read_timeout);
     while (result == 0 && input_size(s) == 0)
         result = fill(s, 1, deadline);
     if (result == 0)
@@ -217,7 +217,7 @@ int ml_stream_read_exactly(struct ml_stream *s, size_t size, bool partial,
     int result = begin_read(s);
     if (result != 0)
         return result;
-    ml_time deadline = deadline_of(s->read_timeout);
+    ml_time deadline = deadline_of(s->io->hub, s->read_timeout);
     while (result == 0 && input_size(s) < size)
         result = fill(s, smaller(size - input_size(s), AHEAD), deadline);
     if (result == 0)
@@ -249,7 +249,7 @@ int ml_stream_read_until(struct ml_stream *s, const char *delimiter, size_t leng
     int result = begin_read(s);
     if (result != 0)
         return result;
-    ml_time deadline = deadline_of(s->read_timeout);
+    ml_time deadline = deadline_of(s->io->hub, s->read_timeout);
     while (result == 0 && !find(s, delimiter, length, &searched, &found))
         result = input_size(s) >= max ? -EMSGSIZE : fill(s, 1, deadline);
     if (result == 0 && found > max)
@@ -266,7 +266,7 @@ int ml_stream_read_all(struct ml_stream *s, size_t max, struct ml_piece_of_input
     int result = begin_read(s);
     if (result != 0)
         return result;
-    ml_time deadline = deadline_of(s->read_timeout);
+    ml_time deadline = deadline_of(s->io->hub, s->read_timeout);
     while (result == 0)
         result = input_size(s) > max ? -EMSGSIZE : fill(s, 1, deadline);
     if (result == 1) {
@@ -320,8 +320,8 @@ static void pass_turn(struct ml_stream *s)
     s->writer = NULL;
     if (ml_list_is_empty(&s->writers))
         return;
-    s->writer = ml_container_of(s->writers.next, struct ml_task, link);
-    ml_wake_first(&s->writers);
+    s->writer = ml_container_of(s->writers.next, struct ml_task, waiter.link);
+    ml_wake_first(s->io->hub, &s->writers);
 }
 
 static ssize_t transmit(struct ml_stream *s, struct iovec *pieces, int count)
@@ -373,7 +373,7 @@ static int write_all(struct ml_stream *s, struct iovec *pieces, int count, size_
 int ml_stream_write(struct ml_stream *s, struct iovec *pieces, int count, size_t *sent)
 {
     *sent = 0;
-    ml_time deadline = deadline_of(s->write_timeout);
+    ml_time deadline = deadline_of(s->io->hub, s->write_timeout);
     int error = take_turn(s, deadline);
     if (error != 0)
         return error;
@@ -384,7 +384,7 @@ int ml_stream_write(struct ml_stream *s, struct iovec *pieces, int count, size_t
 
 int ml_stream_shutdown_write(struct ml_stream *s)
 {
-    int error = take_turn(s, deadline_of(s->write_timeout));
+    int error = take_turn(s, deadline_of(s->io->hub, s->write_timeout));
     if (error != 0)
         return error;
     if (shutdown(s->fd.number, SHUT_WR) != 0)
@@ -403,5 +403,5 @@ void ml_stream_close(struct ml_stream *s)
         ml_buffer_release(&s->in);
     s->held = 0;
     ml_fd_close(&s->fd);
-    ml_wake_all(&s->writers);
+    ml_wake_all(s->io->hub, &s->writers);
 }

@@ -152,7 +152,7 @@ static bool is_of_connection(int error)
 
 static int pause_for_descriptor(struct ml_listener *listener, ml_time deadline)
 {
-    ml_time now = ml_clock_now();
+    ml_time now = ml_hub_now(listener->io->hub);
     if (now >= deadline)
         return -ETIMEDOUT;
     ml_time until = ml_time_earlier(deadline, now + NO_DESCRIPTOR_PAUSE);

@@ -14,10 +14,12 @@ enum { EVENTS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT };
 
 static void on_event(lua_State *L, lua_Debug *event);
 
+/* The hook may be on any thread of the task's chain: on the one that ran when the signal came. */
 static void unhook(struct ml_lua_task *task)
 {
-    if (task->L != NULL && lua_gethook(task->L) == on_event)
-        lua_sethook(task->L, NULL, 0, 0);
+    for (struct ml_strand *strand = task->task.strand; strand != NULL; strand = strand->resumer)
+        if (lua_gethook(ml_thread_of(strand)) == on_event)
+            lua_sethook(ml_thread_of(strand), NULL, 0, 0);
 }
 
 static void cancel_all(struct moonlet *m)
@@ -59,7 +61,8 @@ bool moonlet_interrupt(struct moonlet *m, int signal_number)
      * just ending has no Lua thread any more. */
     bool is_own_thread = ml_bank_current == &m->lua.hub.bank;
     struct ml_task *current = is_own_thread ? m->lua.hub.current : NULL;
-    lua_State *L = current != NULL ? ml_lua_task_of(current)->L : NULL;
+    bool is_running = current != NULL && ml_lua_task_of(current)->L != NULL;
+    lua_State *L = is_running ? ml_thread_of(current->strand) : NULL;
     m->interrupt = signal_number;
     if (L != NULL)
         lua_sethook(L, on_event, EVENTS, 1);

@@ -37,7 +37,9 @@ static void report(struct ml_lua *lua, const char *text)
 
 static int open_state(struct moonlet *m)
 {
-    lua_State *L = lua_newstate(ml_pool_realloc, &m->memory);
+    if (ml_lua_memory_init(&m->lua, &m->memory) != 0)
+        return -ENOMEM;
+    lua_State *L = lua_newstate(ml_lua_realloc, &m->lua);
     if (L == NULL)
         return -ENOMEM;
     m->lua.main = L;
@@ -157,7 +159,7 @@ static void unwind_all(struct moonlet *m)
     m->lua.is_unwinding = true;
     for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;)
         ml_task_cancel(task);
-    ml_time deadline = ml_clock_now() + UNWIND_TIME;
+    ml_time deadline = ml_hub_now(hub) + UNWIND_TIME;
     int result;
     do
         result = ml_hub_run(hub, ML_UNTIL_ALL_ENDED, deadline);

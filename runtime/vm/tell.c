@@ -93,5 +93,5 @@ void ml_overflow_tell(struct ml_bank *bank)
              name_of(hub->owner, task), (unsigned long long)task->task.id,
              bank->running->seat->stack.size / 1024);
     say(line);
-    say_frames(task->L);
+    say_frames(ml_thread_of(task->task.strand));
 }

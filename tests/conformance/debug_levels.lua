@@ -118,7 +118,7 @@ print(ok, message)
 debug.sethook(function() debug.sethook() print(pcall(coroutine.yield)) end, "l")
 local line = 1
 co = coroutine.create(function() local x = 1; local y = 2 end)
-debug.sethook(co, function() debug.sethook(co) print("in hook", debug.getinfo(2, "l").currentline, pcall(coroutine.yield)) end, "l")
+debug.sethook(co, function() debug.sethook(co) print("in hook", debug.getinfo(2, "l").currentline) end, "l")
 print(coroutine.resume(co))
 debug.sethook(function() end, "crl")
 print(coroutine.wrap(function() return (debug.gethook()) end)())

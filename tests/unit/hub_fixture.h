@@ -13,6 +13,7 @@
 /* A task with its program. */
 struct c_task {
     struct ml_task task;
+    struct ml_strand body;
     void (*run)(struct c_task *self);
     void *data;
     int number;
@@ -54,10 +55,11 @@ static void spawn_with(struct ml_hub *hub, struct c_task *task, void (*run)(stru
                        void *data, struct ml_spawn_options options)
 {
     memset(&task->task, 0, sizeof task->task);
+    memset(&task->body, 0, sizeof task->body);
     task->run = run;
     task->data = data;
     task->result = 1;
-    assert_int_equal(ml_task_spawn(hub, &task->task, options), 0);
+    assert_int_equal(ml_task_spawn(hub, &task->task, &task->body, options), 0);
 }
 
 static inline void spawn(struct ml_hub *hub, struct c_task *task, void (*run)(struct c_task *self),

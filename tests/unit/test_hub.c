@@ -161,7 +161,7 @@ static void wake_until_over(struct c_task *self)
 {
     struct c_task *other = self + 1;
     while (other->task.state != ML_TASK_ENDED) {
-        ml_wake_first(self->data);
+        ml_wake_first(hub_of(self), self->data);
         assert_int_equal(ml_yield(hub_of(self)), 0);
     }
 }
@@ -242,11 +242,11 @@ static void grant_all(struct c_task *self)
     for (int i = 0; i < 10; i++) {
         while (ml_list_is_empty(&test->queue))
             assert_int_equal(ml_yield(hub_of(self)), 0);
-        struct ml_task *first = ml_container_of(test->queue.next, struct ml_task, link);
+        struct ml_task *first = ml_container_of(test->queue.next, struct ml_task, waiter.link);
         test->granted[c_task_of(first)->number] = true;
-        assert_true(ml_wake_first(&test->queue));
+        assert_true(ml_wake_first(hub_of(self), &test->queue));
     }
-    assert_false(ml_wake_first(&test->queue));
+    assert_false(ml_wake_first(hub_of(self), &test->queue));
 }
 
 static void test_a_wait_queue_is_first_come_first_served(void **state)
@@ -275,7 +275,7 @@ static void wake_all_when_parked(struct c_task *self)
     struct queue_test *test = self->data;
     assert_int_equal(ml_sleep_until(hub_of(self), in_ms(5)), 0);
     memset(test->granted, true, sizeof test->granted);
-    ml_wake_all(&test->queue);
+    ml_wake_all(hub_of(self), &test->queue);
     assert_true(ml_list_is_empty(&test->queue));
 }
 

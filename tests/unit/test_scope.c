@@ -42,8 +42,8 @@ static void run_in_task(void (*run)(struct c_task *self))
 static void let_inner_expire(struct c_task *self)
 {
     struct ml_hub *hub = hub_of(self);
-    struct ml_scope *outer = ml_scope_open(hub, in_ms(20000));
-    struct ml_scope *inner = ml_scope_open(hub, in_ms(3));
+    struct ml_scope *outer = ml_scope_open(hub, ML_SCOPE_PLAIN, in_ms(20000));
+    struct ml_scope *inner = ml_scope_open(hub, ML_SCOPE_PLAIN, in_ms(3));
     assert_int_equal(wait_until(hub, ML_FOREVER), -ECANCELED);
     assert_int_equal(wait_until(hub, ML_FOREVER), -ECANCELED);
     assert_int_equal(ml_yield(hub), -ECANCELED);
@@ -63,8 +63,8 @@ static void test_an_inner_scope_expires_alone_and_is_level_triggered(void **stat
 static void let_outer_expire(struct c_task *self)
 {
     struct ml_hub *hub = hub_of(self);
-    struct ml_scope *outer = ml_scope_open(hub, in_ms(3));
-    struct ml_scope *inner = ml_scope_open(hub, in_ms(20000));
+    struct ml_scope *outer = ml_scope_open(hub, ML_SCOPE_PLAIN, in_ms(3));
+    struct ml_scope *inner = ml_scope_open(hub, ML_SCOPE_PLAIN, in_ms(20000));
     assert_int_equal(wait_until(hub, ML_FOREVER), -ECANCELED);
     assert_false(ml_scope_close(hub, inner).expired);
     assert_int_equal(ml_cancel_point(hub), -ECANCELED);
@@ -83,13 +83,13 @@ static void look_at_nearest(struct c_task *self)
     struct ml_hub *hub = hub_of(self);
     ml_time now = ml_clock_now();
     assert_int_equal(ml_scope_deadline(&self->task), ML_FOREVER);
-    struct ml_scope *a = ml_scope_open(hub, now + 100 * ML_SECOND);
+    struct ml_scope *a = ml_scope_open(hub, ML_SCOPE_PLAIN, now + 100 * ML_SECOND);
     assert_int_equal(a->nearest_deadline, now + 100 * ML_SECOND);
-    struct ml_scope *b = ml_scope_open(hub, now + 200 * ML_SECOND);
+    struct ml_scope *b = ml_scope_open(hub, ML_SCOPE_PLAIN, now + 200 * ML_SECOND);
     assert_int_equal(b->nearest_deadline, now + 100 * ML_SECOND);
-    struct ml_scope *c = ml_scope_open(hub, now + 50 * ML_SECOND);
+    struct ml_scope *c = ml_scope_open(hub, ML_SCOPE_PLAIN, now + 50 * ML_SECOND);
     assert_int_equal(c->nearest_deadline, now + 50 * ML_SECOND);
-    struct ml_scope *d = ml_scope_open(hub, ML_FOREVER);
+    struct ml_scope *d = ml_scope_open(hub, ML_SCOPE_PLAIN, ML_FOREVER);
     assert_int_equal(d->nearest_deadline, now + 50 * ML_SECOND);
     ml_scope_close(hub, d);
     ml_scope_close(hub, c);
@@ -107,7 +107,7 @@ static void test_the_nearest_deadline_is_the_earliest_of_all_scopes(void **state
 static void prefer_own_deadline(struct c_task *self)
 {
     struct ml_hub *hub = hub_of(self);
-    struct ml_scope *scope = ml_scope_open(hub, in_ms(20000));
+    struct ml_scope *scope = ml_scope_open(hub, ML_SCOPE_PLAIN, in_ms(20000));
     assert_int_equal(wait_until(hub, in_ms(2)), -ETIMEDOUT);
     assert_int_equal(ml_cancel_point(hub), 0);
     ml_scope_close(hub, scope);
@@ -122,7 +122,7 @@ static void test_the_deadline_of_a_wait_is_no_cancellation(void **state)
 static void leave_scopes_open(struct c_task *self)
 {
     for (int i = 0; i < 100; i++)
-        assert_non_null(ml_scope_open(hub_of(self), in_ms(100000)));
+        assert_non_null(ml_scope_open(hub_of(self), ML_SCOPE_PLAIN, in_ms(100000)));
 }
 
 static void test_scopes_left_open_are_given_back_at_the_end(void **state)
@@ -137,7 +137,7 @@ static void wait_three_times(struct c_task *self)
 {
     for (int i = 0; i < 3; i++)
         self->result = wait_until(hub_of(self), ML_FOREVER);
-    struct ml_scope *scope = ml_scope_open(hub_of(self), in_ms(20000));
+    struct ml_scope *scope = ml_scope_open(hub_of(self), ML_SCOPE_PLAIN, in_ms(20000));
     assert_int_equal(ml_yield(hub_of(self)), -ECANCELED);
     assert_false(ml_scope_close(hub_of(self), scope).expired);
 }
