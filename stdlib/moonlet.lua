@@ -3,7 +3,10 @@
 -- that `moonlet.net` is `require "moonlet.net"`.
 -- @module moonlet
 
-local modules = { task = true, net = true }
+local modules = {
+  task = true, net = true, greenlet = true, sync = true, channel = true, queue = true, pool = true,
+  test = true,
+}
 
 return setmetatable({}, {
   __index = function(self, name)

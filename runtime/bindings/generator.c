@@ -1,6 +1,6 @@
 #include "bindings/generator.h"
 
-#include "bindings/lua_task.h"
+#include "bindings/greenlet.h"
 #include "bindings/modules.h"
 
 #include <lauxlib.h>
@@ -211,7 +211,7 @@ static int forward_yield(struct ml_hub *hub, lua_State *thread, int count)
     return lua_gettop(thread) - below;
 }
 
-void ml_strand_body(struct ml_strand *strand)
+static void generator_body(struct ml_strand *strand)
 {
     lua_State *thread = ml_thread_of(strand);
     struct ml_hub *hub = &ml_lua_of(thread)->hub;
@@ -219,6 +219,14 @@ void ml_strand_body(struct ml_strand *strand)
     while (lua_resume(thread, NULL, count, &count) == LUA_YIELD)
         count = forward_yield(hub, thread, count);
     ml_strand_exit(hub);
+}
+
+void ml_strand_body(struct ml_strand *strand)
+{
+    if (*ml_lua_mark(ml_thread_of(strand)) & ML_MARK_GREENLET)
+        ml_greenlet_body(strand);
+    else
+        generator_body(strand);
 }
 
 int ml_generator_close(lua_State *thread)

@@ -5,6 +5,7 @@
 #include "bindings/modules.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Keys in the registry. */
 static const char aside_key, idle_generators_key;
@@ -24,15 +25,22 @@ void ml_lua_push_task_type(lua_State *L)
     lua_rawgeti(L, LUA_REGISTRYINDEX, ml_lua_of(L)->task_type_ref);
 }
 
-void ml_open_object_type(lua_State *L, const char *type_name, const luaL_Reg *methods,
+void *ml_push_object(lua_State *L, const char *type, size_t size, int values)
+{
+    struct ml_object *object = lua_newuserdatauv(L, sizeof *object + size, values);
+    object->type = type;
+    memset(object + 1, 0, size);
+    luaL_setmetatable(L, type);
+    return object + 1;
+}
+
+void ml_open_object_type(lua_State *L, const char *type, const luaL_Reg *methods,
                          const luaL_Reg *metamethods)
 {
-    luaL_newmetatable(L, type_name);
-    lua_pushvalue(L, -1);
-    luaL_setfuncs(L, metamethods, 1);
+    luaL_newmetatable(L, type);
+    luaL_setfuncs(L, metamethods, 0);
     lua_newtable(L);
-    lua_pushvalue(L, -2);
-    luaL_setfuncs(L, methods, 1);
+    luaL_setfuncs(L, methods, 0);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
 }

@@ -4,6 +4,7 @@
 #include "base/hostile.h"
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
+#include "bindings/greenlet.h"
 #include "hub/scope.h"
 
 #include <errno.h>
@@ -234,18 +235,23 @@ static void refuse_yield(lua_State *L, lua_Debug *event)
     luaL_error(L, "attempt to yield from outside a coroutine");
 }
 
-/* Runs the function. A yield that reaches the task is some C library's lua_yield(): it is refused at
- * the next step of the code that called it. (Refusing it there and then takes a C function under
- * the task's own, lua_call()ing it: 256 bytes more for each task asleep.) */
-static inline int resume(struct ml_lua_task *task, int *results)
+/* (Refusing a yield there and then takes a C function under the task's own, lua_call()ing it: 256 bytes
+ * more for each task asleep.) */
+static inline int resume_to_the_end(lua_State *L, int *results)
 {
-    int status = lua_resume(task->L, NULL, lua_gettop(task->L) - 1, results);
+    int status = lua_resume(L, NULL, lua_gettop(L) - 1, results);
     while (ml_unlikely(status == LUA_YIELD)) {
-        lua_pop(task->L, *results);
-        lua_sethook(task->L, refuse_yield, LUA_MASKCOUNT, 1);
-        status = lua_resume(task->L, NULL, 0, results);
+        lua_pop(L, *results);
+        lua_sethook(L, refuse_yield, LUA_MASKCOUNT, 1);
+        status = lua_resume(L, NULL, 0, results);
     }
     return status;
+}
+
+int ml_resume_to_the_end(lua_State *L)
+{
+    int results;
+    return resume_to_the_end(L, &results);
 }
 
 /* A thread serves again if its function ended well, nobody can still hold it, and no hook is on
@@ -341,7 +347,7 @@ void ml_lua_task_body(struct ml_task *base)
         end_before_the_start(task);
     } else {
         int results = 0;
-        int status = resume(task, &results);
+        int status = resume_to_the_end(task->L, &results);
         conclude(task, status, results);
     }
 }
@@ -360,6 +366,7 @@ void ml_lua_task_drop(struct ml_lua_task *task)
     task->outcome = ML_OUTCOME_CANCELLED;
     task->thread_is_known = true;
     *ml_lua_mark(task->parked_on) &= ~(uintptr_t)ML_MARK_PARKED;
+    ml_greenlet_abandon(task);
     detach(hub->owner, task, 0);
     ml_task_drop(hub, &task->task);
 }
@@ -369,6 +376,7 @@ _Noreturn void ml_lua_task_restart(struct ml_lua *lua, enum ml_task_run run)
     struct ml_lua_task *task = ml_lua_task_of(lua->hub.current);
     task->run = run;
     keep_chain(lua, task);
+    ml_greenlet_abandon(task);
     ml_task_restart(&lua->hub);
 }
 

@@ -22,6 +22,7 @@ struct ml_lua_task {
     struct ml_task task;
     lua_State *L;         /* its thread; NULL once it has ended */
     lua_State *parked_on; /* the state of its last call that could wait: L or a coroutine's */
+    struct ml_greenlet *greenlet; /* the one that runs; NULL: the task's root */
     union {
         int pool_index; /* while it runs: of its thread in the pool; 0: not of the pool */
         int result_count; /* once it is done: in user value 1, the value itself if one, else a table */
@@ -31,6 +32,7 @@ struct ml_lua_task {
     bool is_named : 1;        /* by user value 2 */
     bool is_quiet : 1;        /* leaves its error to a later join */
     bool thread_is_known : 1; /* the script has seen its thread: never used for another task */
+    bool is_thrown : 1;       /* what the next greenlet gets is an error */
     bool has_raised : 1;      /* a cancellation */
     bool has_reason : 1;      /* for its cancellation: bindings/cancellation.c */
 };
@@ -54,6 +56,13 @@ struct ml_lua_spawn {
  * when Lua has no memory.
  */
 int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count);
+
+/*
+ * lua_resume()s a thread whose body nobody may yield from, with the function and its arguments on its stack,
+ * until it has ended; returns how. A yield of some C library is refused at the next step of the code
+ * that called it.
+ */
+int ml_resume_to_the_end(lua_State *L);
 
 /* Installed as hub->body. */
 void ml_lua_task_body(struct ml_task *task);

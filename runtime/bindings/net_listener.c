@@ -5,17 +5,18 @@
 
 #include <errno.h>
 
+const char ml_listener_type[] = "net.listener";
+
 struct ml_listener *ml_push_listener(lua_State *L)
 {
-    struct ml_listener *listener = lua_newuserdatauv(L, sizeof *listener, 0);
+    struct ml_listener *listener = ml_push_object(L, ml_listener_type, sizeof *listener, 0);
     ml_listener_init(listener, &ml_lua_of(L)->io);
-    luaL_setmetatable(L, ML_LISTENER_TYPE);
     return listener;
 }
 
 static struct ml_listener *check_listener(lua_State *L, int index)
 {
-    return ml_check_object(L, index, ML_LISTENER_TYPE);
+    return ml_check_object(L, index, ml_listener_type);
 }
 
 /* Pushes a stream and accepts into it, so that a connection has an owner from its first moment. */
@@ -51,7 +52,7 @@ static int listener_accept(lua_State *L)
 
 static int next_accepted(lua_State *L)
 {
-    struct ml_listener *listener = lua_touserdata(L, lua_upvalueindex(1));
+    struct ml_listener *listener = ml_to_object(L, lua_upvalueindex(1));
     int error = accept_stream(L, listener, ML_FOREVER);
     if (error == 0)
         return 1;
@@ -128,5 +129,5 @@ static const luaL_Reg metamethods[] = {{"__gc", listener_close},
 
 void ml_open_listener_type(lua_State *L)
 {
-    ml_open_object_type(L, ML_LISTENER_TYPE, methods, metamethods);
+    ml_open_object_type(L, ml_listener_type, methods, metamethods);
 }

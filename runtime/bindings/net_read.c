@@ -261,7 +261,7 @@ int ml_net_stream_read(lua_State *L)
 /* Upvalue 1: the stream; upvalue 2: the request, as a userdata. */
 static int next_read(lua_State *L)
 {
-    struct ml_stream *s = lua_touserdata(L, lua_upvalueindex(1));
+    struct ml_stream *s = ml_to_object(L, lua_upvalueindex(1));
     const struct read_request *request = lua_touserdata(L, lua_upvalueindex(2));
     int result = perform_read(L, s, request);
     if (result == 0)

@@ -8,11 +8,12 @@
 #include <stdint.h>
 #include <string.h>
 
+const char ml_stream_type[] = "net.stream";
+
 struct ml_stream *ml_push_stream(lua_State *L)
 {
-    struct ml_stream *s = lua_newuserdatauv(L, sizeof *s, 0);
+    struct ml_stream *s = ml_push_object(L, ml_stream_type, sizeof *s, 0);
     ml_stream_init(s, &ml_lua_of(L)->io);
-    luaL_setmetatable(L, ML_STREAM_TYPE);
     return s;
 }
 
@@ -206,5 +207,5 @@ static const luaL_Reg metamethods[] = {{"__gc", stream_close},
 
 void ml_open_stream_type(lua_State *L)
 {
-    ml_open_object_type(L, ML_STREAM_TYPE, methods, metamethods);
+    ml_open_object_type(L, ml_stream_type, methods, metamethods);
 }

@@ -7,8 +7,9 @@
 #include "io/dns.h"
 #include "io/tcp.h"
 
-#define ML_STREAM_TYPE "net.stream"
-#define ML_LISTENER_TYPE "net.listener"
+/* Types of objects. */
+extern const char ml_stream_type[], ml_listener_type[];
+
 #define ML_ADDRESS_TYPE "net.address"
 
 /* Pushes a closed stream, or listener, with its metatable set. */
@@ -18,7 +19,7 @@ struct ml_listener *ml_push_listener(lua_State *L);
 /* The stream at `index`, in a method of streams; raises for anything else. */
 static inline struct ml_stream *ml_check_stream(lua_State *L, int index)
 {
-    return ml_check_object(L, index, ML_STREAM_TYPE);
+    return ml_check_object(L, index, ml_stream_type);
 }
 
 /* Create the metatables; stack unchanged. */
