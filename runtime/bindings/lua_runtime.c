@@ -34,15 +34,28 @@ void *ml_push_object(lua_State *L, const char *type, size_t size, int values)
     return object + 1;
 }
 
+static int count_functions(const luaL_Reg *functions)
+{
+    int count = 0;
+    while (functions[count].name != NULL)
+        count++;
+    return count;
+}
+
+/* In a table that is never rehashed, what comes first is found at the first look: __index, and the methods
+ * that are called most. */
 void ml_open_object_type(lua_State *L, const char *type, const luaL_Reg *methods,
                          const luaL_Reg *metamethods)
 {
-    luaL_newmetatable(L, type);
-    luaL_setfuncs(L, metamethods, 0);
-    lua_newtable(L);
+    enum { NAME_AND_INDEX = 2 };
+    lua_createtable(L, 0, count_functions(metamethods) + NAME_AND_INDEX);
+    lua_createtable(L, 0, count_functions(methods));
     luaL_setfuncs(L, methods, 0);
     lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    luaL_setfuncs(L, metamethods, 0);
+    lua_pushstring(L, type);
+    lua_setfield(L, -2, "__name");
+    lua_setfield(L, LUA_REGISTRYINDEX, type);
 }
 
 bool ml_boolean_option(lua_State *L, int options, const char *name, bool otherwise)
@@ -80,6 +93,7 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
 
 void ml_lua_release(struct ml_lua *lua)
 {
+    ml_places_release(&lua->places);
     free(lua->idle);
     lua->idle = NULL;
     lua->idle_count = 0;

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "bindings/lua_strand.h"
+#include "bindings/place.h"
 #include "hub/hub.h"
 #include "io/io.h"
 
@@ -31,6 +32,8 @@ struct ml_lua {
     struct ml_pool *pool;   /* the memory of the state */
     size_t thread_size;     /* of a lua_State with its extra space, bytes */
     uint64_t cancellations; /* raised so far, in any task */
+    struct ml_places places;
+    uint32_t select_turn; /* where the next select begins */
     lua_State *main;  /* runs no task, no script: see docs/architecture.md */
     lua_State *idle_generators; /* holds threads of generators that ended, on its stack */
     lua_State *aside; /* for protected work on behalf of a task whose own thread is dead */
@@ -118,7 +121,8 @@ static inline void *ml_to_object(lua_State *L, int index)
  * returned. Its metatable is set: from here on its finalizer runs. */
 void *ml_push_object(lua_State *L, const char *type, size_t size, int values);
 
-/* Registers a type of objects: its metatable, with `methods` behind __index. Stack unchanged. */
+/* Registers a type of objects: its metatable, with `methods` behind __index, the most used first. Stack
+ * unchanged. */
 void ml_open_object_type(lua_State *L, const char *type, const luaL_Reg *methods,
                          const luaL_Reg *metamethods);
 

@@ -1,10 +1,12 @@
 #include "bindings/lua_task.h"
 
 #include "base/check.h"
+#include "base/error.h"
 #include "base/hostile.h"
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
 #include "bindings/greenlet.h"
+#include "bindings/sync.h"
 #include "hub/scope.h"
 
 #include <errno.h>
@@ -268,6 +270,8 @@ static __attribute__((noinline)) void detach(struct ml_lua *lua, struct ml_lua_t
 {
     struct ml_pool_thread thread = {.L = task->L, .index = task->pool_index};
     lua_settop(task->L, 0);
+    if (ml_unlikely(task->task.held > 0))
+        ml_sync_release_all(lua, &task->task);
     unanchor(lua->aside, task->task.waiter.slot);
     give_back(lua, thread, serves_again(task));
     task->L = task->parked_on = NULL;
@@ -394,18 +398,36 @@ void ml_lua_push_task(lua_State *L, struct ml_lua_task *task)
     lua_remove(L, -2);
 }
 
-int ml_lua_task_push_results(lua_State *L, int task_index)
+/* Pushes the results of the Task at `handle`, which ended well with at least one; returns how many. */
+static int push_results(lua_State *L, int handle, int count)
 {
-    struct ml_lua_task *task = lua_touserdata(L, task_index);
-    luaL_checkstack(L, task->result_count + 2, "too many results");
-    lua_getiuservalue(L, task_index, RESULTS);
-    if (task->outcome != ML_OUTCOME_DONE || task->result_count == 1)
+    luaL_checkstack(L, count + 2, "too many results");
+    lua_getiuservalue(L, handle, RESULTS);
+    if (count == 1)
         return 1;
     int table = lua_gettop(L);
-    for (int i = 1; i <= task->result_count; i++)
+    for (int i = 1; i <= count; i++)
         lua_rawgeti(L, table, i);
     lua_remove(L, table);
-    return task->result_count;
+    return count;
+}
+
+int ml_lua_task_push_end(lua_State *L, int handle)
+{
+    const struct ml_lua_task *task = lua_touserdata(L, handle);
+    handle = lua_absindex(L, handle);
+    if (task->outcome == ML_OUTCOME_DONE) {
+        lua_pushboolean(L, 1);
+        return 1 + (task->result_count > 0 ? push_results(L, handle, task->result_count) : 0);
+    }
+    bool has_failed = task->outcome == ML_OUTCOME_FAILED;
+    luaL_pushfail(L);
+    if (has_failed)
+        lua_getiuservalue(L, handle, RESULTS);
+    else
+        lua_pushstring(L, ml_error_text(ECANCELED));
+    lua_pushstring(L, ml_error_name(has_failed ? ML_EFAILED : ECANCELED));
+    return 3;
 }
 
 const char *ml_lua_push_task_name(lua_State *L, int handle)

@@ -76,8 +76,9 @@ struct ml_lua_task *ml_check_task(lua_State *L, int index);
 /* Pushes the Task of a live task. */
 void ml_lua_push_task(lua_State *L, struct ml_lua_task *task);
 
-/* Pushes its results; returns how many. It has ended well. */
-int ml_lua_task_push_results(lua_State *L, int task_index);
+/* Pushes what joining the Task at `handle`, which has ended, returns: true and its results; or nil, its error
+ * value, "EFAILED"; or nil, message, "ECANCELED". Returns how many. */
+int ml_lua_task_push_end(lua_State *L, int handle);
 
 /* Abandons what the running task does and goes on with its body for another purpose. */
 _Noreturn void ml_lua_task_restart(struct ml_lua *lua, enum ml_task_run run);

@@ -7,6 +7,8 @@
 int ml_open_task(lua_State *L); /* moonlet.task */
 int ml_open_net(lua_State *L);  /* moonlet.net */
 int ml_open_greenlet(lua_State *L); /* moonlet.greenlet */
+int ml_open_sync(lua_State *L);     /* moonlet.sync.core */
+int ml_open_channel(lua_State *L);  /* moonlet.channel */
 
 /* Creates the metatable of Tasks; the program needs it before any script asks for moonlet.task. */
 void ml_open_task_type(lua_State *L);

@@ -213,20 +213,6 @@ static int task_is_cancellation(lua_State *L)
 
 /* ---- methods of a Task ---- */
 
-/* A Task that ended other than well: its error, its sentence, its code. */
-static int push_end(lua_State *L, struct ml_lua_task *task)
-{
-    luaL_pushfail(L);
-    if (task->outcome == ML_OUTCOME_FAILED) {
-        ml_lua_task_push_results(L, 1);
-        lua_pushstring(L, ml_error_name(ML_EFAILED));
-    } else {
-        lua_pushstring(L, ml_error_text(ECANCELED));
-        lua_pushstring(L, ml_error_name(ECANCELED));
-    }
-    return 3;
-}
-
 /***
 Waits for the end of the task.
 @function Task:join
@@ -249,10 +235,7 @@ static int task_join(lua_State *L)
     error = ml_blocking_end(L, error);
     if (error != 0)
         return ml_push_failure(L, error);
-    if (task->outcome != ML_OUTCOME_DONE)
-        return push_end(L, task);
-    lua_pushboolean(L, 1);
-    return 1 + (task->result_count > 0 ? ml_lua_task_push_results(L, 1) : 0);
+    return ml_lua_task_push_end(L, 1);
 }
 
 /***

@@ -1,6 +1,7 @@
 #include "hub/hub.h"
 
 #include "base/check.h"
+#include "hub/choice.h"
 #include "hub/scope.h"
 #include "hub/simulation.h"
 #include "hub/wait.h"
@@ -42,6 +43,7 @@ int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_
     ml_bank_init(&hub->bank, pool, stacks, stack_size);
     ml_list_init(&hub->ready);
     ml_list_init(&hub->idlers);
+    ml_list_init(&hub->locked);
     ml_slots_init(&hub->slots);
     hub->poller = ml_poller_open();
     return hub->poller != NULL ? 0 : -ENOMEM;
@@ -169,6 +171,8 @@ void ml_hub_forget_timer(struct ml_hub *hub, struct ml_task *task)
 static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_task *task)
 {
     task->state = ML_TASK_ENDED;
+    ML_CHECK(task->held == 0);
+    ml_choice_close(task);
     ml_scope_close_all(task);
     ml_wake_all(hub, &task->joiners);
     ml_slots_give_back(&hub->slots, task->waiter.slot);
@@ -378,6 +382,7 @@ static void drop_chain(struct ml_hub *hub, struct ml_task *task)
 _Noreturn void ml_task_restart(struct ml_hub *hub)
 {
     struct ml_task *task = hub->current;
+    ml_choice_close(task);
     ml_scope_close_all(task);
     drop_chain(hub, task);
     task->state = ML_TASK_NEW;

@@ -36,6 +36,7 @@ struct ml_hub {
     ml_time polled_at;
     ml_time virtual_now;    /* hub/simulation.h: what the clock shows; 0: the real one is in force */
     uint64_t shuffle_state; /* of the random order of the ready queue; 0: it is in order */
+    struct ml_link locked;  /* mutexes that tasks hold */
     struct ml_link idlers;  /* tasks that wait for everybody else to wait */
     volatile bool attention; /* the hub runs before the next task: to poll, to stop */
     bool stop;               /* by ml_hub_stop() */

@@ -43,8 +43,11 @@ struct ml_waiter {
     struct ml_link link;
     uint32_t slot;  /* index of the task in hub->slots */
     uint16_t index; /* what task->granted becomes when this one is granted; 1 for a task's own */
-    uint16_t value; /* for the owner of the queue: where the waiter's value is kept */
+    uint16_t value; /* for the owner of the queue: where the waiter's own value is kept */
 };
+
+/* What waiter.value becomes when it is granted nothing: what it waited for was closed. */
+enum { ML_WAITER_CLOSED = UINT16_MAX };
 
 struct ml_task {
     struct ml_waiter waiter; /* in the ready queue, or in the queue it waits in */
@@ -52,6 +55,7 @@ struct ml_task {
     struct ml_hub *hub;
     struct ml_link joiners; /* those who wait for the end of this one */
     struct ml_scope *scope; /* the innermost in force; NULL: only the task itself */
+    struct ml_choice *choice; /* hub/choice.h: waits for several things; NULL otherwise */
     ml_time deadline;       /* of the wait under way, scopes included; ML_FOREVER without */
     ml_time timer_at;       /* when its entry in the timer heap is due; ML_FOREVER without */
     const struct ml_wait_kind *waits_for;

@@ -131,6 +131,15 @@ void ml_wake_all(struct ml_hub *hub, struct ml_link *queue)
         ;
 }
 
+void ml_turn_all_away(struct ml_hub *hub, struct ml_link *queue)
+{
+    struct ml_waiter *waiter;
+    while ((waiter = ml_first_waiter(hub, queue)) != NULL) {
+        waiter->value = ML_WAITER_CLOSED;
+        ml_waiter_grant(hub, waiter);
+    }
+}
+
 int ml_sleep_until(struct ml_hub *hub, ml_time deadline)
 {
     int error = 0;

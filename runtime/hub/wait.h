@@ -39,6 +39,9 @@ struct ml_waiter *ml_first_waiter(struct ml_hub *hub, struct ml_link *queue);
 /* Gives what it waits for to somebody who stands in a queue and wakes him. Never switches. */
 void ml_waiter_grant(struct ml_hub *hub, struct ml_waiter *waiter);
 
+/* Grants nothing to all of a queue: their value becomes ML_WAITER_CLOSED. */
+void ml_turn_all_away(struct ml_hub *hub, struct ml_link *queue);
+
 /* Wakes the first of a queue. False: it is empty. */
 bool ml_wake_first(struct ml_hub *hub, struct ml_link *queue);
 
