@@ -1,0 +1,54 @@
+--- What tasks agree on among themselves. Whoever waits is served in the order in which he came; a wait that
+-- timed out or was cancelled has taken nothing.
+-- @module moonlet.sync
+-- Mutex, Semaphore, Event and Condition are described in runtime/bindings/sync.c.
+
+local core = require "moonlet.sync.core"
+
+local Future = {}
+Future.__index = Future
+Future.__name = "sync.future"
+
+--- Makes a future: values, or an error, that somebody will give once and many may wait for.
+-- @treturn Future
+function core.future()
+  return setmetatable({ ended = core.event() }, Future)
+end
+
+local function settle(self, code, ...)
+  if self.results then return false end
+  self.results, self.code = table.pack(...), code
+  self.ended:set()
+  return true
+end
+
+--- Gives the values. Never waits.
+-- @param ... any values
+-- @treturn boolean false: it has its values or its error already, and keeps them
+function Future:set(...)
+  return settle(self, nil, ...)
+end
+
+--- Gives an error instead. Never waits.
+-- @param err any value
+-- @treturn boolean as set()
+function Future:fail(err)
+  return settle(self, "EFAILED", err)
+end
+
+--- Waits for the values.
+-- @tparam[opt] number timeout seconds
+-- @return the values; or nil, the error, "EFAILED"; or nil, "timeout", "ETIMEDOUT"
+function Future:get(timeout)
+  local ok, message, code = self.ended:wait(timeout)
+  if not ok then return nil, message, code end
+  if self.code then return nil, self.results[1], self.code end
+  return table.unpack(self.results, 1, self.results.n)
+end
+
+function Future:__tostring()
+  local state = self.code and "failed" or self.results and "set" or "not set"
+  return ("sync.future (%s)"):format(state)
+end
+
+return core
