@@ -46,7 +46,7 @@ static __attribute__((noinline)) void refuse(lua_State *L, struct ml_lua *lua)
     if (L == lua->main)
         luaL_error(L, "cannot wait in a callback on the main Lua state");
     if (lua->is_reporting)
-        luaL_error(L, "cannot wait while an error is being reported");
+        luaL_error(L, "cannot wait while the end of a task is being told");
     if (*ml_lua_mark(L) & ML_MARK_PARKED)
         luaL_error(L, "cannot wait here: task #%d is waiting on this Lua thread",
                    (int)parked_task(lua, L)->task.id);

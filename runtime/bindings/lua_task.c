@@ -199,6 +199,12 @@ static void fail(struct ml_lua *lua, struct ml_lua_task *task)
         report(lua, task);
     if (lua_status(task->L) != LUA_OK)
         lua_resetthread(task->L);
+    /* A closing variable's own error takes the cancellation's place, and is not to be lost. */
+    if (cancelled && !ml_is_cancellation(task->L, -1)) {
+        cancelled = false;
+        if (!task->is_quiet && !is_joined(&task->task))
+            report(lua, task);
+    }
     task->outcome = cancelled ? ML_OUTCOME_CANCELLED : ML_OUTCOME_FAILED;
     keep_value(lua, task);
 }
@@ -264,6 +270,67 @@ static bool serves_again(const struct ml_lua_task *task)
            !task->thread_is_known && lua_gethook(task->L) == NULL;
 }
 
+/* ---- functions to be called at the end ---- */
+
+/* Key in the registry of the table Task -> {function, ...}. */
+static const char exits_key;
+
+void ml_lua_task_add_exit(lua_State *L, struct ml_lua_task *task)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &exits_key) == LUA_TNIL) {
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &exits_key);
+        lua_replace(L, -2);
+    }
+    lua_pushvalue(L, 1);
+    if (lua_rawget(L, -2) == LUA_TNIL) {
+        lua_newtable(L);
+        lua_replace(L, -2);
+        lua_pushvalue(L, 1);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, -4);
+    }
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    task->has_exits = true;
+}
+
+/* Pushes the functions of the Task at `handle` and forgets them. */
+static void take_exits(lua_State *L, int handle)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &exits_key);
+    lua_pushvalue(L, handle);
+    lua_rawget(L, -2);
+    lua_pushvalue(L, handle);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+    lua_remove(L, -2);
+}
+
+/* They run on the state aside, where nobody may wait. */
+static __attribute__((noinline)) void call_exits(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    lua_State *aside = lua->aside;
+    int top = lua_gettop(aside);
+    bool was_reporting = lua->is_reporting;
+    lua->is_reporting = true;
+    ml_lua_push_task(aside, task);
+    int handle = lua_gettop(aside);
+    take_exits(aside, handle);
+    for (int i = 1; lua_rawgeti(aside, handle + 1, i) != LUA_TNIL; i++) {
+        lua_pushvalue(aside, handle);
+        if (lua_pcall(aside, 1, 0, 0) != LUA_OK) {
+            const char *message = lua_tostring(aside, -1);
+            lua->has_reported = true;
+            lua->report(lua, message != NULL ? message : "an on_exit function failed");
+        }
+        lua_settop(aside, handle + 1);
+    }
+    lua_settop(aside, top);
+    lua->is_reporting = was_reporting;
+}
+
 /* The task computes no more: its handle keeps the outcome, its thread goes its own way. */
 static __attribute__((noinline)) void detach(struct ml_lua *lua, struct ml_lua_task *task,
                                              int results)
@@ -272,10 +339,12 @@ static __attribute__((noinline)) void detach(struct ml_lua *lua, struct ml_lua_t
     lua_settop(task->L, 0);
     if (ml_unlikely(task->task.held > 0))
         ml_sync_release_all(lua, &task->task);
+    task->result_count = results;
+    if (ml_unlikely(task->has_exits))
+        call_exits(lua, task);
     unanchor(lua->aside, task->task.waiter.slot);
     give_back(lua, thread, serves_again(task));
     task->L = task->parked_on = NULL;
-    task->result_count = results;
 }
 
 /* What follows the function's end. */

@@ -33,6 +33,7 @@ struct ml_lua_task {
     bool is_quiet : 1;        /* leaves its error to a later join */
     bool thread_is_known : 1; /* the script has seen its thread: never used for another task */
     bool is_thrown : 1;       /* what the next greenlet gets is an error */
+    bool has_exits : 1;       /* functions to be called at its end */
     bool has_raised : 1;      /* a cancellation */
     bool has_reason : 1;      /* for its cancellation: bindings/cancellation.c */
 };
@@ -63,6 +64,9 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count);
  * that called it.
  */
 int ml_resume_to_the_end(lua_State *L);
+
+/* The function at 2 is to be called with the Task at 1 when that ends. */
+void ml_lua_task_add_exit(lua_State *L, struct ml_lua_task *task);
 
 /* Installed as hub->body. */
 void ml_lua_task_body(struct ml_task *task);

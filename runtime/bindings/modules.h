@@ -4,11 +4,12 @@
 
 #include "bindings/lua_strand.h"
 
-int ml_open_task(lua_State *L); /* moonlet.task */
+int ml_open_task(lua_State *L); /* moonlet.task.core */
 int ml_open_net(lua_State *L);  /* moonlet.net */
 int ml_open_greenlet(lua_State *L); /* moonlet.greenlet */
 int ml_open_sync(lua_State *L);     /* moonlet.sync.core */
 int ml_open_channel(lua_State *L);  /* moonlet.channel */
+int ml_open_test(lua_State *L);     /* moonlet.test.core */
 
 /* Creates the metatable of Tasks; the program needs it before any script asks for moonlet.task. */
 void ml_open_task_type(lua_State *L);

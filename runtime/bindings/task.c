@@ -155,6 +155,79 @@ static int task_list(lua_State *L)
     return 1;
 }
 
+/* Calls the function at 2 with the arguments above it in a scope of its own. */
+static int call_in_scope(lua_State *L, enum ml_scope_kind kind, ml_time deadline)
+{
+    check_callable(L, 2);
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    if (hub->current == NULL)
+        return luaL_error(L, "no task is running");
+    intptr_t count = ml_cancellation_count(L);
+    struct ml_scope *scope = ml_scope_open(hub, kind, deadline);
+    if (scope == NULL)
+        return luaL_error(L, "not enough memory");
+    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+    struct ml_scope_end end = ml_scope_close(hub, scope);
+    if (status == LUA_OK)
+        return lua_gettop(L) - 1;
+    ml_cancellation_rethrow(L, count);
+    if (end.expired && ml_cancellation_count(L) != count)
+        return ml_push_failure(L, -ML_EDEADLINE);
+    return lua_error(L);
+}
+
+/* ---- scopes that others may cancel ---- */
+
+static const char scope_type[] = "task.scope";
+
+struct scope {
+    struct ml_scope *scope; /* while run() is on */
+    bool is_cancelled;      /* maybe before run() */
+};
+
+static int task_scope(lua_State *L)
+{
+    ml_push_object(L, scope_type, sizeof(struct scope), 0);
+    return 1;
+}
+
+/* scope:run(fn, ...) -> true, results; or false, error; or nil: the scope was cancelled, and that cut fn. What
+ * cancels from outside is returned as an error, too: the caller raises it again. */
+static int scope_run(lua_State *L)
+{
+    struct scope *self = ml_check_object(L, 1, scope_type);
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    intptr_t count = ml_cancellation_count(L);
+    self->scope = ml_scope_open(hub, ML_SCOPE_PLAIN, ML_FOREVER);
+    if (self->scope == NULL)
+        return luaL_error(L, "not enough memory");
+    if (self->is_cancelled)
+        ml_scope_cancel(self->scope);
+    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+    struct scope was = *self;
+    self->scope = NULL;
+    struct ml_scope_end end = ml_scope_close(hub, was.scope);
+    bool is_cut = status != LUA_OK && end.cancelled && ml_cancellation_count(L) != count &&
+                  ml_cancel_point(hub) == 0;
+    if (is_cut)
+        lua_pushnil(L);
+    else
+        lua_pushboolean(L, status == LUA_OK);
+    lua_replace(L, 1);
+    if (is_cut)
+        lua_settop(L, 1);
+    return lua_gettop(L);
+}
+
+static int scope_cancel(lua_State *L)
+{
+    struct scope *self = ml_check_object(L, 1, scope_type);
+    self->is_cancelled = true;
+    if (self->scope != NULL)
+        ml_scope_cancel(self->scope);
+    return 0;
+}
+
 /***
 Calls fn(...) and cuts it short after s seconds, in whatever call it waits.
 @function timeout
@@ -166,23 +239,51 @@ and cancellations from outside, are raised.
 */
 static int task_timeout(lua_State *L)
 {
-    ml_time deadline = ml_check_deadline(L, 1);
-    check_callable(L, 2);
-    struct ml_hub *hub = &ml_lua_of(L)->hub;
-    if (hub->current == NULL)
-        return luaL_error(L, "no task is running");
-    intptr_t count = ml_cancellation_count(L);
-    struct ml_scope *scope = ml_scope_open(hub, ML_SCOPE_PLAIN, deadline);
-    if (scope == NULL)
-        return luaL_error(L, "not enough memory");
-    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
-    struct ml_scope_end end = ml_scope_close(hub, scope);
-    if (status == LUA_OK)
-        return lua_gettop(L) - 1;
-    ml_cancellation_rethrow(L, count);
-    if (end.expired && ml_cancellation_count(L) != count)
-        return ml_push_failure(L, -ML_EDEADLINE);
-    return lua_error(L);
+    return call_in_scope(L, ML_SCOPE_PLAIN, ml_check_deadline(L, 1));
+}
+
+/***
+The same, and meanwhile cancellations and deadlines from outside are held off: they are in force again
+afterwards. For clean-up that has to wait.
+@function shield
+@tparam ?number s nil: no limit
+@tparam function fn
+@param ... its arguments
+@return as timeout()
+*/
+static int task_shield(lua_State *L)
+{
+    return call_in_scope(L, ML_SCOPE_SHIELD, ml_check_deadline(L, 1));
+}
+
+/***
+Calls fn(...), in which no other task may run: a call that would wait is an error.
+@function no_switch
+@tparam function fn
+@param ... its arguments
+@return fn's results
+*/
+static int task_no_switch(lua_State *L)
+{
+    lua_pushnil(L);
+    lua_insert(L, 1);
+    return call_in_scope(L, ML_SCOPE_NO_SWITCH, ML_FOREVER);
+}
+
+/***
+pcall that returns a cancellation, too; what was cancelled stays so.
+@function pcall
+@tparam function fn
+@param ... its arguments
+@return true and fn's results; or false and the error value
+*/
+static int task_pcall(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    bool ok = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0) == LUA_OK;
+    lua_pushboolean(L, ok);
+    lua_insert(L, 1);
+    return lua_gettop(L);
 }
 
 /***
@@ -226,11 +327,13 @@ static int task_join(lua_State *L)
     ml_time deadline = ml_check_deadline(L, 2);
     struct ml_hub *hub = &ml_lua_of(L)->hub;
     lua_settop(L, 1);
+    if (task->outcome != ML_OUTCOME_NONE && deadline == ML_NEVER_WAIT)
+        return ml_lua_task_push_end(L, 1);
     if (hub->current == &task->task)
         return luaL_error(L, "a task cannot join itself");
     ml_blocking_begin(L);
     int error = deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(hub);
-    if (error == 0 && task->task.state != ML_TASK_ENDED)
+    if (error == 0 && task->outcome == ML_OUTCOME_NONE)
         error = ml_join(hub, &task->task, deadline);
     error = ml_blocking_end(L, error);
     if (error != 0)
@@ -262,7 +365,8 @@ static const char *status_of(const struct ml_lua_task *task)
     static const char *const outcomes[] = {[ML_OUTCOME_DONE] = "done",
                                            [ML_OUTCOME_FAILED] = "failed",
                                            [ML_OUTCOME_CANCELLED] = "cancelled"};
-    return task->task.state == ML_TASK_ENDED ? outcomes[task->outcome] : states[task->task.state];
+    bool has_ended = task->outcome != ML_OUTCOME_NONE;
+    return has_ended ? outcomes[task->outcome] : states[task->task.state];
 }
 
 /***
@@ -290,6 +394,25 @@ static int task_traceback(lua_State *L)
     else
         ml_lua_push_traceback(L, task, lua_tostring(L, -1));
     return 1;
+}
+
+/***
+Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is reported.
+@function Task:on_exit
+@tparam function fn
+*/
+static int task_on_exit(lua_State *L)
+{
+    struct ml_lua_task *task = ml_check_task(L, 1);
+    check_callable(L, 2);
+    lua_settop(L, 2);
+    if (task->outcome == ML_OUTCOME_NONE) {
+        ml_lua_task_add_exit(L, task);
+        return 0;
+    }
+    lua_insert(L, 1);
+    lua_call(L, 1, 0);
+    return 0;
 }
 
 static int task_tostring(lua_State *L)
@@ -324,11 +447,19 @@ static const luaL_Reg functions[] = {{"spawn", task_spawn},
                                      {"current", task_current},
                                      {"list", task_list},
                                      {"timeout", task_timeout},
+                                     {"shield", task_shield},
+                                     {"no_switch", task_no_switch},
+                                     {"pcall", task_pcall},
+                                     {"scope", task_scope},
                                      {"remaining", task_remaining},
                                      {"is_cancellation", task_is_cancellation},
                                      {NULL, NULL}};
 
+static const luaL_Reg scope_methods[] = {{"run", scope_run}, {"cancel", scope_cancel}, {NULL, NULL}};
+static const luaL_Reg no_functions[] = {{NULL, NULL}};
+
 static const luaL_Reg methods[] = {{"join", task_join},
+                                   {"on_exit", task_on_exit},
                                    {"cancel", task_cancel},
                                    {"status", task_status},
                                    {"traceback", task_traceback},
@@ -347,6 +478,7 @@ void ml_open_task_type(lua_State *L)
 
 int ml_open_task(lua_State *L)
 {
+    ml_open_object_type(L, scope_type, scope_methods, no_functions);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -1,0 +1,101 @@
+--- Pools of things that are dear to open: connections, processes. Each is leased to one task at a time.
+-- @module moonlet.pool
+
+local sync = require "moonlet.sync"
+
+local pool = {}
+
+local Pool = {}
+Pool.__index = Pool
+Pool.__name = "pool"
+
+local Lease = {}
+Lease.__index = Lease
+Lease.__name = "pool.lease"
+
+--- Makes a pool.
+-- @tparam table opts open (function that returns a value, or nil, message, code); close (function(value), its
+-- close method without); max (leases at a time, 10); check (function(value): whether it still serves)
+-- @treturn Pool
+function pool.new(opts)
+  if type(opts) ~= "table" or type(opts.open) ~= "function" then
+    error("option 'open' must be a function", 2)
+  end
+  return setmetatable({
+    open = opts.open, close_value = opts.close, check = opts.check, idle = {},
+    places = sync.semaphore(opts.max or 10),
+  }, Pool)
+end
+
+local function dispose(self, value)
+  if self.close_value then self.close_value(value) else value:close() end
+end
+
+-- An idle value that still serves; those that do not are closed.
+local function take_idle(self)
+  while #self.idle > 0 do
+    local value = table.remove(self.idle)
+    if not self.check or self.check(value) then return value end
+    dispose(self, value)
+  end
+end
+
+--- Leases a value for the caller: an idle one, or a new one.
+-- @tparam[opt] number timeout seconds to wait for a place
+-- @treturn Lease `local lease <close> = pool:lease()`; lease.value. Or nil, message, code
+function Pool:lease(timeout)
+  if self.is_closed then return nil, "closed", "CLOSED" end
+  local permit, message, code = self.places:hold(timeout)
+  if not permit then return nil, message, code end
+  local ok, value, err, err_code = pcall(function()
+    local value = take_idle(self)
+    if value ~= nil then return value end
+    return self.open()
+  end)
+  if not ok or value == nil then
+    permit:release()
+    if not ok then error(value, 0) end
+    return nil, err, err_code
+  end
+  return setmetatable({ pool = self, value = value, permit = permit }, Lease)
+end
+
+--- Closes the idle values; those that are leased when they come back. Never waits, unless closing one does.
+function Pool:close()
+  self.is_closed = true
+  self.places:close()
+  while #self.idle > 0 do dispose(self, table.remove(self.idle)) end
+end
+
+Pool.__close = Pool.close
+
+local function give_back(self, is_good)
+  local value = self.value
+  if value == nil then return end
+  self.value = nil
+  if is_good and not self.pool.is_closed then
+    table.insert(self.pool.idle, value)
+    self.permit:release()
+    return
+  end
+  local ok, err = pcall(dispose, self.pool, value)
+  self.permit:release()
+  if not ok then error(err, 0) end
+end
+
+--- Gives the value back to the pool.
+function Lease:close()
+  give_back(self, true)
+end
+
+--- Closes the value instead of giving it back.
+function Lease:discard()
+  give_back(self, false)
+end
+
+-- One that is left by an error is discarded.
+function Lease:__close(err)
+  give_back(self, err == nil)
+end
+
+return pool

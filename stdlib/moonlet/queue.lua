@@ -1,0 +1,175 @@
+--- Queues of values between tasks: first in first out, last in first out, or smallest first.
+-- @module moonlet.queue
+
+local sync = require "moonlet.sync"
+
+local queue = {}
+
+local Queue = {}
+Queue.__index = Queue
+Queue.__name = "queue"
+
+-- ---- orders: add(items, value), take(items), first(items) ----
+
+local fifo = {}
+
+function fifo.new() return { head = 1, tail = 0 } end
+
+function fifo.add(items, value)
+  items.tail = items.tail + 1
+  items[items.tail] = value
+end
+
+function fifo.first(items) return items[items.head] end
+
+function fifo.take(items)
+  local value = items[items.head]
+  items[items.head] = nil
+  items.head = items.head + 1
+  return value
+end
+
+local lifo = {}
+
+function lifo.new() return {} end
+
+function lifo.add(items, value) items[#items + 1] = value end
+
+function lifo.first(items) return items[#items] end
+
+function lifo.take(items) return table.remove(items) end
+
+-- A binary heap; equal ones come out in the order in which they went in.
+local priority = {}
+
+function priority.new(less) return { less = less, count = 0 } end
+
+local function precedes(items, a, b)
+  if items.less(a.value, b.value) then return true end
+  return a.number < b.number and not items.less(b.value, a.value)
+end
+
+function priority.add(items, value)
+  items.count = items.count + 1
+  local entry, place = { value = value, number = items.count }, #items + 1
+  while place > 1 and precedes(items, entry, items[place // 2]) do
+    items[place] = items[place // 2]
+    place = place // 2
+  end
+  items[place] = entry
+end
+
+function priority.first(items) return items[1].value end
+
+function priority.take(items)
+  local value, last = items[1].value, table.remove(items)
+  local size, place = #items, 1
+  if size == 0 then return value end
+  while place * 2 <= size do
+    local child = place * 2
+    if child < size and precedes(items, items[child + 1], items[child]) then child = child + 1 end
+    if not precedes(items, items[child], last) then break end
+    items[place] = items[child]
+    place = child
+  end
+  items[place] = last
+  return value
+end
+
+local orders = { fifo = fifo, lifo = lifo, priority = priority }
+
+local function less_than(a, b) return a < b end
+
+--- Makes a queue.
+-- @tparam[opt] table opts capacity (without: no limit), order ("fifo", "lifo" or "priority"), less (for
+-- priority: function(a, b), whether a comes first; `<` without)
+-- @treturn Queue
+function queue.new(opts)
+  opts = opts or {}
+  local order = orders[opts.order or "fifo"]
+  if not order then error("option 'order' must be \"fifo\", \"lifo\" or \"priority\"", 2) end
+  local capacity = opts.capacity
+  if capacity ~= nil and (math.type(capacity) ~= "integer" or capacity < 1) then
+    error("option 'capacity' must be a positive integer", 2)
+  end
+  return setmetatable({
+    order = order, items = order.new(opts.less or less_than), count = 0, unfinished = 0,
+    available = sync.semaphore(0), room = capacity and sync.semaphore(capacity),
+    finished = sync.condition(),
+  }, Queue)
+end
+
+--- Adds a value; waits for room.
+-- @param value anything but nil
+-- @tparam[opt] number timeout seconds
+-- @return true; or nil, message, "ETIMEDOUT" or "CLOSED", and it was not added
+function Queue:put(value, timeout)
+  if value == nil then error("bad argument #1 to 'put' (a queue cannot hold nil)", 2) end
+  if self.is_closed then return nil, "closed", "CLOSED" end
+  if self.room then
+    local ok, message, code = self.room:acquire(timeout)
+    if not ok then return nil, message, code end
+    if self.is_closed then return nil, "closed", "CLOSED" end
+  end
+  self.order.add(self.items, value)
+  self.count = self.count + 1
+  self.unfinished = self.unfinished + 1
+  self.available:release()
+  return true
+end
+
+--- Takes the next value; waits for one.
+-- @tparam[opt] number timeout seconds
+-- @return the value; or nil, message, "ETIMEDOUT", or "CLOSED" once it is closed and empty
+function Queue:get(timeout)
+  local ok, message, code = self.available:acquire(timeout)
+  if not ok then return nil, message, code end
+  self.count = self.count - 1
+  if self.room then self.room:release() end
+  return self.order.take(self.items)
+end
+
+--- The value that the next get() will take; waits for one.
+-- @tparam[opt] number timeout seconds
+-- @return as get()
+function Queue:peek(timeout)
+  local ok, message, code = self.available:acquire(timeout)
+  if not ok then return nil, message, code end
+  local value = self.order.first(self.items)
+  self.available:release()
+  return value
+end
+
+--- Says that the work on one value that was got is done.
+function Queue:task_done()
+  if self.unfinished == 0 then error("task_done() was called more often than put()", 2) end
+  self.unfinished = self.unfinished - 1
+  if self.unfinished == 0 then self.finished:notify_all() end
+end
+
+--- Waits until task_done() was called for each value that was put.
+-- @tparam[opt] number timeout seconds
+-- @return true; or nil, "timeout", "ETIMEDOUT"
+function Queue:join(timeout)
+  if self.unfinished == 0 then return true end
+  return self.finished:wait(timeout)
+end
+
+--- No more values: put() fails from now on, get() once the queue is empty. Never waits.
+function Queue:close()
+  self.is_closed = true
+  self.available:close()
+  if self.room then self.room:close() end
+end
+
+Queue.__close = Queue.close
+
+function Queue:__len()
+  return self.count
+end
+
+function Queue:__tostring()
+  return ("queue (%d values%s)"):format(self.count, self.is_closed and ", closed" or "")
+end
+
+return queue

@@ -1,0 +1,53 @@
+--- For tests of concurrent programs: no sleeping for luck, nothing left behind.
+-- @module moonlet.test
+
+local core = require "moonlet.test.core"
+local task = require "moonlet.task"
+
+local test = {}
+
+--- From now on the clock stands still, and jumps to the next deadline whenever every task waits and no
+-- descriptor is ready.
+-- @tparam[opt=true] boolean on false: back to the real clock
+-- @return an object that closes back to the real clock: `local _ <close> = test.virtual_clock()`
+function test.virtual_clock(on)
+  core.set_clock(on ~= false)
+  return setmetatable({}, { __close = function() core.set_clock(false) end })
+end
+
+--- Waits until every other task waits and no descriptor is ready.
+test.wait_idle = core.wait_idle
+
+--- From now on the ready queue is in a random order that the seed reproduces.
+-- @tparam ?integer seed nil: in order again
+function test.shuffle(seed)
+  core.shuffle(seed or 0)
+end
+
+local function descriptors()
+  local open = {}
+  for fd = 0, core.descriptor_limit() - 1 do
+    if core.is_open(fd) then open[fd] = true end
+  end
+  return open
+end
+
+--- Remembers what there is now.
+-- @treturn function that returns a list of what there is more when it is called: texts that name tasks and
+-- descriptors; an empty list when nothing was left behind
+function test.leaks()
+  local known, open = {}, descriptors()
+  for _, t in ipairs(task.list()) do known[t] = true end
+  return function()
+    local left = {}
+    for _, t in ipairs(task.list()) do
+      if not known[t] then left[#left + 1] = tostring(t) end
+    end
+    for fd in pairs(descriptors()) do
+      if not open[fd] then left[#left + 1] = ("descriptor %d"):format(fd) end
+    end
+    return left
+  end
+end
+
+return test
