@@ -5,6 +5,12 @@
 #include "bindings/lua_task.h"
 #include "hub/scope.h"
 
+_Noreturn void ml_raise_no_task(lua_State *L)
+{
+    luaL_error(L, "no task is running");
+    __builtin_unreachable();
+}
+
 /* A collector that runs a finalizer answers every question with -1: parking there would leave it
  * switched off for everybody. */
 static bool is_in_finalizer(lua_State *L)
@@ -61,9 +67,8 @@ static __attribute__((noinline)) void refuse(lua_State *L, struct ml_lua *lua)
 static inline bool is_plain(lua_State *L, const struct ml_lua *lua)
 {
     struct ml_task *task = lua->hub.current;
-    return task != NULL && task->strand == ml_strand_of(L) &&
-           !(*ml_lua_mark(L) & ML_MARK_PARKED) && task->scope == NULL && !is_in_finalizer(L) &&
-           !lua->is_reporting;
+    return task != NULL && task->strand == ml_strand_of(L) && !(*ml_lua_mark(L) & ML_MARK_PARKED) &&
+           task->scope == NULL && !is_in_finalizer(L) && !lua->is_reporting;
 }
 
 struct ml_lua *ml_blocking_begin(lua_State *L)

@@ -6,6 +6,12 @@
 #define ML_BINDINGS_BLOCKING_H
 
 #include "bindings/lua_runtime.h"
+#include "hub/scope.h"
+
+#include <errno.h>
+
+/* "no task is running". */
+_Noreturn void ml_raise_no_task(lua_State *L);
 
 /*
  * Begins a call that may park the running task on L. Raises when there is no task, when L is inside
@@ -18,6 +24,20 @@ struct ml_lua *ml_blocking_begin(lua_State *L);
  * -ECANCELED and "not enough memory" for -ENOMEM, and returns anything else.
  */
 int ml_blocking_end(lua_State *L, int error);
+
+/*
+ * For a call that waits only if it must, before it looks whether it must: raises without a task, and the
+ * cancellation unless `deadline` is ML_NEVER_WAIT. Returns the hub, whose current task there is.
+ */
+static inline struct ml_hub *ml_blocking_enter(lua_State *L, ml_time deadline)
+{
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    if (ml_unlikely(hub->current == NULL))
+        ml_raise_no_task(L);
+    if (deadline != ML_NEVER_WAIT && ml_cancel_point(hub) != 0)
+        ml_blocking_end(L, -ECANCELED);
+    return hub;
+}
 
 /* Reads a time limit in seconds at `index`: the absolute deadline; none or nil is ML_FOREVER, 0 or
  * less ML_NEVER_WAIT. Raises for what is no number, or NaN. */

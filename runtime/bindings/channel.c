@@ -163,21 +163,6 @@ int ml_channel_push_closed(lua_State *L, int index)
     return 3;
 }
 
-static inline ml_time check_deadline(lua_State *L, int index)
-{
-    return ml_likely(lua_isnoneornil(L, index)) ? ML_FOREVER : ml_check_deadline(L, index);
-}
-
-static inline struct ml_hub *enter(lua_State *L, ml_time deadline)
-{
-    struct ml_hub *hub = &ml_lua_of(L)->hub;
-    if (ml_unlikely(hub->current == NULL))
-        luaL_error(L, "no task is running");
-    if (deadline != ML_NEVER_WAIT && ml_cancel_point(hub) != 0)
-        ml_blocking_end(L, -ECANCELED);
-    return hub;
-}
-
 /* Waits in a queue of the channel at 1. 0: it was served; or an error. */
 static inline int wait_in(lua_State *L, const struct ml_wait_kind *kind, struct ml_link *queue,
                           uint16_t value, ml_time deadline)
@@ -199,7 +184,7 @@ static int push_failure(lua_State *L, int error)
 static inline int get(lua_State *L, ml_time deadline)
 {
     struct ml_channel *channel = ml_check_object(L, 1, ml_channel_type);
-    enter(L, deadline);
+    ml_blocking_enter(L, deadline);
     enum ml_channel_outcome outcome = ml_channel_try_get(L, channel);
     if (ml_likely(outcome == ML_CHANNEL_DONE))
         return 0;
@@ -217,7 +202,7 @@ Waits for a value.
 */
 FLAT static int channel_get(lua_State *L)
 {
-    int error = get(L, check_deadline(L, 2));
+    int error = get(L, ml_check_deadline(L, 2));
     return ml_likely(error == 0) ? 1 : push_failure(L, error);
 }
 
@@ -232,8 +217,8 @@ FLAT static int channel_put(lua_State *L)
 {
     struct ml_channel *channel = ml_check_object(L, 1, ml_channel_type);
     luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "a channel cannot carry nil");
-    ml_time deadline = check_deadline(L, 3);
-    enter(L, deadline);
+    ml_time deadline = ml_check_deadline(L, 3);
+    ml_blocking_enter(L, deadline);
     enum ml_channel_outcome outcome = ml_channel_try_put(L, channel, 2);
     int error = 0;
     if (ml_unlikely(outcome == ML_CHANNEL_CLOSED))

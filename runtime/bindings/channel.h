@@ -13,11 +13,11 @@ extern const char ml_channel_type[];
 struct ml_channel {
     struct ml_link getters;
     struct ml_link putters; /* waiter.value: index of the value in the call of the one who waits */
-    lua_State *in;          /* user value 1: a thread whose stack takes values; NULL without capacity */
-    lua_State *out;         /* user value 2: one that gives them, the oldest on top */
+    lua_State *in;  /* user value 1: a thread whose stack takes values; NULL without capacity */
+    lua_State *out; /* user value 2: one that gives them, the oldest on top */
     uint32_t capacity;
-    uint32_t count;         /* of buffered values, on both */
-    uint32_t count_out;     /* of those on `out` */
+    uint32_t count;     /* of buffered values, on both */
+    uint32_t count_out; /* of those on `out` */
     bool is_closed;
     bool has_error; /* user value 3: what close() was given */
 };

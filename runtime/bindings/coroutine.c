@@ -223,12 +223,15 @@ static int coroutine_close(lua_State *L)
 
 void ml_open_coroutine(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"running", coroutine_running}, {"isyieldable", coroutine_isyieldable},
-        {"status", coroutine_status},   {"yield", coroutine_yield},
-        {"resume", coroutine_resume},   {"create", coroutine_create},
-        {"wrap", coroutine_wrap},       {"close", coroutine_close},
-        {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"running", coroutine_running},
+                                         {"isyieldable", coroutine_isyieldable},
+                                         {"status", coroutine_status},
+                                         {"yield", coroutine_yield},
+                                         {"resume", coroutine_resume},
+                                         {"create", coroutine_create},
+                                         {"wrap", coroutine_wrap},
+                                         {"close", coroutine_close},
+                                         {NULL, NULL}};
     lua_getglobal(L, LUA_COLIBNAME);
     luaL_setfuncs(L, functions, 0);
     lua_pop(L, 1);

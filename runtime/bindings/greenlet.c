@@ -343,7 +343,8 @@ void ml_greenlet_body(struct ml_strand *strand)
     bool is_thrown = ml_resume_to_the_end(L) != LUA_OK;
     if (is_thrown)
         lua_resetthread(L);
-    task = ml_lua_task_of(lua->hub.current); /* another one, if nobody could switch to it any more */
+    task =
+        ml_lua_task_of(lua->hub.current); /* another one, if nobody could switch to it any more */
     struct ml_greenlet *heir = bequeath(task, L, is_thrown ? 1 : lua_gettop(L), is_thrown);
     lua_settop(L, 0);
     ml_branch_exit(&lua->hub, &self->branch, heir != NULL ? &heir->branch : NULL);

@@ -33,8 +33,8 @@ struct ml_lua {
     size_t thread_size;     /* of a lua_State with its extra space, bytes */
     uint64_t cancellations; /* raised so far, in any task */
     struct ml_places places;
-    uint32_t select_turn; /* where the next select begins */
-    lua_State *main;  /* runs no task, no script: see docs/architecture.md */
+    uint32_t select_turn;       /* where the next select begins */
+    lua_State *main;            /* runs no task, no script: see docs/architecture.md */
     lua_State *idle_generators; /* holds threads of generators that ended, on its stack */
     lua_State *aside; /* for protected work on behalf of a task whose own thread is dead */
     struct ml_pool_thread *idle; /* ML_POOL_THREADS of them, idle_count in use */
@@ -48,11 +48,11 @@ struct ml_lua {
     int pool_ref;
     int task_type_ref;
     int exit_status;
-    bool exit_asked;   /* os.exit(code, true) */
-    bool has_reported; /* a task's error was */
-    bool is_reporting; /* an error's text is being composed: nobody may wait */
-    bool is_unwinding; /* the end has begun: tasks spawned now never run */
-    bool is_closing;   /* no task can run any more */
+    bool exit_asked;       /* os.exit(code, true) */
+    bool has_reported;     /* a task's error was */
+    bool is_reporting;     /* an error's text is being composed: nobody may wait */
+    bool is_unwinding;     /* the end has begun: tasks spawned now never run */
+    bool is_closing;       /* no task can run any more */
     bool traces_greenlets; /* there is a trace function */
 };
 

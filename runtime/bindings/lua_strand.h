@@ -16,8 +16,8 @@ struct ml_pool;
 /* Lua aligns its blocks to this. */
 enum { ML_LUA_ALIGNMENT = 16 };
 enum {
-    ML_STRAND_ROOM = (sizeof(struct ml_strand) + ML_LUA_ALIGNMENT - 1) / ML_LUA_ALIGNMENT *
-                     ML_LUA_ALIGNMENT
+    ML_STRAND_ROOM =
+        (sizeof(struct ml_strand) + ML_LUA_ALIGNMENT - 1) / ML_LUA_ALIGNMENT * ML_LUA_ALIGNMENT
 };
 
 /* The strand of a thread. Of the main state: an address to compare, not to follow. */

@@ -27,7 +27,7 @@ static uint32_t find(const struct ml_places *places, const lua_Debug *frame)
 static bool grow(struct ml_places *places)
 {
     uint32_t capacity = places->capacity > 0 ? places->capacity * 2 : 16;
-    char **texts = realloc(places->texts, capacity * sizeof *texts);
+    char **texts = realloc(places->texts, (size_t)capacity * sizeof *texts);
     if (texts == NULL)
         return false;
     places->texts = texts;
@@ -50,7 +50,7 @@ static uint32_t add(struct ml_places *places, const lua_Debug *frame)
 
 static unsigned cache_index(const lua_Debug *frame)
 {
-    return (unsigned)(((uintptr_t)frame->source >> 4) + (unsigned)frame->currentline * 7u) %
+    return (unsigned)(((uintptr_t)frame->source >> 4) + (size_t)frame->currentline * 7u) %
            ML_PLACES_CACHED;
 }
 

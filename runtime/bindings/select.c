@@ -15,7 +15,15 @@ static const struct ml_wait_kind select_kind = {.text = "one of several things (
 enum operation { GET, PUT, JOIN, WAIT };
 
 /* What is on the stack of the call, from FIRST on three values for each case. */
-enum { CASES = 1, FIRST = 2, OBJECT = 0, VALUE = 1, OPERATION = 2, PER_CASE = 3, MOST_CASES = 10000 };
+enum {
+    CASES = 1,
+    FIRST = 2,
+    OBJECT = 0,
+    VALUE = 1,
+    OPERATION = 2,
+    PER_CASE = 3,
+    MOST_CASES = 10000
+};
 
 static int at(uint32_t number, int part)
 {
@@ -56,9 +64,9 @@ static bool fits(lua_State *L, enum operation operation, int object)
 /* Pushes object, value, operation of a case. */
 static void push_case(lua_State *L, uint32_t number)
 {
-    static const char *const expected[] = {"a channel to get from expected",
-                                           "a channel to put into expected",
-                                           "a task to join expected", "an event to wait for expected"};
+    static const char *const expected[] = {
+        "a channel to get from expected", "a channel to put into expected",
+        "a task to join expected", "an event to wait for expected"};
     lua_rawgeti(L, CASES, (lua_Integer)number + 1);
     if (!lua_istable(L, -1))
         case_error(L, number, "a table {object, operation} expected");
@@ -204,7 +212,7 @@ int ml_channel_select(lua_State *L)
     bool has_default = !lua_isnil(L, -1);
     struct ml_hub *hub = &ml_lua_of(L)->hub;
     if (hub->current == NULL)
-        return luaL_error(L, "no task is running");
+        ml_raise_no_task(L);
     if (deadline != ML_NEVER_WAIT && !has_default && ml_cancel_point(hub) != 0)
         ml_blocking_end(L, -ECANCELED);
     int results = try_all(L, count);

@@ -1,8 +1,8 @@
 /* The part of moonlet.sync that is written in C: mutex, semaphore, event, condition. */
+#include "bindings/sync.h"
 #include "base/error.h"
 #include "bindings/blocking.h"
 #include "bindings/modules.h"
-#include "bindings/sync.h"
 #include "hub/scope.h"
 
 #include <errno.h>
@@ -27,23 +27,6 @@ struct condition {
     struct ml_link waiters;
     bool has_mutex; /* user value 1 */
 };
-
-/* A call that waits unless its object is free. Before it takes the object without waiting: 0, or raises the
- * cancellation. deadline: ML_NEVER_WAIT is no cancellation point. */
-static inline struct ml_hub *enter(lua_State *L, ml_time deadline)
-{
-    struct ml_hub *hub = &ml_lua_of(L)->hub;
-    if (ml_unlikely(hub->current == NULL))
-        luaL_error(L, "no task is running");
-    if (deadline != ML_NEVER_WAIT && ml_cancel_point(hub) != 0)
-        ml_blocking_end(L, -ECANCELED);
-    return hub;
-}
-
-static inline ml_time check_deadline(lua_State *L, int index)
-{
-    return ml_likely(lua_isnoneornil(L, index)) ? ML_FOREVER : ml_check_deadline(L, index);
-}
 
 /* nil, "timeout", "ETIMEDOUT", or true. */
 static int push_outcome(lua_State *L, int error)
@@ -91,11 +74,10 @@ nil, "timeout", "ETIMEDOUT"
 static int mutex_lock(lua_State *L)
 {
     struct mutex *mutex = ml_check_object(L, 1, mutex_type);
-    ml_time deadline = check_deadline(L, 2);
-    struct ml_hub *hub = enter(L, deadline);
-    int error = ml_likely(ml_mutex_try(hub, &mutex->lock))
-                    ? 0
-                    : wait_for_mutex(L, &mutex->lock, deadline);
+    ml_time deadline = ml_check_deadline(L, 2);
+    struct ml_hub *hub = ml_blocking_enter(L, deadline);
+    int error =
+        ml_likely(ml_mutex_try(hub, &mutex->lock)) ? 0 : wait_for_mutex(L, &mutex->lock, deadline);
     if (ml_unlikely(error != 0))
         return ml_push_failure(L, error);
     lua_settop(L, 1);
@@ -109,7 +91,7 @@ static int mutex_lock(lua_State *L)
 static int mutex_try_lock(lua_State *L)
 {
     struct mutex *mutex = ml_check_object(L, 1, mutex_type);
-    lua_pushboolean(L, ml_mutex_try(enter(L, ML_NEVER_WAIT), &mutex->lock));
+    lua_pushboolean(L, ml_mutex_try(ml_blocking_enter(L, ML_NEVER_WAIT), &mutex->lock));
     return 1;
 }
 
@@ -206,8 +188,8 @@ static __attribute__((noinline)) int wait_for_permit(lua_State *L, struct ml_sem
 static inline int acquire(lua_State *L)
 {
     struct ml_semaphore *semaphore = ml_check_object(L, 1, semaphore_type);
-    ml_time deadline = check_deadline(L, 2);
-    enter(L, deadline);
+    ml_time deadline = ml_check_deadline(L, 2);
+    ml_blocking_enter(L, deadline);
     return ml_likely(ml_semaphore_try(semaphore)) ? 0 : wait_for_permit(L, semaphore, deadline);
 }
 
@@ -359,8 +341,8 @@ Waits until it is set.
 static int event_wait(lua_State *L)
 {
     struct ml_event *event = ml_check_object(L, 1, ml_event_type);
-    ml_time deadline = check_deadline(L, 2);
-    enter(L, deadline);
+    ml_time deadline = ml_check_deadline(L, 2);
+    ml_blocking_enter(L, deadline);
     return push_outcome(L, ml_likely(event->is_set) ? 0 : wait_for_event(L, event, deadline));
 }
 
@@ -427,8 +409,8 @@ Waits to be notified. With a mutex, which the task must hold: unlocks it meanwhi
 static int condition_wait(lua_State *L)
 {
     struct condition *condition = ml_check_object(L, 1, condition_type);
-    ml_time deadline = check_deadline(L, 2);
-    struct ml_hub *hub = enter(L, deadline);
+    ml_time deadline = ml_check_deadline(L, 2);
+    struct ml_hub *hub = ml_blocking_enter(L, deadline);
     struct ml_mutex *mutex = held_mutex(L, condition);
     if (deadline == ML_NEVER_WAIT)
         return push_outcome(L, -ETIMEDOUT);
@@ -470,14 +452,10 @@ static int condition_notify_all(lua_State *L)
 
 static void open_types(lua_State *L)
 {
-    static const luaL_Reg mutex[] = {{"lock", mutex_lock},
-                                     {"try_lock", mutex_try_lock},
-                                     {"unlock", mutex_unlock},
-                                     {NULL, NULL}};
-    static const luaL_Reg mutex_meta[] = {{"__close", mutex_close},
-                                          {"__gc", mutex_gc},
-                                          {"__tostring", mutex_tostring},
-                                          {NULL, NULL}};
+    static const luaL_Reg mutex[] = {
+        {"lock", mutex_lock}, {"try_lock", mutex_try_lock}, {"unlock", mutex_unlock}, {NULL, NULL}};
+    static const luaL_Reg mutex_meta[] = {
+        {"__close", mutex_close}, {"__gc", mutex_gc}, {"__tostring", mutex_tostring}, {NULL, NULL}};
     static const luaL_Reg semaphore[] = {{"acquire", semaphore_acquire},
                                          {"release", semaphore_release},
                                          {"hold", semaphore_hold},

@@ -294,8 +294,9 @@ static int task_remaining(lua_State *L)
 {
     struct ml_task *current = ml_lua_of(L)->hub.current;
     ml_time deadline = current != NULL ? ml_scope_deadline(current) : ML_FOREVER;
-    lua_Number seconds = deadline == ML_FOREVER ? (lua_Number)HUGE_VAL
-                                                : ml_time_to_seconds(deadline - ml_hub_now(current->hub));
+    lua_Number seconds = deadline == ML_FOREVER
+                             ? (lua_Number)HUGE_VAL
+                             : ml_time_to_seconds(deadline - ml_hub_now(current->hub));
     lua_pushnumber(L, seconds > 0 ? seconds : 0);
     return 1;
 }
@@ -455,15 +456,13 @@ static const luaL_Reg functions[] = {{"spawn", task_spawn},
                                      {"is_cancellation", task_is_cancellation},
                                      {NULL, NULL}};
 
-static const luaL_Reg scope_methods[] = {{"run", scope_run}, {"cancel", scope_cancel}, {NULL, NULL}};
+static const luaL_Reg scope_methods[] = {
+    {"run", scope_run}, {"cancel", scope_cancel}, {NULL, NULL}};
 static const luaL_Reg no_functions[] = {{NULL, NULL}};
 
-static const luaL_Reg methods[] = {{"join", task_join},
-                                   {"on_exit", task_on_exit},
-                                   {"cancel", task_cancel},
-                                   {"status", task_status},
-                                   {"traceback", task_traceback},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {{"join", task_join},           {"on_exit", task_on_exit},
+                                   {"cancel", task_cancel},       {"status", task_status},
+                                   {"traceback", task_traceback}, {NULL, NULL}};
 
 void ml_open_task_type(lua_State *L)
 {

@@ -40,12 +40,10 @@ static int is_open(lua_State *L)
 
 int ml_open_test(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"set_clock", set_clock},
-                                         {"wait_idle", wait_idle},
-                                         {"shuffle", shuffle},
-                                         {"descriptor_limit", descriptor_limit},
-                                         {"is_open", is_open},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"set_clock", set_clock}, {"wait_idle", wait_idle},
+        {"shuffle", shuffle},     {"descriptor_limit", descriptor_limit},
+        {"is_open", is_open},     {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -9,10 +9,11 @@
 #include "hub/strand.h"
 
 struct ml_branch {
-    struct ml_strand *bottom; /* the strand that it began with; rests on the root chain when it runs */
-    struct ml_strand *top;    /* while suspended: the one that goes on */
-    uint16_t height;          /* while suspended: strands above the bottom */
-    uint16_t root_depth;      /* while it runs: depth of the root's innermost strand */
+    struct ml_strand
+        *bottom;           /* the strand that it began with; rests on the root chain when it runs */
+    struct ml_strand *top; /* while suspended: the one that goes on */
+    uint16_t height;       /* while suspended: strands above the bottom */
+    uint16_t root_depth;   /* while it runs: depth of the root's innermost strand */
 };
 
 /*

@@ -23,7 +23,7 @@ struct ml_hub {
     struct ml_timers timers;
     struct ml_slots slots;
     struct ml_scope *free_scopes;
-    struct ml_coro spare; /* the stack of a strand that ended, for the next one that begins */
+    struct ml_coro spare;       /* the stack of a strand that ended, for the next one that begins */
     int *thread_errno;          /* this thread's, while ml_hub_run() is on */
     struct ml_cxx_globals *cxx; /* this thread's, once the C++ runtime is in the process */
     uint64_t last_id;
@@ -34,10 +34,10 @@ struct ml_hub {
     unsigned budget;     /* switches until the clock is looked at */
     int64_t batch;       /* switches until all that were ready at the last poll have run */
     ml_time polled_at;
-    ml_time virtual_now;    /* hub/simulation.h: what the clock shows; 0: the real one is in force */
-    uint64_t shuffle_state; /* of the random order of the ready queue; 0: it is in order */
-    struct ml_link locked;  /* mutexes that tasks hold */
-    struct ml_link idlers;  /* tasks that wait for everybody else to wait */
+    ml_time virtual_now; /* hub/simulation.h: what the clock shows; 0: the real one is in force */
+    uint64_t shuffle_state;  /* of the random order of the ready queue; 0: it is in order */
+    struct ml_link locked;   /* mutexes that tasks hold */
+    struct ml_link idlers;   /* tasks that wait for everybody else to wait */
     volatile bool attention; /* the hub runs before the next task: to poll, to stop */
     bool stop;               /* by ml_hub_stop() */
     bool spurious;           /* hostile build: the next wait is woken for nothing */

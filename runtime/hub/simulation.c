@@ -57,6 +57,8 @@ void ml_simulation_shuffle(struct ml_hub *hub)
     struct ml_link *chosen = hub->ready.next;
     while (steps-- > 0)
         chosen = chosen->next;
+    if (chosen == hub->ready.next)
+        return;
     ml_list_remove(chosen);
     ml_list_insert(hub->ready.next, chosen);
 }

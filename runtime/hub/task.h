@@ -50,14 +50,14 @@ struct ml_waiter {
 enum { ML_WAITER_CLOSED = UINT16_MAX };
 
 struct ml_task {
-    struct ml_waiter waiter; /* in the ready queue, or in the queue it waits in */
+    struct ml_waiter waiter;  /* in the ready queue, or in the queue it waits in */
     struct ml_strand *strand; /* the one that runs, or will when the task does */
     struct ml_hub *hub;
-    struct ml_link joiners; /* those who wait for the end of this one */
-    struct ml_scope *scope; /* the innermost in force; NULL: only the task itself */
+    struct ml_link joiners;   /* those who wait for the end of this one */
+    struct ml_scope *scope;   /* the innermost in force; NULL: only the task itself */
     struct ml_choice *choice; /* hub/choice.h: waits for several things; NULL otherwise */
-    ml_time deadline;       /* of the wait under way, scopes included; ML_FOREVER without */
-    ml_time timer_at;       /* when its entry in the timer heap is due; ML_FOREVER without */
+    ml_time deadline;         /* of the wait under way, scopes included; ML_FOREVER without */
+    ml_time timer_at;         /* when its entry in the timer heap is due; ML_FOREVER without */
     const struct ml_wait_kind *waits_for;
     uint64_t id;       /* counts from 1, never reused in a hub */
     uint32_t waits_on; /* number of the task or descriptor waited for, for people */

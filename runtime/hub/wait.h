@@ -27,7 +27,8 @@ int ml_wait_granted(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_
                     struct ml_link *queue, uint16_t value, ml_time deadline);
 
 /* The task of a waiter. */
-static inline struct ml_task *ml_waiter_task(const struct ml_hub *hub, const struct ml_waiter *waiter)
+static inline struct ml_task *ml_waiter_task(const struct ml_hub *hub,
+                                             const struct ml_waiter *waiter)
 {
     return ml_slots_task(&hub->slots, waiter->slot);
 }

@@ -162,7 +162,8 @@ static ml_time next_timeout(struct ml_resolver *resolver)
     struct timeval span;
     if (ares_timeout(resolver->channel, NULL, &span) == NULL)
         return ML_FOREVER;
-    return ml_hub_now(resolver->hub) + (ml_time)span.tv_sec * ML_SECOND + (ml_time)span.tv_usec * 1000;
+    return ml_hub_now(resolver->hub) + (ml_time)span.tv_sec * ML_SECOND +
+           (ml_time)span.tv_usec * 1000;
 }
 
 /* Waits for the answer; every task that does so keeps c-ares' clock. */
