@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -271,10 +272,22 @@ int ml_hub_prepare_strand(struct ml_hub *hub, struct ml_strand *strand)
     return prepare(hub, hub->current, strand);
 }
 
+/*
+ * A strand of the running task is about to run. Who interrupts from a signal handler finds it through
+ * task->strand; who came before that was set has left the attention flag.
+ */
+static inline void attend(struct ml_hub *hub)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    if (ml_unlikely(hub->attention) && hub->noticed != NULL)
+        hub->noticed(hub);
+}
+
 static void go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place)
 {
     struct ml_task *task = hub->current;
     task->strand = strand;
+    attend(hub);
     if (ml_likely(is_in_place)) {
         ml_coro_switch(&hub->bank, &strand->coro);
         return;
@@ -313,6 +326,7 @@ void ml_hub_end_strand(struct ml_hub *hub, struct ml_strand *next)
 {
     struct ml_task *task = hub->current;
     task->strand = next;
+    attend(hub);
     drop_useless_spare(hub);
     struct ml_coro *to = &next->coro;
     if (ml_unlikely(prepare(hub, task, next) != 0)) {
@@ -470,6 +484,7 @@ static void enter(struct ml_hub *hub, struct ml_task *next)
 {
     if (ml_likely(prepare(hub, next, next->strand) == 0)) {
         hub->current = next;
+        attend(hub);
         ml_coro_switch(&hub->bank, &next->strand->coro);
         return;
     }

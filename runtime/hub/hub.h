@@ -44,9 +44,10 @@ struct ml_hub {
 
     /* Set by the owner. body: runs the task's program on its stack; when it returns, the task has
      * ended. strand_body: what any further strand runs; ends with ml_strand_exit() or
-     * ml_branch_exit(), and if these return, returns. They raise nothing across the call. prefetch: has the processor fetch what a task that
-     * runs soon will touch (NULL: nothing). noticed: called by the hub after a poll that
-     * ml_hub_notify() ended. */
+     * ml_branch_exit(), and if these return, returns. They raise nothing across the call. prefetch:
+     * has the processor fetch what a task that runs soon will touch (NULL: nothing). noticed: called
+     * after ml_hub_notify(), possibly several times, when a poll has ended and before a strand goes on;
+     * `current`, or `handoff` if its state is running, then says who computes. */
     void (*prefetch)(const struct ml_task *task);
     void (*body)(struct ml_task *task);
     void (*strand_body)(struct ml_strand *strand);

@@ -14,10 +14,23 @@ enum { EVENTS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT };
 
 static void on_event(lua_State *L, lua_Debug *event);
 
-/* The hook may be on any thread of the task's chain: on the one that ran when the signal came. */
-static void unhook(struct ml_lua_task *task)
+/* The task whose code runs or is about to; NULL: none, the hub does. */
+static struct ml_task *computing_task(const struct ml_hub *hub)
 {
-    for (struct ml_strand *strand = task->task.strand; strand != NULL; strand = strand->resumer)
+    bool is_handed_off = hub->handoff != NULL && hub->handoff->state == ML_TASK_RUNNING;
+    return hub->current == NULL && is_handed_off ? hub->handoff : hub->current;
+}
+
+/* On every thread of the chain: a generator may end before its next step. */
+static void hook_chain(struct ml_task *task)
+{
+    for (struct ml_strand *strand = task->strand; strand != NULL; strand = strand->resumer)
+        lua_sethook(ml_thread_of(strand), on_event, EVENTS, 1);
+}
+
+static void unhook_chain(struct ml_task *task)
+{
+    for (struct ml_strand *strand = task->strand; strand != NULL; strand = strand->resumer)
         if (lua_gethook(ml_thread_of(strand)) == on_event)
             lua_sethook(ml_thread_of(strand), NULL, 0, 0);
 }
@@ -31,7 +44,7 @@ static void cancel_all(struct moonlet *m)
     m->lua.exit_asked = true;
     m->interrupt = 0;
     for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;) {
-        unhook(ml_lua_task_of(task));
+        unhook_chain(task);
         ml_task_cancel(task);
     }
 }
@@ -41,9 +54,12 @@ static void on_event(lua_State *L, lua_Debug *event)
 {
     (void)event;
     struct moonlet *m = ml_moonlet_of(ml_lua_of(L));
+    struct ml_task *current = m->lua.hub.current;
     bool is_as_lua = m->interrupt == SIGINT && m->lua.hub.alive == 1;
     lua_sethook(L, NULL, 0, 0);
-    if (m->interrupt == 0)
+    if (current != NULL)
+        unhook_chain(current);
+    if (m->interrupt == 0 || current == NULL)
         return;
     if (!is_as_lua) {
         cancel_all(m);
@@ -57,22 +73,27 @@ bool moonlet_interrupt(struct moonlet *m, int signal_number)
 {
     if (m->interrupt != 0 || m->lua.exit_asked)
         return false;
-    /* Another thread may not touch what runs: it leaves all to the hub's next poll. A task that is
-     * just ending has no Lua thread any more. */
-    bool is_own_thread = ml_bank_current == &m->lua.hub.bank;
-    struct ml_task *current = is_own_thread ? m->lua.hub.current : NULL;
-    bool is_running = current != NULL && ml_lua_task_of(current)->L != NULL;
-    lua_State *L = is_running ? ml_thread_of(current->strand) : NULL;
     m->interrupt = signal_number;
-    if (L != NULL)
-        lua_sethook(L, on_event, EVENTS, 1);
     ml_hub_notify(&m->lua.hub);
+    /* Another thread may not touch what runs: it leaves all to the hub. */
+    bool is_own_thread = ml_bank_current == &m->lua.hub.bank;
+    struct ml_task *task = is_own_thread ? computing_task(&m->lua.hub) : NULL;
+    if (task != NULL)
+        hook_chain(task);
     return true;
 }
 
+/* If somebody computes, his next step is where it happens; unless he waits before, then here again. */
 void ml_interrupt_noticed(struct ml_hub *hub)
 {
     struct moonlet *m = ml_moonlet_of(hub->owner);
-    if (m->interrupt != 0)
+    if (m->interrupt == 0)
+        return;
+    struct ml_task *task = computing_task(hub);
+    if (task == NULL) {
         cancel_all(m);
+    } else {
+        hook_chain(task);
+        ml_hub_notify(hub);
+    }
 }

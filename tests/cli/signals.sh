@@ -31,6 +31,10 @@ same 'variables are closed after one' "$interrupt interrupt 'local x <close> = s
 # The text of the error begins with a position if it came while the inner function ran, not if it
 # came around it.
 same 'it ends a coroutine.wrap' "$interrupt interrupt 'local _, e = pcall(function() print \"ready\" while true do coroutine.wrap(function() local x = 1 end)() end end) print(e:match \"interrupted!\$\")'"
+# Whatever moment it meets: a switch between the two threads, the end of one, the start of the next.
+own 'it ends generators at any moment' 0 'all' "$interrupt for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    interrupt 'local function f() local x = 1 coroutine.yield() end local _, e = pcall(function() print \"ready\" while true do local g = coroutine.wrap(f) g() g() end end) print(e:match \"interrupted!\$\")' 0.0\$i
+done | grep -c interrupted | sed 's/12/all/'"
 same 'while a child runs' "$interrupt interrupt 'print(os.execute(\"echo ready; sleep 1\")) print(6)'"
 own 'while all tasks wait' 0 'status 130' "$interrupt interrupt 'print \"ready\" require(\"moonlet.task\").sleep(30)' 1"
 own 'while all tasks wait, variables are closed' 0 'closed' "$interrupt interrupt 'local x <close> = setmetatable({}, {__close = function() print \"closed\" end}) print \"ready\" require(\"moonlet.task\").sleep(30)' 1"
