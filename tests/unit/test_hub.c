@@ -508,7 +508,7 @@ static void test_a_notice_from_another_thread_ends_the_poll(void **state)
     assert_int_equal(pthread_create(&thread, NULL, notify, &hub), 0);
     assert_int_equal(run_all(&hub), 0);
     pthread_join(thread, NULL);
-    assert_int_equal(notices, 1);
+    assert_true(notices >= 1);
     assert_int_equal(task.result, -ECANCELED);
     close_hub(&hub);
 }
