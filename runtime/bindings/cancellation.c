@@ -1,23 +1,20 @@
 #include "bindings/cancellation.h"
 
+#include "bindings/attribute.h"
 #include "bindings/lua_task.h"
 #include "hub/scope.h"
 
 #define CANCELLATION_TYPE "moonlet.cancellation"
 
-/* Key in the registry of the table task -> reason given to t:cancel(). */
-static const char reasons_key;
-
 static void push_reason(lua_State *L, struct ml_lua_task *task)
 {
-    lua_pushnil(L);
-    if (!task->has_reason)
+    if (!task->has_reason) {
+        lua_pushnil(L);
         return;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &reasons_key);
+    }
     ml_lua_push_task(L, task);
-    lua_rawget(L, -2);
-    lua_replace(L, -3);
-    lua_pop(L, 1);
+    ml_attribute_get(L, ML_ATTRIBUTE_REASON, -1);
+    lua_remove(L, -2);
 }
 
 static void push_message(lua_State *L, bool deadline)
@@ -78,12 +75,8 @@ bool ml_is_cancellation(lua_State *L, int index)
 void ml_cancellation_set_reason(lua_State *L, int task, int index)
 {
     task = lua_absindex(L, task);
-    index = lua_absindex(L, index);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &reasons_key);
-    lua_pushvalue(L, task);
     lua_pushvalue(L, index);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
+    ml_attribute_set(L, ML_ATTRIBUTE_REASON, task);
     ml_check_task(L, task)->has_reason = true;
 }
 
@@ -99,11 +92,4 @@ void ml_cancellation_open(lua_State *L)
     lua_pushcfunction(L, cancellation_tostring);
     lua_setfield(L, -2, "__tostring");
     lua_pop(L, 1);
-    /* Weak keys: a reason lives as long as its task's handle. */
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &reasons_key);
 }

@@ -408,6 +408,7 @@ static int greenlet_new(lua_State *L)
     lua_pushvalue(L, 1);
     lua_xmove(L, thread, 1);
     greenlet->L = thread;
+    ml_lua_of(L)->uses_greenlets = true;
     greenlet->branch.bottom = greenlet->branch.top = ml_strand_of(thread);
     return 1;
 }

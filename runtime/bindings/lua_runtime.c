@@ -1,5 +1,6 @@
 #include "bindings/lua_runtime.h"
 
+#include "bindings/attribute.h"
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
@@ -32,6 +33,26 @@ void *ml_push_object(lua_State *L, const char *type, size_t size, int values)
     memset(object + 1, 0, size);
     luaL_setmetatable(L, type);
     return object + 1;
+}
+
+void ml_object_note_place(lua_State *L, void *object)
+{
+    struct ml_object *head = (struct ml_object *)object - 1;
+    head->place = ml_place_of(&ml_lua_of(L)->places, L, 1);
+}
+
+const char *ml_object_place(lua_State *L, const void *object)
+{
+    const struct ml_object *head = (const struct ml_object *)object - 1;
+    return ml_place_text(&ml_lua_of(L)->places, head->place);
+}
+
+void ml_warn_unclosed(lua_State *L, const void *object)
+{
+    lua_warning(L, luaL_tolstring(L, 1, NULL), 1);
+    lua_warning(L, " was never closed; made at ", 1);
+    lua_warning(L, ml_object_place(L, object), 0);
+    lua_pop(L, 1);
 }
 
 static int count_functions(const luaL_Reg *functions)
@@ -88,6 +109,7 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &aside_key);
     lua->idle_generators = lua_newthread(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &idle_generators_key);
+    ml_attributes_open(L);
     ml_cancellation_open(L);
 }
 

@@ -3,9 +3,11 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/hostile.h"
+#include "bindings/attribute.h"
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
 #include "bindings/greenlet.h"
+#include "bindings/report.h"
 #include "bindings/sync.h"
 #include "hub/scope.h"
 
@@ -73,7 +75,28 @@ static struct ml_lua_task *push_new_task(lua_State *L, const struct ml_lua_spawn
         task->is_named = true;
     }
     task->is_quiet = options->is_quiet;
+    task->place = (uint16_t)ml_place_of(&ml_lua_of(L)->places, L, 1);
     return task;
+}
+
+/* The new task, on top of the stack, starts with a copy of the spawner's locals. */
+static void inherit_locals(lua_State *L, struct ml_lua_task *task)
+{
+    struct ml_task *spawner = ml_lua_of(L)->hub.current;
+    if (ml_likely(spawner == NULL || !ml_lua_task_of(spawner)->has_locals))
+        return;
+    lua_newtable(L);
+    int copy = lua_gettop(L);
+    ml_lua_push_task(L, ml_lua_task_of(spawner));
+    ml_attribute_get(L, ML_ATTRIBUTE_LOCALS, -1);
+    for (lua_pushnil(L); lua_next(L, copy + 2) != 0;) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, copy);
+    }
+    lua_settop(L, copy);
+    ml_attribute_set(L, ML_ATTRIBUTE_LOCALS, copy - 1);
+    task->has_locals = true;
 }
 
 /* Keeps the Task on top of the stack alive while it has `slot`. */
@@ -98,9 +121,10 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
     struct ml_lua *lua = ml_lua_of(L);
     if (lua->is_closing)
         return luaL_error(L, "cannot spawn a task: the program is closing");
-    luaL_checkstack(L, 6, NULL);
+    luaL_checkstack(L, 8, NULL);
     struct ml_lua_task *task = push_new_task(L, options);
     int handle = lua_gettop(L);
+    inherit_locals(L, task);
     struct ml_pool_thread thread = take_thread(L, lua, handle);
     if (!lua_checkstack(thread.L, count + 2)) {
         give_back(lua, thread, true);
@@ -125,48 +149,6 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
 }
 
 /* ---- errors ---- */
-
-/* Pushes the text of an error value, as lua5.4 shows it. */
-static void push_error_text(lua_State *L, int value)
-{
-    if (lua_isstring(L, value))
-        lua_pushvalue(L, value);
-    else if (!luaL_callmeta(L, value, "__tostring") || !lua_isstring(L, -1))
-        lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, value));
-}
-
-/* Stack: the Task, the error value -> the report. */
-static int compose_report(lua_State *L)
-{
-    struct ml_lua_task *task = lua_touserdata(L, 1);
-    ml_lua_push_task_text(L, 1);
-    lua_pushliteral(L, " failed: ");
-    push_error_text(L, 2);
-    lua_replace(L, 2);
-    lua_pushvalue(L, 2);
-    lua_concat(L, 3);
-    luaL_traceback(L, task->L, lua_tostring(L, -1), 0);
-    return 1;
-}
-
-/* Tells the error on top of the task's thread; the frames in which it happened still stand there.
- * Runs on the state aside, for that thread is dead. */
-static void report(struct ml_lua *lua, struct ml_lua_task *task)
-{
-    lua_State *aside = lua->aside;
-    int top = lua_gettop(aside);
-    lua->has_reported = lua->is_reporting = true;
-    lua_pushcfunction(aside, compose_report);
-    ml_lua_push_task(aside, task);
-    lua_pushvalue(task->L, -1);
-    lua_xmove(task->L, aside, 1);
-    if (lua_pcall(aside, 2, 1, 0) == LUA_OK && lua_isstring(aside, -1))
-        lua->report(lua, lua_tostring(aside, -1));
-    else
-        lua->report(lua, "a task failed, and its error could not be told");
-    lua_settop(aside, top);
-    lua->is_reporting = false;
-}
 
 /* Whether the error on top of the thread is the task's own cancellation on its way out. */
 static bool is_own_cancellation(const struct ml_lua_task *task)
@@ -195,17 +177,17 @@ static bool is_joined(const struct ml_task *task)
 static void fail(struct ml_lua *lua, struct ml_lua_task *task)
 {
     bool cancelled = is_own_cancellation(task);
+    task->outcome = cancelled ? ML_OUTCOME_CANCELLED : ML_OUTCOME_FAILED;
     if (!cancelled && !task->is_quiet && !is_joined(&task->task))
-        report(lua, task);
+        ml_report_failure(lua, task);
     if (lua_status(task->L) != LUA_OK)
         lua_resetthread(task->L);
     /* A closing variable's own error takes the cancellation's place, and is not to be lost. */
     if (cancelled && !ml_is_cancellation(task->L, -1)) {
-        cancelled = false;
+        task->outcome = ML_OUTCOME_FAILED;
         if (!task->is_quiet && !is_joined(&task->task))
-            report(lua, task);
+            ml_report_failure(lua, task);
     }
-    task->outcome = cancelled ? ML_OUTCOME_CANCELLED : ML_OUTCOME_FAILED;
     keep_value(lua, task);
 }
 
@@ -272,40 +254,16 @@ static bool serves_again(const struct ml_lua_task *task)
 
 /* ---- functions to be called at the end ---- */
 
-/* Key in the registry of the table Task -> {function, ...}. */
-static const char exits_key;
-
 void ml_lua_task_add_exit(lua_State *L, struct ml_lua_task *task)
 {
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &exits_key) == LUA_TNIL) {
+    if (!task->has_exits) {
         lua_newtable(L);
-        lua_pushvalue(L, -1);
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &exits_key);
-        lua_replace(L, -2);
+        ml_attribute_set(L, ML_ATTRIBUTE_EXITS, 1);
+        task->has_exits = true;
     }
-    lua_pushvalue(L, 1);
-    if (lua_rawget(L, -2) == LUA_TNIL) {
-        lua_newtable(L);
-        lua_replace(L, -2);
-        lua_pushvalue(L, 1);
-        lua_pushvalue(L, -2);
-        lua_rawset(L, -4);
-    }
+    ml_attribute_get(L, ML_ATTRIBUTE_EXITS, 1);
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-    task->has_exits = true;
-}
-
-/* Pushes the functions of the Task at `handle` and forgets them. */
-static void take_exits(lua_State *L, int handle)
-{
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &exits_key);
-    lua_pushvalue(L, handle);
-    lua_rawget(L, -2);
-    lua_pushvalue(L, handle);
-    lua_pushnil(L);
-    lua_rawset(L, -4);
-    lua_remove(L, -2);
 }
 
 /* They run on the state aside, where nobody may wait. */
@@ -317,16 +275,15 @@ static __attribute__((noinline)) void call_exits(struct ml_lua *lua, struct ml_l
     lua->is_reporting = true;
     ml_lua_push_task(aside, task);
     int handle = lua_gettop(aside);
-    take_exits(aside, handle);
+    ml_attribute_get(aside, ML_ATTRIBUTE_EXITS, handle);
     for (int i = 1; lua_rawgeti(aside, handle + 1, i) != LUA_TNIL; i++) {
         lua_pushvalue(aside, handle);
-        if (lua_pcall(aside, 1, 0, 0) != LUA_OK) {
-            const char *message = lua_tostring(aside, -1);
-            lua->has_reported = true;
-            lua->report(lua, message != NULL ? message : "an on_exit function failed");
-        }
+        if (lua_pcall(aside, 1, 0, 0) != LUA_OK)
+            ml_report_callback_failure(lua, "an on_exit function failed");
         lua_settop(aside, handle + 1);
     }
+    lua_pushnil(aside);
+    ml_attribute_set(aside, ML_ATTRIBUTE_EXITS, handle);
     lua_settop(aside, top);
     lua->is_reporting = was_reporting;
 }
@@ -523,12 +480,18 @@ void ml_lua_push_task_text(lua_State *L, int handle)
 void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message)
 {
     luaL_checkstack(L, 6, NULL);
-    luaL_traceback(L, task->parked_on, message, 0);
     struct ml_strand *strand = task->task.strand;
-    bool is_on_top = ml_thread_of(strand) == task->parked_on;
+    bool is_caller = ml_thread_of(strand) == L;
+    lua_State *innermost = is_caller ? L : task->parked_on;
+    luaL_traceback(L, innermost, message, is_caller);
+    bool is_on_top = ml_thread_of(strand) == innermost;
     for (strand = is_on_top ? strand->resumer : strand; strand != NULL; strand = strand->resumer) {
         lua_pushliteral(L, "\nresumed from ");
         luaL_traceback(L, ml_thread_of(strand), NULL, 0);
         lua_concat(L, 3);
+    }
+    if (task->place != 0) {
+        lua_pushfstring(L, "\nspawned at %s", ml_place_text(&ml_lua_of(L)->places, task->place));
+        lua_concat(L, 2);
     }
 }

@@ -33,9 +33,11 @@ struct ml_lua_task {
     bool is_quiet : 1;        /* leaves its error to a later join */
     bool thread_is_known : 1; /* the script has seen its thread: never used for another task */
     bool is_thrown : 1;       /* what the next greenlet gets is an error */
-    bool has_exits : 1;       /* functions to be called at its end */
+    bool has_exits : 1;       /* functions to be called at its end: an attribute */
     bool has_raised : 1;      /* a cancellation */
-    bool has_reason : 1;      /* for its cancellation: bindings/cancellation.c */
+    bool has_reason : 1;      /* for its cancellation: an attribute */
+    bool has_locals : 1;      /* an attribute */
+    uint16_t place;           /* where it was spawned: bindings/place.h */
 };
 
 static inline struct ml_lua_task *ml_lua_task_of(struct ml_task *task)
@@ -96,7 +98,7 @@ const char *ml_lua_push_task_name(lua_State *L, int handle);
 /* Pushes a text that names the Task at `handle`: "task 'name' (#3)" or "task #3". */
 void ml_lua_push_task_text(lua_State *L, int handle);
 
-/* Pushes the traceback of a task that waits, its coroutines' first, after `message`
+/* Pushes the traceback of a task, its coroutines' first and where it was spawned last, after `message`
  * (may be NULL). */
 void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message);
 

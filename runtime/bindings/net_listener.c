@@ -11,6 +11,7 @@ struct ml_listener *ml_push_listener(lua_State *L)
 {
     struct ml_listener *listener = ml_push_object(L, ml_listener_type, sizeof *listener, 0);
     ml_listener_init(listener, &ml_lua_of(L)->io);
+    ml_object_note_place(L, listener);
     return listener;
 }
 
@@ -116,13 +117,22 @@ static int listener_tostring(lua_State *L)
     return 1;
 }
 
+static int listener_gc(lua_State *L)
+{
+    struct ml_listener *listener = ml_to_object(L, 1);
+    if (ml_fd_is_open(&listener->fd))
+        ml_warn_unclosed(L, listener);
+    ml_listener_close(listener);
+    return 0;
+}
+
 static const luaL_Reg methods[] = {{"accept", listener_accept},
                                    {"accepted", listener_accepted},
                                    {"address", listener_address},
                                    {"close", listener_close},
                                    {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {{"__gc", listener_close},
+static const luaL_Reg metamethods[] = {{"__gc", listener_gc},
                                        {"__close", listener_close},
                                        {"__tostring", listener_tostring},
                                        {NULL, NULL}};

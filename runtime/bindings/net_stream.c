@@ -14,6 +14,7 @@ struct ml_stream *ml_push_stream(lua_State *L)
 {
     struct ml_stream *s = ml_push_object(L, ml_stream_type, sizeof *s, 0);
     ml_stream_init(s, &ml_lua_of(L)->io);
+    ml_object_note_place(L, s);
     return s;
 }
 
@@ -184,6 +185,15 @@ static int stream_tostring(lua_State *L)
     return 1;
 }
 
+static int stream_gc(lua_State *L)
+{
+    struct ml_stream *s = ml_to_object(L, 1);
+    if (ml_fd_is_open(&s->fd))
+        ml_warn_unclosed(L, s);
+    ml_stream_close(s);
+    return 0;
+}
+
 static const luaL_Reg methods[] = {{"read", ml_net_stream_read},
                                    {"read_some", ml_net_stream_read_some},
                                    {"read_exactly", ml_net_stream_read_exactly},
@@ -200,7 +210,7 @@ static const luaL_Reg methods[] = {{"read", ml_net_stream_read},
                                    {"address", stream_address},
                                    {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {{"__gc", stream_close},
+static const luaL_Reg metamethods[] = {{"__gc", stream_gc},
                                        {"__close", stream_close},
                                        {"__tostring", stream_tostring},
                                        {NULL, NULL}};

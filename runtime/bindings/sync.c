@@ -14,11 +14,6 @@ static const char permit_type[] = "sync.permit";
 static const char condition_type[] = "sync.condition";
 const char ml_event_type[] = "sync.event";
 
-struct mutex {
-    struct ml_mutex lock;
-    uint32_t place; /* where it was made */
-};
-
 struct permit {
     struct ml_semaphore *semaphore; /* kept alive by user value 1; NULL: given back */
 };
@@ -45,10 +40,9 @@ static int push_outcome(lua_State *L, int error)
 */
 static int sync_mutex(lua_State *L)
 {
-    struct mutex *mutex = ml_push_object(L, mutex_type, sizeof *mutex, 0);
-    struct ml_lua *lua = ml_lua_of(L);
-    ml_mutex_init(&mutex->lock);
-    mutex->place = ml_place_of(&lua->places, L, 1);
+    struct ml_mutex *mutex = ml_push_object(L, mutex_type, sizeof *mutex, 0);
+    ml_mutex_init(mutex);
+    ml_object_note_place(L, mutex);
     return 1;
 }
 
@@ -73,11 +67,11 @@ nil, "timeout", "ETIMEDOUT"
 */
 static int mutex_lock(lua_State *L)
 {
-    struct mutex *mutex = ml_check_object(L, 1, mutex_type);
+    struct ml_mutex *mutex = ml_check_object(L, 1, mutex_type);
     ml_time deadline = ml_check_deadline(L, 2);
     struct ml_hub *hub = ml_blocking_enter(L, deadline);
     int error =
-        ml_likely(ml_mutex_try(hub, &mutex->lock)) ? 0 : wait_for_mutex(L, &mutex->lock, deadline);
+        ml_likely(ml_mutex_try(hub, mutex)) ? 0 : wait_for_mutex(L, mutex, deadline);
     if (ml_unlikely(error != 0))
         return ml_push_failure(L, error);
     lua_settop(L, 1);
@@ -90,8 +84,8 @@ static int mutex_lock(lua_State *L)
 */
 static int mutex_try_lock(lua_State *L)
 {
-    struct mutex *mutex = ml_check_object(L, 1, mutex_type);
-    lua_pushboolean(L, ml_mutex_try(ml_blocking_enter(L, ML_NEVER_WAIT), &mutex->lock));
+    struct ml_mutex *mutex = ml_check_object(L, 1, mutex_type);
+    lua_pushboolean(L, ml_mutex_try(ml_blocking_enter(L, ML_NEVER_WAIT), mutex));
     return 1;
 }
 
@@ -101,34 +95,33 @@ Never waits; an error if the task does not hold it.
 */
 static int mutex_unlock(lua_State *L)
 {
-    struct mutex *mutex = ml_check_object(L, 1, mutex_type);
+    struct ml_mutex *mutex = ml_check_object(L, 1, mutex_type);
     struct ml_hub *hub = &ml_lua_of(L)->hub;
-    if (ml_unlikely(mutex->lock.owner == NULL))
+    if (ml_unlikely(mutex->owner == NULL))
         return luaL_error(L, "cannot unlock a mutex that is not locked");
-    if (ml_unlikely(mutex->lock.owner != hub->current))
+    if (ml_unlikely(mutex->owner != hub->current))
         return luaL_error(L, "cannot unlock a mutex that task #%d holds",
-                          (int)mutex->lock.owner->id);
-    ml_mutex_unlock(hub, &mutex->lock);
+                          (int)mutex->owner->id);
+    ml_mutex_unlock(hub, mutex);
     return 0;
 }
 
 /* __close: of a guard whose task unlocked it before there is nothing to do. */
 static int mutex_close(lua_State *L)
 {
-    struct mutex *mutex = ml_check_object(L, 1, mutex_type);
+    struct ml_mutex *mutex = ml_check_object(L, 1, mutex_type);
     struct ml_hub *hub = &ml_lua_of(L)->hub;
-    if (hub->current != NULL && mutex->lock.owner == hub->current)
-        ml_mutex_unlock(hub, &mutex->lock);
+    if (hub->current != NULL && mutex->owner == hub->current)
+        ml_mutex_unlock(hub, mutex);
     return 0;
 }
 
 static int mutex_tostring(lua_State *L)
 {
-    struct mutex *mutex = ml_check_object(L, 1, mutex_type);
-    struct ml_lua *lua = ml_lua_of(L);
-    lua_pushfstring(L, "sync.mutex made at %s (", ml_place_text(&lua->places, mutex->place));
-    if (mutex->lock.owner != NULL)
-        lua_pushfstring(L, "held by task #%d)", (int)mutex->lock.owner->id);
+    struct ml_mutex *mutex = ml_check_object(L, 1, mutex_type);
+    lua_pushfstring(L, "sync.mutex made at %s (", ml_object_place(L, mutex));
+    if (mutex->owner != NULL)
+        lua_pushfstring(L, "held by task #%d)", (int)mutex->owner->id);
     else
         lua_pushliteral(L, "free)");
     lua_concat(L, 2);
@@ -138,23 +131,22 @@ static int mutex_tostring(lua_State *L)
 /* A task may have forgotten one that it holds. */
 static int mutex_gc(lua_State *L)
 {
-    struct mutex *mutex = ml_to_object(L, 1);
-    if (mutex->lock.owner != NULL)
-        ml_mutex_unlock(&ml_lua_of(L)->hub, &mutex->lock);
+    struct ml_mutex *mutex = ml_to_object(L, 1);
+    if (mutex->owner != NULL)
+        ml_mutex_unlock(&ml_lua_of(L)->hub, mutex);
     return 0;
 }
 
 void ml_sync_release_all(struct ml_lua *lua, struct ml_task *task)
 {
-    struct ml_mutex *lock;
-    while ((lock = ml_mutex_held_by(&lua->hub, task)) != NULL) {
-        const struct mutex *mutex = ml_container_of(lock, struct mutex, lock);
+    struct ml_mutex *mutex;
+    while ((mutex = ml_mutex_held_by(&lua->hub, task)) != NULL) {
         char text[192];
         snprintf(text, sizeof text,
                  "task #%llu ended while it held the mutex made at %s: it is unlocked",
-                 (unsigned long long)task->id, ml_place_text(&lua->places, mutex->place));
+                 (unsigned long long)task->id, ml_object_place(lua->aside, mutex));
         lua_warning(lua->aside, text, 0);
-        ml_mutex_unlock(&lua->hub, lock);
+        ml_mutex_unlock(&lua->hub, mutex);
     }
 }
 
@@ -382,10 +374,10 @@ static struct ml_mutex *held_mutex(lua_State *L, const struct condition *conditi
     if (!condition->has_mutex)
         return NULL;
     lua_getiuservalue(L, 1, 1);
-    struct mutex *mutex = ml_to_object(L, -1);
-    if (mutex->lock.owner != ml_lua_of(L)->hub.current)
+    struct ml_mutex *mutex = ml_to_object(L, -1);
+    if (mutex->owner != ml_lua_of(L)->hub.current)
         luaL_error(L, "waiting for a condition takes its mutex, which this task does not hold");
-    return &mutex->lock;
+    return mutex;
 }
 
 /* Locks it whatever cancels the task meanwhile: the caller's own clean-up unlocks it. */

@@ -1,9 +1,11 @@
 /* The module moonlet.task: tasks, time limits and cancellation for scripts. */
 #include "base/error.h"
+#include "bindings/attribute.h"
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
+#include "bindings/report.h"
 #include "hub/scope.h"
 #include "hub/wait.h"
 
@@ -152,6 +154,41 @@ static int task_list(lua_State *L)
         ml_lua_push_task(L, ml_lua_task_of(task));
         lua_rawseti(L, -2, ++count);
     }
+    return 1;
+}
+
+/***
+Values of the calling task: a table that starts as a shallow copy of its spawner's.
+@function locals
+@treturn table the same one each time
+*/
+static int task_locals(lua_State *L)
+{
+    task_current(L);
+    struct ml_lua_task *task = ml_check_task(L, -1);
+    if (!task->has_locals) {
+        lua_newtable(L);
+        ml_attribute_set(L, ML_ATTRIBUTE_LOCALS, -2);
+        task->has_locals = true;
+    }
+    ml_attribute_get(L, ML_ATTRIBUTE_LOCALS, -1);
+    return 1;
+}
+
+/***
+From now on the error of a task that nobody joins is not printed: fn(task, err, traceback) is called. It may
+not wait; its own error is printed, and the task's too.
+@function on_error
+@tparam ?function fn nil: errors are printed
+@return the function before, or nil
+*/
+static int task_on_error(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    if (!lua_isnil(L, 1))
+        check_callable(L, 1);
+    lua_settop(L, 1);
+    ml_report_set_handler(L);
     return 1;
 }
 
@@ -388,11 +425,7 @@ static int task_traceback(lua_State *L)
 {
     struct ml_lua_task *task = ml_check_task(L, 1);
     ml_lua_push_task_text(L, 1);
-    if (task->task.state == ML_TASK_ENDED)
-        return 1;
-    if (task->task.state == ML_TASK_RUNNING)
-        luaL_traceback(L, L, lua_tostring(L, -1), 1);
-    else
+    if (task->task.state != ML_TASK_ENDED)
         ml_lua_push_traceback(L, task, lua_tostring(L, -1));
     return 1;
 }
@@ -447,6 +480,8 @@ static const luaL_Reg functions[] = {{"spawn", task_spawn},
                                      {"now", task_now},
                                      {"current", task_current},
                                      {"list", task_list},
+                                     {"locals", task_locals},
+                                     {"on_error", task_on_error},
                                      {"timeout", task_timeout},
                                      {"shield", task_shield},
                                      {"no_switch", task_no_switch},

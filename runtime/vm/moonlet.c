@@ -143,9 +143,12 @@ static void drop_all(struct moonlet *m)
 {
     struct ml_task *task;
     for (uint32_t slot = 0; (task = ml_hub_next_task(&m->lua.hub, &slot)) != NULL;) {
-        char text[128];
-        snprintf(text, sizeof text, "task #%llu did not end within %d s of its cancellation",
-                 (unsigned long long)task->id, (int)(UNWIND_TIME / ML_SECOND));
+        char text[256];
+        snprintf(text, sizeof text,
+                 "task #%llu, spawned at %s, did not end within %d s of its cancellation",
+                 (unsigned long long)task->id,
+                 ml_place_text(&m->lua.places, ml_lua_task_of(task)->place),
+                 (int)(UNWIND_TIME / ML_SECOND));
         m->lua.report(&m->lua, text);
         ml_lua_task_drop(ml_lua_task_of(task));
     }
@@ -184,6 +187,16 @@ static void forget_last_run(struct moonlet *m)
     m->interrupt = 0;
 }
 
+static int run_to_the_end(struct moonlet *m)
+{
+    int result = ml_hub_run(&m->lua.hub, ML_UNTIL_FOREGROUND_ENDED, ML_FOREVER);
+    if (result != 0 || m->lua.exit_asked || !m->lua.uses_greenlets)
+        return result;
+    /* Suspended greenlets that nobody can switch to any more get to close their variables. */
+    lua_gc(m->lua.aside, LUA_GCCOLLECT);
+    return ml_hub_run(&m->lua.hub, ML_UNTIL_FOREGROUND_ENDED, ML_FOREVER);
+}
+
 int moonlet_run(struct moonlet *m)
 {
     forget_last_run(m);
@@ -191,7 +204,7 @@ int moonlet_run(struct moonlet *m)
         m->lua.report(&m->lua, "not enough memory");
         return EXIT_FAILURE;
     }
-    int result = ml_hub_run(&m->lua.hub, ML_UNTIL_FOREGROUND_ENDED, ML_FOREVER);
+    int result = run_to_the_end(m);
     if (result == -EDEADLK)
         ml_deadlock_report(m);
     unwind_all(m);

@@ -25,6 +25,46 @@ describe("an error of a task", function()
     assert.equal(1, status)
   end)
 
+  it("is reported with the place where the task was spawned, in the script and not in moonlet's own code", function()
+    local output = run [[
+      local task = require "moonlet.task"
+      local function boom() error("boom") end
+      task.spawn(boom)
+      task.group({ on_error = "report" }, function(g)
+        g:spawn(boom)
+      end)
+    ]]
+    assert.matches("spawned at script:3", output, 1, true)
+    assert.matches("spawned at script:5", output, 1, true)
+  end)
+
+  it("goes to the function given to task.on_error instead, with the traceback", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      assert(task.on_error(function(t, err, traceback)
+        print(t.name, t:status(), err[1], traceback:match("in.-function.-spawned at") ~= nil)
+      end) == nil)
+      task.spawn({ name = "worker" }, function() error({ "told" }) end)
+    ]]
+    assert.equal("worker\tfailed\ttold\ttrue\n", output)
+    assert.equal(0, status)
+  end)
+
+  it("is reported after all, with the handler's own, when that fails", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      task.on_error(function() error("handler broke") end)
+      task.spawn(error, "task broke")
+      task.sleep(0.005)
+      assert(type(task.on_error(nil)) == "function")
+      task.spawn(error, "plainly told")
+    ]]
+    assert.matches("handler broke", output, 1, true)
+    assert.matches("task broke", output, 1, true)
+    assert.matches("plainly told", output, 1, true)
+    assert.equal(1, status)
+  end)
+
   it("is not reported when somebody waits in join", function()
     local output, status = run [[
       local task = require "moonlet.task"
@@ -241,5 +281,47 @@ describe("os.exit", function()
     } do
       assert.same({ "", expected }, { run(source) })
     end
+  end)
+end)
+
+describe("what is left open", function()
+  it("is told by a warning with the place where it was made", function()
+    local output = run([[
+      local net = require "moonlet.net"
+      do
+        local listener = net.listen("127.0.0.1", 0)
+        local stream = net.connect(listener:address())
+        local closed <close> = net.connect(listener:address())
+      end
+      collectgarbage()
+      print("collected")
+      kept = net.listen("127.0.0.1", 0)
+    ]], "-W")
+    local before, after = output:match("^(.*)collected\n(.*)$")
+    assert.matches("Lua warning: net.stream [%d.:]+ <%- [%d.:]+ %(open%) was never closed; made at script:4\n", before)
+    assert.matches("Lua warning: net.listener [%d.:]+ %(open%) was never closed; made at script:3\n", before)
+    assert.equal(2, count(before, "\n"))
+    assert.matches("net.listener [%d.:]+ %(open%) was never closed; made at script:9\n", after)
+  end)
+
+  it("is no warning's business without -W", function()
+    assert.equal("", (run [[require("moonlet.net").listen("127.0.0.1", 0)]]))
+  end)
+end)
+
+describe("a suspended greenlet to which nobody can switch any more", function()
+  it("closes its variables at the end of the program at the latest", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      local greenlet = require "moonlet.greenlet"
+      local g = greenlet.new(function()
+        local x <close> = setmetatable({}, { __close = function() task.sleep(0.001) print("closed") end })
+        greenlet.current().parent:switch()
+      end)
+      g:switch()
+      print("main ends")
+    ]]
+    assert.equal("main ends\nclosed\n", output)
+    assert.equal(0, status)
   end)
 end)

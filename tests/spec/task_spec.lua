@@ -261,6 +261,36 @@ describe("task.current and task.list", function()
   end)
 end)
 
+describe("task.locals", function()
+  it("are the task's own, the same table each time", function()
+    local mine = task.locals()
+    assert.equal(mine, task.locals())
+    support.finish(task.spawn(function()
+      assert.are_not.equal(mine, task.locals())
+    end))
+  end)
+
+  it("start as a shallow copy of the spawner's", function()
+    local shared = {}
+    support.finish(task.spawn(function()
+      task.locals().shared = shared
+      task.locals().user = "ann"
+      local child = task.spawn(function()
+        assert.equal(shared, task.locals().shared)
+        task.locals().user = "bob"
+        return coroutine.wrap(function() return task.locals().user end)()
+      end)
+      task.locals().late = true
+      assert.equal("bob", support.finish(child))
+      assert.equal("ann", task.locals().user)
+      assert.is_nil(support.finish(task.spawn(function()
+        task.locals().late = nil
+        return support.finish(task.spawn(function() return task.locals().late end))
+      end)))
+    end))
+  end)
+end)
+
 describe("a thousand tasks", function()
   it("keep their own locals over many switches", function()
     local tasks = {}

@@ -1,0 +1,21 @@
+/*
+ * Errors of tasks that nobody joins: told to the function given to task.on_error(), or to people.
+ */
+#ifndef ML_BINDINGS_REPORT_H
+#define ML_BINDINGS_REPORT_H
+
+#include "bindings/lua_task.h"
+
+/* Tells the error on top of the task's thread, on which the frames in which it happened still stand. Never
+ * raises, never waits. */
+void ml_report_failure(struct ml_lua *lua, struct ml_lua_task *task);
+
+/* Tells the error on top of the state aside, of a function that was called on a task's behalf; `what`
+ * names it in case the error says nothing. */
+void ml_report_callback_failure(struct ml_lua *lua, const char *what);
+
+/* Makes the function on top of the stack, which is popped, the one that is called with the Task, the error
+ * value and a traceback; nil: people are told. Pushes the one before. */
+void ml_report_set_handler(lua_State *L);
+
+#endif
