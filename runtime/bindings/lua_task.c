@@ -7,6 +7,7 @@
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
 #include "bindings/greenlet.h"
+#include "bindings/group.h"
 #include "bindings/report.h"
 #include "bindings/sync.h"
 #include "hub/scope.h"
@@ -15,8 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* User values of a Task. The first keeps its thread, unless the pool does, and later its results. */
-enum { THREAD = 1, RESULTS = 1, NAME = 2 };
+/* User values of a Task; it has as many as it needs. The first keeps its thread, unless the pool does, and
+ * later its results. */
+enum { THREAD = 1, RESULTS = 1, NAME = 2, GROUP = 3 };
 
 /* ---- threads ---- */
 
@@ -65,14 +67,22 @@ static void give_back(struct ml_lua *lua, struct ml_pool_thread thread, bool ser
 
 static struct ml_lua_task *push_new_task(lua_State *L, const struct ml_lua_spawn *options)
 {
-    struct ml_lua_task *task = lua_newuserdatauv(L, sizeof *task, options->name != NULL ? 2 : 1);
-    memset(task, 0, sizeof *task);
+    bool is_member = options->group != NULL;
+    size_t size = is_member ? sizeof(struct ml_member) : sizeof(struct ml_lua_task);
+    int values = is_member ? GROUP : options->name != NULL ? NAME : THREAD;
+    struct ml_lua_task *task = lua_newuserdatauv(L, size, values);
+    memset(task, 0, size);
     ml_lua_push_task_type(L);
     lua_setmetatable(L, -2);
     if (options->name != NULL) {
         lua_pushvalue(L, options->name_index);
         lua_setiuservalue(L, -2, NAME);
         task->is_named = true;
+    }
+    if (is_member) {
+        lua_pushvalue(L, options->group_index);
+        lua_setiuservalue(L, -2, GROUP);
+        task->is_member = true;
     }
     task->is_quiet = options->is_quiet;
     task->place = (uint16_t)ml_place_of(&ml_lua_of(L)->places, L, 1);
@@ -141,6 +151,8 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
     }
     task->L = task->parked_on = thread.L;
     task->pool_index = thread.index;
+    if (options->group != NULL)
+        ml_group_add(options->group, (struct ml_member *)task);
     if (lua->is_unwinding)
         ml_task_cancel(&task->task);
     lua_insert(L, handle - count);
@@ -297,6 +309,8 @@ static __attribute__((noinline)) void detach(struct ml_lua *lua, struct ml_lua_t
     if (ml_unlikely(task->task.held > 0))
         ml_sync_release_all(lua, &task->task);
     task->result_count = results;
+    if (task->is_member)
+        ml_group_remove(lua, (struct ml_member *)task);
     if (ml_unlikely(task->has_exits))
         call_exits(lua, task);
     unanchor(lua->aside, task->task.waiter.slot);
@@ -436,6 +450,16 @@ static int push_results(lua_State *L, int handle, int count)
         lua_rawgeti(L, table, i);
     lua_remove(L, table);
     return count;
+}
+
+void ml_lua_task_push_value(lua_State *L, int handle)
+{
+    lua_getiuservalue(L, handle, RESULTS);
+}
+
+void ml_lua_task_push_group(lua_State *L, int handle)
+{
+    lua_getiuservalue(L, handle, GROUP);
 }
 
 int ml_lua_task_push_end(lua_State *L, int handle)

@@ -30,6 +30,7 @@ struct ml_lua_task {
     enum ml_outcome outcome : 4;
     enum ml_task_run run : 4;
     bool is_named : 1;        /* by user value 2 */
+    bool is_member : 1;       /* it is the first part of a struct ml_member: bindings/group.h */
     bool is_quiet : 1;        /* leaves its error to a later join */
     bool thread_is_known : 1; /* the script has seen its thread: never used for another task */
     bool is_thrown : 1;       /* what the next greenlet gets is an error */
@@ -48,6 +49,8 @@ static inline struct ml_lua_task *ml_lua_task_of(struct ml_task *task)
 struct ml_lua_spawn {
     const char *name; /* a Lua string that stands at name_index; NULL: none */
     int name_index;
+    struct ml_group *group; /* of which it becomes a member; stands at group_index. NULL: none */
+    int group_index;
     bool is_daemon;
     bool is_quiet;
     bool private_stack;
@@ -81,6 +84,12 @@ struct ml_lua_task *ml_check_task(lua_State *L, int index);
 
 /* Pushes the Task of a live task. */
 void ml_lua_push_task(lua_State *L, struct ml_lua_task *task);
+
+/* Pushes the value, or the error, with which the Task at `handle` has ended; nil without one. */
+void ml_lua_task_push_value(lua_State *L, int handle);
+
+/* Pushes the group of the Task at `handle`, a member. */
+void ml_lua_task_push_group(lua_State *L, int handle);
 
 /* Pushes what joining the Task at `handle`, which has ended, returns: true and its results; or nil, its error
  * value, "EFAILED"; or nil, message, "ECANCELED". Returns how many. */

@@ -380,16 +380,18 @@ static struct ml_mutex *held_mutex(lua_State *L, const struct condition *conditi
     return mutex;
 }
 
-/* Locks it whatever cancels the task meanwhile: the caller's own clean-up unlocks it. */
-static void lock_again(struct ml_hub *hub, struct ml_mutex *mutex)
+/* Locks it whatever cancels the task meanwhile: the caller's own clean-up unlocks it. 0, or -ENOMEM: it is
+ * not locked. */
+static int lock_again(struct ml_hub *hub, struct ml_mutex *mutex)
 {
     if (ml_mutex_try(hub, mutex))
-        return;
+        return 0;
     struct ml_scope *shield = ml_scope_open(hub, ML_SCOPE_SHIELD, ML_FOREVER);
+    if (shield == NULL)
+        return -ENOMEM;
     int error = ml_mutex_wait(hub, mutex, ML_FOREVER);
-    ML_CHECK(error == 0);
-    if (shield != NULL)
-        ml_scope_close(hub, shield);
+    ml_scope_close(hub, shield);
+    return error;
 }
 
 /***
@@ -410,8 +412,8 @@ static int condition_wait(lua_State *L)
     if (mutex != NULL)
         ml_mutex_unlock(hub, mutex);
     int error = ml_wait_granted(hub, &condition_kind, 0, &condition->waiters, 0, deadline);
-    if (mutex != NULL)
-        lock_again(hub, mutex);
+    if (mutex != NULL && lock_again(hub, mutex) != 0)
+        error = -ENOMEM;
     return push_outcome(L, ml_blocking_end(L, error));
 }
 

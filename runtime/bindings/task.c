@@ -3,60 +3,17 @@
 #include "bindings/attribute.h"
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
+#include "bindings/group.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
 #include "bindings/report.h"
+#include "bindings/task_options.h"
 #include "hub/scope.h"
 #include "hub/wait.h"
 
 #include <errno.h>
 #include <math.h>
 #include <string.h>
-
-/* A function, or any value that can be called. */
-static bool is_callable(lua_State *L, int index)
-{
-    if (lua_isfunction(L, index))
-        return true;
-    if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
-        return false;
-    lua_pop(L, 1);
-    return true;
-}
-
-static void check_callable(lua_State *L, int index)
-{
-    if (!is_callable(L, index))
-        luaL_typeerror(L, index, "function");
-}
-
-static void read_stack_option(lua_State *L, int table, struct ml_lua_spawn *options)
-{
-    bool is_absent = lua_getfield(L, table, "stack") == LUA_TNIL;
-    const char *kind = is_absent ? "shared" : lua_isstring(L, -1) ? lua_tostring(L, -1) : "";
-    options->private_stack = strcmp(kind, "private") == 0;
-    luaL_argcheck(L, options->private_stack || strcmp(kind, "shared") == 0, table,
-                  "option 'stack' must be \"private\" or \"shared\"");
-    lua_pop(L, 1);
-}
-
-/* Reads the options table at 1 and puts the name, or nil, in its place. */
-static struct ml_lua_spawn read_options(lua_State *L)
-{
-    struct ml_lua_spawn options = {
-        .is_daemon = ml_boolean_option(L, 1, "daemon", false),
-        .is_quiet = ml_boolean_option(L, 1, "quiet", false),
-    };
-    read_stack_option(L, 1, &options);
-    lua_getfield(L, 1, "name");
-    if (!lua_isnil(L, -1)) {
-        luaL_argcheck(L, lua_isstring(L, -1), 1, "option 'name' must be a string");
-        options.name = lua_tostring(L, -1);
-        options.name_index = 1;
-    }
-    lua_replace(L, 1);
-    return options;
-}
 
 /***
 Starts a task that calls fn(...): it is queued and runs when the caller waits.
@@ -69,14 +26,8 @@ is left to a later join), stack ("private": a C stack of its own)
 */
 static int task_spawn(lua_State *L)
 {
-    struct ml_lua_spawn options = {0};
-    int fn = 1;
-    if (lua_istable(L, 1) && !is_callable(L, 1)) {
-        options = read_options(L);
-        fn = 2;
-    }
-    check_callable(L, fn);
-    int error = ml_lua_spawn(L, &options, lua_gettop(L) - fn + 1);
+    struct ml_lua_spawn options = ml_check_spawn(L, 1);
+    int error = ml_lua_spawn(L, &options, lua_gettop(L) - 1);
     return error == 0 ? 1 : ml_push_failure(L, error);
 }
 
@@ -186,7 +137,7 @@ static int task_on_error(lua_State *L)
 {
     luaL_checkany(L, 1);
     if (!lua_isnil(L, 1))
-        check_callable(L, 1);
+        ml_check_callable(L, 1);
     lua_settop(L, 1);
     ml_report_set_handler(L);
     return 1;
@@ -195,7 +146,7 @@ static int task_on_error(lua_State *L)
 /* Calls the function at 2 with the arguments above it in a scope of its own. */
 static int call_in_scope(lua_State *L, enum ml_scope_kind kind, ml_time deadline)
 {
-    check_callable(L, 2);
+    ml_check_callable(L, 2);
     struct ml_hub *hub = &ml_lua_of(L)->hub;
     if (hub->current == NULL)
         return luaL_error(L, "no task is running");
@@ -211,58 +162,6 @@ static int call_in_scope(lua_State *L, enum ml_scope_kind kind, ml_time deadline
     if (end.expired && ml_cancellation_count(L) != count)
         return ml_push_failure(L, -ML_EDEADLINE);
     return lua_error(L);
-}
-
-/* ---- scopes that others may cancel ---- */
-
-static const char scope_type[] = "task.scope";
-
-struct scope {
-    struct ml_scope *scope; /* while run() is on */
-    bool is_cancelled;      /* maybe before run() */
-};
-
-static int task_scope(lua_State *L)
-{
-    ml_push_object(L, scope_type, sizeof(struct scope), 0);
-    return 1;
-}
-
-/* scope:run(fn, ...) -> true, results; or false, error; or nil: the scope was cancelled, and that cut fn. What
- * cancels from outside is returned as an error, too: the caller raises it again. */
-static int scope_run(lua_State *L)
-{
-    struct scope *self = ml_check_object(L, 1, scope_type);
-    struct ml_hub *hub = &ml_lua_of(L)->hub;
-    intptr_t count = ml_cancellation_count(L);
-    self->scope = ml_scope_open(hub, ML_SCOPE_PLAIN, ML_FOREVER);
-    if (self->scope == NULL)
-        return luaL_error(L, "not enough memory");
-    if (self->is_cancelled)
-        ml_scope_cancel(self->scope);
-    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
-    struct scope was = *self;
-    self->scope = NULL;
-    struct ml_scope_end end = ml_scope_close(hub, was.scope);
-    bool is_cut = status != LUA_OK && end.cancelled && ml_cancellation_count(L) != count &&
-                  ml_cancel_point(hub) == 0;
-    if (is_cut)
-        lua_pushnil(L);
-    else
-        lua_pushboolean(L, status == LUA_OK);
-    lua_replace(L, 1);
-    if (is_cut)
-        lua_settop(L, 1);
-    return lua_gettop(L);
-}
-
-static int scope_cancel(lua_State *L)
-{
-    struct scope *self = ml_check_object(L, 1, scope_type);
-    self->is_cancelled = true;
-    if (self->scope != NULL)
-        ml_scope_cancel(self->scope);
-    return 0;
 }
 
 /***
@@ -438,7 +337,7 @@ Has fn(task) called when the task ends, or now if it has ended. fn may not wait;
 static int task_on_exit(lua_State *L)
 {
     struct ml_lua_task *task = ml_check_task(L, 1);
-    check_callable(L, 2);
+    ml_check_callable(L, 2);
     lua_settop(L, 2);
     if (task->outcome == ML_OUTCOME_NONE) {
         ml_lua_task_add_exit(L, task);
@@ -486,14 +385,10 @@ static const luaL_Reg functions[] = {{"spawn", task_spawn},
                                      {"shield", task_shield},
                                      {"no_switch", task_no_switch},
                                      {"pcall", task_pcall},
-                                     {"scope", task_scope},
+                                     {"group", ml_task_group},
                                      {"remaining", task_remaining},
                                      {"is_cancellation", task_is_cancellation},
                                      {NULL, NULL}};
-
-static const luaL_Reg scope_methods[] = {
-    {"run", scope_run}, {"cancel", scope_cancel}, {NULL, NULL}};
-static const luaL_Reg no_functions[] = {{NULL, NULL}};
 
 static const luaL_Reg methods[] = {{"join", task_join},           {"on_exit", task_on_exit},
                                    {"cancel", task_cancel},       {"status", task_status},
@@ -512,7 +407,7 @@ void ml_open_task_type(lua_State *L)
 
 int ml_open_task(lua_State *L)
 {
-    ml_open_object_type(L, scope_type, scope_methods, no_functions);
+    ml_open_group_type(L);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -49,6 +49,35 @@ describe("a group with a body", function()
     assert.are.equal("cancelled", child:status())
   end)
 
+  it("takes no more children once it has ended", function()
+    local group
+    task.group(function(g) group = g end)
+    assert.matches("the group has ended", support.message_of(group.spawn, group, print))
+  end)
+
+  it("calls the function given for errors, in which nobody may wait, and goes on", function()
+    local told, child = {}, nil
+    assert.equal("body", task.group({ on_error = function(t, err)
+      told[#told + 1] = { t, err, (support.message_of(task.sleep, 0)) }
+    end }, function(g)
+      child = g:spawn(error, "oops")
+      child:on_exit(function() told[#told + 1] = "exit" end)
+      task.yield()
+      return "body"
+    end))
+    assert.same({ { child, "oops", "cannot wait while the end of a task is being told" }, "exit" }, told)
+  end)
+
+  it("names the argument that is wrong", function()
+    assert.matches("bad argument #1 to '[%w.]*group'.*'limit'", support.message_of(task.group, { limit = 0 }))
+    assert.matches("bad argument #1 to '[%w.]*group'.*'limit'", support.message_of(task.group, { limit = "x" }))
+    assert.matches("bad argument #1 to '[%w.]*group'.*'on_error'", support.message_of(task.group, { on_error = "x" }))
+    assert.matches("bad argument #1 to '[%w.]*group'", support.message_of(task.group, 1))
+    assert.matches("bad argument #2 to '[%w.]*group'", support.message_of(task.group, {}, 1))
+    local g <close> = task.group()
+    assert.matches("bad argument #1 to 'spawn'", support.message_of(function() g:spawn(1) end))
+  end)
+
   it("keeps to its limit, also when children are cancelled before they run", function()
     local running, most = 0, 0
     task.group({ limit = 2 }, function(g)
