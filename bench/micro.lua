@@ -3,6 +3,7 @@ package.path = (arg[0]:match("^(.*)/") or ".") .. "/lib/?.lua;" .. package.path
 
 local task = require "moonlet.task"
 local language = require "language"
+local tasks = require "tasks"
 local timing = require "timing"
 
 local function yield_between_two(switches)
@@ -38,3 +39,4 @@ check_fifo()
 timing.report("yield", task.now, 2000000, yield_between_two)
 timing.report("spawn_finish", task.now, 1000000, spawn_finish)
 language.report(task.now)
+tasks.report()

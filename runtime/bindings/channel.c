@@ -60,10 +60,9 @@ static int channel_new(lua_State *L)
  * done with it, and leaves nothing behind that keeps it alive.
  */
 
-/* The value at `index` goes in. */
-static inline void store(lua_State *L, struct ml_channel *channel, int index)
+/* The value on top goes in. */
+static inline void store(lua_State *L, struct ml_channel *channel)
 {
-    lua_pushvalue(L, index);
     lua_xmove(L, channel->in, 1);
     channel->count++;
 }
@@ -98,10 +97,9 @@ static lua_State *thread_of(lua_State *L, const struct ml_waiter *waiter)
     return ml_lua_task_of(ml_waiter_task(&ml_lua_of(L)->hub, waiter))->parked_on;
 }
 
-/* Gives the value at `index` to one who waits for it: on top of the stack of his call. */
-static void deliver(lua_State *L, int index, struct ml_waiter *getter)
+/* Moves the value on top to one who waits for it: on top of the stack of his call. */
+static inline void deliver(lua_State *L, struct ml_waiter *getter)
 {
-    lua_pushvalue(L, index);
     lua_xmove(L, thread_of(L, getter), 1);
     ml_waiter_grant(&ml_lua_of(L)->hub, getter);
 }
@@ -123,10 +121,8 @@ enum ml_channel_outcome ml_channel_try_get(lua_State *L, struct ml_channel *chan
     struct ml_waiter *putter = first_of(L, &channel->putters);
     if (ml_unlikely(putter != NULL)) {
         collect(L, L, putter);
-        if (was_buffered) {
-            store(L, channel, -1);
-            lua_pop(L, 1);
-        }
+        if (was_buffered)
+            store(L, channel);
         return ML_CHANNEL_DONE;
     }
     if (ml_likely(was_buffered))
@@ -134,15 +130,15 @@ enum ml_channel_outcome ml_channel_try_get(lua_State *L, struct ml_channel *chan
     return channel->is_closed ? ML_CHANNEL_CLOSED : ML_CHANNEL_MUST_WAIT;
 }
 
-enum ml_channel_outcome ml_channel_try_put(lua_State *L, struct ml_channel *channel, int index)
+enum ml_channel_outcome ml_channel_try_put(lua_State *L, struct ml_channel *channel)
 {
     if (ml_unlikely(channel->is_closed))
         return ML_CHANNEL_CLOSED;
     struct ml_waiter *getter = first_of(L, &channel->getters);
     if (getter != NULL)
-        deliver(L, index, getter);
+        deliver(L, getter);
     else if (channel->count < channel->capacity)
-        store(L, channel, index);
+        store(L, channel);
     else
         return ML_CHANNEL_MUST_WAIT;
     return ML_CHANNEL_DONE;
@@ -217,9 +213,13 @@ FLAT static int channel_put(lua_State *L)
 {
     struct ml_channel *channel = ml_check_object(L, 1, ml_channel_type);
     luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "a channel cannot carry nil");
-    ml_time deadline = ml_check_deadline(L, 3);
+    ml_time deadline = ML_FOREVER;
+    if (lua_gettop(L) != 2) {
+        deadline = ml_check_deadline(L, 3);
+        lua_settop(L, 2);
+    }
     ml_blocking_enter(L, deadline);
-    enum ml_channel_outcome outcome = ml_channel_try_put(L, channel, 2);
+    enum ml_channel_outcome outcome = ml_channel_try_put(L, channel);
     int error = 0;
     if (ml_unlikely(outcome == ML_CHANNEL_CLOSED))
         error = -ML_ECLOSED;

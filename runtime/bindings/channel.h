@@ -27,8 +27,8 @@ enum ml_channel_outcome { ML_CHANNEL_DONE, ML_CHANNEL_CLOSED, ML_CHANNEL_MUST_WA
 /* Pushes the next value on L. */
 enum ml_channel_outcome ml_channel_try_get(lua_State *L, struct ml_channel *channel);
 
-/* Puts the value at `index` of L. */
-enum ml_channel_outcome ml_channel_try_put(lua_State *L, struct ml_channel *channel, int index);
+/* Puts the value on top of L, which is popped if that is done. */
+enum ml_channel_outcome ml_channel_try_put(lua_State *L, struct ml_channel *channel);
 
 /* Pushes nil, "closed" or the error of the channel at `index`, "CLOSED"; returns 3. */
 int ml_channel_push_closed(lua_State *L, int index);

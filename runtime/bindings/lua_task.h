@@ -27,8 +27,8 @@ struct ml_lua_task {
         int pool_index; /* while it runs: of its thread in the pool; 0: not of the pool */
         int result_count; /* once it is done: in user value 1, the value itself if one, else a table */
     };
-    enum ml_outcome outcome : 4;
-    enum ml_task_run run : 4;
+    enum ml_outcome outcome : 2;
+    enum ml_task_run run : 2;
     bool is_named : 1;        /* by user value 2 */
     bool is_member : 1;       /* it is the first part of a struct ml_member: bindings/group.h */
     bool is_quiet : 1;        /* leaves its error to a later join */

@@ -136,7 +136,10 @@ static int try_case(lua_State *L, uint32_t number)
         outcome = ml_channel_try_get(L, ml_to_object(L, at(number, OBJECT)));
         break;
     case PUT:
-        outcome = ml_channel_try_put(L, ml_to_object(L, at(number, OBJECT)), at(number, VALUE));
+        lua_pushvalue(L, at(number, VALUE));
+        outcome = ml_channel_try_put(L, ml_to_object(L, at(number, OBJECT)));
+        if (outcome != ML_CHANNEL_DONE)
+            lua_pop(L, 1);
         break;
     case JOIN: {
         const struct ml_lua_task *task = lua_touserdata(L, at(number, OBJECT));
