@@ -175,7 +175,7 @@ static void push_text_of(lua_State *L, ask_address *ask, int fd)
 static int stream_tostring(lua_State *L)
 {
     struct ml_stream *s = ml_check_stream(L, 1);
-    if (!ml_fd_is_open(&s->fd)) {
+    if (!ml_stream_is_open(s)) {
         lua_pushliteral(L, "net.stream (closed)");
         return 1;
     }
@@ -188,7 +188,7 @@ static int stream_tostring(lua_State *L)
 static int stream_gc(lua_State *L)
 {
     struct ml_stream *s = ml_to_object(L, 1);
-    if (ml_fd_is_open(&s->fd))
+    if (ml_stream_is_open(s))
         ml_warn_unclosed(L, s);
     ml_stream_close(s);
     return 0;
@@ -210,10 +210,8 @@ static const luaL_Reg methods[] = {{"read", ml_net_stream_read},
                                    {"address", stream_address},
                                    {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {{"__gc", stream_gc},
-                                       {"__close", stream_close},
-                                       {"__tostring", stream_tostring},
-                                       {NULL, NULL}};
+static const luaL_Reg metamethods[] = {
+    {"__gc", stream_gc}, {"__close", stream_close}, {"__tostring", stream_tostring}, {NULL, NULL}};
 
 void ml_open_stream_type(lua_State *L)
 {

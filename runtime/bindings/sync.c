@@ -70,8 +70,7 @@ static int mutex_lock(lua_State *L)
     struct ml_mutex *mutex = ml_check_object(L, 1, mutex_type);
     ml_time deadline = ml_check_deadline(L, 2);
     struct ml_hub *hub = ml_blocking_enter(L, deadline);
-    int error =
-        ml_likely(ml_mutex_try(hub, mutex)) ? 0 : wait_for_mutex(L, mutex, deadline);
+    int error = ml_likely(ml_mutex_try(hub, mutex)) ? 0 : wait_for_mutex(L, mutex, deadline);
     if (ml_unlikely(error != 0))
         return ml_push_failure(L, error);
     lua_settop(L, 1);
@@ -100,8 +99,7 @@ static int mutex_unlock(lua_State *L)
     if (ml_unlikely(mutex->owner == NULL))
         return luaL_error(L, "cannot unlock a mutex that is not locked");
     if (ml_unlikely(mutex->owner != hub->current))
-        return luaL_error(L, "cannot unlock a mutex that task #%d holds",
-                          (int)mutex->owner->id);
+        return luaL_error(L, "cannot unlock a mutex that task #%d holds", (int)mutex->owner->id);
     ml_mutex_unlock(hub, mutex);
     return 0;
 }

@@ -5,12 +5,9 @@
 #include "base/hostile.h"
 #include "hub/scope.h"
 
-#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 static const struct ml_wait_kind readable = {.text = "input on descriptor", .external = true};
 static const struct ml_wait_kind writable = {.text = "room to write on descriptor",
@@ -24,9 +21,10 @@ void ml_stream_init(struct ml_stream *s, struct ml_io *io)
     ml_list_init(&s->writers);
 }
 
-void ml_stream_open(struct ml_stream *s, int fd)
+void ml_stream_open(struct ml_stream *s, const struct ml_transport *transport)
 {
-    ml_fd_open(&s->fd, fd);
+    s->transport = transport;
+    s->is_drained = s->at_end = s->write_broken = false;
 }
 
 static ml_time deadline_of(const struct ml_hub *hub, ml_time timeout)
@@ -115,7 +113,7 @@ static const char *input_data(const struct ml_stream *s)
 
 static int begin_read(struct ml_stream *s)
 {
-    if (!ml_fd_is_open(&s->fd))
+    if (!ml_stream_is_open(s))
         return -ML_ECLOSED;
     if (s->is_reading)
         return -EBUSY;
@@ -127,24 +125,23 @@ static int begin_read(struct ml_stream *s)
 static int end_read(struct ml_stream *s, int result)
 {
     s->is_reading = false;
-    if (result != 0 && ml_fd_is_open(&s->fd))
+    if (result != 0 && ml_stream_is_open(s))
         settle(s);
     return result;
 }
 
-/* One recv() of at most the room there is. Its count, 0 at the end, -EAGAIN or another error. */
-static ssize_t receive(struct ml_stream *s)
+/* Appends what the transport has: 0, 1 at the end of the stream, -EAGAIN or another error. */
+static int receive(struct ml_stream *s, size_t want)
 {
+    int error = make_room(s, want);
+    if (error != 0)
+        return error;
     size_t room = ML_IS_HOSTILE ? 1 : ml_buffer_room(&s->in);
-    ssize_t count;
-    do
-        count = recv(s->fd.number, ml_buffer_end(&s->in), room, 0);
-    while (count < 0 && errno == EINTR);
-    if (count < 0)
-        return -errno;
-    s->is_drained = (size_t)count < room;
+    ssize_t count = s->transport->receive(s, ml_buffer_end(&s->in), room);
+    if (count > 0)
+        ml_buffer_commit(&s->in, (size_t)count);
     s->at_end = count == 0;
-    return count;
+    return count > 0 ? 0 : count == 0 ? 1 : (int)count;
 }
 
 /* Appends what comes next to the input: 0, 1 at the end of the stream, or an error. */
@@ -152,26 +149,15 @@ static int fill(struct ml_stream *s, size_t want, ml_time deadline)
 {
     if (deadline == ML_NEVER_WAIT)
         s->is_drained = false;
-    for (;;) {
-        if (s->at_end)
-            return 1;
-        if (!s->is_drained) {
-            int error = make_room(s, want);
-            if (error != 0)
-                return error;
-            ssize_t count = receive(s);
-            if (count >= 0)
-                ml_buffer_commit(&s->in, (size_t)count);
-            if (count != -EAGAIN)
-                return count > 0 ? 0 : count == 0 ? 1 : (int)count;
-        }
-        int error = settle(s);
-        if (error == 0)
-            error = ml_fd_wait(&s->fd, ML_FD_READ, &readable, deadline);
-        if (error != 0)
-            return error;
-        s->is_drained = false;
+    int result = s->at_end ? 1 : s->is_drained ? -EAGAIN : receive(s, want);
+    while (result == -EAGAIN) {
+        result = settle(s);
+        if (result == 0)
+            result = s->transport->wait(s, ML_FD_READ, &readable, deadline);
+        if (result == 0)
+            result = ml_stream_is_open(s) ? receive(s, want) : -ML_ECLOSED;
     }
+    return result;
 }
 
 static void take(struct ml_stream *s, size_t size, struct ml_piece_of_input *piece)
@@ -206,6 +192,21 @@ int ml_stream_read_some(struct ml_stream *s, size_t max, struct ml_piece_of_inpu
         result = fill(s, 1, deadline);
     if (result == 0)
         take(s, smaller(max, input_size(s)), piece);
+    return end_read(s, result);
+}
+
+int ml_stream_peek(struct ml_stream *s, size_t size, struct ml_piece_of_input *piece)
+{
+    int result = begin_read(s);
+    if (result != 0)
+        return result;
+    ml_time deadline = deadline_of(s->io->hub, s->read_timeout);
+    while (result == 0 && input_size(s) < size)
+        result = fill(s, size - input_size(s), deadline);
+    if (result == 0 || (result == 1 && input_size(s) > 0)) {
+        result = 0;
+        take(s, smaller(size, input_size(s)), piece);
+    }
     return end_read(s, result);
 }
 
@@ -289,7 +290,7 @@ void ml_stream_unhold(struct ml_stream *s)
 /* A finalizer may have closed the stream since the bytes were found. */
 void ml_stream_consume(struct ml_stream *s, size_t size)
 {
-    if (!ml_fd_is_open(&s->fd))
+    if (!ml_stream_is_open(s))
         return;
     ml_buffer_consume(&s->in, s->held + size);
     s->held = 0;
@@ -303,13 +304,13 @@ static int take_turn(struct ml_stream *s, ml_time deadline)
 {
     struct ml_task *self = s->io->hub->current;
     int error = ml_cancel_point(s->io->hub);
-    while (error == 0 && ml_fd_is_open(&s->fd) && s->writer != self) {
+    while (error == 0 && ml_stream_is_open(s) && s->writer != self) {
         if (s->writer == NULL)
             s->writer = self;
         else
             error = ml_wait(s->io->hub, &turn, (uint32_t)s->fd.number, &s->writers, deadline);
     }
-    if (error == 0 && !ml_fd_is_open(&s->fd))
+    if (error == 0 && !ml_stream_is_open(s))
         error = -ML_ECLOSED;
     return error;
 }
@@ -322,18 +323,6 @@ static void pass_turn(struct ml_stream *s)
         return;
     s->writer = ml_container_of(s->writers.next, struct ml_task, waiter.link);
     ml_wake_first(s->io->hub, &s->writers);
-}
-
-static ssize_t transmit(struct ml_stream *s, struct iovec *pieces, int count)
-{
-    struct msghdr message = {.msg_iov = pieces,
-                             .msg_iovlen = (size_t)(count < IOV_MAX ? count : IOV_MAX)};
-    ssize_t sent;
-    do
-        sent = count == 1 ? send(s->fd.number, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL)
-                          : sendmsg(s->fd.number, &message, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    return sent >= 0 ? sent : -errno;
 }
 
 /* Moves the array past the bytes that were sent. */
@@ -356,13 +345,15 @@ static int write_all(struct ml_stream *s, struct iovec *pieces, int count, size_
     int error = s->write_broken ? -EPIPE : 0;
     advance(&pieces, &count, 0);
     while (error == 0 && count > 0) {
-        ssize_t now = transmit(s, pieces, count);
+        ssize_t now = s->transport->transmit(s, pieces, count);
         if (now >= 0) {
             *sent += (size_t)now;
             advance(&pieces, &count, (size_t)now);
         } else {
             error =
-                now == -EAGAIN ? ml_fd_wait(&s->fd, ML_FD_WRITE, &writable, deadline) : (int)now;
+                now == -EAGAIN ? s->transport->wait(s, ML_FD_WRITE, &writable, deadline) : (int)now;
+            if (error == 0 && !ml_stream_is_open(s))
+                error = -ML_ECLOSED;
         }
     }
     if (error != 0 && *sent > 0)
@@ -384,24 +375,26 @@ int ml_stream_write(struct ml_stream *s, struct iovec *pieces, int count, size_t
 
 int ml_stream_shutdown_write(struct ml_stream *s)
 {
-    int error = take_turn(s, deadline_of(s->io->hub, s->write_timeout));
+    ml_time deadline = deadline_of(s->io->hub, s->write_timeout);
+    int error = take_turn(s, deadline);
     if (error != 0)
         return error;
-    if (shutdown(s->fd.number, SHUT_WR) != 0)
-        error = -errno;
+    error = s->transport->shutdown(s, deadline);
     pass_turn(s);
     return error;
 }
 
 void ml_stream_close(struct ml_stream *s)
 {
-    if (!ml_fd_is_open(&s->fd))
+    if (!ml_stream_is_open(s))
         return;
     if (s->borrows)
         give_spare_back(s);
     else
         ml_buffer_release(&s->in);
     s->held = 0;
-    ml_fd_close(&s->fd);
+    const struct ml_transport *transport = s->transport;
+    s->transport = NULL;
+    transport->close(s);
     ml_wake_all(s->io->hub, &s->writers);
 }

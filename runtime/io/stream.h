@@ -1,11 +1,11 @@
 /*
- * A byte stream over a non-blocking socket: reads that wait for as much as they were asked for,
- * writes that wait until the kernel has all. One reader at a time; writers take turns, first come
- * first served. Knows nothing of how it was connected (io/tcp.h).
+ * A byte stream: reads that wait for as much as they were asked for, writes that wait until the
+ * transport has all. One reader at a time; writers take turns, first come first served. What carries the
+ * bytes is a transport: a socket (io/socket.h), TLS over another one (io/tls.h), memory (io/memory.h).
  *
- * Cost: a read that finds data is one recv() into a block that all streams share, and no
- * allocation; an idle stream holds no buffer. After a read that did not fill its block the next one
- * waits before it tries. A write is one send() or sendmsg() per piece that the kernel takes.
+ * Cost over a socket: a read that finds data is one recv() into a block that all streams share, and no
+ * allocation; an idle stream holds no buffer. A write is one send() or sendmsg() per piece that the
+ * kernel takes.
  */
 #ifndef ML_IO_STREAM_H
 #define ML_IO_STREAM_H
@@ -16,8 +16,28 @@
 
 #include <sys/uio.h>
 
+struct ml_stream;
+
+/* What carries the bytes of a stream. None of these raises, and only `wait` and `shutdown` may wait. */
+struct ml_transport {
+    /* Bytes received, at most `room`; 0: the end of the input; -EAGAIN: none yet, wait; or an error. */
+    ssize_t (*receive)(struct ml_stream *s, char *memory, size_t room);
+    /* Bytes taken, of all pieces in order; -EAGAIN: none can be now, wait; or an error. */
+    ssize_t (*transmit)(struct ml_stream *s, const struct iovec *pieces, int count);
+    /* Parks until the last receive() (ML_FD_READ) or transmit() (ML_FD_WRITE) is worth another try: 0, or
+     * an error of ml_fd_wait(). */
+    int (*wait)(struct ml_stream *s, enum ml_fd_event event, const struct ml_wait_kind *kind,
+                ml_time deadline);
+    /* Ends the output. 0 or an error. */
+    int (*shutdown)(struct ml_stream *s, ml_time deadline);
+    /* Lets go of everything; whoever waits gets -ML_ECLOSED. Never waits. */
+    void (*close)(struct ml_stream *s);
+};
+
 struct ml_stream {
-    struct ml_fd fd;
+    const struct ml_transport *transport; /* NULL: closed */
+    void *layer;                          /* the transport's own */
+    struct ml_fd fd;                      /* the socket below; closed for one in memory */
     struct ml_io *io;
     struct ml_buffer in;    /* received and not yet consumed */
     size_t held;            /* bytes at its front that ml_stream_hold() keeps from further reads */
@@ -27,7 +47,7 @@ struct ml_stream {
     ml_time write_timeout;
     bool is_reading;   /* a task is between begin and end of a read */
     bool borrows;      /* in.memory is the shared block */
-    bool is_drained;   /* the last recv() took all there was: wait before the next */
+    bool is_drained;   /* the last recv() took all there was: the next one waits first */
     bool at_end;       /* the peer has ended */
     bool write_broken; /* a write stopped in its middle: what follows would be garbage */
 };
@@ -43,8 +63,19 @@ struct ml_piece_of_input {
 /* A closed stream. */
 void ml_stream_init(struct ml_stream *s, struct ml_io *io);
 
-/* Takes over a connected, non-blocking socket. */
-void ml_stream_open(struct ml_stream *s, int fd);
+/* Opens a closed stream on a transport, which is connected. */
+void ml_stream_open(struct ml_stream *s, const struct ml_transport *transport);
+
+static inline bool ml_stream_is_open(const struct ml_stream *s)
+{
+    return s->transport != NULL;
+}
+
+/* Whether input is there that a read would take without asking the transport. */
+static inline bool ml_stream_has_input(const struct ml_stream *s)
+{
+    return ml_buffer_size(&s->in) > 0;
+}
 
 /* Closes; all that wait in it get -ML_ECLOSED. Idempotent; never waits. */
 void ml_stream_close(struct ml_stream *s);
@@ -59,6 +90,9 @@ void ml_stream_close(struct ml_stream *s);
 
 /* Whatever is there, at least one byte and at most `max`. */
 int ml_stream_read_some(struct ml_stream *s, size_t max, struct ml_piece_of_input *piece);
+
+/* The next bytes without taking them: at least one, and `size` unless the end comes before. */
+int ml_stream_peek(struct ml_stream *s, size_t size, struct ml_piece_of_input *piece);
 
 /* `size` bytes. With `partial`, the end of the stream makes it fewer, but not none. */
 int ml_stream_read_exactly(struct ml_stream *s, size_t size, bool partial,

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "hub/scope.h"
+#include "io/socket.h"
 
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -14,24 +15,12 @@ static const struct ml_wait_kind connection = {.text = "a connection to descript
 /* How long accept waits for somebody to close a descriptor when there is none left. */
 #define NO_DESCRIPTOR_PAUSE (50 * ML_MILLISECOND)
 
-static void set_flag(int fd, int level, int name, bool on)
-{
-    int value = on;
-    setsockopt(fd, level, name, &value, sizeof value);
-}
-
 static void set_stream_options(int fd, const struct ml_tcp_options *options)
 {
     if (!options->delay)
-        set_flag(fd, IPPROTO_TCP, TCP_NODELAY, true);
+        ml_socket_set_flag(fd, IPPROTO_TCP, TCP_NODELAY, true);
     if (options->keepalive)
-        set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, true);
-}
-
-static int open_socket(const struct ml_address *address)
-{
-    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    return fd >= 0 ? fd : -errno;
+        ml_socket_set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, true);
 }
 
 /* ---- connect ---- */
@@ -77,10 +66,10 @@ static int start_connection(int fd, const struct ml_address *address,
 int ml_tcp_connect(struct ml_stream *s, const struct ml_address *address,
                    const struct ml_tcp_options *options, ml_time deadline)
 {
-    int fd = open_socket(address);
+    int fd = ml_socket_new(address->any.sa_family, SOCK_STREAM);
     if (fd < 0)
         return fd;
-    ml_stream_open(s, fd);
+    ml_socket_open(s, fd);
     set_stream_options(fd, options);
     int error = start_connection(fd, address, options);
     if (error == -EINPROGRESS)
@@ -101,9 +90,9 @@ void ml_listener_init(struct ml_listener *listener, struct ml_io *io)
 static int bind_and_listen(int fd, const struct ml_address *address,
                            const struct ml_tcp_options *options)
 {
-    set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true);
+    ml_socket_set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true);
     if (options->reuseport)
-        set_flag(fd, SOL_SOCKET, SO_REUSEPORT, true);
+        ml_socket_set_flag(fd, SOL_SOCKET, SO_REUSEPORT, true);
     if (bind(fd, &address->any, address->size) != 0)
         return -errno;
     return listen(fd, options->backlog > 0 ? options->backlog : SOMAXCONN) == 0 ? 0 : -errno;
@@ -112,7 +101,7 @@ static int bind_and_listen(int fd, const struct ml_address *address,
 int ml_listener_open(struct ml_listener *listener, const struct ml_address *address,
                      const struct ml_tcp_options *options)
 {
-    int fd = open_socket(address);
+    int fd = ml_socket_new(address->any.sa_family, SOCK_STREAM);
     if (fd < 0)
         return fd;
     int error = bind_and_listen(fd, address, options);
@@ -180,7 +169,7 @@ int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_tim
         int fd = accept4(listener->fd.number, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             set_stream_options(fd, &listener->options);
-            ml_stream_open(s, fd);
+            ml_socket_open(s, fd);
             return 0;
         }
         error = await_next(listener, -errno, deadline);

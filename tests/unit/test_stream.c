@@ -10,7 +10,7 @@
 #include "hub_fixture.h"
 
 #include "base/error.h"
-#include "io/stream.h"
+#include "io/socket.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -40,7 +40,7 @@ static void open_test(void)
     ml_stream_init(&test.stream, &test.io);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    ml_stream_open(&test.stream, ends[0]);
+    ml_socket_open(&test.stream, ends[0]);
     test.other = ends[1];
     test.got_size = 0;
     memset(test.big, 'x', sizeof test.big);
