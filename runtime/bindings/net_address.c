@@ -6,15 +6,39 @@
 
 static const char *family_name(const struct ml_address *address)
 {
-    return address->any.sa_family == AF_INET6 ? "inet6" : "inet";
+    return ml_address_is_local(address)         ? "unix"
+           : address->any.sa_family == AF_INET6 ? "inet6"
+                                                : "inet";
 }
 
-void ml_push_address_text(lua_State *L, const struct ml_address *address)
+static void push_path(lua_State *L, const struct ml_address *address)
+{
+    char path[ML_PATH_SIZE];
+    size_t length = ml_address_path(address, path);
+    lua_pushlstring(L, path, length);
+}
+
+static void push_path_text(lua_State *L, const struct ml_address *address)
+{
+    lua_pushliteral(L, "unix:");
+    push_path(L, address);
+    lua_concat(L, 2);
+}
+
+static void push_internet_text(lua_State *L, const struct ml_address *address)
 {
     char host[ML_HOST_SIZE];
     ml_address_host(address, host);
     lua_pushfstring(L, strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d", host,
                     (int)ml_address_port(address));
+}
+
+void ml_push_address_text(lua_State *L, const struct ml_address *address)
+{
+    if (ml_address_is_local(address))
+        push_path_text(L, address);
+    else
+        push_internet_text(L, address);
 }
 
 static bool fields_are_equal(lua_State *L, const char *field)
@@ -29,7 +53,8 @@ static bool fields_are_equal(lua_State *L, const char *field)
 static int address_eq(lua_State *L)
 {
     lua_pushboolean(L, lua_istable(L, 1) && lua_istable(L, 2) && fields_are_equal(L, "host") &&
-                           fields_are_equal(L, "port") && fields_are_equal(L, "family"));
+                           fields_are_equal(L, "port") && fields_are_equal(L, "path") &&
+                           fields_are_equal(L, "family"));
     return 1;
 }
 
@@ -65,17 +90,27 @@ static int address_pairs(lua_State *L)
     return 3;
 }
 
-static void push_fields(lua_State *L, const struct ml_address *address)
+static void push_host_and_port(lua_State *L, const struct ml_address *address)
 {
     char host[ML_HOST_SIZE];
     ml_address_host(address, host);
-    lua_createtable(L, 0, 3);
     lua_pushstring(L, host);
     lua_setfield(L, -2, "host");
     lua_pushinteger(L, ml_address_port(address));
     lua_setfield(L, -2, "port");
+}
+
+static void push_fields(lua_State *L, const struct ml_address *address)
+{
+    lua_createtable(L, 0, 3);
     lua_pushstring(L, family_name(address));
     lua_setfield(L, -2, "family");
+    if (ml_address_is_local(address)) {
+        push_path(L, address);
+        lua_setfield(L, -2, "path");
+    } else {
+        push_host_and_port(L, address);
+    }
 }
 
 /* The table itself is empty: its fields are behind a metatable that no script can reach. */

@@ -5,7 +5,7 @@
 
 #include "bindings/lua_runtime.h"
 #include "io/dns.h"
-#include "io/tcp.h"
+#include "io/listener.h"
 
 /* Types of objects. */
 extern const char ml_stream_type[], ml_listener_type[];
@@ -26,10 +26,10 @@ static inline struct ml_stream *ml_check_stream(lua_State *L, int index)
 void ml_open_stream_type(lua_State *L);
 void ml_open_listener_type(lua_State *L);
 
-/* Pushes an address: an immutable table {host=, port=, family=}. */
+/* Pushes an address: an immutable table {host=, port=, family=}, or {path=, family="unix"}. */
 void ml_push_address(lua_State *L, const struct ml_address *address);
 
-/* Pushes "host:port", IPv6 hosts in brackets. */
+/* Pushes "host:port", IPv6 hosts in brackets; or "unix:" and the path. */
 void ml_push_address_text(lua_State *L, const struct ml_address *address);
 
 /* Pushes nil, "what: sentence", name of the error: returns 3. */

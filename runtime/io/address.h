@@ -1,4 +1,6 @@
-/* Internet socket addresses: from numbers in text and back. Never asks a name server. */
+/*
+ * Socket addresses: from numbers and paths in text and back. Never asks a name server.
+ */
 #ifndef ML_IO_ADDRESS_H
 #define ML_IO_ADDRESS_H
 
@@ -6,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 struct ml_address {
     socklen_t size; /* 0: none */
@@ -13,16 +16,30 @@ struct ml_address {
         struct sockaddr any;
         struct sockaddr_in inet;
         struct sockaddr_in6 inet6;
+        struct sockaddr_un local;
     };
 };
 
-/* Room for the longest host text: an IPv6 address with a scope. */
-enum { ML_HOST_SIZE = 80 };
+/* Room for the longest host text, an IPv6 address with a scope; and for the longest path. */
+enum { ML_HOST_SIZE = 80, ML_PATH_SIZE = sizeof(((struct sockaddr_un *)0)->sun_path) + 1 };
 
 /* A numeric host ("127.0.0.1", "::1", "fe80::1%eth0"). False: it is no such thing. */
 bool ml_address_parse(struct ml_address *address, const char *host, uint16_t port);
 
-/* Writes the numeric host into `host` (ML_HOST_SIZE bytes). */
+/* A Unix-domain address: a path in the file system, or, when it begins with "@", an abstract name, which
+ * may contain any bytes. 0; -ENAMETOOLONG; -EINVAL: empty, or a path with a zero byte. */
+int ml_address_set_path(struct ml_address *address, const char *path, size_t length);
+
+/* Writes the path, or "@" and the abstract name, into `path` (ML_PATH_SIZE bytes, no terminator counted);
+ * returns its length, 0 for a socket without a name. */
+size_t ml_address_path(const struct ml_address *address, char *path);
+
+static inline bool ml_address_is_local(const struct ml_address *address)
+{
+    return address->any.sa_family == AF_UNIX;
+}
+
+/* Of an internet address. Writes the numeric host into `host` (ML_HOST_SIZE bytes). */
 void ml_address_host(const struct ml_address *address, char *host);
 uint16_t ml_address_port(const struct ml_address *address);
 void ml_address_set_port(struct ml_address *address, uint16_t port);

@@ -182,32 +182,20 @@ static int await_answer(struct ml_resolver *resolver, struct question *question,
     return error;
 }
 
-static size_t count_nodes(const struct ares_addrinfo_node *node)
-{
-    size_t count = 0;
-    for (; node != NULL; node = node->ai_next)
-        count += node->ai_family == AF_INET || node->ai_family == AF_INET6;
-    return count;
-}
-
 static int copy_result(const struct ares_addrinfo *result, uint16_t port,
                        struct ml_addresses *found)
 {
-    size_t count = count_nodes(result->nodes);
-    if (count == 0)
-        return -ML_ENOTFOUND;
-    found->items = calloc(count, sizeof *found->items);
-    if (found->items == NULL)
-        return -ENOMEM;
-    for (struct ares_addrinfo_node *node = result->nodes; node != NULL; node = node->ai_next) {
+    int error = 0;
+    for (struct ares_addrinfo_node *node = result->nodes; node != NULL && error == 0;
+         node = node->ai_next) {
         if (node->ai_family != AF_INET && node->ai_family != AF_INET6)
             continue;
-        struct ml_address *address = &found->items[found->count++];
-        memcpy(&address->any, node->ai_addr, node->ai_addrlen);
-        address->size = node->ai_addrlen;
-        ml_address_set_port(address, port);
+        struct ml_address address = {.size = node->ai_addrlen};
+        memcpy(&address.any, node->ai_addr, node->ai_addrlen);
+        ml_address_set_port(&address, port);
+        error = ml_addresses_add(found, &address);
     }
-    return 0;
+    return error == 0 && found->count == 0 ? -ML_ENOTFOUND : error;
 }
 
 static int ask(struct ml_io *io, const char *host, uint16_t port, int family, ml_time deadline,
@@ -233,16 +221,6 @@ static int ask(struct ml_io *io, const char *host, uint16_t port, int family, ml
     return error;
 }
 
-static int copy_number(const struct ml_address *number, struct ml_addresses *found)
-{
-    found->items = malloc(sizeof *found->items);
-    if (found->items == NULL)
-        return -ENOMEM;
-    found->items[0] = *number;
-    found->count = 1;
-    return 0;
-}
-
 /* RFC 6761, section 6.4: names under .invalid do not exist, and no server is to be asked. */
 static bool is_invalid(const char *host)
 {
@@ -262,7 +240,19 @@ int ml_resolve(struct ml_io *io, const char *host, uint16_t port, int family, ml
         return is_invalid(host) ? -ML_ENOTFOUND : ask(io, host, port, family, deadline, found);
     if (family != AF_UNSPEC && number.any.sa_family != family)
         return -ML_ENOTFOUND;
-    return copy_number(&number, found);
+    return ml_addresses_add(found, &number);
+}
+
+int ml_addresses_add(struct ml_addresses *addresses, const struct ml_address *address)
+{
+    size_t count = addresses->count + 1;
+    struct ml_address *items = realloc(addresses->items, count * sizeof *items);
+    if (items == NULL)
+        return -ENOMEM;
+    items[addresses->count] = *address;
+    addresses->items = items;
+    addresses->count = count;
+    return 0;
 }
 
 void ml_addresses_release(struct ml_addresses *addresses)

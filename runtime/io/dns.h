@@ -19,6 +19,9 @@ struct ml_addresses {
 int ml_resolve(struct ml_io *io, const char *host, uint16_t port, int family, ml_time deadline,
                struct ml_addresses *found);
 
+/* Appends one. 0 or -ENOMEM. */
+int ml_addresses_add(struct ml_addresses *addresses, const struct ml_address *address);
+
 void ml_addresses_release(struct ml_addresses *addresses);
 
 /* Frees the resolver of a runtime, if there is one; no task is in ml_resolve(). */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 /* After a recv() that did not fill its room there was no more: the next one would be in vain. */
@@ -75,4 +76,14 @@ void ml_socket_set_flag(int fd, int level, int name, bool on)
 {
     int value = on;
     setsockopt(fd, level, name, &value, sizeof value);
+}
+
+void ml_socket_set_options(int fd, sa_family_t family, const struct ml_socket_options *options)
+{
+    if (family == AF_UNIX)
+        return;
+    if (!options->delay)
+        ml_socket_set_flag(fd, IPPROTO_TCP, TCP_NODELAY, true);
+    if (options->keepalive)
+        ml_socket_set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, true);
 }

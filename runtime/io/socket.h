@@ -1,11 +1,20 @@
 /*
- * The transport of streams over a non-blocking socket. Knows nothing of how it was connected (io/tcp.h,
- * io/unix.h).
+ * The transport of streams over a non-blocking socket. Knows nothing of how it was connected (io/connect.h,
+ * io/listener.h).
  */
 #ifndef ML_IO_SOCKET_H
 #define ML_IO_SOCKET_H
 
+#include "io/address.h"
 #include "io/stream.h"
+
+struct ml_socket_options {
+    bool delay;             /* leave Nagle's algorithm on */
+    bool keepalive;         /* SO_KEEPALIVE */
+    bool reuseport;         /* of a listener */
+    int backlog;            /* of a listener; 0: as many as the system allows */
+    struct ml_address bind; /* local address of a connection; size 0: the system's choice */
+};
 
 extern const struct ml_transport ml_socket_transport;
 
@@ -14,6 +23,9 @@ void ml_socket_open(struct ml_stream *s, int fd);
 
 /* socket() with SOCK_NONBLOCK and SOCK_CLOEXEC: the descriptor, or a negated errno. */
 int ml_socket_new(int family, int type);
+
+/* Sets those of the options that concern a stream over TCP; nothing on other sockets. */
+void ml_socket_set_options(int fd, sa_family_t family, const struct ml_socket_options *options);
 
 /* Sets a boolean option; what the kernel does not know is left. */
 void ml_socket_set_flag(int fd, int level, int name, bool on);

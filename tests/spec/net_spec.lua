@@ -146,7 +146,7 @@ describe("net.connect", function()
     end
     wrong(1)
     wrong(1, {}, 80)
-    wrong(1, "unix:/tmp/x", 80)
+    wrong(2, "unix:/tmp/x", 80)
     wrong(2, "127.0.0.1")
     wrong(2, "127.0.0.1", "http")
     wrong(2, "127.0.0.1", 65536)

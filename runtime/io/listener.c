@@ -1,85 +1,16 @@
-#include "io/tcp.h"
+#include "io/listener.h"
 
 #include "base/error.h"
 #include "hub/scope.h"
-#include "io/socket.h"
 
-#include <netinet/tcp.h>
+#include <errno.h>
 #include <unistd.h>
 
-static const struct ml_wait_kind connected = {.text = "the connection of descriptor",
-                                              .external = true};
 static const struct ml_wait_kind connection = {.text = "a connection to descriptor",
                                                .external = true};
 
 /* How long accept waits for somebody to close a descriptor when there is none left. */
 #define NO_DESCRIPTOR_PAUSE (50 * ML_MILLISECOND)
-
-static void set_stream_options(int fd, const struct ml_tcp_options *options)
-{
-    if (!options->delay)
-        ml_socket_set_flag(fd, IPPROTO_TCP, TCP_NODELAY, true);
-    if (options->keepalive)
-        ml_socket_set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, true);
-}
-
-/* ---- connect ---- */
-
-static int pending_error(int fd)
-{
-    int error = 0;
-    socklen_t size = sizeof error;
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    return -error;
-}
-
-static bool is_connected(int fd)
-{
-    struct ml_address peer;
-    return ml_address_of_peer(&peer, fd) == 0;
-}
-
-/* The connection is under way: waits for its end. */
-static int await_connection(struct ml_stream *s, ml_time deadline)
-{
-    int error = 0;
-    while (error == 0 && !is_connected(s->fd.number)) {
-        error = ml_fd_wait(&s->fd, ML_FD_WRITE, &connected, deadline);
-        if (error == 0)
-            error = pending_error(s->fd.number);
-    }
-    return error;
-}
-
-static int start_connection(int fd, const struct ml_address *address,
-                            const struct ml_tcp_options *options)
-{
-    if (options->bind.size > 0 && bind(fd, &options->bind.any, options->bind.size) != 0)
-        return -errno;
-    int result;
-    do
-        result = connect(fd, &address->any, address->size);
-    while (result != 0 && errno == EINTR);
-    return result == 0 ? 0 : -errno;
-}
-
-int ml_tcp_connect(struct ml_stream *s, const struct ml_address *address,
-                   const struct ml_tcp_options *options, ml_time deadline)
-{
-    int fd = ml_socket_new(address->any.sa_family, SOCK_STREAM);
-    if (fd < 0)
-        return fd;
-    ml_socket_open(s, fd);
-    set_stream_options(fd, options);
-    int error = start_connection(fd, address, options);
-    if (error == -EINPROGRESS)
-        error = await_connection(s, deadline);
-    if (error != 0)
-        ml_stream_close(s);
-    return error;
-}
-
-/* ---- listen ---- */
 
 void ml_listener_init(struct ml_listener *listener, struct ml_io *io)
 {
@@ -88,7 +19,7 @@ void ml_listener_init(struct ml_listener *listener, struct ml_io *io)
 }
 
 static int bind_and_listen(int fd, const struct ml_address *address,
-                           const struct ml_tcp_options *options)
+                           const struct ml_socket_options *options)
 {
     ml_socket_set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true);
     if (options->reuseport)
@@ -99,7 +30,7 @@ static int bind_and_listen(int fd, const struct ml_address *address,
 }
 
 int ml_listener_open(struct ml_listener *listener, const struct ml_address *address,
-                     const struct ml_tcp_options *options)
+                     const struct ml_socket_options *options)
 {
     int fd = ml_socket_new(address->any.sa_family, SOCK_STREAM);
     if (fd < 0)
@@ -110,6 +41,7 @@ int ml_listener_open(struct ml_listener *listener, const struct ml_address *addr
         return error;
     }
     listener->options = *options;
+    listener->family = address->any.sa_family;
     ml_fd_open(&listener->fd, fd);
     return 0;
 }
@@ -168,7 +100,7 @@ int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_tim
             return -EBUSY;
         int fd = accept4(listener->fd.number, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            set_stream_options(fd, &listener->options);
+            ml_socket_set_options(fd, listener->family, &listener->options);
             ml_socket_open(s, fd);
             return 0;
         }

@@ -1,0 +1,22 @@
+/*
+ * The options that functions of moonlet.net take in a table, read one by one; each raises for a wrong value and
+ * names it. `options` is the index of the table, 0: there is none.
+ */
+#ifndef ML_BINDINGS_NET_OPTIONS_H
+#define ML_BINDINGS_NET_OPTIONS_H
+
+#include "base/clock.h"
+#include "io/socket.h"
+
+#include <lua.h>
+
+/* AF_INET, AF_INET6, or AF_UNSPEC without the option. */
+int ml_family_option(lua_State *L, int options);
+
+/* `timeout`, as an absolute deadline; ML_FOREVER without. */
+ml_time ml_timeout_option(lua_State *L, int options);
+
+/* nodelay, keepalive, reuseport, backlog, bind. */
+struct ml_socket_options ml_check_socket_options(lua_State *L, int options);
+
+#endif

@@ -1,0 +1,136 @@
+#include "bindings/net_target.h"
+
+#include "bindings/net_types.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <string.h>
+
+static const char local_prefix[] = "unix:";
+enum { PREFIX_LENGTH = sizeof local_prefix - 1 };
+
+static bool is_address(lua_State *L, int index)
+{
+    if (!lua_istable(L, index) || luaL_getmetafield(L, index, "__name") == LUA_TNIL)
+        return false;
+    bool is = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), ML_ADDRESS_TYPE) == 0;
+    lua_pop(L, 1);
+    return is;
+}
+
+static bool is_local_name(lua_State *L, int index)
+{
+    return lua_type(L, index) == LUA_TSTRING &&
+           strncmp(lua_tostring(L, index), local_prefix, PREFIX_LENGTH) == 0;
+}
+
+/* Puts the text of an address's host, or "unix:" and its path, and its port or nil, in its place. */
+static void expand_address(lua_State *L, int index)
+{
+    lua_getfield(L, index, "port");
+    lua_insert(L, index + 1);
+    if (lua_getfield(L, index, "path") != LUA_TNIL) {
+        lua_pushstring(L, local_prefix);
+        lua_insert(L, -2);
+        lua_concat(L, 2);
+    } else {
+        lua_pop(L, 1);
+        lua_getfield(L, index, "host");
+    }
+    lua_replace(L, index);
+}
+
+static uint16_t check_port(lua_State *L, int index)
+{
+    lua_Integer port = luaL_checkinteger(L, index);
+    luaL_argcheck(L, port >= 0 && port <= 65535, index, "port must be from 0 to 65535");
+    return (uint16_t)port;
+}
+
+/* Stack from `index` on: "unix:..." and the options, or nothing. */
+static void check_local(lua_State *L, int index, struct ml_target *target)
+{
+    struct ml_address address;
+    luaL_argcheck(L, lua_isnoneornil(L, index + 1) || lua_istable(L, index + 1), index + 1,
+                  "a Unix-domain socket has no port");
+    lua_settop(L, index + 1);
+    if (lua_istable(L, index + 1)) {
+        lua_pushnil(L);
+        lua_insert(L, index + 1);
+    }
+    target->is_local = true;
+    target->host += PREFIX_LENGTH;
+    target->length -= PREFIX_LENGTH;
+    int error = ml_address_set_path(&address, target->host, target->length);
+    luaL_argcheck(L, error == 0, index,
+                  error == -EINVAL ? "path is empty or has a zero byte" : "path is too long");
+}
+
+struct ml_target ml_check_target(lua_State *L, int index)
+{
+    struct ml_target target = {0};
+    bool was_address = is_address(L, index);
+    if (was_address)
+        expand_address(L, index);
+    if (was_address && is_local_name(L, index))
+        lua_remove(L, index + 1);
+    target.host = luaL_checklstring(L, index, &target.length);
+    if (is_local_name(L, index))
+        check_local(L, index, &target);
+    else
+        target.port = check_port(L, index + 1);
+    lua_settop(L, index + 2);
+    if (!lua_isnil(L, index + 2)) {
+        luaL_checktype(L, index + 2, LUA_TTABLE);
+        target.options = index + 2;
+    }
+    return target;
+}
+
+static int local_address(const struct ml_target *target, struct ml_addresses *found)
+{
+    struct ml_address address;
+    *found = (struct ml_addresses){0};
+    int error = ml_address_set_path(&address, target->host, target->length);
+    return error == 0 ? ml_addresses_add(found, &address) : error;
+}
+
+int ml_target_resolve(struct ml_io *io, const struct ml_target *target, int family,
+                      ml_time deadline, struct ml_addresses *found)
+{
+    return target->is_local ? local_address(target, found)
+                            : ml_resolve(io, target->host, target->port, family, deadline, found);
+}
+
+int ml_push_target_failure(lua_State *L, int error, const struct ml_target *target)
+{
+    if (target->is_local)
+        return ml_push_net_failure(L, error, lua_pushfstring(L, "unix:%s", target->host));
+    const char *form = strchr(target->host, ':') != NULL ? "[%s]:%d" : "%s:%d";
+    return ml_push_net_failure(L, error, lua_pushfstring(L, form, target->host, (int)target->port));
+}
+
+/* The text, and the port, of what stands on top. */
+static bool parse_local_address(lua_State *L, uint16_t port, struct ml_address *address)
+{
+    size_t length;
+    const char *text = lua_tolstring(L, -1, &length);
+    if (!is_local_name(L, -1))
+        return ml_address_parse(address, text, port);
+    return ml_address_set_path(address, text + PREFIX_LENGTH, length - PREFIX_LENGTH) == 0;
+}
+
+bool ml_to_local_address(lua_State *L, int index, struct ml_address *address)
+{
+    int top = lua_gettop(L);
+    uint16_t port = 0;
+    lua_pushvalue(L, index);
+    if (is_address(L, -1)) {
+        expand_address(L, top + 1);
+        port = (uint16_t)lua_tointeger(L, top + 2);
+        lua_settop(L, top + 1);
+    }
+    bool is_one = lua_type(L, -1) == LUA_TSTRING && parse_local_address(L, port, address);
+    lua_settop(L, top);
+    return is_one;
+}

@@ -1,0 +1,35 @@
+/*
+ * Where to connect, listen or send, as scripts say it: a host and a port, "unix:/path", or an address.
+ */
+#ifndef ML_BINDINGS_NET_TARGET_H
+#define ML_BINDINGS_NET_TARGET_H
+
+#include "io/dns.h"
+
+#include <lua.h>
+
+struct ml_target {
+    const char *host; /* a Lua string on the caller's stack; of a Unix-domain socket the path */
+    size_t length;
+    uint16_t port;
+    bool is_local; /* of the Unix domain */
+    int options;   /* index of the options table, 0: none */
+};
+
+/*
+ * Reads a target from `index` on, and the options table after it. Raises for anything else. From `index` on
+ * stand then the host, the port or nil, and the options or nil; nothing above.
+ */
+struct ml_target ml_check_target(lua_State *L, int index);
+
+/* Its addresses; may wait, see ml_resolve(). */
+int ml_target_resolve(struct ml_io *io, const struct ml_target *target, int family,
+                      ml_time deadline, struct ml_addresses *found);
+
+/* Pushes nil, "host:port: sentence", name of the error: returns 3. */
+int ml_push_target_failure(lua_State *L, int error, const struct ml_target *target);
+
+/* A numeric host, without a port, a "unix:" name or an address at `index`; false: it is no such thing. */
+bool ml_to_local_address(lua_State *L, int index, struct ml_address *address);
+
+#endif

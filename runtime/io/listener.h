@@ -1,0 +1,31 @@
+/* Listening for connections and accepting them, over TCP and in the Unix domain. */
+#ifndef ML_IO_LISTENER_H
+#define ML_IO_LISTENER_H
+
+#include "io/socket.h"
+
+struct ml_listener {
+    struct ml_fd fd;
+    struct ml_io *io;
+    struct ml_socket_options options; /* for the streams it accepts, too */
+    sa_family_t family;
+};
+
+/* A closed one. */
+void ml_listener_init(struct ml_listener *listener, struct ml_io *io);
+
+/* Binds and listens. 0 or a negated errno. Never waits. */
+int ml_listener_open(struct ml_listener *listener, const struct ml_address *address,
+                     const struct ml_socket_options *options);
+
+/*
+ * Waits for a connection and opens the closed stream `s` on it. While the process is out of
+ * descriptors it tries again every 50 ms, without spinning; connections that ended in the backlog
+ * are passed over. 0; -ML_ECLOSED, -EBUSY: another task accepts; -ETIMEDOUT, -ECANCELED.
+ */
+int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_time deadline);
+
+/* Idempotent; the task in accept gets -ML_ECLOSED. */
+void ml_listener_close(struct ml_listener *listener);
+
+#endif
