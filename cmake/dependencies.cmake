@@ -11,6 +11,7 @@ find_package(PkgConfig QUIET)
 if(PKG_CONFIG_FOUND)
   pkg_check_modules(LUA QUIET IMPORTED_TARGET lua5.4)
   pkg_check_modules(CARES QUIET IMPORTED_TARGET libcares)
+  pkg_check_modules(OPENSSL QUIET libssl>=3.0) # its headers; the library is loaded at first use
   if(ML_TESTS)
     pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
   endif()
@@ -22,6 +23,9 @@ if(NOT LUA_FOUND)
 endif()
 if(NOT CARES_FOUND)
   string(APPEND missing "  c-ares (libcares.pc)            Debian package: libc-ares-dev\n")
+endif()
+if(NOT OPENSSL_FOUND)
+  string(APPEND missing "  OpenSSL 3 headers (libssl.pc)   Debian package: libssl-dev\n")
 endif()
 
 # libev ships no .pc file on Debian.

@@ -13,7 +13,8 @@
     X(ML_ENOTFOUND, 4097, "ENOTFOUND", "host not found")                                           \
     X(ML_EEOF, 4098, "EEOF", "end of stream in the middle of a read")                              \
     X(ML_EDEADLINE, 4099, "EDEADLINE", "deadline passed")                                          \
-    X(ML_EFAILED, 4100, "EFAILED", "task failed")
+    X(ML_EFAILED, 4100, "EFAILED", "task failed")                                                  \
+    X(ML_ETLS, 4101, "ETLS", "TLS failure")
 
 enum ml_error {
 #define ML_ERROR_NUMBER(id, number, name, text) id = (number),

@@ -4,6 +4,7 @@
 #include "bindings/modules.h"
 #include "bindings/net_options.h"
 #include "bindings/net_target.h"
+#include "bindings/net_tls.h"
 #include "bindings/net_types.h"
 #include "io/connect.h"
 
@@ -38,13 +39,32 @@ static int resolve_and_connect(struct ml_io *io, struct ml_stream *s,
     return error;
 }
 
+/* TLS over a new connection; config: NULL for none. */
+static int secure(struct ml_stream *s, struct ml_tls_config *config, const char *host,
+                  ml_time deadline)
+{
+    if (config == NULL)
+        return 0;
+    int error = ml_tls_open(s, config, false, ml_tls_server_name(config, host));
+    return error == 0 ? ml_tls_handshake(s, deadline) : error;
+}
+
+/* Pushes the failure of a stream that is then closed. */
+static int fail_to_connect(lua_State *L, struct ml_stream *s, int error,
+                           const struct ml_target *target)
+{
+    ml_push_target_failure(L, error, ml_tls_error_text(s, error), target);
+    ml_stream_close(s);
+    return 3;
+}
+
 /***
 Connects to a server over TCP or in the Unix domain. May wait.
 @function connect
 @tparam string host a name or a number; or an address, or "unix:/path", in place of host and port
 @tparam integer port
 @tparam[opt] table opts timeout (seconds for all of it), family ("inet", "inet6"), nodelay (default
-true), keepalive, bind (local numeric host or address)
+true), keepalive, bind (local numeric host or address), tls (true, the options of net.tls, or a context)
 @treturn stream or nil, message, code
 */
 static int net_connect(lua_State *L)
@@ -53,11 +73,19 @@ static int net_connect(lua_State *L)
     int family = ml_family_option(L, target.options);
     ml_time deadline = ml_timeout_option(L, target.options);
     struct ml_socket_options options = ml_check_socket_options(L, target.options);
+    if (!ml_push_tls_option(L, target.options, false))
+        return 3;
+    struct ml_tls_config *config = lua_isnil(L, -1) ? NULL : ml_tls_context_config(L, -1);
     struct ml_stream *s = ml_push_stream(L);
+    ml_stream_keep_host(L, target.is_local ? NULL : target.host);
     struct ml_lua *lua = ml_blocking_begin(L);
     int error = resolve_and_connect(&lua->io, s, &target, family, &options, deadline);
+    if (error == 0)
+        error = secure(s, config, target.is_local ? NULL : target.host, deadline);
+    if (error == -ECANCELED || error == -ENOMEM)
+        ml_stream_close(s);
     error = ml_blocking_end(L, error);
-    return error == 0 ? 1 : ml_push_target_failure(L, error, &target);
+    return error == 0 ? 1 : fail_to_connect(L, s, error, &target);
 }
 
 /* ---- listen ---- */
@@ -88,7 +116,8 @@ Listens for connections over TCP or in the Unix domain. Waits only to resolve a 
 @tparam string host a local address; "unix:/path", without a port; or a name (of its addresses an IPv4 one if there is one); "*": all
 of IPv4; "::": all of IPv6
 @tparam integer port 0: one that the system chooses, see listener:address()
-@tparam[opt] table opts family, backlog, reuseport, and for the accepted streams nodelay, keepalive
+@tparam[opt] table opts family, backlog, reuseport, and for the accepted streams nodelay, keepalive, tls (the options
+of net.tls with a certificate, or a context; a stream shakes hands at its first use)
 @treturn listener or nil, message, code
 */
 static int net_listen(lua_State *L)
@@ -96,7 +125,12 @@ static int net_listen(lua_State *L)
     struct ml_target target = ml_check_target(L, 1);
     int family = ml_family_option(L, target.options);
     struct ml_socket_options options = ml_check_socket_options(L, target.options);
+    bool has_tls = ml_push_tls_option(L, target.options, true);
+    if (!has_tls)
+        return 3;
     struct ml_listener *listener = ml_push_listener(L);
+    lua_insert(L, -2);
+    lua_setiuservalue(L, -2, 1);
     if (!target.is_local && strcmp(target.host, "*") == 0)
         target.host = "0.0.0.0";
     struct ml_addresses addresses;
@@ -106,16 +140,17 @@ static int net_listen(lua_State *L)
         error = listen_any(listener, &addresses, &options);
     ml_addresses_release(&addresses);
     error = ml_blocking_end(L, error);
-    return error == 0 ? 1 : ml_push_target_failure(L, error, &target);
+    return error == 0 ? 1 : ml_push_target_failure(L, error, ml_error_text(error), &target);
 }
 
 static const luaL_Reg functions[] = {
-    {"connect", net_connect}, {"listen", net_listen}, {NULL, NULL}};
+    {"connect", net_connect}, {"listen", net_listen}, {"tls", ml_net_tls}, {NULL, NULL}};
 
 int ml_open_net(lua_State *L)
 {
     ml_open_stream_type(L);
     ml_open_listener_type(L);
+    ml_open_tls_type(L);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -135,11 +135,3 @@ void ml_push_address(lua_State *L, const struct ml_address *address)
     lua_setfield(L, -2, "__metatable");
     lua_setmetatable(L, -2);
 }
-
-int ml_push_net_failure(lua_State *L, int error, const char *what)
-{
-    luaL_pushfail(L);
-    lua_pushfstring(L, "%s: %s", what, ml_error_text(error));
-    lua_pushstring(L, ml_error_name(error));
-    return 3;
-}

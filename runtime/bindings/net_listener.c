@@ -1,7 +1,7 @@
 /* Listeners as scripts see them. */
 #include "base/error.h"
 #include "bindings/blocking.h"
-#include "bindings/net_types.h"
+#include "bindings/net_tls.h"
 
 #include <errno.h>
 
@@ -9,7 +9,7 @@ const char ml_listener_type[] = "net.listener";
 
 struct ml_listener *ml_push_listener(lua_State *L)
 {
-    struct ml_listener *listener = ml_push_object(L, ml_listener_type, sizeof *listener, 0);
+    struct ml_listener *listener = ml_push_object(L, ml_listener_type, sizeof *listener, 1);
     ml_listener_init(listener, &ml_lua_of(L)->io);
     ml_object_note_place(L, listener);
     return listener;
@@ -20,12 +20,31 @@ static struct ml_listener *check_listener(lua_State *L, int index)
     return ml_check_object(L, index, ml_listener_type);
 }
 
-/* Pushes a stream and accepts into it, so that a connection has an owner from its first moment. */
-static int accept_stream(lua_State *L, struct ml_listener *listener, ml_time deadline)
+/* Accepts into the stream, with TLS over it if the listener's context, on top of the stack, is not nil: it shakes hands
+ * at its first use, so that no peer can hold up the others. */
+static int accept_with_tls(lua_State *L, struct ml_listener *listener, struct ml_stream *s,
+                           ml_time deadline)
 {
+    int error = ml_listener_accept(listener, s, deadline);
+    if (error != 0 || lua_isnil(L, -1))
+        return error;
+    error = ml_tls_open(s, ml_tls_context_config(L, -1), true, NULL);
+    if (error != 0)
+        ml_stream_close(s);
+    return error;
+}
+
+/* Pushes a stream and accepts into it, so that a connection has an owner from its first moment. The listener is at
+ * `index`. */
+static int accept_stream(lua_State *L, int index, ml_time deadline)
+{
+    struct ml_listener *listener = ml_to_object(L, index);
     struct ml_stream *s = ml_push_stream(L);
+    lua_getiuservalue(L, index, 1);
     ml_blocking_begin(L);
-    return ml_blocking_end(L, ml_listener_accept(listener, s, deadline));
+    int error = ml_blocking_end(L, accept_with_tls(L, listener, s, deadline));
+    lua_pop(L, 1);
+    return error;
 }
 
 static int push_accept_failure(lua_State *L, int error)
@@ -46,15 +65,14 @@ Waits for a connection. While the process has no descriptor left it waits for on
 */
 static int listener_accept(lua_State *L)
 {
-    struct ml_listener *listener = check_listener(L, 1);
-    int error = accept_stream(L, listener, ml_check_deadline(L, 2));
+    check_listener(L, 1);
+    int error = accept_stream(L, 1, ml_check_deadline(L, 2));
     return error == 0 ? 1 : push_accept_failure(L, error);
 }
 
 static int next_accepted(lua_State *L)
 {
-    struct ml_listener *listener = ml_to_object(L, lua_upvalueindex(1));
-    int error = accept_stream(L, listener, ML_FOREVER);
+    int error = accept_stream(L, lua_upvalueindex(1), ML_FOREVER);
     if (error == 0)
         return 1;
     push_accept_failure(L, error);

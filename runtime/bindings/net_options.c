@@ -62,8 +62,6 @@ static struct ml_address bind_option(lua_State *L, int options)
 
 struct ml_socket_options ml_check_socket_options(lua_State *L, int options)
 {
-    if (ml_boolean_option(L, options, "tls", false))
-        luaL_argerror(L, options, "option 'tls' is not supported yet");
     return (struct ml_socket_options){
         .delay = !ml_boolean_option(L, options, "nodelay", true),
         .keepalive = ml_boolean_option(L, options, "keepalive", false),

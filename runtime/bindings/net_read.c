@@ -23,16 +23,16 @@ static size_t check_size(lua_State *L, int index, lua_Integer least, size_t othe
     return (size_t)size;
 }
 
-static int push_read_failure(lua_State *L, int error)
+static int push_read_failure(lua_State *L, const struct ml_stream *s, int error)
 {
-    luaL_pushfail(L);
+    ml_push_stream_failure(L, s, error);
     if (error == -EBUSY)
         lua_pushliteral(L, "another task is reading this stream");
     else if (error == -EMSGSIZE)
         lua_pushliteral(L, "line too long");
     else
-        lua_pushstring(L, ml_error_text(error));
-    lua_pushstring(L, ml_error_name(error));
+        return 3;
+    lua_replace(L, -3);
     return 3;
 }
 
@@ -111,7 +111,7 @@ static int return_read(lua_State *L, struct ml_stream *s, const struct read_requ
     if (result == 0)
         return 1;
     if (result < 0)
-        return push_read_failure(L, result);
+        return push_read_failure(L, s, result);
     lua_pushnil(L);
     return 1;
 }
@@ -250,7 +250,7 @@ int ml_net_stream_read(lua_State *L)
     if (count < 0) {
         if (count != -EBUSY)
             ml_stream_unhold(s);
-        return push_read_failure(L, count);
+        return push_read_failure(L, s, count);
     }
     ml_stream_consume(s, 0);
     return count;
@@ -270,7 +270,7 @@ static int next_read(lua_State *L)
         lua_pushnil(L);
         return 1;
     }
-    push_read_failure(L, result);
+    push_read_failure(L, s, result);
     return ml_raise_failure(L);
 }
 

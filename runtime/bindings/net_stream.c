@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "bindings/blocking.h"
 #include "bindings/net_read.h"
-#include "bindings/net_types.h"
+#include "bindings/net_tls.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -12,10 +12,24 @@ const char ml_stream_type[] = "net.stream";
 
 struct ml_stream *ml_push_stream(lua_State *L)
 {
-    struct ml_stream *s = ml_push_object(L, ml_stream_type, sizeof *s, 0);
+    struct ml_stream *s = ml_push_object(L, ml_stream_type, sizeof *s, 1);
     ml_stream_init(s, &ml_lua_of(L)->io);
     ml_object_note_place(L, s);
     return s;
+}
+
+void ml_stream_keep_host(lua_State *L, const char *host)
+{
+    lua_pushstring(L, host);
+    lua_setiuservalue(L, -2, 1);
+}
+
+int ml_push_stream_failure(lua_State *L, const struct ml_stream *s, int error)
+{
+    luaL_pushfail(L);
+    lua_pushstring(L, ml_tls_error_text(s, error));
+    lua_pushstring(L, ml_error_name(error));
+    return 3;
 }
 
 /* Replaces the list at `index` by its elements in one string. */
@@ -46,10 +60,10 @@ static struct iovec check_piece(lua_State *L, int index)
     return (struct iovec){.iov_base = (void *)data, .iov_len = size};
 }
 
-static int push_written(lua_State *L, int error, size_t sent)
+static int push_written(lua_State *L, const struct ml_stream *s, int error, size_t sent)
 {
     if (error != 0) {
-        ml_push_failure(L, error);
+        ml_push_stream_failure(L, s, error);
         lua_pushinteger(L, (lua_Integer)sent);
         return 4;
     }
@@ -77,7 +91,7 @@ static int stream_write(lua_State *L)
     size_t sent;
     ml_blocking_begin(L);
     int error = ml_blocking_end(L, ml_stream_write(s, pieces, count, &sent));
-    return push_written(L, error, sent);
+    return push_written(L, s, error, sent);
 }
 
 /***
@@ -94,7 +108,7 @@ static int stream_shutdown(lua_State *L)
     ml_blocking_begin(L);
     int error = ml_blocking_end(L, ml_stream_shutdown_write(s));
     if (error != 0)
-        return ml_push_failure(L, error);
+        return ml_push_stream_failure(L, s, error);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -205,6 +219,9 @@ static const luaL_Reg methods[] = {{"read", ml_net_stream_read},
                                    {"write", stream_write},
                                    {"shutdown", stream_shutdown},
                                    {"close", stream_close},
+                                   {"starttls", ml_net_stream_starttls},
+                                   {"handshake", ml_net_stream_handshake},
+                                   {"tls_info", ml_net_stream_tls_info},
                                    {"set_timeout", stream_set_timeout},
                                    {"peer", stream_peer},
                                    {"address", stream_address},

@@ -1,5 +1,6 @@
 #include "bindings/net_target.h"
 
+#include "base/error.h"
 #include "bindings/net_types.h"
 
 #include <errno.h>
@@ -102,12 +103,17 @@ int ml_target_resolve(struct ml_io *io, const struct ml_target *target, int fami
                             : ml_resolve(io, target->host, target->port, family, deadline, found);
 }
 
-int ml_push_target_failure(lua_State *L, int error, const struct ml_target *target)
+int ml_push_target_failure(lua_State *L, int error, const char *text,
+                           const struct ml_target *target)
 {
+    luaL_pushfail(L);
     if (target->is_local)
-        return ml_push_net_failure(L, error, lua_pushfstring(L, "unix:%s", target->host));
-    const char *form = strchr(target->host, ':') != NULL ? "[%s]:%d" : "%s:%d";
-    return ml_push_net_failure(L, error, lua_pushfstring(L, form, target->host, (int)target->port));
+        lua_pushfstring(L, "unix:%s: %s", target->host, text);
+    else
+        lua_pushfstring(L, strchr(target->host, ':') != NULL ? "[%s]:%d: %s" : "%s:%d: %s",
+                        target->host, (int)target->port, text);
+    lua_pushstring(L, ml_error_name(error));
+    return 3;
 }
 
 /* The text, and the port, of what stands on top. */

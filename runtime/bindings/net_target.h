@@ -26,8 +26,9 @@ struct ml_target ml_check_target(lua_State *L, int index);
 int ml_target_resolve(struct ml_io *io, const struct ml_target *target, int family,
                       ml_time deadline, struct ml_addresses *found);
 
-/* Pushes nil, "host:port: sentence", name of the error: returns 3. */
-int ml_push_target_failure(lua_State *L, int error, const struct ml_target *target);
+/* Pushes nil, "host:port: " and the text, name of the error: returns 3. */
+int ml_push_target_failure(lua_State *L, int error, const char *text,
+                           const struct ml_target *target);
 
 /* A numeric host, without a port, a "unix:" name or an address at `index`; false: it is no such thing. */
 bool ml_to_local_address(lua_State *L, int index, struct ml_address *address);

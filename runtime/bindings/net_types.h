@@ -16,6 +16,9 @@ extern const char ml_stream_type[], ml_listener_type[];
 struct ml_stream *ml_push_stream(lua_State *L);
 struct ml_listener *ml_push_listener(lua_State *L);
 
+/* Notes in the stream on top of the stack the host that it is being connected to (NULL: none). */
+void ml_stream_keep_host(lua_State *L, const char *host);
+
 /* The stream at `index`, in a method of streams; raises for anything else. */
 static inline struct ml_stream *ml_check_stream(lua_State *L, int index)
 {
@@ -32,7 +35,7 @@ void ml_push_address(lua_State *L, const struct ml_address *address);
 /* Pushes "host:port", IPv6 hosts in brackets; or "unix:" and the path. */
 void ml_push_address_text(lua_State *L, const struct ml_address *address);
 
-/* Pushes nil, "what: sentence", name of the error: returns 3. */
-int ml_push_net_failure(lua_State *L, int error, const char *what);
+/* Pushes nil, the sentence for an error of the stream, its name: returns 3. */
+int ml_push_stream_failure(lua_State *L, const struct ml_stream *s, int error);
 
 #endif

@@ -44,7 +44,7 @@ static int start_connection(int fd, const struct ml_address *address,
 }
 
 int ml_connect(struct ml_stream *s, const struct ml_address *address,
-                   const struct ml_socket_options *options, ml_time deadline)
+               const struct ml_socket_options *options, ml_time deadline)
 {
     int fd = ml_socket_new(address->any.sa_family, SOCK_STREAM);
     if (fd < 0)

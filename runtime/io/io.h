@@ -1,5 +1,5 @@
 /*
- * What the blocking operations of one runtime share: its hub, a spare read buffer, its resolver.
+ * What the blocking operations of one runtime share: its hub, a spare read buffer, its resolver, OpenSSL.
  * Knows no Lua.
  */
 #ifndef ML_IO_IO_H
@@ -7,13 +7,19 @@
 
 #include "hub/hub.h"
 
+struct bio_method_st;
+struct ml_openssl;
 struct ml_resolver;
+struct ml_stream;
 
 struct ml_io {
     struct ml_hub *hub;
     char *
         spare; /* ML_IO_READ_SIZE bytes lent to the stream that reads now; NULL: lent or not made */
-    struct ml_resolver *resolver; /* NULL until the first host name */
+    struct ml_resolver *resolver;  /* NULL until the first host name */
+    struct ml_openssl *openssl;    /* NULL until the first use of TLS */
+    struct bio_method_st *tls_bio; /* how OpenSSL calls transports: io/tls.c */
+    struct ml_stream *tls_stream;  /* the one for which it does now */
 };
 
 /* Bytes asked for in one read. */

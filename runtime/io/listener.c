@@ -102,6 +102,7 @@ int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_tim
         if (fd >= 0) {
             ml_socket_set_options(fd, listener->family, &listener->options);
             ml_socket_open(s, fd);
+            s->is_accepted = true;
             return 0;
         }
         error = await_next(listener, -errno, deadline);

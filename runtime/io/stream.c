@@ -24,7 +24,7 @@ void ml_stream_init(struct ml_stream *s, struct ml_io *io)
 void ml_stream_open(struct ml_stream *s, const struct ml_transport *transport)
 {
     s->transport = transport;
-    s->is_drained = s->at_end = s->write_broken = false;
+    s->is_drained = s->at_end = s->is_torn = s->write_broken = false;
 }
 
 static ml_time deadline_of(const struct ml_hub *hub, ml_time timeout)
@@ -149,7 +149,7 @@ static int fill(struct ml_stream *s, size_t want, ml_time deadline)
 {
     if (deadline == ML_NEVER_WAIT)
         s->is_drained = false;
-    int result = s->at_end ? 1 : s->is_drained ? -EAGAIN : receive(s, want);
+    int result = s->at_end ? 1 : receive(s, want);
     while (result == -EAGAIN) {
         result = settle(s);
         if (result == 0)
@@ -356,7 +356,7 @@ static int write_all(struct ml_stream *s, struct iovec *pieces, int count, size_
                 error = -ML_ECLOSED;
         }
     }
-    if (error != 0 && *sent > 0)
+    if (error != 0 && (*sent > 0 || s->is_torn))
         s->write_broken = true;
     return error;
 }

@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 struct ml_stream;
+struct ml_tls;
 
 /* What carries the bytes of a stream. None of these raises, and only `wait` and `shutdown` may wait. */
 struct ml_transport {
@@ -36,7 +37,8 @@ struct ml_transport {
 
 struct ml_stream {
     const struct ml_transport *transport; /* NULL: closed */
-    void *layer;                          /* the transport's own */
+    void *layer;                          /* of the transport at the bottom */
+    struct ml_tls *tls;                   /* over it; NULL: no TLS */
     struct ml_fd fd;                      /* the socket below; closed for one in memory */
     struct ml_io *io;
     struct ml_buffer in;    /* received and not yet consumed */
@@ -45,10 +47,12 @@ struct ml_stream {
     struct ml_task *writer; /* the one whose turn it is */
     ml_time read_timeout;   /* spans; 0: never wait; ML_FOREVER: no limit */
     ml_time write_timeout;
+    bool is_accepted;  /* a listener made it, not a connect */
     bool is_reading;   /* a task is between begin and end of a read */
     bool borrows;      /* in.memory is the shared block */
     bool is_drained;   /* the last recv() took all there was: the next one waits first */
     bool at_end;       /* the peer has ended */
+    bool is_torn;      /* the transport has part of a record whose bytes are not counted yet */
     bool write_broken; /* a write stopped in its middle: what follows would be garbage */
 };
 

@@ -46,6 +46,23 @@ function support.run(source, options)
   return output, status
 end
 
+--- A port of 127.0.0.1 on which nobody listens.
+function support.free_port()
+  local listener <close> = assert(net.listen("127.0.0.1", 0))
+  return listener:address().port
+end
+
+--- Starts another program in the background.
+-- @treturn table pid; it is killed when that is closed: `local server <close> = support.start(...)`
+function support.start(command)
+  local pipe = assert(io.popen(("exec 3>&1; %s >/dev/null 2>&1 3>&- & echo $! >&3"):format(command)))
+  local pid = pipe:read("n")
+  pipe:close()
+  return setmetatable({ pid = pid }, { __close = function()
+    os.execute(("kill -KILL %d 2>/dev/null"):format(pid))
+  end })
+end
+
 --- Lets the others run until predicate() is true; an error when it never is.
 -- @return what predicate() returned
 function support.eventually(predicate)

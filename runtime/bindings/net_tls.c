@@ -1,0 +1,329 @@
+/* TLS contexts: net.tls{...}. */
+#include "bindings/net_tls.h"
+
+#include "base/error.h"
+#include "bindings/blocking.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char context_type[] = "net.tls";
+
+/* User value 1: the options, to be read again. */
+struct context {
+    struct ml_tls_config *config;
+};
+
+/* Key in the registry of the context that `tls = true` stands for. */
+static const char default_key;
+
+/* ---- reading options ---- */
+
+/* A field of the table on top that must be a string; NULL: absent. The value stays reachable from the table. */
+static const char *string_field(lua_State *L, const char *name, size_t *size)
+{
+    int type = lua_getfield(L, -1, name);
+    if (type != LUA_TNIL && type != LUA_TSTRING)
+        luaL_error(L, "TLS option '%s' must be a string, got %s", name, luaL_typename(L, -1));
+    const char *text = lua_tolstring(L, -1, size);
+    lua_pop(L, 1);
+    return text;
+}
+
+/* `name` holds the text, `file_name` the file's name. */
+static struct ml_pem pem_field(lua_State *L, const char *name, const char *file_name)
+{
+    struct ml_pem pem = {0};
+    pem.text = string_field(L, name, &pem.size);
+    pem.file = string_field(L, file_name, NULL);
+    if (pem.text != NULL && pem.file != NULL)
+        luaL_error(L, "TLS options '%s' and '%s' exclude each other", name, file_name);
+    return pem;
+}
+
+static struct ml_tls_credentials credentials_fields(lua_State *L)
+{
+    return (struct ml_tls_credentials){
+        .cert = pem_field(L, "cert", "cert_file"),
+        .key = pem_field(L, "key", "key_file"),
+    };
+}
+
+static enum ml_tls_verify verify_field(lua_State *L)
+{
+    enum ml_tls_verify verify = ML_TLS_VERIFY_DEFAULT;
+    int type = lua_getfield(L, -1, "verify");
+    if (type == LUA_TBOOLEAN)
+        verify = lua_toboolean(L, -1) ? ML_TLS_VERIFY_YES : ML_TLS_VERIFY_NO;
+    else if (type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "optional") == 0)
+        verify = ML_TLS_VERIFY_OPTIONAL;
+    else if (type != LUA_TNIL)
+        luaL_error(L, "TLS option 'verify' must be true, false or \"optional\"");
+    lua_pop(L, 1);
+    return verify;
+}
+
+static int min_version_field(lua_State *L)
+{
+    const char *text = string_field(L, "min_version", NULL);
+    if (text == NULL || strcmp(text, "1.2") == 0)
+        return TLS1_2_VERSION;
+    if (strcmp(text, "1.3") != 0)
+        luaL_error(L, "TLS option 'min_version' must be \"1.2\" or \"1.3\"");
+    return TLS1_3_VERSION;
+}
+
+/* Appends the protocol on top, with its length before it. */
+static void add_protocol(lua_State *L, luaL_Buffer *wire, const char *name, size_t size)
+{
+    if (name == NULL || size == 0 || size > 255)
+        luaL_error(L, "TLS option 'alpn' must be a list of strings of 1 to 255 bytes");
+    luaL_addchar(wire, (char)size);
+    luaL_addlstring(wire, name, size);
+}
+
+/* Pushes `alpn`, a list of names, in the form of RFC 7301; the table that was on top is below it. */
+static void push_protocols(lua_State *L)
+{
+    luaL_Buffer wire;
+    int type = lua_getfield(L, -1, "alpn");
+    if (type != LUA_TNIL && type != LUA_TTABLE)
+        luaL_error(L, "TLS option 'alpn' must be a list of strings");
+    int list = lua_gettop(L);
+    lua_Integer count = type == LUA_TTABLE ? luaL_len(L, list) : 0;
+    luaL_buffinit(L, &wire);
+    for (lua_Integer i = 1; i <= count; i++) {
+        /* Not on top of the buffer's own value: the list keeps the string alive. */
+        size_t size = 0;
+        lua_rawgeti(L, list, i);
+        const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
+        lua_pop(L, 1);
+        add_protocol(L, &wire, name, size);
+    }
+    luaL_pushresult(&wire);
+    lua_remove(L, list);
+}
+
+static void check_names_of_options(lua_State *L, int table)
+{
+    static const char *const names[] = {"ca",          "ca_file", "ca_path",  "cert",   "cert_file",
+                                        "key",         "key_file", "verify",  "alpn",   "names",
+                                        "server_name", "crl",      "crl_file", "role", "min_version"};
+    for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        size_t i = 0;
+        while (i < sizeof names / sizeof *names && strcmp(name, names[i]) != 0)
+            i++;
+        if (i == sizeof names / sizeof *names)
+            luaL_error(L, "unknown TLS option '%s'", name);
+    }
+}
+
+/* Adds what `names` lists; the options are on top. 0, or -1 with *failure set. */
+static int add_names(lua_State *L, struct ml_tls_config *config, struct ml_tls_failure *failure)
+{
+    int result = 0;
+    int type = lua_getfield(L, -1, "names");
+    int names = lua_gettop(L);
+    if (type != LUA_TNIL && type != LUA_TTABLE)
+        luaL_error(L, "TLS option 'names' must be a table: host name -> options");
+    for (lua_pushnil(L); type == LUA_TTABLE && result == 0 && lua_next(L, names) != 0;) {
+        if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TTABLE)
+            luaL_error(L, "TLS option 'names' must be a table: host name -> options");
+        struct ml_tls_credentials credentials = credentials_fields(L);
+        result = ml_tls_config_add_name(config, lua_tostring(L, -2), &credentials, failure);
+        lua_pop(L, 1);
+    }
+    lua_settop(L, names - 1);
+    return result;
+}
+
+/* Makes the configuration of the options on top; it belongs to the context at `owner` from its first moment. 0, or -1
+ * with *failure set. */
+static int configure(lua_State *L, struct context *owner, struct ml_tls_failure *failure)
+{
+    push_protocols(L);
+    size_t alpn_size;
+    const char *alpn = lua_tolstring(L, -1, &alpn_size);
+    lua_insert(L, -2);
+    struct ml_tls_options options = {
+        .own = credentials_fields(L),
+        .ca = pem_field(L, "ca", "ca_file"),
+        .ca_path = string_field(L, "ca_path", NULL),
+        .crl = pem_field(L, "crl", "crl_file"),
+        .verify = verify_field(L),
+        .server_name = string_field(L, "server_name", NULL),
+        .alpn = (const unsigned char *)alpn,
+        .alpn_size = alpn_size,
+        .min_version = min_version_field(L),
+    };
+    owner->config = ml_tls_config_new(&ml_lua_of(L)->io, &options, failure);
+    lua_remove(L, -2);
+    return owner->config != NULL ? add_names(L, owner->config, failure) : -1;
+}
+
+static struct context *push_context(lua_State *L)
+{
+    struct context *context = ml_push_object(L, context_type, sizeof *context, 1);
+    return context;
+}
+
+static int push_tls_failure(lua_State *L, const struct ml_tls_failure *failure)
+{
+    luaL_pushfail(L);
+    lua_pushstring(L, failure->message);
+    lua_pushstring(L, ml_error_name(failure->error));
+    return 3;
+}
+
+/* Pushes the context of the options at `index`: true; or a failure. */
+static bool make_context(lua_State *L, int index)
+{
+    struct ml_tls_failure failure;
+    check_names_of_options(L, index);
+    struct context *context = push_context(L);
+    lua_pushvalue(L, index);
+    lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, index);
+    int result = configure(L, context, &failure);
+    lua_pop(L, 1);
+    if (result != 0)
+        push_tls_failure(L, &failure);
+    return result == 0;
+}
+
+/* ---- the context ---- */
+
+/***
+Makes a TLS context, to be given as the option `tls` to connect, listen and starttls, as often as wanted.
+@function tls
+@tparam[opt] table opts ca, ca_file, ca_path: whom to trust (PEM text, its file, a directory of hashed
+certificates; the system's roots without); cert, cert_file, key, key_file: one's own certificate with those that
+lead to its root, and its key; verify (true: the peer must show a certificate that is trusted, for a client the
+default; "optional": a server asks for one and verifies it if there is one; false: nothing is verified);
+server_name (asked for and verified instead of the host connected to); alpn (list of protocols, the preferred
+first); names ({["b.example"] = {cert=, key=}}: certificates by the name that clients ask for, "*.b.example" for
+one label); crl, crl_file (certificates revoked); min_version ("1.2", the default, or "1.3")
+@treturn Context or nil, message, code
+*/
+int ml_net_tls(lua_State *L)
+{
+    lua_settop(L, 1);
+    if (lua_isnil(L, 1)) {
+        lua_newtable(L);
+        lua_replace(L, 1);
+    }
+    luaL_checktype(L, 1, LUA_TTABLE);
+    return make_context(L, 1) ? 1 : 3;
+}
+
+/***
+Reads the files again: connections from now on use what they say now, those there are stay as they are.
+@function Context:reload
+@treturn boolean true; or nil, message, code, and all is as before
+*/
+static int context_reload(lua_State *L)
+{
+    struct context *context = ml_check_object(L, 1, context_type);
+    struct ml_tls_failure failure;
+    lua_settop(L, 1);
+    struct context *fresh = push_context(L);
+    lua_getiuservalue(L, 1, 1);
+    if (configure(L, fresh, &failure) != 0)
+        return push_tls_failure(L, &failure);
+    struct ml_tls_config *old = context->config;
+    context->config = fresh->config;
+    fresh->config = old;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int context_gc(lua_State *L)
+{
+    struct context *context = ml_to_object(L, 1);
+    ml_tls_config_unref(context->config);
+    context->config = NULL;
+    return 0;
+}
+
+static int context_tostring(lua_State *L)
+{
+    const struct context *context = ml_check_object(L, 1, context_type);
+    lua_pushfstring(L, "net.tls: %p", (const void *)context);
+    return 1;
+}
+
+struct ml_tls_config *ml_tls_context_config(lua_State *L, int index)
+{
+    return ((struct context *)ml_to_object(L, index))->config;
+}
+
+const char *ml_tls_server_name(const struct ml_tls_config *config, const char *host)
+{
+    const char *name = ml_tls_config_server_name(config);
+    return name != NULL ? name : host;
+}
+
+/* ---- as an option ---- */
+
+/* One for all connections with `tls = true`, so that sessions are resumed. */
+static bool push_default(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &default_key) != LUA_TNIL)
+        return true;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    if (!make_context(L, lua_gettop(L)))
+        return false;
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &default_key);
+    return true;
+}
+
+/* Pushes the context that the value at `index` stands for. */
+static bool push_meant(lua_State *L, int index)
+{
+    if (lua_isboolean(L, index))
+        return push_default(L);
+    if (lua_istable(L, index))
+        return make_context(L, index);
+    if (ml_test_object(L, index, context_type) == NULL)
+        luaL_error(L, "option 'tls' must be true, a table or a context, got %s",
+                   luaL_typename(L, index));
+    lua_pushvalue(L, index);
+    return true;
+}
+
+bool ml_push_tls_context(lua_State *L, int index, bool is_server)
+{
+    index = lua_absindex(L, index);
+    if (!lua_toboolean(L, index)) {
+        lua_pushnil(L);
+        return true;
+    }
+    if (!push_meant(L, index))
+        return false;
+    if (is_server && !ml_tls_config_can_serve(ml_tls_context_config(L, -1)))
+        luaL_error(L, "option 'tls': a server needs a certificate (cert or cert_file)");
+    return true;
+}
+
+bool ml_push_tls_option(lua_State *L, int options, bool is_server)
+{
+    if (options == 0) {
+        lua_pushnil(L);
+        return true;
+    }
+    lua_getfield(L, options, "tls");
+    bool is_made = ml_push_tls_context(L, -1, is_server);
+    lua_remove(L, is_made ? -2 : -4);
+    return is_made;
+}
+
+void ml_open_tls_type(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"reload", context_reload}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {
+        {"__gc", context_gc}, {"__tostring", context_tostring}, {NULL, NULL}};
+    ml_open_object_type(L, context_type, methods, metamethods);
+}

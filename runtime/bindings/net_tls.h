@@ -1,0 +1,35 @@
+/* TLS contexts as scripts see them, and the TLS side of streams. */
+#ifndef ML_BINDINGS_NET_TLS_H
+#define ML_BINDINGS_NET_TLS_H
+
+#include "bindings/net_types.h"
+#include "io/tls.h"
+
+/*
+ * Reads the option `tls` of the options table at `options` (0: there is none) and pushes the context it stands
+ * for, nil without. False: it could not be made, and nil, message, code are pushed instead. Raises for what is
+ * no context, table or true. is_server: it must have a certificate.
+ */
+bool ml_push_tls_option(lua_State *L, int options, bool is_server);
+
+/* The same for a value at `index`. */
+bool ml_push_tls_context(lua_State *L, int index, bool is_server);
+
+/* The configuration of the context at `index`, as it is now. */
+struct ml_tls_config *ml_tls_context_config(lua_State *L, int index);
+
+/* Whom a client asks for and verifies: what the context says, else `host`. */
+const char *ml_tls_server_name(const struct ml_tls_config *config, const char *host);
+
+/* net.tls, see there. */
+int ml_net_tls(lua_State *L);
+
+/* Methods of a stream, documented where they are defined. */
+int ml_net_stream_starttls(lua_State *L);
+int ml_net_stream_handshake(lua_State *L);
+int ml_net_stream_tls_info(lua_State *L);
+
+/* Create the metatable; stack unchanged. */
+void ml_open_tls_type(lua_State *L);
+
+#endif

@@ -1,0 +1,409 @@
+#include "io/tls.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "hub/scope.h"
+#include "hub/wait.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct ml_wait_kind shaking = {.text = "the TLS handshake of descriptor",
+                                            .external = true};
+static const struct ml_wait_kind crossing = {.text = "another task's TLS traffic", .external = true};
+
+/* As much as one record holds. */
+enum { RECORD_SIZE = 16 * 1024 };
+
+struct ml_tls {
+    const struct ml_openssl *o;
+    struct ml_tls_config *config;
+    const struct ml_transport *below;
+    SSL *ssl;
+    char *server_name;
+    struct ml_link waiters;     /* tasks that wait for what another one does here */
+    enum ml_fd_event wanted[2]; /* what the last receive() and transmit() waited for below */
+    int error;                  /* of the transport below in the last call of OpenSSL */
+    int broken;                 /* why nothing more can be read; 0: something can */
+    bool is_shaking;            /* a task is in the handshake */
+    bool is_ready;              /* the handshake is done */
+    bool has_kept_session;
+    bool has_said_end; /* close_notify was sent */
+    char message[160];
+};
+
+/* ---- the way down ---- */
+
+/*
+ * OpenSSL's callbacks bring no context that could be read without its own functions, whose table is what we look
+ * for: the stream for which it is called is noted before each call.
+ */
+static struct ml_stream *calling_stream(void)
+{
+    struct ml_hub *hub = ml_hub_current();
+    struct ml_io *io = hub != NULL ? hub->io : NULL;
+    return io != NULL ? io->tls_stream : NULL;
+}
+
+static void begin_call(struct ml_stream *s)
+{
+    s->io->tls_stream = s;
+    s->tls->error = 0;
+    s->tls->o->ERR_clear_error();
+}
+
+/* What a callback returns for the result of a transport. */
+static int answer(struct ml_tls *tls, BIO *bio, ssize_t count, int flag)
+{
+    tls->o->BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+    if (count == -EAGAIN)
+        tls->o->BIO_set_flags(bio, flag | BIO_FLAGS_SHOULD_RETRY);
+    else if (count < 0)
+        tls->error = (int)count;
+    return count >= 0 ? (int)count : -1;
+}
+
+static int on_read(BIO *bio, char *memory, int room)
+{
+    struct ml_stream *s = calling_stream();
+    if (s == NULL)
+        return -1;
+    ssize_t count = s->tls->below->receive(s, memory, (size_t)room);
+    return answer(s->tls, bio, count, BIO_FLAGS_READ);
+}
+
+static int on_write(BIO *bio, const char *data, int size)
+{
+    struct ml_stream *s = calling_stream();
+    if (s == NULL)
+        return -1;
+    struct iovec piece = {.iov_base = (void *)data, .iov_len = (size_t)size};
+    return answer(s->tls, bio, s->tls->below->transmit(s, &piece, 1), BIO_FLAGS_WRITE);
+}
+
+static long on_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio, (void)number, (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *new_method(const struct ml_openssl *o)
+{
+    BIO_METHOD *method = o->BIO_meth_new(BIO_TYPE_SOURCE_SINK, "moonlet transport");
+    if (method == NULL)
+        return NULL;
+    o->BIO_meth_set_read(method, on_read);
+    o->BIO_meth_set_write(method, on_write);
+    o->BIO_meth_set_ctrl(method, on_control);
+    return method;
+}
+
+/* ---- errors ---- */
+
+static void say_why(struct ml_tls *tls, const char *what, const char *why)
+{
+    snprintf(tls->message, sizeof tls->message, "%s%s", what, why);
+}
+
+/* Why the handshake or a record was refused, by us or by the peer. */
+static void explain(struct ml_tls *tls)
+{
+    unsigned long code = tls->o->ERR_peek_last_error();
+    long verdict = tls->o->SSL_get_verify_result(tls->ssl);
+    const char *reason = tls->o->ERR_reason_error_string(code);
+    if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+        say_why(tls, "TLS: the connection was cut without close_notify", "");
+    else if (!tls->is_ready && verdict != X509_V_OK)
+        say_why(tls, "TLS: certificate refused: ", tls->o->X509_verify_cert_error_string(verdict));
+    else
+        say_why(tls, "TLS: ", reason != NULL ? reason : "protocol error");
+}
+
+static int refuse(struct ml_tls *tls)
+{
+    explain(tls);
+    tls->broken = -ML_ETLS;
+    return -ML_ETLS;
+}
+
+static int cut_off(struct ml_tls *tls)
+{
+    say_why(tls, "TLS: the connection was cut without close_notify", "");
+    tls->broken = -ML_ETLS;
+    return -ML_ETLS;
+}
+
+/* What follows from a result of OpenSSL's that is no success: 0 for the end of the input; -EAGAIN, with what to
+ * wait for in tls->wanted[event]; or an error. */
+static int outcome(struct ml_tls *tls, int result, enum ml_fd_event event)
+{
+    switch (tls->o->SSL_get_error(tls->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        tls->wanted[event] = ML_FD_READ;
+        return -EAGAIN;
+    case SSL_ERROR_WANT_WRITE:
+        tls->wanted[event] = ML_FD_WRITE;
+        return -EAGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    case SSL_ERROR_SYSCALL:
+        if (tls->error != 0)
+            tls->broken = tls->error;
+        return tls->error != 0 ? tls->error : cut_off(tls);
+    default:
+        return refuse(tls);
+    }
+}
+
+/* ---- waiting ---- */
+
+/* Waits below. Where another task waits already for the same (a reader that must write, a writer that must
+ * read, which is rare), waits until that one has. The stream may be closed afterwards. */
+static int wait_below(struct ml_stream *s, enum ml_fd_event wanted, const struct ml_wait_kind *kind,
+                      ml_time deadline)
+{
+    struct ml_tls *tls = s->tls;
+    int error = tls->below->wait(s, wanted, kind, deadline);
+    if (!ml_stream_is_open(s))
+        return error != 0 ? error : -ML_ECLOSED;
+    if (error == -EBUSY)
+        return ml_wait(s->io->hub, &crossing, (uint32_t)s->fd.number, &tls->waiters, deadline);
+    ml_wake_all(s->io->hub, &tls->waiters);
+    return error;
+}
+
+/* One step of the handshake, which no other task is in: 0 when it is done. */
+static int shake(struct ml_stream *s, ml_time deadline)
+{
+    struct ml_tls *tls = s->tls;
+    begin_call(s);
+    int result = tls->o->SSL_do_handshake(tls->ssl);
+    if (result == 1) {
+        tls->is_ready = true;
+        ml_wake_all(s->io->hub, &tls->waiters);
+        return 0;
+    }
+    int error = outcome(tls, result, ML_FD_READ);
+    if (error == 0)
+        error = cut_off(tls);
+    if (error != -EAGAIN)
+        return error;
+    tls->is_shaking = true;
+    error = wait_below(s, tls->wanted[ML_FD_READ], &shaking, deadline);
+    if (ml_stream_is_open(s))
+        tls->is_shaking = false;
+    return error;
+}
+
+int ml_tls_handshake(struct ml_stream *s, ml_time deadline)
+{
+    int error = deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(s->io->hub);
+    while (error == 0) {
+        if (!ml_stream_is_open(s))
+            return -ML_ECLOSED;
+        if (s->tls->is_ready)
+            return 0;
+        if (s->tls->broken != 0)
+            return s->tls->broken;
+        error = s->tls->is_shaking ? ml_wait(s->io->hub, &crossing, (uint32_t)s->fd.number,
+                                             &s->tls->waiters, deadline)
+                                   : shake(s, deadline);
+    }
+    return error;
+}
+
+static int tls_wait(struct ml_stream *s, enum ml_fd_event event, const struct ml_wait_kind *kind,
+                    ml_time deadline)
+{
+    if (!s->tls->is_ready)
+        return ml_tls_handshake(s, deadline);
+    return wait_below(s, s->tls->wanted[event], kind, deadline);
+}
+
+/* ---- reading and writing ---- */
+
+/* A server's tickets come with the first data. */
+static void keep_session(struct ml_tls *tls)
+{
+    if (!tls->has_kept_session)
+        ml_tls_config_keep_session(tls->config, tls->ssl, tls->server_name);
+    tls->has_kept_session = true;
+}
+
+static ssize_t tls_receive(struct ml_stream *s, char *memory, size_t room)
+{
+    struct ml_tls *tls = s->tls;
+    if (tls->broken != 0)
+        return tls->broken;
+    if (!tls->is_ready)
+        return -EAGAIN;
+    begin_call(s);
+    int count = tls->o->SSL_read(tls->ssl, memory, room < INT_MAX ? (int)room : INT_MAX);
+    if (count <= 0)
+        return outcome(tls, count, ML_FD_READ);
+    keep_session(tls);
+    return count;
+}
+
+/* The pieces, or as much of them as fills a record, in one: `scratch`, if it is more than one. */
+static struct iovec gather(const struct iovec *pieces, int count, char *scratch)
+{
+    if (count == 1 || pieces->iov_len >= RECORD_SIZE)
+        return *pieces;
+    size_t size = 0;
+    for (int i = 0; i < count && size < RECORD_SIZE; i++) {
+        size_t room = RECORD_SIZE - size;
+        size_t taken = pieces[i].iov_len < room ? pieces[i].iov_len : room;
+        memcpy(scratch + size, pieces[i].iov_base, taken);
+        size += taken;
+    }
+    return (struct iovec){.iov_base = scratch, .iov_len = size};
+}
+
+/* A record that was begun must be sent to its end: it is torn until then. */
+static ssize_t tls_transmit(struct ml_stream *s, const struct iovec *pieces, int count)
+{
+    struct ml_tls *tls = s->tls;
+    char scratch[RECORD_SIZE];
+    if (tls->broken != 0)
+        return tls->broken;
+    if (!tls->is_ready)
+        return -EAGAIN;
+    struct iovec piece = gather(pieces, count, scratch);
+    begin_call(s);
+    int size = piece.iov_len < INT_MAX ? (int)piece.iov_len : INT_MAX;
+    int sent = tls->o->SSL_write(tls->ssl, piece.iov_base, size);
+    int error = sent > 0 ? 0 : outcome(tls, sent, ML_FD_WRITE);
+    s->is_torn = error == -EAGAIN;
+    return sent > 0 ? sent : error == 0 ? -EPIPE : error;
+}
+
+/* ---- the end ---- */
+
+static int tls_shutdown(struct ml_stream *s, ml_time deadline)
+{
+    int error = ml_tls_handshake(s, deadline);
+    while (error == 0 && ml_stream_is_open(s) && !s->tls->has_said_end) {
+        begin_call(s);
+        int result = s->tls->o->SSL_shutdown(s->tls->ssl);
+        s->tls->has_said_end = result >= 0;
+        if (result < 0)
+            error = outcome(s->tls, result, ML_FD_WRITE);
+        if (error == -EAGAIN)
+            error = wait_below(s, s->tls->wanted[ML_FD_WRITE], &shaking, deadline);
+    }
+    return error;
+}
+
+static void free_tls(struct ml_tls *tls)
+{
+    tls->o->SSL_free(tls->ssl);
+    ml_tls_config_unref(tls->config);
+    free(tls->server_name);
+    free(tls);
+}
+
+/* The peer is told of the end if that can be done at once. */
+static void tls_close(struct ml_stream *s)
+{
+    struct ml_tls *tls = s->tls;
+    if (tls->is_ready && tls->broken == 0) {
+        keep_session(tls);
+        if (!tls->has_said_end && !s->is_torn && !s->write_broken) {
+            begin_call(s);
+            tls->o->SSL_shutdown(tls->ssl);
+        }
+    }
+    ml_wake_all(s->io->hub, &tls->waiters);
+    const struct ml_transport *below = tls->below;
+    s->tls = NULL;
+    free_tls(tls);
+    below->close(s);
+}
+
+static const struct ml_transport tls_transport = {
+    .receive = tls_receive,
+    .transmit = tls_transmit,
+    .wait = tls_wait,
+    .shutdown = tls_shutdown,
+    .close = tls_close,
+};
+
+/* ---- opening ---- */
+
+static struct ml_tls *new_tls(struct ml_io *io, struct ml_tls_config *config,
+                              const char *server_name)
+{
+    struct ml_tls *tls = calloc(1, sizeof *tls);
+    if (tls == NULL)
+        return NULL;
+    tls->o = ml_tls_config_openssl(config);
+    tls->config = config;
+    ml_tls_config_ref(config);
+    ml_list_init(&tls->waiters);
+    if (io->tls_bio == NULL)
+        io->tls_bio = new_method(tls->o);
+    if (server_name != NULL)
+        tls->server_name = strdup(server_name);
+    return tls;
+}
+
+/* Makes the connection and its way down. False: no memory. */
+static bool connect_below(struct ml_io *io, struct ml_tls *tls, bool is_server)
+{
+    if (io->tls_bio == NULL)
+        return false;
+    tls->ssl = ml_tls_config_connection(tls->config, is_server, tls->server_name);
+    BIO *bio = tls->ssl != NULL ? tls->o->BIO_new(io->tls_bio) : NULL;
+    if (bio == NULL)
+        return false;
+    tls->o->BIO_set_init(bio, 1);
+    tls->o->SSL_set_bio(tls->ssl, bio, bio);
+    return true;
+}
+
+int ml_tls_open(struct ml_stream *s, struct ml_tls_config *config, bool is_server,
+                const char *server_name)
+{
+    struct ml_tls *tls = new_tls(s->io, config, server_name);
+    if (tls == NULL)
+        return -ENOMEM;
+    bool has_name = server_name == NULL || tls->server_name != NULL;
+    if (!has_name || !connect_below(s->io, tls, is_server)) {
+        free_tls(tls);
+        return -ENOMEM;
+    }
+    tls->below = s->transport;
+    s->tls = tls;
+    s->transport = &tls_transport;
+    return 0;
+}
+
+/* ---- questions ---- */
+
+SSL *ml_tls_connection(const struct ml_stream *s)
+{
+    return s->tls != NULL && s->tls->is_ready ? s->tls->ssl : NULL;
+}
+
+const struct ml_openssl *ml_tls_openssl(const struct ml_stream *s)
+{
+    return s->tls->o;
+}
+
+const char *ml_tls_error_text(const struct ml_stream *s, int error)
+{
+    bool is_told = error == -ML_ETLS && s->tls != NULL && s->tls->message[0] != '\0';
+    return is_told ? s->tls->message : ml_error_text(error);
+}
+
+void ml_tls_release(struct ml_io *io)
+{
+    if (io->tls_bio != NULL)
+        io->openssl->BIO_meth_free(io->tls_bio);
+    io->tls_bio = NULL;
+    ml_openssl_release(io);
+}

@@ -1,0 +1,64 @@
+/*
+ * What TLS connections have in common: certificates, whom to trust, protocols, sessions to resume. Made once
+ * and shared by many connections; knows none of them, and no Lua.
+ */
+#ifndef ML_IO_TLS_CONFIG_H
+#define ML_IO_TLS_CONFIG_H
+
+#include "io/tls_load.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ml_io;
+
+enum ml_tls_verify { ML_TLS_VERIFY_DEFAULT, ML_TLS_VERIFY_NO, ML_TLS_VERIFY_OPTIONAL, ML_TLS_VERIFY_YES };
+
+struct ml_tls_options {
+    struct ml_tls_credentials own;
+    struct ml_pem ca;    /* whom to trust; with neither this nor ca_path the system's roots */
+    const char *ca_path; /* directory of hashed certificates, as for c_rehash */
+    struct ml_pem crl;   /* certificates revoked by those trusted */
+    /* Of the peer: by default a client verifies its server, a server does not ask for a certificate;
+     * OPTIONAL: a server asks, and verifies what it is given. */
+    enum ml_tls_verify verify;
+    const char *server_name; /* for which to ask, and to verify, instead of the host connected to */
+    const unsigned char *alpn; /* protocols in the form of RFC 7301: each with its length before it */
+    size_t alpn_size;
+    int min_version; /* TLS1_2_VERSION or TLS1_3_VERSION; 0: the first */
+};
+
+struct ml_tls_config;
+
+/* NULL with *failure set. The caller's reference is the first. */
+struct ml_tls_config *ml_tls_config_new(struct ml_io *io, const struct ml_tls_options *options,
+                                        struct ml_tls_failure *failure);
+
+void ml_tls_config_ref(struct ml_tls_config *config);
+void ml_tls_config_unref(struct ml_tls_config *config); /* NULL is allowed */
+
+/* A certificate for clients that ask for `host`, which may begin with "*." 0, or -1 with *failure set. */
+int ml_tls_config_add_name(struct ml_tls_config *config, const char *host,
+                           const struct ml_tls_credentials *credentials,
+                           struct ml_tls_failure *failure);
+
+/* Whether a server can use it: it has a certificate, of its own or for some name. */
+bool ml_tls_config_can_serve(const struct ml_tls_config *config);
+
+/* That of the options, NULL without. */
+const char *ml_tls_config_server_name(const struct ml_tls_config *config);
+
+/*
+ * A new connection's state, not connected to anything; NULL: no memory. server_name: of a client, the name or
+ * number to ask for and to verify, NULL: none; the last session with it is offered again.
+ */
+SSL *ml_tls_config_connection(struct ml_tls_config *config, bool is_server,
+                              const char *server_name);
+
+/* Keeps the session of a client's connection, if it can be resumed, for the next one to the same name. */
+void ml_tls_config_keep_session(struct ml_tls_config *config, SSL *ssl, const char *server_name);
+
+/* OpenSSL's table, for the connection's other calls. */
+const struct ml_openssl *ml_tls_config_openssl(const struct ml_tls_config *config);
+
+#endif
