@@ -1,0 +1,268 @@
+/*
+ * System calls and allocations that fail on purpose. In the build with -DML_FAULTS=ON the linker sends every
+ * call that the project makes to one of these functions first.
+ *
+ * ML_FAULTS=seed[,one in N]: at random, what a program must bear without noticing: EINTR, EAGAIN from a socket
+ * that is ready, reads and writes of fewer bytes, connections aborted before accept and the process out of
+ * descriptors there.
+ *
+ * ML_FAULT=call,n,errno: the n-th call of that name (1: the first) fails with that number. Prints "fault reached" on
+ * stderr when it does.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { ONE_IN = 8 };
+
+/* One of each for a thread: two runtimes on two threads stay reproducible. */
+static _Thread_local struct {
+    bool is_read;        /* the environment was */
+    uint64_t random;     /* 0: no random faults */
+    unsigned one_in;     /* of random faults */
+    char call[32];       /* that fails; "": none */
+    unsigned long count; /* calls until then */
+    int error;
+} plan;
+
+static void read_plan(void)
+{
+    const char *seed = getenv("ML_FAULTS");
+    const char *fault = getenv("ML_FAULT");
+    plan.is_read = true;
+    plan.one_in = ONE_IN;
+    if (seed != NULL && sscanf(seed, "%ju,%u", (uintmax_t *)&plan.random, &plan.one_in) >= 1)
+        plan.random = plan.random * 0x9E3779B97F4A7C15u | 1;
+    if (fault != NULL)
+        sscanf(fault, "%31[a-z0-9_],%lu,%d", plan.call, &plan.count, &plan.error);
+}
+
+/* George Marsaglia, "Xorshift RNGs", 2003. */
+static uint64_t next_random(void)
+{
+    plan.random ^= plan.random << 13;
+    plan.random ^= plan.random >> 7;
+    plan.random ^= plan.random << 17;
+    return plan.random;
+}
+
+/* Whether this call is to be spoilt at random. */
+static bool strikes(void)
+{
+    if (!plan.is_read)
+        read_plan();
+    return plan.random != 0 && next_random() % plan.one_in == 0;
+}
+
+/* Whether this is the call that the plan names: errno is set. */
+static bool is_chosen(const char *call)
+{
+    static const char message[] = "fault reached\n";
+    if (!plan.is_read)
+        read_plan();
+    if (plan.call[0] == '\0' || strcmp(plan.call, call) != 0 || --plan.count != 0)
+        return false;
+    plan.call[0] = '\0';
+    ssize_t written = write(STDERR_FILENO, message, sizeof message - 1);
+    (void)written;
+    errno = plan.error;
+    return true;
+}
+
+static int fail_with(int error)
+{
+    errno = error;
+    return -1;
+}
+
+/* Fewer bytes than were asked for, but not none. */
+static size_t fewer(size_t size)
+{
+    return size > 1 && strikes() ? 1 + next_random() % (size - 1) : size;
+}
+
+/* The functions that are called when no fault strikes, and those that are called first. */
+#define REAL(result, name, parameters)                                                             \
+    result __real_##name parameters;                                                               \
+    result __wrap_##name parameters;
+
+REAL(ssize_t, recv, (int, void *, size_t, int))
+REAL(ssize_t, recvfrom, (int, void *, size_t, int, struct sockaddr *, socklen_t *))
+REAL(ssize_t, recvmsg, (int, struct msghdr *, int))
+REAL(ssize_t, send, (int, const void *, size_t, int))
+REAL(ssize_t, sendto, (int, const void *, size_t, int, const struct sockaddr *, socklen_t))
+REAL(ssize_t, sendmsg, (int, const struct msghdr *, int))
+REAL(ssize_t, sendfile, (int, int, off_t *, size_t))
+REAL(int, accept4, (int, struct sockaddr *, socklen_t *, int))
+REAL(int, connect, (int, const struct sockaddr *, socklen_t))
+REAL(int, socket, (int, int, int))
+REAL(int, socketpair, (int, int, int, int[2]))
+REAL(int, bind, (int, const struct sockaddr *, socklen_t))
+REAL(int, listen, (int, int))
+REAL(int, shutdown, (int, int))
+REAL(int, getsockname, (int, struct sockaddr *, socklen_t *))
+REAL(int, getpeername, (int, struct sockaddr *, socklen_t *))
+REAL(void *, malloc, (size_t))
+REAL(void *, calloc, (size_t, size_t))
+REAL(void *, realloc, (void *, size_t))
+REAL(void *, mmap, (void *, size_t, int, int, int, off_t))
+
+/* ---- data ---- */
+
+ssize_t __wrap_recv(int fd, void *memory, size_t size, int flags)
+{
+    if (is_chosen("recv"))
+        return -1;
+    if (strikes())
+        return fail_with(next_random() % 2 ? EINTR : EAGAIN);
+    return __real_recv(fd, memory, fewer(size), flags);
+}
+
+/* A datagram that is read in part is lost in part: no fewer bytes here. */
+ssize_t __wrap_recvfrom(int fd, void *memory, size_t size, int flags, struct sockaddr *address,
+                        socklen_t *length)
+{
+    if (is_chosen("recvfrom"))
+        return -1;
+    if (strikes())
+        return fail_with(next_random() % 2 ? EINTR : EAGAIN);
+    return __real_recvfrom(fd, memory, size, flags, address, length);
+}
+
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    if (is_chosen("recvmsg"))
+        return -1;
+    if (strikes())
+        return fail_with(next_random() % 2 ? EINTR : EAGAIN);
+    return __real_recvmsg(fd, message, flags);
+}
+
+ssize_t __wrap_send(int fd, const void *data, size_t size, int flags)
+{
+    if (is_chosen("send"))
+        return -1;
+    if (strikes())
+        return fail_with(next_random() % 2 ? EINTR : EAGAIN);
+    return __real_send(fd, data, fewer(size), flags);
+}
+
+ssize_t __wrap_sendto(int fd, const void *data, size_t size, int flags,
+                      const struct sockaddr *address, socklen_t length)
+{
+    if (is_chosen("sendto"))
+        return -1;
+    if (strikes())
+        return fail_with(next_random() % 2 ? EINTR : EAGAIN);
+    return __real_sendto(fd, data, size, flags, address, length);
+}
+
+/* Of several pieces a part of the first, unless a descriptor goes with them. */
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    if (is_chosen("sendmsg"))
+        return -1;
+    if (strikes())
+        return fail_with(next_random() % 2 ? EINTR : EAGAIN);
+    size_t first = message->msg_iovlen > 0 ? message->msg_iov[0].iov_len : 0;
+    size_t part = message->msg_control == NULL && message->msg_name == NULL ? fewer(first) : first;
+    if (part == first)
+        return __real_sendmsg(fd, message, flags);
+    return __real_send(fd, message->msg_iov[0].iov_base, part, flags);
+}
+
+ssize_t __wrap_sendfile(int out, int in, off_t *offset, size_t count)
+{
+    if (is_chosen("sendfile"))
+        return -1;
+    if (strikes())
+        return fail_with(next_random() % 2 ? EINTR : EAGAIN);
+    return __real_sendfile(out, in, offset, fewer(count));
+}
+
+/* ---- connections ---- */
+
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+    static const int errors[] = {EINTR, EAGAIN, ECONNABORTED, EMFILE};
+    if (is_chosen("accept4"))
+        return -1;
+    if (strikes())
+        return fail_with(errors[next_random() % 4]);
+    return __real_accept4(fd, address, length, flags);
+}
+
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    if (is_chosen("connect"))
+        return -1;
+    return __real_connect(fd, address, length);
+}
+
+int __wrap_socket(int family, int type, int protocol)
+{
+    return is_chosen("socket") ? -1 : __real_socket(family, type, protocol);
+}
+
+int __wrap_socketpair(int family, int type, int protocol, int ends[2])
+{
+    return is_chosen("socketpair") ? -1 : __real_socketpair(family, type, protocol, ends);
+}
+
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    return is_chosen("bind") ? -1 : __real_bind(fd, address, length);
+}
+
+int __wrap_listen(int fd, int backlog)
+{
+    return is_chosen("listen") ? -1 : __real_listen(fd, backlog);
+}
+
+int __wrap_shutdown(int fd, int how)
+{
+    return is_chosen("shutdown") ? -1 : __real_shutdown(fd, how);
+}
+
+int __wrap_getsockname(int fd, struct sockaddr *address, socklen_t *length)
+{
+    return is_chosen("getsockname") ? -1 : __real_getsockname(fd, address, length);
+}
+
+int __wrap_getpeername(int fd, struct sockaddr *address, socklen_t *length)
+{
+    return is_chosen("getpeername") ? -1 : __real_getpeername(fd, address, length);
+}
+
+/* ---- memory ---- */
+
+void *__wrap_malloc(size_t size)
+{
+    return is_chosen("malloc") ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return is_chosen("calloc") ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *block, size_t size)
+{
+    return is_chosen("realloc") ? NULL : __real_realloc(block, size);
+}
+
+void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    if (is_chosen("mmap"))
+        return MAP_FAILED;
+    return __real_mmap(address, size, protection, flags, fd, offset);
+}

@@ -1,0 +1,118 @@
+-- A little of everything, for tests/faults/sweep.lua: whatever call fails, each step either works or says why, and
+-- at the end nothing is left. Exit status 3: something is.
+
+local task = require "moonlet.task"
+local net = require "moonlet.net"
+local channel = require "moonlet.channel"
+local sync = require "moonlet.sync"
+local test = require "moonlet.test"
+
+-- Of one call, and of a whole step.
+local PATIENCE, STEP = 0.5, 20
+
+-- What a step may end with: success; nil, message, code; or a Lua error for want of memory.
+local function check(name, ok, first, message, code)
+  if not ok then
+    if not tostring(first):find("not enough memory", 1, true) then
+      error(("%s raised %s"):format(name, first), 0)
+    end
+  elseif first == nil and message ~= nil and (type(message) ~= "string" or type(code) ~= "string") then
+    error(("%s returned nil, %s, %s"):format(name, message, code), 0)
+  end
+end
+
+local function step(name, fn)
+  check(name, task.pcall(task.timeout, STEP, fn))
+end
+
+-- What a child of a group does: an error of its own is no reason to end the others.
+local function child(group, fn)
+  return group:spawn(function() return task.pcall(fn) end)
+end
+
+local function answer(listener, has_tls)
+  local conn <close> = listener:accept(PATIENCE)
+  if not conn then return end
+  conn:set_timeout(PATIENCE)
+  if has_tls then conn:handshake(PATIENCE) end
+  for line in conn:lines("l") do
+    if not conn:write("you said ", line, "\n") then return end
+  end
+end
+
+local function ask(where, tls)
+  local conn <close>, message, code = net.connect(where, { tls = tls, timeout = PATIENCE })
+  if not conn then return nil, message, code end
+  conn:set_timeout(PATIENCE)
+  local ok, line
+  ok, message, code = conn:write("hello\n")
+  if not ok then return nil, message, code end
+  line, message, code = conn:read_line()
+  if not line then return nil, message, code end
+  ok, message, code = conn:write(("x"):rep(300000), "\n")
+  if not ok then return nil, message, code end
+  return conn:read_line(400000)
+end
+
+local function converse(host, port, options, tls)
+  local listener <close>, message, code = net.listen(host, port, options)
+  if not listener then return nil, message, code end
+  local where
+  where, message, code = listener:address()
+  if not where then return nil, message, code end
+  return task.group(function(group)
+    child(group, function() answer(listener, tls) end)
+    return ask(where, tls)
+  end)
+end
+
+local function everything()
+  step("tasks", function()
+    local ch, event = channel.new(2), sync.event()
+    return task.group(function(group)
+      local t, message, code = group:spawn(function()
+        for i = 1, 5 do ch:put(i) end
+        ch:close()
+        event:set()
+      end)
+      if not t then return nil, message, code end
+      for _ in ch:values() do task.yield() end
+      return event:wait()
+    end)
+  end)
+  step("generators", function()
+    local sum = 0
+    for i = 1, 20 do
+      for value in coroutine.wrap(function() table.sort({ 3, 1, 2 }, function(a, b)
+        coroutine.yield(i)
+        return a < b
+      end) end) do sum = sum + value end
+    end
+    return sum
+  end)
+  step("private stack", function()
+    local t, message, code = task.spawn({ stack = "private", quiet = true }, task.sleep, 0.001)
+    if not t then return nil, message, code end
+    return t:join()
+  end)
+  step("tcp", function() return converse("127.0.0.1", 0) end)
+  step("names", function() return converse("localhost", 0) end)
+  step("unix", function() return converse("unix:@moonlet-scenario-" .. tostring({}):match("0x%x+")) end)
+  if arg[1] then
+    step("tls", function()
+      local server, message, code = net.tls { cert_file = arg[1] .. "/good.pem", key_file = arg[1] .. "/good.key" }
+      if not server then return nil, message, code end
+      return converse("127.0.0.1", 0, { tls = server }, { ca_file = arg[1] .. "/root.pem" })
+    end)
+  end
+end
+
+local left = test.leaks()
+everything()
+collectgarbage()
+collectgarbage()
+local leaks = left()
+if #leaks > 0 then
+  io.stderr:write("left behind: ", table.concat(leaks, ", "), "\n")
+  os.exit(3)
+end

@@ -1,0 +1,42 @@
+-- Lets each system call and each allocation of tests/faults/scenario.lua fail once, in turn, and looks how the program
+-- takes it: it ends with status 0, or with 1 and a message; it never crashes, hangs, or leaves something behind.
+--
+--     moonlet tests/faults/sweep.lua PROGRAM CALL ERRNO [STEP]
+--
+-- PROGRAM is moonlet with tests/faults/faults.c in it; every STEP-th call is made to fail (1).
+
+local program, call, number = arg[1], arg[2], tonumber(arg[3])
+local stride = tonumber(arg[4] or 1)
+
+local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+local function run(command)
+  local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1"))
+  local output = pipe:read("a")
+  local _, how, status = pipe:close()
+  return output, how == "signal" and 128 + status or status
+end
+
+local directory = os.tmpname()
+os.remove(directory)
+assert(os.execute(("mkdir '%s' && sh tests/support/make_certificates.sh '%s'"):format(directory, directory)))
+
+local function failing(count)
+  return run(("ML_FAULT=%s,%d,%d timeout 60 %s tests/faults/scenario.lua %s"):format(
+    call, count, number, quote(program), quote(directory)))
+end
+
+local count, wrong, reached = 1, 0, true
+while reached do
+  local output, status = failing(count)
+  reached = output:find("fault reached", 1, true) ~= nil
+  local message = output:gsub("fault reached\n", "")
+  if status > 1 or (status == 1 and message == "") then
+    wrong = wrong + 1
+    print(("the %d. %s fails with %d: exit status %d\n%s"):format(count, call, number, status, message))
+  end
+  count = count + stride
+end
+os.execute(("rm -r '%s'"):format(directory))
+print(("%s, errno %d: %d calls made to fail, %d taken badly"):format(call, number, (count - 1) // stride - 1, wrong))
+os.exit(wrong == 0 and count > 1 + stride)
