@@ -8,8 +8,8 @@ local micro = {}
 
 local LIMIT_SECONDS = 120
 local order = {"yield", "coroutine_switch", "spawn_finish", "coroutine_create_finish", "pcall",
-  "channel_rendezvous", "channel_rendezvous_local", "channel_128", "channel_128_local", "mutex_pair", "event_wait",
-  "greenlet_switch", "group_spawn", "cancel_sleeper", "wake_getter"}
+  "channel_rendezvous", "channel_rendezvous_local", "channel_128", "channel_128_local",
+  "mutex_pair", "event_wait", "greenlet_switch", "group_spawn", "cancel_sleeper", "wake_getter"}
 
 -- What stock Lua's nearest equivalent of ours is called.
 local equivalent = {yield = "coroutine_switch", spawn_finish = "coroutine_create_finish"}

@@ -1,4 +1,5 @@
---- Pools of things that are dear to open: connections, processes. Each is leased to one task at a time.
+--- Pools of things that are dear to open: connections, processes. Each is leased to one task at a
+-- time.
 -- @module moonlet.pool
 
 local sync = require "moonlet.sync"
@@ -14,8 +15,9 @@ Lease.__index = Lease
 Lease.__name = "pool.lease"
 
 --- Makes a pool.
--- @tparam table opts open (function that returns a value, or nil, message, code); close (function(value), its
--- close method without); max (leases at a time, 10); check (function(value): whether it still serves)
+-- @tparam table opts open (function that returns a value, or nil, message, code); close
+-- (function(value), its close method without); max (leases at a time, 10); check (function(value):
+-- whether it still serves)
 -- @treturn Pool
 function pool.new(opts)
   if type(opts) ~= "table" or type(opts.open) ~= "function" then
@@ -60,7 +62,8 @@ function Pool:lease(timeout)
   return setmetatable({ pool = self, value = value, permit = permit }, Lease)
 end
 
---- Closes the idle values; those that are leased when they come back. Never waits, unless closing one does.
+--- Closes the idle values; those that are leased when they come back. Never waits, unless closing
+-- one does.
 function Pool:close()
   self.is_closed = true
   self.places:close()

@@ -81,8 +81,8 @@ local orders = { fifo = fifo, lifo = lifo, priority = priority }
 local function less_than(a, b) return a < b end
 
 --- Makes a queue.
--- @tparam[opt] table opts capacity (without: no limit), order ("fifo", "lifo" or "priority"), less (for
--- priority: function(a, b), whether a comes first; `<` without)
+-- @tparam[opt] table opts capacity (without: no limit), order ("fifo", "lifo" or "priority"), less
+-- (for priority: function(a, b), whether a comes first; `<` without)
 -- @treturn Queue
 function queue.new(opts)
   opts = opts or {}

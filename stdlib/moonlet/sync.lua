@@ -1,5 +1,5 @@
---- What tasks agree on among themselves. Whoever waits is served in the order in which he came; a wait that
--- timed out or was cancelled has taken nothing.
+--- What tasks agree on among themselves. Whoever waits is served in the order in which he came; a
+-- wait that timed out or was cancelled has taken nothing.
 -- @module moonlet.sync
 -- Mutex, Semaphore, Event and Condition are described in runtime/bindings/sync.c.
 

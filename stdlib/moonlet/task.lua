@@ -1,6 +1,7 @@
 --- Tasks, and what several of them do together: groups, all, map, race, every, supervise.
 -- @module moonlet.task
--- spawn, sleep, timeout, shield and the like are described in runtime/bindings/task.c, group in group.c.
+-- spawn, sleep, timeout, shield and the like are described in runtime/bindings/task.c, group in
+-- group.c.
 
 local core = require "moonlet.task.core"
 
@@ -11,7 +12,7 @@ local function is_callable(value)
   return type(value) == "function" or (getmetatable(value) or {}).__call ~= nil
 end
 
--- Runs call(i, item) for each item of a list in a group; collects results and errors in their order.
+-- Runs call(i, item) for each item of a list in a group; collects results and errors in order.
 local function collect(list, limit, call)
   local results, errors = { n = #list }, { n = #list }
   task.group({ limit = limit, on_error = function() end }, function(group)
@@ -64,12 +65,12 @@ function task.race(list)
   return table.unpack(first, 1, first.n)
 end
 
---- Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls never
--- overlap; ticks missed meanwhile are skipped, and the rest does not drift.
+--- Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls
+-- never overlap; ticks missed meanwhile are skipped, and the rest does not drift.
 -- @tparam number s
 -- @tparam function fn
 function task.every(s, fn)
-  if type(s) ~= "number" or not (s > 0) then
+  if type(s) ~= "number" or s ~= s or s <= 0 then
     error("bad argument #1 to 'every' (positive number expected)", 2)
   end
   local start, tick = task.now(), 0
@@ -81,8 +82,8 @@ function task.every(s, fn)
 end
 
 --- Calls fn until it ends well, again after each failure, with growing pauses.
--- @tparam table opts fn; backoff {shortest, longest} pause in seconds, the shortest again after a longer run; intensity {n, s}: more than n failures
--- within s seconds are too many
+-- @tparam table opts fn; backoff {shortest, longest} pause in seconds, the shortest again after a
+-- longer run; intensity {n, s}: more than n failures within s seconds are too many
 -- @return fn's results; raises the last error when there were too many
 function task.supervise(opts)
   local fn = opts.fn

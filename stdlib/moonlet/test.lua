@@ -6,8 +6,8 @@ local task = require "moonlet.task"
 
 local test = {}
 
---- From now on the clock stands still, and jumps to the next deadline whenever every task waits and no
--- descriptor is ready.
+--- From now on the clock stands still, and jumps to the next deadline whenever every task waits and
+-- no descriptor is ready.
 -- @tparam[opt=true] boolean on false: back to the real clock
 -- @return an object that closes back to the real clock: `local _ <close> = test.virtual_clock()`
 function test.virtual_clock(on)
@@ -33,8 +33,8 @@ local function descriptors()
 end
 
 --- Remembers what there is now.
--- @treturn function that returns a list of what there is more when it is called: texts that name tasks and
--- descriptors; an empty list when nothing was left behind
+-- @treturn function that returns a list of what there is more when it is called: texts that name
+-- tasks and descriptors; an empty list when nothing was left behind
 function test.leaks()
   local known, open = {}, descriptors()
   for _, t in ipairs(task.list()) do known[t] = true end

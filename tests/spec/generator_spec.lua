@@ -60,7 +60,7 @@ describe("a generator may yield from inside", function()
       local _, message = xpcall(error, function(m) yield "handler" return m .. "!" end, "e")
       return chunk(), module.ok, message
     end)
-    local seen, results = {}, nil
+    local seen, results = {}
     repeat
       results = table.pack(generator())
       seen[#seen + 1] = results[1]
@@ -105,7 +105,7 @@ describe("a generator", function()
   it("that waits parks its task, and the others run", function()
     local log = {}
     local other = task.spawn(function()
-      for i = 1, 3 do log[#log + 1] = "other" task.yield() end
+      for _ = 1, 3 do log[#log + 1] = "other" task.yield() end
     end)
     local generator = wrap(function()
       for i = 1, 3 do

@@ -230,7 +230,7 @@ describe("an unreferenced greenlet", function()
       b:switch()
     end)
     local value = a:switch()
-    a = nil
+    a = nil -- luacheck: ignore 311
     collectgarbage()
     assert.are.equal(3, value)
   end)
