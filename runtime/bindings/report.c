@@ -26,6 +26,15 @@ static int compose(lua_State *L)
     return 1;
 }
 
+/* The same for an error value whose __tostring fails, too. */
+static int compose_without_text(lua_State *L)
+{
+    lua_pushfstring(L, "(error object is a %s value, and its __tostring fails)",
+                    luaL_typename(L, 2));
+    lua_replace(L, 2);
+    return compose(L);
+}
+
 /* Stack: the Task, the error value. */
 static int call_handler(lua_State *L)
 {
@@ -59,13 +68,21 @@ static int call_with_both(lua_State *aside, lua_CFunction function, int results)
     return lua_pcall(aside, 2, results, 0);
 }
 
-static void tell(struct ml_lua *lua)
+/* Whether a report could be composed, and was told. The stack stays as it was. */
+static bool tell_as(struct ml_lua *lua, lua_CFunction composer)
 {
     lua_State *aside = lua->aside;
-    lua->has_reported = true;
-    if (call_with_both(aside, compose, 1) == LUA_OK && lua_isstring(aside, -1))
+    bool is_composed = call_with_both(aside, composer, 1) == LUA_OK;
+    if (is_composed)
         lua->report(lua, lua_tostring(aside, -1));
-    else
+    lua_pop(aside, 1);
+    return is_composed;
+}
+
+static void tell(struct ml_lua *lua)
+{
+    lua->has_reported = true;
+    if (!tell_as(lua, compose) && !tell_as(lua, compose_without_text))
         lua->report(lua, "a task failed, and its error could not be told");
 }
 

@@ -112,6 +112,6 @@ describe("the error report", function()
     ]]
     assert.equal(1, status)
     assert.matches("alive", output)
-    assert.matches("could not be told", output)
+    assert.matches("task #3 failed: (error object is a table value, and its __tostring fails)", output, 1, true)
   end)
 end)

@@ -96,7 +96,7 @@ describe("an error of a task", function()
     assert.matches("task #2 failed: speaks for itself", output, 1, true)
     assert.matches("task #3 failed: (error object is a table value)", output, 1, true)
     assert.matches("task #4 failed: (error object is a nil value)", output, 1, true)
-    assert.matches("failed, and its error could not be told", output, 1, true)
+    assert.matches("task #5 failed: (error object is a table value, and its __tostring fails)", output, 1, true)
     assert.equal(1, status)
   end)
 
