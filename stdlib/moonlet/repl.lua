@@ -4,6 +4,9 @@
 
 local repl = {}
 
+-- The end of a traceback: what calls the line that was typed.
+local OWN_LEVELS = "\n\t%[C%]: in function 'xpcall'\n\t%[moonlet%.repl%].*$"
+
 local function prompt(name, default)
   local value = _G[name]
   return value == nil and default or tostring(value)
@@ -50,7 +53,7 @@ local function add_traceback(err)
     err = type(err) == "number" and tostring(err)
       or ("(error object is a %s value)"):format(type(err))
   end
-  return debug.traceback(err, 2)
+  return (debug.traceback(err, 2):gsub(OWN_LEVELS, "\n\t[C]: in ?"))
 end
 
 local function complain(message)

@@ -119,5 +119,6 @@ same 'output and errors in one pipe' 'lua -e "print(1); io.stderr:write(\"e\n\")
 same 'error while finalizers wait' 'lua -e "x = setmetatable({}, {__gc = function() print(\"gc\") end}); error(\"e\")"; echo $?'
 same 'collectgarbage in an error' 'lua -e "setmetatable({}, {__gc = function() error(\"in gc\") end}); collectgarbage(); print(1)"; echo $?'
 same 'not enough memory' 'lua -e "print(pcall(string.rep, \"x\", 1 << 40)); local s = (\"x\"):rep(1 << 40)"; echo $?'
+same 'the traceback of what is typed' 'printf "error([[a]])\nlocal function f() error({}) end f()\ncoroutine.wrap(error)([[x]])\nlocal x <close> = 1\n" | lua -i 2>&1 >/dev/null; echo $?'
 
 finish
