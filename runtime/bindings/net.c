@@ -69,7 +69,10 @@ true), keepalive, bind (local numeric host or address), tls (true, the options o
 */
 static int net_connect(lua_State *L)
 {
+    static const char *const names[] = {"timeout", "family", "nodelay", "keepalive",
+                                        "bind",    "tls",    NULL};
     struct ml_target target = ml_check_target(L, 1);
+    ml_check_option_names(L, target.options, names);
     int family = ml_family_option(L, target.options);
     ml_time deadline = ml_timeout_option(L, target.options);
     struct ml_socket_options options = ml_check_socket_options(L, target.options);
@@ -122,7 +125,10 @@ of net.tls with a certificate, or a context; a stream shakes hands at its first 
 */
 static int net_listen(lua_State *L)
 {
+    static const char *const names[] = {"family",    "nodelay", "keepalive", "backlog",
+                                        "reuseport", "tls",     NULL};
     struct ml_target target = ml_check_target(L, 1);
+    ml_check_option_names(L, target.options, names);
     int family = ml_family_option(L, target.options);
     struct ml_socket_options options = ml_check_socket_options(L, target.options);
     bool has_tls = ml_push_tls_option(L, target.options, true);

@@ -67,6 +67,12 @@ static void check_local(lua_State *L, int index, struct ml_target *target)
                   error == -EINVAL ? "path is empty or has a zero byte" : "path is too long");
 }
 
+static void check_internet(lua_State *L, int index, struct ml_target *target)
+{
+    luaL_argcheck(L, strlen(target->host) == target->length, index, "host has a zero byte");
+    target->port = check_port(L, index + 1);
+}
+
 struct ml_target ml_check_target(lua_State *L, int index)
 {
     struct ml_target target = {0};
@@ -79,7 +85,7 @@ struct ml_target ml_check_target(lua_State *L, int index)
     if (is_local_name(L, index))
         check_local(L, index, &target);
     else
-        target.port = check_port(L, index + 1);
+        check_internet(L, index, &target);
     lua_settop(L, index + 2);
     if (!lua_isnil(L, index + 2)) {
         luaL_checktype(L, index + 2, LUA_TTABLE);

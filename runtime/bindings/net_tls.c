@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "bindings/blocking.h"
+#include "bindings/net_options.h"
 
 #include <errno.h>
 #include <string.h>
@@ -104,21 +105,6 @@ static void push_protocols(lua_State *L)
     lua_remove(L, list);
 }
 
-static void check_names_of_options(lua_State *L, int table)
-{
-    static const char *const names[] = {"ca",          "ca_file", "ca_path",  "cert",   "cert_file",
-                                        "key",         "key_file", "verify",  "alpn",   "names",
-                                        "server_name", "crl",      "crl_file", "role", "min_version"};
-    for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-        size_t i = 0;
-        while (i < sizeof names / sizeof *names && strcmp(name, names[i]) != 0)
-            i++;
-        if (i == sizeof names / sizeof *names)
-            luaL_error(L, "unknown TLS option '%s'", name);
-    }
-}
-
 /* Adds what `names` lists; the options are on top. 0, or -1 with *failure set. */
 static int add_names(lua_State *L, struct ml_tls_config *config, struct ml_tls_failure *failure)
 {
@@ -179,8 +165,12 @@ static int push_tls_failure(lua_State *L, const struct ml_tls_failure *failure)
 /* Pushes the context of the options at `index`: true; or a failure. */
 static bool make_context(lua_State *L, int index)
 {
+    static const char *const names[] = {"ca",        "ca_file",     "ca_path",     "cert",
+                                        "cert_file", "key",         "key_file",    "verify",
+                                        "alpn",      "names",       "crl",         "crl_file",
+                                        "role",      "min_version", "server_name", NULL};
     struct ml_tls_failure failure;
-    check_names_of_options(L, index);
+    ml_check_option_names(L, index, names);
     struct context *context = push_context(L);
     lua_pushvalue(L, index);
     lua_setiuservalue(L, -2, 1);

@@ -13,7 +13,8 @@
 
 static const struct ml_wait_kind shaking = {.text = "the TLS handshake of descriptor",
                                             .external = true};
-static const struct ml_wait_kind crossing = {.text = "another task's TLS traffic", .external = true};
+static const struct ml_wait_kind crossing = {.text = "another task's TLS traffic",
+                                             .external = true};
 
 /* As much as one record holds. */
 enum { RECORD_SIZE = 16 * 1024 };

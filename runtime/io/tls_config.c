@@ -69,9 +69,9 @@ static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *c
 {
     (void)ssl;
     const struct ml_tls_config *config = data;
-    int result = config->o->SSL_select_next_proto((unsigned char **)chosen, chosen_size,
-                                                  config->alpn, (unsigned)config->alpn_size,
-                                                  offered, offered_size);
+    int result =
+        config->o->SSL_select_next_proto((unsigned char **)chosen, chosen_size, config->alpn,
+                                         (unsigned)config->alpn_size, offered, offered_size);
     return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 

@@ -12,7 +12,12 @@
 
 struct ml_io;
 
-enum ml_tls_verify { ML_TLS_VERIFY_DEFAULT, ML_TLS_VERIFY_NO, ML_TLS_VERIFY_OPTIONAL, ML_TLS_VERIFY_YES };
+enum ml_tls_verify {
+    ML_TLS_VERIFY_DEFAULT,
+    ML_TLS_VERIFY_NO,
+    ML_TLS_VERIFY_OPTIONAL,
+    ML_TLS_VERIFY_YES
+};
 
 struct ml_tls_options {
     struct ml_tls_credentials own;
@@ -23,7 +28,8 @@ struct ml_tls_options {
      * OPTIONAL: a server asks, and verifies what it is given. */
     enum ml_tls_verify verify;
     const char *server_name; /* for which to ask, and to verify, instead of the host connected to */
-    const unsigned char *alpn; /* protocols in the form of RFC 7301: each with its length before it */
+    const unsigned char
+        *alpn; /* protocols in the form of RFC 7301: each with its length before it */
     size_t alpn_size;
     int min_version; /* TLS1_2_VERSION or TLS1_3_VERSION; 0: the first */
 };

@@ -94,11 +94,13 @@ static int load_key(const struct ml_openssl *o, SSL_CTX *ctx, const struct ml_pe
     EVP_PKEY *key = o->PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
     o->BIO_free(bio);
     if (key == NULL)
-        return ml_tls_fail(failure, -ML_ETLS, name_of(pem, "key"), "no private key in PEM form, or encrypted");
+        return ml_tls_fail(failure, -ML_ETLS, name_of(pem, "key"),
+                           "no private key in PEM form, or encrypted");
     bool is_taken = o->SSL_CTX_use_PrivateKey(ctx, key) == 1;
     o->EVP_PKEY_free(key);
     if (!is_taken || o->SSL_CTX_check_private_key(ctx) != 1)
-        return ml_tls_fail(failure, -ML_ETLS, name_of(pem, "key"), "it does not belong to the certificate");
+        return ml_tls_fail(failure, -ML_ETLS, name_of(pem, "key"),
+                           "it does not belong to the certificate");
     return 0;
 }
 
@@ -107,9 +109,12 @@ int ml_tls_load_credentials(const struct ml_openssl *o, SSL_CTX *ctx,
                             const struct ml_tls_credentials *credentials,
                             struct ml_tls_failure *failure)
 {
-    const struct ml_pem *key = ml_pem_is_given(&credentials->key) ? &credentials->key : &credentials->cert;
+    const struct ml_pem *key =
+        ml_pem_is_given(&credentials->key) ? &credentials->key : &credentials->cert;
     if (!ml_pem_is_given(&credentials->cert))
-        return ml_pem_is_given(&credentials->key) ? ml_tls_fail(failure, -EINVAL, "key", "it has no certificate") : 0;
+        return ml_pem_is_given(&credentials->key)
+                   ? ml_tls_fail(failure, -EINVAL, "key", "it has no certificate")
+                   : 0;
     if (read_certificates(o, ctx, &credentials->cert, "cert", take_own, failure) != 0)
         return -1;
     return load_key(o, ctx, key, failure);
@@ -154,5 +159,7 @@ int ml_tls_load_revoked(const struct ml_openssl *o, SSL_CTX *ctx, const struct m
     }
     o->BIO_free(bio);
     o->X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
-    return count > 0 ? 0 : ml_tls_fail(failure, -ML_ETLS, name_of(pem, "crl"), "no revocation list in PEM form");
+    return count > 0 ? 0
+                     : ml_tls_fail(failure, -ML_ETLS, name_of(pem, "crl"),
+                                   "no revocation list in PEM form");
 }

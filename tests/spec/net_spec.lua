@@ -146,6 +146,8 @@ describe("net.connect", function()
     end
     wrong(1)
     wrong(1, {}, 80)
+    wrong(1, "127.0.0.1\0.example", 80)
+    wrong(3, "127.0.0.1", 80, { timout = 5 })
     wrong(2, "unix:/tmp/x", 80)
     wrong(2, "127.0.0.1")
     wrong(2, "127.0.0.1", "http")

@@ -427,7 +427,7 @@ describe("net.tls", function()
     local function wrong(text, options)
       assert.matches(text, support.message_of(net.tls, options), 1, true)
     end
-    wrong("unknown TLS option 'certificate'", { certificate = "x" })
+    wrong("unknown option 'certificate'", { certificate = "x" })
     wrong("TLS option 'cert' must be a string, got number", { cert = 1 })
     wrong("'cert' and 'cert_file' exclude each other", { cert = "x", cert_file = "y" })
     wrong("'verify' must be true, false or \"optional\"", { verify = "no" })
