@@ -110,14 +110,16 @@ static bool is_exit(lua_State *L)
 
 /*
  * Finds who is to be given what was meant for the greenlet whose object is at `object` on L: the nearest
- * one that lives. An error kills those on the way that have not begun; GreenletExit on top of L is a
- * value from there on. The object is replaced by the one found, nil for the root; returns it, NULL for the root.
+ * one that lives. An error kills those on the way that have not begun, unless a trace function is to see each
+ * begin and die; GreenletExit on top of L is a value from there on. The object is replaced by the one found, nil
+ * for the root; returns it, NULL for the root.
  */
 static struct ml_greenlet *find_living(lua_State *L, int object, struct ml_greenlet *target,
                                        bool *is_thrown)
 {
+    bool is_seen = ml_lua_of(L)->traces_greenlets;
     while (target != NULL && !is_root(target)) {
-        bool dies = target->state == NEW && *is_thrown;
+        bool dies = target->state == NEW && *is_thrown && !is_seen;
         if (target->state != DEAD && !dies)
             return target;
         target->state = DEAD;
@@ -322,10 +324,16 @@ static struct ml_greenlet *bequeath(struct ml_lua_task *task, lua_State *L, int 
     return heir;
 }
 
-/* Runs first in a greenlet that begins while there is a trace function. Stack: function, arguments. */
+/* Runs first in a greenlet that begins while there is a trace function. Stack: function, arguments, or the
+ * error that kills it. */
 static int traced_body(lua_State *L)
 {
-    trace_arrival(L, false);
+    struct ml_lua_task *task = current_task(L);
+    bool is_thrown = task->is_thrown;
+    task->is_thrown = false;
+    trace_arrival(L, is_thrown);
+    if (is_thrown)
+        return lua_error(L);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
     return lua_gettop(L);
 }

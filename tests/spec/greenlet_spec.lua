@@ -252,6 +252,21 @@ describe("the trace function", function()
       { "throw", "main", "g" }, { "switch", "g", "main" } }, events)
   end)
 
+  it("is told of one that a throw kills before it began", function()
+    local events, main = {}, current()
+    local g = new(function() end)
+    greenlet.settrace(function(event, from, to)
+      events[#events + 1] = { event, from == main and "main" or "g", to == main and "main" or "g" }
+    end)
+    assert.are.equal(greenlet.GreenletExit, g:throw())
+    local other = new(function() end)
+    pcall(other.throw, other, "x")
+    greenlet.settrace(nil)
+    assert.is_true(other.dead)
+    assert.are.same({ { "throw", "main", "g" }, { "switch", "g", "main" },
+      { "throw", "main", "g" }, { "throw", "g", "main" } }, events)
+  end)
+
   it("that fails is removed, and its error raised in the one switched to", function()
     local g = new(function() return "never" end)
     greenlet.settrace(function() error "tracer" end)
