@@ -27,6 +27,7 @@ struct ml_group {
     struct ml_link joiners;     /* tasks that wait for all to end */
     struct ml_semaphore places; /* if has_limit */
     struct ml_scope *scope;     /* the body's, while it runs */
+    uint64_t scope_serial;      /* the body may be dropped with the generator in which it stands */
     int64_t count;
     enum on_error on_error : 4;
     bool has_limit : 1;
@@ -101,6 +102,12 @@ static void cancel_members(lua_State *L, struct ml_group *group, int reason)
     }
 }
 
+static void cancel_body(struct ml_group *group)
+{
+    if (group->scope != NULL)
+        ml_scope_cancel_if_open(group->scope, group->scope_serial);
+}
+
 /* Stack: the group's object at `object`, an error on top, which is popped: the first is kept to be raised and
  * cancels the rest, later ones are only listed. */
 static void fail(lua_State *L, struct ml_group *group, int object)
@@ -108,8 +115,7 @@ static void fail(lua_State *L, struct ml_group *group, int object)
     if (!group->has_failed) {
         lua_setiuservalue(L, object, FAILURE);
         group->has_failed = group->is_cancelled = true;
-        if (group->scope != NULL)
-            ml_scope_cancel(group->scope);
+        cancel_body(group);
         cancel_members(L, group, 0);
         return;
     }
@@ -282,8 +288,7 @@ static int group_cancel(lua_State *L)
     struct ml_group *group = check_group(L);
     lua_settop(L, 2);
     group->is_cancelled = true;
-    if (group->scope != NULL)
-        ml_scope_cancel(group->scope);
+    cancel_body(group);
     cancel_members(L, group, lua_isnil(L, 2) ? 0 : 2);
     lua_setiuservalue(L, 1, REASON);
     return 0;
@@ -372,6 +377,7 @@ static int call_body(lua_State *L, struct ml_group *group, bool *is_cut)
     if (scope == NULL)
         return luaL_error(L, "not enough memory");
     group->scope = scope;
+    group->scope_serial = scope->serial;
     lua_pushvalue(L, 1);
     int status = lua_pcall(L, 1, LUA_MULTRET, 0);
     group->scope = NULL;

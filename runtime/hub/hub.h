@@ -27,6 +27,7 @@ struct ml_hub {
     int *thread_errno;          /* this thread's, while ml_hub_run() is on */
     struct ml_cxx_globals *cxx; /* this thread's, once the C++ runtime is in the process */
     uint64_t last_id;
+    uint64_t last_scope; /* serial of the last scope that was opened */
     uint32_t timer_generation;
     uint32_t alive;      /* tasks that have not ended */
     uint32_t foreground; /* those of them that are no daemons */

@@ -71,6 +71,7 @@ struct ml_scope *ml_scope_open(struct ml_hub *hub, enum ml_scope_kind kind, ml_t
         return NULL;
     *scope = (struct ml_scope){
         .task = task, .deadline = deadline, .depth = task->depth, .kind = (uint8_t)kind};
+    scope->serial = ++hub->last_scope;
     inherit(scope, task->scope);
     task->scope = scope;
     if (kind == ML_SCOPE_SHIELD)
@@ -80,6 +81,7 @@ struct ml_scope *ml_scope_open(struct ml_hub *hub, enum ml_scope_kind kind, ml_t
 
 static void give_back(struct ml_hub *hub, struct ml_scope *scope)
 {
+    scope->serial = 0;
     scope->outer = hub->free_scopes;
     hub->free_scopes = scope;
 }
@@ -135,6 +137,12 @@ void ml_scope_cancel(struct ml_scope *scope)
     review(task);
     if (task->cancelled)
         ml_task_wake(task, ML_WAKE_CANCEL);
+}
+
+void ml_scope_cancel_if_open(struct ml_scope *scope, uint64_t serial)
+{
+    if (scope->serial == serial)
+        ml_scope_cancel(scope);
 }
 
 void ml_task_cancel(struct ml_task *task)

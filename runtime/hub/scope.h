@@ -22,6 +22,7 @@ struct ml_scope {
     struct ml_task *task;     /* where it is in force; NULL while its strand is suspended */
     ml_time deadline;         /* its own, absolute */
     ml_time nearest_deadline; /* the earliest of its own and the outer ones, up to a shield */
+    uint64_t serial;          /* counts from 1, never reused in a hub; 0: it is closed */
     uint16_t depth;           /* of its strand in the task's chain */
     uint8_t kind;             /* enum ml_scope_kind */
     bool forbids_switch;      /* it or one outside is ML_SCOPE_NO_SWITCH */
@@ -65,6 +66,10 @@ void ml_scope_expire(struct ml_task *task, ml_time now);
 
 /* Cancels what its strand does in the scope; from any task of the hub. Never waits. */
 void ml_scope_cancel(struct ml_scope *scope);
+
+/* The same for somebody who may outlive the scope, and read its serial while it was open: harmless once it is
+ * closed, which also happens when its strand is dropped. */
+void ml_scope_cancel_if_open(struct ml_scope *scope, uint64_t serial);
 
 /* Whether a deadline is what cancels the task, not somebody. */
 bool ml_scope_is_deadline(const struct ml_task *task);

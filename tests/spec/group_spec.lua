@@ -331,3 +331,20 @@ describe("the tools for tests", function()
     assert.are_not.equal("1 2 3 4 5 6 7 8", order(42))
   end)
 end)
+
+describe("a group whose body is dropped with the generator in which it stands", function()
+  -- Its scope went to the next who opened one, and g:cancel() cancelled him.
+  it("cancels nobody else", function()
+    local group
+    local generator = coroutine.create(function()
+      task.group(function(g) group = g coroutine.yield() end)
+    end)
+    coroutine.resume(generator)
+    coroutine.close(generator)
+    assert.are.equal("untouched", task.timeout(support.patience, function()
+      group:cancel()
+      task.yield()
+      return "untouched"
+    end))
+  end)
+end)
