@@ -27,12 +27,19 @@ static void push_message(lua_State *L, bool deadline)
         lua_pushfstring(L, "cancelled: %s", luaL_tolstring(L, -1, NULL));
 }
 
+/* The number is new to every task: a generator may note it in one and go on in another. */
+static void count(struct ml_lua *lua, struct ml_task *task)
+{
+    if (++lua->cancellations == 0)
+        lua->cancellations++;
+    task->told = lua->cancellations;
+}
+
 _Noreturn void ml_cancellation_raise(lua_State *L)
 {
     struct ml_lua_task *task = ml_lua_task_of(ml_lua_of(L)->hub.current);
     bool deadline = ml_scope_is_deadline(&task->task);
-    ml_lua_of(L)->cancellations++;
-    task->has_raised = true;
+    count(ml_lua_of(L), &task->task);
     luaL_checkstack(L, 6, NULL);
     lua_createtable(L, 0, 3);
     push_reason(L, task);
@@ -51,7 +58,8 @@ _Noreturn void ml_cancellation_raise(lua_State *L)
 
 intptr_t ml_cancellation_count(lua_State *L)
 {
-    return (intptr_t)ml_lua_of(L)->cancellations;
+    const struct ml_task *task = ml_lua_of(L)->hub.current;
+    return task != NULL ? (intptr_t)task->told : 0;
 }
 
 void ml_cancellation_rethrow(lua_State *L, intptr_t count)

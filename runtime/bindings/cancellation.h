@@ -7,15 +7,14 @@
 
 #include "bindings/lua_runtime.h"
 
-/* Raises the cancellation of the running task, and counts it. */
+/* Raises the cancellation of the running task, and numbers it. */
 _Noreturn void ml_cancellation_raise(lua_State *L);
 
-/* How many cancellations were raised so far in the runtime. A protected call takes the count at its
- * entry. (Of other tasks' ones it need not be told: between the raising of one's own and the end of a
- * protected call nobody else runs, unless a shield is between.) */
+/* The number of the last cancellation that was raised in the running task, 0 without. A protected call takes
+ * it at its entry and looks whether it has moved. */
 intptr_t ml_cancellation_count(lua_State *L);
 
-/* Raises again if a cancellation was raised since `count` was taken and is still in force. */
+/* Raises again if a cancellation was raised in the task since `count` was taken and one is in force. */
 void ml_cancellation_rethrow(lua_State *L, intptr_t count);
 
 /* Whether the value at `index` is a cancellation. */

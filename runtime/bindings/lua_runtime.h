@@ -31,7 +31,7 @@ struct ml_lua {
     struct ml_io io;
     struct ml_pool *pool;   /* the memory of the state */
     size_t thread_size;     /* of a lua_State with its extra space, bytes */
-    uint64_t cancellations; /* raised so far, in any task */
+    uint32_t cancellations; /* number of the last that was raised, in any task */
     struct ml_places places;
     uint32_t select_turn;       /* where the next select begins */
     lua_State *main;            /* runs no task, no script: see docs/architecture.md */

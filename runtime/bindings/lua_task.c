@@ -165,7 +165,7 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
 /* Whether the error on top of the thread is the task's own cancellation on its way out. */
 static bool is_own_cancellation(const struct ml_lua_task *task)
 {
-    return task->task.was_cancelled && task->has_raised && ml_is_cancellation(task->L, -1);
+    return task->task.was_cancelled && task->task.told != 0 && ml_is_cancellation(task->L, -1);
 }
 
 /* Moves the value on top of the task's thread into its Task. */

@@ -35,7 +35,6 @@ struct ml_lua_task {
     bool thread_is_known : 1; /* the script has seen its thread: never used for another task */
     bool is_thrown : 1;       /* what the next greenlet gets is an error */
     bool has_exits : 1;       /* functions to be called at its end: an attribute */
-    bool has_raised : 1;      /* a cancellation */
     bool has_reason : 1;      /* for its cancellation: an attribute */
     bool has_locals : 1;      /* an attribute */
     uint16_t place;           /* where it was spawned: bindings/place.h */

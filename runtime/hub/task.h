@@ -62,6 +62,7 @@ struct ml_task {
     uint64_t id;       /* counts from 1, never reused in a hub */
     uint32_t waits_on; /* number of the task or descriptor waited for, for people */
     uint32_t timer_generation;
+    uint32_t told; /* for the owner: which cancellation its program was last told of; 0: none */
     int saved_errno;
     uint16_t depth;   /* strands below the one that runs; 0: it is the body */
     uint16_t granted; /* index of the waiter that was given what it waits for; 0: none */
