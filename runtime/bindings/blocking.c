@@ -41,23 +41,40 @@ static bool is_elsewhere(lua_State *L, const struct ml_task *task)
     return strand == NULL;
 }
 
+/* A task waits in a call on L, or a greenlet of the running one left off there. */
+static void refuse_parked(lua_State *L, struct ml_lua *lua, const char *what)
+{
+    const struct ml_lua_task *other = parked_task(lua, L);
+    if (other == NULL || &other->task == lua->hub.current)
+        luaL_error(L, "cannot %s here: a greenlet is suspended on this Lua thread", what);
+    else
+        luaL_error(L, "cannot %s here: task #%d is waiting on this Lua thread", what,
+                   (int)other->task.id);
+}
+
+void ml_check_may_leave(lua_State *L, const char *what)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    if (is_in_finalizer(L))
+        luaL_error(L, "cannot %s inside a finalizer (__gc)", what);
+    if (L == lua->main)
+        luaL_error(L, "cannot %s in a callback on the main Lua state", what);
+    if (*ml_lua_mark(L) & ML_MARK_PARKED)
+        refuse_parked(L, lua, what);
+    if (is_elsewhere(L, lua->hub.current))
+        luaL_error(L, "cannot %s here: this Lua thread is suspended or in use by another task",
+                   what);
+}
+
 /* Explains why L may not wait; returns only if it may. */
 static __attribute__((noinline)) void refuse(lua_State *L, struct ml_lua *lua)
 {
     struct ml_task *task = lua->hub.current;
     if (task == NULL)
         luaL_error(L, "cannot wait here: no task is running");
-    if (is_in_finalizer(L))
-        luaL_error(L, "cannot wait inside a finalizer (__gc)");
-    if (L == lua->main)
-        luaL_error(L, "cannot wait in a callback on the main Lua state");
     if (lua->is_reporting)
         luaL_error(L, "cannot wait while the end of a task is being told");
-    if (*ml_lua_mark(L) & ML_MARK_PARKED)
-        luaL_error(L, "cannot wait here: task #%d is waiting on this Lua thread",
-                   (int)parked_task(lua, L)->task.id);
-    if (is_elsewhere(L, task))
-        luaL_error(L, "cannot wait here: this Lua thread is suspended or in use by another task");
+    ml_check_may_leave(L, "wait");
     if (task->scope != NULL && task->scope->forbids_switch)
         luaL_error(L, "cannot wait inside task.no_switch");
 }

@@ -14,6 +14,12 @@
 _Noreturn void ml_raise_no_task(lua_State *L);
 
 /*
+ * Raises when the running task may not leave off in a call on L: L is inside a finalizer, the main state, or
+ * another's: of a task that waits on it, or suspended. what: "wait", as told to people.
+ */
+void ml_check_may_leave(lua_State *L, const char *what);
+
+/*
  * Begins a call that may park the running task on L. Raises when there is no task, when L is inside
  * a finalizer or task.no_switch, or when L is another task's or suspended. Returns the runtime.
  */

@@ -66,12 +66,6 @@ static inline bool is_in_finalizer(lua_State *L)
     return ml_unlikely(!lua_isyieldable(L)) && lua_gc(L, LUA_GCCOUNT) < 0 && runs_finalizer(L);
 }
 
-void ml_check_no_finalizer(lua_State *L)
-{
-    if (is_in_finalizer(L))
-        luaL_error(L, "attempt to yield across a C-call boundary");
-}
-
 /* A task's own thread, and a greenlet's, were not resumed by anybody who could take what they yield. */
 static inline bool is_generator(lua_State *L)
 {
@@ -85,7 +79,8 @@ void ml_generator_check_yield(lua_State *L)
         lua_pushliteral(L, "attempt to yield from outside a coroutine");
         lua_error(L);
     }
-    ml_check_no_finalizer(L);
+    if (is_in_finalizer(L))
+        luaL_error(L, "attempt to yield across a C-call boundary");
 }
 
 bool ml_generator_is_yieldable(lua_State *thread)

@@ -27,9 +27,6 @@ int ml_generator_resume(lua_State *L, lua_State *thread, int count);
 /* Raises unless the running strand, whose thread L is, may leave by a yield. */
 void ml_generator_check_yield(lua_State *L);
 
-/* Raises if L runs a finalizer: it must come to its end before anything else goes on. */
-void ml_check_no_finalizer(lua_State *L);
-
 /* Ends a suspended or dead thread and closes its variables; lua_resetthread()'s status. */
 int ml_generator_close(lua_State *thread);
 

@@ -19,6 +19,8 @@ enum { THREAD = 1, PARENT = 2 };
 struct ml_greenlet {
     struct ml_branch branch;
     lua_State *L;               /* its thread; NULL for a task's root */
+    lua_State *stand;           /* of its own `switch` call, while it is suspended */
+    lua_State *root;            /* of the root's `switch` call, while this one runs */
     struct ml_greenlet *parent; /* NULL: the root */
     uint64_t task;              /* id of the task it belongs to */
     enum state state;
@@ -74,20 +76,14 @@ static struct ml_greenlet *push_root(lua_State *L, struct ml_lua_task *task)
     return ml_to_object(L, -1);
 }
 
-/* The thread in whose `switch` call the root of the running task stands while a greenlet runs. The first
- * value of that call is the greenlet that runs: it keeps it alive. */
-static lua_State *root_thread(const struct ml_lua_task *task)
-{
-    return ml_thread_of(task->greenlet->branch.bottom->resumer);
-}
-
 static void push_current(lua_State *L, struct ml_lua_task *task)
 {
     if (task->greenlet == NULL) {
         push_root(L, task);
         return;
     }
-    lua_State *root = root_thread(task);
+    /* The first value of the `switch` call in which the root stands: it keeps the one that runs alive. */
+    lua_State *root = task->greenlet->root;
     lua_pushvalue(root, 1);
     lua_xmove(root, L, 1);
 }
@@ -156,19 +152,22 @@ static void trace_arrival(lua_State *L, bool is_thrown)
 
 /* ---- switching ---- */
 
-/* Makes `target`, NULL for the root, the current one. */
-static void set_current(struct ml_lua_task *task, struct ml_greenlet *target)
+/* Makes `target`, NULL for the root, the current one; the root stands on `root`. */
+static void set_current(struct ml_lua_task *task, struct ml_greenlet *target, lua_State *root)
 {
     task->greenlet = target;
-    if (target != NULL)
-        target->state = RUNNING;
+    if (target == NULL)
+        return;
+    target->state = RUNNING;
+    target->root = root;
 }
 
-static lua_State *thread_to_give(struct ml_lua_task *task, const struct ml_greenlet *target)
+/* The thread on which a greenlet, NULL for the root, takes what it is given. */
+static lua_State *receiver_of(const struct ml_greenlet *target, lua_State *root)
 {
-    if (target != NULL)
-        return ml_thread_of(target->branch.top);
-    return task->greenlet != NULL ? root_thread(task) : NULL;
+    if (target == NULL)
+        return root;
+    return target->state == NEW ? target->L : target->stand;
 }
 
 /* What `switch` returns, or raises, once somebody has switched back. Stack: object, values. */
@@ -184,14 +183,25 @@ static int arrive(lua_State *L)
     return lua_gettop(L) - 1;
 }
 
+/* Whether nothing speaks against leaving off on L that would take a closer look: it is the thread of the running
+ * strand, no generator is between it and the greenlet's own, and Lua itself could yield there, so that no
+ * finalizer runs in the greenlet. */
+static inline bool is_plain(lua_State *L, const struct ml_lua_task *task)
+{
+    const struct ml_strand *strand = task->task.strand;
+    const struct ml_greenlet *greenlet = task->greenlet;
+    bool is_bottom = greenlet != NULL ? greenlet->branch.bottom == strand : task->task.depth == 0;
+    return is_bottom && ml_strand_of(L) == strand && !(*ml_lua_mark(L) & ML_MARK_PARKED) &&
+           lua_isyieldable(L);
+}
+
 static void check_may_switch(lua_State *L, const struct ml_lua_task *task,
                              const struct ml_greenlet *target)
 {
     if (target->task != task->task.id)
         luaL_error(L, "cannot switch to a greenlet of another task");
-    if (task->task.strand != ml_strand_of(L))
-        luaL_error(L, "cannot switch greenlets on a Lua thread that a C library runs");
-    ml_check_no_finalizer(L);
+    if (ml_unlikely(!is_plain(L, task)))
+        ml_check_may_leave(L, "switch greenlets");
 }
 
 /* The root's first value is to be the one that runs. Stack: object of the target, values. */
@@ -199,7 +209,7 @@ static void keep_alive(lua_State *L, struct ml_lua_task *task, const struct ml_g
 {
     if (target == NULL || task->greenlet == NULL)
         return;
-    lua_State *root = root_thread(task);
+    lua_State *root = task->greenlet->root;
     lua_pushvalue(L, 1);
     lua_xmove(L, root, 1);
     lua_replace(root, 1);
@@ -209,6 +219,30 @@ static __attribute__((noinline)) void remember_left(lua_State *L, struct ml_lua_
 {
     push_current(L, task);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &left_key);
+}
+
+/* Leaves off in the call on L for `target`, which has its values; returns when somebody switches back. 0, or
+ * -ENOMEM with nothing done. */
+static inline int leave_for(lua_State *L, struct ml_lua_task *task, struct ml_greenlet *target,
+                            lua_State *root)
+{
+    struct ml_greenlet *from = task->greenlet;
+    enum state before = target != NULL ? target->state : RUNNING;
+    if (from != NULL) {
+        from->state = SUSPENDED;
+        from->stand = L;
+    }
+    set_current(task, target, root);
+    *ml_lua_mark(L) |= ML_MARK_PARKED;
+    int error = ml_branch_switch(&ml_lua_of(L)->hub, from != NULL ? &from->branch : NULL,
+                                 target != NULL ? &target->branch : NULL);
+    *ml_lua_mark(L) &= ~(uintptr_t)ML_MARK_PARKED;
+    if (ml_unlikely(error != 0)) {
+        if (target != NULL)
+            target->state = before;
+        set_current(task, from, root);
+    }
+    return error;
 }
 
 /*
@@ -226,21 +260,15 @@ static inline int send(lua_State *L, bool is_thrown)
     task->is_thrown = is_thrown;
     if (target == task->greenlet)
         return arrive(L);
-    lua_State *receiver = thread_to_give(task, target);
+    lua_State *root = task->greenlet != NULL ? task->greenlet->root : L;
+    lua_State *receiver = receiver_of(target, root);
     int count = lua_gettop(L) - 1;
     if (!lua_checkstack(receiver, count + 1))
         return luaL_error(L, "too many values to switch");
-    struct ml_greenlet *from = task->greenlet;
     keep_alive(L, task, target);
     lua_xmove(L, receiver, count);
-    if (from != NULL)
-        from->state = SUSPENDED;
-    set_current(task, target);
-    int error = ml_branch_switch(&ml_lua_of(L)->hub, from != NULL ? &from->branch : NULL,
-                                 target != NULL ? &target->branch : NULL);
-    if (error != 0) {
+    if (leave_for(L, task, target, root) != 0) {
         lua_pop(receiver, count);
-        set_current(task, from);
         return luaL_error(L, "not enough memory");
     }
     return arrive(L);
@@ -295,8 +323,8 @@ static bool hand_down(lua_State *L, lua_State *receiver, int count, bool is_thro
 static struct ml_greenlet *bequeath(struct ml_lua_task *task, lua_State *L, int count,
                                     bool is_thrown)
 {
-    lua_State *root = root_thread(task);
     struct ml_greenlet *self = task->greenlet;
+    lua_State *root = self->root;
     if (is_thrown && is_exit(L))
         is_thrown = false;
     self->state = DEAD;
@@ -318,9 +346,8 @@ static struct ml_greenlet *bequeath(struct ml_lua_task *task, lua_State *L, int 
         lua_replace(root, 1);
     else
         lua_pop(root, 1);
-    lua_State *receiver = heir != NULL ? ml_thread_of(heir->branch.top) : root;
-    task->is_thrown = hand_down(L, receiver, count, is_thrown);
-    set_current(task, heir);
+    task->is_thrown = hand_down(L, receiver_of(heir, root), count, is_thrown);
+    set_current(task, heir, root);
     return heir;
 }
 

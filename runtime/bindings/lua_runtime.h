@@ -62,7 +62,8 @@ struct ml_lua {
  * copy the main state's, which has none.
  */
 enum {
-    ML_MARK_PARKED = 1,   /* a task is parked in a call made on this state */
+    ML_MARK_PARKED =
+        1, /* a task is parked, or a greenlet suspended, in a call made on this state */
     ML_MARK_GREENLET = 2, /* it is a greenlet's thread */
     ML_MARK_KNOWN = 4,    /* the script has seen it: it serves nobody else */
     ML_MARKS = 7
