@@ -33,13 +33,34 @@ local function dispose(self, value)
   if self.close_value then self.close_value(value) else value:close() end
 end
 
+-- A value that is being checked: closed unless it passes, also when check() is cancelled.
+local Doubt = {}
+
+function Doubt:__close()
+  if self.value ~= nil then dispose(self.pool, self.value) end
+end
+
+local function serves(self, value)
+  if not self.check then return true end
+  local doubt <close> = setmetatable({ pool = self, value = value }, Doubt)
+  if not self.check(value) then return false end
+  doubt.value = nil
+  return true
+end
+
 -- An idle value that still serves; those that do not are closed.
 local function take_idle(self)
   while #self.idle > 0 do
     local value = table.remove(self.idle)
-    if not self.check or self.check(value) then return value end
-    dispose(self, value)
+    if serves(self, value) then return value end
   end
+end
+
+-- A place whose value is being opened: given back unless there is one, also when open() is cancelled.
+local Attempt = {}
+
+function Attempt:__close()
+  if self.permit then self.permit:release() end
 end
 
 --- Leases a value for the caller: an idle one, or a new one.
@@ -49,16 +70,11 @@ function Pool:lease(timeout)
   if self.is_closed then return nil, "closed", "CLOSED" end
   local permit, message, code = self.places:hold(timeout)
   if not permit then return nil, message, code end
-  local ok, value, err, err_code = pcall(function()
-    local value = take_idle(self)
-    if value ~= nil then return value end
-    return self.open()
-  end)
-  if not ok or value == nil then
-    permit:release()
-    if not ok then error(value, 0) end
-    return nil, err, err_code
-  end
+  local attempt <close> = setmetatable({ permit = permit }, Attempt)
+  local value, err, err_code = take_idle(self), nil, nil
+  if value == nil then value, err, err_code = self.open() end
+  if value == nil then return nil, err, err_code end
+  attempt.permit = nil
   return setmetatable({ pool = self, value = value, permit = permit }, Lease)
 end
 
@@ -76,14 +92,12 @@ local function give_back(self, is_good)
   local value = self.value
   if value == nil then return end
   self.value = nil
+  local _ <close> = self.permit
   if is_good and not self.pool.is_closed then
     table.insert(self.pool.idle, value)
-    self.permit:release()
-    return
+  else
+    dispose(self.pool, value)
   end
-  local ok, err = pcall(dispose, self.pool, value)
-  self.permit:release()
-  if not ok then error(err, 0) end
 end
 
 --- Gives the value back to the pool.

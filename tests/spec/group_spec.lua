@@ -291,6 +291,78 @@ describe("a pool", function()
   end)
 end)
 
+describe("a queue whose values cannot be compared", function()
+  -- The place of the value was lost, and one of the others was there twice.
+  it("refuses the value and keeps what it has", function()
+    local q = queue.new { order = "priority", capacity = 4 }
+    for _, value in ipairs { 3, 1, 2 } do q:put(value) end
+    for _ = 1, 3 do assert.is_truthy(support.message_of(q.put, q, "text"):find "compare") end
+    assert.is_true(q:put(0, 0))
+    local all = {}
+    for i = 1, 4 do all[i] = q:get(0) end
+    assert.are.same({ 0, 1, 2, 3 }, all)
+  end)
+end)
+
+describe("a pool whose work is cancelled", function()
+  local function value(log) return { close = function() log[#log + 1] = "closed" end } end
+
+  -- Runs fn in a task that is cancelled as soon as it waits.
+  local function cancelled(fn)
+    local t = support.parked(task.spawn(fn))
+    t:cancel()
+    t:join()
+  end
+
+  -- The place was gone until the collector found it.
+  it("has its place again when open() was cancelled", function()
+    local slow = true
+    local p <close> = pool.new { max = 1,
+      open = function() if slow then task.sleep(support.patience) end return value {} end }
+    cancelled(function() p:lease() end)
+    slow = false
+    local lease <close> = p:lease(0)
+    assert.is_not_nil(lease)
+  end)
+
+  it("closes the value whose check() was cancelled, and has its place again", function()
+    local log, slow = {}, true
+    local p <close> = pool.new { max = 1,
+      open = function() return value(log) end,
+      check = function() if slow then task.sleep(support.patience) end return true end }
+    p:lease():close()
+    cancelled(function() p:lease() end)
+    assert.are.same({ "closed" }, log)
+    slow = false
+    local lease <close> = p:lease(0)
+    assert.is_not_nil(lease)
+  end)
+
+  it("has its place again when close() was cancelled", function()
+    local slow = true
+    local p <close> = pool.new { max = 1, open = function() return {} end,
+      close = function() if slow then task.sleep(support.patience) end end }
+    cancelled(function() p:lease():discard() end)
+    slow = false
+    local lease <close> = p:lease(0)
+    assert.is_not_nil(lease)
+  end)
+end)
+
+describe("a queue's join", function()
+  it("raises a cancellation, though there is nothing to wait for", function()
+    local q, reached = queue.new(), false
+    local t = task.spawn(function()
+      task.pcall(task.sleep, support.patience)
+      q:join()
+      reached = true
+    end)
+    support.parked(t):cancel()
+    t:join()
+    assert.is_false(reached)
+  end)
+end)
+
 describe("the tools for tests", function()
   it("the clock jumps when everybody waits", function()
     local clock <close> = test.virtual_clock()
