@@ -49,14 +49,18 @@ local function precedes(items, a, b)
   return a.number < b.number and not items.less(b.value, a.value)
 end
 
+-- All is compared before anything is moved: less() may fail.
 function priority.add(items, value)
-  items.count = items.count + 1
-  local entry, place = { value = value, number = items.count }, #items + 1
-  while place > 1 and precedes(items, entry, items[place // 2]) do
-    items[place] = items[place // 2]
-    place = place // 2
+  local entry = { value = value, number = items.count + 1 }
+  local last = #items + 1
+  local place = last
+  while place > 1 and precedes(items, entry, items[place // 2]) do place = place // 2 end
+  while last > place do
+    items[last] = items[last // 2]
+    last = last // 2
   end
   items[place] = entry
+  items.count = items.count + 1
 end
 
 function priority.first(items) return items[1].value end
@@ -92,11 +96,21 @@ function queue.new(opts)
   if capacity ~= nil and (math.type(capacity) ~= "integer" or capacity < 1) then
     error("option 'capacity' must be a positive integer", 2)
   end
+  local finished = sync.event()
+  finished:set()
   return setmetatable({
     order = order, items = order.new(opts.less or less_than), count = 0, unfinished = 0,
     available = sync.semaphore(0), room = capacity and sync.semaphore(capacity),
-    finished = sync.condition(),
+    finished = finished,
   }, Queue)
+end
+
+-- Adds the value, for which there is room; an error of less() gives that back.
+local function add(self, value)
+  local ok, err = pcall(self.order.add, self.items, value)
+  if ok then return end
+  if self.room then self.room:release() end
+  error(err, 0)
 end
 
 --- Adds a value; waits for room.
@@ -111,9 +125,10 @@ function Queue:put(value, timeout)
     if not ok then return nil, message, code end
     if self.is_closed then return nil, "closed", "CLOSED" end
   end
-  self.order.add(self.items, value)
+  add(self, value)
   self.count = self.count + 1
   self.unfinished = self.unfinished + 1
+  if self.unfinished == 1 then self.finished:clear() end
   self.available:release()
   return true
 end
@@ -144,14 +159,13 @@ end
 function Queue:task_done()
   if self.unfinished == 0 then error("task_done() was called more often than put()", 2) end
   self.unfinished = self.unfinished - 1
-  if self.unfinished == 0 then self.finished:notify_all() end
+  if self.unfinished == 0 then self.finished:set() end
 end
 
 --- Waits until task_done() was called for each value that was put.
 -- @tparam[opt] number timeout seconds
 -- @return true; or nil, "timeout", "ETIMEDOUT"
 function Queue:join(timeout)
-  if self.unfinished == 0 then return true end
   return self.finished:wait(timeout)
 end
 
