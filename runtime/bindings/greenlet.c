@@ -5,6 +5,7 @@
 #include "bindings/generator.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
+#include "bindings/task_options.h"
 
 #include <errno.h>
 #include <string.h>
@@ -428,10 +429,7 @@ Makes a greenlet that will call fn; it begins with the first switch to it.
 */
 static int greenlet_new(lua_State *L)
 {
-    if (!lua_isfunction(L, 1)) {
-        luaL_argexpected(L, luaL_getmetafield(L, 1, "__call") != LUA_TNIL, 1, "function");
-        lua_pop(L, 1);
-    }
+    ml_check_callable(L, 1);
     struct ml_lua_task *task = current_task(L);
     struct ml_greenlet *parent = check_parent(L, 2, task);
     lua_settop(L, 2);
@@ -469,7 +467,7 @@ static int greenlet_settrace(lua_State *L)
 {
     lua_settop(L, 1);
     if (!lua_isnil(L, 1))
-        luaL_checktype(L, 1, LUA_TFUNCTION);
+        ml_check_callable(L, 1);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &tracer_key);
     lua_insert(L, 1);
     set_tracer(L);

@@ -210,7 +210,9 @@ int ml_channel_select(lua_State *L)
     uint32_t count = push_cases(L);
     lua_getfield(L, CASES, "default");
     lua_getfield(L, CASES, "timeout");
-    ml_time deadline = lua_isnil(L, -1) ? ML_FOREVER : ml_check_deadline(L, -1);
+    luaL_argcheck(L, lua_isnil(L, -1) || lua_isnumber(L, -1), CASES,
+                  "option 'timeout' must be a number");
+    ml_time deadline = ml_check_deadline(L, lua_gettop(L));
     lua_pop(L, 1);
     bool has_default = !lua_isnil(L, -1);
     struct ml_hub *hub = &ml_lua_of(L)->hub;

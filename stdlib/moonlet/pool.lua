@@ -2,6 +2,7 @@
 -- time.
 -- @module moonlet.pool
 
+local argument = require "moonlet.argument"
 local sync = require "moonlet.sync"
 
 local pool = {}
@@ -20,9 +21,13 @@ Lease.__name = "pool.lease"
 -- whether it still serves)
 -- @treturn Pool
 function pool.new(opts)
-  if type(opts) ~= "table" or type(opts.open) ~= "function" then
-    error("option 'open' must be a function", 2)
+  argument.table(opts, 1, "new")
+  argument.check(argument.is_callable(opts.open), 1, "new", "option 'open' must be a function")
+  for _, name in ipairs { "close", "check" } do
+    local is_good = opts[name] == nil or argument.is_callable(opts[name])
+    argument.check(is_good, 1, "new", ("option '%s' must be a function"):format(name))
   end
+  argument.count(opts.max, 1, "new", "option 'max'")
   return setmetatable({
     open = opts.open, close_value = opts.close, check = opts.check, idle = {},
     places = sync.semaphore(opts.max or 10),
@@ -67,6 +72,7 @@ end
 -- @tparam[opt] number timeout seconds to wait for a place
 -- @treturn Lease `local lease <close> = pool:lease()`; lease.value. Or nil, message, code
 function Pool:lease(timeout)
+  if timeout ~= nil then argument.number(timeout, 1, "lease") end
   if self.is_closed then return nil, "closed", "CLOSED" end
   local permit, message, code = self.places:hold(timeout)
   if not permit then return nil, message, code end

@@ -1,6 +1,7 @@
 --- Queues of values between tasks: first in first out, last in first out, or smallest first.
 -- @module moonlet.queue
 
+local argument = require "moonlet.argument"
 local sync = require "moonlet.sync"
 
 local queue = {}
@@ -89,17 +90,17 @@ local function less_than(a, b) return a < b end
 -- (for priority: function(a, b), whether a comes first; `<` without)
 -- @treturn Queue
 function queue.new(opts)
+  if opts ~= nil then argument.table(opts, 1, "new") end
   opts = opts or {}
   local order = orders[opts.order or "fifo"]
-  if not order then error("option 'order' must be \"fifo\", \"lifo\" or \"priority\"", 2) end
-  local capacity = opts.capacity
-  if capacity ~= nil and (math.type(capacity) ~= "integer" or capacity < 1) then
-    error("option 'capacity' must be a positive integer", 2)
-  end
+  argument.check(order, 1, "new", "option 'order' must be \"fifo\", \"lifo\" or \"priority\"")
+  local capacity, less = opts.capacity, opts.less or less_than
+  argument.count(capacity, 1, "new", "option 'capacity'")
+  argument.check(argument.is_callable(less), 1, "new", "option 'less' must be a function")
   local finished = sync.event()
   finished:set()
   return setmetatable({
-    order = order, items = order.new(opts.less or less_than), count = 0, unfinished = 0,
+    order = order, items = order.new(less), count = 0, unfinished = 0,
     available = sync.semaphore(0), room = capacity and sync.semaphore(capacity),
     finished = finished,
   }, Queue)
@@ -118,7 +119,8 @@ end
 -- @tparam[opt] number timeout seconds
 -- @return true; or nil, message, "ETIMEDOUT" or "CLOSED", and it was not added
 function Queue:put(value, timeout)
-  if value == nil then error("bad argument #1 to 'put' (a queue cannot hold nil)", 2) end
+  argument.check(value ~= nil, 1, "put", "a queue cannot hold nil")
+  if timeout ~= nil then argument.number(timeout, 2, "put") end
   if self.is_closed then return nil, "closed", "CLOSED" end
   if self.room then
     local ok, message, code = self.room:acquire(timeout)
@@ -137,6 +139,7 @@ end
 -- @tparam[opt] number timeout seconds
 -- @return the value; or nil, message, "ETIMEDOUT", or "CLOSED" once it is closed and empty
 function Queue:get(timeout)
+  if timeout ~= nil then argument.number(timeout, 1, "get") end
   local ok, message, code = self.available:acquire(timeout)
   if not ok then return nil, message, code end
   self.count = self.count - 1
@@ -148,6 +151,7 @@ end
 -- @tparam[opt] number timeout seconds
 -- @return as get()
 function Queue:peek(timeout)
+  if timeout ~= nil then argument.number(timeout, 1, "peek") end
   local ok, message, code = self.available:acquire(timeout)
   if not ok then return nil, message, code end
   local value = self.order.first(self.items)
@@ -166,6 +170,7 @@ end
 -- @tparam[opt] number timeout seconds
 -- @return true; or nil, "timeout", "ETIMEDOUT"
 function Queue:join(timeout)
+  if timeout ~= nil then argument.number(timeout, 1, "join") end
   return self.finished:wait(timeout)
 end
 

@@ -3,6 +3,7 @@
 -- @module moonlet.sync
 -- Mutex, Semaphore, Event and Condition are described in runtime/bindings/sync.c.
 
+local argument = require "moonlet.argument"
 local core = require "moonlet.sync.core"
 
 local Future = {}
@@ -40,6 +41,7 @@ end
 -- @tparam[opt] number timeout seconds
 -- @return the values; or nil, the error, "EFAILED"; or nil, "timeout", "ETIMEDOUT"
 function Future:get(timeout)
+  if timeout ~= nil then argument.number(timeout, 1, "get") end
   local ok, message, code = self.ended:wait(timeout)
   if not ok then return nil, message, code end
   if self.code then return nil, self.results[1], self.code end

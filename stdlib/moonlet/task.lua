@@ -1,18 +1,16 @@
 --- Tasks, and what several of them do together: groups, all, map, race, every, supervise.
 -- @module moonlet.task
+-- spawn, sleep, timeout, shield and the like are described in runtime/bindings/task.c, group in group.c.
 -- spawn, sleep, timeout, shield and the like are described in runtime/bindings/task.c, group in
--- group.c.
-
+local argument = require "moonlet.argument"
 local core = require "moonlet.task.core"
+-- Tracebacks name its functions after this module.
+package.loaded["moonlet.task.core"] = nil
 
 local task = {}
 for name, value in pairs(core) do task[name] = value end
 
-local function is_callable(value)
-  return type(value) == "function" or (getmetatable(value) or {}).__call ~= nil
-end
-
--- Runs call(i, item) for each item of a list in a group; collects results and errors in order.
+-- Runs call(i, item) for each item of a list in a group; collects results and errors in their order.
 local function collect(list, limit, call)
   local results, errors = { n = #list }, { n = #list }
   task.group({ limit = limit, on_error = function() end }, function(group)
@@ -31,6 +29,7 @@ end
 -- @treturn table the first result of each, with n
 -- @treturn table the error of each that failed, with n
 function task.all(list)
+  argument.functions(list, 1, "all")
   return collect(list, nil, function(fn) return fn() end)
 end
 
@@ -40,6 +39,9 @@ end
 -- @tparam[opt] integer limit how many at a time
 -- @treturn table results, @treturn table errors, as all()
 function task.map(list, fn, limit)
+  argument.table(list, 1, "map")
+  argument.callable(fn, 2, "map")
+  argument.count(limit, 3, "map", "the limit")
   return collect(list, limit, fn)
 end
 
@@ -48,6 +50,7 @@ end
 -- @treturn integer which was the first; if it failed its error is raised
 -- @return its results
 function task.race(list)
+  argument.functions(list, 1, "race")
   local first
   task.group(function(group)
     for i, fn in ipairs(list) do
@@ -65,14 +68,13 @@ function task.race(list)
   return table.unpack(first, 1, first.n)
 end
 
---- Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls
--- never overlap; ticks missed meanwhile are skipped, and the rest does not drift.
+--- Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls never
+-- overlap; ticks missed meanwhile are skipped, and the rest does not drift.
 -- @tparam number s
 -- @tparam function fn
 function task.every(s, fn)
-  if type(s) ~= "number" or s ~= s or s <= 0 then
-    error("bad argument #1 to 'every' (positive number expected)", 2)
-  end
+  argument.check(type(s) == "number" and s > 0, 1, "every", "positive number expected")
+  argument.callable(fn, 2, "every")
   local start, tick = task.now(), 0
   while true do
     tick = math.max(tick + 1, math.ceil((task.now() - start) / s))
@@ -81,15 +83,27 @@ function task.every(s, fn)
   end
 end
 
+-- The two numbers of an option.
+local function read_pair(opts, name, first, second)
+  local pair = opts[name]
+  if pair == nil then return first, second end
+  local is_good = type(pair) == "table" and type(pair[1]) == "number" and type(pair[2]) == "number"
+  if not is_good then
+    error(("bad argument #1 to 'supervise' (option '%s' must be two numbers)"):format(name), 3)
+  end
+  return pair[1], pair[2]
+end
+
 --- Calls fn until it ends well, again after each failure, with growing pauses.
--- @tparam table opts fn; backoff {shortest, longest} pause in seconds, the shortest again after a
--- longer run; intensity {n, s}: more than n failures within s seconds are too many
+-- @tparam table opts fn; backoff {shortest, longest} pause in seconds, the shortest again after a longer run; intensity {n, s}: more than n failures
+-- within s seconds are too many
 -- @return fn's results; raises the last error when there were too many
 function task.supervise(opts)
+  argument.table(opts, 1, "supervise")
   local fn = opts.fn
-  if not is_callable(fn) then error("option 'fn' must be a function", 2) end
-  local shortest, longest = table.unpack(opts.backoff or { 0.1, 10 })
-  local most, span = table.unpack(opts.intensity or { math.huge, 1 })
+  argument.check(argument.is_callable(fn), 1, "supervise", "option 'fn' must be a function")
+  local shortest, longest = read_pair(opts, "backoff", 0.1, 10)
+  local most, span = read_pair(opts, "intensity", math.huge, 1)
   local pause, failures = shortest, {}
   while true do
     local started = task.now()

@@ -1,6 +1,7 @@
 --- For tests of concurrent programs: no sleeping for luck, nothing left behind.
 -- @module moonlet.test
 
+local argument = require "moonlet.argument"
 local core = require "moonlet.test.core"
 local task = require "moonlet.task"
 
@@ -21,6 +22,9 @@ test.wait_idle = core.wait_idle
 --- From now on the ready queue is in a random order that the seed reproduces.
 -- @tparam ?integer seed nil: in order again
 function test.shuffle(seed)
+  if seed ~= nil then
+    argument.check(math.type(seed) == "integer", 1, "shuffle", "integer expected")
+  end
   core.shuffle(seed or 0)
 end
 

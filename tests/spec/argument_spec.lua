@@ -1,0 +1,62 @@
+--- Wrong arguments: the error names the function and the argument, at the place of the caller, whatever language
+-- the function is written in.
+
+local support = dofile "tests/spec/support.lua"
+local it = support.limited(it)
+local moonlet = require "moonlet"
+local task, sync, channel, queue, pool = moonlet.task, moonlet.sync, moonlet.channel, moonlet.queue, moonlet.pool
+
+local function nothing() end
+
+-- Runs the call in a function of its own, which is what the error must name, and checks that it does.
+local function refuses(name, position, what, call)
+  local message = support.message_of(function() call() return nil end)
+  assert.matches("^tests/spec/argument_spec.lua:%d+: bad argument #" .. position .. " to '" .. name .. "' %(", message)
+  assert.is_truthy(message:find(what, 1, true), message)
+end
+
+describe("a wrong argument is told with its place", function()
+  it("by the functions of task that are written in Lua", function()
+    refuses("all", 1, "table expected", function() task.all("x") end)
+    refuses("all", 1, "item 2", function() task.all { nothing, 5 } end)
+    refuses("race", 1, "item 1", function() task.race { 5 } end)
+    refuses("map", 1, "table expected", function() task.map(5, nothing) end)
+    refuses("map", 2, "function expected", function() task.map({}) end)
+    refuses("map", 3, "limit", function() task.map({ 1 }, nothing, 0) end)
+    refuses("every", 1, "positive number", function() task.every(0, nothing) end)
+    refuses("every", 2, "function expected", function() task.every(1) end)
+    refuses("supervise", 1, "table expected", function() task.supervise() end)
+    refuses("supervise", 1, "'fn'", function() task.supervise { fn = 5 } end)
+    refuses("supervise", 1, "'backoff'", function() task.supervise { fn = error, backoff = {} } end)
+    refuses("supervise", 1, "'intensity'", function() task.supervise { fn = error, intensity = 5 } end)
+  end)
+
+  it("by queues, pools and futures", function()
+    local q = queue.new { capacity = 1 }
+    refuses("new", 1, "table expected", function() queue.new(5) end)
+    refuses("new", 1, "'order'", function() queue.new { order = "x" } end)
+    refuses("new", 1, "'capacity'", function() queue.new { capacity = 0 } end)
+    refuses("new", 1, "'less'", function() queue.new { less = 5 } end)
+    refuses("put", 1, "nil", function() q:put() end)
+    refuses("put", 2, "number expected", function() q:put(1, "x") end)
+    refuses("get", 1, "number expected", function() q:get("x") end)
+    refuses("peek", 1, "number expected", function() q:peek("x") end)
+    refuses("join", 1, "number expected", function() q:join("x") end)
+    refuses("new", 1, "'open'", function() pool.new {} end)
+    refuses("new", 1, "'max'", function() pool.new { open = nothing, max = 0 } end)
+    refuses("new", 1, "'check'", function() pool.new { open = nothing, check = 5 } end)
+    local p = pool.new { open = nothing }
+    refuses("lease", 1, "number expected", function() p:lease("x") end)
+    local f = sync.future()
+    refuses("get", 1, "number expected", function() f:get("x") end)
+  end)
+
+  it("by select", function()
+    refuses("select", 1, "'timeout'", function() channel.select { timeout = "x" } end)
+  end)
+end)
+
+it("a traceback names the functions of task as they are called", function()
+  local t = support.parked(task.spawn(task.sleep, support.patience))
+  assert.is_truthy(t:traceback():find("in function 'moonlet.task.sleep'", 1, true))
+end)
