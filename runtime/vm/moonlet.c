@@ -154,6 +154,22 @@ static void drop_all(struct moonlet *m)
     }
 }
 
+/* Warns of the daemons that still wait when the program has ended. */
+static void warn_of_parked(struct moonlet *m)
+{
+    struct ml_task *task;
+    for (uint32_t slot = 0; (task = ml_hub_next_task(&m->lua.hub, &slot)) != NULL;) {
+        if (task->state != ML_TASK_WAITING)
+            continue;
+        char text[256];
+        snprintf(text, sizeof text,
+                 "task #%llu, spawned at %s, still waited for %s at the end of the program",
+                 (unsigned long long)task->id,
+                 ml_place_text(&m->lua.places, ml_lua_task_of(task)->place), task->waits_for->text);
+        lua_warning(m->lua.aside, text, 0);
+    }
+}
+
 /* Cancels every task that is left and waits for them to unwind. */
 static void unwind_all(struct moonlet *m)
 {
@@ -207,6 +223,8 @@ int moonlet_run(struct moonlet *m)
     int result = run_to_the_end(m);
     if (result == -EDEADLK)
         ml_deadlock_report(m);
+    else if (!m->lua.exit_asked)
+        warn_of_parked(m);
     unwind_all(m);
     m->lua.main_task = NULL;
     return status_of(m, result);

@@ -325,3 +325,21 @@ describe("a suspended greenlet to which nobody can switch any more", function()
     assert.equal(0, status)
   end)
 end)
+
+describe("a daemon that still waits when the program ends", function()
+  local source = [[
+    local task = require "moonlet.task"
+    task.spawn({ daemon = true }, function() require("moonlet.channel").new():get() end)
+    task.yield()
+  ]]
+
+  it("is told by a warning with the place where it was spawned", function()
+    local output, status = run(source, "-W")
+    assert.matches("Lua warning: task #2, spawned at script:2, still waited for a value from a channel", output, 1, true)
+    assert.equal(0, status)
+  end)
+
+  it("is no warning's business without -W", function()
+    assert.equal("", (run(source)))
+  end)
+end)
