@@ -1,7 +1,8 @@
 --- Tasks, and what several of them do together: groups, all, map, race, every, supervise.
 -- @module moonlet.task
--- spawn, sleep, timeout, shield and the like are described in runtime/bindings/task.c, group in group.c.
 -- spawn, sleep, timeout, shield and the like are described in runtime/bindings/task.c, group in
+-- group.c.
+
 local argument = require "moonlet.argument"
 local core = require "moonlet.task.core"
 -- Tracebacks name its functions after this module.
@@ -10,7 +11,7 @@ package.loaded["moonlet.task.core"] = nil
 local task = {}
 for name, value in pairs(core) do task[name] = value end
 
--- Runs call(i, item) for each item of a list in a group; collects results and errors in their order.
+-- Runs call(i, item) for each item of a list in a group; collects results and errors in order.
 local function collect(list, limit, call)
   local results, errors = { n = #list }, { n = #list }
   task.group({ limit = limit, on_error = function() end }, function(group)
