@@ -121,12 +121,11 @@ end
 function Queue:put(value, timeout)
   argument.check(value ~= nil, 1, "put", "a queue cannot hold nil")
   if timeout ~= nil then argument.number(timeout, 2, "put") end
-  if self.is_closed then return nil, "closed", "CLOSED" end
   if self.room then
     local ok, message, code = self.room:acquire(timeout)
     if not ok then return nil, message, code end
-    if self.is_closed then return nil, "closed", "CLOSED" end
   end
+  if self.is_closed then return nil, "closed", "CLOSED" end
   add(self, value)
   self.count = self.count + 1
   self.unfinished = self.unfinished + 1

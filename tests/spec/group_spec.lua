@@ -271,6 +271,24 @@ describe("a queue", function()
   end)
 end)
 
+describe("a queue in a cancelled task", function()
+  -- Found by the model test: put looked whether the queue was closed before it looked at its scopes, and join
+  -- at what was unfinished.
+  it("raises from put and join even if they need not wait", function()
+    local q = queue.new { capacity = 1 }
+    q:close()
+    local log = {}
+    local t = task.spawn(function()
+      task.current():cancel()
+      log[1] = task.is_cancellation(select(2, task.pcall(q.put, q, 1)))
+      log[2] = task.is_cancellation(select(2, task.pcall(q.join, q)))
+      log[3] = q:join(0)
+    end)
+    t:join()
+    assert.are.same({ true, true, true }, log)
+  end)
+end)
+
 describe("a pool", function()
   it("leases at most max, uses them again, discards what an error left", function()
     local opened, closed = 0, 0
