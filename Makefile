@@ -1,12 +1,16 @@
 # A thin front: the build itself is CMake's (CMakeLists.txt, CMakePresets.json).
 
-.PHONY: help deps build run test bench format lint clean
+.PHONY: help deps build run test soak bench format lint clean
 .NOTPARALLEL:
 .SILENT:
 MAKEFLAGS += --no-print-directory
 
 # What `make test` goes through, in this order: `make test PRESETS=debug` for another choice.
 PRESETS = release asan hostile
+
+# How long `make soak` runs, and from which seed on: `make soak SECONDS=3600 SEED=42`.
+SECONDS = 600
+SEED =
 
 C_FILES = git ls-files 'runtime/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]'
 LUA_DIRS = $(wildcard stdlib scripts tests bench)
@@ -20,6 +24,7 @@ help:
 	echo "make build    build build/release/moonlet"
 	echo "make run      build it and run scripts/demo.lua"
 	echo "make test     build and test: $(PRESETS)"
+	echo "make soak     random programs against a model for SECONDS=$(SECONDS)"
 	echo "make bench    run the benchmarks"
 	echo "make format   format the C files in place"
 	echo "make lint     check format, clang-tidy, luacheck"
@@ -48,6 +53,9 @@ test:
 	    echo "testing $$preset"; \
 	    ctest --preset $$preset; \
 	done
+
+soak: build
+	build/release/moonlet tests/model/model.lua --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 bench: build
 	$(call compile,release,--target bench_programs)
