@@ -1,106 +1,15 @@
 -- The example programs, each run as its reader would, with nc, curl and nginx as peers.
+local programs = dofile "tests/spec/programs.lua"
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 
-local MOONLET = os.getenv "MOONLET" or arg[-1]
-local SCRIPTS = (os.getenv "MOONLET_SOURCE" or ".") .. "/scripts/"
-local PATIENCE = 60 -- seconds for what takes a fraction of one; sanitizers are slow
+local PATIENCE = programs.patience
+local quote, read_file, write_file = programs.quote, programs.read_file, programs.write_file
+local eventually, need, installed = programs.eventually, programs.need, programs.installed
+local run, run_script, command_line = programs.run, programs.run_script, programs.command_line
+local start = programs.start
 
 local directory -- of this run's files
-local running = {} -- programs to be stopped after the test
-
-local function quote(word)
-  return "'" .. tostring(word):gsub("'", [['\'']]) .. "'"
-end
-
-local function read_file(path)
-  local file <close> = io.open(path, "rb")
-  return file and file:read "a" or ""
-end
-
-local function write_file(path, text)
-  local file <close> = assert(io.open(path, "wb"))
-  file:write(text)
-end
-
--- Waits until the condition is true, and returns its value.
-local function eventually(what, condition)
-  local deadline = task.now() + PATIENCE
-  repeat
-    local value = condition()
-    if value then return value end
-    task.sleep(0.01)
-  until task.now() > deadline
-  error("in vain: " .. what, 2)
-end
-
-local function installed(program)
-  return (os.execute("command -v " .. program .. " >/dev/null 2>&1"))
-end
-
--- Runs a shell command to its end: what it printed, what it complained of, its exit status. It has
--- the processor for itself: the tasks of this program stand still meanwhile.
-local function run(command)
-  local errors = directory .. "/errors"
-  local pipe = assert(io.popen(string.format("timeout %d sh -c %s 2>%s", PATIENCE, quote(command),
-    errors)))
-  local output = pipe:read "a"
-  local _, _, status = pipe:close()
-  return output, read_file(errors), status
-end
-
-local function command_line(script, ...)
-  local words = {quote(MOONLET), quote(SCRIPTS .. script)}
-  for i = 1, select("#", ...) do words[i + 2] = quote((select(i, ...))) end
-  return table.concat(words, " ")
-end
-
-local function run_script(...)
-  return run(command_line(...) .. " </dev/null")
-end
-
-local Program = {}
-Program.__index = Program
-
--- Starts a shell command in the background. The pid is that of the command itself; its exit status
--- goes into a file when it has ended.
-local function start(command)
-  local base = os.tmpname()
-  os.remove(base)
-  base = directory .. "/" .. base:match "[^/]*$"
-  os.execute(string.format([[{ sh -c %s </dev/null >%s.out 2>%s.err &
-    echo $! >%s.pid; wait $!; echo $? >%s.ended; } >/dev/null 2>&1 &]],
-    quote("exec " .. command), base, base, base, base))
-  local program = setmetatable({base = base}, Program)
-  program.pid = eventually("the pid of " .. command, function()
-    return tonumber(read_file(base .. ".pid"):match "^(%d+)\n")
-  end)
-  table.insert(running, program)
-  return program
-end
-
-function Program:output() return read_file(self.base .. ".out") end
-
-function Program:errors() return read_file(self.base .. ".err") end
-
-function Program:status() return tonumber(read_file(self.base .. ".ended"):match "^(%d+)\n") end
-
-function Program:wait()
-  return eventually("the end of a program", function() return self:status() end)
-end
-
--- Waits until it has printed the pattern, and returns what that captures.
-function Program:printed(pattern)
-  return eventually("'" .. pattern .. "' from a program", function()
-    return self:output():match(pattern) or
-      self:status() and error("it ended: " .. self:output() .. self:errors(), 0)
-  end)
-end
-
-function Program:kill(signal)
-  if self:status() then return end
-  os.execute(string.format("kill -%s %d 2>/dev/null", signal, self.pid))
-end
 
 local function start_server(...)
   local server = start(command_line(...))
@@ -161,28 +70,12 @@ local function start_nginx()
   return port
 end
 
-local function need(...)
-  for _, program in ipairs {...} do
-    if not installed(program) then pending(program .. " is not installed") end
-  end
-end
-
 describe("scripts", function()
-  setup(function()
-    local pipe = assert(io.popen "mktemp -d")
-    directory = pipe:read "l"
-    pipe:close()
-  end)
+  setup(function() directory = programs.open_directory() end)
 
-  after_each(function()
-    for _, program in ipairs(running) do program:kill "KILL" end
-    for _, program in ipairs(running) do program:wait() end
-    running = {}
-  end)
+  after_each(programs.stop_all)
 
-  teardown(function()
-    os.execute("rm -rf " .. quote(directory))
-  end)
+  teardown(programs.remove_directory)
 
   it("print their usage and exit 1 when the arguments are wrong", function()
     local wrong = {{"demo.lua", "x"}, {"echo_server.lua", "127.0.0.1", "x"},

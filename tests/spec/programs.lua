@@ -1,0 +1,136 @@
+--- Runs example programs as their reader would: in the foreground or in the background, with their output,
+-- complaints and exit status.
+-- Loaded with dofile("tests/spec/programs.lua").
+
+local task = require "moonlet.task"
+
+local programs = {}
+
+local MOONLET = os.getenv "MOONLET" or arg[-1]
+local SCRIPTS = (os.getenv "MOONLET_SOURCE" or ".") .. "/scripts/"
+local PATIENCE = 60 -- seconds for what takes a fraction of one; sanitizers are slow
+programs.patience = PATIENCE
+
+local directory -- of this run's files
+local running = {} -- programs to be stopped after the test
+
+function programs.quote(word)
+  return "'" .. tostring(word):gsub("'", [['\'']]) .. "'"
+end
+
+function programs.read_file(path)
+  local file <close> = io.open(path, "rb")
+  return file and file:read "a" or ""
+end
+
+function programs.write_file(path, text)
+  local file <close> = assert(io.open(path, "wb"))
+  file:write(text)
+end
+
+--- Waits until the condition is true, and returns its value.
+function programs.eventually(what, condition)
+  local deadline = task.now() + PATIENCE
+  repeat
+    local value = condition()
+    if value then return value end
+    task.sleep(0.01)
+  until task.now() > deadline
+  error("in vain: " .. what, 2)
+end
+
+function programs.installed(program)
+  return (os.execute("command -v " .. program .. " >/dev/null 2>&1"))
+end
+
+--- Runs a shell command to its end. Returns what it printed, what it complained of, its exit status. It has
+-- the processor for itself: the tasks of this program stand still meanwhile.
+function programs.run(command)
+  local errors = directory .. "/errors"
+  local pipe = assert(io.popen(string.format("timeout %d sh -c %s 2>%s", PATIENCE, programs.quote(command),
+    errors)))
+  local output = pipe:read "a"
+  local _, _, status = pipe:close()
+  return output, programs.read_file(errors), status
+end
+
+function programs.command_line(script, ...)
+  local words = {programs.quote(MOONLET), programs.quote(SCRIPTS .. script)}
+  for i = 1, select("#", ...) do words[i + 2] = programs.quote((select(i, ...))) end
+  return table.concat(words, " ")
+end
+
+function programs.run_script(...)
+  return programs.run(programs.command_line(...) .. " </dev/null")
+end
+
+local Program = {}
+Program.__index = Program
+
+--- Starts a shell command in the background. The pid is that of the command itself; its exit status
+-- goes into a file when it has ended.
+function programs.start(command)
+  local base = os.tmpname()
+  os.remove(base)
+  base = directory .. "/" .. base:match "[^/]*$"
+  os.execute(string.format([[{ sh -c %s </dev/null >%s.out 2>%s.err &
+    echo $! >%s.pid; wait $!; echo $? >%s.ended; } >/dev/null 2>&1 &]],
+    programs.quote("exec " .. command), base, base, base, base))
+  local program = setmetatable({base = base}, Program)
+  program.pid = programs.eventually("the pid of " .. command, function()
+    return tonumber(programs.read_file(base .. ".pid"):match "^(%d+)\n")
+  end)
+  table.insert(running, program)
+  return program
+end
+
+function Program:output() return programs.read_file(self.base .. ".out") end
+
+function Program:errors() return programs.read_file(self.base .. ".err") end
+
+function Program:status() return tonumber(programs.read_file(self.base .. ".ended"):match "^(%d+)\n") end
+
+function Program:wait()
+  return programs.eventually("the end of a program", function() return self:status() end)
+end
+
+--- Waits until it has printed the pattern, and returns what that captures.
+function Program:printed(pattern)
+  return programs.eventually("'" .. pattern .. "' from a program", function()
+    return self:output():match(pattern) or
+      self:status() and error("it ended: " .. self:output() .. self:errors(), 0)
+  end)
+end
+
+function Program:kill(signal)
+  if self:status() then return end
+  os.execute(string.format("kill -%s %d 2>/dev/null", signal, self.pid))
+end
+
+--- Skips the test unless all the programs are installed.
+function programs.need(...)
+  for _, program in ipairs {...} do
+    if not programs.installed(program) then pending(program .. " is not installed") end
+  end
+end
+
+--- Makes the directory of this run's files.
+function programs.open_directory()
+  local pipe = assert(io.popen "mktemp -d")
+  directory = pipe:read "l"
+  pipe:close()
+  return directory
+end
+
+function programs.remove_directory()
+  os.execute("rm -rf " .. programs.quote(directory))
+end
+
+--- Ends every program that was started.
+function programs.stop_all()
+  for _, program in ipairs(running) do program:kill "KILL" end
+  for _, program in ipairs(running) do program:wait() end
+  running = {}
+end
+
+return programs
