@@ -1,0 +1,142 @@
+--- The documentation says what is so: each Lua block of README.md and docs/*.md runs in a moonlet of its own.
+--
+-- `-->` in a block tells what a line prints, words separated by one space; the texts are compared with the output,
+-- line by line, in whatever order the lines come. A block is only compiled if the line before it is an HTML
+-- comment that says so:
+--
+--     <!-- only compiled: it serves for ever -->
+--     ```lua
+
+local support = dofile "tests/spec/support.lua"
+
+local function read_file(path)
+  local file <close> = assert(io.open(path))
+  return file:read "a"
+end
+
+-- The Lua blocks of a page: text, number of its first line, whether it is only compiled.
+local function blocks_of(text)
+  local blocks, block, before = {}, nil, ""
+  local number = 0
+  for line in text:gmatch "([^\n]*)\n" do
+    number = number + 1
+    if block and line:find "^```%s*$" then
+      block.text = table.concat(block.lines, "\n") .. "\n"
+      table.insert(blocks, block)
+      block = nil
+    elseif block then
+      table.insert(block.lines, line)
+    elseif line:find "^```lua%s*$" then
+      block = { lines = {}, number = number + 1, is_only_compiled = before:find "^<!%-%- only compiled" ~= nil }
+    end
+    before = line
+  end
+  assert(not block, "a block has no end")
+  return blocks
+end
+
+local function sorted_lines(list)
+  table.sort(list)
+  return table.concat(list, "\n")
+end
+
+-- What the block says that it prints; nil: it says nothing.
+local function promised(text)
+  local lines = {}
+  for said in text:gmatch "%-%-> ([^\n]*)" do lines[#lines + 1] = said end
+  return #lines > 0 and sorted_lines(lines) or nil
+end
+
+local function printed(output)
+  local lines = {}
+  for line in output:gmatch "([^\n]*)\n" do lines[#lines + 1] = line:gsub("[\t ]+", " ") end
+  return sorted_lines(lines)
+end
+
+local function check(block)
+  assert(load(block.text, "=block"))
+  if block.is_only_compiled then return end
+  local output, status = support.run(block.text)
+  if status ~= 0 then error(("exit status %s: %s"):format(status, output), 0) end
+  local expected = promised(block.text)
+  if expected then assert.equal(expected, printed(output)) end
+end
+
+local function pages()
+  local list, pipe = { "README.md" }, assert(io.popen "ls docs/*.md")
+  for path in pipe:lines() do list[#list + 1] = path end
+  pipe:close()
+  return list
+end
+
+describe("the code on", function()
+  for _, path in ipairs(pages()) do
+    for _, block in ipairs(blocks_of(read_file(path))) do
+      it(("%s, line %d, does what the page says"):format(path, block.number), function() check(block) end)
+    end
+  end
+end)
+
+describe("the tables of docs/coming-from.md", function()
+  local modules, methods = {}, {}
+  for _, name in ipairs { "task", "sync", "channel", "queue", "pool", "greenlet", "test", "net" } do
+    modules[name] = require("moonlet." .. name)
+  end
+
+  local function know_methods_of(object)
+    local index = getmetatable(object).__index
+    methods[#methods + 1] = type(index) == "table" and index or function(name) return object[name] end
+  end
+
+  local function has_method(name)
+    for _, index in ipairs(methods) do
+      if type(index) == "table" and index[name] or type(index) == "function" and index(name) then return true end
+    end
+    return false
+  end
+
+  -- The code in the last column of each row, where the table's heading says "moonlet".
+  local function snippets(text)
+    local list, is_ours = {}, false
+    for line in text:gmatch "([^\n]*)\n" do
+      local last = line:match "^|.*|%s*(.-)%s*|$"
+      if not last then
+        is_ours = false
+      elseif last == "moonlet" then
+        is_ours = true
+      elseif is_ours then
+        for code in last:gmatch "`([^`]+)`" do list[#list + 1] = code end
+      end
+    end
+    return list
+  end
+
+  local function names_exist(code)
+    for module, name in code:gmatch "%f[%w](%l+)%.([%l_]+)" do
+      if modules[module] and modules[module][name] == nil then return false, module .. "." .. name end
+    end
+    for name in code:gmatch ":([%l_]+)[%s(\"{]" do
+      if not has_method(name) then return false, ":" .. name end
+    end
+    return true
+  end
+
+  it("name functions and methods that there are, in code that compiles", function()
+    local server <close> = assert(modules.net.listen("127.0.0.1", 0))
+    local conn <close> = assert(modules.net.connect(server:address()))
+    local t = modules.task.spawn(function() end)
+    for _, object in ipairs { server, conn, t, modules.task.group(), modules.channel.new(), modules.queue.new(),
+      modules.sync.mutex(), modules.sync.semaphore(1), modules.sync.event(), modules.sync.condition(),
+      modules.sync.future(), modules.greenlet.new(print) } do
+      know_methods_of(object)
+    end
+    local list = snippets(read_file "docs/coming-from.md")
+    assert.is_true(#list > 80)
+    for _, code in ipairs(list) do
+      local is_code = code == "<close>" or load(code) or load("return " .. code)
+      assert(is_code, "this does not compile: " .. code)
+      assert(names_exist(code), "this is not there: " .. code)
+    end
+    t:join()
+  end)
+end)
