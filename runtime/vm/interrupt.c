@@ -1,7 +1,8 @@
 /*
- * Ctrl-C and SIGTERM: every task is cancelled, clean-up runs, the program ends. A program of one task
- * that computes is interrupted as by lua5.4: its code gets the error "interrupted!", which it may
- * catch.
+ * Ctrl-C and SIGTERM: every task is cancelled, clean-up runs, the program ends. Code that computes is left alone
+ * until it waits, for it may be in the middle of something; only when it does not wait for a while is the
+ * cancellation raised where it stands. A program of one task that computes is interrupted as by lua5.4: its code
+ * gets the error "interrupted!", which it may catch.
  */
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
@@ -11,6 +12,10 @@
 #include <stddef.h>
 
 enum { EVENTS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT };
+
+/* How long code may compute on, and how often that is looked at, in instructions. */
+#define COMPUTING_TIME ML_SECOND
+enum { INSTRUCTIONS_PER_LOOK = 10000 };
 
 static void on_event(lua_State *L, lua_Debug *event);
 
@@ -22,10 +27,10 @@ static struct ml_task *computing_task(const struct ml_hub *hub)
 }
 
 /* On every thread of the chain: a generator may end before its next step. */
-static void hook_chain(struct ml_task *task)
+static void hook_chain(struct ml_task *task, lua_Hook hook, int events, int count)
 {
     for (struct ml_strand *strand = task->strand; strand != NULL; strand = strand->resumer)
-        lua_sethook(ml_thread_of(strand), on_event, EVENTS, 1);
+        lua_sethook(ml_thread_of(strand), hook, events, count);
 }
 
 static void unhook_chain(struct ml_task *task)
@@ -43,10 +48,24 @@ static void cancel_all(struct moonlet *m)
         m->lua.exit_status = 128 + (int)m->interrupt;
     m->lua.exit_asked = true;
     m->interrupt = 0;
+    m->interrupted_at = ml_clock_now();
     for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;) {
         unhook_chain(task);
         ml_task_cancel(task);
     }
+}
+
+/* Code that was computing when everything was cancelled computes on. Inside a shield it may. */
+static void on_look(lua_State *L, lua_Debug *event)
+{
+    (void)event;
+    struct ml_lua *lua = ml_lua_of(L);
+    const struct ml_task *current = lua->hub.current;
+    if (current == NULL || !current->cancelled ||
+        ml_clock_now() < ml_moonlet_of(lua)->interrupted_at + COMPUTING_TIME)
+        return;
+    lua_sethook(L, NULL, 0, 0);
+    ml_cancellation_raise(L);
 }
 
 /* The first step of the running code after the signal. */
@@ -61,12 +80,12 @@ static void on_event(lua_State *L, lua_Debug *event)
         unhook_chain(current);
     if (m->interrupt == 0 || current == NULL)
         return;
-    if (!is_as_lua) {
-        cancel_all(m);
-        ml_cancellation_raise(L);
+    if (is_as_lua) {
+        m->interrupt = 0;
+        luaL_error(L, "interrupted!");
     }
-    m->interrupt = 0;
-    luaL_error(L, "interrupted!");
+    cancel_all(m);
+    hook_chain(current, on_look, LUA_MASKCOUNT, INSTRUCTIONS_PER_LOOK);
 }
 
 bool moonlet_interrupt(struct moonlet *m, int signal_number)
@@ -79,7 +98,7 @@ bool moonlet_interrupt(struct moonlet *m, int signal_number)
     bool is_own_thread = ml_bank_current == &m->lua.hub.bank;
     struct ml_task *task = is_own_thread ? computing_task(&m->lua.hub) : NULL;
     if (task != NULL)
-        hook_chain(task);
+        hook_chain(task, on_event, EVENTS, 1);
     return true;
 }
 
@@ -93,7 +112,7 @@ void ml_interrupt_noticed(struct ml_hub *hub)
     if (task == NULL) {
         cancel_all(m);
     } else {
-        hook_chain(task);
+        hook_chain(task, on_event, EVENTS, 1);
         ml_hub_notify(hub);
     }
 }

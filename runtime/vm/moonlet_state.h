@@ -31,6 +31,7 @@ struct moonlet {
     struct ml_piece *piece;  /* being run */
     bool main_failed;
     volatile sig_atomic_t interrupt; /* signal number, 0: none */
+    ml_time interrupted_at;          /* when everything was cancelled for it */
 };
 
 static inline struct moonlet *ml_moonlet_of(struct ml_lua *lua)

@@ -36,6 +36,8 @@ own 'it ends generators at any moment' 0 'all' "$interrupt for i in 1 2 3 4 5 6 
     interrupt 'local function f() local x = 1 coroutine.yield() end local _, e = pcall(function() print \"ready\" while true do local g = coroutine.wrap(f) g() g() end end) print(e:match \"interrupted!\$\")' 0.0\$i
 done | grep -c interrupted | sed 's/12/all/'"
 same 'while a child runs' "$interrupt interrupt 'print(os.execute(\"echo ready; sleep 1\")) print(6)'"
+own 'while one of several computes: only where it waits' 0 'computed' "$interrupt interrupt 'local task = require \"moonlet.task\" task.spawn(task.sleep, 30) local x <close> = setmetatable({}, {__close = function() print \"closed\" end}) print \"ready\" local t = os.clock() while os.clock() < t + 0.3 do end print \"computed\" task.sleep(30) print \"never\"' 0.1"
+own 'while one of several computes without an end' 0 'closed' "$interrupt interrupt 'local task = require \"moonlet.task\" task.spawn(task.sleep, 30) local x <close> = setmetatable({}, {__close = function() print \"closed\" end}) print \"ready\" while true do end' 0.1"
 own 'while all tasks wait' 0 'status 130' "$interrupt interrupt 'print \"ready\" require(\"moonlet.task\").sleep(30)' 1"
 own 'while all tasks wait, variables are closed' 0 'closed' "$interrupt interrupt 'local x <close> = setmetatable({}, {__close = function() print \"closed\" end}) print \"ready\" require(\"moonlet.task\").sleep(30)' 1"
 
