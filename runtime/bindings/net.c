@@ -3,6 +3,7 @@
 #include "bindings/blocking.h"
 #include "bindings/modules.h"
 #include "bindings/net_options.h"
+#include "bindings/net_pair.h"
 #include "bindings/net_target.h"
 #include "bindings/net_tls.h"
 #include "bindings/net_types.h"
@@ -149,8 +150,12 @@ static int net_listen(lua_State *L)
     return error == 0 ? 1 : ml_push_target_failure(L, error, ml_error_text(error), &target);
 }
 
-static const luaL_Reg functions[] = {
-    {"connect", net_connect}, {"listen", net_listen}, {"tls", ml_net_tls}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"connect", net_connect},
+                                     {"listen", net_listen},
+                                     {"pair", ml_net_pair},
+                                     {"memory_pair", ml_net_memory_pair},
+                                      {"tls", ml_net_tls},
+                                     {NULL, NULL}};
 
 int ml_open_net(lua_State *L)
 {

@@ -7,6 +7,7 @@
 
 int ml_net_stream_read(lua_State *L);
 int ml_net_stream_read_some(lua_State *L);
+int ml_net_stream_peek(lua_State *L);
 int ml_net_stream_read_exactly(lua_State *L);
 int ml_net_stream_read_line(lua_State *L);
 int ml_net_stream_read_until(lua_State *L);

@@ -1,12 +1,15 @@
-/* Streams as scripts see them; reading is in bindings/net_read.c. */
+/* Streams as scripts see them; reading is in bindings/net_read.c, writing in bindings/net_write.c. */
 #include "base/error.h"
 #include "bindings/blocking.h"
 #include "bindings/net_read.h"
 #include "bindings/net_tls.h"
+#include "bindings/net_types.h"
+#include "bindings/net_write.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <math.h>
 #include <stdint.h>
-#include <string.h>
 
 const char ml_stream_type[] = "net.stream";
 
@@ -31,89 +34,6 @@ int ml_push_stream_failure(lua_State *L, const struct ml_stream *s, int error)
     lua_pushstring(L, ml_error_name(error));
     return 3;
 }
-
-/* Replaces the list at `index` by its elements in one string. */
-static void join_list(lua_State *L, int index)
-{
-    luaL_Buffer joined;
-    lua_Integer count = luaL_len(L, index);
-    luaL_buffinit(L, &joined);
-    for (lua_Integer i = 1; i <= count; i++) {
-        lua_geti(L, index, i);
-        if (!lua_isstring(L, -1))
-            luaL_error(L, "bad argument #%d to 'write' (element %d of the list is a %s)", index - 1,
-                       (int)i, luaL_typename(L, -1));
-        luaL_addvalue(&joined);
-    }
-    luaL_pushresult(&joined);
-    lua_replace(L, index);
-}
-
-static struct iovec check_piece(lua_State *L, int index)
-{
-    if (lua_istable(L, index))
-        join_list(L, index);
-    else if (!lua_isstring(L, index))
-        luaL_typeerror(L, index, "string, number or list of them");
-    size_t size;
-    const char *data = lua_tolstring(L, index, &size);
-    return (struct iovec){.iov_base = (void *)data, .iov_len = size};
-}
-
-static int push_written(lua_State *L, const struct ml_stream *s, int error, size_t sent)
-{
-    if (error != 0) {
-        ml_push_stream_failure(L, s, error);
-        lua_pushinteger(L, (lua_Integer)sent);
-        return 4;
-    }
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
-/***
-Writes all values, contiguous in the stream whoever else writes. May wait.
-@function stream:write
-@param ... strings, numbers, or lists of them
-@treturn boolean true once the kernel has all; or nil, message, code, bytes sent
-*/
-static int stream_write(lua_State *L)
-{
-    enum { PIECES = 8 };
-    struct ml_stream *s = ml_check_stream(L, 1);
-    int count = lua_gettop(L) - 1;
-    struct iovec few[PIECES];
-    struct iovec *pieces = few;
-    if (count > PIECES)
-        pieces = lua_newuserdatauv(L, (size_t)count * sizeof *pieces, 0);
-    for (int i = 0; i < count; i++)
-        pieces[i] = check_piece(L, i + 2);
-    size_t sent;
-    ml_blocking_begin(L);
-    int error = ml_blocking_end(L, ml_stream_write(s, pieces, count, &sent));
-    return push_written(L, s, error, sent);
-}
-
-/***
-Ends the output: the peer reads the end of the stream, and may still write. May wait for writers.
-@function stream:shutdown
-@tparam[opt="write"] string how only "write"
-@treturn boolean true; or nil, message, code
-*/
-static int stream_shutdown(lua_State *L)
-{
-    struct ml_stream *s = ml_check_stream(L, 1);
-    luaL_argcheck(L, strcmp(luaL_optstring(L, 2, "write"), "write") == 0, 2,
-                  "only \"write\" can be shut down");
-    ml_blocking_begin(L);
-    int error = ml_blocking_end(L, ml_stream_shutdown_write(s));
-    if (error != 0)
-        return ml_push_stream_failure(L, s, error);
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
-/* ---- the rest ---- */
 
 /***
 Closes at once. Tasks that wait in the stream get nil, "closed", "CLOSED". Idempotent, never waits.
@@ -146,13 +66,96 @@ static int stream_set_timeout(lua_State *L)
     return 0;
 }
 
+/***
+Limits the bytes that a later read may gather when it is given no limit of its own: then it returns nil,
+message, "EMSGSIZE", and the bytes stay. Without this, a line of read_line() and lines() and what
+read_until() reads have at most 64 KiB, and what read(), read_all() and lines() with a format read has no limit.
+@function stream:set_limit
+@tparam ?integer max bytes; nil: as at first
+*/
+static int stream_set_limit(lua_State *L)
+{
+    struct ml_stream *s = ml_check_stream(L, 1);
+    lua_Integer limit = lua_isnoneornil(L, 2) ? 0 : luaL_checkinteger(L, 2);
+    luaL_argcheck(L, limit > 0 || lua_isnoneornil(L, 2), 2, "limit must be positive");
+    s->limit = (size_t)limit;
+    return 0;
+}
+
+/* What a call that needs a socket finds: 0, or why it cannot. */
+static int check_socket(const struct ml_stream *s, int without)
+{
+    if (!ml_stream_is_open(s))
+        return -ML_ECLOSED;
+    return ml_fd_is_open(&s->fd) ? 0 : -without;
+}
+
+static int push_done(lua_State *L, int error)
+{
+    if (error != 0)
+        return ml_push_failure(L, error);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/***
+Whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected.
+@function stream:set_nodelay
+@tparam[opt=true] boolean on
+@treturn boolean true; or nil, message, code ("EOPNOTSUPP": not over TCP)
+*/
+static int stream_set_nodelay(lua_State *L)
+{
+    struct ml_stream *s = ml_check_stream(L, 1);
+    bool on = lua_isnone(L, 2) || lua_toboolean(L, 2);
+    int error = check_socket(s, EOPNOTSUPP);
+    return push_done(L, error != 0 ? error : ml_socket_set_nodelay(s->fd.number, on));
+}
+
+/* Seconds of an option of the kernel's: whole ones, at least 1; 0 if absent. */
+static int check_whole_seconds(lua_State *L, int index)
+{
+    lua_Number seconds = luaL_optnumber(L, index, 0);
+    luaL_argcheck(L, lua_isnoneornil(L, index) || (seconds > 0 && seconds < INT_MAX), index,
+                  "seconds must be positive");
+    return (int)ceil(seconds);
+}
+
+/***
+Whether the kernel probes a peer that has been silent, and gives the connection up when it does not answer
+("ETIMEDOUT" from reads and writes).
+@function stream:set_keepalive
+@param[opt=true] idle seconds of silence before the first probe; true: as many as the system says; false: off
+@tparam[opt] number interval seconds between probes
+@tparam[opt] integer count probes without an answer
+@treturn boolean true; or nil, message, code ("EOPNOTSUPP": not over TCP)
+*/
+static int stream_set_keepalive(lua_State *L)
+{
+    struct ml_stream *s = ml_check_stream(L, 1);
+    bool is_number = lua_type(L, 2) == LUA_TNUMBER;
+    if (!is_number && !lua_isnone(L, 2) && !lua_isboolean(L, 2))
+        luaL_typeerror(L, 2, "seconds or boolean");
+    lua_Integer count = luaL_optinteger(L, 4, 0);
+    luaL_argcheck(L, lua_isnoneornil(L, 4) || (count > 0 && count < INT_MAX), 4,
+                  "count must be positive");
+    struct ml_keepalive keepalive = {.is_on = lua_isnone(L, 2) || lua_toboolean(L, 2),
+                                     .idle = is_number ? check_whole_seconds(L, 2) : 0,
+                                     .interval = check_whole_seconds(L, 3),
+                                     .count = (int)count};
+    int error = check_socket(s, EOPNOTSUPP);
+    return push_done(L, error != 0 ? error : ml_socket_set_keepalive(s->fd.number, &keepalive));
+}
+
 typedef int ask_address(struct ml_address *address, int fd);
 
 static int push_asked(lua_State *L, ask_address *ask)
 {
     struct ml_stream *s = ml_check_stream(L, 1);
     struct ml_address address;
-    int error = ml_fd_is_open(&s->fd) ? ask(&address, s->fd.number) : -ML_ECLOSED;
+    int error = check_socket(s, ENOTCONN);
+    if (error == 0)
+        error = ask(&address, s->fd.number);
     if (error != 0)
         return ml_push_failure(L, error);
     ml_push_address(L, &address);
@@ -193,6 +196,10 @@ static int stream_tostring(lua_State *L)
         lua_pushliteral(L, "net.stream (closed)");
         return 1;
     }
+    if (!ml_fd_is_open(&s->fd)) {
+        lua_pushliteral(L, "net.stream in memory (open)");
+        return 1;
+    }
     push_text_of(L, ml_address_of_socket, s->fd.number);
     push_text_of(L, ml_address_of_peer, s->fd.number);
     lua_pushfstring(L, "net.stream %s <- %s (open)", lua_tostring(L, -2), lua_tostring(L, -1));
@@ -216,13 +223,19 @@ static const luaL_Reg methods[] = {{"read", ml_net_stream_read},
                                    {"read_all", ml_net_stream_read_all},
                                    {"lines", ml_net_stream_lines},
                                    {"chunks", ml_net_stream_chunks},
-                                   {"write", stream_write},
-                                   {"shutdown", stream_shutdown},
+                                   {"peek", ml_net_stream_peek},
+                                   {"write", ml_net_stream_write},
+                                   {"sendfile", ml_net_stream_send_file},
+                                   {"shutdown", ml_net_stream_shutdown},
+                                   {"finish", ml_net_stream_finish},
                                    {"close", stream_close},
                                    {"starttls", ml_net_stream_starttls},
                                    {"handshake", ml_net_stream_handshake},
                                    {"tls_info", ml_net_stream_tls_info},
                                    {"set_timeout", stream_set_timeout},
+                                   {"set_limit", stream_set_limit},
+                                   {"set_nodelay", stream_set_nodelay},
+                                   {"set_keepalive", stream_set_keepalive},
                                    {"peer", stream_peer},
                                    {"address", stream_address},
                                    {NULL, NULL}};

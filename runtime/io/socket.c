@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <limits.h>
 #include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 /* After a recv() that did not fill its room there was no more: the next one would be in vain. */
@@ -24,10 +26,11 @@ static ssize_t socket_transmit(struct ml_stream *s, const struct iovec *pieces, 
 {
     struct msghdr message = {.msg_iov = (struct iovec *)pieces,
                              .msg_iovlen = (size_t)(count < IOV_MAX ? count : IOV_MAX)};
+    int flags = MSG_NOSIGNAL | (count > IOV_MAX ? MSG_MORE : 0);
     ssize_t sent;
     do
-        sent = count == 1 ? send(s->fd.number, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL)
-                          : sendmsg(s->fd.number, &message, MSG_NOSIGNAL);
+        sent = count == 1 ? send(s->fd.number, pieces->iov_base, pieces->iov_len, flags)
+                          : sendmsg(s->fd.number, &message, flags);
     while (sent < 0 && errno == EINTR);
     return sent >= 0 ? sent : -errno;
 }
@@ -47,6 +50,34 @@ static int socket_shutdown(struct ml_stream *s, ml_time deadline)
     return shutdown(s->fd.number, SHUT_WR) == 0 ? 0 : -errno;
 }
 
+/* sendfile() knows no MSG_NOSIGNAL. The signal of a broken pipe is held back meanwhile, and one that it
+ * raised is taken away; one that was pending before is left. */
+static ssize_t send_quietly(int fd, int file, off_t *offset, size_t size)
+{
+    static const struct timespec at_once;
+    sigset_t broken, before, pending;
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &broken, &before);
+    ssize_t sent = sendfile(fd, file, offset, size);
+    int error = errno;
+    if (sent < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE))
+        sigtimedwait(&broken, NULL, &at_once);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return sent;
+}
+
+static ssize_t socket_send_file(struct ml_stream *s, int file, off_t *offset, size_t size)
+{
+    ssize_t sent;
+    do
+        sent = send_quietly(s->fd.number, file, offset, size);
+    while (sent < 0 && errno == EINTR);
+    return sent >= 0 ? sent : -errno;
+}
+
 static void socket_close(struct ml_stream *s)
 {
     ml_fd_close(&s->fd);
@@ -58,6 +89,7 @@ const struct ml_transport ml_socket_transport = {
     .wait = socket_wait,
     .shutdown = socket_shutdown,
     .close = socket_close,
+    .send_file = socket_send_file,
 };
 
 void ml_socket_open(struct ml_stream *s, int fd)
@@ -76,6 +108,28 @@ void ml_socket_set_flag(int fd, int level, int name, bool on)
 {
     int value = on;
     setsockopt(fd, level, name, &value, sizeof value);
+}
+
+static int set_number(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
+}
+
+int ml_socket_set_nodelay(int fd, bool on)
+{
+    return set_number(fd, IPPROTO_TCP, TCP_NODELAY, on);
+}
+
+int ml_socket_set_keepalive(int fd, const struct ml_keepalive *keepalive)
+{
+    int error = 0;
+    if (keepalive->idle > 0)
+        error = set_number(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive->idle);
+    if (error == 0 && keepalive->interval > 0)
+        error = set_number(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive->interval);
+    if (error == 0 && keepalive->count > 0)
+        error = set_number(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive->count);
+    return error == 0 ? set_number(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive->is_on) : error;
 }
 
 void ml_socket_set_options(int fd, sa_family_t family, const struct ml_socket_options *options)

@@ -27,6 +27,18 @@ int ml_socket_new(int family, int type);
 /* Sets those of the options that concern a stream over TCP; nothing on other sockets. */
 void ml_socket_set_options(int fd, sa_family_t family, const struct ml_socket_options *options);
 
+/* Probing a peer that has been silent. */
+struct ml_keepalive {
+    bool is_on;
+    int idle;     /* seconds of silence before the first probe; 0: left as it is, as the next two */
+    int interval; /* seconds between probes */
+    int count;    /* probes without an answer before the connection counts as dead */
+};
+
+/* Of a socket over TCP: 0 or a negated errno. */
+int ml_socket_set_nodelay(int fd, bool on);
+int ml_socket_set_keepalive(int fd, const struct ml_keepalive *keepalive);
+
 /* Sets a boolean option; what the kernel does not know is left. */
 void ml_socket_set_flag(int fd, int level, int name, bool on);
 

@@ -13,6 +13,7 @@ static const struct ml_wait_kind readable = {.text = "input on descriptor", .ext
 static const struct ml_wait_kind writable = {.text = "room to write on descriptor",
                                              .external = true};
 static const struct ml_wait_kind turn = {.text = "its turn to write on descriptor"};
+static const struct ml_wait_kind turn_without = {.text = "its turn to write"};
 
 void ml_stream_init(struct ml_stream *s, struct ml_io *io)
 {
@@ -31,6 +32,11 @@ static ml_time deadline_of(const struct ml_hub *hub, ml_time timeout)
 {
     bool is_span = timeout != ML_FOREVER && timeout != ML_NEVER_WAIT;
     return is_span ? ml_time_after(ml_hub_now(hub), timeout) : timeout;
+}
+
+ml_time ml_stream_write_deadline(const struct ml_stream *s)
+{
+    return deadline_of(s->io->hub, s->write_timeout);
 }
 
 /* ---- the input buffer ---- */
@@ -195,21 +201,6 @@ int ml_stream_read_some(struct ml_stream *s, size_t max, struct ml_piece_of_inpu
     return end_read(s, result);
 }
 
-int ml_stream_peek(struct ml_stream *s, size_t size, struct ml_piece_of_input *piece)
-{
-    int result = begin_read(s);
-    if (result != 0)
-        return result;
-    ml_time deadline = deadline_of(s->io->hub, s->read_timeout);
-    while (result == 0 && input_size(s) < size)
-        result = fill(s, size - input_size(s), deadline);
-    if (result == 0 || (result == 1 && input_size(s) > 0)) {
-        result = 0;
-        take(s, smaller(size, input_size(s)), piece);
-    }
-    return end_read(s, result);
-}
-
 int ml_stream_read_exactly(struct ml_stream *s, size_t size, bool partial,
                            struct ml_piece_of_input *piece)
 {
@@ -299,8 +290,14 @@ void ml_stream_consume(struct ml_stream *s, size_t size)
 
 /* ---- writing ---- */
 
-/* Waits until the running task may write. */
-static int take_turn(struct ml_stream *s, ml_time deadline)
+static int wait_for_turn(struct ml_stream *s, ml_time deadline)
+{
+    bool is_socket = ml_fd_is_open(&s->fd);
+    return ml_wait(s->io->hub, is_socket ? &turn : &turn_without,
+                   is_socket ? (uint32_t)s->fd.number : 0, &s->writers, deadline);
+}
+
+int ml_stream_take_turn(struct ml_stream *s, ml_time deadline)
 {
     struct ml_task *self = s->io->hub->current;
     int error = ml_cancel_point(s->io->hub);
@@ -308,21 +305,28 @@ static int take_turn(struct ml_stream *s, ml_time deadline)
         if (s->writer == NULL)
             s->writer = self;
         else
-            error = ml_wait(s->io->hub, &turn, (uint32_t)s->fd.number, &s->writers, deadline);
+            error = wait_for_turn(s, deadline);
     }
     if (error == 0 && !ml_stream_is_open(s))
         error = -ML_ECLOSED;
     return error;
 }
 
-/* Hands the turn to the first in the queue. */
-static void pass_turn(struct ml_stream *s)
+void ml_stream_pass_turn(struct ml_stream *s)
 {
     s->writer = NULL;
     if (ml_list_is_empty(&s->writers))
         return;
     s->writer = ml_container_of(s->writers.next, struct ml_task, waiter.link);
     ml_wake_first(s->io->hub, &s->writers);
+}
+
+int ml_stream_await_room(struct ml_stream *s, int error, ml_time deadline)
+{
+    if (error != -EAGAIN)
+        return error;
+    error = s->transport->wait(s, ML_FD_WRITE, &writable, deadline);
+    return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
 }
 
 /* Moves the array past the bytes that were sent. */
@@ -350,10 +354,7 @@ static int write_all(struct ml_stream *s, struct iovec *pieces, int count, size_
             *sent += (size_t)now;
             advance(&pieces, &count, (size_t)now);
         } else {
-            error =
-                now == -EAGAIN ? s->transport->wait(s, ML_FD_WRITE, &writable, deadline) : (int)now;
-            if (error == 0 && !ml_stream_is_open(s))
-                error = -ML_ECLOSED;
+            error = ml_stream_await_room(s, (int)now, deadline);
         }
     }
     if (error != 0 && (*sent > 0 || s->is_torn))
@@ -364,23 +365,59 @@ static int write_all(struct ml_stream *s, struct iovec *pieces, int count, size_
 int ml_stream_write(struct ml_stream *s, struct iovec *pieces, int count, size_t *sent)
 {
     *sent = 0;
-    ml_time deadline = deadline_of(s->io->hub, s->write_timeout);
-    int error = take_turn(s, deadline);
+    ml_time deadline = ml_stream_write_deadline(s);
+    int error = ml_stream_take_turn(s, deadline);
     if (error != 0)
         return error;
     error = write_all(s, pieces, count, sent, deadline);
-    pass_turn(s);
+    ml_stream_pass_turn(s);
+    return error;
+}
+
+static int end_output(struct ml_stream *s, ml_time deadline)
+{
+    int error = ml_stream_take_turn(s, deadline);
+    if (error != 0)
+        return error;
+    error = s->transport->shutdown(s, deadline);
+    ml_stream_pass_turn(s);
     return error;
 }
 
 int ml_stream_shutdown_write(struct ml_stream *s)
 {
-    ml_time deadline = deadline_of(s->io->hub, s->write_timeout);
-    int error = take_turn(s, deadline);
+    return end_output(s, ml_stream_write_deadline(s));
+}
+
+/* Drops input up to the end of the stream. A peer that never stops is told by the clock, too. */
+static int drain(struct ml_stream *s, size_t max, ml_time deadline)
+{
+    size_t dropped = 0;
+    int result = begin_read(s);
+    if (result != 0)
+        return result;
+    while (result == 0) {
+        dropped += ml_buffer_size(&s->in);
+        ml_buffer_consume(&s->in, ml_buffer_size(&s->in));
+        result = dropped > max ? -EMSGSIZE : fill(s, 1, deadline);
+        if (result == 0 && deadline != ML_NEVER_WAIT && ml_hub_now(s->io->hub) >= deadline)
+            result = -ETIMEDOUT;
+    }
+    return end_read(s, result == 1 ? 0 : result);
+}
+
+int ml_stream_finish(struct ml_stream *s, size_t max, ml_time deadline)
+{
+    if (s->is_reading)
+        return -EBUSY;
+    int error = ml_cancel_point(s->io->hub);
     if (error != 0)
         return error;
-    error = s->transport->shutdown(s, deadline);
-    pass_turn(s);
+    error = end_output(s, deadline);
+    s->held = 0;
+    if (error == 0)
+        error = drain(s, max, deadline);
+    ml_stream_close(s);
     return error;
 }
 

@@ -33,13 +33,17 @@ struct ml_transport {
     int (*shutdown)(struct ml_stream *s, ml_time deadline);
     /* Lets go of everything; whoever waits gets -ML_ECLOSED. Never waits. */
     void (*close)(struct ml_stream *s);
+    /* Transmits at most `size` bytes of a file from *offset on, which moves on: their number; 0: the file
+     * ends there; -EINVAL: not of this file; or as transmit(). NULL: it cannot; they are read and
+     * transmitted. */
+    ssize_t (*send_file)(struct ml_stream *s, int file, off_t *offset, size_t size);
 };
 
 struct ml_stream {
     const struct ml_transport *transport; /* NULL: closed */
     void *layer;                          /* of the transport at the bottom */
     struct ml_tls *tls;                   /* over it; NULL: no TLS */
-    struct ml_fd fd;                      /* the socket below; closed for one in memory */
+    struct ml_fd fd;                      /* the socket below; closed: there is none */
     struct ml_io *io;
     struct ml_buffer in;    /* received and not yet consumed */
     size_t held;            /* bytes at its front that ml_stream_hold() keeps from further reads */
@@ -47,6 +51,7 @@ struct ml_stream {
     struct ml_task *writer; /* the one whose turn it is */
     ml_time read_timeout;   /* spans; 0: never wait; ML_FOREVER: no limit */
     ml_time write_timeout;
+    size_t limit;      /* bytes that a read may gather if nobody says; 0: each kind has its own */
     bool is_accepted;  /* a listener made it, not a connect */
     bool is_reading;   /* a task is between begin and end of a read */
     bool borrows;      /* in.memory is the shared block */
@@ -95,10 +100,8 @@ void ml_stream_close(struct ml_stream *s);
 /* Whatever is there, at least one byte and at most `max`. */
 int ml_stream_read_some(struct ml_stream *s, size_t max, struct ml_piece_of_input *piece);
 
-/* The next bytes without taking them: at least one, and `size` unless the end comes before. */
-int ml_stream_peek(struct ml_stream *s, size_t size, struct ml_piece_of_input *piece);
-
-/* `size` bytes. With `partial`, the end of the stream makes it fewer, but not none. */
+/* `size` bytes. With `partial`, the end of the stream makes it fewer, but not none. To peek, consume
+ * none of them. */
 int ml_stream_read_exactly(struct ml_stream *s, size_t size, bool partial,
                            struct ml_piece_of_input *piece);
 
@@ -127,5 +130,24 @@ int ml_stream_write(struct ml_stream *s, struct iovec *pieces, int count, size_t
 
 /* Ends the output once earlier writers are done: the peer reads the end. Errors as for a write. */
 int ml_stream_shutdown_write(struct ml_stream *s);
+
+/* The turn to write, for what writes in a way of its own: waits for it, with the errors of a write; hands it
+ * on. */
+int ml_stream_take_turn(struct ml_stream *s, ml_time deadline);
+void ml_stream_pass_turn(struct ml_stream *s);
+
+/* When a write that begins now times out. */
+ml_time ml_stream_write_deadline(const struct ml_stream *s);
+
+/* After transmit() failed with `error` in a turn: 0 to try again, once there may be room. */
+int ml_stream_await_room(struct ml_stream *s, int error, ml_time deadline);
+
+/*
+ * Ends the output, reads and drops what still comes, up to the end of the stream, and closes: the peer gets all
+ * that was written, where closing with input unread could cut it off. 0: the peer has ended, too; -EMSGSIZE:
+ * more than `max` bytes came; otherwise errors of reads and writes. The stream is closed in any case but
+ * -EBUSY and a cancellation on entry.
+ */
+int ml_stream_finish(struct ml_stream *s, size_t max, ml_time deadline);
 
 #endif

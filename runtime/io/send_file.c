@@ -1,0 +1,106 @@
+#include "io/send_file.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Bytes per call: the hub should run now and then, however fast the peer is. */
+enum { BLOCK = 256 * 1024, COPIED = ML_IO_READ_SIZE };
+
+/* A file on its way. */
+struct file_source {
+    int file;
+    off_t offset;
+    uint64_t left;
+    uint64_t sent;
+};
+
+static size_t next_size(const struct file_source *source, size_t most)
+{
+    return source->left < most ? (size_t)source->left : most;
+}
+
+static void advance(struct file_source *source, size_t size)
+{
+    source->left -= size;
+    source->sent += size;
+}
+
+/* 0; 1: the file has ended; -EINVAL: it must be copied; or an error. */
+static int send_block(struct ml_stream *s, struct file_source *source, ml_time deadline)
+{
+    ssize_t now =
+        s->transport->send_file(s, source->file, &source->offset, next_size(source, BLOCK));
+    if (now < 0)
+        return ml_stream_await_room(s, (int)now, deadline);
+    advance(source, (size_t)now);
+    return now == 0;
+}
+
+static int send_all(struct ml_stream *s, struct file_source *source, ml_time deadline)
+{
+    int result = s->transport->send_file == NULL ? -EINVAL : 0;
+    while (result == 0 && source->left > 0)
+        result = send_block(s, source, deadline);
+    return result;
+}
+
+static int transmit_copied(struct ml_stream *s, struct file_source *source, const char *block,
+                           size_t size, ml_time deadline)
+{
+    int error = 0;
+    while (error == 0 && size > 0) {
+        struct iovec piece = {.iov_base = (void *)block, .iov_len = size};
+        ssize_t now = s->transport->transmit(s, &piece, 1);
+        if (now >= 0) {
+            advance(source, (size_t)now);
+            block += now;
+            size -= (size_t)now;
+        } else {
+            error = ml_stream_await_room(s, (int)now, deadline);
+        }
+    }
+    return error;
+}
+
+static int copy_block(struct ml_stream *s, struct file_source *source, char *block,
+                      ml_time deadline)
+{
+    ssize_t size;
+    do
+        size = pread(source->file, block, next_size(source, COPIED), source->offset);
+    while (size < 0 && errno == EINTR);
+    if (size <= 0)
+        return size < 0 ? -errno : 1;
+    source->offset += size;
+    return transmit_copied(s, source, block, (size_t)size, deadline);
+}
+
+static int copy_all(struct ml_stream *s, struct file_source *source, ml_time deadline)
+{
+    char *block = malloc(COPIED);
+    int result = block == NULL ? -ENOMEM : 0;
+    while (result == 0 && source->left > 0)
+        result = copy_block(s, source, block, deadline);
+    free(block);
+    return result;
+}
+
+int ml_stream_send_file(struct ml_stream *s, int file, off_t offset, uint64_t count, uint64_t *sent)
+{
+    struct file_source source = {.file = file, .offset = offset, .left = count};
+    ml_time deadline = ml_stream_write_deadline(s);
+    *sent = 0;
+    int result = ml_stream_take_turn(s, deadline);
+    if (result != 0)
+        return result;
+    result = s->write_broken ? -EPIPE : send_all(s, &source, deadline);
+    if (result == -EINVAL)
+        result = copy_all(s, &source, deadline);
+    if (result < 0 && source.sent > 0)
+        s->write_broken = true;
+    ml_stream_pass_turn(s);
+    *sent = source.sent;
+    return result < 0 ? result : 0;
+}
