@@ -293,32 +293,29 @@ void ml_stream_consume(struct ml_stream *s, size_t size)
 static int wait_for_turn(struct ml_stream *s, ml_time deadline)
 {
     bool is_socket = ml_fd_is_open(&s->fd);
-    return ml_wait(s->io->hub, is_socket ? &turn : &turn_without,
-                   is_socket ? (uint32_t)s->fd.number : 0, &s->writers, deadline);
+    return ml_wait_granted(s->io->hub, is_socket ? &turn : &turn_without,
+                           is_socket ? (uint32_t)s->fd.number : 0, &s->writers, 0, deadline);
 }
 
 int ml_stream_take_turn(struct ml_stream *s, ml_time deadline)
 {
-    struct ml_task *self = s->io->hub->current;
     int error = ml_cancel_point(s->io->hub);
-    while (error == 0 && ml_stream_is_open(s) && s->writer != self) {
+    if (error == 0 && ml_stream_is_open(s)) {
         if (s->writer == NULL)
-            s->writer = self;
+            s->writer = s->io->hub->current;
         else
             error = wait_for_turn(s, deadline);
     }
-    if (error == 0 && !ml_stream_is_open(s))
-        error = -ML_ECLOSED;
-    return error;
+    return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
 }
 
+/* Gives the turn to the first in the queue, before that one runs: nobody overtakes. */
 void ml_stream_pass_turn(struct ml_stream *s)
 {
-    s->writer = NULL;
-    if (ml_list_is_empty(&s->writers))
-        return;
-    s->writer = ml_container_of(s->writers.next, struct ml_task, waiter.link);
-    ml_wake_first(s->io->hub, &s->writers);
+    struct ml_waiter *first = ml_first_waiter(s->io->hub, &s->writers);
+    s->writer = first != NULL ? ml_waiter_task(s->io->hub, first) : NULL;
+    if (first != NULL)
+        ml_waiter_grant(s->io->hub, first);
 }
 
 int ml_stream_await_room(struct ml_stream *s, int error, ml_time deadline)
