@@ -14,7 +14,10 @@
     X(ML_EEOF, 4098, "EEOF", "end of stream in the middle of a read")                              \
     X(ML_EDEADLINE, 4099, "EDEADLINE", "deadline passed")                                          \
     X(ML_EFAILED, 4100, "EFAILED", "task failed")                                                  \
-    X(ML_ETLS, 4101, "ETLS", "TLS failure")
+    X(ML_ENODATA, 4101, "ENOTFOUND", "host has no such record")                                    \
+    X(ML_EDNS, 4102, "EDNS", "no name server gave an answer")                                      \
+    X(ML_EDNS_ANSWER, 4103, "EDNS", "bad answer from the name server")                             \
+    X(ML_ETLS, 4104, "ETLS", "TLS failure")
 
 enum ml_error {
 #define ML_ERROR_NUMBER(id, number, name, text) id = (number),

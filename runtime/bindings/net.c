@@ -4,6 +4,7 @@
 #include "bindings/modules.h"
 #include "bindings/net_options.h"
 #include "bindings/net_pair.h"
+#include "bindings/net_resolve.h"
 #include "bindings/net_target.h"
 #include "bindings/net_tls.h"
 #include "bindings/net_types.h"
@@ -65,18 +66,20 @@ Connects to a server over TCP or in the Unix domain. May wait.
 @tparam string host a name or a number; or an address, or "unix:/path", in place of host and port
 @tparam integer port
 @tparam[opt] table opts timeout (seconds for all of it), family ("inet", "inet6"), nodelay (default
-true), keepalive, bind (local numeric host or address), tls (true, the options of net.tls, or a context)
+true), keepalive, bind (local numeric host or address), resolver, tls (true, the options of net.tls,
+or a context)
 @treturn stream or nil, message, code
 */
 static int net_connect(lua_State *L)
 {
-    static const char *const names[] = {"timeout", "family", "nodelay", "keepalive",
-                                        "bind",    "tls",    NULL};
+    static const char *const names[] = {"timeout", "family",   "nodelay", "keepalive",
+                                        "bind",    "resolver", "tls",     NULL};
     struct ml_target target = ml_check_target(L, 1);
     ml_check_option_names(L, target.options, names);
     int family = ml_family_option(L, target.options);
     ml_time deadline = ml_timeout_option(L, target.options);
     struct ml_socket_options options = ml_check_socket_options(L, target.options);
+    target.resolver = ml_resolver_option(L, target.options);
     if (!ml_push_tls_option(L, target.options, false))
         return 3;
     struct ml_tls_config *config = lua_isnil(L, -1) ? NULL : ml_tls_context_config(L, -1);
@@ -150,18 +153,18 @@ static int net_listen(lua_State *L)
     return error == 0 ? 1 : ml_push_target_failure(L, error, ml_error_text(error), &target);
 }
 
-static const luaL_Reg functions[] = {{"connect", net_connect},
-                                     {"listen", net_listen},
-                                     {"pair", ml_net_pair},
-                                     {"memory_pair", ml_net_memory_pair},
-                                      {"tls", ml_net_tls},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"connect", net_connect},      {"listen", net_listen},
+    {"pair", ml_net_pair},         {"memory_pair", ml_net_memory_pair},
+    {"tls", ml_net_tls},           {"resolve", ml_net_resolve},
+    {"resolver", ml_net_resolver}, {NULL, NULL}};
 
 int ml_open_net(lua_State *L)
 {
     ml_open_stream_type(L);
     ml_open_listener_type(L);
     ml_open_tls_type(L);
+    ml_open_resolver_type(L);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -106,7 +106,8 @@ int ml_target_resolve(struct ml_io *io, const struct ml_target *target, int fami
                       ml_time deadline, struct ml_addresses *found)
 {
     return target->is_local ? local_address(target, found)
-                            : ml_resolve(io, target->host, target->port, family, deadline, found);
+                            : ml_resolve(io, target->resolver, target->host, target->port, family,
+                                         deadline, found);
 }
 
 int ml_push_target_failure(lua_State *L, int error, const char *text,

@@ -12,8 +12,9 @@ struct ml_target {
     const char *host; /* a Lua string on the caller's stack; of a Unix-domain socket the path */
     size_t length;
     uint16_t port;
-    bool is_local; /* of the Unix domain */
-    int options;   /* index of the options table, 0: none */
+    bool is_local;                /* of the Unix domain */
+    int options;                  /* index of the options table, 0: none */
+    struct ml_resolver *resolver; /* for the host's name; NULL: the runtime's own */
 };
 
 /*

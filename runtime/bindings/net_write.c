@@ -66,8 +66,7 @@ static struct iovec *add_pieces(lua_State *L, int index, struct iovec *pieces)
 }
 
 /* nil, message, code, bytes sent. */
-static int push_write_failure(lua_State *L, const struct ml_stream *s, int error,
-                              uint64_t sent)
+static int push_write_failure(lua_State *L, const struct ml_stream *s, int error, uint64_t sent)
 {
     ml_push_stream_failure(L, s, error);
     lua_pushinteger(L, (lua_Integer)sent);

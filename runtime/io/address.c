@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool ml_address_parse(struct ml_address *address, const char *host, uint16_t port)
@@ -17,6 +18,32 @@ bool ml_address_parse(struct ml_address *address, const char *host, uint16_t por
     freeaddrinfo(found);
     ml_address_set_port(address, port);
     return true;
+}
+
+static bool parse_port(const char *text, uint16_t *port)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    *port = (uint16_t)number;
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && number <= UINT16_MAX;
+}
+
+bool ml_address_parse_with_port(struct ml_address *address, const char *text, uint16_t port)
+{
+    char host[ML_HOST_SIZE];
+    bool is_bracketed = text[0] == '[';
+    const char *start = text + is_bracketed;
+    const char *end = is_bracketed ? strchr(text, ']') : strchr(text, ':');
+    if (!is_bracketed && (end == NULL || strchr(end + 1, ':') != NULL))
+        return ml_address_parse(address, text, port);
+    if (end == NULL || (size_t)(end - start) >= sizeof host)
+        return false;
+    memcpy(host, start, (size_t)(end - start));
+    host[end - start] = '\0';
+    end += is_bracketed;
+    if (*end != '\0' && (*end != ':' || !parse_port(end + 1, &port)))
+        return false;
+    return ml_address_parse(address, host, port);
 }
 
 int ml_address_set_path(struct ml_address *address, const char *path, size_t length)
@@ -89,4 +116,25 @@ int ml_address_of_socket(struct ml_address *address, int fd)
 int ml_address_of_peer(struct ml_address *address, int fd)
 {
     return ask(getpeername, address, fd);
+}
+
+/* The room doubles whenever it is full: it is a power of two. */
+int ml_addresses_add(struct ml_addresses *addresses, const struct ml_address *address)
+{
+    size_t count = addresses->count;
+    if ((count & (count - 1)) == 0) {
+        size_t room = count > 0 ? count * 2 : 1;
+        struct ml_address *items = realloc(addresses->items, room * sizeof *items);
+        if (items == NULL)
+            return -ENOMEM;
+        addresses->items = items;
+    }
+    addresses->items[addresses->count++] = *address;
+    return 0;
+}
+
+void ml_addresses_release(struct ml_addresses *addresses)
+{
+    free(addresses->items);
+    *addresses = (struct ml_addresses){0};
 }

@@ -26,6 +26,9 @@ enum { ML_HOST_SIZE = 80, ML_PATH_SIZE = sizeof(((struct sockaddr_un *)0)->sun_p
 /* A numeric host ("127.0.0.1", "::1", "fe80::1%eth0"). False: it is no such thing. */
 bool ml_address_parse(struct ml_address *address, const char *host, uint16_t port);
 
+/* The same with a port behind it, or `port` without: "127.0.0.1:53", "::1", "[::1]:53". */
+bool ml_address_parse_with_port(struct ml_address *address, const char *text, uint16_t port);
+
 /* A Unix-domain address: a path in the file system, or, when it begins with "@", an abstract name, which
  * may contain any bytes. 0; -ENAMETOOLONG; -EINVAL: empty, or a path with a zero byte. */
 int ml_address_set_path(struct ml_address *address, const char *path, size_t length);
@@ -47,5 +50,16 @@ void ml_address_set_port(struct ml_address *address, uint16_t port);
 /* A descriptor's own address, and its peer's. 0 or a negated errno. */
 int ml_address_of_socket(struct ml_address *address, int fd);
 int ml_address_of_peer(struct ml_address *address, int fd);
+
+/* Addresses in the order in which to try them. */
+struct ml_addresses {
+    struct ml_address *items; /* malloc'd */
+    size_t count;
+};
+
+/* Appends one. 0 or -ENOMEM. */
+int ml_addresses_add(struct ml_addresses *addresses, const struct ml_address *address);
+
+void ml_addresses_release(struct ml_addresses *addresses);
 
 #endif

@@ -1,30 +1,30 @@
-/* Host names to addresses, through c-ares on the hub: hosts file, A and AAAA records. */
+/*
+ * Host names to addresses, and other records of names. Hosts file first, then name servers (io/resolver.h);
+ * localhost and names under .invalid are answered without either (RFC 6761).
+ */
 #ifndef ML_IO_DNS_H
 #define ML_IO_DNS_H
 
-#include "io/address.h"
-#include "io/io.h"
-
-/* Addresses in the order in which to try them (RFC 6724). */
-struct ml_addresses {
-    struct ml_address *items; /* malloc'd */
-    size_t count;
-};
+#include "io/dns_records.h"
+#include "io/resolver.h"
 
 /*
- * Finds the addresses of `host`, a name or a number. family: AF_UNSPEC, AF_INET or AF_INET6. Waits
- * only for names that a server must be asked for. 0, with *found to be released by the caller;
- * -ML_ENOTFOUND; -ETIMEDOUT; -ECANCELED; -ENOMEM.
+ * Finds the addresses of `host`, a name or a number, in the order in which to try them. resolver: NULL for the
+ * runtime's own, which is opened at its first use. family: AF_UNSPEC, AF_INET or AF_INET6. Waits only for
+ * names that a server must be asked for; A and AAAA are asked together, and both answers are waited for. 0,
+ * with *found to be released by the caller; -ML_ENOTFOUND: no such host; -ML_ENODATA: it has no such address;
+ * -ML_EDNS: the servers failed, refused or cannot be reached; -ML_EDNS_ANSWER: what they said is broken;
+ * -ML_ECLOSED: the resolver is closed; -ETIMEDOUT; -ECANCELED; -ENOMEM.
  */
-int ml_resolve(struct ml_io *io, const char *host, uint16_t port, int family, ml_time deadline,
-               struct ml_addresses *found);
+int ml_resolve(struct ml_io *io, struct ml_resolver *resolver, const char *host, uint16_t port,
+               int family, ml_time deadline, struct ml_addresses *found);
 
-/* Appends one. 0 or -ENOMEM. */
-int ml_addresses_add(struct ml_addresses *addresses, const struct ml_address *address);
-
-void ml_addresses_release(struct ml_addresses *addresses);
-
-/* Frees the resolver of a runtime, if there is one; no task is in ml_resolve(). */
-void ml_resolver_release(struct ml_io *io);
+/*
+ * Finds the records of one type, sorted (ml_records_sort()), asking servers, not the hosts file. ML_RECORD_PTR: a
+ * numeric address is turned into its name under .arpa. Errors as above, -ML_ENODATA: the name has none of the
+ * type.
+ */
+int ml_resolve_records(struct ml_io *io, struct ml_resolver *resolver, const char *name,
+                       enum ml_record_type type, ml_time deadline, struct ml_records *found);
 
 #endif

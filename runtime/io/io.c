@@ -1,6 +1,6 @@
 #include "io/io.h"
 
-#include "io/dns.h"
+#include "io/resolver.h"
 #include "io/tls.h"
 
 #include <stdlib.h>
@@ -9,11 +9,12 @@ void ml_io_init(struct ml_io *io, struct ml_hub *hub)
 {
     *io = (struct ml_io){.hub = hub};
     hub->io = io;
+    ml_list_init(&io->resolvers);
 }
 
 void ml_io_release(struct ml_io *io)
 {
-    ml_resolver_release(io);
+    ml_resolver_free_all(io);
     ml_tls_release(io);
     free(io->spare);
     io->spare = NULL;

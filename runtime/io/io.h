@@ -16,8 +16,9 @@ struct ml_io {
     struct ml_hub *hub;
     char *
         spare; /* ML_IO_READ_SIZE bytes lent to the stream that reads now; NULL: lent or not made */
-    struct ml_resolver *resolver;  /* NULL until the first host name */
-    struct ml_openssl *openssl;    /* NULL until the first use of TLS */
+    struct ml_resolver *resolver; /* the one that serves unless another is named; NULL until then */
+    struct ml_link resolvers;     /* all of them */
+    struct ml_openssl *openssl;   /* NULL until the first use of TLS */
     struct bio_method_st *tls_bio; /* how OpenSSL calls transports: io/tls.c */
     struct ml_stream *tls_stream;  /* the one for which it does now */
 };

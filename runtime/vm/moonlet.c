@@ -4,7 +4,6 @@
 #include "bindings/lua_task.h"
 #include "coro/overflow.h"
 #include "hub/scope.h"
-#include "io/dns.h"
 #include "vm/moonlet_state.h"
 
 #include <errno.h>
@@ -242,7 +241,6 @@ void moonlet_close(struct moonlet *m)
     if (m->lua.main != NULL) {
         unwind_all(m);
         m->lua.is_closing = true;
-        ml_resolver_release(&m->lua.io);
         lua_close(m->lua.main);
     }
     ml_lua_release(&m->lua);

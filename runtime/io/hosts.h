@@ -1,0 +1,27 @@
+/*
+ * A hosts file: addresses of names, in the order of its lines. Read again when it has changed; a name is looked
+ * for from its beginning, without an index. Asks no server.
+ */
+#ifndef ML_IO_HOSTS_H
+#define ML_IO_HOSTS_H
+
+#include "io/address.h"
+
+#include <sys/stat.h>
+
+struct ml_hosts {
+    char *path; /* NULL: there is none */
+    char *text; /* what it holds, with a zero byte after; NULL: nothing */
+    struct stat status;
+};
+
+/* path: "" for no file. 0 or -ENOMEM. A file that cannot be read is an empty one. */
+int ml_hosts_init(struct ml_hosts *hosts, const char *path);
+void ml_hosts_release(struct ml_hosts *hosts);
+
+/* Appends the addresses of a name that are of the family (AF_UNSPEC: any). 0; -ML_ENOTFOUND: there are none;
+ * -ENOMEM. */
+int ml_hosts_find(struct ml_hosts *hosts, const char *name, uint16_t port, int family,
+                  struct ml_addresses *found);
+
+#endif

@@ -1,0 +1,109 @@
+/*
+ * A resolver: a c-ares channel on the hub, and the questions that are under way in it. Knows no hosts file and
+ * nothing of what the answers hold (io/dns.h).
+ *
+ * A question belongs to the resolver and outlives the tasks that ask it: who gives up just leaves, and tasks
+ * that ask the same at the same time share one. Questions are sent at once, over one socket for each server,
+ * so one that nobody answers delays no other; only of a great many some wait in line for a few milliseconds, or
+ * their datagrams would be lost in the server's buffer. One alarm keeps the time for all of them.
+ */
+#ifndef ML_IO_RESOLVER_H
+#define ML_IO_RESOLVER_H
+
+#include "io/hosts.h"
+#include "io/io.h"
+
+struct ares_addrinfo;
+struct ares_channeldata;
+
+struct ml_resolver_options {
+    struct ml_addresses servers; /* none: those of /etc/resolv.conf, and its search list */
+    ml_time timeout;   /* of the first try, each further one takes twice as long; 0: 2 s */
+    int tries;         /* 0: 3 */
+    const char *hosts; /* path of the hosts file; "": none; NULL: /etc/hosts */
+};
+
+struct ml_resolver_socket;
+
+/* For how many questions there is room in the table before its chains get long. */
+enum { ML_RESOLVER_CHAINS = 256 };
+
+struct ml_resolver {
+    struct ml_link link; /* in io->resolvers */
+    struct ml_io *io;
+    struct ares_channeldata *channel; /* NULL: closed */
+    struct ml_resolver_socket *sockets;
+    struct ml_alarm *alarm;
+    struct ml_hosts hosts;
+    struct ml_link chains[ML_RESOLVER_CHAINS]; /* questions under way, by their hash */
+    struct ml_link answered;                   /* questions that somebody has yet to look at */
+    struct ml_link young; /* questions under way that hold a place, in the order of their sending */
+    struct ml_link in_line; /* tasks that wait for a place */
+    int places;             /* that are free */
+    struct ml_addresses servers;
+    ml_time timeout;
+    int tries;
+    unsigned under_way;
+    unsigned users; /* tasks in it */
+    bool is_freed;
+    uint64_t random;        /* for the order of records; never 0 */
+    struct stat configured; /* of /etc/resolv.conf, when the channel was made */
+};
+
+/* A new one; the caller keeps `options`. 0, -ENOMEM, or an error of the channel. */
+int ml_resolver_new(struct ml_io *io, const struct ml_resolver_options *options,
+                    struct ml_resolver **resolver);
+
+/* Closes: whoever waits in it, or comes later, gets -ML_ECLOSED. Idempotent; never waits. */
+void ml_resolver_close(struct ml_resolver *resolver);
+
+/* Closes and frees it, once the last task has left. */
+void ml_resolver_free(struct ml_resolver *resolver);
+
+/* Frees all of a runtime, and what tasks that were dropped have left in them. No task is alive. */
+void ml_resolver_free_all(struct ml_io *io);
+
+/* What a question is about: records of a type (enum ml_record_type); or, with type 0, the addresses of a
+ * family, or of both with AF_UNSPEC. */
+struct ml_question_kind {
+    int type;
+    int family;
+    bool is_exact; /* of records: no search list */
+};
+
+struct ml_question {
+    struct ml_link link;  /* in a chain, or among the answered ones */
+    struct ml_link young; /* among those that hold a place */
+    struct ml_resolver *resolver;
+    struct ml_link askers; /* those who wait */
+    unsigned asker_count;  /* those who have not left */
+    struct ml_question_kind kind;
+    uint32_t hash;
+    ml_time asked_at; /* by the real clock */
+    bool is_answered;
+    int error;                       /* what the answer is worth: 0 or a negated error */
+    struct ares_addrinfo *addresses; /* in the order in which to try them (RFC 6724) */
+    unsigned char *answer;           /* of a question for records: `size` bytes */
+    size_t size;
+    char name[];
+};
+
+/*
+ * Asks, or joins those who ask the same, and waits for the answer. 0: *question is answered; look, and leave it
+ * with ml_question_leave(). -ML_ECLOSED, -ETIMEDOUT, -ECANCELED, -ENOMEM: there is none. Be among the
+ * resolver's users.
+ */
+int ml_resolver_ask(struct ml_resolver *resolver, struct ml_question_kind kind, const char *name,
+                    ml_time deadline, struct ml_question **question);
+
+void ml_question_leave(struct ml_question *question);
+
+/* To be called around the use of a resolver, which stays in memory meanwhile. */
+static inline void ml_resolver_enter(struct ml_resolver *resolver)
+{
+    resolver->users++;
+}
+
+void ml_resolver_leave(struct ml_resolver *resolver);
+
+#endif
