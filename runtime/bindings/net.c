@@ -8,26 +8,13 @@
 #include "bindings/net_target.h"
 #include "bindings/net_tls.h"
 #include "bindings/net_types.h"
-#include "io/connect.h"
+#include "io/dial.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- connect ---- */
-
-/* Tries each address in turn until one answers. */
-static int connect_any(struct ml_stream *s, const struct ml_addresses *addresses,
-                       const struct ml_socket_options *options, ml_time deadline)
-{
-    int error = -ML_ENOTFOUND;
-    for (size_t i = 0; i < addresses->count; i++) {
-        error = ml_connect(s, &addresses->items[i], options, deadline);
-        if (error == 0 || error == -ETIMEDOUT || error == -ECANCELED)
-            break;
-    }
-    return error;
-}
 
 static int resolve_and_connect(struct ml_io *io, struct ml_stream *s,
                                const struct ml_target *target, int family,
@@ -36,7 +23,7 @@ static int resolve_and_connect(struct ml_io *io, struct ml_stream *s,
     struct ml_addresses addresses;
     int error = ml_target_resolve(io, target, family, deadline, &addresses);
     if (error == 0)
-        error = connect_any(s, &addresses, options, deadline);
+        error = ml_dial(s, &addresses, options, deadline);
     ml_addresses_release(&addresses);
     return error;
 }
@@ -61,7 +48,8 @@ static int fail_to_connect(lua_State *L, struct ml_stream *s, int error,
 }
 
 /***
-Connects to a server over TCP or in the Unix domain. May wait.
+Connects to a server over TCP or in the Unix domain. Of several addresses the next one is tried when the last
+has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). May wait.
 @function connect
 @tparam string host a name or a number; or an address, or "unix:/path", in place of host and port
 @tparam integer port

@@ -1,5 +1,5 @@
--- net.resolve and net.resolver, with a name server of our own (tests/support/dns_server.c): the first
--- label of a name says what the server does with it.
+-- net.resolve, net.resolver, and how net.connect chooses among addresses, with a name server of our own
+-- (tests/support/dns_server.c): the first label of a name says what the server does with it.
 
 local support = dofile("tests/spec/support.lua")
 local task = require "moonlet.task"
@@ -412,5 +412,121 @@ describe("a hosts file", function()
       os.remove(path)
       assert.same({ "192.0.2.1:0" }, texts(resolver:resolve("four.test")))
     end)
+  end)
+end)
+
+describe("net.connect to a name with several addresses", function()
+  --- Calls body(listener, resolver): the listener is at 127.0.0.1, the last of the addresses of "many".
+  local function with_addresses(others, body)
+    local lines = {}
+    for i, host in ipairs(others) do lines[i] = host .. " many" end
+    lines[#lines + 1] = "127.0.0.1 many"
+    with_hosts(lines, function(path)
+      local resolver <close> = open { hosts = path }
+      local listener <close> = assert(net.listen("127.0.0.1", 0))
+      body(listener, resolver)
+    end)
+  end
+
+  --- A listener that answers nobody any more, and what fills it.
+  local function black_hole(host, number)
+    local listener = assert(net.listen(host, number, { backlog = 1 }))
+    local streams = {}
+    support.eventually(function()
+      local s = net.connect(host, number, { timeout = 0.1 })
+      streams[#streams + 1] = s
+      return s == nil
+    end)
+    return setmetatable({}, { __close = function()
+      listener:close()
+      for _, s in ipairs(streams) do s:close() end
+    end })
+  end
+
+  it("goes on at once when one refuses", function()
+    with_addresses({ "127.0.0.8", "127.0.0.9" }, function(listener, resolver)
+      local s <close> = assert(lasts(0, net.connect, "many", listener:address().port,
+        { resolver = resolver }))
+      assert.is_true(s:peer() == listener:address())
+      local accepted <close> = assert(listener:accept(support.patience))
+      s:write("hello\n")
+      assert.equal("hello", accepted:read_line())
+    end)
+  end)
+
+  it("goes on after 250 ms when one does not answer", function()
+    with_addresses({ "127.0.0.8" }, function(listener, resolver)
+      local hole <close> = black_hole("127.0.0.8", listener:address().port)
+      local s <close> = assert(lasts(0.25, net.connect, "many", listener:address().port,
+        { resolver = resolver }))
+      assert.equal("127.0.0.1", s:peer().host)
+    end)
+  end)
+
+  it("tries the families by turns", function()
+    local hole_port
+    with_addresses({ "127.0.0.8", "127.0.0.9", "::1" }, function(listener, resolver)
+      hole_port = listener:address().port
+      local other = net.listen("::1", hole_port)
+      if not other then return end -- no IPv6 here
+      local first <close> = black_hole("127.0.0.8", hole_port)
+      local second <close> = black_hole("127.0.0.9", hole_port)
+      local s <close> = assert(lasts(0.25, net.connect, "many", hole_port, { resolver = resolver }))
+      assert.equal("::1", s:peer().host)
+      other:close()
+    end)
+  end)
+
+  it("ends all attempts at the time limit, and when it is cancelled", function()
+    with_addresses({ "127.0.0.8", "127.0.0.9" }, function(listener, resolver)
+      local number = listener:address().port
+      listener:close()
+      local first <close> = black_hole("127.0.0.8", number)
+      local second <close> = black_hole("127.0.0.9", number)
+      local third <close> = black_hole("127.0.0.1", number)
+      local function connect(timeout)
+        return net.connect("many", number, { resolver = resolver, timeout = timeout })
+      end
+      is_failure("ETIMEDOUT", "many:" .. number .. ": timeout", lasts(0.3, connect, 0.3))
+      local t = task.spawn(connect)
+      task.sleep(0.6) -- all three are under way
+      t:cancel()
+      local _, _, code = lasts(0, t.join, t, support.patience)
+      assert.equal("ECANCELED", code)
+      collectgarbage()
+    end)
+  end)
+
+  it("tells the first failure, or the first that says more than that there is no way", function()
+    with_addresses({ "127.0.0.8" }, function(listener, resolver)
+      local number = listener:address().port
+      listener:close()
+      is_failure("ECONNREFUSED", "many:" .. number, net.connect("many", number, { resolver = resolver }))
+      is_failure("ECONNREFUSED", nil,
+        net.connect("many", number, { resolver = resolver, bind = "127.0.0.1" }))
+      is_failure("EADDRNOTAVAIL", nil,
+        net.connect("many", number, { resolver = resolver, bind = "192.0.2.1" }))
+    end)
+    with_addresses({ "::1" }, function(listener, resolver)
+      local number = listener:address().port
+      listener:close()
+      is_failure("ECONNREFUSED", nil, -- not EAFNOSUPPORT, of the first
+        net.connect("many", number, { resolver = resolver, bind = "127.0.0.1" }))
+    end)
+  end)
+
+  it("gets through a thousand dead addresses to a good one", function()
+    local others = {}
+    for i = 1, 1000 do others[i] = ("127.0.%d.%d"):format(1 + i // 250, 1 + i % 250) end
+    with_addresses(others, function(listener, resolver)
+      local s <close> = assert(net.connect("many", listener:address().port,
+        { resolver = resolver, timeout = support.patience }))
+      assert.equal("127.0.0.1", s:peer().host)
+    end)
+  end)
+
+  it("never waits when one takes the connection at once", function()
+    local listener <close> = assert(net.listen("unix:@" .. os.tmpname()))
+    local s <close> = assert(net.connect(listener:address(), { timeout = 0 }))
   end)
 end)
