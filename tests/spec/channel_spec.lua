@@ -1,7 +1,7 @@
 --- Channels and select: order, fairness, and that a wait that ended otherwise has done nothing.
 
 local support = dofile "tests/spec/support.lua"
-local it = support.limited(it)
+local it = support.virtual(it)
 local task = require "moonlet.task"
 local channel = require "moonlet.channel"
 local sync = require "moonlet.sync"

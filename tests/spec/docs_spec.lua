@@ -8,6 +8,7 @@
 --     ```lua
 
 local support = dofile "tests/spec/support.lua"
+local it = support.limited(it)
 
 local function read_file(path)
   local file <close> = assert(io.open(path))

@@ -2,7 +2,7 @@
 -- generator parks the whole task.
 
 local support = dofile "tests/spec/support.lua"
-local it = support.limited(it)
+local it = support.virtual(it)
 local task = require "moonlet.task"
 
 local yield, wrap = coroutine.yield, coroutine.wrap

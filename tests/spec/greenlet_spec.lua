@@ -1,7 +1,7 @@
 --- Greenlets: the semantics of Python's, case by case.
 
 local support = dofile "tests/spec/support.lua"
-local it = support.limited(it)
+local it = support.virtual(it)
 local greenlet = require "moonlet.greenlet"
 local task = require "moonlet.task"
 

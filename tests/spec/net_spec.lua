@@ -237,10 +237,15 @@ describe("listener:accept", function()
 
   it("takes connections in the order in which they were made", function()
     local listener <close> = net.listen("127.0.0.1", 0)
-    for i = 1, 10 do assert(net.connect(listener:address())):write(i, "\n") end
+    local clients = {}
+    for i = 1, 10 do
+      clients[i] = assert(net.connect(listener:address()))
+      clients[i]:write(i, "\n")
+    end
     for i = 1, 10 do
       local server <close> = assert(listener:accept())
       assert.equal(tostring(i), server:read_line())
+      clients[i]:close()
     end
   end)
 

@@ -107,13 +107,6 @@ function Program:kill(signal)
   os.execute(string.format("kill -%s %d 2>/dev/null", signal, self.pid))
 end
 
---- Skips the test unless all the programs are installed.
-function programs.need(...)
-  for _, program in ipairs {...} do
-    if not programs.installed(program) then pending(program .. " is not installed") end
-  end
-end
-
 --- Makes the directory of this run's files.
 function programs.open_directory()
   local pipe = assert(io.popen "mktemp -d")

@@ -1,7 +1,9 @@
 -- Cases that were found by reading the code: each opens with its story.
 local task = require "moonlet.task"
 local net = require "moonlet.net"
+local test = require "moonlet.test"
 local support = dofile "tests/spec/support.lua"
+local it = support.limited(it)
 
 local function pair()
   local listener <close> = assert(net.listen("127.0.0.1", 0))
@@ -34,8 +36,7 @@ describe("stream:read of several formats", function()
     local there <close> = peer
     local first = task.spawn(function() return here:read(5, 5) end)
     there:write "hello"
-    support.eventually(function() return first:status() == "waiting" end)
-    task.sleep(0.02)
+    test.wait_idle()
     assert.same({nil, "EBUSY"}, {(here:read(1)), (select(3, here:read(1)))})
     there:write "world"
     assert.same({true, "hello", "world"}, {first:join()})

@@ -1,11 +1,13 @@
 -- The example programs, each run as its reader would, with nc, curl and nginx as peers.
+local support = dofile "tests/spec/support.lua"
+local it = support.limited(it)
 local programs = dofile "tests/spec/programs.lua"
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 
 local PATIENCE = programs.patience
 local quote, read_file, write_file = programs.quote, programs.read_file, programs.write_file
-local eventually, need, installed = programs.eventually, programs.need, programs.installed
+local eventually, installed = programs.eventually, programs.installed
 local run, run_script, command_line = programs.run, programs.run_script, programs.command_line
 local start = programs.start
 
@@ -68,6 +70,12 @@ local function start_nginx()
     return conn ~= nil
   end)
   return port
+end
+
+local function need(...)
+  for _, program in ipairs {...} do
+    if not installed(program) then pending(program .. " is not installed") end
+  end
 end
 
 describe("scripts", function()

@@ -2,6 +2,7 @@
 -- Loaded with dofile("tests/spec/support.lua"): specs run in the project's root.
 
 local task = require "moonlet.task"
+local test = require "moonlet.test"
 local net = require "moonlet.net"
 
 local support = {}
@@ -75,38 +76,74 @@ function support.eventually(predicate)
   error("waited in vain for an event", 2)
 end
 
---- Waits until a task waits.
+--- Waits until a task waits: lets the others run, whatever the clock says.
 function support.parked(t)
-  support.eventually(function() return t:status() == "waiting" end)
+  local start = os.time()
+  while t:status() ~= "waiting" do
+    if t:status() ~= "ready" or os.time() - start > support.patience then
+      error(("%s does not come to wait"):format(t), 2)
+    end
+    task.yield()
+  end
   return t
 end
 
---- Gives back a function for `it` whose tests end after the time limit, and leave no task behind.
+-- Streams that pair() made: open until the test ends, unless it closes them.
+local streams = setmetatable({}, { __mode = "k" })
+
+local function close_streams()
+  for stream in pairs(streams) do stream:close() end
+end
+
+local function end_other_tasks()
+  for _, other in ipairs(task.list()) do
+    if other ~= task.current() then
+      other:cancel("the test is over")
+      other:join(support.patience)
+    end
+  end
+end
+
+-- Runs a test; an error if it takes too long, or leaves a descriptor or a task that does not end.
+local function run_limited(body)
+  local leaks, mark = test.leaks(), {}
+  local ok, result, message = pcall(task.timeout, 4 * support.patience, function()
+    body()
+    return mark
+  end)
+  end_other_tasks()
+  close_streams()
+  if not ok then error(result, 0) end
+  if result ~= mark then error(message, 0) end
+  local left = leaks()
+  if #left > 0 then error("left behind: " .. table.concat(left, ", "), 0) end
+end
+
+--- Gives back a function for `it` whose tests end after the time limit, and leave nothing behind.
 function support.limited(it)
   return function(title, body)
+    it(title, function() run_limited(body) end)
+  end
+end
+
+--- The same, under a clock that jumps when everybody waits: no sleep takes time, and a test that is stuck fails
+-- at once. For tests in which nobody waits for a descriptor.
+function support.virtual(it)
+  return function(title, body)
     it(title, function()
-      local mark = {}
-      local result, message = task.timeout(4 * support.patience, function()
-        body()
-        return mark
-      end)
-      for _, other in ipairs(task.list()) do
-        if other ~= task.current() then
-          other:cancel("the test is over")
-          other:join(support.patience)
-        end
-      end
-      if result ~= mark then error(message, 0) end
+      local clock <close> = test.virtual_clock()
+      run_limited(body)
     end)
   end
 end
 
---- Two connected streams, and the listener's address.
+--- Two connected streams, which are closed at the end of the test, and the listener's address.
 function support.pair()
   local listener <close> = assert(net.listen("127.0.0.1", 0))
   local address = listener:address()
   local here = assert(net.connect(address))
   local there = assert(listener:accept(support.patience))
+  streams[here], streams[there] = true, true
   return here, there, address
 end
 

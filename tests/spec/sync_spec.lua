@@ -1,7 +1,7 @@
 --- Mutex, semaphore, event, condition, future: first come first served, nothing half done.
 
 local support = dofile "tests/spec/support.lua"
-local it = support.limited(it)
+local it = support.virtual(it)
 local task = require "moonlet.task"
 local sync = require "moonlet.sync"
 

@@ -1,6 +1,7 @@
 -- What a program of tasks shows to the outside: its reports on stderr, its exit status, its end.
 
 local support = dofile("tests/spec/support.lua")
+local it = support.limited(it)
 local run = support.run
 
 local function count(text, part)

@@ -2,7 +2,7 @@
 
 local support = dofile("tests/spec/support.lua")
 local task = require "moonlet.task"
-local it = support.limited(it)
+local it, it_in_virtual_time = support.limited(it), support.virtual(it)
 
 describe("task.sleep", function()
   it("never returns early", function()
@@ -22,7 +22,7 @@ describe("task.sleep", function()
     assert.is_true(task.now() - start >= 0.03)
   end)
 
-  it("wakes sleepers in the order of their deadlines, whatever the order of their calls", function()
+  it_in_virtual_time("wakes sleepers in the order of their deadlines, whatever the order of their calls", function()
     local order, tasks = {}, {}
     local spans = { 5, 2, 8, 1, 9, 3, 7, 4, 6, 10 }
     local start = task.now() + 0.02
@@ -65,7 +65,7 @@ describe("task.sleep", function()
     for _, t in ipairs(tasks) do assert.is_true(support.finish(t)) end
   end)
 
-  it("sleeps forever for infinity, until it is cancelled", function()
+  it_in_virtual_time("sleeps forever for infinity, until it is cancelled", function()
     local t = support.parked(task.spawn(task.sleep, math.huge))
     t:cancel()
     support.is_failure("ECANCELED", nil, t:join())
