@@ -8,7 +8,6 @@
 void ml_io_init(struct ml_io *io, struct ml_hub *hub)
 {
     *io = (struct ml_io){.hub = hub};
-    hub->io = io;
     ml_list_init(&io->resolvers);
 }
 

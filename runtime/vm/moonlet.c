@@ -55,12 +55,13 @@ static int open_state(struct moonlet *m)
 static int open_runtime(struct moonlet *m)
 {
     ml_pool_init(&m->memory);
+    ml_io_init(&m->lua.io, &m->lua.hub);
     int error = ml_hub_init(&m->lua.hub, &m->memory, m->options.stacks, m->options.stack_size);
     if (error != 0)
         return error;
     m->lua.report = report;
     m->lua.hub.noticed = ml_interrupt_noticed;
-    ml_io_init(&m->lua.io, &m->lua.hub);
+    m->lua.hub.io = &m->lua.io;
     if (m->options.report_overflow)
         ml_overflow_watch(&m->lua.hub.bank, ml_overflow_tell);
     return open_state(m);
