@@ -19,7 +19,7 @@ struct ml_memory_options {
 /* A good network; 64 KiB under way, as much as a socket of old. */
 #define ML_MEMORY_DEFAULTS                                                                         \
     ((struct ml_memory_options){.chunk = SIZE_MAX,                                                 \
-                                .capacity = 64 * 1024,                                             \
+                                .capacity = (size_t)64 * 1024,                                     \
                                 .reset_after = UINT64_MAX,                                         \
                                 .stall_after = UINT64_MAX})
 

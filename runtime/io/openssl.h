@@ -104,7 +104,7 @@
 
 struct ml_openssl {
     void *library;
-#define ML_OPENSSL_MEMBER(name) __typeof__(name) *name;
+#define ML_OPENSSL_MEMBER(name) __typeof__(name) *(name);
     ML_OPENSSL_FUNCTIONS(ML_OPENSSL_MEMBER)
 #undef ML_OPENSSL_MEMBER
 };

@@ -1,5 +1,5 @@
---- What the modules written in Lua say about wrong arguments: as C functions say it, naming the function and the
--- argument, at the place of the caller. For moonlet's own modules.
+--- What the modules written in Lua say about wrong arguments: as C functions say it, naming the
+-- function and the argument, at the place of the caller. For moonlet's own modules.
 -- @module moonlet.argument
 
 local argument = {}
@@ -54,7 +54,8 @@ end
 --- Raises unless the value is nil, or a positive integer.
 function argument.count(value, position, name, what)
   if value ~= nil and (math.type(value) ~= "integer" or value < 1) then
-    error(("bad argument #%d to '%s' (%s must be a positive integer)"):format(position, name, what), 3)
+    local form = "bad argument #%d to '%s' (%s must be a positive integer)"
+    error(form:format(position, name, what), 3)
   end
 end
 

@@ -61,7 +61,8 @@ local function take_idle(self)
   end
 end
 
--- A place whose value is being opened: given back unless there is one, also when open() is cancelled.
+-- A place whose value is being opened: given back unless there is one, also when open() is
+-- cancelled.
 local Attempt = {}
 
 function Attempt:__close()

@@ -69,8 +69,8 @@ function task.race(list)
   return table.unpack(first, 1, first.n)
 end
 
---- Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls never
--- overlap; ticks missed meanwhile are skipped, and the rest does not drift.
+--- Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls
+-- never overlap; ticks missed meanwhile are skipped, and the rest does not drift.
 -- @tparam number s
 -- @tparam function fn
 function task.every(s, fn)
@@ -96,8 +96,8 @@ local function read_pair(opts, name, first, second)
 end
 
 --- Calls fn until it ends well, again after each failure, with growing pauses.
--- @tparam table opts fn; backoff {shortest, longest} pause in seconds, the shortest again after a longer run; intensity {n, s}: more than n failures
--- within s seconds are too many
+-- @tparam table opts fn; backoff {shortest, longest} pause in seconds, the shortest again after a
+-- longer run; intensity {n, s}: more than n failures within s seconds are too many
 -- @return fn's results; raises the last error when there were too many
 function task.supervise(opts)
   argument.table(opts, 1, "supervise")

@@ -336,7 +336,8 @@ describe("a daemon that still waits when the program ends", function()
 
   it("is told by a warning with the place where it was spawned", function()
     local output, status = run(source, "-W")
-    assert.matches("Lua warning: task #2, spawned at script:2, still waited for a value from a channel", output, 1, true)
+    assert.matches("Lua warning: task #2, spawned at script:2, still waited for a value from a channel",
+      output, 1, true)
     assert.equal(0, status)
   end)
 
