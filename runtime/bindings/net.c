@@ -149,6 +149,7 @@ static const luaL_Reg functions[] = {
 
 int ml_open_net(lua_State *L)
 {
+    ml_open_address_type(L);
     ml_open_stream_type(L);
     ml_open_listener_type(L);
     ml_open_tls_type(L);

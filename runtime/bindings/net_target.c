@@ -12,11 +12,8 @@ enum { PREFIX_LENGTH = sizeof local_prefix - 1 };
 
 static bool is_address(lua_State *L, int index)
 {
-    if (!lua_istable(L, index) || luaL_getmetafield(L, index, "__name") == LUA_TNIL)
-        return false;
-    bool is = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), ML_ADDRESS_TYPE) == 0;
-    lua_pop(L, 1);
-    return is;
+    struct ml_address address;
+    return ml_to_address(L, index, &address);
 }
 
 static bool is_local_name(lua_State *L, int index)
@@ -123,27 +120,15 @@ int ml_push_target_failure(lua_State *L, int error, const char *text,
     return 3;
 }
 
-/* The text, and the port, of what stands on top. */
-static bool parse_local_address(lua_State *L, uint16_t port, struct ml_address *address)
-{
-    size_t length;
-    const char *text = lua_tolstring(L, -1, &length);
-    if (!is_local_name(L, -1))
-        return ml_address_parse(address, text, port);
-    return ml_address_set_path(address, text + PREFIX_LENGTH, length - PREFIX_LENGTH) == 0;
-}
-
 bool ml_to_local_address(lua_State *L, int index, struct ml_address *address)
 {
-    int top = lua_gettop(L);
-    uint16_t port = 0;
-    lua_pushvalue(L, index);
-    if (is_address(L, -1)) {
-        expand_address(L, top + 1);
-        port = (uint16_t)lua_tointeger(L, top + 2);
-        lua_settop(L, top + 1);
-    }
-    bool is_one = lua_type(L, -1) == LUA_TSTRING && parse_local_address(L, port, address);
-    lua_settop(L, top);
-    return is_one;
+    if (ml_to_address(L, index, address))
+        return true;
+    if (lua_type(L, index) != LUA_TSTRING)
+        return false;
+    size_t length;
+    const char *text = lua_tolstring(L, index, &length);
+    if (!is_local_name(L, index))
+        return ml_address_parse(address, text, 0);
+    return ml_address_set_path(address, text + PREFIX_LENGTH, length - PREFIX_LENGTH) == 0;
 }

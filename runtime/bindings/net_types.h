@@ -28,9 +28,18 @@ static inline struct ml_stream *ml_check_stream(lua_State *L, int index)
 /* Create the metatables; stack unchanged. */
 void ml_open_stream_type(lua_State *L);
 void ml_open_listener_type(lua_State *L);
+void ml_open_address_type(lua_State *L);
 
 /* Pushes an address: an immutable table {host=, port=, family=}, or {path=, family="unix"}. */
 void ml_push_address(lua_State *L, const struct ml_address *address);
+
+/* The address at `index`; false: it is no such thing. */
+bool ml_to_address(lua_State *L, int index, struct ml_address *address);
+
+/* The two halves of ml_push_address(), for who keeps addresses in a table: a string, equal for equal
+ * addresses, and the address of such a string. */
+void ml_push_address_key(lua_State *L, const struct ml_address *address);
+void ml_push_address_of_key(lua_State *L, int key);
 
 /* Pushes "host:port", IPv6 hosts in brackets; or "unix:" and the path. */
 void ml_push_address_text(lua_State *L, const struct ml_address *address);
