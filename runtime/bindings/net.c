@@ -1,7 +1,8 @@
-/* The module moonlet.net: connecting and listening. */
+/* The module moonlet.net: connecting and listening; datagrams are in bindings/net_datagram.c. */
 #include "base/error.h"
 #include "bindings/blocking.h"
 #include "bindings/modules.h"
+#include "bindings/net_datagram.h"
 #include "bindings/net_options.h"
 #include "bindings/net_pair.h"
 #include "bindings/net_resolve.h"
@@ -141,11 +142,15 @@ static int net_listen(lua_State *L)
     return error == 0 ? 1 : ml_push_target_failure(L, error, ml_error_text(error), &target);
 }
 
-static const luaL_Reg functions[] = {
-    {"connect", net_connect},      {"listen", net_listen},
-    {"pair", ml_net_pair},         {"memory_pair", ml_net_memory_pair},
-    {"tls", ml_net_tls},           {"resolve", ml_net_resolve},
-    {"resolver", ml_net_resolver}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"connect", net_connect},
+                                     {"listen", net_listen},
+                                     {"pair", ml_net_pair},
+                                     {"memory_pair", ml_net_memory_pair},
+                                     {"tls", ml_net_tls},
+                                     {"resolve", ml_net_resolve},
+                                     {"resolver", ml_net_resolver},
+                                     {"udp", ml_net_udp},
+                                     {NULL, NULL}};
 
 int ml_open_net(lua_State *L)
 {
@@ -154,6 +159,7 @@ int ml_open_net(lua_State *L)
     ml_open_listener_type(L);
     ml_open_tls_type(L);
     ml_open_resolver_type(L);
+    ml_open_udp_type(L);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "bindings/blocking.h"
 #include "bindings/net_options.h"
+#include "bindings/net_target.h"
 #include "bindings/net_types.h"
 #include "io/dns.h"
 
@@ -170,21 +171,13 @@ static int ask(struct ml_io *io, const struct question *question, struct answer 
                               question->deadline, &answer->records);
 }
 
-static int push_question_failure(lua_State *L, int error, const char *name)
-{
-    luaL_pushfail(L);
-    lua_pushfstring(L, "%s: %s", name, ml_error_text(error));
-    lua_pushstring(L, ml_error_name(error));
-    return 3;
-}
-
 static int resolve(lua_State *L, const struct question *question)
 {
     struct answer *answer = ml_push_object(L, answer_type, sizeof *answer, 0);
     struct ml_lua *lua = ml_blocking_begin(L);
     int error = ml_blocking_end(L, ask(&lua->io, question, answer));
     if (error != 0)
-        return push_question_failure(L, error, question->name);
+        return ml_push_net_failure(L, error, question->name);
     if (question->form == NULL)
         push_addresses(L, &answer->addresses);
     else

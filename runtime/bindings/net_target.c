@@ -107,6 +107,14 @@ int ml_target_resolve(struct ml_io *io, const struct ml_target *target, int fami
                                          deadline, found);
 }
 
+int ml_push_net_failure(lua_State *L, int error, const char *what)
+{
+    luaL_pushfail(L);
+    lua_pushfstring(L, "%s: %s", what, ml_error_text(error));
+    lua_pushstring(L, ml_error_name(error));
+    return 3;
+}
+
 int ml_push_target_failure(lua_State *L, int error, const char *text,
                            const struct ml_target *target)
 {

@@ -27,6 +27,9 @@ struct ml_target ml_check_target(lua_State *L, int index);
 int ml_target_resolve(struct ml_io *io, const struct ml_target *target, int family,
                       ml_time deadline, struct ml_addresses *found);
 
+/* Pushes nil, "what: sentence", name of the error: returns 3. */
+int ml_push_net_failure(lua_State *L, int error, const char *what);
+
 /* Pushes nil, "host:port: " and the text, name of the error: returns 3. */
 int ml_push_target_failure(lua_State *L, int error, const char *text,
                            const struct ml_target *target);

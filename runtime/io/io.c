@@ -18,3 +18,18 @@ void ml_io_release(struct ml_io *io)
     free(io->spare);
     io->spare = NULL;
 }
+
+char *ml_io_borrow(struct ml_io *io)
+{
+    char *block = io->spare;
+    io->spare = NULL;
+    return block != NULL ? block : malloc(ML_IO_READ_SIZE);
+}
+
+void ml_io_give_back(struct ml_io *io, char *block)
+{
+    if (io->spare == NULL)
+        io->spare = block;
+    else
+        free(block);
+}

@@ -14,8 +14,7 @@ struct ml_stream;
 
 struct ml_io {
     struct ml_hub *hub;
-    char *
-        spare; /* ML_IO_READ_SIZE bytes lent to the stream that reads now; NULL: lent or not made */
+    char *spare;                  /* the block that ml_io_borrow() lends; NULL: lent or not made */
     struct ml_resolver *resolver; /* the one that serves unless another is named; NULL until then */
     struct ml_link resolvers;     /* all of them */
     struct ml_openssl *openssl;   /* NULL until the first use of TLS */
@@ -30,5 +29,10 @@ void ml_io_init(struct ml_io *io, struct ml_hub *hub);
 
 /* After every stream is closed. */
 void ml_io_release(struct ml_io *io);
+
+/* A block of ML_IO_READ_SIZE bytes to receive into, to be given back before the task may be switched away; while
+ * it is lent, a new one. NULL: no memory. */
+char *ml_io_borrow(struct ml_io *io);
+void ml_io_give_back(struct ml_io *io, char *block);
 
 #endif

@@ -6,7 +6,6 @@
 #include "hub/scope.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct ml_wait_kind readable = {.text = "input on descriptor", .external = true};
@@ -34,6 +33,11 @@ static ml_time deadline_of(const struct ml_hub *hub, ml_time timeout)
     return is_span ? ml_time_after(ml_hub_now(hub), timeout) : timeout;
 }
 
+ml_time ml_stream_read_deadline(const struct ml_stream *s)
+{
+    return deadline_of(s->io->hub, s->read_timeout);
+}
+
 ml_time ml_stream_write_deadline(const struct ml_stream *s)
 {
     return deadline_of(s->io->hub, s->write_timeout);
@@ -43,10 +47,7 @@ ml_time ml_stream_write_deadline(const struct ml_stream *s)
 
 static void give_spare_back(struct ml_stream *s)
 {
-    if (s->io->spare == NULL)
-        s->io->spare = s->in.memory;
-    else
-        free(s->in.memory);
+    ml_io_give_back(s->io, s->in.memory);
     s->in = (struct ml_buffer){0};
     s->borrows = false;
 }
@@ -55,9 +56,8 @@ static void give_spare_back(struct ml_stream *s)
  * one. */
 static int borrow_spare(struct ml_stream *s)
 {
-    char *memory = s->io->spare;
-    s->io->spare = NULL;
-    if (memory == NULL && (memory = malloc(ML_IO_READ_SIZE)) == NULL)
+    char *memory = ml_io_borrow(s->io);
+    if (memory == NULL)
         return -ENOMEM;
     s->in = (struct ml_buffer){.memory = memory, .capacity = ML_IO_READ_SIZE};
     s->borrows = true;
@@ -266,6 +266,12 @@ int ml_stream_read_all(struct ml_stream *s, size_t max, struct ml_piece_of_input
         take(s, input_size(s), piece);
     }
     return end_read(s, result);
+}
+
+int ml_stream_receive_more(struct ml_stream *s, ml_time deadline)
+{
+    int result = begin_read(s);
+    return result == 0 ? end_read(s, fill(s, 1, deadline)) : result;
 }
 
 void ml_stream_hold(struct ml_stream *s, size_t size)

@@ -115,6 +115,9 @@ int ml_stream_read_all(struct ml_stream *s, size_t max, struct ml_piece_of_input
 
 void ml_stream_consume(struct ml_stream *s, size_t size);
 
+/* Waits until there is more input than now. 0; 1: the end; or an error of reads. */
+int ml_stream_receive_more(struct ml_stream *s, ml_time deadline);
+
 /* Lets the next reads begin `size` bytes further, without consuming: several reads may become one
  * that fails or succeeds as a whole. ml_stream_consume(s, 0) then takes all that is held,
  * ml_stream_unhold() gives it back. */
@@ -136,7 +139,8 @@ int ml_stream_shutdown_write(struct ml_stream *s);
 int ml_stream_take_turn(struct ml_stream *s, ml_time deadline);
 void ml_stream_pass_turn(struct ml_stream *s);
 
-/* When a write that begins now times out. */
+/* When a read, or a write, that begins now times out. */
+ml_time ml_stream_read_deadline(const struct ml_stream *s);
 ml_time ml_stream_write_deadline(const struct ml_stream *s);
 
 /* After transmit() failed with `error` in a turn: 0 to try again, once there may be room. */

@@ -1,0 +1,83 @@
+#include "io/local.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static int bind_once(int fd, const struct ml_address *address)
+{
+    return bind(fd, &address->any, address->size) == 0 ? 0 : -errno;
+}
+
+static bool has_path(const struct ml_address *address)
+{
+    return ml_address_is_local(address) && address->size > sizeof(sa_family_t) &&
+           address->local.sun_path[0] != '\0';
+}
+
+/* Whether a socket stands at the path itself: a link to one is somebody's configuration. */
+static bool find_socket(const struct ml_address *address, struct ml_local_path *found)
+{
+    struct stat status;
+    if (lstat(address->local.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
+        return false;
+    *found = (struct ml_local_path){.device = status.st_dev, .inode = status.st_ino};
+    return true;
+}
+
+static bool is_still_there(const struct ml_address *address, const struct ml_local_path *path)
+{
+    struct ml_local_path now;
+    return find_socket(address, &now) && now.device == path->device && now.inode == path->inode;
+}
+
+/* Asks the kernel for whoever is behind the path. A socket of the other type, or one with a full backlog, is
+ * somebody, too. */
+static bool is_abandoned(const struct ml_address *address, int type)
+{
+    int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool is_refused = connect(fd, &address->any, address->size) != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return is_refused;
+}
+
+static int type_of(int fd)
+{
+    int type = SOCK_STREAM;
+    socklen_t size = sizeof type;
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+    return type;
+}
+
+/* Between the last look and unlink() somebody else may still take the path; nothing in the file system
+ * excludes that, but both would have to start within microseconds. */
+static bool remove_abandoned(const struct ml_address *address, int type)
+{
+    struct ml_local_path path;
+    return find_socket(address, &path) && is_abandoned(address, type) &&
+           is_still_there(address, &path) && unlink(address->local.sun_path) == 0;
+}
+
+int ml_local_bind(int fd, const struct ml_address *address, struct ml_local_path *path)
+{
+    *path = (struct ml_local_path){0};
+    int error = bind_once(fd, address);
+    if (!has_path(address))
+        return error;
+    if (error == -EADDRINUSE && remove_abandoned(address, type_of(fd)))
+        error = bind_once(fd, address);
+    if (error == 0)
+        find_socket(address, path);
+    return error;
+}
+
+void ml_local_remove(int fd, struct ml_local_path *path)
+{
+    struct ml_address address;
+    if (path->inode == 0)
+        return;
+    if (ml_address_of_socket(&address, fd) == 0 && is_still_there(&address, path))
+        unlink(address.local.sun_path);
+    path->inode = 0;
+}
