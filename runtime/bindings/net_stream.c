@@ -1,6 +1,7 @@
 /* Streams as scripts see them; reading is in bindings/net_read.c, writing in bindings/net_write.c. */
 #include "base/error.h"
 #include "bindings/blocking.h"
+#include "bindings/net_passing.h"
 #include "bindings/net_read.h"
 #include "bindings/net_tls.h"
 #include "bindings/net_types.h"
@@ -238,6 +239,9 @@ static const luaL_Reg methods[] = {{"read", ml_net_stream_read},
                                    {"set_keepalive", stream_set_keepalive},
                                    {"peer", stream_peer},
                                    {"address", stream_address},
+                                   {"credentials", ml_net_stream_credentials},
+                                   {"send_fd", ml_net_stream_send_fd},
+                                   {"recv_fd", ml_net_stream_recv_fd},
                                    {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {

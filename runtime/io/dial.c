@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "hub/scope.h"
 #include "hub/watch.h"
+#include "io/local_socket.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -19,7 +20,8 @@ struct attempt {
     struct dial *dial;
     const struct ml_address *address;
     struct ml_watch *watch;
-    int fd; /* -1: has not begun, or is over */
+    struct ml_local_path path; /* to which it is bound */
+    int fd;                    /* -1: has not begun, or is over */
     bool is_ready;
 };
 
@@ -43,6 +45,7 @@ static void end_attempt(struct attempt *attempt)
     if (attempt->fd < 0)
         return;
     ml_watch_close(attempt->watch);
+    ml_local_remove(attempt->fd, &attempt->path);
     close(attempt->fd);
     attempt->watch = NULL;
     attempt->fd = -1;
@@ -73,17 +76,23 @@ static void on_ready(void *data, int fd, bool readable, bool writable)
     ml_task_wake(attempt->dial->task, ML_WAKE_EVENT);
 }
 
-static int start_connection(int fd, const struct ml_address *address,
-                            const struct ml_socket_options *options)
+static int bind_attempt(struct attempt *attempt, const struct ml_address *local)
 {
-    const struct ml_address *local = &options->bind;
-    if (local->size > 0 && local->any.sa_family != address->any.sa_family)
+    if (local->size == 0)
+        return 0;
+    if (local->any.sa_family != attempt->address->any.sa_family)
         return -EAFNOSUPPORT;
-    if (local->size > 0 && bind(fd, &local->any, local->size) != 0)
-        return -errno;
+    return ml_local_bind(attempt->fd, local, &attempt->path);
+}
+
+static int start_connection(struct attempt *attempt)
+{
+    int error = bind_attempt(attempt, &attempt->dial->options->bind);
+    if (error != 0)
+        return error;
     int result;
     do
-        result = connect(fd, &address->any, address->size);
+        result = connect(attempt->fd, &attempt->address->any, attempt->address->size);
     while (result != 0 && errno == EINTR);
     return result == 0 ? 0 : -errno;
 }
@@ -144,7 +153,7 @@ static int begin(struct attempt *attempt)
     attempt->fd = fd;
     dial->under_way++;
     ml_socket_set_options(fd, family, dial->options);
-    int error = start_connection(fd, attempt->address, dial->options);
+    int error = start_connection(attempt);
     return error == -EINPROGRESS ? look_at(attempt) : error;
 }
 
@@ -265,14 +274,20 @@ static struct dial *new_dial(struct ml_hub *hub, struct ml_addresses *addresses,
     return dial;
 }
 
-/* Takes the descriptor of the winner out of the dial. */
-static int take_descriptor(struct attempt *winner)
+/* The stream goes on as the winner's connection. */
+static int open_winner(struct ml_stream *s, struct attempt *winner)
 {
     int fd = winner->fd;
+    int family = winner->address->any.sa_family;
+    struct ml_local_path path = winner->path;
     ml_watch_close(winner->watch);
     winner->watch = NULL;
     winner->fd = -1;
-    return fd;
+    ml_stream_close(s);
+    int error = ml_socket_open_family(s, fd, family);
+    if (error == 0 && ml_stream_is_local(s))
+        *ml_local_socket_path(s) = path;
+    return error;
 }
 
 int ml_dial(struct ml_stream *s, struct ml_addresses *addresses,
@@ -289,9 +304,8 @@ int ml_dial(struct ml_stream *s, struct ml_addresses *addresses,
     s->layer = dial;
     ml_stream_open(s, &dial_transport);
     error = run(dial, hub, deadline, &winner);
-    int fd = error == 0 ? take_descriptor(winner) : -1;
-    ml_stream_close(s);
     if (error == 0)
-        ml_socket_open(s, fd);
+        return open_winner(s, winner);
+    ml_stream_close(s);
     return error;
 }

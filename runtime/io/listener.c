@@ -2,8 +2,10 @@
 
 #include "base/error.h"
 #include "hub/scope.h"
+#include "io/local_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 static const struct ml_wait_kind connection = {.text = "a connection to descriptor",
@@ -19,13 +21,14 @@ void ml_listener_init(struct ml_listener *listener, struct ml_io *io)
 }
 
 static int bind_and_listen(int fd, const struct ml_address *address,
-                           const struct ml_socket_options *options)
+                           const struct ml_socket_options *options, struct ml_local_path *path)
 {
     ml_socket_set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true);
     if (options->reuseport)
         ml_socket_set_flag(fd, SOL_SOCKET, SO_REUSEPORT, true);
-    if (bind(fd, &address->any, address->size) != 0)
-        return -errno;
+    int error = ml_local_bind(fd, address, path);
+    if (error != 0)
+        return error;
     return listen(fd, options->backlog > 0 ? options->backlog : SOMAXCONN) == 0 ? 0 : -errno;
 }
 
@@ -35,13 +38,37 @@ int ml_listener_open(struct ml_listener *listener, const struct ml_address *addr
     int fd = ml_socket_new(address->any.sa_family, SOCK_STREAM);
     if (fd < 0)
         return fd;
-    int error = bind_and_listen(fd, address, options);
+    int error = bind_and_listen(fd, address, options, &listener->path);
     if (error != 0) {
+        ml_local_remove(fd, &listener->path);
         close(fd);
         return error;
     }
     listener->options = *options;
     listener->family = address->any.sa_family;
+    ml_fd_open(&listener->fd, fd);
+    return 0;
+}
+
+static int int_option(int fd, int name)
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+    return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+}
+
+int ml_listener_adopt(struct ml_listener *listener, int fd, const struct ml_socket_options *options)
+{
+    struct ml_address address;
+    int error = ml_address_of_socket(&address, fd);
+    if (error != 0)
+        return error;
+    if (int_option(fd, SO_TYPE) != SOCK_STREAM || int_option(fd, SO_ACCEPTCONN) != 1)
+        return -EINVAL;
+    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
+        return -errno;
+    listener->options = *options;
+    listener->family = address.any.sa_family;
     ml_fd_open(&listener->fd, fd);
     return 0;
 }
@@ -101,9 +128,8 @@ int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_tim
         int fd = accept4(listener->fd.number, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             ml_socket_set_options(fd, listener->family, &listener->options);
-            ml_socket_open(s, fd);
             s->is_accepted = true;
-            return 0;
+            return ml_socket_open_family(s, fd, listener->family);
         }
         error = await_next(listener, -errno, deadline);
     }
@@ -112,5 +138,7 @@ int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_tim
 
 void ml_listener_close(struct ml_listener *listener)
 {
+    if (ml_fd_is_open(&listener->fd))
+        ml_local_remove(listener->fd.number, &listener->path);
     ml_fd_close(&listener->fd);
 }

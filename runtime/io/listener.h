@@ -2,21 +2,28 @@
 #ifndef ML_IO_LISTENER_H
 #define ML_IO_LISTENER_H
 
+#include "io/local.h"
 #include "io/socket.h"
 
 struct ml_listener {
     struct ml_fd fd;
     struct ml_io *io;
     struct ml_socket_options options; /* for the streams it accepts, too */
+    struct ml_local_path path;        /* to be removed at the end */
     sa_family_t family;
 };
 
 /* A closed one. */
 void ml_listener_init(struct ml_listener *listener, struct ml_io *io);
 
-/* Binds and listens. 0 or a negated errno. Never waits. */
+/* Binds and listens; for paths see ml_local_bind(). 0 or a negated errno. Never waits. */
 int ml_listener_open(struct ml_listener *listener, const struct ml_address *address,
                      const struct ml_socket_options *options);
+
+/* Takes over a socket that listens already; its own from then on. 0; -EINVAL: it is no listening stream
+ * socket; -ENOTSOCK, -EBADF: none at all. Never waits. */
+int ml_listener_adopt(struct ml_listener *listener, int fd,
+                      const struct ml_socket_options *options);
 
 /*
  * Waits for a connection and opens the closed stream `s` on it. While the process is out of
