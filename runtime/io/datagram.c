@@ -17,8 +17,11 @@ static const struct ml_wait_kind room = {.text = "room for a datagram on descrip
 #define FIRST_PAUSE (ML_MILLISECOND / 4)
 #define LONGEST_PAUSE (16 * ML_MILLISECOND)
 
-/* So many datagrams are received in a row before others get their turn: about 50 us. */
+/* After so many datagrams received in a row others get their turn: about 50 us. */
 enum { STREAK_MAX = 64 };
+
+/* Where datagrams come one at a time, every so many it is looked whether that is still so. */
+enum { LOOK_EVERY = 16 };
 
 void ml_datagram_init(struct ml_datagram *d, struct ml_io *io)
 {
@@ -238,6 +241,7 @@ static int try_receive(struct ml_datagram *d, struct ml_message *message)
     message->is_truncated = (size_t)size > d->max;
     message->size = message->is_truncated ? d->max : (size_t)size;
     message->data = d->block;
+    d->streak++;
     return 0;
 }
 
@@ -247,24 +251,45 @@ static int begin_receive(struct ml_datagram *d, ml_time deadline)
     ml_datagram_drop(d);
     if (deadline == ML_NEVER_WAIT)
         return 0;
-    if (++d->streak < STREAK_MAX)
-        return ml_cancel_point(d->io->hub);
+    bool is_turn_over = d->streak > 0 && d->streak % STREAK_MAX == 0;
+    return is_turn_over ? ml_yield(d->io->hub) : ml_cancel_point(d->io->hub);
+}
+
+/* Whether to look before waiting: not after a datagram that came by a wait, if such ones come alone. Then one that is
+ * there already ends the wait: no wait times out before the descriptors were polled. */
+static bool looks_first(struct ml_datagram *d, ml_time deadline)
+{
+    if (deadline == ML_NEVER_WAIT || d->streak != 1 || !d->is_sparse)
+        return true;
+    if (++d->unlooked < LOOK_EVERY)
+        return false;
+    d->unlooked = 0;
+    return true;
+}
+
+static int await_datagram(struct ml_datagram *d, ml_time deadline)
+{
+    if (deadline == ML_NEVER_WAIT)
+        return -ETIMEDOUT;
+    int error = ml_fd_wait(&d->fd, ML_FD_READ, &arrival, deadline);
     d->streak = 0;
-    return ml_yield(d->io->hub);
+    return error;
 }
 
 static int receive(struct ml_datagram *d, struct ml_message *message, ml_time deadline)
 {
     int error = begin_receive(d, deadline);
-    while (error == 0) {
-        error = ml_datagram_is_open(d) ? try_receive(d, message) : -ML_ECLOSED;
+    bool looks = looks_first(d, deadline);
+    while (error == 0 && ml_datagram_is_open(d)) {
+        error = looks ? try_receive(d, message) : -EAGAIN;
         if (error != -EAGAIN)
-            break;
-        d->streak = 0;
-        error = deadline == ML_NEVER_WAIT ? -ETIMEDOUT
-                                          : ml_fd_wait(&d->fd, ML_FD_READ, &arrival, deadline);
+            return error;
+        if (looks && d->streak > 0)
+            d->is_sparse = d->streak == 1;
+        error = await_datagram(d, deadline);
+        looks = true;
     }
-    return error;
+    return error == 0 ? -ML_ECLOSED : error;
 }
 
 int ml_datagram_receive(struct ml_datagram *d, struct ml_message *message, ml_time deadline)

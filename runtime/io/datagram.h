@@ -3,7 +3,8 @@
  * One receiver at a time; senders wait for room in turn.
  *
  * Cost: a receive that finds a datagram is one recvfrom() into a block that is shared with the streams, a send
- * one sendto(); neither allocates.
+ * one sendto(); neither allocates. Where datagrams come one at a time, as in a ping-pong, a receive waits before
+ * it looks.
  */
 #ifndef ML_IO_DATAGRAM_H
 #define ML_IO_DATAGRAM_H
@@ -22,7 +23,9 @@ struct ml_datagram {
     size_t max;                /* bytes taken of a datagram, at most ML_IO_READ_SIZE */
     sa_family_t family;
     bool is_receiving; /* a task is in ml_datagram_receive() */
-    int streak;        /* datagrams received in a row without waiting */
+    bool is_sparse;    /* the last time that was looked, one datagram had come alone */
+    uint32_t streak;   /* datagrams received since the last wait */
+    uint32_t unlooked; /* times that was not looked since */
 };
 
 /* A datagram received. `data` is valid until ml_datagram_drop() and the next call that may wait. */

@@ -226,6 +226,21 @@ describe("udp:receive_from", function()
     assert.equal("x", (socket:receive_from(0)))
   end)
 
+  it("finds what is there already, however short its timeout", function()
+    -- After datagrams that came one at a time it waits before it looks.
+    local a <close>, other, _, to = two()
+    local b <close> = other
+    for _, timeout in ipairs { 1e-9, 0, 1e-9 } do
+      for _ = 1, 4 do
+        local t = support.parked(task.spawn(function() return (b:receive_from()) end))
+        a:send_to("alone", to)
+        assert.equal("alone", support.finish(t))
+      end
+      a:send_to("there", to)
+      assert.equal("there", (b:receive_from(timeout)))
+    end
+  end)
+
   it("refuses a second task, and the first is unharmed", function()
     local socket <close> = net.udp { host = "127.0.0.1" }
     local t = support.parked(task.spawn(function() return (socket:receive_from()) end))
