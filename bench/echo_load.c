@@ -1,10 +1,10 @@
 /*
- * Load for a TCP echo server: N connections in strict ping-pong from one thread, every echoed
+ * Load for a TCP, or UDP, echo server: N connections in strict ping-pong from one thread, every echoed
  * byte compared. It knows nothing of the server but its port and, if told, its pid, whose CPU
  * time and memory it reads from /proc.
  *
  * Usage: echo_load PORT CONNECTIONS SECONDS [--size BYTES] [--pipeline N] [--think MICROSECONDS]
- *                  [--warmup SECONDS] [--pid PID] [--idle]
+ *                  [--warmup SECONDS] [--pid PID] [--idle] [--udp]
  *
  * Prints one line of JSON. With --pipeline N a connection sends N messages in one go and waits
  * for all N; its latency is that of the batch. --think pauses before each batch, all connections
@@ -12,6 +12,8 @@
  * would be there before it looks.
  * With --idle each connection does one echo and then stays
  * silent; SECONDS is the time to let the server settle before its memory is read again.
+ * With --udp each connection is a connected datagram socket and a message one datagram. One that is lost is not sent
+ * again: its connection counts as not served.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -51,7 +53,7 @@ struct options {
     int port, connections, pid;
     double seconds, warmup;
     size_t size, pipeline;
-    bool idle;
+    bool idle, udp;
     useconds_t think; /* microseconds */
 };
 
@@ -299,10 +301,12 @@ static void open_connection(struct load *load)
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     /* Edge-triggered for both directions: one epoll_ctl in a connection's life. */
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = connection};
-    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int type = load->options.udp ? SOCK_DGRAM : SOCK_STREAM;
+    connection->fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (connection->fd < 0)
         die("socket");
-    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    if (!load->options.udp)
+        setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     if (connect(connection->fd, (struct sockaddr *)&address, sizeof address) != 0 &&
         errno != EINPROGRESS) {
         fail(load, connection);
@@ -451,7 +455,7 @@ static void raise_descriptor_limit(void)
 static _Noreturn void usage(void)
 {
     fputs("usage: echo_load PORT CONNECTIONS SECONDS [--size BYTES] [--pipeline N]\n"
-          "       [--think MICROSECONDS] [--warmup SECONDS] [--pid PID] [--idle]\n",
+          "       [--think MICROSECONDS] [--warmup SECONDS] [--pid PID] [--idle] [--udp]\n",
           stderr);
     exit(2);
 }
@@ -477,6 +481,9 @@ static void set_option(struct options *options, int letter)
     case 'i':
         options->idle = true;
         break;
+    case 'u':
+        options->udp = true;
+        break;
     default:
         usage();
     }
@@ -485,13 +492,10 @@ static void set_option(struct options *options, int letter)
 static struct options parse(int argc, char **argv)
 {
     static const struct option names[] = {
-        {"size", required_argument, NULL, 's'},
-        {"pipeline", required_argument, NULL, 'n'},
-        {"think", required_argument, NULL, 't'},
-        {"warmup", required_argument, NULL, 'w'},
-        {"pid", required_argument, NULL, 'p'},
-        {"idle", no_argument, NULL, 'i'},
-        {0},
+        {"size", required_argument, NULL, 's'},  {"pipeline", required_argument, NULL, 'n'},
+        {"think", required_argument, NULL, 't'}, {"warmup", required_argument, NULL, 'w'},
+        {"pid", required_argument, NULL, 'p'},   {"idle", no_argument, NULL, 'i'},
+        {"udp", no_argument, NULL, 'u'},         {0},
     };
     struct options options = {.size = 64, .pipeline = 1, .warmup = 0.5};
     for (int letter; (letter = getopt_long(argc, argv, "", names, NULL)) != -1;)
@@ -502,7 +506,7 @@ static struct options parse(int argc, char **argv)
     options.connections = atoi(argv[optind + 1]);
     options.seconds = atof(argv[optind + 2]);
     if (options.port <= 0 || options.connections <= 0 || options.seconds < 0 || options.size == 0 ||
-        options.pipeline == 0)
+        options.pipeline == 0 || (options.udp && options.pipeline > 1))
         usage();
     return options;
 }

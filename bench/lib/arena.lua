@@ -14,6 +14,7 @@ function arena.start(contestant)
   local server, reason = process.start(contestant.command, options)
   if not server then return nil, reason end
   server.port = server.ready
+  server.is_udp = contestant.is_udp
   return server
 end
 
@@ -29,6 +30,7 @@ function arena.load(all, server, connections, seconds, ...)
     all:c("echo_load"), server.port, tostring(connections), tostring(seconds),
     "--pid", tostring(server.pid), ...,
   }
+  if server.is_udp then command[#command + 1] = "--udp" end
   local output, reason = process.capture(command, {cpu = LOAD_CPU, limit = 120})
   if not output then return nil, reason end
   local result = json.decode_lines(output)[1]

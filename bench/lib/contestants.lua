@@ -62,6 +62,17 @@ function contestants:echo_servers()
   })
 end
 
+--- UDP servers that print "listening PORT". The first is the yardstick.
+-- @tparam integer clients of which each sends one datagram at a time
+-- @treturn {table,...} of `name`, `command` and `is_udp`
+function contestants:udp_servers(clients)
+  local raw = {self:c("udp_epoll"), "0", clients == 1 and "one" or "all"}
+  return {
+    {name = "raw C epoll", command = raw, is_udp = true},
+    {name = "moonlet", command = {self.settings.moonlet, self:script("udp.lua")}, is_udp = true},
+  }
+end
+
 --- Programs that take N and SECONDS; `most`: the largest N that is worth the wait.
 -- @treturn {table,...} of `name`, `command` and perhaps `most`
 function contestants:sleepers()

@@ -96,6 +96,12 @@ function syscalls.run(all, quick)
       rows[#rows + 1] = row(record)
     end
   end
+  for _, contestant in ipairs(all:udp_servers(1)) do
+    local record = measure(all, contestant, quick and 0.5 or 2, 1)
+    record.name = record.name .. ", UDP"
+    records[#records + 1] = record
+    rows[#rows + 1] = row(record)
+  end
   columns.print("System calls per round trip, one connection", header, rows,
     columns.failures(records))
   return records
