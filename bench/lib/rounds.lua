@@ -1,5 +1,5 @@
---- The same load on several servers in alternating rounds, each beside the first: what they answer, and what it costs
--- them.
+--- The same load on several servers in alternating rounds, each beside the first: what they answer,
+-- and what it costs them.
 local arena = require "arena"
 local columns = require "columns"
 local process = require "process"
