@@ -2,8 +2,8 @@
 --
 --     moonlet scripts/dns_server.lua HOSTS_FILE [HOST] [PORT]        (127.0.0.1 5353)
 --
--- Try it with `dig @127.0.0.1 -p 5353 name`; end it with Ctrl-C. It answers questions for A, AAAA and ANY;
--- names that the file does not have do not exist. What is no question gets no answer.
+-- Try it with `dig @127.0.0.1 -p 5353 name`; end it with Ctrl-C. It answers questions for A, AAAA
+-- and ANY; names that the file does not have do not exist. What is no question gets no answer.
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 
@@ -57,7 +57,7 @@ local function add_names(records, names, record)
   end
 end
 
--- The records of each name, in lower case. Lines that make no sense are skipped, as the system does.
+-- The records of each name, in lower case. Lines that make no sense are skipped, as elsewhere.
 local function read_hosts(file)
   local records = {}
   for line in file:lines() do
@@ -68,7 +68,7 @@ local function read_hosts(file)
   return records
 end
 
--- The question of a packet: its name, type, class, and its bytes as they were sent; nil: it is malformed.
+-- The question of a packet: its name, type, class, and its bytes as sent; nil: it is malformed.
 local function read_question(packet)
   local labels, at, total = {}, 13, 0
   while true do
@@ -81,7 +81,8 @@ local function read_question(packet)
   end
   if total > 254 or at + 3 > #packet then return nil end
   local kind, class = string.unpack(">HH", packet, at)
-  return {name = table.concat(labels, "."), type = kind, class = class, bytes = packet:sub(13, at + 3)}
+  local name, bytes = table.concat(labels, "."), packet:sub(13, at + 3)
+  return {name = name, type = kind, class = class, bytes = bytes}
 end
 
 local function response(id, flags, question, answers)
@@ -89,7 +90,8 @@ local function response(id, flags, question, answers)
     .. (question and question.bytes or "") .. table.concat(answers)
 end
 
--- Each answer names the question's name, which begins at byte 12, by a pointer. Those that do not fit are left out.
+-- Each answer names the question's name, which begins at byte 12, by a pointer. Those that do not
+-- fit are left out.
 local function answers_for(question, records)
   local answers, size = {}, 12 + #question.bytes
   for _, record in ipairs(records) do
