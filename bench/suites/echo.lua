@@ -1,24 +1,22 @@
 --- Ping-pong of 64 bytes: requests per second and what the server pays for each, beside raw C in
 -- alternating rounds.
-local rounds = require "rounds"
+local pingpong = require "pingpong"
 
 local echo = {}
 
-local plans = {
-  full = {connections = {64, 1000}, rounds = 5, seconds = 3},
-  quick = {connections = {64, 1000}, rounds = 1, seconds = 1},
-}
+local function measure(all, connections, quick)
+  local plan = {connections = connections, rounds = quick and 1 or 5, seconds = quick and 1 or 3}
+  local records = pingpong.measure(all, all:echo_servers(), plan)
+  pingpong.show("Echo of 64 bytes, " .. connections .. " connections", records)
+  return {connections = connections, servers = records}
+end
 
 --- @tparam contestants all
 -- @tparam boolean quick
 -- @treturn {table,...} a record for each number of connections
 function echo.run(all, quick)
-  local plan = quick and plans.quick or plans.full
   local results = {}
-  for i, connections in ipairs(plan.connections) do
-    results[i] = rounds.measure(all, all:echo_servers(), connections, plan,
-      "Echo of 64 bytes, " .. connections .. " connections")
-  end
+  for i, connections in ipairs {64, 1000} do results[i] = measure(all, connections, quick) end
   return results
 end
 

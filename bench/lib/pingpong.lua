@@ -1,11 +1,11 @@
---- The same load on several servers in alternating rounds, each beside the first: what they answer,
--- and what it costs them.
+--- Requests per second of servers, and what they pay for each, in alternating rounds: the first
+-- server is the yardstick of the others.
 local arena = require "arena"
 local columns = require "columns"
 local process = require "process"
 local stats = require "stats"
 
-local rounds = {}
+local pingpong = {}
 
 local SETTLE_SECONDS = 0.3 -- for the server to close the connections of the round before
 
@@ -24,9 +24,10 @@ local function stop_all(entries)
   end
 end
 
-local function run_round(all, entry, connections, seconds)
+local function run_round(all, entry, plan)
   if entry.failed then return end
-  local result, reason = arena.load(all, entry.server, connections, seconds)
+  local result, reason = arena.load(all, entry.server, plan.connections, plan.seconds,
+    table.unpack(plan.words or {}))
   entry.failed = reason
   table.insert(entry.rounds, result)
   process.sleep(SETTLE_SECONDS)
@@ -48,6 +49,21 @@ local function summary(entry, base)
   }
 end
 
+--- Lets servers take turns.
+-- @tparam contestants all
+-- @tparam {table,...} list of contestants
+-- @tparam table plan `connections`, `rounds`, `seconds` of each, `words`: more for echo_load
+-- @treturn {table,...} a record for each: medians, and the median ratios to the first
+function pingpong.measure(all, list, plan)
+  local entries, records = start_all(list), {}
+  for _ = 1, plan.rounds do
+    for _, entry in ipairs(entries) do run_round(all, entry, plan) end
+  end
+  stop_all(entries)
+  for i, entry in ipairs(entries) do records[i] = summary(entry, entries[1]) end
+  return records
+end
+
 local header = {
   "", "requests/s", "to raw C", "CPU us/request", "to raw C", "p50 us", "p99 us", "served",
   "all connected ms",
@@ -67,26 +83,13 @@ local function row(record)
   }
 end
 
---- Measures the servers and prints a table.
--- @tparam contestants all
--- @tparam {table,...} list contestants, the yardstick first
--- @tparam integer connections
--- @tparam table plan `rounds` of `seconds` each
+--- Prints the records as a table.
 -- @tparam string title
--- @treturn table `connections`, and a record of each of the `servers`
-function rounds.measure(all, list, connections, plan, title)
-  local entries = start_all(list)
-  for _ = 1, plan.rounds do
-    for _, entry in ipairs(entries) do run_round(all, entry, connections, plan.seconds) end
-  end
-  stop_all(entries)
-  local records, rows = {}, {}
-  for i, entry in ipairs(entries) do
-    records[i] = summary(entry, entries[1])
-    rows[i] = row(records[i])
-  end
+-- @tparam {table,...} records
+function pingpong.show(title, records)
+  local rows = {}
+  for i, record in ipairs(records) do rows[i] = row(record) end
   columns.print(title, header, rows, columns.failures(records))
-  return {connections = connections, servers = records}
 end
 
-return rounds
+return pingpong
