@@ -12,7 +12,10 @@ local contestants = require "contestants"
 local json = require "json"
 local process = require "process"
 
-local suites = {"micro", "sleepers", "echo", "udp", "idle", "startup", "syscalls"}
+local suites = {
+  "micro", "sleepers", "echo", "udp", "lines", "bulk", "tls", "handshakes", "flat", "idle",
+  "startup", "syscalls",
+}
 
 local function fail_usage(message)
   io.stderr:write("run.lua: ", message, "\n",

@@ -73,6 +73,48 @@ function contestants:udp_servers(clients)
   }
 end
 
+--- Servers of a line protocol. The first is the yardstick.
+-- @treturn {table,...} of `name` and `command`
+function contestants:line_servers()
+  return {
+    {name = "raw C epoll", command = {self:c("lines_epoll")}},
+    {name = "moonlet", command = {self.settings.moonlet, self:script("lines.lua")}},
+  }
+end
+
+--- Loops that copy from one connection to another. The first is the yardstick.
+-- @treturn {table,...} of `name` and `command`
+function contestants:relays()
+  return {
+    {name = "raw C", command = {self:c("relay")}},
+    {name = "moonlet", command = {self.settings.moonlet, self:script("relay.lua")}},
+  }
+end
+
+--- TLS echo servers. The first is the yardstick.
+-- @tparam table credentials `cert` and `key`: files
+-- @treturn {table,...} of `name` and `command`
+function contestants:tls_servers(credentials)
+  local cert, key = credentials.cert, credentials.key
+  return {
+    {name = "raw C epoll, OpenSSL", command = {self:c("tls_echo_epoll"), cert, key}},
+    {name = "moonlet", command = {self.settings.moonlet, self:script("tls_echo.lua"), cert, key}},
+  }
+end
+
+--- Servers that shake hands. The first is the yardstick: OpenSSL's own, one connection at a time.
+-- @tparam table credentials `cert` and `key`: files
+-- @treturn {table,...} of `name`, `command` and perhaps `ready`
+function contestants:handshake_servers(credentials)
+  local servers = self:tls_servers(credentials)
+  -- -www: it waits for requests and does not read its standard input.
+  table.insert(servers, 1, {name = "openssl s_server", ready = "ACCEPT %S+:(%d+)", command = {
+    "openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-tls1_3", "-cert", credentials.cert,
+    "-key", credentials.key,
+  }})
+  return servers
+end
+
 --- Programs that take N and SECONDS; `most`: the largest N that is worth the wait.
 -- @treturn {table,...} of `name`, `command` and perhaps `most`
 function contestants:sleepers()

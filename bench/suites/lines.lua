@@ -1,0 +1,23 @@
+--- A line protocol: lines of 40 bytes, each answered by a line, beside a raw C server with a parser
+-- of lines in alternating rounds.
+local pingpong = require "pingpong"
+
+local lines = {}
+
+local CONNECTIONS = 64
+local LINE_BYTES = 40
+
+--- @tparam contestants all
+-- @tparam boolean quick
+-- @treturn table `connections`; `servers`: a record for each
+function lines.run(all, quick)
+  local records = pingpong.measure(all, all:line_servers(), {
+    connections = CONNECTIONS, rounds = quick and 1 or 5, seconds = quick and 1 or 3,
+    words = {"--lines", "--size", tostring(LINE_BYTES)},
+  })
+  local title = string.format("Lines of %d bytes, %d connections", LINE_BYTES, CONNECTIONS)
+  pingpong.show(title, records)
+  return {connections = CONNECTIONS, servers = records}
+end
+
+return lines
