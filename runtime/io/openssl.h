@@ -31,6 +31,7 @@
     X(BIO_set_flags)                                                                               \
     X(BIO_set_init)                                                                                \
     X(ERR_clear_error)                                                                             \
+    X(ERR_peek_error)                                                                              \
     X(ERR_peek_last_error)                                                                         \
     X(ERR_reason_error_string)                                                                     \
     X(EVP_PKEY_free)                                                                               \
@@ -71,6 +72,7 @@
     X(SSL_get_servername)                                                                          \
     X(SSL_get_verify_result)                                                                       \
     X(SSL_get_version)                                                                             \
+    X(SSL_has_pending)                                                                             \
     X(SSL_new)                                                                                     \
     X(SSL_read)                                                                                    \
     X(SSL_select_next_proto)                                                                       \

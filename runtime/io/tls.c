@@ -53,7 +53,9 @@ static void begin_call(struct ml_stream *s)
 {
     s->io->tls_stream = s;
     s->tls->error = 0;
-    s->tls->o->ERR_clear_error();
+    /* Clearing costs as much when there is nothing to clear. */
+    if (s->tls->o->ERR_peek_error() != 0)
+        s->tls->o->ERR_clear_error();
 }
 
 /* What a callback returns for the result of a transport. */
@@ -234,12 +236,21 @@ static void keep_session(struct ml_tls *tls)
     tls->has_kept_session = true;
 }
 
+/* Whether the last receive() below took all there was, and OpenSSL holds nothing of it: SSL_read() would get a
+ * buffer, ask in vain and free it. After the end of a write that a read had to wait for it has its say. */
+static bool is_drained(const struct ml_stream *s)
+{
+    const struct ml_tls *tls = s->tls;
+    return s->is_drained && tls->wanted[ML_FD_READ] == ML_FD_READ &&
+           tls->o->SSL_has_pending(tls->ssl) == 0;
+}
+
 static ssize_t tls_receive(struct ml_stream *s, char *memory, size_t room)
 {
     struct ml_tls *tls = s->tls;
     if (tls->broken != 0)
         return tls->broken;
-    if (!tls->is_ready)
+    if (!tls->is_ready || is_drained(s))
         return -EAGAIN;
     begin_call(s);
     int count = tls->o->SSL_read(tls->ssl, memory, room < INT_MAX ? (int)room : INT_MAX);

@@ -170,9 +170,11 @@ static SSL_CTX *new_context(const struct ml_openssl *o, int min_version)
         return NULL;
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_SET_MIN_PROTO_VERSION, min_version, NULL);
     o->SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    /* No chain is made up: looking for the issuer of one's own certificate among those that are trusted may
+     * mean to read a directory in each handshake. */
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_MODE,
                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                        SSL_MODE_RELEASE_BUFFERS,
+                        SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN,
                     NULL);
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_SET_READ_AHEAD, 1, NULL);
     /* Tickets alone: no table of sessions that grows. */

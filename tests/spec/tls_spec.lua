@@ -237,6 +237,13 @@ describe("a certificate that is good", function()
     assert.equal("CN=middle", here:tls_info().peer.issuer)
   end)
 
+  it("is shown with those it came with, and with none that its owner trusts", function()
+    local listener <close>, port = listen(shows("nomiddle", { ca_file = file "middle.crt" }))
+    local server = serve(listener, function(conn) return conn:handshake() end)
+    is_failure("ETLS", "unable to get local issuer certificate", connect(port))
+    is_failure("ETLS", nil, support.finish(server))
+  end)
+
   it("may be given as text, with the key in the same", function()
     local function read(name)
       local source <close> = assert(io.open(file(name)))
