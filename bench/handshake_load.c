@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 enum { EVENTS_PER_WAIT = 256 };
 
@@ -30,7 +31,7 @@ struct load {
 static void begin(struct load *load, struct link *link)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = link};
-    if (!link_open(link, load->port, load->tls))
+    if (!link_open(link, load->port, SOCK_STREAM, load->tls))
         die("connect");
     if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, link->fd, &event) != 0)
         die("epoll_ctl");
