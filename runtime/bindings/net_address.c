@@ -84,6 +84,7 @@ void ml_push_address(lua_State *L, const struct ml_address *address)
 
 bool ml_to_address(lua_State *L, int index, struct ml_address *address)
 {
+    *address = (struct ml_address){0};
     if (!lua_istable(L, index))
         return false;
     size_t size = 0;
@@ -91,9 +92,10 @@ bool ml_to_address(lua_State *L, int index, struct ml_address *address)
     if (lua_rawgetp(L, index, &hidden_key) == LUA_TSTRING)
         bytes = lua_tolstring(L, -1, &size);
     bool is_one = bytes != NULL && size >= sizeof(sa_family_t) && size <= sizeof address->local;
-    *address = (struct ml_address){.size = (socklen_t)size};
-    if (is_one)
+    if (is_one) {
         memcpy(&address->any, bytes, size);
+        address->size = (socklen_t)size;
+    }
     lua_pop(L, 1);
     return is_one;
 }
@@ -166,9 +168,12 @@ static int address_next(lua_State *L)
     lua_settop(L, 2);
     const char *const *field = ml_address_is_local(&address) ? local_fields : internet_fields;
     if (!lua_isnil(L, 2)) {
-        while (*field != NULL && strcmp(*field, luaL_checkstring(L, 2)) != 0)
+        const char *last = luaL_checkstring(L, 2);
+        while (*field != NULL && strcmp(*field, last) != 0)
             field++;
-        luaL_argcheck(L, *field++ != NULL, 2, "no field of an address");
+        if (*field == NULL)
+            return luaL_argerror(L, 2, "no field of an address");
+        field++;
     }
     lua_pushstring(L, *field);
     if (*field == NULL)

@@ -1,14 +1,12 @@
+/* Their methods; net.udp() itself is in bindings/net_datagram_open.c. */
 #include "bindings/net_datagram.h"
 
 #include "base/error.h"
 #include "bindings/blocking.h"
 #include "bindings/net_datagram_options.h"
-#include "bindings/net_options.h"
+#include "bindings/net_destination.h"
 #include "bindings/net_peers.h"
-#include "bindings/net_target.h"
 #include "bindings/net_types.h"
-
-#include <string.h>
 
 const char ml_udp_type[] = "net.udp";
 
@@ -49,210 +47,11 @@ static int push_result(lua_State *L, int error)
     return 1;
 }
 
-/* ---- targets ---- */
-
-static bool choose(const struct ml_addresses *found, int family, struct ml_address *chosen)
-{
-    for (size_t i = 0; i < found->count; i++) {
-        if (found->items[i].any.sa_family == family) {
-            *chosen = found->items[i];
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The address of a target that a socket of `family` can reach; one of IPv6 reaches IPv4, too. May wait for a
- * name. */
-static int find_target(struct ml_io *io, int family, const struct ml_target *target,
-                       ml_time deadline, struct ml_address *found)
-{
-    struct ml_addresses all;
-    int wanted = family == AF_INET ? AF_INET : AF_UNSPEC;
-    int error = ml_target_resolve(io, target, wanted, deadline, &all);
-    if (error == 0 && !choose(&all, family, found))
-        *found = all.items[0];
-    ml_addresses_release(&all);
-    return error;
-}
-
-/* A target, from index on, and when to give up reaching it. Its address is known already unless it is a
- * name. */
-struct destination {
-    struct ml_address address; /* size 0: to be asked for */
-    struct ml_target target;   /* host NULL: not needed */
-    ml_time deadline;
-};
-
-static struct destination check_destination(lua_State *L, int index)
-{
-    struct destination to = {.deadline = ML_FOREVER};
-    if (ml_to_address(L, index, &to.address) && lua_isnoneornil(L, index + 1))
-        return to;
-    to.target = ml_check_target(L, index);
-    to.deadline = ml_timeout_option(L, to.target.options);
-    to.address.size = 0;
-    if (ml_to_local_address(L, index, &to.address) && !to.target.is_local)
-        ml_address_set_port(&to.address, to.target.port);
-    return to;
-}
-
-static int reach(struct ml_datagram *d, struct destination *to)
-{
-    return to->address.size > 0
-               ? 0
-               : find_target(d->io, d->family, &to->target, to->deadline, &to->address);
-}
-
-/* Of a call that had to do with a destination. */
-static int push_destination_result(lua_State *L, int error, const struct destination *to)
-{
-    if (error == 0 || error == -ML_ECLOSED || error == -ETIMEDOUT)
-        return push_result(L, error);
-    if (to->target.host != NULL)
-        return ml_push_target_failure(L, error, ml_error_text(error), &to->target);
-    ml_push_address_text(L, &to->address);
-    return ml_push_net_failure(L, error, lua_tostring(L, -1));
-}
-
-/* ---- opening ---- */
-
-/* Where net.udp() binds. */
-struct local_end {
-    struct ml_address address; /* size 0: `host` is to be resolved first */
-    const char *host;
-    uint16_t port;
-    int family; /* AF_UNSPEC: that of the address */
-};
-
-static int family_option(lua_State *L)
-{
-    lua_getfield(L, 1, "family");
-    bool is_local = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "unix") == 0;
-    lua_pop(L, 1);
-    return is_local ? AF_UNIX : ml_family_option(L, 1);
-}
-
-static uint16_t port_option(lua_State *L)
-{
-    int is_integer = 1;
-    bool is_there = lua_getfield(L, 1, "port") != LUA_TNIL;
-    lua_Integer port = is_there ? lua_tointegerx(L, -1, &is_integer) : 0;
-    luaL_argcheck(L, is_integer && port >= 0 && port <= 65535, 1,
-                  "option 'port' must be an integer from 0 to 65535");
-    lua_pop(L, 1);
-    return (uint16_t)port;
-}
-
-/* Every address of the family; in the Unix domain none, for which the kernel makes up an abstract name. */
-static struct ml_address any_address(int family)
-{
-    struct ml_address address = {.any.sa_family = family == AF_UNSPEC ? AF_INET : family};
-    address.size = family == AF_UNIX    ? sizeof(sa_family_t)
-                   : family == AF_INET6 ? sizeof address.inet6
-                                        : sizeof address.inet;
-    return address;
-}
-
-/* The host, at `index`. */
-static void read_host(lua_State *L, int index, struct local_end *end)
-{
-    if (lua_isnil(L, index)) {
-        end->address = any_address(end->family);
-    } else if (!ml_to_local_address(L, index, &end->address)) {
-        end->address.size = 0;
-        luaL_argcheck(L, lua_type(L, index) == LUA_TSTRING, 1,
-                      "option 'host' must be a string or an address");
-        end->host = lua_tostring(L, index);
-        luaL_argcheck(L, strncmp(end->host, "unix:", 5) != 0, 1,
-                      "option 'host': the path is empty, too long or has a zero byte");
-        if (strcmp(end->host, "*") == 0)
-            end->address = any_address(AF_INET);
-    }
-}
-
-/* The options `host`, which stays on the stack at 2, `port` and `family`. */
-static struct local_end check_local_end(lua_State *L)
-{
-    struct local_end end = {.family = family_option(L), .port = port_option(L)};
-    lua_getfield(L, 1, "host");
-    read_host(L, 2, &end);
-    bool is_local = end.address.size > 0 && ml_address_is_local(&end.address);
-    luaL_argcheck(L, !is_local || end.port == 0, 1, "a Unix-domain socket has no port");
-    if (!is_local && end.address.size > 0 && end.port > 0)
-        ml_address_set_port(&end.address, end.port);
-    return end;
-}
-
-static int resolve_end(struct ml_io *io, struct local_end *end)
-{
-    struct ml_target target = {.host = end->host, .port = end->port};
-    int error = 0;
-    if (end->address.size == 0)
-        error = find_target(io, end->family == AF_INET6 ? AF_INET6 : AF_INET, &target, ML_FOREVER,
-                            &end->address);
-    if (error != 0)
-        return error;
-    bool is_family = end->family == AF_UNSPEC || end->family == end->address.any.sa_family;
-    return is_family ? 0 : -ML_ENOTFOUND;
-}
-
-static int open_end(struct ml_datagram *d, struct local_end *end,
-                    const struct ml_udp_options *options, const char **what)
-{
-    int error = resolve_end(d->io, end);
-    if (error == 0)
-        error = ml_datagram_open(d, end->address.any.sa_family);
-    if (error == 0)
-        error = ml_udp_options_apply(options, d, what);
-    if (error == 0) {
-        *what = NULL;
-        error = ml_datagram_bind(d, &end->address);
-    }
-    if (error != 0)
-        ml_datagram_close(d);
-    return error;
-}
-
-static int push_open_failure(lua_State *L, int error, const struct local_end *end, const char *what)
-{
-    if (what == NULL && end->address.size > 0) {
-        ml_push_address_text(L, &end->address);
-        what = lua_tostring(L, -1);
-    }
-    return ml_push_net_failure(L, error, what != NULL ? what : end->host);
-}
-
-/***
-Opens a datagram socket, UDP or in the Unix domain, bound to a local address. Waits only to resolve a host name.
-@function udp
-@tparam[opt] table opts host (a local address, a name, "unix:/path", "unix:@name"; default: every address), port
-(default: one that the system chooses), family ("inet", the default; "inet6", which reaches IPv4, too, unless the
-host is an IPv6 address other than "::"; "unix"), max (bytes taken of a datagram, at most and by default 65536), and what udp:set() takes
-@treturn udp or nil, message, code
-*/
-int ml_net_udp(lua_State *L)
-{
-    lua_settop(L, 1);
-    if (lua_isnil(L, 1)) {
-        lua_newtable(L);
-        lua_replace(L, 1);
-    }
-    luaL_checktype(L, 1, LUA_TTABLE);
-    const char *what = NULL;
-    struct local_end end = check_local_end(L);
-    struct ml_udp_options options = ml_check_udp_options(L, 1);
-    struct ml_datagram *d = ml_push_udp(L);
-    ml_blocking_begin(L);
-    int error = ml_blocking_end(L, open_end(d, &end, &options, &what));
-    return error == 0 ? 1 : push_open_failure(L, error, &end, what);
-}
-
 /* ---- sending ---- */
 
-static int send_to(struct ml_datagram *d, const char *data, size_t size, struct destination *to)
+static int send_to(struct ml_datagram *d, const char *data, size_t size, struct ml_destination *to)
 {
-    int error = ml_datagram_is_open(d) ? reach(d, to) : -ML_ECLOSED;
+    int error = ml_destination_reach(d, to);
     return error == 0 ? ml_datagram_send(d, data, size, &to->address, to->deadline) : error;
 }
 
@@ -270,10 +69,10 @@ static int udp_send_to(lua_State *L)
     size_t size;
     struct ml_datagram *d = check_datagram(L);
     const char *data = luaL_checklstring(L, 2, &size);
-    struct destination to = check_destination(L, 3);
+    struct ml_destination to = ml_check_destination(L, 3);
     ml_blocking_begin(L);
     int error = ml_blocking_end(L, send_to(d, data, size, &to));
-    return push_destination_result(L, error, &to);
+    return error == 0 ? push_result(L, 0) : ml_push_destination_failure(L, error, &to);
 }
 
 /***
@@ -360,9 +159,9 @@ static int udp_receive(lua_State *L)
 
 /* ---- the rest ---- */
 
-static int connect_to(struct ml_datagram *d, struct destination *to)
+static int connect_to(struct ml_datagram *d, struct ml_destination *to)
 {
-    int error = ml_datagram_is_open(d) ? reach(d, to) : -ML_ECLOSED;
+    int error = ml_destination_reach(d, to);
     return error == 0 ? ml_datagram_connect(d, &to->address) : error;
 }
 
@@ -377,10 +176,10 @@ From now on `send` sends there, and only datagrams from there are received. Wait
 static int udp_connect(lua_State *L)
 {
     struct ml_datagram *d = check_datagram(L);
-    struct destination to = check_destination(L, 2);
+    struct ml_destination to = ml_check_destination(L, 2);
     ml_blocking_begin(L);
     int error = ml_blocking_end(L, connect_to(d, &to));
-    return push_destination_result(L, error, &to);
+    return error == 0 ? push_result(L, 0) : ml_push_destination_failure(L, error, &to);
 }
 
 /* join and leave: the group at 2, the interface at 3. */

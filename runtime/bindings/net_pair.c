@@ -3,6 +3,7 @@
 
 #include "bindings/blocking.h"
 #include "bindings/net_types.h"
+#include "io/local_socket.h"
 #include "io/memory.h"
 
 #include <errno.h>
@@ -21,9 +22,9 @@ int ml_net_pair(lua_State *L)
     struct ml_stream *b = ml_push_stream(L);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
         return ml_push_failure(L, -errno);
-    ml_socket_open(a, ends[0]);
-    ml_socket_open(b, ends[1]);
-    return 2;
+    int error = ml_local_socket_open(a, ends[0]);
+    int other = ml_local_socket_open(b, ends[1]);
+    return error == 0 && other == 0 ? 2 : ml_push_failure(L, -ENOMEM);
 }
 
 /* Pushes the field; false: it is absent. */
