@@ -35,6 +35,8 @@ struct ml_group {
     bool is_told : 1;    /* it was, by join() */
     bool is_cancelled : 1;
     bool has_ended : 1; /* takes no more members */
+    bool
+        runs_body : 1; /* until that returns, or is dropped with the generator in which it stands */
 };
 
 static const struct ml_wait_kind join_kind = {.text = "the tasks of a group"};
@@ -336,12 +338,14 @@ static int group_errors(lua_State *L)
     return 1;
 }
 
-/* Waits for all; left by an error (at 2), cancels them first. */
+/* Waits for all; left by an error (at 2), or with a body that is dropped, cancels them first. */
 static int group_close(lua_State *L)
 {
     struct ml_group *group = check_group(L);
     bool is_left_by_error = !lua_isnoneornil(L, 2);
-    if (is_left_by_error)
+    if (group->has_ended)
+        return 0;
+    if (is_left_by_error || group->runs_body)
         cancel_members(L, group, 0);
     wait_to_the_end(L, group);
     group->has_ended = true;
@@ -378,8 +382,10 @@ static int call_body(lua_State *L, struct ml_group *group, bool *is_cut)
         return luaL_error(L, "not enough memory");
     group->scope = scope;
     group->scope_serial = scope->serial;
+    group->runs_body = true;
     lua_pushvalue(L, 1);
     int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+    group->runs_body = false;
     group->scope = NULL;
     struct ml_scope_end end = ml_scope_close(hub, scope);
     bool is_cancellation = status != LUA_OK && ml_cancellation_count(L) != count;
@@ -426,11 +432,13 @@ the rest and is raised unchanged. Without fn: makes a group that its maker close
 */
 int ml_task_group(lua_State *L)
 {
+    static const char *const names[] = {"limit", "on_error", NULL};
     int options = lua_istable(L, 1) && !ml_is_callable(L, 1) ? 1 : 0;
     int fn = options + 1;
     lua_settop(L, fn);
     if (!lua_isnil(L, fn))
         ml_check_callable(L, fn);
+    ml_check_option_names(L, options, names);
     struct ml_group *group = push_group(L, options);
     if (lua_isnil(L, fn))
         return 1;
@@ -438,6 +446,7 @@ int ml_task_group(lua_State *L)
     if (options != 0)
         lua_remove(L, options);
     ml_blocking_enter(L, ML_FOREVER);
+    lua_toclose(L, 1);
     return run_body(L, group);
 }
 

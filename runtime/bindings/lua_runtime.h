@@ -138,6 +138,9 @@ const char *ml_object_place(lua_State *L, const void *object);
 void ml_open_object_type(lua_State *L, const char *type, const luaL_Reg *methods,
                          const luaL_Reg *metamethods);
 
+/* Raises for a field whose name is none of `names`, which a NULL ends: it is a mistake in typing. */
+void ml_check_option_names(lua_State *L, int options, const char *const names[]);
+
 /* The field `name` of the options table at `options` (0: there is none) as a truth value; `otherwise`
  * when it is absent. */
 bool ml_boolean_option(lua_State *L, int options, const char *name, bool otherwise);

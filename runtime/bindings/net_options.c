@@ -5,24 +5,6 @@
 
 #include <string.h>
 
-static bool is_among(const char *name, const char *const names[])
-{
-    while (*names != NULL && strcmp(name, *names) != 0)
-        names++;
-    return *names != NULL;
-}
-
-void ml_check_option_names(lua_State *L, int options, const char *const names[])
-{
-    if (options == 0)
-        return;
-    for (lua_pushnil(L); lua_next(L, options) != 0; lua_pop(L, 1)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-        if (!is_among(name, names))
-            luaL_argerror(L, options, lua_pushfstring(L, "unknown option '%s'", name));
-    }
-}
-
 int ml_family_option(lua_State *L, int options)
 {
     if (options == 0)

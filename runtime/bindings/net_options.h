@@ -10,9 +10,6 @@
 
 #include <lua.h>
 
-/* Raises for a field whose name is none of `names`, which a NULL ends: it is a mistake in typing. */
-void ml_check_option_names(lua_State *L, int options, const char *const names[]);
-
 /* AF_INET, AF_INET6, or AF_UNSPEC without the option. */
 int ml_family_option(lua_State *L, int options);
 

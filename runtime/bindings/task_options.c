@@ -42,10 +42,12 @@ static void read_name(lua_State *L, int table, struct ml_lua_spawn *options)
 
 struct ml_lua_spawn ml_check_spawn(lua_State *L, int index)
 {
+    static const char *const names[] = {"name", "daemon", "quiet", "stack", NULL};
     struct ml_lua_spawn options = {0};
     bool has_options = lua_istable(L, index) && !ml_is_callable(L, index);
     ml_check_callable(L, index + has_options);
     if (has_options) {
+        ml_check_option_names(L, index, names);
         options.is_daemon = ml_boolean_option(L, index, "daemon", false);
         options.is_quiet = ml_boolean_option(L, index, "quiet", false);
         read_stack_option(L, index, &options);

@@ -49,6 +49,23 @@ describe("a group with a body", function()
     assert.are.equal("cancelled", child:status())
   end)
 
+  it("whose body is dropped with its generator cancels its children and waits for them", function()
+    local cancelled = false
+    local generator = coroutine.create(function()
+      task.group(function(g)
+        g:spawn(function()
+          local _ <close> = setmetatable({}, { __close = function() cancelled = true end })
+          task.sleep(1000)
+        end)
+        task.yield()
+        coroutine.yield()
+      end)
+    end)
+    assert(coroutine.resume(generator))
+    assert.is_true(coroutine.close(generator))
+    assert.is_true(cancelled)
+  end)
+
   it("takes no more children once it has ended", function()
     local group
     task.group(function(g) group = g end)
