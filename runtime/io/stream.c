@@ -155,7 +155,7 @@ static int fill(struct ml_stream *s, size_t want, ml_time deadline)
 {
     if (deadline == ML_NEVER_WAIT)
         s->is_drained = false;
-    int result = s->at_end ? 1 : receive(s, want);
+    int result = s->at_end ? 1 : s->is_drained ? -EAGAIN : receive(s, want);
     while (result == -EAGAIN) {
         result = settle(s);
         if (result == 0)

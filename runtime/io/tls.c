@@ -178,6 +178,12 @@ static int wait_below(struct ml_stream *s, enum ml_fd_event wanted, const struct
     return error;
 }
 
+/* Where the transport below has no input left OpenSSL may have some: the next read must not wait. */
+static void note_pending(struct ml_stream *s)
+{
+    s->is_drained = s->is_drained && s->tls->o->SSL_has_pending(s->tls->ssl) == 0;
+}
+
 /* One step of the handshake, which no other task is in: 0 when it is done. */
 static int shake(struct ml_stream *s, ml_time deadline)
 {
@@ -186,6 +192,7 @@ static int shake(struct ml_stream *s, ml_time deadline)
     int result = tls->o->SSL_do_handshake(tls->ssl);
     if (result == 1) {
         tls->is_ready = true;
+        note_pending(s);
         ml_wake_all(s->io->hub, &tls->waiters);
         return 0;
     }
@@ -236,26 +243,18 @@ static void keep_session(struct ml_tls *tls)
     tls->has_kept_session = true;
 }
 
-/* Whether the last receive() below took all there was, and OpenSSL holds nothing of it: SSL_read() would get a
- * buffer, ask in vain and free it. After the end of a write that a read had to wait for it has its say. */
-static bool is_drained(const struct ml_stream *s)
-{
-    const struct ml_tls *tls = s->tls;
-    return s->is_drained && tls->wanted[ML_FD_READ] == ML_FD_READ &&
-           tls->o->SSL_has_pending(tls->ssl) == 0;
-}
-
 static ssize_t tls_receive(struct ml_stream *s, char *memory, size_t room)
 {
     struct ml_tls *tls = s->tls;
     if (tls->broken != 0)
         return tls->broken;
-    if (!tls->is_ready || is_drained(s))
+    if (!tls->is_ready)
         return -EAGAIN;
     begin_call(s);
     int count = tls->o->SSL_read(tls->ssl, memory, room < INT_MAX ? (int)room : INT_MAX);
     if (count <= 0)
         return outcome(tls, count, ML_FD_READ);
+    note_pending(s);
     keep_session(tls);
     return count;
 }
