@@ -10,6 +10,7 @@
 #include "hub_fixture.h"
 
 #include "base/error.h"
+#include "io/memory.h"
 #include "io/socket.h"
 
 #include <errno.h>
@@ -192,6 +193,59 @@ static void test_an_idle_stream_holds_no_buffer(void **state)
     close_test();
 }
 
+/* Bytes left over are kept, but not in the block that all streams share. */
+static void leave_bytes_over(struct c_task *self)
+{
+    struct ml_piece_of_input piece;
+    struct ml_stream *s = self->data;
+    assert_int_equal(ml_stream_read_exactly(s, 3, true, &piece), 0);
+    ml_stream_consume(s, 0);
+    assert_int_equal(ml_stream_read_until(s, ",", 1, 100, false, &piece), 0);
+    assert_int_equal(piece.size, 4);
+    ml_stream_consume(s, piece.taken);
+    assert_false(s->borrows);
+    assert_int_equal(ml_stream_read_exactly(s, 3, false, &piece), 0);
+    assert_memory_equal(piece.data, "two", 3);
+    ml_stream_consume(s, piece.taken);
+    assert_null(s->in.memory);
+    s->read_timeout = ML_MILLISECOND;
+    assert_int_equal(ml_stream_read_some(s, 10, &piece), -ETIMEDOUT);
+    assert_null(s->in.memory);
+}
+
+static void test_an_idle_stream_in_memory_holds_no_buffer_either(void **state)
+{
+    (void)state;
+    struct ml_stream a, b;
+    struct ml_memory_options way = ML_MEMORY_DEFAULTS;
+    struct iovec piece = {.iov_base = (void *)"one,two", .iov_len = 7};
+    open_test();
+    ml_stream_init(&a, &test.io);
+    ml_stream_init(&b, &test.io);
+    assert_int_equal(ml_memory_pair_open(&a, &b, &way, &way), 0);
+    assert_int_equal(a.transport->transmit(&a, &piece, 1), 7);
+    spawn(&test.hub, &test.tasks[0], leave_bytes_over, &b);
+    assert_int_equal(run_all(&test.hub), 0);
+    ml_stream_close(&a);
+    ml_stream_close(&b);
+    close_test();
+}
+
+static void peek_at_socket(struct c_task *self)
+{
+    assert_int_equal(write(test.other, "one,two", 7), 7);
+    leave_bytes_over(self);
+}
+
+static void test_a_stream_that_was_peeked_at_lends_its_block_back(void **state)
+{
+    (void)state;
+    open_test();
+    spawn(&test.hub, &test.tasks[0], peek_at_socket, &test.stream);
+    assert_int_equal(run_all(&test.hub), 0);
+    close_test();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +253,8 @@ int main(void)
         cmocka_unit_test(test_writers_take_turns_in_the_order_of_their_calls),
         cmocka_unit_test(test_reads_that_fail_leave_their_bytes),
         cmocka_unit_test(test_an_idle_stream_holds_no_buffer),
+        cmocka_unit_test(test_an_idle_stream_in_memory_holds_no_buffer_either),
+        cmocka_unit_test(test_a_stream_that_was_peeked_at_lends_its_block_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
