@@ -14,6 +14,9 @@ static const struct ml_wait_kind connection = {.text = "a connection to descript
 /* How long accept waits for somebody to close a descriptor when there is none left. */
 #define NO_DESCRIPTOR_PAUSE (50 * ML_MILLISECOND)
 
+/* Connections accepted without a wait between them, before everybody else gets a turn. */
+enum { MOST_IN_A_ROW = 16 };
+
 void ml_listener_init(struct ml_listener *listener, struct ml_io *io)
 {
     *listener = (struct ml_listener){.io = io};
@@ -107,19 +110,36 @@ static int pause_for_descriptor(struct ml_listener *listener, ml_time deadline)
     return ml_sleep_until(listener->io->hub, until);
 }
 
+/* Before accept4(). Under a flood of connections that never fails, and nobody else would ever run. */
+static int take_turn(struct ml_listener *listener, ml_time deadline)
+{
+    struct ml_hub *hub = listener->io->hub;
+    if (deadline == ML_NEVER_WAIT)
+        return 0;
+    int error = 0;
+    if (listener->in_a_row >= MOST_IN_A_ROW) {
+        listener->in_a_row = 0;
+        error = ml_yield(hub);
+    }
+    return error == 0 ? ml_cancel_point(hub) : error;
+}
+
 /* After accept4() failed with `error`: 0 to try again. */
 static int await_next(struct ml_listener *listener, int error, ml_time deadline)
 {
+    if (is_of_connection(error)) {
+        listener->in_a_row++;
+        return take_turn(listener, deadline);
+    }
+    listener->in_a_row = 0;
     if (error == -EAGAIN)
         return ml_fd_wait(&listener->fd, ML_FD_READ, &connection, deadline);
-    if (is_out_of_resources(error))
-        return pause_for_descriptor(listener, deadline);
-    return is_of_connection(error) ? ml_cancel_point(listener->io->hub) : error;
+    return is_out_of_resources(error) ? pause_for_descriptor(listener, deadline) : error;
 }
 
 int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_time deadline)
 {
-    int error = deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(listener->io->hub);
+    int error = take_turn(listener, deadline);
     while (error == 0) {
         if (!ml_fd_is_open(&listener->fd))
             return -ML_ECLOSED;
@@ -127,6 +147,7 @@ int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_tim
             return -EBUSY;
         int fd = accept4(listener->fd.number, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
+            listener->in_a_row++;
             ml_socket_set_options(fd, listener->family, &listener->options);
             s->is_accepted = true;
             return ml_socket_open_family(s, fd, listener->family);
