@@ -1,13 +1,19 @@
 /*
  * What few tasks have, and is therefore no field of theirs: a reason for the cancellation, functions to
- * call at the end, locals. Lives as long as the Task's handle.
+ * call at the end, locals, where it failed. Lives as long as the Task's handle.
  */
 #ifndef ML_BINDINGS_ATTRIBUTE_H
 #define ML_BINDINGS_ATTRIBUTE_H
 
 #include <lua.h>
 
-enum ml_attribute { ML_ATTRIBUTE_REASON, ML_ATTRIBUTE_EXITS, ML_ATTRIBUTE_LOCALS, ML_ATTRIBUTES };
+enum ml_attribute {
+    ML_ATTRIBUTE_REASON,
+    ML_ATTRIBUTE_EXITS,
+    ML_ATTRIBUTE_LOCALS,
+    ML_ATTRIBUTE_TRACEBACK,
+    ML_ATTRIBUTES
+};
 
 /* Makes the value on top of the stack, which is popped, the attribute of the Task at `task`; nil
  * forgets it. */

@@ -4,6 +4,7 @@
  */
 #include "bindings/group.h"
 
+#include "bindings/attribute.h"
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
 #include "bindings/report.h"
@@ -139,7 +140,8 @@ static int handle_failure(lua_State *L)
         lua_getiuservalue(L, 3, ON_ERROR);
         lua_replace(L, 3);
         lua_insert(L, 1);
-        lua_call(L, 2, 0);
+        ml_attribute_get(L, ML_ATTRIBUTE_TRACEBACK, 2);
+        lua_call(L, 3, 0);
     } else if (group->on_error == CANCEL_THE_REST) {
         lua_pushvalue(L, 2);
         fail(L, group, 3);
@@ -148,6 +150,11 @@ static int handle_failure(lua_State *L)
 }
 
 /* ---- members ---- */
+
+bool ml_group_wants_traceback(const struct ml_member *member)
+{
+    return member->group->on_error == CALL;
+}
 
 void ml_group_add(struct ml_group *group, struct ml_member *member)
 {
@@ -218,6 +225,21 @@ static void take_place(lua_State *L, struct ml_group *group)
         return;
     ml_blocking_begin(L);
     ml_blocking_end(L, ml_semaphore_wait(hub, &group->places, ML_FOREVER));
+}
+
+/***
+Waits until there is a place for a child, and leaves it free: for whoever wants one before he takes on work. At
+once without a limit.
+@function Group:room
+*/
+static int group_room(lua_State *L)
+{
+    struct ml_group *group = check_group(L);
+    if (group->has_limit) {
+        take_place(L, group);
+        ml_semaphore_release(&ml_lua_of(L)->hub, &group->places);
+    }
+    return 0;
 }
 
 /***
@@ -357,6 +379,20 @@ static int group_close(lua_State *L)
     return group->has_failed && !group->is_told ? raise_failure(L) : 0;
 }
 
+/***
+@function Group:has
+@tparam Task t
+@treturn boolean whether it is a child that has not ended
+*/
+static int group_has(lua_State *L)
+{
+    const struct ml_group *group = check_group(L);
+    const struct ml_lua_task *task = ml_check_task(L, 2);
+    bool is_member = task->is_member && task->task.state != ML_TASK_ENDED;
+    lua_pushboolean(L, is_member && ((const struct ml_member *)task)->group == group);
+    return 1;
+}
+
 static int group_length(lua_State *L)
 {
     lua_pushinteger(L, (lua_Integer)check_group(L)->count);
@@ -426,7 +462,7 @@ Runs fn(g), whose children (g:spawn) end before it returns; the first failure, o
 the rest and is raised unchanged. Without fn: makes a group that its maker closes
 (`local g <close> = task.group()`) or joins, and that never interrupts him.
 @function group
-@tparam[opt] table opts limit (children at a time), on_error ("cancel", "report" or function(task, err))
+@tparam[opt] table opts limit (children at a time), on_error ("cancel", "report" or function(task, err, traceback))
 @tparam[opt] function fn
 @return fn's results; or nil, reason, "ECANCELED" if g:cancel(reason) cut it
 */
@@ -456,6 +492,8 @@ void ml_open_group_type(lua_State *L)
                                        {"cancel", group_cancel},
                                        {"join", group_join},
                                        {"errors", group_errors},
+                                       {"has", group_has},
+                                       {"room", group_room},
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__close", group_close},
                                            {"__len", group_length},

@@ -19,6 +19,9 @@ struct ml_member {
 /* The task has begun to be a member: it is queued. */
 void ml_group_add(struct ml_group *group, struct ml_member *member);
 
+/* Whether its group wants to be told where it fails. */
+bool ml_group_wants_traceback(const struct ml_member *member);
+
 /* The member has ended, its outcome is known and kept. Runs on the state aside; never raises. */
 void ml_group_remove(struct ml_lua *lua, struct ml_member *member);
 

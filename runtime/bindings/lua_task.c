@@ -17,8 +17,13 @@
 #include <string.h>
 
 /* User values of a Task; it has as many as it needs. The first keeps its thread, unless the pool does, and
- * later its results. */
-enum { THREAD = 1, RESULTS = 1, NAME = 2, GROUP = 3 };
+ * later its results. The last is its name, if it has one; before that a member has its group. */
+enum { THREAD = 1, RESULTS = 1, GROUP = 2 };
+
+static int name_of(bool is_member)
+{
+    return is_member ? GROUP + 1 : THREAD + 1;
+}
 
 /* ---- threads ---- */
 
@@ -69,14 +74,14 @@ static struct ml_lua_task *push_new_task(lua_State *L, const struct ml_lua_spawn
 {
     bool is_member = options->group != NULL;
     size_t size = is_member ? sizeof(struct ml_member) : sizeof(struct ml_lua_task);
-    int values = is_member ? GROUP : options->name != NULL ? NAME : THREAD;
+    int values = options->name != NULL ? name_of(is_member) : is_member ? GROUP : THREAD;
     struct ml_lua_task *task = lua_newuserdatauv(L, size, values);
     memset(task, 0, size);
     ml_lua_push_task_type(L);
     lua_setmetatable(L, -2);
     if (options->name != NULL) {
         lua_pushvalue(L, options->name_index);
-        lua_setiuservalue(L, -2, NAME);
+        lua_setiuservalue(L, -2, name_of(is_member));
         task->is_named = true;
     }
     if (is_member) {
@@ -190,7 +195,9 @@ static void fail(struct ml_lua *lua, struct ml_lua_task *task)
 {
     bool cancelled = is_own_cancellation(task);
     task->outcome = cancelled ? ML_OUTCOME_CANCELLED : ML_OUTCOME_FAILED;
-    if (!cancelled && !task->is_quiet && !is_joined(&task->task))
+    if (!cancelled && task->is_member && ml_group_wants_traceback((struct ml_member *)task))
+        ml_report_keep_traceback(lua, task);
+    else if (!cancelled && !task->is_quiet && !is_joined(&task->task))
         ml_report_failure(lua, task);
     if (lua_status(task->L) != LUA_OK)
         lua_resetthread(task->L);
@@ -486,7 +493,7 @@ const char *ml_lua_push_task_name(lua_State *L, int handle)
     if (!task->is_named)
         lua_pushnil(L);
     else
-        lua_getiuservalue(L, handle, NAME);
+        lua_getiuservalue(L, handle, name_of(task->is_member));
     return lua_tostring(L, -1);
 }
 

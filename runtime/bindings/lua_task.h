@@ -29,7 +29,7 @@ struct ml_lua_task {
     };
     enum ml_outcome outcome : 2;
     enum ml_task_run run : 2;
-    bool is_named : 1;        /* by user value 2 */
+    bool is_named : 1;        /* by a user value */
     bool is_member : 1;       /* it is the first part of a struct ml_member: bindings/group.h */
     bool is_quiet : 1;        /* leaves its error to a later join */
     bool thread_is_known : 1; /* the script has seen its thread: never used for another task */
@@ -37,6 +37,7 @@ struct ml_lua_task {
     bool has_exits : 1;       /* functions to be called at its end: an attribute */
     bool has_reason : 1;      /* for its cancellation: an attribute */
     bool has_locals : 1;      /* an attribute */
+    bool has_traceback : 1;   /* of its error: an attribute */
     uint16_t place;           /* where it was spawned: bindings/place.h */
 };
 

@@ -1,5 +1,8 @@
 #include "bindings/report.h"
 
+#include "bindings/attribute.h"
+#include "bindings/blocking.h"
+
 /* Key in the registry of the function given to task.on_error(). */
 static const char handler_key;
 
@@ -12,17 +15,25 @@ static void push_error_text(lua_State *L, int value)
         lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, value));
 }
 
-/* Stack: the Task, the error value -> the report. */
+/* Stack: the Task, the error value, a traceback or nil. Puts that of the Task in place of nil. */
+static void complete(lua_State *L)
+{
+    if (!lua_isnil(L, 3))
+        return;
+    ml_lua_push_traceback(L, lua_touserdata(L, 1), NULL);
+    lua_replace(L, 3);
+}
+
+/* Stack: as before -> the report. */
 static int compose(lua_State *L)
 {
-    struct ml_lua_task *task = lua_touserdata(L, 1);
+    complete(L);
     ml_lua_push_task_text(L, 1);
     lua_pushliteral(L, " failed: ");
     push_error_text(L, 2);
-    lua_replace(L, 2);
-    lua_pushvalue(L, 2);
-    lua_concat(L, 3);
-    ml_lua_push_traceback(L, task, lua_tostring(L, -1));
+    lua_pushliteral(L, "\n");
+    lua_pushvalue(L, 3);
+    lua_concat(L, 5);
     return 1;
 }
 
@@ -35,12 +46,12 @@ static int compose_without_text(lua_State *L)
     return compose(L);
 }
 
-/* Stack: the Task, the error value. */
+/* Stack: as before. */
 static int call_handler(lua_State *L)
 {
+    complete(L);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &handler_key);
     lua_insert(L, 1);
-    ml_lua_push_traceback(L, lua_touserdata(L, 2), NULL);
     lua_call(L, 3, 0);
     return 0;
 }
@@ -59,52 +70,108 @@ void ml_report_callback_failure(struct ml_lua *lua, const char *what)
     lua->report(lua, message != NULL ? message : what);
 }
 
-/* Calls `function` with the Task and the error value, which both stand on top; returns how it ended. */
-static int call_with_both(lua_State *aside, lua_CFunction function, int results)
+/* Calls `function` with the three values on top; returns how it ended. */
+static int call_with_all(lua_State *aside, lua_CFunction function, int results)
 {
     lua_pushcfunction(aside, function);
-    lua_pushvalue(aside, -3);
-    lua_pushvalue(aside, -3);
-    return lua_pcall(aside, 2, results, 0);
+    for (int i = 0; i < 3; i++)
+        lua_pushvalue(aside, -4);
+    return lua_pcall(aside, 3, results, 0);
 }
 
 /* Whether a report could be composed, and was told. The stack stays as it was. */
 static bool tell_as(struct ml_lua *lua, lua_CFunction composer)
 {
     lua_State *aside = lua->aside;
-    bool is_composed = call_with_both(aside, composer, 1) == LUA_OK;
+    bool is_composed = call_with_all(aside, composer, 1) == LUA_OK;
     if (is_composed)
         lua->report(lua, lua_tostring(aside, -1));
     lua_pop(aside, 1);
     return is_composed;
 }
 
-static void tell(struct ml_lua *lua)
+static void tell_people(struct ml_lua *lua)
 {
     lua->has_reported = true;
     if (!tell_as(lua, compose) && !tell_as(lua, compose_without_text))
         lua->report(lua, "a task failed, and its error could not be told");
 }
 
+/* The Task, the error value and a traceback or nil stand on top of the state aside. They are popped. */
+static void tell(struct ml_lua *lua)
+{
+    lua_State *aside = lua->aside;
+    int top = lua_gettop(aside);
+    bool was_reporting = lua->is_reporting;
+    lua->is_reporting = true;
+    if (!has_handler(aside)) {
+        tell_people(lua);
+    } else if (call_with_all(aside, call_handler, 0) != LUA_OK) {
+        ml_report_callback_failure(lua, "the on_error function failed");
+        lua_settop(aside, top);
+        tell_people(lua);
+    }
+    lua_settop(aside, top - 3);
+    lua->is_reporting = was_reporting;
+}
+
 /* All on the state aside, for the task's thread is dead. */
 void ml_report_failure(struct ml_lua *lua, struct ml_lua_task *task)
 {
     lua_State *aside = lua->aside;
-    int top = lua_gettop(aside);
-    lua->is_reporting = true;
     task->parked_on = task->L;
     ml_lua_push_task(aside, task);
     lua_pushvalue(task->L, -1);
     lua_xmove(task->L, aside, 1);
-    if (!has_handler(aside)) {
-        tell(lua);
-    } else if (call_with_both(aside, call_handler, 0) != LUA_OK) {
-        ml_report_callback_failure(lua, "the on_error function failed");
-        lua_settop(aside, top + 2);
-        tell(lua);
+    lua_pushnil(aside);
+    tell(lua);
+}
+
+/* Stack: the Task. */
+static int keep_traceback(lua_State *L)
+{
+    struct ml_lua_task *task = lua_touserdata(L, 1);
+    ml_lua_push_traceback(L, task, NULL);
+    ml_attribute_set(L, ML_ATTRIBUTE_TRACEBACK, 1);
+    return 0;
+}
+
+void ml_report_keep_traceback(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    lua_State *aside = lua->aside;
+    task->parked_on = task->L;
+    lua_pushcfunction(aside, keep_traceback);
+    ml_lua_push_task(aside, task);
+    task->has_traceback = lua_pcall(aside, 1, 0, 0) == LUA_OK;
+    if (!task->has_traceback)
+        lua_pop(aside, 1);
+}
+
+/***
+Reports an error as that of the calling task which nobody joins: to the function given to on_error(), or to
+people. For servers and the like that catch the errors of code they run. Never waits.
+@function report
+@param err any value
+@tparam[opt] string traceback where it was raised; without it the caller's
+*/
+int ml_task_report(lua_State *L)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    luaL_checkany(L, 1);
+    luaL_argexpected(L, lua_isnoneornil(L, 2) || lua_isstring(L, 2), 2, "string");
+    lua_settop(L, 2);
+    if (lua->hub.current == NULL)
+        ml_raise_no_task(L);
+    struct ml_lua_task *task = ml_lua_task_of(lua->hub.current);
+    ml_lua_push_task(L, task);
+    lua_insert(L, 1);
+    if (lua_isnil(L, 3)) {
+        ml_lua_push_traceback(L, task, NULL);
+        lua_replace(L, 3);
     }
-    lua_settop(aside, top);
-    lua->is_reporting = false;
+    lua_xmove(L, lua->aside, 3);
+    tell(lua);
+    return 0;
 }
 
 void ml_report_set_handler(lua_State *L)

@@ -10,6 +10,12 @@
  * raises, never waits. */
 void ml_report_failure(struct ml_lua *lua, struct ml_lua_task *task);
 
+/* Keeps the traceback of the error on top of the task's thread, whose frames still stand, as an attribute. */
+void ml_report_keep_traceback(struct ml_lua *lua, struct ml_lua_task *task);
+
+/* task.report, see there. */
+int ml_task_report(lua_State *L);
+
 /* Tells the error on top of the state aside, of a function that was called on a task's behalf; `what`
  * names it in case the error says nothing. */
 void ml_report_callback_failure(struct ml_lua *lua, const char *what);

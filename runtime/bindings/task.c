@@ -318,13 +318,18 @@ static int task_status(lua_State *L)
 
 /***
 @function Task:traceback
-@treturn string where the task is now; only its name once it has ended
+@treturn string where the task is now; only its name once it has ended; where it failed, of a failed
+child of a group with an on_error function
 */
 static int task_traceback(lua_State *L)
 {
     struct ml_lua_task *task = ml_check_task(L, 1);
     ml_lua_push_task_text(L, 1);
-    if (task->task.state != ML_TASK_ENDED)
+    if (task->has_traceback) {
+        lua_pushliteral(L, "\n");
+        ml_attribute_get(L, ML_ATTRIBUTE_TRACEBACK, 1);
+        lua_concat(L, 3);
+    } else if (task->task.state != ML_TASK_ENDED)
         ml_lua_push_traceback(L, task, lua_tostring(L, -1));
     return 1;
 }
@@ -381,6 +386,7 @@ static const luaL_Reg functions[] = {{"spawn", task_spawn},
                                      {"list", task_list},
                                      {"locals", task_locals},
                                      {"on_error", task_on_error},
+                                     {"report", ml_task_report},
                                      {"timeout", task_timeout},
                                      {"shield", task_shield},
                                      {"no_switch", task_no_switch},

@@ -2,6 +2,7 @@
 
 local support = dofile "tests/spec/support.lua"
 local it = support.virtual(it)
+local is_failure = support.is_failure
 local task = require "moonlet.task"
 local queue = require "moonlet.queue"
 local pool = require "moonlet.pool"
@@ -118,6 +119,61 @@ describe("a group with a body", function()
       task.yield()
     end)
     assert.are.same({ "failed", "x" }, seen)
+  end)
+
+  it("tells on_error where a child has failed; so does the child, also while its variables are closed", function()
+    local seen, inside = {}, nil
+    local function fail()
+      local _ <close> = setmetatable({}, { __close = function() inside = task.current():traceback() end })
+      error "x"
+    end
+    task.group({ on_error = function(t, _, traceback) seen = { traceback, t:traceback() } end }, function(g)
+      g:spawn(fail)
+      g:spawn(task.sleep, 3600):cancel()
+    end)
+    assert.matches("^stack traceback:\n.*group_spec.lua:%d+: in .*\nspawned at group_spec.lua:%d+$",
+      (seen[1]:gsub("tests/spec/", "")))
+    assert.matches("^task #%d+\n", seen[2])
+    assert.are.equal(seen[1], seen[2]:match "\n(.*)")
+    assert.are.equal(seen[2], inside)
+  end)
+
+  it("knows its children until they have ended", function()
+    local group <close> = task.group()
+    local child = group:spawn(function() return group:has(task.current()) end)
+    local stranger = task.spawn(function() return group:has(task.current()) end)
+    assert.is_true(group:has(child))
+    assert.is_false(group:has(stranger))
+    assert.are.same({ true, true }, { child:join() })
+    assert.are.same({ true, false }, { stranger:join() })
+    assert.is_false(group:has(child))
+    assert.is_false(task.group():has(child))
+    assert.matches("bad argument #1 to 'has'", support.message_of(function() group:has(5) end))
+  end)
+
+  it("says when there is room for a child, and leaves the place free", function()
+    local group <close> = task.group { limit = 1 }
+    group:room()
+    group:room()
+    local child = group:spawn(task.sleep, 3600)
+    local t = support.parked(task.spawn(function() group:room() end))
+    child:cancel()
+    support.finish(t)
+    group:spawn(task.yield)
+    task.group():room()
+    is_failure("EDEADLINE", nil, task.timeout(0.001, function()
+      local full <close> = task.group { limit = 1 }
+      full:spawn(task.sleep, 3600)
+      full:room()
+    end))
+  end)
+
+  it("keeps the names of its children", function()
+    local group <close> = task.group()
+    local child = group:spawn({ name = "child" }, task.yield)
+    assert.are.equal("child", child.name)
+    assert.is_nil(group:spawn(task.yield).name)
+    assert.matches("task 'child'", tostring(child))
   end)
 end)
 

@@ -310,6 +310,61 @@ describe("what is left open", function()
   end)
 end)
 
+describe("task.report", function()
+  it("tells an error as that of the calling task, which goes on", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      local function caught() task.report("oops") end
+      caught()
+      local err = setmetatable({}, { __tostring = function() return "text" end })
+      task.spawn({ name = "x" }, task.report, err, "where"):join()
+      task.report({}, "where")
+      print("goes on")
+    ]]
+    assert.matches("task 'main' %(#1%) failed: oops\nstack traceback:.*script:2: in .*caught", output)
+    assert.matches("task 'x' %(#2%) failed: text\nwhere\n", output)
+    assert.matches("task 'main' %(#1%) failed: %(error object is a table value%)\nwhere\n", output)
+    assert.matches("goes on", output)
+    assert.equal(1, status)
+  end)
+
+  it("goes to the function given to task.on_error", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      task.on_error(function(t, err, traceback)
+        print(t == task.current(), err.code, traceback, pcall(task.sleep, 0))
+      end)
+      task.report({ code = 7 }, "where")
+      task.on_error(function(_, err) if err ~= "inner" then task.report("inner", "there") end print(err) end)
+      task.report("outer")
+      task.sleep(0)
+    ]]
+    assert.equal("true\t7\twhere\tfalse\tcannot wait while the end of a task is being told\ninner\nouter\n", output)
+    assert.equal(0, status)
+  end)
+
+  it("is told, and the failure of the function given to task.on_error, too", function()
+    local output, status = run [[
+      local task = require "moonlet.task"
+      task.on_error(function() error("handler broke", 0) end)
+      task.report("oops", "where")
+    ]]
+    assert.matches("handler broke", output)
+    assert.matches("task 'main' %(#1%) failed: oops\nwhere\n", output)
+    assert.equal(1, status)
+  end)
+
+  it("names the argument that is wrong", function()
+    local output = run [[
+      local task = require "moonlet.task"
+      print(pcall(task.report))
+      print(pcall(task.report, 1, {}))
+    ]]
+    assert.matches("bad argument #1 to '[%w.]*report'", output)
+    assert.matches("bad argument #2 to '[%w.]*report'", output)
+  end)
+end)
+
 describe("a suspended greenlet to which nobody can switch any more", function()
   it("closes its variables at the end of the program at the latest", function()
     local output, status = run [[
