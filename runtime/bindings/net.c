@@ -1,8 +1,10 @@
-/* The module moonlet.net: connecting and listening; datagrams are in bindings/net_datagram.c. */
+/* The part of moonlet.net that is written in C: connecting and listening; datagrams are in
+ * bindings/net_datagram.c. */
 #include "base/error.h"
 #include "bindings/blocking.h"
 #include "bindings/modules.h"
 #include "bindings/net_datagram.h"
+#include "bindings/net_inherited.h"
 #include "bindings/net_options.h"
 #include "bindings/net_pair.h"
 #include "bindings/net_resolve.h"
@@ -150,6 +152,7 @@ static const luaL_Reg functions[] = {{"connect", net_connect},
                                      {"resolve", ml_net_resolve},
                                      {"resolver", ml_net_resolver},
                                      {"udp", ml_net_udp},
+                                     {"inherited", ml_net_inherited},
                                      {NULL, NULL}};
 
 int ml_open_net(lua_State *L)
@@ -161,5 +164,7 @@ int ml_open_net(lua_State *L)
     ml_open_resolver_type(L);
     ml_open_udp_type(L);
     luaL_newlib(L, functions);
+    ml_push_listener_methods(L);
+    lua_setfield(L, -2, "listener_methods");
     return 1;
 }

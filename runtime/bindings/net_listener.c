@@ -144,10 +144,13 @@ static int listener_gc(lua_State *L)
     return 0;
 }
 
+/* Those without a function here come from stdlib/moonlet/net.lua. */
 static const luaL_Reg methods[] = {{"accept", listener_accept},
                                    {"accepted", listener_accepted},
                                    {"address", listener_address},
                                    {"close", listener_close},
+                                   {"serve", NULL},
+                                   {"stop", NULL},
                                    {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__gc", listener_gc},
@@ -158,4 +161,11 @@ static const luaL_Reg metamethods[] = {{"__gc", listener_gc},
 void ml_open_listener_type(lua_State *L)
 {
     ml_open_object_type(L, ml_listener_type, methods, metamethods);
+}
+
+void ml_push_listener_methods(lua_State *L)
+{
+    luaL_getmetatable(L, ml_listener_type);
+    lua_getfield(L, -1, "__index");
+    lua_remove(L, -2);
 }

@@ -30,6 +30,9 @@ void ml_open_stream_type(lua_State *L);
 void ml_open_listener_type(lua_State *L);
 void ml_open_address_type(lua_State *L);
 
+/* Pushes the table of methods of listeners, which stdlib/moonlet/net.lua completes. */
+void ml_push_listener_methods(lua_State *L);
+
 /* Pushes an address: an immutable table {host=, port=, family=}, or {path=, family="unix"}. */
 void ml_push_address(lua_State *L, const struct ml_address *address);
 

@@ -45,7 +45,7 @@ static void wrap_c_searchers(lua_State *L)
 static void preload_modules(lua_State *L)
 {
     static const luaL_Reg modules[] = {{"moonlet.task.core", ml_open_task},
-                                       {"moonlet.net", ml_open_net},
+                                       {"moonlet.net.core", ml_open_net},
                                        {"moonlet.greenlet", ml_open_greenlet},
                                        {"moonlet.sync.core", ml_open_sync},
                                        {"moonlet.channel", ml_open_channel},

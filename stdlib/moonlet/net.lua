@@ -1,0 +1,156 @@
+--- Streams and servers over TCP and in the Unix domain.
+-- @module moonlet.net
+-- connect, listen, accept, read, write and the like are described in runtime/bindings/net*.c; here
+-- is what serves the connections of a listener.
+
+local core = require "moonlet.net.core"
+local task = require "moonlet.task"
+
+local net = {}
+for name, value in pairs(core) do net[name] = value end
+net.listener_methods = nil
+
+local Listener = core.listener_methods
+
+-- listener -> the call of serve() that is at work on it: listener, handler, on_error, guard; group,
+-- of the handlers' tasks; waiting, a set of connections whose task has not begun yet; cancelled,
+-- how many handlers stop() has cut short.
+local servers = setmetatable({}, { __mode = "k" })
+
+-- What a peer does that goes away; nobody's mistake.
+local RESETS = { ECONNRESET = true, EPIPE = true }
+
+local function report(err, _, traceback)
+  if type(err) == "table" and RESETS[rawget(err, "code")] then return end
+  task.report(err, traceback)
+end
+
+-- Tells of the failure of a handler, in its task.
+local function tell(server, err, conn)
+  local traceback = task.current():traceback():match "\n(.*)"
+  local ok, problem = task.pcall(server.on_error, err, conn, traceback)
+  if ok or task.is_cancellation(problem) then return end
+  task.report(problem)
+  task.report(err, traceback)
+end
+
+-- The metatable of what the task of a connection owns: a list of that connection. The last thing
+-- the task does is to close it.
+local function new_guard(server)
+  return {
+    __close = function(guard, err)
+      local conn = guard[1]
+      if err ~= nil and not task.is_cancellation(err) then tell(server, err, conn) end
+      conn:close()
+    end,
+  }
+end
+
+-- The task of a connection. No protected call: that would double the Lua stack of each idle one.
+local function run(server, conn)
+  local _ <close> = setmetatable({ conn }, server.guard)
+  server.waiting[conn] = nil
+  server.handler(conn)
+end
+
+local function accept_all(server)
+  local listener, group = server.listener, server.group
+  while true do
+    group:room()
+    local conn, message, code = listener:accept()
+    if not conn then
+      if code == "CLOSED" then return true end
+      return nil, message, code
+    end
+    server.waiting[conn] = true
+    local handler
+    handler, message, code = group:spawn(run, server, conn)
+    if not handler then return nil, message, code end
+  end
+end
+
+local Server = {}
+
+-- All handlers have ended. Those cancelled before their first step have left their connections.
+function Server:__close()
+  servers[self.listener] = nil
+  for conn in pairs(self.waiting) do conn:close() end
+end
+
+local function is_callable(value)
+  return type(value) == "function" or (getmetatable(value) or {}).__call ~= nil
+end
+
+local function check_arguments(opts, handler)
+  local function refuse(number, text)
+    error(("bad argument #%d to 'serve' (%s)"):format(number, text), 4)
+  end
+  if type(opts) ~= "table" then
+    refuse(1, "table expected, got " .. type(opts))
+  elseif opts.max ~= nil and (math.type(opts.max) ~= "integer" or opts.max < 1) then
+    refuse(1, "option 'max' must be a positive integer")
+  elseif opts.on_error ~= nil and not is_callable(opts.on_error) then
+    refuse(1, "option 'on_error' must be a function")
+  elseif not is_callable(handler) then
+    refuse(2, "function expected, got " .. type(handler))
+  end
+end
+
+--- Serves each connection in a task of its own, until the listener is closed, by stop() or
+-- otherwise, and every handler has ended. Cancelled, it cancels the handlers and waits for their
+-- end; the listener stays open. May wait.
+-- @function listener:serve
+-- @tparam[opt] table opts max (connections at a time: while there are so many, further ones wait in
+-- the backlog); on_error (function(err, conn, traceback), called in the task of a handler that has
+-- failed, while conn is open; may wait). Without it the error is reported as that of a task that
+-- nobody joins, unless it is a reset: a table whose code is "ECONNRESET" or "EPIPE".
+-- @tparam function handler called with the stream, which is closed when it has returned or failed,
+-- even if somebody else has it. A handler that was cancelled has not failed.
+-- @treturn boolean true; or nil, message, code
+function Listener:serve(opts, handler)
+  if handler == nil and is_callable(opts) then opts, handler = {}, opts end
+  check_arguments(opts, handler)
+  local address, message, code = Listener.address(self)
+  if not address then return nil, message, code end
+  if servers[self] then return nil, "another task serves this listener", "EBUSY" end
+  local server <close> = setmetatable({
+    listener = self, handler = handler, on_error = opts.on_error or report, waiting = {},
+    cancelled = 0,
+  }, Server)
+  local group <close> = task.group { limit = opts.max, on_error = function() end }
+  server.group, server.guard = group, new_guard(server)
+  servers[self] = server
+  return accept_all(server)
+end
+
+-- Waits for the handlers, at last after having cancelled them.
+local function finish(server, grace)
+  local group = server.group
+  if not group:join(grace) then
+    server.cancelled = server.cancelled + #group
+    group:cancel "the server has stopped"
+    group:join()
+  end
+  return server.cancelled
+end
+
+--- Stops serving: closes the listener, waits for the handlers, and cancels those that have not
+-- ended after the grace. serve() then returns true. Called by a handler it does not wait: the grace
+-- passes while that one goes on. Harmless on a listener that nobody serves, and a second time.
+-- May wait.
+-- @function listener:stop
+-- @tparam[opt] number grace seconds; 0: cancels at once; without it waits as long as it takes
+-- @treturn integer how many handlers were cancelled, by this call of stop() or another
+function Listener:stop(grace)
+  if grace ~= nil and (type(grace) ~= "number" or grace ~= grace) then
+    error(("bad argument #1 to 'stop' (number expected, got %s)"):format(type(grace)), 2)
+  end
+  Listener.close(self)
+  local server = servers[self]
+  if not server then return 0 end
+  if not server.group:has(task.current()) then return finish(server, grace) end
+  if grace then task.spawn({ daemon = true }, finish, server, grace) end
+  return server.cancelled
+end
+
+return net
