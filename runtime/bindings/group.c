@@ -9,6 +9,7 @@
 #include "bindings/cancellation.h"
 #include "bindings/report.h"
 #include "bindings/task_options.h"
+#include "bindings/task_view.h"
 #include "hub/scope.h"
 #include "hub/sync.h"
 

@@ -10,63 +10,12 @@
 #include "bindings/group.h"
 #include "bindings/report.h"
 #include "bindings/sync.h"
+#include "bindings/thread_pool.h"
 #include "hub/scope.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* User values of a Task; it has as many as it needs. The first keeps its thread, unless the pool does, and
- * later its results. The last is its name, if it has one; before that a member has its group. */
-enum { THREAD = 1, RESULTS = 1, GROUP = 2 };
-
-static int name_of(bool is_member)
-{
-    return is_member ? GROUP + 1 : THREAD + 1;
-}
-
-/* ---- threads ---- */
-
-/* Makes a thread, kept alive by the pool at `index`, or, when that is 0, by the Task at `task`. */
-static lua_State *new_thread(lua_State *L, int task, int index)
-{
-    ml_lua_push_pool(L);
-    lua_State *thread = lua_newthread(L);
-    if (index > 0)
-        lua_rawseti(L, -2, index);
-    else
-        lua_setiuservalue(L, task, THREAD);
-    lua_pop(L, 1);
-    return thread;
-}
-
-/* Takes a thread that waits for work, or makes one. Raises when Lua has no memory. */
-static struct ml_pool_thread take_thread(lua_State *L, struct ml_lua *lua, int task)
-{
-    struct ml_pool_thread thread = {0};
-    if (lua->idle_count > 0)
-        thread = lua->idle[--lua->idle_count];
-    else if (lua->pool_size < ML_POOL_THREADS)
-        thread.index = ++lua->pool_size;
-    if (thread.L == NULL)
-        thread.L = new_thread(L, task, thread.index);
-    return thread;
-}
-
-/* Gives a thread of the pool back; one that cannot serve again leaves its place to a new one. */
-static void give_back(struct ml_lua *lua, struct ml_pool_thread thread, bool serves_again)
-{
-    if (thread.index == 0)
-        return;
-    if (!serves_again) {
-        ml_lua_push_pool(lua->aside);
-        lua_pushboolean(lua->aside, 0);
-        lua_rawseti(lua->aside, -2, thread.index);
-        lua_pop(lua->aside, 1);
-        thread.L = NULL;
-    }
-    lua->idle[lua->idle_count++] = thread;
-}
 
 /* ---- spawn ---- */
 
@@ -74,19 +23,21 @@ static struct ml_lua_task *push_new_task(lua_State *L, const struct ml_lua_spawn
 {
     bool is_member = options->group != NULL;
     size_t size = is_member ? sizeof(struct ml_member) : sizeof(struct ml_lua_task);
-    int values = options->name != NULL ? name_of(is_member) : is_member ? GROUP : THREAD;
+    int values = options->name != NULL ? ml_task_name_value(is_member)
+                 : is_member           ? ML_TASK_GROUP
+                                       : ML_TASK_THREAD;
     struct ml_lua_task *task = lua_newuserdatauv(L, size, values);
     memset(task, 0, size);
     ml_lua_push_task_type(L);
     lua_setmetatable(L, -2);
     if (options->name != NULL) {
         lua_pushvalue(L, options->name_index);
-        lua_setiuservalue(L, -2, name_of(is_member));
+        lua_setiuservalue(L, -2, ml_task_name_value(is_member));
         task->is_named = true;
     }
     if (is_member) {
         lua_pushvalue(L, options->group_index);
-        lua_setiuservalue(L, -2, GROUP);
+        lua_setiuservalue(L, -2, ML_TASK_GROUP);
         task->is_member = true;
     }
     task->is_quiet = options->is_quiet;
@@ -140,9 +91,9 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
     struct ml_lua_task *task = push_new_task(L, options);
     int handle = lua_gettop(L);
     inherit_locals(L, task);
-    struct ml_pool_thread thread = take_thread(L, lua, handle);
+    struct ml_pool_thread thread = ml_thread_take(L, handle);
     if (!lua_checkstack(thread.L, count + 2)) {
-        give_back(lua, thread, true);
+        ml_thread_give_back(lua, thread, true);
         return luaL_error(L, "too many arguments");
     }
     /* From here to the spawn nothing may collect: a finalizer could spawn into the same slot. */
@@ -150,7 +101,7 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
     struct ml_spawn_options how = {options->is_daemon, options->private_stack};
     int error = ml_task_spawn(&lua->hub, &task->task, ml_strand_of(thread.L), how);
     if (error != 0) {
-        give_back(lua, thread, true);
+        ml_thread_give_back(lua, thread, true);
         lua_pop(L, 1 + count);
         return error;
     }
@@ -179,7 +130,7 @@ static void keep_value(struct ml_lua *lua, struct ml_lua_task *task)
     lua_State *aside = lua->aside;
     ml_lua_push_task(aside, task);
     lua_xmove(task->L, aside, 1);
-    lua_setiuservalue(aside, -2, RESULTS);
+    lua_setiuservalue(aside, -2, ML_TASK_RESULTS);
     lua_pop(aside, 1);
 }
 
@@ -321,7 +272,7 @@ static __attribute__((noinline)) void detach(struct ml_lua *lua, struct ml_lua_t
     if (ml_unlikely(task->has_exits))
         call_exits(lua, task);
     unanchor(lua->aside, task->task.waiter.slot);
-    give_back(lua, thread, serves_again(task));
+    ml_thread_give_back(lua, thread, serves_again(task));
     task->L = task->parked_on = NULL;
 }
 
@@ -443,86 +394,4 @@ void ml_lua_push_task(lua_State *L, struct ml_lua_task *task)
     ml_lua_push_tasks(L);
     lua_rawgeti(L, -1, (lua_Integer)task->task.waiter.slot + 1);
     lua_remove(L, -2);
-}
-
-/* Pushes the results of the Task at `handle`, which ended well with at least one; returns how many. */
-static int push_results(lua_State *L, int handle, int count)
-{
-    luaL_checkstack(L, count + 2, "too many results");
-    lua_getiuservalue(L, handle, RESULTS);
-    if (count == 1)
-        return 1;
-    int table = lua_gettop(L);
-    for (int i = 1; i <= count; i++)
-        lua_rawgeti(L, table, i);
-    lua_remove(L, table);
-    return count;
-}
-
-void ml_lua_task_push_value(lua_State *L, int handle)
-{
-    lua_getiuservalue(L, handle, RESULTS);
-}
-
-void ml_lua_task_push_group(lua_State *L, int handle)
-{
-    lua_getiuservalue(L, handle, GROUP);
-}
-
-int ml_lua_task_push_end(lua_State *L, int handle)
-{
-    const struct ml_lua_task *task = lua_touserdata(L, handle);
-    handle = lua_absindex(L, handle);
-    if (task->outcome == ML_OUTCOME_DONE) {
-        lua_pushboolean(L, 1);
-        return 1 + (task->result_count > 0 ? push_results(L, handle, task->result_count) : 0);
-    }
-    bool has_failed = task->outcome == ML_OUTCOME_FAILED;
-    luaL_pushfail(L);
-    if (has_failed)
-        lua_getiuservalue(L, handle, RESULTS);
-    else
-        lua_pushstring(L, ml_error_text(ECANCELED));
-    lua_pushstring(L, ml_error_name(has_failed ? ML_EFAILED : ECANCELED));
-    return 3;
-}
-
-const char *ml_lua_push_task_name(lua_State *L, int handle)
-{
-    const struct ml_lua_task *task = lua_touserdata(L, handle);
-    if (!task->is_named)
-        lua_pushnil(L);
-    else
-        lua_getiuservalue(L, handle, name_of(task->is_member));
-    return lua_tostring(L, -1);
-}
-
-void ml_lua_push_task_text(lua_State *L, int handle)
-{
-    struct ml_lua_task *task = lua_touserdata(L, handle);
-    const char *name = ml_lua_push_task_name(L, handle);
-    if (name != NULL)
-        lua_pushfstring(L, "task '%s' (#%I)", name, (LUAI_UACINT)task->task.id);
-    else
-        lua_pushfstring(L, "task #%I", (LUAI_UACINT)task->task.id);
-    lua_remove(L, -2);
-}
-
-void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message)
-{
-    luaL_checkstack(L, 6, NULL);
-    struct ml_strand *strand = task->task.strand;
-    bool is_caller = ml_thread_of(strand) == L;
-    lua_State *innermost = is_caller ? L : task->parked_on;
-    luaL_traceback(L, innermost, message, is_caller);
-    bool is_on_top = ml_thread_of(strand) == innermost;
-    for (strand = is_on_top ? strand->resumer : strand; strand != NULL; strand = strand->resumer) {
-        lua_pushliteral(L, "\nresumed from ");
-        luaL_traceback(L, ml_thread_of(strand), NULL, 0);
-        lua_concat(L, 3);
-    }
-    if (task->place != 0) {
-        lua_pushfstring(L, "\nspawned at %s", ml_place_text(&ml_lua_of(L)->places, task->place));
-        lua_concat(L, 2);
-    }
 }

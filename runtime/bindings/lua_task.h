@@ -41,6 +41,15 @@ struct ml_lua_task {
     uint16_t place;           /* where it was spawned: bindings/place.h */
 };
 
+/* User values of a Task; it has as many as it needs. The first keeps its thread, unless the pool does, and
+ * later its results. The last is its name, if it has one; before that a member has its group. */
+enum { ML_TASK_THREAD = 1, ML_TASK_RESULTS = 1, ML_TASK_GROUP = 2 };
+
+static inline int ml_task_name_value(bool is_member)
+{
+    return is_member ? ML_TASK_GROUP + 1 : ML_TASK_THREAD + 1;
+}
+
 static inline struct ml_lua_task *ml_lua_task_of(struct ml_task *task)
 {
     return ml_container_of(task, struct ml_lua_task, task);
@@ -85,30 +94,10 @@ struct ml_lua_task *ml_check_task(lua_State *L, int index);
 /* Pushes the Task of a live task. */
 void ml_lua_push_task(lua_State *L, struct ml_lua_task *task);
 
-/* Pushes the value, or the error, with which the Task at `handle` has ended; nil without one. */
-void ml_lua_task_push_value(lua_State *L, int handle);
-
-/* Pushes the group of the Task at `handle`, a member. */
-void ml_lua_task_push_group(lua_State *L, int handle);
-
-/* Pushes what joining the Task at `handle`, which has ended, returns: true and its results; or nil, its error
- * value, "EFAILED"; or nil, message, "ECANCELED". Returns how many. */
-int ml_lua_task_push_end(lua_State *L, int handle);
-
 /* Abandons what the running task does and goes on with its body for another purpose. */
 _Noreturn void ml_lua_task_restart(struct ml_lua *lua, enum ml_task_run run);
 
 /* Ends a task that waits without running it again: its variables are not closed. */
 void ml_lua_task_drop(struct ml_lua_task *task);
-
-/* Pushes the name, or nil, of the Task at `handle`; returns it, or NULL. */
-const char *ml_lua_push_task_name(lua_State *L, int handle);
-
-/* Pushes a text that names the Task at `handle`: "task 'name' (#3)" or "task #3". */
-void ml_lua_push_task_text(lua_State *L, int handle);
-
-/* Pushes the traceback of a task, its coroutines' first and where it was spawned last, after `message`
- * (may be NULL). */
-void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message);
 
 #endif

@@ -1,7 +1,7 @@
 /* Listening sockets that whoever started the process has opened for it: socket activation, as systemd and its
  * kin do it. */
-#include "base/error.h"
 #include "bindings/net_inherited.h"
+#include "base/error.h"
 #include "bindings/net_options.h"
 #include "bindings/net_types.h"
 

@@ -1,4 +1,5 @@
 #include "bindings/report.h"
+#include "bindings/task_view.h"
 
 #include "bindings/attribute.h"
 #include "bindings/blocking.h"

@@ -4,6 +4,7 @@
 #include "bindings/channel.h"
 #include "bindings/lua_task.h"
 #include "bindings/sync.h"
+#include "bindings/task_view.h"
 #include "hub/choice.h"
 #include "hub/scope.h"
 

@@ -8,6 +8,7 @@
 #include "bindings/modules.h"
 #include "bindings/report.h"
 #include "bindings/task_options.h"
+#include "bindings/task_view.h"
 #include "hub/scope.h"
 #include "hub/wait.h"
 

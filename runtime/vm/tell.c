@@ -1,5 +1,6 @@
 /* What is told to people when the tasks of a runtime cannot go on: deadlock and C stack overflow. */
 #include "bindings/lua_task.h"
+#include "bindings/task_view.h"
 #include "coro/overflow.h"
 #include "vm/moonlet_state.h"
 
