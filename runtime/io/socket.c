@@ -4,8 +4,13 @@
 #include <limits.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+
+/* So many bytes are copied in less time than sendmsg() takes on top of send() (measured: an answer of three pieces,
+ * 0.3 us of the 7.5 that its request costs). */
+enum { GATHERED_MAX = 512 };
 
 /* After a recv() that did not fill its room there was no more: the next one would be in vain. */
 static ssize_t socket_receive(struct ml_stream *s, char *memory, size_t room)
@@ -22,8 +27,28 @@ static ssize_t socket_receive(struct ml_stream *s, char *memory, size_t room)
     return count;
 }
 
+/* Copies all pieces to memory of GATHERED_MAX bytes: their size, or 0 if they are larger. */
+static size_t gather(char *memory, const struct iovec *pieces, int count)
+{
+    size_t size = 0;
+    for (int i = 0; i < count; i++) {
+        if (pieces[i].iov_len > GATHERED_MAX - size)
+            return 0;
+        memcpy(memory + size, pieces[i].iov_base, pieces[i].iov_len);
+        size += pieces[i].iov_len;
+    }
+    return size;
+}
+
 static ssize_t socket_transmit(struct ml_stream *s, const struct iovec *pieces, int count)
 {
+    char gathered[GATHERED_MAX];
+    size_t size = count > 1 ? gather(gathered, pieces, count) : 0;
+    struct iovec whole = {.iov_base = gathered, .iov_len = size};
+    if (size > 0) {
+        pieces = &whole;
+        count = 1;
+    }
     struct msghdr message = {.msg_iov = (struct iovec *)pieces,
                              .msg_iovlen = (size_t)(count < IOV_MAX ? count : IOV_MAX)};
     int flags = MSG_NOSIGNAL | (count > IOV_MAX ? MSG_MORE : 0);
