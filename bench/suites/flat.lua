@@ -8,7 +8,7 @@ local flat = {}
 local ACTIVE = 10
 
 local plans = {
-  full = {connections = {10, 100, 1000, 10000, 19000}, rounds = 3, seconds = 1},
+  full = {connections = {10, 100, 1000, 10000, 19000}, rounds = 2, seconds = 1},
   quick = {connections = {10, 1000}, rounds = 1, seconds = 0.5},
 }
 
@@ -56,7 +56,7 @@ function flat.run(all, quick)
       connections = connections,
       servers = pingpong.measure(all, all:echo_servers(), {
         connections = connections, rounds = plan.rounds, seconds = plan.seconds,
-        words = {"--active", tostring(ACTIVE)},
+        words = {"--active", tostring(ACTIVE), "--warmup", "0.3"},
       }),
     }
   end
