@@ -1,12 +1,10 @@
 -- The echo server as a user of moonlet would write it. Prints "listening PORT".
 -- Usage: moonlet echo.lua [PORT]
 local net = require "moonlet.net"
-local task = require "moonlet.task"
 
 local BACKLOG = 4096 -- as the servers it is compared with
 
-local function echo(stream)
-  local conn <close> = stream
+local function echo(conn)
   while true do
     local data = conn:read_some()
     if not data or not conn:write(data) then return end
@@ -16,7 +14,4 @@ end
 local server <close> = assert(net.listen("127.0.0.1", tonumber(arg[1]) or 0, {backlog = BACKLOG}))
 print("listening " .. server:address().port)
 io.stdout:flush()
-
-for conn in server:accepted() do
-  task.spawn(echo, conn)
-end
+server:serve(echo)

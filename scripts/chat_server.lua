@@ -104,8 +104,7 @@ local function leave(member)
   tell_all("* ", member.name, " has left")
 end
 
-local function serve(stream)
-  local conn <close> = stream
+local function serve(conn)
   conn:set_timeout(WRITE_SECONDS, "write")
   local name = ask_name(conn)
   if not name then return end
@@ -123,7 +122,4 @@ if not server then
 end
 io.stdout:setvbuf "line"
 print("listening on " .. tostring(server:address()))
-
-for conn in server:accepted() do
-  task.spawn(serve, conn)
-end
+server:serve(serve)

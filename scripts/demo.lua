@@ -50,8 +50,7 @@ local function say(room, line)
   for _, member in ipairs(room.members) do member:write(line, "\n") end
 end
 
-local function serve(stream)
-  local conn <close> = stream
+local function serve(conn)
   local name = conn:read_line()
   rooms[name] = rooms[name] or {members = {}, said = {}}
   enter(rooms[name], conn)
@@ -60,10 +59,6 @@ local function serve(stream)
     if text then say(rooms[name], text) end
     conn:write("= ", line, "\n")
   end
-end
-
-local function accept_all(listener)
-  for conn in listener:accepted() do task.spawn(serve, conn) end
 end
 
 ---- A client. -------------------------------------------------------------------------------------
@@ -207,7 +202,7 @@ end
 
 io.stdout:setvbuf "line"
 local listener <close> = assert(net.listen("127.0.0.1", 0, {backlog = CLIENTS}))
-task.spawn({daemon = true, name = "server"}, accept_all, listener)
+task.spawn({daemon = true, name = "server"}, listener.serve, listener, serve)
 
 local places = client_places()
 print(string.format("a chat server on %s and %d clients", listener:address(), CLIENTS))

@@ -4,7 +4,6 @@
 --
 -- Try it with `nc 127.0.0.1 7000`; end it with Ctrl-C.
 local net = require "moonlet.net"
-local task = require "moonlet.task"
 
 local function port_number(text)
   local number = math.tointeger(tonumber(text))
@@ -17,8 +16,7 @@ if #arg > 2 or host:find "^%-" or not port then
   os.exit(1)
 end
 
-local function echo(stream)
-  local conn <close> = stream
+local function echo(conn)
   local peer, bytes = conn:peer(), 0
   while true do
     local data, message = conn:read_some()
@@ -36,7 +34,4 @@ if not server then
 end
 io.stdout:setvbuf "line"
 print("listening on " .. tostring(server:address()))
-
-for conn in server:accepted() do
-  task.spawn(echo, conn)
-end
+server:serve(echo)

@@ -45,8 +45,7 @@ local function pump(link, from, to)
   end
 end
 
-local function serve(accepted)
-  local client <close> = accepted
+local function serve(client)
   local peer = client:peer()
   local server <close>, message = net.connect(host, port, {timeout = CONNECT_SECONDS})
   if not server then return print(peer, "cannot connect to " .. message) end
@@ -67,7 +66,4 @@ if not listener then
 end
 io.stdout:setvbuf "line"
 print(string.format("listening on %s for %s:%d", listener:address(), host, port))
-
-for conn in listener:accepted() do
-  task.spawn(serve, conn)
-end
+listener:serve(serve)

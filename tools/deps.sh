@@ -6,8 +6,9 @@ set -eu
 build='gcc libc6-dev make cmake ninja-build pkg-config liblua5.4-dev libev-dev libc-ares-dev libssl-dev'
 # lua5.4 comes with lua-busted, whose dependency would otherwise be met by Lua 5.2. The C modules
 # busted needs (lua-filesystem, lua-system, lua-term) are its own dependencies and have 5.4 builds.
-# LPeg and expat are C libraries that call back into Lua; nginx, curl, nc and dig are real peers.
-test='libcmocka-dev openssl lua5.4 lua-busted lua-lpeg lua-expat netcat-openbsd curl nginx-light bind9-dnsutils'
+# LPeg and expat are C libraries that call back into Lua; nginx, curl, nc, dig and redis-server are real
+# peers.
+test='libcmocka-dev openssl lua5.4 lua-busted lua-lpeg lua-expat netcat-openbsd curl nginx-light bind9-dnsutils redis-server'
 lint='clang-format clang-tidy lua-check'
 
 say() { printf '%s\n' "$*"; }
@@ -64,8 +65,12 @@ as_root apt-get update -qq
 # shellcheck disable=SC2086  # a list of words
 as_root apt-get install -qq -y --no-install-recommends $missing >/dev/null
 
-# The package starts a web server; the tests start their own, on their own port.
-case $missing in
-*nginx-light*)
-    if [ -d /run/systemd/system ]; then as_root systemctl disable -q --now nginx || true; fi ;;
-esac
+# The packages start servers; the tests start their own, on their own ports.
+for package in $missing; do
+    case $package in
+    nginx-light) service=nginx ;;
+    redis-server) service=redis-server ;;
+    *) continue ;;
+    esac
+    if [ -d /run/systemd/system ]; then as_root systemctl disable -q --now $service || true; fi
+done

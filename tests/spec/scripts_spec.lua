@@ -48,6 +48,7 @@ local function start_nginx()
   local filling, pages = string.rep("\0\r\n\255", 1023), {}
   for i = 1, BIG // 4096 do pages[i] = string.pack("<I4", i) .. filling end
   write_file(prefix .. "/html/big", table.concat(pages))
+  write_file(prefix .. "/html/medium", table.concat(pages, "", 1, 40))
   write_file(prefix .. "/html/small", "hello\n")
   write_file(prefix .. "/nginx.conf", string.format([[
     daemon off; master_process off; pid nginx.pid; error_log stderr;
@@ -89,7 +90,10 @@ describe("scripts", function()
     local wrong = {{"demo.lua", "x"}, {"echo_server.lua", "127.0.0.1", "x"},
       {"echo_server.lua", "--help"}, {"chat_server.lua", "127.0.0.1", "65536"},
       {"tcp_proxy.lua"}, {"tcp_proxy.lua", "7000", "localhost"}, {"sleepers.lua", "10"},
-      {"fetch_all.lua", "-n", "0", "http://localhost/"}, {"fetch_all.lua", "-t"}}
+      {"fetch_all.lua", "-n", "0", "http://localhost/"}, {"fetch_all.lua", "-t"},
+      {"socks5_proxy.lua", "-u"}, {"socks5_proxy.lua", "-u", "x"}, {"socks5_proxy.lua", "-m", "0"},
+      {"socks5_proxy.lua", "-x", "1"}, {"socks5_proxy.lua", "127.0.0.1", "1080", "x"},
+      {"redis_client.lua", "-s"}, {"redis_client.lua", "-x"}, {"redis_client.lua", "-s", "x", "PING"}}
     for _, words in ipairs(wrong) do
       local output, errors, status = run_script(table.unpack(words))
       assert.equal("", output)
@@ -102,7 +106,8 @@ describe("scripts", function()
     local listener <close> = assert(net.listen("127.0.0.1", 0))
     local port = listener:address().port
     for _, words in ipairs {{"echo_server.lua", "127.0.0.1", port},
-      {"chat_server.lua", "127.0.0.1", port}, {"tcp_proxy.lua", port, "localhost", 1}} do
+      {"chat_server.lua", "127.0.0.1", port}, {"tcp_proxy.lua", port, "localhost", 1},
+      {"socks5_proxy.lua", "127.0.0.1", port}} do
       local _, errors, status = run_script(table.unpack(words))
       assert.equal(string.format("%s: cannot listen on 127.0.0.1:%d: Address already in use\n",
         words[1]:match "[^.]*", port), errors)
@@ -407,6 +412,239 @@ describe("scripts", function()
       assert.match(": cut short in the header\n", answer "HTTP/1.1 200 OK\r\nServer: x\r\n")
       assert.match(": cut short: 7 of 10 bytes\n",
         answer "HTTP/1.1 200 OK\r\ncontent-length:10\r\n\r\n1234567")
+    end)
+  end)
+
+  describe("socks5_proxy", function()
+    local function curl(port, words)
+      return run(string.format("curl -sS -m %d --noproxy '' %s", PATIENCE, words:gsub("PROXY", "127.0.0.1:" .. port)))
+    end
+
+    it("serves curl: names, IPv4, many at once, byte by byte", function()
+      need("nginx", "curl", "cmp")
+      local upstream = start_nginx()
+      local port, proxy = start_server("socks5_proxy.lua", "127.0.0.1", 0)
+      assert.equal("hello\n", (curl(port, "--socks5-hostname PROXY http://localhost:" .. upstream .. "/small")))
+      proxy:printed("\tlocalhost " .. upstream .. "\tend\n")
+      assert.equal("hello\n", (curl(port, "--socks5 PROXY http://localhost:" .. upstream .. "/small")))
+      assert.equal("hello\n", (curl(port, "--socks5 PROXY http://127.0.0.1:" .. upstream .. "/small")))
+      proxy:printed("\t127.0.0.1 " .. upstream .. "\tend\n")
+      local url = "http://127.0.0.1:" .. upstream
+      local _, errors, status = curl(port, string.format("--socks5 PROXY -o %s/copy %s/medium", directory, url))
+      assert.equal("", errors)
+      assert.equal(0, status)
+      assert.equal(0, select(3, run(string.format("cd %s && cmp copy nginx/html/medium", directory))))
+      _, _, status = curl(port, string.format(
+        "--socks5 PROXY --parallel --parallel-max 50 -o '%s/page#1' '%s/numbered/[1-100]'", directory, url))
+      assert.equal(0, status)
+      for i = 1, 100 do
+        assert.equal("/numbered/" .. i .. " \n", read_file(directory .. "/page" .. i))
+      end
+      assert.equal("", proxy:errors())
+    end)
+
+    it("asks for user and password", function()
+      need("nginx", "curl")
+      local url = "http://127.0.0.1:" .. start_nginx() .. "/small"
+      local port, proxy = start_server("socks5_proxy.lua", "-u", "ann:secret:word", "127.0.0.1", 0)
+      assert.equal("hello\n", (curl(port, "--proxy socks5h://ann:secret%3Aword@PROXY " .. url)))
+      for _, account in ipairs {"ann:wrong@", "bob:secret%3Aword@", "ann:secret%3Aword2@"} do
+        assert.equal(97, select(3, curl(port, "--proxy socks5h://" .. account .. "PROXY " .. url)))
+        proxy:printed "\twrong user or password\n"
+      end
+      assert.equal(97, select(3, curl(port, "--proxy socks5h://PROXY " .. url)))
+      proxy:printed "\toffers no method that we take\n"
+    end)
+
+    it("says why it cannot connect", function()
+      need "curl"
+      local port = start_server("socks5_proxy.lua", "127.0.0.1", 0)
+      local _, errors = curl(port, "--socks5 PROXY http://127.0.0.1:" .. free_port())
+      assert.match("%(5%)", errors)
+      _, errors = curl(port, "--socks5-hostname PROXY http://name.invalid/")
+      assert.match("%(4%)", errors)
+    end)
+
+    -- Sends a request after the greeting; returns the connection and the answer.
+    local function ask(port, request)
+      local conn = connect(port)
+      conn:write("\5\2\0\2", request)
+      assert.equal("\5\0", conn:read_exactly(2))
+      return conn, conn:read_exactly(10)
+    end
+
+    local function request_for(address)
+      local numbers = {address.host:match "(%d+)%.(%d+)%.(%d+)%.(%d+)"}
+      return "\5\1\0\1" .. string.char(table.unpack(numbers)) .. string.pack(">H", address.port)
+    end
+
+    it("relays in both directions, and the end of each by itself", function()
+      local upstream <close> = assert(net.listen("127.0.0.1", 0))
+      local from
+      local answering = task.spawn(function()
+        local conn <close> = upstream:accept()
+        from = conn:peer()
+        conn:write("welcome")
+        conn:write(#conn:read_all(), " bytes")
+      end)
+      local port, proxy = start_server("socks5_proxy.lua", "127.0.0.1", 0)
+      local conn <close>, answer = ask(port, request_for(upstream:address()))
+      assert.equal("welcome", conn:read_exactly(7))
+      conn:write(string.rep("x", 50000))
+      conn:shutdown()
+      assert.equal("50000 bytes", conn:read_all())
+      assert.is_true((answering:join()))
+      assert.equal("\5\0\0\1\127\0\0\1" .. string.pack(">H", from.port), answer)
+      proxy:printed "\tend\n"
+    end)
+
+    it("connects over IPv6", function()
+      local upstream = net.listen("::1", 0)
+      if not upstream then pending "no IPv6" end
+      local _ <close> = upstream
+      task.spawn(function()
+        local conn <close> = upstream:accept()
+        conn:write(conn:read_line(), " over IPv6\n")
+      end)
+      local port = start_server("socks5_proxy.lua", "127.0.0.1", 0)
+      local one = ("\0"):rep(15) .. "\1"
+      local conn <close>, answer = ask(port, "\5\1\0\4" .. one .. string.pack(">H", upstream:address().port))
+      answer = answer .. conn:read_exactly(12)
+      assert.equal("\5\0\0\4" .. one, answer:sub(1, 20))
+      conn:write("hello\n")
+      assert.equal("hello over IPv6", conn:read_line())
+    end)
+
+    it("refuses what it does not do, and goes on", function()
+      local port, proxy = start_server("socks5_proxy.lua", "-t", 0.5, "127.0.0.1", 0)
+      local function refused(code, request, reason)
+        local conn <close>, answer = ask(port, request)
+        assert.equal("\5" .. string.char(code) .. "\0\1\0\0\0\0\0\0", answer)
+        assert.is_nil((conn:read_line()))
+        proxy:printed("\t" .. reason .. "\n")
+      end
+      refused(7, "\5\2\0\1\127\0\0\1\0\80", "wants something else than CONNECT")
+      refused(8, "\5\1\0\2\127\0\0\1\0\80", "unknown type of address")
+      refused(1, "\5\1\0\3\9unix:/tmp\0\80", "bad host name")
+      refused(1, "\5\1\0\3\0\0\80", "bad host name")
+      local function hung_up(text, reason)
+        local conn <close> = connect(port)
+        conn:write(text)
+        if reason ~= "deadline passed" then conn:shutdown() end
+        conn:read_all() -- up to the end, or a reset
+        proxy:printed("\t" .. reason .. "\n")
+      end
+      hung_up("GET / HTTP/1.0\r\n\r\n", "does not speak SOCKS 5")
+      hung_up("", "says nothing")
+      hung_up("\5\1\0\5\1\0\3\9half", "sends half a request")
+      hung_up("\5\1\0\5", "deadline passed")
+      assert.equal("", proxy:errors())
+    end)
+
+    it("closes an idle connection, and takes no more than it may", function()
+      local upstream <close> = assert(net.listen("127.0.0.1", 0))
+      local port, proxy = start_server("socks5_proxy.lua", "-i", 0.3, "-m", 1, "127.0.0.1", 0)
+      local first <close> = ask(port, request_for(upstream:address()))
+      local second = task.spawn(ask, port, request_for(upstream:address()))
+      assert.is_nil((first:read_line()))
+      proxy:printed "\ttimeout\n"
+      local _, conn = second:join()
+      conn:close()
+      assert.equal(1, select(2, proxy:output():gsub("\ttimeout", "")))
+    end)
+  end)
+
+  describe("redis_client", function()
+    local function start_redis()
+      need "redis-server"
+      local port, socket = free_port(), directory .. "/redis.socket"
+      local server = start(string.format(
+        "redis-server --port %d --bind 127.0.0.1 --unixsocket %s --save '' --appendonly no --dir %s",
+        port, quote(socket), quote(directory)))
+      server:printed "eady to accept connections"
+      return "127.0.0.1:" .. port, "unix:" .. socket, server
+    end
+
+    local function ask(server, ...)
+      local output, errors, status = run_script("redis_client.lua", "-s", server, ...)
+      return output .. errors, status
+    end
+
+    it("shows replies of each kind, and what is refused", function()
+      local server, socket = start_redis()
+      assert.same({"OK\n", 0}, {ask(server, "SET", "text", "two words\r\n")})
+      assert.same({"two words\r\n\n", 0}, {ask(socket, "GET", "text")})
+      assert.same({"(nil)\n", 0}, {ask(server, "GET", "nothing")})
+      assert.same({"3\n", 0}, {ask(server, "RPUSH", "list", "a", "", "c")})
+      assert.same({"1) a\n2) \n3) c\n", 0}, {ask(socket, "LRANGE", "list", 0, -1)})
+      assert.same({"(empty list)\n", 0}, {ask(server, "LRANGE", "none", 0, -1)})
+      assert.same({"1) two words\r\n\n2) (nil)\n", 0}, {ask(server, "MGET", "text", "nothing")})
+      local output, status = ask(server, "INCR", "text")
+      assert.match("^redis_client: ERR value is not an integer", output)
+      assert.equal(1, status)
+    end)
+
+    it("shares a connection among tasks, pipelines, publishes and subscribes", function()
+      local _, socket = start_redis()
+      local output, status = ask(socket)
+      assert.equal(0, status)
+      assert.match("^100 tasks on one connection, calls +%d+/s\na pipeline, requests +%d+/s\n" ..
+        "published and received, messages +%d+/s\n$", output)
+      assert.same({"(empty list)\n", 0}, {ask(socket, "KEYS", "*")})
+    end)
+
+    it("says why it cannot connect, and that the server is none or has gone", function()
+      local refusing = "127.0.0.1:" .. free_port()
+      assert.same({"redis_client: " .. refusing .. ": Connection refused\n", 1}, {ask(refusing, "PING")})
+      local _, socket, server = start_redis()
+      local client = start(command_line("redis_client.lua", "-s", socket, "BLPOP", "nothing", 0))
+      eventually("a client that waits", function()
+        return ask(socket, "CLIENT", "LIST"):find "cmd=blpop"
+      end)
+      server:kill "TERM"
+      assert.equal(1, client:wait())
+      assert.match("^redis_client: ", client:errors())
+
+      local listener <close> = assert(net.listen("127.0.0.1", 0))
+      local other = start(command_line("redis_client.lua", "-s", tostring(listener:address()), "PING"))
+      local conn <close> = assert(listener:accept(PATIENCE))
+      assert.equal("*1", conn:read_line())
+      conn:write("HTTP/1.1 400 Bad Request\r\n")
+      assert.equal(1, other:wait())
+      assert.equal("redis_client: not a reply of Redis\n", other:errors())
+    end)
+
+    it("as a module keeps each task's replies its own, whoever is cut short", function()
+      local server = start_redis()
+      local before = package.path
+      package.path = SCRIPTS .. "?.lua;" .. before
+      local redis = require "redis"
+      package.path = before
+      local client <close> = assert(redis.connect("127.0.0.1", tonumber(server:match "%d+$")))
+      local slow = task.spawn({quiet = true}, client.call, client, "BLPOP", "nothing", 0.3)
+      task.group(function(group)
+        for i = 1, 50 do
+          local t = group:spawn(function()
+            local echoed = client:call("ECHO", i)
+            assert.equal(tostring(i), echoed)
+          end)
+          if i % 7 == 0 then
+            group:spawn(function() t:cancel() end)
+          end
+        end
+      end)
+      assert.same({true}, {slow:join()})
+      assert.equal("last", client:call("ECHO", "last"))
+      assert.same({"a", redis.null, 0},
+        client:pipeline {{"ECHO", "a"}, {"GET", "nothing"}, {"DEL", "nothing"}})
+      local replies = client:pipeline {{"ECHO"}, {"PING"}}
+      assert.equal("ERR", replies[1].code)
+      assert.equal("PONG", replies[2])
+      local waiting = task.spawn({quiet = true}, client.call, client, "BLPOP", "nothing", 0)
+      task.yield()
+      client:close()
+      assert.same({true, nil, "closed", "CLOSED"}, {waiting:join()})
+      assert.same({nil, "closed", "CLOSED"}, {client:call("PING")})
     end)
   end)
 end)
