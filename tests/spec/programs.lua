@@ -9,7 +9,7 @@ local programs = {}
 local MOONLET = os.getenv "MOONLET" or arg[-1]
 local SCRIPTS = (os.getenv "MOONLET_SOURCE" or ".") .. "/scripts/"
 local PATIENCE = 60 -- seconds for what takes a fraction of one; sanitizers are slow
-programs.patience = PATIENCE
+programs.patience, programs.scripts = PATIENCE, SCRIPTS
 
 local directory -- of this run's files
 local running = {} -- programs to be stopped after the test

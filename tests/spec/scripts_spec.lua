@@ -617,7 +617,7 @@ describe("scripts", function()
     it("as a module keeps each task's replies its own, whoever is cut short", function()
       local server = start_redis()
       local before = package.path
-      package.path = SCRIPTS .. "?.lua;" .. before
+      package.path = programs.scripts .. "?.lua;" .. before
       local redis = require "redis"
       package.path = before
       local client <close> = assert(redis.connect("127.0.0.1", tonumber(server:match "%d+$")))
