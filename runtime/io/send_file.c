@@ -98,7 +98,7 @@ int ml_stream_send_file(struct ml_stream *s, int file, off_t offset, uint64_t co
     result = s->write_broken ? -EPIPE : send_all(s, &source, deadline);
     if (result == -EINVAL)
         result = copy_all(s, &source, deadline);
-    if (result < 0 && source.sent > 0)
+    if (result < 0 && (source.sent > 0 || s->is_torn))
         s->write_broken = true;
     ml_stream_pass_turn(s);
     *sent = source.sent;
