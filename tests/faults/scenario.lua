@@ -7,6 +7,9 @@ local channel = require "moonlet.channel"
 local sync = require "moonlet.sync"
 local test = require "moonlet.test"
 
+-- Bytes of the long line that is sent: more than fits into the buffers of a connection, but in the hostile build.
+local LONG = tonumber(arg[2] or 300000)
+
 -- Of one call, and of a whole step.
 local PATIENCE, STEP = 0.5, 20
 
@@ -49,7 +52,7 @@ local function ask(where, tls)
   if not ok then return nil, message, code end
   line, message, code = conn:read_line()
   if not line then return nil, message, code end
-  ok, message, code = conn:write(("x"):rep(300000), "\n")
+  ok, message, code = conn:write(("x"):rep(LONG), "\n")
   if not ok then return nil, message, code end
   return conn:read_line(400000)
 end

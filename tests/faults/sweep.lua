@@ -1,12 +1,13 @@
 -- Lets each system call and each allocation of tests/faults/scenario.lua fail once, in turn, and looks how the program
 -- takes it: it ends with status 0, or with 1 and a message; it never crashes, hangs, or leaves something behind.
 --
---     moonlet tests/faults/sweep.lua PROGRAM CALL ERRNO [STEP]
+--     moonlet tests/faults/sweep.lua PROGRAM CALL ERRNO [STEP [BYTES]]
 --
--- PROGRAM is moonlet with tests/faults/faults.c in it; every STEP-th call is made to fail (1).
+-- PROGRAM is moonlet with tests/faults/faults.c in it; every STEP-th call is made to fail (1);
+-- BYTES: of the longest line sent.
 
 local program, call, number = arg[1], arg[2], tonumber(arg[3])
-local stride = tonumber(arg[4] or 1)
+local stride, bytes = tonumber(arg[4] or 1), tonumber(arg[5] or 300000)
 
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
@@ -22,8 +23,8 @@ os.remove(directory)
 assert(os.execute(("mkdir '%s' && sh tests/support/make_certificates.sh '%s'"):format(directory, directory)))
 
 local function failing(count)
-  return run(("ML_FAULT=%s,%d,%d timeout 60 %s tests/faults/scenario.lua %s"):format(
-    call, count, number, quote(program), quote(directory)))
+  return run(("ML_FAULT=%s,%d,%d timeout 60 %s tests/faults/scenario.lua %s %d"):format(
+    call, count, number, quote(program), quote(directory), bytes))
 end
 
 local count, wrong, reached = 1, 0, true
