@@ -122,9 +122,10 @@ local function log_in(conn, extensions)
   ask(conn, 2, "AUTH PLAIN " .. base64("\0" .. user .. "\0" .. password), "AUTH PLAIN")
 end
 
--- RFC 5321: lines end in CRLF, one that begins with a dot gets another.
+-- RFC 5321: lines end in CRLF and neither character stands alone, or servers may see an end where
+-- there is none; a line that begins with a dot gets another.
 local function in_transit(message)
-  message = message:gsub("\r?\n", "\r\n")
+  message = message:gsub("\r\n?", "\n"):gsub("\n", "\r\n")
   if message:sub(-2) ~= "\r\n" then message = message .. "\r\n" end
   return (("\r\n" .. message):gsub("\r\n%.", "\r\n.."):sub(3))
 end

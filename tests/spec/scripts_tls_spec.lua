@@ -93,9 +93,9 @@ describe("scripts over TLS", function()
       return program:wait(), program
     end
 
-    it("goes on in TLS, logs in, and sends lines that begin with a dot", function()
+    it("goes on in TLS, logs in, and sends lines that begin with a dot, whatever ends them", function()
       local port, heard, server = mail_server {}
-      local status, program = send(port, "Subject: x\n\nfirst\n.dot\nlast", "-a", file "root.pem",
+      local status, program = send(port, "Subject: x\n\nfirst\n.dot\r.cr\nlast", "-a", file "root.pem",
         "localhost:PORT", "a@example.org", "b@example.org", "c@example.org")
       assert.equal("", program:errors())
       assert.equal(0, status)
@@ -103,7 +103,7 @@ describe("scripts over TLS", function()
       support.finish(server)
       assert.same({ "EHLO localhost", "STARTTLS", "EHLO localhost", "AUTH PLAIN AGFubgBzZWNyZXQ=",
         "MAIL FROM:<a@example.org>", "RCPT TO:<b@example.org>", "RCPT TO:<c@example.org>", "DATA",
-        "Subject: x", "", "first", "..dot", "last", ".", "QUIT" }, heard)
+        "Subject: x", "", "first", "..dot", "..cr", "last", ".", "QUIT" }, heard)
     end)
 
     it("names the command that the server refused, and what it said", function()
