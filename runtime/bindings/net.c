@@ -31,12 +31,13 @@ static int resolve_and_connect(struct ml_io *io, struct ml_stream *s,
     return error;
 }
 
-/* TLS over a new connection; config: NULL for none. */
-static int secure(struct ml_stream *s, struct ml_tls_config *config, const char *host,
-                  ml_time deadline)
+/* TLS over a new connection, if the context at `index` is not nil: with what that says now, which a reload may have
+ * changed while the task waited. */
+static int secure(lua_State *L, int index, struct ml_stream *s, const char *host, ml_time deadline)
 {
-    if (config == NULL)
+    if (lua_isnil(L, index))
         return 0;
+    struct ml_tls_config *config = ml_tls_context_config(L, index);
     int error = ml_tls_open(s, config, false, ml_tls_server_name(config, host));
     return error == 0 ? ml_tls_handshake(s, deadline) : error;
 }
@@ -73,13 +74,13 @@ static int net_connect(lua_State *L)
     target.resolver = ml_resolver_option(L, target.options);
     if (!ml_push_tls_option(L, target.options, false))
         return 3;
-    struct ml_tls_config *config = lua_isnil(L, -1) ? NULL : ml_tls_context_config(L, -1);
+    int context = lua_gettop(L);
     struct ml_stream *s = ml_push_stream(L);
     ml_stream_keep_host(L, target.is_local ? NULL : target.host);
     struct ml_lua *lua = ml_blocking_begin(L);
     int error = resolve_and_connect(&lua->io, s, &target, family, &options, deadline);
     if (error == 0)
-        error = secure(s, config, target.is_local ? NULL : target.host, deadline);
+        error = secure(L, context, s, target.is_local ? NULL : target.host, deadline);
     if (error == -ECANCELED || error == -ENOMEM)
         ml_stream_close(s);
     error = ml_blocking_end(L, error);

@@ -305,6 +305,28 @@ describe("a certificate that is good", function()
   end)
 end)
 
+-- The configuration was remembered before the wait for a name, and freed by the reload.
+describe("a context", function()
+  it("may be reloaded while somebody connects with it", function()
+    local names <close> = assert(net.udp { host = "127.0.0.1", port = 0 })
+    local resolver <close> = net.resolver { servers = { "127.0.0.1:" .. names:address().port } }
+    local listener <close>, port = listen(shows "good")
+    local server = serve(listener, function(conn) return conn:handshake() end)
+    local context = assert(net.tls(trusts { server_name = "good.example" }))
+    local client = task.spawn(net.connect, "slow.example", port,
+      { tls = context, resolver = resolver, family = "inet", timeout = support.patience })
+    local question, from = names:receive_from(support.patience)
+    assert(context:reload())
+    collectgarbage()
+    collectgarbage()
+    -- The same question, with the address 127.0.0.1 as its answer.
+    names:send_to(question:sub(1, 2) .. "\x81\x80\0\1\0\1\0\0\0\0" .. question:sub(13)
+      .. "\xc0\x0c\0\1\0\1\0\0\0\1\0\4\127\0\0\1", from)
+    local here <close> = assert(support.finish(client))
+    assert.is_true(support.finish(server))
+  end)
+end)
+
 describe("a server that asks for a certificate", function()
   local function attempt(verify, options)
     local listener <close>, port = listen(shows("good", { verify = verify, ca_file = file("root.pem") }))
