@@ -10,7 +10,6 @@
 struct bio_method_st;
 struct ml_openssl;
 struct ml_resolver;
-struct ml_stream;
 
 struct ml_io {
     struct ml_hub *hub;
@@ -19,7 +18,6 @@ struct ml_io {
     struct ml_link resolvers;     /* all of them */
     struct ml_openssl *openssl;   /* NULL until the first use of TLS */
     struct bio_method_st *tls_bio; /* how OpenSSL calls transports: io/tls.c */
-    struct ml_stream *tls_stream;  /* the one for which it does now */
 };
 
 /* Bytes asked for in one read. */

@@ -39,19 +39,15 @@ struct ml_tls {
 /* ---- the way down ---- */
 
 /*
- * OpenSSL's callbacks bring no context that could be read without its own functions, whose table is what we look
- * for: the stream for which it is called is noted before each call.
+ * The stream for which OpenSSL is called. Its callbacks bring no context that could be read without its own functions,
+ * whose table is what we look for; and a finalizer closes streams when no runtime is current, or another one is. A call
+ * never runs Lua, so calls do not nest.
  */
-static struct ml_stream *calling_stream(void)
-{
-    struct ml_hub *hub = ml_hub_current();
-    struct ml_io *io = hub != NULL ? hub->io : NULL;
-    return io != NULL ? io->tls_stream : NULL;
-}
+static _Thread_local struct ml_stream *calling;
 
 static void begin_call(struct ml_stream *s)
 {
-    s->io->tls_stream = s;
+    calling = s;
     s->tls->error = 0;
     /* Clearing costs as much when there is nothing to clear. */
     if (s->tls->o->ERR_peek_error() != 0)
@@ -71,18 +67,14 @@ static int answer(struct ml_tls *tls, BIO *bio, ssize_t count, int flag)
 
 static int on_read(BIO *bio, char *memory, int room)
 {
-    struct ml_stream *s = calling_stream();
-    if (s == NULL)
-        return -1;
+    struct ml_stream *s = calling;
     ssize_t count = s->tls->below->receive(s, memory, (size_t)room);
     return answer(s->tls, bio, count, BIO_FLAGS_READ);
 }
 
 static int on_write(BIO *bio, const char *data, int size)
 {
-    struct ml_stream *s = calling_stream();
-    if (s == NULL)
-        return -1;
+    struct ml_stream *s = calling;
     struct iovec piece = {.iov_base = (void *)data, .iov_len = (size_t)size};
     return answer(s->tls, bio, s->tls->below->transmit(s, &piece, 1), BIO_FLAGS_WRITE);
 }

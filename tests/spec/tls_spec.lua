@@ -223,6 +223,21 @@ describe("a TLS connection", function()
     is_failure("EPIPE", nil, here:write("more"))
   end)
 
+  it("is ended properly by the end of the program", function()
+    local listener <close>, port = listen(shows "good")
+    local command, script = support.command(([[
+      local net = require "moonlet.net"
+      stream = assert(net.connect("127.0.0.1", %d, { tls = { ca_file = %q } }))
+      stream:write("bye\n")]]):format(port, file "root.pem"))
+    local program <close> = support.start(command)
+    local there <close> = assert(listener:accept(support.patience))
+    assert.equal("bye", there:read_line())
+    local line, message = there:read_line()
+    assert.is_nil(line)
+    assert.is_nil(message)
+    os.remove(script)
+  end)
+
   it("prints as what it is", function()
     local here <close>, peer = pair()
     local there <close> = peer
