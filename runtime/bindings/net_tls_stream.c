@@ -194,6 +194,8 @@ static int may_start(const struct ml_stream *s)
         return -EBUSY;
     if (s->tls != NULL)
         return -EISCONN;
+    if (s->write_broken)
+        return -EPIPE;
     /* RFC 3207, section 6: what came in plain text must not be taken for what came after the handshake. */
     return ml_stream_has_input(s) ? -EPROTO : 0;
 }

@@ -13,8 +13,10 @@
 
 static const struct ml_wait_kind shaking = {.text = "the TLS handshake of descriptor",
                                             .external = true};
-static const struct ml_wait_kind crossing = {.text = "another task's TLS traffic",
-                                             .external = true};
+static const struct ml_wait_kind ending = {.text = "room for the end of TLS on descriptor",
+                                           .external = true};
+/* The other task says whether the world can end the wait. */
+static const struct ml_wait_kind crossing = {.text = "another task's TLS traffic"};
 
 /* As much as one record holds. */
 enum { RECORD_SIZE = 16 * 1024 };
@@ -32,6 +34,7 @@ struct ml_tls {
     bool is_shaking;            /* a task is in the handshake */
     bool is_ready;              /* the handshake is done */
     bool has_kept_session;
+    bool has_ended;    /* the output: nothing more may be written */
     bool has_said_end; /* close_notify was sent */
     char message[160];
 };
@@ -131,6 +134,14 @@ static int cut_off(struct ml_tls *tls)
     return -ML_ETLS;
 }
 
+/* The transport below has failed in the last call. What has come may still be read when nothing can be written. */
+static int fail_below(struct ml_tls *tls, enum ml_fd_event event)
+{
+    if (event == ML_FD_READ)
+        tls->broken = tls->error;
+    return tls->error;
+}
+
 /* What follows from a result of OpenSSL's that is no success: 0 for the end of the input; -EAGAIN, with what to
  * wait for in tls->wanted[event]; or an error. */
 static int outcome(struct ml_tls *tls, int result, enum ml_fd_event event)
@@ -142,12 +153,11 @@ static int outcome(struct ml_tls *tls, int result, enum ml_fd_event event)
     case SSL_ERROR_WANT_WRITE:
         tls->wanted[event] = ML_FD_WRITE;
         return -EAGAIN;
+    /* After the peer's end this is what OpenSSL says of any failure below. */
     case SSL_ERROR_ZERO_RETURN:
-        return 0;
+        return tls->error != 0 ? fail_below(tls, event) : 0;
     case SSL_ERROR_SYSCALL:
-        if (tls->error != 0)
-            tls->broken = tls->error;
-        return tls->error != 0 ? tls->error : cut_off(tls);
+        return tls->error != 0 ? fail_below(tls, event) : cut_off(tls);
     default:
         return refuse(tls);
     }
@@ -266,38 +276,52 @@ static struct iovec gather(const struct iovec *pieces, int count, char *scratch)
     return (struct iovec){.iov_base = scratch, .iov_len = size};
 }
 
-/* A record that was begun must be sent to its end: it is torn until then. */
+/* A record that was begun must be sent to its end: it is torn until then, for ever if the transport below fails. */
 static ssize_t tls_transmit(struct ml_stream *s, const struct iovec *pieces, int count)
 {
     struct ml_tls *tls = s->tls;
     char scratch[RECORD_SIZE];
-    if (tls->broken != 0)
-        return tls->broken;
+    if (tls->broken != 0 || tls->has_ended)
+        return tls->broken != 0 ? tls->broken : -EPIPE;
     if (!tls->is_ready)
         return -EAGAIN;
     struct iovec piece = gather(pieces, count, scratch);
     begin_call(s);
     int size = piece.iov_len < INT_MAX ? (int)piece.iov_len : INT_MAX;
     int sent = tls->o->SSL_write(tls->ssl, piece.iov_base, size);
-    int error = sent > 0 ? 0 : outcome(tls, sent, ML_FD_WRITE);
-    s->is_torn = error == -EAGAIN;
-    return sent > 0 ? sent : error == 0 ? -EPIPE : error;
+    s->is_torn = sent <= 0;
+    if (sent > 0)
+        return sent;
+    int error = outcome(tls, sent, ML_FD_WRITE);
+    return error != 0 ? error : -EPIPE;
 }
 
 /* ---- the end ---- */
 
+/* One step of sending close_notify. */
+static int say_end(struct ml_stream *s, ml_time deadline)
+{
+    struct ml_tls *tls = s->tls;
+    begin_call(s);
+    tls->has_ended = true;
+    int result = tls->o->SSL_shutdown(tls->ssl);
+    tls->has_said_end = result >= 0;
+    if (tls->has_said_end)
+        return 0;
+    int error = outcome(tls, result, ML_FD_WRITE);
+    if (error == -EAGAIN)
+        return wait_below(s, tls->wanted[ML_FD_WRITE], &ending, deadline);
+    return error != 0 ? error : -EPIPE;
+}
+
+/* After a write that broke off there is no end: what came would be taken for whole. */
 static int tls_shutdown(struct ml_stream *s, ml_time deadline)
 {
     int error = ml_tls_handshake(s, deadline);
-    while (error == 0 && ml_stream_is_open(s) && !s->tls->has_said_end) {
-        begin_call(s);
-        int result = s->tls->o->SSL_shutdown(s->tls->ssl);
-        s->tls->has_said_end = result >= 0;
-        if (result < 0)
-            error = outcome(s->tls, result, ML_FD_WRITE);
-        if (error == -EAGAIN)
-            error = wait_below(s, s->tls->wanted[ML_FD_WRITE], &shaking, deadline);
-    }
+    if (error == 0)
+        error = s->is_torn || s->write_broken ? -EPIPE : s->tls->broken;
+    while (error == 0 && !s->tls->has_said_end)
+        error = say_end(s, deadline);
     return error;
 }
 

@@ -223,6 +223,61 @@ describe("a TLS connection", function()
     is_failure("EPIPE", nil, here:write("more"))
   end)
 
+  it("is read on after the output was ended, when a write is refused, too", function()
+    local here <close>, peer = pair()
+    local there <close> = peer
+    assert(here:shutdown())
+    is_failure("EPIPE", nil, here:write("too late\n"))
+    assert.is_true(here:shutdown())
+    there:write("answer\n")
+    assert.equal("answer", here:read_line())
+    assert.is_nil(there:read_line())
+  end)
+
+  it("is read on after a write that failed: the peer said why before it left", function()
+    local here <close>, peer = pair()
+    local there <close> = peer
+    here:write("head\n")
+    assert.equal("head", there:read_line())
+    here:write("body that nobody reads")
+    there:peek(1)
+    there:write("too large\n")
+    there:close()
+    local ok, message, code
+    support.eventually(function()
+      ok, message, code = here:write(("x"):rep(100000))
+      return not ok
+    end)
+    assert.is_true(code == "EPIPE" or code == "ECONNRESET", message)
+    is_failure("EPIPE", nil, here:write("more"))
+    is_failure("EPIPE", nil, here:shutdown())
+    assert.equal("too large", here:read_line())
+  end)
+
+  -- It tried for ever, without waiting: OpenSSL calls any failure "the end" once the peer's has come.
+  it("that cannot end its output says so", function()
+    local here, there = net.memory_pair()
+    local server = task.spawn(there.starttls, there, shows("good", { role = "server" }))
+    assert(here:starttls(trusts { role = "client", server_name = "good.example" }))
+    support.finish(server)
+    here:write("unread")
+    there:shutdown()
+    assert.is_nil(here:read_line())
+    there:close()
+    is_failure("ECONNRESET", nil, here:shutdown())
+    here:close()
+  end)
+
+  it("is told no end in the middle of a record", function()
+    local here <close>, peer = pair()
+    local there <close> = peer
+    here:set_timeout(0.02, "write")
+    is_failure("ETIMEDOUT", nil, here:write(("x"):rep(8 * 1024 * 1024)))
+    is_failure("EPIPE", nil, here:shutdown())
+    there:write("still here\n")
+    assert.equal("still here", here:read_line())
+  end)
+
   it("is ended properly by the end of the program", function()
     local listener <close>, port = listen(shows "good")
     local command, script = support.command(([[
@@ -533,6 +588,14 @@ describe("starttls", function()
     local client = trusts { role = "client", server_name = "good.example" }
     assert.is_true(there:starttls(client))
     assert.is_true(support.finish(server))
+  end)
+
+  it("is refused after a write that broke off", function()
+    local here <close>, peer = plain()
+    local there <close> = peer
+    here:set_timeout(0.02, "write")
+    is_failure("ETIMEDOUT", nil, here:write(("x"):rep(32 * 1024 * 1024)))
+    is_failure("EPIPE", nil, here:starttls(trusts()))
   end)
 
   it("is refused while a task reads", function()
