@@ -110,11 +110,12 @@ static void say_why(struct ml_tls *tls, const char *what, const char *why)
 static void explain(struct ml_tls *tls)
 {
     unsigned long code = tls->o->ERR_peek_last_error();
+    int number = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
     long verdict = tls->o->SSL_get_verify_result(tls->ssl);
     const char *reason = tls->o->ERR_reason_error_string(code);
-    if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+    if (number == SSL_R_UNEXPECTED_EOF_WHILE_READING)
         say_why(tls, "TLS: the connection was cut without close_notify", "");
-    else if (!tls->is_ready && verdict != X509_V_OK)
+    else if (number == SSL_R_CERTIFICATE_VERIFY_FAILED)
         say_why(tls, "TLS: certificate refused: ", tls->o->X509_verify_cert_error_string(verdict));
     else
         say_why(tls, "TLS: ", reason != NULL ? reason : "protocol error");
@@ -165,19 +166,29 @@ static int outcome(struct ml_tls *tls, int result, enum ml_fd_event event)
 
 /* ---- waiting ---- */
 
+/* The number that is shown to people, 0: there is no descriptor. */
+static uint32_t number_of(const struct ml_stream *s)
+{
+    return ml_fd_is_open(&s->fd) ? (uint32_t)s->fd.number : 0;
+}
+
+/* Waits for what another task does here. */
+static int wait_crossing(struct ml_stream *s, ml_time deadline)
+{
+    return ml_wait(s->io->hub, &crossing, number_of(s), &s->tls->waiters, deadline);
+}
+
 /* Waits below. Where another task waits already for the same (a reader that must write, a writer that must
- * read, which is rare), waits until that one has. The stream may be closed afterwards. */
+ * read, which is rare), waits until that one has. An error if the stream was closed meanwhile. */
 static int wait_below(struct ml_stream *s, enum ml_fd_event wanted, const struct ml_wait_kind *kind,
                       ml_time deadline)
 {
-    struct ml_tls *tls = s->tls;
-    int error = tls->below->wait(s, wanted, kind, deadline);
-    if (!ml_stream_is_open(s))
-        return error != 0 ? error : -ML_ECLOSED;
-    if (error == -EBUSY)
-        return ml_wait(s->io->hub, &crossing, (uint32_t)s->fd.number, &tls->waiters, deadline);
-    ml_wake_all(s->io->hub, &tls->waiters);
-    return error;
+    int error = s->tls->below->wait(s, wanted, kind, deadline);
+    if (ml_stream_is_open(s) && error == -EBUSY)
+        error = wait_crossing(s, deadline);
+    else if (ml_stream_is_open(s) && !s->tls->is_shaking)
+        ml_wake_all(s->io->hub, &s->tls->waiters);
+    return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
 }
 
 /* Where the transport below has no input left OpenSSL may have some: the next read must not wait. */
@@ -186,8 +197,8 @@ static void note_pending(struct ml_stream *s)
     s->is_drained = s->is_drained && s->tls->o->SSL_has_pending(s->tls->ssl) == 0;
 }
 
-/* One step of the handshake, which no other task is in: 0 when it is done. */
-static int shake(struct ml_stream *s, ml_time deadline)
+/* One step of the handshake: 0 when it is done, -EAGAIN, or an error. */
+static int shake_once(struct ml_stream *s)
 {
     struct ml_tls *tls = s->tls;
     begin_call(s);
@@ -195,24 +206,36 @@ static int shake(struct ml_stream *s, ml_time deadline)
     if (result == 1) {
         tls->is_ready = true;
         note_pending(s);
-        ml_wake_all(s->io->hub, &tls->waiters);
         return 0;
     }
     int error = outcome(tls, result, ML_FD_READ);
-    if (error == 0)
-        error = cut_off(tls);
-    if (error != -EAGAIN)
-        return error;
+    return error != 0 ? error : cut_off(tls);
+}
+
+/* The handshake, which no other task is in. Who waits for it is woken when it is done, or given up. */
+static int shake(struct ml_stream *s, ml_time deadline)
+{
+    struct ml_tls *tls = s->tls;
     tls->is_shaking = true;
-    error = wait_below(s, tls->wanted[ML_FD_READ], &shaking, deadline);
-    if (ml_stream_is_open(s))
+    int error = shake_once(s);
+    while (error == -EAGAIN) {
+        error = wait_below(s, tls->wanted[ML_FD_READ], &shaking, deadline);
+        if (error == 0)
+            error = shake_once(s);
+    }
+    if (ml_stream_is_open(s)) {
         tls->is_shaking = false;
+        ml_wake_all(s->io->hub, &tls->waiters);
+    }
     return error;
 }
 
 int ml_tls_handshake(struct ml_stream *s, ml_time deadline)
 {
     int error = deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(s->io->hub);
+    /* Who never waits is not told of new input: it looks. */
+    if (deadline == ML_NEVER_WAIT)
+        s->is_drained = false;
     while (error == 0) {
         if (!ml_stream_is_open(s))
             return -ML_ECLOSED;
@@ -220,9 +243,7 @@ int ml_tls_handshake(struct ml_stream *s, ml_time deadline)
             return 0;
         if (s->tls->broken != 0)
             return s->tls->broken;
-        error = s->tls->is_shaking ? ml_wait(s->io->hub, &crossing, (uint32_t)s->fd.number,
-                                             &s->tls->waiters, deadline)
-                                   : shake(s, deadline);
+        error = s->tls->is_shaking ? wait_crossing(s, deadline) : shake(s, deadline);
     }
     return error;
 }

@@ -278,6 +278,34 @@ describe("a TLS connection", function()
     assert.equal("still here", here:read_line())
   end)
 
+  -- Looking again found nothing: that the socket had been read empty was still believed.
+  it("may shake hands step by step without waiting", function()
+    for _, step in ipairs { function(s) return s:handshake(0) end, function(s) return s:write("hello\n") end } do
+      local listener <close>, port = listen(shows "good")
+      local client = task.spawn(connect, port)
+      local there <close> = assert(listener:accept(support.patience))
+      there:set_timeout(0)
+      support.eventually(function()
+        local ok, message, code = step(there)
+        assert(ok or code == "ETIMEDOUT", message)
+        return ok
+      end)
+      support.finish(client):close()
+    end
+  end)
+
+  it("that waits for another task's handshake is no reason to wait for ever", function()
+    local output, status = support.run([[
+      local task, net = require "moonlet.task", require "moonlet.net"
+      local here, there = net.memory_pair()
+      local shaking = task.spawn(here.starttls, here, { role = "client" })
+      task.yield()
+      task.spawn(here.read_line, here)
+      shaking:join()]])
+    assert.equal(70, status)
+    assert.matches("waits for another task's TLS traffic\n", output, 1, true)
+  end)
+
   it("is ended properly by the end of the program", function()
     local listener <close>, port = listen(shows "good")
     local command, script = support.command(([[
@@ -736,6 +764,17 @@ describe("with other people's programs TLS", function()
       return content ~= "" and content
     end)
     assert.equal("hello", text)
+  end)
+
+  it("blames no certificate that nobody verified", function()
+    local port = support.free_port()
+    local server <close> = support.start(
+      ("openssl s_server -accept 127.0.0.1:%d -cert '%s' -key '%s' -rev -quiet -Verify 1 -tls1_2"):format(
+        port, file("unknownroot.pem"), file("unknownroot.key")))
+    local function code_of(_, _, code) return code end
+    support.eventually(function() return code_of(connect(port)) == "ETLS" end)
+    is_failure("ETLS", "TLS: sslv3 alert handshake failure", connect(port, { verify = false }))
+    is_failure("ETLS", "certificate refused", connect(port))
   end)
 
   it("talks to openssl s_server, over TLS 1.2 and 1.3", function()
