@@ -39,6 +39,13 @@ static BIO *open_pem(const struct ml_openssl *o, const struct ml_pem *pem, const
     return bio;
 }
 
+/* Whether reading stopped because there is nothing more: not at something that cannot be read. */
+static bool is_at_end(const struct ml_openssl *o)
+{
+    unsigned long code = o->ERR_peek_last_error();
+    return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+}
+
 /* A key that is encrypted cannot be used: nobody is there to be asked. */
 static int no_passphrase(char *text, int size, int writes, void *data)
 {
@@ -64,6 +71,8 @@ static int read_certificates(const struct ml_openssl *o, SSL_CTX *ctx, const str
     while (result == 0 && (certificate = o->PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
         if (!take(o, ctx, certificate, count++))
             result = fail_for_its_reason(o, failure, name_of(pem, what));
+    if (result == 0 && !is_at_end(o))
+        result = fail_for_its_reason(o, failure, name_of(pem, what));
     if (result == 0 && count == 0)
         result = ml_tls_fail(failure, -ML_ETLS, name_of(pem, what), "no certificate in PEM form");
     o->BIO_free(bio);
@@ -153,12 +162,16 @@ int ml_tls_load_revoked(const struct ml_openssl *o, SSL_CTX *ctx, const struct m
     X509_STORE *store = o->SSL_CTX_get_cert_store(ctx);
     X509_CRL *crl;
     int count = 0;
-    while ((crl = o->PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
-        count += o->X509_STORE_add_crl(store, crl) == 1;
+    bool is_taken = true;
+    while (is_taken && (crl = o->PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
+        is_taken = o->X509_STORE_add_crl(store, crl) == 1;
         o->X509_CRL_free(crl);
+        count++;
     }
     o->BIO_free(bio);
     o->X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+    if (!is_taken || !is_at_end(o))
+        return fail_for_its_reason(o, failure, name_of(pem, "crl"));
     return count > 0 ? 0
                      : ml_tls_fail(failure, -ML_ETLS, name_of(pem, "crl"),
                                    "no revocation list in PEM form");

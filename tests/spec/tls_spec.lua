@@ -550,6 +550,32 @@ describe("net.tls", function()
     is_failure("ENOENT", "b.pem", net.tls(shows("good", { names = { ["b.example"] = shows "b" } })))
   end)
 
+  it("refuses a text that breaks off, or that is damaged, wherever that is", function()
+    local function read(name)
+      local source <close> = assert(io.open(file(name)))
+      return source:read("a")
+    end
+    local root, chain, key, list = read "root.pem", read "chained.pem", read "chained.key", read "revoked.crl"
+    for size = #root + 30, #root + #root - 30, 97 do
+      is_failure("ETLS", "ca: ", net.tls { ca = (root .. root):sub(1, size) })
+    end
+    is_failure("ETLS", "ca: ", net.tls { ca = root .. root:gsub("MII", "M!!") .. root })
+    is_failure("ETLS", "cert: ", net.tls { cert = chain:sub(1, -100), key = key })
+    is_failure("ETLS", "crl: ", net.tls { ca = root, crl = list .. list:sub(1, 100) })
+  end)
+
+  it("takes the parts of a text in any order, with other text between, and with any ends of lines", function()
+    local function read(name)
+      local source <close> = assert(io.open(file(name)))
+      return source:read("a")
+    end
+    local root, cert, key = read "root.pem", read "good.pem", read "good.key"
+    assert(net.tls { cert = key .. cert })
+    assert(net.tls { cert = (cert .. key):gsub("\n", "\r\n"), ca = root:gsub("\n", "\r\n") })
+    assert(net.tls { ca = "# the root\n\n" .. root .. "\n# again\n" .. root:gsub("\n$", "") })
+    assert(net.tls { ca = ("# root\n" .. root):rep(150) })
+  end)
+
   it("names the option that is wrong", function()
     local function wrong(text, options)
       assert.matches(text, support.message_of(net.tls, options), 1, true)
