@@ -50,11 +50,13 @@
     X(SSL_CTX_ctrl)                                                                                \
     X(SSL_CTX_free)                                                                                \
     X(SSL_CTX_get_cert_store)                                                                      \
+    X(SSL_CTX_get_client_CA_list)                                                                  \
     X(SSL_CTX_load_verify_dir)                                                                     \
     X(SSL_CTX_new)                                                                                 \
     X(SSL_CTX_set1_cert_store)                                                                     \
     X(SSL_CTX_set_alpn_protos)                                                                     \
     X(SSL_CTX_set_alpn_select_cb)                                                                  \
+    X(SSL_CTX_set_client_CA_list)                                                                  \
     X(SSL_CTX_set_default_verify_paths)                                                            \
     X(SSL_CTX_set_options)                                                                         \
     X(SSL_CTX_set_session_id_context)                                                              \
@@ -62,6 +64,7 @@
     X(SSL_CTX_use_certificate)                                                                     \
     X(SSL_CTX_use_PrivateKey)                                                                      \
     X(SSL_do_handshake)                                                                            \
+    X(SSL_dup_CA_list)                                                                             \
     X(SSL_free)                                                                                    \
     X(SSL_get0_alpn_selected)                                                                      \
     X(SSL_get0_param)                                                                              \
@@ -102,7 +105,7 @@
     X(X509_STORE_add_crl)                                                                          \
     X(X509_STORE_set_flags)                                                                        \
     X(X509_verify_cert_error_string)                                                               \
-    X(X509_VERIFY_PARAM_set1_ip_asc)
+    X(X509_VERIFY_PARAM_set1_ip)
 
 struct ml_openssl {
     void *library;

@@ -382,6 +382,13 @@ static const struct ml_transport tls_transport = {
 
 /* ---- opening ---- */
 
+/* RFC 6066, section 3: a server is asked for without the dot that ends a name ("example.com."); certificates have none. */
+static size_t size_without_dot(const char *name)
+{
+    size_t size = strlen(name);
+    return size > 1 && name[size - 1] == '.' ? size - 1 : size;
+}
+
 static struct ml_tls *new_tls(struct ml_io *io, struct ml_tls_config *config,
                               const char *server_name)
 {
@@ -395,7 +402,7 @@ static struct ml_tls *new_tls(struct ml_io *io, struct ml_tls_config *config,
     if (io->tls_bio == NULL)
         io->tls_bio = new_method(tls->o);
     if (server_name != NULL)
-        tls->server_name = strdup(server_name);
+        tls->server_name = strndup(server_name, size_without_dot(server_name));
     return tls;
 }
 

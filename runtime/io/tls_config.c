@@ -49,17 +49,25 @@ static bool matches(const char *host, const char *asked)
     return rest != NULL && rest != asked && strcasecmp(host + 1, rest) == 0;
 }
 
+/* A host's own name comes before one that has it under its "*."; NULL: there is neither. */
+static const struct name *find_name(const struct ml_tls_config *config, const char *asked)
+{
+    const struct name *found = NULL;
+    for (const struct name *name = config->names; name != NULL; name = name->next)
+        if (matches(name->host, asked) && (found == NULL || found->host[0] == '*'))
+            found = name;
+    return found;
+}
+
 static int on_server_name(SSL *ssl, int *alert, void *data)
 {
     (void)alert;
     const struct ml_tls_config *config = data;
     const struct ml_openssl *o = config->o;
     const char *asked = o->SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    for (const struct name *name = config->names; name != NULL && asked != NULL; name = name->next)
-        if (matches(name->host, asked)) {
-            o->SSL_set_SSL_CTX(ssl, name->ctx);
-            break;
-        }
+    const struct name *name = asked != NULL ? find_name(config, asked) : NULL;
+    if (name != NULL)
+        o->SSL_set_SSL_CTX(ssl, name->ctx);
     return SSL_TLSEXT_ERR_OK;
 }
 
@@ -115,17 +123,21 @@ void ml_tls_config_keep_session(struct ml_tls_config *config, SSL *ssl, const ch
 
 /* ---- connections ---- */
 
-static bool is_number(const char *name)
+/* A client that verifies a number: of its text neither form nor scope matter. */
+static bool set_number(const struct ml_openssl *o, SSL *ssl, const struct ml_address *number)
 {
-    struct ml_address address;
-    return ml_address_parse(&address, name, 0);
+    bool is_inet = number->any.sa_family == AF_INET;
+    const unsigned char *bytes =
+        is_inet ? (const unsigned char *)&number->inet.sin_addr : number->inet6.sin6_addr.s6_addr;
+    return o->X509_VERIFY_PARAM_set1_ip(o->SSL_get0_param(ssl), bytes, is_inet ? 4 : 16) == 1;
 }
 
 /* Whom a client asks for, and verifies. */
 static bool set_server_name(const struct ml_openssl *o, SSL *ssl, const char *name)
 {
-    if (is_number(name))
-        return o->X509_VERIFY_PARAM_set1_ip_asc(o->SSL_get0_param(ssl), name) == 1;
+    struct ml_address number;
+    if (ml_address_parse(&number, name, 0))
+        return set_number(o, ssl, &number);
     /* RFC 9525: a name counts as a subject alternative name only, a wildcard as a whole label only. */
     o->SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
                                   X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
@@ -266,11 +278,14 @@ struct ml_tls_config *ml_tls_config_new(struct ml_io *io, const struct ml_tls_op
 
 /* ---- names ---- */
 
-/* What a client is asked for, and offered, does not depend on the name. */
+/* What a client is asked for, and offered, does not depend on the name. (Without memory for the list of signers the
+ * client is asked for a certificate of any.) */
 static void share_with_name(struct ml_tls_config *config, SSL_CTX *ctx)
 {
     const struct ml_openssl *o = config->o;
+    const STACK_OF(X509_NAME) *signers = o->SSL_CTX_get_client_CA_list(config->ctx);
     o->SSL_CTX_set1_cert_store(ctx, o->SSL_CTX_get_cert_store(config->ctx));
+    o->SSL_CTX_set_client_CA_list(ctx, o->SSL_dup_CA_list(signers));
     if (config->alpn != NULL)
         o->SSL_CTX_set_alpn_select_cb(ctx, on_protocols, config);
 }

@@ -378,6 +378,29 @@ describe("a certificate that is good", function()
     assert.equal("CN=good", subject("a.b.wild.example", false))
   end)
 
+  it("is chosen by the name itself before a wildcard", function()
+    for count = 1, 8 do
+      local names = { ["*.wild.example"] = shows "other" }
+      for i = 1, count do names[i .. ".wild.example"] = shows "chained" end
+      local listener <close>, port = listen(shows("good", { names = names }))
+      for i = 1, count do
+        local server = serve(listener, function(conn) return conn:handshake() end)
+        local here <close> = assert(connect(port, { server_name = i .. ".wild.example", verify = false }))
+        support.finish(server)
+        assert.equal("CN=chained", here:tls_info().peer.subject)
+      end
+    end
+  end)
+
+  it("is asked for and verified without the dot that ends a name", function()
+    local listener <close>, port = listen(shows "good")
+    local server = serve(listener, function(conn)
+      return conn:handshake() and conn:tls_info().server_name
+    end)
+    local here <close> = assert(connect(port, { server_name = "good.example." }))
+    assert.equal("good.example", support.finish(server))
+  end)
+
   it("can be changed without a restart", function()
     local changing = file("changing")
     local function show(name)
@@ -445,6 +468,23 @@ describe("a server that asks for a certificate", function()
     local server, client = attempt(true, shows "client")
     assert.equal("CN=client", server[1])
     assert.equal("welcome", client[1])
+  end)
+
+  it("names those that may have signed it, whatever host it is asked for", function()
+    local listener <close>, port = listen(shows("good", { verify = "optional", ca_file = file("root.pem"),
+      names = { ["b.example"] = shows "other" } }))
+    local output = file("s_client.out")
+    local server = serve(listener, function(conn) return conn:read_line() end)
+    local client <close> = support.start(
+      ("sh -c \"echo | openssl s_client -connect 127.0.0.1:%d -servername b.example >'%s'\""):format(port, output))
+    support.finish(server)
+    local text = support.eventually(function()
+      local source <close> = io.open(output)
+      local content = source and source:read("a")
+      return content and content:find("Verify return code", 1, true) and content
+    end)
+    assert.matches("CN = other", text, 1, true)
+    assert.matches("Acceptable client certificate CA names\nCN = test root", text, 1, true)
   end)
 
   it("refuses none, and one that it does not trust", function()
