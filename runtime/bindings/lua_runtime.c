@@ -97,12 +97,16 @@ static bool is_among(const char *name, const char *const names[])
 
 void ml_check_option_names(lua_State *L, int options, const char *const names[])
 {
-    if (options == 0)
-        return;
+    if (options != 0)
+        ml_check_nested_names(L, options, options, names);
+}
+
+void ml_check_nested_names(lua_State *L, int options, int argument, const char *const names[])
+{
     for (lua_pushnil(L); lua_next(L, options) != 0; lua_pop(L, 1)) {
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
         if (!is_among(name, names))
-            luaL_argerror(L, options, lua_pushfstring(L, "unknown option '%s'", name));
+            luaL_argerror(L, argument, lua_pushfstring(L, "unknown option '%s'", name));
     }
 }
 

@@ -141,6 +141,9 @@ void ml_open_object_type(lua_State *L, const char *type, const luaL_Reg *methods
 /* Raises for a field whose name is none of `names`, which a NULL ends: it is a mistake in typing. */
 void ml_check_option_names(lua_State *L, int options, const char *const names[]);
 
+/* The same for a table at `options` that came inside the function's argument of that number. */
+void ml_check_nested_names(lua_State *L, int options, int argument, const char *const names[]);
+
 /* The field `name` of the options table at `options` (0: there is none) as a truth value; `otherwise`
  * when it is absent. */
 bool ml_boolean_option(lua_State *L, int options, const char *name, bool otherwise);

@@ -6,6 +6,7 @@
 #include "bindings/net_options.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 static const char context_type[] = "net.tls";
@@ -20,37 +21,58 @@ static const char default_key;
 
 /* ---- reading options ---- */
 
+/* Raises that an option is wrong, which came with the function's argument of that number. */
+static _Noreturn void refuse(lua_State *L, int argument, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    const char *text = lua_pushvfstring(L, format, values);
+    va_end(values);
+    luaL_argerror(L, argument, text);
+    __builtin_unreachable();
+}
+
 /* A field of the table on top that must be a string; NULL: absent. The value stays reachable from the table. */
-static const char *string_field(lua_State *L, const char *name, size_t *size)
+static const char *text_field(lua_State *L, int argument, const char *name, size_t *size)
 {
     int type = lua_getfield(L, -1, name);
     if (type != LUA_TNIL && type != LUA_TSTRING)
-        luaL_error(L, "TLS option '%s' must be a string, got %s", name, luaL_typename(L, -1));
+        refuse(L, argument, "TLS option '%s' must be a string, got %s", name, luaL_typename(L, -1));
     const char *text = lua_tolstring(L, -1, size);
     lua_pop(L, 1);
     return text;
 }
 
+/* The same for what C reads up to a zero byte. */
+static const char *string_field(lua_State *L, int argument, const char *name)
+{
+    size_t size;
+    const char *text = text_field(L, argument, name, &size);
+    if (text != NULL && strlen(text) != size)
+        refuse(L, argument, "TLS option '%s' must not contain zero bytes", name);
+    return text;
+}
+
 /* `name` holds the text, `file_name` the file's name. */
-static struct ml_pem pem_field(lua_State *L, const char *name, const char *file_name)
+static struct ml_pem pem_field(lua_State *L, int argument, const char *name, const char *file_name)
 {
     struct ml_pem pem = {0};
-    pem.text = string_field(L, name, &pem.size);
-    pem.file = string_field(L, file_name, NULL);
+    pem.text = text_field(L, argument, name, &pem.size);
+    pem.file = string_field(L, argument, file_name);
     if (pem.text != NULL && pem.file != NULL)
-        luaL_error(L, "TLS options '%s' and '%s' exclude each other", name, file_name);
+        refuse(L, argument, "TLS options '%s' and '%s' exclude each other", name, file_name);
     return pem;
 }
 
-static struct ml_tls_credentials credentials_fields(lua_State *L)
+static struct ml_tls_credentials credentials_fields(lua_State *L, int argument)
 {
     return (struct ml_tls_credentials){
-        .cert = pem_field(L, "cert", "cert_file"),
-        .key = pem_field(L, "key", "key_file"),
+        .cert = pem_field(L, argument, "cert", "cert_file"),
+        .key = pem_field(L, argument, "key", "key_file"),
     };
 }
 
-static enum ml_tls_verify verify_field(lua_State *L)
+static enum ml_tls_verify verify_field(lua_State *L, int argument)
 {
     enum ml_tls_verify verify = ML_TLS_VERIFY_DEFAULT;
     int type = lua_getfield(L, -1, "verify");
@@ -59,37 +81,48 @@ static enum ml_tls_verify verify_field(lua_State *L)
     else if (type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "optional") == 0)
         verify = ML_TLS_VERIFY_OPTIONAL;
     else if (type != LUA_TNIL)
-        luaL_error(L, "TLS option 'verify' must be true, false or \"optional\"");
+        refuse(L, argument, "TLS option 'verify' must be true, false or \"optional\"");
     lua_pop(L, 1);
     return verify;
 }
 
-static int min_version_field(lua_State *L)
+/* A server_name may be as long as RFC 6066 lets it be. */
+static const char *server_name_field(lua_State *L, int argument)
 {
-    const char *text = string_field(L, "min_version", NULL);
+    enum { NAME_MAX_SIZE = 255 };
+    const char *name = string_field(L, argument, "server_name");
+    if (name != NULL && (name[0] == '\0' || strlen(name) > NAME_MAX_SIZE))
+        refuse(L, argument, "TLS option 'server_name' must be 1 to 255 bytes long");
+    return name;
+}
+
+static int min_version_field(lua_State *L, int argument)
+{
+    const char *text = string_field(L, argument, "min_version");
     if (text == NULL || strcmp(text, "1.2") == 0)
         return TLS1_2_VERSION;
     if (strcmp(text, "1.3") != 0)
-        luaL_error(L, "TLS option 'min_version' must be \"1.2\" or \"1.3\"");
+        refuse(L, argument, "TLS option 'min_version' must be \"1.2\" or \"1.3\"");
     return TLS1_3_VERSION;
 }
 
 /* Appends the protocol on top, with its length before it. */
-static void add_protocol(lua_State *L, luaL_Buffer *wire, const char *name, size_t size)
+static void add_protocol(lua_State *L, int argument, luaL_Buffer *wire, const char *name,
+                         size_t size)
 {
     if (name == NULL || size == 0 || size > 255)
-        luaL_error(L, "TLS option 'alpn' must be a list of strings of 1 to 255 bytes");
+        refuse(L, argument, "TLS option 'alpn' must be a list of strings of 1 to 255 bytes");
     luaL_addchar(wire, (char)size);
     luaL_addlstring(wire, name, size);
 }
 
 /* Pushes `alpn`, a list of names, in the form of RFC 7301; the table that was on top is below it. */
-static void push_protocols(lua_State *L)
+static void push_protocols(lua_State *L, int argument)
 {
     luaL_Buffer wire;
     int type = lua_getfield(L, -1, "alpn");
     if (type != LUA_TNIL && type != LUA_TTABLE)
-        luaL_error(L, "TLS option 'alpn' must be a list of strings");
+        refuse(L, argument, "TLS option 'alpn' must be a list of strings");
     int list = lua_gettop(L);
     lua_Integer count = type == LUA_TTABLE ? luaL_len(L, list) : 0;
     luaL_buffinit(L, &wire);
@@ -99,25 +132,39 @@ static void push_protocols(lua_State *L)
         lua_rawgeti(L, list, i);
         const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
         lua_pop(L, 1);
-        add_protocol(L, &wire, name, size);
+        add_protocol(L, argument, &wire, name, size);
     }
     luaL_pushresult(&wire);
     lua_remove(L, list);
 }
 
+/* Adds one of `names`; its options are on top, the host below them. 0, or -1 with *failure set. */
+static int add_name(lua_State *L, int argument, struct ml_tls_config *config,
+                    struct ml_tls_failure *failure)
+{
+    static const char *const fields[] = {"cert", "cert_file", "key", "key_file", NULL};
+    size_t size;
+    if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TTABLE)
+        refuse(L, argument, "TLS option 'names' must be a table: host name -> options");
+    ml_check_nested_names(L, lua_gettop(L), argument, fields);
+    const char *host = lua_tolstring(L, -2, &size);
+    if (size == 0 || strlen(host) != size)
+        refuse(L, argument, "a host of TLS option 'names' must not be empty or contain zero bytes");
+    struct ml_tls_credentials credentials = credentials_fields(L, argument);
+    return ml_tls_config_add_name(config, host, &credentials, failure);
+}
+
 /* Adds what `names` lists; the options are on top. 0, or -1 with *failure set. */
-static int add_names(lua_State *L, struct ml_tls_config *config, struct ml_tls_failure *failure)
+static int add_names(lua_State *L, int argument, struct ml_tls_config *config,
+                     struct ml_tls_failure *failure)
 {
     int result = 0;
     int type = lua_getfield(L, -1, "names");
     int names = lua_gettop(L);
     if (type != LUA_TNIL && type != LUA_TTABLE)
-        luaL_error(L, "TLS option 'names' must be a table: host name -> options");
+        refuse(L, argument, "TLS option 'names' must be a table: host name -> options");
     for (lua_pushnil(L); type == LUA_TTABLE && result == 0 && lua_next(L, names) != 0;) {
-        if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TTABLE)
-            luaL_error(L, "TLS option 'names' must be a table: host name -> options");
-        struct ml_tls_credentials credentials = credentials_fields(L);
-        result = ml_tls_config_add_name(config, lua_tostring(L, -2), &credentials, failure);
+        result = add_name(L, argument, config, failure);
         lua_pop(L, 1);
     }
     lua_settop(L, names - 1);
@@ -126,26 +173,27 @@ static int add_names(lua_State *L, struct ml_tls_config *config, struct ml_tls_f
 
 /* Makes the configuration of the options on top; it belongs to the context at `owner` from its first moment. 0, or -1
  * with *failure set. */
-static int configure(lua_State *L, struct context *owner, struct ml_tls_failure *failure)
+static int configure(lua_State *L, int argument, struct context *owner,
+                     struct ml_tls_failure *failure)
 {
-    push_protocols(L);
+    push_protocols(L, argument);
     size_t alpn_size;
     const char *alpn = lua_tolstring(L, -1, &alpn_size);
     lua_insert(L, -2);
     struct ml_tls_options options = {
-        .own = credentials_fields(L),
-        .ca = pem_field(L, "ca", "ca_file"),
-        .ca_path = string_field(L, "ca_path", NULL),
-        .crl = pem_field(L, "crl", "crl_file"),
-        .verify = verify_field(L),
-        .server_name = string_field(L, "server_name", NULL),
+        .own = credentials_fields(L, argument),
+        .ca = pem_field(L, argument, "ca", "ca_file"),
+        .ca_path = string_field(L, argument, "ca_path"),
+        .crl = pem_field(L, argument, "crl", "crl_file"),
+        .verify = verify_field(L, argument),
+        .server_name = server_name_field(L, argument),
         .alpn = (const unsigned char *)alpn,
         .alpn_size = alpn_size,
-        .min_version = min_version_field(L),
+        .min_version = min_version_field(L, argument),
     };
     owner->config = ml_tls_config_new(&ml_lua_of(L)->io, &options, failure);
     lua_remove(L, -2);
-    return owner->config != NULL ? add_names(L, owner->config, failure) : -1;
+    return owner->config != NULL ? add_names(L, argument, owner->config, failure) : -1;
 }
 
 static struct context *push_context(lua_State *L)
@@ -162,20 +210,20 @@ static int push_tls_failure(lua_State *L, const struct ml_tls_failure *failure)
     return 3;
 }
 
-/* Pushes the context of the options at `index`: true; or a failure. */
-static bool make_context(lua_State *L, int index)
+/* Pushes the context of the options at `index`, which came with that argument: true; or a failure. */
+static bool make_context(lua_State *L, int index, int argument)
 {
     static const char *const names[] = {"ca",        "ca_file",     "ca_path",     "cert",
                                         "cert_file", "key",         "key_file",    "verify",
                                         "alpn",      "names",       "crl",         "crl_file",
                                         "role",      "min_version", "server_name", NULL};
     struct ml_tls_failure failure;
-    ml_check_option_names(L, index, names);
+    ml_check_nested_names(L, index, argument, names);
     struct context *context = push_context(L);
     lua_pushvalue(L, index);
     lua_setiuservalue(L, -2, 1);
     lua_pushvalue(L, index);
-    int result = configure(L, context, &failure);
+    int result = configure(L, argument, context, &failure);
     lua_pop(L, 1);
     if (result != 0)
         push_tls_failure(L, &failure);
@@ -204,7 +252,7 @@ int ml_net_tls(lua_State *L)
         lua_replace(L, 1);
     }
     luaL_checktype(L, 1, LUA_TTABLE);
-    return make_context(L, 1) ? 1 : 3;
+    return make_context(L, 1, 1) ? 1 : 3;
 }
 
 /***
@@ -219,7 +267,7 @@ static int context_reload(lua_State *L)
     lua_settop(L, 1);
     struct context *fresh = push_context(L);
     lua_getiuservalue(L, 1, 1);
-    if (configure(L, fresh, &failure) != 0)
+    if (configure(L, 1, fresh, &failure) != 0)
         return push_tls_failure(L, &failure);
     struct ml_tls_config *old = context->config;
     context->config = fresh->config;
@@ -263,38 +311,45 @@ static bool push_default(lua_State *L)
         return true;
     lua_pop(L, 1);
     lua_newtable(L);
-    if (!make_context(L, lua_gettop(L)))
+    if (!make_context(L, lua_gettop(L), 0))
         return false;
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &default_key);
     return true;
 }
 
+/* How the value at `index` is called in an error about that argument. */
+static const char *name_of(int index, int argument)
+{
+    return index == argument ? "" : "option 'tls': ";
+}
+
 /* Pushes the context that the value at `index` stands for. */
-static bool push_meant(lua_State *L, int index)
+static bool push_meant(lua_State *L, int index, int argument)
 {
     if (lua_isboolean(L, index))
         return push_default(L);
     if (lua_istable(L, index))
-        return make_context(L, index);
+        return make_context(L, index, argument);
     if (ml_test_object(L, index, context_type) == NULL)
-        luaL_error(L, "option 'tls' must be true, a table or a context, got %s",
-                   luaL_typename(L, index));
+        refuse(L, argument, "%strue, a table or a context expected, got %s",
+               name_of(index, argument), luaL_typename(L, index));
     lua_pushvalue(L, index);
     return true;
 }
 
-bool ml_push_tls_context(lua_State *L, int index, bool is_server)
+bool ml_push_tls_context(lua_State *L, int index, int argument, bool is_server)
 {
     index = lua_absindex(L, index);
     if (!lua_toboolean(L, index)) {
         lua_pushnil(L);
         return true;
     }
-    if (!push_meant(L, index))
+    if (!push_meant(L, index, argument))
         return false;
     if (is_server && !ml_tls_config_can_serve(ml_tls_context_config(L, -1)))
-        luaL_error(L, "option 'tls': a server needs a certificate (cert or cert_file)");
+        refuse(L, argument, "%sa server needs a certificate (cert or cert_file)",
+               name_of(index, argument));
     return true;
 }
 
@@ -305,7 +360,7 @@ bool ml_push_tls_option(lua_State *L, int options, bool is_server)
         return true;
     }
     lua_getfield(L, options, "tls");
-    bool is_made = ml_push_tls_context(L, -1, is_server);
+    bool is_made = ml_push_tls_context(L, -1, options, is_server);
     lua_remove(L, is_made ? -2 : -4);
     return is_made;
 }

@@ -12,8 +12,8 @@
  */
 bool ml_push_tls_option(lua_State *L, int options, bool is_server);
 
-/* The same for a value at `index`. */
-bool ml_push_tls_context(lua_State *L, int index, bool is_server);
+/* The same for a value at `index`, which is the function's argument of that number, or came in it. */
+bool ml_push_tls_context(lua_State *L, int index, int argument, bool is_server);
 
 /* The configuration of the context at `index`, as it is now. */
 struct ml_tls_config *ml_tls_context_config(lua_State *L, int index);

@@ -176,12 +176,12 @@ int ml_net_stream_handshake(lua_State *L)
 /* Which side the caller takes: the option `role`, else that in which the connection was made. */
 static bool is_server_side(lua_State *L, const struct ml_stream *s, int options)
 {
-    static const char *const roles[] = {"client", "server", NULL};
-    if (!lua_istable(L, options))
+    if (!lua_istable(L, options) || lua_getfield(L, options, "role") == LUA_TNIL)
         return s->is_accepted;
-    lua_getfield(L, options, "role");
-    bool is_server = luaL_checkoption(L, -1, s->is_accepted ? "server" : "client", roles) == 1;
-    lua_pop(L, 1);
+    const char *role = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    bool is_server = strcmp(role, "server") == 0;
+    luaL_argcheck(L, is_server || strcmp(role, "client") == 0, options,
+                  "TLS option 'role' must be \"client\" or \"server\"");
     return is_server;
 }
 
@@ -218,7 +218,7 @@ int ml_net_stream_starttls(lua_State *L)
         lua_replace(L, 2);
     }
     bool is_server = is_server_side(L, s, 2);
-    if (!ml_push_tls_context(L, 2, is_server))
+    if (!ml_push_tls_context(L, 2, 2, is_server))
         return 3;
     luaL_argcheck(L, !lua_isnil(L, -1), 2, "true, a table or a context expected");
     struct ml_tls_config *config = ml_tls_context_config(L, -1);

@@ -628,6 +628,31 @@ describe("net.tls", function()
     wrong("'alpn' must be a list of strings", { alpn = "h2" })
     wrong("'alpn' must be a list of strings of 1 to 255 bytes", { alpn = { "" } })
     wrong("'names' must be a table", { names = { "x" } })
+    wrong("unknown option 'verify'", { names = { ["b.example"] = { verify = false } } })
+    wrong("'names' must not be empty or contain zero bytes", { names = { ["b\0.example"] = shows "other" } })
+    wrong("'server_name' must be 1 to 255 bytes long", { server_name = "" })
+    wrong("'server_name' must be 1 to 255 bytes long", { server_name = ("x"):rep(256) })
+    wrong("'server_name' must not contain zero bytes", { server_name = "good.example\0.evil.example" })
+    wrong("'ca_file' must not contain zero bytes", { ca_file = file "root.pem" .. "\0" })
+  end)
+end)
+
+describe("the option tls", function()
+  it("is told with the function and the argument in which it came, when it is wrong", function()
+    local function wrong(text, fn, ...)
+      assert.matches("bad argument " .. text, support.message_of(fn, ...))
+    end
+    wrong("#1 to '.*tls' %(TLS option 'ca' must be a string", net.tls, { ca = 1 })
+    wrong("#3 to '.*connect' %(unknown option 'certificate'%)",
+      net.connect, "127.0.0.1", 1, { tls = { certificate = "x" } })
+    wrong("#3 to '.*listen' %(option 'tls': true, a table or a context expected, got number%)",
+      net.listen, "127.0.0.1", 0, { tls = 1 })
+    local here <close>, peer = net.pair()
+    local there <close> = peer
+    wrong("#1 to 'starttls' %(TLS option 'role'", function() here:starttls { role = "both" } end)
+    wrong("#1 to 'starttls' %(a server needs a certificate", function() here:starttls { role = "server" } end)
+    wrong("#1 to 'starttls' %(true, a table or a context expected, got number%)",
+      function() there:starttls(1) end)
   end)
 end)
 
