@@ -54,15 +54,7 @@ struct ml_hub {
     void (*strand_body)(struct ml_strand *strand);
     void (*noticed)(struct ml_hub *hub);
     void *owner;
-    void *io; /* the struct ml_io over this hub, for callbacks that are given no context */
 };
-
-/* The hub of the runtime that this thread is executing; NULL outside one. */
-static inline struct ml_hub *ml_hub_current(void)
-{
-    struct ml_bank *bank = ml_bank_current;
-    return bank != NULL ? ml_container_of(bank, struct ml_hub, bank) : NULL;
-}
 
 /* What the clock shows to the tasks of a hub. */
 static inline ml_time ml_hub_now(const struct ml_hub *hub)

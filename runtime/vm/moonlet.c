@@ -61,7 +61,6 @@ static int open_runtime(struct moonlet *m)
         return error;
     m->lua.report = report;
     m->lua.hub.noticed = ml_interrupt_noticed;
-    m->lua.hub.io = &m->lua.io;
     if (m->options.report_overflow)
         ml_overflow_watch(&m->lua.hub.bank, ml_overflow_tell);
     return open_state(m);
