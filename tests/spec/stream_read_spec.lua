@@ -307,12 +307,12 @@ describe("a timeout", function()
   it("of writes does not limit reads, and the other way round", function()
     local here <close>, peer = source("x")
     local there <close> = peer
+    -- A socket may say for once that it is not ready, and with 0 nobody waits for it.
     here:set_timeout(0, "write")
-    assert.is_true(here:write("small"))
+    assert.is_true(support.eventually(function() return (here:write("s")) end))
     here:set_timeout(nil, "write")
     here:set_timeout(0, "read")
-    task.sleep(0.002)
-    assert.equal("x", here:read_some())
+    assert.equal("x", support.eventually(function() return (here:read_some()) end))
     is_failure("ETIMEDOUT", "timeout", here:read_some())
   end)
 
