@@ -131,11 +131,15 @@ key selfsigned
 openssl req -x509 -new -config ca.cnf -key selfsigned.key -subj /CN=good.example -days 30 \
     -addext 'subjectAltName = DNS:good.example, DNS:localhost, IP:127.0.0.1' -out selfsigned.pem
 
-# One bit of the signature is another.
+# One byte of the signature is another.
 cp good.key tampered.key
 openssl x509 -in good.crt -outform DER -out tampered.der
 size=$(wc -c <tampered.der)
-printf '\377' | dd of=tampered.der bs=1 seek=$((size - 3)) conv=notrunc
+case $(tail -c 3 tampered.der | head -c 1 | od -An -tu1) in
+*255*) other='\000' ;;
+*) other='\377' ;;
+esac
+printf "$other" | dd of=tampered.der bs=1 seek=$((size - 3)) conv=notrunc
 openssl x509 -inform DER -in tampered.der -out tampered.pem
 
 # The intermediate one first, as if it were the server's own.
