@@ -356,7 +356,7 @@ describe("scripts", function()
     it("tells redirects, empty answers and errors of the server apart", function()
       need "nginx"
       local base = "http://127.0.0.1:" .. start_nginx()
-      local output, _, status = run_script("fetch_all.lua", base .. "/big", base .. "/moved",
+      local output, _, status = run_script("fetch_all.lua", "-t", 60, base .. "/big", base .. "/moved",
         base .. "/empty", base .. "/missing")
       assert.match("\n +200 +" .. BIG .. " +%d+  %S+/big\n", output)
       assert.match("\n +302 +%d+ +%d+  %S+/moved\n", output)
