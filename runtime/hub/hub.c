@@ -2,11 +2,12 @@
 
 #include "base/check.h"
 #include "hub/choice.h"
+#include "hub/cxx.h"
+#include "hub/deadlines.h"
 #include "hub/scope.h"
 #include "hub/simulation.h"
 #include "hub/wait.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -21,15 +22,6 @@
 enum { SWITCHES_PER_LOOK = 64 };
 #define POLL_INTERVAL (ML_MILLISECOND / 2)
 #define POLL_LATEST (10 * ML_MILLISECOND)
-
-/* Fewer stale timer entries than this are never worth a sweep. */
-enum { STALE_TOLERATED = 256 };
-
-/* What __cxa_get_globals() returns: exceptions being caught and thrown by this thread. */
-struct ml_cxx_globals {
-    void *caught;
-    unsigned uncaught;
-};
 
 /*
  * Functions marked noinline keep their registers off the stack of a task that waits: each byte of
@@ -151,24 +143,6 @@ void ml_task_wake(struct ml_task *task, enum ml_wake reason)
     push_ready(task->hub, task);
 }
 
-static bool entry_is_live(void *context, const struct ml_timer_entry *entry)
-{
-    struct ml_hub *hub = context;
-    struct ml_task *task = ml_slots_task(&hub->slots, entry->slot);
-    return task != NULL && task->timer_generation == entry->generation;
-}
-
-void ml_hub_forget_timer(struct ml_hub *hub, struct ml_task *task)
-{
-    if (task->timer_at == ML_FOREVER)
-        return;
-    struct ml_timers *timers = &hub->timers;
-    task->timer_at = ML_FOREVER;
-    task->timer_generation = 0;
-    if (++timers->stale > STALE_TOLERATED && timers->stale > timers->count / 2)
-        ml_timers_sweep(timers, entry_is_live, hub);
-}
-
 static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_task *task)
 {
     task->state = ML_TASK_ENDED;
@@ -177,7 +151,7 @@ static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_tas
     ml_scope_close_all(task);
     ml_wake_all(hub, &task->joiners);
     ml_slots_give_back(&hub->slots, task->waiter.slot);
-    ml_hub_forget_timer(hub, task);
+    ml_deadline_forget(hub, task);
     task->strand->coro.tag = ML_STRAND_UNBOUND;
     task->strand = NULL;
     hub->alive--;
@@ -233,10 +207,9 @@ static inline void leave(struct ml_hub *hub)
 
 static __attribute__((noinline)) void leave_with_cxx(struct ml_hub *hub)
 {
-    struct ml_cxx_globals saved = *hub->cxx;
-    *hub->cxx = (struct ml_cxx_globals){0};
+    struct ml_cxx_globals saved = ml_cxx_save(hub->cxx);
     leave(hub);
-    *hub->cxx = saved;
+    ml_cxx_restore(hub->cxx, saved);
 }
 
 void ml_hub_park(struct ml_hub *hub)
@@ -301,10 +274,9 @@ static void go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place
 static __attribute__((noinline)) void go_on_with_cxx(struct ml_hub *hub, struct ml_strand *strand,
                                                      bool is_in_place)
 {
-    struct ml_cxx_globals saved = *hub->cxx;
-    *hub->cxx = (struct ml_cxx_globals){0};
+    struct ml_cxx_globals saved = ml_cxx_save(hub->cxx);
     go_on(hub, strand, is_in_place);
-    *hub->cxx = saved;
+    ml_cxx_restore(hub->cxx, saved);
 }
 
 void ml_hub_go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place)
@@ -420,41 +392,10 @@ void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
     end_task(hub, task);
 }
 
-static void wake_due(struct ml_hub *hub, struct ml_timer_entry entry, ml_time now)
-{
-    struct ml_task *task = ml_slots_task(&hub->slots, entry.slot);
-    if (task == NULL || task->timer_generation != entry.generation) {
-        hub->timers.stale--;
-        return;
-    }
-    task->timer_at = ML_FOREVER;
-    if (task->state != ML_TASK_WAITING || task->deadline == ML_FOREVER)
-        return;
-    if (task->deadline <= now) {
-        ml_task_wake(task, ML_WAKE_DEADLINE);
-        return;
-    }
-    /* There is room: the entry was just taken out. */
-    entry.at = task->timer_at = task->deadline;
-    ml_timers_add(&hub->timers, entry);
-}
-
-static void wake_all_due(struct ml_hub *hub, ml_time now)
-{
-    const struct ml_timer_entry *first;
-    while ((first = ml_timers_first(&hub->timers)) != NULL && first->at <= now) {
-        struct ml_timer_entry entry = *first;
-        ml_timers_pop(&hub->timers);
-        wake_due(hub, entry, now);
-    }
-}
-
 /* How long a poll may wait, real time: while the clock is virtual, sleeps take none. */
 static ml_time patience(const struct ml_hub *hub, ml_time deadline)
 {
-    const struct ml_timer_entry *first = ml_timers_first(&hub->timers);
-    if (first != NULL)
-        deadline = ml_time_earlier(deadline, first->at);
+    deadline = ml_time_earlier(deadline, ml_deadlines_nearest(hub));
     if (deadline == ML_FOREVER || deadline == ML_NEVER_WAIT)
         return deadline;
     ml_time span = deadline - ml_hub_now(hub);
@@ -467,7 +408,7 @@ static void poll_until(struct ml_hub *hub, ml_time deadline)
     bool noticed = ml_poller_poll(hub->poller, patience(hub, deadline));
     hub->polled_at = ml_clock_now();
     hub->budget = SWITCHES_PER_LOOK;
-    wake_all_due(hub, hub->virtual_now == 0 ? hub->polled_at : hub->virtual_now);
+    ml_deadlines_wake_due(hub, hub->virtual_now == 0 ? hub->polled_at : hub->virtual_now);
     hub->batch = hub->ready_count;
     if (noticed && hub->noticed != NULL)
         hub->noticed(hub);
@@ -561,14 +502,6 @@ struct ml_task *ml_hub_next_task(const struct ml_hub *hub, uint32_t *slot)
 
 void ml_hub_find_cxx(struct ml_hub *hub)
 {
-    if (hub->cxx != NULL)
-        return;
-    void *library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
-    if (library == NULL)
-        return;
-    struct ml_cxx_globals *(*get)(void) =
-        (struct ml_cxx_globals * (*)(void)) dlsym(library, "__cxa_get_globals");
-    if (get != NULL)
-        hub->cxx = get();
-    dlclose(library);
+    if (hub->cxx == NULL)
+        hub->cxx = ml_cxx_find();
 }

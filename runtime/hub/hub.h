@@ -20,12 +20,12 @@ struct ml_hub {
     uint32_t ready_count;
     struct ml_task *handoff; /* to be put in place by the hub, off the running stack */
     struct ml_poller *poller;
-    struct ml_timers timers;
+    struct ml_timers timers; /* hub/deadlines.h */
     struct ml_slots slots;
     struct ml_scope *free_scopes;
     struct ml_coro spare;       /* the stack of a strand that ended, for the next one that begins */
     int *thread_errno;          /* this thread's, while ml_hub_run() is on */
-    struct ml_cxx_globals *cxx; /* this thread's, once the C++ runtime is in the process */
+    struct ml_cxx_globals *cxx; /* hub/cxx.h: this thread's, once C++ is in the process */
     uint64_t last_id;
     uint64_t last_scope; /* serial of the last scope that was opened */
     uint32_t timer_generation;
@@ -108,9 +108,6 @@ void ml_task_drop(struct ml_hub *hub, struct ml_task *task);
 
 /* Wakes a task that waits; harmless on any other. Never switches. */
 void ml_task_wake(struct ml_task *task, enum ml_wake reason);
-
-/* Leaves a task's entry in the timer heap, if it has one, to be swept. Only for hub/. */
-void ml_hub_forget_timer(struct ml_hub *hub, struct ml_task *task);
 
 /* Calls back what is ready without waiting, and wakes those whose deadline has passed. For hub/simulation.c;
  * runs on the hub's own stack. */

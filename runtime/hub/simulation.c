@@ -1,5 +1,6 @@
 #include "hub/simulation.h"
 
+#include "hub/deadlines.h"
 #include "hub/wait.h"
 
 static const struct ml_wait_kind idle_kind = {.text = "everybody else to wait", .external = true};
@@ -32,10 +33,10 @@ bool ml_simulation_step(struct ml_hub *hub)
 {
     ml_hub_poll(hub);
     if (!somebody_can_run(hub) && !ml_wake_first(hub, &hub->idlers) && hub->virtual_now != 0) {
-        const struct ml_timer_entry *first = ml_timers_first(&hub->timers);
-        if (first != NULL) {
-            if (first->at > hub->virtual_now)
-                hub->virtual_now = first->at;
+        ml_time nearest = ml_deadlines_nearest(hub);
+        if (nearest != ML_FOREVER) {
+            if (nearest > hub->virtual_now)
+                hub->virtual_now = nearest;
             ml_hub_poll(hub);
         }
     }

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/hostile.h"
+#include "hub/deadlines.h"
 #include "hub/scope.h"
 
 #include <errno.h>
@@ -9,22 +10,6 @@
 
 static const struct ml_wait_kind sleep_kind = {.text = "the clock", .external = true};
 static const struct ml_wait_kind join_kind = {.text = "the end of task"};
-
-/* Sees to it that an entry of the timer heap is due at or before the task's deadline. */
-static __attribute__((noinline)) int arm(struct ml_hub *hub, struct ml_task *task)
-{
-    ml_time at = task->deadline;
-    if (task->timer_at <= at)
-        return 0;
-    ml_hub_forget_timer(hub, task);
-    uint32_t generation = ++hub->timer_generation;
-    struct ml_timer_entry entry = {.at = at, .slot = task->waiter.slot, .generation = generation};
-    if (ml_timers_add(&hub->timers, entry) != 0)
-        return -ENOMEM;
-    task->timer_at = at;
-    task->timer_generation = generation;
-    return 0;
-}
 
 /* Why a wait ended that no event ended. */
 static __attribute__((noinline)) int failure(struct ml_task *task, ml_time deadline)
@@ -60,7 +45,7 @@ static inline int prepare(struct ml_hub *hub, const struct ml_wait_kind *kind, u
     task->deadline = ml_time_earlier(deadline, ml_scope_deadline(task));
     int error = ml_cancel_point(hub);
     if (error == 0 && task->deadline != ML_FOREVER)
-        error = arm(hub, task);
+        error = ml_deadline_arm(hub, task);
     if (error != 0)
         return error;
     task->granted = 0;

@@ -1,0 +1,16 @@
+#include "hub/cxx.h"
+
+#include <dlfcn.h>
+#include <stddef.h>
+
+struct ml_cxx_globals *ml_cxx_find(void)
+{
+    void *library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    if (library == NULL)
+        return NULL;
+    struct ml_cxx_globals *(*get)(void) =
+        (struct ml_cxx_globals * (*)(void)) dlsym(library, "__cxa_get_globals");
+    struct ml_cxx_globals *globals = get != NULL ? get() : NULL;
+    dlclose(library);
+    return globals;
+}
