@@ -4,6 +4,7 @@
 #include "hub/choice.h"
 #include "hub/cxx.h"
 #include "hub/deadlines.h"
+#include "hub/ready.h"
 #include "hub/scope.h"
 #include "hub/simulation.h"
 #include "hub/wait.h"
@@ -57,46 +58,6 @@ void ml_hub_release(struct ml_hub *hub)
     ml_bank_release(&hub->bank);
 }
 
-static struct ml_task *task_of(struct ml_link *link)
-{
-    return ml_container_of(link, struct ml_task, waiter.link);
-}
-
-static void push_ready(struct ml_hub *hub, struct ml_task *task)
-{
-    ml_list_insert(&hub->ready, &task->waiter.link);
-    hub->ready_count++;
-}
-
-/* The queue is long when many connections are busy, and each task cold: while one runs, the frames
- * of the next, the strand of the one after it and the struct of the third are fetched. */
-static inline void prefetch_ready(struct ml_hub *hub)
-{
-    struct ml_link *next = hub->ready.next;
-    ml_coro_prefetch(&task_of(next)->strand->coro);
-    if (hub->prefetch != NULL)
-        hub->prefetch(task_of(next));
-    next = next->next;
-    __builtin_prefetch(task_of(next)->strand);
-    next = next->next;
-    __builtin_prefetch(task_of(next));
-    __builtin_prefetch((char *)task_of(next) + 64);
-    __builtin_prefetch((char *)task_of(next) + 128);
-}
-
-static __attribute__((noinline)) struct ml_task *pop_ready(struct ml_hub *hub)
-{
-    if (ml_list_is_empty(&hub->ready))
-        return NULL;
-    if (ml_unlikely(hub->shuffle_state != 0))
-        ml_simulation_shuffle(hub);
-    struct ml_task *task = task_of(hub->ready.next);
-    ml_list_remove(&task->waiter.link);
-    if (--hub->ready_count > 2)
-        prefetch_ready(hub);
-    return task;
-}
-
 /* Binds a strand of the task that has not run yet to a stack; errors of ml_coro_start(). */
 static __attribute__((noinline)) int start(struct ml_hub *hub, struct ml_task *task,
                                            struct ml_strand *strand)
@@ -128,7 +89,7 @@ int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_strand *bo
     task->id = ++hub->last_id;
     hub->alive++;
     hub->foreground += !task->is_daemon;
-    push_ready(hub, task);
+    ml_ready_push(hub, task);
     return 0;
 }
 
@@ -140,7 +101,7 @@ void ml_task_wake(struct ml_task *task, enum ml_wake reason)
         ml_list_remove(&task->waiter.link);
     task->wake = reason;
     task->state = ML_TASK_READY;
-    push_ready(task->hub, task);
+    ml_ready_push(task->hub, task);
 }
 
 static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_task *task)
@@ -173,7 +134,7 @@ static inline struct ml_task *next_ready(struct ml_hub *hub)
 {
     if (ml_unlikely(--hub->budget == 0))
         look_at_clock(hub);
-    return ml_likely(!hub->attention) ? pop_ready(hub) : NULL;
+    return ml_likely(!hub->attention) ? ml_ready_pop(hub) : NULL;
 }
 
 /* Sees to it that `task` can be switched to from the running stack; errors of ml_coro_start() and
@@ -231,7 +192,7 @@ int ml_yield(struct ml_hub *hub)
     if (error != 0)
         return error;
     self->state = ML_TASK_READY;
-    push_ready(hub, self);
+    ml_ready_push(hub, self);
     ml_hub_park(hub);
     return 0;
 }
@@ -372,8 +333,7 @@ _Noreturn void ml_task_restart(struct ml_hub *hub)
     ml_scope_close_all(task);
     drop_chain(hub, task);
     task->state = ML_TASK_NEW;
-    ml_list_insert(hub->ready.next, &task->waiter.link);
-    hub->ready_count++;
+    ml_ready_push_first(hub, task);
     hub->current = NULL;
     ml_coro_exit(&hub->bank, &hub->bank.origin);
 }
@@ -385,7 +345,7 @@ void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
     if (hub->handoff == task)
         hub->handoff = NULL;
     else if (task->state == ML_TASK_READY || task->state == ML_TASK_NEW)
-        hub->ready_count--;
+        ml_ready_remove(hub, task);
     if (ml_link_is_in_list(&task->waiter.link))
         ml_list_remove(&task->waiter.link);
     drop_chain(hub, task);
@@ -431,7 +391,7 @@ static void enter(struct ml_hub *hub, struct ml_task *next)
     }
     if (next->state == ML_TASK_RUNNING)
         next->state = ML_TASK_READY;
-    push_ready(hub, next);
+    ml_ready_push(hub, next);
     poll_until(hub, ml_hub_now(hub) + 10 * ML_MILLISECOND);
 }
 
@@ -439,7 +399,7 @@ static struct ml_task *take_next(struct ml_hub *hub)
 {
     struct ml_task *next = hub->handoff;
     hub->handoff = NULL;
-    return next != NULL ? next : pop_ready(hub);
+    return next != NULL ? next : ml_ready_pop(hub);
 }
 
 /* Polls when it is due, or when nobody can run. 0, or -EDEADLK. */

@@ -16,7 +16,7 @@ struct ml_cxx_globals;
 struct ml_hub {
     struct ml_bank bank;
     struct ml_task *current; /* the task that runs; NULL while the hub itself does */
-    struct ml_link ready;    /* tasks that can run, in order */
+    struct ml_link ready;    /* hub/ready.h: tasks that can run, in order */
     uint32_t ready_count;
     struct ml_task *handoff; /* to be put in place by the hub, off the running stack */
     struct ml_poller *poller;

@@ -19,7 +19,7 @@ int ml_wait_idle(struct ml_hub *hub);
  * order again. */
 void ml_simulation_set_shuffle(struct ml_hub *hub, uint64_t seed);
 
-/* ---- for hub.c ---- */
+/* ---- for hub.c and ready.c ---- */
 
 /* Nobody can run: polls, then wakes those who wait for that, or makes the clock jump. True: somebody can
  * run now. */
