@@ -337,7 +337,7 @@ static int resolver_close(lua_State *L)
 
 static int resolver_tostring(lua_State *L)
 {
-    bool is_open = check_resolver(L, 1)->channel != NULL;
+    bool is_open = ml_resolver_is_open(check_resolver(L, 1));
     lua_pushstring(L, is_open ? "net.resolver (open)" : "net.resolver (closed)");
     return 1;
 }
@@ -347,7 +347,7 @@ static int resolver_gc(lua_State *L)
     struct ml_resolver **resolver = ml_to_object(L, 1);
     if (*resolver == NULL)
         return 0;
-    if ((*resolver)->channel != NULL)
+    if (ml_resolver_is_open(*resolver))
         ml_warn_unclosed(L, resolver);
     ml_resolver_free(*resolver);
     *resolver = NULL;

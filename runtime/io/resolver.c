@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "hub/alarm.h"
 #include "hub/wait.h"
-#include "hub/watch.h"
 
 #include <ares.h>
 #include <stdlib.h>
@@ -12,8 +11,6 @@
 static const struct ml_wait_kind answer_kind = {.text = "a name server", .external = true};
 static const struct ml_wait_kind place_kind = {.text = "fewer questions to name servers",
                                                .external = true};
-
-static const char configuration[] = "/etc/resolv.conf";
 
 /*
  * A question holds one of so many places until it is answered or YOUTH has passed: so a burst of questions comes to
@@ -26,189 +23,10 @@ enum { PLACES = 128 };
 /* Two queries each at most, and c-ares draws numbers of 16 bits until one is free. */
 enum { MOST_UNDER_WAY = 16384 };
 
-/* What the kernel may hold of answers that come while tasks run. */
-enum { RECEIVE_BUFFER = 1024 * 1024 };
-
-#define DEFAULT_TIMEOUT (2 * ML_SECOND)
-#define LONGEST_TIMEOUT (300 * ML_SECOND)
-enum { DEFAULT_TRIES = 3 };
-
 /* The alarm rings every YOUTH, or as often in the time of a try, but not more often than each 5 ms. Finding out
  * when c-ares next has to look at its clock would take a look at all questions. */
 enum { LOOKS_PER_TIMEOUT = 20 };
 #define SHORTEST_LOOK (5 * ML_MILLISECOND)
-
-/* A socket of c-ares and its watch. */
-struct ml_resolver_socket {
-    struct ml_resolver_socket *next;
-    struct ml_watch *watch;
-    ares_socket_t fd;
-};
-
-/* ---- sockets ---- */
-
-static void on_socket_ready(void *data, int fd, bool readable, bool writable)
-{
-    struct ml_resolver *resolver = data;
-    ares_process_fd(resolver->channel, readable ? fd : ARES_SOCKET_BAD,
-                    writable ? fd : ARES_SOCKET_BAD);
-}
-
-static struct ml_resolver_socket **find_socket(struct ml_resolver *resolver, ares_socket_t fd)
-{
-    struct ml_resolver_socket **place = &resolver->sockets;
-    while (*place != NULL && (*place)->fd != fd)
-        place = &(*place)->next;
-    return place;
-}
-
-static struct ml_resolver_socket *add_socket(struct ml_resolver *resolver, ares_socket_t fd)
-{
-    struct ml_resolver_socket *entry = malloc(sizeof *entry);
-    if (entry == NULL)
-        return NULL;
-    *entry = (struct ml_resolver_socket){.fd = fd, .next = resolver->sockets};
-    entry->watch = ml_watch_open(resolver->io->hub, fd, on_socket_ready, resolver);
-    if (entry->watch == NULL) {
-        free(entry);
-        return NULL;
-    }
-    resolver->sockets = entry;
-    return entry;
-}
-
-static void remove_socket(struct ml_resolver_socket **place)
-{
-    struct ml_resolver_socket *entry = *place;
-    *place = entry->next;
-    ml_watch_close(entry->watch);
-    free(entry);
-}
-
-/* c-ares tells what it waits for on each of its sockets; nothing, just before it closes one. */
-static void on_socket_state(void *data, ares_socket_t fd, int readable, int writable)
-{
-    struct ml_resolver *resolver = data;
-    struct ml_resolver_socket **place = find_socket(resolver, fd);
-    if (!readable && !writable) {
-        if (*place != NULL)
-            remove_socket(place);
-        return;
-    }
-    struct ml_resolver_socket *entry = *place != NULL ? *place : add_socket(resolver, fd);
-    if (entry != NULL)
-        ml_watch_set(entry->watch, readable, writable);
-}
-
-/* ---- the channel ---- */
-
-/* c-ares 1.18 does not tell servers that failed from servers that refused or could not be reached. */
-static int error_of(int status)
-{
-    switch (status) {
-    case ARES_SUCCESS:
-        return 0;
-    case ARES_ENODATA:
-        return -ML_ENODATA;
-    case ARES_ENOTFOUND:
-    case ARES_EBADNAME:
-        return -ML_ENOTFOUND;
-    case ARES_EBADRESP:
-        return -ML_EDNS_ANSWER;
-    case ARES_ETIMEOUT:
-        return -ETIMEDOUT;
-    case ARES_ENOMEM:
-        return -ENOMEM;
-    case ARES_EDESTRUCTION:
-        return -ML_ECLOSED;
-    default:
-        return -ML_EDNS;
-    }
-}
-
-static struct ares_addr_port_node node_of(const struct ml_address *address)
-{
-    struct ares_addr_port_node node = {.family = address->any.sa_family,
-                                       .udp_port = ml_address_port(address),
-                                       .tcp_port = ml_address_port(address)};
-    if (node.family == AF_INET6)
-        memcpy(&node.addr.addr6, &address->inet6.sin6_addr, sizeof node.addr.addr6);
-    else
-        node.addr.addr4 = address->inet.sin_addr;
-    return node;
-}
-
-static int set_servers(ares_channel channel, const struct ml_addresses *servers)
-{
-    size_t count = servers->count;
-    if (count == 0)
-        return ARES_SUCCESS;
-    struct ares_addr_port_node *nodes = calloc(count, sizeof *nodes);
-    if (nodes == NULL)
-        return ARES_ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        nodes[i] = node_of(&servers->items[i]);
-        nodes[i].next = i + 1 < count ? &nodes[i + 1] : NULL;
-    }
-    int status = ares_set_servers_ports(channel, nodes);
-    free(nodes);
-    return status;
-}
-
-/* Names are looked up in hosts files by ourselves (io/hosts.h), and HOSTALIASES is not looked at. */
-static int open_channel(struct ml_resolver *resolver, ares_channel *channel)
-{
-    char lookups[] = "b";
-    struct ares_options options = {
-        .flags = ARES_FLAG_NOALIASES | (resolver->servers.count > 0 ? ARES_FLAG_NOSEARCH : 0),
-        .timeout = (int)(resolver->timeout / ML_MILLISECOND),
-        .tries = resolver->tries,
-        .lookups = lookups,
-        .socket_receive_buffer_size = RECEIVE_BUFFER,
-        .sock_state_cb = on_socket_state,
-        .sock_state_cb_data = resolver,
-    };
-    int status =
-        ares_init_options(channel, &options,
-                          ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-                              ARES_OPT_SOCK_RCVBUF | ARES_OPT_SOCK_STATE_CB);
-    if (status != ARES_SUCCESS)
-        return error_of(status);
-    status = set_servers(*channel, &resolver->servers);
-    if (status != ARES_SUCCESS)
-        ares_destroy(*channel);
-    return error_of(status);
-}
-
-/* Every question that is left is answered with ARES_EDESTRUCTION. */
-static void close_channel(struct ml_resolver *resolver)
-{
-    ares_channel channel = resolver->channel;
-    resolver->channel = NULL;
-    ares_destroy(channel);
-    while (resolver->sockets != NULL)
-        remove_socket(&resolver->sockets);
-}
-
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-/* Makes the channel anew when the system's name servers may be others now; nothing is under way. If that
- * fails, the old one serves. */
-static void follow_configuration(struct ml_resolver *resolver)
-{
-    struct stat now = {0};
-    ares_channel channel;
-    if (resolver->servers.count > 0 || stat(configuration, &now) != 0 ||
-        is_same_file(&now, &resolver->configured) || open_channel(resolver, &channel) != 0)
-        return;
-    close_channel(resolver);
-    resolver->channel = channel;
-    resolver->configured = now;
-}
 
 /* ---- places ---- */
 
@@ -256,34 +74,22 @@ static void on_alarm(void *data)
     struct ml_resolver *resolver = data;
     leave_old_places(resolver);
     if (resolver->under_way > 0)
-        ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+        ml_resolver_channel_tick(&resolver->channel);
     else
         ml_alarm_stop(resolver->alarm);
 }
 
 static void start_alarm(struct ml_resolver *resolver)
 {
-    ml_time span = ml_time_earlier(YOUTH, resolver->timeout / LOOKS_PER_TIMEOUT);
+    ml_time span = ml_time_earlier(YOUTH, resolver->channel.timeout / LOOKS_PER_TIMEOUT);
     ml_alarm_start(resolver->alarm, span > SHORTEST_LOOK ? span : SHORTEST_LOOK);
 }
 
 /* ---- the resolver ---- */
 
-static int copy_addresses(struct ml_addresses *copy, const struct ml_addresses *addresses)
-{
-    int error = 0;
-    for (size_t i = 0; i < addresses->count && error == 0; i++)
-        error = ml_addresses_add(copy, &addresses->items[i]);
-    return error;
-}
-
-static void init(struct ml_resolver *resolver, struct ml_io *io,
-                 const struct ml_resolver_options *options)
+static void init(struct ml_resolver *resolver, struct ml_io *io)
 {
     resolver->io = io;
-    resolver->timeout = options->timeout > 0 ? options->timeout : DEFAULT_TIMEOUT;
-    resolver->timeout = ml_time_earlier(resolver->timeout, LONGEST_TIMEOUT);
-    resolver->tries = options->tries > 0 ? options->tries : DEFAULT_TRIES;
     resolver->random = (uint64_t)ml_clock_now() ^ (uintptr_t)resolver;
     resolver->random += resolver->random == 0;
     ml_list_init(&resolver->answered);
@@ -301,17 +107,17 @@ int ml_resolver_new(struct ml_io *io, const struct ml_resolver_options *options,
     struct ml_resolver *resolver = calloc(1, sizeof *resolver);
     if (resolver == NULL)
         return -ENOMEM;
-    init(resolver, io, options);
-    int error = copy_addresses(&resolver->servers, &options->servers);
+    init(resolver, io);
+    int error = ml_resolver_channel_init(&resolver->channel, io->hub, &options->servers,
+                                         options->timeout, options->tries);
     if (error == 0)
         error =
             ml_hosts_init(&resolver->hosts, options->hosts != NULL ? options->hosts : "/etc/hosts");
     resolver->alarm = ml_alarm_open(io->hub, on_alarm, resolver);
     if (error == 0 && resolver->alarm == NULL)
         error = -ENOMEM;
-    stat(configuration, &resolver->configured);
     if (error == 0)
-        error = open_channel(resolver, &resolver->channel);
+        error = ml_resolver_channel_open(&resolver->channel);
     *result = error == 0 ? resolver : NULL;
     if (error != 0)
         ml_resolver_free(resolver);
@@ -320,9 +126,9 @@ int ml_resolver_new(struct ml_io *io, const struct ml_resolver_options *options,
 
 void ml_resolver_close(struct ml_resolver *resolver)
 {
-    if (resolver->channel == NULL)
+    if (!ml_resolver_is_open(resolver))
         return;
-    close_channel(resolver);
+    ml_resolver_channel_close(&resolver->channel);
     ml_alarm_stop(resolver->alarm);
     ml_turn_all_away(resolver->io->hub, &resolver->in_line);
 }
@@ -345,7 +151,7 @@ static void release(struct ml_resolver *resolver)
     }
     ml_alarm_close(resolver->alarm);
     ml_hosts_release(&resolver->hosts);
-    ml_addresses_release(&resolver->servers);
+    ml_resolver_channel_release(&resolver->channel);
     ml_list_remove(&resolver->link);
     free(resolver);
 }
@@ -396,7 +202,7 @@ static struct ml_question *find(struct ml_resolver *resolver, struct ml_question
                                 const char *name, uint32_t hash)
 {
     struct ml_link *chain = chain_of(resolver, hash);
-    ml_time oldest = ml_clock_now() - resolver->timeout;
+    ml_time oldest = ml_clock_now() - resolver->channel.timeout;
     for (struct ml_link *link = chain->next; link != chain; link = link->next) {
         struct ml_question *question = ml_container_of(link, struct ml_question, link);
         if (question->hash == hash && question->asked_at > oldest &&
@@ -427,14 +233,14 @@ static void on_addresses(void *data, int status, int timeouts, struct ares_addri
     (void)timeouts;
     struct ml_question *question = data;
     question->addresses = addresses;
-    conclude(question, error_of(status));
+    conclude(question, ml_resolver_channel_error(status));
 }
 
 static void on_records(void *data, int status, int timeouts, unsigned char *answer, int size)
 {
     (void)timeouts;
     struct ml_question *question = data;
-    int error = error_of(status);
+    int error = ml_resolver_channel_error(status);
     if (error == 0 && (question->answer = malloc((size_t)size)) == NULL)
         error = -ENOMEM;
     if (error == 0) {
@@ -449,14 +255,14 @@ static void send_question(struct ml_question *question)
 {
     enum { CLASS_IN = 1 };
     struct ml_question_kind kind = question->kind;
-    ares_channel channel = question->resolver->channel;
+    ares_channel ares = question->resolver->channel.ares;
     struct ares_addrinfo_hints hints = {.ai_family = kind.family, .ai_socktype = SOCK_STREAM};
     if (kind.type == 0)
-        ares_getaddrinfo(channel, question->name, NULL, &hints, on_addresses, question);
+        ares_getaddrinfo(ares, question->name, NULL, &hints, on_addresses, question);
     else if (kind.is_exact)
-        ares_query(channel, question->name, CLASS_IN, kind.type, on_records, question);
+        ares_query(ares, question->name, CLASS_IN, kind.type, on_records, question);
     else
-        ares_search(channel, question->name, CLASS_IN, kind.type, on_records, question);
+        ares_search(ares, question->name, CLASS_IN, kind.type, on_records, question);
 }
 
 static struct ml_question *new_question(struct ml_resolver *resolver, struct ml_question_kind kind,
@@ -486,7 +292,7 @@ static int start(struct ml_resolver *resolver, struct ml_question_kind kind, con
         return -ENOMEM;
     }
     if (resolver->under_way == 0)
-        follow_configuration(resolver);
+        ml_resolver_channel_follow(&resolver->channel);
     start_alarm(resolver);
     ml_list_insert(&resolver->young, &(*question)->young);
     resolver->under_way++;
@@ -505,7 +311,7 @@ static int join_or_start(struct ml_resolver *resolver, struct ml_question_kind k
         return 0;
     }
     int error = take_place(resolver, deadline);
-    if (error == 0 && resolver->channel == NULL) {
+    if (error == 0 && !ml_resolver_is_open(resolver)) {
         give_place_back(resolver);
         error = -ML_ECLOSED;
     }
@@ -515,7 +321,7 @@ static int join_or_start(struct ml_resolver *resolver, struct ml_question_kind k
 int ml_resolver_ask(struct ml_resolver *resolver, struct ml_question_kind kind, const char *name,
                     ml_time deadline, struct ml_question **question)
 {
-    if (resolver->channel == NULL)
+    if (!ml_resolver_is_open(resolver))
         return -ML_ECLOSED;
     if (deadline == ML_NEVER_WAIT)
         return -ETIMEDOUT;

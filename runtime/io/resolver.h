@@ -1,6 +1,6 @@
 /*
- * A resolver: a c-ares channel on the hub, and the questions that are under way in it. Knows no hosts file and
- * nothing of what the answers hold (io/dns.h).
+ * A resolver: a channel to name servers, and the questions that are under way in it. Knows no hosts file and nothing
+ * of what the answers hold (io/dns.h).
  *
  * A question belongs to the resolver and outlives the tasks that ask it: who gives up just leaves, and tasks
  * that ask the same at the same time share one. Questions are sent at once, over one socket for each server,
@@ -12,9 +12,9 @@
 
 #include "io/hosts.h"
 #include "io/io.h"
+#include "io/resolver_channel.h"
 
 struct ares_addrinfo;
-struct ares_channeldata;
 
 struct ml_resolver_options {
     struct ml_addresses servers; /* none: those of /etc/resolv.conf, and its search list */
@@ -23,16 +23,13 @@ struct ml_resolver_options {
     const char *hosts; /* path of the hosts file; "": none; NULL: /etc/hosts */
 };
 
-struct ml_resolver_socket;
-
 /* For how many questions there is room in the table before its chains get long. */
 enum { ML_RESOLVER_CHAINS = 256 };
 
 struct ml_resolver {
     struct ml_link link; /* in io->resolvers */
     struct ml_io *io;
-    struct ares_channeldata *channel; /* NULL: closed */
-    struct ml_resolver_socket *sockets;
+    struct ml_resolver_channel channel; /* open until the resolver is closed */
     struct ml_alarm *alarm;
     struct ml_hosts hosts;
     struct ml_link chains[ML_RESOLVER_CHAINS]; /* questions under way, by their hash */
@@ -40,14 +37,10 @@ struct ml_resolver {
     struct ml_link young; /* questions under way that hold a place, in the order of their sending */
     struct ml_link in_line; /* tasks that wait for a place */
     int places;             /* that are free */
-    struct ml_addresses servers;
-    ml_time timeout;
-    int tries;
     unsigned under_way;
     unsigned users; /* tasks in it */
     bool is_freed;
-    uint64_t random;        /* for the order of records; never 0 */
-    struct stat configured; /* of /etc/resolv.conf, when the channel was made */
+    uint64_t random; /* for the order of records; never 0 */
 };
 
 /* A new one; the caller keeps `options`. 0, -ENOMEM, or an error of the channel. */
@@ -56,6 +49,11 @@ int ml_resolver_new(struct ml_io *io, const struct ml_resolver_options *options,
 
 /* Closes: whoever waits in it, or comes later, gets -ML_ECLOSED. Idempotent; never waits. */
 void ml_resolver_close(struct ml_resolver *resolver);
+
+static inline bool ml_resolver_is_open(const struct ml_resolver *resolver)
+{
+    return ml_resolver_channel_is_open(&resolver->channel);
+}
 
 /* Closes and frees it, once the last task has left. */
 void ml_resolver_free(struct ml_resolver *resolver);
