@@ -7,7 +7,7 @@
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
 #include "bindings/greenlet.h"
-#include "bindings/group.h"
+#include "bindings/group_members.h"
 #include "bindings/report.h"
 #include "bindings/sync.h"
 #include "bindings/thread_pool.h"

@@ -30,7 +30,7 @@ struct ml_lua_task {
     enum ml_outcome outcome : 2;
     enum ml_task_run run : 2;
     bool is_named : 1;        /* by a user value */
-    bool is_member : 1;       /* it is the first part of a struct ml_member: bindings/group.h */
+    bool is_member : 1;       /* it begins a struct ml_member: bindings/group_members.h */
     bool is_quiet : 1;        /* leaves its error to a later join */
     bool thread_is_known : 1; /* the script has seen its thread: never used for another task */
     bool is_thrown : 1;       /* what the next greenlet gets is an error */

@@ -1,0 +1,224 @@
+/*
+ * The life of a member: it is begun by spawn(), perhaps after waiting for a place; when it has ended, its place is free
+ * again and its failure is told as the group wishes.
+ */
+#include "bindings/group_members.h"
+
+#include "bindings/attribute.h"
+#include "bindings/blocking.h"
+#include "bindings/cancellation.h"
+#include "bindings/group_object.h"
+#include "bindings/report.h"
+#include "bindings/task_options.h"
+#include "bindings/task_view.h"
+#include "hub/scope.h"
+
+/* ---- cancelling and failing ---- */
+
+void ml_group_cancel_members(lua_State *L, struct ml_group *group, int reason)
+{
+    for (struct ml_link *link = group->members.next; link != &group->members; link = link->next) {
+        struct ml_member *member = ml_container_of(link, struct ml_member, link);
+        if (reason != 0) {
+            ml_lua_push_task(L, &member->task);
+            ml_cancellation_set_reason(L, -1, reason);
+            lua_pop(L, 1);
+        }
+        ml_task_cancel(&member->task.task);
+    }
+}
+
+static void cancel_body(struct ml_group *group)
+{
+    if (group->scope != NULL)
+        ml_scope_cancel_if_open(group->scope, group->scope_serial);
+}
+
+void ml_group_cancel_all(lua_State *L, struct ml_group *group, int reason)
+{
+    group->is_cancelled = true;
+    cancel_body(group);
+    ml_group_cancel_members(L, group, reason);
+}
+
+void ml_group_fail(lua_State *L, struct ml_group *group, int object)
+{
+    if (!group->has_failed) {
+        lua_setiuservalue(L, object, ML_GROUP_FAILURE);
+        group->has_failed = true;
+        ml_group_cancel_all(L, group, 0);
+        return;
+    }
+    if (lua_getiuservalue(L, object, ML_GROUP_FAILURES) == LUA_TNIL) {
+        lua_newtable(L);
+        lua_copy(L, -1, -2);
+        lua_setiuservalue(L, object, ML_GROUP_FAILURES);
+    }
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+}
+
+/* Stack: the Task, its error, the group. */
+static int handle_failure(lua_State *L)
+{
+    struct ml_group *group = ml_to_object(L, 3);
+    if (group->on_error == ML_GROUP_CALL) {
+        lua_getiuservalue(L, 3, ML_GROUP_ON_ERROR);
+        lua_replace(L, 3);
+        lua_insert(L, 1);
+        ml_attribute_get(L, ML_ATTRIBUTE_TRACEBACK, 2);
+        lua_call(L, 3, 0);
+    } else if (group->on_error == ML_GROUP_CANCEL) {
+        lua_pushvalue(L, 2);
+        ml_group_fail(L, group, 3);
+    }
+    return 0;
+}
+
+/* ---- members ---- */
+
+bool ml_group_wants_traceback(const struct ml_member *member)
+{
+    return member->group->on_error == ML_GROUP_CALL;
+}
+
+void ml_group_add(struct ml_group *group, struct ml_member *member)
+{
+    member->group = group;
+    ml_list_insert(&group->members, &member->link);
+    group->count++;
+    if (group->is_cancelled)
+        ml_task_cancel(&member->task.task);
+}
+
+static __attribute__((noinline)) void tell_failure(struct ml_lua *lua, struct ml_member *member)
+{
+    lua_State *aside = lua->aside;
+    int top = lua_gettop(aside);
+    bool was_reporting = lua->is_reporting;
+    lua->is_reporting = true;
+    lua_pushcfunction(aside, handle_failure);
+    ml_lua_push_task(aside, &member->task);
+    ml_lua_task_push_value(aside, top + 2);
+    ml_lua_task_push_group(aside, top + 2);
+    if (lua_pcall(aside, 3, 0, 0) != LUA_OK)
+        ml_report_callback_failure(lua, "the on_error function of a group failed");
+    lua_settop(aside, top);
+    lua->is_reporting = was_reporting;
+}
+
+void ml_group_remove(struct ml_lua *lua, struct ml_member *member)
+{
+    struct ml_group *group = member->group;
+    ml_list_remove(&member->link);
+    group->count--;
+    if (group->has_limit)
+        ml_semaphore_release(&lua->hub, &group->places);
+    if (member->task.outcome == ML_OUTCOME_FAILED)
+        tell_failure(lua, member);
+    if (group->count == 0)
+        ml_wake_all(&lua->hub, &group->joiners);
+}
+
+/* Stack: the group, a name or nil, the function, its arguments, the options as light userdata. */
+static int spawn_protected(lua_State *L)
+{
+    const struct ml_lua_spawn *options = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    int error = ml_lua_spawn(L, options, lua_gettop(L) - 2);
+    return error == 0 ? 1 : ml_push_failure(L, error);
+}
+
+/* Spawns one that has a place: an error gives that back. */
+static int spawn_in_place(lua_State *L, struct ml_group *group, struct ml_lua_spawn *options)
+{
+    lua_pushcfunction(L, spawn_protected);
+    lua_insert(L, 1);
+    lua_pushlightuserdata(L, options);
+    lua_pushvalue(L, 2); /* the group stays, whatever happens */
+    lua_insert(L, 1);
+    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+    bool is_spawned = status == LUA_OK && lua_gettop(L) == 2;
+    if (!is_spawned)
+        ml_semaphore_release(&ml_lua_of(L)->hub, &group->places);
+    return status == LUA_OK ? lua_gettop(L) - 1 : lua_error(L);
+}
+
+static void take_place(lua_State *L, struct ml_group *group)
+{
+    struct ml_hub *hub = ml_blocking_enter(L, ML_FOREVER);
+    if (ml_likely(ml_semaphore_try(&group->places)))
+        return;
+    ml_blocking_begin(L);
+    ml_blocking_end(L, ml_semaphore_wait(hub, &group->places, ML_FOREVER));
+}
+
+/***
+Waits until there is a place for a child, and leaves it free: for whoever wants one before he takes on work. At
+once without a limit.
+@function Group:room
+*/
+int ml_group_room(lua_State *L)
+{
+    struct ml_group *group = ml_check_group(L);
+    if (group->has_limit) {
+        take_place(L, group);
+        ml_semaphore_release(&ml_lua_of(L)->hub, &group->places);
+    }
+    return 0;
+}
+
+/***
+Starts a child: the group does not end before it. With a limit, waits for a place.
+@function Group:spawn
+@tparam[opt] table opts as for task.spawn
+@tparam function fn
+@param ... its arguments
+@treturn Task or nil, message, code as task.spawn
+*/
+int ml_group_spawn(lua_State *L)
+{
+    struct ml_group *group = ml_check_group(L);
+    struct ml_lua_spawn options = ml_check_spawn(L, 2);
+    options.group = group;
+    options.group_index = 1;
+    options.is_quiet = options.is_quiet || group->on_error != ML_GROUP_REPORT;
+    if (group->has_limit)
+        take_place(L, group);
+    if (group->has_ended)
+        return luaL_error(L, "cannot spawn: the group has ended");
+    if (group->has_limit)
+        return spawn_in_place(L, group, &options);
+    int error = ml_lua_spawn(L, &options, lua_gettop(L) - 2);
+    return error == 0 ? 1 : ml_push_failure(L, error);
+}
+
+/* ---- what is known of them ---- */
+
+/***
+The failures after the first.
+@function Group:errors
+@treturn {any,...}
+*/
+int ml_group_errors(lua_State *L)
+{
+    ml_check_group(L);
+    if (lua_getiuservalue(L, 1, ML_GROUP_FAILURES) == LUA_TNIL)
+        lua_newtable(L);
+    return 1;
+}
+
+/***
+@function Group:has
+@tparam Task t
+@treturn boolean whether it is a child that has not ended
+*/
+int ml_group_has(lua_State *L)
+{
+    const struct ml_group *group = ml_check_group(L);
+    const struct ml_lua_task *task = ml_check_task(L, 2);
+    bool is_member = task->is_member && task->task.state != ML_TASK_ENDED;
+    lua_pushboolean(L, is_member && ((const struct ml_member *)task)->group == group);
+    return 1;
+}
