@@ -183,8 +183,12 @@ static int make(struct ml_resolver_channel *channel, ares_channel *ares)
 
 int ml_resolver_channel_open(struct ml_resolver_channel *channel)
 {
+    ares_channel ares;
     stat(configuration, &channel->configured);
-    return make(channel, &channel->ares);
+    int error = make(channel, &ares);
+    if (error == 0)
+        channel->ares = ares;
+    return error;
 }
 
 void ml_resolver_channel_close(struct ml_resolver_channel *channel)

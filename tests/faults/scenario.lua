@@ -100,6 +100,13 @@ local function everything()
   end)
   step("tcp", function() return converse("127.0.0.1", 0) end)
   step("names", function() return converse("localhost", 0) end)
+  -- A name server nobody runs. It once was freed twice when c-ares had no memory for its address.
+  step("resolver", function()
+    local resolver, message, code = net.resolver { servers = { "127.0.0.1:1" }, tries = 1 }
+    if not resolver then return nil, message, code end
+    local closing <close> = resolver
+    return resolver:resolve("name.test", { timeout = PATIENCE })
+  end)
   step("unix", function() return converse("unix:@moonlet-scenario-" .. tostring({}):match("0x%x+")) end)
   if arg[1] then
     step("tls", function()
