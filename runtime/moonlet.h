@@ -31,6 +31,9 @@ struct moonlet_options {
     size_t stack_size;
     /* Do not read LUA_PATH and its like. */
     bool ignore_environment;
+    /* Leave the blocking calls of C libraries to libc. Where the program does not export libc's names (the program
+     * `moonlet` does) they are left to it in any case. */
+    bool no_interpose;
     /* Install a SIGSEGV handler that names the task whose C stack overflowed, then aborts. Changes
      * the process's signal action, unless somebody else handles SIGSEGV already. */
     bool report_overflow;

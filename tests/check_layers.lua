@@ -12,8 +12,8 @@ local below = {
   hub = { "coro", "base" },
   io = { "hub", "coro", "base" },
   interpose = { "io", "hub", "coro", "base" },
-  bindings = { "io", "hub", "coro", "base" },
-  vm = { "bindings", "io", "hub", "coro", "base" },
+  bindings = { "interpose", "io", "hub", "coro", "base" },
+  vm = { "bindings", "interpose", "io", "hub", "coro", "base" },
   cli = {},
 }
 

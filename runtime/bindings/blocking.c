@@ -88,6 +88,23 @@ static inline bool is_plain(lua_State *L, const struct ml_lua *lua)
            task->scope == NULL && !is_in_finalizer(L) && !lua->is_reporting;
 }
 
+bool ml_blocking_try(lua_State *L)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    const struct ml_task *task = lua->hub.current;
+    if (is_in_finalizer(L) || lua->is_reporting || (*ml_lua_mark(L) & ML_MARK_PARKED) ||
+        (task->scope != NULL && task->scope->forbids_switch))
+        return false;
+    ml_lua_task_of(lua->hub.current)->parked_on = L;
+    *ml_lua_mark(L) |= ML_MARK_PARKED;
+    return true;
+}
+
+void ml_blocking_finish(lua_State *L)
+{
+    *ml_lua_mark(L) &= ~(uintptr_t)ML_MARK_PARKED;
+}
+
 struct ml_lua *ml_blocking_begin(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
@@ -100,11 +117,13 @@ struct ml_lua *ml_blocking_begin(lua_State *L)
 
 int ml_blocking_end(lua_State *L, int error)
 {
-    *ml_lua_mark(L) &= ~(uintptr_t)ML_MARK_PARKED;
+    ml_blocking_finish(L);
     if (ml_unlikely(error == -ECANCELED))
         ml_cancellation_raise(L);
     if (ml_unlikely(error == -ENOMEM))
         luaL_error(L, "not enough memory");
+    if (ml_unlikely(error == -ECHILD))
+        luaL_error(L, "cannot wait in a process that was forked by a task");
     return error;
 }
 

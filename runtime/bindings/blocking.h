@@ -27,9 +27,13 @@ struct ml_lua *ml_blocking_begin(lua_State *L);
 
 /*
  * Ends it. error: what the call returned, 0 or a negated error; raises the cancellation for
- * -ECANCELED and "not enough memory" for -ENOMEM, and returns anything else.
+ * -ECANCELED, what is wrong for -ENOMEM and -ECHILD, and returns anything else.
  */
 int ml_blocking_end(lua_State *L, int error);
+
+/* The same two for a call that cannot raise, of a C library: false where ml_blocking_begin() would raise. */
+bool ml_blocking_try(lua_State *L);
+void ml_blocking_finish(lua_State *L);
 
 /*
  * For a call that waits only if it must, before it looks whether it must: raises without a task, and the
@@ -40,8 +44,9 @@ static inline struct ml_hub *ml_blocking_enter(lua_State *L, ml_time deadline)
     struct ml_hub *hub = &ml_lua_of(L)->hub;
     if (ml_unlikely(hub->current == NULL))
         ml_raise_no_task(L);
-    if (deadline != ML_NEVER_WAIT && ml_cancel_point(hub) != 0)
-        ml_blocking_end(L, -ECANCELED);
+    int error = deadline != ML_NEVER_WAIT ? ml_cancel_point(hub) : 0;
+    if (ml_unlikely(error != 0))
+        ml_blocking_end(L, error);
     return hub;
 }
 

@@ -14,6 +14,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+struct ml_foreign;
 struct ml_lua_task;
 
 /* A Lua thread of the pool, and its index there; L is NULL while its place is empty. */
@@ -29,9 +30,10 @@ enum { ML_POOL_THREADS = 4096 };
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
-    struct ml_pool *pool;   /* the memory of the state */
-    size_t thread_size;     /* of a lua_State with its extra space, bytes */
-    uint32_t cancellations; /* number of the last that was raised, in any task */
+    struct ml_foreign *foreign; /* calls of C libraries; in force while hub.foreign is the same */
+    struct ml_pool *pool;       /* the memory of the state */
+    size_t thread_size;         /* of a lua_State with its extra space, bytes */
+    uint32_t cancellations;     /* number of the last that was raised, in any task */
     struct ml_places places;
     uint32_t select_turn;       /* where the next select begins */
     lua_State *main;            /* runs no task, no script: see docs/architecture.md */

@@ -10,6 +10,7 @@ int ml_open_greenlet(lua_State *L); /* moonlet.greenlet */
 int ml_open_sync(lua_State *L);     /* moonlet.sync.core */
 int ml_open_channel(lua_State *L);  /* moonlet.channel */
 int ml_open_test(lua_State *L);     /* moonlet.test.core */
+int ml_open_patch(lua_State *L);    /* moonlet.patch */
 
 /* Creates the metatable of Tasks; the program needs it before any script asks for moonlet.task. */
 void ml_open_task_type(lua_State *L);

@@ -134,6 +134,7 @@ static int run(int argc, char **argv, const struct cli_options *options)
     struct moonlet_options how = {
         .name = program,
         .stack_size = options->stack_size,
+        .no_interpose = options->no_interpose,
         .ignore_environment = options->ignore_environment,
         .report_overflow = true,
     };

@@ -57,6 +57,8 @@ static void read_long(struct cli_options *options, char **argv, int *i)
         options->show_help = true;
     else if (strcmp(argv[*i], "--version") == 0)
         options->show_version = options->is_long_version = true;
+    else if (strcmp(argv[*i], "--no-interpose") == 0)
+        options->no_interpose = true;
     else if (is_option(argv[*i], "--stack-size"))
         read_stack_size(options, argv, i);
     else
@@ -140,6 +142,7 @@ void cli_print_help(const char *program)
            "  -E                 ignore environment variables\n"
            "  -W                 turn warnings on\n"
            "  --stack-size SIZE  bytes of each C stack, with K or M (8M)\n"
+           "  --no-interpose     let C libraries block all tasks, as libc does\n"
            "  --help             show this\n"
            "  --                 stop handling options\n"
            "  -                  stop handling options and execute stdin\n"

@@ -12,6 +12,7 @@ struct cli_options {
     bool is_long_version;    /* --version */
     bool has_statement;      /* -e */
     bool show_help;
+    bool no_interpose;
     size_t stack_size; /* bytes, 0: default */
     int first;         /* the first option */
     int script;        /* index of the script's name; argc when there is none */

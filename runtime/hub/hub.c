@@ -4,12 +4,15 @@
 #include "hub/choice.h"
 #include "hub/cxx.h"
 #include "hub/deadlines.h"
+#include "hub/offload.h"
+#include "hub/poll_set.h"
 #include "hub/ready.h"
 #include "hub/scope.h"
 #include "hub/simulation.h"
 #include "hub/wait.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -31,6 +34,25 @@ enum { SWITCHES_PER_LOOK = 64 };
 static void task_main(void *argument);
 static void strand_main(void *argument);
 
+/* In a child that a task forked. The loop's epoll descriptor is the parent's, too: nothing may be asked of it any
+ * more. No worker thread came along. */
+static void on_fork(void)
+{
+    if (ml_bank_current == NULL)
+        return;
+    struct ml_hub *hub = ml_container_of(ml_bank_current, struct ml_hub, bank);
+    hub->is_forked = hub->attention = true;
+    hub->foreign = NULL;
+    hub->offload = NULL;
+    if (hub->current != NULL)
+        hub->current->cancelled = true; /* so that ml_cancel_point() looks closer */
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, on_fork);
+}
+
 int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_t stack_size)
 {
     *hub = (struct ml_hub){.budget = SWITCHES_PER_LOOK};
@@ -38,7 +60,10 @@ int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_
     ml_list_init(&hub->ready);
     ml_list_init(&hub->idlers);
     ml_list_init(&hub->locked);
+    ml_list_init(&hub->poll_sets);
     ml_slots_init(&hub->slots);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
     hub->poller = ml_poller_open();
     return hub->poller != NULL ? 0 : -ENOMEM;
 }
@@ -54,6 +79,7 @@ void ml_hub_release(struct ml_hub *hub)
     ml_coro_drop(&hub->bank, &hub->spare);
     ml_timers_release(&hub->timers);
     ml_slots_release(&hub->slots);
+    ml_offload_release(hub);
     ml_poller_close(hub->poller);
     ml_bank_release(&hub->bank);
 }
@@ -348,6 +374,7 @@ void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
         ml_ready_remove(hub, task);
     if (ml_link_is_in_list(&task->waiter.link))
         ml_list_remove(&task->waiter.link);
+    ml_poll_sets_drop(hub, task);
     drop_chain(hub, task);
     end_task(hub, task);
 }
@@ -411,7 +438,7 @@ static int look_around(struct ml_hub *hub, ml_time deadline)
         return 0;
     if (is_idle && hub->external == 0)
         return -EDEADLK;
-    if (is_idle || hub->attention)
+    if ((is_idle || hub->attention) && !hub->is_forked)
         poll_until(hub, is_idle ? deadline : ML_NEVER_WAIT);
     return 0;
 }
@@ -419,6 +446,8 @@ static int look_around(struct ml_hub *hub, ml_time deadline)
 /* 0: go on; 1: the goal is reached; or why to stop before. */
 static int verdict(const struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline)
 {
+    if (hub->is_forked && hub->handoff == NULL)
+        return -ECHILD;
     if (hub->stop)
         return -EINTR;
     if ((goal == ML_UNTIL_FOREGROUND_ENDED ? hub->foreground : hub->alive) == 0)

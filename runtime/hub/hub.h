@@ -12,6 +12,8 @@
 #include "hub/timers.h"
 
 struct ml_cxx_globals;
+struct ml_foreign;
+struct ml_offload;
 
 struct ml_hub {
     struct ml_bank bank;
@@ -36,12 +38,17 @@ struct ml_hub {
     int64_t batch;       /* switches until all that were ready at the last poll have run */
     ml_time polled_at;
     ml_time virtual_now; /* hub/simulation.h: what the clock shows; 0: the real one is in force */
-    uint64_t shuffle_state;  /* of the random order of the ready queue; 0: it is in order */
-    struct ml_link locked;   /* mutexes that tasks hold */
-    struct ml_link idlers;   /* tasks that wait for everybody else to wait */
-    volatile bool attention; /* the hub runs before the next task: to poll, to stop */
-    bool stop;               /* by ml_hub_stop() */
-    bool spurious;           /* hostile build: the next wait is woken for nothing */
+    uint64_t shuffle_state;     /* of the random order of the ready queue; 0: it is in order */
+    struct ml_link locked;      /* mutexes that tasks hold */
+    struct ml_link idlers;      /* tasks that wait for everybody else to wait */
+    struct ml_link poll_sets;   /* hub/poll_set.h */
+    struct ml_offload *offload; /* hub/offload.h; NULL: not needed yet */
+    struct ml_foreign *foreign; /* interpose/foreign.h; NULL: C libraries block the thread */
+    volatile bool attention;    /* the hub runs before the next task: to poll, to stop */
+    bool stop;                  /* by ml_hub_stop() */
+    bool
+        is_forked; /* this process is a child, forked by a task: only that one runs on, and may not wait */
+    bool spurious; /* hostile build: the next wait is woken for nothing */
 
     /* Set by the owner. body: runs the task's program on its stack; when it returns, the task has
      * ended. strand_body: what any further strand runs; ends with ml_strand_exit() or
@@ -86,7 +93,8 @@ enum ml_hub_goal { ML_UNTIL_FOREGROUND_ENDED, ML_UNTIL_ALL_ENDED };
 
 /*
  * Runs tasks until the goal is reached. 0; -ETIMEDOUT: `deadline` has passed; -EDEADLK: tasks are
- * left, all wait, and nothing can ever wake one; -EINTR: ml_hub_stop() was called.
+ * left, all wait, and nothing can ever wake one; -EINTR: ml_hub_stop() was called; -ECHILD: this is a process
+ * forked by a task, which has ended.
  */
 int ml_hub_run(struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline);
 

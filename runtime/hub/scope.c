@@ -120,6 +120,8 @@ void ml_scope_expire(struct ml_task *task, ml_time now)
 int ml_cancel_point_look(struct ml_task *task)
 {
     ml_time deadline = ml_scope_deadline(task);
+    if (task->hub->is_forked)
+        return -ECHILD;
     if (!task->cancelled && deadline != ML_FOREVER) {
         ml_time now = ml_hub_now(task->hub);
         if (deadline <= now)

@@ -52,7 +52,8 @@ static inline ml_time ml_scope_deadline(const struct ml_task *task)
 /* The rest of ml_cancel_point(): a scope is cancelled or has a deadline. */
 int ml_cancel_point_look(struct ml_task *task);
 
-/* 0, or -ECANCELED when a scope in force is cancelled or its deadline has passed. Does not wait. */
+/* 0; -ECANCELED when a scope in force is cancelled or its deadline has passed; -ECHILD in a process that the task
+ * forked, where nothing can be waited for. Does not wait. */
 static inline int ml_cancel_point(struct ml_hub *hub)
 {
     struct ml_task *task = hub->current;

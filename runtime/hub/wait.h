@@ -13,7 +13,7 @@
  * people (0: none); queue: the task stands there meanwhile, last (NULL: nowhere).
  * 0: woken, which is a hint only: look at your own flag and wait again (then at the queue's end); -ETIMEDOUT: `deadline` has
  * passed, or is ML_NEVER_WAIT, which neither parks nor looks at scopes; -ECANCELED: a scope was cancelled, before or during the wait, and nobody had woken the
- * task; -ENOMEM: no room for the deadline, nothing done.
+ * task; -ECHILD: this process was forked by the task; -ENOMEM: no room for the deadline, nothing done.
  */
 int ml_wait(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on, struct ml_link *queue,
             ml_time deadline);

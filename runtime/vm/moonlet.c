@@ -1,6 +1,7 @@
 /* The public functions that create, run and close a runtime. */
 #include "moonlet.h"
 
+#include "bindings/foreign.h"
 #include "bindings/lua_task.h"
 #include "coro/overflow.h"
 #include "hub/scope.h"
@@ -59,6 +60,12 @@ static int open_runtime(struct moonlet *m)
     int error = ml_hub_init(&m->lua.hub, &m->memory, m->options.stacks, m->options.stack_size);
     if (error != 0)
         return error;
+    m->lua.foreign = ml_foreign_open(&m->lua.hub);
+    if (m->lua.foreign == NULL)
+        return -ENOMEM;
+    ml_foreign_connect(m->lua.foreign);
+    if (!m->options.no_interpose)
+        m->lua.hub.foreign = m->lua.foreign;
     m->lua.report = report;
     m->lua.hub.noticed = ml_interrupt_noticed;
     if (m->options.report_overflow)
@@ -143,6 +150,10 @@ static void drop_all(struct moonlet *m)
     struct ml_task *task;
     for (uint32_t slot = 0; (task = ml_hub_next_task(&m->lua.hub, &slot)) != NULL;) {
         char text[256];
+        if (m->lua.hub.is_forked) { /* they are the parent's */
+            ml_lua_task_drop(ml_lua_task_of(task));
+            continue;
+        }
         snprintf(text, sizeof text,
                  "task #%llu, spawned at %s, did not end within %d s of its cancellation",
                  (unsigned long long)task->id,
@@ -222,7 +233,7 @@ int moonlet_run(struct moonlet *m)
     int result = run_to_the_end(m);
     if (result == -EDEADLK)
         ml_deadlock_report(m);
-    else if (!m->lua.exit_asked)
+    else if (!m->lua.exit_asked && !m->lua.hub.is_forked)
         warn_of_parked(m);
     unwind_all(m);
     m->lua.main_task = NULL;
@@ -244,6 +255,7 @@ void moonlet_close(struct moonlet *m)
         lua_close(m->lua.main);
     }
     ml_lua_release(&m->lua);
+    ml_foreign_close(m->lua.foreign);
     ml_io_release(&m->lua.io);
     ml_overflow_unwatch(&m->lua.hub.bank);
     ml_hub_release(&m->lua.hub);

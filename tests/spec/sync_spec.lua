@@ -1,6 +1,7 @@
 --- Mutex, semaphore, event, condition, future: first come first served, nothing half done.
 
 local support = dofile "tests/spec/support.lua"
+local it_in_time = support.limited(it) -- by the real clock
 local it = support.virtual(it)
 local task = require "moonlet.task"
 local sync = require "moonlet.sync"
@@ -61,7 +62,7 @@ describe("a mutex", function()
     mutex:unlock()
   end)
 
-  it("that a task dies with is released, with a warning that says where it was made", function()
+  it_in_time("that a task dies with is released, with a warning that says where it was made", function()
     local output, status = support.run([[
       local task, sync = require "moonlet.task", require "moonlet.sync"
       local mutex = sync.mutex()

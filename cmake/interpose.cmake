@@ -1,0 +1,36 @@
+# moonlet_interpose: what a program links, besides moonlet_static, to answer the blocking calls of C libraries.
+# Its objects define libc's names, which the linker exports. Calls of moonlet's own rooms are sent to __wrap_...,
+# which are libc's: they never wait twice.
+
+set(interpose_dir ${PROJECT_SOURCE_DIR}/runtime/interpose)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+  ${interpose_dir}/calls.h ${interpose_dir}/exports.c ${interpose_dir}/exports_inside.c)
+
+# The names in the list; `stdio` those among them that the rooms share with the Lua library.
+file(READ ${interpose_dir}/calls.h calls)
+string(REGEX REPLACE ".*#define ML_STDIO_CALLS(.*)#define ML_WATCHED_CALLS.*" "\\1" stdio_calls "${calls}")
+string(REGEX MATCHALL "X\\([a-z_ *]+, [a-z_0-9]+," lines "${calls}")
+string(REGEX MATCHALL "X\\([a-z_ *]+, [a-z_0-9]+," stdio_lines "${stdio_calls}")
+list(APPEND exported_names ${lines})
+list(REMOVE_ITEM lines ${stdio_lines})
+list(TRANSFORM lines REPLACE ".*, ([a-z_0-9]+),$" "-Wl,--wrap=\\1" OUTPUT_VARIABLE wraps)
+
+# Those and their other names.
+file(READ ${interpose_dir}/exports.c exports)
+file(READ ${interpose_dir}/exports_inside.c exports_inside)
+string(REGEX MATCHALL "(ALIAS|CHECKED)\\([a-z_ *]+, [a-zA-Z_0-9]+,|PRINT\\([a-z_]+,|PUBLIC [a-zA-Z ]+[ *]+[a-z_]+\\([a-z]"
+  others "${exports}${exports_inside}")
+list(TRANSFORM others REPLACE ".*[ *(]([a-zA-Z_0-9]+)[,(][a-z]*$" "\\1")
+list(TRANSFORM exported_names REPLACE ".*, ([a-z_0-9]+),$" "\\1")
+list(APPEND exported_names ${others})
+list(REMOVE_DUPLICATES exported_names)
+list(REMOVE_ITEM exported_names name alias)
+list(TRANSFORM exported_names PREPEND -Wl,--export-dynamic-symbol= OUTPUT_VARIABLE exports)
+
+add_library(moonlet_interpose_objects OBJECT
+  ${interpose_dir}/exports.c ${interpose_dir}/exports_inside.c)
+target_link_libraries(moonlet_interpose_objects PRIVATE ml_internal)
+target_compile_options(moonlet_interpose_objects PRIVATE -fno-lto -fno-builtin -U_FORTIFY_SOURCE)
+add_library(moonlet_interpose INTERFACE)
+target_sources(moonlet_interpose INTERFACE $<TARGET_OBJECTS:moonlet_interpose_objects>)
+target_link_options(moonlet_interpose INTERFACE ${wraps} ${exports})

@@ -1,0 +1,14 @@
+/*
+ * What Lua has to do with the calls of C libraries that interpose/ answers: where a task may wait in one, and how
+ * a cancellation reaches the script when the C function has returned.
+ */
+#ifndef ML_BINDINGS_FOREIGN_H
+#define ML_BINDINGS_FOREIGN_H
+
+#include "bindings/lua_strand.h"
+#include "interpose/foreign.h"
+
+/* Sets what the owner of `f` sets. */
+void ml_foreign_connect(struct ml_foreign *f);
+
+#endif

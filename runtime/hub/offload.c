@@ -1,0 +1,214 @@
+#include "hub/offload.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+/* How long a worker waits for the next job before it ends. */
+enum { IDLE_SECONDS = 10 };
+
+/*
+ * Shared by the hub and its workers, freed by the last of them: a worker may be in a call that lasts longer
+ * than the hub.
+ */
+struct ml_offload {
+    pthread_mutex_t mutex;
+    pthread_cond_t work; /* a job was queued, or the end has come */
+    struct ml_link queue;
+    struct ml_link done;  /* jobs that ran and were not collected yet */
+    struct ev_loop *loop; /* NULL: the hub is gone */
+    ev_async finished;
+    unsigned users; /* the hub, and each worker */
+    unsigned workers;
+    unsigned idle; /* workers that wait for a job */
+};
+
+static struct ml_job *take(struct ml_link *queue)
+{
+    struct ml_job *job = NULL;
+    if (!ml_list_is_empty(queue)) {
+        job = ml_container_of(queue->next, struct ml_job, link);
+        ml_list_remove(&job->link);
+    }
+    return job;
+}
+
+/* Wakes those whose job has run; a job that nobody waits for any more is released. */
+static void on_finished(struct ev_loop *loop, ev_async *finished, int events)
+{
+    (void)loop, (void)events;
+    struct ml_offload *pool = ml_container_of(finished, struct ml_offload, finished);
+    struct ml_job *job;
+    pthread_mutex_lock(&pool->mutex);
+    while ((job = take(&pool->done)) != NULL) {
+        struct ml_task *task = job->id != 0 ? ml_slots_task(&job->hub->slots, job->slot) : NULL;
+        job->is_done = true;
+        if (task != NULL && task->id == job->id)
+            ml_task_wake(task, ML_WAKE_EVENT);
+        else
+            job->release(job);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static struct ml_offload *open_pool(struct ml_hub *hub)
+{
+    struct ml_offload *pool = calloc(1, sizeof *pool);
+    if (pool == NULL)
+        return NULL;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->work, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&pool->mutex, NULL);
+    ml_list_init(&pool->queue);
+    ml_list_init(&pool->done);
+    pool->users = 1;
+    pool->loop = ml_poller_loop(hub->poller);
+    ev_async_init(&pool->finished, on_finished);
+    ev_async_start(pool->loop, &pool->finished);
+    return pool;
+}
+
+/* The mutex is locked; the caller is a user no more. */
+static void leave(struct ml_offload *pool)
+{
+    bool is_last = --pool->users == 0;
+    pthread_mutex_unlock(&pool->mutex);
+    if (!is_last)
+        return;
+    pthread_cond_destroy(&pool->work);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool);
+}
+
+/* The next job; NULL: none came for a while, or the hub is gone. The mutex is locked. */
+static struct ml_job *wait_for_job(struct ml_offload *pool)
+{
+    struct timespec until;
+    int error = 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_SECONDS;
+    pool->idle++;
+    while (error == 0 && pool->loop != NULL && ml_list_is_empty(&pool->queue))
+        error = pthread_cond_timedwait(&pool->work, &pool->mutex, &until);
+    pool->idle--;
+    return pool->loop != NULL ? take(&pool->queue) : NULL;
+}
+
+/* The mutex is locked. */
+static void run_job(struct ml_offload *pool, struct ml_job *job)
+{
+    pthread_mutex_unlock(&pool->mutex);
+    job->run(job);
+    pthread_mutex_lock(&pool->mutex);
+    if (pool->loop == NULL) {
+        job->release(job);
+        return;
+    }
+    ml_list_insert(&pool->done, &job->link);
+    ev_async_send(pool->loop, &pool->finished);
+}
+
+static void *work(void *argument)
+{
+    struct ml_offload *pool = argument;
+    struct ml_job *job;
+    pthread_mutex_lock(&pool->mutex);
+    while ((job = wait_for_job(pool)) != NULL)
+        run_job(pool, job);
+    pool->workers--;
+    leave(pool);
+    return NULL;
+}
+
+/* The mutex is locked. Signals go to the threads that were there before. 0 or a negated errno. */
+static int start_worker(struct ml_offload *pool)
+{
+    sigset_t all, before;
+    pthread_attr_t detached;
+    pthread_t thread;
+    sigfillset(&all);
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&thread, &detached, work, pool);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&detached);
+    if (error == 0)
+        pool->workers++, pool->users++;
+    return -error;
+}
+
+/* 0 once the job will be run by somebody. */
+static int enqueue(struct ml_offload *pool, struct ml_job *job)
+{
+    int error = 0;
+    pthread_mutex_lock(&pool->mutex);
+    bool is_short = pool->idle == 0 || !ml_list_is_empty(&pool->queue);
+    if (is_short && pool->workers < ML_OFFLOAD_WORKERS)
+        error = start_worker(pool);
+    if (pool->workers > 0) {
+        ml_list_insert(&pool->queue, &job->link);
+        pthread_cond_signal(&pool->work);
+        error = 0;
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return error;
+}
+
+/* Nobody waits for the job any more. One that has not begun never does. */
+static void abandon(struct ml_offload *pool, struct ml_job *job)
+{
+    pthread_mutex_lock(&pool->mutex);
+    bool is_queued = false;
+    for (struct ml_link *link = pool->queue.next; link != &pool->queue; link = link->next)
+        is_queued |= link == &job->link;
+    if (is_queued)
+        ml_list_remove(&job->link);
+    job->id = 0;
+    pthread_mutex_unlock(&pool->mutex);
+    if (is_queued || job->is_done)
+        job->release(job);
+}
+
+int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
+               ml_time deadline)
+{
+    if (hub->offload == NULL)
+        hub->offload = open_pool(hub);
+    job->hub = hub;
+    job->slot = hub->current->waiter.slot;
+    job->id = hub->current->id;
+    job->is_done = false;
+    int error = hub->offload != NULL ? enqueue(hub->offload, job) : -ENOMEM;
+    if (error != 0) {
+        job->release(job);
+        return error;
+    }
+    while (error == 0 && !job->is_done)
+        error = ml_wait(hub, kind, 0, NULL, deadline);
+    if (error != 0)
+        abandon(hub->offload, job);
+    return error;
+}
+
+void ml_offload_release(struct ml_hub *hub)
+{
+    struct ml_offload *pool = hub->offload;
+    struct ml_job *job;
+    if (pool == NULL)
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    ev_async_stop(pool->loop, &pool->finished);
+    pool->loop = NULL;
+    while ((job = take(&pool->queue)) != NULL || (job = take(&pool->done)) != NULL)
+        job->release(job);
+    pthread_cond_broadcast(&pool->work);
+    hub->offload = NULL;
+    leave(pool);
+}

@@ -1,0 +1,39 @@
+/*
+ * Worker threads for calls that can only block: disks, name services, C functions of users. A job lies on the
+ * heap and never points into a task's C stack, for its task may be cancelled, or moved, while it runs.
+ * Knows no call.
+ */
+#ifndef ML_HUB_OFFLOAD_H
+#define ML_HUB_OFFLOAD_H
+
+#include "hub/wait.h"
+
+/* Workers of a hub at most; further jobs queue. They end after some idle seconds. */
+enum { ML_OFFLOAD_WORKERS = 32 };
+
+/* What the owner embeds in its own struct. */
+struct ml_job {
+    void (*run)(struct ml_job *);     /* on a worker, with all signals blocked */
+    void (*release)(struct ml_job *); /* frees the job with all that it holds; from any thread */
+
+    /* For hub/offload.c. */
+    struct ml_link link;
+    struct ml_hub *hub;
+    uint64_t id;   /* of the task that waits; 0: nobody any more */
+    uint32_t slot; /* the task's */
+    bool is_done;
+};
+
+/*
+ * Has a worker run `job`, whose first two fields are set, while the running task waits.
+ * 0: it ran, and is the caller's again, who releases it. Otherwise it is released already, or will be once
+ * it has run: -ECANCELED, -ETIMEDOUT: nobody waits for it any more, it may still run; -EAGAIN: no thread can
+ * be started and it never runs; -ENOMEM the same.
+ */
+int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
+               ml_time deadline);
+
+/* Ends the workers; one that is in a call is left to itself. */
+void ml_offload_release(struct ml_hub *hub);
+
+#endif

@@ -1,0 +1,212 @@
+/* Child processes: wait and its family, system, pclose. */
+#include "interpose/foreign.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+/* A wait for any child, or for one that stops, cannot be told to the hub's loop: it looks, first often, later
+ * every so often. */
+#define FIRST_LOOK ML_MILLISECOND
+#define SLOWEST_LOOK (20 * ML_MILLISECOND)
+
+/* Waits until a look is worth it. `pidfd`: of the child, -1: none. 0, or a negated errno, or ML_PLAINLY. */
+static int pause_for_child(struct ml_foreign *f, struct ml_entry entry, int pidfd, ml_time *pause)
+{
+    int error;
+    if (pidfd >= 0) {
+        error = ml_foreign_wait_fd(f, entry, pidfd, POLLIN, ML_FOREVER);
+    } else {
+        error = ml_foreign_wait_time(f, entry, ml_hub_now(f->hub) + *pause);
+        *pause = ml_time_earlier(2 * *pause, SLOWEST_LOOK);
+    }
+    return error == -ETIMEDOUT ? 0 : error;
+}
+
+/* A pidfd tells the end of one child, nothing else. */
+static int open_pidfd(pid_t pid, int options)
+{
+    bool is_end_only = (options & (WUNTRACED | WSTOPPED | WCONTINUED)) == 0;
+    int saved = errno;
+    int fd = pid > 0 && is_end_only ? pidfd_open(pid, 0) : -1;
+    errno = saved;
+    return fd;
+}
+
+pid_t ml_co_wait4(struct ml_foreign *f, pid_t pid, int *status, int options, struct rusage *usage)
+{
+    struct ml_entry entry = f->entry;
+    pid_t result = ml_libc.wait4(pid, status, options | WNOHANG, usage);
+    if (result != 0 || (options & WNOHANG) != 0)
+        return result;
+    int pidfd = open_pidfd(pid, options), error = 0;
+    ml_time pause = FIRST_LOOK;
+    while (result == 0 && error == 0) {
+        error = pause_for_child(f, entry, pidfd, &pause);
+        if (error == 0 || error == -EINTR)
+            result = ml_libc.wait4(pid, status, options | WNOHANG, usage);
+        if (result != 0)
+            error = 0;
+    }
+    if (pidfd >= 0)
+        ml_libc.close(pidfd);
+    if (error == ML_PLAINLY)
+        return ml_libc.wait4(pid, status, options, usage);
+    return error == 0 ? result : ml_fail(error);
+}
+
+pid_t ml_co_waitpid(struct ml_foreign *f, pid_t pid, int *status, int options)
+{
+    return ml_co_wait4(f, pid, status, options, NULL);
+}
+
+pid_t ml_co_wait3(struct ml_foreign *f, int *status, int options, struct rusage *usage)
+{
+    return ml_co_wait4(f, -1, status, options, usage);
+}
+
+pid_t ml_co_wait(struct ml_foreign *f, int *status)
+{
+    return ml_co_wait4(f, -1, status, 0, NULL);
+}
+
+/* With WNOHANG and nobody there it succeeds and leaves si_pid 0. */
+int ml_co_waitid(struct ml_foreign *f, idtype_t type, id_t id, siginfo_t *info, int options)
+{
+    struct ml_entry entry = f->entry;
+    siginfo_t unwanted;
+    siginfo_t *found = info != NULL ? info : &unwanted;
+    found->si_pid = 0;
+    int result = ml_libc.waitid(type, id, found, options | WNOHANG);
+    if (result != 0 || found->si_pid != 0 || (options & WNOHANG) != 0)
+        return result;
+    int pidfd = type == P_PID ? open_pidfd((pid_t)id, options) : -1, error = 0;
+    ml_time pause = FIRST_LOOK;
+    while (result == 0 && found->si_pid == 0 && error == 0) {
+        error = pause_for_child(f, entry, pidfd, &pause);
+        if (error == 0)
+            result = ml_libc.waitid(type, id, found, options | WNOHANG);
+    }
+    if (pidfd >= 0)
+        ml_libc.close(pidfd);
+    if (error == ML_PLAINLY)
+        return ml_libc.waitid(type, id, info, options);
+    return error == 0 ? result : ml_fail(error);
+}
+
+/* ---- system ---- */
+
+/* Ctrl-C is the child's affair while there is one (POSIX, system()): the first ignores it, the last no more. */
+static void ignore_keys(struct ml_foreign *f)
+{
+    static const struct sigaction ignored = {.sa_handler = SIG_IGN};
+    if (f->shells++ > 0)
+        return;
+    sigaction(SIGINT, &ignored, &f->on_interrupt);
+    sigaction(SIGQUIT, &ignored, &f->on_quit);
+}
+
+static void heed_keys(struct ml_foreign *f)
+{
+    if (--f->shells > 0)
+        return;
+    sigaction(SIGINT, &f->on_interrupt, NULL);
+    sigaction(SIGQUIT, &f->on_quit, NULL);
+}
+
+/* The shell gets those two as they were before. */
+static int spawn_shell(const struct ml_foreign *f, const char *command, pid_t *pid)
+{
+    const char *const arguments[] = {"sh", "-c", "--", command, NULL};
+    sigset_t plain;
+    posix_spawnattr_t attributes;
+    sigemptyset(&plain);
+    if (f->on_interrupt.sa_handler != SIG_IGN)
+        sigaddset(&plain, SIGINT);
+    if (f->on_quit.sa_handler != SIG_IGN)
+        sigaddset(&plain, SIGQUIT);
+    int error = posix_spawnattr_init(&attributes);
+    if (error != 0)
+        return -error;
+    posix_spawnattr_setsigdefault(&attributes, &plain);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    error = posix_spawn(pid, "/bin/sh", NULL, &attributes, (char *const *)arguments, environ);
+    posix_spawnattr_destroy(&attributes);
+    return -error;
+}
+
+/* Cancelled, it kills the shell, as libc does when its thread is cancelled. */
+int ml_co_system(struct ml_foreign *f, const char *command)
+{
+    struct ml_entry entry = f->entry;
+    pid_t pid, ended;
+    int status;
+    if (command == NULL)
+        return ml_libc.system(NULL);
+    ignore_keys(f);
+    int error = spawn_shell(f, command, &pid);
+    if (error != 0) {
+        heed_keys(f);
+        /* What a shell that cannot be run is told as. */
+        return error == -ENOENT || error == -EACCES ? 127 << 8 : ml_fail(error);
+    }
+    do {
+        f->entry = entry;
+        ended = ml_co_wait4(f, pid, &status, 0, NULL);
+    } while (ended < 0 && errno == EINTR);
+    heed_keys(f);
+    if (ended < 0 && errno == ECANCELED) {
+        kill(pid, SIGKILL);
+        ml_libc.waitpid(pid, &status, 0);
+        return ml_fail(-ECANCELED);
+    }
+    return ended < 0 ? -1 : status;
+}
+
+/* ---- pclose ---- */
+
+struct pclose_job {
+    struct ml_job job;
+    FILE *file;
+    int result;
+    int saved_errno;
+};
+
+static void run_pclose(struct ml_job *job)
+{
+    struct pclose_job *j = ml_container_of(job, struct pclose_job, job);
+    j->result = ml_libc.pclose(j->file);
+    j->saved_errno = errno;
+}
+
+static void release_pclose(struct ml_job *job)
+{
+    free(ml_container_of(job, struct pclose_job, job));
+}
+
+/* Only libc knows which child it is. Cancelled, the file is closed nevertheless, and the child awaited. */
+int ml_co_pclose(struct ml_foreign *f, FILE *file)
+{
+    struct ml_entry entry = f->entry;
+    int fd = fileno(file);
+    ml_co_fflush(f, file);
+    struct pclose_job *job = calloc(1, sizeof *job);
+    if (fd >= 0 && (unsigned)fd < ML_KINDS)
+        f->kinds[fd] = 0;
+    if (job == NULL)
+        return ml_libc.pclose(file);
+    job->job = (struct ml_job){.run = run_pclose, .release = release_pclose};
+    job->file = file;
+    int error = ml_foreign_offload(f, entry, &job->job);
+    if (error == ML_PLAINLY)
+        run_pclose(&job->job);
+    else if (error != 0)
+        return ml_fail(error);
+    int result = job->result;
+    errno = job->saved_errno;
+    release_pclose(&job->job);
+    return result;
+}

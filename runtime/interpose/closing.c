@@ -1,0 +1,38 @@
+/* Calls after which a descriptor's number stands for something else, or for nothing. */
+#include "hub/poll_set.h"
+#include "interpose/kind.h"
+
+#include <unistd.h>
+
+/* In a child of vfork(), which runs in its parent's memory, nothing of the parent's may be touched. */
+static bool is_own_process(const struct ml_foreign *f)
+{
+    return getpid() == f->process;
+}
+
+void ml_foreign_closes(struct ml_foreign *f, int fd)
+{
+    ml_kind_forget(f, fd);
+    if (!ml_list_is_empty(&f->hub->poll_sets) && is_own_process(f))
+        ml_poll_sets_forget(f->hub, fd);
+}
+
+int ml_co_close(struct ml_foreign *f, int fd)
+{
+    ml_foreign_closes(f, fd);
+    return ml_libc.close(fd);
+}
+
+int ml_co_dup2(struct ml_foreign *f, int from, int to)
+{
+    if (from != to)
+        ml_foreign_closes(f, to);
+    return ml_libc.dup2(from, to);
+}
+
+int ml_co_dup3(struct ml_foreign *f, int from, int to, int flags)
+{
+    if (from != to)
+        ml_foreign_closes(f, to);
+    return ml_libc.dup3(from, to, flags);
+}

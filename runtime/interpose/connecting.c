@@ -1,0 +1,140 @@
+/* connect and accept. Neither has a flag for a call that does not block, so the descriptor itself is made
+ * non-blocking for the length of the system call: nobody else runs on this thread meanwhile. */
+#include "interpose/foreign.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+/* How often a connect to a Unix socket whose backlog is full tries again: the kernel does not tell when. */
+#define FULL_BACKLOG_PAUSE (5 * ML_MILLISECOND)
+
+/* Whether calls on the descriptor never block: it says so, or it is none. *flags becomes its own. */
+static bool is_left_alone(int fd, int *flags)
+{
+    int saved = errno;
+    *flags = fcntl(fd, F_GETFL);
+    errno = saved;
+    return *flags < 0 || (*flags & O_NONBLOCK) != 0;
+}
+
+static void set_flags(int fd, int flags)
+{
+    int saved = errno;
+    fcntl(fd, F_SETFL, flags);
+    errno = saved;
+}
+
+static int connect_at_once(int fd, int flags, __CONST_SOCKADDR_ARG address, socklen_t length)
+{
+    set_flags(fd, flags | O_NONBLOCK);
+    int result = ml_libc.connect(fd, address, length);
+    set_flags(fd, flags);
+    return result;
+}
+
+/* How the attempt of a connected socket ended. */
+static int outcome(int fd)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        error = errno;
+    return error == 0 ? 0 : ml_fail(-error);
+}
+
+static ml_time deadline_of(const struct ml_foreign *f, int fd)
+{
+    struct timeval span = {0};
+    socklen_t size = sizeof span;
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &span, &size) != 0 ||
+        (span.tv_sec == 0 && span.tv_usec == 0))
+        return ML_FOREVER;
+    return ml_hub_now(f->hub) + span.tv_sec * ML_SECOND + span.tv_usec * (ML_SECOND / 1000000);
+}
+
+static int await_connection(struct ml_foreign *f, struct ml_entry entry, int fd)
+{
+    struct pollfd writable = {.fd = fd, .events = POLLOUT};
+    ml_time deadline = deadline_of(f, fd);
+    int error = 0;
+    while ((error == 0 || error == -EINTR) && ml_libc.poll(&writable, 1, 0) == 0)
+        error = ml_foreign_wait_fd(f, entry, fd, POLLOUT, deadline);
+    if (error == ML_PLAINLY)
+        error = ml_libc.poll(&writable, 1, -1) < 0 ? -errno : 0;
+    if (error != 0 && error != -EINTR)
+        return ml_fail(error == -ETIMEDOUT ? -EINPROGRESS : error);
+    return outcome(fd);
+}
+
+static int await_room(struct ml_foreign *f, struct ml_entry entry, int fd, int flags,
+                      __CONST_SOCKADDR_ARG address, socklen_t length)
+{
+    ml_time deadline = deadline_of(f, fd);
+    int result = -1, error = 0;
+    while (result != 0 && error == 0) {
+        ml_time next = ml_hub_now(f->hub) + FULL_BACKLOG_PAUSE;
+        error = ml_foreign_wait_time(f, entry, ml_time_earlier(next, deadline));
+        if ((error == -ETIMEDOUT && next < deadline) || error == -EINTR)
+            error = 0;
+        if (error == 0)
+            result = connect_at_once(fd, flags, address, length);
+        if (result != 0 && error == 0 && errno != EAGAIN)
+            return result;
+    }
+    if (error == ML_PLAINLY)
+        return ml_libc.connect(fd, address, length);
+    return error == 0 ? 0 : ml_fail(error == -ETIMEDOUT ? -EAGAIN : error);
+}
+
+int ml_co_connect(struct ml_foreign *f, int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
+{
+    struct ml_entry entry = f->entry;
+    int flags;
+    if (is_left_alone(fd, &flags))
+        return ml_libc.connect(fd, address, length);
+    int result = connect_at_once(fd, flags, address, length);
+    if (result == 0)
+        return 0;
+    if (errno == EINPROGRESS)
+        return await_connection(f, entry, fd);
+    if (errno == EAGAIN)
+        return await_room(f, entry, fd, flags, address, length);
+    return result;
+}
+
+/* ---- accept ---- */
+
+struct accept_call {
+    int fd;
+    int fd_flags;
+    struct sockaddr *address;
+    socklen_t *length;
+    int flags;
+};
+
+static ssize_t try_accept(void *call, int flags)
+{
+    struct accept_call *c = call;
+    if (flags == 0)
+        return ml_libc.accept4(c->fd, c->address, c->length, c->flags);
+    set_flags(c->fd, c->fd_flags | O_NONBLOCK);
+    int fd = ml_libc.accept4(c->fd, c->address, c->length, c->flags);
+    set_flags(c->fd, c->fd_flags);
+    return fd;
+}
+
+int ml_co_accept4(struct ml_foreign *f, int fd, __SOCKADDR_ARG address, socklen_t *length,
+                  int flags)
+{
+    struct accept_call call = {fd, 0, address.__sockaddr__, length, flags};
+    if (is_left_alone(fd, &call.fd_flags))
+        return ml_libc.accept4(fd, address, length, flags);
+    return (int)ml_foreign_retry(f, fd, POLLIN, try_accept, &call);
+}
+
+int ml_co_accept(struct ml_foreign *f, int fd, __SOCKADDR_ARG address, socklen_t *length)
+{
+    return ml_co_accept4(f, fd, address, length, 0);
+}

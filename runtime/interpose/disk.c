@@ -1,0 +1,218 @@
+/* Files: locks on them, and calls that wait for a disk, which run on a worker thread. */
+#include "interpose/foreign.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Nobody tells when a file lock becomes free: it is tried first often, later every so often. */
+#define FIRST_LOOK ML_MILLISECOND
+#define SLOWEST_LOOK (20 * ML_MILLISECOND)
+
+struct lock_call {
+    int fd;
+    int operation;
+    off_t size;
+};
+
+/* Tries until it works. try: without blocking; -1 and EAGAIN or EACCES: another has it. */
+static int try_for_lock(struct ml_foreign *f, int (*try)(const struct lock_call *),
+                        int (*plainly)(const struct lock_call *), const struct lock_call *call)
+{
+    struct ml_entry entry = f->entry;
+    ml_time pause = FIRST_LOOK;
+    int error = 0, result = try(call);
+    while (result != 0 && error == 0 && (errno == EAGAIN || errno == EACCES)) {
+        error = ml_foreign_wait_time(f, entry, ml_hub_now(f->hub) + pause);
+        pause = ml_time_earlier(2 * pause, SLOWEST_LOOK);
+        if (error == -ETIMEDOUT)
+            error = 0;
+        if (error == 0)
+            result = try(call);
+    }
+    if (error == ML_PLAINLY)
+        return plainly(call);
+    return error == 0 ? result : ml_fail(error);
+}
+
+static int try_flock(const struct lock_call *call)
+{
+    return ml_libc.flock(call->fd, call->operation | LOCK_NB);
+}
+
+static int flock_plainly(const struct lock_call *call)
+{
+    return ml_libc.flock(call->fd, call->operation);
+}
+
+int ml_co_flock(struct ml_foreign *f, int fd, int operation)
+{
+    struct lock_call call = {fd, operation, 0};
+    if ((operation & (LOCK_NB | LOCK_UN)) != 0)
+        return ml_libc.flock(fd, operation);
+    return try_for_lock(f, try_flock, flock_plainly, &call);
+}
+
+static int try_lockf(const struct lock_call *call)
+{
+    return ml_libc.lockf(call->fd, F_TLOCK, call->size);
+}
+
+static int lockf_plainly(const struct lock_call *call)
+{
+    return ml_libc.lockf(call->fd, F_LOCK, call->size);
+}
+
+int ml_co_lockf(struct ml_foreign *f, int fd, int operation, off_t size)
+{
+    struct lock_call call = {fd, operation, size};
+    if (operation != F_LOCK)
+        return ml_libc.lockf(fd, operation, size);
+    return try_for_lock(f, try_lockf, lockf_plainly, &call);
+}
+
+/* ---- on a worker ---- */
+
+enum disk_work { WORK_FSYNC, WORK_FDATASYNC, WORK_RENAME, WORK_REMOVE, WORK_FOPEN };
+
+struct disk_job {
+    struct ml_job job;
+    enum disk_work work;
+    int fd; /* a duplicate: the task may be cancelled and close its own; -1: none */
+    const char *path;
+    const char *other; /* the new name, or the mode */
+    int result;
+    FILE *file;
+    int saved_errno;
+    char strings[];
+};
+
+static void run_disk(struct ml_job *job)
+{
+    struct disk_job *j = ml_container_of(job, struct disk_job, job);
+    switch (j->work) {
+    case WORK_FSYNC:
+        j->result = ml_libc.fsync(j->fd);
+        break;
+    case WORK_FDATASYNC:
+        j->result = ml_libc.fdatasync(j->fd);
+        break;
+    case WORK_RENAME:
+        j->result = ml_libc.rename(j->path, j->other);
+        break;
+    case WORK_REMOVE:
+        j->result = ml_libc.remove(j->path);
+        break;
+    case WORK_FOPEN:
+        j->file = ml_libc.fopen64(j->path, j->other);
+        break;
+    }
+    j->saved_errno = errno;
+}
+
+static void release_disk(struct ml_job *job)
+{
+    struct disk_job *j = ml_container_of(job, struct disk_job, job);
+    if (j->fd >= 0)
+        ml_libc.close(j->fd);
+    if (j->file != NULL)
+        ml_libc.fclose(j->file);
+    free(j);
+}
+
+/* path, other: copied; NULL: none. NULL: no memory. */
+static struct disk_job *new_job(enum disk_work work, const char *path, const char *other)
+{
+    size_t path_size = path != NULL ? strlen(path) + 1 : 0;
+    size_t other_size = other != NULL ? strlen(other) + 1 : 0;
+    struct disk_job *job = calloc(1, sizeof *job + path_size + other_size);
+    if (job == NULL)
+        return NULL;
+    job->job = (struct ml_job){.run = run_disk, .release = release_disk};
+    job->work = work;
+    job->fd = -1;
+    job->path = memcpy(job->strings, path != NULL ? path : "", path_size);
+    job->other = memcpy(job->strings + path_size, other != NULL ? other : "", other_size);
+    return job;
+}
+
+/* Runs the job; 0 with errno as the call left it, or -1 with errno set and the job gone. */
+static int run(struct ml_foreign *f, struct disk_job *job)
+{
+    int error = job != NULL ? ml_foreign_offload(f, f->entry, &job->job) : -ENOMEM;
+    if (error == ML_PLAINLY)
+        run_disk(&job->job);
+    else if (error != 0)
+        return ml_fail(error);
+    errno = job->saved_errno;
+    return 0;
+}
+
+static int run_for_result(struct ml_foreign *f, struct disk_job *job)
+{
+    if (run(f, job) != 0)
+        return -1;
+    int result = job->result;
+    release_disk(&job->job);
+    return result;
+}
+
+static int sync_file(struct ml_foreign *f, enum disk_work work, int fd)
+{
+    struct disk_job *job = new_job(work, NULL, NULL);
+    if (job == NULL)
+        return ml_fail(-ENOMEM);
+    job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (job->fd < 0) {
+        free(job);
+        return -1;
+    }
+    return run_for_result(f, job);
+}
+
+int ml_co_fsync(struct ml_foreign *f, int fd)
+{
+    return sync_file(f, WORK_FSYNC, fd);
+}
+
+int ml_co_fdatasync(struct ml_foreign *f, int fd)
+{
+    return sync_file(f, WORK_FDATASYNC, fd);
+}
+
+int ml_co_rename(struct ml_foreign *f, const char *from, const char *to)
+{
+    return run_for_result(f, new_job(WORK_RENAME, from, to));
+}
+
+int ml_co_remove(struct ml_foreign *f, const char *path)
+{
+    return run_for_result(f, new_job(WORK_REMOVE, path, NULL));
+}
+
+/* To open a FIFO waits for its other end; anything else is opened at once. Cancelled, the worker waits on. */
+FILE *ml_co_fopen64(struct ml_foreign *f, const char *path, const char *mode)
+{
+    struct stat status;
+    int saved = errno;
+    bool is_fifo = path != NULL && stat(path, &status) == 0 && S_ISFIFO(status.st_mode) &&
+                   strchr(mode, '+') == NULL;
+    errno = saved;
+    if (!is_fifo)
+        return ml_libc.fopen64(path, mode);
+    struct disk_job *job = new_job(WORK_FOPEN, path, mode);
+    if (run(f, job) != 0)
+        return NULL;
+    FILE *file = job->file;
+    job->file = NULL;
+    release_disk(&job->job);
+    errno = saved;
+    return file;
+}
+
+FILE *ml_co_fopen(struct ml_foreign *f, const char *path, const char *mode)
+{
+    return ml_co_fopen64(f, path, mode);
+}

@@ -1,0 +1,225 @@
+#include "interpose/foreign.h"
+
+#include "hub/poll_set.h"
+#include "interpose/locks.h"
+#include "interpose/statics.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static const struct ml_wait_kind fd_kind = {.text = "a descriptor, in a C library",
+                                            .external = true};
+static const struct ml_wait_kind time_kind = {.text = "the clock, in a C library",
+                                              .external = true};
+static const struct ml_wait_kind worker_kind = {.text = "a worker thread, in a C library",
+                                                .external = true};
+
+static const char *const reasons[] = {
+    [ML_PLAIN_EXCLUDED] = "it is excluded",
+    [ML_PLAIN_INSIDE] =
+        "it is made inside pthread_once, a static initialiser or a callback of stdio",
+    [ML_PLAIN_OWNER] = "it is made in a finalizer or inside task.no_switch",
+};
+
+struct ml_foreign *ml_foreign_open(struct ml_hub *hub)
+{
+    struct ml_foreign *f = calloc(1, sizeof *f);
+    if (f == NULL)
+        return NULL;
+    f->hub = hub;
+    f->process = getpid();
+    f->is_available = ml_libc.is_exported;
+    ml_list_init(&f->lock_waiters);
+    return f;
+}
+
+void ml_foreign_close(struct ml_foreign *f)
+{
+    if (f == NULL)
+        return;
+    while (f->exclusions != NULL) {
+        struct ml_exclusion *exclusion = f->exclusions;
+        f->exclusions = exclusion->next;
+        free(exclusion);
+    }
+    ml_statics_release(f);
+    free(f->held);
+    free(f);
+}
+
+int ml_foreign_exclude(struct ml_foreign *f, const char *pattern)
+{
+    struct ml_exclusion *exclusion = malloc(sizeof *exclusion + strlen(pattern) + 1);
+    if (exclusion == NULL)
+        return -ENOMEM;
+    strcpy(exclusion->pattern, pattern);
+    exclusion->next = f->exclusions;
+    f->exclusions = exclusion;
+    return 0;
+}
+
+const char *ml_call_name(enum ml_call call)
+{
+    static const char *const names[] = {
+#define ML_CALL_NAME(type, name, parameters, arguments) #name,
+        ML_CALLS(ML_CALL_NAME)
+#undef ML_CALL_NAME
+    };
+    return names[call];
+}
+
+static const char *library_of(const void *address)
+{
+    Dl_info info;
+    if (dladdr(address, &info) == 0 || info.dli_fname == NULL)
+        return "";
+    const char *slash = strrchr(info.dli_fname, '/');
+    return slash != NULL ? slash + 1 : info.dli_fname;
+}
+
+static bool is_excluded(const struct ml_foreign *f, struct ml_entry entry)
+{
+    if (f->exclusions == NULL)
+        return false;
+    const char *library = library_of(entry.caller);
+    const struct ml_exclusion *e = f->exclusions;
+    while (e != NULL && fnmatch(e->pattern, ml_call_name(entry.call), 0) != 0 &&
+           fnmatch(e->pattern, library, 0) != 0)
+        e = e->next;
+    return e != NULL;
+}
+
+static void tell(struct ml_foreign *f, struct ml_entry entry, enum ml_plain_reason reason)
+{
+    char text[256];
+    if (f->told == NULL || (f->told_reasons & 1U << reason) != 0)
+        return;
+    f->told_reasons |= (uint8_t)(1U << reason);
+    snprintf(text, sizeof text, "%s() in %.80s makes every task wait: %s", ml_call_name(entry.call),
+             library_of(entry.caller), reasons[reason]);
+    f->told(f->hub, text);
+}
+
+int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry)
+{
+    enum ml_plain_reason reason = ML_PLAIN_NONE;
+    if (is_excluded(f, entry))
+        reason = ML_PLAIN_EXCLUDED;
+    else if (f->inside > 0)
+        reason = ML_PLAIN_INSIDE;
+    else if (f->may_wait != NULL && !f->may_wait(f->hub))
+        reason = ML_PLAIN_OWNER;
+    if (reason != ML_PLAIN_NONE) {
+        f->counts[entry.call].blocked++;
+        tell(f, entry, reason);
+        return ML_PLAINLY;
+    }
+    f->counts[entry.call].waited++;
+    return 0;
+}
+
+void ml_foreign_end(struct ml_foreign *f, int error)
+{
+    if (f->has_waited != NULL)
+        f->has_waited(f->hub, error);
+}
+
+int ml_foreign_wait_fd(struct ml_foreign *f, struct ml_entry entry, int fd, short events,
+                       ml_time deadline)
+{
+    int error = ml_foreign_begin(f, entry);
+    if (error != 0)
+        return error;
+    struct ml_poll_set *set = ml_poll_set_open(f->hub, 1);
+    if (set != NULL) {
+        ml_poll_set_add(set, fd, events & POLLIN, events & POLLOUT);
+        error = ml_poll_set_wait(set, &fd_kind, deadline);
+        ml_poll_set_close(set);
+    } else {
+        error = -ENOMEM;
+    }
+    ml_foreign_end(f, error);
+    return error;
+}
+
+int ml_foreign_wait_time(struct ml_foreign *f, struct ml_entry entry, ml_time deadline)
+{
+    int error = ml_foreign_begin(f, entry);
+    if (error != 0)
+        return error;
+    struct ml_poll_set *set = ml_poll_set_open(f->hub, 0);
+    error = set != NULL ? ml_poll_set_wait(set, &time_kind, deadline) : -ENOMEM;
+    ml_poll_set_close(set);
+    ml_foreign_end(f, error);
+    return error;
+}
+
+int ml_foreign_offload(struct ml_foreign *f, struct ml_entry entry, struct ml_job *job)
+{
+    int error = ml_foreign_begin(f, entry);
+    if (error != 0)
+        return error;
+    error = ml_offload(f->hub, &worker_kind, job, ML_FOREVER);
+    ml_foreign_end(f, error);
+    return error;
+}
+
+void ml_foreign_interrupted(void)
+{
+    struct ml_bank *bank = ml_bank_current;
+    int saved = errno;
+    if (bank != NULL)
+        ml_poll_sets_interrupt(ml_container_of(bank, struct ml_hub, bank));
+    errno = saved;
+}
+
+/* When a call on the descriptor has to give up, by the socket's own options. */
+static ml_time deadline_of(const struct ml_foreign *f, int fd, short events)
+{
+    struct timeval span = {0};
+    socklen_t size = sizeof span;
+    int option = events & POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO;
+    if (getsockopt(fd, SOL_SOCKET, option, &span, &size) != 0 ||
+        (span.tv_sec == 0 && span.tv_usec == 0))
+        return ML_FOREVER;
+    return ml_hub_now(f->hub) + span.tv_sec * ML_SECOND + span.tv_usec * (ML_SECOND / 1000000);
+}
+
+static bool would_block(ssize_t result)
+{
+    return result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+static __attribute__((noinline)) ssize_t wait_and_retry(struct ml_foreign *f, int fd, short events,
+                                                        ml_attempt *attempt, void *call)
+{
+    struct ml_entry entry = f->entry;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (flags & O_NONBLOCK) != 0)
+        return ml_fail(flags < 0 ? -EBADF : -EAGAIN);
+    ml_time deadline = deadline_of(f, fd, events);
+    ssize_t result = -1;
+    int error;
+    do {
+        error = ml_foreign_wait_fd(f, entry, fd, events, deadline);
+        if (error == 0)
+            result = attempt(call, MSG_DONTWAIT);
+    } while (error == -EINTR || (error == 0 && would_block(result)));
+    if (error == ML_PLAINLY)
+        return attempt(call, 0);
+    if (error != 0)
+        return ml_fail(error == -ETIMEDOUT ? -EAGAIN : error);
+    return result;
+}
+
+ssize_t ml_foreign_retry(struct ml_foreign *f, int fd, short events, ml_attempt *attempt,
+                         void *call)
+{
+    ssize_t result = attempt(call, MSG_DONTWAIT);
+    return ml_likely(!would_block(result)) ? result : wait_and_retry(f, fd, events, attempt, call);
+}

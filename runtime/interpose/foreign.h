@@ -1,0 +1,141 @@
+/*
+ * Calls of C libraries made by tasks: whose call it is, whether its task may wait instead of the thread, and
+ * the waits. Knows no single call; those are in the other files of the room.
+ */
+#ifndef ML_INTERPOSE_FOREIGN_H
+#define ML_INTERPOSE_FOREIGN_H
+
+#include "base/check.h"
+#include "hub/hub.h"
+#include "hub/offload.h"
+#include "interpose/calls.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+/* A call as it came in. */
+struct ml_entry {
+    enum ml_call call;
+    const void *caller; /* an address in the code that made it */
+};
+
+struct ml_count {
+    uint64_t waited;  /* times that a task waited in it */
+    uint64_t blocked; /* times that it blocked the thread, for one of the reasons below */
+};
+
+/* Why a call blocks the thread as libc's own would. */
+enum ml_plain_reason {
+    ML_PLAIN_NONE,
+    ML_PLAIN_EXCLUDED, /* ml_foreign_exclude() */
+    ML_PLAIN_INSIDE, /* pthread_once, a static initialiser, a stdio callback: others could need it */
+    ML_PLAIN_OWNER   /* the owner said so: a finalizer, task.no_switch, ... */
+};
+
+struct ml_exclusion {
+    struct ml_exclusion *next;
+    char pattern[]; /* as for fnmatch(3) */
+};
+
+struct ml_held_lock;
+struct ml_task_statics;
+
+/* Descriptors whose kind is remembered (interpose/kind.h). */
+enum { ML_KINDS = 1024 };
+
+struct ml_foreign {
+    struct ml_hub *hub;
+    pid_t process;     /* whose memory this is */
+    bool is_available; /* libc's names are exported: calls can come in */
+    struct ml_entry
+        entry;       /* of the call that is being made; others overwrite it while a task waits */
+    unsigned inside; /* depth of code that other tasks could need while it waits */
+    struct ml_count counts[ML_CALL_COUNT];
+    struct ml_exclusion *exclusions;
+    unsigned shells;                        /* calls of system() under way */
+    struct sigaction on_interrupt, on_quit; /* before the first of them */
+    struct ml_held_lock *held;              /* interpose/locks.h */
+    unsigned held_count, held_room;
+    struct ml_link lock_waiters;
+    struct ml_task_statics **statics; /* interpose/statics.c */
+    uint32_t statics_count;
+    uint8_t kinds[ML_KINDS];
+
+    /* Set by the owner. may_wait: whether the running task may be parked; if so, has_waited is called
+     * afterwards, with what ml_wait() gave; after -ECANCELED the owner raises once the C function has
+     * returned. told: a call blocked the thread, for the first time for that reason. */
+    bool (*may_wait)(struct ml_hub *hub);
+    void (*has_waited)(struct ml_hub *hub, int error);
+    void (*told)(struct ml_hub *hub, const char *text);
+    uint8_t told_reasons; /* bit of each enum ml_plain_reason */
+};
+
+/* NULL: no memory. The calls of the hub's tasks are ours once hub->foreign is set to it. */
+struct ml_foreign *ml_foreign_open(struct ml_hub *hub);
+
+/* No task is alive any more. NULL is allowed. */
+void ml_foreign_close(struct ml_foreign *f);
+
+/* Calls whose name matches, and calls from libraries the last part of whose file name does, block the thread.
+ * pattern: as for fnmatch(3), such as "libodbc*". 0 or -ENOMEM. */
+int ml_foreign_exclude(struct ml_foreign *f, const char *pattern);
+
+const char *ml_call_name(enum ml_call call);
+
+/* That of the task which runs on this thread; NULL: none does, or its calls are left alone. */
+static inline struct ml_foreign *ml_foreign_current(void)
+{
+    struct ml_bank *bank = ml_bank_current;
+    if (ml_likely(bank == NULL))
+        return NULL;
+    const struct ml_hub *hub = ml_container_of(bank, struct ml_hub, bank);
+    return hub->current != NULL ? hub->foreign : NULL;
+}
+
+/* What the waits below give besides 0 and negated errnos: the call has to be made as libc makes it. */
+enum { ML_PLAINLY = 1 };
+
+/* Whether the running task may wait in the call that came in as `entry`: 0, then ml_foreign_end() follows; or
+ * ML_PLAINLY. */
+int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry);
+void ml_foreign_end(struct ml_foreign *f, int error);
+
+/* Waits until `fd` may be ready for `events` (POLLIN, POLLOUT). 0: look; -EINTR: a signal's handler has run;
+ * -EBADF: it was closed meanwhile; -ETIMEDOUT, -ECANCELED, -ENOMEM; ML_PLAINLY. */
+int ml_foreign_wait_fd(struct ml_foreign *f, struct ml_entry entry, int fd, short events,
+                       ml_time deadline);
+
+/* Waits until `deadline`: -ETIMEDOUT then; else as above. */
+int ml_foreign_wait_time(struct ml_foreign *f, struct ml_entry entry, ml_time deadline);
+
+/* Waits for a worker to run `job`; as ml_offload(), or ML_PLAINLY with nothing done. */
+int ml_foreign_offload(struct ml_foreign *f, struct ml_entry entry, struct ml_job *job);
+
+/*
+ * One attempt at a call on a descriptor. flags: MSG_DONTWAIT: must not block, -1 with EAGAIN instead; 0: may.
+ * call: the caller's, kept across the attempts.
+ */
+typedef ssize_t ml_attempt(void *call, int flags);
+
+/*
+ * The one loop of the calls that block until a descriptor is ready, unless its own flags forbid: attempts, and
+ * waits in between, as long as SO_RCVTIMEO or SO_SNDTIMEO allow. Returns what the last attempt did, or -1
+ * with errno set.
+ */
+ssize_t ml_foreign_retry(struct ml_foreign *f, int fd, short events, ml_attempt *attempt,
+                         void *call);
+
+/* The descriptor is about to be closed: what is remembered of it is forgotten, who waits for it is woken. */
+void ml_foreign_closes(struct ml_foreign *f, int fd);
+
+/* A poll of the hub on this thread was ended by a signal: calls that a signal ends are. */
+void ml_foreign_interrupted(void);
+
+/* Sets errno to a negated one. -1. */
+static inline int ml_fail(int error)
+{
+    errno = -error;
+    return -1;
+}
+
+#endif

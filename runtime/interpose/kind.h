@@ -1,0 +1,33 @@
+/*
+ * What kind of file a descriptor is, remembered by its number until it is closed. Only a guide to the
+ * cheapest way: whoever uses it bears a wrong answer, for somebody may have closed it unseen.
+ */
+#ifndef ML_INTERPOSE_KIND_H
+#define ML_INTERPOSE_KIND_H
+
+#include "interpose/foreign.h"
+
+enum ml_kind {
+    ML_KIND_UNKNOWN,
+    ML_KIND_SOCKET,
+    ML_KIND_DISK,  /* regular files, directories, block devices: poll() calls them ready always */
+    ML_KIND_STREAM /* pipes, terminals, eventfds and the like */
+};
+
+/* Asks the kernel. */
+enum ml_kind ml_kind_find(struct ml_foreign *f, int fd);
+
+static inline enum ml_kind ml_kind_of(struct ml_foreign *f, int fd)
+{
+    enum ml_kind kind = (unsigned)fd < ML_KINDS ? (enum ml_kind)f->kinds[fd] : ML_KIND_UNKNOWN;
+    return ml_likely(kind != ML_KIND_UNKNOWN) ? kind : ml_kind_find(f, fd);
+}
+
+/* The number stands for something else from now on. */
+static inline void ml_kind_forget(struct ml_foreign *f, int fd)
+{
+    if ((unsigned)fd < ML_KINDS)
+        f->kinds[fd] = ML_KIND_UNKNOWN;
+}
+
+#endif

@@ -1,0 +1,118 @@
+/* The calls that take and free locks, and those inside which a task may not wait. */
+#include "interpose/locks.h"
+
+#include <errno.h>
+
+/* The last two steps of every call that takes a lock. */
+static int noted(struct ml_foreign *f, const void *lock, enum ml_lock_way way, int error)
+{
+    if (ml_likely(error == 0 || error == EOWNERDEAD))
+        ml_lock_note(f, lock, way);
+    return error;
+}
+
+static int await(struct ml_foreign *f, const void *lock, enum ml_lock_way way)
+{
+    return -ml_lock_await(f, lock, way, ML_FOREVER);
+}
+
+static bool is_free(struct ml_foreign *f, const void *lock, enum ml_lock_way way)
+{
+    return ml_lock_await(f, lock, way, ML_NEVER_WAIT) == 0;
+}
+
+int ml_co_pthread_mutex_lock(struct ml_foreign *f, pthread_mutex_t *mutex)
+{
+    int error = await(f, mutex, ML_LOCK_WHOLE);
+    return error != 0 ? error : noted(f, mutex, ML_LOCK_WHOLE, ml_libc.pthread_mutex_lock(mutex));
+}
+
+/* `until` is a time of the real clock. */
+int ml_co_pthread_mutex_timedlock(struct ml_foreign *f, pthread_mutex_t *mutex,
+                                  const struct timespec *until)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    ml_time left = (until->tv_sec - now.tv_sec) * ML_SECOND + (until->tv_nsec - now.tv_nsec);
+    ml_time deadline = left > 0 ? ml_time_after(ml_hub_now(f->hub), left) : ML_NEVER_WAIT;
+    int error = -ml_lock_await(f, mutex, ML_LOCK_WHOLE, deadline);
+    return error != 0
+               ? error
+               : noted(f, mutex, ML_LOCK_WHOLE, ml_libc.pthread_mutex_timedlock(mutex, until));
+}
+
+int ml_co_pthread_mutex_trylock(struct ml_foreign *f, pthread_mutex_t *mutex)
+{
+    return is_free(f, mutex, ML_LOCK_WHOLE)
+               ? noted(f, mutex, ML_LOCK_WHOLE, ml_libc.pthread_mutex_trylock(mutex))
+               : EBUSY;
+}
+
+int ml_co_pthread_mutex_unlock(struct ml_foreign *f, pthread_mutex_t *mutex)
+{
+    int error = ml_libc.pthread_mutex_unlock(mutex);
+    ml_lock_strike(f, mutex);
+    return error;
+}
+
+int ml_co_pthread_rwlock_rdlock(struct ml_foreign *f, pthread_rwlock_t *lock)
+{
+    int error = await(f, lock, ML_LOCK_SHARED);
+    return error != 0 ? error : noted(f, lock, ML_LOCK_SHARED, ml_libc.pthread_rwlock_rdlock(lock));
+}
+
+int ml_co_pthread_rwlock_wrlock(struct ml_foreign *f, pthread_rwlock_t *lock)
+{
+    int error = await(f, lock, ML_LOCK_WHOLE);
+    return error != 0 ? error : noted(f, lock, ML_LOCK_WHOLE, ml_libc.pthread_rwlock_wrlock(lock));
+}
+
+int ml_co_pthread_rwlock_tryrdlock(struct ml_foreign *f, pthread_rwlock_t *lock)
+{
+    return is_free(f, lock, ML_LOCK_SHARED)
+               ? noted(f, lock, ML_LOCK_SHARED, ml_libc.pthread_rwlock_tryrdlock(lock))
+               : EBUSY;
+}
+
+int ml_co_pthread_rwlock_trywrlock(struct ml_foreign *f, pthread_rwlock_t *lock)
+{
+    return is_free(f, lock, ML_LOCK_WHOLE)
+               ? noted(f, lock, ML_LOCK_WHOLE, ml_libc.pthread_rwlock_trywrlock(lock))
+               : EBUSY;
+}
+
+int ml_co_pthread_rwlock_unlock(struct ml_foreign *f, pthread_rwlock_t *lock)
+{
+    int error = ml_libc.pthread_rwlock_unlock(lock);
+    ml_lock_strike(f, lock);
+    return error;
+}
+
+void ml_co_flockfile(struct ml_foreign *f, FILE *file)
+{
+    await(f, file, ML_LOCK_WHOLE);
+    ml_libc.flockfile(file);
+    ml_lock_note(f, file, ML_LOCK_WHOLE);
+}
+
+int ml_co_ftrylockfile(struct ml_foreign *f, FILE *file)
+{
+    return is_free(f, file, ML_LOCK_WHOLE)
+               ? noted(f, file, ML_LOCK_WHOLE, ml_libc.ftrylockfile(file))
+               : EBUSY;
+}
+
+void ml_co_funlockfile(struct ml_foreign *f, FILE *file)
+{
+    ml_libc.funlockfile(file);
+    ml_lock_strike(f, file);
+}
+
+/* Another task that came here while this one waited would block the thread for ever. */
+int ml_co_pthread_once(struct ml_foreign *f, pthread_once_t *control, void (*routine)(void))
+{
+    f->inside++;
+    int error = ml_libc.pthread_once(control, routine);
+    f->inside--;
+    return error;
+}

@@ -1,0 +1,363 @@
+/*
+ * poll, select, epoll_wait and their variants: asked once without waiting, which also finds what is wrong with
+ * the arguments; then the task waits, and the kernel is asked again what happened.
+ *
+ * A signal mask is in force while the kernel is asked, not while the task waits: so a call with one looks
+ * every so often.
+ */
+#include "hub/poll_set.h"
+#include "interpose/foreign.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct ml_wait_kind poll_kind = {.text = "descriptors, in a C library",
+                                              .external = true};
+
+/* How long a wait lasts at most when what it waits for cannot be told to the hub's loop (urgent data), when
+ * the loop says ready and the kernel does not, and with a signal mask. */
+#define LOOK_AGAIN (20 * ML_MILLISECOND)
+
+#define WRITABLE (POLLOUT | POLLWRNORM | POLLWRBAND)
+
+static ml_time span_of(const struct timespec *timeout)
+{
+    if (timeout == NULL || timeout->tv_sec > ML_FOREVER / ML_SECOND / 2)
+        return ML_FOREVER;
+    return timeout->tv_sec * ML_SECOND + timeout->tv_nsec;
+}
+
+static ml_time deadline_of(const struct ml_foreign *f, ml_time span)
+{
+    return ml_time_after(ml_hub_now(f->hub), span);
+}
+
+/* A call as the loop below sees it. */
+struct question {
+    int (*ask)(void *call);                           /* without waiting; 0: nothing yet */
+    int (*ask_plainly)(void *call);                   /* as libc does */
+    void (*add)(struct ml_poll_set *set, void *call); /* the descriptors */
+    int (*closed)(void *call, int fd); /* what to return when that one was closed meanwhile */
+    void *call;
+    unsigned count; /* descriptors at most */
+    bool is_masked;
+    bool is_urgent; /* waits for what the loop cannot tell */
+};
+
+/* One wait. 0: ask; or an error of ml_poll_set_wait(); *closed: the descriptor that was, or -1. */
+static int wait_once(struct ml_foreign *f, const struct question *q, bool with_descriptors,
+                     ml_time deadline, int *closed)
+{
+    struct ml_poll_set *set = ml_poll_set_open(f->hub, q->count);
+    if (set == NULL)
+        return -ENOMEM;
+    if (with_descriptors)
+        q->add(set, q->call);
+    int error = ml_poll_set_wait(set, &poll_kind, deadline);
+    *closed = ml_poll_set_closed(set);
+    ml_poll_set_close(set);
+    return error;
+}
+
+/* Waits until the question has an answer. Returns that, or -1 with errno set, or 0 when the time is over. */
+static int wait_for_answer(struct ml_foreign *f, struct ml_entry entry, const struct question *q,
+                           ml_time deadline)
+{
+    int answer = 0, error = ml_foreign_begin(f, entry), closed = -1;
+    bool was_woken_in_vain = false;
+    if (error == ML_PLAINLY)
+        return q->ask_plainly(q->call);
+    while (answer == 0 && error == 0) {
+        bool is_short = was_woken_in_vain || q->is_masked || q->is_urgent;
+        ml_time until = is_short ? ml_time_earlier(deadline, deadline_of(f, LOOK_AGAIN)) : deadline;
+        error = wait_once(f, q, !was_woken_in_vain, until, &closed);
+        was_woken_in_vain = error == 0;
+        if (error == -ETIMEDOUT && until < deadline)
+            error = 0, was_woken_in_vain = false;
+        if (error == 0 || error == -ETIMEDOUT)
+            answer = q->ask(q->call);
+    }
+    ml_foreign_end(f, error);
+    if (error == -EBADF)
+        return q->closed(q->call, closed);
+    return error == 0 || error == -ETIMEDOUT ? answer : ml_fail(error);
+}
+
+static int answer(struct ml_foreign *f, const struct question *q, ml_time span)
+{
+    struct ml_entry entry = f->entry;
+    int now = q->ask(q->call);
+    return now != 0 || span <= 0 ? now : wait_for_answer(f, entry, q, deadline_of(f, span));
+}
+
+/* ---- poll ---- */
+
+struct poll_call {
+    struct pollfd *fds;
+    nfds_t count;
+    const struct timespec *timeout;
+    const sigset_t *mask;
+};
+
+static const struct timespec no_time = {0};
+
+static int ask_poll(void *call)
+{
+    struct poll_call *c = call;
+    return c->mask == NULL ? ml_libc.poll(c->fds, c->count, 0)
+                           : ml_libc.ppoll(c->fds, c->count, &no_time, c->mask);
+}
+
+static int ask_poll_plainly(void *call)
+{
+    struct poll_call *c = call;
+    return ml_libc.ppoll(c->fds, c->count, c->timeout, c->mask);
+}
+
+static void add_poll(struct ml_poll_set *set, void *call)
+{
+    const struct poll_call *c = call;
+    for (nfds_t i = 0; i < c->count; i++)
+        ml_poll_set_add(set, c->fds[i].fd,
+                        (c->fds[i].events & ~WRITABLE) != 0 || (c->fds[i].events & WRITABLE) == 0,
+                        (c->fds[i].events & WRITABLE) != 0);
+}
+
+/* As if it had been bad from the start. */
+static int poll_closed(void *call, int fd)
+{
+    struct poll_call *c = call;
+    int bad = 0;
+    for (nfds_t i = 0; i < c->count; i++) {
+        c->fds[i].revents = c->fds[i].fd == fd ? POLLNVAL : 0;
+        bad += c->fds[i].fd == fd;
+    }
+    return bad;
+}
+
+static bool has_urgent(const struct pollfd *fds, nfds_t count)
+{
+    nfds_t i = 0;
+    while (i < count && (fds[i].events & POLLPRI) == 0)
+        i++;
+    return i < count;
+}
+
+int ml_co_ppoll(struct ml_foreign *f, struct pollfd *fds, nfds_t count,
+                const struct timespec *timeout, const sigset_t *mask)
+{
+    struct poll_call call = {fds, count, timeout, mask};
+    struct question question = {.ask = ask_poll,
+                                .ask_plainly = ask_poll_plainly,
+                                .add = add_poll,
+                                .closed = poll_closed,
+                                .call = &call,
+                                .count = (unsigned)count,
+                                .is_masked = mask != NULL};
+    if (timeout != NULL && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= ML_SECOND))
+        return ml_fail(-EINVAL);
+    if (count <= INT_MAX)
+        question.is_urgent = has_urgent(fds, count);
+    return answer(f, &question, span_of(timeout));
+}
+
+int ml_co_poll(struct ml_foreign *f, struct pollfd *fds, nfds_t count, int timeout)
+{
+    struct timespec span = {timeout / 1000, timeout % 1000 * 1000000L};
+    if (timeout == 0)
+        return ml_libc.poll(fds, count, 0);
+    return ml_co_ppoll(f, fds, count, timeout < 0 ? NULL : &span, NULL);
+}
+
+/* ---- select ---- */
+
+enum { SETS = 3 };
+
+/* The three sets are the caller's: `asked` keeps what they asked for, as they are overwritten with the answer. */
+struct select_call {
+    int count;
+    size_t size; /* bytes of a set */
+    fd_set *sets[SETS];
+    char *asked;
+    const struct timespec *timeout;
+    const sigset_t *mask;
+};
+
+static void restore(const struct select_call *c)
+{
+    for (int i = 0; i < SETS; i++)
+        if (c->sets[i] != NULL)
+            memcpy(c->sets[i], c->asked + (size_t)i * c->size, c->size);
+}
+
+static int ask_select_for(struct select_call *c, const struct timespec *timeout)
+{
+    restore(c);
+    return ml_libc.pselect(c->count, c->sets[0], c->sets[1], c->sets[2], timeout, c->mask);
+}
+
+static int ask_select(void *call)
+{
+    return ask_select_for(call, &no_time);
+}
+
+static int ask_select_plainly(void *call)
+{
+    struct select_call *c = call;
+    return ask_select_for(c, c->timeout);
+}
+
+/* A set may be longer than FD_SETSIZE. */
+static bool is_set(const struct select_call *c, int which, int fd)
+{
+    const unsigned char *bits = (const unsigned char *)c->asked + (size_t)which * c->size;
+    return c->sets[which] != NULL && (bits[fd / CHAR_BIT] >> fd % CHAR_BIT & 1) != 0;
+}
+
+static void add_select(struct ml_poll_set *set, void *call)
+{
+    const struct select_call *c = call;
+    for (int fd = 0; fd < c->count; fd++) {
+        bool readable = is_set(c, 0, fd) || is_set(c, 2, fd), writable = is_set(c, 1, fd);
+        if (readable || writable)
+            ml_poll_set_add(set, fd, readable, writable);
+    }
+}
+
+static unsigned count_select(const struct select_call *c)
+{
+    unsigned count = 0;
+    for (int fd = 0; fd < c->count; fd++)
+        count += is_set(c, 0, fd) || is_set(c, 1, fd) || is_set(c, 2, fd);
+    return count;
+}
+
+static int select_closed(void *call, int fd)
+{
+    (void)call, (void)fd;
+    return ml_fail(-EBADF);
+}
+
+static void keep_asked(struct select_call *c)
+{
+    for (int i = 0; i < SETS; i++)
+        if (c->sets[i] != NULL)
+            memcpy(c->asked + (size_t)i * c->size, c->sets[i], c->size);
+}
+
+static int select_with(struct ml_foreign *f, struct select_call *call)
+{
+    struct question question = {.ask = ask_select,
+                                .ask_plainly = ask_select_plainly,
+                                .add = add_select,
+                                .closed = select_closed,
+                                .call = call,
+                                .is_masked = call->mask != NULL,
+                                .is_urgent = call->sets[2] != NULL};
+    keep_asked(call);
+    question.count = count_select(call);
+    return answer(f, &question, span_of(call->timeout));
+}
+
+int ml_co_pselect(struct ml_foreign *f, int count, fd_set *readable, fd_set *writable,
+                  fd_set *exceptional, const struct timespec *timeout, const sigset_t *mask)
+{
+    enum { WORD = sizeof(fd_mask) * CHAR_BIT };
+    fd_mask small[SETS * FD_SETSIZE / WORD];
+    struct select_call call = {.count = count,
+                               .sets = {readable, writable, exceptional},
+                               .asked = (char *)small,
+                               .timeout = timeout,
+                               .mask = mask};
+    if (count < 0 || (timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_nsec < 0)))
+        return ml_fail(-EINVAL);
+    call.size = ((size_t)count + WORD - 1) / WORD * sizeof(fd_mask);
+    if (count > FD_SETSIZE)
+        call.asked = malloc(SETS * call.size);
+    if (call.asked == NULL)
+        return ml_fail(-ENOMEM);
+    int result = select_with(f, &call);
+    if (count > FD_SETSIZE)
+        free(call.asked);
+    return result;
+}
+
+/* Linux puts the time that is left into *timeout. */
+int ml_co_select(struct ml_foreign *f, int count, fd_set *readable, fd_set *writable,
+                 fd_set *exceptional, struct timeval *timeout)
+{
+    struct timespec span = {0};
+    ml_time start = ml_hub_now(f->hub);
+    if (timeout != NULL)
+        span = (struct timespec){timeout->tv_sec + timeout->tv_usec / 1000000,
+                                 timeout->tv_usec % 1000000 * 1000};
+    int result = ml_co_pselect(f, count, readable, writable, exceptional,
+                               timeout != NULL ? &span : NULL, NULL);
+    if (timeout != NULL && result >= 0) {
+        ml_time left = span_of(&span) - (ml_hub_now(f->hub) - start);
+        left = left > 0 ? left : 0;
+        timeout->tv_sec = left / ML_SECOND;
+        timeout->tv_usec = left % ML_SECOND / 1000;
+    }
+    return result;
+}
+
+/* ---- epoll ---- */
+
+struct epoll_call {
+    int fd;
+    struct epoll_event *events;
+    int room;
+    const struct timespec *timeout;
+    const sigset_t *mask;
+};
+
+static int ask_epoll(void *call)
+{
+    struct epoll_call *c = call;
+    return ml_libc.epoll_pwait(c->fd, c->events, c->room, 0, c->mask);
+}
+
+static int ask_epoll_plainly(void *call)
+{
+    struct epoll_call *c = call;
+    int timeout = c->timeout == NULL
+                      ? -1
+                      : (int)(c->timeout->tv_sec * 1000 + (c->timeout->tv_nsec + 999999) / 1000000);
+    return ml_libc.epoll_pwait(c->fd, c->events, c->room, timeout, c->mask);
+}
+
+/* An epoll descriptor is itself readable when it has an event. */
+static void add_epoll(struct ml_poll_set *set, void *call)
+{
+    ml_poll_set_add(set, ((struct epoll_call *)call)->fd, true, false);
+}
+
+int ml_co_epoll_pwait2(struct ml_foreign *f, int fd, struct epoll_event *events, int room,
+                       const struct timespec *timeout, const sigset_t *mask)
+{
+    struct epoll_call call = {fd, events, room, timeout, mask};
+    struct question question = {.ask = ask_epoll,
+                                .ask_plainly = ask_epoll_plainly,
+                                .add = add_epoll,
+                                .closed = select_closed,
+                                .call = &call,
+                                .count = 1,
+                                .is_masked = mask != NULL};
+    return answer(f, &question, span_of(timeout));
+}
+
+int ml_co_epoll_pwait(struct ml_foreign *f, int fd, struct epoll_event *events, int room,
+                      int timeout, const sigset_t *mask)
+{
+    struct timespec span = {timeout / 1000, timeout % 1000 * 1000000L};
+    return ml_co_epoll_pwait2(f, fd, events, room, timeout < 0 ? NULL : &span, mask);
+}
+
+int ml_co_epoll_wait(struct ml_foreign *f, int fd, struct epoll_event *events, int room,
+                     int timeout)
+{
+    return ml_co_epoll_pwait(f, fd, events, room, timeout, NULL);
+}

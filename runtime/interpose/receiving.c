@@ -1,0 +1,227 @@
+/* Calls that take bytes in: read, recv and their family. */
+#include "interpose/kind.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/uio.h>
+
+/* ---- sockets ---- */
+
+struct recv_call {
+    int fd;
+    void *buffer;
+    size_t size;
+    int flags;
+    size_t done; /* of MSG_WAITALL */
+};
+
+/* A zero says that the peer has ended; with MSG_WAITALL also to bytes that came before. */
+static ssize_t try_recv(void *call, int flags)
+{
+    struct recv_call *c = call;
+    bool is_all = (c->flags & MSG_WAITALL) != 0 && (c->flags & MSG_PEEK) == 0;
+    ssize_t got;
+    do {
+        got = ml_libc.recv(c->fd, (char *)c->buffer + c->done, c->size - c->done, c->flags | flags);
+        if (is_all && got > 0)
+            c->done += (size_t)got;
+    } while (is_all && got > 0 && c->done < c->size);
+    return is_all && got >= 0 ? (ssize_t)c->done : got;
+}
+
+ssize_t ml_co_recv(struct ml_foreign *f, int fd, void *buffer, size_t size, int flags)
+{
+    if ((flags & MSG_DONTWAIT) != 0)
+        return ml_libc.recv(fd, buffer, size, flags);
+    struct recv_call call = {fd, buffer, size, flags, 0};
+    ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_recv, &call);
+    return got < 0 && call.done > 0 ? (ssize_t)call.done : got;
+}
+
+struct recvfrom_call {
+    int fd;
+    void *buffer;
+    size_t size;
+    int flags;
+    struct sockaddr *from;
+    socklen_t *length;
+};
+
+static ssize_t try_recvfrom(void *call, int flags)
+{
+    struct recvfrom_call *c = call;
+    return ml_libc.recvfrom(c->fd, c->buffer, c->size, c->flags | flags, c->from, c->length);
+}
+
+ssize_t ml_co_recvfrom(struct ml_foreign *f, int fd, void *buffer, size_t size, int flags,
+                       __SOCKADDR_ARG from, socklen_t *length)
+{
+    if (from.__sockaddr__ == NULL && (flags & MSG_WAITALL) != 0)
+        return ml_co_recv(f, fd, buffer, size, flags);
+    if ((flags & MSG_DONTWAIT) != 0)
+        return ml_libc.recvfrom(fd, buffer, size, flags, from, length);
+    struct recvfrom_call call = {fd, buffer, size, flags, from.__sockaddr__, length};
+    return ml_foreign_retry(f, fd, POLLIN, try_recvfrom, &call);
+}
+
+struct recvmsg_call {
+    int fd;
+    struct msghdr *message;
+    int flags;
+};
+
+static ssize_t try_recvmsg(void *call, int flags)
+{
+    struct recvmsg_call *c = call;
+    return ml_libc.recvmsg(c->fd, c->message, c->flags | flags);
+}
+
+ssize_t ml_co_recvmsg(struct ml_foreign *f, int fd, struct msghdr *message, int flags)
+{
+    if ((flags & MSG_DONTWAIT) != 0)
+        return ml_libc.recvmsg(fd, message, flags);
+    struct recvmsg_call call = {fd, message, flags};
+    return ml_foreign_retry(f, fd, POLLIN, try_recvmsg, &call);
+}
+
+struct recvmmsg_call {
+    int fd;
+    struct mmsghdr *messages;
+    unsigned count;
+    int flags;
+};
+
+static ssize_t try_recvmmsg(void *call, int flags)
+{
+    struct recvmmsg_call *c = call;
+    return ml_libc.recvmmsg(c->fd, c->messages, c->count, c->flags | flags, NULL);
+}
+
+/* As with MSG_WAITFORONE: what is there when the first has come. A time limit, which Linux looks at between
+ * messages only, is left to libc. */
+int ml_co_recvmmsg(struct ml_foreign *f, int fd, struct mmsghdr *messages, unsigned count,
+                   int flags, struct timespec *timeout)
+{
+    if ((flags & MSG_DONTWAIT) != 0 || timeout != NULL)
+        return ml_libc.recvmmsg(fd, messages, count, flags, timeout);
+    struct recvmmsg_call call = {fd, messages, count, flags};
+    return (int)ml_foreign_retry(f, fd, POLLIN, try_recvmmsg, &call);
+}
+
+/* ---- files of any kind ---- */
+
+struct read_call {
+    int fd;
+    const struct iovec *pieces;
+    int count;
+    bool is_socket;
+};
+
+/* Kernels before 6.4 cannot promise not to block on a pipe, none can on a terminal: those are asked whether
+ * something is there. Another process may take it first. */
+static ssize_t read_if_ready(struct read_call *c)
+{
+    struct pollfd ready = {.fd = c->fd, .events = POLLIN};
+    if (ml_libc.poll(&ready, 1, 0) == 0)
+        return ml_fail(-EAGAIN);
+    return ml_libc.readv(c->fd, c->pieces, c->count);
+}
+
+static ssize_t try_read(void *call, int flags)
+{
+    struct read_call *c = call;
+    if (flags == 0)
+        return ml_libc.readv(c->fd, c->pieces, c->count);
+    if (c->is_socket) {
+        struct msghdr message = {.msg_iov = (struct iovec *)c->pieces,
+                                 .msg_iovlen = (size_t)c->count};
+        ssize_t got = c->count == 1
+                          ? ml_libc.recv(c->fd, c->pieces->iov_base, c->pieces->iov_len, flags)
+                          : ml_libc.recvmsg(c->fd, &message, flags);
+        if (got >= 0 || errno != ENOTSOCK)
+            return got;
+        c->is_socket = false;
+    }
+    ssize_t got = preadv2(c->fd, c->pieces, c->count, -1, RWF_NOWAIT);
+    return got < 0 && (errno == EOPNOTSUPP || errno == ENOSYS) ? read_if_ready(c) : got;
+}
+
+struct fetch_job {
+    struct ml_job job;
+    int fd; /* a duplicate */
+    off_t offset;
+    size_t size;
+};
+
+static void run_fetch(struct ml_job *job)
+{
+    struct fetch_job *fetch = ml_container_of(job, struct fetch_job, job);
+    readahead(fetch->fd, fetch->offset, fetch->size);
+}
+
+static void release_fetch(struct ml_job *job)
+{
+    struct fetch_job *fetch = ml_container_of(job, struct fetch_job, job);
+    ml_libc.close(fetch->fd);
+    free(fetch);
+}
+
+/* The disk's part of a read, on a worker: brings the bytes into the page cache. -ECANCELED or 0. */
+static int fetch(struct ml_foreign *f, struct ml_entry entry, int fd, size_t size)
+{
+    off_t offset = lseek(fd, 0, SEEK_CUR);
+    struct fetch_job *fetch = offset >= 0 ? malloc(sizeof *fetch) : NULL;
+    if (fetch == NULL)
+        return 0;
+    *fetch = (struct fetch_job){.job = {.run = run_fetch, .release = release_fetch},
+                                .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
+                                .offset = offset,
+                                .size = size};
+    int error = ml_foreign_offload(f, entry, &fetch->job);
+    if (error == 0 || error == ML_PLAINLY)
+        release_fetch(&fetch->job);
+    return error == -ECANCELED ? error : 0;
+}
+
+static size_t size_of(const struct iovec *pieces, int count)
+{
+    size_t size = 0;
+    for (int i = 0; i < count; i++)
+        size += pieces[i].iov_len;
+    return size;
+}
+
+/* What is in the page cache is taken at once; the rest, up to the end of the file, from the disk. */
+static ssize_t read_disk(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+{
+    struct ml_entry entry = f->entry;
+    ssize_t got = preadv2(fd, pieces, count, -1, RWF_NOWAIT);
+    if (got >= 0 && ((size_t)got == size_of(pieces, count) || got == 0))
+        return got;
+    if (got > 0)
+        lseek(fd, -got, SEEK_CUR);
+    else if (errno != EAGAIN)
+        return ml_libc.readv(fd, pieces, count);
+    int error = got < 0 ? fetch(f, entry, fd, size_of(pieces, count)) : 0;
+    return error == 0 ? ml_libc.readv(fd, pieces, count) : ml_fail(error);
+}
+
+static ssize_t read_pieces(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+{
+    enum ml_kind kind = ml_kind_of(f, fd);
+    if (kind == ML_KIND_DISK)
+        return read_disk(f, fd, pieces, count);
+    struct read_call call = {fd, pieces, count, kind == ML_KIND_SOCKET};
+    return ml_foreign_retry(f, fd, POLLIN, try_read, &call);
+}
+
+ssize_t ml_co_read(struct ml_foreign *f, int fd, void *buffer, size_t size)
+{
+    struct iovec piece = {buffer, size};
+    return read_pieces(f, fd, &piece, 1);
+}
+
+ssize_t ml_co_readv(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+{
+    return count > 0 ? read_pieces(f, fd, pieces, count) : ml_libc.readv(fd, pieces, count);
+}

@@ -1,0 +1,233 @@
+/* Calls that give bytes away: write, send and their family. Where a descriptor blocks they give all of them, as
+ * libc's do. */
+#include "interpose/kind.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+
+struct send_call {
+    int fd;
+    const char *data;
+    size_t size;
+    int flags;
+    size_t done;
+};
+
+/* More than the kernel has room for goes in parts, but for messages, which go whole. */
+static ssize_t try_send(void *call, int flags)
+{
+    struct send_call *c = call;
+    ssize_t sent;
+    do {
+        sent = ml_libc.send(c->fd, c->data + c->done, c->size - c->done, c->flags | flags);
+        if (sent > 0)
+            c->done += (size_t)sent;
+    } while (sent > 0 && c->done < c->size);
+    return sent >= 0 ? (ssize_t)c->done : sent;
+}
+
+ssize_t ml_co_send(struct ml_foreign *f, int fd, const void *data, size_t size, int flags)
+{
+    if ((flags & MSG_DONTWAIT) != 0)
+        return ml_libc.send(fd, data, size, flags);
+    struct send_call call = {fd, data, size, flags, 0};
+    ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_send, &call);
+    return sent < 0 && call.done > 0 ? (ssize_t)call.done : sent;
+}
+
+struct sendto_call {
+    struct send_call rest;
+    const struct sockaddr *to;
+    socklen_t length;
+};
+
+static ssize_t try_sendto(void *call, int flags)
+{
+    struct sendto_call *c = call;
+    return ml_libc.sendto(c->rest.fd, c->rest.data, c->rest.size, c->rest.flags | flags, c->to,
+                          c->length);
+}
+
+/* An address is for datagrams; a stream has a peer already. */
+ssize_t ml_co_sendto(struct ml_foreign *f, int fd, const void *data, size_t size, int flags,
+                     __CONST_SOCKADDR_ARG to, socklen_t length)
+{
+    if (to.__sockaddr__ == NULL)
+        return ml_co_send(f, fd, data, size, flags);
+    if ((flags & MSG_DONTWAIT) != 0)
+        return ml_libc.sendto(fd, data, size, flags, to, length);
+    struct sendto_call call = {{fd, data, size, flags, 0}, to.__sockaddr__, length};
+    return ml_foreign_retry(f, fd, POLLOUT, try_sendto, &call);
+}
+
+/* ---- several pieces ---- */
+
+struct pieces_call {
+    int fd;
+    const struct iovec *pieces;
+    size_t count;
+    size_t piece;  /* the first that is not given away yet */
+    size_t offset; /* of what is left of that one */
+    size_t done;
+};
+
+/* Notes that `size` more bytes are on their way. */
+static void advance(struct pieces_call *c, size_t size)
+{
+    c->done += size;
+    c->offset += size;
+    while (c->piece < c->count && c->offset >= c->pieces[c->piece].iov_len)
+        c->offset -= c->pieces[c->piece++].iov_len;
+}
+
+static bool is_finished(const struct pieces_call *c)
+{
+    return c->piece >= c->count;
+}
+
+/* What is left when a call took part of its pieces goes piece by piece. */
+static ssize_t send_rest(struct ml_foreign *f, struct pieces_call *c,
+                         ssize_t (*give)(struct ml_foreign *, int, const void *, size_t))
+{
+    ssize_t sent = 0;
+    while (sent >= 0 && !is_finished(c)) {
+        const struct iovec *piece = &c->pieces[c->piece];
+        sent =
+            give(f, c->fd, (const char *)piece->iov_base + c->offset, piece->iov_len - c->offset);
+        if (sent > 0)
+            advance(c, (size_t)sent);
+        else if (sent == 0)
+            advance(c, piece->iov_len - c->offset);
+    }
+    return (ssize_t)c->done;
+}
+
+struct sendmsg_call {
+    int fd;
+    const struct msghdr *message;
+    int flags;
+};
+
+static ssize_t try_sendmsg(void *call, int flags)
+{
+    struct sendmsg_call *c = call;
+    return ml_libc.sendmsg(c->fd, c->message, c->flags | flags);
+}
+
+static ssize_t give_quietly(struct ml_foreign *f, int fd, const void *data, size_t size)
+{
+    return ml_co_send(f, fd, data, size, MSG_NOSIGNAL);
+}
+
+static ssize_t give_loudly(struct ml_foreign *f, int fd, const void *data, size_t size)
+{
+    return ml_co_send(f, fd, data, size, 0);
+}
+
+ssize_t ml_co_sendmsg(struct ml_foreign *f, int fd, const struct msghdr *message, int flags)
+{
+    if ((flags & MSG_DONTWAIT) != 0)
+        return ml_libc.sendmsg(fd, message, flags);
+    struct ml_entry entry = f->entry;
+    struct sendmsg_call call = {fd, message, flags};
+    ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_sendmsg, &call);
+    if (sent <= 0)
+        return sent;
+    struct pieces_call rest = {.fd = fd, .pieces = message->msg_iov, .count = message->msg_iovlen};
+    advance(&rest, (size_t)sent);
+    f->entry = entry;
+    return send_rest(f, &rest, (flags & MSG_NOSIGNAL) != 0 ? give_quietly : give_loudly);
+}
+
+/* One message after the other, as many as go: an error after the first is told by the next call. */
+int ml_co_sendmmsg(struct ml_foreign *f, int fd, struct mmsghdr *messages, unsigned count,
+                   int flags)
+{
+    unsigned done = 0;
+    ssize_t sent = 0;
+    while (done < count && sent >= 0) {
+        sent = ml_co_sendmsg(f, fd, &messages[done].msg_hdr, flags);
+        if (sent >= 0)
+            messages[done++].msg_len = (unsigned)sent;
+    }
+    return done > 0 || count == 0 ? (int)done : -1;
+}
+
+/* ---- files of any kind ---- */
+
+/* A pipe that poll() calls writable takes this much without blocking (POSIX, "pipe": PIPE_BUF). */
+enum { SURE_SIZE = 4096 };
+
+struct write_call {
+    struct send_call rest;
+    bool is_socket;
+};
+
+/* Kernels before 6.4 cannot promise not to block on a pipe, none can on a terminal. */
+static ssize_t write_if_ready(struct send_call *c)
+{
+    struct pollfd ready = {.fd = c->fd, .events = POLLOUT};
+    size_t left = c->size - c->done;
+    if (ml_libc.poll(&ready, 1, 0) == 0)
+        return ml_fail(-EAGAIN);
+    return ml_libc.write(c->fd, c->data + c->done, left < SURE_SIZE ? left : SURE_SIZE);
+}
+
+static ssize_t write_part(struct write_call *call, int flags)
+{
+    struct send_call *c = &call->rest;
+    struct iovec left = {(char *)c->data + c->done, c->size - c->done};
+    if (flags == 0)
+        return ml_libc.write(c->fd, left.iov_base, left.iov_len);
+    if (call->is_socket) {
+        ssize_t sent = ml_libc.send(c->fd, left.iov_base, left.iov_len, flags);
+        if (sent >= 0 || errno != ENOTSOCK)
+            return sent;
+        call->is_socket = false;
+    }
+    ssize_t sent = pwritev2(c->fd, &left, 1, -1, RWF_NOWAIT);
+    return sent < 0 && (errno == EOPNOTSUPP || errno == ENOSYS) ? write_if_ready(c) : sent;
+}
+
+static ssize_t try_write(void *call, int flags)
+{
+    struct send_call *c = &((struct write_call *)call)->rest;
+    ssize_t sent;
+    do {
+        sent = write_part(call, flags);
+        if (sent > 0)
+            c->done += (size_t)sent;
+    } while (sent > 0 && c->done < c->size);
+    return sent >= 0 ? (ssize_t)c->done : sent;
+}
+
+/* A disk's write ends in the page cache. */
+ssize_t ml_co_write(struct ml_foreign *f, int fd, const void *data, size_t size)
+{
+    enum ml_kind kind = ml_kind_of(f, fd);
+    if (kind == ML_KIND_DISK || size == 0)
+        return ml_libc.write(fd, data, size);
+    struct write_call call = {{fd, data, size, 0, 0}, kind == ML_KIND_SOCKET};
+    ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_write, &call);
+    return sent < 0 && call.rest.done > 0 ? (ssize_t)call.rest.done : sent;
+}
+
+/* Pieces of a datagram belong together: a socket gets them as one message. */
+ssize_t ml_co_writev(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+{
+    enum ml_kind kind = ml_kind_of(f, fd);
+    if (kind == ML_KIND_DISK || count <= 0)
+        return ml_libc.writev(fd, pieces, count);
+    if (kind == ML_KIND_SOCKET) {
+        struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = (size_t)count};
+        ssize_t sent = ml_co_sendmsg(f, fd, &message, 0);
+        if (sent >= 0 || errno != ENOTSOCK)
+            return sent;
+    }
+    struct pieces_call call = {.fd = fd, .pieces = pieces, .count = (size_t)count};
+    advance(&call, 0);
+    if (is_finished(&call))
+        return ml_libc.writev(fd, pieces, count);
+    ssize_t done = send_rest(f, &call, ml_co_write);
+    return done > 0 ? done : -1;
+}

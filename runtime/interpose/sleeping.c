@@ -1,0 +1,88 @@
+/* nanosleep and its family. */
+#include "interpose/foreign.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+static bool is_span(const struct timespec *span)
+{
+    return span->tv_sec >= 0 && span->tv_nsec >= 0 && span->tv_nsec < ML_SECOND;
+}
+
+static ml_time span_of(const struct timespec *span)
+{
+    if (span->tv_sec > ML_FOREVER / ML_SECOND / 2)
+        return ML_FOREVER;
+    return span->tv_sec * ML_SECOND + span->tv_nsec;
+}
+
+/* 0, or a negated errno with what is left in *left; or ML_PLAINLY. */
+static int sleep_for(struct ml_foreign *f, struct ml_entry entry, ml_time span, ml_time *left)
+{
+    ml_time deadline = ml_time_after(ml_hub_now(f->hub), span);
+    int error = ml_foreign_wait_time(f, entry, deadline);
+    ml_time rest = deadline - ml_hub_now(f->hub);
+    *left = rest > 0 ? rest : 0;
+    return error == -ETIMEDOUT ? 0 : error;
+}
+
+int ml_co_nanosleep(struct ml_foreign *f, const struct timespec *span, struct timespec *left)
+{
+    ml_time rest;
+    if (!is_span(span))
+        return ml_fail(-EINVAL);
+    int error = sleep_for(f, f->entry, span_of(span), &rest);
+    if (error == ML_PLAINLY)
+        return ml_libc.nanosleep(span, left);
+    if (error != 0 && left != NULL)
+        *left = (struct timespec){rest / ML_SECOND, rest % ML_SECOND};
+    return error == 0 ? 0 : ml_fail(error);
+}
+
+/* How long it is until `at` on that clock; a clock that is set meanwhile is not followed. */
+static ml_time until(clockid_t clock, const struct timespec *at)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    ml_time span = span_of(at) - span_of(&now);
+    return span > 0 ? span : 0;
+}
+
+/* Returns the error's number. A clock of processor time is libc's affair. */
+int ml_co_clock_nanosleep(struct ml_foreign *f, clockid_t clock, int flags,
+                          const struct timespec *span, struct timespec *left)
+{
+    ml_time rest;
+    bool is_absolute = (flags & TIMER_ABSTIME) != 0;
+    bool is_ours = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME;
+    if (!is_ours || !is_span(span))
+        return ml_libc.clock_nanosleep(clock, flags, span, left);
+    int error = sleep_for(f, f->entry, is_absolute ? until(clock, span) : span_of(span), &rest);
+    if (error == ML_PLAINLY)
+        return ml_libc.clock_nanosleep(clock, flags, span, left);
+    if (error != 0 && left != NULL && !is_absolute)
+        *left = (struct timespec){rest / ML_SECOND, rest % ML_SECOND};
+    return -error;
+}
+
+int ml_co_usleep(struct ml_foreign *f, useconds_t span)
+{
+    ml_time rest;
+    int error = sleep_for(f, f->entry, span * (ML_SECOND / 1000000), &rest);
+    if (error == ML_PLAINLY)
+        return ml_libc.usleep(span);
+    return error == 0 ? 0 : ml_fail(error);
+}
+
+/* Returns the seconds that were left. */
+unsigned ml_co_sleep(struct ml_foreign *f, unsigned span)
+{
+    ml_time rest;
+    int error = sleep_for(f, f->entry, span * ML_SECOND, &rest);
+    if (error == ML_PLAINLY)
+        return ml_libc.sleep(span);
+    if (error == 0)
+        return 0;
+    errno = -error;
+    return (unsigned)((rest + ML_SECOND / 2) / ML_SECOND);
+}

@@ -1,0 +1,42 @@
+#include "interpose/stdio_file.h"
+
+#include "interpose/kind.h"
+#include "interpose/locks.h"
+
+#include <errno.h>
+
+int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file)
+{
+    int saved = errno;
+    int fd = fileno_unlocked(file);
+    errno = saved;
+    return fd >= 0 && ml_kind_of(f, fd) != ML_KIND_DISK ? fd : -1;
+}
+
+void ml_stdio_enter(struct ml_foreign *f, FILE *file)
+{
+    struct ml_entry entry = f->entry;
+    ml_lock_await(f, file, ML_LOCK_WHOLE, ML_FOREVER);
+    ml_libc.flockfile(file);
+    ml_lock_note(f, file, ML_LOCK_WHOLE);
+    f->entry = entry;
+}
+
+void ml_stdio_leave(struct ml_foreign *f, FILE *file)
+{
+    ml_libc.funlockfile(file);
+    ml_lock_strike(f, file);
+}
+
+/* libc closes it unseen. */
+int ml_co_fclose(struct ml_foreign *f, FILE *file)
+{
+    int fd = ml_stdio_slow_fd(f, file);
+    int error = 0;
+    if (fd >= 0 && ml_co_fflush(f, file) != 0)
+        error = errno;
+    if (fileno_unlocked(file) >= 0)
+        ml_foreign_closes(f, fileno_unlocked(file));
+    int result = ml_libc.fclose(file);
+    return error == 0 ? result : ml_fail(-error);
+}

@@ -1,0 +1,36 @@
+/*
+ * What the calls of stdio share. libc's stdio calls read and write inside itself, unseen; so before it would,
+ * the task waits until they do not block, and what is written goes out by ourselves. This looks into the
+ * part of FILE that glibc's header shows for its own macros.
+ */
+#ifndef ML_INTERPOSE_STDIO_FILE_H
+#define ML_INTERPOSE_STDIO_FILE_H
+
+#include "interpose/foreign.h"
+
+/* The descriptor of a file whose reads and writes may block: a pipe, a terminal, a socket; -1: anything else. */
+int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file);
+
+/* No other task uses the file until ml_stdio_leave(). */
+void ml_stdio_enter(struct ml_foreign *f, FILE *file);
+void ml_stdio_leave(struct ml_foreign *f, FILE *file);
+
+/* After a call that failed with errno set: ferror() says so, as after libc's own. */
+static inline void ml_stdio_set_error(FILE *file)
+{
+    file->_flags |= _IO_ERR_SEEN;
+}
+
+/* Bytes that were read and not taken. */
+static inline size_t ml_stdio_buffered(const FILE *file)
+{
+    return (size_t)(file->_IO_read_end - file->_IO_read_ptr);
+}
+
+/* Bytes that were written and not given to the kernel. */
+static inline size_t ml_stdio_pending(const FILE *file)
+{
+    return (size_t)(file->_IO_write_ptr - file->_IO_write_base);
+}
+
+#endif

@@ -1,0 +1,147 @@
+/* Calls of stdio that read. Each byte that is not in the file's buffer yet is waited for first. */
+#include "interpose/stdio_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio_ext.h>
+
+/* Waits until the file's next read does not block. 0; or -1 with errno set and the file's error flag; or
+ * ML_PLAINLY. */
+static int await_input(struct ml_foreign *f, struct ml_entry entry, FILE *file, int fd)
+{
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    int error = 0, flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (flags & O_NONBLOCK) != 0)
+        return 0;
+    while ((error == 0 || error == -EINTR) && ml_stdio_buffered(file) == 0 &&
+           ml_libc.poll(&readable, 1, 0) == 0)
+        error = ml_foreign_wait_fd(f, entry, fd, POLLIN, ML_FOREVER);
+    if (error >= 0 || error == -EINTR)
+        return error > 0 ? error : 0;
+    ml_stdio_set_error(file);
+    return ml_fail(error);
+}
+
+/* The next byte of a file that the task has for itself, or EOF. */
+static int next_byte(struct ml_foreign *f, struct ml_entry entry, FILE *file, int fd)
+{
+    if (ml_likely(ml_stdio_buffered(file) > 0))
+        return (unsigned char)*file->_IO_read_ptr++;
+    /* What waits to be seen by whoever answers goes out before (ISO C 7.21.3). */
+    if (file == stdin && ml_stdio_pending(stdout) > 0 && __flbf(stdout) != 0)
+        ml_co_fflush(f, stdout);
+    return await_input(f, entry, file, fd) < 0 ? EOF : ml_libc.__uflow(file);
+}
+
+int ml_co___uflow(struct ml_foreign *f, FILE *file)
+{
+    struct ml_entry entry = f->entry;
+    int fd = ml_stdio_slow_fd(f, file);
+    return fd < 0 ? ml_libc.__uflow(file) : next_byte(f, entry, file, fd);
+}
+
+int ml_co_getc(struct ml_foreign *f, FILE *file)
+{
+    struct ml_entry entry = f->entry;
+    int fd = ml_stdio_slow_fd(f, file);
+    if (fd < 0)
+        return ml_libc.getc(file);
+    ml_stdio_enter(f, file);
+    int byte = next_byte(f, entry, file, fd);
+    ml_stdio_leave(f, file);
+    return byte;
+}
+
+int ml_co_fgetc(struct ml_foreign *f, FILE *file)
+{
+    return ml_co_getc(f, file);
+}
+
+/* Takes what is in the buffer, then waits for the next byte, which fills it again. */
+static size_t read_bytes(struct ml_foreign *f, struct ml_entry entry, FILE *file, int fd,
+                         char *buffer, size_t size)
+{
+    size_t done = 0;
+    int byte = 0;
+    while (done < size && byte != EOF) {
+        size_t there = ml_stdio_buffered(file);
+        if (there > 0) {
+            size_t part = there < size - done ? there : size - done;
+            memcpy(buffer + done, file->_IO_read_ptr, part);
+            file->_IO_read_ptr += part;
+            done += part;
+        } else if ((byte = next_byte(f, entry, file, fd)) != EOF) {
+            buffer[done++] = (char)byte;
+        }
+    }
+    return done;
+}
+
+size_t ml_co_fread(struct ml_foreign *f, void *buffer, size_t size, size_t count, FILE *file)
+{
+    struct ml_entry entry = f->entry;
+    int fd = ml_stdio_slow_fd(f, file);
+    size_t bytes;
+    if (fd < 0 || __builtin_mul_overflow(size, count, &bytes) || bytes == 0)
+        return ml_libc.fread(buffer, size, count, file);
+    ml_stdio_enter(f, file);
+    size_t done = read_bytes(f, entry, file, fd, buffer, bytes);
+    ml_stdio_leave(f, file);
+    return done / size;
+}
+
+char *ml_co_fgets(struct ml_foreign *f, char *buffer, int room, FILE *file)
+{
+    struct ml_entry entry = f->entry;
+    int fd = ml_stdio_slow_fd(f, file), length = 0, byte = 0;
+    if (fd < 0 || room <= 1)
+        return ml_libc.fgets(buffer, room, file);
+    ml_stdio_enter(f, file);
+    while (length < room - 1 && byte != '\n' && (byte = next_byte(f, entry, file, fd)) != EOF)
+        buffer[length++] = (char)byte;
+    bool has_failed = byte == EOF && ferror_unlocked(file) && errno != EAGAIN;
+    ml_stdio_leave(f, file);
+    buffer[length] = '\0';
+    return length == 0 || has_failed ? NULL : buffer;
+}
+
+/* Room for `size` bytes in *line. 0 or -1 with errno set. */
+static int make_room(char **line, size_t *room, size_t size)
+{
+    if (*line != NULL && size <= *room)
+        return 0;
+    size_t wanted = size < 120 ? 120 : size * 2;
+    char *grown = realloc(*line, wanted);
+    if (grown == NULL)
+        return ml_fail(-ENOMEM);
+    *line = grown;
+    *room = wanted;
+    return 0;
+}
+
+ssize_t ml_co_getdelim(struct ml_foreign *f, char **line, size_t *room, int delimiter, FILE *file)
+{
+    struct ml_entry entry = f->entry;
+    int fd = ml_stdio_slow_fd(f, file), byte = 0;
+    size_t length = 0;
+    if (fd < 0 || line == NULL || room == NULL)
+        return ml_libc.getdelim(line, room, delimiter, file);
+    ml_stdio_enter(f, file);
+    int error = make_room(line, room, 2);
+    while (error == 0 && (byte = next_byte(f, entry, file, fd)) != EOF) {
+        (*line)[length++] = (char)byte;
+        if (byte == delimiter)
+            break;
+        error = make_room(line, room, length + 2);
+    }
+    ml_stdio_leave(f, file);
+    if (error != 0 || length == 0)
+        return -1;
+    (*line)[length] = '\0';
+    return (ssize_t)length;
+}
+
+ssize_t ml_co_getline(struct ml_foreign *f, char **line, size_t *room, FILE *file)
+{
+    return ml_co_getdelim(f, line, room, '\n', file);
+}
