@@ -1,0 +1,465 @@
+--- Calls of C libraries on descriptors, processes, names and locks, made in tasks.
+
+local support = dofile "tests/spec/support.lua"
+local it = support.limited(it)
+local task = require "moonlet.task"
+package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
+local libc = require "libc"
+
+local SOON = 0.02
+local BIG = ("0123456789abcdef"):rep(65536) -- more than a pipe or a socket holds
+
+local function closing(...)
+  return setmetatable({ ... }, { __close = function(fds)
+    for _, fd in ipairs(fds) do libc.close(fd) end
+  end })
+end
+
+local function later(fn, ...)
+  return task.spawn(function(...)
+    task.sleep(SOON)
+    fn(...)
+  end, ...)
+end
+
+-- Runs fn in a task and checks that another one runs meanwhile. -> its results
+local function beside(fn, ...)
+  local ticks, waiting = 0, task.spawn(fn, ...)
+  while waiting:status() ~= "done" and waiting:status() ~= "failed" do
+    ticks = ticks + 1
+    task.sleep(0.002)
+  end
+  assert.is_true(ticks > 2, "nobody else ran meanwhile")
+  return select(2, assert(waiting:join()))
+end
+
+local function read_all(fd, size)
+  local parts = {}
+  while size > 0 do
+    parts[#parts + 1] = assert(libc.read(fd, 65536))
+    size = size - #parts[#parts]
+  end
+  return table.concat(parts)
+end
+
+-- Two ends of each kind of stream that a C library may read and write.
+local kinds = {
+  pipe = function() return closing(libc.pipe()) end,
+  ["socket"] = function() return closing(libc.socketpair()) end,
+  terminal = function()
+    local main, side = libc.openpty()
+    return closing(side, main)
+  end,
+  eventfd = function()
+    local fd = libc.eventfd()
+    return closing(fd, libc.dup2(fd, fd + 100))
+  end,
+}
+
+describe("read", function()
+  for name, open in pairs(kinds) do
+    it("of a " .. name .. " waits for what comes, and leaves its flags alone", function()
+      local ends <close> = open()
+      local flags = libc.flags(ends[1])
+      later(libc.write, ends[2], name == "eventfd" and ("j"):pack(5) or "line\n")
+      local got = beside(libc.read, ends[1], 64)
+      assert.equal(name == "eventfd" and ("j"):pack(5) or "line\n", (got:gsub("\r", "")))
+      assert.equal(flags, libc.flags(ends[1]))
+    end)
+  end
+
+  it("of a regular file gives all that was asked for", function()
+    local name = os.tmpname()
+    local file = assert(io.open(name, "wb"))
+    file:write(BIG):close()
+    local fd <close> = closing(libc.open(name))
+    assert.equal(#BIG, #libc.read(fd[1], #BIG + 10))
+    assert.equal("", libc.read(fd[1], 10))
+    os.remove(name)
+  end)
+
+  it("of a descriptor that does not block gives EAGAIN", function()
+    for name, open in pairs(kinds) do
+      local ends <close> = open()
+      libc.nonblock(ends[1])
+      assert.same({ nil, "EAGAIN", n = 2 }, table.pack(libc.read(ends[1], 8)), name)
+    end
+  end)
+
+  it("of a socket with a timeout of its own ends with EAGAIN", function()
+    local ends <close> = closing(libc.socketpair())
+    libc.timeout(ends[1], SOON)
+    local start = task.now()
+    assert.same({ nil, "EAGAIN", n = 2 }, table.pack(beside(libc.read, ends[1], 8)))
+    assert.is_true(task.now() - start >= SOON)
+  end)
+
+  it("ends with EBADF when another task closes the descriptor, whatever gets its number", function()
+    local reading, writing = libc.pipe()
+    later(function()
+      libc.close(reading)
+      assert.equal(reading, libc.open "/dev/zero")
+    end)
+    assert.same({ nil, "EBADF", n = 2 }, table.pack(beside(libc.read, reading, 8)))
+    libc.close(reading)
+    libc.close(writing)
+  end)
+
+  it("forgets what kind of file a number stood for", function()
+    for _ = 1, 3 do
+      for _, open in pairs(kinds) do
+        local ends <close> = open()
+        libc.write(ends[2], "1234567\n")
+        assert.equal(8, #libc.read(ends[1], 8))
+      end
+      local name = os.tmpname()
+      local fd <close> = closing(libc.open(name))
+      assert.equal("", libc.read(fd[1], 8))
+      os.remove(name)
+    end
+  end)
+
+  it("of the same pipe by two tasks gives each its own", function()
+    local ends <close> = closing(libc.pipe())
+    local got = {}
+    local readers = {}
+    for i = 1, 2 do
+      readers[i] = task.spawn(function() got[i] = libc.read(ends[1], 1) end)
+    end
+    task.sleep(SOON)
+    libc.write(ends[2], "a")
+    libc.write(ends[2], "b")
+    for i = 1, 2 do assert(readers[i]:join()) end
+    table.sort(got)
+    assert.same({ "a", "b" }, got)
+  end)
+
+  it("that is cancelled has taken nothing", function()
+    local ends <close> = closing(libc.pipe())
+    local waiting = task.spawn({ quiet = true }, libc.read, ends[1], 8)
+    task.sleep(SOON)
+    waiting:cancel()
+    libc.write(ends[2], "kept")
+    assert.equal("ECANCELED", (select(3, waiting:join())))
+    assert.equal("kept", libc.read(ends[1], 8))
+  end)
+end)
+
+describe("recv", function()
+  it("with MSG_WAITALL waits for all", function()
+    local ends <close> = closing(libc.socketpair())
+    later(function()
+      libc.send(ends[2], "abc")
+      task.sleep(SOON)
+      libc.send(ends[2], "def")
+    end)
+    assert.equal("abcdef", beside(libc.recv, ends[1], 6, true))
+  end)
+
+  it("gives one datagram at a time", function()
+    local ends <close> = closing(libc.socketpair(true))
+    later(function()
+      libc.send(ends[2], "one")
+      libc.send(ends[2], "two")
+    end)
+    assert.equal("one", beside(libc.recv, ends[1], 64))
+    assert.equal("two", libc.recv(ends[1], 64))
+  end)
+end)
+
+describe("write", function()
+  for name, open in pairs { pipe = kinds.pipe, ["socket"] = kinds.socket } do
+    it("to a " .. name .. " waits until all has gone", function()
+      local ends <close> = open()
+      local reader = later(function() assert.equal(BIG, read_all(ends[1], #BIG)) end)
+      assert.equal(#BIG, beside(libc.write, ends[2], BIG))
+      assert(reader:join())
+    end)
+
+    it("to a " .. name .. " that does not block gives what went", function()
+      local ends <close> = open()
+      libc.nonblock(ends[2])
+      local count = libc.write(ends[2], BIG)
+      assert.is_true(count > 0 and count < #BIG)
+      assert.same({ nil, "EAGAIN", n = 2 }, table.pack(libc.write(ends[2], BIG)))
+    end)
+
+    it("to a " .. name .. " in pieces keeps their order", function()
+      local ends <close> = open()
+      local pieces = { BIG, "", "x", BIG, "end" }
+      local all = table.concat(pieces)
+      local reader = later(function() assert.equal(all, read_all(ends[1], #all)) end)
+      assert.equal(#all, beside(libc.writev, ends[2], table.unpack(pieces)))
+      assert(reader:join())
+    end)
+  end
+
+  it("that is cancelled midway tells how much went, and the task raises", function()
+    local ends <close> = closing(libc.pipe())
+    local waiting = task.spawn({ quiet = true }, libc.write, ends[2], BIG)
+    task.sleep(SOON)
+    waiting:cancel()
+    assert.equal("ECANCELED", (select(3, waiting:join())))
+    assert.equal(65536, #read_all(ends[1], 65536))
+  end)
+
+  it("to a pipe nobody reads gives EPIPE", function()
+    local output = support.run([[
+      package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
+      local libc = require "libc"
+      local a, b = libc.socketpair()
+      libc.close(a)
+      print(libc.send(b, "x"))
+    ]])
+    assert.equal("nil\tEPIPE\n", output)
+  end)
+end)
+
+describe("connect and accept", function()
+  it("of blocking sockets wait for each other", function()
+    local listener, port = libc.listen()
+    local fds <close> = closing(listener)
+    local client
+    later(function() client = assert(libc.connect(port)) end)
+    local server = beside(libc.accept, listener)
+    support.eventually(function() return client end)
+    assert.equal(2, libc.send(server, "hi"))
+    assert.equal("hi", libc.recv(client, 8))
+    assert.equal(0, libc.flags(server) & 2048)
+    libc.close(server)
+    libc.close(client)
+  end)
+
+  it("tell who refuses", function()
+    local listener, port = libc.listen()
+    libc.close(listener)
+    assert.same({ nil, "ECONNREFUSED", n = 2 }, table.pack(libc.connect(port)))
+  end)
+
+  it("wait for room in the backlog of a Unix socket", function()
+    local name = "moonlet-backlog-" .. tostring({}):match "0x%x+"
+    local listener = libc.listen_unix(name)
+    local first = libc.connect_unix(name)
+    local fds <close> = closing(listener, first)
+    later(function() libc.close(libc.accept(listener)) end)
+    local second = beside(libc.connect_unix, name)
+    assert.is_true(second > 0)
+    libc.close(second)
+  end)
+end)
+
+describe("a child process", function()
+  it("is waited for by its number, by several tasks at once", function()
+    local start, tasks = task.now(), {}
+    for i = 1, 10 do
+      tasks[i] = task.spawn(function()
+        local pid = libc.spawn("sleep 0.2; exit " .. i)
+        return select(2, assert(libc.waitpid(pid)))
+      end)
+    end
+    for i = 1, 10 do assert.equal(i, (select(2, assert(tasks[i]:join())))) end
+    assert.is_true(task.now() - start < 1 + support.patience)
+  end)
+
+  it("is waited for as any child, and through waitid", function()
+    local pid = libc.spawn "sleep 0.05; exit 3"
+    assert.same({ pid, 3 }, { beside(libc.waitpid, -1) })
+    pid = libc.spawn "sleep 0.05; kill -9 $$"
+    assert.same({ pid, 9 }, { beside(libc.waitid, pid) })
+    assert.same({ nil, "ECHILD", n = 2 }, table.pack(libc.waitpid(pid)))
+  end)
+
+  it("forked by a task runs that task alone, and libc's own calls", function()
+    local ticked = 0
+    local ticker = task.spawn(function()
+      for _ = 1, 200 do
+        ticked = ticked + 1
+        task.sleep(0.001)
+      end
+    end)
+    local others = {}
+    for i = 1, 1000 do others[i] = task.spawn(task.sleep, 0.1) end
+    local me = libc.getpid()
+    local pid = libc.fork(function()
+      local before = ticked
+      libc.nanosleep(0.05) -- the parent's ticker would tick, if it were here
+      local p = closing(libc.pipe())
+      libc.write(p[2], "x")
+      local works = libc.read(p[1], 1) == "x" and libc.poll({ { p[1], libc.POLLIN } }, 10) == 0
+      local ok, message = pcall(task.sleep, 0.01)
+      local refuses = not ok and message:find "forked by a task"
+      return (ticked == before and works and refuses and libc.getpid() ~= me) and 7 or 1
+    end)
+    assert.same({ pid, 7 }, { beside(libc.waitpid, pid) })
+    assert(ticker:join())
+    assert.equal(200, ticked)
+    for i = 1, 1000 do assert(others[i]:join()) end
+  end)
+
+  it("that goes on with the script ends with its task, and leaves the parent's descriptors watched", function()
+    local output, status = support.run([[
+      package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
+      local libc, task, net = require "libc", require "moonlet.task", require "moonlet.net"
+      local here, there = net.pair()
+      local reader = task.spawn(function() return here:read_line() end)
+      task.spawn(function() task.sleep(0.1) there:write("late\n") end)
+      task.sleep(0.01)
+      local pid = task.spawn(function()
+        local pid = libc.plain_fork()
+        if pid == 0 then io.write("child\n") end
+        return pid
+      end)
+      local _, number = pid:join()
+      print("parent", libc.waitpid(number) == number, reader:join())
+    ]])
+    assert.equal("child\nparent\ttrue\ttrue\tlate\n", output)
+    assert.equal(0, status)
+  end)
+
+  it("of vfork closes what is its own, not what the parent waits for", function()
+    local ends <close> = closing(libc.pipe())
+    local waiting = task.spawn(libc.read, ends[1], 1)
+    task.sleep(SOON)
+    libc.waitpid(libc.vfork_closes(ends[1]))
+    libc.write(ends[2], "x")
+    assert.equal("x", (select(2, assert(waiting:join()))))
+  end)
+
+  it("of os.execute is killed when its task is cancelled", function()
+    local start = task.now()
+    assert.equal("EDEADLINE", (select(3, task.timeout(SOON, os.execute, "exec sleep 10"))))
+    assert.is_true(task.now() - start < support.patience)
+    assert.same({ nil, "ECHILD", n = 2 }, table.pack(libc.waitpid(-1)))
+  end)
+end)
+
+describe("a lock on a file", function()
+  it("is waited for by one task alone", function()
+    local name = os.tmpname()
+    local fds <close> = closing(libc.open(name), libc.open(name))
+    assert.equal(0, libc.flock(fds[1], "lock"))
+    later(libc.flock, fds[1], "unlock")
+    assert.equal(0, beside(libc.flock, fds[2], "lock"))
+    local waiting = task.spawn({ quiet = true }, libc.flock, fds[1], "lock")
+    task.sleep(SOON)
+    waiting:cancel()
+    assert.equal("ECANCELED", (select(3, waiting:join())))
+    os.remove(name)
+  end)
+
+  it("is not needed to bring a file to the disk", function()
+    local name = os.tmpname()
+    local fd <close> = closing(libc.open(name))
+    assert.equal(0, libc.fsync(fd[1]))
+    assert.same({ nil, "EBADF", n = 2 }, table.pack(libc.fsync(9999)))
+    os.remove(name)
+  end)
+end)
+
+describe("a name", function()
+  it("is asked for on another thread, and a number for itself", function()
+    assert.equal("127.0.0.1", libc.getaddrinfo "localhost")
+    assert.equal("127.0.0.9", libc.getaddrinfo "127.0.0.9")
+    assert.equal("Name or service not known", (select(2, libc.getaddrinfo "no.such.name.invalid")))
+  end)
+
+  it("and a date, a text and errno are each task's own while it waits", function()
+    local tasks = {}
+    for i = 1, 10 do
+      tasks[i] = task.spawn(libc.keeps, (i - 1) * 86400 * 366, 4000 + i, "127.0.0." .. i, 0.02)
+    end
+    for i = 1, 10 do
+      local _, date, text, address, number = assert(tasks[i]:join())
+      assert.equal(os.date("!%Y-%m-%d", (i - 1) * 86400 * 366), date)
+      assert.equal("Unknown error " .. 4000 + i, text)
+      assert.equal("127.0.0." .. i, address)
+      assert.equal(4000 + i, number)
+    end
+  end)
+end)
+
+describe("a mutex of a C library", function()
+  for _, recursive in ipairs { false, true } do
+    local name = recursive and "recursive" or "plain"
+
+    it("(" .. name .. ") held by a task that waits is waited for by others", function()
+      local log = {}
+      local function work(label)
+        libc.with_mutex(recursive, function()
+          log[#log + 1] = label .. " in"
+          libc.nanosleep(SOON)
+          log[#log + 1] = label .. " out"
+        end)
+      end
+      local a, b, c = task.spawn(work, "a"), task.spawn(work, "b"), task.spawn(work, "c")
+      task.sleep(SOON / 2)
+      assert.equal("EBUSY", libc.try_mutex(recursive))
+      assert.equal("ETIMEDOUT", libc.timed_mutex(recursive, 0.001))
+      assert(a:join() and b:join() and c:join())
+      assert.same({ "a in", "a out" }, { log[1], log[2] })
+      for i = 1, 5, 2 do assert.equal(log[i]:sub(1, 1), log[i + 1]:sub(1, 1)) end
+      assert.equal("free", libc.try_mutex(recursive))
+      assert.equal("free", libc.timed_mutex(recursive, 0.001))
+    end)
+  end
+
+  it("(recursive) is taken twice by its owner", function()
+    local inner
+    libc.with_mutex(true, function()
+      libc.nanosleep(0.001)
+      libc.with_mutex(true, function() inner = true end)
+    end)
+    assert.is_true(inner)
+  end)
+
+  it("is not lost when a task that waits for it is cancelled", function()
+    local holder = task.spawn(libc.with_mutex, false, function() libc.nanosleep(2 * SOON) end)
+    task.sleep(0.001)
+    local entered
+    local waiting = task.spawn({ quiet = true }, libc.with_mutex, false, function()
+      entered = true
+      task.sleep(1)
+    end)
+    task.sleep(0.001)
+    waiting:cancel()
+    assert(holder:join())
+    assert.equal("ECANCELED", (select(3, waiting:join())))
+    assert.is_true(entered) -- a lock cannot be refused to a C library
+    assert.equal("free", libc.try_mutex(false))
+  end)
+
+  it("for reading and writing lets readers in together, and writers alone", function()
+    local inside, beside_reader, beside_writer = 0, 0, 0
+    local function work(is_writer)
+      inside = inside + 1
+      libc.nanosleep(SOON)
+      beside_writer = math.max(beside_writer, is_writer and inside or 0)
+      beside_reader = math.max(beside_reader, is_writer and 0 or inside)
+      inside = inside - 1
+    end
+    local tasks = {}
+    for i = 1, 10 do
+      local is_writer = i % 2 == 0
+      tasks[i] = task.spawn(libc.with_rwlock, is_writer, function() work(is_writer) end)
+    end
+    for i = 1, 10 do assert(tasks[i]:join()) end
+    assert.equal(5, beside_reader)
+    assert.equal(1, beside_writer)
+  end)
+end)
+
+describe("code that others could need", function()
+  it("(pthread_once, a callback of stdio) blocks the thread", function()
+    local output = support.run([[
+      package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
+      local libc, task = require "libc", require "moonlet.task"
+      local ticks = 0
+      task.spawn({ daemon = true }, function() while true do task.sleep(0.001) ticks = ticks + 1 end end)
+      task.sleep(0.01)
+      ticks = 0 libc.once() print(ticks)
+      ticks = 0 libc.write_cookie("x") print(ticks)
+      libc.nanosleep(0.02) print(ticks > 0)
+    ]])
+    assert.equal("0\n0\ntrue\n", output)
+  end)
+end)
