@@ -599,7 +599,32 @@ static int l_call_back(lua_State *L)
     return 1;
 }
 
+/* seconds, values...: blocks the thread, unseen, then gives the values back, twice the first */
+static int l_block(lua_State *L)
+{
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+    struct timespec span = check_span(L, 1), until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += span.tv_nsec;
+    until.tv_sec += span.tv_sec + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&never, &mutex, &until);
+    if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "fail") == 0)
+        return luaL_error(L, "it failed");
+    if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "table") == 0)
+        lua_newtable(L);
+    return lua_gettop(L);
+}
+
+static int l_bound(lua_State *L)
+{
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
+    {"block", l_block},
     {"pipe", l_pipe},
     {"socketpair", l_socketpair},
     {"eventfd", l_eventfd},
@@ -654,6 +679,9 @@ int luaopen_libc(lua_State *L);
 __attribute__((visibility("default"))) int luaopen_libc(lua_State *L)
 {
     luaL_newlib(L, functions);
+    lua_pushinteger(L, 1);
+    lua_pushcclosure(L, l_bound, 1);
+    lua_setfield(L, -2, "bound");
     lua_pushinteger(L, POLLIN);
     lua_setfield(L, -2, "POLLIN");
     lua_pushinteger(L, POLLOUT);
