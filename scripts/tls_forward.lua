@@ -11,14 +11,16 @@
 --     -n NAME      with -c: the name that the certificate must have      (HOST)
 --     -l ADDRESS   where to listen                                       (127.0.0.1)
 --     -m MAX       connections at a time; further ones wait              (1000)
---     -t SECONDS   a connection on which nothing has moved for so long is closed         (60)
+--     -t SECONDS   closed: a connection on which nothing has moved, or one side has not taken what
+--                  the other sent, for so long                           (60)
 --
--- When one side ends its output the other side is told so and may still answer. A TLS connection
--- that is cut, not ended, closes both sides at once.
+-- When one side ends its output the other side is told so and may still answer. A connection that
+-- is reset, or cut without TLS's own end, is closed on both sides at once; to the other side that
+-- looks like an end, so what must be whole should say its length.
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 
-local CONNECT_SECONDS = 10 -- also for the handshake of a client
+local CONNECT_SECONDS = 10 -- at most; also for the handshake of a client
 
 local function usage()
   io.stderr:write("usage: moonlet tls_forward.lua [options] LISTEN_PORT HOST PORT CERT KEY\n",
@@ -72,14 +74,17 @@ local function break_link(link, reason)
   link.server:close()
 end
 
--- One direction: passes on what arrives, and at last the end itself.
+-- One direction: passes on what arrives, and at last the end itself. Silence counts from the last
+-- movement in either direction.
 local function pump(link, from, to)
   while true do
+    from:set_timeout(math.max(0, link.moved + idle - task.now()), "read")
     local data, message, code = from:read_some()
     if data then
       link.moved = task.now()
       local written, reason = to:write(data)
       if not written then return break_link(link, reason) end
+      link.moved = task.now()
     elseif not code then
       local told, reason = to:shutdown()
       if not told then break_link(link, reason) end
@@ -91,8 +96,8 @@ local function pump(link, from, to)
 end
 
 local function forward(client, server)
-  client:set_timeout(idle)
-  server:set_timeout(idle)
+  client:set_timeout(idle, "write")
+  server:set_timeout(idle, "write")
   local link = {client = client, server = server, moved = task.now()}
   task.group(function(g)
     g:spawn(pump, link, server, client)
@@ -103,13 +108,13 @@ end
 
 -- Whoever cannot shake hands costs no connection to the server.
 local function serve(client, context)
-  local peer = client:peer()
+  local peer, limit = client:peer(), math.min(idle, CONNECT_SECONDS)
   if not connects then
-    local safe, problem = client:handshake(CONNECT_SECONDS)
+    local safe, problem = client:handshake(limit)
     if not safe then return print(peer, problem) end
   end
   local server <close>, message = net.connect(host, port,
-    {timeout = CONNECT_SECONDS, tls = connects and context})
+    {timeout = limit, tls = connects and context})
   if not server then return print(peer, "cannot connect to " .. message) end
   print(peer, forward(client, server))
 end
