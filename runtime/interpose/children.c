@@ -194,8 +194,8 @@ int ml_co_pclose(struct ml_foreign *f, FILE *file)
     int fd = fileno(file);
     ml_co_fflush(f, file);
     struct pclose_job *job = calloc(1, sizeof *job);
-    if (fd >= 0 && (unsigned)fd < ML_KINDS)
-        f->kinds[fd] = 0;
+    if (fd >= 0)
+        ml_foreign_closes(f, fd);
     if (job == NULL)
         return ml_libc.pclose(file);
     job->job = (struct ml_job){.run = run_pclose, .release = release_pclose};

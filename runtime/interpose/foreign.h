@@ -60,6 +60,7 @@ struct ml_foreign {
     struct ml_task_statics **statics; /* interpose/statics.c */
     uint32_t statics_count;
     uint8_t kinds[ML_KINDS];
+    uint32_t credits[ML_KINDS]; /* of a file on a disk: bytes that are read without asking first */
 
     /* Set by the owner. may_wait: whether the running task may be parked; if so, has_waited is called
      * afterwards, with what ml_wait() gave; after -ECANCELED the owner raises once the C function has

@@ -27,7 +27,7 @@ static inline enum ml_kind ml_kind_of(struct ml_foreign *f, int fd)
 static inline void ml_kind_forget(struct ml_foreign *f, int fd)
 {
     if ((unsigned)fd < ML_KINDS)
-        f->kinds[fd] = ML_KIND_UNKNOWN;
+        f->kinds[fd] = ML_KIND_UNKNOWN, f->credits[fd] = 0;
 }
 
 #endif

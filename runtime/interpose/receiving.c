@@ -191,13 +191,36 @@ static size_t size_of(const struct iovec *pieces, int count)
     return size;
 }
 
+/* Bytes of a file that are taken to be in the page cache when those before them were: the kernel reads ahead
+ * twice as much. Asking costs 70 to 170 ns. */
+enum { CREDIT = 64 * 1024 };
+
+/* Whether the next bytes of the file are believed to be in the page cache. */
+static bool has_credit(struct ml_foreign *f, int fd, size_t size)
+{
+    bool has = (unsigned)fd < ML_KINDS && f->credits[fd] >= size;
+    if (has)
+        f->credits[fd] -= (uint32_t)size;
+    return has;
+}
+
+static void give_credit(struct ml_foreign *f, int fd)
+{
+    if ((unsigned)fd < ML_KINDS)
+        f->credits[fd] = CREDIT;
+}
+
 /* What is in the page cache is taken at once; the rest, up to the end of the file, from the disk. */
 static ssize_t read_disk(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
 {
     struct ml_entry entry = f->entry;
+    if (has_credit(f, fd, size_of(pieces, count)))
+        return ml_libc.readv(fd, pieces, count);
     ssize_t got = preadv2(fd, pieces, count, -1, RWF_NOWAIT);
-    if (got >= 0 && ((size_t)got == size_of(pieces, count) || got == 0))
+    if (got >= 0 && ((size_t)got == size_of(pieces, count) || got == 0)) {
+        give_credit(f, fd);
         return got;
+    }
     if (got > 0)
         lseek(fd, -got, SEEK_CUR);
     else if (errno != EAGAIN)
@@ -218,6 +241,8 @@ static ssize_t read_pieces(struct ml_foreign *f, int fd, const struct iovec *pie
 ssize_t ml_co_read(struct ml_foreign *f, int fd, void *buffer, size_t size)
 {
     struct iovec piece = {buffer, size};
+    if (ml_kind_of(f, fd) == ML_KIND_DISK && has_credit(f, fd, size))
+        return ml_libc.read(fd, buffer, size);
     return read_pieces(f, fd, &piece, 1);
 }
 
