@@ -22,11 +22,12 @@ static bool is_local_name(lua_State *L, int index)
            strncmp(lua_tostring(L, index), local_prefix, PREFIX_LENGTH) == 0;
 }
 
-/* Puts the text of an address's host, or "unix:" and its path, and its port or nil, in its place. */
-static void expand_address(lua_State *L, int index)
+/* Puts the text of an address's host, or "unix:" and its path, in its place: the port, 0 if it has none. */
+static uint16_t replace_address(lua_State *L, int index)
 {
     lua_getfield(L, index, "port");
-    lua_insert(L, index + 1);
+    uint16_t port = (uint16_t)lua_tointeger(L, -1);
+    lua_pop(L, 1);
     if (lua_getfield(L, index, "path") != LUA_TNIL) {
         lua_pushstring(L, local_prefix);
         lua_insert(L, -2);
@@ -36,6 +37,7 @@ static void expand_address(lua_State *L, int index)
         lua_getfield(L, index, "host");
     }
     lua_replace(L, index);
+    return port;
 }
 
 static uint16_t check_port(lua_State *L, int index)
@@ -45,17 +47,11 @@ static uint16_t check_port(lua_State *L, int index)
     return (uint16_t)port;
 }
 
-/* Stack from `index` on: "unix:..." and the options, or nothing. */
 static void check_local(lua_State *L, int index, struct ml_target *target)
 {
     struct ml_address address;
     luaL_argcheck(L, lua_isnoneornil(L, index + 1) || lua_istable(L, index + 1), index + 1,
                   "a Unix-domain socket has no port");
-    lua_settop(L, index + 1);
-    if (lua_istable(L, index + 1)) {
-        lua_pushnil(L);
-        lua_insert(L, index + 1);
-    }
     target->is_local = true;
     target->host += PREFIX_LENGTH;
     target->length -= PREFIX_LENGTH;
@@ -64,30 +60,35 @@ static void check_local(lua_State *L, int index, struct ml_target *target)
                   error == -EINVAL ? "path is empty or has a zero byte" : "path is too long");
 }
 
-static void check_internet(lua_State *L, int index, struct ml_target *target)
+/* The options stay where the caller has put them: errors name the argument by its index. A port that is not
+ * needed may be nil before them. */
+static int options_after(lua_State *L, int last)
 {
-    luaL_argcheck(L, strlen(target->host) == target->length, index, "host has a zero byte");
-    target->port = check_port(L, index + 1);
+    int options = last + 1;
+    if (lua_isnil(L, options) && !lua_isnoneornil(L, options + 1))
+        options++;
+    lua_settop(L, options);
+    if (lua_isnil(L, options))
+        return 0;
+    luaL_checktype(L, options, LUA_TTABLE);
+    return options;
 }
 
 struct ml_target ml_check_target(lua_State *L, int index)
 {
     struct ml_target target = {0};
+    int last = index;
     bool was_address = is_address(L, index);
     if (was_address)
-        expand_address(L, index);
-    if (was_address && is_local_name(L, index))
-        lua_remove(L, index + 1);
+        target.port = replace_address(L, index);
     target.host = luaL_checklstring(L, index, &target.length);
-    if (is_local_name(L, index))
+    if (is_local_name(L, index)) {
         check_local(L, index, &target);
-    else
-        check_internet(L, index, &target);
-    lua_settop(L, index + 2);
-    if (!lua_isnil(L, index + 2)) {
-        luaL_checktype(L, index + 2, LUA_TTABLE);
-        target.options = index + 2;
+    } else if (!was_address) {
+        luaL_argcheck(L, strlen(target.host) == target.length, index, "host has a zero byte");
+        target.port = check_port(L, ++last);
     }
+    target.options = options_after(L, last);
     return target;
 }
 

@@ -13,13 +13,13 @@ struct ml_target {
     size_t length;
     uint16_t port;
     bool is_local;                /* of the Unix domain */
-    int options;                  /* index of the options table, 0: none */
+    int options;                  /* index of the options table, and of the argument; 0: none */
     struct ml_resolver *resolver; /* for the host's name; NULL: the runtime's own */
 };
 
 /*
- * Reads a target from `index` on, and the options table after it. Raises for anything else. From `index` on
- * stand then the host, the port or nil, and the options or nil; nothing above.
+ * Reads a target from `index` on, and the options table after it. Raises for anything else. At `index`
+ * stands then the host, an address's too; the arguments after it are where they were, and nothing is above the options.
  */
 struct ml_target ml_check_target(lua_State *L, int index);
 

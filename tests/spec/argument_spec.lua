@@ -51,6 +51,31 @@ describe("a wrong argument is told with its place", function()
     refuses("get", 1, "number expected", function() f:get("x") end)
   end)
 
+  -- With an address, or in the Unix domain, no port comes before the options, which were called the third argument.
+  it("by functions of net, wherever the options are", function()
+    local net = moonlet.net
+    local listener <close> = assert(net.listen("127.0.0.1", 0))
+    local address = listener:address()
+    local functions = {
+      connect = function(...) net.connect(...) return nil end,
+      listen = function(...) net.listen(...) return nil end,
+    }
+    for name, fn in pairs(functions) do
+      refuses(name, 3, "unknown option 'x'", function() fn("127.0.0.1", 0, { x = 1 }) end)
+      refuses(name, 2, "unknown option 'x'", function() fn("unix:@argument", { x = 1 }) end)
+      refuses(name, 2, "unknown option 'x'", function() fn(address, { x = 1 }) end)
+      refuses(name, 2, "option 'family'", function() fn("unix:@argument", { family = 5 }) end)
+      refuses(name, 2, "TLS option 'ca' must", function() fn("unix:@argument", { tls = { ca = 5 } }) end)
+      refuses(name, 2, "table expected", function() fn(address, 5) end)
+      refuses(name, 2, "has no port", function() fn("unix:@argument", 5) end)
+      refuses(name, 2, "number expected", function() fn("127.0.0.1") end)
+    end
+    refuses("connect", 3, "'timeout'", function() net.connect("unix:@argument", nil, { timeout = "x" }) end)
+    local socket <close> = assert(net.udp { host = "127.0.0.1", port = 0 })
+    refuses("send_to", 4, "'timeout'", function() socket:send_to("x", "127.0.0.1", 1, { timeout = "x" }) end)
+    refuses("send_to", 3, "'timeout'", function() socket:send_to("x", address, { timeout = "x" }) end)
+  end)
+
   it("by select", function()
     refuses("select", 1, "'timeout'", function() channel.select { timeout = "x" } end)
   end)
