@@ -255,5 +255,7 @@ int ml_net_stream_finish(lua_State *L)
                                           : "the peer does not stop sending");
         lua_replace(L, -3);
     }
+    if (error == -ML_ETLS)
+        ml_stream_close(s);
     return results;
 }

@@ -420,7 +420,8 @@ int ml_stream_finish(struct ml_stream *s, size_t max, ml_time deadline)
     s->held = 0;
     if (error == 0)
         error = drain(s, max, deadline);
-    ml_stream_close(s);
+    if (error != -ML_ETLS)
+        ml_stream_close(s);
     return error;
 }
 

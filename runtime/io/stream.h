@@ -150,7 +150,7 @@ int ml_stream_await_room(struct ml_stream *s, int error, ml_time deadline);
  * Ends the output, reads and drops what still comes, up to the end of the stream, and closes: the peer gets all
  * that was written, where closing with input unread could cut it off. 0: the peer has ended, too; -EMSGSIZE:
  * more than `max` bytes came; otherwise errors of reads and writes. The stream is closed in any case but
- * -EBUSY and a cancellation on entry.
+ * -EBUSY, a cancellation on entry, and -ML_ETLS: then it still knows what that was about, and the caller closes it.
  */
 int ml_stream_finish(struct ml_stream *s, size_t max, ml_time deadline);
 
