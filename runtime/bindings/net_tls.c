@@ -371,4 +371,5 @@ void ml_open_tls_type(lua_State *L)
     static const luaL_Reg metamethods[] = {
         {"__gc", context_gc}, {"__tostring", context_tostring}, {NULL, NULL}};
     ml_open_object_type(L, context_type, methods, metamethods);
+    ml_open_tls_question_type(L);
 }

@@ -29,7 +29,8 @@ int ml_net_stream_starttls(lua_State *L);
 int ml_net_stream_handshake(lua_State *L);
 int ml_net_stream_tls_info(lua_State *L);
 
-/* Create the metatable; stack unchanged. */
+/* Create the metatables; stack unchanged. */
 void ml_open_tls_type(lua_State *L);
+void ml_open_tls_question_type(lua_State *L);
 
 #endif

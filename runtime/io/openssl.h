@@ -36,6 +36,7 @@
     X(ERR_reason_error_string)                                                                     \
     X(EVP_PKEY_free)                                                                               \
     X(GENERAL_NAMES_free)                                                                          \
+    X(OPENSSL_cleanse)                                                                             \
     X(OPENSSL_sk_num)                                                                              \
     X(OPENSSL_sk_value)                                                                            \
     X(PEM_read_bio_PrivateKey)                                                                     \
@@ -91,6 +92,7 @@
     X(SSL_set_SSL_CTX)                                                                             \
     X(SSL_set_verify)                                                                              \
     X(SSL_shutdown)                                                                                \
+    X(SSL_up_ref)                                                                                  \
     X(SSL_write)                                                                                   \
     X(TLS_method)                                                                                  \
     X(X509_CRL_free)                                                                               \
