@@ -256,7 +256,9 @@ int ml_net_tls(lua_State *L)
 }
 
 /***
-Reads the files again: connections from now on use what they say now, those there are stay as they are.
+Reads the files again: connections from now on use what they say now, those there are stay as they are. A server that
+asks for no certificate goes on to resume the sessions of before; others, and clients, begin anew: who resumes is not
+verified again.
 @function Context:reload
 @treturn boolean true; or nil, message, code, and all is as before
 */
@@ -270,6 +272,7 @@ static int context_reload(lua_State *L)
     if (configure(L, 1, fresh, &failure) != 0)
         return push_tls_failure(L, &failure);
     struct ml_tls_config *old = context->config;
+    ml_tls_config_keep_tickets(fresh->config, old);
     context->config = fresh->config;
     fresh->config = old;
     lua_pushboolean(L, 1);

@@ -28,6 +28,8 @@ struct ml_tls_config {
     SSL_CTX *ctx;
     unsigned references;
     bool verifies_servers;
+    bool lacks_roots;  /* the system's, which the first client's connection reads */
+    bool asks_clients; /* for a certificate */
     bool has_certificate;
     int min_version;
     char *server_name;
@@ -146,9 +148,19 @@ static bool set_server_name(const struct ml_openssl *o, SSL *ssl, const char *na
                        (void *)name) == 1;
 }
 
+/* A server that asks for no certificate has no use for the system's roots, which take time and memory to read. */
+static bool read_roots(struct ml_tls_config *config)
+{
+    if (config->lacks_roots && config->o->SSL_CTX_set_default_verify_paths(config->ctx) == 1)
+        config->lacks_roots = false;
+    return !config->lacks_roots;
+}
+
 static bool prepare_client(struct ml_tls_config *config, SSL *ssl, const char *name)
 {
     const struct ml_openssl *o = config->o;
+    if (!read_roots(config))
+        return false;
     const struct session *entry = name != NULL ? find_session(config, name) : NULL;
     o->SSL_set_connect_state(ssl);
     o->SSL_set_verify(ssl, config->verifies_servers ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
@@ -217,7 +229,8 @@ static int verify_mode_of_server(enum ml_tls_verify verify)
                                               : SSL_VERIFY_NONE;
 }
 
-/* Whoever verifies nobody need not read whom to trust. */
+/* Whoever verifies nobody need not read whom to trust. Whether this one will be a client that does, nobody has said
+ * yet. */
 static int load_all(struct ml_tls_config *config, const struct ml_tls_options *options,
                     struct ml_tls_failure *failure)
 {
@@ -227,7 +240,10 @@ static int load_all(struct ml_tls_config *config, const struct ml_tls_options *o
         return -1;
     if (options->verify == ML_TLS_VERIFY_NO)
         return 0;
-    if (ml_tls_load_trusted(o, config->ctx, &options->ca, options->ca_path, failure) != 0)
+    config->lacks_roots = options->verify == ML_TLS_VERIFY_DEFAULT &&
+                          !ml_pem_is_given(&options->ca) && options->ca_path == NULL;
+    if (!config->lacks_roots &&
+        ml_tls_load_trusted(o, config->ctx, &options->ca, options->ca_path, failure) != 0)
         return -1;
     return ml_tls_load_revoked(o, config->ctx, &options->crl, failure);
 }
@@ -242,6 +258,7 @@ static struct ml_tls_config *new_config(const struct ml_openssl *o,
         .o = o,
         .references = 1,
         .verifies_servers = options->verify != ML_TLS_VERIFY_NO,
+        .asks_clients = verify_mode_of_server(options->verify) != SSL_VERIFY_NONE,
         .has_certificate = ml_pem_is_given(&options->own.cert),
         .min_version = options->min_version != 0 ? options->min_version : TLS1_2_VERSION,
     };
@@ -316,6 +333,20 @@ int ml_tls_config_add_name(struct ml_tls_config *config, const char *host,
     if (!ml_pem_is_given(&credentials->cert))
         return ml_tls_fail(failure, -EINVAL, host, "it has no certificate");
     return ml_tls_load_credentials(o, name->ctx, credentials, failure);
+}
+
+/* ---- tickets ---- */
+
+void ml_tls_config_keep_tickets(struct ml_tls_config *config, const struct ml_tls_config *old)
+{
+    enum { KEYS_SIZE = 80 }; /* of OpenSSL's own tickets: a name of 16 bytes, two keys of 32 */
+    unsigned char keys[KEYS_SIZE];
+    const struct ml_openssl *o = config->o;
+    if (config->asks_clients || old->asks_clients)
+        return;
+    if (o->SSL_CTX_ctrl(old->ctx, SSL_CTRL_GET_TLSEXT_TICKET_KEYS, KEYS_SIZE, keys) == 1)
+        o->SSL_CTX_ctrl(config->ctx, SSL_CTRL_SET_TLSEXT_TICKET_KEYS, KEYS_SIZE, keys);
+    o->OPENSSL_cleanse(keys, sizeof keys);
 }
 
 /* ---- life ---- */

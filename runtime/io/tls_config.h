@@ -64,6 +64,12 @@ SSL *ml_tls_config_connection(struct ml_tls_config *config, bool is_server,
 /* Keeps the session of a client's connection, if it can be resumed, for the next one to the same name. */
 void ml_tls_config_keep_session(struct ml_tls_config *config, SSL *ssl, const char *server_name);
 
+/*
+ * Lets `config` resume the sessions of `old`, whose place it takes as a server. Not if one of them asks clients for a
+ * certificate: who resumes is not verified again, and what is trusted, or revoked, may have changed.
+ */
+void ml_tls_config_keep_tickets(struct ml_tls_config *config, const struct ml_tls_config *old);
+
 /* OpenSSL's table, for the connection's other calls. */
 const struct ml_openssl *ml_tls_config_openssl(const struct ml_tls_config *config);
 
