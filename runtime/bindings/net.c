@@ -38,7 +38,7 @@ static int secure(lua_State *L, int index, struct ml_stream *s, const char *host
     if (lua_isnil(L, index))
         return 0;
     struct ml_tls_config *config = ml_tls_context_config(L, index);
-    int error = ml_tls_open(s, config, false, ml_tls_server_name(config, host));
+    int error = ml_tls_open(s, config, false, ml_tls_server_name(L, index, host));
     return error == 0 ? ml_tls_handshake(s, deadline) : error;
 }
 
@@ -74,7 +74,7 @@ static int net_connect(lua_State *L)
     target.resolver = ml_resolver_option(L, target.options);
     if (!ml_push_tls_option(L, target.options, false))
         return 3;
-    int context = lua_gettop(L);
+    int context = lua_gettop(L) - 1;
     struct ml_stream *s = ml_push_stream(L);
     ml_stream_keep_host(L, target.is_local ? NULL : target.host);
     struct ml_lua *lua = ml_blocking_begin(L);
@@ -127,9 +127,9 @@ static int net_listen(lua_State *L)
     ml_check_option_names(L, target.options, names);
     int family = ml_family_option(L, target.options);
     struct ml_socket_options options = ml_check_socket_options(L, target.options);
-    bool has_tls = ml_push_tls_option(L, target.options, true);
-    if (!has_tls)
+    if (!ml_push_tls_option(L, target.options, true))
         return 3;
+    lua_pop(L, 1);
     struct ml_listener *listener = ml_push_listener(L);
     lua_insert(L, -2);
     lua_setiuservalue(L, -2, 1);

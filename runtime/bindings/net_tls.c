@@ -233,7 +233,8 @@ static bool make_context(lua_State *L, int index, int argument)
 /* ---- the context ---- */
 
 /***
-Makes a TLS context, to be given as the option `tls` to connect, listen and starttls, as often as wanted.
+Makes a TLS context, to be given as the option `tls` to connect, listen and starttls, as often as wanted; there
+{context = ctx, server_name = "a.example"} is the same context, and for a client another server's name.
 @function tls
 @tparam[opt] table opts ca, ca_file, ca_path: whom to trust (PEM text, its file, a directory of hashed
 certificates; the system's roots without); cert, cert_file, key, key_file: one's own certificate with those that
@@ -299,10 +300,11 @@ struct ml_tls_config *ml_tls_context_config(lua_State *L, int index)
     return ((struct context *)ml_to_object(L, index))->config;
 }
 
-const char *ml_tls_server_name(const struct ml_tls_config *config, const char *host)
+const char *ml_tls_server_name(lua_State *L, int index, const char *host)
 {
-    const char *name = ml_tls_config_server_name(config);
-    return name != NULL ? name : host;
+    const char *beside = lua_tostring(L, index + 1);
+    const char *own = ml_tls_config_server_name(ml_tls_context_config(L, index));
+    return beside != NULL ? beside : own != NULL ? own : host;
 }
 
 /* ---- as an option ---- */
@@ -327,7 +329,29 @@ static const char *name_of(int index, int argument)
     return index == argument ? "" : "option 'tls': ";
 }
 
-/* Pushes the context that the value at `index` stands for. */
+/* Pushes what a ready-made context's table says: the context, and the server name or nil. */
+static void push_ready_made(lua_State *L, int index, int argument)
+{
+    static const char *const names[] = {"context", "role", "server_name", NULL};
+    ml_check_nested_names(L, index, argument, names);
+    lua_getfield(L, index, "context");
+    if (ml_test_object(L, -1, context_type) == NULL)
+        refuse(L, argument, "TLS option 'context' must be a context, got %s", luaL_typename(L, -1));
+    lua_pushvalue(L, index);
+    lua_pushstring(L, server_name_field(L, argument));
+    lua_remove(L, -2);
+}
+
+static bool is_ready_made(lua_State *L, int index)
+{
+    if (!lua_istable(L, index))
+        return false;
+    bool is_given = lua_getfield(L, index, "context") != LUA_TNIL;
+    lua_pop(L, 1);
+    return is_given;
+}
+
+/* Pushes the context that the value at `index` stands for, made for it or there already. */
 static bool push_meant(lua_State *L, int index, int argument)
 {
     if (lua_isboolean(L, index))
@@ -341,16 +365,30 @@ static bool push_meant(lua_State *L, int index, int argument)
     return true;
 }
 
+/* The same, and the server name beside it or nil. False: nil, message, code instead. */
+static bool push_context_and_name(lua_State *L, int index, int argument)
+{
+    if (is_ready_made(L, index)) {
+        push_ready_made(L, index, argument);
+        return true;
+    }
+    bool is_made = push_meant(L, index, argument);
+    if (is_made)
+        lua_pushnil(L);
+    return is_made;
+}
+
 bool ml_push_tls_context(lua_State *L, int index, int argument, bool is_server)
 {
     index = lua_absindex(L, index);
     if (!lua_toboolean(L, index)) {
         lua_pushnil(L);
+        lua_pushnil(L);
         return true;
     }
-    if (!push_meant(L, index, argument))
+    if (!push_context_and_name(L, index, argument))
         return false;
-    if (is_server && !ml_tls_config_can_serve(ml_tls_context_config(L, -1)))
+    if (is_server && !ml_tls_config_can_serve(ml_tls_context_config(L, -2)))
         refuse(L, argument, "%sa server needs a certificate (cert or cert_file)",
                name_of(index, argument));
     return true;
@@ -360,11 +398,12 @@ bool ml_push_tls_option(lua_State *L, int options, bool is_server)
 {
     if (options == 0) {
         lua_pushnil(L);
+        lua_pushnil(L);
         return true;
     }
     lua_getfield(L, options, "tls");
     bool is_made = ml_push_tls_context(L, -1, options, is_server);
-    lua_remove(L, is_made ? -2 : -4);
+    lua_remove(L, is_made ? -3 : -4);
     return is_made;
 }
 

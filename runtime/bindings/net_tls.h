@@ -7,8 +7,9 @@
 
 /*
  * Reads the option `tls` of the options table at `options` (0: there is none) and pushes the context it stands
- * for, nil without. False: it could not be made, and nil, message, code are pushed instead. Raises for what is
- * no context, table or true. is_server: it must have a certificate.
+ * for, nil without, and the server name that came beside a ready-made context, or nil. False: it could not be made,
+ * and nil, message, code are pushed instead. Raises for what is no context, table or true. is_server: it must have a
+ * certificate.
  */
 bool ml_push_tls_option(lua_State *L, int options, bool is_server);
 
@@ -18,8 +19,9 @@ bool ml_push_tls_context(lua_State *L, int index, int argument, bool is_server);
 /* The configuration of the context at `index`, as it is now. */
 struct ml_tls_config *ml_tls_context_config(lua_State *L, int index);
 
-/* Whom a client asks for and verifies: what the context says, else `host`. */
-const char *ml_tls_server_name(const struct ml_tls_config *config, const char *host);
+/* Whom a client asks for and verifies: the name beside the context at `index`, which follows it on the stack, else
+ * the context's own, else `host`. */
+const char *ml_tls_server_name(lua_State *L, int index, const char *host);
 
 /* net.tls, see there. */
 int ml_net_tls(lua_State *L);

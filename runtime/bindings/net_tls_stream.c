@@ -66,8 +66,8 @@ static int may_start(const struct ml_stream *s)
 /***
 Begins TLS on a plain connection and shakes hands. May wait.
 @function stream:starttls
-@tparam[opt=true] table opts a context, true, or the options of net.tls and role ("client" or "server"; by default
-the side that accepted the connection is the server)
+@tparam[opt=true] table opts a context; true; the options of net.tls; or {context = ctx}, with server_name or without.
+Both tables take role: "client" or "server" (by default the side that accepted the connection is the server)
 @tparam[opt] number timeout seconds
 @treturn boolean true; or nil, message, code; "EPROTO": input that came before is still unread
 */
@@ -83,10 +83,11 @@ int ml_net_stream_starttls(lua_State *L)
     bool is_server = is_server_side(L, s, 2);
     if (!ml_push_tls_context(L, 2, 2, is_server))
         return 3;
-    luaL_argcheck(L, !lua_isnil(L, -1), 2, "true, a table or a context expected");
-    struct ml_tls_config *config = ml_tls_context_config(L, -1);
+    int context = lua_gettop(L) - 1;
+    luaL_argcheck(L, !lua_isnil(L, context), 2, "true, a table or a context expected");
+    struct ml_tls_config *config = ml_tls_context_config(L, context);
     lua_getiuservalue(L, 1, 1);
-    const char *name = is_server ? NULL : ml_tls_server_name(config, lua_tostring(L, -1));
+    const char *name = is_server ? NULL : ml_tls_server_name(L, context, lua_tostring(L, -1));
     int error = may_start(s);
     if (error != 0)
         return push_handshake(L, s, error);
