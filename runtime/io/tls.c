@@ -18,7 +18,7 @@ static const struct ml_wait_kind ending = {.text = "room for the end of TLS on d
 /* The other task says whether the world can end the wait. */
 static const struct ml_wait_kind crossing = {.text = "another task's TLS traffic"};
 
-/* As much as one record holds. */
+/* As much as one record holds: a part of what ml_io_borrow() lends. */
 enum { RECORD_SIZE = 16 * 1024 };
 
 struct ml_tls {
@@ -282,11 +282,9 @@ static ssize_t tls_receive(struct ml_stream *s, char *memory, size_t room)
     return count;
 }
 
-/* The pieces, or as much of them as fills a record, in one: `scratch`, if it is more than one. */
+/* As much of the pieces as fills a record, in `scratch`. */
 static struct iovec gather(const struct iovec *pieces, int count, char *scratch)
 {
-    if (count == 1 || pieces->iov_len >= RECORD_SIZE)
-        return *pieces;
     size_t size = 0;
     for (int i = 0; i < count && size < RECORD_SIZE; i++) {
         size_t room = RECORD_SIZE - size;
@@ -298,15 +296,9 @@ static struct iovec gather(const struct iovec *pieces, int count, char *scratch)
 }
 
 /* A record that was begun must be sent to its end: it is torn until then, for ever if the transport below fails. */
-static ssize_t tls_transmit(struct ml_stream *s, const struct iovec *pieces, int count)
+static ssize_t encrypt(struct ml_stream *s, struct iovec piece)
 {
     struct ml_tls *tls = s->tls;
-    char scratch[RECORD_SIZE];
-    if (tls->broken != 0 || tls->has_ended)
-        return tls->broken != 0 ? tls->broken : -EPIPE;
-    if (!tls->is_ready)
-        return -EAGAIN;
-    struct iovec piece = gather(pieces, count, scratch);
     begin_call(s);
     int size = piece.iov_len < INT_MAX ? (int)piece.iov_len : INT_MAX;
     int sent = tls->o->SSL_write(tls->ssl, piece.iov_base, size);
@@ -315,6 +307,24 @@ static ssize_t tls_transmit(struct ml_stream *s, const struct iovec *pieces, int
         return sent;
     int error = outcome(tls, sent, ML_FD_WRITE);
     return error != 0 ? error : -EPIPE;
+}
+
+/* Few bytes in several pieces become one record; not on the C stack, whose pages would stay in memory. */
+static ssize_t tls_transmit(struct ml_stream *s, const struct iovec *pieces, int count)
+{
+    struct ml_tls *tls = s->tls;
+    if (tls->broken != 0 || tls->has_ended)
+        return tls->broken != 0 ? tls->broken : -EPIPE;
+    if (!tls->is_ready)
+        return -EAGAIN;
+    if (count == 1 || pieces->iov_len >= RECORD_SIZE)
+        return encrypt(s, *pieces);
+    char *scratch = ml_io_borrow(s->io);
+    if (scratch == NULL)
+        return -ENOMEM;
+    ssize_t result = encrypt(s, gather(pieces, count, scratch));
+    ml_io_give_back(s->io, scratch);
+    return result;
 }
 
 /* ---- the end ---- */
