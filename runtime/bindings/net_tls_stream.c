@@ -23,7 +23,7 @@ static int push_handshake(lua_State *L, const struct ml_stream *s, int error)
 Shakes hands now instead of at the first use. May wait.
 @function stream:handshake
 @tparam[opt] number timeout seconds
-@treturn boolean true; or nil, message, code ("ETLS": the certificate was refused, say; "ENOTSUP": no TLS)
+@treturn boolean true; or nil, message, code ("ETLS": the certificate was refused, say; "EOPNOTSUPP": no TLS)
 */
 int ml_net_stream_handshake(lua_State *L)
 {

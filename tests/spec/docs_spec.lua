@@ -6,6 +6,11 @@
 --
 --     <!-- only compiled: it serves for ever -->
 --     ```lua
+--
+-- The programs of a page run in a directory of their own. A block of shell commands is run there first if the line
+-- before it is
+--
+--     <!-- run before the programs of this page -->
 
 local support = dofile "tests/spec/support.lua"
 local it = support.limited(it)
@@ -54,10 +59,25 @@ local function printed(output)
   return sorted_lines(lines)
 end
 
-local function check(block)
+-- Makes the directory in which a page's programs run.
+local function prepare(text)
+  local directory = os.tmpname()
+  os.remove(directory)
+  assert(os.execute(("mkdir '%s'"):format(directory)))
+  local commands = text:match "<!%-%- run before the programs of this page %-%->\n```sh\n(.-)```\n"
+  if commands then
+    local output, status = support.shell(("cd '%s' && set -e\n%s"):format(directory, commands))
+    assert(status == 0, output)
+  end
+  return directory
+end
+
+local function check(block, directory)
   assert(load(block.text, "=block"))
   if block.is_only_compiled then return end
-  local output, status = support.run(block.text)
+  local command, path = support.command(block.text)
+  local output, status = support.shell(("cd '%s' && %s"):format(directory, command))
+  os.remove(path)
   if status ~= 0 then error(("exit status %s: %s"):format(status, output), 0) end
   local expected = promised(block.text)
   if expected then assert.equal(expected, printed(output)) end
@@ -70,13 +90,16 @@ local function pages()
   return list
 end
 
-describe("the code on", function()
-  for _, path in ipairs(pages()) do
-    for _, block in ipairs(blocks_of(read_file(path))) do
-      it(("%s, line %d, does what the page says"):format(path, block.number), function() check(block) end)
+for _, path in ipairs(pages()) do
+  describe("the code on", function()
+    local text, directory = read_file(path), nil
+    setup(function() directory = prepare(text) end)
+    teardown(function() os.execute(("rm -r '%s'"):format(directory)) end)
+    for _, block in ipairs(blocks_of(text)) do
+      it(("%s, line %d, does what the page says"):format(path, block.number), function() check(block, directory) end)
     end
-  end
-end)
+  end)
+end
 
 describe("the tables of docs/coming-from.md", function()
   local modules, methods = {}, {}
