@@ -94,7 +94,7 @@ for _, path in ipairs(pages()) do
   describe("the code on", function()
     local text, directory = read_file(path), nil
     setup(function() directory = prepare(text) end)
-    teardown(function() os.execute(("rm -r '%s'"):format(directory)) end)
+    teardown(function() if directory then os.execute(("rm -r '%s'"):format(directory)) end end)
     for _, block in ipairs(blocks_of(text)) do
       it(("%s, line %d, does what the page says"):format(path, block.number), function() check(block, directory) end)
     end
