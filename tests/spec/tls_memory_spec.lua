@@ -138,6 +138,47 @@ describe("an allocation that fails", function()
     assert.is_true(each(STEP, faults.openssl, converse) > 1000)
   end)
 
+  -- What OpenSSL sets up only once may stay broken for the rest of the program; it must say so each time.
+  it("in OpenSSL's first use is told, and not the end of the program", function()
+    local script = [[
+      package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
+      local faults = require "memory_faults"
+      faults.install()
+      local net, task = require "moonlet.net", require "moonlet.task"
+
+      local function converse()
+        local server, message = net.tls { cert_file = "%s", key_file = "%s" }
+        if not server then return message end
+        local here <close>, there = net.memory_pair()
+        local other = task.spawn({ quiet = true }, function()
+          local conn <close> = there
+          return conn:starttls { context = server, role = "server" }
+        end)
+        local ok
+        ok, message = here:starttls { ca_file = "%s", server_name = "good.example", role = "client" }
+        here:close()
+        local _, _, why = other:join(30)
+        return ok and "whole" or message or why
+      end
+
+      faults.openssl(%d)
+      local _, first = pcall(converse)
+      local calls = faults.openssl(0)
+      local _, second = pcall(converse)
+      print(type(first), type(second), calls)
+    ]]
+    local n, count = 0, 0 -- at first none fails, to count them
+    while n <= count do
+      local output, status = support.run(script:format(
+        credentials.file "good.pem", credentials.file "good.key", credentials.file "root.pem", n))
+      local calls = output:match "^string\tstring\t(%d+)\n$"
+      assert(status == 0 and calls, output)
+      count = math.max(count, tonumber(calls))
+      n = n + 67 * STEP
+    end
+    assert.is_true(count > 10000)
+  end)
+
   -- What OpenSSL had printed for Lua, and the certificate, were lost.
   it("in Lua ends tls_info with an error, and nothing is lost", function()
     local here <close>, peer = pair()
