@@ -36,7 +36,7 @@ struct ml_tls {
     bool has_kept_session;
     bool has_ended;    /* the output: nothing more may be written */
     bool has_said_end; /* close_notify was sent */
-    char message[160];
+    char *message;     /* what an error was about; NULL: there was none, or no memory to say it */
 };
 
 /* ---- the way down ---- */
@@ -103,7 +103,9 @@ static BIO_METHOD *new_method(const struct ml_openssl *o)
 
 static void say_why(struct ml_tls *tls, const char *what, const char *why)
 {
-    snprintf(tls->message, sizeof tls->message, "%s%s", what, why);
+    free(tls->message);
+    if (asprintf(&tls->message, "%s%s", what, why) < 0)
+        tls->message = NULL;
 }
 
 /* Why the handshake or a record was refused, by us or by the peer. */
@@ -361,6 +363,7 @@ static void free_tls(struct ml_tls *tls)
     tls->o->SSL_free(tls->ssl);
     ml_tls_config_unref(tls->config);
     free(tls->server_name);
+    free(tls->message);
     free(tls);
 }
 
@@ -461,7 +464,7 @@ const struct ml_openssl *ml_tls_openssl(const struct ml_stream *s)
 
 const char *ml_tls_error_text(const struct ml_stream *s, int error)
 {
-    bool is_told = error == -ML_ETLS && s->tls != NULL && s->tls->message[0] != '\0';
+    bool is_told = error == -ML_ETLS && s->tls != NULL && s->tls->message != NULL;
     return is_told ? s->tls->message : ml_error_text(error);
 }
 
