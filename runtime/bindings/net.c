@@ -59,7 +59,7 @@ has failed, or has not answered for 250 ms, and the first that answers wins (RFC
 @tparam integer port
 @tparam[opt] table opts timeout (seconds for all of it), family ("inet", "inet6"), nodelay (default
 true), keepalive, bind (local numeric host or address), resolver, tls (true, the options of net.tls,
-or a context)
+a context, or {context=, server_name=})
 @treturn stream or nil, message, code
 */
 static int net_connect(lua_State *L)
