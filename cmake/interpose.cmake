@@ -27,10 +27,22 @@ list(REMOVE_DUPLICATES exported_names)
 list(REMOVE_ITEM exported_names name alias)
 list(TRANSFORM exported_names PREPEND -Wl,--export-dynamic-symbol= OUTPUT_VARIABLE exports)
 
+set(export_sources
+  ${interpose_dir}/exports.c ${interpose_dir}/exports_inside.c ${interpose_dir}/exporter.c)
+set(export_options -fno-lto -fno-builtin -U_FORTIFY_SOURCE)
+
 add_library(moonlet_interpose_objects OBJECT
-  ${interpose_dir}/exports.c ${interpose_dir}/exports_inside.c)
+  ${export_sources} ${interpose_dir}/exporter_program.c)
 target_link_libraries(moonlet_interpose_objects PRIVATE ml_internal)
-target_compile_options(moonlet_interpose_objects PRIVATE -fno-lto -fno-builtin -U_FORTIFY_SOURCE)
+target_compile_options(moonlet_interpose_objects PRIVATE ${export_options})
 add_library(moonlet_interpose INTERFACE)
 target_sources(moonlet_interpose INTERFACE $<TARGET_OBJECTS:moonlet_interpose_objects>)
 target_link_options(moonlet_interpose INTERFACE ${wraps} ${exports})
+
+# The same names for a host that is not linked with them: LD_PRELOAD=libmoonlet_interpose.so host.
+add_library(moonlet_interpose_preload SHARED
+  ${export_sources} ${interpose_dir}/exporter_preload.c)
+set_target_properties(moonlet_interpose_preload PROPERTIES OUTPUT_NAME moonlet_interpose)
+target_link_libraries(moonlet_interpose_preload PRIVATE ml_internal)
+target_compile_options(moonlet_interpose_preload PRIVATE ${export_options})
+target_compile_definitions(moonlet_interpose_preload PRIVATE ML_PRELOAD=1)

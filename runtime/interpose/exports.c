@@ -1,12 +1,10 @@
 /*
- * libc's names, as C libraries find them: the dynamic linker looks into the program first. Outside of a task
- * each goes straight on to libc. A library of its own, for whoever wants it linked; compiled without link-time
- * optimisation, which would send moonlet's own calls here, too: those go to __wrap_..., which is libc
- * (cmake/interpose.cmake).
+ * libc's names, as C libraries find them: the dynamic linker looks into the program first, or into a library that
+ * is loaded before libc. Outside of a task each goes straight on to libc. Part of no other library, for whoever
+ * wants it; compiled without link-time optimisation, which would send moonlet's own calls here, too: those go to
+ * __wrap_..., which is libc (cmake/interpose.cmake).
  */
-#include "interpose/foreign.h"
-
-#include <dlfcn.h>
+#include "interpose/exporter.h"
 
 #undef fread_unlocked
 #undef fwrite_unlocked
@@ -15,36 +13,11 @@
 
 static struct ml_foreign *enter(enum ml_call call, const void *caller)
 {
-    struct ml_foreign *f = ml_foreign_current();
+    struct ml_foreign *f = ml_exporter_current();
     if (f != NULL)
         f->entry = (struct ml_entry){call, caller};
     return f;
 }
-
-/* libc's, once it is found. */
-static int (*epoll_wait_of_libc)(int fd, struct epoll_event *events, int room, int timeout);
-
-/* The hub's loop makes this call, too, outside of any task: there a signal that came shows itself. */
-static int epoll_wait_and_look(int fd, struct epoll_event *events, int room, int timeout)
-{
-    int count = epoll_wait_of_libc(fd, events, room, timeout);
-    if (ml_unlikely(count < 0 && errno == EINTR))
-        ml_foreign_interrupted();
-    return count;
-}
-
-/* Before the constructors of the libraries, which may make calls. */
-static void find_libc(void)
-{
-#define FIND(type, name, parameters, arguments) *(void **)&ml_libc.name = dlsym(RTLD_NEXT, #name);
-    ML_CALLS(FIND)
-#undef FIND
-    ml_libc.is_exported = true;
-    epoll_wait_of_libc = ml_libc.epoll_wait;
-    ml_libc.epoll_wait = epoll_wait_and_look;
-}
-
-__attribute__((section(".preinit_array"), used)) static void (*const at_start)(void) = find_libc;
 
 #define ENTER(name) enter(ML_CALL_##name, __builtin_return_address(0))
 
@@ -52,22 +25,11 @@ __attribute__((section(".preinit_array"), used)) static void (*const at_start)(v
     PUBLIC type name parameters                                                                    \
     {                                                                                              \
         struct ml_foreign *f = ENTER(name);                                                        \
-        return ml_likely(f == NULL) ? ml_libc.name arguments                                       \
-                                    : ml_co_##name(f, ML_UNPACK arguments);                        \
+        return ml_likely(f == NULL) ? ml_exporter_libc()->name arguments                           \
+                                    : ml_exporter_co(name)(f, ML_UNPACK arguments);                \
     }
 
 ML_CALLS(EXPORT)
-
-/* What the linker sends moonlet's own calls to. */
-#define DIRECT(type, name, parameters, arguments)                                                  \
-    type __wrap_##name parameters;                                                                 \
-    type __wrap_##name parameters                                                                  \
-    {                                                                                              \
-        return ml_libc.name arguments;                                                             \
-    }
-
-ML_WAITING_CALLS(DIRECT)
-ML_WATCHED_CALLS(DIRECT)
 
 /* ---- the same calls under other names ---- */
 
@@ -76,8 +38,8 @@ ML_WATCHED_CALLS(DIRECT)
     PUBLIC type alias parameters                                                                   \
     {                                                                                              \
         struct ml_foreign *f = ENTER(name);                                                        \
-        return ml_likely(f == NULL) ? ml_libc.name arguments                                       \
-                                    : ml_co_##name(f, ML_UNPACK arguments);                        \
+        return ml_likely(f == NULL) ? ml_exporter_libc()->name arguments                           \
+                                    : ml_exporter_co(name)(f, ML_UNPACK arguments);                \
     }
 
 ALIAS(ssize_t, __read, read, (int fd, void *buffer, size_t size), (fd, buffer, size))
@@ -115,8 +77,8 @@ ALIAS(int, vprintf, vfprintf, (const char *format, va_list arguments), (stdout, 
 
 static int print(struct ml_foreign *f, FILE *file, const char *format, va_list arguments)
 {
-    return ml_likely(f == NULL) ? ml_libc.vfprintf(file, format, arguments)
-                                : ml_co_vfprintf(f, file, format, arguments);
+    return ml_likely(f == NULL) ? ml_exporter_libc()->vfprintf(file, format, arguments)
+                                : ml_exporter_co(vfprintf)(f, file, format, arguments);
 }
 
 #define PRINT(name, parameters, file)                                                              \
@@ -145,8 +107,8 @@ extern _Noreturn void __chk_fail(void);
         if ((needed) > room)                                                                       \
             __chk_fail();                                                                          \
         struct ml_foreign *f = ENTER(base);                                                        \
-        return ml_likely(f == NULL) ? ml_libc.base arguments                                       \
-                                    : ml_co_##base(f, ML_UNPACK arguments);                        \
+        return ml_likely(f == NULL) ? ml_exporter_libc()->base arguments                           \
+                                    : ml_exporter_co(base)(f, ML_UNPACK arguments);                \
     }
 
 CHECKED(ssize_t, __read_chk, read, (int fd, void *buffer, size_t size, size_t room), size,

@@ -2,7 +2,7 @@
  * Code of C libraries inside which no task may wait, as others of its thread could need what it holds: static
  * initialisers of C++ and callbacks of stdio. Exported as the names in interpose/exports.c are.
  */
-#include "interpose/foreign.h"
+#include "interpose/exporter.h"
 
 #include <dlfcn.h>
 #include <stdint.h>
@@ -40,7 +40,7 @@ PUBLIC void __cxa_guard_abort(uint64_t *guard);
 
 PUBLIC int __cxa_guard_acquire(uint64_t *guard)
 {
-    struct ml_foreign *f = ml_foreign_current();
+    struct ml_foreign *f = ml_exporter_current();
     int is_first = find_guards().acquire(guard);
     if (f != NULL && is_first)
         f->inside++;
@@ -49,7 +49,7 @@ PUBLIC int __cxa_guard_acquire(uint64_t *guard)
 
 static void leave_guard(void)
 {
-    struct ml_foreign *f = ml_foreign_current();
+    struct ml_foreign *f = ml_exporter_current();
     if (f != NULL && f->inside > 0)
         f->inside--;
 }
@@ -75,7 +75,7 @@ struct cookie {
 
 static struct ml_foreign *begin_callback(void)
 {
-    struct ml_foreign *f = ml_foreign_current();
+    struct ml_foreign *f = ml_exporter_current();
     if (f != NULL)
         f->inside++;
     return f;

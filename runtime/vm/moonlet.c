@@ -5,6 +5,7 @@
 #include "bindings/lua_task.h"
 #include "coro/overflow.h"
 #include "hub/scope.h"
+#include "interpose/attach.h"
 #include "vm/moonlet_state.h"
 
 #include <errno.h>
@@ -60,6 +61,7 @@ static int open_runtime(struct moonlet *m)
     int error = ml_hub_init(&m->lua.hub, &m->memory, m->options.stacks, m->options.stack_size);
     if (error != 0)
         return error;
+    ml_interpose_attach();
     m->lua.foreign = ml_foreign_open(&m->lua.hub);
     if (m->lua.foreign == NULL)
         return -ENOMEM;

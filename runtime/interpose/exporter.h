@@ -1,0 +1,61 @@
+/*
+ * How the exported names (interpose/exports.c) reach the runtime and libc. In a program that is linked with both it
+ * is direct (exporter_program.c); in a library that is loaded before libc the runtime must make itself known
+ * first (exporter_preload.c).
+ */
+#ifndef ML_INTERPOSE_EXPORTER_H
+#define ML_INTERPOSE_EXPORTER_H
+
+#include "interpose/foreign.h"
+
+/* Of each call what a task gets. */
+struct ml_co {
+#define ML_CO_MEMBER(type, name, parameters, arguments)                                            \
+    type (*name)(struct ml_foreign * f, ML_UNPACK parameters);
+    ML_CALLS(ML_CO_MEMBER)
+#undef ML_CO_MEMBER
+};
+
+/* What the runtime tells a preloaded library; of one build: nothing here is stable. */
+struct ml_interposition {
+    const char *version; /* MOONLET_VERSION; another one's is not taken */
+    struct ml_libc *libc;
+    struct ml_foreign *(*current)(void);
+    void (*interrupted)(void); /* ml_foreign_interrupted() */
+    struct ml_co co;
+};
+
+/* Fills the table with what comes behind these names, where the dynamic linker looks next. */
+void ml_exporter_find_libc(struct ml_libc *libc);
+
+#ifdef ML_PRELOAD
+
+extern const struct ml_interposition *ml_exporter_runtime; /* NULL: none yet */
+
+static inline struct ml_foreign *ml_exporter_current(void)
+{
+    return ml_exporter_runtime != NULL ? ml_exporter_runtime->current() : NULL;
+}
+
+/* libc's functions, found at the first call, which may come before this library's constructors. */
+const struct ml_libc *ml_exporter_libc(void);
+
+#define ml_exporter_co(name) (ml_exporter_runtime->co.name)
+
+#else
+
+static inline struct ml_foreign *ml_exporter_current(void)
+{
+    return ml_foreign_current();
+}
+
+static inline const struct ml_libc *ml_exporter_libc(void)
+{
+    return &ml_libc;
+}
+
+#define ml_exporter_co(name) ml_co_##name
+
+#endif
+
+#endif
