@@ -65,6 +65,13 @@ end
 --- UDP servers that print "listening PORT". The first is the yardstick.
 -- @tparam integer clients of which each sends one datagram at a time
 -- @treturn {table,...} of `name`, `command` and `is_udp`
+function contestants:luasocket_servers()
+  return {
+    {name = "moonlet.net", command = {self.settings.moonlet, self:script("echo.lua")}},
+    {name = "LuaSocket", command = {self.settings.moonlet, self:script("echo_luasocket.lua")}},
+  }
+end
+
 function contestants:udp_servers(clients)
   local raw = {self:c("udp_epoll"), "0", clients == 1 and "one" or "all"}
   return {

@@ -1,14 +1,13 @@
---- What a C library's call that does not block costs when moonlet answers it, above libc's own.
+--- What a C library's call that does not block costs when moonlet answers it, above libc's own; and LuaSocket's
+-- echo beside the native one.
 local columns = require "columns"
 local json = require "json"
+local pingpong = require "pingpong"
 local process = require "process"
 
 local foreign = {}
 
---- @tparam contestants all
--- @tparam boolean quick
--- @treturn {table,...} a record for each call
-function foreign.run(all, quick)
+local function measure_calls(all, quick)
   local command = {
     "env", "LUA_CPATH=" .. all:c("?.so"), all.settings.moonlet, all:script("foreign_calls.lua"),
     quick and "20000" or "200000",
@@ -21,9 +20,27 @@ function foreign.run(all, quick)
       columns.cell(record.answered - record.left, "%+.1f"),
     }
   end
-  columns.print("Calls of C libraries that do not block, ns", {"", "libc", "in a task", "more"}, rows,
-    reason and {"moonlet: " .. reason} or {})
+  columns.print("Calls of C libraries that do not block, ns", {"", "libc", "in a task", "more"},
+    rows, reason and {"moonlet: " .. reason} or {})
   return records
+end
+
+local function measure_echo(all, connections, quick)
+  local plan = {connections = connections, rounds = quick and 1 or 5, seconds = quick and 1 or 3}
+  local records = pingpong.measure(all, all:luasocket_servers(), plan)
+  pingpong.show("Echo of 64 bytes by LuaSocket in tasks, " .. connections .. " connections", records)
+  return {connections = connections, servers = records}
+end
+
+--- @tparam contestants all
+-- @tparam boolean quick
+-- @treturn table `calls`, a record for each; `echo`, a record for each number of connections
+function foreign.run(all, quick)
+  local results = {calls = measure_calls(all, quick), echo = {}}
+  for i, connections in ipairs {64, 1000} do
+    results.echo[i] = measure_echo(all, connections, quick)
+  end
+  return results
 end
 
 return foreign

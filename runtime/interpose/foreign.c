@@ -1,6 +1,7 @@
 #include "interpose/foreign.h"
 
 #include "hub/poll_set.h"
+#include "interpose/kind.h"
 #include "interpose/locks.h"
 #include "interpose/statics.h"
 
@@ -195,13 +196,25 @@ static bool would_block(ssize_t result)
     return result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
+/* Most who find nothing in a descriptor wait for it next. */
+static void note_dry(struct ml_foreign *f, int fd, short events)
+{
+    f->dry.task = f->hub->current->id;
+    f->dry.fd = events == POLLIN ? fd : -1;
+}
+
 static __attribute__((noinline)) ssize_t wait_and_retry(struct ml_foreign *f, int fd, short events,
                                                         ml_attempt *attempt, void *call)
 {
     struct ml_entry entry = f->entry;
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || (flags & O_NONBLOCK) != 0)
-        return ml_fail(flags < 0 ? -EBADF : -EAGAIN);
+    if (flags < 0)
+        return ml_fail(-EBADF);
+    if ((flags & O_NONBLOCK) != 0) {
+        ml_kind_note_blocking(f, fd, false);
+        note_dry(f, fd, events);
+        return ml_fail(-EAGAIN);
+    }
     ml_time deadline = deadline_of(f, fd, events);
     ssize_t result = -1;
     int error;
@@ -220,6 +233,12 @@ static __attribute__((noinline)) ssize_t wait_and_retry(struct ml_foreign *f, in
 ssize_t ml_foreign_retry(struct ml_foreign *f, int fd, short events, ml_attempt *attempt,
                          void *call)
 {
-    ssize_t result = attempt(call, MSG_DONTWAIT);
-    return ml_likely(!would_block(result)) ? result : wait_and_retry(f, fd, events, attempt, call);
+    bool is_nonblocking = ml_kind_is_nonblocking(f, fd);
+    ssize_t result = attempt(call, is_nonblocking ? 0 : MSG_DONTWAIT);
+    if (ml_likely(!would_block(result)))
+        return result;
+    if (!is_nonblocking)
+        return wait_and_retry(f, fd, events, attempt, call);
+    note_dry(f, fd, events);
+    return ml_fail(-EAGAIN);
 }

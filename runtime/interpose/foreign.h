@@ -59,6 +59,10 @@ struct ml_foreign {
     struct ml_link lock_waiters;
     struct ml_task_statics **statics; /* interpose/statics.c */
     uint32_t statics_count;
+    struct {
+        uint64_t task;
+        int fd;
+    } dry; /* the task found nothing in that descriptor in its last call */
     uint8_t kinds[ML_KINDS];
     uint32_t credits[ML_KINDS]; /* of a file on a disk: bytes that are read without asking first */
 

@@ -17,6 +17,6 @@ enum ml_kind ml_kind_find(struct ml_foreign *f, int fd)
     else if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
         kind = ML_KIND_DISK;
     if ((unsigned)fd < ML_KINDS)
-        f->kinds[fd] = (uint8_t)kind;
+        f->kinds[fd] = (uint8_t)((f->kinds[fd] & ML_KIND_NONBLOCK) | kind);
     return kind;
 }

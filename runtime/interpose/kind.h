@@ -10,8 +10,10 @@
 enum ml_kind {
     ML_KIND_UNKNOWN,
     ML_KIND_SOCKET,
-    ML_KIND_DISK,  /* regular files, directories, block devices: poll() calls them ready always */
-    ML_KIND_STREAM /* pipes, terminals, eventfds and the like */
+    ML_KIND_DISK,   /* regular files, directories, block devices: poll() calls them ready always */
+    ML_KIND_STREAM, /* pipes, terminals, eventfds and the like */
+    ML_KINDS_MASK = 7,
+    ML_KIND_NONBLOCK = 8 /* added: calls on it did not block when last seen */
 };
 
 /* Asks the kernel. */
@@ -19,8 +21,21 @@ enum ml_kind ml_kind_find(struct ml_foreign *f, int fd);
 
 static inline enum ml_kind ml_kind_of(struct ml_foreign *f, int fd)
 {
-    enum ml_kind kind = (unsigned)fd < ML_KINDS ? (enum ml_kind)f->kinds[fd] : ML_KIND_UNKNOWN;
+    enum ml_kind kind =
+        (unsigned)fd < ML_KINDS ? (enum ml_kind)(f->kinds[fd] & ML_KINDS_MASK) : ML_KIND_UNKNOWN;
     return ml_likely(kind != ML_KIND_UNKNOWN) ? kind : ml_kind_find(f, fd);
+}
+
+/* Whether calls on the descriptor can be left to libc, as they do not block. Somebody may have changed that. */
+static inline bool ml_kind_is_nonblocking(const struct ml_foreign *f, int fd)
+{
+    return (unsigned)fd < ML_KINDS && (f->kinds[fd] & ML_KIND_NONBLOCK) != 0;
+}
+
+static inline void ml_kind_note_blocking(struct ml_foreign *f, int fd, bool blocks)
+{
+    if ((unsigned)fd < ML_KINDS)
+        f->kinds[fd] = (uint8_t)((f->kinds[fd] & ML_KINDS_MASK) | (blocks ? 0 : ML_KIND_NONBLOCK));
 }
 
 /* The number stands for something else from now on. */

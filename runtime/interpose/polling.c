@@ -41,7 +41,8 @@ struct question {
     void (*add)(struct ml_poll_set *set, void *call); /* the descriptors */
     int (*closed)(void *call, int fd); /* what to return when that one was closed meanwhile */
     void *call;
-    unsigned count; /* descriptors at most */
+    unsigned count;      /* descriptors at most */
+    bool is_known_empty; /* the first answer is known to be 0 */
     bool is_masked;
     bool is_urgent; /* waits for what the loop cannot tell */
 };
@@ -88,7 +89,7 @@ static int wait_for_answer(struct ml_foreign *f, struct ml_entry entry, const st
 static int answer(struct ml_foreign *f, const struct question *q, ml_time span)
 {
     struct ml_entry entry = f->entry;
-    int now = q->ask(q->call);
+    int now = q->is_known_empty ? 0 : q->ask(q->call);
     return now != 0 || span <= 0 ? now : wait_for_answer(f, entry, q, deadline_of(f, span));
 }
 
@@ -145,6 +146,15 @@ static bool has_urgent(const struct pollfd *fds, nfds_t count)
     return i < count;
 }
 
+/* Whether the task has just found out that there is nothing to read: it need not be asked again. */
+static bool is_known_dry(struct ml_foreign *f, const struct pollfd *fds, nfds_t count)
+{
+    bool is = count == 1 && fds->events == POLLIN && fds->fd == f->dry.fd &&
+              f->dry.task == f->hub->current->id;
+    f->dry.task = 0;
+    return is;
+}
+
 int ml_co_ppoll(struct ml_foreign *f, struct pollfd *fds, nfds_t count,
                 const struct timespec *timeout, const sigset_t *mask)
 {
@@ -160,6 +170,7 @@ int ml_co_ppoll(struct ml_foreign *f, struct pollfd *fds, nfds_t count,
         return ml_fail(-EINVAL);
     if (count <= INT_MAX)
         question.is_urgent = has_urgent(fds, count);
+    question.is_known_empty = mask == NULL && is_known_dry(f, fds, count);
     return answer(f, &question, span_of(timeout));
 }
 
