@@ -14,7 +14,7 @@ local process = require "process"
 
 local suites = {
   "micro", "sleepers", "echo", "udp", "lines", "bulk", "tls", "handshakes", "flat", "idle",
-  "startup", "syscalls", "foreign",
+  "startup", "syscalls", "foreign", "slow",
 }
 
 local function fail_usage(message)
