@@ -3,6 +3,14 @@
  *
  * A runtime belongs to the thread that created it: every function here is called from that thread
  * unless it says otherwise. A process may have many runtimes, on as many threads.
+ *
+ * Functions that return int give 0 or more, or a negative number: a negated errno, or one of the MOONLET_E... below,
+ * negated; moonlet_error_text() puts it into words. Wrong use is such an error, too: a runtime that was closed
+ * (-MOONLET_ECLOSED), another thread (-MOONLET_ETHREAD), waiting outside of a task (-MOONLET_ENOTASK).
+ * Times are seconds; a time limit that is negative is none, and 0 never waits.
+ *
+ * "May suspend" says that the function lets other tasks of its runtime run before it returns. It does so at any depth
+ * of C calls. Never hold a lock of your own meanwhile that another task could want.
  */
 #ifndef MOONLET_H
 #define MOONLET_H
@@ -23,6 +31,32 @@ extern "C" {
 /* One runtime: a Lua state, its tasks and their scheduler. */
 struct moonlet;
 
+/* lua.h's: only those who call Lua's own functions need that header. */
+struct lua_State;
+
+/* Errors that errno does not know. */
+#define MOONLET_ECLOSED 4096  /* the runtime, the channel was closed */
+#define MOONLET_EFAILED 4100  /* the task ended with an error */
+#define MOONLET_ETHREAD 4105  /* called from another thread than the runtime's */
+#define MOONLET_ENOTASK 4106  /* only a task can wait */
+#define MOONLET_EINTASK 4107  /* not from inside a task */
+#define MOONLET_ERUNNING 4108 /* the runtime is running already */
+#define MOONLET_ENOWAIT 4109  /* cannot wait in a finalizer or inside task.no_switch */
+
+/* One sentence for an error number of any kind, negated or not. Static. From any thread. */
+MOONLET_API const char *moonlet_error_text(int error);
+
+/* What a runtime leaves out; values of moonlet_options.without, to be added. */
+#define MOONLET_OS 1        /* os, but for clock, date, difftime, time */
+#define MOONLET_IO 2        /* io, dofile, loadfile */
+#define MOONLET_DEBUG 4     /* debug, but for traceback */
+#define MOONLET_C 8         /* C modules: package.loadlib and their searchers */
+#define MOONLET_NET 16      /* moonlet.net, moonlet.patch */
+#define MOONLET_BYTECODE 32 /* load() of precompiled chunks, which can be made to crash */
+#define MOONLET_FILES 64    /* Lua modules from package.path: only what is preloaded */
+/* All of them: for scripts that nobody has read. */
+#define MOONLET_UNTRUSTED 127
+
 struct moonlet_options {
     /* Shared C stacks, 1 to 64; 0: the default, 64. */
     unsigned stacks;
@@ -31,6 +65,20 @@ struct moonlet_options {
     size_t stack_size;
     /* Do not read LUA_PATH and its like. */
     bool ignore_environment;
+    /* Parts of the library that scripts do not get: MOONLET_OS and the like, added up. */
+    unsigned without;
+    /* Bytes that the Lua state may have at a time; 0: no limit. Beyond it the script gets Lua's "not enough memory". */
+    size_t memory_limit;
+    /* Instructions of the virtual machine that a task may take between two waits; 0: no limit. A task that takes more
+     * is ended as if cancelled, and reported; it cannot catch that. Costs about the time again. */
+    unsigned long instruction_limit;
+    /* The host's clock, in seconds, which only goes forward: sleeps and time limits of tasks follow it, as
+     * moonlet_step() reads it. NULL: the system's. */
+    double (*clock)(void *context);
+    void *clock_context;
+    /* Where a script's warnings go, piece by piece as for lua_WarnFunction; NULL: stderr, once they are on. */
+    void (*warn)(void *context, const char *text, int to_be_continued);
+    void *warn_context;
     /* Leave the blocking calls of C libraries to libc. Where the program does not export libc's names (the program
      * `moonlet` does) they are left to it in any case. */
     bool no_interpose;
@@ -61,7 +109,7 @@ MOONLET_API struct moonlet *moonlet_create(const struct moonlet_options *options
 MOONLET_API int moonlet_set_arguments(struct moonlet *m, int argc, char **argv, int script);
 
 /*
- * These four add a piece to the main chunk; moonlet_run() loads and calls the pieces in order, and
+ * These add a piece to the main chunk; moonlet_run() loads and calls the pieces in order, and
  * ends the main chunk at the first that fails. The strings are copied. 0, or -ENOMEM.
  *
  * load_string: Lua source; chunk_name as for luaL_loadbuffer (with its "=" or "@").
@@ -73,6 +121,10 @@ MOONLET_API int moonlet_load_string(struct moonlet *m, const char *source, const
 MOONLET_API int moonlet_load_file(struct moonlet *m, const char *path);
 MOONLET_API int moonlet_load_script(struct moonlet *m, const char *path);
 MOONLET_API int moonlet_load_library(struct moonlet *m, const char *library);
+
+/* The same for `size` bytes of source, or of a precompiled chunk. */
+MOONLET_API int moonlet_load_buffer(struct moonlet *m, const void *data, size_t size,
+                                    const char *chunk_name);
 
 /*
  * Runs the main chunk, in a task, and every task that it spawns, until the main chunk and all that
@@ -95,11 +147,142 @@ MOONLET_API bool moonlet_exit_asked(const struct moonlet *m);
  */
 MOONLET_API bool moonlet_interrupt(struct moonlet *m, int signal_number);
 
+/* ---- inside a host's own loop ---- */
+
 /*
- * Cancels the tasks that are left, gives them 5 s to unwind, closes the Lua state and frees all.
- * NULL is allowed. Not from inside a task.
+ * Instead of moonlet_run(): starts the main chunk, if pieces were added, and returns; the host then calls
+ * moonlet_step() again and again. 0 or -ENOMEM.
  */
-MOONLET_API void moonlet_close(struct moonlet *m);
+MOONLET_API int moonlet_start(struct moonlet *m);
+
+/*
+ * Waits for something to happen, `max_wait` at most (0: not at all), then runs the tasks that can, until all wait or
+ * `max_run` is over: a task that computes is not interrupted. 1: tasks are left that are no daemons; 0: none.
+ * With nothing to do and a max_wait of 0 it costs one system call. Not from inside a task.
+ */
+MOONLET_API int moonlet_step(struct moonlet *m, double max_wait, double max_run);
+
+/*
+ * Steps until done(context) is true, which is asked after each, or no tasks are left, or `limit` seconds are over.
+ * 1: done; 0: no tasks are left; -ETIMEDOUT. Not from inside a task.
+ */
+MOONLET_API int moonlet_run_until(struct moonlet *m, bool (*done)(void *context), void *context,
+                                  double limit);
+
+/*
+ * A descriptor that becomes readable when moonlet_step() has something to do: a descriptor that a task waits for is
+ * ready, a time has come, a task can run. The runtime's; watch it (level-triggered) and step. Negative: an error.
+ */
+MOONLET_API int moonlet_fd(struct moonlet *m);
+
+/*
+ * Gives the runtime to a loop of libev's: while that runs, tasks do, for `max_run` at a time. `loop` is a
+ * struct ev_loop *; NULL takes the runtime out again. The loop is not kept alive by it. 0 or an error.
+ */
+MOONLET_API int moonlet_attach(struct moonlet *m, void *loop, double max_run);
+
+/* The Lua state, to give scripts functions and values of the host's: outside of tasks, with Lua's stack left as it
+ * was found. It runs no script and no call that waits. NULL: wrong use. */
+MOONLET_API struct lua_State *moonlet_lua(struct moonlet *m);
+
+/* The runtime that runs a Lua function. */
+MOONLET_API struct moonlet *moonlet_of(struct lua_State *L);
+
+/* ---- tasks ---- */
+
+/* A task, as the host sees it. */
+struct moonlet_task;
+
+/* What a task of C runs; its result is what moonlet_join() gives: 0 or more, or a negative error. An exception of
+ * C++ must not leave it. */
+typedef int moonlet_function(struct moonlet *m, void *argument);
+
+/*
+ * Makes a task of a C function; it runs from the next moonlet_run() or moonlet_step() on, or soon, if called in a
+ * task. name: for people, NULL: none. *task, unless `task` is NULL, becomes its handle, to be released. 0 or an error.
+ */
+MOONLET_API int moonlet_spawn(struct moonlet *m, const char *name, moonlet_function *function,
+                              void *argument, struct moonlet_task **task);
+
+/* The same for a Lua function: on top of L's stack, below its `count` arguments, which are popped. L: moonlet_lua(), or
+ * the one on which a C function of the host's was called. */
+MOONLET_API int moonlet_spawn_lua(struct moonlet *m, struct lua_State *L, int count,
+                                  struct moonlet_task **task);
+
+/*
+ * Waits until the task has ended. 0, with what its function returned in *result (of a Lua function: 0);
+ * -MOONLET_EFAILED: it ended with an error; -ECANCELED: it, or the caller, was cancelled; -ETIMEDOUT. May suspend. Of a task
+ * that has ended from outside of tasks, too. result: NULL is allowed.
+ */
+MOONLET_API int moonlet_join(struct moonlet_task *task, double limit, int *result);
+
+/* Asks it to end: the call that it waits in, and every later one, is -ECANCELED, or raises in Lua. 0 or an error. */
+MOONLET_API int moonlet_cancel(struct moonlet_task *task);
+
+/* Gives the handle back; the task goes on. NULL is allowed; also after moonlet_close(). */
+MOONLET_API void moonlet_release(struct moonlet_task *task);
+
+/* ---- waiting: only in tasks, at any depth of C calls ----
+ *
+ * Each may suspend, and gives -ECANCELED when the task is cancelled, before it would wait. A C function called
+ * by Lua then returns soon, whatever it returns: Lua raises the cancellation. */
+
+MOONLET_API int moonlet_sleep(struct moonlet *m, double seconds);
+
+/* Lets all others run that can. */
+MOONLET_API int moonlet_yield(struct moonlet *m);
+
+#define MOONLET_READABLE 1
+#define MOONLET_WRITABLE 2
+
+/* Waits until the descriptor is ready for one of `events`, added up. What it is ready for, or -ETIMEDOUT; an error or a
+ * hang-up is both; -EBADF. */
+MOONLET_API int moonlet_wait_fd(struct moonlet *m, int fd, int events, double limit);
+
+/* ---- promises: a callback's value, waited for ---- */
+
+struct moonlet_promise;
+
+/* NULL with errno set: no memory, or wrong use (ECANCELED and the like as above). */
+MOONLET_API struct moonlet_promise *moonlet_promise_new(struct moonlet *m);
+
+/*
+ * Keeps it with a value: whoever waits for it goes on. From any thread and any callback, also after moonlet_close(). 0, or
+ * -EALREADY: it was kept before.
+ */
+MOONLET_API int moonlet_promise_keep(struct moonlet_promise *promise, void *value);
+
+/* Waits for the value, any number of tasks any number of times. 0 with *value set, or -ETIMEDOUT. May suspend. */
+MOONLET_API int moonlet_promise_await(struct moonlet_promise *promise, double limit, void **value);
+
+/* Another owner: each releases it once. From any thread. */
+MOONLET_API struct moonlet_promise *moonlet_promise_retain(struct moonlet_promise *promise);
+MOONLET_API void moonlet_promise_release(struct moonlet_promise *promise);
+
+/* ---- channels of pointers between tasks of C ---- */
+
+struct moonlet_channel;
+
+/* capacity: how many it holds before put() waits, 1 at least. NULL with errno set. */
+MOONLET_API struct moonlet_channel *moonlet_channel_new(struct moonlet *m, unsigned capacity);
+
+/* First come, first served. 0, -ETIMEDOUT, or -MOONLET_ECLOSED: it is closed, and for get() empty. May suspend. */
+MOONLET_API int moonlet_channel_put(struct moonlet_channel *channel, void *value, double limit);
+MOONLET_API int moonlet_channel_get(struct moonlet_channel *channel, void **value, double limit);
+
+/* Nothing more comes in; what is there can be got. Wakes who waits. */
+MOONLET_API void moonlet_channel_close(struct moonlet_channel *channel);
+
+/* Frees it; nobody waits any more. What it holds is the caller's affair. NULL is allowed. */
+MOONLET_API void moonlet_channel_free(struct moonlet_channel *channel);
+
+/* ---- the end ---- */
+
+/*
+ * Cancels the tasks that are left, gives them 5 s to unwind, closes the Lua state and frees all. 0; -MOONLET_EINTASK with
+ * nothing done: a task called it; -MOONLET_ETHREAD; -MOONLET_ECLOSED. NULL is allowed.
+ */
+MOONLET_API int moonlet_close(struct moonlet *m);
 
 /* The version of the library and of Lua, "moonlet 0.1.0" and "Lua 5.4.4 ...". Static. */
 MOONLET_API const char *moonlet_version(void);

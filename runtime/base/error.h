@@ -17,7 +17,12 @@
     X(ML_ENODATA, 4101, "ENOTFOUND", "host has no such record")                                    \
     X(ML_EDNS, 4102, "EDNS", "no name server gave an answer")                                      \
     X(ML_EDNS_ANSWER, 4103, "EDNS", "bad answer from the name server")                             \
-    X(ML_ETLS, 4104, "ETLS", "TLS failure")
+    X(ML_ETLS, 4104, "ETLS", "TLS failure")                                                        \
+    X(ML_ETHREAD, 4105, "ETHREAD", "called from another thread than the runtime's")                \
+    X(ML_ENOTASK, 4106, "ENOTASK", "only a task can wait")                                         \
+    X(ML_EINTASK, 4107, "EINTASK", "not from inside a task")                                       \
+    X(ML_ERUNNING, 4108, "ERUNNING", "the runtime is running already")                             \
+    X(ML_ENOWAIT, 4109, "ENOWAIT", "cannot wait in a finalizer or inside task.no_switch")
 
 enum ml_error {
 #define ML_ERROR_NUMBER(id, number, name, text) id = (number),

@@ -14,7 +14,8 @@ enum {
     ARENA_SIZE = 2 * 1024 * 1024,
     ARENA_SLABS = ARENA_SIZE / SLAB_SIZE,
     EMPTY_ARENAS_KEPT = 2,
-    HUGE_FROM = 2, /* arenas: a program beyond its first 4 MiB gets huge pages, resident as a whole */
+    HUGE_FROM =
+        2, /* arenas: a program beyond its first 4 MiB gets huge pages, resident as a whole */
 };
 
 struct ml_slab {

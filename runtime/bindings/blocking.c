@@ -96,6 +96,7 @@ bool ml_blocking_try(lua_State *L)
         (task->scope != NULL && task->scope->forbids_switch))
         return false;
     ml_lua_task_of(lua->hub.current)->parked_on = L;
+    ml_lua_task_of(lua->hub.current)->computed = 0;
     *ml_lua_mark(L) |= ML_MARK_PARKED;
     return true;
 }
@@ -110,7 +111,9 @@ struct ml_lua *ml_blocking_begin(lua_State *L)
     struct ml_lua *lua = ml_lua_of(L);
     if (ml_unlikely(!is_plain(L, lua)))
         refuse(L, lua);
-    ml_lua_task_of(lua->hub.current)->parked_on = L;
+    struct ml_lua_task *task = ml_lua_task_of(lua->hub.current);
+    task->parked_on = L;
+    task->computed = 0;
     *ml_lua_mark(L) |= ML_MARK_PARKED;
     return lua;
 }

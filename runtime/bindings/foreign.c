@@ -21,7 +21,7 @@ static void on_return(lua_State *L, lua_Debug *event)
 }
 
 /* A hook of the script's own stays: there the next call that waits raises. */
-static void raise_on_return(lua_State *L)
+void ml_foreign_raise_on_return(lua_State *L)
 {
     if (lua_gethook(L) == NULL)
         lua_sethook(L, on_return, LUA_MASKRET | LUA_MASKCOUNT, 1);
@@ -37,7 +37,7 @@ static void has_waited(struct ml_hub *hub, int error)
     lua_State *L = running_thread(hub);
     ml_blocking_finish(L);
     if (error == -ECANCELED)
-        raise_on_return(L);
+        ml_foreign_raise_on_return(L);
 }
 
 static void tell(struct ml_hub *hub, const char *text)

@@ -8,6 +8,9 @@
 #include "bindings/lua_strand.h"
 #include "interpose/foreign.h"
 
+/* The task was cancelled in a call that could not raise: it raises as soon as the C function on top of L returns. */
+void ml_foreign_raise_on_return(lua_State *L);
+
 /* Sets what the owner of `f` sets. */
 void ml_foreign_connect(struct ml_foreign *f);
 

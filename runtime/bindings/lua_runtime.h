@@ -50,6 +50,12 @@ struct ml_lua {
     int pool_ref;
     int task_type_ref;
     int exit_status;
+    size_t memory_limit; /* bytes of the state at a time; 0: none */
+    size_t memory_used;  /* counted only with a limit */
+    void (*watch_thread)(
+        lua_State
+            *L);    /* called with a new task's thread: its function and arguments; NULL: nothing */
+    bool text_only; /* load() takes no precompiled chunks */
     bool exit_asked;       /* os.exit(code, true) */
     bool has_reported;     /* a task's error was */
     bool is_reporting;     /* an error's text is being composed: nobody may wait */

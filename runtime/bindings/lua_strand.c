@@ -87,3 +87,16 @@ void *ml_lua_realloc(void *owner, void *block, size_t old_size, size_t size)
         return realloc_with_strand(lua, block, old_size, size);
     return ml_pool_realloc(lua->pool, block, old_size, size);
 }
+
+/* A block that shrinks or is freed never fails, as Lua demands. */
+void *ml_lua_realloc_limited(void *owner, void *block, size_t old_size, size_t size)
+{
+    struct ml_lua *lua = owner;
+    size_t before = block != NULL ? old_size : 0;
+    if (size > before && lua->memory_used - before + size > lua->memory_limit)
+        return NULL;
+    void *moved = ml_lua_realloc(owner, block, old_size, size);
+    if (moved != NULL || size == 0)
+        lua->memory_used += size - before;
+    return moved;
+}

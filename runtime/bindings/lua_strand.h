@@ -36,6 +36,9 @@ static inline lua_State *ml_thread_of(struct ml_strand *strand)
  * a thread its stack, the copy of its frames and its scopes. */
 void *ml_lua_realloc(void *lua, void *block, size_t old_size, size_t size);
 
+/* The same under lua->memory_limit, counting in lua->memory_used. */
+void *ml_lua_realloc_limited(void *lua, void *block, size_t old_size, size_t size);
+
 /* Finds out how large a thread is. Before the state is created; 0 or -ENOMEM. */
 int ml_lua_memory_init(struct ml_lua *lua, struct ml_pool *pool);
 

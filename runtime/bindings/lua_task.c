@@ -113,6 +113,8 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
         ml_task_cancel(&task->task);
     lua_insert(L, handle - count);
     lua_xmove(L, thread.L, count);
+    if (ml_unlikely(lua->watch_thread != NULL))
+        lua->watch_thread(thread.L);
     return 0;
 }
 
@@ -325,11 +327,15 @@ static void close_chain(struct ml_lua *lua, struct ml_lua_task *task)
 /* The frames of its last run are gone; what they left open is closed here. */
 static __attribute__((noinline)) void close_abandoned(struct ml_lua_task *task)
 {
+    static const enum ml_outcome outcomes[] = {[ML_RUN_CLOSING] = ML_OUTCOME_DONE,
+                                               [ML_RUN_UNPROTECTED] = ML_OUTCOME_FAILED,
+                                               [ML_RUN_OVERRUN] = ML_OUTCOME_CANCELLED};
     struct ml_lua *lua = task->task.hub->owner;
-    close_chain(lua, task);
+    if (task->run != ML_RUN_OVERRUN)
+        close_chain(lua, task);
     lua_pushnil(task->L);
     keep_value(lua, task);
-    task->outcome = task->run == ML_RUN_UNPROTECTED ? ML_OUTCOME_FAILED : ML_OUTCOME_DONE;
+    task->outcome = outcomes[task->run];
     detach(lua, task, 0);
 }
 

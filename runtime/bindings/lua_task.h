@@ -13,9 +13,10 @@ enum ml_outcome { ML_OUTCOME_NONE, ML_OUTCOME_DONE, ML_OUTCOME_FAILED, ML_OUTCOM
 
 /* What the next run of the body is for. */
 enum ml_task_run {
-    ML_RUN_FUNCTION,   /* the task's own function */
-    ML_RUN_CLOSING,    /* os.exit(code, true) was called on it: close its variables, done */
-    ML_RUN_UNPROTECTED /* an error reached no protected call: close its variables, failed */
+    ML_RUN_FUNCTION,    /* the task's own function */
+    ML_RUN_CLOSING,     /* os.exit(code, true) was called on it: close its variables, done */
+    ML_RUN_UNPROTECTED, /* an error reached no protected call: close its variables, failed */
+    ML_RUN_OVERRUN /* it computed on in spite of its end: its variables are not closed, cancelled */
 };
 
 struct ml_lua_task {
@@ -39,6 +40,7 @@ struct ml_lua_task {
     bool has_locals : 1;      /* an attribute */
     bool has_traceback : 1;   /* of its error: an attribute */
     uint16_t place;           /* where it was spawned: bindings/place.h */
+    uint32_t computed;        /* for the owner: how long since it last waited (vm/budget.c) */
 };
 
 /* User values of a Task; it has as many as it needs. The first keeps its thread, unless the pool does, and

@@ -101,6 +101,8 @@ static int load_chunk(lua_State *L)
     bool has_environment = !lua_isnone(L, ENVIRONMENT);
     intptr_t count = ml_cancellation_count(L);
     const char *mode = luaL_optstring(L, MODE, "bt");
+    if (ml_unlikely(ml_lua_of(L)->text_only))
+        mode = "t";
     int status = lua_isstring(L, CHUNK) ? load_text(L, mode) : load_pieces(L, mode);
     if (status != LUA_OK) {
         ml_cancellation_rethrow(L, count);

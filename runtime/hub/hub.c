@@ -55,7 +55,7 @@ static void watch_forks(void)
 
 int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_t stack_size)
 {
-    *hub = (struct ml_hub){.budget = SWITCHES_PER_LOOK};
+    *hub = (struct ml_hub){.budget = SWITCHES_PER_LOOK, .return_at = ML_FOREVER};
     ml_bank_init(&hub->bank, pool, stacks, stack_size);
     ml_list_init(&hub->ready);
     ml_list_init(&hub->idlers);
@@ -148,10 +148,10 @@ static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_tas
 /* Looks at the clock: has the hub poll when the last time is long ago. */
 static __attribute__((noinline)) void look_at_clock(struct ml_hub *hub)
 {
-    ml_time age = ml_clock_now() - hub->polled_at;
-    hub->budget = SWITCHES_PER_LOOK;
-    hub->batch -= SWITCHES_PER_LOOK;
-    if (age >= POLL_LATEST || (age >= POLL_INTERVAL && hub->batch <= 0))
+    ml_time now = ml_clock_now(), age = now - hub->polled_at;
+    hub->budget = hub->return_at == ML_FOREVER ? SWITCHES_PER_LOOK : 1;
+    hub->batch -= hub->budget;
+    if (now >= hub->return_at || age >= POLL_LATEST || (age >= POLL_INTERVAL && hub->batch <= 0))
         hub->attention = true;
 }
 
@@ -394,7 +394,7 @@ static void poll_until(struct ml_hub *hub, ml_time deadline)
     hub->attention = false;
     bool noticed = ml_poller_poll(hub->poller, patience(hub, deadline));
     hub->polled_at = ml_clock_now();
-    hub->budget = SWITCHES_PER_LOOK;
+    hub->budget = hub->return_at == ML_FOREVER ? SWITCHES_PER_LOOK : 1;
     ml_deadlines_wake_due(hub, hub->virtual_now == 0 ? hub->polled_at : hub->virtual_now);
     hub->batch = hub->ready_count;
     if (noticed && hub->noticed != NULL)
@@ -433,7 +433,8 @@ static struct ml_task *take_next(struct ml_hub *hub)
 static int look_around(struct ml_hub *hub, ml_time deadline)
 {
     bool is_idle = hub->handoff == NULL && ml_list_is_empty(&hub->ready);
-    bool is_observed = hub->virtual_now != 0 || !ml_list_is_empty(&hub->idlers);
+    bool is_observed =
+        (hub->virtual_now != 0 && !hub->is_host_clock) || !ml_list_is_empty(&hub->idlers);
     if (is_idle && is_observed && ml_simulation_step(hub))
         return 0;
     if (is_idle && hub->external == 0)
@@ -453,6 +454,66 @@ static int verdict(const struct ml_hub *hub, enum ml_hub_goal goal, ml_time dead
     if ((goal == ML_UNTIL_FOREGROUND_ENDED ? hub->foreground : hub->alive) == 0)
         return 1;
     return deadline != ML_FOREVER && ml_hub_now(hub) >= deadline ? -ETIMEDOUT : 0;
+}
+
+static bool somebody_can_run(const struct ml_hub *hub)
+{
+    return hub->handoff != NULL || !ml_list_is_empty(&hub->ready);
+}
+
+/* Runs those who can run, with polls in between when one is due. */
+static int run_ready(struct ml_hub *hub)
+{
+    while (!hub->stop && somebody_can_run(hub) && ml_clock_now() < hub->return_at) {
+        enter(hub, take_next(hub));
+        if (hub->is_forked && hub->handoff == NULL)
+            return -ECHILD;
+        if (hub->attention && !hub->is_forked)
+            poll_until(hub, ML_NEVER_WAIT);
+    }
+    return hub->stop ? -EINTR : hub->foreground > 0;
+}
+
+/* What the descriptor shows. `has_run`: there may be watchers that the kernel does not know of yet. */
+static void refresh(struct ml_hub *hub, bool has_run)
+{
+    if (!ml_poller_has_descriptor(hub->poller) || hub->is_forked)
+        return;
+    if (has_run)
+        poll_until(hub, ML_NEVER_WAIT);
+    ml_poller_set_alarm(hub->poller,
+                        somebody_can_run(hub) ? ML_NEVER_WAIT : ml_deadlines_nearest(hub));
+}
+
+int ml_hub_step(struct ml_hub *hub, ml_time max_wait, ml_time max_run)
+{
+    struct ml_bank *outer = ml_bank_current;
+    ML_CHECK(hub->current == NULL);
+    ml_bank_current = &hub->bank;
+    hub->thread_errno = &errno;
+    bool waits = !somebody_can_run(hub) && max_wait > 0;
+    poll_until(hub, waits ? ml_time_after(ml_hub_now(hub), max_wait) : ML_NEVER_WAIT);
+    hub->return_at = ml_time_after(ml_clock_now(), max_run);
+    bool has_run = somebody_can_run(hub);
+    int result = run_ready(hub);
+    hub->return_at = ML_FOREVER;
+    hub->stop = false;
+    refresh(hub, has_run);
+    ml_bank_current = outer;
+    return result;
+}
+
+int ml_hub_descriptor(struct ml_hub *hub)
+{
+    int fd = ml_poller_descriptor(hub->poller);
+    if (fd >= 0)
+        ml_hub_refresh(hub);
+    return fd;
+}
+
+void ml_hub_refresh(struct ml_hub *hub)
+{
+    refresh(hub, true);
 }
 
 int ml_hub_run(struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline)

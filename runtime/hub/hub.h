@@ -35,6 +35,7 @@ struct ml_hub {
     uint32_t foreground; /* those of them that are no daemons */
     uint32_t external;   /* waits that the world or the clock can end */
     unsigned budget;     /* switches until the clock is looked at */
+    ml_time return_at;   /* when ml_hub_step() is to return; ML_FOREVER: never */
     int64_t batch;       /* switches until all that were ready at the last poll have run */
     ml_time polled_at;
     ml_time virtual_now; /* hub/simulation.h: what the clock shows; 0: the real one is in force */
@@ -48,7 +49,8 @@ struct ml_hub {
     bool stop;                  /* by ml_hub_stop() */
     bool
         is_forked; /* this process is a child, forked by a task: only that one runs on, and may not wait */
-    bool spurious; /* hostile build: the next wait is woken for nothing */
+    bool is_host_clock; /* virtual_now is set by the host, and does not jump */
+    bool spurious;      /* hostile build: the next wait is woken for nothing */
 
     /* Set by the owner. body: runs the task's program on its stack; when it returns, the task has
      * ended. strand_body: what any further strand runs; ends with ml_strand_exit() or
@@ -98,7 +100,24 @@ enum ml_hub_goal { ML_UNTIL_FOREGROUND_ENDED, ML_UNTIL_ALL_ENDED };
  */
 int ml_hub_run(struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline);
 
-/* Makes ml_hub_run() return before the next task runs. */
+/*
+ * Polls once, waiting for `max_wait` at most if nobody can run, and then runs those that can until all wait or
+ * `max_run` is over, which is looked at between two tasks. (ML_FOREVER: no limit.) 1: tasks that are no daemons are left;
+ * 0: none; -EINTR: ml_hub_stop() was called; -ECHILD as above.
+ */
+int ml_hub_step(struct ml_hub *hub, ml_time max_wait, ml_time max_run);
+
+/*
+ * A descriptor that is readable when ml_hub_step() has something to do: a descriptor that a task waits for is ready, a
+ * deadline has passed, a task can run, somebody called ml_hub_notify(). The hub's; kept up to date by
+ * ml_hub_step() and ml_hub_refresh() from now on. -1 with errno set.
+ */
+int ml_hub_descriptor(struct ml_hub *hub);
+
+/* After something was done to tasks outside of ml_hub_run() and ml_hub_step(): brings the descriptor up to date. */
+void ml_hub_refresh(struct ml_hub *hub);
+
+/* Makes ml_hub_run() and ml_hub_step() return before the next task runs. */
 static inline void ml_hub_stop(struct ml_hub *hub)
 {
     hub->stop = hub->attention = true;

@@ -1,13 +1,24 @@
 #include "hub/poller.h"
 
+#include "hub/backend.h"
+
+#include <errno.h>
 #include <ev.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 struct ml_poller {
     struct ev_loop *loop;
     ev_timer timer; /* set anew for each poll that waits */
     ev_async notice;
     bool noticed;
+    int descriptor; /* an epoll of the loop's own and the alarm; -1: nobody asked */
+    int alarm;      /* a timerfd */
+    ml_time alarm_at;
+    atomic_bool is_rung; /* by ml_poller_notify(): the alarm shows another time than alarm_at */
 };
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -20,6 +31,15 @@ static void on_notice(struct ev_loop *loop, ev_async *notice, int events)
     (void)loop, (void)events;
     struct ml_poller *poller = notice->data;
     poller->noticed = true;
+}
+
+/* Async-signal-safe. A time of 0 would disarm it. */
+static void ring(int alarm, ml_time at)
+{
+    struct itimerspec when = {0};
+    if (at != ML_FOREVER)
+        when.it_value = (struct timespec){at / ML_SECOND, at > 0 ? at % ML_SECOND : 1};
+    timerfd_settime(alarm, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 struct ml_poller *ml_poller_open(void)
@@ -36,7 +56,17 @@ struct ml_poller *ml_poller_open(void)
     ev_async_init(&poller->notice, on_notice);
     poller->notice.data = poller;
     ev_async_start(poller->loop, &poller->notice);
+    poller->descriptor = poller->alarm = -1;
     return poller;
+}
+
+static void close_descriptor(struct ml_poller *poller)
+{
+    if (poller->alarm >= 0)
+        close(poller->alarm);
+    if (poller->descriptor >= 0)
+        close(poller->descriptor);
+    poller->alarm = poller->descriptor = -1;
 }
 
 void ml_poller_close(struct ml_poller *poller)
@@ -44,6 +74,7 @@ void ml_poller_close(struct ml_poller *poller)
     if (poller == NULL)
         return;
     ev_async_stop(poller->loop, &poller->notice);
+    close_descriptor(poller);
     ev_loop_destroy(poller->loop);
     free(poller);
 }
@@ -72,7 +103,49 @@ bool ml_poller_poll(struct ml_poller *poller, ml_time span)
     return noticed;
 }
 
+/* libev writes to its pipe only while it polls: for whoever waits on the descriptor the alarm rings. */
 void ml_poller_notify(struct ml_poller *poller)
 {
     ev_async_send(poller->loop, &poller->notice);
+    if (poller->alarm >= 0) {
+        poller->is_rung = true;
+        ring(poller->alarm, ML_NEVER_WAIT);
+    }
+}
+
+/* ---- the descriptor ---- */
+
+int ml_poller_descriptor(struct ml_poller *poller)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    if (poller->descriptor >= 0)
+        return poller->descriptor;
+    int backend = ml_backend_descriptor(poller->loop);
+    if (backend < 0)
+        return -1;
+    poller->descriptor = epoll_create1(EPOLL_CLOEXEC);
+    poller->alarm = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    poller->alarm_at = ML_FOREVER;
+    if (poller->descriptor < 0 || poller->alarm < 0 ||
+        epoll_ctl(poller->descriptor, EPOLL_CTL_ADD, poller->alarm, &event) != 0 ||
+        epoll_ctl(poller->descriptor, EPOLL_CTL_ADD, backend, &event) != 0) {
+        int error = errno;
+        close_descriptor(poller);
+        errno = error;
+    }
+    return poller->descriptor;
+}
+
+bool ml_poller_has_descriptor(const struct ml_poller *poller)
+{
+    return poller->descriptor >= 0;
+}
+
+void ml_poller_set_alarm(struct ml_poller *poller, ml_time at)
+{
+    if (at == poller->alarm_at && !poller->is_rung)
+        return;
+    poller->is_rung = false;
+    poller->alarm_at = at;
+    ring(poller->alarm, at);
 }

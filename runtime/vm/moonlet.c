@@ -4,9 +4,13 @@
 #include "bindings/foreign.h"
 #include "bindings/lua_task.h"
 #include "coro/overflow.h"
+#include "hub/attach.h"
 #include "hub/scope.h"
 #include "interpose/attach.h"
+#include "vm/host_tasks.h"
 #include "vm/moonlet_state.h"
+#include "vm/promises.h"
+#include "vm/runtimes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -40,11 +44,15 @@ static int open_state(struct moonlet *m)
 {
     if (ml_lua_memory_init(&m->lua, &m->memory) != 0)
         return -ENOMEM;
-    lua_State *L = lua_newstate(ml_lua_realloc, &m->lua);
+    m->lua.memory_limit = m->options.memory_limit;
+    lua_Alloc realloc_block = m->lua.memory_limit > 0 ? ml_lua_realloc_limited : ml_lua_realloc;
+    lua_State *L = lua_newstate(realloc_block, &m->lua);
     if (L == NULL)
         return -ENOMEM;
     m->lua.main = L;
     ml_warnings_open(L, &m->warnings);
+    if (m->options.warn != NULL)
+        lua_setwarnf(L, m->options.warn, m->options.warn_context);
     lua_gc(L, LUA_GCSTOP);
     lua_pushcfunction(L, ml_state_open);
     lua_pushlightuserdata(L, m);
@@ -54,9 +62,31 @@ static int open_state(struct moonlet *m)
     return 0;
 }
 
+static void noticed(struct ml_hub *hub)
+{
+    struct moonlet *m = hub->owner == NULL ? NULL : ml_moonlet_of(hub->owner);
+    if (m == NULL)
+        return;
+    ml_promises_deliver(m);
+    ml_interrupt_noticed(hub);
+}
+
+/* A clock of the host's stands still between two steps; it only goes forward. */
+static void read_host_clock(struct moonlet *m)
+{
+    struct ml_hub *hub = &m->lua.hub;
+    if (m->options.clock == NULL)
+        return;
+    ml_time now = ml_time_from_seconds(m->options.clock(m->options.clock_context)) + 1;
+    hub->is_host_clock = true;
+    hub->virtual_now = now > hub->virtual_now ? now : hub->virtual_now;
+}
+
 static int open_runtime(struct moonlet *m)
 {
     ml_pool_init(&m->memory);
+    ml_list_init(&m->promises);
+    ml_list_init(&m->handles);
     ml_io_init(&m->lua.io, &m->lua.hub);
     int error = ml_hub_init(&m->lua.hub, &m->memory, m->options.stacks, m->options.stack_size);
     if (error != 0)
@@ -69,7 +99,10 @@ static int open_runtime(struct moonlet *m)
     if (!m->options.no_interpose)
         m->lua.hub.foreign = m->lua.foreign;
     m->lua.report = report;
-    m->lua.hub.noticed = ml_interrupt_noticed;
+    m->lua.hub.noticed = noticed;
+    m->lua.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
+    m->lua.watch_thread = m->options.instruction_limit > 0 ? ml_budget_watch : NULL;
+    read_host_clock(m);
     if (m->options.report_overflow)
         ml_overflow_watch(&m->lua.hub.bank, ml_overflow_tell);
     return open_state(m);
@@ -85,6 +118,7 @@ struct moonlet *moonlet_create(const struct moonlet_options *options)
     if (m->options.name == NULL)
         m->options.name = "moonlet";
     int error = open_runtime(m);
+    ml_runtimes_add(m);
     if (error == 0)
         return m;
     moonlet_close(m);
@@ -227,11 +261,15 @@ static int run_to_the_end(struct moonlet *m)
 
 int moonlet_run(struct moonlet *m)
 {
+    int error = ml_runtime_check_idle(m);
+    if (error != 0)
+        return error;
     forget_last_run(m);
     if (start_main(m) != 0) {
         m->lua.report(&m->lua, "not enough memory");
         return EXIT_FAILURE;
     }
+    m->is_running = true;
     int result = run_to_the_end(m);
     if (result == -EDEADLK)
         ml_deadlock_report(m);
@@ -239,7 +277,97 @@ int moonlet_run(struct moonlet *m)
         warn_of_parked(m);
     unwind_all(m);
     m->lua.main_task = NULL;
+    m->is_running = false;
     return status_of(m, result);
+}
+
+/* ---- in the host's own loop ---- */
+
+int moonlet_start(struct moonlet *m)
+{
+    int error = ml_runtime_check_idle(m);
+    if (error != 0 || m->pieces == NULL)
+        return error;
+    forget_last_run(m);
+    error = start_main(m);
+    ml_hub_refresh(&m->lua.hub);
+    return error;
+}
+
+static ml_time span_of(double limit)
+{
+    return limit >= 0 ? ml_time_from_seconds(limit) : ML_FOREVER;
+}
+
+static int step(struct moonlet *m, ml_time max_wait, ml_time max_run)
+{
+    read_host_clock(m);
+    m->is_running = true;
+    int result = ml_hub_step(&m->lua.hub, max_wait, max_run);
+    m->is_running = false;
+    return result == -EINTR ? 1 : result;
+}
+
+int moonlet_step(struct moonlet *m, double max_wait, double max_run)
+{
+    int error = ml_runtime_check_idle(m);
+    return error != 0 ? error : step(m, span_of(max_wait), span_of(max_run));
+}
+
+int moonlet_run_until(struct moonlet *m, bool (*done)(void *context), void *context, double limit)
+{
+    int result = ml_runtime_check_idle(m);
+    ml_time deadline = ml_time_after(ml_clock_now(), span_of(limit));
+    while (result >= 0 && !done(context)) {
+        ml_time left = deadline == ML_FOREVER ? ML_FOREVER : deadline - ml_clock_now();
+        if (left <= 0)
+            return -ETIMEDOUT;
+        result = step(m, left, left);
+        if (result == 0)
+            return done(context);
+    }
+    return result < 0 ? result : 1;
+}
+
+int moonlet_fd(struct moonlet *m)
+{
+    int error = ml_runtime_check(m);
+    if (error != 0)
+        return error;
+    int fd = ml_hub_descriptor(&m->lua.hub);
+    return fd >= 0 ? fd : -errno;
+}
+
+static void on_readable(void *data)
+{
+    struct moonlet *m = data;
+    if (ml_runtime_check_idle(m) == 0)
+        step(m, 0, m->attached_run);
+}
+
+int moonlet_attach(struct moonlet *m, void *loop, double max_run)
+{
+    int error = ml_runtime_check(m);
+    if (error != 0)
+        return error;
+    ml_detach(m->attachment);
+    m->attachment = NULL;
+    if (loop == NULL)
+        return 0;
+    int fd = moonlet_fd(m);
+    m->attached_run = span_of(max_run);
+    m->attachment = fd >= 0 ? ml_attach(loop, fd, on_readable, m) : NULL;
+    return fd < 0 ? fd : m->attachment != NULL ? 0 : -ENOMEM;
+}
+
+lua_State *moonlet_lua(struct moonlet *m)
+{
+    return ml_runtime_check(m) == 0 ? m->lua.main : NULL;
+}
+
+struct moonlet *moonlet_of(lua_State *L)
+{
+    return ml_moonlet_of(ml_lua_of(L));
 }
 
 bool moonlet_exit_asked(const struct moonlet *m)
@@ -247,12 +375,18 @@ bool moonlet_exit_asked(const struct moonlet *m)
     return m->lua.exit_asked;
 }
 
-void moonlet_close(struct moonlet *m)
+int moonlet_close(struct moonlet *m)
 {
-    if (m == NULL)
-        return;
-    if (m->lua.main != NULL) {
+    int error = m != NULL ? ml_runtime_check_idle(m) : 0;
+    if (m == NULL || error != 0)
+        return error;
+    ml_detach(m->attachment);
+    if (m->lua.main != NULL)
         unwind_all(m);
+    ml_promises_detach(m);
+    ml_host_tasks_detach(m);
+    ml_runtimes_remove(m);
+    if (m->lua.main != NULL) {
         m->lua.is_closing = true;
         lua_close(m->lua.main);
     }
@@ -264,4 +398,5 @@ void moonlet_close(struct moonlet *m)
     ml_program_free(m);
     ml_pool_release(&m->memory);
     free(m);
+    return 0;
 }

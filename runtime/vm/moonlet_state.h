@@ -10,6 +10,7 @@
 #include "moonlet.h"
 #include "vm/warnings.h"
 
+#include <pthread.h>
 #include <signal.h>
 
 enum ml_piece_kind { ML_PIECE_STRING, ML_PIECE_FILE, ML_PIECE_SCRIPT, ML_PIECE_LIBRARY };
@@ -19,6 +20,7 @@ struct ml_piece {
     struct ml_piece *next;
     enum ml_piece_kind kind;
     char *text;       /* source, path (NULL: standard input) or library */
+    size_t size;      /* of a source */
     char *chunk_name; /* of a string */
 };
 
@@ -30,8 +32,16 @@ struct moonlet {
     struct ml_piece *pieces; /* still to be run */
     struct ml_piece *piece;  /* being run */
     bool main_failed;
-    volatile sig_atomic_t interrupt; /* signal number, 0: none */
-    ml_time interrupted_at;          /* when everything was cancelled for it */
+    bool is_running;                  /* moonlet_run() or moonlet_step() is on */
+    pthread_t thread;                 /* whose the runtime is */
+    struct ml_link open_link;         /* vm/runtimes.h */
+    struct ml_link promises;          /* vm/promise.c. Under the lock of vm/runtimes.h */
+    struct moonlet_promise *kept;     /* by other threads, not yet delivered. Under the lock */
+    struct ml_link handles;           /* vm/host_task.c */
+    struct ml_attachment *attachment; /* to a loop of the host's */
+    ml_time attached_run;             /* how long tasks run at a time there */
+    volatile sig_atomic_t interrupt;  /* signal number, 0: none */
+    ml_time interrupted_at;           /* when everything was cancelled for it */
 };
 
 static inline struct moonlet *ml_moonlet_of(struct ml_lua *lua)
@@ -52,7 +62,13 @@ void ml_deadlock_report(struct moonlet *m);
 /* Tells about the C stack that overflowed; runs in the signal handler (coro/overflow.h). */
 void ml_overflow_tell(struct ml_bank *bank);
 
-/* Installed as hub.noticed. */
+/* Opens the parts of the library that options.without takes away only in part, or not at all. Raises. */
+void ml_sandbox_close(lua_State *L, unsigned without);
+
+/* A new task's thread under options.instruction_limit. */
+void ml_budget_watch(lua_State *L);
+
+/* For hub.noticed. */
 void ml_interrupt_noticed(struct ml_hub *hub);
 
 #endif

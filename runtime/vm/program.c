@@ -2,6 +2,7 @@
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
 #include "vm/moonlet_state.h"
+#include "vm/runtimes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -32,14 +33,29 @@ void ml_program_free(struct moonlet *m)
         ;
 }
 
-static int add_piece(struct moonlet *m, enum ml_piece_kind kind, const char *text,
+/* A copy with a zero behind it. */
+static char *memdup(const char *data, size_t size)
+{
+    char *copy = malloc(size + 1);
+    if (copy != NULL) {
+        memcpy(copy, data, size);
+        copy[size] = '\0';
+    }
+    return copy;
+}
+
+static int add_piece(struct moonlet *m, enum ml_piece_kind kind, const char *text, size_t size,
                      const char *chunk_name)
 {
+    int error = ml_runtime_check(m);
+    if (error != 0)
+        return error;
     struct ml_piece *piece = calloc(1, sizeof *piece);
     if (piece == NULL)
         return -ENOMEM;
     piece->kind = kind;
-    piece->text = text != NULL ? strdup(text) : NULL;
+    piece->size = size;
+    piece->text = text != NULL ? memdup(text, size) : NULL;
     piece->chunk_name = chunk_name != NULL ? strdup(chunk_name) : NULL;
     if ((text != NULL && piece->text == NULL) ||
         (chunk_name != NULL && piece->chunk_name == NULL)) {
@@ -55,22 +71,27 @@ static int add_piece(struct moonlet *m, enum ml_piece_kind kind, const char *tex
 
 int moonlet_load_string(struct moonlet *m, const char *source, const char *chunk_name)
 {
-    return add_piece(m, ML_PIECE_STRING, source, chunk_name);
+    return add_piece(m, ML_PIECE_STRING, source, strlen(source), chunk_name);
 }
 
 int moonlet_load_file(struct moonlet *m, const char *path)
 {
-    return add_piece(m, ML_PIECE_FILE, path, NULL);
+    return add_piece(m, ML_PIECE_FILE, path, path != NULL ? strlen(path) : 0, NULL);
 }
 
 int moonlet_load_script(struct moonlet *m, const char *path)
 {
-    return add_piece(m, ML_PIECE_SCRIPT, path, NULL);
+    return add_piece(m, ML_PIECE_SCRIPT, path, path != NULL ? strlen(path) : 0, NULL);
 }
 
 int moonlet_load_library(struct moonlet *m, const char *library)
 {
-    return add_piece(m, ML_PIECE_LIBRARY, library, NULL);
+    return add_piece(m, ML_PIECE_LIBRARY, library, strlen(library), NULL);
+}
+
+int moonlet_load_buffer(struct moonlet *m, const void *data, size_t size, const char *chunk_name)
+{
+    return add_piece(m, ML_PIECE_STRING, data, size, chunk_name);
 }
 
 /* ---- running ---- */
@@ -114,7 +135,7 @@ static int push_arguments(lua_State *L)
 
 static int run_string(lua_State *L, const struct ml_piece *piece)
 {
-    int status = luaL_loadbuffer(L, piece->text, strlen(piece->text), piece->chunk_name);
+    int status = luaL_loadbuffer(L, piece->text, piece->size, piece->chunk_name);
     return status == LUA_OK ? call(L, 0, 0) : status;
 }
 

@@ -1,0 +1,208 @@
+/* Tasks as hosts make them: of C functions and of Lua functions. */
+#include "moonlet.h"
+
+#include "base/error.h"
+#include "bindings/lua_task.h"
+#include "hub/scope.h"
+#include "hub/wait.h"
+#include "vm/host_tasks.h"
+#include "vm/runtimes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define BODY_TYPE "moonlet.host_task"
+
+/* Owned by the host, if it asked for the handle, and by the task's body. */
+struct moonlet_task {
+    struct ml_link link; /* in m->handles */
+    struct moonlet *m;   /* NULL: it was closed */
+    struct ml_lua_task *task;
+    int reference; /* keeps the Task in the registry */
+    unsigned owners;
+    moonlet_function *function; /* NULL: a Lua function */
+    void *argument;
+    int result;
+};
+
+static void give_up(struct moonlet_task *handle)
+{
+    if (--handle->owners > 0)
+        return;
+    if (handle->m != NULL) {
+        luaL_unref(handle->m->lua.aside, LUA_REGISTRYINDEX, handle->reference);
+        ml_list_remove(&handle->link);
+    }
+    free(handle);
+}
+
+/* The body's share: gone with the thread, whether it ever ran or not. */
+static int body_collect(lua_State *L)
+{
+    struct moonlet_task **owner = lua_touserdata(L, 1);
+    if (*owner != NULL)
+        give_up(*owner);
+    *owner = NULL;
+    return 0;
+}
+
+static int run_body(lua_State *L)
+{
+    struct moonlet_task *handle = *(struct moonlet_task **)lua_touserdata(L, 1);
+    handle->result = handle->function(ml_moonlet_of(ml_lua_of(L)), handle->argument);
+    return 0;
+}
+
+/* What spawn() needs. */
+struct order {
+    struct moonlet *m;
+    const char *name;
+    struct moonlet_task *handle;
+    int count; /* values on the stack: a Lua function and its arguments; 0: a C function */
+};
+
+/* Pushes the body of a C function: a Lua function and its argument. */
+static void push_body(lua_State *L, struct moonlet_task *handle)
+{
+    lua_pushcfunction(L, run_body);
+    struct moonlet_task **owner = lua_newuserdatauv(L, sizeof *owner, 0);
+    *owner = NULL;
+    if (luaL_newmetatable(L, BODY_TYPE)) {
+        lua_pushcfunction(L, body_collect);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    *owner = handle;
+    handle->owners++;
+}
+
+/* Stack: the order, a Lua function and its arguments or nothing. */
+static int spawn(lua_State *L)
+{
+    struct order *order = lua_touserdata(L, 1);
+    struct ml_lua_spawn options = {.name = order->name, .name_index = 2};
+    int count = order->count;
+    lua_pushstring(L, order->name != NULL ? order->name : "");
+    lua_insert(L, 2);
+    if (count == 0) {
+        push_body(L, order->handle);
+        count = 2;
+    }
+    if (ml_lua_spawn(L, &options, count) != 0)
+        return luaL_error(L, "not enough memory");
+    order->handle->task = lua_touserdata(L, -1);
+    order->handle->reference = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+static struct moonlet_task *new_handle(struct moonlet *m, moonlet_function *function,
+                                       void *argument)
+{
+    struct moonlet_task *handle = calloc(1, sizeof *handle);
+    if (handle == NULL)
+        return NULL;
+    *handle = (struct moonlet_task){
+        .m = m, .owners = 1, .reference = LUA_NOREF, .function = function, .argument = argument};
+    ml_list_insert(&m->handles, &handle->link);
+    return handle;
+}
+
+/* The values of the order, if any, are on top of L; they are popped. */
+static int spawn_protected(struct moonlet *m, lua_State *L, struct order *order,
+                           struct moonlet_task **task)
+{
+    lua_State *aside = m->lua.aside;
+    int top = lua_gettop(aside);
+    if (!lua_checkstack(aside, order->count + 4))
+        return -ENOMEM;
+    lua_pushcfunction(aside, spawn);
+    lua_pushlightuserdata(aside, order);
+    if (order->count > 0)
+        lua_xmove(L, aside, order->count);
+    int status = lua_pcall(aside, order->count + 1, 0, 0);
+    lua_settop(aside, top);
+    if (status == LUA_OK && task != NULL)
+        *task = order->handle;
+    else
+        give_up(order->handle);
+    if (ml_bank_current != &m->lua.hub.bank)
+        ml_hub_refresh(&m->lua.hub);
+    return status == LUA_OK ? 0 : -ENOMEM;
+}
+
+int moonlet_spawn(struct moonlet *m, const char *name, moonlet_function *function, void *argument,
+                  struct moonlet_task **task)
+{
+    int error = ml_runtime_check(m);
+    if (error != 0)
+        return error;
+    struct order order = {.m = m, .name = name, .handle = new_handle(m, function, argument)};
+    return order.handle != NULL ? spawn_protected(m, NULL, &order, task) : -ENOMEM;
+}
+
+int moonlet_spawn_lua(struct moonlet *m, lua_State *L, int count, struct moonlet_task **task)
+{
+    int error = ml_runtime_check(m);
+    if (error != 0)
+        return error;
+    if (count < 0 || lua_gettop(L) < count + 1)
+        return -EINVAL;
+    struct order order = {.m = m, .handle = new_handle(m, NULL, NULL), .count = count + 1};
+    return order.handle != NULL ? spawn_protected(m, L, &order, task) : -ENOMEM;
+}
+
+static int outcome_of(const struct moonlet_task *handle, int *result)
+{
+    if (result != NULL)
+        *result = handle->result;
+    switch (handle->task->outcome) {
+    case ML_OUTCOME_DONE:
+        return 0;
+    case ML_OUTCOME_CANCELLED:
+        return -ECANCELED;
+    default:
+        return -ML_EFAILED;
+    }
+}
+
+int moonlet_join(struct moonlet_task *handle, double limit, int *result)
+{
+    struct moonlet *m = handle->m;
+    int error = m != NULL ? ml_runtime_check(m) : -ML_ECLOSED;
+    if (error == 0 && handle->task->task.state == ML_TASK_ENDED)
+        return outcome_of(handle, result);
+    if (error == 0)
+        error = ml_runtime_begin_wait(m);
+    if (error != 0)
+        return error;
+    error = ml_join(&m->lua.hub, &handle->task->task, ml_runtime_deadline(m, limit));
+    error = ml_runtime_end_wait(m, error);
+    return error == 0 ? outcome_of(handle, result) : error;
+}
+
+int moonlet_cancel(struct moonlet_task *handle)
+{
+    struct moonlet *m = handle->m;
+    int error = m != NULL ? ml_runtime_check(m) : -ML_ECLOSED;
+    if (error != 0)
+        return error;
+    ml_task_cancel(&handle->task->task);
+    if (ml_bank_current != &m->lua.hub.bank)
+        ml_hub_refresh(&m->lua.hub);
+    return 0;
+}
+
+void moonlet_release(struct moonlet_task *handle)
+{
+    if (handle != NULL)
+        give_up(handle);
+}
+
+void ml_host_tasks_detach(struct moonlet *m)
+{
+    while (!ml_list_is_empty(&m->handles)) {
+        struct moonlet_task *handle = ml_container_of(m->handles.next, struct moonlet_task, link);
+        ml_list_remove(&handle->link);
+        handle->m = NULL;
+    }
+}

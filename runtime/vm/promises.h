@@ -1,0 +1,13 @@
+/* What the runtime does with its promises (vm/promise.c). */
+#ifndef ML_VM_PROMISES_H
+#define ML_VM_PROMISES_H
+
+struct moonlet;
+
+/* Wakes who waits for promises that other threads have kept. On the runtime's thread. */
+void ml_promises_deliver(struct moonlet *m);
+
+/* The runtime is closed: its promises outlive it. No task is alive any more. */
+void ml_promises_detach(struct moonlet *m);
+
+#endif

@@ -1,0 +1,98 @@
+#include "vm/runtimes.h"
+
+#include "base/error.h"
+#include "bindings/blocking.h"
+#include "bindings/foreign.h"
+
+#include <pthread.h>
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct ml_link open_runtimes = {&open_runtimes, &open_runtimes};
+
+void ml_runtimes_lock(void)
+{
+    pthread_mutex_lock(&mutex);
+}
+
+void ml_runtimes_unlock(void)
+{
+    pthread_mutex_unlock(&mutex);
+}
+
+void ml_runtimes_add(struct moonlet *m)
+{
+    m->thread = pthread_self();
+    ml_runtimes_lock();
+    ml_list_insert(&open_runtimes, &m->open_link);
+    ml_runtimes_unlock();
+}
+
+void ml_runtimes_remove(struct moonlet *m)
+{
+    ml_runtimes_lock();
+    ml_list_remove(&m->open_link);
+    ml_runtimes_unlock();
+}
+
+/* A runtime that runs on this thread is certainly open: nothing of it need be looked at. */
+static bool runs_here(const struct moonlet *m)
+{
+    return m != NULL && ml_bank_current == &m->lua.hub.bank;
+}
+
+static int look_for(const struct moonlet *m)
+{
+    int error = -ML_ECLOSED;
+    ml_runtimes_lock();
+    for (struct ml_link *link = open_runtimes.next; link != &open_runtimes; link = link->next)
+        if (ml_container_of(link, struct moonlet, open_link) == m)
+            error = pthread_equal(m->thread, pthread_self()) ? 0 : -ML_ETHREAD;
+    ml_runtimes_unlock();
+    return error;
+}
+
+int ml_runtime_check(const struct moonlet *m)
+{
+    return ml_likely(runs_here(m)) ? 0 : look_for(m);
+}
+
+int ml_runtime_check_idle(const struct moonlet *m)
+{
+    if (runs_here(m))
+        return m->lua.hub.current != NULL ? -ML_EINTASK : -ML_ERUNNING;
+    int error = look_for(m);
+    return error == 0 && m->is_running ? -ML_ERUNNING : error;
+}
+
+int ml_runtime_check_task(const struct moonlet *m)
+{
+    if (ml_likely(runs_here(m)))
+        return m->lua.hub.current != NULL ? 0 : -ML_ENOTASK;
+    int error = look_for(m);
+    return error != 0 ? error : -ML_ENOTASK;
+}
+
+int ml_runtime_begin_wait(struct moonlet *m)
+{
+    int error = ml_runtime_check_task(m);
+    if (error != 0)
+        return error;
+    return ml_blocking_try(ml_thread_of(m->lua.hub.current->strand)) ? 0 : -ML_ENOWAIT;
+}
+
+int ml_runtime_end_wait(struct moonlet *m, int error)
+{
+    lua_State *L = ml_thread_of(m->lua.hub.current->strand);
+    ml_blocking_finish(L);
+    if (ml_unlikely(error == -ECANCELED))
+        ml_foreign_raise_on_return(L);
+    return error;
+}
+
+ml_time ml_runtime_deadline(const struct moonlet *m, double limit)
+{
+    if (!(limit >= 0))
+        return ML_FOREVER;
+    ml_time span = ml_time_from_seconds(limit);
+    return span > 0 ? ml_time_after(ml_hub_now(&m->lua.hub), span) : ML_NEVER_WAIT;
+}
