@@ -50,8 +50,34 @@ func spawnAndFinish(count int) {
 	}
 }
 
+// Messages from a producer to a consumer through a channel of that capacity.
+func channelOf(capacity int) func(int) {
+	return func(messages int) {
+		channel := make(chan int, capacity)
+		go func() {
+			for i := 0; i < messages; i++ {
+				channel <- i
+			}
+			close(channel)
+		}()
+		for range channel {
+		}
+	}
+}
+
+func lockAndUnlock(times int) {
+	var mutex sync.Mutex
+	for i := 0; i < times; i++ {
+		mutex.Lock()
+		mutex.Unlock()
+	}
+}
+
 func main() {
 	runtime.GOMAXPROCS(1)
 	report("yield", 2000000, yieldBetweenTwo)
 	report("spawn_finish", 1000000, spawnAndFinish)
+	report("channel_rendezvous", 1000000, channelOf(0))
+	report("channel_128", 3000000, channelOf(128))
+	report("mutex_pair", 5000000, lockAndUnlock)
 }

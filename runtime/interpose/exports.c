@@ -5,6 +5,10 @@
  * __wrap_..., which is libc (cmake/interpose.cmake).
  */
 #include "interpose/exporter.h"
+#include "interpose/kind.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
 
 #undef fread_unlocked
 #undef fwrite_unlocked
@@ -94,6 +98,29 @@ static int print(struct ml_foreign *f, FILE *file, const char *format, va_list a
 
 PRINT(printf, (const char *format, ...), stdout)
 PRINT(fprintf, (FILE * file, const char *format, ...), file)
+
+/* Whether a descriptor blocks is asked anew once it may have changed. What comes third is a pointer or fits into one. */
+static void note_change(int fd, bool changes)
+{
+    struct ml_foreign *f = changes ? ml_exporter_current() : NULL;
+    if (f != NULL)
+        ml_kind_note_blocking(f, fd, true);
+}
+
+#define CONTROL(name, type, changes)                                                               \
+    PUBLIC int name(int fd, type what, ...)                                                        \
+    {                                                                                              \
+        va_list arguments;                                                                         \
+        va_start(arguments, what);                                                                 \
+        void *third = va_arg(arguments, void *);                                                   \
+        va_end(arguments);                                                                         \
+        note_change(fd, changes);                                                                  \
+        return ml_exporter_libc()->name(fd, what, third);                                          \
+    }
+
+CONTROL(fcntl, int, what == F_SETFL)
+CONTROL(fcntl64, int, what == F_SETFL)
+CONTROL(ioctl, unsigned long, what == FIONBIO)
 
 /* ---- those that check the size of a buffer (-D_FORTIFY_SOURCE) ---- */
 

@@ -212,7 +212,47 @@ ssize_t ml_co_write(struct ml_foreign *f, int fd, const void *data, size_t size)
     return sent < 0 && call.rest.done > 0 ? (ssize_t)call.rest.done : sent;
 }
 
-/* Pieces of a datagram belong together: a socket gets them as one message. */
+struct writev_call {
+    int fd;
+    const struct iovec *pieces;
+    int count;
+};
+
+static ssize_t try_writev(void *call, int flags)
+{
+    struct writev_call *c = call;
+    struct pollfd ready = {.fd = c->fd, .events = POLLOUT};
+    if (flags == 0)
+        return ml_libc.writev(c->fd, c->pieces, c->count);
+    ssize_t sent = pwritev2(c->fd, c->pieces, c->count, -1, RWF_NOWAIT);
+    if (sent >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+        return sent;
+    if (ml_libc.poll(&ready, 1, 0) == 0)
+        return ml_fail(-EAGAIN);
+    size_t size = 0;
+    for (int i = 0; i < c->count; i++)
+        size += c->pieces[i].iov_len;
+    return size <= SURE_SIZE
+               ? ml_libc.writev(c->fd, c->pieces, c->count)
+               : ml_libc.write(c->fd, c->pieces->iov_base,
+                               c->pieces->iov_len < SURE_SIZE ? c->pieces->iov_len : SURE_SIZE);
+}
+
+/* The pieces of a datagram belong together, and so do those of less than PIPE_BUF to a pipe: all are offered at once,
+ * and what is left after that goes piece by piece. */
+static ssize_t write_pieces(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+{
+    struct ml_entry entry = f->entry;
+    struct writev_call call = {fd, pieces, count};
+    struct pieces_call rest = {.fd = fd, .pieces = pieces, .count = (size_t)count};
+    ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_writev, &call);
+    if (sent <= 0)
+        return sent;
+    advance(&rest, (size_t)sent);
+    f->entry = entry;
+    return send_rest(f, &rest, ml_co_write);
+}
+
 ssize_t ml_co_writev(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
 {
     enum ml_kind kind = ml_kind_of(f, fd);
@@ -224,10 +264,5 @@ ssize_t ml_co_writev(struct ml_foreign *f, int fd, const struct iovec *pieces, i
         if (sent >= 0 || errno != ENOTSOCK)
             return sent;
     }
-    struct pieces_call call = {.fd = fd, .pieces = pieces, .count = (size_t)count};
-    advance(&call, 0);
-    if (is_finished(&call))
-        return ml_libc.writev(fd, pieces, count);
-    ssize_t done = send_rest(f, &call, ml_co_write);
-    return done > 0 ? done : -1;
+    return write_pieces(f, fd, pieces, count);
 }

@@ -21,10 +21,20 @@ static inline void ml_stdio_set_error(FILE *file)
     file->_flags |= _IO_ERR_SEEN;
 }
 
-/* Bytes that were read and not taken. */
+/* Bytes that were read and not taken, as far as they lie together. */
 static inline size_t ml_stdio_buffered(const FILE *file)
 {
     return (size_t)(file->_IO_read_end - file->_IO_read_ptr);
+}
+
+/* Whether the next byte is there without a read. After ungetc() of another character than was read, the buffer
+ * is set aside (glibc, libio.h: _IO_IN_BACKUP). */
+static inline bool ml_stdio_has_input(const FILE *file)
+{
+    enum { IN_BACKUP = 0x100 };
+    bool is_set_aside = (file->_flags & IN_BACKUP) != 0;
+    return ml_stdio_buffered(file) > 0 ||
+           (is_set_aside && file->_IO_save_end > file->_IO_save_base);
 }
 
 /* Bytes that were written and not given to the kernel. */

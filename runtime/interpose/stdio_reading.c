@@ -13,7 +13,7 @@ static int await_input(struct ml_foreign *f, struct ml_entry entry, FILE *file, 
     int error = 0, flags = fcntl(fd, F_GETFL);
     if (flags < 0 || (flags & O_NONBLOCK) != 0)
         return 0;
-    while ((error == 0 || error == -EINTR) && ml_stdio_buffered(file) == 0 &&
+    while ((error == 0 || error == -EINTR) && !ml_stdio_has_input(file) &&
            ml_libc.poll(&readable, 1, 0) == 0)
         error = ml_foreign_wait_fd(f, entry, fd, POLLIN, ML_FOREVER);
     if (error >= 0 || error == -EINTR)

@@ -111,6 +111,12 @@ static int l_nonblock(lua_State *L)
     return push(L, fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK));
 }
 
+static int l_block_again(lua_State *L)
+{
+    int fd = (int)luaL_checkinteger(L, 1);
+    return push(L, fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK));
+}
+
 static int l_timeout(lua_State *L)
 {
     struct timespec span = check_span(L, 2);
@@ -634,6 +640,7 @@ static const luaL_Reg functions[] = {
     {"dup2", l_dup2},
     {"flags", l_flags},
     {"nonblock", l_nonblock},
+    {"block_again", l_block_again},
     {"timeout", l_timeout},
     {"read", l_read},
     {"recv", l_recv},

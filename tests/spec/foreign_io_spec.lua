@@ -86,6 +86,17 @@ describe("read", function()
     end
   end)
 
+  it("of a descriptor that was made to block again waits", function()
+    for name, open in pairs(kinds) do
+      local ends <close> = open()
+      libc.nonblock(ends[1])
+      for _ = 1, 2 do assert.same({ nil, "EAGAIN", n = 2 }, table.pack(libc.read(ends[1], 8)), name) end
+      libc.block_again(ends[1])
+      later(libc.write, ends[2], "1234567\n")
+      assert.equal(8, #beside(libc.read, ends[1], 8), name)
+    end
+  end)
+
   it("of a socket with a timeout of its own ends with EAGAIN", function()
     local ends <close> = closing(libc.socketpair())
     libc.timeout(ends[1], SOON)
@@ -193,6 +204,20 @@ describe("write", function()
       assert(reader:join())
     end)
   end
+
+  it("of several pieces to a pipe, of less than PIPE_BUF, is not torn by others", function()
+    local ends <close> = closing(libc.pipe())
+    local writers = {}
+    for i = 0, 9 do
+      local half = tostring(i):rep(700)
+      writers[i] = task.spawn(function()
+        for _ = 1, 30 do assert.equal(1401, libc.writev(ends[2], half, half, "\n")) end
+      end)
+    end
+    local text = read_all(ends[1], 10 * 30 * 1401)
+    for i = 0, 9 do assert(writers[i]:join()) end
+    for line in text:gmatch "[^\n]+" do assert.equal(line:sub(1, 1):rep(1400), line) end
+  end)
 
   it("that is cancelled midway tells how much went, and the task raises", function()
     local ends <close> = closing(libc.pipe())
