@@ -6,10 +6,10 @@ set -eu
 build='gcc libc6-dev make cmake ninja-build pkg-config liblua5.4-dev libev-dev libc-ares-dev libssl-dev'
 # lua5.4 comes with lua-busted, whose dependency would otherwise be met by Lua 5.2. The C modules
 # busted needs (lua-filesystem, lua-system, lua-term) are its own dependencies and have 5.4 builds.
-# LPeg and expat are C libraries that call back into Lua; nginx, curl, nc, dig, redis-server and aiosmtpd are
-# real peers.
+# LPeg and expat are C libraries that call back into Lua; the other lua-* are those of docs/c-libraries.md; nginx,
+# curl, nc, dig, redis-server and aiosmtpd are real peers.
 test='libcmocka-dev openssl lua5.4 lua-busted lua-lpeg lua-expat netcat-openbsd curl nginx-light bind9-dnsutils redis-server'
-test="$test python3-aiosmtpd"
+test="$test python3-aiosmtpd lua-socket lua-sec lua-copas lua-cqueues lua-redis lua-luv"
 lint='clang-format clang-tidy lua-check'
 
 say() { printf '%s\n' "$*"; }
