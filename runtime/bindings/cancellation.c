@@ -28,18 +28,18 @@ static void push_message(lua_State *L, bool deadline)
 }
 
 /* The number is new to every task: a generator may note it in one and go on in another. */
-static void count(struct ml_lua *lua, struct ml_task *task)
+void ml_cancellation_note(lua_State *L)
 {
+    struct ml_lua *lua = ml_lua_of(L);
     if (++lua->cancellations == 0)
         lua->cancellations++;
-    task->told = lua->cancellations;
+    lua->hub.current->told = lua->cancellations;
 }
 
-_Noreturn void ml_cancellation_raise(lua_State *L)
+void ml_cancellation_push(lua_State *L)
 {
     struct ml_lua_task *task = ml_lua_task_of(ml_lua_of(L)->hub.current);
     bool deadline = ml_scope_is_deadline(&task->task);
-    count(ml_lua_of(L), &task->task);
     luaL_checkstack(L, 6, NULL);
     lua_createtable(L, 0, 3);
     push_reason(L, task);
@@ -52,6 +52,13 @@ _Noreturn void ml_cancellation_raise(lua_State *L)
     lua_pushstring(L, deadline ? "EDEADLINE" : "ECANCELED");
     lua_setfield(L, -2, "code");
     luaL_setmetatable(L, CANCELLATION_TYPE);
+}
+
+_Noreturn void ml_cancellation_raise(lua_State *L)
+{
+    ml_cancellation_note(L);
+    ml_lua_task_of(ml_lua_of(L)->hub.current)->owes_cancellation = false;
+    ml_cancellation_push(L);
     lua_error(L);
     __builtin_unreachable();
 }
@@ -65,7 +72,10 @@ intptr_t ml_cancellation_count(lua_State *L)
 void ml_cancellation_rethrow(lua_State *L, intptr_t count)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
-    if (hub->current != NULL && ml_cancellation_count(L) != count && ml_cancel_point(hub) != 0)
+    if (hub->current == NULL || ml_cancellation_count(L) == count)
+        return;
+    ml_lua_task_of(hub->current)->owes_cancellation = false;
+    if (ml_cancel_point(hub) != 0)
         ml_cancellation_raise(L);
 }
 

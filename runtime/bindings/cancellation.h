@@ -10,6 +10,11 @@
 /* Raises the cancellation of the running task, and numbers it. */
 _Noreturn void ml_cancellation_raise(lua_State *L);
 
+/* The two halves of that, for a cancellation of which C code of others is told first. Pushing may raise for want
+ * of memory. */
+void ml_cancellation_note(lua_State *L);
+void ml_cancellation_push(lua_State *L);
+
 /* The number of the last cancellation that was raised in the running task, 0 without. A protected call takes
  * it at its entry and looks whether it has moved. */
 intptr_t ml_cancellation_count(lua_State *L);

@@ -30,10 +30,12 @@ enum { ML_POOL_THREADS = 4096 };
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
-    struct ml_foreign *foreign; /* calls of C libraries; in force while hub.foreign is the same */
-    struct ml_pool *pool;       /* the memory of the state */
-    size_t thread_size;         /* of a lua_State with its extra space, bytes */
-    uint32_t cancellations;     /* number of the last that was raised, in any task */
+    struct ml_foreign *foreign;  /* calls of C libraries; in force while hub.foreign is the same */
+    const void *cancelled_frame; /* the last call of a C library's that was */
+    const void *cancelled_function;
+    struct ml_pool *pool;   /* the memory of the state */
+    size_t thread_size;     /* of a lua_State with its extra space, bytes */
+    uint32_t cancellations; /* number of the last that was raised, in any task */
     struct ml_places places;
     uint32_t select_turn;       /* where the next select begins */
     lua_State *main;            /* runs no task, no script: see docs/architecture.md */

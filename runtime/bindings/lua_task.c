@@ -142,18 +142,39 @@ static bool is_joined(const struct ml_task *task)
     return !ml_list_is_empty(&task->joiners) || (ML_IS_HOSTILE && task->is_joined);
 }
 
+static int push_cancellation(lua_State *L)
+{
+    ml_cancellation_push(L);
+    return 1;
+}
+
+/* Closes the variables of the task's thread. `owed`: its error is what a C library made of a cancellation; unless
+ * a closing variable puts its own in that place, it gives way to the cancellation. */
+static void close_variables(struct ml_lua_task *task, bool owed)
+{
+    lua_State *L = task->L;
+    const void *error = lua_topointer(L, -1);
+    if (lua_status(L) != LUA_OK)
+        lua_resetthread(L);
+    if (owed && lua_topointer(L, -1) == error) {
+        lua_pop(L, 1);
+        lua_pushcfunction(L, push_cancellation);
+        lua_pcall(L, 0, 1, 0);
+    }
+}
+
 /* The error on top of the thread was caught by nobody. Closes the pending variables: they may wait,
  * and may replace the error. */
 static void fail(struct ml_lua *lua, struct ml_lua_task *task)
 {
-    bool cancelled = is_own_cancellation(task);
+    bool owed = task->task.was_cancelled && task->owes_cancellation;
+    bool cancelled = owed || is_own_cancellation(task);
     task->outcome = cancelled ? ML_OUTCOME_CANCELLED : ML_OUTCOME_FAILED;
     if (!cancelled && task->is_member && ml_group_wants_traceback((struct ml_member *)task))
         ml_report_keep_traceback(lua, task);
     else if (!cancelled && !task->is_quiet && !is_joined(&task->task))
         ml_report_failure(lua, task);
-    if (lua_status(task->L) != LUA_OK)
-        lua_resetthread(task->L);
+    close_variables(task, owed);
     /* A closing variable's own error takes the cancellation's place, and is not to be lost. */
     if (cancelled && !ml_is_cancellation(task->L, -1)) {
         task->outcome = ML_OUTCOME_FAILED;

@@ -30,17 +30,18 @@ struct ml_lua_task {
     };
     enum ml_outcome outcome : 2;
     enum ml_task_run run : 2;
-    bool is_named : 1;        /* by a user value */
-    bool is_member : 1;       /* it begins a struct ml_member: bindings/group_members.h */
-    bool is_quiet : 1;        /* leaves its error to a later join */
-    bool thread_is_known : 1; /* the script has seen its thread: never used for another task */
-    bool is_thrown : 1;       /* what the next greenlet gets is an error */
-    bool has_exits : 1;       /* functions to be called at its end: an attribute */
-    bool has_reason : 1;      /* for its cancellation: an attribute */
-    bool has_locals : 1;      /* an attribute */
-    bool has_traceback : 1;   /* of its error: an attribute */
-    uint16_t place;           /* where it was spawned: bindings/place.h */
-    uint32_t computed;        /* for the owner: how long since it last waited (vm/budget.c) */
+    bool is_named : 1;          /* by a user value */
+    bool is_member : 1;         /* it begins a struct ml_member: bindings/group_members.h */
+    bool is_quiet : 1;          /* leaves its error to a later join */
+    bool thread_is_known : 1;   /* the script has seen its thread: never used for another task */
+    bool is_thrown : 1;         /* what the next greenlet gets is an error */
+    bool has_exits : 1;         /* functions to be called at its end: an attribute */
+    bool has_reason : 1;        /* for its cancellation: an attribute */
+    bool has_locals : 1;        /* an attribute */
+    bool has_traceback : 1;     /* of its error: an attribute */
+    bool owes_cancellation : 1; /* a C library was told of it, nothing was raised since */
+    uint16_t place;             /* where it was spawned: bindings/place.h */
+    uint32_t computed;          /* for the owner: how long since it last waited (vm/budget.c) */
 };
 
 /* User values of a Task; it has as many as it needs. The first keeps its thread, unless the pool does, and
