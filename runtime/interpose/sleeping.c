@@ -1,4 +1,7 @@
-/* nanosleep and its family. */
+/*
+ * nanosleep and its family. Many callers sleep what is left until nothing is, whatever errno says: so nothing is
+ * left of a sleep that was cancelled, and a sleep of nothing does not fail.
+ */
 #include "interpose/foreign.h"
 
 #include <errno.h>
@@ -22,8 +25,8 @@ static int sleep_for(struct ml_foreign *f, struct ml_entry entry, ml_time span, 
     ml_time deadline = ml_time_after(ml_hub_now(f->hub), span);
     int error = ml_foreign_wait_time(f, entry, deadline);
     ml_time rest = deadline - ml_hub_now(f->hub);
-    *left = rest > 0 ? rest : 0;
-    return error == -ETIMEDOUT ? 0 : error;
+    *left = rest > 0 && error != -ECANCELED ? rest : 0;
+    return error == -ETIMEDOUT || (error == -ECANCELED && span == 0) ? 0 : error;
 }
 
 int ml_co_nanosleep(struct ml_foreign *f, const struct timespec *span, struct timespec *left)

@@ -81,3 +81,14 @@ describe("a C function that raises when it is cancelled", function()
     assert.same({ "one", "two", "one", "two", "one", "two" }, steps)
   end)
 end)
+
+-- LuaSocket's sleep sleeps what nanosleep left until nothing is. Cancelled, it asked again and again, all day, and
+-- nobody else ran.
+describe("a C function that sleeps what is left", function()
+  it("ends when it is cancelled", function()
+    local start = task.now()
+    assert.same(CANCELLED, cancelled(function() socket.sleep(support.patience) end))
+    support.is_failure("EDEADLINE", nil, task.timeout(0.01, socket.sleep, support.patience))
+    assert.is_true(task.now() - start < support.patience / 2)
+  end)
+end)
