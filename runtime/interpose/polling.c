@@ -126,11 +126,16 @@ static void add_poll(struct ml_poll_set *set, void *call)
                         (c->fds[i].events & WRITABLE) != 0);
 }
 
-/* As if it had been bad from the start. */
+/*
+ * As if it had been bad from the start. But who waits for it alone gets an error: most callers take POLLNVAL for
+ * ready, and go on with an object that has been closed together with its descriptor (LuaSec crashed).
+ */
 static int poll_closed(void *call, int fd)
 {
     struct poll_call *c = call;
     int bad = 0;
+    if (c->count == 1)
+        return ml_fail(-EBADF);
     for (nfds_t i = 0; i < c->count; i++) {
         c->fds[i].revents = c->fds[i].fd == fd ? POLLNVAL : 0;
         bad += c->fds[i].fd == fd;
