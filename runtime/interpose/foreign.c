@@ -83,6 +83,11 @@ static const char *library_of(const void *address)
     return slash != NULL ? slash + 1 : info.dli_fname;
 }
 
+bool ml_foreign_is_called_from(struct ml_entry entry, const char *pattern)
+{
+    return fnmatch(pattern, library_of(entry.caller), 0) == 0;
+}
+
 static bool is_excluded(const struct ml_foreign *f, struct ml_entry entry)
 {
     if (f->exclusions == NULL)

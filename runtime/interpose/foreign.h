@@ -87,6 +87,9 @@ int ml_foreign_exclude(struct ml_foreign *f, const char *pattern);
 
 const char *ml_call_name(enum ml_call call);
 
+/* Whether a library made the call the last part of whose file name matches. */
+bool ml_foreign_is_called_from(struct ml_entry entry, const char *pattern);
+
 /* That of the task which runs on this thread; NULL: none does, or its calls are left alone. */
 static inline struct ml_foreign *ml_foreign_current(void)
 {

@@ -6,6 +6,7 @@
  * every so often.
  */
 #include "hub/poll_set.h"
+#include "hub/scope.h"
 #include "interpose/foreign.h"
 
 #include <errno.h>
@@ -45,6 +46,7 @@ struct question {
     bool is_known_empty; /* the first answer is known to be 0 */
     bool is_masked;
     bool is_urgent; /* waits for what the loop cannot tell */
+    bool is_loop;   /* of a library's own */
 };
 
 /* One wait. 0: ask; or an error of ml_poll_set_wait(); *closed: the descriptor that was, or -1. */
@@ -62,12 +64,25 @@ static int wait_once(struct ml_foreign *f, const struct question *q, bool with_d
     return error;
 }
 
+/*
+ * Loops that end the program when epoll_wait() fails: to them a cancellation is told when their function returns.
+ * Gives what holds it off until then, or NULL.
+ */
+static struct ml_scope *hold_off(struct ml_foreign *f, struct ml_entry entry,
+                                 const struct question *q)
+{
+    bool aborts = q->is_loop && (ml_foreign_is_called_from(entry, "libuv.so*") ||
+                                 ml_foreign_is_called_from(entry, "libev.so*"));
+    return aborts ? ml_scope_open(f->hub, ML_SCOPE_SHIELD, ML_FOREVER) : NULL;
+}
+
 /* Waits until the question has an answer. Returns that, or -1 with errno set, or 0 when the time is over. */
 static int wait_for_answer(struct ml_foreign *f, struct ml_entry entry, const struct question *q,
                            ml_time deadline)
 {
     int answer = 0, error = ml_foreign_begin(f, entry), closed = -1;
     bool was_woken_in_vain = false;
+    struct ml_scope *shield = NULL;
     if (error == ML_PLAINLY)
         return q->ask_plainly(q->call);
     while (answer == 0 && error == 0) {
@@ -77,10 +92,14 @@ static int wait_for_answer(struct ml_foreign *f, struct ml_entry entry, const st
         was_woken_in_vain = error == 0;
         if (error == -ETIMEDOUT && until < deadline)
             error = 0, was_woken_in_vain = false;
+        if (error == -ECANCELED && (shield = hold_off(f, entry, q)) != NULL)
+            error = 0, was_woken_in_vain = false;
         if (error == 0 || error == -ETIMEDOUT)
             answer = q->ask(q->call);
     }
-    ml_foreign_end(f, error);
+    if (shield != NULL)
+        ml_scope_close(f->hub, shield);
+    ml_foreign_end(f, shield != NULL ? -ECANCELED : error);
     if (error == -EBADF)
         return q->closed(q->call, closed);
     return error == 0 || error == -ETIMEDOUT ? answer : ml_fail(error);
@@ -361,7 +380,8 @@ int ml_co_epoll_pwait2(struct ml_foreign *f, int fd, struct epoll_event *events,
                                 .closed = select_closed,
                                 .call = &call,
                                 .count = 1,
-                                .is_masked = mask != NULL};
+                                .is_masked = mask != NULL,
+                                .is_loop = true};
     return answer(f, &question, span_of(timeout));
 }
 
