@@ -21,9 +21,14 @@ static bool is_free(struct ml_foreign *f, const void *lock, enum ml_lock_way way
     return ml_lock_await(f, lock, way, ML_NEVER_WAIT) == 0;
 }
 
+/* Where the task may not wait, as in a finalizer, it enters what a thread may enter again: a finalizer nests in the
+ * call of its thread that was under way, as it does without tasks. Few callers look at what comes back, and
+ * who does not would let go of another's. */
 int ml_co_pthread_mutex_lock(struct ml_foreign *f, pthread_mutex_t *mutex)
 {
     int error = await(f, mutex, ML_LOCK_WHOLE);
+    if (ml_unlikely(error == EDEADLK) && ml_libc.pthread_mutex_trylock(mutex) == 0)
+        return noted(f, mutex, ML_LOCK_WHOLE, 0);
     return error != 0 ? error : noted(f, mutex, ML_LOCK_WHOLE, ml_libc.pthread_mutex_lock(mutex));
 }
 
