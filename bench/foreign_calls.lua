@@ -1,5 +1,5 @@
--- Calls of libc that do not block, made by a C library: answered by moonlet and left to libc, in turn.
--- One line of JSON for each. For bench/suites/foreign.lua.
+-- Calls of libc that do not block, made by a C library: answered by moonlet and left to libc, in
+-- turn. One line of JSON for each. For bench/suites/foreign.lua.
 package.path = arg[0]:match("^(.*)/") .. "/lib/?.lua;" .. package.path
 local calls = require "foreign_calls"
 local json = require "json"

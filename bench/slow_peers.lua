@@ -1,5 +1,5 @@
--- Peers that are slow: each sends a byte every half second and takes what comes back. Prints "ready" once all are
--- connected. Usage: moonlet slow_peers.lua PORT COUNT
+-- Peers that are slow: each sends a byte every half second and takes what comes back. Prints
+-- "ready 1" once all are connected. Usage: moonlet slow_peers.lua PORT COUNT
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 

@@ -1,5 +1,5 @@
---- What a C library's call that does not block costs when moonlet answers it, above libc's own; and LuaSocket's
--- echo beside the native one.
+--- What a C library's call that does not block costs when moonlet answers it, above libc's own; and
+-- LuaSocket's echo beside the native one.
 local columns = require "columns"
 local json = require "json"
 local pingpong = require "pingpong"
@@ -28,7 +28,7 @@ end
 local function measure_echo(all, connections, quick)
   local plan = {connections = connections, rounds = quick and 1 or 5, seconds = quick and 1 or 3}
   local records = pingpong.measure(all, all:luasocket_servers(), plan)
-  pingpong.show("Echo of 64 bytes by LuaSocket in tasks, " .. connections .. " connections", records)
+  pingpong.show("Echo of 64 bytes, LuaSocket in tasks, " .. connections .. " connections", records)
   return {connections = connections, servers = records}
 end
 

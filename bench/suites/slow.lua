@@ -1,5 +1,5 @@
---- One fast connection beside 1,000 slow ones, which send a byte every half second: how long its requests take,
--- against those of the same connection alone.
+--- One fast connection beside 1,000 slow ones, which send a byte every half second: how long its
+-- requests take, against those of the same connection alone.
 local arena = require "arena"
 local columns = require "columns"
 local process = require "process"
@@ -16,8 +16,9 @@ end
 local function measure_server(all, contestant, seconds)
   return arena.with_server(contestant, function(server)
     local alone, reason = p99(all, server, seconds)
-    local peers = {all.settings.moonlet, all:script("slow_peers.lua"), tostring(server.port), tostring(PEERS)}
-    local others, failed = process.start(peers, {cpu = LOAD_CPU, ready = "ready (%d+)"})
+    local others, failed = process.start({
+      all.settings.moonlet, all:script("slow_peers.lua"), tostring(server.port), tostring(PEERS),
+    }, {cpu = LOAD_CPU, ready = "ready (%d+)"})
     if not others then return nil, failed end
     local beside, failed_beside = p99(all, server, seconds)
     process.stop(others)

@@ -86,7 +86,7 @@ static int owner_release(lua_State *L)
 
 static struct call **push_owner(lua_State *L)
 {
-    struct call **owner = lua_newuserdatauv(L, sizeof *owner, 0);
+    struct call **owner = lua_newuserdatauv(L, sizeof(void *), 0);
     *owner = NULL;
     if (luaL_newmetatable(L, "moonlet.call")) {
         lua_pushcfunction(L, owner_release);
@@ -100,11 +100,11 @@ static struct call **push_owner(lua_State *L)
 static struct call *make_call(lua_State *L, struct call **owner)
 {
     struct call *call = *owner = calloc(1, sizeof *call);
-    if (call == NULL)
-        luaL_error(L, "not enough memory");
-    call->job = (struct ml_job){.run = run_call, .release = release_call};
-    call->state = luaL_newstate();
-    if (call->state == NULL)
+    if (call != NULL) {
+        call->job = (struct ml_job){.run = run_call, .release = release_call};
+        call->state = luaL_newstate();
+    }
+    if (call == NULL || call->state == NULL)
         luaL_error(L, "not enough memory");
     return call;
 }

@@ -181,6 +181,7 @@ struct ml_libc {
     int (*fcntl)(int fd, int command, ...);
     int (*fcntl64)(int fd, int command, ...);
     int (*ioctl)(int fd, unsigned long request, ...);
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a type
 #define ML_LIBC_MEMBER(type, name, parameters, arguments) type(*name) parameters;
     ML_CALLS(ML_LIBC_MEMBER)
 #undef ML_LIBC_MEMBER

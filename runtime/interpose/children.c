@@ -142,7 +142,7 @@ static int spawn_shell(const struct ml_foreign *f, const char *command, pid_t *p
 int ml_co_system(struct ml_foreign *f, const char *command)
 {
     struct ml_entry entry = f->entry;
-    pid_t pid, ended;
+    pid_t pid = -1, ended;
     int status;
     if (command == NULL)
         return ml_libc.system(NULL);

@@ -10,10 +10,12 @@
 
 /* Of each call what a task gets. */
 struct ml_co {
+// NOLINTBEGIN(bugprone-macro-parentheses): a type
 #define ML_CO_MEMBER(type, name, parameters, arguments)                                            \
     type (*name)(struct ml_foreign * f, ML_UNPACK parameters);
     ML_CALLS(ML_CO_MEMBER)
 #undef ML_CO_MEMBER
+    // NOLINTEND(bugprone-macro-parentheses)
 };
 
 /* What the runtime tells a preloaded library; of one build: nothing here is stable. */

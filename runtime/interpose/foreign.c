@@ -55,10 +55,11 @@ void ml_foreign_close(struct ml_foreign *f)
 
 int ml_foreign_exclude(struct ml_foreign *f, const char *pattern)
 {
-    struct ml_exclusion *exclusion = malloc(sizeof *exclusion + strlen(pattern) + 1);
+    size_t size = strlen(pattern) + 1;
+    struct ml_exclusion *exclusion = malloc(sizeof *exclusion + size);
     if (exclusion == NULL)
         return -ENOMEM;
-    strcpy(exclusion->pattern, pattern);
+    memcpy(exclusion->pattern, pattern, size);
     exclusion->next = f->exclusions;
     f->exclusions = exclusion;
     return 0;

@@ -167,7 +167,7 @@ int ml_co_getnameinfo(struct ml_foreign *f, const struct sockaddr *address, sock
     errno = job->saved_errno;
     if (result == 0)
         memcpy(host, job->host, strlen(job->host) + 1);
-    if (result == 0 && job->service_room > 0)
+    if (result == 0 && service != NULL && job->service_room > 0)
         memcpy(service, job->service, strlen(job->service) + 1);
     release_nameinfo(&job->job);
     return result;

@@ -8,10 +8,10 @@
 static int grow(struct ml_foreign *f, uint32_t slot)
 {
     uint32_t count = slot + 64;
-    struct ml_task_statics **statics = realloc(f->statics, count * sizeof *statics);
+    struct ml_task_statics **statics = realloc(f->statics, count * sizeof(void *));
     if (statics == NULL)
         return -ENOMEM;
-    memset(statics + f->statics_count, 0, (count - f->statics_count) * sizeof *statics);
+    memset(statics + f->statics_count, 0, (count - f->statics_count) * sizeof(void *));
     f->statics = statics;
     f->statics_count = count;
     return 0;

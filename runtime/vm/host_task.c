@@ -65,7 +65,7 @@ struct order {
 static void push_body(lua_State *L, struct moonlet_task *handle)
 {
     lua_pushcfunction(L, run_body);
-    struct moonlet_task **owner = lua_newuserdatauv(L, sizeof *owner, 0);
+    struct moonlet_task **owner = lua_newuserdatauv(L, sizeof(void *), 0);
     *owner = NULL;
     if (luaL_newmetatable(L, BODY_TYPE)) {
         lua_pushcfunction(L, body_collect);
