@@ -9,8 +9,8 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
 # The names in the list; `stdio` those among them that the rooms share with the Lua library.
 file(READ ${interpose_dir}/calls.h calls)
 string(REGEX REPLACE ".*#define ML_STDIO_CALLS(.*)#define ML_WATCHED_CALLS.*" "\\1" stdio_calls "${calls}")
-string(REGEX MATCHALL "X\\([a-z_ *]+, [a-z_0-9]+," lines "${calls}")
-string(REGEX MATCHALL "X\\([a-z_ *]+, [a-z_0-9]+," stdio_lines "${stdio_calls}")
+string(REGEX MATCHALL "X\\([a-zA-Z_ *]+, [a-z_0-9]+," lines "${calls}")
+string(REGEX MATCHALL "X\\([a-zA-Z_ *]+, [a-z_0-9]+," stdio_lines "${stdio_calls}")
 list(APPEND exported_names ${lines})
 list(REMOVE_ITEM lines ${stdio_lines})
 list(TRANSFORM lines REPLACE ".*, ([a-z_0-9]+),$" "-Wl,--wrap=\\1" OUTPUT_VARIABLE wraps)
@@ -18,9 +18,9 @@ list(TRANSFORM lines REPLACE ".*, ([a-z_0-9]+),$" "-Wl,--wrap=\\1" OUTPUT_VARIAB
 # Those and their other names.
 file(READ ${interpose_dir}/exports.c exports)
 file(READ ${interpose_dir}/exports_inside.c exports_inside)
-string(REGEX MATCHALL "(ALIAS|CHECKED)\\([a-z_ *]+, [a-zA-Z_0-9]+,|(PRINT|CONTROL)\\([a-z_0-9]+,|PUBLIC [a-zA-Z ]+[ *]+[a-z_]+\\([a-z]"
+string(REGEX MATCHALL "(ALIAS|CHECKED)\\([a-z_ *]+, [a-zA-Z_0-9]+,|(PRINT|CONTROL)\\([a-z_0-9]+,|PUBLIC [a-zA-Z ]+[ *]+[a-z_]+\\([a-zA-Z]"
   others "${exports}${exports_inside}")
-list(TRANSFORM others REPLACE ".*[ *(]([a-zA-Z_0-9]+)[,(][a-z]*$" "\\1")
+list(TRANSFORM others REPLACE ".*[ *(]([a-zA-Z_0-9]+)[,(][a-zA-Z]*$" "\\1")
 list(TRANSFORM exported_names REPLACE ".*, ([a-z_0-9]+),$" "\\1")
 list(APPEND exported_names ${others})
 list(REMOVE_DUPLICATES exported_names)
