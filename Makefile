@@ -1,6 +1,6 @@
 # A thin front: the build itself is CMake's (CMakeLists.txt, CMakePresets.json).
 
-.PHONY: help deps build run test soak bench format lint clean
+.PHONY: help deps build run test install package soak bench format lint clean
 .NOTPARALLEL:
 .SILENT:
 MAKEFLAGS += --no-print-directory
@@ -11,6 +11,10 @@ PRESETS = release asan hostile $(if $(shell command -v clang),fuzz)
 # How long `make soak` runs, and from which seed on: `make soak SECONDS=3600 SEED=42`.
 SECONDS = 600
 SEED =
+
+# Where `make install` puts things: `make install PREFIX=/usr DESTDIR=/tmp/root`.
+PREFIX = /usr/local
+DESTDIR =
 
 C_FILES = git ls-files 'runtime/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]'
 LUA_DIRS = $(wildcard stdlib scripts tests bench)
@@ -24,6 +28,8 @@ help:
 	echo "make build    build build/release/moonlet"
 	echo "make run      build it and run scripts/demo.lua"
 	echo "make test     build and test: $(PRESETS)"
+	echo "make install  install into PREFIX=$(PREFIX): program, libraries, manual page"
+	echo "make package  Debian packages, in build/packages"
 	echo "make soak     random programs against a model for SECONDS=$(SECONDS)"
 	echo "make bench    run the benchmarks"
 	echo "make format   format the C files in place"
@@ -53,6 +59,16 @@ test:
 	    echo "testing $$preset"; \
 	    ctest --preset $$preset; \
 	done
+
+# Stripped; the linker's cache is brought up to date where it may be.
+install: build
+	DESTDIR="$(DESTDIR)" cmake --install build/release --strip --prefix "$(PREFIX)" >/dev/null
+	test -n "$(DESTDIR)" || test "$$(id -u)" -ne 0 || ldconfig
+	echo "installed in $(DESTDIR)$(PREFIX)"
+
+package: build
+	cpack -G DEB --config build/release/CPackConfig.cmake -B build/packages >/dev/null
+	ls build/packages/*.deb
 
 soak: build
 	build/release/moonlet tests/model/model.lua --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

@@ -1,5 +1,6 @@
 # Finds what moonlet links with. Everything missing is told in one message, not one per run.
-# Result: the target ml_dependencies (Lua, libev, c-ares) and, with tests, ml_cmocka.
+# Result: the targets ml_dependencies (Lua, libev, c-ares), ml_shared_dependencies (the same for the shared
+# library) and, with tests, ml_cmocka.
 
 set(missing "")
 find_package(Threads)
@@ -65,6 +66,12 @@ target_include_directories(ml_dependencies SYSTEM INTERFACE ${LUA_INCLUDE_DIRS})
 target_include_directories(ml_dependencies SYSTEM INTERFACE ${EV_INCLUDE_DIR})
 target_link_libraries(ml_dependencies INTERFACE
   ${lua_libraries} ${EV_LIBRARY} PkgConfig::CARES Threads::Threads ${CMAKE_DL_LIBS})
+
+# A shared library brings the shared liblua along: where C modules look for Lua's functions they find those, and the
+# process has one Lua, whatever else in it uses liblua.
+add_library(ml_shared_dependencies INTERFACE)
+target_link_libraries(ml_shared_dependencies INTERFACE
+  PkgConfig::LUA ${EV_LIBRARY} PkgConfig::CARES Threads::Threads ${CMAKE_DL_LIBS})
 
 if(ML_TESTS)
   add_library(ml_cmocka INTERFACE)

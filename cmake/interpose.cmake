@@ -27,6 +27,10 @@ list(REMOVE_DUPLICATES exported_names)
 list(REMOVE_ITEM exported_names name alias)
 list(TRANSFORM exported_names PREPEND -Wl,--export-dynamic-symbol= OUTPUT_VARIABLE exports)
 
+# For cmake/install.cmake, and for the test that compares them with what is exported.
+set(ML_INTERPOSE_NAMES ${exported_names})
+set(ML_INTERPOSE_OPTIONS ${wraps} ${exports})
+
 set(export_sources
   ${interpose_dir}/exports.c ${interpose_dir}/exports_inside.c ${interpose_dir}/exporter.c)
 set(export_options -fno-lto -fno-builtin -U_FORTIFY_SOURCE)
@@ -37,7 +41,7 @@ target_link_libraries(moonlet_interpose_objects PRIVATE ml_internal)
 target_compile_options(moonlet_interpose_objects PRIVATE ${export_options})
 add_library(moonlet_interpose INTERFACE)
 target_sources(moonlet_interpose INTERFACE $<TARGET_OBJECTS:moonlet_interpose_objects>)
-target_link_options(moonlet_interpose INTERFACE ${wraps} ${exports})
+target_link_options(moonlet_interpose INTERFACE ${ML_INTERPOSE_OPTIONS})
 
 # The same names for a host that is not linked with them: LD_PRELOAD=libmoonlet_interpose.so host.
 add_library(moonlet_interpose_preload SHARED
