@@ -69,6 +69,12 @@ struct moonlet_options {
     unsigned without;
     /* Bytes that the Lua state may have at a time; 0: no limit. Beyond it the script gets Lua's "not enough memory". */
     size_t memory_limit;
+    /* Where the Lua state and the frames of tasks that are moved aside get their memory; NULL: slabs of the runtime's
+     * own. size 0 frees; otherwise the block of `size` bytes, aligned as malloc's, moved if need be, or NULL with the
+     * old one unharmed. old_size: what the block has, 0 for a new one. On the runtime's thread, never after
+     * moonlet_close(), by which time all is given back. It calls nothing of moonlet's and no Lua. */
+    void *(*allocator)(void *context, void *block, size_t old_size, size_t size);
+    void *allocator_context;
     /* Instructions of the virtual machine that a task may take between two waits; 0: no limit. A task that takes more
      * is ended as if cancelled, and reported; it cannot catch that. Costs about the time again. */
     unsigned long instruction_limit;

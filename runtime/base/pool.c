@@ -54,6 +54,13 @@ void ml_pool_init(struct ml_pool *pool)
         ml_list_init(&pool->slabs[i]);
     ml_list_init(&pool->arenas);
     pool->arena_count = pool->empty_arenas = pool->kept_count = 0;
+    pool->allocator = NULL;
+}
+
+void ml_pool_set_allocator(struct ml_pool *pool, ml_pool_allocator *allocator, void *context)
+{
+    pool->allocator = allocator;
+    pool->allocator_context = context;
 }
 
 /* ---- arenas ---- */
@@ -284,6 +291,8 @@ static void *resize(struct ml_pool *pool, void *block, size_t old_size, size_t s
 void *ml_pool_realloc(void *owner, void *block, size_t old_size, size_t size)
 {
     struct ml_pool *pool = owner;
+    if (ml_unlikely(pool->allocator != NULL))
+        return pool->allocator(pool->allocator_context, block, block != NULL ? old_size : 0, size);
     if (ml_likely(size > 0))
         return block == NULL ? obtain(pool, size) : resize(pool, block, old_size, size);
     if (block != NULL)

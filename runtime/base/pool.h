@@ -2,7 +2,8 @@
  * Small blocks of memory for one thread, without a header each: the caller gives the size back when
  * it frees, as Lua does. Blocks of a size lie in slabs; a slab whose last block is freed serves any
  * size again, and memory that is empty goes back to the system in large pieces. Larger blocks are
- * malloc's; the last that were freed are kept for the next of the same size.
+ * malloc's; the last that were freed are kept for the next of the same size. With an allocator of the
+ * host's, every block is that one's.
  *
  * measured against glibc's malloc, see docs/performance.md: 80 bytes less per sleeping task, spawn
  * and finish of a task a quarter faster.
@@ -26,7 +27,12 @@ struct ml_kept_block {
     size_t size;
 };
 
+/* As lua_Alloc, but old_size is 0 for a block that is NULL. */
+typedef void *ml_pool_allocator(void *context, void *block, size_t old_size, size_t size);
+
 struct ml_pool {
+    ml_pool_allocator *allocator; /* NULL: blocks lie in slabs */
+    void *allocator_context;
     struct ml_link slabs[ML_POOL_LARGEST / ML_POOL_STEP + 1]; /* for each size those with room */
     struct ml_link arenas;                                    /* those with room for a slab */
     struct ml_kept_block kept[ML_POOL_KEPT];
@@ -36,6 +42,9 @@ struct ml_pool {
 };
 
 void ml_pool_init(struct ml_pool *pool);
+
+/* From now on every block is the allocator's. Of a pool that gave none yet. */
+void ml_pool_set_allocator(struct ml_pool *pool, ml_pool_allocator *allocator, void *context);
 
 /* Gives the memory back; every block has been freed. */
 void ml_pool_release(struct ml_pool *pool);

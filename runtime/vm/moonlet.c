@@ -85,6 +85,7 @@ static void read_host_clock(struct moonlet *m)
 static int open_runtime(struct moonlet *m)
 {
     ml_pool_init(&m->memory);
+    ml_pool_set_allocator(&m->memory, m->options.allocator, m->options.allocator_context);
     ml_list_init(&m->promises);
     ml_list_init(&m->handles);
     ml_io_init(&m->lua.io, &m->lua.hub);
