@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/hostile.h"
 #include "moonlet.h"
 
 #include <errno.h>
@@ -141,6 +142,9 @@ static void test_a_single_failure_leaves_no_leak(void **state)
 static void test_failures_without_end_are_an_error_and_no_leak(void **state)
 {
     (void)state;
+    /* Where tasks share one stack, one that cannot be moved waits for memory, which never comes here. */
+    if (ML_IS_HOSTILE)
+        skip();
     fail_everywhere(true);
 }
 
