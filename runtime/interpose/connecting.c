@@ -54,7 +54,8 @@ static ml_time deadline_of(const struct ml_foreign *f, int fd)
     return ml_hub_now(f->hub) + span.tv_sec * ML_SECOND + span.tv_usec * (ML_SECOND / 1000000);
 }
 
-static int await_connection(struct ml_foreign *f, struct ml_entry entry, int fd)
+/* pending: EINPROGRESS, or EALREADY when an earlier call began it: what is told when the socket's time is over. */
+static int await_connection(struct ml_foreign *f, struct ml_entry entry, int fd, int pending)
 {
     struct pollfd writable = {.fd = fd, .events = POLLOUT};
     ml_time deadline = deadline_of(f, fd);
@@ -64,7 +65,7 @@ static int await_connection(struct ml_foreign *f, struct ml_entry entry, int fd)
     if (error == ML_PLAINLY)
         error = ml_libc.poll(&writable, 1, -1) < 0 ? -errno : 0;
     if (error != 0 && error != -EINTR)
-        return ml_fail(error == -ETIMEDOUT ? -EINPROGRESS : error);
+        return ml_fail(error == -ETIMEDOUT ? -pending : error);
     return outcome(fd);
 }
 
@@ -97,8 +98,8 @@ int ml_co_connect(struct ml_foreign *f, int fd, __CONST_SOCKADDR_ARG address, so
     int result = connect_at_once(fd, flags, address, length);
     if (result == 0)
         return 0;
-    if (errno == EINPROGRESS)
-        return await_connection(f, entry, fd);
+    if (errno == EINPROGRESS || errno == EALREADY)
+        return await_connection(f, entry, fd, errno);
     if (errno == EAGAIN)
         return await_room(f, entry, fd, flags, address, length);
     return result;

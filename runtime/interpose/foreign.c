@@ -115,6 +115,9 @@ static void tell(struct ml_foreign *f, struct ml_entry entry, enum ml_plain_reas
 int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry)
 {
     enum ml_plain_reason reason = ML_PLAIN_NONE;
+    /* A child of vfork() is in its parent's memory: the hub's tasks are not its own. */
+    if (getpid() != f->process)
+        return ML_PLAINLY;
     if (is_excluded(f, entry))
         reason = ML_PLAIN_EXCLUDED;
     else if (f->inside > 0)

@@ -30,6 +30,11 @@ static ml_time span_of(const struct timespec *timeout)
     return timeout->tv_sec * ML_SECOND + timeout->tv_nsec;
 }
 
+static bool is_span(const struct timespec *span)
+{
+    return span->tv_sec >= 0 && span->tv_nsec >= 0 && span->tv_nsec < ML_SECOND;
+}
+
 static ml_time deadline_of(const struct ml_foreign *f, ml_time span)
 {
     return ml_time_after(ml_hub_now(f->hub), span);
@@ -190,12 +195,15 @@ int ml_co_ppoll(struct ml_foreign *f, struct pollfd *fds, nfds_t count,
                                 .call = &call,
                                 .count = (unsigned)count,
                                 .is_masked = mask != NULL};
-    if (timeout != NULL && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= ML_SECOND))
+    ml_time span = span_of(timeout);
+    if (timeout != NULL && !is_span(timeout))
         return ml_fail(-EINVAL);
+    if (fds == NULL && count > 0)
+        return ml_fail(-EFAULT);
     if (count <= INT_MAX)
         question.is_urgent = has_urgent(fds, count);
-    question.is_known_empty = mask == NULL && is_known_dry(f, fds, count);
-    return answer(f, &question, span_of(timeout));
+    question.is_known_empty = mask == NULL && is_known_dry(f, fds, count) && span > 0;
+    return answer(f, &question, span);
 }
 
 int ml_co_poll(struct ml_foreign *f, struct pollfd *fds, nfds_t count, int timeout)
@@ -296,6 +304,23 @@ static int select_with(struct ml_foreign *f, struct select_call *call)
     return answer(f, &question, span_of(call->timeout));
 }
 
+/*
+ * The kernel looks at no more of a set than the process has places for descriptors (select(2), "nfds"), which is less
+ * than what getdtablesize() says: behind that there may be no set any more.
+ */
+static int at_most_possible(int count)
+{
+    char line[128];
+    int places = 0;
+    FILE *status = ml_libc.fopen("/proc/self/status", "re");
+    while (status != NULL && places == 0 && ml_libc.fgets(line, sizeof line, status) != NULL)
+        if (strncmp(line, "FDSize:", 7) == 0)
+            places = atoi(line + 7);
+    if (status != NULL)
+        ml_libc.fclose(status);
+    return places > 0 && places < count ? places : count;
+}
+
 int ml_co_pselect(struct ml_foreign *f, int count, fd_set *readable, fd_set *writable,
                   fd_set *exceptional, const struct timespec *timeout, const sigset_t *mask)
 {
@@ -306,15 +331,18 @@ int ml_co_pselect(struct ml_foreign *f, int count, fd_set *readable, fd_set *wri
                                .asked = (char *)small,
                                .timeout = timeout,
                                .mask = mask};
-    if (count < 0 || (timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_nsec < 0)))
+    if (count < 0 || (timeout != NULL && !is_span(timeout)))
         return ml_fail(-EINVAL);
-    call.size = ((size_t)count + WORD - 1) / WORD * sizeof(fd_mask);
     if (count > FD_SETSIZE)
+        call.count = count = at_most_possible(count);
+    call.size = ((size_t)count + WORD - 1) / WORD * sizeof(fd_mask);
+    bool is_large = count > FD_SETSIZE;
+    if (is_large)
         call.asked = malloc(SETS * call.size);
     if (call.asked == NULL)
         return ml_fail(-ENOMEM);
     int result = select_with(f, &call);
-    if (count > FD_SETSIZE)
+    if (is_large)
         free(call.asked);
     return result;
 }
@@ -382,6 +410,8 @@ int ml_co_epoll_pwait2(struct ml_foreign *f, int fd, struct epoll_event *events,
                                 .count = 1,
                                 .is_masked = mask != NULL,
                                 .is_loop = true};
+    if (timeout != NULL && !is_span(timeout))
+        return ml_fail(-EINVAL);
     return answer(f, &question, span_of(timeout));
 }
 

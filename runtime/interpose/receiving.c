@@ -12,14 +12,24 @@ struct recv_call {
     void *buffer;
     size_t size;
     int flags;
-    size_t done; /* of MSG_WAITALL */
+    bool is_all; /* MSG_WAITALL, and it means something */
+    size_t done;
 };
+
+/* Messages come one at a time, whatever is asked for; and what is only looked at comes again. */
+static bool waits_for_all(int fd, int flags)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+    return (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0 &&
+           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
 
 /* A zero says that the peer has ended; with MSG_WAITALL also to bytes that came before. */
 static ssize_t try_recv(void *call, int flags)
 {
     struct recv_call *c = call;
-    bool is_all = (c->flags & MSG_WAITALL) != 0 && (c->flags & MSG_PEEK) == 0;
+    bool is_all = c->is_all;
     ssize_t got;
     do {
         got = ml_libc.recv(c->fd, (char *)c->buffer + c->done, c->size - c->done, c->flags | flags);
@@ -33,7 +43,7 @@ ssize_t ml_co_recv(struct ml_foreign *f, int fd, void *buffer, size_t size, int 
 {
     if ((flags & MSG_DONTWAIT) != 0)
         return ml_libc.recv(fd, buffer, size, flags);
-    struct recv_call call = {fd, buffer, size, flags, 0};
+    struct recv_call call = {fd, buffer, size, flags, waits_for_all(fd, flags), 0};
     ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_recv, &call);
     return got < 0 && call.done > 0 ? (ssize_t)call.done : got;
 }
@@ -56,12 +66,16 @@ static ssize_t try_recvfrom(void *call, int flags)
 ssize_t ml_co_recvfrom(struct ml_foreign *f, int fd, void *buffer, size_t size, int flags,
                        __SOCKADDR_ARG from, socklen_t *length)
 {
-    if (from.__sockaddr__ == NULL && (flags & MSG_WAITALL) != 0)
-        return ml_co_recv(f, fd, buffer, size, flags);
     if ((flags & MSG_DONTWAIT) != 0)
         return ml_libc.recvfrom(fd, buffer, size, flags, from, length);
+    struct ml_entry entry = f->entry;
     struct recvfrom_call call = {fd, buffer, size, flags, from.__sockaddr__, length};
-    return ml_foreign_retry(f, fd, POLLIN, try_recvfrom, &call);
+    ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_recvfrom, &call);
+    if (got <= 0 || (size_t)got >= size || !waits_for_all(fd, flags))
+        return got;
+    f->entry = entry;
+    ssize_t rest = ml_co_recv(f, fd, (char *)buffer + got, size - (size_t)got, flags);
+    return rest > 0 ? got + rest : got;
 }
 
 struct recvmsg_call {
@@ -76,12 +90,35 @@ static ssize_t try_recvmsg(void *call, int flags)
     return ml_libc.recvmsg(c->fd, c->message, c->flags | flags);
 }
 
+/* Fills, with MSG_WAITALL, the pieces behind the first `skip` bytes. Returns how many bytes came. */
+static ssize_t recv_rest(struct ml_foreign *f, struct ml_entry entry, int fd,
+                         const struct msghdr *message, size_t skip, int flags)
+{
+    ssize_t done = 0, got = 1;
+    for (size_t i = 0; i < message->msg_iovlen && got > 0; i++) {
+        const struct iovec *piece = &message->msg_iov[i];
+        size_t offset = skip < piece->iov_len ? skip : piece->iov_len;
+        skip -= offset;
+        if (offset == piece->iov_len)
+            continue;
+        f->entry = entry;
+        got = ml_co_recv(f, fd, (char *)piece->iov_base + offset, piece->iov_len - offset, flags);
+        done += got > 0 ? got : 0;
+    }
+    return done;
+}
+
+/* MSG_WAITALL fills the pieces, unless descriptors or the like may come with the bytes: those end a call. */
 ssize_t ml_co_recvmsg(struct ml_foreign *f, int fd, struct msghdr *message, int flags)
 {
     if ((flags & MSG_DONTWAIT) != 0)
         return ml_libc.recvmsg(fd, message, flags);
+    struct ml_entry entry = f->entry;
     struct recvmsg_call call = {fd, message, flags};
-    return ml_foreign_retry(f, fd, POLLIN, try_recvmsg, &call);
+    ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_recvmsg, &call);
+    if (got <= 0 || message->msg_control != NULL || !waits_for_all(fd, flags))
+        return got;
+    return got + recv_rest(f, entry, fd, message, (size_t)got, flags);
 }
 
 struct recvmmsg_call {
@@ -89,23 +126,32 @@ struct recvmmsg_call {
     struct mmsghdr *messages;
     unsigned count;
     int flags;
+    unsigned done;
 };
 
+/* -1 with EAGAIN as long as another one is wanted. */
 static ssize_t try_recvmmsg(void *call, int flags)
 {
     struct recvmmsg_call *c = call;
-    return ml_libc.recvmmsg(c->fd, c->messages, c->count, c->flags | flags, NULL);
+    int got =
+        ml_libc.recvmmsg(c->fd, c->messages + c->done, c->count - c->done, c->flags | flags, NULL);
+    if (got <= 0)
+        return got;
+    c->done += (unsigned)got;
+    bool is_enough = c->done == c->count || (c->flags & MSG_WAITFORONE) != 0;
+    return is_enough ? (ssize_t)c->done : ml_fail(-EAGAIN);
 }
 
-/* As with MSG_WAITFORONE: what is there when the first has come. A time limit, which Linux looks at between
- * messages only, is left to libc. */
+/* Waits for all messages, or the first with MSG_WAITFORONE. A time limit, which Linux looks at between messages only,
+ * is left to libc. */
 int ml_co_recvmmsg(struct ml_foreign *f, int fd, struct mmsghdr *messages, unsigned count,
                    int flags, struct timespec *timeout)
 {
     if ((flags & MSG_DONTWAIT) != 0 || timeout != NULL)
         return ml_libc.recvmmsg(fd, messages, count, flags, timeout);
-    struct recvmmsg_call call = {fd, messages, count, flags};
-    return (int)ml_foreign_retry(f, fd, POLLIN, try_recvmmsg, &call);
+    struct recvmmsg_call call = {fd, messages, count, flags, 0};
+    int got = (int)ml_foreign_retry(f, fd, POLLIN, try_recvmmsg, &call);
+    return got < 0 && call.done > 0 ? (int)call.done : got;
 }
 
 /* ---- files of any kind ---- */
@@ -229,9 +275,12 @@ static ssize_t read_disk(struct ml_foreign *f, int fd, const struct iovec *piece
     return error == 0 ? ml_libc.readv(fd, pieces, count) : ml_fail(error);
 }
 
+/* To read nothing takes no message from a socket and waits for none. */
 static ssize_t read_pieces(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
 {
     enum ml_kind kind = ml_kind_of(f, fd);
+    if (pieces == NULL || size_of(pieces, count) == 0)
+        return ml_libc.readv(fd, pieces, count);
     if (kind == ML_KIND_DISK)
         return read_disk(f, fd, pieces, count);
     struct read_call call = {fd, pieces, count, kind == ML_KIND_SOCKET};

@@ -48,7 +48,7 @@ static ssize_t try_sendto(void *call, int flags)
                           c->length);
 }
 
-/* An address is for datagrams; a stream has a peer already. */
+/* An address is for datagrams; a stream, which has a peer already, takes what was left like any other bytes. */
 ssize_t ml_co_sendto(struct ml_foreign *f, int fd, const void *data, size_t size, int flags,
                      __CONST_SOCKADDR_ARG to, socklen_t length)
 {
@@ -56,8 +56,15 @@ ssize_t ml_co_sendto(struct ml_foreign *f, int fd, const void *data, size_t size
         return ml_co_send(f, fd, data, size, flags);
     if ((flags & MSG_DONTWAIT) != 0)
         return ml_libc.sendto(fd, data, size, flags, to, length);
+    struct ml_entry entry = f->entry;
     struct sendto_call call = {{fd, data, size, flags, 0}, to.__sockaddr__, length};
-    return ml_foreign_retry(f, fd, POLLOUT, try_sendto, &call);
+    ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_sendto, &call);
+    if (sent <= 0 || (size_t)sent >= size)
+        return sent;
+    f->entry = entry;
+    ssize_t rest =
+        ml_co_send(f, fd, (const char *)data + sent, size - (size_t)sent, flags & ~MSG_FASTOPEN);
+    return rest > 0 ? sent + rest : sent;
 }
 
 /* ---- several pieces ---- */
@@ -143,9 +150,13 @@ ssize_t ml_co_sendmsg(struct ml_foreign *f, int fd, const struct msghdr *message
 int ml_co_sendmmsg(struct ml_foreign *f, int fd, struct mmsghdr *messages, unsigned count,
                    int flags)
 {
+    struct ml_entry entry = f->entry;
     unsigned done = 0;
     ssize_t sent = 0;
+    if (messages == NULL)
+        return ml_libc.sendmmsg(fd, messages, count, flags);
     while (done < count && sent >= 0) {
+        f->entry = entry;
         sent = ml_co_sendmsg(f, fd, &messages[done].msg_hdr, flags);
         if (sent >= 0)
             messages[done++].msg_len = (unsigned)sent;
@@ -253,10 +264,19 @@ static ssize_t write_pieces(struct ml_foreign *f, int fd, const struct iovec *pi
     return send_rest(f, &rest, ml_co_write);
 }
 
+/* Pieces of nothing are no message. */
+static bool is_empty(const struct iovec *pieces, int count)
+{
+    int i = 0;
+    while (i < count && pieces[i].iov_len == 0)
+        i++;
+    return i == count;
+}
+
 ssize_t ml_co_writev(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
 {
     enum ml_kind kind = ml_kind_of(f, fd);
-    if (kind == ML_KIND_DISK || count <= 0)
+    if (kind == ML_KIND_DISK || count <= 0 || pieces == NULL || is_empty(pieces, count))
         return ml_libc.writev(fd, pieces, count);
     if (kind == ML_KIND_SOCKET) {
         struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = (size_t)count};

@@ -32,8 +32,8 @@ static int sleep_for(struct ml_foreign *f, struct ml_entry entry, ml_time span, 
 int ml_co_nanosleep(struct ml_foreign *f, const struct timespec *span, struct timespec *left)
 {
     ml_time rest;
-    if (!is_span(span))
-        return ml_fail(-EINVAL);
+    if (span == NULL || !is_span(span))
+        return ml_fail(span == NULL ? -EFAULT : -EINVAL);
     int error = sleep_for(f, f->entry, span_of(span), &rest);
     if (error == ML_PLAINLY)
         return ml_libc.nanosleep(span, left);
@@ -58,7 +58,7 @@ int ml_co_clock_nanosleep(struct ml_foreign *f, clockid_t clock, int flags,
     ml_time rest;
     bool is_absolute = (flags & TIMER_ABSTIME) != 0;
     bool is_ours = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME;
-    if (!is_ours || !is_span(span))
+    if (!is_ours || span == NULL || !is_span(span))
         return ml_libc.clock_nanosleep(clock, flags, span, left);
     int error = sleep_for(f, f->entry, is_absolute ? until(clock, span) : span_of(span), &rest);
     if (error == ML_PLAINLY)
