@@ -1,5 +1,5 @@
 /* Child processes: wait and its family, system, pclose. */
-#include "interpose/foreign.h"
+#include "interpose/stdio_file.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -191,11 +191,9 @@ static void release_pclose(struct ml_job *job)
 int ml_co_pclose(struct ml_foreign *f, FILE *file)
 {
     struct ml_entry entry = f->entry;
-    int fd = fileno(file);
-    ml_co_fflush(f, file);
+    bool is_flushed = ml_co_fflush(f, file) == 0;
     struct pclose_job *job = calloc(1, sizeof *job);
-    if (fd >= 0)
-        ml_foreign_closes(f, fd);
+    ml_stdio_turn_away(f, file);
     if (job == NULL)
         return ml_libc.pclose(file);
     job->job = (struct ml_job){.run = run_pclose, .release = release_pclose};
@@ -205,7 +203,7 @@ int ml_co_pclose(struct ml_foreign *f, FILE *file)
         run_pclose(&job->job);
     else if (error != 0)
         return ml_fail(error);
-    int result = job->result;
+    int result = job->result == 0 && !is_flushed ? -1 : job->result;
     errno = job->saved_errno;
     release_pclose(&job->job);
     return result;

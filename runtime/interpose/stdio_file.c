@@ -28,15 +28,26 @@ void ml_stdio_leave(struct ml_foreign *f, FILE *file)
     ml_lock_strike(f, file);
 }
 
-/* libc closes it unseen. */
+void ml_stdio_turn_away(struct ml_foreign *f, FILE *file)
+{
+    int fd = fileno_unlocked(file);
+    if (fd >= 0)
+        ml_foreign_closes(f, fd);
+    ml_lock_await(f, file, ML_LOCK_WHOLE, ML_FOREVER);
+    if (fd >= 0)
+        ml_foreign_closes(f, fd);
+}
+
+/* libc closes it unseen. What could not be written is lost: libc is not to try again, and wait. */
 int ml_co_fclose(struct ml_foreign *f, FILE *file)
 {
     int fd = ml_stdio_slow_fd(f, file);
     int error = 0;
     if (fd >= 0 && ml_co_fflush(f, file) != 0)
         error = errno;
-    if (fileno_unlocked(file) >= 0)
-        ml_foreign_closes(f, fileno_unlocked(file));
+    ml_stdio_turn_away(f, file);
+    if (error != 0)
+        file->_IO_write_ptr = file->_IO_write_base;
     int result = ml_libc.fclose(file);
     return error == 0 ? result : ml_fail(-error);
 }

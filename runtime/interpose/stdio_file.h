@@ -15,6 +15,12 @@ int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file);
 void ml_stdio_enter(struct ml_foreign *f, FILE *file);
 void ml_stdio_leave(struct ml_foreign *f, FILE *file);
 
+/* For who closes the file: those who wait in it are turned away, and it is this task's alone until the next wait. */
+void ml_stdio_turn_away(struct ml_foreign *f, FILE *file);
+
+/* As in glibc's libio.h, of which no header shows them. */
+enum { ML_STDIO_NO_READS = 4, ML_STDIO_NO_WRITES = 8, ML_STDIO_PUTTING = 0x800 };
+
 /* After a call that failed with errno set: ferror() says so, as after libc's own. */
 static inline void ml_stdio_set_error(FILE *file)
 {

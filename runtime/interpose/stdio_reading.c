@@ -5,12 +5,16 @@
 #include <fcntl.h>
 #include <stdio_ext.h>
 
-/* Waits until the file's next read does not block. 0; or -1 with errno set and the file's error flag; or
+/* Waits until the file's next read does not block, which one that says EOF or an error at once never does. 0; or -1 with errno set and the file's error flag; or
  * ML_PLAINLY. */
 static int await_input(struct ml_foreign *f, struct ml_entry entry, FILE *file, int fd)
 {
     struct pollfd readable = {.fd = fd, .events = POLLIN};
-    int error = 0, flags = fcntl(fd, F_GETFL);
+    int error = 0;
+    if ((file->_flags & (ML_STDIO_NO_READS | _IO_EOF_SEEN)) != 0 ||
+        ml_libc.poll(&readable, 1, 0) != 0)
+        return 0;
+    int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || (flags & O_NONBLOCK) != 0)
         return 0;
     while ((error == 0 || error == -EINTR) && !ml_stdio_has_input(file) &&
@@ -97,12 +101,17 @@ char *ml_co_fgets(struct ml_foreign *f, char *buffer, int room, FILE *file)
     if (fd < 0 || room <= 1)
         return ml_libc.fgets(buffer, room, file);
     ml_stdio_enter(f, file);
+    int old_error = file->_flags & _IO_ERR_SEEN;
+    file->_flags &= ~_IO_ERR_SEEN;
     while (length < room - 1 && byte != '\n' && (byte = next_byte(f, entry, file, fd)) != EOF)
         buffer[length++] = (char)byte;
     bool has_failed = byte == EOF && ferror_unlocked(file) && errno != EAGAIN;
+    file->_flags |= old_error;
     ml_stdio_leave(f, file);
+    if (length == 0 || has_failed)
+        return NULL;
     buffer[length] = '\0';
-    return length == 0 || has_failed ? NULL : buffer;
+    return buffer;
 }
 
 /* Room for `size` bytes in *line. 0 or -1 with errno set. */

@@ -3,27 +3,98 @@
 #include "interpose/stdio_file.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio_ext.h>
 
-/* Gives out what the buffer holds; what could not be given stays there. 0, or EOF with errno set. */
+/* Whether input that was read ahead lies where the output is to go: libc seeks back then, or fails. */
+static bool has_unread(const FILE *file)
+{
+    return (file->_flags & ML_STDIO_PUTTING) != 0 ? file->_IO_read_end != file->_IO_write_base
+                                                  : ml_stdio_buffered(file) > 0;
+}
+
+/* Cancelled before all has gone: the rest stays with the file, unless that holds something else by now. */
+static void keep(FILE *file, const char *data, size_t size)
+{
+    if (ml_stdio_pending(file) > 0 || (size_t)(file->_IO_buf_end - file->_IO_write_base) < size)
+        return;
+    memcpy(file->_IO_write_base, data, size);
+    file->_IO_write_ptr = file->_IO_write_base + size;
+}
+
+/*
+ * Gives out what the buffer holds; what the kernel refuses is lost, as in libc. 0, or EOF with errno set.
+ * The buffer is empty while the task waits: libc's fflush(NULL) in another task (io.popen calls it) knows
+ * nothing of the wait and would send the same bytes.
+ */
 static int flush(struct ml_foreign *f, FILE *file, int fd)
 {
     size_t pending = ml_stdio_pending(file);
     if (pending == 0)
         return 0;
-    ssize_t sent = ml_co_write(f, fd, file->_IO_write_base, pending);
+    char *data = has_unread(file) ? NULL : malloc(pending);
+    if (data == NULL)
+        return ml_libc.fflush(file);
+    memcpy(data, file->_IO_write_base, pending);
+    file->_IO_write_ptr = file->_IO_write_base;
+    ssize_t sent = ml_co_write(f, fd, data, pending);
     size_t gone = sent > 0 ? (size_t)sent : 0;
-    memmove(file->_IO_write_base, file->_IO_write_base + gone, pending - gone);
-    file->_IO_write_ptr -= gone;
-    if (gone == pending)
-        return 0;
-    ml_stdio_set_error(file);
-    return EOF;
+    if (gone < pending) {
+        ml_stdio_set_error(file);
+        if (errno == ECANCELED)
+            keep(file, data + gone, pending - gone);
+    }
+    int saved = errno;
+    free(data);
+    errno = saved;
+    return gone == pending ? 0 : EOF;
+}
+
+/* glibc's own, declared in none of its headers: the list of all files. */
+extern void *_IO_iter_begin(void);
+extern void *_IO_iter_end(void);
+extern void *_IO_iter_next(void *iterator);
+extern FILE *_IO_iter_file(void *iterator);
+extern void _IO_list_lock(void);
+extern void _IO_list_unlock(void);
+
+/* Some file whose bytes may have to wait; NULL: none. */
+static FILE *find_pending(struct ml_foreign *f)
+{
+    FILE *found = NULL;
+    _IO_list_lock();
+    for (void *i = _IO_iter_begin(); found == NULL && i != _IO_iter_end(); i = _IO_iter_next(i)) {
+        FILE *file = _IO_iter_file(i);
+        if (ml_stdio_pending(file) > 0 && file->_mode <= 0 && !has_unread(file) &&
+            ml_stdio_slow_fd(f, file) >= 0)
+            found = file;
+    }
+    _IO_list_unlock();
+    return found;
+}
+
+/* All files: those that may have to wait one by one, the rest by libc. */
+static int flush_all(struct ml_foreign *f)
+{
+    struct ml_entry entry = f->entry;
+    FILE *file;
+    int result = 0;
+    while (result == 0 && (file = find_pending(f)) != NULL) {
+        f->entry = entry;
+        result = ml_co_fflush(f, file);
+    }
+    int saved = errno;
+    if (ml_libc.fflush(NULL) != 0)
+        return EOF;
+    errno = saved;
+    return result;
 }
 
 int ml_co_fflush(struct ml_foreign *f, FILE *file)
 {
-    int fd = file != NULL ? ml_stdio_slow_fd(f, file) : -1;
+    if (file == NULL)
+        return flush_all(f);
+    int fd = ml_stdio_slow_fd(f, file);
     if (fd < 0 || ml_stdio_pending(file) == 0)
         return ml_libc.fflush(file);
     ml_stdio_enter(f, file);
@@ -55,6 +126,8 @@ static size_t urgent_size(FILE *file, const char *data, size_t size)
 /* Returns how many bytes are on their way. */
 static size_t write_bytes(struct ml_foreign *f, FILE *file, int fd, const char *data, size_t size)
 {
+    if ((file->_flags & ML_STDIO_NO_WRITES) != 0 || has_unread(file))
+        return ml_libc.fwrite(data, 1, size, file);
     if (file->_IO_buf_base == NULL)
         _IO_doallocbuf(file);
     if (!is_kept(file, data, size) && flush(f, file, fd) != 0)
@@ -132,7 +205,7 @@ int ml_co_puts(struct ml_foreign *f, const char *text)
     f->entry = entry;
     is_done = is_done && write_bytes(f, stdout, fd, "\n", 1) == 1;
     ml_stdio_leave(f, stdout);
-    return is_done ? 1 : EOF;
+    return !is_done ? EOF : size < INT_MAX ? (int)size + 1 : INT_MAX;
 }
 
 int ml_co_vfprintf(struct ml_foreign *f, FILE *file, const char *format, va_list arguments)

@@ -8,6 +8,8 @@ package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
 local edges = require "edges"
 local libc = require "libc"
 
+local SOON = 0.02
+
 -- The story of each scene: what was wrong.
 local scenes = {
   waitall_datagrams = "recv with MSG_WAITALL joined datagrams, and waited for ever after the last",
@@ -28,6 +30,12 @@ local scenes = {
   no_pointers = "NULL for a time or for pieces ended the process instead of EFAULT",
   look_after_drought = "a look without a wait was not taken when the call before had found nothing",
   vfork_waits = "a child of vfork that waited ran its parent's tasks",
+  fgets_at_end = "fgets at the end of a file wrote into the buffer",
+  end_stays = "the end of a file is told until it is cleared; there the task waited for more",
+  wrong_way = "reading from a file that is only written waited for ever",
+  refused = "what /dev/full had refused was tried again by fclose",
+  both_ways = "a file for both ways gave back as input what it had sent",
+  results_of_printing = "puts returned 1",
 }
 
 -- A task that runs all the time, and in what processes it did.
@@ -54,4 +62,80 @@ describe("A task sees what libc's caller sees:", function()
       assert.same({ [libc.getpid()] = true }, meanwhile.pids)
     end)
   end
+end)
+
+describe("A buffered file", function()
+  local function pieces(count)
+    local list = {}
+    for i = 1, count do list[i] = ("%05d"):format(i) end
+    return list
+  end
+
+  -- fflush(NULL), which io.popen calls, sent what the task that waited was sending, and waited on the thread.
+  it("that waits for room is not flushed by others", function()
+    local name = os.tmpname()
+    local go = os.tmpname()
+    os.remove(go)
+    local file = io.popen(("while [ ! -e %s ]; do sleep 0.01; done; cat > %s"):format(go, name), "w")
+    local list = pieces(40000)
+    local writer = task.spawn(function()
+      for _, piece in ipairs(list) do assert(file:write(piece)) end
+      assert(file:close())
+    end)
+    task.sleep(SOON)
+    assert.equal("waiting", writer:status())
+    local child = assert(io.popen("echo said"))
+    assert.equal("said", child:read("a"):match "%w+")
+    child:close()
+    io.open(go, "w"):close()
+    assert(writer:join())
+    local copy <close> = assert(io.open(name))
+    assert.equal(table.concat(list), copy:read "a")
+    os.remove(name)
+    os.remove(go)
+  end)
+
+  -- It was freed below the reader.
+  it("that is closed while another task reads it turns that one away", function()
+    for _, format in ipairs { "l", "a", "n", 5 } do
+      local file = assert(io.popen("echo $$; exec sleep 100"))
+      local pid = file:read("n", "L")
+      local reader = task.spawn(function() return file:read(format) end)
+      task.sleep(SOON)
+      libc.kill(pid, 9)
+      file:close()
+      assert(reader:join())
+    end
+    for _, format in ipairs { "l", "a", "n", 5 } do
+      local name = os.tmpname()
+      os.remove(name)
+      assert(os.execute("mkfifo " .. name))
+      local file = assert(io.open(name, "r+"))
+      local reader = task.spawn(function() return file:read(format) end)
+      task.sleep(SOON)
+      assert.is_true(file:close())
+      local _, _, text, number = reader:join()
+      if format ~= "a" then assert.same({ "Bad file descriptor", 9 }, { text, number }) end
+      os.remove(name)
+    end
+  end)
+
+  -- The flush was cancelled; fclose tried again and made the thread wait.
+  it("whose task is cancelled is closed at once, though nobody reads", function()
+    local name = os.tmpname()
+    os.remove(name)
+    assert(os.execute("mkfifo " .. name))
+    local other <close> = assert(io.open(name, "r+"))
+    local file = assert(io.open(name, "w"))
+    local writer = task.spawn({ quiet = true }, function()
+      local closing <close> = file
+      for _ = 1, 100 do file:write(("x"):rep(1000)) end
+    end)
+    task.sleep(SOON)
+    writer:cancel()
+    writer:join()
+    assert.equal("closed file", io.type(file))
+    assert.equal(1000, #other:read(1000))
+    os.remove(name)
+  end)
 end)
