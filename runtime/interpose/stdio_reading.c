@@ -34,6 +34,10 @@ static int next_byte(struct ml_foreign *f, struct ml_entry entry, FILE *file, in
     /* What waits to be seen by whoever answers goes out before (ISO C 7.21.3). */
     if (file == stdin && ml_stdio_pending(stdout) > 0 && __flbf(stdout) != 0)
         ml_co_fflush(f, stdout);
+    /* So does what was written to the file itself. If that cannot be, libc reads nothing either. */
+    if ((file->_flags & ML_STDIO_PUTTING) != 0 && ml_stdio_pending(file) > 0 &&
+        ml_co_fflush(f, file) != 0)
+        return EOF;
     return await_input(f, entry, file, fd) < 0 ? EOF : ml_libc.__uflow(file);
 }
 
