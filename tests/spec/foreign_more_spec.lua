@@ -114,6 +114,7 @@ describe("A buffered file", function()
       local reader = task.spawn(function() return file:read(format) end)
       task.sleep(SOON)
       assert.is_true(file:close())
+      assert.equal("done", reader:status())
       local _, _, text, number = reader:join()
       if format ~= "a" then assert.same({ "Bad file descriptor", 9 }, { text, number }) end
       os.remove(name)
