@@ -2,6 +2,8 @@
  * full pipe makes one task wait. */
 #include "interpose/stdio_file.h"
 
+#include "interpose/locks.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio_ext.h>
@@ -58,19 +60,29 @@ extern FILE *_IO_iter_file(void *iterator);
 extern void _IO_list_lock(void);
 extern void _IO_list_unlock(void);
 
-/* Some file whose bytes may have to wait; NULL: none. */
-static FILE *find_pending(struct ml_foreign *f)
+/* Whether the file holds bytes that may have to wait, and nobody uses it: then it is the task's. A thread that closes
+ * it waits for the file's lock, after that of the list, before it frees it. */
+static bool take_pending(struct ml_foreign *f, FILE *file)
 {
-    FILE *found = NULL;
+    if (ml_stdio_pending(file) == 0 || file->_mode > 0 || has_unread(file) ||
+        ml_stdio_slow_fd(f, file) < 0 ||
+        ml_lock_await(f, file, ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0 ||
+        ml_libc.ftrylockfile(file) != 0)
+        return false;
+    ml_lock_note(f, file, ML_LOCK_WHOLE);
+    return true;
+}
+
+/* NULL: there is none. */
+static FILE *take_some_pending(struct ml_foreign *f)
+{
+    FILE *taken = NULL;
     _IO_list_lock();
-    for (void *i = _IO_iter_begin(); found == NULL && i != _IO_iter_end(); i = _IO_iter_next(i)) {
-        FILE *file = _IO_iter_file(i);
-        if (ml_stdio_pending(file) > 0 && file->_mode <= 0 && !has_unread(file) &&
-            ml_stdio_slow_fd(f, file) >= 0)
-            found = file;
-    }
+    for (void *i = _IO_iter_begin(); taken == NULL && i != _IO_iter_end(); i = _IO_iter_next(i))
+        if (take_pending(f, _IO_iter_file(i)))
+            taken = _IO_iter_file(i);
     _IO_list_unlock();
-    return found;
+    return taken;
 }
 
 /* All files: those that may have to wait one by one, the rest by libc. */
@@ -79,9 +91,10 @@ static int flush_all(struct ml_foreign *f)
     struct ml_entry entry = f->entry;
     FILE *file;
     int result = 0;
-    while (result == 0 && (file = find_pending(f)) != NULL) {
+    while (result == 0 && (file = take_some_pending(f)) != NULL) {
         f->entry = entry;
-        result = ml_co_fflush(f, file);
+        result = flush(f, file, fileno_unlocked(file));
+        ml_stdio_leave(f, file);
     }
     int saved = errno;
     if (ml_libc.fflush(NULL) != 0)

@@ -95,6 +95,23 @@ describe("A buffered file", function()
     os.remove(go)
   end)
 
+  it("that cannot be flushed now is waited for by io.popen, while others work", function()
+    local go = os.tmpname()
+    os.remove(go)
+    local file <close> = io.popen(("while [ ! -e %s ]; do sleep 0.01; done; cat > /dev/null"):format(go), "w")
+    for _ = 1, 66 do file:write(("x"):rep(1000)) end -- the buffer's 16th 4000 fill the pipe's pages, 2000 stay
+    local ticks, opener = 0, task.spawn(function() return io.popen("true"):close() end)
+    for _ = 1, 5 do
+      task.sleep(0.002)
+      ticks = ticks + 1
+    end
+    assert.equal("waiting", opener:status())
+    io.open(go, "w"):close()
+    assert(opener:join())
+    assert.equal(5, ticks)
+    os.remove(go)
+  end)
+
   -- It was freed below the reader.
   it("that is closed while another task reads it turns that one away", function()
     for _, format in ipairs { "l", "a", "n", 5 } do
