@@ -2,7 +2,8 @@
  * moonlet: a Lua 5.4 runtime with green threads. This is the whole public interface of libmoonlet.
  *
  * A runtime belongs to the thread that created it: every function here is called from that thread
- * unless it says otherwise. A process may have many runtimes, on as many threads.
+ * unless it says otherwise. A process may have many runtimes, on as many threads. A process that is forked has none of
+ * them: there they can be closed, and what would run tasks is -ECHILD. (A task that forks goes on in the child.)
  *
  * Functions that return int give 0 or more, or a negative number: a negated errno, or one of the MOONLET_E... below,
  * negated; moonlet_error_text() puts it into words. Wrong use is such an error, too: a runtime that was closed
@@ -79,7 +80,8 @@ struct moonlet_options {
      * is ended as if cancelled, and reported; it cannot catch that. Costs about the time again. */
     unsigned long instruction_limit;
     /* The host's clock, in seconds, which only goes forward: sleeps and time limits of tasks follow it, as
-     * moonlet_step() reads it. NULL: the system's. */
+     * moonlet_step() and moonlet_run() read it; when tasks unwind at the end it goes as the system's. NULL: the
+     * system's. It calls nothing of moonlet's. */
     double (*clock)(void *context);
     void *clock_context;
     /* Where a script's warnings go, piece by piece as for lua_WarnFunction; NULL: stderr, once they are on. */
@@ -157,7 +159,7 @@ MOONLET_API bool moonlet_interrupt(struct moonlet *m, int signal_number);
 
 /*
  * Instead of moonlet_run(): starts the main chunk, if pieces were added, and returns; the host then calls
- * moonlet_step() again and again. 0 or -ENOMEM.
+ * moonlet_step() again and again. 0 or -ENOMEM; -MOONLET_ERUNNING: the main chunk that was started before goes on.
  */
 MOONLET_API int moonlet_start(struct moonlet *m);
 
@@ -217,7 +219,8 @@ MOONLET_API int moonlet_spawn_lua(struct moonlet *m, struct lua_State *L, int co
 
 /*
  * Waits until the task has ended. 0, with what its function returned in *result (of a Lua function: 0);
- * -MOONLET_EFAILED: it ended with an error; -ECANCELED: it, or the caller, was cancelled; -ETIMEDOUT. May suspend. Of a task
+ * -MOONLET_EFAILED: it ended with an error; -ECANCELED: it, or the caller, was cancelled; -ETIMEDOUT; -EDEADLK: it is
+ * the caller itself. May suspend. Of a task
  * that has ended from outside of tasks, too. result: NULL is allowed.
  */
 MOONLET_API int moonlet_join(struct moonlet_task *task, double limit, int *result);
@@ -225,7 +228,8 @@ MOONLET_API int moonlet_join(struct moonlet_task *task, double limit, int *resul
 /* Asks it to end: the call that it waits in, and every later one, is -ECANCELED, or raises in Lua. 0 or an error. */
 MOONLET_API int moonlet_cancel(struct moonlet_task *task);
 
-/* Gives the handle back; the task goes on. NULL is allowed; also after moonlet_close(). */
+/* Gives the handle back; the task goes on. NULL is allowed; also after moonlet_close(). From another thread it does
+ * nothing. */
 MOONLET_API void moonlet_release(struct moonlet_task *task);
 
 /* ---- waiting: only in tasks, at any depth of C calls ----
@@ -253,8 +257,8 @@ struct moonlet_promise;
 MOONLET_API struct moonlet_promise *moonlet_promise_new(struct moonlet *m);
 
 /*
- * Keeps it with a value: whoever waits for it goes on. From any thread and any callback, also after moonlet_close(). 0, or
- * -EALREADY: it was kept before.
+ * Keeps it with a value: whoever waits for it goes on. From any thread and any callback, not from signal handlers; also
+ * after moonlet_close(). 0, or -EALREADY: it was kept before.
  */
 MOONLET_API int moonlet_promise_keep(struct moonlet_promise *promise, void *value);
 

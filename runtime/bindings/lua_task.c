@@ -290,6 +290,8 @@ static __attribute__((noinline)) void detach(struct ml_lua *lua, struct ml_lua_t
     if (ml_unlikely(task->task.held > 0))
         ml_sync_release_all(lua, &task->task);
     task->result_count = results;
+    if (task == lua->main_task)
+        lua->main_task = NULL; /* another may come to lie at its address */
     if (task->is_member)
         ml_group_remove(lua, (struct ml_member *)task);
     if (ml_unlikely(task->has_exits))

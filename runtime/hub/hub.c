@@ -34,18 +34,21 @@ enum { SWITCHES_PER_LOOK = 64 };
 static void task_main(void *argument);
 static void strand_main(void *argument);
 
-/* In a child that a task forked. The loop's epoll descriptor is the parent's, too: nothing may be asked of it any
- * more. No worker thread came along. */
-static void on_fork(void)
+/* The loop's epoll descriptor is the parent's, too. No worker thread came along. */
+void ml_hub_forked(struct ml_hub *hub)
 {
-    if (ml_bank_current == NULL)
-        return;
-    struct ml_hub *hub = ml_container_of(ml_bank_current, struct ml_hub, bank);
     hub->is_forked = hub->attention = true;
     hub->foreign = NULL;
     hub->offload = NULL;
     if (hub->current != NULL)
         hub->current->cancelled = true; /* so that ml_cancel_point() looks closer */
+}
+
+/* In a child that a task forked. */
+static void on_fork(void)
+{
+    if (ml_bank_current != NULL)
+        ml_hub_forked(ml_container_of(ml_bank_current, struct ml_hub, bank));
 }
 
 static void watch_forks(void)
@@ -379,14 +382,15 @@ void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
     end_task(hub, task);
 }
 
-/* How long a poll may wait, real time: while the clock is virtual, sleeps take none. */
+/* How long a poll may wait, real time: while the clock is virtual, sleeps take none; a host's clock is taken to go as
+ * fast as the real one. */
 static ml_time patience(const struct ml_hub *hub, ml_time deadline)
 {
     deadline = ml_time_earlier(deadline, ml_deadlines_nearest(hub));
     if (deadline == ML_FOREVER || deadline == ML_NEVER_WAIT)
         return deadline;
     ml_time span = deadline - ml_hub_now(hub);
-    return span > 0 && hub->virtual_now == 0 ? span : 0;
+    return span > 0 && (hub->virtual_now == 0 || hub->is_host_clock) ? span : 0;
 }
 
 static void poll_until(struct ml_hub *hub, ml_time deadline)
@@ -432,6 +436,8 @@ static struct ml_task *take_next(struct ml_hub *hub)
 /* Polls when it is due, or when nobody can run. 0, or -EDEADLK. */
 static int look_around(struct ml_hub *hub, ml_time deadline)
 {
+    if (ml_unlikely(hub->read_clock != NULL))
+        hub->read_clock(hub);
     bool is_idle = hub->handoff == NULL && ml_list_is_empty(&hub->ready);
     bool is_observed =
         (hub->virtual_now != 0 && !hub->is_host_clock) || !ml_list_is_empty(&hub->idlers);
@@ -488,6 +494,7 @@ static void refresh(struct ml_hub *hub, bool has_run)
 int ml_hub_step(struct ml_hub *hub, ml_time max_wait, ml_time max_run)
 {
     struct ml_bank *outer = ml_bank_current;
+    hub->bank.origin_base = NULL; /* the caller's stack may be another than last time */
     ML_CHECK(hub->current == NULL);
     ml_bank_current = &hub->bank;
     hub->thread_errno = &errno;
@@ -519,6 +526,7 @@ void ml_hub_refresh(struct ml_hub *hub)
 int ml_hub_run(struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline)
 {
     struct ml_bank *outer = ml_bank_current;
+    hub->bank.origin_base = NULL;
     ML_CHECK(hub->current == NULL);
     ml_bank_current = &hub->bank;
     hub->thread_errno = &errno;

@@ -49,7 +49,7 @@ struct ml_hub {
     bool stop;                  /* by ml_hub_stop() */
     bool
         is_forked; /* this process is a child, forked by a task: only that one runs on, and may not wait */
-    bool is_host_clock; /* virtual_now is set by the host, and does not jump */
+    bool is_host_clock; /* virtual_now is the host's clock, and does not jump */
     bool spurious;      /* hostile build: the next wait is woken for nothing */
 
     /* Set by the owner. body: runs the task's program on its stack; when it returns, the task has
@@ -62,6 +62,8 @@ struct ml_hub {
     void (*body)(struct ml_task *task);
     void (*strand_body)(struct ml_strand *strand);
     void (*noticed)(struct ml_hub *hub);
+    void (*read_clock)(
+        struct ml_hub *hub); /* ml_hub_run() has it set virtual_now; NULL: the system's clock */
     void *owner;
 };
 
@@ -89,6 +91,9 @@ struct ml_spawn_options {
  */
 int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_strand *body,
                   struct ml_spawn_options options);
+
+/* This process is a child, forked while `hub` was there: nothing may be asked of its loop, which is the parent's, too. */
+void ml_hub_forked(struct ml_hub *hub);
 
 /* What ml_hub_run() runs for. */
 enum ml_hub_goal { ML_UNTIL_FOREGROUND_ENDED, ML_UNTIL_ALL_ENDED };

@@ -82,6 +82,9 @@ static int spawn(lua_State *L)
     struct order *order = lua_touserdata(L, 1);
     struct ml_lua_spawn options = {.name = order->name, .name_index = 2};
     int count = order->count;
+    /* The place first: once the task is there, nothing may fail any more. */
+    lua_pushboolean(L, 0);
+    order->handle->reference = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushstring(L, order->name != NULL ? order->name : "");
     lua_insert(L, 2);
     if (count == 0) {
@@ -91,7 +94,7 @@ static int spawn(lua_State *L)
     if (ml_lua_spawn(L, &options, count) != 0)
         return luaL_error(L, "not enough memory");
     order->handle->task = lua_touserdata(L, -1);
-    order->handle->reference = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_rawseti(L, LUA_REGISTRYINDEX, order->handle->reference);
     return 0;
 }
 
@@ -107,26 +110,37 @@ static struct moonlet_task *new_handle(struct moonlet *m, moonlet_function *func
     return handle;
 }
 
+/* A function called at the end of a task, or a finalizer, may run on the state aside itself. */
+static void move_values(lua_State *from, lua_State *aside, int count)
+{
+    if (from != aside)
+        lua_xmove(from, aside, count);
+    else
+        for (int i = 0; i < count; i++)
+            lua_pushvalue(aside, -2 - count);
+}
+
 /* The values of the order, if any, are on top of L; they are popped. */
 static int spawn_protected(struct moonlet *m, lua_State *L, struct order *order,
                            struct moonlet_task **task)
 {
     lua_State *aside = m->lua.aside;
     int top = lua_gettop(aside);
-    if (!lua_checkstack(aside, order->count + 4))
+    if (!lua_checkstack(aside, order->count + 4)) {
+        give_up(order->handle);
         return -ENOMEM;
+    }
     lua_pushcfunction(aside, spawn);
     lua_pushlightuserdata(aside, order);
     if (order->count > 0)
-        lua_xmove(L, aside, order->count);
+        move_values(L, aside, order->count);
     int status = lua_pcall(aside, order->count + 1, 0, 0);
-    lua_settop(aside, top);
+    lua_settop(aside, L == aside ? top - order->count : top);
     if (status == LUA_OK && task != NULL)
         *task = order->handle;
     else
         give_up(order->handle);
-    if (ml_bank_current != &m->lua.hub.bank)
-        ml_hub_refresh(&m->lua.hub);
+    ml_runtime_touched(m);
     return status == LUA_OK ? 0 : -ENOMEM;
 }
 
@@ -145,7 +159,7 @@ int moonlet_spawn_lua(struct moonlet *m, lua_State *L, int count, struct moonlet
     int error = ml_runtime_check(m);
     if (error != 0)
         return error;
-    if (count < 0 || lua_gettop(L) < count + 1)
+    if (ml_lua_of(L) != &m->lua || count < 0 || lua_gettop(L) < count + 1)
         return -EINVAL;
     struct order order = {.m = m, .handle = new_handle(m, NULL, NULL), .count = count + 1};
     return order.handle != NULL ? spawn_protected(m, L, &order, task) : -ENOMEM;
@@ -175,6 +189,8 @@ int moonlet_join(struct moonlet_task *handle, double limit, int *result)
         error = ml_runtime_begin_wait(m);
     if (error != 0)
         return error;
+    if (m->lua.hub.current == &handle->task->task)
+        return ml_runtime_end_wait(m, -EDEADLK);
     error = ml_join(&m->lua.hub, &handle->task->task, ml_runtime_deadline(m, limit));
     error = ml_runtime_end_wait(m, error);
     return error == 0 ? outcome_of(handle, result) : error;
@@ -187,14 +203,13 @@ int moonlet_cancel(struct moonlet_task *handle)
     if (error != 0)
         return error;
     ml_task_cancel(&handle->task->task);
-    if (ml_bank_current != &m->lua.hub.bank)
-        ml_hub_refresh(&m->lua.hub);
+    ml_runtime_touched(m);
     return 0;
 }
 
 void moonlet_release(struct moonlet_task *handle)
 {
-    if (handle != NULL)
+    if (handle != NULL && (handle->m == NULL || ml_runtime_check(handle->m) == 0))
         give_up(handle);
 }
 

@@ -1,6 +1,7 @@
 /* The public functions that create, run and close a runtime. */
 #include "moonlet.h"
 
+#include "base/error.h"
 #include "bindings/foreign.h"
 #include "bindings/lua_task.h"
 #include "coro/overflow.h"
@@ -71,15 +72,28 @@ static void noticed(struct ml_hub *hub)
     ml_interrupt_noticed(hub);
 }
 
-/* A clock of the host's stands still between two steps; it only goes forward. */
-static void read_host_clock(struct moonlet *m)
+/*
+ * A clock of the host's stands still between two steps; it only goes forward. Tasks that unwind do not depend on it:
+ * a game that is paused can be closed.
+ */
+static void read_host_clock(struct ml_hub *hub)
+{
+    struct moonlet *m = ml_moonlet_of(hub->owner);
+    double shown = m->lua.is_unwinding ? 0 : m->options.clock(m->options.clock_context);
+    ml_time now = ml_time_from_seconds(shown) + 1;
+    if (m->lua.is_unwinding)
+        now = ml_clock_now() + m->clock_lead;
+    hub->virtual_now = now > hub->virtual_now && now < ML_FOREVER ? now : hub->virtual_now;
+}
+
+static void use_host_clock(struct moonlet *m)
 {
     struct ml_hub *hub = &m->lua.hub;
-    if (m->options.clock == NULL)
-        return;
-    ml_time now = ml_time_from_seconds(m->options.clock(m->options.clock_context)) + 1;
+    hub->owner = &m->lua;
     hub->is_host_clock = true;
-    hub->virtual_now = now > hub->virtual_now ? now : hub->virtual_now;
+    hub->read_clock = read_host_clock;
+    hub->virtual_now = 1;
+    read_host_clock(hub);
 }
 
 static int open_runtime(struct moonlet *m)
@@ -102,8 +116,10 @@ static int open_runtime(struct moonlet *m)
     m->lua.report = report;
     m->lua.hub.noticed = noticed;
     m->lua.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
+    ml_hub_find_cxx(&m->lua.hub);
     m->lua.watch_thread = m->options.instruction_limit > 0 ? ml_budget_watch : NULL;
-    read_host_clock(m);
+    if (m->options.clock != NULL)
+        use_host_clock(m);
     if (m->options.report_overflow)
         ml_overflow_watch(&m->lua.hub.bank, ml_overflow_tell);
     return open_state(m);
@@ -149,6 +165,9 @@ static int set_arg(lua_State *L)
 
 int moonlet_set_arguments(struct moonlet *m, int argc, char **argv, int script)
 {
+    int error = ml_runtime_check(m);
+    if (error != 0)
+        return error;
     struct arguments arguments = {argc, argv, script};
     lua_State *L = m->lua.main;
     lua_pushcfunction(L, set_arg);
@@ -223,6 +242,7 @@ static void unwind_all(struct moonlet *m)
     struct ml_hub *hub = &m->lua.hub;
     struct ml_task *task;
     m->lua.is_unwinding = true;
+    m->clock_lead = ml_hub_now(hub) - ml_clock_now();
     for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;)
         ml_task_cancel(task);
     ml_time deadline = ml_hub_now(hub) + UNWIND_TIME;
@@ -265,10 +285,12 @@ int moonlet_run(struct moonlet *m)
     int error = ml_runtime_check_idle(m);
     if (error != 0)
         return error;
-    forget_last_run(m);
-    if (start_main(m) != 0) {
-        m->lua.report(&m->lua, "not enough memory");
-        return EXIT_FAILURE;
+    if (m->lua.main_task == NULL) { /* else it was begun by moonlet_start() */
+        forget_last_run(m);
+        if (start_main(m) != 0) {
+            m->lua.report(&m->lua, "not enough memory");
+            return EXIT_FAILURE;
+        }
     }
     m->is_running = true;
     int result = run_to_the_end(m);
@@ -278,6 +300,7 @@ int moonlet_run(struct moonlet *m)
         warn_of_parked(m);
     unwind_all(m);
     m->lua.main_task = NULL;
+    m->lua.is_unwinding = false; /* what is spawned from now on is the next run's */
     m->is_running = false;
     return status_of(m, result);
 }
@@ -287,6 +310,8 @@ int moonlet_run(struct moonlet *m)
 int moonlet_start(struct moonlet *m)
 {
     int error = ml_runtime_check_idle(m);
+    if (error == 0 && m->lua.main_task != NULL)
+        error = -ML_ERUNNING;
     if (error != 0 || m->pieces == NULL)
         return error;
     forget_last_run(m);
@@ -302,9 +327,11 @@ static ml_time span_of(double limit)
 
 static int step(struct moonlet *m, ml_time max_wait, ml_time max_run)
 {
-    read_host_clock(m);
+    struct ml_hub *hub = &m->lua.hub;
     m->is_running = true;
-    int result = ml_hub_step(&m->lua.hub, max_wait, max_run);
+    if (hub->read_clock != NULL)
+        hub->read_clock(hub);
+    int result = ml_hub_step(hub, max_wait, max_run);
     m->is_running = false;
     return result == -EINTR ? 1 : result;
 }
@@ -315,17 +342,26 @@ int moonlet_step(struct moonlet *m, double max_wait, double max_run)
     return error != 0 ? error : step(m, span_of(max_wait), span_of(max_run));
 }
 
+/* It may not close the runtime, say. */
+static bool is_done(struct moonlet *m, bool (*done)(void *context), void *context)
+{
+    m->is_running = true;
+    bool result = done(context);
+    m->is_running = false;
+    return result;
+}
+
 int moonlet_run_until(struct moonlet *m, bool (*done)(void *context), void *context, double limit)
 {
     int result = ml_runtime_check_idle(m);
     ml_time deadline = ml_time_after(ml_clock_now(), span_of(limit));
-    while (result >= 0 && !done(context)) {
+    while (result >= 0 && !is_done(m, done, context)) {
         ml_time left = deadline == ML_FOREVER ? ML_FOREVER : deadline - ml_clock_now();
         if (left <= 0)
             return -ETIMEDOUT;
         result = step(m, left, left);
         if (result == 0)
-            return done(context);
+            return is_done(m, done, context);
     }
     return result < 0 ? result : 1;
 }
@@ -333,6 +369,8 @@ int moonlet_run_until(struct moonlet *m, bool (*done)(void *context), void *cont
 int moonlet_fd(struct moonlet *m)
 {
     int error = ml_runtime_check(m);
+    if (error == 0 && m->lua.hub.is_forked)
+        error = -ECHILD;
     if (error != 0)
         return error;
     int fd = ml_hub_descriptor(&m->lua.hub);
@@ -378,9 +416,10 @@ bool moonlet_exit_asked(const struct moonlet *m)
 
 int moonlet_close(struct moonlet *m)
 {
-    int error = m != NULL ? ml_runtime_check_idle(m) : 0;
+    int error = m != NULL ? ml_runtime_check_closable(m) : 0;
     if (m == NULL || error != 0)
         return error;
+    m->is_running = true;
     ml_detach(m->attachment);
     if (m->lua.main != NULL)
         unwind_all(m);

@@ -32,7 +32,8 @@ struct moonlet {
     struct ml_piece *pieces; /* still to be run */
     struct ml_piece *piece;  /* being run */
     bool main_failed;
-    bool is_running;                  /* moonlet_run() or moonlet_step() is on */
+    bool is_running;                  /* moonlet_run(), moonlet_step() or moonlet_close() is on */
+    ml_time clock_lead;               /* while tasks unwind: the host's clock before the real one */
     pthread_t thread;                 /* whose the runtime is */
     struct ml_link open_link;         /* vm/runtimes.h */
     struct ml_link promises;          /* vm/promise.c. Under the lock of vm/runtimes.h */

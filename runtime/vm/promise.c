@@ -60,8 +60,7 @@ void moonlet_promise_release(struct moonlet_promise *promise)
 static void wake(struct moonlet *m, struct moonlet_promise *promise)
 {
     ml_wake_all(&m->lua.hub, &promise->waiters);
-    if (ml_bank_current != &m->lua.hub.bank)
-        ml_hub_refresh(&m->lua.hub);
+    ml_runtime_touched(m);
 }
 
 /* For another thread: the runtime's own wakes them. The lock is held. */
@@ -101,10 +100,12 @@ int moonlet_promise_await(struct moonlet_promise *promise, double limit, void **
     if (error != 0)
         return error;
     ml_time deadline = ml_runtime_deadline(m, limit);
+    moonlet_promise_retain(promise); /* whoever owned it may release it meanwhile */
     while (error == 0 && !promise->is_kept)
         error = ml_wait(&m->lua.hub, &promise_kind, 0, &promise->waiters, deadline);
     if (error == 0 && value != NULL)
         *value = promise->value;
+    moonlet_promise_release(promise);
     return ml_runtime_end_wait(m, error);
 }
 

@@ -4,6 +4,7 @@
 #include "bindings/blocking.h"
 #include "bindings/foreign.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -19,8 +20,23 @@ void ml_runtimes_unlock(void)
     pthread_mutex_unlock(&mutex);
 }
 
+/* Nobody holds the lock while a process is forked: it is free in both. */
+static void after_fork(void)
+{
+    for (struct ml_link *link = open_runtimes.next; link != &open_runtimes; link = link->next)
+        ml_hub_forked(&ml_container_of(link, struct moonlet, open_link)->lua.hub);
+    ml_runtimes_unlock();
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(ml_runtimes_lock, ml_runtimes_unlock, after_fork);
+}
+
 void ml_runtimes_add(struct moonlet *m)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
     m->thread = pthread_self();
     ml_runtimes_lock();
     ml_list_insert(&open_runtimes, &m->open_link);
@@ -57,6 +73,18 @@ int ml_runtime_check(const struct moonlet *m)
 }
 
 int ml_runtime_check_idle(const struct moonlet *m)
+{
+    int error = ml_runtime_check_closable(m);
+    return error == 0 && m->lua.hub.is_forked ? -ECHILD : error;
+}
+
+void ml_runtime_touched(struct moonlet *m)
+{
+    if (!m->is_running)
+        ml_hub_refresh(&m->lua.hub);
+}
+
+int ml_runtime_check_closable(const struct moonlet *m)
 {
     if (runs_here(m))
         return m->lua.hub.current != NULL ? -ML_EINTASK : -ML_ERUNNING;

@@ -17,8 +17,14 @@ void ml_runtimes_unlock(void);
 /* 0: it is open, and this thread's; -ML_ECLOSED, -ML_ETHREAD. */
 int ml_runtime_check(const struct moonlet *m);
 
-/* 0: besides, it does not run; -ML_EINTASK, -ML_ERUNNING. */
+/* 0: besides, it does not run; -ML_EINTASK, -ML_ERUNNING. -ECHILD: it is that of the process that forked this one. */
 int ml_runtime_check_idle(const struct moonlet *m);
+
+/* The same for what is done in a forked process, too: closing. */
+int ml_runtime_check_closable(const struct moonlet *m);
+
+/* After something was done to tasks: brings moonlet_fd() up to date, unless what runs will do so. */
+void ml_runtime_touched(struct moonlet *m);
 
 /* 0: a task of it runs, and makes this call; -ML_ENOTASK or an error of ml_runtime_check(). */
 int ml_runtime_check_task(const struct moonlet *m);

@@ -63,7 +63,8 @@ static int wait_once(struct ml_hub *hub, int fd, int events, ml_time deadline)
 
 int moonlet_wait_fd(struct moonlet *m, int fd, int events, double limit)
 {
-    if ((events & (MOONLET_READABLE | MOONLET_WRITABLE)) == 0)
+    events &= MOONLET_READABLE | MOONLET_WRITABLE;
+    if (events == 0)
         return -EINVAL;
     int error = ml_runtime_begin_wait(m);
     if (error != 0)
