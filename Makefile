@@ -16,7 +16,7 @@ SEED =
 PREFIX = /usr/local
 DESTDIR =
 
-C_FILES = git ls-files 'runtime/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]'
+C_FILES = git ls-files 'runtime/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]' 'examples/*.c' 'examples/*.cpp'
 LUA_DIRS = $(wildcard stdlib scripts tests bench)
 
 # Errors go to stderr and are shown; what CMake says while all is well is not.

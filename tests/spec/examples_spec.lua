@@ -1,0 +1,84 @@
+--- The programs of examples/ do what their heads say. Those whose library is missing were not built.
+
+local net = require "moonlet.net"
+local support = dofile "tests/spec/support.lua"
+local it = support.limited(it)
+
+local EXAMPLES = assert(os.getenv "MOONLET_EXAMPLES")
+
+local function is_built(name)
+  local file = io.open(EXAMPLES .. "/" .. name)
+  if file then file:close() end
+  return file ~= nil
+end
+
+local function run(name)
+  local output, status = support.shell(EXAMPLES .. "/" .. name)
+  return output, status
+end
+
+-- Output, or nil: the test is pending.
+local function prints(name, expected)
+  if not is_built(name) then return pending("examples/" .. name .. " was not built") end
+  local output, status = run(name)
+  assert.equal(expected, output)
+  assert.equal(0, status)
+end
+
+describe("of the examples", function()
+  it("hello runs a script whose tasks wait in the host's function", function()
+    prints("hello", "both are greeted at once\nhello, world\nhello, moon\nstatus 0\n")
+  end)
+
+  it("game has actors that follow its clock", function()
+    prints("game", [[
+frame   0, 0.02 s: the guard walks round 1
+frame  30: pause
+frame 120, 1.02 s: the guard walks round 2
+frame 150, 1.52 s: the thief is bored
+frame 180: slow motion
+frame 183, 2.02 s: the guard opens the door
+frame 183, 2.02 s: the thief slips in
+frame 233, 2.53 s: the thief is gone
+after frame 234 all actors are done
+]])
+  end)
+
+  it("expat_elements reads a parser's callbacks in order", function()
+    prints("expat_elements", "menu\ndish 1\ndish 2\ndrink\n")
+  end)
+
+  it("sqlite_progress shares the thread with a query, and ends one", function()
+    prints("sqlite_progress", [[
+query: done
+sum 200010000, with many turns for others
+query: interrupted
+endless: cancelled
+]])
+  end)
+
+  it("glib_loop runs tasks beside GLib's timers", function()
+    prints("glib_loop", "task\t1\ntask\t2\ntask\t3\nGLib's timer went on\n")
+  end)
+
+  it("exceptions keeps each task's own", function()
+    prints("exceptions", "a: guard\nb: guard\nc: guard\na: thrown by a\nb: thrown by b\nc: thrown by c\n")
+  end)
+
+  it("tcp_server serves connections side by side", function()
+    local pipe <close> = assert(io.popen(EXAMPLES .. "/tcp_server 3"))
+    local port = tonumber(pipe:read "l":match "port (%d+)")
+    local conns = {}
+    for i = 1, 3 do
+      conns[i] = assert(net.connect("127.0.0.1", port))
+      assert.equal("who are you?", conns[i]:read_line())
+    end
+    for i = 3, 1, -1 do
+      assert(conns[i]:write("guest ", i, "\n"))
+      assert.equal("good day, guest " .. i, conns[i]:read_line())
+      assert.is_nil(conns[i]:read_line())
+      conns[i]:close()
+    end
+    assert.equal("", pipe:read "a")
+  end)
+end)
