@@ -70,7 +70,7 @@ struct moonlet_options {
     unsigned without;
     /* Bytes that the Lua state may have at a time; 0: no limit. Beyond it the script gets Lua's "not enough memory". */
     size_t memory_limit;
-    /* Where the Lua state and the frames of tasks that are moved aside get their memory; NULL: slabs of the runtime's
+    /* Where the Lua state gets its memory (C stacks are not of it); NULL: slabs of the runtime's
      * own. size 0 frees; otherwise the block of `size` bytes, aligned as malloc's, moved if need be, or NULL with the
      * old one unharmed. old_size: what the block has, 0 for a new one. On the runtime's thread, never after
      * moonlet_close(), by which time all is given back. It calls nothing of moonlet's and no Lua. */

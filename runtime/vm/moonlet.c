@@ -98,12 +98,15 @@ static void use_host_clock(struct moonlet *m)
 
 static int open_runtime(struct moonlet *m)
 {
+    bool has_own_frames = m->options.allocator != NULL;
     ml_pool_init(&m->memory);
+    ml_pool_init(&m->frames);
     ml_pool_set_allocator(&m->memory, m->options.allocator, m->options.allocator_context);
     ml_list_init(&m->promises);
     ml_list_init(&m->handles);
     ml_io_init(&m->lua.io, &m->lua.hub);
-    int error = ml_hub_init(&m->lua.hub, &m->memory, m->options.stacks, m->options.stack_size);
+    int error = ml_hub_init(&m->lua.hub, has_own_frames ? &m->frames : &m->memory,
+                            m->options.stacks, m->options.stack_size);
     if (error != 0)
         return error;
     ml_interpose_attach();
@@ -436,6 +439,7 @@ int moonlet_close(struct moonlet *m)
     ml_overflow_unwatch(&m->lua.hub.bank);
     ml_hub_release(&m->lua.hub);
     ml_program_free(m);
+    ml_pool_release(&m->frames);
     ml_pool_release(&m->memory);
     free(m);
     return 0;

@@ -26,7 +26,9 @@ struct ml_piece {
 
 struct moonlet {
     struct ml_lua lua;
-    struct ml_pool memory; /* of the Lua state */
+    struct ml_pool memory; /* of the Lua state, and of the frames of tasks that are moved aside */
+    struct ml_pool
+        frames; /* these, when the state's memory is the host's: without it nobody could go on */
     struct ml_warnings warnings;
     struct moonlet_options options;
     struct ml_piece *pieces; /* still to be run */
