@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -35,12 +36,13 @@ static int conn_close(lua_State *L)
     return 0;
 }
 
-/* Waits for the descriptor; raises what is not just time. */
-static void wait_for(lua_State *L, const struct conn *conn, int events)
+/* Waits for the descriptor. False: the task was cancelled, and the caller returns; raises what else goes wrong. */
+static bool wait_for(lua_State *L, const struct conn *conn, int events)
 {
     int error = moonlet_wait_fd(moonlet_of(L), conn->fd, events, IDLE);
-    if (error < 0)
+    if (error < 0 && error != -ECANCELED)
         luaL_error(L, "%s", moonlet_error_text(error));
+    return error >= 0;
 }
 
 /* conn:read_line(): a line without its end; nil at the end of the stream. */
@@ -49,16 +51,17 @@ static int conn_read_line(lua_State *L)
     const struct conn *conn = luaL_checkudata(L, 1, "conn");
     luaL_Buffer line;
     char c = 0;
-    ssize_t count = 0;
+    ssize_t count;
     luaL_buffinit(L, &line);
-    while (c != '\n') {
+    bool goes_on = true;
+    while (goes_on && c != '\n') {
         count = recv(conn->fd, &c, 1, MSG_DONTWAIT);
-        if (count < 0 && errno == EAGAIN)
-            wait_for(L, conn, MOONLET_READABLE);
-        else if (count <= 0)
-            break;
-        else if (c != '\n')
+        if (count == 1 && c != '\n')
             luaL_addchar(&line, c);
+        else if (count < 0 && errno == EAGAIN)
+            goes_on = wait_for(L, conn, MOONLET_READABLE);
+        else if (count != 1)
+            goes_on = false;
     }
     luaL_pushresult(&line);
     if (c != '\n')
@@ -77,8 +80,8 @@ static int conn_write(lua_State *L)
             ssize_t count = send(conn->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
             if (count < 0 && errno != EAGAIN)
                 return luaL_error(L, "cannot write");
-            if (count < 0)
-                wait_for(L, conn, MOONLET_WRITABLE);
+            if (count < 0 && !wait_for(L, conn, MOONLET_WRITABLE))
+                return 0;
             data += count > 0 ? count : 0;
             size -= count > 0 ? (size_t)count : 0;
         }
