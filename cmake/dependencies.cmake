@@ -56,7 +56,7 @@ find_library(LUA_STATIC_LIBRARY liblua5.4.a)
 mark_as_advanced(LUA_STATIC_LIBRARY)
 if(ML_STATIC_LUA AND LUA_STATIC_LIBRARY)
   set(lua_libraries -Wl,--export-dynamic
-    -Wl,--whole-archive ${LUA_STATIC_LIBRARY} -Wl,--no-whole-archive m)
+    -Wl,--whole-archive ${LUA_STATIC_LIBRARY} -Wl,--no-whole-archive)
 else()
   set(lua_libraries PkgConfig::LUA)
 endif()
@@ -65,13 +65,13 @@ add_library(ml_dependencies INTERFACE)
 target_include_directories(ml_dependencies SYSTEM INTERFACE ${LUA_INCLUDE_DIRS})
 target_include_directories(ml_dependencies SYSTEM INTERFACE ${EV_INCLUDE_DIR})
 target_link_libraries(ml_dependencies INTERFACE
-  ${lua_libraries} ${EV_LIBRARY} PkgConfig::CARES Threads::Threads ${CMAKE_DL_LIBS})
+  ${lua_libraries} ${EV_LIBRARY} PkgConfig::CARES Threads::Threads ${CMAKE_DL_LIBS} m)
 
 # A shared library brings the shared liblua along: where C modules look for Lua's functions they find those, and the
 # process has one Lua, whatever else in it uses liblua.
 add_library(ml_shared_dependencies INTERFACE)
 target_link_libraries(ml_shared_dependencies INTERFACE
-  PkgConfig::LUA ${EV_LIBRARY} PkgConfig::CARES Threads::Threads ${CMAKE_DL_LIBS})
+  PkgConfig::LUA ${EV_LIBRARY} PkgConfig::CARES Threads::Threads ${CMAKE_DL_LIBS} m)
 
 if(ML_TESTS)
   add_library(ml_cmocka INTERFACE)

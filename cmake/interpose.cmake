@@ -33,7 +33,8 @@ set(ML_INTERPOSE_OPTIONS ${wraps} ${exports})
 
 set(export_sources
   ${interpose_dir}/exports.c ${interpose_dir}/exports_inside.c ${interpose_dir}/exporter.c)
-set(export_options -fno-lto -fno-builtin -U_FORTIFY_SOURCE)
+# Without glibc's inline definitions of some of the names: clang takes no second one that is visible.
+set(export_options -fno-lto -fno-builtin -U_FORTIFY_SOURCE -D__NO_INLINE__)
 
 add_library(moonlet_interpose_objects OBJECT
   ${export_sources} ${interpose_dir}/exporter_program.c)
