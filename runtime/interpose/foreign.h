@@ -38,6 +38,7 @@ struct ml_exclusion {
 };
 
 struct ml_held_lock;
+struct ml_prompt;
 struct ml_task_statics;
 
 /* Descriptors whose kind is remembered (interpose/kind.h). */
@@ -63,6 +64,7 @@ struct ml_foreign {
         uint64_t task;
         int fd;
     } dry; /* the task found nothing in that descriptor in its last call */
+    struct ml_prompt *prompt; /* interpose/prompt.h; NULL: no line is edited */
     uint8_t kinds[ML_KINDS];
     uint32_t credits[ML_KINDS]; /* of a file on a disk: bytes that are read without asking first */
 

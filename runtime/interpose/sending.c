@@ -1,6 +1,7 @@
 /* Calls that give bytes away: write, send and their family. Where a descriptor blocks they give all of them, as
  * libc's do. */
 #include "interpose/kind.h"
+#include "interpose/prompt.h"
 
 #include <errno.h>
 #include <sys/uio.h>
@@ -218,6 +219,7 @@ ssize_t ml_co_write(struct ml_foreign *f, int fd, const void *data, size_t size)
     enum ml_kind kind = ml_kind_of(f, fd);
     if (kind == ML_KIND_DISK || size == 0)
         return ml_libc.write(fd, data, size);
+    ml_prompt_make_way(f, fd, data, size);
     struct write_call call = {{fd, data, size, 0, 0}, kind == ML_KIND_SOCKET};
     ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_write, &call);
     return sent < 0 && call.rest.done > 0 ? (ssize_t)call.rest.done : sent;

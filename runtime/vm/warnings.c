@@ -1,7 +1,11 @@
 #include "vm/warnings.h"
 
+#include "interpose/prompt.h"
+#include "vm/moonlet_state.h"
+
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A message of one piece that starts with "@" is for us, and never told. */
 static bool obey(struct ml_warnings *warnings, const char *piece, bool to_be_continued)
@@ -15,12 +19,20 @@ static bool obey(struct ml_warnings *warnings, const char *piece, bool to_be_con
     return true;
 }
 
+/* Before a piece of a message is written. */
+static void make_way(struct ml_warnings *warnings, const char *piece)
+{
+    struct moonlet *m = ml_container_of(warnings, struct moonlet, warnings);
+    ml_prompt_make_way(m->lua.foreign, STDERR_FILENO, piece, strlen(piece));
+}
+
 static void warn(void *data, const char *piece, int to_be_continued)
 {
     struct ml_warnings *warnings = data;
     if (obey(warnings, piece, to_be_continued))
         return;
     if (warnings->is_on) {
+        make_way(warnings, to_be_continued ? piece : "\n");
         fprintf(stderr, "%s%s%s", warnings->continues ? "" : "Lua warning: ", piece,
                 to_be_continued ? "" : "\n");
         fflush(stderr);

@@ -1,0 +1,29 @@
+/*
+ * The line that somebody edits on a terminal, and what else is written there meanwhile: who writes first takes the
+ * line away; its editor shows it again when it next runs. Knows no editor.
+ */
+#ifndef ML_INTERPOSE_PROMPT_H
+#define ML_INTERPOSE_PROMPT_H
+
+#include "interpose/foreign.h"
+
+struct ml_prompt {
+    struct ml_task *editor; /* whose wait ends when the line was taken away */
+    dev_t terminal;
+    bool is_shown;      /* the line is to be seen, and the cursor stands in it */
+    bool was_taken;     /* it was taken away, for the editor to clear */
+    bool is_unfinished; /* what was written last did not end its line */
+    char erase[32];     /* what takes it away */
+};
+
+/* The rest of ml_prompt_make_way(). */
+void ml_prompt_note(struct ml_foreign *f, int fd, const char *data, size_t size);
+
+/* To be called before `data` is written to `fd`. Waits if it must and the task may. */
+static inline void ml_prompt_make_way(struct ml_foreign *f, int fd, const void *data, size_t size)
+{
+    if (ml_unlikely(f->prompt != NULL) && size > 0)
+        ml_prompt_note(f, fd, data, size);
+}
+
+#endif
