@@ -155,6 +155,13 @@ MOONLET_API bool moonlet_exit_asked(const struct moonlet *m);
  */
 MOONLET_API bool moonlet_interrupt(struct moonlet *m, int signal_number);
 
+/*
+ * Whether an interactive session is on (the module moonlet.repl, on a terminal). SIGINT is for its current entry
+ * alone then, and may come again and again: only when moonlet_interrupt() returns false is an entry not to be
+ * stopped that way. From any thread and from signal handlers.
+ */
+MOONLET_API bool moonlet_is_interactive(const struct moonlet *m);
+
 /* ---- inside a host's own loop ---- */
 
 /*

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "bindings/lua_strand.h"
 #include "bindings/place.h"
+#include "bindings/session.h"
 #include "hub/hub.h"
 #include "io/io.h"
 
@@ -37,6 +38,7 @@ struct ml_lua {
     size_t thread_size;     /* of a lua_State with its extra space, bytes */
     uint32_t cancellations; /* number of the last that was raised, in any task */
     struct ml_places places;
+    struct ml_session session;  /* of the interactive mode */
     uint32_t select_turn;       /* where the next select begins */
     lua_State *main;            /* runs no task, no script: see docs/architecture.md */
     lua_State *idle_generators; /* holds threads of generators that ended, on its stack */

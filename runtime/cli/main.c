@@ -16,12 +16,16 @@
 /* The runtime that Ctrl-C and SIGTERM interrupt: a signal handler has no other way to find it. */
 static _Thread_local struct moonlet *current;
 
-/* A second one ends the process at once. */
+/* A second one ends the process at once; at a prompt, a second one for the same entry. */
 static void on_signal(int number)
 {
+    bool is_for_entry = current != NULL && number == SIGINT && moonlet_is_interactive(current);
+    if (!is_for_entry)
+        signal(number, SIG_DFL);
+    if (current != NULL && moonlet_interrupt(current, number))
+        return;
     signal(number, SIG_DFL);
-    if (current == NULL || !moonlet_interrupt(current, number))
-        raise(number);
+    raise(number);
 }
 
 /* SIGINT even if it was ignored, as lua5.4 does. */

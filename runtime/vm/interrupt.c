@@ -3,12 +3,17 @@
  * until it waits, for it may be in the middle of something; only when it does not wait for a while is the
  * cancellation raised where it stands. A program of one task that computes is interrupted as by lua5.4: its code
  * gets the error "interrupted!", which it may catch.
+ *
+ * In an interactive session Ctrl-C is for the entry alone: one that computes gets that error, one that waits is
+ * cancelled; all other tasks go on.
  */
 #include "bindings/cancellation.h"
+#include "bindings/line_editor.h"
 #include "bindings/lua_task.h"
 #include "hub/scope.h"
 #include "vm/moonlet_state.h"
 
+#include <signal.h>
 #include <stddef.h>
 
 enum { EVENTS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT };
@@ -68,6 +73,27 @@ static void on_look(lua_State *L, lua_Debug *event)
     ml_cancellation_raise(L);
 }
 
+/* Whether the signal is for the session alone. */
+static bool is_for_session(const struct moonlet *m)
+{
+    return m->interrupt == SIGINT && m->lua.session.is_open;
+}
+
+/* Whether it is the session's entry that computes, not its waiting for a line. */
+static bool is_entry(const struct moonlet *m, const struct ml_task *task)
+{
+    const struct ml_session *session = &m->lua.session;
+    return task == session->task && session->phase == ML_SESSION_ENTRY;
+}
+
+/* The error of lua5.4, at the running code. */
+static void raise_interrupted(struct moonlet *m, lua_State *L)
+{
+    m->interrupt = 0;
+    m->lua.session.is_interrupted = true;
+    luaL_error(L, "interrupted!");
+}
+
 /* The first step of the running code after the signal. */
 static void on_event(lua_State *L, lua_Debug *event)
 {
@@ -80,36 +106,60 @@ static void on_event(lua_State *L, lua_Debug *event)
         unhook_chain(current);
     if (m->interrupt == 0 || current == NULL)
         return;
-    if (is_as_lua) {
-        m->interrupt = 0;
-        luaL_error(L, "interrupted!");
-    }
+    if (is_for_session(m) && !is_entry(m, current))
+        return;
+    if (is_as_lua || is_for_session(m))
+        raise_interrupted(m, L);
     cancel_all(m);
     hook_chain(current, on_look, LUA_MASKCOUNT, INSTRUCTIONS_PER_LOOK);
 }
 
 bool moonlet_interrupt(struct moonlet *m, int signal_number)
 {
-    if (m->interrupt != 0 || m->lua.exit_asked)
+    bool is_for_entry = signal_number == SIGINT && m->lua.session.is_open;
+    if (m->interrupt != 0 || m->lua.exit_asked ||
+        (is_for_entry && !ml_session_takes_interrupt(&m->lua.session))) {
+        ml_line_editor_restore();
         return false;
+    }
     m->interrupt = signal_number;
     ml_hub_notify(&m->lua.hub);
     /* Another thread may not touch what runs: it leaves all to the hub. */
     bool is_own_thread = ml_bank_current == &m->lua.hub.bank;
     struct ml_task *task = is_own_thread ? computing_task(&m->lua.hub) : NULL;
-    if (task != NULL)
+    if (task != NULL && (!is_for_entry || is_entry(m, task)))
         hook_chain(task, on_event, EVENTS, 1);
     return true;
+}
+
+bool moonlet_is_interactive(const struct moonlet *m)
+{
+    return m->lua.session.is_open;
+}
+
+/* The entry's code gets the error at its next step if it computes; what waits is cancelled. */
+static void interrupt_session(struct moonlet *m, struct ml_task *task)
+{
+    if (task != NULL && is_entry(m, task)) {
+        hook_chain(task, on_event, EVENTS, 1);
+        ml_hub_notify(&m->lua.hub);
+        return;
+    }
+    m->interrupt = 0;
+    ml_session_interrupt(&m->lua.session);
 }
 
 /* If somebody computes, his next step is where it happens; unless he waits before, then here again. */
 void ml_interrupt_noticed(struct ml_hub *hub)
 {
     struct moonlet *m = ml_moonlet_of(hub->owner);
+    ml_line_editor_notice(&m->lua);
     if (m->interrupt == 0)
         return;
     struct ml_task *task = computing_task(hub);
-    if (task == NULL) {
+    if (is_for_session(m)) {
+        interrupt_session(m, task);
+    } else if (task == NULL) {
         cancel_all(m);
     } else {
         hook_chain(task, on_event, EVENTS, 1);

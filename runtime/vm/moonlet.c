@@ -8,6 +8,7 @@
 #include "hub/attach.h"
 #include "hub/scope.h"
 #include "interpose/attach.h"
+#include "interpose/prompt.h"
 #include "vm/host_tasks.h"
 #include "vm/moonlet_state.h"
 #include "vm/promises.h"
@@ -16,6 +17,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* What tasks get to unwind at the end. */
 #define UNWIND_TIME (5 * ML_SECOND)
@@ -37,6 +39,7 @@ static void report(struct ml_lua *lua, const char *text)
         options->report(options->report_context, text);
         return;
     }
+    ml_prompt_make_way(lua->foreign, STDERR_FILENO, "\n", 1);
     fprintf(stderr, "%s: %s\n", options->name, text);
     fflush(stderr);
 }
@@ -273,9 +276,26 @@ static void forget_last_run(struct moonlet *m)
     m->interrupt = 0;
 }
 
+/* An entry of a session that nothing can ever wake is cut short, and the session goes on. */
+static int run_past_deadlocks(struct moonlet *m)
+{
+    int result;
+    bool goes_on = true;
+    while (goes_on) {
+        result = ml_hub_run(&m->lua.hub, ML_UNTIL_FOREGROUND_ENDED, ML_FOREVER);
+        goes_on = result == -EDEADLK && m->lua.session.phase == ML_SESSION_ENTRY &&
+                  !m->lua.session.is_interrupted;
+        if (goes_on) {
+            ml_deadlock_report(m);
+            ml_session_interrupt(&m->lua.session);
+        }
+    }
+    return result;
+}
+
 static int run_to_the_end(struct moonlet *m)
 {
-    int result = ml_hub_run(&m->lua.hub, ML_UNTIL_FOREGROUND_ENDED, ML_FOREVER);
+    int result = run_past_deadlocks(m);
     if (result != 0 || m->lua.exit_asked || !m->lua.uses_greenlets)
         return result;
     /* Suspended greenlets that nobody can switch to any more get to close their variables. */

@@ -1,6 +1,15 @@
 --- The interactive mode of the program: reads lines, runs them, prints what they return.
--- It behaves as lua5.4's does without line editing. While it waits for a line nothing else runs.
+-- On a terminal lines are edited (libedit, where it is installed), with a history and completion,
+-- values are laid out, and Ctrl-C ends the entry alone. Elsewhere it behaves as lua5.4's does
+-- without line editing.
+-- Other tasks go on while it waits for a line.
 -- @module moonlet.repl
+
+local complete = require "moonlet.repl.complete"
+local editor = require "moonlet.repl.editor"
+local history = require "moonlet.repl.history"
+local session = require "moonlet.repl.session"
+local show_values = require "moonlet.repl.show"
 
 local repl = {}
 
@@ -12,18 +21,12 @@ local function prompt(name, default)
   return value == nil and default or tostring(value)
 end
 
-local function read_line(text)
-  io.stdout:write(text)
-  io.stdout:flush()
-  return io.stdin:read("l")
-end
-
 local function is_incomplete(message)
   return message:sub(-5) == "<eof>"
 end
 
 -- A whole statement, that may take further lines; nil at the end of the input.
-local function load_statement(source)
+local function load_statement(read_line, source)
   local chunk, message = load(source, "=stdin", "t")
   while not chunk and is_incomplete(message) do
     local line = read_line(prompt("_PROMPT2", ">> "))
@@ -35,14 +38,14 @@ local function load_statement(source)
 end
 
 -- An expression is tried first, so that its values are printed.
-local function load_entry()
+local function load_entry(read_line)
   local line = read_line(prompt("_PROMPT", "> "))
   if not line then return nil end
   line = line:gsub("^=", "return ")
   local chunk = load("return " .. line, "=stdin", "t")
   if chunk then return chunk end
   local message
-  chunk, message = load_statement(line)
+  chunk, message = load_statement(read_line, line)
   return chunk or function() error(message, 0) end, not chunk
 end
 
@@ -61,19 +64,98 @@ local function complain(message)
   io.stderr:write(tostring(message), "\n")
 end
 
-local function show(ok, ...)
+-- An error that comes from no entry; its text may fail, too.
+local function complain_safely(err)
+  local ok, text = pcall(tostring, err)
+  complain(ok and text or ("(error object is a %s value)"):format(type(err)))
+end
+
+-- ---- not on a terminal ----
+
+local function read_plainly(text)
+  io.stdout:write(text)
+  io.stdout:flush()
+  return io.stdin:read("l")
+end
+
+local function print_results(ok, ...)
   if not ok then return complain((...)) end
   if select("#", ...) == 0 then return end
   local printed, message = pcall(_G.print, ...)
   if not printed then complain(("error calling 'print' (%s)"):format(message)) end
 end
 
+local function run_plainly()
+  for chunk, is_syntax_error in load_entry, read_plainly do
+    print_results(xpcall(chunk, is_syntax_error and tostring or add_traceback))
+  end
+end
+
+-- ---- on a terminal ----
+
+local function lay_out_results(ok, ...)
+  if not ok then return complain((...)) end
+  if select("#", ...) > 0 then io.stdout:write(show_values(editor.columns(), ...), "\n") end
+end
+
+local function run_entry(chunk, is_syntax_error)
+  lay_out_results(xpcall(chunk, is_syntax_error and tostring or add_traceback))
+end
+
+-- Escape sequences between the marks that tell the editor that they take no room.
+local function mark_sequences(text)
+  return (text:gsub("[\1\2]", ""):gsub("\27%[[%d;]*m", "\1%0\1"))
+end
+
+local function edit_lines(line_editor)
+  for _, line in ipairs(history.load()) do line_editor:add(line) end
+  return function(text)
+    io.stdout:flush()
+    local line = line_editor:read(mark_sequences(text))
+    if line and line:find("%S") then
+      line_editor:add(line)
+      history.add(line)
+    end
+    return line
+  end
+end
+
+-- One entry. False at the end of the input.
+local function take_turn(read_line)
+  local is_read, chunk, is_syntax_error = session.ask(load_entry, read_line)
+  if not is_read then return true end
+  if not chunk then return false end
+  local is_done, is_shown = pcall(session.run, run_entry, chunk, is_syntax_error)
+  if not is_done then
+    complain_safely(is_shown)
+  elseif not is_shown then
+    complain("interrupted!")
+  end
+  return true
+end
+
+-- Tasks that are no daemons keep the program: better said than wondered about.
+local function tell_of_others()
+  local others = session.others()
+  if others > 0 then
+    complain(("waiting for %d task%s (Ctrl-C ends)"):format(others, others == 1 and "" or "s"))
+  end
+end
+
+local function run_on_terminal()
+  local line_editor <close> = editor.open(complete)
+  local read_line = line_editor and edit_lines(line_editor) or read_plainly
+  session.hold(function()
+    while take_turn(read_line) do end
+  end)
+end
+
 --- Runs the loop until the end of standard input.
 function repl.run()
-  for chunk, is_syntax_error in load_entry do
-    show(xpcall(chunk, is_syntax_error and tostring or add_traceback))
-  end
+  local on_terminal = session.is_terminal()
+  if on_terminal then run_on_terminal() else run_plainly() end
   io.stdout:write("\n")
+  if on_terminal then tell_of_others() end
 end
 
 return repl

@@ -1,0 +1,69 @@
+--- The lines typed in earlier sessions: a file with one to a line, the latest last.
+-- `$XDG_STATE_HOME/moonlet/history`, or `~/.local/state/moonlet/history`. Where it cannot be read
+-- or written, there is none, and nobody is told. Internal.
+-- @module moonlet.repl.history
+
+local session = require "moonlet.repl.session"
+
+local history = {}
+
+local MOST = 1000 -- lines that are kept
+local LONGEST = 4096 -- bytes of a line that is kept
+
+local function path_of_file()
+  local state, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
+  if state and state:sub(1, 1) == "/" then return state .. "/moonlet/history" end
+  return home and home ~= "" and home .. "/.local/state/moonlet/history" or nil
+end
+
+local function make_directories(path)
+  for at in path:gmatch("()/") do
+    if at > 1 then session.make_directory(path:sub(1, at - 1)) end
+  end
+end
+
+local function read_lines(path)
+  local lines = {}
+  local file <close> = io.open(path)
+  if not file then return lines end
+  pcall(function()
+    for line in file:lines() do lines[#lines + 1] = line end
+  end)
+  return lines
+end
+
+-- Another session may add lines meanwhile: those are lost, the file never is.
+local function rewrite(path, lines)
+  local new = ("%s.%d"):format(path, math.random(1 << 30))
+  local file = io.open(new, "w")
+  if not file then return end
+  local is_written = file:write(table.concat(lines, "\n"), "\n")
+  if not file:close() or not is_written or not os.rename(new, path) then os.remove(new) end
+end
+
+--- Reads what is there; a file that has grown to twice what is kept is cut.
+-- @treturn {string,...} the latest lines
+function history.load()
+  local path = path_of_file()
+  local lines = path and read_lines(path) or {}
+  local latest = table.move(lines, math.max(#lines - MOST + 1, 1), #lines, 1, {})
+  if #lines > 2 * MOST then rewrite(path, latest) end
+  return latest
+end
+
+--- Adds a line.
+-- @string line
+function history.add(line)
+  local path = path_of_file()
+  if not path or #line > LONGEST then return end
+  local file = io.open(path, "a")
+  if not file then
+    make_directories(path)
+    file = io.open(path, "a")
+  end
+  if not file then return end
+  file:write(line, "\n")
+  file:close()
+end
+
+return history
