@@ -49,6 +49,8 @@ static void on_return(lua_State *L, lua_Debug *event)
     if (depth > 0)
         return;
     lua_sethook(L, NULL, 0, 0);
+    if (hub->foreign != NULL)
+        hub->foreign->refused.task = 0;
     if (depth == 0 && hub->current != NULL && ml_cancel_point(hub) == -ECANCELED)
         ml_cancellation_raise(L);
 }

@@ -74,13 +74,17 @@ static int take_arguments(lua_State *W)
     return count;
 }
 
-/* An owner of the call while L may raise: its finalizer releases it. */
-static int owner_release(lua_State *L)
+static void release(struct call **owner)
 {
-    struct call **owner = lua_touserdata(L, 1);
     if (*owner != NULL)
         release_call(&(*owner)->job);
     *owner = NULL;
+}
+
+/* An owner of the call while L may raise: its finalizer releases it. */
+static int owner_release(lua_State *L)
+{
+    release(lua_touserdata(L, 1));
     return 0;
 }
 
@@ -161,16 +165,18 @@ static void check_arguments(lua_State *L)
     }
 }
 
-/* Pushes what the function returned. Raises the error that it raised. */
-static int take_results(lua_State *L, const struct call *call)
+/* Pushes what the function returned and releases the call. Raises the error that it raised. */
+static int take_results(lua_State *L, struct call **owner)
 {
-    int count = lua_gettop(call->state);
+    const struct call *call = *owner;
+    int count = lua_gettop(call->state), status = call->status;
     luaL_checkstack(L, count, "too many results");
     for (int i = 1; i <= count; i++)
         if (!move_value(call->state, i, L))
             luaL_error(L, "a %s cannot come from another thread (result #%d)",
                        luaL_typename(call->state, i), i);
-    return call->status == LUA_OK ? count : lua_error(L);
+    release(owner);
+    return status == LUA_OK ? count : lua_error(L);
 }
 
 /***
@@ -205,5 +211,5 @@ int ml_task_blocking(lua_State *L)
         *owner = call;
     if (ml_blocking_end(L, error) != 0)
         luaL_error(L, "cannot start a thread");
-    return take_results(L, call);
+    return take_results(L, owner);
 }

@@ -1,6 +1,8 @@
 #include "interpose/foreign.h"
 
 #include "hub/poll_set.h"
+#include "hub/scope.h"
+#include "hub/wait.h"
 #include "interpose/kind.h"
 #include "interpose/locks.h"
 #include "interpose/statics.h"
@@ -19,6 +21,9 @@ static const struct ml_wait_kind time_kind = {.text = "the clock, in a C library
                                               .external = true};
 static const struct ml_wait_kind worker_kind = {.text = "a worker thread, in a C library",
                                                 .external = true};
+
+enum { PATIENCE = 1000 };
+#define STUBBORN_PAUSE (10 * ML_MILLISECOND)
 
 static const char *const reasons[] = {
     [ML_PLAIN_EXCLUDED] = "it is excluded",
@@ -133,8 +138,26 @@ int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry)
     return 0;
 }
 
+/* A library that tries again whatever errno says must not keep the thread: from the PATIENCE-th refusal in a row on,
+ * others run before each. */
+static void pause_if_stubborn(struct ml_foreign *f)
+{
+    uint64_t task = f->hub->current->id;
+    f->refused.count = f->refused.task == task ? f->refused.count + 1 : 1;
+    f->refused.task = task;
+    if (f->refused.count < PATIENCE)
+        return;
+    struct ml_scope *shield = ml_scope_open(f->hub, ML_SCOPE_SHIELD, ML_FOREVER);
+    if (shield == NULL)
+        return;
+    ml_wait(f->hub, &time_kind, 0, NULL, ml_time_after(ml_hub_now(f->hub), STUBBORN_PAUSE));
+    ml_scope_close(f->hub, shield);
+}
+
 void ml_foreign_end(struct ml_foreign *f, int error)
 {
+    if (error == -ECANCELED)
+        pause_if_stubborn(f);
     if (f->has_waited != NULL)
         f->has_waited(f->hub, error);
 }

@@ -63,7 +63,11 @@ struct ml_foreign {
     struct {
         uint64_t task;
         int fd;
-    } dry;                    /* the task found nothing in that descriptor in its last call */
+    } dry; /* the task found nothing in that descriptor in its last call */
+    struct {
+        uint64_t task; /* 0: a C function has returned since */
+        unsigned count;
+    } refused;                /* calls in a row that were told of a cancellation */
     struct ml_prompt *prompt; /* interpose/prompt.h; NULL: no line is edited */
     uint8_t kinds[ML_KINDS];
     uint32_t credits[ML_KINDS]; /* of a file on a disk: bytes that are read without asking first */

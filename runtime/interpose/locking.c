@@ -11,6 +11,14 @@ static int noted(struct ml_foreign *f, const void *lock, enum ml_lock_way way, i
     return error;
 }
 
+/* The last two steps of those that let go of one. */
+static int struck(struct ml_foreign *f, const void *lock, int error)
+{
+    if (ml_likely(error == 0))
+        ml_lock_strike(f, lock);
+    return error;
+}
+
 static int await(struct ml_foreign *f, const void *lock, enum ml_lock_way way)
 {
     return -ml_lock_await(f, lock, way, ML_FOREVER);
@@ -55,9 +63,7 @@ int ml_co_pthread_mutex_trylock(struct ml_foreign *f, pthread_mutex_t *mutex)
 
 int ml_co_pthread_mutex_unlock(struct ml_foreign *f, pthread_mutex_t *mutex)
 {
-    int error = ml_libc.pthread_mutex_unlock(mutex);
-    ml_lock_strike(f, mutex);
-    return error;
+    return struck(f, mutex, ml_libc.pthread_mutex_unlock(mutex));
 }
 
 int ml_co_pthread_rwlock_rdlock(struct ml_foreign *f, pthread_rwlock_t *lock)
@@ -88,9 +94,7 @@ int ml_co_pthread_rwlock_trywrlock(struct ml_foreign *f, pthread_rwlock_t *lock)
 
 int ml_co_pthread_rwlock_unlock(struct ml_foreign *f, pthread_rwlock_t *lock)
 {
-    int error = ml_libc.pthread_rwlock_unlock(lock);
-    ml_lock_strike(f, lock);
-    return error;
+    return struck(f, lock, ml_libc.pthread_rwlock_unlock(lock));
 }
 
 void ml_co_flockfile(struct ml_foreign *f, FILE *file)

@@ -72,15 +72,24 @@ void ml_lock_note(struct ml_foreign *f, const void *lock, enum ml_lock_way way)
     f->held[f->held_count++] = (struct ml_held_lock){lock, task->id, task->waiter.slot, way};
 }
 
-void ml_lock_strike(struct ml_foreign *f, const void *lock)
+/* Where the lock was written down last, by the running task or, with `by_anybody`, by whomever; held_count: nowhere. */
+static unsigned place_of(const struct ml_foreign *f, const void *lock, bool by_anybody)
 {
     uint64_t self = f->hub->current->id;
     unsigned i = f->held_count;
-    while (i > 0 && (f->held[i - 1].lock != lock || f->held[i - 1].task != self))
+    while (i > 0 && (f->held[i - 1].lock != lock || !(by_anybody || f->held[i - 1].task == self)))
         i--;
-    if (i == 0)
+    return i > 0 ? i - 1 : f->held_count;
+}
+
+void ml_lock_strike(struct ml_foreign *f, const void *lock)
+{
+    unsigned place = place_of(f, lock, false);
+    if (place == f->held_count)
+        place = place_of(f, lock, true);
+    if (place == f->held_count)
         return;
-    strike_at(f, i - 1);
+    strike_at(f, place);
     if (ml_unlikely(!ml_list_is_empty(&f->lock_waiters)))
         ml_wake_all(f->hub, &f->lock_waiters);
 }

@@ -32,7 +32,8 @@ static inline int ml_lock_await(struct ml_foreign *f, const void *lock, enum ml_
 /* The running task holds it. Never fails: what there is no memory to write down is forgotten. */
 void ml_lock_note(struct ml_foreign *f, const void *lock, enum ml_lock_way way);
 
-/* The running task let go of it: who waits for it looks again. */
+/* The running task let go of it, or of what another task had locked, as libc allows for plain mutexes: who waits for it
+ * looks again. */
 void ml_lock_strike(struct ml_foreign *f, const void *lock);
 
 #endif

@@ -42,14 +42,22 @@ struct sendto_call {
     socklen_t length;
 };
 
+/* An address is for datagrams; a stream, which has a peer already, takes what was left like any other bytes. */
 static ssize_t try_sendto(void *call, int flags)
 {
     struct sendto_call *c = call;
-    return ml_libc.sendto(c->rest.fd, c->rest.data, c->rest.size, c->rest.flags | flags, c->to,
-                          c->length);
+    struct send_call *rest = &c->rest;
+    if (rest->done == 0) {
+        ssize_t sent =
+            ml_libc.sendto(rest->fd, rest->data, rest->size, rest->flags | flags, c->to, c->length);
+        if (sent <= 0 || (size_t)sent >= rest->size)
+            return sent;
+        rest->done = (size_t)sent;
+        rest->flags &= ~MSG_FASTOPEN;
+    }
+    return try_send(rest, flags);
 }
 
-/* An address is for datagrams; a stream, which has a peer already, takes what was left like any other bytes. */
 ssize_t ml_co_sendto(struct ml_foreign *f, int fd, const void *data, size_t size, int flags,
                      __CONST_SOCKADDR_ARG to, socklen_t length)
 {
@@ -57,22 +65,16 @@ ssize_t ml_co_sendto(struct ml_foreign *f, int fd, const void *data, size_t size
         return ml_co_send(f, fd, data, size, flags);
     if ((flags & MSG_DONTWAIT) != 0)
         return ml_libc.sendto(fd, data, size, flags, to, length);
-    struct ml_entry entry = f->entry;
     struct sendto_call call = {{fd, data, size, flags, 0}, to.__sockaddr__, length};
     ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_sendto, &call);
-    if (sent <= 0 || (size_t)sent >= size)
-        return sent;
-    f->entry = entry;
-    ssize_t rest =
-        ml_co_send(f, fd, (const char *)data + sent, size - (size_t)sent, flags & ~MSG_FASTOPEN);
-    return rest > 0 ? sent + rest : sent;
+    return sent < 0 && call.rest.done > 0 ? (ssize_t)call.rest.done : sent;
 }
 
 /* ---- several pieces ---- */
 
-struct pieces_call {
-    int fd;
-    const struct iovec *pieces;
+/* Pieces, and what of them is on its way already. */
+struct pieces {
+    const struct iovec *list;
     size_t count;
     size_t piece;  /* the first that is not given away yet */
     size_t offset; /* of what is left of that one */
@@ -80,71 +82,61 @@ struct pieces_call {
 };
 
 /* Notes that `size` more bytes are on their way. */
-static void advance(struct pieces_call *c, size_t size)
+static void advance(struct pieces *p, size_t size)
 {
-    c->done += size;
-    c->offset += size;
-    while (c->piece < c->count && c->offset >= c->pieces[c->piece].iov_len)
-        c->offset -= c->pieces[c->piece++].iov_len;
+    p->done += size;
+    p->offset += size;
+    while (p->piece < p->count && p->offset >= p->list[p->piece].iov_len)
+        p->offset -= p->list[p->piece++].iov_len;
 }
 
-static bool is_finished(const struct pieces_call *c)
+static bool is_finished(const struct pieces *p)
 {
-    return c->piece >= c->count;
+    return p->piece >= p->count;
 }
 
-/* What is left when a call took part of its pieces goes piece by piece. */
-static ssize_t send_rest(struct ml_foreign *f, struct pieces_call *c,
-                         ssize_t (*give)(struct ml_foreign *, int, const void *, size_t))
+/* What is left of the first piece that is. */
+static struct iovec next_piece(const struct pieces *p)
 {
-    ssize_t sent = 0;
-    while (sent >= 0 && !is_finished(c)) {
-        const struct iovec *piece = &c->pieces[c->piece];
-        sent =
-            give(f, c->fd, (const char *)piece->iov_base + c->offset, piece->iov_len - c->offset);
-        if (sent > 0)
-            advance(c, (size_t)sent);
-        else if (sent == 0)
-            advance(c, piece->iov_len - c->offset);
-    }
-    return (ssize_t)c->done;
+    const struct iovec *piece = &p->list[p->piece];
+    return (struct iovec){(char *)piece->iov_base + p->offset, piece->iov_len - p->offset};
 }
 
 struct sendmsg_call {
     int fd;
     const struct msghdr *message;
     int flags;
+    struct pieces pieces;
 };
 
+static ssize_t send_piece(const struct sendmsg_call *c, int flags)
+{
+    struct iovec piece = next_piece(&c->pieces);
+    return ml_libc.send(c->fd, piece.iov_base, piece.iov_len, c->flags | flags);
+}
+
+/* All at once; what is left after that goes piece by piece, without what came beside the bytes. */
 static ssize_t try_sendmsg(void *call, int flags)
 {
     struct sendmsg_call *c = call;
-    return ml_libc.sendmsg(c->fd, c->message, c->flags | flags);
-}
-
-static ssize_t give_quietly(struct ml_foreign *f, int fd, const void *data, size_t size)
-{
-    return ml_co_send(f, fd, data, size, MSG_NOSIGNAL);
-}
-
-static ssize_t give_loudly(struct ml_foreign *f, int fd, const void *data, size_t size)
-{
-    return ml_co_send(f, fd, data, size, 0);
+    ssize_t sent;
+    do {
+        sent = c->pieces.done == 0 ? ml_libc.sendmsg(c->fd, c->message, c->flags | flags)
+                                   : send_piece(c, flags);
+        if (sent > 0)
+            advance(&c->pieces, (size_t)sent);
+    } while (sent > 0 && !is_finished(&c->pieces));
+    return sent >= 0 ? (ssize_t)c->pieces.done : sent;
 }
 
 ssize_t ml_co_sendmsg(struct ml_foreign *f, int fd, const struct msghdr *message, int flags)
 {
-    if ((flags & MSG_DONTWAIT) != 0)
+    if ((flags & MSG_DONTWAIT) != 0 || message == NULL)
         return ml_libc.sendmsg(fd, message, flags);
-    struct ml_entry entry = f->entry;
-    struct sendmsg_call call = {fd, message, flags};
+    struct sendmsg_call call = {
+        fd, message, flags, {.list = message->msg_iov, .count = message->msg_iovlen}};
     ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_sendmsg, &call);
-    if (sent <= 0)
-        return sent;
-    struct pieces_call rest = {.fd = fd, .pieces = message->msg_iov, .count = message->msg_iovlen};
-    advance(&rest, (size_t)sent);
-    f->entry = entry;
-    return send_rest(f, &rest, (flags & MSG_NOSIGNAL) != 0 ? give_quietly : give_loudly);
+    return sent < 0 && call.pieces.done > 0 ? (ssize_t)call.pieces.done : sent;
 }
 
 /* One message after the other, as many as go: an error after the first is told by the next call. */
@@ -179,10 +171,13 @@ struct write_call {
 static ssize_t write_if_ready(struct send_call *c)
 {
     struct pollfd ready = {.fd = c->fd, .events = POLLOUT};
-    size_t left = c->size - c->done;
+    size_t left = c->size - c->done, part = left < SURE_SIZE ? left : SURE_SIZE;
     if (ml_libc.poll(&ready, 1, 0) == 0)
         return ml_fail(-EAGAIN);
-    return ml_libc.write(c->fd, c->data + c->done, left < SURE_SIZE ? left : SURE_SIZE);
+    ssize_t sent = ml_libc.write(c->fd, c->data + c->done, part);
+    if (sent > 0 && (size_t)sent < part)
+        c->size = c->done + (size_t)sent; /* as an eventfd: that was all it takes */
+    return sent;
 }
 
 static ssize_t write_part(struct write_call *call, int flags)
@@ -253,17 +248,23 @@ static ssize_t try_writev(void *call, int flags)
 
 /* The pieces of a datagram belong together, and so do those of less than PIPE_BUF to a pipe: all are offered at once,
  * and what is left after that goes piece by piece. */
-static ssize_t write_pieces(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+static ssize_t write_pieces(struct ml_foreign *f, int fd, const struct iovec *list, int count)
 {
     struct ml_entry entry = f->entry;
-    struct writev_call call = {fd, pieces, count};
-    struct pieces_call rest = {.fd = fd, .pieces = pieces, .count = (size_t)count};
+    struct writev_call call = {fd, list, count};
+    struct pieces pieces = {.list = list, .count = (size_t)count};
     ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_writev, &call);
     if (sent <= 0)
         return sent;
-    advance(&rest, (size_t)sent);
-    f->entry = entry;
-    return send_rest(f, &rest, ml_co_write);
+    advance(&pieces, (size_t)sent);
+    while (sent > 0 && !is_finished(&pieces)) {
+        struct iovec piece = next_piece(&pieces);
+        f->entry = entry;
+        sent = ml_co_write(f, fd, piece.iov_base, piece.iov_len);
+        if (sent > 0)
+            advance(&pieces, (size_t)sent);
+    }
+    return (ssize_t)pieces.done;
 }
 
 /* Pieces of nothing are no message. */

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -262,28 +263,54 @@ static void *drain(void *argument)
     return (void *)sum;
 }
 
+static void stream_pair(int fds[2])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+    bind(listener, (struct sockaddr *)&address, length);
+    listen(listener, 1);
+    getsockname(listener, (struct sockaddr *)&address, &length);
+    connect(fds[0], (struct sockaddr *)&address, length);
+    fds[1] = accept(listener, NULL, NULL);
+    close(listener);
+}
+
 /* A blocking call gives all, also when an address comes with it. */
 static void sendto_stream(void)
 {
     enum { SIZE = 8 << 20 };
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address;
     socklen_t length = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
-    bind(listener, (struct sockaddr *)&address, length);
-    listen(listener, 1);
-    getsockname(listener, (struct sockaddr *)&address, &length);
-    connect(fd, (struct sockaddr *)&address, length);
-    int peer = accept(listener, NULL, NULL);
+    int fds[2];
+    stream_pair(fds);
+    getpeername(fds[0], (struct sockaddr *)&address, &length);
     char *data = calloc(1, SIZE);
     pthread_t thread;
     void *sum;
-    pthread_create(&thread, NULL, drain, (void *)(intptr_t)peer);
-    see_result("sent", sendto(fd, data, SIZE, 0, (struct sockaddr *)&address, length));
-    shutdown(fd, SHUT_WR);
+    pthread_create(&thread, NULL, drain, (void *)(intptr_t)fds[1]);
+    see_result("sent", sendto(fds[0], data, SIZE, 0, (struct sockaddr *)&address, length));
+    shutdown(fds[0], SHUT_WR);
     pthread_join(thread, &sum);
     see_result("came", (long)sum);
     free(data);
-    close(listener), close(fd), close(peer);
+    close_both(fds);
+}
+
+/* An eventfd takes eight bytes; what it makes of more depends on the kernel. */
+static void eventfd_words(void)
+{
+    uint64_t words[] = {3, 5}, sum = 0;
+    struct iovec pieces[] = {{&words[0], 8}, {&words[1], 8}};
+    int fd = eventfd(1, 0);
+    see_result("write", write(fd, words, sizeof words));
+    see_result("read", read(fd, &sum, sizeof sum));
+    see("%d ", (int)sum);
+    see_result("writev", writev(fd, pieces, 2));
+    see_result("read", read(fd, &sum, sizeof sum));
+    see("%d", (int)sum);
+    close(fd);
 }
 
 /* ---- connecting ---- */
@@ -567,6 +594,7 @@ static void results_of_printing(void)
     X(read_nothing)                                                                                \
     X(write_nothing)                                                                               \
     X(sendto_stream)                                                                               \
+    X(eventfd_words)                                                                               \
     X(connect_again)                                                                               \
     X(select_beyond_sets)                                                                          \
     X(odd_times)                                                                                   \

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -329,15 +330,30 @@ static int l_usleep(lua_State *L)
     return push(L, usleep((useconds_t)luaL_checkinteger(L, 1)));
 }
 
+static struct timespec time_after(clockid_t clock, struct timespec span)
+{
+    struct timespec at;
+    clock_gettime(clock, &at);
+    at.tv_sec += span.tv_sec + (at.tv_nsec + span.tv_nsec) / 1000000000;
+    at.tv_nsec = (at.tv_nsec + span.tv_nsec) % 1000000000;
+    return at;
+}
+
+/* seconds; tries again whatever comes back, as some libraries do */
+static int l_sleep_stubbornly(lua_State *L)
+{
+    struct timespec at = time_after(CLOCK_MONOTONIC, check_span(L, 1));
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) != 0)
+        continue;
+    return 0;
+}
+
 /* clock ("realtime" or "monotonic"), seconds from now, as an absolute time */
 static int l_sleep_until(lua_State *L)
 {
     clockid_t clock =
         strcmp(luaL_checkstring(L, 1), "realtime") == 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC;
-    struct timespec span = check_span(L, 2), at;
-    clock_gettime(clock, &at);
-    at.tv_sec += span.tv_sec + (at.tv_nsec + span.tv_nsec) / 1000000000;
-    at.tv_nsec = (at.tv_nsec + span.tv_nsec) % 1000000000;
+    struct timespec at = time_after(clock, check_span(L, 2));
     int error = clock_nanosleep(clock, TIMER_ABSTIME, &at, NULL);
     return error != 0 ? fail(L, error) : push(L, 0);
 }
@@ -605,6 +621,27 @@ static int l_call_back(lua_State *L)
     return 1;
 }
 
+static atomic_int finalized;
+
+static int count_finalized(lua_State *L)
+{
+    (void)L;
+    atomic_fetch_add(&finalized, 1);
+    return 0;
+}
+
+/* Leaves an object behind in its Lua state. Returns how many of those have been finalized. */
+static int l_leave_object(lua_State *L)
+{
+    lua_newuserdatauv(L, 1, 0);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, count_finalized);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_pushinteger(L, atomic_load(&finalized));
+    return 1;
+}
+
 /* seconds, values...: blocks the thread, unseen, then gives the values back, twice the first */
 static int l_block(lua_State *L)
 {
@@ -631,6 +668,7 @@ static int l_bound(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"block", l_block},
+    {"leave_object", l_leave_object},
     {"pipe", l_pipe},
     {"socketpair", l_socketpair},
     {"eventfd", l_eventfd},
@@ -659,6 +697,7 @@ static const luaL_Reg functions[] = {
     {"sleep", l_sleep},
     {"usleep", l_usleep},
     {"sleep_until", l_sleep_until},
+    {"sleep_stubbornly", l_sleep_stubbornly},
     {"alarm", l_alarm},
     {"fork", l_fork},
     {"plain_fork", l_plain_fork},

@@ -81,6 +81,12 @@ describe("task.blocking", function()
     assert.is_true(os.time() - start < 30)
   end)
 
+  it("closes a call's Lua state when it is over, not when the collector comes", function()
+    collectgarbage "stop"
+    for i = 0, 9 do assert.equal(i, (task.blocking(libc.leave_object))) end
+    collectgarbage "restart"
+  end)
+
   it("works for functions of the standard library that only compute", function()
     assert.equal(5, task.blocking(string.len, "12345"))
     assert.equal(os.getenv "PATH", task.blocking(os.getenv, "PATH"))

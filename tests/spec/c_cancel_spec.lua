@@ -6,6 +6,8 @@ local it = support.limited(it)
 
 local found, socket = pcall(require, "socket")
 if not found then error("the Debian package lua-socket is needed: " .. socket, 0) end
+package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
+local libc = require "libc"
 
 -- Waits, and when poll fails raises "select failed" instead of returning.
 local function wait() socket.select(nil, nil, nil) end
@@ -90,5 +92,20 @@ describe("a C function that sleeps what is left", function()
     assert.same(CANCELLED, cancelled(function() socket.sleep(support.patience) end))
     support.is_failure("EDEADLINE", nil, task.timeout(0.01, socket.sleep, support.patience))
     assert.is_true(task.now() - start < support.patience / 2)
+  end)
+end)
+
+-- Until its time had come it kept the thread with calls that were refused.
+describe("a C function that tries again whatever errno says", function()
+  it("lets others run until it returns, cancelled", function()
+    local outcome
+    task.spawn(function() outcome = cancelled(function() libc.sleep_stubbornly(0.2) end) end)
+    local ticks = 0
+    while not outcome do
+      task.sleep(0.005)
+      ticks = ticks + 1
+    end
+    assert.same(CANCELLED, outcome)
+    assert.is_true(ticks > 4)
   end)
 end)

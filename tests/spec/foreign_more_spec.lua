@@ -24,6 +24,7 @@ local scenes = {
   read_nothing = "reading nothing from a socket waited for something, and threw a datagram away",
   write_nothing = "writing pieces of nothing sent an empty datagram",
   sendto_stream = "sendto with an address gave a part of what a stream was to take",
+  eventfd_words = "an eventfd was given all words that were offered, one by one",
   connect_again = "a second connect did not wait for what the first had begun",
   select_beyond_sets = "select(getdtablesize(), ...) read and wrote behind the sets",
   odd_times = "pselect took a billion nanoseconds",

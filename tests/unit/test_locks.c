@@ -119,11 +119,53 @@ static void test_any_other_mutex_is_refused_there(void **state)
     assert_true(tasks[0].number);
 }
 
+static void hold_for_good(struct c_task *self)
+{
+    struct shared *shared = self->data;
+    const struct timespec span = {0, 20000000};
+    self->result = ml_co_pthread_mutex_lock(shared->foreign, &shared->mutex);
+    ml_co_nanosleep(shared->foreign, &span, NULL);
+}
+
+static void want(struct c_task *self)
+{
+    struct shared *shared = self->data;
+    self->result = ml_co_pthread_mutex_lock(shared->foreign, &shared->mutex);
+    ml_co_pthread_mutex_unlock(shared->foreign, &shared->mutex);
+}
+
+static void let_go_of_anothers(struct c_task *self)
+{
+    struct shared *shared = self->data;
+    self->result = ml_co_pthread_mutex_unlock(shared->foreign, &shared->mutex);
+}
+
+/* As libc allows for plain mutexes: whoever waits for it goes on while the one who took it is there still. */
+static void test_a_mutex_that_another_task_unlocks_is_free(void **state)
+{
+    struct ml_hub hub;
+    struct shared shared;
+    struct c_task tasks[3];
+    (void)state;
+    open_hub(&hub);
+    init_shared(&shared, &hub, PTHREAD_MUTEX_NORMAL);
+    spawn(&hub, &tasks[0], hold_for_good, &shared);
+    spawn(&hub, &tasks[1], want, &shared);
+    spawn(&hub, &tasks[2], let_go_of_anothers, &shared);
+    assert_int_equal(run_all(&hub), 0);
+    assert_int_equal(tasks[1].result, 0);
+    assert_int_equal(tasks[2].result, 0);
+    assert_int_equal(shared.foreign->held_count, 0);
+    release_shared(&shared, &hub);
+    close_hub(&hub);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_recursive_mutex_is_entered_again_where_a_task_may_not_wait),
         cmocka_unit_test(test_any_other_mutex_is_refused_there),
+        cmocka_unit_test(test_a_mutex_that_another_task_unlocks_is_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
