@@ -58,6 +58,7 @@ MOONLET_API const char *moonlet_error_text(int error);
 /* All of them: for scripts that nobody has read. */
 #define MOONLET_UNTRUSTED 127
 
+/* What a runtime is made with; all zero: the defaults. */
 struct moonlet_options {
     /* Shared C stacks, 1 to 64; 0: the default, 64. */
     unsigned stacks;
@@ -244,6 +245,7 @@ MOONLET_API void moonlet_release(struct moonlet_task *task);
  * Each may suspend, and gives -ECANCELED when the task is cancelled, before it would wait. A C function called
  * by Lua then returns soon, whatever it returns: Lua raises the cancellation. */
 
+/* Waits that long. 0, or -ECANCELED. */
 MOONLET_API int moonlet_sleep(struct moonlet *m, double seconds);
 
 /* Lets all others run that can. */
@@ -258,6 +260,7 @@ MOONLET_API int moonlet_wait_fd(struct moonlet *m, int fd, int events, double li
 
 /* ---- promises: a callback's value, waited for ---- */
 
+/* A value that somebody will give once. */
 struct moonlet_promise;
 
 /* NULL with errno set: no memory, or wrong use (ECANCELED and the like as above). */
@@ -278,6 +281,7 @@ MOONLET_API void moonlet_promise_release(struct moonlet_promise *promise);
 
 /* ---- channels of pointers between tasks of C ---- */
 
+/* Pointers on their way from task to task. */
 struct moonlet_channel;
 
 /* capacity: how many it holds before put() waits, 1 at least. NULL with errno set. */

@@ -5,7 +5,7 @@
 
 local modules = {
   task = true, net = true, greenlet = true, sync = true, channel = true, queue = true, pool = true,
-  test = true,
+  test = true, patch = true,
 }
 
 return setmetatable({}, {

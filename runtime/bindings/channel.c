@@ -1,4 +1,8 @@
-/* The module moonlet.channel, but for select. */
+/***
+Channels: values handed from task to task.
+
+@module moonlet.channel
+*/
 #include "bindings/channel.h"
 
 #include "base/error.h"
@@ -33,6 +37,12 @@ static lua_State *new_stack(lua_State *L, int user_value, int capacity)
 }
 
 /***
+A channel. `#channel` is how many values are buffered. `<close>` closes it.
+@object Channel
+*/
+
+/***
+Makes a channel.
 @function new
 @tparam[opt=0] integer capacity values that it holds; 0: each put meets a get
 @treturn Channel
@@ -278,8 +288,9 @@ static int next_value(lua_State *L)
 }
 
 /***
+Iterates over the values until the channel is closed. Waits as get() does.
 @function Channel:values
-@return an iterator over the values until the channel is closed; raises the error that close() was given
+@treturn function():any an iterator; raises the error that close() was given
 */
 static int channel_values(lua_State *L)
 {
@@ -301,6 +312,7 @@ static lua_Integer count_waiters(lua_State *L, struct ml_link *queue)
 }
 
 /***
+Tells who waits.
 @function Channel:balance
 @treturn integer how many wait to put; negative: how many wait to get
 */

@@ -33,14 +33,7 @@ enum ml_channel_outcome ml_channel_try_put(lua_State *L, struct ml_channel *chan
 /* Pushes nil, "closed" or the error of the channel at `index`, "CLOSED"; returns 3. */
 int ml_channel_push_closed(lua_State *L, int index);
 
-/***
-Waits for the first of several things that can happen; if several can at once, each gets its turn.
-@function select
-@tparam table cases {channel, "get"}, {channel, "put", value}, {task, "join"}, {event, "wait"}, with the fields
-timeout (seconds) and default (any value: nothing is waited for)
-@return the number of the case, and what it gave: the value; true; what t:join() returns; for a closed
-channel nil, message, "CLOSED". Or nil, "timeout", "ETIMEDOUT". Or "default" and its value.
-*/
+/* channel.select, in bindings/select.c. */
 int ml_channel_select(lua_State *L);
 
 #endif

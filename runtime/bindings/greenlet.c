@@ -1,4 +1,10 @@
-/* The module moonlet.greenlet; switching is in bindings/greenlet_switch.c. */
+/***
+Greenlets: coroutines that switch to each other by name, as Python's greenlet has them, case by case.
+
+Those of a task belong to it alone; the task itself is their root.
+
+@module moonlet.greenlet
+*/
 #include "bindings/greenlet_object.h"
 #include "bindings/modules.h"
 #include "bindings/task_options.h"
@@ -92,6 +98,19 @@ static void set_parent(lua_State *L, int greenlet, int object, struct ml_greenle
 }
 
 /***
+Raised in a greenlet by throw() without an error: ends it silently, and its parent goes on with it as the result.
+@table GreenletExit
+*/
+
+/***
+A greenlet.
+@object Greenlet
+@tfield Greenlet parent who goes on when it dies; can be set, to a greenlet of the same task, without a cycle
+@tfield boolean dead
+@tfield boolean started
+*/
+
+/***
 Makes a greenlet that will call fn; it begins with the first switch to it.
 @function new
 @tparam function fn
@@ -118,6 +137,7 @@ static int greenlet_new(lua_State *L)
 }
 
 /***
+Tells who runs.
 @function current
 @treturn Greenlet the one that runs; the task's root outside of all others
 */
@@ -146,6 +166,7 @@ static int greenlet_settrace(lua_State *L)
 }
 
 /***
+Tells what settrace() was given.
 @function gettrace
 @return the trace function, or nil
 */

@@ -1,3 +1,4 @@
+/*** @submodule moonlet.greenlet */
 /* How greenlets are entered and left: switch, throw, and what becomes of one that ends. */
 #include "bindings/blocking.h"
 #include "bindings/generator.h"

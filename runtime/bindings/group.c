@@ -1,3 +1,4 @@
+/*** @submodule moonlet.task */
 /*
  * Groups: tasks that end together. One made for a function shares its scope with it; one without is a bag that
  * its maker closes.
@@ -100,6 +101,12 @@ static int raise_failure(lua_State *L)
     lua_getiuservalue(L, 1, ML_GROUP_FAILURE);
     return lua_error(L);
 }
+
+/***
+Tasks that end together. `#group` is how many have not ended. A group without a body is closed by its maker: that
+waits for all children and raises the first failure; when an error closes it, it cancels them first.
+@object Group
+*/
 
 /***
 Cancels every child, and the body. Never waits.
@@ -232,9 +239,12 @@ Runs fn(g), whose children (g:spawn) end before it returns; the first failure, o
 the rest and is raised unchanged. Without fn: makes a group that its maker closes
 (`local g <close> = task.group()`) or joins, and that never interrupts him.
 @function group
-@tparam[opt] table opts limit (children at a time), on_error ("cancel", "report" or function(task, err, traceback))
-@tparam[opt] function fn
-@return fn's results; or nil, reason, "ECANCELED" if g:cancel(reason) cut it
+@tparam[opt] table opts
+@tparam[opt] integer opts.limit children at a time; spawn waits for a place
+@tparam[opt="cancel"] string|function opts.on_error "cancel", "report" or function(task, err, traceback)
+@tparam[opt] function(Group) fn
+@return[1] fn's results; or nil, reason, "ECANCELED" if g:cancel(reason) cut it
+@treturn[2] Group without fn
 */
 int ml_task_group(lua_State *L)
 {

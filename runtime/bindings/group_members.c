@@ -1,3 +1,4 @@
+/*** @submodule moonlet.task */
 /*
  * The life of a member: it is begun by spawn(), perhaps after waiting for a place; when it has ended, its place is free
  * again and its failure is told as the group wishes.
@@ -210,6 +211,7 @@ int ml_group_errors(lua_State *L)
 }
 
 /***
+Tells whether a task belongs to the group.
 @function Group:has
 @tparam Task t
 @treturn boolean whether it is a child that has not ended

@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /* The part of moonlet.net that is written in C: connecting and listening; datagrams are in
  * bindings/net_datagram.c. */
 #include "base/error.h"
@@ -55,11 +56,17 @@ static int fail_to_connect(lua_State *L, struct ml_stream *s, int error,
 Connects to a server over TCP or in the Unix domain. Of several addresses the next one is tried when the last
 has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). May wait.
 @function connect
-@tparam string host a name or a number; or an address, or "unix:/path", in place of host and port
-@tparam integer port
-@tparam[opt] table opts timeout (seconds for all of it), family ("inet", "inet6"), nodelay (default
-true), keepalive, bind (local numeric host or address), resolver, tls (true, the options of net.tls,
-a context, or {context=, server_name=})
+@tparam string|Address host a name or a number; or an address, or "unix:/path", in place of host and port
+@tparam[opt] integer port
+@tparam[opt] table opts
+@tparam[opt] number opts.timeout seconds for all of it
+@tparam[opt] string opts.family "inet" or "inet6"
+@tparam[opt=true] boolean opts.nodelay as stream:set_nodelay
+@tparam[opt=false] boolean opts.keepalive as stream:set_keepalive(true)
+@tparam[opt] string|Address opts.bind local numeric host or address
+@tparam[opt] resolver opts.resolver
+@tparam[opt=false] boolean|table|Context opts.tls true, the options of net.tls, a context, or
+  {context=, server_name=}
 @treturn stream or nil, message, code
 */
 static int net_connect(lua_State *L)
@@ -112,11 +119,17 @@ static int listen_any(struct ml_listener *listener, const struct ml_addresses *a
 /***
 Listens for connections over TCP or in the Unix domain. Waits only to resolve a host name.
 @function listen
-@tparam string host a local address; "unix:/path", without a port; or a name (of its addresses an IPv4 one if there is one); "*": all
-of IPv4; "::": all of IPv6
-@tparam integer port 0: one that the system chooses, see listener:address()
-@tparam[opt] table opts family, backlog, reuseport, and for the accepted streams nodelay, keepalive, tls (the options
-of net.tls with a certificate, or a context; a stream shakes hands at its first use)
+@tparam string|Address host a local address; "unix:/path", without a port; or a name (of its addresses an IPv4 one if
+  there is one); "*": all of IPv4; "::": all of IPv6
+@tparam[opt] integer port 0: one that the system chooses, see listener:address()
+@tparam[opt] table opts
+@tparam[opt] string opts.family "inet" or "inet6"
+@tparam[opt] integer opts.backlog connections that may wait to be accepted
+@tparam[opt=false] boolean opts.reuseport connections are spread over the listeners on a port
+@tparam[opt=true] boolean opts.nodelay of the accepted streams
+@tparam[opt=false] boolean opts.keepalive of the accepted streams
+@tparam[opt] table|Context opts.tls the options of net.tls with a certificate, or a context; an accepted stream shakes
+  hands at its first use
 @treturn listener or nil, message, code
 */
 static int net_listen(lua_State *L)

@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /*
  * Addresses as scripts see them: immutable tables, compared by value, printing as text. One holds a single
  * hidden value, the socket address as the kernel has it, in a string: making one is cheap, and giving one back
@@ -124,6 +125,15 @@ static void check_address(lua_State *L, int index, struct ml_address *address)
         luaL_typeerror(L, index, ML_ADDRESS_TYPE);
 }
 
+/***
+An address: cannot be changed, is compared by value, prints as text, and is taken in place of host and port. pairs()
+goes over its fields.
+@object Address
+@tfield string family "inet", "inet6" or "unix"
+@tfield ?string host numeric; nil in the Unix domain
+@tfield ?integer port nil in the Unix domain
+@tfield ?string path of the Unix domain; an abstract name begins with "@"
+*/
 static int address_index(lua_State *L)
 {
     struct ml_address address;

@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /* Their methods; net.udp() itself is in bindings/net_datagram_open.c. */
 #include "bindings/net_datagram.h"
 
@@ -56,12 +57,18 @@ static int send_to(struct ml_datagram *d, const char *data, size_t size, struct 
 }
 
 /***
+A datagram socket. `<close>` closes it.
+@object udp
+*/
+
+/***
 Sends one datagram. May wait, for a host name or for room.
 @function udp:send_to
 @tparam string data
-@tparam string host a name or a number; or an address, or "unix:/path", in place of host and port
-@tparam integer port
-@tparam[opt] table opts timeout (seconds)
+@tparam string|Address host a name or a number; or an address, or "unix:/path", in place of host and port
+@tparam[opt] integer port
+@tparam[opt] table opts
+@tparam[opt] number opts.timeout seconds
 @treturn boolean true once the kernel has it; or nil, message, code
 */
 static int udp_send_to(lua_State *L)
@@ -168,9 +175,10 @@ static int connect_to(struct ml_datagram *d, struct ml_destination *to)
 /***
 From now on `send` sends there, and only datagrams from there are received. Waits only to resolve a host name.
 @function udp:connect
-@tparam string host a name or a number; or an address, or "unix:/path", in place of host and port
-@tparam integer port
-@tparam[opt] table opts timeout (seconds)
+@tparam string|Address host a name or a number; or an address, or "unix:/path", in place of host and port
+@tparam[opt] integer port
+@tparam[opt] table opts
+@tparam[opt] number opts.timeout seconds
 @treturn boolean true; or nil, message, code
 */
 static int udp_connect(lua_State *L)
@@ -228,10 +236,18 @@ static int udp_leave(lua_State *L)
 /***
 Sets options of the socket. Never waits.
 @function udp:set
-@tparam table opts broadcast (sending to broadcast addresses is allowed), ttl, multicast_ttl, multicast_loop (what is sent
-to a group is received on this machine, too), multicast_interface (name, number or IPv4 address), receive_buffer,
-send_buffer (bytes), max; and before it is bound, that is with net.udp(), reuse (the port may be in use, as for several
-receivers of a group) and reuseport (datagrams are spread over the sockets on a port)
+@tparam table opts
+@tparam[opt] boolean opts.broadcast sending to broadcast addresses is allowed
+@tparam[opt] integer opts.ttl
+@tparam[opt] integer opts.multicast_ttl
+@tparam[opt] boolean opts.multicast_loop what is sent to a group is received on this machine, too
+@tparam[opt] string|integer opts.multicast_interface name, number or IPv4 address
+@tparam[opt] integer opts.receive_buffer bytes
+@tparam[opt] integer opts.send_buffer bytes
+@tparam[opt] integer opts.max bytes taken of a datagram, at most 65536
+@tparam[opt] boolean opts.reuse before it is bound, that is with net.udp(): the port may be in use, as for several
+  receivers of a group
+@tparam[opt] boolean opts.reuseport before it is bound: datagrams are spread over the sockets on a port
 @treturn boolean true; or nil, message, code
 */
 static int udp_set(lua_State *L)
@@ -260,6 +276,7 @@ static int push_asked(lua_State *L, ask_address *ask)
 }
 
 /***
+Tells the local address. Never waits.
 @function udp:address
 @treturn Address to which it is bound; or nil, message, code
 */
@@ -269,6 +286,7 @@ static int udp_address(lua_State *L)
 }
 
 /***
+Tells the remote address. Never waits.
 @function udp:peer
 @treturn Address to which it is connected; or nil, message, code ("ENOTCONN")
 */

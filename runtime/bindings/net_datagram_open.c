@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /* net.udp(): a datagram socket is opened, set up and bound. */
 #include "base/error.h"
 #include "bindings/blocking.h"
@@ -118,9 +119,12 @@ static int push_open_failure(lua_State *L, int error, const struct local_end *en
 /***
 Opens a datagram socket, UDP or in the Unix domain, bound to a local address. Waits only to resolve a host name.
 @function udp
-@tparam[opt] table opts host (a local address, a name, "unix:/path", "unix:@name"; default: every address), port
-(default: one that the system chooses), family ("inet", the default; "inet6", which reaches IPv4, too, unless the
-host is an IPv6 address other than "::"; "unix"), max (bytes taken of a datagram, at most and by default 65536), and what udp:set() takes
+@tparam[opt] table opts these, and what udp:set() takes
+@tparam[opt] string|Address opts.host a local address, a name, "unix:/path", "unix:@name"; without: every address
+@tparam[opt] integer opts.port without: one that the system chooses
+@tparam[opt="inet"] string opts.family "inet"; "inet6", which reaches IPv4, too, unless the host is an IPv6 address
+  other than "::"; "unix"
+@tparam[opt=65536] integer opts.max bytes taken of a datagram, at most 65536
 @treturn udp or nil, message, code
 */
 int ml_net_udp(lua_State *L)

@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /* Listening sockets that whoever started the process has opened for it: socket activation, as systemd and its
  * kin do it. */
 #include "bindings/net_inherited.h"
@@ -69,7 +70,9 @@ The listening sockets that the process was started with (`LISTEN_FDS`, `LISTEN_P
 sd_listen_fds(3)). The first call takes them and removes those variables from the environment; a later one
 finds none. Descriptors that are no listening stream sockets stay as they are.
 @function inherited
-@tparam[opt] table opts for the accepted streams: nodelay, keepalive
+@tparam[opt] table opts
+@tparam[opt=true] boolean opts.nodelay of the accepted streams
+@tparam[opt=false] boolean opts.keepalive of the accepted streams
 @treturn {listener,...} empty when there are none, or they are meant for another process
 @treturn {string,...} the name of each, "unknown" without one
 */

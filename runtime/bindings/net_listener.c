@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /* Listeners as scripts see them. */
 #include "base/error.h"
 #include "bindings/blocking.h"
@@ -58,6 +59,11 @@ static int push_accept_failure(lua_State *L, int error)
 }
 
 /***
+A socket that accepts connections. `<close>` closes it.
+@object listener
+*/
+
+/***
 Waits for a connection. While the process has no descriptor left it waits for one. May wait.
 @function listener:accept
 @tparam[opt] number timeout seconds
@@ -86,6 +92,7 @@ static int next_accepted(lua_State *L)
 /***
 Iterates over connections until the listener is closed. Waits as accept() does.
 @function listener:accepted
+@treturn function():stream an iterator
 */
 static int listener_accepted(lua_State *L)
 {
@@ -96,6 +103,7 @@ static int listener_accepted(lua_State *L)
 }
 
 /***
+Tells the local address. Never waits.
 @function listener:address
 @treturn Address on which it listens; or nil, message, code
 */

@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /* Pairs of connected streams: through the kernel, and through memory for tests. */
 #include "bindings/net_pair.h"
 
@@ -84,10 +85,14 @@ static void read_way(lua_State *L, int options, const char *name, struct ml_memo
 Two streams connected with each other through memory, over a network as bad as a test wishes: see
 docs/testing.md. Time is that of moonlet.test, if its clock is virtual. Never waits.
 @function memory_pair
-@tparam[opt] table opts for each direction: chunk (bytes that a receive, or a transmit, takes at most), latency
-(seconds before bytes can be read), reset_after (bytes after which both streams get "ECONNRESET"), stall_after
-(bytes after which nothing more is taken, and not even the end arrives), capacity (bytes under way before a
-writer waits, default 65536); a_to_b, b_to_a: tables with the same for what the first stream writes, or the second
+@tparam[opt] table opts for each direction:
+@tparam[opt] integer opts.chunk bytes that a receive, or a transmit, takes at most
+@tparam[opt=0] number opts.latency seconds before bytes can be read
+@tparam[opt] integer opts.reset_after bytes after which both streams get "ECONNRESET"
+@tparam[opt] integer opts.stall_after bytes after which nothing more is taken, and not even the end arrives
+@tparam[opt=65536] integer opts.capacity bytes under way before a writer waits
+@tparam[opt] table opts.a_to_b the same for what the first stream writes
+@tparam[opt] table opts.b_to_a the same for what the second stream writes
 @treturn stream
 @treturn stream
 */

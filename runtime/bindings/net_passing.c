@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 #include "bindings/net_passing.h"
 
 #include "base/error.h"
@@ -38,7 +39,7 @@ static int push_passing_failure(lua_State *L, int error)
 /***
 Who is at the other end of a stream of the Unix domain, as it was when it connected or listened. Never waits.
 @function stream:credentials
-@treturn table {pid=, uid=, gid=}; or nil, message, code
+@treturn table `{pid=, uid=, gid=}`; or nil, message, code
 */
 int ml_net_stream_credentials(lua_State *L)
 {
@@ -106,7 +107,7 @@ Passes an open descriptor to the process at the other end of a stream of the Uni
 which it was bound is no longer removed when it is closed. What is buffered here, of a file or a stream, does not go
 along. May wait.
 @function stream:send_fd
-@param what a stream, listener, udp, io file, or the number of a descriptor
+@tparam stream|listener|udp|file*|integer what a stream, listener, udp, io file, or the number of a descriptor
 @tparam[opt] string data at least one byte, that goes along and is read by the other side as usual. Without it something goes
 along that only recv_fd understands and takes away: give it when the other side is no moonlet
 @treturn boolean true; or nil, message, code

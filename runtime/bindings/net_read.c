@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /* The reading methods of a stream, and its iterators. */
 #include "bindings/net_read.h"
 
@@ -402,6 +403,7 @@ read_line() does; other failures raise {message=, code=}.
 @function stream:lines
 @param[opt] ... formats of read(), each step gives what they give and the first nil ends it; without one a
 line is what read_line() says
+@treturn function():string an iterator
 */
 int ml_net_stream_lines(lua_State *L)
 {
@@ -417,6 +419,7 @@ int ml_net_stream_lines(lua_State *L)
 Iterates over what arrives, as read_some() returns it. Otherwise like lines().
 @function stream:chunks
 @tparam[opt=65536] integer max bytes of each
+@treturn function():string an iterator
 */
 int ml_net_stream_chunks(lua_State *L)
 {

@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 #include "bindings/net_resolve.h"
 
 #include "base/error.h"
@@ -200,8 +201,12 @@ Codes: "ENOTFOUND": there is no such name, or it has no such record, the message
 failed, refused, could not be reached, or answered nonsense; "ETIMEDOUT"; "CLOSED": the resolver is.
 @function resolve
 @tparam string name
-@tparam[opt] table opts type ("A", "AAAA", "SRV", "TXT", "MX", "PTR", "CNAME", "NS"), family ("inet", "inet6"; without
-a type), port (of the addresses; default 0), timeout (seconds), resolver
+@tparam[opt] table opts
+@tparam[opt] string opts.type "A", "AAAA", "SRV", "TXT", "MX", "PTR", "CNAME" or "NS"
+@tparam[opt] string opts.family "inet" or "inet6"; without a type
+@tparam[opt=0] integer opts.port of the addresses
+@tparam[opt] number opts.timeout seconds
+@tparam[opt] resolver opts.resolver
 @treturn table a list; or nil, message, code
 */
 int ml_net_resolve(lua_State *L)
@@ -286,9 +291,12 @@ static const char *push_hosts_option(lua_State *L)
 Makes a resolver of its own, for net.resolve and net.connect. The one that serves without it asks the servers of
 /etc/resolv.conf, with its search list, and follows changes of that file.
 @function resolver
-@tparam table opts servers: a list of "host" or "host:port", numeric; by default the system's. Names are then
-asked as they are, without a search list. timeout: seconds until the second try, each further one
-waits twice as long (default 2); tries (default 3); hosts: path of a hosts file (default "/etc/hosts"), false: none
+@tparam table opts
+@tparam[opt] {string,...} opts.servers "host" or "host:port", numeric; without: the system's. With it names are asked as
+  they are, without a search list
+@tparam[opt=2] number opts.timeout seconds until the second try; each further one waits twice as long
+@tparam[opt=3] integer opts.tries
+@tparam[opt="/etc/hosts"] string|boolean opts.hosts path of a hosts file; false: none
 @treturn resolver or nil, message, code
 */
 int ml_net_resolver(lua_State *L)
@@ -312,8 +320,16 @@ int ml_net_resolver(lua_State *L)
 }
 
 /***
-As net.resolve, with this resolver.
+Name servers, time limits and a hosts file to ask for names. `<close>` closes it.
+@object resolver
+*/
+
+/***
+As net.resolve, with this resolver. May wait.
 @function resolver:resolve
+@tparam string name
+@tparam[opt] table opts as for net.resolve
+@treturn table a list; or nil, message, code
 */
 static int resolver_resolve(lua_State *L)
 {

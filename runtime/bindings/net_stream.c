@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /* Streams as scripts see them; reading is in bindings/net_read.c, writing in bindings/net_write.c. */
 #include "base/error.h"
 #include "bindings/blocking.h"
@@ -35,6 +36,11 @@ int ml_push_stream_failure(lua_State *L, const struct ml_stream *s, int error)
     lua_pushstring(L, ml_error_name(error));
     return 3;
 }
+
+/***
+A connection: over TCP, TLS, in the Unix domain or in memory. It prints as its addresses and state; `<close>` closes it.
+@object stream
+*/
 
 /***
 Closes at once. Tasks that wait in the stream get nil, "closed", "CLOSED". Idempotent, never waits.
@@ -164,6 +170,7 @@ static int push_asked(lua_State *L, ask_address *ask)
 }
 
 /***
+Tells the remote address. Never waits.
 @function stream:peer
 @treturn Address of the other end; or nil, message, code
 */
@@ -173,6 +180,7 @@ static int stream_peer(lua_State *L)
 }
 
 /***
+Tells the local address. Never waits.
 @function stream:address
 @treturn Address of this end; or nil, message, code
 */

@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /* TLS contexts: net.tls{...}. */
 #include "bindings/net_tls.h"
 
@@ -234,15 +235,25 @@ static bool make_context(lua_State *L, int index, int argument)
 
 /***
 Makes a TLS context, to be given as the option `tls` to connect, listen and starttls, as often as wanted; there
-{context = ctx, server_name = "a.example"} is the same context, and for a client another server's name.
+`{context = ctx, server_name = "a.example"}` is the same context, and for a client another server's name.
 @function tls
-@tparam[opt] table opts ca, ca_file, ca_path: whom to trust (PEM text, its file, a directory of hashed
-certificates; the system's roots without); cert, cert_file, key, key_file: one's own certificate with those that
-lead to its root, and its key; verify (true: the peer must show a certificate that is trusted, for a client the
-default; "optional": a server asks for one and verifies it if there is one; false: nothing is verified);
-server_name (asked for and verified instead of the host connected to); alpn (list of protocols, the preferred
-first); names ({["b.example"] = {cert=, key=}}: certificates by the name that clients ask for, "*.b.example" for
-one label); crl, crl_file (certificates revoked); min_version ("1.2", the default, or "1.3")
+@tparam[opt] table opts
+@tparam[opt] string opts.ca whom to trust: PEM text; without ca, ca_file and ca_path the system's roots
+@tparam[opt] string opts.ca_file the same, a file
+@tparam[opt] string opts.ca_path the same, a directory of hashed certificates
+@tparam[opt] string opts.cert one's own certificate with those that lead to its root: PEM text
+@tparam[opt] string opts.cert_file the same, a file
+@tparam[opt] string opts.key its key: PEM text
+@tparam[opt] string opts.key_file the same, a file
+@tparam[opt] boolean|string opts.verify true: the peer must show a certificate that is trusted, for a client the
+  default; "optional": a server asks for one and verifies it if there is one; false: nothing is verified
+@tparam[opt] string opts.server_name asked for and verified instead of the host connected to
+@tparam[opt] {string,...} opts.alpn protocols, the preferred first
+@tparam[opt] table opts.names `{["b.example"] = {cert=, key=}}`: certificates by the name that clients ask for,
+  "*.b.example" for one label
+@tparam[opt] string opts.crl certificates revoked: PEM text
+@tparam[opt] string opts.crl_file the same, a file
+@tparam[opt="1.2"] string opts.min_version "1.2" or "1.3"
 @treturn Context or nil, message, code
 */
 int ml_net_tls(lua_State *L)
@@ -255,6 +266,11 @@ int ml_net_tls(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     return make_context(L, 1, 1) ? 1 : 3;
 }
+
+/***
+Certificates, keys and rules of TLS connections.
+@object Context
+*/
 
 /***
 Reads the files again: connections from now on use what they say now, those there are stay as they are. A server that

@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /* What a stream's handshake has agreed on, as a table: tls_info. */
 #include "base/error.h"
 #include "bindings/net_tls.h"

@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /* The TLS side of streams: starttls, handshake; tls_info is in bindings/net_tls_info.c. */
 #include "bindings/net_tls.h"
 
@@ -66,8 +67,9 @@ static int may_start(const struct ml_stream *s)
 /***
 Begins TLS on a plain connection and shakes hands. May wait.
 @function stream:starttls
-@tparam[opt=true] table opts a context; true; the options of net.tls; or {context = ctx}, with server_name or without.
-Both tables take role: "client" or "server" (by default the side that accepted the connection is the server)
+@tparam[opt=true] boolean|table|Context opts a context; true; the options of net.tls; or `{context = ctx}`, with
+  server_name or without. Both tables take role: "client" or "server" (by default the side that accepted the
+  connection is the server)
 @tparam[opt] number timeout seconds
 @treturn boolean true; or nil, message, code; "EPROTO": input that came before is still unread
 */

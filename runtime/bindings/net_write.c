@@ -1,3 +1,4 @@
+/*** @submodule moonlet.net */
 /* The writing methods of a stream, and its two ways to end the output. */
 #include "bindings/net_write.h"
 

@@ -1,3 +1,4 @@
+/*** @submodule moonlet.task */
 #include "bindings/report.h"
 #include "bindings/task_view.h"
 

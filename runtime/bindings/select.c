@@ -1,3 +1,4 @@
+/*** @submodule moonlet.channel */
 /* moonlet.channel.select: the first of several things that can happen. */
 #include "base/error.h"
 #include "bindings/blocking.h"
@@ -206,6 +207,14 @@ static int wait_for_any(lua_State *L, uint32_t count, ml_time deadline)
     return is_closed ? push_closed(L, number) : push_done(L, number, operation_at(L, number));
 }
 
+/***
+Waits for the first of several things that can happen; if several can at once, each gets its turn.
+@function select
+@tparam table cases {channel, "get"}, {channel, "put", value}, {task, "join"}, {event, "wait"}, with the fields
+timeout (seconds) and default (any value: nothing is waited for)
+@return the number of the case, and what it gave: the value; true; what t:join() returns; for a closed
+channel nil, message, "CLOSED". Or nil, "timeout", "ETIMEDOUT". Or "default" and its value.
+*/
 int ml_channel_select(lua_State *L)
 {
     uint32_t count = push_cases(L);

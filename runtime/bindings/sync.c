@@ -1,3 +1,4 @@
+/*** @submodule moonlet.sync */
 /* The part of moonlet.sync that is written in C: mutex, semaphore, event, condition. */
 #include "bindings/sync.h"
 #include "base/error.h"
@@ -35,6 +36,12 @@ static int push_outcome(lua_State *L, int error)
 /* ---- mutex ---- */
 
 /***
+A lock for one task at a time. When its owner dies it is unlocked, with a warning that says where it was made.
+@object Mutex
+*/
+
+/***
+Makes a mutex.
 @function mutex
 @treturn Mutex free
 */
@@ -78,6 +85,7 @@ static int mutex_lock(lua_State *L)
 }
 
 /***
+Locks the mutex if it is free. Never waits.
 @function Mutex:try_lock
 @treturn boolean whether it was free and is locked now
 */
@@ -151,6 +159,12 @@ void ml_sync_release_all(struct ml_lua *lua, struct ml_task *task)
 /* ---- semaphore ---- */
 
 /***
+Permits, of which each task that holds one keeps others out. `#semaphore` is how many are left.
+@object Semaphore
+*/
+
+/***
+Makes a semaphore.
 @function semaphore
 @tparam[opt=1] integer permits that can be taken at once
 @treturn Semaphore
@@ -195,10 +209,10 @@ static int semaphore_acquire(lua_State *L)
 }
 
 /***
-The same.
+The same, with something to give back at the end of a block: `local permit <close> = semaphore:hold()`.
 @function Semaphore:hold
 @tparam[opt] number timeout seconds
-@treturn Permit that closing gives back, once: `local permit <close> = semaphore:hold()`
+@treturn Permit or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
 */
 static int semaphore_hold(lua_State *L)
 {
@@ -226,6 +240,21 @@ static int permit_release(lua_State *L)
         ml_semaphore_release(&ml_lua_of(L)->hub, semaphore);
     return 0;
 }
+
+/***
+A permit that was taken with Semaphore:hold. Closing gives it back; so does the collector.
+@object Permit
+*/
+
+/***
+Gives the permit back, once. Never waits.
+@function Permit:close
+*/
+
+/***
+The same.
+@function Permit:release
+*/
 
 /***
 Gives a permit back, or adds one. Never waits.
@@ -272,6 +301,12 @@ static int semaphore_tostring(lua_State *L)
 /* ---- event ---- */
 
 /***
+Something that has happened or not.
+@object Event
+*/
+
+/***
+Makes an event.
 @function event
 @treturn Event not set
 */
@@ -292,6 +327,7 @@ static int event_set(lua_State *L)
 }
 
 /***
+It has not happened (any more). Never waits.
 @function Event:clear
 */
 static int event_clear(lua_State *L)
@@ -302,6 +338,7 @@ static int event_clear(lua_State *L)
 }
 
 /***
+Tells whether it has happened.
 @function Event:is_set
 @treturn boolean
 */
@@ -348,6 +385,12 @@ static int event_tostring(lua_State *L)
 static const struct ml_wait_kind condition_kind = {.text = "a condition"};
 
 /***
+What tasks wait for until another notifies them.
+@object Condition
+*/
+
+/***
+Makes a condition.
 @function condition
 @tparam[opt] Mutex mutex unlocked while a task waits, locked again before it goes on
 @treturn Condition
@@ -431,6 +474,7 @@ static int condition_notify(lua_State *L)
 }
 
 /***
+All who wait go on. Never waits.
 @function Condition:notify_all
 */
 static int condition_notify_all(lua_State *L)

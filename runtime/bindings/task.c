@@ -1,3 +1,4 @@
+/*** @submodule moonlet.task */
 /* The module moonlet.task: tasks, time limits and cancellation for scripts. */
 #include "base/error.h"
 #include "bindings/attribute.h"
@@ -20,8 +21,11 @@
 /***
 Starts a task that calls fn(...): it is queued and runs when the caller waits.
 @function spawn
-@tparam[opt] table opts name (string), daemon (the program does not wait for it), quiet (its error
-is left to a later join), stack ("private": a C stack of its own)
+@tparam[opt] table opts
+@tparam[opt] string opts.name
+@tparam[opt=false] boolean opts.daemon the program does not wait for it
+@tparam[opt=false] boolean opts.quiet its error is left to a later join
+@tparam[opt] string opts.stack "private": a C stack of its own
 @tparam function fn anything that can be called
 @param ... its arguments
 @treturn Task or nil, message, code when there is no room for a stack
@@ -36,7 +40,7 @@ static int task_spawn(lua_State *L)
 /***
 Waits.
 @function sleep
-@tparam number seconds
+@tparam number s seconds
 */
 static int task_sleep(lua_State *L)
 {
@@ -71,6 +75,7 @@ static int task_yield(lua_State *L)
 }
 
 /***
+Tells the time, as sleep_until() takes it.
 @function now
 @treturn number seconds of the monotonic clock
 */
@@ -81,6 +86,7 @@ static int task_now(lua_State *L)
 }
 
 /***
+Tells who runs.
 @function current
 @treturn Task the caller's own
 */
@@ -94,6 +100,7 @@ static int task_current(lua_State *L)
 }
 
 /***
+Tells which tasks there are.
 @function list
 @treturn {Task,...} all that have not ended, in the order of their slots
 */
@@ -225,6 +232,7 @@ static int task_pcall(lua_State *L)
 }
 
 /***
+Tells how long the calling task has.
 @function remaining
 @treturn number seconds until the nearest deadline in force, math.huge without one
 */
@@ -240,6 +248,7 @@ static int task_remaining(lua_State *L)
 }
 
 /***
+Tells a cancellation from other errors.
 @function is_cancellation
 @param err an error value
 @treturn boolean
@@ -252,6 +261,13 @@ static int task_is_cancellation(lua_State *L)
 }
 
 /* ---- methods of a Task ---- */
+
+/***
+A task. It prints as its name and state.
+@object Task
+@tfield integer id
+@tfield string name for people: the one given to spawn(), or the place of its function
+*/
 
 /***
 Waits for the end of the task.
@@ -309,6 +325,7 @@ static const char *status_of(const struct ml_lua_task *task)
 }
 
 /***
+Tells what the task does.
 @function Task:status
 @treturn string "ready", "running", "waiting", "done", "failed" or "cancelled"
 */
@@ -319,6 +336,7 @@ static int task_status(lua_State *L)
 }
 
 /***
+Tells where the task is.
 @function Task:traceback
 @treturn string where the task is now; only its name once it has ended; where it failed, of a failed
 child of a group with an on_error function
@@ -339,7 +357,7 @@ static int task_traceback(lua_State *L)
 /***
 Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is reported.
 @function Task:on_exit
-@tparam function fn
+@tparam function(Task) fn
 */
 static int task_on_exit(lua_State *L)
 {

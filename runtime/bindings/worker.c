@@ -1,3 +1,4 @@
+/*** @submodule moonlet.task */
 #include "bindings/worker.h"
 
 #include "bindings/blocking.h"

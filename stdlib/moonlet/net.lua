@@ -1,7 +1,8 @@
---- Streams and servers over TCP and in the Unix domain.
+--- Streams, servers, datagrams and names: over TCP, TLS, UDP and in the Unix domain.
 -- @module moonlet.net
--- connect, listen, accept, read, write and the like are described in runtime/bindings/net*.c; here
--- is what serves the connections of a listener.
+
+-- connect, listen, accept, read, write and the like are in runtime/bindings/net*.c; here is what
+-- serves the connections of a listener.
 
 local core = require "moonlet.net.core"
 local task = require "moonlet.task"
@@ -100,12 +101,14 @@ end
 -- otherwise, and every handler has ended. Cancelled, it cancels the handlers and waits for their
 -- end; the listener stays open. May wait.
 -- @function listener:serve
--- @tparam[opt] table opts max (connections at a time: while there are so many, further ones wait in
--- the backlog); on_error (function(err, conn, traceback), called in the task of a handler that has
--- failed, while conn is open; may wait). Without it the error is reported as that of a task that
--- nobody joins, unless it is a reset: a table whose code is "ECONNRESET" or "EPIPE".
--- @tparam function handler called with the stream, which is closed when it has returned or failed,
--- even if somebody else has it. A handler that was cancelled has not failed.
+-- @tparam[opt] table opts
+-- @tparam[opt] integer opts.max connections at a time: while there are so many, further ones wait
+-- in the backlog
+-- @tparam[opt] function opts.on_error on_error(err, conn, traceback), called in the task of a
+-- handler that has failed, while conn is open; may wait. Without it the error is reported as that
+-- of a task that nobody joins, unless it is a reset: a table whose code is "ECONNRESET" or "EPIPE"
+-- @tparam function(stream) handler called with the stream, which is closed when it has returned or
+-- failed, even if somebody else has it. A handler that was cancelled has not failed.
 -- @treturn boolean true; or nil, message, code
 function Listener:serve(opts, handler)
   if handler == nil and is_callable(opts) then opts, handler = {}, opts end

@@ -7,18 +7,26 @@ local sync = require "moonlet.sync"
 
 local pool = {}
 
+--- Values that are leased. `<close>` closes it.
+-- @object Pool
 local Pool = {}
 Pool.__index = Pool
 Pool.__name = "pool"
 
+--- A value that is leased: `local lease <close> = pool:lease()` gives it back at the end of the
+-- block, or discards it if an error ends that.
+-- @object Lease
+-- @tfield any value nil once it was given back or discarded
 local Lease = {}
 Lease.__index = Lease
 Lease.__name = "pool.lease"
 
 --- Makes a pool.
--- @tparam table opts open (function that returns a value, or nil, message, code); close
--- (function(value), its close method without); max (leases at a time, 10); check (function(value):
--- whether it still serves)
+-- @tparam table opts
+-- @tparam function opts.open returns a value, or nil, message, code; may wait
+-- @tparam[opt] function opts.close called with the value; without it, its close method is
+-- @tparam[opt=10] integer opts.max leases at a time
+-- @tparam[opt] function opts.check called with an idle value: whether it still serves
 -- @treturn Pool
 function pool.new(opts)
   argument.table(opts, 1, "new")
@@ -71,7 +79,7 @@ end
 
 --- Leases a value for the caller: an idle one, or a new one.
 -- @tparam[opt] number timeout seconds to wait for a place
--- @treturn Lease `local lease <close> = pool:lease()`; lease.value. Or nil, message, code
+-- @treturn Lease or nil, message, code
 function Pool:lease(timeout)
   if timeout ~= nil then argument.number(timeout, 1, "lease") end
   if self.is_closed then return nil, "closed", "CLOSED" end

@@ -6,6 +6,8 @@ local sync = require "moonlet.sync"
 
 local queue = {}
 
+--- A queue. `#queue` is how many values are in it; `<close>` closes it.
+-- @object Queue
 local Queue = {}
 Queue.__index = Queue
 Queue.__name = "queue"
@@ -86,8 +88,10 @@ local orders = { fifo = fifo, lifo = lifo, priority = priority }
 local function less_than(a, b) return a < b end
 
 --- Makes a queue.
--- @tparam[opt] table opts capacity (without: no limit), order ("fifo", "lifo" or "priority"), less
--- (for priority: function(a, b), whether a comes first; `<` without)
+-- @tparam[opt] table opts
+-- @tparam[opt] integer opts.capacity values that it holds before put() waits; without: no limit
+-- @tparam[opt="fifo"] string opts.order "fifo", "lifo" or "priority"
+-- @tparam[opt] function opts.less for "priority": less(a, b), whether a comes first; `<` without
 -- @treturn Queue
 function queue.new(opts)
   if opts ~= nil then argument.table(opts, 1, "new") end
@@ -117,7 +121,7 @@ end
 --- Adds a value; waits for room.
 -- @param value anything but nil
 -- @tparam[opt] number timeout seconds
--- @return true; or nil, message, "ETIMEDOUT" or "CLOSED", and it was not added
+-- @treturn boolean true; or nil, message, "ETIMEDOUT" or "CLOSED", and it was not added
 function Queue:put(value, timeout)
   argument.check(value ~= nil, 1, "put", "a queue cannot hold nil")
   if timeout ~= nil then argument.number(timeout, 2, "put") end
@@ -167,7 +171,7 @@ end
 
 --- Waits until task_done() was called for each value that was put.
 -- @tparam[opt] number timeout seconds
--- @return true; or nil, "timeout", "ETIMEDOUT"
+-- @treturn boolean true; or nil, "timeout", "ETIMEDOUT"
 function Queue:join(timeout)
   if timeout ~= nil then argument.number(timeout, 1, "join") end
   return self.finished:wait(timeout)

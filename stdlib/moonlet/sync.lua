@@ -1,16 +1,20 @@
 --- What tasks agree on among themselves. Whoever waits is served in the order in which he came; a
 -- wait that timed out or was cancelled has taken nothing.
 -- @module moonlet.sync
--- Mutex, Semaphore, Event and Condition are described in runtime/bindings/sync.c.
+
+-- Mutex, Semaphore, Event and Condition are in runtime/bindings/sync.c.
 
 local argument = require "moonlet.argument"
 local core = require "moonlet.sync.core"
 
+--- Values, or an error, that are given once and waited for by any number of tasks.
+-- @object Future
 local Future = {}
 Future.__index = Future
 Future.__name = "sync.future"
 
 --- Makes a future: values, or an error, that somebody will give once and many may wait for.
+-- @function future
 -- @treturn Future
 function core.future()
   return setmetatable({ ended = core.event() }, Future)

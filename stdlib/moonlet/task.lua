@@ -1,7 +1,7 @@
 --- Tasks, and what several of them do together: groups, all, map, race, every, supervise.
 -- @module moonlet.task
--- spawn, sleep, timeout, shield and the like are described in runtime/bindings/task.c, group in
--- group.c.
+
+-- spawn, sleep, timeout, shield and the like are in runtime/bindings/task.c, group in group.c.
 
 local argument = require "moonlet.argument"
 local core = require "moonlet.task.core"
@@ -38,7 +38,8 @@ end
 -- @tparam table list
 -- @tparam function fn
 -- @tparam[opt] integer limit how many at a time
--- @treturn table results, @treturn table errors, as all()
+-- @treturn table results, as all()
+-- @treturn table errors, as all()
 function task.map(list, fn, limit)
   argument.table(list, 1, "map")
   argument.callable(fn, 2, "map")
@@ -96,8 +97,12 @@ local function read_pair(opts, name, first, second)
 end
 
 --- Calls fn until it ends well, again after each failure, with growing pauses.
--- @tparam table opts fn; backoff {shortest, longest} pause in seconds, the shortest again after a
--- longer run; intensity {n, s}: more than n failures within s seconds are too many
+-- @tparam table opts
+-- @tparam function opts.fn
+-- @tparam[opt] {number,...} opts.backoff {shortest, longest} pause in seconds, the shortest again
+-- after a longer run; {0.1, 10} without
+-- @tparam[opt] {number,...} opts.intensity {n, s}: more than n failures within s seconds are too
+-- many; no limit without
 -- @return fn's results; raises the last error when there were too many
 function task.supervise(opts)
   argument.table(opts, 1, "supervise")

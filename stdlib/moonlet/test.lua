@@ -10,13 +10,14 @@ local test = {}
 --- From now on the clock stands still, and jumps to the next deadline whenever every task waits and
 -- no descriptor is ready.
 -- @tparam[opt=true] boolean on false: back to the real clock
--- @return an object that closes back to the real clock: `local _ <close> = test.virtual_clock()`
+-- @treturn table closes back to the real clock: `local _ <close> = test.virtual_clock()`
 function test.virtual_clock(on)
   core.set_clock(on ~= false)
   return setmetatable({}, { __close = function() core.set_clock(false) end })
 end
 
 --- Waits until every other task waits and no descriptor is ready.
+-- @function wait_idle
 test.wait_idle = core.wait_idle
 
 --- From now on the ready queue is in a random order that the seed reproduces.

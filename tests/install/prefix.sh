@@ -26,12 +26,13 @@ lib/pkgconfig/moonlet.pc
 share/bash-completion/completions/moonlet
 share/man/man1/moonlet.1
 END
-(cd "$prefix" && find . ! -type d ! -path './share/doc/*' | sed 's|^\./||' | sort) >"$work/found"
+(cd "$prefix" && find . ! -type d ! -path './share/doc/*' ! -path './share/moonlet/stubs/*' | sed 's|^\./||' | sort) >"$work/found"
 # Elsewhere than on Debian the directory may have another name.
 libdir=$(sed -n 's/^CMAKE_INSTALL_LIBDIR:[A-Z]*=//p' "$build/CMakeCache.txt")
 sed "s|^lib/|$libdir/|" "$work/expected" | sort >"$work/expected_here"
 check 'all of it and nothing else' equal_files "$work/expected_here" "$work/found"
 check 'documentation' test -f "$prefix/share/doc/moonlet/architecture.md"
+check 'stubs for editors' equal_files "$source/stubs/moonlet/net.lua" "$prefix/share/moonlet/stubs/moonlet/net.lua"
 check 'examples' test -f "$prefix/share/doc/moonlet/examples/demo.lua"
 
 leaks() { ! grep -rl -e "$build" -e "$source" -e "$prefix" "$prefix"; }

@@ -1,0 +1,18 @@
+---@meta moonlet
+
+---moonlet: green threads for Lua 5.4.
+---The table that `require "moonlet"` returns: each field is a module, loaded at its first use, so
+---that `moonlet.net` is `require "moonlet.net"`.
+---@class moonlet
+---@field channel moonlet.channel
+---@field greenlet moonlet.greenlet
+---@field net moonlet.net
+---@field patch moonlet.patch
+---@field pool moonlet.pool
+---@field queue moonlet.queue
+---@field sync moonlet.sync
+---@field task moonlet.task
+---@field test moonlet.test
+local moonlet = {}
+
+return moonlet

@@ -1,0 +1,141 @@
+---@meta moonlet.sync
+
+---What tasks wait for until another notifies them.
+---@class moonlet.sync.Condition
+local Condition = {}
+
+---The one who has waited longest goes on. Never waits.
+---@param count? integer
+function Condition:notify(count) end
+
+---All who wait go on. Never waits.
+function Condition:notify_all() end
+
+---Waits to be notified. With a mutex, which the task must hold: unlocks it meanwhile.
+---@param timeout? number seconds
+---@return boolean|nil # true; or nil, "timeout", "ETIMEDOUT"
+---@return string|nil # message
+---@return string|nil # code
+function Condition:wait(timeout) end
+
+---Something that has happened or not.
+---@class moonlet.sync.Event
+local Event = {}
+
+---It has not happened (any more). Never waits.
+function Event:clear() end
+
+---Tells whether it has happened.
+---@return boolean
+function Event:is_set() end
+
+---All who wait go on, even if it is cleared before they run. Never waits.
+function Event:set() end
+
+---Waits until it is set.
+---@param timeout? number seconds
+---@return boolean|nil # true; or nil, "timeout", "ETIMEDOUT"
+---@return string|nil # message
+---@return string|nil # code
+function Event:wait(timeout) end
+
+---Values, or an error, that are given once and waited for by any number of tasks.
+---@class moonlet.sync.Future
+local Future = {}
+
+---Gives an error instead. Never waits.
+---@param err any any value
+---@return boolean # as set()
+function Future:fail(err) end
+
+---Waits for the values.
+---@param timeout? number seconds
+---@return any ... # the values; or nil, the error, "EFAILED"; or nil, "timeout", "ETIMEDOUT"
+function Future:get(timeout) end
+
+---Gives the values. Never waits.
+---@param ... any any values
+---@return boolean # false: it has its values or its error already, and keeps them
+function Future:set(...) end
+
+---A lock for one task at a time. When its owner dies it is unlocked, with a warning that says where it was made.
+---@class moonlet.sync.Mutex
+local Mutex = {}
+
+---Waits until the mutex is free and locks it; those who wait get it in the order in which they came.
+---@param timeout? number seconds
+---@return moonlet.sync.Mutex|nil # itself, for `local guard <close> = mutex:lock()`: closing unlocks it if the task holds it; or nil, "timeout", "ETIMEDOUT"
+---@return string|nil # message
+---@return string|nil # code
+function Mutex:lock(timeout) end
+
+---Locks the mutex if it is free. Never waits.
+---@return boolean # whether it was free and is locked now
+function Mutex:try_lock() end
+
+---Never waits; an error if the task does not hold it.
+function Mutex:unlock() end
+
+---A permit that was taken with Semaphore:hold. Closing gives it back; so does the collector.
+---@class moonlet.sync.Permit
+local Permit = {}
+
+---Gives the permit back, once. Never waits.
+function Permit:close() end
+
+---The same.
+function Permit:release() end
+
+---Permits, of which each task that holds one keeps others out. `#semaphore` is how many are left.
+---@class moonlet.sync.Semaphore
+local Semaphore = {}
+
+---Waits for a permit and takes it; those who wait get them in the order in which they came.
+---@param timeout? number seconds
+---@return boolean|nil # true; or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
+---@return string|nil # message
+---@return string|nil # code
+function Semaphore:acquire(timeout) end
+
+---From now on waiting for a permit gives nil, "closed", "CLOSED"; those that are left can be taken.
+function Semaphore:close() end
+
+---The same, with something to give back at the end of a block: `local permit <close> = semaphore:hold()`.
+---@param timeout? number seconds
+---@return moonlet.sync.Permit|nil # or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
+---@return string|nil # message
+---@return string|nil # code
+function Semaphore:hold(timeout) end
+
+---Gives a permit back, or adds one. Never waits.
+---@param count? integer
+function Semaphore:release(count) end
+
+---What tasks agree on among themselves. Whoever waits is served in the order in which he came; a
+---wait that timed out or was cancelled has taken nothing.
+---@class moonlet.sync
+local sync = {}
+
+---Makes a condition.
+---@param mutex? moonlet.sync.Mutex unlocked while a task waits, locked again before it goes on
+---@return moonlet.sync.Condition
+function sync.condition(mutex) end
+
+---Makes an event.
+---@return moonlet.sync.Event # not set
+function sync.event() end
+
+---Makes a future: values, or an error, that somebody will give once and many may wait for.
+---@return moonlet.sync.Future
+function sync.future() end
+
+---Makes a mutex.
+---@return moonlet.sync.Mutex # free
+function sync.mutex() end
+
+---Makes a semaphore.
+---@param permits? integer that can be taken at once
+---@return moonlet.sync.Semaphore
+function sync.semaphore(permits) end
+
+return sync

@@ -1,0 +1,24 @@
+---@meta moonlet.test
+
+---For tests of concurrent programs: no sleeping for luck, nothing left behind.
+---@class moonlet.test
+local test = {}
+
+---Remembers what there is now.
+---@return function # that returns a list of what there is more when it is called: texts that name tasks and descriptors; an empty list when nothing was left behind
+function test.leaks() end
+
+---From now on the ready queue is in a random order that the seed reproduces.
+---@param seed integer|nil nil: in order again
+function test.shuffle(seed) end
+
+---From now on the clock stands still, and jumps to the next deadline whenever every task waits and
+---no descriptor is ready.
+---@param on? boolean false: back to the real clock
+---@return table # closes back to the real clock: `local _ <close> = test.virtual_clock()`
+function test.virtual_clock(on) end
+
+---Waits until every other task waits and no descriptor is ready.
+function test.wait_idle() end
+
+return test
