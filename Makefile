@@ -1,6 +1,6 @@
 # A thin front: the build itself is CMake's (CMakeLists.txt, CMakePresets.json).
 
-.PHONY: help deps build run test install package soak bench format lint clean
+.PHONY: help deps build run test install package docs stubs soak bench format lint clean
 .NOTPARALLEL:
 .SILENT:
 MAKEFLAGS += --no-print-directory
@@ -17,7 +17,7 @@ PREFIX = /usr/local
 DESTDIR =
 
 C_FILES = git ls-files 'runtime/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]' 'examples/*.c' 'examples/*.cpp'
-LUA_DIRS = $(wildcard stdlib scripts tests bench)
+LUA_DIRS = $(wildcard stdlib scripts tests bench tools)
 
 # Errors go to stderr and are shown; what CMake says while all is well is not.
 configure = cmake --preset $(1) --log-level=WARNING $(2) >/dev/null
@@ -30,6 +30,8 @@ help:
 	echo "make test     build and test: $(PRESETS)"
 	echo "make install  install into PREFIX=$(PREFIX): program, libraries, manual page"
 	echo "make package  Debian packages, in build/packages"
+	echo "make docs     the documentation and the API reference, in build/site"
+	echo "make stubs    write stubs/ anew, after a change of doc comments"
 	echo "make soak     random programs against a model for SECONDS=$(SECONDS)"
 	echo "make bench    run the benchmarks"
 	echo "make format   format the C files in place"
@@ -69,6 +71,15 @@ install: build
 package: build
 	cpack -G DEB --config build/release/CPackConfig.cmake -B build/packages >/dev/null
 	ls build/packages/*.deb
+
+docs: build
+	sh tools/deps.sh docs
+	build/release/moonlet tools/docs/site.lua build/site
+	echo "open build/site/index.html"
+
+stubs: build
+	sh tools/deps.sh docs
+	build/release/moonlet tools/docs/write_stubs.lua
 
 soak: build
 	build/release/moonlet tests/model/model.lua --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is needed for: build, test, lint (default: build test).
+# Installs what is needed for: build, test, lint, docs (default: build test).
 # Says one line, or nothing, when all of it is there.
 set -eu
 
@@ -14,6 +14,8 @@ test="$test lua-sql-postgres lua-sql-sqlite3 lua-cjson lua-yaml postgresql"
 # What examples/ are built with.
 test="$test g++ libexpat1-dev libsqlite3-dev libglib2.0-dev"
 lint='clang-format clang-tidy lua-check'
+docs='lua-ldoc cmark-gfm'
+test="$test $docs"
 
 say() { printf '%s\n' "$*"; }
 fail() { say "$*" >&2; exit 1; }
@@ -25,7 +27,8 @@ for purpose; do
     build) wanted="$wanted $build" ;;
     test) wanted="$wanted $test" ;;
     lint) wanted="$wanted $lint" ;;
-    *) fail "usage: tools/deps.sh [build] [test] [lint]" ;;
+    docs) wanted="$wanted $docs" ;;
+    *) fail "usage: tools/deps.sh [build] [test] [lint] [docs]" ;;
     esac
 done
 

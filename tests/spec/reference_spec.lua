@@ -157,7 +157,7 @@ describe("the reference", function()
     text = table.concat(text)
     for name in pairs(real_names()) do
       local heading = name:gsub("^%l", "[%0%%u]"):gsub("%.", "%%.")
-      assert(text:find("\n### `?" .. heading .. "[( ]"), name)
+      assert(text:find("\n### `" .. heading .. "[(`]"), name)
     end
   end)
 

@@ -16,7 +16,10 @@ local function find_targets(modules)
   local targets = {}
   for _, module in ipairs(modules) do
     local page = short(module) .. ".md#"
-    for _, item in ipairs(module.functions) do targets[short(module) .. "." .. item.name] = page .. item.name end
+    for _, item in ipairs(module.functions) do
+      local name = short(module) .. "." .. item.name
+      targets[name] = page .. name
+    end
     for _, object in ipairs(module.objects) do
       targets[object.name] = page .. object.name
       for _, item in ipairs(object.methods) do
@@ -69,8 +72,7 @@ local function add_parameters(add, list, targets)
 end
 
 local function add_function(add, prefix, item, targets)
-  local id = prefix:find ":$" and prefix .. item.name or item.name
-  add(("### `%s` {#%s}\n\n%s\n\n"):format(signature(prefix, item), id, prose(item.text, targets)))
+  add(("### `%s` {#%s%s}\n\n%s\n\n"):format(signature(prefix, item), prefix, item.name, prose(item.text, targets)))
   add_parameters(add, item.parameters, targets)
   for i, result in ipairs(item.results) do
     add(("%s%s%s  \n"):format(i == 1 and "Returns " or result.is_second and "or " or "and then ",
@@ -79,15 +81,27 @@ local function add_function(add, prefix, item, targets)
   add "\n"
 end
 
+-- The names of functions, each a link to its place in the page.
+local function add_names(add, title, list, prefix)
+  if #list == 0 then return end
+  local links = {}
+  for i, item in ipairs(list) do links[i] = ("[%s](#%s)"):format(item.name, prefix .. item.name) end
+  add(("%s: %s\n\n"):format(title, table.concat(links, ", ")))
+end
+
 local function module_page(module, targets)
   local parts = {}
   local function add(text) table.insert(parts, text) end
   local name = short(module)
   add(("# %s\n\n%s\n\n"):format(module.name, prose(module.text, targets)))
+  add_names(add, "Functions", module.functions, name .. ".")
+  for _, object in ipairs(module.objects) do
+    add_names(add, ("Of [%s](#%s)"):format(object.name, object.name), object.methods, object.name .. ":")
+  end
   if #module.functions > 0 then add "## Functions\n\n" end
   for _, item in ipairs(module.functions) do add_function(add, name .. ".", item, targets) end
   for _, item in ipairs(module.values) do
-    add(("### %s.%s {#%s}\n\n%s\n\n"):format(name, item.name, item.name, prose(item.text, targets)))
+    add(("### `%s.%s` {#%s.%s}\n\n%s\n\n"):format(name, item.name, name, item.name, prose(item.text, targets)))
   end
   for _, object in ipairs(module.objects) do
     add(("## %s {#%s}\n\n%s\n\n"):format(object.name, object.name, prose(object.text, targets)))
@@ -116,15 +130,15 @@ function pages.of_header(paragraphs)
   end
   for _, paragraph in ipairs(paragraphs) do
     local functions = paragraph.functions
-    if paragraph.title then table.insert(parts, ("## %s\n\n"):format(paragraph.title)) end
+    if paragraph.title then table.insert(parts, ("## %s\n\n"):format(paragraph.title:gsub("^%l", string.upper))) end
     for _, name in ipairs(functions) do table.insert(parts, ("### %s {#%s}\n\n"):format(name, name)) end
-    if paragraph.code ~= "" then
-      table.insert(parts, ("```c\n%s\n```\n\n"):format(paragraph.code:gsub("MOONLET_API ", "")))
-    end
     local text = escape(paragraph.text):gsub("(moonlet_[%w_]+)%(%)", function(name)
       return is_known[name] and ("[%s()](#%s)"):format(name, name)
     end)
     table.insert(parts, text .. "\n\n")
+    if paragraph.code ~= "" then
+      table.insert(parts, ("```c\n%s\n```\n\n"):format(paragraph.code:gsub("MOONLET_API ", "")))
+    end
   end
   return table.concat(parts)
 end
