@@ -106,8 +106,8 @@ Raised in a greenlet by throw() without an error: ends it silently, and its pare
 A greenlet.
 @object Greenlet
 @tfield Greenlet parent who goes on when it dies; can be set, to a greenlet of the same task, without a cycle
-@tfield boolean dead
-@tfield boolean started
+@tfield boolean dead it has ended
+@tfield boolean started it has begun
 */
 
 /***

@@ -198,6 +198,7 @@ static inline int send(lua_State *L, bool is_thrown)
 /***
 Goes on with the greenlet: the first time its function is called with the values, later the call of
 `switch` in which it stands returns them. A dead one stands for its nearest living ancestor.
+The switch itself lets no other task run.
 @function Greenlet:switch
 @param ... any values
 @return what somebody switches back with: the values given to this greenlet's own `switch`, or the results

@@ -237,7 +237,7 @@ static int run_body(lua_State *L, struct ml_group *group)
 /***
 Runs fn(g), whose children (g:spawn) end before it returns; the first failure, of the body or a child, cancels
 the rest and is raised unchanged. Without fn: makes a group that its maker closes
-(`local g <close> = task.group()`) or joins, and that never interrupts him.
+(`local g <close> = task.group()`) or joins, and that never interrupts him. With fn, waits.
 @function group
 @tparam[opt] table opts
 @tparam[opt] integer opts.limit children at a time; spawn waits for a place

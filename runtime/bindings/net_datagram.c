@@ -148,7 +148,7 @@ static int udp_receive_from(lua_State *L)
 }
 
 /***
-The same, without the sender: of a connected socket it is known.
+As receive_from(), without the sender: of a connected socket it is known. May wait.
 @function udp:receive
 @tparam[opt] number timeout seconds
 @treturn string data; or nil, message, code ("ECONNREFUSED": nobody was there for what was sent)
@@ -222,7 +222,7 @@ static int udp_join(lua_State *L)
 }
 
 /***
-No longer.
+Leaves a multicast group. Never waits.
 @function udp:leave
 @tparam string group a numeric address
 @tparam[opt] string interface as it was joined

@@ -68,7 +68,7 @@ static void append(lua_State *L, int lists, long index, const struct ml_socket_o
 /***
 The listening sockets that the process was started with (`LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`, see
 sd_listen_fds(3)). The first call takes them and removes those variables from the environment; a later one
-finds none. Descriptors that are no listening stream sockets stay as they are.
+finds none. Descriptors that are no listening stream sockets stay as they are. Never waits.
 @function inherited
 @tparam[opt] table opts
 @tparam[opt=true] boolean opts.nodelay of the accepted streams

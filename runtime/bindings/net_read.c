@@ -416,7 +416,7 @@ int ml_net_stream_lines(lua_State *L)
 }
 
 /***
-Iterates over what arrives, as read_some() returns it. Otherwise like lines().
+Iterates over what arrives, as read_some() returns it. Otherwise like lines(). Waits as read_some() does.
 @function stream:chunks
 @tparam[opt=65536] integer max bytes of each
 @treturn function():string an iterator

@@ -106,7 +106,7 @@ static int push_done(lua_State *L, int error)
 }
 
 /***
-Whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected.
+Whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected. Never waits.
 @function stream:set_nodelay
 @tparam[opt=true] boolean on
 @treturn boolean true; or nil, message, code ("EOPNOTSUPP": not over TCP)
@@ -130,7 +130,7 @@ static int check_whole_seconds(lua_State *L, int index)
 
 /***
 Whether the kernel probes a peer that has been silent, and gives the connection up when it does not answer
-("ETIMEDOUT" from reads and writes).
+("ETIMEDOUT" from reads and writes). Never waits.
 @function stream:set_keepalive
 @param[opt=true] idle seconds of silence before the first probe; true: as many as the system says; false: off
 @tparam[opt] number interval seconds between probes

@@ -209,7 +209,7 @@ static int semaphore_acquire(lua_State *L)
 }
 
 /***
-The same, with something to give back at the end of a block: `local permit <close> = semaphore:hold()`.
+As acquire(), with something to give back at the end of a block: `local permit <close> = semaphore:hold()`. Waits.
 @function Semaphore:hold
 @tparam[opt] number timeout seconds
 @treturn Permit or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
@@ -252,7 +252,7 @@ Gives the permit back, once. Never waits.
 */
 
 /***
-The same.
+The same as close().
 @function Permit:release
 */
 

@@ -19,7 +19,7 @@
 #include <string.h>
 
 /***
-Starts a task that calls fn(...): it is queued and runs when the caller waits.
+Starts a task that calls fn(...): it is queued and runs when the caller waits. Never waits.
 @function spawn
 @tparam[opt] table opts
 @tparam[opt] string opts.name
@@ -64,7 +64,7 @@ static int task_sleep_until(lua_State *L)
 }
 
 /***
-Lets every task that can run do so before the caller goes on.
+Lets every task that can run do so before the caller goes on. A cancellation point.
 @function yield
 */
 static int task_yield(lua_State *L)
@@ -188,7 +188,7 @@ static int task_timeout(lua_State *L)
 }
 
 /***
-The same, and meanwhile cancellations and deadlines from outside are held off: they are in force again
+As timeout(), and meanwhile cancellations and deadlines from outside are held off: they are in force again
 afterwards. For clean-up that has to wait.
 @function shield
 @tparam ?number s nil: no limit
@@ -216,7 +216,7 @@ static int task_no_switch(lua_State *L)
 }
 
 /***
-pcall that returns a cancellation, too; what was cancelled stays so.
+pcall that returns a cancellation, too; what was cancelled stays so. Waits if fn does.
 @function pcall
 @tparam function fn
 @param ... its arguments
@@ -265,7 +265,7 @@ static int task_is_cancellation(lua_State *L)
 /***
 A task. It prints as its name and state.
 @object Task
-@tfield integer id
+@tfield integer id of this task alone, in its program
 @tfield string name for people: the one given to spawn(), or the place of its function
 */
 

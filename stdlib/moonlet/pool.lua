@@ -77,7 +77,8 @@ function Attempt:__close()
   if self.permit then self.permit:release() end
 end
 
---- Leases a value for the caller: an idle one, or a new one.
+--- Leases a value for the caller: an idle one, or a new one. Waits for a place,
+-- and as open() and check() do.
 -- @tparam[opt] number timeout seconds to wait for a place
 -- @treturn Lease or nil, message, code
 function Pool:lease(timeout)
@@ -115,12 +116,12 @@ local function give_back(self, is_good)
   end
 end
 
---- Gives the value back to the pool.
+--- Gives the value back to the pool, or closes it if the pool is closed.
 function Lease:close()
   give_back(self, true)
 end
 
---- Closes the value instead of giving it back.
+--- Closes the value instead of giving it back. Waits only if closing it does.
 function Lease:discard()
   give_back(self, false)
 end

@@ -162,7 +162,7 @@ function Queue:peek(timeout)
   return value
 end
 
---- Says that the work on one value that was got is done.
+--- Says that the work on one value that was got is done. Never waits.
 function Queue:task_done()
   if self.unfinished == 0 then error("task_done() was called more often than put()", 2) end
   self.unfinished = self.unfinished - 1

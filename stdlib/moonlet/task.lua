@@ -25,7 +25,7 @@ local function collect(list, limit, call)
   return results, errors
 end
 
---- Calls all functions at once.
+--- Calls all functions at once, in tasks of their own, and waits for all.
 -- @tparam {function,...} list
 -- @treturn table the first result of each, with n
 -- @treturn table the error of each that failed, with n
@@ -34,7 +34,7 @@ function task.all(list)
   return collect(list, nil, function(fn) return fn() end)
 end
 
---- Calls fn(item) for all items of a list at once.
+--- Calls fn(item) for all items of a list at once, in tasks of their own, and waits for all.
 -- @tparam table list
 -- @tparam function fn
 -- @tparam[opt] integer limit how many at a time
@@ -47,7 +47,7 @@ function task.map(list, fn, limit)
   return collect(list, limit, fn)
 end
 
---- Calls all functions at once and cancels the others when the first has ended.
+--- Calls all functions at once and cancels the others when the first has ended; waits for all.
 -- @tparam {function,...} list
 -- @treturn integer which was the first; if it failed its error is raised
 -- @return its results
@@ -71,8 +71,8 @@ function task.race(list)
 end
 
 --- Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls
--- never overlap; ticks missed meanwhile are skipped, and the rest does not drift.
--- @tparam number s
+-- never overlap; ticks missed meanwhile are skipped, and the rest does not drift. Waits.
+-- @tparam number s seconds
 -- @tparam function fn
 function task.every(s, fn)
   argument.check(type(s) == "number" and s > 0, 1, "every", "positive number expected")
@@ -96,7 +96,8 @@ local function read_pair(opts, name, first, second)
   return pair[1], pair[2]
 end
 
---- Calls fn until it ends well, again after each failure, with growing pauses.
+--- Calls fn until it ends well, again after each failure, with growing pauses, in which it
+-- waits.
 -- @tparam table opts
 -- @tparam function opts.fn
 -- @tparam[opt] {number,...} opts.backoff {shortest, longest} pause in seconds, the shortest again

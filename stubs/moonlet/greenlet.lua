@@ -3,12 +3,13 @@
 ---A greenlet.
 ---@class moonlet.greenlet.Greenlet
 ---@field parent moonlet.greenlet.Greenlet who goes on when it dies; can be set, to a greenlet of the same task, without a cycle
----@field dead boolean
----@field started boolean
+---@field dead boolean it has ended
+---@field started boolean it has begun
 local Greenlet = {}
 
 ---Goes on with the greenlet: the first time its function is called with the values, later the call of
 ---`switch` in which it stands returns them. A dead one stands for its nearest living ancestor.
+---The switch itself lets no other task run.
 ---@param ... any any values
 ---@return any ... # what somebody switches back with: the values given to this greenlet's own `switch`, or the results of a child that ended
 function Greenlet:switch(...) end

@@ -93,7 +93,7 @@ local stream = {}
 ---@return string|nil # code
 function stream:address() end
 
----Iterates over what arrives, as read_some() returns it. Otherwise like lines().
+---Iterates over what arrives, as read_some() returns it. Otherwise like lines(). Waits as read_some() does.
 ---@param max? integer bytes of each
 ---@return fun(): string # an iterator
 function stream:chunks(max) end
@@ -210,7 +210,7 @@ function stream:send_fd(what, data) end
 function stream:sendfile(file, offset, count) end
 
 ---Whether the kernel probes a peer that has been silent, and gives the connection up when it does not answer
----("ETIMEDOUT" from reads and writes).
+---("ETIMEDOUT" from reads and writes). Never waits.
 ---@param idle? any seconds of silence before the first probe; true: as many as the system says; false: off
 ---@param interval? number seconds between probes
 ---@param count? integer probes without an answer
@@ -225,7 +225,7 @@ function stream:set_keepalive(idle, interval, count) end
 ---@param max integer|nil bytes; nil: as at first
 function stream:set_limit(max) end
 
----Whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected.
+---Whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected. Never waits.
 ---@param on? boolean
 ---@return boolean|nil # true; or nil, message, code ("EOPNOTSUPP": not over TCP)
 ---@return string|nil # message
@@ -253,7 +253,7 @@ function stream:shutdown(how) end
 ---@return string|nil # code
 function stream:starttls(opts, timeout) end
 
----What the handshake has agreed on.
+---What the handshake has agreed on. Never waits.
 ---@return table # version ("TLSv1.3"), cipher, alpn, server_name, resumed (boolean), peer (the certificate: subject, issuer, not_before and not_after in seconds since 1970, names, pem); nil before the handshake and without TLS
 function stream:tls_info() end
 
@@ -297,7 +297,7 @@ function udp:connect(host, port, opts) end
 ---@return string|nil # code
 function udp:join(group, interface) end
 
----No longer.
+---Leaves a multicast group. Never waits.
 ---@param group string a numeric address
 ---@param interface? string as it was joined
 ---@return boolean|nil # true; or nil, message, code
@@ -311,7 +311,7 @@ function udp:leave(group, interface) end
 ---@return string|nil # code
 function udp:peer() end
 
----The same, without the sender: of a connected socket it is known.
+---As receive_from(), without the sender: of a connected socket it is known. May wait.
 ---@param timeout? number seconds
 ---@return string|nil # data; or nil, message, code ("ECONNREFUSED": nobody was there for what was sent)
 ---@return boolean|string|nil # whether it was longer than `max`, and the rest is lost
@@ -394,7 +394,7 @@ function net.connect(host, port, opts) end
 
 ---The listening sockets that the process was started with (`LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`, see
 ---sd_listen_fds(3)). The first call takes them and removes those variables from the environment; a later one
----finds none. Descriptors that are no listening stream sockets stay as they are.
+---finds none. Descriptors that are no listening stream sockets stay as they are. Never waits.
 ---@param opts? moonlet.net.inherited.options
 ---@return moonlet.net.listener[] # empty when there are none, or they are meant for another process
 ---@return string[] # the name of each, "unknown" without one

@@ -6,10 +6,10 @@
 ---@field value any nil once it was given back or discarded
 local Lease = {}
 
----Gives the value back to the pool.
+---Gives the value back to the pool, or closes it if the pool is closed.
 function Lease:close() end
 
----Closes the value instead of giving it back.
+---Closes the value instead of giving it back. Waits only if closing it does.
 function Lease:discard() end
 
 ---Values that are leased. `<close>` closes it.
@@ -20,7 +20,8 @@ local Pool = {}
 ---one does.
 function Pool:close() end
 
----Leases a value for the caller: an idle one, or a new one.
+---Leases a value for the caller: an idle one, or a new one. Waits for a place,
+---and as open() and check() do.
 ---@param timeout? number seconds to wait for a place
 ---@return moonlet.pool.Lease|nil # or nil, message, code
 ---@return string|nil # message

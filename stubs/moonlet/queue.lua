@@ -32,7 +32,7 @@ function Queue:peek(timeout) end
 ---@return string|nil # code
 function Queue:put(value, timeout) end
 
----Says that the work on one value that was got is done.
+---Says that the work on one value that was got is done. Never waits.
 function Queue:task_done() end
 
 ---Queues of values between tasks: first in first out, last in first out, or smallest first.

@@ -83,7 +83,7 @@ local Permit = {}
 ---Gives the permit back, once. Never waits.
 function Permit:close() end
 
----The same.
+---The same as close().
 function Permit:release() end
 
 ---Permits, of which each task that holds one keeps others out. `#semaphore` is how many are left.
@@ -100,7 +100,7 @@ function Semaphore:acquire(timeout) end
 ---From now on waiting for a permit gives nil, "closed", "CLOSED"; those that are left can be taken.
 function Semaphore:close() end
 
----The same, with something to give back at the end of a block: `local permit <close> = semaphore:hold()`.
+---As acquire(), with something to give back at the end of a block: `local permit <close> = semaphore:hold()`. Waits.
 ---@param timeout? number seconds
 ---@return moonlet.sync.Permit|nil # or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
 ---@return string|nil # message

@@ -41,7 +41,7 @@ function Group:spawn(opts, fn, ...) end
 
 ---A task. It prints as its name and state.
 ---@class moonlet.task.Task
----@field id integer
+---@field id integer of this task alone, in its program
 ---@field name string for people: the one given to spawn(), or the place of its function
 local Task = {}
 
@@ -71,7 +71,7 @@ function Task:traceback() end
 ---@class moonlet.task
 local task = {}
 
----Calls all functions at once.
+---Calls all functions at once, in tasks of their own, and waits for all.
 ---@param list function[]
 ---@return table # the first result of each, with n
 ---@return table # the error of each that failed, with n
@@ -95,8 +95,8 @@ function task.blocking(fn, ...) end
 function task.current() end
 
 ---Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls
----never overlap; ticks missed meanwhile are skipped, and the rest does not drift.
----@param s number
+---never overlap; ticks missed meanwhile are skipped, and the rest does not drift. Waits.
+---@param s number seconds
 ---@param fn function
 function task.every(s, fn) end
 
@@ -106,7 +106,7 @@ function task.every(s, fn) end
 
 ---Runs fn(g), whose children (g:spawn) end before it returns; the first failure, of the body or a child, cancels
 ---the rest and is raised unchanged. Without fn: makes a group that its maker closes
----(`local g <close> = task.group()`) or joins, and that never interrupts him.
+---(`local g <close> = task.group()`) or joins, and that never interrupts him. With fn, waits.
 ---@param opts? moonlet.task.group.options
 ---@param fn? fun(group: moonlet.task.Group)
 ---@return any ... # fn's results; or nil, reason, "ECANCELED" if g:cancel(reason) cut it
@@ -127,7 +127,7 @@ function task.list() end
 ---@return table # the same one each time
 function task.locals() end
 
----Calls fn(item) for all items of a list at once.
+---Calls fn(item) for all items of a list at once, in tasks of their own, and waits for all.
 ---@param list table
 ---@param fn function
 ---@param limit? integer how many at a time
@@ -151,13 +151,13 @@ function task.now() end
 ---@return any ... # the function before, or nil
 function task.on_error(fn) end
 
----pcall that returns a cancellation, too; what was cancelled stays so.
+---pcall that returns a cancellation, too; what was cancelled stays so. Waits if fn does.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... # true and fn's results; or false and the error value
 function task.pcall(fn, ...) end
 
----Calls all functions at once and cancels the others when the first has ended.
+---Calls all functions at once and cancels the others when the first has ended; waits for all.
 ---@param list function[]
 ---@return integer # which was the first; if it failed its error is raised
 ---@return any ... # its results
@@ -173,7 +173,7 @@ function task.remaining() end
 ---@param traceback? string where it was raised; without it the caller's
 function task.report(err, traceback) end
 
----The same, and meanwhile cancellations and deadlines from outside are held off: they are in force again
+---As timeout(), and meanwhile cancellations and deadlines from outside are held off: they are in force again
 ---afterwards. For clean-up that has to wait.
 ---@param s number|nil nil: no limit
 ---@param fn function
@@ -195,7 +195,7 @@ function task.sleep_until(t) end
 ---@field quiet? boolean its error is left to a later join
 ---@field stack? string "private": a C stack of its own
 
----Starts a task that calls fn(...): it is queued and runs when the caller waits.
+---Starts a task that calls fn(...): it is queued and runs when the caller waits. Never waits.
 ---@param opts? moonlet.task.spawn.options
 ---@param fn function anything that can be called
 ---@param ... any its arguments
@@ -210,7 +210,8 @@ function task.spawn(opts, fn, ...) end
 ---@field backoff? number[] {shortest, longest} pause in seconds, the shortest again after a longer run; {0.1, 10} without
 ---@field intensity? number[] {n, s}: more than n failures within s seconds are too many; no limit without
 
----Calls fn until it ends well, again after each failure, with growing pauses.
+---Calls fn until it ends well, again after each failure, with growing pauses, in which it
+---waits.
 ---@param opts moonlet.task.supervise.options
 ---@return any ... # fn's results; raises the last error when there were too many
 function task.supervise(opts) end
@@ -222,7 +223,7 @@ function task.supervise(opts) end
 ---@return any ... # fn's results; or nil, "deadline passed", "EDEADLINE" when this limit cut it. Other errors, and cancellations from outside, are raised.
 function task.timeout(s, fn, ...) end
 
----Lets every task that can run do so before the caller goes on.
+---Lets every task that can run do so before the caller goes on. A cancellation point.
 function task.yield() end
 
 return task
