@@ -123,6 +123,12 @@ describe("the site", function()
     assert.is_true(count > 1000, count)
   end)
 
+  it("shows no link as text", function()
+    for _, path in ipairs(paths) do
+      assert.is_nil(read_file(root .. "/" .. path):match "%]%([%w./-]*%.md[^%s]*", path)
+    end
+  end)
+
   it("needs nothing from elsewhere", function()
     for _, path in ipairs(paths) do
       for source in read_file(root .. "/" .. path):gmatch ' src="([^"]+)"' do

@@ -19,7 +19,10 @@ local COMMON = {
   { "n", "^%d[%d.]*" }, { "word", "^[%a_][%w_]*" }, { false, "^[^%w_\"'%-%[/#]+" }, { false, "^." },
 }
 
-local function escape(text)
+local highlight = {}
+
+--- Text as HTML.
+function highlight.escape(text)
   return (text:gsub("[&<>\"]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }))
 end
 
@@ -43,15 +46,18 @@ end
 -- @tparam string code
 -- @tparam string language "lua", "c"; others are only escaped
 -- @treturn string HTML
-return function(code, language)
-  if not KEYWORDS[language] then return escape(code) end
+function highlight.mark(code, language)
+  if not KEYWORDS[language] then return highlight.escape(code) end
   local keywords, parts, place = words(KEYWORDS[language]), {}, 1
   while place <= #code do
     local class, last = next_token(code, place, TOKENS[language])
     local text = code:sub(place, last)
     if class == "word" then class = keywords[text] and "k" end
-    table.insert(parts, class and ('<span class="%s">%s</span>'):format(class, escape(text)) or escape(text))
+    table.insert(parts, class and ('<span class="%s">%s</span>'):format(class, highlight.escape(text)) or
+      highlight.escape(text))
     place = last + 1
   end
   return table.concat(parts)
 end
+
+return highlight

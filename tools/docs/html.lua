@@ -2,17 +2,13 @@
 
 local highlight = require "highlight"
 
-local html = {}
+local html = { escape = highlight.escape }
 
 local ENTITIES = { amp = "&", lt = "<", gt = ">", quot = '"' }
 
 --- The text of a piece of HTML.
 function html.text(source)
   return (source:gsub("<!%-%-.-%-%->", ""):gsub("<[^>]*>", ""):gsub("&(%l+);", ENTITIES))
-end
-
-function html.escape(text)
-  return (text:gsub("[&<>\"]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }))
 end
 
 --- The anchor of a heading, as GitHub makes it; `used` counts those of the page.
@@ -59,7 +55,7 @@ function html.render(markdown)
   local source = run_cmark(markdown):gsub("<!%-%-.-%-%->\n", "")
   source = link_pages(add_anchors(source))
   source = source:gsub('<code class="language%-(%w+)">(.-)</code>', function(language, code)
-    return ("<code>%s</code>"):format(highlight(html.text(code), language))
+    return ("<code>%s</code>"):format(highlight.mark(html.text(code), language))
   end)
   return (source:gsub("<table>", '<div class="table"><table>'):gsub("</table>", "</table></div>"))
 end

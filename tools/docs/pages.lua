@@ -2,10 +2,10 @@
 
 local pages = {}
 
--- What Markdown would take for itself, outside of `code`.
-local function escape(text)
+-- A text with what Markdown would take for itself escaped, and then link(text) for what is not `code`.
+local function outside_code(text, link)
   return ((text .. "``"):gsub("([^`]*)(`[^`]*`)", function(prose, code)
-    return prose:gsub("[*<%[]", "\\%0") .. code
+    return link(prose:gsub("[*<%[]", "\\%0")) .. code
   end):sub(1, -3))
 end
 
@@ -32,9 +32,11 @@ local function find_targets(modules)
 end
 
 local function prose(text, targets)
-  return (escape(text):gsub("%f[%w](%a+[.:][%l_]+)%f[^%w_]", function(name)
-    return targets[name] and ("[%s](%s)"):format(name, targets[name])
-  end))
+  return outside_code(text, function(part)
+    return (part:gsub("%f[%w](%a+[.:][%l_]+)%f[^%w_]", function(name)
+      return targets[name] and ("[%s](%s)"):format(name, targets[name])
+    end))
+  end)
 end
 
 local function type_name(text, targets)
@@ -132,8 +134,10 @@ function pages.of_header(paragraphs)
     local functions = paragraph.functions
     if paragraph.title then table.insert(parts, ("## %s\n\n"):format(paragraph.title:gsub("^%l", string.upper))) end
     for _, name in ipairs(functions) do table.insert(parts, ("### %s {#%s}\n\n"):format(name, name)) end
-    local text = escape(paragraph.text):gsub("(moonlet_[%w_]+)%(%)", function(name)
-      return is_known[name] and ("[%s()](#%s)"):format(name, name)
+    local text = outside_code(paragraph.text, function(part)
+      return (part:gsub("(moonlet_[%w_]+)%(%)", function(name)
+        return is_known[name] and ("[%s()](#%s)"):format(name, name)
+      end))
     end)
     table.insert(parts, text .. "\n\n")
     if paragraph.code ~= "" then

@@ -65,7 +65,7 @@ var searchIndex;
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && results.firstElementChild) results.firstElementChild.click();
   });
-  results.addEventListener("click", () => { results.hidden = true; });
+  document.addEventListener("click", (event) => { results.hidden = event.target !== input; });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") results.hidden = true;
     if (event.key !== "/" || document.activeElement === input) return;

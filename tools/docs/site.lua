@@ -74,12 +74,12 @@ local FRAME = [[
 </head>
 <body>
 <header>
-<label for="menu" aria-label="menu">&#9776;</label>
+<label for="menu" aria-hidden="true">&#9776;</label>
 <a class="home" href="$(root)index.html">moonlet</a>
 <input id="search" type="search" placeholder="Search ( / )" aria-label="search" autocomplete="off">
 <div id="results" hidden></div>
 </header>
-<input id="menu" type="checkbox" hidden>
+<input id="menu" type="checkbox" aria-label="menu">
 <nav>
 $(navigation)</nav>
 <main>
