@@ -287,6 +287,7 @@ function udp:close() end
 ---@return boolean|nil # true; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
+---@overload fun(self: moonlet.net.udp, host: string|moonlet.net.Address, opts?: moonlet.net.udp.connect.options): boolean|nil, string|nil, string|nil
 function udp:connect(host, port, opts) end
 
 ---Receives what is sent to a multicast group, too. Never waits.
@@ -344,6 +345,7 @@ function udp:send(data, timeout) end
 ---@return boolean|nil # true once the kernel has it; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
+---@overload fun(self: moonlet.net.udp, data: string, host: string|moonlet.net.Address, opts?: moonlet.net.udp.send_to.options): boolean|nil, string|nil, string|nil
 function udp:send_to(data, host, port, opts) end
 
 ---@class moonlet.net.udp.set.options
@@ -386,6 +388,7 @@ local net = {}
 ---@return moonlet.net.stream|nil # or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
+---@overload fun(host: string|moonlet.net.Address, opts?: moonlet.net.connect.options): moonlet.net.stream|nil, string|nil, string|nil
 function net.connect(host, port, opts) end
 
 ---@class moonlet.net.inherited.options
@@ -415,6 +418,7 @@ function net.inherited(opts) end
 ---@return moonlet.net.listener|nil # or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
+---@overload fun(host: string|moonlet.net.Address, opts?: moonlet.net.listen.options): moonlet.net.listener|nil, string|nil, string|nil
 function net.listen(host, port, opts) end
 
 ---@class moonlet.net.memory_pair.options

@@ -110,7 +110,7 @@ function task.every(s, fn) end
 ---@param opts? moonlet.task.group.options
 ---@param fn? fun(group: moonlet.task.Group)
 ---@return any ... # fn's results; or nil, reason, "ECANCELED" if g:cancel(reason) cut it
----@overload fun(fn: fun(group: moonlet.task.Group)): ...
+---@overload fun(fn?: fun(group: moonlet.task.Group)): ...
 ---@overload fun(opts?: moonlet.task.group.options): moonlet.task.Group
 function task.group(opts, fn) end
 

@@ -58,20 +58,36 @@ local function results_of(item, types)
   return list
 end
 
--- Other ways to call it: spawn([opts,] fn, ...) without its options, group([opts]) without its function.
+-- spawn([opts,] fn, ...), connect("unix:/path"[, opts]): what may be left out though something follows.
+local function may_be_left_out(parameter, following)
+  if not following or not parameter.default then return false end
+  local is_options = parameter.kind == "table" or parameter.kind:find "%.options$"
+  return parameter.name == "port" or is_options and following.kind:find "^fun"
+end
+
+-- "opts?: table, fn: function, ...: any", without the parameter of that number.
+local function list_without(parameters, number)
+  local list = {}
+  for i, parameter in ipairs(parameters) do
+    local mark = parameter.default and parameter.name ~= "..." and "?" or ""
+    if i ~= number then table.insert(list, ("%s%s: %s"):format(parameter.name, mark, parameter.kind)) end
+  end
+  return table.concat(list, ", ")
+end
+
+-- Other ways to call it; the second group of results is what comes back without the last parameter.
 local function add_overloads(add, item, parameters, results, self, types)
-  local first, second = parameters[1], parameters[2]
-  local has_options = second and first.default and (first.kind == "table" or first.kind:find "%.options$")
-  if not has_options or not second.kind:find "^fun" then return end
-  self = self and "self: " .. self .. ", " or ""
   local kinds = {}
   for i, result in ipairs(results) do kinds[i] = result.is_list and "..." or result.type end
-  add(("---@overload fun(%s%s: %s%s): %s"):format(self, second.name, second.kind,
-    parameters[3] and ", ...: any" or "", table.concat(kinds, ", ")))
+  local function add_overload(number, result)
+    local list = (self and "self: " .. self .. ", " or "") .. list_without(parameters, number)
+    add(("---@overload fun(%s): %s"):format(list, result))
+  end
+  for i, parameter in ipairs(parameters) do
+    if may_be_left_out(parameter, parameters[i + 1]) then add_overload(i, table.concat(kinds, ", ")) end
+  end
   for _, result in ipairs(item.results) do
-    if result.is_second then
-      add(("---@overload fun(%s%s?: %s): %s"):format(self, first.name, first.kind, type_of(result.type, types)))
-    end
+    if result.is_second then add_overload(#parameters, type_of(result.type, types)) end
   end
 end
 
