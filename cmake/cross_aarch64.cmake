@@ -1,6 +1,6 @@
-# Builds base, coro and the AArch64 switch with a cross compiler and runs tests/cross/*.c in qemu.
-# Each of those files has a main of its own and needs no library. Without the two tools, or
-# without the cross C library, the tests show as skipped.
+# Builds base, coro and the AArch64 switch with a cross compiler and runs all unit tests of coro in qemu. There is no
+# cmocka for that machine: tests/cross/cmocka.h stands in. Without the two tools, or without the cross C library, the
+# tests show as skipped.
 
 find_program(AARCH64_GCC aarch64-linux-gnu-gcc)
 find_program(QEMU_AARCH64 NAMES qemu-aarch64 qemu-aarch64-static)
@@ -34,18 +34,19 @@ if(NOT DEFINED ML_AARCH64_WORKS)
 endif()
 
 file(GLOB cross_switch CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/runtime/coro/switch_aarch64.S)
-file(GLOB cross_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/cross/*.c)
+file(GLOB cross_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/test_coro_*.c)
 if(NOT ML_AARCH64_WORKS OR NOT cross_switch)
   ml_skip_aarch64("aarch64-linux-gnu-gcc cannot link a program (libc6-dev-arm64-cross)")
   return()
 endif()
 
 file(GLOB cross_sources CONFIGURE_DEPENDS
-  ${PROJECT_SOURCE_DIR}/runtime/base/*.c ${PROJECT_SOURCE_DIR}/runtime/coro/*.c)
+  ${PROJECT_SOURCE_DIR}/runtime/base/*.c ${PROJECT_SOURCE_DIR}/runtime/coro/*.c
+  ${PROJECT_SOURCE_DIR}/tests/cross/*.c)
 list(FILTER cross_sources EXCLUDE REGEX "/runtime/coro/switch_[^/]*\\.c$")
 file(GLOB cross_headers CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/runtime/base/*.h ${PROJECT_SOURCE_DIR}/runtime/coro/*.h
-  ${PROJECT_SOURCE_DIR}/tests/cross/*.h)
+  ${PROJECT_SOURCE_DIR}/tests/cross/*.h ${PROJECT_SOURCE_DIR}/tests/unit/coro_*.h)
 get_target_property(cross_warnings ml_flags INTERFACE_COMPILE_OPTIONS)
 string(REGEX MATCHALL "-W[a-z-]+" cross_warnings "${cross_warnings}")
 
@@ -56,7 +57,7 @@ foreach(source IN LISTS cross_tests)
     OUTPUT ${program}
     COMMAND ${AARCH64_GCC} -std=gnu11 -O2 -g -static ${cross_warnings} -D_GNU_SOURCE=
             "-DMOONLET_VERSION=\"${PROJECT_VERSION}\"" $<$<BOOL:${ML_HOSTILE}>:-DML_HOSTILE=1>
-            -I${PROJECT_SOURCE_DIR}/runtime -o ${program}
+            -I${PROJECT_SOURCE_DIR}/runtime -I${PROJECT_SOURCE_DIR}/tests/cross -Wl,--wrap=madvise -o ${program}
             ${source} ${cross_sources} ${cross_switch} -pthread
     DEPENDS ${source} ${cross_sources} ${cross_switch} ${cross_headers}
     COMMENT "Building ${name} for AArch64"

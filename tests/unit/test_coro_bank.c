@@ -13,6 +13,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 enum { LARGE_STACK = 4 << 20 };
@@ -707,11 +708,24 @@ static void test_a_copy_is_freed_when_it_is_back_in_place(void **state)
     close_bank(&bank);
 }
 
-/* The address space ends where it is now. */
+enum { CHILD_SKIPS = 77 };
+
+/* The address space ends where it is now. Ends the child where nobody heeds that, as under qemu. */
 static void starve(void)
 {
     struct rlimit limit = {1 << 20, 1 << 20};
     ML_CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    if (mmap(NULL, LARGE_STACK, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+        _exit(CHILD_SKIPS);
+}
+
+/* Whether all was well in the child, which may skip the test. */
+static bool goes_well(int (*body)(void *), void *argument)
+{
+    int status = run_in_child(body, argument);
+    if (exited_with(status, CHILD_SKIPS))
+        skip();
+    return exited_with(status, 0);
 }
 
 static int start_starved(void *argument)
@@ -734,7 +748,7 @@ static void test_a_start_without_memory_is_enomem_and_binds_nothing(void **state
     if (ml_tools_need_private_stacks() && !ML_HAS_ASAN)
         skip(); /* Valgrind itself would starve */
     open_bank(&bank, 1, LARGE_STACK);
-    assert_true(exited_with(run_in_child(start_starved, &bank), 0));
+    assert_true(goes_well(start_starved, &bank));
     close_bank(&bank);
 }
 
@@ -766,7 +780,7 @@ static void test_a_switch_without_memory_for_the_copy_is_enomem_and_moves_nothin
     if (ml_tools_need_private_stacks())
         skip();
     open_bank(&bank, 1, LARGE_STACK);
-    assert_true(exited_with(run_in_child(copy_starved, &bank), 0));
+    assert_true(goes_well(copy_starved, &bank));
     close_bank(&bank);
 }
 
