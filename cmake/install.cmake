@@ -92,10 +92,11 @@ install(
 
 # ---- to read and to type ----
 
+# Packages have it compressed.
 configure_file(
   ${PROJECT_SOURCE_DIR}/docs/moonlet.1.in ${PROJECT_BINARY_DIR}/moonlet.1 @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/moonlet.1
-  DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+  DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT unpackaged)
 install(FILES ${PROJECT_SOURCE_DIR}/tools/completion/moonlet
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT program)
 file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/*.md)

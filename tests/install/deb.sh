@@ -14,6 +14,7 @@ for package in moonlet "$library" libmoonlet-dev; do
     check "$package" dpkg-deb -I "$(deb "$package")"
     check "$package: version" equal "$version" "$(field "$package" Version)"
     dpkg-deb -c "$(deb "$package")" >"$work/$package.contents"
+    check "$package: changelog" grep -q "\./usr/share/doc/$package/changelog.gz$" "$work/$package.contents"
     check "$package: licence" grep -q "\./usr/share/doc/$package/copyright$" "$work/$package.contents"
     check "$package: owned by root" sh -c "! grep -v ' root/root ' '$work/$package.contents'"
 done
@@ -21,8 +22,19 @@ check 'moonlet needs' equal 'libc-ares2 libc6 libev4 ' "$(names moonlet)"
 check "$library needs" equal 'libc-ares2 libc6 libev4 liblua5.4-0 ' "$(names "$library")"
 check 'libmoonlet-dev needs' equal "libc-ares-dev libev-dev liblua5.4-dev $library " "$(names libmoonlet-dev)"
 check 'the program' grep -q ' \./usr/bin/moonlet$' "$work/moonlet.contents"
+check 'the manual page' grep -q ' \./usr/share/man/man1/moonlet.1.gz$' "$work/moonlet.contents"
+check 'the manual page is there once' equal 1 "$(grep -c 'man1/moonlet\.1' "$work/moonlet.contents")"
 check 'the libraries' grep -q " \./usr/lib/libmoonlet.so.$version\$" "$work/$library.contents"
 check 'the header' grep -q ' \./usr/include/moonlet.h$' "$work/libmoonlet-dev.contents"
+
+# The linker's cache: by the trigger, and by the package's own scripts.
+check 'ldconfig' sh -c "dpkg-deb --ctrl-tarfile '$(deb "$library")' | tar -tf - | grep -qx './triggers'"
+
+# Debian's own checks. The address of the maintainer is for who makes packages to be given to others.
+if command -v lintian >/dev/null; then
+    check 'lintian' lintian --no-cfg --allow-root --fail-on error \
+        --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog "$work"/*.deb
+fi
 
 # ---- a root with the dependencies, as they are installed here, and nothing else ----
 
