@@ -2,20 +2,12 @@
 
 #include "base/error.h"
 #include "bindings/cancellation.h"
-#include "bindings/lua_task.h"
 #include "hub/scope.h"
 
 _Noreturn void ml_raise_no_task(lua_State *L)
 {
     luaL_error(L, "no task is running");
     __builtin_unreachable();
-}
-
-/* A collector that runs a finalizer answers every question with -1: parking there would leave it
- * switched off for everybody. */
-static bool is_in_finalizer(lua_State *L)
-{
-    return lua_gc(L, LUA_GCCOUNT) < 0;
 }
 
 /* The task that is parked in a call on L. */
@@ -55,7 +47,7 @@ static void refuse_parked(lua_State *L, struct ml_lua *lua, const char *what)
 void ml_check_may_leave(lua_State *L, const char *what)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    if (is_in_finalizer(L))
+    if (ml_is_in_finalizer(L))
         luaL_error(L, "cannot %s inside a finalizer (__gc)", what);
     if (L == lua->main)
         luaL_error(L, "cannot %s in a callback on the main Lua state", what);
@@ -85,25 +77,7 @@ static inline bool is_plain(lua_State *L, const struct ml_lua *lua)
 {
     struct ml_task *task = lua->hub.current;
     return task != NULL && task->strand == ml_strand_of(L) && !(*ml_lua_mark(L) & ML_MARK_PARKED) &&
-           task->scope == NULL && !is_in_finalizer(L) && !lua->is_reporting;
-}
-
-bool ml_blocking_try(lua_State *L)
-{
-    struct ml_lua *lua = ml_lua_of(L);
-    const struct ml_task *task = lua->hub.current;
-    if (is_in_finalizer(L) || lua->is_reporting || (*ml_lua_mark(L) & ML_MARK_PARKED) ||
-        (task->scope != NULL && task->scope->forbids_switch))
-        return false;
-    ml_lua_task_of(lua->hub.current)->parked_on = L;
-    ml_lua_task_of(lua->hub.current)->computed = 0;
-    *ml_lua_mark(L) |= ML_MARK_PARKED;
-    return true;
-}
-
-void ml_blocking_finish(lua_State *L)
-{
-    *ml_lua_mark(L) &= ~(uintptr_t)ML_MARK_PARKED;
+           task->scope == NULL && !ml_is_in_finalizer(L) && !lua->is_reporting;
 }
 
 struct ml_lua *ml_blocking_begin(lua_State *L)

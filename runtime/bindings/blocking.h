@@ -6,6 +6,7 @@
 #define ML_BINDINGS_BLOCKING_H
 
 #include "bindings/lua_runtime.h"
+#include "bindings/lua_task.h"
 #include "hub/scope.h"
 
 #include <errno.h>
@@ -31,9 +32,34 @@ struct ml_lua *ml_blocking_begin(lua_State *L);
  */
 int ml_blocking_end(lua_State *L, int error);
 
-/* The same two for a call that cannot raise, of a C library: false where ml_blocking_begin() would raise. */
-bool ml_blocking_try(lua_State *L);
-void ml_blocking_finish(lua_State *L);
+/* A collector that runs a finalizer answers every question with -1: parking there would leave it
+ * switched off for everybody. */
+static inline bool ml_is_in_finalizer(lua_State *L)
+{
+    return lua_gc(L, LUA_GCCOUNT) < 0;
+}
+
+/* The same two for a call that cannot raise, of a C library or in a task of C: false where ml_blocking_begin() would
+ * raise. L: the running strand's thread. */
+static inline bool ml_blocking_try(lua_State *L)
+{
+    if (ml_unlikely(ml_is_in_finalizer(L)))
+        return false;
+    struct ml_lua *lua = ml_lua_of(L);
+    struct ml_task *task = lua->hub.current;
+    if (ml_unlikely(lua->is_reporting || (*ml_lua_mark(L) & ML_MARK_PARKED) ||
+                    (task->scope != NULL && task->scope->forbids_switch)))
+        return false;
+    ml_lua_task_of(task)->parked_on = L;
+    ml_lua_task_of(task)->computed = 0;
+    *ml_lua_mark(L) |= ML_MARK_PARKED;
+    return true;
+}
+
+static inline void ml_blocking_finish(lua_State *L)
+{
+    *ml_lua_mark(L) &= ~(uintptr_t)ML_MARK_PARKED;
+}
 
 /*
  * For a call that waits only if it must, before it looks whether it must: raises without a task, and the

@@ -1,7 +1,5 @@
 #include "vm/runtimes.h"
 
-#include "base/error.h"
-#include "bindings/blocking.h"
 #include "bindings/foreign.h"
 
 #include <errno.h>
@@ -50,12 +48,6 @@ void ml_runtimes_remove(struct moonlet *m)
     ml_runtimes_unlock();
 }
 
-/* A runtime that runs on this thread is certainly open: nothing of it need be looked at. */
-static bool runs_here(const struct moonlet *m)
-{
-    return m != NULL && ml_bank_current == &m->lua.hub.bank;
-}
-
 static int look_for(const struct moonlet *m)
 {
     int error = -ML_ECLOSED;
@@ -69,7 +61,7 @@ static int look_for(const struct moonlet *m)
 
 int ml_runtime_check(const struct moonlet *m)
 {
-    return ml_likely(runs_here(m)) ? 0 : look_for(m);
+    return ml_likely(ml_runtime_runs_here(m)) ? 0 : look_for(m);
 }
 
 int ml_runtime_check_idle(const struct moonlet *m)
@@ -86,26 +78,16 @@ void ml_runtime_touched(struct moonlet *m)
 
 int ml_runtime_check_closable(const struct moonlet *m)
 {
-    if (runs_here(m))
+    if (ml_runtime_runs_here(m))
         return m->lua.hub.current != NULL ? -ML_EINTASK : -ML_ERUNNING;
     int error = look_for(m);
     return error == 0 && m->is_running ? -ML_ERUNNING : error;
 }
 
-int ml_runtime_check_task(const struct moonlet *m)
+int ml_runtime_refuse_wait(const struct moonlet *m)
 {
-    if (ml_likely(runs_here(m)))
-        return m->lua.hub.current != NULL ? 0 : -ML_ENOTASK;
-    int error = look_for(m);
+    int error = ml_runtime_check(m);
     return error != 0 ? error : -ML_ENOTASK;
-}
-
-int ml_runtime_begin_wait(struct moonlet *m)
-{
-    int error = ml_runtime_check_task(m);
-    if (error != 0)
-        return error;
-    return ml_blocking_try(ml_thread_of(m->lua.hub.current->strand)) ? 0 : -ML_ENOWAIT;
 }
 
 int ml_runtime_end_wait(struct moonlet *m, int error)
