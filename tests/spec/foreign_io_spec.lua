@@ -1,37 +1,13 @@
 --- Calls of C libraries on descriptors, processes, names and locks, made in tasks.
 
 local support = dofile "tests/spec/support.lua"
+local foreign = dofile "tests/spec/foreign_support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"
-package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
-local libc = require "libc"
+local sync = require "moonlet.sync"
 
-local SOON = 0.02
-local BIG = ("0123456789abcdef"):rep(65536) -- more than a pipe or a socket holds
-
-local function closing(...)
-  return setmetatable({ ... }, { __close = function(fds)
-    for _, fd in ipairs(fds) do libc.close(fd) end
-  end })
-end
-
-local function later(fn, ...)
-  return task.spawn(function(...)
-    task.sleep(SOON)
-    fn(...)
-  end, ...)
-end
-
--- Runs fn in a task and checks that another one runs meanwhile. -> its results
-local function beside(fn, ...)
-  local ticks, waiting = 0, task.spawn(fn, ...)
-  while waiting:status() ~= "done" and waiting:status() ~= "failed" do
-    ticks = ticks + 1
-    task.sleep(0.002)
-  end
-  assert.is_true(ticks > 2, "nobody else ran meanwhile")
-  return select(2, assert(waiting:join()))
-end
+local libc, closing, beside, later = foreign.libc, foreign.closing, foreign.beside, foreign.later
+local SOON, BIG = foreign.SOON, foreign.BIG
 
 local function read_all(fd, size)
   local parts = {}
@@ -44,7 +20,7 @@ end
 
 -- Two ends of each kind of stream that a C library may read and write.
 local kinds = {
-  pipe = function() return closing(libc.pipe()) end,
+  pipe = foreign.pipe,
   ["socket"] = function() return closing(libc.socketpair()) end,
   terminal = function()
     local main, side = libc.openpty()
@@ -131,13 +107,13 @@ describe("read", function()
   end)
 
   it("of the same pipe by two tasks gives each its own", function()
-    local ends <close> = closing(libc.pipe())
+    local ends <close> = foreign.pipe()
     local got = {}
     local readers = {}
     for i = 1, 2 do
       readers[i] = task.spawn(function() got[i] = libc.read(ends[1], 1) end)
     end
-    task.sleep(SOON)
+    for i = 1, 2 do support.parked(readers[i]) end
     libc.write(ends[2], "a")
     libc.write(ends[2], "b")
     for i = 1, 2 do assert(readers[i]:join()) end
@@ -146,9 +122,8 @@ describe("read", function()
   end)
 
   it("that is cancelled has taken nothing", function()
-    local ends <close> = closing(libc.pipe())
-    local waiting = task.spawn({ quiet = true }, libc.read, ends[1], 8)
-    task.sleep(SOON)
+    local ends <close> = foreign.pipe()
+    local waiting = support.parked(task.spawn({ quiet = true }, libc.read, ends[1], 8))
     waiting:cancel()
     libc.write(ends[2], "kept")
     assert.equal("ECANCELED", (select(3, waiting:join())))
@@ -161,7 +136,7 @@ describe("recv", function()
     local ends <close> = closing(libc.socketpair())
     later(function()
       libc.send(ends[2], "abc")
-      task.sleep(SOON)
+      foreign.let_wait()
       libc.send(ends[2], "def")
     end)
     assert.equal("abcdef", beside(libc.recv, ends[1], 6, true))
@@ -206,7 +181,7 @@ describe("write", function()
   end
 
   it("of several pieces to a pipe, of less than PIPE_BUF, is not torn by others", function()
-    local ends <close> = closing(libc.pipe())
+    local ends <close> = foreign.pipe()
     local writers = {}
     for i = 0, 9 do
       local half = tostring(i):rep(700)
@@ -220,18 +195,15 @@ describe("write", function()
   end)
 
   it("that is cancelled midway tells how much went, and the task raises", function()
-    local ends <close> = closing(libc.pipe())
-    local waiting = task.spawn({ quiet = true }, libc.write, ends[2], BIG)
-    task.sleep(SOON)
+    local ends <close> = foreign.pipe()
+    local waiting = support.parked(task.spawn({ quiet = true }, libc.write, ends[2], BIG))
     waiting:cancel()
     assert.equal("ECANCELED", (select(3, waiting:join())))
     assert.equal(65536, #read_all(ends[1], 65536))
   end)
 
   it("to a pipe nobody reads gives EPIPE", function()
-    local output = support.run([[
-      package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
-      local libc = require "libc"
+    local output = support.run(foreign.prelude .. [[
       local a, b = libc.socketpair()
       libc.close(a)
       print(libc.send(b, "x"))
@@ -308,7 +280,7 @@ describe("a child process", function()
     local pid = libc.fork(function()
       local before = ticked
       libc.nanosleep(0.05) -- the parent's ticker would tick, if it were here
-      local p = closing(libc.pipe())
+      local p = foreign.pipe()
       libc.write(p[2], "x")
       local works = libc.read(p[1], 1) == "x" and libc.poll({ { p[1], libc.POLLIN } }, 10) == 0
       local ok, message = pcall(task.sleep, 0.01)
@@ -322,29 +294,29 @@ describe("a child process", function()
   end)
 
   it("that goes on with the script ends with its task, and leaves the parent's descriptors watched", function()
-    local output, status = support.run([[
-      package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
-      local libc, task, net = require "libc", require "moonlet.task", require "moonlet.net"
-      local here, there = net.pair()
+    local output, status = support.run(foreign.prelude .. [[
+      local here, there = require "moonlet.net".pair()
+      local ended = require "moonlet.sync".event()
       local reader = task.spawn(function() return here:read_line() end)
-      task.spawn(function() task.sleep(0.1) there:write("late\n") end)
-      task.sleep(0.01)
+      local writer = task.spawn(function() ended:wait() there:write("late\n") end)
+      while reader:status() ~= "waiting" or writer:status() ~= "waiting" do task.yield() end
       local pid = task.spawn(function()
         local pid = libc.plain_fork()
         if pid == 0 then io.write("child\n") end
         return pid
       end)
       local _, number = pid:join()
-      print("parent", libc.waitpid(number) == number, reader:join())
+      local found = libc.waitpid(number)
+      ended:set()
+      print("parent", found == number, reader:join())
     ]])
     assert.equal("child\nparent\ttrue\ttrue\tlate\n", output)
     assert.equal(0, status)
   end)
 
   it("of vfork closes what is its own, not what the parent waits for", function()
-    local ends <close> = closing(libc.pipe())
-    local waiting = task.spawn(libc.read, ends[1], 1)
-    task.sleep(SOON)
+    local ends <close> = foreign.pipe()
+    local waiting = support.parked(task.spawn(libc.read, ends[1], 1))
     libc.waitpid(libc.vfork_closes(ends[1]))
     libc.write(ends[2], "x")
     assert.equal("x", (select(2, assert(waiting:join()))))
@@ -365,8 +337,7 @@ describe("a lock on a file", function()
     assert.equal(0, libc.flock(fds[1], "lock"))
     later(libc.flock, fds[1], "unlock")
     assert.equal(0, beside(libc.flock, fds[2], "lock"))
-    local waiting = task.spawn({ quiet = true }, libc.flock, fds[1], "lock")
-    task.sleep(SOON)
+    local waiting = support.parked(task.spawn({ quiet = true }, libc.flock, fds[1], "lock"))
     waiting:cancel()
     assert.equal("ECANCELED", (select(3, waiting:join())))
     os.remove(name)
@@ -408,18 +379,20 @@ describe("a mutex of a C library", function()
     local name = recursive and "recursive" or "plain"
 
     it("(" .. name .. ") held by a task that waits is waited for by others", function()
-      local log = {}
+      local log, go = {}, sync.event()
       local function work(label)
         libc.with_mutex(recursive, function()
           log[#log + 1] = label .. " in"
-          libc.nanosleep(SOON)
+          libc.nanosleep(0.001)
+          go:wait()
           log[#log + 1] = label .. " out"
         end)
       end
       local a, b, c = task.spawn(work, "a"), task.spawn(work, "b"), task.spawn(work, "c")
-      task.sleep(SOON / 2)
+      for _, t in ipairs { a, b, c } do support.parked(t) end
       assert.equal("EBUSY", libc.try_mutex(recursive))
       assert.equal("ETIMEDOUT", libc.timed_mutex(recursive, 0.001))
+      go:set()
       assert(a:join() and b:join() and c:join())
       assert.same({ "a in", "a out" }, { log[1], log[2] })
       for i = 1, 5, 2 do assert.equal(log[i]:sub(1, 1), log[i + 1]:sub(1, 1)) end
@@ -438,15 +411,15 @@ describe("a mutex of a C library", function()
   end)
 
   it("is not lost when a task that waits for it is cancelled", function()
-    local holder = task.spawn(libc.with_mutex, false, function() libc.nanosleep(2 * SOON) end)
-    task.sleep(0.001)
-    local entered
-    local waiting = task.spawn({ quiet = true }, libc.with_mutex, false, function()
+    local go, entered = sync.event(), false
+    local holder = support.parked(task.spawn(libc.with_mutex, false, function() go:wait() end))
+    local waiting = support.parked(task.spawn({ quiet = true }, libc.with_mutex, false, function()
       entered = true
       task.sleep(1)
-    end)
-    task.sleep(0.001)
+    end))
     waiting:cancel()
+    assert.is_false(entered)
+    go:set()
     assert(holder:join())
     assert.equal("ECANCELED", (select(3, waiting:join())))
     assert.is_true(entered) -- a lock cannot be refused to a C library
@@ -475,9 +448,7 @@ end)
 
 describe("code that others could need", function()
   it("(pthread_once, a callback of stdio) blocks the thread", function()
-    local output = support.run([[
-      package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
-      local libc, task = require "libc", require "moonlet.task"
+    local output = support.run(foreign.prelude .. [[
       local ticks = 0
       task.spawn({ daemon = true }, function() while true do task.sleep(0.001) ticks = ticks + 1 end end)
       task.sleep(0.01)

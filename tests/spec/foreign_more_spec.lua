@@ -1,14 +1,13 @@
 --- Odd uses of libc's calls: what a task sees is what libc does, to the letter.
 
 local support = dofile "tests/spec/support.lua"
+local foreign = dofile "tests/spec/foreign_support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"
 local patch = require "moonlet.patch"
-package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
 local edges = require "edges"
-local libc = require "libc"
 
-local SOON = 0.02
+local libc, fifo = foreign.libc, foreign.fifo
 
 -- The story of each scene: what was wrong.
 local scenes = {
@@ -79,12 +78,10 @@ describe("A buffered file", function()
     os.remove(go)
     local file = io.popen(("while [ ! -e %s ]; do sleep 0.01; done; cat > %s"):format(go, name), "w")
     local list = pieces(40000)
-    local writer = task.spawn(function()
+    local writer = support.parked(task.spawn(function()
       for _, piece in ipairs(list) do assert(file:write(piece)) end
       assert(file:close())
-    end)
-    task.sleep(SOON)
-    assert.equal("waiting", writer:status())
+    end))
     local child = assert(io.popen("echo said"))
     assert.equal("said", child:read("a"):match "%w+")
     child:close()
@@ -118,19 +115,15 @@ describe("A buffered file", function()
     for _, format in ipairs { "l", "a", "n", 5 } do
       local file = assert(io.popen("echo $$; exec sleep 100"))
       local pid = file:read("n", "L")
-      local reader = task.spawn(function() return file:read(format) end)
-      task.sleep(SOON)
+      local reader = support.parked(task.spawn(function() return file:read(format) end))
       libc.kill(pid, 9)
       file:close()
       assert(reader:join())
     end
     for _, format in ipairs { "l", "a", "n", 5 } do
-      local name = os.tmpname()
-      os.remove(name)
-      assert(os.execute("mkfifo " .. name))
+      local name = fifo()
       local file = assert(io.open(name, "r+"))
-      local reader = task.spawn(function() return file:read(format) end)
-      task.sleep(SOON)
+      local reader = support.parked(task.spawn(function() return file:read(format) end))
       assert.is_true(file:close())
       assert.equal("done", reader:status())
       local _, _, text, number = reader:join()
@@ -141,16 +134,13 @@ describe("A buffered file", function()
 
   -- The flush was cancelled; fclose tried again and made the thread wait.
   it("whose task is cancelled is closed at once, though nobody reads", function()
-    local name = os.tmpname()
-    os.remove(name)
-    assert(os.execute("mkfifo " .. name))
+    local name = fifo()
     local other <close> = assert(io.open(name, "r+"))
     local file = assert(io.open(name, "w"))
-    local writer = task.spawn({ quiet = true }, function()
+    local writer = support.parked(task.spawn({ quiet = true }, function()
       local closing <close> = file
       for _ = 1, 100 do file:write(("x"):rep(1000)) end
-    end)
-    task.sleep(SOON)
+    end))
     writer:cancel()
     writer:join()
     assert.equal("closed file", io.type(file))

@@ -1,40 +1,12 @@
 --- Calls of C libraries that wait for descriptors: what they give is what libc gives, and only their task waits.
 
 local support = dofile "tests/spec/support.lua"
+local foreign = dofile "tests/spec/foreign_support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"
-package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
-local libc = require "libc"
 
+local libc, pipe, beside, later, SOON = foreign.libc, foreign.pipe, foreign.beside, foreign.later, foreign.SOON
 local IN, OUT, HUP, NVAL = libc.POLLIN, libc.POLLOUT, libc.POLLHUP, libc.POLLNVAL
-local SOON = 0.02 -- long enough to see that somebody waits
-
--- Descriptors that are closed when the test ends.
-local function pipe()
-  local fds = setmetatable({ libc.pipe() }, { __close = function(fds)
-    libc.close(fds[1])
-    libc.close(fds[2])
-  end })
-  return fds
-end
-
-local function later(fn, ...)
-  return task.spawn(function(...)
-    task.sleep(SOON)
-    fn(...)
-  end, ...)
-end
-
--- Runs fn in a task and checks that another one runs meanwhile. -> its results
-local function beside(fn, ...)
-  local ticks, waiting = 0, task.spawn(fn, ...)
-  while waiting:status() ~= "done" and waiting:status() ~= "failed" do
-    ticks = ticks + 1
-    task.sleep(0.002)
-  end
-  assert.is_true(ticks > 2, "nobody else ran meanwhile")
-  return select(2, assert(waiting:join()))
-end
 
 -- Calls fn while SIGALRM comes every so often: one that comes while another task runs ends no wait.
 local function alarmed(fn, ...)
@@ -156,11 +128,10 @@ describe("poll", function()
   it("ends with ECANCELED, and the task raises when the C function has returned", function()
     local p <close> = pipe()
     local after
-    local waiting = task.spawn({ quiet = true }, function()
+    local waiting = support.parked(task.spawn({ quiet = true }, function()
       libc.poll({ { p[1], IN } }, -1)
       after = true
-    end)
-    task.sleep(SOON)
+    end))
     waiting:cancel "enough"
     assert.same({ nil, "cancelled", "ECANCELED", n = 3 }, table.pack(waiting:join()))
     assert.is_nil(after)
@@ -177,12 +148,11 @@ describe("poll", function()
   it("is raised through pcall, and clean-up runs", function()
     local p <close> = pipe()
     local cleaned
-    local waiting = task.spawn({ quiet = true }, function()
+    local waiting = support.parked(task.spawn({ quiet = true }, function()
       local _ <close> = setmetatable({}, { __close = function() cleaned = true end })
       pcall(libc.poll, { { p[1], IN } }, -1)
       error "not reached"
-    end)
-    task.sleep(SOON)
+    end))
     waiting:cancel()
     assert.equal("ECANCELED", (select(3, waiting:join())))
     assert.is_true(cleaned)
@@ -202,7 +172,7 @@ describe("poll", function()
       list[i], ends[i] = reading, writing
       tasks[i] = task.spawn(libc.poll, { { reading, IN } }, -1)
     end
-    task.sleep(SOON)
+    for i = 1, 400 do support.parked(tasks[i]) end
     for i = 400, 1, -1 do libc.write(ends[i], "x") end
     for i = 1, 400 do
       assert.equal(1, (select(2, assert(tasks[i]:join()))))
@@ -224,7 +194,7 @@ describe("poll", function()
     local p <close> = pipe()
     later(function()
       libc.write(p[2], "x")
-      task.sleep(SOON)
+      foreign.let_wait()
       libc.write(p[2], "y")
     end)
     local got = {}
@@ -237,9 +207,7 @@ describe("poll", function()
   end)
 
   it("in a finalizer blocks the thread, and is told under -W", function()
-    local output = support.run([[
-      package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
-      local libc, task = require "libc", require "moonlet.task"
+    local output = support.run(foreign.prelude .. [[
       local ticks = 0
       task.spawn({ daemon = true }, function() while true do task.sleep(0.001) ticks = ticks + 1 end end)
       task.sleep(0.01)
@@ -325,10 +293,9 @@ describe("a sleep", function()
   end)
 
   it("jumps with the virtual clock", function()
-    local output = support.run([[
-      package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
+    local output = support.run(foreign.prelude .. [[
       local clock <close> = require "moonlet.test".virtual_clock()
-      print(require "libc".sleep(100000))
+      print(libc.sleep(100000))
     ]])
     assert.equal("0\n", output)
   end)

@@ -1,29 +1,16 @@
 --- io, os and print in tasks: results as in stock Lua, and only the task waits.
 
 local support = dofile "tests/spec/support.lua"
+local foreign = dofile "tests/spec/foreign_support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"
 local sync = require "moonlet.sync"
 
-local BIG = ("0123456789abcdef"):rep(65536) -- more than a pipe holds
-
--- Runs fn in a task and checks that another one runs meanwhile. -> its results
-local function beside(fn, ...)
-  local ticks, waiting = 0, task.spawn(fn, ...)
-  while waiting:status() ~= "done" and waiting:status() ~= "failed" do
-    ticks = ticks + 1
-    task.sleep(0.002)
-  end
-  assert.is_true(ticks > 2, "nobody else ran meanwhile")
-  return select(2, assert(waiting:join()))
-end
+local beside, BIG = foreign.beside, foreign.BIG
 
 -- A pipe as two files: through a FIFO, whose open waits for the other end.
 local function fifo()
-  local name = os.tmpname()
-  os.remove(name)
-  assert(os.execute("mkfifo " .. name))
-  local writing
+  local name, writing = foreign.fifo(), nil
   local opener = task.spawn(function() writing = assert(io.open(name, "w")) end)
   local reading = assert(io.open(name))
   assert(opener:join())
@@ -124,7 +111,7 @@ describe("a file that is a pipe", function()
   it("takes more than it holds, and numbers and strings in order", function()
     local reading, writing = fifo()
     local reader = task.spawn(function()
-      task.sleep(0.02)
+      foreign.let_wait()
       return reading:read "a"
     end)
     beside(function() writing:write(1, " ", BIG, 2.5, "\n"):write(BIG):close() end)
@@ -138,7 +125,7 @@ describe("a file that is a pipe", function()
       local reading, writing = fifo()
       assert.is_true(writing:setvbuf(mode, mode == "full" and 1 << 20 or nil))
       local reader = task.spawn(function()
-        task.sleep(0.02)
+        foreign.let_wait()
         return reading:read "a"
       end)
       beside(function()
@@ -212,13 +199,14 @@ end)
 
 describe("standard input", function()
   it("is read by one task while others work", function()
-    local output = support.shell("(sleep 0.1; echo one; sleep 0.1; printf 'two\\nthree') | " .. support.command([[
+    local input = "sleep 0.1; echo one; sleep 0.1; printf 'two\\nthree\\nfour'"
+    local output = support.shell(("(%s) | "):format(input) .. support.command([[
       local task = require "moonlet.task"
       local ticks = 0
       task.spawn({ daemon = true }, function() while true do task.sleep(0.002) ticks = ticks + 1 end end)
-      for line in io.lines() do print(line, ticks > 10) ticks = 0 end
+      for line in io.lines() do print(line, line == "four" or ticks > 0) ticks = 0 end
     ]]))
-    assert.equal("one\ttrue\ntwo\ttrue\nthree\tfalse\n", output)
+    assert.equal("one\ttrue\ntwo\ttrue\nthree\tfalse\nfour\ttrue\n", output)
   end)
 end)
 
@@ -294,9 +282,8 @@ end)
 describe("what a task holds", function()
   it("is free again after its file operation was cancelled", function()
     local reading, writing = fifo()
-    local waiting = task.spawn({ quiet = true }, reading.read, reading)
+    local waiting = support.parked(task.spawn({ quiet = true }, reading.read, reading))
     local event = sync.event()
-    task.sleep(0.01)
     waiting:cancel()
     waiting:join()
     task.spawn(function()
