@@ -307,7 +307,7 @@ static int l_epoll(lua_State *L)
     return ready < 0 ? fail(L, error) : push(L, ready);
 }
 
-/* ---- time and signals ---- */
+/* ---- time and signals: calls under test; nothing here waits for an event ---- */
 
 static int l_nanosleep(lua_State *L)
 {

@@ -7,22 +7,10 @@ local test = require "moonlet.test"
 local it = support.limited(it)
 local is_failure = support.is_failure
 
---- Bytes that wait in the kernel for this end of a connection over IPv4: what close() turns into a reset.
-local function unread(stream)
-  local here, there = stream:address().port, stream:peer().port
-  for line in io.lines("/proc/net/tcp") do
-    local local_port, remote_port, size = line:match("^%s*%d+: %x+:(%x+) %x+:(%x+) %x+ %x+:(%x+)")
-    if local_port and tonumber(local_port, 16) == here and tonumber(remote_port, 16) == there then
-      return tonumber(size, 16)
-    end
-  end
-  return 0
-end
-
 --- From now on a close of `stream` resets the connection: it has input that it never reads.
 local function arm_reset(stream, peer)
   assert(peer:write("!"))
-  support.eventually(function() return unread(stream) > 0 end)
+  support.until_unread(stream)
 end
 
 --- The error code of a failure that may be any of those.
@@ -41,7 +29,7 @@ describe("a peer that resets", function()
     local size = 64 * 1024 * 1024
     local writer = support.parked(task.spawn(function() return table.pack(here:write(("x"):rep(size))) end))
     assert.equal(1000, #there:read_exactly(1000))
-    support.eventually(function() return unread(there) > 0 end)
+    support.until_unread(there)
     there:close()
     local results = support.finish(writer)
     is_one_of(GONE, table.unpack(results, 1, 3))
@@ -53,7 +41,7 @@ describe("a peer that resets", function()
     local here <close>, there = support.pair()
     local sender = support.parked(task.spawn(function() return table.pack(here:sendfile("/dev/zero")) end))
     assert.equal(1000, #there:read_exactly(1000))
-    support.eventually(function() return unread(there) > 0 end)
+    support.until_unread(there)
     there:close()
     local results = support.finish(sender)
     is_one_of(GONE, table.unpack(results, 1, 3))
@@ -64,9 +52,9 @@ describe("a peer that resets", function()
     local here <close>, there = support.pair()
     local tasks = { task.spawn(function() return here:read_line() end) }
     for i = 2, 5 do
-      tasks[i] = support.parked(task.spawn(function() return here:write(("x"):rep(64 * 1024 * 1024)) end))
+      tasks[i] = support.parked_writer(here, 64 * 1024 * 1024)
     end
-    support.eventually(function() return unread(there) > 0 end)
+    support.until_unread(there)
     there:close()
     for _, t in ipairs(tasks) do is_one_of(GONE, support.finish(t)) end
   end)
@@ -137,7 +125,7 @@ describe("a peer that reads nothing", function()
   it("holds up its writers alone", function()
     local here <close>, other = support.pair()
     local there <close> = other
-    local writer = support.parked(task.spawn(function() return here:write(("x"):rep(64 * 1024 * 1024)) end))
+    local writer = support.parked_writer(here, 64 * 1024 * 1024)
     local fine <close>, peer = support.pair()
     for i = 1, 100 do
       fine:write(i, "\n")

@@ -489,7 +489,7 @@ describe("net.connect to a name with several addresses", function()
       end
       is_failure("ETIMEDOUT", "many:" .. number .. ": timeout", lasts(0.3, connect, 0.3))
       local t = task.spawn(connect)
-      task.sleep(0.6) -- all three are under way
+      support.until_connecting(number, 3)
       t:cancel()
       local _, _, code = lasts(0, t.join, t, support.patience)
       assert.equal("ECANCELED", code)

@@ -210,7 +210,7 @@ describe("poll", function()
     local output = support.run(foreign.prelude .. [[
       local ticks = 0
       task.spawn({ daemon = true }, function() while true do task.sleep(0.001) ticks = ticks + 1 end end)
-      task.sleep(0.01)
+      repeat task.yield() until ticks > 0
       setmetatable({}, { __gc = function() ticks = 0 libc.poll({}, 30) print("ticks", ticks) end })
       collectgarbage()
       task.no_switch(function() ticks = 0 libc.poll({}, 30) print("ticks", ticks) end)

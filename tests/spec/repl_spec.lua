@@ -65,6 +65,14 @@ function session:run(entry)
   return (plain(self:expect("\n> ")):match("^\n?(.-)\n?> $"))
 end
 
+-- An entry that starts a task, which runs the statement after tell(s).
+local function when_told(s, statement)
+  return ("task.spawn(function() while not os.rename('%s/told', '%s/heard') do task.sleep(0.01) end %s end)\n"):format(
+    s.directory, s.directory, statement)
+end
+
+local function tell(s) shell("touch " .. s.directory .. "/told") end
+
 local function started(options)
   local s = open(options)
   s:expect("> ")
@@ -233,9 +241,11 @@ describe("at the prompt", function()
   it("the error of a task is told above the line, and the session goes on", function()
     local s <close> = started()
     s:run("task = require 'moonlet.task'")
-    s:type("task.spawn(function() task.sleep(0.1) error('in a task') end)\n")
+    s:type(when_told(s, "error('in a task')"))
     s:expect("> ")
     s:type("1 +")
+    s:expect("1 %+")
+    tell(s)
     s:expect("failed: [^\n]*in a task")
     s:expect("> 1 %+")
     s:type("1\n")
@@ -345,7 +355,11 @@ describe("at the prompt", function()
     s:expect("<exit 3>")
     local other <close> = started { arguments = "-i -e 'shell = io.popen'" }
     other:run("task = require 'moonlet.task'")
-    other:type("task.spawn(function() task.sleep(0.1) os.exit(4) end)\n")
+    other:type(when_told(other, "os.exit(4)"))
+    other:expect("> ")
+    other:type("1 +")
+    other:expect("1 %+")
+    tell(other)
     other:expect("<exit 4>")
   end)
 

@@ -157,8 +157,62 @@ function support.more_than_buffers()
   local here <close>, peer = support.pair()
   local there <close> = peer
   here:write("0123456789")
-  task.sleep(0.005)
   return #there:read_some() == 1 and 12 * 1024 * 1024 or 32 * 1024 * 1024
+end
+
+--- A task that writes so many bytes to a stream, more than fit, and waits; its result is the write's.
+function support.parked_writer(stream, size)
+  return support.parked(task.spawn(function() return stream:write(("x"):rep(size)) end))
+end
+
+--- Fails unless a write that waits behind another one, and that attempt(stream) makes and ends, has sent nothing
+-- and harms none of the others.
+function support.ends_in_the_queue(attempt)
+  local here <close>, peer = support.pair()
+  local there <close> = peer
+  local size = support.more_than_buffers()
+  local first = support.parked_writer(here, size)
+  attempt(here)
+  local last = support.parked(task.spawn(function() return here:write("last") end))
+  local got = #assert(there:read_exactly(size))
+  local first_ok, last_ok, rest = support.finish(first), support.finish(last), there:read_exactly(4)
+  if got ~= size or first_ok ~= true or last_ok ~= true or rest ~= "last" then
+    error(("%d bytes of %d, %s, %s, then '%s'"):format(got, size, first_ok, last_ok, rest), 2)
+  end
+end
+
+-- The rows of the kernel's table of TCP connections over IPv4.
+-- @treturn function iterator: local port, remote port, state as two hexadecimal digits, bytes not read yet
+local function tcp_connections()
+  return coroutine.wrap(function()
+    for line in io.lines("/proc/net/tcp") do
+      local here, there, state, unread = line:match("^%s*%d+: %x+:(%x+) %x+:(%x+) (%x+) %x+:(%x+)")
+      if here then
+        coroutine.yield(tonumber(here, 16), tonumber(there, 16), state, tonumber(unread, 16))
+      end
+    end
+  end)
+end
+
+--- Waits until bytes wait in the kernel for this end of a connection over IPv4: close() turns them into a reset.
+function support.until_unread(stream)
+  local from, to = stream:address().port, stream:peer().port
+  support.eventually(function()
+    for here, there, _, unread in tcp_connections() do
+      if here == from and there == to and unread > 0 then return true end
+    end
+  end)
+end
+
+--- Waits until so many connections over IPv4 are being made to a port.
+function support.until_connecting(port, count)
+  support.eventually(function()
+    local found = 0
+    for _, there, state in tcp_connections() do
+      if there == port and state == "02" then found = found + 1 end
+    end
+    return found == count
+  end)
 end
 
 --- Fails unless `values` (from table.pack) are nil, a message and the code.
