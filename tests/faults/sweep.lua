@@ -18,13 +18,12 @@ local function run(command)
   return output, how == "signal" and 128 + status or status
 end
 
-local directory = os.tmpname()
-os.remove(directory)
-assert(os.execute(("mkdir '%s' && sh tests/support/make_certificates.sh '%s'"):format(directory, directory)))
+local credentials = dofile "tests/spec/tls_support.lua"
+credentials.make()
 
 local function failing(count)
   return run(("ML_FAULT=%s,%d,%d timeout 60 %s tests/faults/scenario.lua %s %d"):format(
-    call, count, number, quote(program), quote(directory), bytes))
+    call, count, number, quote(program), quote(credentials.file "."), bytes))
 end
 
 local count, wrong, reached = 1, 0, true
@@ -38,6 +37,6 @@ while reached do
   end
   count = count + stride
 end
-os.execute(("rm -r '%s'"):format(directory))
+credentials.remove()
 print(("%s, errno %d: %d calls made to fail, %d taken badly"):format(call, number, (count - 1) // stride - 1, wrong))
 os.exit(wrong == 0 and count > 1 + stride)

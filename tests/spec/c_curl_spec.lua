@@ -45,35 +45,15 @@ local function slow_server()
   end)
 end
 
-local function start_nginx(directory)
-  libraries.need_program("nginx", "nginx-light")
-  local port = support.free_port()
-  os.execute("mkdir -p " .. directory .. "/html")
-  programs.write_file(directory .. "/html/big", ("0123456789abcdef"):rep(BIG // 16))
-  programs.write_file(directory .. "/nginx.conf", ([[
-    daemon off; master_process off; pid nginx.pid; error_log stderr;
-    events { worker_connections 256; }
-    http {
-      access_log off;
-      client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
-      server {
-        listen 127.0.0.1:%d; root html;
-        location /numbered/ { return 200 "$uri"; }
-      }
-    }]]):format(port))
-  local nginx = programs.start(("timeout 110 nginx -p %s/ -c nginx.conf"):format(directory))
-  programs.eventually("nginx", function()
-    if nginx:status() then error("nginx ended: " .. nginx:errors(), 0) end
-    local conn <close> = net.connect("127.0.0.1", port)
-    return conn ~= nil
-  end)
-  return port, nginx
-end
-
 describe("libcurl", function()
   local nginx, nginx_port
 
-  setup(function() nginx_port, nginx = start_nginx(programs.open_directory()) end)
+  setup(function()
+    libraries.need_program("nginx", "nginx-light")
+    programs.open_directory()
+    nginx_port, nginx = programs.start_nginx({ big = ("0123456789abcdef"):rep(BIG // 16) },
+      'location /numbered/ { return 200 "$uri"; }')
+  end)
 
   teardown(function()
     if nginx then nginx:kill "TERM" end

@@ -87,6 +87,17 @@ function libraries.slow_server(options)
   end, options)
 end
 
+--- An HTTP server that answers each request with its path, 0.2 s later.
+function libraries.slow_pages()
+  return libraries.server(function(conn)
+    local path = conn:read_line():match "^GET (%S+)"
+    repeat until conn:read_line() == ""
+    task.sleep(libraries.SPAN)
+    conn:write(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"):format(#path, path))
+    conn:finish(1)
+  end)
+end
+
 --- A server that takes connections and never says a word.
 function libraries.silent_server(options)
   return libraries.server(function(conn) conn:read_all() end, options)
@@ -135,6 +146,14 @@ function libraries.without(source, port)
   ]]):format(port or 0) .. source, "--no-interpose")
   if status ~= 0 then error(output, 2) end
   return output
+end
+
+--- Fails unless a function's body, in which `i` is the task's number, blocks every task in such a moonlet: four
+-- tasks with it take the slow server's time one after the other, and nobody ticks meanwhile.
+function libraries.blocks_without(requires, body, port)
+  local output = libraries.without(("%s\nprint(overlapping(function(i) %s end))"):format(requires, body), port)
+  local seconds, ticks = output:match "^(%S+)\t(%d+)\n$"
+  if not seconds or tonumber(seconds) <= 3.9 * libraries.SPAN or tonumber(ticks) > 6 then error(output, 2) end
 end
 
 return libraries

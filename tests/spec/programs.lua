@@ -2,6 +2,8 @@
 -- complaints and exit status.
 -- Loaded with dofile("tests/spec/programs.lua").
 
+local support = dofile "tests/spec/support.lua"
+local net = require "moonlet.net"
 local task = require "moonlet.task"
 
 local programs = {}
@@ -64,6 +66,19 @@ function programs.run_script(...)
   return programs.run(programs.command_line(...) .. " </dev/null")
 end
 
+--- Runs a script with each of the lists of words; fails unless it prints its usage, and that alone, and exits 1.
+-- script: its name, or nil when each list begins with one.
+function programs.refuse_words(script, lists)
+  for _, words in ipairs(lists) do
+    words = { script or words[1], table.unpack(words, script and 1 or 2) }
+    local output, errors, status = programs.run_script(table.unpack(words))
+    local usage = errors:match "^usage: moonlet %S+"
+    if output ~= "" or usage ~= "usage: moonlet " .. words[1] or status ~= 1 then
+      error(("%s: exit status %s, %q, %q"):format(table.concat(words, " "), status, output, errors), 2)
+    end
+  end
+end
+
 local Program = {}
 Program.__index = Program
 
@@ -100,6 +115,38 @@ function Program:printed(pattern)
     return self:output():match(pattern) or
       self:status() and error("it ended: " .. self:output() .. self:errors(), 0)
   end)
+end
+
+--- Starts a script that is a server, with its arguments. Returns its port and the program.
+function programs.start_server(...)
+  local server = programs.start(programs.command_line(...))
+  return tonumber(server:printed "listening on %S+:(%d+)[^\n]*\n"), server
+end
+
+local NGINX = [[
+  daemon off; master_process off; pid nginx.pid; error_log stderr;
+  events { worker_connections 1024; }
+  http {
+    access_log off;
+    client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
+    server { listen 127.0.0.1:%d%s; root html; %s }
+  }]]
+
+--- Starts nginx in this run's directory. Its files come from a table, names to texts; `server`: what its server block
+-- has besides; `listens`: more words of `listen`. Returns its port and the program.
+function programs.start_nginx(files, server, listens)
+  local port, prefix = support.free_port(), directory .. "/nginx"
+  os.execute("mkdir -p " .. programs.quote(prefix .. "/html"))
+  for name, text in pairs(files) do programs.write_file(prefix .. "/html/" .. name, text) end
+  programs.write_file(prefix .. "/nginx.conf", NGINX:format(port, listens or "", server))
+  local nginx = programs.start(("env PATH=\"$PATH:/usr/sbin\" timeout 110 nginx -p %s -c nginx.conf"):format(
+    programs.quote(prefix .. "/")))
+  programs.eventually("nginx", function()
+    if nginx:status() then error("nginx ended: " .. nginx:errors(), 0) end
+    local conn <close> = net.connect("127.0.0.1", port)
+    return conn ~= nil
+  end)
+  return port, nginx
 end
 
 function Program:kill(signal)

@@ -2,14 +2,13 @@
 
 local support = dofile "tests/spec/support.lua"
 local programs = dofile "tests/spec/programs.lua"
+local credentials = dofile "tests/spec/tls_support.lua"
 local task = require "moonlet.task"
 local net = require "moonlet.net"
 local it = support.limited(it)
 
 local start, command_line, quote = programs.start, programs.command_line, programs.quote
-local directory
-
-local function file(name) return directory .. "/" .. name end
+local file = credentials.file
 
 -- What the server answers by itself: a text, or a function that talks.
 local usual = {
@@ -20,7 +19,7 @@ local usual = {
 
 function usual.STARTTLS(conn)
   conn:write "220 go ahead\r\n"
-  return (conn:starttls { cert_file = file "good.pem", key_file = file "good.key" })
+  return (conn:starttls(credentials.shows "good"))
 end
 
 function usual.DATA(conn, heard)
@@ -94,10 +93,7 @@ local function whole(...)
 end
 
 describe("smtp_send", function()
-  setup(function()
-    directory = programs.open_directory()
-    assert(os.execute(("sh tests/support/make_certificates.sh '%s'"):format(directory)))
-  end)
+  setup(function() credentials.make(programs.open_directory()) end)
 
   after_each(programs.stop_all)
 
@@ -117,12 +113,7 @@ describe("smtp_send", function()
       "[::1]:", "[host]:25", "host:25:25" } do
       table.insert(wrong, { server, table.unpack(addresses) })
     end
-    for _, words in ipairs(wrong) do
-      local output, errors, status = programs.run_script("smtp_send.lua", table.unpack(words))
-      assert.equal("", output)
-      assert.equal("usage: moonlet smtp_send.lua", errors:match "^usage: moonlet %S+", table.concat(words, " "))
-      assert.equal(1, status)
-    end
+    programs.refuse_words("smtp_send.lua", wrong)
   end)
 
   it("says why it cannot connect", function()
@@ -162,7 +153,7 @@ describe("smtp_send", function()
   end)
 
   it("speaks TLS from the first byte when told so", function()
-    local context = net.tls { cert_file = file "good.pem", key_file = file "good.key" }
+    local context = net.tls(credentials.shows "good")
     local output, heard = send({ tls = context }, trusting "-s", LOGIN)
     assert.equal(SENT, output)
     assert.same(whole(WE, PLAIN), heard)
@@ -280,7 +271,7 @@ describe("smtp_send", function()
       for _, pieces in ipairs { { "220 go ahead\r\n" .. injected }, { "220 go ahead\r\n", injected } } do
         local function STARTTLS(conn)
           for _, piece in ipairs(pieces) do conn:write(piece) end
-          return (conn:starttls { cert_file = file "good.pem", key_file = file "good.key" })
+          return (conn:starttls(credentials.shows "good"))
         end
         local output, heard = send({ STARTTLS = STARTTLS }, trusting(), LOGIN)
         assert.matches("^failed: STARTTLS: %S+", output)

@@ -9,20 +9,9 @@ local PATIENCE = programs.patience
 local quote, read_file, write_file = programs.quote, programs.read_file, programs.write_file
 local eventually, installed = programs.eventually, programs.installed
 local run, run_script, command_line = programs.run, programs.run_script, programs.command_line
-local start = programs.start
+local start, start_server, free_port = programs.start, programs.start_server, support.free_port
 
 local directory -- of this run's files
-
-local function start_server(...)
-  local server = start(command_line(...))
-  return tonumber(server:printed "listening on %S+:(%d+)[^\n]*\n"), server
-end
-
--- A port on which nobody listens.
-local function free_port()
-  local listener <close> = assert(net.listen("127.0.0.1", 0))
-  return listener:address().port
-end
 
 local function connect(port)
   local conn = assert(net.connect("127.0.0.1", port))
@@ -43,34 +32,13 @@ local BIG = 5 * 1024 * 1024
 
 local function start_nginx()
   if not installed "nginx" then return nil end
-  local port, prefix = free_port(), directory .. "/nginx"
-  os.execute("mkdir -p " .. quote(prefix .. "/html"))
   local filling, pages = string.rep("\0\r\n\255", 1023), {}
   for i = 1, BIG // 4096 do pages[i] = string.pack("<I4", i) .. filling end
-  write_file(prefix .. "/html/big", table.concat(pages))
-  write_file(prefix .. "/html/medium", table.concat(pages, "", 1, 40))
-  write_file(prefix .. "/html/small", "hello\n")
-  write_file(prefix .. "/nginx.conf", string.format([[
-    daemon off; master_process off; pid nginx.pid; error_log stderr;
-    events { worker_connections 1024; }
-    http {
-      access_log off;
-      client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3;
-      uwsgi_temp_path t4; scgi_temp_path t5;
-      server {
-        listen 127.0.0.1:%d; root html;
-        location /numbered/ { return 200 "$uri $args\n"; }
-        location /moved { return 302 /small; }
-        location /empty { return 204; }
-      }
-    }]], port))
-  local nginx = start(string.format("nginx -p %s -c nginx.conf", quote(prefix .. "/")))
-  eventually("nginx", function()
-    if nginx:status() then error("nginx ended: " .. nginx:errors(), 0) end
-    local conn <close> = net.connect("127.0.0.1", port)
-    return conn ~= nil
-  end)
-  return port
+  local files = { big = table.concat(pages), medium = table.concat(pages, "", 1, 40), small = "hello\n" }
+  return (programs.start_nginx(files, [[
+    location /numbered/ { return 200 "$uri $args\n"; }
+    location /moved { return 302 /small; }
+    location /empty { return 204; }]]))
 end
 
 local function need(...)
@@ -94,12 +62,7 @@ describe("scripts", function()
       {"socks5_proxy.lua", "-u"}, {"socks5_proxy.lua", "-u", "x"}, {"socks5_proxy.lua", "-m", "0"},
       {"socks5_proxy.lua", "-x", "1"}, {"socks5_proxy.lua", "127.0.0.1", "1080", "x"},
       {"redis_client.lua", "-s"}, {"redis_client.lua", "-x"}, {"redis_client.lua", "-s", "x", "PING"}}
-    for _, words in ipairs(wrong) do
-      local output, errors, status = run_script(table.unpack(words))
-      assert.equal("", output)
-      assert.equal("usage: moonlet " .. words[1], errors:match "^usage: moonlet %S+")
-      assert.equal(1, status)
-    end
+    programs.refuse_words(nil, wrong)
   end)
 
   it("say why a server cannot listen", function()

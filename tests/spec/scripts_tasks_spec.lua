@@ -18,12 +18,7 @@ describe("scripts about tasks", function()
       { "prime_sieve.lua", "0" }, { "prime_sieve.lua", "1", "2" }, { "producer_consumer.lua", "many" },
       { "producer_consumer.lua", "1", "2", "3", "4", "5" }, { "crawler.lua" }, { "crawler.lua", "-n", "10" },
       { "crawler.lua", "-z", "1", "http://localhost/" }, { "crawler.lua", "http://a/", "http://b/" } }
-    for _, words in ipairs(wrong) do
-      local output, errors, status = run_script(table.unpack(words))
-      assert.equal("", output)
-      assert.equal("usage: moonlet " .. words[1], errors:match "^usage: moonlet %S+")
-      assert.equal(1, status)
-    end
+    programs.refuse_words(nil, wrong)
   end)
 
   describe("dining_philosophers", function()

@@ -2,26 +2,16 @@
 
 local support = dofile "tests/spec/support.lua"
 local programs = dofile "tests/spec/programs.lua"
+local credentials = dofile "tests/spec/tls_support.lua"
 local task = require "moonlet.task"
 local net = require "moonlet.net"
 local it = support.limited(it)
 
-local start, command_line = programs.start, programs.command_line
-local directory
-
-local function file(name) return directory .. "/" .. name end
-
--- Starts a server script; returns its port.
-local function serve(...)
-  local server = start(command_line(...))
-  return tonumber(server:printed("listening on 127.0.0.1:(%d+)")), server
-end
+local start, command_line, serve = programs.start, programs.command_line, programs.start_server
+local file = credentials.file
 
 describe("scripts over TLS", function()
-  setup(function()
-    directory = programs.open_directory()
-    assert(os.execute(("sh tests/support/make_certificates.sh '%s'"):format(directory)))
-  end)
+  setup(function() credentials.make(programs.open_directory()) end)
 
   after_each(programs.stop_all)
 
@@ -78,9 +68,7 @@ describe("scripts over TLS", function()
     end
 
     local function listen(form)
-      local cert_file, key_file = certificate()
-      return assert(net.listen("127.0.0.1", 0,
-        { tls = form == "on" and net.tls { cert_file = cert_file, key_file = key_file } or nil }))
+      return assert(net.listen("127.0.0.1", 0, { tls = form == "on" and net.tls(credentials.shows "good") or nil }))
     end
 
     -- A connection through the program: its both ends, and the program.
@@ -113,12 +101,7 @@ describe("scripts over TLS", function()
         { "-m", 0, 0, "localhost", 1, c, k }, { "-m", 1.5, 0, "localhost", 1, c, k },
         { "-m", "x", 0, "localhost", 1, c, k }, { "-t", 0, 0, "localhost", 1, c, k },
         { "-t", "-1", 0, "localhost", 1, c, k }, { "-t", "x", 0, "localhost", 1, c, k } }
-      for _, words in ipairs(wrong) do
-        local output, errors, status = programs.run_script("tls_forward.lua", table.unpack(words))
-        assert.equal("", output)
-        assert.equal("usage: moonlet tls_forward.lua", errors:match "^usage: moonlet %S+")
-        assert.equal(1, status)
-      end
+      programs.refuse_words("tls_forward.lua", wrong)
     end)
 
     it("says why it cannot begin", function()
@@ -325,14 +308,14 @@ describe("scripts over TLS", function()
         return conn and conn:write "x\n" and conn:read_line()
       end
       assert.is_nil(talk {})
-      assert.is_nil(talk { cert_file = file "strangerclient.pem", key_file = file "strangerclient.key" })
+      assert.is_nil(talk(credentials.shows "strangerclient"))
       programs.eventually("two refusals", function() return program:output():match "\tTLS:[^\n]*\n.*\tTLS:" end)
       assert.is_nil((listener:accept(0)))
       local echo = task.spawn(function()
         local conn <close> = listener:accept(support.patience)
         conn:write(conn:read_line(), "\n")
       end)
-      assert.equal("x", talk { cert_file = file "client.pem", key_file = file "client.key" })
+      assert.equal("x", talk(credentials.shows "client"))
       support.finish(echo)
     end)
 

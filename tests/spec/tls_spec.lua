@@ -6,24 +6,11 @@ local net = require "moonlet.net"
 local it = support.limited(it)
 local is_failure = support.is_failure
 
-local directory
+local credentials = dofile "tests/spec/tls_support.lua"
+local file, read, shows, trusts = credentials.file, credentials.read, credentials.shows, credentials.trusts_root
 
---- The path of a file that make_certificates.sh made.
-local function file(name) return directory .. "/" .. name end
-
---- The options for a server that shows a certificate.
-local function shows(name, options)
-  options = options or {}
-  options.cert_file, options.key_file = file(name .. ".pem"), file(name .. ".key")
-  return options
-end
-
---- The options for a client that trusts the tests' own root.
-local function trusts(options)
-  options = options or {}
-  if not options.ca then options.ca_file = options.ca_file or file("root.pem") end
-  return options
-end
+setup(credentials.make)
+teardown(credentials.remove)
 
 local function listen(options, more)
   more = more or {}
@@ -34,9 +21,7 @@ end
 
 --- A client that asks for good.example, whatever it connects to.
 local function connect(port, options)
-  options = trusts(options)
-  options.server_name = options.server_name or "good.example"
-  return net.connect("127.0.0.1", port, { tls = options, timeout = support.patience })
+  return net.connect("127.0.0.1", port, { tls = credentials.trusts(options), timeout = support.patience })
 end
 
 --- Two ends of a connection, the client's first, after the handshake.
@@ -56,16 +41,15 @@ local function serve(listener, fn)
   end)
 end
 
-setup(function()
-  directory = os.tmpname()
-  os.remove(directory)
-  assert(os.execute(("mkdir '%s' && sh tests/support/make_certificates.sh '%s'")
-    :format(directory, directory)))
-end)
+--- Serves one connection, which only shakes hands.
+local function greet(listener)
+  return serve(listener, function(conn) return conn:handshake() end)
+end
 
-teardown(function()
-  os.execute(("rm -r '%s'"):format(directory))
-end)
+--- Passes on what comes from one stream to another, to its end.
+local function pass(from, to)
+  return task.spawn(function() for chunk in from:chunks() do to:write(chunk) end end)
+end
 
 describe("a TLS connection", function()
   it("carries lines both ways, and ends cleanly", function()
@@ -129,7 +113,7 @@ describe("a TLS connection", function()
 
   it("is refused when the two have no protocol in common", function()
     local listener <close>, port = listen(shows("good", { alpn = { "h2" } }))
-    local server = serve(listener, function(conn) return conn:handshake() end)
+    local server = greet(listener)
     is_failure("ETLS", "no application protocol", connect(port, { alpn = { "http/1.1" } }))
     is_failure("ETLS", nil, support.finish(server))
   end)
@@ -139,7 +123,7 @@ describe("a TLS connection", function()
     local there <close> = peer
     assert.equal("TLSv1.3", here:tls_info().version)
     local listener <close>, port = listen(shows "good")
-    local server = serve(listener, function(conn) return conn:handshake() end)
+    local server = greet(listener)
     local old <close> = support.start(
       ("openssl s_client -connect 127.0.0.1:%d -tls1_1 -cipher ALL:@SECLEVEL=0"):format(port))
     is_failure("ETLS", nil, support.finish(server))
@@ -337,16 +321,12 @@ describe("a certificate that is good", function()
 
   it("is shown with those it came with, and with none that its owner trusts", function()
     local listener <close>, port = listen(shows("nomiddle", { ca_file = file "middle.crt" }))
-    local server = serve(listener, function(conn) return conn:handshake() end)
+    local server = greet(listener)
     is_failure("ETLS", "unable to get local issuer certificate", connect(port))
     is_failure("ETLS", nil, support.finish(server))
   end)
 
   it("may be given as text, with the key in the same", function()
-    local function read(name)
-      local source <close> = assert(io.open(file(name)))
-      return source:read("a")
-    end
     local here <close>, peer = pair({ cert = read "good.pem" .. read "good.key" },
       { ca = read "root.pem" })
     peer:close()
@@ -355,7 +335,7 @@ describe("a certificate that is good", function()
 
   it("is verified by number when the host is one", function()
     local listener <close>, port = listen(shows "good")
-    local server = serve(listener, function(conn) return conn:handshake() end)
+    local server = greet(listener)
     local here <close> = assert(net.connect("127.0.0.1", port, { tls = trusts() }))
     support.finish(server)
     assert.is_nil(here:tls_info().server_name)
@@ -366,7 +346,7 @@ describe("a certificate that is good", function()
       names = { ["b.example"] = shows "other", ["*.wild.example"] = shows "other" },
     }))
     local function subject(name, options)
-      local server = serve(listener, function(conn) return conn:handshake() end)
+      local server = greet(listener)
       local here <close> = assert(connect(port, { server_name = name, verify = options }))
       support.finish(server)
       return here:tls_info().peer.subject
@@ -384,7 +364,7 @@ describe("a certificate that is good", function()
       for i = 1, count do names[i .. ".wild.example"] = shows "chained" end
       local listener <close>, port = listen(shows("good", { names = names }))
       for i = 1, count do
-        local server = serve(listener, function(conn) return conn:handshake() end)
+        local server = greet(listener)
         local here <close> = assert(connect(port, { server_name = i .. ".wild.example", verify = false }))
         support.finish(server)
         assert.equal("CN=chained", here:tls_info().peer.subject)
@@ -411,7 +391,7 @@ describe("a certificate that is good", function()
     local context = assert(net.tls(shows "changing"))
     local listener <close>, port = listen(context)
     local function subject()
-      local server = serve(listener, function(conn) return conn:handshake() end)
+      local server = greet(listener)
       local here <close> = assert(connect(port, { server_name = "good.example" }))
       support.finish(server)
       return here:tls_info().peer.subject
@@ -432,7 +412,7 @@ describe("a context", function()
     local names <close> = assert(net.udp { host = "127.0.0.1", port = 0 })
     local resolver <close> = net.resolver { servers = { "127.0.0.1:" .. names:address().port } }
     local listener <close>, port = listen(shows "good")
-    local server = serve(listener, function(conn) return conn:handshake() end)
+    local server = greet(listener)
     local context = assert(net.tls(trusts { server_name = "good.example" }))
     local client = task.spawn(net.connect, "slow.example", port,
       { tls = context, resolver = resolver, family = "inet", timeout = support.patience })
@@ -509,7 +489,7 @@ describe("a certificate is refused, and the message says which reason, when it",
     it(name, function()
       options = options or {}
       local listener <close>, port = listen(shows(options.show or name:match("%S+$")))
-      local server = serve(listener, function(conn) return conn:handshake() end)
+      local server = greet(listener)
       local ca, crl = options.ca or "root.pem", options.crl
       is_failure("ETLS", "certificate refused: " .. reason,
         connect(port, { ca_file = file(ca), crl_file = crl and file(crl) }))
@@ -539,14 +519,14 @@ describe("a certificate is refused, and the message says which reason, when it",
 
   it("is for one label more than a wildcard covers", function()
     local listener <close>, port = listen(shows "other")
-    local server = serve(listener, function(conn) return conn:handshake() end)
+    local server = greet(listener)
     is_failure("ETLS", "hostname mismatch", connect(port, { server_name = "a.b.wild.example" }))
     support.finish(server)
   end)
 
   it("is not the system's to trust", function()
     local listener <close>, port = listen(shows "good")
-    local server = serve(listener, function(conn) return conn:handshake() end)
+    local server = greet(listener)
     is_failure("ETLS", "certificate refused", net.connect("127.0.0.1", port, { tls = true }))
     support.finish(server)
   end)
@@ -555,8 +535,8 @@ describe("a certificate is refused, and the message says which reason, when it",
     local listener <close>, port = listen(shows "expired")
     local good <close>, good_port = listen(shows "good")
     for _ = 1, 3 do
-      local server = serve(listener, function(conn) return conn:handshake() end)
-      local other = serve(good, function(conn) return conn:handshake() end)
+      local server = greet(listener)
+      local other = greet(good)
       local bad = task.spawn(connect, port)
       local here <close> = assert(connect(good_port))
       is_failure("ETLS", nil, support.finish(bad))
@@ -567,7 +547,7 @@ describe("a certificate is refused, and the message says which reason, when it",
 
   it("may be taken all the same, if the caller says so", function()
     local listener <close>, port = listen(shows "expired")
-    local server = serve(listener, function(conn) return conn:handshake() end)
+    local server = greet(listener)
     local here <close> = assert(connect(port, { verify = false }))
     assert.is_true(support.finish(server))
   end)
@@ -591,10 +571,6 @@ describe("net.tls", function()
   end)
 
   it("refuses a text that breaks off, or that is damaged, wherever that is", function()
-    local function read(name)
-      local source <close> = assert(io.open(file(name)))
-      return source:read("a")
-    end
     local root, chain, key, list = read "root.pem", read "chained.pem", read "chained.key", read "revoked.crl"
     for size = #root + 30, #root + #root - 30, 97 do
       is_failure("ETLS", "ca: ", net.tls { ca = (root .. root):sub(1, size) })
@@ -605,10 +581,6 @@ describe("net.tls", function()
   end)
 
   it("takes the parts of a text in any order, with other text between, and with any ends of lines", function()
-    local function read(name)
-      local source <close> = assert(io.open(file(name)))
-      return source:read("a")
-    end
     local root, cert, key = read "root.pem", read "good.pem", read "good.key"
     assert(net.tls { cert = key .. cert })
     assert(net.tls { cert = (cert .. key):gsub("\n", "\r\n"), ca = root:gsub("\n", "\r\n") })
@@ -741,8 +713,8 @@ describe("a peer that", function()
     local middle <close> = assert(net.listen("127.0.0.1", 0))
     local client = task.spawn(connect, middle:address().port)
     local near <close> = assert(middle:accept(support.patience))
-    local up = task.spawn(function() for chunk in near:chunks() do relay:write(chunk) end end)
-    local down = task.spawn(function() for chunk in relay:chunks() do near:write(chunk) end end)
+    local up = pass(near, relay)
+    local down = pass(relay, near)
     local here <close> = assert(support.finish(client))
     here:write("a line\nhalf")
     support.eventually(function() return read_first end)
@@ -791,11 +763,11 @@ describe("a peer that", function()
     local length, refused = 0, 0
     local done = false
     while not done do
-      local server = serve(listener, function(conn) return conn:handshake() end)
+      local server = greet(listener)
       local client = task.spawn(net.connect, "127.0.0.1", middle:address().port, { tls = context })
       local near <close> = assert(middle:accept(support.patience))
       local relay <close> = assert(net.connect("127.0.0.1", port))
-      local up = task.spawn(function() for chunk in near:chunks() do relay:write(chunk) end end)
+      local up = pass(near, relay)
       local down = task.spawn(function()
         local passed = 0
         while passed < length do

@@ -4,6 +4,7 @@
 -- TLS_STRESS=rounds,seed runs more of them, or others.
 
 local support = dofile("tests/spec/support.lua")
+local credentials = dofile "tests/spec/tls_support.lua"
 local task = require "moonlet.task"
 local net = require "moonlet.net"
 local it, virtual = support.limited(it), support.virtual(it)
@@ -11,19 +12,15 @@ local it, virtual = support.limited(it), support.virtual(it)
 local rounds, first_seed = (os.getenv("TLS_STRESS") or "10,1"):match("^(%d+),(%d+)$")
 rounds, first_seed = tonumber(rounds), tonumber(first_seed)
 
-local directory, server_context, client_context
+local server_context, client_context
 
 setup(function()
-  directory = os.tmpname()
-  os.remove(directory)
-  assert(os.execute(("mkdir '%s' && sh tests/support/make_certificates.sh '%s'"):format(directory, directory)))
-  server_context = assert(net.tls { cert_file = directory .. "/good.pem", key_file = directory .. "/good.key" })
-  client_context = assert(net.tls { ca_file = directory .. "/root.pem", server_name = "good.example" })
+  credentials.make()
+  server_context = assert(net.tls(credentials.shows "good"))
+  client_context = assert(net.tls(credentials.trusts()))
 end)
 
-teardown(function()
-  os.execute(("rm -r '%s'"):format(directory))
-end)
+teardown(credentials.remove)
 
 -- ---- frames: who wrote, the number, the size, and bytes that follow from them ----
 
@@ -90,7 +87,7 @@ local function write_frames(self, writer, count)
     local limit = math.random(60) == 1 and math.random() * 0.003 or nil
     local ok, message, code
     if writer == BY_FILE then
-      ok, message, code = task.timeout(limit, self.stream.sendfile, self.stream, directory .. "/frame")
+      ok, message, code = task.timeout(limit, self.stream.sendfile, self.stream, credentials.file "frame")
     else
       local size = math.random(3) == 1 and math.random(0, self.largest) or math.random(0, 100)
       ok, message, code = task.timeout(limit, write_in_pieces, self, frame(writer, number, size))
@@ -167,7 +164,7 @@ end
 
 --- Runs fn for each seed; an error names that.
 local function for_each_seed(fn)
-  local source <close> = assert(io.open(directory .. "/frame", "wb"))
+  local source <close> = assert(io.open(credentials.file "frame", "wb"))
   source:write(frame(BY_FILE, 1, 50000))
   source:close()
   for seed = first_seed, first_seed + rounds - 1 do
@@ -179,8 +176,8 @@ end
 
 --- Begins TLS on one end of a pair.
 local function start(stream, number)
-  local options = number == 1 and { ca_file = directory .. "/root.pem", server_name = "good.example", role = "client" }
-    or { cert_file = directory .. "/good.pem", key_file = directory .. "/good.key", verify = false, role = "server" }
+  local options = number == 1 and credentials.trusts { role = "client" }
+    or credentials.shows("good", { verify = false, role = "server" })
   local ok, message, code = stream:starttls(options, math.random(10) == 1 and 0.001 or nil)
   check_failure("starttls", ok, message, code)
   return ok
@@ -243,9 +240,8 @@ describe("TLS over a network that fails", function()
 
   local function attempt(network)
     local here, there = net.memory_pair(network)
-    local server = task.spawn(talk, there, { role = "server", verify = false,
-      cert_file = directory .. "/good.pem", key_file = directory .. "/good.key" })
-    local client = talk(here, { role = "client", server_name = "good.example", ca_file = directory .. "/root.pem" })
+    local server = task.spawn(talk, there, credentials.shows("good", { role = "server", verify = false }))
+    local client = talk(here, credentials.trusts { role = "client" })
     return client, support.finish(server)
   end
 
