@@ -7,6 +7,17 @@ local task = require "moonlet.task"
 
 local new, current = greenlet.new, greenlet.current
 
+-- A greenlet that is suspended in its parent's favour, and a table whose field `closed` gets what closes its variable.
+local function suspended()
+  local seen = {}
+  local g = new(function()
+    local _ <close> = setmetatable({}, { __close = function(_, e) seen.closed = e end })
+    current().parent:switch()
+  end)
+  g:switch()
+  return g, seen
+end
+
 describe("the classic programs", function()
   local out
   before_each(function() out = {} end)
@@ -180,14 +191,9 @@ end)
 
 describe("throw", function()
   it("raises at the suspend point, and closes what is pending", function()
-    local closed
-    local g = new(function()
-      local _ <close> = setmetatable({}, { __close = function(_, e) closed = e end })
-      current().parent:switch()
-    end)
-    g:switch()
+    local g, seen = suspended()
     assert.are.equal(greenlet.GreenletExit, g:throw())
-    assert.are.equal(greenlet.GreenletExit, closed)
+    assert.are.equal(greenlet.GreenletExit, seen.closed)
     assert.is_true(g.dead)
   end)
 
@@ -253,16 +259,9 @@ end)
 
 describe("an unreferenced greenlet", function()
   it("that is suspended gets GreenletExit, so that its variables are closed", function()
-    local closed
-    do
-      local g = new(function()
-        local _ <close> = setmetatable({}, { __close = function(_, e) closed = e end })
-        current().parent:switch()
-      end)
-      g:switch()
-    end
-    support.eventually(function() collectgarbage() return closed end)
-    assert.are.equal(greenlet.GreenletExit, closed)
+    local seen = select(2, suspended())
+    support.eventually(function() collectgarbage() return seen.closed end)
+    assert.are.equal(greenlet.GreenletExit, seen.closed)
   end)
 
   it("stays alive while it runs, whoever collects", function()

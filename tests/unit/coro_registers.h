@@ -6,8 +6,11 @@
 #ifndef ML_TESTS_CORO_REGISTERS_H
 #define ML_TESTS_CORO_REGISTERS_H
 
+#include "coro_fixture.h"
+
 #include "coro/switch.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -175,5 +178,20 @@ static inline void set_rounding(int word, unsigned mode)
 }
 
 #endif
+
+/* A random sequence for values[]. */
+static inline void set_registers(uint64_t *values, uint64_t seed)
+{
+    for (int i = 0; i < KEPT_REGISTERS; i++)
+        values[i] = next_random(&seed);
+}
+
+static inline bool have_registers(const uint64_t *values, uint64_t seed)
+{
+    for (int i = 0; i < KEPT_REGISTERS; i++)
+        if (values[i] != next_random(&seed))
+            return false;
+    return true;
+}
 
 #endif

@@ -55,20 +55,6 @@ static void test_a_context_gets_the_two_values_it_was_made_with(void **state)
     close_pair(&pair);
 }
 
-static void set_registers(uint64_t *values, uint64_t seed)
-{
-    for (int i = 0; i < KEPT_REGISTERS; i++)
-        values[i] = next_random(&seed);
-}
-
-static bool have_registers(const uint64_t *values, uint64_t seed)
-{
-    for (int i = 0; i < KEPT_REGISTERS; i++)
-        if (values[i] != next_random(&seed))
-            return false;
-    return true;
-}
-
 enum { REGISTER_ROUNDS = 100 };
 
 static void keep_registers(void *first, void *second)

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "moonlet.h"
+#include "host_fixture.h"
 
 #include <dirent.h>
 #include <malloc.h>
@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Collects reports. */
@@ -34,18 +33,8 @@ static void collect(void *context, const char *text)
 
 static struct moonlet *create(struct reports *reports)
 {
-    struct moonlet_options options = {
-        .report = collect, .report_context = reports, .ignore_environment = true};
     memset(reports, 0, sizeof *reports);
-    struct moonlet *m = moonlet_create(&options);
-    assert_non_null(m);
-    return m;
-}
-
-static int run_string(struct moonlet *m, const char *source)
-{
-    assert_int_equal(moonlet_load_string(m, source, "=test"), 0);
-    return moonlet_run(m);
+    return open_runtime((struct moonlet_options){.report = collect, .report_context = reports});
 }
 
 static const char networked[] =

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "moonlet.h"
+#include "host_fixture.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -47,37 +47,18 @@ static double read_clock(void *context)
 
 static struct host open_host(struct moonlet_options options)
 {
-    struct host host = {0};
-    options.ignore_environment = true;
-    host.m = moonlet_create(&options);
-    assert_non_null(host.m);
-    return host;
+    return (struct host){.m = open_runtime(options)};
 }
 
 /* With reports told to the host, which must stay where it is. */
 static void open_telling(struct host *host, struct moonlet_options options)
 {
     *host = (struct host){0};
-    options.ignore_environment = true;
     options.report = collect;
     options.report_context = host;
     if (options.clock != NULL)
         options.clock_context = host;
-    host->m = moonlet_create(&options);
-    assert_non_null(host->m);
-}
-
-static int run_string(struct moonlet *m, const char *source)
-{
-    assert_int_equal(moonlet_load_string(m, source, "=test"), 0);
-    return moonlet_run(m);
-}
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+    host->m = open_runtime(options);
 }
 
 /* ---- tasks ---- */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "moonlet.h"
+#include "host_fixture.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -18,29 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-static struct moonlet *open_runtime(void)
-{
-    struct moonlet_options options = {.ignore_environment = true};
-    struct moonlet *m = moonlet_create(&options);
-    assert_non_null(m);
-    return m;
-}
-
-static int run_string(struct moonlet *m, const char *source)
-{
-    assert_int_equal(moonlet_load_string(m, source, "=test"), 0);
-    return moonlet_run(m);
-}
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 /* ---- callbacks ---- */
 
@@ -122,7 +100,7 @@ static int join_itself(struct moonlet *m, void *argument)
 static void test_a_task_cannot_join_itself(void **state)
 {
     (void)state;
-    struct moonlet *m = open_runtime();
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
     struct moonlet_task *task;
     int result;
     assert_int_equal(moonlet_spawn(m, NULL, join_itself, &task, &task), 0);
@@ -160,7 +138,7 @@ static int l_spawn(lua_State *L)
 static void test_finalizers_and_exit_functions_spawn(void **state)
 {
     (void)state;
-    struct moonlet *m = open_runtime();
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
     spawned = 0;
     lua_register(moonlet_lua(m), "spawn", l_spawn);
     assert_int_equal(run_string(m, "local task = require 'moonlet.task'\n"
@@ -179,7 +157,8 @@ static void test_finalizers_and_exit_functions_spawn(void **state)
 static void test_a_function_of_another_runtime_is_refused(void **state)
 {
     (void)state;
-    struct moonlet *a = open_runtime(), *b = open_runtime();
+    struct moonlet *a = open_runtime((struct moonlet_options){0}),
+                   *b = open_runtime((struct moonlet_options){0});
     lua_State *L = moonlet_lua(a);
     lua_getglobal(L, "print");
     assert_int_equal(moonlet_spawn_lua(b, L, 0, NULL), -EINVAL);
@@ -197,7 +176,7 @@ static void *release_elsewhere(void *task)
 static void test_another_thread_cannot_release_a_task(void **state)
 {
     (void)state;
-    struct moonlet *m = open_runtime();
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
     struct moonlet_task *task;
     pthread_t thread;
     spawned = 0;
@@ -222,7 +201,7 @@ static int await_released(struct moonlet *m, void *argument)
 static void test_a_promise_is_released_while_a_task_waits_for_it(void **state)
 {
     (void)state;
-    struct moonlet *m = open_runtime();
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
     struct moonlet_promise *promise = moonlet_promise_new(m);
     struct moonlet_task *task;
     int value = 42, result = 0;
@@ -244,7 +223,7 @@ static void test_a_promise_is_released_while_a_task_waits_for_it(void **state)
 static void test_a_main_chunk_is_started_once_at_a_time(void **state)
 {
     (void)state;
-    struct moonlet *m = open_runtime();
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
     assert_int_equal(
         moonlet_load_string(m, "require 'moonlet.task'.sleep(0.001) first = true", "=x"), 0);
     assert_int_equal(moonlet_start(m), 0);
@@ -264,7 +243,7 @@ static void test_a_main_chunk_is_started_once_at_a_time(void **state)
 static void test_tasks_spawned_between_two_runs_run(void **state)
 {
     (void)state;
-    struct moonlet *m = open_runtime();
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
     spawned = 0;
     assert_int_equal(run_string(m, "x = 1"), 0);
     assert_int_equal(moonlet_spawn(m, NULL, count_up, &spawned, NULL), 0);
@@ -281,7 +260,7 @@ static char word[] = "word";
 static void test_arguments_of_a_closed_runtime_are_refused(void **state)
 {
     (void)state;
-    struct moonlet *m = open_runtime();
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
     char *words[] = {word, NULL};
     moonlet_close(m);
     assert_int_equal(moonlet_set_arguments(m, 1, words, 0), -MOONLET_ECLOSED);
@@ -311,7 +290,7 @@ static int run_inner(struct moonlet *outer, void *argument)
 
 static int run_inner_and_close(struct moonlet *outer, void *argument)
 {
-    struct moonlet *inner = open_runtime();
+    struct moonlet *inner = open_runtime((struct moonlet_options){0});
     (void)argument;
     int result = run_inner(outer, inner);
     assert_int_equal(moonlet_close(inner), 0);
@@ -321,7 +300,8 @@ static int run_inner_and_close(struct moonlet *outer, void *argument)
 static void test_a_runtime_runs_inside_a_task_of_another(void **state)
 {
     (void)state;
-    struct moonlet *outer = open_runtime(), *inner = open_runtime();
+    struct moonlet *outer = open_runtime((struct moonlet_options){0}),
+                   *inner = open_runtime((struct moonlet_options){0});
     spawned = 0;
     assert_true(moonlet_fd(outer) >= 0);
     assert_int_equal(run_string(inner, "x = 1"), 0); /* on the thread's own stack first */
@@ -356,7 +336,7 @@ static int live_as_child(struct moonlet *m)
 static void test_a_forked_process_leaves_the_runtimes_to_its_parent(void **state)
 {
     (void)state;
-    struct moonlet *m = open_runtime();
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
     assert_int_equal(
         moonlet_load_string(
             m,
@@ -446,7 +426,7 @@ static void test_many_lives(void **state)
 {
     (void)state;
     for (int i = 0; i < 200; i++) {
-        struct moonlet *m = open_runtime();
+        struct moonlet *m = open_runtime((struct moonlet_options){0});
         struct moonlet_promise *promise = moonlet_promise_new(m);
         struct moonlet_channel *channel = moonlet_channel_new(m, 3);
         struct moonlet_task *task;

@@ -190,13 +190,18 @@ static void sleep_for_an_hour(struct c_task *self)
 
 enum { BATCH = 100 };
 
+static void let_wait(struct c_task *self, const struct c_task *other)
+{
+    while (other->task.state != ML_TASK_WAITING)
+        assert_int_equal(ml_yield(hub_of(self)), 0);
+}
+
 /* Runs behind a batch of sleepers: cancels each once it sleeps. */
 static void cancel_batch(struct c_task *self)
 {
     struct c_task *tasks = self->data;
     for (int i = 0; i < BATCH; i++) {
-        while (tasks[i].task.state != ML_TASK_WAITING)
-            assert_int_equal(ml_yield(hub_of(self)), 0);
+        let_wait(self, &tasks[i]);
         ml_task_cancel(&tasks[i].task);
     }
 }
@@ -222,9 +227,12 @@ static void test_timers_of_ended_tasks_are_swept(void **state)
 
 /* ---- queues ---- */
 
+enum { WAITERS = 10 };
+
 struct queue_test {
     struct ml_link queue;
-    bool granted[10];
+    bool granted[WAITERS];
+    struct c_task tasks[WAITERS + 1]; /* the last one wakes the others */
 };
 
 /* Hostile: a spurious wake-up moves the waiter to the end of the queue; the order is not promised. */
@@ -239,7 +247,7 @@ static void wait_for_grant(struct c_task *self)
 static void grant_all(struct c_task *self)
 {
     struct queue_test *test = self->data;
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < WAITERS; i++) {
         while (ml_list_is_empty(&test->queue))
             assert_int_equal(ml_yield(hub_of(self)), 0);
         struct ml_task *first = ml_container_of(test->queue.next, struct ml_task, waiter.link);
@@ -249,31 +257,37 @@ static void grant_all(struct c_task *self)
     assert_false(ml_wake_first(hub_of(self), &test->queue));
 }
 
-static void test_a_wait_queue_is_first_come_first_served(void **state)
+/* Tasks wait in a queue until wake() has woken all; logs their numbers. */
+static void run_queue(void (*wake)(struct c_task *self))
 {
-    (void)state;
     struct ml_hub hub;
     struct queue_test test = {.granted = {false}};
-    struct c_task tasks[11];
     open_hub(&hub);
     ml_list_init(&test.queue);
     log_length = 0;
-    for (int i = 0; i < 10; i++) {
-        tasks[i].number = i;
-        spawn(&hub, &tasks[i], wait_for_grant, &test);
+    for (int i = 0; i < WAITERS; i++) {
+        test.tasks[i].number = i;
+        spawn(&hub, &test.tasks[i], wait_for_grant, &test);
     }
-    spawn(&hub, &tasks[10], grant_all, &test);
+    spawn(&hub, &test.tasks[WAITERS], wake, &test);
     assert_int_equal(run_all(&hub), 0);
-    assert_int_equal(log_length, 10);
-    for (int i = 0; i < 10 && !ML_IS_HOSTILE; i++)
-        assert_int_equal(logged[i], i);
+    assert_int_equal(log_length, WAITERS);
     close_hub(&hub);
+}
+
+static void test_a_wait_queue_is_first_come_first_served(void **state)
+{
+    (void)state;
+    run_queue(grant_all);
+    for (int i = 0; i < WAITERS && !ML_IS_HOSTILE; i++)
+        assert_int_equal(logged[i], i);
 }
 
 static void wake_all_when_parked(struct c_task *self)
 {
     struct queue_test *test = self->data;
-    assert_int_equal(ml_sleep_until(hub_of(self), in_ms(5)), 0);
+    for (int i = 0; i < WAITERS; i++)
+        let_wait(self, &test->tasks[i]);
     memset(test->granted, true, sizeof test->granted);
     ml_wake_all(hub_of(self), &test->queue);
     assert_true(ml_list_is_empty(&test->queue));
@@ -282,20 +296,7 @@ static void wake_all_when_parked(struct c_task *self)
 static void test_wake_all_wakes_everybody(void **state)
 {
     (void)state;
-    struct ml_hub hub;
-    struct queue_test test = {.granted = {false}};
-    struct c_task tasks[11];
-    open_hub(&hub);
-    ml_list_init(&test.queue);
-    log_length = 0;
-    for (int i = 0; i < 10; i++) {
-        tasks[i].number = i;
-        spawn(&hub, &tasks[i], wait_for_grant, &test);
-    }
-    spawn(&hub, &tasks[10], wake_all_when_parked, &test);
-    assert_int_equal(run_all(&hub), 0);
-    assert_int_equal(log_length, 10);
-    close_hub(&hub);
+    run_queue(wake_all_when_parked);
 }
 
 static void wait_with_deadline(struct c_task *self)

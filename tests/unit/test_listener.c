@@ -154,28 +154,30 @@ static void take_turns(struct c_task *self)
         self->result = ml_yield(&test.hub);
 }
 
-static void run_flood(void)
+/* Accepts what waits already, one after the other; test.turns: of somebody else meanwhile. */
+static void run_flood(ml_time deadline)
 {
+    static const int errors[] = {0};
+    int clients[FLOOD];
+    open_test(errors);
+    test.deadline = deadline;
+    for (int i = 0; i < FLOOD; i++)
+        clients[i] = connect_client();
     test.tasks[0].number = 0;
     spawn(&test.hub, &test.tasks[0], accept_all, NULL);
     spawn(&test.hub, &test.tasks[1], take_turns, NULL);
     assert_int_equal(run_all(&test.hub), 0);
     assert_int_equal(test.tasks[0].result, 0);
+    for (int i = 0; i < FLOOD; i++)
+        close(clients[i]);
+    close_test();
 }
 
 static void a_flood_of_connections_lets_others_run(void **state)
 {
-    static const int errors[] = {0};
-    int clients[FLOOD];
     (void)state;
-    open_test(errors);
-    for (int i = 0; i < FLOOD; i++)
-        clients[i] = connect_client();
-    run_flood();
+    run_flood(ML_FOREVER);
     assert_true(test.turns >= FLOOD / MOST_BETWEEN_TURNS);
-    for (int i = 0; i < FLOOD; i++)
-        close(clients[i]);
-    close_test();
 }
 
 static void a_flood_of_connections_that_ended_lets_others_run(void **state)
@@ -201,18 +203,9 @@ static void a_flood_of_connections_that_ended_lets_others_run(void **state)
 
 static void a_try_does_not_let_others_run(void **state)
 {
-    static const int errors[] = {0};
-    int clients[FLOOD];
     (void)state;
-    open_test(errors);
-    for (int i = 0; i < FLOOD; i++)
-        clients[i] = connect_client();
-    test.deadline = ML_NEVER_WAIT;
-    run_flood();
+    run_flood(ML_NEVER_WAIT);
     assert_int_equal(test.turns, 0);
-    for (int i = 0; i < FLOOD; i++)
-        close(clients[i]);
-    close_test();
 }
 
 /* ---- adopting ---- */

@@ -1,0 +1,34 @@
+/*
+ * What the tests of the public header share: a runtime that heeds no environment, programs from strings, the clock.
+ */
+#ifndef ML_TESTS_HOST_FIXTURE_H
+#define ML_TESTS_HOST_FIXTURE_H
+
+#include "moonlet.h"
+
+#include <time.h>
+
+static inline struct moonlet *open_runtime(struct moonlet_options options)
+{
+    options.ignore_environment = true;
+    struct moonlet *m = moonlet_create(&options);
+    assert_non_null(m);
+    return m;
+}
+
+/* Returns what moonlet_run() does. */
+static inline int run_string(struct moonlet *m, const char *source)
+{
+    assert_int_equal(moonlet_load_string(m, source, "=test"), 0);
+    return moonlet_run(m);
+}
+
+/* Seconds of the monotonic clock. */
+static inline double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+#endif
