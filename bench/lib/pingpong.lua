@@ -3,51 +3,19 @@
 local arena = require "arena"
 local columns = require "columns"
 local process = require "process"
-local stats = require "stats"
+local rounds = require "rounds"
 
 local pingpong = {}
 
 local SETTLE_SECONDS = 0.3 -- for the server to close the connections of the round before
 
-local function start_all(list)
-  local entries = {}
-  for i, contestant in ipairs(list) do
-    local server, reason = arena.start(contestant)
-    entries[i] = {name = contestant.name, server = server, failed = reason, rounds = {}}
-  end
-  return entries
-end
-
-local function stop_all(entries)
-  for _, entry in ipairs(entries) do
-    if entry.server then process.stop(entry.server) end
-  end
-end
-
-local function run_round(all, entry, plan)
-  if entry.failed then return end
-  local result, reason = arena.load(all, entry.server, plan.connections, plan.seconds,
-    table.unpack(plan.words or {}))
-  entry.failed = reason
-  table.insert(entry.rounds, result)
-  process.sleep(SETTLE_SECONDS)
-end
-
-local function summary(entry, base)
-  return {
-    name = entry.name,
-    failed = entry.failed,
-    rounds = entry.rounds,
-    requests_per_second = stats.median_of(entry.rounds, "requests_per_second"),
-    cpu_us_per_request = stats.median_of(entry.rounds, "server_cpu_us_per_request"),
-    p50_us = stats.median_of(entry.rounds, "p50_us"),
-    p99_us = stats.median_of(entry.rounds, "p99_us"),
-    served = stats.median_of(entry.rounds, "connections_served"),
-    ramp_ms = stats.median_of(entry.rounds, "ramp_ms"),
-    requests_ratio = stats.median_ratio(entry.rounds, base.rounds, "requests_per_second"),
-    cpu_ratio = stats.median_ratio(entry.rounds, base.rounds, "server_cpu_us_per_request"),
-  }
-end
+local medians = {
+  requests_per_second = "requests_per_second", cpu_us_per_request = "server_cpu_us_per_request",
+  p50_us = "p50_us", p99_us = "p99_us", served = "connections_served", ramp_ms = "ramp_ms",
+}
+local ratios = {
+  requests_ratio = "requests_per_second", cpu_ratio = "server_cpu_us_per_request",
+}
 
 --- Lets servers take turns.
 -- @tparam contestants all
@@ -55,13 +23,15 @@ end
 -- @tparam table plan `connections`, `rounds`, `seconds` of each, `words`: more for echo_load
 -- @treturn {table,...} a record for each: medians, and the median ratios to the first
 function pingpong.measure(all, list, plan)
-  local entries, records = start_all(list), {}
-  for _ = 1, plan.rounds do
-    for _, entry in ipairs(entries) do run_round(all, entry, plan) end
-  end
-  stop_all(entries)
-  for i, entry in ipairs(entries) do records[i] = summary(entry, entries[1]) end
-  return records
+  local entries = rounds.start(list)
+  rounds.alternate(entries, plan.rounds, function(entry)
+    local result, reason = arena.load(all, entry.server, plan.connections, plan.seconds,
+      table.unpack(plan.words or {}))
+    process.sleep(SETTLE_SECONDS)
+    return result, reason
+  end)
+  rounds.stop(entries)
+  return rounds.summaries(entries, medians, ratios)
 end
 
 local header = {
@@ -90,6 +60,20 @@ function pingpong.show(title, records)
   local rows = {}
   for i, record in ipairs(records) do rows[i] = row(record) end
   columns.print(title, header, rows, columns.failures(records))
+end
+
+--- Measures in five rounds of three seconds, or in one of one second, and prints the records.
+-- @tparam contestants all
+-- @tparam {table,...} list of contestants
+-- @tparam table plan `title`, `connections`, `quick`, `words`: more for echo_load
+-- @treturn table `connections`; `servers`: the records
+function pingpong.compare(all, list, plan)
+  local records = pingpong.measure(all, list, {
+    connections = plan.connections, words = plan.words,
+    rounds = plan.quick and 1 or 5, seconds = plan.quick and 1 or 3,
+  })
+  pingpong.show(plan.title, records)
+  return {connections = plan.connections, servers = records}
 end
 
 return pingpong

@@ -25,20 +25,16 @@ local function measure_calls(all, quick)
   return records
 end
 
-local function measure_echo(all, connections, quick)
-  local plan = {connections = connections, rounds = quick and 1 or 5, seconds = quick and 1 or 3}
-  local records = pingpong.measure(all, all:luasocket_servers(), plan)
-  pingpong.show("Echo of 64 bytes, LuaSocket in tasks, " .. connections .. " connections", records)
-  return {connections = connections, servers = records}
-end
-
 --- @tparam contestants all
 -- @tparam boolean quick
 -- @treturn table `calls`, a record for each; `echo`, a record for each number of connections
 function foreign.run(all, quick)
   local results = {calls = measure_calls(all, quick), echo = {}}
   for i, connections in ipairs {64, 1000} do
-    results.echo[i] = measure_echo(all, connections, quick)
+    results.echo[i] = pingpong.compare(all, all:luasocket_servers(), {
+      title = "Echo of 64 bytes, LuaSocket in tasks, " .. connections .. " connections",
+      connections = connections, quick = quick,
+    })
   end
   return results
 end

@@ -4,42 +4,18 @@ local arena = require "arena"
 local certificate = require "certificate"
 local columns = require "columns"
 local process = require "process"
-local stats = require "stats"
+local rounds = require "rounds"
 
 local handshakes = {}
 
 local CONNECTIONS = 16 -- at a time
 local SETTLE_SECONDS = 0.2
 
-local function start_all(list)
-  local entries = {}
-  for i, contestant in ipairs(list) do
-    local server, reason = arena.start(contestant)
-    entries[i] = {name = contestant.name, server = server, failed = reason, rounds = {}}
-  end
-  return entries
-end
-
-local function run_round(all, entry, seconds)
-  if entry.failed then return end
-  local result, reason = arena.run_load(all, "handshake_load", entry.server.port,
-    tostring(CONNECTIONS), tostring(seconds), tostring(entry.server.pid))
-  entry.failed = reason
-  table.insert(entry.rounds, result)
-  process.sleep(SETTLE_SECONDS)
-end
-
-local function summary(entry, base)
-  return {
-    name = entry.name,
-    failed = entry.failed,
-    rounds = entry.rounds,
-    per_second = stats.median_of(entry.rounds, "handshakes_per_second"),
-    per_cpu_second = stats.median_of(entry.rounds, "handshakes_per_cpu_second"),
-    cpu_ratio = stats.median_ratio(entry.rounds, base.rounds, "handshakes_per_cpu_second"),
-    refused = stats.median_of(entry.rounds, "failed"),
-  }
-end
+local medians = {
+  per_second = "handshakes_per_second", per_cpu_second = "handshakes_per_cpu_second",
+  refused = "failed",
+}
+local ratios = {cpu_ratio = "handshakes_per_cpu_second"}
 
 local function show(records)
   local rows = {}
@@ -58,15 +34,15 @@ local function show(records)
 end
 
 local function measure(all, credentials, quick)
-  local entries, records = start_all(all:handshake_servers(credentials)), {}
-  for _ = 1, quick and 1 or 5 do
-    for _, entry in ipairs(entries) do run_round(all, entry, quick and 1 or 2) end
-  end
-  for i, entry in ipairs(entries) do
-    if entry.server then process.stop(entry.server) end
-    records[i] = summary(entry, entries[1])
-  end
-  return records
+  local entries, seconds = rounds.start(all:handshake_servers(credentials)), quick and 1 or 2
+  rounds.alternate(entries, quick and 1 or 5, function(entry)
+    local result, reason = arena.run_load(all, "handshake_load", entry.server.port,
+      tostring(CONNECTIONS), tostring(seconds), tostring(entry.server.pid))
+    process.sleep(SETTLE_SECONDS)
+    return result, reason
+  end)
+  rounds.stop(entries)
+  return rounds.summaries(entries, medians, ratios)
 end
 
 --- @tparam contestants all

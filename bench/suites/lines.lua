@@ -11,13 +11,10 @@ local LINE_BYTES = 40
 -- @tparam boolean quick
 -- @treturn table `connections`; `servers`: a record for each
 function lines.run(all, quick)
-  local records = pingpong.measure(all, all:line_servers(), {
-    connections = CONNECTIONS, rounds = quick and 1 or 5, seconds = quick and 1 or 3,
-    words = {"--lines", "--size", tostring(LINE_BYTES)},
+  return pingpong.compare(all, all:line_servers(), {
+    title = string.format("Lines of %d bytes, %d connections", LINE_BYTES, CONNECTIONS),
+    connections = CONNECTIONS, quick = quick, words = {"--lines", "--size", tostring(LINE_BYTES)},
   })
-  local title = string.format("Lines of %d bytes, %d connections", LINE_BYTES, CONNECTIONS)
-  pingpong.show(title, records)
-  return {connections = CONNECTIONS, servers = records}
 end
 
 return lines

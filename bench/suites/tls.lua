@@ -11,12 +11,10 @@ local CONNECTIONS = 64
 local IDLE_SETTLE_SECONDS = 1
 
 local function measure_echo(all, servers, quick)
-  local records = pingpong.measure(all, servers, {
-    connections = CONNECTIONS, rounds = quick and 1 or 5, seconds = quick and 1 or 3,
-    words = {"--tls"},
-  })
-  pingpong.show("TLS echo of 64 bytes, " .. CONNECTIONS .. " connections", records)
-  return records
+  return pingpong.compare(all, servers, {
+    title = "TLS echo of 64 bytes, " .. CONNECTIONS .. " connections", connections = CONNECTIONS,
+    quick = quick, words = {"--tls"},
+  }).servers
 end
 
 local function measure_idle(all, contestant, connections)
