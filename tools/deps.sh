@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is needed for: build, test, lint, docs (default: build test).
+# Installs what is needed for: build, test, lint, docs, peers (default: build test).
 # Says one line, or nothing, when all of it is there.
 set -eu
 
@@ -19,6 +19,8 @@ lint='clang-format clang-tidy lua-check'
 # LDoc takes Lua 5.1 or 5.2, though its package is content with 5.4.
 docs='lua-ldoc lua5.1 cmark-gfm'
 test="$test $docs"
+# What `make bench` compares moonlet with, as far as it is installed; strace counts system calls.
+peers='golang-go erlang-base nodejs lua-cqueues lua-luv luajit python3-gevent tarantool lua5.4 lua-socket strace'
 
 say() { printf '%s\n' "$*"; }
 fail() { say "$*" >&2; exit 1; }
@@ -31,7 +33,8 @@ for purpose; do
     test) wanted="$wanted $test" ;;
     lint) wanted="$wanted $lint" ;;
     docs) wanted="$wanted $docs" ;;
-    *) fail "usage: tools/deps.sh [build] [test] [lint] [docs]" ;;
+    peers) wanted="$wanted $peers" ;;
+    *) fail "usage: tools/deps.sh [build] [test] [lint] [docs] [peers]" ;;
     esac
 done
 
@@ -81,6 +84,7 @@ for package in $missing; do
     nginx-light) service=nginx ;;
     redis-server) service=redis-server ;;
     postgresql) service=postgresql ;;
+    tarantool) service=tarantool ;;
     *) continue ;;
     esac
     if [ -d /run/systemd/system ]; then as_root systemctl disable -q --now $service || true; fi

@@ -62,9 +62,8 @@ function contestants:echo_servers()
   })
 end
 
---- UDP servers that print "listening PORT". The first is the yardstick.
--- @tparam integer clients of which each sends one datagram at a time
--- @treturn {table,...} of `name`, `command` and `is_udp`
+--- Servers that print "listening PORT": what LuaSocket is compared with, and LuaSocket.
+-- @treturn {table,...} of `name` and `command`
 function contestants:luasocket_servers()
   return {
     {name = "moonlet.net", command = {self.settings.moonlet, self:script("echo.lua")}},
@@ -72,6 +71,9 @@ function contestants:luasocket_servers()
   }
 end
 
+--- UDP servers that print "listening PORT". The first is the yardstick.
+-- @tparam integer clients of which each sends one datagram at a time
+-- @treturn {table,...} of `name`, `command` and `is_udp`
 function contestants:udp_servers(clients)
   local raw = {self:c("udp_epoll"), "0", clients == 1 and "one" or "all"}
   return {
@@ -145,7 +147,13 @@ function contestants:micro()
     {name = "lua5.4", command = {"lua5.4", self:script("micro_stock.lua")}},
   }
   if not self.settings.peers then return list end
-  return append(list, {{name = "Go", command = {go(self, "micro")}}})
+  return append(list, {
+    {name = "Go", command = {go(self, "micro")}},
+    {name = "Erlang", command = {"escript", peer_script(self, "micro.escript")}},
+    {name = "Tarantool", command = {"tarantool", peer_script(self, "micro_tarantool.lua")}},
+    {name = "cqueues, Lua 5.4", command = {"lua5.4", peer_script(self, "micro_cqueues.lua")}},
+    {name = "gevent", command = {python, peer_script(self, "micro_gevent.py")}},
+  })
 end
 
 --- Programs that do nothing.
