@@ -33,7 +33,7 @@ help:
 	echo "make docs     the documentation and the API reference, in build/site"
 	echo "make stubs    write stubs/ anew, after a change of doc comments"
 	echo "make soak     random programs against a model for SECONDS=$(SECONDS)"
-	echo "make bench    run the benchmarks"
+	echo "make bench    run the benchmarks, with the peers that are installed; plot in build/bench.svg"
 	echo "make format   format the C files in place"
 	echo "make lint     check format, clang-tidy, luacheck"
 	echo "make clean    remove build/"
@@ -86,7 +86,7 @@ soak: build
 
 bench: build
 	$(call compile,release,--target bench_programs)
-	build/release/moonlet bench/run.lua
+	build/release/moonlet bench/run.lua --peers
 
 # C only: Debian has no formatter for Lua.
 format:

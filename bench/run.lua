@@ -1,7 +1,9 @@
---- Runs the benchmarks, prints tables and writes the figures as JSON.
+--- Runs the benchmarks, prints tables, writes the figures as JSON and draws a plot of some.
 --
 --     build/release/moonlet bench/run.lua [--quick] [--only NAME,...] [--peers] [--json FILE]
+--         [--plot FILE]
 --
+-- --peers: other runtimes that are installed are measured in the same run.
 -- Plain Lua: any Lua 5.4 can run it. The program measured is $MOONLET, or the one that runs this
 -- script; the C programs are looked for in $BENCH_BIN (build/release/bench). What is missing is
 -- reported and left out.
@@ -10,6 +12,8 @@ package.path = bench .. "/lib/?.lua;" .. bench .. "/suites/?.lua;" .. package.pa
 
 local contestants = require "contestants"
 local json = require "json"
+local machine = require "machine"
+local plot = require "plot"
 local process = require "process"
 
 local suites = {
@@ -19,7 +23,7 @@ local suites = {
 
 local function fail_usage(message)
   io.stderr:write("run.lua: ", message, "\n",
-    "usage: run.lua [--quick] [--only NAME,...] [--peers] [--json FILE]\n",
+    "usage: run.lua [--quick] [--only NAME,...] [--peers] [--json FILE] [--plot FILE]\n",
     "names: ", table.concat(suites, " "), "\n")
   os.exit(2)
 end
@@ -46,6 +50,7 @@ local function parse(words)
     elseif word == "--peers" then options.peers = true
     elseif word == "--only" then options.only = parse_names(value())
     elseif word == "--json" then options.json = value()
+    elseif word == "--plot" then options.plot = value()
     else fail_usage("unknown option " .. word) end
     i = i + 1
   end
@@ -65,9 +70,13 @@ local function top_directory()
   return bench == "bench" and "." or bench .. "/.."
 end
 
-local function write_json(path, results)
+local function make_directory_of(path)
   local directory = path:match("^(.*)/")
   if directory then os.execute("mkdir -p " .. process.quote(directory)) end
+end
+
+local function write_json(path, results)
+  make_directory_of(path)
   local file = assert(io.open(path, "w"))
   file:write(json.encode(results), "\n")
   file:close()
@@ -75,7 +84,11 @@ local function write_json(path, results)
 end
 
 local function run_suites(options, all)
-  local results = {date = os.date("!%Y-%m-%dT%H:%M:%SZ"), quick = options.quick or false}
+  local results = {
+    date = os.date("!%Y-%m-%dT%H:%M:%SZ"),
+    quick = options.quick or false,
+    machine = machine.describe(),
+  }
   for _, name in ipairs(suites) do
     if not options.only or options.only[name] then
       results[name] = require(name).run(all, options.quick)
@@ -95,7 +108,11 @@ local function main()
     peers = options.peers,
   }
   local guard <close> = process.guard() -- luacheck: ignore 211
-  write_json(options.json or build .. "/bench.json", run_suites(options, all))
+  local results = run_suites(options, all)
+  write_json(options.json or build .. "/bench.json", results)
+  local picture = options.plot or build .. "/bench.svg"
+  make_directory_of(picture)
+  plot.write(results, picture)
 end
 
 main()

@@ -78,4 +78,90 @@ function json.decode_lines(text)
   return objects
 end
 
+local decode
+
+local function skip_space(text, at)
+  return text:find("[^ \t\r\n]", at) or #text + 1
+end
+
+local function fail(at)
+  error("no JSON at byte " .. at, 0)
+end
+
+local escapes = {b = "\b", f = "\f", n = "\n", r = "\r", t = "\t"}
+
+local function unescape(text)
+  return (text:gsub("\\(.)(%x?%x?%x?%x?)", function(char, digits)
+    if char == "u" and #digits == 4 then return utf8.char(tonumber(digits, 16)) end
+    return (escapes[char] or char) .. digits
+  end))
+end
+
+local function decode_string(text, at)
+  local stop = at
+  repeat
+    stop = text:find('["\\]', stop + 1) or fail(at)
+    local is_escape = text:sub(stop, stop) == "\\"
+    if is_escape then stop = stop + 1 end
+  until not is_escape
+  return unescape(text:sub(at + 1, stop - 1)), stop + 1
+end
+
+-- The members of an array or an object, each read by `member(text, at, into)`, up to the bracket.
+local function decode_members(text, at, close, member)
+  local into = {}
+  at = skip_space(text, at + 1)
+  if text:sub(at, at) == close then return into, at + 1 end
+  while true do
+    at = skip_space(text, member(text, at, into))
+    local mark = text:sub(at, at)
+    if mark == close then return into, at + 1 end
+    if mark ~= "," then fail(at) end
+    at = skip_space(text, at + 1)
+  end
+end
+
+local function decode_item(text, at, into)
+  local value
+  value, at = decode(text, at)
+  into[#into + 1] = value
+  return at
+end
+
+local function decode_member(text, at, into)
+  if text:sub(at, at) ~= '"' then fail(at) end
+  local name
+  name, at = decode_string(text, at)
+  at = skip_space(text, at)
+  if text:sub(at, at) ~= ":" then fail(at) end
+  into[name], at = decode(text, skip_space(text, at + 1))
+  return at
+end
+
+local function decode_word(text, at)
+  local word = text:match("^[%w+.-]+", at) or fail(at)
+  local value = tonumber(word)
+  if value == nil then value = literals[word] end
+  if value == nil and word ~= "null" then fail(at) end
+  return value, at + #word
+end
+
+function decode(text, at)
+  local mark = text:sub(at, at)
+  if mark == "{" then return decode_members(text, at, "}", decode_member) end
+  if mark == "[" then return decode_members(text, at, "]", decode_item) end
+  if mark == '"' then return decode_string(text, at) end
+  return decode_word(text, at)
+end
+
+--- Reads what `encode` wrote. A member that is null is left out.
+-- @tparam string text
+-- @return the value; or nil and a message
+function json.decode(text)
+  local ok, value, at = pcall(decode, text, skip_space(text, 1))
+  if not ok then return nil, value end
+  if skip_space(text, at) <= #text then return nil, "no JSON at byte " .. at end
+  return value
+end
+
 return json
