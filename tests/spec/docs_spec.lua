@@ -7,6 +7,11 @@
 --     <!-- only compiled: it serves for ever -->
 --     ```lua
 --
+-- A program that ends otherwise than well says so there, and what it prints, tracebacks and all, is in the `text` block
+-- after it; the program is called moonlet in it, the script script.lua:
+--
+--     <!-- exit status 70; it prints what follows -->
+--
 -- The programs of a page run in a directory of their own. A block of shell commands is run there first if the line
 -- before it is
 --
@@ -20,20 +25,28 @@ local function read_file(path)
   return file:read "a"
 end
 
--- The Lua blocks of a page: text, number of its first line, whether it is only compiled.
+-- The text block that follows a place in the page.
+local function output_after(text, place)
+  return assert(text:match("^\n```text\n(.-)```\n", place), "a program's output is missing")
+end
+
+-- The Lua blocks of a page: text, number of its first line, whether it is only compiled; exit status, and output if
+-- that is not 0.
 local function blocks_of(text)
   local blocks, block, before = {}, nil, ""
   local number = 0
-  for line in text:gmatch "([^\n]*)\n" do
+  for line, place in text:gmatch "([^\n]*)\n()" do
     number = number + 1
     if block and line:find "^```%s*$" then
       block.text = table.concat(block.lines, "\n") .. "\n"
+      if block.status ~= 0 then block.output = output_after(text, place) end
       table.insert(blocks, block)
       block = nil
     elseif block then
       table.insert(block.lines, line)
     elseif line:find "^```lua%s*$" then
-      block = { lines = {}, number = number + 1, is_only_compiled = before:find "^<!%-%- only compiled" ~= nil }
+      block = { lines = {}, number = number + 1, is_only_compiled = before:find "^<!%-%- only compiled" ~= nil,
+        status = tonumber(before:match "^<!%-%- exit status (%d+); it prints what follows %-%->$" or 0) }
     end
     before = line
   end
@@ -72,12 +85,24 @@ local function prepare(text)
   return directory
 end
 
+local function plain(text)
+  return (text:gsub("%p", "%%%0"))
+end
+
+-- Compares what a program printed that was to end otherwise than well.
+local function check_output(block, output, status, path)
+  assert.equal(block.status, status)
+  output = output:gsub(plain(os.getenv "MOONLET"), "moonlet"):gsub(plain(path), "script.lua")
+  assert.equal(block.output, output)
+end
+
 local function check(block, directory)
   assert(load(block.text, "=block"))
   if block.is_only_compiled then return end
   local command, path = support.command(block.text)
   local output, status = support.shell(("cd '%s' && %s"):format(directory, command))
   os.remove(path)
+  if block.output then return check_output(block, output, status, path) end
   if status ~= 0 then error(("exit status %s: %s"):format(status, output), 0) end
   local expected = promised(block.text)
   if expected then assert.equal(expected, printed(output)) end
