@@ -12,6 +12,10 @@
 --
 --     <!-- exit status 70; it prints what follows -->
 --
+-- A module that other programs of the page require is a file there:
+--
+--     <!-- saved as chat.lua -->
+--
 -- The programs of a page run in a directory of their own. A block of shell commands is run there first if the line
 -- before it is
 --
@@ -46,6 +50,7 @@ local function blocks_of(text)
       table.insert(block.lines, line)
     elseif line:find "^```lua%s*$" then
       block = { lines = {}, number = number + 1, is_only_compiled = before:find "^<!%-%- only compiled" ~= nil,
+        file = before:match "^<!%-%- saved as (%S+) %-%->$",
         status = tonumber(before:match "^<!%-%- exit status (%d+); it prints what follows %-%->$" or 0) }
     end
     before = line
@@ -72,6 +77,11 @@ local function printed(output)
   return sorted_lines(lines)
 end
 
+local function save(block, directory)
+  local file <close> = assert(io.open(directory .. "/" .. block.file, "w"))
+  assert(file:write(block.text))
+end
+
 -- Makes the directory in which a page's programs run.
 local function prepare(text)
   local directory = os.tmpname()
@@ -81,6 +91,9 @@ local function prepare(text)
   if commands then
     local output, status = support.shell(("cd '%s' && set -e\n%s"):format(directory, commands))
     assert(status == 0, output)
+  end
+  for _, block in ipairs(blocks_of(text)) do
+    if block.file then save(block, directory) end
   end
   return directory
 end
@@ -98,7 +111,7 @@ end
 
 local function check(block, directory)
   assert(load(block.text, "=block"))
-  if block.is_only_compiled then return end
+  if block.is_only_compiled or block.file then return end
   local command, path = support.command(block.text)
   local output, status = support.shell(("cd '%s' && %s"):format(directory, command))
   os.remove(path)
@@ -176,7 +189,7 @@ describe("the tables of docs/coming-from.md", function()
     local t = modules.task.spawn(function() end)
     for _, object in ipairs { server, conn, t, modules.task.group(), modules.channel.new(), modules.queue.new(),
       modules.sync.mutex(), modules.sync.semaphore(1), modules.sync.event(), modules.sync.condition(),
-      modules.sync.future(), modules.greenlet.new(print) } do
+      modules.sync.future(), modules.greenlet.new(print), modules.pool.new { open = print } } do
       know_methods_of(object)
     end
     local list = snippets(read_file "docs/coming-from.md")
