@@ -24,7 +24,8 @@ end
 -- The order of the navigation; pages of docs/ that are not named here come under "Guides".
 local SECTIONS = {
   { title = "Begin", "README.md", "docs/tutorial.md", "docs/coming-from.md" },
-  { title = "Guides", "docs/guide-networking.md", "docs/guide-embedding.md", "docs/c-libraries.md", "docs/testing.md" },
+  { title = "Guides", "docs/guide-tasks.md", "docs/guide-networking.md", "docs/c-libraries.md", "docs/guide-embedding.md",
+    "docs/guide-performance.md", "docs/testing.md" },
   { title = "Reference" },
   { title = "Project", "docs/architecture.md", "docs/performance.md", "CONTRIBUTING.md", "CHANGELOG.md" },
 }
@@ -147,4 +148,5 @@ for _, section in ipairs(sections) do
   end
 end
 write_file("search-index.js", "searchIndex = [\n" .. table.concat(entries, ",\n") .. "\n];\n")
+write_file("docs/comparison.svg", read_file "docs/comparison.svg")
 for _, name in ipairs { "style.css", "search.js" } do write_file(name, read_file("tools/docs/" .. name)) end
