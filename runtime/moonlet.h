@@ -144,15 +144,15 @@ MOONLET_API int moonlet_load_buffer(struct moonlet *m, const void *data, size_t 
  */
 MOONLET_API int moonlet_run(struct moonlet *m);
 
-/* Whether the script asked for the end of the program with os.exit(n, true). */
+/* Whether the script asked for the end of the program with os.exit(n, true). False of a runtime that was closed. */
 MOONLET_API bool moonlet_exit_asked(const struct moonlet *m);
 
 /*
  * Ends what runs: every task is cancelled, moonlet_run() returns 128 plus the signal's number. Only
  * with SIGINT, and if the program is one task that computes, that gets the error "interrupted!", as
  * from lua5.4, and may go on. False when an earlier one is still being served: the caller may want to
- * end the process. While moonlet_run() is on, from any thread and from signal handlers; from another
- * thread it is heeded when the running task next waits.
+ * end the process; and of a runtime that was closed. While moonlet_run() is on, from any thread and from signal
+ * handlers; from another thread it is heeded when the running task next waits.
  */
 MOONLET_API bool moonlet_interrupt(struct moonlet *m, int signal_number);
 
@@ -236,9 +236,9 @@ MOONLET_API int moonlet_join(struct moonlet_task *task, double limit, int *resul
 /* Asks it to end: the call that it waits in, and every later one, is -ECANCELED, or raises in Lua. 0 or an error. */
 MOONLET_API int moonlet_cancel(struct moonlet_task *task);
 
-/* Gives the handle back; the task goes on. NULL is allowed; also after moonlet_close(). From another thread it does
- * nothing. */
-MOONLET_API void moonlet_release(struct moonlet_task *task);
+/* Gives the handle back; the task goes on. NULL is allowed; also after moonlet_close(). 0, or -MOONLET_ETHREAD with
+ * nothing done. */
+MOONLET_API int moonlet_release(struct moonlet_task *task);
 
 /* ---- waiting: only in tasks, at any depth of C calls ----
  *
@@ -291,11 +291,13 @@ MOONLET_API struct moonlet_channel *moonlet_channel_new(struct moonlet *m, unsig
 MOONLET_API int moonlet_channel_put(struct moonlet_channel *channel, void *value, double limit);
 MOONLET_API int moonlet_channel_get(struct moonlet_channel *channel, void **value, double limit);
 
-/* Nothing more comes in; what is there can be got. Wakes who waits. */
-MOONLET_API void moonlet_channel_close(struct moonlet_channel *channel);
+/* Nothing more comes in; what is there can be got. Wakes who waits. NULL is allowed. 0, -MOONLET_ETHREAD or, of a
+ * runtime that was closed, -MOONLET_ECLOSED. */
+MOONLET_API int moonlet_channel_close(struct moonlet_channel *channel);
 
-/* Frees it; nobody waits any more. What it holds is the caller's affair. NULL is allowed. */
-MOONLET_API void moonlet_channel_free(struct moonlet_channel *channel);
+/* Closes and frees it; who waits is woken with -MOONLET_ECLOSED. What it holds is the caller's affair. NULL is allowed;
+ * also after moonlet_close(). 0, or -MOONLET_ETHREAD with nothing done. */
+MOONLET_API int moonlet_channel_free(struct moonlet_channel *channel);
 
 /* ---- the end ---- */
 

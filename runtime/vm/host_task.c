@@ -207,10 +207,12 @@ int moonlet_cancel(struct moonlet_task *handle)
     return 0;
 }
 
-void moonlet_release(struct moonlet_task *handle)
+int moonlet_release(struct moonlet_task *handle)
 {
-    if (handle != NULL && (handle->m == NULL || ml_runtime_check(handle->m) == 0))
+    int error = handle != NULL && handle->m != NULL ? ml_runtime_check(handle->m) : 0;
+    if (handle != NULL && error == 0)
         give_up(handle);
+    return error;
 }
 
 void ml_host_tasks_detach(struct moonlet *m)

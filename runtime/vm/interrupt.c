@@ -11,7 +11,7 @@
 #include "bindings/line_editor.h"
 #include "bindings/lua_task.h"
 #include "hub/scope.h"
-#include "vm/moonlet_state.h"
+#include "vm/runtimes.h"
 
 #include <signal.h>
 #include <stddef.h>
@@ -116,6 +116,8 @@ static void on_event(lua_State *L, lua_Debug *event)
 
 bool moonlet_interrupt(struct moonlet *m, int signal_number)
 {
+    if (!ml_runtime_is_open(m))
+        return false;
     bool is_for_entry = signal_number == SIGINT && m->lua.session.is_open;
     if (m->interrupt != 0 || m->lua.exit_asked ||
         (is_for_entry && !ml_session_takes_interrupt(&m->lua.session))) {
@@ -134,7 +136,7 @@ bool moonlet_interrupt(struct moonlet *m, int signal_number)
 
 bool moonlet_is_interactive(const struct moonlet *m)
 {
-    return m->lua.session.is_open;
+    return ml_runtime_is_open(m) && m->lua.session.is_open;
 }
 
 /* The entry's code gets the error at its next step if it computes; what waits is cancelled. */

@@ -11,6 +11,7 @@
 #include "interpose/prompt.h"
 #include "vm/host_tasks.h"
 #include "vm/moonlet_state.h"
+#include "vm/pointer_channel.h"
 #include "vm/promises.h"
 #include "vm/runtimes.h"
 
@@ -107,6 +108,7 @@ static int open_runtime(struct moonlet *m)
     ml_pool_set_allocator(&m->memory, m->options.allocator, m->options.allocator_context);
     ml_list_init(&m->promises);
     ml_list_init(&m->handles);
+    ml_list_init(&m->channels);
     ml_io_init(&m->lua.io, &m->lua.hub);
     int error = ml_hub_init(&m->lua.hub, has_own_frames ? &m->frames : &m->memory,
                             m->options.stacks, m->options.stack_size);
@@ -134,14 +136,16 @@ static int open_runtime(struct moonlet *m)
 struct moonlet *moonlet_create(const struct moonlet_options *options)
 {
     struct moonlet *m = calloc(1, sizeof *m);
-    if (m == NULL)
+    if (m == NULL || ml_runtimes_add(m) != 0) {
+        free(m);
+        errno = ENOMEM;
         return NULL;
+    }
     if (options != NULL)
         m->options = *options;
     if (m->options.name == NULL)
         m->options.name = "moonlet";
     int error = open_runtime(m);
-    ml_runtimes_add(m);
     if (error == 0)
         return m;
     moonlet_close(m);
@@ -434,7 +438,7 @@ struct moonlet *moonlet_of(lua_State *L)
 
 bool moonlet_exit_asked(const struct moonlet *m)
 {
-    return m->lua.exit_asked;
+    return ml_runtime_is_open(m) && m->lua.exit_asked;
 }
 
 int moonlet_close(struct moonlet *m)
@@ -448,6 +452,7 @@ int moonlet_close(struct moonlet *m)
         unwind_all(m);
     ml_promises_detach(m);
     ml_host_tasks_detach(m);
+    ml_channels_detach(m);
     ml_runtimes_remove(m);
     if (m->lua.main != NULL) {
         m->lua.is_closing = true;

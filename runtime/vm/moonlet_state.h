@@ -37,10 +37,10 @@ struct moonlet {
     bool is_running;                  /* moonlet_run(), moonlet_step() or moonlet_close() is on */
     ml_time clock_lead;               /* while tasks unwind: the host's clock before the real one */
     pthread_t thread;                 /* whose the runtime is */
-    struct ml_link open_link;         /* vm/runtimes.h */
     struct ml_link promises;          /* vm/promise.c. Under the lock of vm/runtimes.h */
     struct moonlet_promise *kept;     /* by other threads, not yet delivered. Under the lock */
     struct ml_link handles;           /* vm/host_task.c */
+    struct ml_link channels;          /* vm/pointer_channel.c */
     struct ml_attachment *attachment; /* to a loop of the host's */
     ml_time attached_run;             /* how long tasks run at a time there */
     volatile sig_atomic_t interrupt;  /* signal number, 0: none */

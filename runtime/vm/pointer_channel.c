@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "hub/scope.h"
 #include "hub/wait.h"
+#include "vm/pointer_channel.h"
 #include "vm/runtimes.h"
 
 #include <errno.h>
@@ -17,12 +18,15 @@ static const struct ml_wait_kind put_kind = {.text = "room in a channel"};
  * though he may run before.
  */
 struct moonlet_channel {
-    struct moonlet *m;
+    struct ml_link link; /* in m->channels */
+    struct moonlet *m;   /* NULL: it was closed */
     unsigned capacity;
     unsigned first, count;  /* of the items */
     unsigned granted_items; /* kept for tasks that were woken in get() */
     unsigned granted_room;  /* kept for tasks that were woken in put() */
+    unsigned users;         /* calls of tasks under way: they keep the memory */
     bool is_closed;
+    bool is_freed; /* by the host: the last user frees it */
     struct ml_link getters, putters;
     void *items[];
 };
@@ -41,6 +45,7 @@ struct moonlet_channel *moonlet_channel_new(struct moonlet *m, unsigned capacity
     c->capacity = capacity;
     ml_list_init(&c->getters);
     ml_list_init(&c->putters);
+    ml_list_insert(&m->channels, &c->link);
     return c;
 }
 
@@ -76,12 +81,29 @@ static int await(struct moonlet_channel *c, const struct ml_wait_kind *kind, str
 /* Begins a call that may wait. */
 static int begin(struct moonlet_channel *c, double limit, ml_time *deadline)
 {
-    int error = ml_runtime_begin_wait(c->m);
+    int error = c->m != NULL ? ml_runtime_begin_wait(c->m) : -ML_ECLOSED;
     if (error != 0)
         return error;
     *deadline = ml_runtime_deadline(c->m, limit);
     error = *deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(&c->m->lua.hub);
+    c->users += error == 0;
     return error == 0 ? 0 : ml_runtime_end_wait(c->m, error);
+}
+
+static void dispose(struct moonlet_channel *c)
+{
+    if (c->m != NULL)
+        ml_list_remove(&c->link);
+    free(c);
+}
+
+/* Ends it. */
+static int end(struct moonlet_channel *c, int error)
+{
+    struct moonlet *m = c->m;
+    if (--c->users == 0 && c->is_freed)
+        dispose(c);
+    return ml_runtime_end_wait(m, error);
 }
 
 int moonlet_channel_put(struct moonlet_channel *c, void *value, double limit)
@@ -98,7 +120,7 @@ int moonlet_channel_put(struct moonlet_channel *c, void *value, double limit)
     }
     if (error == 0)
         add(c, value);
-    return ml_runtime_end_wait(c->m, error);
+    return end(c, error);
 }
 
 int moonlet_channel_get(struct moonlet_channel *c, void **value, double limit)
@@ -115,20 +137,50 @@ int moonlet_channel_get(struct moonlet_channel *c, void **value, double limit)
     }
     if (error == 0)
         *value = take(c);
-    return ml_runtime_end_wait(c->m, error);
+    return end(c, error);
 }
 
-void moonlet_channel_close(struct moonlet_channel *c)
+static int check(const struct moonlet_channel *c)
 {
-    if (c == NULL || c->is_closed || ml_runtime_check(c->m) != 0)
-        return;
+    return c->m != NULL ? ml_runtime_check(c->m) : -ML_ECLOSED;
+}
+
+static void close_channel(struct moonlet_channel *c)
+{
     c->is_closed = true;
     ml_turn_all_away(&c->m->lua.hub, &c->getters);
     ml_turn_all_away(&c->m->lua.hub, &c->putters);
+    ml_runtime_touched(c->m);
 }
 
-void moonlet_channel_free(struct moonlet_channel *c)
+int moonlet_channel_close(struct moonlet_channel *c)
 {
-    moonlet_channel_close(c);
-    free(c);
+    int error = c != NULL ? check(c) : 0;
+    if (c != NULL && error == 0)
+        close_channel(c);
+    return error;
+}
+
+int moonlet_channel_free(struct moonlet_channel *c)
+{
+    int error = c != NULL ? check(c) : 0;
+    if (c == NULL || (error != 0 && error != -ML_ECLOSED))
+        return error;
+    if (error == 0)
+        close_channel(c);
+    c->is_freed = true;
+    if (c->users == 0 || c->m == NULL)
+        dispose(c);
+    return 0;
+}
+
+void ml_channels_detach(struct moonlet *m)
+{
+    while (!ml_list_is_empty(&m->channels)) {
+        struct moonlet_channel *c = ml_container_of(m->channels.next, struct moonlet_channel, link);
+        ml_list_remove(&c->link);
+        c->m = NULL;
+        if (c->is_freed) /* its users were dropped */
+            free(c);
+    }
 }

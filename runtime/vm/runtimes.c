@@ -4,9 +4,39 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct ml_link open_runtimes = {&open_runtimes, &open_runtimes};
+
+/* The open runtimes. The shelves are never freed, so that signal handlers may look without the lock. */
+enum { SHELF = 64 };
+struct shelf {
+    struct moonlet *_Atomic places[SHELF];
+    struct shelf *_Atomic next;
+};
+static struct shelf first_shelf;
+
+/* Where `m` stands; NULL: nowhere. */
+static struct moonlet *_Atomic *find(const struct moonlet *m)
+{
+    for (struct shelf *shelf = &first_shelf; shelf != NULL; shelf = shelf->next)
+        for (int i = 0; i < SHELF; i++)
+            if (shelf->places[i] == m)
+                return &shelf->places[i];
+    return NULL;
+}
+
+/* One more, in front of all but the first. 0 or -ENOMEM. */
+static int add_shelf(void)
+{
+    struct shelf *shelf = calloc(1, sizeof *shelf);
+    if (shelf == NULL)
+        return -ENOMEM;
+    shelf->next = first_shelf.next;
+    first_shelf.next = shelf;
+    return 0;
+}
 
 void ml_runtimes_lock(void)
 {
@@ -21,8 +51,10 @@ void ml_runtimes_unlock(void)
 /* Nobody holds the lock while a process is forked: it is free in both. */
 static void after_fork(void)
 {
-    for (struct ml_link *link = open_runtimes.next; link != &open_runtimes; link = link->next)
-        ml_hub_forked(&ml_container_of(link, struct moonlet, open_link)->lua.hub);
+    for (struct shelf *shelf = &first_shelf; shelf != NULL; shelf = shelf->next)
+        for (int i = 0; i < SHELF; i++)
+            if (shelf->places[i] != NULL)
+                ml_hub_forked(&shelf->places[i]->lua.hub);
     ml_runtimes_unlock();
 }
 
@@ -31,30 +63,38 @@ static void watch_forks(void)
     pthread_atfork(ml_runtimes_lock, ml_runtimes_unlock, after_fork);
 }
 
-void ml_runtimes_add(struct moonlet *m)
+int ml_runtimes_add(struct moonlet *m)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
     m->thread = pthread_self();
     ml_runtimes_lock();
-    ml_list_insert(&open_runtimes, &m->open_link);
+    int error = find(NULL) == NULL ? add_shelf() : 0;
+    if (error == 0)
+        *find(NULL) = m;
     ml_runtimes_unlock();
+    return error;
 }
 
 void ml_runtimes_remove(struct moonlet *m)
 {
     ml_runtimes_lock();
-    ml_list_remove(&m->open_link);
+    *find(m) = NULL;
     ml_runtimes_unlock();
 }
 
+bool ml_runtime_is_open(const struct moonlet *m)
+{
+    return m != NULL && find(m) != NULL;
+}
+
+/* Under the lock no other thread can close it while it is looked at. */
 static int look_for(const struct moonlet *m)
 {
     int error = -ML_ECLOSED;
     ml_runtimes_lock();
-    for (struct ml_link *link = open_runtimes.next; link != &open_runtimes; link = link->next)
-        if (ml_container_of(link, struct moonlet, open_link) == m)
-            error = pthread_equal(m->thread, pthread_self()) ? 0 : -ML_ETHREAD;
+    if (ml_runtime_is_open(m))
+        error = pthread_equal(m->thread, pthread_self()) ? 0 : -ML_ETHREAD;
     ml_runtimes_unlock();
     return error;
 }

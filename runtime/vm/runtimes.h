@@ -9,12 +9,16 @@
 #include "bindings/blocking.h"
 #include "vm/moonlet_state.h"
 
-void ml_runtimes_add(struct moonlet *m);
+/* From the thread whose it is. 0 or -ENOMEM. */
+int ml_runtimes_add(struct moonlet *m);
 void ml_runtimes_remove(struct moonlet *m);
 
 /* For what several threads touch: promises. */
 void ml_runtimes_lock(void);
 void ml_runtimes_unlock(void);
+
+/* From any thread and from signal handlers: whether it is one that was not closed. */
+bool ml_runtime_is_open(const struct moonlet *m);
 
 /* 0: it is open, and this thread's; -ML_ECLOSED, -ML_ETHREAD. */
 int ml_runtime_check(const struct moonlet *m);
