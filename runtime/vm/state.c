@@ -4,6 +4,7 @@
 #include "vm/moonlet_state.h"
 #include "vm/stdlib.h"
 
+#include <dlfcn.h>
 #include <lualib.h>
 #include <stdio.h>
 
@@ -19,9 +20,22 @@ static int load_embedded(lua_State *L)
     return 1;
 }
 
-/* Searchers of C modules may bring the C++ runtime into the process. Upvalue: the searcher. */
-static int search_then_find_cxx(lua_State *L)
+/* C modules look for Lua's functions among the names of the whole process. Where a host opened this library for itself
+ * alone (RTLD_LOCAL), as a plug-in is, those of the shared liblua are not among them yet. */
+static void publish_lua(void)
 {
+    Dl_info lua;
+    if (dladdr((void *)lua_newstate, &lua) == 0)
+        return;
+    void *library = dlopen(lua.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_GLOBAL);
+    if (library != NULL)
+        dlclose(library);
+}
+
+/* Searchers of C modules may bring the C++ runtime into the process. Upvalue: the searcher. */
+static int search_c_module(lua_State *L)
+{
+    publish_lua();
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
@@ -36,7 +50,7 @@ static void wrap_c_searchers(lua_State *L)
     lua_getfield(L, -1, "searchers");
     for (int i = FIRST_C_SEARCHER; i <= LAST_C_SEARCHER; i++) {
         lua_rawgeti(L, -1, i);
-        lua_pushcclosure(L, search_then_find_cxx, 1);
+        lua_pushcclosure(L, search_c_module, 1);
         lua_rawseti(L, -2, i);
     }
     lua_pop(L, 1);
