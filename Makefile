@@ -66,10 +66,13 @@ test:
 install: build
 	DESTDIR="$(DESTDIR)" cmake --install build/release --strip --prefix "$(PREFIX)" >/dev/null
 	test -n "$(DESTDIR)" || test "$$(id -u)" -ne 0 || ldconfig
-	echo "installed in $(DESTDIR)$(PREFIX)"
+	echo "installed in $(DESTDIR)$(PREFIX):"
+	echo "  the program moonlet, its manual page, completion for bash, documentation and examples"
+	echo "  libmoonlet.so and .a, libmoonlet_interpose.so and .a, moonlet.h, for pkg-config and CMake"
 
 package: build
 	cpack -G DEB --config build/release/CPackConfig.cmake -B build/packages >/dev/null
+	echo "the program, the shared libraries, and what is needed to build hosts (install with: apt install ./FILE...):"
 	ls build/packages/*.deb
 
 docs: build
