@@ -167,9 +167,8 @@ static void check_arguments(lua_State *L)
 }
 
 /* Pushes what the function returned and releases the call. Raises the error that it raised. */
-static int take_results(lua_State *L, struct call **owner)
+static int take_results(lua_State *L, const struct call *call, struct call **owner)
 {
-    const struct call *call = *owner;
     int count = lua_gettop(call->state), status = call->status;
     luaL_checkstack(L, count, "too many results");
     for (int i = 1; i <= count; i++)
@@ -212,5 +211,5 @@ int ml_task_blocking(lua_State *L)
         *owner = call;
     if (ml_blocking_end(L, error) != 0)
         luaL_error(L, "cannot start a thread");
-    return take_results(L, owner);
+    return take_results(L, call, owner);
 }

@@ -53,6 +53,7 @@ enum { ML_CC_NORM = 0, ML_CC_REFRESH = 4, ML_CC_ERROR = 6 };
       (struct ml_el_history * history, struct ml_el_event * event, int operation, ...))
 
 struct ml_editline {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a type
 #define ML_EDITLINE_MEMBER(type, name, parameters) type(*name) parameters;
     ML_EDITLINE_FUNCTIONS(ML_EDITLINE_MEMBER)
 #undef ML_EDITLINE_MEMBER
