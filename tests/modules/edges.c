@@ -56,10 +56,14 @@ static void see_result(const char *name, long result)
 
 enum { PARTS = 4 };
 
+/* Microseconds between parts that a call has to see one by one, on a machine that is busy, too. */
+enum { APART = 150000 };
+
 struct helper {
     pthread_t thread;
     int fd;
-    const char *parts[PARTS + 1]; /* sent one by one, with pauses before each */
+    const char *parts[PARTS + 1]; /* sent one by one, with a pause before each */
+    useconds_t pause;             /* 0: a short one, where nothing depends on it */
     int closes;                   /* -1: none */
 };
 
@@ -67,7 +71,7 @@ static void *help(void *argument)
 {
     struct helper *h = argument;
     for (int i = 0; h->parts[i] != NULL; i++) {
-        usleep(20000);
+        usleep(h->pause > 0 ? h->pause : 20000);
         if (send(h->fd, h->parts[i], strlen(h->parts[i]), 0) < 0 && errno == ENOTSOCK &&
             write(h->fd, h->parts[i], strlen(h->parts[i])) < 0)
             abort();
@@ -134,7 +138,7 @@ static void waitall_peek(void)
     int fds[2];
     char buffer[64] = "";
     pair(SOCK_STREAM, fds);
-    struct helper h = {.fd = fds[1], .parts = {"ab", "cd", "ef"}, .closes = -1};
+    struct helper h = {.fd = fds[1], .parts = {"ab", "cd", "ef"}, .pause = APART, .closes = -1};
     begin_help(&h);
     see_result("peek", recv(fds[0], buffer, 6, MSG_WAITALL | MSG_PEEK));
     end_help();
@@ -148,7 +152,7 @@ static void waitall_peek_end(void)
     int fds[2];
     char buffer[64] = "";
     pair(SOCK_STREAM, fds);
-    struct helper h = {.fd = fds[1], .parts = {"ab", "cd"}, .closes = fds[1]};
+    struct helper h = {.fd = fds[1], .parts = {"ab", "cd"}, .pause = APART, .closes = fds[1]};
     begin_help(&h);
     see_result("peek", recv(fds[0], buffer, 6, MSG_WAITALL | MSG_PEEK));
     end_help();
@@ -186,7 +190,7 @@ static void waitall_recvmsg(void)
     close_both(fds);
 }
 
-static void several_messages(int flags, struct timespec *timeout)
+static void several_messages(int flags, struct timespec *timeout, useconds_t pause)
 {
     int fds[2];
     char buffers[3][8] = {"", "", ""};
@@ -197,7 +201,7 @@ static void several_messages(int flags, struct timespec *timeout)
         messages[i].msg_hdr = (struct msghdr){.msg_iov = &pieces[i], .msg_iovlen = 1};
     }
     pair(SOCK_DGRAM, fds);
-    struct helper h = {.fd = fds[1], .parts = {"a", "bb", "ccc"}, .closes = -1};
+    struct helper h = {.fd = fds[1], .parts = {"a", "bb", "ccc"}, .pause = pause, .closes = -1};
     begin_help(&h);
     see_result("got", recvmmsg(fds[0], messages, 3, flags, timeout));
     end_help();
@@ -207,18 +211,19 @@ static void several_messages(int flags, struct timespec *timeout)
 
 static void recvmmsg_all(void)
 {
-    several_messages(0, NULL);
+    several_messages(0, NULL, 0);
 }
 
 static void recvmmsg_one(void)
 {
-    several_messages(MSG_WAITFORONE, NULL);
+    several_messages(MSG_WAITFORONE, NULL, APART);
 }
 
 static void recvmmsg_timed(void)
 {
-    struct timespec timeout = {0, 30000000}; /* over when the second has come */
-    several_messages(0, &timeout);
+    /* Over when the second has come, not before the first. */
+    struct timespec timeout = {0, APART * 1500};
+    several_messages(0, &timeout, APART);
 }
 
 static void read_nothing(void)
