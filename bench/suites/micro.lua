@@ -61,9 +61,9 @@ local function show(records)
     columns.failures(records))
 end
 
--- The switch in C, below all of Lua: reported, not compared.
-local function show_switch(all)
-  local output, reason = process.capture({all:c "switch"},
+-- What a program in C measures: reported, not compared.
+local function show_figures(all, program, title)
+  local output, reason = process.capture({all:c(program)},
     {cpu = 0, limit = LIMIT_SECONDS})
   if not output then return {failed = reason} end
   local rows, record = {}, {}
@@ -71,19 +71,22 @@ local function show_switch(all)
     record[line.name] = line.ns
     rows[i] = {line.name, columns.cell(line.ns, "%.1f")}
   end
-  columns.print("The switch in C, nanoseconds", {"", "ns"}, rows)
+  columns.print(title, {"", "ns"}, rows)
   return record
 end
 
 --- @tparam contestants all
 -- @tparam boolean quick
--- @treturn table `programs`: a record for each; `switch`: name -> ns of the switch in C
+-- @treturn table `programs`: a record for each; `switch`: name -> ns of the switch in C, below all
+-- of Lua; `host`: name -> ns of what hosts in C do
 function micro.run(all, quick)
   local list = all:micro()
   local results, records = measure(list, quick and 1 or 3), {}
   for i, contestant in ipairs(list) do records[i] = summary(contestant, results[i]) end
   show(records)
-  return {programs = records, switch = show_switch(all)}
+  local switch = show_figures(all, "switch", "The switch in C, nanoseconds")
+  local host = show_figures(all, "host", "Hosts in C, nanoseconds")
+  return {programs = records, switch = switch, host = host}
 end
 
 return micro
