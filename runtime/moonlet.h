@@ -78,7 +78,8 @@ struct moonlet_options {
     void *(*allocator)(void *context, void *block, size_t old_size, size_t size);
     void *allocator_context;
     /* Instructions of the virtual machine that a task may take between two waits; 0: no limit. A task that takes more
-     * is ended as if cancelled, and reported; it cannot catch that. Costs about the time again. */
+     * is ended as if cancelled, and reported; it cannot catch that. Costs about the time again. Scripts have no
+     * finalizers (__gc) then, which Lua runs unwatched. */
     unsigned long instruction_limit;
     /* The host's clock, in seconds, which only goes forward: sleeps and time limits of tasks follow it, as
      * moonlet_step() and moonlet_run() read it; when tasks unwind at the end it goes as the system's. NULL: the

@@ -68,6 +68,9 @@ void ml_overflow_tell(struct ml_bank *bank);
 /* Opens the parts of the library that options.without takes away only in part, or not at all. Raises. */
 void ml_sandbox_close(lua_State *L, unsigned without);
 
+/* Replaces functions of the library by which scripts would get round options.instruction_limit. Raises. */
+void ml_budget_open(lua_State *L);
+
 /* A new task's thread under options.instruction_limit. */
 void ml_budget_watch(lua_State *L);
 

@@ -107,6 +107,8 @@ int ml_state_open(lua_State *L)
     preload_modules(L);
     lua_getglobal(L, LUA_LOADLIBNAME);
     wrap_c_searchers(L);
+    if (m->options.instruction_limit > 0)
+        ml_budget_open(L);
     if (m->options.without != 0)
         ml_sandbox_close(L, m->options.without);
     return 0;
