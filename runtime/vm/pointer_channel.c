@@ -176,11 +176,13 @@ int moonlet_channel_free(struct moonlet_channel *c)
 
 void ml_channels_detach(struct moonlet *m)
 {
-    while (!ml_list_is_empty(&m->channels)) {
-        struct moonlet_channel *c = ml_container_of(m->channels.next, struct moonlet_channel, link);
-        ml_list_remove(&c->link);
+    struct ml_link *next;
+    for (struct ml_link *link = m->channels.next; link != &m->channels; link = next) {
+        struct moonlet_channel *c = ml_container_of(link, struct moonlet_channel, link);
+        next = link->next;
         c->m = NULL;
         if (c->is_freed) /* its users were dropped */
             free(c);
     }
+    ml_list_init(&m->channels);
 }
