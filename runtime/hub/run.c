@@ -145,6 +145,8 @@ int ml_hub_step(struct ml_hub *hub, ml_time max_wait, ml_time max_run)
     bool waits = !somebody_can_run(hub) && max_wait > 0;
     poll_until(hub, waits ? ml_time_after(ml_hub_now(hub), max_wait) : ML_NEVER_WAIT);
     hub->return_at = ml_time_after(ml_clock_now(), max_run);
+    hub->budget =
+        fresh_budget(hub); /* the poll before gave that of a hub without a time to return at */
     bool has_run = somebody_can_run(hub);
     int result = run_ready(hub);
     hub->return_at = ML_FOREVER;

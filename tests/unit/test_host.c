@@ -418,6 +418,34 @@ static void test_a_step_is_bounded(void **state)
     moonlet_close(host.m);
 }
 
+/* Computes for 2 ms in each turn. */
+static int take_turns(struct moonlet *m, void *turns)
+{
+    while (moonlet_yield(m) == 0) {
+        for (double end = now() + 0.002; now() < end;)
+            continue;
+        ++*(int *)turns;
+    }
+    return 0;
+}
+
+/* The clock was looked at after 64 switches only: a step of 10 ms took 250 ms. */
+static void test_a_step_ends_after_the_turn_in_which_its_time_is_over(void **state)
+{
+    (void)state;
+    struct host host = open_host((struct moonlet_options){0});
+    int turns = 0;
+    assert_int_equal(moonlet_spawn(host.m, "one", take_turns, &turns, NULL), 0);
+    assert_int_equal(moonlet_spawn(host.m, "other", take_turns, &turns, NULL), 0);
+    for (int i = 0; i < 10; i++) {
+        int before = turns;
+        assert_int_equal(moonlet_step(host.m, 0, 0.001), 1);
+        assert_true(turns - before <= 1);
+    }
+    assert_true(turns >= 5);
+    moonlet_close(host.m);
+}
+
 static bool is_ten(void *context)
 {
     return global(context, "n") >= 10;
@@ -771,6 +799,7 @@ int main(void)
         cmocka_unit_test(test_channels_keep_to_limits),
         cmocka_unit_test(test_steps_run_a_program),
         cmocka_unit_test(test_a_step_is_bounded),
+        cmocka_unit_test(test_a_step_ends_after_the_turn_in_which_its_time_is_over),
         cmocka_unit_test(test_run_until),
         cmocka_unit_test(test_the_descriptor_tells_of_tasks_timers_and_descriptors),
         cmocka_unit_test(test_the_descriptor_tells_of_what_comes_from_outside),
