@@ -63,7 +63,8 @@ struct moonlet_options {
     /* Shared C stacks, 1 to 64; 0: the default, 64. */
     unsigned stacks;
     /* Bytes of each C stack, private ones too; 0: the default, 8 MiB. Only address space: the
-     * kernel fills in pages as they are touched. */
+     * kernel fills in pages as they are touched. Lua's limit of 200 nested C calls needs up to 412 KB: with less than
+     * 512 KiB a script can overflow the stack, which ends the process. */
     size_t stack_size;
     /* Do not read LUA_PATH and its like. */
     bool ignore_environment;
