@@ -104,7 +104,9 @@ static struct ml_job *wait_for_job(struct ml_offload *pool)
 static void run_job(struct ml_offload *pool, struct ml_job *job)
 {
     pthread_mutex_unlock(&pool->mutex);
+    errno = job->saved_errno;
     job->run(job);
+    job->saved_errno = errno;
     pthread_mutex_lock(&pool->mutex);
     if (pool->loop == NULL) {
         job->release(job);
@@ -179,6 +181,7 @@ static void abandon(struct ml_offload *pool, struct ml_job *job)
 int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
                ml_time deadline)
 {
+    job->saved_errno = errno;
     if (hub->offload == NULL)
         hub->offload = open_pool(hub);
     job->hub = hub;

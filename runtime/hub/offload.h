@@ -15,6 +15,7 @@ enum { ML_OFFLOAD_WORKERS = 32 };
 struct ml_job {
     void (*run)(struct ml_job *);     /* on a worker, with all signals blocked */
     void (*release)(struct ml_job *); /* frees the job with all that it holds; from any thread */
+    int saved_errno; /* the task's when it asked, which run() finds; then what run() left */
 
     /* For hub/offload.c. */
     struct ml_link link;
@@ -25,7 +26,7 @@ struct ml_job {
 };
 
 /*
- * Has a worker run `job`, whose first two fields are set, while the running task waits.
+ * Has a worker run `job`, whose run and release are set, while the running task waits.
  * 0: it ran, and is the caller's again, who releases it. Otherwise it is released already, or will be once
  * it has run: -ECANCELED, -ETIMEDOUT: nobody waits for it any more, it may still run; -EAGAIN: no thread can
  * be started and it never runs; -ENOMEM the same.

@@ -172,14 +172,12 @@ struct pclose_job {
     struct ml_job job;
     FILE *file;
     int result;
-    int saved_errno;
 };
 
 static void run_pclose(struct ml_job *job)
 {
     struct pclose_job *j = ml_container_of(job, struct pclose_job, job);
     j->result = ml_libc.pclose(j->file);
-    j->saved_errno = errno;
 }
 
 static void release_pclose(struct ml_job *job)
@@ -199,12 +197,9 @@ int ml_co_pclose(struct ml_foreign *f, FILE *file)
     job->job = (struct ml_job){.run = run_pclose, .release = release_pclose};
     job->file = file;
     int error = ml_foreign_offload(f, entry, &job->job);
-    if (error == ML_PLAINLY)
-        run_pclose(&job->job);
-    else if (error != 0)
+    if (error != 0)
         return ml_fail(error);
     int result = job->result == 0 && !is_flushed ? -1 : job->result;
-    errno = job->saved_errno;
     release_pclose(&job->job);
     return result;
 }

@@ -85,7 +85,6 @@ struct disk_job {
     const char *other; /* the new name, or the mode */
     int result;
     FILE *file;
-    int saved_errno;
     char strings[];
 };
 
@@ -109,7 +108,6 @@ static void run_disk(struct ml_job *job)
         j->file = ml_libc.fopen64(j->path, j->other);
         break;
     }
-    j->saved_errno = errno;
 }
 
 static void release_disk(struct ml_job *job)
@@ -142,12 +140,7 @@ static struct disk_job *new_job(enum disk_work work, const char *path, const cha
 static int run(struct ml_foreign *f, struct disk_job *job)
 {
     int error = job != NULL ? ml_foreign_offload(f, f->entry, &job->job) : -ENOMEM;
-    if (error == ML_PLAINLY)
-        run_disk(&job->job);
-    else if (error != 0)
-        return ml_fail(error);
-    errno = job->saved_errno;
-    return 0;
+    return error == 0 ? 0 : ml_fail(error);
 }
 
 static int run_for_result(struct ml_foreign *f, struct disk_job *job)

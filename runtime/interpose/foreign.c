@@ -194,11 +194,14 @@ int ml_foreign_wait_time(struct ml_foreign *f, struct ml_entry entry, ml_time de
 
 int ml_foreign_offload(struct ml_foreign *f, struct ml_entry entry, struct ml_job *job)
 {
-    int error = ml_foreign_begin(f, entry);
-    if (error != 0)
-        return error;
-    error = ml_offload(f->hub, &worker_kind, job, ML_FOREVER);
+    if (ml_foreign_begin(f, entry) == ML_PLAINLY) {
+        job->run(job);
+        return 0;
+    }
+    int error = ml_offload(f->hub, &worker_kind, job, ML_FOREVER);
     ml_foreign_end(f, error);
+    if (error == 0)
+        errno = job->saved_errno;
     return error;
 }
 

@@ -122,7 +122,8 @@ int ml_foreign_wait_fd(struct ml_foreign *f, struct ml_entry entry, int fd, shor
 /* Waits until `deadline`: -ETIMEDOUT then; else as above. */
 int ml_foreign_wait_time(struct ml_foreign *f, struct ml_entry entry, ml_time deadline);
 
-/* Waits for a worker to run `job`; as ml_offload(), or ML_PLAINLY with nothing done. */
+/* Waits for a worker to run `job`, or runs it on this thread if the task may not wait. As ml_offload(); after 0
+ * errno is what the job left, as if the task had made its calls. */
 int ml_foreign_offload(struct ml_foreign *f, struct ml_entry entry, struct ml_job *job);
 
 /*

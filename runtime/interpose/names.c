@@ -40,7 +40,6 @@ struct addrinfo_job {
     struct addrinfo hints;
     struct addrinfo *found;
     int result;
-    int saved_errno;
     _Alignas(16) char strings[];
 };
 
@@ -49,7 +48,6 @@ static void run_addrinfo(struct ml_job *job)
     struct addrinfo_job *j = ml_container_of(job, struct addrinfo_job, job);
     j->result =
         ml_libc.getaddrinfo(j->name, j->service, j->has_hints ? &j->hints : NULL, &j->found);
-    j->saved_errno = errno;
 }
 
 static void release_addrinfo(struct ml_job *job)
@@ -93,14 +91,11 @@ int ml_co_getaddrinfo(struct ml_foreign *f, const char *name, const char *servic
     if (hints != NULL)
         job->hints = *hints;
     int error = ml_foreign_offload(f, entry, &job->job);
-    if (error == ML_PLAINLY)
-        run_addrinfo(&job->job);
-    else if (error != 0) {
+    if (error != 0) {
         errno = -error;
         return error == -ENOMEM ? EAI_MEMORY : EAI_SYSTEM;
     }
     result = job->result;
-    errno = job->saved_errno;
     *found = job->found;
     job->found = NULL;
     release_addrinfo(&job->job);
@@ -116,7 +111,6 @@ struct nameinfo_job {
     socklen_t host_room, service_room;
     int flags;
     int result;
-    int saved_errno;
     char host[NI_MAXHOST];
     char service[NI_MAXSERV];
 };
@@ -126,7 +120,6 @@ static void run_nameinfo(struct ml_job *job)
     struct nameinfo_job *j = ml_container_of(job, struct nameinfo_job, job);
     j->result = ml_libc.getnameinfo((struct sockaddr *)&j->address, j->length, j->host,
                                     j->host_room, j->service, j->service_room, j->flags);
-    j->saved_errno = errno;
 }
 
 static void release_nameinfo(struct ml_job *job)
@@ -157,14 +150,11 @@ int ml_co_getnameinfo(struct ml_foreign *f, const struct sockaddr *address, sock
     job->service_room = service != NULL ? smaller(service_room, sizeof job->service) : 0;
     job->flags = flags;
     int error = ml_foreign_offload(f, entry, &job->job);
-    if (error == ML_PLAINLY)
-        run_nameinfo(&job->job);
-    else if (error != 0) {
+    if (error != 0) {
         errno = -error;
         return EAI_SYSTEM;
     }
     int result = job->result;
-    errno = job->saved_errno;
     if (result == 0)
         memcpy(host, job->host, strlen(job->host) + 1);
     if (result == 0 && service != NULL && job->service_room > 0)
@@ -184,7 +174,6 @@ struct host_job {
     socklen_t length; /* of an address */
     int result;       /* as of the _r calls: 0 or an errno */
     int error;        /* h_errno */
-    int saved_errno;
     size_t room;
     char *buffer; /* malloc'd */
     struct hostent host;
@@ -199,7 +188,6 @@ static void ask_host(struct host_job *j)
                                                &j->found, &j->error)
                     : ml_libc.gethostbyaddr_r(j->asked, j->length, j->family, &j->host, j->buffer,
                                               j->room, &j->found, &j->error);
-    j->saved_errno = errno;
 }
 
 /* The buffer grows until the answer fits. */
@@ -211,7 +199,7 @@ static void run_host(struct ml_job *job)
         size_t room = j->room > 0 ? 2 * j->room : 1024;
         char *buffer = realloc(j->buffer, room);
         if (buffer == NULL) {
-            j->result = j->saved_errno = ENOMEM;
+            j->result = errno = ENOMEM;
             j->error = NETDB_INTERNAL;
             break;
         }
@@ -247,10 +235,6 @@ static struct host_job *answered(struct ml_foreign *f, struct host_job *job)
 {
     struct ml_entry entry = f->entry;
     int error = job != NULL ? ml_foreign_offload(f, entry, &job->job) : -ENOMEM;
-    if (error == ML_PLAINLY) {
-        run_host(&job->job);
-        error = 0;
-    }
     if (error == 0)
         return job;
     errno = -error;
@@ -272,7 +256,6 @@ static struct hostent *keep_host(struct ml_foreign *f, struct host_job *job)
         job->buffer = NULL;
         result = &statics->host;
     }
-    errno = job->saved_errno;
     h_errno = job->error;
     release_host(&job->job);
     return result;

@@ -224,7 +224,7 @@ static int fetch(struct ml_foreign *f, struct ml_entry entry, int fd, size_t siz
                                 .offset = offset,
                                 .size = size};
     int error = ml_foreign_offload(f, entry, &fetch->job);
-    if (error == 0 || error == ML_PLAINLY)
+    if (error == 0)
         release_fetch(&fetch->job);
     return error == -ECANCELED ? error : 0;
 }

@@ -39,6 +39,14 @@ describe("io.popen", function()
     assert.same({ true, "exit", 0 }, { file:close() })
   end)
 
+  -- Its worker had run a call that failed: Lua took what that one left in errno for the error of closing.
+  it("gives the child's status, whatever failed on the worker thread before", function()
+    for _ = 1, 3 do
+      os.remove "/nonexistent/file"
+      assert.same({ nil, "exit", 3 }, { io.popen("exit 3"):close() })
+    end
+  end)
+
   it("waits while the child reads nothing", function()
     local file = io.popen("sleep 0.05; wc -c >/dev/null", "w")
     beside(file.write, file, BIG)
