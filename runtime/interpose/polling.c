@@ -10,6 +10,7 @@
 #include "interpose/foreign.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,12 +260,21 @@ static bool is_set(const struct select_call *c, int which, int fd)
     return c->sets[which] != NULL && (bits[fd / CHAR_BIT] >> fd % CHAR_BIT & 1) != 0;
 }
 
+static bool is_open(int fd)
+{
+    int saved = errno;
+    bool is = fcntl(fd, F_GETFD) >= 0;
+    errno = saved;
+    return is;
+}
+
+/* Of numbers for which the process has no place, the kernel, asked before, takes no notice (at_most_possible()). */
 static void add_select(struct ml_poll_set *set, void *call)
 {
     const struct select_call *c = call;
     for (int fd = 0; fd < c->count; fd++) {
         bool readable = is_set(c, 0, fd) || is_set(c, 2, fd), writable = is_set(c, 1, fd);
-        if (readable || writable)
+        if ((readable || writable) && is_open(fd))
             ml_poll_set_add(set, fd, readable, writable);
     }
 }

@@ -96,6 +96,19 @@ describe("poll", function()
     libc.close(b)
   end)
 
+  -- What was known of the descriptor outlived it: libev, asked to watch it, ended the program.
+  it("calls a descriptor bad that was found empty and closed then", function()
+    local output = support.run(foreign.prelude .. [[
+      local reading = libc.pipe()
+      libc.nonblock(reading)
+      print(select(2, libc.read(reading, 1)))
+      libc.close(reading)
+      local count, events = libc.poll({ { reading, 1 } }, 20)
+      print(count, events[1])
+    ]])
+    assert.equal("EAGAIN\n1\t32\n", output)
+  end)
+
   it("is told when another task closes the descriptor it waits for", function()
     local reading, writing = libc.pipe()
     later(libc.close, reading)
@@ -247,6 +260,14 @@ describe("select", function()
     local count, readable = beside(libc.select, high, nil, 5)
     assert.same({ 1, true }, { count, readable })
     libc.close(high)
+  end)
+
+  -- The kernel takes no notice of them. libev, asked to watch one, ended the program.
+  it("takes no notice of numbers for which the process has no place, as libc", function()
+    local output = support.run(foreign.prelude .. [[
+      print(libc.select(1000, nil, 0.02))
+    ]])
+    assert.matches("^0\t%a+\tfalse\t0", output)
   end)
 
   it("fails with EBADF for a closed descriptor, also for one that is closed meanwhile", function()
