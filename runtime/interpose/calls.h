@@ -6,6 +6,7 @@
 #ifndef ML_INTERPOSE_CALLS_H
 #define ML_INTERPOSE_CALLS_H
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
@@ -169,7 +170,8 @@
     X(struct tm *, localtime, (const time_t *time), (time))                                        \
     X(struct tm *, gmtime, (const time_t *time), (time))                                           \
     X(char *, asctime, (const struct tm *tm), (tm))                                                \
-    X(char *, ctime, (const time_t *time), (time))
+    X(char *, ctime, (const time_t *time), (time))                                                 \
+    X(char *, inet_ntoa, (struct in_addr address), (address))
 
 #define ML_CALLS(X) ML_WAITING_CALLS(X) ML_STDIO_CALLS(X) ML_WATCHED_CALLS(X)
 

@@ -77,7 +77,7 @@ int ml_co_usleep(struct ml_foreign *f, useconds_t span)
     return error == 0 ? 0 : ml_fail(error);
 }
 
-/* Returns the seconds that were left. */
+/* Returns the whole seconds that were left. */
 unsigned ml_co_sleep(struct ml_foreign *f, unsigned span)
 {
     ml_time rest;
@@ -87,5 +87,5 @@ unsigned ml_co_sleep(struct ml_foreign *f, unsigned span)
     if (error == 0)
         return 0;
     errno = -error;
-    return (unsigned)((rest + ML_SECOND / 2) / ML_SECOND);
+    return (unsigned)(rest / ML_SECOND);
 }

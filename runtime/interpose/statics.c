@@ -74,6 +74,15 @@ char *ml_co_ctime(struct ml_foreign *f, const time_t *time)
     return tm != NULL ? ml_co_asctime(f, tm) : NULL;
 }
 
+char *ml_co_inet_ntoa(struct ml_foreign *f, struct in_addr address)
+{
+    struct ml_task_statics *statics = ml_statics_of(f);
+    if (statics == NULL)
+        return ml_libc.inet_ntoa(address);
+    inet_ntop(AF_INET, &address, statics->address_text, sizeof statics->address_text);
+    return statics->address_text;
+}
+
 /* Texts of known errors are constants; those of unknown ones need a buffer. */
 char *ml_co_strerror(struct ml_foreign *f, int error)
 {

@@ -12,6 +12,7 @@ struct ml_task_statics {
     struct tm tm;
     char time_text[64];
     char error_text[64];
+    char address_text[INET_ADDRSTRLEN];
     struct hostent host;
     char *host_buffer; /* malloc'd; what `host` points into */
 };

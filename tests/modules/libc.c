@@ -497,8 +497,8 @@ static void push_host(lua_State *L, const struct hostent *host)
 
 /* ---- what libc keeps for the thread ---- */
 
-/* time, error number, host name, seconds: asks for all three, sleeps, and then reads the answers. -> the date, the
- * text, the address, errno as it was set before the sleep */
+/* time, error number, host number, seconds: asks for all three, sleeps, and then reads the answers. -> the date, the
+ * text, the address, errno as it was set before the sleep, the address as inet_ntoa() wrote it */
 static int l_keeps(lua_State *L)
 {
     time_t time = (time_t)luaL_checkinteger(L, 1);
@@ -506,16 +506,19 @@ static int l_keeps(lua_State *L)
     const struct tm *date = gmtime(&time);
     const char *text = strerror((int)luaL_checkinteger(L, 2));
     const struct hostent *host = gethostbyname(luaL_checkstring(L, 3));
+    const char *number = inet_ntoa((struct in_addr){inet_addr(luaL_checkstring(L, 3))});
     errno = (int)luaL_checkinteger(L, 2);
     nanosleep(&span, NULL);
     int error = errno;
-    char written[64];
+    char numbers[INET_ADDRSTRLEN], written[64];
+    snprintf(numbers, sizeof numbers, "%s", number);
     strftime(written, sizeof written, "%Y-%m-%d", date);
     lua_pushstring(L, written);
     lua_pushstring(L, text);
     push_host(L, host);
     lua_pushinteger(L, error);
-    return 4;
+    lua_pushstring(L, numbers);
+    return 5;
 }
 
 /* ---- locks ---- */

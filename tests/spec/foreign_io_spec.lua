@@ -365,11 +365,12 @@ describe("a name", function()
       tasks[i] = task.spawn(libc.keeps, (i - 1) * 86400 * 366, 4000 + i, "127.0.0." .. i, 0.02)
     end
     for i = 1, 10 do
-      local _, date, text, address, number = assert(tasks[i]:join())
+      local _, date, text, address, number, written = assert(tasks[i]:join())
       assert.equal(os.date("!%Y-%m-%d", (i - 1) * 86400 * 366), date)
       assert.equal("Unknown error " .. 4000 + i, text)
       assert.equal("127.0.0." .. i, address)
       assert.equal(4000 + i, number)
+      assert.equal("127.0.0." .. i, written)
     end
   end)
 end)
