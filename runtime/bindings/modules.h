@@ -21,6 +21,9 @@ void ml_open_task_type(lua_State *L);
  * tasks and let cancellations through. After luaL_openlibs(). */
 void ml_open_standard(lua_State *L);
 
+/* os.exit as that has it: needs a state of a runtime. */
+int ml_os_exit(lua_State *L);
+
 /* The part of it that is coroutine.*. */
 void ml_open_coroutine(lua_State *L);
 

@@ -129,7 +129,7 @@ static int exit_status(lua_State *L)
 
 /* With true as second argument the tasks are unwound, this one first, and the state is closed.
  * Outside a task that is the state's own finalizers: they are closing it already. */
-static int os_exit(lua_State *L)
+int ml_os_exit(lua_State *L)
 {
     int status = exit_status(L);
     struct ml_lua *lua = ml_lua_of(L);
@@ -159,7 +159,7 @@ void ml_open_standard(lua_State *L)
     lua_pushglobaltable(L);
     luaL_setfuncs(L, base, 0);
     lua_getfield(L, -1, LUA_OSLIBNAME);
-    lua_pushcfunction(L, os_exit);
+    lua_pushcfunction(L, ml_os_exit);
     lua_setfield(L, -2, "exit");
     lua_pop(L, 2);
     ml_open_coroutine(L);

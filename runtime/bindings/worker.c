@@ -2,6 +2,7 @@
 #include "bindings/worker.h"
 
 #include "bindings/blocking.h"
+#include "bindings/modules.h"
 #include "hub/offload.h"
 
 #include <stdlib.h>
@@ -128,7 +129,7 @@ static bool has_function(lua_State *L)
 
 static bool is_bound_module(const char *name)
 {
-    static const char *const bound[] = {"_G", "coroutine", "debug", "package"};
+    static const char *const bound[] = {"_G", "coroutine", "debug", "io", "package"};
     bool is = strncmp(name, "moonlet", strlen("moonlet")) == 0;
     for (size_t i = 0; i < sizeof bound / sizeof *bound; i++)
         is = is || strcmp(name, bound[i]) == 0;
@@ -138,7 +139,7 @@ static bool is_bound_module(const char *name)
 /* Functions that have to do with this very state, or with tasks. */
 static void check_unbound(lua_State *L)
 {
-    bool is_bound = false;
+    bool is_bound = lua_tocfunction(L, 1) == ml_os_exit;
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1))
         if (lua_type(L, -2) == LUA_TSTRING && lua_istable(L, -1) &&
