@@ -8,22 +8,32 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
-/* A wait for any child, or for one that stops, cannot be told to the hub's loop: it looks, first often, later
- * every so often. */
-#define FIRST_LOOK ML_MILLISECOND
-#define SLOWEST_LOOK (20 * ML_MILLISECOND)
-
-/* Waits until a look is worth it. `pidfd`: of the child, -1: none. 0, or a negated errno, or ML_PLAINLY. */
+/* Waits until a look is worth it. `pidfd`: of the child; -1: none, for a wait for any child, or for one that stops, cannot
+ * be told to the hub's loop. 0, or a negated errno, or ML_PLAINLY. */
 static int pause_for_child(struct ml_foreign *f, struct ml_entry entry, int pidfd, ml_time *pause)
 {
-    int error;
-    if (pidfd >= 0) {
-        error = ml_foreign_wait_fd(f, entry, pidfd, POLLIN, ML_FOREVER);
-    } else {
-        error = ml_foreign_wait_time(f, entry, ml_hub_now(f->hub) + *pause);
-        *pause = ml_time_earlier(2 * *pause, SLOWEST_LOOK);
+    return pidfd >= 0 ? ml_foreign_wait_fd(f, entry, pidfd, POLLIN, ML_FOREVER)
+                      : ml_foreign_pause(f, entry, pause);
+}
+
+/*
+ * Looks until there is an answer, which `ask` keeps. A signal's handler ends that, unless the end of a child was what
+ * called it. Closes `pidfd`. 0, or a negated errno, or ML_PLAINLY.
+ */
+static int wait_for_child(struct ml_foreign *f, int pidfd, bool (*ask)(void *call), void *call)
+{
+    struct ml_entry entry = f->entry;
+    ml_time pause = ML_FIRST_PAUSE;
+    bool is_answered = false;
+    int error = 0;
+    while (!is_answered && error == 0) {
+        error = pause_for_child(f, entry, pidfd, &pause);
+        if (error == 0 || error == -EINTR)
+            is_answered = ask(call);
     }
-    return error == -ETIMEDOUT ? 0 : error;
+    if (pidfd >= 0)
+        ml_libc.close(pidfd);
+    return is_answered ? 0 : error;
 }
 
 /* A pidfd tells the end of one child, nothing else. */
@@ -36,26 +46,30 @@ static int open_pidfd(pid_t pid, int options)
     return fd;
 }
 
+struct wait4_call {
+    pid_t pid;
+    int *status;
+    int options;
+    struct rusage *usage;
+    pid_t result;
+};
+
+static bool ask_wait4(void *call)
+{
+    struct wait4_call *c = call;
+    c->result = ml_libc.wait4(c->pid, c->status, c->options | WNOHANG, c->usage);
+    return c->result != 0;
+}
+
 pid_t ml_co_wait4(struct ml_foreign *f, pid_t pid, int *status, int options, struct rusage *usage)
 {
-    struct ml_entry entry = f->entry;
-    pid_t result = ml_libc.wait4(pid, status, options | WNOHANG, usage);
-    if (result != 0 || (options & WNOHANG) != 0)
-        return result;
-    int pidfd = open_pidfd(pid, options), error = 0;
-    ml_time pause = FIRST_LOOK;
-    while (result == 0 && error == 0) {
-        error = pause_for_child(f, entry, pidfd, &pause);
-        if (error == 0 || error == -EINTR)
-            result = ml_libc.wait4(pid, status, options | WNOHANG, usage);
-        if (result != 0)
-            error = 0;
-    }
-    if (pidfd >= 0)
-        ml_libc.close(pidfd);
+    struct wait4_call call = {pid, status, options, usage, 0};
+    if (ask_wait4(&call) || (options & WNOHANG) != 0)
+        return call.result;
+    int error = wait_for_child(f, open_pidfd(pid, options), ask_wait4, &call);
     if (error == ML_PLAINLY)
         return ml_libc.wait4(pid, status, options, usage);
-    return error == 0 ? result : ml_fail(error);
+    return error == 0 ? call.result : ml_fail(error);
 }
 
 pid_t ml_co_waitpid(struct ml_foreign *f, pid_t pid, int *status, int options)
@@ -73,28 +87,34 @@ pid_t ml_co_wait(struct ml_foreign *f, int *status)
     return ml_co_wait4(f, -1, status, 0, NULL);
 }
 
+struct waitid_call {
+    idtype_t type;
+    id_t id;
+    siginfo_t *info;
+    int options;
+    int result;
+};
+
 /* With WNOHANG and nobody there it succeeds and leaves si_pid 0. */
+static bool ask_waitid(void *call)
+{
+    struct waitid_call *c = call;
+    c->info->si_pid = 0;
+    c->result = ml_libc.waitid(c->type, c->id, c->info, c->options | WNOHANG);
+    return c->result != 0 || c->info->si_pid != 0;
+}
+
 int ml_co_waitid(struct ml_foreign *f, idtype_t type, id_t id, siginfo_t *info, int options)
 {
-    struct ml_entry entry = f->entry;
     siginfo_t unwanted;
-    siginfo_t *found = info != NULL ? info : &unwanted;
-    found->si_pid = 0;
-    int result = ml_libc.waitid(type, id, found, options | WNOHANG);
-    if (result != 0 || found->si_pid != 0 || (options & WNOHANG) != 0)
-        return result;
-    int pidfd = type == P_PID ? open_pidfd((pid_t)id, options) : -1, error = 0;
-    ml_time pause = FIRST_LOOK;
-    while (result == 0 && found->si_pid == 0 && error == 0) {
-        error = pause_for_child(f, entry, pidfd, &pause);
-        if (error == 0)
-            result = ml_libc.waitid(type, id, found, options | WNOHANG);
-    }
-    if (pidfd >= 0)
-        ml_libc.close(pidfd);
+    struct waitid_call call = {type, id, info != NULL ? info : &unwanted, options, 0};
+    if (ask_waitid(&call) || (options & WNOHANG) != 0)
+        return call.result;
+    int pidfd = type == P_PID ? open_pidfd((pid_t)id, options) : -1;
+    int error = wait_for_child(f, pidfd, ask_waitid, &call);
     if (error == ML_PLAINLY)
         return ml_libc.waitid(type, id, info, options);
-    return error == 0 ? result : ml_fail(error);
+    return error == 0 ? call.result : ml_fail(error);
 }
 
 /* ---- system ---- */

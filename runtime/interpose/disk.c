@@ -7,28 +7,21 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Nobody tells when a file lock becomes free: it is tried first often, later every so often. */
-#define FIRST_LOOK ML_MILLISECOND
-#define SLOWEST_LOOK (20 * ML_MILLISECOND)
-
 struct lock_call {
     int fd;
     int operation;
     off_t size;
 };
 
-/* Tries until it works. try: without blocking; -1 and EAGAIN or EACCES: another has it. */
+/* Tries until it works, as nobody tells when a file lock becomes free. try: without blocking; -1 and EAGAIN or EACCES: another has it. */
 static int try_for_lock(struct ml_foreign *f, int (*try)(const struct lock_call *),
                         int (*plainly)(const struct lock_call *), const struct lock_call *call)
 {
     struct ml_entry entry = f->entry;
-    ml_time pause = FIRST_LOOK;
+    ml_time pause = ML_FIRST_PAUSE;
     int error = 0, result = try(call);
     while (result != 0 && error == 0 && (errno == EAGAIN || errno == EACCES)) {
-        error = ml_foreign_wait_time(f, entry, ml_hub_now(f->hub) + pause);
-        pause = ml_time_earlier(2 * pause, SLOWEST_LOOK);
-        if (error == -ETIMEDOUT)
-            error = 0;
+        error = ml_foreign_pause(f, entry, &pause);
         if (error == 0)
             result = try(call);
     }

@@ -22,6 +22,9 @@ static const struct ml_wait_kind time_kind = {.text = "the clock, in a C library
 static const struct ml_wait_kind worker_kind = {.text = "a worker thread, in a C library",
                                                 .external = true};
 
+#define LONGEST_PAUSE (20 * ML_MILLISECOND)
+
+/* Refusals of a cancelled task's calls in a row, and how long each after them takes. */
 enum { PATIENCE = 1000 };
 #define STUBBORN_PAUSE (10 * ML_MILLISECOND)
 
@@ -138,8 +141,8 @@ int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry)
     return 0;
 }
 
-/* A library that tries again whatever errno says must not keep the thread: from the PATIENCE-th refusal in a row on,
- * others run before each. */
+/* A library that tries again whatever errno says must not keep the thread: from some refusal on others run before
+ * each. */
 static void pause_if_stubborn(struct ml_foreign *f)
 {
     uint64_t task = f->hub->current->id;
@@ -192,6 +195,13 @@ int ml_foreign_wait_time(struct ml_foreign *f, struct ml_entry entry, ml_time de
     return error;
 }
 
+int ml_foreign_pause(struct ml_foreign *f, struct ml_entry entry, ml_time *pause)
+{
+    int error = ml_foreign_wait_time(f, entry, ml_hub_now(f->hub) + *pause);
+    *pause = ml_time_earlier(2 * *pause, LONGEST_PAUSE);
+    return error == -ETIMEDOUT ? 0 : error;
+}
+
 int ml_foreign_offload(struct ml_foreign *f, struct ml_entry entry, struct ml_job *job)
 {
     if (ml_foreign_begin(f, entry) == ML_PLAINLY) {
@@ -214,8 +224,7 @@ void ml_foreign_interrupted(void)
     errno = saved;
 }
 
-/* When a call on the descriptor has to give up, by the socket's own options. */
-static ml_time deadline_of(const struct ml_foreign *f, int fd, short events)
+ml_time ml_foreign_deadline(const struct ml_foreign *f, int fd, short events)
 {
     struct timeval span = {0};
     socklen_t size = sizeof span;
@@ -250,7 +259,7 @@ static __attribute__((noinline)) ssize_t wait_and_retry(struct ml_foreign *f, in
         note_dry(f, fd, events);
         return ml_fail(-EAGAIN);
     }
-    ml_time deadline = deadline_of(f, fd, events);
+    ml_time deadline = ml_foreign_deadline(f, fd, events);
     ssize_t result = -1;
     int error;
     do {

@@ -122,6 +122,14 @@ int ml_foreign_wait_fd(struct ml_foreign *f, struct ml_entry entry, int fd, shor
 /* Waits until `deadline`: -ETIMEDOUT then; else as above. */
 int ml_foreign_wait_time(struct ml_foreign *f, struct ml_entry entry, ml_time deadline);
 
+/* For what nobody tells of: it is looked at first often, later every so often. Waits for *pause, which begins as
+ * ML_FIRST_PAUSE and grows. 0: look; else as above. */
+#define ML_FIRST_PAUSE ML_MILLISECOND
+int ml_foreign_pause(struct ml_foreign *f, struct ml_entry entry, ml_time *pause);
+
+/* When a call on the socket has to give up, by its SO_RCVTIMEO (POLLIN) or SO_SNDTIMEO (POLLOUT). */
+ml_time ml_foreign_deadline(const struct ml_foreign *f, int fd, short events);
+
 /* Waits for a worker to run `job`, or runs it on this thread if the task may not wait. As ml_offload(); after 0
  * errno is what the job left, as if the task had made its calls. */
 int ml_foreign_offload(struct ml_foreign *f, struct ml_entry entry, struct ml_job *job);

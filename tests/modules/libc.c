@@ -439,14 +439,28 @@ static int l_waitpid(lua_State *L)
     return push_status(L, pid, status);
 }
 
+/* pid; -1: any child */
 static int l_waitid(lua_State *L)
 {
     siginfo_t info = {0};
-    if (waitid(P_PID, (id_t)luaL_checkinteger(L, 1), &info, WEXITED) != 0)
+    lua_Integer pid = luaL_checkinteger(L, 1);
+    if (waitid(pid < 0 ? P_ALL : P_PID, pid < 0 ? 0 : (id_t)pid, &info, WEXITED) != 0)
         return fail(L, errno);
     lua_pushinteger(L, info.si_pid);
     lua_pushinteger(L, info.si_status);
     return 2;
+}
+
+static void on_child(int number)
+{
+    (void)number;
+}
+
+/* true: SIGCHLD has a handler, which does nothing, from now on */
+static int l_catch_children(lua_State *L)
+{
+    struct sigaction action = {.sa_handler = lua_toboolean(L, 1) ? on_child : SIG_DFL};
+    return push(L, sigaction(SIGCHLD, &action, NULL));
 }
 
 static int l_kill(lua_State *L)
@@ -708,6 +722,7 @@ static const luaL_Reg functions[] = {
     {"vfork_closes", l_vfork_closes},
     {"waitpid", l_waitpid},
     {"waitid", l_waitid},
+    {"catch_children", l_catch_children},
     {"kill", l_kill},
     {"getpid", l_getpid},
     {"flock", l_flock},

@@ -266,6 +266,16 @@ describe("a child process", function()
     assert.same({ nil, "ECHILD", n = 2 }, table.pack(libc.waitpid(pid)))
   end)
 
+  -- Its end is also what calls the handler: waitid() failed with EINTR though there was something to tell.
+  it("is found by whoever waits though SIGCHLD has a handler", function()
+    libc.catch_children(true)
+    for _, wait in ipairs { "waitpid", "waitid" } do
+      local pid = libc.spawn "sleep 0.05; exit 4"
+      assert.same({ pid, 4 }, { beside(libc[wait], -1) })
+    end
+    libc.catch_children(false)
+  end)
+
   it("forked by a task runs that task alone, and libc's own calls", function()
     local ticked = 0
     local ticker = task.spawn(function()
