@@ -44,21 +44,11 @@ static int outcome(int fd)
     return error == 0 ? 0 : ml_fail(-error);
 }
 
-static ml_time deadline_of(const struct ml_foreign *f, int fd)
-{
-    struct timeval span = {0};
-    socklen_t size = sizeof span;
-    if (getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &span, &size) != 0 ||
-        (span.tv_sec == 0 && span.tv_usec == 0))
-        return ML_FOREVER;
-    return ml_hub_now(f->hub) + span.tv_sec * ML_SECOND + span.tv_usec * (ML_SECOND / 1000000);
-}
-
 /* pending: EINPROGRESS, or EALREADY when an earlier call began it: what is told when the socket's time is over. */
 static int await_connection(struct ml_foreign *f, struct ml_entry entry, int fd, int pending)
 {
     struct pollfd writable = {.fd = fd, .events = POLLOUT};
-    ml_time deadline = deadline_of(f, fd);
+    ml_time deadline = ml_foreign_deadline(f, fd, POLLOUT);
     int error = 0;
     while ((error == 0 || error == -EINTR) && ml_libc.poll(&writable, 1, 0) == 0)
         error = ml_foreign_wait_fd(f, entry, fd, POLLOUT, deadline);
@@ -72,7 +62,7 @@ static int await_connection(struct ml_foreign *f, struct ml_entry entry, int fd,
 static int await_room(struct ml_foreign *f, struct ml_entry entry, int fd, int flags,
                       __CONST_SOCKADDR_ARG address, socklen_t length)
 {
-    ml_time deadline = deadline_of(f, fd);
+    ml_time deadline = ml_foreign_deadline(f, fd, POLLOUT);
     int result = -1, error = 0;
     while (result != 0 && error == 0) {
         ml_time next = ml_hub_now(f->hub) + FULL_BACKLOG_PAUSE;
