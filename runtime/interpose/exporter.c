@@ -1,6 +1,18 @@
 #include "interpose/exporter.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+
+/* libc's, once it is found. */
+static int (*epoll_wait_of_libc)(int fd, struct epoll_event *events, int room, int timeout);
+
+static int epoll_wait_and_look(int fd, struct epoll_event *events, int room, int timeout)
+{
+    int count = epoll_wait_of_libc(fd, events, room, timeout);
+    if (ml_unlikely(count < 0 && errno == EINTR))
+        ml_exporter_interrupted();
+    return count;
+}
 
 void ml_exporter_find_libc(struct ml_libc *libc)
 {
@@ -10,5 +22,7 @@ void ml_exporter_find_libc(struct ml_libc *libc)
     *(void **)&libc->fcntl = dlsym(RTLD_NEXT, "fcntl");
     *(void **)&libc->fcntl64 = dlsym(RTLD_NEXT, "fcntl64");
     *(void **)&libc->ioctl = dlsym(RTLD_NEXT, "ioctl");
+    epoll_wait_of_libc = libc->epoll_wait;
+    libc->epoll_wait = epoll_wait_and_look;
     libc->is_exported = true;
 }

@@ -27,7 +27,8 @@ struct ml_interposition {
     struct ml_co co;
 };
 
-/* Fills the table with what comes behind these names, where the dynamic linker looks next. */
+/* Fills the table with what comes behind these names, where the dynamic linker looks next. Its epoll_wait, which the
+ * hub's loop calls, too, outside of any task, tells of signals. Once a process. */
 void ml_exporter_find_libc(struct ml_libc *libc);
 
 #ifdef ML_PRELOAD
@@ -37,6 +38,12 @@ extern const struct ml_interposition *ml_exporter_runtime; /* NULL: none yet */
 static inline struct ml_foreign *ml_exporter_current(void)
 {
     return ml_exporter_runtime != NULL ? ml_exporter_runtime->current() : NULL;
+}
+
+static inline void ml_exporter_interrupted(void)
+{
+    if (ml_exporter_runtime != NULL)
+        ml_exporter_runtime->interrupted();
 }
 
 /* libc's functions, found at the first call, which may come before this library's constructors. */
@@ -49,6 +56,11 @@ const struct ml_libc *ml_exporter_libc(void);
 static inline struct ml_foreign *ml_exporter_current(void)
 {
     return ml_foreign_current();
+}
+
+static inline void ml_exporter_interrupted(void)
+{
+    ml_foreign_interrupted();
 }
 
 static inline const struct ml_libc *ml_exporter_libc(void)

@@ -25,12 +25,16 @@ static struct ml_foreign *enter(enum ml_call call, const void *caller)
 
 #define ENTER(name) enter(ML_CALL_##name, __builtin_return_address(0))
 
+/* The end of each: libc's, or what a task gets. */
+#define ANSWER(name, arguments)                                                                    \
+    struct ml_foreign *f = ENTER(name);                                                            \
+    return ml_likely(f == NULL) ? ml_exporter_libc()->name arguments                               \
+                                : ml_exporter_co(name)(f, ML_UNPACK arguments);
+
 #define EXPORT(type, name, parameters, arguments)                                                  \
     PUBLIC type name parameters                                                                    \
     {                                                                                              \
-        struct ml_foreign *f = ENTER(name);                                                        \
-        return ml_likely(f == NULL) ? ml_exporter_libc()->name arguments                           \
-                                    : ml_exporter_co(name)(f, ML_UNPACK arguments);                \
+        ANSWER(name, arguments)                                                                    \
     }
 
 ML_CALLS(EXPORT)
@@ -41,9 +45,7 @@ ML_CALLS(EXPORT)
     PUBLIC type alias parameters;                                                                  \
     PUBLIC type alias parameters                                                                   \
     {                                                                                              \
-        struct ml_foreign *f = ENTER(name);                                                        \
-        return ml_likely(f == NULL) ? ml_exporter_libc()->name arguments                           \
-                                    : ml_exporter_co(name)(f, ML_UNPACK arguments);                \
+        ANSWER(name, arguments)                                                                    \
     }
 
 ALIAS(ssize_t, __read, read, (int fd, void *buffer, size_t size), (fd, buffer, size))
@@ -133,9 +135,7 @@ extern _Noreturn void __chk_fail(void);
     {                                                                                              \
         if ((needed) > room)                                                                       \
             __chk_fail();                                                                          \
-        struct ml_foreign *f = ENTER(base);                                                        \
-        return ml_likely(f == NULL) ? ml_exporter_libc()->base arguments                           \
-                                    : ml_exporter_co(base)(f, ML_UNPACK arguments);                \
+        ANSWER(base, arguments)                                                                    \
     }
 
 CHECKED(ssize_t, __read_chk, read, (int fd, void *buffer, size_t size, size_t room), size,
