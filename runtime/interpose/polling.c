@@ -8,6 +8,7 @@
 #include "hub/poll_set.h"
 #include "hub/scope.h"
 #include "interpose/foreign.h"
+#include "interpose/timespan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,18 +24,6 @@ static const struct ml_wait_kind poll_kind = {.text = "descriptors, in a C libra
 #define LOOK_AGAIN (20 * ML_MILLISECOND)
 
 #define WRITABLE (POLLOUT | POLLWRNORM | POLLWRBAND)
-
-static ml_time span_of(const struct timespec *timeout)
-{
-    if (timeout == NULL || timeout->tv_sec > ML_FOREVER / ML_SECOND / 2)
-        return ML_FOREVER;
-    return timeout->tv_sec * ML_SECOND + timeout->tv_nsec;
-}
-
-static bool is_span(const struct timespec *span)
-{
-    return span->tv_sec >= 0 && span->tv_nsec >= 0 && span->tv_nsec < ML_SECOND;
-}
 
 static ml_time deadline_of(const struct ml_foreign *f, ml_time span)
 {
@@ -196,8 +185,8 @@ int ml_co_ppoll(struct ml_foreign *f, struct pollfd *fds, nfds_t count,
                                 .call = &call,
                                 .count = (unsigned)count,
                                 .is_masked = mask != NULL};
-    ml_time span = span_of(timeout);
-    if (timeout != NULL && !is_span(timeout))
+    ml_time span = ml_timespan(timeout);
+    if (timeout != NULL && !ml_is_timespan(timeout))
         return ml_fail(-EINVAL);
     if (fds == NULL && count > 0)
         return ml_fail(-EFAULT);
@@ -311,7 +300,7 @@ static int select_with(struct ml_foreign *f, struct select_call *call)
                                 .is_urgent = call->sets[2] != NULL};
     keep_asked(call);
     question.count = count_select(call);
-    return answer(f, &question, span_of(call->timeout));
+    return answer(f, &question, ml_timespan(call->timeout));
 }
 
 /*
@@ -341,7 +330,7 @@ int ml_co_pselect(struct ml_foreign *f, int count, fd_set *readable, fd_set *wri
                                .asked = (char *)small,
                                .timeout = timeout,
                                .mask = mask};
-    if (count < 0 || (timeout != NULL && !is_span(timeout)))
+    if (count < 0 || (timeout != NULL && !ml_is_timespan(timeout)))
         return ml_fail(-EINVAL);
     if (count > FD_SETSIZE)
         call.count = count = at_most_possible(count);
@@ -369,7 +358,7 @@ int ml_co_select(struct ml_foreign *f, int count, fd_set *readable, fd_set *writ
     int result = ml_co_pselect(f, count, readable, writable, exceptional,
                                timeout != NULL ? &span : NULL, NULL);
     if (timeout != NULL && result >= 0) {
-        ml_time left = span_of(&span) - (ml_hub_now(f->hub) - start);
+        ml_time left = ml_timespan(&span) - (ml_hub_now(f->hub) - start);
         left = left > 0 ? left : 0;
         timeout->tv_sec = left / ML_SECOND;
         timeout->tv_usec = left % ML_SECOND / 1000;
@@ -420,9 +409,9 @@ int ml_co_epoll_pwait2(struct ml_foreign *f, int fd, struct epoll_event *events,
                                 .count = 1,
                                 .is_masked = mask != NULL,
                                 .is_loop = true};
-    if (timeout != NULL && !is_span(timeout))
+    if (timeout != NULL && !ml_is_timespan(timeout))
         return ml_fail(-EINVAL);
-    return answer(f, &question, span_of(timeout));
+    return answer(f, &question, ml_timespan(timeout));
 }
 
 int ml_co_epoll_pwait(struct ml_foreign *f, int fd, struct epoll_event *events, int room,

@@ -3,21 +3,10 @@
  * left of a sleep that was cancelled, and a sleep of nothing does not fail.
  */
 #include "interpose/foreign.h"
+#include "interpose/timespan.h"
 
 #include <errno.h>
 #include <stddef.h>
-
-static bool is_span(const struct timespec *span)
-{
-    return span->tv_sec >= 0 && span->tv_nsec >= 0 && span->tv_nsec < ML_SECOND;
-}
-
-static ml_time span_of(const struct timespec *span)
-{
-    if (span->tv_sec > ML_FOREVER / ML_SECOND / 2)
-        return ML_FOREVER;
-    return span->tv_sec * ML_SECOND + span->tv_nsec;
-}
 
 /* 0, or a negated errno with what is left in *left; or ML_PLAINLY. */
 static int sleep_for(struct ml_foreign *f, struct ml_entry entry, ml_time span, ml_time *left)
@@ -32,9 +21,9 @@ static int sleep_for(struct ml_foreign *f, struct ml_entry entry, ml_time span, 
 int ml_co_nanosleep(struct ml_foreign *f, const struct timespec *span, struct timespec *left)
 {
     ml_time rest;
-    if (span == NULL || !is_span(span))
+    if (span == NULL || !ml_is_timespan(span))
         return ml_fail(span == NULL ? -EFAULT : -EINVAL);
-    int error = sleep_for(f, f->entry, span_of(span), &rest);
+    int error = sleep_for(f, f->entry, ml_timespan(span), &rest);
     if (error == ML_PLAINLY)
         return ml_libc.nanosleep(span, left);
     if (error != 0 && left != NULL)
@@ -47,7 +36,7 @@ static ml_time until(clockid_t clock, const struct timespec *at)
 {
     struct timespec now;
     clock_gettime(clock, &now);
-    ml_time span = span_of(at) - span_of(&now);
+    ml_time span = ml_timespan(at) - ml_timespan(&now);
     return span > 0 ? span : 0;
 }
 
@@ -58,9 +47,9 @@ int ml_co_clock_nanosleep(struct ml_foreign *f, clockid_t clock, int flags,
     ml_time rest;
     bool is_absolute = (flags & TIMER_ABSTIME) != 0;
     bool is_ours = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME;
-    if (!is_ours || span == NULL || !is_span(span))
+    if (!is_ours || span == NULL || !ml_is_timespan(span))
         return ml_libc.clock_nanosleep(clock, flags, span, left);
-    int error = sleep_for(f, f->entry, is_absolute ? until(clock, span) : span_of(span), &rest);
+    int error = sleep_for(f, f->entry, is_absolute ? until(clock, span) : ml_timespan(span), &rest);
     if (error == ML_PLAINLY)
         return ml_libc.clock_nanosleep(clock, flags, span, left);
     if (error != 0 && left != NULL && !is_absolute)

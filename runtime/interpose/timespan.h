@@ -1,0 +1,23 @@
+/* Spans of time as libc's calls have them. */
+#ifndef ML_INTERPOSE_TIMESPAN_H
+#define ML_INTERPOSE_TIMESPAN_H
+
+#include "base/clock.h"
+
+#include <stdbool.h>
+#include <time.h>
+
+static inline bool ml_is_timespan(const struct timespec *span)
+{
+    return span->tv_sec >= 0 && span->tv_nsec >= 0 && span->tv_nsec < ML_SECOND;
+}
+
+/* NULL, and what is longer than ml_time tells: ML_FOREVER. */
+static inline ml_time ml_timespan(const struct timespec *span)
+{
+    if (span == NULL || span->tv_sec > ML_FOREVER / ML_SECOND / 2)
+        return ML_FOREVER;
+    return span->tv_sec * ML_SECOND + span->tv_nsec;
+}
+
+#endif
