@@ -16,16 +16,13 @@ int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file)
 void ml_stdio_enter(struct ml_foreign *f, FILE *file)
 {
     struct ml_entry entry = f->entry;
-    ml_lock_await(f, file, ML_LOCK_WHOLE, ML_FOREVER);
-    ml_libc.flockfile(file);
-    ml_lock_note(f, file, ML_LOCK_WHOLE);
+    ml_co_flockfile(f, file);
     f->entry = entry;
 }
 
 void ml_stdio_leave(struct ml_foreign *f, FILE *file)
 {
-    ml_libc.funlockfile(file);
-    ml_lock_strike(f, file);
+    ml_co_funlockfile(f, file);
 }
 
 void ml_stdio_turn_away(struct ml_foreign *f, FILE *file)
