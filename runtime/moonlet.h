@@ -58,11 +58,14 @@ MOONLET_API const char *moonlet_error_text(int error);
 /* All of them: for scripts that nobody has read. */
 #define MOONLET_UNTRUSTED 127
 
+/* The smallest stack_size. */
+#define MOONLET_LEAST_STACK 65536
+
 /* What a runtime is made with; all zero: the defaults. */
 struct moonlet_options {
     /* Shared C stacks, 1 to 64; 0: the default, 64. */
     unsigned stacks;
-    /* Bytes of each C stack, private ones too; 0: the default, 8 MiB. Only address space: the
+    /* Bytes of each C stack, private ones too, MOONLET_LEAST_STACK at least; 0: the default, 8 MiB. Only address space: the
      * kernel fills in pages as they are touched. Lua's limit of 200 nested C calls needs up to 412 KB: with less than
      * 512 KiB a script can overflow the stack, which ends the process. */
     size_t stack_size;
@@ -109,7 +112,7 @@ struct moonlet_options {
 
 /*
  * Makes a runtime with Lua's standard libraries and moonlet's modules. options: NULL for all
- * defaults. NULL, with errno set, when the system has no room for one.
+ * defaults. NULL with errno set: EINVAL, an option is out of its range; or the system has no room for one.
  */
 MOONLET_API struct moonlet *moonlet_create(const struct moonlet_options *options);
 

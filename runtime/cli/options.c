@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include "moonlet.h"
+
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,7 +30,7 @@ static size_t parse_size(const char *text)
 /* Smaller stacks overflow inside Lua's own limit of C levels, larger ones are a mistake. */
 static bool is_stack_size(size_t size)
 {
-    return size >= (size_t)64 << 10 && size <= (size_t)1 << 30;
+    return size >= MOONLET_LEAST_STACK && size <= (size_t)1 << 30;
 }
 
 static void read_stack_size(struct cli_options *options, char **argv, int *i)

@@ -133,8 +133,19 @@ static int open_runtime(struct moonlet *m)
     return open_state(m);
 }
 
+static bool are_possible(const struct moonlet_options *options)
+{
+    bool has_stacks = options->stacks <= ML_BANK_STACKS &&
+                      (options->stack_size == 0 || options->stack_size >= MOONLET_LEAST_STACK);
+    return has_stacks && (options->without & ~(unsigned)MOONLET_UNTRUSTED) == 0;
+}
+
 struct moonlet *moonlet_create(const struct moonlet_options *options)
 {
+    if (options != NULL && !are_possible(options)) {
+        errno = EINVAL;
+        return NULL;
+    }
     struct moonlet *m = calloc(1, sizeof *m);
     if (m == NULL || ml_runtimes_add(m) != 0) {
         free(m);

@@ -369,6 +369,25 @@ static double frozen(void *context)
 }
 
 /* A clock that stands still kept moonlet_close() busy for ever with a variable whose closing sleeps. */
+static void is_refused(struct moonlet_options options)
+{
+    errno = 0;
+    assert_null(moonlet_create(&options));
+    assert_int_equal(errno, EINVAL);
+}
+
+static void test_options_out_of_their_range_are_refused(void **state)
+{
+    (void)state;
+    is_refused((struct moonlet_options){.stacks = 65});
+    is_refused((struct moonlet_options){.stack_size = MOONLET_LEAST_STACK - 1});
+    is_refused((struct moonlet_options){.without = MOONLET_UNTRUSTED + 1});
+    struct moonlet_options least = {.stacks = 1, .stack_size = MOONLET_LEAST_STACK};
+    struct moonlet *m = moonlet_create(&least);
+    assert_non_null(m);
+    assert_int_equal(moonlet_close(m), 0);
+}
+
 static void test_a_paused_game_can_be_closed(void **state)
 {
     (void)state;
@@ -457,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_arguments_of_a_closed_runtime_are_refused),
         cmocka_unit_test(test_a_runtime_runs_inside_a_task_of_another),
         cmocka_unit_test(test_a_forked_process_leaves_the_runtimes_to_its_parent),
+        cmocka_unit_test(test_options_out_of_their_range_are_refused),
         cmocka_unit_test(test_a_paused_game_can_be_closed),
         cmocka_unit_test(test_a_program_runs_by_the_hosts_clock),
         cmocka_unit_test(test_a_step_waits_with_a_hosts_clock_too),
