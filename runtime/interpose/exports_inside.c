@@ -31,6 +31,8 @@ static struct guards find_guards(void)
     };
     if (guards.acquire == NULL || guards.release == NULL || guards.abort == NULL)
         abort();
+    if (library != NULL)
+        dlclose(library); /* whoever calls these functions keeps it */
     return guards;
 }
 

@@ -93,9 +93,17 @@ int moonlet_promise_keep(struct moonlet_promise *promise, void *value)
     return error;
 }
 
+static struct moonlet *runtime_of(const struct moonlet_promise *promise)
+{
+    ml_runtimes_lock();
+    struct moonlet *m = promise->m;
+    ml_runtimes_unlock();
+    return m;
+}
+
 int moonlet_promise_await(struct moonlet_promise *promise, double limit, void **value)
 {
-    struct moonlet *m = promise->m;
+    struct moonlet *m = runtime_of(promise);
     int error = m != NULL ? ml_runtime_begin_wait(m) : -ML_ECLOSED;
     if (error != 0)
         return error;
