@@ -57,7 +57,7 @@ void ml_foreign_close(struct ml_foreign *f)
         free(exclusion);
     }
     ml_statics_release(f);
-    free(f->held);
+    ml_locks_release(f);
     free(f);
 }
 

@@ -41,6 +41,8 @@ struct ml_held_lock;
 struct ml_prompt;
 struct ml_task_statics;
 
+enum { ML_HELD_BUCKETS = 256 };
+
 /* Descriptors whose kind is remembered (interpose/kind.h). */
 enum { ML_KINDS = 1024 };
 
@@ -55,8 +57,9 @@ struct ml_foreign {
     struct ml_exclusion *exclusions;
     unsigned shells;                        /* calls of system() under way */
     struct sigaction on_interrupt, on_quit; /* before the first of them */
-    struct ml_held_lock *held;              /* interpose/locks.h */
-    unsigned held_count, held_room;
+    struct ml_held_lock *held[ML_HELD_BUCKETS],
+        *held_spare; /* interpose/locks.h: by the lock's address */
+    unsigned held_count;
     struct ml_link lock_waiters;
     struct ml_task_statics **statics; /* interpose/statics.c */
     uint32_t statics_count;

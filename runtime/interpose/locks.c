@@ -17,9 +17,19 @@ static bool is_alive(const struct ml_foreign *f, const struct ml_held_lock *held
     return task != NULL && task->id == held->task;
 }
 
-static void strike_at(struct ml_foreign *f, unsigned place)
+static struct ml_held_lock **bucket_of(struct ml_foreign *f, const void *lock)
 {
-    f->held[place] = f->held[--f->held_count];
+    return &f->held[((uintptr_t)lock >> 4) * 2654435761U % ML_HELD_BUCKETS];
+}
+
+/* Takes out the one that *place points to. */
+static void strike_at(struct ml_foreign *f, struct ml_held_lock **place)
+{
+    struct ml_held_lock *held = *place;
+    *place = held->next;
+    held->next = f->held_spare;
+    f->held_spare = held;
+    f->held_count--;
 }
 
 /* Whether another task holds the lock against `way`. A task that ended with it has left it to the next. */
@@ -27,14 +37,16 @@ static bool is_taken(struct ml_foreign *f, const void *lock, enum ml_lock_way wa
 {
     bool is = false;
     uint64_t self = f->hub->current->id;
-    for (unsigned i = f->held_count; i-- > 0 && !is;) {
-        const struct ml_held_lock *held = &f->held[i];
-        if (held->lock != lock || held->task == self)
-            continue;
-        if (is_alive(f, held))
-            is = way == ML_LOCK_WHOLE || held->way == ML_LOCK_WHOLE;
-        else
-            strike_at(f, i);
+    struct ml_held_lock **place = bucket_of(f, lock);
+    while (*place != NULL && !is) {
+        const struct ml_held_lock *held = *place;
+        bool is_anothers = held->lock == lock && held->task != self;
+        if (is_anothers && !is_alive(f, held)) {
+            strike_at(f, place);
+        } else {
+            is = is_anothers && (way == ML_LOCK_WHOLE || held->way == ML_LOCK_WHOLE);
+            place = &(*place)->next;
+        }
     }
     return is;
 }
@@ -60,36 +72,55 @@ int ml_lock_wait(struct ml_foreign *f, const void *lock, enum ml_lock_way way, m
 
 void ml_lock_note(struct ml_foreign *f, const void *lock, enum ml_lock_way way)
 {
-    if (f->held_count == f->held_room) {
-        unsigned room = f->held_room > 0 ? 2 * f->held_room : 16;
-        struct ml_held_lock *held = realloc(f->held, room * sizeof *held);
-        if (held == NULL)
-            return;
-        f->held = held;
-        f->held_room = room;
-    }
+    struct ml_held_lock *held = f->held_spare;
+    if (held != NULL)
+        f->held_spare = held->next;
+    else
+        held = malloc(sizeof *held);
+    if (held == NULL)
+        return;
     const struct ml_task *task = f->hub->current;
-    f->held[f->held_count++] = (struct ml_held_lock){lock, task->id, task->waiter.slot, way};
+    struct ml_held_lock **bucket = bucket_of(f, lock);
+    *held = (struct ml_held_lock){*bucket, lock, task->id, task->waiter.slot, way};
+    *bucket = held;
+    f->held_count++;
 }
 
-/* Where the lock was written down last, by the running task or, with `by_anybody`, by whomever; held_count: nowhere. */
-static unsigned place_of(const struct ml_foreign *f, const void *lock, bool by_anybody)
+/* Where the lock was written down last, by the running task or, with `by_anybody`, by whomever; *place is NULL: it was
+ * not. */
+static struct ml_held_lock **place_of(struct ml_foreign *f, const void *lock, bool by_anybody)
 {
     uint64_t self = f->hub->current->id;
-    unsigned i = f->held_count;
-    while (i > 0 && (f->held[i - 1].lock != lock || !(by_anybody || f->held[i - 1].task == self)))
-        i--;
-    return i > 0 ? i - 1 : f->held_count;
+    struct ml_held_lock **place = bucket_of(f, lock);
+    while (*place != NULL && ((*place)->lock != lock || !(by_anybody || (*place)->task == self)))
+        place = &(*place)->next;
+    return place;
 }
 
 void ml_lock_strike(struct ml_foreign *f, const void *lock)
 {
-    unsigned place = place_of(f, lock, false);
-    if (place == f->held_count)
+    struct ml_held_lock **place = place_of(f, lock, false);
+    if (*place == NULL)
         place = place_of(f, lock, true);
-    if (place == f->held_count)
+    if (*place == NULL)
         return;
     strike_at(f, place);
     if (ml_unlikely(!ml_list_is_empty(&f->lock_waiters)))
         ml_wake_all(f->hub, &f->lock_waiters);
+}
+
+static void free_all(struct ml_held_lock *held)
+{
+    while (held != NULL) {
+        struct ml_held_lock *next = held->next;
+        free(held);
+        held = next;
+    }
+}
+
+void ml_locks_release(struct ml_foreign *f)
+{
+    free_all(f->held_spare);
+    for (unsigned i = 0; i < ML_HELD_BUCKETS; i++)
+        free_all(f->held[i]);
 }

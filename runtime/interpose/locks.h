@@ -12,8 +12,9 @@
 enum ml_lock_way { ML_LOCK_WHOLE, ML_LOCK_SHARED };
 
 struct ml_held_lock {
-    const void *lock; /* its address */
-    uint64_t task;    /* number of who holds it */
+    struct ml_held_lock *next; /* in its bucket, the latest first */
+    const void *lock;          /* its address */
+    uint64_t task;             /* number of who holds it */
     uint32_t slot;
     enum ml_lock_way way;
 };
@@ -35,5 +36,8 @@ void ml_lock_note(struct ml_foreign *f, const void *lock, enum ml_lock_way way);
 /* The running task let go of it, or of what another task had locked, as libc allows for plain mutexes: who waits for it
  * looks again. */
 void ml_lock_strike(struct ml_foreign *f, const void *lock);
+
+/* Forgets all, when no task is left. */
+void ml_locks_release(struct ml_foreign *f);
 
 #endif
