@@ -77,12 +77,17 @@ static struct ml_task *take_next(struct ml_hub *hub)
     return next != NULL ? next : ml_ready_pop(hub);
 }
 
+static bool somebody_can_run(const struct ml_hub *hub)
+{
+    return hub->handoff != NULL || !ml_list_is_empty(&hub->ready);
+}
+
 /* Polls when it is due, or when nobody can run. 0, or -EDEADLK. */
 static int look_around(struct ml_hub *hub, ml_time deadline)
 {
     if (ml_unlikely(hub->read_clock != NULL))
         hub->read_clock(hub);
-    bool is_idle = hub->handoff == NULL && ml_list_is_empty(&hub->ready);
+    bool is_idle = !somebody_can_run(hub);
     bool is_observed =
         (hub->virtual_now != 0 && !hub->is_host_clock) || !ml_list_is_empty(&hub->idlers);
     if (is_idle && is_observed && ml_simulation_step(hub))
@@ -106,9 +111,15 @@ static int verdict(const struct ml_hub *hub, enum ml_hub_goal goal, ml_time dead
     return deadline != ML_FOREVER && ml_hub_now(hub) >= deadline ? -ETIMEDOUT : 0;
 }
 
-static bool somebody_can_run(const struct ml_hub *hub)
+/* Makes the hub this thread's. Returns what ml_bank_current was, to be put back. */
+static struct ml_bank *take_thread(struct ml_hub *hub)
 {
-    return hub->handoff != NULL || !ml_list_is_empty(&hub->ready);
+    struct ml_bank *outer = ml_bank_current;
+    hub->bank.origin_base = NULL; /* the caller's stack may be another than last time */
+    ML_CHECK(hub->current == NULL);
+    ml_bank_current = &hub->bank;
+    hub->thread_errno = &errno;
+    return outer;
 }
 
 /* Runs those who can run, with polls in between when one is due. */
@@ -137,20 +148,15 @@ static void refresh(struct ml_hub *hub, bool has_run)
 
 int ml_hub_step(struct ml_hub *hub, ml_time max_wait, ml_time max_run)
 {
-    struct ml_bank *outer = ml_bank_current;
-    hub->bank.origin_base = NULL; /* the caller's stack may be another than last time */
-    ML_CHECK(hub->current == NULL);
-    ml_bank_current = &hub->bank;
-    hub->thread_errno = &errno;
+    struct ml_bank *outer = take_thread(hub);
     bool waits = !somebody_can_run(hub) && max_wait > 0;
     poll_until(hub, waits ? ml_time_after(ml_hub_now(hub), max_wait) : ML_NEVER_WAIT);
     hub->return_at = ml_time_after(ml_clock_now(), max_run);
-    hub->budget =
-        fresh_budget(hub); /* the poll before gave that of a hub without a time to return at */
+    hub->budget = fresh_budget(hub); /* the poll did not know when to return */
     bool has_run = somebody_can_run(hub);
     int result = run_ready(hub);
     hub->return_at = ML_FOREVER;
-    hub->stop = false;
+    hub->stop = false; /* what the poll below is told is for the next step */
     refresh(hub, has_run);
     ml_bank_current = outer;
     return result;
@@ -171,11 +177,7 @@ void ml_hub_refresh(struct ml_hub *hub)
 
 int ml_hub_run(struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline)
 {
-    struct ml_bank *outer = ml_bank_current;
-    hub->bank.origin_base = NULL;
-    ML_CHECK(hub->current == NULL);
-    ml_bank_current = &hub->bank;
-    hub->thread_errno = &errno;
+    struct ml_bank *outer = take_thread(hub);
     int result = verdict(hub, goal, deadline);
     while (result == 0) {
         result = look_around(hub, deadline);
