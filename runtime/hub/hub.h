@@ -35,6 +35,7 @@ struct ml_hub {
     uint32_t foreground; /* those of them that are no daemons */
     uint32_t external;   /* waits that the world or the clock can end */
     unsigned budget;     /* switches until the clock is looked at */
+    unsigned spent;      /* hub/slice.h: of the running task's slice */
     ml_time return_at;   /* when ml_hub_step() is to return; ML_FOREVER: never */
     int64_t batch;       /* switches until all that were ready at the last poll have run */
     ml_time polled_at;

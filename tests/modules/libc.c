@@ -151,6 +151,18 @@ static int l_recv(lua_State *L)
     return push_bytes(L, buffer, recv((int)luaL_checkinteger(L, 1), buffer, size, flags));
 }
 
+/* fd, count: so many bytes, one by one -> how many came */
+static int l_recv_each(lua_State *L)
+{
+    int fd = (int)luaL_checkinteger(L, 1);
+    lua_Integer wanted = luaL_checkinteger(L, 2), got = 0;
+    char byte;
+    while (got < wanted && recv(fd, &byte, 1, 0) == 1)
+        got++;
+    lua_pushinteger(L, got);
+    return 1;
+}
+
 static int l_write(lua_State *L)
 {
     size_t size;
@@ -699,6 +711,7 @@ static const luaL_Reg functions[] = {
     {"timeout", l_timeout},
     {"read", l_read},
     {"recv", l_recv},
+    {"recv_each", l_recv_each},
     {"write", l_write},
     {"send", l_send},
     {"writev", l_writev},
