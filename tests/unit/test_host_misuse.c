@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -439,6 +440,51 @@ static void test_a_step_waits_with_a_hosts_clock_too(void **state)
     moonlet_close(m);
 }
 
+/* ---- workers ---- */
+
+static int can_read;
+
+/* Whether a writer has come to the pipe. */
+static int l_has_begun(lua_State *L)
+{
+    struct pollfd readable = {.fd = can_read, .events = POLLIN};
+    lua_pushboolean(L, poll(&readable, 1, 0) == 1);
+    return 1;
+}
+
+/* Closing the runtime unloaded the module that a worker was still in. */
+static void test_a_module_stays_while_a_worker_is_in_it(void **state)
+{
+    (void)state;
+    enum { SIZE = 1000000 }; /* more than a pipe holds */
+    static char buffer[SIZE];
+    int fds[2], threads = count_own("task");
+    long got, sum = 0;
+    double start = now();
+    assert_int_equal(pipe(fds), 0);
+    can_read = fds[0];
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
+    lua_register(moonlet_lua(m), "has_begun", l_has_begun);
+    lua_pushinteger(moonlet_lua(m), fds[1]);
+    lua_setglobal(moonlet_lua(m), "fd");
+    assert_int_equal(
+        run_string(
+            m,
+            "local task = require 'moonlet.task'\n"
+            "package.cpath = os.getenv 'MOONLET_TESTS' .. '/?.so'\n"
+            "task.spawn({daemon = true}, task.blocking, require 'libc'.write, fd, ('x'):rep(1000000))\n"
+            "repeat task.yield() until has_begun()"),
+        0);
+    moonlet_close(m);
+    while (sum < SIZE && (got = read(fds[0], buffer, SIZE)) > 0)
+        sum += got;
+    assert_int_equal(sum, SIZE);
+    while (count_own("task") > threads)
+        assert_true(now() - start < 30);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* ---- life ---- */
 
 static void test_many_lives(void **state)
@@ -477,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_a_runtime_runs_inside_a_task_of_another),
         cmocka_unit_test(test_a_forked_process_leaves_the_runtimes_to_its_parent),
         cmocka_unit_test(test_options_out_of_their_range_are_refused),
+        cmocka_unit_test(test_a_module_stays_while_a_worker_is_in_it),
         cmocka_unit_test(test_a_paused_game_can_be_closed),
         cmocka_unit_test(test_a_program_runs_by_the_hosts_clock),
         cmocka_unit_test(test_a_step_waits_with_a_hosts_clock_too),
