@@ -233,6 +233,7 @@ static void test_a_descriptor_is_waited_for(void **state)
 
 /* ---- promises ---- */
 
+/* After a while: the task waits by then, as a rule; if not, the value is there when it asks. */
 static void *keep_elsewhere(void *argument)
 {
     struct timespec span = {0, 20000000};
