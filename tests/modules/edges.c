@@ -164,7 +164,8 @@ static void waitall_packets(void)
     scene_waitall_messages(SOCK_SEQPACKET);
 }
 
-static void waitall_peek(void)
+/* Looks at the first part, then takes all that come: six bytes, or less when the stream `ends` behind the second. */
+static void peek_and_take(const char *third, bool ends)
 {
     int fds[2];
     char buffer[64] = "";
@@ -174,27 +175,23 @@ static void waitall_peek(void)
     see_result("peek", recv(fds[0], buffer, 6, MSG_WAITALL | MSG_PEEK));
     end_help();
     see("%s ", buffer);
-    struct helper rest = {.fd = fds[1], .parts = {"cd", "ef"}, .closes = -1};
-    begin_help(&rest);
-    see_result("take", recv(fds[0], buffer, 6, MSG_WAITALL));
-    end_help();
-    close_both(fds);
-}
-
-static void waitall_peek_end(void)
-{
-    int fds[2];
-    char buffer[64] = "";
-    pair(SOCK_STREAM, fds);
-    struct helper first = {.fd = fds[1], .parts = {"ab"}, .closes = -1};
-    begin_help(&first);
-    see_result("peek", recv(fds[0], buffer, 6, MSG_WAITALL | MSG_PEEK));
-    end_help();
-    struct helper rest = {.fd = fds[1], .parts = {"cd"}, .closes = fds[1]};
+    struct helper rest = {.fd = fds[1], .parts = {"cd", third}, .closes = ends ? fds[1] : -1};
     begin_help(&rest);
     see_result("take", recv(fds[0], buffer, 6, MSG_WAITALL));
     end_help();
     close(fds[0]);
+    if (!ends)
+        close(fds[1]);
+}
+
+static void waitall_peek(void)
+{
+    peek_and_take("ef", false);
+}
+
+static void waitall_peek_end(void)
+{
+    peek_and_take(NULL, true);
 }
 
 static void waitall_recvfrom(void)

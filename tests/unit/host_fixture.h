@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <time.h>
 
+/* A generous bound for what is waited for, seconds. */
+#define PATIENCE 30.0
+
 static inline struct moonlet *open_runtime(struct moonlet_options options)
 {
     options.ignore_environment = true;
@@ -24,6 +27,12 @@ static inline int run_string(struct moonlet *m, const char *source)
 {
     assert_int_equal(moonlet_load_string(m, source, "=test"), 0);
     return moonlet_run(m);
+}
+
+static inline void start_string(struct moonlet *m, const char *source)
+{
+    assert_int_equal(moonlet_load_string(m, source, "=test"), 0);
+    assert_int_equal(moonlet_start(m), 0);
 }
 
 /* Seconds of the monotonic clock. */
