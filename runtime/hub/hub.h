@@ -168,6 +168,13 @@ void ml_hub_notify(struct ml_hub *hub);
  * &s)) != NULL;) */
 struct ml_task *ml_hub_next_task(const struct ml_hub *hub, uint32_t *slot);
 
+/* The task that has, or had, this slot and this id; NULL: it has ended. */
+static inline struct ml_task *ml_hub_task(const struct ml_hub *hub, uint32_t slot, uint64_t id)
+{
+    struct ml_task *task = slot < hub->slots.count ? ml_slots_task(&hub->slots, slot) : NULL;
+    return task != NULL && task->id == id ? task : NULL;
+}
+
 /* From now on the C++ runtime's exception state is kept per task, if libstdc++ is in the process.
  * To be called after anything that may have loaded it. */
 void ml_hub_find_cxx(struct ml_hub *hub);
