@@ -5,6 +5,8 @@
 #include "bindings/lua_task.h"
 #include "hub/slice.h"
 
+#include <limits.h>
+
 static lua_State *running_thread(const struct ml_hub *hub)
 {
     return ml_thread_of(hub->current->strand);
@@ -25,14 +27,15 @@ static bool is_call(lua_State *L, lua_Debug *frame, struct ml_lua_call call)
     return frame->i_ci == call.frame && function_of(L, frame) == call.function;
 }
 
-/* How many calls above it that one is running still; -1: it has been left. */
-static int depth_of(lua_State *L, struct ml_lua_call call)
+/* How many calls above it that one is running still; -1: it has been left, or there are `most`. (Lua counts the calls
+ * anew for each that is asked for.) */
+static int depth_of(lua_State *L, struct ml_lua_call call, int most)
 {
     lua_Debug frame;
     int depth = 0;
-    while (lua_getstack(L, depth, &frame) && !is_call(L, &frame, call))
+    while (depth < most && lua_getstack(L, depth, &frame) && !is_call(L, &frame, call))
         depth++;
-    return lua_getstack(L, depth, &frame) ? depth : -1;
+    return depth < most && lua_getstack(L, depth, &frame) ? depth : -1;
 }
 
 /*
@@ -44,7 +47,7 @@ static void on_cancelled_return(lua_State *L, lua_Debug *event)
 {
     (void)event;
     struct ml_hub *hub = &ml_lua_of(L)->hub;
-    int depth = depth_of(L, ml_lua_of(L)->cancelled);
+    int depth = depth_of(L, ml_lua_of(L)->cancelled, INT_MAX);
     if (depth > 0)
         return;
     lua_sethook(L, NULL, 0, 0);
@@ -54,12 +57,14 @@ static void on_cancelled_return(lua_State *L, lua_Debug *event)
         ml_cancellation_raise(L);
 }
 
-/* A function returns on a thread whose task has used up its slice in a C function: others run once that one has. */
+/* A function returns on a thread whose task has used up its slice in a C function: others run once that one has. (If
+ * there are too many calls above it, at the end of the next slice.) */
 static void on_slow_return(lua_State *L, lua_Debug *event)
 {
     (void)event;
+    enum { MOST = 32 };
     struct ml_lua *lua = ml_lua_of(L);
-    int depth = depth_of(L, lua->slow);
+    int depth = depth_of(L, lua->slow, MOST);
     if (depth > 0)
         return;
     lua_sethook(L, NULL, 0, 0);
