@@ -71,6 +71,21 @@ function contestants:luasocket_servers()
   }
 end
 
+--- Programs that take SECONDS and the command of a peer, which is to be given their port.
+-- @treturn {table,...} of `name` and `command`
+function contestants:readers()
+  local script = self:script("flood.lua")
+  local list = {
+    {name = "moonlet", command = {self.settings.moonlet, script, "net"}},
+    {name = "LuaSocket in moonlet", command = {self.settings.moonlet, script, "luasocket"}},
+  }
+  if not self.settings.peers then return list end
+  return append(list, {
+    {name = "Go", command = {go(self, "flood")}},
+    {name = "gevent", command = {python, peer_script(self, "flood_gevent.py")}},
+  })
+end
+
 --- UDP servers that print "listening PORT". The first is the yardstick.
 -- @tparam integer clients of which each sends one datagram at a time
 -- @treturn {table,...} of `name`, `command` and `is_udp`
