@@ -1,5 +1,5 @@
--- One connection that sends lines without a pause, to a task that has a little to do with each, and beside it a
--- task that sleeps 10 ms again and again: how late that one wakes. Prints a line of JSON.
+-- One connection that sends lines without a pause, to a task that has a little to do with each, and
+-- beside it a task that sleeps 10 ms again and again: how late it wakes. Prints a line of JSON.
 -- Usage: moonlet flood.lua net|luasocket SECONDS FEEDER...    (a command, to be given the port)
 local task = require "moonlet.task"
 
@@ -9,7 +9,9 @@ local feeder = table.concat(arg, " ", 3)
 
 local function work(line) return (line:gsub("%d%d", "")) end
 
-local function feed(port) assert(os.execute(("%s %d </dev/null >/dev/null 2>&1 &"):format(feeder, port))) end
+local function feed(port)
+  assert(os.execute(("%s %d </dev/null >/dev/null 2>&1 &"):format(feeder, port)))
+end
 
 local readers = {}
 

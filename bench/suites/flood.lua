@@ -1,4 +1,4 @@
---- One connection that sends without a pause: how late a task beside its reader wakes from its sleep.
+--- One connection that sends without a pause: how late a task beside its reader wakes.
 local columns = require "columns"
 local json = require "json"
 local process = require "process"
@@ -10,8 +10,8 @@ local SERVER_CPU, FEEDER_CPU = 0, 1
 local function measure(all, contestant, seconds)
   local command = table.move(contestant.command, 1, #contestant.command, 1, {})
   for _, word in ipairs {
-    tostring(seconds), "taskset", "-c", tostring(FEEDER_CPU), all.settings.moonlet, all:script("feed.lua"),
-    tostring(seconds),
+    tostring(seconds), "taskset", "-c", tostring(FEEDER_CPU),
+    all.settings.moonlet, all:script("feed.lua"), tostring(seconds),
   } do command[#command + 1] = word end
   local output, reason = process.capture(command, {cpu = SERVER_CPU, limit = 10 * seconds})
   if not output then return nil, reason end

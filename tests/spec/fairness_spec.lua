@@ -64,7 +64,7 @@ describe("a stream with input", function()
     local conn <close>, there = filled(("x\n"):rep(OPERATIONS))
     local _ <close> = there
     task.spawn(function() conn:close() end)
-    local count, line, message, code = 0, nil, nil, nil
+    local count, line, message, code = 0
     repeat
       count = count + 1
       line, message, code = conn:read_line()
