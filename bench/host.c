@@ -8,56 +8,17 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "coro/bank.h"
-#include "coro/coro.h"
+#include "common/players.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { SWITCHES = 200000, LIVES = 10, STEPS = 10000 };
 
-/* ---- the bare switch ---- */
-
-static struct ml_pool pool;
-static struct ml_bank bank;
-
-struct player {
-    struct ml_coro coro;
-    struct player *peer;
-    long left;
-};
-
-static void ping_pong(void *argument)
-{
-    struct player *self = argument;
-    while (self->left-- > 0) {
-        ML_CHECK(ml_bank_place(&bank, &self->peer->coro) == 0);
-        ml_coro_switch(&bank, &self->peer->coro);
-    }
-    ml_coro_switch(&bank, &bank.origin);
-}
-
 static double time_bare_switch(void)
 {
-    ml_pool_init(&pool);
-    ml_bank_init(&bank, &pool, 2, 0);
-    ml_bank_current = &bank;
-    struct player a = {.left = SWITCHES / 2}, b = {.left = SWITCHES / 2, .peer = &a};
-    a.peer = &b;
-    ML_CHECK(ml_coro_start(&bank, &a.coro, ML_STACK_SHARED, ping_pong, &a) == 0);
-    ML_CHECK(ml_coro_start(&bank, &b.coro, ML_STACK_SHARED, ping_pong, &b) == 0);
-    ml_time begin = ml_clock_now();
-    ml_coro_switch(&bank, &a.coro);
-    double span = (double)(ml_clock_now() - begin);
-    ml_coro_drop(&bank, &a.coro);
-    ml_coro_drop(&bank, &b.coro);
-    ml_bank_release(&bank);
-    ml_bank_current = NULL;
-    ml_pool_release(&pool);
-    return span / SWITCHES;
+    return time_pair(SWITCHES, ping_pong);
 }
-
-/* ---- a host ---- */
 
 static int yield_often(struct moonlet *m, void *argument)
 {

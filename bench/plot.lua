@@ -17,7 +17,9 @@ end
 local figures, picture = arg[1] or "build/bench.json", arg[2] or "build/bench.svg"
 local file, reason = io.open(figures)
 if not file then fail(reason) end
-local results, message = json.decode(file:read("a"))
+local text, problem = file:read("a")
 file:close()
+if not text then fail(figures .. ": " .. problem) end
+local results, message = json.decode(text)
 if type(results) ~= "table" then fail(figures .. ": " .. (message or "no results")) end
 plot.write(results, picture)

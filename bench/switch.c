@@ -5,83 +5,20 @@
  *
  * Usage: switch [MILLIONS]    (of switches in each run; 10 without)
  */
-#include "base/check.h"
 #include "base/clock.h"
-#include "base/pool.h"
-#include "coro/bank.h"
-#include "coro/coro.h"
+#include "common/players.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { RUNS = 5 };
 
-static struct ml_pool pool;
-static struct ml_bank bank;
-
-struct player {
-    struct ml_coro coro;
-    struct player *peer;
-    long left;
-};
-
-static void open_bank(unsigned stacks)
-{
-    ml_pool_init(&pool);
-    ml_bank_init(&bank, &pool, stacks, 0);
-    ml_bank_current = &bank;
-}
-
-static void close_bank(void)
-{
-    ml_bank_release(&bank);
-    ml_pool_release(&pool);
-}
-
-static void start(struct player *player, ml_coro_entry *entry)
-{
-    ML_CHECK(ml_coro_start(&bank, &player->coro, ML_STACK_SHARED, entry, player) == 0);
-}
-
-/* What a scheduler does at each switch. */
-static void go_to(struct player *player)
-{
-    ML_CHECK(ml_bank_place(&bank, &player->coro) == 0);
-    ml_coro_switch(&bank, &player->coro);
-}
-
-static void ping_pong(void *argument)
-{
-    struct player *self = argument;
-    while (self->left-- > 0)
-        go_to(self->peer);
-    ml_coro_switch(&bank, &bank.origin);
-}
-
-/* The same from other code: what returns from the switch is then never where the last call was. */
+/* ping_pong() from other code: what returns from the switch is then never where the last call was. */
 static void pong_ping(void *argument)
 {
     struct player *self = argument;
     for (;;)
         go_to(self->peer);
-}
-
-/* Two coroutines, each on a stack of its own. */
-static double time_pair(long count, ml_coro_entry *other)
-{
-    open_bank(2);
-    struct player a = {.left = count / 2}, b = {.left = count / 2, .peer = &a};
-    a.peer = &b;
-    start(&a, ping_pong);
-    start(&b, other);
-    ml_time begin = ml_clock_now();
-    go_to(&a);
-    double span = (double)(ml_clock_now() - begin);
-    ML_CHECK(bank.copies == 0);
-    ml_coro_drop(&bank, &a.coro);
-    ml_coro_drop(&bank, &b.coro);
-    close_bank();
-    return span / (double)count;
 }
 
 static double time_in_place(long count)
@@ -107,7 +44,7 @@ static double time_start_and_exit(long count)
     struct player one = {0};
     ml_time begin = ml_clock_now();
     for (long i = 0; i < count; i++) {
-        start(&one, end_at_once);
+        start_player(&one, end_at_once);
         go_to(&one);
     }
     double span = (double)(ml_clock_now() - begin);
@@ -131,8 +68,8 @@ static double time_with_copy(long count)
 {
     open_bank(1);
     struct player players[2] = {0};
-    start(&players[0], sit);
-    start(&players[1], sit);
+    start_player(&players[0], sit);
+    start_player(&players[1], sit);
     ml_time begin = ml_clock_now();
     for (long i = 0; i < count; i++)
         go_to(&players[i % 2]);

@@ -3,7 +3,7 @@
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
-#include "hub/scope.h"
+#include "hub/slice.h"
 
 static lua_State *running_thread(const struct ml_hub *hub)
 {
@@ -20,18 +20,17 @@ static const void *function_of(lua_State *L, lua_Debug *frame)
 }
 
 /* A frame is used again by what is called next at its level, such as what closes a variable. */
-static bool is_cancelled_call(lua_State *L, lua_Debug *frame)
+static bool is_call(lua_State *L, lua_Debug *frame, struct ml_lua_call call)
 {
-    const struct ml_lua *lua = ml_lua_of(L);
-    return frame->i_ci == lua->cancelled_frame && function_of(L, frame) == lua->cancelled_function;
+    return frame->i_ci == call.frame && function_of(L, frame) == call.function;
 }
 
-/* How many calls above it the cancelled one is running still; -1: it has been left. */
-static int depth_of_cancelled_call(lua_State *L)
+/* How many calls above it that one is running still; -1: it has been left. */
+static int depth_of(lua_State *L, struct ml_lua_call call)
 {
     lua_Debug frame;
     int depth = 0;
-    while (lua_getstack(L, depth, &frame) && !is_cancelled_call(L, &frame))
+    while (lua_getstack(L, depth, &frame) && !is_call(L, &frame, call))
         depth++;
     return lua_getstack(L, depth, &frame) ? depth : -1;
 }
@@ -41,11 +40,11 @@ static int depth_of_cancelled_call(lua_State *L)
  * Until then it is a callback of that one's; or that one raised an error of its own, closing variables run
  * undisturbed, and who catches the error raises the cancellation instead.
  */
-static void on_return(lua_State *L, lua_Debug *event)
+static void on_cancelled_return(lua_State *L, lua_Debug *event)
 {
     (void)event;
     struct ml_hub *hub = &ml_lua_of(L)->hub;
-    int depth = depth_of_cancelled_call(L);
+    int depth = depth_of(L, ml_lua_of(L)->cancelled);
     if (depth > 0)
         return;
     lua_sethook(L, NULL, 0, 0);
@@ -55,19 +54,49 @@ static void on_return(lua_State *L, lua_Debug *event)
         ml_cancellation_raise(L);
 }
 
-/* A hook of the script's own stays: there the next call that waits raises. */
+/* A function returns on a thread whose task has used up its slice in a C function: others run once that one has. */
+static void on_slow_return(lua_State *L, lua_Debug *event)
+{
+    (void)event;
+    struct ml_lua *lua = ml_lua_of(L);
+    int depth = depth_of(L, lua->slow);
+    if (depth > 0)
+        return;
+    lua_sethook(L, NULL, 0, 0);
+    if (depth < 0 || lua->hub.current == NULL || !ml_blocking_try(L))
+        return;
+    int error = ml_slice_end(&lua->hub);
+    ml_blocking_finish(L);
+    if (error == -ECANCELED)
+        ml_cancellation_raise(L);
+}
+
+/* Has `hook` called when functions return, and notes in *call the one that runs. A hook of the script's own stays, and a
+ * cancellation goes before. */
+static void hook_return(lua_State *L, lua_Hook hook, struct ml_lua_call *call)
+{
+    lua_Debug frame;
+    lua_Hook old = lua_gethook(L);
+    bool is_free = old == NULL || old == hook || old == on_slow_return;
+    if (!is_free || !lua_getstack(L, 0, &frame) || !lua_checkstack(L, 1))
+        return;
+    *call = (struct ml_lua_call){frame.i_ci, function_of(L, &frame)};
+    lua_sethook(L, hook, LUA_MASKRET, 0);
+}
+
+/* Without a hook the next call that waits raises. */
 void ml_foreign_raise_on_return(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    lua_Debug frame;
     ml_cancellation_note(L);
     ml_lua_task_of(lua->hub.current)->owes_cancellation = true;
-    bool is_free = lua_gethook(L) == NULL || lua_gethook(L) == on_return;
-    if (!is_free || !lua_getstack(L, 0, &frame) || !lua_checkstack(L, 1))
-        return;
-    lua->cancelled_frame = frame.i_ci;
-    lua->cancelled_function = function_of(L, &frame);
-    lua_sethook(L, on_return, LUA_MASKRET, 0);
+    hook_return(L, on_cancelled_return, &lua->cancelled);
+}
+
+static void slice_is_over(struct ml_hub *hub)
+{
+    lua_State *L = running_thread(hub);
+    hook_return(L, on_slow_return, &ml_lua_of(L)->slow);
 }
 
 static bool may_wait(struct ml_hub *hub)
@@ -93,4 +122,5 @@ void ml_foreign_connect(struct ml_foreign *f)
     f->may_wait = may_wait;
     f->has_waited = has_waited;
     f->told = tell;
+    f->slice_is_over = slice_is_over;
 }

@@ -28,15 +28,21 @@ struct ml_pool_thread {
  * collector. measured: see docs/performance.md, spawn and finish. */
 enum { ML_POOL_THREADS = 4096 };
 
+/* A call that is running, to be known again: only compared. */
+struct ml_lua_call {
+    const void *frame;
+    const void *function;
+};
+
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
-    struct ml_foreign *foreign;  /* calls of C libraries; in force while hub.foreign is the same */
-    const void *cancelled_frame; /* the last call of a C library's that was */
-    const void *cancelled_function;
-    struct ml_pool *pool;   /* the memory of the state */
-    size_t thread_size;     /* of a lua_State with its extra space, bytes */
-    uint32_t cancellations; /* number of the last that was raised, in any task */
+    struct ml_foreign *foreign;   /* calls of C libraries; in force while hub.foreign is the same */
+    struct ml_lua_call cancelled; /* the last of a C library's that was */
+    struct ml_lua_call slow;      /* the last that used up its task's slice */
+    struct ml_pool *pool;         /* the memory of the state */
+    size_t thread_size;           /* of a lua_State with its extra space, bytes */
+    uint32_t cancellations;       /* number of the last that was raised, in any task */
     struct ml_places places;
     struct ml_session session;  /* of the interactive mode */
     uint32_t select_turn;       /* where the next select begins */

@@ -5,6 +5,7 @@
 #include "bindings/modules.h"
 #include "hub/offload.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +13,12 @@ static const struct ml_wait_kind worker_kind = {.text = "a C function on a worke
                                                 .external = true};
 
 /* The call lies in a Lua state of its own, which the worker has to itself while it runs: first the function and
- * its arguments, then its results, or the error. */
+ * its arguments, then its results, or the error. The function's library stays loaded: the runtime may be closed
+ * before the function ends. */
 struct call {
     struct ml_job job;
     lua_State *state;
+    void *library; /* of the function; NULL: none */
     int status;
 };
 
@@ -60,6 +63,8 @@ static void release_call(struct ml_job *job)
     struct call *call = ml_container_of(job, struct call, job);
     if (call->state != NULL)
         lua_close(call->state);
+    if (call->library != NULL)
+        dlclose(call->library);
     free(call);
 }
 
@@ -102,12 +107,21 @@ static struct call **push_owner(lua_State *L)
     return owner;
 }
 
-/* The call of the function and arguments at 1 to `count`. Raises. */
+/* The library that has a function, once more open; NULL: it is the program's own. */
+static void *library_of(lua_CFunction function)
+{
+    Dl_info info;
+    return dladdr((void *)function, &info) != 0 ? dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD)
+                                                : NULL;
+}
+
+/* A call of the function at 1. Raises. */
 static struct call *make_call(lua_State *L, struct call **owner)
 {
     struct call *call = *owner = calloc(1, sizeof *call);
     if (call != NULL) {
         call->job = (struct ml_job){.run = run_call, .release = release_call};
+        call->library = library_of(lua_tocfunction(L, 1));
         call->state = luaL_newstate();
     }
     if (call == NULL || call->state == NULL)

@@ -9,6 +9,7 @@
 #include "hub/ready.h"
 #include "hub/run.h"
 #include "hub/scope.h"
+#include "hub/slice.h"
 #include "hub/wait.h"
 
 #include <errno.h>
@@ -186,6 +187,7 @@ void ml_hub_park(struct ml_hub *hub)
 {
     struct ml_task *self = hub->current;
     self->saved_errno = *hub->thread_errno;
+    ml_slice_renew(hub);
     if (ml_likely(hub->cxx == NULL))
         leave(hub);
     else

@@ -35,6 +35,7 @@ struct ml_hub {
     uint32_t foreground; /* those of them that are no daemons */
     uint32_t external;   /* waits that the world or the clock can end */
     unsigned budget;     /* switches until the clock is looked at */
+    unsigned spent;      /* hub/slice.h: of the running task's slice */
     ml_time return_at;   /* when ml_hub_step() is to return; ML_FOREVER: never */
     int64_t batch;       /* switches until all that were ready at the last poll have run */
     ml_time polled_at;
@@ -166,6 +167,13 @@ void ml_hub_notify(struct ml_hub *hub);
 /* The next live task after `slot` (start with 0), or NULL: for (s = 0; (t = ml_hub_next_task(hub,
  * &s)) != NULL;) */
 struct ml_task *ml_hub_next_task(const struct ml_hub *hub, uint32_t *slot);
+
+/* The task that has, or had, this slot and this id; NULL: it has ended. */
+static inline struct ml_task *ml_hub_task(const struct ml_hub *hub, uint32_t slot, uint64_t id)
+{
+    struct ml_task *task = slot < hub->slots.count ? ml_slots_task(&hub->slots, slot) : NULL;
+    return task != NULL && task->id == id ? task : NULL;
+}
 
 /* From now on the C++ runtime's exception state is kept per task, if libstdc++ is in the process.
  * To be called after anything that may have loaded it. */

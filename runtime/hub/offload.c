@@ -44,9 +44,9 @@ static void on_finished(struct ev_loop *loop, ev_async *finished, int events)
     struct ml_job *job;
     pthread_mutex_lock(&pool->mutex);
     while ((job = take(&pool->done)) != NULL) {
-        struct ml_task *task = job->id != 0 ? ml_slots_task(&job->hub->slots, job->slot) : NULL;
+        struct ml_task *task = ml_hub_task(job->hub, job->slot, job->id);
         job->is_done = true;
-        if (task != NULL && task->id == job->id)
+        if (task != NULL)
             ml_task_wake(task, ML_WAKE_EVENT);
         else
             job->release(job);

@@ -120,18 +120,26 @@ static void tell(struct ml_foreign *f, struct ml_entry entry, enum ml_plain_reas
     f->told(f->hub, text);
 }
 
+/* A child of vfork() is in its parent's memory: the hub's tasks are not its own. */
+static bool is_child(const struct ml_foreign *f)
+{
+    return getpid() != f->process;
+}
+
+static enum ml_plain_reason reason_against(struct ml_foreign *f, struct ml_entry entry)
+{
+    if (is_excluded(f, entry))
+        return ML_PLAIN_EXCLUDED;
+    if (f->inside > 0)
+        return ML_PLAIN_INSIDE;
+    return f->may_wait != NULL && !f->may_wait(f->hub) ? ML_PLAIN_OWNER : ML_PLAIN_NONE;
+}
+
 int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry)
 {
-    enum ml_plain_reason reason = ML_PLAIN_NONE;
-    /* A child of vfork() is in its parent's memory: the hub's tasks are not its own. */
-    if (getpid() != f->process)
+    if (is_child(f))
         return ML_PLAINLY;
-    if (is_excluded(f, entry))
-        reason = ML_PLAIN_EXCLUDED;
-    else if (f->inside > 0)
-        reason = ML_PLAIN_INSIDE;
-    else if (f->may_wait != NULL && !f->may_wait(f->hub))
-        reason = ML_PLAIN_OWNER;
+    enum ml_plain_reason reason = reason_against(f, entry);
     if (reason != ML_PLAIN_NONE) {
         f->counts[entry.call].blocked++;
         tell(f, entry, reason);
@@ -163,6 +171,36 @@ void ml_foreign_end(struct ml_foreign *f, int error)
         pause_if_stubborn(f);
     if (f->has_waited != NULL)
         f->has_waited(f->hub, error);
+}
+
+static bool is_nonblocking(int fd)
+{
+    int saved = errno;
+    int flags = fcntl(fd, F_GETFL);
+    errno = saved;
+    return flags < 0 || (flags & O_NONBLOCK) != 0;
+}
+
+int ml_foreign_end_slice(struct ml_foreign *f)
+{
+    struct ml_entry entry = f->entry;
+    ml_slice_renew(f->hub);
+    if (is_child(f) || reason_against(f, entry) != ML_PLAIN_NONE)
+        return 0;
+    int error = ml_slice_end(f->hub);
+    ml_foreign_end(f, error);
+    f->entry = entry;
+    return error;
+}
+
+__attribute__((noinline)) int ml_foreign_end_slice_on(struct ml_foreign *f, int fd)
+{
+    if (!is_nonblocking(fd))
+        return ml_foreign_end_slice(f);
+    ml_slice_renew(f->hub);
+    if (f->slice_is_over != NULL && !is_child(f))
+        f->slice_is_over(f->hub);
+    return 0;
 }
 
 int ml_foreign_wait_fd(struct ml_foreign *f, struct ml_entry entry, int fd, short events,
@@ -277,11 +315,14 @@ static __attribute__((noinline)) ssize_t wait_and_retry(struct ml_foreign *f, in
 ssize_t ml_foreign_retry(struct ml_foreign *f, int fd, short events, ml_attempt *attempt,
                          void *call)
 {
-    bool is_nonblocking = ml_kind_is_nonblocking(f, fd);
-    ssize_t result = attempt(call, is_nonblocking ? 0 : MSG_DONTWAIT);
+    if (ml_unlikely(ml_foreign_share(f, fd) != 0))
+        return ml_fail(-ECANCELED);
+    bool blocks = !ml_kind_is_nonblocking(f, fd);
+    ssize_t result = attempt(call, blocks ? MSG_DONTWAIT : 0);
+    ml_slice_spend_bytes(f->hub, result);
     if (ml_likely(!would_block(result)))
         return result;
-    if (!is_nonblocking)
+    if (blocks)
         return wait_and_retry(f, fd, events, attempt, call);
     note_dry(f, fd, events);
     return ml_fail(-EAGAIN);

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "hub/hub.h"
 #include "hub/offload.h"
+#include "hub/slice.h"
 #include "interpose/calls.h"
 
 #include <signal.h>
@@ -77,10 +78,12 @@ struct ml_foreign {
 
     /* Set by the owner. may_wait: whether the running task may be parked; if so, has_waited is called
      * afterwards, with what ml_wait() gave; after -ECANCELED the owner raises once the C function has
-     * returned. told: a call blocked the thread, for the first time for that reason. */
+     * returned. told: a call blocked the thread, for the first time for that reason. slice_is_over: others are to run
+     * once the C function has returned. */
     bool (*may_wait)(struct ml_hub *hub);
     void (*has_waited)(struct ml_hub *hub, int error);
     void (*told)(struct ml_hub *hub, const char *text);
+    void (*slice_is_over)(struct ml_hub *hub);
     uint8_t told_reasons; /* bit of each enum ml_plain_reason */
 };
 
@@ -116,6 +119,24 @@ enum { ML_PLAINLY = 1 };
  * ML_PLAINLY. */
 int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry);
 void ml_foreign_end(struct ml_foreign *f, int error);
+
+/* The slice is over: others run, before the call f->entry goes on. 0 or -ECANCELED. */
+int ml_foreign_end_slice(struct ml_foreign *f);
+
+/* The same in a call on `fd`. If calls on that one do not wait, others run only once the C function has returned: its
+ * library does not expect them before. */
+int ml_foreign_end_slice_on(struct ml_foreign *f, int fd);
+
+/* What a call counts for the task's slice (hub/slice.h): less than a stream's, as the end of a slice costs more here. */
+enum { ML_FOREIGN_CALL = ML_SLICE_CALL / 4 };
+
+/* In a call on a descriptor that may be ready each time it is made: lets others run when it is time to. 0 or
+ * -ECANCELED. */
+static inline int ml_foreign_share(struct ml_foreign *f, int fd)
+{
+    ml_slice_spend(f->hub, ML_FOREIGN_CALL);
+    return ml_slice_is_over(f->hub) ? ml_foreign_end_slice_on(f, fd) : 0;
+}
 
 /* Waits until `fd` may be ready for `events` (POLLIN, POLLOUT). 0: look; -EINTR: a signal's handler has run;
  * -EBADF: it was closed meanwhile; -ETIMEDOUT, -ECANCELED, -ENOMEM; ML_PLAINLY. */

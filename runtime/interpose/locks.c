@@ -9,14 +9,6 @@
 static const struct ml_wait_kind lock_kind = {.text =
                                                   "a lock of a C library that another task holds"};
 
-static bool is_alive(const struct ml_foreign *f, const struct ml_held_lock *held)
-{
-    const struct ml_slots *slots = &f->hub->slots;
-    const struct ml_task *task =
-        held->slot < slots->count ? ml_slots_task(slots, held->slot) : NULL;
-    return task != NULL && task->id == held->task;
-}
-
 static struct ml_held_lock **bucket_of(struct ml_foreign *f, const void *lock)
 {
     return &f->held[((uintptr_t)lock >> 4) * 2654435761U % ML_HELD_BUCKETS];
@@ -41,7 +33,7 @@ static bool is_taken(struct ml_foreign *f, const void *lock, enum ml_lock_way wa
     while (*place != NULL && !is) {
         const struct ml_held_lock *held = *place;
         bool is_anothers = held->lock == lock && held->task != self;
-        if (is_anothers && !is_alive(f, held)) {
+        if (is_anothers && ml_hub_task(f->hub, held->slot, held->task) == NULL) {
             strike_at(f, place);
         } else {
             is = is_anothers && (way == ML_LOCK_WHOLE || held->way == ML_LOCK_WHOLE);

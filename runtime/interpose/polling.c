@@ -59,16 +59,18 @@ static int wait_once(struct ml_foreign *f, const struct question *q, bool with_d
     return error;
 }
 
-/*
- * Loops that end the program when epoll_wait() fails: to them a cancellation is told when their function returns.
- * Gives what holds it off until then, or NULL.
- */
+/* Loops that end the program when epoll_wait() fails: to them a cancellation is told when their function returns. */
+static bool aborts(struct ml_entry entry, const struct question *q)
+{
+    return q->is_loop && (ml_foreign_is_called_from(entry, "libuv.so*") ||
+                          ml_foreign_is_called_from(entry, "libev.so*"));
+}
+
+/* Gives what holds a cancellation off until then, or NULL. */
 static struct ml_scope *hold_off(struct ml_foreign *f, struct ml_entry entry,
                                  const struct question *q)
 {
-    bool aborts = q->is_loop && (ml_foreign_is_called_from(entry, "libuv.so*") ||
-                                 ml_foreign_is_called_from(entry, "libev.so*"));
-    return aborts ? ml_scope_open(f->hub, ML_SCOPE_SHIELD, ML_FOREVER) : NULL;
+    return aborts(entry, q) ? ml_scope_open(f->hub, ML_SCOPE_SHIELD, ML_FOREVER) : NULL;
 }
 
 /* Waits until the question has an answer. Returns that, or -1 with errno set, or 0 when the time is over. */
@@ -103,6 +105,10 @@ static int wait_for_answer(struct ml_foreign *f, struct ml_entry entry, const st
 static int answer(struct ml_foreign *f, const struct question *q, ml_time span)
 {
     struct ml_entry entry = f->entry;
+    ml_slice_spend(f->hub, ML_FOREIGN_CALL);
+    int error = span > 0 && ml_slice_is_over(f->hub) ? ml_foreign_end_slice(f) : 0;
+    if (error != 0 && !aborts(entry, q))
+        return ml_fail(error);
     int now = q->is_known_empty ? 0 : q->ask(q->call);
     return now != 0 || span <= 0 ? now : wait_for_answer(f, entry, q, deadline_of(f, span));
 }

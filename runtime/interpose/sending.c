@@ -1,10 +1,10 @@
 /* Calls that give bytes away: write, send and their family. Where a descriptor blocks they give all of them, as
  * libc's do. */
 #include "interpose/kind.h"
+#include "interpose/pieces.h"
 #include "interpose/prompt.h"
 
 #include <errno.h>
-#include <sys/uio.h>
 
 struct send_call {
     int fd;
@@ -237,10 +237,7 @@ static ssize_t try_writev(void *call, int flags)
         return sent;
     if (ml_libc.poll(&ready, 1, 0) == 0)
         return ml_fail(-EAGAIN);
-    size_t size = 0;
-    for (int i = 0; i < c->count; i++)
-        size += c->pieces[i].iov_len;
-    return size <= SURE_SIZE
+    return ml_pieces_size(c->pieces, c->count) <= SURE_SIZE
                ? ml_libc.writev(c->fd, c->pieces, c->count)
                : ml_libc.write(c->fd, c->pieces->iov_base,
                                c->pieces->iov_len < SURE_SIZE ? c->pieces->iov_len : SURE_SIZE);
@@ -267,19 +264,10 @@ static ssize_t write_pieces(struct ml_foreign *f, int fd, const struct iovec *li
     return (ssize_t)pieces.done;
 }
 
-/* Pieces of nothing are no message. */
-static bool is_empty(const struct iovec *pieces, int count)
-{
-    int i = 0;
-    while (i < count && pieces[i].iov_len == 0)
-        i++;
-    return i == count;
-}
-
 ssize_t ml_co_writev(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
 {
     enum ml_kind kind = ml_kind_of(f, fd);
-    if (kind == ML_KIND_DISK || count <= 0 || pieces == NULL || is_empty(pieces, count))
+    if (kind == ML_KIND_DISK || count <= 0 || pieces == NULL || ml_pieces_are_empty(pieces, count))
         return ml_libc.writev(fd, pieces, count);
     if (kind == ML_KIND_SOCKET) {
         struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = (size_t)count};

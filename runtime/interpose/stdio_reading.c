@@ -10,9 +10,11 @@
 static int await_input(struct ml_foreign *f, struct ml_entry entry, FILE *file, int fd)
 {
     struct pollfd readable = {.fd = fd, .events = POLLIN};
-    int error = 0;
-    if ((file->_flags & (ML_STDIO_NO_READS | _IO_EOF_SEEN)) != 0 ||
-        ml_libc.poll(&readable, 1, 0) != 0)
+    if ((file->_flags & (ML_STDIO_NO_READS | _IO_EOF_SEEN)) != 0)
+        return 0;
+    f->entry = entry;
+    int error = ml_foreign_share(f, fd);
+    if (error == 0 && ml_libc.poll(&readable, 1, 0) != 0)
         return 0;
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || (flags & O_NONBLOCK) != 0)
@@ -38,7 +40,11 @@ static int next_byte(struct ml_foreign *f, struct ml_entry entry, FILE *file, in
     if ((file->_flags & ML_STDIO_PUTTING) != 0 && ml_stdio_pending(file) > 0 &&
         ml_co_fflush(f, file) != 0)
         return EOF;
-    return await_input(f, entry, file, fd) < 0 ? EOF : ml_libc.__uflow(file);
+    if (await_input(f, entry, file, fd) < 0)
+        return EOF;
+    int byte = ml_libc.__uflow(file);
+    ml_slice_spend_bytes(f->hub, (ssize_t)ml_stdio_buffered(file));
+    return byte;
 }
 
 int ml_co___uflow(struct ml_foreign *f, FILE *file)

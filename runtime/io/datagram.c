@@ -1,7 +1,7 @@
 #include "io/datagram.h"
 
 #include "base/error.h"
-#include "hub/scope.h"
+#include "hub/slice.h"
 #include "io/socket.h"
 
 #include <arpa/inet.h>
@@ -16,9 +16,6 @@ static const struct ml_wait_kind room = {.text = "room for a datagram on descrip
 /* How soon a full receiver in the Unix domain is asked again, from twice the first pause to the longest. */
 #define FIRST_PAUSE (ML_MILLISECOND / 4)
 #define LONGEST_PAUSE (16 * ML_MILLISECOND)
-
-/* After so many datagrams received in a row others get their turn: about 50 us. */
-enum { STREAK_MAX = 64 };
 
 /* Where datagrams come one at a time, every so many it is looked whether that is still so. */
 enum { LOOK_EVERY = 16 };
@@ -183,7 +180,7 @@ static int await_room(struct ml_datagram *d, const struct ml_address *to, ml_tim
     return ml_fd_wait(&d->fd, ML_FD_WRITE, &room, deadline);
 }
 
-static int try_send(const struct ml_datagram *d, const char *data, size_t size,
+static int try_send(struct ml_datagram *d, const char *data, size_t size,
                     const struct ml_address *to)
 {
     ssize_t sent;
@@ -191,6 +188,7 @@ static int try_send(const struct ml_datagram *d, const char *data, size_t size,
         sent = sendto(d->fd.number, data, size, MSG_NOSIGNAL, to != NULL ? &to->any : NULL,
                       to != NULL ? to->size : 0);
     while (sent < 0 && errno == EINTR);
+    ml_slice_spend_call(d->io->hub, sent);
     return sent >= 0 ? 0 : -errno;
 }
 
@@ -201,7 +199,7 @@ int ml_datagram_send(struct ml_datagram *d, const char *data, size_t size,
 {
     bool has_waited = false;
     ml_time pause = FIRST_PAUSE;
-    int error = deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(d->io->hub);
+    int error = deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(d->io->hub);
     while (error == 0) {
         error = ml_datagram_is_open(d) ? try_send(d, data, size, to) : -ML_ECLOSED;
         if (error != -EAGAIN)
@@ -233,6 +231,7 @@ static int try_receive(struct ml_datagram *d, struct ml_message *message)
         size = recvfrom(d->fd.number, d->block, d->max, MSG_TRUNC, &message->from.any,
                         &message->from.size);
     } while (size < 0 && errno == EINTR);
+    ml_slice_spend_call(d->io->hub, size);
     if (size < 0) {
         int error = -errno;
         ml_datagram_drop(d);
@@ -249,10 +248,7 @@ static int try_receive(struct ml_datagram *d, struct ml_message *message)
 static int begin_receive(struct ml_datagram *d, ml_time deadline)
 {
     ml_datagram_drop(d);
-    if (deadline == ML_NEVER_WAIT)
-        return 0;
-    bool is_turn_over = d->streak > 0 && d->streak % STREAK_MAX == 0;
-    return is_turn_over ? ml_yield(d->io->hub) : ml_cancel_point(d->io->hub);
+    return deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(d->io->hub);
 }
 
 /* Whether to look before waiting: not after a datagram that came by a wait, if such ones come alone. Then one that is

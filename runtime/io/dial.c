@@ -1,7 +1,7 @@
 #include "io/dial.h"
 
 #include "base/error.h"
-#include "hub/scope.h"
+#include "hub/slice.h"
 #include "hub/watch.h"
 #include "io/local_socket.h"
 
@@ -295,12 +295,13 @@ int ml_dial(struct ml_stream *s, struct ml_addresses *addresses,
 {
     struct ml_hub *hub = s->io->hub;
     struct attempt *winner;
-    int error = deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(hub);
+    int error = deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(hub);
     if (error == 0 && addresses->count == 0)
         error = -ML_ENOTFOUND;
     struct dial *dial = error == 0 ? new_dial(hub, addresses, options) : NULL;
     if (dial == NULL)
         return error != 0 ? error : -ENOMEM;
+    ml_slice_spend_call(hub, 0);
     s->layer = dial;
     ml_stream_open(s, &dial_transport);
     error = run(dial, hub, deadline, &winner);

@@ -1,7 +1,7 @@
 #include "io/listener.h"
 
 #include "base/error.h"
-#include "hub/scope.h"
+#include "hub/slice.h"
 #include "io/local_socket.h"
 
 #include <errno.h>
@@ -13,9 +13,6 @@ static const struct ml_wait_kind connection = {.text = "a connection to descript
 
 /* How long accept waits for somebody to close a descriptor when there is none left. */
 #define NO_DESCRIPTOR_PAUSE (50 * ML_MILLISECOND)
-
-/* Connections accepted without a wait between them, before everybody else gets a turn. */
-enum { MOST_IN_A_ROW = 16 };
 
 void ml_listener_init(struct ml_listener *listener, struct ml_io *io)
 {
@@ -110,28 +107,16 @@ static int pause_for_descriptor(struct ml_listener *listener, ml_time deadline)
     return ml_sleep_until(listener->io->hub, until);
 }
 
-/* Before accept4(). Under a flood of connections that never fails, and nobody else would ever run. */
-static int take_turn(struct ml_listener *listener, ml_time deadline)
+static int begin_accept(struct ml_listener *listener, ml_time deadline)
 {
-    struct ml_hub *hub = listener->io->hub;
-    if (deadline == ML_NEVER_WAIT)
-        return 0;
-    int error = 0;
-    if (listener->in_a_row >= MOST_IN_A_ROW) {
-        listener->in_a_row = 0;
-        error = ml_yield(hub);
-    }
-    return error == 0 ? ml_cancel_point(hub) : error;
+    return deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(listener->io->hub);
 }
 
 /* After accept4() failed with `error`: 0 to try again. */
 static int await_next(struct ml_listener *listener, int error, ml_time deadline)
 {
-    if (is_of_connection(error)) {
-        listener->in_a_row++;
-        return take_turn(listener, deadline);
-    }
-    listener->in_a_row = 0;
+    if (is_of_connection(error))
+        return begin_accept(listener, deadline);
     if (error == -EAGAIN)
         return ml_fd_wait(&listener->fd, ML_FD_READ, &connection, deadline);
     return is_out_of_resources(error) ? pause_for_descriptor(listener, deadline) : error;
@@ -139,15 +124,15 @@ static int await_next(struct ml_listener *listener, int error, ml_time deadline)
 
 int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_time deadline)
 {
-    int error = take_turn(listener, deadline);
+    int error = begin_accept(listener, deadline);
     while (error == 0) {
         if (!ml_fd_is_open(&listener->fd))
             return -ML_ECLOSED;
         if (listener->fd.sides[ML_FD_READ].waiter != NULL)
             return -EBUSY;
         int fd = accept4(listener->fd.number, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        ml_slice_spend_call(listener->io->hub, 0);
         if (fd >= 0) {
-            listener->in_a_row++;
             ml_socket_set_options(fd, listener->family, &listener->options);
             s->is_accepted = true;
             return ml_socket_open_family(s, fd, listener->family);

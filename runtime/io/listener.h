@@ -11,7 +11,6 @@ struct ml_listener {
     struct ml_socket_options options; /* for the streams it accepts, too */
     struct ml_local_path path;        /* to be removed at the end */
     sa_family_t family;
-    int in_a_row; /* connections accepted since the last wait */
 };
 
 /* A closed one. */
@@ -29,7 +28,7 @@ int ml_listener_adopt(struct ml_listener *listener, int fd,
 /*
  * Waits for a connection and opens the closed stream `s` on it. While the process is out of
  * descriptors it tries again every 50 ms, without spinning; connections that ended in the backlog
- * are passed over. After some connections in a row without a wait it lets everybody else run.
+ * are passed over. Under a flood others run in between (hub/slice.h).
  * 0; -ML_ECLOSED, -EBUSY: another task accepts; -ETIMEDOUT, -ECANCELED.
  */
 int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_time deadline);

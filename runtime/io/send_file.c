@@ -1,6 +1,7 @@
 #include "io/send_file.h"
 
 #include "base/error.h"
+#include "hub/slice.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,10 +33,11 @@ static int send_block(struct ml_stream *s, struct file_source *source, ml_time d
 {
     ssize_t now =
         s->transport->send_file(s, source->file, &source->offset, next_size(source, BLOCK));
+    ml_slice_spend_call(s->io->hub, now);
     if (now < 0)
         return ml_stream_await_room(s, (int)now, deadline);
     advance(source, (size_t)now);
-    return now == 0;
+    return now == 0 ? 1 : ml_stream_share(s, deadline);
 }
 
 static int send_all(struct ml_stream *s, struct file_source *source, ml_time deadline)
@@ -53,10 +55,12 @@ static int transmit_copied(struct ml_stream *s, struct file_source *source, cons
     while (error == 0 && size > 0) {
         struct iovec piece = {.iov_base = (void *)block, .iov_len = size};
         ssize_t now = s->transport->transmit(s, &piece, 1);
+        ml_slice_spend_call(s->io->hub, now);
         if (now >= 0) {
             advance(source, (size_t)now);
             block += now;
             size -= (size_t)now;
+            error = ml_stream_share(s, deadline);
         } else {
             error = ml_stream_await_room(s, (int)now, deadline);
         }

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/hostile.h"
-#include "hub/scope.h"
+#include "hub/slice.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -117,14 +117,22 @@ static const char *input_data(const struct ml_stream *s)
     return ml_buffer_data(&s->in) + s->held;
 }
 
+static int may_read(const struct ml_stream *s)
+{
+    return !ml_stream_is_open(s) ? -ML_ECLOSED : s->is_reading ? -EBUSY : 0;
+}
+
+/* Others may run, and close the stream, or read. */
 static int begin_read(struct ml_stream *s)
 {
-    if (!ml_stream_is_open(s))
-        return -ML_ECLOSED;
-    if (s->is_reading)
-        return -EBUSY;
-    int error = ml_cancel_point(s->io->hub);
-    s->is_reading = error == 0;
+    bool may_wait = s->read_timeout != ML_NEVER_WAIT;
+    int error = may_read(s);
+    if (error == 0)
+        error = may_wait ? ml_slice_point(s->io->hub) : ml_cancel_point(s->io->hub);
+    if (error == 0)
+        error = may_read(s);
+    if (error == 0)
+        s->is_reading = true;
     return error;
 }
 
@@ -144,18 +152,30 @@ static int receive(struct ml_stream *s, size_t want)
         return error;
     size_t room = ML_IS_HOSTILE ? 1 : ml_buffer_room(&s->in);
     ssize_t count = s->transport->receive(s, ml_buffer_end(&s->in), room);
+    ml_slice_spend_call(s->io->hub, count);
     if (count > 0)
         ml_buffer_commit(&s->in, (size_t)count);
     s->at_end = count == 0;
     return count > 0 ? 0 : count == 0 ? 1 : (int)count;
 }
 
+int ml_stream_share(struct ml_stream *s, ml_time deadline)
+{
+    if (!ml_slice_is_over(s->io->hub) || deadline == ML_NEVER_WAIT)
+        return 0;
+    int error = ml_slice_end(s->io->hub);
+    return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
+}
+
 /* Appends what comes next to the input: 0, 1 at the end of the stream, or an error. */
 static int fill(struct ml_stream *s, size_t want, ml_time deadline)
 {
+    int result = ml_stream_share(s, deadline);
+    if (result != 0)
+        return result;
     if (deadline == ML_NEVER_WAIT)
         s->is_drained = false;
-    int result = s->at_end ? 1 : s->is_drained ? -EAGAIN : receive(s, want);
+    result = s->at_end ? 1 : s->is_drained ? -EAGAIN : receive(s, want);
     while (result == -EAGAIN) {
         result = settle(s);
         if (result == 0)
@@ -305,7 +325,8 @@ static int wait_for_turn(struct ml_stream *s, ml_time deadline)
 
 int ml_stream_take_turn(struct ml_stream *s, ml_time deadline)
 {
-    int error = ml_cancel_point(s->io->hub);
+    bool may_wait = deadline != ML_NEVER_WAIT;
+    int error = may_wait ? ml_slice_point(s->io->hub) : ml_cancel_point(s->io->hub);
     if (error == 0 && ml_stream_is_open(s)) {
         if (s->writer == NULL)
             s->writer = s->io->hub->current;
@@ -353,9 +374,11 @@ static int write_all(struct ml_stream *s, struct iovec *pieces, int count, size_
     advance(&pieces, &count, 0);
     while (error == 0 && count > 0) {
         ssize_t now = s->transport->transmit(s, pieces, count);
+        ml_slice_spend_call(s->io->hub, now);
         if (now >= 0) {
             *sent += (size_t)now;
             advance(&pieces, &count, (size_t)now);
+            error = count > 0 ? ml_stream_share(s, deadline) : 0;
         } else {
             error = ml_stream_await_room(s, (int)now, deadline);
         }

@@ -19,13 +19,12 @@ enum { LOOK = 1000 };
 /* How many times the limit a task may still take to end. */
 enum { GRACE = 4 };
 
-static void tell(struct moonlet *m, struct ml_lua_task *task)
+static void tell(struct moonlet *m, struct ml_task *task)
 {
-    char text[256];
-    snprintf(text, sizeof text,
-             "task #%llu, spawned at %s, was ended: more than %lu instructions without a wait",
-             (unsigned long long)task->task.id, ml_place_text(&m->lua.places, task->place),
-             m->options.instruction_limit);
+    char text[ML_TASK_TEXT];
+    size_t length = ml_task_text(text, m, task);
+    snprintf(text + length, sizeof text - length,
+             "was ended: more than %lu instructions without a wait", m->options.instruction_limit);
     m->lua.report(&m->lua, text);
     m->lua.has_reported = true;
 }
@@ -41,7 +40,7 @@ static void on_look(lua_State *L, lua_Debug *event)
     if (computed <= m->options.instruction_limit)
         return;
     if (computed <= m->options.instruction_limit + LOOK && !task->task.was_cancelled)
-        tell(m, task);
+        tell(m, &task->task);
     /* What is called at the end of a task runs on a state of the runtime's, which is not to be left. */
     if (computed / GRACE > m->options.instruction_limit && !m->lua.is_reporting)
         ml_lua_task_restart(&m->lua, ML_RUN_OVERRUN);

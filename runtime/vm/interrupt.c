@@ -73,10 +73,10 @@ static void on_look(lua_State *L, lua_Debug *event)
     ml_cancellation_raise(L);
 }
 
-/* Whether the signal is for the session alone. */
-static bool is_for_session(const struct moonlet *m)
+/* Whether a signal is for the session alone. */
+static bool is_for_session(const struct moonlet *m, int signal_number)
 {
-    return m->interrupt == SIGINT && m->lua.session.is_open;
+    return signal_number == SIGINT && m->lua.session.is_open;
 }
 
 /* Whether it is the session's entry that computes, not its waiting for a line. */
@@ -106,9 +106,10 @@ static void on_event(lua_State *L, lua_Debug *event)
         unhook_chain(current);
     if (m->interrupt == 0 || current == NULL)
         return;
-    if (is_for_session(m) && !is_entry(m, current))
+    bool is_for_entry = is_for_session(m, m->interrupt);
+    if (is_for_entry && !is_entry(m, current))
         return;
-    if (is_as_lua || is_for_session(m))
+    if (is_as_lua || is_for_entry)
         raise_interrupted(m, L);
     cancel_all(m);
     hook_chain(current, on_look, LUA_MASKCOUNT, INSTRUCTIONS_PER_LOOK);
@@ -118,7 +119,7 @@ bool moonlet_interrupt(struct moonlet *m, int signal_number)
 {
     if (!ml_runtime_is_open(m))
         return false;
-    bool is_for_entry = signal_number == SIGINT && m->lua.session.is_open;
+    bool is_for_entry = is_for_session(m, signal_number);
     if (m->interrupt != 0 || m->lua.exit_asked ||
         (is_for_entry && !ml_session_takes_interrupt(&m->lua.session))) {
         ml_line_editor_restore();
@@ -159,7 +160,7 @@ void ml_interrupt_noticed(struct ml_hub *hub)
     if (m->interrupt == 0)
         return;
     struct ml_task *task = computing_task(hub);
-    if (is_for_session(m)) {
+    if (is_for_session(m, m->interrupt)) {
         interrupt_session(m, task);
     } else if (task == NULL) {
         cancel_all(m);

@@ -226,15 +226,13 @@ static void drop_all(struct moonlet *m)
 {
     struct ml_task *task;
     for (uint32_t slot = 0; (task = ml_hub_next_task(&m->lua.hub, &slot)) != NULL;) {
-        char text[256];
+        char text[ML_TASK_TEXT];
         if (m->lua.hub.is_forked) { /* they are the parent's */
             ml_lua_task_drop(ml_lua_task_of(task));
             continue;
         }
-        snprintf(text, sizeof text,
-                 "task #%llu, spawned at %s, did not end within %d s of its cancellation",
-                 (unsigned long long)task->id,
-                 ml_place_text(&m->lua.places, ml_lua_task_of(task)->place),
+        size_t length = ml_task_text(text, m, task);
+        snprintf(text + length, sizeof text - length, "did not end within %d s of its cancellation",
                  (int)(UNWIND_TIME / ML_SECOND));
         m->lua.report(&m->lua, text);
         ml_lua_task_drop(ml_lua_task_of(task));
@@ -248,11 +246,10 @@ static void warn_of_parked(struct moonlet *m)
     for (uint32_t slot = 0; (task = ml_hub_next_task(&m->lua.hub, &slot)) != NULL;) {
         if (task->state != ML_TASK_WAITING)
             continue;
-        char text[256];
-        snprintf(text, sizeof text,
-                 "task #%llu, spawned at %s, still waited for %s at the end of the program",
-                 (unsigned long long)task->id,
-                 ml_place_text(&m->lua.places, ml_lua_task_of(task)->place), task->waits_for->text);
+        char text[ML_TASK_TEXT];
+        size_t length = ml_task_text(text, m, task);
+        snprintf(text + length, sizeof text - length,
+                 "still waited for %s at the end of the program", task->waits_for->text);
         lua_warning(m->lua.aside, text, 0);
     }
 }

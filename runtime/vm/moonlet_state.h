@@ -13,6 +13,13 @@
 #include <pthread.h>
 #include <signal.h>
 
+/* Places in package.searchers, as luaL_openlibs() fills it. */
+enum ml_searcher {
+    ML_SEARCHER_LUA = 2,
+    ML_SEARCHER_C = 3,     /* a library of the module's name */
+    ML_SEARCHER_C_ROOT = 4 /* one of its first part's */
+};
+
 enum ml_piece_kind { ML_PIECE_STRING, ML_PIECE_FILE, ML_PIECE_SCRIPT, ML_PIECE_LIBRARY };
 
 /* One piece of the main chunk. */
@@ -58,6 +65,11 @@ int ml_state_open(lua_State *L);
 /* The main chunk: calls the pieces in order. The function of the main task. */
 int ml_program_main(lua_State *L);
 void ml_program_free(struct moonlet *m);
+
+enum { ML_TASK_TEXT = 256 };
+
+/* Begins a sentence about a task, with its number and where it was spawned. Returns the length so far. */
+size_t ml_task_text(char text[ML_TASK_TEXT], const struct moonlet *m, struct ml_task *task);
 
 /* Tells about tasks that nothing can wake. */
 void ml_deadlock_report(struct moonlet *m);

@@ -86,8 +86,7 @@ static void forget_blocking(lua_State *L)
 
 static void close_c(lua_State *L)
 {
-    enum { FIRST_C = 3, LAST_C = 4 };
-    remove_searchers(L, FIRST_C, LAST_C);
+    remove_searchers(L, ML_SEARCHER_C, ML_SEARCHER_C_ROOT);
     forget_field(L, LUA_LOADLIBNAME, "loadlib");
     forget_blocking(L);
 }
@@ -112,7 +111,7 @@ void ml_sandbox_close(lua_State *L, unsigned without)
     if ((without & MOONLET_C) != 0)
         close_c(L);
     if ((without & MOONLET_FILES) != 0) {
-        remove_searchers(L, 2, 2);
+        remove_searchers(L, ML_SEARCHER_LUA, ML_SEARCHER_LUA);
         forget_field(L, LUA_LOADLIBNAME, "searchpath");
     }
     if ((without & MOONLET_NET) != 0) {

@@ -46,9 +46,8 @@ static int search_c_module(lua_State *L)
 /* Stack: package. */
 static void wrap_c_searchers(lua_State *L)
 {
-    enum { FIRST_C_SEARCHER = 3, LAST_C_SEARCHER = 4 };
     lua_getfield(L, -1, "searchers");
-    for (int i = FIRST_C_SEARCHER; i <= LAST_C_SEARCHER; i++) {
+    for (int i = ML_SEARCHER_C; i <= ML_SEARCHER_C_ROOT; i++) {
         lua_rawgeti(L, -1, i);
         lua_pushcclosure(L, search_c_module, 1);
         lua_rawseti(L, -2, i);

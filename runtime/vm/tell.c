@@ -1,4 +1,4 @@
-/* What is told to people when the tasks of a runtime cannot go on: deadlock and C stack overflow. */
+/* What is told to people of tasks, and when those of a runtime cannot go on: deadlock and C stack overflow. */
 #include "bindings/lua_task.h"
 #include "bindings/task_view.h"
 #include "coro/overflow.h"
@@ -7,6 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+size_t ml_task_text(char text[ML_TASK_TEXT], const struct moonlet *m, struct ml_task *task)
+{
+    snprintf(text, ML_TASK_TEXT, "task #%llu, spawned at %s, ", (unsigned long long)task->id,
+             ml_place_text(&m->lua.places, ml_lua_task_of(task)->place));
+    return strlen(text);
+}
 
 /* Stack: the task as light userdata -> what it waits for, and where. */
 static int describe_wait(lua_State *L)

@@ -8,16 +8,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <linux/sockios.h>
 #include <lua.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -54,31 +57,59 @@ static void see_result(const char *name, long result)
 
 /* ---- who acts meanwhile ---- */
 
-enum { PARTS = 4 };
+/* Seconds that any event is waited for: generous, as they only end tests that fail. */
+enum { PATIENCE = 30 };
 
-/* Microseconds between parts that a call has to see one by one, on a machine that is busy, too. */
-enum { APART = 150000 };
+static void wait_until(bool (*has_come)(int fd), int fd)
+{
+    time_t end = time(NULL) + PATIENCE;
+    while (!has_come(fd)) {
+        if (time(NULL) > end) {
+            fputs("edges: waited in vain\n", stderr);
+            abort();
+        }
+        usleep(100); /* until the next look */
+    }
+}
+
+/* The other end of the socket has taken all that was sent. */
+static bool is_taken(int fd)
+{
+    int bytes;
+    return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes == 0;
+}
+
+/* The socket takes no more. */
+static bool is_full(int fd)
+{
+    struct pollfd writable = {fd, POLLOUT, 0};
+    return poll(&writable, 1, 0) == 0;
+}
+
+enum { PARTS = 4 };
 
 struct helper {
     pthread_t thread;
     int fd;
-    const char *parts[PARTS + 1]; /* sent one by one, with a pause before each */
-    useconds_t pause;             /* 0: a short one, where nothing depends on it */
-    int closes;                   /* -1: none */
+    const char *parts[PARTS + 1]; /* each sent when what was sent before has been taken */
+    useconds_t pause;             /* microseconds that go by before the second part, too */
+    int closes;                   /* when all has been taken; -1: none */
 };
 
 static void *help(void *argument)
 {
     struct helper *h = argument;
     for (int i = 0; h->parts[i] != NULL; i++) {
-        usleep(h->pause > 0 ? h->pause : 20000);
-        if (send(h->fd, h->parts[i], strlen(h->parts[i]), 0) < 0 && errno == ENOTSOCK &&
-            write(h->fd, h->parts[i], strlen(h->parts[i])) < 0)
+        wait_until(is_taken, h->fd);
+        if (i == 1)
+            usleep(h->pause);
+        if (send(h->fd, h->parts[i], strlen(h->parts[i]), 0) < 0)
             abort();
     }
-    usleep(20000);
-    if (h->closes >= 0)
+    if (h->closes >= 0) {
+        wait_until(is_taken, h->fd);
         close(h->closes);
+    }
     return NULL;
 }
 
@@ -133,31 +164,34 @@ static void waitall_packets(void)
     scene_waitall_messages(SOCK_SEQPACKET);
 }
 
-static void waitall_peek(void)
+/* Looks at the first part, then takes all that come: six bytes, or less when the stream `ends` behind the second. */
+static void peek_and_take(const char *third, bool ends)
 {
     int fds[2];
     char buffer[64] = "";
     pair(SOCK_STREAM, fds);
-    struct helper h = {.fd = fds[1], .parts = {"ab", "cd", "ef"}, .pause = APART, .closes = -1};
-    begin_help(&h);
+    struct helper first = {.fd = fds[1], .parts = {"ab"}, .closes = -1};
+    begin_help(&first);
     see_result("peek", recv(fds[0], buffer, 6, MSG_WAITALL | MSG_PEEK));
     end_help();
     see("%s ", buffer);
+    struct helper rest = {.fd = fds[1], .parts = {"cd", third}, .closes = ends ? fds[1] : -1};
+    begin_help(&rest);
     see_result("take", recv(fds[0], buffer, 6, MSG_WAITALL));
-    close_both(fds);
+    end_help();
+    close(fds[0]);
+    if (!ends)
+        close(fds[1]);
+}
+
+static void waitall_peek(void)
+{
+    peek_and_take("ef", false);
 }
 
 static void waitall_peek_end(void)
 {
-    int fds[2];
-    char buffer[64] = "";
-    pair(SOCK_STREAM, fds);
-    struct helper h = {.fd = fds[1], .parts = {"ab", "cd"}, .pause = APART, .closes = fds[1]};
-    begin_help(&h);
-    see_result("peek", recv(fds[0], buffer, 6, MSG_WAITALL | MSG_PEEK));
-    end_help();
-    see_result("take", recv(fds[0], buffer, 6, MSG_WAITALL));
-    close(fds[0]);
+    peek_and_take(NULL, true);
 }
 
 static void waitall_recvfrom(void)
@@ -190,7 +224,7 @@ static void waitall_recvmsg(void)
     close_both(fds);
 }
 
-static void several_messages(int flags, struct timespec *timeout, useconds_t pause)
+static void several_messages(int flags, struct timespec *timeout, struct helper h)
 {
     int fds[2];
     char buffers[3][8] = {"", "", ""};
@@ -201,7 +235,7 @@ static void several_messages(int flags, struct timespec *timeout, useconds_t pau
         messages[i].msg_hdr = (struct msghdr){.msg_iov = &pieces[i], .msg_iovlen = 1};
     }
     pair(SOCK_DGRAM, fds);
-    struct helper h = {.fd = fds[1], .parts = {"a", "bb", "ccc"}, .pause = pause, .closes = -1};
+    h.fd = fds[1];
     begin_help(&h);
     see_result("got", recvmmsg(fds[0], messages, 3, flags, timeout));
     end_help();
@@ -211,19 +245,21 @@ static void several_messages(int flags, struct timespec *timeout, useconds_t pau
 
 static void recvmmsg_all(void)
 {
-    several_messages(0, NULL, 0);
+    several_messages(0, NULL, (struct helper){.parts = {"a", "bb", "ccc"}, .closes = -1});
 }
 
 static void recvmmsg_one(void)
 {
-    several_messages(MSG_WAITFORONE, NULL, APART);
+    several_messages(MSG_WAITFORONE, NULL, (struct helper){.parts = {"a"}, .closes = -1});
 }
 
 static void recvmmsg_timed(void)
 {
-    /* Over when the second has come, not before the first. */
-    struct timespec timeout = {0, APART * 1500};
-    several_messages(0, &timeout, APART);
+    /* Over when the second has come: the pause begins after the call, which has taken the first, and is as long. */
+    enum { LIMIT = 300000 };
+    struct timespec timeout = {0, LIMIT * 1000};
+    several_messages(0, &timeout,
+                     (struct helper){.parts = {"a", "bb", "ccc"}, .pause = LIMIT, .closes = -1});
 }
 
 static void read_nothing(void)
@@ -256,14 +292,15 @@ static void write_nothing(void)
 
 /* ---- sending ---- */
 
+/* Receives at the second of two sockets, once the first takes no more. */
 static void *drain(void *argument)
 {
-    int fd = (int)(intptr_t)argument;
+    const int *fds = argument;
     char buffer[65536];
     long sum = 0;
     ssize_t got;
-    usleep(20000);
-    while ((got = recv(fd, buffer, sizeof buffer, 0)) > 0)
+    wait_until(is_full, fds[0]);
+    while ((got = recv(fds[1], buffer, sizeof buffer, 0)) > 0)
         sum += got;
     return (void *)sum;
 }
@@ -288,13 +325,15 @@ static void sendto_stream(void)
     enum { SIZE = 8 << 20 };
     struct sockaddr_in address;
     socklen_t length = sizeof address;
-    int fds[2];
+    int small = 65536;
+    static int fds[2]; /* the thread's, too: what is on the task's stack moves with it */
     stream_pair(fds);
+    setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     getpeername(fds[0], (struct sockaddr *)&address, &length);
     char *data = calloc(1, SIZE);
     pthread_t thread;
     void *sum;
-    pthread_create(&thread, NULL, drain, (void *)(intptr_t)fds[1]);
+    pthread_create(&thread, NULL, drain, fds);
     see_result("sent", sendto(fds[0], data, SIZE, 0, (struct sockaddr *)&address, length));
     shutdown(fds[0], SHUT_WR);
     pthread_join(thread, &sum);
@@ -365,6 +404,7 @@ static void select_beyond_sets(void)
     munmap(room, 2 * page);
 }
 
+/* Times that are none, or refused: the sleeps are the calls under test. */
 static void odd_times(void)
 {
     struct timespec none = {0, 0}, odd = {0, 1000000000}, negative = {-1, 0};
@@ -448,7 +488,8 @@ static void vfork_waits(void)
     volatile int woken = 0;
     pid_t pid = vfork();
     if (pid == 0) {
-        usleep(30000);
+        usleep(
+            30000); /* the wait under test: its parent runs when the child has ended, not before */
         woken = 1;
         _exit(7);
     }
@@ -496,10 +537,9 @@ static void end_stays(void)
     see("%d ", fgetc(file));
     see("%d ", fgetc(file));
     other = open("fifo", O_RDWR);
-    struct helper h = {.fd = other, .parts = {"y"}, .closes = -1};
-    begin_help(&h);
+    if (write(other, "y", 1) != 1)
+        abort();
     see("%d ", fgetc(file));
-    end_help();
     clearerr(file);
     see("%d ", fgetc(file));
     close(other);

@@ -151,6 +151,18 @@ static int l_recv(lua_State *L)
     return push_bytes(L, buffer, recv((int)luaL_checkinteger(L, 1), buffer, size, flags));
 }
 
+/* fd, count: so many bytes, one by one -> how many came */
+static int l_recv_each(lua_State *L)
+{
+    int fd = (int)luaL_checkinteger(L, 1);
+    lua_Integer wanted = luaL_checkinteger(L, 2), got = 0;
+    char byte;
+    while (got < wanted && recv(fd, &byte, 1, 0) == 1)
+        got++;
+    lua_pushinteger(L, got);
+    return 1;
+}
+
 static int l_write(lua_State *L)
 {
     size_t size;
@@ -598,6 +610,7 @@ static int l_with_rwlock(lua_State *L)
     return status == LUA_OK ? 0 : lua_error(L);
 }
 
+/* For calls under test, during which the thread is to wait. */
 static void sleep_once(void)
 {
     struct timespec span = {0, 50000000};
@@ -659,17 +672,36 @@ static int l_leave_object(lua_State *L)
     return 1;
 }
 
-/* seconds, values...: blocks the thread, unseen, then gives the values back, twice the first */
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t told;
+    int times;
+} blocked = {.mutex = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER};
+
+/* Ends all calls of block() that are under way. */
+static int l_unblock(lua_State *L)
+{
+    (void)L;
+    pthread_mutex_lock(&blocked.mutex);
+    blocked.times++;
+    pthread_cond_broadcast(&blocked.told);
+    pthread_mutex_unlock(&blocked.mutex);
+    return 0;
+}
+
+/* seconds, values...: blocks the thread, unseen, for so long at most, then gives the values back, twice the first */
 static int l_block(lua_State *L)
 {
-    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-    pthread_cond_t never = PTHREAD_COND_INITIALIZER;
     struct timespec span = check_span(L, 1), until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_nsec += span.tv_nsec;
     until.tv_sec += span.tv_sec + until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(&never, &mutex, &until);
+    pthread_mutex_lock(&blocked.mutex);
+    for (int now = blocked.times; now == blocked.times;)
+        if (pthread_cond_timedwait(&blocked.told, &blocked.mutex, &until) != 0)
+            break;
+    pthread_mutex_unlock(&blocked.mutex);
     if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "fail") == 0)
         return luaL_error(L, "it failed");
     if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "table") == 0)
@@ -685,6 +717,7 @@ static int l_bound(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"block", l_block},
+    {"unblock", l_unblock},
     {"leave_object", l_leave_object},
     {"pipe", l_pipe},
     {"socketpair", l_socketpair},
@@ -699,6 +732,7 @@ static const luaL_Reg functions[] = {
     {"timeout", l_timeout},
     {"read", l_read},
     {"recv", l_recv},
+    {"recv_each", l_recv_each},
     {"write", l_write},
     {"send", l_send},
     {"writev", l_writev},

@@ -37,11 +37,16 @@ function libraries.ticker()
   return setmetatable(ticker, { __close = function() ticker.task:cancel() end })
 end
 
+--- Waits until it has ticked so often; an error when it never does.
+function libraries.until_ticked(ticker, count)
+  support.eventually(function() return ticker.count >= count end)
+end
+
 libraries.SPAN, libraries.TASKS = 0.2, 20
 
 --- Runs fn(i) in 20 tasks, each of which has to wait for at least 0.2 s, and fails unless they wait together:
 -- the last starts before the first ends, all need less time than half of them in turn, and a task of moonlet's
--- own ticks meanwhile.
+-- own ticks meanwhile. It is the calls' own time that is measured here.
 function libraries.overlap(fn)
   local started, together, ticker <close> = 0, true, libraries.ticker()
   local from = task.now()

@@ -71,7 +71,7 @@ local function behind_a_transaction(begin, attempt)
   in_busy_handler(before, 1)
   for _, waiting in ipairs(tasks) do support.parked(waiting) end
   local ticker <close> = libraries.ticker()
-  support.eventually(function() return ticker.count >= 3 end)
+  libraries.until_ticked(ticker, 3)
   log[#log + 1] = "committing"
   execute(holder, "commit")
   for _, waiting in ipairs(tasks) do support.finish(waiting) end

@@ -19,11 +19,6 @@ bad line
 
 local hosts, output, pid, address
 
-local function read_file(path)
-  local file <close> = io.open(path)
-  return file and file:read("a") or ""
-end
-
 setup(function()
   hosts, output = os.tmpname(), os.tmpname()
   local file = assert(io.open(hosts, "w"))
@@ -32,7 +27,7 @@ setup(function()
   local command = ("exec %s %s %s 127.0.0.1 0 >%s 2>&1 & echo $!"):format(os.getenv "MOONLET", SCRIPT, hosts, output)
   local pipe <close> = assert(io.popen(command))
   pid = pipe:read("n")
-  local port = support.eventually(function() return read_file(output):match("listening on %S+:(%d+)\n") end)
+  local port = support.eventually(function() return support.read_file(output):match("listening on %S+:(%d+)\n") end)
   address = { host = "127.0.0.1", port = tonumber(port) }
 end)
 
@@ -146,7 +141,7 @@ describe("dns_server", function()
       if i % 50 == 0 then stays_silent("") end -- it has caught up
     end
     assert.equal(2, ask(query { "one" }).answers)
-    assert.equal("listening on 127.0.0.1:" .. address.port .. "\n", read_file(output))
+    assert.equal("listening on 127.0.0.1:" .. address.port .. "\n", support.read_file(output))
   end)
 
   it("prints its usage, and says what it cannot read or listen on", function()

@@ -22,12 +22,7 @@
 --     <!-- run before the programs of this page -->
 
 local support = dofile "tests/spec/support.lua"
-local it = support.limited(it)
-
-local function read_file(path)
-  local file <close> = assert(io.open(path))
-  return file:read "a"
-end
+local it, read_file = support.limited(it), support.read_file
 
 -- The text block that follows a place in the page.
 local function output_after(text, place)

@@ -259,9 +259,9 @@ describe("a child process", function()
   end)
 
   it("is waited for as any child, and through waitid", function()
-    local pid = libc.spawn "sleep 0.05; exit 3"
+    local pid = libc.spawn(foreign.command_later "exit 3")
     assert.same({ pid, 3 }, { beside(libc.waitpid, -1) })
-    pid = libc.spawn "sleep 0.05; kill -9 $$"
+    pid = libc.spawn(foreign.command_later "kill -9 $$")
     assert.same({ pid, 9 }, { beside(libc.waitid, pid) })
     assert.same({ nil, "ECHILD", n = 2 }, table.pack(libc.waitpid(pid)))
   end)
@@ -270,7 +270,7 @@ describe("a child process", function()
   it("is found by whoever waits though SIGCHLD has a handler", function()
     libc.catch_children(true)
     for _, wait in ipairs { "waitpid", "waitid" } do
-      local pid = libc.spawn "sleep 0.05; exit 4"
+      local pid = libc.spawn(foreign.command_later "exit 4")
       assert.same({ pid, 4 }, { beside(libc[wait], -1) })
     end
     libc.catch_children(false)
@@ -441,9 +441,9 @@ describe("a mutex of a C library", function()
     local inside, beside_reader, beside_writer = 0, 0, 0
     local function work(is_writer)
       inside = inside + 1
-      libc.nanosleep(SOON)
       beside_writer = math.max(beside_writer, is_writer and inside or 0)
       beside_reader = math.max(beside_reader, is_writer and 0 or inside)
+      if is_writer then libc.nanosleep(SOON) else support.eventually(function() return beside_reader == 5 end) end
       inside = inside - 1
     end
     local tasks = {}

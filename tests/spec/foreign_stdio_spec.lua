@@ -18,6 +18,12 @@ local function fifo()
   return reading, writing
 end
 
+-- A shell command that waits until a file has been removed, and says so if that is not done in 30 s.
+local function until_gone(name)
+  local is_there = ("[ -e %s ]"):format(name)
+  return ("for i in $(seq 3000); do %s || break; sleep 0.01; done; %s && echo in vain"):format(is_there, is_there)
+end
+
 describe("io.popen", function()
   it("reads from ten children at once", function()
     local start, tasks = task.now(), {}
@@ -32,7 +38,7 @@ describe("io.popen", function()
   end)
 
   it("closes when the child has ended, whose status it gives", function()
-    local file = io.popen("sleep 0.05; exit 3")
+    local file = io.popen(foreign.command_later "exit 3")
     assert.same({ nil, "exit", 3 }, { beside(file.close, file) })
     file = io.popen("sleep 0.05; cat >/dev/null", "w")
     file:write(BIG)
@@ -48,7 +54,7 @@ describe("io.popen", function()
   end)
 
   it("waits while the child reads nothing", function()
-    local file = io.popen("sleep 0.05; wc -c >/dev/null", "w")
+    local file = io.popen(foreign.command_later "wc -c >/dev/null", "w")
     beside(file.write, file, BIG)
     file:close()
   end)
@@ -207,26 +213,37 @@ end)
 
 describe("standard input", function()
   it("is read by one task while others work", function()
-    local input = "sleep 0.1; echo one; sleep 0.1; printf 'two\\nthree\\nfour'"
-    local output = support.shell(("(%s) | "):format(input) .. support.command([[
+    local first, second = os.tmpname(), os.tmpname()
+    local input = ("(%s; echo one; %s; printf 'two\\nthree\\nfour') | "):format(until_gone(first), until_gone(second))
+    local output = support.shell(input .. support.command(([[
       local task = require "moonlet.task"
       local ticks = 0
-      task.spawn({ daemon = true }, function() while true do task.sleep(0.002) ticks = ticks + 1 end end)
-      for line in io.lines() do print(line, line == "four" or ticks > 0) ticks = 0 end
-    ]]))
-    assert.equal("one\ttrue\ntwo\ttrue\nthree\tfalse\nfour\ttrue\n", output)
+      local function tick(file)
+        ticks = ticks + 1
+        os.remove(file)
+      end
+      task.spawn(tick, %q)
+      for line in io.lines() do
+        print(line, ticks)
+        if line == "one" then task.spawn(tick, %q) end
+      end
+    ]]):format(first, second)))
+    assert.equal("one\t1\ntwo\t2\nthree\t2\nfour\t2\n", output)
   end)
 end)
 
 describe("print", function()
   it("to a full pipe makes one task wait", function()
-    local output = support.shell(support.command([[
+    local full = os.tmpname()
+    local output = support.shell(support.command(([[
       local task = require "moonlet.task"
-      local ticks = 0
-      task.spawn({ daemon = true }, function() while true do task.sleep(0.002) ticks = ticks + 1 end end)
+      local printing = task.current()
+      task.spawn({ daemon = true }, function()
+        repeat task.yield() until printing:status() == "waiting"
+        os.remove(%q)
+      end)
       for i = 1, 20000 do print(i, "a line that fills the pipe sooner or later") end
-      io.stderr:write(ticks > 10 and "" or "nobody else ran\n")
-    ]]) .. " 2>&1 | (sleep 0.2; cksum)")
+    ]]):format(full)) .. (" 2>&1 | (%s; cksum)"):format(until_gone(full)))
     local lines = {}
     for i = 1, 20000 do lines[i] = i .. "\ta line that fills the pipe sooner or later\n" end
     local file = io.popen("cksum >/tmp/moonlet-cksum", "w")

@@ -41,7 +41,7 @@ function foreign.fifo()
   return name
 end
 
-local ENOUGH = 3 -- rounds of another task that show that one waits
+local ENOUGH = 3 -- rounds of another task that show that one waits: when it blocks the thread there is one
 local rounds = 0 -- of the task that looks on in beside()
 
 --- Runs fn in a task and fails unless another one runs meanwhile.
@@ -50,7 +50,7 @@ function foreign.beside(fn, ...)
   local start, waiting = rounds, task.spawn(fn, ...)
   while waiting:status() ~= "done" and waiting:status() ~= "failed" do
     rounds = rounds + 1
-    task.sleep(0.002)
+    if rounds - start < ENOUGH then task.yield() else task.sleep(0.002) end
   end
   if rounds - start < ENOUGH then error("nobody else ran meanwhile", 2) end
   return support.finish(waiting)
@@ -68,6 +68,16 @@ function foreign.later(fn, ...)
     foreign.let_wait()
     fn(...)
   end, ...)
+end
+
+--- A shell command that begins once what beside() runs next has been seen to wait.
+function foreign.command_later(command)
+  local name = foreign.fifo()
+  foreign.later(function()
+    io.open(name, "w"):close()
+    os.remove(name)
+  end)
+  return ("cat %s; %s"):format(name, command)
 end
 
 return foreign

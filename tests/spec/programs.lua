@@ -20,9 +20,9 @@ function programs.quote(word)
   return "'" .. tostring(word):gsub("'", [['\'']]) .. "'"
 end
 
+--- What is in a file, "" when there is none yet.
 function programs.read_file(path)
-  local file <close> = io.open(path, "rb")
-  return file and file:read "a" or ""
+  return support.read_file(path) or ""
 end
 
 function programs.write_file(path, text)

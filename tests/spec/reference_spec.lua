@@ -7,12 +7,7 @@ local support = dofile "tests/spec/support.lua"
 local api = require "api"
 local pages = require "pages"
 local stubs = require "stubs"
-local it = support.limited(it)
-
-local function read_file(path)
-  local file <close> = assert(io.open(path))
-  return file:read "a"
-end
+local it, read_file = support.limited(it), support.read_file
 
 -- ---- what there is ----
 

@@ -5,12 +5,7 @@ package.path = "tools/docs/?.lua;" .. package.path
 
 local support = dofile "tests/spec/support.lua"
 local html = require "html"
-local it = support.limited(it)
-
-local function read_file(path)
-  local file <close> = io.open(path)
-  return file and file:read "a"
-end
+local it, read_file = support.limited(it), support.read_file
 
 local function files(command)
   local pipe <close> = assert(io.popen(command))

@@ -221,8 +221,8 @@ describe("stream:close", function()
       local listener = net.listen("127.0.0.1", 0)
       local here, there = net.connect(listener:address()), listener:accept()
       local block = ("x"):rep(1000000)
-      task.spawn(function() while there:write(block) do end end)
-      task.sleep(0.01)
+      local writer = task.spawn(function() while there:write(block) do end end)
+      repeat task.yield() until writer:status() == "waiting"
       collectgarbage()
       setmetatable({}, { __gc = function() here:close() end })
       while here:read_exactly(1000) do end

@@ -14,6 +14,12 @@ local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
+--- What is in a file; nil when it cannot be opened.
+function support.read_file(path)
+  local file <close> = io.open(path, "rb")
+  return file and file:read "a"
+end
+
 --- Runs a shell command; blocks the whole process, so it must not need us.
 -- @treturn string stdout and stderr, in one
 -- @treturn integer exit status, negative: number of the signal that killed it

@@ -10,7 +10,6 @@
 
 #include "host_fixture.h"
 
-#include <dirent.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -93,16 +92,6 @@ static void test_two_runtimes_on_two_threads_run_at_once(void **state)
 
 /* ---- life ---- */
 
-static int count_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-    while (readdir(directory) != NULL)
-        count++;
-    closedir(directory);
-    return count;
-}
-
 static int count_mappings(void)
 {
     FILE *file = fopen("/proc/self/maps", "r");
@@ -127,12 +116,12 @@ static void test_a_hundred_lives_leave_nothing_behind(void **state)
     (void)state;
     for (int i = 0; i < 3; i++)
         live_once();
-    int descriptors = count_descriptors();
+    int descriptors = count_own("fd");
     int mappings = count_mappings();
     size_t bytes = mallinfo2().uordblks;
     for (int i = 0; i < 100; i++)
         live_once();
-    assert_int_equal(count_descriptors(), descriptors);
+    assert_int_equal(count_own("fd"), descriptors);
     assert_in_range(count_mappings(), 0, mappings + 20);
     assert_in_range(mallinfo2().uordblks, 0, bytes + 64 * 1024);
 }

@@ -23,9 +23,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A generous bound for what is waited for, seconds. */
-#define PATIENCE 30.0
-
 struct host {
     struct moonlet *m;
     int reports;
@@ -233,6 +230,7 @@ static void test_a_descriptor_is_waited_for(void **state)
 
 /* ---- promises ---- */
 
+/* After a while: the task waits by then, as a rule; if not, the value is there when it asks. */
 static void *keep_elsewhere(void *argument)
 {
     struct timespec span = {0, 20000000};
@@ -386,12 +384,8 @@ static void test_steps_run_a_program(void **state)
     (void)state;
     struct host host = open_host((struct moonlet_options){0});
     int steps = 0, left;
-    assert_int_equal(
-        moonlet_load_string(
-            host.m, "local t = require 'moonlet.task' for i = 1, 5 do t.sleep(0.002) n = i end",
-            "=x"),
-        0);
-    assert_int_equal(moonlet_start(host.m), 0);
+    start_string(host.m,
+                 "local t = require 'moonlet.task' for i = 1, 5 do t.sleep(0.002) n = i end");
     while ((left = moonlet_step(host.m, 1, 1)) > 0)
         steps++;
     assert_int_equal(left, 0);
@@ -408,8 +402,7 @@ static void test_a_step_is_bounded(void **state)
     const char *busy =
         "local task = require 'moonlet.task'\n"
         "for i = 1, 50 do task.spawn(function() while true do for j = 1, 2000 do end task.yield() end end) end";
-    assert_int_equal(moonlet_load_string(host.m, busy, "=x"), 0);
-    assert_int_equal(moonlet_start(host.m), 0);
+    start_string(host.m, busy);
     double start = now();
     for (int i = 0; i < 10; i++)
         assert_int_equal(moonlet_step(host.m, 1, 0.002), 1);
@@ -461,12 +454,7 @@ static void test_run_until(void **state)
 {
     (void)state;
     struct host host = open_host((struct moonlet_options){0});
-    assert_int_equal(moonlet_load_string(
-                         host.m,
-                         "n = 0 while n < 20 do require 'moonlet.task'.sleep(0.001) n = n + 1 end",
-                         "=x"),
-                     0);
-    assert_int_equal(moonlet_start(host.m), 0);
+    start_string(host.m, "n = 0 while n < 20 do require 'moonlet.task'.sleep(0.001) n = n + 1 end");
     assert_int_equal(moonlet_run_until(host.m, is_ten, host.m, PATIENCE), 1);
     assert_true(global(host.m, "n") < 20);
     assert_int_equal(moonlet_run_until(host.m, never, NULL, 0.0001), -ETIMEDOUT);
@@ -493,17 +481,13 @@ static void test_the_descriptor_tells_of_tasks_timers_and_descriptors(void **sta
 {
     (void)state;
     struct host host = open_host((struct moonlet_options){0});
-    assert_int_equal(
-        moonlet_load_string(
-            host.m,
-            "local task, net = require 'moonlet.task', require 'moonlet.net'\n"
-            "local here, there = net.pair()\n"
-            "task.spawn(function() for line in there:lines() do there:write(line, '\\n') end end)\n"
-            "for i = 1, 10 do here:write(i, '\\n') assert(here:read() == tostring(i)) task.sleep(0.002) task.yield() end\n"
-            "here:close()\n",
-            "=x"),
-        0);
-    assert_int_equal(moonlet_start(host.m), 0);
+    start_string(
+        host.m,
+        "local task, net = require 'moonlet.task', require 'moonlet.net'\n"
+        "local here, there = net.pair()\n"
+        "task.spawn(function() for line in there:lines() do there:write(line, '\\n') end end)\n"
+        "for i = 1, 10 do here:write(i, '\\n') assert(here:read() == tostring(i)) task.sleep(0.002) task.yield() end\n"
+        "here:close()\n");
     int steps = drive(host.m, 1000);
     assert_true(steps >= 10 && steps < 200);
     struct pollfd ready = {.fd = moonlet_fd(host.m), .events = POLLIN};
@@ -548,11 +532,7 @@ static void test_a_loop_of_libev_runs_the_tasks(void **state)
     struct host host = open_host((struct moonlet_options){0});
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
     ev_timer timer;
-    assert_int_equal(
-        moonlet_load_string(
-            host.m, "for i = 1, 1000 do require 'moonlet.task'.sleep(0.002) n = i end", "=x"),
-        0);
-    assert_int_equal(moonlet_start(host.m), 0);
+    start_string(host.m, "for i = 1, 1000 do require 'moonlet.task'.sleep(0.002) n = i end");
     assert_int_equal(moonlet_attach(host.m, loop, 0.01), 0);
     ev_timer_init(&timer, stop_when_done, 0.005, 0.005);
     timer.data = host.m;
@@ -569,8 +549,7 @@ static void test_tasks_follow_the_hosts_clock(void **state)
     (void)state;
     struct host host = {0};
     open_telling(&host, (struct moonlet_options){.clock = read_clock});
-    assert_int_equal(moonlet_load_string(host.m, ticking, "=x"), 0);
-    assert_int_equal(moonlet_start(host.m), 0);
+    start_string(host.m, ticking);
     for (int i = 0; i < 100; i++)
         assert_int_equal(moonlet_step(host.m, 0, 1), 1);
     assert_int_equal(global(host.m, "count"), 0); /* paused */
@@ -767,16 +746,12 @@ static void test_closing_at_any_moment(void **state)
         struct moonlet_task *task;
         int seen = 1;
         assert_int_equal(moonlet_spawn(host.m, NULL, sleep_long, &seen, &task), 0);
-        assert_int_equal(
-            moonlet_load_string(
-                host.m,
-                "local task, channel = require 'moonlet.task', require 'moonlet.channel'\n"
-                "local c = channel.new()\n"
-                "for i = 1, 5 do task.spawn(function() local x <close> = setmetatable({}, {__close = function() task.yield() end}) c:get() end) end\n"
-                "coroutine.wrap(function() task.sleep(10) end)()\n",
-                "=x"),
-            0);
-        assert_int_equal(moonlet_start(host.m), 0);
+        start_string(
+            host.m,
+            "local task, channel = require 'moonlet.task', require 'moonlet.channel'\n"
+            "local c = channel.new()\n"
+            "for i = 1, 5 do task.spawn(function() local x <close> = setmetatable({}, {__close = function() task.yield() end}) c:get() end) end\n"
+            "coroutine.wrap(function() task.sleep(10) end)()\n");
         for (int i = 0; i < steps; i++)
             moonlet_step(host.m, 0, 0);
         assert_int_equal(moonlet_close(host.m), 0);

@@ -8,9 +8,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "moonlet.h"
+#include "host_fixture.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
@@ -22,7 +21,6 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ---- signals ---- */
@@ -236,23 +234,6 @@ static void test_a_step_with_nothing_to_do_is_one_poll(void **state)
 
 /* ---- lives ---- */
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static int count_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-    while (readdir(directory) != NULL)
-        count++;
-    closedir(directory);
-    return count;
-}
-
 /* Address space of the process, in pages. */
 static long count_pages(void)
 {
@@ -284,7 +265,7 @@ static void test_ten_thousand_lives_leave_nothing_behind(void **state)
 {
     (void)state;
     moonlet_close(moonlet_create(NULL));
-    int descriptors = count_descriptors();
+    int descriptors = count_own("fd");
     size_t bytes = mallinfo2().uordblks;
     long pages = count_pages();
     for (int i = 0; i < 10000; i++) {
@@ -296,7 +277,7 @@ static void test_ten_thousand_lives_leave_nothing_behind(void **state)
         }
         assert_int_equal(moonlet_close(m), 0);
     }
-    assert_int_equal(count_descriptors(), descriptors);
+    assert_int_equal(count_own("fd"), descriptors);
     assert_in_range(mallinfo2().uordblks, 0, bytes + 16 * 1024);
 #ifndef __SANITIZE_ADDRESS__
     assert_in_range(count_pages(), 0, pages + 5000);

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,12 +67,8 @@ static void test_callbacks_cannot_close_or_step(void **state)
     struct moonlet_options options = {.report = close_in_report, .report_context = &closer};
     closer.m = moonlet_create(&options);
     assert_int_equal(run_string(closer.m, "error 'one'"), 1);
-    assert_int_equal(moonlet_load_string(closer.m,
-                                         "local x <close> = setmetatable({}, {__close = function() "
-                                         "error 'two' end}) require 'moonlet.task'.sleep(100)",
-                                         "=x"),
-                     0);
-    assert_int_equal(moonlet_start(closer.m), 0);
+    start_string(closer.m, "local x <close> = setmetatable({}, {__close = function() "
+                           "error 'two' end}) require 'moonlet.task'.sleep(100)");
     assert_int_equal(moonlet_run_until(closer.m, close_in_done, &closer, 0.02), -ETIMEDOUT);
     assert_int_equal(moonlet_close(closer.m), 0);
     assert_int_equal(closer.refused, 4 * closer.calls);
@@ -224,15 +221,12 @@ static void test_a_main_chunk_is_started_once_at_a_time(void **state)
 {
     (void)state;
     struct moonlet *m = open_runtime((struct moonlet_options){0});
-    assert_int_equal(
-        moonlet_load_string(m, "require 'moonlet.task'.sleep(0.001) first = true", "=x"), 0);
-    assert_int_equal(moonlet_start(m), 0);
+    start_string(m, "require 'moonlet.task'.sleep(0.001) first = true");
     assert_int_equal(moonlet_load_string(m, "assert(first) second = true", "=y"), 0);
     assert_int_equal(moonlet_start(m), -MOONLET_ERUNNING);
     assert_int_equal(moonlet_run(m), 0);
     assert_int_equal(run_string(m, "assert(second)"), 0);
-    assert_int_equal(moonlet_load_string(m, "assert(select(2, coroutine.running()))", "=z"), 0);
-    assert_int_equal(moonlet_start(m), 0);
+    start_string(m, "assert(select(2, coroutine.running()))");
     while (moonlet_step(m, 1, 1) > 0)
         ;
     assert_int_equal(run_string(m, "assert(select(2, coroutine.running()))"), 0);
@@ -385,17 +379,13 @@ static void test_a_forked_process_leaves_the_runtimes_to_its_parent(void **state
 {
     (void)state;
     struct moonlet *m = open_runtime((struct moonlet_options){0});
-    assert_int_equal(
-        moonlet_load_string(
-            m,
-            "local task, net = require 'moonlet.task', require 'moonlet.net'\n"
-            "local here, there = net.pair()\n"
-            "task.spawn(function() for line in there:lines() do there:write(line, '\\n') end end)\n"
-            "for i = 1, 10 do here:write(i, '\\n') assert(here:read() == tostring(i)) task.sleep(0.001) end\n"
-            "here:close() done = true\n",
-            "=x"),
-        0);
-    assert_int_equal(moonlet_start(m), 0);
+    start_string(
+        m,
+        "local task, net = require 'moonlet.task', require 'moonlet.net'\n"
+        "local here, there = net.pair()\n"
+        "task.spawn(function() for line in there:lines() do there:write(line, '\\n') end end)\n"
+        "for i = 1, 10 do here:write(i, '\\n') assert(here:read() == tostring(i)) task.sleep(0.001) end\n"
+        "here:close() done = true\n");
     assert_int_equal(moonlet_step(m, 0, 1), 1);
     pid_t child = fork();
     if (child == 0)
@@ -409,14 +399,8 @@ static void test_a_forked_process_leaves_the_runtimes_to_its_parent(void **state
     moonlet_close(m);
 }
 
-/* ---- the host's clock ---- */
+/* ---- options ---- */
 
-static double frozen(void *context)
-{
-    return *(double *)context;
-}
-
-/* A clock that stands still kept moonlet_close() busy for ever with a variable whose closing sleeps. */
 static void is_refused(struct moonlet_options options)
 {
     errno = 0;
@@ -436,21 +420,24 @@ static void test_options_out_of_their_range_are_refused(void **state)
     assert_int_equal(moonlet_close(m), 0);
 }
 
+/* ---- the host's clock ---- */
+
+static double frozen(void *context)
+{
+    return *(double *)context;
+}
+
+/* A clock that stands still kept moonlet_close() busy for ever with a variable whose closing sleeps. */
 static void test_a_paused_game_can_be_closed(void **state)
 {
     (void)state;
     double clock = 5, start = now();
     struct moonlet_options options = {.clock = frozen, .clock_context = &clock};
     struct moonlet *m = moonlet_create(&options);
-    assert_int_equal(
-        moonlet_load_string(m,
-                            "local task = require 'moonlet.task'\n"
-                            "local x <close> = setmetatable({}, {__close = function()\n"
-                            "  task.shield(10, task.sleep, 0.02) end})\n"
-                            "task.sleep(1000)",
-                            "=x"),
-        0);
-    assert_int_equal(moonlet_start(m), 0);
+    start_string(m, "local task = require 'moonlet.task'\n"
+                    "local x <close> = setmetatable({}, {__close = function()\n"
+                    "  task.shield(10, task.sleep, 0.02) end})\n"
+                    "task.sleep(1000)");
     assert_int_equal(moonlet_step(m, 0, 1), 1);
     assert_int_equal(moonlet_close(m), 0);
     assert_true(now() - start < 4);
@@ -479,12 +466,56 @@ static void test_a_step_waits_with_a_hosts_clock_too(void **state)
     double clock = 5, start = now();
     struct moonlet_options options = {.clock = frozen, .clock_context = &clock};
     struct moonlet *m = moonlet_create(&options);
-    assert_int_equal(moonlet_load_string(m, "require 'moonlet.task'.sleep(1000)", "=x"), 0);
-    assert_int_equal(moonlet_start(m), 0);
+    start_string(m, "require 'moonlet.task'.sleep(1000)");
     assert_int_equal(moonlet_step(m, 0, 1), 1);
     assert_int_equal(moonlet_step(m, 0.02, 1), 1);
     assert_true(now() - start >= 0.02);
     moonlet_close(m);
+}
+
+/* ---- workers ---- */
+
+static int can_read;
+
+/* Whether a writer has come to the pipe. */
+static int l_has_begun(lua_State *L)
+{
+    struct pollfd readable = {.fd = can_read, .events = POLLIN};
+    lua_pushboolean(L, poll(&readable, 1, 0) == 1);
+    return 1;
+}
+
+/* Closing the runtime unloaded the module that a worker was still in. */
+static void test_a_module_stays_while_a_worker_is_in_it(void **state)
+{
+    (void)state;
+    enum { SIZE = 1000000 }; /* more than a pipe holds */
+    static char buffer[SIZE];
+    int fds[2], threads = count_own("task");
+    long got, sum = 0;
+    double start = now();
+    assert_int_equal(pipe(fds), 0);
+    can_read = fds[0];
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
+    lua_register(moonlet_lua(m), "has_begun", l_has_begun);
+    lua_pushinteger(moonlet_lua(m), fds[1]);
+    lua_setglobal(moonlet_lua(m), "fd");
+    assert_int_equal(
+        run_string(
+            m,
+            "local task = require 'moonlet.task'\n"
+            "package.cpath = os.getenv 'MOONLET_TESTS' .. '/?.so'\n"
+            "task.spawn({daemon = true}, task.blocking, require 'libc'.write, fd, ('x'):rep(1000000))\n"
+            "repeat task.yield() until has_begun()"),
+        0);
+    moonlet_close(m);
+    while (sum < SIZE && (got = read(fds[0], buffer, SIZE)) > 0)
+        sum += got;
+    assert_int_equal(sum, SIZE);
+    while (count_own("task") > threads)
+        assert_true(now() - start < PATIENCE);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 /* ---- life ---- */
@@ -526,6 +557,7 @@ int main(void)
         cmocka_unit_test(test_a_runtime_runs_inside_a_task_of_another),
         cmocka_unit_test(test_a_forked_process_leaves_the_runtimes_to_its_parent),
         cmocka_unit_test(test_options_out_of_their_range_are_refused),
+        cmocka_unit_test(test_a_module_stays_while_a_worker_is_in_it),
         cmocka_unit_test(test_a_paused_game_can_be_closed),
         cmocka_unit_test(test_a_program_runs_by_the_hosts_clock),
         cmocka_unit_test(test_a_step_waits_with_a_hosts_clock_too),

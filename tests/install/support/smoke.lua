@@ -24,7 +24,9 @@ if directory then
   task.spawn({ daemon = true }, function() while true do task.sleep(0.001) ticks = ticks + 1 end end)
   repeat task.yield() until ticks > 0
   ticks = 0
-  libc.nanosleep(0.05) -- a call under test: when it makes the thread wait, nobody ticks
+  -- The call under test. When it makes its task wait, the ticker's time comes first, however late the machine is; when
+  -- it makes the thread wait, nobody ticks.
+  libc.nanosleep(0.05)
   print(ticks > 0 and "others ran" or "all waited")
 else
   print "well"
