@@ -19,9 +19,10 @@ DESTDIR =
 C_FILES = git ls-files 'runtime/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]' 'examples/*.c' 'examples/*.cpp'
 LUA_DIRS = $(wildcard stdlib scripts tests bench tools)
 
-# Errors go to stderr and are shown; what CMake says while all is well is not.
+# Errors are shown, what CMake and ninja say while all is well is not.
 configure = cmake --preset $(1) --log-level=WARNING $(2) >/dev/null
-compile = cmake --build --preset $(1) $(2) -- --quiet
+compile = status=0; output=$$(cmake --build --preset $(1) $(2) -- --quiet) || status=$$?; \
+    printf '%s\n' "$$output" | sed '/^ninja: no work to do\.$$/d; /^-- /d; /^$$/d'; test $$status -eq 0
 
 help:
 	echo "make deps     install what the build and the tests need (Debian, Ubuntu)"

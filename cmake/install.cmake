@@ -99,11 +99,14 @@ install(FILES ${PROJECT_BINARY_DIR}/moonlet.1
   DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT unpackaged)
 install(FILES ${PROJECT_SOURCE_DIR}/tools/completion/moonlet
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT program)
-file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/*.md ${PROJECT_SOURCE_DIR}/docs/*.svg)
-install(FILES ${pages} ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md
-  DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/moonlet COMPONENT program)
+
+# The documentation lies as it does in the sources, so that its links hold.
+set(doc_dir ${CMAKE_INSTALL_DATADIR}/doc/moonlet)
+foreach(file README.md CHANGELOG.md CONTRIBUTING.md LICENSE)
+  install(FILES ${PROJECT_SOURCE_DIR}/${file} DESTINATION ${doc_dir} COMPONENT program)
+endforeach()
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs ${PROJECT_SOURCE_DIR}/examples ${PROJECT_SOURCE_DIR}/scripts
+  DESTINATION ${doc_dir} COMPONENT program
+  FILES_MATCHING PATTERN "*.md" PATTERN "*.svg" PATTERN "*.c" PATTERN "*.cpp" PATTERN "*.lua")
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/stubs
   DESTINATION ${CMAKE_INSTALL_DATADIR}/moonlet COMPONENT program)
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/scripts/
-  DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/moonlet/examples COMPONENT program
-  FILES_MATCHING PATTERN "*.lua")

@@ -7,7 +7,8 @@
  *
  * Functions that return int give 0 or more, or a negative number: a negated errno, or one of the MOONLET_E... below,
  * negated; moonlet_error_text() puts it into words. Wrong use is such an error, too: a runtime that was closed
- * (-MOONLET_ECLOSED), another thread (-MOONLET_ETHREAD), waiting outside of a task (-MOONLET_ENOTASK).
+ * (-MOONLET_ECLOSED; NULL counts as one), another thread (-MOONLET_ETHREAD), waiting outside of a task
+ * (-MOONLET_ENOTASK), NULL where a pointer must be (-EINVAL).
  * Times are seconds; a time limit that is negative is none, and 0 never waits.
  *
  * "May suspend" says that the function lets other tasks of its runtime run before it returns. It does so at any depth
@@ -172,7 +173,8 @@ MOONLET_API bool moonlet_is_interactive(const struct moonlet *m);
 
 /*
  * Instead of moonlet_run(): starts the main chunk, if pieces were added, and returns; the host then calls
- * moonlet_step() again and again. 0 or -ENOMEM; -MOONLET_ERUNNING: the main chunk that was started before goes on.
+ * moonlet_step() again and again. 0 or -ENOMEM; -MOONLET_ERUNNING: the main chunk that was started before goes on. Not
+ * from inside a task.
  */
 MOONLET_API int moonlet_start(struct moonlet *m);
 
@@ -206,7 +208,7 @@ MOONLET_API int moonlet_attach(struct moonlet *m, void *loop, double max_run);
  * was found. It runs no script and no call that waits. NULL: wrong use. */
 MOONLET_API struct lua_State *moonlet_lua(struct moonlet *m);
 
-/* The runtime that runs a Lua function. */
+/* The runtime that runs a Lua function. L: one of moonlet's, or NULL, which gives NULL. */
 MOONLET_API struct moonlet *moonlet_of(struct lua_State *L);
 
 /* ---- tasks ---- */
@@ -225,8 +227,9 @@ typedef int moonlet_function(struct moonlet *m, void *argument);
 MOONLET_API int moonlet_spawn(struct moonlet *m, const char *name, moonlet_function *function,
                               void *argument, struct moonlet_task **task);
 
-/* The same for a Lua function: on top of L's stack, below its `count` arguments, which are popped. L: moonlet_lua(), or
- * the one on which a C function of the host's was called. */
+/* The same for a Lua function: on top of L's stack, below its `count` arguments; all are popped, also with -ENOMEM. L:
+ * moonlet_lua(), or the one on which a C function of the host's was called. -EINVAL, with nothing popped: another
+ * runtime's, or fewer values. */
 MOONLET_API int moonlet_spawn_lua(struct moonlet *m, struct lua_State *L, int count,
                                   struct moonlet_task **task);
 
@@ -250,17 +253,17 @@ MOONLET_API int moonlet_release(struct moonlet_task *task);
  * Each may suspend, and gives -ECANCELED when the task is cancelled, before it would wait. A C function called
  * by Lua then returns soon, whatever it returns: Lua raises the cancellation. */
 
-/* Waits that long. 0, or -ECANCELED. */
+/* Waits that long; 0 or less: as moonlet_yield(). 0, or -ECANCELED. */
 MOONLET_API int moonlet_sleep(struct moonlet *m, double seconds);
 
-/* Lets all others run that can. */
+/* Lets all others run that can. 0, or -ECANCELED. */
 MOONLET_API int moonlet_yield(struct moonlet *m);
 
 #define MOONLET_READABLE 1
 #define MOONLET_WRITABLE 2
 
 /* Waits until the descriptor is ready for one of `events`, added up. What it is ready for, or -ETIMEDOUT; an error or a
- * hang-up is both; -EBADF. */
+ * hang-up is all of `events`; -EBADF; -EINVAL: `events` has neither. */
 MOONLET_API int moonlet_wait_fd(struct moonlet *m, int fd, int events, double limit);
 
 /* ---- promises: a callback's value, waited for ---- */
@@ -277,10 +280,11 @@ MOONLET_API struct moonlet_promise *moonlet_promise_new(struct moonlet *m);
  */
 MOONLET_API int moonlet_promise_keep(struct moonlet_promise *promise, void *value);
 
-/* Waits for the value, any number of tasks any number of times. 0 with *value set, or -ETIMEDOUT. May suspend. */
+/* Waits for the value, any number of tasks any number of times. 0 with *value set, -ETIMEDOUT, or -ECANCELED. May
+ * suspend. value: NULL is allowed. */
 MOONLET_API int moonlet_promise_await(struct moonlet_promise *promise, double limit, void **value);
 
-/* Another owner: each releases it once. From any thread. */
+/* Another owner: each releases it once. From any thread. NULL is allowed. */
 MOONLET_API struct moonlet_promise *moonlet_promise_retain(struct moonlet_promise *promise);
 MOONLET_API void moonlet_promise_release(struct moonlet_promise *promise);
 
@@ -292,7 +296,8 @@ struct moonlet_channel;
 /* capacity: how many it holds before put() waits, 1 at least. NULL with errno set. */
 MOONLET_API struct moonlet_channel *moonlet_channel_new(struct moonlet *m, unsigned capacity);
 
-/* First come, first served. 0, -ETIMEDOUT, or -MOONLET_ECLOSED: it is closed, and for get() empty. May suspend. */
+/* First come, first served. 0, -ETIMEDOUT, -ECANCELED, or -MOONLET_ECLOSED: it is closed, and for get() empty. May
+ * suspend, but for a limit of 0; only in tasks. */
 MOONLET_API int moonlet_channel_put(struct moonlet_channel *channel, void *value, double limit);
 MOONLET_API int moonlet_channel_get(struct moonlet_channel *channel, void **value, double limit);
 
@@ -308,7 +313,8 @@ MOONLET_API int moonlet_channel_free(struct moonlet_channel *channel);
 
 /*
  * Cancels the tasks that are left, gives them 5 s to unwind, closes the Lua state and frees all. 0; -MOONLET_EINTASK with
- * nothing done: a task called it; -MOONLET_ETHREAD; -MOONLET_ECLOSED. NULL is allowed.
+ * nothing done: a task called it; -MOONLET_ERUNNING: a callback of moonlet_run() or the like did; -MOONLET_ETHREAD;
+ * -MOONLET_ECLOSED. NULL is allowed.
  */
 MOONLET_API int moonlet_close(struct moonlet *m);
 

@@ -27,7 +27,7 @@ static size_t parse_size(const char *text)
     return (size_t)number << shift;
 }
 
-/* Smaller stacks overflow inside Lua's own limit of C levels, larger ones are a mistake. */
+/* Below 512K a script can fill a stack before Lua's limit of C levels ends it; larger ones are a mistake. */
 static bool is_stack_size(size_t size)
 {
     return size >= MOONLET_LEAST_STACK && size <= (size_t)1 << 30;
@@ -143,7 +143,8 @@ void cli_print_help(const char *program)
            "  -v, --version      show version information\n"
            "  -E                 ignore environment variables\n"
            "  -W                 turn warnings on\n"
-           "  --stack-size SIZE  bytes of each C stack, with K or M (8M)\n"
+           "  --stack-size SIZE  bytes of each C stack, 64K to 1024M (8M); below 512K a\n"
+           "                     deep recursion can end the program\n"
            "  --no-interpose     let C libraries block all tasks, as libc does\n"
            "  --help             show this\n"
            "  --                 stop handling options\n"

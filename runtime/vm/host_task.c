@@ -127,6 +127,8 @@ static int spawn_protected(struct moonlet *m, lua_State *L, struct order *order,
     lua_State *aside = m->lua.aside;
     int top = lua_gettop(aside);
     if (!lua_checkstack(aside, order->count + 4)) {
+        if (L != NULL)
+            lua_pop(L, order->count);
         give_up(order->handle);
         return -ENOMEM;
     }
@@ -147,7 +149,7 @@ static int spawn_protected(struct moonlet *m, lua_State *L, struct order *order,
 int moonlet_spawn(struct moonlet *m, const char *name, moonlet_function *function, void *argument,
                   struct moonlet_task **task)
 {
-    int error = ml_runtime_check(m);
+    int error = function != NULL ? ml_runtime_check(m) : -EINVAL;
     if (error != 0)
         return error;
     struct order order = {.m = m, .name = name, .handle = new_handle(m, function, argument)};
@@ -159,10 +161,18 @@ int moonlet_spawn_lua(struct moonlet *m, lua_State *L, int count, struct moonlet
     int error = ml_runtime_check(m);
     if (error != 0)
         return error;
-    if (ml_lua_of(L) != &m->lua || count < 0 || lua_gettop(L) < count + 1)
+    if (L == NULL || ml_lua_of(L) != &m->lua || count < 0 || lua_gettop(L) < count + 1)
         return -EINVAL;
     struct order order = {.m = m, .handle = new_handle(m, NULL, NULL), .count = count + 1};
     return order.handle != NULL ? spawn_protected(m, L, &order, task) : -ENOMEM;
+}
+
+/* Of a handle. */
+static int check(const struct moonlet_task *handle)
+{
+    if (handle == NULL)
+        return -EINVAL;
+    return handle->m != NULL ? ml_runtime_check(handle->m) : -ML_ECLOSED;
 }
 
 static int outcome_of(const struct moonlet_task *handle, int *result)
@@ -181,14 +191,14 @@ static int outcome_of(const struct moonlet_task *handle, int *result)
 
 int moonlet_join(struct moonlet_task *handle, double limit, int *result)
 {
-    struct moonlet *m = handle->m;
-    int error = m != NULL ? ml_runtime_check(m) : -ML_ECLOSED;
+    int error = check(handle);
     if (error == 0 && handle->task->task.state == ML_TASK_ENDED)
         return outcome_of(handle, result);
     if (error == 0)
-        error = ml_runtime_begin_wait(m);
+        error = ml_runtime_begin_wait(handle->m);
     if (error != 0)
         return error;
+    struct moonlet *m = handle->m;
     if (m->lua.hub.current == &handle->task->task)
         return ml_runtime_end_wait(m, -EDEADLK);
     error = ml_join(&m->lua.hub, &handle->task->task, ml_runtime_deadline(m, limit));
@@ -198,12 +208,11 @@ int moonlet_join(struct moonlet_task *handle, double limit, int *result)
 
 int moonlet_cancel(struct moonlet_task *handle)
 {
-    struct moonlet *m = handle->m;
-    int error = m != NULL ? ml_runtime_check(m) : -ML_ECLOSED;
+    int error = check(handle);
     if (error != 0)
         return error;
     ml_task_cancel(&handle->task->task);
-    ml_runtime_touched(m);
+    ml_runtime_touched(handle->m);
     return 0;
 }
 

@@ -388,7 +388,7 @@ static bool is_done(struct moonlet *m, bool (*done)(void *context), void *contex
 
 int moonlet_run_until(struct moonlet *m, bool (*done)(void *context), void *context, double limit)
 {
-    int result = ml_runtime_check_idle(m);
+    int result = done != NULL ? ml_runtime_check_idle(m) : -EINVAL;
     ml_time deadline = ml_time_after(ml_clock_now(), span_of(limit));
     while (result >= 0 && !is_done(m, done, context)) {
         ml_time left = deadline == ML_FOREVER ? ML_FOREVER : deadline - ml_clock_now();
@@ -441,7 +441,7 @@ lua_State *moonlet_lua(struct moonlet *m)
 
 struct moonlet *moonlet_of(lua_State *L)
 {
-    return ml_moonlet_of(ml_lua_of(L));
+    return L != NULL ? ml_moonlet_of(ml_lua_of(L)) : NULL;
 }
 
 bool moonlet_exit_asked(const struct moonlet *m)

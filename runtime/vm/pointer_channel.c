@@ -81,6 +81,8 @@ static int await(struct moonlet_channel *c, const struct ml_wait_kind *kind, str
 /* Begins a call that may wait. */
 static int begin(struct moonlet_channel *c, double limit, ml_time *deadline)
 {
+    if (c == NULL)
+        return -EINVAL;
     int error = c->m != NULL ? ml_runtime_begin_wait(c->m) : -ML_ECLOSED;
     if (error != 0)
         return error;
@@ -126,7 +128,7 @@ int moonlet_channel_put(struct moonlet_channel *c, void *value, double limit)
 int moonlet_channel_get(struct moonlet_channel *c, void **value, double limit)
 {
     ml_time deadline;
-    int error = begin(c, limit, &deadline);
+    int error = value != NULL ? begin(c, limit, &deadline) : -EINVAL;
     if (error != 0)
         return error;
     if (c->count <= c->granted_items && c->is_closed)

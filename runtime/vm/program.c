@@ -71,7 +71,8 @@ static int add_piece(struct moonlet *m, enum ml_piece_kind kind, const char *tex
 
 int moonlet_load_string(struct moonlet *m, const char *source, const char *chunk_name)
 {
-    return add_piece(m, ML_PIECE_STRING, source, strlen(source), chunk_name);
+    return source != NULL ? add_piece(m, ML_PIECE_STRING, source, strlen(source), chunk_name)
+                          : -EINVAL;
 }
 
 int moonlet_load_file(struct moonlet *m, const char *path)
@@ -86,12 +87,13 @@ int moonlet_load_script(struct moonlet *m, const char *path)
 
 int moonlet_load_library(struct moonlet *m, const char *library)
 {
-    return add_piece(m, ML_PIECE_LIBRARY, library, strlen(library), NULL);
+    return library != NULL ? add_piece(m, ML_PIECE_LIBRARY, library, strlen(library), NULL)
+                           : -EINVAL;
 }
 
 int moonlet_load_buffer(struct moonlet *m, const void *data, size_t size, const char *chunk_name)
 {
-    return add_piece(m, ML_PIECE_STRING, data, size, chunk_name);
+    return data != NULL ? add_piece(m, ML_PIECE_STRING, data, size, chunk_name) : -EINVAL;
 }
 
 /* ---- running ---- */

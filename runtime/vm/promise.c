@@ -41,7 +41,8 @@ struct moonlet_promise *moonlet_promise_new(struct moonlet *m)
 
 struct moonlet_promise *moonlet_promise_retain(struct moonlet_promise *promise)
 {
-    promise->owners++;
+    if (promise != NULL)
+        promise->owners++;
     return promise;
 }
 
@@ -74,6 +75,8 @@ static void post(struct moonlet *m, struct moonlet_promise *promise)
 
 int moonlet_promise_keep(struct moonlet_promise *promise, void *value)
 {
+    if (promise == NULL)
+        return -EINVAL;
     int error = 0;
     bool is_own_thread = false;
     ml_runtimes_lock();
@@ -103,6 +106,8 @@ static struct moonlet *runtime_of(const struct moonlet_promise *promise)
 
 int moonlet_promise_await(struct moonlet_promise *promise, double limit, void **value)
 {
+    if (promise == NULL)
+        return -EINVAL;
     struct moonlet *m = runtime_of(promise);
     int error = m != NULL ? ml_runtime_begin_wait(m) : -ML_ECLOSED;
     if (error != 0)

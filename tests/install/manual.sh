@@ -34,4 +34,21 @@ check 'only scripts' equal '' "$(completes README.m)"
 check 'any file behind a script' equal 'README.md' "$(completes scripts/demo.lua README.m)"
 check 'behind an option with a value' equal '' "$(completes -e '')"
 check 'sizes' equal '64M' "$(completes --stack-size 6)"
+check 'sizes behind a sign' equal '64M' "$(completes --stack-size = 6)"
+check 'all of them, directly behind the sign' equal "$(completes --stack-size '')" "$(completes --stack-size =)"
+check 'a script behind an option with a sign' equal 'scripts/demo.lua' "$(completes --stack-size = 1M scripts/dem)"
+
+# On a stack that is offered a deep recursion is the script's error; 64K, the least, is for those who know.
+deep='local function f() return (("x"):gsub("x", f)) end print(select(2, pcall(f)))'
+for size in $(completes --stack-size ''); do
+    check "a stack of $size" equal 'C stack overflow' "$("$prefix/bin/moonlet" --stack-size "$size" -e "$deep" 2>&1)"
+done
+for size in 64K 1024M; do
+    check "$size is a limit that the page tells" grep -q "$size" "$page"
+    check "$size is accepted" "$prefix/bin/moonlet" --stack-size "$size" -e ''
+done
+check '--help tells them' sh -c "'$prefix/bin/moonlet' --help | grep -q '64K to 1024M'"
+for size in 63K 1025M; do
+    check "$size is refused" sh -c "! '$prefix/bin/moonlet' --stack-size $size -e '' && '$prefix/bin/moonlet' --stack-size $size -e '' 2>&1 | grep -q '64K to 1024M'"
+done
 finish

@@ -50,6 +50,14 @@ compile static_interposing moonlet-interpose-static
 runs static_interposing 'others ran'
 check 'the archives are used' equal '' "$(needed static_interposing)"
 
+# The installed examples, as docs/guide-embedding.md says. Those that need more than Lua are built with the library.
+for name in hello game tcp_server; do
+    # shellcheck disable=SC2046
+    check "example $name" "$cc" -Wall -Werror -o "$work/$name" "$prefix/share/doc/moonlet/examples/$name.c" \
+        $(pkg-config --cflags --libs moonlet lua5.4)
+done
+check 'hello runs' equal 'status 0' "$("$work/hello" 2>&1 | tail -n 1)"
+
 # A host with link-time optimisation of its own, and one without position-independent code.
 compile static_lto moonlet-interpose-static -flto
 runs static_lto 'others ran'

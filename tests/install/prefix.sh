@@ -31,10 +31,7 @@ END
 libdir=$(sed -n 's/^CMAKE_INSTALL_LIBDIR:[A-Z]*=//p' "$build/CMakeCache.txt")
 sed "s|^lib/|$libdir/|" "$work/expected" | sort >"$work/expected_here"
 check 'all of it and nothing else' equal_files "$work/expected_here" "$work/found"
-check 'documentation' test -f "$prefix/share/doc/moonlet/architecture.md"
 check 'stubs for editors' equal_files "$source/stubs/moonlet/net.lua" "$prefix/share/moonlet/stubs/moonlet/net.lua"
-check 'its picture' test -f "$prefix/share/doc/moonlet/comparison.svg"
-check 'examples' test -f "$prefix/share/doc/moonlet/examples/demo.lua"
 
 leaks() { ! grep -rl -e "$build" -e "$source" -e "$prefix" "$prefix"; }
 check 'no file names the place where it was built or installed' leaks

@@ -249,6 +249,54 @@ static void test_tasks_spawned_between_two_runs_run(void **state)
     moonlet_close(m);
 }
 
+static int misuse_null_in_task(struct moonlet *m, void *argument)
+{
+    struct moonlet_channel *c = argument;
+    void *value = NULL;
+    assert_int_equal(moonlet_sleep(moonlet_of(NULL), 1), -MOONLET_ECLOSED);
+    assert_int_equal(moonlet_wait_fd(m, 0, 0, 1), -EINVAL);
+    assert_int_equal(moonlet_promise_await(NULL, 1, &value), -EINVAL);
+    assert_int_equal(moonlet_channel_put(NULL, value, 1), -EINVAL);
+    assert_int_equal(moonlet_channel_get(NULL, &value, 1), -EINVAL);
+    assert_int_equal(moonlet_channel_get(c, NULL, 1), -EINVAL);
+    assert_int_equal(moonlet_channel_put(c, &value, 0), 0);
+    return moonlet_channel_get(c, &value, 0);
+}
+
+/* A library whose function failed hands on a NULL more often than not. */
+static void test_null_is_an_error_where_a_pointer_must_be(void **state)
+{
+    (void)state;
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
+    struct moonlet_channel *c = moonlet_channel_new(m, 1);
+    struct moonlet_task *task;
+    assert_null(moonlet_of(NULL));
+    assert_int_equal(moonlet_run(NULL), -MOONLET_ECLOSED);
+    assert_int_equal(moonlet_load_string(m, NULL, "="), -EINVAL);
+    assert_int_equal(moonlet_load_buffer(m, NULL, 1, "="), -EINVAL);
+    assert_int_equal(moonlet_load_library(m, NULL), -EINVAL);
+    assert_int_equal(moonlet_run_until(m, NULL, NULL, 0), -EINVAL);
+    assert_int_equal(moonlet_spawn(m, NULL, NULL, NULL, NULL), -EINVAL);
+    assert_int_equal(moonlet_spawn_lua(m, NULL, 0, NULL), -EINVAL);
+    assert_int_equal(moonlet_join(NULL, 0, NULL), -EINVAL);
+    assert_int_equal(moonlet_cancel(NULL), -EINVAL);
+    assert_int_equal(moonlet_release(NULL), 0);
+    assert_int_equal(moonlet_promise_keep(NULL, NULL), -EINVAL);
+    assert_null(moonlet_promise_retain(NULL));
+    moonlet_promise_release(NULL);
+    assert_int_equal(moonlet_channel_close(NULL), 0);
+    assert_int_equal(moonlet_channel_free(NULL), 0);
+    assert_int_equal(moonlet_spawn(m, NULL, misuse_null_in_task, c, &task), 0);
+    assert_int_equal(moonlet_run(m), 0);
+    int result = -1;
+    assert_int_equal(moonlet_join(task, 0, &result), 0);
+    assert_int_equal(result, 0);
+    assert_string_equal(moonlet_error_text(-EINVAL), "Invalid argument");
+    moonlet_release(task);
+    moonlet_channel_free(c);
+    moonlet_close(m);
+}
+
 static char word[] = "word";
 
 static void test_arguments_of_a_closed_runtime_are_refused(void **state)
@@ -504,6 +552,7 @@ int main(void)
         cmocka_unit_test(test_a_promise_is_released_while_a_task_waits_for_it),
         cmocka_unit_test(test_a_main_chunk_is_started_once_at_a_time),
         cmocka_unit_test(test_tasks_spawned_between_two_runs_run),
+        cmocka_unit_test(test_null_is_an_error_where_a_pointer_must_be),
         cmocka_unit_test(test_arguments_of_a_closed_runtime_are_refused),
         cmocka_unit_test(test_a_runtime_runs_inside_a_task_of_another),
         cmocka_unit_test(test_a_forked_process_leaves_the_runtimes_to_its_parent),

@@ -148,5 +148,5 @@ for _, section in ipairs(sections) do
   end
 end
 write_file("search-index.js", "searchIndex = [\n" .. table.concat(entries, ",\n") .. "\n];\n")
-write_file("docs/comparison.svg", read_file "docs/comparison.svg")
+for _, name in ipairs { "docs/comparison.svg", "LICENSE" } do write_file(name, read_file(name)) end
 for _, name in ipairs { "style.css", "search.js" } do write_file(name, read_file("tools/docs/" .. name)) end

@@ -10,6 +10,9 @@ local KEYWORDS = {}
 for word in ([[and break do else elseif end false for function goto if in local nil not or repeat
   return then true until while]]):gmatch("%a+") do KEYWORDS[#KEYWORDS + 1] = word end
 
+local IS_KEYWORD = {}
+for _, word in ipairs(KEYWORDS) do IS_KEYWORD[word] = true end
+
 -- Tables in which the fields of a value are found, the nearest first.
 local function places_of(value)
   local places, seen = {}, {}
@@ -37,11 +40,15 @@ local function add(found, name)
   end
 end
 
+-- Whether value.name can be typed.
+local function is_name(name)
+  return type(name) == "string" and name:find("^[%a_][%w_]*$") and not IS_KEYWORD[name]
+end
+
 local function add_fields(found, value, start, is_method)
   for _, place in ipairs(places_of(value)) do
     for name, field in next, place do
-      local fits = type(name) == "string" and name:find("^[%a_][%w_]*$")
-        and name:sub(1, #start) == start
+      local fits = is_name(name) and name:sub(1, #start) == start
       if fits and (not is_method or type(field) == "function") then add(found, name) end
     end
   end
