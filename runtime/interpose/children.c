@@ -2,6 +2,7 @@
 #include "interpose/stdio_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -95,6 +96,14 @@ struct waitid_call {
     int result;
 };
 
+/* A pidfd can say that nobody waits for it, as any descriptor. */
+static bool is_nonblocking(int fd)
+{
+    int saved = errno, flags = fcntl(fd, F_GETFL);
+    errno = saved;
+    return flags >= 0 && (flags & O_NONBLOCK) != 0;
+}
+
 /* With WNOHANG and nobody there it succeeds and leaves si_pid 0. */
 static bool ask_waitid(void *call)
 {
@@ -107,6 +116,8 @@ static bool ask_waitid(void *call)
 int ml_co_waitid(struct ml_foreign *f, idtype_t type, id_t id, siginfo_t *info, int options)
 {
     siginfo_t unwanted;
+    if (type == P_PIDFD && is_nonblocking((int)id))
+        return ml_libc.waitid(type, id, info, options);
     struct waitid_call call = {type, id, info != NULL ? info : &unwanted, options, 0};
     if (ask_waitid(&call) || (options & WNOHANG) != 0)
         return call.result;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <termios.h>
 
 static const struct ml_wait_kind fd_kind = {.text = "a descriptor, in a C library",
                                             .external = true};
@@ -224,13 +225,25 @@ void ml_foreign_interrupted(void)
     errno = saved;
 }
 
+ml_time ml_foreign_patience(int fd)
+{
+    struct termios mode;
+    int saved = errno;
+    bool is_hasty =
+        tcgetattr(fd, &mode) == 0 && (mode.c_lflag & ICANON) == 0 && mode.c_cc[VMIN] == 0;
+    errno = saved;
+    return is_hasty ? mode.c_cc[VTIME] * (ML_SECOND / 10) : ML_FOREVER;
+}
+
 ml_time ml_foreign_deadline(const struct ml_foreign *f, int fd, short events)
 {
     struct timeval span = {0};
     socklen_t size = sizeof span;
     int option = events & POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO;
-    if (getsockopt(fd, SOL_SOCKET, option, &span, &size) != 0 ||
-        (span.tv_sec == 0 && span.tv_usec == 0))
+    if (getsockopt(fd, SOL_SOCKET, option, &span, &size) != 0)
+        return events & POLLIN ? ml_time_after(ml_hub_now(f->hub), ml_foreign_patience(fd))
+                               : ML_FOREVER;
+    if (span.tv_sec == 0 && span.tv_usec == 0)
         return ML_FOREVER;
     return ml_hub_now(f->hub) + span.tv_sec * ML_SECOND + span.tv_usec * (ML_SECOND / 1000000);
 }
@@ -255,7 +268,7 @@ static __attribute__((noinline)) ssize_t wait_and_retry(struct ml_foreign *f, in
     if (flags < 0)
         return ml_fail(-EBADF);
     if ((flags & O_NONBLOCK) != 0) {
-        ml_kind_note_blocking(f, fd, false);
+        ml_kind_note_nonblocking(f, fd);
         note_dry(f, fd, events);
         return ml_fail(-EAGAIN);
     }
@@ -278,11 +291,15 @@ ssize_t ml_foreign_retry(struct ml_foreign *f, int fd, short events, ml_attempt 
                          void *call)
 {
     bool is_nonblocking = ml_kind_is_nonblocking(f, fd);
+    int saved = errno;
     ssize_t result = attempt(call, is_nonblocking ? 0 : MSG_DONTWAIT);
-    if (ml_likely(!would_block(result)))
-        return result;
-    if (!is_nonblocking)
-        return wait_and_retry(f, fd, events, attempt, call);
-    note_dry(f, fd, events);
-    return ml_fail(-EAGAIN);
+    if (would_block(result) && is_nonblocking) {
+        note_dry(f, fd, events);
+        return ml_fail(-EAGAIN);
+    }
+    if (would_block(result))
+        result = wait_and_retry(f, fd, events, attempt, call);
+    if (ml_likely(result >= 0))
+        errno = saved;
+    return result;
 }

@@ -130,7 +130,11 @@ int ml_foreign_wait_time(struct ml_foreign *f, struct ml_entry entry, ml_time de
 #define ML_FIRST_PAUSE ML_MILLISECOND
 int ml_foreign_pause(struct ml_foreign *f, struct ml_entry entry, ml_time *pause);
 
-/* When a call on the socket has to give up, by its SO_RCVTIMEO (POLLIN) or SO_SNDTIMEO (POLLOUT). */
+/* For how long a read of a terminal waits that is to give what there is (termios(3), MIN == 0); ML_FOREVER: any other
+ * descriptor. */
+ml_time ml_foreign_patience(int fd);
+
+/* When a call has to give up, by its socket's SO_RCVTIMEO (POLLIN) or SO_SNDTIMEO (POLLOUT), or by its terminal. */
 ml_time ml_foreign_deadline(const struct ml_foreign *f, int fd, short events);
 
 /* Waits for a worker to run `job`, or runs it on this thread if the task may not wait. As ml_offload(); after 0
@@ -146,7 +150,7 @@ typedef ssize_t ml_attempt(void *call, int flags);
 /*
  * The one loop of the calls that block until a descriptor is ready, unless its own flags forbid: attempts, and
  * waits in between, as long as SO_RCVTIMEO or SO_SNDTIMEO allow. Returns what the last attempt did, or -1
- * with errno set.
+ * with errno set; without an error errno stays as it was.
  */
 ssize_t ml_foreign_retry(struct ml_foreign *f, int fd, short events, ml_attempt *attempt,
                          void *call);
@@ -156,6 +160,15 @@ void ml_foreign_closes(struct ml_foreign *f, int fd);
 
 /* A poll of the hub on this thread was ended by a signal: calls that a signal ends are. */
 void ml_foreign_interrupted(void);
+
+/* What a call gives that failed with `result` after `done` bytes or messages: those, and no error. */
+static inline ssize_t ml_part(ssize_t result, size_t done, int saved_errno)
+{
+    if (result >= 0 || done == 0)
+        return result;
+    errno = saved_errno;
+    return (ssize_t)done;
+}
 
 /* Sets errno to a negated one. -1. */
 static inline int ml_fail(int error)

@@ -73,6 +73,28 @@ describe("read", function()
     end
   end)
 
+  -- Flags are shared with duplicates: the call was left to libc, which made the thread wait.
+  it("of a descriptor that was made to block again through a duplicate waits", function()
+    for name, open in pairs(kinds) do
+      local ends <close> = open()
+      local double <close> = closing(libc.dup2(ends[1], ends[1] + 200))
+      libc.nonblock(ends[1])
+      for _ = 1, 2 do assert.same({ nil, "EAGAIN", n = 2 }, table.pack(libc.read(ends[1], 8)), name) end
+      libc.block_again(double[1])
+      later(libc.write, ends[2], "1234567\n")
+      assert.equal(8, #beside(libc.read, ends[1], 8), name)
+    end
+  end)
+
+  -- The reader was told that its descriptor had been closed.
+  it("goes on when nothing was put in the descriptor's place", function()
+    local ends <close> = foreign.pipe()
+    local reader = support.parked(task.spawn(libc.read, ends[1], 8))
+    assert.same({ nil, "EBADF", n = 2 }, table.pack(libc.dup2(9999, ends[1])))
+    libc.write(ends[2], "x")
+    assert.same({ true, "x", n = 2 }, table.pack(reader:join()))
+  end)
+
   it("of a socket with a timeout of its own ends with EAGAIN", function()
     local ends <close> = closing(libc.socketpair())
     libc.timeout(ends[1], SOON)
