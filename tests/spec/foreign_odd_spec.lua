@@ -32,7 +32,7 @@ local function compare(scene, is_alone)
   assert.equal(expected, seen)
 end
 
-for _, module in ipairs { "odd_sockets", "odd_files" } do
+for _, module in ipairs { "odd_sockets", "odd_files", "odd_others" } do
   describe(module .. ":", function()
     for name, scene in pairs(require(module)) do
       it((name:gsub("_", " ")), function() compare(scene, alone[name]) end)
