@@ -4,6 +4,7 @@
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
 #include "hub/scope.h"
+#include "interpose/inside.h"
 
 static lua_State *running_thread(const struct ml_hub *hub)
 {
@@ -68,6 +69,13 @@ void ml_foreign_raise_on_return(lua_State *L)
     lua->cancelled_frame = frame.i_ci;
     lua->cancelled_function = function_of(L, &frame);
     lua_sethook(L, on_return, LUA_MASKRET, 0);
+}
+
+void ml_foreign_caught(lua_State *L, const void *frame)
+{
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    if (hub->current != NULL && hub->foreign != NULL && hub->foreign->inside_count > 0)
+        ml_inside_unwind(hub->foreign, frame);
 }
 
 static bool may_wait(struct ml_hub *hub)

@@ -3,6 +3,7 @@
 #include "hub/poll_set.h"
 #include "hub/scope.h"
 #include "hub/wait.h"
+#include "interpose/inside.h"
 #include "interpose/kind.h"
 #include "interpose/locks.h"
 #include "interpose/statics.h"
@@ -129,7 +130,7 @@ int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry)
         return ML_PLAINLY;
     if (is_excluded(f, entry))
         reason = ML_PLAIN_EXCLUDED;
-    else if (f->inside > 0)
+    else if (ml_is_inside(f))
         reason = ML_PLAIN_INSIDE;
     else if (f->may_wait != NULL && !f->may_wait(f->hub))
         reason = ML_PLAIN_OWNER;

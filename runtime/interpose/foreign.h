@@ -41,7 +41,15 @@ struct ml_held_lock;
 struct ml_prompt;
 struct ml_task_statics;
 
-enum { ML_HELD_BUCKETS = 256 };
+/* Code that other tasks could need while it waits, and that is under way. */
+struct ml_inside {
+    const struct ml_strand *strand;
+    uint64_t task; /* its number */
+    const void *key;
+    const void *frame;
+};
+
+enum { ML_HELD_BUCKETS = 256, ML_INSIDE_MOST = 16 };
 
 /* Descriptors whose kind is remembered (interpose/kind.h). */
 enum { ML_KINDS = 1024 };
@@ -51,12 +59,11 @@ struct ml_foreign {
     pid_t process;     /* whose memory this is */
     bool is_available; /* libc's names are exported: calls can come in */
     struct ml_entry
-        entry;       /* of the call that is being made; others overwrite it while a task waits */
-    unsigned inside; /* depth of code that other tasks could need while it waits */
+        entry; /* of the call that is being made; others overwrite it while a task waits */
+    struct ml_inside inside[ML_INSIDE_MOST]; /* interpose/inside.h, the latest last */
+    unsigned inside_count;
     struct ml_count counts[ML_CALL_COUNT];
     struct ml_exclusion *exclusions;
-    unsigned shells;                        /* calls of system() under way */
-    struct sigaction on_interrupt, on_quit; /* before the first of them */
     struct ml_held_lock *held[ML_HELD_BUCKETS],
         *held_spare; /* interpose/locks.h: by the lock's address */
     unsigned held_count;

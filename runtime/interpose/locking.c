@@ -1,4 +1,5 @@
 /* The calls that take and free locks, and those inside which a task may not wait. */
+#include "interpose/inside.h"
 #include "interpose/locks.h"
 
 #include <errno.h>
@@ -120,8 +121,8 @@ void ml_co_funlockfile(struct ml_foreign *f, FILE *file)
 /* Another task that came here while this one waited would block the thread for ever. */
 int ml_co_pthread_once(struct ml_foreign *f, pthread_once_t *control, void (*routine)(void))
 {
-    f->inside++;
+    ml_inside_enter(f, control, __builtin_frame_address(0));
     int error = ml_libc.pthread_once(control, routine);
-    f->inside--;
+    ml_inside_leave(f, control);
     return error;
 }

@@ -627,6 +627,54 @@ static int l_write_cookie(lua_State *L)
     return push(L, fclose(file));
 }
 
+static lua_State *calls_back;
+
+static void call_on_top(void)
+{
+    lua_call(calls_back, 0, 0);
+}
+
+static ssize_t call_instead_of_writing(void *cookie, const char *data, size_t size)
+{
+    (void)cookie, (void)data;
+    lua_State *L = calls_back;
+    calls_back =
+        NULL; /* what an error leaves in the file is written once more, by whoever flushes all */
+    if (L != NULL)
+        lua_call(L, 0, 0);
+    return (ssize_t)size;
+}
+
+/* function: called inside of pthread_once */
+static int l_once_calls(lua_State *L)
+{
+    pthread_once_t once = PTHREAD_ONCE_INIT;
+    calls_back = L;
+    lua_settop(L, 1);
+    pthread_once(&once, call_on_top);
+    return 0;
+}
+
+/* function: called in a callback of stdio */
+static int l_cookie_calls(lua_State *L)
+{
+    cookie_io_functions_t functions = {.write = call_instead_of_writing};
+    FILE *file = fopencookie(NULL, "w", functions);
+    calls_back = L;
+    lua_settop(L, 1);
+    setvbuf(file, NULL, _IONBF, 0);
+    fputs("x", file);
+    return push(L, fclose(file));
+}
+
+/* function: called by a C function that catches its error, without a protected call of Lua's own */
+static int l_catch(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_pushboolean(L, lua_pcall(L, 0, 0, 0) == LUA_OK);
+    return 1;
+}
+
 /* function: called back, twice, with what it returned the first time */
 static int l_call_back(lua_State *L)
 {
@@ -735,6 +783,9 @@ static const luaL_Reg functions[] = {
     {"with_rwlock", l_with_rwlock},
     {"once", l_once},
     {"write_cookie", l_write_cookie},
+    {"once_calls", l_once_calls},
+    {"cookie_calls", l_cookie_calls},
+    {"catch", l_catch},
     {"call_back", l_call_back},
     {NULL, NULL},
 };

@@ -307,7 +307,7 @@ static void odd_selects(void)
     FD_ZERO(&set);
     FD_SET(fds[0], &set);
     close_both(fds);
-    wide = (struct timeval){1, 0};
+    wide = (struct timeval){1, 500000};
     SAW("bad", select(fds[0] + 1, &set, NULL, NULL, &wide));
     see("set=%d left=%d ", FD_ISSET(fds[0], &set), (int)wide.tv_sec);
     SAW("no sets", select(fds[0] + 1, NULL, NULL, NULL, &(struct timeval){0, 1000}));

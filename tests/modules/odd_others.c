@@ -100,12 +100,20 @@ static void names_of_addresses(void)
     name_of(&address, sizeof address, 1100, 64, 0);
 }
 
+/* What a call before has left of the error is no part of an answer. */
 static void see_host(const struct hostent *host, int error)
 {
+    h_errno = 0;
     see("%s,%d ", host != NULL ? host->h_name : "none", host != NULL ? 0 : error);
     if (host != NULL)
         see("%d,%d ", host->h_addrtype, host->h_length);
 }
+
+#define SEE_HOST(call)                                                                             \
+    do {                                                                                           \
+        const struct hostent *see_found = (call);                                                  \
+        see_host(see_found, h_errno);                                                              \
+    } while (0)
 
 static void hosts(void)
 {
@@ -113,11 +121,11 @@ static void hosts(void)
     static const size_t rooms[] = {0, 1, 16, 100, 4096};
     struct hostent host, *found;
     char buffer[4096];
-    int error;
+    int error = h_errno = 0;
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
-        see_host(gethostbyname(asked[i]), h_errno);
-        see_host(gethostbyname2(asked[i], AF_INET6), h_errno);
-        see_host(gethostbyname2(asked[i], 77), h_errno);
+        SEE_HOST(gethostbyname(asked[i]));
+        SEE_HOST(gethostbyname2(asked[i], AF_INET6));
+        SEE_HOST(gethostbyname2(asked[i], 77));
         for (size_t j = 0; j < sizeof rooms / sizeof *rooms; j++) {
             found = &host;
             int result = gethostbyname_r(asked[i], &host, buffer, rooms[j], &found, &error);
@@ -126,10 +134,10 @@ static void hosts(void)
         }
     }
     struct in_addr address = {htonl(INADDR_LOOPBACK)};
-    see_host(gethostbyaddr(&address, 4, AF_INET), h_errno);
-    see_host(gethostbyaddr(&address, 3, AF_INET), h_errno);
-    see_host(gethostbyaddr(&address, 4, 77), h_errno);
-    see_host(gethostbyaddr(&address, 1 << 30, AF_INET), h_errno);
+    SEE_HOST(gethostbyaddr(&address, 4, AF_INET));
+    SEE_HOST(gethostbyaddr(&address, 3, AF_INET));
+    SEE_HOST(gethostbyaddr(&address, 4, 77));
+    SEE_HOST(gethostbyaddr(&address, 1 << 30, AF_INET));
 }
 
 /* ---- times ---- */

@@ -491,4 +491,46 @@ describe("code that others could need", function()
     ]])
     assert.equal("0\n0\ntrue\n", output)
   end)
+
+  -- The count of such code stayed raised, and every later call of any task blocked the thread.
+  it("that a Lua error leaves is left", function()
+    for _, name in ipairs { "once_calls", "cookie_calls" } do
+      local function fail() libc[name](function() error "left" end) end
+      assert.is_false(pcall(fail))
+      assert.equal(0, beside(libc.nanosleep, SOON))
+      assert.is_false(xpcall(fail, function(message) return message end))
+      beside(function() libc.nanosleep(SOON) end)
+      assert.is_false(libc.catch(fail))
+      assert.equal(0, libc.nanosleep(SOON), name)
+      beside(function()
+        libc.catch(fail)
+        libc.nanosleep(SOON)
+      end)
+      beside(function()
+        assert.is_false(pcall(fail))
+        libc.nanosleep(SOON)
+      end)
+    end
+  end)
+
+  it("blocks the thread in all that is called there, and in nothing else of its task", function()
+    local output = support.run(foreign.prelude .. [[
+      local ticks = 0
+      task.spawn({ daemon = true }, function() while true do task.sleep(0.001) ticks = ticks + 1 end end)
+      repeat task.yield() until ticks > 0
+      for _, name in ipairs { "once_calls", "cookie_calls" } do
+        ticks = 0
+        libc[name](function()
+          pcall(error, "caught inside")
+          pcall(function() libc.once_calls(error) end)
+          coroutine.wrap(function() libc.nanosleep(0.02) end)()
+          libc.nanosleep(0.02)
+        end)
+        print(name, ticks)
+        libc.nanosleep(0.02)
+        print(ticks > 0)
+      end
+    ]])
+    assert.equal("once_calls\t0\ntrue\ncookie_calls\t0\ntrue\n", output)
+  end)
 end)
