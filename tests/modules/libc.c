@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -571,19 +572,51 @@ static int l_try_mutex(lua_State *L)
     return 1;
 }
 
-/* seconds */
+static int push_lock_error(lua_State *L, int error)
+{
+    lua_pushstring(L, error == 0 ? "free" : strerrorname_np(error));
+    return 1;
+}
+
+/* recursive, seconds */
 static int l_timed_mutex(lua_State *L)
 {
-    struct timespec span = check_span(L, 2), until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += span.tv_nsec;
-    until.tv_sec += span.tv_sec + until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = time_after(CLOCK_REALTIME, check_span(L, 2));
     int error = pthread_mutex_timedlock(mutex_of(L), &until);
     if (error == 0)
         pthread_mutex_unlock(mutex_of(L));
-    lua_pushstring(L, error == 0 ? "free" : strerrorname_np(error));
-    return 1;
+    return push_lock_error(L, error);
+}
+
+/* recursive, seconds, function while it is locked: as C++'s std::timed_mutex */
+static int l_clock_mutex(lua_State *L)
+{
+    struct timespec until = time_after(CLOCK_MONOTONIC, check_span(L, 2));
+    int error = pthread_mutex_clocklock(mutex_of(L), CLOCK_MONOTONIC, &until);
+    if (error == 0) {
+        lua_settop(L, 3);
+        int status = lua_pcall(L, 0, 0, 0);
+        pthread_mutex_unlock(mutex_of(L));
+        if (status != LUA_OK)
+            return lua_error(L);
+    }
+    return push_lock_error(L, error);
+}
+
+/* "real" or "monotonic", is for writing, seconds */
+static int l_timed_rwlock(lua_State *L)
+{
+    bool is_real = strcmp(luaL_checkstring(L, 1), "real") == 0, is_writer = lua_toboolean(L, 2);
+    clockid_t clock = is_real ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+    struct timespec until = time_after(clock, check_span(L, 3));
+    pthread_rwlock_t *lock = &locks.both;
+    int error = is_real && is_writer ? pthread_rwlock_timedwrlock(lock, &until)
+                : is_real            ? pthread_rwlock_timedrdlock(lock, &until)
+                : is_writer          ? pthread_rwlock_clockwrlock(lock, clock, &until)
+                                     : pthread_rwlock_clockrdlock(lock, clock, &until);
+    if (error == 0)
+        pthread_rwlock_unlock(lock);
+    return push_lock_error(L, error);
 }
 
 /* is for writing, function */
@@ -780,6 +813,8 @@ static const luaL_Reg functions[] = {
     {"with_mutex", l_with_mutex},
     {"try_mutex", l_try_mutex},
     {"timed_mutex", l_timed_mutex},
+    {"clock_mutex", l_clock_mutex},
+    {"timed_rwlock", l_timed_rwlock},
     {"with_rwlock", l_with_rwlock},
     {"once", l_once},
     {"write_cookie", l_write_cookie},

@@ -459,6 +459,31 @@ describe("a mutex of a C library", function()
     assert.equal("free", libc.try_mutex(false))
   end)
 
+  -- The calls of C++'s timed mutexes were not seen: who wanted what a waiting task had so locked blocked the thread.
+  it("taken with a time limit, on any clock, is waited for by others", function()
+    local go = sync.event()
+    local holder = support.parked(task.spawn(libc.clock_mutex, false, 1, function() go:wait() end))
+    assert.equal("EBUSY", libc.try_mutex(false))
+    assert.equal("ETIMEDOUT", beside(libc.clock_mutex, false, SOON, print))
+    local waiting = support.parked(task.spawn(libc.clock_mutex, false, support.patience, function() end))
+    go:set()
+    assert.same({ true, "free" }, { waiting:join() })
+    assert.same({ true, "free" }, { holder:join() })
+    assert.equal("free", libc.try_mutex(false))
+  end)
+
+  it("for reading and writing is taken with a time limit on any clock", function()
+    for _, clock in ipairs { "real", "monotonic" } do
+      local go = sync.event()
+      local reader = support.parked(task.spawn(libc.with_rwlock, false, function() go:wait() end))
+      assert.equal("free", libc.timed_rwlock(clock, false, SOON))
+      assert.equal("ETIMEDOUT", beside(libc.timed_rwlock, clock, true, SOON))
+      go:set()
+      assert(reader:join())
+      assert.equal("free", libc.timed_rwlock(clock, true, SOON))
+    end
+  end)
+
   it("for reading and writing lets readers in together, and writers alone", function()
     local inside, beside_reader, beside_writer = 0, 0, 0
     local function work(is_writer)
