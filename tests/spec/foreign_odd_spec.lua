@@ -20,7 +20,8 @@ end
 -- A signal that comes while another task runs is not seen by those that wait.
 local alone = { select_interrupted = true }
 
--- Plays the scene as libc does it, and then in a task beside another, unless it is to be alone, and compares what was seen.
+-- Plays the scene as libc does it, and then in a task beside another, unless it is to be alone, and compares what was
+-- seen.
 local function compare(scene, is_alone)
   patch.disable()
   local expected = scene()
