@@ -16,15 +16,15 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 
-static struct ml_foreign *enter(enum ml_call call, const void *caller)
+static struct ml_foreign *enter(enum ml_call call, const void *caller, const void *frame)
 {
     struct ml_foreign *f = ml_exporter_current();
     if (f != NULL)
-        f->entry = (struct ml_entry){call, caller};
+        f->entry = (struct ml_entry){call, caller, frame};
     return f;
 }
 
-#define ENTER(name) enter(ML_CALL_##name, __builtin_return_address(0))
+#define ENTER(name) enter(ML_CALL_##name, __builtin_return_address(0), __builtin_frame_address(0))
 
 /* The end of each: libc's, or what a task gets. */
 #define ANSWER(name, arguments)                                                                    \

@@ -130,7 +130,7 @@ int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry)
         return ML_PLAINLY;
     if (is_excluded(f, entry))
         reason = ML_PLAIN_EXCLUDED;
-    else if (ml_is_inside(f))
+    else if (ml_is_inside(f, entry.frame))
         reason = ML_PLAIN_INSIDE;
     else if (f->may_wait != NULL && !f->may_wait(f->hub))
         reason = ML_PLAIN_OWNER;

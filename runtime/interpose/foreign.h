@@ -17,6 +17,7 @@
 struct ml_entry {
     enum ml_call call;
     const void *caller; /* an address in the code that made it */
+    const void *frame;  /* an address of the stack there */
 };
 
 struct ml_count {

@@ -19,13 +19,13 @@ static bool is_in_chain(const struct ml_task *task, const struct ml_strand *stra
     return one != NULL;
 }
 
-bool ml_is_inside(struct ml_foreign *f)
+bool ml_is_inside(struct ml_foreign *f, const void *frame)
 {
     const struct ml_task *task = f->hub->current;
     bool is = false;
     if (ml_likely(f->inside_count == 0))
         return false;
-    ml_inside_unwind(f, __builtin_frame_address(0));
+    ml_inside_unwind(f, frame);
     for (unsigned i = 0; i < f->inside_count && !is; i++)
         is = f->inside[i].task == task->id && is_in_chain(task, f->inside[i].strand);
     return is;

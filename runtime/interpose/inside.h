@@ -37,8 +37,8 @@ static inline void ml_inside_leave(struct ml_foreign *f, const void *key)
         ml_inside_forget(f, i - 1);
 }
 
-/* Whether the running task is inside any. */
-bool ml_is_inside(struct ml_foreign *f);
+/* Whether the running task is inside any; frame: of the call that asks. */
+bool ml_is_inside(struct ml_foreign *f, const void *frame);
 
 /* A protected call on the running stack, of which `frame` is an address in its own frame, has caught an error. */
 void ml_inside_unwind(struct ml_foreign *f, const void *frame);

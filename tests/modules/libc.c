@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <lualib.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
@@ -660,7 +661,7 @@ static int l_write_cookie(lua_State *L)
     return push(L, fclose(file));
 }
 
-static lua_State *calls_back;
+static lua_State *calls_back, *writes_back;
 
 static void call_on_top(void)
 {
@@ -670,8 +671,8 @@ static void call_on_top(void)
 static ssize_t call_instead_of_writing(void *cookie, const char *data, size_t size)
 {
     (void)cookie, (void)data;
-    lua_State *L = calls_back;
-    calls_back =
+    lua_State *L = writes_back;
+    writes_back =
         NULL; /* what an error leaves in the file is written once more, by whoever flushes all */
     if (L != NULL)
         lua_call(L, 0, 0);
@@ -688,16 +689,27 @@ static int l_once_calls(lua_State *L)
     return 0;
 }
 
-/* function: called in a callback of stdio */
+static int close_stream(lua_State *L)
+{
+    luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+    return push(L, fclose(stream->f));
+}
+
+/* function: called in a callback of stdio. The collector closes the file if an error leaves it. */
 static int l_cookie_calls(lua_State *L)
 {
     cookie_io_functions_t functions = {.write = call_instead_of_writing};
-    FILE *file = fopencookie(NULL, "w", functions);
-    calls_back = L;
-    lua_settop(L, 1);
-    setvbuf(file, NULL, _IONBF, 0);
-    fputs("x", file);
-    return push(L, fclose(file));
+    luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
+    stream->f = fopencookie(NULL, "w", functions);
+    stream->closef = close_stream;
+    luaL_setmetatable(L, LUA_FILEHANDLE);
+    lua_insert(L, 1);
+    lua_settop(L, 2);
+    writes_back = L;
+    setvbuf(stream->f, NULL, _IONBF, 0);
+    fputs("x", stream->f);
+    stream->closef = NULL;
+    return push(L, fclose(stream->f));
 }
 
 /* function: called by a C function that catches its error, without a protected call of Lua's own */

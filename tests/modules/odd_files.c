@@ -198,8 +198,10 @@ static void odd_polls(void)
     struct pollfd *last = (struct pollfd *)(room + page) - 1;
     open_pipe(fds);
     *last = (struct pollfd){fds[0], POLLIN, 77};
+#ifndef __SANITIZE_ADDRESS__ /* it looks at all of them itself */
     SAW("too many", poll(last, 1 << 30, 10));
     SAW("all", poll(last, (nfds_t)negative, 10));
+#endif
     SAW("none", poll(nowhere, 1 << 30, 10));
     see("revents=%d ", last->revents);
     struct pollfd odd[] = {{-1, POLLIN, 77}, {-987, POLLOUT, 77}, {fds[0], 0, 77}};
@@ -454,7 +456,9 @@ static void renames(void)
     SAW("remove", remove(nowhere));
     SAW("remove", remove(""));
     SAW("remove", remove("/proc"));
+#ifndef __SANITIZE_ADDRESS__ /* it reads the name itself */
     SAW("fopen", fopen(nowhere, "r") != NULL);
+#endif
     SAW("fopen", fopen("/tmp", "w") != NULL);
     SAW("fopen", fopen("/tmp/x", "q") != NULL);
 }
