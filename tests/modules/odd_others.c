@@ -137,7 +137,9 @@ static void hosts(void)
     SEE_HOST(gethostbyaddr(&address, 4, AF_INET));
     SEE_HOST(gethostbyaddr(&address, 3, AF_INET));
     SEE_HOST(gethostbyaddr(&address, 4, 77));
+#ifndef __SANITIZE_ADDRESS__ /* it takes the length for a promise */
     SEE_HOST(gethostbyaddr(&address, 1 << 30, AF_INET));
+#endif
 }
 
 /* ---- times ---- */
