@@ -4,6 +4,7 @@
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
 #include "hub/slice.h"
+#include "interpose/inside.h"
 
 #include <limits.h>
 
@@ -102,6 +103,13 @@ static void slice_is_over(struct ml_hub *hub)
 {
     lua_State *L = running_thread(hub);
     hook_return(L, on_slow_return, &ml_lua_of(L)->slow);
+}
+
+void ml_foreign_caught(lua_State *L, const void *frame)
+{
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    if (hub->current != NULL && hub->foreign != NULL && hub->foreign->inside_count > 0)
+        ml_inside_unwind(hub->foreign, frame);
 }
 
 static bool may_wait(struct ml_hub *hub)

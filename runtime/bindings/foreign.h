@@ -11,6 +11,9 @@
 /* The task was cancelled in a call that could not raise: it raises as soon as the C function on top of L returns. */
 void ml_foreign_raise_on_return(lua_State *L);
 
+/* A protected call, of which `frame` is an address in its frame, has caught an error: C code below it has been left. */
+void ml_foreign_caught(lua_State *L, const void *frame);
+
 /* Sets what the owner of `f` sets. */
 void ml_foreign_connect(struct ml_foreign *f);
 

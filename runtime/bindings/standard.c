@@ -4,6 +4,7 @@
  */
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
+#include "bindings/foreign.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
 #include "hub/scope.h"
@@ -19,6 +20,7 @@ static int protected_results(lua_State *L, int status, intptr_t count, int first
 {
     if (ml_likely(status == LUA_OK || status == LUA_YIELD))
         return lua_gettop(L) - first + 1;
+    ml_foreign_caught(L, __builtin_frame_address(0));
     ml_cancellation_rethrow(L, count);
     lua_pushboolean(L, 0);
     lua_pushvalue(L, -2);

@@ -118,6 +118,19 @@
     X(int, pthread_mutex_lock, (pthread_mutex_t * mutex), (mutex))                                 \
     X(int, pthread_mutex_timedlock, (pthread_mutex_t * mutex, const struct timespec *until),       \
       (mutex, until))                                                                              \
+    X(int, pthread_mutex_clocklock,                                                                \
+      (pthread_mutex_t * mutex, clockid_t clock, const struct timespec *until),                    \
+      (mutex, clock, until))                                                                       \
+    X(int, pthread_rwlock_timedrdlock, (pthread_rwlock_t * lock, const struct timespec *until),    \
+      (lock, until))                                                                               \
+    X(int, pthread_rwlock_timedwrlock, (pthread_rwlock_t * lock, const struct timespec *until),    \
+      (lock, until))                                                                               \
+    X(int, pthread_rwlock_clockrdlock,                                                             \
+      (pthread_rwlock_t * lock, clockid_t clock, const struct timespec *until),                    \
+      (lock, clock, until))                                                                        \
+    X(int, pthread_rwlock_clockwrlock,                                                             \
+      (pthread_rwlock_t * lock, clockid_t clock, const struct timespec *until),                    \
+      (lock, clock, until))                                                                        \
     X(int, pthread_rwlock_rdlock, (pthread_rwlock_t * lock), (lock))                               \
     X(int, pthread_rwlock_wrlock, (pthread_rwlock_t * lock), (lock))
 

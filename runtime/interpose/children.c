@@ -107,6 +107,9 @@ static bool ask_waitid(void *call)
 int ml_co_waitid(struct ml_foreign *f, idtype_t type, id_t id, siginfo_t *info, int options)
 {
     siginfo_t unwanted;
+    /* A pidfd can say that nobody waits for it, as any descriptor. */
+    if (type == P_PIDFD && ml_foreign_is_nonblocking((int)id))
+        return ml_libc.waitid(type, id, info, options);
     struct waitid_call call = {type, id, info != NULL ? info : &unwanted, options, 0};
     if (ask_waitid(&call) || (options & WNOHANG) != 0)
         return call.result;
@@ -119,39 +122,54 @@ int ml_co_waitid(struct ml_foreign *f, idtype_t type, id_t id, siginfo_t *info, 
 
 /* ---- system ---- */
 
-/* Ctrl-C is the child's affair while there is one (POSIX, system()): the first ignores it, the last no more. */
-static void ignore_keys(struct ml_foreign *f)
+/*
+ * Ctrl-C is the child's affair while there is one (POSIX, system()): the first ignores it, the last no more. What a
+ * signal does belongs to the process, and so does this, as libc's own count of its calls.
+ */
+static struct {
+    pthread_mutex_t lock;
+    unsigned count;                         /* calls under way, of all runtimes */
+    struct sigaction on_interrupt, on_quit; /* before the first of them */
+} shells = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Gives which of the two had not been ignored before. */
+static sigset_t ignore_keys(void)
 {
     static const struct sigaction ignored = {.sa_handler = SIG_IGN};
-    if (f->shells++ > 0)
-        return;
-    sigaction(SIGINT, &ignored, &f->on_interrupt);
-    sigaction(SIGQUIT, &ignored, &f->on_quit);
+    sigset_t heeded;
+    sigemptyset(&heeded);
+    ml_libc.pthread_mutex_lock(&shells.lock);
+    if (shells.count++ == 0) {
+        sigaction(SIGINT, &ignored, &shells.on_interrupt);
+        sigaction(SIGQUIT, &ignored, &shells.on_quit);
+    }
+    if (shells.on_interrupt.sa_handler != SIG_IGN)
+        sigaddset(&heeded, SIGINT);
+    if (shells.on_quit.sa_handler != SIG_IGN)
+        sigaddset(&heeded, SIGQUIT);
+    ml_libc.pthread_mutex_unlock(&shells.lock);
+    return heeded;
 }
 
-static void heed_keys(struct ml_foreign *f)
+static void heed_keys(void)
 {
-    if (--f->shells > 0)
-        return;
-    sigaction(SIGINT, &f->on_interrupt, NULL);
-    sigaction(SIGQUIT, &f->on_quit, NULL);
+    ml_libc.pthread_mutex_lock(&shells.lock);
+    if (--shells.count == 0) {
+        sigaction(SIGINT, &shells.on_interrupt, NULL);
+        sigaction(SIGQUIT, &shells.on_quit, NULL);
+    }
+    ml_libc.pthread_mutex_unlock(&shells.lock);
 }
 
-/* The shell gets those two as they were before. */
-static int spawn_shell(const struct ml_foreign *f, const char *command, pid_t *pid)
+/* heeded: signals that the shell does not ignore. */
+static int spawn_shell(const char *command, sigset_t heeded, pid_t *pid)
 {
     const char *const arguments[] = {"sh", "-c", "--", command, NULL};
-    sigset_t plain;
     posix_spawnattr_t attributes;
-    sigemptyset(&plain);
-    if (f->on_interrupt.sa_handler != SIG_IGN)
-        sigaddset(&plain, SIGINT);
-    if (f->on_quit.sa_handler != SIG_IGN)
-        sigaddset(&plain, SIGQUIT);
     int error = posix_spawnattr_init(&attributes);
     if (error != 0)
         return -error;
-    posix_spawnattr_setsigdefault(&attributes, &plain);
+    posix_spawnattr_setsigdefault(&attributes, &heeded);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
     error = posix_spawn(pid, "/bin/sh", NULL, &attributes, (char *const *)arguments, environ);
     posix_spawnattr_destroy(&attributes);
@@ -166,10 +184,9 @@ int ml_co_system(struct ml_foreign *f, const char *command)
     int status;
     if (command == NULL)
         return ml_libc.system(NULL);
-    ignore_keys(f);
-    int error = spawn_shell(f, command, &pid);
+    int error = spawn_shell(command, ignore_keys(), &pid);
     if (error != 0) {
-        heed_keys(f);
+        heed_keys();
         /* What a shell that cannot be run is told as. */
         return error == -ENOENT || error == -EACCES ? 127 << 8 : ml_fail(error);
     }
@@ -177,7 +194,7 @@ int ml_co_system(struct ml_foreign *f, const char *command)
         f->entry = entry;
         ended = ml_co_wait4(f, pid, &status, 0, NULL);
     } while (ended < 0 && errno == EINTR);
-    heed_keys(f);
+    heed_keys();
     if (ended < 0 && errno == ECANCELED) {
         kill(pid, SIGKILL);
         ml_libc.waitpid(pid, &status, 0);

@@ -2,6 +2,8 @@
 #include "hub/poll_set.h"
 #include "interpose/kind.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 /* In a child of vfork(), which runs in its parent's memory, nothing of the parent's may be touched. */
@@ -25,16 +27,25 @@ int ml_co_close(struct ml_foreign *f, int fd)
     return ml_libc.close(fd);
 }
 
+/* Whether a call that puts `from` in the place of `to` gets as far as to close that. */
+static bool replaces(int from, int to)
+{
+    int saved = errno;
+    bool is = from != to && fcntl(from, F_GETFD) >= 0;
+    errno = saved;
+    return is;
+}
+
 int ml_co_dup2(struct ml_foreign *f, int from, int to)
 {
-    if (from != to)
+    if (replaces(from, to))
         ml_foreign_closes(f, to);
     return ml_libc.dup2(from, to);
 }
 
 int ml_co_dup3(struct ml_foreign *f, int from, int to, int flags)
 {
-    if (from != to)
+    if ((flags & ~O_CLOEXEC) == 0 && replaces(from, to))
         ml_foreign_closes(f, to);
     return ml_libc.dup3(from, to, flags);
 }

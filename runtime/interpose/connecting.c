@@ -34,29 +34,19 @@ static int connect_at_once(int fd, int flags, __CONST_SOCKADDR_ARG address, sock
     return result;
 }
 
-/* How the attempt of a connected socket ended. */
-static int outcome(int fd)
-{
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-        error = errno;
-    return error == 0 ? 0 : ml_fail(-error);
-}
-
-/* pending: EINPROGRESS, or EALREADY when an earlier call began it: what is told when the socket's time is over. */
+/* Waits until the attempt has ended. pending: EINPROGRESS, or EALREADY when an earlier call began it: what is told when the socket's time is over. */
 static int await_connection(struct ml_foreign *f, struct ml_entry entry, int fd, int pending)
 {
+    int error = 0;
     struct pollfd writable = {.fd = fd, .events = POLLOUT};
     ml_time deadline = ml_foreign_deadline(f, fd, POLLOUT);
-    int error = 0;
     while ((error == 0 || error == -EINTR) && ml_libc.poll(&writable, 1, 0) == 0)
         error = ml_foreign_wait_fd(f, entry, fd, POLLOUT, deadline);
     if (error == ML_PLAINLY)
         error = ml_libc.poll(&writable, 1, -1) < 0 ? -errno : 0;
     if (error != 0 && error != -EINTR)
         return ml_fail(error == -ETIMEDOUT ? -pending : error);
-    return outcome(fd);
+    return 0;
 }
 
 static int await_room(struct ml_foreign *f, struct ml_entry entry, int fd, int flags,
@@ -82,16 +72,18 @@ static int await_room(struct ml_foreign *f, struct ml_entry entry, int fd, int f
 int ml_co_connect(struct ml_foreign *f, int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
 {
     struct ml_entry entry = f->entry;
-    int flags;
+    int flags, saved = errno;
     if (is_left_alone(fd, &flags))
         return ml_libc.connect(fd, address, length);
     int result = connect_at_once(fd, flags, address, length);
+    /* Asked again, the socket tells how it went, and is then in the state in which libc leaves it. */
+    if (result != 0 && (errno == EINPROGRESS || errno == EALREADY) &&
+        await_connection(f, entry, fd, errno) == 0)
+        result = connect_at_once(fd, flags, address, length);
+    else if (result != 0 && errno == EAGAIN)
+        result = await_room(f, entry, fd, flags, address, length);
     if (result == 0)
-        return 0;
-    if (errno == EINPROGRESS || errno == EALREADY)
-        return await_connection(f, entry, fd, errno);
-    if (errno == EAGAIN)
-        return await_room(f, entry, fd, flags, address, length);
+        errno = saved;
     return result;
 }
 

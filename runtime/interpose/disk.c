@@ -19,12 +19,14 @@ static int try_for_lock(struct ml_foreign *f, int (*try)(const struct lock_call 
 {
     struct ml_entry entry = f->entry;
     ml_time pause = ML_FIRST_PAUSE;
-    int error = 0, result = try(call);
+    int saved = errno, error = 0, result = try(call);
     while (result != 0 && error == 0 && (errno == EAGAIN || errno == EACCES)) {
         error = ml_foreign_pause(f, entry, &pause);
         if (error == 0)
             result = try(call);
     }
+    if (result == 0)
+        errno = saved;
     if (error == ML_PLAINLY)
         return plainly(call);
     return error == 0 ? result : ml_fail(error);
@@ -147,13 +149,15 @@ static int run_for_result(struct ml_foreign *f, struct disk_job *job)
 
 static int sync_file(struct ml_foreign *f, enum disk_work work, int fd)
 {
+    int saved = errno;
     struct disk_job *job = new_job(work, NULL, NULL);
     if (job == NULL)
         return ml_fail(-ENOMEM);
     job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (job->fd < 0) {
         free(job);
-        return -1;
+        errno = saved; /* without a place for another descriptor it blocks the thread */
+        return work == WORK_FSYNC ? ml_libc.fsync(fd) : ml_libc.fdatasync(fd);
     }
     return run_for_result(f, job);
 }
@@ -170,12 +174,14 @@ int ml_co_fdatasync(struct ml_foreign *f, int fd)
 
 int ml_co_rename(struct ml_foreign *f, const char *from, const char *to)
 {
-    return run_for_result(f, new_job(WORK_RENAME, from, to));
+    return from == NULL || to == NULL ? ml_libc.rename(from, to)
+                                      : run_for_result(f, new_job(WORK_RENAME, from, to));
 }
 
 int ml_co_remove(struct ml_foreign *f, const char *path)
 {
-    return run_for_result(f, new_job(WORK_REMOVE, path, NULL));
+    return path == NULL ? ml_libc.remove(path)
+                        : run_for_result(f, new_job(WORK_REMOVE, path, NULL));
 }
 
 /* To open a FIFO waits for its other end; anything else is opened at once. Cancelled, the worker waits on. */

@@ -8,6 +8,7 @@
 #include "interpose/kind.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 
 #undef fread_unlocked
@@ -15,15 +16,15 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 
-static struct ml_foreign *enter(enum ml_call call, const void *caller)
+static struct ml_foreign *enter(enum ml_call call, const void *caller, const void *frame)
 {
     struct ml_foreign *f = ml_exporter_current();
     if (f != NULL)
-        f->entry = (struct ml_entry){call, caller};
+        f->entry = (struct ml_entry){call, caller, frame};
     return f;
 }
 
-#define ENTER(name) enter(ML_CALL_##name, __builtin_return_address(0))
+#define ENTER(name) enter(ML_CALL_##name, __builtin_return_address(0), __builtin_frame_address(0))
 
 /* The end of each: libc's, or what a task gets. */
 #define ANSWER(name, arguments)                                                                    \
@@ -101,12 +102,13 @@ static int print(struct ml_foreign *f, FILE *file, const char *format, va_list a
 PRINT(printf, (const char *format, ...), stdout)
 PRINT(fprintf, (FILE * file, const char *format, ...), file)
 
-/* Whether a descriptor blocks is asked anew once it may have changed. What comes third is a pointer or fits into one. */
-static void note_change(int fd, bool changes)
+/* Whether descriptors block is asked anew once it may have changed, for those with other numbers, too: duplicates share
+ * it. What comes third is a pointer or fits into one. */
+static void note_change(bool changes)
 {
     struct ml_foreign *f = changes ? ml_exporter_current() : NULL;
     if (f != NULL)
-        ml_kind_note_blocking(f, fd, true);
+        ml_kinds_forget_nonblocking(f);
 }
 
 #define CONTROL(name, type, changes)                                                               \
@@ -116,12 +118,12 @@ static void note_change(int fd, bool changes)
         va_start(arguments, what);                                                                 \
         void *third = va_arg(arguments, void *);                                                   \
         va_end(arguments);                                                                         \
-        note_change(fd, changes);                                                                  \
+        note_change(changes);                                                                      \
         return ml_exporter_libc()->name(fd, what, third);                                          \
     }
 
-CONTROL(fcntl, int, what == F_SETFL)
-CONTROL(fcntl64, int, what == F_SETFL)
+CONTROL(fcntl, int, what == F_SETFL && ((intptr_t)third & O_NONBLOCK) == 0)
+CONTROL(fcntl64, int, what == F_SETFL && ((intptr_t)third & O_NONBLOCK) == 0)
 CONTROL(ioctl, unsigned long, what == FIONBIO)
 
 /* ---- those that check the size of a buffer (-D_FORTIFY_SOURCE) ---- */

@@ -3,6 +3,7 @@
  * initialisers of C++ and callbacks of stdio. Exported as the names in interpose/exports.c are.
  */
 #include "interpose/exporter.h"
+#include "interpose/inside.h"
 
 #include <dlfcn.h>
 #include <stdint.h>
@@ -45,27 +46,27 @@ PUBLIC int __cxa_guard_acquire(uint64_t *guard)
     struct ml_foreign *f = ml_exporter_current();
     int is_first = find_guards().acquire(guard);
     if (f != NULL && is_first)
-        f->inside++;
+        ml_inside_enter(f, guard, __builtin_frame_address(0));
     return is_first;
 }
 
-static void leave_guard(void)
+static void leave_guard(const uint64_t *guard)
 {
     struct ml_foreign *f = ml_exporter_current();
-    if (f != NULL && f->inside > 0)
-        f->inside--;
+    if (f != NULL)
+        ml_inside_leave(f, guard);
 }
 
 PUBLIC void __cxa_guard_release(uint64_t *guard)
 {
     find_guards().release(guard);
-    leave_guard();
+    leave_guard(guard);
 }
 
 PUBLIC void __cxa_guard_abort(uint64_t *guard)
 {
     find_guards().abort(guard);
-    leave_guard();
+    leave_guard(guard);
 }
 
 /* ---- stdio's callbacks: libc holds the file's lock, and its buffer is in between ---- */
@@ -75,53 +76,53 @@ struct cookie {
     cookie_io_functions_t functions;
 };
 
-static struct ml_foreign *begin_callback(void)
+static struct ml_foreign *begin_callback(const struct cookie *cookie, const void *frame)
 {
     struct ml_foreign *f = ml_exporter_current();
     if (f != NULL)
-        f->inside++;
+        ml_inside_enter(f, cookie, frame);
     return f;
 }
 
-static void end_callback(struct ml_foreign *f)
+static void end_callback(struct ml_foreign *f, const struct cookie *cookie)
 {
     if (f != NULL)
-        f->inside--;
+        ml_inside_leave(f, cookie);
 }
 
 static ssize_t read_cookie(void *cookie, char *buffer, size_t size)
 {
     struct cookie *c = cookie;
-    struct ml_foreign *f = begin_callback();
+    struct ml_foreign *f = begin_callback(c, __builtin_frame_address(0));
     ssize_t result = c->functions.read(c->cookie, buffer, size);
-    end_callback(f);
+    end_callback(f, c);
     return result;
 }
 
 static ssize_t write_cookie(void *cookie, const char *data, size_t size)
 {
     struct cookie *c = cookie;
-    struct ml_foreign *f = begin_callback();
+    struct ml_foreign *f = begin_callback(c, __builtin_frame_address(0));
     ssize_t result = c->functions.write(c->cookie, data, size);
-    end_callback(f);
+    end_callback(f, c);
     return result;
 }
 
 static int seek_cookie(void *cookie, off64_t *offset, int whence)
 {
     struct cookie *c = cookie;
-    struct ml_foreign *f = begin_callback();
+    struct ml_foreign *f = begin_callback(c, __builtin_frame_address(0));
     int result = c->functions.seek(c->cookie, offset, whence);
-    end_callback(f);
+    end_callback(f, c);
     return result;
 }
 
 static int close_cookie(void *cookie)
 {
     struct cookie *c = cookie;
-    struct ml_foreign *f = begin_callback();
+    struct ml_foreign *f = begin_callback(c, __builtin_frame_address(0));
     int result = c->functions.close != NULL ? c->functions.close(c->cookie) : 0;
-    end_callback(f);
+    end_callback(f, c);
     free(c);
     return result;
 }

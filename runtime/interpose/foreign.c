@@ -3,6 +3,7 @@
 #include "hub/poll_set.h"
 #include "hub/scope.h"
 #include "hub/wait.h"
+#include "interpose/inside.h"
 #include "interpose/kind.h"
 #include "interpose/locks.h"
 #include "interpose/statics.h"
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <termios.h>
 
 static const struct ml_wait_kind fd_kind = {.text = "a descriptor, in a C library",
                                             .external = true};
@@ -130,7 +132,7 @@ static enum ml_plain_reason reason_against(struct ml_foreign *f, struct ml_entry
 {
     if (is_excluded(f, entry))
         return ML_PLAIN_EXCLUDED;
-    if (f->inside > 0)
+    if (ml_is_inside(f, entry.frame))
         return ML_PLAIN_INSIDE;
     return f->may_wait != NULL && !f->may_wait(f->hub) ? ML_PLAIN_OWNER : ML_PLAIN_NONE;
 }
@@ -173,7 +175,7 @@ void ml_foreign_end(struct ml_foreign *f, int error)
         f->has_waited(f->hub, error);
 }
 
-static bool is_nonblocking(int fd)
+bool ml_foreign_is_nonblocking(int fd)
 {
     int saved = errno;
     int flags = fcntl(fd, F_GETFL);
@@ -195,7 +197,7 @@ int ml_foreign_end_slice(struct ml_foreign *f)
 
 __attribute__((noinline)) int ml_foreign_end_slice_on(struct ml_foreign *f, int fd)
 {
-    if (!is_nonblocking(fd))
+    if (!ml_foreign_is_nonblocking(fd))
         return ml_foreign_end_slice(f);
     ml_slice_renew(f->hub);
     if (f->slice_is_over != NULL && !is_child(f))
@@ -262,13 +264,25 @@ void ml_foreign_interrupted(void)
     errno = saved;
 }
 
+ml_time ml_foreign_patience(int fd)
+{
+    struct termios mode;
+    int saved = errno;
+    bool is_hasty =
+        tcgetattr(fd, &mode) == 0 && (mode.c_lflag & ICANON) == 0 && mode.c_cc[VMIN] == 0;
+    errno = saved;
+    return is_hasty ? mode.c_cc[VTIME] * (ML_SECOND / 10) : ML_FOREVER;
+}
+
 ml_time ml_foreign_deadline(const struct ml_foreign *f, int fd, short events)
 {
     struct timeval span = {0};
     socklen_t size = sizeof span;
     int option = events & POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO;
-    if (getsockopt(fd, SOL_SOCKET, option, &span, &size) != 0 ||
-        (span.tv_sec == 0 && span.tv_usec == 0))
+    if (getsockopt(fd, SOL_SOCKET, option, &span, &size) != 0)
+        return events & POLLIN ? ml_time_after(ml_hub_now(f->hub), ml_foreign_patience(fd))
+                               : ML_FOREVER;
+    if (span.tv_sec == 0 && span.tv_usec == 0)
         return ML_FOREVER;
     return ml_hub_now(f->hub) + span.tv_sec * ML_SECOND + span.tv_usec * (ML_SECOND / 1000000);
 }
@@ -293,7 +307,7 @@ static __attribute__((noinline)) ssize_t wait_and_retry(struct ml_foreign *f, in
     if (flags < 0)
         return ml_fail(-EBADF);
     if ((flags & O_NONBLOCK) != 0) {
-        ml_kind_note_blocking(f, fd, false);
+        ml_kind_note_nonblocking(f, fd);
         note_dry(f, fd, events);
         return ml_fail(-EAGAIN);
     }
@@ -318,12 +332,16 @@ ssize_t ml_foreign_retry(struct ml_foreign *f, int fd, short events, ml_attempt 
     if (ml_unlikely(ml_foreign_share(f, fd) != 0))
         return ml_fail(-ECANCELED);
     bool blocks = !ml_kind_is_nonblocking(f, fd);
+    int saved = errno;
     ssize_t result = attempt(call, blocks ? MSG_DONTWAIT : 0);
+    if (would_block(result) && !blocks) {
+        note_dry(f, fd, events);
+        return ml_fail(-EAGAIN);
+    }
+    if (would_block(result))
+        result = wait_and_retry(f, fd, events, attempt, call);
     ml_slice_spend_bytes(f->hub, result);
-    if (ml_likely(!would_block(result)))
-        return result;
-    if (blocks)
-        return wait_and_retry(f, fd, events, attempt, call);
-    note_dry(f, fd, events);
-    return ml_fail(-EAGAIN);
+    if (ml_likely(result >= 0))
+        errno = saved;
+    return result;
 }

@@ -18,6 +18,7 @@
 struct ml_entry {
     enum ml_call call;
     const void *caller; /* an address in the code that made it */
+    const void *frame;  /* an address of the stack there */
 };
 
 struct ml_count {
@@ -42,7 +43,15 @@ struct ml_held_lock;
 struct ml_prompt;
 struct ml_task_statics;
 
-enum { ML_HELD_BUCKETS = 256 };
+/* Code that other tasks could need while it waits, and that is under way. */
+struct ml_inside {
+    const struct ml_strand *strand;
+    uint64_t task; /* its number */
+    const void *key;
+    const void *frame;
+};
+
+enum { ML_HELD_BUCKETS = 256, ML_INSIDE_MOST = 16 };
 
 /* Descriptors whose kind is remembered (interpose/kind.h). */
 enum { ML_KINDS = 1024 };
@@ -52,12 +61,11 @@ struct ml_foreign {
     pid_t process;     /* whose memory this is */
     bool is_available; /* libc's names are exported: calls can come in */
     struct ml_entry
-        entry;       /* of the call that is being made; others overwrite it while a task waits */
-    unsigned inside; /* depth of code that other tasks could need while it waits */
+        entry; /* of the call that is being made; others overwrite it while a task waits */
+    struct ml_inside inside[ML_INSIDE_MOST]; /* interpose/inside.h, the latest last */
+    unsigned inside_count;
     struct ml_count counts[ML_CALL_COUNT];
     struct ml_exclusion *exclusions;
-    unsigned shells;                        /* calls of system() under way */
-    struct sigaction on_interrupt, on_quit; /* before the first of them */
     struct ml_held_lock *held[ML_HELD_BUCKETS],
         *held_spare; /* interpose/locks.h: by the lock's address */
     unsigned held_count;
@@ -120,6 +128,9 @@ enum { ML_PLAINLY = 1 };
 int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry);
 void ml_foreign_end(struct ml_foreign *f, int error);
 
+/* Whether calls on a descriptor fail instead of waiting; also if there is none. Leaves errno alone. */
+bool ml_foreign_is_nonblocking(int fd);
+
 /* The slice is over: others run, before the call f->entry goes on. 0 or -ECANCELED. */
 int ml_foreign_end_slice(struct ml_foreign *f);
 
@@ -151,7 +162,11 @@ int ml_foreign_wait_time(struct ml_foreign *f, struct ml_entry entry, ml_time de
 #define ML_FIRST_PAUSE ML_MILLISECOND
 int ml_foreign_pause(struct ml_foreign *f, struct ml_entry entry, ml_time *pause);
 
-/* When a call on the socket has to give up, by its SO_RCVTIMEO (POLLIN) or SO_SNDTIMEO (POLLOUT). */
+/* For how long a read of a terminal waits that is to give what there is (termios(3), MIN == 0); ML_FOREVER: any other
+ * descriptor. */
+ml_time ml_foreign_patience(int fd);
+
+/* When a call has to give up, by its socket's SO_RCVTIMEO (POLLIN) or SO_SNDTIMEO (POLLOUT), or by its terminal. */
 ml_time ml_foreign_deadline(const struct ml_foreign *f, int fd, short events);
 
 /* Waits for a worker to run `job`, or runs it on this thread if the task may not wait. As ml_offload(); after 0
@@ -167,7 +182,7 @@ typedef ssize_t ml_attempt(void *call, int flags);
 /*
  * The one loop of the calls that block until a descriptor is ready, unless its own flags forbid: attempts, and
  * waits in between, as long as SO_RCVTIMEO or SO_SNDTIMEO allow. Returns what the last attempt did, or -1
- * with errno set.
+ * with errno set; without an error errno stays as it was.
  */
 ssize_t ml_foreign_retry(struct ml_foreign *f, int fd, short events, ml_attempt *attempt,
                          void *call);
@@ -177,6 +192,15 @@ void ml_foreign_closes(struct ml_foreign *f, int fd);
 
 /* A poll of the hub on this thread was ended by a signal: calls that a signal ends are. */
 void ml_foreign_interrupted(void);
+
+/* What a call gives that failed with `result` after `done` bytes or messages: those, and no error. */
+static inline ssize_t ml_part(ssize_t result, size_t done, int saved_errno)
+{
+    if (result >= 0 || done == 0)
+        return result;
+    errno = saved_errno;
+    return (ssize_t)done;
+}
 
 /* Sets errno to a negated one. -1. */
 static inline int ml_fail(int error)

@@ -32,10 +32,16 @@ static inline bool ml_kind_is_nonblocking(const struct ml_foreign *f, int fd)
     return (unsigned)fd < ML_KINDS && (f->kinds[fd] & ML_KIND_NONBLOCK) != 0;
 }
 
-static inline void ml_kind_note_blocking(struct ml_foreign *f, int fd, bool blocks)
+static inline void ml_kind_note_nonblocking(struct ml_foreign *f, int fd)
 {
     if ((unsigned)fd < ML_KINDS)
-        f->kinds[fd] = (uint8_t)((f->kinds[fd] & ML_KINDS_MASK) | (blocks ? 0 : ML_KIND_NONBLOCK));
+        f->kinds[fd] |= ML_KIND_NONBLOCK;
+}
+
+static inline void ml_kinds_forget_nonblocking(struct ml_foreign *f)
+{
+    for (unsigned i = 0; i < ML_KINDS; i++)
+        f->kinds[i] &= ML_KINDS_MASK;
 }
 
 /* The number stands for something else from now on. */

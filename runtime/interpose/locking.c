@@ -1,4 +1,5 @@
 /* The calls that take and free locks, and those inside which a task may not wait. */
+#include "interpose/inside.h"
 #include "interpose/locks.h"
 
 #include <errno.h>
@@ -40,18 +41,61 @@ int ml_co_pthread_mutex_lock(struct ml_foreign *f, pthread_mutex_t *mutex)
     return error != 0 ? error : noted(f, mutex, ML_LOCK_WHOLE, ml_libc.pthread_mutex_lock(mutex));
 }
 
-/* `until` is a time of the real clock. */
+/* As await(), until a time of that clock. */
+static int await_until(struct ml_foreign *f, const void *lock, enum ml_lock_way way,
+                       clockid_t clock, const struct timespec *until)
+{
+    struct timespec now;
+    if (ml_likely(f->held_count == 0) || clock_gettime(clock, &now) != 0)
+        return 0;
+    ml_time left = (until->tv_sec - now.tv_sec) * ML_SECOND + (until->tv_nsec - now.tv_nsec);
+    ml_time deadline = left > 0 ? ml_time_after(ml_hub_now(f->hub), left) : ML_NEVER_WAIT;
+    return -ml_lock_await(f, lock, way, deadline);
+}
+
+int ml_co_pthread_mutex_clocklock(struct ml_foreign *f, pthread_mutex_t *mutex, clockid_t clock,
+                                  const struct timespec *until)
+{
+    int error = await_until(f, mutex, ML_LOCK_WHOLE, clock, until);
+    return error != 0 ? error
+                      : noted(f, mutex, ML_LOCK_WHOLE,
+                              ml_libc.pthread_mutex_clocklock(mutex, clock, until));
+}
+
 int ml_co_pthread_mutex_timedlock(struct ml_foreign *f, pthread_mutex_t *mutex,
                                   const struct timespec *until)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    ml_time left = (until->tv_sec - now.tv_sec) * ML_SECOND + (until->tv_nsec - now.tv_nsec);
-    ml_time deadline = left > 0 ? ml_time_after(ml_hub_now(f->hub), left) : ML_NEVER_WAIT;
-    int error = -ml_lock_await(f, mutex, ML_LOCK_WHOLE, deadline);
-    return error != 0
-               ? error
-               : noted(f, mutex, ML_LOCK_WHOLE, ml_libc.pthread_mutex_timedlock(mutex, until));
+    return ml_co_pthread_mutex_clocklock(f, mutex, CLOCK_REALTIME, until);
+}
+
+int ml_co_pthread_rwlock_clockrdlock(struct ml_foreign *f, pthread_rwlock_t *lock, clockid_t clock,
+                                     const struct timespec *until)
+{
+    int error = await_until(f, lock, ML_LOCK_SHARED, clock, until);
+    return error != 0 ? error
+                      : noted(f, lock, ML_LOCK_SHARED,
+                              ml_libc.pthread_rwlock_clockrdlock(lock, clock, until));
+}
+
+int ml_co_pthread_rwlock_clockwrlock(struct ml_foreign *f, pthread_rwlock_t *lock, clockid_t clock,
+                                     const struct timespec *until)
+{
+    int error = await_until(f, lock, ML_LOCK_WHOLE, clock, until);
+    return error != 0 ? error
+                      : noted(f, lock, ML_LOCK_WHOLE,
+                              ml_libc.pthread_rwlock_clockwrlock(lock, clock, until));
+}
+
+int ml_co_pthread_rwlock_timedrdlock(struct ml_foreign *f, pthread_rwlock_t *lock,
+                                     const struct timespec *until)
+{
+    return ml_co_pthread_rwlock_clockrdlock(f, lock, CLOCK_REALTIME, until);
+}
+
+int ml_co_pthread_rwlock_timedwrlock(struct ml_foreign *f, pthread_rwlock_t *lock,
+                                     const struct timespec *until)
+{
+    return ml_co_pthread_rwlock_clockwrlock(f, lock, CLOCK_REALTIME, until);
 }
 
 int ml_co_pthread_mutex_trylock(struct ml_foreign *f, pthread_mutex_t *mutex)
@@ -120,8 +164,8 @@ void ml_co_funlockfile(struct ml_foreign *f, FILE *file)
 /* Another task that came here while this one waited would block the thread for ever. */
 int ml_co_pthread_once(struct ml_foreign *f, pthread_once_t *control, void (*routine)(void))
 {
-    f->inside++;
+    ml_inside_enter(f, control, __builtin_frame_address(0));
     int error = ml_libc.pthread_once(control, routine);
-    f->inside--;
+    ml_inside_leave(f, control);
     return error;
 }

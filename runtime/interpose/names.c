@@ -175,7 +175,8 @@ struct host_job {
     int result;       /* as of the _r calls: 0 or an errno */
     int error;        /* h_errno */
     size_t room;
-    char *buffer; /* malloc'd */
+    char *block;  /* malloc'd */
+    char *buffer; /* in the block */
     struct hostent host;
     struct hostent *found;
     _Alignas(16) char asked[]; /* the name, or the address */
@@ -197,22 +198,27 @@ static void run_host(struct ml_job *job)
     j->result = ERANGE;
     while (j->result == ERANGE) {
         size_t room = j->room > 0 ? 2 * j->room : 1024;
-        char *buffer = realloc(j->buffer, room);
+        char *buffer = realloc(j->block, room);
         if (buffer == NULL) {
             j->result = errno = ENOMEM;
             j->error = NETDB_INTERNAL;
             break;
         }
-        j->buffer = buffer;
+        j->block = j->buffer = buffer;
         j->room = room;
         ask_host(j);
     }
 }
 
+static void run_host_once(struct ml_job *job)
+{
+    ask_host(ml_container_of(job, struct host_job, job));
+}
+
 static void release_host(struct ml_job *job)
 {
     struct host_job *j = ml_container_of(job, struct host_job, job);
-    free(j->buffer);
+    free(j->block);
     free(j);
 }
 
@@ -252,11 +258,12 @@ static struct hostent *keep_host(struct ml_foreign *f, struct host_job *job)
     if (job->found != NULL && statics != NULL) {
         free(statics->host_buffer);
         statics->host = job->host;
-        statics->host_buffer = job->buffer;
-        job->buffer = NULL;
+        statics->host_buffer = job->block;
+        job->block = NULL;
         result = &statics->host;
     }
-    h_errno = job->error;
+    if (job->error != 0)
+        h_errno = job->error;
     release_host(&job->job);
     return result;
 }
@@ -274,51 +281,52 @@ struct hostent *ml_co_gethostbyname(struct ml_foreign *f, const char *name)
 struct hostent *ml_co_gethostbyaddr(struct ml_foreign *f, const void *address, socklen_t length,
                                     int family)
 {
+    if (length > sizeof(struct in6_addr))
+        return ml_libc.gethostbyaddr(address, length, family);
     return keep_host(f, answered(f, new_host_job(BY_ADDRESS, address, length, family)));
 }
 
 /*
- * With a buffer of the caller's: the worker asks first, which leaves the answer where the name service keeps
- * what it knows; asked again here it would block. So the answer itself is moved over, pointer by pointer.
+ * With a buffer of the caller's: the worker fills one of the same size that lies as that one does to its alignment, so that
+ * what fits and what does not is libc's to say. The answer is moved over, and its pointers with it. To ask here
+ * again would block.
  */
-struct packer {
-    char *at;
-    size_t left;
-    bool is_full;
-};
+enum { ALIGNMENT = 16 };
 
-static void *pack(struct packer *p, const void *data, size_t size, size_t alignment)
+static struct host_job *with_room(struct host_job *job, const char *buffer, size_t room, int error)
 {
-    size_t skip = (alignment - (uintptr_t)p->at % alignment) % alignment;
-    if (p->is_full || p->left < skip + size) {
-        p->is_full = true;
+    size_t skip = (uintptr_t)buffer % ALIGNMENT;
+    if (job == NULL)
+        return NULL;
+    job->block = malloc(room + ALIGNMENT);
+    if (job->block == NULL) {
+        release_host(&job->job);
         return NULL;
     }
-    char *start = p->at + skip;
-    if (data != NULL)
-        memcpy(start, data, size);
-    p->at = start + size;
-    p->left -= skip + size;
-    return start;
+    job->job.run = run_host_once;
+    job->buffer = job->block + skip;
+    job->room = room;
+    job->error = error;
+    return job;
 }
 
-static char **pack_list(struct packer *p, char **list, size_t item_size)
+/* What a pointer into the worker's buffer comes to in the caller's. */
+static char *moved(const struct host_job *job, const void *pointer, char *buffer)
 {
-    size_t count = 0;
-    while (list[count] != NULL)
-        count++;
-    char **copies = pack(p, NULL, (count + 1) * sizeof *copies, sizeof *copies);
-    for (size_t i = 0; i < count && copies != NULL; i++)
-        copies[i] = pack(p, list[i], item_size > 0 ? item_size : strlen(list[i]) + 1, 1);
-    if (copies != NULL)
-        copies[count] = NULL;
+    return buffer + ((const char *)pointer - job->buffer);
+}
+
+static char **moved_list(const struct host_job *job, char **list, char *buffer)
+{
+    char **copies = (char **)moved(job, list, buffer);
+    for (size_t i = 0; list[i] != NULL; i++)
+        copies[i] = moved(job, list[i], buffer);
     return copies;
 }
 
-static int give_host(struct host_job *job, struct hostent *host, char *buffer, size_t room,
+static int give_host(struct host_job *job, struct hostent *host, char *buffer,
                      struct hostent **result, int *error)
 {
-    struct packer p = {buffer, room, false};
     *result = NULL;
     if (job == NULL) {
         *error = NETDB_INTERNAL;
@@ -327,15 +335,13 @@ static int give_host(struct host_job *job, struct hostent *host, char *buffer, s
     int status = job->result;
     *error = job->error;
     if (job->found != NULL) {
+        memcpy(buffer, job->buffer, job->room);
         *host = job->host;
-        host->h_addr_list = pack_list(&p, job->host.h_addr_list, (size_t)job->host.h_length);
-        host->h_aliases = pack_list(&p, job->host.h_aliases, 0);
-        host->h_name = pack(&p, job->host.h_name, strlen(job->host.h_name) + 1, 1);
-        *result = p.is_full ? NULL : host;
-        status = p.is_full ? ERANGE : 0;
-        *error = p.is_full ? NETDB_INTERNAL : *error;
+        host->h_addr_list = moved_list(job, job->host.h_addr_list, buffer);
+        host->h_aliases = moved_list(job, job->host.h_aliases, buffer);
+        host->h_name = moved(job, job->host.h_name, buffer);
+        *result = host;
     }
-    errno = status;
     release_host(&job->job);
     return status;
 }
@@ -344,7 +350,8 @@ int ml_co_gethostbyname2_r(struct ml_foreign *f, const char *name, int family, s
                            char *buffer, size_t room, struct hostent **result, int *error)
 {
     struct host_job *job = new_host_job(BY_NAME, name, strlen(name) + 1, family);
-    return give_host(answered(f, job), host, buffer, room, result, error);
+    job = with_room(job, buffer, room, *error);
+    return give_host(answered(f, job), host, buffer, result, error);
 }
 
 int ml_co_gethostbyname_r(struct ml_foreign *f, const char *name, struct hostent *host,
@@ -357,6 +364,9 @@ int ml_co_gethostbyaddr_r(struct ml_foreign *f, const void *address, socklen_t l
                           struct hostent *host, char *buffer, size_t room, struct hostent **result,
                           int *error)
 {
+    if (length > sizeof(struct in6_addr))
+        return ml_libc.gethostbyaddr_r(address, length, family, host, buffer, room, result, error);
     struct host_job *job = new_host_job(BY_ADDRESS, address, length, family);
-    return give_host(answered(f, job), host, buffer, room, result, error);
+    job = with_room(job, buffer, room, *error);
+    return give_host(answered(f, job), host, buffer, result, error);
 }

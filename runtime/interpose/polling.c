@@ -37,11 +37,11 @@ struct question {
     void (*add)(struct ml_poll_set *set, void *call); /* the descriptors */
     int (*closed)(void *call, int fd); /* what to return when that one was closed meanwhile */
     void *call;
-    unsigned count;      /* descriptors at most */
-    bool is_known_empty; /* the first answer is known to be 0 */
+    unsigned count;                /* descriptors at most */
+    bool (*is_urgent)(void *call); /* waits for what the loop cannot tell; NULL: never */
+    bool is_known_empty;           /* the first answer is known to be 0 */
     bool is_masked;
-    bool is_urgent; /* waits for what the loop cannot tell */
-    bool is_loop;   /* of a library's own */
+    bool is_loop; /* of a library's own */
 };
 
 /* One wait. 0: ask; or an error of ml_poll_set_wait(); *closed: the descriptor that was, or -1. */
@@ -79,13 +79,14 @@ static int wait_for_answer(struct ml_foreign *f, struct ml_entry entry, const st
 {
     int answer = 0, error = ml_foreign_begin(f, entry), closed = -1;
     bool was_woken_in_vain = false;
+    bool is_urgent = q->is_urgent != NULL && q->is_urgent(q->call);
     struct ml_scope *shield = NULL;
     if (error == ML_PLAINLY)
         return q->ask_plainly(q->call);
     while (answer == 0 && error == 0) {
-        bool is_short = was_woken_in_vain || q->is_masked || q->is_urgent;
+        bool is_short = was_woken_in_vain || q->is_masked || is_urgent;
         ml_time until = is_short ? ml_time_earlier(deadline, deadline_of(f, LOOK_AGAIN)) : deadline;
-        error = wait_once(f, q, !was_woken_in_vain, until, &closed);
+        error = wait_once(f, q, !was_woken_in_vain && !(is_urgent && q->is_loop), until, &closed);
         was_woken_in_vain = error == 0;
         if (error == -ETIMEDOUT && until < deadline)
             error = 0, was_woken_in_vain = false;
@@ -163,12 +164,13 @@ static int poll_closed(void *call, int fd)
     return bad;
 }
 
-static bool has_urgent(const struct pollfd *fds, nfds_t count)
+static bool has_urgent(void *call)
 {
+    const struct poll_call *c = call;
     nfds_t i = 0;
-    while (i < count && (fds[i].events & POLLPRI) == 0)
+    while (i < c->count && (c->fds[i].events & POLLPRI) == 0)
         i++;
-    return i < count;
+    return i < c->count;
 }
 
 /* Whether the task has just found out that there is nothing to read: it need not be asked again. */
@@ -188,6 +190,7 @@ int ml_co_ppoll(struct ml_foreign *f, struct pollfd *fds, nfds_t count,
                                 .ask_plainly = ask_poll_plainly,
                                 .add = add_poll,
                                 .closed = poll_closed,
+                                .is_urgent = has_urgent,
                                 .call = &call,
                                 .count = (unsigned)count,
                                 .is_masked = mask != NULL};
@@ -195,9 +198,7 @@ int ml_co_ppoll(struct ml_foreign *f, struct pollfd *fds, nfds_t count,
     if (timeout != NULL && !ml_is_timespan(timeout))
         return ml_fail(-EINVAL);
     if (fds == NULL && count > 0)
-        return ml_fail(-EFAULT);
-    if (count <= INT_MAX)
-        question.is_urgent = has_urgent(fds, count);
+        return ml_libc.ppoll(fds, count, &no_time, mask);
     question.is_known_empty = mask == NULL && is_known_dry(f, fds, count) && span > 0;
     return answer(f, &question, span);
 }
@@ -282,6 +283,11 @@ static unsigned count_select(const struct select_call *c)
     return count;
 }
 
+static bool has_exceptional(void *call)
+{
+    return ((const struct select_call *)call)->sets[2] != NULL;
+}
+
 static int select_closed(void *call, int fd)
 {
     (void)call, (void)fd;
@@ -303,10 +309,13 @@ static int select_with(struct ml_foreign *f, struct select_call *call)
                                 .closed = select_closed,
                                 .call = call,
                                 .is_masked = call->mask != NULL,
-                                .is_urgent = call->sets[2] != NULL};
+                                .is_urgent = has_exceptional};
     keep_asked(call);
     question.count = count_select(call);
-    return answer(f, &question, ml_timespan(call->timeout));
+    int result = answer(f, &question, ml_timespan(call->timeout));
+    if (result < 0)
+        restore(call);
+    return result;
 }
 
 /*
@@ -352,7 +361,18 @@ int ml_co_pselect(struct ml_foreign *f, int count, fd_set *readable, fd_set *wri
     return result;
 }
 
-/* Linux puts the time that is left into *timeout. */
+/* What is left of a span that began at `start`. */
+static struct timeval rest_of(const struct ml_foreign *f, struct timespec span, ml_time start)
+{
+    ml_time past = ml_hub_now(f->hub) - start;
+    struct timeval rest = {span.tv_sec - past / ML_SECOND,
+                           (span.tv_nsec - past % ML_SECOND) / 1000};
+    if (rest.tv_usec < 0)
+        rest.tv_sec--, rest.tv_usec += 1000000;
+    return rest.tv_sec < 0 ? (struct timeval){0, 0} : rest;
+}
+
+/* Linux puts the time that is left into *timeout, after errors, too. */
 int ml_co_select(struct ml_foreign *f, int count, fd_set *readable, fd_set *writable,
                  fd_set *exceptional, struct timeval *timeout)
 {
@@ -363,12 +383,8 @@ int ml_co_select(struct ml_foreign *f, int count, fd_set *readable, fd_set *writ
                                  timeout->tv_usec % 1000000 * 1000};
     int result = ml_co_pselect(f, count, readable, writable, exceptional,
                                timeout != NULL ? &span : NULL, NULL);
-    if (timeout != NULL && result >= 0) {
-        ml_time left = ml_timespan(&span) - (ml_hub_now(f->hub) - start);
-        left = left > 0 ? left : 0;
-        timeout->tv_sec = left / ML_SECOND;
-        timeout->tv_usec = left % ML_SECOND / 1000;
-    }
+    if (timeout != NULL && (result >= 0 || errno != EINVAL))
+        *timeout = rest_of(f, span, start);
     return result;
 }
 
@@ -397,6 +413,20 @@ static int ask_epoll_plainly(void *call)
     return ml_libc.epoll_pwait(c->fd, c->events, c->room, timeout, c->mask);
 }
 
+/* Of epoll descriptors that watch each other the kernel allows for five in a row: the last of those is one too many for
+ * the loop, which ends the program when it is refused. Such a one is looked at every so often. */
+static bool is_too_deep(void *call)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    int saved = errno, above = epoll_create1(EPOLL_CLOEXEC);
+    bool is =
+        above >= 0 && epoll_ctl(above, EPOLL_CTL_ADD, ((struct epoll_call *)call)->fd, &event) != 0;
+    if (above >= 0)
+        ml_libc.close(above);
+    errno = saved;
+    return is;
+}
+
 /* An epoll descriptor is itself readable when it has an event. */
 static void add_epoll(struct ml_poll_set *set, void *call)
 {
@@ -411,6 +441,7 @@ int ml_co_epoll_pwait2(struct ml_foreign *f, int fd, struct epoll_event *events,
                                 .ask_plainly = ask_epoll_plainly,
                                 .add = add_epoll,
                                 .closed = select_closed,
+                                .is_urgent = is_too_deep,
                                 .call = &call,
                                 .count = 1,
                                 .is_masked = mask != NULL,

@@ -13,8 +13,8 @@ static void erase(struct ml_foreign *f, int fd)
 {
     struct ml_entry entry = f->entry;
     char text[sizeof f->prompt->erase];
-    size_t size = strlen(f->prompt->erase);
-    memcpy(text, f->prompt->erase, size);
+    memcpy(text, f->prompt->erase, sizeof text);
+    size_t size = strlen(text);
     bool is_task = f->hub->current != NULL && f->hub->foreign == f;
     f->prompt->is_shown = false;
     f->prompt->was_taken = true;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 
 /* ---- sockets ---- */
 
@@ -15,6 +16,12 @@ struct recv_call {
     bool is_all; /* MSG_WAITALL, and it means something */
     size_t done;
 };
+
+/* Those never wait, whatever the socket says: what is urgent and what went wrong is there or is not. */
+static bool never_waits(int flags)
+{
+    return (flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)) != 0;
+}
 
 /* Messages come one at a time, whatever is asked for; and what is only looked at comes again. */
 static bool waits_for_all(int fd, int flags)
@@ -41,11 +48,12 @@ static ssize_t try_recv(void *call, int flags)
 
 ssize_t ml_co_recv(struct ml_foreign *f, int fd, void *buffer, size_t size, int flags)
 {
-    if ((flags & MSG_DONTWAIT) != 0)
+    if (never_waits(flags))
         return ml_libc.recv(fd, buffer, size, flags);
+    int saved = errno;
     struct recv_call call = {fd, buffer, size, flags, waits_for_all(fd, flags), 0};
     ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_recv, &call);
-    return got < 0 && call.done > 0 ? (ssize_t)call.done : got;
+    return ml_part(got, call.done, saved);
 }
 
 struct recvfrom_call {
@@ -66,7 +74,7 @@ static ssize_t try_recvfrom(void *call, int flags)
 ssize_t ml_co_recvfrom(struct ml_foreign *f, int fd, void *buffer, size_t size, int flags,
                        __SOCKADDR_ARG from, socklen_t *length)
 {
-    if ((flags & MSG_DONTWAIT) != 0)
+    if (never_waits(flags))
         return ml_libc.recvfrom(fd, buffer, size, flags, from, length);
     struct ml_entry entry = f->entry;
     struct recvfrom_call call = {fd, buffer, size, flags, from.__sockaddr__, length};
@@ -74,8 +82,9 @@ ssize_t ml_co_recvfrom(struct ml_foreign *f, int fd, void *buffer, size_t size, 
     if (got <= 0 || (size_t)got >= size || !waits_for_all(fd, flags))
         return got;
     f->entry = entry;
+    int saved = errno;
     ssize_t rest = ml_co_recv(f, fd, (char *)buffer + got, size - (size_t)got, flags);
-    return rest > 0 ? got + rest : got;
+    return rest > 0 ? got + rest : ml_part(-1, (size_t)got, saved);
 }
 
 struct recvmsg_call {
@@ -90,28 +99,34 @@ static ssize_t try_recvmsg(void *call, int flags)
     return ml_libc.recvmsg(c->fd, c->message, c->flags | flags);
 }
 
-/* Fills, with MSG_WAITALL, the pieces behind the first `skip` bytes. Returns how many bytes came. */
+/* Fills, with MSG_WAITALL, the pieces behind the first `skip` bytes, until one stays short. Returns how many bytes
+ * came. */
 static ssize_t recv_rest(struct ml_foreign *f, struct ml_entry entry, int fd,
                          const struct msghdr *message, size_t skip, int flags)
 {
-    ssize_t done = 0, got = 1;
-    for (size_t i = 0; i < message->msg_iovlen && got > 0; i++) {
+    ssize_t done = 0;
+    int saved = errno;
+    bool is_full = true;
+    for (size_t i = 0; i < message->msg_iovlen && is_full; i++) {
         const struct iovec *piece = &message->msg_iov[i];
         size_t offset = skip < piece->iov_len ? skip : piece->iov_len;
         skip -= offset;
         if (offset == piece->iov_len)
             continue;
         f->entry = entry;
-        got = ml_co_recv(f, fd, (char *)piece->iov_base + offset, piece->iov_len - offset, flags);
+        ssize_t got =
+            ml_co_recv(f, fd, (char *)piece->iov_base + offset, piece->iov_len - offset, flags);
+        is_full = got > 0 && (size_t)got == piece->iov_len - offset;
         done += got > 0 ? got : 0;
     }
+    errno = saved;
     return done;
 }
 
 /* MSG_WAITALL fills the pieces, unless descriptors or the like may come with the bytes: those end a call. */
 ssize_t ml_co_recvmsg(struct ml_foreign *f, int fd, struct msghdr *message, int flags)
 {
-    if ((flags & MSG_DONTWAIT) != 0)
+    if (never_waits(flags))
         return ml_libc.recvmsg(fd, message, flags);
     struct ml_entry entry = f->entry;
     struct recvmsg_call call = {fd, message, flags};
@@ -147,11 +162,12 @@ static ssize_t try_recvmmsg(void *call, int flags)
 int ml_co_recvmmsg(struct ml_foreign *f, int fd, struct mmsghdr *messages, unsigned count,
                    int flags, struct timespec *timeout)
 {
-    if ((flags & MSG_DONTWAIT) != 0 || timeout != NULL)
+    if (never_waits(flags) || timeout != NULL)
         return ml_libc.recvmmsg(fd, messages, count, flags, timeout);
+    int saved = errno;
     struct recvmmsg_call call = {fd, messages, count, flags, 0};
-    int got = (int)ml_foreign_retry(f, fd, POLLIN, try_recvmmsg, &call);
-    return got < 0 && call.done > 0 ? (int)call.done : got;
+    ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_recvmmsg, &call);
+    return (int)ml_part(got, call.done, saved);
 }
 
 /* ---- files of any kind ---- */
@@ -168,7 +184,7 @@ struct read_call {
 static ssize_t read_if_ready(struct read_call *c)
 {
     struct pollfd ready = {.fd = c->fd, .events = POLLIN};
-    if (ml_libc.poll(&ready, 1, 0) == 0)
+    if (ml_libc.poll(&ready, 1, 0) == 0 && ml_foreign_patience(c->fd) > 0)
         return ml_fail(-EAGAIN);
     return ml_libc.readv(c->fd, c->pieces, c->count);
 }
@@ -252,6 +268,7 @@ static void give_credit(struct ml_foreign *f, int fd)
 static ssize_t read_disk(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
 {
     struct ml_entry entry = f->entry;
+    int saved = errno;
     if (has_credit(f, fd, ml_pieces_size(pieces, count)))
         return ml_libc.readv(fd, pieces, count);
     ssize_t got = preadv2(fd, pieces, count, -1, RWF_NOWAIT);
@@ -263,6 +280,7 @@ static ssize_t read_disk(struct ml_foreign *f, int fd, const struct iovec *piece
         lseek(fd, -got, SEEK_CUR);
     else if (errno != EAGAIN)
         return ml_libc.readv(fd, pieces, count);
+    errno = saved;
     int error = got < 0 ? fetch(f, entry, fd, ml_pieces_size(pieces, count)) : 0;
     return error == 0 ? ml_libc.readv(fd, pieces, count) : ml_fail(error);
 }
@@ -271,18 +289,25 @@ static ssize_t read_disk(struct ml_foreign *f, int fd, const struct iovec *piece
 static ssize_t read_pieces(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
 {
     enum ml_kind kind = ml_kind_of(f, fd);
-    if (pieces == NULL || ml_pieces_are_empty(pieces, count))
+    if (pieces == NULL || count > UIO_MAXIOV || pieces->iov_len > SSIZE_MAX ||
+        ml_pieces_are_empty(pieces, count))
         return ml_libc.readv(fd, pieces, count);
     if (kind == ML_KIND_DISK)
         return read_disk(f, fd, pieces, count);
+    int saved = errno;
     struct read_call call = {fd, pieces, count, kind == ML_KIND_SOCKET};
-    return ml_foreign_retry(f, fd, POLLIN, try_read, &call);
+    ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_read, &call);
+    bool is_over = got < 0 && errno == EAGAIN && kind == ML_KIND_STREAM &&
+                   !ml_kind_is_nonblocking(f, fd) && ml_foreign_patience(fd) != ML_FOREVER;
+    if (is_over)
+        errno = saved;
+    return is_over ? 0 : got;
 }
 
 ssize_t ml_co_read(struct ml_foreign *f, int fd, void *buffer, size_t size)
 {
     struct iovec piece = {buffer, size};
-    if (ml_kind_of(f, fd) == ML_KIND_DISK && has_credit(f, fd, size))
+    if (size > SSIZE_MAX || (ml_kind_of(f, fd) == ML_KIND_DISK && has_credit(f, fd, size)))
         return ml_libc.read(fd, buffer, size);
     return read_pieces(f, fd, &piece, 1);
 }

@@ -5,6 +5,7 @@
 #include "interpose/prompt.h"
 
 #include <errno.h>
+#include <limits.h>
 
 struct send_call {
     int fd;
@@ -31,9 +32,10 @@ ssize_t ml_co_send(struct ml_foreign *f, int fd, const void *data, size_t size, 
 {
     if ((flags & MSG_DONTWAIT) != 0)
         return ml_libc.send(fd, data, size, flags);
+    int saved = errno;
     struct send_call call = {fd, data, size, flags, 0};
     ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_send, &call);
-    return sent < 0 && call.done > 0 ? (ssize_t)call.done : sent;
+    return ml_part(sent, call.done, saved);
 }
 
 struct sendto_call {
@@ -41,6 +43,13 @@ struct sendto_call {
     const struct sockaddr *to;
     socklen_t length;
 };
+
+/* MSG_FASTOPEN to where the network knows no cookie for: the connection is on its way without the bytes, which go as any
+ * others once it is there. */
+static bool is_only_connecting(ssize_t sent, int flags)
+{
+    return sent < 0 && errno == EINPROGRESS && (flags & MSG_FASTOPEN) != 0;
+}
 
 /* An address is for datagrams; a stream, which has a peer already, takes what was left like any other bytes. */
 static ssize_t try_sendto(void *call, int flags)
@@ -50,6 +59,11 @@ static ssize_t try_sendto(void *call, int flags)
     if (rest->done == 0) {
         ssize_t sent =
             ml_libc.sendto(rest->fd, rest->data, rest->size, rest->flags | flags, c->to, c->length);
+        if (is_only_connecting(sent, rest->flags)) {
+            rest->flags &= ~MSG_FASTOPEN;
+            c->to = NULL, c->length = 0;
+            return ml_fail(-EAGAIN);
+        }
         if (sent <= 0 || (size_t)sent >= rest->size)
             return sent;
         rest->done = (size_t)sent;
@@ -65,9 +79,10 @@ ssize_t ml_co_sendto(struct ml_foreign *f, int fd, const void *data, size_t size
         return ml_co_send(f, fd, data, size, flags);
     if ((flags & MSG_DONTWAIT) != 0)
         return ml_libc.sendto(fd, data, size, flags, to, length);
+    int saved = errno;
     struct sendto_call call = {{fd, data, size, flags, 0}, to.__sockaddr__, length};
     ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_sendto, &call);
-    return sent < 0 && call.rest.done > 0 ? (ssize_t)call.rest.done : sent;
+    return ml_part(sent, call.rest.done, saved);
 }
 
 /* ---- several pieces ---- */
@@ -104,7 +119,7 @@ static struct iovec next_piece(const struct pieces *p)
 
 struct sendmsg_call {
     int fd;
-    const struct msghdr *message;
+    struct msghdr message;
     int flags;
     struct pieces pieces;
 };
@@ -121,8 +136,13 @@ static ssize_t try_sendmsg(void *call, int flags)
     struct sendmsg_call *c = call;
     ssize_t sent;
     do {
-        sent = c->pieces.done == 0 ? ml_libc.sendmsg(c->fd, c->message, c->flags | flags)
+        sent = c->pieces.done == 0 ? ml_libc.sendmsg(c->fd, &c->message, c->flags | flags)
                                    : send_piece(c, flags);
+        if (is_only_connecting(sent, c->flags)) {
+            c->flags &= ~MSG_FASTOPEN;
+            c->message.msg_name = NULL, c->message.msg_namelen = 0;
+            sent = ml_fail(-EAGAIN);
+        }
         if (sent > 0)
             advance(&c->pieces, (size_t)sent);
     } while (sent > 0 && !is_finished(&c->pieces));
@@ -134,27 +154,31 @@ ssize_t ml_co_sendmsg(struct ml_foreign *f, int fd, const struct msghdr *message
     if ((flags & MSG_DONTWAIT) != 0 || message == NULL)
         return ml_libc.sendmsg(fd, message, flags);
     struct sendmsg_call call = {
-        fd, message, flags, {.list = message->msg_iov, .count = message->msg_iovlen}};
+        fd, *message, flags, {.list = message->msg_iov, .count = message->msg_iovlen}};
+    int saved = errno;
     ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_sendmsg, &call);
-    return sent < 0 && call.pieces.done > 0 ? (ssize_t)call.pieces.done : sent;
+    return ml_part(sent, call.pieces.done, saved);
 }
 
-/* One message after the other, as many as go: an error after the first is told by the next call. */
+/* One message after the other, as many as go, and no more than the kernel takes at once: an error after the first is told
+ * by the next call. */
 int ml_co_sendmmsg(struct ml_foreign *f, int fd, struct mmsghdr *messages, unsigned count,
                    int flags)
 {
     struct ml_entry entry = f->entry;
     unsigned done = 0;
     ssize_t sent = 0;
-    if (messages == NULL)
+    int saved = errno;
+    if (messages == NULL || count == 0)
         return ml_libc.sendmmsg(fd, messages, count, flags);
+    count = count < UIO_MAXIOV ? count : UIO_MAXIOV;
     while (done < count && sent >= 0) {
         f->entry = entry;
         sent = ml_co_sendmsg(f, fd, &messages[done].msg_hdr, flags);
         if (sent >= 0)
             messages[done++].msg_len = (unsigned)sent;
     }
-    return done > 0 || count == 0 ? (int)done : -1;
+    return (int)ml_part(sent < 0 ? -1 : (ssize_t)done, done, saved);
 }
 
 /* ---- files of any kind ---- */
@@ -212,12 +236,13 @@ static ssize_t try_write(void *call, int flags)
 ssize_t ml_co_write(struct ml_foreign *f, int fd, const void *data, size_t size)
 {
     enum ml_kind kind = ml_kind_of(f, fd);
-    if (kind == ML_KIND_DISK || size == 0)
+    if (kind == ML_KIND_DISK || size == 0 || size > SSIZE_MAX)
         return ml_libc.write(fd, data, size);
     ml_prompt_make_way(f, fd, data, size);
     struct write_call call = {{fd, data, size, 0, 0}, kind == ML_KIND_SOCKET};
+    int saved = errno;
     ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_write, &call);
-    return sent < 0 && call.rest.done > 0 ? (ssize_t)call.rest.done : sent;
+    return ml_part(sent, call.rest.done, saved);
 }
 
 struct writev_call {
@@ -253,6 +278,7 @@ static ssize_t write_pieces(struct ml_foreign *f, int fd, const struct iovec *li
     ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_writev, &call);
     if (sent <= 0)
         return sent;
+    int saved = errno;
     advance(&pieces, (size_t)sent);
     while (sent > 0 && !is_finished(&pieces)) {
         struct iovec piece = next_piece(&pieces);
@@ -261,13 +287,14 @@ static ssize_t write_pieces(struct ml_foreign *f, int fd, const struct iovec *li
         if (sent > 0)
             advance(&pieces, (size_t)sent);
     }
-    return (ssize_t)pieces.done;
+    return ml_part(-1, pieces.done, saved);
 }
 
 ssize_t ml_co_writev(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
 {
     enum ml_kind kind = ml_kind_of(f, fd);
-    if (kind == ML_KIND_DISK || count <= 0 || pieces == NULL || ml_pieces_are_empty(pieces, count))
+    if (kind == ML_KIND_DISK || count <= 0 || count > UIO_MAXIOV || pieces == NULL ||
+        ml_pieces_are_empty(pieces, count))
         return ml_libc.writev(fd, pieces, count);
     if (kind == ML_KIND_SOCKET) {
         struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = (size_t)count};

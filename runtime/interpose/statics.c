@@ -61,17 +61,20 @@ struct tm *ml_co_gmtime(struct ml_foreign *f, const time_t *time)
     return statics != NULL ? gmtime_r(time, &statics->tm) : ml_libc.gmtime(time);
 }
 
-/* asctime_r() writes 26 bytes, and more for years beyond four digits, as this buffer allows for. */
+/* Not asctime_r(), which refuses years of more than four digits. */
 char *ml_co_asctime(struct ml_foreign *f, const struct tm *tm)
 {
     struct ml_task_statics *statics = ml_statics_of(f);
-    return statics != NULL ? asctime_r(tm, statics->time_text) : ml_libc.asctime(tm);
+    char *text = ml_libc.asctime(tm);
+    if (statics == NULL || text == NULL)
+        return text;
+    return strncpy(statics->time_text, text, sizeof statics->time_text - 1);
 }
 
 char *ml_co_ctime(struct ml_foreign *f, const time_t *time)
 {
     struct tm *tm = ml_co_localtime(f, time);
-    return tm != NULL ? ml_co_asctime(f, tm) : NULL;
+    return ml_co_asctime(f, tm);
 }
 
 char *ml_co_inet_ntoa(struct ml_foreign *f, struct in_addr address)

@@ -10,7 +10,7 @@
 struct ml_task_statics {
     uint64_t task; /* number of the task whose it is */
     struct tm tm;
-    char time_text[64];
+    char time_text[128]; /* glibc's own has 114 */
     char error_text[64];
     char address_text[INET_ADDRSTRLEN];
     struct hostent host;

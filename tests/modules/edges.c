@@ -7,20 +7,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <lauxlib.h>
-#include <linux/sockios.h>
-#include <lua.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -32,113 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- what a scene has seen ---- */
-
-static __thread char seen[4096];
-
-static void see(const char *format, ...)
-{
-    size_t length = strlen(seen);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(seen + length, sizeof seen - length, format, arguments);
-    va_end(arguments);
-}
-
-/* A result, with errno if there is one. */
-static void see_result(const char *name, long result)
-{
-    int error = errno;
-    see("%s=%ld", name, result);
-    if (result < 0)
-        see("(%s)", strerrorname_np(error));
-    see(" ");
-}
-
-/* ---- who acts meanwhile ---- */
-
-/* Seconds that any event is waited for: generous, as they only end tests that fail. */
-enum { PATIENCE = 30 };
-
-static void wait_until(bool (*has_come)(int fd), int fd)
-{
-    time_t end = time(NULL) + PATIENCE;
-    while (!has_come(fd)) {
-        if (time(NULL) > end) {
-            fputs("edges: waited in vain\n", stderr);
-            abort();
-        }
-        usleep(100); /* until the next look */
-    }
-}
-
-/* The other end of the socket has taken all that was sent. */
-static bool is_taken(int fd)
-{
-    int bytes;
-    return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes == 0;
-}
-
-/* The socket takes no more. */
-static bool is_full(int fd)
-{
-    struct pollfd writable = {fd, POLLOUT, 0};
-    return poll(&writable, 1, 0) == 0;
-}
-
-enum { PARTS = 4 };
-
-struct helper {
-    pthread_t thread;
-    int fd;
-    const char *parts[PARTS + 1]; /* each sent when what was sent before has been taken */
-    useconds_t pause;             /* microseconds that go by before the second part, too */
-    int closes;                   /* when all has been taken; -1: none */
-};
-
-static void *help(void *argument)
-{
-    struct helper *h = argument;
-    for (int i = 0; h->parts[i] != NULL; i++) {
-        wait_until(is_taken, h->fd);
-        if (i == 1)
-            usleep(h->pause);
-        if (send(h->fd, h->parts[i], strlen(h->parts[i]), 0) < 0)
-            abort();
-    }
-    if (h->closes >= 0) {
-        wait_until(is_taken, h->fd);
-        close(h->closes);
-    }
-    return NULL;
-}
-
-/* The thread gets a helper of its own: one on the task's stack moves with it. */
-static struct helper helping;
-
-static void begin_help(const struct helper *h)
-{
-    helping = *h;
-    if (pthread_create(&helping.thread, NULL, help, &helping) != 0)
-        abort();
-}
-
-static void end_help(void)
-{
-    pthread_join(helping.thread, NULL);
-}
-
-static void pair(int type, int fds[2])
-{
-    if (socketpair(AF_UNIX, type, 0, fds) != 0)
-        abort();
-}
-
-static void close_both(const int fds[2])
-{
-    close(fds[0]);
-    close(fds[1]);
-}
+#include "scene.h"
 
 /* ---- receiving ---- */
 
@@ -303,20 +192,6 @@ static void *drain(void *argument)
     while ((got = recv(fds[1], buffer, sizeof buffer, 0)) > 0)
         sum += got;
     return (void *)sum;
-}
-
-static void stream_pair(int fds[2])
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    fds[0] = socket(AF_INET, SOCK_STREAM, 0);
-    bind(listener, (struct sockaddr *)&address, length);
-    listen(listener, 1);
-    getsockname(listener, (struct sockaddr *)&address, &length);
-    connect(fds[0], (struct sockaddr *)&address, length);
-    fds[1] = accept(listener, NULL, NULL);
-    close(listener);
 }
 
 /* A blocking call gives all, also when an address comes with it. */
@@ -653,22 +528,4 @@ static void results_of_printing(void)
     X(both_ways)                                                                                   \
     X(results_of_printing)
 
-#define SCENE(name)                                                                                \
-    static int l_##name(lua_State *L)                                                              \
-    {                                                                                              \
-        seen[0] = '\0';                                                                            \
-        name();                                                                                    \
-        lua_pushstring(L, seen);                                                                   \
-        return 1;                                                                                  \
-    }
-
-SCENES(SCENE)
-
-int luaopen_edges(lua_State *L);
-__attribute__((visibility("default"))) int luaopen_edges(lua_State *L)
-{
-#define ENTRY(name) {#name, l_##name},
-    static const luaL_Reg functions[] = {SCENES(ENTRY){NULL, NULL}};
-    luaL_newlib(L, functions);
-    return 1;
-}
+SCENE_MODULE(edges, SCENES)

@@ -8,11 +8,13 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <lualib.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -583,19 +585,51 @@ static int l_try_mutex(lua_State *L)
     return 1;
 }
 
-/* seconds */
+static int push_lock_error(lua_State *L, int error)
+{
+    lua_pushstring(L, error == 0 ? "free" : strerrorname_np(error));
+    return 1;
+}
+
+/* recursive, seconds */
 static int l_timed_mutex(lua_State *L)
 {
-    struct timespec span = check_span(L, 2), until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += span.tv_nsec;
-    until.tv_sec += span.tv_sec + until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = time_after(CLOCK_REALTIME, check_span(L, 2));
     int error = pthread_mutex_timedlock(mutex_of(L), &until);
     if (error == 0)
         pthread_mutex_unlock(mutex_of(L));
-    lua_pushstring(L, error == 0 ? "free" : strerrorname_np(error));
-    return 1;
+    return push_lock_error(L, error);
+}
+
+/* recursive, seconds, function while it is locked: as C++'s std::timed_mutex */
+static int l_clock_mutex(lua_State *L)
+{
+    struct timespec until = time_after(CLOCK_MONOTONIC, check_span(L, 2));
+    int error = pthread_mutex_clocklock(mutex_of(L), CLOCK_MONOTONIC, &until);
+    if (error == 0) {
+        lua_settop(L, 3);
+        int status = lua_pcall(L, 0, 0, 0);
+        pthread_mutex_unlock(mutex_of(L));
+        if (status != LUA_OK)
+            return lua_error(L);
+    }
+    return push_lock_error(L, error);
+}
+
+/* "real" or "monotonic", is for writing, seconds */
+static int l_timed_rwlock(lua_State *L)
+{
+    bool is_real = strcmp(luaL_checkstring(L, 1), "real") == 0, is_writer = lua_toboolean(L, 2);
+    clockid_t clock = is_real ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+    struct timespec until = time_after(clock, check_span(L, 3));
+    pthread_rwlock_t *lock = &locks.both;
+    int error = is_real && is_writer ? pthread_rwlock_timedwrlock(lock, &until)
+                : is_real            ? pthread_rwlock_timedrdlock(lock, &until)
+                : is_writer          ? pthread_rwlock_clockwrlock(lock, clock, &until)
+                                     : pthread_rwlock_clockrdlock(lock, clock, &until);
+    if (error == 0)
+        pthread_rwlock_unlock(lock);
+    return push_lock_error(L, error);
 }
 
 /* is for writing, function */
@@ -638,6 +672,65 @@ static int l_write_cookie(lua_State *L)
     FILE *file = fopencookie(NULL, "w", functions);
     fputs(luaL_checkstring(L, 1), file);
     return push(L, fclose(file));
+}
+
+static lua_State *calls_back, *writes_back;
+
+static void call_on_top(void)
+{
+    lua_call(calls_back, 0, 0);
+}
+
+static ssize_t call_instead_of_writing(void *cookie, const char *data, size_t size)
+{
+    (void)cookie, (void)data;
+    lua_State *L = writes_back;
+    writes_back =
+        NULL; /* what an error leaves in the file is written once more, by whoever flushes all */
+    if (L != NULL)
+        lua_call(L, 0, 0);
+    return (ssize_t)size;
+}
+
+/* function: called inside of pthread_once */
+static int l_once_calls(lua_State *L)
+{
+    pthread_once_t once = PTHREAD_ONCE_INIT;
+    calls_back = L;
+    lua_settop(L, 1);
+    pthread_once(&once, call_on_top);
+    return 0;
+}
+
+static int close_stream(lua_State *L)
+{
+    luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+    return push(L, fclose(stream->f));
+}
+
+/* function: called in a callback of stdio. The collector closes the file if an error leaves it. */
+static int l_cookie_calls(lua_State *L)
+{
+    cookie_io_functions_t functions = {.write = call_instead_of_writing};
+    luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
+    stream->f = fopencookie(NULL, "w", functions);
+    stream->closef = close_stream;
+    luaL_setmetatable(L, LUA_FILEHANDLE);
+    lua_insert(L, 1);
+    lua_settop(L, 2);
+    writes_back = L;
+    setvbuf(stream->f, NULL, _IONBF, 0);
+    fputs("x", stream->f);
+    stream->closef = NULL;
+    return push(L, fclose(stream->f));
+}
+
+/* function: called by a C function that catches its error, without a protected call of Lua's own */
+static int l_catch(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_pushboolean(L, lua_pcall(L, 0, 0, 0) == LUA_OK);
+    return 1;
 }
 
 /* function: called back, twice, with what it returned the first time */
@@ -766,9 +859,14 @@ static const luaL_Reg functions[] = {
     {"with_mutex", l_with_mutex},
     {"try_mutex", l_try_mutex},
     {"timed_mutex", l_timed_mutex},
+    {"clock_mutex", l_clock_mutex},
+    {"timed_rwlock", l_timed_rwlock},
     {"with_rwlock", l_with_rwlock},
     {"once", l_once},
     {"write_cookie", l_write_cookie},
+    {"once_calls", l_once_calls},
+    {"cookie_calls", l_cookie_calls},
+    {"catch", l_catch},
     {"call_back", l_call_back},
     {NULL, NULL},
 };

@@ -73,6 +73,28 @@ describe("read", function()
     end
   end)
 
+  -- Flags are shared with duplicates: the call was left to libc, which made the thread wait.
+  it("of a descriptor that was made to block again through a duplicate waits", function()
+    for name, open in pairs(kinds) do
+      local ends <close> = open()
+      local double <close> = closing(libc.dup2(ends[1], ends[1] + 200))
+      libc.nonblock(ends[1])
+      for _ = 1, 2 do assert.same({ nil, "EAGAIN", n = 2 }, table.pack(libc.read(ends[1], 8)), name) end
+      libc.block_again(double[1])
+      later(libc.write, ends[2], "1234567\n")
+      assert.equal(8, #beside(libc.read, ends[1], 8), name)
+    end
+  end)
+
+  -- The reader was told that its descriptor had been closed.
+  it("goes on when nothing was put in the descriptor's place", function()
+    local ends <close> = foreign.pipe()
+    local reader = support.parked(task.spawn(libc.read, ends[1], 8))
+    assert.same({ nil, "EBADF", n = 2 }, table.pack(libc.dup2(9999, ends[1])))
+    libc.write(ends[2], "x")
+    assert.same({ true, "x", n = 2 }, table.pack(reader:join()))
+  end)
+
   it("of a socket with a timeout of its own ends with EAGAIN", function()
     local ends <close> = closing(libc.socketpair())
     libc.timeout(ends[1], SOON)
@@ -437,6 +459,31 @@ describe("a mutex of a C library", function()
     assert.equal("free", libc.try_mutex(false))
   end)
 
+  -- The calls of C++'s timed mutexes were not seen: who wanted what a waiting task had so locked blocked the thread.
+  it("taken with a time limit, on any clock, is waited for by others", function()
+    local go = sync.event()
+    local holder = support.parked(task.spawn(libc.clock_mutex, false, 1, function() go:wait() end))
+    assert.equal("EBUSY", libc.try_mutex(false))
+    assert.equal("ETIMEDOUT", beside(libc.clock_mutex, false, SOON, print))
+    local waiting = support.parked(task.spawn(libc.clock_mutex, false, support.patience, function() end))
+    go:set()
+    assert.same({ true, "free" }, { waiting:join() })
+    assert.same({ true, "free" }, { holder:join() })
+    assert.equal("free", libc.try_mutex(false))
+  end)
+
+  it("for reading and writing is taken with a time limit on any clock", function()
+    for _, clock in ipairs { "real", "monotonic" } do
+      local go = sync.event()
+      local reader = support.parked(task.spawn(libc.with_rwlock, false, function() go:wait() end))
+      assert.equal("free", libc.timed_rwlock(clock, false, SOON))
+      assert.equal("ETIMEDOUT", beside(libc.timed_rwlock, clock, true, SOON))
+      go:set()
+      assert(reader:join())
+      assert.equal("free", libc.timed_rwlock(clock, true, SOON))
+    end
+  end)
+
   it("for reading and writing lets readers in together, and writers alone", function()
     local inside, beside_reader, beside_writer = 0, 0, 0
     local function work(is_writer)
@@ -468,5 +515,47 @@ describe("code that others could need", function()
       libc.nanosleep(0.02) print(ticks > 0)
     ]])
     assert.equal("0\n0\ntrue\n", output)
+  end)
+
+  -- The count of such code stayed raised, and every later call of any task blocked the thread.
+  it("that a Lua error leaves is left", function()
+    for _, name in ipairs { "once_calls", "cookie_calls" } do
+      local function fail() libc[name](function() error "left" end) end
+      assert.is_false(pcall(fail))
+      assert.equal(0, beside(libc.nanosleep, SOON))
+      assert.is_false(xpcall(fail, function(message) return message end))
+      beside(function() libc.nanosleep(SOON) end)
+      assert.is_false(libc.catch(fail))
+      assert.equal(0, libc.nanosleep(SOON), name)
+      beside(function()
+        libc.catch(fail)
+        libc.nanosleep(SOON)
+      end)
+      beside(function()
+        assert.is_false(pcall(fail))
+        libc.nanosleep(SOON)
+      end)
+    end
+  end)
+
+  it("blocks the thread in all that is called there, and in nothing else of its task", function()
+    local output = support.run(foreign.prelude .. [[
+      local ticks = 0
+      task.spawn({ daemon = true }, function() while true do task.sleep(0.001) ticks = ticks + 1 end end)
+      repeat task.yield() until ticks > 0
+      for _, name in ipairs { "once_calls", "cookie_calls" } do
+        ticks = 0
+        libc[name](function()
+          pcall(error, "caught inside")
+          pcall(function() libc.once_calls(error) end)
+          coroutine.wrap(function() libc.nanosleep(0.02) end)()
+          libc.nanosleep(0.02)
+        end)
+        print(name, ticks)
+        libc.nanosleep(0.02)
+        print(ticks > 0)
+      end
+    ]])
+    assert.equal("once_calls\t0\ntrue\ncookie_calls\t0\ntrue\n", output)
   end)
 end)

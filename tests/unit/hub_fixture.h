@@ -33,14 +33,14 @@ static void run_c_task(struct ml_task *task)
 /* The memory of the one hub that is open. */
 static struct ml_pool pool;
 
-static void open_hub(struct ml_hub *hub)
+static inline void open_hub(struct ml_hub *hub)
 {
     ml_pool_init(&pool);
     assert_int_equal(ml_hub_init(hub, &pool, 0, 256 * 1024), 0);
     hub->body = run_c_task;
 }
 
-static void close_hub(struct ml_hub *hub)
+static inline void close_hub(struct ml_hub *hub)
 {
     ml_hub_release(hub);
     ml_pool_release(&pool);
