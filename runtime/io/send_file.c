@@ -37,7 +37,7 @@ static int send_block(struct ml_stream *s, struct file_source *source, ml_time d
     if (now < 0)
         return ml_stream_await_room(s, (int)now, deadline);
     advance(source, (size_t)now);
-    return now == 0 ? 1 : ml_stream_share(s, deadline);
+    return now == 0 ? 1 : ml_stream_share_write(s, deadline);
 }
 
 static int send_all(struct ml_stream *s, struct file_source *source, ml_time deadline)
@@ -60,7 +60,7 @@ static int transmit_copied(struct ml_stream *s, struct file_source *source, cons
             advance(source, (size_t)now);
             block += now;
             size -= (size_t)now;
-            error = ml_stream_share(s, deadline);
+            error = ml_stream_share_write(s, deadline);
         } else {
             error = ml_stream_await_room(s, (int)now, deadline);
         }

@@ -159,7 +159,9 @@ static int receive(struct ml_stream *s, size_t want)
     return count > 0 ? 0 : count == 0 ? 1 : (int)count;
 }
 
-int ml_stream_share(struct ml_stream *s, ml_time deadline)
+/* In the middle of an operation that goes on: others run if the task's slice is over. 0, -ECANCELED, or -ML_ECLOSED: by
+ * one of them. */
+static int share(struct ml_stream *s, ml_time deadline)
 {
     if (!ml_slice_is_over(s->io->hub) || deadline == ML_NEVER_WAIT)
         return 0;
@@ -167,10 +169,16 @@ int ml_stream_share(struct ml_stream *s, ml_time deadline)
     return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
 }
 
+static int share_read(struct ml_stream *s, ml_time deadline)
+{
+    int error = ml_slice_is_over(s->io->hub) ? settle(s) : 0;
+    return error == 0 ? share(s, deadline) : error;
+}
+
 /* Appends what comes next to the input: 0, 1 at the end of the stream, or an error. */
 static int fill(struct ml_stream *s, size_t want, ml_time deadline)
 {
-    int result = ml_stream_share(s, deadline);
+    int result = share_read(s, deadline);
     if (result != 0)
         return result;
     if (deadline == ML_NEVER_WAIT)
@@ -345,6 +353,15 @@ void ml_stream_pass_turn(struct ml_stream *s)
         ml_waiter_grant(s->io->hub, first);
 }
 
+int ml_stream_share_write(struct ml_stream *s, ml_time deadline)
+{
+    s->write_broken = true;
+    int error = share(s, deadline);
+    if (error == 0)
+        s->write_broken = false;
+    return error;
+}
+
 int ml_stream_await_room(struct ml_stream *s, int error, ml_time deadline)
 {
     if (error != -EAGAIN)
@@ -378,7 +395,7 @@ static int write_all(struct ml_stream *s, struct iovec *pieces, int count, size_
         if (now >= 0) {
             *sent += (size_t)now;
             advance(&pieces, &count, (size_t)now);
-            error = count > 0 ? ml_stream_share(s, deadline) : 0;
+            error = count > 0 ? ml_stream_share_write(s, deadline) : 0;
         } else {
             error = ml_stream_await_room(s, (int)now, deadline);
         }

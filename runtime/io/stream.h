@@ -143,9 +143,9 @@ void ml_stream_pass_turn(struct ml_stream *s);
 ml_time ml_stream_read_deadline(const struct ml_stream *s);
 ml_time ml_stream_write_deadline(const struct ml_stream *s);
 
-/* In the middle of an operation that goes on: others run if the task's slice is over (hub/slice.h). 0, -ECANCELED, or
- * -ML_ECLOSED: by one of them. */
-int ml_stream_share(struct ml_stream *s, ml_time deadline);
+/* In the middle of a write that goes on: others run if the task's slice is over (hub/slice.h). Who closes the stream
+ * meanwhile breaks the write off. 0, -ECANCELED, or -ML_ECLOSED. */
+int ml_stream_share_write(struct ml_stream *s, ml_time deadline);
 
 /* After transmit() failed with `error` in a turn: 0 to try again, once there may be room. */
 int ml_stream_await_room(struct ml_stream *s, int error, ml_time deadline);

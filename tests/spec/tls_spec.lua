@@ -262,6 +262,16 @@ describe("a TLS connection", function()
     assert.equal("still here", here:read_line())
   end)
 
+  it("is told no end when it is closed between two records of a write", function()
+    local here <close>, peer = pair()
+    local there <close> = peer
+    local writer = task.spawn(function() return here:write(("x"):rep(4 * 1024 * 1024)) end)
+    task.yield() -- its first slice
+    here:close()
+    is_failure("CLOSED", nil, support.finish(writer))
+    is_failure("ETLS", nil, there:read_all())
+  end)
+
   -- Looking again found nothing: that the socket had been read empty was still believed.
   it("may shake hands step by step without waiting", function()
     for _, step in ipairs { function(s) return s:handshake(0) end, function(s) return s:write("hello\n") end } do
@@ -271,8 +281,10 @@ describe("a TLS connection", function()
       there:set_timeout(0)
       support.eventually(function()
         local ok, message, code = step(there)
-        assert(ok or code == "ETIMEDOUT", message)
-        return ok
+        -- Among faults the first write may break off in the middle of its record; the handshake was done before.
+        local is_torn = os.getenv "ML_FAULTS" and code == "EPIPE"
+        assert(ok or code == "ETIMEDOUT" or is_torn, message)
+        return ok or is_torn
       end)
       support.finish(client):close()
     end
