@@ -265,6 +265,8 @@ describe("a TLS connection", function()
   it("is told no end when it is closed between two records of a write", function()
     local here <close>, peer = pair()
     local there <close> = peer
+    there:write("hello\n")
+    assert.equal("hello", here:read_line()) -- and has read all: closing resets nothing
     local writer = task.spawn(function() return here:write(("x"):rep(4 * 1024 * 1024)) end)
     task.yield() -- its first slice
     here:close()
