@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "bindings/cancellation.h"
-#include "hub/scope.h"
+#include "hub/slice.h"
 
 _Noreturn void ml_raise_no_task(lua_State *L)
 {
@@ -92,11 +92,21 @@ struct ml_lua *ml_blocking_begin(lua_State *L)
     return lua;
 }
 
+/* The task is cancelled. */
+static _Noreturn void refuse_to_wait(lua_State *L)
+{
+    if (ml_blocking_try(L)) {
+        ml_slice_refused(&ml_lua_of(L)->hub);
+        ml_blocking_finish(L);
+    }
+    ml_cancellation_raise(L);
+}
+
 int ml_blocking_end(lua_State *L, int error)
 {
     ml_blocking_finish(L);
     if (ml_unlikely(error == -ECANCELED))
-        ml_cancellation_raise(L);
+        refuse_to_wait(L);
     if (ml_unlikely(error == -ENOMEM))
         luaL_error(L, "not enough memory");
     if (ml_unlikely(error == -ECHILD))

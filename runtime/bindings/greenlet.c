@@ -194,7 +194,7 @@ static int reap(lua_State *L)
 static int greenlet_gc(lua_State *L)
 {
     static const struct ml_lua_spawn options = {.name = "greenlet exit", .name_index = 2};
-    struct ml_greenlet *greenlet = ml_to_object(L, 1);
+    struct ml_greenlet *greenlet = ml_check_object(L, 1, ml_greenlet_type);
     struct ml_lua *lua = ml_lua_of(L);
     if (greenlet->L == NULL || greenlet->state != ML_GREENLET_SUSPENDED || lua->is_closing)
         return 0;

@@ -327,7 +327,7 @@ static int udp_tostring(lua_State *L)
 
 static int udp_gc(lua_State *L)
 {
-    struct udp *udp = ml_to_object(L, 1);
+    struct udp *udp = ml_check_object(L, 1, ml_udp_type);
     if (ml_datagram_is_open(&udp->datagram))
         ml_warn_unclosed(L, udp);
     ml_datagram_close(&udp->datagram);

@@ -145,7 +145,7 @@ static int listener_tostring(lua_State *L)
 
 static int listener_gc(lua_State *L)
 {
-    struct ml_listener *listener = ml_to_object(L, 1);
+    struct ml_listener *listener = ml_check_object(L, 1, ml_listener_type);
     if (ml_fd_is_open(&listener->fd))
         ml_warn_unclosed(L, listener);
     ml_listener_close(listener);

@@ -360,7 +360,7 @@ static int resolver_tostring(lua_State *L)
 
 static int resolver_gc(lua_State *L)
 {
-    struct ml_resolver **resolver = ml_to_object(L, 1);
+    struct ml_resolver **resolver = ml_check_object(L, 1, resolver_type);
     if (*resolver == NULL)
         return 0;
     if (ml_resolver_is_open(*resolver))

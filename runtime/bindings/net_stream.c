@@ -217,7 +217,7 @@ static int stream_tostring(lua_State *L)
 
 static int stream_gc(lua_State *L)
 {
-    struct ml_stream *s = ml_to_object(L, 1);
+    struct ml_stream *s = ml_check_object(L, 1, ml_stream_type);
     if (ml_stream_is_open(s))
         ml_warn_unclosed(L, s);
     ml_stream_close(s);

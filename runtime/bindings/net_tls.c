@@ -282,6 +282,7 @@ verified again.
 static int context_reload(lua_State *L)
 {
     struct context *context = ml_check_object(L, 1, context_type);
+    luaL_argcheck(L, context->config != NULL, 1, "the context was collected");
     struct ml_tls_failure failure;
     lua_settop(L, 1);
     struct context *fresh = push_context(L);
@@ -298,7 +299,7 @@ static int context_reload(lua_State *L)
 
 static int context_gc(lua_State *L)
 {
-    struct context *context = ml_to_object(L, 1);
+    struct context *context = ml_check_object(L, 1, context_type);
     ml_tls_config_unref(context->config);
     context->config = NULL;
     return 0;
@@ -404,6 +405,8 @@ bool ml_push_tls_context(lua_State *L, int index, int argument, bool is_server)
     }
     if (!push_context_and_name(L, index, argument))
         return false;
+    if (ml_tls_context_config(L, -2) == NULL)
+        refuse(L, argument, "%sthe context was collected", name_of(index, argument));
     if (is_server && !ml_tls_config_can_serve(ml_tls_context_config(L, -2)))
         refuse(L, argument, "%sa server needs a certificate (cert or cert_file)",
                name_of(index, argument));

@@ -111,7 +111,7 @@ static int mutex_tostring(lua_State *L)
 /* A task may have forgotten one that it holds. */
 static int mutex_gc(lua_State *L)
 {
-    struct ml_mutex *mutex = ml_to_object(L, 1);
+    struct ml_mutex *mutex = ml_check_object(L, 1, ml_mutex_type);
     if (mutex->owner != NULL)
         ml_mutex_unlock(&ml_lua_of(L)->hub, mutex);
     return 0;

@@ -59,7 +59,7 @@ int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
     hub->poller = ml_poller_open();
-    return hub->poller != NULL ? 0 : -ENOMEM;
+    return hub->poller != NULL ? 0 : -errno;
 }
 
 void ml_hub_release(struct ml_hub *hub)
@@ -196,16 +196,25 @@ void ml_hub_park(struct ml_hub *hub)
     self->state = ML_TASK_RUNNING;
 }
 
-int ml_yield(struct ml_hub *hub)
+static inline void pass(struct ml_hub *hub)
 {
     struct ml_task *self = hub->current;
-    int error = ml_cancel_point(hub);
-    if (error != 0)
-        return error;
     self->state = ML_TASK_READY;
     ml_ready_push(hub, self);
     ml_hub_park(hub);
-    return 0;
+}
+
+int ml_yield(struct ml_hub *hub)
+{
+    int error = ml_cancel_point(hub);
+    if (ml_likely(error == 0))
+        pass(hub);
+    return error;
+}
+
+void ml_pass(struct ml_hub *hub)
+{
+    pass(hub);
 }
 
 /* ---- strands ---- */

@@ -132,6 +132,9 @@ static inline void ml_hub_stop(struct ml_hub *hub)
 /* Lets every task that is ready run before the caller goes on. 0 or -ECANCELED. */
 int ml_yield(struct ml_hub *hub);
 
+/* The same, cancelled or not. */
+void ml_pass(struct ml_hub *hub);
+
 /* Leaves the running task for good without ending it: its frames are abandoned, and it goes on as a
  * call of hub->body on an empty stack, next in the queue. */
 _Noreturn void ml_task_restart(struct ml_hub *hub);

@@ -42,9 +42,23 @@ static void ring(int alarm, ml_time at)
     timerfd_settime(alarm, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+/* libev ends the program when it has no descriptor for itself: an epoll, and what wakes it, a pipe at worst. */
+static bool has_descriptors(void)
+{
+    enum { OWN = 4 };
+    int fds[OWN], count = 0;
+    while (count < OWN && (fds[count] = epoll_create1(EPOLL_CLOEXEC)) >= 0)
+        count++;
+    int error = errno;
+    for (int i = 0; i < count; i++)
+        close(fds[i]);
+    errno = error;
+    return count == OWN;
+}
+
 struct ml_poller *ml_poller_open(void)
 {
-    struct ml_poller *poller = calloc(1, sizeof *poller);
+    struct ml_poller *poller = has_descriptors() ? calloc(1, sizeof *poller) : NULL;
     if (poller == NULL)
         return NULL;
     poller->loop = ev_loop_new(EVFLAG_NOENV);

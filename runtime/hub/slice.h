@@ -47,6 +47,10 @@ static inline bool ml_slice_is_over(const struct ml_hub *hub)
  * of ml_cancel_point(). */
 int ml_slice_end(struct ml_hub *hub);
 
+/* A wait was refused, for the task is cancelled: counts, too. Who takes no notice and tries again keeps nobody from running,
+ * nor the hub from looking at the clock. */
+void ml_slice_refused(struct ml_hub *hub);
+
 /* At the begin of an operation that may wait, which counts: a cancel point, and the end of the slice if that is
  * over. 0 or an error of ml_cancel_point(). */
 static inline int ml_slice_point(struct ml_hub *hub)

@@ -195,13 +195,21 @@ int ml_foreign_end_slice(struct ml_foreign *f)
     return error;
 }
 
-__attribute__((noinline)) int ml_foreign_end_slice_on(struct ml_foreign *f, int fd)
+void ml_foreign_end_slice_later(struct ml_foreign *f)
 {
-    if (!ml_foreign_is_nonblocking(fd))
-        return ml_foreign_end_slice(f);
     ml_slice_renew(f->hub);
     if (f->slice_is_over != NULL && !is_child(f))
         f->slice_is_over(f->hub);
+}
+
+int ml_foreign_share_on(struct ml_foreign *f, int fd)
+{
+    ml_slice_spend(f->hub, ML_FOREIGN_CALL);
+    if (ml_likely(!ml_slice_is_over(f->hub)))
+        return 0;
+    if (!ml_foreign_is_nonblocking(fd))
+        return ml_foreign_end_slice(f);
+    ml_foreign_end_slice_later(f);
     return 0;
 }
 
@@ -329,7 +337,7 @@ static __attribute__((noinline)) ssize_t wait_and_retry(struct ml_foreign *f, in
 ssize_t ml_foreign_retry(struct ml_foreign *f, int fd, short events, ml_attempt *attempt,
                          void *call)
 {
-    if (ml_unlikely(ml_foreign_share(f, fd) != 0))
+    if (ml_unlikely(ml_foreign_share_on(f, fd) != 0))
         return ml_fail(-ECANCELED);
     bool blocks = !ml_kind_is_nonblocking(f, fd);
     int saved = errno;

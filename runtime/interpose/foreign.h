@@ -134,20 +134,29 @@ bool ml_foreign_is_nonblocking(int fd);
 /* The slice is over: others run, before the call f->entry goes on. 0 or -ECANCELED. */
 int ml_foreign_end_slice(struct ml_foreign *f);
 
-/* The same in a call on `fd`. If calls on that one do not wait, others run only once the C function has returned: its
- * library does not expect them before. */
-int ml_foreign_end_slice_on(struct ml_foreign *f, int fd);
+/* The slice is over: others run once the C function that made the call has returned. */
+void ml_foreign_end_slice_later(struct ml_foreign *f);
 
 /* What a call counts for the task's slice (hub/slice.h): less than a stream's, as the end of a slice costs more here. */
 enum { ML_FOREIGN_CALL = ML_SLICE_CALL / 4 };
 
-/* In a call on a descriptor that may be ready each time it is made: lets others run when it is time to. 0 or
- * -ECANCELED. */
-static inline int ml_foreign_share(struct ml_foreign *f, int fd)
+/* In a call that may wait, but need not each time it is made: lets others run when it is time to. 0 or -ECANCELED. */
+static inline int ml_foreign_share(struct ml_foreign *f)
 {
     ml_slice_spend(f->hub, ML_FOREIGN_CALL);
-    return ml_slice_is_over(f->hub) ? ml_foreign_end_slice_on(f, fd) : 0;
+    return ml_slice_is_over(f->hub) ? ml_foreign_end_slice(f) : 0;
 }
+
+/* In a call that never waits: a library does not expect others to run before its function has returned. */
+static inline void ml_foreign_share_later(struct ml_foreign *f)
+{
+    ml_slice_spend(f->hub, ML_FOREIGN_CALL);
+    if (ml_slice_is_over(f->hub))
+        ml_foreign_end_slice_later(f);
+}
+
+/* In a call on `fd`, whose own flag says which of the two. 0 or -ECANCELED. */
+int ml_foreign_share_on(struct ml_foreign *f, int fd);
 
 /* Waits until `fd` may be ready for `events` (POLLIN, POLLOUT). 0: look; -EINTR: a signal's handler has run;
  * -EBADF: it was closed meanwhile; -ETIMEDOUT, -ECANCELED, -ENOMEM; ML_PLAINLY. */

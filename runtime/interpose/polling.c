@@ -106,10 +106,11 @@ static int wait_for_answer(struct ml_foreign *f, struct ml_entry entry, const st
 static int answer(struct ml_foreign *f, const struct question *q, ml_time span)
 {
     struct ml_entry entry = f->entry;
-    ml_slice_spend(f->hub, ML_FOREIGN_CALL);
-    int error = span > 0 && ml_slice_is_over(f->hub) ? ml_foreign_end_slice(f) : 0;
+    int error = span > 0 ? ml_foreign_share(f) : 0;
     if (error != 0 && !aborts(entry, q))
         return ml_fail(error);
+    if (span <= 0)
+        ml_foreign_share_later(f);
     int now = q->is_known_empty ? 0 : q->ask(q->call);
     return now != 0 || span <= 0 ? now : wait_for_answer(f, entry, q, deadline_of(f, span));
 }
@@ -206,8 +207,10 @@ int ml_co_ppoll(struct ml_foreign *f, struct pollfd *fds, nfds_t count,
 int ml_co_poll(struct ml_foreign *f, struct pollfd *fds, nfds_t count, int timeout)
 {
     struct timespec span = {timeout / 1000, timeout % 1000 * 1000000L};
-    if (timeout == 0)
+    if (timeout == 0) {
+        ml_foreign_share_later(f);
         return ml_libc.poll(fds, count, 0);
+    }
     return ml_co_ppoll(f, fds, count, timeout < 0 ? NULL : &span, NULL);
 }
 

@@ -18,9 +18,12 @@ struct recv_call {
 };
 
 /* Those never wait, whatever the socket says: what is urgent and what went wrong is there or is not. */
-static bool never_waits(int flags)
+static bool never_waits(struct ml_foreign *f, int flags)
 {
-    return (flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)) != 0;
+    bool never = (flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)) != 0;
+    if (never)
+        ml_foreign_share_later(f);
+    return never;
 }
 
 /* Messages come one at a time, whatever is asked for; and what is only looked at comes again. */
@@ -48,7 +51,7 @@ static ssize_t try_recv(void *call, int flags)
 
 ssize_t ml_co_recv(struct ml_foreign *f, int fd, void *buffer, size_t size, int flags)
 {
-    if (never_waits(flags))
+    if (never_waits(f, flags))
         return ml_libc.recv(fd, buffer, size, flags);
     int saved = errno;
     struct recv_call call = {fd, buffer, size, flags, waits_for_all(fd, flags), 0};
@@ -74,7 +77,7 @@ static ssize_t try_recvfrom(void *call, int flags)
 ssize_t ml_co_recvfrom(struct ml_foreign *f, int fd, void *buffer, size_t size, int flags,
                        __SOCKADDR_ARG from, socklen_t *length)
 {
-    if (never_waits(flags))
+    if (never_waits(f, flags))
         return ml_libc.recvfrom(fd, buffer, size, flags, from, length);
     struct ml_entry entry = f->entry;
     struct recvfrom_call call = {fd, buffer, size, flags, from.__sockaddr__, length};
@@ -126,7 +129,7 @@ static ssize_t recv_rest(struct ml_foreign *f, struct ml_entry entry, int fd,
 /* MSG_WAITALL fills the pieces, unless descriptors or the like may come with the bytes: those end a call. */
 ssize_t ml_co_recvmsg(struct ml_foreign *f, int fd, struct msghdr *message, int flags)
 {
-    if (never_waits(flags))
+    if (never_waits(f, flags))
         return ml_libc.recvmsg(fd, message, flags);
     struct ml_entry entry = f->entry;
     struct recvmsg_call call = {fd, message, flags};
@@ -162,7 +165,7 @@ static ssize_t try_recvmmsg(void *call, int flags)
 int ml_co_recvmmsg(struct ml_foreign *f, int fd, struct mmsghdr *messages, unsigned count,
                    int flags, struct timespec *timeout)
 {
-    if (never_waits(flags) || timeout != NULL)
+    if (never_waits(f, flags) || timeout != NULL)
         return ml_libc.recvmmsg(fd, messages, count, flags, timeout);
     int saved = errno;
     struct recvmmsg_call call = {fd, messages, count, flags, 0};

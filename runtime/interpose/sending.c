@@ -28,9 +28,17 @@ static ssize_t try_send(void *call, int flags)
     return sent >= 0 ? (ssize_t)c->done : sent;
 }
 
+static bool never_waits(struct ml_foreign *f, int flags)
+{
+    bool never = (flags & MSG_DONTWAIT) != 0;
+    if (never)
+        ml_foreign_share_later(f);
+    return never;
+}
+
 ssize_t ml_co_send(struct ml_foreign *f, int fd, const void *data, size_t size, int flags)
 {
-    if ((flags & MSG_DONTWAIT) != 0)
+    if (never_waits(f, flags))
         return ml_libc.send(fd, data, size, flags);
     int saved = errno;
     struct send_call call = {fd, data, size, flags, 0};
@@ -77,7 +85,7 @@ ssize_t ml_co_sendto(struct ml_foreign *f, int fd, const void *data, size_t size
 {
     if (to.__sockaddr__ == NULL)
         return ml_co_send(f, fd, data, size, flags);
-    if ((flags & MSG_DONTWAIT) != 0)
+    if (never_waits(f, flags))
         return ml_libc.sendto(fd, data, size, flags, to, length);
     int saved = errno;
     struct sendto_call call = {{fd, data, size, flags, 0}, to.__sockaddr__, length};
@@ -151,7 +159,7 @@ static ssize_t try_sendmsg(void *call, int flags)
 
 ssize_t ml_co_sendmsg(struct ml_foreign *f, int fd, const struct msghdr *message, int flags)
 {
-    if ((flags & MSG_DONTWAIT) != 0 || message == NULL)
+    if (never_waits(f, flags) || message == NULL)
         return ml_libc.sendmsg(fd, message, flags);
     struct sendmsg_call call = {
         fd, *message, flags, {.list = message->msg_iov, .count = message->msg_iovlen}};

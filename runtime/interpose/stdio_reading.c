@@ -13,7 +13,7 @@ static int await_input(struct ml_foreign *f, struct ml_entry entry, FILE *file, 
     if ((file->_flags & (ML_STDIO_NO_READS | _IO_EOF_SEEN)) != 0)
         return 0;
     f->entry = entry;
-    int error = ml_foreign_share(f, fd);
+    int error = ml_foreign_share_on(f, fd);
     if (error == 0 && ml_libc.poll(&readable, 1, 0) != 0)
         return 0;
     int flags = fcntl(fd, F_GETFL);

@@ -268,8 +268,10 @@ static void unwind_all(struct moonlet *m)
     do
         result = ml_hub_run(hub, ML_UNTIL_ALL_ENDED, deadline);
     while (result == -EINTR);
+    m->lua.is_closing = result != 0; /* what is dropped spawns nothing more */
     if (result != 0)
         drop_all(m);
+    m->lua.is_closing = false;
 }
 
 static int status_of(const struct moonlet *m, int result)

@@ -1,6 +1,7 @@
 #include "vm/runtimes.h"
 
 #include "bindings/foreign.h"
+#include "hub/slice.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -133,6 +134,8 @@ int ml_runtime_refuse_wait(const struct moonlet *m)
 int ml_runtime_end_wait(struct moonlet *m, int error)
 {
     lua_State *L = ml_thread_of(m->lua.hub.current->strand);
+    if (ml_unlikely(error == -ECANCELED))
+        ml_slice_refused(&m->lua.hub);
     ml_blocking_finish(L);
     if (ml_unlikely(error == -ECANCELED))
         ml_foreign_raise_on_return(L);

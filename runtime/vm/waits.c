@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "hub/poll_set.h"
-#include "hub/scope.h"
+#include "hub/slice.h"
 #include "vm/runtimes.h"
 
 #include <poll.h>
@@ -71,7 +71,8 @@ int moonlet_wait_fd(struct moonlet *m, int fd, int events, double limit)
         return error;
     ml_time deadline = ml_runtime_deadline(m, limit);
     int ready = 0;
-    error = deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(&m->lua.hub);
+    error = deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(&m->lua.hub);
+    ml_slice_spend_call(&m->lua.hub, 0);
     while (error == 0 && (ready = ask(fd, events)) == 0)
         error =
             deadline == ML_NEVER_WAIT ? -ETIMEDOUT : wait_once(&m->lua.hub, fd, events, deadline);

@@ -85,3 +85,28 @@ it("a traceback names the functions of task as they are called", function()
   local t = support.parked(task.spawn(task.sleep, support.patience))
   assert.is_truthy(t:traceback():find("in function 'moonlet.task.sleep'", 1, true))
 end)
+
+describe("a finalizer that a script calls itself", function()
+  local greenlet, net = require "moonlet.greenlet", require "moonlet.net"
+
+  it("refuses what is no object of its kind, and leaves one that says it is closed", function()
+    local here <close>, there = assert(net.memory_pair())
+    local _ <close> = there
+    local listener <close> = assert(net.listen("127.0.0.1", 0))
+    local udp <close> = assert(net.udp { host = "127.0.0.1" })
+    local resolver <close> = assert(net.resolver { servers = { "127.0.0.1" } })
+    local context = assert(net.tls { verify = false })
+    local permit = sync.semaphore(1):hold()
+    local objects = { here, listener, udp, resolver, context, permit, sync.mutex(), greenlet.current() }
+    for _, object in ipairs(objects) do
+      local finalize = getmetatable(object).__gc
+      for _, other in ipairs { {}, 1, "x", io.stdout, here == object and listener or here } do
+        assert.is_false(pcall(finalize, other))
+      end
+      assert.is_false(pcall(finalize))
+    end
+    getmetatable(context).__gc(context)
+    assert.is_false(pcall(here.starttls, here, { context = context, role = "client" }))
+    assert.is_false(pcall(context.reload, context))
+  end)
+end)

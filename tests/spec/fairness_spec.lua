@@ -155,6 +155,18 @@ describe("a C library's call on a descriptor that is ready", function()
     shares(repeated(function() assert.equal("x", libc.recv(ends[1], 1)) end))
   end)
 
+  it("lets others run once the C function has returned, where the call never waits", function()
+    local ends <close> = foreign.pipe()
+    local sender = task.spawn(function() libc.write(ends[2], "x") end)
+    local count, ready = 0
+    repeat
+      count = count + 1
+      ready = libc.poll({ { ends[1], POLLIN } }, 0)
+    until ready == 1 or count == 100 * OPERATIONS
+    assert.equal(1, ready)
+    support.finish(sender)
+  end)
+
   it("lets nobody run before it has", function()
     local ends <close> = foreign.closing(libc.socketpair())
     libc.nonblock(ends[1])
@@ -189,5 +201,45 @@ describe("input of io", function()
     local count = 0
     shares(function() for _ in pipe:lines() do count = count + 1 end end)
     assert.equal(300000, count)
+  end)
+end)
+
+describe("a cancelled task", function()
+  it("that takes no notice lets others run", function()
+    local ends = false
+    local hog = task.spawn({ quiet = true }, function()
+      while not ends do task.pcall(task.sleep, 1) end
+    end)
+    task.yield()
+    hog:cancel()
+    task.yield()
+    task.yield()
+    assert.equal("ready", hog:status())
+    ends = true
+    hog:join(PATIENCE)
+  end)
+
+  it("that takes no notice does not keep the program from its end", function()
+    local start = os.time()
+    local output, status = support.run([[
+      local task = require "moonlet.task"
+      task.spawn(function() while true do task.pcall(task.sleep, 1) end end)
+      task.yield()
+      os.exit(5, true)
+    ]])
+    assert.equal(5, status)
+    assert.matches("task #2, spawned at script:2, did not end within 5 s", output)
+    assert.is_true(os.time() - start < support.patience)
+  end)
+
+  it("whose clean-up spawns another of its kind does neither", function()
+    local output, status = support.run([[
+      local task = require "moonlet.task"
+      local function again() task.spawn({ daemon = true }, task.sleep, 100):on_exit(again) end
+      again()
+      task.yield()
+    ]])
+    assert.equal(1, status)
+    assert.matches("did not end within 5 s", output)
   end)
 end)
