@@ -150,17 +150,6 @@ static void signals_and_changes(void)
     close(fd);
 }
 
-/* The first child ends soon. */
-static pid_t child(useconds_t after, int status)
-{
-    pid_t pid = fork();
-    if (pid == 0) {
-        usleep(after);
-        _exit(status);
-    }
-    return pid;
-}
-
 static void pidfds(void)
 {
     char byte;

@@ -212,16 +212,6 @@ static void texts(void)
 
 /* ---- children ---- */
 
-static pid_t child(useconds_t after, int status)
-{
-    pid_t pid = fork();
-    if (pid == 0) {
-        usleep(after);
-        _exit(status);
-    }
-    return pid;
-}
-
 static void waits(void)
 {
     int status = 77;

@@ -130,6 +130,17 @@ static inline void end_help(void)
     pthread_join(helping.thread, NULL);
 }
 
+/* A child that ends with `status` after so many microseconds, which is what its parent waits for. */
+static inline pid_t child(useconds_t after, int status)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        usleep(after);
+        _exit(status);
+    }
+    return pid;
+}
+
 static inline void pair(int type, int fds[2])
 {
     if (socketpair(AF_UNIX, type, 0, fds) != 0)

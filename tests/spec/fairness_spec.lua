@@ -11,21 +11,9 @@ local PATIENCE = support.patience
 local POLLIN = 1
 local OPERATIONS = 1000 -- more than a slice, fewer than a socket has room for
 
-after_each(support.clean)
+local turns_beside = support.turns_beside
 
---- How often another task runs while fn does.
-local function turns_beside(fn)
-  local turns = 0
-  local other = task.spawn(function()
-    while true do
-      turns = turns + 1
-      task.yield()
-    end
-  end)
-  fn()
-  other:cancel()
-  return turns
-end
+after_each(support.clean)
 
 local function shares(fn, least) assert.is_true(turns_beside(fn) >= (least or 3)) end
 

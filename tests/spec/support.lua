@@ -82,6 +82,20 @@ function support.eventually(predicate)
   error("waited in vain for an event", 2)
 end
 
+--- How often another task, which only yields, runs while fn does.
+function support.turns_beside(fn)
+  local turns = 0
+  local other = task.spawn(function()
+    while true do
+      turns = turns + 1
+      task.yield()
+    end
+  end)
+  fn()
+  other:cancel()
+  return turns
+end
+
 --- Waits until a task waits: lets the others run, whatever the clock says.
 function support.parked(t)
   local start = os.time()
