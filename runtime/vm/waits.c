@@ -69,6 +69,8 @@ int moonlet_wait_fd(struct moonlet *m, int fd, int events, double limit)
     int error = ml_runtime_begin_wait(m);
     if (error != 0)
         return error;
+    if (fd < 0) /* poll() would pass over it */
+        return ml_runtime_end_wait(m, -EBADF);
     ml_time deadline = ml_runtime_deadline(m, limit);
     int ready = 0;
     error = deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(&m->lua.hub);

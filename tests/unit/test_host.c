@@ -197,6 +197,7 @@ static int wait_for_pipe(struct moonlet *m, void *argument)
     assert_int_equal(moonlet_wait_fd(m, fds[1], MOONLET_READABLE | MOONLET_WRITABLE, -1),
                      MOONLET_WRITABLE);
     assert_int_equal(moonlet_wait_fd(m, 9999, MOONLET_READABLE, -1), -EBADF);
+    assert_int_equal(moonlet_wait_fd(m, -1, MOONLET_READABLE, 0.001), -EBADF);
     assert_int_equal(moonlet_wait_fd(m, fds[0], 0, -1), -EINVAL);
     assert_int_equal(moonlet_wait_fd(m, fds[0], MOONLET_READABLE, -1), MOONLET_READABLE);
     assert_int_equal(read(fds[0], &byte, 1), 1);
