@@ -82,9 +82,10 @@ struct moonlet_options {
      * moonlet_close(), by which time all is given back. It calls nothing of moonlet's and no Lua. */
     void *(*allocator)(void *context, void *block, size_t old_size, size_t size);
     void *allocator_context;
-    /* Instructions of the virtual machine that a task may take between two waits; 0: no limit. A task that takes more
-     * is ended as if cancelled, and reported; it cannot catch that. Costs about the time again. Scripts have no
-     * finalizers (__gc) then, which Lua runs unwatched. */
+    /* Instructions of the virtual machine that a task may take between two waits or yields, in all its coroutines and
+     * greenlets together; 0: no limit. Calls that do not wait do not count as waits. Each coroutine is charged 1,000
+     * when it begins. A task that takes more is ended as if cancelled, and reported; it cannot catch that. Costs about
+     * the time again. Scripts have no finalizers (__gc) then, which Lua runs unwatched. */
     unsigned long instruction_limit;
     /* The host's clock, in seconds, which only goes forward: sleeps and time limits of tasks follow it, as
      * moonlet_step() and moonlet_run() read it; when tasks unwind at the end it goes as the system's. NULL: the

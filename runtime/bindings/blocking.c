@@ -87,7 +87,6 @@ struct ml_lua *ml_blocking_begin(lua_State *L)
         refuse(L, lua);
     struct ml_lua_task *task = ml_lua_task_of(lua->hub.current);
     task->parked_on = L;
-    task->computed = 0;
     *ml_lua_mark(L) |= ML_MARK_PARKED;
     return lua;
 }

@@ -51,7 +51,6 @@ static inline bool ml_blocking_try(lua_State *L)
                     (task->scope != NULL && task->scope->forbids_switch)))
         return false;
     ml_lua_task_of(task)->parked_on = L;
-    ml_lua_task_of(task)->computed = 0;
     *ml_lua_mark(L) |= ML_MARK_PARKED;
     return true;
 }

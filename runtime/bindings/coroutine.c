@@ -129,7 +129,7 @@ enum { IDLE_GENERATORS = 64 };
 static void push_thread(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    if (lua_gettop(lua->idle_generators) > 0 && lua_gethook(L) == NULL)
+    if (lua_gettop(lua->idle_generators) > 0 && ml_hooks_are_plain(L))
         lua_xmove(lua->idle_generators, L, 1);
     else
         lua_newthread(L);
@@ -139,7 +139,7 @@ static void push_thread(lua_State *L)
 static __attribute__((noinline)) void give_up_thread(lua_State *L, lua_State *thread)
 {
     lua_State *idle = ml_lua_of(L)->idle_generators;
-    bool is_free = !(*ml_lua_mark(thread) & ML_MARK_KNOWN) && lua_gethook(thread) == NULL;
+    bool is_free = !(*ml_lua_mark(thread) & ML_MARK_KNOWN) && ml_hooks_are_plain(thread);
     lua_pushvalue(L, lua_upvalueindex(1));
     if (is_free && lua_gettop(idle) < IDLE_GENERATORS && lua_checkstack(idle, 1))
         lua_xmove(L, idle, 1);

@@ -42,16 +42,16 @@ static int depth_of(lua_State *L, struct ml_lua_call call, int most)
 /*
  * A function returns on a thread on which a call was cancelled. Raises once it is the one that made the call.
  * Until then it is a callback of that one's; or that one raised an error of its own, closing variables run
- * undisturbed, and who catches the error raises the cancellation instead.
+ * undisturbed, and the protected call that catches the error raises the cancellation instead.
  */
 static void on_cancelled_return(lua_State *L, lua_Debug *event)
 {
     (void)event;
     struct ml_hub *hub = &ml_lua_of(L)->hub;
-    int depth = depth_of(L, ml_lua_of(L)->cancelled, INT_MAX);
+    int depth = depth_of(L, ml_hooks_find(L)->cancelled, INT_MAX);
     if (depth > 0)
         return;
-    lua_sethook(L, NULL, 0, 0);
+    ml_hooks_disarm(L, ML_HOOK_CANCELLED);
     if (hub->foreign != NULL)
         hub->foreign->refused.task = 0;
     if (depth == 0 && hub->current != NULL && ml_cancel_point(hub) == -ECANCELED)
@@ -65,10 +65,10 @@ static void on_slow_return(lua_State *L, lua_Debug *event)
     (void)event;
     enum { MOST = 32 };
     struct ml_lua *lua = ml_lua_of(L);
-    int depth = depth_of(L, lua->slow, MOST);
+    int depth = depth_of(L, ml_hooks_find(L)->slow, MOST);
     if (depth > 0)
         return;
-    lua_sethook(L, NULL, 0, 0);
+    ml_hooks_disarm(L, ML_HOOK_SLICE);
     if (depth < 0 || lua->hub.current == NULL || !ml_blocking_try(L))
         return;
     int error = ml_slice_end(&lua->hub);
@@ -77,32 +77,36 @@ static void on_slow_return(lua_State *L, lua_Debug *event)
         ml_cancellation_raise(L);
 }
 
-/* Has `hook` called when functions return, and notes in *call the one that runs. A hook of the script's own stays, and a
- * cancellation goes before. */
-static void hook_return(lua_State *L, lua_Hook hook, struct ml_lua_call *call)
+/* The C function that runs on L, and L's record, in which the reason is noted now; NULL: no C function of Lua's runs,
+ * or no memory. */
+static struct ml_hooked *watch_return(lua_State *L, enum ml_hook_reason reason,
+                                      struct ml_lua_call *call)
 {
     lua_Debug frame;
-    lua_Hook old = lua_gethook(L);
-    bool is_free = old == NULL || old == hook || old == on_slow_return;
-    if (!is_free || !lua_getstack(L, 0, &frame) || !lua_checkstack(L, 1))
-        return;
+    if (!lua_getstack(L, 0, &frame) || !lua_checkstack(L, 1))
+        return NULL;
     *call = (struct ml_lua_call){frame.i_ci, function_of(L, &frame)};
-    lua_sethook(L, hook, LUA_MASKRET, 0);
+    return ml_hooks_arm(L, reason);
 }
 
-/* Without a hook the next call that waits raises. */
+/* Without a record the next call that waits raises. */
 void ml_foreign_raise_on_return(lua_State *L)
 {
-    struct ml_lua *lua = ml_lua_of(L);
+    struct ml_lua_call call;
     ml_cancellation_note(L);
-    ml_lua_task_of(lua->hub.current)->owes_cancellation = true;
-    hook_return(L, on_cancelled_return, &lua->cancelled);
+    ml_lua_task_of(ml_lua_of(L)->hub.current)->owes_cancellation = true;
+    struct ml_hooked *hooked = watch_return(L, ML_HOOK_CANCELLED, &call);
+    if (hooked != NULL)
+        hooked->cancelled = call;
 }
 
 static void slice_is_over(struct ml_hub *hub)
 {
     lua_State *L = running_thread(hub);
-    hook_return(L, on_slow_return, &ml_lua_of(L)->slow);
+    struct ml_lua_call call;
+    struct ml_hooked *hooked = watch_return(L, ML_HOOK_SLICE, &call);
+    if (hooked != NULL)
+        hooked->slow = call;
 }
 
 void ml_foreign_caught(lua_State *L, const void *frame)
@@ -130,8 +134,13 @@ static void tell(struct ml_hub *hub, const char *text)
     lua_warning(ml_lua_of(running_thread(hub))->aside, text, 0);
 }
 
-void ml_foreign_connect(struct ml_foreign *f)
+void ml_foreign_connect(struct ml_lua *lua, struct ml_foreign *f)
 {
+    static const struct ml_hook_kind cancelled = {.events = LUA_MASKRET,
+                                                  .on_event = on_cancelled_return};
+    static const struct ml_hook_kind slow = {.events = LUA_MASKRET, .on_event = on_slow_return};
+    ml_hooks_install(lua, ML_HOOK_CANCELLED, &cancelled);
+    ml_hooks_install(lua, ML_HOOK_SLICE, &slow);
     f->may_wait = may_wait;
     f->has_waited = has_waited;
     f->told = tell;

@@ -15,6 +15,6 @@ void ml_foreign_raise_on_return(lua_State *L);
 void ml_foreign_caught(lua_State *L, const void *frame);
 
 /* Sets what the owner of `f` sets. */
-void ml_foreign_connect(struct ml_foreign *f);
+void ml_foreign_connect(struct ml_lua *lua, struct ml_foreign *f);
 
 #endif

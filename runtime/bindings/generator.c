@@ -166,30 +166,45 @@ static const char *refusal(lua_State *L, lua_State *thread)
     return status == ml_generator_suspended ? NULL : "cannot resume non-suspended coroutine";
 }
 
-/* Anything but a generator that waits to be resumed. */
+/* The thread, a strand or one to be, begins or goes on while every thread is to be looked at. */
+static void watch(lua_State *L, lua_State *thread, bool begins)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    if (begins && lua->watch_thread != NULL)
+        lua->watch_thread(L, thread);
+    ml_hooks_attend(thread);
+}
+
+/* Anything but a generator that waits to be resumed, and that nobody has to look at. */
 static __attribute__((noinline)) int resume_other(lua_State *L, lua_State *thread, int count)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
     const char *message = refusal(L, thread);
-    bool is_strand = message == NULL && lua_status(thread) != LUA_YIELD && hub->current != NULL;
-    if (message == NULL && hub->current == NULL &&
-        ml_strand_state(ml_strand_of(thread)) == ML_STRAND_SUSPENDED)
+    bool is_suspended =
+        message == NULL && ml_strand_state(ml_strand_of(thread)) == ML_STRAND_SUSPENDED;
+    bool is_strand = message == NULL && hub->current != NULL &&
+                     (is_suspended || lua_status(thread) != LUA_YIELD);
+    if (is_suspended && hub->current == NULL)
         message = "cannot resume a coroutine of a task: no task is running";
     if (message == NULL && is_strand && hub->current->depth >= NESTING_LIMIT)
         message = "C stack overflow";
     if (message != NULL)
         return fail(L, count, message);
+    if (is_strand && ml_hooks_are_standing(&ml_lua_of(L)->hooks))
+        watch(L, thread, !is_suspended);
     return is_strand ? resume_strand(L, thread, count) : resume_plainly(L, thread, count);
 }
 
 int ml_generator_resume(lua_State *L, lua_State *thread, int count)
 {
-    struct ml_hub *hub = &ml_lua_of(L)->hub;
-    if (ml_unlikely(!lua_checkstack(thread, count + 1)))
+    struct ml_lua *lua = ml_lua_of(L);
+    struct ml_hub *hub = &lua->hub;
+    if (ml_unlikely(!lua_checkstack(thread, count + 3)))
         return fail(L, count, "too many arguments to resume");
-    if (ml_likely(thread != ml_lua_of(L)->main &&
+    if (ml_likely(thread != lua->main &&
                   ml_strand_state(ml_strand_of(thread)) == ML_STRAND_SUSPENDED &&
-                  hub->current != NULL && hub->current->depth < NESTING_LIMIT))
+                  hub->current != NULL && hub->current->depth < NESTING_LIMIT &&
+                  !ml_hooks_are_standing(&lua->hooks)))
         return resume_strand(L, thread, count);
     return resume_other(L, thread, count);
 }

@@ -166,6 +166,16 @@ static inline int leave_for(lua_State *L, struct ml_lua_task *task, struct ml_gr
     return error;
 }
 
+/* The target, which begins or goes on, is to be looked at as every thread is. */
+static __attribute__((noinline)) void watch(lua_State *L, const struct ml_greenlet *target,
+                                            lua_State *receiver)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    if (target != NULL && target->state == ML_GREENLET_NEW && lua->watch_thread != NULL)
+        lua->watch_thread(L, receiver);
+    ml_hooks_attend(receiver);
+}
+
 /*
  * Gives the values above the object at 1, or the error on top, to the greenlet of that object and goes on
  * with it. Returns what the caller's own `switch` call returns, when somebody switches back.
@@ -184,8 +194,10 @@ static inline int send(lua_State *L, bool is_thrown)
     lua_State *root = task->greenlet != NULL ? task->greenlet->root : L;
     lua_State *receiver = receiver_of(target, root);
     int count = lua_gettop(L) - 1;
-    if (!lua_checkstack(receiver, count + 1))
+    if (!lua_checkstack(receiver, count + 3))
         return luaL_error(L, "too many values to switch");
+    if (ml_hooks_are_standing(&ml_lua_of(L)->hooks))
+        watch(L, target, receiver);
     keep_alive(L, task, target);
     lua_xmove(L, receiver, count);
     if (leave_for(L, task, target, root) != 0) {

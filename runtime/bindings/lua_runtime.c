@@ -116,10 +116,11 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
     lua->idle = malloc(ML_POOL_THREADS * sizeof *lua->idle);
     if (lua->idle == NULL)
         luaL_error(L, "not enough memory");
-    lua->hub.owner = lua;
     lua->hub.body = ml_lua_task_body;
     lua->hub.strand_body = ml_strand_body;
     lua->hub.prefetch = ml_lua_task_prefetch;
+    lua->hub.owner = lua;
+    ml_hooks_install(lua, ML_HOOK_YIELD, &ml_refused_yield);
     *ml_lua_mark(L) = (uintptr_t)lua;
     lua_newtable(L);
     lua->tasks_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -137,6 +138,7 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
 
 void ml_lua_release(struct ml_lua *lua)
 {
+    ml_hooks_release(lua);
     ml_places_release(&lua->places);
     free(lua->idle);
     lua->idle = NULL;

@@ -6,6 +6,7 @@
 #define ML_BINDINGS_LUA_RUNTIME_H
 
 #include "base/check.h"
+#include "bindings/hooks.h"
 #include "bindings/lua_strand.h"
 #include "bindings/place.h"
 #include "bindings/session.h"
@@ -28,21 +29,14 @@ struct ml_pool_thread {
  * collector. measured: see docs/performance.md, spawn and finish. */
 enum { ML_POOL_THREADS = 4096 };
 
-/* A call that is running, to be known again: only compared. */
-struct ml_lua_call {
-    const void *frame;
-    const void *function;
-};
-
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
-    struct ml_foreign *foreign;   /* calls of C libraries; in force while hub.foreign is the same */
-    struct ml_lua_call cancelled; /* the last of a C library's that was */
-    struct ml_lua_call slow;      /* the last that used up its task's slice */
-    struct ml_pool *pool;         /* the memory of the state */
-    size_t thread_size;           /* of a lua_State with its extra space, bytes */
-    uint32_t cancellations;       /* number of the last that was raised, in any task */
+    struct ml_foreign *foreign; /* calls of C libraries; in force while hub.foreign is the same */
+    struct ml_hooks hooks;
+    struct ml_pool *pool;   /* the memory of the state */
+    size_t thread_size;     /* of a lua_State with its extra space, bytes */
+    uint32_t cancellations; /* number of the last that was raised, in any task */
     struct ml_places places;
     struct ml_session session;  /* of the interactive mode */
     uint32_t select_turn;       /* where the next select begins */
@@ -62,10 +56,10 @@ struct ml_lua {
     int exit_status;
     size_t memory_limit; /* bytes of the state at a time; 0: none */
     size_t memory_used;  /* counted only with a limit */
-    void (*watch_thread)(
-        lua_State
-            *L);    /* called with a new task's thread: its function and arguments; NULL: nothing */
-    bool text_only; /* load() takes no precompiled chunks */
+    /* Called before a thread begins, its function on it: `thread`, of a task or, begun by code on L that it may
+     * raise on, of a generator or a greenlet. NULL: nothing. */
+    void (*watch_thread)(lua_State *L, lua_State *thread);
+    bool text_only;        /* load() takes no precompiled chunks */
     bool exit_asked;       /* os.exit(code, true) */
     bool has_reported;     /* a task's error was */
     bool is_reporting;     /* an error's text is being composed: nobody may wait */

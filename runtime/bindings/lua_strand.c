@@ -54,6 +54,7 @@ static void free_with_strand(struct ml_lua *lua, void *block)
     struct ml_strand *strand = (struct ml_strand *)((char *)block - ML_STRAND_ROOM);
     if (!ml_coro_is_unbound(&strand->coro) || strand->scope != NULL)
         ml_strand_drop(&lua->hub, strand);
+    ml_hooks_forget(lua, ml_thread_of(strand));
     ml_pool_realloc(lua->pool, strand, ML_STRAND_ROOM + lua->thread_size, 0);
 }
 

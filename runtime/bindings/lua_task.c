@@ -114,7 +114,7 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
     lua_insert(L, handle - count);
     lua_xmove(L, thread.L, count);
     if (ml_unlikely(lua->watch_thread != NULL))
-        lua->watch_thread(thread.L);
+        lua->watch_thread(NULL, thread.L);
     return 0;
 }
 
@@ -171,7 +171,7 @@ static void fail(struct ml_lua *lua, struct ml_lua_task *task)
     bool cancelled = owed || is_own_cancellation(task);
     task->outcome = cancelled ? ML_OUTCOME_CANCELLED : ML_OUTCOME_FAILED;
     if (!cancelled && task->is_member && ml_group_wants_traceback((struct ml_member *)task))
-        ml_report_keep_traceback(lua, task);
+        ml_report_keep_traceback(lua, task, 0);
     else if (!cancelled && !task->is_quiet && !is_joined(&task->task))
         ml_report_failure(lua, task);
     close_variables(task, owed);
@@ -211,12 +211,15 @@ static int keep_results(struct ml_lua *lua, struct ml_lua_task *task, int count)
     return status;
 }
 
-static void refuse_yield(lua_State *L, lua_Debug *event)
+static void on_refused_yield(lua_State *L, lua_Debug *event)
 {
     (void)event;
-    lua_sethook(L, NULL, 0, 0);
+    ml_hooks_disarm(L, ML_HOOK_YIELD);
     luaL_error(L, "attempt to yield from outside a coroutine");
 }
+
+const struct ml_hook_kind ml_refused_yield = {
+    .events = LUA_MASKCOUNT, .count = 1, .on_event = on_refused_yield};
 
 /* (Refusing a yield there and then takes a C function under the task's own, lua_call()ing it: 256 bytes
  * more for each task asleep.) */
@@ -225,7 +228,7 @@ static inline int resume_to_the_end(lua_State *L, int *results)
     int status = lua_resume(L, NULL, lua_gettop(L) - 1, results);
     while (ml_unlikely(status == LUA_YIELD)) {
         lua_pop(L, *results);
-        lua_sethook(L, refuse_yield, LUA_MASKCOUNT, 1);
+        ml_hooks_arm(L, ML_HOOK_YIELD); /* without memory: the call that yielded returns */
         status = lua_resume(L, NULL, 0, results);
     }
     return status;
@@ -242,7 +245,7 @@ int ml_resume_to_the_end(lua_State *L)
 static bool serves_again(const struct ml_lua_task *task)
 {
     return task->outcome == ML_OUTCOME_DONE && task->run == ML_RUN_FUNCTION &&
-           !task->thread_is_known && lua_gethook(task->L) == NULL;
+           !task->thread_is_known && ml_hooks_are_plain(task->L);
 }
 
 /* ---- functions to be called at the end ---- */

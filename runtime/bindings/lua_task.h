@@ -39,9 +39,9 @@ struct ml_lua_task {
     bool has_reason : 1;        /* for its cancellation: an attribute */
     bool has_locals : 1;        /* an attribute */
     bool has_traceback : 1;     /* of its error: an attribute */
+    bool is_over_limit : 1;     /* told that it has computed for too long: vm/budget.c */
     bool owes_cancellation : 1; /* a C library was told of it, nothing was raised since */
     uint16_t place;             /* where it was spawned: bindings/place.h */
-    uint32_t computed;          /* for the owner: how long since it last waited (vm/budget.c) */
 };
 
 /* User values of a Task; it has as many as it needs. The first keeps its thread, unless the pool does, and
@@ -81,6 +81,9 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count);
  * that called it.
  */
 int ml_resume_to_the_end(lua_State *L);
+
+/* Installed for ML_HOOK_YIELD. */
+extern const struct ml_hook_kind ml_refused_yield;
 
 /* The function at 2 is to be called with the Task at 1 when that ends. */
 void ml_lua_task_add_exit(lua_State *L, struct ml_lua_task *task);

@@ -20,9 +20,13 @@ static void push_error_text(lua_State *L, int value)
 /* Stack: the Task, the error value, a traceback or nil. Puts that of the Task in place of nil. */
 static void complete(lua_State *L)
 {
+    struct ml_lua_task *task = lua_touserdata(L, 1);
     if (!lua_isnil(L, 3))
         return;
-    ml_lua_push_traceback(L, lua_touserdata(L, 1), NULL);
+    if (task->has_traceback)
+        ml_attribute_get(L, ML_ATTRIBUTE_TRACEBACK, 1);
+    else
+        ml_lua_push_traceback(L, task, NULL, 0);
     lua_replace(L, 3);
 }
 
@@ -129,22 +133,25 @@ void ml_report_failure(struct ml_lua *lua, struct ml_lua_task *task)
     tell(lua);
 }
 
-/* Stack: the Task. */
+/* Stack: the Task, the level. */
 static int keep_traceback(lua_State *L)
 {
     struct ml_lua_task *task = lua_touserdata(L, 1);
-    ml_lua_push_traceback(L, task, NULL);
+    ml_lua_push_traceback(L, task, NULL, (int)lua_tointeger(L, 2));
     ml_attribute_set(L, ML_ATTRIBUTE_TRACEBACK, 1);
     return 0;
 }
 
-void ml_report_keep_traceback(struct ml_lua *lua, struct ml_lua_task *task)
+void ml_report_keep_traceback(struct ml_lua *lua, struct ml_lua_task *task, int level)
 {
     lua_State *aside = lua->aside;
+    if (task->has_traceback)
+        return;
     task->parked_on = task->L;
     lua_pushcfunction(aside, keep_traceback);
     ml_lua_push_task(aside, task);
-    task->has_traceback = lua_pcall(aside, 1, 0, 0) == LUA_OK;
+    lua_pushinteger(aside, level);
+    task->has_traceback = lua_pcall(aside, 2, 0, 0) == LUA_OK;
     if (!task->has_traceback)
         lua_pop(aside, 1);
 }
@@ -168,7 +175,7 @@ int ml_task_report(lua_State *L)
     ml_lua_push_task(L, task);
     lua_insert(L, 1);
     if (lua_isnil(L, 3)) {
-        ml_lua_push_traceback(L, task, NULL);
+        ml_lua_push_traceback(L, task, NULL, 0);
         lua_replace(L, 3);
     }
     lua_xmove(L, lua->aside, 3);

@@ -10,8 +10,9 @@
  * raises, never waits. */
 void ml_report_failure(struct ml_lua *lua, struct ml_lua_task *task);
 
-/* Keeps the traceback of the error on top of the task's thread, whose frames still stand, as an attribute. */
-void ml_report_keep_traceback(struct ml_lua *lua, struct ml_lua_task *task);
+/* Keeps the traceback of the error on top of the task's thread, whose frames still stand, as an attribute, unless there
+ * is one. level: of the innermost frame that is told, 0 for all. */
+void ml_report_keep_traceback(struct ml_lua *lua, struct ml_lua_task *task, int level);
 
 /* task.report, see there. */
 int ml_task_report(lua_State *L);

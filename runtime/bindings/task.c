@@ -350,7 +350,7 @@ static int task_traceback(lua_State *L)
         ml_attribute_get(L, ML_ATTRIBUTE_TRACEBACK, 1);
         lua_concat(L, 3);
     } else if (task->task.state != ML_TASK_ENDED)
-        ml_lua_push_traceback(L, task, lua_tostring(L, -1));
+        ml_lua_push_traceback(L, task, lua_tostring(L, -1), 0);
     return 1;
 }
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Pushes the results of the Task at `handle`, which ended well with at least one; returns how many. */
 static int push_results(lua_State *L, int handle, int count)
@@ -67,17 +68,36 @@ void ml_lua_push_task_text(lua_State *L, int handle)
     lua_remove(L, -2);
 }
 
-void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message)
+void ml_strip_bottom_frame(lua_State *L)
+{
+    static const char bottom[] = "\n\t[C]: in ?";
+    size_t length, cut = sizeof bottom - 1;
+    const char *text = lua_tolstring(L, -1, &length);
+    if (length < cut || memcmp(text + length - cut, bottom, cut) != 0)
+        return;
+    lua_pushlstring(L, text, length - cut);
+    lua_replace(L, -2);
+}
+
+/* As luaL_traceback(), without what the runtime has put below a thread's function. */
+static void push_frames(lua_State *L, lua_State *thread, const char *message, int level)
+{
+    luaL_traceback(L, thread, message, level);
+    if (ml_unlikely(ml_lua_of(L)->watch_thread != NULL))
+        ml_strip_bottom_frame(L);
+}
+
+void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message, int level)
 {
     luaL_checkstack(L, 6, NULL);
     struct ml_strand *strand = task->task.strand;
     bool is_caller = ml_thread_of(strand) == L;
     lua_State *innermost = is_caller ? L : task->parked_on;
-    luaL_traceback(L, innermost, message, is_caller);
+    push_frames(L, innermost, message, is_caller ? 1 : level);
     bool is_on_top = ml_thread_of(strand) == innermost;
     for (strand = is_on_top ? strand->resumer : strand; strand != NULL; strand = strand->resumer) {
         lua_pushliteral(L, "\nresumed from ");
-        luaL_traceback(L, ml_thread_of(strand), NULL, 0);
+        push_frames(L, ml_thread_of(strand), NULL, 0);
         lua_concat(L, 3);
     }
     if (task->place != 0) {

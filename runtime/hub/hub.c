@@ -207,8 +207,10 @@ static inline void pass(struct ml_hub *hub)
 int ml_yield(struct ml_hub *hub)
 {
     int error = ml_cancel_point(hub);
-    if (ml_likely(error == 0))
+    if (ml_likely(error == 0)) {
+        hub->current->computed = 0;
         pass(hub);
+    }
     return error;
 }
 

@@ -64,6 +64,8 @@ struct ml_task {
     uint32_t timer_generation;
     uint32_t told; /* for the owner: which cancellation its program was last told of; 0: none */
     int saved_errno;
+    uint32_t
+        computed; /* for the owner, who counts: what it has done since it last waited or yielded */
     uint16_t depth;   /* strands below the one that runs; 0: it is the body */
     uint16_t granted; /* index of the waiter that was given what it waits for; 0: none */
     uint16_t held;    /* locks it holds */

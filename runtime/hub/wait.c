@@ -27,6 +27,7 @@ static inline int park(struct ml_hub *hub, struct ml_task *task, ml_time deadlin
 {
     task->waits_externally = task->waits_for->external || task->deadline != ML_FOREVER;
     hub->external += task->waits_externally;
+    task->computed = 0;
     ml_hub_park(hub);
     hub->external -= task->waits_externally;
     task->waits_externally = false;

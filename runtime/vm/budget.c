@@ -1,46 +1,63 @@
 /*
  * The limit on what a task computes between two waits (options.instruction_limit). Beyond it the task is ended as
  * if cancelled, and again at every further look; one that goes on in spite of that is dropped where it stands,
- * its variables not closed.
+ * its variables not closed. The count is the task's: over all its generators and greenlets, each of which is charged a
+ * whole look when it begins, for Lua counts anew on every thread.
  *
  * Lua looks at no hook in a finalizer, nor in the message handler of an error that a hook raises: scripts have no
- * finalizers of their own here, and handlers are not told of cancellations.
+ * finalizers of their own here, and handlers are not told of cancellations. Nor does it after an error has left a hook,
+ * until a protected call has caught it: so each thread begins with one, and closing variables are watched.
  */
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
+#include "bindings/report.h"
+#include "bindings/task_view.h"
 #include "hub/scope.h"
 #include "vm/moonlet_state.h"
 
+#include <lualib.h>
 #include <stdio.h>
 
 /* Instructions between two looks. */
-enum { LOOK = 1000 };
+enum { LOOK = ML_HOOK_PIECE };
 
 /* How many times the limit a task may still take to end. */
 enum { GRACE = 4 };
 
-static void tell(struct moonlet *m, struct ml_task *task)
+/* Key in the registry of the table thread -> traceback of the error that ended it. */
+static const char tracebacks_key;
+
+/* ---- the count ---- */
+
+static void tell(struct moonlet *m, struct ml_lua_task *task)
 {
     char text[ML_TASK_TEXT];
-    size_t length = ml_task_text(text, m, task);
+    size_t length = ml_task_text(text, m, &task->task);
     snprintf(text + length, sizeof text - length,
              "was ended: more than %lu instructions without a wait", m->options.instruction_limit);
+    task->is_over_limit = true;
     m->lua.report(&m->lua, text);
     m->lua.has_reported = true;
 }
 
-static void on_look(lua_State *L, lua_Debug *event)
+static void charge(struct moonlet *m, unsigned instructions)
 {
-    (void)event;
-    struct moonlet *m = ml_moonlet_of(ml_lua_of(L));
-    if (m->lua.hub.current == NULL)
-        return;
+    struct ml_task *task = m->lua.hub.current;
+    m->uncounted += instructions;
+    if (task != NULL && task->computed < UINT32_MAX - LOOK)
+        task->computed += m->uncounted / LOOK;
+    m->uncounted %= LOOK;
+}
+
+/* Ends the running task, whose code runs on L, if it is over its limit. */
+static void check(lua_State *L, struct moonlet *m)
+{
     struct ml_lua_task *task = ml_lua_task_of(m->lua.hub.current);
-    unsigned long computed = (unsigned long)++task->computed * LOOK;
+    unsigned long computed = (unsigned long)task->task.computed * LOOK;
     if (computed <= m->options.instruction_limit)
         return;
-    if (computed <= m->options.instruction_limit + LOOK && !task->task.was_cancelled)
-        tell(m, &task->task);
+    if (!task->is_over_limit)
+        tell(m, task);
     /* What is called at the end of a task runs on a state of the runtime's, which is not to be left. */
     if (computed / GRACE > m->options.instruction_limit && !m->lua.is_reporting)
         ml_lua_task_restart(&m->lua, ML_RUN_OVERRUN);
@@ -48,23 +65,83 @@ static void on_look(lua_State *L, lua_Debug *event)
     ml_cancellation_raise(L);
 }
 
-/*
- * An error out of a hook leaves hooks switched off on its thread, until a protected call has caught it: closing
- * variables would run unwatched. Stack: the task's function and its arguments.
- */
-static int call_protected(lua_State *L)
+static void on_look(lua_State *L, lua_Debug *event)
 {
-    if (lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0) != LUA_OK)
-        return lua_error(L);
-    return lua_gettop(L);
+    struct moonlet *m = ml_moonlet_of(ml_lua_of(L));
+    if (m->lua.hub.current == NULL)
+        return;
+    (void)event;
+    charge(m, (unsigned)lua_gethookcount(L));
+    check(L, m);
 }
 
-void ml_budget_watch(lua_State *L)
+static void on_restart(struct ml_lua *lua)
 {
-    lua_pushcfunction(L, call_protected);
-    lua_insert(L, 1);
-    lua_sethook(L, on_look, LUA_MASKCOUNT, LOOK);
+    charge(ml_moonlet_of(lua), LOOK);
 }
+
+/* ---- how threads begin ---- */
+
+/* Stack: the thread's traceback. */
+static int keep_generator_traceback(lua_State *L)
+{
+    lua_State *thread = lua_touserdata(L, 1);
+    luaL_traceback(L, thread, NULL, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &tracebacks_key);
+    lua_pushthread(thread);
+    lua_xmove(thread, L, 1);
+    lua_pushvalue(L, -3);
+    lua_rawset(L, -3);
+    return 0;
+}
+
+/* Message handler at the bottom of a thread: nobody catches the error, and its frames are about to go. */
+static int keep_traceback(lua_State *L)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    struct ml_task *current = lua->hub.current;
+    if (current == NULL || ml_is_cancellation(L, 1) || !lua_checkstack(L, 2))
+        return 1;
+    if (ml_lua_task_of(current)->L == L) {
+        ml_report_keep_traceback(lua, ml_lua_task_of(current), 1);
+    } else {
+        lua_pushcfunction(lua->aside, keep_generator_traceback);
+        lua_pushlightuserdata(lua->aside, L);
+        if (lua_pcall(lua->aside, 1, 0, 0) != LUA_OK)
+            lua_pop(lua->aside, 1);
+    }
+    return 1;
+}
+
+static int protected_results(lua_State *L, int status, lua_KContext context)
+{
+    (void)context;
+    if (status != LUA_OK && status != LUA_YIELD)
+        return lua_error(L);
+    return lua_gettop(L) - 1;
+}
+
+/* Stack: message handler, function, arguments. */
+static int call_protected(lua_State *L)
+{
+    int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, protected_results);
+    return protected_results(L, status, 0);
+}
+
+void ml_budget_watch(lua_State *L, lua_State *thread)
+{
+    struct moonlet *m = ml_moonlet_of(ml_lua_of(thread));
+    if (L != NULL && m->lua.hub.current != NULL) {
+        charge(m, LOOK);
+        check(L, m);
+    }
+    lua_pushcfunction(thread, call_protected);
+    lua_pushcfunction(thread, keep_traceback);
+    lua_rotate(thread, 1, 2);
+    ml_hooks_attend(thread);
+}
+
+/* ---- what is replaced ---- */
 
 /* The message handler that xpcall() gets instead of the one in the upvalue. */
 static int handle_message(lua_State *L)
@@ -90,7 +167,7 @@ static int call_with_handler(lua_State *L)
     return lua_gettop(L);
 }
 
-/* Upvalue: setmetatable. */
+/* Upvalue: setmetatable, or that of the debug library. */
 static int set_metatable(lua_State *L)
 {
     if (lua_istable(L, 2)) {
@@ -105,7 +182,7 @@ static int set_metatable(lua_State *L)
     return 1;
 }
 
-/* Upvalue: getmetatable. Those of userdata have finalizers, which would be replaced. */
+/* Upvalue: getmetatable, or that of the debug library. Those of userdata have finalizers, which would be replaced. */
 static int get_metatable(lua_State *L)
 {
     luaL_checkany(L, 1);
@@ -119,8 +196,57 @@ static int get_metatable(lua_State *L)
     return 1;
 }
 
+/* As without a limit: the frames of a thread that failed are gone, and the lowest one is ours. */
+static int traceback(lua_State *L)
+{
+    lua_State *thread = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+    int message = thread != L || lua_isthread(L, 1) ? 2 : 1;
+    if (!lua_isstring(L, message) && !lua_isnoneornil(L, message)) {
+        lua_pushvalue(L, message);
+        return 1;
+    }
+    const char *text = lua_tostring(L, message);
+    int level = (int)luaL_optinteger(L, message + 1, thread == L ? 1 : 0);
+    lua_settop(L, message);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &tracebacks_key);
+    lua_pushthread(thread);
+    lua_xmove(thread, L, 1);
+    if (lua_status(thread) > LUA_YIELD && lua_rawget(L, -2) == LUA_TSTRING)
+        lua_pushfstring(L, "%s%s%s", text != NULL ? text : "", text != NULL ? "\n" : "",
+                        lua_tostring(L, -1));
+    else
+        luaL_traceback(L, thread, text, level);
+    ml_strip_bottom_frame(L);
+    return 1;
+}
+
+static void replace_debug(lua_State *L)
+{
+    lua_getglobal(L, LUA_DBLIBNAME);
+    lua_pushcfunction(L, traceback);
+    lua_setfield(L, -2, "traceback");
+    lua_getfield(L, -1, "setmetatable");
+    lua_pushcclosure(L, set_metatable, 1);
+    lua_setfield(L, -2, "setmetatable");
+    lua_getfield(L, -1, "getmetatable");
+    lua_pushcclosure(L, get_metatable, 1);
+    lua_setfield(L, -2, "getmetatable");
+    lua_pop(L, 1);
+}
+
+static void make_tracebacks(lua_State *L)
+{
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &tracebacks_key);
+}
+
 void ml_budget_open(lua_State *L)
 {
+    static const struct ml_hook_kind limit = {LUA_MASKCOUNT, LOOK, on_look, on_restart};
     static const luaL_Reg watched[] = {{"xpcall", call_with_handler},
                                        {"setmetatable", set_metatable},
                                        {"getmetatable", get_metatable},
@@ -130,5 +256,12 @@ void ml_budget_open(lua_State *L)
         lua_pushcclosure(L, function->func, 1);
         lua_setglobal(L, function->name);
     }
-    lua_sethook(ml_lua_of(L)->aside, on_look, LUA_MASKCOUNT, LOOK);
+    replace_debug(L);
+    make_tracebacks(L);
+    struct ml_lua *lua = ml_lua_of(L);
+    lua->watch_thread = ml_budget_watch;
+    ml_hooks_install(lua, ML_HOOK_LIMIT, &limit);
+    ml_hooks_stand(lua, ML_HOOK_LIMIT);
+    ml_hooks_refresh(lua->main);
+    ml_hooks_refresh(lua->aside);
 }

@@ -11,6 +11,7 @@
 #include "bindings/line_editor.h"
 #include "bindings/lua_task.h"
 #include "hub/scope.h"
+#include "vm/moonlet_state.h"
 #include "vm/runtimes.h"
 
 #include <signal.h>
@@ -22,8 +23,6 @@ enum { EVENTS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT };
 #define COMPUTING_TIME ML_SECOND
 enum { INSTRUCTIONS_PER_LOOK = 10000 };
 
-static void on_event(lua_State *L, lua_Debug *event);
-
 /* The task whose code runs or is about to; NULL: none, the hub does. */
 static struct ml_task *computing_task(const struct ml_hub *hub)
 {
@@ -31,18 +30,25 @@ static struct ml_task *computing_task(const struct ml_hub *hub)
     return hub->current == NULL && is_handed_off ? hub->handoff : hub->current;
 }
 
-/* On every thread of the chain: a generator may end before its next step. */
-static void hook_chain(struct ml_task *task, lua_Hook hook, int events, int count)
+/* On every thread of the chain: a generator may end before its next step. A signal's handler may call it. */
+static void touch_chain(struct ml_task *task, enum ml_hook_reason reason)
 {
     for (struct ml_strand *strand = task->strand; strand != NULL; strand = strand->resumer)
-        lua_sethook(ml_thread_of(strand), hook, events, count);
+        ml_hooks_touch(ml_thread_of(strand), reason);
 }
 
-static void unhook_chain(struct ml_task *task)
+/* Puts the hook on the chain as the reasons in force demand, or takes it off. */
+static void refresh_chain(struct ml_task *task)
 {
     for (struct ml_strand *strand = task->strand; strand != NULL; strand = strand->resumer)
-        if (lua_gethook(ml_thread_of(strand)) == on_event)
-            lua_sethook(ml_thread_of(strand), NULL, 0, 0);
+        ml_hooks_refresh(ml_thread_of(strand));
+}
+
+/* The task's code is to be looked at for that reason. */
+static void watch(struct moonlet *m, struct ml_task *task, enum ml_hook_reason reason)
+{
+    ml_hooks_share(&m->lua, reason);
+    touch_chain(task, reason);
 }
 
 static void cancel_all(struct moonlet *m)
@@ -54,8 +60,9 @@ static void cancel_all(struct moonlet *m)
     m->lua.exit_asked = true;
     m->interrupt = 0;
     m->interrupted_at = ml_clock_now();
+    ml_hooks_unshare(&m->lua, ML_HOOK_INTERRUPT);
     for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;) {
-        unhook_chain(task);
+        refresh_chain(task);
         ml_task_cancel(task);
     }
 }
@@ -64,12 +71,12 @@ static void cancel_all(struct moonlet *m)
 static void on_look(lua_State *L, lua_Debug *event)
 {
     (void)event;
-    struct ml_lua *lua = ml_lua_of(L);
-    const struct ml_task *current = lua->hub.current;
-    if (current == NULL || !current->cancelled ||
-        ml_clock_now() < ml_moonlet_of(lua)->interrupted_at + COMPUTING_TIME)
+    struct moonlet *m = ml_moonlet_of(ml_lua_of(L));
+    const struct ml_task *current = m->lua.hub.current;
+    ml_time now = ml_clock_now();
+    if (current == NULL || !current->cancelled || now < m->interrupted_at + COMPUTING_TIME)
         return;
-    lua_sethook(L, NULL, 0, 0);
+    m->interrupted_at = now;
     ml_cancellation_raise(L);
 }
 
@@ -101,9 +108,10 @@ static void on_event(lua_State *L, lua_Debug *event)
     struct moonlet *m = ml_moonlet_of(ml_lua_of(L));
     struct ml_task *current = m->lua.hub.current;
     bool is_as_lua = m->interrupt == SIGINT && m->lua.hub.alive == 1;
-    lua_sethook(L, NULL, 0, 0);
+    ml_hooks_unshare(&m->lua, ML_HOOK_INTERRUPT);
+    ml_hooks_refresh(L);
     if (current != NULL)
-        unhook_chain(current);
+        refresh_chain(current);
     if (m->interrupt == 0 || current == NULL)
         return;
     bool is_for_entry = is_for_session(m, m->interrupt);
@@ -112,7 +120,7 @@ static void on_event(lua_State *L, lua_Debug *event)
     if (is_as_lua || is_for_entry)
         raise_interrupted(m, L);
     cancel_all(m);
-    hook_chain(current, on_look, LUA_MASKCOUNT, INSTRUCTIONS_PER_LOOK);
+    watch(m, current, ML_HOOK_COMPUTING);
 }
 
 bool moonlet_interrupt(struct moonlet *m, int signal_number)
@@ -131,7 +139,7 @@ bool moonlet_interrupt(struct moonlet *m, int signal_number)
     bool is_own_thread = ml_bank_current == &m->lua.hub.bank;
     struct ml_task *task = is_own_thread ? computing_task(&m->lua.hub) : NULL;
     if (task != NULL && (!is_for_entry || is_entry(m, task)))
-        hook_chain(task, on_event, EVENTS, 1);
+        watch(m, task, ML_HOOK_INTERRUPT);
     return true;
 }
 
@@ -144,7 +152,7 @@ bool moonlet_is_interactive(const struct moonlet *m)
 static void interrupt_session(struct moonlet *m, struct ml_task *task)
 {
     if (task != NULL && is_entry(m, task)) {
-        hook_chain(task, on_event, EVENTS, 1);
+        watch(m, task, ML_HOOK_INTERRUPT);
         ml_hub_notify(&m->lua.hub);
         return;
     }
@@ -152,7 +160,8 @@ static void interrupt_session(struct moonlet *m, struct ml_task *task)
     ml_session_interrupt(&m->lua.session);
 }
 
-/* If somebody computes, his next step is where it happens; unless he waits before, then here again. */
+/* If a task runs Lua code, a hook delivers the interrupt at its next instruction. If the task blocks first, control
+ * comes back here. */
 void ml_interrupt_noticed(struct ml_hub *hub)
 {
     struct moonlet *m = ml_moonlet_of(hub->owner);
@@ -165,7 +174,59 @@ void ml_interrupt_noticed(struct ml_hub *hub)
     } else if (task == NULL) {
         cancel_all(m);
     } else {
-        hook_chain(task, on_event, EVENTS, 1);
+        watch(m, task, ML_HOOK_INTERRUPT);
         ml_hub_notify(hub);
     }
+}
+
+/* ---- the end of the program ---- */
+
+/* Code that computes on when the time to unwind is over is dropped where it stands. What is called at the end of a task
+ * runs on a state of the runtime's, which is not to be left: it gets an error. */
+static void on_unwinding(lua_State *L, lua_Debug *event)
+{
+    (void)event;
+    struct moonlet *m = ml_moonlet_of(ml_lua_of(L));
+    if (m->lua.hub.current == NULL || ml_clock_now() < m->unwound_at)
+        return;
+    if (m->lua.is_reporting)
+        ml_cancellation_raise(L);
+    ml_tell_overrun(m, m->lua.hub.current);
+    ml_lua_task_restart(&m->lua, ML_RUN_OVERRUN);
+}
+
+/* There is none if the runtime could not be opened. */
+static void refresh_aside(struct moonlet *m)
+{
+    if (m->lua.aside != NULL)
+        ml_hooks_refresh(m->lua.aside);
+}
+
+void ml_unwinding_begin(struct moonlet *m, ml_time end)
+{
+    struct ml_task *task;
+    m->unwound_at = end;
+    ml_hooks_stand(&m->lua, ML_HOOK_UNWINDING);
+    for (uint32_t slot = 0; (task = ml_hub_next_task(&m->lua.hub, &slot)) != NULL;)
+        refresh_chain(task);
+    refresh_aside(m);
+}
+
+void ml_unwinding_end(struct moonlet *m)
+{
+    ml_hooks_withdraw(&m->lua, ML_HOOK_UNWINDING);
+    ml_hooks_unshare(&m->lua, ML_HOOK_COMPUTING);
+    refresh_aside(m);
+}
+
+void ml_interrupts_open(struct ml_lua *lua)
+{
+    static const struct ml_hook_kind interrupt = {EVENTS, 1, on_event, NULL};
+    static const struct ml_hook_kind computing = {LUA_MASKCOUNT, INSTRUCTIONS_PER_LOOK, on_look,
+                                                  NULL};
+    static const struct ml_hook_kind unwinding = {LUA_MASKCOUNT, INSTRUCTIONS_PER_LOOK,
+                                                  on_unwinding, NULL};
+    ml_hooks_install(lua, ML_HOOK_INTERRUPT, &interrupt);
+    ml_hooks_install(lua, ML_HOOK_COMPUTING, &computing);
+    ml_hooks_install(lua, ML_HOOK_UNWINDING, &unwinding);
 }

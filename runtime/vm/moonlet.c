@@ -118,14 +118,14 @@ static int open_runtime(struct moonlet *m)
     m->lua.foreign = ml_foreign_open(&m->lua.hub);
     if (m->lua.foreign == NULL)
         return -ENOMEM;
-    ml_foreign_connect(m->lua.foreign);
+    ml_foreign_connect(&m->lua, m->lua.foreign);
     if (!m->options.no_interpose)
         m->lua.hub.foreign = m->lua.foreign;
     m->lua.report = report;
     m->lua.hub.noticed = noticed;
     m->lua.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
     ml_hub_find_cxx(&m->lua.hub);
-    m->lua.watch_thread = m->options.instruction_limit > 0 ? ml_budget_watch : NULL;
+    ml_interrupts_open(&m->lua);
     if (m->options.clock != NULL)
         use_host_clock(m);
     if (m->options.report_overflow)
@@ -221,20 +221,23 @@ static int start_main(struct moonlet *m)
     return status == LUA_OK ? 0 : -ENOMEM;
 }
 
-/* Drops what did not end in time; its variables are never closed, so it is told. */
+void ml_tell_overrun(struct moonlet *m, struct ml_task *task)
+{
+    char text[ML_TASK_TEXT];
+    size_t length = ml_task_text(text, m, task);
+    snprintf(text + length, sizeof text - length, "did not end within %d s of its cancellation",
+             (int)(UNWIND_TIME / ML_SECOND));
+    m->lua.report(&m->lua, text);
+}
+
+/* Drops what did not end in time; its variables are never closed, so it is told. In a forked child what is left is the
+ * parent's. A task that was told already is on its way to its end. */
 static void drop_all(struct moonlet *m)
 {
     struct ml_task *task;
     for (uint32_t slot = 0; (task = ml_hub_next_task(&m->lua.hub, &slot)) != NULL;) {
-        char text[ML_TASK_TEXT];
-        if (m->lua.hub.is_forked) { /* they are the parent's */
-            ml_lua_task_drop(ml_lua_task_of(task));
-            continue;
-        }
-        size_t length = ml_task_text(text, m, task);
-        snprintf(text + length, sizeof text - length, "did not end within %d s of its cancellation",
-                 (int)(UNWIND_TIME / ML_SECOND));
-        m->lua.report(&m->lua, text);
+        if (!m->lua.hub.is_forked && ml_lua_task_of(task)->run != ML_RUN_OVERRUN)
+            ml_tell_overrun(m, task);
         ml_lua_task_drop(ml_lua_task_of(task));
     }
 }
@@ -264,10 +267,12 @@ static void unwind_all(struct moonlet *m)
     for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;)
         ml_task_cancel(task);
     ml_time deadline = ml_hub_now(hub) + UNWIND_TIME;
+    ml_unwinding_begin(m, ml_clock_now() + UNWIND_TIME);
     int result;
     do
         result = ml_hub_run(hub, ML_UNTIL_ALL_ENDED, deadline);
     while (result == -EINTR);
+    ml_unwinding_end(m);
     m->lua.is_closing = result != 0; /* what is dropped spawns nothing more */
     if (result != 0)
         drop_all(m);

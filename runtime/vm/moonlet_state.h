@@ -51,7 +51,9 @@ struct moonlet {
     struct ml_attachment *attachment; /* to a loop of the host's */
     ml_time attached_run;             /* how long tasks run at a time there */
     volatile sig_atomic_t interrupt;  /* signal number, 0: none */
-    ml_time interrupted_at;           /* when everything was cancelled for it */
+    ml_time interrupted_at; /* when everything was cancelled for it, or code that computed on */
+    ml_time unwound_at;     /* when what has not ended by then is dropped */
+    unsigned uncounted;     /* instructions that no look has counted yet: vm/budget.c */
 };
 
 static inline struct moonlet *ml_moonlet_of(struct ml_lua *lua)
@@ -83,10 +85,20 @@ void ml_sandbox_close(lua_State *L, unsigned without);
 /* Replaces functions of the library by which scripts would get round options.instruction_limit. Raises. */
 void ml_budget_open(lua_State *L);
 
-/* A new task's thread under options.instruction_limit. */
-void ml_budget_watch(lua_State *L);
+/* Installed as lua.watch_thread under options.instruction_limit. */
+void ml_budget_watch(lua_State *L, lua_State *thread);
 
 /* For hub.noticed. */
 void ml_interrupt_noticed(struct ml_hub *hub);
+
+/* Installs the kinds of vm/interrupt.c. Before any of its functions is called. */
+void ml_interrupts_open(struct ml_lua *lua);
+
+/* What is alive is about to unwind, and is dropped when it computes on at `end`; and that is over. */
+void ml_unwinding_begin(struct moonlet *m, ml_time end);
+void ml_unwinding_end(struct moonlet *m);
+
+/* Tells that a task did not end in the time it has to unwind. */
+void ml_tell_overrun(struct moonlet *m, struct ml_task *task);
 
 #endif

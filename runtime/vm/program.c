@@ -1,6 +1,7 @@
 /* The main chunk: its pieces, and how lua5.4 would run them. */
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
+#include "bindings/task_view.h"
 #include "vm/moonlet_state.h"
 #include "vm/runtimes.h"
 
@@ -109,6 +110,8 @@ static int add_traceback(lua_State *L)
         message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
     }
     luaL_traceback(L, L, message, 1);
+    if (ml_lua_of(L)->watch_thread != NULL)
+        ml_strip_bottom_frame(L);
     return 1;
 }
 

@@ -28,7 +28,7 @@ static int describe_wait(lua_State *L)
     else
         lua_pushliteral(L, "");
     lua_concat(L, 3);
-    ml_lua_push_traceback(L, task, lua_tostring(L, -1));
+    ml_lua_push_traceback(L, task, lua_tostring(L, -1), 0);
     return 1;
 }
 

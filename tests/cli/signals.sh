@@ -31,6 +31,10 @@ interrupt() {
 '
 
 same 'pcall catches it' "$interrupt interrupt 'print(pcall(function() print \"ready\" while true do end end)) print(42)'"
+# The hook of the interrupt and one of the script's own are on the same thread.
+for hook in '\"\", 1' '\"\", 100000' '\"l\"' '\"crl\", 3'; do
+    same "pcall catches it, with a hook of the script's own ($hook)" "$interrupt interrupt 'debug.sethook(function() end, $hook) print(pcall(function() print \"ready\" while true do end end)) print(debug.gethook() ~= nil) debug.sethook() print(debug.gethook())'"
+done
 same 'nobody catches it' "$interrupt interrupt 'print \"ready\" while true do end'"
 same 'nobody catches it, in functions' "$interrupt interrupt 'local function f() print \"ready\" while true do end end local function g() f() end g()'"
 same 'a second one kills' "$interrupt interrupt 'print \"ready\" print \"ready\" string.find(string.rep(\"a\", 300000), \".*b\")' | grep -v '^lua:'"

@@ -10,11 +10,16 @@
 
 #include "moonlet.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 enum { PATIENCE_SECONDS = 60 };
+
+/* The one that an alarm interrupts. */
+static struct moonlet *interrupted;
 
 struct told {
     int count;
@@ -133,6 +138,156 @@ static void test_what_was_replaced_works_as_before(void **state)
     assert_int_equal(told.count, 0);
 }
 
+/* A coroutine counts anew: scripts that did little in each of very many were never looked at. What a closing variable
+ * computes in a coroutine, after the limit's own error had left a hook, was not watched. Calls that do not wait,
+ * such as joining a task that has ended, began the count anew. */
+static void test_the_count_is_the_tasks(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {
+        "local function chain(depth)\n"
+        "  for i = 1, 900 do end\n"
+        "  if depth > 0 then coroutine.wrap(chain)(depth - 1) end\n"
+        "end\n"
+        "while true do coroutine.wrap(chain)(100) end",
+        "while true do local co = coroutine.create(function() coroutine.yield() end)\n"
+        "coroutine.resume(co) coroutine.resume(co) end",
+        "local greenlet = require 'moonlet.greenlet'\n"
+        "while true do greenlet.new(function() for i = 1, 900 do end end):switch() end",
+        "coroutine.wrap(function()\n"
+        "  local x <close> = setmetatable({}, {__close = " LOOP "}) while true do end end)()",
+        "local co = coroutine.create(function()\n"
+        "  local x <close> = setmetatable({}, {__close = " LOOP "}) coroutine.yield() end)\n"
+        "coroutine.resume(co) coroutine.close(co)",
+        "local task = require 'moonlet.task' local t = task.spawn(function() end) task.yield()\n"
+        "while true do t:join() end",
+        "local task = require 'moonlet.task' task.current():cancel()\n"
+        "while true do task.pcall(task.sleep, 1) end",
+        "local task = require 'moonlet.task' while true do task.timeout(0, task.sleep, 1) end",
+        "local channel = require 'moonlet.channel'.new(1) while true do channel:put(1) channel:get() end",
+    };
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        struct told told;
+        assert_int_equal(run(sources[i], &told), 1);
+        assert_true(told.has_limit);
+    }
+}
+
+/* Waits begin the count anew, wherever they are made. */
+static void test_a_task_that_waits_may_go_on(void **state)
+{
+    (void)state;
+    struct told told;
+    assert_int_equal(
+        run("local task = require 'moonlet.task'\n"
+            "local function work() for i = 1, 40 do for j = 1, 10000 do end task.sleep(0) end end\n"
+            "work() coroutine.wrap(work)() require 'moonlet.greenlet'.new(work):switch()\n"
+            "for i = 1, 40 do for j = 1, 10000 do end task.yield() end",
+            &told),
+        0);
+    assert_int_equal(told.count, 0);
+}
+
+/* The hook of an interrupt took the place of the limit's, which was gone from then on. */
+static void on_alarm(int number)
+{
+    (void)number;
+    moonlet_interrupt(interrupted, SIGINT);
+}
+
+static void test_an_interrupt_leaves_the_limit_in_force(void **state)
+{
+    (void)state;
+    struct told told = {0};
+    struct moonlet_options options = {.ignore_environment = true,
+                                      .instruction_limit = 100000000,
+                                      .report = note,
+                                      .report_context = &told};
+    interrupted = moonlet_create(&options);
+    assert_non_null(interrupted);
+    signal(SIGALRM, on_alarm);
+    struct itimerval soon = {.it_value = {.tv_usec = 20000}};
+    setitimer(ITIMER_REAL, &soon, NULL);
+    static const char source[] = "local ok, message = pcall(function() while true do end end)\n"
+                                 "assert(message:find 'interrupted!', message)\n"
+                                 "while true do pcall(function() while true do end end) end";
+    assert_int_equal(moonlet_load_string(interrupted, source, "=test"), 0);
+    assert_int_equal(moonlet_run(interrupted), 1);
+    assert_int_equal(told.count, 1);
+    moonlet_close(interrupted);
+    signal(SIGALRM, SIG_DFL);
+}
+
+/* What is said of an error does not depend on the limit. */
+static void keep_report(void *context, const char *text)
+{
+    strncat(context, text, 1000);
+}
+
+static void report_of(const char *source, unsigned long limit, char *text)
+{
+    struct moonlet_options options = {.ignore_environment = true,
+                                      .instruction_limit = limit,
+                                      .report = keep_report,
+                                      .report_context = text};
+    struct moonlet *m = moonlet_create(&options);
+    assert_non_null(m);
+    assert_int_equal(moonlet_load_string(m, source, "=test"), 0);
+    moonlet_run(m);
+    moonlet_close(m);
+}
+
+static void test_tracebacks_are_as_without_a_limit(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {
+        "local function inner() local x return 1 + x.y end\n local q = inner() print(q)",
+        "local function inner() local x return 1 + x.y end\n"
+        "require 'moonlet.task'.spawn({name = 't'}, function() local q = inner() return q end)",
+        "require 'moonlet.task'.spawn(function() error({}) end)",
+        "require 'moonlet.task'.spawn(function() local function f(n) return n == 0 and error 'deep' or 1 + f(n - 1) end f(12) end)",
+        "local co = coroutine.create(function() local x <const> = nil; (function() x() end)() end)\n"
+        "local _, e = coroutine.resume(co) error(debug.traceback(co, e), 0)",
+        "coroutine.wrap(function() error(debug.traceback 'here', 0) end)()",
+        "require 'moonlet.task'.spawn(coroutine.wrap(function() error 'x' end))",
+        "local g = require 'moonlet.greenlet'.new(function() error 'x' end) local y = g:switch() print(y)",
+    };
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        char without[4096] = "", with[4096] = "";
+        report_of(sources[i], 0, without);
+        report_of(sources[i], 100000000, with);
+        assert_string_equal(with, without);
+    }
+}
+
+/* Without any limit, too, what computes on when it is closed is dropped: before, moonlet_close() never returned. */
+static void test_closing_ends_what_computes(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {
+        "local x <close> = setmetatable({}, {__close = " LOOP "}) task.sleep(1e9)",
+        "local g = coroutine.wrap(function() coroutine.yield() while true do end end) g()\n"
+        "local x <close> = setmetatable({}, {__close = function() g() end}) task.sleep(1e9)",
+        "while true do task.pcall(task.sleep, 1e9) end",
+    };
+    struct moonlet *all[sizeof sources / sizeof *sources];
+    struct told told = {0};
+    alarm(PATIENCE_SECONDS);
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        char source[512];
+        struct moonlet_options options = {
+            .ignore_environment = true, .report = note, .report_context = &told};
+        snprintf(source, sizeof source, "local task = require 'moonlet.task' %s", sources[i]);
+        all[i] = moonlet_create(&options);
+        assert_int_equal(moonlet_load_string(all[i], source, "=test"), 0);
+        assert_int_equal(moonlet_start(all[i]), 0);
+        moonlet_step(all[i], 0, 0.01);
+        assert_int_equal(moonlet_close(all[i]), 0);
+        assert_int_equal(told.count, (int)i + 1);
+    }
+    alarm(0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -140,6 +295,11 @@ int main(void)
         cmocka_unit_test(test_what_is_called_at_the_end_of_a_task_is_ended),
         cmocka_unit_test(test_there_are_no_finalizers),
         cmocka_unit_test(test_what_was_replaced_works_as_before),
+        cmocka_unit_test(test_the_count_is_the_tasks),
+        cmocka_unit_test(test_a_task_that_waits_may_go_on),
+        cmocka_unit_test(test_an_interrupt_leaves_the_limit_in_force),
+        cmocka_unit_test(test_tracebacks_are_as_without_a_limit),
+        cmocka_unit_test(test_closing_ends_what_computes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
