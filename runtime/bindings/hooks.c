@@ -136,6 +136,17 @@ static void tell_of_restart(struct ml_lua *lua, unsigned reasons)
             lua->hooks.kinds[i]->on_restart(lua);
 }
 
+/* C code that set a hook of its own finds it where it set it, once no reason is in force. */
+static bool give_back(struct ml_hooks *hooks, lua_State *L, const struct ml_hooked *hooked)
+{
+    bool is_of_c = hooked != NULL && hooked->outer != NULL && hooked->outer != hooks->of_scripts;
+    if (!is_of_c)
+        return false;
+    lua_sethook(L, hooked->outer, hooked->outer_events, hooked->outer_count);
+    drop(hooks, L);
+    return true;
+}
+
 void ml_hooks_refresh(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
@@ -148,6 +159,8 @@ void ml_hooks_refresh(lua_State *L)
     do {
         shared = atomic_load(&hooks->shared);
         reasons = shared | (hooked != NULL ? hooked->reasons : 0);
+        if (reasons == 0 && give_back(hooks, L, hooked))
+            return;
         struct demand demand = demand_of(hooks, hooked, reasons);
         if (demand.events == 0 && lua_gethook(L) == NULL)
             continue;
@@ -316,7 +329,10 @@ static int debug_sethook(lua_State *L)
         return luaL_error(L, "not enough memory");
     int status = call_stock(L);
     struct ml_hooked *hooked = find(hooks, thread);
-    if (hooked != NULL && lua_gethook(thread) == NULL)
+    lua_Hook hook = lua_gethook(thread);
+    if (hook != NULL && hook != on_hook)
+        hooks->of_scripts = hook;
+    else if (hooked != NULL && hook == NULL)
         hooked->outer = NULL;
     if (hooks->displaced.L == thread)
         hooks->displaced.L = NULL;

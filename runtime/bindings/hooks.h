@@ -64,9 +64,10 @@ enum { ML_HOOK_BUCKETS = 256 };
 
 struct ml_hooks {
     const struct ml_hook_kind *kinds[ML_HOOK_REASONS];
-    atomic_uint shared; /* reasons in force on every thread that has the hook */
-    unsigned standing;  /* those of them that every thread gets when it begins or goes on */
-    unsigned count;     /* threads with a record */
+    atomic_uint shared;  /* reasons in force on every thread that has the hook */
+    unsigned standing;   /* those of them that every thread gets when it begins or goes on */
+    unsigned count;      /* threads with a record */
+    lua_Hook of_scripts; /* the C hook with which debug.sethook calls a script's function */
     /* A hook of C code over which a signal handler, which may not allocate, has put ours. */
     struct {
         lua_State *L;

@@ -6,6 +6,7 @@ local it = support.limited(it)
 
 package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
 local libc = require "libc"
+local c_hook = require "c_hook"
 
 local function nothing() end
 
@@ -162,5 +163,32 @@ describe("debug.sethook", function()
     end, "", 10)
     for _ = 1, 100 do end
     assert.same({ "other", "hook" }, order)
+  end)
+end)
+
+describe("a hook that C code has set", function()
+  it("is called as before while calls are cancelled, and found where it was set", function()
+    c_hook.set(100)
+    for _ = 1, 10 do
+      support.is_failure("EDEADLINE", nil, task.timeout(0.001, os.execute, "exec sleep 30"))
+      for _ = 1, 10000 do end
+    end
+    local calls, is_there = c_hook.get()
+    local name = debug.gethook()
+    c_hook.set(0)
+    assert.is_true(is_there)
+    assert.equal("external hook", name)
+    assert.is_true(calls > 900 and calls < 1500, calls)
+  end)
+
+  it("set over the runtime's is chained", function()
+    local seen = 0
+    debug.sethook(function() seen = seen + 1 end, "", 100)
+    c_hook.set(100)
+    debug.sethook(function() seen = seen + 1 end, "", 100)
+    for _ = 1, 10000 do end
+    debug.sethook()
+    assert.is_true(seen > 90)
+    assert.is_nil(debug.gethook())
   end)
 end)
