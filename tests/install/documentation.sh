@@ -37,7 +37,7 @@ cp -r "$docs" "$work/incomplete"
 rm -r "$work/incomplete/LICENSE" "$work/incomplete/docs/tutorial.md" "$work/incomplete/scripts/demo.lua"
 check 'what is missing is told' equal 'README.md: LICENSE
 README.md: docs/tutorial.md
-README.md: scripts/demo.lua' "$(dangling "$work/incomplete" | sort -u)"
+docs/scripts.md: scripts/demo.lua' "$(dangling "$work/incomplete" | sort -u)"
 
 check 'the manual page says where it is' grep -qx '\.IR share/doc/moonlet \.' "$prefix/share/man/man1/moonlet.1"
 check 'an example script runs' equal '2 3 5 7 11' "$(cd / && "$prefix/bin/moonlet" "$docs/scripts/prime_sieve.lua" 5 2>/dev/null)"
