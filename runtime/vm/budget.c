@@ -13,6 +13,7 @@
 #include "bindings/report.h"
 #include "bindings/task_view.h"
 #include "hub/scope.h"
+#include "vm/charged.h"
 #include "vm/moonlet_state.h"
 
 #include <lualib.h>
@@ -40,13 +41,13 @@ static void tell(struct moonlet *m, struct ml_lua_task *task)
     m->lua.has_reported = true;
 }
 
-static void charge(struct moonlet *m, unsigned instructions)
+static void charge(struct moonlet *m, uint64_t instructions)
 {
     struct ml_task *task = m->lua.hub.current;
-    m->uncounted += instructions;
-    if (task != NULL && task->computed < UINT32_MAX - LOOK)
-        task->computed += m->uncounted / LOOK;
-    m->uncounted %= LOOK;
+    uint64_t looks = (m->uncounted + instructions) / LOOK;
+    m->uncounted = (unsigned)((m->uncounted + instructions) % LOOK);
+    if (task != NULL)
+        task->computed += looks < UINT32_MAX - task->computed ? (uint32_t)looks : 0;
 }
 
 /* Ends the running task, whose code runs on L, if it is over its limit. */
@@ -63,6 +64,17 @@ static void check(lua_State *L, struct moonlet *m)
         ml_lua_task_restart(&m->lua, ML_RUN_OVERRUN);
     ml_task_cancel(&task->task);
     ml_cancellation_raise(L);
+}
+
+/* A C function is about to repeat something so many times, unwatched. */
+static void charge_call(lua_State *L, lua_Unsigned times)
+{
+    struct moonlet *m = ml_moonlet_of(ml_lua_of(L));
+    lua_Unsigned enough = m->options.instruction_limit + (lua_Unsigned)LOOK;
+    if (m->lua.hub.current == NULL || times < LOOK)
+        return;
+    charge(m, times < enough ? times : enough);
+    check(L, m);
 }
 
 static void on_look(lua_State *L, lua_Debug *event)
@@ -257,6 +269,7 @@ void ml_budget_open(lua_State *L)
         lua_setglobal(L, function->name);
     }
     replace_debug(L);
+    ml_charged_open(L, charge_call);
     make_tracebacks(L);
     struct ml_lua *lua = ml_lua_of(L);
     lua->watch_thread = ml_budget_watch;

@@ -132,6 +132,9 @@ static void test_what_was_replaced_works_as_before(void **state)
             "assert(getmetatable(setmetatable({}, {__metatable = 'mine'})) == 'mine')\n"
             "assert(not pcall(setmetatable, {}) and not pcall(setmetatable, 1, {}))\n"
             "local task = require 'moonlet.task'\n"
+            "assert(('ab'):rep(3, '-') == 'ab-ab-ab' and table.concat({1, 2, 3}, ' ', 2) == '2 3')\n"
+            "local list = {1, 2, 3} table.insert(list, 2, 9) assert(table.remove(list, 1) == 1 and #list == 3)\n"
+            "assert(select('#', table.unpack({1, nil, 3}, 1, 3)) == 3 and table.move({1, 2}, 1, 2, 2)[3] == 2)\n"
             "assert(select(3, task.timeout(0.001, xpcall, task.sleep, print, 1)) == 'EDEADLINE')",
             &told),
         0);
@@ -165,6 +168,26 @@ static void test_the_count_is_the_tasks(void **state)
         "while true do task.pcall(task.sleep, 1) end",
         "local task = require 'moonlet.task' while true do task.timeout(0, task.sleep, 1) end",
         "local channel = require 'moonlet.channel'.new(1) while true do channel:put(1) channel:get() end",
+    };
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        struct told told;
+        assert_int_equal(run(sources[i], &told), 1);
+        assert_true(told.has_limit);
+    }
+}
+
+/* Lua looks at no hook while a C function repeats something as often as its arguments say. */
+static void test_long_calls_are_charged_before_they_begin(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {
+        "string.rep('', math.maxinteger)",
+        "while true do pcall(string.rep, '', 1e8) end",
+        "table.move({}, 1, math.maxinteger - 1, 2)",
+        "local t = setmetatable({}, {__len = function() return math.maxinteger - 1 end}) table.insert(t, 1, 1)",
+        "local t = setmetatable({}, {__len = function() return math.maxinteger end}) table.remove(t, 1)",
+        "local t = setmetatable({}, {__index = setmetatable({}, {__index = string})}) t.x = 1\n"
+        "while true do pcall(table.unpack, t, 1, 1e6) end",
     };
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         struct told told;
@@ -296,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_there_are_no_finalizers),
         cmocka_unit_test(test_what_was_replaced_works_as_before),
         cmocka_unit_test(test_the_count_is_the_tasks),
+        cmocka_unit_test(test_long_calls_are_charged_before_they_begin),
         cmocka_unit_test(test_a_task_that_waits_may_go_on),
         cmocka_unit_test(test_an_interrupt_leaves_the_limit_in_force),
         cmocka_unit_test(test_tracebacks_are_as_without_a_limit),
