@@ -191,6 +191,27 @@ describe("the path of a socket", function()
     os.remove "u"
   end)
 
+  it("of a server whose backlog is full is connected to when there is room, within the time limit", function()
+    local name = "unix:" .. path_of("waits")
+    local listener <close> = assert(net.listen(name, { backlog = 1 }))
+    local clients = {}
+    local client, message, code
+    repeat
+      client, message, code = net.connect(name, { timeout = 0 })
+      clients[#clients + 1] = client
+    until not client
+    is_failure("ETIMEDOUT", name, client, message, code)
+    is_failure("ETIMEDOUT", name, net.connect(name, { timeout = 0.05 }))
+    local waiting = support.parked(task.spawn(net.connect, name, { timeout = PATIENCE }))
+    local cancelled = support.parked(task.spawn(net.connect, name))
+    cancelled:cancel()
+    assert.equal("ECANCELED", (select(3, cancelled:join(PATIENCE))))
+    listener:accept(PATIENCE):close()
+    local connected <close> = support.finish(waiting)
+    assert.equal("net.stream", tostring(connected):match "^[%w.]+")
+    for _, other in ipairs(clients) do other:close() end
+  end)
+
   it("is never taken from a file of another kind, or through a link", function()
     local path = path_of("file")
     assert(io.open(path, "w")):close()
