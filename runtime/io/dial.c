@@ -12,6 +12,7 @@
 
 static const struct ml_wait_kind dialling = {.text = "the connection of descriptor",
                                              .external = true};
+static const struct ml_wait_kind asking = {.text = "a name server", .external = true};
 
 /* RFC 8305, section 5: the recommended Connection Attempt Delay. */
 #define ATTEMPT_DELAY (250 * ML_MILLISECOND)
@@ -314,11 +315,12 @@ static uint32_t descriptor_of(const struct dial *dial)
 /* Waits for what comes first: news of an attempt, more addresses, the time for the next, the deadline. */
 static int await_news(struct dial *dial, struct ml_hub *hub, ml_time deadline)
 {
-    if (ml_list_is_empty(&dial->under_way) && dial->rest == NULL)
+    bool is_idle = ml_list_is_empty(&dial->under_way);
+    if (is_idle && dial->rest == NULL)
         return dial->error;
     ml_time until = ml_time_earlier(deadline, time_to_act(dial));
     struct ml_link *queue = dial->rest != NULL ? &dial->rest->queue : NULL;
-    int error = ml_wait(hub, &dialling, descriptor_of(dial), queue, until);
+    int error = ml_wait(hub, is_idle ? &asking : &dialling, descriptor_of(dial), queue, until);
     return error == -ETIMEDOUT && until < deadline ? 0 : error;
 }
 
