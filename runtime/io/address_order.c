@@ -99,7 +99,7 @@ static bool find_source(int fd, const struct ml_address *to, struct ml_address *
     struct ml_address target = *to;
     if (ml_address_port(to) == 0)
         ml_address_set_port(&target, 53);
-    connect(fd, &nobody, sizeof nobody);
+    (void)connect(fd, &nobody, sizeof nobody);
     return connect(fd, &target.any, target.size) == 0 && ml_address_of_socket(from, fd) == 0;
 }
 

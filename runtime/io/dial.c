@@ -63,8 +63,11 @@ static void end_attempt(struct attempt *attempt)
 static void dial_close(struct ml_stream *s)
 {
     struct dial *dial = s->layer;
-    while (!ml_list_is_empty(&dial->under_way))
-        end_attempt(ml_container_of(dial->under_way.next, struct attempt, link));
+    struct ml_link *next;
+    for (struct ml_link *link = dial->under_way.next; link != &dial->under_way; link = next) {
+        next = link->next;
+        end_attempt(ml_container_of(link, struct attempt, link));
+    }
     s->layer = NULL;
     ml_lookup_close(dial->rest);
     ml_addresses_release(&dial->addresses);

@@ -190,6 +190,9 @@ void ml_lookup_close(struct ml_lookup *lookup)
 
 void ml_lookup_free_all(struct ml_resolver *resolver)
 {
-    while (!ml_list_is_empty(&resolver->lookups))
-        ml_lookup_close(ml_container_of(resolver->lookups.next, struct ml_lookup, link));
+    struct ml_link *lookups = &resolver->lookups, *next;
+    for (struct ml_link *link = lookups->next; link != lookups; link = next) {
+        next = link->next;
+        ml_lookup_close(ml_container_of(link, struct ml_lookup, link));
+    }
 }
