@@ -25,9 +25,10 @@ static int resolve_and_connect(struct ml_io *io, struct ml_stream *s,
                                const struct ml_socket_options *options, ml_time deadline)
 {
     struct ml_addresses addresses;
-    int error = ml_target_resolve(io, target, family, deadline, &addresses);
+    struct ml_lookup *rest;
+    int error = ml_target_resolve_some(io, target, family, deadline, &addresses, &rest);
     if (error == 0)
-        error = ml_dial(s, &addresses, options, deadline);
+        error = ml_dial(s, &addresses, rest, options, deadline);
     ml_addresses_release(&addresses);
     return error;
 }
@@ -54,7 +55,8 @@ static int fail_to_connect(lua_State *L, struct ml_stream *s, int error,
 
 /***
 Connects to a server over TCP or in the Unix domain. Of several addresses the next one is tried when the last
-has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). May wait.
+has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). A server in the Unix domain whose
+backlog is full is waited for. May wait.
 @function connect
 @tparam string|Address host a name or a number; or an address, or "unix:/path", in place of host and port
 @tparam[opt] integer port
@@ -63,7 +65,8 @@ has failed, or has not answered for 250 ms, and the first that answers wins (RFC
 @tparam[opt] string opts.family "inet" or "inet6"
 @tparam[opt=true] boolean opts.nodelay as stream:set_nodelay
 @tparam[opt=false] boolean opts.keepalive as stream:set_keepalive(true)
-@tparam[opt] string|Address opts.bind local numeric host or address
+@tparam[opt] string|Address opts.bind local numeric host or address; without a port none is reserved, and one may serve
+  for several destinations
 @tparam[opt] resolver opts.resolver
 @tparam[opt=false] boolean|table|Context opts.tls true, the options of net.tls, a context, or
   {context=, server_name=}

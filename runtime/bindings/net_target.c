@@ -108,6 +108,15 @@ int ml_target_resolve(struct ml_io *io, const struct ml_target *target, int fami
                                          deadline, found);
 }
 
+int ml_target_resolve_some(struct ml_io *io, const struct ml_target *target, int family,
+                           ml_time deadline, struct ml_addresses *found, struct ml_lookup **rest)
+{
+    *rest = NULL;
+    return target->is_local ? local_address(target, found)
+                            : ml_resolve_some(io, target->resolver, target->host, target->port,
+                                              family, deadline, found, rest);
+}
+
 int ml_push_net_failure(lua_State *L, int error, const char *what)
 {
     luaL_pushfail(L);

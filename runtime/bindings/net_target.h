@@ -27,6 +27,10 @@ struct ml_target ml_check_target(lua_State *L, int index);
 int ml_target_resolve(struct ml_io *io, const struct ml_target *target, int family,
                       ml_time deadline, struct ml_addresses *found);
 
+/* For a caller that connects; may wait, see ml_resolve_some(). */
+int ml_target_resolve_some(struct ml_io *io, const struct ml_target *target, int family,
+                           ml_time deadline, struct ml_addresses *found, struct ml_lookup **rest);
+
 /* Pushes nil, "what: sentence", name of the error: returns 3. */
 int ml_push_net_failure(lua_State *L, int error, const char *what);
 

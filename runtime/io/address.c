@@ -71,13 +71,15 @@ int ml_address_set_path(struct ml_address *address, const char *path, size_t len
     *address = (struct ml_address){.any.sa_family = AF_UNIX};
     if (length == 0 || (!is_abstract && memchr(path, '\0', length) != NULL))
         return -EINVAL;
-    /* A path is followed by a zero byte, an abstract name preceded by one in the place of its "@". */
-    if (length + !is_abstract > sizeof local->sun_path)
+    if (length > sizeof local->sun_path)
         return -ENAMETOOLONG;
     memcpy(local->sun_path, path, length);
     if (is_abstract)
         local->sun_path[0] = '\0';
-    address->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + !is_abstract);
+    /* A path is followed by a zero byte if there is room for one; an abstract name is preceded by one in the place
+     * of its "@". */
+    bool has_zero = !is_abstract && length < sizeof local->sun_path;
+    address->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + has_zero);
     return 0;
 }
 
@@ -125,7 +127,7 @@ static int ask(query *ask_kernel, struct ml_address *address, int fd)
     socklen_t size = sizeof address->local;
     if (ask_kernel(fd, &address->any, &size) != 0)
         return -errno;
-    address->size = size;
+    ml_address_set_size(address, size);
     return 0;
 }
 

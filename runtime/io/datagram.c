@@ -224,12 +224,12 @@ void ml_datagram_drop(struct ml_datagram *d)
 static int try_receive(struct ml_datagram *d, struct ml_message *message)
 {
     ssize_t size;
+    socklen_t from;
     if (d->block == NULL && (d->block = ml_io_borrow(d->io)) == NULL)
         return -ENOMEM;
     do {
-        message->from.size = sizeof message->from.local;
-        size = recvfrom(d->fd.number, d->block, d->max, MSG_TRUNC, &message->from.any,
-                        &message->from.size);
+        from = sizeof message->from.local;
+        size = recvfrom(d->fd.number, d->block, d->max, MSG_TRUNC, &message->from.any, &from);
     } while (size < 0 && errno == EINTR);
     ml_slice_spend_call(d->io->hub, size);
     if (size < 0) {
@@ -237,6 +237,7 @@ static int try_receive(struct ml_datagram *d, struct ml_message *message)
         ml_datagram_drop(d);
         return error;
     }
+    ml_address_set_size(&message->from, from);
     message->is_truncated = (size_t)size > d->max;
     message->size = message->is_truncated ? d->max : (size_t)size;
     message->data = d->block;

@@ -7,21 +7,31 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const struct ml_wait_kind dialling = {.text = "the connection of descriptor",
                                              .external = true};
+static const struct ml_wait_kind asking = {.text = "a name server", .external = true};
 
 /* RFC 8305, section 5: the recommended Connection Attempt Delay. */
 #define ATTEMPT_DELAY (250 * ML_MILLISECOND)
 
-/* One address and its attempt. */
+/* How soon a server in the Unix domain whose backlog is full is asked again, from the first pause to the longest: the
+ * kernel does not tell when there is room. */
+#define FIRST_PAUSE (ML_MILLISECOND / 2)
+#define LONGEST_PAUSE (16 * ML_MILLISECOND)
+
+/* An attempt that is under way. */
 struct attempt {
+    struct ml_link link; /* in dial->under_way */
     struct dial *dial;
-    const struct ml_address *address;
+    struct ml_address address;
     struct ml_watch *watch;
     struct ml_local_path path; /* to which it is bound */
-    int fd;                    /* -1: has not begun, or is over */
+    ml_time again;             /* when to call connect() again; ML_FOREVER: need not */
+    ml_time pause;             /* before that */
+    int fd;                    /* -1: the stream has it */
     bool is_ready;
 };
 
@@ -29,35 +39,37 @@ struct attempt {
 struct dial {
     struct ml_task *task;
     const struct ml_socket_options *options;
+    struct ml_lookup *rest; /* from where more addresses may come; NULL: from nowhere */
     struct ml_addresses addresses;
-    size_t count;
-    size_t begun;      /* attempts; those before it in the array */
-    size_t under_way;  /* of them, those that are not over */
+    size_t begun; /* of them; the others are tried in their order */
+    struct ml_link under_way;
     ml_time next_time; /* when the next one begins, if none succeeds before */
     int error;         /* the most telling so far */
-    struct attempt attempts[];
 };
 
 /* ---- what the stream is meanwhile ---- */
 
 static void end_attempt(struct attempt *attempt)
 {
-    if (attempt->fd < 0)
-        return;
     ml_watch_close(attempt->watch);
-    ml_local_remove(attempt->fd, &attempt->path);
-    close(attempt->fd);
-    attempt->watch = NULL;
-    attempt->fd = -1;
-    attempt->dial->under_way--;
+    if (attempt->fd >= 0) {
+        ml_local_remove(attempt->fd, &attempt->path);
+        close(attempt->fd);
+    }
+    ml_list_remove(&attempt->link);
+    free(attempt);
 }
 
 static void dial_close(struct ml_stream *s)
 {
     struct dial *dial = s->layer;
-    for (size_t i = 0; i < dial->begun; i++)
-        end_attempt(&dial->attempts[i]);
+    struct ml_link *next;
+    for (struct ml_link *link = dial->under_way.next; link != &dial->under_way; link = next) {
+        next = link->next;
+        end_attempt(ml_container_of(link, struct attempt, link));
+    }
     s->layer = NULL;
+    ml_lookup_close(dial->rest);
     ml_addresses_release(&dial->addresses);
     free(dial);
 }
@@ -76,31 +88,66 @@ static void on_ready(void *data, int fd, bool readable, bool writable)
     ml_task_wake(attempt->dial->task, ML_WAKE_EVENT);
 }
 
+/* A port that the kernel chooses when it knows the peer, too, may serve for several peers: bind() reserves none. */
+static void leave_port_open(int fd, const struct ml_address *local)
+{
+    if (!ml_address_is_local(local) && ml_address_port(local) == 0)
+        ml_socket_set_flag(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, true);
+}
+
 static int bind_attempt(struct attempt *attempt, const struct ml_address *local)
 {
     if (local->size == 0)
         return 0;
-    if (local->any.sa_family != attempt->address->any.sa_family)
+    if (local->any.sa_family != attempt->address.any.sa_family)
         return -EAFNOSUPPORT;
+    leave_port_open(attempt->fd, local);
     return ml_local_bind(attempt->fd, local, &attempt->path);
+}
+
+/* 0; -EINPROGRESS, also when there is no room in the backlog of a server in the Unix domain; or why not. */
+static int call_connect(struct attempt *attempt)
+{
+    int result;
+    do
+        result = connect(attempt->fd, &attempt->address.any, attempt->address.size);
+    while (result != 0 && errno == EINTR);
+    int error = result == 0 ? 0 : -errno;
+    attempt->again = ML_FOREVER;
+    if (error != -EAGAIN || !ml_address_is_local(&attempt->address))
+        return error;
+    attempt->again = ml_hub_now(attempt->dial->task->hub) + attempt->pause;
+    attempt->pause = ml_time_earlier(attempt->pause * 2, LONGEST_PAUSE);
+    return -EINPROGRESS;
 }
 
 static int start_connection(struct attempt *attempt)
 {
     int error = bind_attempt(attempt, &attempt->dial->options->bind);
-    if (error != 0)
-        return error;
-    int result;
-    do
-        result = connect(attempt->fd, &attempt->address->any, attempt->address->size);
-    while (result != 0 && errno == EINTR);
-    return result == 0 ? 0 : -errno;
+    return error == 0 ? call_connect(attempt) : error;
 }
 
 static bool is_connected(int fd)
 {
     struct ml_address peer;
     return ml_address_of_peer(&peer, fd) == 0;
+}
+
+/*
+ * Two sockets that connect to each other at the same time are connected (RFC 9293, section 3.5), and so is one whose
+ * port, chosen by the kernel, happens to be the one that it connects to. Nobody listens there, then. Closed without
+ * a farewell it leaves the port to the server that may come.
+ */
+static bool is_its_own_peer(int fd)
+{
+    static const struct linger at_once = {.l_onoff = 1};
+    struct ml_address own, peer;
+    if (ml_address_of_socket(&own, fd) != 0 || ml_address_of_peer(&peer, fd) != 0 ||
+        ml_address_is_local(&own) || own.size != peer.size ||
+        memcmp(&own.any, &peer.any, own.size) != 0)
+        return false;
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    return true;
 }
 
 static int pending_error(int fd)
@@ -115,7 +162,7 @@ static int pending_error(int fd)
 static int state_of(int fd)
 {
     if (is_connected(fd))
-        return 0;
+        return is_its_own_peer(fd) ? -ECONNREFUSED : 0;
     int error = pending_error(fd);
     return error != 0 ? error : -EINPROGRESS;
 }
@@ -132,7 +179,8 @@ static int watch(struct attempt *attempt)
     return 0;
 }
 
-/* Looks how an attempt goes: 0: connected; -EINPROGRESS: it is watched; or why it is over. */
+/* Looks how an attempt goes that has news, or is new: 0: connected; -EINPROGRESS: there will be more; or why it is
+ * over. */
 static int look_at(struct attempt *attempt)
 {
     int error = state_of(attempt->fd);
@@ -143,18 +191,27 @@ static int look_at(struct attempt *attempt)
     return error;
 }
 
-static int begin(struct attempt *attempt)
+static int go_on(struct attempt *attempt, int error)
 {
-    struct dial *dial = attempt->dial;
-    sa_family_t family = attempt->address->any.sa_family;
-    int fd = ml_socket_new(family, SOCK_STREAM);
-    if (fd < 0)
-        return fd;
-    attempt->fd = fd;
-    dial->under_way++;
-    ml_socket_set_options(fd, family, dial->options);
-    int error = start_connection(attempt);
-    return error == -EINPROGRESS ? look_at(attempt) : error;
+    bool is_to_be_seen = error == 0 || (error == -EINPROGRESS && attempt->again == ML_FOREVER);
+    return is_to_be_seen ? look_at(attempt) : error;
+}
+
+/* 0, with a new attempt among those under way, or -ENOMEM, -EMFILE and the like. */
+static int new_attempt(struct dial *dial, const struct ml_address *address, struct attempt **result)
+{
+    int fd = ml_socket_new(address->any.sa_family, SOCK_STREAM);
+    struct attempt *attempt = fd >= 0 ? calloc(1, sizeof *attempt) : NULL;
+    *result = attempt;
+    if (attempt == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return fd >= 0 ? -ENOMEM : fd;
+    }
+    *attempt = (struct attempt){
+        .dial = dial, .address = *address, .fd = fd, .again = ML_FOREVER, .pause = FIRST_PAUSE};
+    ml_list_insert(&dial->under_way, &attempt->link);
+    return 0;
 }
 
 /* ---- all of them ---- */
@@ -172,52 +229,144 @@ static void note_failure(struct dial *dial, int error)
         dial->error = error;
 }
 
-/* An attempt has got on: true when it has won. One that has failed calls for the next one at once. */
+/* One that has failed calls for the next one at once. */
+static void fail(struct dial *dial, int error)
+{
+    note_failure(dial, error);
+    dial->next_time = ML_NEVER_WAIT;
+}
+
+/* An attempt has got on: true when it has won. */
 static bool has_won(struct attempt *attempt, int error)
 {
     struct dial *dial = attempt->dial;
     if (error == 0 || error == -EINPROGRESS)
         return error == 0;
     end_attempt(attempt);
-    note_failure(dial, error);
-    dial->next_time = ML_NEVER_WAIT;
+    fail(dial, error);
     return false;
 }
 
-/* The one among those under way that has succeeded, NULL: none yet. */
-static struct attempt *look_for_winner(struct dial *dial)
+static bool has_news(struct attempt *attempt, ml_time now, int *error)
 {
-    for (size_t i = 0; i < dial->begun; i++) {
-        struct attempt *attempt = &dial->attempts[i];
-        if (attempt->fd >= 0 && attempt->is_ready && has_won(attempt, look_at(attempt)))
+    if (attempt->again <= now)
+        *error = go_on(attempt, call_connect(attempt));
+    else if (attempt->is_ready)
+        *error = look_at(attempt);
+    else
+        return false;
+    return true;
+}
+
+/* The one among those under way that has succeeded, NULL: none yet. */
+static struct attempt *look_for_winner(struct dial *dial, struct ml_hub *hub)
+{
+    struct ml_link *next;
+    int error;
+    for (struct ml_link *link = dial->under_way.next; link != &dial->under_way; link = next) {
+        struct attempt *attempt = ml_container_of(link, struct attempt, link);
+        next = link->next;
+        if (has_news(attempt, ml_hub_now(hub), &error) && has_won(attempt, error))
             return attempt;
     }
     return NULL;
+}
+
+/* Begins the next one; NULL: it has not succeeded at once. */
+static struct attempt *begin_next(struct dial *dial)
+{
+    struct attempt *attempt;
+    const struct ml_address *address = &dial->addresses.items[dial->begun++];
+    int error = new_attempt(dial, address, &attempt);
+    if (error != 0) {
+        fail(dial, error);
+        return NULL;
+    }
+    ml_socket_set_options(attempt->fd, address->any.sa_family, dial->options);
+    return has_won(attempt, go_on(attempt, start_connection(attempt))) ? attempt : NULL;
 }
 
 /* Begins those whose time has come; returns one that has succeeded at once. */
 static struct attempt *begin_due(struct dial *dial, struct ml_hub *hub)
 {
-    while (dial->begun < dial->count && dial->next_time <= ml_hub_now(hub)) {
-        struct attempt *attempt = &dial->attempts[dial->begun++];
+    struct attempt *winner = NULL;
+    while (winner == NULL && dial->begun < dial->addresses.count &&
+           dial->next_time <= ml_hub_now(hub)) {
         dial->next_time = ml_hub_now(hub) + ATTEMPT_DELAY;
-        if (has_won(attempt, begin(attempt)))
-            return attempt;
+        winner = begin_next(dial);
     }
-    return NULL;
+    return winner;
 }
 
-/* Waits for what comes first: news of an attempt, the time for the next, the deadline. */
+/* When there is something to do, if nothing happens before. */
+static ml_time time_to_act(const struct dial *dial)
+{
+    ml_time time = dial->begun < dial->addresses.count ? dial->next_time : ML_FOREVER;
+    for (const struct ml_link *link = dial->under_way.next; link != &dial->under_way;
+         link = link->next)
+        time = ml_time_earlier(time, ml_container_of(link, struct attempt, link)->again);
+    return time;
+}
+
+/* The descriptor that the task is said to wait for: the newest. */
+static uint32_t descriptor_of(const struct dial *dial)
+{
+    const struct ml_link *last = dial->under_way.prev;
+    return last != &dial->under_way ? (uint32_t)ml_container_of(last, struct attempt, link)->fd : 0;
+}
+
+/* Waits for what comes first: news of an attempt, more addresses, the time for the next, the deadline. */
 static int await_news(struct dial *dial, struct ml_hub *hub, ml_time deadline)
 {
-    if (dial->under_way == 0)
+    bool is_idle = ml_list_is_empty(&dial->under_way);
+    if (is_idle && dial->rest == NULL)
         return dial->error;
-    bool is_last = dial->begun == dial->count;
-    ml_time until = is_last ? deadline : ml_time_earlier(deadline, dial->next_time);
-    int fd = dial->attempts[dial->begun - 1].fd;
-    int error = ml_wait(hub, &dialling, fd >= 0 ? (uint32_t)fd : 0, NULL, until);
+    ml_time until = ml_time_earlier(deadline, time_to_act(dial));
+    struct ml_link *queue = dial->rest != NULL ? &dial->rest->queue : NULL;
+    int error = ml_wait(hub, is_idle ? &asking : &dialling, descriptor_of(dial), queue, until);
     return error == -ETIMEDOUT && until < deadline ? 0 : error;
 }
+
+/* ---- their order ---- */
+
+/* RFC 8305, section 4: the families by turns, each in its order. What has begun stays. */
+static void interleave(struct ml_addresses *addresses, size_t begun)
+{
+    struct ml_address *items = addresses->items;
+    for (size_t i = begun > 0 ? begun : 1; i < addresses->count; i++) {
+        sa_family_t last = items[i - 1].any.sa_family;
+        size_t next = i;
+        while (next < addresses->count && items[next].any.sa_family == last)
+            next++;
+        if (next == addresses->count)
+            break;
+        struct ml_address chosen = items[next];
+        memmove(&items[i + 1], &items[i], (next - i) * sizeof *items);
+        items[i] = chosen;
+    }
+}
+
+/* Takes the addresses in that have come since. 0 or -ENOMEM. */
+static int take_rest(struct dial *dial)
+{
+    struct ml_addresses more = {0};
+    if (dial->rest == NULL)
+        return 0;
+    int error = ml_resolve_rest(dial->rest, ml_address_port(&dial->addresses.items[0]), &more);
+    if (error != -EAGAIN) {
+        ml_lookup_close(dial->rest);
+        dial->rest = NULL;
+    }
+    error = error == -EAGAIN ? 0 : error;
+    for (size_t i = 0; i < more.count && error == 0; i++)
+        error = ml_addresses_add(&dial->addresses, &more.items[i]);
+    if (more.count > 0)
+        interleave(&dial->addresses, dial->begun);
+    ml_addresses_release(&more);
+    return error;
+}
+
+/* ---- the whole ---- */
 
 static int run(struct dial *dial, struct ml_hub *hub, ml_time deadline, struct attempt **winner)
 {
@@ -226,51 +375,30 @@ static int run(struct dial *dial, struct ml_hub *hub, ml_time deadline, struct a
     while (*winner == NULL && error == 0) {
         error = await_news(dial, hub, deadline);
         if (error == 0)
-            *winner = look_for_winner(dial);
+            *winner = look_for_winner(dial, hub);
+        if (error == 0 && *winner == NULL)
+            error = take_rest(dial);
         if (error == 0 && *winner == NULL)
             *winner = begin_due(dial, hub);
     }
     return error;
 }
 
-/* The first address from `from` on that is of the family, or of any other with `other`. */
-static size_t next_of(const struct ml_addresses *addresses, size_t from, sa_family_t family,
-                      bool other)
-{
-    while (from < addresses->count && (addresses->items[from].any.sa_family == family) == other)
-        from++;
-    return from;
-}
-
-/* RFC 8305, section 4: the families by turns, each in its order. */
-static void interleave(struct dial *dial)
-{
-    const struct ml_addresses *addresses = &dial->addresses;
-    sa_family_t first = addresses->items[0].any.sa_family;
-    size_t at[2] = {0, next_of(addresses, 0, first, true)};
-    for (size_t i = 0, turn = 0; i < dial->count; i++, turn = !turn) {
-        turn = at[turn] < addresses->count ? turn : !turn;
-        dial->attempts[i] =
-            (struct attempt){.dial = dial, .address = &addresses->items[at[turn]], .fd = -1};
-        at[turn] = next_of(addresses, at[turn] + 1, first, turn);
-    }
-}
-
 /* Takes the addresses over; NULL: no memory, and they are as they were. */
 static struct dial *new_dial(struct ml_hub *hub, struct ml_addresses *addresses,
-                             const struct ml_socket_options *options)
+                             struct ml_lookup *rest, const struct ml_socket_options *options)
 {
-    size_t count = addresses->count;
-    struct dial *dial = calloc(1, sizeof *dial + count * sizeof *dial->attempts);
+    struct dial *dial = calloc(1, sizeof *dial);
     if (dial == NULL)
         return NULL;
     dial->task = hub->current;
     dial->options = options;
-    dial->count = count;
+    dial->rest = rest;
     dial->next_time = ML_NEVER_WAIT;
+    ml_list_init(&dial->under_way);
     dial->addresses = *addresses;
     *addresses = (struct ml_addresses){0};
-    interleave(dial);
+    interleave(&dial->addresses, 0);
     return dial;
 }
 
@@ -278,7 +406,7 @@ static struct dial *new_dial(struct ml_hub *hub, struct ml_addresses *addresses,
 static int open_winner(struct ml_stream *s, struct attempt *winner)
 {
     int fd = winner->fd;
-    int family = winner->address->any.sa_family;
+    int family = winner->address.any.sa_family;
     struct ml_local_path path = winner->path;
     ml_watch_close(winner->watch);
     winner->watch = NULL;
@@ -290,7 +418,7 @@ static int open_winner(struct ml_stream *s, struct attempt *winner)
     return error;
 }
 
-int ml_dial(struct ml_stream *s, struct ml_addresses *addresses,
+int ml_dial(struct ml_stream *s, struct ml_addresses *addresses, struct ml_lookup *rest,
             const struct ml_socket_options *options, ml_time deadline)
 {
     struct ml_hub *hub = s->io->hub;
@@ -298,9 +426,11 @@ int ml_dial(struct ml_stream *s, struct ml_addresses *addresses,
     int error = deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(hub);
     if (error == 0 && addresses->count == 0)
         error = -ML_ENOTFOUND;
-    struct dial *dial = error == 0 ? new_dial(hub, addresses, options) : NULL;
-    if (dial == NULL)
+    struct dial *dial = error == 0 ? new_dial(hub, addresses, rest, options) : NULL;
+    if (dial == NULL) {
+        ml_lookup_close(rest);
         return error != 0 ? error : -ENOMEM;
+    }
     ml_slice_spend_call(hub, 0);
     s->layer = dial;
     ml_stream_open(s, &dial_transport);

@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "hub/slice.h"
+#include "io/address_order.h"
 
-#include <ares.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -36,6 +36,30 @@ static bool is_invalid(const char *host)
     return host[0] == '\0' || is_under(host, "invalid");
 }
 
+/* An address in brackets, or with a scope or a port, is no name of a host. Servers would hear what is none of their
+ * business, and one could answer. */
+static bool is_no_host(const char *host)
+{
+    return strpbrk(host, "[]%:") != NULL;
+}
+
+/* The same of names that may hold any bytes, as those of services do: what would be an address but for its scope, its
+ * port and its brackets. */
+static bool is_address_at_heart(const char *name)
+{
+    char host[ML_HOST_SIZE];
+    struct ml_address address;
+    const char *start = name + (name[0] == '[');
+    size_t length = strcspn(start, "%]");
+    if (ml_address_parse_with_port(&address, name, 0))
+        return true;
+    if (length >= sizeof host)
+        return false;
+    memcpy(host, start, length);
+    host[length] = '\0';
+    return ml_address_parse(&address, host, 0);
+}
+
 /* RFC 6761, section 6.3. */
 static bool is_localhost(const char *host)
 {
@@ -59,48 +83,72 @@ static int add_localhost(uint16_t port, int family, struct ml_addresses *found)
 
 /* ---- addresses ---- */
 
-static int add_answer(const struct ares_addrinfo *answer, uint16_t port, struct ml_addresses *found)
+/* Gives away the addresses of one side that is over. */
+static int take_side(struct ml_lookup_side *side, uint16_t port, struct ml_addresses *found)
 {
     int error = 0;
-    for (struct ares_addrinfo_node *node = answer->nodes; node != NULL && error == 0;
-         node = node->ai_next) {
-        struct ml_address address = {.size = node->ai_addrlen};
-        if (node->ai_family != AF_INET && node->ai_family != AF_INET6)
-            continue;
-        memcpy(&address.any, node->ai_addr, node->ai_addrlen);
-        ml_address_set_port(&address, port);
-        error = ml_addresses_add(found, &address);
+    for (size_t i = 0; i < side->records.count && error == 0; i++) {
+        struct ml_address *address = &side->records.items[i].address;
+        ml_address_set_port(address, port);
+        error = ml_addresses_add(found, address);
     }
-    return error == 0 && found->count == 0 ? -ML_ENODATA : error;
+    ml_records_release(&side->records);
+    return error;
 }
 
-static int ask_for_addresses(struct ml_resolver *resolver, const char *host, uint16_t port,
-                             int family, ml_time deadline, struct ml_addresses *found)
+static int take_addresses(struct ml_lookup *lookup, uint16_t port, struct ml_addresses *found)
 {
-    struct ml_question *question;
-    struct ml_question_kind kind = {.family = family};
-    int error = ml_resolver_ask(resolver, kind, host, deadline, &question);
-    if (error != 0)
-        return error;
-    error = question->error;
+    int error = 0;
+    for (int i = 0; i < lookup->count && error == 0; i++)
+        error = take_side(&lookup->sides[i], port, found);
     if (error == 0)
-        error = add_answer(question->addresses, port, found);
-    ml_question_leave(question);
+        ml_addresses_sort(found);
+    return error;
+}
+
+/* IPv6 last: its answer is the one that is not waited for any longer once it is there. */
+static int open_lookup(struct ml_resolver *resolver, const char *host, int family, ml_time deadline,
+                       struct ml_lookup **lookup)
+{
+    static const enum ml_record_type types[] = {ML_RECORD_A, ML_RECORD_AAAA};
+    const enum ml_record_type *first = family == AF_INET6 ? &types[1] : &types[0];
+    return ml_lookup_open(resolver, host, first, family == AF_UNSPEC ? 2 : 1, false, deadline,
+                          lookup);
+}
+
+/* rest: as for ml_resolve_some(); NULL: all answers are waited for. */
+static int ask_for_addresses(struct ml_resolver *resolver, const char *host, uint16_t port,
+                             int family, ml_time deadline, struct ml_addresses *found,
+                             struct ml_lookup **rest)
+{
+    struct ml_lookup *lookup;
+    int error = open_lookup(resolver, host, family, deadline, &lookup);
+    if (error == 0)
+        error = ml_lookup_wait(lookup, rest != NULL, deadline);
+    bool may_more_come = error == 0 && rest != NULL && !ml_lookup_look(lookup);
+    if (error == 0)
+        error = take_addresses(lookup, port, found);
+    if (error == 0 && may_more_come)
+        *rest = lookup;
+    else
+        ml_lookup_close(lookup);
     return error;
 }
 
 static int find_addresses(struct ml_resolver *resolver, const char *host, uint16_t port, int family,
-                          ml_time deadline, struct ml_addresses *found)
+                          ml_time deadline, struct ml_addresses *found, struct ml_lookup **rest)
 {
     int error = ml_hosts_find(&resolver->hosts, host, port, family, found);
     if (error != -ML_ENOTFOUND)
         return error;
-    return is_localhost(host) ? add_localhost(port, family, found)
-                              : ask_for_addresses(resolver, host, port, family, deadline, found);
+    return is_localhost(host)
+               ? add_localhost(port, family, found)
+               : ask_for_addresses(resolver, host, port, family, deadline, found, rest);
 }
 
-int ml_resolve(struct ml_io *io, struct ml_resolver *resolver, const char *host, uint16_t port,
-               int family, ml_time deadline, struct ml_addresses *found)
+static int resolve(struct ml_io *io, struct ml_resolver *resolver, const char *host, uint16_t port,
+                   int family, ml_time deadline, struct ml_addresses *found,
+                   struct ml_lookup **rest)
 {
     struct ml_address number;
     *found = (struct ml_addresses){0};
@@ -111,12 +159,33 @@ int ml_resolve(struct ml_io *io, struct ml_resolver *resolver, const char *host,
         error = add_number(host, port, family, found);
         return error == 0 && found->count == 0 ? -ML_ENODATA : error;
     }
-    if (is_invalid(host))
+    if (is_invalid(host) || is_no_host(host))
         return -ML_ENOTFOUND;
     ml_resolver_enter(resolver);
-    error = find_addresses(resolver, host, port, family, deadline, found);
+    error = find_addresses(resolver, host, port, family, deadline, found, rest);
     ml_resolver_leave(resolver);
     return error;
+}
+
+int ml_resolve(struct ml_io *io, struct ml_resolver *resolver, const char *host, uint16_t port,
+               int family, ml_time deadline, struct ml_addresses *found)
+{
+    return resolve(io, resolver, host, port, family, deadline, found, NULL);
+}
+
+int ml_resolve_some(struct ml_io *io, struct ml_resolver *resolver, const char *host, uint16_t port,
+                    int family, ml_time deadline, struct ml_addresses *found,
+                    struct ml_lookup **rest)
+{
+    *rest = NULL;
+    return resolve(io, resolver, host, port, family, deadline, found, rest);
+}
+
+int ml_resolve_rest(struct ml_lookup *rest, uint16_t port, struct ml_addresses *found)
+{
+    bool is_over = ml_lookup_look(rest);
+    int error = take_addresses(rest, port, found);
+    return error == 0 && !is_over ? -EAGAIN : error;
 }
 
 /* ---- records ---- */
@@ -142,18 +211,17 @@ static void write_reverse_name(const struct ml_address *address, char *name)
 static int ask_for_records(struct ml_resolver *resolver, const char *name, enum ml_record_type type,
                            bool is_exact, ml_time deadline, struct ml_records *found)
 {
-    struct ml_question *question;
-    struct ml_question_kind kind = {.type = type, .is_exact = is_exact};
+    struct ml_lookup *lookup;
     ml_resolver_enter(resolver);
-    int error = ml_resolver_ask(resolver, kind, name, deadline, &question);
-    if (error == 0) {
-        error = question->error;
-        if (error == 0)
-            error = ml_records_parse(question->answer, question->size, type, found);
-        ml_question_leave(question);
-    }
+    int error = ml_lookup_open(resolver, name, &type, 1, is_exact, deadline, &lookup);
     if (error == 0)
+        error = ml_lookup_wait(lookup, false, deadline);
+    if (error == 0) {
+        *found = lookup->sides[0].records;
+        lookup->sides[0].records = (struct ml_records){0};
         ml_records_sort(found, &resolver->random);
+    }
+    ml_lookup_close(lookup);
     ml_resolver_leave(resolver);
     return error;
 }
@@ -187,7 +255,8 @@ int ml_resolve_records(struct ml_io *io, struct ml_resolver *resolver, const cha
     }
     if (is_number || is_localhost(name))
         return local_records(name, type, found);
-    if (is_invalid(name))
+    bool is_of_host = type == ML_RECORD_A || type == ML_RECORD_AAAA;
+    if (is_invalid(name) || (is_of_host ? is_no_host(name) : is_address_at_heart(name)))
         return -ML_ENOTFOUND;
     return ask_for_records(resolver, name, type, false, deadline, found);
 }

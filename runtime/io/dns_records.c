@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_SIZE = 12, CLASS_IN = 1 };
+enum { HEADER_SIZE = 12, CLASS_IN = 1, LONGEST_NAME = 255 };
+
+/* More aliases in a row are a circle. */
+enum { MOST_ALIASES = 32 };
 
 /* What is left to read; `start` is that of the answer, for names refer back to it. */
 struct reader {
@@ -46,19 +49,65 @@ static bool skip(struct reader *in, size_t size)
     return is_there;
 }
 
-/* A name is labels up to an empty one or to a reference to an earlier name. */
-static bool skip_name(struct reader *in)
+/* A name in the protocol's form: labels, each behind its length, in lower case, without references. */
+struct name {
+    size_t size;
+    unsigned char bytes[LONGEST_NAME];
+};
+
+static unsigned char to_lower(unsigned char byte)
 {
-    while (left(in) > 0) {
-        unsigned length = *in->at++;
-        if (length == 0)
-            return true;
-        if (length >= 0xC0)
-            return skip(in, 1);
-        if (length >= 0x40 || !skip(in, length))
+    return byte >= 'A' && byte <= 'Z' ? (unsigned char)(byte - 'A' + 'a') : byte;
+}
+
+/* Reads a label of `length` bytes; false: it is not there, or the name gets too long. */
+static bool read_label(struct reader *in, size_t length, struct name *name)
+{
+    if (left(in) < length || name->size + 1 + length > sizeof name->bytes)
+        return false;
+    name->bytes[name->size++] = (unsigned char)length;
+    while (length-- > 0)
+        name->bytes[name->size++] = to_lower(*in->at++);
+    return true;
+}
+
+/*
+ * Reads a name: labels up to an empty one, or to a reference to an earlier name. Each reference points further back
+ * than the one before it, so there is an end.
+ */
+static bool read_name(struct reader *in, struct name *name)
+{
+    struct reader part = *in;
+    size_t least = (size_t)(in->at - in->start);
+    bool is_away = false;
+    name->size = 0;
+    while (left(&part) > 0) {
+        size_t length = *part.at++;
+        if (length >= 0xC0) {
+            if (left(&part) == 0)
+                return false;
+            size_t target = (length & 0x3F) << 8 | *part.at++;
+            if (!is_away)
+                in->at = part.at;
+            if (target >= least)
+                return false;
+            is_away = true;
+            least = target;
+            part.at = part.start + target;
+        } else if (length >= 0x40 || !read_label(&part, length, name)) {
             return false;
+        } else if (length == 0) {
+            if (!is_away)
+                in->at = part.at;
+            return true;
+        }
     }
     return false;
+}
+
+static bool is_same_name(const struct name *a, const struct name *b)
+{
+    return a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
 }
 
 /* ---- one record ---- */
@@ -177,35 +226,90 @@ int ml_records_add(struct ml_records *records, const struct ml_record *record)
     return 0;
 }
 
-/* Reads the next record, if it is of the type, and skips it. */
-static int read_record(struct reader *in, enum ml_record_type type, struct ml_records *records)
-{
-    uint16_t its_type, class, size;
+/* What stands before the data of a record, and the data. */
+struct head {
+    struct name owner;
+    uint16_t type;
+    uint16_t class;
     uint32_t ttl;
-    if (!skip_name(in) || !read_16(in, &its_type) || !read_16(in, &class) ||
-        !read_number(in, sizeof ttl, &ttl) || !read_16(in, &size) || left(in) < size)
-        return -ML_EDNS_ANSWER;
-    struct reader data = {.start = in->start, .at = in->at, .end = in->at + size};
-    in->at += size;
-    if (its_type != type || class != CLASS_IN)
-        return 0;
-    int error = ml_records_add(records, &(struct ml_record){.ttl = ttl});
-    return error == 0 ? read_data(&data, type, &records->items[records->count - 1]) : error;
+    struct reader data;
+};
+
+/* RFC 2181, section 8: a time with the highest bit set is zero. */
+static uint32_t valid_ttl(uint32_t ttl)
+{
+    return ttl > INT32_MAX ? 0 : ttl;
 }
 
+static bool read_head(struct reader *in, struct head *head)
+{
+    uint16_t size;
+    if (!read_name(in, &head->owner) || !read_16(in, &head->type) || !read_16(in, &head->class) ||
+        !read_number(in, sizeof head->ttl, &head->ttl) || !read_16(in, &size) || left(in) < size)
+        return false;
+    head->ttl = valid_ttl(head->ttl);
+    head->data = (struct reader){.start = in->start, .at = in->at, .end = in->at + size};
+    in->at += size;
+    return true;
+}
+
+/* The answers of a reply: `first` begins with the first of `count`. */
+struct answers {
+    struct reader first;
+    uint16_t count;
+};
+
+/* Follows an alias of the name, if there is one. 1: there was; 0; -ML_EDNS_ANSWER. */
+static int follow_alias(const struct answers *answers, struct name *name)
+{
+    struct reader in = answers->first;
+    struct head head;
+    for (unsigned i = 0; i < answers->count; i++) {
+        if (!read_head(&in, &head))
+            return -ML_EDNS_ANSWER;
+        if (head.type == ML_RECORD_CNAME && head.class == CLASS_IN &&
+            is_same_name(&head.owner, name))
+            return read_name(&head.data, name) ? 1 : -ML_EDNS_ANSWER;
+    }
+    return 0;
+}
+
+/* Adds the records of the type that the name has; those of others were not asked for. */
+static int take_records(const struct answers *answers, const struct name *name,
+                        enum ml_record_type type, struct ml_records *records)
+{
+    struct reader in = answers->first;
+    struct head head;
+    int error = 0;
+    for (unsigned i = 0; i < answers->count && error == 0; i++) {
+        if (!read_head(&in, &head))
+            return -ML_EDNS_ANSWER;
+        if (head.type != type || head.class != CLASS_IN || !is_same_name(&head.owner, name))
+            continue;
+        error = ml_records_add(records, &(struct ml_record){.ttl = head.ttl});
+        if (error == 0)
+            error = read_data(&head.data, type, &records->items[records->count - 1]);
+    }
+    return error == 0 && records->count == 0 ? -ML_ENODATA : error;
+}
+
+/* The name that is asked for stands in the question. */
 static int read_all(struct reader *in, enum ml_record_type type, struct ml_records *records)
 {
-    uint16_t questions, answers;
-    skip(in, 4); /* its number and flags: c-ares has looked at them */
-    if (!read_16(in, &questions) || !read_16(in, &answers) || !skip(in, 4))
+    uint16_t questions;
+    struct name name;
+    struct answers answers;
+    int followed = type == ML_RECORD_CNAME ? 0 : 1;
+    skip(in, 4); /* its number and flags: io/resolver_channel.c has looked at them */
+    if (!read_16(in, &questions) || !read_16(in, &answers.count) || !skip(in, 4) ||
+        questions != 1 || !read_name(in, &name) || !skip(in, 4))
         return -ML_EDNS_ANSWER;
-    for (; questions > 0; questions--)
-        if (!skip_name(in) || !skip(in, 4))
-            return -ML_EDNS_ANSWER;
-    int error = 0;
-    for (; answers > 0 && error == 0; answers--)
-        error = read_record(in, type, records);
-    return error == 0 && records->count == 0 ? -ML_ENODATA : error;
+    answers.first = *in;
+    for (int i = 0; i < MOST_ALIASES && followed == 1; i++)
+        followed = follow_alias(&answers, &name);
+    if (followed != 0)
+        return -ML_EDNS_ANSWER;
+    return take_records(&answers, &name, type, records);
 }
 
 int ml_records_parse(const unsigned char *answer, size_t size, enum ml_record_type type,

@@ -24,7 +24,7 @@ struct ml_record {
     char *
         text; /* NS, CNAME, PTR, MX, SRV: a host, "." for the root; TXT: its strings, joined. malloc'd */
     size_t length; /* of the text */
-    uint32_t ttl;  /* seconds */
+    uint32_t ttl;  /* seconds, at most 2^31 - 1 */
     uint16_t priority;
     uint16_t weight;
     uint16_t port;
@@ -37,9 +37,9 @@ struct ml_records {
 };
 
 /*
- * Reads all records of one type from an answer, of whatever name: aliases were followed by the server. 0, with
- * *records to be released by the caller; -ML_ENODATA: there is none; -ML_EDNS_ANSWER: the answer is broken;
- * -ENOMEM.
+ * Reads the records of one type that an answer has for the name in its question, or for the name to which aliases in
+ * the answer lead from there; those of other names are not believed. 0, with *records to be released by the caller;
+ * -ML_ENODATA: there is none; -ML_EDNS_ANSWER: the answer is broken; -ENOMEM.
  */
 int ml_records_parse(const unsigned char *answer, size_t size, enum ml_record_type type,
                      struct ml_records *records);

@@ -2,84 +2,20 @@
 
 #include "base/error.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
-
-/* A larger file is no hosts file. */
-enum { LARGEST = 64 * 1024 * 1024 };
 
 static const char blanks[] = " \t\r\f\v";
 
 int ml_hosts_init(struct ml_hosts *hosts, const char *path)
 {
-    *hosts = (struct ml_hosts){0};
-    if (path[0] == '\0')
-        return 0;
-    hosts->path = strdup(path);
-    return hosts->path != NULL ? 0 : -ENOMEM;
+    return ml_text_file_init(&hosts->file, path);
 }
 
 void ml_hosts_release(struct ml_hosts *hosts)
 {
-    free(hosts->text);
-    free(hosts->path);
-    *hosts = (struct ml_hosts){0};
-}
-
-/* ---- the file ---- */
-
-/* Reads a regular file as a whole; NULL: it cannot be. */
-static char *read_text(int fd, size_t size)
-{
-    char *text = malloc(size + 1);
-    size_t got = 0;
-    ssize_t count = 1;
-    while (text != NULL && got < size && count > 0) {
-        count = read(fd, text + got, size - got);
-        if (count > 0)
-            got += (size_t)count;
-        else if (count < 0 && errno == EINTR)
-            count = 1;
-    }
-    if (text != NULL)
-        text[got] = '\0';
-    return text;
-}
-
-static void load(struct ml_hosts *hosts)
-{
-    int fd = open(hosts->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return;
-    if (fstat(fd, &hosts->status) == 0 && S_ISREG(hosts->status.st_mode) &&
-        hosts->status.st_size <= LARGEST)
-        hosts->text = read_text(fd, (size_t)hosts->status.st_size);
-    close(fd);
-}
-
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-/* Sees to it that the text is what the file holds now. */
-static void refresh(struct ml_hosts *hosts)
-{
-    struct stat status = {0};
-    if (hosts->path == NULL)
-        return;
-    bool is_there = stat(hosts->path, &status) == 0;
-    if (is_there && is_same(&status, &hosts->status))
-        return;
-    free(hosts->text);
-    hosts->text = NULL;
-    hosts->status = status;
-    if (is_there)
-        load(hosts);
+    ml_text_file_release(&hosts->file);
 }
 
 /* ---- its lines: an address and names, up to a "#" ---- */
@@ -141,9 +77,9 @@ int ml_hosts_find(struct ml_hosts *hosts, const char *name, uint16_t port, int f
 {
     struct word wanted = trimmed(name);
     size_t before = found->count;
-    int error = 0;
-    refresh(hosts);
-    const char *line = hosts->text;
+    bool is_new;
+    int error = ml_text_file_refresh(&hosts->file, &is_new);
+    const char *line = hosts->file.text;
     while (error == 0 && line != NULL && *line != '\0') {
         const char *next = strchrnul(line, '\n');
         const char *end = line + strcspn(line, "#\n");

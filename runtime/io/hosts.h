@@ -6,21 +6,18 @@
 #define ML_IO_HOSTS_H
 
 #include "io/address.h"
-
-#include <sys/stat.h>
+#include "io/text_file.h"
 
 struct ml_hosts {
-    char *path; /* NULL: there is none */
-    char *text; /* what it holds, with a zero byte after; NULL: nothing */
-    struct stat status;
+    struct ml_text_file file;
 };
 
-/* path: "" for no file. 0 or -ENOMEM. A file that cannot be read is an empty one. */
+/* path: "" for no file. 0 or -ENOMEM. A file that is not there or may not be read is an empty one. */
 int ml_hosts_init(struct ml_hosts *hosts, const char *path);
 void ml_hosts_release(struct ml_hosts *hosts);
 
 /* Appends the addresses of a name that are of the family (AF_UNSPEC: any). 0; -ML_ENOTFOUND: there are none;
- * -ENOMEM. */
+ * -ENOMEM, -EMFILE, -ENFILE: the file cannot be read now, and a server must not be asked in its place. */
 int ml_hosts_find(struct ml_hosts *hosts, const char *name, uint16_t port, int family,
                   struct ml_addresses *found);
 

@@ -26,6 +26,8 @@ static int bind_and_listen(int fd, const struct ml_address *address,
     ml_socket_set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true);
     if (options->reuseport)
         ml_socket_set_flag(fd, SOL_SOCKET, SO_REUSEPORT, true);
+    if (address->any.sa_family == AF_INET6) /* so "::" leaves all of IPv4 to others */
+        ml_socket_set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, true);
     int error = ml_local_bind(fd, address, path);
     if (error != 0)
         return error;

@@ -14,11 +14,14 @@ static bool has_path(const struct ml_address *address)
            address->local.sun_path[0] != '\0';
 }
 
-/* Whether a socket stands at the path itself: a link to one is somebody's configuration. */
+/* Whether a socket stands at the path itself: a link to one is somebody's configuration. In an address a path of full
+ * length has no zero byte behind it. */
 static bool find_socket(const struct ml_address *address, struct ml_local_path *found)
 {
     struct stat status;
-    if (lstat(address->local.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
+    char path[ML_PATH_SIZE];
+    ml_address_path(address, path);
+    if (lstat(path, &status) != 0 || !S_ISSOCK(status.st_mode))
         return false;
     *found = (struct ml_local_path){.device = status.st_dev, .inode = status.st_ino};
     return true;
@@ -50,13 +53,20 @@ static int type_of(int fd)
     return type;
 }
 
+static bool remove_path(const struct ml_address *address)
+{
+    char path[ML_PATH_SIZE];
+    ml_address_path(address, path);
+    return unlink(path) == 0;
+}
+
 /* Between the last look and unlink() somebody else may still take the path; nothing in the file system
  * excludes that, but both would have to start within microseconds. */
 static bool remove_abandoned(const struct ml_address *address, int type)
 {
     struct ml_local_path path;
     return find_socket(address, &path) && is_abandoned(address, type) &&
-           is_still_there(address, &path) && unlink(address->local.sun_path) == 0;
+           is_still_there(address, &path) && remove_path(address);
 }
 
 int ml_local_bind(int fd, const struct ml_address *address, struct ml_local_path *path)
@@ -78,6 +88,6 @@ void ml_local_remove(int fd, struct ml_local_path *path)
     if (path->inode == 0)
         return;
     if (ml_address_of_socket(&address, fd) == 0 && is_still_there(&address, path))
-        unlink(address.local.sun_path);
+        remove_path(&address);
     path->inode = 0;
 }

@@ -53,12 +53,12 @@
     X(SSL_CTX_get_cert_store)                                                                      \
     X(SSL_CTX_get_client_CA_list)                                                                  \
     X(SSL_CTX_load_verify_dir)                                                                     \
+    X(SSL_CTX_load_verify_file)                                                                    \
     X(SSL_CTX_new)                                                                                 \
     X(SSL_CTX_set1_cert_store)                                                                     \
     X(SSL_CTX_set_alpn_protos)                                                                     \
     X(SSL_CTX_set_alpn_select_cb)                                                                  \
     X(SSL_CTX_set_client_CA_list)                                                                  \
-    X(SSL_CTX_set_default_verify_paths)                                                            \
     X(SSL_CTX_set_options)                                                                         \
     X(SSL_CTX_set_session_id_context)                                                              \
     X(SSL_CTX_set_verify)                                                                          \
@@ -99,6 +99,10 @@
     X(X509_free)                                                                                   \
     X(X509_get0_notAfter)                                                                          \
     X(X509_get0_notBefore)                                                                         \
+    X(X509_get_default_cert_dir)                                                                   \
+    X(X509_get_default_cert_dir_env)                                                               \
+    X(X509_get_default_cert_file)                                                                  \
+    X(X509_get_default_cert_file_env)                                                              \
     X(X509_get_ext_d2i)                                                                            \
     X(X509_get_issuer_name)                                                                        \
     X(X509_get_subject_name)                                                                       \

@@ -3,12 +3,11 @@
 #include "base/error.h"
 #include "hub/alarm.h"
 #include "hub/wait.h"
+#include "io/lookup.h"
 
-#include <ares.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct ml_wait_kind answer_kind = {.text = "a name server", .external = true};
 static const struct ml_wait_kind place_kind = {.text = "fewer questions to name servers",
                                                .external = true};
 
@@ -20,7 +19,7 @@ static const struct ml_wait_kind place_kind = {.text = "fewer questions to name 
 enum { PLACES = 128 };
 #define YOUTH (20 * ML_MILLISECOND)
 
-/* Two queries each at most, and c-ares draws numbers of 16 bits until one is free. */
+/* Each has a number of 16 bits, drawn until one is free. */
 enum { MOST_UNDER_WAY = 16384 };
 
 /* The alarm rings every YOUTH, or as often in the time of a try, but not more often than each 5 ms. Finding out
@@ -93,6 +92,7 @@ static void init(struct ml_resolver *resolver, struct ml_io *io)
     resolver->random = (uint64_t)ml_clock_now() ^ (uintptr_t)resolver;
     resolver->random += resolver->random == 0;
     ml_list_init(&resolver->answered);
+    ml_list_init(&resolver->lookups);
     for (int i = 0; i < ML_RESOLVER_CHAINS; i++)
         ml_list_init(&resolver->chains[i]);
     ml_list_init(&resolver->in_line);
@@ -124,6 +124,12 @@ int ml_resolver_new(struct ml_io *io, const struct ml_resolver_options *options,
     return error;
 }
 
+void ml_resolver_follow(struct ml_resolver *resolver)
+{
+    if (resolver->under_way == 0)
+        ml_resolver_channel_follow(&resolver->channel);
+}
+
 void ml_resolver_close(struct ml_resolver *resolver)
 {
     if (!ml_resolver_is_open(resolver))
@@ -136,8 +142,6 @@ void ml_resolver_close(struct ml_resolver *resolver)
 static void free_question(struct ml_question *question)
 {
     ml_list_remove(&question->link);
-    if (question->addresses != NULL)
-        ares_freeaddrinfo(question->addresses);
     free(question->answer);
     free(question);
 }
@@ -176,6 +180,8 @@ void ml_resolver_free_all(struct ml_io *io)
     for (struct ml_link *link = io->resolvers.next; link != &io->resolvers; link = next) {
         struct ml_resolver *resolver = ml_container_of(link, struct ml_resolver, link);
         next = link->next;
+        ml_resolver_enter(resolver); /* so that it stays until its release here */
+        ml_lookup_free_all(resolver);
         ml_resolver_close(resolver);
         release(resolver);
     }
@@ -184,9 +190,9 @@ void ml_resolver_free_all(struct ml_io *io)
 /* ---- questions ---- */
 
 /* FNV-1a. */
-static uint32_t hash_of(struct ml_question_kind kind, const char *name)
+static uint32_t hash_of(int type, const char *name)
 {
-    uint32_t hash = 2166136261u ^ (uint32_t)(kind.type << 8 | kind.family);
+    uint32_t hash = 2166136261u ^ (uint32_t)type;
     for (; *name != '\0'; name++)
         hash = (hash ^ (unsigned char)*name) * 16777619u;
     return hash;
@@ -198,19 +204,26 @@ static struct ml_link *chain_of(struct ml_resolver *resolver, uint32_t hash)
 }
 
 /* The same question under way, unless it is so old that it may be about to fail. */
-static struct ml_question *find(struct ml_resolver *resolver, struct ml_question_kind kind,
-                                const char *name, uint32_t hash)
+static struct ml_question *find(struct ml_resolver *resolver, int type, const char *name,
+                                uint32_t hash)
 {
     struct ml_link *chain = chain_of(resolver, hash);
     ml_time oldest = ml_clock_now() - resolver->channel.timeout;
     for (struct ml_link *link = chain->next; link != chain; link = link->next) {
         struct ml_question *question = ml_container_of(link, struct ml_question, link);
-        if (question->hash == hash && question->asked_at > oldest &&
-            question->kind.type == kind.type && question->kind.family == kind.family &&
-            question->kind.is_exact == kind.is_exact && strcmp(question->name, name) == 0)
+        if (question->hash == hash && question->asked_at > oldest && question->query.type == type &&
+            strcmp(question->name, name) == 0)
             return question;
     }
     return NULL;
+}
+
+static void wake_askers(struct ml_question *question)
+{
+    struct ml_link *askers = &question->askers;
+    for (struct ml_link *link = askers->next; link != askers; link = link->next)
+        ml_wake_all(question->resolver->io->hub,
+                    ml_container_of(link, struct ml_asker, link)->queue);
 }
 
 static void conclude(struct ml_question *question, int error)
@@ -222,58 +235,35 @@ static void conclude(struct ml_question *question, int error)
     leave_place(question);
     ml_list_remove(&question->link);
     ml_list_insert(&resolver->answered, &question->link);
-    if (question->asker_count == 0)
+    if (ml_list_is_empty(&question->askers))
         free_question(question);
     else
-        ml_wake_all(resolver->io->hub, &question->askers);
+        wake_askers(question);
 }
 
-static void on_addresses(void *data, int status, int timeouts, struct ares_addrinfo *addresses)
+static void on_answer(struct ml_resolver_query *query, int error, const unsigned char *answer,
+                      size_t size)
 {
-    (void)timeouts;
-    struct ml_question *question = data;
-    question->addresses = addresses;
-    conclude(question, ml_resolver_channel_error(status));
-}
-
-static void on_records(void *data, int status, int timeouts, unsigned char *answer, int size)
-{
-    (void)timeouts;
-    struct ml_question *question = data;
-    int error = ml_resolver_channel_error(status);
-    if (error == 0 && (question->answer = malloc((size_t)size)) == NULL)
+    struct ml_question *question = ml_container_of(query, struct ml_question, query);
+    if (error == 0 && (question->answer = malloc(size)) == NULL)
         error = -ENOMEM;
     if (error == 0) {
-        question->size = (size_t)size;
-        memcpy(question->answer, answer, question->size);
+        question->size = size;
+        memcpy(question->answer, answer, size);
     }
     conclude(question, error);
 }
 
-/* The answer may be there already when this returns. */
-static void send_question(struct ml_question *question)
-{
-    enum { CLASS_IN = 1 };
-    struct ml_question_kind kind = question->kind;
-    ares_channel ares = question->resolver->channel.ares;
-    struct ares_addrinfo_hints hints = {.ai_family = kind.family, .ai_socktype = SOCK_STREAM};
-    if (kind.type == 0)
-        ares_getaddrinfo(ares, question->name, NULL, &hints, on_addresses, question);
-    else if (kind.is_exact)
-        ares_query(ares, question->name, CLASS_IN, kind.type, on_records, question);
-    else
-        ares_search(ares, question->name, CLASS_IN, kind.type, on_records, question);
-}
-
-static struct ml_question *new_question(struct ml_resolver *resolver, struct ml_question_kind kind,
-                                        const char *name, uint32_t hash)
+static struct ml_question *new_question(struct ml_resolver *resolver, int type, const char *name,
+                                        uint32_t hash)
 {
     size_t size = strlen(name) + 1;
     struct ml_question *question = calloc(1, sizeof *question + size);
     if (question == NULL)
         return NULL;
+    question->query =
+        (struct ml_resolver_query){.on_answer = on_answer, .name = question->name, .type = type};
     question->resolver = resolver;
-    question->kind = kind;
     question->hash = hash;
     question->asked_at = ml_clock_now();
     ml_list_init(&question->askers);
@@ -282,32 +272,40 @@ static struct ml_question *new_question(struct ml_resolver *resolver, struct ml_
     return question;
 }
 
-/* Sends a new question, asked by one. It has a place. */
-static int start(struct ml_resolver *resolver, struct ml_question_kind kind, const char *name,
-                 uint32_t hash, struct ml_question **question)
+static void join(struct ml_question *question, struct ml_asker *asker)
 {
-    *question = new_question(resolver, kind, name, hash);
-    if (*question == NULL) {
+    asker->question = question;
+    ml_list_insert(&question->askers, &asker->link);
+}
+
+/* Sends a new question, asked by one. It has a place. The answer may be there already when this returns. */
+static int start(struct ml_resolver *resolver, int type, const char *name, uint32_t hash,
+                 struct ml_asker *asker)
+{
+    struct ml_question *question = new_question(resolver, type, name, hash);
+    if (question == NULL) {
         give_place_back(resolver);
         return -ENOMEM;
     }
-    if (resolver->under_way == 0)
-        ml_resolver_channel_follow(&resolver->channel);
     start_alarm(resolver);
-    ml_list_insert(&resolver->young, &(*question)->young);
+    ml_list_insert(&resolver->young, &question->young);
     resolver->under_way++;
-    (*question)->asker_count = 1;
-    send_question(*question);
+    join(question, asker);
+    ml_resolver_channel_send(&resolver->channel, &question->query);
     return 0;
 }
 
-static int join_or_start(struct ml_resolver *resolver, struct ml_question_kind kind,
-                         const char *name, ml_time deadline, struct ml_question **question)
+int ml_resolver_ask(struct ml_resolver *resolver, int type, const char *name, ml_time deadline,
+                    struct ml_asker *asker)
 {
-    uint32_t hash = hash_of(kind, name);
-    *question = find(resolver, kind, name, hash);
-    if (*question != NULL) {
-        (*question)->asker_count++;
+    if (!ml_resolver_is_open(resolver))
+        return -ML_ECLOSED;
+    if (deadline == ML_NEVER_WAIT)
+        return -ETIMEDOUT;
+    uint32_t hash = hash_of(type, name);
+    struct ml_question *question = find(resolver, type, name, hash);
+    if (question != NULL) {
+        join(question, asker);
         return 0;
     }
     int error = take_place(resolver, deadline);
@@ -315,29 +313,16 @@ static int join_or_start(struct ml_resolver *resolver, struct ml_question_kind k
         give_place_back(resolver);
         error = -ML_ECLOSED;
     }
-    return error == 0 ? start(resolver, kind, name, hash, question) : error;
+    return error == 0 ? start(resolver, type, name, hash, asker) : error;
 }
 
-int ml_resolver_ask(struct ml_resolver *resolver, struct ml_question_kind kind, const char *name,
-                    ml_time deadline, struct ml_question **question)
+void ml_asker_leave(struct ml_asker *asker)
 {
-    if (!ml_resolver_is_open(resolver))
-        return -ML_ECLOSED;
-    if (deadline == ML_NEVER_WAIT)
-        return -ETIMEDOUT;
-    int error = join_or_start(resolver, kind, name, deadline, question);
-    if (error != 0)
-        return error;
-    struct ml_hub *hub = resolver->io->hub;
-    while (error == 0 && !(*question)->is_answered)
-        error = ml_wait(hub, &answer_kind, 0, &(*question)->askers, deadline);
-    if (error != 0)
-        ml_question_leave(*question);
-    return error;
-}
-
-void ml_question_leave(struct ml_question *question)
-{
-    if (--question->asker_count == 0 && question->is_answered)
+    struct ml_question *question = asker->question;
+    if (question == NULL)
+        return;
+    asker->question = NULL;
+    ml_list_remove(&asker->link);
+    if (ml_list_is_empty(&question->askers) && question->is_answered)
         free_question(question);
 }

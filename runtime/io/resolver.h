@@ -1,11 +1,11 @@
 /*
- * A resolver: a channel to name servers, and the questions that are under way in it. Knows no hosts file and nothing
- * of what the answers hold (io/dns.h).
+ * A resolver: a channel to name servers, and the questions that are under way in it. Knows no hosts file, no search
+ * list and nothing of what the answers hold (io/lookup.h, io/dns.h).
  *
- * A question belongs to the resolver and outlives the tasks that ask it: who gives up just leaves, and tasks
- * that ask the same at the same time share one. Questions are sent at once, over one socket for each server,
- * so one that nobody answers delays no other; only of a great many some wait in line for a few milliseconds, or
- * their datagrams would be lost in the server's buffer. One alarm keeps the time for all of them.
+ * A question belongs to the resolver and outlives those that ask it: an asker that gives up just leaves, and askers of
+ * the same question at the same time share one. Questions are sent at once, so one that nobody answers delays no other;
+ * only of a great many some wait in line for a few milliseconds, or their datagrams would be lost in the server's
+ * buffer. One alarm keeps the time for all of them.
  */
 #ifndef ML_IO_RESOLVER_H
 #define ML_IO_RESOLVER_H
@@ -14,12 +14,11 @@
 #include "io/io.h"
 #include "io/resolver_channel.h"
 
-struct ares_addrinfo;
-
 struct ml_resolver_options {
     struct ml_addresses servers; /* none: those of /etc/resolv.conf, and its search list */
-    ml_time timeout;   /* of the first try, each further one takes twice as long; 0: 2 s */
-    int tries;         /* 0: 3 */
+    ml_time
+        timeout; /* of the first try, each further one takes twice as long; 0: as that file says, or 2 s */
+    int tries;         /* 0: likewise, or 3 */
     const char *hosts; /* path of the hosts file; "": none; NULL: /etc/hosts */
 };
 
@@ -33,7 +32,8 @@ struct ml_resolver {
     struct ml_alarm *alarm;
     struct ml_hosts hosts;
     struct ml_link chains[ML_RESOLVER_CHAINS]; /* questions under way, by their hash */
-    struct ml_link answered;                   /* questions that somebody has yet to look at */
+    struct ml_link answered;                   /* questions that an asker has yet to look at */
+    struct ml_link lookups;                    /* all of io/lookup.h in it */
     struct ml_link young; /* questions under way that hold a place, in the order of their sending */
     struct ml_link in_line; /* tasks that wait for a place */
     int places;             /* that are free */
@@ -47,7 +47,7 @@ struct ml_resolver {
 int ml_resolver_new(struct ml_io *io, const struct ml_resolver_options *options,
                     struct ml_resolver **resolver);
 
-/* Closes: whoever waits in it, or comes later, gets -ML_ECLOSED. Idempotent; never waits. */
+/* Closes: all that wait in it, or come later, get -ML_ECLOSED. Idempotent; never waits. */
 void ml_resolver_close(struct ml_resolver *resolver);
 
 static inline bool ml_resolver_is_open(const struct ml_resolver *resolver)
@@ -61,40 +61,41 @@ void ml_resolver_free(struct ml_resolver *resolver);
 /* Frees all of a runtime, and what tasks that were dropped have left in them. No task is alive. */
 void ml_resolver_free_all(struct ml_io *io);
 
-/* What a question is about: records of a type (enum ml_record_type); or, with type 0, the addresses of a
- * family, or of both with AF_UNSPEC. */
-struct ml_question_kind {
-    int type;
-    int family;
-    bool is_exact; /* of records: no search list */
+/* Takes over what /etc/resolv.conf says now, unless questions are under way. */
+void ml_resolver_follow(struct ml_resolver *resolver);
+
+/* One who asks. On the heap, as a question refers to it; owned by whoever asks. */
+struct ml_asker {
+    struct ml_link link;          /* among those of the question */
+    struct ml_question *question; /* NULL: asks nothing */
+    struct ml_link *queue;        /* whoever waits there is woken by the answer */
 };
 
 struct ml_question {
-    struct ml_link link;  /* in a chain, or among the answered ones */
-    struct ml_link young; /* among those that hold a place */
+    struct ml_resolver_query query; /* its way to the servers */
+    struct ml_link link;            /* in a chain, or among the answered ones */
+    struct ml_link young;           /* among those that hold a place */
     struct ml_resolver *resolver;
-    struct ml_link askers; /* those who wait */
-    unsigned asker_count;  /* those who have not left */
-    struct ml_question_kind kind;
+    struct ml_link askers; /* those who have not left */
     uint32_t hash;
     ml_time asked_at; /* by the real clock */
     bool is_answered;
-    int error;                       /* what the answer is worth: 0 or a negated error */
-    struct ares_addrinfo *addresses; /* in the order in which to try them (RFC 6724) */
-    unsigned char *answer;           /* of a question for records: `size` bytes */
+    int error;             /* what the answer is worth: 0 or a negated error */
+    unsigned char *answer; /* `size` bytes */
     size_t size;
     char name[];
 };
 
 /*
- * Asks, or joins those who ask the same, and waits for the answer. 0: *question is answered; look, and leave it
- * with ml_question_leave(). -ML_ECLOSED, -ETIMEDOUT, -ECANCELED, -ENOMEM: there is none. Be among the
- * resolver's users.
+ * Asks for records of a type under a whole name, or joins those who ask the same. 0: look at asker->question, once it
+ * is answered, and leave it with ml_asker_leave(). -ML_ECLOSED, -ETIMEDOUT, -ECANCELED, -ENOMEM: nothing is asked. Waits
+ * only when a great many questions are under way. Be among the resolver's users, until the asker has left.
  */
-int ml_resolver_ask(struct ml_resolver *resolver, struct ml_question_kind kind, const char *name,
-                    ml_time deadline, struct ml_question **question);
+int ml_resolver_ask(struct ml_resolver *resolver, int type, const char *name, ml_time deadline,
+                    struct ml_asker *asker);
 
-void ml_question_leave(struct ml_question *question);
+/* Harmless on one that asks nothing. */
+void ml_asker_leave(struct ml_asker *asker);
 
 /* To be called around the use of a resolver, which stays in memory meanwhile. */
 static inline void ml_resolver_enter(struct ml_resolver *resolver)

@@ -1,83 +1,35 @@
 #include "io/resolver_channel.h"
 
 #include "base/error.h"
-#include "hub/watch.h"
+#include "io/resolver_sockets.h"
 
 #include <ares.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 static const char configuration[] = "/etc/resolv.conf";
-
-/* What the kernel may hold of answers that come while tasks run. */
-enum { RECEIVE_BUFFER = 1024 * 1024 };
 
 #define DEFAULT_TIMEOUT (2 * ML_SECOND)
 #define LONGEST_TIMEOUT (300 * ML_SECOND)
 enum { DEFAULT_TRIES = 3 };
 
-/* A socket of c-ares and its watch. */
-struct ml_resolver_socket {
-    struct ml_resolver_socket *next;
-    struct ml_watch *watch;
-    ares_socket_t fd;
+enum { CLASS_IN = 1, HEADER_SIZE = 12, NXDOMAIN = 3 };
+
+struct route {
+    ares_channel ares; /* NULL: not open */
+    struct ml_resolver_sockets sockets;
 };
 
-/* ---- sockets ---- */
-
-static void on_socket_ready(void *data, int fd, bool readable, bool writable)
-{
-    struct ml_resolver_channel *channel = data;
-    ares_process_fd(channel->ares, readable ? fd : ARES_SOCKET_BAD,
-                    writable ? fd : ARES_SOCKET_BAD);
-}
-
-static struct ml_resolver_socket **find_socket(struct ml_resolver_channel *channel,
-                                               ares_socket_t fd)
-{
-    struct ml_resolver_socket **place = &channel->sockets;
-    while (*place != NULL && (*place)->fd != fd)
-        place = &(*place)->next;
-    return place;
-}
-
-static struct ml_resolver_socket *add_socket(struct ml_resolver_channel *channel, ares_socket_t fd)
-{
-    struct ml_resolver_socket *entry = malloc(sizeof *entry);
-    if (entry == NULL)
-        return NULL;
-    *entry = (struct ml_resolver_socket){.fd = fd, .next = channel->sockets};
-    entry->watch = ml_watch_open(channel->hub, fd, on_socket_ready, channel);
-    if (entry->watch == NULL) {
-        free(entry);
-        return NULL;
-    }
-    channel->sockets = entry;
-    return entry;
-}
-
-static void remove_socket(struct ml_resolver_socket **place)
-{
-    struct ml_resolver_socket *entry = *place;
-    *place = entry->next;
-    ml_watch_close(entry->watch);
-    free(entry);
-}
-
-/* c-ares tells what it waits for on each of its sockets; nothing, just before it closes one. */
-static void on_socket_state(void *data, ares_socket_t fd, int readable, int writable)
-{
-    struct ml_resolver_channel *channel = data;
-    struct ml_resolver_socket **place = find_socket(channel, fd);
-    if (!readable && !writable) {
-        if (*place != NULL)
-            remove_socket(place);
-        return;
-    }
-    struct ml_resolver_socket *entry = *place != NULL ? *place : add_socket(channel, fd);
-    if (entry != NULL)
-        ml_watch_set(entry->watch, readable, writable);
-}
+/*
+ * UDP and TCP are channels of their own: when a connection breaks c-ares takes that for the end of all questions that are
+ * out at the server, and turns to others.
+ */
+struct ml_resolver_service {
+    struct ml_resolver_config config;
+    struct route datagrams;
+    struct route streams; /* opened at the first answer that is cut short */
+};
 
 /* ---- the channel ---- */
 
@@ -92,25 +44,25 @@ static int copy_addresses(struct ml_addresses *copy, const struct ml_addresses *
 int ml_resolver_channel_init(struct ml_resolver_channel *channel, struct ml_hub *hub,
                              const struct ml_addresses *servers, ml_time timeout, int tries)
 {
-    *channel = (struct ml_resolver_channel){.hub = hub};
-    channel->timeout = ml_time_earlier(timeout > 0 ? timeout : DEFAULT_TIMEOUT, LONGEST_TIMEOUT);
-    channel->tries = tries > 0 ? tries : DEFAULT_TRIES;
-    return copy_addresses(&channel->servers, servers);
+    *channel =
+        (struct ml_resolver_channel){.hub = hub, .given_timeout = timeout, .given_tries = tries};
+    int error = copy_addresses(&channel->servers, servers);
+    return error == 0 ? ml_text_file_init(&channel->file, servers->count > 0 ? "" : configuration)
+                      : error;
 }
 
 void ml_resolver_channel_release(struct ml_resolver_channel *channel)
 {
     ml_addresses_release(&channel->servers);
+    ml_text_file_release(&channel->file);
 }
 
 /* c-ares 1.18 does not tell servers that failed from servers that refused or could not be reached. */
-int ml_resolver_channel_error(int status)
+static int error_of(int status)
 {
     switch (status) {
     case ARES_SUCCESS:
         return 0;
-    case ARES_ENODATA:
-        return -ML_ENODATA;
     case ARES_ENOTFOUND:
     case ARES_EBADNAME:
         return -ML_ENOTFOUND;
@@ -127,98 +79,273 @@ int ml_resolver_channel_error(int status)
     }
 }
 
-static struct ares_addr_port_node node_of(const struct ml_address *address)
+/* The servers given are asked for names as they are; otherwise it is as the system's configuration says. */
+static int configure(const struct ml_resolver_channel *channel, struct ml_resolver_config *config)
 {
-    struct ares_addr_port_node node = {.family = address->any.sa_family,
-                                       .udp_port = ml_address_port(address),
-                                       .tcp_port = ml_address_port(address)};
-    if (node.family == AF_INET6)
-        memcpy(&node.addr.addr6, &address->inet6.sin6_addr, sizeof node.addr.addr6);
-    else
-        node.addr.addr4 = address->inet.sin_addr;
-    return node;
+    if (channel->servers.count == 0)
+        return ml_resolver_config_read(config, channel->file.text);
+    *config = (struct ml_resolver_config){0};
+    return copy_addresses(&config->servers, &channel->servers);
 }
 
-static int set_servers(ares_channel ares, const struct ml_addresses *servers)
+static void decide(const struct ml_resolver_channel *channel, struct ml_resolver_config *config)
 {
-    size_t count = servers->count;
-    if (count == 0)
-        return ARES_SUCCESS;
-    struct ares_addr_port_node *nodes = calloc(count, sizeof *nodes);
-    if (nodes == NULL)
-        return ARES_ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        nodes[i] = node_of(&servers->items[i]);
-        nodes[i].next = i + 1 < count ? &nodes[i + 1] : NULL;
-    }
-    int status = ares_set_servers_ports(ares, nodes);
-    free(nodes);
-    return status;
+    if (channel->given_timeout > 0)
+        config->timeout = channel->given_timeout;
+    if (config->timeout == 0)
+        config->timeout = DEFAULT_TIMEOUT;
+    config->timeout = ml_time_earlier(config->timeout, LONGEST_TIMEOUT);
+    if (channel->given_tries > 0)
+        config->tries = channel->given_tries;
+    if (config->tries == 0)
+        config->tries = DEFAULT_TRIES;
 }
 
-/* Names are looked up in hosts files by ourselves (io/hosts.h), and HOSTALIASES is not looked at. */
-static int make(struct ml_resolver_channel *channel, ares_channel *ares)
+/* How long c-ares waits for an answer to its last try. */
+static ml_time patience_of(const struct ml_resolver_config *config)
+{
+    ml_time span = config->timeout;
+    for (int i = 1; i < config->tries && span < LONGEST_TIMEOUT; i++)
+        span *= 2;
+    return span;
+}
+
+/* flag: ARES_FLAG_USEVC or ARES_FLAG_IGNTC. All is told, so that c-ares reads no file and no environment. Names are looked
+ * up in hosts files by ourselves (io/hosts.h), and search lists gone through (io/lookup.h). */
+static int make_ares(const struct ml_resolver_config *config, int flag, struct route *route)
 {
     char lookups[] = "b";
+    struct in_addr none = {.s_addr = 0};
     struct ares_options options = {
-        .flags = ARES_FLAG_NOALIASES | (channel->servers.count > 0 ? ARES_FLAG_NOSEARCH : 0),
-        .timeout = (int)(channel->timeout / ML_MILLISECOND),
-        .tries = channel->tries,
+        .flags = ARES_FLAG_NOALIASES | ARES_FLAG_NOSEARCH | flag,
+        .timeout = (int)(config->timeout / ML_MILLISECOND),
+        .tries = config->tries,
+        .ndots = 1,
+        .servers = &none, /* replaced by the sockets' numbers of them */
+        .nservers = 1,
         .lookups = lookups,
-        .socket_receive_buffer_size = RECEIVE_BUFFER,
-        .sock_state_cb = on_socket_state,
-        .sock_state_cb_data = channel,
+        .sock_state_cb = ml_resolver_sockets_state,
+        .sock_state_cb_data = &route->sockets,
     };
-    int status =
-        ares_init_options(ares, &options,
-                          ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-                              ARES_OPT_SOCK_RCVBUF | ARES_OPT_SOCK_STATE_CB);
-    if (status != ARES_SUCCESS)
-        return ml_resolver_channel_error(status);
-    status = set_servers(*ares, &channel->servers);
-    if (status != ARES_SUCCESS)
-        ares_destroy(*ares);
-    return ml_resolver_channel_error(status);
+    int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
+               ARES_OPT_SERVERS | ARES_OPT_DOMAINS | ARES_OPT_SORTLIST | ARES_OPT_LOOKUPS |
+               ARES_OPT_SOCK_STATE_CB;
+    mask |= config->rotates ? ARES_OPT_ROTATE : ARES_OPT_NOROTATE;
+    return error_of(ares_init_options(&route->ares, &options, mask));
+}
+
+static void close_route(struct route *route)
+{
+    if (route->ares != NULL)
+        ares_destroy(route->ares);
+    route->ares = NULL;
+}
+
+static int open_route(const struct ml_resolver_channel *channel,
+                      const struct ml_resolver_config *config, int flag, struct route *route)
+{
+    int error = make_ares(config, flag, route);
+    if (error == 0)
+        error = ml_resolver_sockets_init(&route->sockets, channel->hub, route->ares,
+                                         &config->servers, patience_of(config));
+    if (error != 0)
+        close_route(route);
+    return error;
+}
+
+static void free_service(struct ml_resolver_service *service)
+{
+    close_route(&service->datagrams);
+    close_route(&service->streams);
+    ml_resolver_config_release(&service->config);
+    free(service);
+}
+
+static int make(struct ml_resolver_channel *channel, struct ml_resolver_service **result)
+{
+    struct ml_resolver_service *service = calloc(1, sizeof *service);
+    if (service == NULL)
+        return -ENOMEM;
+    int error = configure(channel, &service->config);
+    if (error == 0) {
+        decide(channel, &service->config);
+        error = open_route(channel, &service->config, ARES_FLAG_IGNTC, &service->datagrams);
+    }
+    if (error != 0)
+        free_service(service);
+    *result = error == 0 ? service : NULL;
+    return error;
+}
+
+static void serve_with(struct ml_resolver_channel *channel, struct ml_resolver_service *service)
+{
+    channel->service = service;
+    channel->timeout = service->config.timeout;
 }
 
 int ml_resolver_channel_open(struct ml_resolver_channel *channel)
 {
-    ares_channel ares;
-    stat(configuration, &channel->configured);
-    int error = make(channel, &ares);
+    bool is_new;
+    struct ml_resolver_service *service;
+    int error = ml_text_file_refresh(&channel->file, &is_new);
     if (error == 0)
-        channel->ares = ares;
+        error = make(channel, &service);
+    if (error == 0)
+        serve_with(channel, service);
     return error;
 }
 
 void ml_resolver_channel_close(struct ml_resolver_channel *channel)
 {
-    ares_channel ares = channel->ares;
-    channel->ares = NULL;
-    ares_destroy(ares);
-    while (channel->sockets != NULL)
-        remove_socket(&channel->sockets);
-}
-
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+    struct ml_resolver_service *service = channel->service;
+    channel->service = NULL;
+    free_service(service);
 }
 
 void ml_resolver_channel_follow(struct ml_resolver_channel *channel)
 {
-    struct stat now = {0};
-    ares_channel ares;
-    if (channel->servers.count > 0 || stat(configuration, &now) != 0 ||
-        is_same_file(&now, &channel->configured) || make(channel, &ares) != 0)
+    bool is_new;
+    struct ml_resolver_service *service;
+    if (ml_text_file_refresh(&channel->file, &is_new) != 0 || !is_new)
         return;
+    if (make(channel, &service) != 0) {
+        channel->file.status = (struct stat){0}; /* so that it is tried again */
+        return;
+    }
     ml_resolver_channel_close(channel);
-    channel->ares = ares;
-    channel->configured = now;
+    serve_with(channel, service);
+}
+
+int ml_resolver_channel_names(const struct ml_resolver_channel *channel, const char *name,
+                              struct ml_names *names)
+{
+    return ml_names_from(names, &channel->service->config, name);
+}
+
+/* ---- questions ---- */
+
+/* A number that is hard to guess, and no other question has. There are fewer questions than numbers by far
+ * (io/resolver.c). */
+static uint16_t take_id(struct ml_resolver_channel *channel)
+{
+    uint16_t id;
+    if (getrandom(&id, sizeof id, GRND_NONBLOCK) != sizeof id)
+        id = (uint16_t)ml_clock_now();
+    while ((channel->ids[id / 64] >> id % 64 & 1) != 0)
+        id++;
+    channel->ids[id / 64] |= UINT64_C(1) << id % 64;
+    return id;
+}
+
+static void give_id_back(struct ml_resolver_channel *channel, uint16_t id)
+{
+    channel->ids[id / 64] &= ~(UINT64_C(1) << id % 64);
+}
+
+/* What an answer is worth. Over TCP it comes here as the server has sent it. */
+static int error_in(const unsigned char *answer, size_t size)
+{
+    enum { RESPONSE = 0x80, CODE = 0x0F };
+    if (size < HEADER_SIZE || (answer[2] & RESPONSE) == 0)
+        return -ML_EDNS_ANSWER;
+    int code = answer[3] & CODE;
+    return code == 0 ? 0 : code == NXDOMAIN ? -ML_ENOTFOUND : -ML_EDNS;
+}
+
+/* Whether a question failed because this process could not open a socket for it. */
+static bool lacks_sockets(const struct route *route)
+{
+    int error = route->sockets.error;
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
+}
+
+/* route: NULL: the channel is closed. */
+static void conclude(struct ml_resolver_query *query, const struct route *route, int error,
+                     const unsigned char *answer, size_t size)
+{
+    struct ml_resolver_service *service = query->channel->service;
+    if (error == 0)
+        error = error_in(answer, size);
+    if (error == -ML_EDNS && route != NULL && lacks_sockets(route))
+        error = route->sockets.error;
+    if (service != NULL)
+        ml_resolver_sockets_forget(&service->datagrams.sockets, query->id);
+    give_id_back(query->channel, query->id);
+    query->on_answer(query, error, answer, size);
+}
+
+static void on_stream_answer(void *data, int status, int timeouts, unsigned char *answer, int size)
+{
+    (void)timeouts;
+    struct ml_resolver_query *query = data;
+    struct ml_resolver_service *service = query->channel->service;
+    conclude(query, service != NULL ? &service->streams : NULL, error_of(status), answer,
+             (size_t)size);
+}
+
+/* The callback is called in any case. */
+static void send_on(struct route *route, struct ml_resolver_query *query, ares_callback on_answer)
+{
+    unsigned char *bytes = NULL;
+    int size;
+    int status =
+        ares_create_query(query->name, CLASS_IN, query->type, query->id, 1, &bytes, &size, 0);
+    if (status == ARES_SUCCESS)
+        ares_send(route->ares, bytes, size, on_answer, query);
+    else
+        on_answer(query, status, 0, NULL, 0);
+    ares_free_string(bytes);
+}
+
+static void send_on_stream(struct ml_resolver_query *query)
+{
+    struct ml_resolver_service *service = query->channel->service;
+    int error = 0;
+    if (service->streams.ares == NULL)
+        error = open_route(query->channel, &service->config, ARES_FLAG_USEVC, &service->streams);
+    if (error == 0)
+        send_on(&service->streams, query, on_stream_answer);
+    else
+        conclude(query, NULL, error, NULL, 0);
+}
+
+static bool is_cut_short(const unsigned char *answer, int size)
+{
+    enum { TRUNCATED = 0x02 };
+    return size >= HEADER_SIZE && (answer[2] & TRUNCATED) != 0;
+}
+
+static void on_datagram_answer(void *data, int status, int timeouts, unsigned char *answer,
+                               int size)
+{
+    (void)timeouts;
+    struct ml_resolver_query *query = data;
+    struct ml_resolver_service *service = query->channel->service;
+    if (status == ARES_SUCCESS && is_cut_short(answer, size))
+        send_on_stream(query);
+    else
+        conclude(query, service != NULL ? &service->datagrams : NULL, error_of(status), answer,
+                 (size_t)size);
+}
+
+void ml_resolver_channel_send(struct ml_resolver_channel *channel, struct ml_resolver_query *query)
+{
+    query->channel = channel;
+    query->id = take_id(channel);
+    send_on(&channel->service->datagrams, query, on_datagram_answer);
+    ml_resolver_sockets_settle(&channel->service->datagrams.sockets);
+}
+
+static void tick(struct route *route)
+{
+    if (route->ares == NULL)
+        return;
+    ares_process_fd(route->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    ml_resolver_sockets_settle(&route->sockets);
 }
 
 void ml_resolver_channel_tick(struct ml_resolver_channel *channel)
 {
-    ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    tick(&channel->service->datagrams);
+    tick(&channel->service->streams);
 }

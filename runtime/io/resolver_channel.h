@@ -1,27 +1,26 @@
 /*
- * The c-ares channel of a resolver: its sockets are watched on the hub, and its name servers are those given or those
- * of the system, whose configuration it follows. Knows no questions, nor when it is time for its clock.
+ * The c-ares channels of a resolver: they send single questions to name servers, those given or those of the system, whose
+ * configuration it follows. Knows not who asks, nor when it is time for its clock, nor what answers hold.
  */
 #ifndef ML_IO_RESOLVER_CHANNEL_H
 #define ML_IO_RESOLVER_CHANNEL_H
 
 #include "base/clock.h"
-#include "io/address.h"
+#include "io/resolver_config.h"
+#include "io/text_file.h"
 
-#include <sys/stat.h>
-
-struct ares_channeldata;
 struct ml_hub;
-struct ml_resolver_socket;
+struct ml_resolver_service;
 
 struct ml_resolver_channel {
-    struct ares_channeldata *ares; /* to ask with; NULL: closed */
     struct ml_hub *hub;
-    struct ml_resolver_socket *sockets;
-    struct ml_addresses servers; /* none: those of the system */
-    ml_time timeout;             /* of the first try */
-    int tries;
-    struct stat configured; /* of /etc/resolv.conf, when `ares` was made */
+    struct ml_resolver_service *service; /* c-ares and its configuration; NULL: closed */
+    struct ml_addresses servers;         /* those given; none: those of the system */
+    struct ml_text_file file;            /* the system's configuration */
+    ml_time given_timeout;               /* 0: as the configuration says */
+    int given_tries;                     /* 0: likewise */
+    ml_time timeout;                     /* of the first try */
+    uint64_t ids[65536 / 64];            /* a bit for each that a question has */
 };
 
 /* A closed one. servers, timeout, tries: as in struct ml_resolver_options; the caller keeps the servers. 0, or
@@ -32,25 +31,42 @@ int ml_resolver_channel_init(struct ml_resolver_channel *channel, struct ml_hub 
 /* Frees what a closed one has. Harmless on one that is zeroed. */
 void ml_resolver_channel_release(struct ml_resolver_channel *channel);
 
-/* Opens a closed one. 0, or an error of ml_resolver_channel_error(). */
+/* Opens a closed one. 0, or a negated errno: for want of descriptors or memory. */
 int ml_resolver_channel_open(struct ml_resolver_channel *channel);
 
-/* Closes an open one: every question that is left is answered with ARES_EDESTRUCTION. Never waits. */
+/* Closes an open one: every question that is left is answered with -ML_ECLOSED. Never waits. */
 void ml_resolver_channel_close(struct ml_resolver_channel *channel);
 
 static inline bool ml_resolver_channel_is_open(const struct ml_resolver_channel *channel)
 {
-    return channel->ares != NULL;
+    return channel->service != NULL;
 }
 
-/* Makes `ares` anew when the system's name servers may be others now; no question is under way. If that fails,
- * the old one serves. */
+/* Takes over what the system's configuration says now; no question is under way. If that fails, the one before serves
+ * until the next call. */
 void ml_resolver_channel_follow(struct ml_resolver_channel *channel);
+
+/* The names to ask for. 0, with *names to be released by the caller, or -ENOMEM. */
+int ml_resolver_channel_names(const struct ml_resolver_channel *channel, const char *name,
+                              struct ml_names *names);
+
+/* A question on its way; owned by whoever sends it, until it is answered. */
+struct ml_resolver_query {
+    struct ml_resolver_channel *channel;
+    void (*on_answer)(struct ml_resolver_query *query, int error, const unsigned char *answer,
+                      size_t size);
+    const char *name; /* the caller's */
+    int type;
+    uint16_t id;
+};
+
+/* Sends a question for records of a type (RFC 1035), of which on_answer, name and type are set: over UDP, and over TCP if
+ * the answer is cut short. on_answer is called once, perhaps before this returns, with the
+ * answer, which is freed after it, or an error: -ML_ENOTFOUND: no such name; -ML_EDNS, -ML_EDNS_ANSWER, -ETIMEDOUT,
+ * -ML_ECLOSED, -ENOMEM, -EMFILE, -ENFILE. */
+void ml_resolver_channel_send(struct ml_resolver_channel *channel, struct ml_resolver_query *query);
 
 /* Has an open one look at its clock, to ask again or give up. Questions may be answered. Never waits. */
 void ml_resolver_channel_tick(struct ml_resolver_channel *channel);
-
-/* A status of c-ares as 0 or a negated error. */
-int ml_resolver_channel_error(int status);
 
 #endif

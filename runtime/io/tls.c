@@ -436,6 +436,9 @@ static bool connect_below(struct ml_io *io, struct ml_tls *tls, bool is_server)
 int ml_tls_open(struct ml_stream *s, struct ml_tls_config *config, bool is_server,
                 const char *server_name)
 {
+    int error = is_server ? 0 : ml_tls_config_read_roots(config);
+    if (error != 0)
+        return error;
     struct ml_tls *tls = new_tls(s->io, config, server_name);
     if (tls == NULL)
         return -ENOMEM;

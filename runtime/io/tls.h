@@ -14,8 +14,8 @@
 
 /*
  * Puts TLS over an open stream, from here on; of the stream's input nothing may be left over. server_name: of a
- * client, whom to ask for and verify, NULL: nobody. Takes a reference to the configuration. 0 or -ENOMEM, and
- * the stream is as before.
+ * client, whom to ask for and verify, NULL: nobody. Takes a reference to the configuration. 0; or -ENOMEM,
+ * of a client also -EMFILE or -ENFILE (ml_tls_config_read_roots()), and the stream is as before.
  */
 int ml_tls_open(struct ml_stream *s, struct ml_tls_config *config, bool is_server,
                 const char *server_name);

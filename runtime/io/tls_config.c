@@ -149,18 +149,16 @@ static bool set_server_name(const struct ml_openssl *o, SSL *ssl, const char *na
 }
 
 /* A server that asks for no certificate has no use for the system's roots, which take time and memory to read. */
-static bool read_roots(struct ml_tls_config *config)
+int ml_tls_config_read_roots(struct ml_tls_config *config)
 {
-    if (config->lacks_roots && config->o->SSL_CTX_set_default_verify_paths(config->ctx) == 1)
-        config->lacks_roots = false;
-    return !config->lacks_roots;
+    int error = config->lacks_roots ? ml_tls_load_system_roots(config->o, config->ctx) : 0;
+    config->lacks_roots = error != 0;
+    return error;
 }
 
 static bool prepare_client(struct ml_tls_config *config, SSL *ssl, const char *name)
 {
     const struct ml_openssl *o = config->o;
-    if (!read_roots(config))
-        return false;
     const struct session *entry = name != NULL ? find_session(config, name) : NULL;
     o->SSL_set_connect_state(ssl);
     o->SSL_set_verify(ssl, config->verifies_servers ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);

@@ -54,6 +54,10 @@ bool ml_tls_config_can_serve(const struct ml_tls_config *config);
 /* That of the options, NULL without. */
 const char *ml_tls_config_server_name(const struct ml_tls_config *config);
 
+/* To be called before a client's connection: the system's roots are read at the first. 0; or -EMFILE, -ENFILE, -ENOMEM,
+ * and the next one tries again. */
+int ml_tls_config_read_roots(struct ml_tls_config *config);
+
 /*
  * A new connection's state, not connected to anything; NULL: no memory. server_name: of a client, the name or
  * number to ask for and to verify, NULL: none; the last session with it is offered again.

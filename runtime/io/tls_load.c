@@ -3,7 +3,10 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 int ml_tls_fail(struct ml_tls_failure *failure, int error, const char *what, const char *why)
 {
@@ -141,6 +144,48 @@ static bool take_trusted(const struct ml_openssl *o, SSL_CTX *ctx, X509 *certifi
     return is_taken;
 }
 
+static const char *setting(const char *variable, const char *otherwise)
+{
+    const char *value = secure_getenv(variable);
+    return value != NULL ? value : otherwise;
+}
+
+/* Why a file cannot be read at this moment: 0, or for want of descriptors or memory. */
+static int look_at_file(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0)
+        close(fd);
+    bool is_passing = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM);
+    return is_passing ? -errno : 0;
+}
+
+/* OpenSSL's own SSL_CTX_set_default_verify_paths() says that all is well even if it could not open the file. */
+int ml_tls_load_system_roots(const struct ml_openssl *o, SSL_CTX *ctx)
+{
+    const char *file =
+        setting(o->X509_get_default_cert_file_env(), o->X509_get_default_cert_file());
+    const char *directory =
+        setting(o->X509_get_default_cert_dir_env(), o->X509_get_default_cert_dir());
+    int error = look_at_file(file);
+    if (error == 0 && o->SSL_CTX_load_verify_file(ctx, file) != 1 &&
+        ERR_GET_REASON(o->ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE)
+        error = -ENOMEM;
+    if (error == 0 && o->SSL_CTX_load_verify_dir(ctx, directory) != 1)
+        error = -ENOMEM;
+    o->ERR_clear_error();
+    return error;
+}
+
+/* Those of the system, with the reason if they cannot be read. */
+static int load_roots(const struct ml_openssl *o, SSL_CTX *ctx, struct ml_tls_failure *failure)
+{
+    int error = ml_tls_load_system_roots(o, ctx);
+    return error == 0
+               ? 0
+               : ml_tls_fail(failure, error, "the system's certificates", ml_error_text(error));
+}
+
 int ml_tls_load_trusted(const struct ml_openssl *o, SSL_CTX *ctx, const struct ml_pem *ca,
                         const char *path, struct ml_tls_failure *failure)
 {
@@ -148,9 +193,7 @@ int ml_tls_load_trusted(const struct ml_openssl *o, SSL_CTX *ctx, const struct m
         return -1;
     if (path != NULL && o->SSL_CTX_load_verify_dir(ctx, path) != 1)
         return fail_for_its_reason(o, failure, path);
-    if (!ml_pem_is_given(ca) && path == NULL && o->SSL_CTX_set_default_verify_paths(ctx) != 1)
-        return fail_for_its_reason(o, failure, "the system's certificates");
-    return 0;
+    return ml_pem_is_given(ca) || path != NULL ? 0 : load_roots(o, ctx, failure);
 }
 
 int ml_tls_load_revoked(const struct ml_openssl *o, SSL_CTX *ctx, const struct ml_pem *pem,

@@ -376,12 +376,13 @@ local net = {}
 ---@field family? string "inet" or "inet6"
 ---@field nodelay? boolean as stream:set_nodelay
 ---@field keepalive? boolean as stream:set_keepalive(true)
----@field bind? string|moonlet.net.Address local numeric host or address
+---@field bind? string|moonlet.net.Address local numeric host or address; without a port none is reserved, and one may serve for several destinations
 ---@field resolver? moonlet.net.resolver
 ---@field tls? boolean|table|moonlet.net.Context true, the options of net.tls, a context, or {context=, server_name=}
 
 ---Connects to a server over TCP or in the Unix domain. Of several addresses the next one is tried when the last
----has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). May wait.
+---has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). A server in the Unix domain whose
+---backlog is full is waited for. May wait.
 ---@param host string|moonlet.net.Address a name or a number; or an address, or "unix:/path", in place of host and port
 ---@param port? integer
 ---@param opts? moonlet.net.connect.options
@@ -452,15 +453,16 @@ function net.pair() end
 
 ---Finds what a name stands for. May wait.
 ---
----Without a type: its addresses, in the order in which to try them, from the hosts file or else from a name
----server. With one, servers are asked for records of that type, and the answer is a list of
+---Without a type: its addresses, in the order in which to try them (RFC 6724), from the hosts file or else from a name
+---server: those of both families, or of one if the other's do not come within the time limit. With one, servers are asked for records of that type, and the answer is a list of
 ---Address objects (A, AAAA), of strings (TXT, its pieces joined; PTR, CNAME, NS: hosts), of tables {priority=,
 ---host=, ttl=} by priority (MX), or of tables {priority=, weight=, host=, port=, ttl=} (SRV) by priority and, among
 ---equals, drawn anew each time, the heavy ones earlier more often, as RFC 2782 has it: try them in that order. A
 ---numeric address has its PTR records under in-addr.arpa or ip6.arpa.
 ---
 ---Codes: "ENOTFOUND": there is no such name, or it has no such record, the message says which; "EDNS": the servers
----failed, refused, could not be reached, or answered nonsense; "ETIMEDOUT"; "CLOSED": the resolver is.
+---failed, refused, could not be reached, or answered nonsense; "ETIMEDOUT"; "EMFILE": no descriptor is free for asking;
+---"CLOSED": the resolver is.
 ---@param name string
 ---@param opts? moonlet.net.resolve.options
 ---@return table|nil # a list; or nil, message, code
@@ -470,12 +472,12 @@ function net.resolve(name, opts) end
 
 ---@class moonlet.net.resolver.options
 ---@field servers? string[] "host" or "host:port", numeric; without: the system's. With it names are asked as they are, without a search list
----@field timeout? number seconds until the second try; each further one waits twice as long
----@field tries? integer
+---@field timeout? number seconds until the second try; each further one waits twice as long; without: 2, or what /etc/resolv.conf says if its servers are asked
+---@field tries? integer without: 3, or what that file says
 ---@field hosts? string|boolean path of a hosts file; false: none
 
 ---Makes a resolver of its own, for net.resolve and net.connect. The one that serves without it asks the servers of
----/etc/resolv.conf, with its search list, and follows changes of that file.
+---/etc/resolv.conf, with its search list and options, and follows changes of that file.
 ---@param opts moonlet.net.resolver.options
 ---@return moonlet.net.resolver|nil # or nil, message, code
 ---@return string|nil # message

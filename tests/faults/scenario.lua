@@ -69,6 +69,40 @@ local function converse(host, port, options, tls)
   end)
 end
 
+-- A name server for which every name is this machine; for IPv6 it says so late.
+local function answer_names(socket)
+  while true do
+    local question, from = socket:receive_from(PATIENCE)
+    if not question then return end
+    local kind = string.unpack(">I2", question, #question - 3)
+    if kind == 28 then task.sleep(0.06) end
+    local data = kind == 1 and "\127\0\0\1" or ("\0"):rep(15) .. "\1"
+    socket:send_to(string.pack(">c2I2I2I2I2I2", question, 0x8180, 1, 1, 0, 0) .. question:sub(13)
+      .. "\xc0\x0c" .. string.pack(">I2I2I4s2", kind, 1, 60, data), from)
+  end
+end
+
+-- Connects to a name whose addresses come one after the other, the first of them in vain.
+local function connect_by_name()
+  local socket <close>, message, code = net.udp { host = "127.0.0.1", port = 0 }
+  if not socket then return nil, message, code end
+  local listener <close>, listener_message, listener_code = net.listen("::1", 0)
+  if not listener then return nil, listener_message, listener_code end
+  local resolver
+  resolver, message, code = net.resolver { servers = { tostring(socket:address()) }, hosts = false, tries = 1 }
+  if not resolver then return nil, message, code end
+  local closing <close> = resolver
+  local port = listener:address().port
+  return task.group(function(group)
+    local server = child(group, function() answer_names(socket) end)
+    local conn <close>, connect_message, connect_code = net.connect("name.test", port,
+      { resolver = resolver, timeout = PATIENCE })
+    if server then server:cancel() end
+    if not conn then return nil, connect_message, connect_code end
+    return resolver:resolve("name.test", { type = "A", timeout = PATIENCE })
+  end)
+end
+
 local function everything()
   step("tasks", function()
     local ch, event = channel.new(2), sync.event()
@@ -107,6 +141,7 @@ local function everything()
     local closing <close> = resolver
     return resolver:resolve("name.test", { timeout = PATIENCE })
   end)
+  step("name to connect to", connect_by_name)
   step("unix", function() return converse("unix:@moonlet-scenario-" .. tostring({}):match("0x%x+")) end)
   if arg[1] then
     step("tls", function()

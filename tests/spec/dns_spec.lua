@@ -253,9 +253,124 @@ describe("a bad name server", function()
     assert.is_true(values[3] == "EDNS" or values[3] == "ETIMEDOUT")
   end)
 
+  it("that breaks a connection does no harm to other questions, also if the first server is down", function()
+    local resolver <close> = open { servers = { "127.0.0.1:1", "127.0.0.1:" .. port }, tries = 1 }
+    local cut = {}
+    for i = 1, 20 do
+      cut[i] = support.parked(task.spawn(resolver.resolve, resolver, ("cut-%d.test"):format(i), { type = "A" }))
+    end
+    for i = 1, 4 do
+      assert.equal(2, #assert(resolver:resolve(("late-%d.test"):format(i))))
+    end
+    for i = 1, 20 do
+      local result = table.pack(cut[i]:join(support.patience))
+      assert.is_nil(result[2])
+    end
+  end)
+
   it("does no harm when the next one is good", function()
     local resolver <close> = open { servers = { "127.0.0.1:1", "127.0.0.1:" .. port }, timeout = 0.05 }
     assert.same({ "192.0.2.1:0" }, texts(resolver:resolve("four.test")))
+  end)
+
+  it("that is down, as its machine says, costs no time, whatever is asked of it at once", function()
+    local down = "127.0.0.1:1"
+    local alone <close> = open { servers = { down } }
+    for _, family in ipairs { false, "inet" } do
+      is_failure("EDNS", "no name server gave an answer",
+        lasts(0, alone.resolve, alone, "one.test", { family = family or nil }))
+    end
+    local both <close> = open { servers = { down, "127.0.0.1:" .. port } }
+    lasts(0, function()
+      local names = {}
+      for i = 1, 50 do names[i] = ("one-%d.test"):format(i) end
+      local results = task.map(names, function(name) return #assert(both:resolve(name)) end)
+      for i = 1, 50 do assert.equal(2, results[i]) end
+    end)
+  end)
+
+  it("that gives records of other names is not believed, with and without a type", function()
+    local resolver <close> = open()
+    is_failure("ENOTFOUND", "host has no such record", resolver:resolve("stranger.test"))
+    for _, kind in ipairs { "A", "AAAA", "MX" } do
+      is_failure("ENOTFOUND", "host has no such record", resolver:resolve("stranger.test", { type = kind }))
+    end
+  end)
+
+  it("that sends a question for an answer is waited for until the answer comes", function()
+    local resolver <close> = open()
+    for _, options in ipairs { { family = "inet" }, { type = "A" } } do
+      assert.same({ "192.0.2.1:0" }, texts(resolver:resolve("asking.test", options)))
+    end
+  end)
+
+  it("whose answer has a code that says nothing of the name has failed", function()
+    local resolver <close> = open { tries = 1 }
+    is_failure("EDNS", "no name server gave an answer", resolver:resolve("odd.test"))
+    is_failure("EDNS", "no name server gave an answer", resolver:resolve("odd.test", { type = "A" }))
+  end)
+
+  it("that leads in a circle gives a bad answer", function()
+    local resolver <close> = open()
+    is_failure("EDNS", "bad answer", resolver:resolve("circle.test", { type = "A" }))
+    is_failure("EDNS", "bad answer", resolver:resolve("circle.test"))
+  end)
+end)
+
+describe("an answer", function()
+  it("leads by aliases to the records of another name, in whatever order they stand", function()
+    local resolver <close> = open()
+    assert.same({ "192.0.2.1:0" }, texts(resolver:resolve("chain.test", { type = "A" })))
+    assert.same({ "192.0.2.1:0" }, texts(resolver:resolve("CHAIN.test", { family = "inet" })))
+    assert.same({ "middle.TEST" }, resolver:resolve("chain.test", { type = "CNAME" }))
+  end)
+
+  it("holds times to live up to 2^31 - 1; larger ones are zero (RFC 2181, section 8)", function()
+    local resolver <close> = open()
+    local times = {}
+    for i, record in ipairs(assert(resolver:resolve("times.test", { type = "MX" }))) do times[i] = record.ttl end
+    assert.same({ 0, 60, 2147483647, 0, 0 }, times)
+  end)
+
+  it("comes to another port each time, also while questions are under way", function()
+    local resolver <close> = open()
+    local waiting = support.parked(task.spawn(resolver.resolve, resolver, "silent.test", { type = "A" }))
+    local seen, count = {}, 0
+    for i = 1, 20 do
+      local number = assert(resolver:resolve(("port-%d.test"):format(i), { type = "TXT" }))[1]
+      count = count + (seen[number] and 0 or 1)
+      seen[number] = true
+    end
+    waiting:cancel()
+    waiting:join(support.patience)
+    assert.is_true(count > 10)
+  end)
+
+  it("that one family got is given when the time limit comes and the other one is silent", function()
+    local resolver <close> = open()
+    assert.same({ "127.0.0.1:0" },
+      texts(lasts(0.1, resolver.resolve, resolver, "silent6.test", { timeout = 0.1 })))
+    assert.same({ "[::1]:0" },
+      texts(lasts(0.1, resolver.resolve, resolver, "silent4.test", { timeout = 0.1 })))
+  end)
+end)
+
+describe("a name that is an address in brackets, or with a scope or a port", function()
+  it("is asked of no server, which here would answer it", function()
+    local resolver <close> = open()
+    for _, name in ipairs { "[::1]", "[127.0.0.1]", "fe80::1%nowhere", "127.0.0.1:80", "[::1]:80", "::1::" } do
+      is_failure("ENOTFOUND", "host not found", resolver:resolve(name))
+      is_failure("ENOTFOUND", "host not found", resolver:resolve(name, { type = "A" }))
+      is_failure("ENOTFOUND", "host not found", net.connect(name, 80, { resolver = resolver }))
+    end
+    for _, name in ipairs { "[::1]", "[127.0.0.1]", "fe80::1%nowhere", "127.0.0.1:80", "[::1]:80", "[fe80::1%x]" } do
+      is_failure("ENOTFOUND", "host not found", resolver:resolve(name, { type = "PTR" }))
+    end
+    assert.equal(3, #assert(resolver:resolve("text-[1]: a%b.test", { type = "TXT" }))) -- a service's name
+  end)
+
+  it("is a number when the scope is there", function()
+    assert.same({ "fe80::1%lo" }, { assert(net.resolve("fe80::1%lo"))[1].host })
   end)
 end)
 
@@ -415,6 +530,28 @@ describe("a hosts file", function()
   end)
 end)
 
+describe("a hosts file that could not be opened for want of descriptors", function()
+  it("is an error then, and is read the next time", function()
+    with_hosts({ "192.0.2.7 db.test" }, function(path)
+      local command, script = support.command(([[
+        local net = require "moonlet.net"
+        local resolver = assert(net.resolver { servers = { "127.0.0.1:1" }, hosts = %q })
+        local held = {}
+        repeat
+          local file = io.open("/dev/null")
+          held[#held + 1] = file
+        until not file
+        print((select(3, net.resolve("db.test", { resolver = resolver }))))
+        for _, file in ipairs(held) do file:close() end
+        print(assert(net.resolve("db.test", { resolver = resolver }))[1].host)
+      ]]):format(path))
+      local output = support.shell("ulimit -n 64; " .. command)
+      os.remove(script)
+      assert.equal("EMFILE\n192.0.2.7\n", output)
+    end)
+  end)
+end)
+
 describe("net.connect to a name with several addresses", function()
   --- Calls body(listener, resolver): the listener is at 127.0.0.1, the last of the addresses of "many".
   local function with_addresses(others, body)
@@ -523,6 +660,49 @@ describe("net.connect to a name with several addresses", function()
         { resolver = resolver, timeout = support.patience }))
       assert.equal("127.0.0.1", s:peer().host)
     end)
+  end)
+
+  it("begins 50 ms after the answer for IPv4 when the one for IPv6 does not come (RFC 8305, section 3)", function()
+    local resolver <close> = open()
+    local listener <close> = assert(net.listen("127.0.0.1", 0))
+    local s <close> = assert(lasts(0.05, net.connect, "silent6.test", listener:address().port,
+      { resolver = resolver }))
+    assert.equal("127.0.0.1", s:peer().host)
+  end)
+
+  it("begins at once after the answer for IPv6", function()
+    local listener <close> = net.listen("::1", 0)
+    if not listener then return end -- no IPv6 here
+    local resolver <close> = open()
+    local s <close> = assert(lasts(0, net.connect, "silent4.test", listener:address().port,
+      { resolver = resolver }))
+    assert.equal("::1", s:peer().host)
+  end)
+
+  it("tries addresses that come while it connects, when the first have failed", function()
+    local listener <close> = net.listen("::1", 0)
+    if not listener then return end -- no IPv6 here
+    local resolver <close> = open()
+    local s <close> = assert(lasts(0.15, net.connect, "late6.test", listener:address().port,
+      { resolver = resolver }))
+    assert.equal("::1", s:peer().host)
+  end)
+
+  it("ends at the time limit, by a cancellation and by the resolver's end while it waits for more addresses", function()
+    local resolver = open()
+    local number = support.free_port()
+    local function connect(timeout)
+      return net.connect("silent6.test", number, { resolver = resolver, timeout = timeout })
+    end
+    is_failure("ETIMEDOUT", nil, lasts(0.2, connect, 0.2))
+    local cancelled = support.parked(task.spawn(connect))
+    task.sleep(0.1) -- beyond the 50 ms
+    cancelled:cancel()
+    assert.equal("ECANCELED", (select(3, cancelled:join(support.patience))))
+    local left = support.parked(task.spawn(connect))
+    task.sleep(0.1)
+    resolver:close()
+    is_failure("ECONNREFUSED", nil, support.finish(left))
   end)
 
   it("never waits when one takes the connection at once", function()

@@ -187,6 +187,21 @@ describe("net.listen", function()
     end
   end)
 
+  it("takes * for all of IPv4 and :: for all of IPv6, side by side on one port", function()
+    local six = net.listen("::", 0)
+    if not six then return end -- no IPv6 here
+    local port = six:address().port
+    is_failure("ECONNREFUSED", nil, net.connect("127.0.0.1", port))
+    local four <close> = assert(net.listen("*", port))
+    for listener, host in pairs { [four] = "127.0.0.1", [six] = "::1" } do
+      local client <close> = assert(net.connect(host, port))
+      local accepted <close> = assert(listener:accept(support.patience))
+      assert.is_true(accepted:peer() == client:address())
+    end
+    six:close()
+    local again <close> = assert(net.listen("::", port))
+  end)
+
   it("returns what the system says", function()
     local listener <close> = net.listen("127.0.0.1", 0)
     local address = listener:address()

@@ -155,6 +155,31 @@ describe("the system's roots", function()
     assert.equal("client\ttrusts\nserver\ttrue\n", run "nil")
   end)
 
+  -- They were missing from then on: OpenSSL says that all is well when it cannot open the file.
+  it("are an error when there is no descriptor to read them, and are read the next time", function()
+    local command, path = support.command(([[
+      local net, task = require "moonlet.net", require "moonlet.task"
+      local listener <close> = assert(net.listen("127.0.0.1", 0, { tls = { cert_file = %q, key_file = %q } }))
+      task.spawn({ daemon = true }, listener.serve, listener, function(conn) conn:finish(5) end)
+      local held = {}
+      repeat
+        local file = io.open("/dev/null")
+        held[#held + 1] = file
+      until not file
+      table.remove(held):close() -- for the socket
+      local options = { tls = true, timeout = 20 }
+      local port = listener:address().port
+      print((select(3, net.connect("127.0.0.1", port, options))))
+      for _, file in ipairs(held) do file:close() end
+      local conn <close> = assert(net.connect("localhost", port, options))
+      print "connected"
+    ]]):format(file "good.pem", file "good.key"))
+    local output = support.shell(("ulimit -n 40; SSL_CERT_FILE='%s' SSL_CERT_DIR=/dev/null timeout 60 %s 2>&1"):format(
+      file "root.pem", command))
+    os.remove(path)
+    assert.equal("EMFILE\nconnected\n", output)
+  end)
+
   it("are read at once by a server that does", function()
     assert.matches("unable to get local issuer certificate", run '"optional"', 1, true)
   end)

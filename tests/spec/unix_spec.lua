@@ -162,6 +162,56 @@ describe("the path of a socket", function()
     for _, client in ipairs(clients) do client:close() end
   end)
 
+  -- The kernel has no place for a zero byte behind such a path, but counts one.
+  it("may fill the 108 bytes of an address", function()
+    assert(os.execute(("ln -sfn '%s' u"):format(directory))) -- the path itself is to be of one length everywhere
+    local path = "u/" .. ("x"):rep(106)
+    local listener <close> = assert(net.listen("unix:" .. path))
+    assert.equal(path, listener:address().path)
+    local own = "u/" .. ("y"):rep(106)
+    local client <close> = assert(net.connect(listener:address(), { bind = "unix:" .. own }))
+    local accepted <close> = assert(listener:accept(PATIENCE))
+    assert.equal(own, accepted:peer().path)
+    assert.is_true(accepted:peer() == client:address())
+    assert.equal("net.stream unix:" .. path .. " <- unix:" .. own .. " (open)", tostring(accepted))
+    client:close()
+    assert.is_false(exists(own))
+    is_failure("EADDRINUSE", nil, net.listen("unix:" .. path))
+    listener:close()
+    assert.is_false(exists(path))
+    local first <close> = assert(net.udp { host = "unix:" .. path })
+    local second <close> = assert(net.udp { host = "unix:" .. own })
+    second:send_to("ping", first:address())
+    local data, from = first:receive_from(PATIENCE)
+    assert.equal("ping", data)
+    assert.equal(own, from.path)
+    first:send_to("pong", from)
+    assert.equal("pong", (second:receive(PATIENCE)))
+    assert.matches("too long", support.message_of(net.listen, "unix:" .. path .. "x"))
+    os.remove "u"
+  end)
+
+  it("of a server whose backlog is full is connected to when there is room, within the time limit", function()
+    local name = "unix:" .. path_of("waits")
+    local listener <close> = assert(net.listen(name, { backlog = 1 }))
+    local clients = {}
+    local client, message, code
+    repeat
+      client, message, code = net.connect(name, { timeout = 0 })
+      clients[#clients + 1] = client
+    until not client
+    is_failure("ETIMEDOUT", name, client, message, code)
+    is_failure("ETIMEDOUT", name, net.connect(name, { timeout = 0.05 }))
+    local waiting = support.parked(task.spawn(net.connect, name, { timeout = PATIENCE }))
+    local cancelled = support.parked(task.spawn(net.connect, name))
+    cancelled:cancel()
+    assert.equal("ECANCELED", (select(3, cancelled:join(PATIENCE))))
+    listener:accept(PATIENCE):close()
+    local connected <close> = support.finish(waiting)
+    assert.equal("net.stream", tostring(connected):match "^[%w.]+")
+    for _, other in ipairs(clients) do other:close() end
+  end)
+
   it("is never taken from a file of another kind, or through a link", function()
     local path = path_of("file")
     assert(io.open(path, "w")):close()

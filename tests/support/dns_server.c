@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum { A = 1, NS = 2, CNAME = 5, PTR = 12, MX = 15, TXT = 16, AAAA = 28, SRV = 33 };
-enum { NXDOMAIN = 3, SERVFAIL = 2, REFUSED = 5 };
+enum { NXDOMAIN = 3, SERVFAIL = 2, REFUSED = 5, NOTAUTH = 9 };
 enum { UDP_ROOM = 512, TCP_ROOM = 65535, TRUNCATED = 0x02, PATIENCE = 120 };
 enum { CONNECTIONS = 64, DELAYED = 4096, REMEMBERED = 64, LATE_MS = 200, WRONG_MS = 30 };
 
@@ -29,6 +29,9 @@ struct exchange {
     char name[256];
     char label[64]; /* the first one, up to a "-" */
     int type;
+    uint16_t port;     /* from which it came */
+    uint32_t ttl;      /* of the next records */
+    const char *owner; /* likewise; NULL: the name that was asked */
     bool over_tcp;
 };
 
@@ -90,13 +93,16 @@ static void put_name(struct exchange *e, const char *name)
     put_number(e, 1, 0);
 }
 
-/* Begins a record of the name that was asked; its data follows. Returns where their length is to be written. */
+/* Begins a record; its data follows. Returns where their length is to be written. */
 static size_t begin_record(struct exchange *e, int type)
 {
-    put_number(e, 2, 0xC00C);
+    if (e->owner != NULL)
+        put_name(e, e->owner);
+    else
+        put_number(e, 2, 0xC00C);
     put_number(e, 2, (uint32_t)type);
     put_number(e, 2, 1);
-    put_number(e, 4, 60);
+    put_number(e, 4, e->ttl);
     put_number(e, 2, 0);
     e->bytes[7]++;
     e->bytes[6] = (unsigned char)(e->bytes[6] + (e->bytes[7] == 0));
@@ -174,9 +180,25 @@ static bool is(const struct exchange *e, const char *label)
     return strcmp(e->label, label) == 0;
 }
 
-static void add_address(struct exchange *e)
+/* Names of this machine, for those who connect: "silent6", "silent4", "late6". */
+static void add_own_address(struct exchange *e)
 {
     if (e->type == A)
+        add_a(e, INADDR_LOOPBACK);
+    else if (e->type == AAAA)
+        add_aaaa(e, "::1");
+}
+
+static bool is_own(const struct exchange *e)
+{
+    return is(e, "silent6") || is(e, "silent4") || is(e, "late6");
+}
+
+static void add_address(struct exchange *e)
+{
+    if (is_own(e))
+        add_own_address(e);
+    else if (e->type == A)
         add_a(e, 0xC0000201);
     else if (e->type == AAAA && !is(e, "four"))
         add_aaaa(e, "2001:db8::1");
@@ -213,6 +235,51 @@ static void add_half_record(struct exchange *e)
     e->size -= 2;
 }
 
+static void add_port(struct exchange *e)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%u", e->port);
+    add_txt(e, text, strlen(text), "");
+}
+
+/* Records of another name, which nobody asked for. */
+static void add_others(struct exchange *e)
+{
+    e->owner = "elsewhere.test";
+    add_address(e);
+    add_mx(e, 1, "elsewhere.test");
+}
+
+/* Two aliases and the address they lead to, the second alias first; and a record that is none of theirs. */
+static void add_chain(struct exchange *e)
+{
+    e->owner = "Middle.test";
+    add_host(e, CNAME, "end.test");
+    e->owner = NULL;
+    add_host(e, CNAME, "middle.TEST");
+    e->owner = "end.test";
+    add_address(e);
+    e->owner = "elsewhere.test";
+    add_a(e, 0xC0000242);
+}
+
+/* Aliases that lead to one another. */
+static void add_circle(struct exchange *e)
+{
+    add_host(e, CNAME, "middle.test");
+    e->owner = "middle.test";
+    add_host(e, CNAME, e->name);
+}
+
+static void add_times(struct exchange *e)
+{
+    static const uint32_t times[] = {0, 60, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        e->ttl = times[i];
+        add_mx(e, (unsigned)i, "mail.test");
+    }
+}
+
 static void add_records(struct exchange *e)
 {
     if (is(e, "none"))
@@ -221,6 +288,18 @@ static void add_records(struct exchange *e)
         set_code(e, SERVFAIL);
     else if (is(e, "refuse"))
         set_code(e, REFUSED);
+    else if (is(e, "odd"))
+        set_code(e, NOTAUTH), add_address(e);
+    else if (is(e, "stranger"))
+        add_others(e);
+    else if (is(e, "chain"))
+        add_chain(e);
+    else if (is(e, "circle"))
+        add_circle(e);
+    else if (is(e, "times"))
+        add_times(e);
+    else if (is(e, "port"))
+        add_port(e);
     else if (is(e, "big"))
         add_many(e);
     else if (is(e, "broken"))
@@ -273,6 +352,8 @@ static void begin_answer(struct exchange *e)
     e->bytes[2] = 0x85; /* an answer of one who knows */
     e->bytes[3] = 0x80;
     memset(e->bytes + 6, 0, 6);
+    e->ttl = 60;
+    e->owner = NULL;
 }
 
 /* Whether it is the first question for that name. */
@@ -312,6 +393,24 @@ static void send_wrong(int fd, struct exchange *e, const struct sockaddr_in *to)
     send_now(fd, &wrong, to);
 }
 
+/* The answer as a question: its bit that says "response" is not set. */
+static void send_question(int fd, struct exchange *e, const struct sockaddr_in *to)
+{
+    struct exchange question = *e;
+    question.bytes[2] &= 0x7F;
+    question.size = question.question_end;
+    question.bytes[6] = question.bytes[7] = 0;
+    add_a(&question, 0xC0000242);
+    send_now(fd, &question, to);
+}
+
+/* Whether a question gets no answer: of some names those for one family. */
+static bool is_dropped(const struct exchange *e)
+{
+    return is(e, "silent") || (is(e, "lossy") && is_first(e->name)) ||
+           (is(e, "silent6") && e->type == AAAA) || (is(e, "silent4") && e->type == A);
+}
+
 static void send_garbage(int fd, struct exchange *e, const struct sockaddr_in *to)
 {
     for (size_t i = 12; i < e->size; i++)
@@ -332,15 +431,17 @@ static void serve_datagram(int fd, struct exchange *e, const struct sockaddr_in 
     shared_count += is(e, "shared");
     if (is(e, "quit"))
         exit(0);
-    if (is(e, "silent") || (is(e, "lossy") && is_first(e->name)))
+    if (is_dropped(e))
         return;
+    if (is(e, "asking"))
+        send_question(fd, e, to);
     if (is(e, "wrong") || is(e, "wrongest"))
         send_wrong(fd, e, to);
     if (is(e, "garbage"))
         send_garbage(fd, e, to);
-    else if (is(e, "late") || is(e, "shared"))
+    else if (is(e, "late") || is(e, "shared") || (is(e, "late6") && e->type == AAAA))
         send_later(e, to, LATE_MS);
-    else if (is(e, "wrong"))
+    else if (is(e, "wrong") || is(e, "asking"))
         send_later(e, to, WRONG_MS);
     else if (!is(e, "wrongest"))
         send_now(fd, e, to);
@@ -354,6 +455,7 @@ static void receive_datagram(int fd)
         recvfrom(fd, exchange.bytes, sizeof exchange.bytes, 0, (struct sockaddr *)&from, &size);
     exchange.size = count > 0 ? (size_t)count : 0;
     exchange.over_tcp = false;
+    exchange.port = ntohs(from.sin_port);
     if (read_question(&exchange))
         serve_datagram(fd, &exchange, &from);
 }
