@@ -12,7 +12,7 @@ Those of a task belong to it alone; the task itself is their root.
 #include <string.h>
 
 const char ml_greenlet_type[] = "greenlet";
-const char ml_greenlet_exit_key, ml_greenlet_tracer_key;
+const char ml_greenlet_exit_key, ml_greenlet_tracer_key, ml_greenlet_overfull_key;
 
 /* Key in the registry of the table Task -> the object that stands for its own body. */
 static const char roots_key;
@@ -320,6 +320,8 @@ int ml_open_greenlet(lua_State *L)
                                            {NULL, NULL}};
     make_exit(L);
     make_roots(L);
+    lua_pushliteral(L, "too many results of a greenlet");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &ml_greenlet_overfull_key);
     ml_open_object_type(L, ml_greenlet_type, methods, metamethods);
     luaL_getmetatable(L, ml_greenlet_type);
     lua_getfield(L, -1, "__index");

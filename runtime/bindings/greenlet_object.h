@@ -7,8 +7,9 @@
 
 extern const char ml_greenlet_type[];
 
-/* Keys in the registry: GreenletExit; the trace function. */
-extern const char ml_greenlet_exit_key, ml_greenlet_tracer_key;
+/* Keys in the registry: GreenletExit; the trace function; the error of a greenlet with more results than there is room
+ * for. */
+extern const char ml_greenlet_exit_key, ml_greenlet_tracer_key, ml_greenlet_overfull_key;
 
 enum ml_greenlet_state {
     ML_GREENLET_NEW,

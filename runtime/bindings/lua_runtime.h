@@ -57,6 +57,8 @@ struct ml_lua {
     void (*report)(struct ml_lua *lua, const char *text);
     struct ml_lua_task *main_task;
     int tasks_ref; /* in the registry */
+    /* Places of the table of tasks that are there: filling one needs no memory. */
+    uint32_t task_places;
     int pool_ref;
     int task_type_ref;
     int exit_status;
@@ -64,8 +66,10 @@ struct ml_lua {
     size_t memory_used;  /* counted only with a limit */
     void (*watch_thread)(
         lua_State
-            *L);    /* called with a new task's thread: its function and arguments; NULL: nothing */
-    bool text_only; /* load() takes no precompiled chunks */
+            *L); /* called with a new task's thread: its function and arguments; NULL: nothing */
+    /* When it is worth while to collect garbage again for want of memory. */
+    ml_time collect_at;
+    bool text_only;        /* load() takes no precompiled chunks */
     bool exit_asked;       /* os.exit(code, true) */
     bool has_reported;     /* a task's error was */
     bool is_reporting;     /* an error's text is being composed: nobody may wait */

@@ -28,7 +28,7 @@ Starts a task that calls fn(...): it is queued and runs when the caller waits. N
 @tparam[opt] string opts.stack "private": a C stack of its own
 @tparam function fn anything that can be called
 @param ... its arguments
-@treturn Task or nil, message, code when there is no room for a stack
+@treturn Task or nil, message, code when there is no room for a stack of its own; other want of memory is an error
 */
 static int task_spawn(lua_State *L)
 {
@@ -355,7 +355,8 @@ static int task_traceback(lua_State *L)
 }
 
 /***
-Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is reported.
+Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is reported. It is not called
+for a task that is dropped because it did not end in time at the end of the program.
 @function Task:on_exit
 @tparam function(Task) fn
 */

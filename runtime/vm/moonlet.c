@@ -235,6 +235,7 @@ static void drop_all(struct moonlet *m)
         snprintf(text + length, sizeof text - length, "did not end within %d s of its cancellation",
                  (int)(UNWIND_TIME / ML_SECOND));
         m->lua.report(&m->lua, text);
+        m->lua.has_reported = true;
         ml_lua_task_drop(ml_lua_task_of(task));
     }
 }
