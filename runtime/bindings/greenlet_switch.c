@@ -210,6 +210,7 @@ of a child that ended
 __attribute__((flatten)) int ml_greenlet_switch(lua_State *L)
 {
     ml_check_greenlet(L, 1);
+    ml_greenlet_attend(L);
     return send(L, false);
 }
 
@@ -222,6 +223,7 @@ goes to its parent, as for one that is dead.
 int ml_greenlet_throw(lua_State *L)
 {
     ml_check_greenlet(L, 1);
+    ml_greenlet_attend(L);
     lua_settop(L, 2);
     if (lua_isnil(L, 2)) {
         ml_greenlet_push_exit(L);

@@ -69,6 +69,8 @@ struct ml_lua {
             *L); /* called with a new task's thread: its function and arguments; NULL: nothing */
     /* When it is worth while to collect garbage again for want of memory. */
     ml_time collect_at;
+    /* Greenlets that are to die: bindings/greenlet_drop.c. */
+    uint32_t dropped_greenlets;
     bool text_only;        /* load() takes no precompiled chunks */
     bool exit_asked;       /* os.exit(code, true) */
     bool has_reported;     /* a task's error was */

@@ -380,6 +380,8 @@ static __attribute__((noinline)) void detach(struct ml_lua *lua, struct ml_lua_t
     if (task == lua->main_task)
         lua->main_task = NULL; /* another may come to lie at its address */
     call_others(lua, task);
+    if (ml_unlikely(lua->dropped_greenlets > 0))
+        ml_greenlet_orphan(lua, task);
     if (thread.index == 0 && results == 0 && task->outcome != ML_OUTCOME_FAILED)
         let_go_of_thread(aside, task);
     unanchor(aside, task->task.waiter.slot);

@@ -5,6 +5,7 @@
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
 #include "bindings/foreign.h"
+#include "bindings/greenlet.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
 #include "hub/scope.h"
@@ -167,4 +168,5 @@ void ml_open_standard(lua_State *L)
     lua_setfield(L, -2, "exit");
     lua_pop(L, 2);
     ml_open_coroutine(L);
+    ml_greenlet_open_collectgarbage(L);
 }

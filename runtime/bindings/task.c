@@ -4,6 +4,7 @@
 #include "bindings/attribute.h"
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
+#include "bindings/greenlet.h"
 #include "bindings/group.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
@@ -44,6 +45,7 @@ Waits.
 */
 static int task_sleep(lua_State *L)
 {
+    ml_greenlet_attend(L);
     ml_time deadline = ml_time_after(ml_hub_now(&ml_lua_of(L)->hub), ml_check_span(L, 1));
     struct ml_lua *lua = ml_blocking_begin(L);
     ml_blocking_end(L, ml_sleep_until(&lua->hub, deadline));
@@ -57,6 +59,7 @@ Waits until task.now() has reached t.
 */
 static int task_sleep_until(lua_State *L)
 {
+    ml_greenlet_attend(L);
     ml_time deadline = ml_check_span(L, 1);
     struct ml_lua *lua = ml_blocking_begin(L);
     ml_blocking_end(L, ml_sleep_until(&lua->hub, deadline));
@@ -69,6 +72,7 @@ Lets every task that can run do so before the caller goes on. A cancellation poi
 */
 static int task_yield(lua_State *L)
 {
+    ml_greenlet_attend(L);
     struct ml_lua *lua = ml_blocking_begin(L);
     ml_blocking_end(L, ml_yield(&lua->hub));
     return 0;
