@@ -3,6 +3,13 @@ Greenlets: coroutines that switch to each other by name, as Python's greenlet ha
 
 Those of a task belong to it alone; the task itself is their root.
 
+One that is suspended and that nobody can switch to any more dies by GreenletExit, as in Python: in its own task, as a
+child of the greenlet that runs there, which goes on when it is dead; an error is told with `warn`. Python knows at once
+that nobody refers to it. Here the collector has to find out, and a finalizer cannot be left by a switch: so it dies
+in the next call of `collectgarbage`, of this module, of `task.sleep` or `task.yield` that its task makes outside of
+finalizers. If the task ends before, it dies in a task of its own, named "greenlet exit", whose root is its parent then;
+Python never runs it again. If its task was dropped at the end of the program, so is it.
+
 @module moonlet.greenlet
 */
 #include "bindings/greenlet_object.h"
@@ -12,7 +19,7 @@ Those of a task belong to it alone; the task itself is their root.
 #include <string.h>
 
 const char ml_greenlet_type[] = "greenlet";
-const char ml_greenlet_exit_key, ml_greenlet_tracer_key;
+const char ml_greenlet_exit_key, ml_greenlet_tracer_key, ml_greenlet_overfull_key;
 
 /* Key in the registry of the table Task -> the object that stands for its own body. */
 static const char roots_key;
@@ -35,7 +42,7 @@ struct ml_lua_task *ml_greenlet_task(lua_State *L)
 struct ml_greenlet *ml_greenlet_push_new(lua_State *L, const struct ml_lua_task *task)
 {
     struct ml_greenlet *greenlet = ml_push_object(L, ml_greenlet_type, sizeof *greenlet, 2);
-    greenlet->task = task->task.id;
+    ml_greenlet_adopt(greenlet, task);
     return greenlet;
 }
 
@@ -85,8 +92,7 @@ static struct ml_greenlet *check_parent(lua_State *L, int index, struct ml_lua_t
     return parent;
 }
 
-/* Stack: the greenlet at `greenlet`, its parent's object at `object`. */
-static void set_parent(lua_State *L, int greenlet, int object, struct ml_greenlet *parent)
+void ml_greenlet_set_parent(lua_State *L, int greenlet, int object, struct ml_greenlet *parent)
 {
     struct ml_greenlet *self = ml_to_object(L, greenlet);
     self->parent = ml_greenlet_is_root(parent) ? NULL : parent;
@@ -120,11 +126,12 @@ Makes a greenlet that will call fn; it begins with the first switch to it.
 static int greenlet_new(lua_State *L)
 {
     ml_check_callable(L, 1);
+    ml_greenlet_attend(L);
     struct ml_lua_task *task = ml_greenlet_task(L);
     struct ml_greenlet *parent = check_parent(L, 2, task);
     lua_settop(L, 2);
     struct ml_greenlet *greenlet = ml_greenlet_push_new(L, task);
-    set_parent(L, 3, 2, parent);
+    ml_greenlet_set_parent(L, 3, 2, parent);
     lua_State *thread = lua_newthread(L);
     lua_setiuservalue(L, 3, ML_GREENLET_THREAD);
     *ml_lua_mark(thread) |= ML_MARK_GREENLET;
@@ -143,6 +150,7 @@ Tells who runs.
 */
 static int greenlet_current(lua_State *L)
 {
+    ml_greenlet_attend(L);
     ml_greenlet_push_current(L, ml_greenlet_task(L));
     return 1;
 }
@@ -174,36 +182,6 @@ static int greenlet_gettrace(lua_State *L)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &ml_greenlet_tracer_key);
     return 1;
-}
-
-/* ---- unreferenced ones ---- */
-
-/* The function of the task that ends a greenlet which nobody can switch to any more. Stack: the
- * greenlet. */
-static int reap(lua_State *L)
-{
-    struct ml_greenlet *greenlet = ml_to_object(L, 1);
-    struct ml_lua_task *task = ml_greenlet_task(L);
-    greenlet->task = task->task.id;
-    greenlet->parent = NULL;
-    lua_pushnil(L);
-    lua_setiuservalue(L, 1, ML_GREENLET_PARENT);
-    return ml_greenlet_end(L);
-}
-
-static int greenlet_gc(lua_State *L)
-{
-    static const struct ml_lua_spawn options = {.name = "greenlet exit", .name_index = 2};
-    struct ml_greenlet *greenlet = ml_check_object(L, 1, ml_greenlet_type);
-    struct ml_lua *lua = ml_lua_of(L);
-    if (greenlet->L == NULL || greenlet->state != ML_GREENLET_SUSPENDED || lua->is_closing)
-        return 0;
-    lua_settop(L, 1);
-    lua_pushstring(L, options.name);
-    lua_pushcfunction(L, reap);
-    lua_pushvalue(L, 1);
-    ml_lua_spawn(L, &options, 2);
-    return 0;
 }
 
 /* ---- fields ---- */
@@ -271,7 +249,7 @@ static int greenlet_newindex(lua_State *L)
     if (parent->task != greenlet->task)
         return luaL_error(L, "parent is a greenlet of another task");
     check_no_cycle(L, greenlet, parent);
-    set_parent(L, 1, 3, parent);
+    ml_greenlet_set_parent(L, 1, 3, parent);
     return 0;
 }
 
@@ -314,12 +292,15 @@ int ml_open_greenlet(lua_State *L)
                                          {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"switch", ml_greenlet_switch}, {"throw", ml_greenlet_throw}, {NULL, NULL}};
-    static const luaL_Reg metamethods[] = {{"__gc", greenlet_gc},
+    static const luaL_Reg metamethods[] = {{"__gc", ml_greenlet_gc},
                                            {"__tostring", greenlet_tostring},
                                            {"__newindex", greenlet_newindex},
                                            {NULL, NULL}};
     make_exit(L);
     make_roots(L);
+    ml_greenlet_open_dropped(L);
+    lua_pushliteral(L, "too many results of a greenlet");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &ml_greenlet_overfull_key);
     ml_open_object_type(L, ml_greenlet_type, methods, metamethods);
     luaL_getmetatable(L, ml_greenlet_type);
     lua_getfield(L, -1, "__index");

@@ -7,8 +7,9 @@
 
 extern const char ml_greenlet_type[];
 
-/* Keys in the registry: GreenletExit; the trace function. */
-extern const char ml_greenlet_exit_key, ml_greenlet_tracer_key;
+/* Keys in the registry: GreenletExit; the trace function; the error of a greenlet with more results than there is room
+ * for. */
+extern const char ml_greenlet_exit_key, ml_greenlet_tracer_key, ml_greenlet_overfull_key;
 
 enum ml_greenlet_state {
     ML_GREENLET_NEW,
@@ -27,6 +28,7 @@ struct ml_greenlet {
     lua_State *root;            /* of the root's `switch` call, while this one runs */
     struct ml_greenlet *parent; /* NULL: the root */
     uint64_t task;              /* id of the task it belongs to */
+    uint32_t slot;              /* of that task */
     enum ml_greenlet_state state;
 };
 
@@ -46,6 +48,20 @@ struct ml_lua_task *ml_greenlet_task(lua_State *L);
 struct ml_greenlet *ml_greenlet_push_new(lua_State *L, const struct ml_lua_task *task);
 struct ml_greenlet *ml_greenlet_push_root(lua_State *L, struct ml_lua_task *task);
 void ml_greenlet_push_current(lua_State *L, struct ml_lua_task *task);
+
+/* Makes it one of the task's. */
+static inline void ml_greenlet_adopt(struct ml_greenlet *greenlet, const struct ml_lua_task *task)
+{
+    greenlet->task = task->task.id;
+    greenlet->slot = task->task.waiter.slot;
+}
+
+/* Makes `parent`, whose object is at `object`, the parent of the greenlet at `greenlet`. */
+void ml_greenlet_set_parent(lua_State *L, int greenlet, int object, struct ml_greenlet *parent);
+
+/* __gc of greenlets; prepares the registry for it. bindings/greenlet_drop.c. */
+int ml_greenlet_gc(lua_State *L);
+void ml_greenlet_open_dropped(lua_State *L);
 
 /* Pushes GreenletExit. */
 void ml_greenlet_push_exit(lua_State *L);

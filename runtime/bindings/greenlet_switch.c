@@ -54,6 +54,9 @@ void ml_greenlet_set_tracer(lua_State *L)
 {
     ml_lua_of(L)->traces_greenlets = !lua_isnil(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &ml_greenlet_tracer_key);
+    /* A place for what is noted where nobody could catch an error of having no memory. */
+    lua_pushboolean(L, 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &left_key);
 }
 
 /* The running greenlet was switched to: the trace function is told. An error of its own removes it and is
@@ -219,6 +222,7 @@ of a child that ended
 __attribute__((flatten)) int ml_greenlet_switch(lua_State *L)
 {
     ml_check_greenlet(L, 1);
+    ml_greenlet_attend(L);
     return send(L, false);
 }
 
@@ -231,6 +235,7 @@ goes to its parent, as for one that is dead.
 int ml_greenlet_throw(lua_State *L)
 {
     ml_check_greenlet(L, 1);
+    ml_greenlet_attend(L);
     lua_settop(L, 2);
     if (lua_isnil(L, 2)) {
         ml_greenlet_push_exit(L);
@@ -256,7 +261,7 @@ static bool hand_down(lua_State *L, lua_State *receiver, int count, bool is_thro
         return is_thrown;
     }
     lua_pop(L, count);
-    lua_pushliteral(receiver, "too many results of a greenlet");
+    lua_rawgetp(receiver, LUA_REGISTRYINDEX, &ml_greenlet_overfull_key);
     return true;
 }
 

@@ -77,6 +77,16 @@ static int wait_for_all(struct ml_hub *hub, struct ml_group *group, ml_time dead
     return error;
 }
 
+/* A member would wait for its own end. */
+static void refuse_member(lua_State *L, const struct ml_group *group, const char *what)
+{
+    struct ml_task *current = ml_lua_of(L)->hub.current;
+    if (current == NULL || !ml_lua_task_of(current)->is_member)
+        return;
+    if (((const struct ml_member *)ml_lua_task_of(current))->group == group)
+        luaL_error(L, "a task cannot %s the group that it belongs to", what);
+}
+
 /* Waits for all, whatever cancels the caller meanwhile: that cancels them, too, and is in force
  * afterwards. */
 static void wait_to_the_end(lua_State *L, struct ml_group *group)
@@ -135,6 +145,8 @@ static int group_join(lua_State *L)
     struct ml_hub *hub = ml_blocking_enter(L, deadline);
     int error = 0;
     if (group->count > 0) {
+        if (deadline != ML_NEVER_WAIT)
+            refuse_member(L, group, "join");
         ml_blocking_begin(L);
         error = ml_blocking_end(L, wait_for_all(hub, group, deadline));
     }
@@ -158,6 +170,7 @@ static int group_close(lua_State *L)
     bool is_left_by_error = !lua_isnoneornil(L, 2);
     if (group->has_ended)
         return 0;
+    refuse_member(L, group, "close");
     if (is_left_by_error || group->runs_body)
         ml_group_cancel_members(L, group, 0);
     wait_to_the_end(L, group);
@@ -237,7 +250,8 @@ static int run_body(lua_State *L, struct ml_group *group)
 /***
 Runs fn(g), whose children (g:spawn) end before it returns; the first failure, of the body or a child, cancels
 the rest and is raised unchanged. Without fn: makes a group that its maker closes
-(`local g <close> = task.group()`) or joins, and that never interrupts him. With fn, waits.
+(`local g <close> = task.group()`) or joins, and that never interrupts him. With fn, waits. A child cannot close or
+join its own group.
 @function group
 @tparam[opt] table opts
 @tparam[opt] integer opts.limit children at a time; spawn waits for a place

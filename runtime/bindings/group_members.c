@@ -112,6 +112,8 @@ static __attribute__((noinline)) void tell_failure(struct ml_lua *lua, struct ml
 void ml_group_remove(struct ml_lua *lua, struct ml_member *member)
 {
     struct ml_group *group = member->group;
+    if (!ml_link_is_in_list(&member->link))
+        return; /* it was, and what was called for it was abandoned */
     ml_list_remove(&member->link);
     group->count--;
     if (group->has_limit)

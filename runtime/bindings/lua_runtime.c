@@ -2,6 +2,7 @@
 
 #include "bindings/attribute.h"
 #include "bindings/cancellation.h"
+#include "bindings/collection.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
 
@@ -121,6 +122,8 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
     lua->hub.prefetch = ml_lua_task_prefetch;
     lua->hub.owner = lua;
     ml_hooks_install(lua, ML_HOOK_YIELD, &ml_refused_yield);
+    lua->hub.collect = ml_lua_collect;
+    lua->hub.starve = ml_lua_task_starve;
     *ml_lua_mark(L) = (uintptr_t)lua;
     lua_newtable(L);
     lua->tasks_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -132,6 +135,7 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &aside_key);
     lua->idle_generators = lua_newthread(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &idle_generators_key);
+    ml_lua_task_open(L);
     ml_attributes_open(L);
     ml_cancellation_open(L);
 }

@@ -51,6 +51,8 @@ struct ml_lua {
     void (*report)(struct ml_lua *lua, const char *text);
     struct ml_lua_task *main_task;
     int tasks_ref; /* in the registry */
+    /* Places of the table of tasks that are there: filling one needs no memory. */
+    uint32_t task_places;
     int pool_ref;
     int task_type_ref;
     int exit_status;
@@ -59,6 +61,10 @@ struct ml_lua {
     /* Called before a thread begins, its function on it: `thread`, of a task or, begun by code on L that it may
      * raise on, of a generator or a greenlet. NULL: nothing. */
     void (*watch_thread)(lua_State *L, lua_State *thread);
+    /* When it is worth while to collect garbage again for want of memory. */
+    ml_time collect_at;
+    /* Greenlets that are to die: bindings/greenlet_drop.c. */
+    uint32_t dropped_greenlets;
     bool text_only;        /* load() takes no precompiled chunks */
     bool exit_asked;       /* os.exit(code, true) */
     bool has_reported;     /* a task's error was */

@@ -14,8 +14,18 @@
 #include "hub/scope.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Key in the registry: the error of a task for which there was no memory. */
+static const char starved_key;
+
+void ml_lua_task_open(lua_State *L)
+{
+    lua_pushliteral(L, "not enough memory");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &starved_key);
+}
 
 /* ---- spawn ---- */
 
@@ -65,6 +75,33 @@ static void inherit_locals(lua_State *L, struct ml_lua_task *task)
     task->has_locals = true;
 }
 
+/* Gives the table of tasks some more places, which it keeps. */
+static int add_places(lua_State *L)
+{
+    enum { PLACES = 32 };
+    struct ml_lua *lua = ml_lua_of(L);
+    ml_lua_push_tasks(L);
+    for (int i = 0; i < PLACES; i++) {
+        lua_pushboolean(L, 0);
+        lua_rawseti(L, -2, (lua_Integer)lua->task_places + 1);
+        lua->task_places++;
+    }
+    return 0;
+}
+
+/* Sees to it that anchoring a Task at `slot` needs no memory. No finalizer runs meanwhile. Whether it does not. */
+static bool has_place(lua_State *L, uint32_t slot)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    bool has_place = true;
+    while (ml_unlikely(has_place && slot >= lua->task_places)) {
+        lua_pushcfunction(L, add_places);
+        has_place = lua_pcall(L, 0, 0, 0) == LUA_OK;
+        lua_pop(L, !has_place);
+    }
+    return has_place;
+}
+
 /* Keeps the Task on top of the stack alive while it has `slot`. */
 static void anchor(lua_State *L, uint32_t slot)
 {
@@ -82,6 +119,14 @@ static void unanchor(lua_State *L, uint32_t slot)
     lua_pop(L, 1);
 }
 
+/* Nothing was spawned on the thread after all. */
+static __attribute__((noinline)) int give_up(lua_State *L, struct ml_pool_thread thread,
+                                             const char *why)
+{
+    ml_thread_give_back(ml_lua_of(L), thread, true);
+    return luaL_error(L, why);
+}
+
 int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
 {
     struct ml_lua *lua = ml_lua_of(L);
@@ -92,15 +137,19 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
     int handle = lua_gettop(L);
     inherit_locals(L, task);
     struct ml_pool_thread thread = ml_thread_take(L, handle);
-    if (!lua_checkstack(thread.L, count + 2)) {
-        ml_thread_give_back(lua, thread, true);
-        return luaL_error(L, "too many arguments");
-    }
+    if (ml_unlikely(!lua_checkstack(thread.L, count + 2)))
+        return give_up(L, thread, "too many arguments");
     /* From here to the spawn nothing may collect: a finalizer could spawn into the same slot. */
-    anchor(L, ml_slots_next(&lua->hub.slots));
+    uint32_t slot = ml_slots_next(&lua->hub.slots);
+    if (ml_unlikely(!has_place(L, slot)))
+        return give_up(L, thread, "not enough memory");
+    anchor(L, slot);
     struct ml_spawn_options how = {options->is_daemon, options->private_stack};
     int error = ml_task_spawn(&lua->hub, &task->task, ml_strand_of(thread.L), how);
-    if (error != 0) {
+    if (ml_unlikely(error != 0)) {
+        unanchor(L, slot);
+        if (!options->private_stack)
+            return give_up(L, thread, "not enough memory");
         ml_thread_give_back(lua, thread, true);
         lua_pop(L, 1 + count);
         return error;
@@ -126,14 +175,21 @@ static bool is_own_cancellation(const struct ml_lua_task *task)
     return task->task.was_cancelled && task->task.told != 0 && ml_is_cancellation(task->L, -1);
 }
 
-/* Moves the value on top of the task's thread into its Task. */
-static void keep_value(struct ml_lua *lua, struct ml_lua_task *task)
+/* Moves the value on top of the state aside into the Task. */
+static void keep_top(struct ml_lua *lua, struct ml_lua_task *task)
 {
     lua_State *aside = lua->aside;
     ml_lua_push_task(aside, task);
-    lua_xmove(task->L, aside, 1);
+    lua_insert(aside, -2);
     lua_setiuservalue(aside, -2, ML_TASK_RESULTS);
     lua_pop(aside, 1);
+}
+
+/* The same with that on top of the task's thread. */
+static void keep_value(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    lua_xmove(task->L, lua->aside, 1);
+    keep_top(lua, task);
 }
 
 /* The hostile build takes a joiner out of the queue for a moment. */
@@ -269,39 +325,72 @@ static __attribute__((noinline)) void call_exits(struct ml_lua *lua, struct ml_l
     int top = lua_gettop(aside);
     bool was_reporting = lua->is_reporting;
     lua->is_reporting = true;
+    task->has_exits = false;
     ml_lua_push_task(aside, task);
     int handle = lua_gettop(aside);
     ml_attribute_get(aside, ML_ATTRIBUTE_EXITS, handle);
+    lua_pushnil(aside);
+    ml_attribute_set(aside, ML_ATTRIBUTE_EXITS, handle);
     for (int i = 1; lua_rawgeti(aside, handle + 1, i) != LUA_TNIL; i++) {
         lua_pushvalue(aside, handle);
         if (lua_pcall(aside, 1, 0, 0) != LUA_OK)
             ml_report_callback_failure(lua, "an on_exit function failed");
         lua_settop(aside, handle + 1);
     }
-    lua_pushnil(aside);
-    ml_attribute_set(aside, ML_ATTRIBUTE_EXITS, handle);
     lua_settop(aside, top);
     lua->is_reporting = was_reporting;
 }
 
-/* The task computes no more: its handle keeps the outcome, its thread goes its own way. */
+/* Functions that others want called at the end of a task run for it, on the state aside. */
+static void call_others(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    if (task->is_member)
+        ml_group_remove(lua, (struct ml_member *)task);
+    if (ml_unlikely(task->has_exits))
+        call_exits(lua, task);
+    /* Also those that these functions locked. */
+    if (ml_unlikely(task->task.held > 0))
+        ml_sync_release_all(lua, &task->task);
+}
+
+/* A Task that keeps no results lets go of the thread that it kept so far. */
+static void let_go_of_thread(lua_State *aside, struct ml_lua_task *task)
+{
+    ml_lua_push_task(aside, task);
+    lua_pushnil(aside);
+    lua_setiuservalue(aside, -2, ML_TASK_THREAD);
+    lua_pop(aside, 1);
+}
+
+/*
+ * The task computes no more: its handle keeps the outcome, its thread goes its own way. The functions that are called
+ * here may collect, and the task's strand lies in front of its thread: one that the pool does not keep stands on the
+ * state aside meanwhile, for its place in the Task may be taken by results.
+ */
 static __attribute__((noinline)) void detach(struct ml_lua *lua, struct ml_lua_task *task,
                                              int results)
 {
     struct ml_pool_thread thread = {.L = task->L, .index = task->pool_index};
-    lua_settop(task->L, 0);
+    lua_State *aside = lua->aside;
+    int top = lua_gettop(aside);
+    if (thread.index == 0) {
+        lua_pushthread(thread.L);
+        lua_xmove(thread.L, aside, 1);
+    }
     if (ml_unlikely(task->task.held > 0))
         ml_sync_release_all(lua, &task->task);
     task->result_count = results;
     if (task == lua->main_task)
         lua->main_task = NULL; /* another may come to lie at its address */
-    if (task->is_member)
-        ml_group_remove(lua, (struct ml_member *)task);
-    if (ml_unlikely(task->has_exits))
-        call_exits(lua, task);
-    unanchor(lua->aside, task->task.waiter.slot);
+    call_others(lua, task);
+    if (ml_unlikely(lua->dropped_greenlets > 0))
+        ml_greenlet_orphan(lua, task);
+    if (thread.index == 0 && results == 0 && task->outcome != ML_OUTCOME_FAILED)
+        let_go_of_thread(aside, task);
+    unanchor(aside, task->task.waiter.slot);
     ml_thread_give_back(lua, thread, serves_again(task));
     task->L = task->parked_on = NULL;
+    lua_settop(aside, top);
 }
 
 /* What follows the function's end. */
@@ -313,55 +402,65 @@ static __attribute__((noinline)) void conclude(struct ml_lua_task *task, int sta
     task->outcome = ML_OUTCOME_DONE;
     if (status != LUA_OK)
         fail(lua, task);
+    lua_settop(task->L, 0);
     detach(lua, task, status == LUA_OK ? results : 0);
 }
 
-/* Remembers the threads of a task's chain, innermost first, in the registry. */
-static void keep_chain(struct ml_lua *lua, struct ml_lua_task *task)
+/*
+ * Notes where the chain of the running task begins, which is about to be abandoned: its strands stay linked. A task may
+ * be abandoned once more while those of another time are being closed: their turn comes after the new ones'.
+ *
+ * Each thread of the chain stands on the stack of the next, which resumed it: that keeps it alive until it is closed.
+ */
+static void note_chain(struct ml_lua_task *task)
 {
-    lua_State *aside = lua->aside;
-    int count = 0;
-    lua_newtable(aside);
-    for (struct ml_strand *strand = task->task.strand; strand != NULL; strand = strand->resumer) {
+    struct ml_strand *strand = task->task.strand, *innermost = strand;
+    for (; strand->resumer != NULL; strand = strand->resumer) {
+        *ml_lua_mark(ml_thread_of(strand)) &= ~(uintptr_t)ML_MARK_PARKED;
+        if (strand->resumer->resumer == NULL && task->abandoned != NULL) {
+            strand->resumer = task->abandoned;
+            break;
+        }
+    }
+    *ml_lua_mark(task->L) &= ~(uintptr_t)ML_MARK_PARKED;
+    if (innermost != ml_strand_of(task->L) || task->abandoned == NULL)
+        task->abandoned = innermost;
+}
+
+/* Takes apart the chain of the task that was abandoned; `closes` the variables that its threads have pending. Closing
+ * variables may wait, and what they wait in may be abandoned, too: then this begins anew with the same thread. */
+static void take_apart(struct ml_lua_task *task, bool closes)
+{
+    struct ml_strand *strand;
+    while ((strand = task->abandoned) != NULL) {
         lua_State *thread = ml_thread_of(strand);
-        *ml_lua_mark(thread) &= ~(uintptr_t)ML_MARK_PARKED;
-        lua_pushthread(thread);
-        lua_xmove(thread, aside, 1);
-        lua_rawseti(aside, -2, ++count);
+        if (closes) {
+            lua_resetthread(thread);
+            lua_settop(thread, 0);
+        }
+        task->abandoned = strand->resumer;
+        strand->resumer = NULL;
     }
-    lua_rawsetp(aside, LUA_REGISTRYINDEX, task);
 }
 
-/* Closes the variables that the threads of the chain have pending. */
-static void close_chain(struct ml_lua *lua, struct ml_lua_task *task)
+/* The Task keeps no value. Without any the thread of one that failed would be taken for its error. */
+static void keep_nothing(struct ml_lua *lua, struct ml_lua_task *task)
 {
-    lua_State *aside = lua->aside;
-    int top = lua_gettop(aside);
-    lua_rawgetp(aside, LUA_REGISTRYINDEX, task);
-    int chain = lua_gettop(aside);
-    for (int i = 1; lua_rawgeti(aside, chain, i) == LUA_TTHREAD; i++) {
-        lua_State *thread = lua_tothread(aside, -1);
-        lua_settop(aside, chain);
-        lua_resetthread(thread);
-        lua_settop(thread, 0);
-    }
-    lua_pushnil(aside);
-    lua_rawsetp(aside, LUA_REGISTRYINDEX, task);
-    lua_settop(aside, top);
+    lua_pushnil(task->L);
+    keep_value(lua, task);
 }
 
-/* The frames of its last run are gone; what they left open is closed here. */
+/* The frames of its last run are gone; what they left open is closed here, unless the task is to run nothing more. */
 static __attribute__((noinline)) void close_abandoned(struct ml_lua_task *task)
 {
     static const enum ml_outcome outcomes[] = {[ML_RUN_CLOSING] = ML_OUTCOME_DONE,
                                                [ML_RUN_UNPROTECTED] = ML_OUTCOME_FAILED,
                                                [ML_RUN_OVERRUN] = ML_OUTCOME_CANCELLED};
     struct ml_lua *lua = task->task.hub->owner;
-    if (task->run != ML_RUN_OVERRUN)
-        close_chain(lua, task);
-    lua_pushnil(task->L);
-    keep_value(lua, task);
+    take_apart(task, task->run != ML_RUN_OVERRUN);
     task->outcome = outcomes[task->run];
+    if (task->outcome == ML_OUTCOME_FAILED)
+        keep_nothing(lua, task);
     detach(lua, task, 0);
 }
 
@@ -394,23 +493,54 @@ void ml_lua_task_prefetch(const struct ml_task *base)
         __builtin_prefetch(state + offset);
 }
 
-void ml_lua_task_drop(struct ml_lua_task *task)
+/* On its thread, and those that it resumed, calls stand that nobody returns to: their stacks are left as they are. */
+static void drop(struct ml_lua_task *task)
 {
     struct ml_hub *hub = task->task.hub;
-    task->outcome = ML_OUTCOME_CANCELLED;
     task->thread_is_known = true;
-    *ml_lua_mark(task->parked_on) &= ~(uintptr_t)ML_MARK_PARKED;
     ml_greenlet_abandon(task);
     detach(hub->owner, task, 0);
     ml_task_drop(hub, &task->task);
+}
+
+void ml_lua_task_drop(struct ml_lua_task *task)
+{
+    if (task->task.state !=
+        ML_TASK_RUNNING) /* else it may have gone on since it was parked there */
+        *ml_lua_mark(task->parked_on) &= ~(uintptr_t)ML_MARK_PARKED;
+    task->outcome = ML_OUTCOME_CANCELLED;
+    task->has_exits = false;
+    drop(task);
+}
+
+void ml_lua_task_starve(struct ml_task *base)
+{
+    struct ml_lua_task *task = ml_lua_task_of(base);
+    struct ml_lua *lua = base->hub->owner;
+    char text[192];
+    snprintf(
+        text, sizeof text,
+        "task #%llu, spawned at %s, failed: not enough memory to go on: its variables are not closed",
+        (unsigned long long)base->id, ml_place_text(&lua->places, task->place));
+    lua->has_reported = true;
+    lua->report(lua, text);
+    task->outcome = ML_OUTCOME_FAILED;
+    lua_rawgetp(lua->aside, LUA_REGISTRYINDEX, &starved_key);
+    keep_top(lua, task);
+    drop(task);
 }
 
 _Noreturn void ml_lua_task_restart(struct ml_lua *lua, enum ml_task_run run)
 {
     struct ml_lua_task *task = ml_lua_task_of(lua->hub.current);
     task->run = run;
-    keep_chain(lua, task);
+    note_chain(task);
     ml_greenlet_abandon(task);
+    if (lua->is_reporting) { /* what was called on the task's behalf is abandoned with it */
+        lua->is_reporting = false;
+        lua_resetthread(lua->aside);
+        lua_settop(lua->aside, 0);
+    }
     ml_task_restart(&lua->hub);
 }
 

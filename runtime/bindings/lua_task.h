@@ -24,6 +24,7 @@ struct ml_lua_task {
     lua_State *L;         /* its thread; NULL once it has ended */
     lua_State *parked_on; /* the state of its last call that could wait: L or a coroutine's */
     struct ml_greenlet *greenlet; /* the one that runs; NULL: the task's root */
+    struct ml_strand *abandoned;  /* after a restart: the next whose variables are to be closed */
     union {
         int pool_index; /* while it runs: of its thread in the pool; 0: not of the pool */
         int result_count; /* once it is done: in user value 1, the value itself if one, else a table */
@@ -70,8 +71,8 @@ struct ml_lua_spawn {
 
 /*
  * Makes a task of the function and its arguments on top of L's stack (`count` values, the function
- * first), which are popped, and pushes its Task. 0 or a negated errno with nothing pushed; raises
- * when Lua has no memory.
+ * first), which are popped, and pushes its Task. 0; -ENOMEM with nothing pushed: there is no room for a stack of its
+ * own; raises when there is no memory otherwise.
  */
 int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count);
 
@@ -103,7 +104,15 @@ void ml_lua_push_task(lua_State *L, struct ml_lua_task *task);
 /* Abandons what the running task does and goes on with its body for another purpose. */
 _Noreturn void ml_lua_task_restart(struct ml_lua *lua, enum ml_task_run run);
 
-/* Ends a task that waits without running it again: its variables are not closed. */
+/* Ends a task that does not run without running it again: nothing of it runs any more, neither its closing variables
+ * nor the functions to be called at its end. */
 void ml_lua_task_drop(struct ml_lua_task *task);
+
+/* The same for one that cannot go on for want of memory; it has failed, is told, and the functions are called. Installed
+ * as hub->starve. */
+void ml_lua_task_starve(struct ml_task *task);
+
+/* Prepares the registry. */
+void ml_lua_task_open(lua_State *L);
 
 #endif

@@ -5,6 +5,9 @@
 #include "bindings/attribute.h"
 #include "bindings/blocking.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* Key in the registry of the function given to task.on_error(). */
 static const char handler_key;
 
@@ -69,9 +72,26 @@ static bool has_handler(lua_State *L)
     return has;
 }
 
+/* Lua would make a string of a number, which needs memory, and nothing here may raise. */
+const char *ml_error_chars(lua_State *L, int index, char text[ML_ERROR_NUMBER])
+{
+    if (lua_type(L, index) == LUA_TSTRING)
+        return lua_tostring(L, index);
+    if (lua_type(L, index) != LUA_TNUMBER)
+        return NULL;
+    if (lua_isinteger(L, index))
+        snprintf(text, ML_ERROR_NUMBER, LUA_INTEGER_FMT, (LUAI_UACINT)lua_tointeger(L, index));
+    else
+        snprintf(text, ML_ERROR_NUMBER, LUA_NUMBER_FMT, (LUAI_UACNUMBER)lua_tonumber(L, index));
+    if (!lua_isinteger(L, index) && text[strspn(text, "-0123456789")] == '\0')
+        strcat(text, ".0");
+    return text;
+}
+
 void ml_report_callback_failure(struct ml_lua *lua, const char *what)
 {
-    const char *message = lua_tostring(lua->aside, -1);
+    char text[ML_ERROR_NUMBER];
+    const char *message = ml_error_chars(lua->aside, -1, text);
     lua->has_reported = true;
     lua->report(lua, message != NULL ? message : what);
 }
@@ -98,9 +118,12 @@ static bool tell_as(struct ml_lua *lua, lua_CFunction composer)
 
 static void tell_people(struct ml_lua *lua)
 {
+    char number[ML_ERROR_NUMBER];
     lua->has_reported = true;
-    if (!tell_as(lua, compose) && !tell_as(lua, compose_without_text))
-        lua->report(lua, "a task failed, and its error could not be told");
+    if (tell_as(lua, compose) || tell_as(lua, compose_without_text))
+        return;
+    const char *text = ml_error_chars(lua->aside, -2, number);
+    lua->report(lua, text != NULL ? text : "a task failed, and its error could not be told");
 }
 
 /* The Task, the error value and a traceback or nil stand on top of the state aside. They are popped. */

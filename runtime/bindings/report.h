@@ -21,6 +21,11 @@ int ml_task_report(lua_State *L);
  * names it in case the error says nothing. */
 void ml_report_callback_failure(struct ml_lua *lua, const char *what);
 
+/* The text of an error value that is a string or a number, as Lua writes it, in `text` if need be; NULL for any other.
+ * Never raises. */
+enum { ML_ERROR_NUMBER = 64 };
+const char *ml_error_chars(lua_State *L, int index, char text[ML_ERROR_NUMBER]);
+
 /* Makes the function on top of the stack, which is popped, the one that is called with the Task, the error
  * value and a traceback; nil: people are told. Pushes the one before. */
 void ml_report_set_handler(lua_State *L);

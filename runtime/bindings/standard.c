@@ -5,6 +5,7 @@
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
 #include "bindings/foreign.h"
+#include "bindings/greenlet.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
 #include "hub/scope.h"
@@ -137,7 +138,8 @@ int ml_os_exit(lua_State *L)
     struct ml_lua *lua = ml_lua_of(L);
     if (!lua_toboolean(L, 2))
         exit(status);
-    if (lua->hub.current == NULL) {
+    bool is_in_finalizer = ml_is_in_finalizer(L);
+    if (lua->hub.current == NULL && (lua->is_closing || !is_in_finalizer)) {
         lua_close(lua->main);
         exit(status);
     }
@@ -145,8 +147,9 @@ int ml_os_exit(lua_State *L)
     lua->exit_status = status;
     ml_hub_stop(&lua->hub);
     /* A finalizer, or a report, must come to its end: what called it is unwound at its next wait. */
-    if (lua_gc(L, LUA_GCCOUNT) < 0 || lua->is_reporting) {
-        ml_task_cancel(lua->hub.current);
+    if (is_in_finalizer || lua->is_reporting) {
+        if (lua->hub.current != NULL)
+            ml_task_cancel(lua->hub.current);
         return 0;
     }
     ml_lua_task_restart(lua, ML_RUN_CLOSING);
@@ -165,4 +168,5 @@ void ml_open_standard(lua_State *L)
     lua_setfield(L, -2, "exit");
     lua_pop(L, 2);
     ml_open_coroutine(L);
+    ml_greenlet_open_collectgarbage(L);
 }

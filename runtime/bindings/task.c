@@ -4,6 +4,7 @@
 #include "bindings/attribute.h"
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
+#include "bindings/greenlet.h"
 #include "bindings/group.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
@@ -28,7 +29,7 @@ Starts a task that calls fn(...): it is queued and runs when the caller waits. N
 @tparam[opt] string opts.stack "private": a C stack of its own
 @tparam function fn anything that can be called
 @param ... its arguments
-@treturn Task or nil, message, code when there is no room for a stack
+@treturn Task or nil, message, code when there is no room for a stack of its own; other want of memory is an error
 */
 static int task_spawn(lua_State *L)
 {
@@ -44,6 +45,7 @@ Waits.
 */
 static int task_sleep(lua_State *L)
 {
+    ml_greenlet_attend(L);
     ml_time deadline = ml_time_after(ml_hub_now(&ml_lua_of(L)->hub), ml_check_span(L, 1));
     struct ml_lua *lua = ml_blocking_begin(L);
     ml_blocking_end(L, ml_sleep_until(&lua->hub, deadline));
@@ -57,6 +59,7 @@ Waits until task.now() has reached t.
 */
 static int task_sleep_until(lua_State *L)
 {
+    ml_greenlet_attend(L);
     ml_time deadline = ml_check_span(L, 1);
     struct ml_lua *lua = ml_blocking_begin(L);
     ml_blocking_end(L, ml_sleep_until(&lua->hub, deadline));
@@ -69,6 +72,7 @@ Lets every task that can run do so before the caller goes on. A cancellation poi
 */
 static int task_yield(lua_State *L)
 {
+    ml_greenlet_attend(L);
     struct ml_lua *lua = ml_blocking_begin(L);
     ml_blocking_end(L, ml_yield(&lua->hub));
     return 0;
@@ -355,7 +359,8 @@ static int task_traceback(lua_State *L)
 }
 
 /***
-Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is reported.
+Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is reported. It is not called
+for a task that is dropped because it did not end in time at the end of the program.
 @function Task:on_exit
 @tparam function(Task) fn
 */

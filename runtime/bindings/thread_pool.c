@@ -2,15 +2,24 @@
 
 #include "bindings/lua_task.h"
 
-/* Makes a thread, kept alive by the pool at `index`, or, when that is 0, by the Task at `task`. */
-static lua_State *new_thread(lua_State *L, int task, int index)
+/* Makes a thread for an empty place of the pool, or, when there is none, for the Task at `task`. A place is taken once
+ * nothing can fail any more. Finalizers run while the thread is made, and may take places themselves. */
+static __attribute__((noinline)) struct ml_pool_thread make_thread(lua_State *L, int task)
 {
+    struct ml_lua *lua = ml_lua_of(L);
     ml_lua_push_pool(L);
-    lua_State *thread = lua_newthread(L);
-    if (index > 0)
-        lua_rawseti(L, -2, index);
+    struct ml_pool_thread thread = {.L = lua_newthread(L)};
+    bool is_new = lua->idle_count == 0;
+    if (!is_new)
+        thread.index = lua->idle[lua->idle_count - 1].index;
+    else if (lua->pool_size < ML_POOL_THREADS)
+        thread.index = lua->pool_size + 1;
+    if (thread.index > 0)
+        lua_rawseti(L, -2, thread.index);
     else
         lua_setiuservalue(L, task, ML_TASK_THREAD);
+    lua->idle_count -= !is_new;
+    lua->pool_size += is_new && thread.index > 0;
     lua_pop(L, 1);
     return thread;
 }
@@ -18,14 +27,9 @@ static lua_State *new_thread(lua_State *L, int task, int index)
 struct ml_pool_thread ml_thread_take(lua_State *L, int task)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    struct ml_pool_thread thread = {0};
-    if (lua->idle_count > 0)
-        thread = lua->idle[--lua->idle_count];
-    else if (lua->pool_size < ML_POOL_THREADS)
-        thread.index = ++lua->pool_size;
-    if (thread.L == NULL)
-        thread.L = new_thread(L, task, thread.index);
-    return thread;
+    if (ml_likely(lua->idle_count > 0 && lua->idle[lua->idle_count - 1].L != NULL))
+        return lua->idle[--lua->idle_count];
+    return make_thread(L, task);
 }
 
 void ml_thread_give_back(struct ml_lua *lua, struct ml_pool_thread thread, bool serves_again)

@@ -6,10 +6,21 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { IDLE_PRIVATE_KEPT = 8, POISON = 0xA5 };
 
 _Thread_local struct ml_bank *ml_bank_current;
+
+/* Where the address space is limited (ulimit -v), stacks take a quarter of it at most: the rest is for the program. */
+static unsigned affordable(unsigned stacks, size_t stack_size)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return stacks;
+    rlim_t most = limit.rlim_cur / 4 / (stack_size + ML_STACK_GUARD);
+    return most < 1 ? 1 : most < stacks ? (unsigned)most : stacks;
+}
 
 void ml_bank_init(struct ml_bank *bank, struct ml_pool *pool, unsigned stacks, size_t stack_size)
 {
@@ -19,6 +30,9 @@ void ml_bank_init(struct ml_bank *bank, struct ml_pool *pool, unsigned stacks, s
         .limit = stacks > 0 && stacks <= ML_BANK_STACKS ? stacks : ML_BANK_STACKS,
         .all_private = ml_tools_need_private_stacks(),
     };
+    unsigned most = affordable(bank->limit, bank->stack_size);
+    bank->maps_ahead = most < bank->limit;
+    bank->limit = most;
     if (ML_IS_HOSTILE)
         bank->limit = 1;
     bank->running = &bank->origin;
@@ -45,6 +59,7 @@ void ml_bank_release(struct ml_bank *bank)
         free_private(pop_idle_private(bank));
     for (unsigned i = 0; i < bank->made; i++)
         ml_stack_unmap(&bank->shared[i].stack);
+    ml_reserve_release(&bank->reserve);
     bank->made = 0;
     bank->empty = 0;
 }
@@ -80,11 +95,28 @@ static struct ml_seat *new_private(struct ml_bank *bank)
 static struct ml_seat *new_shared(struct ml_bank *bank)
 {
     struct ml_seat *seat = &bank->shared[bank->made];
-    if (ml_stack_map(&seat->stack, bank->stack_size) != 0)
+    if (ml_stack_map(&seat->stack, bank->stack_size) != 0) {
+        bank->limit = bank->made > 0 ? bank->made : bank->limit;
         return NULL;
+    }
     bank->made++;
     set_occupant(bank, seat, NULL);
     return seat;
+}
+
+/* Of the reserve, for a coroutine that has not begun: for its frames and for what else it needs when it does. And for all
+ * that have begun. */
+enum { UNITS_EACH = 3, UNITS_FOR_ALL = 1024 };
+
+int ml_bank_expect(struct ml_bank *bank, size_t unborn)
+{
+    size_t units = UNITS_FOR_ALL + unborn * UNITS_EACH;
+    if (bank->made == 0 && new_shared(bank) == NULL)
+        return -ENOMEM;
+    while (bank->maps_ahead && bank->made < bank->limit && new_shared(bank) != NULL)
+        ;
+    ml_reserve_shrink(&bank->reserve, units);
+    return ml_reserve_grow(&bank->reserve, units);
 }
 
 /* An empty seat, else a new one, else the next in turn; never the running coroutine's unless there
@@ -113,7 +145,9 @@ int ml_bank_bind(struct ml_bank *bank, struct ml_coro *coro, enum ml_coro_stack 
 
 static void free_copy(struct ml_bank *bank, struct ml_coro *coro)
 {
-    ml_pool_realloc(bank->pool, coro->copy, coro->copy_size, 0);
+    if (ml_likely(bank->reserve.blocks == 0) ||
+        !ml_reserve_give_back(&bank->reserve, coro->copy, coro->copy_size))
+        ml_pool_realloc(bank->pool, coro->copy, coro->copy_size, 0);
     coro->copy = NULL;
     coro->copy_size = 0;
 }
@@ -124,7 +158,9 @@ static int copy_out(struct ml_bank *bank, struct ml_coro *coro)
 {
     size_t size = (size_t)(ml_stack_top(&coro->seat->stack) - (char *)coro->sp);
     coro->copy = ml_pool_realloc(bank->pool, NULL, 0, size);
-    if (coro->copy == NULL)
+    if (ml_unlikely(coro->copy == NULL))
+        coro->copy = ml_reserve_take(&bank->reserve, size);
+    if (ml_unlikely(coro->copy == NULL))
         return -ENOMEM;
     memcpy(coro->copy, coro->sp, size);
     coro->copy_size = (uint32_t)size;

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/pool.h"
 #include "coro/coro.h"
+#include "coro/reserve.h"
 #include "coro/stack.h"
 
 /* Shared stacks by default. measured: with 64, 100,000 tasks sleep in half the time that private
@@ -35,10 +36,13 @@ struct ml_bank {
     unsigned limit;   /* shared seats at most, 1..64 */
     unsigned made;    /* shared seats that are mapped */
     unsigned turn;    /* the seat that was taken last when all were occupied */
+    bool maps_ahead;  /* all of them at once, as address space is short */
     bool all_private; /* under a tool that follows stacks by address */
     uint64_t empty;   /* bit i: shared seat i has no occupant */
     struct ml_seat *idle_private;
     unsigned idle_private_count;
+    struct ml_reserve reserve; /* for copies once there is no memory */
+
     uint64_t copies; /* frames moved out of a seat, counted */
     uint64_t copied_bytes;
     void (*on_overflow)(struct ml_bank *); /* coro/overflow.h */
@@ -58,6 +62,19 @@ void ml_bank_init(struct ml_bank *bank, struct ml_pool *pool, unsigned stacks, s
 
 /* Unmaps every stack; no coroutine is bound any more. Runs on the origin. */
 void ml_bank_release(struct ml_bank *bank);
+
+/*
+ * Sees to it that there is a shared stack, and a reserve with room for the frames of `unborn` coroutines that are still
+ * to begin on shared ones, and not much more: so want of room is noticed before they are there, and not once they
+ * cannot go on. 0 or -ENOMEM.
+ */
+int ml_bank_expect(struct ml_bank *bank, size_t unborn);
+
+/* Whether a bound coroutine has a stack of its own, which nobody else's frames ever lie on. */
+static inline bool ml_coro_is_private(const struct ml_coro *coro)
+{
+    return coro->seat != NULL && coro->seat->is_private;
+}
 
 /* Binds an unbound coroutine to a seat, a shared one never that of the running coroutine unless it
  * is the only one. 0 or -ENOMEM. */

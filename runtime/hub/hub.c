@@ -78,13 +78,71 @@ void ml_hub_release(struct ml_hub *hub)
     ml_bank_release(&hub->bank);
 }
 
+/* The body of a task begins on the kind of stack that was asked for; a strand on the kind of the one that resumes it,
+ * whichever task that is: strands of one on a stack of its own do not move either. */
+static bool begins_private(const struct ml_task *task, const struct ml_strand *strand)
+{
+    const struct ml_strand *by = strand->resumer != NULL ? strand->resumer : task->strand;
+    return by != strand ? ml_coro_is_private(&by->coro) : task->is_private;
+}
+
 /* Binds a strand of the task that has not run yet to a stack; errors of ml_coro_start(). */
 static __attribute__((noinline)) int start(struct ml_hub *hub, struct ml_task *task,
                                            struct ml_strand *strand)
 {
-    enum ml_coro_stack kind = task->is_private ? ML_STACK_PRIVATE : ML_STACK_SHARED;
+    enum ml_coro_stack kind = begins_private(task, strand) ? ML_STACK_PRIVATE : ML_STACK_SHARED;
     ml_coro_entry *entry = task->state == ML_TASK_NEW ? task_main : strand_main;
     return ml_coro_start(&hub->bank, &strand->coro, kind, entry, hub);
+}
+
+/* For so many tasks the reserve for frames is brought up to date at once. */
+enum { BIRTHS = 256 };
+
+/*
+ * The reserve is always for some more tasks than are to begin: what is kept for these is given back when the first of a
+ * burst begins, so that it finds memory for what it computes. (1,700 of them: as much as the pool's next arena.)
+ */
+static uint32_t slack(uint32_t unborn)
+{
+    enum { LEAST = 64, MOST = 1700 };
+    return unborn < MOST ? LEAST + unborn : LEAST + MOST;
+}
+
+static __attribute__((noinline)) int expect_more(struct ml_hub *hub)
+{
+    uint32_t unborn = hub->unborn, most = unborn + unborn / 8 + BIRTHS;
+    int error = ml_bank_expect(&hub->bank, most + slack(unborn));
+    if (error != 0)
+        return error;
+    hub->expected = most;
+    return 0;
+}
+
+static __attribute__((noinline)) void expect_fewer(struct ml_hub *hub)
+{
+    hub->expected = hub->unborn + BIRTHS;
+    hub->expected_least = hub->unborn > BIRTHS ? hub->unborn - BIRTHS : 0;
+    ml_bank_expect(&hub->bank, hub->expected);
+}
+
+/* A task on a shared stack begins, or will never do so. */
+static inline void count_birth(struct ml_hub *hub, const struct ml_task *task)
+{
+    if (ml_likely(!task->is_private) && ml_unlikely(--hub->unborn < hub->expected_least))
+        expect_fewer(hub);
+}
+
+/* A stack is there from now on, so that want of room is the spawner's to hear of. */
+static inline int provide(struct ml_hub *hub, struct ml_task *task)
+{
+    enum { BURST = 1024 };
+    if (ml_unlikely(task->is_private))
+        return start(hub, task, task->strand);
+    if (ml_unlikely(hub->unborn >= hub->expected) && expect_more(hub) != 0)
+        return -ENOMEM;
+    if (++hub->unborn > BURST)
+        hub->expected_least = hub->unborn;
+    return 0;
 }
 
 int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_strand *body,
@@ -101,8 +159,7 @@ int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_strand *bo
     ml_list_init(&task->joiners);
     if (ml_slots_take(&hub->slots, task, &task->waiter.slot) != 0)
         return -ENOMEM;
-    /* A private stack is mapped now, so that want of room is the spawner's to hear of. */
-    if (task->is_private && start(hub, task, body) != 0) {
+    if (ml_unlikely(provide(hub, task) != 0)) {
         ml_slots_give_back(&hub->slots, task->waiter.slot);
         return -ENOMEM;
     }
@@ -223,7 +280,8 @@ void ml_pass(struct ml_hub *hub)
 
 int ml_hub_prepare_strand(struct ml_hub *hub, struct ml_strand *strand)
 {
-    if (ml_coro_is_unbound(&strand->coro) && ml_coro_adopt(&hub->spare, &strand->coro))
+    if (ml_coro_is_unbound(&strand->coro) && !hub->bank.running->seat->is_private &&
+        ml_coro_adopt(&hub->spare, &strand->coro))
         return 0;
     return prepare(hub, hub->current, strand);
 }
@@ -289,7 +347,7 @@ void ml_hub_end_strand(struct ml_hub *hub, struct ml_strand *next)
         hub->current = NULL;
         to = &hub->bank.origin;
     }
-    if (hub->spare.seat != NULL || task->is_private)
+    if (hub->spare.seat != NULL || hub->bank.running->seat->is_private)
         ml_coro_exit(&hub->bank, to);
     ml_coro_retire(&hub->bank, &hub->spare, to);
 }
@@ -320,10 +378,9 @@ bool ml_hub_enter(struct ml_hub *hub, struct ml_task *next)
 /* The running task has ended: goes on as the next one, on this very stack if that has not begun. */
 static __attribute__((noinline)) void run_next(struct ml_hub *hub)
 {
-    struct ml_task *ended = hub->current;
     struct ml_task *next = next_ready(hub);
     bool is_new = next != NULL && next->state == ML_TASK_NEW;
-    if (is_new && !next->is_private && !ended->is_private) {
+    if (is_new && !next->is_private && !hub->bank.running->seat->is_private) {
         hub->current = next;
         ml_coro_hand_over(&hub->bank, &next->strand->coro);
         return;
@@ -336,6 +393,7 @@ static void task_main(void *argument)
     struct ml_hub *hub = argument;
     for (;;) {
         struct ml_task *task = hub->current;
+        count_birth(hub, task);
         task->state = ML_TASK_RUNNING;
         hub->body(task);
         end_task(hub, task);
@@ -343,21 +401,33 @@ static void task_main(void *argument)
     }
 }
 
-/* Abandons the chain of a task but for the body, which is its strand from now on, and the frames of
- * the running strand. */
+static void drop_frames(struct ml_hub *hub, struct ml_strand *strand)
+{
+    if (&strand->coro != hub->bank.running)
+        ml_coro_drop(&hub->bank, &strand->coro);
+}
+
+/* Abandons the frames of a task's chain, but for those that run. The body is its strand from now on; the others stay
+ * linked by `resumer`, down to the body. */
 static void drop_chain(struct ml_hub *hub, struct ml_task *task)
 {
-    while (task->strand->resumer != NULL) {
-        struct ml_strand *strand = task->strand;
-        task->strand = strand->resumer;
-        strand->resumer = NULL;
-        if (&strand->coro != hub->bank.running)
-            ml_coro_drop(&hub->bank, &strand->coro);
+    struct ml_strand *strand = task->strand;
+    for (; strand->resumer != NULL; strand = strand->resumer) {
+        drop_frames(hub, strand);
         strand->coro.tag = ML_STRAND_UNBOUND;
     }
-    if (&task->strand->coro != hub->bank.running)
-        ml_coro_drop(&hub->bank, &task->strand->coro);
+    drop_frames(hub, strand);
+    task->strand = strand;
     task->depth = 0;
+}
+
+static void unlink_chain(struct ml_strand *strand)
+{
+    while (strand != NULL) {
+        struct ml_strand *resumer = strand->resumer;
+        strand->resumer = NULL;
+        strand = resumer;
+    }
 }
 
 _Noreturn void ml_task_restart(struct ml_hub *hub)
@@ -367,6 +437,7 @@ _Noreturn void ml_task_restart(struct ml_hub *hub)
     ml_scope_close_all(task);
     drop_chain(hub, task);
     task->state = ML_TASK_NEW;
+    hub->unborn += !task->is_private;
     ml_ready_push_first(hub, task);
     hub->current = NULL;
     ml_coro_exit(&hub->bank, &hub->bank.origin);
@@ -376,6 +447,8 @@ void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
 {
     ML_CHECK(task != hub->current);
     hub->external -= task->waits_externally;
+    if (task->state == ML_TASK_NEW)
+        count_birth(hub, task);
     if (hub->handoff == task)
         hub->handoff = NULL;
     else if (task->state == ML_TASK_READY || task->state == ML_TASK_NEW)
@@ -383,7 +456,9 @@ void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
     if (ml_link_is_in_list(&task->waiter.link))
         ml_list_remove(&task->waiter.link);
     ml_poll_sets_drop(hub, task);
+    struct ml_strand *innermost = task->strand;
     drop_chain(hub, task);
+    unlink_chain(innermost);
     end_task(hub, task);
 }
 

@@ -31,6 +31,9 @@ struct ml_hub {
     uint64_t last_id;
     uint64_t last_scope; /* serial of the last scope that was opened */
     uint32_t timer_generation;
+    /* Tasks that are to begin on a shared stack. The reserve has room for the frames of `expected`; once there are
+     * fewer than `expected_least`, some of it is given back. */
+    uint32_t unborn, expected, expected_least;
     uint32_t alive;      /* tasks that have not ended */
     uint32_t foreground; /* those of them that are no daemons */
     uint32_t external;   /* waits that the world or the clock can end */
@@ -63,6 +66,11 @@ struct ml_hub {
     void (*body)(struct ml_task *task);
     void (*strand_body)(struct ml_strand *strand);
     void (*noticed)(struct ml_hub *hub);
+    /* There is no memory to go on with a task, for lack of a stack or of a copy of the frames that lie on it. collect()
+     * may give some back, true: it did; if it does not suffice, starve() has to end the task (ml_task_drop()), which is
+     * ready. Both run on the hub's own stack. NULL: it is tried again in a while. */
+    bool (*collect)(struct ml_hub *hub);
+    void (*starve)(struct ml_task *task);
     void (*read_clock)(
         struct ml_hub *hub); /* ml_hub_run() has it set virtual_now; NULL: the system's clock */
     void *owner;
@@ -136,10 +144,12 @@ int ml_yield(struct ml_hub *hub);
 void ml_pass(struct ml_hub *hub);
 
 /* Leaves the running task for good without ending it: its frames are abandoned, and it goes on as a
- * call of hub->body on an empty stack, next in the queue. */
+ * call of hub->body on an empty stack, next in the queue. Its strands stay linked by `resumer`, from the one that ran
+ * down to the body: the owner, who may want to know them, unlinks them. */
 _Noreturn void ml_task_restart(struct ml_hub *hub);
 
-/* Ends a waiting task without running it again: its frames are dropped. For the very end only. */
+/* Ends a task that does not run without running it again: its frames are dropped. For the very end, and for want of
+ * memory (hub->starve). */
 void ml_task_drop(struct ml_hub *hub, struct ml_task *task);
 
 /* Wakes a task that waits; harmless on any other. Never switches. */

@@ -58,16 +58,25 @@ void ml_hub_poll(struct ml_hub *hub)
     poll_until(hub, ML_NEVER_WAIT);
 }
 
-/* Switches to `next` until somebody switches back to the hub. When there is no memory to move
- * frames it has to wait for others, whose end gives some back. */
-static void enter(struct ml_hub *hub, struct ml_task *next)
+/* There was no memory to put `next` in place: its owner gives some back or ends it. */
+static __attribute__((noinline)) void starve(struct ml_hub *hub, struct ml_task *next)
 {
-    if (ml_likely(ml_hub_enter(hub, next)))
+    if (hub->collect != NULL && hub->collect(hub) && ml_hub_enter(hub, next))
         return;
     if (next->state == ML_TASK_RUNNING)
         next->state = ML_TASK_READY;
     ml_ready_push(hub, next);
-    poll_until(hub, ml_hub_now(hub) + 10 * ML_MILLISECOND);
+    if (hub->starve != NULL)
+        hub->starve(next);
+    else
+        poll_until(hub, ml_hub_now(hub) + 10 * ML_MILLISECOND);
+}
+
+/* Switches to `next` until somebody switches back to the hub. */
+static void enter(struct ml_hub *hub, struct ml_task *next)
+{
+    if (ml_unlikely(!ml_hub_enter(hub, next)))
+        starve(hub, next);
 }
 
 static struct ml_task *take_next(struct ml_hub *hub)

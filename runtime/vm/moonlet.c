@@ -228,6 +228,7 @@ void ml_tell_overrun(struct moonlet *m, struct ml_task *task)
     snprintf(text + length, sizeof text - length, "did not end within %d s of its cancellation",
              (int)(UNWIND_TIME / ML_SECOND));
     m->lua.report(&m->lua, text);
+    m->lua.has_reported = true;
 }
 
 /* Drops what did not end in time; its variables are never closed, so it is told. In a forked child what is left is the

@@ -1,6 +1,7 @@
 /* The Lua state of a runtime: libraries, modules, and the last resort for errors. */
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
+#include "bindings/report.h"
 #include "vm/moonlet_state.h"
 #include "vm/stdlib.h"
 
@@ -79,7 +80,8 @@ static void preload_modules(lua_State *L)
 static int on_panic(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    const char *message = lua_tostring(L, -1);
+    char number[ML_ERROR_NUMBER];
+    const char *message = ml_error_chars(L, -1, number);
     char text[512];
     snprintf(text, sizeof text, "unprotected error in a C library: %s",
              message != NULL ? message : "the error object is not a string");

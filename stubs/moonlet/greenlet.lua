@@ -22,6 +22,13 @@ function Greenlet:throw(err) end
 ---Greenlets: coroutines that switch to each other by name, as Python's greenlet has them, case by case.
 ---
 ---Those of a task belong to it alone; the task itself is their root.
+---
+---One that is suspended and that nobody can switch to any more dies by GreenletExit, as in Python: in its own task, as a
+---child of the greenlet that runs there, which goes on when it is dead; an error is told with `warn`. Python knows at once
+---that nobody refers to it. Here the collector has to find out, and a finalizer cannot be left by a switch: so it dies
+---in the next call of `collectgarbage`, of this module, of `task.sleep` or `task.yield` that its task makes outside of
+---finalizers. If the task ends before, it dies in a task of its own, named "greenlet exit", whose root is its parent then;
+---Python never runs it again. If its task was dropped at the end of the program, so is it.
 ---@class moonlet.greenlet
 local greenlet = {}
 

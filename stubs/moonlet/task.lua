@@ -55,7 +55,8 @@ function Task:cancel(reason) end
 ---@return any ... # true and the results of its function; or nil, its error value, "EFAILED"; or nil, message, "ECANCELED" or "ETIMEDOUT"
 function Task:join(timeout) end
 
----Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is reported.
+---Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is reported. It is not called
+---for a task that is dropped because it did not end in time at the end of the program.
 ---@param fn fun(task: moonlet.task.Task)
 function Task:on_exit(fn) end
 
@@ -106,7 +107,8 @@ function task.every(s, fn) end
 
 ---Runs fn(g), whose children (g:spawn) end before it returns; the first failure, of the body or a child, cancels
 ---the rest and is raised unchanged. Without fn: makes a group that its maker closes
----(`local g <close> = task.group()`) or joins, and that never interrupts him. With fn, waits.
+---(`local g <close> = task.group()`) or joins, and that never interrupts him. With fn, waits. A child cannot close or
+---join its own group.
 ---@param opts? moonlet.task.group.options
 ---@param fn? fun(group: moonlet.task.Group)
 ---@return any ... # fn's results; or nil, reason, "ECANCELED" if g:cancel(reason) cut it
@@ -199,7 +201,7 @@ function task.sleep_until(t) end
 ---@param opts? moonlet.task.spawn.options
 ---@param fn function anything that can be called
 ---@param ... any its arguments
----@return moonlet.task.Task|nil # or nil, message, code when there is no room for a stack
+---@return moonlet.task.Task|nil # or nil, message, code when there is no room for a stack of its own; other want of memory is an error
 ---@return string|nil # message
 ---@return string|nil # code
 ---@overload fun(fn: function, ...: any): moonlet.task.Task|nil, string|nil, string|nil

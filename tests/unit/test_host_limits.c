@@ -100,6 +100,21 @@ static void test_what_is_called_at_the_end_of_a_task_is_ended(void **state)
         }
 }
 
+/* It was closed on a stack that nobody could return to. */
+static void test_a_task_that_computes_on_in_a_shield_is_dropped_with_its_variables(void **state)
+{
+    (void)state;
+    struct told told;
+    assert_int_equal(run("local task = require 'moonlet.task'\n"
+                         "local meta = {__close = function() error('boom', 0) end}\n"
+                         "task.shield(nil, function() while true do pcall(function()\n"
+                         "local x <close> = setmetatable({}, meta) while true do end end) end end)",
+                         &told),
+                     1);
+    assert_true(told.has_limit);
+    assert_int_equal(told.count, 1);
+}
+
 /* Lua looks at no hook in a finalizer. */
 static void test_there_are_no_finalizers(void **state)
 {
@@ -316,6 +331,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_message_handler_is_ended),
         cmocka_unit_test(test_what_is_called_at_the_end_of_a_task_is_ended),
+        cmocka_unit_test(test_a_task_that_computes_on_in_a_shield_is_dropped_with_its_variables),
         cmocka_unit_test(test_there_are_no_finalizers),
         cmocka_unit_test(test_what_was_replaced_works_as_before),
         cmocka_unit_test(test_the_count_is_the_tasks),
