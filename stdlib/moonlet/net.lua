@@ -9,7 +9,7 @@ local task = require "moonlet.task"
 
 local net = {}
 for name, value in pairs(core) do net[name] = value end
-net.listener_methods = nil
+net.listener_methods, net.accepted_from = nil, nil
 
 local Listener = core.listener_methods
 
@@ -29,6 +29,8 @@ end
 -- Tells of the failure of a handler, in its task.
 local function tell(server, err, conn)
   local traceback = task.current():traceback():match "\n(.*)"
+  local peer = core.accepted_from(conn)
+  if peer then traceback = traceback .. "\nconnection from " .. peer end
   local ok, problem = task.pcall(server.on_error, err, conn, traceback)
   if ok or task.is_cancellation(problem) then return end
   task.report(problem)
