@@ -4,6 +4,7 @@
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
+#include "bindings/story.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +133,7 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
     lua->idle_generators = lua_newthread(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &idle_generators_key);
     ml_attributes_open(L);
+    ml_story_open(L);
     ml_cancellation_open(L);
 }
 

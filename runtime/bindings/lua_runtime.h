@@ -65,6 +65,7 @@ struct ml_lua {
     void (*watch_thread)(
         lua_State
             *L);    /* called with a new task's thread: its function and arguments; NULL: nothing */
+    lua_CFunction debug_traceback; /* the library's own, which scripts may replace */
     bool text_only; /* load() takes no precompiled chunks */
     bool exit_asked;       /* os.exit(code, true) */
     bool has_reported;     /* a task's error was */

@@ -26,4 +26,8 @@ void ml_lua_push_task_text(lua_State *L, int handle);
  * (may be NULL). */
 void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message);
 
+/* The same from `level` on of its innermost thread, L itself if that is it. */
+void ml_lua_push_traceback_at(lua_State *L, struct ml_lua_task *task, const char *message,
+                              int level);
+
 #endif

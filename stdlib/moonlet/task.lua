@@ -10,25 +10,38 @@ package.loaded["moonlet.task.core"] = nil
 
 local task = {}
 for name, value in pairs(core) do task[name] = value end
+task.noting, task.story = nil, nil
 
--- Runs call(i, item) for each item of a list in a group; collects results and errors in order.
+-- What fails although its error is caught: a closing variable, while the task is cancelled.
+local function report(_, err, traceback) task.report(err, traceback) end
+
+-- Runs call(i, item) for each item of a list in a group; collects results, errors and where these
+-- were raised, in order. The caller also knows the latter when it raises the error again.
 local function collect(list, limit, call)
-  local results, errors = { n = #list }, { n = #list }
-  task.group({ limit = limit, on_error = function() end }, function(group)
+  local results, errors, tracebacks = { n = #list }, { n = #list }, { n = #list }
+  local caller = task.current()
+  local note = core.noting(caller)
+  task.group({ limit = limit, on_error = report }, function(group)
     for i = 1, #list do
       group:spawn(function()
-        local ok, value = pcall(call, list[i])
-        if ok then results[i] = value else errors[i] = value end
+        local ok, value = xpcall(call, note, list[i])
+        if ok then
+          results[i] = value
+        else
+          errors[i], tracebacks[i] = value, core.story(caller, value)
+        end
       end)
     end
   end)
-  return results, errors
+  return results, errors, tracebacks
 end
 
 --- Calls all functions at once, in tasks of their own, and waits for all.
 -- @tparam {function,...} list
 -- @treturn table the first result of each, with n
 -- @treturn table the error of each that failed, with n
+-- @treturn table of each that failed, a text that tells where: its task, calls, and where that was
+-- spawned; with n
 function task.all(list)
   argument.functions(list, 1, "all")
   return collect(list, nil, function(fn) return fn() end)
@@ -40,6 +53,7 @@ end
 -- @tparam[opt] integer limit how many at a time
 -- @treturn table results, as all()
 -- @treturn table errors, as all()
+-- @treturn table tracebacks, as all()
 function task.map(list, fn, limit)
   argument.table(list, 1, "map")
   argument.callable(fn, 2, "map")
@@ -112,9 +126,10 @@ function task.supervise(opts)
   local shortest, longest = read_pair(opts, "backoff", 0.1, 10)
   local most, span = read_pair(opts, "intensity", math.huge, 1)
   local pause, failures = shortest, {}
+  local note = core.noting(task.current())
   while true do
     local started = task.now()
-    local results = table.pack(pcall(fn))
+    local results = table.pack(xpcall(fn, note))
     if results[1] then return table.unpack(results, 2, results.n) end
     local now = task.now()
     failures[#failures + 1] = now
