@@ -214,6 +214,7 @@ Calls fn(...), in which no other task may run: a call that would wait is an erro
 */
 static int task_no_switch(lua_State *L)
 {
+    ml_check_callable(L, 1);
     lua_pushnil(L);
     lua_insert(L, 1);
     return call_in_scope(L, ML_SCOPE_NO_SWITCH, ML_FOREVER);

@@ -99,16 +99,21 @@ function task.every(s, fn)
   end
 end
 
+local function is_number(value) return type(value) == "number" and value == value end
+
 -- The two numbers of an option.
 local function read_pair(opts, name, first, second)
   local pair = opts[name]
   if pair == nil then return first, second end
-  local is_good = type(pair) == "table" and type(pair[1]) == "number" and type(pair[2]) == "number"
+  local is_good = type(pair) == "table" and is_number(pair[1]) and is_number(pair[2])
+  for key in next, is_good and pair or {} do is_good = is_good and (key == 1 or key == 2) end
   if not is_good then
     error(("bad argument #1 to 'supervise' (option '%s' must be two numbers)"):format(name), 3)
   end
   return pair[1], pair[2]
 end
+
+local SUPERVISION = { fn = true, backoff = true, intensity = true }
 
 --- Calls fn until it ends well, again after each failure, with growing pauses, in which it
 -- waits.
@@ -120,7 +125,7 @@ end
 -- many; no limit without
 -- @return fn's results; raises the last error when there were too many
 function task.supervise(opts)
-  argument.table(opts, 1, "supervise")
+  argument.options(opts, 1, "supervise", SUPERVISION)
   local fn = opts.fn
   argument.check(argument.is_callable(fn), 1, "supervise", "option 'fn' must be a function")
   local shortest, longest = read_pair(opts, "backoff", 0.1, 10)
