@@ -297,6 +297,14 @@ int ml_story_get(lua_State *L)
     return 1;
 }
 
+void ml_story_forget(lua_State *L)
+{
+    ml_lua_push_task(L, ml_lua_task_of(ml_lua_of(L)->hub.current));
+    lua_pushnil(L);
+    ml_attribute_set(L, ML_ATTRIBUTE_STORIES, -2);
+    lua_pop(L, 1);
+}
+
 void ml_story_open(lua_State *L)
 {
     lua_createtable(L, 0, 1);

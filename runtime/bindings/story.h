@@ -40,6 +40,9 @@ void ml_story_complete(lua_State *L, int task, int error);
 /* Pushes what the Task at `task` was handed with the error at `error`, nil for nothing. */
 bool ml_story_push(lua_State *L, int task, int error);
 
+/* The running task forgets what it was handed. */
+void ml_story_forget(lua_State *L);
+
 /* Prepares the registry. */
 void ml_story_open(lua_State *L);
 
