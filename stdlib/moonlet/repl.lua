@@ -113,7 +113,7 @@ local function lay_out_results(ok, ...)
   if select("#", ...) > 0 then io.stdout:write(show_values(editor.columns(), ...), "\n") end
 end
 
--- The last error of the entry that is running, as text: a closing variable's, if it was interrupted.
+-- The last error of the running entry, as text: a closing variable's, if it was interrupted.
 local last_failure
 
 -- Errors that are no text are laid out as values are.

@@ -212,12 +212,14 @@ describe("a wrong argument is told with its number, at the line of the call", fu
   it("where a method is called with a dot", function()
     local q, p, f = queue.new(), pool.new { open = nothing }, sync.future()
     local listener <close> = assert(moonlet.net.listen("127.0.0.1", 0))
-    local methods = { put = q, get = q, peek = q, task_done = q, join = q, lease = p, fail = f, set = f, serve = listener,
-      stop = listener }
+    local methods = {
+      put = q, get = q, peek = q, task_done = q, join = q, lease = p, fail = f, set = f,
+      serve = listener, stop = listener,
+    }
     for name, object in pairs(methods) do
       local message = support.message_of(function() object[name](5) return nil end)
-      assert.matches("^tests/spec/argument_spec.lua:%d+: calling '" .. name .. "' on bad self %([%w.]+ expected, got number%)",
-        message)
+      assert.matches("^tests/spec/argument_spec.lua:%d+: calling '" .. name
+        .. "' on bad self %([%w.]+ expected, got number%)", message)
     end
   end)
 end)

@@ -65,7 +65,7 @@ describe("the error of a task that reaches the top by way of another", function(
     for _, wait in ipairs { "t:join()", "select(2, require 'moonlet.channel'.select { { t, 'join' } })" } do
       tells(run([[
         local t = task.spawn({ name = "c", quiet = true }, function() handle {} return 1 end)
-        assert(]] .. wait .. ")"), "in task 'c' %(#2%):\n" .. FRAMES, "\nspawned at script:5\n", "script:6: in main chunk")
+        assert(]] .. wait .. ")"), "in task 'c' %(#2%):\n" .. FRAMES, "\nspawned at script:5\n", "script:6: in main")
     end
   end)
 
@@ -245,7 +245,7 @@ describe("the error of a closing variable", function()
       local _ <close> = closing "clean-up of main broke"
       task.sleep(30)
     ]]
-    assert.matches("task 'c' %(#2%) failed: script:4: clean%-up of a task broke\nin a closing variable, at the end", output)
+    assert.matches("task 'c' %(#2%) failed: script:4: clean%-up of a task broke\nin a closing variable, at", output)
     assert.matches("clean%-up of main broke", output)
     assert.equal(3, status)
   end)

@@ -1,5 +1,5 @@
---- The entries typed in earlier sessions: a file with one to a line, the latest last; a byte 1 stands
--- where one goes on in a new line.
+--- The entries typed in earlier sessions: a file with one to a line, the latest last; a byte 1
+-- stands where one goes on in a new line.
 -- `$XDG_STATE_HOME/moonlet/history`, or `~/.local/state/moonlet/history`. Where it cannot be read
 -- or written, there is none, and nobody is told. Internal.
 -- @module moonlet.repl.history
