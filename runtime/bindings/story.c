@@ -31,17 +31,14 @@ static bool is_part(const char *story, const char *traceback)
 /* Whether the story tells of other calls than the task's own: it begins with the name of a task. */
 static bool is_handed(const char *story)
 {
-    return strncmp(story, "in ", 3) == 0;
+    return strncmp(story, "in task ", 8) == 0;
 }
 
-/* Stack: a story, a traceback of the Task at `task` -> both; where it was raised in that task before is left out. */
-static void join(lua_State *L, int task)
+/* Stack: a story, a traceback, the line that tells of a raise in that task -> all, in order. Where it was raised in that
+ * task before is left out. */
+static void join(lua_State *L)
 {
-    int story = lua_gettop(L) - 1;
-    lua_pushliteral(L, "\nraised again in ");
-    ml_lua_push_task_text(L, task);
-    lua_pushliteral(L, ":");
-    lua_concat(L, 3);
+    int story = lua_gettop(L) - 2;
     const char *text = lua_tostring(L, story), *before = strstr(text, lua_tostring(L, -1));
     lua_pushlstring(L, text, before != NULL ? (size_t)(before - text) : lua_rawlen(L, story));
     lua_replace(L, story);
@@ -55,13 +52,20 @@ void ml_story_complete(lua_State *L, int task, int error)
 {
     int traceback = lua_gettop(L);
     task = lua_absindex(L, task);
-    ml_story_push(L, task, error);
-    const char *story = lua_tostring(L, -1);
-    if (story != NULL && is_part(story, lua_tostring(L, traceback))) {
-        lua_replace(L, traceback);
-    } else if (story != NULL && is_handed(story)) {
+    if (ml_story_push(L, task, error)) {
+        const char *story = lua_tostring(L, -1);
         lua_insert(L, traceback);
-        join(L, task);
+        lua_pushliteral(L, "\nraised again in ");
+        ml_lua_push_task_text(L, task);
+        lua_pushliteral(L, ":");
+        lua_concat(L, 3);
+        bool is_own = !is_handed(story) || strstr(story, lua_tostring(L, -1)) != NULL;
+        if (is_own && is_part(story, lua_tostring(L, traceback + 1)))
+            lua_settop(L, traceback);
+        else if (is_handed(story))
+            join(L);
+        else
+            lua_remove(L, traceback);
     }
     lua_settop(L, traceback);
 }
@@ -231,11 +235,14 @@ void ml_story_pass(lua_State *L, int failed)
     int error = lua_gettop(L);
     failed = lua_absindex(L, failed);
     ml_lua_push_task(L, ml_lua_task_of(current));
-    lua_pushliteral(L, "in ");
-    ml_lua_push_task_text(L, failed);
-    lua_pushliteral(L, ":\n");
     ml_attribute_get(L, ML_ATTRIBUTE_TRACEBACK, failed);
-    lua_concat(L, 4);
+    if (!is_handed(lua_tostring(L, -1))) {
+        lua_pushliteral(L, "in ");
+        ml_lua_push_task_text(L, failed);
+        lua_pushliteral(L, ":\n");
+        lua_pushvalue(L, error + 2);
+        lua_concat(L, 4);
+    }
     hand_over(L, error, error + 1);
     lua_settop(L, error);
 }

@@ -103,6 +103,16 @@ describe("the error of a task that reaches the top by way of another", function(
     tells(output, child "inner one" .. "spawned at script:7\nraised again in task 'outer' %(#2%):.*"
       .. "spawned at script:6\nraised again in task 'main' %(#1%):")
     assert.equal(2, select(2, output:gsub("raised again", "")))
+    output = run [[
+      local function nest(depth)
+        if depth == 0 then handle {} return 1 end
+        return task.group(function(g) g:spawn(nest, depth - 1) end)
+      end
+      nest(5)
+    ]]
+    tells(output, "in task #6:\n" .. FRAMES)
+    for id = 2, 5 do assert.equal(1, select(2, output:gsub("raised again in task #" .. id .. ":", ""))) end
+    assert.equal(1, select(2, output:gsub("in task #6", "")))
   end)
 
   it("is told so in the report of a task that nobody joins, and to on_error", function()
