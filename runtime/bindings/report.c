@@ -210,10 +210,21 @@ void ml_report_keep_closing(struct ml_lua *lua, struct ml_lua_task *task)
         task->has_traceback = true;
 }
 
+static void warn_of_closing(lua_State *aside, lua_State *thread)
+{
+    const char *text = lua_tostring(thread, -1);
+    lua_warning(aside, "error in a closing variable, at the end of the program: ", 1);
+    lua_warning(aside, text != NULL ? text : luaL_typename(thread, -1), 0);
+}
+
 void ml_report_closing(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread)
 {
     if (ml_is_cancellation(thread, -1))
         return;
+    if (task == lua->main_task) {
+        warn_of_closing(lua->aside, thread);
+        return;
+    }
     if (call_with_error(lua, task, thread, ml_story_keep_closing, 0))
         task->has_traceback = true;
     tell_error(lua, task, thread);

@@ -23,7 +23,8 @@ void ml_report_keep_closing(struct ml_lua *lua, struct ml_lua_task *task);
 /* Stack: the Task of a failed task, its error; both are popped. Tells the error. Never waits. */
 void ml_report_ended(lua_State *L);
 
-/* Tells the error on top of `thread`, one of the task's, that a variable raised when it was closed there. */
+/* Tells the error on top of `thread`, one of the task's, that a variable raised when it was closed there. Of the main
+ * task, as whose program lua5.4 says nothing, it is a warning. */
 void ml_report_closing(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread);
 
 /* task.report, see there. */

@@ -258,6 +258,12 @@ describe("the error of a closing variable", function()
     assert.matches("task 'c' %(#2%) failed: script:4: clean%-up of a task broke\nin a closing variable, at", output)
     assert.matches("clean%-up of main broke", output)
     assert.equal(3, status)
+    -- lua5.4 is silent here.
+    output = run([[
+      local _ <close> = closing "clean-up of main broke"
+      os.exit(3, true)
+    ]], "-W")
+    assert.matches("warning: error in a closing variable, at the end of the program: script:4: clean%-up", output)
   end)
 
   it("of a child is told if another error leaves the group, and raised if a cancellation does", function()
