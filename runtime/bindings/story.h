@@ -8,8 +8,8 @@
 
 #include "bindings/lua_task.h"
 
-/* Stack: the Task at 1, the error value at 2, with which it fails; its frames still stand. Keeps the traceback, and the
- * value until the task's variables are closed, as attributes. Raises for want of memory. */
+/* Stack: the Task at 1, the error value at 2, with which it fails; its frames still stand. Keeps both that value and its
+ * traceback as attributes. Raises for want of memory. */
 int ml_story_keep(lua_State *L);
 
 /* Stack: the Task, the error value after its variables were closed. Returns the value that was kept, and whether
