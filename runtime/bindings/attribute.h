@@ -1,6 +1,6 @@
 /*
  * What few tasks have, and is therefore no field of theirs: a reason for the cancellation, functions to
- * call at the end, locals, where it failed. Lives as long as the Task's handle.
+ * call at the end, locals, where it failed, what it knows of the errors it was given (bindings/story.h). Lives as long as the Task's handle.
  */
 #ifndef ML_BINDINGS_ATTRIBUTE_H
 #define ML_BINDINGS_ATTRIBUTE_H
@@ -12,6 +12,8 @@ enum ml_attribute {
     ML_ATTRIBUTE_EXITS,
     ML_ATTRIBUTE_LOCALS,
     ML_ATTRIBUTE_TRACEBACK,
+    ML_ATTRIBUTE_ERROR,
+    ML_ATTRIBUTE_STORIES,
     ML_ATTRIBUTES
 };
 

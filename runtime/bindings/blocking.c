@@ -4,6 +4,8 @@
 #include "bindings/cancellation.h"
 #include "hub/slice.h"
 
+#define FAILURE_TYPE "moonlet.failure"
+
 _Noreturn void ml_raise_no_task(lua_State *L)
 {
     luaL_error(L, "no task is running");
@@ -142,13 +144,23 @@ static int failure_tostring(lua_State *L)
     return 1;
 }
 
+bool ml_is_failure(lua_State *L, int index)
+{
+    if (!lua_istable(L, index) || !lua_getmetatable(L, index))
+        return false;
+    luaL_getmetatable(L, FAILURE_TYPE);
+    bool is = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return is;
+}
+
 int ml_raise_failure(lua_State *L)
 {
     lua_createtable(L, 0, 2);
     lua_insert(L, -3);
     lua_setfield(L, -3, "code");
     lua_setfield(L, -2, "message");
-    if (luaL_newmetatable(L, "moonlet.failure")) {
+    if (luaL_newmetatable(L, FAILURE_TYPE)) {
         lua_pushcfunction(L, failure_tostring);
         lua_setfield(L, -2, "__tostring");
     }

@@ -90,4 +90,7 @@ int ml_push_failure(lua_State *L, int error);
  * stack. */
 int ml_raise_failure(lua_State *L);
 
+/* Whether the value at `index` is one of those. */
+bool ml_is_failure(lua_State *L, int index);
+
 #endif

@@ -69,13 +69,37 @@ intptr_t ml_cancellation_count(lua_State *L)
     return task != NULL ? (intptr_t)task->told : 0;
 }
 
-void ml_cancellation_rethrow(lua_State *L, intptr_t count)
+bool ml_cancellation_is_raised(lua_State *L, intptr_t count)
+{
+    const struct ml_task *task = ml_lua_of(L)->hub.current;
+    return task != NULL && ml_cancellation_count(L) != count &&
+           (ml_lua_task_of(ml_lua_of(L)->hub.current)->owes_cancellation ||
+            ml_is_cancellation(L, -1));
+}
+
+/* Whether one was raised since, which is paid by now, and is in force. */
+static bool is_in_force(lua_State *L, intptr_t count)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
     if (hub->current == NULL || ml_cancellation_count(L) == count)
-        return;
+        return false;
     ml_lua_task_of(hub->current)->owes_cancellation = false;
-    if (ml_cancel_point(hub) != 0)
+    return ml_cancel_point(hub) != 0;
+}
+
+void ml_cancellation_rethrow(lua_State *L, intptr_t count)
+{
+    bool is_raised = ml_cancellation_is_raised(L, count);
+    if (!is_in_force(L, count))
+        return;
+    if (!is_raised)
+        lua_error(L);
+    ml_cancellation_raise(L);
+}
+
+void ml_cancellation_rethrow_anew(lua_State *L, intptr_t count)
+{
+    if (is_in_force(L, count))
         ml_cancellation_raise(L);
 }
 

@@ -19,8 +19,17 @@ void ml_cancellation_push(lua_State *L);
  * it at its entry and looks whether it has moved. */
 intptr_t ml_cancellation_count(lua_State *L);
 
-/* Raises again if a cancellation was raised in the task since `count` was taken and one is in force. */
+/* Whether the error on top of L is a cancellation that was raised in the task since `count` was taken, or what a C
+ * library made of one; not the error that a closing variable put in its place. */
+bool ml_cancellation_is_raised(lua_State *L, intptr_t count);
+
+/* After a protected call, whose error is on top of L: raises if a cancellation was raised in the task since `count` was
+ * taken and one is in force. The cancellation, anew; or the error of a closing variable, if that has put one in its
+ * place: it is not to be lost. */
 void ml_cancellation_rethrow(lua_State *L, intptr_t count);
+
+/* The same where the error may have been made into something else: always the cancellation, anew. */
+void ml_cancellation_rethrow_anew(lua_State *L, intptr_t count);
 
 /* Whether the value at `index` is a cancellation. */
 bool ml_is_cancellation(lua_State *L, int index);

@@ -215,9 +215,9 @@ static int coroutine_close(lua_State *L)
         lua_pushboolean(L, 1);
         return 1;
     }
-    ml_cancellation_rethrow(L, count);
     lua_pushboolean(L, 0);
     lua_xmove(thread, L, 1);
+    ml_cancellation_rethrow(L, count);
     return 2;
 }
 

@@ -9,7 +9,10 @@
 #include "bindings/cancellation.h"
 #include "bindings/group_members.h"
 #include "bindings/group_object.h"
+#include "bindings/report.h"
+#include "bindings/story.h"
 #include "bindings/task_options.h"
+#include "bindings/task_view.h"
 #include "hub/scope.h"
 #include "hub/sync.h"
 
@@ -109,7 +112,20 @@ static void wait_to_the_end(lua_State *L, struct ml_group *group)
 static int raise_failure(lua_State *L)
 {
     lua_getiuservalue(L, 1, ML_GROUP_FAILURE);
+    ml_group_pass(L, 1, 1);
     return lua_error(L);
+}
+
+/* The group is left by another error: those of its children go the way of those that nobody joins. */
+static int tell_failures(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_getiuservalue(L, 1, ML_GROUP_FAILED);
+    for (lua_Integer i = 1; lua_rawgeti(L, 2, i) == LUA_TUSERDATA; i++) {
+        ml_lua_task_push_value(L, 3);
+        ml_report_ended(L);
+    }
+    return 0;
 }
 
 /***
@@ -159,6 +175,7 @@ static int group_join(lua_State *L)
     group->is_told = true;
     luaL_pushfail(L);
     lua_getiuservalue(L, 1, ML_GROUP_FAILURE);
+    ml_group_pass(L, 1, 1);
     lua_pushliteral(L, "EFAILED");
     return 3;
 }
@@ -176,11 +193,14 @@ static int group_close(lua_State *L)
     wait_to_the_end(L, group);
     group->has_ended = true;
     struct ml_hub *hub = &ml_lua_of(L)->hub;
+    bool is_untold = group->has_failed && !group->is_told;
+    if (is_left_by_error && is_untold && ml_is_cancellation(L, 2))
+        return raise_failure(L);
     if (is_left_by_error)
-        return 0;
+        return is_untold ? tell_failures(L) : 0;
     if (ml_cancel_point(hub) != 0)
         ml_cancellation_raise(L);
-    return group->has_failed && !group->is_told ? raise_failure(L) : 0;
+    return is_untold ? raise_failure(L) : 0;
 }
 
 static int group_length(lua_State *L)
@@ -209,12 +229,15 @@ static int call_body(lua_State *L, struct ml_group *group, bool *is_cut)
     group->scope = scope;
     group->scope_serial = scope->serial;
     group->runs_body = true;
+    lua_pushcfunction(L, ml_story_handler);
+    lua_insert(L, 2);
     lua_pushvalue(L, 1);
-    int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+    int status = lua_pcall(L, 1, LUA_MULTRET, 2);
+    lua_remove(L, 2);
     group->runs_body = false;
     group->scope = NULL;
     struct ml_scope_end end = ml_scope_close(hub, scope);
-    bool is_cancellation = status != LUA_OK && ml_cancellation_count(L) != count;
+    bool is_cancellation = status != LUA_OK && ml_cancellation_is_raised(L, count);
     *is_cut = is_cancellation && end.cancelled && ml_cancel_point(hub) == 0;
     return status;
 }
@@ -229,7 +252,7 @@ static int run_body(lua_State *L, struct ml_group *group)
         ml_group_cancel_members(L, group, 0);
     } else if (has_failed) {
         lua_pushvalue(L, -1);
-        ml_group_fail(L, group, 1);
+        ml_group_fail(L, group, 1, 0);
     }
     wait_to_the_end(L, group);
     group->has_ended = true;

@@ -10,6 +10,7 @@
 #include "bindings/cancellation.h"
 #include "bindings/group_object.h"
 #include "bindings/report.h"
+#include "bindings/story.h"
 #include "bindings/task_options.h"
 #include "bindings/task_view.h"
 #include "hub/scope.h"
@@ -42,8 +43,36 @@ void ml_group_cancel_all(lua_State *L, struct ml_group *group, int reason)
     ml_group_cancel_members(L, group, reason);
 }
 
-void ml_group_fail(lua_State *L, struct ml_group *group, int object)
+/* Stack: an error on top, which stays. */
+static void list_failed(lua_State *L, int object, int failed)
 {
+    if (lua_getiuservalue(L, object, ML_GROUP_FAILED) == LUA_TNIL) {
+        lua_newtable(L);
+        lua_copy(L, -1, -2);
+        lua_setiuservalue(L, object, ML_GROUP_FAILED);
+    }
+    if (failed != 0)
+        lua_pushvalue(L, failed);
+    else
+        lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+}
+
+void ml_group_pass(lua_State *L, int object, lua_Integer number)
+{
+    int error = lua_gettop(L);
+    lua_getiuservalue(L, object, ML_GROUP_FAILED);
+    if (lua_rawgeti(L, -1, number) == LUA_TUSERDATA) {
+        lua_pushvalue(L, error);
+        ml_story_pass(L, error + 2);
+    }
+    lua_settop(L, error);
+}
+
+void ml_group_fail(lua_State *L, struct ml_group *group, int object, int failed)
+{
+    list_failed(L, object, failed);
     if (!group->has_failed) {
         lua_setiuservalue(L, object, ML_GROUP_FAILURE);
         group->has_failed = true;
@@ -72,17 +101,12 @@ static int handle_failure(lua_State *L)
         lua_call(L, 3, 0);
     } else if (group->on_error == ML_GROUP_CANCEL) {
         lua_pushvalue(L, 2);
-        ml_group_fail(L, group, 3);
+        ml_group_fail(L, group, 3, 1);
     }
     return 0;
 }
 
 /* ---- members ---- */
-
-bool ml_group_wants_traceback(const struct ml_member *member)
-{
-    return member->group->on_error == ML_GROUP_CALL;
-}
 
 void ml_group_add(struct ml_group *group, struct ml_member *member)
 {
@@ -97,16 +121,16 @@ static __attribute__((noinline)) void tell_failure(struct ml_lua *lua, struct ml
 {
     lua_State *aside = lua->aside;
     int top = lua_gettop(aside);
-    bool was_reporting = lua->is_reporting;
-    lua->is_reporting = true;
-    lua_pushcfunction(aside, handle_failure);
     ml_lua_push_task(aside, &member->task);
-    ml_lua_task_push_value(aside, top + 2);
-    ml_lua_task_push_group(aside, top + 2);
-    if (lua_pcall(aside, 3, 0, 0) != LUA_OK)
-        ml_report_callback_failure(lua, "the on_error function of a group failed");
+    lua_pushcfunction(aside, handle_failure);
+    lua_pushvalue(aside, top + 1);
+    ml_lua_task_push_value(aside, top + 1);
+    ml_lua_task_push_group(aside, top + 1);
+    if (!ml_report_call(lua, "the on_error function of a group, called for", top + 1, 3)) {
+        ml_lua_task_push_value(aside, top + 1);
+        ml_report_ended(aside);
+    }
     lua_settop(aside, top);
-    lua->is_reporting = was_reporting;
 }
 
 void ml_group_remove(struct ml_lua *lua, struct ml_member *member)
@@ -207,8 +231,16 @@ The failures after the first.
 int ml_group_errors(lua_State *L)
 {
     ml_check_group(L);
-    if (lua_getiuservalue(L, 1, ML_GROUP_FAILURES) == LUA_TNIL)
+    lua_settop(L, 1);
+    if (lua_getiuservalue(L, 1, ML_GROUP_FAILURES) == LUA_TNIL) {
         lua_newtable(L);
+        lua_replace(L, 2);
+    }
+    for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
+        ml_group_pass(L, 1, i + 1);
+        lua_settop(L, 2);
+    }
+    lua_settop(L, 2);
     return 1;
 }
 

@@ -21,9 +21,6 @@ struct ml_member {
 /* The task has begun to be a member: it is queued. */
 void ml_group_add(struct ml_group *group, struct ml_member *member);
 
-/* Whether its group wants to be told where it fails. */
-bool ml_group_wants_traceback(const struct ml_member *member);
-
 /* The member has ended, its outcome is known and kept. Runs on the state aside; never raises. */
 void ml_group_remove(struct ml_lua *lua, struct ml_member *member);
 
@@ -36,8 +33,12 @@ void ml_group_cancel_members(lua_State *L, struct ml_group *group, int reason);
 void ml_group_cancel_all(lua_State *L, struct ml_group *group, int reason);
 
 /* Stack: the group's object at `object`, an error on top, which is popped: the first is kept to be raised and
- * cancels the rest, later ones are only listed. */
-void ml_group_fail(lua_State *L, struct ml_group *group, int object);
+ * cancels the rest, later ones are only listed. failed: index of the Task whose error it is, 0: the body's. */
+void ml_group_fail(lua_State *L, struct ml_group *group, int object, int failed);
+
+/* The running task gets the group's failures: hands it the story of the one on top of the stack, which is that of
+ * this number, counted from 1. */
+void ml_group_pass(lua_State *L, int object, lua_Integer number);
 
 /* Methods, documented where they are defined. */
 int ml_group_spawn(lua_State *L);

@@ -13,7 +13,9 @@ enum {
     ML_GROUP_FAILURES = 2,
     ML_GROUP_ON_ERROR = 3,
     ML_GROUP_REASON = 4,
-    ML_GROUP_VALUES = ML_GROUP_REASON
+    ML_GROUP_FAILED =
+        5, /* the Tasks that failed, in the order of their errors; false for the body */
+    ML_GROUP_VALUES = ML_GROUP_FAILED
 };
 
 enum ml_group_on_error { ML_GROUP_CANCEL, ML_GROUP_REPORT, ML_GROUP_CALL };

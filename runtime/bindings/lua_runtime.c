@@ -5,6 +5,7 @@
 #include "bindings/collection.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
+#include "bindings/story.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,11 +105,10 @@ void ml_check_option_names(lua_State *L, int options, const char *const names[])
 
 void ml_check_nested_names(lua_State *L, int options, int argument, const char *const names[])
 {
-    for (lua_pushnil(L); lua_next(L, options) != 0; lua_pop(L, 1)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-        if (!is_among(name, names))
-            luaL_argerror(L, argument, lua_pushfstring(L, "unknown option '%s'", name));
-    }
+    for (lua_pushnil(L); lua_next(L, options) != 0; lua_pop(L, 1))
+        if (lua_type(L, -2) != LUA_TSTRING || !is_among(lua_tostring(L, -2), names))
+            luaL_argerror(L, argument,
+                          lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -2, NULL)));
 }
 
 void ml_lua_open(lua_State *L, struct ml_lua *lua)
@@ -137,6 +137,7 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &idle_generators_key);
     ml_lua_task_open(L);
     ml_attributes_open(L);
+    ml_story_open(L);
     ml_cancellation_open(L);
 }
 

@@ -65,6 +65,7 @@ struct ml_lua {
     ml_time collect_at;
     /* Greenlets that are to die: bindings/greenlet_drop.c. */
     uint32_t dropped_greenlets;
+    lua_CFunction debug_traceback; /* the library's own, which scripts may replace */
     bool text_only;        /* load() takes no precompiled chunks */
     bool exit_asked;       /* os.exit(code, true) */
     bool has_reported;     /* a task's error was */

@@ -204,6 +204,13 @@ static int push_cancellation(lua_State *L)
     return 1;
 }
 
+/* The error on top of the task's thread is told, unless somebody else gets it. */
+static void report(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    if (!task->is_quiet && !is_joined(&task->task))
+        ml_report_failure(lua, task);
+}
+
 /* Closes the variables of the task's thread. `owed`: its error is what a C library made of a cancellation; unless
  * a closing variable puts its own in that place, it gives way to the cancellation. */
 static void close_variables(struct ml_lua_task *task, bool owed)
@@ -226,16 +233,21 @@ static void fail(struct ml_lua *lua, struct ml_lua_task *task)
     bool owed = task->task.was_cancelled && task->owes_cancellation;
     bool cancelled = owed || is_own_cancellation(task);
     task->outcome = cancelled ? ML_OUTCOME_CANCELLED : ML_OUTCOME_FAILED;
-    if (!cancelled && task->is_member && ml_group_wants_traceback((struct ml_member *)task))
+    bool is_kept = task->has_traceback; /* under a limit its variables are closed already: vm/budget.c */
+    if (!cancelled && !is_kept) {
         ml_report_keep_traceback(lua, task, 0);
-    else if (!cancelled && !task->is_quiet && !is_joined(&task->task))
-        ml_report_failure(lua, task);
+        report(lua, task);
+    }
     close_variables(task, owed);
-    /* A closing variable's own error takes the cancellation's place, and is not to be lost. */
-    if (cancelled && !ml_is_cancellation(task->L, -1)) {
+    /* A closing variable's own error takes the place of the first or of the cancellation, and is not to be lost. */
+    bool is_replaced =
+        cancelled ? !ml_is_cancellation(task->L, -1) : ml_report_first_is_replaced(lua, task);
+    if (is_replaced) {
         task->outcome = ML_OUTCOME_FAILED;
-        if (!task->is_quiet && !is_joined(&task->task))
-            ml_report_failure(lua, task);
+        ml_report_keep_closing(lua, task);
+        report(lua, task);
+    } else if (!cancelled && is_kept) {
+        report(lua, task);
     }
     keep_value(lua, task);
 }
@@ -323,8 +335,6 @@ static __attribute__((noinline)) void call_exits(struct ml_lua *lua, struct ml_l
 {
     lua_State *aside = lua->aside;
     int top = lua_gettop(aside);
-    bool was_reporting = lua->is_reporting;
-    lua->is_reporting = true;
     task->has_exits = false;
     ml_lua_push_task(aside, task);
     int handle = lua_gettop(aside);
@@ -333,12 +343,10 @@ static __attribute__((noinline)) void call_exits(struct ml_lua *lua, struct ml_l
     ml_attribute_set(aside, ML_ATTRIBUTE_EXITS, handle);
     for (int i = 1; lua_rawgeti(aside, handle + 1, i) != LUA_TNIL; i++) {
         lua_pushvalue(aside, handle);
-        if (lua_pcall(aside, 1, 0, 0) != LUA_OK)
-            ml_report_callback_failure(lua, "an on_exit function failed");
+        ml_report_call(lua, "an on_exit function of", handle, 1);
         lua_settop(aside, handle + 1);
     }
     lua_settop(aside, top);
-    lua->is_reporting = was_reporting;
 }
 
 /* Functions that others want called at the end of a task run for it, on the state aside. */
@@ -435,7 +443,8 @@ static void take_apart(struct ml_lua_task *task, bool closes)
     while ((strand = task->abandoned) != NULL) {
         lua_State *thread = ml_thread_of(strand);
         if (closes) {
-            lua_resetthread(thread);
+            if (lua_resetthread(thread) != LUA_OK)
+                ml_report_closing(task->task.hub->owner, task, thread);
             lua_settop(thread, 0);
         }
         task->abandoned = strand->resumer;

@@ -170,6 +170,7 @@ static const luaL_Reg functions[] = {{"connect", net_connect},
                                      {"resolver", ml_net_resolver},
                                      {"udp", ml_net_udp},
                                      {"inherited", ml_net_inherited},
+                                     {"accepted_from", ml_net_accepted_from},
                                      {NULL, NULL}};
 
 int ml_open_net(lua_State *L)

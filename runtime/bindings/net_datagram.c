@@ -255,7 +255,7 @@ static int udp_set(lua_State *L)
     const char *name = NULL;
     struct ml_datagram *d = check_datagram(L);
     luaL_checktype(L, 2, LUA_TTABLE);
-    struct ml_udp_options options = ml_check_udp_options(L, 2);
+    struct ml_udp_options options = ml_check_udp_options(L, 2, false);
     int error = ml_udp_options_apply(&options, d, &name);
     if (error == 0 || name == NULL)
         return push_result(L, error);

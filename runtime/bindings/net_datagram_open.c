@@ -137,7 +137,7 @@ int ml_net_udp(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     const char *what = NULL;
     struct local_end end = check_local_end(L);
-    struct ml_udp_options options = ml_check_udp_options(L, 1);
+    struct ml_udp_options options = ml_check_udp_options(L, 1, true);
     struct ml_datagram *d = ml_push_udp(L);
     ml_blocking_begin(L);
     int error = ml_blocking_end(L, open_end(d, &end, &options, &what));

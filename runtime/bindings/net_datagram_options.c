@@ -1,6 +1,8 @@
 #include "bindings/net_datagram_options.h"
 
 #include "base/error.h"
+#include "bindings/lua_runtime.h"
+
 #include <lauxlib.h>
 #include <limits.h>
 #include <string.h>
@@ -64,9 +66,24 @@ static void read_interface(lua_State *L, int index, struct ml_udp_options *optio
     lua_pop(L, 1);
 }
 
-struct ml_udp_options ml_check_udp_options(lua_State *L, int index)
+static void check_names(lua_State *L, int index, bool with_end)
+{
+    const char *names[ENTRIES + 6] = {"multicast_interface", "max"};
+    int count = 2;
+    for (int i = 0; i < ENTRIES; i++)
+        names[count++] = entries[i].name;
+    if (with_end) {
+        names[count++] = "host";
+        names[count++] = "port";
+        names[count++] = "family";
+    }
+    ml_check_option_names(L, index, names);
+}
+
+struct ml_udp_options ml_check_udp_options(lua_State *L, int index, bool with_end)
 {
     struct ml_udp_options options = {0};
+    check_names(L, index, with_end);
     for (int i = 0; i < ENTRIES; i++)
         read_entry(L, index, &entries[i], &options);
     read_interface(L, index, &options);

@@ -28,6 +28,11 @@ int ml_net_pair(lua_State *L)
     return error == 0 && other == 0 ? 2 : ml_push_failure(L, -ENOMEM);
 }
 
+/* Those from OF_BOTH on are also for one direction. */
+enum { OF_BOTH = 2 };
+static const char *const option_names[] = {"a_to_b",      "b_to_a",      "chunk",   "capacity",
+                                           "reset_after", "stall_after", "latency", NULL};
+
 /* Pushes the field; false: it is absent. */
 static bool push_option(lua_State *L, int options, const char *name)
 {
@@ -73,9 +78,11 @@ static void read_options(lua_State *L, int options, struct ml_memory_options *wa
 /* What is said for this direction alone. */
 static void read_way(lua_State *L, int options, const char *name, struct ml_memory_options *way)
 {
+    const char *const *names = option_names + OF_BOTH;
     if (push_option(L, options, name)) {
         if (!lua_istable(L, -1))
             luaL_error(L, "bad argument #1 to 'memory_pair' (option '%s' must be a table)", name);
+        ml_check_nested_names(L, lua_gettop(L), options, names);
         read_options(L, lua_gettop(L), way);
     }
     lua_pop(L, 1);
@@ -101,6 +108,7 @@ int ml_net_memory_pair(lua_State *L)
     struct ml_memory_options a_to_b = ML_MEMORY_DEFAULTS;
     if (!lua_isnoneornil(L, 1)) {
         luaL_checktype(L, 1, LUA_TTABLE);
+        ml_check_option_names(L, 1, option_names);
         read_options(L, 1, &a_to_b);
     }
     struct ml_memory_options b_to_a = a_to_b;

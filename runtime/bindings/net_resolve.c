@@ -149,12 +149,16 @@ struct question {
 /* The name stands at `index`, and the options, or nothing, after it. */
 static struct question check_question(lua_State *L, int index)
 {
+    static const char *const names[] = {"type", "family", "port", "timeout", "resolver", NULL};
     size_t length;
+    if (lua_type(L, index) != LUA_TSTRING)
+        luaL_typeerror(L, index, "string");
     struct question question = {.name = luaL_checklstring(L, index, &length)};
     luaL_argcheck(L, strlen(question.name) == length, index, "name contains a zero byte");
     int options = lua_isnoneornil(L, index + 1) ? 0 : index + 1;
     if (options != 0)
         luaL_checktype(L, options, LUA_TTABLE);
+    ml_check_option_names(L, options, names);
     question.resolver = ml_resolver_option(L, options);
     question.form = type_option(L, options);
     question.family = ml_family_option(L, options);
@@ -303,8 +307,10 @@ Makes a resolver of its own, for net.resolve and net.connect. The one that serve
 */
 int ml_net_resolver(lua_State *L)
 {
+    static const char *const names[] = {"servers", "timeout", "tries", "hosts", NULL};
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
+    ml_check_option_names(L, 1, names);
     struct ml_resolver **resolver = ml_push_object(L, resolver_type, sizeof(void *), 0);
     ml_object_note_place(L, resolver);
     struct answer *owner = ml_push_object(L, answer_type, sizeof *owner, 0);

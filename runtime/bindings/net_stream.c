@@ -179,6 +179,20 @@ static int stream_peer(lua_State *L)
     return push_asked(L, ml_address_of_peer);
 }
 
+/* core.accepted_from(stream): the text of whom a listener took it from, even if that has gone or it is closed; nil in the
+ * Unix domain, and of other streams. */
+int ml_net_accepted_from(lua_State *L)
+{
+    const struct ml_stream *s = ml_check_object(L, 1, ml_stream_type);
+    struct ml_address address = {.size = sizeof address.inet, .inet6 = s->accepted_from};
+    if (address.any.sa_family == AF_INET6)
+        address.size = sizeof address.inet6;
+    else if (address.any.sa_family != AF_INET)
+        return 0;
+    ml_push_address_text(L, &address);
+    return 1;
+}
+
 /***
 Tells the local address. Never waits.
 @function stream:address

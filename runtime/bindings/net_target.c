@@ -74,6 +74,13 @@ static int options_after(lua_State *L, int last)
     return options;
 }
 
+/* A number is a port whose host was left out. */
+static void check_host(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TSTRING)
+        luaL_typeerror(L, index, "host");
+}
+
 struct ml_target ml_check_target(lua_State *L, int index)
 {
     struct ml_target target = {0};
@@ -81,6 +88,7 @@ struct ml_target ml_check_target(lua_State *L, int index)
     bool was_address = is_address(L, index);
     if (was_address)
         target.port = replace_address(L, index);
+    check_host(L, index);
     target.host = luaL_checklstring(L, index, &target.length);
     if (is_local_name(L, index)) {
         check_local(L, index, &target);

@@ -25,6 +25,9 @@ static inline struct ml_stream *ml_check_stream(lua_State *L, int index)
     return ml_check_object(L, index, ml_stream_type);
 }
 
+/* core.accepted_from, see there. */
+int ml_net_accepted_from(lua_State *L);
+
 /* Create the metatables; stack unchanged. */
 void ml_open_stream_type(lua_State *L);
 void ml_open_listener_type(lua_State *L);

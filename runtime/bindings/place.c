@@ -54,7 +54,7 @@ static unsigned cache_index(const lua_Debug *frame)
            ML_PLACES_CACHED;
 }
 
-/* Whether the function is one of moonlet's own modules: its caller is who made the thing. */
+/* Whether the function is one of moonlet's own modules: its caller made the thing. */
 static bool is_ours(const lua_Debug *frame)
 {
     return frame->source[0] == '=' && strncmp(frame->source, "=[moonlet.", 10) == 0;
@@ -65,8 +65,8 @@ static bool find_frame(lua_State *L, int level, lua_Debug *frame)
     bool found;
     do
         found = lua_getstack(L, level++, frame) && lua_getinfo(L, "Sl", frame);
-    while (found && is_ours(frame));
-    return found && frame->currentline >= 0;
+    while (found && (is_ours(frame) || frame->currentline < 0));
+    return found;
 }
 
 uint32_t ml_place_of(struct ml_places *places, lua_State *L, int level)

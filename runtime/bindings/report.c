@@ -4,6 +4,8 @@
 
 #include "bindings/attribute.h"
 #include "bindings/blocking.h"
+#include "bindings/cancellation.h"
+#include "bindings/story.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,8 +30,10 @@ static void complete(lua_State *L)
         return;
     if (task->has_traceback)
         ml_attribute_get(L, ML_ATTRIBUTE_TRACEBACK, 1);
+    else if (task->outcome != ML_OUTCOME_NONE && task->L == NULL)
+        lua_pushliteral(L, "");
     else
-        ml_lua_push_traceback(L, task, NULL, 0);
+        ml_lua_push_traceback(L, task, NULL);
     lua_replace(L, 3);
 }
 
@@ -88,28 +92,69 @@ const char *ml_error_chars(lua_State *L, int index, char text[ML_ERROR_NUMBER])
     return text;
 }
 
-void ml_report_callback_failure(struct ml_lua *lua, const char *what)
+/* Message handler. */
+static int add_traceback(lua_State *L)
 {
-    char text[ML_ERROR_NUMBER];
-    const char *message = ml_error_chars(lua->aside, -1, text);
-    lua->has_reported = true;
-    lua->report(lua, message != NULL ? message : what);
+    push_error_text(L, 1);
+    luaL_traceback(L, L, lua_tostring(L, -1), 1);
+    return 1;
 }
 
-/* Calls `function` with the three values on top; returns how it ended. */
-static int call_with_all(lua_State *aside, lua_CFunction function, int results)
+/* Stack: what is called, as light userdata, the Task, the function, its arguments. Returns nil, or what is to be told. */
+static int call_told(lua_State *L)
+{
+    lua_pushcfunction(L, add_traceback);
+    lua_insert(L, 3);
+    if (lua_pcall(L, lua_gettop(L) - 4, 0, 3) == LUA_OK) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushfstring(L, "%s ", (const char *)lua_touserdata(L, 1));
+    ml_lua_push_task_text(L, 2);
+    lua_pushliteral(L, " failed: ");
+    lua_pushvalue(L, 4);
+    lua_concat(L, 4);
+    return 1;
+}
+
+bool ml_report_call(struct ml_lua *lua, const char *what, int handle, int arguments)
+{
+    enum { OWN = 3 };
+    lua_State *aside = lua->aside;
+    handle = lua_absindex(aside, handle);
+    bool was_reporting = lua->is_reporting;
+    lua->is_reporting = true;
+    lua_pushcfunction(aside, call_told);
+    lua_pushlightuserdata(aside, (void *)what);
+    lua_pushvalue(aside, handle);
+    lua_rotate(aside, -(arguments + 1 + OWN), OWN);
+    lua_pcall(aside, arguments + OWN, 1, 0);
+    bool is_good = lua_isnil(aside, -1);
+    if (!is_good) {
+        char text[ML_ERROR_NUMBER];
+        const char *message = ml_error_chars(aside, -1, text);
+        lua->has_reported = true;
+        lua->report(lua, message != NULL ? message : what);
+    }
+    lua_pop(aside, 1);
+    lua->is_reporting = was_reporting;
+    return is_good;
+}
+
+/* Pushes `function` and the three values on top, again. */
+static void push_with_all(lua_State *aside, lua_CFunction function)
 {
     lua_pushcfunction(aside, function);
     for (int i = 0; i < 3; i++)
         lua_pushvalue(aside, -4);
-    return lua_pcall(aside, 3, results, 0);
 }
 
 /* Whether a report could be composed, and was told. The stack stays as it was. */
 static bool tell_as(struct ml_lua *lua, lua_CFunction composer)
 {
     lua_State *aside = lua->aside;
-    bool is_composed = call_with_all(aside, composer, 1) == LUA_OK;
+    push_with_all(aside, composer);
+    bool is_composed = lua_pcall(aside, 3, 1, 0) == LUA_OK;
     if (is_composed)
         lua->report(lua, lua_tostring(aside, -1));
     lua_pop(aside, 1);
@@ -135,48 +180,106 @@ static void tell(struct ml_lua *lua)
     lua->is_reporting = true;
     if (!has_handler(aside)) {
         tell_people(lua);
-    } else if (call_with_all(aside, call_handler, 0) != LUA_OK) {
-        ml_report_callback_failure(lua, "the on_error function failed");
-        lua_settop(aside, top);
-        tell_people(lua);
+    } else {
+        push_with_all(aside, call_handler);
+        if (!ml_report_call(lua, "the on_error function called for", top - 2, 3))
+            tell_people(lua);
     }
     lua_settop(aside, top - 3);
     lua->is_reporting = was_reporting;
 }
 
 /* All on the state aside, for the task's thread is dead. */
-void ml_report_failure(struct ml_lua *lua, struct ml_lua_task *task)
+static void tell_error(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread)
 {
     lua_State *aside = lua->aside;
-    task->parked_on = task->L;
+    task->parked_on = thread;
     ml_lua_push_task(aside, task);
-    lua_pushvalue(task->L, -1);
-    lua_xmove(task->L, aside, 1);
+    lua_pushvalue(thread, -1);
+    lua_xmove(thread, aside, 1);
     lua_pushnil(aside);
     tell(lua);
 }
 
-/* Stack: the Task, the level. */
-static int keep_traceback(lua_State *L)
+void ml_report_failure(struct ml_lua *lua, struct ml_lua_task *task)
 {
-    struct ml_lua_task *task = lua_touserdata(L, 1);
-    ml_lua_push_traceback(L, task, NULL, (int)lua_tointeger(L, 2));
-    ml_attribute_set(L, ML_ATTRIBUTE_TRACEBACK, 1);
-    return 0;
+    tell_error(lua, task, task->L);
+}
+
+/* Calls `function` with the Task, a copy of the error on top of `thread`, one of its own, and the level; whether that went
+ * well. */
+static bool call_with_error(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread,
+                            lua_CFunction function, int level, int results)
+{
+    lua_State *aside = lua->aside;
+    task->parked_on = thread;
+    lua_pushcfunction(aside, function);
+    ml_lua_push_task(aside, task);
+    lua_pushvalue(thread, -1);
+    lua_xmove(thread, aside, 1);
+    lua_pushinteger(aside, level);
+    bool is_done = lua_pcall(aside, 3, results, 0) == LUA_OK;
+    if (!is_done)
+        lua_pop(aside, 1);
+    return is_done;
 }
 
 void ml_report_keep_traceback(struct ml_lua *lua, struct ml_lua_task *task, int level)
 {
-    lua_State *aside = lua->aside;
-    if (task->has_traceback)
+    task->has_traceback = call_with_error(lua, task, task->L, ml_story_keep, level, 0);
+}
+
+void ml_report_keep_closing(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    if (call_with_error(lua, task, task->L, ml_story_keep_closing, 0, 0))
+        task->has_traceback = true;
+}
+
+static void warn_of_closing(lua_State *aside, lua_State *thread)
+{
+    char number[ML_ERROR_NUMBER];
+    const char *text = ml_error_chars(thread, -1, number);
+    lua_warning(aside, "error in a closing variable, at the end of the program: ", 1);
+    lua_warning(aside, text != NULL ? text : luaL_typename(thread, -1), 0);
+}
+
+void ml_report_closing(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread)
+{
+    if (ml_is_cancellation(thread, -1))
         return;
+    if (task == lua->main_task) {
+        warn_of_closing(lua->aside, thread);
+        return;
+    }
+    if (call_with_error(lua, task, thread, ml_story_keep_closing, 0, 0))
+        task->has_traceback = true;
+    tell_error(lua, task, thread);
+    task->has_traceback = false;
     task->parked_on = task->L;
-    lua_pushcfunction(aside, keep_traceback);
-    ml_lua_push_task(aside, task);
-    lua_pushinteger(aside, level);
-    task->has_traceback = lua_pcall(aside, 2, 0, 0) == LUA_OK;
-    if (!task->has_traceback)
+}
+
+bool ml_report_first_is_replaced(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    lua_State *aside = lua->aside;
+    if (!task->has_traceback || !call_with_error(lua, task, task->L, ml_story_take_first, 0, 2))
+        return false;
+    bool is_replaced = lua_toboolean(aside, -1);
+    lua_pop(aside, 1);
+    if (!is_replaced) {
+        lua_pop(task->L, 1);
+        lua_xmove(aside, task->L, 1);
+    } else {
         lua_pop(aside, 1);
+    }
+    return is_replaced;
+}
+
+void ml_report_ended(lua_State *L)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    lua_xmove(L, lua->aside, 2);
+    lua_pushnil(lua->aside);
+    tell(lua);
 }
 
 /***
@@ -198,7 +301,7 @@ int ml_task_report(lua_State *L)
     ml_lua_push_task(L, task);
     lua_insert(L, 1);
     if (lua_isnil(L, 3)) {
-        ml_lua_push_traceback(L, task, NULL, 0);
+        ml_lua_push_traceback(L, task, NULL);
         lua_replace(L, 3);
     }
     lua_xmove(L, lua->aside, 3);

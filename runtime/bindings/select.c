@@ -63,16 +63,32 @@ static bool fits(lua_State *L, enum operation operation, int object)
     return false;
 }
 
+/* Fields with a name that is not known are mistakes in typing; those with a number are cases, or parts of one. */
+static void check_field_names(lua_State *L, int table, const char *const names[])
+{
+    for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
+        bool is_known = lua_isinteger(L, -2);
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        for (int i = 0; names[i] != NULL && !is_known; i++)
+            is_known = strcmp(names[i], name) == 0;
+        if (!is_known)
+            luaL_argerror(L, CASES,
+                          lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -2, NULL)));
+    }
+}
+
 /* Pushes object, value, operation of a case. */
 static void push_case(lua_State *L, uint32_t number)
 {
     static const char *const expected[] = {
         "a channel to get from expected", "a channel to put into expected",
         "a task to join expected", "an event to wait for expected"};
+    static const char *const none[] = {NULL};
     lua_rawgeti(L, CASES, (lua_Integer)number + 1);
     if (!lua_istable(L, -1))
         case_error(L, number, "a table {object, operation} expected");
     int table = lua_gettop(L);
+    check_field_names(L, table, none);
     lua_rawgeti(L, table, 2);
     enum operation operation = operation_of(L, number);
     lua_pop(L, 1);
@@ -217,7 +233,9 @@ channel nil, message, "CLOSED". Or nil, "timeout", "ETIMEDOUT". Or "default" and
 */
 int ml_channel_select(lua_State *L)
 {
+    static const char *const names[] = {"default", "timeout", NULL};
     uint32_t count = push_cases(L);
+    check_field_names(L, CASES, names);
     lua_getfield(L, CASES, "default");
     lua_getfield(L, CASES, "timeout");
     luaL_argcheck(L, lua_isnil(L, -1) || lua_isnumber(L, -1), CASES,

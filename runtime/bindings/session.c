@@ -7,7 +7,9 @@ What the interactive mode needs beside an editor: Ctrl-C ends an entry and not t
 
 #include "bindings/cancellation.h"
 #include "bindings/lua_runtime.h"
+#include "bindings/lua_task.h"
 #include "bindings/modules.h"
+#include "bindings/story.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -68,6 +70,7 @@ static int run(lua_State *L, enum ml_session_phase phase)
     if (scope == NULL)
         return luaL_error(L, "not enough memory");
     begin(s, scope, phase);
+    ml_story_forget(L); /* errors of entries before may have had the same text */
     int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
     s->phase = outer.phase;
     s->scope = outer.scope;
@@ -76,8 +79,9 @@ static int run(lua_State *L, enum ml_session_phase phase)
     lua_insert(L, 1);
     if (status == LUA_OK)
         return lua_gettop(L);
+    bool is_cancellation = ml_cancellation_is_raised(L, count);
     ml_cancellation_rethrow(L, count);
-    if (!end.cancelled || ml_cancellation_count(L) == count)
+    if (!end.cancelled || !is_cancellation)
         return lua_error(L);
     lua_settop(L, 1);
     return 1;
@@ -149,6 +153,23 @@ static int session_list_directory(lua_State *L)
 }
 
 /***
+What is known of an error: its traceback, after where another task raised it.
+@function complete
+@param err
+@string traceback where it reached the prompt
+@treturn string
+*/
+static int session_complete(lua_State *L)
+{
+    luaL_checkstring(L, 2);
+    lua_settop(L, 2);
+    ml_lua_push_task(L, ml_lua_task_of(check_hub(L)->current));
+    lua_insert(L, 2);
+    ml_story_complete(L, 2, 1);
+    return 1;
+}
+
+/***
 How many other tasks the program would wait for at its end.
 @function others
 @treturn integer
@@ -181,6 +202,7 @@ int ml_open_session(lua_State *L)
                                          {"list_directory", session_list_directory},
                                          {"is_terminal", session_is_terminal},
                                          {"others", session_others},
+                                         {"complete", session_complete},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;

@@ -8,6 +8,7 @@
 #include "bindings/greenlet.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
+#include "bindings/story.h"
 #include "hub/scope.h"
 
 #include <errno.h>
@@ -16,21 +17,27 @@
 
 /* ---- protected calls ---- */
 
-/* After a protected call. Stack: true, results (from `first` on), or the error on top. */
-static int protected_results(lua_State *L, int status, intptr_t count, int first)
+static inline bool is_good(int status)
 {
-    if (ml_likely(status == LUA_OK || status == LUA_YIELD))
-        return lua_gettop(L) - first + 1;
-    ml_foreign_caught(L, __builtin_frame_address(0));
-    ml_cancellation_rethrow(L, count);
+    return ml_likely(status == LUA_OK || status == LUA_YIELD);
+}
+
+/* After a protected call that caught the error on top. */
+static int push_caught(lua_State *L)
+{
     lua_pushboolean(L, 0);
     lua_pushvalue(L, -2);
     return 2;
 }
 
+/* Stack: true, results, or the error on top. */
 static int pcall_results(lua_State *L, int status, lua_KContext count)
 {
-    return protected_results(L, status, count, 1);
+    if (is_good(status))
+        return lua_gettop(L);
+    ml_foreign_caught(L, __builtin_frame_address(0));
+    ml_cancellation_rethrow(L, count);
+    return push_caught(L);
 }
 
 static int protected_call(lua_State *L)
@@ -43,9 +50,26 @@ static int protected_call(lua_State *L)
     return pcall_results(L, status, count);
 }
 
+/* Whether the message handler at `index` leaves a cancellation as it is. */
+static bool keeps_cancellations(lua_State *L, int index)
+{
+    lua_CFunction function = lua_tocfunction(L, index);
+    return function != NULL &&
+           (function == ml_story_handler || function == ml_lua_of(L)->debug_traceback);
+}
+
+/* Stack: function, handler, true, results, or what the handler made of the error on top. Most handlers may make
+ * anything of a cancellation; they were told of a closing variable's error. */
 static int xpcall_results(lua_State *L, int status, lua_KContext count)
 {
-    return protected_results(L, status, count, 3);
+    if (is_good(status))
+        return lua_gettop(L) - 2;
+    ml_foreign_caught(L, __builtin_frame_address(0));
+    if (keeps_cancellations(L, 2))
+        ml_cancellation_rethrow(L, count);
+    else
+        ml_cancellation_rethrow_anew(L, count);
+    return push_caught(L);
 }
 
 /* Stack: function, handler, arguments -> function, handler, true, function, arguments. */
@@ -166,7 +190,10 @@ void ml_open_standard(lua_State *L)
     lua_getfield(L, -1, LUA_OSLIBNAME);
     lua_pushcfunction(L, ml_os_exit);
     lua_setfield(L, -2, "exit");
-    lua_pop(L, 2);
+    lua_getglobal(L, LUA_DBLIBNAME);
+    lua_getfield(L, -1, "traceback");
+    ml_lua_of(L)->debug_traceback = lua_tocfunction(L, -1);
+    lua_pop(L, 4);
     ml_open_coroutine(L);
     ml_greenlet_open_collectgarbage(L);
 }

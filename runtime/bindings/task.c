@@ -9,6 +9,7 @@
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
 #include "bindings/report.h"
+#include "bindings/story.h"
 #include "bindings/task_options.h"
 #include "bindings/task_view.h"
 #include "bindings/worker.h"
@@ -167,12 +168,15 @@ static int call_in_scope(lua_State *L, enum ml_scope_kind kind, ml_time deadline
     struct ml_scope *scope = ml_scope_open(hub, kind, deadline);
     if (scope == NULL)
         return luaL_error(L, "not enough memory");
-    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+    lua_pushcfunction(L, ml_story_handler);
+    lua_replace(L, 1);
+    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
     struct ml_scope_end end = ml_scope_close(hub, scope);
     if (status == LUA_OK)
         return lua_gettop(L) - 1;
+    bool is_cancellation = ml_cancellation_is_raised(L, count);
     ml_cancellation_rethrow(L, count);
-    if (end.expired && ml_cancellation_count(L) != count)
+    if (end.expired && is_cancellation)
         return ml_push_failure(L, -ML_EDEADLINE);
     return lua_error(L);
 }
@@ -214,6 +218,7 @@ Calls fn(...), in which no other task may run: a call that would wait is an erro
 */
 static int task_no_switch(lua_State *L)
 {
+    ml_check_callable(L, 1);
     lua_pushnil(L);
     lua_insert(L, 1);
     return call_in_scope(L, ML_SCOPE_NO_SWITCH, ML_FOREVER);
@@ -342,8 +347,7 @@ static int task_status(lua_State *L)
 /***
 Tells where the task is.
 @function Task:traceback
-@treturn string where the task is now; only its name once it has ended; where it failed, of a failed
-child of a group with an on_error function
+@treturn string where the task is now; only its name once it has ended; where it failed, if it did
 */
 static int task_traceback(lua_State *L)
 {
@@ -354,7 +358,7 @@ static int task_traceback(lua_State *L)
         ml_attribute_get(L, ML_ATTRIBUTE_TRACEBACK, 1);
         lua_concat(L, 3);
     } else if (task->task.state != ML_TASK_ENDED)
-        ml_lua_push_traceback(L, task, lua_tostring(L, -1), 0);
+        ml_lua_push_traceback(L, task, lua_tostring(L, -1));
     return 1;
 }
 
@@ -373,8 +377,11 @@ static int task_on_exit(lua_State *L)
         ml_lua_task_add_exit(L, task);
         return 0;
     }
-    lua_insert(L, 1);
-    lua_call(L, 1, 0);
+    lua_State *aside = ml_lua_of(L)->aside;
+    lua_pushvalue(L, 1); /* the Task, fn, the Task */
+    lua_xmove(L, aside, 3);
+    ml_report_call(ml_lua_of(L), "an on_exit function of", -3, 1);
+    lua_pop(aside, 1);
     return 0;
 }
 
@@ -420,6 +427,8 @@ static const luaL_Reg functions[] = {{"spawn", task_spawn},
                                      {"group", ml_task_group},
                                      {"remaining", task_remaining},
                                      {"is_cancellation", task_is_cancellation},
+                                     {"noting", ml_story_noting},
+                                     {"story", ml_story_get},
                                      {NULL, NULL}};
 
 static const luaL_Reg methods[] = {{"join", task_join},           {"on_exit", task_on_exit},

@@ -1,6 +1,7 @@
 #include "bindings/task_view.h"
 
 #include "base/error.h"
+#include "bindings/story.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,10 +40,12 @@ int ml_lua_task_push_end(lua_State *L, int handle)
     }
     bool has_failed = task->outcome == ML_OUTCOME_FAILED;
     luaL_pushfail(L);
-    if (has_failed)
+    if (has_failed) {
         lua_getiuservalue(L, handle, ML_TASK_RESULTS);
-    else
+        ml_story_pass(L, handle);
+    } else {
         lua_pushstring(L, ml_error_text(ECANCELED));
+    }
     lua_pushstring(L, ml_error_name(has_failed ? ML_EFAILED : ECANCELED));
     return 3;
 }
@@ -87,13 +90,18 @@ static void push_frames(lua_State *L, lua_State *thread, const char *message, in
         ml_strip_bottom_frame(L);
 }
 
-void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message, int level)
+void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message)
+{
+    ml_lua_push_traceback_at(L, task, message, ml_thread_of(task->task.strand) == L);
+}
+
+void ml_lua_push_traceback_at(lua_State *L, struct ml_lua_task *task, const char *message,
+                              int level)
 {
     luaL_checkstack(L, 6, NULL);
     struct ml_strand *strand = task->task.strand;
-    bool is_caller = ml_thread_of(strand) == L;
-    lua_State *innermost = is_caller ? L : task->parked_on;
-    push_frames(L, innermost, message, is_caller ? 1 : level);
+    lua_State *innermost = ml_thread_of(strand) == L ? L : task->parked_on;
+    push_frames(L, innermost, message, level);
     bool is_on_top = ml_thread_of(strand) == innermost;
     for (strand = is_on_top ? strand->resumer : strand; strand != NULL; strand = strand->resumer) {
         lua_pushliteral(L, "\nresumed from ");

@@ -24,10 +24,14 @@ void ml_lua_push_task_text(lua_State *L, int handle);
 
 /* Pushes the traceback of a task, its coroutines' first and where it was spawned last, after `message`
  * (may be NULL). */
-void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message, int level);
+void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message);
 
 /* Takes from the end of the traceback on top of L the lowest frame, if it is a C function: that with which each thread
  * begins under an instruction limit. */
 void ml_strip_bottom_frame(lua_State *L);
+
+/* The same from `level` on of its innermost thread, L itself if that is it. */
+void ml_lua_push_traceback_at(lua_State *L, struct ml_lua_task *task, const char *message,
+                              int level);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 static const struct ml_wait_kind semaphore_kind = {.text = "a semaphore"};
-static const struct ml_wait_kind mutex_kind = {.text = "a mutex"};
+static const struct ml_wait_kind mutex_kind = {.text = "a mutex held by task"};
 static const struct ml_wait_kind event_kind = {.text = "an event"};
 
 /* ---- semaphore ---- */
@@ -91,6 +91,23 @@ struct ml_mutex *ml_mutex_held_by(struct ml_hub *hub, const struct ml_task *task
     while (ml_container_of(link, struct ml_mutex, link)->owner != task)
         link = link->next;
     return ml_container_of(link, struct ml_mutex, link);
+}
+
+static void note_owner(struct ml_hub *hub, const struct ml_mutex *mutex)
+{
+    const struct ml_link *link = mutex->waiters.next;
+    for (; link != &mutex->waiters; link = link->next) {
+        const struct ml_waiter *waiter = ml_container_of(link, const struct ml_waiter, link);
+        struct ml_task *task = ml_waiter_task(hub, waiter);
+        if (task->waits_for == &mutex_kind)
+            task->waits_on = (uint32_t)mutex->owner->id;
+    }
+}
+
+void ml_mutex_note_owners(struct ml_hub *hub)
+{
+    for (struct ml_link *link = hub->locked.next; link != &hub->locked; link = link->next)
+        note_owner(hub, ml_container_of(link, struct ml_mutex, link));
 }
 
 /* ---- event ---- */

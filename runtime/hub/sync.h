@@ -53,6 +53,9 @@ void ml_mutex_unlock(struct ml_hub *hub, struct ml_mutex *mutex);
 /* A mutex that the task holds, NULL: none. */
 struct ml_mutex *ml_mutex_held_by(struct ml_hub *hub, const struct ml_task *task);
 
+/* Has all that wait for a mutex name the task that holds it now, for people: it may be another than when they came. */
+void ml_mutex_note_owners(struct ml_hub *hub);
+
 struct ml_event {
     struct ml_link waiters;
     bool is_set;

@@ -6,8 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const struct ml_wait_kind lock_kind = {.text =
-                                                  "a lock of a C library that another task holds"};
+static const struct ml_wait_kind lock_kind = {.text = "a lock of a C library held by task"};
 
 static struct ml_held_lock **bucket_of(struct ml_foreign *f, const void *lock)
 {
@@ -24,29 +23,30 @@ static void strike_at(struct ml_foreign *f, struct ml_held_lock **place)
     f->held_count--;
 }
 
-/* Whether another task holds the lock against `way`. A task that ended with it has left it to the next. */
-static bool is_taken(struct ml_foreign *f, const void *lock, enum ml_lock_way way)
+/* The id of another task that holds the lock against `way`, 0: none does. One that ended with it has left it to the
+ * next. */
+static uint64_t holder_of(struct ml_foreign *f, const void *lock, enum ml_lock_way way)
 {
-    bool is = false;
-    uint64_t self = f->hub->current->id;
+    uint64_t holder = 0, self = f->hub->current->id;
     struct ml_held_lock **place = bucket_of(f, lock);
-    while (*place != NULL && !is) {
+    while (*place != NULL && holder == 0) {
         const struct ml_held_lock *held = *place;
         bool is_anothers = held->lock == lock && held->task != self;
         if (is_anothers && ml_hub_task(f->hub, held->slot, held->task) == NULL) {
             strike_at(f, place);
         } else {
-            is = is_anothers && (way == ML_LOCK_WHOLE || held->way == ML_LOCK_WHOLE);
+            bool is_against = way == ML_LOCK_WHOLE || held->way == ML_LOCK_WHOLE;
+            holder = is_anothers && is_against ? held->task : 0;
             place = &(*place)->next;
         }
     }
-    return is;
+    return holder;
 }
 
 int ml_lock_wait(struct ml_foreign *f, const void *lock, enum ml_lock_way way, ml_time deadline)
 {
     struct ml_hub *hub = f->hub;
-    if (!is_taken(f, lock, way))
+    if (holder_of(f, lock, way) == 0)
         return 0;
     if (deadline == ML_NEVER_WAIT)
         return -ETIMEDOUT;
@@ -54,8 +54,9 @@ int ml_lock_wait(struct ml_foreign *f, const void *lock, enum ml_lock_way way, m
         return -EDEADLK;
     struct ml_scope *shield = ml_scope_open(hub, ML_SCOPE_SHIELD, ML_FOREVER);
     int error = shield != NULL ? 0 : -EDEADLK;
-    while (error == 0 && is_taken(f, lock, way))
-        error = ml_wait(hub, &lock_kind, 0, &f->lock_waiters, deadline);
+    uint64_t holder;
+    while (error == 0 && (holder = holder_of(f, lock, way)) != 0)
+        error = ml_wait(hub, &lock_kind, (uint32_t)holder, &f->lock_waiters, deadline);
     if (shield != NULL)
         ml_scope_close(hub, shield);
     ml_foreign_end(f, error);

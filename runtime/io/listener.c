@@ -132,7 +132,9 @@ int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_tim
             return -ML_ECLOSED;
         if (listener->fd.sides[ML_FD_READ].waiter != NULL)
             return -EBUSY;
-        int fd = accept4(listener->fd.number, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        socklen_t size = sizeof s->accepted_from;
+        int fd = accept4(listener->fd.number, (struct sockaddr *)&s->accepted_from, &size,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         ml_slice_spend_call(listener->io->hub, 0);
         if (fd >= 0) {
             ml_socket_set_options(fd, listener->family, &listener->options);

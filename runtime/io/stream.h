@@ -14,6 +14,7 @@
 #include "hub/fd.h"
 #include "io/io.h"
 
+#include <netinet/in.h>
 #include <sys/uio.h>
 
 struct ml_stream;
@@ -51,6 +52,8 @@ struct ml_stream {
     struct ml_task *writer; /* the one whose turn it is */
     ml_time read_timeout;   /* spans; 0: never wait; ML_FOREVER: no limit */
     ml_time write_timeout;
+    /* Whom a listener took it from, an address of whichever family; 0: unknown. The kernel forgets it at a reset. */
+    struct sockaddr_in6 accepted_from;
     size_t limit;      /* bytes that a read may gather if nobody says; 0: each kind has its own */
     bool is_accepted;  /* a listener made it, not a connect */
     bool is_reading;   /* a task is between begin and end of a read */

@@ -1,7 +1,9 @@
 /* The main chunk: its pieces, and how lua5.4 would run them. */
+#include "bindings/blocking.h"
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
 #include "bindings/task_view.h"
+#include "bindings/story.h"
 #include "vm/moonlet_state.h"
 #include "vm/runtimes.h"
 
@@ -99,19 +101,56 @@ int moonlet_load_buffer(struct moonlet *m, const void *data, size_t size, const 
 
 /* ---- running ---- */
 
-/* Message handler, as lua5.4's: a string gets a traceback; an object with __tostring speaks for
- * itself; of anything else the type is told. */
+/* Stack: an error that is no text -> the text that lua5.4 tells of it; whether it speaks for itself. */
+static bool push_text(lua_State *L)
+{
+    if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
+        return true;
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    return false;
+}
+
+/* Whether the main task knows more of the error at 1 than lua5.4 would: it came from another task, or is one of moonlet's
+ * own failures. */
+static bool has_story(lua_State *L)
+{
+    ml_lua_push_task(L, ml_lua_task_of(ml_lua_of(L)->hub.current));
+    bool has = ml_story_push(L, -1, 1) || ml_is_failure(L, 1);
+    lua_pop(L, 2);
+    return has;
+}
+
+/* Message handler, as lua5.4's: a string gets a traceback; an object with __tostring speaks for itself, unless more is
+ * known; of anything else the type is told. A cancellation, or what a C library made of one, is no error yet. */
 static int add_traceback(lua_State *L)
 {
-    const char *message = lua_tostring(L, 1);
-    if (message == NULL) {
-        if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
-            return 1;
-        message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    struct ml_lua_task *task = ml_lua_task_of(ml_lua_of(L)->hub.current);
+    if (ml_is_cancellation(L, 1))
+        return 1;
+    if (task->task.was_cancelled && task->owes_cancellation) {
+        task->owes_cancellation = false;
+        ml_cancellation_push(L);
+        return 1;
     }
-    luaL_traceback(L, L, message, 1);
+    bool speaks = false;
+    if (lua_isstring(L, 1))
+        lua_pushvalue(L, 1);
+    else
+        speaks = push_text(L);
+    if (speaks && !has_story(L))
+        return 1;
+    lua_pushstring(L, lua_tostring(L, -1)); /* up to a zero byte, as there */
+    lua_insert(L, 2);
+    lua_settop(L, 2);
+    lua_pushliteral(L, "\n");
+    luaL_traceback(L, L, NULL, 1);
     if (ml_lua_of(L)->watch_thread != NULL)
         ml_strip_bottom_frame(L);
+    ml_lua_push_task(L, task);
+    lua_insert(L, -2);
+    ml_story_complete(L, -2, 1);
+    lua_remove(L, -2);
+    lua_concat(L, 3);
     return 1;
 }
 
@@ -212,11 +251,12 @@ int ml_program_main(lua_State *L)
         status = run_piece(L, piece);
     if (status == LUA_OK)
         return 0;
-    if (m->lua.hub.current->was_cancelled)
+    if (m->lua.hub.current->was_cancelled && ml_is_cancellation(L, -1))
         ml_cancellation_rethrow(L, count);
     ml_program_free(m);
     m->main_failed = true;
-    const char *message = lua_tostring(L, -1);
+    const char *message =
+        ml_is_cancellation(L, -1) ? luaL_tolstring(L, -1, NULL) : lua_tostring(L, -1);
     m->lua.report(&m->lua, message != NULL ? message : "(error message not a string)");
     return 0;
 }

@@ -1,4 +1,4 @@
-/* What is told to people of tasks, and when those of a runtime cannot go on: deadlock and C stack overflow. */
+/* What is told to people of tasks, and when those of a runtime cannot go on: C stack overflow (deadlock: vm/deadlock.c). */
 #include "bindings/lua_task.h"
 #include "bindings/task_view.h"
 #include "coro/overflow.h"
@@ -13,45 +13,6 @@ size_t ml_task_text(char text[ML_TASK_TEXT], const struct moonlet *m, struct ml_
     snprintf(text, ML_TASK_TEXT, "task #%llu, spawned at %s, ", (unsigned long long)task->id,
              ml_place_text(&m->lua.places, ml_lua_task_of(task)->place));
     return strlen(text);
-}
-
-/* Stack: the task as light userdata -> what it waits for, and where. */
-static int describe_wait(lua_State *L)
-{
-    struct ml_lua_task *task = lua_touserdata(L, 1);
-    const struct ml_wait_kind *kind = task->task.waits_for;
-    ml_lua_push_task(L, task);
-    ml_lua_push_task_text(L, lua_gettop(L));
-    lua_pushfstring(L, " waits for %s", kind->text);
-    if (task->task.waits_on > 0)
-        lua_pushfstring(L, " #%I", (LUAI_UACINT)task->task.waits_on);
-    else
-        lua_pushliteral(L, "");
-    lua_concat(L, 3);
-    ml_lua_push_traceback(L, task, lua_tostring(L, -1), 0);
-    return 1;
-}
-
-static void tell_wait(struct moonlet *m, struct ml_lua_task *task)
-{
-    lua_State *L = m->lua.aside;
-    int top = lua_gettop(L);
-    lua_pushcfunction(L, describe_wait);
-    lua_pushlightuserdata(L, task);
-    if (lua_pcall(L, 1, 1, 0) == LUA_OK)
-        m->lua.report(&m->lua, lua_tostring(L, -1));
-    lua_settop(L, top);
-}
-
-void ml_deadlock_report(struct moonlet *m)
-{
-    char text[128];
-    snprintf(text, sizeof text, "deadlock: %u task%s, all waiting, and nothing can wake one",
-             m->lua.hub.alive, m->lua.hub.alive == 1 ? "" : "s");
-    m->lua.report(&m->lua, text);
-    struct ml_task *task;
-    for (uint32_t slot = 0; (task = ml_hub_next_task(&m->lua.hub, &slot)) != NULL;)
-        tell_wait(m, ml_lua_task_of(task));
 }
 
 /* ---- in the signal handler: no allocation, no stdio ---- */

@@ -18,6 +18,29 @@ local function type_error(value, position, name, expected)
   error(message:format(position, name, expected, value == nil and "no value" or type(value)), 4)
 end
 
+--- Raises unless the value is a table with fields of these names only.
+-- @param opts
+-- @tparam integer position
+-- @tparam string name of the function
+-- @tparam table known names as keys
+function argument.options(opts, position, name, known)
+  if type(opts) ~= "table" then type_error(opts, position, name, "table") end
+  for key in next, opts do
+    if not known[key] then
+      local message = "bad argument #%d to '%s' (unknown option '%s')"
+      error(message:format(position, name, tostring(key)), 3)
+    end
+  end
+end
+
+--- Raises unless the value is an object with that metatable: the method was called with a dot.
+function argument.self(value, class, name)
+  if getmetatable(value) ~= class then
+    local got = value == nil and "no value" or type(value)
+    error(("calling '%s' on bad self (%s expected, got %s)"):format(name, class.__name, got), 3)
+  end
+end
+
 --- Whether the value can be called.
 function argument.is_callable(value)
   if type(value) == "function" then return true end
@@ -46,9 +69,14 @@ function argument.functions(value, position, name)
   end
 end
 
---- Raises unless the value is a number, or a text that is one.
+--- Raises unless the value is a number, or a text that is one, and not NaN.
 function argument.number(value, position, name)
-  if not tonumber(value) then type_error(value, position, name, "number") end
+  local number = tonumber(value)
+  if not number then type_error(value, position, name, "number") end
+  if number ~= number then
+    local message = "bad argument #%d to '%s' (number expected, got not-a-number)"
+    error(message:format(position, name), 3)
+  end
 end
 
 --- Raises unless the value is nil, or a positive integer.

@@ -9,7 +9,7 @@ local task = require "moonlet.task"
 
 local net = {}
 for name, value in pairs(core) do net[name] = value end
-net.listener_methods = nil
+net.listener_methods, net.accepted_from = nil, nil
 
 local Listener = core.listener_methods
 
@@ -29,6 +29,8 @@ end
 -- Tells of the failure of a handler, in its task.
 local function tell(server, err, conn)
   local traceback = task.current():traceback():match "\n(.*)"
+  local peer = core.accepted_from(conn)
+  if peer then traceback = traceback .. "\nconnection from " .. peer end
   local ok, problem = task.pcall(server.on_error, err, conn, traceback)
   if ok or task.is_cancellation(problem) then return end
   task.report(problem)
@@ -82,12 +84,33 @@ local function is_callable(value)
   return type(value) == "function" or (getmetatable(value) or {}).__call ~= nil
 end
 
+local SERVING = { max = true, on_error = true }
+
+-- Raises at the caller of the method that calls this.
+local function check_self(self, name)
+  if type(self) ~= "userdata" or (getmetatable(self) or {}).__index ~= Listener then
+    local message = "calling '%s' on bad self (net.listener expected, got %s)"
+    error(message:format(name, self == nil and "no value" or type(self)), 3)
+  end
+end
+
+-- The first name that is no option, as text.
+local function unknown_option(opts)
+  for key in next, opts do
+    if not SERVING[key] then return tostring(key) end
+  end
+end
+
 local function check_arguments(opts, handler)
   local function refuse(number, text)
     error(("bad argument #%d to 'serve' (%s)"):format(number, text), 4)
   end
-  if type(opts) ~= "table" then
+  if handler == nil and type(opts) ~= "table" then
+    refuse(1, "function expected, got " .. (opts == nil and "no value" or type(opts)))
+  elseif type(opts) ~= "table" then
     refuse(1, "table expected, got " .. type(opts))
+  elseif unknown_option(opts) then
+    refuse(1, ("unknown option '%s'"):format(unknown_option(opts)))
   elseif opts.max ~= nil and (math.type(opts.max) ~= "integer" or opts.max < 1) then
     refuse(1, "option 'max' must be a positive integer")
   elseif opts.on_error ~= nil and not is_callable(opts.on_error) then
@@ -111,6 +134,7 @@ end
 -- failed, even if somebody else has it. A handler that was cancelled has not failed.
 -- @treturn boolean true; or nil, message, code
 function Listener:serve(opts, handler)
+  check_self(self, "serve")
   if handler == nil and is_callable(opts) then opts, handler = {}, opts end
   check_arguments(opts, handler)
   local address, message, code = Listener.address(self)
@@ -145,6 +169,7 @@ end
 -- @tparam[opt] number grace seconds; 0: cancels at once; without it waits as long as it takes
 -- @treturn integer how many handlers were cancelled, by this call of stop() or another
 function Listener:stop(grace)
+  check_self(self, "stop")
   if grace ~= nil and (type(grace) ~= "number" or grace ~= grace) then
     error(("bad argument #1 to 'stop' (number expected, got %s)"):format(type(grace)), 2)
   end

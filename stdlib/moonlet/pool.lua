@@ -21,6 +21,8 @@ local Lease = {}
 Lease.__index = Lease
 Lease.__name = "pool.lease"
 
+local OPTIONS = { open = true, close = true, max = true, check = true }
+
 --- Makes a pool.
 -- @tparam table opts
 -- @tparam function opts.open returns a value, or nil, message, code; may wait
@@ -29,7 +31,7 @@ Lease.__name = "pool.lease"
 -- @tparam[opt] function opts.check called with an idle value: whether it still serves
 -- @treturn Pool
 function pool.new(opts)
-  argument.table(opts, 1, "new")
+  argument.options(opts, 1, "new", OPTIONS)
   argument.check(argument.is_callable(opts.open), 1, "new", "option 'open' must be a function")
   for _, name in ipairs { "close", "check" } do
     local is_good = opts[name] == nil or argument.is_callable(opts[name])
@@ -42,8 +44,21 @@ function pool.new(opts)
   }, Pool)
 end
 
-local function dispose(self, value)
-  if self.close_value then self.close_value(value) else value:close() end
+local function can_close(value)
+  local has, close = pcall(function() return value.close end)
+  return has and argument.is_callable(close)
+end
+
+-- level: of the caller that is told if the value cannot be closed.
+local function dispose(self, value, level)
+  if self.close_value then
+    self.close_value(value)
+  elseif can_close(value) then
+    value:close()
+  else
+    local message = "cannot close a %s: it has no method 'close', and its pool no option 'close'"
+    error(message:format(type(value)), level and level + 1 or 0)
+  end
 end
 
 -- A value that is being checked: closed unless it passes, also when check() is cancelled.
@@ -82,6 +97,7 @@ end
 -- @tparam[opt] number timeout seconds to wait for a place
 -- @treturn Lease or nil, message, code
 function Pool:lease(timeout)
+  argument.self(self, Pool, "lease")
   if timeout ~= nil then argument.number(timeout, 1, "lease") end
   if self.is_closed then return nil, "closed", "CLOSED" end
   local permit, message, code = self.places:hold(timeout)
@@ -97,9 +113,10 @@ end
 --- Closes the idle values; those that are leased when they come back. Never waits, unless closing
 -- one does.
 function Pool:close()
+  argument.self(self, Pool, "close")
   self.is_closed = true
   self.places:close()
-  while #self.idle > 0 do dispose(self, table.remove(self.idle)) end
+  while #self.idle > 0 do dispose(self, table.remove(self.idle), 2) end
 end
 
 Pool.__close = Pool.close
@@ -112,17 +129,19 @@ local function give_back(self, is_good)
   if is_good and not self.pool.is_closed then
     table.insert(self.pool.idle, value)
   else
-    dispose(self.pool, value)
+    dispose(self.pool, value, 3)
   end
 end
 
 --- Gives the value back to the pool, or closes it if the pool is closed.
 function Lease:close()
+  argument.self(self, Lease, "close")
   give_back(self, true)
 end
 
 --- Closes the value instead of giving it back. Waits only if closing it does.
 function Lease:discard()
+  argument.self(self, Lease, "discard")
   give_back(self, false)
 end
 

@@ -87,6 +87,8 @@ local orders = { fifo = fifo, lifo = lifo, priority = priority }
 
 local function less_than(a, b) return a < b end
 
+local OPTIONS = { capacity = true, order = true, less = true }
+
 --- Makes a queue.
 -- @tparam[opt] table opts
 -- @tparam[opt] integer opts.capacity values that it holds before put() waits; without: no limit
@@ -94,7 +96,7 @@ local function less_than(a, b) return a < b end
 -- @tparam[opt] function opts.less for "priority": less(a, b), whether a comes first; `<` without
 -- @treturn Queue
 function queue.new(opts)
-  if opts ~= nil then argument.table(opts, 1, "new") end
+  if opts ~= nil then argument.options(opts, 1, "new", OPTIONS) end
   opts = opts or {}
   local order = orders[opts.order or "fifo"]
   argument.check(order, 1, "new", "option 'order' must be \"fifo\", \"lifo\" or \"priority\"")
@@ -110,12 +112,15 @@ function queue.new(opts)
   }, Queue)
 end
 
--- Adds the value, for which there is room; an error of less() gives that back.
+-- Adds the value, for which there is room; an error of less() gives that back. That of `<` in this
+-- file is put()'s argument's.
 local function add(self, value)
   local ok, err = pcall(self.order.add, self.items, value)
   if ok then return end
   if self.room then self.room:release() end
-  error(err, 0)
+  local reason = type(err) == "string" and err:match "^%[moonlet%.queue%]:%d+: (.*)"
+  if not reason then error(err, 0) end
+  error(("bad argument #1 to 'put' (%s; the option 'less' tells how)"):format(reason), 3)
 end
 
 --- Adds a value; waits for room.
@@ -123,6 +128,7 @@ end
 -- @tparam[opt] number timeout seconds
 -- @treturn boolean true; or nil, message, "ETIMEDOUT" or "CLOSED", and it was not added
 function Queue:put(value, timeout)
+  argument.self(self, Queue, "put")
   argument.check(value ~= nil, 1, "put", "a queue cannot hold nil")
   if timeout ~= nil then argument.number(timeout, 2, "put") end
   if self.room then
@@ -142,6 +148,7 @@ end
 -- @tparam[opt] number timeout seconds
 -- @return the value; or nil, message, "ETIMEDOUT", or "CLOSED" once it is closed and empty
 function Queue:get(timeout)
+  argument.self(self, Queue, "get")
   if timeout ~= nil then argument.number(timeout, 1, "get") end
   local ok, message, code = self.available:acquire(timeout)
   if not ok then return nil, message, code end
@@ -154,6 +161,7 @@ end
 -- @tparam[opt] number timeout seconds
 -- @return as get()
 function Queue:peek(timeout)
+  argument.self(self, Queue, "peek")
   if timeout ~= nil then argument.number(timeout, 1, "peek") end
   local ok, message, code = self.available:acquire(timeout)
   if not ok then return nil, message, code end
@@ -164,6 +172,7 @@ end
 
 --- Says that the work on one value that was got is done. Never waits.
 function Queue:task_done()
+  argument.self(self, Queue, "task_done")
   if self.unfinished == 0 then error("task_done() was called more often than put()", 2) end
   self.unfinished = self.unfinished - 1
   if self.unfinished == 0 then self.finished:set() end
@@ -173,12 +182,14 @@ end
 -- @tparam[opt] number timeout seconds
 -- @treturn boolean true; or nil, "timeout", "ETIMEDOUT"
 function Queue:join(timeout)
+  argument.self(self, Queue, "join")
   if timeout ~= nil then argument.number(timeout, 1, "join") end
   return self.finished:wait(timeout)
 end
 
 --- No more values: put() fails from now on, get() once the queue is empty. Never waits.
 function Queue:close()
+  argument.self(self, Queue, "close")
   self.is_closed = true
   self.available:close()
   if self.room then self.room:close() end

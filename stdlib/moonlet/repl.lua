@@ -49,14 +49,29 @@ local function load_entry(read_line)
   return chunk or function() error(message, 0) end, not chunk
 end
 
+-- The name of the error's type, or nil.
+local function name_of(err)
+  local meta = debug.getmetatable(err)
+  return type(meta) == "table" and rawget(meta, "__name") or nil
+end
+
+-- The text and where it came about, without the calls of moonlet's own modules.
+local function with_traceback(err, text)
+  local traceback = debug.traceback(nil, 3):gsub(OWN_LEVELS, "\n\t[C]: in ?")
+  return text .. "\n" .. session.complete(err, traceback):gsub("\n\t%[moonlet[^\n]*", "")
+end
+
+-- As lua5.4 tells errors; but an iterator's failure has its place, too. (No tail calls: levels.)
 local function add_traceback(err)
-  if type(err) ~= "string" then
-    local meta = getmetatable(err)
-    if type(meta) == "table" and meta.__tostring then return tostring(err) end
-    err = type(err) == "number" and tostring(err)
-      or ("(error object is a %s value)"):format(type(err))
+  if type(err) == "string" then return (with_traceback(err, err)) end
+  local meta = getmetatable(err)
+  if type(meta) == "table" and meta.__tostring then
+    if name_of(err) ~= "moonlet.failure" then return tostring(err) end
+    return (with_traceback(err, tostring(err)))
   end
-  return (debug.traceback(err, 2):gsub(OWN_LEVELS, "\n\t[C]: in ?"))
+  local text = type(err) == "number" and tostring(err)
+    or ("(error object is a %s value)"):format(type(err))
+  return (with_traceback(err, text))
 end
 
 local function complain(message)
@@ -98,8 +113,19 @@ local function lay_out_results(ok, ...)
   if select("#", ...) > 0 then io.stdout:write(show_values(editor.columns(), ...), "\n") end
 end
 
+-- The last error of the running entry, as text: a closing variable's, if it was interrupted.
+local last_failure
+
+-- Errors that are no text are laid out as values are.
+local function lay_out_error(err)
+  if name_of(err) == "moonlet.cancellation" then return err end
+  local text = type(err) == "string" and err or show_values(editor.columns(), err)
+  last_failure = with_traceback(err, text)
+  return last_failure
+end
+
 local function run_entry(chunk, is_syntax_error)
-  lay_out_results(xpcall(chunk, is_syntax_error and tostring or add_traceback))
+  lay_out_results(xpcall(chunk, is_syntax_error and tostring or lay_out_error))
 end
 
 -- Escape sequences between the marks that tell the editor that they take no room.
@@ -107,28 +133,37 @@ local function mark_sequences(text)
   return (text:gsub("[\1\2]", ""):gsub("\27%[[%d;]*m", "\1%0\1"))
 end
 
+-- Reads a line; and what remembers those that were read since, which are one entry.
 local function edit_lines(line_editor)
-  for _, line in ipairs(history.load()) do line_editor:add(line) end
+  local lines = {}
+  for _, entry in ipairs(history.load()) do line_editor:add(entry) end
   return function(text)
     io.stdout:flush()
     local line = line_editor:read(mark_sequences(text))
-    if line and line:find("%S") then
-      line_editor:add(line)
-      history.add(line)
-    end
+    lines[#lines + 1] = line
     return line
+  end, function()
+    local entry = table.concat(lines, "\n")
+    lines = {}
+    if entry:find("%S") then
+      line_editor:add(entry)
+      history.add(entry)
+    end
   end
 end
 
 -- One entry. False at the end of the input.
-local function take_turn(read_line)
+local function take_turn(read_line, remember)
   local is_read, chunk, is_syntax_error = session.ask(load_entry, read_line)
+  remember()
   if not is_read then return true end
   if not chunk then return false end
+  last_failure = nil
   local is_done, is_shown = pcall(session.run, run_entry, chunk, is_syntax_error)
   if not is_done then
     complain_safely(is_shown)
   elseif not is_shown then
+    if last_failure then complain(last_failure) end
     complain("interrupted!")
   end
   return true
@@ -144,9 +179,10 @@ end
 
 local function run_on_terminal()
   local line_editor <close> = editor.open(complete)
-  local read_line = line_editor and edit_lines(line_editor) or read_plainly
+  local read_line, remember = read_plainly, function() end
+  if line_editor then read_line, remember = edit_lines(line_editor) end
   session.hold(function()
-    while take_turn(read_line) do end
+    while take_turn(read_line, remember) do end
   end)
 end
 

@@ -31,6 +31,7 @@ end
 -- @param ... any values
 -- @treturn boolean false: it has its values or its error already, and keeps them
 function Future:set(...)
+  argument.self(self, Future, "set")
   return settle(self, nil, ...)
 end
 
@@ -38,6 +39,7 @@ end
 -- @param err any value
 -- @treturn boolean as set()
 function Future:fail(err)
+  argument.self(self, Future, "fail")
   return settle(self, "EFAILED", err)
 end
 
@@ -45,6 +47,7 @@ end
 -- @tparam[opt] number timeout seconds
 -- @return the values; or nil, the error, "EFAILED"; or nil, "timeout", "ETIMEDOUT"
 function Future:get(timeout)
+  argument.self(self, Future, "get")
   if timeout ~= nil then argument.number(timeout, 1, "get") end
   local ok, message, code = self.ended:wait(timeout)
   if not ok then return nil, message, code end

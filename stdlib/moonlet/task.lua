@@ -10,25 +10,38 @@ package.loaded["moonlet.task.core"] = nil
 
 local task = {}
 for name, value in pairs(core) do task[name] = value end
+task.noting, task.story = nil, nil
 
--- Runs call(i, item) for each item of a list in a group; collects results and errors in order.
+-- What fails although its error is caught: a closing variable, while the task is cancelled.
+local function report(_, err, traceback) task.report(err, traceback) end
+
+-- Runs call(i, item) for each item of a list in a group; collects results, errors and where these
+-- were raised, in order. The caller also knows the latter when it raises the error again.
 local function collect(list, limit, call)
-  local results, errors = { n = #list }, { n = #list }
-  task.group({ limit = limit, on_error = function() end }, function(group)
+  local results, errors, tracebacks = { n = #list }, { n = #list }, { n = #list }
+  local caller = task.current()
+  local note = core.noting(caller)
+  task.group({ limit = limit, on_error = report }, function(group)
     for i = 1, #list do
       group:spawn(function()
-        local ok, value = pcall(call, list[i])
-        if ok then results[i] = value else errors[i] = value end
+        local ok, value = xpcall(call, note, list[i])
+        if ok then
+          results[i] = value
+        else
+          errors[i], tracebacks[i] = value, core.story(caller, value)
+        end
       end)
     end
   end)
-  return results, errors
+  return results, errors, tracebacks
 end
 
 --- Calls all functions at once, in tasks of their own, and waits for all.
 -- @tparam {function,...} list
 -- @treturn table the first result of each, with n
 -- @treturn table the error of each that failed, with n
+-- @treturn table of each that failed, a text that tells where: its task, calls, and where that was
+-- spawned; with n
 function task.all(list)
   argument.functions(list, 1, "all")
   return collect(list, nil, function(fn) return fn() end)
@@ -40,6 +53,7 @@ end
 -- @tparam[opt] integer limit how many at a time
 -- @treturn table results, as all()
 -- @treturn table errors, as all()
+-- @treturn table tracebacks, as all()
 function task.map(list, fn, limit)
   argument.table(list, 1, "map")
   argument.callable(fn, 2, "map")
@@ -85,16 +99,21 @@ function task.every(s, fn)
   end
 end
 
+local function is_number(value) return type(value) == "number" and value == value end
+
 -- The two numbers of an option.
 local function read_pair(opts, name, first, second)
   local pair = opts[name]
   if pair == nil then return first, second end
-  local is_good = type(pair) == "table" and type(pair[1]) == "number" and type(pair[2]) == "number"
+  local is_good = type(pair) == "table" and is_number(pair[1]) and is_number(pair[2])
+  for key in next, is_good and pair or {} do is_good = is_good and (key == 1 or key == 2) end
   if not is_good then
     error(("bad argument #1 to 'supervise' (option '%s' must be two numbers)"):format(name), 3)
   end
   return pair[1], pair[2]
 end
+
+local SUPERVISION = { fn = true, backoff = true, intensity = true }
 
 --- Calls fn until it ends well, again after each failure, with growing pauses, in which it
 -- waits.
@@ -106,15 +125,16 @@ end
 -- many; no limit without
 -- @return fn's results; raises the last error when there were too many
 function task.supervise(opts)
-  argument.table(opts, 1, "supervise")
+  argument.options(opts, 1, "supervise", SUPERVISION)
   local fn = opts.fn
   argument.check(argument.is_callable(fn), 1, "supervise", "option 'fn' must be a function")
   local shortest, longest = read_pair(opts, "backoff", 0.1, 10)
   local most, span = read_pair(opts, "intensity", math.huge, 1)
   local pause, failures = shortest, {}
+  local note = core.noting(task.current())
   while true do
     local started = task.now()
-    local results = table.pack(pcall(fn))
+    local results = table.pack(xpcall(fn, note))
     if results[1] then return table.unpack(results, 2, results.n) end
     local now = task.now()
     failures[#failures + 1] = now

@@ -39,7 +39,8 @@ end
 
 --- Remembers what there is now.
 -- @treturn function that returns a list of what there is more when it is called: texts that name
--- tasks and descriptors; an empty list when nothing was left behind
+-- tasks, and descriptors with what they are ("descriptor 7: socket 127.0.0.1:80 <- 127.0.0.1:999",
+-- "descriptor 8: file /tmp/a"); an empty list when nothing was left behind
 function test.leaks()
   local known, open = {}, descriptors()
   for _, t in ipairs(task.list()) do known[t] = true end
@@ -48,8 +49,11 @@ function test.leaks()
     for _, t in ipairs(task.list()) do
       if not known[t] then left[#left + 1] = tostring(t) end
     end
-    for fd in pairs(descriptors()) do
-      if not open[fd] then left[#left + 1] = ("descriptor %d"):format(fd) end
+    for fd = 0, core.descriptor_limit() - 1 do
+      if not open[fd] and core.is_open(fd) then
+        local kind = core.describe(fd):gsub("^%[(.*)%]$", "%1")
+        left[#left + 1] = ("descriptor %d: %s"):format(fd, kind)
+      end
     end
     return left
   end

@@ -65,7 +65,7 @@ function Task:on_exit(fn) end
 function Task:status() end
 
 ---Tells where the task is.
----@return string # where the task is now; only its name once it has ended; where it failed, of a failed child of a group with an on_error function
+---@return string # where the task is now; only its name once it has ended; where it failed, if it did
 function Task:traceback() end
 
 ---Tasks, and what several of them do together: groups, all, map, race, every, supervise.
@@ -76,6 +76,7 @@ local task = {}
 ---@param list function[]
 ---@return table # the first result of each, with n
 ---@return table # the error of each that failed, with n
+---@return table # of each that failed, a text that tells where: its task, calls, and where that was spawned; with n
 function task.all(list) end
 
 ---Runs a C function on a worker thread while the task waits, for what can only block: a driver that waits on a
@@ -135,6 +136,7 @@ function task.locals() end
 ---@param limit? integer how many at a time
 ---@return table # results, as all()
 ---@return table # errors, as all()
+---@return table # tracebacks, as all()
 function task.map(list, fn, limit) end
 
 ---Calls fn(...), in which no other task may run: a call that would wait is an error.

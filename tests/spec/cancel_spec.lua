@@ -199,6 +199,16 @@ describe("a cancellation goes through", function()
     is_cancelled(t)
     assert.is_false(survived)
   end
+  local function expect_replaced(fn)
+    local survived = false
+    local t = support.parked(task.spawn({ quiet = true }, function()
+      fn()
+      survived = true
+    end))
+    t:cancel()
+    support.is_failure("EFAILED", "replaced", t:join())
+    assert.is_false(survived)
+  end
   local function wait() task.sleep(1000) end
   local function breaker() return setmetatable({}, { __close = function() error("replaced", 0) end }) end
 
@@ -214,12 +224,19 @@ describe("a cancellation goes through", function()
     expect_through(function() xpcall(wait, function() error("in the handler") end) end)
   end)
 
-  it("a pcall when a __close replaces the error value", function()
-    expect_through(function()
+  -- Its error was lost: the protected call raised the cancellation in its place.
+  it("a pcall, and so does the error that a __close raises in its place", function()
+    expect_replaced(function()
       pcall(function()
         local b <close> = breaker()
         wait()
       end)
+    end)
+    expect_replaced(function()
+      xpcall(function()
+        local b <close> = breaker()
+        wait()
+      end, debug.traceback)
     end)
   end)
 
@@ -240,14 +257,14 @@ describe("a cancellation goes through", function()
     expect_through(function() pcall(coroutine.wrap(wait)) end)
   end)
 
-  it("coroutine.wrap when a __close replaces the error value", function()
-    expect_through(function()
+  it("coroutine.wrap, and so does the error that a __close raises in its place", function()
+    expect_replaced(function()
       pcall(coroutine.wrap(function()
         local b <close> = breaker()
         wait()
       end))
     end)
-    expect_through(function()
+    expect_replaced(function()
       coroutine.wrap(function()
         local b <close> = breaker()
         wait()

@@ -34,7 +34,7 @@ describe("scripts about tasks", function()
       local _, errors, status = run_script("dining_philosophers.lua", "-g", 4)
       assert.equal(70, status)
       assert.match("deadlock: 5 tasks", errors)
-      assert.match("task 'philosopher 3' %(#4%) waits for a mutex #5", errors)
+      assert.match("task 'philosopher 3' %(#4%) waits for a mutex held by task #5", errors)
     end)
   end)
 

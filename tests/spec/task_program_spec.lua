@@ -209,6 +209,49 @@ describe("a program", function()
     assert.matches("script:6: in", output, 1, true)
   end)
 
+  it("tells tasks that wait for the same at the same place together, naming some", function()
+    local output, status = run [[
+      local task, channel = require "moonlet.task", require "moonlet.channel"
+      local ch = channel.new()
+      for _ = 1, 2000 do task.spawn(function() ch:get() end) end
+      task.spawn({ name = "other" }, function() ch:get() end)
+    ]]
+    assert.equal(70, status)
+    assert.matches("task #2, task #3, task #4, task #5, task #6 and 1995 more wait for a value from a channel\n"
+      .. "stack traceback:\n.*script:3: in function <script:3>\nspawned at script:3\n", output)
+    assert.matches("task 'other' (#2002) waits for a value from a channel\nstack traceback:", output, 1, true)
+    assert.equal(2, count(output, "stack traceback"))
+  end)
+
+  it("tells no more than some of them, and how many there are beside", function()
+    local output, status = run [[
+      local task, channel = require "moonlet.task", require "moonlet.channel"
+      local ch = channel.new()
+      local source = {}
+      for i = 1, 300 do source[i] = "task.spawn(function() ch:get() end)" end
+      load("local task, ch = ... " .. table.concat(source, "\n"), "=many")(task, ch)
+    ]]
+    assert.equal(70, status)
+    assert.matches("moonlet: 280 more tasks are not told here\n", output)
+    assert.equal(20, count(output, "stack traceback"))
+  end)
+
+  it("names the task that holds a mutex, also when it got that after the others came", function()
+    local output, status = run [[
+      local task, mutex = require "moonlet.task", require "moonlet.sync".mutex()
+      local never = require "moonlet.channel".new()
+      task.spawn(function() mutex:lock() task.yield() mutex:unlock() end)
+      task.spawn({ name = "holder" }, function() mutex:lock() never:get() end)
+      task.spawn(function() mutex:lock() end)
+      task.yield()
+      mutex:lock()
+    ]]
+    assert.equal(70, status)
+    assert.matches("task 'holder' (#3) waits for a value from a channel", output, 1, true)
+    assert.matches("task #4 waits for a mutex held by task #3\n", output, 1, true)
+    assert.matches("task 'main' (#1) waits for a mutex held by task #3\n", output, 1, true)
+  end)
+
   it("runs pending <close> at a deadlock", function()
     local output, status = run [[
       local task = require "moonlet.task"

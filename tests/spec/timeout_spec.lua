@@ -166,14 +166,26 @@ describe("task.timeout", function()
     assert.equal("deadline passed", tostring(seen))
   end)
 
-  it("expires even though a handler or __close replaced the error", function()
+  it("expires even though a handler replaced the error", function()
     assert.equal("EDEADLINE", select(3, task.timeout(0.001, function()
       xpcall(task.sleep, function() return "replaced" end, 1000)
     end)))
-    assert.equal("EDEADLINE", select(3, task.timeout(0.001, function()
-      local guard <close> = finally(function() error("replaced") end)
+  end)
+
+  -- It was lost: nil, "deadline passed", "EDEADLINE".
+  it("raises the error of a __close that ran because of it", function()
+    local function fail() error("clean-up broke", 0) end
+    local function break_off()
+      local guard <close> = finally(fail)
       task.sleep(1000)
-    end)))
+    end
+    for _, limit in ipairs { task.timeout, task.shield } do
+      assert.same({ false, "clean-up broke" }, { pcall(limit, 0.001, break_off) })
+    end
+    assert.same({ false, "clean-up broke" }, { pcall(task.timeout, 0.001, pcall, break_off) })
+    assert.same({ false, "clean-up broke" }, { pcall(task.timeout, 0.001, task.timeout, 1000, break_off) })
+    assert.same({ false, "clean-up broke" }, { pcall(task.timeout, 0.001, task.group, break_off) })
+    assert.same({ false, "clean-up broke" }, { pcall(task.timeout, 0.001, task.race, { break_off }) })
   end)
 
   it("does not hold for tasks that are spawned inside", function()

@@ -1,4 +1,5 @@
---- The lines typed in earlier sessions: a file with one to a line, the latest last.
+--- The entries typed in earlier sessions: a file with one to a line, the latest last; a byte 1
+-- stands where one goes on in a new line.
 -- `$XDG_STATE_HOME/moonlet/history`, or `~/.local/state/moonlet/history`. Where it cannot be read
 -- or written, there is none, and nobody is told. Internal.
 -- @module moonlet.repl.history
@@ -7,8 +8,8 @@ local session = require "moonlet.repl.session"
 
 local history = {}
 
-local MOST = 1000 -- lines that are kept
-local LONGEST = 4096 -- bytes of a line that is kept
+local MOST = 1000 -- entries that are kept
+local LONGEST = 16384 -- bytes of an entry that is kept
 
 local function path_of_file()
   local state, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
@@ -42,27 +43,28 @@ local function rewrite(path, lines)
 end
 
 --- Reads what is there; a file that has grown to twice what is kept is cut.
--- @treturn {string,...} the latest lines
+-- @treturn {string,...} the latest entries
 function history.load()
   local path = path_of_file()
   local lines = path and read_lines(path) or {}
   local latest = table.move(lines, math.max(#lines - MOST + 1, 1), #lines, 1, {})
   if #lines > 2 * MOST then rewrite(path, latest) end
+  for i, line in ipairs(latest) do latest[i] = line:gsub("\1", "\n") end
   return latest
 end
 
---- Adds a line.
--- @string line
-function history.add(line)
+--- Adds an entry.
+-- @string entry
+function history.add(entry)
   local path = path_of_file()
-  if not path or #line > LONGEST then return end
+  if not path or #entry > LONGEST then return end
   local file = io.open(path, "a")
   if not file then
     make_directories(path)
     file = io.open(path, "a")
   end
   if not file then return end
-  file:write(line, "\n")
+  file:write((entry:gsub("\n", "\1")), "\n")
   file:close()
 end
 
