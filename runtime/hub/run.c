@@ -67,7 +67,7 @@ static void enter(struct ml_hub *hub, struct ml_task *next)
     if (next->state == ML_TASK_RUNNING)
         next->state = ML_TASK_READY;
     ml_ready_push(hub, next);
-    poll_until(hub, ml_hub_now(hub) + 10 * ML_MILLISECOND);
+    poll_until(hub, ml_time_after(ml_hub_now(hub), 10 * ML_MILLISECOND));
 }
 
 static struct ml_task *take_next(struct ml_hub *hub)

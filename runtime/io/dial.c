@@ -200,7 +200,7 @@ static struct attempt *begin_due(struct dial *dial, struct ml_hub *hub)
 {
     while (dial->begun < dial->count && dial->next_time <= ml_hub_now(hub)) {
         struct attempt *attempt = &dial->attempts[dial->begun++];
-        dial->next_time = ml_hub_now(hub) + ATTEMPT_DELAY;
+        dial->next_time = ml_time_after(ml_hub_now(hub), ATTEMPT_DELAY);
         if (has_won(attempt, begin(attempt)))
             return attempt;
     }

@@ -103,7 +103,7 @@ static int pause_for_descriptor(struct ml_listener *listener, ml_time deadline)
     ml_time now = ml_hub_now(listener->io->hub);
     if (now >= deadline)
         return -ETIMEDOUT;
-    ml_time until = ml_time_earlier(deadline, now + NO_DESCRIPTOR_PAUSE);
+    ml_time until = ml_time_earlier(deadline, ml_time_after(now, NO_DESCRIPTOR_PAUSE));
     return ml_sleep_until(listener->io->hub, until);
 }
 
