@@ -111,7 +111,7 @@ The same as close().
 */
 
 /***
-Gives a permit back, or adds one. Never waits.
+Gives a permit back, or adds some. Never waits. More permits than an integer counts are an error, and none is added.
 @function Semaphore:release
 @tparam[opt=1] integer count
 */
@@ -120,9 +120,8 @@ static int semaphore_release(lua_State *L)
     struct ml_semaphore *semaphore = ml_check_object(L, 1, semaphore_type);
     lua_Integer count = luaL_optinteger(L, 2, 1);
     luaL_argcheck(L, count >= 0, 2, "count cannot be negative");
-    struct ml_hub *hub = &ml_lua_of(L)->hub;
-    while (count-- > 0)
-        ml_semaphore_release(hub, semaphore);
+    int error = ml_semaphore_add(&ml_lua_of(L)->hub, semaphore, count);
+    luaL_argcheck(L, error == 0, 2, "more permits than an integer counts");
     return 0;
 }
 

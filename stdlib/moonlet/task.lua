@@ -11,15 +11,26 @@ package.loaded["moonlet.task.core"] = nil
 local task = {}
 for name, value in pairs(core) do task[name] = value end
 
--- Runs call(i, item) for each item of a list in a group; collects results and errors in order.
+-- What stands in a list for an error that is nil, which a list cannot hold; as lua5.4 shows it.
+local NIL_ERROR = "(error object is a nil value)"
+
+-- Runs call(item) for each item of a list in a group; collects results and errors in order. Whatever
+-- a task comes to, it is in one of the two: cancelled before it ran, it has an error from the start.
 local function collect(list, limit, call)
-  local results, errors = { n = #list }, { n = #list }
+  local count = #list
+  local results, errors = { n = count }, { n = count }
   task.group({ limit = limit, on_error = function() end }, function(group)
-    for i = 1, #list do
-      group:spawn(function()
-        local ok, value = pcall(call, list[i])
-        if ok then results[i] = value else errors[i] = value end
+    for i = 1, count do
+      errors[i] = "cancelled"
+      local child, message = group:spawn(function()
+        local ok, value = task.pcall(call, list[i])
+        if ok then
+          results[i], errors[i] = value, nil
+        else
+          errors[i] = value == nil and NIL_ERROR or value
+        end
       end)
+      if not child then errors[i] = message end
     end
   end)
   return results, errors
@@ -47,27 +58,34 @@ function task.map(list, fn, limit)
   return collect(list, limit, fn)
 end
 
---- Calls all functions at once and cancels the others when the first has ended; waits for all.
+--- Calls all functions at once and cancels the others when the first has ended; waits for all. What
+-- the others come to does not count any more; but the error of one that was cancelled and failed as
+-- it cleaned up is reported.
 -- @tparam {function,...} list
 -- @treturn integer which was the first; if it failed its error is raised
--- @return its results
+-- @return its results; or nil, message, "ECANCELED" when each of them was cancelled
 function task.race(list)
   argument.functions(list, 1, "race")
   local first
-  task.group(function(group)
+  local function on_error(_, err, traceback, cleaning)
+    if not first then return "cancel" end
+    if cleaning then task.report(err, traceback) end
+  end
+  task.group({ on_error = on_error }, function(group)
     for i, fn in ipairs(list) do
-      group:spawn(function()
+      local child, message = group:spawn(function()
         local results = table.pack(fn())
-        if not first then
-          first = { i, table.unpack(results, 1, results.n) }
-          first.n = results.n + 1
-          group:cancel()
-        end
+        if first then return end
+        first = { i, table.unpack(results, 1, results.n) }
+        first.n = results.n + 1
+        group:cancel()
       end)
+      if not child then error(message, 0) end
     end
   end)
-  if not first then return nil, "no function given", "EINVAL" end
-  return table.unpack(first, 1, first.n)
+  if first then return table.unpack(first, 1, first.n) end
+  if #list == 0 then return nil, "no function given", "EINVAL" end
+  return nil, "cancelled", "ECANCELED"
 end
 
 --- Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls
