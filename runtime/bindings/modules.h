@@ -25,6 +25,9 @@ void ml_open_standard(lua_State *L);
 /* os.exit as that has it: needs a state of a runtime. */
 int ml_os_exit(lua_State *L);
 
+/* The part of it that is `require`. */
+void ml_open_require(lua_State *L);
+
 /* The part of it that is coroutine.*. */
 void ml_open_coroutine(lua_State *L);
 

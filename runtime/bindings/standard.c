@@ -1,6 +1,6 @@
 /*
  * The functions of Lua's standard library that must know of tasks, but for coroutine.*: pcall, xpcall
- * and load let a cancellation through, os.exit unwinds. All else about them is as in stock Lua.
+ * and load let a cancellation through, os.exit unwinds. (require is in require.c.) All else about them is as in stock Lua.
  */
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
@@ -164,5 +164,6 @@ void ml_open_standard(lua_State *L)
     lua_pushcfunction(L, ml_os_exit);
     lua_setfield(L, -2, "exit");
     lua_pop(L, 2);
+    ml_open_require(L);
     ml_open_coroutine(L);
 }
