@@ -391,8 +391,14 @@ end
 
 -- ---- select ----
 
+local function can_acquire(semaphore) return semaphore.permits > 0 or semaphore.is_closed end
+
 local ready = {
-  get = Channel.can_get, put = Channel.can_put,
+  get = function(object)
+    if object.kind == "queue" then return can_acquire(object.available) end
+    return object:can_get()
+  end,
+  put = Channel.can_put, acquire = can_acquire,
   wait = function(event) return event.is_set end,
   join = function(actor) return actor.outcome ~= nil end,
 }
