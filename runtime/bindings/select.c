@@ -85,10 +85,14 @@ static bool fits(lua_State *L, enum operation operation, int object)
 static void resolve(lua_State *L)
 {
     int name = lua_gettop(L), value = name - 1, object = name - 2;
+    if (ml_likely(!lua_istable(L, object))) {
+        lua_pushnil(L);
+        return;
+    }
     bool stands_for = luaL_getmetafield(L, object, "__select") == LUA_TTABLE;
     if (stands_for) {
         lua_pushvalue(L, name);
-        stands_for = lua_rawget(L, -2) == LUA_TTABLE && lua_istable(L, object);
+        stands_for = lua_rawget(L, -2) == LUA_TTABLE;
     }
     lua_settop(L, stands_for ? name + 2 : name + 1);
     if (!stands_for) {

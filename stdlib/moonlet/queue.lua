@@ -172,13 +172,18 @@ function Queue:put(value, timeout)
   return true
 end
 
--- Takes the next value for a caller to whom one is due; if less() fails, it is another's.
+-- The next value of a queue by priority; if less() fails, it is another's.
+local function take_compared(self)
+  local ok, value = protected(priority.take, self.items)
+  if ok then return value end
+  self.available:release()
+  error(value, 0)
+end
+
+-- Takes the next value for a caller to whom one is due.
 local function take(self)
-  local ok, value = protected(self.order.take, self.items)
-  if not ok then
-    self.available:release()
-    error(value, 0)
-  end
+  local order, value = self.order, nil
+  if order == priority then value = take_compared(self) else value = order.take(self.items) end
   self.count = self.count - 1
   self.room:release()
   return value
