@@ -52,7 +52,8 @@ local function close_value(self, value)
   return true
 end
 
--- Closes a value, also in a task that is cancelled: a value whose closing was cut short would be open for ever.
+-- Closes a value, also in a task that is cancelled: a value whose closing was cut short would be
+-- open for ever.
 -- (In a finalizer at the very end there is no task, and nothing that could cut it short.)
 local function dispose(self, value)
   if not pcall(task.current) then return close_value(self, value) end

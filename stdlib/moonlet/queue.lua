@@ -15,8 +15,8 @@ Queue.__name = "queue"
 
 -- ---- orders: add(items, value), take(items), first(items) ----
 --
--- Each either does what it is asked for or fails with nothing changed. add() is false for a queue that was closed
--- meanwhile.
+-- Each either does what it is asked for or fails with nothing changed. add() is false for a queue
+-- that was closed meanwhile.
 
 local fifo = {}
 
@@ -50,8 +50,9 @@ function lifo.first(items) return items[#items] end
 
 function lifo.take(items) return table.remove(items) end
 
--- A binary heap; equal ones come out in the order in which they went in. All is compared before anything is
--- moved, since less() may fail; it may also wait, and who changes the heap meanwhile makes all comparisons void.
+-- A binary heap; equal ones come out in the order in which they went in. All is compared before
+-- anything is moved, since less() may fail; it may also wait, and who changes the heap meanwhile
+-- makes all comparisons void.
 local priority = {}
 
 function priority.new(less) return { less = less, count = 0, changes = 0 } end
@@ -128,8 +129,8 @@ local function less_than(a, b) return a < b end
 -- @tparam[opt] table opts
 -- @tparam[opt] integer opts.capacity values that it holds before put() waits; without: no limit
 -- @tparam[opt="fifo"] string opts.order "fifo", "lifo" or "priority"
--- @tparam[opt] function opts.less for "priority": less(a, b), whether a comes first; `<` without. It
--- may wait; what others put and get meanwhile counts.
+-- @tparam[opt] function opts.less for "priority": less(a, b), whether a comes first; `<` without.
+-- It may wait; what others put and get meanwhile counts.
 -- @treturn Queue
 function queue.new(opts)
   if opts ~= nil then argument.table(opts, 1, "new") end
@@ -182,8 +183,9 @@ end
 
 -- Takes the next value for a caller to whom one is due.
 local function take(self)
-  local order, value = self.order, nil
-  if order == priority then value = take_compared(self) else value = order.take(self.items) end
+  local order = self.order
+  local value = order == priority and take_compared(self)
+  if order ~= priority then value = order.take(self.items) end
   self.count = self.count - 1
   self.room:release()
   return value

@@ -14,8 +14,9 @@ for name, value in pairs(core) do task[name] = value end
 -- What stands in a list for an error that is nil, which a list cannot hold; as lua5.4 shows it.
 local NIL_ERROR = "(error object is a nil value)"
 
--- Runs call(item) for each item of a list in a group; collects results and errors in order. Whatever
--- a task comes to, it is in one of the two: cancelled before it ran, it has an error from the start.
+-- Runs call(item) for each item of a list in a group; collects results and errors in order.
+-- Whatever a task comes to, it is in one of the two: cancelled before it ran, it has an error from
+-- the start.
 local function collect(list, limit, call)
   local count = #list
   local results, errors = { n = count }, { n = count }

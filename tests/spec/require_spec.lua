@@ -110,7 +110,10 @@ describe("a loop of modules", function()
       loads = -1
       return package.loaded["spec.other"] or require "spec.other"
     end)
-    local _ <close> = define("spec.other", function() package.loaded["spec.again"] = "half" return require "spec.again" end)
+    local _ <close> = define("spec.other", function()
+      package.loaded["spec.again"] = "half"
+      return require "spec.again"
+    end)
     assert.are.equal("half", require "spec.again")
   end)
 
