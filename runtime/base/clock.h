@@ -5,6 +5,7 @@
 #ifndef ML_BASE_CLOCK_H
 #define ML_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -45,6 +46,27 @@ static inline double ml_time_to_seconds(ml_time span)
 static inline ml_time ml_time_after(ml_time start, ml_time span)
 {
     return span >= ML_FOREVER - start ? ML_FOREVER : start + span;
+}
+
+/* Seconds and nanoseconds as libc has them, as one span or time: what is longer than ml_time tells is the longest there
+ * is, in its direction. */
+static inline ml_time ml_time_of(int64_t seconds, int64_t nanoseconds)
+{
+    ml_time whole, sum;
+    bool is_too_long = __builtin_mul_overflow(seconds, ML_SECOND, &whole) ||
+                       __builtin_add_overflow(whole, nanoseconds, &sum);
+    if (is_too_long)
+        return seconds < 0 ? -ML_FOREVER : ML_FOREVER;
+    return sum;
+}
+
+/* The span from one time to another, without overflow. */
+static inline ml_time ml_time_between(ml_time from, ml_time to)
+{
+    ml_time span;
+    if (__builtin_sub_overflow(to, from, &span))
+        return to < from ? -ML_FOREVER : ML_FOREVER;
+    return span;
 }
 
 static inline ml_time ml_time_earlier(ml_time a, ml_time b)

@@ -215,9 +215,10 @@ static int coroutine_close(lua_State *L)
         lua_pushboolean(L, 1);
         return 1;
     }
-    lua_pushboolean(L, 0);
-    lua_xmove(thread, L, 1);
+    lua_xmove(thread, L, 1); /* one that keeps a value would pass for suspended */
     ml_cancellation_rethrow(L, count);
+    lua_pushboolean(L, 0);
+    lua_insert(L, -2);
     return 2;
 }
 

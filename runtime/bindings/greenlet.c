@@ -296,6 +296,7 @@ int ml_open_greenlet(lua_State *L)
                                            {"__tostring", greenlet_tostring},
                                            {"__newindex", greenlet_newindex},
                                            {NULL, NULL}};
+    ml_greenlet_open_collectgarbage(L);
     make_exit(L);
     make_roots(L);
     ml_greenlet_open_dropped(L);

@@ -193,6 +193,10 @@ static int collect_garbage(lua_State *L)
 void ml_greenlet_open_collectgarbage(lua_State *L)
 {
     lua_getglobal(L, "collectgarbage");
+    if (!lua_iscfunction(L, -1)) { /* the script has one of its own */
+        lua_pop(L, 1);
+        return;
+    }
     lua_pushcclosure(L, collect_garbage, 1);
     lua_setglobal(L, "collectgarbage");
 }

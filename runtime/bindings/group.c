@@ -278,7 +278,9 @@ join its own group.
 @function group
 @tparam[opt] table opts
 @tparam[opt] integer opts.limit children at a time; spawn waits for a place
-@tparam[opt="cancel"] string|function opts.on_error "cancel", "report" or function(task, err, traceback)
+@tparam[opt="cancel"] string|function opts.on_error "cancel", "report" or function(task, err, traceback, cleaning),
+where cleaning tells whether the task had been cancelled and failed as it cleaned up; if that returns "cancel", that is
+what happens
 @tparam[opt] function(Group) fn
 @return[1] fn's results; or nil, reason, "ECANCELED" if g:cancel(reason) cut it
 @treturn[2] Group without fn

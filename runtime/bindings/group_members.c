@@ -15,6 +15,8 @@
 #include "bindings/task_view.h"
 #include "hub/scope.h"
 
+#include <string.h>
+
 /* ---- cancelling and failing ---- */
 
 void ml_group_cancel_members(lua_State *L, struct ml_group *group, int reason)
@@ -85,21 +87,34 @@ void ml_group_fail(lua_State *L, struct ml_group *group, int object, int failed)
         lua_setiuservalue(L, object, ML_GROUP_FAILURES);
     }
     lua_insert(L, -2);
+    if (lua_isnil(L, -1)) { /* an error like any other: it has a place in the list */
+        lua_pushliteral(L, "(error object is a nil value)");
+        lua_replace(L, -2);
+    }
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
     lua_pop(L, 1);
 }
 
-/* Stack: the Task, its error, the group. */
+/* Stack: the Task, its error, the group. Calls the group's function; whether that asks for what "cancel" does. */
+static bool call_on_error(lua_State *L)
+{
+    const struct ml_lua_task *task = lua_touserdata(L, 1);
+    lua_getiuservalue(L, 3, ML_GROUP_ON_ERROR);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    ml_attribute_get(L, ML_ATTRIBUTE_TRACEBACK, 1);
+    lua_pushboolean(L, task->task.was_cancelled && task->task.told != 0);
+    lua_call(L, 4, 1);
+    return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "cancel") == 0;
+}
+
+/* Stack: as before. */
 static int handle_failure(lua_State *L)
 {
     struct ml_group *group = ml_to_object(L, 3);
-    if (group->on_error == ML_GROUP_CALL) {
-        lua_getiuservalue(L, 3, ML_GROUP_ON_ERROR);
-        lua_replace(L, 3);
-        lua_insert(L, 1);
-        ml_attribute_get(L, ML_ATTRIBUTE_TRACEBACK, 2);
-        lua_call(L, 3, 0);
-    } else if (group->on_error == ML_GROUP_CANCEL) {
+    bool cancels =
+        group->on_error == ML_GROUP_CALL ? call_on_error(L) : group->on_error == ML_GROUP_CANCEL;
+    if (cancels) {
         lua_pushvalue(L, 2);
         ml_group_fail(L, group, 3, 1);
     }
@@ -172,23 +187,38 @@ static int spawn_in_place(lua_State *L, struct ml_group *group, struct ml_lua_sp
     return status == LUA_OK ? lua_gettop(L) - 1 : lua_error(L);
 }
 
+/* Waits for a place and takes it. */
 static void take_place(lua_State *L, struct ml_group *group)
 {
-    struct ml_hub *hub = ml_blocking_enter(L, ML_FOREVER);
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
     if (ml_likely(ml_semaphore_try(&group->places)))
         return;
     ml_blocking_begin(L);
     ml_blocking_end(L, ml_semaphore_wait(hub, &group->places, ML_FOREVER));
 }
 
+/* The same for a child, which a group that has ended does not take; it may end while the caller waits. */
+static void take_place_for_child(lua_State *L, struct ml_group *group)
+{
+    bool takes_place = group->has_limit && !group->has_ended;
+    if (takes_place)
+        take_place(L, group);
+    if (!group->has_ended)
+        return;
+    if (takes_place)
+        ml_semaphore_release(&ml_lua_of(L)->hub, &group->places);
+    luaL_error(L, "cannot spawn: the group has ended");
+}
+
 /***
 Waits until there is a place for a child, and leaves it free: for whoever wants one before he takes on work. At
-once without a limit.
+once without a limit; a cancellation point in either case.
 @function Group:room
 */
 int ml_group_room(lua_State *L)
 {
     struct ml_group *group = ml_check_group(L);
+    ml_blocking_enter(L, ML_FOREVER);
     if (group->has_limit) {
         take_place(L, group);
         ml_semaphore_release(&ml_lua_of(L)->hub, &group->places);
@@ -197,7 +227,7 @@ int ml_group_room(lua_State *L)
 }
 
 /***
-Starts a child: the group does not end before it. With a limit, waits for a place.
+Starts a child: the group does not end before it. With a limit, waits for a place, and is a cancellation point.
 @function Group:spawn
 @tparam[opt] table opts as for task.spawn
 @tparam function fn
@@ -212,9 +242,8 @@ int ml_group_spawn(lua_State *L)
     options.group_index = 1;
     options.is_quiet = options.is_quiet || group->on_error != ML_GROUP_REPORT;
     if (group->has_limit)
-        take_place(L, group);
-    if (group->has_ended)
-        return luaL_error(L, "cannot spawn: the group has ended");
+        ml_blocking_enter(L, ML_FOREVER);
+    take_place_for_child(L, group);
     if (group->has_limit)
         return spawn_in_place(L, group, &options);
     int error = ml_lua_spawn(L, &options, lua_gettop(L) - 2);

@@ -5,6 +5,7 @@
 #include "bindings/lua_strand.h"
 
 int ml_open_task(lua_State *L);     /* moonlet.task.core */
+int ml_open_argument(lua_State *L); /* moonlet.argument.core */
 int ml_open_net(lua_State *L);      /* moonlet.net.core */
 int ml_open_greenlet(lua_State *L); /* moonlet.greenlet */
 int ml_open_sync(lua_State *L);     /* moonlet.sync.core */
@@ -23,6 +24,9 @@ void ml_open_standard(lua_State *L);
 
 /* os.exit as that has it: needs a state of a runtime. */
 int ml_os_exit(lua_State *L);
+
+/* The part of it that is `require`. */
+void ml_open_require(lua_State *L);
 
 /* The part of it that is coroutine.*. */
 void ml_open_coroutine(lua_State *L);

@@ -21,17 +21,32 @@ static struct ml_listener *check_listener(lua_State *L, int index)
     return ml_check_object(L, index, ml_listener_type);
 }
 
-/* Accepts into the stream, with TLS over it if the listener's context, on top of the stack, is not nil: it shakes hands
- * at its first use, so that no peer can hold up the others. */
+/* Puts TLS over an accepted stream if the listener's context, on top of the stack, is not nil: it shakes hands at its
+ * first use, so that no peer can hold up the others. */
+static int put_tls(lua_State *L, struct ml_stream *s)
+{
+    if (lua_isnil(L, -1))
+        return 0;
+    int error = ml_tls_open(s, ml_tls_context_config(L, -1), true, NULL);
+    if (error != 0)
+        ml_stream_close(s);
+    return error;
+}
+
 static int accept_with_tls(lua_State *L, struct ml_listener *listener, struct ml_stream *s,
                            ml_time deadline)
 {
     int error = ml_listener_accept(listener, s, deadline);
-    if (error != 0 || lua_isnil(L, -1))
-        return error;
-    error = ml_tls_open(s, ml_tls_context_config(L, -1), true, NULL);
-    if (error != 0)
-        ml_stream_close(s);
+    return error == 0 ? put_tls(L, s) : error;
+}
+
+int ml_listener_push_accepted(lua_State *L, int index)
+{
+    struct ml_stream *s = ml_push_stream(L);
+    lua_getiuservalue(L, index, 1);
+    int error = ml_listener_try(ml_to_object(L, index), s);
+    error = error == 0 ? put_tls(L, s) : error;
+    lua_pop(L, error == 0 ? 1 : 2);
     return error;
 }
 

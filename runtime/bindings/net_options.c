@@ -3,6 +3,7 @@
 #include "bindings/blocking.h"
 #include "bindings/net_target.h"
 
+#include <limits.h>
 #include <string.h>
 
 int ml_family_option(lua_State *L, int options)
@@ -42,9 +43,9 @@ static int backlog_option(lua_State *L, int options)
     lua_getfield(L, options, "backlog");
     luaL_argcheck(L, lua_isnil(L, -1) || lua_isinteger(L, -1), options,
                   "option 'backlog' must be an integer");
-    int backlog = (int)lua_tointeger(L, -1);
+    lua_Integer backlog = lua_tointeger(L, -1);
     lua_pop(L, 1);
-    return backlog;
+    return backlog < 0 ? 0 : backlog < INT_MAX ? (int)backlog : INT_MAX;
 }
 
 /* The local address of a connection. */

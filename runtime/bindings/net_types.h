@@ -16,6 +16,10 @@ extern const char ml_stream_type[], ml_listener_type[];
 struct ml_stream *ml_push_stream(lua_State *L);
 struct ml_listener *ml_push_listener(lua_State *L);
 
+/* Accepts without waiting from the listener at `index`: pushes the stream, or returns an error of
+ * ml_listener_try() or of TLS with nothing pushed. */
+int ml_listener_push_accepted(lua_State *L, int index);
+
 /* Notes in the stream on top of the stack the host that it is being connected to (NULL: none). */
 void ml_stream_keep_host(lua_State *L, const char *host);
 

@@ -15,6 +15,7 @@ struct ml_places {
     char **texts; /* number - 1 -> text */
     uint32_t count;
     uint32_t capacity;
+    uint16_t *index; /* hash -> number, open addressing; 0: nothing. Twice `capacity` of them */
     struct {
         const char *source;
         int line;
@@ -23,7 +24,8 @@ struct ml_places {
 };
 
 /* The number of the place where the function at `level` on L (1: the caller of the running C function) is;
- * 0: in no Lua code, or there is no room. Never raises. measured: 35 ns. */
+ * 0: in no Lua code, or there is no room: after 65,535 places no new ones are kept. Never raises. measured: 35 ns; the
+ * first time for a place 0.2 us, however many there are. */
 uint32_t ml_place_of(struct ml_places *places, lua_State *L, int level);
 
 /* Its text, "?" for 0. Valid until ml_places_release(). */

@@ -1,11 +1,10 @@
 /*
  * The functions of Lua's standard library that must know of tasks, but for coroutine.*: pcall, xpcall
- * and load let a cancellation through, os.exit unwinds. All else about them is as in stock Lua.
+ * and load let a cancellation through, os.exit unwinds. (require is in require.c.) All else about them is as in stock Lua.
  */
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
 #include "bindings/foreign.h"
-#include "bindings/greenlet.h"
 #include "bindings/lua_task.h"
 #include "bindings/modules.h"
 #include "bindings/story.h"
@@ -194,6 +193,6 @@ void ml_open_standard(lua_State *L)
     lua_getfield(L, -1, "traceback");
     ml_lua_of(L)->debug_traceback = lua_tocfunction(L, -1);
     lua_pop(L, 4);
+    ml_open_require(L);
     ml_open_coroutine(L);
-    ml_greenlet_open_collectgarbage(L);
 }

@@ -5,7 +5,7 @@
 #include "bindings/lua_runtime.h"
 #include "hub/sync.h"
 
-extern const char ml_event_type[];
+extern const char ml_event_type[], ml_semaphore_type[];
 
 /* A task has ended: mutexes that it still holds are unlocked, each with a warning. */
 void ml_sync_release_all(struct ml_lua *lua, struct ml_task *task);

@@ -2,10 +2,11 @@
 /* Semaphores, and the permits that they give to hold. */
 #include "base/error.h"
 #include "bindings/blocking.h"
+#include "bindings/sync.h"
 #include "bindings/sync_types.h"
 #include "hub/sync.h"
 
-static const char semaphore_type[] = "sync.semaphore";
+const char ml_semaphore_type[] = "sync.semaphore";
 static const char permit_type[] = "sync.permit";
 
 struct permit {
@@ -27,7 +28,7 @@ int ml_sync_semaphore(lua_State *L)
 {
     lua_Integer permits = luaL_optinteger(L, 1, 1);
     luaL_argcheck(L, permits >= 0, 1, "permits cannot be negative");
-    struct ml_semaphore *semaphore = ml_push_object(L, semaphore_type, sizeof *semaphore, 0);
+    struct ml_semaphore *semaphore = ml_push_object(L, ml_semaphore_type, sizeof *semaphore, 0);
     ml_semaphore_init(semaphore, permits);
     return 1;
 }
@@ -45,7 +46,7 @@ static __attribute__((noinline)) int wait_for_permit(lua_State *L, struct ml_sem
 /* Takes a permit of the semaphore at 1, with the timeout at 2. */
 static inline int acquire(lua_State *L)
 {
-    struct ml_semaphore *semaphore = ml_check_object(L, 1, semaphore_type);
+    struct ml_semaphore *semaphore = ml_check_object(L, 1, ml_semaphore_type);
     ml_time deadline = ml_check_deadline(L, 2);
     ml_blocking_enter(L, deadline);
     return ml_likely(ml_semaphore_try(semaphore)) ? 0 : wait_for_permit(L, semaphore, deadline);
@@ -70,7 +71,7 @@ As acquire(), with something to give back at the end of a block: `local permit <
 */
 static int semaphore_hold(lua_State *L)
 {
-    ml_check_object(L, 1, semaphore_type);
+    ml_check_object(L, 1, ml_semaphore_type);
     lua_settop(L, 2);
     /* Made before: there may be no memory for it, and then nothing is taken. */
     struct permit *permit = ml_push_object(L, permit_type, sizeof *permit, 1);
@@ -111,18 +112,17 @@ The same as close().
 */
 
 /***
-Gives a permit back, or adds one. Never waits.
+Gives a permit back, or adds some. Never waits. More permits than an integer counts are an error, and none is added.
 @function Semaphore:release
 @tparam[opt=1] integer count
 */
 static int semaphore_release(lua_State *L)
 {
-    struct ml_semaphore *semaphore = ml_check_object(L, 1, semaphore_type);
+    struct ml_semaphore *semaphore = ml_check_object(L, 1, ml_semaphore_type);
     lua_Integer count = luaL_optinteger(L, 2, 1);
     luaL_argcheck(L, count >= 0, 2, "count cannot be negative");
-    struct ml_hub *hub = &ml_lua_of(L)->hub;
-    while (count-- > 0)
-        ml_semaphore_release(hub, semaphore);
+    int error = ml_semaphore_add(&ml_lua_of(L)->hub, semaphore, count);
+    luaL_argcheck(L, error == 0, 2, "more permits than an integer counts");
     return 0;
 }
 
@@ -132,21 +132,21 @@ From now on waiting for a permit gives nil, "closed", "CLOSED"; those that are l
 */
 static int semaphore_close(lua_State *L)
 {
-    ml_semaphore_close(&ml_lua_of(L)->hub, ml_check_object(L, 1, semaphore_type));
+    ml_semaphore_close(&ml_lua_of(L)->hub, ml_check_object(L, 1, ml_semaphore_type));
     return 0;
 }
 
 /* #semaphore: the permits that can be taken now. */
 static int semaphore_length(lua_State *L)
 {
-    struct ml_semaphore *semaphore = ml_check_object(L, 1, semaphore_type);
+    struct ml_semaphore *semaphore = ml_check_object(L, 1, ml_semaphore_type);
     lua_pushinteger(L, semaphore->permits);
     return 1;
 }
 
 static int semaphore_tostring(lua_State *L)
 {
-    struct ml_semaphore *semaphore = ml_check_object(L, 1, semaphore_type);
+    struct ml_semaphore *semaphore = ml_check_object(L, 1, ml_semaphore_type);
     lua_pushfstring(L, "sync.semaphore (%I free%s)", (LUAI_UACINT)semaphore->permits,
                     semaphore->is_closed ? ", closed" : "");
     return 1;
@@ -165,6 +165,6 @@ void ml_open_semaphore_type(lua_State *L)
         {"release", permit_release}, {"close", permit_release}, {NULL, NULL}};
     static const luaL_Reg permit_meta[] = {
         {"__close", permit_release}, {"__gc", permit_release}, {NULL, NULL}};
-    ml_open_object_type(L, semaphore_type, semaphore, semaphore_meta);
+    ml_open_object_type(L, ml_semaphore_type, semaphore, semaphore_meta);
     ml_open_object_type(L, permit_type, permit, permit_meta);
 }

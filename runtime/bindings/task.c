@@ -54,7 +54,7 @@ static int task_sleep(lua_State *L)
 }
 
 /***
-Waits until task.now() has reached t.
+Waits until task.now() has reached t. A time that has passed is as sleep(0): others run, and a cancellation is raised.
 @function sleep_until
 @tparam number t seconds
 */
@@ -62,6 +62,8 @@ static int task_sleep_until(lua_State *L)
 {
     ml_greenlet_attend(L);
     ml_time deadline = ml_check_span(L, 1);
+    if (deadline == ML_NEVER_WAIT)
+        deadline++;
     struct ml_lua *lua = ml_blocking_begin(L);
     ml_blocking_end(L, ml_sleep_until(&lua->hub, deadline));
     return 0;

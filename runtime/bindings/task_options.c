@@ -1,5 +1,7 @@
 #include "bindings/task_options.h"
 
+#include "bindings/modules.h"
+
 #include <string.h>
 
 bool ml_is_callable(lua_State *L, int index)
@@ -10,6 +12,20 @@ bool ml_is_callable(lua_State *L, int index)
         return false;
     lua_pop(L, 1);
     return true;
+}
+
+static int is_callable(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    lua_pushboolean(L, ml_is_callable(L, 1));
+    return 1;
+}
+
+int ml_open_argument(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"is_callable", is_callable}, {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
 }
 
 void ml_check_callable(lua_State *L, int index)

@@ -24,6 +24,13 @@ void ml_deadline_forget(struct ml_hub *hub, struct ml_task *task)
         ml_timers_sweep(timers, entry_is_live, hub);
 }
 
+/* They may come round: an entry that is taken for a task's newer one wakes it at its deadline only. 0 is none. */
+static uint32_t next_generation(struct ml_hub *hub)
+{
+    hub->timer_generation += hub->timer_generation < UINT32_MAX ? 1u : 2u;
+    return hub->timer_generation;
+}
+
 /* noinline: its registers stay off the stack of the task that is about to wait. */
 __attribute__((noinline)) int ml_deadline_arm(struct ml_hub *hub, struct ml_task *task)
 {
@@ -31,7 +38,7 @@ __attribute__((noinline)) int ml_deadline_arm(struct ml_hub *hub, struct ml_task
     if (task->timer_at <= at)
         return 0;
     ml_deadline_forget(hub, task);
-    uint32_t generation = ++hub->timer_generation;
+    uint32_t generation = next_generation(hub);
     struct ml_timer_entry entry = {.at = at, .slot = task->waiter.slot, .generation = generation};
     if (ml_timers_add(&hub->timers, entry) != 0)
         return -ENOMEM;

@@ -63,3 +63,22 @@ int ml_fd_wait(struct ml_fd *fd, enum ml_fd_event event, const struct ml_wait_ki
     side->waiter = NULL;
     return error == 0 && !ml_fd_is_open(fd) ? -ML_ECLOSED : error;
 }
+
+int ml_fd_watch(struct ml_fd *fd, enum ml_fd_event event)
+{
+    struct ml_fd_side *side = &fd->sides[event];
+    if (!ml_fd_is_open(fd))
+        return -ML_ECLOSED;
+    if (side->waiter != NULL)
+        return side->waiter == fd->hub->current ? 0 : -EBUSY;
+    ev_io_start(loop_of(fd), &side->watcher);
+    side->waiter = fd->hub->current;
+    return 0;
+}
+
+void ml_fd_unwatch(struct ml_fd *fd)
+{
+    for (int i = 0; i < 2; i++)
+        if (fd->sides[i].waiter == fd->hub->current)
+            fd->sides[i].waiter = NULL;
+}

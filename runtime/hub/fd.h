@@ -46,4 +46,13 @@ void ml_fd_close(struct ml_fd *fd);
 int ml_fd_wait(struct ml_fd *fd, enum ml_fd_event event, const struct ml_wait_kind *kind,
                ml_time deadline);
 
+/*
+ * For a wait for several things (hub/choice.h): the running task is woken when the descriptor is perhaps ready or is
+ * closed, until ml_fd_unwatch(). 0, also if it is watched by the same task already; -ML_ECLOSED; -EBUSY. Never waits.
+ */
+int ml_fd_watch(struct ml_fd *fd, enum ml_fd_event event);
+
+/* Takes back what the running task asked for with ml_fd_watch(). Harmless on a closed one. */
+void ml_fd_unwatch(struct ml_fd *fd);
+
 #endif

@@ -69,7 +69,7 @@ static __attribute__((noinline)) void starve(struct ml_hub *hub, struct ml_task 
     if (hub->starve != NULL)
         hub->starve(next);
     else
-        poll_until(hub, ml_hub_now(hub) + 10 * ML_MILLISECOND);
+        poll_until(hub, ml_time_after(ml_hub_now(hub), 10 * ML_MILLISECOND));
 }
 
 /* Switches to `next` until somebody switches back to the hub. */

@@ -8,7 +8,7 @@ enum { FIRST_CAPACITY = 64 };
 
 void ml_slots_init(struct ml_slots *slots)
 {
-    *slots = (struct ml_slots){.first_free = UINT32_MAX};
+    *slots = (struct ml_slots){.first_free = ML_NO_SLOT};
 }
 
 void ml_slots_release(struct ml_slots *slots)
@@ -19,8 +19,12 @@ void ml_slots_release(struct ml_slots *slots)
 
 static int grow(struct ml_slots *slots)
 {
+    enum { MOST = ML_NO_SLOT / 2 + 1 }; /* the last power of two at which no slot is ML_NO_SLOT */
+    size_t size;
     uint32_t capacity = slots->capacity > 0 ? slots->capacity * 2 : FIRST_CAPACITY;
-    uintptr_t *entries = realloc(slots->entries, capacity * sizeof *entries);
+    if (capacity > MOST || __builtin_mul_overflow(capacity, sizeof *slots->entries, &size))
+        return -ENOMEM;
+    uintptr_t *entries = realloc(slots->entries, size);
     if (entries == NULL)
         return -ENOMEM;
     slots->entries = entries;
@@ -30,7 +34,7 @@ static int grow(struct ml_slots *slots)
 
 int ml_slots_take(struct ml_slots *slots, struct ml_task *task, uint32_t *slot)
 {
-    if (slots->first_free != UINT32_MAX) {
+    if (slots->first_free != ML_NO_SLOT) {
         *slot = slots->first_free;
         slots->first_free = (uint32_t)(slots->entries[*slot] >> 1);
     } else {

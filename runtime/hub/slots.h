@@ -9,11 +9,14 @@
 
 struct ml_task;
 
+/* No slot. Slots are smaller: twice a slot plus one fits into a pointer, also where that has 32 bits. */
+#define ML_NO_SLOT ((uint32_t)INT32_MAX)
+
 struct ml_slots {
     uintptr_t *entries; /* a task, or twice the next free slot plus one */
     uint32_t count;     /* entries in use or free; the slots are 0..count-1 */
     uint32_t capacity;
-    uint32_t first_free; /* UINT32_MAX when none */
+    uint32_t first_free; /* ML_NO_SLOT when none */
 };
 
 void ml_slots_init(struct ml_slots *slots);
@@ -22,7 +25,7 @@ void ml_slots_release(struct ml_slots *slots);
 /* The slot that the next ml_slots_take() will give. */
 static inline uint32_t ml_slots_next(const struct ml_slots *slots)
 {
-    return slots->first_free != UINT32_MAX ? slots->first_free : slots->count;
+    return slots->first_free != ML_NO_SLOT ? slots->first_free : slots->count;
 }
 
 /* Gives `task` a slot and stores it in *slot. 0 or -ENOMEM. */

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 static const struct ml_wait_kind semaphore_kind = {.text = "a semaphore"};
@@ -27,8 +28,18 @@ int ml_semaphore_wait(struct ml_hub *hub, struct ml_semaphore *semaphore, ml_tim
 
 void ml_semaphore_release(struct ml_hub *hub, struct ml_semaphore *semaphore)
 {
-    if (!ml_wake_first(hub, &semaphore->waiters))
+    if (!ml_wake_first(hub, &semaphore->waiters) && semaphore->permits < INT64_MAX)
         semaphore->permits++;
+}
+
+int ml_semaphore_add(struct ml_hub *hub, struct ml_semaphore *semaphore, int64_t count)
+{
+    if (semaphore->permits > INT64_MAX - count)
+        return -EOVERFLOW;
+    while (count > 0 && ml_wake_first(hub, &semaphore->waiters))
+        count--;
+    semaphore->permits += count;
+    return 0;
 }
 
 void ml_semaphore_close(struct ml_hub *hub, struct ml_semaphore *semaphore)

@@ -27,8 +27,12 @@ static inline bool ml_semaphore_try(struct ml_semaphore *semaphore)
 /* 0: it has a permit; -ML_ECLOSED; or an error of ml_wait(). There was none to be had at once. */
 int ml_semaphore_wait(struct ml_hub *hub, struct ml_semaphore *semaphore, ml_time deadline);
 
-/* Gives a permit back, or a new one. Never waits. */
+/* Gives a permit back; beyond the largest number there is, none is added. Never waits. */
 void ml_semaphore_release(struct ml_hub *hub, struct ml_semaphore *semaphore);
+
+/* Gives `count` permits, which is not negative: to the tasks that wait, and the rest to the semaphore. Costs as much as
+ * there are tasks that get one. 0, or -EOVERFLOW with nothing done: the sum is no number. Never waits. */
+int ml_semaphore_add(struct ml_hub *hub, struct ml_semaphore *semaphore, int64_t count);
 
 /* Whoever waits, or comes when there is no permit left, gets -ML_ECLOSED from now on. */
 void ml_semaphore_close(struct ml_hub *hub, struct ml_semaphore *semaphore);

@@ -68,7 +68,7 @@ struct ml_task {
         computed; /* for the owner, who counts: what it has done since it last waited or yielded */
     uint16_t depth;   /* strands below the one that runs; 0: it is the body */
     uint16_t granted; /* index of the waiter that was given what it waits for; 0: none */
-    uint16_t held;    /* locks it holds */
+    uint32_t held;    /* locks it holds; as many as would wrap it have no room in memory */
     uint8_t state;    /* enum ml_task_state */
     uint8_t wake;     /* enum ml_wake */
     bool is_daemon;

@@ -7,8 +7,12 @@ enum { WAYS = 4, FIRST_CAPACITY = 64 };
 
 static int grow(struct ml_timers *timers)
 {
+    enum { MOST = 1u << 29 }; /* the number of an entry times WAYS does not wrap */
+    size_t size;
     uint32_t capacity = timers->capacity > 0 ? timers->capacity * 2 : FIRST_CAPACITY;
-    struct ml_timer_entry *entries = realloc(timers->entries, capacity * sizeof *entries);
+    if (capacity > MOST || __builtin_mul_overflow(capacity, sizeof *timers->entries, &size))
+        return -ENOMEM;
+    struct ml_timer_entry *entries = realloc(timers->entries, size);
     if (entries == NULL)
         return -ENOMEM;
     timers->entries = entries;

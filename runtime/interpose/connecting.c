@@ -55,7 +55,7 @@ static int await_room(struct ml_foreign *f, struct ml_entry entry, int fd, int f
     ml_time deadline = ml_foreign_deadline(f, fd, POLLOUT);
     int result = -1, error = 0;
     while (result != 0 && error == 0) {
-        ml_time next = ml_hub_now(f->hub) + FULL_BACKLOG_PAUSE;
+        ml_time next = ml_time_after(ml_hub_now(f->hub), FULL_BACKLOG_PAUSE);
         error = ml_foreign_wait_time(f, entry, ml_time_earlier(next, deadline));
         if ((error == -ETIMEDOUT && next < deadline) || error == -EINTR)
             error = 0;

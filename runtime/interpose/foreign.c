@@ -245,7 +245,7 @@ int ml_foreign_wait_time(struct ml_foreign *f, struct ml_entry entry, ml_time de
 
 int ml_foreign_pause(struct ml_foreign *f, struct ml_entry entry, ml_time *pause)
 {
-    int error = ml_foreign_wait_time(f, entry, ml_hub_now(f->hub) + *pause);
+    int error = ml_foreign_wait_time(f, entry, ml_time_after(ml_hub_now(f->hub), *pause));
     *pause = ml_time_earlier(2 * *pause, LONGEST_PAUSE);
     return error == -ETIMEDOUT ? 0 : error;
 }
@@ -292,7 +292,7 @@ ml_time ml_foreign_deadline(const struct ml_foreign *f, int fd, short events)
                                : ML_FOREVER;
     if (span.tv_sec == 0 && span.tv_usec == 0)
         return ML_FOREVER;
-    return ml_hub_now(f->hub) + span.tv_sec * ML_SECOND + span.tv_usec * (ML_SECOND / 1000000);
+    return ml_time_after(ml_hub_now(f->hub), ml_time_of(span.tv_sec, span.tv_usec * 1000L));
 }
 
 static bool would_block(ssize_t result)

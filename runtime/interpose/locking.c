@@ -1,6 +1,7 @@
 /* The calls that take and free locks, and those inside which a task may not wait. */
 #include "interpose/inside.h"
 #include "interpose/locks.h"
+#include "interpose/timespan.h"
 
 #include <errno.h>
 
@@ -41,14 +42,15 @@ int ml_co_pthread_mutex_lock(struct ml_foreign *f, pthread_mutex_t *mutex)
     return error != 0 ? error : noted(f, mutex, ML_LOCK_WHOLE, ml_libc.pthread_mutex_lock(mutex));
 }
 
-/* As await(), until a time of that clock. */
+/* As await(), until a time of that clock; libc says what is wrong with one that is none. */
 static int await_until(struct ml_foreign *f, const void *lock, enum ml_lock_way way,
                        clockid_t clock, const struct timespec *until)
 {
     struct timespec now;
-    if (ml_likely(f->held_count == 0) || clock_gettime(clock, &now) != 0)
+    if (ml_likely(f->held_count == 0) || until->tv_nsec < 0 || until->tv_nsec >= ML_SECOND ||
+        clock_gettime(clock, &now) != 0)
         return 0;
-    ml_time left = (until->tv_sec - now.tv_sec) * ML_SECOND + (until->tv_nsec - now.tv_nsec);
+    ml_time left = ml_time_between(ml_timespan(&now), ml_timespan(until));
     ml_time deadline = left > 0 ? ml_time_after(ml_hub_now(f->hub), left) : ML_NEVER_WAIT;
     return -ml_lock_await(f, lock, way, deadline);
 }

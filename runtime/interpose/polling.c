@@ -375,6 +375,15 @@ static struct timeval rest_of(const struct ml_foreign *f, struct timespec span, 
     return rest.tv_sec < 0 ? (struct timeval){0, 0} : rest;
 }
 
+/* More than a second of microseconds is carried over, as far as there are seconds. */
+static struct timespec timespec_of(const struct timeval *span)
+{
+    struct timespec result = {.tv_nsec = span->tv_usec % 1000000 * 1000};
+    if (__builtin_add_overflow(span->tv_sec, span->tv_usec / 1000000, &result.tv_sec))
+        result.tv_sec = span->tv_sec;
+    return result;
+}
+
 /* Linux puts the time that is left into *timeout, after errors, too. */
 int ml_co_select(struct ml_foreign *f, int count, fd_set *readable, fd_set *writable,
                  fd_set *exceptional, struct timeval *timeout)
@@ -382,8 +391,7 @@ int ml_co_select(struct ml_foreign *f, int count, fd_set *readable, fd_set *writ
     struct timespec span = {0};
     ml_time start = ml_hub_now(f->hub);
     if (timeout != NULL)
-        span = (struct timespec){timeout->tv_sec + timeout->tv_usec / 1000000,
-                                 timeout->tv_usec % 1000000 * 1000};
+        span = timespec_of(timeout);
     int result = ml_co_pselect(f, count, readable, writable, exceptional,
                                timeout != NULL ? &span : NULL, NULL);
     if (timeout != NULL && (result >= 0 || errno != EINVAL))
@@ -407,13 +415,20 @@ static int ask_epoll(void *call)
     return ml_libc.epoll_pwait(c->fd, c->events, c->room, 0, c->mask);
 }
 
+/* Rounded up; NULL: no limit. */
+static int milliseconds_of(const struct timespec *span)
+{
+    if (span == NULL)
+        return -1;
+    ml_time limit = ml_timespan(span);
+    ml_time whole = limit / ML_MILLISECOND + (limit % ML_MILLISECOND > 0);
+    return whole < INT_MAX ? (int)whole : INT_MAX;
+}
+
 static int ask_epoll_plainly(void *call)
 {
     struct epoll_call *c = call;
-    int timeout = c->timeout == NULL
-                      ? -1
-                      : (int)(c->timeout->tv_sec * 1000 + (c->timeout->tv_nsec + 999999) / 1000000);
-    return ml_libc.epoll_pwait(c->fd, c->events, c->room, timeout, c->mask);
+    return ml_libc.epoll_pwait(c->fd, c->events, c->room, milliseconds_of(c->timeout), c->mask);
 }
 
 /* Of epoll descriptors that watch each other the kernel allows for five in a row: the last of those is one too many for

@@ -36,7 +36,7 @@ static ml_time until(clockid_t clock, const struct timespec *at)
 {
     struct timespec now;
     clock_gettime(clock, &now);
-    ml_time span = ml_timespan(at) - ml_timespan(&now);
+    ml_time span = ml_time_between(ml_timespan(&now), ml_timespan(at));
     return span > 0 ? span : 0;
 }
 

@@ -15,9 +15,7 @@ static inline bool ml_is_timespan(const struct timespec *span)
 /* NULL, and what is longer than ml_time tells: ML_FOREVER. */
 static inline ml_time ml_timespan(const struct timespec *span)
 {
-    if (span == NULL || span->tv_sec > ML_FOREVER / ML_SECOND / 2)
-        return ML_FOREVER;
-    return span->tv_sec * ML_SECOND + span->tv_nsec;
+    return span == NULL ? ML_FOREVER : ml_time_of(span->tv_sec, span->tv_nsec);
 }
 
 #endif

@@ -173,7 +173,7 @@ static int await_room(struct ml_datagram *d, const struct ml_address *to, ml_tim
         return -ETIMEDOUT;
     if (d->family == AF_UNIX && to != NULL) {
         *pause = ml_time_earlier(*pause * 2, LONGEST_PAUSE);
-        return await_turn(d, ml_hub_now(d->io->hub) + *pause, deadline);
+        return await_turn(d, ml_time_after(ml_hub_now(d->io->hub), *pause), deadline);
     }
     if (d->fd.sides[ML_FD_WRITE].waiter != NULL)
         return await_turn(d, ML_FOREVER, deadline);

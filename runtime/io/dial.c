@@ -292,7 +292,7 @@ static struct attempt *begin_due(struct dial *dial, struct ml_hub *hub)
     struct attempt *winner = NULL;
     while (winner == NULL && dial->begun < dial->addresses.count &&
            dial->next_time <= ml_hub_now(hub)) {
-        dial->next_time = ml_hub_now(hub) + ATTEMPT_DELAY;
+        dial->next_time = ml_time_after(ml_hub_now(hub), ATTEMPT_DELAY);
         winner = begin_next(dial);
     }
     return winner;

@@ -11,9 +11,6 @@
 static const struct ml_wait_kind connection = {.text = "a connection to descriptor",
                                                .external = true};
 
-/* How long accept waits for somebody to close a descriptor when there is none left. */
-#define NO_DESCRIPTOR_PAUSE (50 * ML_MILLISECOND)
-
 void ml_listener_init(struct ml_listener *listener, struct ml_io *io)
 {
     *listener = (struct ml_listener){.io = io};
@@ -105,7 +102,7 @@ static int pause_for_descriptor(struct ml_listener *listener, ml_time deadline)
     ml_time now = ml_hub_now(listener->io->hub);
     if (now >= deadline)
         return -ETIMEDOUT;
-    ml_time until = ml_time_earlier(deadline, now + NO_DESCRIPTOR_PAUSE);
+    ml_time until = ml_time_earlier(deadline, ml_time_after(now, ML_LISTENER_PAUSE));
     return ml_sleep_until(listener->io->hub, until);
 }
 
@@ -124,24 +121,49 @@ static int await_next(struct ml_listener *listener, int error, ml_time deadline)
     return is_out_of_resources(error) ? pause_for_descriptor(listener, deadline) : error;
 }
 
+/* The descriptor of the next connection; or what accept4() says, -ML_ECLOSED, -EBUSY. */
+static int accept_next(struct ml_listener *listener, struct ml_stream *s)
+{
+    if (!ml_fd_is_open(&listener->fd))
+        return -ML_ECLOSED;
+    if (listener->fd.sides[ML_FD_READ].waiter != NULL)
+        return -EBUSY;
+    socklen_t size = sizeof s->accepted_from;
+    int fd = accept4(listener->fd.number, (struct sockaddr *)&s->accepted_from, &size,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+    fd = fd >= 0 ? fd : -errno;
+    ml_slice_spend_call(listener->io->hub, 0);
+    return fd;
+}
+
+static int open_accepted(struct ml_listener *listener, struct ml_stream *s, int fd)
+{
+    ml_socket_set_options(fd, listener->family, &listener->options);
+    s->is_accepted = true;
+    return ml_socket_open_family(s, fd, listener->family);
+}
+
+int ml_listener_try(struct ml_listener *listener, struct ml_stream *s)
+{
+    int fd;
+    do
+        fd = accept_next(listener, s);
+    while (is_of_connection(fd));
+    if (fd < 0)
+        return is_out_of_resources(fd) ? -ENOBUFS : fd;
+    return open_accepted(listener, s, fd);
+}
+
 int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_time deadline)
 {
     int error = begin_accept(listener, deadline);
     while (error == 0) {
-        if (!ml_fd_is_open(&listener->fd))
-            return -ML_ECLOSED;
-        if (listener->fd.sides[ML_FD_READ].waiter != NULL)
-            return -EBUSY;
-        socklen_t size = sizeof s->accepted_from;
-        int fd = accept4(listener->fd.number, (struct sockaddr *)&s->accepted_from, &size,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
-        ml_slice_spend_call(listener->io->hub, 0);
-        if (fd >= 0) {
-            ml_socket_set_options(fd, listener->family, &listener->options);
-            s->is_accepted = true;
-            return ml_socket_open_family(s, fd, listener->family);
-        }
-        error = await_next(listener, -errno, deadline);
+        int fd = accept_next(listener, s);
+        if (fd == -ML_ECLOSED || fd == -EBUSY)
+            return fd;
+        if (fd >= 0)
+            return open_accepted(listener, s, fd);
+        error = await_next(listener, fd, deadline);
     }
     return error;
 }

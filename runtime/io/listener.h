@@ -5,6 +5,9 @@
 #include "io/local.h"
 #include "io/socket.h"
 
+/* How long accept waits for somebody to close a descriptor when there is none left. */
+#define ML_LISTENER_PAUSE (50 * ML_MILLISECOND)
+
 struct ml_listener {
     struct ml_fd fd;
     struct ml_io *io;
@@ -32,6 +35,10 @@ int ml_listener_adopt(struct ml_listener *listener, int fd,
  * 0; -ML_ECLOSED, -EBUSY: another task accepts; -ETIMEDOUT, -ECANCELED.
  */
 int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_time deadline);
+
+/* The same without waiting. -EAGAIN: nobody is there, ml_fd_watch() the listener; -ENOBUFS: the process is out of
+ * descriptors or the like, try again after ML_LISTENER_PAUSE. */
+int ml_listener_try(struct ml_listener *listener, struct ml_stream *s);
 
 /* Idempotent; the task in accept gets -ML_ECLOSED. */
 void ml_listener_close(struct ml_listener *listener);

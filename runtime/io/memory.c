@@ -225,6 +225,16 @@ static int memory_wait(struct ml_stream *s, enum ml_fd_event event, const struct
     return is_early && error == -ETIMEDOUT ? 0 : error;
 }
 
+static int memory_watch(struct ml_stream *s, enum ml_fd_event event, struct ml_waiter *waiter,
+                        ml_time *again)
+{
+    struct end *end = end_of(s);
+    bool reads = event == ML_FD_READ;
+    *again = ml_time_earlier(*again, next_arrival(end, reads));
+    ml_list_insert(reads ? &end->in->readers : &end->out->writers, &waiter->link);
+    return 0;
+}
+
 static void end_pipe(struct ml_hub *hub, struct pipe *pipe, bool by_reset)
 {
     if (pipe->end == GOES_ON)
@@ -268,6 +278,7 @@ const struct ml_transport ml_memory_transport = {
     .receive = memory_receive,
     .transmit = memory_transmit,
     .wait = memory_wait,
+    .watch = memory_watch,
     .shutdown = memory_shutdown,
     .close = memory_close,
 };

@@ -69,6 +69,15 @@ static int socket_wait(struct ml_stream *s, enum ml_fd_event event, const struct
     return error;
 }
 
+static int socket_watch(struct ml_stream *s, enum ml_fd_event event, struct ml_waiter *waiter,
+                        ml_time *again)
+{
+    (void)waiter;
+    (void)again;
+    s->is_drained = false; /* who is woken looks */
+    return ml_fd_watch(&s->fd, event);
+}
+
 static int socket_shutdown(struct ml_stream *s, ml_time deadline)
 {
     (void)deadline;
@@ -112,6 +121,7 @@ const struct ml_transport ml_socket_transport = {
     .receive = socket_receive,
     .transmit = socket_transmit,
     .wait = socket_wait,
+    .watch = socket_watch,
     .shutdown = socket_shutdown,
     .close = socket_close,
     .send_file = socket_send_file,

@@ -25,6 +25,7 @@ void ml_stream_open(struct ml_stream *s, const struct ml_transport *transport)
 {
     s->transport = transport;
     s->is_drained = s->at_end = s->is_torn = s->write_broken = false;
+    s->found_error = 0;
 }
 
 static ml_time deadline_of(const struct ml_hub *hub, ml_time timeout)
@@ -179,6 +180,10 @@ static int share_read(struct ml_stream *s, ml_time deadline)
 static int fill(struct ml_stream *s, size_t want, ml_time deadline)
 {
     int result = share_read(s, deadline);
+    if (result == 0) {
+        result = s->found_error;
+        s->found_error = 0;
+    }
     if (result != 0)
         return result;
     if (deadline == ML_NEVER_WAIT)
@@ -300,6 +305,33 @@ int ml_stream_receive_more(struct ml_stream *s, ml_time deadline)
 {
     int result = begin_read(s);
     return result == 0 ? end_read(s, fill(s, 1, deadline)) : result;
+}
+
+int ml_stream_look(struct ml_stream *s)
+{
+    if (!ml_stream_is_open(s) || input_size(s) > 0)
+        return 0;
+    if (s->is_reading)
+        return -EBUSY;
+    s->is_reading = true;
+    int result = fill(s, 1, ML_NEVER_WAIT);
+    s->is_reading = false;
+    if (ml_stream_is_open(s))
+        settle(s);
+    if (result == -ETIMEDOUT || result == -EBUSY)
+        return result == -EBUSY ? result : -EAGAIN;
+    s->found_error = result < 0 ? result : 0;
+    return 0;
+}
+
+int ml_stream_watch(struct ml_stream *s, struct ml_waiter *waiter, ml_time *again)
+{
+    return s->transport->watch(s, ML_FD_READ, waiter, again);
+}
+
+void ml_stream_unwatch(struct ml_stream *s)
+{
+    ml_fd_unwatch(&s->fd);
 }
 
 void ml_stream_hold(struct ml_stream *s, size_t size)

@@ -30,6 +30,10 @@ struct ml_transport {
      * an error of ml_fd_wait(). */
     int (*wait)(struct ml_stream *s, enum ml_fd_event event, const struct ml_wait_kind *kind,
                 ml_time deadline);
+    /* The same for a wait for several things: the running task is woken, or `waiter` granted, when wait() would return;
+     * *again becomes the time to look again, if that comes before. 0, or an error. Never waits. */
+    int (*watch)(struct ml_stream *s, enum ml_fd_event event, struct ml_waiter *waiter,
+                 ml_time *again);
     /* Ends the output. 0 or an error. */
     int (*shutdown)(struct ml_stream *s, ml_time deadline);
     /* Lets go of everything; whoever waits gets -ML_ECLOSED. Never waits. */
@@ -54,6 +58,7 @@ struct ml_stream {
     ml_time write_timeout;
     /* Whom a listener took it from, an address of whichever family; 0: unknown. The kernel forgets it at a reset. */
     struct sockaddr_in6 accepted_from;
+    int found_error;   /* what ml_stream_look() met, for the next read; 0: nothing */
     size_t limit;      /* bytes that a read may gather if nobody says; 0: each kind has its own */
     bool is_accepted;  /* a listener made it, not a connect */
     bool is_reading;   /* a task is between begin and end of a read */
@@ -120,6 +125,14 @@ void ml_stream_consume(struct ml_stream *s, size_t size);
 
 /* Waits until there is more input than now. 0; 1: the end; or an error of reads. */
 int ml_stream_receive_more(struct ml_stream *s, ml_time deadline);
+
+/* Looks whether a read would find something, and never waits. 0: it would, an error or the end included; -EAGAIN: it
+ * would wait; -EBUSY: another task is reading. */
+int ml_stream_look(struct ml_stream *s);
+
+/* After that said -EAGAIN, see `watch` of the transport; ml_stream_unwatch() ends it. */
+int ml_stream_watch(struct ml_stream *s, struct ml_waiter *waiter, ml_time *again);
+void ml_stream_unwatch(struct ml_stream *s);
 
 /* Lets the next reads begin `size` bytes further, without consuming: several reads may become one
  * that fails or succeeds as a whole. ml_stream_consume(s, 0) then takes all that is held,

@@ -258,6 +258,17 @@ static int tls_wait(struct ml_stream *s, enum ml_fd_event event, const struct ml
     return wait_below(s, s->tls->wanted[event], kind, deadline);
 }
 
+/* What another task does here is told to those who wait for it. */
+static int tls_watch(struct ml_stream *s, enum ml_fd_event event, struct ml_waiter *waiter,
+                     ml_time *again)
+{
+    struct ml_tls *tls = s->tls;
+    int error = tls->is_shaking ? -EBUSY : tls->below->watch(s, tls->wanted[event], waiter, again);
+    if (error == -EBUSY)
+        ml_list_insert(&tls->waiters, &waiter->link);
+    return error == -EBUSY ? 0 : error;
+}
+
 /* ---- reading and writing ---- */
 
 /* A server's tickets come with the first data. */
@@ -389,6 +400,7 @@ static const struct ml_transport tls_transport = {
     .receive = tls_receive,
     .transmit = tls_transmit,
     .wait = tls_wait,
+    .watch = tls_watch,
     .shutdown = tls_shutdown,
     .close = tls_close,
 };

@@ -84,9 +84,9 @@ static void read_host_clock(struct ml_hub *hub)
 {
     struct moonlet *m = ml_moonlet_of(hub->owner);
     double shown = m->lua.is_unwinding ? 0 : m->options.clock(m->options.clock_context);
-    ml_time now = ml_time_from_seconds(shown) + 1;
+    ml_time now = ml_time_after(ml_time_from_seconds(shown), 1);
     if (m->lua.is_unwinding)
-        now = ml_clock_now() + m->clock_lead;
+        now = ml_time_after(ml_clock_now(), m->clock_lead);
     hub->virtual_now = now > hub->virtual_now && now < ML_FOREVER ? now : hub->virtual_now;
 }
 
@@ -267,7 +267,7 @@ static void unwind_all(struct moonlet *m)
     m->clock_lead = ml_hub_now(hub) - ml_clock_now();
     for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;)
         ml_task_cancel(task);
-    ml_time deadline = ml_hub_now(hub) + UNWIND_TIME;
+    ml_time deadline = ml_time_after(ml_hub_now(hub), UNWIND_TIME);
     ml_unwinding_begin(m, ml_clock_now() + UNWIND_TIME);
     int result;
     do

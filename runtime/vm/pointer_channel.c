@@ -8,6 +8,7 @@
 #include "vm/runtimes.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 static const struct ml_wait_kind get_kind = {.text = "a value from a channel"};
@@ -35,7 +36,8 @@ struct moonlet_channel *moonlet_channel_new(struct moonlet *m, unsigned capacity
 {
     int error = capacity > 0 ? ml_runtime_check(m) : -EINVAL;
     struct moonlet_channel *c = NULL;
-    if (error == 0)
+    /* Twice the capacity is a number, and its room a size, wherever pointers have 32 bits. */
+    if (error == 0 && capacity <= INT_MAX / sizeof *c->items)
         c = calloc(1, sizeof *c + capacity * sizeof *c->items);
     if (c == NULL) {
         errno = error != 0 ? -error : ENOMEM;

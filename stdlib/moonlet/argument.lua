@@ -2,6 +2,9 @@
 -- function and the argument, at the place of the caller. For moonlet's own modules.
 -- @module moonlet.argument
 
+local core = require "moonlet.argument.core"
+package.loaded["moonlet.argument.core"] = nil
+
 local argument = {}
 
 --- Raises "bad argument #position to 'name' (message)" unless ok.
@@ -41,12 +44,8 @@ function argument.self(value, class, name)
   end
 end
 
---- Whether the value can be called.
-function argument.is_callable(value)
-  if type(value) == "function" then return true end
-  local metatable = getmetatable(value)
-  return type(metatable) == "table" and metatable.__call ~= nil
-end
+--- Whether the value can be called, also by a metatable that is kept from scripts (__metatable).
+argument.is_callable = core.is_callable
 
 --- Raises unless the value can be called.
 function argument.callable(value, position, name)

@@ -5,6 +5,7 @@
 -- serves the connections of a listener.
 
 local core = require "moonlet.net.core"
+local is_callable = require("moonlet.argument").is_callable
 local task = require "moonlet.task"
 
 local net = {}
@@ -78,10 +79,6 @@ local Server = {}
 function Server:__close()
   servers[self.listener] = nil
   for conn in pairs(self.waiting) do conn:close() end
-end
-
-local function is_callable(value)
-  return type(value) == "function" or (getmetatable(value) or {}).__call ~= nil
 end
 
 local SERVING = { max = true, on_error = true }

@@ -4,6 +4,8 @@
 
 local argument = require "moonlet.argument"
 local sync = require "moonlet.sync"
+local task = require "moonlet.task"
+local protected = task.pcall -- pcall that returns a cancellation, too
 
 local pool = {}
 
@@ -44,43 +46,51 @@ function pool.new(opts)
   }, Pool)
 end
 
-local function can_close(value)
+-- How long the closing of a value may take, in seconds.
+local PATIENCE = 5
+
+-- What is wrong with a value that nothing can close; nil: it can be closed.
+local function complaint(self, value)
+  if self.close_value then return nil end
   local has, close = pcall(function() return value.close end)
-  return has and argument.is_callable(close)
+  if has and argument.is_callable(close) then return nil end
+  return ("cannot close a %s: it has no method 'close', and its pool no option 'close'"):format(type(value))
 end
 
+local function close_value(self, value)
+  if self.close_value then self.close_value(value) else value:close() end
+  return true
+end
+
+-- Closes a value, also in a task that is cancelled: a value whose closing was cut short would be
+-- open for ever.
+-- (In a finalizer at the very end there is no task, and nothing that could cut it short.)
 -- level: of the caller that is told if the value cannot be closed.
 local function dispose(self, value, level)
-  if self.close_value then
-    self.close_value(value)
-  elseif can_close(value) then
-    value:close()
-  else
-    local message = "cannot close a %s: it has no method 'close', and its pool no option 'close'"
-    error(message:format(type(value)), level and level + 1 or 0)
-  end
+  local reason = complaint(self, value)
+  if reason then error(reason, level and level + 1 or 0) end
+  if not pcall(task.current) then return close_value(self, value) end
+  local ok, message = task.shield(PATIENCE, close_value, self, value)
+  if not ok then error("a value of the pool could not be closed: " .. message, 0) end
 end
 
 -- A value that is being checked: closed unless it passes, also when check() is cancelled.
 local Doubt = {}
 
 function Doubt:__close()
-  if self.value ~= nil then dispose(self.pool, self.value) end
-end
-
-local function serves(self, value)
-  if not self.check then return true end
-  local doubt <close> = setmetatable({ pool = self, value = value }, Doubt)
-  if not self.check(value) then return false end
-  doubt.value = nil
-  return true
+  if self.value then dispose(self.pool, self.value) end
 end
 
 -- An idle value that still serves; those that do not are closed.
 local function take_idle(self)
   while #self.idle > 0 do
+    local doubt <close> = setmetatable({ pool = self, value = false }, Doubt)
     local value = table.remove(self.idle)
-    if serves(self, value) then return value end
+    doubt.value = value
+    if not self.check or self.check(value) then
+      doubt.value = false
+      return value
+    end
   end
 end
 
@@ -99,38 +109,47 @@ end
 function Pool:lease(timeout)
   argument.self(self, Pool, "lease")
   if timeout ~= nil then argument.number(timeout, 1, "lease") end
-  if self.is_closed then return nil, "closed", "CLOSED" end
+  local lease = setmetatable({ pool = self, value = false, permit = false }, Lease)
+  local attempt <close> = setmetatable({ permit = false }, Attempt)
   local permit, message, code = self.places:hold(timeout)
   if not permit then return nil, message, code end
-  local attempt <close> = setmetatable({ permit = permit }, Attempt)
+  attempt.permit = permit
+  if self.is_closed then return nil, "closed", "CLOSED" end
   local value, err, err_code = take_idle(self), nil, nil
-  if value == nil then value, err, err_code = self.open() end
-  if value == nil then return nil, err, err_code end
-  attempt.permit = nil
-  return setmetatable({ pool = self, value = value, permit = permit }, Lease)
+  if not value then value, err, err_code = self.open() end
+  if not value then return nil, err, err_code end
+  lease.value, lease.permit, attempt.permit = value, permit, false
+  return lease
 end
 
 --- Closes the idle values; those that are leased when they come back. Never waits, unless closing
--- one does.
+-- one does: then up to 5 s for each, and a cancellation is held off meanwhile. All are closed,
+-- whatever that raises; the first error is raised.
 function Pool:close()
   argument.self(self, Pool, "close")
   self.is_closed = true
   self.places:close()
-  while #self.idle > 0 do dispose(self, table.remove(self.idle), 2) end
+  local has_failed, failure, level = false, nil, 0
+  while #self.idle > 0 do
+    local value = table.remove(self.idle)
+    local reason = complaint(self, value)
+    local ok, err = not reason, reason
+    if ok then ok, err = protected(dispose, self, value) end
+    if not ok and not has_failed then has_failed, failure, level = true, err, reason and 2 or 0 end
+  end
+  if has_failed then error(failure, level) end
 end
 
 Pool.__close = Pool.close
 
+-- One for which the pool has no use, or no memory, is closed.
 local function give_back(self, is_good)
-  local value = self.value
+  local value, owner = self.value, self.pool
   if value == nil then return end
   self.value = nil
   local _ <close> = self.permit
-  if is_good and not self.pool.is_closed then
-    table.insert(self.pool.idle, value)
-  else
-    dispose(self.pool, value, 3)
-  end
+  local is_kept = is_good and not owner.is_closed and pcall(table.insert, owner.idle, value)
+  if not is_kept then dispose(owner, value, 3) end
 end
 
 --- Gives the value back to the pool, or closes it if the pool is closed.

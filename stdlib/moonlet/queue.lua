@@ -3,6 +3,7 @@
 
 local argument = require "moonlet.argument"
 local sync = require "moonlet.sync"
+local protected = require("moonlet.task").pcall -- pcall that returns a cancellation, too
 
 local queue = {}
 
@@ -13,14 +14,18 @@ Queue.__index = Queue
 Queue.__name = "queue"
 
 -- ---- orders: add(items, value), take(items), first(items) ----
+--
+-- Each either does what it is asked for or fails with nothing changed. add() is false for a queue
+-- that was closed meanwhile.
 
 local fifo = {}
 
 function fifo.new() return { head = 1, tail = 0 } end
 
 function fifo.add(items, value)
+  items[items.tail + 1] = value
   items.tail = items.tail + 1
-  items[items.tail] = value
+  return true
 end
 
 function fifo.first(items) return items[items.head] end
@@ -36,51 +41,84 @@ local lifo = {}
 
 function lifo.new() return {} end
 
-function lifo.add(items, value) items[#items + 1] = value end
+function lifo.add(items, value)
+  items[#items + 1] = value
+  return true
+end
 
 function lifo.first(items) return items[#items] end
 
 function lifo.take(items) return table.remove(items) end
 
--- A binary heap; equal ones come out in the order in which they went in.
+-- A binary heap; equal ones come out in the order in which they went in. All is compared before
+-- anything is moved, since less() may fail; it may also wait, and who changes the heap meanwhile
+-- makes all comparisons void.
 local priority = {}
 
-function priority.new(less) return { less = less, count = 0 } end
+function priority.new(less) return { less = less, count = 0, changes = 0 } end
 
 local function precedes(items, a, b)
   if items.less(a.value, b.value) then return true end
   return a.number < b.number and not items.less(b.value, a.value)
 end
 
--- All is compared before anything is moved: less() may fail.
-function priority.add(items, value)
-  local entry = { value = value, number = items.count + 1 }
-  local last = #items + 1
-  local place = last
+-- Calls find(items, ...) until nothing has changed during a call; returns what it found.
+local function compare(items, find, ...)
+  local changes, place
+  repeat
+    changes = items.changes
+    place = find(items, ...)
+  until changes == items.changes
+  return place
+end
+
+-- Where the entry belongs, which comes after its equals.
+local function find_place(items, entry)
+  local place = #items + 1
+  entry.number = items.count + 1
   while place > 1 and precedes(items, entry, items[place // 2]) do place = place // 2 end
+  return place
+end
+
+function priority.add(items, value)
+  local entry = { value = value }
+  local place = compare(items, find_place, entry)
+  if items.is_closed then return false end
+  local last = #items + 1
+  items[last] = entry
   while last > place do
     items[last] = items[last // 2]
     last = last // 2
   end
   items[place] = entry
-  items.count = items.count + 1
+  items.count, items.changes = entry.number, items.changes + 1
+  return true
 end
 
 function priority.first(items) return items[1].value end
 
-function priority.take(items)
-  local value, last = items[1].value, table.remove(items)
-  local size, place = #items, 1
-  if size == 0 then return value end
+-- Where the last entry goes when the first is gone.
+local function find_hole(items)
+  local last, size, place = items[#items], #items - 1, 1
   while place * 2 <= size do
     local child = place * 2
     if child < size and precedes(items, items[child + 1], items[child]) then child = child + 1 end
     if not precedes(items, items[child], last) then break end
-    items[place] = items[child]
     place = child
   end
-  items[place] = last
-  return value
+  return place
+end
+
+function priority.take(items)
+  local place = compare(items, find_hole)
+  local moved = table.remove(items)
+  if #items == 0 then place = 0 end
+  while place > 0 do -- those between the first and that place move one up
+    items[place], moved = moved, items[place]
+    place = place // 2
+  end
+  items.changes = items.changes + 1
+  return moved.value
 end
 
 local orders = { fifo = fifo, lifo = lifo, priority = priority }
@@ -93,7 +131,8 @@ local OPTIONS = { capacity = true, order = true, less = true }
 -- @tparam[opt] table opts
 -- @tparam[opt] integer opts.capacity values that it holds before put() waits; without: no limit
 -- @tparam[opt="fifo"] string opts.order "fifo", "lifo" or "priority"
--- @tparam[opt] function opts.less for "priority": less(a, b), whether a comes first; `<` without
+-- @tparam[opt] function opts.less for "priority": less(a, b), whether a comes first; `<` without.
+-- It may wait; what others put and get meanwhile counts.
 -- @treturn Queue
 function queue.new(opts)
   if opts ~= nil then argument.options(opts, 1, "new", OPTIONS) end
@@ -107,36 +146,35 @@ function queue.new(opts)
   finished:set()
   return setmetatable({
     order = order, items = order.new(less), count = 0, unfinished = 0,
-    available = sync.semaphore(0), room = capacity and sync.semaphore(capacity),
+    available = sync.semaphore(0), room = sync.semaphore(capacity or math.maxinteger),
     finished = finished,
   }, Queue)
 end
 
 -- Adds the value, for which there is room; an error of less() gives that back. That of `<` in this
--- file is put()'s argument's.
+-- file is put()'s argument's. False: the queue was closed meanwhile.
 local function add(self, value)
-  local ok, err = pcall(self.order.add, self.items, value)
-  if ok then return end
-  if self.room then self.room:release() end
-  local reason = type(err) == "string" and err:match "^%[moonlet%.queue%]:%d+: (.*)"
-  if not reason then error(err, 0) end
+  local ok, is_added = protected(self.order.add, self.items, value)
+  if ok then return is_added end
+  self.room:release()
+  local reason = type(is_added) == "string" and is_added:match "^%[moonlet%.queue%]:%d+: (.*)"
+  if not reason then error(is_added, 0) end
   error(("bad argument #1 to 'put' (%s; the option 'less' tells how)"):format(reason), 3)
 end
 
---- Adds a value; waits for room.
+--- Adds a value; waits for room, and is a cancellation point also without a capacity.
 -- @param value anything but nil
 -- @tparam[opt] number timeout seconds
--- @treturn boolean true; or nil, message, "ETIMEDOUT" or "CLOSED", and it was not added
+-- @treturn boolean true; or nil, message, "ETIMEDOUT" or "CLOSED", and it was not added. If less()
+-- raises an error, that is raised, and it was not added either.
 function Queue:put(value, timeout)
   argument.self(self, Queue, "put")
   argument.check(value ~= nil, 1, "put", "a queue cannot hold nil")
   if timeout ~= nil then argument.number(timeout, 2, "put") end
-  if self.room then
-    local ok, message, code = self.room:acquire(timeout)
-    if not ok then return nil, message, code end
-  end
+  local ok, message, code = self.room:acquire(timeout)
+  if not ok then return nil, message, code end
   if self.is_closed then return nil, "closed", "CLOSED" end
-  add(self, value)
+  if not add(self, value) then return nil, "closed", "CLOSED" end
   self.count = self.count + 1
   self.unfinished = self.unfinished + 1
   if self.unfinished == 1 then self.finished:clear() end
@@ -144,17 +182,45 @@ function Queue:put(value, timeout)
   return true
 end
 
+-- The next value of a queue by priority; if less() fails, it is another's.
+local function take_compared(self)
+  local ok, value = protected(priority.take, self.items)
+  if ok then return value end
+  self.available:release()
+  error(value, 0)
+end
+
+-- Takes the next value for a caller to whom one is due.
+local function take(self)
+  local order = self.order
+  local value = order == priority and take_compared(self)
+  if order ~= priority then value = order.take(self.items) end
+  self.count = self.count - 1
+  self.room:release()
+  return value
+end
+
 --- Takes the next value; waits for one.
 -- @tparam[opt] number timeout seconds
--- @return the value; or nil, message, "ETIMEDOUT", or "CLOSED" once it is closed and empty
+-- @return the value; or nil, message, "ETIMEDOUT", or "CLOSED" once it is closed and empty. If
+-- less() raises an error, that is raised, and no value was taken.
 function Queue:get(timeout)
   argument.self(self, Queue, "get")
   if timeout ~= nil then argument.number(timeout, 1, "get") end
   local ok, message, code = self.available:acquire(timeout)
   if not ok then return nil, message, code end
-  self.count = self.count - 1
-  if self.room then self.room:release() end
-  return self.order.take(self.items)
+  return take(self)
+end
+
+local function next_value(self)
+  local value = self:get()
+  return value
+end
+
+--- Iterates over the values, taking each, until the queue is closed and empty. Waits as get() does.
+-- @treturn function():any an iterator
+function Queue:values()
+  return next_value, self
 end
 
 --- The value that the next get() will take; waits for one.
@@ -190,12 +256,15 @@ end
 --- No more values: put() fails from now on, get() once the queue is empty. Never waits.
 function Queue:close()
   argument.self(self, Queue, "close")
-  self.is_closed = true
+  self.is_closed, self.items.is_closed = true, true
   self.available:close()
-  if self.room then self.room:close() end
+  self.room:close()
 end
 
 Queue.__close = Queue.close
+
+-- What channel.select waits for instead of a queue, and what gives the value then.
+Queue.__select = { get = { "available", "acquire", take } }
 
 function Queue:__len()
   return self.count

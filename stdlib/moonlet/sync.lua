@@ -55,6 +55,9 @@ function Future:get(timeout)
   return table.unpack(self.results, 1, self.results.n)
 end
 
+-- What channel.select waits for instead of a future, and what gives the values then.
+Future.__select = { get = { "ended", "wait", function(self) return self:get(0) end } }
+
 function Future:__tostring()
   local state = self.code and "failed" or self.results and "set" or "not set"
   return ("sync.future (%s)"):format(state)

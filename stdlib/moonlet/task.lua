@@ -15,22 +15,32 @@ task.noting, task.story = nil, nil
 -- What fails although its error is caught: a closing variable, while the task is cancelled.
 local function report(_, err, traceback) task.report(err, traceback) end
 
--- Runs call(i, item) for each item of a list in a group; collects results, errors and where these
+-- What stands in a list for an error that is nil, which a list cannot hold; as lua5.4 shows it.
+local NIL_ERROR = "(error object is a nil value)"
+
+-- Runs call(item) for each item of a list in a group; collects results, errors and where these
 -- were raised, in order. The caller also knows the latter when it raises the error again.
+-- Whatever a task comes to, it is in one of the first two: cancelled, it has an error from the
+-- start.
 local function collect(list, limit, call)
-  local results, errors, tracebacks = { n = #list }, { n = #list }, { n = #list }
+  local count = #list
+  local results, errors, tracebacks = { n = count }, { n = count }, { n = count }
   local caller = task.current()
   local note = core.noting(caller)
   task.group({ limit = limit, on_error = report }, function(group)
-    for i = 1, #list do
-      group:spawn(function()
-        local ok, value = xpcall(call, note, list[i])
+    for i = 1, count do
+      errors[i] = "cancelled"
+      local child, message = group:spawn(function()
+        local is_left, ok, value = task.pcall(xpcall, call, note, list[i])
+        if not is_left then ok, value = false, ok end -- cancelled
         if ok then
-          results[i] = value
+          results[i], errors[i] = value, nil
         else
-          errors[i], tracebacks[i] = value, core.story(caller, value)
+          errors[i] = value == nil and NIL_ERROR or value
+          tracebacks[i] = core.story(caller, value)
         end
       end)
+      if not child then errors[i] = message end
     end
   end)
   return results, errors, tracebacks
@@ -61,27 +71,34 @@ function task.map(list, fn, limit)
   return collect(list, limit, fn)
 end
 
---- Calls all functions at once and cancels the others when the first has ended; waits for all.
+--- Calls all functions at once and cancels the others when the first has ended; waits for all. What
+-- the others come to does not count any more; but the error of one that was cancelled and failed as
+-- it cleaned up is reported.
 -- @tparam {function,...} list
 -- @treturn integer which was the first; if it failed its error is raised
--- @return its results
+-- @return its results; or nil, message, "ECANCELED" when each of them was cancelled
 function task.race(list)
   argument.functions(list, 1, "race")
   local first
-  task.group(function(group)
+  local function on_error(_, err, traceback, cleaning)
+    if not first then return "cancel" end
+    if cleaning then task.report(err, traceback) end
+  end
+  task.group({ on_error = on_error }, function(group)
     for i, fn in ipairs(list) do
-      group:spawn(function()
+      local child, message = group:spawn(function()
         local results = table.pack(fn())
-        if not first then
-          first = { i, table.unpack(results, 1, results.n) }
-          first.n = results.n + 1
-          group:cancel()
-        end
+        if first then return end
+        first = { i, table.unpack(results, 1, results.n) }
+        first.n = results.n + 1
+        group:cancel()
       end)
+      if not child then error(message, 0) end
     end
   end)
-  if not first then return nil, "no function given", "EINVAL" end
-  return table.unpack(first, 1, first.n)
+  if first then return table.unpack(first, 1, first.n) end
+  if #list == 0 then return nil, "no function given", "EINVAL" end
+  return nil, "cancelled", "ECANCELED"
 end
 
 --- Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls

@@ -17,7 +17,8 @@ function Lease:discard() end
 local Pool = {}
 
 ---Closes the idle values; those that are leased when they come back. Never waits, unless closing
----one does.
+---one does: then up to 5 s for each, and a cancellation is held off meanwhile. All are closed,
+---whatever that raises; the first error is raised.
 function Pool:close() end
 
 ---Leases a value for the caller: an idle one, or a new one. Waits for a place,

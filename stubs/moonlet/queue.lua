@@ -9,7 +9,7 @@ function Queue:close() end
 
 ---Takes the next value; waits for one.
 ---@param timeout? number seconds
----@return any ... # the value; or nil, message, "ETIMEDOUT", or "CLOSED" once it is closed and empty
+---@return any ... # the value; or nil, message, "ETIMEDOUT", or "CLOSED" once it is closed and empty. If less() raises an error, that is raised, and no value was taken.
 function Queue:get(timeout) end
 
 ---Waits until task_done() was called for each value that was put.
@@ -24,16 +24,20 @@ function Queue:join(timeout) end
 ---@return any ... # as get()
 function Queue:peek(timeout) end
 
----Adds a value; waits for room.
+---Adds a value; waits for room, and is a cancellation point also without a capacity.
 ---@param value any anything but nil
 ---@param timeout? number seconds
----@return boolean|nil # true; or nil, message, "ETIMEDOUT" or "CLOSED", and it was not added
+---@return boolean|nil # true; or nil, message, "ETIMEDOUT" or "CLOSED", and it was not added. If less() raises an error, that is raised, and it was not added either.
 ---@return string|nil # message
 ---@return string|nil # code
 function Queue:put(value, timeout) end
 
 ---Says that the work on one value that was got is done. Never waits.
 function Queue:task_done() end
+
+---Iterates over the values, taking each, until the queue is closed and empty. Waits as get() does.
+---@return fun(): any # an iterator
+function Queue:values() end
 
 ---Queues of values between tasks: first in first out, last in first out, or smallest first.
 ---@class moonlet.queue
@@ -42,7 +46,7 @@ local queue = {}
 ---@class moonlet.queue.new.options
 ---@field capacity? integer values that it holds before put() waits; without: no limit
 ---@field order? string "fifo", "lifo" or "priority"
----@field less? function for "priority": less(a, b), whether a comes first; `<` without
+---@field less? function for "priority": less(a, b), whether a comes first; `<` without. It may wait; what others put and get meanwhile counts.
 
 ---Makes a queue.
 ---@param opts? moonlet.queue.new.options

@@ -107,7 +107,7 @@ function Semaphore:close() end
 ---@return string|nil # code
 function Semaphore:hold(timeout) end
 
----Gives a permit back, or adds one. Never waits.
+---Gives a permit back, or adds some. Never waits. More permits than an integer counts are an error, and none is added.
 ---@param count? integer
 function Semaphore:release(count) end
 

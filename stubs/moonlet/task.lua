@@ -26,10 +26,10 @@ function Group:has(t) end
 function Group:join(timeout) end
 
 ---Waits until there is a place for a child, and leaves it free: for whoever wants one before he takes on work. At
----once without a limit.
+---once without a limit; a cancellation point in either case.
 function Group:room() end
 
----Starts a child: the group does not end before it. With a limit, waits for a place.
+---Starts a child: the group does not end before it. With a limit, waits for a place, and is a cancellation point.
 ---@param opts? table as for task.spawn
 ---@param fn function
 ---@param ... any its arguments
@@ -104,7 +104,7 @@ function task.every(s, fn) end
 
 ---@class moonlet.task.group.options
 ---@field limit? integer children at a time; spawn waits for a place
----@field on_error? string|function "cancel", "report" or function(task, err, traceback)
+---@field on_error? string|function "cancel", "report" or function(task, err, traceback, cleaning), where cleaning tells whether the task had been cancelled and failed as it cleaned up; if that returns "cancel", that is what happens
 
 ---Runs fn(g), whose children (g:spawn) end before it returns; the first failure, of the body or a child, cancels
 ---the rest and is raised unchanged. Without fn: makes a group that its maker closes
@@ -161,10 +161,13 @@ function task.on_error(fn) end
 ---@return any ... # true and fn's results; or false and the error value
 function task.pcall(fn, ...) end
 
----Calls all functions at once and cancels the others when the first has ended; waits for all.
+---Calls all functions at once and cancels the others when the first has ended; waits for all. What
+---the others come to does not count any more; but the error of one that was cancelled and failed as
+---it cleaned up is reported.
 ---@param list function[]
----@return integer # which was the first; if it failed its error is raised
----@return any ... # its results
+---@return integer|nil # which was the first; if it failed its error is raised
+---@return any|string|nil ... # its results; or nil, message, "ECANCELED" when each of them was cancelled
+---@return string|nil # code
 function task.race(list) end
 
 ---Tells how long the calling task has.
@@ -189,7 +192,7 @@ function task.shield(s, fn, ...) end
 ---@param s number seconds
 function task.sleep(s) end
 
----Waits until task.now() has reached t.
+---Waits until task.now() has reached t. A time that has passed is as sleep(0): others run, and a cancellation is raised.
 ---@param t number seconds
 function task.sleep_until(t) end
 

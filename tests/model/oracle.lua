@@ -183,7 +183,7 @@ Queue.__index = Queue
 
 function oracle.queue(order, capacity)
   return setmetatable({ kind = "queue", order = order, items = {}, unfinished = 0,
-    available = oracle.semaphore(0), room = capacity and oracle.semaphore(capacity), joiners = {},
+    available = oracle.semaphore(0), room = oracle.semaphore(capacity or math.maxinteger), joiners = {},
   }, Queue)
 end
 
@@ -199,7 +199,6 @@ function Queue:next_index()
 end
 
 function Queue:try_room()
-  if not self.room then return TRUE end
   return self.room:try()
 end
 
@@ -214,7 +213,7 @@ end
 
 -- One is there for the caller: which one is told when it goes on.
 function Queue:take()
-  if self.room then self.room:release() end
+  self.room:release()
   return { table.remove(self.items, self:next_index()) }
 end
 
@@ -232,7 +231,7 @@ end
 function Queue:close()
   self.is_closed = true
   self.available:close()
-  if self.room then self.room:close() end
+  self.room:close()
 end
 
 function Queue:length() return #self.items end
@@ -298,7 +297,7 @@ end
 local function value_of(_, call) return { call.value } end
 
 -- try: does it at once, and returns the results; nil: it must wait. line: where. served: the results of one
--- who was served. raises: false where a call does not look at its scopes.
+-- who was served.
 oracle.operations = {
   channel = {
     get = { try = Channel.try_get, line = function(c) return c.getters end, served = value_of },
@@ -325,7 +324,6 @@ oracle.operations = {
   },
   queue = {
     put = { takes_value = true, line = function(q) return q.room.waiters end,
-      raises = function(q) return q.room ~= nil end,
       try = function(q, _, value)
         local results = q:try_room()
         return results == TRUE and q:add(value) or results
@@ -363,7 +361,6 @@ end
 -- @return its results, if it does not wait; or nil and the call
 function oracle.begin(actor, operation, object, value, timeout)
   local looks = timeout ~= 0 and not operation.is_instant
-  if looks and operation.raises then looks = operation.raises(object) end
   if looks and actor:is_cut() then return RAISES end
   local results = operation.try(object, actor, value)
   if results then return results end
@@ -394,8 +391,14 @@ end
 
 -- ---- select ----
 
+local function can_acquire(semaphore) return semaphore.permits > 0 or semaphore.is_closed end
+
 local ready = {
-  get = Channel.can_get, put = Channel.can_put,
+  get = function(object)
+    if object.kind == "queue" then return can_acquire(object.available) end
+    return object:can_get()
+  end,
+  put = Channel.can_put, acquire = can_acquire,
   wait = function(event) return event.is_set end,
   join = function(actor) return actor.outcome ~= nil end,
 }

@@ -297,6 +297,8 @@ local function case_of(name)
   if name == "put" then
     return { object = pick(world.channels), name = name, value = world.ledger:new_item() }
   end
+  if name == "take" then return { object = pick(world.queues), name = "get" } end
+  if name == "acquire" then return { object = pick(world.semaphores), name = name } end
   if name == "wait" then return { object = pick(world.events), name = name } end
   return { object = pick(world.actors), name = name }
 end
@@ -304,7 +306,7 @@ end
 local function random_cases()
   local cases, reals = {}, {}
   for i = 1, random(4) do
-    local case = case_of(pick { "get", "put", "get", "put", "wait", "join" })
+    local case = case_of(pick { "get", "put", "get", "put", "take", "take", "acquire", "wait", "join" })
     cases[i], reals[i] = case, { case.object.real, case.name, case.value }
   end
   return cases, reals

@@ -101,13 +101,14 @@ static void sleep_and_note(struct c_task *self)
     note(self->number);
 }
 
-static void test_sleepers_wake_in_the_order_of_their_deadlines(void **state)
+/* `generation`: of the last timer that was armed. */
+static void check_order_of_sleepers(uint32_t generation)
 {
-    (void)state;
     static const int order[] = {7, 3, 9, 1, 5, 8, 2, 6, 4};
     struct ml_hub hub;
     struct c_task tasks[9];
     open_hub(&hub);
+    hub.timer_generation = generation;
     log_length = 0;
     ml_time start = in_ms(5);
     for (int i = 0; i < 9; i++) {
@@ -116,7 +117,21 @@ static void test_sleepers_wake_in_the_order_of_their_deadlines(void **state)
     }
     assert_int_equal(run_all(&hub), 0);
     assert_log((const int[]){1, 2, 3, 4, 5, 6, 7, 8, 9}, 9);
+    assert_int_equal(hub.timers.stale, 0);
     close_hub(&hub);
+}
+
+static void test_sleepers_wake_in_the_order_of_their_deadlines(void **state)
+{
+    (void)state;
+    check_order_of_sleepers(0);
+}
+
+static void test_sleepers_wake_in_order_when_the_generations_of_timers_come_round(void **state)
+{
+    (void)state;
+    for (uint32_t before = 0; before < 10; before++)
+        check_order_of_sleepers(UINT32_MAX - before);
 }
 
 static void yield_until_told(struct c_task *self)
@@ -600,6 +615,7 @@ int main(void)
         cmocka_unit_test(test_tasks_run_in_spawn_order_and_yield_in_turn),
         cmocka_unit_test(test_each_task_has_its_own_errno),
         cmocka_unit_test(test_sleepers_wake_in_the_order_of_their_deadlines),
+        cmocka_unit_test(test_sleepers_wake_in_order_when_the_generations_of_timers_come_round),
         cmocka_unit_test(test_tasks_that_yield_forever_do_not_starve_a_sleeper),
         cmocka_unit_test(test_far_deadlines_that_never_come_do_not_pile_up),
         cmocka_unit_test(test_timers_of_ended_tasks_are_swept),
