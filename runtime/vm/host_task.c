@@ -20,20 +20,27 @@ struct moonlet_task {
     struct ml_lua_task *task;
     int reference; /* keeps the Task in the registry */
     unsigned owners;
+    unsigned users;             /* calls of tasks that join it: they keep the memory */
     moonlet_function *function; /* NULL: a Lua function */
     void *argument;
     int result;
 };
 
-static void give_up(struct moonlet_task *handle)
+static void free_unused(struct moonlet_task *handle)
 {
-    if (--handle->owners > 0)
+    if (handle->owners > 0 || handle->users > 0)
         return;
     if (handle->m != NULL) {
         luaL_unref(handle->m->lua.aside, LUA_REGISTRYINDEX, handle->reference);
         ml_list_remove(&handle->link);
     }
     free(handle);
+}
+
+static void give_up(struct moonlet_task *handle)
+{
+    handle->owners--;
+    free_unused(handle);
 }
 
 /* The body's share: gone with the thread, whether it ever ran or not. */
@@ -201,9 +208,13 @@ int moonlet_join(struct moonlet_task *handle, double limit, int *result)
     struct moonlet *m = handle->m;
     if (m->lua.hub.current == &handle->task->task)
         return ml_runtime_end_wait(m, -EDEADLK);
+    handle->users++; /* another task may release it meanwhile */
     error = ml_join(&m->lua.hub, &handle->task->task, ml_runtime_deadline(m, limit));
+    int outcome = error == 0 ? outcome_of(handle, result) : 0;
+    handle->users--;
+    free_unused(handle);
     error = ml_runtime_end_wait(m, error);
-    return error == 0 ? outcome_of(handle, result) : error;
+    return error == 0 ? outcome : error;
 }
 
 int moonlet_cancel(struct moonlet_task *handle)
@@ -230,5 +241,7 @@ void ml_host_tasks_detach(struct moonlet *m)
         struct moonlet_task *handle = ml_container_of(m->handles.next, struct moonlet_task, link);
         ml_list_remove(&handle->link);
         handle->m = NULL;
+        handle->users = 0; /* they were dropped */
+        free_unused(handle);
     }
 }
