@@ -193,6 +193,19 @@ MOONLET_API int moonlet_run_until(struct moonlet *m, bool (*done)(void *context)
                                   double limit);
 
 /*
+ * The exit status that moonlet_run() would give if the program ended now: of what has happened since the last
+ * moonlet_start() or moonlet_run(). Negative: an error.
+ */
+MOONLET_API int moonlet_exit_status(const struct moonlet *m);
+
+/*
+ * Asks every task that there is to end, daemons, too; the runtime stays open and takes new ones. Outside of tasks it
+ * then runs them for `limit` seconds at most; in a task, whose own is among them, `limit` must be 0
+ * (-MOONLET_EINTASK). The number of those that have not ended, or an error.
+ */
+MOONLET_API int moonlet_cancel_all(struct moonlet *m, double limit);
+
+/*
  * A descriptor that becomes readable when moonlet_step() has something to do: a descriptor that a task waits for is
  * ready, a time has come, a task can run. The runtime's; watch it (level-triggered) and step. Negative: an error.
  */
@@ -243,6 +256,22 @@ MOONLET_API int moonlet_join(struct moonlet_task *task, double limit, int *resul
 
 /* Asks it to end: the call that it waits in, and every later one, is -ECANCELED, or raises in Lua. 0 or an error. */
 MOONLET_API int moonlet_cancel(struct moonlet_task *task);
+
+/*
+ * Calls a function of the script's in a task of its own, and waits for its end. name: of the function, "on_hit" or
+ * "game.on_hit", found among the globals (without metamethods: no code of the script's runs outside of the task);
+ * NULL: the function itself stands on top of L's stack, below its arguments. L: as moonlet_spawn_lua() takes it.
+ * arguments: how many values on top of its stack are for the function; they, and the function, are popped. In a task
+ * this may suspend; outside of tasks all tasks of the runtime run meanwhile.
+ *
+ * The number of results, which are pushed on L: `results` of them, as lua_call() adjusts them, or with -1 all. An
+ * error pushes nothing, but for -MOONLET_EFAILED: the error value, which is not reported, then. -ENOENT: there is
+ * nothing of that name; -ETIMEDOUT: `limit` is over; -ECANCELED: the call or its caller was cancelled; -EDEADLK: it
+ * waits for what can never come; errors of moonlet_join() and moonlet_run_until(). Whenever it has not ended by then,
+ * it has been cancelled, and unwinds as the runtime runs on.
+ */
+MOONLET_API int moonlet_call(struct moonlet *m, struct lua_State *L, const char *name,
+                             int arguments, int results, double limit);
 
 /* Gives the handle back; the task goes on. NULL is allowed; also after moonlet_close(). 0, or -MOONLET_ETHREAD with
  * nothing done. */

@@ -451,6 +451,12 @@ bool moonlet_exit_asked(const struct moonlet *m)
     return ml_runtime_is_open(m) && m->lua.exit_asked;
 }
 
+int moonlet_exit_status(const struct moonlet *m)
+{
+    int error = ml_runtime_check(m);
+    return error == 0 ? status_of(m, 0) : error;
+}
+
 int moonlet_close(struct moonlet *m)
 {
     int error = m != NULL ? ml_runtime_check_closable(m) : 0;
