@@ -48,11 +48,12 @@ struct lua_State;
 /* One sentence for an error number of any kind, negated or not. Static. From any thread. */
 MOONLET_API const char *moonlet_error_text(int error);
 
-/* What a runtime leaves out; values of moonlet_options.without, to be added. */
-#define MOONLET_OS 1        /* os, but for clock, date, difftime, time */
-#define MOONLET_IO 2        /* io, dofile, loadfile */
-#define MOONLET_DEBUG 4     /* debug, but for traceback */
-#define MOONLET_C 8         /* C modules: package.loadlib and their searchers */
+/* What a runtime leaves out; values of moonlet_options.without, to be added. Scripts get what a list gives them then: what
+ * neither these nor that list names is not there. */
+#define MOONLET_OS 1        /* os, but for clock, date, difftime, time; moonlet.test */
+#define MOONLET_IO 2        /* io, dofile, loadfile; moonlet.repl, as without MOONLET_OS */
+#define MOONLET_DEBUG 4     /* debug, but for traceback; metatables of userdata */
+#define MOONLET_C 8         /* C modules: package.loadlib and their searchers; task.blocking */
 #define MOONLET_NET 16      /* moonlet.net, moonlet.patch */
 #define MOONLET_BYTECODE 32 /* load() of precompiled chunks, which can be made to crash */
 #define MOONLET_FILES 64    /* Lua modules from package.path: only what is preloaded */

@@ -10,7 +10,6 @@
 #include "bindings/report.h"
 #include "bindings/task_options.h"
 #include "bindings/task_view.h"
-#include "bindings/worker.h"
 #include "hub/scope.h"
 #include "hub/wait.h"
 
@@ -411,7 +410,6 @@ static const luaL_Reg functions[] = {{"spawn", task_spawn},
                                      {"shield", task_shield},
                                      {"no_switch", task_no_switch},
                                      {"pcall", task_pcall},
-                                     {"blocking", ml_task_blocking},
                                      {"group", ml_task_group},
                                      {"remaining", task_remaining},
                                      {"is_cancellation", task_is_cancellation},

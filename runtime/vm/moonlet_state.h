@@ -15,6 +15,7 @@
 
 /* Places in package.searchers, as luaL_openlibs() fills it. */
 enum ml_searcher {
+    ML_SEARCHER_PRELOAD = 1,
     ML_SEARCHER_LUA = 2,
     ML_SEARCHER_C = 3,     /* a library of the module's name */
     ML_SEARCHER_C_ROOT = 4 /* one of its first part's */
@@ -77,7 +78,7 @@ void ml_deadlock_report(struct moonlet *m);
 /* Tells about the C stack that overflowed; runs in the signal handler (coro/overflow.h). */
 void ml_overflow_tell(struct ml_bank *bank);
 
-/* Opens the parts of the library that options.without takes away only in part, or not at all. Raises. */
+/* Leaves of the library what scripts get without the parts in options.without. Raises. */
 void ml_sandbox_close(lua_State *L, unsigned without);
 
 /* Replaces functions of the library by which scripts would get round options.instruction_limit. Raises. */

@@ -57,12 +57,17 @@ static void wrap_c_searchers(lua_State *L)
 
 static void preload_modules(lua_State *L)
 {
-    static const luaL_Reg modules[] = {
-        {"moonlet.task.core", ml_open_task},     {"moonlet.net.core", ml_open_net},
-        {"moonlet.greenlet", ml_open_greenlet},  {"moonlet.sync.core", ml_open_sync},
-        {"moonlet.channel", ml_open_channel},    {"moonlet.test.core", ml_open_test},
-        {"moonlet.patch", ml_open_patch},        {"moonlet.repl.session", ml_open_session},
-        {"moonlet.repl.editor", ml_open_editor}, {NULL, NULL}};
+    static const luaL_Reg modules[] = {{"moonlet.task.core", ml_open_task},
+                                       {"moonlet.net.core", ml_open_net},
+                                       {"moonlet.greenlet", ml_open_greenlet},
+                                       {"moonlet.sync.core", ml_open_sync},
+                                       {"moonlet.channel", ml_open_channel},
+                                       {"moonlet.test.core", ml_open_test},
+                                       {"moonlet.patch", ml_open_patch},
+                                       {"moonlet.repl.session", ml_open_session},
+                                       {"moonlet.repl.editor", ml_open_editor},
+                                       {"moonlet.blocking.core", ml_open_blocking},
+                                       {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);
     for (const struct ml_stdlib_module *module = ml_stdlib_modules; module->name != NULL;

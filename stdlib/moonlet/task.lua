@@ -10,6 +10,9 @@ package.loaded["moonlet.task.core"] = nil
 
 local task = {}
 for name, value in pairs(core) do task[name] = value end
+-- For C functions of the script's: only scripts that may load C libraries have it.
+local open_blocking = package.preload["moonlet.blocking.core"]
+task.blocking = open_blocking and open_blocking()
 
 -- Runs call(i, item) for each item of a list in a group; collects results and errors in order.
 local function collect(list, limit, call)
