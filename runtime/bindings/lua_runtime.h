@@ -60,8 +60,8 @@ struct ml_lua {
     int pool_ref;
     int task_type_ref;
     int exit_status;
-    size_t memory_limit; /* bytes of the state at a time; 0: none */
-    size_t memory_used;  /* counted only with a limit */
+    size_t memory_limit;        /* bytes of the state at a time; 0: none */
+    _Atomic size_t memory_used; /* counted only with a limit */
     void (*watch_thread)(
         lua_State
             *L);    /* called with a new task's thread: its function and arguments; NULL: nothing */
