@@ -194,6 +194,40 @@ int ml_generator_resume(lua_State *L, lua_State *thread, int count)
     return resume_other(L, thread, count);
 }
 
+/* Why nobody can resume a suspended thread now; NULL: somebody can. */
+static const char *refusal_now(const struct ml_hub *hub)
+{
+    if (hub->current == NULL || ml_bank_current != &hub->bank)
+        return "cannot resume a coroutine of a task: no task is running";
+    return hub->current->depth >= NESTING_LIMIT ? "C stack overflow" : NULL;
+}
+
+static int refuse_to_go_on(lua_State *thread, int count, const char *message)
+{
+    lua_pop(thread, count);
+    lua_pushstring(thread, message);
+    return LUA_ERRRUN;
+}
+
+int ml_generator_go_on(lua_State *thread, int count, int *results)
+{
+    struct ml_hub *hub = &ml_lua_of(thread)->hub;
+    struct ml_strand *strand = ml_strand_of(thread);
+    const char *message = refusal_now(hub);
+    if (message != NULL)
+        return refuse_to_go_on(thread, count, message);
+    /* All that is above the call of coroutine.yield() it returns; what C code left there is none of that. */
+    for (int left = lua_gettop(thread) - count; left > 0 && lua_status(thread) == LUA_OK; left--)
+        lua_remove(thread, 1);
+    if (ml_strand_resume(hub, strand) != 0)
+        return refuse_to_go_on(thread, count, "not enough memory");
+    int status = lua_status(thread);
+    if (status > LUA_YIELD)
+        return status;
+    *results = count_results(thread);
+    return ml_strand_state(strand) == ML_STRAND_SUSPENDED ? LUA_YIELD : LUA_OK;
+}
+
 /* ---- the body ---- */
 
 /* A C function on the thread called lua_yield(): its `count` values are passed on, their number on top;
