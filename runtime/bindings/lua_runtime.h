@@ -14,6 +14,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdatomic.h>
 
 struct ml_foreign;
 struct ml_lua_task;
@@ -66,13 +67,13 @@ struct ml_lua {
         lua_State
             *L);    /* called with a new task's thread: its function and arguments; NULL: nothing */
     bool text_only; /* load() takes no precompiled chunks */
-    bool exit_asked;       /* os.exit(code, true) */
-    bool has_reported;     /* a task's error was */
-    bool is_reporting;     /* an error's text is being composed: nobody may wait */
-    bool is_unwinding;     /* the end has begun: tasks spawned now never run */
-    bool is_closing;       /* no task can run any more */
-    bool uses_greenlets;   /* the script has made one */
-    bool traces_greenlets; /* there is a trace function */
+    atomic_bool exit_asked; /* os.exit(code, true), or an interrupt; others look at it */
+    bool has_reported;      /* a task's error was */
+    bool is_reporting;      /* an error's text is being composed: nobody may wait */
+    bool is_unwinding;      /* the end has begun: tasks spawned now never run */
+    bool is_closing;        /* no task can run any more */
+    bool uses_greenlets;    /* the script has made one */
+    bool traces_greenlets;  /* there is a trace function */
 };
 
 /*

@@ -51,7 +51,7 @@ struct moonlet {
     struct ml_link channels;          /* vm/pointer_channel.c */
     struct ml_attachment *attachment; /* to a loop of the host's */
     ml_time attached_run;             /* how long tasks run at a time there */
-    volatile sig_atomic_t interrupt;  /* signal number, 0: none */
+    _Atomic sig_atomic_t interrupt;   /* signal number, 0: none */
     ml_time interrupted_at;           /* when everything was cancelled for it */
 };
 

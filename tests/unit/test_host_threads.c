@@ -114,9 +114,9 @@ static void fill(lua_State *L)
     if (luaL_dostring(
             L,
             "local kept = {}\n"
-            "for i = 1, 20000 do\n"
+            "for i = 1, 5000 do\n"
             "  kept[i % 500] = {i, tostring(i), ('x'):rep(i % 5000)}\n"
-            "  if i % 1000 == 0 then kept[i % 500] = coroutine.wrap(function() coroutine.yield(i) end) kept[i % 500]() end\n"
+            "  if i % 500 == 0 then kept[i % 500] = coroutine.wrap(function() coroutine.yield(i) end) kept[i % 500]() end\n"
             "end"))
         abort();
 }
