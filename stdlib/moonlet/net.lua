@@ -4,6 +4,10 @@
 -- connect, listen, accept, read, write and the like are in runtime/bindings/net*.c; here is what
 -- serves the connections of a listener.
 
+local error, getmetatable, pairs = error, getmetatable, pairs
+local rawget, setmetatable, type = rawget, setmetatable, type
+local math_type = math.type
+
 local core = require "moonlet.net.core"
 local task = require "moonlet.task"
 
@@ -88,7 +92,7 @@ local function check_arguments(opts, handler)
   end
   if type(opts) ~= "table" then
     refuse(1, "table expected, got " .. type(opts))
-  elseif opts.max ~= nil and (math.type(opts.max) ~= "integer" or opts.max < 1) then
+  elseif opts.max ~= nil and (math_type(opts.max) ~= "integer" or opts.max < 1) then
     refuse(1, "option 'max' must be a positive integer")
   elseif opts.on_error ~= nil and not is_callable(opts.on_error) then
     refuse(1, "option 'on_error' must be a function")

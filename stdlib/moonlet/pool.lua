@@ -2,6 +2,9 @@
 -- time.
 -- @module moonlet.pool
 
+local ipairs, setmetatable = ipairs, setmetatable
+local table_insert, table_remove = table.insert, table.remove
+
 local argument = require "moonlet.argument"
 local sync = require "moonlet.sync"
 
@@ -64,7 +67,7 @@ end
 -- An idle value that still serves; those that do not are closed.
 local function take_idle(self)
   while #self.idle > 0 do
-    local value = table.remove(self.idle)
+    local value = table_remove(self.idle)
     if serves(self, value) then return value end
   end
 end
@@ -99,7 +102,7 @@ end
 function Pool:close()
   self.is_closed = true
   self.places:close()
-  while #self.idle > 0 do dispose(self, table.remove(self.idle)) end
+  while #self.idle > 0 do dispose(self, table_remove(self.idle)) end
 end
 
 Pool.__close = Pool.close
@@ -110,7 +113,7 @@ local function give_back(self, is_good)
   self.value = nil
   local _ <close> = self.permit
   if is_good and not self.pool.is_closed then
-    table.insert(self.pool.idle, value)
+    table_insert(self.pool.idle, value)
   else
     dispose(self.pool, value)
   end

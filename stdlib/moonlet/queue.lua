@@ -1,6 +1,9 @@
 --- Queues of values between tasks: first in first out, last in first out, or smallest first.
 -- @module moonlet.queue
 
+local error, pcall, setmetatable = error, pcall, setmetatable
+local table_remove = table.remove
+
 local argument = require "moonlet.argument"
 local sync = require "moonlet.sync"
 
@@ -40,7 +43,7 @@ function lifo.add(items, value) items[#items + 1] = value end
 
 function lifo.first(items) return items[#items] end
 
-function lifo.take(items) return table.remove(items) end
+function lifo.take(items) return table_remove(items) end
 
 -- A binary heap; equal ones come out in the order in which they went in.
 local priority = {}
@@ -69,7 +72,7 @@ end
 function priority.first(items) return items[1].value end
 
 function priority.take(items)
-  local value, last = items[1].value, table.remove(items)
+  local value, last = items[1].value, table_remove(items)
   local size, place = #items, 1
   if size == 0 then return value end
   while place * 2 <= size do

@@ -3,6 +3,10 @@
 
 -- spawn, sleep, timeout, shield and the like are in runtime/bindings/task.c, group in group.c.
 
+local error, ipairs, pcall, type = error, ipairs, pcall, type
+local math_ceil, math_huge, math_max, math_min = math.ceil, math.huge, math.max, math.min
+local table_pack, table_remove, table_unpack = table.pack, table.remove, table.unpack
+
 local argument = require "moonlet.argument"
 local core = require "moonlet.task.core"
 -- Tracebacks name its functions after this module.
@@ -60,9 +64,9 @@ function task.race(list)
   task.group(function(group)
     for i, fn in ipairs(list) do
       group:spawn(function()
-        local results = table.pack(fn())
+        local results = table_pack(fn())
         if not first then
-          first = { i, table.unpack(results, 1, results.n) }
+          first = { i, table_unpack(results, 1, results.n) }
           first.n = results.n + 1
           group:cancel()
         end
@@ -70,7 +74,7 @@ function task.race(list)
     end
   end)
   if not first then return nil, "no function given", "EINVAL" end
-  return table.unpack(first, 1, first.n)
+  return table_unpack(first, 1, first.n)
 end
 
 --- Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls
@@ -82,7 +86,7 @@ function task.every(s, fn)
   argument.callable(fn, 2, "every")
   local start, tick = task.now(), 0
   while true do
-    tick = math.max(tick + 1, math.ceil((task.now() - start) / s))
+    tick = math_max(tick + 1, math_ceil((task.now() - start) / s))
     task.sleep_until(start + tick * s)
     fn()
   end
@@ -113,19 +117,19 @@ function task.supervise(opts)
   local fn = opts.fn
   argument.check(argument.is_callable(fn), 1, "supervise", "option 'fn' must be a function")
   local shortest, longest = read_pair(opts, "backoff", 0.1, 10)
-  local most, span = read_pair(opts, "intensity", math.huge, 1)
+  local most, span = read_pair(opts, "intensity", math_huge, 1)
   local pause, failures = shortest, {}
   while true do
     local started = task.now()
-    local results = table.pack(pcall(fn))
-    if results[1] then return table.unpack(results, 2, results.n) end
+    local results = table_pack(pcall(fn))
+    if results[1] then return table_unpack(results, 2, results.n) end
     local now = task.now()
     failures[#failures + 1] = now
-    while failures[1] < now - span do table.remove(failures, 1) end
+    while failures[1] < now - span do table_remove(failures, 1) end
     if #failures > most then error(results[2], 0) end
     if now - started > longest then pause = shortest end
     task.sleep(pause)
-    pause = math.min(pause * 2, longest)
+    pause = math_min(pause * 2, longest)
   end
 end
 

@@ -4,7 +4,7 @@
 
 local next, type, getmetatable, pcall, tostring = next, type, getmetatable, pcall, tostring
 local require, gmatch, remove, unpack, sort = require, string.gmatch, table.remove, table.unpack, table.sort
-local found, names = found, names
+local found, names = _G.found, _G.names
 _G.found, _G.names = nil, nil
 
 local seen, queue = {}, {}

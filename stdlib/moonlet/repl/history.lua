@@ -3,6 +3,8 @@
 -- or written, there is none, and nobody is told. Internal.
 -- @module moonlet.repl.history
 
+local io, math, os, pcall, table = io, math, os, pcall, table
+
 local session = require "moonlet.repl.session"
 
 local history = {}
