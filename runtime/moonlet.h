@@ -79,8 +79,9 @@ struct moonlet_options {
     size_t memory_limit;
     /* Where the Lua state gets its memory (C stacks are not of it); NULL: slabs of the runtime's
      * own. size 0 frees; otherwise the block of `size` bytes, aligned as malloc's, moved if need be, or NULL with the
-     * old one unharmed. old_size: what the block has, 0 for a new one. On the runtime's thread, unless a C
-     * library takes it to others (lua_getallocf()), and never after moonlet_close(), by which time all is given back. It calls nothing of moonlet's and no Lua. */
+     * old one unharmed. old_size: what the block has, 0 for a new one. On the runtime's thread, unless a C library
+     * takes it to others (lua_getallocf()); never after moonlet_close(), by which time all is given back. It calls
+     * nothing of moonlet's and no Lua. */
     void *(*allocator)(void *context, void *block, size_t old_size, size_t size);
     void *allocator_context;
     /* Instructions of the virtual machine that a task may take between two waits; 0: no limit. A task that takes more
