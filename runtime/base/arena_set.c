@@ -106,5 +106,5 @@ void ml_arena_set_release(struct ml_arena_set *set)
         free(table);
         table = older;
     }
-    *set = (struct ml_arena_set){0};
+    *set = (struct ml_arena_set){.used = 0};
 }

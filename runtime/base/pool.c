@@ -54,7 +54,7 @@ void ml_pool_init(struct ml_pool *pool)
     for (size_t i = 0; i < sizeof pool->slabs / sizeof *pool->slabs; i++)
         ml_list_init(&pool->slabs[i]);
     ml_list_init(&pool->arenas);
-    pool->arenas_made = (struct ml_arena_set){0};
+    pool->arenas_made = (struct ml_arena_set){.used = 0};
     pool->owner = pool->thread = ml_thread_self();
     pool->returned = NULL;
     pool->arena_count = pool->empty_arenas = pool->kept_count = 0;

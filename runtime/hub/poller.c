@@ -70,7 +70,8 @@ struct ml_poller *ml_poller_open(void)
     ev_async_init(&poller->notice, on_notice);
     poller->notice.data = poller;
     ev_async_start(poller->loop, &poller->notice);
-    poller->descriptor = poller->alarm = -1;
+    poller->descriptor = -1;
+    poller->alarm = -1;
     return poller;
 }
 

@@ -285,7 +285,8 @@ static int status_of(const struct moonlet *m, int result)
 
 static void forget_last_run(struct moonlet *m)
 {
-    m->main_failed = m->lua.has_reported = m->lua.exit_asked = m->lua.is_unwinding = false;
+    m->main_failed = m->lua.has_reported = m->lua.is_unwinding = false;
+    m->lua.exit_asked = false;
     m->lua.exit_status = 0;
     m->interrupt = 0;
 }
