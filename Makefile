@@ -6,7 +6,7 @@
 MAKEFLAGS += --no-print-directory
 
 # What `make test` goes through, in this order: `make test PRESETS=debug` for another choice.
-PRESETS = release asan hostile $(if $(shell command -v clang),fuzz)
+PRESETS = release asan hostile tsan $(if $(shell command -v clang),fuzz)
 
 # How long `make soak` runs, and from which seed on: `make soak SECONDS=3600 SEED=42`.
 SECONDS = 600

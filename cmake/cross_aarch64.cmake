@@ -5,7 +5,7 @@
 find_program(AARCH64_GCC aarch64-linux-gnu-gcc)
 find_program(QEMU_AARCH64 NAMES qemu-aarch64 qemu-aarch64-static)
 mark_as_advanced(AARCH64_GCC QEMU_AARCH64)
-if(ML_SANITIZE OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
+if(ML_SANITIZE OR ML_TSAN OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
   return()
 endif()
 

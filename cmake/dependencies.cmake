@@ -61,11 +61,16 @@ else()
   set(lua_libraries PkgConfig::LUA)
 endif()
 
+# A target with the property ML_LUA_API has that archive instead: cmake/lua_api.cmake.
+string(REPLACE "${LUA_STATIC_LIBRARY}"
+  "$<IF:$<BOOL:$<TARGET_PROPERTY:ML_LUA_API>>,$<TARGET_PROPERTY:ML_LUA_API>,${LUA_STATIC_LIBRARY}>"
+  linked_lua "${lua_libraries}")
+
 add_library(ml_dependencies INTERFACE)
 target_include_directories(ml_dependencies SYSTEM INTERFACE ${LUA_INCLUDE_DIRS})
 target_include_directories(ml_dependencies SYSTEM INTERFACE ${EV_INCLUDE_DIR})
 target_link_libraries(ml_dependencies INTERFACE
-  ${lua_libraries} ${EV_LIBRARY} PkgConfig::CARES Threads::Threads ${CMAKE_DL_LIBS} m)
+  ${linked_lua} ${EV_LIBRARY} PkgConfig::CARES Threads::Threads ${CMAKE_DL_LIBS} m)
 
 # A shared library brings the shared liblua along: where C modules look for Lua's functions they find those, and the
 # process has one Lua, whatever else in it uses liblua.

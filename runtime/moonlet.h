@@ -48,11 +48,12 @@ struct lua_State;
 /* One sentence for an error number of any kind, negated or not. Static. From any thread. */
 MOONLET_API const char *moonlet_error_text(int error);
 
-/* What a runtime leaves out; values of moonlet_options.without, to be added. */
-#define MOONLET_OS 1        /* os, but for clock, date, difftime, time */
-#define MOONLET_IO 2        /* io, dofile, loadfile */
-#define MOONLET_DEBUG 4     /* debug, but for traceback */
-#define MOONLET_C 8         /* C modules: package.loadlib and their searchers */
+/* What a runtime leaves out; values of moonlet_options.without, to be added. Scripts get what a list gives them then: what
+ * neither these nor that list names is not there. */
+#define MOONLET_OS 1        /* os, but for clock, date, difftime, time; moonlet.test */
+#define MOONLET_IO 2        /* io, dofile, loadfile; moonlet.repl, as without MOONLET_OS */
+#define MOONLET_DEBUG 4     /* debug, but for traceback; metatables of userdata */
+#define MOONLET_C 8         /* C modules: package.loadlib and their searchers; task.blocking */
 #define MOONLET_NET 16      /* moonlet.net, moonlet.patch */
 #define MOONLET_BYTECODE 32 /* load() of precompiled chunks, which can be made to crash */
 #define MOONLET_FILES 64    /* Lua modules from package.path: only what is preloaded */
@@ -78,8 +79,9 @@ struct moonlet_options {
     size_t memory_limit;
     /* Where the Lua state gets its memory (C stacks are not of it); NULL: slabs of the runtime's
      * own. size 0 frees; otherwise the block of `size` bytes, aligned as malloc's, moved if need be, or NULL with the
-     * old one unharmed. old_size: what the block has, 0 for a new one. On the runtime's thread, never after
-     * moonlet_close(), by which time all is given back. It calls nothing of moonlet's and no Lua. */
+     * old one unharmed. old_size: what the block has, 0 for a new one. On the runtime's thread, unless a C library
+     * takes it to others (lua_getallocf()); never after moonlet_close(), by which time all is given back. It calls
+     * nothing of moonlet's and no Lua. */
     void *(*allocator)(void *context, void *block, size_t old_size, size_t size);
     void *allocator_context;
     /* Instructions of the virtual machine that a task may take between two waits or yields, in all its coroutines and
@@ -194,6 +196,19 @@ MOONLET_API int moonlet_run_until(struct moonlet *m, bool (*done)(void *context)
                                   double limit);
 
 /*
+ * The exit status that moonlet_run() would give if the program ended now: of what has happened since the last
+ * moonlet_start() or moonlet_run(). Negative: an error.
+ */
+MOONLET_API int moonlet_exit_status(const struct moonlet *m);
+
+/*
+ * Asks every task that there is to end, daemons, too; the runtime stays open and takes new ones. Outside of tasks it
+ * then runs them for `limit` seconds at most; in a task, whose own is among them, `limit` must be 0
+ * (-MOONLET_EINTASK). The number of those that have not ended, or an error.
+ */
+MOONLET_API int moonlet_cancel_all(struct moonlet *m, double limit);
+
+/*
  * A descriptor that becomes readable when moonlet_step() has something to do: a descriptor that a task waits for is
  * ready, a time has come, a task can run. The runtime's; watch it (level-triggered) and step. Negative: an error.
  */
@@ -244,6 +259,22 @@ MOONLET_API int moonlet_join(struct moonlet_task *task, double limit, int *resul
 
 /* Asks it to end: the call that it waits in, and every later one, is -ECANCELED, or raises in Lua. 0 or an error. */
 MOONLET_API int moonlet_cancel(struct moonlet_task *task);
+
+/*
+ * Calls a function of the script's in a task of its own, and waits for its end. name: of the function, "on_hit" or
+ * "game.on_hit", found among the globals (without metamethods: no code of the script's runs outside of the task);
+ * NULL: the function itself stands on top of L's stack, below its arguments. L: as moonlet_spawn_lua() takes it.
+ * arguments: how many values on top of its stack are for the function; they, and the function, are popped. In a task
+ * this may suspend; outside of tasks all tasks of the runtime run meanwhile.
+ *
+ * The number of results, which are pushed on L: `results` of them, as lua_call() adjusts them, or with -1 all. An
+ * error pushes nothing, but for -MOONLET_EFAILED: the error value, which is not reported, then. -ENOENT: there is
+ * nothing of that name; -ETIMEDOUT: `limit` is over; -ECANCELED: the call or its caller was cancelled; -EDEADLK: it
+ * waits for what can never come; errors of moonlet_join() and moonlet_run_until(). Whenever it has not ended by then,
+ * it has been cancelled, and unwinds as the runtime runs on.
+ */
+MOONLET_API int moonlet_call(struct moonlet *m, struct lua_State *L, const char *name,
+                             int arguments, int results, double limit);
 
 /* Gives the handle back; the task goes on. NULL is allowed; also after moonlet_close(). 0, or -MOONLET_ETHREAD with
  * nothing done. */

@@ -3,6 +3,8 @@
 -- that `moonlet.net` is `require "moonlet.net"`.
 -- @module moonlet
 
+local rawset, require = rawset, require
+
 local modules = {
   task = true, net = true, greenlet = true, sync = true, channel = true, queue = true, pool = true,
   test = true, patch = true,

@@ -1,6 +1,7 @@
 #include "base/pool.h"
 
 #include "base/check.h"
+#include "base/thread.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -53,6 +54,9 @@ void ml_pool_init(struct ml_pool *pool)
     for (size_t i = 0; i < sizeof pool->slabs / sizeof *pool->slabs; i++)
         ml_list_init(&pool->slabs[i]);
     ml_list_init(&pool->arenas);
+    pool->arenas_made = (struct ml_arena_set){.used = 0};
+    pool->owner = pool->thread = ml_thread_self();
+    pool->returned = NULL;
     pool->arena_count = pool->empty_arenas = pool->kept_count = 0;
     pool->allocator = NULL;
 }
@@ -61,6 +65,7 @@ void ml_pool_set_allocator(struct ml_pool *pool, ml_pool_allocator *allocator, v
 {
     pool->allocator = allocator;
     pool->allocator_context = context;
+    pool->owner = allocator == NULL ? pool->thread : NULL;
 }
 
 /* ---- arenas ---- */
@@ -82,8 +87,11 @@ static struct ml_arena *map_arena(void)
 static struct ml_arena *add_arena(struct ml_pool *pool)
 {
     struct ml_arena *arena = map_arena();
-    if (arena == NULL)
+    if (arena == NULL || ml_arena_set_add(&pool->arenas_made, (uintptr_t)arena) != 0) {
+        if (arena != NULL)
+            munmap(arena, ARENA_SIZE);
         return NULL;
+    }
     if (pool->arena_count >= HUGE_FROM)
         madvise(arena, ARENA_SIZE, MADV_HUGEPAGE);
     ml_list_init(&arena->idle);
@@ -96,6 +104,7 @@ static struct ml_arena *add_arena(struct ml_pool *pool)
 static void unmap_arena(struct ml_pool *pool, struct ml_arena *arena)
 {
     ml_list_remove(&arena->link);
+    ml_arena_set_remove(&pool->arenas_made, (uintptr_t)arena);
     munmap(arena, ARENA_SIZE);
     pool->arena_count--;
     pool->empty_arenas--;
@@ -164,9 +173,12 @@ static __attribute__((noinline)) void remove_slab(struct ml_pool *pool, struct m
         unmap_arena(pool, arena);
 }
 
+static void take_back(struct ml_pool *pool);
+
 /* One empty slab of each size may be left. */
 void ml_pool_release(struct ml_pool *pool)
 {
+    take_back(pool);
     while (pool->kept_count > 0)
         free(pool->kept[--pool->kept_count].memory);
     for (size_t i = 0; i < sizeof pool->slabs / sizeof *pool->slabs; i++)
@@ -174,6 +186,7 @@ void ml_pool_release(struct ml_pool *pool)
             remove_slab(pool, ml_container_of(pool->slabs[i].next, struct ml_slab, link));
     while (!ml_list_is_empty(&pool->arenas))
         unmap_arena(pool, ml_container_of(pool->arenas.next, struct ml_arena, link));
+    ml_arena_set_release(&pool->arenas_made);
 }
 
 /* ---- blocks ---- */
@@ -288,14 +301,86 @@ static void *resize(struct ml_pool *pool, void *block, size_t old_size, size_t s
     return moved;
 }
 
-void *ml_pool_realloc(void *owner, void *block, size_t old_size, size_t size)
+static inline void *realloc_own(struct ml_pool *pool, void *block, size_t old_size, size_t size)
 {
-    struct ml_pool *pool = owner;
-    if (ml_unlikely(pool->allocator != NULL))
-        return pool->allocator(pool->allocator_context, block, block != NULL ? old_size : 0, size);
     if (ml_likely(size > 0))
         return block == NULL ? obtain(pool, size) : resize(pool, block, old_size, size);
     if (block != NULL)
         dispose(pool, block, old_size);
     return NULL;
+}
+
+/* ---- other threads ---- */
+
+static bool is_in_slab(const struct ml_pool *pool, const void *block, size_t size)
+{
+    uintptr_t arena = (uintptr_t)block & ~(uintptr_t)(ARENA_SIZE - 1);
+    return is_small(size) && ml_arena_set_has(&pool->arenas_made, arena);
+}
+
+/* Frees what other threads could not. */
+static void take_back(struct ml_pool *pool)
+{
+    void *block = atomic_load_explicit(&pool->returned, memory_order_relaxed);
+    if (block != NULL)
+        block = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
+    while (block != NULL) {
+        void *next;
+        memcpy(&next, block, sizeof next);
+        release(pool, block);
+        block = next;
+    }
+}
+
+static void give_back(struct ml_pool *pool, void *block)
+{
+    void *first = atomic_load_explicit(&pool->returned, memory_order_relaxed);
+    do
+        memcpy(block, &first, sizeof first);
+    while (!atomic_compare_exchange_weak_explicit(&pool->returned, &first, block,
+                                                  memory_order_release, memory_order_relaxed));
+}
+
+static void *realloc_plainly(void *block, size_t size)
+{
+    if (size > 0)
+        return realloc(block, size);
+    free(block);
+    return NULL;
+}
+
+/* On another thread. A block that shrinks never fails, as Lua demands. */
+static void *realloc_elsewhere(struct ml_pool *pool, void *block, size_t old_size, size_t size)
+{
+    if (block == NULL || !is_in_slab(pool, block, old_size))
+        return realloc_plainly(block, size);
+    void *moved = size > 0 ? malloc(size) : NULL;
+    if (size > 0 && moved == NULL)
+        return size <= old_size ? block : NULL;
+    if (moved != NULL)
+        memcpy(moved, block, old_size < size ? old_size : size);
+    give_back(pool, block);
+    return moved;
+}
+
+static __attribute__((noinline)) void *realloc_with_care(struct ml_pool *pool, void *block,
+                                                         size_t old_size, size_t size)
+{
+    if (pool->allocator != NULL)
+        return pool->allocator(pool->allocator_context, block, block != NULL ? old_size : 0, size);
+    if (pool->thread != ml_thread_self()) {
+        atomic_store_explicit(&pool->owner, NULL, memory_order_relaxed);
+        return realloc_elsewhere(pool, block, old_size, size);
+    }
+    take_back(pool);
+    bool is_others = block != NULL && is_small(old_size) && !is_in_slab(pool, block, old_size);
+    return is_others ? realloc_plainly(block, size) : realloc_own(pool, block, old_size, size);
+}
+
+void *ml_pool_realloc(void *owner, void *block, size_t old_size, size_t size)
+{
+    struct ml_pool *pool = owner;
+    void *thread = atomic_load_explicit(&pool->owner, memory_order_relaxed);
+    return ml_likely(thread == ml_thread_self()) ? realloc_own(pool, block, old_size, size)
+                                                 : realloc_with_care(pool, block, old_size, size);
 }

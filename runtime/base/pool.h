@@ -5,14 +5,20 @@
  * malloc's; the last that were freed are kept for the next of the same size. With an allocator of the
  * host's, every block is that one's.
  *
+ * Lua gives its allocator to whoever asks (lua_getallocf), and C libraries use it on other threads: what those get is
+ * malloc's, and a block of a slab that they free waits for the pool's own thread. From their first call on that thread
+ * looks twice at each block; before, and without them, it costs nothing.
+ *
  * measured against glibc's malloc, see docs/performance.md: 80 bytes less per sleeping task, spawn
  * and finish of a task a quarter faster.
  */
 #ifndef ML_BASE_POOL_H
 #define ML_BASE_POOL_H
 
+#include "base/arena_set.h"
 #include "base/list.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,7 +37,12 @@ struct ml_kept_block {
 typedef void *ml_pool_allocator(void *context, void *block, size_t old_size, size_t size);
 
 struct ml_pool {
-    ml_pool_allocator *allocator; /* NULL: blocks lie in slabs */
+    void *_Atomic
+        owner; /* the thread that all blocks are of; NULL: others have some, or the host's allocator */
+    void *thread;                    /* its own */
+    void *_Atomic returned;          /* blocks of slabs that others freed, each holding the next */
+    struct ml_arena_set arenas_made; /* all */
+    ml_pool_allocator *allocator;    /* NULL: blocks lie in slabs */
     void *allocator_context;
     struct ml_link slabs[ML_POOL_LARGEST / ML_POOL_STEP + 1]; /* for each size those with room */
     struct ml_link arenas;                                    /* those with room for a slab */
@@ -41,6 +52,7 @@ struct ml_pool {
     uint32_t empty_arenas; /* without a slab in use */
 };
 
+/* Of the calling thread. */
 void ml_pool_init(struct ml_pool *pool);
 
 /* From now on every block is the allocator's. Of a pool that gave none yet. */
@@ -51,7 +63,7 @@ void ml_pool_release(struct ml_pool *pool);
 
 /*
  * Lua's allocator (lua_Alloc), with a pool as its first argument: size 0 frees; otherwise the block,
- * moved if need be, or NULL with the old one unharmed. old_size counts only when block is not NULL.
+ * moved if need be, or NULL with the old one unharmed. old_size counts only when block is not NULL. From any thread.
  */
 void *ml_pool_realloc(void *pool, void *block, size_t old_size, size_t size);
 

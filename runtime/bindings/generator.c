@@ -7,8 +7,14 @@
 #include <string.h>
 
 /* How deep generators nest: each has a C stack of its own, so that Lua's limit of 200 C levels applies
- * within each, and recursion through them needs one as well. */
-enum { NESTING_LIMIT = 10000 };
+ * within each, and recursion through them needs one as well. Plain ones hold less than 1 KiB of frames each, one
+ * that calls the next from a callback of string.gsub() 2.6 KiB; but with 200 levels in each it would be 4 GB. */
+enum { NESTING_LIMIT = 10000, FRAMES_LIMIT = (ML_HAS_ASAN ? 256 : 32) * 1024 /* KiB */ };
+
+static inline bool is_too_deep(const struct ml_hub *hub)
+{
+    return hub->current->depth >= NESTING_LIMIT || ml_strand_weight(hub) >= FRAMES_LIMIT;
+}
 
 const char ml_generator_running[] = "running";
 const char ml_generator_normal[] = "normal";
@@ -186,7 +192,7 @@ static __attribute__((noinline)) int resume_other(lua_State *L, lua_State *threa
                      (is_suspended || lua_status(thread) != LUA_YIELD);
     if (is_suspended && hub->current == NULL)
         message = "cannot resume a coroutine of a task: no task is running";
-    if (message == NULL && is_strand && hub->current->depth >= NESTING_LIMIT)
+    if (message == NULL && is_strand && is_too_deep(hub))
         message = "C stack overflow";
     if (message != NULL)
         return fail(L, count, message);
@@ -203,10 +209,44 @@ int ml_generator_resume(lua_State *L, lua_State *thread, int count)
         return fail(L, count, "too many arguments to resume");
     if (ml_likely(thread != lua->main &&
                   ml_strand_state(ml_strand_of(thread)) == ML_STRAND_SUSPENDED &&
-                  hub->current != NULL && hub->current->depth < NESTING_LIMIT &&
+                  hub->current != NULL && hub->current->depth < ML_STRAND_WEIGHED &&
                   !ml_hooks_are_standing(&lua->hooks)))
         return resume_strand(L, thread, count);
     return resume_other(L, thread, count);
+}
+
+/* Why nobody can resume a suspended thread now; NULL: somebody can. */
+static const char *refusal_now(const struct ml_hub *hub)
+{
+    if (hub->current == NULL || ml_bank_current != &hub->bank)
+        return "cannot resume a coroutine of a task: no task is running";
+    return is_too_deep(hub) ? "C stack overflow" : NULL;
+}
+
+static int refuse_to_go_on(lua_State *thread, int count, const char *message)
+{
+    lua_pop(thread, count);
+    lua_pushstring(thread, message);
+    return LUA_ERRRUN;
+}
+
+int ml_generator_go_on(lua_State *thread, int count, int *results)
+{
+    struct ml_hub *hub = &ml_lua_of(thread)->hub;
+    struct ml_strand *strand = ml_strand_of(thread);
+    const char *message = refusal_now(hub);
+    if (message != NULL)
+        return refuse_to_go_on(thread, count, message);
+    /* All that is above the call of coroutine.yield() it returns; what C code left there is none of that. */
+    for (int left = lua_gettop(thread) - count; left > 0 && lua_status(thread) == LUA_OK; left--)
+        lua_remove(thread, 1);
+    if (ml_strand_resume(hub, strand) != 0)
+        return refuse_to_go_on(thread, count, "not enough memory");
+    int status = lua_status(thread);
+    if (status > LUA_YIELD)
+        return status;
+    *results = count_results(thread);
+    return ml_strand_state(strand) == ML_STRAND_SUSPENDED ? LUA_YIELD : LUA_OK;
 }
 
 /* ---- the body ---- */

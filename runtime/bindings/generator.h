@@ -24,6 +24,12 @@ bool ml_generator_is_yieldable(lua_State *thread);
  */
 int ml_generator_resume(lua_State *L, lua_State *thread, int count);
 
+/*
+ * lua_resume() of a suspended thread, for C code: the `count` values on top of `thread` are what its yield returns.
+ * LUA_YIELD or LUA_OK with *results values on top of it, or another status with an error there.
+ */
+int ml_generator_go_on(lua_State *thread, int count, int *results);
+
 /* Raises unless the running strand, whose thread L is, may leave by a yield. */
 void ml_generator_check_yield(lua_State *L);
 

@@ -15,6 +15,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdatomic.h>
 
 struct ml_foreign;
 struct ml_lua_task;
@@ -57,7 +58,7 @@ struct ml_lua {
     int task_type_ref;
     int exit_status;
     size_t memory_limit; /* bytes of the state at a time; 0: none */
-    size_t memory_used;  /* counted only with a limit */
+    _Atomic size_t memory_used; /* counted only with a limit */
     /* Called before a thread begins, its function on it: `thread`, of a task or, begun by code on L that it may
      * raise on, of a generator or a greenlet. NULL: nothing. */
     void (*watch_thread)(lua_State *L, lua_State *thread);
@@ -67,7 +68,7 @@ struct ml_lua {
     uint32_t dropped_greenlets;
     lua_CFunction debug_traceback; /* the library's own, which scripts may replace */
     bool text_only;        /* load() takes no precompiled chunks */
-    bool exit_asked;       /* os.exit(code, true) */
+    atomic_bool exit_asked; /* os.exit(code, true), or an interrupt; others look at it */
     bool has_reported;     /* a task's error was */
     bool is_reporting;     /* an error's text is being composed: nobody may wait */
     bool is_unwinding;     /* the end has begun: tasks spawned now never run */

@@ -89,15 +89,16 @@ void *ml_lua_realloc(void *owner, void *block, size_t old_size, size_t size)
     return ml_pool_realloc(lua->pool, block, old_size, size);
 }
 
-/* A block that shrinks or is freed never fails, as Lua demands. */
+/* A block that shrinks or is freed never fails, as Lua demands. Counted before, for other threads may use it, too. */
 void *ml_lua_realloc_limited(void *owner, void *block, size_t old_size, size_t size)
 {
     struct ml_lua *lua = owner;
-    size_t before = block != NULL ? old_size : 0;
-    if (size > before && lua->memory_used - before + size > lua->memory_limit)
-        return NULL;
-    void *moved = ml_lua_realloc(owner, block, old_size, size);
-    if (moved != NULL || size == 0)
-        lua->memory_used += size - before;
+    size_t growth = size - (block != NULL ? old_size : 0); /* modulo: it may shrink */
+    bool grows = block == NULL || size > old_size;
+    size_t used = atomic_fetch_add_explicit(&lua->memory_used, growth, memory_order_relaxed);
+    bool is_refused = grows && used + growth > lua->memory_limit;
+    void *moved = is_refused ? NULL : ml_lua_realloc(owner, block, old_size, size);
+    if (moved == NULL && size > 0)
+        atomic_fetch_sub_explicit(&lua->memory_used, growth, memory_order_relaxed);
     return moved;
 }

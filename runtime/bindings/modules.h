@@ -6,6 +6,7 @@
 
 int ml_open_task(lua_State *L);     /* moonlet.task.core */
 int ml_open_argument(lua_State *L); /* moonlet.argument.core */
+int ml_open_blocking(lua_State *L); /* moonlet.blocking.core, a function */
 int ml_open_net(lua_State *L);      /* moonlet.net.core */
 int ml_open_greenlet(lua_State *L); /* moonlet.greenlet */
 int ml_open_sync(lua_State *L);     /* moonlet.sync.core */

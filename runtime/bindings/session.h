@@ -13,11 +13,11 @@ enum ml_session_phase { ML_SESSION_NONE, ML_SESSION_PROMPT, ML_SESSION_ENTRY };
 
 /* Of a runtime; zeroed: there is none. What signal handlers read is written after the rest. */
 struct ml_session {
-    struct ml_task *task;                 /* NULL: there is none */
-    struct ml_scope *scope;               /* of what is under way: a line is read, an entry runs */
-    volatile sig_atomic_t phase;          /* enum ml_session_phase, NONE: between those */
-    volatile sig_atomic_t is_open;        /* there is one */
-    volatile sig_atomic_t is_interrupted; /* what is under way was */
+    struct ml_task *task;                /* NULL: there is none */
+    struct ml_scope *scope;              /* of what is under way: a line is read, an entry runs */
+    _Atomic sig_atomic_t phase;          /* enum ml_session_phase, NONE: between those */
+    _Atomic sig_atomic_t is_open;        /* there is one */
+    _Atomic sig_atomic_t is_interrupted; /* what is under way was */
 };
 
 /* Whether Ctrl-C is told to the session: there is one, and its entry was not interrupted already. From signal

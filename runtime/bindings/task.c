@@ -12,7 +12,6 @@
 #include "bindings/story.h"
 #include "bindings/task_options.h"
 #include "bindings/task_view.h"
-#include "bindings/worker.h"
 #include "hub/scope.h"
 #include "hub/wait.h"
 
@@ -425,7 +424,6 @@ static const luaL_Reg functions[] = {{"spawn", task_spawn},
                                      {"shield", task_shield},
                                      {"no_switch", task_no_switch},
                                      {"pcall", task_pcall},
-                                     {"blocking", ml_task_blocking},
                                      {"group", ml_task_group},
                                      {"remaining", task_remaining},
                                      {"is_cancellation", task_is_cancellation},

@@ -17,8 +17,8 @@ static struct {
     pid_t process; /* that edits: not one that was forked meanwhile */
     struct termios settings;
     struct sigaction on_size, on_going_on; /* before ours */
-    volatile sig_atomic_t is_editing;
-    volatile sig_atomic_t was_stopped;
+    _Atomic sig_atomic_t is_editing;
+    _Atomic sig_atomic_t was_stopped;
     bool is_watched;
 } terminal;
 

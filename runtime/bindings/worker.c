@@ -1,6 +1,4 @@
 /*** @submodule moonlet.task */
-#include "bindings/worker.h"
-
 #include "bindings/blocking.h"
 #include "bindings/modules.h"
 #include "hub/offload.h"
@@ -208,7 +206,7 @@ A cancelled task goes on at once; the function runs to its end, and nobody gets 
 @param ... its arguments
 @return what it returns; raises what it raises
 */
-int ml_task_blocking(lua_State *L)
+static int task_blocking(lua_State *L)
 {
     check_arguments(L);
     int count = lua_gettop(L);
@@ -227,4 +225,10 @@ int ml_task_blocking(lua_State *L)
     if (ml_blocking_end(L, error) != 0)
         luaL_error(L, "cannot start a thread");
     return take_results(L, call, owner);
+}
+
+int ml_open_blocking(lua_State *L)
+{
+    lua_pushcfunction(L, task_blocking);
+    return 1;
 }

@@ -140,7 +140,11 @@ int ml_bank_bind(struct ml_bank *bank, struct ml_coro *coro, enum ml_coro_stack 
     ML_CHECK(coro->seat == NULL);
     bool own = kind == ML_STACK_PRIVATE || bank->all_private;
     coro->seat = own ? new_private(bank) : choose_shared(bank);
-    return coro->seat != NULL ? 0 : -ENOMEM;
+    if (coro->seat == NULL)
+        return -ENOMEM;
+    if (ML_HAS_TSAN)
+        coro->seat->stack.fiber = ml_fiber_renew(coro->seat->stack.fiber);
+    return 0;
 }
 
 static void free_copy(struct ml_bank *bank, struct ml_coro *coro)

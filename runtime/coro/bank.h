@@ -47,7 +47,8 @@ struct ml_bank {
     uint64_t copied_bytes;
     void (*on_overflow)(struct ml_bank *); /* coro/overflow.h */
     void *signal_stack;                    /* malloc'd, this thread's alternate signal stack */
-    const void *origin_base;               /* for the sanitizer */
+    void *origin_fiber;                    /* for the sanitizers */
+    const void *origin_base;
     size_t origin_size;
     struct ml_seat shared[ML_BANK_STACKS];
 };

@@ -21,6 +21,7 @@ static void **fake_stack_of(struct ml_coro *coro)
 
 static void tell_leave(struct ml_bank *bank, void **fake, struct ml_coro *to)
 {
+    ml_fiber_enter(to->seat != NULL ? to->seat->stack.fiber : bank->origin_fiber);
     if (to->seat != NULL)
         ml_sanitizer_leave(fake, to->seat->stack.base, to->seat->stack.size);
     else
@@ -81,6 +82,8 @@ void ml_coro_switch(struct ml_bank *bank, struct ml_coro *to)
     struct ml_coro *from = bank->running;
     ML_CHECK(to != from && is_in_place(bank, to));
     bank->running = to;
+    if (ML_HAS_TSAN && from == &bank->origin)
+        bank->origin_fiber = ml_fiber_running();
     tell_leave(bank, fake_stack_of(from), to);
     ml_context_switch(&from->sp, to->sp);
     tell_arrive(bank, ML_HAS_ASAN ? *fake_stack_of(from) : NULL);

@@ -56,6 +56,7 @@ void ml_stack_unmap(struct ml_stack *stack)
     if (stack->base == NULL)
         return;
     ml_valgrind_deregister(stack->valgrind_id);
+    ml_fiber_free(stack->fiber);
     munmap(stack->base - ML_STACK_GUARD, stack->size + ML_STACK_GUARD);
     *stack = (struct ml_stack){0};
 }

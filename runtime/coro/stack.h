@@ -12,6 +12,7 @@ struct ml_stack {
     char *base;  /* lowest usable byte; the guard ends here. NULL: not mapped */
     size_t size; /* usable bytes, a multiple of the page size */
     unsigned valgrind_id;
+    void *fiber; /* for ThreadSanitizer */
 };
 
 /* Bytes of the guard below each stack: more than the frame of any sensible C function. */

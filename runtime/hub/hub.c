@@ -28,7 +28,8 @@ static void strand_main(void *argument);
 /* The loop's epoll descriptor is the parent's, too. No worker thread came along. */
 void ml_hub_forked(struct ml_hub *hub)
 {
-    hub->is_forked = hub->attention = true;
+    hub->is_forked = true;
+    hub->attention = true;
     hub->foreign = NULL;
     hub->offload = NULL;
     if (hub->current != NULL)
@@ -201,7 +202,7 @@ static inline struct ml_task *next_ready(struct ml_hub *hub)
 {
     if (ml_unlikely(--hub->budget == 0))
         ml_hub_look_at_clock(hub);
-    return ml_likely(!hub->attention) ? ml_ready_pop(hub) : NULL;
+    return ml_likely(!ml_hub_wants_attention(hub)) ? ml_ready_pop(hub) : NULL;
 }
 
 /* Sees to it that `task` can be switched to from the running stack; errors of ml_coro_start() and
@@ -293,7 +294,7 @@ int ml_hub_prepare_strand(struct ml_hub *hub, struct ml_strand *strand)
 static inline void attend(struct ml_hub *hub)
 {
     atomic_signal_fence(memory_order_seq_cst);
-    if (ml_unlikely(hub->attention) && hub->noticed != NULL)
+    if (ml_unlikely(ml_hub_wants_attention(hub)) && hub->noticed != NULL)
         hub->noticed(hub);
 }
 

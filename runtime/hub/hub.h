@@ -11,6 +11,8 @@
 #include "hub/task.h"
 #include "hub/timers.h"
 
+#include <stdatomic.h>
+
 struct ml_cxx_globals;
 struct ml_foreign;
 struct ml_offload;
@@ -49,7 +51,7 @@ struct ml_hub {
     struct ml_link poll_sets;   /* hub/poll_set.h */
     struct ml_offload *offload; /* hub/offload.h; NULL: not needed yet */
     struct ml_foreign *foreign; /* interpose/foreign.h; NULL: C libraries block the thread */
-    volatile bool attention;    /* the hub runs before the next task: to poll, to stop */
+    atomic_bool attention;      /* the hub runs before the next task: to poll, to stop */
     bool stop;                  /* by ml_hub_stop() */
     bool
         is_forked; /* this process is a child, forked by a task: only that one runs on, and may not wait */
@@ -75,6 +77,12 @@ struct ml_hub {
         struct ml_hub *hub); /* ml_hub_run() has it set virtual_now; NULL: the system's clock */
     void *owner;
 };
+
+/* Other threads set it, and signal handlers: what they told before is seen once a poll has ended. */
+static inline bool ml_hub_wants_attention(const struct ml_hub *hub)
+{
+    return atomic_load_explicit(&hub->attention, memory_order_relaxed);
+}
 
 /* What the clock shows to the tasks of a hub. */
 static inline ml_time ml_hub_now(const struct ml_hub *hub)
@@ -134,7 +142,8 @@ void ml_hub_refresh(struct ml_hub *hub);
 /* Makes ml_hub_run() and ml_hub_step() return before the next task runs. */
 static inline void ml_hub_stop(struct ml_hub *hub)
 {
-    hub->stop = hub->attention = true;
+    hub->stop = true;
+    hub->attention = true;
 }
 
 /* Lets every task that is ready run before the caller goes on. 0 or -ECANCELED. */

@@ -15,8 +15,8 @@ struct ml_poller {
     ev_timer timer; /* set anew for each poll that waits */
     ev_async notice;
     bool noticed;
-    int descriptor; /* an epoll of the loop's own and the alarm; -1: nobody asked */
-    int alarm;      /* a timerfd */
+    int descriptor;   /* an epoll of the loop's own and the alarm; -1: nobody asked */
+    atomic_int alarm; /* a timerfd; others ring it */
     ml_time alarm_at;
     atomic_bool is_rung; /* by ml_poller_notify(): the alarm shows another time than alarm_at */
 };
@@ -70,7 +70,8 @@ struct ml_poller *ml_poller_open(void)
     ev_async_init(&poller->notice, on_notice);
     poller->notice.data = poller;
     ev_async_start(poller->loop, &poller->notice);
-    poller->descriptor = poller->alarm = -1;
+    poller->descriptor = -1;
+    poller->alarm = -1;
     return poller;
 }
 

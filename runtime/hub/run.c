@@ -43,7 +43,7 @@ static ml_time patience(const struct ml_hub *hub, ml_time deadline)
 
 static void poll_until(struct ml_hub *hub, ml_time deadline)
 {
-    hub->attention = false;
+    atomic_store_explicit(&hub->attention, false, memory_order_relaxed);
     bool noticed = ml_poller_poll(hub->poller, patience(hub, deadline));
     hub->polled_at = ml_clock_now();
     hub->budget = fresh_budget(hub);
@@ -103,7 +103,7 @@ static int look_around(struct ml_hub *hub, ml_time deadline)
         return 0;
     if (is_idle && hub->external == 0)
         return -EDEADLK;
-    if ((is_idle || hub->attention) && !hub->is_forked)
+    if ((is_idle || ml_hub_wants_attention(hub)) && !hub->is_forked)
         poll_until(hub, is_idle ? deadline : ML_NEVER_WAIT);
     return 0;
 }
@@ -138,7 +138,7 @@ static int run_ready(struct ml_hub *hub)
         enter(hub, take_next(hub));
         if (hub->is_forked && hub->handoff == NULL)
             return -ECHILD;
-        if (hub->attention && !hub->is_forked)
+        if (ml_hub_wants_attention(hub) && !hub->is_forked)
             poll_until(hub, ML_NEVER_WAIT);
     }
     return hub->stop ? -EINTR : hub->foreground > 0;

@@ -11,6 +11,18 @@ static void set_state(struct ml_strand *strand, enum ml_strand_state state)
     strand->coro.tag = state;
 }
 
+uint32_t ml_strand_weight(const struct ml_hub *hub)
+{
+    enum { KIB_SHIFT = 10 };
+    const struct ml_task *task = hub->current;
+    if (task->depth < ML_STRAND_WEIGHED)
+        return 0;
+    const struct ml_stack *stack = &hub->bank.running->seat->stack;
+    size_t frames = (size_t)(ml_stack_top(stack) - (char *)__builtin_frame_address(0));
+    uint32_t below = task->strand->coro.tag >> ML_STRAND_WEIGHT_SHIFT;
+    return below + (uint32_t)(frames >> KIB_SHIFT) + 1;
+}
+
 int ml_strand_resume(struct ml_hub *hub, struct ml_strand *strand)
 {
     struct ml_task *task = hub->current;
@@ -20,6 +32,8 @@ int ml_strand_resume(struct ml_hub *hub, struct ml_strand *strand)
         return error;
     strand->resumer = resumer;
     set_state(strand, ML_STRAND_ACTIVE);
+    if (ml_unlikely(task->depth >= ML_STRAND_WEIGHED))
+        strand->coro.tag |= ml_strand_weight(hub) << ML_STRAND_WEIGHT_SHIFT;
     task->depth++;
     if (ml_unlikely(strand->scope != NULL))
         ml_scope_attach(task, strand, task->depth);

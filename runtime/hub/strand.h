@@ -15,12 +15,16 @@ struct ml_hub;
 struct ml_scope;
 struct ml_task;
 
-/* In coro.tag. */
+/* In the two lowest bits of coro.tag; above them, of one that runs deep in a chain, the KiB of the frames below it. */
 enum ml_strand_state {
     ML_STRAND_UNBOUND,   /* has not begun, or has ended: without a stack */
     ML_STRAND_SUSPENDED, /* left off somewhere */
-    ML_STRAND_ACTIVE     /* in a task's chain, or in a branch (hub/branch.h) */
+    ML_STRAND_ACTIVE,    /* in a task's chain, or in a branch (hub/branch.h) */
+    ML_STRAND_STATES = 3 /* a mask */
 };
+
+/* From this depth of a chain on its frames are weighed. */
+enum { ML_STRAND_WEIGHED = 16, ML_STRAND_WEIGHT_SHIFT = 2 };
 
 struct ml_strand {
     struct ml_coro coro;
@@ -30,7 +34,7 @@ struct ml_strand {
 
 static inline enum ml_strand_state ml_strand_state(const struct ml_strand *strand)
 {
-    return (enum ml_strand_state)strand->coro.tag;
+    return (enum ml_strand_state)(strand->coro.tag & ML_STRAND_STATES);
 }
 
 /*
@@ -38,6 +42,9 @@ static inline enum ml_strand_state ml_strand_state(const struct ml_strand *stran
  * suspended; returns once that has left or ended. 0, or -ENOMEM with nothing done.
  */
 int ml_strand_resume(struct ml_hub *hub, struct ml_strand *strand);
+
+/* KiB of C frames that the running strand and those below it in the chain hold, but for the first ML_STRAND_WEIGHED. */
+uint32_t ml_strand_weight(const struct ml_hub *hub);
 
 /* The running strand, no body, goes back to its resumer; returns when it is resumed again. */
 void ml_strand_leave(struct ml_hub *hub);

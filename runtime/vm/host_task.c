@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BODY_TYPE "moonlet.host_task"
 
@@ -20,20 +21,27 @@ struct moonlet_task {
     struct ml_lua_task *task;
     int reference; /* keeps the Task in the registry */
     unsigned owners;
+    unsigned users;             /* calls of tasks that join it: they keep the memory */
     moonlet_function *function; /* NULL: a Lua function */
     void *argument;
     int result;
 };
 
-static void give_up(struct moonlet_task *handle)
+static void free_unused(struct moonlet_task *handle)
 {
-    if (--handle->owners > 0)
+    if (handle->owners > 0 || handle->users > 0)
         return;
     if (handle->m != NULL) {
         luaL_unref(handle->m->lua.aside, LUA_REGISTRYINDEX, handle->reference);
         ml_list_remove(&handle->link);
     }
     free(handle);
+}
+
+static void give_up(struct moonlet_task *handle)
+{
+    handle->owners--;
+    free_unused(handle);
 }
 
 /* The body's share: gone with the thread, whether it ever ran or not. */
@@ -58,7 +66,10 @@ struct order {
     struct moonlet *m;
     const char *name;
     struct moonlet_task *handle;
-    int count; /* values on the stack: a Lua function and its arguments; 0: a C function */
+    const char *path; /* where the Lua function is found; NULL: on the stack */
+    int count;        /* values on the stack: a Lua function and its arguments; 0: a C function */
+    bool is_quiet;
+    int error; /* why it failed, if not for want of memory */
 };
 
 /* Pushes the body of a C function: a Lua function and its argument. */
@@ -76,12 +87,36 @@ static void push_body(lua_State *L, struct moonlet_task *handle)
     handle->owners++;
 }
 
+/*
+ * Inserts what `path` names below the `count` values on top of the stack: a field of a table among the globals, at
+ * any depth. No code of the script's runs. Pushes nothing that is nil: raises.
+ */
+static void insert_found(lua_State *L, struct order *order, int count)
+{
+    const char *name = order->path, *dot;
+    lua_pushglobaltable(L);
+    do {
+        dot = strchrnul(name, '.');
+        lua_pushlstring(L, name, (size_t)(dot - name));
+        if (!lua_istable(L, -2) || lua_rawget(L, -2) == LUA_TNIL) {
+            order->error = -ENOENT;
+            luaL_error(L, "no function '%s'", order->path);
+        }
+        lua_remove(L, -2);
+        name = dot + 1;
+    } while (*dot != '\0');
+    lua_insert(L, -(count + 1));
+}
+
 /* Stack: the order, a Lua function and its arguments or nothing. */
 static int spawn(lua_State *L)
 {
     struct order *order = lua_touserdata(L, 1);
-    struct ml_lua_spawn options = {.name = order->name, .name_index = 2};
+    struct ml_lua_spawn options = {
+        .name = order->name, .name_index = 2, .is_quiet = order->is_quiet};
     int count = order->count;
+    if (order->path != NULL)
+        insert_found(L, order, count++);
     /* The place first: once the task is there, nothing may fail any more. */
     lua_pushboolean(L, 0);
     order->handle->reference = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -126,7 +161,7 @@ static int spawn_protected(struct moonlet *m, lua_State *L, struct order *order,
 {
     lua_State *aside = m->lua.aside;
     int top = lua_gettop(aside);
-    if (!lua_checkstack(aside, order->count + 4)) {
+    if (!lua_checkstack(aside, order->count + 8)) {
         if (L != NULL)
             lua_pop(L, order->count);
         give_up(order->handle);
@@ -143,7 +178,7 @@ static int spawn_protected(struct moonlet *m, lua_State *L, struct order *order,
     else
         give_up(order->handle);
     ml_runtime_touched(m);
-    return status == LUA_OK ? 0 : -ENOMEM;
+    return status == LUA_OK ? 0 : order->error != 0 ? order->error : -ENOMEM;
 }
 
 int moonlet_spawn(struct moonlet *m, const char *name, moonlet_function *function, void *argument,
@@ -156,15 +191,36 @@ int moonlet_spawn(struct moonlet *m, const char *name, moonlet_function *functio
     return order.handle != NULL ? spawn_protected(m, NULL, &order, task) : -ENOMEM;
 }
 
-int moonlet_spawn_lua(struct moonlet *m, lua_State *L, int count, struct moonlet_task **task)
+int ml_host_spawn_lua(struct moonlet *m, lua_State *L, const char *path, int count, bool is_quiet,
+                      struct moonlet_task **task)
 {
-    int error = ml_runtime_check(m);
+    int error = ml_runtime_check(m), values = path == NULL ? count + 1 : count;
     if (error != 0)
         return error;
-    if (L == NULL || ml_lua_of(L) != &m->lua || count < 0 || lua_gettop(L) < count + 1)
+    if (L == NULL || ml_lua_of(L) != &m->lua || count < 0 || lua_gettop(L) < values)
         return -EINVAL;
-    struct order order = {.m = m, .handle = new_handle(m, NULL, NULL), .count = count + 1};
+    struct order order = {.m = m,
+                          .name = path,
+                          .handle = new_handle(m, NULL, NULL),
+                          .path = path,
+                          .count = values,
+                          .is_quiet = is_quiet};
     return order.handle != NULL ? spawn_protected(m, L, &order, task) : -ENOMEM;
+}
+
+int moonlet_spawn_lua(struct moonlet *m, lua_State *L, int count, struct moonlet_task **task)
+{
+    return ml_host_spawn_lua(m, L, NULL, count, false, task);
+}
+
+struct ml_lua_task *ml_host_task(const struct moonlet_task *handle)
+{
+    return handle->task;
+}
+
+void ml_host_task_push(lua_State *L, const struct moonlet_task *handle)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, handle->reference);
 }
 
 /* Of a handle. */
@@ -201,9 +257,13 @@ int moonlet_join(struct moonlet_task *handle, double limit, int *result)
     struct moonlet *m = handle->m;
     if (m->lua.hub.current == &handle->task->task)
         return ml_runtime_end_wait(m, -EDEADLK);
+    handle->users++; /* another task may release it meanwhile */
     error = ml_join(&m->lua.hub, &handle->task->task, ml_runtime_deadline(m, limit));
+    int outcome = error == 0 ? outcome_of(handle, result) : 0;
+    handle->users--;
+    free_unused(handle);
     error = ml_runtime_end_wait(m, error);
-    return error == 0 ? outcome_of(handle, result) : error;
+    return error == 0 ? outcome : error;
 }
 
 int moonlet_cancel(struct moonlet_task *handle)
@@ -230,5 +290,7 @@ void ml_host_tasks_detach(struct moonlet *m)
         struct moonlet_task *handle = ml_container_of(m->handles.next, struct moonlet_task, link);
         ml_list_remove(&handle->link);
         handle->m = NULL;
+        handle->users = 0; /* they were dropped */
+        free_unused(handle);
     }
 }

@@ -291,7 +291,8 @@ static int status_of(const struct moonlet *m, int result)
 
 static void forget_last_run(struct moonlet *m)
 {
-    m->main_failed = m->lua.has_reported = m->lua.exit_asked = m->lua.is_unwinding = false;
+    m->main_failed = m->lua.has_reported = m->lua.is_unwinding = false;
+    m->lua.exit_asked = false;
     m->lua.exit_status = 0;
     m->interrupt = 0;
 }
@@ -455,6 +456,12 @@ struct moonlet *moonlet_of(lua_State *L)
 bool moonlet_exit_asked(const struct moonlet *m)
 {
     return ml_runtime_is_open(m) && m->lua.exit_asked;
+}
+
+int moonlet_exit_status(const struct moonlet *m)
+{
+    int error = ml_runtime_check(m);
+    return error == 0 ? status_of(m, 0) : error;
 }
 
 int moonlet_close(struct moonlet *m)

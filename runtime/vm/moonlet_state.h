@@ -15,6 +15,7 @@
 
 /* Places in package.searchers, as luaL_openlibs() fills it. */
 enum ml_searcher {
+    ML_SEARCHER_PRELOAD = 1,
     ML_SEARCHER_LUA = 2,
     ML_SEARCHER_C = 3,     /* a library of the module's name */
     ML_SEARCHER_C_ROOT = 4 /* one of its first part's */
@@ -50,7 +51,7 @@ struct moonlet {
     struct ml_link channels;          /* vm/pointer_channel.c */
     struct ml_attachment *attachment; /* to a loop of the host's */
     ml_time attached_run;             /* how long tasks run at a time there */
-    volatile sig_atomic_t interrupt;  /* signal number, 0: none */
+    _Atomic sig_atomic_t interrupt;   /* signal number, 0: none */
     ml_time interrupted_at; /* when everything was cancelled for it, or code that computed on */
     ml_time unwound_at;     /* when what has not ended by then is dropped */
     unsigned uncounted;     /* instructions that no look has counted yet: vm/budget.c */
@@ -79,7 +80,7 @@ void ml_deadlock_report(struct moonlet *m);
 /* Tells about the C stack that overflowed; runs in the signal handler (coro/overflow.h). */
 void ml_overflow_tell(struct ml_bank *bank);
 
-/* Opens the parts of the library that options.without takes away only in part, or not at all. Raises. */
+/* Leaves of the library what scripts get without the parts in options.without. Raises. */
 void ml_sandbox_close(lua_State *L, unsigned without);
 
 /* Replaces functions of the library by which scripts would get round options.instruction_limit. Raises. */

@@ -18,6 +18,7 @@ struct moonlet_promise {
     struct ml_link waiters;            /* its tasks; only its thread touches them */
     struct moonlet_promise *next_kept; /* in m->kept. Under the lock */
     atomic_uint owners;
+    unsigned users; /* shares of tasks that wait for it; only its thread touches this */
     atomic_bool is_kept;
     void *value; /* written before is_kept */
 };
@@ -113,11 +114,13 @@ int moonlet_promise_await(struct moonlet_promise *promise, double limit, void **
     if (error != 0)
         return error;
     ml_time deadline = ml_runtime_deadline(m, limit);
-    moonlet_promise_retain(promise); /* whoever owned it may release it meanwhile */
+    moonlet_promise_retain(promise); /* its owner may release it meanwhile */
+    promise->users++;
     while (error == 0 && !promise->is_kept)
         error = ml_wait(&m->lua.hub, &promise_kind, 0, &promise->waiters, deadline);
     if (error == 0 && value != NULL)
         *value = promise->value;
+    promise->users--;
     moonlet_promise_release(promise);
     return ml_runtime_end_wait(m, error);
 }
@@ -138,15 +141,27 @@ void ml_promises_deliver(struct moonlet *m)
     }
 }
 
-void ml_promises_detach(struct moonlet *m)
+/* Takes the first promise out of the runtime's list; returns how many shares tasks have left that were dropped. */
+static unsigned detach_first(struct moonlet *m, struct moonlet_promise **promise)
 {
-    ml_promises_deliver(m);
     ml_runtimes_lock();
-    while (!ml_list_is_empty(&m->promises)) {
-        struct moonlet_promise *promise =
-            ml_container_of(m->promises.next, struct moonlet_promise, link);
-        ml_list_remove(&promise->link);
-        promise->m = NULL;
+    bool is_last = ml_list_is_empty(&m->promises);
+    *promise = is_last ? NULL : ml_container_of(m->promises.next, struct moonlet_promise, link);
+    unsigned shares = is_last ? 0 : (*promise)->users; /* without one of them others may free it */
+    if (!is_last) {
+        (*promise)->m = NULL;
+        ml_list_remove(&(*promise)->link);
     }
     ml_runtimes_unlock();
+    return shares;
+}
+
+void ml_promises_detach(struct moonlet *m)
+{
+    struct moonlet_promise *promise;
+    ml_promises_deliver(m);
+    do
+        for (unsigned shares = detach_first(m, &promise); shares > 0; shares--)
+            moonlet_promise_release(promise);
+    while (promise != NULL);
 }

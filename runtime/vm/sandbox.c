@@ -1,122 +1,169 @@
-/* The parts of the library that a host takes away from its scripts (options.without). */
+/*
+ * What scripts get of the library when the host leaves out parts of it (options.without): what the list below gives
+ * them, and nothing else. A function, module or field that is not on the list is there for no such script.
+ */
 #include "vm/moonlet_state.h"
 
 #include <lualib.h>
 #include <string.h>
 
-static void forget_global(lua_State *L, const char *name)
+/* Names in one table, given to scripts unless one of the parts in `needs` is left out. */
+struct permit {
+    const char *table;
+    unsigned needs;
+    const char *names; /* separated by spaces, and one at either end */
+};
+
+/* Tables that have no name of their own in Lua. */
+#define GLOBALS "_G"
+#define LOADED "package.loaded"
+#define PRELOAD "package.preload"
+#define STRING_METATABLE "string metatable"
+
+static const struct permit permits[] = {
+    {GLOBALS, 0,
+     " _G _VERSION assert collectgarbage coroutine debug error getmetatable ipairs load math next os package pairs "
+     "pcall print rawequal rawget rawlen rawset require select setmetatable string table tonumber tostring type "
+     "utf8 warn xpcall "},
+    {GLOBALS, MOONLET_IO, " io "},
+    {GLOBALS, MOONLET_IO | MOONLET_BYTECODE, " dofile loadfile "},
+    {LOADED, 0, " _G coroutine debug math os package string table utf8 "},
+    {LOADED, MOONLET_IO, " io "},
+    {LUA_LOADLIBNAME, 0, " config loaded preload searchers "},
+    {LUA_LOADLIBNAME, MOONLET_FILES, " path searchpath "},
+    {LUA_LOADLIBNAME, MOONLET_C, " cpath loadlib "},
+    {LUA_COLIBNAME, 0, " close create isyieldable resume running status wrap yield "},
+    {LUA_STRLIBNAME, 0,
+     " byte char dump find format gmatch gsub len lower match pack packsize rep reverse sub unpack upper "},
+    {STRING_METATABLE, 0, " __add __div __idiv __index __mod __mul __pow __sub __unm "},
+    {LUA_TABLIBNAME, 0, " concat insert move pack remove sort unpack "},
+    {LUA_MATHLIBNAME, 0,
+     " abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max maxinteger min "
+     "mininteger modf pi pow rad random randomseed sin sinh sqrt tan tanh tointeger type ult "},
+    {LUA_UTF8LIBNAME, 0, " char charpattern codepoint codes len offset "},
+    {LUA_OSLIBNAME, 0, " clock date difftime time "},
+    {LUA_OSLIBNAME, MOONLET_OS, " execute exit getenv remove rename setlocale tmpname "},
+    {LUA_IOLIBNAME, MOONLET_IO,
+     " close flush input lines open output popen read stderr stdin stdout tmpfile type write "},
+    {LUA_DBLIBNAME, 0, " traceback "},
+    {LUA_DBLIBNAME, MOONLET_DEBUG,
+     " debug gethook getinfo getlocal getmetatable getregistry getupvalue getuservalue setcstacklimit sethook "
+     "setlocal setmetatable setupvalue setuservalue upvalueid upvaluejoin "},
+    /* Modules of moonlet's. */
+    {PRELOAD, 0,
+     " moonlet moonlet.argument moonlet.argument.core moonlet.channel moonlet.greenlet moonlet.pool moonlet.queue moonlet.sync "
+     "moonlet.sync.core moonlet.task moonlet.task.core "},
+    {PRELOAD, MOONLET_C, " moonlet.blocking.core "},
+    {PRELOAD, MOONLET_NET, " moonlet.net moonlet.net.core moonlet.patch "},
+    {PRELOAD, MOONLET_OS,
+     " moonlet.test moonlet.test.core "}, /* the clock of all, and descriptors */
+    {PRELOAD, MOONLET_OS | MOONLET_IO,
+     " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history moonlet.repl.session "
+     "moonlet.repl.show "},
+};
+
+/* package.searchers, as luaL_openlibs() fills it. */
+static const unsigned searcher_needs[] = {[ML_SEARCHER_PRELOAD] = 0,
+                                          [ML_SEARCHER_LUA] = MOONLET_FILES,
+                                          [ML_SEARCHER_C] = MOONLET_C,
+                                          [ML_SEARCHER_C_ROOT] = MOONLET_C};
+
+static bool has_name(const char *names, const char *name, size_t length)
 {
-    lua_pushnil(L);
-    lua_setglobal(L, name);
+    const char *found = names;
+    while ((found = strstr(found, name)) != NULL && (found[-1] != ' ' || found[length] != ' '))
+        found += length;
+    return found != NULL;
 }
 
-/* Replaces a library by one that has only the functions named. */
-static void keep_only(lua_State *L, const char *library, const char *const names[])
+static bool is_permitted(const char *table, const char *name, size_t length, unsigned without)
 {
-    lua_getglobal(L, library);
-    lua_newtable(L);
-    for (; *names != NULL; names++) {
-        lua_getfield(L, -2, *names);
-        lua_setfield(L, -2, *names);
+    bool is_name = length > 0 && strlen(name) == length && strchr(name, ' ') == NULL,
+         result = false;
+    for (size_t i = 0; is_name && i < sizeof permits / sizeof *permits; i++)
+        result |= strcmp(permits[i].table, table) == 0 && (permits[i].needs & without) == 0 &&
+                  has_name(permits[i].names, name, length);
+    return result;
+}
+
+/* Of the table on top of the stack, which is popped, what is permitted stays. */
+static void keep_permitted(lua_State *L, const char *table, unsigned without)
+{
+    for (lua_pushnil(L); lua_next(L, -2) != 0;) {
+        size_t length = 0;
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &length) : NULL;
+        lua_pop(L, 1);
+        if (name != NULL && is_permitted(table, name, length, without))
+            continue;
+        lua_pushvalue(L, -1);
+        lua_pushnil(L);
+        lua_rawset(L, -4);
     }
-    lua_pushvalue(L, -1);
-    lua_setglobal(L, library);
-    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    lua_pushvalue(L, -2);
-    lua_setfield(L, -2, library);
-    lua_pop(L, 3);
+    lua_pop(L, 1);
 }
 
-/* Removes the searchers of package.searchers from `first` to `last`. */
-static void remove_searchers(lua_State *L, int first, int last)
+/* Stack: package.searchers, which is popped. */
+static void keep_searchers(lua_State *L, unsigned without)
 {
-    lua_getglobal(L, LUA_LOADLIBNAME);
-    lua_getfield(L, -1, "searchers");
     int count = (int)luaL_len(L, -1), kept = 0;
     for (int i = 1; i <= count; i++) {
-        bool stays = i < first || i > last;
+        bool is_known = i < (int)(sizeof searcher_needs / sizeof *searcher_needs);
+        bool stays = is_known && (searcher_needs[i] & without) == 0;
         lua_rawgeti(L, -1, i);
+        lua_pushnil(L);
+        lua_rawseti(L, -3, i);
         if (stays)
             lua_rawseti(L, -2, ++kept);
         else
             lua_pop(L, 1);
     }
-    for (int i = kept + 1; i <= count; i++) {
-        lua_pushnil(L);
-        lua_rawseti(L, -2, i);
+    lua_pop(L, 1);
+}
+
+/* Upvalue: getmetatable. The metatables of userdata have finalizers, and are the same for all. */
+static int get_metatable(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    if (lua_type(L, 1) == LUA_TUSERDATA) {
+        lua_pushboolean(L, 0);
+        return 1;
     }
-    lua_pop(L, 2);
-}
-
-static void forget_field(lua_State *L, const char *library, const char *name)
-{
-    lua_getglobal(L, library);
-    lua_pushnil(L);
-    lua_setfield(L, -2, name);
-    lua_pop(L, 1);
-}
-
-static void forget_preload(lua_State *L, const char *name)
-{
-    lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    lua_pushnil(L);
-    lua_setfield(L, -2, name);
-    lua_pop(L, 1);
-}
-
-/* What a module that is loaded later must not have. */
-static int open_task_without_blocking(lua_State *L)
-{
     lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_call(L, lua_gettop(L) - 1, 1);
-    lua_pushnil(L);
-    lua_setfield(L, -2, "blocking");
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
     return 1;
 }
 
-static void forget_blocking(lua_State *L)
+static void hide_metatables(lua_State *L)
 {
-    lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    lua_getfield(L, -1, "moonlet.task.core");
-    lua_pushcclosure(L, open_task_without_blocking, 1);
-    lua_setfield(L, -2, "moonlet.task.core");
-    lua_pop(L, 1);
-}
-
-static void close_c(lua_State *L)
-{
-    remove_searchers(L, ML_SEARCHER_C, ML_SEARCHER_C_ROOT);
-    forget_field(L, LUA_LOADLIBNAME, "loadlib");
-    forget_blocking(L);
+    lua_getglobal(L, "getmetatable");
+    lua_pushcclosure(L, get_metatable, 1);
+    lua_setglobal(L, "getmetatable");
 }
 
 void ml_sandbox_close(lua_State *L, unsigned without)
 {
-    static const char *const os[] = {"clock", "date", "difftime", "time", NULL};
-    static const char *const debug[] = {"traceback", NULL};
-    static const char *const none[] = {NULL};
-    if ((without & MOONLET_OS) != 0)
-        keep_only(L, LUA_OSLIBNAME, os);
+    static const char *const libraries[] = {LUA_LOADLIBNAME, LUA_COLIBNAME,   LUA_STRLIBNAME,
+                                            LUA_TABLIBNAME,  LUA_MATHLIBNAME, LUA_UTF8LIBNAME,
+                                            LUA_OSLIBNAME,   LUA_IOLIBNAME,   LUA_DBLIBNAME};
     if ((without & MOONLET_DEBUG) != 0)
-        keep_only(L, LUA_DBLIBNAME, debug);
-    if ((without & MOONLET_IO) != 0) {
-        keep_only(L, LUA_IOLIBNAME, none);
-        forget_global(L, LUA_IOLIBNAME);
+        hide_metatables(L);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, LUA_LOADLIBNAME);
+    lua_getfield(L, -1, "searchers");
+    keep_searchers(L, without);
+    lua_pop(L, 1);
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        lua_getfield(L, -1, libraries[i]);
+        keep_permitted(L, libraries[i], without);
     }
-    if ((without & (MOONLET_IO | MOONLET_BYTECODE)) != 0) {
-        forget_global(L, "dofile");
-        forget_global(L, "loadfile");
-    }
-    if ((without & MOONLET_C) != 0)
-        close_c(L);
-    if ((without & MOONLET_FILES) != 0) {
-        remove_searchers(L, ML_SEARCHER_LUA, ML_SEARCHER_LUA);
-        forget_field(L, LUA_LOADLIBNAME, "searchpath");
-    }
-    if ((without & MOONLET_NET) != 0) {
-        forget_preload(L, "moonlet.net");
-        forget_preload(L, "moonlet.net.core");
-        forget_preload(L, "moonlet.patch");
-    }
+    keep_permitted(L, LOADED, without);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    keep_permitted(L, PRELOAD, without);
+    lua_pushliteral(L, "");
+    lua_getmetatable(L, -1);
+    keep_permitted(L, STRING_METATABLE, without);
+    lua_pop(L, 1);
+    lua_pushglobaltable(L);
+    keep_permitted(L, GLOBALS, without);
 }

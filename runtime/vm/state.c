@@ -68,6 +68,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.repl.session", ml_open_session},
                                        {"moonlet.repl.editor", ml_open_editor},
                                        {"moonlet.argument.core", ml_open_argument},
+                                       {"moonlet.blocking.core", ml_open_blocking},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);
@@ -80,11 +81,25 @@ static void preload_modules(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* An error that no protected call catches: of a C library that runs Lua on a thread of its own, say,
- * whose error Lua then throws on the main state. Only the task that was running is lost. */
+/*
+ * An error on a thread that a C library runs Lua on without a protected call. Stock Lua throws it on the main thread,
+ * where the call of the library may be protected; that is the running task's innermost thread here.
+ */
+static void throw_on_running(lua_State *L, struct ml_lua *lua)
+{
+    lua_State *running = ml_thread_of(lua->hub.current->strand);
+    if (running == L || !lua_checkstack(running, 1))
+        return;
+    lua_xmove(L, running, 1);
+    lua_error(running);
+}
+
+/* An error that no protected call catches. Only the task that was running is lost. */
 static int on_panic(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
+    if (lua->hub.current != NULL)
+        throw_on_running(L, lua);
     char number[ML_ERROR_NUMBER];
     const char *message = ml_error_chars(L, -1, number);
     char text[512];

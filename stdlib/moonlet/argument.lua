@@ -2,6 +2,9 @@
 -- function and the argument, at the place of the caller. For moonlet's own modules.
 -- @module moonlet.argument
 
+local error, getmetatable, next = error, getmetatable, next
+local tonumber, tostring, type = tonumber, tostring, type
+local math_type = math.type
 local core = require "moonlet.argument.core"
 package.loaded["moonlet.argument.core"] = nil
 
@@ -80,7 +83,7 @@ end
 
 --- Raises unless the value is nil, or a positive integer.
 function argument.count(value, position, name, what)
-  if value ~= nil and (math.type(value) ~= "integer" or value < 1) then
+  if value ~= nil and (math_type(value) ~= "integer" or value < 1) then
     local form = "bad argument #%d to '%s' (%s must be a positive integer)"
     error(form:format(position, name, what), 3)
   end

@@ -4,6 +4,10 @@
 -- connect, listen, accept, read, write and the like are in runtime/bindings/net*.c; here is what
 -- serves the connections of a listener.
 
+local error, getmetatable, next, pairs = error, getmetatable, next, pairs
+local rawget, setmetatable, tostring, type = rawget, setmetatable, tostring, type
+local math_type = math.type
+
 local core = require "moonlet.net.core"
 local is_callable = require("moonlet.argument").is_callable
 local task = require "moonlet.task"
@@ -108,7 +112,7 @@ local function check_arguments(opts, handler)
     refuse(1, "table expected, got " .. type(opts))
   elseif unknown_option(opts) then
     refuse(1, ("unknown option '%s'"):format(unknown_option(opts)))
-  elseif opts.max ~= nil and (math.type(opts.max) ~= "integer" or opts.max < 1) then
+  elseif opts.max ~= nil and (math_type(opts.max) ~= "integer" or opts.max < 1) then
     refuse(1, "option 'max' must be a positive integer")
   elseif opts.on_error ~= nil and not is_callable(opts.on_error) then
     refuse(1, "option 'on_error' must be a function")

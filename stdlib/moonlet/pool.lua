@@ -2,6 +2,10 @@
 -- time.
 -- @module moonlet.pool
 
+local error, ipairs, pcall = error, ipairs, pcall
+local setmetatable, type = setmetatable, type
+local table_insert, table_remove = table.insert, table.remove
+
 local argument = require "moonlet.argument"
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
@@ -54,7 +58,8 @@ local function complaint(self, value)
   if self.close_value then return nil end
   local has, close = pcall(function() return value.close end)
   if has and argument.is_callable(close) then return nil end
-  return ("cannot close a %s: it has no method 'close', and its pool no option 'close'"):format(type(value))
+  local message = "cannot close a %s: it has no method 'close', and its pool no option 'close'"
+  return message:format(type(value))
 end
 
 local function close_value(self, value)
@@ -85,7 +90,7 @@ end
 local function take_idle(self)
   while #self.idle > 0 do
     local doubt <close> = setmetatable({ pool = self, value = false }, Doubt)
-    local value = table.remove(self.idle)
+    local value = table_remove(self.idle)
     doubt.value = value
     if not self.check or self.check(value) then
       doubt.value = false
@@ -131,7 +136,7 @@ function Pool:close()
   self.places:close()
   local has_failed, failure, level = false, nil, 0
   while #self.idle > 0 do
-    local value = table.remove(self.idle)
+    local value = table_remove(self.idle)
     local reason = complaint(self, value)
     local ok, err = not reason, reason
     if ok then ok, err = protected(dispose, self, value) end
@@ -148,7 +153,7 @@ local function give_back(self, is_good)
   if value == nil then return end
   self.value = nil
   local _ <close> = self.permit
-  local is_kept = is_good and not owner.is_closed and pcall(table.insert, owner.idle, value)
+  local is_kept = is_good and not owner.is_closed and pcall(table_insert, owner.idle, value)
   if not is_kept then dispose(owner, value, 3) end
 end
 

@@ -1,6 +1,10 @@
 --- Queues of values between tasks: first in first out, last in first out, or smallest first.
 -- @module moonlet.queue
 
+local error, setmetatable, type = error, setmetatable, type
+local math_maxinteger = math.maxinteger
+local table_remove = table.remove
+
 local argument = require "moonlet.argument"
 local sync = require "moonlet.sync"
 local protected = require("moonlet.task").pcall -- pcall that returns a cancellation, too
@@ -48,7 +52,7 @@ end
 
 function lifo.first(items) return items[#items] end
 
-function lifo.take(items) return table.remove(items) end
+function lifo.take(items) return table_remove(items) end
 
 -- A binary heap; equal ones come out in the order in which they went in. All is compared before
 -- anything is moved, since less() may fail; it may also wait, and who changes the heap meanwhile
@@ -111,7 +115,7 @@ end
 
 function priority.take(items)
   local place = compare(items, find_hole)
-  local moved = table.remove(items)
+  local moved = table_remove(items)
   if #items == 0 then place = 0 end
   while place > 0 do -- those between the first and that place move one up
     items[place], moved = moved, items[place]
@@ -146,7 +150,7 @@ function queue.new(opts)
   finished:set()
   return setmetatable({
     order = order, items = order.new(less), count = 0, unfinished = 0,
-    available = sync.semaphore(0), room = sync.semaphore(capacity or math.maxinteger),
+    available = sync.semaphore(0), room = sync.semaphore(capacity or math_maxinteger),
     finished = finished,
   }, Queue)
 end

@@ -5,6 +5,10 @@
 -- Other tasks go on while it waits for a line.
 -- @module moonlet.repl
 
+local debug, error, getmetatable, io, ipairs = debug, error, getmetatable, io, ipairs
+local load, pcall, rawget, select, table = load, pcall, rawget, select, table
+local tostring, type, xpcall = tostring, type, xpcall
+
 local complete = require "moonlet.repl.complete"
 local editor = require "moonlet.repl.editor"
 local history = require "moonlet.repl.history"

@@ -4,6 +4,9 @@
 
 -- Mutex, Semaphore, Event and Condition are in runtime/bindings/sync*.c.
 
+local setmetatable = setmetatable
+local table_pack, table_unpack = table.pack, table.unpack
+
 local argument = require "moonlet.argument"
 local core = require "moonlet.sync.core"
 
@@ -22,7 +25,7 @@ end
 
 local function settle(self, code, ...)
   if self.results then return false end
-  self.results, self.code = table.pack(...), code
+  self.results, self.code = table_pack(...), code
   self.ended:set()
   return true
 end
@@ -52,7 +55,7 @@ function Future:get(timeout)
   local ok, message, code = self.ended:wait(timeout)
   if not ok then return nil, message, code end
   if self.code then return nil, self.results[1], self.code end
-  return table.unpack(self.results, 1, self.results.n)
+  return table_unpack(self.results, 1, self.results.n)
 end
 
 -- What channel.select waits for instead of a future, and what gives the values then.

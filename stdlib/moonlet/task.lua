@@ -3,6 +3,10 @@
 
 -- spawn, sleep, timeout, shield and the like are in runtime/bindings/task.c, group in group.c.
 
+local error, ipairs, next, type, xpcall = error, ipairs, next, type, xpcall
+local math_ceil, math_huge, math_max, math_min = math.ceil, math.huge, math.max, math.min
+local table_pack, table_remove, table_unpack = table.pack, table.remove, table.unpack
+
 local argument = require "moonlet.argument"
 local core = require "moonlet.task.core"
 -- Tracebacks name its functions after this module.
@@ -11,6 +15,9 @@ package.loaded["moonlet.task.core"] = nil
 local task = {}
 for name, value in pairs(core) do task[name] = value end
 task.noting, task.story = nil, nil
+-- For C functions of the script's: only scripts that may load C libraries have it.
+local open_blocking = package.preload["moonlet.blocking.core"]
+task.blocking = open_blocking and open_blocking()
 
 -- What fails although its error is caught: a closing variable, while the task is cancelled.
 local function report(_, err, traceback) task.report(err, traceback) end
@@ -87,16 +94,16 @@ function task.race(list)
   task.group({ on_error = on_error }, function(group)
     for i, fn in ipairs(list) do
       local child, message = group:spawn(function()
-        local results = table.pack(fn())
+        local results = table_pack(fn())
         if first then return end
-        first = { i, table.unpack(results, 1, results.n) }
+        first = { i, table_unpack(results, 1, results.n) }
         first.n = results.n + 1
         group:cancel()
       end)
       if not child then error(message, 0) end
     end
   end)
-  if first then return table.unpack(first, 1, first.n) end
+  if first then return table_unpack(first, 1, first.n) end
   if #list == 0 then return nil, "no function given", "EINVAL" end
   return nil, "cancelled", "ECANCELED"
 end
@@ -110,7 +117,7 @@ function task.every(s, fn)
   argument.callable(fn, 2, "every")
   local start, tick = task.now(), 0
   while true do
-    tick = math.max(tick + 1, math.ceil((task.now() - start) / s))
+    tick = math_max(tick + 1, math_ceil((task.now() - start) / s))
     task.sleep_until(start + tick * s)
     fn()
   end
@@ -146,20 +153,20 @@ function task.supervise(opts)
   local fn = opts.fn
   argument.check(argument.is_callable(fn), 1, "supervise", "option 'fn' must be a function")
   local shortest, longest = read_pair(opts, "backoff", 0.1, 10)
-  local most, span = read_pair(opts, "intensity", math.huge, 1)
+  local most, span = read_pair(opts, "intensity", math_huge, 1)
   local pause, failures = shortest, {}
   local note = core.noting(task.current())
   while true do
     local started = task.now()
-    local results = table.pack(xpcall(fn, note))
-    if results[1] then return table.unpack(results, 2, results.n) end
+    local results = table_pack(xpcall(fn, note))
+    if results[1] then return table_unpack(results, 2, results.n) end
     local now = task.now()
     failures[#failures + 1] = now
-    while failures[1] < now - span do table.remove(failures, 1) end
+    while failures[1] < now - span do table_remove(failures, 1) end
     if #failures > most then error(results[2], 0) end
     if now - started > longest then pause = shortest end
     task.sleep(pause)
-    pause = math.min(pause * 2, longest)
+    pause = math_min(pause * 2, longest)
   end
 end
 

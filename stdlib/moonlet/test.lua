@@ -1,6 +1,9 @@
 --- For tests of concurrent programs: no sleeping for luck, nothing left behind.
 -- @module moonlet.test
 
+local ipairs, setmetatable, tostring = ipairs, setmetatable, tostring
+local math_type = math.type
+
 local argument = require "moonlet.argument"
 local core = require "moonlet.test.core"
 local task = require "moonlet.task"
@@ -24,7 +27,7 @@ test.wait_idle = core.wait_idle
 -- @tparam ?integer seed nil: in order again
 function test.shuffle(seed)
   if seed ~= nil then
-    argument.check(math.type(seed) == "integer", 1, "shuffle", "integer expected")
+    argument.check(math_type(seed) == "integer", 1, "shuffle", "integer expected")
   end
   core.shuffle(seed or 0)
 end

@@ -7,6 +7,13 @@ local task = require "moonlet.task"
 
 local yield, wrap = coroutine.yield, coroutine.wrap
 
+-- Bytes of memory that the process has in RAM.
+local function resident()
+  local file <close> = assert(io.open "/proc/self/statm")
+  local _, pages = file:read("n", "n")
+  return pages * 4096
+end
+
 local function collect(generator)
   local all = {}
   for value in generator do all[#all + 1] = value end
@@ -100,6 +107,26 @@ describe("a generator", function()
     recurse()
     assert.are.equal("C stack overflow", message)
     assert.is_true(depth > 9000 and depth < 11000)
+  end)
+
+  -- Each may hold 200 levels of C calls: 10,000 of them took 1.2 GB, and more.
+  it("that recurses through others, deep in C calls each, gets it before it takes the memory", function()
+    local before = resident()
+    local function inside(levels, fn)
+      if levels == 0 then return fn() end
+      return (("x"):gsub("x", function() inside(levels - 1, fn) end))
+    end
+    local depth = 0
+    local function recurse()
+      depth = depth + 1
+      inside(50, coroutine.wrap(recurse))
+    end
+    local ok, message = pcall(recurse)
+    assert.is_false(ok)
+    assert.is_truthy(message:find("C stack overflow$"))
+    assert.is_true(depth > 100)
+    assert.is_true(resident() - before < 200e6 * (os.getenv "ASAN_OPTIONS" and 4 or 1))
+    assert.are.equal(3, coroutine.wrap(function() return coroutine.wrap(function() return 3 end)() end)())
   end)
 
   it("that waits parks its task, and the others run", function()

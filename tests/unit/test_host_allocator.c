@@ -12,6 +12,7 @@
 #include "moonlet.h"
 
 #include <errno.h>
+#include <lua.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -112,6 +113,46 @@ static int live(struct heap *heap)
     return result;
 }
 
+/* Calls of a script's functions while one call for memory after the other fails: an error, and nothing is left. */
+static void test_a_call_that_finds_no_memory_is_an_error(void **state)
+{
+    (void)state;
+    static const char functions[] =
+        "function f(...) local t = {...} return 'x' .. #t, t, table.unpack(t) end\n"
+        "function g() error {'an error', ('y'):rep(100)} end\n";
+    bool has_failed = true;
+    for (unsigned long at = 1; has_failed; at++) {
+        struct heap heap = {0};
+        int reports = 0;
+        struct moonlet_options options = {.allocator = allocate,
+                                          .allocator_context = &heap,
+                                          .report = ignore,
+                                          .report_context = &reports,
+                                          .ignore_environment = true};
+        struct moonlet *m = moonlet_create(&options);
+        assert_int_equal(moonlet_load_string(m, functions, "=test"), 0);
+        assert_int_equal(moonlet_run(m), 0);
+        lua_State *L = moonlet_lua(m);
+        for (int i = 0; i < 40; i++)
+            lua_pushinteger(L, i);
+        heap.fail_at = heap.calls + at;
+        heap.fails_on = true;
+        int result = moonlet_call(m, L, "f", 40, -1, 10);
+        int failed = moonlet_call(m, L, "g", 0, 0, 10);
+        has_failed = heap.calls >= heap.fail_at;
+        assert_true(result == 42 || result == -ENOMEM || result == -MOONLET_EFAILED);
+        assert_true(failed == -MOONLET_EFAILED || failed == -ENOMEM);
+        int count = (result == 42 ? 42 : result == -MOONLET_EFAILED) + (failed == -MOONLET_EFAILED);
+        assert_int_equal(lua_gettop(L), count);
+        heap.fail_at = 0;
+        lua_settop(L, 0);
+        assert_int_equal(moonlet_call(m, L, "f", 0, 1, 10), 1);
+        assert_int_equal(reports, 0);
+        assert_int_equal(moonlet_close(m), 0);
+        assert_int_equal(heap.bytes, 0);
+    }
+}
+
 static void test_all_memory_comes_from_the_host_and_goes_back(void **state)
 {
     (void)state;
@@ -151,6 +192,7 @@ int main(void)
         cmocka_unit_test(test_all_memory_comes_from_the_host_and_goes_back),
         cmocka_unit_test(test_a_single_failure_leaves_no_leak),
         cmocka_unit_test(test_failures_without_end_are_an_error_and_no_leak),
+        cmocka_unit_test(test_a_call_that_finds_no_memory_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

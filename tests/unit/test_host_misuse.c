@@ -213,6 +213,44 @@ static void test_a_promise_is_released_while_a_task_waits_for_it(void **state)
     moonlet_close(m);
 }
 
+static int sleep_and_answer(struct moonlet *m, void *argument)
+{
+    return moonlet_sleep(m, *(double *)argument) == 0 ? 42 : 1;
+}
+
+static int join_for_ever(struct moonlet *m, void *argument)
+{
+    int result = 0, error = moonlet_join(argument, -1, &result);
+    (void)m;
+    return error == 0 ? result : error;
+}
+
+/* The last owner of a handle gave it back while another task joined through it, which then read freed memory. */
+static void test_a_task_is_released_while_another_joins_it(void **state)
+{
+    (void)state;
+    for (int is_cancelled = 0; is_cancelled < 2; is_cancelled++) {
+        struct moonlet *m = open_runtime((struct moonlet_options){0});
+        struct moonlet_task *task, *joiners[2];
+        double seconds = is_cancelled ? PATIENCE : 0.001;
+        int result = 0;
+        assert_int_equal(moonlet_spawn(m, NULL, sleep_and_answer, &seconds, &task), 0);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(moonlet_spawn(m, NULL, join_for_ever, task, &joiners[i]), 0);
+        assert_int_equal(moonlet_step(m, 0, 1), 1);
+        if (is_cancelled)
+            moonlet_cancel(task);
+        assert_int_equal(moonlet_release(task), 0);
+        assert_int_equal(moonlet_run(m), 0);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(moonlet_join(joiners[i], 0, &result), 0);
+            assert_int_equal(result, is_cancelled ? -ECANCELED : 42);
+            moonlet_release(joiners[i]);
+        }
+        moonlet_close(m);
+    }
+}
+
 /* ---- main chunks ---- */
 
 /* A second main chunk took the pieces of the first from under its feet; and a task that came to lie at the address
@@ -549,6 +587,7 @@ int main(void)
         cmocka_unit_test(test_finalizers_and_exit_functions_spawn),
         cmocka_unit_test(test_a_function_of_another_runtime_is_refused),
         cmocka_unit_test(test_another_thread_cannot_release_a_task),
+        cmocka_unit_test(test_a_task_is_released_while_another_joins_it),
         cmocka_unit_test(test_a_promise_is_released_while_a_task_waits_for_it),
         cmocka_unit_test(test_a_main_chunk_is_started_once_at_a_time),
         cmocka_unit_test(test_tasks_spawned_between_two_runs_run),

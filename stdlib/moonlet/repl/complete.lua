@@ -2,6 +2,9 @@
 -- Tables are read raw and through `__index` tables: no code of the values runs. Internal.
 -- @module moonlet.repl.complete
 
+local debug, ipairs, math, next = debug, ipairs, math, next
+local package, rawget, table, type = package, rawget, table, type
+
 local session = require "moonlet.repl.session"
 
 local MOST = 200 -- candidates that are listed

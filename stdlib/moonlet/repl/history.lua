@@ -4,6 +4,8 @@
 -- or written, there is none, and nobody is told. Internal.
 -- @module moonlet.repl.history
 
+local io, ipairs, math, os, pcall, table = io, ipairs, math, os, pcall, table
+
 local session = require "moonlet.repl.session"
 
 local history = {}

@@ -2,6 +2,9 @@
 -- Reads tables raw: of the values' own code only `__tostring` runs. Internal.
 -- @module moonlet.repl.show
 
+local debug, ipairs, math, next, pcall, rawget = debug, ipairs, math, next, pcall, rawget
+local rawlen, select, table, tostring, type, utf8 = rawlen, select, table, tostring, type, utf8
+
 local DEPTH = 4 -- tables inside tables
 local FIELDS = 50 -- of one table
 local IN_ALL = 500 -- fields of all tables together

@@ -1,0 +1,18 @@
+/* Which thread runs. */
+#ifndef ML_BASE_THREAD_H
+#define ML_BASE_THREAD_H
+
+#include <pthread.h>
+
+/* Of this thread alone while it lives; the cheapest there is (measured: one instruction, where pthread_self() is a
+ * call). */
+static inline void *ml_thread_self(void)
+{
+#if defined(__clang__) || __GNUC__ >= 11 || !defined(__x86_64__)
+    return __builtin_thread_pointer();
+#else
+    return (void *)pthread_self();
+#endif
+}
+
+#endif

@@ -1,0 +1,205 @@
+/*
+ * What a script reaches that nobody has read: what is on the list here, and nothing else. A host's ban of
+ * moonlet.net left moonlet.repl.session, by which scripts listed directories and made some.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "host_fixture.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Every function that an untrusted script may reach, by the path on which the walk finds it first. A function that is
+ * new to scripts is put here once somebody has thought about what it gives to one that means harm.
+ */
+static const char *const reachable[] = {
+#include "sandbox_functions.inc"
+};
+
+static int failures;
+
+static int found(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    for (size_t i = 0; i < sizeof reachable / sizeof *reachable; i++)
+        if (strcmp(reachable[i], path) == 0)
+            return 0;
+    fprintf(stderr, "\"%s\",\n", path);
+    failures++;
+    return 0;
+}
+
+/* What a method of an object of moonlet's, or of Lua's, may be called: those of userdata can only be tried. */
+static const char names[] =
+    "accept accepted acquire add address balance cancel clear close closed connect dead discard end_of errors fail "
+    "finished get handle has hold id is_closed is_set items join lease len limit lines list lock locked name new next "
+    "notify notify_all on_exit open order owner parent peek permit places pool put reason read receive release report "
+    "results room select send set shift spawn started status switch take task_done throw tostring traceback try_lock "
+    "unlock value values wait write __call __close __eq __gc __index __len __metatable __mode __name __newindex "
+    "__pairs __tostring";
+
+static struct moonlet *open_box(unsigned without)
+{
+    struct moonlet *m = open_runtime((struct moonlet_options){.without = without});
+    lua_State *L = moonlet_lua(m);
+    lua_register(L, "found", found);
+    lua_pushstring(L, names);
+    lua_setglobal(L, "names");
+    failures = 0;
+    return m;
+}
+
+static void test_nothing_is_reached_that_is_not_on_the_list(void **state)
+{
+    (void)state;
+    struct moonlet *m = open_box(MOONLET_UNTRUSTED);
+    assert_int_equal(moonlet_load_file(m, "tests/sandbox/walk.lua"), 0);
+    assert_int_equal(moonlet_run(m), 0);
+    assert_int_equal(failures, 0);
+    moonlet_close(m);
+}
+
+/* The walk does find what there is. */
+static void test_the_walk_finds_what_is_reached_in_odd_ways(void **state)
+{
+    (void)state;
+    static const char *const ways[] = {
+        "string.extra = print_more",
+        "getmetatable('').__index = setmetatable({}, {__index = {print_more}})",
+        "package.preload.extra = function() return {{print_more}} end",
+        "package.loaded[{print_more}] = 1",
+        "math[1] = coroutine.create(print) setmetatable(math, {__call = print_more})",
+        "local core = require 'moonlet.sync.core' local new = core.event\n"
+        "core.event = function() return {wait = print_more, set = print_more} end",
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        struct moonlet *m = open_box(MOONLET_UNTRUSTED);
+        char source[512];
+        snprintf(source, sizeof source, "local function print_more() end %s", ways[i]);
+        assert_int_equal(moonlet_load_string(m, source, "=way"), 0);
+        assert_int_equal(moonlet_load_file(m, "tests/sandbox/walk.lua"), 0);
+        fprintf(stderr, "to be found, way %zu: ", i);
+        assert_int_equal(moonlet_run(m), 0);
+        assert_true(failures > 0);
+        moonlet_close(m);
+    }
+}
+
+/* All that is there, but for the values, as one text. */
+static const char inventory[] =
+    "local lines = {}\n"
+    "local function add(name, t) for k in next, t do lines[#lines + 1] = name .. '.' .. tostring(k) end end\n"
+    "add('_G', _G) add('loaded', package.loaded) add('preload', package.preload) add('searchers', package.searchers)\n"
+    "for _, name in ipairs {'package', 'coroutine', 'string', 'table', 'math', 'utf8', 'os', 'io', 'debug'} do\n"
+    "  add(name, _G[name] or {}) end\n"
+    "add('string metatable', (debug.getmetatable or getmetatable)(''))\n"
+    "table.sort(lines) result = table.concat(lines, '\\n')\n";
+
+static char *take_inventory(unsigned without)
+{
+    struct moonlet *m = open_runtime((struct moonlet_options){.without = without});
+    assert_int_equal(run_string(m, inventory), 0);
+    lua_State *L = moonlet_lua(m);
+    lua_getglobal(L, "result");
+    char *text = strdup(lua_tostring(L, -1));
+    lua_settop(L, 0);
+    moonlet_close(m);
+    return text;
+}
+
+static bool has_line(const char *text, const char *line, size_t length)
+{
+    for (const char *at = text; (at = strstr(at, line)) != NULL; at++)
+        if ((at == text || at[-1] == '\n') && (at[length] == '\n' || at[length] == '\0'))
+            return true;
+    return false;
+}
+
+/* The names that a runtime lacks without one part, of all that one has that lacks nothing. */
+static char *missing_without(unsigned without)
+{
+    char *all = take_inventory(0), *some = take_inventory(without);
+    char *missing = calloc(1, strlen(all) + 2), *rest = all;
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;)
+        if (!has_line(some, line, strlen(line)))
+            strcat(strcat(missing, line), " ");
+    free(all);
+    free(some);
+    return missing;
+}
+
+/* So a library's function that nobody put on the list is missed here, too. */
+static void test_without_one_part_all_others_are_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned without;
+        const char *missing;
+    } cases[] = {
+        {MOONLET_BYTECODE, "_G.dofile _G.loadfile "},
+        {MOONLET_FILES, "package.path package.searchpath searchers.4 "},
+        {MOONLET_C,
+         "package.cpath package.loadlib preload.moonlet.blocking.core searchers.3 searchers.4 "},
+        {MOONLET_NET, "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "},
+        {MOONLET_DEBUG,
+         "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
+         "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal "
+         "debug.setmetatable debug.setupvalue debug.setuservalue debug.upvalueid debug.upvaluejoin "},
+        {MOONLET_IO,
+         "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
+         "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.repl "
+         "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
+         "preload.moonlet.repl.session preload.moonlet.repl.show "},
+        {MOONLET_OS,
+         "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname preload.moonlet.repl "
+         "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
+         "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.test preload.moonlet.test.core "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *missing = missing_without(cases[i].without);
+        assert_string_equal(missing, cases[i].missing);
+        free(missing);
+    }
+}
+
+static void test_a_module_that_is_not_on_the_list_cannot_be_required(void **state)
+{
+    (void)state;
+    struct moonlet *m = open_box(MOONLET_UNTRUSTED);
+    assert_int_equal(
+        run_string(
+            m,
+            "for _, name in ipairs {'moonlet.repl', 'moonlet.repl.session', 'moonlet.repl.editor', 'moonlet.net',\n"
+            "  'moonlet.net.core', 'moonlet.patch', 'moonlet.test', 'moonlet.test.core', 'moonlet.blocking.core',\n"
+            "  'io', 'socket', 'lfs'} do\n"
+            "  local ok, message = pcall(require, name)\n"
+            "  assert(not ok and message:find('not found', 1, true), name)\n"
+            "end\n"
+            "local moonlet = require 'moonlet'\n"
+            "for _, name in ipairs {'net', 'patch', 'test'} do\n"
+            "  assert(not pcall(function() return moonlet[name] end), name)\n"
+            "end\n"
+            "assert(moonlet.task.sleep and moonlet.task.blocking == nil)\n"
+            "package.preload.mine = function(...) return {...} end\n"
+            "assert(require 'mine'[1] == 'mine')\n"),
+        0);
+    moonlet_close(m);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_is_reached_that_is_not_on_the_list),
+        cmocka_unit_test(test_the_walk_finds_what_is_reached_in_odd_ways),
+        cmocka_unit_test(test_without_one_part_all_others_are_whole),
+        cmocka_unit_test(test_a_module_that_is_not_on_the_list_cannot_be_required),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
