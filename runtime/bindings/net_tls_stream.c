@@ -58,8 +58,9 @@ static int may_start(const struct ml_stream *s)
         return -EBUSY;
     if (s->tls != NULL)
         return -EISCONN;
-    if (s->write_broken)
-        return -EPIPE;
+    int error = ml_stream_may_write(s);
+    if (error != 0)
+        return error;
     /* RFC 3207, section 6: what came in plain text must not be taken for what came after the handshake. */
     return ml_stream_has_input(s) ? -EPROTO : 0;
 }
