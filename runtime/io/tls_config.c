@@ -28,6 +28,7 @@ struct ml_tls_config {
     SSL_CTX *ctx;
     unsigned references;
     bool verifies_servers;
+    bool names_nobody;
     bool lacks_roots;  /* the system's, which the first client's connection reads */
     bool asks_clients; /* for a certificate */
     bool has_certificate;
@@ -258,6 +259,7 @@ static struct ml_tls_config *new_config(const struct ml_openssl *o,
         .o = o,
         .references = 1,
         .verifies_servers = options->verify != ML_TLS_VERIFY_NO,
+        .names_nobody = options->names_nobody,
         .asks_clients = verify_mode_of_server(options->verify) != SSL_VERIFY_NONE,
         .has_certificate = ml_pem_is_given(&options->own.cert),
         .min_version = options->min_version != 0 ? options->min_version : TLS1_2_VERSION,
@@ -390,6 +392,16 @@ bool ml_tls_config_can_serve(const struct ml_tls_config *config)
 const char *ml_tls_config_server_name(const struct ml_tls_config *config)
 {
     return config->server_name;
+}
+
+bool ml_tls_config_names_nobody(const struct ml_tls_config *config)
+{
+    return config->names_nobody;
+}
+
+bool ml_tls_config_verifies_servers(const struct ml_tls_config *config)
+{
+    return config->verifies_servers;
 }
 
 const struct ml_openssl *ml_tls_config_openssl(const struct ml_tls_config *config)
