@@ -201,7 +201,8 @@ static SSL_CTX *new_context(const struct ml_openssl *o, int min_version)
                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                         SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN,
                     NULL);
-    o->SSL_CTX_ctrl(ctx, SSL_CTRL_SET_READ_AHEAD, 1, NULL);
+    /* One message between two calls, however many a record holds; io/tls.c reads ahead, and counts. */
+    o->SSL_CTX_ctrl(ctx, SSL_CTRL_CLEAR_MODE, SSL_MODE_AUTO_RETRY, NULL);
     /* Tickets alone: no table of sessions that grows. */
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_SET_SESS_CACHE_MODE,
                     SSL_SESS_CACHE_BOTH | SSL_SESS_CACHE_NO_INTERNAL, NULL);
