@@ -2,6 +2,7 @@
 #include "bindings/blocking.h"
 #include "bindings/modules.h"
 #include "hub/simulation.h"
+#include "io/linger.h"
 
 #include <fcntl.h>
 
@@ -32,9 +33,11 @@ static int descriptor_limit(lua_State *L)
     return 1;
 }
 
+/* Sockets that were closed and linger do not count. */
 static int is_open(lua_State *L)
 {
-    lua_pushboolean(L, fcntl((int)luaL_checkinteger(L, 1), F_GETFD) >= 0);
+    int fd = (int)luaL_checkinteger(L, 1);
+    lua_pushboolean(L, fcntl(fd, F_GETFD) >= 0 && !ml_linger_has(&ml_lua_of(L)->io, fd));
     return 1;
 }
 

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -167,6 +168,18 @@ void ml_socket_open(struct ml_stream *s, int fd)
 {
     ml_fd_open(&s->fd, fd);
     ml_stream_open(s, &ml_socket_transport);
+}
+
+bool ml_socket_has_unread(int fd)
+{
+    int bytes = 0;
+    return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+void ml_socket_reset_on_close(int fd)
+{
+    struct linger at_once = {.l_onoff = 1};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 int ml_socket_new(int family, int type)

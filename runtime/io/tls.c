@@ -5,6 +5,8 @@
 #include "hub/scope.h"
 #include "hub/slice.h"
 #include "hub/wait.h"
+#include "io/linger.h"
+#include "io/socket.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -451,22 +453,54 @@ static void free_tls(struct ml_tls *tls)
     free(tls);
 }
 
-/* The peer is told of the end if that can be done at once. */
+/* Takes what has come, over TCP: -EAGAIN: messages that are no data, and more may come; otherwise as tls_receive(). */
+static ssize_t take_messages(struct ml_stream *s)
+{
+    char byte;
+    s->is_drained = false;
+    ssize_t result = tls_receive(s, &byte, 1);
+    return result == -EAGAIN && !s->tls->must_wait ? -EMSGSIZE : result;
+}
+
+/* Whether the socket should live on for what the peer may still send that nobody reads. Data that is unread is the
+ * peer's to know: the kernel would have made a reset of it. */
+static bool awaits_messages(struct ml_stream *s)
+{
+    bool has_unread = ml_socket_has_unread(s->fd.number);
+    ssize_t result = take_messages(s);
+    if (result > 0 && has_unread)
+        ml_socket_reset_on_close(s->fd.number);
+    return result == -EAGAIN;
+}
+
+/* The peer is told of the end if that can be done at once. Whether its own end is still to come. */
+static bool say_goodbye(struct ml_stream *s)
+{
+    struct ml_tls *tls = s->tls;
+    if (!tls->is_ready || tls->broken != 0)
+        return false;
+    if (!tls->has_said_end && !s->is_torn && !s->write_broken) {
+        begin_call(s);
+        tls->has_said_end = tls->o->SSL_shutdown(tls->ssl) >= 0;
+    }
+    bool awaits_end = tls->has_said_end && tls->below == &ml_socket_transport && awaits_messages(s);
+    keep_session(tls);
+    return awaits_end;
+}
+
+/* Tickets that a client has not read, or the peer's end, would make the kernel reset the connection. */
 static void tls_close(struct ml_stream *s)
 {
     struct ml_tls *tls = s->tls;
-    if (tls->is_ready && tls->broken == 0) {
-        keep_session(tls);
-        if (!tls->has_said_end && !s->is_torn && !s->write_broken) {
-            begin_call(s);
-            tls->o->SSL_shutdown(tls->ssl);
-        }
-    }
+    bool awaits_end = say_goodbye(s);
     ml_wake_all(s->io->hub, &tls->waiters);
     const struct ml_transport *below = tls->below;
     s->tls = NULL;
     free_tls(tls);
-    below->close(s);
+    if (awaits_end)
+        ml_linger(s->io, ml_fd_detach(&s->fd));
+    else
+        below->close(s);
 }
 
 static const struct ml_transport tls_transport = {
