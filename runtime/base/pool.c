@@ -15,9 +15,14 @@ enum {
     ARENA_SIZE = 2 * 1024 * 1024,
     ARENA_SLABS = ARENA_SIZE / SLAB_SIZE,
     EMPTY_ARENAS_KEPT = 2,
+    IDLE_SLABS_KEPT = 64, /* 2 MiB, and as many as are in use */
     HUGE_FROM =
         2, /* arenas: a program beyond its first 4 MiB gets huge pages, resident as a whole */
 };
+
+/* The least time between two looks after idle slabs: what ends in a wave comes back in the next one (measured: waves of
+ * 4,000 tasks take 0.3 us a task more if all goes back each time). */
+#define DROP_INTERVAL (100 * ML_MILLISECOND)
 
 struct ml_slab {
     struct ml_link link; /* among the pool's slabs with room, or its arena's idle ones */
@@ -58,6 +63,8 @@ void ml_pool_init(struct ml_pool *pool)
     pool->owner = pool->thread = ml_thread_self();
     pool->returned = NULL;
     pool->arena_count = pool->empty_arenas = pool->kept_count = 0;
+    pool->slabs_in_use = pool->idle_slabs = 0;
+    pool->dropped_at = 0;
     pool->allocator = NULL;
 }
 
@@ -101,8 +108,11 @@ static struct ml_arena *add_arena(struct ml_pool *pool)
     return arena;
 }
 
+/* Without a slab in use. */
 static void unmap_arena(struct ml_pool *pool, struct ml_arena *arena)
 {
+    for (struct ml_link *link = arena->idle.next; link != &arena->idle; link = link->next)
+        pool->idle_slabs -= ml_container_of(link, struct ml_slab, link)->step != 0;
     ml_list_remove(&arena->link);
     ml_arena_set_remove(&pool->arenas_made, (uintptr_t)arena);
     munmap(arena, ARENA_SIZE);
@@ -135,14 +145,60 @@ static struct ml_slab *slab_of(const void *block)
     return (struct ml_slab *)(start % ARENA_SIZE != 0 ? start : start + HEADER_SIZE);
 }
 
-static struct ml_slab *take_from(struct ml_arena *arena)
+static struct ml_slab *take_from(struct ml_pool *pool, struct ml_arena *arena)
 {
     if (ml_list_is_empty(&arena->idle))
         return fresh_slab(arena);
     struct ml_slab *slab = ml_container_of(arena->idle.next, struct ml_slab, link);
     ml_list_remove(&slab->link);
+    pool->idle_slabs -= slab->step != 0;
     return slab;
 }
+
+/* ---- after a peak ---- */
+
+/* All but the page with the slab's header; a step of 0 marks the slab. */
+static void drop_pages(struct ml_slab *slab)
+{
+    enum { PAGE = 4096 };
+    uintptr_t first = ((uintptr_t)slab + HEADER_SIZE + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    uintptr_t end = ((uintptr_t)slab & ~(uintptr_t)(SLAB_SIZE - 1)) + SLAB_SIZE;
+    madvise((void *)first, end - first, MADV_DONTNEED);
+    slab->step = 0;
+}
+
+/* A huge page would fill the gaps again. Slabs without pages are at the end of the list, to be used last. */
+static void drop_idle(struct ml_arena *arena)
+{
+    struct ml_link *link = arena->idle.next;
+    bool has_pages = link != &arena->idle && ml_container_of(link, struct ml_slab, link)->step != 0;
+    if (has_pages)
+        madvise(arena, ARENA_SIZE, MADV_NOHUGEPAGE);
+    for (; link != &arena->idle; link = link->next)
+        if (ml_container_of(link, struct ml_slab, link)->step != 0)
+            drop_pages(ml_container_of(link, struct ml_slab, link));
+}
+
+static __attribute__((noinline)) void drop_all_idle(struct ml_pool *pool)
+{
+    for (struct ml_link *link = pool->arenas.next; link != &pool->arenas; link = link->next)
+        drop_idle(ml_container_of(link, struct ml_arena, link));
+    pool->idle_slabs = 0;
+}
+
+/* After a slab became idle. */
+static void consider_idle(struct ml_pool *pool)
+{
+    if (pool->idle_slabs <= IDLE_SLABS_KEPT + pool->slabs_in_use)
+        return;
+    ml_time now = ml_clock_now();
+    if (now - pool->dropped_at < DROP_INTERVAL)
+        return;
+    pool->dropped_at = now;
+    drop_all_idle(pool);
+}
+
+/* ---- slabs of a size ---- */
 
 static struct ml_slab *add_slab(struct ml_pool *pool, size_t index)
 {
@@ -151,7 +207,8 @@ static struct ml_slab *add_slab(struct ml_pool *pool, size_t index)
                                  : ml_container_of(pool->arenas.next, struct ml_arena, link);
     if (arena == NULL)
         return NULL;
-    struct ml_slab *slab = take_from(arena);
+    struct ml_slab *slab = take_from(pool, arena);
+    pool->slabs_in_use++;
     pool->empty_arenas -= arena->in_use == 0;
     if (++arena->in_use == ARENA_SLABS)
         ml_list_remove(&arena->link);
@@ -165,12 +222,15 @@ static __attribute__((noinline)) void remove_slab(struct ml_pool *pool, struct m
 {
     struct ml_arena *arena = arena_of(slab);
     ml_list_remove(&slab->link);
-    ml_list_insert(&arena->idle, &slab->link);
+    ml_list_insert(arena->idle.next, &slab->link);
+    pool->slabs_in_use--;
+    pool->idle_slabs++;
     if (arena->in_use-- == ARENA_SLABS)
         ml_list_insert(&pool->arenas, &arena->link);
     pool->empty_arenas += arena->in_use == 0;
     if (arena->in_use == 0 && pool->empty_arenas > EMPTY_ARENAS_KEPT)
         unmap_arena(pool, arena);
+    consider_idle(pool);
 }
 
 static void take_back(struct ml_pool *pool);

@@ -1,7 +1,8 @@
 /*
  * Small blocks of memory for one thread, without a header each: the caller gives the size back when
  * it frees, as Lua does. Blocks of a size lie in slabs; a slab whose last block is freed serves any
- * size again, and memory that is empty goes back to the system in large pieces. Larger blocks are
+ * size again, and memory that is empty goes back to the system in large pieces: arenas, and after a peak the pages of
+ * slabs that are empty while their arena is not. Larger blocks are
  * malloc's; the last that were freed are kept for the next of the same size. With an allocator of the
  * host's, every block is that one's.
  *
@@ -16,6 +17,7 @@
 #define ML_BASE_POOL_H
 
 #include "base/arena_set.h"
+#include "base/clock.h"
 #include "base/list.h"
 
 #include <stdatomic.h>
@@ -50,6 +52,9 @@ struct ml_pool {
     uint32_t kept_count;
     uint32_t arena_count;
     uint32_t empty_arenas; /* without a slab in use */
+    uint32_t slabs_in_use;
+    uint32_t idle_slabs; /* that were used before and whose pages are still there */
+    ml_time dropped_at;  /* when the pages of those were given back last */
 };
 
 /* Of the calling thread. */

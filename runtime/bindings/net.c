@@ -40,8 +40,23 @@ static int secure(lua_State *L, int index, struct ml_stream *s, const char *host
     if (lua_isnil(L, index))
         return 0;
     struct ml_tls_config *config = ml_tls_context_config(L, index);
-    int error = ml_tls_open(s, config, false, ml_tls_server_name(L, index, host));
+    const char *name;
+    if (!ml_tls_server_name(L, index, host, &name))
+        return -EINVAL;
+    int error = ml_tls_open(s, config, false, name);
     return error == 0 ? ml_tls_handshake(s, deadline) : error;
+}
+
+/* Whether there is a name to compare the certificate with. No certificate is for a host that cannot be: it is not there;
+ * without any host the caller has to give a name. */
+static bool can_be_verified(lua_State *L, int context, const struct ml_target *target)
+{
+    const char *name;
+    if (lua_isnil(L, context) ||
+        ml_tls_server_name(L, context, target->is_local ? NULL : target->host, &name))
+        return true;
+    luaL_argcheck(L, !target->is_local, target->options, ml_tls_needs_name);
+    return false;
 }
 
 /* Pushes the failure of a stream that is then closed. */
@@ -85,6 +100,8 @@ static int net_connect(lua_State *L)
     if (!ml_push_tls_option(L, target.options, false))
         return 3;
     int context = lua_gettop(L) - 1;
+    if (!can_be_verified(L, context, &target))
+        return ml_push_target_failure(L, -ML_ENOTFOUND, ml_error_text(-ML_ENOTFOUND), &target);
     struct ml_stream *s = ml_push_stream(L);
     ml_stream_keep_host(L, target.is_local ? NULL : target.host);
     struct ml_lua *lua = ml_blocking_begin(L);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "bindings/blocking.h"
 #include "bindings/net_options.h"
+#include "io/tls_name.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -87,13 +88,25 @@ static enum ml_tls_verify verify_field(lua_State *L, int argument)
     return verify;
 }
 
-/* A server_name may be as long as RFC 6066 lets it be. */
+/* Whether the field is false, rather than absent. */
+static bool is_false_field(lua_State *L, const char *name)
+{
+    bool is_false = lua_getfield(L, -1, name) == LUA_TBOOLEAN && !lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return is_false;
+}
+
+/* A server_name may be as long as RFC 6066 lets it be. NULL: there is none, or it is false. */
 static const char *server_name_field(lua_State *L, int argument)
 {
     enum { NAME_MAX_SIZE = 255 };
+    if (is_false_field(L, "server_name"))
+        return NULL;
     const char *name = string_field(L, argument, "server_name");
     if (name != NULL && (name[0] == '\0' || strlen(name) > NAME_MAX_SIZE))
         refuse(L, argument, "TLS option 'server_name' must be 1 to 255 bytes long");
+    if (name != NULL && !ml_tls_is_name(name))
+        refuse(L, argument, "TLS option 'server_name' must be the name of a host, or a number");
     return name;
 }
 
@@ -151,6 +164,8 @@ static int add_name(lua_State *L, int argument, struct ml_tls_config *config,
     const char *host = lua_tolstring(L, -2, &size);
     if (size == 0 || strlen(host) != size)
         refuse(L, argument, "a host of TLS option 'names' must not be empty or contain zero bytes");
+    if (!ml_tls_is_pattern(host))
+        refuse(L, argument, "a host of TLS option 'names' must be a name, or \"*.\" and a name");
     struct ml_tls_credentials credentials = credentials_fields(L, argument);
     return ml_tls_config_add_name(config, host, &credentials, failure);
 }
@@ -188,6 +203,7 @@ static int configure(lua_State *L, int argument, struct context *owner,
         .crl = pem_field(L, argument, "crl", "crl_file"),
         .verify = verify_field(L, argument),
         .server_name = server_name_field(L, argument),
+        .names_nobody = is_false_field(L, "server_name"),
         .alpn = (const unsigned char *)alpn,
         .alpn_size = alpn_size,
         .min_version = min_version_field(L, argument),
@@ -247,7 +263,9 @@ Makes a TLS context, to be given as the option `tls` to connect, listen and star
 @tparam[opt] string opts.key_file the same, a file
 @tparam[opt] boolean|string opts.verify true: the peer must show a certificate that is trusted, for a client the
   default; "optional": a server asks for one and verifies it if there is one; false: nothing is verified
-@tparam[opt] string opts.server_name asked for and verified instead of the host connected to
+@tparam[opt] string|boolean opts.server_name asked for and verified instead of the host connected to; false: no name is,
+  any certificate that is trusted will do. Where there is no host to connect to (Unix domain, pairs, accepted streams)
+  a client that verifies needs one of both
 @tparam[opt] {string,...} opts.alpn protocols, the preferred first
 @tparam[opt] table opts.names `{["b.example"] = {cert=, key=}}`: certificates by the name that clients ask for,
   "*.b.example" for one label
@@ -317,11 +335,19 @@ struct ml_tls_config *ml_tls_context_config(lua_State *L, int index)
     return ((struct context *)ml_to_object(L, index))->config;
 }
 
-const char *ml_tls_server_name(lua_State *L, int index, const char *host)
+const char ml_tls_needs_name[] =
+    "TLS option 'server_name' is needed: a name to compare the certificate with, or false";
+
+bool ml_tls_server_name(lua_State *L, int index, const char *host, const char **name)
 {
+    const struct ml_tls_config *config = ml_tls_context_config(L, index);
     const char *beside = lua_tostring(L, index + 1);
-    const char *own = ml_tls_config_server_name(ml_tls_context_config(L, index));
-    return beside != NULL ? beside : own != NULL ? own : host;
+    const char *given = beside != NULL ? beside : ml_tls_config_server_name(config);
+    bool is_left_out =
+        lua_isboolean(L, index + 1) || (given == NULL && ml_tls_config_names_nobody(config));
+    *name = is_left_out ? NULL : given != NULL ? given : host;
+    bool is_compared = !is_left_out && ml_tls_config_verifies_servers(config);
+    return !is_compared || (*name != NULL && ml_tls_is_name(*name));
 }
 
 /* ---- as an option ---- */
@@ -355,7 +381,11 @@ static void push_ready_made(lua_State *L, int index, int argument)
     if (ml_test_object(L, -1, context_type) == NULL)
         refuse(L, argument, "TLS option 'context' must be a context, got %s", luaL_typename(L, -1));
     lua_pushvalue(L, index);
-    lua_pushstring(L, server_name_field(L, argument));
+    const char *name = server_name_field(L, argument);
+    if (is_false_field(L, "server_name"))
+        lua_pushboolean(L, 0);
+    else
+        lua_pushstring(L, name);
     lua_remove(L, -2);
 }
 

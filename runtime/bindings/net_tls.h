@@ -19,9 +19,12 @@ bool ml_push_tls_context(lua_State *L, int index, int argument, bool is_server);
 /* The configuration of the context at `index`, as it is now. */
 struct ml_tls_config *ml_tls_context_config(lua_State *L, int index);
 
-/* Whom a client asks for and verifies: the name beside the context at `index`, which follows it on the stack, else
- * the context's own, else `host`. */
-const char *ml_tls_server_name(lua_State *L, int index, const char *host);
+/* Whom a client asks for and verifies, in *name: the name beside the context at `index`, which follows it on the stack,
+ * else the context's own, else `host`; NULL: nobody. False: it would verify, and there is no name to compare with. */
+bool ml_tls_server_name(lua_State *L, int index, const char *host, const char **name);
+
+/* What is said to a caller then. */
+extern const char ml_tls_needs_name[];
 
 /* net.tls, see there. */
 int ml_net_tls(lua_State *L);

@@ -58,8 +58,9 @@ static int may_start(const struct ml_stream *s)
         return -EBUSY;
     if (s->tls != NULL)
         return -EISCONN;
-    if (s->write_broken)
-        return -EPIPE;
+    int error = ml_stream_may_write(s);
+    if (error != 0)
+        return error;
     /* RFC 3207, section 6: what came in plain text must not be taken for what came after the handshake. */
     return ml_stream_has_input(s) ? -EPROTO : 0;
 }
@@ -89,7 +90,9 @@ int ml_net_stream_starttls(lua_State *L)
     luaL_argcheck(L, !lua_isnil(L, context), 2, "true, a table or a context expected");
     struct ml_tls_config *config = ml_tls_context_config(L, context);
     lua_getiuservalue(L, 1, 1);
-    const char *name = is_server ? NULL : ml_tls_server_name(L, context, lua_tostring(L, -1));
+    const char *name = NULL;
+    bool has_name = is_server || ml_tls_server_name(L, context, lua_tostring(L, -1), &name);
+    luaL_argcheck(L, has_name, 2, ml_tls_needs_name);
     int error = may_start(s);
     if (error != 0)
         return push_handshake(L, s, error);

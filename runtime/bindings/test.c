@@ -3,6 +3,7 @@
 #include "bindings/modules.h"
 #include "bindings/net_types.h"
 #include "hub/simulation.h"
+#include "io/linger.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -39,9 +40,11 @@ static int descriptor_limit(lua_State *L)
     return 1;
 }
 
+/* Sockets that were closed and linger do not count. */
 static int is_open(lua_State *L)
 {
-    lua_pushboolean(L, fcntl((int)luaL_checkinteger(L, 1), F_GETFD) >= 0);
+    int fd = (int)luaL_checkinteger(L, 1);
+    lua_pushboolean(L, fcntl(fd, F_GETFD) >= 0 && !ml_linger_has(&ml_lua_of(L)->io, fd));
     return 1;
 }
 

@@ -41,12 +41,17 @@ static void close_side(struct ml_fd *fd, struct ml_fd_side *side)
 
 void ml_fd_close(struct ml_fd *fd)
 {
-    if (!ml_fd_is_open(fd))
-        return;
+    if (ml_fd_is_open(fd))
+        close(ml_fd_detach(fd));
+}
+
+int ml_fd_detach(struct ml_fd *fd)
+{
+    int number = fd->number;
     close_side(fd, &fd->sides[ML_FD_READ]);
     close_side(fd, &fd->sides[ML_FD_WRITE]);
-    close(fd->number);
     fd->number = -1;
+    return number;
 }
 
 int ml_fd_wait(struct ml_fd *fd, enum ml_fd_event event, const struct ml_wait_kind *kind,

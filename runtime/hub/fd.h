@@ -38,6 +38,9 @@ static inline bool ml_fd_is_open(const struct ml_fd *fd)
  * a closed one. Never waits. */
 void ml_fd_close(struct ml_fd *fd);
 
+/* Gives the descriptor back, open, and otherwise does as ml_fd_close(). Of an open one. */
+int ml_fd_detach(struct ml_fd *fd);
+
 /*
  * Parks the running task until the descriptor is perhaps ready. 0: try again; -ML_ECLOSED: it is
  * closed or was meanwhile; -EBUSY: another task waits for the same; -ETIMEDOUT, -ECANCELED, -ENOMEM

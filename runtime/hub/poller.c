@@ -10,12 +10,17 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+/* How often a host is made to poll whose descriptor cannot watch the loop, for want of one to look for it with. */
+#define DEAF_POLL_SPAN (20 * ML_MILLISECOND)
+
 struct ml_poller {
     struct ev_loop *loop;
     ev_timer timer; /* set anew for each poll that waits */
     ev_async notice;
+    ev_fork renewal; /* libev is about to make its epoll anew */
     bool noticed;
-    int descriptor;   /* an epoll of the loop's own and the alarm; -1: nobody asked */
+    int descriptor; /* an epoll of the loop's own and the alarm; -1: nobody asked */
+    bool is_deaf;   /* that one does not watch the loop's, which is a new one */
     atomic_int alarm; /* a timerfd; others ring it */
     ml_time alarm_at;
     atomic_bool is_rung; /* by ml_poller_notify(): the alarm shows another time than alarm_at */
@@ -31,6 +36,15 @@ static void on_notice(struct ev_loop *loop, ev_async *notice, int events)
     (void)loop, (void)events;
     struct ml_poller *poller = notice->data;
     poller->noticed = true;
+}
+
+/* Not only after a fork: when a descriptor reports that is closed here and lives on elsewhere (sent to another process,
+ * say) libev closes its epoll, which has it for ever, and registers all with a new one. */
+static void on_renewal(struct ev_loop *loop, ev_fork *renewal, int events)
+{
+    (void)loop, (void)events;
+    struct ml_poller *poller = renewal->data;
+    poller->is_deaf = true;
 }
 
 /* Async-signal-safe. A time of 0 would disarm it. */
@@ -70,6 +84,9 @@ struct ml_poller *ml_poller_open(void)
     ev_async_init(&poller->notice, on_notice);
     poller->notice.data = poller;
     ev_async_start(poller->loop, &poller->notice);
+    ev_fork_init(&poller->renewal, on_renewal);
+    poller->renewal.data = poller;
+    ev_fork_start(poller->loop, &poller->renewal);
     poller->descriptor = -1;
     poller->alarm = -1;
     return poller;
@@ -89,6 +106,7 @@ void ml_poller_close(struct ml_poller *poller)
     if (poller == NULL)
         return;
     ev_async_stop(poller->loop, &poller->notice);
+    ev_fork_stop(poller->loop, &poller->renewal);
     close_descriptor(poller);
     ev_loop_destroy(poller->loop);
     free(poller);
@@ -130,20 +148,33 @@ void ml_poller_notify(struct ml_poller *poller)
 
 /* ---- the descriptor ---- */
 
-int ml_poller_descriptor(struct ml_poller *poller)
+static bool watch(const struct ml_poller *poller, int fd)
 {
     struct epoll_event event = {.events = EPOLLIN};
+    return epoll_ctl(poller->descriptor, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* Adds the loop's epoll; looking for it polls, so that it may be made anew meanwhile. */
+static bool watch_loop(struct ml_poller *poller)
+{
+    int backend;
+    do {
+        poller->is_deaf = false;
+        backend = ml_backend_descriptor(poller->loop);
+    } while (poller->is_deaf && backend >= 0);
+    poller->is_deaf = backend < 0 || !watch(poller, backend);
+    return !poller->is_deaf;
+}
+
+int ml_poller_descriptor(struct ml_poller *poller)
+{
     if (poller->descriptor >= 0)
         return poller->descriptor;
-    int backend = ml_backend_descriptor(poller->loop);
-    if (backend < 0)
-        return -1;
     poller->descriptor = epoll_create1(EPOLL_CLOEXEC);
     poller->alarm = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     poller->alarm_at = ML_FOREVER;
-    if (poller->descriptor < 0 || poller->alarm < 0 ||
-        epoll_ctl(poller->descriptor, EPOLL_CTL_ADD, poller->alarm, &event) != 0 ||
-        epoll_ctl(poller->descriptor, EPOLL_CTL_ADD, backend, &event) != 0) {
+    if (poller->descriptor < 0 || poller->alarm < 0 || !watch(poller, poller->alarm) ||
+        !watch_loop(poller)) {
         int error = errno;
         close_descriptor(poller);
         errno = error;
@@ -156,8 +187,16 @@ bool ml_poller_has_descriptor(const struct ml_poller *poller)
     return poller->descriptor >= 0;
 }
 
+void ml_poller_refresh(struct ml_poller *poller)
+{
+    if (poller->is_deaf)
+        watch_loop(poller);
+}
+
 void ml_poller_set_alarm(struct ml_poller *poller, ml_time at)
 {
+    if (poller->is_deaf)
+        at = ml_time_earlier(at, ml_time_after(ml_clock_now(), DEAF_POLL_SPAN));
     if (at == poller->alarm_at && !poller->is_rung)
         return;
     poller->is_rung = false;

@@ -31,6 +31,9 @@ int ml_poller_descriptor(struct ml_poller *poller);
 /* Whether it was asked for. */
 bool ml_poller_has_descriptor(const struct ml_poller *poller);
 
+/* Sees to it that the descriptor, which was asked for, watches the loop, whose own changes now and then; may poll. */
+void ml_poller_refresh(struct ml_poller *poller);
+
 /* The descriptor's alarm rings from then on, by the monotonic clock; ML_NEVER_WAIT: now; ML_FOREVER: never. One
  * system call when that changes. */
 void ml_poller_set_alarm(struct ml_poller *poller, ml_time at);

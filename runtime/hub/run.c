@@ -151,6 +151,7 @@ static void refresh(struct ml_hub *hub, bool has_run)
         return;
     if (has_run)
         poll_until(hub, ML_NEVER_WAIT);
+    ml_poller_refresh(hub->poller);
     ml_poller_set_alarm(hub->poller,
                         somebody_can_run(hub) ? ML_NEVER_WAIT : ml_deadlines_nearest(hub));
 }

@@ -18,6 +18,8 @@ struct ml_io {
     struct ml_link resolvers;     /* all of them */
     struct ml_openssl *openssl;   /* NULL until the first use of TLS */
     struct bio_method_st *tls_bio; /* how OpenSSL calls transports: io/tls.c */
+    struct ml_link lingering;      /* sockets that were closed: io/linger.c */
+    unsigned lingering_count;
 };
 
 /* Bytes asked for in one read. */

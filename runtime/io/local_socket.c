@@ -71,7 +71,7 @@ static ssize_t receive_once(struct ml_stream *s, char *memory, size_t room)
         count = recvmsg(s->fd.number, &message, MSG_CMSG_CLOEXEC);
     while (count < 0 && errno == EINTR);
     if (count < 0)
-        return -errno;
+        return ml_socket_fail(s, errno);
     if (places > 0)
         keep_descriptors(layer, &message);
     return count;
@@ -85,11 +85,20 @@ static ssize_t local_receive(struct ml_stream *s, char *memory, size_t room)
     if (!layer->may_go_on)
         close_descriptors(layer);
     ssize_t count = receive_once(s, memory, room);
-    if (count >= 0) {
+    if (count == 0)
+        return s->lost;
+    if (count > 0) {
         layer->may_go_on = (size_t)count == room;
         s->is_drained = !layer->may_go_on && layer->count == 0;
     }
     return count;
+}
+
+/* The kernel refuses no end to a peer that is gone; what it has left unread is known to the socket all the same. */
+static int local_shutdown(struct ml_stream *s, ml_time deadline)
+{
+    int error = ml_socket_transport.shutdown(s, deadline);
+    return error == 0 ? ml_socket_take_error(s) : error;
 }
 
 static void local_close(struct ml_stream *s)
@@ -111,6 +120,7 @@ int ml_local_socket_open(struct ml_stream *s, int fd)
     }
     layer->transport = ml_socket_transport;
     layer->transport.receive = local_receive;
+    layer->transport.shutdown = local_shutdown;
     layer->transport.close = local_close;
     s->layer = layer;
     ml_fd_open(&s->fd, fd);
@@ -146,7 +156,7 @@ int ml_local_socket_credentials(const struct ml_stream *s, struct ucred *credent
 /* ---- descriptors out ---- */
 
 /* Sends some of the bytes, the descriptor with the first of them. */
-static ssize_t send_with(int socket, int fd, const char *data, size_t size)
+static ssize_t send_with(struct ml_stream *s, int fd, const char *data, size_t size)
 {
     union control control = {0};
     struct iovec piece = {.iov_base = (void *)data, .iov_len = size};
@@ -159,19 +169,19 @@ static ssize_t send_with(int socket, int fd, const char *data, size_t size)
     memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
     ssize_t sent;
     do
-        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+        sent = sendmsg(s->fd.number, &message, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
-    return sent >= 0 ? sent : -errno;
+    return sent >= 0 ? sent : ml_socket_fail(s, errno);
 }
 
 static int send_in_turn(struct ml_stream *s, int fd, const char *data, size_t size, size_t *sent,
                         ml_time deadline)
 {
-    int error = s->write_broken ? -EPIPE : 0;
+    int error = ml_stream_may_write(s);
     while (error == 0 && *sent < size) {
         struct iovec rest = {.iov_base = (void *)(data + *sent), .iov_len = size - *sent};
-        ssize_t now = *sent == 0 ? send_with(s->fd.number, fd, data, size)
-                                 : s->transport->transmit(s, &rest, 1);
+        ssize_t now =
+            *sent == 0 ? send_with(s, fd, data, size) : s->transport->transmit(s, &rest, 1);
         if (now >= 0)
             *sent += (size_t)now;
         else

@@ -107,7 +107,7 @@ static ssize_t memory_receive(struct ml_stream *s, char *memory, size_t size)
     if (ml_buffer_size(&in->bytes) > 0)
         return -EAGAIN;
     if (end->pair->is_reset || (in->end == RESET && has_ended(in, now)))
-        return -ECONNRESET;
+        return s->lost = -ECONNRESET;
     return has_ended(in, now) ? 0 : -EAGAIN;
 }
 
@@ -179,6 +179,8 @@ static ssize_t memory_transmit(struct ml_stream *s, const struct iovec *pieces, 
     struct pipe *out = end->out;
     ml_time now = ml_hub_now(s->io->hub);
     int error = refusal(end, now);
+    if (error == -ECONNRESET)
+        s->lost = error;
     if (error != 0)
         return error;
     size_t size = size_of(pieces, count, room_of(out));
@@ -248,7 +250,8 @@ static int memory_shutdown(struct ml_stream *s, ml_time deadline)
 {
     (void)deadline;
     struct end *end = end_of(s);
-    if (end->pair->is_reset)
+    bool was_reset = end->in->end == RESET && has_ended(end->in, ml_hub_now(s->io->hub));
+    if (end->pair->is_reset || was_reset)
         return -ECONNRESET;
     end_pipe(s->io->hub, end->out, false);
     return 0;

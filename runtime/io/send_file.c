@@ -99,7 +99,9 @@ int ml_stream_send_file(struct ml_stream *s, int file, off_t offset, uint64_t co
     int result = ml_stream_take_turn(s, deadline);
     if (result != 0)
         return result;
-    result = s->write_broken ? -EPIPE : send_all(s, &source, deadline);
+    result = ml_stream_may_write(s);
+    if (result == 0)
+        result = send_all(s, &source, deadline);
     if (result == -EINVAL)
         result = copy_all(s, &source, deadline);
     if (result < 0 && (source.sent > 0 || s->is_torn))

@@ -24,7 +24,8 @@ void ml_stream_init(struct ml_stream *s, struct ml_io *io)
 void ml_stream_open(struct ml_stream *s, const struct ml_transport *transport)
 {
     s->transport = transport;
-    s->is_drained = s->at_end = s->is_torn = s->write_broken = false;
+    s->is_drained = s->at_end = s->has_ended = s->is_torn = s->write_broken = false;
+    s->lost = 0;
     s->found_error = 0;
 }
 
@@ -385,6 +386,13 @@ void ml_stream_pass_turn(struct ml_stream *s)
         ml_waiter_grant(s->io->hub, first);
 }
 
+int ml_stream_may_write(const struct ml_stream *s)
+{
+    if (s->lost != 0)
+        return s->lost;
+    return s->write_broken || s->has_ended ? -EPIPE : 0;
+}
+
 int ml_stream_share_write(struct ml_stream *s, ml_time deadline)
 {
     s->write_broken = true;
@@ -419,7 +427,7 @@ static void advance(struct iovec **pieces, int *count, size_t sent)
 static int write_all(struct ml_stream *s, struct iovec *pieces, int count, size_t *sent,
                      ml_time deadline)
 {
-    int error = s->write_broken ? -EPIPE : 0;
+    int error = ml_stream_may_write(s);
     advance(&pieces, &count, 0);
     while (error == 0 && count > 0) {
         ssize_t now = s->transport->transmit(s, pieces, count);
@@ -454,7 +462,12 @@ static int end_output(struct ml_stream *s, ml_time deadline)
     int error = ml_stream_take_turn(s, deadline);
     if (error != 0)
         return error;
-    error = s->transport->shutdown(s, deadline);
+    if (!s->has_ended)
+        error = s->lost != 0 ? s->lost : s->transport->shutdown(s, deadline);
+    else if (!s->at_end)
+        error = s->lost;
+    if (error == 0)
+        s->has_ended = true;
     ml_stream_pass_turn(s);
     return error;
 }

@@ -60,11 +60,13 @@ struct ml_stream {
     struct sockaddr_in6 accepted_from;
     int found_error;   /* what ml_stream_look() met, for the next read; 0: nothing */
     size_t limit;      /* bytes that a read may gather if nobody says; 0: each kind has its own */
+    int lost;          /* why the connection broke, once a direction was told; 0: it did not */
     bool is_accepted;  /* a listener made it, not a connect */
     bool is_reading;   /* a task is between begin and end of a read */
     bool borrows;      /* in.memory is the shared block */
     bool is_drained;   /* the last recv() took all there was: the next one waits first */
     bool at_end;       /* the peer has ended */
+    bool has_ended;    /* so has the output */
     bool is_torn;      /* the transport has part of a record whose bytes are not counted yet */
     bool write_broken; /* a write stopped in its middle: what follows would be garbage */
 };
@@ -147,8 +149,13 @@ void ml_stream_unhold(struct ml_stream *s);
  */
 int ml_stream_write(struct ml_stream *s, struct iovec *pieces, int count, size_t *sent);
 
-/* Ends the output once earlier writers are done: the peer reads the end. Errors as for a write. */
+/* Ends the output once earlier writers are done: the peer reads the end. 0, also if it was ended before; errors as for
+ * a write. */
 int ml_stream_shutdown_write(struct ml_stream *s);
+
+/* Whether a write can begin, for what writes in a way of its own, in its turn: 0; -EPIPE: the output has ended, or a
+ * write stopped in its middle; or the error that broke the connection. */
+int ml_stream_may_write(const struct ml_stream *s);
 
 /* The turn to write, for what writes in a way of its own: waits for it, with the errors of a write; hands it
  * on. */

@@ -3,7 +3,10 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "hub/scope.h"
+#include "hub/slice.h"
 #include "hub/wait.h"
+#include "io/linger.h"
+#include "io/socket.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,12 +24,25 @@ static const struct ml_wait_kind crossing = {.text = "another task's TLS traffic
 /* As much as one record holds: a part of what ml_io_borrow() lends. */
 enum { RECORD_SIZE = 16 * 1024 };
 
+/* What is received at a time: a record with what TLS adds to it, and the beginning of the next. */
+enum { INPUT_SIZE = RECORD_SIZE + 1024 };
+
+/*
+ * A peer may send for ever what is no data: messages that change keys, tickets, alerts, empty records, messages in pieces
+ * of one byte. OpenSSL would go on to the end of it. So it gets the input record by record, is called for each message
+ * anew, and after so many messages, or pieces of input (two for each record), others may run.
+ */
+enum { MESSAGES_MOST = 16, PIECES_MOST = 64 };
+
 struct ml_tls {
     const struct ml_openssl *o;
     struct ml_tls_config *config;
     const struct ml_transport *below;
     SSL *ssl;
     char *server_name;
+    struct ml_buffer input;     /* received, and not given to OpenSSL yet */
+    int pieces_left;            /* of input, which it may still be given by this operation */
+    bool must_wait;             /* the last call stopped since the transport below was not ready */
     struct ml_link waiters;     /* tasks that wait for what another one does here */
     enum ml_fd_event wanted[2]; /* what the last receive() and transmit() waited for below */
     int error;                  /* of the transport below in the last call of OpenSSL */
@@ -52,6 +68,7 @@ static void begin_call(struct ml_stream *s)
 {
     calling = s;
     s->tls->error = 0;
+    s->tls->must_wait = false;
     /* Clearing costs as much when there is nothing to clear. */
     if (s->tls->o->ERR_peek_error() != 0)
         s->tls->o->ERR_clear_error();
@@ -63,23 +80,56 @@ static int answer(struct ml_tls *tls, BIO *bio, ssize_t count, int flag)
     tls->o->BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
     if (count == -EAGAIN)
         tls->o->BIO_set_flags(bio, flag | BIO_FLAGS_SHOULD_RETRY);
-    else if (count < 0)
+    else if (count < 0) {
         tls->error = (int)count;
+        errno =
+            -tls->error; /* who is gone without its tickets is no error to OpenSSL, which looks here */
+    }
     return count >= 0 ? (int)count : -1;
 }
 
+/* Result of a transport's call. */
+static ssize_t receive_below(struct ml_stream *s)
+{
+    struct ml_tls *tls = s->tls;
+    if (ml_buffer_reserve(&tls->input, INPUT_SIZE) != 0)
+        return -ENOMEM;
+    ssize_t count = tls->below->receive(s, ml_buffer_end(&tls->input), INPUT_SIZE);
+    if (count > 0)
+        ml_buffer_commit(&tls->input, (size_t)count);
+    else
+        ml_buffer_release(&tls->input);
+    return count;
+}
+
+/* OpenSSL asks for the head of a record, then for its body. */
 static int on_read(BIO *bio, char *memory, int room)
 {
     struct ml_stream *s = calling;
-    ssize_t count = s->tls->below->receive(s, memory, (size_t)room);
-    return answer(s->tls, bio, count, BIO_FLAGS_READ);
+    struct ml_tls *tls = s->tls;
+    bool may_go_on = tls->pieces_left-- > 0;
+    ssize_t count = !may_go_on ? -EAGAIN : 1;
+    if (may_go_on && ml_buffer_size(&tls->input) == 0)
+        count = receive_below(s);
+    tls->must_wait = may_go_on && count == -EAGAIN;
+    if (count > 0) {
+        size_t size = ml_buffer_size(&tls->input);
+        count = (size_t)room < size ? room : (ssize_t)size;
+        memcpy(memory, ml_buffer_data(&tls->input), (size_t)count);
+        ml_buffer_consume(&tls->input, (size_t)count);
+        if (ml_buffer_size(&tls->input) == 0)
+            ml_buffer_release(&tls->input);
+    }
+    return answer(tls, bio, count, BIO_FLAGS_READ);
 }
 
 static int on_write(BIO *bio, const char *data, int size)
 {
     struct ml_stream *s = calling;
     struct iovec piece = {.iov_base = (void *)data, .iov_len = (size_t)size};
-    return answer(s->tls, bio, s->tls->below->transmit(s, &piece, 1), BIO_FLAGS_WRITE);
+    ssize_t count = s->tls->below->transmit(s, &piece, 1);
+    s->tls->must_wait = count == -EAGAIN;
+    return answer(s->tls, bio, count, BIO_FLAGS_WRITE);
 }
 
 static long on_control(BIO *bio, int command, long number, void *pointer)
@@ -193,10 +243,30 @@ static int wait_below(struct ml_stream *s, enum ml_fd_event wanted, const struct
     return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
 }
 
-/* Where the transport below has no input left OpenSSL may have some: the next read must not wait. */
+/* Where the transport below has no input left there may be some here: the next read must not wait. */
 static void note_pending(struct ml_stream *s)
 {
-    s->is_drained = s->is_drained && s->tls->o->SSL_has_pending(s->tls->ssl) == 0;
+    const struct ml_tls *tls = s->tls;
+    s->is_drained =
+        s->is_drained && ml_buffer_size(&tls->input) == 0 && tls->o->SSL_has_pending(tls->ssl) == 0;
+}
+
+/* Not all that has come is processed: goes on, in the task's next slice if this one is used up. */
+static int go_on(struct ml_stream *s, ml_time deadline)
+{
+    struct ml_hub *hub = s->io->hub;
+    if (deadline != ML_FOREVER && ml_hub_now(hub) >= deadline)
+        return -ETIMEDOUT;
+    int error = ml_slice_is_over(hub) ? ml_slice_end(hub) : ml_cancel_point(hub);
+    return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
+}
+
+/* After a call of OpenSSL's that came to no end. */
+static int wait_or_go_on(struct ml_stream *s, enum ml_fd_event event,
+                         const struct ml_wait_kind *kind, ml_time deadline)
+{
+    return s->tls->must_wait ? wait_below(s, s->tls->wanted[event], kind, deadline)
+                             : go_on(s, deadline);
 }
 
 /* One step of the handshake: 0 when it is done, -EAGAIN, or an error. */
@@ -204,6 +274,8 @@ static int shake_once(struct ml_stream *s)
 {
     struct ml_tls *tls = s->tls;
     begin_call(s);
+    tls->pieces_left = PIECES_MOST;
+    ml_slice_spend_call(s->io->hub, 0);
     int result = tls->o->SSL_do_handshake(tls->ssl);
     if (result == 1) {
         tls->is_ready = true;
@@ -221,7 +293,7 @@ static int shake(struct ml_stream *s, ml_time deadline)
     tls->is_shaking = true;
     int error = shake_once(s);
     while (error == -EAGAIN) {
-        error = wait_below(s, tls->wanted[ML_FD_READ], &shaking, deadline);
+        error = wait_or_go_on(s, ML_FD_READ, &shaking, deadline);
         if (error == 0)
             error = shake_once(s);
     }
@@ -255,7 +327,7 @@ static int tls_wait(struct ml_stream *s, enum ml_fd_event event, const struct ml
 {
     if (!s->tls->is_ready)
         return ml_tls_handshake(s, deadline);
-    return wait_below(s, s->tls->wanted[event], kind, deadline);
+    return wait_or_go_on(s, event, kind, deadline);
 }
 
 /* What another task does here is told to those who wait for it. */
@@ -279,13 +351,10 @@ static void keep_session(struct ml_tls *tls)
     tls->has_kept_session = true;
 }
 
-static ssize_t tls_receive(struct ml_stream *s, char *memory, size_t room)
+/* Data, or what one message comes to. */
+static ssize_t read_once(struct ml_stream *s, char *memory, size_t room)
 {
     struct ml_tls *tls = s->tls;
-    if (tls->broken != 0)
-        return tls->broken;
-    if (!tls->is_ready)
-        return -EAGAIN;
     begin_call(s);
     int count = tls->o->SSL_read(tls->ssl, memory, room < INT_MAX ? (int)room : INT_MAX);
     if (count <= 0)
@@ -293,6 +362,22 @@ static ssize_t tls_receive(struct ml_stream *s, char *memory, size_t room)
     note_pending(s);
     keep_session(tls);
     return count;
+}
+
+static ssize_t tls_receive(struct ml_stream *s, char *memory, size_t room)
+{
+    struct ml_tls *tls = s->tls;
+    if (tls->broken != 0)
+        return tls->broken;
+    if (!tls->is_ready)
+        return -EAGAIN;
+    tls->pieces_left = PIECES_MOST;
+    ssize_t result = read_once(s, memory, room);
+    for (int i = 1; i < MESSAGES_MOST && result == -EAGAIN && !tls->must_wait; i++) {
+        ml_slice_spend(s->io->hub, ML_SLICE_CALL);
+        result = read_once(s, memory, room);
+    }
+    return result;
 }
 
 /* As much of the pieces as fills a record, in `scratch`. */
@@ -354,7 +439,7 @@ static int say_end(struct ml_stream *s, ml_time deadline)
         return 0;
     int error = outcome(tls, result, ML_FD_WRITE);
     if (error == -EAGAIN)
-        return wait_below(s, tls->wanted[ML_FD_WRITE], &ending, deadline);
+        return wait_or_go_on(s, ML_FD_WRITE, &ending, deadline);
     return error != 0 ? error : -EPIPE;
 }
 
@@ -372,28 +457,61 @@ static int tls_shutdown(struct ml_stream *s, ml_time deadline)
 static void free_tls(struct ml_tls *tls)
 {
     tls->o->SSL_free(tls->ssl);
+    ml_buffer_release(&tls->input);
     ml_tls_config_unref(tls->config);
     free(tls->server_name);
     free(tls->message);
     free(tls);
 }
 
-/* The peer is told of the end if that can be done at once. */
+/* Takes what has come, over TCP: -EAGAIN: messages that are no data, and more may come; otherwise as tls_receive(). */
+static ssize_t take_messages(struct ml_stream *s)
+{
+    char byte;
+    s->is_drained = false;
+    ssize_t result = tls_receive(s, &byte, 1);
+    return result == -EAGAIN && !s->tls->must_wait ? -EMSGSIZE : result;
+}
+
+/* Whether the socket should live on for what the peer may still send that nobody reads. Data that is unread is the
+ * peer's to know: the kernel would have made a reset of it. */
+static bool awaits_messages(struct ml_stream *s)
+{
+    bool has_unread = ml_socket_has_unread(s->fd.number);
+    ssize_t result = take_messages(s);
+    if (result > 0 && has_unread)
+        ml_socket_reset_on_close(s->fd.number);
+    return result == -EAGAIN;
+}
+
+/* The peer is told of the end if that can be done at once. Whether its own end is still to come. */
+static bool say_goodbye(struct ml_stream *s)
+{
+    struct ml_tls *tls = s->tls;
+    if (!tls->is_ready || tls->broken != 0)
+        return false;
+    if (!tls->has_said_end && !s->is_torn && !s->write_broken) {
+        begin_call(s);
+        tls->has_said_end = tls->o->SSL_shutdown(tls->ssl) >= 0;
+    }
+    bool awaits_end = tls->has_said_end && tls->below == &ml_socket_transport && awaits_messages(s);
+    keep_session(tls);
+    return awaits_end;
+}
+
+/* Tickets that a client has not read, or the peer's end, would make the kernel reset the connection. */
 static void tls_close(struct ml_stream *s)
 {
     struct ml_tls *tls = s->tls;
-    if (tls->is_ready && tls->broken == 0) {
-        keep_session(tls);
-        if (!tls->has_said_end && !s->is_torn && !s->write_broken) {
-            begin_call(s);
-            tls->o->SSL_shutdown(tls->ssl);
-        }
-    }
+    bool awaits_end = say_goodbye(s);
     ml_wake_all(s->io->hub, &tls->waiters);
     const struct ml_transport *below = tls->below;
     s->tls = NULL;
     free_tls(tls);
-    below->close(s);
+    if (awaits_end)
+        ml_linger(s->io, ml_fd_detach(&s->fd));
+    else
+        below->close(s);
 }
 
 static const struct ml_transport tls_transport = {

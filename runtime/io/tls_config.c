@@ -28,6 +28,7 @@ struct ml_tls_config {
     SSL_CTX *ctx;
     unsigned references;
     bool verifies_servers;
+    bool names_nobody;
     bool lacks_roots;  /* the system's, which the first client's connection reads */
     bool asks_clients; /* for a certificate */
     bool has_certificate;
@@ -198,7 +199,8 @@ static SSL_CTX *new_context(const struct ml_openssl *o, int min_version)
                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                         SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN,
                     NULL);
-    o->SSL_CTX_ctrl(ctx, SSL_CTRL_SET_READ_AHEAD, 1, NULL);
+    /* One message between two calls, however many a record holds; io/tls.c reads ahead, and counts. */
+    o->SSL_CTX_ctrl(ctx, SSL_CTRL_CLEAR_MODE, SSL_MODE_AUTO_RETRY, NULL);
     /* Tickets alone: no table of sessions that grows. */
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_SET_SESS_CACHE_MODE,
                     SSL_SESS_CACHE_BOTH | SSL_SESS_CACHE_NO_INTERNAL, NULL);
@@ -256,6 +258,7 @@ static struct ml_tls_config *new_config(const struct ml_openssl *o,
         .o = o,
         .references = 1,
         .verifies_servers = options->verify != ML_TLS_VERIFY_NO,
+        .names_nobody = options->names_nobody,
         .asks_clients = verify_mode_of_server(options->verify) != SSL_VERIFY_NONE,
         .has_certificate = ml_pem_is_given(&options->own.cert),
         .min_version = options->min_version != 0 ? options->min_version : TLS1_2_VERSION,
@@ -388,6 +391,16 @@ bool ml_tls_config_can_serve(const struct ml_tls_config *config)
 const char *ml_tls_config_server_name(const struct ml_tls_config *config)
 {
     return config->server_name;
+}
+
+bool ml_tls_config_names_nobody(const struct ml_tls_config *config)
+{
+    return config->names_nobody;
+}
+
+bool ml_tls_config_verifies_servers(const struct ml_tls_config *config)
+{
+    return config->verifies_servers;
 }
 
 const struct ml_openssl *ml_tls_config_openssl(const struct ml_tls_config *config)

@@ -28,6 +28,7 @@ struct ml_tls_options {
      * OPTIONAL: a server asks, and verifies what it is given. */
     enum ml_tls_verify verify;
     const char *server_name; /* for which to ask, and to verify, instead of the host connected to */
+    bool names_nobody;       /* of a client: any certificate that is trusted will do */
     const unsigned char
         *alpn; /* protocols in the form of RFC 7301: each with its length before it */
     size_t alpn_size;
@@ -57,6 +58,9 @@ const char *ml_tls_config_server_name(const struct ml_tls_config *config);
 /* To be called before a client's connection: the system's roots are read at the first. 0; or -EMFILE, -ENFILE, -ENOMEM,
  * and the next one tries again. */
 int ml_tls_config_read_roots(struct ml_tls_config *config);
+/* Whether the options say that no name is asked for, and whether a client verifies its server. */
+bool ml_tls_config_names_nobody(const struct ml_tls_config *config);
+bool ml_tls_config_verifies_servers(const struct ml_tls_config *config);
 
 /*
  * A new connection's state, not connected to anything; NULL: no memory. server_name: of a client, the name or

@@ -493,7 +493,7 @@ function net.resolver(opts) end
 ---@field key? string its key: PEM text
 ---@field key_file? string the same, a file
 ---@field verify? boolean|string true: the peer must show a certificate that is trusted, for a client the default; "optional": a server asks for one and verifies it if there is one; false: nothing is verified
----@field server_name? string asked for and verified instead of the host connected to
+---@field server_name? string|boolean asked for and verified instead of the host connected to; false: no name is, any certificate that is trusted will do. Where there is no host to connect to (Unix domain, pairs, accepted streams) a client that verifies needs one of both
 ---@field alpn? string[] protocols, the preferred first
 ---@field names? table `{["b.example"] = {cert=, key=}}`: certificates by the name that clients ask for, "*.b.example" for one label
 ---@field crl? string certificates revoked: PEM text

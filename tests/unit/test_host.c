@@ -15,11 +15,14 @@
 #include <ev.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -545,6 +548,143 @@ static void test_a_loop_of_libev_runs_the_tasks(void **state)
     ev_loop_destroy(loop);
 }
 
+/*
+ * A socket that was sent away and closed here goes on reporting to libev's epoll under a number that nobody watches. libev
+ * then closes that epoll for a new one, and the runtime's descriptor, which watched the old one, was deaf from then on.
+ */
+static const char renewing[] = "local net, task = require 'moonlet.net', require 'moonlet.task'\n"
+                               "local l = assert(net.listen('127.0.0.1', 0))\n"
+                               "port = l:address().port\n"
+                               "local conn = assert(l:accept())\n"
+                               "local a, b = net.pair()\n"
+                               "local p, q = net.pair()\n"
+                               "task.spawn(function() a:read_some() end)\n"
+                               "task.yield()\n"
+                               "b:write 'x'\n"
+                               "task.sleep(0.01)\n"
+                               "n = 1\n"
+                               "assert(conn:read_some())\n"
+                               "assert(p:send_fd(a, '!'))\n"
+                               "a:close()\n"
+                               "local file <close> = assert(io.open '/dev/null')\n"
+                               "b:write 'y'\n"
+                               "task.sleep(0.01)\n"
+                               "n = 2\n"
+                               "assert(conn:read_some())\n"
+                               "n = 3\n"
+                               "for _, s in ipairs {b, p, q, conn, l} do s:close() end\n";
+
+/* Steps, as the descriptor tells, until the script has come so far. (To ask for the descriptor brings it up to date.) */
+static void step_until(struct moonlet *m, int fd, long n)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    while (global(m, "n") < n) {
+        assert_int_equal(poll(&ready, 1, (int)(PATIENCE * 1000)), 1);
+        assert_true(moonlet_step(m, 0, 1) >= 0);
+    }
+}
+
+/* Connects to the port that the script tells, and steps until that waits to be told to go on: the connection. */
+static int connect_to_renewing(struct moonlet *m)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(moonlet_step(m, 0, 1), 1);
+    address.sin_port = htons((uint16_t)global(m, "port"));
+    assert_int_equal(connect(connection, (struct sockaddr *)&address, sizeof address), 0);
+    step_until(m, moonlet_fd(m), 1);
+    return connection;
+}
+
+static void go_on(int connection)
+{
+    assert_int_equal(write(connection, "x", 1), 1);
+}
+
+static void test_the_descriptor_stays_alive_when_libev_makes_its_epoll_anew(void **state)
+{
+    (void)state;
+    struct host host = open_host((struct moonlet_options){0});
+    start_string(host.m, renewing);
+    int fd = moonlet_fd(host.m);
+    int connection = connect_to_renewing(host.m);
+    go_on(connection);
+    step_until(host.m, fd, 2);
+    go_on(connection);
+    step_until(host.m, fd, 3);
+    assert_int_equal(moonlet_fd(host.m), fd);
+    close(connection);
+    moonlet_close(host.m);
+}
+
+/* Lowers the limit to the descriptors that are open: whoever wants one more is refused. */
+static struct rlimit forbid_descriptors(void)
+{
+    struct rlimit before, now;
+    getrlimit(RLIMIT_NOFILE, &before);
+    now = before;
+    int next = dup(0);
+    close(next);
+    now.rlim_cur = (rlim_t)next;
+    setrlimit(RLIMIT_NOFILE, &now);
+    return before;
+}
+
+static void test_nor_does_it_need_a_free_descriptor_for_that(void **state)
+{
+    (void)state;
+    struct host host = open_host((struct moonlet_options){0});
+    start_string(host.m, renewing);
+    int fd = moonlet_fd(host.m);
+    int connection = connect_to_renewing(host.m);
+    struct rlimit before = forbid_descriptors();
+    go_on(connection);
+    step_until(host.m, fd, 2);
+    go_on(connection);
+    step_until(host.m, fd, 3);
+    setrlimit(RLIMIT_NOFILE, &before);
+    close(connection);
+    moonlet_close(host.m);
+}
+
+struct renewed {
+    struct moonlet *m;
+    int connection;
+    bool has_gone_on;
+};
+
+static void go_on_or_stop(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)events;
+    struct renewed *renewed = timer->data;
+    long n = global(renewed->m, "n");
+    if (n == 2 && !renewed->has_gone_on)
+        go_on(renewed->connection);
+    renewed->has_gone_on = n == 2;
+    if (n == 3)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static void test_an_attached_runtime_stays_alive_then_too(void **state)
+{
+    (void)state;
+    struct host host = open_host((struct moonlet_options){0});
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    ev_timer clock;
+    start_string(host.m, renewing);
+    int connection = connect_to_renewing(host.m);
+    assert_int_equal(moonlet_attach(host.m, loop, 0.01), 0);
+    go_on(connection);
+    ev_timer_init(&clock, go_on_or_stop, 0.005, 0.005);
+    clock.data = &(struct renewed){.m = host.m, .connection = connection};
+    ev_timer_start(loop, &clock);
+    ev_run(loop, 0);
+    assert_int_equal(global(host.m, "n"), 3);
+    close(connection);
+    moonlet_close(host.m);
+    ev_loop_destroy(loop);
+}
+
 static void test_tasks_follow_the_hosts_clock(void **state)
 {
     (void)state;
@@ -780,6 +920,9 @@ int main(void)
         cmocka_unit_test(test_the_descriptor_tells_of_tasks_timers_and_descriptors),
         cmocka_unit_test(test_the_descriptor_tells_of_what_comes_from_outside),
         cmocka_unit_test(test_a_loop_of_libev_runs_the_tasks),
+        cmocka_unit_test(test_the_descriptor_stays_alive_when_libev_makes_its_epoll_anew),
+        cmocka_unit_test(test_nor_does_it_need_a_free_descriptor_for_that),
+        cmocka_unit_test(test_an_attached_runtime_stays_alive_then_too),
         cmocka_unit_test(test_tasks_follow_the_hosts_clock),
         cmocka_unit_test(test_memory_is_limited),
         cmocka_unit_test(test_computing_is_limited),
