@@ -367,13 +367,19 @@ static void free_tls(struct ml_tls *tls)
     free(tls);
 }
 
+/* In a process that was forked the connection is still the parent's, which goes on with it. */
+static bool may_say_end(const struct ml_stream *s)
+{
+    return !s->tls->has_said_end && !s->is_torn && !s->write_broken && !s->io->hub->is_forked;
+}
+
 /* The peer is told of the end if that can be done at once. */
 static void tls_close(struct ml_stream *s)
 {
     struct ml_tls *tls = s->tls;
     if (tls->is_ready && tls->broken == 0) {
         keep_session(tls);
-        if (!tls->has_said_end && !s->is_torn && !s->write_broken) {
+        if (may_say_end(s)) {
             begin_call(s);
             tls->o->SSL_shutdown(tls->ssl);
         }
