@@ -112,6 +112,11 @@ void ml_foreign_caught(lua_State *L, const void *frame)
         ml_inside_unwind(hub->foreign, frame);
 }
 
+static bool is_finalizing(struct ml_hub *hub)
+{
+    return ml_is_in_finalizer(running_thread(hub));
+}
+
 static bool may_wait(struct ml_hub *hub)
 {
     return ml_blocking_try(running_thread(hub));
@@ -132,6 +137,7 @@ static void tell(struct ml_hub *hub, const char *text)
 
 void ml_foreign_connect(struct ml_foreign *f)
 {
+    f->is_finalizing = is_finalizing;
     f->may_wait = may_wait;
     f->has_waited = has_waited;
     f->told = tell;
