@@ -81,11 +81,11 @@ struct ml_foreign {
     struct {
         uint64_t task; /* 0: a C function has returned since */
         unsigned count;
-    } refused;                /* calls in a row that were told of a cancellation */
+    } refused;                    /* calls in a row that were told of a cancellation */
     struct ml_orphan *orphans;    /* interpose/child_file.h: whose end the loop is told of */
     struct ml_unclosed *unclosed; /* interpose/stdio_file.h */
     struct ml_link shells;        /* interpose/shells.h */
-    struct ml_prompt *prompt; /* interpose/prompt.h; NULL: no line is edited */
+    struct ml_prompt *prompt;     /* interpose/prompt.h; NULL: no line is edited */
     uint8_t kinds[ML_KINDS];
     uint32_t credits[ML_KINDS]; /* of a file on a disk: bytes that are read without asking first */
 

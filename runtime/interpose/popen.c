@@ -113,10 +113,8 @@ static int close_on_worker(struct ml_foreign *f, struct ml_entry entry, FILE *fi
         free(job);
         return ml_libc.plain_pclose(file);
     }
-    job->job = (struct ml_job){.run = run_pclose,
-                               .release = release_pclose,
-                               .work = ML_WORK_CLOSE,
-                               .must_run = true};
+    job->job = (struct ml_job){
+        .run = run_pclose, .release = release_pclose, .work = ML_WORK_CLOSE, .must_run = true};
     job->file = file;
     int error = ml_foreign_offload(f, entry, &job->job);
     if (error != 0)

@@ -47,15 +47,36 @@ static void cut(int fd)
     ml_libc.close(nothing);
 }
 
+/* Whether another task is in the file, or waits for its turn. */
+static bool is_in_use(struct ml_foreign *f, FILE *file)
+{
+    return ml_lock_await(f, file, ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0 ||
+           ml_lock_await(f, ml_stdio_queue(file), ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0;
+}
+
+/* 0, or an error of ml_lock_await(): others are in it still. */
+static int await_last(struct ml_foreign *f, struct ml_entry entry, FILE *file)
+{
+    int error = 0;
+    while (error == 0 && is_in_use(f, file)) {
+        f->entry = entry;
+        error = ml_lock_await(f, ml_stdio_queue(file), ML_LOCK_WHOLE, ML_FOREVER);
+        f->entry = entry;
+        if (error == 0)
+            error = ml_lock_await(f, file, ML_LOCK_WHOLE, ML_FOREVER);
+    }
+    return error;
+}
+
 /* Those who come to the file's lock before this task find nothing there. */
 bool ml_stdio_turn_away(struct ml_foreign *f, FILE *file)
 {
     int fd = fileno_unlocked(file);
-    if (fd >= 0 && ml_lock_await(f, file, ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0)
+    if (fd >= 0 && is_in_use(f, file))
         cut(fd);
     if (fd >= 0)
         ml_foreign_closes(f, fd);
-    int error = ml_lock_await(f, file, ML_LOCK_WHOLE, ML_FOREVER);
+    int error = await_last(f, f->entry, file);
     if (fd >= 0)
         ml_foreign_closes(f, fd);
     return error == 0;
@@ -83,7 +104,7 @@ void ml_stdio_sweep(struct ml_foreign *f)
     struct ml_unclosed **place = &f->unclosed;
     while (*place != NULL) {
         struct ml_unclosed *unclosed = *place;
-        if (ml_lock_await(f, unclosed->file, ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0) {
+        if (is_in_use(f, unclosed->file)) {
             place = &unclosed->next;
             continue;
         }

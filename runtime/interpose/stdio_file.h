@@ -15,6 +15,12 @@ int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file);
 void ml_stdio_enter(struct ml_foreign *f, FILE *file);
 void ml_stdio_leave(struct ml_foreign *f, FILE *file);
 
+/* What tasks that wait for the file's lock hold, as a lock. */
+static inline const void *ml_stdio_queue(FILE *file)
+{
+    return (const char *)file + 1;
+}
+
 /* For who closes the file: those who wait in it are turned away, and it is this task's alone until the next wait. False:
  * another one is in it still, and this one may not wait for that. */
 bool ml_stdio_turn_away(struct ml_foreign *f, FILE *file);

@@ -286,7 +286,10 @@ describe("a FIFO", function()
     assert.equal("a line\n", file:read "a")
     file:close()
     writer:close()
-    local reader = support.parked(task.spawn(function() return io.popen("exec cat " .. name):read "a" end))
+    local reader = support.parked(task.spawn(function()
+      local pipe <close> = io.popen("exec cat " .. name)
+      return pipe:read "a"
+    end))
     file = assert(io.open(name, "w"))
     file:write "said"
     file:close()
