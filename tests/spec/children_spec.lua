@@ -147,7 +147,9 @@ describe("a command", function()
       local found = {}
       for line in text:gmatch "[^\n]+" do
         local number, target = line:match "(%d+) %-> (.*)"
-        if tonumber(number) and tonumber(number) > 2 and not target:find "/proc/" then found[#found + 1] = line:match "%d+ %->.*" end
+        if tonumber(number) and tonumber(number) > 2 and not target:find "/proc/" then
+          found[#found + 1] = line:match "%d+ %->.*"
+        end
       end
       return found
     end

@@ -48,7 +48,8 @@ describe("the end of a process that a task has forked", function()
         stream:handshake()
         return stream
       end)
-      local client <close> = assert(net.connect("localhost", listener:address().port, { tls = { ca_file = %q, server_name = "good.example" } }))
+      local client <close> = assert(net.connect("localhost", listener:address().port,
+        { tls = { ca_file = %q, server_name = "good.example" } }))
       local _, server = accepting:join()
       client:write "one\n"
       print(server:read_line())

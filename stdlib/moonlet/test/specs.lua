@@ -1,16 +1,17 @@
---- Runs busted's specs in this very interpreter: `moonlet --test [PATHS]`. The body of each `it` runs in a task of its
--- own; tasks that it leaves behind are cancelled before the next one begins.
+--- Runs busted's specs in this very interpreter: `moonlet --test [PATHS]`. The body of each `it` runs
+-- in a task of its own; tasks that it leaves behind are cancelled before the next one begins.
 -- @module moonlet.test.specs
 
 local task = require "moonlet.task"
 
 local specs = {}
 
-local error, ipairs, package, pcall, require, select = error, ipairs, package, pcall, require, select
-local stderr, exit, tostring = io.stderr, os.exit, tostring
+local error, ipairs, pcall, select, tostring = error, ipairs, pcall, select, tostring
+local package, require, stderr, exit = package, require, io.stderr, os.exit
 local pack, unpack = table.pack, table.unpack
 
--- Debian keeps busted under each version of Lua. Where it is under 5.1 alone, it is pure Lua and serves as well.
+-- Debian keeps busted under each version of Lua. Where it is under 5.1 alone, it is pure Lua and
+-- serves as well.
 local PATHS = ";/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua"
 
 -- How long a task that was left behind may take to clean up, in seconds.
@@ -22,7 +23,8 @@ function specs.runner()
   package.path = package.path .. PATHS
   local found, run = pcall(require, "busted.runner")
   if found then return run end
-  stderr:write("moonlet: --test needs busted (the package lua-busted, or: luarocks install busted)\n", tostring(run), "\n")
+  stderr:write("moonlet: --test needs busted (the package lua-busted, or: luarocks install busted)\n",
+    tostring(run), "\n")
   exit(1)
 end
 
@@ -35,7 +37,7 @@ local function end_tasks(known)
   end
 end
 
--- Calls busted's `safe` for an `it` in a task. If that is cancelled by somebody the test has failed.
+-- Calls busted's `safe` for an `it` in a task. If somebody cancels that the test has failed.
 local function in_task(busted, safe, element, run)
   local known, context = {}, busted.context.get()
   for _, t in ipairs(task.list()) do known[t] = true end
@@ -44,7 +46,8 @@ local function in_task(busted, safe, element, run)
   end_tasks(known)
   if results[1] then return unpack(results, 2, results.n) end
   while busted.context.get() ~= context do busted.context.pop() end
-  return safe("it", function() error("the test was cancelled: " .. tostring(results[2]), 0) end, element)
+  local message = "the test was cancelled: " .. tostring(results[2])
+  return safe("it", function() error(message, 0) end, element)
 end
 
 -- Has every busted that is made run its tests in tasks.
@@ -63,8 +66,8 @@ local function patch_core()
   end
 end
 
---- Runs what the global `arg` names, with busted's options among it; without a name those of the directory `spec`.
--- Does not return: the program ends with status 0 if all passed.
+--- Runs what the global `arg` names, with busted's options among it; without a name the specs in the
+-- directory `spec`. Does not return: the program ends with status 0 if all passed.
 function specs.run()
   local run = specs.runner()
   patch_core()
