@@ -1,5 +1,5 @@
---- Runs busted's specs in this very interpreter: `moonlet --test [PATHS]`. The body of each `it` runs
--- in a task of its own; tasks that it leaves behind are cancelled before the next one begins.
+--- Runs busted's specs in this very interpreter: `moonlet --test [PATHS]`. The body of each `it`
+-- runs in a task of its own; tasks that it leaves behind are cancelled before the next one begins.
 -- @module moonlet.test.specs
 
 local task = require "moonlet.task"
@@ -23,8 +23,8 @@ function specs.runner()
   package.path = package.path .. PATHS
   local found, run = pcall(require, "busted.runner")
   if found then return run end
-  stderr:write("moonlet: --test needs busted (the package lua-busted, or: luarocks install busted)\n",
-    tostring(run), "\n")
+  stderr:write("moonlet: --test needs busted (the package lua-busted, or: ",
+    "luarocks install busted)\n", tostring(run), "\n")
   exit(1)
 end
 
@@ -66,8 +66,8 @@ local function patch_core()
   end
 end
 
---- Runs what the global `arg` names, with busted's options among it; without a name the specs in the
--- directory `spec`. Does not return: the program ends with status 0 if all passed.
+--- Runs what the global `arg` names, with busted's options among it; without a name the specs in
+-- the directory `spec`. Does not return: the program ends with status 0 if all passed.
 function specs.run()
   local run = specs.runner()
   patch_core()
