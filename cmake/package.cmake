@@ -33,7 +33,7 @@ set(tls "libssl3 | libssl3t64") # loaded at first use
 
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME moonlet)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_SECTION interpreters)
-set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS ${tls})
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS "${tls}, libedit2") # both loaded at first use
 set(CPACK_COMPONENT_PROGRAM_DESCRIPTION
   "Lua 5.4 runtime with green threads\n\
 Runs Lua 5.4 scripts as lua5.4 does, each in tasks with real C stacks:\n\

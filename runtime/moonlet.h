@@ -172,6 +172,13 @@ MOONLET_API bool moonlet_interrupt(struct moonlet *m, int signal_number);
  */
 MOONLET_API bool moonlet_is_interactive(const struct moonlet *m);
 
+/*
+ * Whether os.execute is all that the program, or the entry of an interactive session, does now: then keys are the
+ * command's affair, and a handler of SIGINT or SIGQUIT does nothing, as system(3) ignores them. (Of SIGINT and SIGQUIT
+ * os.execute leaves to the process what they do.) From signal handlers of the runtime's own thread.
+ */
+MOONLET_API bool moonlet_is_in_shell(const struct moonlet *m);
+
 /* ---- inside a host's own loop ---- */
 
 /*

@@ -116,6 +116,11 @@ void ml_foreign_caught(lua_State *L, const void *frame)
         ml_inside_unwind(hub->foreign, frame);
 }
 
+static bool is_finalizing(struct ml_hub *hub)
+{
+    return ml_is_in_finalizer(running_thread(hub));
+}
+
 static bool may_wait(struct ml_hub *hub)
 {
     return ml_blocking_try(running_thread(hub));
@@ -141,6 +146,7 @@ void ml_foreign_connect(struct ml_lua *lua, struct ml_foreign *f)
     static const struct ml_hook_kind slow = {.events = LUA_MASKRET, .on_event = on_slow_return};
     ml_hooks_install(lua, ML_HOOK_CANCELLED, &cancelled);
     ml_hooks_install(lua, ML_HOOK_SLICE, &slow);
+    f->is_finalizing = is_finalizing;
     f->may_wait = may_wait;
     f->has_waited = has_waited;
     f->told = tell;

@@ -118,7 +118,7 @@ static struct call *make_call(lua_State *L, struct call **owner)
 {
     struct call *call = *owner = calloc(1, sizeof *call);
     if (call != NULL) {
-        call->job = (struct ml_job){.run = run_call, .release = release_call};
+        call->job = (struct ml_job){.run = run_call, .release = release_call, .work = ML_WORK_USER};
         call->library = library_of(lua_tocfunction(L, 1));
         call->state = luaL_newstate();
     }
@@ -194,7 +194,8 @@ static int take_results(lua_State *L, const struct call *call, struct call **own
 
 /***
 Runs a C function on a worker thread while the task waits, for what can only block: a driver that waits on a
-condition variable, a long computation in C. There are 32 workers at most; further calls queue.
+condition variable, a long computation in C. There are 32 workers at most for them; further calls queue. One whose task
+has given up does not count.
 
 The function runs in an empty Lua state of its own. So it may be one that needs nothing of the script's: no
 upvalues, nothing in the registry, no metatables (its module's objects are unknown there). Arguments and results

@@ -13,26 +13,43 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The runtime that Ctrl-C and SIGTERM interrupt: a signal handler has no other way to find it. */
+/* The runtime that Ctrl-C, SIGTERM and SIGHUP interrupt: a signal handler has no other way to find it. */
 static _Thread_local struct moonlet *current;
 
-/* A second one ends the process at once; at a prompt, a second one for the same entry. */
+/* Keys are the command's affair while os.execute is all that the program does, as for lua5.4. A second signal ends the
+ * process at once; at a prompt, a second one for the same entry. */
 static void on_signal(int number)
 {
+    bool is_key = number == SIGINT || number == SIGQUIT;
+    if (is_key && current != NULL && moonlet_is_in_shell(current))
+        return;
     bool is_for_entry = current != NULL && number == SIGINT && moonlet_is_interactive(current);
     if (!is_for_entry)
         signal(number, SIG_DFL);
-    if (current != NULL && moonlet_interrupt(current, number))
+    bool is_end = number != SIGQUIT; /* that one asks for a core dump */
+    if (is_end && current != NULL && moonlet_interrupt(current, number))
         return;
     signal(number, SIG_DFL);
     raise(number);
 }
 
-/* SIGINT even if it was ignored, as lua5.4 does. */
-static void watch_signals(void (*handler)(int))
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+enum { SIGNALS = sizeof signals / sizeof *signals };
+
+/* What the one who started the program has it ignore (nohup, a shell's "&") stays ignored. */
+static void watch_signals(void)
 {
-    signal(SIGINT, handler);
-    signal(SIGTERM, handler);
+    for (int i = 0; i < SIGNALS; i++)
+        if (signal(signals[i], SIG_IGN) != SIG_IGN)
+            signal(signals[i], on_signal);
+}
+
+static void leave_signals(void)
+{
+    struct sigaction now;
+    for (int i = 0; i < SIGNALS; i++)
+        if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == on_signal)
+            signal(signals[i], SIG_DFL);
 }
 
 /* "-" is standard input, but a file of that name after "--". */
@@ -69,11 +86,9 @@ static int load_options(struct moonlet *m, char **argv, const struct cli_options
     return error;
 }
 
-/* -v says what lua5.4's says; --version tells ours first. */
-static void print_version(bool is_long)
+static void print_version(void)
 {
-    if (is_long)
-        puts(moonlet_version());
+    puts(moonlet_version());
     puts(moonlet_lua_version());
     fflush(stdout);
 }
@@ -83,10 +98,17 @@ static int load_interaction(struct moonlet *m)
     return moonlet_load_string(m, "require 'moonlet.repl'.run()", "=stdin");
 }
 
+static int load_specs(struct moonlet *m)
+{
+    return moonlet_load_string(m, "require 'moonlet.test.specs'.run()", "=--test");
+}
+
 /* What comes after the options: the script, or standard input. */
 static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_options *options)
 {
     int error = 0;
+    if (options->runs_specs)
+        return load_specs(m);
     bool has_script = options->script < argc;
     bool is_bare = !has_script && !options->has_statement && !options->show_version;
     if (has_script)
@@ -96,7 +118,7 @@ static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_
     if (options->interactive)
         return load_interaction(m);
     if (is_bare && isatty(STDIN_FILENO)) {
-        print_version(true);
+        print_version();
         return load_interaction(m);
     }
     return is_bare ? moonlet_load_file(m, NULL) : 0;
@@ -150,9 +172,9 @@ static int run(int argc, char **argv, const struct cli_options *options)
         return EXIT_FAILURE;
     }
     current = m;
-    watch_signals(on_signal);
+    watch_signals();
     int status = moonlet_run(m);
-    watch_signals(SIG_DFL);
+    leave_signals();
     current = NULL;
     moonlet_close(m);
     return status;
@@ -170,6 +192,6 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     if (options.show_version)
-        print_version(options.is_long_version);
+        print_version();
     return run(argc, argv, &options);
 }

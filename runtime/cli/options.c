@@ -58,7 +58,7 @@ static void read_long(struct cli_options *options, char **argv, int *i)
     if (strcmp(argv[*i], "--help") == 0)
         options->show_help = true;
     else if (strcmp(argv[*i], "--version") == 0)
-        options->show_version = options->is_long_version = true;
+        options->show_version = true;
     else if (strcmp(argv[*i], "--no-interpose") == 0)
         options->no_interpose = true;
     else if (is_option(argv[*i], "--stack-size"))
@@ -108,6 +108,9 @@ struct cli_options cli_options_read(int argc, char **argv)
             i++;
             break;
         }
+        options.runs_specs = strcmp(argv[i], "--test") == 0;
+        if (options.runs_specs)
+            break;
         if (argv[i][1] == '-')
             read_long(&options, argv, &i);
         else
@@ -146,10 +149,13 @@ void cli_print_help(const char *program)
            "  --stack-size SIZE  bytes of each C stack, 64K to 1024M (8M); below 512K a\n"
            "                     deep recursion can end the program\n"
            "  --no-interpose     let C libraries block all tasks, as libc does\n"
+           "  --test [paths]     run specs of busted, each test in a task; what follows is\n"
+           "                     for busted, which looks into the directory 'spec'\n"
            "  --help             show this\n"
            "  --                 stop handling options\n"
            "  -                  stop handling options and execute stdin\n"
            "Exit status: 0; 1 after an error; 70 at a deadlock; 130 after Ctrl-C, 143\n"
-           "after SIGTERM, once every task was cancelled and has cleaned up.\n",
+           "after SIGTERM, 129 after SIGHUP, once every task was cancelled and has\n"
+           "cleaned up.\n",
            program);
 }

@@ -8,14 +8,14 @@
 struct cli_options {
     bool ignore_environment; /* -E */
     bool interactive;        /* -i */
-    bool show_version;       /* -v, and -i */
-    bool is_long_version;    /* --version */
+    bool show_version;       /* -v, --version, and -i */
     bool has_statement;      /* -e */
     bool show_help;
     bool no_interpose;
+    bool runs_specs;   /* --test, what follows is for busted */
     size_t stack_size; /* bytes, 0: default */
     int first;         /* the first option */
-    int script;        /* index of the script's name; argc when there is none */
+    int script;        /* index of the script's name, or of --test; argc when there is none */
     const char *bad;   /* the option at fault, NULL when all is well */
     const char *needs; /* what it lacks; NULL: it is unknown */
 };

@@ -466,7 +466,8 @@ void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
 void ml_hub_notify(struct ml_hub *hub)
 {
     hub->attention = true;
-    ml_poller_notify(hub->poller);
+    if (!hub->is_forked) /* its descriptors are the parent's, too */
+        ml_poller_notify(hub->poller);
 }
 
 struct ml_task *ml_hub_next_task(const struct ml_hub *hub, uint32_t *slot)

@@ -1,5 +1,6 @@
 #include "interpose/attach.h"
 
+#include "interpose/child_file.h"
 #include "interpose/exporter.h"
 
 #include <dlfcn.h>
@@ -14,6 +15,8 @@ static const struct ml_interposition interposition = {
     .libc = &ml_libc,
     .current = current,
     .interrupted = ml_foreign_interrupted,
+    .pclose = ml_child_file_close,
+    .fclose = ml_child_file_close_any,
     .co =
         {
 #define ML_CO_VALUE(type, name, parameters, arguments) .name = ml_co_##name,

@@ -138,6 +138,7 @@
  * the shell does. Lua is part of the program and shares its names, so that moonlet's own rooms get these, too. */
 #define ML_STDIO_CALLS(X)                                                                          \
     X(int, system, (const char *command), (command))                                               \
+    X(FILE *, popen, (const char *command, const char *mode), (command, mode))                     \
     X(int, pclose, (FILE * file), (file))                                                          \
     X(int, rename, (const char *from, const char *to), (from, to))                                 \
     X(int, remove, (const char *path), (path))                                                     \
@@ -196,6 +197,9 @@ struct ml_libc {
     int (*fcntl)(int fd, int command, ...);
     int (*fcntl64)(int fd, int command, ...);
     int (*ioctl)(int fd, unsigned long request, ...);
+    /* The two below may know of files of children (interpose/child_file.h); these are libc's in any case. */
+    int (*plain_pclose)(FILE *file);
+    int (*plain_fclose)(FILE *file);
 // NOLINTNEXTLINE(bugprone-macro-parentheses): a type
 #define ML_LIBC_MEMBER(type, name, parameters, arguments) type(*name) parameters;
     ML_CALLS(ML_LIBC_MEMBER)

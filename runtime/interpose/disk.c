@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct lock_call {
     int fd;
@@ -70,16 +69,15 @@ int ml_co_lockf(struct ml_foreign *f, int fd, int operation, off_t size)
 
 /* ---- on a worker ---- */
 
-enum disk_work { WORK_FSYNC, WORK_FDATASYNC, WORK_RENAME, WORK_REMOVE, WORK_FOPEN };
+enum disk_work { WORK_FSYNC, WORK_FDATASYNC, WORK_RENAME, WORK_REMOVE };
 
 struct disk_job {
     struct ml_job job;
     enum disk_work work;
     int fd; /* a duplicate: the task may be cancelled and close its own; -1: none */
     const char *path;
-    const char *other; /* the new name, or the mode */
+    const char *other; /* the new name */
     int result;
-    FILE *file;
     char strings[];
 };
 
@@ -99,9 +97,6 @@ static void run_disk(struct ml_job *job)
     case WORK_REMOVE:
         j->result = ml_libc.remove(j->path);
         break;
-    case WORK_FOPEN:
-        j->file = ml_libc.fopen64(j->path, j->other);
-        break;
     }
 }
 
@@ -110,8 +105,6 @@ static void release_disk(struct ml_job *job)
     struct disk_job *j = ml_container_of(job, struct disk_job, job);
     if (j->fd >= 0)
         ml_libc.close(j->fd);
-    if (j->file != NULL)
-        ml_libc.fclose(j->file);
     free(j);
 }
 
@@ -182,29 +175,4 @@ int ml_co_remove(struct ml_foreign *f, const char *path)
 {
     return path == NULL ? ml_libc.remove(path)
                         : run_for_result(f, new_job(WORK_REMOVE, path, NULL));
-}
-
-/* To open a FIFO waits for its other end; anything else is opened at once. Cancelled, the worker waits on. */
-FILE *ml_co_fopen64(struct ml_foreign *f, const char *path, const char *mode)
-{
-    struct stat status;
-    int saved = errno;
-    bool is_fifo = path != NULL && stat(path, &status) == 0 && S_ISFIFO(status.st_mode) &&
-                   strchr(mode, '+') == NULL;
-    errno = saved;
-    if (!is_fifo)
-        return ml_libc.fopen64(path, mode);
-    struct disk_job *job = new_job(WORK_FOPEN, path, mode);
-    if (run(f, job) != 0)
-        return NULL;
-    FILE *file = job->file;
-    job->file = NULL;
-    release_disk(&job->job);
-    errno = saved;
-    return file;
-}
-
-FILE *ml_co_fopen(struct ml_foreign *f, const char *path, const char *mode)
-{
-    return ml_co_fopen64(f, path, mode);
 }

@@ -24,5 +24,7 @@ void ml_exporter_find_libc(struct ml_libc *libc)
     *(void **)&libc->ioctl = dlsym(RTLD_NEXT, "ioctl");
     epoll_wait_of_libc = libc->epoll_wait;
     libc->epoll_wait = epoll_wait_and_look;
+    libc->plain_pclose = libc->pclose;
+    libc->plain_fclose = libc->fclose;
     libc->is_exported = true;
 }

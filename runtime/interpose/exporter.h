@@ -24,6 +24,8 @@ struct ml_interposition {
     struct ml_libc *libc;
     struct ml_foreign *(*current)(void);
     void (*interrupted)(void); /* ml_foreign_interrupted() */
+    int (*pclose)(FILE *file); /* outside of tasks, for files that their tasks have opened */
+    int (*fclose)(FILE *file);
     struct ml_co co;
 };
 

@@ -24,5 +24,7 @@ void moonlet_interpose_attach(const struct ml_interposition *runtime)
     if (strcmp(runtime->version, MOONLET_VERSION) != 0)
         return;
     *runtime->libc = *ml_exporter_libc();
+    libc.pclose = runtime->pclose;
+    libc.fclose = runtime->fclose;
     ml_exporter_runtime = runtime;
 }

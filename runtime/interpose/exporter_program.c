@@ -1,9 +1,12 @@
 /* The names in a program that is linked with the runtime. */
+#include "interpose/child_file.h"
 #include "interpose/exporter.h"
 
 static void find_libc(void)
 {
     ml_exporter_find_libc(&ml_libc);
+    ml_libc.pclose = ml_child_file_close;
+    ml_libc.fclose = ml_child_file_close_any;
 }
 
 /* Before the constructors of the libraries, which may make calls. */

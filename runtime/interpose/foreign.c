@@ -3,10 +3,13 @@
 #include "hub/poll_set.h"
 #include "hub/scope.h"
 #include "hub/wait.h"
+#include "interpose/child_file.h"
 #include "interpose/inside.h"
 #include "interpose/kind.h"
 #include "interpose/locks.h"
+#include "interpose/shells.h"
 #include "interpose/statics.h"
+#include "interpose/stdio_file.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -46,6 +49,7 @@ struct ml_foreign *ml_foreign_open(struct ml_hub *hub)
     f->process = getpid();
     f->is_available = ml_libc.is_exported;
     ml_list_init(&f->lock_waiters);
+    ml_list_init(&f->shells);
     return f;
 }
 
@@ -59,7 +63,10 @@ void ml_foreign_close(struct ml_foreign *f)
         free(exclusion);
     }
     ml_statics_release(f);
+    ml_shells_release(f);
+    ml_children_release(f);
     ml_locks_release(f);
+    ml_stdio_release(f);
     free(f);
 }
 

@@ -40,8 +40,10 @@ struct ml_exclusion {
 };
 
 struct ml_held_lock;
+struct ml_orphan;
 struct ml_prompt;
 struct ml_task_statics;
+struct ml_unclosed;
 
 /* Code that other tasks could need while it waits, and that is under way. */
 struct ml_inside {
@@ -79,15 +81,20 @@ struct ml_foreign {
     struct {
         uint64_t task; /* 0: a C function has returned since */
         unsigned count;
-    } refused;                /* calls in a row that were told of a cancellation */
-    struct ml_prompt *prompt; /* interpose/prompt.h; NULL: no line is edited */
+    } refused;                    /* calls in a row that were told of a cancellation */
+    struct ml_orphan *orphans;    /* interpose/child_file.h: whose end the loop is told of */
+    struct ml_unclosed *unclosed; /* interpose/stdio_file.h */
+    struct ml_link shells;        /* interpose/shells.h */
+    struct ml_prompt *prompt;     /* interpose/prompt.h; NULL: no line is edited */
     uint8_t kinds[ML_KINDS];
     uint32_t credits[ML_KINDS]; /* of a file on a disk: bytes that are read without asking first */
 
-    /* Set by the owner. may_wait: whether the running task may be parked; if so, has_waited is called
+    /* Set by the owner. is_finalizing: whether the running task is in a finalizer, which closes what nobody uses any
+     * more. may_wait: whether the running task may be parked; if so, has_waited is called
      * afterwards, with what ml_wait() gave; after -ECANCELED the owner raises once the C function has
      * returned. told: a call blocked the thread, for the first time for that reason. slice_is_over: others are to run
      * once the C function has returned. */
+    bool (*is_finalizing)(struct ml_hub *hub);
     bool (*may_wait)(struct ml_hub *hub);
     void (*has_waited)(struct ml_hub *hub, int error);
     void (*told)(struct ml_hub *hub, const char *text);

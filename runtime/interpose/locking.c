@@ -1,6 +1,7 @@
 /* The calls that take and free locks, and those inside which a task may not wait. */
 #include "interpose/inside.h"
 #include "interpose/locks.h"
+#include "interpose/stdio_file.h"
 #include "interpose/timespan.h"
 
 #include <errno.h>
@@ -143,9 +144,25 @@ int ml_co_pthread_rwlock_unlock(struct ml_foreign *f, pthread_rwlock_t *lock)
     return struck(f, lock, ml_libc.pthread_rwlock_unlock(lock));
 }
 
+/* What went wrong for the task that had the file meanwhile is not this one's: whoever asks for the error of a call asks
+ * the file. */
+static __attribute__((noinline)) void flock_in_turn(struct ml_foreign *f, FILE *file)
+{
+    int before = file->_flags & _IO_ERR_SEEN;
+    ml_lock_note(f, ml_stdio_queue(file), ML_LOCK_SHARED); /* so that nobody frees it meanwhile */
+    await(f, file, ML_LOCK_WHOLE);
+    file->_flags = (file->_flags & ~_IO_ERR_SEEN) | before;
+    ml_libc.flockfile(file);
+    ml_lock_note(f, file, ML_LOCK_WHOLE);
+    ml_lock_strike(f, ml_stdio_queue(file));
+}
+
 void ml_co_flockfile(struct ml_foreign *f, FILE *file)
 {
-    await(f, file, ML_LOCK_WHOLE);
+    if (ml_unlikely(!is_free(f, file, ML_LOCK_WHOLE))) {
+        flock_in_turn(f, file);
+        return;
+    }
     ml_libc.flockfile(file);
     ml_lock_note(f, file, ML_LOCK_WHOLE);
 }

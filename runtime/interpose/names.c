@@ -84,7 +84,8 @@ int ml_co_getaddrinfo(struct ml_foreign *f, const char *name, const char *servic
     if (job == NULL)
         return EAI_MEMORY;
     char *end = job->strings;
-    job->job = (struct ml_job){.run = run_addrinfo, .release = release_addrinfo};
+    job->job =
+        (struct ml_job){.run = run_addrinfo, .release = release_addrinfo, .work = ML_WORK_NAMES};
     job->name = copy(&end, name, length_of(name));
     job->service = copy(&end, service, length_of(service));
     job->has_hints = hints != NULL;
@@ -143,7 +144,8 @@ int ml_co_getnameinfo(struct ml_foreign *f, const struct sockaddr *address, sock
         job = calloc(1, sizeof *job);
     if (job == NULL)
         return ml_libc.getnameinfo(address, length, host, host_room, service, service_room, flags);
-    job->job = (struct ml_job){.run = run_nameinfo, .release = release_nameinfo};
+    job->job =
+        (struct ml_job){.run = run_nameinfo, .release = release_nameinfo, .work = ML_WORK_NAMES};
     memcpy(&job->address, address, length);
     job->length = length;
     job->host_room = smaller(host_room, sizeof job->host);
@@ -228,7 +230,7 @@ static struct host_job *new_host_job(enum host_question question, const void *as
     struct host_job *job = calloc(1, sizeof *job + size);
     if (job == NULL)
         return NULL;
-    job->job = (struct ml_job){.run = run_host, .release = release_host};
+    job->job = (struct ml_job){.run = run_host, .release = release_host, .work = ML_WORK_NAMES};
     job->question = question;
     job->family = family;
     job->length = (socklen_t)size;

@@ -1,5 +1,7 @@
 /* Calls that give bytes away: write, send and their family. Where a descriptor blocks they give all of them, as
  * libc's do. */
+#include "base/quiet.h"
+#include "interpose/child_file.h"
 #include "interpose/kind.h"
 #include "interpose/pieces.h"
 #include "interpose/prompt.h"
@@ -197,6 +199,7 @@ enum { SURE_SIZE = 4096 };
 struct write_call {
     struct send_call rest;
     bool is_socket;
+    bool is_quiet; /* no SIGPIPE */
 };
 
 /* Kernels before 6.4 cannot promise not to block on a pipe, none can on a terminal. */
@@ -228,16 +231,33 @@ static ssize_t write_part(struct write_call *call, int flags)
     return sent < 0 && (errno == EOPNOTSUPP || errno == ENOSYS) ? write_if_ready(c) : sent;
 }
 
+static ssize_t write_part_quietly(struct write_call *call, int flags)
+{
+    struct ml_quiet quiet = ml_quiet_begin();
+    ssize_t sent = write_part(call, flags);
+    ml_quiet_end(quiet, sent < 0 && errno == EPIPE);
+    return sent;
+}
+
 static ssize_t try_write(void *call, int flags)
 {
-    struct send_call *c = &((struct write_call *)call)->rest;
+    struct write_call *w = call;
+    struct send_call *c = &w->rest;
     ssize_t sent;
     do {
-        sent = write_part(call, flags);
+        sent = w->is_quiet ? write_part_quietly(w, flags) : write_part(w, flags);
         if (sent > 0)
             c->done += (size_t)sent;
     } while (sent > 0 && c->done < c->size);
     return sent >= 0 ? (ssize_t)c->done : sent;
+}
+
+ssize_t ml_foreign_write_quietly(struct ml_foreign *f, int fd, const void *data, size_t size)
+{
+    struct write_call call = {{fd, data, size, 0, 0}, false, true};
+    int saved = errno;
+    ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_write, &call);
+    return ml_part(sent, call.rest.done, saved);
 }
 
 /* A disk's write ends in the page cache. */
@@ -247,7 +267,7 @@ ssize_t ml_co_write(struct ml_foreign *f, int fd, const void *data, size_t size)
     if (kind == ML_KIND_DISK || size == 0 || size > SSIZE_MAX)
         return ml_libc.write(fd, data, size);
     ml_prompt_make_way(f, fd, data, size);
-    struct write_call call = {{fd, data, size, 0, 0}, kind == ML_KIND_SOCKET};
+    struct write_call call = {{fd, data, size, 0, 0}, kind == ML_KIND_SOCKET, false};
     int saved = errno;
     ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_write, &call);
     return ml_part(sent, call.rest.done, saved);

@@ -1,9 +1,13 @@
 #include "interpose/stdio_file.h"
 
+#include "interpose/child_file.h"
 #include "interpose/kind.h"
 #include "interpose/locks.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file)
 {
@@ -25,26 +29,126 @@ void ml_stdio_leave(struct ml_foreign *f, FILE *file)
     ml_co_funlockfile(f, file);
 }
 
-void ml_stdio_turn_away(struct ml_foreign *f, FILE *file)
+/* ---- closing ---- */
+
+/* A file that was closed while another task used it, and may not be freed before that one has left it. */
+struct ml_unclosed {
+    struct ml_unclosed *next;
+    FILE *file;
+};
+
+/* Has the file's number stand for something that can neither be read nor written, until the file is closed. */
+static void cut(int fd)
 {
-    int fd = fileno_unlocked(file);
-    if (fd >= 0)
-        ml_foreign_closes(f, fd);
-    ml_lock_await(f, file, ML_LOCK_WHOLE, ML_FOREVER);
-    if (fd >= 0)
-        ml_foreign_closes(f, fd);
+    int nothing = open("/", O_PATH | O_CLOEXEC);
+    if (nothing < 0)
+        return;
+    ml_libc.dup3(nothing, fd, O_CLOEXEC);
+    ml_libc.close(nothing);
 }
 
-/* libc closes it unseen. What could not be written is lost: libc is not to try again, and wait. */
-int ml_co_fclose(struct ml_foreign *f, FILE *file)
+/* Whether another task is in the file, or waits for its turn. */
+static bool is_in_use(struct ml_foreign *f, FILE *file)
+{
+    return ml_lock_await(f, file, ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0 ||
+           ml_lock_await(f, ml_stdio_queue(file), ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0;
+}
+
+/* 0, or an error of ml_lock_await(): others are in it still. */
+static int await_last(struct ml_foreign *f, struct ml_entry entry, FILE *file)
+{
+    int error = 0;
+    while (error == 0 && is_in_use(f, file)) {
+        f->entry = entry;
+        error = ml_lock_await(f, ml_stdio_queue(file), ML_LOCK_WHOLE, ML_FOREVER);
+        f->entry = entry;
+        if (error == 0)
+            error = ml_lock_await(f, file, ML_LOCK_WHOLE, ML_FOREVER);
+    }
+    return error;
+}
+
+/* Those who come to the file's lock before this task find nothing there. */
+bool ml_stdio_turn_away(struct ml_foreign *f, FILE *file)
+{
+    int fd = fileno_unlocked(file);
+    if (fd >= 0 && is_in_use(f, file))
+        cut(fd);
+    if (fd >= 0)
+        ml_foreign_closes(f, fd);
+    int error = await_last(f, f->entry, file);
+    if (fd >= 0)
+        ml_foreign_closes(f, fd);
+    return error == 0;
+}
+
+/* What could not be written is lost: libc is not to try again, and wait. */
+static void forget_output(FILE *file)
+{
+    file->_IO_write_ptr = file->_IO_write_base;
+}
+
+static void close_later(struct ml_foreign *f, FILE *file)
+{
+    struct ml_unclosed *unclosed = malloc(sizeof *unclosed);
+    forget_output(file);
+    if (unclosed == NULL)
+        return;
+    *unclosed = (struct ml_unclosed){f->unclosed, file};
+    f->unclosed = unclosed;
+}
+
+/* Who had the file's lock has left it, and not only that: it does not run. */
+void ml_stdio_sweep(struct ml_foreign *f)
+{
+    struct ml_unclosed **place = &f->unclosed;
+    while (*place != NULL) {
+        struct ml_unclosed *unclosed = *place;
+        if (is_in_use(f, unclosed->file)) {
+            place = &unclosed->next;
+            continue;
+        }
+        *place = unclosed->next;
+        ml_libc.plain_fclose(unclosed->file);
+        free(unclosed);
+    }
+}
+
+void ml_stdio_release(struct ml_foreign *f)
+{
+    while (f->unclosed != NULL) {
+        struct ml_unclosed *unclosed = f->unclosed;
+        f->unclosed = unclosed->next;
+        ml_libc.plain_fclose(unclosed->file);
+        free(unclosed);
+    }
+}
+
+int ml_stdio_close(struct ml_foreign *f, struct ml_entry entry, FILE *file)
 {
     int fd = ml_stdio_slow_fd(f, file);
     int error = 0;
+    ml_stdio_sweep(f);
+    f->entry = entry;
     if (fd >= 0 && ml_co_fflush(f, file) != 0)
-        error = errno;
-    ml_stdio_turn_away(f, file);
+        error = -errno;
+    f->entry = entry;
+    bool is_alone = ml_stdio_turn_away(f, file);
     if (error != 0)
-        file->_IO_write_ptr = file->_IO_write_base;
-    int result = ml_libc.fclose(file);
-    return error == 0 ? result : ml_fail(-error);
+        forget_output(file);
+    ml_child_file_strike(file);
+    if (!is_alone)
+        close_later(f, file);
+    else if (ml_libc.plain_fclose(file) != 0 && error == 0)
+        error = -errno;
+    return error;
+}
+
+int ml_co_fclose(struct ml_foreign *f, FILE *file)
+{
+    bool is_ours;
+    if (ml_child_file_pid(file, &is_ours) != 0)
+        return ml_co_pclose(f, file);
+    int error = ml_stdio_close(f, f->entry, file);
+    return error == 0 ? 0 : ml_fail(error);
 }

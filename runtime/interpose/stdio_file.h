@@ -15,8 +15,24 @@ int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file);
 void ml_stdio_enter(struct ml_foreign *f, FILE *file);
 void ml_stdio_leave(struct ml_foreign *f, FILE *file);
 
-/* For who closes the file: those who wait in it are turned away, and it is this task's alone until the next wait. */
-void ml_stdio_turn_away(struct ml_foreign *f, FILE *file);
+/* What tasks that wait for the file's lock hold, as a lock. */
+static inline const void *ml_stdio_queue(FILE *file)
+{
+    return (const char *)file + 1;
+}
+
+/* For who closes the file: those who wait in it are turned away, and it is this task's alone until the next wait. False:
+ * another one is in it still, and this one may not wait for that. */
+bool ml_stdio_turn_away(struct ml_foreign *f, FILE *file);
+
+/* fclose() that knows of tasks: 0 or a negated errno. A file that another task still uses, where this one may not wait, is
+ * freed later. */
+int ml_stdio_close(struct ml_foreign *f, struct ml_entry entry, FILE *file);
+
+/* Frees files that were closed while another task used them, as far as that one has left them; all, when no task is
+ * alive any more. */
+void ml_stdio_sweep(struct ml_foreign *f);
+void ml_stdio_release(struct ml_foreign *f);
 
 /* As in glibc's libio.h, of which no header shows them. */
 enum { ML_STDIO_NO_READS = 4, ML_STDIO_NO_WRITES = 8, ML_STDIO_PUTTING = 0x800 };

@@ -2,6 +2,7 @@
  * full pipe makes one task wait. */
 #include "interpose/stdio_file.h"
 
+#include "interpose/child_file.h"
 #include "interpose/locks.h"
 
 #include <errno.h>
@@ -13,6 +14,14 @@ static bool has_unread(const FILE *file)
 {
     return (file->_flags & ML_STDIO_PUTTING) != 0 ? file->_IO_read_end != file->_IO_write_base
                                                   : ml_stdio_buffered(file) > 0;
+}
+
+/* Of a command that has ended, a write fails, as a stream's does: one client's end is not the program's. */
+static ssize_t give(struct ml_foreign *f, FILE *file, int fd, const char *data, size_t size)
+{
+    bool is_ours;
+    return ml_child_file_pid(file, &is_ours) != 0 ? ml_foreign_write_quietly(f, fd, data, size)
+                                                  : ml_co_write(f, fd, data, size);
 }
 
 /* Cancelled before all has gone: the rest stays with the file, unless that holds something else by now. */
@@ -39,7 +48,7 @@ static int flush(struct ml_foreign *f, FILE *file, int fd)
         return ml_libc.fflush(file);
     memcpy(data, file->_IO_write_base, pending);
     file->_IO_write_ptr = file->_IO_write_base;
-    ssize_t sent = ml_co_write(f, fd, data, pending);
+    ssize_t sent = give(f, file, fd, data, pending);
     size_t gone = sent > 0 ? (size_t)sent : 0;
     if (gone < pending) {
         ml_stdio_set_error(file);
@@ -146,7 +155,7 @@ static size_t write_bytes(struct ml_foreign *f, FILE *file, int fd, const char *
     if (!is_kept(file, data, size) && flush(f, file, fd) != 0)
         return 0;
     size_t urgent = is_kept(file, data, size) ? 0 : urgent_size(file, data, size);
-    ssize_t sent = urgent > 0 ? ml_co_write(f, fd, data, urgent) : 0;
+    ssize_t sent = urgent > 0 ? give(f, file, fd, data, urgent) : 0;
     size_t done = sent > 0 ? (size_t)sent : 0;
     if (done < urgent)
         ml_stdio_set_error(file);

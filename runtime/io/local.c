@@ -23,7 +23,8 @@ static bool find_socket(const struct ml_address *address, struct ml_local_path *
     ml_address_path(address, path);
     if (lstat(path, &status) != 0 || !S_ISSOCK(status.st_mode))
         return false;
-    *found = (struct ml_local_path){.device = status.st_dev, .inode = status.st_ino};
+    *found = (struct ml_local_path){
+        .device = status.st_dev, .inode = status.st_ino, .process = getpid()};
     return true;
 }
 
@@ -87,7 +88,8 @@ void ml_local_remove(int fd, struct ml_local_path *path)
     struct ml_address address;
     if (path->inode == 0)
         return;
-    if (ml_address_of_socket(&address, fd) == 0 && is_still_there(&address, path))
+    bool is_ours = path->process == getpid();
+    if (is_ours && ml_address_of_socket(&address, fd) == 0 && is_still_there(&address, path))
         remove_path(&address);
     path->inode = 0;
 }

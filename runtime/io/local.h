@@ -12,7 +12,8 @@
 /* A path that is ours to remove, by what stands there: another file under its name is left alone. */
 struct ml_local_path {
     dev_t device;
-    ino_t inode; /* 0: none */
+    ino_t inode;   /* 0: none */
+    pid_t process; /* that bound it: one that was forked from it removes nothing */
 };
 
 /*
@@ -22,7 +23,7 @@ struct ml_local_path {
  */
 int ml_local_bind(int fd, const struct ml_address *address, struct ml_local_path *path);
 
-/* Removes the path to which `fd`, still open, was bound. */
+/* Removes the path to which `fd`, still open, was bound by this process. */
 void ml_local_remove(int fd, struct ml_local_path *path);
 
 /* Lets the path stay: it belongs to somebody else now. */

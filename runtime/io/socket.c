@@ -1,5 +1,7 @@
 #include "io/socket.h"
 
+#include "base/quiet.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <netinet/tcp.h>
@@ -131,22 +133,12 @@ static int socket_shutdown(struct ml_stream *s, ml_time deadline)
     return ml_socket_fail(s, errno == ENOTCONN ? EPIPE : errno);
 }
 
-/* sendfile() knows no MSG_NOSIGNAL. The signal of a broken pipe is held back meanwhile, and one that it
- * raised is taken away; one that was pending before is left. */
+/* sendfile() knows no MSG_NOSIGNAL. */
 static ssize_t send_quietly(int fd, int file, off_t *offset, size_t size)
 {
-    static const struct timespec at_once;
-    sigset_t broken, before, pending;
-    sigemptyset(&broken);
-    sigaddset(&broken, SIGPIPE);
-    sigpending(&pending);
-    pthread_sigmask(SIG_BLOCK, &broken, &before);
+    struct ml_quiet quiet = ml_quiet_begin();
     ssize_t sent = sendfile(fd, file, offset, size);
-    int error = errno;
-    if (sent < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE))
-        sigtimedwait(&broken, NULL, &at_once);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
+    ml_quiet_end(quiet, sent < 0 && errno == EPIPE);
     return sent;
 }
 

@@ -484,11 +484,12 @@ static bool awaits_messages(struct ml_stream *s)
     return result == -EAGAIN;
 }
 
-/* The peer is told of the end if that can be done at once. Whether its own end is still to come. */
+/* The peer is told of the end if that can be done at once. Whether its own end is still to come. In a process that was
+ * forked the connection is still the parent's, which goes on with it. */
 static bool say_goodbye(struct ml_stream *s)
 {
     struct ml_tls *tls = s->tls;
-    if (!tls->is_ready || tls->broken != 0)
+    if (!tls->is_ready || tls->broken != 0 || s->io->hub->is_forked)
         return false;
     if (!tls->has_said_end && !s->is_torn && !s->write_broken) {
         begin_call(s);

@@ -9,6 +9,7 @@
 #include "hub/scope.h"
 #include "interpose/attach.h"
 #include "interpose/prompt.h"
+#include "interpose/shells.h"
 #include "vm/host_tasks.h"
 #include "vm/moonlet_state.h"
 #include "vm/pointer_channel.h"
@@ -462,6 +463,15 @@ int moonlet_exit_status(const struct moonlet *m)
 {
     int error = ml_runtime_check(m);
     return error == 0 ? status_of(m, 0) : error;
+}
+
+bool moonlet_is_in_shell(const struct moonlet *m)
+{
+    if (!ml_runtime_is_open(m) || ml_list_is_empty(&m->lua.foreign->shells))
+        return false;
+    const struct ml_session *session = &m->lua.session;
+    bool is_entry = session->is_open && session->phase == ML_SESSION_ENTRY;
+    return m->lua.hub.alive == 1 || (is_entry && ml_shells_has(m->lua.foreign, session->task));
 }
 
 int moonlet_close(struct moonlet *m)

@@ -56,7 +56,7 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_C, " moonlet.blocking.core "},
     {PRELOAD, MOONLET_NET, " moonlet.net moonlet.net.core moonlet.patch "},
     {PRELOAD, MOONLET_OS,
-     " moonlet.test moonlet.test.core "}, /* the clock of all, and descriptors */
+     " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all, and descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history moonlet.repl.session "
      "moonlet.repl.show "},

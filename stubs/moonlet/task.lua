@@ -80,7 +80,8 @@ local task = {}
 function task.all(list) end
 
 ---Runs a C function on a worker thread while the task waits, for what can only block: a driver that waits on a
----condition variable, a long computation in C. There are 32 workers at most; further calls queue.
+---condition variable, a long computation in C. There are 32 workers at most for them; further calls queue. One whose task
+---has given up does not count.
 ---
 ---The function runs in an empty Lua state of its own. So it may be one that needs nothing of the script's: no
 ---upvalues, nothing in the registry, no metatables (its module's objects are unknown there). Arguments and results

@@ -22,7 +22,8 @@ same 'a large script' 'lua -e "for i = 1, 20000 do print(\"x\" .. i .. \" = \" .
 same 'a closed pipe' '(lua -e "for i = 1, 1000000 do print(i) end"; echo $? >status) | head -1; cat status'
 same 'a closed pipe, io.write' '(lua -e "for i = 1, 1000000 do assert(io.write(i, \"\n\")) end"; echo $? >status) | head -1; cat status'
 same 'a closed pipe, standard errors' '{ (lua -e "for i = 1, 100000 do io.stderr:write(i, \"\n\") end"; echo $? >status) 2>&1 >/dev/null; } | head -1; cat status'
-same 'a closed pipe, popen' 'lua -e "local p = io.popen(\"exec <&-; : >gone\", \"w\"); os.execute(\"until [ -e gone ]; do sleep 0.01; done\"); print(pcall(p.write, p, (\"x\"):rep(100000))); print(p:close())"; echo $?'
+# lua5.4 is killed by the signal.
+own 'a command that has ended' 0 'true	nil	Broken pipe	32' 'lua -e "local p = io.popen(\"exec <&-; : >gone\", \"w\"); os.execute(\"until [ -e gone ]; do sleep 0.01; done\"); print(pcall(p.write, p, (\"x\"):rep(100000))); print(p:close())"'
 same 'a closed pipe, ignored' '(trap "" PIPE; lua -e "for i = 1, 100000 do local ok, m, c = io.write(i, \"\n\"); if not ok then io.stderr:write(m, c); os.exit(4) end end"; echo $? >status) | head -1; cat status'
 same 'a full disk' 'test -w /dev/full && lua -e "print(1) print(io.stdout:flush())" >/dev/full; echo $?; lua -e "local f = io.open(\"/dev/full\", \"w\"); f:write(1); io.stderr:write(tostring(f:close()))"'
 same 'large output' 'lua -e "for i = 1, 300000 do print(i, i * 2) end" | cksum; lua -e "io.write((\"x\"):rep(1 << 24))" | cksum; lua -e "print((\"y\"):rep(100000))" >f; cksum <f'

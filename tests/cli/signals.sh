@@ -2,6 +2,8 @@
 # (the interrupting hook runs at a return, too) and to have reached what follows: a wait, or a computation.
 . "$(dirname "$0")/support/cases.sh"
 
+# A shell has what it starts in the background ignore SIGINT; env takes that back.
+#
 # settle PID: until it sleeps, or has computed for 50 ms (5 ticks).
 # interrupt TEXT [PAUSE]: runs the text in the background and sends one signal for each line it
 # prints that is "ready", PAUSE seconds after the line, or when it has settled.
@@ -15,7 +17,7 @@ interrupt='settle() {
 }
 interrupt() {
     mkfifo out
-    lua -e "io.stdout:setvbuf [[line]] $1" >out 2>errors &
+    env --default-signal=INT lua -e "io.stdout:setvbuf [[line]] $1" >out 2>errors &
     pid=$!
     while IFS= read -r line; do
         echo "$line"
@@ -53,5 +55,15 @@ own 'while one of several computes: only where it waits' 0 'computed' "$interrup
 own 'while one of several computes without an end' 0 'closed' "$interrupt interrupt 'local task = require \"moonlet.task\" task.spawn(task.sleep, 30) local x <close> = setmetatable({}, {__close = function() print \"closed\" end}) print \"ready\" while true do end'"
 own 'while all tasks wait' 0 'status 130' "$interrupt interrupt 'print \"ready\" require(\"moonlet.task\").sleep(30)'"
 own 'while all tasks wait, variables are closed' 0 'closed' "$interrupt interrupt 'local x <close> = setmetatable({}, {__close = function() print \"closed\" end}) print \"ready\" require(\"moonlet.task\").sleep(30)'"
+
+# Of a program that does other things, too, os.execute took Ctrl-C away.
+own 'while a child runs, and other tasks' 0 'status 130' "$interrupt interrupt 'local task = require \"moonlet.task\" task.spawn(task.sleep, 30) print(os.execute \"echo ready; exec sleep 30\")'"
+own 'SIGTERM while a child runs alone' 143 'closed' 'lua -e "local x <close> = setmetatable({}, {__close = function() print [[closed]] end}) os.execute [[kill -TERM \$PPID; exec sleep 30]]"'
+same 'SIGINT and SIGQUIT while a child runs alone' 'lua -e "print(os.execute [[kill -INT \$PPID; kill -QUIT \$PPID; kill -INT \$PPID]]) print(7)"; echo $?'
+own 'SIGHUP cleans up' 129 'closed' 'lua -e "local x <close> = setmetatable({}, {__close = function() print [[closed]] end}) io.popen [[kill -HUP \$PPID]]:close() require [[moonlet.task]].sleep(30)"'
+for signal in INT HUP TERM QUIT; do
+    own "an ignored SIG$signal stays ignored" 0 'goes on' "env --ignore-signal=$signal lua -e 'for _ = 1, 3 do io.popen [[kill -$signal \$PPID]]:close() end require [[moonlet.task]].sleep(0.01) print [[goes on]]'"
+done
+own 'what runs in the background of a shell ignores SIGINT' 0 'goes on' 'lua -e "io.popen [[kill -INT \$PPID]]:close() require [[moonlet.task]].sleep(0.01) print [[goes on]]" & wait $!'
 
 finish

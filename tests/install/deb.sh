@@ -18,6 +18,7 @@ for package in moonlet "$library" libmoonlet-dev; do
     check "$package: licence" grep -q "\./usr/share/doc/$package/copyright$" "$work/$package.contents"
     check "$package: owned by root" sh -c "! grep -v ' root/root ' '$work/$package.contents'"
 done
+check 'moonlet recommends libedit' sh -c "echo '$(field moonlet Recommends)' | grep -q libedit2"
 check 'moonlet needs' equal 'libc-ares2 libc6 libev4 ' "$(names moonlet)"
 check "$library needs" equal 'libc-ares2 libc6 libev4 liblua5.4-0 ' "$(names "$library")"
 check 'libmoonlet-dev needs' equal "libc-ares-dev libev-dev liblua5.4-dev $library " "$(names libmoonlet-dev)"

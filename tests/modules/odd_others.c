@@ -275,8 +275,6 @@ static void shells(void)
     SAW("system", system("kill -9 $$"));
     SAW("system", system(""));
     SAW("system", system("no-such-command-at-all 2>/dev/null"));
-    SAW("system", system("kill -INT $PPID"));
-    see("interrupts=%d ", interrupts);
     raise(SIGINT);
     see("interrupts=%d ", interrupts);
     struct sigaction ignored = {.sa_handler = SIG_IGN};

@@ -83,14 +83,14 @@ local Program = {}
 Program.__index = Program
 
 --- Starts a shell command in the background. The pid is that of the command itself; its exit status
--- goes into a file when it has ended.
+-- goes into a file when it has ended. It heeds SIGINT, which a shell has what it starts in the background ignore.
 function programs.start(command)
   local base = os.tmpname()
   os.remove(base)
   base = directory .. "/" .. base:match "[^/]*$"
   os.execute(string.format([[{ sh -c %s </dev/null >%s.out 2>%s.err &
     echo $! >%s.pid; wait $!; echo $? >%s.ended; } >/dev/null 2>&1 &]],
-    programs.quote("exec " .. command), base, base, base, base))
+    programs.quote("exec env --default-signal=INT " .. command), base, base, base, base))
   local program = setmetatable({base = base}, Program)
   program.pid = programs.eventually("the pid of " .. command, function()
     return tonumber(programs.read_file(base .. ".pid"):match "^(%d+)\n")

@@ -11,9 +11,10 @@ local it, read_file = support.limited(it), support.read_file
 
 -- ---- what there is ----
 
--- Parts of other modules, and the interactive mode.
+-- Parts of other modules, the interactive mode, and what runs specs.
 local function is_internal(name)
   return name:find "%.core$" or name:find "^moonlet%.repl" or name == "moonlet.argument"
+    or name == "moonlet.test.specs"
 end
 
 local function real_modules()

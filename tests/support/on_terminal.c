@@ -75,6 +75,8 @@ int main(int argc, char **argv)
     int stream = connect_to(argv[1]);
     pid_t pid = forkpty(&terminal, NULL, NULL, &size);
     if (pid == 0) {
+        signal(SIGINT, SIG_DFL); /* a shell has what it starts in the background ignore them */
+        signal(SIGQUIT, SIG_DFL);
         execvp(argv[2], argv + 2);
         _exit(127);
     }

@@ -7,8 +7,12 @@
 
 #include "hub_fixture.h"
 
+#include "hub/offload.h"
+#include "hub/run.h"
+#include "hub/scope.h"
 #include "interpose/foreign.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -83,30 +87,159 @@ static void (*handler_of(int number))(int)
 }
 
 /*
- * What a signal does belongs to the process, and each runtime kept a count of its own: the second took "ignored" for what
- * had been before, and left it so.
+ * The shells of all runtimes shared one count, while which SIGINT was ignored: a program of many tasks did not heed Ctrl-C,
+ * and in a host it stayed ignored once the task of a shell had been dropped.
  */
-static void test_keys_are_heeded_again_when_the_last_shell_of_any_runtime_has_ended(void **state)
+static void test_a_shell_leaves_what_keys_do_to_the_process(void **state)
 {
-    static struct runner first, second;
+    static struct runner runner;
     struct sigaction action = {.sa_handler = on_interrupt}, before;
     (void)state;
     sigaction(SIGINT, &action, &before);
-    begin(&first);
-    begin(&second);
-    assert_true(handler_of(SIGINT) == SIG_IGN);
-    end(&first);
-    assert_true(handler_of(SIGINT) == SIG_IGN);
-    end(&second);
+    begin(&runner);
     assert_true(handler_of(SIGINT) == on_interrupt);
     assert_true(handler_of(SIGQUIT) == SIG_DFL);
+    end(&runner);
+    assert_true(handler_of(SIGINT) == on_interrupt);
     sigaction(SIGINT, &before, NULL);
+}
+
+static void run_endless_shell(struct c_task *self)
+{
+    self->result = ml_co_system(hub_of(self)->foreign, self->data);
+}
+
+/* The end of the runtime ended the task and left the shell. The shell holds the pipe open as long as it lives. */
+static void test_the_shell_of_a_task_that_is_dropped_is_killed(void **state)
+{
+    struct ml_hub hub;
+    struct c_task task;
+    int begun[2];
+    char command[64], byte;
+    (void)state;
+    assert_int_equal(pipe(begun), 0);
+    snprintf(command, sizeof command, "echo >/dev/fd/%d; exec sleep 1000", begun[1]);
+    open_hub(&hub);
+    struct ml_foreign *foreign = ml_foreign_open(&hub);
+    hub.foreign = foreign;
+    spawn(&hub, &task, run_endless_shell, command);
+    assert_int_equal(ml_hub_run(&hub, ML_UNTIL_ALL_ENDED, ml_clock_now() + ML_MILLISECOND),
+                     -ETIMEDOUT);
+    assert_int_equal(read(begun[0], &byte, 1), 1);
+    hub.foreign = NULL;
+    ml_task_drop(&hub, &task.task);
+    ml_foreign_close(foreign);
+    close_hub(&hub);
+    close(begun[1]);
+    assert_int_equal(read(begun[0], &byte, 1), 0);
+    close(begun[0]);
+}
+
+/* ---- workers ---- */
+
+struct gate_job {
+    struct ml_job job;
+    int gate; /* a pipe that it reads */
+};
+
+static void run_gate(struct ml_job *job)
+{
+    char byte;
+    if (read(ml_container_of(job, struct gate_job, job)->gate, &byte, 1) < 0)
+        abort();
+}
+
+static void release_gate(struct ml_job *job)
+{
+    free(ml_container_of(job, struct gate_job, job));
+}
+
+static const struct ml_wait_kind worker_kind = {.text = "a worker", .external = true};
+
+/* As many jobs as there are places, or more, that do not end before their gate opens. number: their kind. */
+static void wait_at_gate(struct c_task *self)
+{
+    struct gate_job *job = calloc(1, sizeof *job);
+    job->job = (struct ml_job){
+        .run = run_gate, .release = release_gate, .work = (enum ml_work)self->number};
+    job->gate = *(int *)self->data;
+    self->result = ml_offload(hub_of(self), &worker_kind, &job->job, ML_FOREVER);
+    if (self->result == 0)
+        free(job);
+}
+
+enum { MANY = ML_OFFLOAD_WORKERS + 4 };
+
+static void spawn_many(struct ml_hub *hub, struct c_task tasks[MANY], int *gate, enum ml_work work)
+{
+    for (int i = 0; i < MANY; i++) {
+        spawn(hub, &tasks[i], wait_at_gate, gate);
+        tasks[i].number = work;
+    }
+    assert_int_equal(ml_hub_run(hub, ML_UNTIL_ALL_ENDED, ml_clock_now() + ML_MILLISECOND),
+                     -ETIMEDOUT);
+}
+
+/* 32 jobs of one kind that did not end kept the workers from all others. */
+static void test_a_kind_of_work_that_is_stuck_leaves_the_other_kinds_their_places(void **state)
+{
+    struct ml_hub hub;
+    static struct c_task stuck[MANY], others[ML_WORKS];
+    int shut[2], open[2];
+    (void)state;
+    assert_int_equal(pipe(shut) | pipe(open), 0);
+    close(open[1]);
+    open_hub(&hub);
+    spawn_many(&hub, stuck, &shut[0], ML_WORK_NAMES);
+    for (int i = 0; i < ML_WORKS; i++) {
+        spawn(&hub, &others[i], wait_at_gate, &open[0]);
+        others[i].number = i;
+    }
+    assert_int_equal(ml_hub_run(&hub, ML_UNTIL_ALL_ENDED, ml_clock_now() + ML_SECOND / 2),
+                     -ETIMEDOUT);
+    for (int i = 0; i < ML_WORKS; i++)
+        assert_int_equal(others[i].result, i == ML_WORK_NAMES ? 1 : 0);
+    close(shut[1]);
+    run_all(&hub);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(stuck[i].result, 0);
+    close_hub(&hub);
+    close(shut[0]);
+    close(open[0]);
+}
+
+/* Calls whose tasks had given up kept their places for good. */
+static void test_a_job_that_nobody_waits_for_leaves_its_place(void **state)
+{
+    struct ml_hub hub;
+    static struct c_task stuck[MANY], next;
+    int shut[2], open[2];
+    (void)state;
+    assert_int_equal(pipe(shut) | pipe(open), 0);
+    close(open[1]);
+    open_hub(&hub);
+    for (int round = 0; round < 3; round++) {
+        spawn_many(&hub, stuck, &shut[0], ML_WORK_USER);
+        for (int i = 0; i < MANY; i++)
+            ml_task_cancel(&stuck[i].task);
+        run_all(&hub);
+        spawn(&hub, &next, wait_at_gate, &open[0]);
+        next.number = ML_WORK_USER;
+        run_all(&hub);
+        assert_int_equal(next.result, 0);
+    }
+    close_hub(&hub);
+    close(shut[1]);
+    close(open[0]); /* `shut[0]` stays: workers may still be about to read it */
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys_are_heeded_again_when_the_last_shell_of_any_runtime_has_ended),
+        cmocka_unit_test(test_a_shell_leaves_what_keys_do_to_the_process),
+        cmocka_unit_test(test_the_shell_of_a_task_that_is_dropped_is_killed),
+        cmocka_unit_test(test_a_kind_of_work_that_is_stuck_leaves_the_other_kinds_their_places),
+        cmocka_unit_test(test_a_job_that_nobody_waits_for_leaves_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,284 @@
+#include "interpose/child_file.h"
+
+#include "base/quiet.h"
+#include "hub/watch.h"
+#include "interpose/stdio_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct child_file {
+    struct child_file *next;
+    FILE *file;
+    pid_t pid;
+    pid_t process; /* whose child it is */
+};
+
+struct ml_orphan {
+    struct ml_orphan *next;
+    pid_t pid;
+    pid_t process;
+    int pidfd;
+    struct ml_foreign *f; /* whose loop is told of its end; NULL: none */
+    struct ml_watch *watch;
+};
+
+/* Files and children belong to the process: a file may be closed by another thread, or when no runtime is left. */
+static struct {
+    pthread_mutex_t lock;
+    struct child_file *files;
+    struct ml_orphan *unwatched;
+} children = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- files ---- */
+
+static struct child_file **place_of(const FILE *file)
+{
+    struct child_file **place = &children.files;
+    while (*place != NULL && (*place)->file != file)
+        place = &(*place)->next;
+    return place;
+}
+
+/* Bytes that nobody took are not tried again by libc. */
+static void flush_at_exit(void)
+{
+    for (struct child_file *child = children.files; child != NULL; child = child->next)
+        if (child->process == getpid())
+            ml_child_file_flush(child->file);
+}
+
+/* The child of a fork has the list for itself, whatever another thread was doing with it. */
+static void lock_children(void)
+{
+    ml_libc.pthread_mutex_lock(&children.lock);
+}
+
+static void unlock_children(void)
+{
+    ml_libc.pthread_mutex_unlock(&children.lock);
+}
+
+static void begin(void)
+{
+    atexit(flush_at_exit);
+    pthread_atfork(lock_children, unlock_children, unlock_children);
+}
+
+int ml_child_file_add(FILE *file, pid_t pid)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    ml_libc.pthread_once(&once, begin);
+    struct child_file *child = malloc(sizeof *child);
+    if (child == NULL)
+        return -ENOMEM;
+    lock_children();
+    *child = (struct child_file){children.files, file, pid, getpid()};
+    __atomic_store_n(&children.files, child, __ATOMIC_RELAXED);
+    unlock_children();
+    return 0;
+}
+
+/* Whether it is worth to look: a file of this thread's is there, or not, whatever others do. */
+static bool has_files(void)
+{
+    return ml_unlikely(__atomic_load_n(&children.files, __ATOMIC_RELAXED) != NULL);
+}
+
+pid_t ml_child_file_pid(FILE *file, bool *is_ours)
+{
+    if (!has_files())
+        return 0;
+    lock_children();
+    const struct child_file *child = *place_of(file);
+    pid_t pid = child != NULL ? child->pid : 0;
+    *is_ours = child != NULL && child->process == getpid();
+    unlock_children();
+    return pid;
+}
+
+void ml_child_file_strike(FILE *file)
+{
+    if (!has_files())
+        return;
+    lock_children();
+    struct child_file **place = place_of(file), *child = *place;
+    if (child != NULL)
+        *place = child->next;
+    unlock_children();
+    free(child);
+}
+
+/* A pipe that is full is made larger, as far as the system allows. False: it cannot be. */
+static bool make_room(int fd)
+{
+    int size = fcntl(fd, F_GETPIPE_SZ);
+    return size > 0 && fcntl(fd, F_SETPIPE_SZ, 2 * size) > size;
+}
+
+/* Writes without waiting. How many bytes have gone. */
+static size_t give(int fd, const char *data, size_t size)
+{
+    struct ml_quiet quiet = ml_quiet_begin();
+    int flags = fcntl(fd, F_GETFL);
+    size_t done = 0;
+    ssize_t sent = 0;
+    fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    while (done < size && sent >= 0) {
+        sent = ml_libc.write(fd, data + done, size - done);
+        if (sent > 0)
+            done += (size_t)sent;
+        else if (sent < 0 && (errno == EINTR || (errno == EAGAIN && make_room(fd))))
+            sent = 0;
+    }
+    fcntl(fd, F_SETFL, flags);
+    ml_quiet_end(quiet, sent < 0 && errno == EPIPE);
+    return done;
+}
+
+void ml_child_file_flush(FILE *file)
+{
+    size_t pending = ml_stdio_pending(file);
+    int fd = fileno_unlocked(file);
+    if (pending > 0 && fd >= 0)
+        give(fd, file->_IO_write_base, pending);
+    file->_IO_write_ptr = file->_IO_write_base;
+}
+
+void ml_child_file_drop(FILE *file)
+{
+    ml_child_file_strike(file);
+    ml_child_file_flush(file);
+    ml_libc.plain_fclose(file);
+}
+
+/* The rest of the two below, for a file of a command. A process that was forked closes its copy only. */
+static int drop(FILE *file, pid_t pid, bool is_ours)
+{
+    if (!is_ours) {
+        ml_child_file_strike(file);
+        ml_libc.plain_fclose(file);
+        return ml_fail(-ECHILD);
+    }
+    ml_child_file_drop(file);
+    ml_child_leave(NULL, pid);
+    return 0;
+}
+
+int ml_child_file_close(FILE *file)
+{
+    bool is_ours = false;
+    pid_t pid = ml_child_file_pid(file, &is_ours);
+    return pid != 0 ? drop(file, pid, is_ours) : ml_libc.plain_pclose(file);
+}
+
+int ml_child_file_close_any(FILE *file)
+{
+    bool is_ours = false;
+    pid_t pid = ml_child_file_pid(file, &is_ours);
+    return pid != 0 ? drop(file, pid, is_ours) : ml_libc.plain_fclose(file);
+}
+
+/* ---- commands that nobody waits for ---- */
+
+/* Whether the child has ended, and is none any more. */
+static bool has_ended(pid_t pid, pid_t process)
+{
+    int status, saved = errno;
+    bool has = process != getpid() || ml_libc.waitpid(pid, &status, WNOHANG) != 0;
+    errno = saved;
+    return has;
+}
+
+static void end_watch(struct ml_orphan *orphan)
+{
+    ml_watch_close(orphan->watch);
+    if (orphan->pidfd >= 0)
+        ml_libc.close(orphan->pidfd);
+}
+
+static void strike_watched(const struct ml_orphan *orphan)
+{
+    struct ml_orphan **place = &orphan->f->orphans;
+    while (*place != orphan)
+        place = &(*place)->next;
+    *place = orphan->next;
+}
+
+static void on_end(void *data, int fd, bool readable, bool writable)
+{
+    (void)fd, (void)readable, (void)writable;
+    struct ml_orphan *orphan = data;
+    if (!has_ended(orphan->pid, orphan->process))
+        return;
+    strike_watched(orphan);
+    end_watch(orphan);
+    free(orphan);
+}
+
+static void leave_unwatched(struct ml_orphan *orphan)
+{
+    end_watch(orphan);
+    *orphan = (struct ml_orphan){.pid = orphan->pid, .process = orphan->process, .pidfd = -1};
+    lock_children();
+    orphan->next = children.unwatched;
+    children.unwatched = orphan;
+    unlock_children();
+}
+
+/* Has the loop told of its end. False: there is no descriptor or no memory for that. */
+static bool watch(struct ml_foreign *f, struct ml_orphan *orphan)
+{
+    int saved = errno;
+    orphan->pidfd = pidfd_open(orphan->pid, 0);
+    if (orphan->pidfd >= 0)
+        orphan->watch = ml_watch_open(f->hub, orphan->pidfd, on_end, orphan);
+    errno = saved;
+    if (orphan->watch == NULL)
+        return false;
+    ml_watch_set(orphan->watch, true, false);
+    orphan->f = f;
+    orphan->next = f->orphans;
+    f->orphans = orphan;
+    return true;
+}
+
+void ml_child_leave(struct ml_foreign *f, pid_t pid)
+{
+    struct ml_orphan *orphan = has_ended(pid, getpid()) ? NULL : malloc(sizeof *orphan);
+    if (orphan == NULL)
+        return;
+    *orphan = (struct ml_orphan){.pid = pid, .process = getpid(), .pidfd = -1};
+    if (f == NULL || !watch(f, orphan))
+        leave_unwatched(orphan);
+}
+
+void ml_children_sweep(void)
+{
+    lock_children();
+    struct ml_orphan **place = &children.unwatched;
+    while (*place != NULL) {
+        struct ml_orphan *orphan = *place;
+        if (has_ended(orphan->pid, orphan->process)) {
+            *place = orphan->next;
+            free(orphan);
+        } else {
+            place = &orphan->next;
+        }
+    }
+    unlock_children();
+}
+
+void ml_children_release(struct ml_foreign *f)
+{
+    while (f->orphans != NULL) {
+        struct ml_orphan *orphan = f->orphans;
+        f->orphans = orphan->next;
+        leave_unwatched(orphan);
+    }
+    ml_children_sweep();
+}

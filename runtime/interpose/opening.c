@@ -1,0 +1,134 @@
+/* Calls that open a file. To open a FIFO waits for its other end; anything else is opened at once. */
+#include "interpose/kind.h"
+#include "interpose/stdio_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A FIFO that is being opened, without blocking. */
+struct opening {
+    const char *path;
+    int flags;
+    int fd;         /* -1: not yet */
+    int scratch[2]; /* a pipe to look into the other one with */
+};
+
+/* As fopen() does. -1: the mode is none for a FIFO that waits. */
+static int flags_of(const char *mode)
+{
+    int flags = *mode == 'r' ? O_RDONLY : *mode == 'w' ? O_WRONLY | O_CREAT | O_TRUNC : -1;
+    if (*mode == 'a')
+        flags = O_WRONLY | O_CREAT | O_APPEND;
+    if (flags < 0 || strchr(mode, '+') != NULL)
+        return -1;
+    return flags | (strchr(mode, 'x') != NULL ? O_EXCL : 0);
+}
+
+static bool is_fifo(const char *path)
+{
+    struct stat status;
+    int saved = errno;
+    bool is = stat(path, &status) == 0 && S_ISFIFO(status.st_mode);
+    errno = saved;
+    return is;
+}
+
+/* Opened for reading it has somebody who writes: bytes or their end, or tee(2) says that there might be some. */
+static bool has_writer(const struct opening *o)
+{
+    struct pollfd readable = {.fd = o->fd, .events = POLLIN};
+    return ml_libc.poll(&readable, 1, 0) > 0 ||
+           tee(o->fd, o->scratch[1], 1, SPLICE_F_NONBLOCK) != 0;
+}
+
+/* Opened for writing it has somebody who reads, or there would be no descriptor. 1: it is open; 0: try again; -1 with
+ * errno set. */
+static int try_open(struct opening *o)
+{
+    if (o->fd < 0)
+        o->fd = open(o->path, o->flags | O_NONBLOCK | O_CLOEXEC, 0666);
+    if (o->fd < 0)
+        return errno == ENXIO ? 0 : -1;
+    return (o->flags & O_ACCMODE) == O_WRONLY || has_writer(o);
+}
+
+/* The kernel tells nobody when the other end is opened. 0 or a negated errno. */
+static int await_other_end(struct ml_foreign *f, struct ml_entry entry, struct opening *o)
+{
+    ml_time pause = ML_FIRST_PAUSE;
+    int error = 0, state = try_open(o);
+    while (state == 0 && error == 0) {
+        error = ml_foreign_pause(f, entry, &pause);
+        if (error == 0)
+            state = try_open(o);
+    }
+    return state < 0 ? -errno : error;
+}
+
+static int open_fifo(struct ml_foreign *f, struct ml_entry entry, struct opening *o)
+{
+    bool reads = (o->flags & O_ACCMODE) == O_RDONLY;
+    if (reads && pipe2(o->scratch, O_CLOEXEC | O_NONBLOCK) != 0)
+        return -errno;
+    int error = await_other_end(f, entry, o);
+    if (reads) {
+        ml_libc.close(o->scratch[0]);
+        ml_libc.close(o->scratch[1]);
+    }
+    if (error == 0)
+        fcntl(o->fd, F_SETFL, fcntl(o->fd, F_GETFL) & ~O_NONBLOCK);
+    if (error != 0 && o->fd >= 0)
+        ml_libc.close(o->fd);
+    return error;
+}
+
+/* fopen() of a FIFO. */
+static FILE *fopen_fifo(struct ml_foreign *f, const char *path, const char *mode)
+{
+    struct opening o = {.path = path, .flags = flags_of(mode), .fd = -1};
+    struct ml_entry entry = f->entry;
+    int saved = errno, error = open_fifo(f, entry, &o);
+    if (error == ML_PLAINLY)
+        return ml_libc.fopen64(path, mode);
+    if (error != 0)
+        return ml_fail(error), NULL;
+    FILE *file = fdopen(o.fd, mode);
+    if (file == NULL)
+        ml_libc.close(o.fd);
+    else
+        errno = saved;
+    return file;
+}
+
+/* mode, and that no child gets the file. NULL: there is no memory, or it is none. */
+static char *private_mode(const char *mode)
+{
+    size_t size = strcspn(mode, ",");
+    char *text = strchr("rwa", *mode) != NULL && *mode != '\0' ? malloc(strlen(mode) + 2) : NULL;
+    if (text == NULL)
+        return NULL;
+    memcpy(text, mode, size);
+    text[size] = 'e';
+    strcpy(text + size + 1, mode + size);
+    return text;
+}
+
+/* What one task opens is not for the commands that another one starts. */
+FILE *ml_co_fopen64(struct ml_foreign *f, const char *path, const char *mode)
+{
+    ml_stdio_sweep(f);
+    if (path != NULL && flags_of(mode) >= 0 && is_fifo(path))
+        return fopen_fifo(f, path, mode);
+    char *text = private_mode(mode);
+    FILE *file = ml_libc.fopen64(path, text != NULL ? text : mode);
+    free(text);
+    return file;
+}
+
+FILE *ml_co_fopen(struct ml_foreign *f, const char *path, const char *mode)
+{
+    return ml_co_fopen64(f, path, mode);
+}

@@ -1,0 +1,166 @@
+/* Commands at the other end of a file: popen, pclose. */
+#include "interpose/child_file.h"
+#include "interpose/stdio_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- popen ---- */
+
+/* "r" or "w", and "e", which is taken for said: no other child gets the pipe. False: anything else. */
+static bool read_mode(const char *mode, bool *writes)
+{
+    unsigned letters = 0;
+    *writes = false;
+    for (; *mode == 'r' || *mode == 'w' || *mode == 'e'; mode++) {
+        letters += *mode != 'e';
+        *writes |= *mode == 'w';
+    }
+    return *mode == '\0' && letters == 1;
+}
+
+/* fd: the command's standard input or output, `as`. */
+static int spawn(const char *command, int fd, int as, pid_t *pid)
+{
+    const char *const arguments[] = {"sh", "-c", "--", command, NULL};
+    posix_spawn_file_actions_t actions;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error != 0)
+        return -error;
+    error = posix_spawn_file_actions_adddup2(&actions, fd, as);
+    if (error == 0)
+        error = posix_spawn(pid, "/bin/sh", &actions, NULL, (char *const *)arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return -error;
+}
+
+static void kill_command(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    ml_child_leave(NULL, pid);
+}
+
+/* Begins the command with the pipe's other end. 0 or a negated errno. */
+static int begin(FILE *file, const char *command, int fd, bool writes)
+{
+    pid_t pid;
+    int error = spawn(command, fd, writes ? STDIN_FILENO : STDOUT_FILENO, &pid);
+    if (error != 0)
+        return error;
+    error = ml_child_file_add(file, pid);
+    if (error != 0)
+        kill_command(pid);
+    return error;
+}
+
+FILE *ml_co_popen(struct ml_foreign *f, const char *command, const char *mode)
+{
+    bool writes;
+    int ends[2], saved = errno;
+    if (f->process != getpid())
+        return ml_libc.popen(command, mode);
+    ml_children_sweep();
+    int error = read_mode(mode, &writes) ? 0 : -EINVAL;
+    if (error == 0 && pipe2(ends, O_CLOEXEC) != 0)
+        error = -errno;
+    if (error != 0)
+        return ml_fail(error), NULL;
+    FILE *file = fdopen(ends[writes], writes ? "we" : "re");
+    error = file != NULL ? begin(file, command, ends[!writes], writes) : -errno;
+    ml_libc.close(ends[!writes]);
+    if (error != 0) {
+        if (file != NULL)
+            ml_libc.plain_fclose(file);
+        else
+            ml_libc.close(ends[writes]);
+        return ml_fail(error), NULL;
+    }
+    ml_foreign_closes(f, ends[writes]); /* what was known of the number */
+    errno = saved;
+    return file;
+}
+
+/* ---- pclose ---- */
+
+struct pclose_job {
+    struct ml_job job;
+    FILE *file;
+    int result;
+};
+
+static void run_pclose(struct ml_job *job)
+{
+    struct pclose_job *j = ml_container_of(job, struct pclose_job, job);
+    j->result = ml_libc.plain_pclose(j->file);
+}
+
+static void release_pclose(struct ml_job *job)
+{
+    free(ml_container_of(job, struct pclose_job, job));
+}
+
+/* Of a file that was opened outside of tasks: only libc knows which child it is. Cancelled, the file is closed
+ * nevertheless, and the child awaited, by the worker. */
+static int close_on_worker(struct ml_foreign *f, struct ml_entry entry, FILE *file)
+{
+    bool is_flushed = ml_co_fflush(f, file) == 0;
+    struct pclose_job *job = calloc(1, sizeof *job);
+    f->entry = entry;
+    if (!ml_stdio_turn_away(f, file) || job == NULL) {
+        free(job);
+        return ml_libc.plain_pclose(file);
+    }
+    job->job = (struct ml_job){
+        .run = run_pclose, .release = release_pclose, .work = ML_WORK_CLOSE, .must_run = true};
+    job->file = file;
+    int error = ml_foreign_offload(f, entry, &job->job);
+    if (error != 0)
+        return ml_fail(error);
+    int result = job->result == 0 && !is_flushed ? -1 : job->result;
+    release_pclose(&job->job);
+    return result;
+}
+
+/* The command's status. Cancelled, it goes on, and its end is noticed by the loop. */
+static int await_command(struct ml_foreign *f, struct ml_entry entry, pid_t pid)
+{
+    int status;
+    pid_t ended;
+    do {
+        f->entry = entry;
+        ended = ml_co_wait4(f, pid, &status, 0, NULL);
+    } while (ended < 0 && errno == EINTR);
+    if (ended < 0 && errno == ECANCELED)
+        ml_child_leave(f, pid);
+    return ended < 0 ? -1 : status;
+}
+
+/* In a finalizer nobody asks for the status: the file is closed, and the command left to itself. */
+static bool is_left(const struct ml_foreign *f)
+{
+    return f->is_finalizing != NULL && f->is_finalizing(f->hub);
+}
+
+int ml_co_pclose(struct ml_foreign *f, FILE *file)
+{
+    struct ml_entry entry = f->entry;
+    bool is_ours = false;
+    pid_t pid = ml_child_file_pid(file, &is_ours);
+    ml_children_sweep();
+    if (pid == 0)
+        return close_on_worker(f, entry, file);
+    if (!is_ours)
+        return ml_child_file_close(file);
+    if (is_left(f)) {
+        ml_foreign_closes(f, fileno_unlocked(file));
+        ml_child_file_drop(file);
+        ml_child_leave(f, pid);
+        return 0;
+    }
+    int error = ml_stdio_close(f, entry, file);
+    int status = await_command(f, entry, pid);
+    return status == 0 && error != 0 ? ml_fail(error) : status;
+}

@@ -1,0 +1,83 @@
+#include "interpose/shells.h"
+
+#include "interpose/child_file.h"
+
+#include <errno.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* On the heap: the frames of a task that is dropped are gone. */
+struct shell {
+    struct ml_link link;
+    uint64_t task; /* its number */
+    pid_t pid;     /* 0: not yet: it may send signals before it is known here */
+};
+
+static int spawn_shell(const char *command, pid_t *pid)
+{
+    const char *const arguments[] = {"sh", "-c", "--", command, NULL};
+    return -posix_spawn(pid, "/bin/sh", NULL, NULL, (char *const *)arguments, environ);
+}
+
+/* Waits for the shell, which a signal's handler does not end. 0 or a negated errno. */
+static int await(struct ml_foreign *f, struct ml_entry entry, pid_t pid, int *status)
+{
+    pid_t ended;
+    do {
+        f->entry = entry;
+        ended = ml_co_wait4(f, pid, status, 0, NULL);
+    } while (ended < 0 && errno == EINTR);
+    return ended < 0 ? -errno : 0;
+}
+
+static void end(struct ml_foreign *f, pid_t pid)
+{
+    kill(pid, SIGKILL);
+    ml_child_leave(f, pid);
+}
+
+/* Cancelled, it kills the shell, as libc does when its thread is cancelled. */
+int ml_co_system(struct ml_foreign *f, const char *command)
+{
+    struct ml_entry entry = f->entry;
+    int status;
+    if (command == NULL)
+        return ml_libc.system(NULL);
+    ml_children_sweep();
+    struct shell *shell = malloc(sizeof *shell);
+    if (shell == NULL)
+        return ml_fail(-ENOMEM);
+    *shell = (struct shell){.task = f->hub->current->id};
+    ml_list_insert(&f->shells, &shell->link);
+    int error = spawn_shell(command, &shell->pid);
+    /* What a shell that cannot be run is told as. */
+    bool is_missing = error == -ENOENT || error == -EACCES;
+    if (error == 0)
+        error = await(f, entry, shell->pid, &status);
+    ml_list_remove(&shell->link);
+    if (error == -ECANCELED)
+        end(f, shell->pid);
+    free(shell);
+    return is_missing ? 127 << 8 : error == 0 ? status : ml_fail(error);
+}
+
+bool ml_shells_has(const struct ml_foreign *f, const struct ml_task *task)
+{
+    const struct ml_link *link = f->shells.next;
+    while (link != &f->shells && ml_container_of(link, struct shell, link)->task != task->id)
+        link = link->next;
+    return link != &f->shells;
+}
+
+void ml_shells_release(struct ml_foreign *f)
+{
+    bool is_ours = f->process == getpid();
+    while (!ml_list_is_empty(&f->shells)) {
+        struct shell *shell = ml_container_of(f->shells.next, struct shell, link);
+        ml_list_remove(&shell->link);
+        if (is_ours && shell->pid > 0)
+            end(NULL, shell->pid);
+        free(shell);
+    }
+}
