@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "hub/slice.h"
+#include "io/cares.h"
 
-#include <ares.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>

@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "hub/watch.h"
+#include "io/cares.h"
 
-#include <ares.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,7 +185,9 @@ int ml_resolver_channel_open(struct ml_resolver_channel *channel)
 {
     ares_channel ares;
     stat(configuration, &channel->configured);
-    int error = make(channel, &ares);
+    int error = ml_cares_load();
+    if (error == 0)
+        error = make(channel, &ares);
     if (error == 0)
         channel->ares = ares;
     return error;
