@@ -193,9 +193,6 @@
 /* libc's own functions: found behind this program in the order in which the dynamic linker looks. */
 struct ml_libc {
     bool is_exported; /* the names are */
-    int (*fcntl)(int fd, int command, ...);
-    int (*fcntl64)(int fd, int command, ...);
-    int (*ioctl)(int fd, unsigned long request, ...);
 // NOLINTNEXTLINE(bugprone-macro-parentheses): a type
 #define ML_LIBC_MEMBER(type, name, parameters, arguments) type(*name) parameters;
     ML_CALLS(ML_LIBC_MEMBER)

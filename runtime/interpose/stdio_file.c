@@ -5,12 +5,15 @@
 
 #include <errno.h>
 
-int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file)
+int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file, bool may_call)
 {
     int saved = errno;
     int fd = fileno_unlocked(file);
     errno = saved;
-    return fd >= 0 && ml_kind_of(f, fd) != ML_KIND_DISK ? fd : -1;
+    if (fd < 0)
+        return -1;
+    bool is_disk = may_call ? ml_kind_is_disk(f, fd) : ml_kind_of(f, fd) == ML_KIND_DISK;
+    return is_disk ? -1 : fd;
 }
 
 void ml_stdio_enter(struct ml_foreign *f, FILE *file)
@@ -38,7 +41,7 @@ void ml_stdio_turn_away(struct ml_foreign *f, FILE *file)
 /* libc closes it unseen. What could not be written is lost: libc is not to try again, and wait. */
 int ml_co_fclose(struct ml_foreign *f, FILE *file)
 {
-    int fd = ml_stdio_slow_fd(f, file);
+    int fd = ml_stdio_slow_fd(f, file, true);
     int error = 0;
     if (fd >= 0 && ml_co_fflush(f, file) != 0)
         error = errno;
