@@ -79,7 +79,7 @@ void ml_generator_check_yield(lua_State *L)
         lua_pushliteral(L, "attempt to yield from outside a coroutine");
         lua_error(L);
     }
-    if (is_in_finalizer(L))
+    if (is_in_finalizer(L) || !ml_strand_holds(ml_strand_of(L), __builtin_frame_address(0)))
         luaL_error(L, "attempt to yield across a C-call boundary");
 }
 
@@ -166,15 +166,24 @@ static const char *refusal(lua_State *L, lua_State *thread)
     return status == ml_generator_suspended ? NULL : "cannot resume non-suspended coroutine";
 }
 
+/* On a stack of a C library's own nothing switches: there a coroutine is resumed as by stock Lua, and stays on it. */
+static inline bool may_switch(const struct ml_hub *hub)
+{
+    return hub->current != NULL &&
+           ml_strand_holds(hub->current->strand, __builtin_frame_address(0));
+}
+
 /* Anything but a generator that waits to be resumed. */
 static __attribute__((noinline)) int resume_other(lua_State *L, lua_State *thread, int count)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
     const char *message = refusal(L, thread);
-    bool is_strand = message == NULL && lua_status(thread) != LUA_YIELD && hub->current != NULL;
-    if (message == NULL && hub->current == NULL &&
+    bool is_strand = message == NULL && lua_status(thread) != LUA_YIELD && may_switch(hub);
+    if (message == NULL && !is_strand &&
         ml_strand_state(ml_strand_of(thread)) == ML_STRAND_SUSPENDED)
-        message = "cannot resume a coroutine of a task: no task is running";
+        message = hub->current == NULL
+                      ? "cannot resume a coroutine of a task: no task is running"
+                      : "cannot resume a coroutine on a stack of a C library's own";
     if (message == NULL && is_strand && hub->current->depth >= NESTING_LIMIT)
         message = "C stack overflow";
     if (message != NULL)
@@ -188,8 +197,8 @@ int ml_generator_resume(lua_State *L, lua_State *thread, int count)
     if (ml_unlikely(!lua_checkstack(thread, count + 1)))
         return fail(L, count, "too many arguments to resume");
     if (ml_likely(thread != ml_lua_of(L)->main &&
-                  ml_strand_state(ml_strand_of(thread)) == ML_STRAND_SUSPENDED &&
-                  hub->current != NULL && hub->current->depth < NESTING_LIMIT))
+                  ml_strand_state(ml_strand_of(thread)) == ML_STRAND_SUSPENDED && may_switch(hub) &&
+                  hub->current->depth < NESTING_LIMIT))
         return resume_strand(L, thread, count);
     return resume_other(L, thread, count);
 }
