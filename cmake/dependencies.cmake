@@ -1,6 +1,6 @@
 # Finds what moonlet links with. Everything missing is told in one message, not one per run.
-# Result: the targets ml_dependencies (Lua, libev, c-ares), ml_shared_dependencies (the same for the shared
-# library) and, with tests, ml_cmocka.
+# Result: the targets ml_dependencies (Lua, and the headers of libev and c-ares), ml_shared_dependencies (the same for the
+# shared library) and, with tests, ml_cmocka.
 
 set(missing "")
 find_package(Threads)
@@ -29,7 +29,8 @@ if(NOT OPENSSL_FOUND)
   string(APPEND missing "  OpenSSL 3 headers (libssl.pc)   Debian package: libssl-dev\n")
 endif()
 
-# libev ships no .pc file on Debian.
+# Of libev and c-ares the headers: the libraries are loaded at run time (hub/libev.h, io/cares.h). libev ships no .pc file
+# on Debian. Its library is for tests that are hosts with a loop of libev's.
 find_path(EV_INCLUDE_DIR ev.h PATH_SUFFIXES libev)
 find_library(EV_LIBRARY ev)
 mark_as_advanced(EV_INCLUDE_DIR EV_LIBRARY)
@@ -68,15 +69,15 @@ string(REPLACE "${LUA_STATIC_LIBRARY}"
 
 add_library(ml_dependencies INTERFACE)
 target_include_directories(ml_dependencies SYSTEM INTERFACE ${LUA_INCLUDE_DIRS})
-target_include_directories(ml_dependencies SYSTEM INTERFACE ${EV_INCLUDE_DIR})
+target_include_directories(ml_dependencies SYSTEM INTERFACE ${EV_INCLUDE_DIR} ${CARES_INCLUDE_DIRS})
 target_link_libraries(ml_dependencies INTERFACE
-  ${linked_lua} ${EV_LIBRARY} PkgConfig::CARES Threads::Threads ${CMAKE_DL_LIBS} m)
+  ${linked_lua} Threads::Threads ${CMAKE_DL_LIBS} m)
 
 # A shared library brings the shared liblua along: where C modules look for Lua's functions they find those, and the
 # process has one Lua, whatever else in it uses liblua.
 add_library(ml_shared_dependencies INTERFACE)
 target_link_libraries(ml_shared_dependencies INTERFACE
-  PkgConfig::LUA ${EV_LIBRARY} PkgConfig::CARES Threads::Threads ${CMAKE_DL_LIBS} m)
+  PkgConfig::LUA Threads::Threads ${CMAKE_DL_LIBS} m)
 
 if(ML_TESTS)
   add_library(ml_cmocka INTERFACE)

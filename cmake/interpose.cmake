@@ -18,7 +18,7 @@ list(TRANSFORM lines REPLACE ".*, ([a-z_0-9]+),$" "-Wl,--wrap=\\1" OUTPUT_VARIAB
 # Those and their other names.
 file(READ ${interpose_dir}/exports.c exports)
 file(READ ${interpose_dir}/exports_inside.c exports_inside)
-string(REGEX MATCHALL "(ALIAS|CHECKED)\\([a-z_ *]+, [a-zA-Z_0-9]+,|(PRINT|CONTROL)\\([a-z_0-9]+,|PUBLIC [a-zA-Z ]+[ *]+[a-z_]+\\([a-zA-Z]"
+string(REGEX MATCHALL "(ALIAS|CHECKED)\\([a-z_ *]+, [a-zA-Z_0-9]+,|PRINT\\([a-z_0-9]+,|PUBLIC [a-zA-Z ]+[ *]+[a-z_]+\\([a-zA-Z]"
   others "${exports}${exports_inside}")
 list(TRANSFORM others REPLACE ".*[ *(]([a-zA-Z_0-9]+)[,(][a-zA-Z]*$" "\\1")
 list(TRANSFORM exported_names REPLACE ".*, ([a-z_0-9]+),$" "\\1")

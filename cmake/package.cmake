@@ -29,6 +29,9 @@ set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY "=")
 
 set(library_package libmoonlet${ML_SOVERSION})
+set(loaded "libev4 | libev4t64, libc-ares2 | libcares2") # by the runtime, for itself alone
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_DEPENDS "${loaded}")
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_DEPENDS "${loaded}")
 set(tls "libssl3 | libssl3t64") # loaded at first use
 
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME moonlet)
@@ -52,7 +55,7 @@ blocking calls of other C libraries wait for their task alone.")
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libmoonlet-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS
-  "${library_package} (= ${PROJECT_VERSION}), liblua5.4-dev, libev-dev, libc-ares-dev")
+  "${library_package} (= ${PROJECT_VERSION}), liblua5.4-dev")
 set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_COMPONENT_DEV_DESCRIPTION
   "Lua 5.4 runtime with green threads, development files\n\

@@ -9,7 +9,7 @@ build='gcc libc6-dev make cmake ninja-build pkg-config liblua5.4-dev libev-dev l
 # LPeg and expat are C libraries that call back into Lua; the other lua-* are those of docs/c-libraries.md; nginx,
 # curl, nc, dig, redis-server, PostgreSQL's server and aiosmtpd are real peers.
 test='libcmocka-dev libedit2 openssl lua5.4 lua-busted lua-lpeg lua-expat netcat-openbsd curl nginx-light bind9-dnsutils redis-server'
-test="$test python3-aiosmtpd lua-socket lua-sec lua-copas lua-cqueues lua-redis lua-luv"
+test="$test python3-aiosmtpd lua-socket lua-sec lua-copas lua-cqueues lua-redis lua-luv lua-event"
 test="$test lua-sql-postgres lua-sql-sqlite3 lua-cjson lua-yaml postgresql"
 # For the switch of another machine.
 [ "$(uname -m)" != x86_64 ] || test="$test gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"

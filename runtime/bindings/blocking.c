@@ -58,6 +58,8 @@ void ml_check_may_leave(lua_State *L, const char *what)
     if (is_elsewhere(L, lua->hub.current))
         luaL_error(L, "cannot %s here: this Lua thread is suspended or in use by another task",
                    what);
+    if (!ml_strand_holds(lua->hub.current->strand, __builtin_frame_address(0)))
+        luaL_error(L, "cannot %s here: a C library has called on a stack of its own", what);
 }
 
 /* Explains why L may not wait; returns only if it may. */
@@ -79,7 +81,8 @@ static inline bool is_plain(lua_State *L, const struct ml_lua *lua)
 {
     struct ml_task *task = lua->hub.current;
     return task != NULL && task->strand == ml_strand_of(L) && !(*ml_lua_mark(L) & ML_MARK_PARKED) &&
-           task->scope == NULL && !ml_is_in_finalizer(L) && !lua->is_reporting;
+           task->scope == NULL && !ml_is_in_finalizer(L) && !lua->is_reporting &&
+           ml_strand_holds(task->strand, __builtin_frame_address(0));
 }
 
 struct ml_lua *ml_blocking_begin(lua_State *L)

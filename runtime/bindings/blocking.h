@@ -8,6 +8,7 @@
 #include "bindings/lua_runtime.h"
 #include "bindings/lua_task.h"
 #include "hub/scope.h"
+#include "hub/strand.h"
 
 #include <errno.h>
 
@@ -48,7 +49,8 @@ static inline bool ml_blocking_try(lua_State *L)
     struct ml_lua *lua = ml_lua_of(L);
     struct ml_task *task = lua->hub.current;
     if (ml_unlikely(lua->is_reporting || (*ml_lua_mark(L) & ML_MARK_PARKED) ||
-                    (task->scope != NULL && task->scope->forbids_switch)))
+                    (task->scope != NULL && task->scope->forbids_switch) ||
+                    !ml_strand_holds(task->strand, __builtin_frame_address(0))))
         return false;
     ml_lua_task_of(task)->parked_on = L;
     *ml_lua_mark(L) |= ML_MARK_PARKED;

@@ -139,6 +139,17 @@ static void tell(struct ml_hub *hub, const char *text)
     lua_warning(ml_lua_of(running_thread(hub))->aside, text, 0);
 }
 
+static bool is_ending(struct ml_hub *hub)
+{
+    return ml_unlikely(ml_lua_of(running_thread(hub))->exit_asked) &&
+           ml_cancel_point(hub) == -ECANCELED;
+}
+
+static void leave_c(struct ml_hub *hub)
+{
+    ml_cancellation_raise(running_thread(hub));
+}
+
 void ml_foreign_connect(struct ml_lua *lua, struct ml_foreign *f)
 {
     static const struct ml_hook_kind cancelled = {.events = LUA_MASKRET,
@@ -151,4 +162,6 @@ void ml_foreign_connect(struct ml_lua *lua, struct ml_foreign *f)
     f->has_waited = has_waited;
     f->told = tell;
     f->slice_is_over = slice_is_over;
+    f->is_ending = is_ending;
+    f->leave_c = leave_c;
 }

@@ -85,7 +85,7 @@ void ml_generator_check_yield(lua_State *L)
         lua_pushliteral(L, "attempt to yield from outside a coroutine");
         lua_error(L);
     }
-    if (is_in_finalizer(L))
+    if (is_in_finalizer(L) || !ml_strand_holds(ml_strand_of(L), __builtin_frame_address(0)))
         luaL_error(L, "attempt to yield across a C-call boundary");
 }
 
@@ -181,6 +181,13 @@ static void watch(lua_State *L, lua_State *thread, bool begins)
     ml_hooks_attend(thread);
 }
 
+/* On a stack of a C library's own nothing switches: there a coroutine is resumed as by stock Lua, and stays on it. */
+static inline bool may_switch(const struct ml_hub *hub)
+{
+    return hub->current != NULL &&
+           ml_strand_holds(hub->current->strand, __builtin_frame_address(0));
+}
+
 /* Anything but a generator that waits to be resumed, and that nobody has to look at. */
 static __attribute__((noinline)) int resume_other(lua_State *L, lua_State *thread, int count)
 {
@@ -188,10 +195,12 @@ static __attribute__((noinline)) int resume_other(lua_State *L, lua_State *threa
     const char *message = refusal(L, thread);
     bool is_suspended =
         message == NULL && ml_strand_state(ml_strand_of(thread)) == ML_STRAND_SUSPENDED;
-    bool is_strand = message == NULL && hub->current != NULL &&
+    bool is_strand = message == NULL && may_switch(hub) &&
                      (is_suspended || lua_status(thread) != LUA_YIELD);
-    if (is_suspended && hub->current == NULL)
-        message = "cannot resume a coroutine of a task: no task is running";
+    if (is_suspended && !is_strand)
+        message = hub->current == NULL
+                      ? "cannot resume a coroutine of a task: no task is running"
+                      : "cannot resume a coroutine on a stack of a C library's own";
     if (message == NULL && is_strand && is_too_deep(hub))
         message = "C stack overflow";
     if (message != NULL)
@@ -209,7 +218,7 @@ int ml_generator_resume(lua_State *L, lua_State *thread, int count)
         return fail(L, count, "too many arguments to resume");
     if (ml_likely(thread != lua->main &&
                   ml_strand_state(ml_strand_of(thread)) == ML_STRAND_SUSPENDED &&
-                  hub->current != NULL && hub->current->depth < ML_STRAND_WEIGHED &&
+                  may_switch(hub) && hub->current->depth < ML_STRAND_WEIGHED &&
                   !ml_hooks_are_standing(&lua->hooks)))
         return resume_strand(L, thread, count);
     return resume_other(L, thread, count);

@@ -1,8 +1,8 @@
 #include "hub/alarm.h"
 
 #include "base/check.h"
+#include "hub/libev.h"
 
-#include <ev.h>
 #include <stddef.h>
 #include <stdlib.h>
 

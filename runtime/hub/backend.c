@@ -1,8 +1,9 @@
 #include "hub/backend.h"
 
+#include "hub/libev.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <ev.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

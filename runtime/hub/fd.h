@@ -6,9 +6,8 @@
 #ifndef ML_HUB_FD_H
 #define ML_HUB_FD_H
 
+#include "hub/libev.h"
 #include "hub/wait.h"
-
-#include <ev.h>
 
 enum ml_fd_event { ML_FD_READ, ML_FD_WRITE };
 

@@ -77,6 +77,7 @@ void ml_hub_release(struct ml_hub *hub)
     ml_offload_release(hub);
     ml_poller_close(hub->poller);
     ml_bank_release(&hub->bank);
+    free(hub->cxx);
 }
 
 /* The body of a task begins on the kind of stack that was asked for; a strand on the kind of the one that resumes it,
@@ -236,9 +237,11 @@ static inline void leave(struct ml_hub *hub)
 
 static __attribute__((noinline)) void leave_with_cxx(struct ml_hub *hub)
 {
-    struct ml_cxx_globals saved = ml_cxx_save(hub->cxx);
+    unsigned count = hub->cxx->count;
+    struct ml_cxx_globals saved[count];
+    ml_cxx_save(hub->cxx, saved);
     leave(hub);
-    ml_cxx_restore(hub->cxx, saved);
+    ml_cxx_restore(hub->cxx, saved, count);
 }
 
 void ml_hub_park(struct ml_hub *hub)
@@ -316,9 +319,11 @@ static void go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place
 static __attribute__((noinline)) void go_on_with_cxx(struct ml_hub *hub, struct ml_strand *strand,
                                                      bool is_in_place)
 {
-    struct ml_cxx_globals saved = ml_cxx_save(hub->cxx);
+    unsigned count = hub->cxx->count;
+    struct ml_cxx_globals saved[count];
+    ml_cxx_save(hub->cxx, saved);
     go_on(hub, strand, is_in_place);
-    ml_cxx_restore(hub->cxx, saved);
+    ml_cxx_restore(hub->cxx, saved, count);
 }
 
 void ml_hub_go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place)
@@ -478,8 +483,7 @@ struct ml_task *ml_hub_next_task(const struct ml_hub *hub, uint32_t *slot)
     return task;
 }
 
-void ml_hub_find_cxx(struct ml_hub *hub)
+void ml_hub_find_cxx(struct ml_hub *hub, const char *library)
 {
-    if (hub->cxx == NULL)
-        hub->cxx = ml_cxx_find();
+    ml_cxx_find(&hub->cxx, library);
 }

@@ -13,7 +13,7 @@
 
 #include <stdatomic.h>
 
-struct ml_cxx_globals;
+struct ml_cxx;
 struct ml_foreign;
 struct ml_offload;
 
@@ -27,9 +27,9 @@ struct ml_hub {
     struct ml_timers timers; /* hub/deadlines.h */
     struct ml_slots slots;
     struct ml_scope *free_scopes;
-    struct ml_coro spare;       /* the stack of a strand that ended, for the next one that begins */
-    int *thread_errno;          /* this thread's, while ml_hub_run() is on */
-    struct ml_cxx_globals *cxx; /* hub/cxx.h: this thread's, once C++ is in the process */
+    struct ml_coro spare; /* the stack of a strand that ended, for the next one that begins */
+    int *thread_errno;    /* this thread's, while ml_hub_run() is on */
+    struct ml_cxx *cxx;   /* hub/cxx.h: this thread's, once C++ is in the process */
     uint64_t last_id;
     uint64_t last_scope; /* serial of the last scope that was opened */
     uint32_t timer_generation;
@@ -197,8 +197,8 @@ static inline struct ml_task *ml_hub_task(const struct ml_hub *hub, uint32_t slo
     return task != NULL && task->id == id ? task : NULL;
 }
 
-/* From now on the C++ runtime's exception state is kept per task, if libstdc++ is in the process.
- * To be called after anything that may have loaded it. */
-void ml_hub_find_cxx(struct ml_hub *hub);
+/* From now on the exception state of the C++ runtimes in the process is kept per task. To be called after anything
+ * that may have loaded one; library: the file of a library that may have brought its own, or NULL. */
+void ml_hub_find_cxx(struct ml_hub *hub, const char *library);
 
 #endif

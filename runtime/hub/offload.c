@@ -1,7 +1,8 @@
 #include "hub/offload.h"
 
+#include "hub/libev.h"
+
 #include <errno.h>
-#include <ev.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>

@@ -1,7 +1,8 @@
 #include "hub/poll_set.h"
 
+#include "hub/libev.h"
+
 #include <errno.h>
-#include <ev.h>
 #include <stddef.h>
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 #include "hub/poller.h"
 
 #include "hub/backend.h"
+#include "hub/libev.h"
 
 #include <errno.h>
-#include <ev.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -72,6 +72,11 @@ static bool has_descriptors(void)
 
 struct ml_poller *ml_poller_open(void)
 {
+    int error = ml_libev_load();
+    if (error != 0) {
+        errno = -error;
+        return NULL;
+    }
     struct ml_poller *poller = has_descriptors() ? calloc(1, sizeof *poller) : NULL;
     if (poller == NULL)
         return NULL;

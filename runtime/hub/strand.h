@@ -9,6 +9,7 @@
 #ifndef ML_HUB_STRAND_H
 #define ML_HUB_STRAND_H
 
+#include "coro/bank.h"
 #include "coro/coro.h"
 
 struct ml_hub;
@@ -35,6 +36,15 @@ struct ml_strand {
 static inline enum ml_strand_state ml_strand_state(const struct ml_strand *strand)
 {
     return (enum ml_strand_state)(strand->coro.tag & ML_STRAND_STATES);
+}
+
+/* Whether an address, of a frame, lies on the stack that the strand is bound to. A C library may have gone on to a stack
+ * of its own (makecontext() and the like, a signal's handler): nothing switches from there, for nobody knows what of
+ * the strand's own stack is in use. */
+static inline bool ml_strand_holds(const struct ml_strand *strand, const void *address)
+{
+    const struct ml_stack *stack = &strand->coro.seat->stack;
+    return (uintptr_t)address - (uintptr_t)stack->base < stack->size;
 }
 
 /*

@@ -1,6 +1,7 @@
 #include "hub/watch.h"
 
-#include <ev.h>
+#include "hub/libev.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 

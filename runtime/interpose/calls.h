@@ -194,9 +194,6 @@
 /* libc's own functions: found behind this program in the order in which the dynamic linker looks. */
 struct ml_libc {
     bool is_exported; /* the names are */
-    int (*fcntl)(int fd, int command, ...);
-    int (*fcntl64)(int fd, int command, ...);
-    int (*ioctl)(int fd, unsigned long request, ...);
     /* The two below may know of files of children (interpose/child_file.h); these are libc's in any case. */
     int (*plain_pclose)(FILE *file);
     int (*plain_fclose)(FILE *file);

@@ -19,9 +19,6 @@ void ml_exporter_find_libc(struct ml_libc *libc)
 #define FIND(type, name, parameters, arguments) *(void **)&libc->name = dlsym(RTLD_NEXT, #name);
     ML_CALLS(FIND)
 #undef FIND
-    *(void **)&libc->fcntl = dlsym(RTLD_NEXT, "fcntl");
-    *(void **)&libc->fcntl64 = dlsym(RTLD_NEXT, "fcntl64");
-    *(void **)&libc->ioctl = dlsym(RTLD_NEXT, "ioctl");
     epoll_wait_of_libc = libc->epoll_wait;
     libc->epoll_wait = epoll_wait_and_look;
     libc->plain_pclose = libc->pclose;

@@ -5,11 +5,6 @@
  * __wrap_..., which is libc (cmake/interpose.cmake).
  */
 #include "interpose/exporter.h"
-#include "interpose/kind.h"
-
-#include <fcntl.h>
-#include <stdint.h>
-#include <sys/ioctl.h>
 
 #undef fread_unlocked
 #undef fwrite_unlocked
@@ -101,30 +96,6 @@ static int print(struct ml_foreign *f, FILE *file, const char *format, va_list a
 
 PRINT(printf, (const char *format, ...), stdout)
 PRINT(fprintf, (FILE * file, const char *format, ...), file)
-
-/* Whether descriptors block is asked anew once it may have changed, for those with other numbers, too: duplicates share
- * it. What comes third is a pointer or fits into one. */
-static void note_change(bool changes)
-{
-    struct ml_foreign *f = changes ? ml_exporter_current() : NULL;
-    if (f != NULL)
-        ml_kinds_forget_nonblocking(f);
-}
-
-#define CONTROL(name, type, changes)                                                               \
-    PUBLIC int name(int fd, type what, ...)                                                        \
-    {                                                                                              \
-        va_list arguments;                                                                         \
-        va_start(arguments, what);                                                                 \
-        void *third = va_arg(arguments, void *);                                                   \
-        va_end(arguments);                                                                         \
-        note_change(changes);                                                                      \
-        return ml_exporter_libc()->name(fd, what, third);                                          \
-    }
-
-CONTROL(fcntl, int, what == F_SETFL && ((intptr_t)third & O_NONBLOCK) == 0)
-CONTROL(fcntl64, int, what == F_SETFL && ((intptr_t)third & O_NONBLOCK) == 0)
-CONTROL(ioctl, unsigned long, what == FIONBIO)
 
 /* ---- those that check the size of a buffer (-D_FORTIFY_SOURCE) ---- */
 

@@ -6,35 +6,67 @@
 #include "interpose/inside.h"
 
 #include <dlfcn.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 
 #define PUBLIC __attribute__((visibility("default")))
 
 /* ---- C++: static variables of functions; others that need one wait on the thread ---- */
 
-struct guards {
-    int (*acquire)(uint64_t *guard);
-    void (*release)(uint64_t *guard);
-    void (*abort)(uint64_t *guard);
-};
+/*
+ * The functions themselves, not those of some C++ runtime: there may be none with a name that can be found, if each
+ * library has brought its own (-static-libstdc++). The guard's bytes are those of libstdc++ (Itanium C++ ABI 3.3.3): done,
+ * under way, waited for; so code that calls a copy of these functions of its own can share guards with code that calls
+ * these.
+ */
+#define GUARD_BYTE(n)                                                                              \
+    (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 1 << 8 * (n) : 1 << (24 - 8 * (n)))
 
-/* Of the C++ runtime in the process, which may have come with any library. */
-static struct guards find_guards(void)
+enum { GUARD_DONE = GUARD_BYTE(0), GUARD_PENDING = GUARD_BYTE(1), GUARD_AWAITED = GUARD_BYTE(2) };
+
+static int *word_of(uint64_t *guard)
 {
-    void *library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
-    if (library == NULL)
-        library = dlopen("libc++abi.so.1", RTLD_LAZY | RTLD_NOLOAD);
-    void *where = library != NULL ? library : RTLD_NEXT;
-    struct guards guards = {
-        .acquire = (int (*)(uint64_t *))dlsym(where, "__cxa_guard_acquire"),
-        .release = (void (*)(uint64_t *))dlsym(where, "__cxa_guard_release"),
-        .abort = (void (*)(uint64_t *))dlsym(where, "__cxa_guard_abort"),
-    };
-    if (guards.acquire == NULL || guards.release == NULL || guards.abort == NULL)
-        abort();
-    if (library != NULL)
-        dlclose(library); /* whoever calls these functions keeps it */
-    return guards;
+    return (int *)guard;
+}
+
+/* Another thread's initialiser runs: returns once that has changed. */
+static void await_guard(int *word, int seen)
+{
+    int saved = errno;
+    bool is_noted = (seen & GUARD_AWAITED) != 0 ||
+                    __atomic_compare_exchange_n(word, &seen, seen | GUARD_AWAITED, false,
+                                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    if (is_noted)
+        syscall(SYS_futex, word, FUTEX_WAIT, seen | GUARD_AWAITED, NULL);
+    errno = saved;
+}
+
+/* Whether the caller is to run the initialiser; false: it has been run. */
+static bool acquire_guard(int *word)
+{
+    int seen = 0;
+    while (!__atomic_compare_exchange_n(word, &seen, GUARD_PENDING, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE)) {
+        if ((seen & GUARD_DONE) != 0)
+            return false;
+        await_guard(word, seen);
+        seen = 0;
+    }
+    return true;
+}
+
+static void leave_guard(uint64_t *guard, int state)
+{
+    struct ml_foreign *f = ml_exporter_current();
+    int saved = errno;
+    int before = __atomic_exchange_n(word_of(guard), state, __ATOMIC_ACQ_REL);
+    if ((before & GUARD_AWAITED) != 0)
+        syscall(SYS_futex, word_of(guard), FUTEX_WAKE, INT_MAX);
+    errno = saved;
+    if (f != NULL)
+        ml_inside_leave(f, guard);
 }
 
 PUBLIC int __cxa_guard_acquire(uint64_t *guard);
@@ -44,29 +76,20 @@ PUBLIC void __cxa_guard_abort(uint64_t *guard);
 PUBLIC int __cxa_guard_acquire(uint64_t *guard)
 {
     struct ml_foreign *f = ml_exporter_current();
-    int is_first = find_guards().acquire(guard);
+    bool is_first = acquire_guard(word_of(guard));
     if (f != NULL && is_first)
         ml_inside_enter(f, guard, __builtin_frame_address(0));
     return is_first;
 }
 
-static void leave_guard(const uint64_t *guard)
-{
-    struct ml_foreign *f = ml_exporter_current();
-    if (f != NULL)
-        ml_inside_leave(f, guard);
-}
-
 PUBLIC void __cxa_guard_release(uint64_t *guard)
 {
-    find_guards().release(guard);
-    leave_guard(guard);
+    leave_guard(guard, GUARD_DONE);
 }
 
 PUBLIC void __cxa_guard_abort(uint64_t *guard)
 {
-    find_guards().abort(guard);
-    leave_guard(guard);
+    leave_guard(guard, 0);
 }
 
 /* ---- stdio's callbacks: libc holds the file's lock, and its buffer is in between ---- */

@@ -2,6 +2,7 @@
 
 #include "hub/poll_set.h"
 #include "hub/scope.h"
+#include "hub/strand.h"
 #include "hub/wait.h"
 #include "interpose/child_file.h"
 #include "interpose/inside.h"
@@ -38,6 +39,7 @@ static const char *const reasons[] = {
     [ML_PLAIN_INSIDE] =
         "it is made inside pthread_once, a static initialiser or a callback of stdio",
     [ML_PLAIN_OWNER] = "it is made in a finalizer or inside task.no_switch",
+    [ML_PLAIN_STACK] = "it is made on a stack of the library's own",
 };
 
 struct ml_foreign *ml_foreign_open(struct ml_hub *hub)
@@ -139,6 +141,8 @@ static enum ml_plain_reason reason_against(struct ml_foreign *f, struct ml_entry
 {
     if (is_excluded(f, entry))
         return ML_PLAIN_EXCLUDED;
+    if (!ml_strand_holds(f->hub->current->strand, __builtin_frame_address(0)))
+        return ML_PLAIN_STACK;
     if (ml_is_inside(f, entry.frame))
         return ML_PLAIN_INSIDE;
     return f->may_wait != NULL && !f->may_wait(f->hub) ? ML_PLAIN_OWNER : ML_PLAIN_NONE;
@@ -158,6 +162,11 @@ int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry)
     return 0;
 }
 
+bool ml_foreign_is_stubborn(const struct ml_foreign *f)
+{
+    return f->refused.task == f->hub->current->id && f->refused.count >= PATIENCE;
+}
+
 /* A library that tries again whatever errno says must not keep the thread: from some refusal on others run before
  * each. */
 static void pause_if_stubborn(struct ml_foreign *f)
@@ -165,7 +174,7 @@ static void pause_if_stubborn(struct ml_foreign *f)
     uint64_t task = f->hub->current->id;
     f->refused.count = f->refused.task == task ? f->refused.count + 1 : 1;
     f->refused.task = task;
-    if (f->refused.count < PATIENCE)
+    if (!ml_foreign_is_stubborn(f))
         return;
     struct ml_scope *shield = ml_scope_open(f->hub, ML_SCOPE_SHIELD, ML_FOREVER);
     if (shield == NULL)
@@ -220,10 +229,20 @@ int ml_foreign_share_on(struct ml_foreign *f, int fd)
     return 0;
 }
 
+/* Whether the number stands for the same file as it did. (Files without a name, such as eventfds, look alike.) */
+static bool is_same_file(int fd, const struct stat *before)
+{
+    struct stat now;
+    return fstat(fd, &now) == 0 && now.st_dev == before->st_dev && now.st_ino == before->st_ino;
+}
+
 int ml_foreign_wait_fd(struct ml_foreign *f, struct ml_entry entry, int fd, short events,
                        ml_time deadline)
 {
-    int error = ml_foreign_begin(f, entry);
+    struct stat file;
+    if (fstat(fd, &file) != 0)
+        return -EBADF;
+    int error = ml_mode_is_disk(file.st_mode) ? ML_PLAINLY : ml_foreign_begin(f, entry);
     if (error != 0)
         return error;
     struct ml_poll_set *set = ml_poll_set_open(f->hub, 1);
@@ -235,7 +254,7 @@ int ml_foreign_wait_fd(struct ml_foreign *f, struct ml_entry entry, int fd, shor
         error = -ENOMEM;
     }
     ml_foreign_end(f, error);
-    return error;
+    return error == 0 && !is_same_file(fd, &file) ? -EBADF : error;
 }
 
 int ml_foreign_wait_time(struct ml_foreign *f, struct ml_entry entry, ml_time deadline)
@@ -274,8 +293,9 @@ void ml_foreign_interrupted(void)
 {
     struct ml_bank *bank = ml_bank_current;
     int saved = errno;
-    if (bank != NULL)
-        ml_poll_sets_interrupt(ml_container_of(bank, struct ml_hub, bank));
+    struct ml_hub *hub = bank != NULL ? ml_container_of(bank, struct ml_hub, bank) : NULL;
+    if (hub != NULL && !hub->attention)
+        ml_poll_sets_interrupt(hub);
     errno = saved;
 }
 
@@ -322,7 +342,6 @@ static __attribute__((noinline)) ssize_t wait_and_retry(struct ml_foreign *f, in
     if (flags < 0)
         return ml_fail(-EBADF);
     if ((flags & O_NONBLOCK) != 0) {
-        ml_kind_note_nonblocking(f, fd);
         note_dry(f, fd, events);
         return ml_fail(-EAGAIN);
     }
@@ -346,13 +365,8 @@ ssize_t ml_foreign_retry(struct ml_foreign *f, int fd, short events, ml_attempt 
 {
     if (ml_unlikely(ml_foreign_share_on(f, fd) != 0))
         return ml_fail(-ECANCELED);
-    bool blocks = !ml_kind_is_nonblocking(f, fd);
     int saved = errno;
-    ssize_t result = attempt(call, blocks ? MSG_DONTWAIT : 0);
-    if (would_block(result) && !blocks) {
-        note_dry(f, fd, events);
-        return ml_fail(-EAGAIN);
-    }
+    ssize_t result = attempt(call, MSG_DONTWAIT);
     if (would_block(result))
         result = wait_and_retry(f, fd, events, attempt, call);
     ml_slice_spend_bytes(f->hub, result);

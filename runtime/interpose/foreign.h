@@ -31,7 +31,8 @@ enum ml_plain_reason {
     ML_PLAIN_NONE,
     ML_PLAIN_EXCLUDED, /* ml_foreign_exclude() */
     ML_PLAIN_INSIDE, /* pthread_once, a static initialiser, a stdio callback: others could need it */
-    ML_PLAIN_OWNER   /* the owner said so: a finalizer, task.no_switch, ... */
+    ML_PLAIN_OWNER,  /* the owner said so: a finalizer, task.no_switch, ... */
+    ML_PLAIN_STACK /* made on a stack that is not the task's: of a library's own fibers, of a signal's handler */
 };
 
 struct ml_exclusion {
@@ -87,18 +88,21 @@ struct ml_foreign {
     struct ml_link shells;        /* interpose/shells.h */
     struct ml_prompt *prompt;     /* interpose/prompt.h; NULL: no line is edited */
     uint8_t kinds[ML_KINDS];
-    uint32_t credits[ML_KINDS]; /* of a file on a disk: bytes that are read without asking first */
 
     /* Set by the owner. is_finalizing: whether the running task is in a finalizer, which closes what nobody uses any
      * more. may_wait: whether the running task may be parked; if so, has_waited is called
      * afterwards, with what ml_wait() gave; after -ECANCELED the owner raises once the C function has
      * returned. told: a call blocked the thread, for the first time for that reason. slice_is_over: others are to run
-     * once the C function has returned. */
+     * once the C function has returned. is_ending: the program ends, and the running task is cancelled for that;
+     * leave_c: raises that through the C function, whose frames are left by longjmp: it does not return. Only where
+     * nothing is held and the library could not be told otherwise. */
     bool (*is_finalizing)(struct ml_hub *hub);
     bool (*may_wait)(struct ml_hub *hub);
     void (*has_waited)(struct ml_hub *hub, int error);
     void (*told)(struct ml_hub *hub, const char *text);
     void (*slice_is_over)(struct ml_hub *hub);
+    bool (*is_ending)(struct ml_hub *hub);
+    void (*leave_c)(struct ml_hub *hub);
     uint8_t told_reasons; /* bit of each enum ml_plain_reason */
 };
 
@@ -135,6 +139,10 @@ enum { ML_PLAINLY = 1 };
 int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry);
 void ml_foreign_end(struct ml_foreign *f, int error);
 
+/* Whether the running task has been told of its cancellation so often, without a return from the C function, that the
+ * library takes no notice. */
+bool ml_foreign_is_stubborn(const struct ml_foreign *f);
+
 /* Whether calls on a descriptor fail instead of waiting; also if there is none. Leaves errno alone. */
 bool ml_foreign_is_nonblocking(int fd);
 
@@ -167,7 +175,8 @@ static inline void ml_foreign_share_later(struct ml_foreign *f)
 int ml_foreign_share_on(struct ml_foreign *f, int fd);
 
 /* Waits until `fd` may be ready for `events` (POLLIN, POLLOUT). 0: look; -EINTR: a signal's handler has run;
- * -EBADF: it was closed meanwhile; -ETIMEDOUT, -ECANCELED, -ENOMEM; ML_PLAINLY. */
+ * -EBADF: it was closed meanwhile, or its number stands for another file now; -ETIMEDOUT, -ECANCELED, -ENOMEM;
+ * ML_PLAINLY, also for a file on a disk, which is ready always. */
 int ml_foreign_wait_fd(struct ml_foreign *f, struct ml_entry entry, int fd, short events,
                        ml_time deadline);
 
@@ -207,7 +216,8 @@ ssize_t ml_foreign_retry(struct ml_foreign *f, int fd, short events, ml_attempt 
 /* The descriptor is about to be closed: what is remembered of it is forgotten, who waits for it is woken. */
 void ml_foreign_closes(struct ml_foreign *f, int fd);
 
-/* A poll of the hub on this thread was ended by a signal: calls that a signal ends are. */
+/* A poll of the hub on this thread was ended by a signal: calls that a signal ends are, unless the hub's owner has taken it
+ * for itself (ml_hub_notify()): what that does, such as cancel all tasks, goes before. */
 void ml_foreign_interrupted(void);
 
 /* What a call gives that failed with `result` after `done` bytes or messages: those, and no error. */

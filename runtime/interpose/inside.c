@@ -1,12 +1,18 @@
 #include "interpose/inside.h"
 
-/* Forgets what the running stack, which goes down to `frame`, has left behind. */
+#include "hub/strand.h"
+
+/* Forgets what the running stack, which goes down to `frame`, has left behind. Addresses on other stacks tell nothing
+ * about that. */
 void ml_inside_unwind(struct ml_foreign *f, const void *frame)
 {
     const struct ml_strand *strand = f->hub->current->strand;
+    if (!ml_strand_holds(strand, frame))
+        return;
     for (unsigned i = f->inside_count; i > 0; i--) {
         const struct ml_inside *inside = &f->inside[i - 1];
-        if (inside->strand == strand && (uintptr_t)inside->frame <= (uintptr_t)frame)
+        if (inside->strand == strand && ml_strand_holds(strand, inside->frame) &&
+            (uintptr_t)inside->frame <= (uintptr_t)frame)
             ml_inside_forget(f, i - 1);
     }
 }

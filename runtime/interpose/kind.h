@@ -1,54 +1,48 @@
 /*
- * What kind of file a descriptor is, remembered by its number until it is closed. Only a guide to the
- * cheapest way: whoever uses it bears a wrong answer, for somebody may have closed it unseen.
+ * What kind of file a descriptor is, remembered by its number until it is seen to be closed. Only a guide to the
+ * cheapest way: system calls made with syscall(), libc itself, other threads and io_uring close numbers unseen.
+ * Where bytes, an error or blocking depend on the kind, the kernel is asked anew (ml_kind_find).
  */
 #ifndef ML_INTERPOSE_KIND_H
 #define ML_INTERPOSE_KIND_H
 
 #include "interpose/foreign.h"
 
+#include <sys/stat.h>
+
 enum ml_kind {
     ML_KIND_UNKNOWN,
     ML_KIND_SOCKET,
-    ML_KIND_DISK,   /* regular files, directories, block devices: poll() calls them ready always */
-    ML_KIND_STREAM, /* pipes, terminals, eventfds and the like */
-    ML_KINDS_MASK = 7,
-    ML_KIND_NONBLOCK = 8 /* added: calls on it did not block when last seen */
+    ML_KIND_DISK,  /* regular files, directories, block devices: poll() calls them ready always */
+    ML_KIND_STREAM /* pipes, terminals, eventfds and the like */
 };
 
-/* Asks the kernel. */
+/* Files whose calls never wait for anybody: poll() calls them ready always. */
+static inline bool ml_mode_is_disk(mode_t mode)
+{
+    return S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode);
+}
+
+/* Asks the kernel, and remembers the answer. Leaves errno alone. */
 enum ml_kind ml_kind_find(struct ml_foreign *f, int fd);
 
 static inline enum ml_kind ml_kind_of(struct ml_foreign *f, int fd)
 {
-    enum ml_kind kind =
-        (unsigned)fd < ML_KINDS ? (enum ml_kind)(f->kinds[fd] & ML_KINDS_MASK) : ML_KIND_UNKNOWN;
+    enum ml_kind kind = (unsigned)fd < ML_KINDS ? (enum ml_kind)f->kinds[fd] : ML_KIND_UNKNOWN;
     return ml_likely(kind != ML_KIND_UNKNOWN) ? kind : ml_kind_find(f, fd);
 }
 
-/* Whether calls on the descriptor can be left to libc, as they do not block. Somebody may have changed that. */
-static inline bool ml_kind_is_nonblocking(const struct ml_foreign *f, int fd)
+/* Whether it is a file on a disk, whose writes never wait: asked where it is believed to be one. */
+static inline bool ml_kind_is_disk(struct ml_foreign *f, int fd)
 {
-    return (unsigned)fd < ML_KINDS && (f->kinds[fd] & ML_KIND_NONBLOCK) != 0;
-}
-
-static inline void ml_kind_note_nonblocking(struct ml_foreign *f, int fd)
-{
-    if ((unsigned)fd < ML_KINDS)
-        f->kinds[fd] |= ML_KIND_NONBLOCK;
-}
-
-static inline void ml_kinds_forget_nonblocking(struct ml_foreign *f)
-{
-    for (unsigned i = 0; i < ML_KINDS; i++)
-        f->kinds[i] &= ML_KINDS_MASK;
+    return ml_kind_of(f, fd) == ML_KIND_DISK && ml_kind_find(f, fd) == ML_KIND_DISK;
 }
 
 /* The number stands for something else from now on. */
 static inline void ml_kind_forget(struct ml_foreign *f, int fd)
 {
     if ((unsigned)fd < ML_KINDS)
-        f->kinds[fd] = ML_KIND_UNKNOWN, f->credits[fd] = 0;
+        f->kinds[fd] = ML_KIND_UNKNOWN;
 }
 
 #endif

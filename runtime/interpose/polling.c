@@ -59,47 +59,84 @@ static int wait_once(struct ml_foreign *f, const struct question *q, bool with_d
     return error;
 }
 
-/* Loops that end the program when epoll_wait() fails: to them a cancellation is told when their function returns. */
-static bool aborts(struct ml_entry entry, const struct question *q)
+/*
+ * Loops that cannot be told of a cancellation: libuv and libev end the program when epoll_wait() fails, GLib warns and
+ * polls again for ever. To them it is told when their function returns. (A module may have brought its libuv along.)
+ */
+static bool is_deaf(struct ml_entry entry)
 {
-    return q->is_loop && (ml_foreign_is_called_from(entry, "libuv.so*") ||
-                          ml_foreign_is_called_from(entry, "libev.so*"));
+    static const char *const patterns[] = {"libuv.so*", "luv.so*", "libev.so*", "libglib-2.0.so*"};
+    bool is = false;
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns && !is; i++)
+        is = ml_foreign_is_called_from(entry, patterns[i]);
+    return is;
+}
+
+/* The program ends: a loop that will not is left behind. Returns if it does not end, or the loop can be told. */
+static void leave_for_good(struct ml_foreign *f, struct ml_entry entry)
+{
+    bool is_ending = f->is_ending != NULL && f->is_ending(f->hub);
+    if (ml_unlikely(is_ending && (is_deaf(entry) || ml_foreign_is_stubborn(f))))
+        f->leave_c(f->hub);
 }
 
 /* Gives what holds a cancellation off until then, or NULL. */
-static struct ml_scope *hold_off(struct ml_foreign *f, struct ml_entry entry,
-                                 const struct question *q)
+static struct ml_scope *hold_off(struct ml_foreign *f, struct ml_entry entry)
 {
-    return aborts(entry, q) ? ml_scope_open(f->hub, ML_SCOPE_SHIELD, ML_FOREVER) : NULL;
+    return is_deaf(entry) ? ml_scope_open(f->hub, ML_SCOPE_SHIELD, ML_FOREVER) : NULL;
+}
+
+/* The waits of one call. */
+struct asking {
+    struct ml_entry entry;
+    bool was_woken_in_vain;
+    bool is_urgent;
+    bool
+        is_held_off; /* a cancellation is, with which waits are short: the program may end meanwhile */
+    int closed;      /* the descriptor that was, or -1 */
+};
+
+/* One of them, with what holds off a cancellation, if anything. 0: ask; or an error that ends them. */
+static int wait_in_turn(struct ml_foreign *f, const struct question *q, struct asking *a,
+                        ml_time deadline)
+{
+    bool is_short = a->was_woken_in_vain || q->is_masked || a->is_urgent || a->is_held_off;
+    ml_time until = is_short ? ml_time_earlier(deadline, deadline_of(f, LOOK_AGAIN)) : deadline;
+    bool with_descriptors = !a->was_woken_in_vain && !(a->is_urgent && q->is_loop);
+    struct ml_scope *shield = a->is_held_off ? hold_off(f, a->entry) : NULL;
+    int error = wait_once(f, q, with_descriptors, until, &a->closed);
+    if (shield != NULL)
+        ml_scope_close(f->hub, shield);
+    a->was_woken_in_vain = error == 0;
+    bool is_again = error == -ETIMEDOUT && until < deadline;
+    if (error == -ECANCELED && is_deaf(a->entry) && shield == NULL && !a->is_held_off)
+        a->is_held_off = is_again = true;
+    if (is_again)
+        error = 0;
+    return error;
 }
 
 /* Waits until the question has an answer. Returns that, or -1 with errno set, or 0 when the time is over. */
 static int wait_for_answer(struct ml_foreign *f, struct ml_entry entry, const struct question *q,
                            ml_time deadline)
 {
-    int answer = 0, error = ml_foreign_begin(f, entry), closed = -1;
-    bool was_woken_in_vain = false;
-    bool is_urgent = q->is_urgent != NULL && q->is_urgent(q->call);
-    struct ml_scope *shield = NULL;
+    int answer = 0, error = ml_foreign_begin(f, entry);
+    struct asking a = {.entry = entry, .closed = -1};
+    a.is_urgent = q->is_urgent != NULL && q->is_urgent(q->call);
     if (error == ML_PLAINLY)
         return q->ask_plainly(q->call);
     while (answer == 0 && error == 0) {
-        bool is_short = was_woken_in_vain || q->is_masked || is_urgent;
-        ml_time until = is_short ? ml_time_earlier(deadline, deadline_of(f, LOOK_AGAIN)) : deadline;
-        error = wait_once(f, q, !was_woken_in_vain && !(is_urgent && q->is_loop), until, &closed);
-        was_woken_in_vain = error == 0;
-        if (error == -ETIMEDOUT && until < deadline)
-            error = 0, was_woken_in_vain = false;
-        if (error == -ECANCELED && (shield = hold_off(f, entry, q)) != NULL)
-            error = 0, was_woken_in_vain = false;
+        error = wait_in_turn(f, q, &a, deadline);
+        if (a.is_held_off && f->is_ending != NULL && f->is_ending(f->hub))
+            error = -ECANCELED;
         if (error == 0 || error == -ETIMEDOUT)
             answer = q->ask(q->call);
     }
-    if (shield != NULL)
-        ml_scope_close(f->hub, shield);
-    ml_foreign_end(f, shield != NULL ? -ECANCELED : error);
+    ml_foreign_end(f, a.is_held_off ? -ECANCELED : error);
+    if (error == -ECANCELED)
+        leave_for_good(f, entry);
     if (error == -EBADF)
-        return q->closed(q->call, closed);
+        return q->closed(q->call, a.closed);
     return error == 0 || error == -ETIMEDOUT ? answer : ml_fail(error);
 }
 
@@ -107,7 +144,8 @@ static int answer(struct ml_foreign *f, const struct question *q, ml_time span)
 {
     struct ml_entry entry = f->entry;
     int error = span > 0 ? ml_foreign_share(f) : 0;
-    if (error != 0 && !aborts(entry, q))
+    leave_for_good(f, entry);
+    if (error != 0 && !is_deaf(entry))
         return ml_fail(error);
     if (span <= 0)
         ml_foreign_share_later(f);

@@ -248,69 +248,92 @@ static int fetch(struct ml_foreign *f, struct ml_entry entry, int fd, size_t siz
     return error == -ECANCELED ? error : 0;
 }
 
-/* Bytes of a file that are taken to be in the page cache when those before them were: the kernel reads ahead
- * twice as much. Asking costs 70 to 170 ns. */
-enum { CREDIT = 64 * 1024 };
-
-/* Whether the next bytes of the file are believed to be in the page cache. */
-static bool has_credit(struct ml_foreign *f, int fd, size_t size)
+/* One piece of a file that is known to be on a disk: from the page cache, or once a worker has brought it there.
+ * Meanwhile the number may have become another's, whose read is not to block the thread. */
+static ssize_t read_disk_piece(struct ml_foreign *f, struct ml_entry entry, int fd,
+                               const struct iovec *piece)
 {
-    bool has = (unsigned)fd < ML_KINDS && f->credits[fd] >= size;
-    if (has)
-        f->credits[fd] -= (uint32_t)size;
-    return has;
+    ssize_t got = preadv2(fd, piece, 1, -1, RWF_NOWAIT);
+    if (got >= 0)
+        return got;
+    int error = errno == EAGAIN ? fetch(f, entry, fd, piece->iov_len) : 0;
+    if (error == 0 && ml_kind_find(f, fd) != ML_KIND_DISK)
+        error = -EBADF;
+    return error == 0 ? ml_libc.readv(fd, piece, 1) : ml_fail(error);
 }
 
-static void give_credit(struct ml_foreign *f, int fd)
+/* Fills the pieces behind the first `done` bytes, up to the end of the file. What was taken is never given back: nobody
+ * could wind a pipe back. Returns how many bytes there are in all, or what the first read gave. */
+static ssize_t read_disk_rest(struct ml_foreign *f, struct ml_entry entry, int fd,
+                              const struct iovec *pieces, int count, size_t done)
 {
-    if ((unsigned)fd < ML_KINDS)
-        f->credits[fd] = CREDIT;
+    size_t skip = done;
+    int saved = errno;
+    ssize_t got = 1;
+    for (int i = 0; i < count && got > 0; i++) {
+        struct iovec rest = pieces[i];
+        size_t offset = skip < rest.iov_len ? skip : rest.iov_len;
+        skip -= offset;
+        rest.iov_base = (char *)rest.iov_base + offset;
+        rest.iov_len -= offset;
+        while (rest.iov_len > 0 && (got = read_disk_piece(f, entry, fd, &rest)) > 0) {
+            done += (size_t)got;
+            rest.iov_base = (char *)rest.iov_base + got;
+            rest.iov_len -= (size_t)got;
+        }
+    }
+    return ml_part(got >= 0 ? (ssize_t)done : got, done, saved);
 }
 
-/* What is in the page cache is taken at once; the rest, up to the end of the file, from the disk. */
-static ssize_t read_disk(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+/* Any file but one on a disk. To what turns out to be one nevertheless, `got` bytes of it or -1, the disk's way is left. */
+static ssize_t read_stream(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
 {
     struct ml_entry entry = f->entry;
     int saved = errno;
-    if (has_credit(f, fd, ml_pieces_size(pieces, count)))
-        return ml_libc.readv(fd, pieces, count);
-    ssize_t got = preadv2(fd, pieces, count, -1, RWF_NOWAIT);
-    if (got >= 0 && ((size_t)got == ml_pieces_size(pieces, count) || got == 0)) {
-        give_credit(f, fd);
-        return got;
-    }
-    if (got > 0)
-        lseek(fd, -got, SEEK_CUR);
-    else if (errno != EAGAIN)
-        return ml_libc.readv(fd, pieces, count);
-    errno = saved;
-    int error = got < 0 ? fetch(f, entry, fd, ml_pieces_size(pieces, count)) : 0;
-    return error == 0 ? ml_libc.readv(fd, pieces, count) : ml_fail(error);
-}
-
-/* To read nothing takes no message from a socket and waits for none. */
-static ssize_t read_pieces(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
-{
-    enum ml_kind kind = ml_kind_of(f, fd);
-    if (pieces == NULL || count > UIO_MAXIOV || pieces->iov_len > SSIZE_MAX ||
-        ml_pieces_are_empty(pieces, count))
-        return ml_libc.readv(fd, pieces, count);
-    if (kind == ML_KIND_DISK)
-        return read_disk(f, fd, pieces, count);
-    int saved = errno;
-    struct read_call call = {fd, pieces, count, kind == ML_KIND_SOCKET};
+    struct read_call call = {fd, pieces, count, ml_kind_of(f, fd) == ML_KIND_SOCKET};
     ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_read, &call);
-    bool is_over = got < 0 && errno == EAGAIN && kind == ML_KIND_STREAM &&
-                   !ml_kind_is_nonblocking(f, fd) && ml_foreign_patience(fd) != ML_FOREVER;
+    bool is_short = got > 0 && (size_t)got < ml_pieces_size(pieces, count);
+    if (is_short && !call.is_socket && ml_kind_find(f, fd) == ML_KIND_DISK)
+        return read_disk_rest(f, entry, fd, pieces, count, (size_t)got);
+    bool is_over = got < 0 && errno == EAGAIN && !call.is_socket &&
+                   !ml_foreign_is_nonblocking(fd) && ml_foreign_patience(fd) != ML_FOREVER;
     if (is_over)
         errno = saved;
     return is_over ? 0 : got;
 }
 
+/* What is in the page cache is taken at once; the rest, up to the end of the file, from the disk. Where that is not all
+ * that was asked for, the kernel says whether it is a file on a disk still. */
+static ssize_t read_disk(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+{
+    struct ml_entry entry = f->entry;
+    int saved = errno;
+    ssize_t got = preadv2(fd, pieces, count, -1, RWF_NOWAIT);
+    if (got == 0 || (got > 0 && (size_t)got == ml_pieces_size(pieces, count)))
+        return got;
+    bool is_refused = got < 0 && errno != EAGAIN;
+    errno = saved;
+    if (ml_kind_find(f, fd) != ML_KIND_DISK)
+        return got > 0 ? got : read_stream(f, fd, pieces, count);
+    if (is_refused)
+        return ml_libc.readv(fd, pieces, count);
+    return read_disk_rest(f, entry, fd, pieces, count, got > 0 ? (size_t)got : 0);
+}
+
+/* To read nothing takes no message from a socket and waits for none. */
+static ssize_t read_pieces(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+{
+    if (pieces == NULL || count > UIO_MAXIOV || pieces->iov_len > SSIZE_MAX ||
+        ml_pieces_are_empty(pieces, count))
+        return ml_libc.readv(fd, pieces, count);
+    return ml_kind_of(f, fd) == ML_KIND_DISK ? read_disk(f, fd, pieces, count)
+                                             : read_stream(f, fd, pieces, count);
+}
+
 ssize_t ml_co_read(struct ml_foreign *f, int fd, void *buffer, size_t size)
 {
     struct iovec piece = {buffer, size};
-    if (size > SSIZE_MAX || (ml_kind_of(f, fd) == ML_KIND_DISK && has_credit(f, fd, size)))
+    if (size > SSIZE_MAX)
         return ml_libc.read(fd, buffer, size);
     return read_pieces(f, fd, &piece, 1);
 }

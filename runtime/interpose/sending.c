@@ -263,11 +263,10 @@ ssize_t ml_foreign_write_quietly(struct ml_foreign *f, int fd, const void *data,
 /* A disk's write ends in the page cache. */
 ssize_t ml_co_write(struct ml_foreign *f, int fd, const void *data, size_t size)
 {
-    enum ml_kind kind = ml_kind_of(f, fd);
-    if (kind == ML_KIND_DISK || size == 0 || size > SSIZE_MAX)
+    if (size == 0 || size > SSIZE_MAX || ml_kind_is_disk(f, fd))
         return ml_libc.write(fd, data, size);
     ml_prompt_make_way(f, fd, data, size);
-    struct write_call call = {{fd, data, size, 0, 0}, kind == ML_KIND_SOCKET, false};
+    struct write_call call = {{fd, data, size, 0, 0}, ml_kind_of(f, fd) == ML_KIND_SOCKET, false};
     int saved = errno;
     ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_write, &call);
     return ml_part(sent, call.rest.done, saved);
@@ -320,11 +319,10 @@ static ssize_t write_pieces(struct ml_foreign *f, int fd, const struct iovec *li
 
 ssize_t ml_co_writev(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
 {
-    enum ml_kind kind = ml_kind_of(f, fd);
-    if (kind == ML_KIND_DISK || count <= 0 || count > UIO_MAXIOV || pieces == NULL ||
-        ml_pieces_are_empty(pieces, count))
+    if (count <= 0 || count > UIO_MAXIOV || pieces == NULL || ml_pieces_are_empty(pieces, count) ||
+        ml_kind_is_disk(f, fd))
         return ml_libc.writev(fd, pieces, count);
-    if (kind == ML_KIND_SOCKET) {
+    if (ml_kind_of(f, fd) == ML_KIND_SOCKET) {
         struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = (size_t)count};
         ssize_t sent = ml_co_sendmsg(f, fd, &message, 0);
         if (sent >= 0 || errno != ENOTSOCK)

@@ -9,12 +9,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file)
+int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file, bool may_call)
 {
     int saved = errno;
     int fd = fileno_unlocked(file);
     errno = saved;
-    return fd >= 0 && ml_kind_of(f, fd) != ML_KIND_DISK ? fd : -1;
+    if (fd < 0)
+        return -1;
+    bool is_disk = may_call ? ml_kind_is_disk(f, fd) : ml_kind_of(f, fd) == ML_KIND_DISK;
+    return is_disk ? -1 : fd;
 }
 
 void ml_stdio_enter(struct ml_foreign *f, FILE *file)
@@ -126,7 +129,7 @@ void ml_stdio_release(struct ml_foreign *f)
 
 int ml_stdio_close(struct ml_foreign *f, struct ml_entry entry, FILE *file)
 {
-    int fd = ml_stdio_slow_fd(f, file);
+    int fd = ml_stdio_slow_fd(f, file, true);
     int error = 0;
     ml_stdio_sweep(f);
     f->entry = entry;

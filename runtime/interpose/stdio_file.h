@@ -8,8 +8,9 @@
 
 #include "interpose/foreign.h"
 
-/* The descriptor of a file whose reads and writes may block: a pipe, a terminal, a socket; -1: anything else. */
-int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file);
+/* The descriptor of a file whose reads and writes may block: a pipe, a terminal, a socket; -1: anything else. may_call:
+ * the call that is made may read or write the descriptor, so that what is remembered of it has to be true. */
+int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file, bool may_call);
 
 /* No other task uses the file until ml_stdio_leave(). */
 void ml_stdio_enter(struct ml_foreign *f, FILE *file);
@@ -35,7 +36,12 @@ void ml_stdio_sweep(struct ml_foreign *f);
 void ml_stdio_release(struct ml_foreign *f);
 
 /* As in glibc's libio.h, of which no header shows them. */
-enum { ML_STDIO_NO_READS = 4, ML_STDIO_NO_WRITES = 8, ML_STDIO_PUTTING = 0x800 };
+enum {
+    ML_STDIO_NO_READS = 4,
+    ML_STDIO_NO_WRITES = 8,
+    ML_STDIO_BY_LINES = 0x200,
+    ML_STDIO_PUTTING = 0x800
+};
 
 /* After a call that failed with errno set: ferror() says so, as after libc's own. */
 static inline void ml_stdio_set_error(FILE *file)
@@ -47,6 +53,14 @@ static inline void ml_stdio_set_error(FILE *file)
 static inline size_t ml_stdio_buffered(const FILE *file)
 {
     return (size_t)(file->_IO_read_end - file->_IO_read_ptr);
+}
+
+/* Whether so many bytes, or all up to a `delimiter` (-1: none), are there without a read. */
+static inline bool ml_stdio_has_all(const FILE *file, size_t size, int delimiter)
+{
+    size_t there = ml_stdio_buffered(file);
+    return there >= size ||
+           (delimiter >= 0 && there > 0 && memchr(file->_IO_read_ptr, delimiter, there) != NULL);
 }
 
 /* Whether the next byte is there without a read. After ungetc() of another character than was read, the buffer

@@ -50,14 +50,14 @@ static int next_byte(struct ml_foreign *f, struct ml_entry entry, FILE *file, in
 int ml_co___uflow(struct ml_foreign *f, FILE *file)
 {
     struct ml_entry entry = f->entry;
-    int fd = ml_stdio_slow_fd(f, file);
+    int fd = ml_stdio_slow_fd(f, file, true);
     return fd < 0 ? ml_libc.__uflow(file) : next_byte(f, entry, file, fd);
 }
 
 int ml_co_getc(struct ml_foreign *f, FILE *file)
 {
     struct ml_entry entry = f->entry;
-    int fd = ml_stdio_slow_fd(f, file);
+    int fd = ml_stdio_slow_fd(f, file, !ml_stdio_has_all(file, 1, -1));
     if (fd < 0)
         return ml_libc.getc(file);
     ml_stdio_enter(f, file);
@@ -94,9 +94,10 @@ static size_t read_bytes(struct ml_foreign *f, struct ml_entry entry, FILE *file
 size_t ml_co_fread(struct ml_foreign *f, void *buffer, size_t size, size_t count, FILE *file)
 {
     struct ml_entry entry = f->entry;
-    int fd = ml_stdio_slow_fd(f, file);
-    size_t bytes;
-    if (fd < 0 || __builtin_mul_overflow(size, count, &bytes) || bytes == 0)
+    size_t bytes = 0;
+    bool is_odd = __builtin_mul_overflow(size, count, &bytes) || bytes == 0;
+    int fd = ml_stdio_slow_fd(f, file, !ml_stdio_has_all(file, bytes, -1));
+    if (fd < 0 || is_odd)
         return ml_libc.fread(buffer, size, count, file);
     ml_stdio_enter(f, file);
     size_t done = read_bytes(f, entry, file, fd, buffer, bytes);
@@ -107,8 +108,11 @@ size_t ml_co_fread(struct ml_foreign *f, void *buffer, size_t size, size_t count
 char *ml_co_fgets(struct ml_foreign *f, char *buffer, int room, FILE *file)
 {
     struct ml_entry entry = f->entry;
-    int fd = ml_stdio_slow_fd(f, file), length = 0, byte = 0;
-    if (fd < 0 || room <= 1)
+    int length = 0, byte = 0;
+    if (room <= 1)
+        return ml_libc.fgets(buffer, room, file);
+    int fd = ml_stdio_slow_fd(f, file, !ml_stdio_has_all(file, (size_t)room - 1, '\n'));
+    if (fd < 0)
         return ml_libc.fgets(buffer, room, file);
     ml_stdio_enter(f, file);
     int old_error = file->_flags & _IO_ERR_SEEN;
@@ -141,7 +145,8 @@ static int make_room(char **line, size_t *room, size_t size)
 ssize_t ml_co_getdelim(struct ml_foreign *f, char **line, size_t *room, int delimiter, FILE *file)
 {
     struct ml_entry entry = f->entry;
-    int fd = ml_stdio_slow_fd(f, file), byte = 0;
+    int byte = 0, delimiting = (unsigned char)delimiter;
+    int fd = ml_stdio_slow_fd(f, file, !ml_stdio_has_all(file, SIZE_MAX, delimiting));
     size_t length = 0;
     if (fd < 0 || line == NULL || room == NULL)
         return ml_libc.getdelim(line, room, delimiter, file);

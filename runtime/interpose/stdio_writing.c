@@ -9,6 +9,27 @@
 #include <limits.h>
 #include <stdio_ext.h>
 
+/* Whether so many bytes fit into the buffer. */
+static bool has_room(const FILE *file, size_t size)
+{
+    size_t all = (size_t)(file->_IO_buf_end - file->_IO_buf_base);
+    size_t room =
+        file->_IO_write_ptr != NULL ? (size_t)(file->_IO_buf_end - file->_IO_write_ptr) : all;
+    return all > 1 && size < room;
+}
+
+static bool is_by_lines(const FILE *file)
+{
+    return (file->_flags & ML_STDIO_BY_LINES) != 0;
+}
+
+/* Whether the bytes fit into the buffer and libc leaves them there: it is not asked to write them at once. */
+static bool is_kept(const FILE *file, const char *data, size_t size)
+{
+    bool is_line = is_by_lines(file) && memchr(data, '\n', size) != NULL;
+    return !is_line && has_room(file, size);
+}
+
 /* Whether input that was read ahead lies where the output is to go: libc seeks back then, or fails. */
 static bool has_unread(const FILE *file)
 {
@@ -74,7 +95,7 @@ extern void _IO_list_unlock(void);
 static bool take_pending(struct ml_foreign *f, FILE *file)
 {
     if (ml_stdio_pending(file) == 0 || file->_mode > 0 || has_unread(file) ||
-        ml_stdio_slow_fd(f, file) < 0 ||
+        ml_stdio_slow_fd(f, file, true) < 0 ||
         ml_lock_await(f, file, ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0 ||
         ml_libc.ftrylockfile(file) != 0)
         return false;
@@ -116,7 +137,7 @@ int ml_co_fflush(struct ml_foreign *f, FILE *file)
 {
     if (file == NULL)
         return flush_all(f);
-    int fd = ml_stdio_slow_fd(f, file);
+    int fd = ml_stdio_slow_fd(f, file, ml_stdio_pending(file) > 0);
     if (fd < 0 || ml_stdio_pending(file) == 0)
         return ml_libc.fflush(file);
     ml_stdio_enter(f, file);
@@ -128,16 +149,6 @@ int ml_co_fflush(struct ml_foreign *f, FILE *file)
 /* glibc's own, declared in none of its headers: gives a file its buffer, one of lines if it is a terminal. */
 extern void _IO_doallocbuf(FILE *file);
 
-/* Whether the bytes fit into the buffer and libc leaves them there: it is not asked to write them at once. */
-static bool is_kept(FILE *file, const char *data, size_t size)
-{
-    size_t all = __fbufsize(file);
-    size_t room =
-        file->_IO_write_ptr != NULL ? (size_t)(file->_IO_buf_end - file->_IO_write_ptr) : all;
-    bool is_line = __flbf(file) != 0 && memchr(data, '\n', size) != NULL;
-    return all > 1 && !is_line && size < room;
-}
-
 /* Bytes that go out at once: to a file buffered by lines, those up to the last newline. */
 static size_t urgent_size(FILE *file, const char *data, size_t size)
 {
@@ -148,12 +159,14 @@ static size_t urgent_size(FILE *file, const char *data, size_t size)
 /* Returns how many bytes are on their way. */
 static size_t write_bytes(struct ml_foreign *f, FILE *file, int fd, const char *data, size_t size)
 {
+    struct ml_entry entry = f->entry;
     if ((file->_flags & ML_STDIO_NO_WRITES) != 0 || has_unread(file))
         return ml_libc.fwrite(data, 1, size, file);
     if (file->_IO_buf_base == NULL)
         _IO_doallocbuf(file);
     if (!is_kept(file, data, size) && flush(f, file, fd) != 0)
         return 0;
+    f->entry = entry;
     size_t urgent = is_kept(file, data, size) ? 0 : urgent_size(file, data, size);
     ssize_t sent = urgent > 0 ? give(f, file, fd, data, urgent) : 0;
     size_t done = sent > 0 ? (size_t)sent : 0;
@@ -174,9 +187,10 @@ static size_t put(struct ml_foreign *f, FILE *file, int fd, const char *data, si
 
 size_t ml_co_fwrite(struct ml_foreign *f, const void *data, size_t size, size_t count, FILE *file)
 {
-    size_t bytes;
-    int fd = ml_stdio_slow_fd(f, file);
-    if (fd < 0 || __builtin_mul_overflow(size, count, &bytes) || bytes == 0)
+    size_t bytes = 0;
+    bool is_odd = __builtin_mul_overflow(size, count, &bytes) || bytes == 0;
+    int fd = ml_stdio_slow_fd(f, file, is_odd || !is_kept(file, data, bytes));
+    if (fd < 0 || is_odd)
         return ml_libc.fwrite(data, size, count, file);
     size_t done = put(f, file, fd, data, bytes);
     return done == bytes ? count : done / size;
@@ -185,7 +199,7 @@ size_t ml_co_fwrite(struct ml_foreign *f, const void *data, size_t size, size_t 
 int ml_co_fputs(struct ml_foreign *f, const char *text, FILE *file)
 {
     size_t size = strlen(text);
-    int fd = ml_stdio_slow_fd(f, file);
+    int fd = ml_stdio_slow_fd(f, file, !is_kept(file, text, size));
     if (fd < 0)
         return ml_libc.fputs(text, file);
     return put(f, file, fd, text, size) == size ? 1 : EOF;
@@ -194,7 +208,7 @@ int ml_co_fputs(struct ml_foreign *f, const char *text, FILE *file)
 int ml_co_fputc(struct ml_foreign *f, int character, FILE *file)
 {
     char byte = (char)character;
-    int fd = ml_stdio_slow_fd(f, file);
+    int fd = ml_stdio_slow_fd(f, file, !is_kept(file, &byte, 1));
     if (fd < 0)
         return ml_libc.fputc(character, file);
     return put(f, file, fd, &byte, 1) == 1 ? (unsigned char)byte : EOF;
@@ -209,7 +223,7 @@ int ml_co_putc(struct ml_foreign *f, int character, FILE *file)
 int ml_co___overflow(struct ml_foreign *f, FILE *file, int character)
 {
     char byte = (char)character;
-    int fd = ml_stdio_slow_fd(f, file);
+    int fd = ml_stdio_slow_fd(f, file, true);
     if (fd < 0)
         return ml_libc.__overflow(file, character);
     return write_bytes(f, file, fd, &byte, 1) == 1 ? (unsigned char)byte : EOF;
@@ -218,7 +232,7 @@ int ml_co___overflow(struct ml_foreign *f, FILE *file, int character)
 int ml_co_puts(struct ml_foreign *f, const char *text)
 {
     struct ml_entry entry = f->entry;
-    int fd = ml_stdio_slow_fd(f, stdout);
+    int fd = ml_stdio_slow_fd(f, stdout, true);
     if (fd < 0)
         return ml_libc.puts(text);
     ml_stdio_enter(f, stdout);
@@ -230,11 +244,14 @@ int ml_co_puts(struct ml_foreign *f, const char *text)
     return !is_done ? EOF : size < INT_MAX ? (int)size + 1 : INT_MAX;
 }
 
+/* More bytes than a format usually comes to: of a file with that much room nothing is asked. */
+enum { USUAL_SIZE = 256 };
+
 int ml_co_vfprintf(struct ml_foreign *f, FILE *file, const char *format, va_list arguments)
 {
     struct ml_entry entry = f->entry;
     char *text = NULL;
-    int fd = ml_stdio_slow_fd(f, file);
+    int fd = ml_stdio_slow_fd(f, file, is_by_lines(file) || !has_room(file, USUAL_SIZE));
     if (fd < 0)
         return ml_libc.vfprintf(file, format, arguments);
     int size = vasprintf(&text, format, arguments);

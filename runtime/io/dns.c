@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "hub/slice.h"
 #include "io/address_order.h"
+#include "io/cares.h"
 
 #include <stdio.h>
 #include <string.h>

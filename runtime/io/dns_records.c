@@ -1,8 +1,8 @@
 #include "io/dns_records.h"
 
 #include "base/error.h"
+#include "io/cares.h"
 
-#include <ares.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,6 +128,8 @@ static int read_host(struct reader *in, struct ml_record *record)
 {
     char *name;
     long size;
+    if (ml_cares_load() != 0)
+        return -ELIBACC;
     int status = ares_expand_name(in->at, in->start, (int)(in->end - in->start), &name, &size);
     if (status != ARES_SUCCESS)
         return status == ARES_ENOMEM ? -ENOMEM : -ML_EDNS_ANSWER;

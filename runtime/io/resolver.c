@@ -4,6 +4,7 @@
 #include "hub/alarm.h"
 #include "hub/wait.h"
 #include "io/lookup.h"
+#include "io/cares.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 
 #include "base/check.h"
 #include "hub/watch.h"
+#include "io/cares.h"
 #include "io/socket.h"
 
-#include <ares.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>

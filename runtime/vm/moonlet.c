@@ -125,7 +125,7 @@ static int open_runtime(struct moonlet *m)
     m->lua.report = report;
     m->lua.hub.noticed = noticed;
     m->lua.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
-    ml_hub_find_cxx(&m->lua.hub);
+    ml_hub_find_cxx(&m->lua.hub, NULL);
     ml_interrupts_open(&m->lua);
     if (m->options.clock != NULL)
         use_host_clock(m);

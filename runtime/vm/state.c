@@ -33,14 +33,15 @@ static void publish_lua(void)
         dlclose(library);
 }
 
-/* Searchers of C modules may bring the C++ runtime into the process. Upvalue: the searcher. */
+/* Searchers of C modules may bring C++ runtimes into the process. Upvalue: the searcher, whose second result is the
+ * module's file. */
 static int search_c_module(lua_State *L)
 {
     publish_lua();
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-    ml_hub_find_cxx(&ml_lua_of(L)->hub);
+    ml_hub_find_cxx(&ml_lua_of(L)->hub, lua_tostring(L, 2));
     return lua_gettop(L);
 }
 

@@ -23,6 +23,7 @@
 #include <sys/file.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -101,6 +102,24 @@ static int l_close(lua_State *L)
 static int l_dup2(lua_State *L)
 {
     return push(L, dup2((int)luaL_checkinteger(L, 1), (int)luaL_checkinteger(L, 2)));
+}
+
+/* As libraries close and replace descriptors that make their system calls themselves: nobody sees it. */
+static int l_close_unseen(lua_State *L)
+{
+    return push(L, syscall(SYS_close, (int)luaL_checkinteger(L, 1)));
+}
+
+static int l_dup_unseen(lua_State *L)
+{
+    return push(L, syscall(SYS_dup3, (int)luaL_checkinteger(L, 1), (int)luaL_checkinteger(L, 2),
+                           O_CLOEXEC));
+}
+
+static int l_close_range(lua_State *L)
+{
+    return push(
+        L, close_range((unsigned)luaL_checkinteger(L, 1), (unsigned)luaL_checkinteger(L, 2), 0));
 }
 
 static int l_flags(lua_State *L)
@@ -834,6 +853,9 @@ static const luaL_Reg functions[] = {
     {"connect", l_connect},
     {"listen_unix", l_listen_unix},
     {"connect_unix", l_connect_unix},
+    {"close_unseen", l_close_unseen},
+    {"dup_unseen", l_dup_unseen},
+    {"close_range", l_close_range},
     {"poll", l_poll},
     {"select", l_select},
     {"epoll", l_epoll},
