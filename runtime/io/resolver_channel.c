@@ -188,9 +188,9 @@ int ml_resolver_channel_open(struct ml_resolver_channel *channel)
 {
     bool is_new;
     struct ml_resolver_service *service;
-    int error = ml_cares_load();
+    int error = ml_text_file_refresh(&channel->file, &is_new);
     if (error == 0)
-        error = ml_text_file_refresh(&channel->file, &is_new);
+        error = ml_cares_load();
     if (error == 0)
         error = make(channel, &service);
     if (error == 0)

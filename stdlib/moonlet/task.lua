@@ -39,12 +39,13 @@ local function collect(list, limit, call)
       errors[i] = "cancelled"
       local child, message = group:spawn(function()
         local is_left, ok, value = task.pcall(xpcall, call, note, list[i])
-        if not is_left then ok, value = false, ok end -- cancelled
+        if not is_left then ok, value = false, ok end -- cancelled, or cut with an error
         if ok then
           results[i], errors[i] = value, nil
         else
           errors[i] = value == nil and NIL_ERROR or value
           tracebacks[i] = core.story(caller, value)
+          if not is_left and not core.is_cancellation(value) then error(value, 0) end -- is told
         end
       end)
       if not child then errors[i] = message end

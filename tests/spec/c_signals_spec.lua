@@ -107,7 +107,7 @@ local function signalled(source, signal)
     : >$out
     ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 # luaevent's
     export ASAN_OPTIONS
-    %s >$out 2>&1 &
+    env --default-signal=INT %s >$out 2>&1 & # sh has it ignored for what runs in the background
     pid=$!
     tries=0
     until grep -q ready $out || ! kill -0 $pid || [ $((tries += 1)) -gt 3000 ]; do sleep 0.01; done

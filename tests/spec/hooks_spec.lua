@@ -32,7 +32,7 @@ describe("under a hook of the script's own", function()
       local ok, value, message, code = hooked(hook, task.timeout, 0.01, function()
         while count < 100 do
           count = count + 1
-          os.execute "exec sleep 30"
+          libc.sleep(30)
         end
         return "all of them"
       end)
@@ -42,7 +42,7 @@ describe("under a hook of the script's own", function()
     it("it cuts them in a generator that has the hook (" .. name .. ")", function()
       local generator = coroutine.wrap(function()
         return hooked(hook, function()
-          os.execute "exec sleep 30"
+          libc.sleep(30)
           return "late"
         end)
       end)
@@ -67,7 +67,7 @@ end)
 
 describe("debug.sethook", function()
   it("and debug.gethook agree, whatever is in force besides", function()
-    task.timeout(0.001, pcall, os.execute, "exec sleep 30") -- leaves a reason behind, or not
+    task.timeout(0.001, pcall, libc.sleep, 30) -- leaves a reason behind, or not
     for _, hook in ipairs(HOOKS) do
       debug.sethook(nothing, hook[1], hook[2])
       local fn, mask, count = debug.gethook()
@@ -81,7 +81,7 @@ describe("debug.sethook", function()
     local seen = 0
     debug.sethook(function() seen = seen + 1 end, "", 100)
     for _ = 1, 10 do
-      task.timeout(0.001, os.execute, "exec sleep 30")
+      task.timeout(0.001, libc.sleep, 30)
       for _ = 1, 10000 do end
     end
     debug.sethook()
@@ -170,7 +170,7 @@ describe("a hook that C code has set", function()
   it("is called as before while calls are cancelled, and found where it was set", function()
     c_hook.set(100)
     for _ = 1, 10 do
-      support.is_failure("EDEADLINE", nil, task.timeout(0.001, os.execute, "exec sleep 30"))
+      support.is_failure("EDEADLINE", nil, task.timeout(0.001, libc.sleep, 30))
       for _ = 1, 10000 do end
     end
     local calls, is_there = c_hook.get()
