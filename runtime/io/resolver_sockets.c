@@ -263,8 +263,11 @@ static ares_ssize_t send_datagram(struct ml_resolver_socket *socket, const void 
     }
     port->ids[port->sent++ % MOST_IDS] = bytes[0] << 8 | bytes[1];
     port->sent_at = ml_clock_now();
-    if (send(port->fd, data, size, MSG_NOSIGNAL) < 0 && errno != EAGAIN && errno != ENOBUFS &&
-        errno != EINTR) {
+    ssize_t sent;
+    do
+        sent = sendto(port->fd, data, size, MSG_NOSIGNAL, NULL, 0);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno != EAGAIN && errno != ENOBUFS) {
         socket->error = errno;
         socket->sockets->has_error = true;
     }
@@ -302,7 +305,7 @@ static bool is_answer(const struct port *port, unsigned char *bytes, size_t size
 static ares_ssize_t receive_answer(struct ml_resolver_socket *socket, void *memory, size_t room)
 {
     for (int refused = 0; socket->ready != NULL && refused < MOST_REFUSED; refused++) {
-        ssize_t size = recv(socket->ready->fd, memory, room, 0);
+        ssize_t size = recvfrom(socket->ready->fd, memory, room, 0, NULL, NULL);
         if (size < 0 && errno != EINTR) {
             socket->ready = NULL;
             return -1;
