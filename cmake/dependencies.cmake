@@ -29,7 +29,7 @@ if(NOT OPENSSL_FOUND)
   string(APPEND missing "  OpenSSL 3 headers (libssl.pc)   Debian package: libssl-dev\n")
 endif()
 
-# Of libev and c-ares the headers: the libraries are loaded at run time (hub/libev.h, io/cares.h). libev ships no .pc file
+# Of libev and c-ares the headers: the libraries are loaded at run time (hub/loop/libev.h, io/cares.h). libev ships no .pc file
 # on Debian. Its library is for tests that are hosts with a loop of libev's.
 find_path(EV_INCLUDE_DIR ev.h PATH_SUFFIXES libev)
 find_library(EV_LIBRARY ev)

@@ -1,7 +1,7 @@
 #include "interpose/child_file.h"
 
 #include "base/quiet.h"
-#include "hub/watch.h"
+#include "hub/on/watch.h"
 #include "interpose/stdio_file.h"
 
 #include <errno.h>

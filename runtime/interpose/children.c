@@ -1,5 +1,5 @@
 /* Child processes: wait and its family. */
-#include "interpose/foreign.h"
+#include "interpose/libc_call.h"
 
 #include <errno.h>
 #include <sys/pidfd.h>

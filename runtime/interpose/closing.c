@@ -1,6 +1,6 @@
 /* Calls after which a descriptor's number stands for something else, or for nothing. */
-#include "hub/poll_set.h"
-#include "interpose/kind.h"
+#include "hub/on/poll_set.h"
+#include "interpose/fd_kind.h"
 
 #include <errno.h>
 #include <fcntl.h>

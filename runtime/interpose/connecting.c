@@ -1,6 +1,6 @@
 /* connect and accept. Neither has a flag for a call that does not block, so the descriptor itself is made
  * non-blocking for the length of the system call: nobody else runs on this thread meanwhile. */
-#include "interpose/foreign.h"
+#include "interpose/libc_call.h"
 
 #include <errno.h>
 #include <fcntl.h>

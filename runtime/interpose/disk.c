@@ -1,5 +1,5 @@
 /* Files: locks on them, and calls that wait for a disk, which run on a worker thread. */
-#include "interpose/foreign.h"
+#include "interpose/libc_call.h"
 
 #include <errno.h>
 #include <fcntl.h>

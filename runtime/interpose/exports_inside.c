@@ -3,7 +3,7 @@
  * initialisers of C++ and callbacks of stdio. Exported as the names in interpose/exports.c are.
  */
 #include "interpose/exporter.h"
-#include "interpose/inside.h"
+#include "interpose/no_wait.h"
 
 #include <dlfcn.h>
 #include <limits.h>

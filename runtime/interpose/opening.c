@@ -1,5 +1,5 @@
 /* Calls that open a file. To open a FIFO waits for its other end; anything else is opened at once. */
-#include "interpose/kind.h"
+#include "interpose/fd_kind.h"
 #include "interpose/stdio_file.h"
 
 #include <errno.h>

@@ -5,9 +5,9 @@
  * A signal mask is in force while the kernel is asked, not while the task waits: so a call with one looks
  * every so often.
  */
-#include "hub/poll_set.h"
-#include "hub/scope.h"
-#include "interpose/foreign.h"
+#include "hub/on/poll_set.h"
+#include "hub/state/scope.h"
+#include "interpose/libc_call.h"
 #include "interpose/timespan.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* Calls that take bytes in: read, recv and their family. */
-#include "interpose/kind.h"
+#include "interpose/fd_kind.h"
 #include "interpose/pieces.h"
 
 #include <errno.h>

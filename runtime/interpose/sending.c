@@ -2,7 +2,7 @@
  * libc's do. */
 #include "base/quiet.h"
 #include "interpose/child_file.h"
-#include "interpose/kind.h"
+#include "interpose/fd_kind.h"
 #include "interpose/pieces.h"
 #include "interpose/prompt.h"
 

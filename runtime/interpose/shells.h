@@ -2,7 +2,7 @@
 #ifndef ML_INTERPOSE_SHELLS_H
 #define ML_INTERPOSE_SHELLS_H
 
-#include "interpose/foreign.h"
+#include "interpose/libc_call.h"
 
 /* Whether the task runs one. From signal handlers, too. */
 bool ml_shells_has(const struct ml_foreign *f, const struct ml_task *task);

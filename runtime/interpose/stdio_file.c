@@ -1,8 +1,8 @@
 #include "interpose/stdio_file.h"
 
 #include "interpose/child_file.h"
-#include "interpose/kind.h"
-#include "interpose/locks.h"
+#include "interpose/fd_kind.h"
+#include "interpose/held_locks.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #ifndef ML_INTERPOSE_STDIO_FILE_H
 #define ML_INTERPOSE_STDIO_FILE_H
 
-#include "interpose/foreign.h"
+#include "interpose/libc_call.h"
 
 /* The descriptor of a file whose reads and writes may block: a pipe, a terminal, a socket; -1: anything else. may_call:
  * the call that is made may read or write the descriptor, so that what is remembered of it has to be true. */

@@ -3,7 +3,7 @@
 #include "interpose/stdio_file.h"
 
 #include "interpose/child_file.h"
-#include "interpose/locks.h"
+#include "interpose/held_locks.h"
 
 #include <errno.h>
 #include <limits.h>

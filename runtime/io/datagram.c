@@ -1,7 +1,7 @@
 #include "io/datagram.h"
 
 #include "base/error.h"
-#include "hub/slice.h"
+#include "hub/wait/slice.h"
 #include "io/socket.h"
 
 #include <arpa/inet.h>

@@ -9,7 +9,7 @@
 #ifndef ML_IO_DATAGRAM_H
 #define ML_IO_DATAGRAM_H
 
-#include "hub/fd.h"
+#include "hub/on/fd.h"
 #include "io/io.h"
 #include "io/local.h"
 

@@ -1,8 +1,8 @@
 #include "io/dial.h"
 
 #include "base/error.h"
-#include "hub/slice.h"
-#include "hub/watch.h"
+#include "hub/wait/slice.h"
+#include "hub/on/watch.h"
 #include "io/local_socket.h"
 
 #include <stddef.h>

@@ -1,7 +1,7 @@
 #include "io/dns.h"
 
 #include "base/error.h"
-#include "hub/slice.h"
+#include "hub/wait/slice.h"
 #include "io/address_order.h"
 #include "io/cares.h"
 

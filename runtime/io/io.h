@@ -5,7 +5,7 @@
 #ifndef ML_IO_IO_H
 #define ML_IO_IO_H
 
-#include "hub/hub.h"
+#include "hub/state/hub.h"
 
 struct bio_method_st;
 struct ml_openssl;

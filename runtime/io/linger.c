@@ -1,7 +1,7 @@
 #include "io/linger.h"
 
-#include "hub/alarm.h"
-#include "hub/watch.h"
+#include "hub/on/alarm.h"
+#include "hub/on/watch.h"
 
 #include <errno.h>
 #include <linux/sockios.h>

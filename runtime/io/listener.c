@@ -1,7 +1,7 @@
 #include "io/listener.h"
 
 #include "base/error.h"
-#include "hub/slice.h"
+#include "hub/wait/slice.h"
 #include "io/local_socket.h"
 
 #include <errno.h>

@@ -31,7 +31,7 @@ int ml_listener_adopt(struct ml_listener *listener, int fd,
 /*
  * Waits for a connection and opens the closed stream `s` on it. While the process is out of
  * descriptors it tries again every 50 ms, without spinning; connections that ended in the backlog
- * are passed over. Under a flood others run in between (hub/slice.h).
+ * are passed over. Under a flood others run in between (hub/wait/slice.h).
  * 0; -ML_ECLOSED, -EBUSY: another task accepts; -ETIMEDOUT, -ECANCELED.
  */
 int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_time deadline);

@@ -1,7 +1,7 @@
 #include "io/lookup.h"
 
 #include "base/error.h"
-#include "hub/wait.h"
+#include "hub/wait/wait.h"
 
 #include <stdlib.h>
 

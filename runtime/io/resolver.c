@@ -1,8 +1,8 @@
 #include "io/resolver.h"
 
 #include "base/error.h"
-#include "hub/alarm.h"
-#include "hub/wait.h"
+#include "hub/on/alarm.h"
+#include "hub/wait/wait.h"
 #include "io/lookup.h"
 #include "io/cares.h"
 

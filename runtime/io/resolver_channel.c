@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "io/resolver_sockets.h"
-#include "hub/watch.h"
+#include "hub/on/watch.h"
 #include "io/cares.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #include "io/resolver_sockets.h"
 
 #include "base/check.h"
-#include "hub/watch.h"
+#include "hub/on/watch.h"
 #include "io/cares.h"
 #include "io/socket.h"
 

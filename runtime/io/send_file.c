@@ -1,7 +1,7 @@
 #include "io/send_file.h"
 
 #include "base/error.h"
-#include "hub/slice.h"
+#include "hub/wait/slice.h"
 
 #include <stdlib.h>
 #include <unistd.h>

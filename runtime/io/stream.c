@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/hostile.h"
-#include "hub/slice.h"
+#include "hub/wait/slice.h"
 
 #include <stddef.h>
 #include <string.h>

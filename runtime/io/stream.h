@@ -11,7 +11,7 @@
 #define ML_IO_STREAM_H
 
 #include "base/buffer.h"
-#include "hub/fd.h"
+#include "hub/on/fd.h"
 #include "io/io.h"
 
 #include <netinet/in.h>
@@ -166,7 +166,7 @@ void ml_stream_pass_turn(struct ml_stream *s);
 ml_time ml_stream_read_deadline(const struct ml_stream *s);
 ml_time ml_stream_write_deadline(const struct ml_stream *s);
 
-/* In the middle of a write that goes on: others run if the task's slice is over (hub/slice.h). Who closes the stream
+/* In the middle of a write that goes on: others run if the task's slice is over (hub/wait/slice.h). Who closes the stream
  * meanwhile breaks the write off. 0, -ECANCELED, or -ML_ECLOSED. */
 int ml_stream_share_write(struct ml_stream *s, ml_time deadline);
 

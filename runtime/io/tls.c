@@ -2,9 +2,9 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "hub/scope.h"
-#include "hub/slice.h"
-#include "hub/wait.h"
+#include "hub/state/scope.h"
+#include "hub/wait/slice.h"
+#include "hub/wait/wait.h"
 #include "io/linger.h"
 #include "io/socket.h"
 

@@ -8,11 +8,11 @@
  * finalizers of their own here, and handlers are not told of cancellations. Nor does it after an error has left a hook,
  * until a protected call has caught it: so each thread begins with one, and closing variables are watched.
  */
-#include "bindings/cancellation.h"
-#include "bindings/lua_task.h"
-#include "bindings/report.h"
-#include "bindings/task_view.h"
-#include "hub/scope.h"
+#include "bindings/core/cancellation.h"
+#include "bindings/core/lua_task.h"
+#include "bindings/core/report.h"
+#include "bindings/core/task_view.h"
+#include "hub/state/scope.h"
 #include "vm/charged.h"
 #include "vm/moonlet_state.h"
 

@@ -2,8 +2,8 @@
 #include "moonlet.h"
 
 #include "base/error.h"
-#include "bindings/task_view.h"
-#include "hub/scope.h"
+#include "bindings/core/task_view.h"
+#include "hub/state/scope.h"
 #include "vm/host_tasks.h"
 #include "vm/runtimes.h"
 

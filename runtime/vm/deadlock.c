@@ -1,8 +1,8 @@
 /* What is told to people when nothing can wake the tasks of a runtime: what each waits for and where; those that do the
  * same are told together. */
-#include "bindings/lua_task.h"
-#include "bindings/task_view.h"
-#include "hub/sync.h"
+#include "bindings/core/lua_task.h"
+#include "bindings/core/task_view.h"
+#include "hub/on/sync.h"
 #include "vm/moonlet_state.h"
 
 #include <stdio.h>

@@ -2,9 +2,9 @@
 #include "moonlet.h"
 
 #include "base/error.h"
-#include "bindings/lua_task.h"
-#include "hub/scope.h"
-#include "hub/wait.h"
+#include "bindings/core/lua_task.h"
+#include "hub/state/scope.h"
+#include "hub/wait/wait.h"
 #include "vm/host_tasks.h"
 #include "vm/runtimes.h"
 

@@ -7,10 +7,10 @@
  * In an interactive session Ctrl-C is for the entry alone: one that computes gets that error, one that waits is
  * cancelled; all other tasks go on.
  */
-#include "bindings/cancellation.h"
-#include "bindings/line_editor.h"
-#include "bindings/lua_task.h"
-#include "hub/scope.h"
+#include "bindings/core/cancellation.h"
+#include "bindings/repl/line_editor.h"
+#include "bindings/core/lua_task.h"
+#include "hub/state/scope.h"
 #include "vm/moonlet_state.h"
 #include "vm/runtimes.h"
 

@@ -1,6 +1,6 @@
 #include "vm/lua_api.h"
 
-#include "bindings/generator.h"
+#include "bindings/coroutine/generator.h"
 #include "vm/runtimes.h"
 
 /* The strand of a thread of a runtime's; NULL: stock Lua knows all about L. Other states have anything in their extra

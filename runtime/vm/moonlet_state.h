@@ -6,7 +6,7 @@
 #define ML_VM_MOONLET_STATE_H
 
 #include "base/pool.h"
-#include "bindings/lua_runtime.h"
+#include "bindings/core/lua_runtime.h"
 #include "moonlet.h"
 #include "vm/warnings.h"
 

@@ -2,8 +2,8 @@
 #include "moonlet.h"
 
 #include "base/error.h"
-#include "hub/scope.h"
-#include "hub/wait.h"
+#include "hub/state/scope.h"
+#include "hub/wait/wait.h"
 #include "vm/pointer_channel.h"
 #include "vm/runtimes.h"
 

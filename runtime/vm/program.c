@@ -1,9 +1,9 @@
 /* The main chunk: its pieces, and how lua5.4 would run them. */
-#include "bindings/blocking.h"
-#include "bindings/cancellation.h"
-#include "bindings/lua_task.h"
-#include "bindings/task_view.h"
-#include "bindings/story.h"
+#include "bindings/core/blocking.h"
+#include "bindings/core/cancellation.h"
+#include "bindings/core/lua_task.h"
+#include "bindings/core/task_view.h"
+#include "bindings/core/story.h"
 #include "vm/moonlet_state.h"
 #include "vm/runtimes.h"
 

@@ -2,7 +2,7 @@
 #include "moonlet.h"
 
 #include "base/error.h"
-#include "hub/wait.h"
+#include "hub/wait/wait.h"
 #include "vm/promises.h"
 #include "vm/runtimes.h"
 

@@ -1,7 +1,7 @@
 #include "vm/runtimes.h"
 
-#include "bindings/foreign.h"
-#include "hub/slice.h"
+#include "bindings/core/libc_call.h"
+#include "hub/wait/slice.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -6,7 +6,7 @@
 #define ML_VM_RUNTIMES_H
 
 #include "base/error.h"
-#include "bindings/blocking.h"
+#include "bindings/core/blocking.h"
 #include "vm/moonlet_state.h"
 
 /* From the thread whose it is. 0 or -ENOMEM. */

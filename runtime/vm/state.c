@@ -1,7 +1,7 @@
 /* The Lua state of a runtime: libraries, modules, and the last resort for errors. */
-#include "bindings/lua_task.h"
-#include "bindings/modules.h"
-#include "bindings/report.h"
+#include "bindings/core/lua_task.h"
+#include "bindings/lib/modules.h"
+#include "bindings/core/report.h"
 #include "vm/moonlet_state.h"
 #include "vm/stdlib.h"
 

@@ -2,8 +2,8 @@
 #include "moonlet.h"
 
 #include "base/error.h"
-#include "hub/poll_set.h"
-#include "hub/slice.h"
+#include "hub/on/poll_set.h"
+#include "hub/wait/slice.h"
 #include "vm/runtimes.h"
 
 #include <poll.h>

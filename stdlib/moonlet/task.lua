@@ -1,7 +1,7 @@
 --- Tasks, and what several of them do together: groups, all, map, race, every, supervise.
 -- @module moonlet.task
 
--- spawn, sleep, timeout, shield and the like are in runtime/bindings/task.c, group in group.c.
+-- spawn, sleep, timeout, shield and the like are in runtime/bindings/task/task.c, group in group.c.
 
 local error, ipairs, next, type, xpcall = error, ipairs, next, type, xpcall
 local math_ceil, math_huge, math_max, math_min = math.ceil, math.huge, math.max, math.min

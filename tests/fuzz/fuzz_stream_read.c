@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/pool.h"
-#include "hub/simulation.h"
+#include "hub/state/simulation.h"
 #include "io/memory.h"
 
 #include <stdint.h>

@@ -5,7 +5,7 @@
 #define ML_TESTS_HUB_FIXTURE_H
 
 #include "base/pool.h"
-#include "hub/hub.h"
+#include "hub/state/hub.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,8 +9,8 @@
 
 #include "hub_fixture.h"
 
-#include "hub/alarm.h"
-#include "hub/wait.h"
+#include "hub/on/alarm.h"
+#include "hub/wait/wait.h"
 
 #include <errno.h>
 

@@ -7,10 +7,10 @@
 
 #include "hub_fixture.h"
 
-#include "hub/offload.h"
-#include "hub/run.h"
-#include "hub/scope.h"
-#include "interpose/foreign.h"
+#include "hub/on/offload.h"
+#include "hub/loop/run.h"
+#include "hub/state/scope.h"
+#include "interpose/libc_call.h"
 
 #include <errno.h>
 #include <fcntl.h>

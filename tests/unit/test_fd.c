@@ -10,7 +10,7 @@
 #include "hub_fixture.h"
 
 #include "base/error.h"
-#include "hub/fd.h"
+#include "hub/on/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,9 +11,9 @@
 #include "hub_fixture.h"
 
 #include "base/hostile.h"
-#include "hub/scope.h"
-#include "hub/slots.h"
-#include "hub/wait.h"
+#include "hub/state/scope.h"
+#include "hub/state/slots.h"
+#include "hub/wait/wait.h"
 
 #include <errno.h>
 #include <pthread.h>

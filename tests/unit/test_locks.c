@@ -7,7 +7,7 @@
 
 #include "hub_fixture.h"
 
-#include "interpose/locks.h"
+#include "interpose/held_locks.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -7,7 +7,7 @@
 
 #include "hub_fixture.h"
 
-#include "hub/wait.h"
+#include "hub/wait/wait.h"
 
 #include <errno.h>
 

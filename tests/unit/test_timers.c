@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "hub/timers.h"
+#include "hub/state/timers.h"
 
 #include <stdlib.h>
 #include <string.h>

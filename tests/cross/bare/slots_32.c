@@ -3,7 +3,7 @@
  * none is given twice. Compiled for such a machine with no C library, which the system need not have; ends with the
  * number of the line that failed, 0 for none.
  */
-#include "hub/slots.c"
+#include "hub/state/slots.c"
 
 _Static_assert(sizeof(void *) == 4, "this is the test for pointers of 32 bits");
 

@@ -1,0 +1,172 @@
+#include "bindings/core/blocking.h"
+
+#include "base/error.h"
+#include "bindings/core/cancellation.h"
+#include "hub/wait/slice.h"
+
+#define FAILURE_TYPE "moonlet.failure"
+
+_Noreturn void ml_raise_no_task(lua_State *L)
+{
+    luaL_error(L, "no task is running");
+    __builtin_unreachable();
+}
+
+/* The task that is parked in a call on L. */
+static struct ml_lua_task *parked_task(struct ml_lua *lua, lua_State *L)
+{
+    struct ml_task *task;
+    uint32_t slot = 0;
+    while ((task = ml_hub_next_task(&lua->hub, &slot)) != NULL)
+        if (ml_lua_task_of(task)->parked_on == L)
+            return ml_lua_task_of(task);
+    return NULL;
+}
+
+/* Whether L is left off, or in use by another task. */
+static bool is_elsewhere(lua_State *L, const struct ml_task *task)
+{
+    struct ml_strand *wanted = ml_strand_of(L);
+    const struct ml_strand *strand = task->strand;
+    if (ml_strand_state(wanted) == ML_STRAND_UNBOUND)
+        return false;
+    while (strand != NULL && strand != wanted)
+        strand = strand->resumer;
+    return strand == NULL;
+}
+
+/* A task waits in a call on L, or a greenlet of the running one left off there. */
+static void refuse_parked(lua_State *L, struct ml_lua *lua, const char *what)
+{
+    const struct ml_lua_task *other = parked_task(lua, L);
+    if (other == NULL || &other->task == lua->hub.current)
+        luaL_error(L, "cannot %s here: a greenlet is suspended on this Lua thread", what);
+    else
+        luaL_error(L, "cannot %s here: task #%d is waiting on this Lua thread", what,
+                   (int)other->task.id);
+}
+
+void ml_check_may_leave(lua_State *L, const char *what)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    if (ml_is_in_finalizer(L))
+        luaL_error(L, "cannot %s inside a finalizer (__gc)", what);
+    if (L == lua->main)
+        luaL_error(L, "cannot %s in a callback on the main Lua state", what);
+    if (*ml_lua_mark(L) & ML_MARK_PARKED)
+        refuse_parked(L, lua, what);
+    if (is_elsewhere(L, lua->hub.current))
+        luaL_error(L, "cannot %s here: this Lua thread is suspended or in use by another task",
+                   what);
+    if (!ml_strand_holds(lua->hub.current->strand, __builtin_frame_address(0)))
+        luaL_error(L, "cannot %s here: a C library has called on a stack of its own", what);
+}
+
+/* Explains why L may not wait; returns only if it may. */
+static __attribute__((noinline)) void refuse(lua_State *L, struct ml_lua *lua)
+{
+    struct ml_task *task = lua->hub.current;
+    if (task == NULL)
+        luaL_error(L, "cannot wait here: no task is running");
+    if (lua->is_reporting)
+        luaL_error(L, "cannot wait while the end of a task is being told");
+    ml_check_may_leave(L, "wait");
+    if (task->scope != NULL && task->scope->forbids_switch)
+        luaL_error(L, "cannot wait inside task.no_switch");
+}
+
+/* Nothing speaks against waiting on L: it is the thread of the running strand, no other waits there, and it
+ * runs no finalizer. */
+static inline bool is_plain(lua_State *L, const struct ml_lua *lua)
+{
+    struct ml_task *task = lua->hub.current;
+    return task != NULL && task->strand == ml_strand_of(L) && !(*ml_lua_mark(L) & ML_MARK_PARKED) &&
+           task->scope == NULL && !ml_is_in_finalizer(L) && !lua->is_reporting &&
+           ml_strand_holds(task->strand, __builtin_frame_address(0));
+}
+
+struct ml_lua *ml_blocking_begin(lua_State *L)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    if (ml_unlikely(!is_plain(L, lua)))
+        refuse(L, lua);
+    struct ml_lua_task *task = ml_lua_task_of(lua->hub.current);
+    task->parked_on = L;
+    *ml_lua_mark(L) |= ML_MARK_PARKED;
+    return lua;
+}
+
+/* The task is cancelled. */
+static _Noreturn void refuse_to_wait(lua_State *L)
+{
+    if (ml_blocking_try(L)) {
+        ml_slice_refused(&ml_lua_of(L)->hub);
+        ml_blocking_finish(L);
+    }
+    ml_cancellation_raise(L);
+}
+
+int ml_blocking_end(lua_State *L, int error)
+{
+    ml_blocking_finish(L);
+    if (ml_unlikely(error == -ECANCELED))
+        refuse_to_wait(L);
+    if (ml_unlikely(error == -ENOMEM))
+        luaL_error(L, "not enough memory");
+    if (ml_unlikely(error == -ECHILD))
+        luaL_error(L, "cannot wait in a process that was forked by a task");
+    return error;
+}
+
+ml_time ml_check_span(lua_State *L, int index)
+{
+    lua_Number seconds = luaL_checknumber(L, index);
+    luaL_argcheck(L, seconds == seconds, index, "seconds expected, got not-a-number");
+    return ml_time_from_seconds(seconds);
+}
+
+ml_time ml_check_deadline(lua_State *L, int index)
+{
+    if (lua_isnoneornil(L, index))
+        return ML_FOREVER;
+    ml_time span = ml_check_span(L, index);
+    return span > 0 ? ml_time_after(ml_hub_now(&ml_lua_of(L)->hub), span) : ML_NEVER_WAIT;
+}
+
+int ml_push_failure(lua_State *L, int error)
+{
+    luaL_pushfail(L);
+    lua_pushstring(L, ml_error_text(error));
+    lua_pushstring(L, ml_error_name(error));
+    return 3;
+}
+
+static int failure_tostring(lua_State *L)
+{
+    lua_getfield(L, 1, "message");
+    return 1;
+}
+
+bool ml_is_failure(lua_State *L, int index)
+{
+    if (!lua_istable(L, index) || !lua_getmetatable(L, index))
+        return false;
+    luaL_getmetatable(L, FAILURE_TYPE);
+    bool is = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return is;
+}
+
+int ml_raise_failure(lua_State *L)
+{
+    lua_createtable(L, 0, 2);
+    lua_insert(L, -3);
+    lua_setfield(L, -3, "code");
+    lua_setfield(L, -2, "message");
+    if (luaL_newmetatable(L, FAILURE_TYPE)) {
+        lua_pushcfunction(L, failure_tostring);
+        lua_setfield(L, -2, "__tostring");
+    }
+    lua_setmetatable(L, -2);
+    return lua_error(L);
+}

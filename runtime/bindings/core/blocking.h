@@ -1,0 +1,98 @@
+/*
+ * The frame around every call that may park its task: what forbids waiting is an error before,
+ * cancellation is raised after. Between the two nothing may raise.
+ */
+#ifndef ML_BINDINGS_CORE_BLOCKING_H
+#define ML_BINDINGS_CORE_BLOCKING_H
+
+#include "bindings/core/lua_runtime.h"
+#include "bindings/core/lua_task.h"
+#include "hub/state/scope.h"
+#include "hub/state/strand.h"
+
+#include <errno.h>
+
+/* "no task is running". */
+_Noreturn void ml_raise_no_task(lua_State *L);
+
+/*
+ * Raises when the running task may not leave off in a call on L: L is inside a finalizer, the main state, or
+ * another's: of a task that waits on it, or suspended. what: "wait", as told to people.
+ */
+void ml_check_may_leave(lua_State *L, const char *what);
+
+/*
+ * Begins a call that may park the running task on L. Raises when there is no task, when L is inside
+ * a finalizer or task.no_switch, or when L is another task's or suspended. Returns the runtime.
+ */
+struct ml_lua *ml_blocking_begin(lua_State *L);
+
+/*
+ * Ends it. error: what the call returned, 0 or a negated error; raises the cancellation for
+ * -ECANCELED, what is wrong for -ENOMEM and -ECHILD, and returns anything else.
+ */
+int ml_blocking_end(lua_State *L, int error);
+
+/* A collector that runs a finalizer answers every question with -1: parking there would leave it
+ * switched off for everybody. */
+static inline bool ml_is_in_finalizer(lua_State *L)
+{
+    return lua_gc(L, LUA_GCCOUNT) < 0;
+}
+
+/* The same two for a call that cannot raise, of a C library or in a task of C: false where ml_blocking_begin() would
+ * raise. L: the running strand's thread. */
+static inline bool ml_blocking_try(lua_State *L)
+{
+    if (ml_unlikely(ml_is_in_finalizer(L)))
+        return false;
+    struct ml_lua *lua = ml_lua_of(L);
+    struct ml_task *task = lua->hub.current;
+    if (ml_unlikely(lua->is_reporting || (*ml_lua_mark(L) & ML_MARK_PARKED) ||
+                    (task->scope != NULL && task->scope->forbids_switch) ||
+                    !ml_strand_holds(task->strand, __builtin_frame_address(0))))
+        return false;
+    ml_lua_task_of(task)->parked_on = L;
+    *ml_lua_mark(L) |= ML_MARK_PARKED;
+    return true;
+}
+
+static inline void ml_blocking_finish(lua_State *L)
+{
+    *ml_lua_mark(L) &= ~(uintptr_t)ML_MARK_PARKED;
+}
+
+/*
+ * For a call that waits only if it must, before it looks whether it must: raises without a task, and the
+ * cancellation unless `deadline` is ML_NEVER_WAIT. Returns the hub, whose current task there is.
+ */
+static inline struct ml_hub *ml_blocking_enter(lua_State *L, ml_time deadline)
+{
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    if (ml_unlikely(hub->current == NULL))
+        ml_raise_no_task(L);
+    int error = deadline != ML_NEVER_WAIT ? ml_cancel_point(hub) : 0;
+    if (ml_unlikely(error != 0))
+        ml_blocking_end(L, error);
+    return hub;
+}
+
+/* Reads a time limit in seconds at `index`: the absolute deadline; none or nil is ML_FOREVER, 0 or
+ * less ML_NEVER_WAIT. Raises for what is no number, or NaN. */
+ml_time ml_check_deadline(lua_State *L, int index);
+
+/* Reads a span in seconds; a negative one, such as arithmetic on clocks yields, is 0. Raises for
+ * what is no number, or NaN. */
+ml_time ml_check_span(lua_State *L, int index);
+
+/* Pushes nil, the error's sentence and its name: returns 3. */
+int ml_push_failure(lua_State *L, int error);
+
+/* Raises {message=, code=}, which prints as its message, of the message and the code on top of the
+ * stack. */
+int ml_raise_failure(lua_State *L);
+
+/* Whether the value at `index` is one of those. */
+bool ml_is_failure(lua_State *L, int index);
+
+#endif

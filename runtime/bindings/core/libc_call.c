@@ -1,0 +1,167 @@
+#include "bindings/core/libc_call.h"
+
+#include "bindings/core/blocking.h"
+#include "bindings/core/cancellation.h"
+#include "bindings/core/lua_task.h"
+#include "hub/wait/slice.h"
+#include "interpose/no_wait.h"
+
+#include <limits.h>
+
+static lua_State *running_thread(const struct ml_hub *hub)
+{
+    return ml_thread_of(hub->current->strand);
+}
+
+/* Needs a place on the stack. */
+static const void *function_of(lua_State *L, lua_Debug *frame)
+{
+    lua_getinfo(L, "f", frame);
+    const void *function = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    return function;
+}
+
+/* A frame is used again by what is called next at its level, such as what closes a variable. */
+static bool is_call(lua_State *L, lua_Debug *frame, struct ml_lua_call call)
+{
+    return frame->i_ci == call.frame && function_of(L, frame) == call.function;
+}
+
+/* How many calls above it that one is running still; -1: it has been left, or there are `most`. (Lua counts the calls
+ * anew for each that is asked for.) */
+static int depth_of(lua_State *L, struct ml_lua_call call, int most)
+{
+    lua_Debug frame;
+    int depth = 0;
+    while (depth < most && lua_getstack(L, depth, &frame) && !is_call(L, &frame, call))
+        depth++;
+    return depth < most && lua_getstack(L, depth, &frame) ? depth : -1;
+}
+
+/*
+ * A function returns on a thread on which a call was cancelled. Raises once it is the one that made the call.
+ * Until then it is a callback of that one's; or that one raised an error of its own, closing variables run
+ * undisturbed, and the protected call that catches the error raises the cancellation instead.
+ */
+static void on_cancelled_return(lua_State *L, lua_Debug *event)
+{
+    (void)event;
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    int depth = depth_of(L, ml_hooks_find(L)->cancelled, INT_MAX);
+    if (depth > 0)
+        return;
+    ml_hooks_disarm(L, ML_HOOK_CANCELLED);
+    if (hub->foreign != NULL)
+        hub->foreign->refused.task = 0;
+    if (depth == 0 && hub->current != NULL && ml_cancel_point(hub) == -ECANCELED)
+        ml_cancellation_raise(L);
+}
+
+/* A function returns on a thread whose task has used up its slice in a C function: others run once that one has. (If
+ * there are too many calls above it, at the end of the next slice.) */
+static void on_slow_return(lua_State *L, lua_Debug *event)
+{
+    (void)event;
+    enum { MOST = 32 };
+    struct ml_lua *lua = ml_lua_of(L);
+    int depth = depth_of(L, ml_hooks_find(L)->slow, MOST);
+    if (depth > 0)
+        return;
+    ml_hooks_disarm(L, ML_HOOK_SLICE);
+    if (depth < 0 || lua->hub.current == NULL || !ml_blocking_try(L))
+        return;
+    int error = ml_slice_end(&lua->hub);
+    ml_blocking_finish(L);
+    if (error == -ECANCELED)
+        ml_cancellation_raise(L);
+}
+
+/* The C function that runs on L, and L's record, in which the reason is noted now; NULL: no C function of Lua's runs,
+ * or no memory. */
+static struct ml_hooked *watch_return(lua_State *L, enum ml_hook_reason reason,
+                                      struct ml_lua_call *call)
+{
+    lua_Debug frame;
+    if (!lua_getstack(L, 0, &frame) || !lua_checkstack(L, 1))
+        return NULL;
+    *call = (struct ml_lua_call){frame.i_ci, function_of(L, &frame)};
+    return ml_hooks_arm(L, reason);
+}
+
+/* Without a record the next call that waits raises. */
+void ml_foreign_raise_on_return(lua_State *L)
+{
+    struct ml_lua_call call;
+    ml_cancellation_note(L);
+    ml_lua_task_of(ml_lua_of(L)->hub.current)->owes_cancellation = true;
+    struct ml_hooked *hooked = watch_return(L, ML_HOOK_CANCELLED, &call);
+    if (hooked != NULL)
+        hooked->cancelled = call;
+}
+
+static void slice_is_over(struct ml_hub *hub)
+{
+    lua_State *L = running_thread(hub);
+    struct ml_lua_call call;
+    struct ml_hooked *hooked = watch_return(L, ML_HOOK_SLICE, &call);
+    if (hooked != NULL)
+        hooked->slow = call;
+}
+
+void ml_foreign_caught(lua_State *L, const void *frame)
+{
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    if (hub->current != NULL && hub->foreign != NULL && hub->foreign->inside_count > 0)
+        ml_inside_unwind(hub->foreign, frame);
+}
+
+static bool is_finalizing(struct ml_hub *hub)
+{
+    return ml_is_in_finalizer(running_thread(hub));
+}
+
+static bool may_wait(struct ml_hub *hub)
+{
+    return ml_blocking_try(running_thread(hub));
+}
+
+static void has_waited(struct ml_hub *hub, int error)
+{
+    lua_State *L = running_thread(hub);
+    ml_blocking_finish(L);
+    if (error == -ECANCELED)
+        ml_foreign_raise_on_return(L);
+}
+
+static void tell(struct ml_hub *hub, const char *text)
+{
+    lua_warning(ml_lua_of(running_thread(hub))->aside, text, 0);
+}
+
+static bool is_ending(struct ml_hub *hub)
+{
+    return ml_unlikely(ml_lua_of(running_thread(hub))->exit_asked) &&
+           ml_cancel_point(hub) == -ECANCELED;
+}
+
+static void leave_c(struct ml_hub *hub)
+{
+    ml_cancellation_raise(running_thread(hub));
+}
+
+void ml_foreign_connect(struct ml_lua *lua, struct ml_foreign *f)
+{
+    static const struct ml_hook_kind cancelled = {.events = LUA_MASKRET,
+                                                  .on_event = on_cancelled_return};
+    static const struct ml_hook_kind slow = {.events = LUA_MASKRET, .on_event = on_slow_return};
+    ml_hooks_install(lua, ML_HOOK_CANCELLED, &cancelled);
+    ml_hooks_install(lua, ML_HOOK_SLICE, &slow);
+    f->is_finalizing = is_finalizing;
+    f->may_wait = may_wait;
+    f->has_waited = has_waited;
+    f->told = tell;
+    f->slice_is_over = slice_is_over;
+    f->is_ending = is_ending;
+    f->leave_c = leave_c;
+}

@@ -1,0 +1,45 @@
+/*
+ * The C half of a Lua thread: every lua_State but the main one has its strand in front of it, in the
+ * same block of memory, so that one leads to the other by subtraction and the collector frees both
+ * together. Knows nothing of what runs on it.
+ */
+#ifndef ML_BINDINGS_CORE_LUA_STRAND_H
+#define ML_BINDINGS_CORE_LUA_STRAND_H
+
+#include "hub/state/strand.h"
+
+#include <lua.h>
+
+struct ml_lua;
+struct ml_pool;
+
+/* Lua aligns its blocks to this. */
+enum { ML_LUA_ALIGNMENT = 16 };
+enum {
+    ML_STRAND_ROOM =
+        (sizeof(struct ml_strand) + ML_LUA_ALIGNMENT - 1) / ML_LUA_ALIGNMENT * ML_LUA_ALIGNMENT
+};
+
+/* The strand of a thread. Of the main state: an address to compare, not to follow. */
+static inline struct ml_strand *ml_strand_of(lua_State *L)
+{
+    return (struct ml_strand *)((char *)L - LUA_EXTRASPACE - ML_STRAND_ROOM);
+}
+
+/* The thread of a strand. */
+static inline lua_State *ml_thread_of(struct ml_strand *strand)
+{
+    return (lua_State *)((char *)strand + ML_STRAND_ROOM + LUA_EXTRASPACE);
+}
+
+/* lua_Alloc for a runtime's state; `lua` is its struct ml_lua, prepared by ml_lua_memory_init(). Frees with
+ * a thread its stack, the copy of its frames and its scopes. */
+void *ml_lua_realloc(void *lua, void *block, size_t old_size, size_t size);
+
+/* The same under lua->memory_limit, counting in lua->memory_used. */
+void *ml_lua_realloc_limited(void *lua, void *block, size_t old_size, size_t size);
+
+/* Finds out how large a thread is. Before the state is created; 0 or -ENOMEM. */
+int ml_lua_memory_init(struct ml_lua *lua, struct ml_pool *pool);
+
+#endif

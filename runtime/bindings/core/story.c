@@ -1,0 +1,322 @@
+#include "bindings/core/story.h"
+
+#include "bindings/core/attribute.h"
+#include "bindings/core/cancellation.h"
+#include "bindings/core/task_view.h"
+
+#include <string.h>
+
+/* Of one task: enough for the children of a usual task.map(). */
+enum { MOST_STORIES = 64 };
+
+/* A story that has gone through many tasks is cut here: bytes. */
+enum { LONGEST = 16 * 1024 };
+
+/* One story: a table {value, text}, which keeps neither alive, but a text is no object for the collector to clear. */
+enum { VALUE = 1, TEXT = 2 };
+
+/* Key in the registry of the metatable of stories. */
+static const char story_key;
+
+/* ---- of a task that fails ---- */
+
+/* Whether the calls in `traceback` are the outer ones of those in `story`, which was told further inside. */
+static bool is_part(const char *story, const char *traceback)
+{
+    const char *calls = strchr(traceback, '\n');
+    size_t length = calls != NULL ? strlen(calls) : 0, whole = strlen(story);
+    return length > 0 && length <= whole && strcmp(story + whole - length, calls) == 0;
+}
+
+/* Whether the story tells of other calls than the task's own: it begins with the name of a task. */
+static bool is_handed(const char *story)
+{
+    return strncmp(story, "in task ", 8) == 0;
+}
+
+/* Stack: a story, a traceback, the line that tells of a raise in that task -> all, in order. Where it was raised in that
+ * task before is left out. */
+static void join(lua_State *L)
+{
+    int story = lua_gettop(L) - 2;
+    const char *text = lua_tostring(L, story), *before = strstr(text, lua_tostring(L, -1));
+    lua_pushlstring(L, text, before != NULL ? (size_t)(before - text) : lua_rawlen(L, story));
+    lua_replace(L, story);
+    lua_pushliteral(L, "\n");
+    lua_pushvalue(L, story + 1);
+    lua_remove(L, story + 1);
+    lua_concat(L, 4);
+}
+
+void ml_story_complete(lua_State *L, int task, int error)
+{
+    int traceback = lua_gettop(L);
+    task = lua_absindex(L, task);
+    if (ml_story_push(L, task, error)) {
+        const char *story = lua_tostring(L, -1);
+        lua_insert(L, traceback);
+        lua_pushliteral(L, "\nraised again in ");
+        ml_lua_push_task_text(L, task);
+        lua_pushliteral(L, ":");
+        lua_concat(L, 3);
+        bool is_own = !is_handed(story) || strstr(story, lua_tostring(L, -1)) != NULL;
+        if (is_own && is_part(story, lua_tostring(L, traceback + 1)))
+            lua_settop(L, traceback);
+        else if (is_handed(story))
+            join(L);
+        else
+            lua_remove(L, traceback);
+    }
+    lua_settop(L, traceback);
+}
+
+int ml_story_keep(lua_State *L)
+{
+    lua_pushvalue(L, 2);
+    ml_attribute_set(L, ML_ATTRIBUTE_ERROR, 1);
+    ml_lua_push_traceback_at(L, lua_touserdata(L, 1), NULL, (int)lua_tointeger(L, 3));
+    ml_story_complete(L, 1, 2);
+    ml_attribute_set(L, ML_ATTRIBUTE_TRACEBACK, 1);
+    return 0;
+}
+
+int ml_story_take_first(lua_State *L)
+{
+    lua_settop(L, 2);
+    ml_attribute_get(L, ML_ATTRIBUTE_ERROR, 1);
+    lua_pushboolean(L, !lua_rawequal(L, 2, 3) && !ml_is_cancellation(L, 2));
+    return 2;
+}
+
+/* Pushes what was going on when the variables of a task that has not failed were closed. */
+static void push_end(lua_State *L, const struct ml_lua_task *task)
+{
+    bool is_cut = task->run == ML_RUN_FUNCTION;
+    bool has_place = task->place != 0;
+    lua_pushfstring(L, "in a closing variable, %s%s%s",
+                    is_cut ? "after the cancellation of the task" : "at the end of the program",
+                    has_place ? "\nspawned at " : "",
+                    has_place ? ml_place_text(&ml_lua_of(L)->places, task->place) : "");
+}
+
+int ml_story_keep_closing(lua_State *L)
+{
+    struct ml_lua_task *task = lua_touserdata(L, 1);
+    if (task->has_traceback) {
+        lua_pushliteral(L, "in a closing variable, after ");
+        ml_attribute_get(L, ML_ATTRIBUTE_ERROR, 1);
+        luaL_tolstring(L, -1, NULL);
+        lua_replace(L, -2);
+        lua_pushliteral(L, "\n");
+        ml_attribute_get(L, ML_ATTRIBUTE_TRACEBACK, 1);
+        lua_concat(L, 4);
+    } else {
+        push_end(L, task);
+    }
+    ml_attribute_set(L, ML_ATTRIBUTE_TRACEBACK, 1);
+    return 0;
+}
+
+/* ---- of a task that gets an error ---- */
+
+/* Pushes the stories of the Task at `task`; false and nothing: it has none. */
+static bool push_stories(lua_State *L, int task)
+{
+    bool has = ml_attribute_get(L, ML_ATTRIBUTE_STORIES, task) == LUA_TTABLE;
+    if (!has)
+        lua_pop(L, 1);
+    return has;
+}
+
+/* Where the story of the value at `error` is among those on top of the stack, 0: nowhere. */
+static lua_Integer find(lua_State *L, int error, bool (*is_same)(lua_State *L, int error))
+{
+    lua_Integer found = 0;
+    for (lua_Integer i = 1; found == 0 && lua_rawgeti(L, -1, i) == LUA_TTABLE; i++) {
+        lua_rawgeti(L, -1, VALUE);
+        if (is_same(L, error))
+            found = i;
+        lua_pop(L, 2);
+    }
+    lua_pop(L, found == 0);
+    return found;
+}
+
+/* Whether the value on top of the stack is the one at `error`. */
+static bool is_equal(lua_State *L, int error)
+{
+    return lua_rawequal(L, -1, error) && !lua_isnil(L, -1);
+}
+
+/* Whether the text at `error` is the one on top of the stack with something before it, such as a place. */
+static bool is_end(lua_State *L, int error)
+{
+    if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, error) != LUA_TSTRING)
+        return false;
+    size_t length, whole;
+    const char *end = lua_tolstring(L, -1, &length), *text = lua_tolstring(L, error, &whole);
+    return length > 0 && whole > length + 1 && text[whole - length - 1] == ' ' &&
+           memcmp(text + whole - length, end, length) == 0;
+}
+
+bool ml_story_push(lua_State *L, int task, int error)
+{
+    luaL_checkstack(L, 8, NULL);
+    error = lua_absindex(L, error);
+    if (!push_stories(L, task)) {
+        lua_pushnil(L);
+        return false;
+    }
+    lua_Integer place = find(L, error, is_equal);
+    if (place == 0)
+        place = find(L, error, is_end);
+    lua_rawgeti(L, -1, place);
+    if (place != 0)
+        lua_rawgeti(L, -1, TEXT);
+    lua_replace(L, -2 - (place != 0));
+    lua_pop(L, place != 0);
+    return place != 0;
+}
+
+/* Pushes the stories of the Task at `task`, which has some from now on. */
+static void need_stories(lua_State *L, int task)
+{
+    if (push_stories(L, task))
+        return;
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    ml_attribute_set(L, ML_ATTRIBUTE_STORIES, task);
+}
+
+/* Stack: stories, a new one. The last comes first; both are popped. */
+static void add(lua_State *L, lua_Integer place)
+{
+    int stories = lua_gettop(L) - 1;
+    lua_Integer count = (lua_Integer)lua_rawlen(L, stories);
+    lua_Integer last = place != 0 ? place : count < MOST_STORIES ? count + 1 : MOST_STORIES;
+    for (lua_Integer i = last; i > 1; i--) {
+        lua_rawgeti(L, stories, i - 1);
+        lua_rawseti(L, stories, i);
+    }
+    lua_rawseti(L, stories, 1);
+    lua_pop(L, 1);
+}
+
+/* The text on top of the stack, which is popped, is the story of the error at `error` for the Task at `to`. */
+static void hand_over(lua_State *L, int error, int to)
+{
+    size_t length;
+    const char *text = lua_tolstring(L, -1, &length);
+    if (length > LONGEST) {
+        lua_pushlstring(L, text, LONGEST);
+        lua_pushliteral(L, "\n\t...");
+        lua_concat(L, 2);
+        lua_replace(L, -2);
+    }
+    need_stories(L, to);
+    lua_Integer place = find(L, error, is_equal);
+    lua_createtable(L, 2, 0);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &story_key);
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, error);
+    lua_rawseti(L, -2, VALUE);
+    lua_pushvalue(L, -3);
+    lua_rawseti(L, -2, TEXT);
+    add(L, place);
+    lua_pop(L, 1);
+}
+
+void ml_story_pass(lua_State *L, int failed)
+{
+    const struct ml_lua_task *task = lua_touserdata(L, failed);
+    struct ml_task *current = ml_lua_of(L)->hub.current;
+    if (!task->has_traceback || current == NULL)
+        return;
+    luaL_checkstack(L, 12, NULL);
+    int error = lua_gettop(L);
+    failed = lua_absindex(L, failed);
+    ml_lua_push_task(L, ml_lua_task_of(current));
+    ml_attribute_get(L, ML_ATTRIBUTE_TRACEBACK, failed);
+    if (!is_handed(lua_tostring(L, -1))) {
+        lua_pushliteral(L, "in ");
+        ml_lua_push_task_text(L, failed);
+        lua_pushliteral(L, ":\n");
+        lua_pushvalue(L, error + 2);
+        lua_concat(L, 4);
+    }
+    hand_over(L, error, error + 1);
+    lua_settop(L, error);
+}
+
+/* Stack: the Task that is to be handed it, or nil: the running one; the error; the level at which it came about. */
+static int note(lua_State *L)
+{
+    struct ml_lua_task *current = ml_lua_task_of(ml_lua_of(L)->hub.current);
+    ml_lua_push_task(L, current);
+    ml_lua_push_traceback_at(L, current, NULL, (int)lua_tointeger(L, 3));
+    ml_story_complete(L, 4, 2);
+    if (lua_isnil(L, 1)) {
+        lua_pushvalue(L, 4);
+        lua_replace(L, 1);
+    } else if (!is_handed(lua_tostring(L, -1))) {
+        lua_pushliteral(L, "in ");
+        ml_lua_push_task_text(L, 4);
+        lua_pushliteral(L, ":\n");
+        lua_pushvalue(L, 5);
+        lua_concat(L, 4);
+    }
+    hand_over(L, 2, 1);
+    return 0;
+}
+
+/* Stack: the error. The function is called protected: it is below itself and this one. */
+int ml_story_handler(lua_State *L)
+{
+    enum { LEVEL = 2 };
+    struct ml_lua *lua = ml_lua_of(L);
+    lua_settop(L, 1);
+    if (lua->hub.current == NULL || lua->is_reporting || ml_is_cancellation(L, 1))
+        return 1;
+    lua_pushcfunction(L, note);
+    if (lua_isuserdata(L, lua_upvalueindex(1)))
+        lua_pushvalue(L, lua_upvalueindex(1));
+    else
+        lua_pushnil(L);
+    lua_pushvalue(L, 1);
+    lua_pushinteger(L, LEVEL);
+    lua_pcall(L, 3, 0, 0);
+    lua_settop(L, 1);
+    return 1;
+}
+
+int ml_story_noting(lua_State *L)
+{
+    ml_check_task(L, 1);
+    lua_settop(L, 1);
+    lua_pushcclosure(L, ml_story_handler, 1);
+    return 1;
+}
+
+int ml_story_get(lua_State *L)
+{
+    ml_check_task(L, 1);
+    lua_settop(L, 2);
+    ml_story_push(L, 1, 2);
+    return 1;
+}
+
+void ml_story_forget(lua_State *L)
+{
+    ml_lua_push_task(L, ml_lua_task_of(ml_lua_of(L)->hub.current));
+    lua_pushnil(L);
+    ml_attribute_set(L, ML_ATTRIBUTE_STORIES, -2);
+    lua_pop(L, 1);
+}
+
+void ml_story_open(lua_State *L)
+{
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "v");
+    lua_setfield(L, -2, "__mode");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &story_key);
+}

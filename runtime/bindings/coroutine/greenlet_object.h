@@ -1,0 +1,79 @@
+/* What the files of moonlet.greenlet share: the object behind a greenlet. */
+#ifndef ML_BINDINGS_COROUTINE_GREENLET_OBJECT_H
+#define ML_BINDINGS_COROUTINE_GREENLET_OBJECT_H
+
+#include "bindings/coroutine/greenlet.h"
+#include "bindings/core/lua_task.h"
+
+extern const char ml_greenlet_type[];
+
+/* Keys in the registry: GreenletExit; the trace function; the error of a greenlet with more results than there is room
+ * for. */
+extern const char ml_greenlet_exit_key, ml_greenlet_tracer_key, ml_greenlet_overfull_key;
+
+enum ml_greenlet_state {
+    ML_GREENLET_NEW,
+    ML_GREENLET_SUSPENDED,
+    ML_GREENLET_RUNNING,
+    ML_GREENLET_DEAD
+};
+
+/* User values of a greenlet: its thread; its parent, nil for the root of the task. */
+enum { ML_GREENLET_THREAD = 1, ML_GREENLET_PARENT = 2 };
+
+struct ml_greenlet {
+    struct ml_branch branch;
+    lua_State *L;               /* its thread; NULL for a task's root */
+    lua_State *stand;           /* of its own `switch` call, while it is suspended */
+    lua_State *root;            /* of the root's `switch` call, while this one runs */
+    struct ml_greenlet *parent; /* NULL: the root */
+    uint64_t task;              /* id of the task it belongs to */
+    uint32_t slot;              /* of that task */
+    enum ml_greenlet_state state;
+};
+
+static inline bool ml_greenlet_is_root(const struct ml_greenlet *greenlet)
+{
+    return greenlet->L == NULL;
+}
+
+/* The greenlet at `index`; raises for anything else. */
+struct ml_greenlet *ml_check_greenlet(lua_State *L, int index);
+
+/* The running task; raises without one. */
+struct ml_lua_task *ml_greenlet_task(lua_State *L);
+
+/* Pushes a new one that belongs to the task, or the one that stands for the task's own body, or the one
+ * that the task runs. */
+struct ml_greenlet *ml_greenlet_push_new(lua_State *L, const struct ml_lua_task *task);
+struct ml_greenlet *ml_greenlet_push_root(lua_State *L, struct ml_lua_task *task);
+void ml_greenlet_push_current(lua_State *L, struct ml_lua_task *task);
+
+/* Makes it one of the task's. */
+static inline void ml_greenlet_adopt(struct ml_greenlet *greenlet, const struct ml_lua_task *task)
+{
+    greenlet->task = task->task.id;
+    greenlet->slot = task->task.waiter.slot;
+}
+
+/* Makes `parent`, whose object is at `object`, the parent of the greenlet at `greenlet`. */
+void ml_greenlet_set_parent(lua_State *L, int greenlet, int object, struct ml_greenlet *parent);
+
+/* __gc of greenlets; prepares the registry for it. bindings/coroutine/greenlet_drop.c. */
+int ml_greenlet_gc(lua_State *L);
+void ml_greenlet_open_dropped(lua_State *L);
+
+/* Pushes GreenletExit. */
+void ml_greenlet_push_exit(lua_State *L);
+
+/* Makes the value on top, which is popped, the trace function; nil: none. */
+void ml_greenlet_set_tracer(lua_State *L);
+
+/* Methods, documented where they are defined. */
+int ml_greenlet_switch(lua_State *L);
+int ml_greenlet_throw(lua_State *L);
+
+/* Throws GreenletExit at the greenlet at 1, as its method `throw` does. */
+int ml_greenlet_end(lua_State *L);
+
+#endif

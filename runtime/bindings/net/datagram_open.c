@@ -1,0 +1,145 @@
+/*** @submodule moonlet.net */
+/* net.udp(): a datagram socket is opened, set up and bound. */
+#include "base/error.h"
+#include "bindings/core/blocking.h"
+#include "bindings/net/datagram.h"
+#include "bindings/net/datagram_options.h"
+#include "bindings/net/destination.h"
+#include "bindings/net/options.h"
+#include "bindings/net/types.h"
+
+#include <string.h>
+
+/* Where net.udp() binds. */
+struct local_end {
+    struct ml_address address; /* size 0: `host` is to be resolved first */
+    const char *host;
+    uint16_t port;
+    int family; /* AF_UNSPEC: that of the address */
+};
+
+static int family_option(lua_State *L)
+{
+    lua_getfield(L, 1, "family");
+    bool is_local = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "unix") == 0;
+    lua_pop(L, 1);
+    return is_local ? AF_UNIX : ml_family_option(L, 1);
+}
+
+static uint16_t port_option(lua_State *L)
+{
+    int is_integer = 1;
+    bool is_there = lua_getfield(L, 1, "port") != LUA_TNIL;
+    lua_Integer port = is_there ? lua_tointegerx(L, -1, &is_integer) : 0;
+    luaL_argcheck(L, is_integer && port >= 0 && port <= 65535, 1,
+                  "option 'port' must be an integer from 0 to 65535");
+    lua_pop(L, 1);
+    return (uint16_t)port;
+}
+
+/* Every address of the family; in the Unix domain none, for which the kernel makes up an abstract name. */
+static struct ml_address any_address(int family)
+{
+    struct ml_address address = {.any.sa_family = family == AF_UNSPEC ? AF_INET : family};
+    address.size = family == AF_UNIX    ? sizeof(sa_family_t)
+                   : family == AF_INET6 ? sizeof address.inet6
+                                        : sizeof address.inet;
+    return address;
+}
+
+/* The host, at `index`. */
+static void read_host(lua_State *L, int index, struct local_end *end)
+{
+    if (lua_isnil(L, index)) {
+        end->address = any_address(end->family);
+    } else if (!ml_to_local_address(L, index, &end->address)) {
+        end->address.size = 0;
+        luaL_argcheck(L, lua_type(L, index) == LUA_TSTRING, 1,
+                      "option 'host' must be a string or an address");
+        end->host = lua_tostring(L, index);
+        luaL_argcheck(L, strncmp(end->host, "unix:", 5) != 0, 1,
+                      "option 'host': the path is empty, too long or has a zero byte");
+        if (strcmp(end->host, "*") == 0)
+            end->address = any_address(AF_INET);
+    }
+}
+
+/* The options `host`, which stays on the stack at 2, `port` and `family`. */
+static struct local_end check_local_end(lua_State *L)
+{
+    struct local_end end = {.family = family_option(L), .port = port_option(L)};
+    lua_getfield(L, 1, "host");
+    read_host(L, 2, &end);
+    bool is_local = end.address.size > 0 && ml_address_is_local(&end.address);
+    luaL_argcheck(L, !is_local || end.port == 0, 1, "a Unix-domain socket has no port");
+    if (!is_local && end.address.size > 0 && end.port > 0)
+        ml_address_set_port(&end.address, end.port);
+    return end;
+}
+
+static int resolve_end(struct ml_io *io, struct local_end *end)
+{
+    struct ml_target target = {.host = end->host, .port = end->port};
+    int error = 0;
+    if (end->address.size == 0)
+        error = ml_target_find(io, end->family == AF_INET6 ? AF_INET6 : AF_INET, &target,
+                               ML_FOREVER, &end->address);
+    if (error != 0)
+        return error;
+    bool is_family = end->family == AF_UNSPEC || end->family == end->address.any.sa_family;
+    return is_family ? 0 : -ML_ENOTFOUND;
+}
+
+static int open_end(struct ml_datagram *d, struct local_end *end,
+                    const struct ml_udp_options *options, const char **what)
+{
+    int error = resolve_end(d->io, end);
+    if (error == 0)
+        error = ml_datagram_open(d, end->address.any.sa_family);
+    if (error == 0)
+        error = ml_udp_options_apply(options, d, what);
+    if (error == 0) {
+        *what = NULL;
+        error = ml_datagram_bind(d, &end->address);
+    }
+    if (error != 0)
+        ml_datagram_close(d);
+    return error;
+}
+
+static int push_open_failure(lua_State *L, int error, const struct local_end *end, const char *what)
+{
+    if (what == NULL && end->address.size > 0) {
+        ml_push_address_text(L, &end->address);
+        what = lua_tostring(L, -1);
+    }
+    return ml_push_net_failure(L, error, what != NULL ? what : end->host);
+}
+
+/***
+Opens a datagram socket, UDP or in the Unix domain, bound to a local address. Waits only to resolve a host name.
+@function udp
+@tparam[opt] table opts these, and what udp:set() takes
+@tparam[opt] string|Address opts.host a local address, a name, "unix:/path", "unix:@name"; without: every address
+@tparam[opt] integer opts.port without: one that the system chooses
+@tparam[opt="inet"] string opts.family "inet"; "inet6", which reaches IPv4, too, unless the host is an IPv6 address
+  other than "::"; "unix"
+@tparam[opt=65536] integer opts.max bytes taken of a datagram, at most 65536
+@treturn udp or nil, message, code
+*/
+int ml_net_udp(lua_State *L)
+{
+    lua_settop(L, 1);
+    if (lua_isnil(L, 1)) {
+        lua_newtable(L);
+        lua_replace(L, 1);
+    }
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const char *what = NULL;
+    struct local_end end = check_local_end(L);
+    struct ml_udp_options options = ml_check_udp_options(L, 1, true);
+    struct ml_datagram *d = ml_push_udp(L);
+    ml_blocking_begin(L);
+    int error = ml_blocking_end(L, open_end(d, &end, &options, &what));
+    return error == 0 ? 1 : push_open_failure(L, error, &end, what);
+}

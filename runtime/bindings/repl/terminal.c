@@ -1,0 +1,128 @@
+#include "bindings/repl/terminal.h"
+
+#include "base/check.h"
+#include "coro/bank.h"
+#include "hub/state/hub.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+#include <wctype.h>
+
+/* A process has one: what its end and its signals find it by. */
+static struct {
+    int fd;        /* duplicate of somebody else's; 0: closed */
+    pid_t process; /* that edits: not one that was forked meanwhile */
+    struct termios settings;
+    struct sigaction on_size, on_going_on; /* before ours */
+    _Atomic sig_atomic_t is_editing;
+    _Atomic sig_atomic_t was_stopped;
+    bool is_watched;
+} terminal;
+
+static void on_signal(int number)
+{
+    struct ml_bank *bank = ml_bank_current;
+    if (number == SIGCONT)
+        terminal.was_stopped = true;
+    if (bank != NULL)
+        ml_hub_notify(ml_container_of(bank, struct ml_hub, bank));
+}
+
+/* exit() while a line is edited: what follows begins on a line of its own. */
+static void at_end(void)
+{
+    bool is_ours = terminal.is_editing && terminal.process == getpid();
+    if (is_ours && write(STDOUT_FILENO, "\r\n", 2) > 0)
+        ml_terminal_restore();
+}
+
+bool ml_terminal_open(int fd)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    if (terminal.fd > 0 || tcgetattr(fd, &terminal.settings) != 0)
+        return false;
+    terminal.fd = fd;
+    terminal.process = getpid();
+    if (!terminal.is_watched)
+        atexit(at_end);
+    terminal.is_watched = true;
+    sigaction(SIGWINCH, &action, &terminal.on_size);
+    sigaction(SIGCONT, &action, &terminal.on_going_on);
+    return true;
+}
+
+void ml_terminal_close(void)
+{
+    terminal.fd = 0;
+    terminal.is_editing = false;
+    sigaction(SIGWINCH, &terminal.on_size, NULL);
+    sigaction(SIGCONT, &terminal.on_going_on, NULL);
+}
+
+void ml_terminal_note_editing(bool is_editing)
+{
+    terminal.is_editing = is_editing;
+}
+
+void ml_terminal_restore(void)
+{
+    if (terminal.is_editing)
+        tcsetattr(terminal.fd, TCSANOW, &terminal.settings);
+}
+
+bool ml_terminal_was_stopped(void)
+{
+    bool was = terminal.was_stopped;
+    terminal.was_stopped = false;
+    return was;
+}
+
+unsigned ml_terminal_columns(void)
+{
+    enum { USUAL = 80 };
+    struct winsize size;
+    bool is_known = ioctl(terminal.fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+    return is_known ? size.ws_col : USUAL;
+}
+
+/* Columns of a character that is shown as libedit does: "^A", "\U+200b". */
+static unsigned width_of(wchar_t character)
+{
+    enum { CONTROL = 2, SHORT_CODE = 7, LONG_CODE = 8 };
+    int width = wcwidth(character);
+    if (character < 0x20 || character == 0x7f)
+        return CONTROL;
+    if (width >= 0 && iswprint((wint_t)character))
+        return (unsigned)width;
+    return character > 0xffff ? LONG_CODE : SHORT_CODE;
+}
+
+/* What does not fit into the row as a whole goes to the next. */
+static void put(struct ml_place_on_screen *place, unsigned width, unsigned columns)
+{
+    if (place->column + width > columns)
+        *place = (struct ml_place_on_screen){place->row + 1, 0};
+    place->column += width;
+    if (place->column >= columns)
+        *place = (struct ml_place_on_screen){place->row + 1, 0};
+}
+
+void ml_terminal_advance(struct ml_place_on_screen *place, const wchar_t *text, size_t length,
+                         unsigned columns)
+{
+    enum { TAB = 8 };
+    bool is_seen = true;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == ML_TERMINAL_MARK)
+            is_seen = !is_seen;
+        else if (text[i] == L'\n')
+            *place = (struct ml_place_on_screen){place->row + 1, 0};
+        else if (text[i] == L'\t')
+            put(place, TAB - place->column % TAB, columns);
+        else if (is_seen)
+            put(place, width_of(text[i]), columns);
+    }
+}

@@ -1,0 +1,448 @@
+/*** @submodule moonlet.channel */
+/* moonlet.channel.select: the first of several things that can happen. */
+#include "base/error.h"
+#include "bindings/core/blocking.h"
+#include "bindings/sync/channel.h"
+#include "bindings/core/lua_task.h"
+#include "bindings/net/types.h"
+#include "bindings/sync/sync.h"
+#include "bindings/core/task_view.h"
+#include "hub/state/choice.h"
+#include "hub/state/scope.h"
+#include "hub/wait/slice.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct ml_wait_kind select_kind = {.text = "one of several things (select)"};
+static const struct ml_wait_kind external_kind = {.text = "one of several things (select)",
+                                                  .external = true};
+
+enum operation { GET, PUT, JOIN, WAIT, ACQUIRE, READABLE, ACCEPT, OPERATIONS };
+
+/*
+ * What is on the stack of the call, from FIRST on so many values for each case. An object of a Lua module has one of
+ * ours in its place (its metatable's __select: operation -> {field, operation, function}): then VALUE is the object
+ * itself, and FINISH is called with it for the results.
+ */
+enum {
+    CASES = 1,
+    FIRST = 2,
+    OBJECT = 0,
+    VALUE = 1,
+    OPERATION = 2,
+    FINISH = 3,
+    PER_CASE = 4,
+    MOST_CASES = 10000
+};
+
+_Static_assert(FIRST + MOST_CASES * PER_CASE < ML_WAITER_CLOSED, "a waiter's value is an index");
+
+struct selection {
+    uint32_t count;
+    ml_time again;    /* when to look again, though nothing was told; ML_FOREVER: never */
+    bool is_short;    /* there was no descriptor for a connection */
+    bool is_external; /* the world can end the wait */
+};
+
+static int at(uint32_t number, int part)
+{
+    return FIRST + (int)number * PER_CASE + part;
+}
+
+/* ---- reading the cases ---- */
+
+static int case_error(lua_State *L, uint32_t number, const char *what)
+{
+    return luaL_error(L, "bad argument #1 to 'select' (case %d: %s)", (int)number + 1, what);
+}
+
+static enum operation operation_of(lua_State *L, uint32_t number)
+{
+    static const char *const names[OPERATIONS] = {"get",     "put",      "join",  "wait",
+                                                  "acquire", "readable", "accept"};
+    const char *name = lua_tostring(L, at(number, OPERATION));
+    for (int i = 0; name != NULL && i < OPERATIONS; i++)
+        if (strcmp(name, names[i]) == 0)
+            return (enum operation)i;
+    return (enum operation)case_error(
+        L, number,
+        "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\" or \"accept\" expected");
+}
+
+static bool fits(lua_State *L, enum operation operation, int object)
+{
+    static const char *const types[OPERATIONS] = {
+        [GET] = ml_channel_type,       [PUT] = ml_channel_type,     [WAIT] = ml_event_type,
+        [ACQUIRE] = ml_semaphore_type, [READABLE] = ml_stream_type, [ACCEPT] = ml_listener_type};
+    if (operation == JOIN)
+        return luaL_testudata(L, object, ML_TASK_TYPE) != NULL;
+    return lua_isuserdata(L, object) && ml_test_object(L, object, types[operation]) != NULL;
+}
+
+/* Fields with a name that is not known are mistakes in typing; those with a number are cases, or parts of one. */
+static void check_field_names(lua_State *L, int table, const char *const names[])
+{
+    for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
+        bool is_known = lua_isinteger(L, -2);
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        for (int i = 0; names[i] != NULL && !is_known; i++)
+            is_known = strcmp(names[i], name) == 0;
+        if (!is_known)
+            luaL_argerror(L, CASES,
+                          lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -2, NULL)));
+    }
+}
+
+/* Stack: object, value, name of the operation. If the object stands for another one, that is put in its place; pushes
+ * FINISH. */
+static void resolve(lua_State *L)
+{
+    int name = lua_gettop(L), value = name - 1, object = name - 2;
+    if (ml_likely(!lua_istable(L, object))) {
+        lua_pushnil(L);
+        return;
+    }
+    bool stands_for = luaL_getmetafield(L, object, "__select") == LUA_TTABLE;
+    if (stands_for) {
+        lua_pushvalue(L, name);
+        stands_for = lua_rawget(L, -2) == LUA_TTABLE;
+    }
+    lua_settop(L, stands_for ? name + 2 : name + 1);
+    if (!stands_for) {
+        lua_pushnil(L);
+        lua_replace(L, name + 1);
+        return;
+    }
+    lua_copy(L, object, value);
+    lua_rawgeti(L, name + 2, 1);
+    lua_rawget(L, value);
+    lua_replace(L, object);
+    lua_rawgeti(L, name + 2, 2);
+    lua_replace(L, name);
+    lua_rawgeti(L, name + 2, 3);
+    lua_replace(L, name + 1);
+    lua_settop(L, name + 1);
+}
+
+/* Pushes object, value, operation and what is to be called of a case. */
+static void push_case(lua_State *L, uint32_t number)
+{
+    static const char *const expected[OPERATIONS] = {
+        "a channel to get from, a queue or a future expected",
+        "a channel to put into expected",
+        "a task to join expected",
+        "an event to wait for expected",
+        "a semaphore to acquire expected",
+        "a stream to read from expected",
+        "a listener to accept from expected"};
+    static const char *const none[] = {NULL};
+    lua_rawgeti(L, CASES, (lua_Integer)number + 1);
+    if (!lua_istable(L, -1))
+        case_error(L, number, "a table {object, operation} expected");
+    int table = lua_gettop(L);
+    check_field_names(L, table, none);
+    lua_rawgeti(L, table, 1);
+    lua_rawgeti(L, table, 3);
+    lua_rawgeti(L, table, 2);
+    lua_remove(L, table);
+    resolve(L);
+    enum operation operation = operation_of(L, number);
+    lua_pushinteger(L, operation);
+    lua_replace(L, at(number, OPERATION));
+    if (!fits(L, operation, at(number, OBJECT)))
+        case_error(L, number, expected[operation]);
+    if (operation == PUT && lua_isnil(L, at(number, VALUE)))
+        case_error(L, number, "a channel cannot carry nil");
+}
+
+static enum operation operation_at(lua_State *L, uint32_t number)
+{
+    return (enum operation)lua_tointeger(L, at(number, OPERATION));
+}
+
+static struct selection push_cases(lua_State *L)
+{
+    luaL_checktype(L, CASES, LUA_TTABLE);
+    lua_settop(L, CASES);
+    lua_Unsigned count = lua_rawlen(L, CASES);
+    luaL_argcheck(L, count <= MOST_CASES, CASES, "too many cases");
+    luaL_checkstack(L, (int)count * PER_CASE + 20, "too many cases");
+    struct selection selection = {.count = (uint32_t)count, .again = ML_FOREVER};
+    for (uint32_t i = 0; i < selection.count; i++) {
+        push_case(L, i);
+        selection.is_external |= operation_at(L, i) >= READABLE;
+    }
+    return selection;
+}
+
+/* ---- outcomes ---- */
+
+/* A case that failed: its number, then as the operation itself fails. */
+static int push_failed(lua_State *L, uint32_t number, int error)
+{
+    bool is_channel = operation_at(L, number) == GET || operation_at(L, number) == PUT;
+    lua_pushinteger(L, (lua_Integer)number + 1);
+    return 1 +
+           (is_channel ? ml_channel_push_closed(L, at(number, OBJECT)) : ml_push_failure(L, error));
+}
+
+/* The number of the case that was done, and its value: on top of the stack for GET and ACCEPT. */
+static int push_done(lua_State *L, uint32_t number)
+{
+    lua_pushinteger(L, (lua_Integer)number + 1);
+    switch (operation_at(L, number)) {
+    case GET:
+    case ACCEPT:
+        lua_insert(L, -2);
+        return 2;
+    case JOIN:
+        return 1 + ml_lua_task_push_end(L, at(number, OBJECT));
+    default:
+        break;
+    }
+    int top = lua_gettop(L);
+    if (lua_isnil(L, at(number, FINISH))) {
+        lua_pushboolean(L, 1);
+        return 2;
+    }
+    lua_pushvalue(L, at(number, FINISH));
+    lua_pushvalue(L, at(number, VALUE));
+    lua_call(L, 1, LUA_MULTRET);
+    return 1 + lua_gettop(L) - top;
+}
+
+/* ---- trying ---- */
+
+static int outcome_of(enum ml_channel_outcome outcome)
+{
+    return outcome == ML_CHANNEL_DONE ? 0 : outcome == ML_CHANNEL_CLOSED ? -ML_ECLOSED : -EAGAIN;
+}
+
+static int try_put(lua_State *L, uint32_t number)
+{
+    lua_pushvalue(L, at(number, VALUE));
+    int error = outcome_of(ml_channel_try_put(L, ml_to_object(L, at(number, OBJECT))));
+    if (error != 0)
+        lua_pop(L, 1);
+    return error;
+}
+
+static int try_acquire(struct ml_semaphore *semaphore)
+{
+    if (ml_semaphore_try(semaphore))
+        return 0;
+    return semaphore->is_closed ? -ML_ECLOSED : -EAGAIN;
+}
+
+static int try_accept(lua_State *L, struct selection *selection, int index)
+{
+    int error = ml_listener_push_accepted(L, index);
+    selection->is_short |= error == -ENOBUFS;
+    return error == -ENOBUFS ? -EAGAIN : error;
+}
+
+static int try_readable(struct ml_stream *s)
+{
+    return ml_stream_is_open(s) ? ml_stream_look(s) : -ML_ECLOSED;
+}
+
+/* 0: the case is done, with its value on top for GET and ACCEPT; -EAGAIN: it must wait; or why it fails. */
+static int try_operation(lua_State *L, struct selection *selection, uint32_t number)
+{
+    int index = at(number, OBJECT);
+    enum operation operation = operation_at(L, number);
+    if (operation == JOIN) {
+        const struct ml_lua_task *task = lua_touserdata(L, index);
+        return task->task.state == ML_TASK_ENDED ? 0 : -EAGAIN;
+    }
+    void *object = ml_to_object(L, index);
+    switch (operation) {
+    case GET:
+        return outcome_of(ml_channel_try_get(L, object));
+    case PUT:
+        return try_put(L, number);
+    case WAIT:
+        return ((struct ml_event *)object)->is_set ? 0 : -EAGAIN;
+    case ACQUIRE:
+        return try_acquire(object);
+    case READABLE:
+        return try_readable(object);
+    default:
+        return try_accept(L, selection, index);
+    }
+}
+
+/* Tries a case: the count of results if it could be done at once, else 0. */
+static int try_case(lua_State *L, struct selection *selection, uint32_t number)
+{
+    int error = try_operation(L, selection, number);
+    if (error == -EAGAIN)
+        return 0;
+    return error == 0 ? push_done(L, number) : push_failed(L, number, error);
+}
+
+/* Tries all, beginning with a different one each time: none of several that are always ready starves. */
+static int try_all(lua_State *L, struct selection *selection)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    uint32_t count = selection->count;
+    uint32_t start = count > 0 ? lua->select_turn++ % count : 0;
+    int results = 0;
+    selection->again = ML_FOREVER;
+    selection->is_short = false;
+    for (uint32_t i = 0; i < count && results == 0; i++)
+        results = try_case(L, selection, (start + i) % count);
+    return results;
+}
+
+/* ---- waiting ---- */
+
+static struct ml_link *queue_of(lua_State *L, uint32_t number, enum operation operation)
+{
+    int index = at(number, OBJECT);
+    switch (operation) {
+    case GET:
+        return &((struct ml_channel *)ml_to_object(L, index))->getters;
+    case PUT:
+        return &((struct ml_channel *)ml_to_object(L, index))->putters;
+    case JOIN:
+        return &((struct ml_lua_task *)lua_touserdata(L, index))->task.joiners;
+    case WAIT:
+        return &((struct ml_event *)ml_to_object(L, index))->waiters;
+    case ACQUIRE:
+        return &((struct ml_semaphore *)ml_to_object(L, index))->waiters;
+    default:
+        return NULL;
+    }
+}
+
+/* Without a descriptor for a connection the listener is ready all the time: it is looked at later. */
+static int watch_listener(struct ml_hub *hub, struct selection *selection,
+                          struct ml_listener *listener)
+{
+    if (!selection->is_short)
+        return ml_fd_watch(&listener->fd, ML_FD_READ);
+    ml_time later = ml_time_after(ml_hub_now(hub), ML_LISTENER_PAUSE);
+    selection->again = ml_time_earlier(selection->again, later);
+    return 0;
+}
+
+/* Puts the waiter of a case where it is granted. 0, or an error: look again. */
+static int enter(lua_State *L, struct selection *selection, uint32_t number,
+                 struct ml_waiter *waiter)
+{
+    enum operation operation = operation_at(L, number);
+    waiter->value = (uint16_t)at(number, VALUE);
+    if (operation == READABLE)
+        return ml_stream_watch(ml_to_object(L, at(number, OBJECT)), waiter, &selection->again);
+    if (operation == ACCEPT)
+        return watch_listener(&ml_lua_of(L)->hub, selection, ml_to_object(L, at(number, OBJECT)));
+    ml_list_insert(queue_of(L, number, operation), &waiter->link);
+    return 0;
+}
+
+static void leave(lua_State *L, const struct selection *selection)
+{
+    for (uint32_t i = 0; selection->is_external && i < selection->count; i++) {
+        if (operation_at(L, i) == READABLE)
+            ml_stream_unwatch(ml_to_object(L, at(i, OBJECT)));
+        else if (operation_at(L, i) == ACCEPT)
+            ml_fd_unwatch(&((struct ml_listener *)ml_to_object(L, at(i, OBJECT)))->fd);
+    }
+}
+
+/* Waits once. 0: *number is the case that was granted, or its closing (*is_closed); -EAGAIN: look again; or an error. */
+static int wait_once(lua_State *L, struct selection *selection, ml_time deadline, uint32_t *number,
+                     bool *is_closed)
+{
+    struct ml_hub *hub = &ml_blocking_begin(L)->hub;
+    struct ml_choice *choice = ml_choice_open(hub, selection->count);
+    if (choice == NULL)
+        return ml_blocking_end(L, -ENOMEM);
+    int error = 0;
+    for (uint32_t i = 0; i < selection->count && error == 0; i++)
+        error = enter(L, selection, i, &choice->waiters[i]) == 0 ? 0 : -EAGAIN;
+    if (error == 0)
+        error = ml_choice_wait(hub, selection->is_external ? &external_kind : &select_kind,
+                               ml_time_earlier(deadline, selection->again));
+    if (error == -ETIMEDOUT && selection->again < deadline)
+        error = -EAGAIN;
+    if (error == 0 && hub->current->granted == 0)
+        error = -EAGAIN;
+    *number = error == 0 ? hub->current->granted - 1u : 0;
+    *is_closed = error == 0 && choice->waiters[*number].value == ML_WAITER_CLOSED;
+    ml_choice_close(hub->current);
+    leave(L, selection);
+    error = ml_blocking_end(L, error);
+    return error == 0 && operation_at(L, *number) == READABLE ? -EAGAIN : error;
+}
+
+static int wait_for_any(lua_State *L, struct selection *selection, ml_time deadline)
+{
+    uint32_t number;
+    bool is_closed;
+    int error = wait_once(L, selection, deadline, &number, &is_closed);
+    while (error == -EAGAIN) {
+        int results = try_all(L, selection);
+        if (results > 0)
+            return results;
+        error = wait_once(L, selection, deadline, &number, &is_closed);
+    }
+    if (error != 0)
+        return ml_push_failure(L, error);
+    return is_closed ? push_failed(L, number, -ML_ECLOSED) : push_done(L, number);
+}
+
+/* What comes before the cases are tried: a cancellation is raised, and if the descriptors of this task are always ready
+ * others run. */
+static void enter_select(lua_State *L, const struct selection *selection)
+{
+    struct ml_hub *hub = ml_blocking_enter(L, ML_FOREVER);
+    if (!selection->is_external)
+        return;
+    ml_slice_spend(hub, 1);
+    if (!ml_slice_is_over(hub))
+        return;
+    ml_blocking_begin(L);
+    ml_blocking_end(L, ml_slice_end(hub));
+}
+
+/***
+Waits for the first of several things that can happen; if several can at once, each gets its turn.
+@function select
+@tparam table cases {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"}, {semaphore, "acquire"},
+{event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"}, with the fields timeout (seconds) and default
+(any value: nothing is waited for)
+@return the number of the case, and what it gave: the value, or the values of a future; true; the connection; what
+t:join() returns; for what was closed nil, message, "CLOSED". A stream is readable when a read finds something, be it the
+end or an error. Or nil, "timeout", "ETIMEDOUT". Or "default" and its value.
+*/
+int ml_channel_select(lua_State *L)
+{
+    static const char *const names[] = {"default", "timeout", NULL};
+    struct selection selection = push_cases(L);
+    check_field_names(L, CASES, names);
+    lua_getfield(L, CASES, "default");
+    lua_getfield(L, CASES, "timeout");
+    luaL_argcheck(L, lua_isnil(L, -1) || lua_isnumber(L, -1), CASES,
+                  "option 'timeout' must be a number");
+    ml_time deadline = ml_check_deadline(L, lua_gettop(L));
+    lua_pop(L, 1);
+    bool has_default = !lua_isnil(L, -1);
+    if (ml_lua_of(L)->hub.current == NULL)
+        ml_raise_no_task(L);
+    if (deadline != ML_NEVER_WAIT && !has_default)
+        enter_select(L, &selection);
+    int results = try_all(L, &selection);
+    if (results > 0)
+        return results;
+    if (has_default) {
+        lua_pushliteral(L, "default");
+        lua_insert(L, -2);
+        return 2;
+    }
+    if (deadline == ML_NEVER_WAIT)
+        return ml_push_failure(L, -ETIMEDOUT);
+    return wait_for_any(L, &selection, deadline);
+}

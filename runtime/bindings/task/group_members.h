@@ -1,0 +1,49 @@
+/*
+ * The members of a group: tasks that have begun in it and not ended, and what their failures do to the others. Knows
+ * nothing of how a group is made, waited for and closed (bindings/task/group.c).
+ */
+#ifndef ML_BINDINGS_TASK_GROUP_MEMBERS_H
+#define ML_BINDINGS_TASK_GROUP_MEMBERS_H
+
+#include "bindings/core/lua_task.h"
+
+struct ml_group;
+
+/* A task of a group. Its Task keeps the group alive. */
+struct ml_member {
+    struct ml_lua_task task;
+    struct ml_link link; /* among the group's members that have not ended */
+    struct ml_group *group;
+};
+
+/* ---- for lua_task.c ---- */
+
+/* The task has begun to be a member: it is queued. */
+void ml_group_add(struct ml_group *group, struct ml_member *member);
+
+/* The member has ended, its outcome is known and kept. Runs on the state aside; never raises. */
+void ml_group_remove(struct ml_lua *lua, struct ml_member *member);
+
+/* ---- for group.c ---- */
+
+/* Cancels those that there are now. reason: index of the value told to them; 0: none. Never waits. */
+void ml_group_cancel_members(lua_State *L, struct ml_group *group, int reason);
+
+/* Cancels those that there are now or will be, and the body. reason: as above. Never waits. */
+void ml_group_cancel_all(lua_State *L, struct ml_group *group, int reason);
+
+/* Stack: the group's object at `object`, an error on top, which is popped: the first is kept to be raised and
+ * cancels the rest, later ones are only listed. failed: index of the Task whose error it is, 0: the body's. */
+void ml_group_fail(lua_State *L, struct ml_group *group, int object, int failed);
+
+/* The running task gets the group's failures: hands it the story of the one on top of the stack, which is that of
+ * this number, counted from 1. */
+void ml_group_pass(lua_State *L, int object, lua_Integer number);
+
+/* Methods, documented where they are defined. */
+int ml_group_spawn(lua_State *L);
+int ml_group_room(lua_State *L);
+int ml_group_errors(lua_State *L);
+int ml_group_has(lua_State *L);
+
+#endif

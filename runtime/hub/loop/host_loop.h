@@ -1,0 +1,15 @@
+/* A callback in somebody else's loop of libev's when a descriptor is readable. */
+#ifndef ML_HUB_LOOP_HOST_LOOP_H
+#define ML_HUB_LOOP_HOST_LOOP_H
+
+struct ev_loop;
+struct ml_attachment;
+
+/* Calls back whenever `fd` is readable while that loop runs, which is not kept alive by it. NULL: no memory. */
+struct ml_attachment *ml_attach(struct ev_loop *loop, int fd, void (*callback)(void *data),
+                                void *data);
+
+/* NULL is allowed; also from the callback. Before the loop is destroyed. */
+void ml_detach(struct ml_attachment *attachment);
+
+#endif

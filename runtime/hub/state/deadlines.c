@@ -1,0 +1,77 @@
+#include "hub/state/deadlines.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+/* Fewer stale timer entries than this are never worth a sweep. */
+enum { STALE_TOLERATED = 256 };
+
+static bool entry_is_live(void *context, const struct ml_timer_entry *entry)
+{
+    struct ml_hub *hub = context;
+    struct ml_task *task = ml_slots_task(&hub->slots, entry->slot);
+    return task != NULL && task->timer_generation == entry->generation;
+}
+
+void ml_deadline_forget(struct ml_hub *hub, struct ml_task *task)
+{
+    if (task->timer_at == ML_FOREVER)
+        return;
+    struct ml_timers *timers = &hub->timers;
+    task->timer_at = ML_FOREVER;
+    task->timer_generation = 0;
+    if (++timers->stale > STALE_TOLERATED && timers->stale > timers->count / 2)
+        ml_timers_sweep(timers, entry_is_live, hub);
+}
+
+/* They may come round: an entry that is taken for a task's newer one wakes it at its deadline only. 0 is none. */
+static uint32_t next_generation(struct ml_hub *hub)
+{
+    hub->timer_generation += hub->timer_generation < UINT32_MAX ? 1u : 2u;
+    return hub->timer_generation;
+}
+
+/* noinline: its registers stay off the stack of the task that is about to wait. */
+__attribute__((noinline)) int ml_deadline_arm(struct ml_hub *hub, struct ml_task *task)
+{
+    ml_time at = task->deadline;
+    if (task->timer_at <= at)
+        return 0;
+    ml_deadline_forget(hub, task);
+    uint32_t generation = next_generation(hub);
+    struct ml_timer_entry entry = {.at = at, .slot = task->waiter.slot, .generation = generation};
+    if (ml_timers_add(&hub->timers, entry) != 0)
+        return -ENOMEM;
+    task->timer_at = at;
+    task->timer_generation = generation;
+    return 0;
+}
+
+static void wake_due(struct ml_hub *hub, struct ml_timer_entry entry, ml_time now)
+{
+    struct ml_task *task = ml_slots_task(&hub->slots, entry.slot);
+    if (task == NULL || task->timer_generation != entry.generation) {
+        hub->timers.stale--;
+        return;
+    }
+    task->timer_at = ML_FOREVER;
+    if (task->state != ML_TASK_WAITING || task->deadline == ML_FOREVER)
+        return;
+    if (task->deadline <= now) {
+        ml_task_wake(task, ML_WAKE_DEADLINE);
+        return;
+    }
+    /* There is room: the entry was just taken out. */
+    entry.at = task->timer_at = task->deadline;
+    ml_timers_add(&hub->timers, entry);
+}
+
+void ml_deadlines_wake_due(struct ml_hub *hub, ml_time now)
+{
+    const struct ml_timer_entry *first;
+    while ((first = ml_timers_first(&hub->timers)) != NULL && first->at <= now) {
+        struct ml_timer_entry entry = *first;
+        ml_timers_pop(&hub->timers);
+        wake_due(hub, entry, now);
+    }
+}

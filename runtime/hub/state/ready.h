@@ -1,0 +1,50 @@
+/*
+ * The queue of tasks that can run, in order. Knows neither what made one ready nor how it is switched to.
+ */
+#ifndef ML_HUB_STATE_READY_H
+#define ML_HUB_STATE_READY_H
+
+#include "base/check.h"
+#include "hub/state/hub.h"
+#include "hub/state/simulation.h"
+
+#include <stddef.h>
+
+/* Puts a task, which stands in no queue, at the end. */
+static inline void ml_ready_push(struct ml_hub *hub, struct ml_task *task)
+{
+    ml_list_insert(&hub->ready, &task->waiter.link);
+    hub->ready_count++;
+}
+
+/* The same, in front of all others. */
+static inline void ml_ready_push_first(struct ml_hub *hub, struct ml_task *task)
+{
+    ml_list_insert(hub->ready.next, &task->waiter.link);
+    hub->ready_count++;
+}
+
+/* Takes out a task that stands in it. */
+static inline void ml_ready_remove(struct ml_hub *hub, struct ml_task *task)
+{
+    ml_list_remove(&task->waiter.link);
+    hub->ready_count--;
+}
+
+/* Has the processor fetch what the first tasks of the queue will touch. Returns `task`. */
+struct ml_task *ml_ready_prefetch(const struct ml_hub *hub, struct ml_task *task);
+
+/* Takes out the first, or a random one (hub/state/simulation.h), and has the processor fetch what those after it
+ * will touch; NULL: it is empty. */
+static inline struct ml_task *ml_ready_pop(struct ml_hub *hub)
+{
+    if (ml_list_is_empty(&hub->ready))
+        return NULL;
+    if (ml_unlikely(hub->shuffle_state != 0))
+        ml_simulation_shuffle(hub);
+    struct ml_task *task = ml_container_of(hub->ready.next, struct ml_task, waiter.link);
+    ml_ready_remove(hub, task);
+    return hub->ready_count > 2 ? ml_ready_prefetch(hub, task) : task;
+}
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * Cancel scopes: a deadline and a cancelled flag over everything a task does between open and
+ * close. They nest; every wait inside looks at all of them, each time anew. Outside all of them the
+ * task as a whole can be cancelled. Knows nothing of how a cancellation is told to the program.
+ *
+ * A scope belongs to the strand that opened it. While that is suspended, it is not in force: the list of
+ * those in force (task->scope) is made of the scopes of the strands in the task's chain.
+ */
+#ifndef ML_HUB_STATE_SCOPE_H
+#define ML_HUB_STATE_SCOPE_H
+
+#include "hub/state/hub.h"
+
+enum ml_scope_kind {
+    ML_SCOPE_PLAIN,
+    ML_SCOPE_SHIELD,   /* what is outside is not in force inside */
+    ML_SCOPE_NO_SWITCH /* nothing may wait inside: bindings ask for it */
+};
+
+struct ml_scope {
+    struct ml_scope *outer;
+    struct ml_task *task;     /* where it is in force; NULL while its strand is suspended */
+    ml_time deadline;         /* its own, absolute */
+    ml_time nearest_deadline; /* the earliest of its own and the outer ones, up to a shield */
+    uint64_t serial;          /* counts from 1, never reused in a hub; 0: it is closed */
+    uint16_t depth;           /* of its strand in the task's chain */
+    uint8_t kind;             /* enum ml_scope_kind */
+    bool forbids_switch;      /* it or one outside is ML_SCOPE_NO_SWITCH */
+    bool expired;             /* cancelled by its deadline */
+    bool cancelled;           /* by ml_scope_cancel() */
+};
+
+/* Opens a scope inside those of the running task. NULL: no memory. Close it in reverse order, on the
+ * same strand. */
+struct ml_scope *ml_scope_open(struct ml_hub *hub, enum ml_scope_kind kind, ml_time deadline);
+
+/* What ml_scope_close() tells of the scope that it closed. */
+struct ml_scope_end {
+    bool expired;   /* its own deadline cut it short */
+    bool cancelled; /* ml_scope_cancel() did */
+};
+
+/* Closes the innermost scope of the running task, which must be `scope`. */
+struct ml_scope_end ml_scope_close(struct ml_hub *hub, struct ml_scope *scope);
+
+/* The nearest deadline in force. */
+static inline ml_time ml_scope_deadline(const struct ml_task *task)
+{
+    return ml_likely(task->scope == NULL) ? ML_FOREVER : task->scope->nearest_deadline;
+}
+
+/* The rest of ml_cancel_point(): a scope is cancelled or has a deadline. */
+int ml_cancel_point_look(struct ml_task *task);
+
+/* 0; -ECANCELED when a scope in force is cancelled or its deadline has passed; -ECHILD in a process that the task
+ * forked, where nothing can be waited for. Does not wait. */
+static inline int ml_cancel_point(struct ml_hub *hub)
+{
+    struct ml_task *task = hub->current;
+    if (ml_likely(!task->cancelled && task->scope == NULL))
+        return 0;
+    return ml_cancel_point_look(task);
+}
+
+/* Marks the scopes in force whose deadline is not after `now` as cancelled. */
+void ml_scope_expire(struct ml_task *task, ml_time now);
+
+/* Cancels what its strand does in the scope; from any task of the hub. Never waits. */
+void ml_scope_cancel(struct ml_scope *scope);
+
+/* The same for somebody who may outlive the scope, and read its serial while it was open: harmless once it is
+ * closed, which also happens when its strand is dropped. */
+void ml_scope_cancel_if_open(struct ml_scope *scope, uint64_t serial);
+
+/* Whether a deadline is what cancels the task, not somebody. */
+bool ml_scope_is_deadline(const struct ml_task *task);
+
+/* Cancels the whole task: its wait, if it is in one, ends now; each later one ends at once. Never
+ * waits; harmless on a task that has ended. */
+void ml_task_cancel(struct ml_task *task);
+
+/* Gives back every scope in force: the task ends. */
+void ml_scope_close_all(struct ml_task *task);
+
+/* ---- for the strands ---- */
+
+/* Takes the scopes of depth `depth` and more out of force; `bottom` holds them. */
+void ml_scope_detach(struct ml_task *task, struct ml_strand *bottom, unsigned depth);
+
+/* Puts those that `bottom` holds in force again; it stands at `depth` in the task's chain. */
+void ml_scope_attach(struct ml_task *task, struct ml_strand *bottom, unsigned depth);
+
+/* Gives back those that a suspended strand holds: it ends. */
+void ml_scope_close_held(struct ml_hub *hub, struct ml_strand *strand);
+
+#endif

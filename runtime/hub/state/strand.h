@@ -1,0 +1,69 @@
+/*
+ * A strand: one C stack's worth of a task. A task begins with one, its body; a generator or a greenlet
+ * that the body resumes is another, which runs as the same task: when it waits, the whole task
+ * does. Knows neither Lua nor what travels between strands.
+ *
+ * Those of a task that have begun to run form a chain, from the one that runs through its resumers
+ * down to the body. A suspended strand belongs to no task: any task of the hub may resume it.
+ */
+#ifndef ML_HUB_STATE_STRAND_H
+#define ML_HUB_STATE_STRAND_H
+
+#include "coro/bank.h"
+#include "coro/coro.h"
+
+struct ml_hub;
+struct ml_scope;
+struct ml_task;
+
+/* In the two lowest bits of coro.tag; above them, of one that runs deep in a chain, the KiB of the frames below it. */
+enum ml_strand_state {
+    ML_STRAND_UNBOUND,   /* has not begun, or has ended: without a stack */
+    ML_STRAND_SUSPENDED, /* left off somewhere */
+    ML_STRAND_ACTIVE,    /* in a task's chain, or in a branch (hub/switch/branch.h) */
+    ML_STRAND_STATES = 3 /* a mask */
+};
+
+/* From this depth of a chain on its frames are weighed. */
+enum { ML_STRAND_WEIGHED = 16, ML_STRAND_WEIGHT_SHIFT = 2 };
+
+struct ml_strand {
+    struct ml_coro coro;
+    struct ml_strand *resumer; /* the next in the chain; NULL for a body, and outside a chain */
+    struct ml_scope *scope;    /* while suspended: the innermost of those that it holds open */
+};
+
+static inline enum ml_strand_state ml_strand_state(const struct ml_strand *strand)
+{
+    return (enum ml_strand_state)(strand->coro.tag & ML_STRAND_STATES);
+}
+
+/* Whether an address, of a frame, lies on the stack that the strand is bound to. A C library may have gone on to a stack
+ * of its own (makecontext() and the like, a signal's handler): nothing switches from there, for nobody knows what of
+ * the strand's own stack is in use. */
+static inline bool ml_strand_holds(const struct ml_strand *strand, const void *address)
+{
+    const struct ml_stack *stack = &strand->coro.seat->stack;
+    return (uintptr_t)address - (uintptr_t)stack->base < stack->size;
+}
+
+/*
+ * The running strand resumes `strand`, which is unbound and then begins hub->strand_body, or is
+ * suspended; returns once that has left or ended. 0, or -ENOMEM with nothing done.
+ */
+int ml_strand_resume(struct ml_hub *hub, struct ml_strand *strand);
+
+/* KiB of C frames that the running strand and those below it in the chain hold, but for the first ML_STRAND_WEIGHED. */
+uint32_t ml_strand_weight(const struct ml_hub *hub);
+
+/* The running strand, no body, goes back to its resumer; returns when it is resumed again. */
+void ml_strand_leave(struct ml_hub *hub);
+
+/* The running strand, no body, has ended: goes on with its resumer. Returns, if at all, in another strand
+ * that begins. */
+void ml_strand_exit(struct ml_hub *hub);
+
+/* Forgets the frames of a suspended strand and closes the scopes that it holds. */
+void ml_strand_drop(struct ml_hub *hub, struct ml_strand *strand);
+
+#endif

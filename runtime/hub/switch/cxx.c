@@ -1,0 +1,43 @@
+#include "hub/switch/cxx.h"
+
+#include <dlfcn.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+typedef struct ml_cxx_globals *get_globals(void);
+
+/* Of a program that is written in C++, linked with its runtime in whatever way. */
+extern get_globals __cxa_get_globals __attribute__((weak));
+
+static void add(struct ml_cxx **cxx, struct ml_cxx_globals *globals)
+{
+    if (globals != NULL && *cxx == NULL)
+        *cxx = calloc(1, sizeof **cxx);
+    if (globals == NULL || *cxx == NULL)
+        return;
+    unsigned i = 0;
+    while (i < (*cxx)->count && (*cxx)->globals[i] != globals)
+        i++;
+    if (i == (*cxx)->count && i < ML_CXX_MOST)
+        (*cxx)->globals[(*cxx)->count++] = globals;
+}
+
+/* That of a library that is loaded already, or of those that it needs. */
+static void add_of(struct ml_cxx **cxx, const char *name)
+{
+    void *library = name != NULL ? dlopen(name, RTLD_LAZY | RTLD_NOLOAD) : NULL;
+    if (library == NULL)
+        return;
+    get_globals *get = (get_globals *)dlsym(library, "__cxa_get_globals");
+    if (get != NULL)
+        add(cxx, get());
+    dlclose(library);
+}
+
+void ml_cxx_find(struct ml_cxx **cxx, const char *library)
+{
+    if (__cxa_get_globals != NULL)
+        add(cxx, __cxa_get_globals());
+    add_of(cxx, "libstdc++.so.6");
+    add_of(cxx, library);
+}

@@ -1,0 +1,489 @@
+#include "hub/state/hub.h"
+
+#include "base/check.h"
+#include "hub/state/choice.h"
+#include "hub/switch/cxx.h"
+#include "hub/state/deadlines.h"
+#include "hub/on/offload.h"
+#include "hub/on/poll_set.h"
+#include "hub/state/ready.h"
+#include "hub/loop/run.h"
+#include "hub/state/scope.h"
+#include "hub/wait/slice.h"
+#include "hub/wait/wait.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+/*
+ * Functions marked noinline keep their registers off the stack of a task that waits: each byte of
+ * frame there is paid once per task.
+ */
+static void task_main(void *argument);
+static void strand_main(void *argument);
+
+/* The loop's epoll descriptor is the parent's, too. No worker thread came along. */
+void ml_hub_forked(struct ml_hub *hub)
+{
+    hub->is_forked = true;
+    hub->attention = true;
+    hub->foreign = NULL;
+    hub->offload = NULL;
+    if (hub->current != NULL)
+        hub->current->cancelled = true; /* so that ml_cancel_point() looks closer */
+}
+
+/* In a child that a task forked. */
+static void on_fork(void)
+{
+    if (ml_bank_current != NULL)
+        ml_hub_forked(ml_container_of(ml_bank_current, struct ml_hub, bank));
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, on_fork);
+}
+
+int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_t stack_size)
+{
+    *hub = (struct ml_hub){.budget = ML_SWITCHES_PER_LOOK, .return_at = ML_FOREVER};
+    ml_bank_init(&hub->bank, pool, stacks, stack_size);
+    ml_list_init(&hub->ready);
+    ml_list_init(&hub->idlers);
+    ml_list_init(&hub->locked);
+    ml_list_init(&hub->poll_sets);
+    ml_slots_init(&hub->slots);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    hub->poller = ml_poller_open();
+    return hub->poller != NULL ? 0 : -errno;
+}
+
+void ml_hub_release(struct ml_hub *hub)
+{
+    ML_CHECK(hub->alive == 0);
+    while (hub->free_scopes != NULL) {
+        struct ml_scope *scope = hub->free_scopes;
+        hub->free_scopes = scope->outer;
+        free(scope);
+    }
+    ml_coro_drop(&hub->bank, &hub->spare);
+    ml_timers_release(&hub->timers);
+    ml_slots_release(&hub->slots);
+    ml_offload_release(hub);
+    ml_poller_close(hub->poller);
+    ml_bank_release(&hub->bank);
+    free(hub->cxx);
+}
+
+/* The body of a task begins on the kind of stack that was asked for; a strand on the kind of the one that resumes it,
+ * whichever task that is: strands of one on a stack of its own do not move either. */
+static bool begins_private(const struct ml_task *task, const struct ml_strand *strand)
+{
+    const struct ml_strand *by = strand->resumer != NULL ? strand->resumer : task->strand;
+    return by != strand ? ml_coro_is_private(&by->coro) : task->is_private;
+}
+
+/* Binds a strand of the task that has not run yet to a stack; errors of ml_coro_start(). */
+static __attribute__((noinline)) int start(struct ml_hub *hub, struct ml_task *task,
+                                           struct ml_strand *strand)
+{
+    enum ml_coro_stack kind = begins_private(task, strand) ? ML_STACK_PRIVATE : ML_STACK_SHARED;
+    ml_coro_entry *entry = task->state == ML_TASK_NEW ? task_main : strand_main;
+    return ml_coro_start(&hub->bank, &strand->coro, kind, entry, hub);
+}
+
+/* For so many tasks the reserve for frames is brought up to date at once. */
+enum { BIRTHS = 256 };
+
+/*
+ * The reserve is always for some more tasks than are to begin: what is kept for these is given back when the first of a
+ * burst begins, so that it finds memory for what it computes. (1,700 of them: as much as the pool's next arena.)
+ */
+static uint32_t slack(uint32_t unborn)
+{
+    enum { LEAST = 64, MOST = 1700 };
+    return unborn < MOST ? LEAST + unborn : LEAST + MOST;
+}
+
+static __attribute__((noinline)) int expect_more(struct ml_hub *hub)
+{
+    uint32_t unborn = hub->unborn, most = unborn + unborn / 8 + BIRTHS;
+    int error = ml_bank_expect(&hub->bank, most + slack(unborn));
+    if (error != 0)
+        return error;
+    hub->expected = most;
+    return 0;
+}
+
+static __attribute__((noinline)) void expect_fewer(struct ml_hub *hub)
+{
+    hub->expected = hub->unborn + BIRTHS;
+    hub->expected_least = hub->unborn > BIRTHS ? hub->unborn - BIRTHS : 0;
+    ml_bank_expect(&hub->bank, hub->expected);
+}
+
+/* A task on a shared stack begins, or will never do so. */
+static inline void count_birth(struct ml_hub *hub, const struct ml_task *task)
+{
+    if (ml_likely(!task->is_private) && ml_unlikely(--hub->unborn < hub->expected_least))
+        expect_fewer(hub);
+}
+
+/* A stack is there from now on, so that want of room is the spawner's to hear of. */
+static inline int provide(struct ml_hub *hub, struct ml_task *task)
+{
+    enum { BURST = 1024 };
+    if (ml_unlikely(task->is_private))
+        return start(hub, task, task->strand);
+    if (ml_unlikely(hub->unborn >= hub->expected) && expect_more(hub) != 0)
+        return -ENOMEM;
+    if (++hub->unborn > BURST)
+        hub->expected_least = hub->unborn;
+    return 0;
+}
+
+int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_strand *body,
+                  struct ml_spawn_options options)
+{
+    task->hub = hub;
+    task->strand = body;
+    task->state = ML_TASK_NEW;
+    task->waiter.index = 1;
+    body->coro.tag = ML_STRAND_ACTIVE;
+    task->is_daemon = options.is_daemon;
+    task->is_private = options.private_stack || hub->bank.all_private;
+    task->deadline = task->timer_at = ML_FOREVER;
+    ml_list_init(&task->joiners);
+    if (ml_slots_take(&hub->slots, task, &task->waiter.slot) != 0)
+        return -ENOMEM;
+    if (ml_unlikely(provide(hub, task) != 0)) {
+        ml_slots_give_back(&hub->slots, task->waiter.slot);
+        return -ENOMEM;
+    }
+    task->id = ++hub->last_id;
+    hub->alive++;
+    hub->foreground += !task->is_daemon;
+    ml_ready_push(hub, task);
+    return 0;
+}
+
+void ml_task_wake(struct ml_task *task, enum ml_wake reason)
+{
+    if (task->state != ML_TASK_WAITING)
+        return;
+    if (ml_link_is_in_list(&task->waiter.link))
+        ml_list_remove(&task->waiter.link);
+    task->wake = reason;
+    task->state = ML_TASK_READY;
+    ml_ready_push(task->hub, task);
+}
+
+static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_task *task)
+{
+    task->state = ML_TASK_ENDED;
+    ML_CHECK(task->held == 0);
+    ml_choice_close(task);
+    ml_scope_close_all(task);
+    ml_wake_all(hub, &task->joiners);
+    ml_slots_give_back(&hub->slots, task->waiter.slot);
+    ml_deadline_forget(hub, task);
+    task->strand->coro.tag = ML_STRAND_UNBOUND;
+    task->strand = NULL;
+    hub->alive--;
+    hub->foreground -= !task->is_daemon;
+}
+
+/* The next task that may run now; NULL when the hub has to look after something first. */
+static inline struct ml_task *next_ready(struct ml_hub *hub)
+{
+    if (ml_unlikely(--hub->budget == 0))
+        ml_hub_look_at_clock(hub);
+    return ml_likely(!ml_hub_wants_attention(hub)) ? ml_ready_pop(hub) : NULL;
+}
+
+/* Sees to it that `task` can be switched to from the running stack; errors of ml_coro_start() and
+ * ml_bank_place(). */
+static inline int prepare(struct ml_hub *hub, struct ml_task *task, struct ml_strand *strand)
+{
+    return ml_coro_is_unbound(&strand->coro) ? start(hub, task, strand)
+                                             : ml_bank_place(&hub->bank, &strand->coro);
+}
+
+/* Makes `next` the current task, or the hub itself when there is none or it cannot be put in place
+ * from here; returns what to switch to. */
+static inline struct ml_coro *choose(struct ml_hub *hub, struct ml_task *next)
+{
+    if (ml_likely(next != NULL && prepare(hub, next, next->strand) == 0)) {
+        hub->current = next;
+        return &next->strand->coro;
+    }
+    hub->handoff = next;
+    hub->current = NULL;
+    return &hub->bank.origin;
+}
+
+/* Leaves the running task, which stands in a queue or waits, for the next one that can run. */
+static inline void leave(struct ml_hub *hub)
+{
+    struct ml_coro *next = choose(hub, next_ready(hub));
+    if (next != hub->bank.running)
+        ml_coro_switch(&hub->bank, next);
+}
+
+static __attribute__((noinline)) void leave_with_cxx(struct ml_hub *hub)
+{
+    unsigned count = hub->cxx->count;
+    struct ml_cxx_globals saved[count];
+    ml_cxx_save(hub->cxx, saved);
+    leave(hub);
+    ml_cxx_restore(hub->cxx, saved, count);
+}
+
+void ml_hub_park(struct ml_hub *hub)
+{
+    struct ml_task *self = hub->current;
+    self->saved_errno = *hub->thread_errno;
+    ml_slice_renew(hub);
+    if (ml_likely(hub->cxx == NULL))
+        leave(hub);
+    else
+        leave_with_cxx(hub);
+    *hub->thread_errno = self->saved_errno;
+    self->state = ML_TASK_RUNNING;
+}
+
+static inline void pass(struct ml_hub *hub)
+{
+    struct ml_task *self = hub->current;
+    self->state = ML_TASK_READY;
+    ml_ready_push(hub, self);
+    ml_hub_park(hub);
+}
+
+int ml_yield(struct ml_hub *hub)
+{
+    int error = ml_cancel_point(hub);
+    if (ml_likely(error == 0)) {
+        hub->current->computed = 0;
+        pass(hub);
+    }
+    return error;
+}
+
+void ml_pass(struct ml_hub *hub)
+{
+    pass(hub);
+}
+
+/* ---- strands ---- */
+
+int ml_hub_prepare_strand(struct ml_hub *hub, struct ml_strand *strand)
+{
+    if (ml_coro_is_unbound(&strand->coro) && !hub->bank.running->seat->is_private &&
+        ml_coro_adopt(&hub->spare, &strand->coro))
+        return 0;
+    return prepare(hub, hub->current, strand);
+}
+
+/*
+ * A strand of the running task is about to run. Who interrupts from a signal handler finds it through
+ * task->strand; who came before that was set has left the attention flag.
+ */
+static inline void attend(struct ml_hub *hub)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    if (ml_unlikely(ml_hub_wants_attention(hub)) && hub->noticed != NULL)
+        hub->noticed(hub);
+}
+
+static void go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place)
+{
+    struct ml_task *task = hub->current;
+    task->strand = strand;
+    attend(hub);
+    if (ml_likely(is_in_place)) {
+        ml_coro_switch(&hub->bank, &strand->coro);
+        return;
+    }
+    hub->handoff = task;
+    hub->current = NULL;
+    ml_coro_switch(&hub->bank, &hub->bank.origin);
+    hub->current->state = ML_TASK_RUNNING;
+}
+
+static __attribute__((noinline)) void go_on_with_cxx(struct ml_hub *hub, struct ml_strand *strand,
+                                                     bool is_in_place)
+{
+    unsigned count = hub->cxx->count;
+    struct ml_cxx_globals saved[count];
+    ml_cxx_save(hub->cxx, saved);
+    go_on(hub, strand, is_in_place);
+    ml_cxx_restore(hub->cxx, saved, count);
+}
+
+void ml_hub_go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place)
+{
+    if (ml_likely(hub->cxx == NULL))
+        go_on(hub, strand, is_in_place);
+    else
+        go_on_with_cxx(hub, strand, is_in_place);
+}
+
+/* A spare whose frames were moved away meanwhile serves nobody. */
+static inline void drop_useless_spare(struct ml_hub *hub)
+{
+    if (hub->spare.seat != NULL && hub->spare.seat->occupant != &hub->spare)
+        ml_coro_drop(&hub->bank, &hub->spare);
+}
+
+void ml_hub_end_strand(struct ml_hub *hub, struct ml_strand *next)
+{
+    struct ml_task *task = hub->current;
+    task->strand = next;
+    attend(hub);
+    drop_useless_spare(hub);
+    struct ml_coro *to = &next->coro;
+    if (ml_unlikely(prepare(hub, task, next) != 0)) {
+        hub->handoff = task;
+        hub->current = NULL;
+        to = &hub->bank.origin;
+    }
+    if (hub->spare.seat != NULL || hub->bank.running->seat->is_private)
+        ml_coro_exit(&hub->bank, to);
+    ml_coro_retire(&hub->bank, &hub->spare, to);
+}
+
+static void strand_main(void *argument)
+{
+    struct ml_hub *hub = argument;
+    for (;;) {
+        hub->current->state = ML_TASK_RUNNING;
+        hub->strand_body(hub->current->strand);
+    }
+}
+
+/* ---- from the hub's own stack ---- */
+
+bool ml_hub_enter(struct ml_hub *hub, struct ml_task *next)
+{
+    if (ml_unlikely(prepare(hub, next, next->strand) != 0))
+        return false;
+    hub->current = next;
+    attend(hub);
+    ml_coro_switch(&hub->bank, &next->strand->coro);
+    return true;
+}
+
+/* ---- the end of tasks ---- */
+
+/* The running task has ended: goes on as the next one, on this very stack if that has not begun. */
+static __attribute__((noinline)) void run_next(struct ml_hub *hub)
+{
+    struct ml_task *next = next_ready(hub);
+    bool is_new = next != NULL && next->state == ML_TASK_NEW;
+    if (is_new && !next->is_private && !hub->bank.running->seat->is_private) {
+        hub->current = next;
+        ml_coro_hand_over(&hub->bank, &next->strand->coro);
+        return;
+    }
+    ml_coro_exit(&hub->bank, choose(hub, next));
+}
+
+static void task_main(void *argument)
+{
+    struct ml_hub *hub = argument;
+    for (;;) {
+        struct ml_task *task = hub->current;
+        count_birth(hub, task);
+        task->state = ML_TASK_RUNNING;
+        hub->body(task);
+        end_task(hub, task);
+        run_next(hub);
+    }
+}
+
+static void drop_frames(struct ml_hub *hub, struct ml_strand *strand)
+{
+    if (&strand->coro != hub->bank.running)
+        ml_coro_drop(&hub->bank, &strand->coro);
+}
+
+/* Abandons the frames of a task's chain, but for those that run. The body is its strand from now on; the others stay
+ * linked by `resumer`, down to the body. */
+static void drop_chain(struct ml_hub *hub, struct ml_task *task)
+{
+    struct ml_strand *strand = task->strand;
+    for (; strand->resumer != NULL; strand = strand->resumer) {
+        drop_frames(hub, strand);
+        strand->coro.tag = ML_STRAND_UNBOUND;
+    }
+    drop_frames(hub, strand);
+    task->strand = strand;
+    task->depth = 0;
+}
+
+static void unlink_chain(struct ml_strand *strand)
+{
+    while (strand != NULL) {
+        struct ml_strand *resumer = strand->resumer;
+        strand->resumer = NULL;
+        strand = resumer;
+    }
+}
+
+_Noreturn void ml_task_restart(struct ml_hub *hub)
+{
+    struct ml_task *task = hub->current;
+    ml_choice_close(task);
+    ml_scope_close_all(task);
+    drop_chain(hub, task);
+    task->state = ML_TASK_NEW;
+    hub->unborn += !task->is_private;
+    ml_ready_push_first(hub, task);
+    hub->current = NULL;
+    ml_coro_exit(&hub->bank, &hub->bank.origin);
+}
+
+void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
+{
+    ML_CHECK(task != hub->current);
+    hub->external -= task->waits_externally;
+    if (task->state == ML_TASK_NEW)
+        count_birth(hub, task);
+    if (hub->handoff == task)
+        hub->handoff = NULL;
+    else if (task->state == ML_TASK_READY || task->state == ML_TASK_NEW)
+        ml_ready_remove(hub, task);
+    if (ml_link_is_in_list(&task->waiter.link))
+        ml_list_remove(&task->waiter.link);
+    ml_poll_sets_drop(hub, task);
+    struct ml_strand *innermost = task->strand;
+    drop_chain(hub, task);
+    unlink_chain(innermost);
+    end_task(hub, task);
+}
+
+void ml_hub_notify(struct ml_hub *hub)
+{
+    hub->attention = true;
+    if (!hub->is_forked) /* its descriptors are the parent's, too */
+        ml_poller_notify(hub->poller);
+}
+
+struct ml_task *ml_hub_next_task(const struct ml_hub *hub, uint32_t *slot)
+{
+    struct ml_task *task = NULL;
+    while (task == NULL && *slot < hub->slots.count)
+        task = ml_slots_task(&hub->slots, (*slot)++);
+    return task;
+}
+
+void ml_hub_find_cxx(struct ml_hub *hub, const char *library)
+{
+    ml_cxx_find(&hub->cxx, library);
+}

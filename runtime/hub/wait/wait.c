@@ -1,0 +1,146 @@
+#include "hub/wait/wait.h"
+
+#include "base/check.h"
+#include "base/hostile.h"
+#include "hub/state/deadlines.h"
+#include "hub/state/scope.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+static const struct ml_wait_kind sleep_kind = {.text = "the clock", .external = true};
+static const struct ml_wait_kind join_kind = {.text = "the end of task"};
+
+/* Why a wait ended that no event ended. */
+static __attribute__((noinline)) int failure(struct ml_task *task, ml_time deadline)
+{
+    if (task->wake == ML_WAKE_CANCEL)
+        return -ECANCELED;
+    if (deadline < ml_scope_deadline(task))
+        return -ETIMEDOUT;
+    ml_scope_expire(task, ml_scope_deadline(task));
+    return -ECANCELED;
+}
+
+/* Parks the running task until somebody wakes it; the deadline is armed, if there is one. */
+static inline int park(struct ml_hub *hub, struct ml_task *task, ml_time deadline)
+{
+    task->waits_externally = task->waits_for->external || task->deadline != ML_FOREVER;
+    hub->external += task->waits_externally;
+    task->computed = 0;
+    ml_hub_park(hub);
+    hub->external -= task->waits_externally;
+    task->waits_externally = false;
+    return ml_likely(task->wake == ML_WAKE_EVENT) ? 0 : failure(task, deadline);
+}
+
+/* What comes before parking. 0, or why not to. */
+static inline int prepare(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on,
+                          ml_time deadline)
+{
+    struct ml_task *task = hub->current;
+    if (deadline == ML_NEVER_WAIT)
+        return -ETIMEDOUT;
+    task->waits_for = kind;
+    task->waits_on = on;
+    task->deadline = ml_time_earlier(deadline, ml_scope_deadline(task));
+    int error = ml_cancel_point(hub);
+    if (error == 0 && task->deadline != ML_FOREVER)
+        error = ml_deadline_arm(hub, task);
+    if (error != 0)
+        return error;
+    task->granted = 0;
+    task->wake = ML_WAKE_NONE;
+    task->state = ML_TASK_WAITING;
+    return 0;
+}
+
+int ml_wait(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on, struct ml_link *queue,
+            ml_time deadline)
+{
+    int error = prepare(hub, kind, on, deadline);
+    if (error != 0)
+        return error;
+    struct ml_task *task = hub->current;
+    if (queue != NULL)
+        ml_list_insert(queue, &task->waiter.link);
+    if (ML_IS_HOSTILE && (hub->spurious = !hub->spurious))
+        ml_task_wake(task, ML_WAKE_EVENT);
+    return park(hub, task, deadline);
+}
+
+int ml_wait_granted(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on,
+                    struct ml_link *queue, uint16_t value, ml_time deadline)
+{
+    int error = prepare(hub, kind, on, deadline);
+    if (error != 0)
+        return error;
+    struct ml_task *task = hub->current;
+    task->waiter.value = value;
+    if (queue != NULL)
+        ml_list_insert(queue, &task->waiter.link);
+    return park(hub, task, deadline);
+}
+
+struct ml_waiter *ml_first_waiter(struct ml_hub *hub, struct ml_link *queue)
+{
+    while (!ml_list_is_empty(queue)) {
+        struct ml_waiter *waiter = ml_container_of(queue->next, struct ml_waiter, link);
+        if (ml_likely(ml_waiter_task(hub, waiter)->state == ML_TASK_WAITING))
+            return waiter;
+        ml_list_remove(&waiter->link);
+    }
+    return NULL;
+}
+
+void ml_waiter_grant(struct ml_hub *hub, struct ml_waiter *waiter)
+{
+    struct ml_task *task = ml_waiter_task(hub, waiter);
+    task->granted = waiter->index;
+    if (waiter != &task->waiter)
+        ml_list_remove(&waiter->link);
+    ml_task_wake(task, ML_WAKE_EVENT);
+}
+
+bool ml_wake_first(struct ml_hub *hub, struct ml_link *queue)
+{
+    struct ml_waiter *waiter = ml_first_waiter(hub, queue);
+    if (waiter == NULL)
+        return false;
+    ml_waiter_grant(hub, waiter);
+    return true;
+}
+
+void ml_wake_all(struct ml_hub *hub, struct ml_link *queue)
+{
+    while (ml_wake_first(hub, queue))
+        ;
+}
+
+void ml_turn_all_away(struct ml_hub *hub, struct ml_link *queue)
+{
+    struct ml_waiter *waiter;
+    while ((waiter = ml_first_waiter(hub, queue)) != NULL) {
+        waiter->value = ML_WAITER_CLOSED;
+        ml_waiter_grant(hub, waiter);
+    }
+}
+
+int ml_sleep_until(struct ml_hub *hub, ml_time deadline)
+{
+    int error = 0;
+    while (error == 0)
+        error = ml_wait(hub, &sleep_kind, 0, NULL, deadline);
+    return error == -ETIMEDOUT ? 0 : error;
+}
+
+int ml_join(struct ml_hub *hub, struct ml_task *task, ml_time deadline)
+{
+    int error = 0;
+    task->is_joined = true;
+    while (error == 0 && task->state != ML_TASK_ENDED)
+        error = ml_wait(hub, &join_kind, (uint32_t)task->id, &task->joiners, deadline);
+    if (error != 0)
+        task->is_joined = !ml_list_is_empty(&task->joiners);
+    return error;
+}

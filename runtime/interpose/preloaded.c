@@ -1,0 +1,40 @@
+#include "interpose/preloaded.h"
+
+#include "interpose/child_file.h"
+#include "interpose/exporter.h"
+
+#include <dlfcn.h>
+
+static struct ml_foreign *current(void)
+{
+    return ml_foreign_current();
+}
+
+static const struct ml_interposition interposition = {
+    .version = MOONLET_VERSION,
+    .libc = &ml_libc,
+    .current = current,
+    .interrupted = ml_foreign_interrupted,
+    .pclose = ml_child_file_close,
+    .fclose = ml_child_file_close_any,
+    .co =
+        {
+#define ML_CO_VALUE(type, name, parameters, arguments) .name = ml_co_##name,
+            ML_CALLS(ML_CO_VALUE)
+#undef ML_CO_VALUE
+        },
+};
+
+static void attach(void)
+{
+    void (*tell)(const struct ml_interposition *) =
+        (void (*)(const struct ml_interposition *))dlsym(RTLD_DEFAULT, "moonlet_interpose_attach");
+    if (tell != NULL)
+        tell(&interposition);
+}
+
+void ml_interpose_attach(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, attach);
+}
