@@ -1,6 +1,7 @@
 #include "interpose/held_locks.h"
 
 #include "hub/state/scope.h"
+#include "hub/state/waiters.h"
 #include "hub/wait/wait.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 #include "interpose/prompt.h"
 
+#include "hub/state/ready.h"
+
 #include <sys/stat.h>
 
 static bool is_terminal(const struct ml_prompt *prompt, int fd)

@@ -1,6 +1,7 @@
 #include "io/datagram.h"
 
 #include "base/error.h"
+#include "hub/state/waiters.h"
 #include "hub/wait/slice.h"
 #include "io/socket.h"
 

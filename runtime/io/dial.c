@@ -1,6 +1,7 @@
 #include "io/dial.h"
 
 #include "base/error.h"
+#include "hub/state/ready.h"
 #include "hub/wait/slice.h"
 #include "hub/on/watch.h"
 #include "io/local_socket.h"

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "hub/state/waiters.h"
 
 #include <stdlib.h>
 #include <string.h>

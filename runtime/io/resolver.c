@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "hub/on/alarm.h"
+#include "hub/state/waiters.h"
 #include "hub/wait/wait.h"
 #include "io/lookup.h"
 #include "io/cares.h"

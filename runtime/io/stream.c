@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/hostile.h"
+#include "hub/state/waiters.h"
 #include "hub/wait/slice.h"
 
 #include <stddef.h>

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "hub/state/scope.h"
+#include "hub/state/waiters.h"
 #include "hub/wait/slice.h"
 #include "hub/wait/wait.h"
 #include "io/linger.h"

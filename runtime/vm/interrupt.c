@@ -10,6 +10,7 @@
 #include "bindings/core/cancellation.h"
 #include "bindings/repl/line_editor.h"
 #include "bindings/core/lua_task.h"
+#include "hub/loop/run.h"
 #include "hub/state/scope.h"
 #include "vm/moonlet_state.h"
 #include "vm/runtimes.h"

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "hub/state/scope.h"
+#include "hub/state/waiters.h"
 #include "hub/wait/wait.h"
 #include "vm/pointer_channel.h"
 #include "vm/runtimes.h"

@@ -2,6 +2,8 @@
 #include "moonlet.h"
 
 #include "base/error.h"
+#include "hub/loop/run.h"
+#include "hub/state/waiters.h"
 #include "hub/wait/wait.h"
 #include "vm/promises.h"
 #include "vm/runtimes.h"

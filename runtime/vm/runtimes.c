@@ -1,6 +1,8 @@
 #include "vm/runtimes.h"
 
 #include "bindings/core/libc_call.h"
+#include "hub/loop/open.h"
+#include "hub/loop/run.h"
 #include "hub/wait/slice.h"
 
 #include <errno.h>

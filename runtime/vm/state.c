@@ -2,6 +2,7 @@
 #include "bindings/core/lua_task.h"
 #include "bindings/lib/modules.h"
 #include "bindings/core/report.h"
+#include "hub/switch/switch.h"
 #include "vm/moonlet_state.h"
 #include "vm/stdlib.h"
 

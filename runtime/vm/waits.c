@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "hub/on/poll_set.h"
+#include "hub/switch/switch.h"
 #include "hub/wait/slice.h"
 #include "vm/runtimes.h"
 

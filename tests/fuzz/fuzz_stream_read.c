@@ -6,7 +6,10 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/pool.h"
-#include "hub/state/simulation.h"
+#include "hub/loop/open.h"
+#include "hub/loop/run.h"
+#include "hub/loop/simulation.h"
+#include "hub/switch/switch.h"
 #include "io/memory.h"
 
 #include <stdint.h>

@@ -10,6 +10,8 @@
 #include "hub_fixture.h"
 
 #include "hub/on/alarm.h"
+#include "hub/state/ready.h"
+#include "hub/switch/switch.h"
 #include "hub/wait/wait.h"
 
 #include <errno.h>

@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 #include "hub/on/fd.h"
+#include "hub/state/ready.h"
+#include "hub/switch/switch.h"
 
 #include <errno.h>
 #include <fcntl.h>

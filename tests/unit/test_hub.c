@@ -11,8 +11,11 @@
 #include "hub_fixture.h"
 
 #include "base/hostile.h"
+#include "hub/loop/run.h"
 #include "hub/state/scope.h"
 #include "hub/state/slots.h"
+#include "hub/state/waiters.h"
+#include "hub/switch/switch.h"
 #include "hub/wait/wait.h"
 
 #include <errno.h>

@@ -11,6 +11,8 @@
 #include "hub_fixture.h"
 
 #include "base/error.h"
+#include "hub/loop/run.h"
+#include "hub/switch/switch.h"
 #include "io/listener.h"
 
 #include <arpa/inet.h>

@@ -9,8 +9,10 @@
 
 #include "hub_fixture.h"
 
+#include "hub/state/ready.h"
 #include "hub/state/scope.h"
 #include "hub/state/slots.h"
+#include "hub/switch/switch.h"
 #include "hub/wait/wait.h"
 
 #include <errno.h>

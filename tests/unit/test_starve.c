@@ -7,6 +7,7 @@
 
 #include "hub_fixture.h"
 
+#include "hub/switch/switch.h"
 #include "hub/wait/wait.h"
 
 #include <errno.h>

@@ -10,6 +10,8 @@
 #include "hub_fixture.h"
 
 #include "base/error.h"
+#include "hub/loop/run.h"
+#include "hub/switch/switch.h"
 #include "io/memory.h"
 #include "io/socket.h"
 

@@ -2,6 +2,7 @@
 
 #include "base/pool.h"
 #include "bindings/core/lua_runtime.h"
+#include "hub/switch/chain.h"
 
 #include <errno.h>
 #include <stdlib.h>

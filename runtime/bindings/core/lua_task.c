@@ -12,6 +12,7 @@
 #include "bindings/sync/sync.h"
 #include "bindings/core/thread_pool.h"
 #include "hub/state/scope.h"
+#include "hub/switch/switch.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -7,6 +7,7 @@
 #include "bindings/coroutine/generator.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/lib/modules.h"
+#include "hub/switch/chain.h"
 
 #include <lauxlib.h>
 #include <lualib.h>

@@ -2,6 +2,7 @@
 
 #include "bindings/coroutine/greenlet.h"
 #include "bindings/lib/modules.h"
+#include "hub/switch/chain.h"
 
 #include <lauxlib.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 #include "bindings/core/lua_task.h"
 #include "bindings/lib/modules.h"
 #include "bindings/core/story.h"
+#include "hub/loop/run.h"
 #include "hub/state/scope.h"
 
 #include <errno.h>

@@ -2,7 +2,9 @@
 #include "bindings/core/blocking.h"
 #include "bindings/lib/modules.h"
 #include "bindings/net/types.h"
-#include "hub/state/simulation.h"
+#include "hub/on/idle.h"
+#include "hub/state/ready.h"
+#include "hub/loop/simulation.h"
 #include "io/linger.h"
 
 #include <fcntl.h>
@@ -28,7 +30,7 @@ static int wait_idle(lua_State *L)
 
 static int shuffle(lua_State *L)
 {
-    ml_simulation_set_shuffle(&ml_lua_of(L)->hub, (uint64_t)luaL_checkinteger(L, 1));
+    ml_ready_set_shuffle(&ml_lua_of(L)->hub, (uint64_t)luaL_checkinteger(L, 1));
     return 0;
 }
 

@@ -10,6 +10,8 @@ again. Internal.
 #include "bindings/core/blocking.h"
 #include "bindings/repl/edited_line.h"
 #include "bindings/lib/modules.h"
+#include "hub/state/ready.h"
+#include "hub/switch/switch.h"
 
 #include <errno.h>
 #include <fcntl.h>

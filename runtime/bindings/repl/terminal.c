@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "coro/bank.h"
+#include "hub/loop/run.h"
 #include "hub/state/hub.h"
 
 #include <signal.h>

@@ -10,6 +10,7 @@ Channels: values handed from task to task.
 #include "bindings/core/lua_task.h"
 #include "bindings/lib/modules.h"
 #include "hub/state/scope.h"
+#include "hub/state/waiters.h"
 
 #include <errno.h>
 

@@ -2,11 +2,11 @@
 /* moonlet.channel.select: the first of several things that can happen. */
 #include "base/error.h"
 #include "bindings/core/blocking.h"
-#include "bindings/sync/channel.h"
 #include "bindings/core/lua_task.h"
-#include "bindings/net/types.h"
-#include "bindings/sync/sync.h"
 #include "bindings/core/task_view.h"
+#include "bindings/net/types.h"
+#include "bindings/sync/channel.h"
+#include "bindings/sync/sync.h"
 #include "hub/state/choice.h"
 #include "hub/state/scope.h"
 #include "hub/wait/slice.h"
@@ -364,8 +364,8 @@ static int wait_once(lua_State *L, struct selection *selection, ml_time deadline
     for (uint32_t i = 0; i < selection->count && error == 0; i++)
         error = enter(L, selection, i, &choice->waiters[i]) == 0 ? 0 : -EAGAIN;
     if (error == 0)
-        error = ml_choice_wait(hub, selection->is_external ? &external_kind : &select_kind,
-                               ml_time_earlier(deadline, selection->again));
+        error = ml_wait_granted(hub, selection->is_external ? &external_kind : &select_kind, 0,
+                                NULL, 0, ml_time_earlier(deadline, selection->again));
     if (error == -ETIMEDOUT && selection->again < deadline)
         error = -EAGAIN;
     if (error == 0 && hub->current->granted == 0)

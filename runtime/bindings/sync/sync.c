@@ -7,6 +7,7 @@
 #include "bindings/lib/modules.h"
 #include "bindings/sync/sync_types.h"
 #include "hub/state/scope.h"
+#include "hub/state/waiters.h"
 
 #include <errno.h>
 

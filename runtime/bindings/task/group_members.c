@@ -14,6 +14,7 @@
 #include "bindings/task/task_options.h"
 #include "bindings/core/task_view.h"
 #include "hub/state/scope.h"
+#include "hub/state/waiters.h"
 
 #include <string.h>
 

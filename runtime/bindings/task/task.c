@@ -13,6 +13,7 @@
 #include "bindings/task/task_options.h"
 #include "bindings/core/task_view.h"
 #include "hub/state/scope.h"
+#include "hub/switch/switch.h"
 #include "hub/wait/wait.h"
 
 #include <errno.h>

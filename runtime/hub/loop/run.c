@@ -1,62 +1,15 @@
 #include "hub/loop/run.h"
 
 #include "base/check.h"
+#include "hub/loop/look.h"
+#include "hub/loop/poller.h"
+#include "hub/loop/simulation.h"
 #include "hub/state/deadlines.h"
 #include "hub/state/ready.h"
-#include "hub/state/simulation.h"
+#include "hub/switch/pace.h"
+#include "hub/switch/switch.h"
 
 #include <errno.h>
-
-/*
- * The loop is polled before the next task runs when the last poll is older than POLL_INTERVAL and all it woke have
- * run, and in any case when it is older than POLL_LATEST. (A poll in between reports the descriptors of those still to
- * run once more: measured with 1,000 busy connections, it doubles the kernel's part of an echo.)
- */
-#define POLL_INTERVAL (ML_MILLISECOND / 2)
-#define POLL_LATEST (10 * ML_MILLISECOND)
-
-/* Switches until the clock is looked at; with a time to return at, each counts. */
-static unsigned fresh_budget(const struct ml_hub *hub)
-{
-    return hub->return_at == ML_FOREVER ? ML_SWITCHES_PER_LOOK : 1;
-}
-
-void ml_hub_look_at_clock(struct ml_hub *hub)
-{
-    ml_time now = ml_clock_now(), age = now - hub->polled_at;
-    hub->budget = fresh_budget(hub);
-    hub->batch -= hub->budget;
-    if (now >= hub->return_at || age >= POLL_LATEST || (age >= POLL_INTERVAL && hub->batch <= 0))
-        hub->attention = true;
-}
-
-/* How long a poll may wait, real time: while the clock is virtual, sleeps take none; a host's clock is taken to go as
- * fast as the real one. */
-static ml_time patience(const struct ml_hub *hub, ml_time deadline)
-{
-    deadline = ml_time_earlier(deadline, ml_deadlines_nearest(hub));
-    if (deadline == ML_FOREVER || deadline == ML_NEVER_WAIT)
-        return deadline;
-    ml_time span = deadline - ml_hub_now(hub);
-    return span > 0 && (hub->virtual_now == 0 || hub->is_host_clock) ? span : 0;
-}
-
-static void poll_until(struct ml_hub *hub, ml_time deadline)
-{
-    atomic_store_explicit(&hub->attention, false, memory_order_relaxed);
-    bool noticed = ml_poller_poll(hub->poller, patience(hub, deadline));
-    hub->polled_at = ml_clock_now();
-    hub->budget = fresh_budget(hub);
-    ml_deadlines_wake_due(hub, hub->virtual_now == 0 ? hub->polled_at : hub->virtual_now);
-    hub->batch = hub->ready_count;
-    if (noticed && hub->noticed != NULL)
-        hub->noticed(hub);
-}
-
-void ml_hub_poll(struct ml_hub *hub)
-{
-    poll_until(hub, ML_NEVER_WAIT);
-}
 
 /* There was no memory to put `next` in place: its owner gives some back or ends it. */
 static __attribute__((noinline)) void starve(struct ml_hub *hub, struct ml_task *next)
@@ -69,7 +22,7 @@ static __attribute__((noinline)) void starve(struct ml_hub *hub, struct ml_task 
     if (hub->starve != NULL)
         hub->starve(next);
     else
-        poll_until(hub, ml_time_after(ml_hub_now(hub), 10 * ML_MILLISECOND));
+        ml_look_until(hub, ml_time_after(ml_hub_now(hub), 10 * ML_MILLISECOND));
 }
 
 /* Switches to `next` until somebody switches back to the hub. */
@@ -104,7 +57,7 @@ static int look_around(struct ml_hub *hub, ml_time deadline)
     if (is_idle && hub->external == 0)
         return -EDEADLK;
     if ((is_idle || ml_hub_wants_attention(hub)) && !hub->is_forked)
-        poll_until(hub, is_idle ? deadline : ML_NEVER_WAIT);
+        ml_look_until(hub, is_idle ? deadline : ML_NEVER_WAIT);
     return 0;
 }
 
@@ -139,7 +92,7 @@ static int run_ready(struct ml_hub *hub)
         if (hub->is_forked && hub->handoff == NULL)
             return -ECHILD;
         if (ml_hub_wants_attention(hub) && !hub->is_forked)
-            poll_until(hub, ML_NEVER_WAIT);
+            ml_look_until(hub, ML_NEVER_WAIT);
     }
     return hub->stop ? -EINTR : hub->foreground > 0;
 }
@@ -150,7 +103,7 @@ static void refresh(struct ml_hub *hub, bool has_run)
     if (!ml_poller_has_descriptor(hub->poller) || hub->is_forked)
         return;
     if (has_run)
-        poll_until(hub, ML_NEVER_WAIT);
+        ml_look_until(hub, ML_NEVER_WAIT);
     ml_poller_refresh(hub->poller);
     ml_poller_set_alarm(hub->poller,
                         somebody_can_run(hub) ? ML_NEVER_WAIT : ml_deadlines_nearest(hub));
@@ -160,9 +113,9 @@ int ml_hub_step(struct ml_hub *hub, ml_time max_wait, ml_time max_run)
 {
     struct ml_bank *outer = take_thread(hub);
     bool waits = !somebody_can_run(hub) && max_wait > 0;
-    poll_until(hub, waits ? ml_time_after(ml_hub_now(hub), max_wait) : ML_NEVER_WAIT);
+    ml_look_until(hub, waits ? ml_time_after(ml_hub_now(hub), max_wait) : ML_NEVER_WAIT);
     hub->return_at = ml_time_after(ml_clock_now(), max_run);
-    hub->budget = fresh_budget(hub); /* the poll did not know when to return */
+    hub->budget = ml_pace_fresh(hub); /* the poll did not know when to return */
     bool has_run = somebody_can_run(hub);
     int result = run_ready(hub);
     hub->return_at = ML_FOREVER;
@@ -200,4 +153,11 @@ int ml_hub_run(struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline)
     hub->stop = false;
     ml_bank_current = outer;
     return result == 1 ? 0 : result;
+}
+
+void ml_hub_notify(struct ml_hub *hub)
+{
+    hub->attention = true;
+    if (!hub->is_forked) /* its descriptors are the parent's, too */
+        ml_poller_notify(hub->poller);
 }

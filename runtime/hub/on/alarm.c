@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "hub/loop/libev.h"
+#include "hub/loop/poller.h"
 
 #include <stddef.h>
 #include <stdlib.h>

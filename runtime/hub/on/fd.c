@@ -1,6 +1,8 @@
 #include "hub/on/fd.h"
 
 #include "base/error.h"
+#include "hub/loop/poller.h"
+#include "hub/state/ready.h"
 
 #include <stddef.h>
 #include <unistd.h>

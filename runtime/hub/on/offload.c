@@ -1,6 +1,8 @@
 #include "hub/on/offload.h"
 
 #include "hub/loop/libev.h"
+#include "hub/loop/poller.h"
+#include "hub/state/ready.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -220,28 +222,6 @@ static void abandon(struct ml_offload *pool, struct ml_job *job)
         job->release(job);
 }
 
-int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
-               ml_time deadline)
-{
-    job->saved_errno = errno;
-    if (hub->offload == NULL)
-        hub->offload = open_pool(hub);
-    job->hub = hub;
-    job->slot = hub->current->waiter.slot;
-    job->id = hub->current->id;
-    job->is_done = false;
-    int error = hub->offload != NULL ? enqueue(hub->offload, job) : -ENOMEM;
-    if (error != 0) {
-        job->release(job);
-        return error;
-    }
-    while (error == 0 && !job->is_done)
-        error = ml_wait(hub, kind, 0, NULL, deadline);
-    if (error != 0)
-        abandon(hub->offload, job);
-    return error;
-}
-
 /* The mutex is locked. */
 static void release_all(struct ml_link *queue)
 {
@@ -250,7 +230,8 @@ static void release_all(struct ml_link *queue)
         job->release(job);
 }
 
-void ml_offload_release(struct ml_hub *hub)
+/* hub->closed: ends the workers; one that is in a call is left to itself. */
+static void close_pool(struct ml_hub *hub)
 {
     struct ml_offload *pool = hub->offload;
     if (pool == NULL)
@@ -265,4 +246,27 @@ void ml_offload_release(struct ml_hub *hub)
     }
     hub->offload = NULL;
     leave(pool);
+}
+
+int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
+               ml_time deadline)
+{
+    job->saved_errno = errno;
+    if (hub->offload == NULL)
+        hub->offload = open_pool(hub);
+    hub->closed = close_pool;
+    job->hub = hub;
+    job->slot = hub->current->waiter.slot;
+    job->id = hub->current->id;
+    job->is_done = false;
+    int error = hub->offload != NULL ? enqueue(hub->offload, job) : -ENOMEM;
+    if (error != 0) {
+        job->release(job);
+        return error;
+    }
+    while (error == 0 && !job->is_done)
+        error = ml_wait(hub, kind, 0, NULL, deadline);
+    if (error != 0)
+        abandon(hub->offload, job);
+    return error;
 }

@@ -47,7 +47,4 @@ struct ml_job {
 int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
                ml_time deadline);
 
-/* Ends the workers; one that is in a call is left to itself. */
-void ml_offload_release(struct ml_hub *hub);
-
 #endif

@@ -1,6 +1,8 @@
 #include "hub/on/poll_set.h"
 
 #include "hub/loop/libev.h"
+#include "hub/loop/poller.h"
+#include "hub/state/ready.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -37,11 +39,29 @@ static void on_ready(struct ev_loop *loop, ev_io *watcher, int events)
     fire(entry->set);
 }
 
+static struct ml_poll_set *set_of(struct ml_link *link)
+{
+    return ml_container_of(link, struct ml_poll_set, link);
+}
+
+/* hub->dropped: closes the sets of a task whose frames are gone. */
+static void drop_sets(struct ml_hub *hub, const struct ml_task *task)
+{
+    struct ml_link *head = &hub->poll_sets;
+    for (struct ml_link *link = head->next; link != head;) {
+        struct ml_poll_set *set = set_of(link);
+        link = link->next;
+        if (set->task == task)
+            ml_poll_set_close(set);
+    }
+}
+
 struct ml_poll_set *ml_poll_set_open(struct ml_hub *hub, unsigned count)
 {
     struct ml_poll_set *set = malloc(sizeof *set + count * sizeof *set->entries);
     if (set == NULL)
         return NULL;
+    hub->dropped = drop_sets;
     set->hub = hub;
     set->task = hub->current;
     set->count = 0;
@@ -92,11 +112,6 @@ void ml_poll_set_close(struct ml_poll_set *set)
     free(set);
 }
 
-static struct ml_poll_set *set_of(struct ml_link *link)
-{
-    return ml_container_of(link, struct ml_poll_set, link);
-}
-
 static void forget(struct ml_poll_set *set, int fd)
 {
     for (unsigned i = 0; i < set->count; i++) {
@@ -121,16 +136,5 @@ void ml_poll_sets_interrupt(struct ml_hub *hub)
     for (struct ml_link *link = head->next; link != head; link = link->next) {
         set_of(link)->interrupted = true;
         ml_task_wake(set_of(link)->task, ML_WAKE_EVENT);
-    }
-}
-
-void ml_poll_sets_drop(struct ml_hub *hub, const struct ml_task *task)
-{
-    struct ml_link *head = &hub->poll_sets;
-    for (struct ml_link *link = head->next; link != head;) {
-        struct ml_poll_set *set = set_of(link);
-        link = link->next;
-        if (set->task == task)
-            ml_poll_set_close(set);
     }
 }

@@ -39,7 +39,4 @@ void ml_poll_sets_forget(struct ml_hub *hub, int fd);
 /* A signal's handler has run: all who wait are woken with -EINTR. */
 void ml_poll_sets_interrupt(struct ml_hub *hub);
 
-/* Closes those of a task whose frames were dropped. */
-void ml_poll_sets_drop(struct ml_hub *hub, const struct ml_task *task);
-
 #endif

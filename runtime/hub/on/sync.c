@@ -1,6 +1,7 @@
 #include "hub/on/sync.h"
 
 #include "base/error.h"
+#include "hub/state/waiters.h"
 
 #include <errno.h>
 #include <stddef.h>

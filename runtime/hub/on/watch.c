@@ -1,6 +1,7 @@
 #include "hub/on/watch.h"
 
 #include "hub/loop/libev.h"
+#include "hub/loop/poller.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -19,11 +19,6 @@ struct ml_choice *ml_choice_open(struct ml_hub *hub, uint32_t count)
     return choice;
 }
 
-int ml_choice_wait(struct ml_hub *hub, const struct ml_wait_kind *kind, ml_time deadline)
-{
-    return ml_wait_granted(hub, kind, 0, NULL, 0, deadline);
-}
-
 void ml_choice_close(struct ml_task *task)
 {
     struct ml_choice *choice = task->choice;

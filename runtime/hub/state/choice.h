@@ -5,7 +5,7 @@
 #ifndef ML_HUB_STATE_CHOICE_H
 #define ML_HUB_STATE_CHOICE_H
 
-#include "hub/wait/wait.h"
+#include "hub/state/hub.h"
 
 struct ml_choice {
     uint32_t count;
@@ -15,9 +15,6 @@ struct ml_choice {
 /* Opens a choice of `count` things for the running task, which has none: each waiter is to be put into a
  * queue, its value set. NULL: no memory. */
 struct ml_choice *ml_choice_open(struct ml_hub *hub, uint32_t count);
-
-/* Parks until one of them is granted: task->granted tells which. 0, or an error of ml_wait(). */
-int ml_choice_wait(struct ml_hub *hub, const struct ml_wait_kind *kind, ml_time deadline);
 
 /* Takes all waiters of the task out of their queues. Harmless without a choice. */
 void ml_choice_close(struct ml_task *task);

@@ -1,5 +1,7 @@
 #include "hub/state/deadlines.h"
 
+#include "hub/state/ready.h"
+
 #include <errno.h>
 #include <stddef.h>
 

@@ -22,3 +22,45 @@ __attribute__((noinline)) struct ml_task *ml_ready_prefetch(const struct ml_hub 
     __builtin_prefetch((char *)task_of(next) + 128);
     return task;
 }
+
+void ml_task_wake(struct ml_task *task, enum ml_wake reason)
+{
+    if (task->state != ML_TASK_WAITING)
+        return;
+    if (ml_link_is_in_list(&task->waiter.link))
+        ml_list_remove(&task->waiter.link);
+    task->wake = reason;
+    task->state = ML_TASK_READY;
+    ml_ready_push(task->hub, task);
+}
+
+/* How far from the front of the ready queue a task may be chosen. */
+enum { SHUFFLED = 64 };
+
+void ml_ready_set_shuffle(struct ml_hub *hub, uint64_t seed)
+{
+    hub->shuffle_state = seed != 0 ? seed * 0x9E3779B97F4A7C15u | 1 : 0;
+    hub->spurious = false; /* what the hostile build adds is the same each time, too */
+}
+
+/* George Marsaglia, "Xorshift RNGs", 2003. */
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+void ml_ready_shuffle(struct ml_hub *hub)
+{
+    uint32_t count = hub->ready_count < SHUFFLED ? hub->ready_count : SHUFFLED;
+    uint32_t steps = (uint32_t)(next_random(&hub->shuffle_state) % count);
+    struct ml_link *chosen = hub->ready.next;
+    while (steps-- > 0)
+        chosen = chosen->next;
+    if (chosen == hub->ready.next)
+        return;
+    ml_list_remove(chosen);
+    ml_list_insert(hub->ready.next, chosen);
+}

@@ -6,7 +6,6 @@
 
 #include "base/check.h"
 #include "hub/state/hub.h"
-#include "hub/state/simulation.h"
 
 #include <stddef.h>
 
@@ -31,17 +30,27 @@ static inline void ml_ready_remove(struct ml_hub *hub, struct ml_task *task)
     hub->ready_count--;
 }
 
+/* Wakes a task that waits; harmless on any other. Never switches. */
+void ml_task_wake(struct ml_task *task, enum ml_wake reason);
+
+/* From now on the next task to run is chosen at random among the ready ones (the first 64); seed 0: in
+ * order again. */
+void ml_ready_set_shuffle(struct ml_hub *hub, uint64_t seed);
+
+/* Brings a random one of the ready tasks to the front. */
+void ml_ready_shuffle(struct ml_hub *hub);
+
 /* Has the processor fetch what the first tasks of the queue will touch. Returns `task`. */
 struct ml_task *ml_ready_prefetch(const struct ml_hub *hub, struct ml_task *task);
 
-/* Takes out the first, or a random one (hub/state/simulation.h), and has the processor fetch what those after it
+/* Takes out the first, or a random one, and has the processor fetch what those after it
  * will touch; NULL: it is empty. */
 static inline struct ml_task *ml_ready_pop(struct ml_hub *hub)
 {
     if (ml_list_is_empty(&hub->ready))
         return NULL;
     if (ml_unlikely(hub->shuffle_state != 0))
-        ml_simulation_shuffle(hub);
+        ml_ready_shuffle(hub);
     struct ml_task *task = ml_container_of(hub->ready.next, struct ml_task, waiter.link);
     ml_ready_remove(hub, task);
     return hub->ready_count > 2 ? ml_ready_prefetch(hub, task) : task;

@@ -1,6 +1,7 @@
 #include "hub/state/scope.h"
 
 #include "base/check.h"
+#include "hub/state/ready.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "hub/state/hub.h"
 #include "hub/state/scope.h"
+#include "hub/switch/chain.h"
+#include "hub/switch/switch.h"
 
 #include <errno.h>
 

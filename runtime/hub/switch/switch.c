@@ -1,22 +1,17 @@
-#include "hub/state/hub.h"
+#include "hub/switch/switch.h"
 
 #include "base/check.h"
 #include "hub/state/choice.h"
+#include "hub/state/waiters.h"
 #include "hub/switch/cxx.h"
+#include "hub/switch/pace.h"
 #include "hub/state/deadlines.h"
-#include "hub/on/offload.h"
-#include "hub/on/poll_set.h"
 #include "hub/state/ready.h"
-#include "hub/loop/run.h"
 #include "hub/state/scope.h"
-#include "hub/wait/slice.h"
-#include "hub/wait/wait.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <stdlib.h>
 
 /*
  * Functions marked noinline keep their registers off the stack of a task that waits: each byte of
@@ -24,61 +19,6 @@
  */
 static void task_main(void *argument);
 static void strand_main(void *argument);
-
-/* The loop's epoll descriptor is the parent's, too. No worker thread came along. */
-void ml_hub_forked(struct ml_hub *hub)
-{
-    hub->is_forked = true;
-    hub->attention = true;
-    hub->foreign = NULL;
-    hub->offload = NULL;
-    if (hub->current != NULL)
-        hub->current->cancelled = true; /* so that ml_cancel_point() looks closer */
-}
-
-/* In a child that a task forked. */
-static void on_fork(void)
-{
-    if (ml_bank_current != NULL)
-        ml_hub_forked(ml_container_of(ml_bank_current, struct ml_hub, bank));
-}
-
-static void watch_forks(void)
-{
-    pthread_atfork(NULL, NULL, on_fork);
-}
-
-int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_t stack_size)
-{
-    *hub = (struct ml_hub){.budget = ML_SWITCHES_PER_LOOK, .return_at = ML_FOREVER};
-    ml_bank_init(&hub->bank, pool, stacks, stack_size);
-    ml_list_init(&hub->ready);
-    ml_list_init(&hub->idlers);
-    ml_list_init(&hub->locked);
-    ml_list_init(&hub->poll_sets);
-    ml_slots_init(&hub->slots);
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_forks);
-    hub->poller = ml_poller_open();
-    return hub->poller != NULL ? 0 : -errno;
-}
-
-void ml_hub_release(struct ml_hub *hub)
-{
-    ML_CHECK(hub->alive == 0);
-    while (hub->free_scopes != NULL) {
-        struct ml_scope *scope = hub->free_scopes;
-        hub->free_scopes = scope->outer;
-        free(scope);
-    }
-    ml_coro_drop(&hub->bank, &hub->spare);
-    ml_timers_release(&hub->timers);
-    ml_slots_release(&hub->slots);
-    ml_offload_release(hub);
-    ml_poller_close(hub->poller);
-    ml_bank_release(&hub->bank);
-    free(hub->cxx);
-}
 
 /* The body of a task begins on the kind of stack that was asked for; a strand on the kind of the one that resumes it,
  * whichever task that is: strands of one on a stack of its own do not move either. */
@@ -172,17 +112,6 @@ int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_strand *bo
     return 0;
 }
 
-void ml_task_wake(struct ml_task *task, enum ml_wake reason)
-{
-    if (task->state != ML_TASK_WAITING)
-        return;
-    if (ml_link_is_in_list(&task->waiter.link))
-        ml_list_remove(&task->waiter.link);
-    task->wake = reason;
-    task->state = ML_TASK_READY;
-    ml_ready_push(task->hub, task);
-}
-
 static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_task *task)
 {
     task->state = ML_TASK_ENDED;
@@ -202,7 +131,7 @@ static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_tas
 static inline struct ml_task *next_ready(struct ml_hub *hub)
 {
     if (ml_unlikely(--hub->budget == 0))
-        ml_hub_look_at_clock(hub);
+        ml_pace_look(hub);
     return ml_likely(!ml_hub_wants_attention(hub)) ? ml_ready_pop(hub) : NULL;
 }
 
@@ -248,7 +177,7 @@ void ml_hub_park(struct ml_hub *hub)
 {
     struct ml_task *self = hub->current;
     self->saved_errno = *hub->thread_errno;
-    ml_slice_renew(hub);
+    hub->spent = 0;
     if (ml_likely(hub->cxx == NULL))
         leave(hub);
     else
@@ -461,26 +390,12 @@ void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
         ml_ready_remove(hub, task);
     if (ml_link_is_in_list(&task->waiter.link))
         ml_list_remove(&task->waiter.link);
-    ml_poll_sets_drop(hub, task);
+    if (hub->dropped != NULL)
+        hub->dropped(hub, task);
     struct ml_strand *innermost = task->strand;
     drop_chain(hub, task);
     unlink_chain(innermost);
     end_task(hub, task);
-}
-
-void ml_hub_notify(struct ml_hub *hub)
-{
-    hub->attention = true;
-    if (!hub->is_forked) /* its descriptors are the parent's, too */
-        ml_poller_notify(hub->poller);
-}
-
-struct ml_task *ml_hub_next_task(const struct ml_hub *hub, uint32_t *slot)
-{
-    struct ml_task *task = NULL;
-    while (task == NULL && *slot < hub->slots.count)
-        task = ml_slots_task(&hub->slots, (*slot)++);
-    return task;
 }
 
 void ml_hub_find_cxx(struct ml_hub *hub, const char *library)

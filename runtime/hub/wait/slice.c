@@ -1,5 +1,7 @@
 #include "hub/wait/slice.h"
 
+#include "hub/switch/switch.h"
+
 /* A slice may be as long as many switches: the next one is to look at the clock. What was left until then is given back
  * to the count of those that were ready at the last poll. */
 static void look_soon(struct ml_hub *hub)

@@ -26,29 +26,6 @@ int ml_wait(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on, st
 int ml_wait_granted(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on,
                     struct ml_link *queue, uint16_t value, ml_time deadline);
 
-/* The task of a waiter. */
-static inline struct ml_task *ml_waiter_task(const struct ml_hub *hub,
-                                             const struct ml_waiter *waiter)
-{
-    return ml_slots_task(&hub->slots, waiter->slot);
-}
-
-/* The first of a queue that still waits, NULL: nobody does. Takes out those before it that were
- * granted something else. */
-struct ml_waiter *ml_first_waiter(struct ml_hub *hub, struct ml_link *queue);
-
-/* Gives what it waits for to somebody who stands in a queue and wakes him. Never switches. */
-void ml_waiter_grant(struct ml_hub *hub, struct ml_waiter *waiter);
-
-/* Grants nothing to all of a queue: their value becomes ML_WAITER_CLOSED. */
-void ml_turn_all_away(struct ml_hub *hub, struct ml_link *queue);
-
-/* Wakes the first of a queue. False: it is empty. */
-bool ml_wake_first(struct ml_hub *hub, struct ml_link *queue);
-
-/* Wakes all of them. */
-void ml_wake_all(struct ml_hub *hub, struct ml_link *queue);
-
 /* 0 once `deadline` has passed, or -ECANCELED, -ENOMEM. */
 int ml_sleep_until(struct ml_hub *hub, ml_time deadline);
 

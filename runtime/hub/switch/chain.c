@@ -1,8 +1,8 @@
-#include "hub/state/strand.h"
+#include "hub/switch/chain.h"
 
 #include "base/check.h"
-#include "hub/state/hub.h"
 #include "hub/state/scope.h"
+#include "hub/switch/switch.h"
 
 #include <errno.h>
 
