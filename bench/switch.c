@@ -6,6 +6,7 @@
  * Usage: switch [MILLIONS]    (of switches in each run; 10 without)
  */
 #include "base/clock.h"
+#include "coro/coro.h"
 #include "common/players.h"
 
 #include <stdio.h>

@@ -5,17 +5,29 @@
 
 local root = arg[1] or os.getenv("MOONLET_SOURCE") or "."
 
--- The rooms each room may include, besides itself.
-local below = {
-  base = {},
-  coro = { "base" },
-  hub = { "coro", "base" },
-  io = { "hub", "coro", "base" },
-  interpose = { "io", "hub", "coro", "base" },
-  bindings = { "interpose", "io", "hub", "coro", "base" },
-  vm = { "bindings", "interpose", "io", "hub", "coro", "base" },
-  cli = {},
+-- The rooms, the lowest first: a file may include its own room and those before it. A room that is divided has
+-- folders, the lowest first as well; a file in it lies in one of them. cli includes moonlet.h alone. In a room that is
+-- knotted the folders are in no order yet, and modules include each other in circles.
+local order = {
+  { "base" },
+  { "coro" },
+  { "hub", "state", "switch", "loop", "wait", "on" },
+  { "io" },
+  { "interpose", is_knotted = true },
+  { "bindings", "core", "task", "coroutine", "sync", "net", "lib", "repl", is_knotted = true },
+  { "vm" },
+  { "cli" },
 }
+
+-- Name of a room or folder -> its place in the order: room * 100 + folder.
+local places, is_knotted = {}, {}
+for i, room in ipairs(order) do
+  places[room[1]] = #room == 1 and i * 100 or nil
+  is_knotted[room[1]] = room.is_knotted
+  for k = 2, #room do
+    places[room[1] .. "/" .. room[k]] = i * 100 + (room.is_knotted and 0 or k)
+  end
+end
 
 -- Headers that only some rooms may include.
 local lua_rooms = { bindings = true, vm = true }
@@ -98,26 +110,30 @@ local function each_line(text)
   end
 end
 
-local function may_include(room, other)
-  if room == other then return true end
-  for _, name in ipairs(below[room]) do
-    if name == other then return true end
-  end
-  return false
+-- module -> other module -> "file:line: #include ...", for the search for cycles. A header and the .c of its
+-- name are one module.
+local arrows = {}
+
+local function note_arrow(file, line, header)
+  local from, to = file:gsub("^runtime/", ""):gsub("%.%w+$", ""), header:gsub("%.%w+$", "")
+  if from == to or is_knotted[from:match "^[^/]+"] then return end
+  arrows[from] = arrows[from] or {}
+  arrows[from][to] = arrows[from][to] or ('%s:%d: #include "%s"'):format(file, line, header)
 end
 
 local function check_include(file, line, room, quoted, header)
-  local base_name = header:match("[^/]+$")
-  local rooms = reserved[base_name]
+  local top = room:match("^[^/]+")
+  local rooms = reserved[header:match("[^/]+$")]
   if rooms then
-    if not rooms[room] then violation(file, line, "%s may not include %s", room, header) end
+    if not rooms[top] then violation(file, line, "%s may not include %s", room, header) end
     return
   end
-  local other = header:match("^([^/]+)/[^/]+$")
-  if other and below[other] then
-    if room == "cli" then
+  local other = header:match("^(.+)/[^/]+$")
+  if other and places[other] then
+    note_arrow(file, line, header)
+    if room == "cli" and header ~= "cli/options.h" then
       violation(file, line, "cli may include no header of the project but moonlet.h")
-    elseif not may_include(room, other) then
+    elseif places[other] > places[room] then
       violation(file, line, "%s may not include %s", room, other)
     end
   elseif quoted and not (room == "cli" and not header:find("/")) then
@@ -143,7 +159,7 @@ local function check_c(file, room)
 end
 
 local function check_runtime_file(file)
-  local room = file:match("^runtime/([^/]+)/")
+  local room = file:match("^runtime/(.+)/[^/]+$")
   local extension = file:match("%.(%w+)$")
   local assembly = extension == "S" or extension == "s" or extension == "asm"
   if not assembly and extension ~= "c" and extension ~= "h" then return end
@@ -152,7 +168,7 @@ local function check_runtime_file(file)
       local header = code:match('^%s*#%s*include%s*"([^"]+)')
       if header then violation(file, line, "the public header may not include %s", header) end
     end
-  elseif not room or not below[room] then
+  elseif not room or not places[room] then
     violation(file, 1, "this file is in no room")
   elseif assembly then
     if room ~= "coro" then violation(file, 1, "only coro may hold assembly") end
@@ -178,6 +194,47 @@ if #runtime == 0 then
 end
 for _, file in ipairs(runtime) do check_runtime_file(file) end
 for _, file in ipairs(stdlib) do check_stdlib_file(file) end
+
+-- A cycle through `module`, as the lines that make it; nil: there is none.
+local function cycle_from(start)
+  local came_by, queue = {}, { start }
+  for _, module in ipairs(queue) do
+    for other, line in pairs(arrows[module] or {}) do
+      if other == start then
+        local lines = { line }
+        while module ~= start do
+          local step = came_by[module]
+          table.insert(lines, 1, step.line)
+          module = step.from
+        end
+        return lines
+      end
+      if not came_by[other] then
+        came_by[other] = { from = module, line = line }
+        queue[#queue + 1] = other
+      end
+    end
+  end
+end
+
+-- Each cycle is told once, by the shortest way round from the first of its modules.
+local function check_cycles()
+  local modules, told = {}, {}
+  for module in pairs(arrows) do modules[#modules + 1] = module end
+  table.sort(modules)
+  for _, module in ipairs(modules) do
+    local lines = not told[module] and cycle_from(module)
+    if lines then
+      violations = violations + 1
+      print("these include each other in a circle:")
+      for _, line in ipairs(lines) do
+        print("  " .. line)
+        told[line:match("^runtime/(.-)%.%w+:")] = true
+      end
+    end
+  end
+end
+check_cycles()
 
 print(("layers: %d files, %d violations"):format(#runtime + #stdlib, violations))
 if violations > 0 then os.exit(1, true) end

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/pool.h"
+#include "coro/coro.h"
 
 struct ml_bank bank;
 static struct ml_pool pool;

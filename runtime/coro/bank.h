@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 #include "base/pool.h"
-#include "coro/coro.h"
+#include "coro/context.h"
 #include "coro/reserve.h"
 #include "coro/stack.h"
 

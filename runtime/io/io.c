@@ -1,26 +1,6 @@
 #include "io/io.h"
 
-#include "io/linger.h"
-#include "io/resolver.h"
-#include "io/tls.h"
-
 #include <stdlib.h>
-
-void ml_io_init(struct ml_io *io, struct ml_hub *hub)
-{
-    *io = (struct ml_io){.hub = hub};
-    ml_list_init(&io->resolvers);
-    ml_list_init(&io->lingering);
-}
-
-void ml_io_release(struct ml_io *io)
-{
-    ml_linger_release(io);
-    ml_resolver_free_all(io);
-    ml_tls_release(io);
-    free(io->spare);
-    io->spare = NULL;
-}
 
 char *ml_io_borrow(struct ml_io *io)
 {

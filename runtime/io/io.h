@@ -25,11 +25,6 @@ struct ml_io {
 /* Bytes asked for in one read. */
 enum { ML_IO_READ_SIZE = 64 * 1024 };
 
-void ml_io_init(struct ml_io *io, struct ml_hub *hub);
-
-/* After every stream is closed. */
-void ml_io_release(struct ml_io *io);
-
 /* A block of ML_IO_READ_SIZE bytes to receive into, to be given back before the task may be switched away; while
  * it is lent, a new one. NULL: no memory. */
 char *ml_io_borrow(struct ml_io *io);

@@ -148,6 +148,16 @@ static int name_exactly(struct ml_names *names, const char *name)
     return ml_names_from(names, &none, name);
 }
 
+/* resolver->free_lookups: no task is alive. */
+static void free_lookups(struct ml_resolver *resolver)
+{
+    struct ml_link *lookups = &resolver->lookups, *next;
+    for (struct ml_link *link = lookups->next; link != lookups; link = next) {
+        next = link->next;
+        ml_lookup_close(ml_container_of(link, struct ml_lookup, link));
+    }
+}
+
 int ml_lookup_open(struct ml_resolver *resolver, const char *name, const enum ml_record_type *types,
                    int count, bool is_exact, ml_time deadline, struct ml_lookup **result)
 {
@@ -158,6 +168,7 @@ int ml_lookup_open(struct ml_resolver *resolver, const char *name, const enum ml
     if (lookup == NULL)
         return -ENOMEM;
     ml_resolver_enter(resolver);
+    resolver->free_lookups = free_lookups;
     ml_list_insert(&resolver->lookups, &lookup->link);
     ml_list_init(&lookup->queue);
     lookup->resolver = resolver;
@@ -186,13 +197,4 @@ void ml_lookup_close(struct ml_lookup *lookup)
     ml_list_remove(&lookup->link);
     free(lookup);
     ml_resolver_leave(resolver);
-}
-
-void ml_lookup_free_all(struct ml_resolver *resolver)
-{
-    struct ml_link *lookups = &resolver->lookups, *next;
-    for (struct ml_link *link = lookups->next; link != lookups; link = next) {
-        next = link->next;
-        ml_lookup_close(ml_container_of(link, struct ml_lookup, link));
-    }
 }

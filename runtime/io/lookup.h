@@ -53,7 +53,4 @@ bool ml_lookup_look(struct ml_lookup *lookup);
 /* Leaves what is still asked. NULL is allowed. */
 void ml_lookup_close(struct ml_lookup *lookup);
 
-/* Frees those of a resolver. No task is alive. */
-void ml_lookup_free_all(struct ml_resolver *resolver);
-
 #endif

@@ -4,7 +4,6 @@
 #include "hub/on/alarm.h"
 #include "hub/state/waiters.h"
 #include "hub/wait/wait.h"
-#include "io/lookup.h"
 #include "io/cares.h"
 
 #include <stdlib.h>
@@ -183,7 +182,8 @@ void ml_resolver_free_all(struct ml_io *io)
         struct ml_resolver *resolver = ml_container_of(link, struct ml_resolver, link);
         next = link->next;
         ml_resolver_enter(resolver); /* so that it stays until its release here */
-        ml_lookup_free_all(resolver);
+        if (resolver->free_lookups != NULL)
+            resolver->free_lookups(resolver);
         ml_resolver_close(resolver);
         release(resolver);
     }

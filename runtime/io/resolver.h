@@ -34,6 +34,7 @@ struct ml_resolver {
     struct ml_link chains[ML_RESOLVER_CHAINS]; /* questions under way, by their hash */
     struct ml_link answered;                   /* questions that an asker has yet to look at */
     struct ml_link lookups;                    /* all of io/lookup.h in it */
+    void (*free_lookups)(struct ml_resolver *resolver); /* set by that; NULL: there was none */
     struct ml_link young; /* questions under way that hold a place, in the order of their sending */
     struct ml_link in_line; /* tasks that wait for a place */
     int places;             /* that are free */

@@ -13,6 +13,7 @@
 #include "interpose/preloaded.h"
 #include "interpose/prompt.h"
 #include "interpose/shells.h"
+#include "io/open.h"
 #include "vm/host_tasks.h"
 #include "vm/moonlet_state.h"
 #include "vm/pointer_channel.h"
@@ -59,7 +60,7 @@ static int open_state(struct moonlet *m)
     if (L == NULL)
         return -ENOMEM;
     m->lua.main = L;
-    ml_warnings_open(L, &m->warnings);
+    ml_warnings_open(L, &m->lua, &m->warnings);
     if (m->options.warn != NULL)
         lua_setwarnf(L, m->options.warn, m->options.warn_context);
     lua_gc(L, LUA_GCSTOP);

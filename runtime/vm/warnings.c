@@ -1,7 +1,7 @@
 #include "vm/warnings.h"
 
+#include "bindings/core/lua_runtime.h"
 #include "interpose/prompt.h"
-#include "vm/moonlet_state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,10 +20,9 @@ static bool obey(struct ml_warnings *warnings, const char *piece, bool to_be_con
 }
 
 /* Before a piece of a message is written. */
-static void make_way(struct ml_warnings *warnings, const char *piece)
+static void make_way(const struct ml_warnings *warnings, const char *piece)
 {
-    struct moonlet *m = ml_container_of(warnings, struct moonlet, warnings);
-    ml_prompt_make_way(m->lua.foreign, STDERR_FILENO, piece, strlen(piece));
+    ml_prompt_make_way(warnings->lua->foreign, STDERR_FILENO, piece, strlen(piece));
 }
 
 static void warn(void *data, const char *piece, int to_be_continued)
@@ -40,8 +39,8 @@ static void warn(void *data, const char *piece, int to_be_continued)
     warnings->continues = warnings->is_on && to_be_continued;
 }
 
-void ml_warnings_open(lua_State *L, struct ml_warnings *warnings)
+void ml_warnings_open(lua_State *L, struct ml_lua *lua, struct ml_warnings *warnings)
 {
-    *warnings = (struct ml_warnings){0};
+    *warnings = (struct ml_warnings){.lua = lua};
     lua_setwarnf(L, warn, warnings);
 }

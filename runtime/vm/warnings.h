@@ -5,12 +5,15 @@
 #include <lua.h>
 #include <stdbool.h>
 
+struct ml_lua;
+
 struct ml_warnings {
+    struct ml_lua *lua;
     bool is_on;
     bool continues; /* the last piece was not the end of its message */
 };
 
 /* Installs them; *warnings belongs to the caller and lives as long as the state. */
-void ml_warnings_open(lua_State *L, struct ml_warnings *warnings);
+void ml_warnings_open(lua_State *L, struct ml_lua *lua, struct ml_warnings *warnings);
 
 #endif

@@ -1,7 +1,7 @@
 --- Streams, servers, datagrams and names: over TCP, TLS, UDP and in the Unix domain.
 -- @module moonlet.net
 
--- connect, listen, accept, read, write and the like are in runtime/bindings/net*.c; here is what
+-- connect, listen, accept, read, write and the like are in runtime/bindings/net/; here is what
 -- serves the connections of a listener.
 
 local error, getmetatable, next, pairs = error, getmetatable, next, pairs

@@ -2,7 +2,7 @@
 -- wait that timed out or was cancelled has taken nothing.
 -- @module moonlet.sync
 
--- Mutex, Semaphore, Event and Condition are in runtime/bindings/sync*.c.
+-- Mutex, Semaphore, Event and Condition are in runtime/bindings/sync/.
 
 local setmetatable = setmetatable
 local table_pack, table_unpack = table.pack, table.unpack

@@ -11,6 +11,7 @@
 #include "hub/loop/simulation.h"
 #include "hub/switch/switch.h"
 #include "io/memory.h"
+#include "io/open.h"
 
 #include <stdint.h>
 #include <string.h>

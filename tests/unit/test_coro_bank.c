@@ -3,6 +3,8 @@
  * Where a tool needs private stacks nothing is ever moved; such tests then only ask for the
  * content.
  */
+#include "coro/coro.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -10,6 +10,7 @@
 
 #include "coro_fixture.h"
 
+#include "coro/coro.h"
 #include "coro/overflow.h"
 
 #include <signal.h>

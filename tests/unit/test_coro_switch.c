@@ -10,6 +10,7 @@
 #include "coro_fixture.h"
 #include "coro_registers.h"
 
+#include "coro/coro.h"
 #include "coro/stack.h"
 #include "coro/switch.h"
 

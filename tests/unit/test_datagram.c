@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "io/datagram.h"
+#include "io/open.h"
 
 #include <errno.h>
 

@@ -14,6 +14,7 @@
 #include "hub/loop/run.h"
 #include "hub/switch/switch.h"
 #include "io/listener.h"
+#include "io/open.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

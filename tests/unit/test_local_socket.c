@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/hostile.h"
 #include "io/local_socket.h"
+#include "io/open.h"
 
 #include <errno.h>
 #include <fcntl.h>

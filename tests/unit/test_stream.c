@@ -13,6 +13,7 @@
 #include "hub/loop/run.h"
 #include "hub/switch/switch.h"
 #include "io/memory.h"
+#include "io/open.h"
 #include "io/socket.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 #include "hub/loop/open.h"
 
 #include "base/check.h"
+#include "coro/coro.h"
 #include "hub/loop/poller.h"
 #include "hub/state/scope.h"
 #include "hub/switch/pace.h"

@@ -1,6 +1,7 @@
 #include "hub/switch/chain.h"
 
 #include "base/check.h"
+#include "coro/coro.h"
 #include "hub/state/scope.h"
 #include "hub/switch/switch.h"
 

@@ -1,6 +1,7 @@
 #include "hub/switch/switch.h"
 
 #include "base/check.h"
+#include "coro/coro.h"
 #include "hub/state/choice.h"
 #include "hub/state/waiters.h"
 #include "hub/switch/cxx.h"
