@@ -92,6 +92,13 @@ static void on_restart(struct ml_lua *lua)
     charge(ml_moonlet_of(lua), LOOK);
 }
 
+static void check_again(lua_State *L)
+{
+    struct moonlet *m = ml_moonlet_of(ml_lua_of(L));
+    if (m->lua.hub.current != NULL)
+        check(L, m);
+}
+
 /* ---- how threads begin ---- */
 
 /* Stack: the thread's traceback. */
@@ -258,7 +265,8 @@ static void make_tracebacks(lua_State *L)
 
 void ml_budget_open(lua_State *L)
 {
-    static const struct ml_hook_kind limit = {LUA_MASKCOUNT, LOOK, on_look, on_restart};
+    static const struct ml_hook_kind limit = {LUA_MASKCOUNT, LOOK, on_look, on_restart,
+                                              check_again};
     static const luaL_Reg watched[] = {{"xpcall", call_with_handler},
                                        {"setmetatable", set_metatable},
                                        {"getmetatable", get_metatable},

@@ -8,8 +8,8 @@
  * cancelled; all other tasks go on.
  */
 #include "bindings/core/cancellation.h"
-#include "bindings/repl/line_editor.h"
 #include "bindings/core/lua_task.h"
+#include "bindings/repl/line_editor.h"
 #include "hub/loop/run.h"
 #include "hub/state/scope.h"
 #include "vm/moonlet_state.h"
@@ -222,11 +222,12 @@ void ml_unwinding_end(struct moonlet *m)
 
 void ml_interrupts_open(struct ml_lua *lua)
 {
-    static const struct ml_hook_kind interrupt = {EVENTS, 1, on_event, NULL};
-    static const struct ml_hook_kind computing = {LUA_MASKCOUNT, INSTRUCTIONS_PER_LOOK, on_look,
-                                                  NULL};
-    static const struct ml_hook_kind unwinding = {LUA_MASKCOUNT, INSTRUCTIONS_PER_LOOK,
-                                                  on_unwinding, NULL};
+    static const struct ml_hook_kind interrupt = {
+        .events = EVENTS, .count = 1, .on_event = on_event};
+    static const struct ml_hook_kind computing = {
+        .events = LUA_MASKCOUNT, .count = INSTRUCTIONS_PER_LOOK, .on_event = on_look};
+    static const struct ml_hook_kind unwinding = {
+        .events = LUA_MASKCOUNT, .count = INSTRUCTIONS_PER_LOOK, .on_event = on_unwinding};
     ml_hooks_install(lua, ML_HOOK_INTERRUPT, &interrupt);
     ml_hooks_install(lua, ML_HOOK_COMPUTING, &computing);
     ml_hooks_install(lua, ML_HOOK_UNWINDING, &unwinding);

@@ -126,6 +126,7 @@ int ml_state_open(lua_State *L)
     lua_atpanic(L, on_panic);
     luaL_openlibs(L);
     ml_open_standard(L);
+    ml_open_hooks(L);
     ml_open_task_type(L);
     preload_modules(L);
     lua_getglobal(L, LUA_LOADLIBNAME);

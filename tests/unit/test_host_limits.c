@@ -211,6 +211,32 @@ static void test_long_calls_are_charged_before_they_begin(void **state)
     }
 }
 
+/* Where scripts have the debug library: their hooks neither replace the limit nor keep it from looking. */
+static void test_hooks_of_scripts_do_not_hide_the_limit(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {
+        "while true do debug.sethook(function() end, '', 1) debug.sethook() end",
+        "debug.sethook(function() end, '', 1) while true do debug.gethook() end",
+        "debug.sethook() while true do end",
+        "pcall(debug.sethook, function() error('x', 0) end, '', 1) while true do pcall(error) end",
+    };
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        struct told told = {0};
+        struct moonlet_options options = {.ignore_environment = true,
+                                          .instruction_limit = 100000,
+                                          .report = note,
+                                          .report_context = &told};
+        alarm(PATIENCE_SECONDS);
+        struct moonlet *m = moonlet_create(&options);
+        assert_int_equal(moonlet_load_string(m, sources[i], "=test"), 0);
+        assert_int_equal(moonlet_run(m), 1);
+        assert_int_equal(moonlet_close(m), 0);
+        alarm(0);
+        assert_int_equal(told.count, 1);
+    }
+}
+
 /* Waits begin the count anew, wherever they are made. */
 static void test_a_task_that_waits_may_go_on(void **state)
 {
@@ -336,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_what_was_replaced_works_as_before),
         cmocka_unit_test(test_the_count_is_the_tasks),
         cmocka_unit_test(test_long_calls_are_charged_before_they_begin),
+        cmocka_unit_test(test_hooks_of_scripts_do_not_hide_the_limit),
         cmocka_unit_test(test_a_task_that_waits_may_go_on),
         cmocka_unit_test(test_an_interrupt_leaves_the_limit_in_force),
         cmocka_unit_test(test_tracebacks_are_as_without_a_limit),

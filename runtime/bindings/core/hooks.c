@@ -294,6 +294,16 @@ static void on_hook(lua_State *L, lua_Debug *event)
 
 /* ---- debug.sethook, debug.gethook ---- */
 
+/* A script that sets hooks in a loop restarts every count before it is due. */
+static void check_reasons(lua_State *L)
+{
+    const struct ml_hooks *hooks = &ml_lua_of(L)->hooks;
+    unsigned shared = atomic_load(&hooks->shared);
+    for (int i = 0; i < ML_HOOK_REASONS; i++)
+        if ((shared & 1u << i) != 0 && hooks->kinds[i]->check != NULL)
+            hooks->kinds[i]->check(L);
+}
+
 /* The thread that the function at the first arguments is about; *arg: the arguments before the others. */
 static lua_State *thread_argument(lua_State *L, int *arg)
 {
@@ -301,12 +311,28 @@ static lua_State *thread_argument(lua_State *L, int *arg)
     return *arg == 1 ? lua_tothread(L, 1) : L;
 }
 
-/* Calls the function of the standard library, which is the upvalue, with all arguments. */
-static int call_stock(lua_State *L)
+/*
+ * Calls the function of the standard library, which is the upvalue, for `thread` with the arguments behind `arg`, which
+ * are popped. On the state aside: on L its own call and return would be events of the hook. Pushes what it returns,
+ * LUA_MULTRET values at most three, or the error.
+ */
+static int call_stock(lua_State *L, lua_State *thread, int arg)
 {
+    lua_State *aside = ml_lua_of(L)->aside;
+    int count = lua_gettop(L) - arg;
+    luaL_checkstack(thread, 1, NULL);
+    luaL_checkstack(L, 4, NULL);
+    luaL_checkstack(aside, count + 4, NULL);
     lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    return lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+    lua_insert(L, arg + 1);
+    lua_pushthread(thread);
+    lua_xmove(thread, L, 1);
+    lua_insert(L, arg + 2);
+    int top = L == aside ? arg : lua_gettop(aside);
+    lua_xmove(L, aside, count + 2);
+    int status = lua_pcall(aside, count + 1, LUA_MULTRET, 0);
+    lua_xmove(aside, L, lua_gettop(aside) - top);
+    return status;
 }
 
 static void check_hook_arguments(lua_State *L, int arg)
@@ -327,7 +353,7 @@ static int debug_sethook(lua_State *L)
     struct ml_hooks *hooks = &ml_lua_of(L)->hooks;
     if (obtain(hooks, thread) == NULL)
         return luaL_error(L, "not enough memory");
-    int status = call_stock(L);
+    int status = call_stock(L, thread, arg);
     struct ml_hooked *hooked = find(hooks, thread);
     lua_Hook hook = lua_gethook(thread);
     if (hook != NULL && hook != on_hook)
@@ -337,6 +363,7 @@ static int debug_sethook(lua_State *L)
     if (hooks->displaced.L == thread)
         hooks->displaced.L = NULL;
     ml_hooks_refresh(thread);
+    check_reasons(L);
     return status == LUA_OK ? 0 : lua_error(L);
 }
 
@@ -353,12 +380,14 @@ static int debug_gethook(lua_State *L)
     long left = is_ours ? hooked->outer_left : 0;
     if (is_ours)
         lua_sethook(thread, hooked->outer, hooked->outer_events, hooked->outer_count);
-    int status = call_stock(L);
+    lua_settop(L, arg);
+    int status = call_stock(L, thread, arg);
     ml_hooks_refresh(thread);
     hooked = ml_hooks_find(thread);
     if (is_ours && hooked != NULL)
         hooked->outer_left = left;
-    return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+    check_reasons(L);
+    return status == LUA_OK ? lua_gettop(L) - arg : lua_error(L);
 }
 
 void ml_open_hooks(lua_State *L)

@@ -40,6 +40,8 @@ struct ml_hook_kind {
     void (*on_event)(lua_State *L, lua_Debug *event);
     /* Up to ML_HOOK_PIECE instructions of the running task were not counted. NULL: does not matter. Does not raise. */
     void (*on_restart)(struct ml_lua *lua);
+    /* A script has restarted counts by a call on L, and could do so for ever. NULL: does not matter. May raise. */
+    void (*check)(lua_State *L);
 };
 
 /* A call that is running, to be known again: only compared. */
