@@ -57,7 +57,7 @@ struct ml_lua {
     int pool_ref;
     int task_type_ref;
     int exit_status;
-    size_t memory_limit; /* bytes of the state at a time; 0: none */
+    size_t memory_limit;        /* bytes of the state at a time; 0: none */
     _Atomic size_t memory_used; /* counted only with a limit */
     /* Called before a thread begins, its function on it: `thread`, of a task or, begun by code on L that it may
      * raise on, of a generator or a greenlet. NULL: nothing. */
@@ -67,14 +67,14 @@ struct ml_lua {
     /* Greenlets that are to die: bindings/greenlet_drop.c. */
     uint32_t dropped_greenlets;
     lua_CFunction debug_traceback; /* the library's own, which scripts may replace */
-    bool text_only;        /* load() takes no precompiled chunks */
-    atomic_bool exit_asked; /* os.exit(code, true), or an interrupt; others look at it */
-    bool has_reported;     /* a task's error was */
-    bool is_reporting;     /* an error's text is being composed: nobody may wait */
-    bool is_unwinding;     /* the end has begun: tasks spawned now never run */
-    bool is_closing;       /* no task can run any more */
-    bool uses_greenlets;   /* the script has made one */
-    bool traces_greenlets; /* there is a trace function */
+    bool text_only;                /* load() takes no precompiled chunks */
+    atomic_bool exit_asked;        /* os.exit(code, true), or an interrupt; others look at it */
+    bool has_reported;             /* a task's error was */
+    bool is_reporting;             /* an error's text is being composed: nobody may wait */
+    bool is_unwinding;             /* the end has begun: tasks spawned now never run */
+    bool is_closing;               /* no task can run any more */
+    bool uses_greenlets;           /* the script has made one */
+    bool traces_greenlets;         /* there is a trace function */
 };
 
 /*

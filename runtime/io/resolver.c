@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "hub/alarm.h"
 #include "hub/wait.h"
-#include "io/lookup.h"
 #include "io/cares.h"
+#include "io/lookup.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 #include "bindings/blocking.h"
 #include "bindings/cancellation.h"
 #include "bindings/lua_task.h"
-#include "bindings/task_view.h"
 #include "bindings/story.h"
+#include "bindings/task_view.h"
 #include "vm/moonlet_state.h"
 #include "vm/runtimes.h"
 
