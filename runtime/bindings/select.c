@@ -380,8 +380,8 @@ static int wait_once(lua_State *L, struct selection *selection, ml_time deadline
 
 static int wait_for_any(lua_State *L, struct selection *selection, ml_time deadline)
 {
-    uint32_t number;
-    bool is_closed;
+    uint32_t number = 0;
+    bool is_closed = false;
     int error = wait_once(L, selection, deadline, &number, &is_closed);
     while (error == -EAGAIN) {
         int results = try_all(L, selection);
