@@ -158,11 +158,17 @@ const char *ml_object_place(lua_State *L, const void *object);
 void ml_open_object_type(lua_State *L, const char *type, const luaL_Reg *methods,
                          const luaL_Reg *metamethods);
 
+/* Pushes a new table whose keys ("k") or values ("v") are weak. Raises. */
+void ml_push_weak_table(lua_State *L, const char *mode);
+
 /* Raises for a field whose name is none of `names`, which a NULL ends: it is a mistake in typing. */
 void ml_check_option_names(lua_State *L, int options, const char *const names[]);
 
 /* The same for a table at `options` that came inside the function's argument of that number. */
 void ml_check_nested_names(lua_State *L, int options, int argument, const char *const names[]);
+
+/* The same for a table whose fields with a number are items. */
+void ml_check_names_beside_items(lua_State *L, int table, int argument, const char *const names[]);
 
 /* The field `name` of the options table at `options` (0: there is none) as a truth value; `otherwise`
  * when it is absent. */
