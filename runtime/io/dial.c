@@ -4,6 +4,7 @@
 #include "hub/slice.h"
 #include "hub/watch.h"
 #include "io/local_socket.h"
+#include "io/socket.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -150,20 +151,12 @@ static bool is_its_own_peer(int fd)
     return true;
 }
 
-static int pending_error(int fd)
-{
-    int error = 0;
-    socklen_t size = sizeof error;
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    return -error;
-}
-
 /* 0: connected; -EINPROGRESS: not yet; or why not. */
 static int state_of(int fd)
 {
     if (is_connected(fd))
         return is_its_own_peer(fd) ? -ECONNREFUSED : 0;
-    int error = pending_error(fd);
+    int error = -ml_socket_option(fd, SO_ERROR, 0);
     return error != 0 ? error : -EINPROGRESS;
 }
 
