@@ -6,8 +6,8 @@
  * Usage: switch [MILLIONS]    (of switches in each run; 10 without)
  */
 #include "base/clock.h"
-#include "coro/coro.h"
 #include "common/players.h"
+#include "coro/coro.h"
 
 #include <stdio.h>
 #include <stdlib.h>

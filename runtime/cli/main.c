@@ -18,6 +18,7 @@ static _Thread_local struct moonlet *current;
 
 /* Keys are the command's affair while os.execute is all that the program does, as for lua5.4. A second signal ends the
  * process at once; at a prompt, a second one for the same entry. */
+// NOLINTBEGIN(bugprone-signal-handler): the header says of each function here that handlers may call it
 static void on_signal(int number)
 {
     bool is_key = number == SIGINT || number == SIGQUIT;
@@ -32,6 +33,7 @@ static void on_signal(int number)
     signal(number, SIG_DFL);
     raise(number);
 }
+// NOLINTEND(bugprone-signal-handler)
 
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 enum { SIGNALS = sizeof signals / sizeof *signals };

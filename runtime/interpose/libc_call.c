@@ -5,12 +5,12 @@
 #include "hub/state/strand.h"
 #include "hub/wait/wait.h"
 #include "interpose/child_file.h"
-#include "interpose/no_wait.h"
 #include "interpose/fd_kind.h"
 #include "interpose/held_locks.h"
+#include "interpose/no_wait.h"
 #include "interpose/shells.h"
-#include "interpose/task_buffers.h"
 #include "interpose/stdio_file.h"
+#include "interpose/task_buffers.h"
 
 #include <dlfcn.h>
 #include <errno.h>

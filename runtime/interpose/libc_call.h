@@ -6,8 +6,8 @@
 #define ML_INTERPOSE_LIBC_CALL_H
 
 #include "base/check.h"
-#include "hub/state/hub.h"
 #include "hub/on/offload.h"
+#include "hub/state/hub.h"
 #include "hub/wait/slice.h"
 #include "interpose/calls.h"
 

@@ -1,6 +1,6 @@
 /* The calls that take and free locks, and those inside which a task may not wait. */
-#include "interpose/no_wait.h"
 #include "interpose/held_locks.h"
+#include "interpose/no_wait.h"
 #include "interpose/stdio_file.h"
 #include "interpose/timespan.h"
 

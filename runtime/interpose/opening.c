@@ -112,7 +112,7 @@ static char *private_mode(const char *mode)
         return NULL;
     memcpy(text, mode, size);
     text[size] = 'e';
-    strcpy(text + size + 1, mode + size);
+    memcpy(text + size + 1, mode + size, strlen(mode + size) + 1);
     return text;
 }
 

@@ -22,9 +22,10 @@ static bool read_mode(const char *mode, bool *writes)
     return *mode == '\0' && letters == 1;
 }
 
-/* fd: the command's standard input or output, `as`. */
-static int spawn(const char *command, int fd, int as, pid_t *pid)
+/* fd: the command's standard input or output, `as`. The process or a negated errno. */
+static pid_t spawn(const char *command, int fd, int as)
 {
+    pid_t pid = 0;
     const char *const arguments[] = {"sh", "-c", "--", command, NULL};
     posix_spawn_file_actions_t actions;
     int error = posix_spawn_file_actions_init(&actions);
@@ -32,9 +33,9 @@ static int spawn(const char *command, int fd, int as, pid_t *pid)
         return -error;
     error = posix_spawn_file_actions_adddup2(&actions, fd, as);
     if (error == 0)
-        error = posix_spawn(pid, "/bin/sh", &actions, NULL, (char *const *)arguments, environ);
+        error = posix_spawn(&pid, "/bin/sh", &actions, NULL, (char *const *)arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
-    return -error;
+    return error == 0 ? pid : -error;
 }
 
 static void kill_command(pid_t pid)
@@ -46,11 +47,10 @@ static void kill_command(pid_t pid)
 /* Begins the command with the pipe's other end. 0 or a negated errno. */
 static int begin(FILE *file, const char *command, int fd, bool writes)
 {
-    pid_t pid;
-    int error = spawn(command, fd, writes ? STDIN_FILENO : STDOUT_FILENO, &pid);
-    if (error != 0)
-        return error;
-    error = ml_child_file_add(file, pid);
+    pid_t pid = spawn(command, fd, writes ? STDIN_FILENO : STDOUT_FILENO);
+    if (pid < 0)
+        return pid;
+    int error = ml_child_file_add(file, pid);
     if (error != 0)
         kill_command(pid);
     return error;

@@ -86,10 +86,9 @@ int ml_address_set_path(struct ml_address *address, const char *path, size_t len
 size_t ml_address_path(const struct ml_address *address, char *path)
 {
     const char *name = address->local.sun_path;
-    size_t size = address->size - offsetof(struct sockaddr_un, sun_path);
-    size_t length = name[0] != '\0' ? strnlen(name, size) : size;
-    if (address->size <= offsetof(struct sockaddr_un, sun_path))
-        length = 0;
+    size_t before = offsetof(struct sockaddr_un, sun_path);
+    size_t size = address->size > before ? address->size - before : 0;
+    size_t length = size > 0 && name[0] != '\0' ? strnlen(name, size) : size;
     memcpy(path, name, length);
     path[length] = '\0';
     if (length > 0 && name[0] == '\0')

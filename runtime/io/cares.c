@@ -1,10 +1,9 @@
 #define ML_CARES_PLAIN 1
 #include "io/cares.h"
 
+#include "hub/loop/library.h"
+
 #include <dlfcn.h>
-#include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -21,23 +20,8 @@ static bool find_functions(void *library)
     return has_all;
 }
 
-/* The library stays in the process. Should somebody have linked it, it is the same one. */
-static bool load(void)
-{
-    void *library = dlopen("libcares.so.2", RTLD_NOW | RTLD_LOCAL);
-    return library != NULL && find_functions(library);
-}
-
-/* What failed, for want of descriptors or memory perhaps, is tried again. */
 int ml_cares_load(void)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static atomic_bool is_loaded;
-    if (!atomic_load(&is_loaded)) {
-        pthread_mutex_lock(&lock);
-        if (!atomic_load(&is_loaded))
-            atomic_store(&is_loaded, load());
-        pthread_mutex_unlock(&lock);
-    }
-    return atomic_load(&is_loaded) ? 0 : -ELIBACC;
+    static struct ml_library library = ML_LIBRARY("libcares.so.2", find_functions);
+    return ml_library_load(&library);
 }

@@ -19,7 +19,7 @@
     X(ares_set_socket_functions)
 
 struct ml_cares {
-#define ML_CARES_MEMBER(name) __typeof__(name) *name;
+#define ML_CARES_MEMBER(name) __typeof__(name) *(name);
     ML_CARES_FUNCTIONS(ML_CARES_MEMBER)
 #undef ML_CARES_MEMBER
 };

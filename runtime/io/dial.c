@@ -1,10 +1,11 @@
 #include "io/dial.h"
 
 #include "base/error.h"
+#include "hub/on/watch.h"
 #include "hub/state/ready.h"
 #include "hub/wait/slice.h"
-#include "hub/on/watch.h"
 #include "io/local_socket.h"
+#include "io/socket.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -151,20 +152,12 @@ static bool is_its_own_peer(int fd)
     return true;
 }
 
-static int pending_error(int fd)
-{
-    int error = 0;
-    socklen_t size = sizeof error;
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    return -error;
-}
-
 /* 0: connected; -EINPROGRESS: not yet; or why not. */
 static int state_of(int fd)
 {
     if (is_connected(fd))
         return is_its_own_peer(fd) ? -ECONNREFUSED : 0;
-    int error = pending_error(fd);
+    int error = -ml_socket_option(fd, SO_ERROR, 0);
     return error != 0 ? error : -EINPROGRESS;
 }
 

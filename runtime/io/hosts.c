@@ -6,8 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-static const char blanks[] = " \t\r\f\v";
-
 int ml_hosts_init(struct ml_hosts *hosts, const char *path)
 {
     return ml_text_file_init(&hosts->file, path);
@@ -20,45 +18,28 @@ void ml_hosts_release(struct ml_hosts *hosts)
 
 /* ---- its lines: an address and names, up to a "#" ---- */
 
-struct word {
-    const char *start;
-    size_t length;
-};
-
-/* The next word of a line that ends at `end`; length 0: there is none. */
-static struct word next_word(const char *at, const char *end)
-{
-    while (at < end && strchr(blanks, *at) != NULL)
-        at++;
-    struct word word = {.start = at};
-    while (at < end && strchr(blanks, *at) == NULL)
-        at++;
-    word.length = (size_t)(at - word.start);
-    return word;
-}
-
-static bool is_equal(struct word word, struct word other)
+static bool is_equal(struct ml_word word, struct ml_word other)
 {
     return word.length == other.length && strncasecmp(word.start, other.start, word.length) == 0;
 }
 
 /* A name with a dot at its end is the same name. */
-static struct word trimmed(const char *name)
+static struct ml_word trimmed(const char *name)
 {
     size_t length = strlen(name);
     bool has_dot = length > 1 && name[length - 1] == '.';
-    return (struct word){.start = name, .length = length - has_dot};
+    return (struct ml_word){.start = name, .length = length - has_dot};
 }
 
-static bool names(struct word address, const char *end, struct word name)
+static bool names(struct ml_word address, const char *end, struct ml_word name)
 {
-    struct word word = next_word(address.start + address.length, end);
+    struct ml_word word = ml_word_next(address.start + address.length, end);
     while (word.length > 0 && !is_equal(word, name))
-        word = next_word(word.start + word.length, end);
+        word = ml_word_next(word.start + word.length, end);
     return word.length > 0;
 }
 
-static int add(struct word text, uint16_t port, int family, struct ml_addresses *found)
+static int add(struct ml_word text, uint16_t port, int family, struct ml_addresses *found)
 {
     struct ml_address address;
     char host[ML_HOST_SIZE];
@@ -75,7 +56,7 @@ static int add(struct word text, uint16_t port, int family, struct ml_addresses 
 int ml_hosts_find(struct ml_hosts *hosts, const char *name, uint16_t port, int family,
                   struct ml_addresses *found)
 {
-    struct word wanted = trimmed(name);
+    struct ml_word wanted = trimmed(name);
     size_t before = found->count;
     bool is_new;
     int error = ml_text_file_refresh(&hosts->file, &is_new);
@@ -83,7 +64,7 @@ int ml_hosts_find(struct ml_hosts *hosts, const char *name, uint16_t port, int f
     while (error == 0 && line != NULL && *line != '\0') {
         const char *next = strchrnul(line, '\n');
         const char *end = line + strcspn(line, "#\n");
-        struct word address = next_word(line, end);
+        struct ml_word address = ml_word_next(line, end);
         if (names(address, end, wanted))
             error = add(address, port, family, found);
         line = next + (*next != '\0');

@@ -75,6 +75,7 @@ static void on_time(void *data)
 
 static struct lingering *oldest(struct ml_io *io)
 {
+    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed has left the list
     return ml_container_of(io->lingering.next, struct lingering, link);
 }
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "hub/wait/slice.h"
 #include "io/local_socket.h"
+#include "io/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,20 +50,14 @@ int ml_listener_open(struct ml_listener *listener, const struct ml_address *addr
     return 0;
 }
 
-static int int_option(int fd, int name)
-{
-    int value = 0;
-    socklen_t size = sizeof value;
-    return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
-}
-
 int ml_listener_adopt(struct ml_listener *listener, int fd, const struct ml_socket_options *options)
 {
     struct ml_address address;
     int error = ml_address_of_socket(&address, fd);
     if (error != 0)
         return error;
-    if (int_option(fd, SO_TYPE) != SOCK_STREAM || int_option(fd, SO_ACCEPTCONN) != 1)
+    if (ml_socket_option(fd, SO_TYPE, -1) != SOCK_STREAM ||
+        ml_socket_option(fd, SO_ACCEPTCONN, -1) != 1)
         return -EINVAL;
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
         return -errno;

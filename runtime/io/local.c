@@ -1,5 +1,7 @@
 #include "io/local.h"
 
+#include "io/socket.h"
+
 #include <errno.h>
 #include <unistd.h>
 
@@ -46,14 +48,6 @@ static bool is_abandoned(const struct ml_address *address, int type)
     return is_refused;
 }
 
-static int type_of(int fd)
-{
-    int type = SOCK_STREAM;
-    socklen_t size = sizeof type;
-    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
-    return type;
-}
-
 static bool remove_path(const struct ml_address *address)
 {
     char path[ML_PATH_SIZE];
@@ -76,7 +70,8 @@ int ml_local_bind(int fd, const struct ml_address *address, struct ml_local_path
     int error = bind_once(fd, address);
     if (!has_path(address))
         return error;
-    if (error == -EADDRINUSE && remove_abandoned(address, type_of(fd)))
+    if (error == -EADDRINUSE &&
+        remove_abandoned(address, ml_socket_option(fd, SO_TYPE, SOCK_STREAM)))
         error = bind_once(fd, address);
     if (error == 0)
         find_socket(address, path);

@@ -1,9 +1,9 @@
 #include "io/resolver_channel.h"
 
 #include "base/error.h"
-#include "io/resolver_sockets.h"
 #include "hub/on/watch.h"
 #include "io/cares.h"
+#include "io/resolver_sockets.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,7 @@
 #include "io/resolver_config.h"
 
+#include "io/text_file.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,33 +13,14 @@ enum { DNS_PORT = 53, LONGEST_NAME = 254 };
 /* resolv.conf(5): larger values are taken for these. */
 enum { MOST_DOTS = 15, LONGEST_TIMEOUT = 30, MOST_TRIES = 5 };
 
-static const char blanks[] = " \t\r\f\v";
-
-/* The next word of a line that ends at `end`; length 0: there is none. */
-struct word {
-    const char *start;
-    size_t length;
-};
-
-static struct word next_word(const char *at, const char *end)
-{
-    while (at < end && strchr(blanks, *at) != NULL)
-        at++;
-    struct word word = {.start = at};
-    while (at < end && strchr(blanks, *at) == NULL)
-        at++;
-    word.length = (size_t)(at - word.start);
-    return word;
-}
-
-static bool is_word(struct word word, const char *text)
+static bool is_word(struct ml_word word, const char *text)
 {
     return word.length == strlen(text) && memcmp(word.start, text, word.length) == 0;
 }
 
 /* ---- what the lines say ---- */
 
-static int add_server(struct ml_resolver_config *config, struct word word)
+static int add_server(struct ml_resolver_config *config, struct ml_word word)
 {
     char host[ML_HOST_SIZE];
     struct ml_address address;
@@ -57,13 +40,13 @@ static int set_search(struct ml_resolver_config *config, const char *at, const c
     char *search = malloc((size_t)(end - at) + 2), *to = search;
     if (search == NULL)
         return -ENOMEM;
-    struct word word = next_word(at, end);
+    struct ml_word word = ml_word_next(at, end);
     while (word.length > 0) {
         if (to > search)
             *to++ = ' ';
         memcpy(to, word.start, word.length);
         to += word.length;
-        word = next_word(is_list ? word.start + word.length : end, end);
+        word = ml_word_next(is_list ? word.start + word.length : end, end);
     }
     *to = '\0';
     free(config->search);
@@ -72,7 +55,7 @@ static int set_search(struct ml_resolver_config *config, const char *at, const c
 }
 
 /* The number behind "name:" in an option; -1: it is another option. */
-static int number_of(struct word option, const char *name, int most)
+static int number_of(struct ml_word option, const char *name, int most)
 {
     size_t length = strlen(name);
     if (option.length <= length || memcmp(option.start, name, length) != 0)
@@ -86,7 +69,7 @@ static int number_of(struct word option, const char *name, int most)
     return number < most ? number : most;
 }
 
-static void set_option(struct ml_resolver_config *config, struct word option)
+static void set_option(struct ml_resolver_config *config, struct ml_word option)
 {
     int dots = number_of(option, "ndots:", MOST_DOTS);
     int timeout = number_of(option, "timeout:", LONGEST_TIMEOUT);
@@ -103,21 +86,21 @@ static void set_option(struct ml_resolver_config *config, struct word option)
 
 static void set_options(struct ml_resolver_config *config, const char *at, const char *end)
 {
-    struct word option = next_word(at, end);
+    struct ml_word option = ml_word_next(at, end);
     while (option.length > 0) {
         set_option(config, option);
-        option = next_word(option.start + option.length, end);
+        option = ml_word_next(option.start + option.length, end);
     }
 }
 
 static int read_line(struct ml_resolver_config *config, const char *line, const char *end)
 {
-    struct word key = next_word(line, end);
+    struct ml_word key = ml_word_next(line, end);
     const char *rest = key.start + key.length;
     if (key.start != line) /* a line that begins with a blank says nothing */
         return 0;
     if (is_word(key, "nameserver"))
-        return add_server(config, next_word(rest, end));
+        return add_server(config, ml_word_next(rest, end));
     if (is_word(key, "search") || is_word(key, "domain"))
         return set_search(config, rest, end, key.start[0] == 's');
     if (is_word(key, "options"))
@@ -149,7 +132,7 @@ static int add_defaults(struct ml_resolver_config *config)
     static const char own_server[] = "127.0.0.1";
     int error = config->search == NULL ? set_own_domain(config) : 0;
     if (error == 0 && config->servers.count == 0)
-        error = add_server(config, (struct word){.start = own_server});
+        error = add_server(config, (struct ml_word){.start = own_server});
     return error;
 }
 
@@ -189,7 +172,7 @@ static int count_dots(const char *name)
 }
 
 /* Appends a name, in a domain unless that is the root; one that is too long is left out. */
-static int add_name(struct ml_names *names, const char *name, struct word domain)
+static int add_name(struct ml_names *names, const char *name, struct ml_word domain)
 {
     while (domain.length > 0 && domain.start[domain.length - 1] == '.')
         domain.length--;
@@ -211,20 +194,20 @@ static int add_domains(struct ml_names *names, const char *name, const char *sea
 {
     const char *end = search + strlen(search);
     int error = 0;
-    struct word domain = next_word(search, end);
+    struct ml_word domain = ml_word_next(search, end);
     while (domain.length > 0 && error == 0) {
         bool is_root = strspn(domain.start, ".") >= domain.length;
         if (!is_root || !*is_tried_as_is)
             error = add_name(names, name, domain);
         *is_tried_as_is = *is_tried_as_is || is_root;
-        domain = next_word(domain.start + domain.length, end);
+        domain = ml_word_next(domain.start + domain.length, end);
     }
     return error;
 }
 
 int ml_names_from(struct ml_names *names, const struct ml_resolver_config *config, const char *name)
 {
-    static const struct word root = {.start = ""};
+    static const struct ml_word root = {.start = ""};
     size_t length = strlen(name);
     bool is_whole = length == 0 || name[length - 1] == '.' || config->search == NULL;
     bool is_first = is_whole || count_dots(name) >= config->dots;

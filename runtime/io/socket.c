@@ -36,11 +36,16 @@ static bool breaks_connection(int error)
     }
 }
 
+int ml_socket_option(int fd, int name, int otherwise)
+{
+    int value = otherwise;
+    socklen_t size = sizeof value;
+    return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : otherwise;
+}
+
 int ml_socket_take_error(struct ml_stream *s)
 {
-    int error = 0;
-    socklen_t size = sizeof error;
-    getsockopt(s->fd.number, SOL_SOCKET, SO_ERROR, &error, &size);
+    int error = ml_socket_option(s->fd.number, SO_ERROR, 0);
     if (breaks_connection(error) && s->lost == 0)
         s->lost = -error;
     return s->lost;

@@ -52,6 +52,9 @@ struct ml_keepalive {
 int ml_socket_set_nodelay(int fd, bool on);
 int ml_socket_set_keepalive(int fd, const struct ml_keepalive *keepalive);
 
+/* An integer option of the level SOL_SOCKET; `otherwise` if it cannot be had. */
+int ml_socket_option(int fd, int name, int otherwise);
+
 /* Sets a boolean option; what the kernel does not know is left. */
 void ml_socket_set_flag(int fd, int level, int name, bool on);
 

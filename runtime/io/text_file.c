@@ -94,3 +94,15 @@ int ml_text_file_refresh(struct ml_text_file *file, bool *is_new)
     file->status = error == 0 ? status : (struct stat){0};
     return 0;
 }
+
+struct ml_word ml_word_next(const char *at, const char *end)
+{
+    static const char blanks[] = " \t\r\f\v";
+    while (at < end && strchr(blanks, *at) != NULL)
+        at++;
+    struct ml_word word = {.start = at};
+    while (at < end && strchr(blanks, *at) == NULL)
+        at++;
+    word.length = (size_t)(at - word.start);
+    return word;
+}

@@ -1,6 +1,6 @@
 /*
  * A small text file that is kept in memory and read again when it has changed: /etc/hosts, /etc/resolv.conf. Knows
- * nothing of what the text says.
+ * nothing of what the text says, but where its words end.
  *
  * A file that is not there, or may not be read, is an empty one, and is looked for again the next time. For want of
  * descriptors or memory nothing is concluded: the caller gets the error, and the next look reads the file.
@@ -9,6 +9,7 @@
 #define ML_IO_TEXT_FILE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/stat.h>
 
 struct ml_text_file {
@@ -26,5 +27,14 @@ void ml_text_file_release(struct ml_text_file *file);
 /* Sees to it that the text is what the file holds now; *is_new: it may be another than before. 0; or a negated errno,
  * for want of descriptors or memory: the text is as it was. */
 int ml_text_file_refresh(struct ml_text_file *file, bool *is_new);
+
+/* A piece of a line, between blanks. */
+struct ml_word {
+    const char *start;
+    size_t length;
+};
+
+/* The next word of a line that ends at `end`; length 0: there is none. */
+struct ml_word ml_word_next(const char *at, const char *end);
 
 #endif

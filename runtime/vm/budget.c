@@ -201,20 +201,6 @@ static int set_metatable(lua_State *L)
     return 1;
 }
 
-/* Upvalue: getmetatable, or that of the debug library. Those of userdata have finalizers, which would be replaced. */
-static int get_metatable(lua_State *L)
-{
-    luaL_checkany(L, 1);
-    if (lua_type(L, 1) == LUA_TUSERDATA) {
-        lua_pushboolean(L, 0);
-        return 1;
-    }
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushvalue(L, 1);
-    lua_call(L, 1, 1);
-    return 1;
-}
-
 /* As without a limit: the frames of a thread that failed are gone, and the lowest one is ours. */
 static int traceback(lua_State *L)
 {
@@ -248,19 +234,9 @@ static void replace_debug(lua_State *L)
     lua_pushcclosure(L, set_metatable, 1);
     lua_setfield(L, -2, "setmetatable");
     lua_getfield(L, -1, "getmetatable");
-    lua_pushcclosure(L, get_metatable, 1);
+    lua_pushcclosure(L, ml_sandbox_getmetatable, 1);
     lua_setfield(L, -2, "getmetatable");
     lua_pop(L, 1);
-}
-
-static void make_tracebacks(lua_State *L)
-{
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &tracebacks_key);
 }
 
 void ml_budget_open(lua_State *L)
@@ -269,7 +245,7 @@ void ml_budget_open(lua_State *L)
                                               check_again};
     static const luaL_Reg watched[] = {{"xpcall", call_with_handler},
                                        {"setmetatable", set_metatable},
-                                       {"getmetatable", get_metatable},
+                                       {"getmetatable", ml_sandbox_getmetatable},
                                        {NULL, NULL}};
     for (const luaL_Reg *function = watched; function->name != NULL; function++) {
         lua_getglobal(L, function->name);
@@ -278,7 +254,8 @@ void ml_budget_open(lua_State *L)
     }
     replace_debug(L);
     ml_charged_open(L, charge_call);
-    make_tracebacks(L);
+    ml_push_weak_table(L, "k");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &tracebacks_key);
     struct ml_lua *lua = ml_lua_of(L);
     lua->watch_thread = ml_budget_watch;
     ml_hooks_install(lua, ML_HOOK_LIMIT, &limit);

@@ -83,6 +83,10 @@ void ml_overflow_tell(struct ml_bank *bank);
 /* Leaves of the library what scripts get without the parts in options.without. Raises. */
 void ml_sandbox_close(lua_State *L, unsigned without);
 
+/* For scripts in place of its upvalue, getmetatable or that of the debug library: gives out no metatable of userdata.
+ * Those have finalizers, which a script would call or replace, and are the same for all. */
+int ml_sandbox_getmetatable(lua_State *L);
+
 /* Replaces functions of the library by which scripts would get round options.instruction_limit. Raises. */
 void ml_budget_open(lua_State *L);
 

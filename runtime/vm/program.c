@@ -2,8 +2,8 @@
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/lua_task.h"
-#include "bindings/core/task_view.h"
 #include "bindings/core/story.h"
+#include "bindings/core/task_view.h"
 #include "vm/moonlet_state.h"
 #include "vm/runtimes.h"
 

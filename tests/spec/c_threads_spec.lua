@@ -112,7 +112,7 @@ describe("lua_resume", function()
   end)
 
   it("goes on inside a C function, to its end", function()
-    local co, steps, results = inside_sort(), 0, nil
+    local co, steps, results = inside_sort(), 0
     repeat
       results = { threads.resume(co) }
       steps = steps + 1

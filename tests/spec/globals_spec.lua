@@ -79,7 +79,11 @@ describe("modules of stdlib/", function()
         print(order, q:get(), q:get(), q:get(), #q)
       end
       try "fifo" try "lifo" try "priority"
-      local things = pool.new { open = function() return {} end, close = function() end, check = function() return true end }
+      local things = pool.new {
+        open = function() return {} end,
+        close = function() end,
+        check = function() return true end,
+      }
       for _ = 1, 2 do local lease <close> = things:lease() end
       things:close()
       print(pcall(queue.new, { capacity = -1 }))

@@ -8,8 +8,8 @@
 #include "hub_fixture.h"
 
 #include "hub/loop/open.h"
-#include "hub/on/offload.h"
 #include "hub/loop/run.h"
+#include "hub/on/offload.h"
 #include "hub/state/scope.h"
 #include "hub/switch/switch.h"
 #include "interpose/libc_call.h"

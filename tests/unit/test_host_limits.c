@@ -201,8 +201,8 @@ static void test_long_calls_are_charged_before_they_begin(void **state)
         "table.move({}, 1, math.maxinteger - 1, 2)",
         "local t = setmetatable({}, {__len = function() return math.maxinteger - 1 end}) table.insert(t, 1, 1)",
         "local t = setmetatable({}, {__len = function() return math.maxinteger end}) table.remove(t, 1)",
-        "local t = setmetatable({}, {__index = setmetatable({}, {__index = string})}) t.x = 1\n"
-        "while true do pcall(table.unpack, t, 1, 1e6) end",
+        ("local t = setmetatable({}, {__index = setmetatable({}, {__index = string})}) t.x = 1\n"
+         "while true do pcall(table.unpack, t, 1, 1e6) end"),
     };
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         struct told told;
@@ -330,8 +330,8 @@ static void test_closing_ends_what_computes(void **state)
     (void)state;
     static const char *const sources[] = {
         "local x <close> = setmetatable({}, {__close = " LOOP "}) task.sleep(1e9)",
-        "local g = coroutine.wrap(function() coroutine.yield() while true do end end) g()\n"
-        "local x <close> = setmetatable({}, {__close = function() g() end}) task.sleep(1e9)",
+        ("local g = coroutine.wrap(function() coroutine.yield() while true do end end) g()\n"
+         "local x <close> = setmetatable({}, {__close = function() g() end}) task.sleep(1e9)"),
         "while true do task.pcall(task.sleep, 1e9) end",
     };
     struct moonlet *all[sizeof sources / sizeof *sources];

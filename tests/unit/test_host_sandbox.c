@@ -76,8 +76,8 @@ static void test_the_walk_finds_what_is_reached_in_odd_ways(void **state)
         "package.preload.extra = function() return {{print_more}} end",
         "package.loaded[{print_more}] = 1",
         "math[1] = coroutine.create(print) setmetatable(math, {__call = print_more})",
-        "local core = require 'moonlet.sync.core' local new = core.event\n"
-        "core.event = function() return {wait = print_more, set = print_more} end",
+        ("local core = require 'moonlet.sync.core' local new = core.event\n"
+         "core.event = function() return {wait = print_more, set = print_more} end"),
     };
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         struct moonlet *m = open_box(MOONLET_UNTRUSTED);

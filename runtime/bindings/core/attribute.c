@@ -1,5 +1,7 @@
 #include "bindings/core/attribute.h"
 
+#include "bindings/core/lua_runtime.h"
+
 #include <lauxlib.h>
 
 /* Keys in the registry of the tables Task -> value. */
@@ -28,11 +30,7 @@ int ml_attribute_get(lua_State *L, enum ml_attribute attribute, int task)
 void ml_attributes_open(lua_State *L)
 {
     for (int i = 0; i < ML_ATTRIBUTES; i++) {
-        lua_newtable(L);
-        lua_createtable(L, 0, 1);
-        lua_pushliteral(L, "k");
-        lua_setfield(L, -2, "__mode");
-        lua_setmetatable(L, -2);
+        ml_push_weak_table(L, "k");
         lua_rawsetp(L, LUA_REGISTRYINDEX, &keys[i]);
     }
 }

@@ -4,8 +4,8 @@
 #include "bindings/core/cancellation.h"
 #include "bindings/core/collection.h"
 #include "bindings/core/lua_task.h"
-#include "bindings/lib/modules.h"
 #include "bindings/core/story.h"
+#include "bindings/lib/modules.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +81,15 @@ void ml_open_object_type(lua_State *L, const char *type, const luaL_Reg *methods
     lua_setfield(L, LUA_REGISTRYINDEX, type);
 }
 
+void ml_push_weak_table(lua_State *L, const char *mode)
+{
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+}
+
 bool ml_boolean_option(lua_State *L, int options, const char *name, bool otherwise)
 {
     if (options == 0)
@@ -103,12 +112,25 @@ void ml_check_option_names(lua_State *L, int options, const char *const names[])
         ml_check_nested_names(L, options, options, names);
 }
 
+/* Of the field whose name is below the top of the stack. */
+static void check_name(lua_State *L, int argument, const char *const names[])
+{
+    if (lua_type(L, -2) != LUA_TSTRING || !is_among(lua_tostring(L, -2), names))
+        luaL_argerror(L, argument,
+                      lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -2, NULL)));
+}
+
 void ml_check_nested_names(lua_State *L, int options, int argument, const char *const names[])
 {
     for (lua_pushnil(L); lua_next(L, options) != 0; lua_pop(L, 1))
-        if (lua_type(L, -2) != LUA_TSTRING || !is_among(lua_tostring(L, -2), names))
-            luaL_argerror(L, argument,
-                          lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -2, NULL)));
+        check_name(L, argument, names);
+}
+
+void ml_check_names_beside_items(lua_State *L, int table, int argument, const char *const names[])
+{
+    for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1))
+        if (!lua_isinteger(L, -2))
+            check_name(L, argument, names);
 }
 
 void ml_lua_open(lua_State *L, struct ml_lua *lua)

@@ -57,7 +57,7 @@ struct ml_lua {
     int pool_ref;
     int task_type_ref;
     int exit_status;
-    size_t memory_limit; /* bytes of the state at a time; 0: none */
+    size_t memory_limit;        /* bytes of the state at a time; 0: none */
     _Atomic size_t memory_used; /* counted only with a limit */
     /* Called before a thread begins, its function on it: `thread`, of a task or, begun by code on L that it may
      * raise on, of a generator or a greenlet. NULL: nothing. */
@@ -67,14 +67,14 @@ struct ml_lua {
     /* Greenlets that are to die: bindings/coroutine/greenlet_drop.c. */
     uint32_t dropped_greenlets;
     lua_CFunction debug_traceback; /* the library's own, which scripts may replace */
-    bool text_only;        /* load() takes no precompiled chunks */
-    atomic_bool exit_asked; /* os.exit(code, true), or an interrupt; others look at it */
-    bool has_reported;     /* a task's error was */
-    bool is_reporting;     /* an error's text is being composed: nobody may wait */
-    bool is_unwinding;     /* the end has begun: tasks spawned now never run */
-    bool is_closing;       /* no task can run any more */
-    bool uses_greenlets;   /* the script has made one */
-    bool traces_greenlets; /* there is a trace function */
+    bool text_only;                /* load() takes no precompiled chunks */
+    atomic_bool exit_asked;        /* os.exit(code, true), or an interrupt; others look at it */
+    bool has_reported;             /* a task's error was */
+    bool is_reporting;             /* an error's text is being composed: nobody may wait */
+    bool is_unwinding;             /* the end has begun: tasks spawned now never run */
+    bool is_closing;               /* no task can run any more */
+    bool uses_greenlets;           /* the script has made one */
+    bool traces_greenlets;         /* there is a trace function */
 };
 
 /*
@@ -158,11 +158,17 @@ const char *ml_object_place(lua_State *L, const void *object);
 void ml_open_object_type(lua_State *L, const char *type, const luaL_Reg *methods,
                          const luaL_Reg *metamethods);
 
+/* Pushes a new table whose keys ("k") or values ("v") are weak. Raises. */
+void ml_push_weak_table(lua_State *L, const char *mode);
+
 /* Raises for a field whose name is none of `names`, which a NULL ends: it is a mistake in typing. */
 void ml_check_option_names(lua_State *L, int options, const char *const names[]);
 
 /* The same for a table at `options` that came inside the function's argument of that number. */
 void ml_check_nested_names(lua_State *L, int options, int argument, const char *const names[]);
+
+/* The same for a table whose fields with a number are items. */
+void ml_check_names_beside_items(lua_State *L, int table, int argument, const char *const names[]);
 
 /* The field `name` of the options table at `options` (0: there is none) as a truth value; `otherwise`
  * when it is absent. */

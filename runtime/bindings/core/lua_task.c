@@ -6,11 +6,11 @@
 #include "bindings/core/attribute.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
-#include "bindings/coroutine/greenlet.h"
-#include "bindings/task/group_members.h"
 #include "bindings/core/report.h"
-#include "bindings/sync/sync.h"
 #include "bindings/core/thread_pool.h"
+#include "bindings/coroutine/greenlet.h"
+#include "bindings/sync/sync.h"
+#include "bindings/task/group_members.h"
 #include "hub/state/scope.h"
 #include "hub/switch/switch.h"
 
@@ -234,7 +234,8 @@ static void fail(struct ml_lua *lua, struct ml_lua_task *task)
     bool owed = task->task.was_cancelled && task->owes_cancellation;
     bool cancelled = owed || is_own_cancellation(task);
     task->outcome = cancelled ? ML_OUTCOME_CANCELLED : ML_OUTCOME_FAILED;
-    bool is_kept = task->has_traceback; /* under a limit its variables are closed already: vm/budget.c */
+    /* Under a limit its variables are closed already: vm/budget.c. */
+    bool is_kept = task->has_traceback;
     if (!cancelled && !is_kept) {
         ml_report_keep_traceback(lua, task, 0);
         report(lua, task);

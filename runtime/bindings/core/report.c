@@ -83,12 +83,14 @@ const char *ml_error_chars(lua_State *L, int index, char text[ML_ERROR_NUMBER])
         return lua_tostring(L, index);
     if (lua_type(L, index) != LUA_TNUMBER)
         return NULL;
-    if (lua_isinteger(L, index))
+    if (lua_isinteger(L, index)) {
         snprintf(text, ML_ERROR_NUMBER, LUA_INTEGER_FMT, (LUAI_UACINT)lua_tointeger(L, index));
-    else
+        return text;
+    }
+    int length =
         snprintf(text, ML_ERROR_NUMBER, LUA_NUMBER_FMT, (LUAI_UACNUMBER)lua_tonumber(L, index));
-    if (!lua_isinteger(L, index) && text[strspn(text, "-0123456789")] == '\0')
-        strcat(text, ".0");
+    if (text[strspn(text, "-0123456789")] == '\0')
+        snprintf(text + length, (size_t)(ML_ERROR_NUMBER - length), ".0");
     return text;
 }
 

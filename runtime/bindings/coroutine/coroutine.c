@@ -4,8 +4,8 @@
  * resumes and yields through Lua's own API keep doing so.
  */
 #include "bindings/core/cancellation.h"
-#include "bindings/coroutine/generator.h"
 #include "bindings/core/lua_task.h"
+#include "bindings/coroutine/generator.h"
 #include "bindings/lib/modules.h"
 #include "hub/switch/chain.h"
 

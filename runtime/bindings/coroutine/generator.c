@@ -196,8 +196,8 @@ static __attribute__((noinline)) int resume_other(lua_State *L, lua_State *threa
     const char *message = refusal(L, thread);
     bool is_suspended =
         message == NULL && ml_strand_state(ml_strand_of(thread)) == ML_STRAND_SUSPENDED;
-    bool is_strand = message == NULL && may_switch(hub) &&
-                     (is_suspended || lua_status(thread) != LUA_YIELD);
+    bool is_strand =
+        message == NULL && may_switch(hub) && (is_suspended || lua_status(thread) != LUA_YIELD);
     if (is_suspended && !is_strand)
         message = hub->current == NULL
                       ? "cannot resume a coroutine of a task: no task is running"
@@ -218,9 +218,8 @@ int ml_generator_resume(lua_State *L, lua_State *thread, int count)
     if (ml_unlikely(!lua_checkstack(thread, count + 3)))
         return fail(L, count, "too many arguments to resume");
     if (ml_likely(thread != lua->main &&
-                  ml_strand_state(ml_strand_of(thread)) == ML_STRAND_SUSPENDED &&
-                  may_switch(hub) && hub->current->depth < ML_STRAND_WEIGHED &&
-                  !ml_hooks_are_standing(&lua->hooks)))
+                  ml_strand_state(ml_strand_of(thread)) == ML_STRAND_SUSPENDED && may_switch(hub) &&
+                  hub->current->depth < ML_STRAND_WEIGHED && !ml_hooks_are_standing(&lua->hooks)))
         return resume_strand(L, thread, count);
     return resume_other(L, thread, count);
 }

@@ -273,16 +273,6 @@ static void make_exit(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &ml_greenlet_exit_key);
 }
 
-static void make_roots(lua_State *L)
-{
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &roots_key);
-}
-
 int ml_open_greenlet(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"new", greenlet_new},
@@ -298,7 +288,8 @@ int ml_open_greenlet(lua_State *L)
                                            {NULL, NULL}};
     ml_greenlet_open_collectgarbage(L);
     make_exit(L);
-    make_roots(L);
+    ml_push_weak_table(L, "k");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &roots_key);
     ml_greenlet_open_dropped(L);
     lua_pushliteral(L, "too many results of a greenlet");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &ml_greenlet_overfull_key);

@@ -2,8 +2,8 @@
 #ifndef ML_BINDINGS_COROUTINE_GREENLET_OBJECT_H
 #define ML_BINDINGS_COROUTINE_GREENLET_OBJECT_H
 
-#include "bindings/coroutine/greenlet.h"
 #include "bindings/core/lua_task.h"
+#include "bindings/coroutine/greenlet.h"
 
 extern const char ml_greenlet_type[];
 

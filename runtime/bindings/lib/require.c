@@ -264,11 +264,7 @@ void ml_open_require(lua_State *L)
         {"__close", end_loading}, {"__gc", end_loading}, {NULL, NULL}};
     ml_open_object_type(L, loading_type, none, loading);
     ml_open_object_type(L, over_type, none, none);
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "v");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
+    ml_push_weak_table(L, "v");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &loads_key);
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &waits_key);

@@ -6,8 +6,8 @@
 #include "bindings/core/cancellation.h"
 #include "bindings/core/libc_call.h"
 #include "bindings/core/lua_task.h"
-#include "bindings/lib/modules.h"
 #include "bindings/core/story.h"
+#include "bindings/lib/modules.h"
 #include "hub/loop/run.h"
 #include "hub/state/scope.h"
 

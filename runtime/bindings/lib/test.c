@@ -2,10 +2,11 @@
 #include "bindings/core/blocking.h"
 #include "bindings/lib/modules.h"
 #include "bindings/net/types.h"
+#include "hub/loop/simulation.h"
 #include "hub/on/idle.h"
 #include "hub/state/ready.h"
-#include "hub/loop/simulation.h"
 #include "io/linger.h"
+#include "io/socket.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -52,13 +53,6 @@ static int is_open(lua_State *L)
 
 /* ---- what a descriptor is, for people ---- */
 
-static int int_option(int fd, int option)
-{
-    int value = 0;
-    socklen_t size = sizeof value;
-    return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : 0;
-}
-
 /* Pushes the text of an address, "" if there is none. */
 static void push_end(lua_State *L, int error, const struct ml_address *address)
 {
@@ -73,8 +67,8 @@ static void push_end(lua_State *L, int error, const struct ml_address *address)
 static void push_socket(lua_State *L, int fd)
 {
     struct ml_address own = {0}, peer = {0};
-    bool is_listening = int_option(fd, SO_ACCEPTCONN) != 0;
-    bool is_datagram = int_option(fd, SO_TYPE) == SOCK_DGRAM;
+    bool is_listening = ml_socket_option(fd, SO_ACCEPTCONN, 0) != 0;
+    bool is_datagram = ml_socket_option(fd, SO_TYPE, 0) == SOCK_DGRAM;
     int error = ml_address_of_peer(&peer, fd);
     lua_pushstring(L, is_listening  ? "listening socket "
                       : is_datagram ? "datagram socket "

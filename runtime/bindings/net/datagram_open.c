@@ -129,12 +129,7 @@ Opens a datagram socket, UDP or in the Unix domain, bound to a local address. Wa
 */
 int ml_net_udp(lua_State *L)
 {
-    lua_settop(L, 1);
-    if (lua_isnil(L, 1)) {
-        lua_newtable(L);
-        lua_replace(L, 1);
-    }
-    luaL_checktype(L, 1, LUA_TTABLE);
+    ml_take_options_alone(L);
     const char *what = NULL;
     struct local_end end = check_local_end(L);
     struct ml_udp_options options = ml_check_udp_options(L, 1, true);

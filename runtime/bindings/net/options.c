@@ -6,6 +6,16 @@
 #include <limits.h>
 #include <string.h>
 
+void ml_take_options_alone(lua_State *L)
+{
+    lua_settop(L, 1);
+    if (lua_isnil(L, 1)) {
+        lua_newtable(L);
+        lua_replace(L, 1);
+    }
+    luaL_checktype(L, 1, LUA_TTABLE);
+}
+
 int ml_family_option(lua_State *L, int options)
 {
     if (options == 0)

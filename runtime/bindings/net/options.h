@@ -10,6 +10,9 @@
 
 #include <lua.h>
 
+/* Of a function that takes nothing else: leaves the table alone on the stack, an empty one if there was none. */
+void ml_take_options_alone(lua_State *L);
+
 /* AF_INET, AF_INET6, or AF_UNSPEC without the option. */
 int ml_family_option(lua_State *L, int options);
 

@@ -6,6 +6,7 @@
 #include "bindings/net/datagram.h"
 #include "bindings/net/types.h"
 #include "io/local_socket.h"
+#include "io/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -134,13 +135,6 @@ int ml_net_stream_send_fd(lua_State *L)
 
 /* ---- in ---- */
 
-static int int_option(int fd, int name, int otherwise)
-{
-    int value;
-    socklen_t size = sizeof value;
-    return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : otherwise;
-}
-
 static void set_nonblocking(int fd)
 {
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -156,7 +150,7 @@ static int push_passed_stream(lua_State *L, struct ml_stream *from)
     if (fd < 0)
         return fd;
     set_nonblocking(fd);
-    return ml_socket_open_family(s, fd, int_option(fd, SO_DOMAIN, AF_UNSPEC));
+    return ml_socket_open_family(s, fd, ml_socket_option(fd, SO_DOMAIN, AF_UNSPEC));
 }
 
 static int push_passed_listener(lua_State *L, struct ml_stream *from)
@@ -216,10 +210,10 @@ static int push_passed_file(lua_State *L, struct ml_stream *from)
 static int push_passed(lua_State *L, struct ml_stream *from)
 {
     int fd = ml_local_socket_descriptor(from);
-    switch (int_option(fd, SO_TYPE, -1)) {
+    switch (ml_socket_option(fd, SO_TYPE, -1)) {
     case SOCK_STREAM:
-        return int_option(fd, SO_ACCEPTCONN, 0) ? push_passed_listener(L, from)
-                                                : push_passed_stream(L, from);
+        return ml_socket_option(fd, SO_ACCEPTCONN, 0) ? push_passed_listener(L, from)
+                                                      : push_passed_stream(L, from);
     case SOCK_DGRAM:
         return push_passed_udp(L, from);
     default:

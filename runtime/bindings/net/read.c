@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
-#include "bindings/net/types.h"
 #include "bindings/net/numeral.h"
+#include "bindings/net/types.h"
 
 #include <errno.h>
 #include <stdint.h>

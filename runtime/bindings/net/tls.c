@@ -276,12 +276,7 @@ Makes a TLS context, to be given as the option `tls` to connect, listen and star
 */
 int ml_net_tls(lua_State *L)
 {
-    lua_settop(L, 1);
-    if (lua_isnil(L, 1)) {
-        lua_newtable(L);
-        lua_replace(L, 1);
-    }
-    luaL_checktype(L, 1, LUA_TTABLE);
+    ml_take_options_alone(L);
     return make_context(L, 1, 1) ? 1 : 3;
 }
 

@@ -8,8 +8,8 @@ again. Internal.
 #include "bindings/repl/line_editor.h"
 
 #include "bindings/core/blocking.h"
-#include "bindings/repl/edited_line.h"
 #include "bindings/lib/modules.h"
+#include "bindings/repl/edited_line.h"
 #include "hub/state/ready.h"
 #include "hub/switch/switch.h"
 

@@ -8,8 +8,8 @@ What the interactive mode needs beside an editor: Ctrl-C ends an entry and not t
 #include "bindings/core/cancellation.h"
 #include "bindings/core/lua_runtime.h"
 #include "bindings/core/lua_task.h"
-#include "bindings/lib/modules.h"
 #include "bindings/core/story.h"
+#include "bindings/lib/modules.h"
 
 #include <dirent.h>
 #include <stdlib.h>

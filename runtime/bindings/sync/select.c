@@ -80,20 +80,6 @@ static bool fits(lua_State *L, enum operation operation, int object)
     return lua_isuserdata(L, object) && ml_test_object(L, object, types[operation]) != NULL;
 }
 
-/* Fields with a name that is not known are mistakes in typing; those with a number are cases, or parts of one. */
-static void check_field_names(lua_State *L, int table, const char *const names[])
-{
-    for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
-        bool is_known = lua_isinteger(L, -2);
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-        for (int i = 0; names[i] != NULL && !is_known; i++)
-            is_known = strcmp(names[i], name) == 0;
-        if (!is_known)
-            luaL_argerror(L, CASES,
-                          lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -2, NULL)));
-    }
-}
-
 /* Stack: object, value, name of the operation. If the object stands for another one, that is put in its place; pushes
  * FINISH. */
 static void resolve(lua_State *L)
@@ -141,7 +127,7 @@ static void push_case(lua_State *L, uint32_t number)
     if (!lua_istable(L, -1))
         case_error(L, number, "a table {object, operation} expected");
     int table = lua_gettop(L);
-    check_field_names(L, table, none);
+    ml_check_names_beside_items(L, table, CASES, none);
     lua_rawgeti(L, table, 1);
     lua_rawgeti(L, table, 3);
     lua_rawgeti(L, table, 2);
@@ -380,8 +366,8 @@ static int wait_once(lua_State *L, struct selection *selection, ml_time deadline
 
 static int wait_for_any(lua_State *L, struct selection *selection, ml_time deadline)
 {
-    uint32_t number;
-    bool is_closed;
+    uint32_t number = 0;
+    bool is_closed = false;
     int error = wait_once(L, selection, deadline, &number, &is_closed);
     while (error == -EAGAIN) {
         int results = try_all(L, selection);
@@ -422,7 +408,7 @@ int ml_channel_select(lua_State *L)
 {
     static const char *const names[] = {"default", "timeout", NULL};
     struct selection selection = push_cases(L);
-    check_field_names(L, CASES, names);
+    ml_check_names_beside_items(L, CASES, CASES, names);
     lua_getfield(L, CASES, "default");
     lua_getfield(L, CASES, "timeout");
     luaL_argcheck(L, lua_isnil(L, -1) || lua_isnumber(L, -1), CASES,

@@ -7,14 +7,14 @@
 
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
-#include "bindings/task/group_members.h"
-#include "bindings/task/group_object.h"
 #include "bindings/core/report.h"
 #include "bindings/core/story.h"
-#include "bindings/task/task_options.h"
 #include "bindings/core/task_view.h"
-#include "hub/state/scope.h"
+#include "bindings/task/group_members.h"
+#include "bindings/task/group_object.h"
+#include "bindings/task/task_options.h"
 #include "hub/on/sync.h"
+#include "hub/state/scope.h"
 
 #include <errno.h>
 #include <string.h>

@@ -8,11 +8,11 @@
 #include "bindings/core/attribute.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
-#include "bindings/task/group_object.h"
 #include "bindings/core/report.h"
 #include "bindings/core/story.h"
-#include "bindings/task/task_options.h"
 #include "bindings/core/task_view.h"
+#include "bindings/task/group_object.h"
+#include "bindings/task/task_options.h"
 #include "hub/state/scope.h"
 #include "hub/state/waiters.h"
 

@@ -27,7 +27,7 @@
     X(ev_unref)
 
 struct ml_libev {
-#define ML_LIBEV_MEMBER(name) __typeof__(name) *name;
+#define ML_LIBEV_MEMBER(name) __typeof__(name) *(name);
     ML_LIBEV_FUNCTIONS(ML_LIBEV_MEMBER)
 #undef ML_LIBEV_MEMBER
 };

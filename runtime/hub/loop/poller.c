@@ -19,8 +19,8 @@ struct ml_poller {
     ev_async notice;
     ev_fork renewal; /* libev is about to make its epoll anew */
     bool noticed;
-    int descriptor; /* an epoll of the loop's own and the alarm; -1: nobody asked */
-    bool is_deaf;   /* that one does not watch the loop's, which is a new one */
+    int descriptor;   /* an epoll of the loop's own and the alarm; -1: nobody asked */
+    bool is_deaf;     /* that one does not watch the loop's, which is a new one */
     atomic_int alarm; /* a timerfd; others ring it */
     ml_time alarm_at;
     atomic_bool is_rung; /* by ml_poller_notify(): the alarm shows another time than alarm_at */

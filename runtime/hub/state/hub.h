@@ -45,7 +45,8 @@ struct ml_hub {
     ml_time return_at;   /* when ml_hub_step() is to return; ML_FOREVER: never */
     int64_t batch;       /* switches until all that were ready at the last poll have run */
     ml_time polled_at;
-    ml_time virtual_now; /* hub/loop/simulation.h: what the clock shows; 0: the real one is in force */
+    ml_time
+        virtual_now; /* hub/loop/simulation.h: what the clock shows; 0: the real one is in force */
     uint64_t shuffle_state;     /* of the random order of the ready queue; 0: it is in order */
     struct ml_link locked;      /* mutexes that tasks hold */
     struct ml_link idlers;      /* tasks that wait for everybody else to wait */

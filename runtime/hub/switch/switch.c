@@ -3,12 +3,12 @@
 #include "base/check.h"
 #include "coro/coro.h"
 #include "hub/state/choice.h"
-#include "hub/state/waiters.h"
-#include "hub/switch/cxx.h"
-#include "hub/switch/pace.h"
 #include "hub/state/deadlines.h"
 #include "hub/state/ready.h"
 #include "hub/state/scope.h"
+#include "hub/state/waiters.h"
+#include "hub/switch/cxx.h"
+#include "hub/switch/pace.h"
 
 #include <errno.h>
 #include <stdatomic.h>
