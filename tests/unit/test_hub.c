@@ -612,6 +612,50 @@ static void test_a_task_that_restarts_runs_its_body_again(void **state)
     close_hub(&hub);
 }
 
+/* A server whose 8,000 clients had gone kept the memory of their tasks, as nothing allocated any more, and so nothing had
+ * the garbage collected. */
+static int collections;
+
+static bool count_collection(struct ml_hub *hub)
+{
+    (void)hub;
+    collections++;
+    return true;
+}
+
+static void end_now(struct c_task *self)
+{
+    (void)self;
+}
+
+static void sleep_for_long(struct c_task *self)
+{
+    self->result = ml_sleep_until(hub_of(self), in_ms(300));
+}
+
+static int collections_after(int ended)
+{
+    enum { MOST = 1000 };
+    static struct c_task tasks[MOST], sleeper;
+    struct ml_hub hub;
+    open_hub(&hub);
+    hub.collect = count_collection;
+    collections = 0;
+    for (int i = 0; i < ended; i++)
+        spawn(&hub, &tasks[i], end_now, NULL);
+    spawn(&hub, &sleeper, sleep_for_long, NULL);
+    assert_int_equal(run_all(&hub), 0);
+    close_hub(&hub);
+    return collections;
+}
+
+static void test_garbage_is_collected_in_a_quiet_moment_after_many_tasks_have_ended(void **state)
+{
+    (void)state;
+    assert_int_equal(collections_after(1000), 1);
+    assert_int_equal(collections_after(10), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -635,6 +679,7 @@ int main(void)
         cmocka_unit_test(test_ten_thousand_tasks_that_never_wait_share_one_stack),
         cmocka_unit_test(test_ten_thousand_tasks_keep_their_locals_on_few_stacks),
         cmocka_unit_test(test_a_task_that_restarts_runs_its_body_again),
+        cmocka_unit_test(test_garbage_is_collected_in_a_quiet_moment_after_many_tasks_have_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

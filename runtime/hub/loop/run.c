@@ -44,6 +44,28 @@ static bool somebody_can_run(const struct ml_hub *hub)
     return hub->handoff != NULL || !ml_list_is_empty(&hub->ready);
 }
 
+/*
+ * Once many tasks have ended, and more than are alive, a while in which nothing happens is the time to collect garbage:
+ * nothing else would, in a program that only waits from now on.
+ */
+#define QUIET (50 * ML_MILLISECOND)
+
+static bool has_garbage(const struct ml_hub *hub)
+{
+    enum { ENDED_LEAST = 256 };
+    return ml_unlikely(hub->ended >= ENDED_LEAST) && hub->ended > hub->alive &&
+           hub->collect != NULL && hub->virtual_now == 0;
+}
+
+/* Nobody can run: waits for something to happen. */
+static void wait_for_news(struct ml_hub *hub, ml_time deadline)
+{
+    ml_time quiet_until = has_garbage(hub) ? ml_time_after(ml_clock_now(), QUIET) : ML_FOREVER;
+    ml_look_until(hub, ml_time_earlier(deadline, quiet_until));
+    if (hub->polled_at >= quiet_until && !somebody_can_run(hub) && hub->collect(hub))
+        hub->ended = 0;
+}
+
 /* Polls when it is due, or when nobody can run. 0, or -EDEADLK. */
 static int look_around(struct ml_hub *hub, ml_time deadline)
 {
@@ -56,8 +78,10 @@ static int look_around(struct ml_hub *hub, ml_time deadline)
         return 0;
     if (is_idle && hub->external == 0)
         return -EDEADLK;
-    if ((is_idle || ml_hub_wants_attention(hub)) && !hub->is_forked)
-        ml_look_until(hub, is_idle ? deadline : ML_NEVER_WAIT);
+    if (is_idle && !hub->is_forked)
+        wait_for_news(hub, deadline);
+    else if (ml_hub_wants_attention(hub) && !hub->is_forked)
+        ml_look_until(hub, ML_NEVER_WAIT);
     return 0;
 }
 

@@ -39,6 +39,7 @@ struct ml_hub {
     uint32_t unborn, expected, expected_least;
     uint32_t alive;      /* tasks that have not ended */
     uint32_t foreground; /* those of them that are no daemons */
+    uint32_t ended;      /* since garbage was collected by hub->collect */
     uint32_t external;   /* waits that the world or the clock can end */
     unsigned budget;     /* switches until the clock is looked at */
     unsigned spent;      /* hub/wait/slice.h: of the running task's slice */
@@ -75,7 +76,7 @@ struct ml_hub {
     void (*strand_body)(struct ml_strand *strand);
     void (*noticed)(struct ml_hub *hub);
     /* There is no memory to go on with a task, for lack of a stack or of a copy of the frames that lie on it. collect()
-     * may give some back, true: it did; if it does not suffice, starve() has to end the task (ml_task_drop()), which is
+     * may give some back, true: it did (it is also called when many tasks have ended and nothing happens); if it does not suffice, starve() has to end the task (ml_task_drop()), which is
      * ready. Both run on the hub's own stack. NULL: it is tried again in a while. */
     bool (*collect)(struct ml_hub *hub);
     void (*starve)(struct ml_task *task);

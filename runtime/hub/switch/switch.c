@@ -125,6 +125,7 @@ static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_tas
     task->strand->coro.tag = ML_STRAND_UNBOUND;
     task->strand = NULL;
     hub->alive--;
+    hub->ended++;
     hub->foreground -= !task->is_daemon;
 }
 
