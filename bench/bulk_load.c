@@ -1,7 +1,8 @@
 /*
- * Load for a copy loop: opens two connections, sends BYTES on the first and takes them from the second, from one
- * thread. So that the server and not this program is measured, it sends from a file in memory without copying
- * and throws away most of what it receives unseen; one receive in sixteen is compared, and the sum of all.
+ * Load for a copy loop: opens two connections, sends BYTES on the first and takes them from the
+ * second, from one thread. So that the server and not this program is measured, it sends from a
+ * file in memory without copying and throws away most of what it receives unseen; one receive in
+ * sixteen is compared, and the sum of all.
  *
  * Usage: bulk_load PORT BYTES [PID]    (of the server)
  *

@@ -1,7 +1,7 @@
 /*
- * Load for a TCP, or UDP, server: N connections in strict ping-pong from one thread, every byte of the answers
- * compared. It knows nothing of the server but its port and, if told, its pid, whose CPU time and
- * memory it reads from /proc.
+ * Load for a TCP, or UDP, server: N connections in strict ping-pong from one thread, every byte of
+ * the answers compared. It knows nothing of the server but its port and, if told, its pid, whose
+ * CPU time and memory it reads from /proc.
  *
  * Usage: echo_load PORT CONNECTIONS SECONDS [--size BYTES] [--pipeline N] [--think MICROSECONDS]
  *                  [--warmup SECONDS] [--pid PID] [--lines] [--tls] [--active N] [--idle] [--udp]
@@ -10,11 +10,11 @@
  * for all N; its latency is that of the batch. --think pauses before each batch, all connections
  * alike: made for one connection to a server under strace, which is so slow that the next message
  * would be there before it looks.
- * With --lines the messages are lines of SIZE bytes, their end included, which the server answers by "+" and
- * the same line. With --tls the server speaks TLS 1.3.
- * With --active N only N connections go on after their first message, the others stay silent. With --idle all
- * stay silent; SECONDS is the time to let the server settle before its memory is read again.
- * With --udp each connection is a connected datagram socket and a message one datagram. One that is lost is not
+ * With --lines the messages are lines of SIZE bytes, their end included, which the server answers
+ * by "+" and the same line. With --tls the server speaks TLS 1.3. With --active N only N
+ * connections go on after their first message, the others stay silent. With --idle all stay silent;
+ * SECONDS is the time to let the server settle before its memory is read again. With --udp each
+ * connection is a connected datagram socket and a message one datagram. One that is lost is not
  * sent again: its connection counts as not served.
  */
 #include "common/histogram.h"

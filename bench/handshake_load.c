@@ -1,11 +1,12 @@
 /*
- * Load of TLS handshakes: so many connections at a time from one thread, each shakes hands without a session to
- * resume, says that it has ended, waits for the server's end, and makes room for the next.
+ * Load of TLS handshakes: so many connections at a time from one thread, each shakes hands without
+ * a session to resume, says that it has ended, waits for the server's end, and makes room for the
+ * next.
  *
  * Usage: handshake_load PORT CONNECTIONS SECONDS [PID]    (of the server)
  *
- * Prints one line of JSON. A handshake costs the client more than the server, so that the rate is that of the two
- * together; the server's own is what it could do in a second of its CPU.
+ * Prints one line of JSON. A handshake costs the client more than the server, so that the rate is
+ * that of the two together; the server's own is what it could do in a second of its CPU.
  */
 #include "common/link.h"
 #include "common/loopback.h"

@@ -1,6 +1,7 @@
 /*
- * What a host in C pays: the switch between two tasks of C beside the bare switch, a runtime's life, a step with
- * nothing to do. The best of many short runs, taken in turn, one line of JSON for each figure.
+ * What a host in C pays: the switch between two tasks of C beside the bare switch, a runtime's
+ * life, a step with nothing to do. The best of many short runs, taken in turn, one line of JSON for
+ * each figure.
  *
  * Usage: host [RUNS]    (100 without)
  */

@@ -1,7 +1,7 @@
 /*
- * A server of a line protocol as plain C over level-triggered epoll: each line is answered by "+" and the same
- * line. All lines that came with one recv() are answered with one send(). A connection that ends in the middle of
- * a line holds that part and nothing else; a line has a limit.
+ * A server of a line protocol as plain C over level-triggered epoll: each line is answered by "+"
+ * and the same line. All lines that came with one recv() are answered with one send(). A connection
+ * that ends in the middle of a line holds that part and nothing else; a line has a limit.
  *
  * Usage: lines_epoll [PORT]    (0 or nothing: any free port; prints "listening PORT")
  */

@@ -1,6 +1,6 @@
 /*
- * The copy loop: of two connections accepted one after the other, what comes from the first goes to the second,
- * through a buffer of 64 KiB, with plain blocking recv() and send(). Then the next two.
+ * The copy loop: of two connections accepted one after the other, what comes from the first goes to
+ * the second, through a buffer of 64 KiB, with plain blocking recv() and send(). Then the next two.
  *
  * Usage: relay [PORT]    (0 or nothing: any free port; prints "listening PORT")
  */

@@ -14,7 +14,8 @@
 
 enum { RUNS = 5 };
 
-/* ping_pong() from other code: what returns from the switch is then never where the last call was. */
+/* ping_pong() from other code: what returns from the switch is then never where the last call was.
+ */
 static void pong_ping(void *argument)
 {
     struct player *self = argument;

@@ -1,9 +1,10 @@
 /*
- * The yardstick for TLS: an echo server as plain C over level-triggered epoll and OpenSSL, TLS 1.3, one thread.
- * A message costs one epoll_wait(), one recv(), one SSL_read(), one SSL_write() and one send(). Idle
- * connections hold no buffers of OpenSSL's.
+ * The yardstick for TLS: an echo server as plain C over level-triggered epoll and OpenSSL, TLS 1.3,
+ * one thread. A message costs one epoll_wait(), one recv(), one SSL_read(), one SSL_write() and one
+ * send(). Idle connections hold no buffers of OpenSSL's.
  *
- * Usage: tls_echo_epoll CERT_FILE KEY_FILE [PORT]    (0 or nothing: any free port; prints "listening PORT")
+ * Usage: tls_echo_epoll CERT_FILE KEY_FILE [PORT]    (0 or nothing: any free port; prints
+ * "listening PORT")
  */
 #include "common/loopback.h"
 #include "common/server.h"
@@ -20,7 +21,8 @@
 
 enum { RECORD_BYTES = 16 * 1024 };
 
-/* Bytes that a peer was too slow to take. While a connection has some, nothing more is read from it. */
+/* Bytes that a peer was too slow to take. While a connection has some, nothing more is read from
+ * it. */
 struct rest {
     size_t start, end;
     char bytes[];

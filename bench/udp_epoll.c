@@ -1,7 +1,7 @@
 /*
- * The yardstick for datagrams: a UDP echo server as plain C over level-triggered epoll, one thread, one socket. With
- * "one" it answers one datagram per wake-up, the fastest for a single client; with "all" it goes on until there is
- * no more, the fastest for many.
+ * The yardstick for datagrams: a UDP echo server as plain C over level-triggered epoll, one thread,
+ * one socket. With "one" it answers one datagram per wake-up, the fastest for a single client; with
+ * "all" it goes on until there is no more, the fastest for many.
  *
  * Usage: udp_epoll [PORT] [one|all]    (port 0 or nothing: any free one; prints "listening PORT")
  */

@@ -1,6 +1,6 @@
 /*
- * A host in C++. An exception may be thrown and caught inside a task, and a task may wait inside a catch block while
- * others throw: each keeps its own. It must not leave the task's function.
+ * A host in C++. An exception may be thrown and caught inside a task, and a task may wait inside a
+ * catch block while others throw: each keeps its own. It must not leave the task's function.
  */
 #include "moonlet.h"
 
@@ -32,7 +32,8 @@ void fail(moonlet *m, const char *name)
     throw std::runtime_error(std::string("thrown by ") + name);
 }
 
-/* Waits in its catch block, where the others' exceptions are caught meanwhile; then throws its own again. */
+/* Waits in its catch block, where the others' exceptions are caught meanwhile; then throws its own
+ * again. */
 int work(moonlet *m, void *argument)
 {
     const char *name = static_cast<const char *>(argument);

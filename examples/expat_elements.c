@@ -1,6 +1,7 @@
 /*
- * A parser that calls back, read as if it were asked: Expat runs in a task of its own, and its callback waits in a
- * channel until the reader, another task, wants the next element. Neither knows of the other's stack.
+ * A parser that calls back, read as if it were asked: Expat runs in a task of its own, and its
+ * callback waits in a channel until the reader, another task, wants the next element. Neither knows
+ * of the other's stack.
  */
 #include "moonlet.h"
 
@@ -17,7 +18,8 @@ struct source {
     XML_Parser parser;
 };
 
-/* Called by Expat, deep in XML_Parse(). The name is Expat's, and gone when this returns: the reader gets a copy. */
+/* Called by Expat, deep in XML_Parse(). The name is Expat's, and gone when this returns: the reader
+ * gets a copy. */
 static void on_start(void *context, const XML_Char *name, const XML_Char **attributes)
 {
     struct source *source = context;

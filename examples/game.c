@@ -1,7 +1,7 @@
 /*
- * A game's loop at 60 frames a second. Its actors are scripts that read from top to bottom and wait: for a time, or
- * for something to happen. Time is the game's: it can stand still, and go slowly. (Here it does not wait for a real
- * screen, so that 5 seconds of the game pass at once.)
+ * A game's loop at 60 frames a second. Its actors are scripts that read from top to bottom and
+ * wait: for a time, or for something to happen. Time is the game's: it can stand still, and go
+ * slowly. (Here it does not wait for a real screen, so that 5 seconds of the game pass at once.)
  */
 #include "moonlet.h"
 

@@ -1,6 +1,6 @@
 /*
- * A host that lives on GLib's main loop: moonlet_fd() is one more descriptor of it, and a step runs whatever can.
- * GLib's own timers go on beside the tasks.
+ * A host that lives on GLib's main loop: moonlet_fd() is one more descriptor of it, and a step runs
+ * whatever can. GLib's own timers go on beside the tasks.
  */
 #include "moonlet.h"
 

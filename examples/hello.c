@@ -1,4 +1,5 @@
-/* The least a host does: gives scripts a function, runs a string as a program, and says how it ended. */
+/* The least a host does: gives scripts a function, runs a string as a program, and says how it
+ * ended. */
 #include "moonlet.h"
 
 #include <lauxlib.h>

@@ -1,7 +1,7 @@
 /*
- * A long query of SQLite in a task. SQLite calls the progress handler every 1,000 steps of its machine, which lets
- * the other tasks run; and when the task was cancelled the handler says so, and the query ends. Nothing of it is
- * known to SQLite.
+ * A long query of SQLite in a task. SQLite calls the progress handler every 1,000 steps of its
+ * machine, which lets the other tasks run; and when the task was cancelled the handler says so, and
+ * the query ends. Nothing of it is known to SQLite.
  */
 #include "moonlet.h"
 

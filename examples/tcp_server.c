@@ -1,7 +1,7 @@
 /*
- * A TCP server in C whose handlers are Lua: each connection is a task of the script's function handle(conn). What
- * conn can do is the host's: read_line() and write() here, which wait as if they blocked. Serves as many connections
- * as its argument says, 1 without.
+ * A TCP server in C whose handlers are Lua: each connection is a task of the script's function
+ * handle(conn). What conn can do is the host's: read_line() and write() here, which wait as if they
+ * blocked. Serves as many connections as its argument says, 1 without.
  */
 #include "moonlet.h"
 
@@ -36,7 +36,8 @@ static int conn_close(lua_State *L)
     return 0;
 }
 
-/* Waits for the descriptor. False: the task was cancelled, and the caller returns; raises what else goes wrong. */
+/* Waits for the descriptor. False: the task was cancelled, and the caller returns; raises what else
+ * goes wrong. */
 static bool wait_for(lua_State *L, const struct conn *conn, int events)
 {
     int error = moonlet_wait_fd(moonlet_of(L), conn->fd, events, IDLE);
@@ -104,7 +105,8 @@ static int open_conn(lua_State *L)
     return 0;
 }
 
-/* The task of a connection, in Lua: handle(conn), and conn is closed however that ends. Argument: the descriptor. */
+/* The task of a connection, in Lua: handle(conn), and conn is closed however that ends. Argument:
+ * the descriptor. */
 static int serve(lua_State *L)
 {
     struct conn *conn = lua_newuserdatauv(L, sizeof *conn, 0);

@@ -1,6 +1,6 @@
 /*
- * Counts values in slots as wide as 1.6 % of the value, and tells percentiles. Does not know what the values
- * mean.
+ * Counts values in slots as wide as 1.6 % of the value, and tells percentiles. Does not know what
+ * the values mean.
  */
 #ifndef BENCH_HISTOGRAM_H
 #define BENCH_HISTOGRAM_H

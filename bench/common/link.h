@@ -1,6 +1,6 @@
 /*
- * The client's end of a connection to a server on the loopback interface, plain or TLS 1.3, which never waits.
- * Knows nothing of what is spoken over it. TLS verifies nobody and resumes nothing.
+ * The client's end of a connection to a server on the loopback interface, plain or TLS 1.3, which
+ * never waits. Knows nothing of what is spoken over it. TLS verifies nobody and resumes nothing.
  */
 #ifndef BENCH_LINK_H
 #define BENCH_LINK_H
@@ -24,8 +24,8 @@ bool link_open(struct link *link, int port, int type, SSL_CTX *tls);
 /* The error of a connect() that has ended, or 0. */
 int link_connect_error(const struct link *link);
 
-/* Shakes hands, over a plain link by doing nothing: 0 when it is done, -EAGAIN: to be called again at the next
- * event, or another negated error. */
+/* Shakes hands, over a plain link by doing nothing: 0 when it is done, -EAGAIN: to be called again
+ * at the next event, or another negated error. */
 int link_shake(struct link *link);
 
 /* Bytes sent or received; -EAGAIN or another negated error. 0 received: the end. */

@@ -1,6 +1,6 @@
 /*
- * Small things that programs on the loopback interface need: sockets, descriptors, the clock. Whatever
- * fails here ends the program: a benchmark has nothing else to do about it.
+ * Small things that programs on the loopback interface need: sockets, descriptors, the clock.
+ * Whatever fails here ends the program: a benchmark has nothing else to do about it.
  */
 #ifndef BENCH_LOOPBACK_H
 #define BENCH_LOOPBACK_H
@@ -18,8 +18,8 @@ int64_t now(void);
  * Prints "listening PORT". */
 int loopback_listen(int port, int flags);
 
-/* A non-blocking socket of the type, SOCK_STREAM or SOCK_DGRAM, whose connect() to 127.0.0.1 has begun; -1: it
- * has failed already. */
+/* A non-blocking socket of the type, SOCK_STREAM or SOCK_DGRAM, whose connect() to 127.0.0.1 has
+ * begun; -1: it has failed already. */
 int loopback_connect(int port, int type);
 
 /* The same, but blocking and connected. */

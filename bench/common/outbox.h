@@ -1,6 +1,6 @@
 /*
- * Bytes that peers were too slow to take, by descriptor. While a connection has some, its server waits for room
- * and reads nothing more from it.
+ * Bytes that peers were too slow to take, by descriptor. While a connection has some, its server
+ * waits for room and reads nothing more from it.
  */
 #ifndef BENCH_OUTBOX_H
 #define BENCH_OUTBOX_H

@@ -1,6 +1,6 @@
 /*
- * Coroutines without tasks, Lua or an event loop, that play ball: each switches to its peer, as a scheduler does. Knows
- * nothing of what a switch is compared with.
+ * Coroutines without tasks, Lua or an event loop, that play ball: each switches to its peer, as a
+ * scheduler does. Knows nothing of what a switch is compared with.
  */
 #ifndef BENCH_PLAYERS_H
 #define BENCH_PLAYERS_H
@@ -36,7 +36,8 @@ static inline void go_to(struct player *player)
 /* An entry: to the peer and back until no turn is left, then to the origin. */
 void ping_pong(void *player);
 
-/* Nanoseconds a switch of two players, each on a stack of its own, the first with ping_pong() as its entry. */
+/* Nanoseconds a switch of two players, each on a stack of its own, the first with ping_pong() as
+ * its entry. */
 double time_pair(long switches, ml_coro_entry *other);
 
 #endif

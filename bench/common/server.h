@@ -1,6 +1,6 @@
 /*
- * A TCP server over level-triggered epoll, one thread: accepts, and calls what the program does about the
- * events of a connection. Knows nothing of what is spoken.
+ * A TCP server over level-triggered epoll, one thread: accepts, and calls what the program does
+ * about the events of a connection. Knows nothing of what is spoken.
  */
 #ifndef BENCH_SERVER_H
 #define BENCH_SERVER_H
@@ -15,7 +15,8 @@ struct server {
     void (*on_event)(struct server *server, int fd, uint32_t events);
 };
 
-/* Listens at the port (0: any free one, printed), ready for as many connections as are allowed. The callbacks stay. */
+/* Listens at the port (0: any free one, printed), ready for as many connections as are allowed. The
+ * callbacks stay. */
 void server_open(struct server *server, int port);
 
 /* Serves for ever. */

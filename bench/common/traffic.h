@@ -1,6 +1,6 @@
 /*
- * What the connections of a load send and want back: different from one connection, and one batch, to the next.
- * Knows nothing of sockets.
+ * What the connections of a load send and want back: different from one connection, and one batch,
+ * to the next. Knows nothing of sockets.
  */
 #ifndef BENCH_TRAFFIC_H
 #define BENCH_TRAFFIC_H
@@ -16,8 +16,8 @@ struct traffic {
 };
 
 /*
- * Messages of `size` bytes, `count` to a batch, that come back as they are; or, with `lines`, lines of `size`
- * bytes with their end that come back with a "+" before each.
+ * Messages of `size` bytes, `count` to a batch, that come back as they are; or, with `lines`, lines
+ * of `size` bytes with their end that come back with a "+" before each.
  */
 void traffic_init(struct traffic *traffic, size_t size, size_t count, bool lines);
 

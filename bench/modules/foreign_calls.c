@@ -1,4 +1,5 @@
-/* Calls of libc that do not block, many in a row, as a C library makes them. For bench/foreign_calls.lua. */
+/* Calls of libc that do not block, many in a row, as a C library makes them. For
+ * bench/foreign_calls.lua. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <lauxlib.h>

@@ -7,7 +7,8 @@
 /* A place is fresh, holds an address, or held one that was removed. */
 enum { FRESH = 0, REMOVED = 1, LEAST_PLACES = 64 };
 
-/* Open addressing, at most half full. A table that was outgrown stays for those who may be reading it. */
+/* Open addressing, at most half full. A table that was outgrown stays for those who may be reading
+ * it. */
 struct ml_arena_table {
     struct ml_arena_table *older;
     uint32_t mask;

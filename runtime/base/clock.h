@@ -48,8 +48,8 @@ static inline ml_time ml_time_after(ml_time start, ml_time span)
     return span >= ML_FOREVER - start ? ML_FOREVER : start + span;
 }
 
-/* Seconds and nanoseconds as libc has them, as one span or time: what is longer than ml_time tells is the longest there
- * is, in its direction. */
+/* Seconds and nanoseconds as libc has them, as one span or time: what is longer than ml_time tells
+ * is the longest there is, in its direction. */
 static inline ml_time ml_time_of(int64_t seconds, int64_t nanoseconds)
 {
     ml_time whole, sum;

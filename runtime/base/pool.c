@@ -20,8 +20,8 @@ enum {
         2, /* arenas: a program beyond its first 4 MiB gets huge pages, resident as a whole */
 };
 
-/* The least time between two looks after idle slabs: what ends in a wave comes back in the next one (measured: waves of
- * 4,000 tasks take 0.3 us a task more if all goes back each time). */
+/* The least time between two looks after idle slabs: what ends in a wave comes back in the next one
+ * (measured: waves of 4,000 tasks take 0.3 us a task more if all goes back each time). */
 #define DROP_INTERVAL (100 * ML_MILLISECOND)
 
 struct ml_slab {
@@ -167,7 +167,8 @@ static void drop_pages(struct ml_slab *slab)
     slab->step = 0;
 }
 
-/* A huge page would fill the gaps again. Slabs without pages are at the end of the list, to be used last. */
+/* A huge page would fill the gaps again. Slabs without pages are at the end of the list, to be used
+ * last. */
 static void drop_idle(struct ml_arena *arena)
 {
     struct ml_link *link = arena->idle.next;
@@ -301,8 +302,9 @@ static bool is_small(size_t size)
 }
 
 /*
- * Streams of data come as strings of one size, each of which would be a new piece of the heap's end, cleared by the
- * kernel, and soon be given back to it (measured: a quarter of the CPU of a copy loop, 64 KiB at a time).
+ * Streams of data come as strings of one size, each of which would be a new piece of the heap's
+ * end, cleared by the kernel, and soon be given back to it (measured: a quarter of the CPU of a
+ * copy loop, 64 KiB at a time).
  */
 static bool may_be_kept(size_t size)
 {

@@ -1,14 +1,15 @@
 /*
  * Small blocks of memory for one thread, without a header each: the caller gives the size back when
  * it frees, as Lua does. Blocks of a size lie in slabs; a slab whose last block is freed serves any
- * size again, and memory that is empty goes back to the system in large pieces: arenas, and after a peak the pages of
- * slabs that are empty while their arena is not. Larger blocks are
- * malloc's; the last that were freed are kept for the next of the same size. With an allocator of the
- * host's, every block is that one's.
+ * size again, and memory that is empty goes back to the system in large pieces: arenas, and after a
+ * peak the pages of slabs that are empty while their arena is not. Larger blocks are malloc's; the
+ * last that were freed are kept for the next of the same size. With an allocator of the host's,
+ * every block is that one's.
  *
- * Lua gives its allocator to whoever asks (lua_getallocf), and C libraries use it on other threads: what those get is
- * malloc's, and a block of a slab that they free waits for the pool's own thread. From their first call on that thread
- * looks twice at each block; before, and without them, it costs nothing.
+ * Lua gives its allocator to whoever asks (lua_getallocf), and C libraries use it on other threads:
+ * what those get is malloc's, and a block of a slab that they free waits for the pool's own thread.
+ * From their first call on that thread looks twice at each block; before, and without them, it
+ * costs nothing.
  *
  * measured against glibc's malloc, see docs/performance.md: 80 bytes less per sleeping task, spawn
  * and finish of a task a quarter faster.
@@ -39,9 +40,9 @@ struct ml_kept_block {
 typedef void *ml_pool_allocator(void *context, void *block, size_t old_size, size_t size);
 
 struct ml_pool {
-    void *_Atomic
-        owner; /* the thread that all blocks are of; NULL: others have some, or the host's allocator */
-    void *thread;                    /* its own */
+    void *_Atomic owner; /* the thread that all blocks are of; NULL: others have some, or the host's
+                            allocator */
+    void *thread;        /* its own */
     void *_Atomic returned;          /* blocks of slabs that others freed, each holding the next */
     struct ml_arena_set arenas_made; /* all */
     ml_pool_allocator *allocator;    /* NULL: blocks lie in slabs */
@@ -67,8 +68,9 @@ void ml_pool_set_allocator(struct ml_pool *pool, ml_pool_allocator *allocator, v
 void ml_pool_release(struct ml_pool *pool);
 
 /*
- * Lua's allocator (lua_Alloc), with a pool as its first argument: size 0 frees; otherwise the block,
- * moved if need be, or NULL with the old one unharmed. old_size counts only when block is not NULL. From any thread.
+ * Lua's allocator (lua_Alloc), with a pool as its first argument: size 0 frees; otherwise the
+ * block, moved if need be, or NULL with the old one unharmed. old_size counts only when block is
+ * not NULL. From any thread.
  */
 void *ml_pool_realloc(void *pool, void *block, size_t old_size, size_t size);
 

@@ -1,6 +1,7 @@
 /*
- * Writes to pipes and sockets that may have no reader: the signal of a broken pipe is held back meanwhile, and one
- * that was raised is taken away; one that was pending before is left. May not span a switch of tasks.
+ * Writes to pipes and sockets that may have no reader: the signal of a broken pipe is held back
+ * meanwhile, and one that was raised is taken away; one that was pending before is left. May not
+ * span a switch of tasks.
  */
 #ifndef ML_BASE_QUIET_H
 #define ML_BASE_QUIET_H

@@ -4,8 +4,8 @@
 
 #include <pthread.h>
 
-/* Of this thread alone while it lives; the cheapest there is (measured: one instruction, where pthread_self() is a
- * call). */
+/* Of this thread alone while it lives; the cheapest there is (measured: one instruction, where
+ * pthread_self() is a call). */
 static inline void *ml_thread_self(void)
 {
 #if defined(__clang__) || __GNUC__ >= 11 || !defined(__x86_64__)

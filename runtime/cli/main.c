@@ -13,12 +13,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The runtime that Ctrl-C, SIGTERM and SIGHUP interrupt: a signal handler has no other way to find it. */
+/* The runtime that Ctrl-C, SIGTERM and SIGHUP interrupt: a signal handler has no other way to find
+ * it. */
 static _Thread_local struct moonlet *current;
 
-/* Keys are the command's affair while os.execute is all that the program does, as for lua5.4. A second signal ends the
- * process at once; at a prompt, a second one for the same entry. */
-// NOLINTBEGIN(bugprone-signal-handler): the header says of each function here that handlers may call it
+/* Keys are the command's affair while os.execute is all that the program does, as for lua5.4. A
+ * second signal ends the process at once; at a prompt, a second one for the same entry. */
+// NOLINTBEGIN(bugprone-signal-handler): the header says of each function here that handlers may
+// call it
 static void on_signal(int number)
 {
     bool is_key = number == SIGINT || number == SIGQUIT;
@@ -138,8 +140,8 @@ static int load_all(struct moonlet *m, int argc, char **argv, const struct cli_o
     return error;
 }
 
-/* Takes descriptors 0, 1 and 2 if the process was started without them, so that the runtime's own do
- * not end up as somebody's stdin. Returns those to close, as bits. */
+/* Takes descriptors 0, 1 and 2 if the process was started without them, so that the runtime's own
+ * do not end up as somebody's stdin. Returns those to close, as bits. */
 static unsigned fill_standard_files(void)
 {
     unsigned filled = 0;

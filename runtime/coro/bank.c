@@ -12,7 +12,8 @@ enum { IDLE_PRIVATE_KEPT = 8, POISON = 0xA5 };
 
 _Thread_local struct ml_bank *ml_bank_current;
 
-/* Where the address space is limited (ulimit -v), stacks take a quarter of it at most: the rest is for the program. */
+/* Where the address space is limited (ulimit -v), stacks take a quarter of it at most: the rest is
+ * for the program. */
 static unsigned affordable(unsigned stacks, size_t stack_size)
 {
     struct rlimit limit;
@@ -104,8 +105,8 @@ static struct ml_seat *new_shared(struct ml_bank *bank)
     return seat;
 }
 
-/* Of the reserve, for a coroutine that has not begun: for its frames and for what else it needs when it does. And for all
- * that have begun. */
+/* Of the reserve, for a coroutine that has not begun: for its frames and for what else it needs
+ * when it does. And for all that have begun. */
 enum { UNITS_EACH = 3, UNITS_FOR_ALL = 1024 };
 
 int ml_bank_expect(struct ml_bank *bank, size_t unborn)
@@ -156,8 +157,8 @@ static void free_copy(struct ml_bank *bank, struct ml_coro *coro)
     coro->copy_size = 0;
 }
 
-/* A copy's memory is given back as soon as the frames are in place again: what the next copy gets is
- * then warm in the cache. */
+/* A copy's memory is given back as soon as the frames are in place again: what the next copy gets
+ * is then warm in the cache. */
 static int copy_out(struct ml_bank *bank, struct ml_coro *coro)
 {
     size_t size = (size_t)(ml_stack_top(&coro->seat->stack) - (char *)coro->sp);

@@ -65,9 +65,9 @@ void ml_bank_init(struct ml_bank *bank, struct ml_pool *pool, unsigned stacks, s
 void ml_bank_release(struct ml_bank *bank);
 
 /*
- * Sees to it that there is a shared stack, and a reserve with room for the frames of `unborn` coroutines that are still
- * to begin on shared ones, and not much more: so want of room is noticed before they are there, and not once they
- * cannot go on. 0 or -ENOMEM.
+ * Sees to it that there is a shared stack, and a reserve with room for the frames of `unborn`
+ * coroutines that are still to begin on shared ones, and not much more: so want of room is noticed
+ * before they are there, and not once they cannot go on. 0 or -ENOMEM.
  */
 int ml_bank_expect(struct ml_bank *bank, size_t unborn);
 
@@ -85,9 +85,9 @@ int ml_bank_bind(struct ml_bank *bank, struct ml_coro *coro, enum ml_coro_stack 
 int ml_bank_bring_in(struct ml_bank *bank, struct ml_coro *coro);
 
 /*
- * Sees to it that the frames of a bound coroutine are in place. 0; -EAGAIN, nothing done: they belong
- * on the running stack, switch to the origin and call it again there; -ENOMEM, nothing done: no
- * memory to copy the occupant's frames out.
+ * Sees to it that the frames of a bound coroutine are in place. 0; -EAGAIN, nothing done: they
+ * belong on the running stack, switch to the origin and call it again there; -ENOMEM, nothing done:
+ * no memory to copy the occupant's frames out.
  */
 static inline int ml_bank_place(struct ml_bank *bank, struct ml_coro *coro)
 {

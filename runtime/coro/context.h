@@ -1,6 +1,6 @@
 /*
- * A coroutine as data: where it stands while it is suspended, and where its frames are. coro/bank.h moves them,
- * coro/coro.h starts and leaves it.
+ * A coroutine as data: where it stands while it is suspended, and where its frames are. coro/bank.h
+ * moves them, coro/coro.h starts and leaves it.
  */
 #ifndef ML_CORO_CONTEXT_H
 #define ML_CORO_CONTEXT_H

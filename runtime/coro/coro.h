@@ -39,14 +39,15 @@ _Noreturn void ml_coro_exit(struct ml_bank *bank, struct ml_coro *to);
 void ml_coro_hand_over(struct ml_bank *bank, struct ml_coro *next);
 
 /*
- * The running coroutine, on a shared stack, has ended; its stack and its flow of control stay behind as
- * `spare`, unbound so far, and `to` goes on, the origin or one in place. Returns in whoever is lent them later.
+ * The running coroutine, on a shared stack, has ended; its stack and its flow of control stay
+ * behind as `spare`, unbound so far, and `to` goes on, the origin or one in place. Returns in
+ * whoever is lent them later.
  */
 void ml_coro_retire(struct ml_bank *bank, struct ml_coro *spare, struct ml_coro *to);
 
-/* Lends what a retired coroutine left in `spare` to `coro`, which was not started: it is in place, and the
- * next switch to it returns from ml_coro_retire(). False, nothing done: there is none, or its frames were
- * moved away. */
+/* Lends what a retired coroutine left in `spare` to `coro`, which was not started: it is in place,
+ * and the next switch to it returns from ml_coro_retire(). False, nothing done: there is none, or
+ * its frames were moved away. */
 bool ml_coro_adopt(struct ml_coro *spare, struct ml_coro *coro);
 
 /* Forgets the frames of a suspended coroutine, wherever they are: it is unbound again. What its C

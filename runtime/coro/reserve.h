@@ -1,7 +1,7 @@
 /*
- * Memory set aside for copies of frames: when a coroutine has to go on and there is no memory to move another's frames
- * out of its way, they are moved here. Mappings that cost nothing but address space until they are needed. Knows no
- * coroutines.
+ * Memory set aside for copies of frames: when a coroutine has to go on and there is no memory to
+ * move another's frames out of its way, they are moved here. Mappings that cost nothing but address
+ * space until they are needed. Knows no coroutines.
  */
 #ifndef ML_CORO_RESERVE_H
 #define ML_CORO_RESERVE_H

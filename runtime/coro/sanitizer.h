@@ -1,7 +1,7 @@
 /*
- * What AddressSanitizer, ThreadSanitizer and Valgrind must be told about stacks and switches. Without them each
- * function here is empty. All follow one stack per thread by its addresses, so under them every
- * coroutine gets a stack of its own: ml_tools_need_private_stacks().
+ * What AddressSanitizer, ThreadSanitizer and Valgrind must be told about stacks and switches.
+ * Without them each function here is empty. All follow one stack per thread by its addresses, so
+ * under them every coroutine gets a stack of its own: ml_tools_need_private_stacks().
  */
 #ifndef ML_CORO_SANITIZER_H
 #define ML_CORO_SANITIZER_H
@@ -75,8 +75,8 @@ static inline void *ml_fiber_running(void)
     return __tsan_get_current_fiber();
 }
 
-/* In the place of an old one, if there was one, on which nobody runs: frames that nobody returned through left their
- * traces there. */
+/* In the place of an old one, if there was one, on which nobody runs: frames that nobody returned
+ * through left their traces there. */
 static inline void *ml_fiber_renew(void *fiber)
 {
     if (fiber != NULL)

@@ -1,7 +1,8 @@
 /*
- * The one list of libc's calls that the room answers: result, name, parameters, arguments. From it come the
- * table of libc's own functions, the prototypes of the cooperative ones, the exported names, the table that
- * people see, and the linker's options (cmake/interpose.cmake reads the names here).
+ * The one list of libc's calls that the room answers: result, name, parameters, arguments. From it
+ * come the table of libc's own functions, the prototypes of the cooperative ones, the exported
+ * names, the table that people see, and the linker's options (cmake/interpose.cmake reads the names
+ * here).
  */
 #ifndef ML_INTERPOSE_CALLS_H
 #define ML_INTERPOSE_CALLS_H
@@ -134,8 +135,9 @@
     X(int, pthread_rwlock_rdlock, (pthread_rwlock_t * lock), (lock))                               \
     X(int, pthread_rwlock_wrlock, (pthread_rwlock_t * lock), (lock))
 
-/* Calls that the Lua library makes for io and os, or that go together with those: files with a buffer, and what
- * the shell does. Lua is part of the program and shares its names, so that moonlet's own rooms get these, too. */
+/* Calls that the Lua library makes for io and os, or that go together with those: files with a
+ * buffer, and what the shell does. Lua is part of the program and shares its names, so that
+ * moonlet's own rooms get these, too. */
 #define ML_STDIO_CALLS(X)                                                                          \
     X(int, system, (const char *command), (command))                                               \
     X(FILE *, popen, (const char *command, const char *mode), (command, mode))                     \
@@ -169,8 +171,8 @@
     X(void, funlockfile, (FILE * file), (file))                                                    \
     X(char *, strerror, (int error), (error))
 
-/* Calls that never wait, but must be seen: they close a descriptor, take or free a lock, run code inside one,
- * or answer in a buffer of libc's that each task should have of its own. */
+/* Calls that never wait, but must be seen: they close a descriptor, take or free a lock, run code
+ * inside one, or answer in a buffer of libc's that each task should have of its own. */
 #define ML_WATCHED_CALLS(X)                                                                        \
     X(int, close, (int fd), (fd))                                                                  \
     X(int, dup2, (int from, int to), (from, to))                                                   \
@@ -191,10 +193,12 @@
 
 #define ML_UNPACK(...) __VA_ARGS__
 
-/* libc's own functions: found behind this program in the order in which the dynamic linker looks. */
+/* libc's own functions: found behind this program in the order in which the dynamic linker looks.
+ */
 struct ml_libc {
     bool is_exported; /* the names are */
-    /* The two below may know of files of children (interpose/child_file.h); these are libc's in any case. */
+    /* The two below may know of files of children (interpose/child_file.h); these are libc's in any
+     * case. */
     int (*plain_pclose)(FILE *file);
     int (*plain_fclose)(FILE *file);
 // NOLINTNEXTLINE(bugprone-macro-parentheses): a type
@@ -203,8 +207,8 @@ struct ml_libc {
 #undef ML_LIBC_MEMBER
 };
 
-/* Written once, before the program's first constructor runs (interpose/exports.c); then it is a constant.
- * Where the names are not exported it stays as it is initialised: libc's. */
+/* Written once, before the program's first constructor runs (interpose/exports.c); then it is a
+ * constant. Where the names are not exported it stays as it is initialised: libc's. */
 extern struct ml_libc ml_libc;
 
 enum ml_call {
@@ -216,7 +220,8 @@ enum ml_call {
 
 struct ml_foreign;
 
-/* What each does when a task makes the call: results and errno as libc's; may suspend the task, not its thread. */
+/* What each does when a task makes the call: results and errno as libc's; may suspend the task, not
+ * its thread. */
 #define ML_CO_PROTOTYPE(type, name, parameters, arguments)                                         \
     type ml_co_##name(struct ml_foreign *f, ML_UNPACK parameters);
 ML_CALLS(ML_CO_PROTOTYPE)

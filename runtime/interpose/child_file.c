@@ -27,7 +27,8 @@ struct ml_orphan {
     struct ml_watch *watch;
 };
 
-/* Files and children belong to the process: a file may be closed by another thread, or when no runtime is left. */
+/* Files and children belong to the process: a file may be closed by another thread, or when no
+ * runtime is left. */
 static struct {
     pthread_mutex_t lock;
     struct child_file *files;
@@ -156,7 +157,8 @@ void ml_child_file_drop(FILE *file)
     ml_libc.plain_fclose(file);
 }
 
-/* The rest of the two below, for a file of a command. A process that was forked closes its copy only. */
+/* The rest of the two below, for a file of a command. A process that was forked closes its copy
+ * only. */
 static int drop(FILE *file, pid_t pid, bool is_ours)
 {
     if (!is_ours) {

@@ -1,7 +1,7 @@
 /*
- * Files whose other end is a command that popen() started in a task, by their addresses, as libc keeps a list of its own
- * of those it started: only so is the command's number known to whoever closes the file. To close one never waits here;
- * interpose/popen.c does.
+ * Files whose other end is a command that popen() started in a task, by their addresses, as libc
+ * keeps a list of its own of those it started: only so is the command's number known to whoever
+ * closes the file. To close one never waits here; interpose/popen.c does.
  */
 #ifndef ML_INTERPOSE_CHILD_FILE_H
 #define ML_INTERPOSE_CHILD_FILE_H
@@ -21,8 +21,8 @@ pid_t ml_child_file_pid(FILE *file, bool *is_ours);
 /* Forgets it. */
 void ml_child_file_strike(FILE *file);
 
-/* Gives the command what is in the file's buffer, as far as there is room or can be made; the rest is lost. Never waits and
- * raises no SIGPIPE. */
+/* Gives the command what is in the file's buffer, as far as there is room or can be made; the rest
+ * is lost. Never waits and raises no SIGPIPE. */
 void ml_child_file_flush(FILE *file);
 
 /* The same, and closes the file. */
@@ -34,8 +34,8 @@ int ml_child_file_close_any(FILE *file);
 
 /* ---- commands that nobody waits for any more ---- */
 
-/* Sees to it that the child leaves no zombie once it has ended. f: whose loop is told of that; NULL: it is looked for
- * when the next command begins or ends. */
+/* Sees to it that the child leaves no zombie once it has ended. f: whose loop is told of that;
+ * NULL: it is looked for when the next command begins or ends. */
 void ml_child_leave(struct ml_foreign *f, pid_t pid);
 
 /* Takes leave of those that have ended and that no loop is told of. */

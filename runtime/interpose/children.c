@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <sys/pidfd.h>
 
-/* Waits until a look is worth it. `pidfd`: of the child; -1: none, for a wait for any child, or for one that stops, cannot
- * be told to the hub's loop. 0, or a negated errno, or ML_PLAINLY. */
+/* Waits until a look is worth it. `pidfd`: of the child; -1: none, for a wait for any child, or for
+ * one that stops, cannot be told to the hub's loop. 0, or a negated errno, or ML_PLAINLY. */
 static int pause_for_child(struct ml_foreign *f, struct ml_entry entry, int pidfd, ml_time *pause)
 {
     return pidfd >= 0 ? ml_foreign_wait_fd(f, entry, pidfd, POLLIN, ML_FOREVER)
@@ -13,8 +13,8 @@ static int pause_for_child(struct ml_foreign *f, struct ml_entry entry, int pidf
 }
 
 /*
- * Looks until there is an answer, which `ask` keeps. A signal's handler ends that, unless the end of a child was what
- * called it. Closes `pidfd`. 0, or a negated errno, or ML_PLAINLY.
+ * Looks until there is an answer, which `ask` keeps. A signal's handler ends that, unless the end
+ * of a child was what called it. Closes `pidfd`. 0, or a negated errno, or ML_PLAINLY.
  */
 static int wait_for_child(struct ml_foreign *f, int pidfd, bool (*ask)(void *call), void *call)
 {

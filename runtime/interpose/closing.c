@@ -6,7 +6,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* In a child of vfork(), which runs in its parent's memory, nothing of the parent's may be touched. */
+/* In a child of vfork(), which runs in its parent's memory, nothing of the parent's may be touched.
+ */
 static bool is_own_process(const struct ml_foreign *f)
 {
     return getpid() == f->process;

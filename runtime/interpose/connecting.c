@@ -1,5 +1,6 @@
-/* connect and accept. Neither has a flag for a call that does not block, so the descriptor itself is made
- * non-blocking for the length of the system call: nobody else runs on this thread meanwhile. */
+/* connect and accept. Neither has a flag for a call that does not block, so the descriptor itself
+ * is made non-blocking for the length of the system call: nobody else runs on this thread
+ * meanwhile. */
 #include "interpose/libc_call.h"
 
 #include <errno.h>
@@ -7,10 +8,12 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
-/* How often a connect to a Unix socket whose backlog is full tries again: the kernel does not tell when. */
+/* How often a connect to a Unix socket whose backlog is full tries again: the kernel does not tell
+ * when. */
 #define FULL_BACKLOG_PAUSE (5 * ML_MILLISECOND)
 
-/* Whether calls on the descriptor never block: it says so, or it is none. *flags becomes its own. */
+/* Whether calls on the descriptor never block: it says so, or it is none. *flags becomes its own.
+ */
 static bool is_left_alone(int fd, int *flags)
 {
     int saved = errno;
@@ -34,7 +37,8 @@ static int connect_at_once(int fd, int flags, __CONST_SOCKADDR_ARG address, sock
     return result;
 }
 
-/* Waits until the attempt has ended. pending: EINPROGRESS, or EALREADY when an earlier call began it: what is told when the socket's time is over. */
+/* Waits until the attempt has ended. pending: EINPROGRESS, or EALREADY when an earlier call began
+ * it: what is told when the socket's time is over. */
 static int await_connection(struct ml_foreign *f, struct ml_entry entry, int fd, int pending)
 {
     int error = 0;
@@ -76,7 +80,8 @@ int ml_co_connect(struct ml_foreign *f, int fd, __CONST_SOCKADDR_ARG address, so
     if (is_left_alone(fd, &flags))
         return ml_libc.connect(fd, address, length);
     int result = connect_at_once(fd, flags, address, length);
-    /* Asked again, the socket tells how it went, and is then in the state in which libc leaves it. */
+    /* Asked again, the socket tells how it went, and is then in the state in which libc leaves it.
+     */
     if (result != 0 && (errno == EINPROGRESS || errno == EALREADY) &&
         await_connection(f, entry, fd, errno) == 0)
         result = connect_at_once(fd, flags, address, length);

@@ -12,7 +12,8 @@ struct lock_call {
     off_t size;
 };
 
-/* Tries until it works, as nobody tells when a file lock becomes free. try: without blocking; -1 and EAGAIN or EACCES: another has it. */
+/* Tries until it works, as nobody tells when a file lock becomes free. try: without blocking; -1
+ * and EAGAIN or EACCES: another has it. */
 static int try_for_lock(struct ml_foreign *f, int (*try)(const struct lock_call *),
                         int (*plainly)(const struct lock_call *), const struct lock_call *call)
 {

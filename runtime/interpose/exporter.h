@@ -1,7 +1,7 @@
 /*
- * How the exported names (interpose/exports.c) reach the runtime and libc. In a program that is linked with both it
- * is direct (exporter_program.c); in a library that is loaded before libc the runtime must make itself known
- * first (exporter_preload.c).
+ * How the exported names (interpose/exports.c) reach the runtime and libc. In a program that is
+ * linked with both it is direct (exporter_program.c); in a library that is loaded before libc the
+ * runtime must make itself known first (exporter_preload.c).
  */
 #ifndef ML_INTERPOSE_EXPORTER_H
 #define ML_INTERPOSE_EXPORTER_H
@@ -29,8 +29,9 @@ struct ml_interposition {
     struct ml_co co;
 };
 
-/* Fills the table with what comes behind these names, where the dynamic linker looks next. Its epoll_wait, which the
- * hub's loop calls, too, outside of any task, tells of signals. Once a process. */
+/* Fills the table with what comes behind these names, where the dynamic linker looks next. Its
+ * epoll_wait, which the hub's loop calls, too, outside of any task, tells of signals. Once a
+ * process. */
 void ml_exporter_find_libc(struct ml_libc *libc);
 
 #ifdef ML_PRELOAD

@@ -1,7 +1,8 @@
 /*
- * libc's names, as C libraries find them: the dynamic linker looks into the program first, or into a library that
- * is loaded before libc. Outside of a task each goes straight on to libc. Part of no other library, for whoever
- * wants it; compiled without link-time optimisation, which would send moonlet's own calls here, too: those go to
+ * libc's names, as C libraries find them: the dynamic linker looks into the program first, or into
+ * a library that is loaded before libc. Outside of a task each goes straight on to libc. Part of no
+ * other library, for whoever wants it; compiled without link-time optimisation, which would send
+ * moonlet's own calls here, too: those go to
  * __wrap_..., which is libc (cmake/interpose.cmake).
  */
 #include "interpose/exporter.h"

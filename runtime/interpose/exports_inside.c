@@ -1,6 +1,7 @@
 /*
- * Code of C libraries inside which no task may wait, as others of its thread could need what it holds: static
- * initialisers of C++ and callbacks of stdio. Exported as the names in interpose/exports.c are.
+ * Code of C libraries inside which no task may wait, as others of its thread could need what it
+ * holds: static initialisers of C++ and callbacks of stdio. Exported as the names in
+ * interpose/exports.c are.
  */
 #include "interpose/exporter.h"
 #include "interpose/no_wait.h"
@@ -16,10 +17,10 @@
 /* ---- C++: static variables of functions; others that need one wait on the thread ---- */
 
 /*
- * The functions themselves, not those of some C++ runtime: there may be none with a name that can be found, if each
- * library has brought its own (-static-libstdc++). The guard's bytes are those of libstdc++ (Itanium C++ ABI 3.3.3): done,
- * under way, waited for; so code that calls a copy of these functions of its own can share guards with code that calls
- * these.
+ * The functions themselves, not those of some C++ runtime: there may be none with a name that can
+ * be found, if each library has brought its own (-static-libstdc++). The guard's bytes are those of
+ * libstdc++ (Itanium C++ ABI 3.3.3): done, under way, waited for; so code that calls a copy of
+ * these functions of its own can share guards with code that calls these.
  */
 #define GUARD_BYTE(n)                                                                              \
     (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 1 << 8 * (n) : 1 << (24 - 8 * (n)))

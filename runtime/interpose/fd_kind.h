@@ -1,7 +1,8 @@
 /*
- * What kind of file a descriptor is, remembered by its number until it is seen to be closed. Only a guide to the
- * cheapest way: system calls made with syscall(), libc itself, other threads and io_uring close numbers unseen.
- * Where bytes, an error or blocking depend on the kind, the kernel is asked anew (ml_kind_find).
+ * What kind of file a descriptor is, remembered by its number until it is seen to be closed. Only a
+ * guide to the cheapest way: system calls made with syscall(), libc itself, other threads and
+ * io_uring close numbers unseen. Where bytes, an error or blocking depend on the kind, the kernel
+ * is asked anew (ml_kind_find).
  */
 #ifndef ML_INTERPOSE_FD_KIND_H
 #define ML_INTERPOSE_FD_KIND_H

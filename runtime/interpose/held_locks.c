@@ -24,8 +24,8 @@ static void strike_at(struct ml_foreign *f, struct ml_held_lock **place)
     f->held_count--;
 }
 
-/* The id of another task that holds the lock against `way`, 0: none does. One that ended with it has left it to the
- * next. */
+/* The id of another task that holds the lock against `way`, 0: none does. One that ended with it
+ * has left it to the next. */
 static uint64_t holder_of(struct ml_foreign *f, const void *lock, enum ml_lock_way way)
 {
     uint64_t holder = 0, self = f->hub->current->id;
@@ -80,8 +80,8 @@ void ml_lock_note(struct ml_foreign *f, const void *lock, enum ml_lock_way way)
     f->held_count++;
 }
 
-/* Where the lock was written down last, by the running task or, with `by_anybody`, by whomever; *place is NULL: it was
- * not. */
+/* Where the lock was written down last, by the running task or, with `by_anybody`, by whomever;
+ * *place is NULL: it was not. */
 static struct ml_held_lock **place_of(struct ml_foreign *f, const void *lock, bool by_anybody)
 {
     uint64_t self = f->hub->current->id;

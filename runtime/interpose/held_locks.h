@@ -1,8 +1,9 @@
 /*
- * Locks that C libraries take in tasks. To libc a lock belongs to a thread, and all tasks of a hub are one
- * thread: while a task that holds one waits, another could take it a second time (a recursive mutex, a FILE)
- * or block the thread on it for ever. So what each task holds is written down, and whoever wants what a
- * task of the same thread holds waits until that one lets go. Locks inside libc are not seen.
+ * Locks that C libraries take in tasks. To libc a lock belongs to a thread, and all tasks of a hub
+ * are one thread: while a task that holds one waits, another could take it a second time (a
+ * recursive mutex, a FILE) or block the thread on it for ever. So what each task holds is written
+ * down, and whoever wants what a task of the same thread holds waits until that one lets go. Locks
+ * inside libc are not seen.
  */
 #ifndef ML_INTERPOSE_HELD_LOCKS_H
 #define ML_INTERPOSE_HELD_LOCKS_H
@@ -22,8 +23,9 @@ struct ml_held_lock {
 /* The rest of ml_lock_await(). */
 int ml_lock_wait(struct ml_foreign *f, const void *lock, enum ml_lock_way way, ml_time deadline);
 
-/* Waits until no other task of the hub holds the lock against `way`. Cancellation does not end it: who waits for
- * a lock cannot bear that. 0; -ETIMEDOUT (at once with ML_NEVER_WAIT); -EDEADLK: the task may not wait here. */
+/* Waits until no other task of the hub holds the lock against `way`. Cancellation does not end it:
+ * who waits for a lock cannot bear that. 0; -ETIMEDOUT (at once with ML_NEVER_WAIT); -EDEADLK: the
+ * task may not wait here. */
 static inline int ml_lock_await(struct ml_foreign *f, const void *lock, enum ml_lock_way way,
                                 ml_time deadline)
 {
@@ -33,8 +35,8 @@ static inline int ml_lock_await(struct ml_foreign *f, const void *lock, enum ml_
 /* The running task holds it. Never fails: what there is no memory to write down is forgotten. */
 void ml_lock_note(struct ml_foreign *f, const void *lock, enum ml_lock_way way);
 
-/* The running task let go of it, or of what another task had locked, as libc allows for plain mutexes: who waits for it
- * looks again. */
+/* The running task let go of it, or of what another task had locked, as libc allows for plain
+ * mutexes: who waits for it looks again. */
 void ml_lock_strike(struct ml_foreign *f, const void *lock);
 
 /* Forgets all, when no task is left. */

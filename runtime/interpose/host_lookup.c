@@ -1,6 +1,6 @@
 /*
- * Names of hosts, asked of libc on a worker thread: the answers are libc's own, with all that nsswitch.conf
- * says. What needs no asking is answered at once.
+ * Names of hosts, asked of libc on a worker thread: the answers are libc's own, with all that
+ * nsswitch.conf says. What needs no asking is answered at once.
  */
 #include "interpose/task_buffers.h"
 
@@ -250,7 +250,8 @@ static struct host_job *answered(struct ml_foreign *f, struct host_job *job)
     return NULL;
 }
 
-/* The answer of a call without a buffer of the caller's: it stays until the task's next such call. */
+/* The answer of a call without a buffer of the caller's: it stays until the task's next such call.
+ */
 static struct hostent *keep_host(struct ml_foreign *f, struct host_job *job)
 {
     struct hostent *result = NULL;
@@ -289,9 +290,9 @@ struct hostent *ml_co_gethostbyaddr(struct ml_foreign *f, const void *address, s
 }
 
 /*
- * With a buffer of the caller's: the worker fills one of the same size that lies as that one does to its alignment, so that
- * what fits and what does not is libc's to say. The answer is moved over, and its pointers with it. To ask here
- * again would block.
+ * With a buffer of the caller's: the worker fills one of the same size that lies as that one does
+ * to its alignment, so that what fits and what does not is libc's to say. The answer is moved over,
+ * and its pointers with it. To ask here again would block.
  */
 enum { ALIGNMENT = 16 };
 

@@ -167,8 +167,8 @@ bool ml_foreign_is_stubborn(const struct ml_foreign *f)
     return f->refused.task == f->hub->current->id && f->refused.count >= PATIENCE;
 }
 
-/* A library that tries again whatever errno says must not keep the thread: from some refusal on others run before
- * each. */
+/* A library that tries again whatever errno says must not keep the thread: from some refusal on
+ * others run before each. */
 static void pause_if_stubborn(struct ml_foreign *f)
 {
     uint64_t task = f->hub->current->id;
@@ -229,7 +229,8 @@ int ml_foreign_share_on(struct ml_foreign *f, int fd)
     return 0;
 }
 
-/* Whether the number stands for the same file as it did. (Files without a name, such as eventfds, look alike.) */
+/* Whether the number stands for the same file as it did. (Files without a name, such as eventfds,
+ * look alike.) */
 static bool is_same_file(int fd, const struct stat *before)
 {
     struct stat now;

@@ -1,6 +1,6 @@
 /*
- * Calls of C libraries made by tasks: whose call it is, whether its task may wait instead of the thread, and
- * the waits. Knows no single call; those are in the other files of the room.
+ * Calls of C libraries made by tasks: whose call it is, whether its task may wait instead of the
+ * thread, and the waits. Knows no single call; those are in the other files of the room.
  */
 #ifndef ML_INTERPOSE_LIBC_CALL_H
 #define ML_INTERPOSE_LIBC_CALL_H
@@ -30,9 +30,11 @@ struct ml_count {
 enum ml_plain_reason {
     ML_PLAIN_NONE,
     ML_PLAIN_EXCLUDED, /* ml_foreign_exclude() */
-    ML_PLAIN_INSIDE, /* pthread_once, a static initialiser, a stdio callback: others could need it */
-    ML_PLAIN_OWNER,  /* the owner said so: a finalizer, task.no_switch, ... */
-    ML_PLAIN_STACK /* made on a stack that is not the task's: of a library's own fibers, of a signal's handler */
+    ML_PLAIN_INSIDE,   /* pthread_once, a static initialiser, a stdio callback: others could need it
+                        */
+    ML_PLAIN_OWNER,    /* the owner said so: a finalizer, task.no_switch, ... */
+    ML_PLAIN_STACK     /* made on a stack that is not the task's: of a library's own fibers, of a
+                          signal's handler */
 };
 
 struct ml_exclusion {
@@ -89,13 +91,14 @@ struct ml_foreign {
     struct ml_prompt *prompt;     /* interpose/prompt.h; NULL: no line is edited */
     uint8_t kinds[ML_KINDS];
 
-    /* Set by the owner. is_finalizing: whether the running task is in a finalizer, which closes what nobody uses any
-     * more. may_wait: whether the running task may be parked; if so, has_waited is called
-     * afterwards, with what ml_wait() gave; after -ECANCELED the owner raises once the C function has
-     * returned. told: a call blocked the thread, for the first time for that reason. slice_is_over: others are to run
-     * once the C function has returned. is_ending: the program ends, and the running task is cancelled for that;
-     * leave_c: raises that through the C function, whose frames are left by longjmp: it does not return. Only where
-     * nothing is held and the library could not be told otherwise. */
+    /* Set by the owner. is_finalizing: whether the running task is in a finalizer, which closes
+     * what nobody uses any more. may_wait: whether the running task may be parked; if so,
+     * has_waited is called afterwards, with what ml_wait() gave; after -ECANCELED the owner raises
+     * once the C function has returned. told: a call blocked the thread, for the first time for
+     * that reason. slice_is_over: others are to run once the C function has returned. is_ending:
+     * the program ends, and the running task is cancelled for that; leave_c: raises that through
+     * the C function, whose frames are left by longjmp: it does not return. Only where nothing is
+     * held and the library could not be told otherwise. */
     bool (*is_finalizing)(struct ml_hub *hub);
     bool (*may_wait)(struct ml_hub *hub);
     void (*has_waited)(struct ml_hub *hub, int error);
@@ -112,8 +115,8 @@ struct ml_foreign *ml_foreign_open(struct ml_hub *hub);
 /* No task is alive any more. NULL is allowed. */
 void ml_foreign_close(struct ml_foreign *f);
 
-/* Calls whose name matches, and calls from libraries the last part of whose file name does, block the thread.
- * pattern: as for fnmatch(3), such as "libodbc*". 0 or -ENOMEM. */
+/* Calls whose name matches, and calls from libraries the last part of whose file name does, block
+ * the thread. pattern: as for fnmatch(3), such as "libodbc*". 0 or -ENOMEM. */
 int ml_foreign_exclude(struct ml_foreign *f, const char *pattern);
 
 const char *ml_call_name(enum ml_call call);
@@ -131,19 +134,21 @@ static inline struct ml_foreign *ml_foreign_current(void)
     return hub->current != NULL ? hub->foreign : NULL;
 }
 
-/* What the waits below give besides 0 and negated errnos: the call has to be made as libc makes it. */
+/* What the waits below give besides 0 and negated errnos: the call has to be made as libc makes it.
+ */
 enum { ML_PLAINLY = 1 };
 
-/* Whether the running task may wait in the call that came in as `entry`: 0, then ml_foreign_end() follows; or
- * ML_PLAINLY. */
+/* Whether the running task may wait in the call that came in as `entry`: 0, then ml_foreign_end()
+ * follows; or ML_PLAINLY. */
 int ml_foreign_begin(struct ml_foreign *f, struct ml_entry entry);
 void ml_foreign_end(struct ml_foreign *f, int error);
 
-/* Whether the running task has been told of its cancellation so often, without a return from the C function, that the
- * library takes no notice. */
+/* Whether the running task has been told of its cancellation so often, without a return from the C
+ * function, that the library takes no notice. */
 bool ml_foreign_is_stubborn(const struct ml_foreign *f);
 
-/* Whether calls on a descriptor fail instead of waiting; also if there is none. Leaves errno alone. */
+/* Whether calls on a descriptor fail instead of waiting; also if there is none. Leaves errno alone.
+ */
 bool ml_foreign_is_nonblocking(int fd);
 
 /* The slice is over: others run, before the call f->entry goes on. 0 or -ECANCELED. */
@@ -152,18 +157,20 @@ int ml_foreign_end_slice(struct ml_foreign *f);
 /* The slice is over: others run once the C function that made the call has returned. */
 void ml_foreign_end_slice_later(struct ml_foreign *f);
 
-/* What a call counts for the task's slice (hub/wait/slice.h): less than a stream's, as the end of a slice costs more here (two
- * system calls, 1.6 us in all). */
+/* What a call counts for the task's slice (hub/wait/slice.h): less than a stream's, as the end of a
+ * slice costs more here (two system calls, 1.6 us in all). */
 enum { ML_FOREIGN_CALL = 1 };
 
-/* In a call that may wait, but need not each time it is made: lets others run when it is time to. 0 or -ECANCELED. */
+/* In a call that may wait, but need not each time it is made: lets others run when it is time to. 0
+ * or -ECANCELED. */
 static inline int ml_foreign_share(struct ml_foreign *f)
 {
     ml_slice_spend(f->hub, ML_FOREIGN_CALL);
     return ml_slice_is_over(f->hub) ? ml_foreign_end_slice(f) : 0;
 }
 
-/* In a call that never waits: a library does not expect others to run before its function has returned. */
+/* In a call that never waits: a library does not expect others to run before its function has
+ * returned. */
 static inline void ml_foreign_share_later(struct ml_foreign *f)
 {
     ml_slice_spend(f->hub, ML_FOREIGN_CALL);
@@ -174,53 +181,57 @@ static inline void ml_foreign_share_later(struct ml_foreign *f)
 /* In a call on `fd`, whose own flag says which of the two. 0 or -ECANCELED. */
 int ml_foreign_share_on(struct ml_foreign *f, int fd);
 
-/* Waits until `fd` may be ready for `events` (POLLIN, POLLOUT). 0: look; -EINTR: a signal's handler has run;
- * -EBADF: it was closed meanwhile, or its number stands for another file now; -ETIMEDOUT, -ECANCELED, -ENOMEM;
- * ML_PLAINLY, also for a file on a disk, which is ready always. */
+/* Waits until `fd` may be ready for `events` (POLLIN, POLLOUT). 0: look; -EINTR: a signal's handler
+ * has run; -EBADF: it was closed meanwhile, or its number stands for another file now; -ETIMEDOUT,
+ * -ECANCELED, -ENOMEM; ML_PLAINLY, also for a file on a disk, which is ready always. */
 int ml_foreign_wait_fd(struct ml_foreign *f, struct ml_entry entry, int fd, short events,
                        ml_time deadline);
 
 /* Waits until `deadline`: -ETIMEDOUT then; else as above. */
 int ml_foreign_wait_time(struct ml_foreign *f, struct ml_entry entry, ml_time deadline);
 
-/* For what nobody tells of: it is looked at first often, later every so often. Waits for *pause, which begins as
- * ML_FIRST_PAUSE and grows. 0: look; else as above. */
+/* For what nobody tells of: it is looked at first often, later every so often. Waits for *pause,
+ * which begins as ML_FIRST_PAUSE and grows. 0: look; else as above. */
 #define ML_FIRST_PAUSE ML_MILLISECOND
 int ml_foreign_pause(struct ml_foreign *f, struct ml_entry entry, ml_time *pause);
 
-/* For how long a read of a terminal waits that is to give what there is (termios(3), MIN == 0); ML_FOREVER: any other
- * descriptor. */
+/* For how long a read of a terminal waits that is to give what there is (termios(3), MIN == 0);
+ * ML_FOREVER: any other descriptor. */
 ml_time ml_foreign_patience(int fd);
 
-/* When a call has to give up, by its socket's SO_RCVTIMEO (POLLIN) or SO_SNDTIMEO (POLLOUT), or by its terminal. */
+/* When a call has to give up, by its socket's SO_RCVTIMEO (POLLIN) or SO_SNDTIMEO (POLLOUT), or by
+ * its terminal. */
 ml_time ml_foreign_deadline(const struct ml_foreign *f, int fd, short events);
 
-/* Waits for a worker to run `job`, or runs it on this thread if the task may not wait. As ml_offload(); after 0
- * errno is what the job left, as if the task had made its calls. */
+/* Waits for a worker to run `job`, or runs it on this thread if the task may not wait. As
+ * ml_offload(); after 0 errno is what the job left, as if the task had made its calls. */
 int ml_foreign_offload(struct ml_foreign *f, struct ml_entry entry, struct ml_job *job);
 
 /*
- * One attempt at a call on a descriptor. flags: MSG_DONTWAIT: must not block, -1 with EAGAIN instead; 0: may.
- * call: the caller's, kept across the attempts.
+ * One attempt at a call on a descriptor. flags: MSG_DONTWAIT: must not block, -1 with EAGAIN
+ * instead; 0: may. call: the caller's, kept across the attempts.
  */
 typedef ssize_t ml_attempt(void *call, int flags);
 
 /*
- * The one loop of the calls that block until a descriptor is ready, unless its own flags forbid: attempts, and
- * waits in between, as long as SO_RCVTIMEO or SO_SNDTIMEO allow. Returns what the last attempt did, or -1
- * with errno set; without an error errno stays as it was.
+ * The one loop of the calls that block until a descriptor is ready, unless its own flags forbid:
+ * attempts, and waits in between, as long as SO_RCVTIMEO or SO_SNDTIMEO allow. Returns what the
+ * last attempt did, or -1 with errno set; without an error errno stays as it was.
  */
 ssize_t ml_foreign_retry(struct ml_foreign *f, int fd, short events, ml_attempt *attempt,
                          void *call);
 
-/* The descriptor is about to be closed: what is remembered of it is forgotten, who waits for it is woken. */
+/* The descriptor is about to be closed: what is remembered of it is forgotten, who waits for it is
+ * woken. */
 void ml_foreign_closes(struct ml_foreign *f, int fd);
 
-/* A poll of the hub on this thread was ended by a signal: calls that a signal ends are, unless the hub's owner has taken it
- * for itself (ml_hub_notify()): what that does, such as cancel all tasks, goes before. */
+/* A poll of the hub on this thread was ended by a signal: calls that a signal ends are, unless the
+ * hub's owner has taken it for itself (ml_hub_notify()): what that does, such as cancel all tasks,
+ * goes before. */
 void ml_foreign_interrupted(void);
 
-/* What a call gives that failed with `result` after `done` bytes or messages: those, and no error. */
+/* What a call gives that failed with `result` after `done` bytes or messages: those, and no error.
+ */
 static inline ssize_t ml_part(ssize_t result, size_t done, int saved_errno)
 {
     if (result >= 0 || done == 0)

@@ -32,9 +32,9 @@ static bool is_free(struct ml_foreign *f, const void *lock, enum ml_lock_way way
     return ml_lock_await(f, lock, way, ML_NEVER_WAIT) == 0;
 }
 
-/* Where the task may not wait, as in a finalizer, it enters what a thread may enter again: a finalizer nests in the
- * call of its thread that was under way, as it does without tasks. Few callers look at what comes back, and
- * who does not would let go of another's. */
+/* Where the task may not wait, as in a finalizer, it enters what a thread may enter again: a
+ * finalizer nests in the call of its thread that was under way, as it does without tasks. Few
+ * callers look at what comes back, and who does not would let go of another's. */
 int ml_co_pthread_mutex_lock(struct ml_foreign *f, pthread_mutex_t *mutex)
 {
     int error = await(f, mutex, ML_LOCK_WHOLE);
@@ -144,8 +144,8 @@ int ml_co_pthread_rwlock_unlock(struct ml_foreign *f, pthread_rwlock_t *lock)
     return struck(f, lock, ml_libc.pthread_rwlock_unlock(lock));
 }
 
-/* What went wrong for the task that had the file meanwhile is not this one's: whoever asks for the error of a call asks
- * the file. */
+/* What went wrong for the task that had the file meanwhile is not this one's: whoever asks for the
+ * error of a call asks the file. */
 static __attribute__((noinline)) void flock_in_turn(struct ml_foreign *f, FILE *file)
 {
     int before = file->_flags & _IO_ERR_SEEN;

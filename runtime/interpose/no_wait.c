@@ -2,8 +2,8 @@
 
 #include "hub/state/strand.h"
 
-/* Forgets what the running stack, which goes down to `frame`, has left behind. Addresses on other stacks tell nothing
- * about that. */
+/* Forgets what the running stack, which goes down to `frame`, has left behind. Addresses on other
+ * stacks tell nothing about that. */
 void ml_inside_unwind(struct ml_foreign *f, const void *frame)
 {
     const struct ml_strand *strand = f->hub->current->strand;

@@ -1,4 +1,5 @@
-/* Calls that open a file. To open a FIFO waits for its other end; anything else is opened at once. */
+/* Calls that open a file. To open a FIFO waits for its other end; anything else is opened at once.
+ */
 #include "interpose/fd_kind.h"
 #include "interpose/stdio_file.h"
 
@@ -36,7 +37,8 @@ static bool is_fifo(const char *path)
     return is;
 }
 
-/* Opened for reading it has somebody who writes: bytes or their end, or tee(2) says that there might be some. */
+/* Opened for reading it has somebody who writes: bytes or their end, or tee(2) says that there
+ * might be some. */
 static bool has_writer(const struct opening *o)
 {
     struct pollfd readable = {.fd = o->fd, .events = POLLIN};
@@ -44,8 +46,8 @@ static bool has_writer(const struct opening *o)
            tee(o->fd, o->scratch[1], 1, SPLICE_F_NONBLOCK) != 0;
 }
 
-/* Opened for writing it has somebody who reads, or there would be no descriptor. 1: it is open; 0: try again; -1 with
- * errno set. */
+/* Opened for writing it has somebody who reads, or there would be no descriptor. 1: it is open; 0:
+ * try again; -1 with errno set. */
 static int try_open(struct opening *o)
 {
     if (o->fd < 0)

@@ -1,9 +1,9 @@
 /*
- * poll, select, epoll_wait and their variants: asked once without waiting, which also finds what is wrong with
- * the arguments; then the task waits, and the kernel is asked again what happened.
+ * poll, select, epoll_wait and their variants: asked once without waiting, which also finds what is
+ * wrong with the arguments; then the task waits, and the kernel is asked again what happened.
  *
- * A signal mask is in force while the kernel is asked, not while the task waits: so a call with one looks
- * every so often.
+ * A signal mask is in force while the kernel is asked, not while the task waits: so a call with one
+ * looks every so often.
  */
 #include "hub/on/poll_set.h"
 #include "hub/state/scope.h"
@@ -19,8 +19,8 @@
 static const struct ml_wait_kind poll_kind = {.text = "descriptors, in a C library",
                                               .external = true};
 
-/* How long a wait lasts at most when what it waits for cannot be told to the hub's loop (urgent data), when
- * the loop says ready and the kernel does not, and with a signal mask. */
+/* How long a wait lasts at most when what it waits for cannot be told to the hub's loop (urgent
+ * data), when the loop says ready and the kernel does not, and with a signal mask. */
 #define LOOK_AGAIN (20 * ML_MILLISECOND)
 
 #define WRITABLE (POLLOUT | POLLWRNORM | POLLWRBAND)
@@ -60,8 +60,9 @@ static int wait_once(struct ml_foreign *f, const struct question *q, bool with_d
 }
 
 /*
- * Loops that cannot be told of a cancellation: libuv and libev end the program when epoll_wait() fails, GLib warns and
- * polls again for ever. To them it is told when their function returns. (A module may have brought its libuv along.)
+ * Loops that cannot be told of a cancellation: libuv and libev end the program when epoll_wait()
+ * fails, GLib warns and polls again for ever. To them it is told when their function returns. (A
+ * module may have brought its libuv along.)
  */
 static bool is_deaf(struct ml_entry entry)
 {
@@ -72,7 +73,8 @@ static bool is_deaf(struct ml_entry entry)
     return is;
 }
 
-/* The program ends: a loop that will not is left behind. Returns if it does not end, or the loop can be told. */
+/* The program ends: a loop that will not is left behind. Returns if it does not end, or the loop
+ * can be told. */
 static void leave_for_good(struct ml_foreign *f, struct ml_entry entry)
 {
     bool is_ending = f->is_ending != NULL && f->is_ending(f->hub);
@@ -91,12 +93,13 @@ struct asking {
     struct ml_entry entry;
     bool was_woken_in_vain;
     bool is_urgent;
-    bool
-        is_held_off; /* a cancellation is, with which waits are short: the program may end meanwhile */
-    int closed;      /* the descriptor that was, or -1 */
+    bool is_held_off; /* a cancellation is, with which waits are short: the program may end
+                         meanwhile */
+    int closed;       /* the descriptor that was, or -1 */
 };
 
-/* One of them, with what holds off a cancellation, if anything. 0: ask; or an error that ends them. */
+/* One of them, with what holds off a cancellation, if anything. 0: ask; or an error that ends them.
+ */
 static int wait_in_turn(struct ml_foreign *f, const struct question *q, struct asking *a,
                         ml_time deadline)
 {
@@ -116,7 +119,8 @@ static int wait_in_turn(struct ml_foreign *f, const struct question *q, struct a
     return error;
 }
 
-/* Waits until the question has an answer. Returns that, or -1 with errno set, or 0 when the time is over. */
+/* Waits until the question has an answer. Returns that, or -1 with errno set, or 0 when the time is
+ * over. */
 static int wait_for_answer(struct ml_foreign *f, struct ml_entry entry, const struct question *q,
                            ml_time deadline)
 {
@@ -187,8 +191,9 @@ static void add_poll(struct ml_poll_set *set, void *call)
 }
 
 /*
- * As if it had been bad from the start. But who waits for it alone gets an error: most callers take POLLNVAL for
- * ready, and go on with an object that has been closed together with its descriptor (LuaSec crashed).
+ * As if it had been bad from the start. But who waits for it alone gets an error: most callers take
+ * POLLNVAL for ready, and go on with an object that has been closed together with its descriptor
+ * (LuaSec crashed).
  */
 static int poll_closed(void *call, int fd)
 {
@@ -256,7 +261,8 @@ int ml_co_poll(struct ml_foreign *f, struct pollfd *fds, nfds_t count, int timeo
 
 enum { SETS = 3 };
 
-/* The three sets are the caller's: `asked` keeps what they asked for, as they are overwritten with the answer. */
+/* The three sets are the caller's: `asked` keeps what they asked for, as they are overwritten with
+ * the answer. */
 struct select_call {
     int count;
     size_t size; /* bytes of a set */
@@ -305,7 +311,8 @@ static bool is_open(int fd)
     return is;
 }
 
-/* Of numbers for which the process has no place, the kernel, asked before, takes no notice (at_most_possible()). */
+/* Of numbers for which the process has no place, the kernel, asked before, takes no notice
+ * (at_most_possible()). */
 static void add_select(struct ml_poll_set *set, void *call)
 {
     const struct select_call *c = call;
@@ -360,8 +367,8 @@ static int select_with(struct ml_foreign *f, struct select_call *call)
 }
 
 /*
- * The kernel looks at no more of a set than the process has places for descriptors (select(2), "nfds"), which is less
- * than what getdtablesize() says: behind that there may be no set any more.
+ * The kernel looks at no more of a set than the process has places for descriptors (select(2),
+ * "nfds"), which is less than what getdtablesize() says: behind that there may be no set any more.
  */
 static int at_most_possible(int count)
 {
@@ -469,8 +476,9 @@ static int ask_epoll_plainly(void *call)
     return ml_libc.epoll_pwait(c->fd, c->events, c->room, milliseconds_of(c->timeout), c->mask);
 }
 
-/* Of epoll descriptors that watch each other the kernel allows for five in a row: the last of those is one too many for
- * the loop, which ends the program when it is refused. Such a one is looked at every so often. */
+/* Of epoll descriptors that watch each other the kernel allows for five in a row: the last of those
+ * is one too many for the loop, which ends the program when it is refused. Such a one is looked at
+ * every so often. */
 static bool is_too_deep(void *call)
 {
     struct epoll_event event = {.events = EPOLLIN};

@@ -10,7 +10,8 @@
 
 /* ---- popen ---- */
 
-/* "r" or "w", and "e", which is taken for said: no other child gets the pipe. False: anything else. */
+/* "r" or "w", and "e", which is taken for said: no other child gets the pipe. False: anything else.
+ */
 static bool read_mode(const char *mode, bool *writes)
 {
     unsigned letters = 0;
@@ -102,8 +103,8 @@ static void release_pclose(struct ml_job *job)
     free(ml_container_of(job, struct pclose_job, job));
 }
 
-/* Of a file that was opened outside of tasks: only libc knows which child it is. Cancelled, the file is closed
- * nevertheless, and the child awaited, by the worker. */
+/* Of a file that was opened outside of tasks: only libc knows which child it is. Cancelled, the
+ * file is closed nevertheless, and the child awaited, by the worker. */
 static int close_on_worker(struct ml_foreign *f, struct ml_entry entry, FILE *file)
 {
     bool is_flushed = ml_co_fflush(f, file) == 0;

@@ -2,8 +2,8 @@
 #ifndef ML_INTERPOSE_PRELOADED_H
 #define ML_INTERPOSE_PRELOADED_H
 
-/* Tells a library with libc's names that was loaded before libc of this runtime, if there is one. Once a process;
- * before ml_foreign_open(). */
+/* Tells a library with libc's names that was loaded before libc of this runtime, if there is one.
+ * Once a process; before ml_foreign_open(). */
 void ml_interpose_attach(void);
 
 #endif

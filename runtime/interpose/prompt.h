@@ -1,6 +1,6 @@
 /*
- * The line that somebody edits on a terminal, and what else is written there meanwhile: who writes first takes the
- * line away; its editor shows it again when it next runs. Knows no editor.
+ * The line that somebody edits on a terminal, and what else is written there meanwhile: who writes
+ * first takes the line away; its editor shows it again when it next runs. Knows no editor.
  */
 #ifndef ML_INTERPOSE_PROMPT_H
 #define ML_INTERPOSE_PROMPT_H

@@ -17,7 +17,8 @@ struct recv_call {
     size_t done;
 };
 
-/* Those never wait, whatever the socket says: what is urgent and what went wrong is there or is not. */
+/* Those never wait, whatever the socket says: what is urgent and what went wrong is there or is
+ * not. */
 static bool never_waits(struct ml_foreign *f, int flags)
 {
     bool never = (flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)) != 0;
@@ -102,8 +103,8 @@ static ssize_t try_recvmsg(void *call, int flags)
     return ml_libc.recvmsg(c->fd, c->message, c->flags | flags);
 }
 
-/* Fills, with MSG_WAITALL, the pieces behind the first `skip` bytes, until one stays short. Returns how many bytes
- * came. */
+/* Fills, with MSG_WAITALL, the pieces behind the first `skip` bytes, until one stays short. Returns
+ * how many bytes came. */
 static ssize_t recv_rest(struct ml_foreign *f, struct ml_entry entry, int fd,
                          const struct msghdr *message, size_t skip, int flags)
 {
@@ -126,7 +127,8 @@ static ssize_t recv_rest(struct ml_foreign *f, struct ml_entry entry, int fd,
     return done;
 }
 
-/* MSG_WAITALL fills the pieces, unless descriptors or the like may come with the bytes: those end a call. */
+/* MSG_WAITALL fills the pieces, unless descriptors or the like may come with the bytes: those end a
+ * call. */
 ssize_t ml_co_recvmsg(struct ml_foreign *f, int fd, struct msghdr *message, int flags)
 {
     if (never_waits(f, flags))
@@ -160,8 +162,8 @@ static ssize_t try_recvmmsg(void *call, int flags)
     return is_enough ? (ssize_t)c->done : ml_fail(-EAGAIN);
 }
 
-/* Waits for all messages, or the first with MSG_WAITFORONE. A time limit, which Linux looks at between messages only,
- * is left to libc. */
+/* Waits for all messages, or the first with MSG_WAITFORONE. A time limit, which Linux looks at
+ * between messages only, is left to libc. */
 int ml_co_recvmmsg(struct ml_foreign *f, int fd, struct mmsghdr *messages, unsigned count,
                    int flags, struct timespec *timeout)
 {
@@ -182,8 +184,8 @@ struct read_call {
     bool is_socket;
 };
 
-/* Kernels before 6.4 cannot promise not to block on a pipe, none can on a terminal: those are asked whether
- * something is there. Another process may take it first. */
+/* Kernels before 6.4 cannot promise not to block on a pipe, none can on a terminal: those are asked
+ * whether something is there. Another process may take it first. */
 static ssize_t read_if_ready(struct read_call *c)
 {
     struct pollfd ready = {.fd = c->fd, .events = POLLIN};
@@ -248,8 +250,9 @@ static int fetch(struct ml_foreign *f, struct ml_entry entry, int fd, size_t siz
     return error == -ECANCELED ? error : 0;
 }
 
-/* One piece of a file that is known to be on a disk: from the page cache, or once a worker has brought it there.
- * Meanwhile the number may have become another's, whose read is not to block the thread. */
+/* One piece of a file that is known to be on a disk: from the page cache, or once a worker has
+ * brought it there. Meanwhile the number may have become another's, whose read is not to block the
+ * thread. */
 static ssize_t read_disk_piece(struct ml_foreign *f, struct ml_entry entry, int fd,
                                const struct iovec *piece)
 {
@@ -262,8 +265,9 @@ static ssize_t read_disk_piece(struct ml_foreign *f, struct ml_entry entry, int 
     return error == 0 ? ml_libc.readv(fd, piece, 1) : ml_fail(error);
 }
 
-/* Fills the pieces behind the first `done` bytes, up to the end of the file. What was taken is never given back: nobody
- * could wind a pipe back. Returns how many bytes there are in all, or what the first read gave. */
+/* Fills the pieces behind the first `done` bytes, up to the end of the file. What was taken is
+ * never given back: nobody could wind a pipe back. Returns how many bytes there are in all, or what
+ * the first read gave. */
 static ssize_t read_disk_rest(struct ml_foreign *f, struct ml_entry entry, int fd,
                               const struct iovec *pieces, int count, size_t done)
 {
@@ -285,7 +289,8 @@ static ssize_t read_disk_rest(struct ml_foreign *f, struct ml_entry entry, int f
     return ml_part(got >= 0 ? (ssize_t)done : got, done, saved);
 }
 
-/* Any file but one on a disk. To what turns out to be one nevertheless, `got` bytes of it or -1, the disk's way is left. */
+/* Any file but one on a disk. To what turns out to be one nevertheless, `got` bytes of it or -1,
+ * the disk's way is left. */
 static ssize_t read_stream(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
 {
     struct ml_entry entry = f->entry;
@@ -302,8 +307,9 @@ static ssize_t read_stream(struct ml_foreign *f, int fd, const struct iovec *pie
     return is_over ? 0 : got;
 }
 
-/* What is in the page cache is taken at once; the rest, up to the end of the file, from the disk. Where that is not all
- * that was asked for, the kernel says whether it is a file on a disk still. */
+/* What is in the page cache is taken at once; the rest, up to the end of the file, from the disk.
+ * Where that is not all that was asked for, the kernel says whether it is a file on a disk still.
+ */
 static ssize_t read_disk(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
 {
     struct ml_entry entry = f->entry;

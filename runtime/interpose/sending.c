@@ -1,5 +1,5 @@
-/* Calls that give bytes away: write, send and their family. Where a descriptor blocks they give all of them, as
- * libc's do. */
+/* Calls that give bytes away: write, send and their family. Where a descriptor blocks they give all
+ * of them, as libc's do. */
 #include "base/quiet.h"
 #include "interpose/child_file.h"
 #include "interpose/fd_kind.h"
@@ -54,14 +54,15 @@ struct sendto_call {
     socklen_t length;
 };
 
-/* MSG_FASTOPEN to where the network knows no cookie for: the connection is on its way without the bytes, which go as any
- * others once it is there. */
+/* MSG_FASTOPEN to where the network knows no cookie for: the connection is on its way without the
+ * bytes, which go as any others once it is there. */
 static bool is_only_connecting(ssize_t sent, int flags)
 {
     return sent < 0 && errno == EINPROGRESS && (flags & MSG_FASTOPEN) != 0;
 }
 
-/* An address is for datagrams; a stream, which has a peer already, takes what was left like any other bytes. */
+/* An address is for datagrams; a stream, which has a peer already, takes what was left like any
+ * other bytes. */
 static ssize_t try_sendto(void *call, int flags)
 {
     struct sendto_call *c = call;
@@ -170,8 +171,8 @@ ssize_t ml_co_sendmsg(struct ml_foreign *f, int fd, const struct msghdr *message
     return ml_part(sent, call.pieces.done, saved);
 }
 
-/* One message after the other, as many as go, and no more than the kernel takes at once: an error after the first is told
- * by the next call. */
+/* One message after the other, as many as go, and no more than the kernel takes at once: an error
+ * after the first is told by the next call. */
 int ml_co_sendmmsg(struct ml_foreign *f, int fd, struct mmsghdr *messages, unsigned count,
                    int flags)
 {
@@ -295,8 +296,8 @@ static ssize_t try_writev(void *call, int flags)
                                c->pieces->iov_len < SURE_SIZE ? c->pieces->iov_len : SURE_SIZE);
 }
 
-/* The pieces of a datagram belong together, and so do those of less than PIPE_BUF to a pipe: all are offered at once,
- * and what is left after that goes piece by piece. */
+/* The pieces of a datagram belong together, and so do those of less than PIPE_BUF to a pipe: all
+ * are offered at once, and what is left after that goes piece by piece. */
 static ssize_t write_pieces(struct ml_foreign *f, int fd, const struct iovec *list, int count)
 {
     struct ml_entry entry = f->entry;

@@ -1,4 +1,5 @@
-/* Commands that system() runs in tasks. What SIGINT and SIGQUIT do is left alone: they belong to the whole program. */
+/* Commands that system() runs in tasks. What SIGINT and SIGQUIT do is left alone: they belong to
+ * the whole program. */
 #ifndef ML_INTERPOSE_SHELLS_H
 #define ML_INTERPOSE_SHELLS_H
 

@@ -1,6 +1,6 @@
 /*
- * nanosleep and its family. Many callers sleep what is left until nothing is, whatever errno says: so nothing is
- * left of a sleep that was cancelled, and a sleep of nothing does not fail.
+ * nanosleep and its family. Many callers sleep what is left until nothing is, whatever errno says:
+ * so nothing is left of a sleep that was cancelled, and a sleep of nothing does not fail.
  */
 #include "interpose/libc_call.h"
 #include "interpose/timespan.h"

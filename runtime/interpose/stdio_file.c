@@ -34,13 +34,15 @@ void ml_stdio_leave(struct ml_foreign *f, FILE *file)
 
 /* ---- closing ---- */
 
-/* A file that was closed while another task used it, and may not be freed before that one has left it. */
+/* A file that was closed while another task used it, and may not be freed before that one has left
+ * it. */
 struct ml_unclosed {
     struct ml_unclosed *next;
     FILE *file;
 };
 
-/* Has the file's number stand for something that can neither be read nor written, until the file is closed. */
+/* Has the file's number stand for something that can neither be read nor written, until the file is
+ * closed. */
 static void cut(int fd)
 {
     int nothing = open("/", O_PATH | O_CLOEXEC);

@@ -1,15 +1,16 @@
 /*
- * What the calls of stdio share. libc's stdio calls read and write inside itself, unseen; so before it would,
- * the task waits until they do not block, and what is written goes out by ourselves. This looks into the
- * part of FILE that glibc's header shows for its own macros.
+ * What the calls of stdio share. libc's stdio calls read and write inside itself, unseen; so before
+ * it would, the task waits until they do not block, and what is written goes out by ourselves. This
+ * looks into the part of FILE that glibc's header shows for its own macros.
  */
 #ifndef ML_INTERPOSE_STDIO_FILE_H
 #define ML_INTERPOSE_STDIO_FILE_H
 
 #include "interpose/libc_call.h"
 
-/* The descriptor of a file whose reads and writes may block: a pipe, a terminal, a socket; -1: anything else. may_call:
- * the call that is made may read or write the descriptor, so that what is remembered of it has to be true. */
+/* The descriptor of a file whose reads and writes may block: a pipe, a terminal, a socket; -1:
+ * anything else. may_call: the call that is made may read or write the descriptor, so that what is
+ * remembered of it has to be true. */
 int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file, bool may_call);
 
 /* No other task uses the file until ml_stdio_leave(). */
@@ -22,16 +23,16 @@ static inline const void *ml_stdio_queue(FILE *file)
     return (const char *)file + 1;
 }
 
-/* For who closes the file: those who wait in it are turned away, and it is this task's alone until the next wait. False:
- * another one is in it still, and this one may not wait for that. */
+/* For who closes the file: those who wait in it are turned away, and it is this task's alone until
+ * the next wait. False: another one is in it still, and this one may not wait for that. */
 bool ml_stdio_turn_away(struct ml_foreign *f, FILE *file);
 
-/* fclose() that knows of tasks: 0 or a negated errno. A file that another task still uses, where this one may not wait, is
- * freed later. */
+/* fclose() that knows of tasks: 0 or a negated errno. A file that another task still uses, where
+ * this one may not wait, is freed later. */
 int ml_stdio_close(struct ml_foreign *f, struct ml_entry entry, FILE *file);
 
-/* Frees files that were closed while another task used them, as far as that one has left them; all, when no task is
- * alive any more. */
+/* Frees files that were closed while another task used them, as far as that one has left them; all,
+ * when no task is alive any more. */
 void ml_stdio_sweep(struct ml_foreign *f);
 void ml_stdio_release(struct ml_foreign *f);
 
@@ -63,8 +64,8 @@ static inline bool ml_stdio_has_all(const FILE *file, size_t size, int delimiter
            (delimiter >= 0 && there > 0 && memchr(file->_IO_read_ptr, delimiter, there) != NULL);
 }
 
-/* Whether the next byte is there without a read. After ungetc() of another character than was read, the buffer
- * is set aside (glibc, libio.h: _IO_IN_BACKUP). */
+/* Whether the next byte is there without a read. After ungetc() of another character than was read,
+ * the buffer is set aside (glibc, libio.h: _IO_IN_BACKUP). */
 static inline bool ml_stdio_has_input(const FILE *file)
 {
     enum { IN_BACKUP = 0x100 };

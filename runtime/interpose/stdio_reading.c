@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <stdio_ext.h>
 
-/* Waits until the file's next read does not block, which one that says EOF or an error at once never does. 0; or -1
- * with errno set and the file's error flag; or ML_PLAINLY. */
+/* Waits until the file's next read does not block, which one that says EOF or an error at once
+ * never does. 0; or -1 with errno set and the file's error flag; or ML_PLAINLY. */
 static int await_input(struct ml_foreign *f, struct ml_entry entry, FILE *file, int fd)
 {
     struct pollfd readable = {.fd = fd, .events = POLLIN};

@@ -1,5 +1,5 @@
-/* Calls of stdio that write. What does not fit into the file's buffer is given to the kernel here, so that a
- * full pipe makes one task wait. */
+/* Calls of stdio that write. What does not fit into the file's buffer is given to the kernel here,
+ * so that a full pipe makes one task wait. */
 #include "interpose/stdio_file.h"
 
 #include "interpose/child_file.h"
@@ -23,21 +23,24 @@ static bool is_by_lines(const FILE *file)
     return (file->_flags & ML_STDIO_BY_LINES) != 0;
 }
 
-/* Whether the bytes fit into the buffer and libc leaves them there: it is not asked to write them at once. */
+/* Whether the bytes fit into the buffer and libc leaves them there: it is not asked to write them
+ * at once. */
 static bool is_kept(const FILE *file, const char *data, size_t size)
 {
     bool is_line = is_by_lines(file) && memchr(data, '\n', size) != NULL;
     return !is_line && has_room(file, size);
 }
 
-/* Whether input that was read ahead lies where the output is to go: libc seeks back then, or fails. */
+/* Whether input that was read ahead lies where the output is to go: libc seeks back then, or fails.
+ */
 static bool has_unread(const FILE *file)
 {
     return (file->_flags & ML_STDIO_PUTTING) != 0 ? file->_IO_read_end != file->_IO_write_base
                                                   : ml_stdio_buffered(file) > 0;
 }
 
-/* Of a command that has ended, a write fails, as a stream's does: one client's end is not the program's. */
+/* Of a command that has ended, a write fails, as a stream's does: one client's end is not the
+ * program's. */
 static ssize_t give(struct ml_foreign *f, FILE *file, int fd, const char *data, size_t size)
 {
     bool is_ours;
@@ -45,7 +48,8 @@ static ssize_t give(struct ml_foreign *f, FILE *file, int fd, const char *data, 
                                                   : ml_co_write(f, fd, data, size);
 }
 
-/* Cancelled before all has gone: the rest stays with the file, unless that holds something else by now. */
+/* Cancelled before all has gone: the rest stays with the file, unless that holds something else by
+ * now. */
 static void keep(FILE *file, const char *data, size_t size)
 {
     if (ml_stdio_pending(file) > 0 || (size_t)(file->_IO_buf_end - file->_IO_write_base) < size)
@@ -55,9 +59,9 @@ static void keep(FILE *file, const char *data, size_t size)
 }
 
 /*
- * Gives out what the buffer holds; what the kernel refuses is lost, as in libc. 0, or EOF with errno set.
- * The buffer is empty while the task waits: libc's fflush(NULL) in another task (io.popen calls it) knows
- * nothing of the wait and would send the same bytes.
+ * Gives out what the buffer holds; what the kernel refuses is lost, as in libc. 0, or EOF with
+ * errno set. The buffer is empty while the task waits: libc's fflush(NULL) in another task
+ * (io.popen calls it) knows nothing of the wait and would send the same bytes.
  */
 static int flush(struct ml_foreign *f, FILE *file, int fd)
 {
@@ -90,8 +94,8 @@ extern FILE *_IO_iter_file(void *iterator);
 extern void _IO_list_lock(void);
 extern void _IO_list_unlock(void);
 
-/* Whether the file holds bytes that may have to wait, and nobody uses it: then it is the task's. A thread that closes
- * it waits for the file's lock, after that of the list, before it frees it. */
+/* Whether the file holds bytes that may have to wait, and nobody uses it: then it is the task's. A
+ * thread that closes it waits for the file's lock, after that of the list, before it frees it. */
 static bool take_pending(struct ml_foreign *f, FILE *file)
 {
     if (ml_stdio_pending(file) == 0 || file->_mode > 0 || has_unread(file) ||
@@ -146,7 +150,8 @@ int ml_co_fflush(struct ml_foreign *f, FILE *file)
     return result;
 }
 
-/* glibc's own, declared in none of its headers: gives a file its buffer, one of lines if it is a terminal. */
+/* glibc's own, declared in none of its headers: gives a file its buffer, one of lines if it is a
+ * terminal. */
 extern void _IO_doallocbuf(FILE *file);
 
 /* Bytes that go out at once: to a file buffered by lines, those up to the last newline. */

@@ -1,6 +1,6 @@
 /*
- * Answers that libc keeps in buffers of its own until the next call: each task gets its own, or one task would
- * read another's after it has waited.
+ * Answers that libc keeps in buffers of its own until the next call: each task gets its own, or one
+ * task would read another's after it has waited.
  */
 #ifndef ML_INTERPOSE_TASK_BUFFERS_H
 #define ML_INTERPOSE_TASK_BUFFERS_H

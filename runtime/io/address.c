@@ -76,8 +76,8 @@ int ml_address_set_path(struct ml_address *address, const char *path, size_t len
     memcpy(local->sun_path, path, length);
     if (is_abstract)
         local->sun_path[0] = '\0';
-    /* A path is followed by a zero byte if there is room for one; an abstract name is preceded by one in the place
-     * of its "@". */
+    /* A path is followed by a zero byte if there is room for one; an abstract name is preceded by
+     * one in the place of its "@". */
     bool has_zero = !is_abstract && length < sizeof local->sun_path;
     address->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + has_zero);
     return 0;

@@ -29,17 +29,17 @@ bool ml_address_parse(struct ml_address *address, const char *host, uint16_t por
 /* The same with a port behind it, or `port` without: "127.0.0.1:53", "::1", "[::1]:53". */
 bool ml_address_parse_with_port(struct ml_address *address, const char *text, uint16_t port);
 
-/* A Unix-domain address: a path in the file system, or, when it begins with "@", an abstract name, which
- * may contain any bytes; either of 108 bytes at most. 0; -ENAMETOOLONG; -EINVAL: empty, or a path with a zero
- * byte. */
+/* A Unix-domain address: a path in the file system, or, when it begins with "@", an abstract name,
+ * which may contain any bytes; either of 108 bytes at most. 0; -ENAMETOOLONG; -EINVAL: empty, or a
+ * path with a zero byte. */
 int ml_address_set_path(struct ml_address *address, const char *path, size_t length);
 
-/* Writes the path, or "@" and the abstract name, into `path` (ML_PATH_SIZE bytes, no terminator counted);
- * returns its length, 0 for a socket without a name. */
+/* Writes the path, or "@" and the abstract name, into `path` (ML_PATH_SIZE bytes, no terminator
+ * counted); returns its length, 0 for a socket without a name. */
 size_t ml_address_path(const struct ml_address *address, char *path);
 
-/* What the kernel says of the size of an address that it has written here. It counts a zero byte behind a path, also
- * behind one that fills its room. */
+/* What the kernel says of the size of an address that it has written here. It counts a zero byte
+ * behind a path, also behind one that fills its room. */
 static inline void ml_address_set_size(struct ml_address *address, socklen_t size)
 {
     address->size = size < sizeof address->local ? size : sizeof address->local;

@@ -63,7 +63,8 @@ static bool is_mapped(const unsigned char *bytes)
     return memcmp(bytes, policies[1].prefix, 12) == 0;
 }
 
-/* RFC 6724, sections 3.1 and 3.2: loopback counts as link-local, private IPv4 addresses as global. */
+/* RFC 6724, sections 3.1 and 3.2: loopback counts as link-local, private IPv4 addresses as global.
+ */
 static int scope_of(const unsigned char *b)
 {
     static const unsigned char loopback[SIZE] = {[15] = 1};
@@ -92,7 +93,8 @@ static struct seen see(const struct ml_address *address)
 
 /* ---- from where ---- */
 
-/* A datagram socket that is connected sends nothing, but knows its own address. It forgets one before the next. */
+/* A datagram socket that is connected sends nothing, but knows its own address. It forgets one
+ * before the next. */
 static bool find_source(int fd, const struct ml_address *to, struct ml_address *from)
 {
     static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
@@ -128,8 +130,8 @@ static int prefer(bool a, bool b)
     return (int)b - (int)a;
 }
 
-/* Rule 9, of addresses of IPv6: the longest prefix in common with the address from which to send, within the network's
- * half of it. */
+/* Rule 9, of addresses of IPv6: the longest prefix in common with the address from which to send,
+ * within the network's half of it. */
 static int compare_prefixes(const struct choice *a, const struct choice *b)
 {
     enum { NETWORK = 64 };

@@ -1,6 +1,7 @@
 /*
- * c-ares, loaded when it is first needed, for moonlet alone: linked, its names would answer a library that has brought
- * a c-ares of its own. Its functions are called through a table, under their own names, typed by its header.
+ * c-ares, loaded when it is first needed, for moonlet alone: linked, its names would answer a
+ * library that has brought a c-ares of its own. Its functions are called through a table, under
+ * their own names, typed by its header.
  */
 #ifndef ML_IO_CARES_H
 #define ML_IO_CARES_H
@@ -27,7 +28,8 @@ struct ml_cares {
 /* Written once, by the first ml_cares_load(); then it is a constant. */
 extern struct ml_cares ml_cares;
 
-/* Before anything else here. 0; -ELIBACC: there is no c-ares, or one without these functions. From any thread. */
+/* Before anything else here. 0; -ELIBACC: there is no c-ares, or one without these functions. From
+ * any thread. */
 int ml_cares_load(void);
 
 #ifndef ML_CARES_PLAIN /* its own names, for who fills the table */

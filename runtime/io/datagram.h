@@ -1,10 +1,10 @@
 /*
- * Datagrams, over UDP and in the Unix domain: one message per call, with the address it came from or goes to.
- * One receiver at a time; senders wait for room in turn.
+ * Datagrams, over UDP and in the Unix domain: one message per call, with the address it came from
+ * or goes to. One receiver at a time; senders wait for room in turn.
  *
- * Cost: a receive that finds a datagram is one recvfrom() into a block that is shared with the streams, a send
- * one sendto(); neither allocates. Where datagrams come one at a time, as in a ping-pong, a receive waits before
- * it looks.
+ * Cost: a receive that finds a datagram is one recvfrom() into a block that is shared with the
+ * streams, a send one sendto(); neither allocates. Where datagrams come one at a time, as in a
+ * ping-pong, a receive waits before it looks.
  */
 #ifndef ML_IO_DATAGRAM_H
 #define ML_IO_DATAGRAM_H
@@ -70,7 +70,8 @@ static inline bool ml_datagram_is_open(const struct ml_datagram *d)
 
 /* These never wait: 0, -ML_ECLOSED or what the kernel says. */
 
-/* See ml_local_bind() for paths; an address of the Unix domain without a path: a name of the kernel's choice. */
+/* See ml_local_bind() for paths; an address of the Unix domain without a path: a name of the
+ * kernel's choice. */
 int ml_datagram_bind(struct ml_datagram *d, const struct ml_address *address);
 
 /* From now on sends go there by default, and only what comes from there is received. */
@@ -82,7 +83,8 @@ int ml_datagram_set(struct ml_datagram *d, enum ml_datagram_option option, int v
 /* The interface that multicasts leave by. */
 int ml_datagram_set_interface(struct ml_datagram *d, const struct ml_interface *interface);
 
-/* Joins (or, with `join` false, leaves) a multicast group. -EINVAL: not an address of this family. */
+/* Joins (or, with `join` false, leaves) a multicast group. -EINVAL: not an address of this family.
+ */
 int ml_datagram_membership(struct ml_datagram *d, const struct ml_address *group,
                            const struct ml_interface *interface, bool join);
 
@@ -90,17 +92,17 @@ int ml_datagram_membership(struct ml_datagram *d, const struct ml_address *group
 int ml_interface_find(struct ml_interface *interface, const char *text);
 
 /*
- * Sends one datagram, to `to` or, NULL, to where it is connected. Waits while there is no room for it. 0; -EMSGSIZE:
- * it is too long; -ML_ECLOSED, -ETIMEDOUT, -ECANCELED and what else sendto() says, such as -ECONNREFUSED for
- * an earlier one.
+ * Sends one datagram, to `to` or, NULL, to where it is connected. Waits while there is no room for
+ * it. 0; -EMSGSIZE: it is too long; -ML_ECLOSED, -ETIMEDOUT, -ECANCELED and what else sendto()
+ * says, such as -ECONNREFUSED for an earlier one.
  */
 int ml_datagram_send(struct ml_datagram *d, const char *data, size_t size,
                      const struct ml_address *to, ml_time deadline);
 
 /*
- * Waits for the next datagram. When they come faster than they are used up, others run in between all the same. 0, and
- * the caller owes ml_datagram_drop(); -EBUSY: another task is receiving; -ML_ECLOSED, -ETIMEDOUT,
- * -ECANCELED, -ENOMEM and what else recvfrom() says.
+ * Waits for the next datagram. When they come faster than they are used up, others run in between
+ * all the same. 0, and the caller owes ml_datagram_drop(); -EBUSY: another task is receiving;
+ * -ML_ECLOSED, -ETIMEDOUT, -ECANCELED, -ENOMEM and what else recvfrom() says.
  */
 int ml_datagram_receive(struct ml_datagram *d, struct ml_message *message, ml_time deadline);
 

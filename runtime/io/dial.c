@@ -19,8 +19,8 @@ static const struct ml_wait_kind asking = {.text = "a name server", .external = 
 /* RFC 8305, section 5: the recommended Connection Attempt Delay. */
 #define ATTEMPT_DELAY (250 * ML_MILLISECOND)
 
-/* How soon a server in the Unix domain whose backlog is full is asked again, from the first pause to the longest: the
- * kernel does not tell when there is room. */
+/* How soon a server in the Unix domain whose backlog is full is asked again, from the first pause
+ * to the longest: the kernel does not tell when there is room. */
 #define FIRST_PAUSE (ML_MILLISECOND / 2)
 #define LONGEST_PAUSE (16 * ML_MILLISECOND)
 
@@ -90,7 +90,8 @@ static void on_ready(void *data, int fd, bool readable, bool writable)
     ml_task_wake(attempt->dial->task, ML_WAKE_EVENT);
 }
 
-/* A port that the kernel chooses when it knows the peer, too, may serve for several peers: bind() reserves none. */
+/* A port that the kernel chooses when it knows the peer, too, may serve for several peers: bind()
+ * reserves none. */
 static void leave_port_open(int fd, const struct ml_address *local)
 {
     if (!ml_address_is_local(local) && ml_address_port(local) == 0)
@@ -107,7 +108,8 @@ static int bind_attempt(struct attempt *attempt, const struct ml_address *local)
     return ml_local_bind(attempt->fd, local, &attempt->path);
 }
 
-/* 0; -EINPROGRESS, also when there is no room in the backlog of a server in the Unix domain; or why not. */
+/* 0; -EINPROGRESS, also when there is no room in the backlog of a server in the Unix domain; or why
+ * not. */
 static int call_connect(struct attempt *attempt)
 {
     int result;
@@ -136,9 +138,9 @@ static bool is_connected(int fd)
 }
 
 /*
- * Two sockets that connect to each other at the same time are connected (RFC 9293, section 3.5), and so is one whose
- * port, chosen by the kernel, happens to be the one that it connects to. Nobody listens there, then. Closed without
- * a farewell it leaves the port to the server that may come.
+ * Two sockets that connect to each other at the same time are connected (RFC 9293, section 3.5),
+ * and so is one whose port, chosen by the kernel, happens to be the one that it connects to. Nobody
+ * listens there, then. Closed without a farewell it leaves the port to the server that may come.
  */
 static bool is_its_own_peer(int fd)
 {
@@ -173,8 +175,8 @@ static int watch(struct attempt *attempt)
     return 0;
 }
 
-/* Looks how an attempt goes that has news, or is new: 0: connected; -EINPROGRESS: there will be more; or why it is
- * over. */
+/* Looks how an attempt goes that has news, or is new: 0: connected; -EINPROGRESS: there will be
+ * more; or why it is over. */
 static int look_at(struct attempt *attempt)
 {
     int error = state_of(attempt->fd);
@@ -309,7 +311,8 @@ static uint32_t descriptor_of(const struct dial *dial)
     return last != &dial->under_way ? (uint32_t)ml_container_of(last, struct attempt, link)->fd : 0;
 }
 
-/* Waits for what comes first: news of an attempt, more addresses, the time for the next, the deadline. */
+/* Waits for what comes first: news of an attempt, more addresses, the time for the next, the
+ * deadline. */
 static int await_news(struct dial *dial, struct ml_hub *hub, ml_time deadline)
 {
     bool is_idle = ml_list_is_empty(&dial->under_way);

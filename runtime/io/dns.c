@@ -37,15 +37,15 @@ static bool is_invalid(const char *host)
     return host[0] == '\0' || is_under(host, "invalid");
 }
 
-/* An address in brackets, or with a scope or a port, is no name of a host. Servers would hear what is none of their
- * business, and one could answer. */
+/* An address in brackets, or with a scope or a port, is no name of a host. Servers would hear what
+ * is none of their business, and one could answer. */
 static bool is_no_host(const char *host)
 {
     return strpbrk(host, "[]%:") != NULL;
 }
 
-/* The same of names that may hold any bytes, as those of services do: what would be an address but for its scope, its
- * port and its brackets. */
+/* The same of names that may hold any bytes, as those of services do: what would be an address but
+ * for its scope, its port and its brackets. */
 static bool is_address_at_heart(const char *name)
 {
     char host[ML_HOST_SIZE];

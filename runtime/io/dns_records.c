@@ -49,7 +49,8 @@ static bool skip(struct reader *in, size_t size)
     return is_there;
 }
 
-/* A name in the protocol's form: labels, each behind its length, in lower case, without references. */
+/* A name in the protocol's form: labels, each behind its length, in lower case, without references.
+ */
 struct name {
     size_t size;
     unsigned char bytes[LONGEST_NAME];
@@ -72,8 +73,8 @@ static bool read_label(struct reader *in, size_t length, struct name *name)
 }
 
 /*
- * Reads a name: labels up to an empty one, or to a reference to an earlier name. Each reference points further back
- * than the one before it, so there is an end.
+ * Reads a name: labels up to an empty one, or to a reference to an earlier name. Each reference
+ * points further back than the one before it, so there is an end.
  */
 static bool read_name(struct reader *in, struct name *name)
 {
@@ -335,7 +336,8 @@ void ml_records_release(struct ml_records *records)
 
 /* ---- their order ---- */
 
-/* By priority; those without weight first, or a point on the line of weights would hardly ever meet them. */
+/* By priority; those without weight first, or a point on the line of weights would hardly ever meet
+ * them. */
 static int compare(const void *a, const void *b)
 {
     const struct ml_record *one = a, *other = b;
@@ -353,8 +355,8 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
-/* Which of the records is met first by a point chosen at random on the line of their weights, laid end to
- * end. */
+/* Which of the records is met first by a point chosen at random on the line of their weights, laid
+ * end to end. */
 static size_t choose(const struct ml_record *items, size_t count, uint64_t total, uint64_t *random)
 {
     uint64_t point = next_random(random) % (total + 1);

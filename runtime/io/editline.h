@@ -1,7 +1,7 @@
 /*
- * libedit, loaded when a line is first edited. What is used of its interface is declared here, so that building
- * needs none of its headers: the names and numbers of histedit.h, fixed by the library's version, libedit.so.2.
- * Knows no task.
+ * libedit, loaded when a line is first edited. What is used of its interface is declared here, so
+ * that building needs none of its headers: the names and numbers of histedit.h, fixed by the
+ * library's version, libedit.so.2. Knows no task.
  */
 #ifndef ML_IO_EDITLINE_H
 #define ML_IO_EDITLINE_H

@@ -1,6 +1,6 @@
 /*
- * What the blocking operations of one runtime share: its hub, a spare read buffer, its resolver, OpenSSL.
- * Knows no Lua.
+ * What the blocking operations of one runtime share: its hub, a spare read buffer, its resolver,
+ * OpenSSL. Knows no Lua.
  */
 #ifndef ML_IO_IO_H
 #define ML_IO_IO_H
@@ -25,8 +25,8 @@ struct ml_io {
 /* Bytes asked for in one read. */
 enum { ML_IO_READ_SIZE = 64 * 1024 };
 
-/* A block of ML_IO_READ_SIZE bytes to receive into, to be given back before the task may be switched away; while
- * it is lent, a new one. NULL: no memory. */
+/* A block of ML_IO_READ_SIZE bytes to receive into, to be given back before the task may be
+ * switched away; while it is lent, a new one. NULL: no memory. */
 char *ml_io_borrow(struct ml_io *io);
 void ml_io_give_back(struct ml_io *io, char *block);
 

@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Tickets and an end are small; more is data, of which the peer should learn that nobody reads it. */
+/* Tickets and an end are small; more is data, of which the peer should learn that nobody reads it.
+ */
 enum { INPUT_MOST = 16 * 1024 };
 
 /* So many at a time; the oldest has to go for one more. */

@@ -23,8 +23,8 @@ void ml_listener_init(struct ml_listener *listener, struct ml_io *io);
 int ml_listener_open(struct ml_listener *listener, const struct ml_address *address,
                      const struct ml_socket_options *options);
 
-/* Takes over a socket that listens already; its own from then on. 0; -EINVAL: it is no listening stream
- * socket; -ENOTSOCK, -EBADF: none at all. Never waits. */
+/* Takes over a socket that listens already; its own from then on. 0; -EINVAL: it is no listening
+ * stream socket; -ENOTSOCK, -EBADF: none at all. Never waits. */
 int ml_listener_adopt(struct ml_listener *listener, int fd,
                       const struct ml_socket_options *options);
 
@@ -36,8 +36,8 @@ int ml_listener_adopt(struct ml_listener *listener, int fd,
  */
 int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_time deadline);
 
-/* The same without waiting. -EAGAIN: nobody is there, ml_fd_watch() the listener; -ENOBUFS: the process is out of
- * descriptors or the like, try again after ML_LISTENER_PAUSE. */
+/* The same without waiting. -EAGAIN: nobody is there, ml_fd_watch() the listener; -ENOBUFS: the
+ * process is out of descriptors or the like, try again after ML_LISTENER_PAUSE. */
 int ml_listener_try(struct ml_listener *listener, struct ml_stream *s);
 
 /* Idempotent; the task in accept gets -ML_ECLOSED. */

@@ -19,8 +19,8 @@ struct local_socket {
     struct ml_local_path path;
     int count; /* of `came` */
     int came[ML_DESCRIPTORS_MAX];
-    bool
-        may_go_on; /* the last receive was cut short: what came with the descriptors may be continued */
+    bool may_go_on; /* the last receive was cut short: what came with the descriptors may be
+                       continued */
 };
 
 /* Room for a control message with that many descriptors. */
@@ -54,7 +54,8 @@ static void keep_descriptors(struct local_socket *layer, struct msghdr *message)
     }
 }
 
-/* One recvmsg(), which never goes beyond the bytes that were sent in one piece with a descriptor. */
+/* One recvmsg(), which never goes beyond the bytes that were sent in one piece with a descriptor.
+ */
 static ssize_t receive_once(struct ml_stream *s, char *memory, size_t room)
 {
     struct local_socket *layer = layer_of(s);
@@ -94,7 +95,8 @@ static ssize_t local_receive(struct ml_stream *s, char *memory, size_t room)
     return count;
 }
 
-/* The kernel refuses no end to a peer that is gone; what it has left unread is known to the socket all the same. */
+/* The kernel refuses no end to a peer that is gone; what it has left unread is known to the socket
+ * all the same. */
 static int local_shutdown(struct ml_stream *s, ml_time deadline)
 {
     int error = ml_socket_transport.shutdown(s, deadline);
@@ -219,8 +221,8 @@ static size_t mark_at_end(const struct ml_stream *s)
     return length;
 }
 
-/* Takes out the mark with which the descriptor came, if there is one. It was sent in one piece; only a receive
- * that was cut short may have got a part of it. */
+/* Takes out the mark with which the descriptor came, if there is one. It was sent in one piece;
+ * only a receive that was cut short may have got a part of it. */
 static int remove_mark(struct ml_stream *s, ml_time deadline)
 {
     int result = 0;

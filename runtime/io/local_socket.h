@@ -1,10 +1,10 @@
 /*
- * The transport of streams in the Unix domain: a socket (io/socket.h) over which open descriptors can be passed
- * to another process, and that knows who is at its other end.
+ * The transport of streams in the Unix domain: a socket (io/socket.h) over which open descriptors
+ * can be passed to another process, and that knows who is at its other end.
  *
- * A descriptor travels with a byte of the stream. It is kept while the input up to that byte, and what was sent in
- * one piece with it, is read; a read that needs more than that closes it, unasked for. At most
- * ML_DESCRIPTORS_MAX at a time are kept, the kernel closes the others.
+ * A descriptor travels with a byte of the stream. It is kept while the input up to that byte, and
+ * what was sent in one piece with it, is read; a read that needs more than that closes it, unasked
+ * for. At most ML_DESCRIPTORS_MAX at a time are kept, the kernel closes the others.
  */
 #ifndef ML_IO_LOCAL_SOCKET_H
 #define ML_IO_LOCAL_SOCKET_H
@@ -14,7 +14,8 @@
 
 enum { ML_DESCRIPTORS_MAX = 16 };
 
-/* Opens a closed stream on a connected Unix-domain socket, which becomes its own. 0 or -ENOMEM: it is closed. */
+/* Opens a closed stream on a connected Unix-domain socket, which becomes its own. 0 or -ENOMEM: it
+ * is closed. */
 int ml_local_socket_open(struct ml_stream *s, int fd);
 
 /* The same for a socket of any family, with the transport that fits. */
@@ -30,17 +31,17 @@ struct ml_local_path *ml_local_socket_path(struct ml_stream *s);
 int ml_local_socket_credentials(const struct ml_stream *s, struct ucred *credentials);
 
 /*
- * Passes a descriptor along with the first of `size` bytes; without any (data NULL) with a mark that
- * ml_local_socket_await_descriptor() takes out of the input again. *sent: bytes the kernel took. Waits and
- * fails as ml_stream_write(); -EBADF.
+ * Passes a descriptor along with the first of `size` bytes; without any (data NULL) with a mark
+ * that ml_local_socket_await_descriptor() takes out of the input again. *sent: bytes the kernel
+ * took. Waits and fails as ml_stream_write(); -EBADF.
  */
 int ml_local_socket_send_descriptor(struct ml_stream *s, int fd, const char *data, size_t size,
                                     size_t *sent);
 
 /*
- * Waits until a descriptor has come; what came before it and with it is input as usual, and stays. 0: the next
- * ml_local_socket_take_descriptor() gives it to the caller; 1: the stream has ended; -EMSGSIZE: 64 KiB of input are
- * there, and no descriptor; errors of reads.
+ * Waits until a descriptor has come; what came before it and with it is input as usual, and stays.
+ * 0: the next ml_local_socket_take_descriptor() gives it to the caller; 1: the stream has ended;
+ * -EMSGSIZE: 64 KiB of input are there, and no descriptor; errors of reads.
  */
 int ml_local_socket_await_descriptor(struct ml_stream *s, ml_time deadline);
 

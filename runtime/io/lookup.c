@@ -107,7 +107,8 @@ static int error_of_name(const struct ml_lookup *lookup)
     return error;
 }
 
-/* The server's failure for one name says nothing of the next; silence, and what is wrong here, do. */
+/* The server's failure for one name says nothing of the next; silence, and what is wrong here, do.
+ */
 static bool goes_on_after(int error)
 {
     return error == -ML_ENOTFOUND || error == -ML_ENODATA || error == -ML_EDNS ||

@@ -1,6 +1,7 @@
 /*
- * Looking a name up with name servers: records of one type or, for addresses, of two at the same time, under the name
- * itself and under those that the search list makes of it. Knows no hosts file and no address families.
+ * Looking a name up with name servers: records of one type or, for addresses, of two at the same
+ * time, under the name itself and under those that the search list makes of it. Knows no hosts file
+ * and no address families.
  */
 #ifndef ML_IO_LOOKUP_H
 #define ML_IO_LOOKUP_H
@@ -19,8 +20,8 @@ struct ml_lookup_side {
     struct ml_records records; /* of one that is over */
 };
 
-/* On the heap, as questions refer to it; owned by the task that looks up, or what it gives it to. One that a dropped
- * task has left is freed with the resolver. */
+/* On the heap, as questions refer to it; owned by the task that looks up, or what it gives it to.
+ * One that a dropped task has left is freed with the resolver. */
 struct ml_lookup {
     struct ml_link link; /* among those of the resolver */
     struct ml_resolver *resolver;
@@ -33,17 +34,17 @@ struct ml_lookup {
     struct ml_lookup_side sides[ML_LOOKUP_TYPES];
 };
 
-/* Begins. is_exact: no search list. 0, with *lookup to be closed by the caller; or -ML_ECLOSED, -ETIMEDOUT, -ECANCELED,
- * -ENOMEM. Waits only when a great many questions are under way. */
+/* Begins. is_exact: no search list. 0, with *lookup to be closed by the caller; or -ML_ECLOSED,
+ * -ETIMEDOUT, -ECANCELED, -ENOMEM. Waits only when a great many questions are under way. */
 int ml_lookup_open(struct ml_resolver *resolver, const char *name, const enum ml_record_type *types,
                    int count, bool is_exact, ml_time deadline, struct ml_lookup **lookup);
 
 /*
- * Waits until a name has records. 0: one of the sides has. Without `is_eager` all sides are over then, unless the
- * deadline has passed. With it one that has records is enough: the last type at once, the other one when the last has
- * been silent for 50 ms more (RFC 8305, section 3). Otherwise all names were asked, and the error says what most of
- * them are worth: -ML_ENOTFOUND, -ML_ENODATA, -ML_EDNS, -ML_EDNS_ANSWER; or -ETIMEDOUT, -ECANCELED, -ML_ECLOSED, -ENOMEM,
- * -EMFILE, -ENFILE.
+ * Waits until a name has records. 0: one of the sides has. Without `is_eager` all sides are over
+ * then, unless the deadline has passed. With it one that has records is enough: the last type at
+ * once, the other one when the last has been silent for 50 ms more (RFC 8305, section 3). Otherwise
+ * all names were asked, and the error says what most of them are worth: -ML_ENOTFOUND, -ML_ENODATA,
+ * -ML_EDNS, -ML_EDNS_ANSWER; or -ETIMEDOUT, -ECANCELED, -ML_ECLOSED, -ENOMEM, -EMFILE, -ENFILE.
  */
 int ml_lookup_wait(struct ml_lookup *lookup, bool is_eager, ml_time deadline);
 

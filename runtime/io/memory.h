@@ -1,6 +1,6 @@
 /*
- * A transport of streams through memory: two connected streams for tests, over as bad a network as the
- * test wishes. Knows no descriptor; its clock is the hub's, which may be virtual.
+ * A transport of streams through memory: two connected streams for tests, over as bad a network as
+ * the test wishes. Knows no descriptor; its clock is the hub's, which may be virtual.
  */
 #ifndef ML_IO_MEMORY_H
 #define ML_IO_MEMORY_H
@@ -26,8 +26,9 @@ struct ml_memory_options {
 extern const struct ml_transport ml_memory_transport;
 
 /*
- * Opens two closed streams of one runtime on each other. 0 or -ENOMEM. What was taken before a reset, and
- * before a stall, arrives. A stream closed with input unread resets the other, as a socket does.
+ * Opens two closed streams of one runtime on each other. 0 or -ENOMEM. What was taken before a
+ * reset, and before a stall, arrives. A stream closed with input unread resets the other, as a
+ * socket does.
  */
 int ml_memory_pair_open(struct ml_stream *a, struct ml_stream *b,
                         const struct ml_memory_options *a_to_b,

@@ -1,11 +1,12 @@
 /*
- * A resolver: a channel to name servers, and the questions that are under way in it. Knows no hosts file, no search
- * list and nothing of what the answers hold (io/lookup.h, io/dns.h).
+ * A resolver: a channel to name servers, and the questions that are under way in it. Knows no hosts
+ * file, no search list and nothing of what the answers hold (io/lookup.h, io/dns.h).
  *
- * A question belongs to the resolver and outlives those that ask it: an asker that gives up just leaves, and askers of
- * the same question at the same time share one. Questions are sent at once, so one that nobody answers delays no other;
- * only of a great many some wait in line for a few milliseconds, or their datagrams would be lost in the server's
- * buffer. One alarm keeps the time for all of them.
+ * A question belongs to the resolver and outlives those that ask it: an asker that gives up just
+ * leaves, and askers of the same question at the same time share one. Questions are sent at once,
+ * so one that nobody answers delays no other; only of a great many some wait in line for a few
+ * milliseconds, or their datagrams would be lost in the server's buffer. One alarm keeps the time
+ * for all of them.
  */
 #ifndef ML_IO_RESOLVER_H
 #define ML_IO_RESOLVER_H
@@ -16,8 +17,8 @@
 
 struct ml_resolver_options {
     struct ml_addresses servers; /* none: those of /etc/resolv.conf, and its search list */
-    ml_time
-        timeout; /* of the first try, each further one takes twice as long; 0: as that file says, or 2 s */
+    ml_time timeout;   /* of the first try, each further one takes twice as long; 0: as that file
+                          says, or 2 s */
     int tries;         /* 0: likewise, or 3 */
     const char *hosts; /* path of the hosts file; "": none; NULL: /etc/hosts */
 };
@@ -88,9 +89,10 @@ struct ml_question {
 };
 
 /*
- * Asks for records of a type under a whole name, or joins those who ask the same. 0: look at asker->question, once it
- * is answered, and leave it with ml_asker_leave(). -ML_ECLOSED, -ETIMEDOUT, -ECANCELED, -ENOMEM: nothing is asked. Waits
- * only when a great many questions are under way. Be among the resolver's users, until the asker has left.
+ * Asks for records of a type under a whole name, or joins those who ask the same. 0: look at
+ * asker->question, once it is answered, and leave it with ml_asker_leave(). -ML_ECLOSED,
+ * -ETIMEDOUT, -ECANCELED, -ENOMEM: nothing is asked. Waits only when a great many questions are
+ * under way. Be among the resolver's users, until the asker has left.
  */
 int ml_resolver_ask(struct ml_resolver *resolver, int type, const char *name, ml_time deadline,
                     struct ml_asker *asker);

@@ -23,8 +23,8 @@ struct route {
 };
 
 /*
- * UDP and TCP are channels of their own: when a connection breaks c-ares takes that for the end of all questions that are
- * out at the server, and turns to others.
+ * UDP and TCP are channels of their own: when a connection breaks c-ares takes that for the end of
+ * all questions that are out at the server, and turns to others.
  */
 struct ml_resolver_service {
     struct ml_resolver_config config;
@@ -58,7 +58,8 @@ void ml_resolver_channel_release(struct ml_resolver_channel *channel)
     ml_text_file_release(&channel->file);
 }
 
-/* c-ares 1.18 does not tell servers that failed from servers that refused or could not be reached. */
+/* c-ares 1.18 does not tell servers that failed from servers that refused or could not be reached.
+ */
 static int error_of(int status)
 {
     switch (status) {
@@ -80,7 +81,8 @@ static int error_of(int status)
     }
 }
 
-/* The servers given are asked for names as they are; otherwise it is as the system's configuration says. */
+/* The servers given are asked for names as they are; otherwise it is as the system's configuration
+ * says. */
 static int configure(const struct ml_resolver_channel *channel, struct ml_resolver_config *config)
 {
     if (channel->servers.count == 0)
@@ -111,8 +113,9 @@ static ml_time patience_of(const struct ml_resolver_config *config)
     return span;
 }
 
-/* flag: ARES_FLAG_USEVC or ARES_FLAG_IGNTC. All is told, so that c-ares reads no file and no environment. Names are looked
- * up in hosts files by ourselves (io/hosts.h), and search lists gone through (io/lookup.h). */
+/* flag: ARES_FLAG_USEVC or ARES_FLAG_IGNTC. All is told, so that c-ares reads no file and no
+ * environment. Names are looked up in hosts files by ourselves (io/hosts.h), and search lists gone
+ * through (io/lookup.h). */
 static int make_ares(const struct ml_resolver_config *config, int flag, struct route *route)
 {
     char lookups[] = "b";
@@ -227,8 +230,8 @@ int ml_resolver_channel_names(const struct ml_resolver_channel *channel, const c
 
 /* ---- questions ---- */
 
-/* A number that is hard to guess, and no other question has. There are fewer questions than numbers by far
- * (io/resolver.c). */
+/* A number that is hard to guess, and no other question has. There are fewer questions than numbers
+ * by far (io/resolver.c). */
 static uint16_t take_id(struct ml_resolver_channel *channel)
 {
     uint16_t id;

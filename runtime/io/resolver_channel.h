@@ -1,6 +1,7 @@
 /*
- * The c-ares channels of a resolver: they send single questions to name servers, those given or those of the system, whose
- * configuration it follows. Knows not who asks, nor when it is time for its clock, nor what answers hold.
+ * The c-ares channels of a resolver: they send single questions to name servers, those given or
+ * those of the system, whose configuration it follows. Knows not who asks, nor when it is time for
+ * its clock, nor what answers hold.
  */
 #ifndef ML_IO_RESOLVER_CHANNEL_H
 #define ML_IO_RESOLVER_CHANNEL_H
@@ -23,8 +24,8 @@ struct ml_resolver_channel {
     uint64_t ids[65536 / 64];            /* a bit for each that a question has */
 };
 
-/* A closed one. servers, timeout, tries: as in struct ml_resolver_options; the caller keeps the servers. 0, or
- * -ENOMEM: to be released all the same. */
+/* A closed one. servers, timeout, tries: as in struct ml_resolver_options; the caller keeps the
+ * servers. 0, or -ENOMEM: to be released all the same. */
 int ml_resolver_channel_init(struct ml_resolver_channel *channel, struct ml_hub *hub,
                              const struct ml_addresses *servers, ml_time timeout, int tries);
 
@@ -42,8 +43,8 @@ static inline bool ml_resolver_channel_is_open(const struct ml_resolver_channel 
     return channel->service != NULL;
 }
 
-/* Takes over what the system's configuration says now; no question is under way. If that fails, the one before serves
- * until the next call. */
+/* Takes over what the system's configuration says now; no question is under way. If that fails, the
+ * one before serves until the next call. */
 void ml_resolver_channel_follow(struct ml_resolver_channel *channel);
 
 /* The names to ask for. 0, with *names to be released by the caller, or -ENOMEM. */
@@ -60,13 +61,14 @@ struct ml_resolver_query {
     uint16_t id;
 };
 
-/* Sends a question for records of a type (RFC 1035), of which on_answer, name and type are set: over UDP, and over TCP if
- * the answer is cut short. on_answer is called once, perhaps before this returns, with the
- * answer, which is freed after it, or an error: -ML_ENOTFOUND: no such name; -ML_EDNS, -ML_EDNS_ANSWER, -ETIMEDOUT,
- * -ML_ECLOSED, -ENOMEM, -EMFILE, -ENFILE. */
+/* Sends a question for records of a type (RFC 1035), of which on_answer, name and type are set:
+ * over UDP, and over TCP if the answer is cut short. on_answer is called once, perhaps before this
+ * returns, with the answer, which is freed after it, or an error: -ML_ENOTFOUND: no such name;
+ * -ML_EDNS, -ML_EDNS_ANSWER, -ETIMEDOUT, -ML_ECLOSED, -ENOMEM, -EMFILE, -ENFILE. */
 void ml_resolver_channel_send(struct ml_resolver_channel *channel, struct ml_resolver_query *query);
 
-/* Has an open one look at its clock, to ask again or give up. Questions may be answered. Never waits. */
+/* Has an open one look at its clock, to ask again or give up. Questions may be answered. Never
+ * waits. */
 void ml_resolver_channel_tick(struct ml_resolver_channel *channel);
 
 #endif

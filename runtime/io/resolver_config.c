@@ -188,7 +188,8 @@ static int add_name(struct ml_names *names, const char *name, struct ml_word dom
     return 0;
 }
 
-/* Appends the name in each domain of the list; in the root only if it is not tried as it is anyway. */
+/* Appends the name in each domain of the list; in the root only if it is not tried as it is anyway.
+ */
 static int add_domains(struct ml_names *names, const char *name, const char *search,
                        bool *is_tried_as_is)
 {

@@ -1,6 +1,6 @@
 /*
- * What a resolver is told: the servers to ask, for how long, and where to look for a short name. From options or from
- * /etc/resolv.conf, as resolv.conf(5) has it. Knows no sockets.
+ * What a resolver is told: the servers to ask, for how long, and where to look for a short name.
+ * From options or from /etc/resolv.conf, as resolv.conf(5) has it. Knows no sockets.
  */
 #ifndef ML_IO_RESOLVER_CONFIG_H
 #define ML_IO_RESOLVER_CONFIG_H
@@ -17,8 +17,8 @@ struct ml_resolver_config {
     bool rotates;    /* each question begins with the next server */
 };
 
-/* Reads the text of such a file (NULL: it says nothing), and LOCALDOMAIN and RES_OPTIONS of the environment. 0, with
- * *config to be released by the caller, or -ENOMEM. */
+/* Reads the text of such a file (NULL: it says nothing), and LOCALDOMAIN and RES_OPTIONS of the
+ * environment. 0, with *config to be released by the caller, or -ENOMEM. */
 int ml_resolver_config_read(struct ml_resolver_config *config, const char *text);
 
 /* Harmless on one that is zeroed. */
@@ -31,8 +31,9 @@ struct ml_names {
     bool begins_as_is; /* the first is the name as it was given, and more follow */
 };
 
-/* What a name may stand for: itself alone if it ends in a dot; else itself and, with each domain of the search list
- * behind it, a name of that domain. 0, with *names to be released by the caller, or -ENOMEM. */
+/* What a name may stand for: itself alone if it ends in a dot; else itself and, with each domain of
+ * the search list behind it, a name of that domain. 0, with *names to be released by the caller, or
+ * -ENOMEM. */
 int ml_names_from(struct ml_names *names, const struct ml_resolver_config *config,
                   const char *name);
 

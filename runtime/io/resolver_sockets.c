@@ -14,7 +14,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* So many ports a server at most; beyond that, or when descriptors run out, questions share them. */
+/* So many ports a server at most; beyond that, or when descriptors run out, questions share them.
+ */
 enum { MOST_PORTS = 128 };
 
 /* So many questions a port: the oldest are forgotten, and asked again. */
@@ -251,8 +252,9 @@ static int on_connect(ares_socket_t number, const struct sockaddr *address, ares
     return -1;
 }
 
-/* A datagram that cannot be sent is lost, as others are; if the server is to blame, or the way to it, all its questions
- * are told (ml_resolver_sockets_settle()): the error may be that of an earlier one. */
+/* A datagram that cannot be sent is lost, as others are; if the server is to blame, or the way to
+ * it, all its questions are told (ml_resolver_sockets_settle()): the error may be that of an
+ * earlier one. */
 static ares_ssize_t send_datagram(struct ml_resolver_socket *socket, const void *data, size_t size)
 {
     struct port *port = choose_port(socket);
@@ -284,9 +286,9 @@ static ares_ssize_t on_send(ares_socket_t number, const struct iovec *pieces, in
 }
 
 /*
- * An answer to a question that left from here. One with a code that says nothing of the name is made a failure of the
- * server, so that c-ares asks the next one; one that is longer than a datagram may be (RFC 1035, section 4.2.1) is
- * marked as cut short, for c-ares cuts it.
+ * An answer to a question that left from here. One with a code that says nothing of the name is
+ * made a failure of the server, so that c-ares asks the next one; one that is longer than a
+ * datagram may be (RFC 1035, section 4.2.1) is marked as cut short, for c-ares cuts it.
  */
 static bool is_answer(const struct port *port, unsigned char *bytes, size_t size)
 {

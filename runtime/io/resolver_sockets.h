@@ -1,9 +1,11 @@
 /*
- * The sockets of a c-ares channel. c-ares 1.18 has one UDP socket for each server, whose port stays the same as long as
- * questions are under way, knows no scopes, believes each datagram that repeats its question, and sees an ICMP error
- * that it meets while it sends as that one question's. So what c-ares takes for a socket is one of these:
+ * The sockets of a c-ares channel. c-ares 1.18 has one UDP socket for each server, whose port stays
+ * the same as long as questions are under way, knows no scopes, believes each datagram that repeats
+ * its question, and sees an ICMP error that it meets while it sends as that one question's. So what
+ * c-ares takes for a socket is one of these:
  *
- * - Each datagram leaves from a port of its own, chosen by the kernel, while there are not too many.
+ * - Each datagram leaves from a port of its own, chosen by the kernel, while there are not too
+ * many.
  * - An answer counts only on the port from which its question left, and only if it is one.
  * - An ICMP error is told to all questions that are out at that server.
  *

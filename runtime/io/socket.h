@@ -1,6 +1,6 @@
 /*
- * The transport of streams over a non-blocking socket. Knows nothing of how it was connected (io/connect.h,
- * io/listener.h).
+ * The transport of streams over a non-blocking socket. Knows nothing of how it was connected
+ * (io/connect.h, io/listener.h).
  */
 #ifndef ML_IO_SOCKET_H
 #define ML_IO_SOCKET_H
@@ -21,11 +21,13 @@ extern const struct ml_transport ml_socket_transport;
 /* Opens a closed stream on a connected socket, which becomes its own. */
 void ml_socket_open(struct ml_stream *s, int fd);
 
-/* The result of a call of the kernel's on the stream's socket that failed with `error`, an errno. What breaks the
- * connection is noted: the kernel tells it once, to the direction that asks first. */
+/* The result of a call of the kernel's on the stream's socket that failed with `error`, an errno.
+ * What breaks the connection is noted: the kernel tells it once, to the direction that asks first.
+ */
 int ml_socket_fail(struct ml_stream *s, int error);
 
-/* What has broken the connection and was told to nobody yet, which is noted: 0 or a negated errno. */
+/* What has broken the connection and was told to nobody yet, which is noted: 0 or a negated errno.
+ */
 int ml_socket_take_error(struct ml_stream *s);
 
 /* Whether input has come that nobody has read: close() would make a reset of it. */

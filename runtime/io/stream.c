@@ -162,8 +162,8 @@ static int receive(struct ml_stream *s, size_t want)
     return count > 0 ? 0 : count == 0 ? 1 : (int)count;
 }
 
-/* In the middle of an operation that goes on: others run if the task's slice is over. 0, -ECANCELED, or -ML_ECLOSED: by
- * one of them. */
+/* In the middle of an operation that goes on: others run if the task's slice is over. 0,
+ * -ECANCELED, or -ML_ECLOSED: by one of them. */
 static int share(struct ml_stream *s, ml_time deadline)
 {
     if (!ml_slice_is_over(s->io->hub) || deadline == ML_NEVER_WAIT)

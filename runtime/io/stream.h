@@ -1,11 +1,12 @@
 /*
  * A byte stream: reads that wait for as much as they were asked for, writes that wait until the
- * transport has all. One reader at a time; writers take turns, first come first served. What carries the
- * bytes is a transport: a socket (io/socket.h), TLS over another one (io/tls.h), memory (io/memory.h).
+ * transport has all. One reader at a time; writers take turns, first come first served. What
+ * carries the bytes is a transport: a socket (io/socket.h), TLS over another one (io/tls.h), memory
+ * (io/memory.h).
  *
- * Cost over a socket: a read that finds data is one recv() into a block that all streams share, and no
- * allocation; an idle stream holds no buffer. A write is one send() or sendmsg() per piece that the
- * kernel takes; few bytes in several pieces are copied into one, which costs less.
+ * Cost over a socket: a read that finds data is one recv() into a block that all streams share, and
+ * no allocation; an idle stream holds no buffer. A write is one send() or sendmsg() per piece that
+ * the kernel takes; few bytes in several pieces are copied into one, which costs less.
  */
 #ifndef ML_IO_STREAM_H
 #define ML_IO_STREAM_H
@@ -20,27 +21,30 @@
 struct ml_stream;
 struct ml_tls;
 
-/* What carries the bytes of a stream. None of these raises, and only `wait` and `shutdown` may wait. */
+/* What carries the bytes of a stream. None of these raises, and only `wait` and `shutdown` may
+ * wait. */
 struct ml_transport {
-    /* Bytes received, at most `room`; 0: the end of the input; -EAGAIN: none yet, wait; or an error. */
+    /* Bytes received, at most `room`; 0: the end of the input; -EAGAIN: none yet, wait; or an
+     * error. */
     ssize_t (*receive)(struct ml_stream *s, char *memory, size_t room);
     /* Bytes taken, of all pieces in order; -EAGAIN: none can be now, wait; or an error. */
     ssize_t (*transmit)(struct ml_stream *s, const struct iovec *pieces, int count);
-    /* Parks until the last receive() (ML_FD_READ) or transmit() (ML_FD_WRITE) is worth another try: 0, or
-     * an error of ml_fd_wait(). */
+    /* Parks until the last receive() (ML_FD_READ) or transmit() (ML_FD_WRITE) is worth another try:
+     * 0, or an error of ml_fd_wait(). */
     int (*wait)(struct ml_stream *s, enum ml_fd_event event, const struct ml_wait_kind *kind,
                 ml_time deadline);
-    /* The same for a wait for several things: the running task is woken, or `waiter` granted, when wait() would return;
-     * *again becomes the time to look again, if that comes before. 0, or an error. Never waits. */
+    /* The same for a wait for several things: the running task is woken, or `waiter` granted, when
+     * wait() would return; *again becomes the time to look again, if that comes before. 0, or an
+     * error. Never waits. */
     int (*watch)(struct ml_stream *s, enum ml_fd_event event, struct ml_waiter *waiter,
                  ml_time *again);
     /* Ends the output. 0 or an error. */
     int (*shutdown)(struct ml_stream *s, ml_time deadline);
     /* Lets go of everything; whoever waits gets -ML_ECLOSED. Never waits. */
     void (*close)(struct ml_stream *s);
-    /* Transmits at most `size` bytes of a file from *offset on, which moves on: their number; 0: the file
-     * ends there; -EINVAL: not of this file; or as transmit(). NULL: it cannot; they are read and
-     * transmitted. */
+    /* Transmits at most `size` bytes of a file from *offset on, which moves on: their number; 0:
+     * the file ends there; -EINVAL: not of this file; or as transmit(). NULL: it cannot; they are
+     * read and transmitted. */
     ssize_t (*send_file)(struct ml_stream *s, int file, off_t *offset, size_t size);
 };
 
@@ -56,7 +60,8 @@ struct ml_stream {
     struct ml_task *writer; /* the one whose turn it is */
     ml_time read_timeout;   /* spans; 0: never wait; ML_FOREVER: no limit */
     ml_time write_timeout;
-    /* Whom a listener took it from, an address of whichever family; 0: unknown. The kernel forgets it at a reset. */
+    /* Whom a listener took it from, an address of whichever family; 0: unknown. The kernel forgets
+     * it at a reset. */
     struct sockaddr_in6 accepted_from;
     int found_error;   /* what ml_stream_look() met, for the next read; 0: nothing */
     size_t limit;      /* bytes that a read may gather if nobody says; 0: each kind has its own */
@@ -110,13 +115,13 @@ void ml_stream_close(struct ml_stream *s);
 /* Whatever is there, at least one byte and at most `max`. */
 int ml_stream_read_some(struct ml_stream *s, size_t max, struct ml_piece_of_input *piece);
 
-/* `size` bytes. With `partial`, the end of the stream makes it fewer, but not none. To peek, consume
- * none of them. */
+/* `size` bytes. With `partial`, the end of the stream makes it fewer, but not none. To peek,
+ * consume none of them. */
 int ml_stream_read_exactly(struct ml_stream *s, size_t size, bool partial,
                            struct ml_piece_of_input *piece);
 
-/* Up to and including `delimiter` (`length` bytes, at least 1), or, with `partial`, up to the end of
- * the stream. At most `max` bytes, the delimiter included. */
+/* Up to and including `delimiter` (`length` bytes, at least 1), or, with `partial`, up to the end
+ * of the stream. At most `max` bytes, the delimiter included. */
 int ml_stream_read_until(struct ml_stream *s, const char *delimiter, size_t length, size_t max,
                          bool partial, struct ml_piece_of_input *piece);
 
@@ -128,8 +133,8 @@ void ml_stream_consume(struct ml_stream *s, size_t size);
 /* Waits until there is more input than now. 0; 1: the end; or an error of reads. */
 int ml_stream_receive_more(struct ml_stream *s, ml_time deadline);
 
-/* Looks whether a read would find something, and never waits. 0: it would, an error or the end included; -EAGAIN: it
- * would wait; -EBUSY: another task is reading. */
+/* Looks whether a read would find something, and never waits. 0: it would, an error or the end
+ * included; -EAGAIN: it would wait; -EBUSY: another task is reading. */
 int ml_stream_look(struct ml_stream *s);
 
 /* After that said -EAGAIN, see `watch` of the transport; ml_stream_unwatch() ends it. */
@@ -149,16 +154,16 @@ void ml_stream_unhold(struct ml_stream *s);
  */
 int ml_stream_write(struct ml_stream *s, struct iovec *pieces, int count, size_t *sent);
 
-/* Ends the output once earlier writers are done: the peer reads the end. 0, also if it was ended before; errors as for
- * a write. */
+/* Ends the output once earlier writers are done: the peer reads the end. 0, also if it was ended
+ * before; errors as for a write. */
 int ml_stream_shutdown_write(struct ml_stream *s);
 
-/* Whether a write can begin, for what writes in a way of its own, in its turn: 0; -EPIPE: the output has ended, or a
- * write stopped in its middle; or the error that broke the connection. */
+/* Whether a write can begin, for what writes in a way of its own, in its turn: 0; -EPIPE: the
+ * output has ended, or a write stopped in its middle; or the error that broke the connection. */
 int ml_stream_may_write(const struct ml_stream *s);
 
-/* The turn to write, for what writes in a way of its own: waits for it, with the errors of a write; hands it
- * on. */
+/* The turn to write, for what writes in a way of its own: waits for it, with the errors of a write;
+ * hands it on. */
 int ml_stream_take_turn(struct ml_stream *s, ml_time deadline);
 void ml_stream_pass_turn(struct ml_stream *s);
 
@@ -166,18 +171,19 @@ void ml_stream_pass_turn(struct ml_stream *s);
 ml_time ml_stream_read_deadline(const struct ml_stream *s);
 ml_time ml_stream_write_deadline(const struct ml_stream *s);
 
-/* In the middle of a write that goes on: others run if the task's slice is over (hub/wait/slice.h). Who closes the stream
- * meanwhile breaks the write off. 0, -ECANCELED, or -ML_ECLOSED. */
+/* In the middle of a write that goes on: others run if the task's slice is over (hub/wait/slice.h).
+ * Who closes the stream meanwhile breaks the write off. 0, -ECANCELED, or -ML_ECLOSED. */
 int ml_stream_share_write(struct ml_stream *s, ml_time deadline);
 
 /* After transmit() failed with `error` in a turn: 0 to try again, once there may be room. */
 int ml_stream_await_room(struct ml_stream *s, int error, ml_time deadline);
 
 /*
- * Ends the output, reads and drops what still comes, up to the end of the stream, and closes: the peer gets all
- * that was written, where closing with input unread could cut it off. 0: the peer has ended, too; -EMSGSIZE:
- * more than `max` bytes came; otherwise errors of reads and writes. The stream is closed in any case but
- * -EBUSY, a cancellation on entry, and -ML_ETLS: then it still knows what that was about, and the caller closes it.
+ * Ends the output, reads and drops what still comes, up to the end of the stream, and closes: the
+ * peer gets all that was written, where closing with input unread could cut it off. 0: the peer has
+ * ended, too; -EMSGSIZE: more than `max` bytes came; otherwise errors of reads and writes. The
+ * stream is closed in any case but -EBUSY, a cancellation on entry, and -ML_ETLS: then it still
+ * knows what that was about, and the caller closes it.
  */
 int ml_stream_finish(struct ml_stream *s, size_t max, ml_time deadline);
 

@@ -66,7 +66,8 @@ static int load(const char *path, char **text, struct stat *status)
     return error;
 }
 
-/* The time of the last change of the inode is compared, too: whoever may read a file may change later. */
+/* The time of the last change of the inode is compared, too: whoever may read a file may change
+ * later. */
 static bool is_same(const struct stat *a, const struct stat *b)
 {
     return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&

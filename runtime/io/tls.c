@@ -29,9 +29,10 @@ enum { RECORD_SIZE = 16 * 1024 };
 enum { INPUT_SIZE = RECORD_SIZE + 1024 };
 
 /*
- * A peer may send for ever what is no data: messages that change keys, tickets, alerts, empty records, messages in pieces
- * of one byte. OpenSSL would go on to the end of it. So it gets the input record by record, is called for each message
- * anew, and after so many messages, or pieces of input (two for each record), others may run.
+ * A peer may send for ever what is no data: messages that change keys, tickets, alerts, empty
+ * records, messages in pieces of one byte. OpenSSL would go on to the end of it. So it gets the
+ * input record by record, is called for each message anew, and after so many messages, or pieces of
+ * input (two for each record), others may run.
  */
 enum { MESSAGES_MOST = 16, PIECES_MOST = 64 };
 
@@ -59,9 +60,9 @@ struct ml_tls {
 /* ---- the way down ---- */
 
 /*
- * The stream for which OpenSSL is called. Its callbacks bring no context that could be read without its own functions,
- * whose table is what we look for; and a finalizer closes streams when no runtime is current, or another one is. A call
- * never runs Lua, so calls do not nest.
+ * The stream for which OpenSSL is called. Its callbacks bring no context that could be read without
+ * its own functions, whose table is what we look for; and a finalizer closes streams when no
+ * runtime is current, or another one is. A call never runs Lua, so calls do not nest.
  */
 static _Thread_local struct ml_stream *calling;
 
@@ -83,8 +84,8 @@ static int answer(struct ml_tls *tls, BIO *bio, ssize_t count, int flag)
         tls->o->BIO_set_flags(bio, flag | BIO_FLAGS_SHOULD_RETRY);
     else if (count < 0) {
         tls->error = (int)count;
-        errno =
-            -tls->error; /* who is gone without its tickets is no error to OpenSSL, which looks here */
+        errno = -tls->error; /* who is gone without its tickets is no error to OpenSSL, which looks
+                                here */
     }
     return count >= 0 ? (int)count : -1;
 }
@@ -188,7 +189,8 @@ static int cut_off(struct ml_tls *tls)
     return -ML_ETLS;
 }
 
-/* The transport below has failed in the last call. What has come may still be read when nothing can be written. */
+/* The transport below has failed in the last call. What has come may still be read when nothing can
+ * be written. */
 static int fail_below(struct ml_tls *tls, enum ml_fd_event event)
 {
     if (event == ML_FD_READ)
@@ -196,8 +198,8 @@ static int fail_below(struct ml_tls *tls, enum ml_fd_event event)
     return tls->error;
 }
 
-/* What follows from a result of OpenSSL's that is no success: 0 for the end of the input; -EAGAIN, with what to
- * wait for in tls->wanted[event]; or an error. */
+/* What follows from a result of OpenSSL's that is no success: 0 for the end of the input; -EAGAIN,
+ * with what to wait for in tls->wanted[event]; or an error. */
 static int outcome(struct ml_tls *tls, int result, enum ml_fd_event event)
 {
     switch (tls->o->SSL_get_error(tls->ssl, result)) {
@@ -231,8 +233,9 @@ static int wait_crossing(struct ml_stream *s, ml_time deadline)
     return ml_wait(s->io->hub, &crossing, number_of(s), &s->tls->waiters, deadline);
 }
 
-/* Waits below. Where another task waits already for the same (a reader that must write, a writer that must
- * read, which is rare), waits until that one has. An error if the stream was closed meanwhile. */
+/* Waits below. Where another task waits already for the same (a reader that must write, a writer
+ * that must read, which is rare), waits until that one has. An error if the stream was closed
+ * meanwhile. */
 static int wait_below(struct ml_stream *s, enum ml_fd_event wanted, const struct ml_wait_kind *kind,
                       ml_time deadline)
 {
@@ -244,7 +247,8 @@ static int wait_below(struct ml_stream *s, enum ml_fd_event wanted, const struct
     return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
 }
 
-/* Where the transport below has no input left there may be some here: the next read must not wait. */
+/* Where the transport below has no input left there may be some here: the next read must not wait.
+ */
 static void note_pending(struct ml_stream *s)
 {
     const struct ml_tls *tls = s->tls;
@@ -287,7 +291,8 @@ static int shake_once(struct ml_stream *s)
     return error != 0 ? error : cut_off(tls);
 }
 
-/* The handshake, which no other task is in. Who waits for it is woken when it is done, or given up. */
+/* The handshake, which no other task is in. Who waits for it is woken when it is done, or given up.
+ */
 static int shake(struct ml_stream *s, ml_time deadline)
 {
     struct ml_tls *tls = s->tls;
@@ -394,7 +399,8 @@ static struct iovec gather(const struct iovec *pieces, int count, char *scratch)
     return (struct iovec){.iov_base = scratch, .iov_len = size};
 }
 
-/* A record that was begun must be sent to its end: it is torn until then, for ever if the transport below fails. */
+/* A record that was begun must be sent to its end: it is torn until then, for ever if the transport
+ * below fails. */
 static ssize_t encrypt(struct ml_stream *s, struct iovec piece)
 {
     struct ml_tls *tls = s->tls;
@@ -408,7 +414,8 @@ static ssize_t encrypt(struct ml_stream *s, struct iovec piece)
     return error != 0 ? error : -EPIPE;
 }
 
-/* Few bytes in several pieces become one record; not on the C stack, whose pages would stay in memory. */
+/* Few bytes in several pieces become one record; not on the C stack, whose pages would stay in
+ * memory. */
 static ssize_t tls_transmit(struct ml_stream *s, const struct iovec *pieces, int count)
 {
     struct ml_tls *tls = s->tls;
@@ -465,7 +472,8 @@ static void free_tls(struct ml_tls *tls)
     free(tls);
 }
 
-/* Takes what has come, over TCP: -EAGAIN: messages that are no data, and more may come; otherwise as tls_receive(). */
+/* Takes what has come, over TCP: -EAGAIN: messages that are no data, and more may come; otherwise
+ * as tls_receive(). */
 static ssize_t take_messages(struct ml_stream *s)
 {
     char byte;
@@ -474,8 +482,8 @@ static ssize_t take_messages(struct ml_stream *s)
     return result == -EAGAIN && !s->tls->must_wait ? -EMSGSIZE : result;
 }
 
-/* Whether the socket should live on for what the peer may still send that nobody reads. Data that is unread is the
- * peer's to know: the kernel would have made a reset of it. */
+/* Whether the socket should live on for what the peer may still send that nobody reads. Data that
+ * is unread is the peer's to know: the kernel would have made a reset of it. */
 static bool awaits_messages(struct ml_stream *s)
 {
     bool has_unread = ml_socket_has_unread(s->fd.number);
@@ -485,8 +493,8 @@ static bool awaits_messages(struct ml_stream *s)
     return result == -EAGAIN;
 }
 
-/* The peer is told of the end if that can be done at once. Whether its own end is still to come. In a process that was
- * forked the connection is still the parent's, which goes on with it. */
+/* The peer is told of the end if that can be done at once. Whether its own end is still to come. In
+ * a process that was forked the connection is still the parent's, which goes on with it. */
 static bool say_goodbye(struct ml_stream *s)
 {
     struct ml_tls *tls = s->tls;
@@ -501,7 +509,8 @@ static bool say_goodbye(struct ml_stream *s)
     return awaits_end;
 }
 
-/* Tickets that a client has not read, or the peer's end, would make the kernel reset the connection. */
+/* Tickets that a client has not read, or the peer's end, would make the kernel reset the
+ * connection. */
 static void tls_close(struct ml_stream *s)
 {
     struct ml_tls *tls = s->tls;
@@ -527,7 +536,8 @@ static const struct ml_transport tls_transport = {
 
 /* ---- opening ---- */
 
-/* RFC 6066, section 3: a server is asked for without the dot that ends a name ("example.com."); certificates have none. */
+/* RFC 6066, section 3: a server is asked for without the dot that ends a name ("example.com.");
+ * certificates have none. */
 static size_t size_without_dot(const char *name)
 {
     size_t size = strlen(name);

@@ -141,7 +141,8 @@ static bool set_server_name(const struct ml_openssl *o, SSL *ssl, const char *na
     struct ml_address number;
     if (ml_address_parse(&number, name, 0))
         return set_number(o, ssl, &number);
-    /* RFC 9525: a name counts as a subject alternative name only, a wildcard as a whole label only. */
+    /* RFC 9525: a name counts as a subject alternative name only, a wildcard as a whole label only.
+     */
     o->SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
                                   X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     return o->SSL_set1_host(ssl, name) == 1 &&
@@ -149,7 +150,8 @@ static bool set_server_name(const struct ml_openssl *o, SSL *ssl, const char *na
                        (void *)name) == 1;
 }
 
-/* A server that asks for no certificate has no use for the system's roots, which take time and memory to read. */
+/* A server that asks for no certificate has no use for the system's roots, which take time and
+ * memory to read. */
 int ml_tls_config_read_roots(struct ml_tls_config *config)
 {
     int error = config->lacks_roots ? ml_tls_load_system_roots(config->o, config->ctx) : 0;
@@ -193,13 +195,14 @@ static SSL_CTX *new_context(const struct ml_openssl *o, int min_version)
         return NULL;
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_SET_MIN_PROTO_VERSION, min_version, NULL);
     o->SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    /* No chain is made up: looking for the issuer of one's own certificate among those that are trusted may
-     * mean to read a directory in each handshake. */
+    /* No chain is made up: looking for the issuer of one's own certificate among those that are
+     * trusted may mean to read a directory in each handshake. */
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_MODE,
                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                         SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN,
                     NULL);
-    /* One message between two calls, however many a record holds; io/tls.c reads ahead, and counts. */
+    /* One message between two calls, however many a record holds; io/tls.c reads ahead, and counts.
+     */
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_CLEAR_MODE, SSL_MODE_AUTO_RETRY, NULL);
     /* Tickets alone: no table of sessions that grows. */
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_SET_SESS_CACHE_MODE,
@@ -229,8 +232,8 @@ static int verify_mode_of_server(enum ml_tls_verify verify)
                                               : SSL_VERIFY_NONE;
 }
 
-/* Whoever verifies nobody need not read whom to trust. Whether this one will be a client that does, nobody has said
- * yet. */
+/* Whoever verifies nobody need not read whom to trust. Whether this one will be a client that does,
+ * nobody has said yet. */
 static int load_all(struct ml_tls_config *config, const struct ml_tls_options *options,
                     struct ml_tls_failure *failure)
 {
@@ -296,8 +299,8 @@ struct ml_tls_config *ml_tls_config_new(struct ml_io *io, const struct ml_tls_op
 
 /* ---- names ---- */
 
-/* What a client is asked for, and offered, does not depend on the name. (Without memory for the list of signers the
- * client is asked for a certificate of any.) */
+/* What a client is asked for, and offered, does not depend on the name. (Without memory for the
+ * list of signers the client is asked for a certificate of any.) */
 static void share_with_name(struct ml_tls_config *config, SSL_CTX *ctx)
 {
     const struct ml_openssl *o = config->o;

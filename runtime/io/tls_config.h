@@ -1,6 +1,6 @@
 /*
- * What TLS connections have in common: certificates, whom to trust, protocols, sessions to resume. Made once
- * and shared by many connections; knows none of them, and no Lua.
+ * What TLS connections have in common: certificates, whom to trust, protocols, sessions to resume.
+ * Made once and shared by many connections; knows none of them, and no Lua.
  */
 #ifndef ML_IO_TLS_CONFIG_H
 #define ML_IO_TLS_CONFIG_H
@@ -24,8 +24,8 @@ struct ml_tls_options {
     struct ml_pem ca;    /* whom to trust; with neither this nor ca_path the system's roots */
     const char *ca_path; /* directory of hashed certificates, as for c_rehash */
     struct ml_pem crl;   /* certificates revoked by those trusted */
-    /* Of the peer: by default a client verifies its server, a server does not ask for a certificate;
-     * OPTIONAL: a server asks, and verifies what it is given. */
+    /* Of the peer: by default a client verifies its server, a server does not ask for a
+     * certificate; OPTIONAL: a server asks, and verifies what it is given. */
     enum ml_tls_verify verify;
     const char *server_name; /* for which to ask, and to verify, instead of the host connected to */
     bool names_nobody;       /* of a client: any certificate that is trusted will do */
@@ -44,7 +44,8 @@ struct ml_tls_config *ml_tls_config_new(struct ml_io *io, const struct ml_tls_op
 void ml_tls_config_ref(struct ml_tls_config *config);
 void ml_tls_config_unref(struct ml_tls_config *config); /* NULL is allowed */
 
-/* A certificate for clients that ask for `host`, which may begin with "*." 0, or -1 with *failure set. */
+/* A certificate for clients that ask for `host`, which may begin with "*." 0, or -1 with *failure
+ * set. */
 int ml_tls_config_add_name(struct ml_tls_config *config, const char *host,
                            const struct ml_tls_credentials *credentials,
                            struct ml_tls_failure *failure);
@@ -55,26 +56,29 @@ bool ml_tls_config_can_serve(const struct ml_tls_config *config);
 /* That of the options, NULL without. */
 const char *ml_tls_config_server_name(const struct ml_tls_config *config);
 
-/* To be called before a client's connection: the system's roots are read at the first. 0; or -EMFILE, -ENFILE, -ENOMEM,
- * and the next one tries again. */
+/* To be called before a client's connection: the system's roots are read at the first. 0; or
+ * -EMFILE, -ENFILE, -ENOMEM, and the next one tries again. */
 int ml_tls_config_read_roots(struct ml_tls_config *config);
 /* Whether the options say that no name is asked for, and whether a client verifies its server. */
 bool ml_tls_config_names_nobody(const struct ml_tls_config *config);
 bool ml_tls_config_verifies_servers(const struct ml_tls_config *config);
 
 /*
- * A new connection's state, not connected to anything; NULL: no memory. server_name: of a client, the name or
- * number to ask for and to verify, NULL: none; the last session with it is offered again.
+ * A new connection's state, not connected to anything; NULL: no memory. server_name: of a client,
+ * the name or number to ask for and to verify, NULL: none; the last session with it is offered
+ * again.
  */
 SSL *ml_tls_config_connection(struct ml_tls_config *config, bool is_server,
                               const char *server_name);
 
-/* Keeps the session of a client's connection, if it can be resumed, for the next one to the same name. */
+/* Keeps the session of a client's connection, if it can be resumed, for the next one to the same
+ * name. */
 void ml_tls_config_keep_session(struct ml_tls_config *config, SSL *ssl, const char *server_name);
 
 /*
- * Lets `config` resume the sessions of `old`, whose place it takes as a server. Not if one of them asks clients for a
- * certificate: who resumes is not verified again, and what is trusted, or revoked, may have changed.
+ * Lets `config` resume the sessions of `old`, whose place it takes as a server. Not if one of them
+ * asks clients for a certificate: who resumes is not verified again, and what is trusted, or
+ * revoked, may have changed.
  */
 void ml_tls_config_keep_tickets(struct ml_tls_config *config, const struct ml_tls_config *old);
 

@@ -160,7 +160,8 @@ static int look_at_file(const char *path)
     return is_passing ? -errno : 0;
 }
 
-/* OpenSSL's own SSL_CTX_set_default_verify_paths() says that all is well even if it could not open the file. */
+/* OpenSSL's own SSL_CTX_set_default_verify_paths() says that all is well even if it could not open
+ * the file. */
 int ml_tls_load_system_roots(const struct ml_openssl *o, SSL_CTX *ctx)
 {
     const char *file =

@@ -1,5 +1,6 @@
 /*
- * Certificates, keys and revocation lists in PEM form, read into OpenSSL's contexts. Knows no connection.
+ * Certificates, keys and revocation lists in PEM form, read into OpenSSL's contexts. Knows no
+ * connection.
  */
 #ifndef ML_IO_TLS_LOAD_H
 #define ML_IO_TLS_LOAD_H
@@ -37,16 +38,19 @@ int ml_tls_fail(struct ml_tls_failure *failure, int error, const char *what, con
 
 /* These return 0, or -1 with *failure set, unless they say otherwise. */
 
-/* One's own certificate, if one is given. One without a key beside it brings the key in the same text. */
+/* One's own certificate, if one is given. One without a key beside it brings the key in the same
+ * text. */
 int ml_tls_load_credentials(const struct ml_openssl *o, SSL_CTX *ctx,
                             const struct ml_tls_credentials *credentials,
                             struct ml_tls_failure *failure);
 
-/* Whom to trust; the system's roots with neither `ca` nor `path` (NULL), a directory as c_rehash makes it. */
+/* Whom to trust; the system's roots with neither `ca` nor `path` (NULL), a directory as c_rehash
+ * makes it. */
 int ml_tls_load_trusted(const struct ml_openssl *o, SSL_CTX *ctx, const struct ml_pem *ca,
                         const char *path, struct ml_tls_failure *failure);
 
-/* The system's roots, if there are any: 0; or -EMFILE, -ENFILE, -ENOMEM: they cannot be read now. */
+/* The system's roots, if there are any: 0; or -EMFILE, -ENFILE, -ENOMEM: they cannot be read now.
+ */
 int ml_tls_load_system_roots(const struct ml_openssl *o, SSL_CTX *ctx);
 
 /* Certificates that are not trusted any more, if a list of them is given. */

@@ -1,12 +1,14 @@
 /*
- * The limit on what a task computes between two waits (options.instruction_limit). Beyond it the task is ended as
- * if cancelled, and again at every further look; one that goes on in spite of that is dropped where it stands,
- * its variables not closed. The count is the task's: over all its generators and greenlets, each of which is charged a
- * whole look when it begins, for Lua counts anew on every thread.
+ * The limit on what a task computes between two waits (options.instruction_limit). Beyond it the
+ * task is ended as if cancelled, and again at every further look; one that goes on in spite of that
+ * is dropped where it stands, its variables not closed. The count is the task's: over all its
+ * generators and greenlets, each of which is charged a whole look when it begins, for Lua counts
+ * anew on every thread.
  *
- * Lua looks at no hook in a finalizer, nor in the message handler of an error that a hook raises: scripts have no
- * finalizers of their own here, and handlers are not told of cancellations. Nor does it after an error has left a hook,
- * until a protected call has caught it: so each thread begins with one, and closing variables are watched.
+ * Lua looks at no hook in a finalizer, nor in the message handler of an error that a hook raises:
+ * scripts have no finalizers of their own here, and handlers are not told of cancellations. Nor
+ * does it after an error has left a hook, until a protected call has caught it: so each thread
+ * begins with one, and closing variables are watched.
  */
 #include "bindings/core/cancellation.h"
 #include "bindings/core/lua_task.h"
@@ -59,7 +61,8 @@ static void check(lua_State *L, struct moonlet *m)
         return;
     if (!task->is_over_limit)
         tell(m, task);
-    /* What is called at the end of a task runs on a state of the runtime's, which is not to be left. */
+    /* What is called at the end of a task runs on a state of the runtime's, which is not to be
+     * left. */
     if (computed / GRACE > m->options.instruction_limit && !m->lua.is_reporting)
         ml_lua_task_restart(&m->lua, ML_RUN_OVERRUN);
     ml_task_cancel(&task->task);
@@ -114,7 +117,8 @@ static int keep_generator_traceback(lua_State *L)
     return 0;
 }
 
-/* Message handler at the bottom of a thread: nobody catches the error, and its frames are about to go. */
+/* Message handler at the bottom of a thread: nobody catches the error, and its frames are about to
+ * go. */
 static int keep_traceback(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);

@@ -66,7 +66,8 @@ static int take_end(lua_State *L)
     return 1;
 }
 
-/* Moves the `count` values on top of `from` to L as `wanted` values (negative: as they are); the number or -ENOMEM. */
+/* Moves the `count` values on top of `from` to L as `wanted` values (negative: as they are); the
+ * number or -ENOMEM. */
 static int hand_over(lua_State *from, lua_State *L, int count, int wanted)
 {
     wanted = wanted >= 0 ? wanted : count;

@@ -1,5 +1,5 @@
-/* What is told to people when nothing can wake the tasks of a runtime: what each waits for and where; those that do the
- * same are told together. */
+/* What is told to people when nothing can wake the tasks of a runtime: what each waits for and
+ * where; those that do the same are told together. */
 #include "bindings/core/lua_task.h"
 #include "bindings/core/task_view.h"
 #include "hub/on/sync.h"
@@ -32,7 +32,8 @@ static void push_rest(lua_State *L, struct ml_lua_task *task)
     lua_remove(L, -2);
 }
 
-/* Stack: a rest, which is popped. Pushes its entry, a new one if there is none yet; nil: there are too many. */
+/* Stack: a rest, which is popped. Pushes its entry, a new one if there is none yet; nil: there are
+ * too many. */
 static void find_entry(lua_State *L)
 {
     lua_Integer count = (lua_Integer)lua_rawlen(L, ENTRIES);

@@ -88,8 +88,8 @@ static void push_body(lua_State *L, struct moonlet_task *handle)
 }
 
 /*
- * Inserts what `path` names below the `count` values on top of the stack: a field of a table among the globals, at
- * any depth. No code of the script's runs. Pushes nothing that is nil: raises.
+ * Inserts what `path` names below the `count` values on top of the stack: a field of a table among
+ * the globals, at any depth. No code of the script's runs. Pushes nothing that is nil: raises.
  */
 static void insert_found(lua_State *L, struct order *order, int count)
 {

@@ -10,9 +10,10 @@ struct moonlet;
 struct moonlet_task;
 
 /*
- * Makes a task of a Lua function, as moonlet_spawn_lua() does. path: NULL: the function stands below its arguments;
- * else where it is found among the globals, "name" or "table.name", looked up without metamethods. is_quiet: its
- * error is left to a later join. 0, -ENOENT: there is nothing of that name; or an error of moonlet_spawn_lua().
+ * Makes a task of a Lua function, as moonlet_spawn_lua() does. path: NULL: the function stands
+ * below its arguments; else where it is found among the globals, "name" or "table.name", looked up
+ * without metamethods. is_quiet: its error is left to a later join. 0, -ENOENT: there is nothing of
+ * that name; or an error of moonlet_spawn_lua().
  */
 int ml_host_spawn_lua(struct moonlet *m, struct lua_State *L, const char *path, int count,
                       bool is_quiet, struct moonlet_task **task);
@@ -23,7 +24,8 @@ struct ml_lua_task *ml_host_task(const struct moonlet_task *handle);
 /* Pushes its Task on a state of its runtime. */
 void ml_host_task_push(struct lua_State *L, const struct moonlet_task *handle);
 
-/* The runtime is closed: handles outlive it. After the last task has ended, before the Lua state is closed. */
+/* The runtime is closed: handles outlive it. After the last task has ended, before the Lua state is
+ * closed. */
 void ml_host_tasks_detach(struct moonlet *m);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * Ctrl-C and SIGTERM: every task is cancelled, clean-up runs, the program ends. Code that computes is left alone
- * until it waits, for it may be in the middle of something; only when it does not wait for a while is the
- * cancellation raised where it stands. A program of one task that computes is interrupted as by lua5.4: its code
- * gets the error "interrupted!", which it may catch.
+ * Ctrl-C and SIGTERM: every task is cancelled, clean-up runs, the program ends. Code that computes
+ * is left alone until it waits, for it may be in the middle of something; only when it does not
+ * wait for a while is the cancellation raised where it stands. A program of one task that computes
+ * is interrupted as by lua5.4: its code gets the error "interrupted!", which it may catch.
  *
- * In an interactive session Ctrl-C is for the entry alone: one that computes gets that error, one that waits is
- * cancelled; all other tasks go on.
+ * In an interactive session Ctrl-C is for the entry alone: one that computes gets that error, one
+ * that waits is cancelled; all other tasks go on.
  */
 #include "bindings/core/cancellation.h"
 #include "bindings/core/lua_task.h"
@@ -31,7 +31,8 @@ static struct ml_task *computing_task(const struct ml_hub *hub)
     return hub->current == NULL && is_handed_off ? hub->handoff : hub->current;
 }
 
-/* On every thread of the chain: a generator may end before its next step. A signal's handler may call it. */
+/* On every thread of the chain: a generator may end before its next step. A signal's handler may
+ * call it. */
 static void touch_chain(struct ml_task *task, enum ml_hook_reason reason)
 {
     for (struct ml_strand *strand = task->strand; strand != NULL; strand = strand->resumer)
@@ -161,8 +162,8 @@ static void interrupt_session(struct moonlet *m, struct ml_task *task)
     ml_session_interrupt(&m->lua.session);
 }
 
-/* If a task runs Lua code, a hook delivers the interrupt at its next instruction. If the task blocks first, control
- * comes back here. */
+/* If a task runs Lua code, a hook delivers the interrupt at its next instruction. If the task
+ * blocks first, control comes back here. */
 void ml_interrupt_noticed(struct ml_hub *hub)
 {
     struct moonlet *m = ml_moonlet_of(hub->owner);
@@ -182,8 +183,9 @@ void ml_interrupt_noticed(struct ml_hub *hub)
 
 /* ---- the end of the program ---- */
 
-/* Code that computes on when the time to unwind is over is dropped where it stands. What is called at the end of a task
- * runs on a state of the runtime's, which is not to be left: it gets an error. */
+/* Code that computes on when the time to unwind is over is dropped where it stands. What is called
+ * at the end of a task runs on a state of the runtime's, which is not to be left: it gets an error.
+ */
 static void on_unwinding(lua_State *L, lua_Debug *event)
 {
     (void)event;

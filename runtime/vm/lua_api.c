@@ -3,8 +3,8 @@
 #include "bindings/coroutine/generator.h"
 #include "vm/runtimes.h"
 
-/* The strand of a thread of a runtime's; NULL: stock Lua knows all about L. Other states have anything in their extra
- * space, which is only compared. */
+/* The strand of a thread of a runtime's; NULL: stock Lua knows all about L. Other states have
+ * anything in their extra space, which is only compared. */
 static struct ml_strand *strand_of(lua_State *L)
 {
     struct moonlet *m = ml_moonlet_of(ml_lua_of(L));

@@ -82,8 +82,8 @@ static void noticed(struct ml_hub *hub)
 }
 
 /*
- * A clock of the host's stands still between two steps; it only goes forward. Tasks that unwind do not depend on it:
- * a game that is paused can be closed.
+ * A clock of the host's stands still between two steps; it only goes forward. Tasks that unwind do
+ * not depend on it: a game that is paused can be closed.
  */
 static void read_host_clock(struct ml_hub *hub)
 {
@@ -236,8 +236,8 @@ void ml_tell_overrun(struct moonlet *m, struct ml_task *task)
     m->lua.has_reported = true;
 }
 
-/* Drops what did not end in time; its variables are never closed, so it is told. In a forked child what is left is the
- * parent's. A task that was told already is on its way to its end. */
+/* Drops what did not end in time; its variables are never closed, so it is told. In a forked child
+ * what is left is the parent's. A task that was told already is on its way to its end. */
 static void drop_all(struct moonlet *m)
 {
     struct ml_task *task;

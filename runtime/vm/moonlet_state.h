@@ -71,7 +71,8 @@ void ml_program_free(struct moonlet *m);
 
 enum { ML_TASK_TEXT = 256 };
 
-/* Begins a sentence about a task, with its number and where it was spawned. Returns the length so far. */
+/* Begins a sentence about a task, with its number and where it was spawned. Returns the length so
+ * far. */
 size_t ml_task_text(char text[ML_TASK_TEXT], const struct moonlet *m, struct ml_task *task);
 
 /* Tells about tasks that nothing can wake. */
@@ -83,11 +84,13 @@ void ml_overflow_tell(struct ml_bank *bank);
 /* Leaves of the library what scripts get without the parts in options.without. Raises. */
 void ml_sandbox_close(lua_State *L, unsigned without);
 
-/* For scripts in place of its upvalue, getmetatable or that of the debug library: gives out no metatable of userdata.
- * Those have finalizers, which a script would call or replace, and are the same for all. */
+/* For scripts in place of its upvalue, getmetatable or that of the debug library: gives out no
+ * metatable of userdata. Those have finalizers, which a script would call or replace, and are the
+ * same for all. */
 int ml_sandbox_getmetatable(lua_State *L);
 
-/* Replaces functions of the library by which scripts would get round options.instruction_limit. Raises. */
+/* Replaces functions of the library by which scripts would get round options.instruction_limit.
+ * Raises. */
 void ml_budget_open(lua_State *L);
 
 /* Installed as lua.watch_thread under options.instruction_limit. */
@@ -99,7 +102,8 @@ void ml_interrupt_noticed(struct ml_hub *hub);
 /* Installs the kinds of vm/interrupt.c. Before any of its functions is called. */
 void ml_interrupts_open(struct ml_lua *lua);
 
-/* What is alive is about to unwind, and is dropped when it computes on at `end`; and that is over. */
+/* What is alive is about to unwind, and is dropped when it computes on at `end`; and that is over.
+ */
 void ml_unwinding_begin(struct moonlet *m, ml_time end);
 void ml_unwinding_end(struct moonlet *m);
 

@@ -16,8 +16,8 @@ static const struct ml_wait_kind get_kind = {.text = "a value from a channel"};
 static const struct ml_wait_kind put_kind = {.text = "room in a channel"};
 
 /*
- * Who waits is granted an item, or a place, which is kept for him from then on: who comes later does not get it,
- * though he may run before.
+ * Who waits is granted an item, or a place, which is kept for him from then on: who comes later
+ * does not get it, though he may run before.
  */
 struct moonlet_channel {
     struct ml_link link; /* in m->channels */

@@ -101,7 +101,8 @@ int moonlet_load_buffer(struct moonlet *m, const void *data, size_t size, const 
 
 /* ---- running ---- */
 
-/* Stack: an error that is no text -> the text that lua5.4 tells of it; whether it speaks for itself. */
+/* Stack: an error that is no text -> the text that lua5.4 tells of it; whether it speaks for
+ * itself. */
 static bool push_text(lua_State *L)
 {
     if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
@@ -110,8 +111,8 @@ static bool push_text(lua_State *L)
     return false;
 }
 
-/* Whether the main task knows more of the error at 1 than lua5.4 would: it came from another task, or is one of moonlet's
- * own failures. */
+/* Whether the main task knows more of the error at 1 than lua5.4 would: it came from another task,
+ * or is one of moonlet's own failures. */
 static bool has_story(lua_State *L)
 {
     ml_lua_push_task(L, ml_lua_task_of(ml_lua_of(L)->hub.current));
@@ -120,8 +121,9 @@ static bool has_story(lua_State *L)
     return has;
 }
 
-/* Message handler, as lua5.4's: a string gets a traceback; an object with __tostring speaks for itself, unless more is
- * known; of anything else the type is told. A cancellation, or what a C library made of one, is no error yet. */
+/* Message handler, as lua5.4's: a string gets a traceback; an object with __tostring speaks for
+ * itself, unless more is known; of anything else the type is told. A cancellation, or what a C
+ * library made of one, is no error yet. */
 static int add_traceback(lua_State *L)
 {
     struct ml_lua_task *task = ml_lua_task_of(ml_lua_of(L)->hub.current);

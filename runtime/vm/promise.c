@@ -143,7 +143,8 @@ void ml_promises_deliver(struct moonlet *m)
     }
 }
 
-/* Takes the first promise out of the runtime's list; returns how many shares tasks have left that were dropped. */
+/* Takes the first promise out of the runtime's list; returns how many shares tasks have left that
+ * were dropped. */
 static unsigned detach_first(struct moonlet *m, struct moonlet_promise **promise)
 {
     ml_runtimes_lock();
@@ -165,7 +166,8 @@ void ml_promises_detach(struct moonlet *m)
     ml_promises_deliver(m);
     do
         for (unsigned shares = detach_first(m, &promise); shares > 0; shares--)
-            // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each share is an owner, the last one frees it
+            // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each share is an owner, the last one
+            // frees it
             moonlet_promise_release(promise);
     while (promise != NULL);
 }

@@ -12,7 +12,8 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-/* The open runtimes. The shelves are never freed, so that signal handlers may look without the lock. */
+/* The open runtimes. The shelves are never freed, so that signal handlers may look without the
+ * lock. */
 enum { SHELF = 64 };
 struct shelf {
     struct moonlet *_Atomic places[SHELF];

@@ -1,6 +1,6 @@
 /*
- * The runtimes of the process that are open, so that wrong use of one is an error and not a crash: after it was
- * closed, from another thread, outside of its tasks or inside of them.
+ * The runtimes of the process that are open, so that wrong use of one is an error and not a crash:
+ * after it was closed, from another thread, outside of its tasks or inside of them.
  */
 #ifndef ML_VM_RUNTIMES_H
 #define ML_VM_RUNTIMES_H
@@ -23,13 +23,15 @@ bool ml_runtime_is_open(const struct moonlet *m);
 /* 0: it is open, and this thread's; -ML_ECLOSED, -ML_ETHREAD. */
 int ml_runtime_check(const struct moonlet *m);
 
-/* 0: besides, it does not run; -ML_EINTASK, -ML_ERUNNING. -ECHILD: it is that of the process that forked this one. */
+/* 0: besides, it does not run; -ML_EINTASK, -ML_ERUNNING. -ECHILD: it is that of the process that
+ * forked this one. */
 int ml_runtime_check_idle(const struct moonlet *m);
 
 /* The same for what is done in a forked process, too: closing. */
 int ml_runtime_check_closable(const struct moonlet *m);
 
-/* After something was done to tasks: brings moonlet_fd() up to date, unless what runs will do so. */
+/* After something was done to tasks: brings moonlet_fd() up to date, unless what runs will do so.
+ */
 void ml_runtime_touched(struct moonlet *m);
 
 /* A runtime that runs on this thread is certainly open: nothing of it need be looked at. */
@@ -49,8 +51,8 @@ static inline int ml_runtime_check_task(const struct moonlet *m)
 }
 
 /*
- * The frame around a wait of the running task: 0, then ml_runtime_end_wait() follows; or an error of
- * ml_runtime_check_task(), or -ML_ENOWAIT.
+ * The frame around a wait of the running task: 0, then ml_runtime_end_wait() follows; or an error
+ * of ml_runtime_check_task(), or -ML_ENOWAIT.
  */
 static inline int ml_runtime_begin_wait(struct moonlet *m)
 {

@@ -1,6 +1,7 @@
 /*
- * What scripts get of the library when the host leaves out parts of it (options.without): what the list below gives
- * them, and nothing else. A function, module or field that is not on the list is there for no such script.
+ * What scripts get of the library when the host leaves out parts of it (options.without): what the
+ * list below gives them, and nothing else. A function, module or field that is not on the list is
+ * there for no such script.
  */
 #include "vm/moonlet_state.h"
 
@@ -22,9 +23,9 @@ struct permit {
 
 static const struct permit permits[] = {
     {GLOBALS, 0,
-     " _G _VERSION assert collectgarbage coroutine debug error getmetatable ipairs load math next os package pairs "
-     "pcall print rawequal rawget rawlen rawset require select setmetatable string table tonumber tostring type "
-     "utf8 warn xpcall "},
+     " _G _VERSION assert collectgarbage coroutine debug error getmetatable ipairs load "
+     "math next os package pairs pcall print rawequal rawget rawlen rawset require select "
+     "setmetatable string table tonumber tostring type utf8 warn xpcall "},
     {GLOBALS, MOONLET_IO, " io "},
     {GLOBALS, MOONLET_IO | MOONLET_BYTECODE, " dofile loadfile "},
     {LOADED, 0, " _G coroutine debug math os package string table utf8 "},
@@ -34,32 +35,37 @@ static const struct permit permits[] = {
     {LUA_LOADLIBNAME, MOONLET_C, " cpath loadlib "},
     {LUA_COLIBNAME, 0, " close create isyieldable resume running status wrap yield "},
     {LUA_STRLIBNAME, 0,
-     " byte char dump find format gmatch gsub len lower match pack packsize rep reverse sub unpack upper "},
+     " byte char dump find format gmatch gsub len lower match pack packsize rep reverse sub "
+     "unpack upper "},
     {STRING_METATABLE, 0, " __add __div __idiv __index __mod __mul __pow __sub __unm "},
     {LUA_TABLIBNAME, 0, " concat insert move pack remove sort unpack "},
     {LUA_MATHLIBNAME, 0,
-     " abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max maxinteger min "
-     "mininteger modf pi pow rad random randomseed sin sinh sqrt tan tanh tointeger type ult "},
+     " abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 "
+     "max maxinteger min mininteger modf pi pow rad random randomseed sin sinh sqrt tan "
+     "tanh tointeger type ult "},
     {LUA_UTF8LIBNAME, 0, " char charpattern codepoint codes len offset "},
     {LUA_OSLIBNAME, 0, " clock date difftime time "},
     {LUA_OSLIBNAME, MOONLET_OS, " execute exit getenv remove rename setlocale tmpname "},
     {LUA_IOLIBNAME, MOONLET_IO,
-     " close flush input lines open output popen read stderr stdin stdout tmpfile type write "},
+     " close flush input lines open output popen read stderr stdin stdout tmpfile type "
+     "write "},
     {LUA_DBLIBNAME, 0, " traceback "},
     {LUA_DBLIBNAME, MOONLET_DEBUG,
-     " debug gethook getinfo getlocal getmetatable getregistry getupvalue getuservalue setcstacklimit sethook "
-     "setlocal setmetatable setupvalue setuservalue upvalueid upvaluejoin "},
+     " debug gethook getinfo getlocal getmetatable getregistry getupvalue getuservalue "
+     "setcstacklimit sethook setlocal setmetatable setupvalue setuservalue upvalueid "
+     "upvaluejoin "},
     /* Modules of moonlet's. */
     {PRELOAD, 0,
-     " moonlet moonlet.argument moonlet.argument.core moonlet.channel moonlet.greenlet moonlet.pool moonlet.queue moonlet.sync "
-     "moonlet.sync.core moonlet.task moonlet.task.core "},
+     " moonlet moonlet.argument moonlet.argument.core moonlet.channel moonlet.greenlet "
+     "moonlet.pool moonlet.queue moonlet.sync moonlet.sync.core moonlet.task "
+     "moonlet.task.core "},
     {PRELOAD, MOONLET_C, " moonlet.blocking.core "},
     {PRELOAD, MOONLET_NET, " moonlet.net moonlet.net.core moonlet.patch "},
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all, and descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_IO,
-     " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history moonlet.repl.session "
-     "moonlet.repl.show "},
+     " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history "
+     "moonlet.repl.session moonlet.repl.show "},
 };
 
 /* package.searchers, as luaL_openlibs() fills it. */

@@ -22,8 +22,9 @@ static int load_embedded(lua_State *L)
     return 1;
 }
 
-/* C modules look for Lua's functions among the names of the whole process. Where a host opened this library for itself
- * alone (RTLD_LOCAL), as a plug-in is, those of the shared liblua are not among them yet. */
+/* C modules look for Lua's functions among the names of the whole process. Where a host opened this
+ * library for itself alone (RTLD_LOCAL), as a plug-in is, those of the shared liblua are not among
+ * them yet. */
 static void publish_lua(void)
 {
     Dl_info lua;
@@ -34,8 +35,8 @@ static void publish_lua(void)
         dlclose(library);
 }
 
-/* Searchers of C modules may bring C++ runtimes into the process. Upvalue: the searcher, whose second result is the
- * module's file. */
+/* Searchers of C modules may bring C++ runtimes into the process. Upvalue: the searcher, whose
+ * second result is the module's file. */
 static int search_c_module(lua_State *L)
 {
     publish_lua();
@@ -84,8 +85,9 @@ static void preload_modules(lua_State *L)
 }
 
 /*
- * An error on a thread that a C library runs Lua on without a protected call. Stock Lua throws it on the main thread,
- * where the call of the library may be protected; that is the running task's innermost thread here.
+ * An error on a thread that a C library runs Lua on without a protected call. Stock Lua throws it
+ * on the main thread, where the call of the library may be protected; that is the running task's
+ * innermost thread here.
  */
 static void throw_on_running(lua_State *L, struct ml_lua *lua)
 {

@@ -8,8 +8,8 @@ local Channel = {}
 ---@return integer # how many wait to put; negative: how many wait to get
 function Channel:balance() end
 
----Ends the channel: what is buffered can still be got, then get() fails; put() fails at once, also for those
----who wait in it. Never waits; harmless on one that is closed.
+---Ends the channel: what is buffered can still be got, then get() fails; put() fails at once, also for
+---those who wait in it. Never waits; harmless on one that is closed.
 ---@param err? any given to those who get or put from now on instead of "closed"
 function Channel:close(err) end
 

@@ -14,25 +14,28 @@ local Greenlet = {}
 ---@return any ... # what somebody switches back with: the values given to this greenlet's own `switch`, or the results of a child that ended
 function Greenlet:switch(...) end
 
----Goes on with the greenlet, where it raises an error. One that has not begun dies at once, and the error
----goes to its parent, as for one that is dead.
+---Goes on with the greenlet, where it raises an error. One that has not begun dies at once, and the
+---error goes to its parent, as for one that is dead.
 ---@param err? any GreenletExit without
 function Greenlet:throw(err) end
 
----Greenlets: coroutines that switch to each other by name, as Python's greenlet has them, case by case.
+---Greenlets: coroutines that switch to each other by name, as Python's greenlet has them, case by
+---case.
 ---
 ---Those of a task belong to it alone; the task itself is their root.
 ---
----One that is suspended and that nobody can switch to any more dies by GreenletExit, as in Python: in its own task, as a
----child of the greenlet that runs there, which goes on when it is dead; an error is told with `warn`. Python knows at once
----that nobody refers to it. Here the collector has to find out, and a finalizer cannot be left by a switch: so it dies
----in the next call of `collectgarbage`, of this module, of `task.sleep` or `task.yield` that its task makes outside of
----finalizers. If the task ends before, it dies in a task of its own, named "greenlet exit", whose root is its parent then;
----Python never runs it again. If its task was dropped at the end of the program, so is it.
+---One that is suspended and that nobody can switch to any more dies by GreenletExit, as in Python: in
+---its own task, as a child of the greenlet that runs there, which goes on when it is dead; an error is
+---told with `warn`. Python knows at once that nobody refers to it. Here the collector has to find out,
+---and a finalizer cannot be left by a switch: so it dies in the next call of `collectgarbage`, of this
+---module, of `task.sleep` or `task.yield` that its task makes outside of finalizers. If the task ends
+---before, it dies in a task of its own, named "greenlet exit", whose root is its parent then; Python
+---never runs it again. If its task was dropped at the end of the program, so is it.
 ---@class moonlet.greenlet
 local greenlet = {}
 
----Raised in a greenlet by throw() without an error: ends it silently, and its parent goes on with it as the result.
+---Raised in a greenlet by throw() without an error: ends it silently, and its parent goes on with it
+---as the result.
 greenlet.GreenletExit = {}
 
 ---Tells who runs.
@@ -49,8 +52,8 @@ function greenlet.gettrace() end
 ---@return moonlet.greenlet.Greenlet
 function greenlet.new(fn, parent) end
 
----From now on fn(event, from, to) is called after each switch, by the greenlet that was switched to; event
----is "switch" or "throw". When it raises an error, it is removed, and the error goes on there.
+---From now on fn(event, from, to) is called after each switch, by the greenlet that was switched to;
+---event is "switch" or "throw". When it raises an error, it is removed, and the error goes on there.
 ---@param fn function|nil nil: no more
 ---@return any ... # the one before, or nil
 function greenlet.settrace(fn) end

@@ -1,7 +1,7 @@
 ---@meta moonlet.net
 
----An address: cannot be changed, is compared by value, prints as text, and is taken in place of host and port. pairs()
----goes over its fields.
+---An address: cannot be changed, is compared by value, prints as text, and is taken in place of host
+---and port. pairs() goes over its fields.
 ---@class moonlet.net.Address
 ---@field family string "inet", "inet6" or "unix"
 ---@field host string|nil numeric; nil in the Unix domain
@@ -13,9 +13,9 @@ local Address = {}
 ---@class moonlet.net.Context
 local Context = {}
 
----Reads the files again: connections from now on use what they say now, those there are stay as they are. A server that
----asks for no certificate goes on to resume the sessions of before; others, and clients, begin anew: who resumes is not
----verified again.
+---Reads the files again: connections from now on use what they say now, those there are stay as they
+---are. A server that asks for no certificate goes on to resume the sessions of before; others, and
+---clients, begin anew: who resumes is not verified again.
 ---@return boolean|nil # true; or nil, message, code, and all is as before
 ---@return string|nil # message
 ---@return string|nil # code
@@ -72,7 +72,8 @@ function listener:stop(grace) end
 ---@class moonlet.net.resolver
 local resolver = {}
 
----Closes at once; whoever waits for an answer gets nil, "name: closed", "CLOSED". Idempotent, never waits.
+---Closes at once; whoever waits for an answer gets nil, "name: closed", "CLOSED". Idempotent, never
+---waits.
 function resolver:close() end
 
 ---As net.resolve, with this resolver. May wait.
@@ -83,7 +84,8 @@ function resolver:close() end
 ---@return string|nil # code
 function resolver:resolve(name, opts) end
 
----A connection: over TCP, TLS, in the Unix domain or in memory. It prints as its addresses and state; `<close>` closes it.
+---A connection: over TCP, TLS, in the Unix domain or in memory. It prints as its addresses and state;
+---`<close>` closes it.
 ---@class moonlet.net.stream
 local stream = {}
 
@@ -93,7 +95,8 @@ local stream = {}
 ---@return string|nil # code
 function stream:address() end
 
----Iterates over what arrives, as read_some() returns it. Otherwise like lines(). Waits as read_some() does.
+---Iterates over what arrives, as read_some() returns it. Otherwise like lines(). Waits as read_some()
+---does.
 ---@param max? integer bytes of each
 ---@return fun(): string # an iterator
 function stream:chunks(max) end
@@ -101,14 +104,16 @@ function stream:chunks(max) end
 ---Closes at once. Tasks that wait in the stream get nil, "closed", "CLOSED". Idempotent, never waits.
 function stream:close() end
 
----Who is at the other end of a stream of the Unix domain, as it was when it connected or listened. Never waits.
+---Who is at the other end of a stream of the Unix domain, as it was when it connected or listened.
+---Never waits.
 ---@return table|nil # `{pid=, uid=, gid=}`; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function stream:credentials() end
 
----Ends the output, drops what the peer still sends, waits for its end and closes: the peer gets everything, where
----close() with input unread would cut it off. Closed in any case, unless another task reads ("EBUSY"). May wait.
+---Ends the output, drops what the peer still sends, waits for its end and closes: the peer gets
+---everything, where close() with input unread would cut it off. Closed in any case, unless another
+---task reads ("EBUSY"). May wait.
 ---@param s? number seconds for all of it
 ---@param max? integer bytes to drop; a peer that sends more is "EMSGSIZE"
 ---@return boolean|nil # true once the peer has ended, too; or nil, message, code
@@ -183,15 +188,16 @@ function stream:read_some(max) end
 ---@return string|nil # code
 function stream:read_until(delimiter, max) end
 
----Waits for a descriptor that the other side passes. What came before it stays, to be read as usual. One that comes while the
----input behind it is read is closed, except that it may be asked for right after the read that met it. May wait.
+---Waits for a descriptor that the other side passes. What came before it stays, to be read as usual.
+---One that comes while the input behind it is read is closed, except that it may be asked for right
+---after the read that met it. May wait.
 ---@param timeout? number seconds; without it that of reads holds
 ---@return any ... # a stream, a listener, a udp or else an io file; nil at the end of the stream; or nil, message, code
 function stream:recv_fd(timeout) end
 
----Passes an open descriptor to the process at the other end of a stream of the Unix domain. It stays open here, but a path to
----which it was bound is no longer removed when it is closed. What is buffered here, of a file or a stream, does not go
----along. May wait.
+---Passes an open descriptor to the process at the other end of a stream of the Unix domain. It stays
+---open here, but a path to which it was bound is no longer removed when it is closed. What is buffered
+---here, of a file or a stream, does not go along. May wait.
 ---@param what moonlet.net.stream|moonlet.net.listener|moonlet.net.udp|file*|integer a stream, listener, udp, io file, or the number of a descriptor
 ---@param data? string at least one byte, that goes along and is read by the other side as usual. Without it something goes along that only recv_fd understands and takes away: give it when the other side is no moonlet
 ---@return boolean|nil # true; or nil, message, code
@@ -199,8 +205,8 @@ function stream:recv_fd(timeout) end
 ---@return string|nil # code
 function stream:send_fd(what, data) end
 
----Writes a file's content, contiguous in the stream; the kernel moves the bytes where it can. May wait; reading
----the file itself holds up the whole thread, as all of io does.
+---Writes a file's content, contiguous in the stream; the kernel moves the bytes where it can. May
+---wait; reading the file itself holds up the whole thread, as all of io does.
 ---@param file any one of io's, flushed before, or a path. Of something that can be read at any offset: no pipe
 ---@param offset? integer where in the file to begin. Without one a file of io's is sent from its position, which moves past what was sent; with one the position stays. A path begins at 0
 ---@param count? integer bytes at most; without it all up to the end of the file
@@ -209,7 +215,8 @@ function stream:send_fd(what, data) end
 ---@return string|nil # code
 function stream:sendfile(file, offset, count) end
 
----Whether the kernel probes a peer that has been silent, and gives the connection up when it does not answer
+---Whether the kernel probes a peer that has been silent, and gives the connection up when it does not
+---answer
 ---("ETIMEDOUT" from reads and writes). Never waits.
 ---@param idle? any seconds of silence before the first probe; true: as many as the system says; false: off
 ---@param interval? number seconds between probes
@@ -219,13 +226,15 @@ function stream:sendfile(file, offset, count) end
 ---@return string|nil # code
 function stream:set_keepalive(idle, interval, count) end
 
----Limits the bytes that a later read may gather when it is given no limit of its own: then it returns nil,
----message, "EMSGSIZE", and the bytes stay. Without this, a line of read_line() and lines() and what
----read_until() reads have at most 64 KiB, and what read(), read_all() and lines() with a format read has no limit.
+---Limits the bytes that a later read may gather when it is given no limit of its own: then it returns
+---nil, message, "EMSGSIZE", and the bytes stay. Without this, a line of read_line() and lines() and
+---what read_until() reads have at most 64 KiB, and what read(), read_all() and lines() with a format
+---read has no limit.
 ---@param max integer|nil bytes; nil: as at first
 function stream:set_limit(max) end
 
----Whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected. Never waits.
+---Whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected. Never
+---waits.
 ---@param on? boolean
 ---@return boolean|nil # true; or nil, message, code ("EOPNOTSUPP": not over TCP)
 ---@return string|nil # message
@@ -257,7 +266,8 @@ function stream:starttls(opts, timeout) end
 ---@return table # version ("TLSv1.3"), cipher, alpn, server_name, resumed (boolean), peer (the certificate: subject, issuer, not_before and not_after in seconds since 1970, names, pem); nil before the handshake and without TLS
 function stream:tls_info() end
 
----Writes all values, contiguous in the stream whoever else writes, without joining them first. May wait.
+---Writes all values, contiguous in the stream whoever else writes, without joining them first. May
+---wait.
 ---@param ... any strings, numbers, or lists of them
 ---@return boolean|nil # true once the kernel has all; or nil, message, code, bytes sent
 ---@return string|nil # message
@@ -280,7 +290,8 @@ function udp:close() end
 ---@class moonlet.net.udp.connect.options
 ---@field timeout? number seconds
 
----From now on `send` sends there, and only datagrams from there are received. Waits only to resolve a host name.
+---From now on `send` sends there, and only datagrams from there are received. Waits only to resolve a
+---host name.
 ---@param host string|moonlet.net.Address a name or a number; or an address, or "unix:/path", in place of host and port
 ---@param port? integer
 ---@param opts? moonlet.net.udp.connect.options
@@ -380,9 +391,9 @@ local net = {}
 ---@field resolver? moonlet.net.resolver
 ---@field tls? boolean|table|moonlet.net.Context true, the options of net.tls, a context, or {context=, server_name=}
 
----Connects to a server over TCP or in the Unix domain. Of several addresses the next one is tried when the last
----has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). A server in the Unix domain whose
----backlog is full is waited for. May wait.
+---Connects to a server over TCP or in the Unix domain. Of several addresses the next one is tried when
+---the last has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). A
+---server in the Unix domain whose backlog is full is waited for. May wait.
 ---@param host string|moonlet.net.Address a name or a number; or an address, or "unix:/path", in place of host and port
 ---@param port? integer
 ---@param opts? moonlet.net.connect.options
@@ -396,9 +407,10 @@ function net.connect(host, port, opts) end
 ---@field nodelay? boolean of the accepted streams
 ---@field keepalive? boolean of the accepted streams
 
----The listening sockets that the process was started with (`LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`, see
----sd_listen_fds(3)). The first call takes them and removes those variables from the environment; a later one
----finds none. Descriptors that are no listening stream sockets stay as they are. Never waits.
+---The listening sockets that the process was started with (`LISTEN_FDS`, `LISTEN_PID`,
+---`LISTEN_FDNAMES`, see sd_listen_fds(3)). The first call takes them and removes those variables from
+---the environment; a later one finds none. Descriptors that are no listening stream sockets stay as
+---they are. Never waits.
 ---@param opts? moonlet.net.inherited.options
 ---@return moonlet.net.listener[] # empty when there are none, or they are meant for another process
 ---@return string[] # the name of each, "unknown" without one
@@ -453,16 +465,18 @@ function net.pair() end
 
 ---Finds what a name stands for. May wait.
 ---
----Without a type: its addresses, in the order in which to try them (RFC 6724), from the hosts file or else from a name
----server: those of both families, or of one if the other's do not come within the time limit. With one, servers are asked for records of that type, and the answer is a list of
----Address objects (A, AAAA), of strings (TXT, its pieces joined; PTR, CNAME, NS: hosts), of tables {priority=,
----host=, ttl=} by priority (MX), or of tables {priority=, weight=, host=, port=, ttl=} (SRV) by priority and, among
----equals, drawn anew each time, the heavy ones earlier more often, as RFC 2782 has it: try them in that order. A
----numeric address has its PTR records under in-addr.arpa or ip6.arpa.
+---Without a type: its addresses, in the order in which to try them (RFC 6724), from the hosts file or
+---else from a name server: those of both families, or of one if the other's do not come within the
+---time limit. With one, servers are asked for records of that type, and the answer is a list of
+---Address objects (A, AAAA), of strings (TXT, its pieces joined; PTR, CNAME, NS: hosts), of tables
+---{priority=, host=, ttl=} by priority (MX), or of tables {priority=, weight=, host=, port=, ttl=}
+---(SRV) by priority and, among equals, drawn anew each time, the heavy ones earlier more often, as RFC
+---2782 has it: try them in that order. A numeric address has its PTR records under in-addr.arpa or
+---ip6.arpa.
 ---
----Codes: "ENOTFOUND": there is no such name, or it has no such record, the message says which; "EDNS": the servers
----failed, refused, could not be reached, or answered nonsense; "ETIMEDOUT"; "EMFILE": no descriptor is free for asking;
----"CLOSED": the resolver is.
+---Codes: "ENOTFOUND": there is no such name, or it has no such record, the message says which; "EDNS":
+---the servers failed, refused, could not be reached, or answered nonsense; "ETIMEDOUT"; "EMFILE": no
+---descriptor is free for asking; "CLOSED": the resolver is.
 ---@param name string
 ---@param opts? moonlet.net.resolve.options
 ---@return table|nil # a list; or nil, message, code
@@ -476,8 +490,8 @@ function net.resolve(name, opts) end
 ---@field tries? integer without: 3, or what that file says
 ---@field hosts? string|boolean path of a hosts file; false: none
 
----Makes a resolver of its own, for net.resolve and net.connect. The one that serves without it asks the servers of
----/etc/resolv.conf, with its search list and options, and follows changes of that file.
+---Makes a resolver of its own, for net.resolve and net.connect. The one that serves without it asks
+---the servers of /etc/resolv.conf, with its search list and options, and follows changes of that file.
 ---@param opts moonlet.net.resolver.options
 ---@return moonlet.net.resolver|nil # or nil, message, code
 ---@return string|nil # message
@@ -500,8 +514,10 @@ function net.resolver(opts) end
 ---@field crl_file? string the same, a file
 ---@field min_version? string "1.2" or "1.3"
 
----Makes a TLS context, to be given as the option `tls` to connect, listen and starttls, as often as wanted; there
----`{context = ctx, server_name = "a.example"}` is the same context, and for a client another server's name.
+---Makes a TLS context, to be given as the option `tls` to connect, listen and starttls, as often as
+---wanted; there
+---`{context = ctx, server_name = "a.example"}` is the same context, and for a client another server's
+---name.
 ---@param opts? moonlet.net.tls.options
 ---@return moonlet.net.Context|nil # or nil, message, code
 ---@return string|nil # message
@@ -514,7 +530,8 @@ function net.tls(opts) end
 ---@field family? string "inet"; "inet6", which reaches IPv4, too, unless the host is an IPv6 address other than "::"; "unix"
 ---@field max? integer bytes taken of a datagram, at most 65536
 
----Opens a datagram socket, UDP or in the Unix domain, bound to a local address. Waits only to resolve a host name.
+---Opens a datagram socket, UDP or in the Unix domain, bound to a local address. Waits only to resolve
+---a host name.
 ---@param opts? moonlet.net.udp.options these, and what udp:set() takes
 ---@return moonlet.net.udp|nil # or nil, message, code
 ---@return string|nil # message

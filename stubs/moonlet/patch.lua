@@ -2,12 +2,13 @@
 
 ---What calls of C libraries wait for a task instead of the whole thread.
 ---
----libc's blocking calls (poll, recv, connect, sleep, getaddrinfo, ...) are answered by moonlet when a task makes
----them, from any C library. `docs/c-libraries.md` says which libraries were tried.
+---libc's blocking calls (poll, recv, connect, sleep, getaddrinfo, ...) are answered by moonlet when a
+---task makes them, from any C library. `docs/c-libraries.md` says which libraries were tried.
 ---@class moonlet.patch
 local patch = {}
 
----Leaves all calls to libc, as the program does with `--no-interpose`. Tasks that wait in one go on waiting.
+---Leaves all calls to libc, as the program does with `--no-interpose`. Tasks that wait in one go on
+---waiting.
 function patch.disable() end
 
 ---Answers the calls of C libraries, as the program does from the start.

@@ -58,7 +58,8 @@ function Future:get(timeout) end
 ---@return boolean # false: it has its values or its error already, and keeps them
 function Future:set(...) end
 
----A lock for one task at a time. When its owner dies it is unlocked, with a warning that says where it was made.
+---A lock for one task at a time. When its owner dies it is unlocked, with a warning that says where it
+---was made.
 ---@class moonlet.sync.Mutex
 local Mutex = {}
 
@@ -100,14 +101,16 @@ function Semaphore:acquire(timeout) end
 ---From now on waiting for a permit gives nil, "closed", "CLOSED"; those that are left can be taken.
 function Semaphore:close() end
 
----As acquire(), with something to give back at the end of a block: `local permit <close> = semaphore:hold()`. Waits.
+---As acquire(), with something to give back at the end of a block: `local permit <close> =
+---semaphore:hold()`. Waits.
 ---@param timeout? number seconds
 ---@return moonlet.sync.Permit|nil # or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
 ---@return string|nil # message
 ---@return string|nil # code
 function Semaphore:hold(timeout) end
 
----Gives a permit back, or adds some. Never waits. More permits than an integer counts are an error, and none is added.
+---Gives a permit back, or adds some. Never waits. More permits than an integer counts are an error,
+---and none is added.
 ---@param count? integer
 function Semaphore:release(count) end
 

@@ -1,7 +1,8 @@
 ---@meta moonlet.task
 
----Tasks that end together. `#group` is how many have not ended. A group without a body is closed by its maker: that
----waits for all children and raises the first failure; when an error closes it, it cancels them first.
+---Tasks that end together. `#group` is how many have not ended. A group without a body is closed by
+---its maker: that waits for all children and raises the first failure; when an error closes it, it
+---cancels them first.
 ---@class moonlet.task.Group
 local Group = {}
 
@@ -25,11 +26,12 @@ function Group:has(t) end
 ---@return string|nil # code
 function Group:join(timeout) end
 
----Waits until there is a place for a child, and leaves it free: for whoever wants one before he takes on work. At
----once without a limit; a cancellation point in either case.
+---Waits until there is a place for a child, and leaves it free: for whoever wants one before he takes
+---on work. At once without a limit; a cancellation point in either case.
 function Group:room() end
 
----Starts a child: the group does not end before it. With a limit, waits for a place, and is a cancellation point.
+---Starts a child: the group does not end before it. With a limit, waits for a place, and is a
+---cancellation point.
 ---@param opts? table as for task.spawn
 ---@param fn function
 ---@param ... any its arguments
@@ -55,8 +57,9 @@ function Task:cancel(reason) end
 ---@return any ... # true and the results of its function; or nil, its error value, "EFAILED"; or nil, message, "ECANCELED" or "ETIMEDOUT"
 function Task:join(timeout) end
 
----Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is reported. It is not called
----for a task that is dropped because it did not end in time at the end of the program.
+---Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is
+---reported. It is not called for a task that is dropped because it did not end in time at the end of
+---the program.
 ---@param fn fun(task: moonlet.task.Task)
 function Task:on_exit(fn) end
 
@@ -79,15 +82,17 @@ local task = {}
 ---@return table # of each that failed, a text that tells where: its task, calls, and where that was spawned; with n
 function task.all(list) end
 
----Runs a C function on a worker thread while the task waits, for what can only block: a driver that waits on a
----condition variable, a long computation in C. There are 32 workers at most for them; further calls queue. One whose task
----has given up does not count.
+---Runs a C function on a worker thread while the task waits, for what can only block: a driver that
+---waits on a condition variable, a long computation in C. There are 32 workers at most for them;
+---further calls queue. One whose task has given up does not count.
 ---
----The function runs in an empty Lua state of its own. So it may be one that needs nothing of the script's: no
----upvalues, nothing in the registry, no metatables (its module's objects are unknown there). Arguments and results
----are nil, booleans, numbers, strings and light userdata. It must be safe to call in any thread.
+---The function runs in an empty Lua state of its own. So it may be one that needs nothing of the
+---script's: no upvalues, nothing in the registry, no metatables (its module's objects are unknown
+---there). Arguments and results are nil, booleans, numbers, strings and light userdata. It must be
+---safe to call in any thread.
 ---
----A cancelled task goes on at once; the function runs to its end, and nobody gets its results. May wait.
+---A cancelled task goes on at once; the function runs to its end, and nobody gets its results. May
+---wait.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... # what it returns; raises what it raises
@@ -107,10 +112,10 @@ function task.every(s, fn) end
 ---@field limit? integer children at a time; spawn waits for a place
 ---@field on_error? string|function "cancel", "report" or function(task, err, traceback, cleaning), where cleaning tells whether the task had been cancelled and failed as it cleaned up; if that returns "cancel", that is what happens
 
----Runs fn(g), whose children (g:spawn) end before it returns; the first failure, of the body or a child, cancels
----the rest and is raised unchanged. Without fn: makes a group that its maker closes
----(`local g <close> = task.group()`) or joins, and that never interrupts him. With fn, waits. A child cannot close or
----join its own group.
+---Runs fn(g), whose children (g:spawn) end before it returns; the first failure, of the body or a
+---child, cancels the rest and is raised unchanged. Without fn: makes a group that its maker closes
+---(`local g <close> = task.group()`) or joins, and that never interrupts him. With fn, waits. A child
+---cannot close or join its own group.
 ---@param opts? moonlet.task.group.options
 ---@param fn? fun(group: moonlet.task.Group)
 ---@return any ... # fn's results; or nil, reason, "ECANCELED" if g:cancel(reason) cut it
@@ -150,8 +155,8 @@ function task.no_switch(fn, ...) end
 ---@return number # seconds of the monotonic clock
 function task.now() end
 
----From now on the error of a task that nobody joins is not printed: fn(task, err, traceback) is called. It may
----not wait; its own error is printed, and the task's too.
+---From now on the error of a task that nobody joins is not printed: fn(task, err, traceback) is
+---called. It may not wait; its own error is printed, and the task's too.
 ---@param fn function|nil nil: errors are printed
 ---@return any ... # the function before, or nil
 function task.on_error(fn) end
@@ -175,14 +180,15 @@ function task.race(list) end
 ---@return number # seconds until the nearest deadline in force, math.huge without one
 function task.remaining() end
 
----Reports an error as that of the calling task which nobody joins: to the function given to on_error(), or to
----people. For servers and the like that catch the errors of code they run. Never waits.
+---Reports an error as that of the calling task which nobody joins: to the function given to
+---on_error(), or to people. For servers and the like that catch the errors of code they run. Never
+---waits.
 ---@param err any any value
 ---@param traceback? string where it was raised; without it the caller's
 function task.report(err, traceback) end
 
----As timeout(), and meanwhile cancellations and deadlines from outside are held off: they are in force again
----afterwards. For clean-up that has to wait.
+---As timeout(), and meanwhile cancellations and deadlines from outside are held off: they are in force
+---again afterwards. For clean-up that has to wait.
 ---@param s number|nil nil: no limit
 ---@param fn function
 ---@param ... any its arguments
@@ -193,7 +199,8 @@ function task.shield(s, fn, ...) end
 ---@param s number seconds
 function task.sleep(s) end
 
----Waits until task.now() has reached t. A time that has passed is as sleep(0): others run, and a cancellation is raised.
+---Waits until task.now() has reached t. A time that has passed is as sleep(0): others run, and a
+---cancellation is raised.
 ---@param t number seconds
 function task.sleep_until(t) end
 

@@ -1,6 +1,7 @@
 /*
- * qemu's user mode says yes to every madvise() it does not know and does nothing: stacks would be without their guards.
- * Here it says no, as kernels before 6.13 do, and the other way to guard a stack is tested.
+ * qemu's user mode says yes to every madvise() it does not know and does nothing: stacks would be
+ * without their guards. Here it says no, as kernels before 6.13 do, and the other way to guard a
+ * stack is tested.
  */
 #include <errno.h>
 #include <sys/mman.h>

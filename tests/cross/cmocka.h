@@ -1,6 +1,7 @@
 /*
- * As much of cmocka's interface as tests/unit/test_coro_*.c use, so that the very same files run on a machine for which
- * there is no cmocka: they include this one in its place. Failures and skips leap off the test, as cmocka's do.
+ * As much of cmocka's interface as tests/unit/test_coro_*.c use, so that the very same files run on
+ * a machine for which there is no cmocka: they include this one in its place. Failures and skips
+ * leap off the test, as cmocka's do.
  */
 #ifndef ML_TESTS_CROSS_CMOCKA_H
 #define ML_TESTS_CROSS_CMOCKA_H

@@ -1,13 +1,13 @@
 /*
- * System calls and allocations that fail on purpose. In the build with -DML_FAULTS=ON the linker sends every
- * call that the project makes to one of these functions first.
+ * System calls and allocations that fail on purpose. In the build with -DML_FAULTS=ON the linker
+ * sends every call that the project makes to one of these functions first.
  *
- * ML_FAULTS=seed[,one in N]: at random, what a program must bear without noticing: EINTR, EAGAIN from a socket
- * that is ready, reads and writes of fewer bytes, connections aborted before accept and the process out of
- * descriptors there.
+ * ML_FAULTS=seed[,one in N]: at random, what a program must bear without noticing: EINTR, EAGAIN
+ * from a socket that is ready, reads and writes of fewer bytes, connections aborted before accept
+ * and the process out of descriptors there.
  *
- * ML_FAULT=call,n,errno: the n-th call of that name (1: the first) fails with that number. Prints "fault reached" on
- * stderr when it does.
+ * ML_FAULT=call,n,errno: the n-th call of that name (1: the first) fails with that number. Prints
+ * "fault reached" on stderr when it does.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -147,8 +147,9 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
     return __real_recvmsg(fd, message, flags);
 }
 
-/* OpenSSL cannot hold back an alert until the socket is ready: one that is refused is lost, and the peer sees
- * only that the connection was cut. TLS 1.3 sends it as a record of 24 bytes like any other. */
+/* OpenSSL cannot hold back an alert until the socket is ready: one that is refused is lost, and the
+ * peer sees only that the connection was cut. TLS 1.3 sends it as a record of 24 bytes like any
+ * other. */
 static bool is_alert(const unsigned char *data, size_t size)
 {
     enum { ALERT = 21, APPLICATION_DATA = 23, ENCRYPTED_SIZE = 24 };

@@ -1,12 +1,12 @@
 /*
- * A Lua module for tests: allocations of OpenSSL's and of Lua's that fail on purpose, one at a time, and the books of
- * what OpenSSL has and has not given back.
+ * A Lua module for tests: allocations of OpenSSL's and of Lua's that fail on purpose, one at a
+ * time, and the books of what OpenSSL has and has not given back.
  *
  *     local faults = require "memory_faults"
- *     faults.install()        before OpenSSL is first used: its allocations go through here from now on
- *     faults.openssl(n)       the n-th allocation from now on fails, 0: none; how many there were since the last call
- *     faults.lua(n)           the same for those of the running Lua state, with the second try that Lua makes
- *     faults.blocks()         blocks that OpenSSL has now
+ *     faults.install()        before OpenSSL is first used: its allocations go through here from
+ * now on faults.openssl(n)       the n-th allocation from now on fails, 0: none; how many there
+ * were since the last call faults.lua(n)           the same for those of the running Lua state,
+ * with the second try that Lua makes faults.blocks()         blocks that OpenSSL has now
  */
 #include <dlfcn.h>
 #include <lauxlib.h>

@@ -1,6 +1,6 @@
 /*
- * The reader of answers from name servers (io/dns_records.h). The first byte of an input chooses the type of record,
- * the rest is the answer.
+ * The reader of answers from name servers (io/dns_records.h). The first byte of an input chooses
+ * the type of record, the rest is the answer.
  */
 #include "fuzz.h"
 

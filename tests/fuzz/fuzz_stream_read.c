@@ -1,7 +1,7 @@
 /*
- * The readers of streams (io/stream.h) over a bad network in memory, beside a model that sees all of the input at
- * once: where it is split must make no difference. The input of the fuzzer is a header, see struct plan, the reads to
- * be done in turn, and the bytes to be read.
+ * The readers of streams (io/stream.h) over a bad network in memory, beside a model that sees all
+ * of the input at once: where it is split must make no difference. The input of the fuzzer is a
+ * header, see struct plan, the reads to be done in turn, and the bytes to be read.
  */
 #include "base/check.h"
 #include "base/error.h"

@@ -1,6 +1,6 @@
 /*
- * Calls a fuzz target with each file of the directories named, and with each of its beginnings, for compilers without
- * libFuzzer. Exit status 1 when there is no file.
+ * Calls a fuzz target with each file of the directories named, and with each of its beginnings, for
+ * compilers without libFuzzer. Exit status 1 when there is no file.
  */
 #include "fuzz.h"
 

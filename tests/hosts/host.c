@@ -1,5 +1,5 @@
-/* The least an application does with the library: runs the script named on its command line. Built twice, with
- * and without the names of libc (moonlet_interpose). */
+/* The least an application does with the library: runs the script named on its command line. Built
+ * twice, with and without the names of libc (moonlet_interpose). */
 #include "moonlet.h"
 
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /*
- * The easy interface of libcurl, for tests: Debian has no binding of it for Lua 5.4. libcurl is loaded when the module
- * is, so that no test needs its headers; the numbers below are its ABI's.
+ * The easy interface of libcurl, for tests: Debian has no binding of it for Lua 5.4. libcurl is
+ * loaded when the module is, so that no test needs its headers; the numbers below are its ABI's.
  *
  *   easy_curl(url, on_data, milliseconds) -> code, message
  *
- * on_data(piece) is called from inside of curl_easy_perform(). An error of its own ends the transfer and comes out
- * of the call.
+ * on_data(piece) is called from inside of curl_easy_perform(). An error of its own ends the
+ * transfer and comes out of the call.
  */
 #include <dlfcn.h>
 #include <lauxlib.h>

@@ -1,7 +1,7 @@
 /*
- * Odd uses of libc's calls, as C libraries make them: require "edges" in foreign_more_spec.lua. Each function plays one
- * scene and returns what it saw as text, so that a scene played in a task can be compared with one played by
- * libc itself. Whoever has to act meanwhile is a thread.
+ * Odd uses of libc's calls, as C libraries make them: require "edges" in foreign_more_spec.lua.
+ * Each function plays one scene and returns what it saw as text, so that a scene played in a task
+ * can be compared with one played by libc itself. Whoever has to act meanwhile is a thread.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -53,7 +53,8 @@ static void waitall_packets(void)
     scene_waitall_messages(SOCK_SEQPACKET);
 }
 
-/* Looks at the first part, then takes all that come: six bytes, or less when the stream `ends` behind the second. */
+/* Looks at the first part, then takes all that come: six bytes, or less when the stream `ends`
+ * behind the second. */
 static void peek_and_take(const char *third, bool ends)
 {
     int fds[2];
@@ -144,7 +145,8 @@ static void recvmmsg_one(void)
 
 static void recvmmsg_timed(void)
 {
-    /* Over when the second has come: the pause begins after the call, which has taken the first, and is as long. */
+    /* Over when the second has come: the pause begins after the call, which has taken the first,
+     * and is as long. */
     enum { LIMIT = 300000 };
     struct timespec timeout = {0, LIMIT * 1000};
     several_messages(0, &timeout,
@@ -357,7 +359,8 @@ static void look_after_drought(void)
 
 /* ---- children ---- */
 
-/* A child of vfork runs on its parent's stack and memory: it may wait, and nobody else may run meanwhile. */
+/* A child of vfork runs on its parent's stack and memory: it may wait, and nobody else may run
+ * meanwhile. */
 static void vfork_waits(void)
 {
     volatile int woken = 0;

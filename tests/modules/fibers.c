@@ -1,5 +1,5 @@
-/* A C library with fibers of its own, as Boost.Context and libco have: code that runs on stacks of which moonlet knows
- * nothing. */
+/* A C library with fibers of its own, as Boost.Context and libco have: code that runs on stacks of
+ * which moonlet knows nothing. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <pthread.h>
@@ -109,7 +109,8 @@ static int l_lock_and_nap(lua_State *L)
     return run_plainly(L, (struct fiber){.body = lock_and_nap, .mutex = &mutex});
 }
 
-/* function, ...: called on a stack of the library's; true and its results, or false and its error */
+/* function, ...: called on a stack of the library's; true and its results, or false and its error
+ */
 static int l_call(lua_State *L)
 {
     struct fiber fiber = {.body = call, .L = L};

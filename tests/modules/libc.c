@@ -1,6 +1,6 @@
 /*
- * The plain calls of libc for Lua, as a C library makes them: require "libc" in the specs of interposition. Each
- * returns what the call returned, or nil, the name of the error.
+ * The plain calls of libc for Lua, as a C library makes them: require "libc" in the specs of
+ * interposition. Each returns what the call returned, or nil, the name of the error.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -104,7 +104,8 @@ static int l_dup2(lua_State *L)
     return push(L, dup2((int)luaL_checkinteger(L, 1), (int)luaL_checkinteger(L, 2)));
 }
 
-/* As libraries close and replace descriptors that make their system calls themselves: nobody sees it. */
+/* As libraries close and replace descriptors that make their system calls themselves: nobody sees
+ * it. */
 static int l_close_unseen(lua_State *L)
 {
     return push(L, syscall(SYS_close, (int)luaL_checkinteger(L, 1)));
@@ -301,8 +302,8 @@ static int l_poll(lua_State *L)
     return 2;
 }
 
-/* fd to read or nil, fd to write or nil, seconds or nil -> number, readable, writable, seconds left. The sets are as
- * long as the highest of the two needs. */
+/* fd to read or nil, fd to write or nil, seconds or nil -> number, readable, writable, seconds
+ * left. The sets are as long as the highest of the two needs. */
 static int l_select(lua_State *L)
 {
     int fds[2] = {(int)luaL_optinteger(L, 1, -1), (int)luaL_optinteger(L, 2, -1)};
@@ -544,8 +545,9 @@ static void push_host(lua_State *L, const struct hostent *host)
 
 /* ---- what libc keeps for the thread ---- */
 
-/* time, error number, host number, seconds: asks for all three, sleeps, and then reads the answers. -> the date, the
- * text, the address, errno as it was set before the sleep, the address as inet_ntoa() wrote it */
+/* time, error number, host number, seconds: asks for all three, sleeps, and then reads the answers.
+ * -> the date, the text, the address, errno as it was set before the sleep, the address as
+ * inet_ntoa() wrote it */
 static int l_keeps(lua_State *L)
 {
     time_t time = (time_t)luaL_checkinteger(L, 1);
@@ -801,7 +803,8 @@ static int l_unblock(lua_State *L)
     return 0;
 }
 
-/* seconds, values...: blocks the thread, unseen, for so long at most, then gives the values back, twice the first */
+/* seconds, values...: blocks the thread, unseen, for so long at most, then gives the values back,
+ * twice the first */
 static int l_block(lua_State *L)
 {
     struct timespec span = check_span(L, 1), until;

@@ -1,5 +1,6 @@
 /*
- * Files of every kind, waits for them, locks on them: require "odd_files" in foreign_odd_spec.lua (see scene.h).
+ * Files of every kind, waits for them, locks on them: require "odd_files" in foreign_odd_spec.lua
+ * (see scene.h).
  */
 #define _GNU_SOURCE
 #include "scene.h"

@@ -1,5 +1,6 @@
 /*
- * Sockets in every state, asked for everything: require "odd_sockets" in foreign_odd_spec.lua (see scene.h).
+ * Sockets in every state, asked for everything: require "odd_sockets" in foreign_odd_spec.lua (see
+ * scene.h).
  */
 #define _GNU_SOURCE
 #include "scene.h"

@@ -1,6 +1,7 @@
 /*
- * What the modules of odd calls share (edges.c and its kin): what a scene has seen, as text, a thread that acts
- * meanwhile, and the module's table. A scene that is played in a task can so be compared with one that libc plays itself.
+ * What the modules of odd calls share (edges.c and its kin): what a scene has seen, as text, a
+ * thread that acts meanwhile, and the module's table. A scene that is played in a task can so be
+ * compared with one that libc plays itself.
  */
 #ifndef ML_TESTS_SCENE_H
 #define ML_TESTS_SCENE_H
@@ -130,7 +131,8 @@ static inline void end_help(void)
     pthread_join(helping.thread, NULL);
 }
 
-/* A child that ends with `status` after so many microseconds, which is what its parent waits for. */
+/* A child that ends with `status` after so many microseconds, which is what its parent waits for.
+ */
 static inline pid_t child(useconds_t after, int status)
 {
     pid_t pid = fork();

@@ -1,7 +1,9 @@
 /*
- * A name server for tests: answers over UDP and TCP on a loopback port, well or badly. Its first output line is
- * the port. What it does with a question is said by the question: by the first label of the name, up to a "-"
- * ("silent-7.test" is one that never gets an answer). Ends at a question for "quit", or after two minutes.
+ * A name server for tests: answers over UDP and TCP on a loopback port, well or badly. Its first
+ * output line is the port. What it does with a question is said by the question: by the first label
+ * of the name, up to a "-"
+ * ("silent-7.test" is one that never gets an answer). Ends at a question for "quit", or after two
+ * minutes.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -250,7 +252,8 @@ static void add_others(struct exchange *e)
     add_mx(e, 1, "elsewhere.test");
 }
 
-/* Two aliases and the address they lead to, the second alias first; and a record that is none of theirs. */
+/* Two aliases and the address they lead to, the second alias first; and a record that is none of
+ * theirs. */
 static void add_chain(struct exchange *e)
 {
     e->owner = "Middle.test";

@@ -1,8 +1,8 @@
 /*
- * Runs a program on a terminal of its own, whose keyboard and screen are a stream: on_terminal SOCKET PROGRAM
- * [ARGUMENT...] connects to the Unix socket; what comes from there is typed, what is printed goes there. The byte 255
- * and one more change the terminal's width to that many columns; it begins with 80. At the end "<exit N>" follows, N negative
- * for a signal.
+ * Runs a program on a terminal of its own, whose keyboard and screen are a stream: on_terminal
+ * SOCKET PROGRAM [ARGUMENT...] connects to the Unix socket; what comes from there is typed, what is
+ * printed goes there. The byte 255 and one more change the terminal's width to that many columns;
+ * it begins with 80. At the end "<exit N>" follows, N negative for a signal.
  */
 #include <poll.h>
 #include <pty.h>

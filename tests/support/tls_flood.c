@@ -1,7 +1,8 @@
 /*
- * A TLS 1.3 peer that says much and means nothing: COUNT messages that are no data, sent at once, then "end\n".
- *   tls_flood update|request PORT COUNT       connects; changes its keys so often, and asks for the same
- *   tls_flood ticket CERTIFICATE KEY COUNT    listens, on the port that it prints; sends so many session tickets
+ * A TLS 1.3 peer that says much and means nothing: COUNT messages that are no data, sent at once,
+ * then "end\n". tls_flood update|request PORT COUNT       connects; changes its keys so often, and
+ * asks for the same tls_flood ticket CERTIFICATE KEY COUNT    listens, on the port that it prints;
+ * sends so many session tickets
  */
 #include <netinet/in.h>
 #include <openssl/ssl.h>

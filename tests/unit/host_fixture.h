@@ -1,6 +1,6 @@
 /*
- * What the tests of the public header share: a runtime that heeds no environment, programs from strings, the clock,
- * what the process has.
+ * What the tests of the public header share: a runtime that heeds no environment, programs from
+ * strings, the clock, what the process has.
  */
 #ifndef ML_TESTS_HOST_FIXTURE_H
 #define ML_TESTS_HOST_FIXTURE_H
@@ -43,8 +43,8 @@ static inline double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* How many descriptors (of "fd") or threads (of "task") the process has, or so: what is said of a directory is
- * counted, too. */
+/* How many descriptors (of "fd") or threads (of "task") the process has, or so: what is said of a
+ * directory is counted, too. */
 static inline int count_own(const char *what)
 {
     char path[32];

@@ -89,8 +89,9 @@ static void (*handler_of(int number))(int)
 }
 
 /*
- * The shells of all runtimes shared one count, while which SIGINT was ignored: a program of many tasks did not heed Ctrl-C,
- * and in a host it stayed ignored once the task of a shell had been dropped.
+ * The shells of all runtimes shared one count, while which SIGINT was ignored: a program of many
+ * tasks did not heed Ctrl-C, and in a host it stayed ignored once the task of a shell had been
+ * dropped.
  */
 static void test_a_shell_leaves_what_keys_do_to_the_process(void **state)
 {
@@ -111,7 +112,8 @@ static void run_endless_shell(struct c_task *self)
     self->result = ml_co_system(hub_of(self)->foreign, self->data);
 }
 
-/* The end of the runtime ended the task and left the shell. The shell holds the pipe open as long as it lives. */
+/* The end of the runtime ended the task and left the shell. The shell holds the pipe open as long
+ * as it lives. */
 static void test_the_shell_of_a_task_that_is_dropped_is_killed(void **state)
 {
     struct ml_hub hub;
@@ -158,7 +160,8 @@ static void release_gate(struct ml_job *job)
 
 static const struct ml_wait_kind worker_kind = {.text = "a worker", .external = true};
 
-/* As many jobs as there are places, or more, that do not end before their gate opens. number: their kind. */
+/* As many jobs as there are places, or more, that do not end before their gate opens. number: their
+ * kind. */
 static void wait_at_gate(struct c_task *self)
 {
     struct gate_job *job = calloc(1, sizeof *job);

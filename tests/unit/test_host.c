@@ -1,7 +1,7 @@
 /*
- * The public header as a host uses it from C: tasks of C functions, waiting at any depth, promises kept by other
- * threads, steps inside a loop of the host's, limits for scripts nobody has read; and every wrong use, which is an
- * error with a text.
+ * The public header as a host uses it from C: tasks of C functions, waiting at any depth, promises
+ * kept by other threads, steps inside a loop of the host's, limits for scripts nobody has read; and
+ * every wrong use, which is an error with a text.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -549,8 +549,9 @@ static void test_a_loop_of_libev_runs_the_tasks(void **state)
 }
 
 /*
- * A socket that was sent away and closed here goes on reporting to libev's epoll under a number that nobody watches. libev
- * then closes that epoll for a new one, and the runtime's descriptor, which watched the old one, was deaf from then on.
+ * A socket that was sent away and closed here goes on reporting to libev's epoll under a number
+ * that nobody watches. libev then closes that epoll for a new one, and the runtime's descriptor,
+ * which watched the old one, was deaf from then on.
  */
 static const char renewing[] = "local net, task = require 'moonlet.net', require 'moonlet.task'\n"
                                "local l = assert(net.listen('127.0.0.1', 0))\n"
@@ -574,7 +575,8 @@ static const char renewing[] = "local net, task = require 'moonlet.net', require
                                "n = 3\n"
                                "for _, s in ipairs {b, p, q, conn, l} do s:close() end\n";
 
-/* Steps, as the descriptor tells, until the script has come so far. (To ask for the descriptor brings it up to date.) */
+/* Steps, as the descriptor tells, until the script has come so far. (To ask for the descriptor
+ * brings it up to date.) */
 static void step_until(struct moonlet *m, int fd, long n)
 {
     struct pollfd ready = {.fd = fd, .events = POLLIN};
@@ -584,7 +586,8 @@ static void step_until(struct moonlet *m, int fd, long n)
     }
 }
 
-/* Connects to the port that the script tells, and steps until that waits to be told to go on: the connection. */
+/* Connects to the port that the script tells, and steps until that waits to be told to go on: the
+ * connection. */
 static int connect_to_renewing(struct moonlet *m)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

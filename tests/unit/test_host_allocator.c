@@ -1,6 +1,7 @@
 /*
- * A host's own allocator for the memory of the Lua state: all of it comes from there and goes back, with the sizes
- * told right, and whatever call fails, the runtime answers with an error and gives back what it had.
+ * A host's own allocator for the memory of the Lua state: all of it comes from there and goes back,
+ * with the sizes told right, and whatever call fails, the runtime answers with an error and gives
+ * back what it had.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -113,7 +114,8 @@ static int live(struct heap *heap)
     return result;
 }
 
-/* Calls of a script's functions while one call for memory after the other fails: an error, and nothing is left. */
+/* Calls of a script's functions while one call for memory after the other fails: an error, and
+ * nothing is left. */
 static void test_a_call_that_finds_no_memory_is_an_error(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /*
- * A host calls functions of its scripts and gets their results, in tasks and outside of them, ends all tasks of a
- * runtime that goes on, and learns the exit status of a program that it steps.
+ * A host calls functions of its scripts and gets their results, in tasks and outside of them, ends
+ * all tasks of a runtime that goes on, and learns the exit status of a program that it steps.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 /*
- * Ends of tasks without memory: whichever allocation fails while a task ends, is told, is abandoned or is spawned, the
- * runtime ends with a status and a message, and gives all back. Lua tries each allocation twice: both tries fail.
+ * Ends of tasks without memory: whichever allocation fails while a task ends, is told, is abandoned
+ * or is spawned, the runtime ends with a status and a message, and gives all back. Lua tries each
+ * allocation twice: both tries fail.
  */
 #include <setjmp.h>
 #include <stdarg.h>

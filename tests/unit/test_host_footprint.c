@@ -1,6 +1,6 @@
 /*
- * What a runtime leaves alone in its host's process, and what it costs there: signal actions, descriptors, memory, system
- * calls of a step that has nothing to do, the time of a life.
+ * What a runtime leaves alone in its host's process, and what it costs there: signal actions,
+ * descriptors, memory, system calls of a step that has nothing to do, the time of a life.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /*
- * Where Lua looks at no hook, or a script's function runs on no thread of a task, a script that nobody has read must not
- * compute for ever either. An alarm ends the test that hangs.
+ * Where Lua looks at no hook, or a script's function runs on no thread of a task, a script that
+ * nobody has read must not compute for ever either. An alarm ends the test that hangs.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -156,9 +156,9 @@ static void test_what_was_replaced_works_as_before(void **state)
     assert_int_equal(told.count, 0);
 }
 
-/* A coroutine counts anew: scripts that did little in each of very many were never looked at. What a closing variable
- * computes in a coroutine, after the limit's own error had left a hook, was not watched. Calls that do not wait,
- * such as joining a task that has ended, began the count anew. */
+/* A coroutine counts anew: scripts that did little in each of very many were never looked at. What
+ * a closing variable computes in a coroutine, after the limit's own error had left a hook, was not
+ * watched. Calls that do not wait, such as joining a task that has ended, began the count anew. */
 static void test_the_count_is_the_tasks(void **state)
 {
     (void)state;
@@ -211,7 +211,8 @@ static void test_long_calls_are_charged_before_they_begin(void **state)
     }
 }
 
-/* Where scripts have the debug library: their hooks neither replace the limit nor keep it from looking. */
+/* Where scripts have the debug library: their hooks neither replace the limit nor keep it from
+ * looking. */
 static void test_hooks_of_scripts_do_not_hide_the_limit(void **state)
 {
     (void)state;
@@ -324,7 +325,8 @@ static void test_tracebacks_are_as_without_a_limit(void **state)
     }
 }
 
-/* Without any limit, too, what computes on when it is closed is dropped: before, moonlet_close() never returned. */
+/* Without any limit, too, what computes on when it is closed is dropped: before, moonlet_close()
+ * never returned. */
 static void test_closing_ends_what_computes(void **state)
 {
     (void)state;

@@ -1,6 +1,7 @@
 /*
- * What hosts do wrong, or at an odd moment: closing inside callbacks, joining oneself, spawning from finalizers, a
- * runtime inside a task of another, a process that is forked, a game that is paused and closed.
+ * What hosts do wrong, or at an odd moment: closing inside callbacks, joining oneself, spawning
+ * from finalizers, a runtime inside a task of another, a process that is forked, a game that is
+ * paused and closed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,7 +60,8 @@ static double close_in_clock(void *context)
     return closer->clock;
 }
 
-/* moonlet_close() reports tasks that do not end outside of any run: a close in there freed all twice. */
+/* moonlet_close() reports tasks that do not end outside of any run: a close in there freed all
+ * twice. */
 static void test_callbacks_cannot_close_or_step(void **state)
 {
     (void)state;
@@ -130,8 +132,8 @@ static int l_spawn(lua_State *L)
     return 0;
 }
 
-/* Functions of t:on_exit() run on the very Lua thread on which a spawn is prepared: the function was called there
- * and then, with two values too many, instead of being spawned. */
+/* Functions of t:on_exit() run on the very Lua thread on which a spawn is prepared: the function
+ * was called there and then, with two values too many, instead of being spawned. */
 static void test_finalizers_and_exit_functions_spawn(void **state)
 {
     (void)state;
@@ -225,7 +227,8 @@ static int join_for_ever(struct moonlet *m, void *argument)
     return error == 0 ? result : error;
 }
 
-/* The last owner of a handle gave it back while another task joined through it, which then read freed memory. */
+/* The last owner of a handle gave it back while another task joined through it, which then read
+ * freed memory. */
 static void test_a_task_is_released_while_another_joins_it(void **state)
 {
     (void)state;
@@ -253,8 +256,8 @@ static void test_a_task_is_released_while_another_joins_it(void **state)
 
 /* ---- main chunks ---- */
 
-/* A second main chunk took the pieces of the first from under its feet; and a task that came to lie at the address
- * of one that had ended took itself for the main chunk. */
+/* A second main chunk took the pieces of the first from under its feet; and a task that came to lie
+ * at the address of one that had ended took itself for the main chunk. */
 static void test_a_main_chunk_is_started_once_at_a_time(void **state)
 {
     (void)state;
@@ -411,8 +414,8 @@ static int live_as_child(struct moonlet *m)
     return moonlet_close(own) == 0 ? status : 3;
 }
 
-/* A host that forks outside of any task: in the child, a step would have taken descriptors out of the epoll that
- * it shares with its parent. */
+/* A host that forks outside of any task: in the child, a step would have taken descriptors out of
+ * the epoll that it shares with its parent. */
 static void test_a_forked_process_leaves_the_runtimes_to_its_parent(void **state)
 {
     (void)state;
@@ -465,7 +468,8 @@ static double frozen(void *context)
     return *(double *)context;
 }
 
-/* A clock that stands still kept moonlet_close() busy for ever with a variable whose closing sleeps. */
+/* A clock that stands still kept moonlet_close() busy for ever with a variable whose closing
+ * sleeps. */
 static void test_a_paused_game_can_be_closed(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /*
- * Every function of the public header, called at every wrong moment that it can tell: after the runtime was closed, from
- * another thread, by nobody who could wait, inside of a task, inside of a callback. Each call is refused with the number
- * that says why, and each number has a text.
+ * Every function of the public header, called at every wrong moment that it can tell: after the
+ * runtime was closed, from another thread, by nobody who could wait, inside of a task, inside of a
+ * callback. Each call is refused with the number that says why, and each number has a text.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /*
- * What a script reaches that nobody has read: what is on the list here, and nothing else. A host's ban of
- * moonlet.net left moonlet.repl.session, by which scripts listed directories and made some.
+ * What a script reaches that nobody has read: what is on the list here, and nothing else. A host's
+ * ban of moonlet.net left moonlet.repl.session, by which scripts listed directories and made some.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +16,9 @@
 #include <string.h>
 
 /*
- * Every function that an untrusted script may reach, by the path on which the walk finds it first. A function that is
- * new to scripts is put here once somebody has thought about what it gives to one that means harm.
+ * Every function that an untrusted script may reach, by the path on which the walk finds it first.
+ * A function that is new to scripts is put here once somebody has thought about what it gives to
+ * one that means harm.
  */
 static const char *const reachable[] = {
 #include "sandbox_functions.inc"
@@ -36,7 +37,8 @@ static int found(lua_State *L)
     return 0;
 }
 
-/* What a method of an object of moonlet's, or of Lua's, may be called: those of userdata can only be tried. */
+/* What a method of an object of moonlet's, or of Lua's, may be called: those of userdata can only
+ * be tried. */
 static const char names[] =
     "accept accepted acquire add address balance cancel clear close closed connect dead discard end_of errors fail "
     "finished get handle has hold id is_closed is_set items join lease len limit lines list lock locked name new next "

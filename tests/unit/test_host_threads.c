@@ -1,6 +1,6 @@
 /*
- * What other threads may do with a runtime while it runs: keep its promises, interrupt it, have runtimes of their own,
- * and take its allocator along. The tsan build looks on.
+ * What other threads may do with a runtime while it runs: keep its promises, interrupt it, have
+ * runtimes of their own, and take its allocator along. The tsan build looks on.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -140,8 +140,8 @@ static void *fill_and_tell(void *state)
     return NULL;
 }
 
-/* A library makes states for other threads with the allocator of the one that loaded it: on its own thread, or on
- * theirs, and whoever comes last closes them. */
+/* A library makes states for other threads with the allocator of the one that loaded it: on its own
+ * thread, or on theirs, and whoever comes last closes them. */
 static void use_allocator_elsewhere(struct moonlet_options options)
 {
     struct moonlet *m = open_runtime(options);

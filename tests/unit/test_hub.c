@@ -253,7 +253,8 @@ struct queue_test {
     struct c_task tasks[WAITERS + 1]; /* the last one wakes the others */
 };
 
-/* Hostile: a spurious wake-up moves the waiter to the end of the queue; the order is not promised. */
+/* Hostile: a spurious wake-up moves the waiter to the end of the queue; the order is not promised.
+ */
 static void wait_for_grant(struct c_task *self)
 {
     struct queue_test *test = self->data;
@@ -612,8 +613,8 @@ static void test_a_task_that_restarts_runs_its_body_again(void **state)
     close_hub(&hub);
 }
 
-/* A server whose 8,000 clients had gone kept the memory of their tasks, as nothing allocated any more, and so nothing had
- * the garbage collected. */
+/* A server whose 8,000 clients had gone kept the memory of their tasks, as nothing allocated any
+ * more, and so nothing had the garbage collected. */
 static int collections;
 
 static bool count_collection(struct ml_hub *hub)

@@ -1,6 +1,6 @@
 /*
- * Accepting without Lua: errors of a single connection, no descriptor left, turns under a flood. accept4() is
- * the one defined here: a test says what it returns.
+ * Accepting without Lua: errors of a single connection, no descriptor left, turns under a flood.
+ * accept4() is the one defined here: a test says what it returns.
  */
 #include <setjmp.h>
 #include <stdarg.h>

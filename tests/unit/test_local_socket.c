@@ -1,5 +1,6 @@
 /*
- * Descriptors from a peer that is no moonlet: several in one message, more than are kept, unasked for.
+ * Descriptors from a peer that is no moonlet: several in one message, more than are kept, unasked
+ * for.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -158,7 +159,8 @@ static void read_on(struct c_task *self)
     read_text("with");
     assert_true(is_open_elsewhere(reader));
     read_text("behind");
-    /* Where a read takes one byte at a time, what came with a descriptor has no end that could be seen. */
+    /* Where a read takes one byte at a time, what came with a descriptor has no end that could be
+     * seen. */
     assert_int_equal(is_open_elsewhere(reader), ML_IS_HOSTILE);
     close(reader);
 }

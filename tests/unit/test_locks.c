@@ -97,8 +97,9 @@ static void run_both(struct c_task tasks[2], int kind)
 }
 
 /*
- * The collector finalized a statement of an SQLite connection which another task used, and the lock call failed:
- * SQLite does not look, went on, and let go of the mutex that the other task had taken.
+ * The collector finalized a statement of an SQLite connection which another task used, and the lock
+ * call failed: SQLite does not look, went on, and let go of the mutex that the other task had
+ * taken.
  */
 static void test_a_recursive_mutex_is_entered_again_where_a_task_may_not_wait(void **state)
 {
@@ -140,7 +141,8 @@ static void let_go_of_anothers(struct c_task *self)
     self->result = ml_co_pthread_mutex_unlock(shared->foreign, &shared->mutex);
 }
 
-/* As libc allows for plain mutexes: whoever waits for it goes on while the one who took it is there still. */
+/* As libc allows for plain mutexes: whoever waits for it goes on while the one who took it is there
+ * still. */
 static void test_a_mutex_that_another_task_unlocks_is_free(void **state)
 {
     struct ml_hub hub;

@@ -1,6 +1,6 @@
 /*
- * The pool of small blocks after a peak: a few blocks that live on, spread over all its memory, do not keep the rest of it
- * from the system.
+ * The pool of small blocks after a peak: a few blocks that live on, spread over all its memory, do
+ * not keep the rest of it from the system.
  */
 #include <setjmp.h>
 #include <stdarg.h>

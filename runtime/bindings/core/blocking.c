@@ -75,8 +75,8 @@ static __attribute__((noinline)) void refuse(lua_State *L, struct ml_lua *lua)
         luaL_error(L, "cannot wait inside task.no_switch");
 }
 
-/* Nothing speaks against waiting on L: it is the thread of the running strand, no other waits there, and it
- * runs no finalizer. */
+/* Nothing speaks against waiting on L: it is the thread of the running strand, no other waits
+ * there, and it runs no finalizer. */
 static inline bool is_plain(lua_State *L, const struct ml_lua *lua)
 {
     struct ml_task *task = lua->hub.current;

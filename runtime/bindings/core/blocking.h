@@ -16,8 +16,8 @@
 _Noreturn void ml_raise_no_task(lua_State *L);
 
 /*
- * Raises when the running task may not leave off in a call on L: L is inside a finalizer, the main state, or
- * another's: of a task that waits on it, or suspended. what: "wait", as told to people.
+ * Raises when the running task may not leave off in a call on L: L is inside a finalizer, the main
+ * state, or another's: of a task that waits on it, or suspended. what: "wait", as told to people.
  */
 void ml_check_may_leave(lua_State *L, const char *what);
 
@@ -40,8 +40,8 @@ static inline bool ml_is_in_finalizer(lua_State *L)
     return lua_gc(L, LUA_GCCOUNT) < 0;
 }
 
-/* The same two for a call that cannot raise, of a C library or in a task of C: false where ml_blocking_begin() would
- * raise. L: the running strand's thread. */
+/* The same two for a call that cannot raise, of a C library or in a task of C: false where
+ * ml_blocking_begin() would raise. L: the running strand's thread. */
 static inline bool ml_blocking_try(lua_State *L)
 {
     if (ml_unlikely(ml_is_in_finalizer(L)))
@@ -63,8 +63,9 @@ static inline void ml_blocking_finish(lua_State *L)
 }
 
 /*
- * For a call that waits only if it must, before it looks whether it must: raises without a task, and the
- * cancellation unless `deadline` is ML_NEVER_WAIT. Returns the hub, whose current task there is.
+ * For a call that waits only if it must, before it looks whether it must: raises without a task,
+ * and the cancellation unless `deadline` is ML_NEVER_WAIT. Returns the hub, whose current task
+ * there is.
  */
 static inline struct ml_hub *ml_blocking_enter(lua_State *L, ml_time deadline)
 {

@@ -29,7 +29,8 @@ static int make_block(lua_State *L)
     return 0;
 }
 
-/* lua_gc() would call finalizers. What Lua does when an allocation fails does not: it collects all and tries again. */
+/* lua_gc() would call finalizers. What Lua does when an allocation fails does not: it collects all
+ * and tries again. */
 static void collect(lua_State *L)
 {
     struct refusal refusal = {0};

@@ -257,7 +257,8 @@ static void serve_reasons(lua_State *L, lua_Debug *event, const struct ml_hooks 
             hooks->kinds[i]->on_event(L, event);
 }
 
-/* Whether the chained hook is to see the event. count: instructions between two count events of L. */
+/* Whether the chained hook is to see the event. count: instructions between two count events of L.
+ */
 static bool is_for_outer(struct ml_hooked *hooked, const lua_Debug *event, int count)
 {
     if (hooked == NULL || hooked->outer == NULL || (hooked->outer_events & mask_of(event)) == 0)
@@ -271,8 +272,8 @@ static bool is_for_outer(struct ml_hooked *hooked, const lua_Debug *event, int c
     return is_due;
 }
 
-/* The reasons come first: they hold whatever the script's own hook does. They may raise, and what they do may end the
- * record. */
+/* The reasons come first: they hold whatever the script's own hook does. They may raise, and what
+ * they do may end the record. */
 static void on_hook(lua_State *L, lua_Debug *event)
 {
     struct ml_lua *lua = ml_lua_of(L);
@@ -304,7 +305,8 @@ static void check_reasons(lua_State *L)
             hooks->kinds[i]->check(L);
 }
 
-/* The thread that the function at the first arguments is about; *arg: the arguments before the others. */
+/* The thread that the function at the first arguments is about; *arg: the arguments before the
+ * others. */
 static lua_State *thread_argument(lua_State *L, int *arg)
 {
     *arg = lua_isthread(L, 1) ? 1 : 0;
@@ -312,9 +314,9 @@ static lua_State *thread_argument(lua_State *L, int *arg)
 }
 
 /*
- * Calls the function of the standard library, which is the upvalue, for `thread` with the arguments behind `arg`, which
- * are popped. On the state aside: on L its own call and return would be events of the hook. Pushes what it returns,
- * LUA_MULTRET values at most three, or the error.
+ * Calls the function of the standard library, which is the upvalue, for `thread` with the arguments
+ * behind `arg`, which are popped. On the state aside: on L its own call and return would be events
+ * of the hook. Pushes what it returns, LUA_MULTRET values at most three, or the error.
  */
 static int call_stock(lua_State *L, lua_State *thread, int arg)
 {

@@ -1,11 +1,12 @@
 /*
- * One C hook per Lua thread. The runtime has several reasons to look at code that computes; each is a bit, and the
- * hook that a script (debug.sethook) or a C library has set is chained behind them. Knows no meaning of a reason: its
- * owner installs a kind.
+ * One C hook per Lua thread. The runtime has several reasons to look at code that computes; each is
+ * a bit, and the hook that a script (debug.sethook) or a C library has set is chained behind them.
+ * Knows no meaning of a reason: its owner installs a kind.
  *
- * A reason is in force on one thread (ml_hooks_arm()), or on every thread that has the hook (ml_hooks_share()). Lua
- * does not say how much of a count has passed, and begins anew whenever a hook is set: so a script's count N runs
- * in pieces of min(N, ML_HOOK_PIECE) instructions, and loses no more than a piece when a reason comes or goes.
+ * A reason is in force on one thread (ml_hooks_arm()), or on every thread that has the hook
+ * (ml_hooks_share()). Lua does not say how much of a count has passed, and begins anew whenever a
+ * hook is set: so a script's count N runs in pieces of min(N, ML_HOOK_PIECE) instructions, and
+ * loses no more than a piece when a reason comes or goes.
  */
 #ifndef ML_BINDINGS_CORE_HOOKS_H
 #define ML_BINDINGS_CORE_HOOKS_H
@@ -36,11 +37,14 @@ enum { ML_HOOK_PIECE = 1000 };
 struct ml_hook_kind {
     int events; /* LUA_MASK... */
     int count;  /* with LUA_MASKCOUNT: instructions between two looks, at most */
-    /* Called at these events, and at a count possibly more often. May raise, and may park the task. */
+    /* Called at these events, and at a count possibly more often. May raise, and may park the task.
+     */
     void (*on_event)(lua_State *L, lua_Debug *event);
-    /* Up to ML_HOOK_PIECE instructions of the running task were not counted. NULL: does not matter. Does not raise. */
+    /* Up to ML_HOOK_PIECE instructions of the running task were not counted. NULL: does not matter.
+     * Does not raise. */
     void (*on_restart)(struct ml_lua *lua);
-    /* A script has restarted counts by a call on L, and could do so for ever. NULL: does not matter. May raise. */
+    /* A script has restarted counts by a call on L, and could do so for ever. NULL: does not
+     * matter. May raise. */
     void (*check)(lua_State *L);
 };
 
@@ -86,7 +90,8 @@ void ml_hooks_install(struct ml_lua *lua, enum ml_hook_reason reason,
 /* Frees the records. After lua_close(). */
 void ml_hooks_release(struct ml_lua *lua);
 
-/* From now on the reason is in force on L. Returns the record of L; NULL: no memory, nothing done. */
+/* From now on the reason is in force on L. Returns the record of L; NULL: no memory, nothing done.
+ */
 struct ml_hooked *ml_hooks_arm(lua_State *L, enum ml_hook_reason reason);
 
 /* The reason is no more in force on L. */
@@ -95,7 +100,8 @@ void ml_hooks_disarm(lua_State *L, enum ml_hook_reason reason);
 /* The record of L; NULL: it has none. */
 struct ml_hooked *ml_hooks_find(lua_State *L);
 
-/* The reason is in force, or no more, on every thread that has the hook. Signal handlers may call it. */
+/* The reason is in force, or no more, on every thread that has the hook. Signal handlers may call
+ * it. */
 void ml_hooks_share(struct ml_lua *lua, enum ml_hook_reason reason);
 void ml_hooks_unshare(struct ml_lua *lua, enum ml_hook_reason reason);
 
@@ -103,10 +109,12 @@ void ml_hooks_unshare(struct ml_lua *lua, enum ml_hook_reason reason);
 void ml_hooks_stand(struct ml_lua *lua, enum ml_hook_reason reason);
 void ml_hooks_withdraw(struct ml_lua *lua, enum ml_hook_reason reason);
 
-/* Puts the hook on L for a shared reason. For signal handlers of L's own thread: allocates nothing. */
+/* Puts the hook on L for a shared reason. For signal handlers of L's own thread: allocates nothing.
+ */
 void ml_hooks_touch(lua_State *L, enum ml_hook_reason reason);
 
-/* Sets or removes the hook of L as the reasons demand, chaining a hook that C code has set over it. */
+/* Sets or removes the hook of L as the reasons demand, chaining a hook that C code has set over it.
+ */
 void ml_hooks_refresh(lua_State *L);
 
 /* L begins or goes on while a reason stands. */

@@ -1,6 +1,6 @@
 /*
- * What Lua has to do with the calls of C libraries that interpose/ answers: where a task may wait in one, and how
- * a cancellation reaches the script when the C function has returned.
+ * What Lua has to do with the calls of C libraries that interpose/ answers: where a task may wait
+ * in one, and how a cancellation reaches the script when the C function has returned.
  */
 #ifndef ML_BINDINGS_CORE_LIBC_CALL_H
 #define ML_BINDINGS_CORE_LIBC_CALL_H
@@ -8,10 +8,12 @@
 #include "bindings/core/lua_strand.h"
 #include "interpose/libc_call.h"
 
-/* The task was cancelled in a call that could not raise: it raises as soon as the C function on top of L returns. */
+/* The task was cancelled in a call that could not raise: it raises as soon as the C function on top
+ * of L returns. */
 void ml_foreign_raise_on_return(lua_State *L);
 
-/* A protected call, of which `frame` is an address in its frame, has caught an error: C code below it has been left. */
+/* A protected call, of which `frame` is an address in its frame, has caught an error: C code below
+ * it has been left. */
 void ml_foreign_caught(lua_State *L, const void *frame);
 
 /* Sets what the owner of `f` sets. */

@@ -65,8 +65,8 @@ static int count_functions(const luaL_Reg *functions)
     return count;
 }
 
-/* In a table that is never rehashed, what comes first is found at the first look: __index, and the methods
- * that are called most. */
+/* In a table that is never rehashed, what comes first is found at the first look: __index, and the
+ * methods that are called most. */
 void ml_open_object_type(lua_State *L, const char *type, const luaL_Reg *methods,
                          const luaL_Reg *metamethods)
 {

@@ -59,8 +59,8 @@ struct ml_lua {
     int exit_status;
     size_t memory_limit;        /* bytes of the state at a time; 0: none */
     _Atomic size_t memory_used; /* counted only with a limit */
-    /* Called before a thread begins, its function on it: `thread`, of a task or, begun by code on L that it may
-     * raise on, of a generator or a greenlet. NULL: nothing. */
+    /* Called before a thread begins, its function on it: `thread`, of a task or, begun by code on L
+     * that it may raise on, of a generator or a greenlet. NULL: nothing. */
     void (*watch_thread)(lua_State *L, lua_State *thread);
     /* When it is worth while to collect garbage again for want of memory. */
     ml_time collect_at;
@@ -78,8 +78,8 @@ struct ml_lua {
 };
 
 /*
- * The extra space of a lua_State holds its runtime, with these marks in the lowest bits. New threads
- * copy the main state's, which has none.
+ * The extra space of a lua_State holds its runtime, with these marks in the lowest bits. New
+ * threads copy the main state's, which has none.
  */
 enum {
     ML_MARK_PARKED =
@@ -108,8 +108,8 @@ void ml_lua_release(struct ml_lua *lua);
 
 /*
  * What a userdata of ours begins with: its type, told by the address of its name. So checking an
- * argument takes two calls of Lua's API (measured: 6 ns; luaL_checkudata(), which looks the type up by
- * name, 45).
+ * argument takes two calls of Lua's API (measured: 6 ns; luaL_checkudata(), which looks the type up
+ * by name, 45).
  */
 struct ml_object {
     const char *type;
@@ -143,25 +143,27 @@ static inline void *ml_to_object(lua_State *L, int index)
  * returned. Its metatable is set: from here on its finalizer runs. */
 void *ml_push_object(lua_State *L, const char *type, size_t size, int values);
 
-/* Notes that the script made the object, of the struct at `object`, in the line that called the running C
- * function: for messages about objects that nobody closed. measured: 35 ns. */
+/* Notes that the script made the object, of the struct at `object`, in the line that called the
+ * running C function: for messages about objects that nobody closed. measured: 35 ns. */
 void ml_object_note_place(lua_State *L, void *object);
 
-/* In the finalizer of an object at 1 that is still open: warns, with its text and where it was made. */
+/* In the finalizer of an object at 1 that is still open: warns, with its text and where it was
+ * made. */
 void ml_warn_unclosed(lua_State *L, const void *object);
 
 /* Where it was made: "file.lua:12", "?" if that was not noted. */
 const char *ml_object_place(lua_State *L, const void *object);
 
-/* Registers a type of objects: its metatable, with `methods` behind __index, the most used first. Stack
- * unchanged. */
+/* Registers a type of objects: its metatable, with `methods` behind __index, the most used first.
+ * Stack unchanged. */
 void ml_open_object_type(lua_State *L, const char *type, const luaL_Reg *methods,
                          const luaL_Reg *metamethods);
 
 /* Pushes a new table whose keys ("k") or values ("v") are weak. Raises. */
 void ml_push_weak_table(lua_State *L, const char *mode);
 
-/* Raises for a field whose name is none of `names`, which a NULL ends: it is a mistake in typing. */
+/* Raises for a field whose name is none of `names`, which a NULL ends: it is a mistake in typing.
+ */
 void ml_check_option_names(lua_State *L, int options, const char *const names[]);
 
 /* The same for a table at `options` that came inside the function's argument of that number. */
@@ -170,8 +172,8 @@ void ml_check_nested_names(lua_State *L, int options, int argument, const char *
 /* The same for a table whose fields with a number are items. */
 void ml_check_names_beside_items(lua_State *L, int table, int argument, const char *const names[]);
 
-/* The field `name` of the options table at `options` (0: there is none) as a truth value; `otherwise`
- * when it is absent. */
+/* The field `name` of the options table at `options` (0: there is none) as a truth value;
+ * `otherwise` when it is absent. */
 bool ml_boolean_option(lua_State *L, int options, const char *name, bool otherwise);
 
 /* What hangs off the registry. Each pushes one value on L; none allocates. */

@@ -38,8 +38,8 @@ int ml_lua_memory_init(struct ml_lua *lua, struct ml_pool *pool)
 /* ---- blocks as large as a thread ---- */
 
 /*
- * Lua tells what a block is for when it asks for it, but not when it frees it. So every block that is as
- * large as a thread has room for a strand in front, one of zeros if it is something else.
+ * Lua tells what a block is for when it asks for it, but not when it frees it. So every block that
+ * is as large as a thread has room for a strand in front, one of zeros if it is something else.
  */
 static void *obtain_with_strand(struct ml_lua *lua)
 {
@@ -90,7 +90,8 @@ void *ml_lua_realloc(void *owner, void *block, size_t old_size, size_t size)
     return ml_pool_realloc(lua->pool, block, old_size, size);
 }
 
-/* A block that shrinks or is freed never fails, as Lua demands. Counted before, for other threads may use it, too. */
+/* A block that shrinks or is freed never fails, as Lua demands. Counted before, for other threads
+ * may use it, too. */
 void *ml_lua_realloc_limited(void *owner, void *block, size_t old_size, size_t size)
 {
     struct ml_lua *lua = owner;

@@ -1,7 +1,7 @@
 /*
- * The C half of a Lua thread: every lua_State but the main one has its strand in front of it, in the
- * same block of memory, so that one leads to the other by subtraction and the collector frees both
- * together. Knows nothing of what runs on it.
+ * The C half of a Lua thread: every lua_State but the main one has its strand in front of it, in
+ * the same block of memory, so that one leads to the other by subtraction and the collector frees
+ * both together. Knows nothing of what runs on it.
  */
 #ifndef ML_BINDINGS_CORE_LUA_STRAND_H
 #define ML_BINDINGS_CORE_LUA_STRAND_H
@@ -32,8 +32,8 @@ static inline lua_State *ml_thread_of(struct ml_strand *strand)
     return (lua_State *)((char *)strand + ML_STRAND_ROOM + LUA_EXTRASPACE);
 }
 
-/* lua_Alloc for a runtime's state; `lua` is its struct ml_lua, prepared by ml_lua_memory_init(). Frees with
- * a thread its stack, the copy of its frames and its scopes. */
+/* lua_Alloc for a runtime's state; `lua` is its struct ml_lua, prepared by ml_lua_memory_init().
+ * Frees with a thread its stack, the copy of its frames and its scopes. */
 void *ml_lua_realloc(void *lua, void *block, size_t old_size, size_t size);
 
 /* The same under lua->memory_limit, counting in lua->memory_used. */

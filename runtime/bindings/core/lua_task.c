@@ -90,7 +90,8 @@ static int add_places(lua_State *L)
     return 0;
 }
 
-/* Sees to it that anchoring a Task at `slot` needs no memory. No finalizer runs meanwhile. Whether it does not. */
+/* Sees to it that anchoring a Task at `slot` needs no memory. No finalizer runs meanwhile. Whether
+ * it does not. */
 static bool has_place(lua_State *L, uint32_t slot)
 {
     struct ml_lua *lua = ml_lua_of(L);
@@ -212,8 +213,9 @@ static void report(struct ml_lua *lua, struct ml_lua_task *task)
         ml_report_failure(lua, task);
 }
 
-/* Closes the variables of the task's thread. `owed`: its error is what a C library made of a cancellation; unless
- * a closing variable puts its own in that place, it gives way to the cancellation. */
+/* Closes the variables of the task's thread. `owed`: its error is what a C library made of a
+ * cancellation; unless a closing variable puts its own in that place, it gives way to the
+ * cancellation. */
 static void close_variables(struct ml_lua_task *task, bool owed)
 {
     lua_State *L = task->L;
@@ -241,7 +243,8 @@ static void fail(struct ml_lua *lua, struct ml_lua_task *task)
         report(lua, task);
     }
     close_variables(task, owed);
-    /* A closing variable's own error takes the place of the first or of the cancellation, and is not to be lost. */
+    /* A closing variable's own error takes the place of the first or of the cancellation, and is
+     * not to be lost. */
     bool is_replaced =
         cancelled ? !ml_is_cancellation(task->L, -1) : ml_report_first_is_replaced(lua, task);
     if (is_replaced) {
@@ -291,8 +294,8 @@ static void on_refused_yield(lua_State *L, lua_Debug *event)
 const struct ml_hook_kind ml_refused_yield = {
     .events = LUA_MASKCOUNT, .count = 1, .on_event = on_refused_yield};
 
-/* (Refusing a yield there and then takes a C function under the task's own, lua_call()ing it: 256 bytes
- * more for each task asleep.) */
+/* (Refusing a yield there and then takes a C function under the task's own, lua_call()ing it: 256
+ * bytes more for each task asleep.) */
 static inline int resume_to_the_end(lua_State *L, int *results)
 {
     int status = lua_resume(L, NULL, lua_gettop(L) - 1, results);
@@ -373,9 +376,10 @@ static void let_go_of_thread(lua_State *aside, struct ml_lua_task *task)
 }
 
 /*
- * The task computes no more: its handle keeps the outcome, its thread goes its own way. The functions that are called
- * here may collect, and the task's strand lies in front of its thread: one that the pool does not keep stands on the
- * state aside meanwhile, for its place in the Task may be taken by results.
+ * The task computes no more: its handle keeps the outcome, its thread goes its own way. The
+ * functions that are called here may collect, and the task's strand lies in front of its thread:
+ * one that the pool does not keep stands on the state aside meanwhile, for its place in the Task
+ * may be taken by results.
  */
 static __attribute__((noinline)) void detach(struct ml_lua *lua, struct ml_lua_task *task,
                                              int results)
@@ -417,10 +421,12 @@ static __attribute__((noinline)) void conclude(struct ml_lua_task *task, int sta
 }
 
 /*
- * Notes where the chain of the running task begins, which is about to be abandoned: its strands stay linked. A task may
- * be abandoned once more while those of another time are being closed: their turn comes after the new ones'.
+ * Notes where the chain of the running task begins, which is about to be abandoned: its strands
+ * stay linked. A task may be abandoned once more while those of another time are being closed:
+ * their turn comes after the new ones'.
  *
- * Each thread of the chain stands on the stack of the next, which resumed it: that keeps it alive until it is closed.
+ * Each thread of the chain stands on the stack of the next, which resumed it: that keeps it alive
+ * until it is closed.
  */
 static void note_chain(struct ml_lua_task *task)
 {
@@ -437,8 +443,9 @@ static void note_chain(struct ml_lua_task *task)
         task->abandoned = innermost;
 }
 
-/* Takes apart the chain of the task that was abandoned; `closes` the variables that its threads have pending. Closing
- * variables may wait, and what they wait in may be abandoned, too: then this begins anew with the same thread. */
+/* Takes apart the chain of the task that was abandoned; `closes` the variables that its threads
+ * have pending. Closing variables may wait, and what they wait in may be abandoned, too: then this
+ * begins anew with the same thread. */
 static void take_apart(struct ml_lua_task *task, bool closes)
 {
     struct ml_strand *strand;
@@ -454,14 +461,16 @@ static void take_apart(struct ml_lua_task *task, bool closes)
     }
 }
 
-/* The Task keeps no value. Without any the thread of one that failed would be taken for its error. */
+/* The Task keeps no value. Without any the thread of one that failed would be taken for its error.
+ */
 static void keep_nothing(struct ml_lua *lua, struct ml_lua_task *task)
 {
     lua_pushnil(task->L);
     keep_value(lua, task);
 }
 
-/* The frames of its last run are gone; what they left open is closed here, unless the task is to run nothing more. */
+/* The frames of its last run are gone; what they left open is closed here, unless the task is to
+ * run nothing more. */
 static __attribute__((noinline)) void close_abandoned(struct ml_lua_task *task)
 {
     static const enum ml_outcome outcomes[] = {[ML_RUN_CLOSING] = ML_OUTCOME_DONE,
@@ -504,7 +513,8 @@ void ml_lua_task_prefetch(const struct ml_task *base)
         __builtin_prefetch(state + offset);
 }
 
-/* On its thread, and those that it resumed, calls stand that nobody returns to: their stacks are left as they are. */
+/* On its thread, and those that it resumed, calls stand that nobody returns to: their stacks are
+ * left as they are. */
 static void drop(struct ml_lua_task *task)
 {
     struct ml_hub *hub = task->task.hub;
@@ -529,10 +539,10 @@ void ml_lua_task_starve(struct ml_task *base)
     struct ml_lua_task *task = ml_lua_task_of(base);
     struct ml_lua *lua = base->hub->owner;
     char text[192];
-    snprintf(
-        text, sizeof text,
-        "task #%llu, spawned at %s, failed: not enough memory to go on: its variables are not closed",
-        (unsigned long long)base->id, ml_place_text(&lua->places, task->place));
+    snprintf(text, sizeof text,
+             "task #%llu, spawned at %s, failed: not enough memory to go on: its variables are "
+             "not closed",
+             (unsigned long long)base->id, ml_place_text(&lua->places, task->place));
     lua->has_reported = true;
     lua->report(lua, text);
     task->outcome = ML_OUTCOME_FAILED;

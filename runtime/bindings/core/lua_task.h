@@ -26,8 +26,9 @@ struct ml_lua_task {
     struct ml_greenlet *greenlet; /* the one that runs; NULL: the task's root */
     struct ml_strand *abandoned;  /* after a restart: the next whose variables are to be closed */
     union {
-        int pool_index; /* while it runs: of its thread in the pool; 0: not of the pool */
-        int result_count; /* once it is done: in user value 1, the value itself if one, else a table */
+        int pool_index;   /* while it runs: of its thread in the pool; 0: not of the pool */
+        int result_count; /* once it is done: in user value 1, the value itself if one, else a table
+                           */
     };
     enum ml_outcome outcome : 2;
     enum ml_task_run run : 2;
@@ -45,8 +46,9 @@ struct ml_lua_task {
     uint16_t place;             /* where it was spawned: bindings/core/source_line.h */
 };
 
-/* User values of a Task; it has as many as it needs. The first keeps its thread, unless the pool does, and
- * later its results. The last is its name, if it has one; before that a member has its group. */
+/* User values of a Task; it has as many as it needs. The first keeps its thread, unless the pool
+ * does, and later its results. The last is its name, if it has one; before that a member has its
+ * group. */
 enum { ML_TASK_THREAD = 1, ML_TASK_RESULTS = 1, ML_TASK_GROUP = 2 };
 
 static inline int ml_task_name_value(bool is_member)
@@ -71,15 +73,15 @@ struct ml_lua_spawn {
 
 /*
  * Makes a task of the function and its arguments on top of L's stack (`count` values, the function
- * first), which are popped, and pushes its Task. 0; -ENOMEM with nothing pushed: there is no room for a stack of its
- * own; raises when there is no memory otherwise.
+ * first), which are popped, and pushes its Task. 0; -ENOMEM with nothing pushed: there is no room
+ * for a stack of its own; raises when there is no memory otherwise.
  */
 int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count);
 
 /*
- * lua_resume()s a thread whose body nobody may yield from, with the function and its arguments on its stack,
- * until it has ended; returns how. A yield of some C library is refused at the next step of the code
- * that called it.
+ * lua_resume()s a thread whose body nobody may yield from, with the function and its arguments on
+ * its stack, until it has ended; returns how. A yield of some C library is refused at the next step
+ * of the code that called it.
  */
 int ml_resume_to_the_end(lua_State *L);
 
@@ -104,12 +106,12 @@ void ml_lua_push_task(lua_State *L, struct ml_lua_task *task);
 /* Abandons what the running task does and goes on with its body for another purpose. */
 _Noreturn void ml_lua_task_restart(struct ml_lua *lua, enum ml_task_run run);
 
-/* Ends a task that does not run without running it again: nothing of it runs any more, neither its closing variables
- * nor the functions to be called at its end. */
+/* Ends a task that does not run without running it again: nothing of it runs any more, neither its
+ * closing variables nor the functions to be called at its end. */
 void ml_lua_task_drop(struct ml_lua_task *task);
 
-/* The same for one that cannot go on for want of memory; it has failed, is told, and the functions are called. Installed
- * as hub->starve. */
+/* The same for one that cannot go on for want of memory; it has failed, is told, and the functions
+ * are called. Installed as hub->starve. */
 void ml_lua_task_starve(struct ml_task *task);
 
 /* Prepares the registry. */

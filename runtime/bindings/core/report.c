@@ -102,7 +102,8 @@ static int add_traceback(lua_State *L)
     return 1;
 }
 
-/* Stack: what is called, as light userdata, the Task, the function, its arguments. Returns nil, or what is to be told. */
+/* Stack: what is called, as light userdata, the Task, the function, its arguments. Returns nil, or
+ * what is to be told. */
 static int call_told(lua_State *L)
 {
     lua_pushcfunction(L, add_traceback);
@@ -173,7 +174,8 @@ static void tell_people(struct ml_lua *lua)
     lua->report(lua, text != NULL ? text : "a task failed, and its error could not be told");
 }
 
-/* The Task, the error value and a traceback or nil stand on top of the state aside. They are popped. */
+/* The Task, the error value and a traceback or nil stand on top of the state aside. They are
+ * popped. */
 static void tell(struct ml_lua *lua)
 {
     lua_State *aside = lua->aside;
@@ -208,8 +210,8 @@ void ml_report_failure(struct ml_lua *lua, struct ml_lua_task *task)
     tell_error(lua, task, task->L);
 }
 
-/* Calls `function` with the Task, a copy of the error on top of `thread`, one of its own, and the level; whether that went
- * well. */
+/* Calls `function` with the Task, a copy of the error on top of `thread`, one of its own, and the
+ * level; whether that went well. */
 static bool call_with_error(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread,
                             lua_CFunction function, int level, int results)
 {
@@ -285,8 +287,9 @@ void ml_report_ended(lua_State *L)
 }
 
 /***
-Reports an error as that of the calling task which nobody joins: to the function given to on_error(), or to
-people. For servers and the like that catch the errors of code they run. Never waits.
+Reports an error as that of the calling task which nobody joins: to the function given to
+on_error(), or to people. For servers and the like that catch the errors of code they run. Never
+waits.
 @function report
 @param err any value
 @tparam[opt] string traceback where it was raised; without it the caller's

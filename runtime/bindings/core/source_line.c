@@ -8,7 +8,8 @@
 /* Numbers have 16 bits; a program that has more places is not helped by this. */
 enum { MOST_PLACES = UINT16_MAX, FIRST_CAPACITY = 16, TEXT_ROOM = LUA_IDSIZE + 16 };
 
-/* Whether `text` is the place of that line of that chunk: the chunk's name may lie where another's did. */
+/* Whether `text` is the place of that line of that chunk: the chunk's name may lie where another's
+ * did. */
 static bool is_same(const char *text, const lua_Debug *frame)
 {
     size_t length = strlen(frame->short_src);

@@ -12,7 +12,8 @@ enum { MOST_STORIES = 64 };
 /* A story that has gone through many tasks is cut here: bytes. */
 enum { LONGEST = 16 * 1024 };
 
-/* One story: a table {value, text}, which keeps neither alive, but a text is no object for the collector to clear. */
+/* One story: a table {value, text}, which keeps neither alive, but a text is no object for the
+ * collector to clear. */
 enum { VALUE = 1, TEXT = 2 };
 
 /* Key in the registry of the metatable of stories. */
@@ -20,7 +21,8 @@ static const char story_key;
 
 /* ---- of a task that fails ---- */
 
-/* Whether the calls in `traceback` are the outer ones of those in `story`, which was told further inside. */
+/* Whether the calls in `traceback` are the outer ones of those in `story`, which was told further
+ * inside. */
 static bool is_part(const char *story, const char *traceback)
 {
     const char *calls = strchr(traceback, '\n');
@@ -34,8 +36,8 @@ static bool is_handed(const char *story)
     return strncmp(story, "in task ", 8) == 0;
 }
 
-/* Stack: a story, a traceback, the line that tells of a raise in that task -> all, in order. Where it was raised in that
- * task before is left out. */
+/* Stack: a story, a traceback, the line that tells of a raise in that task -> all, in order. Where
+ * it was raised in that task before is left out. */
 static void join(lua_State *L)
 {
     int story = lua_gettop(L) - 2;
@@ -148,7 +150,8 @@ static bool is_equal(lua_State *L, int error)
     return lua_rawequal(L, -1, error) && !lua_isnil(L, -1);
 }
 
-/* Whether the text at `error` is the one on top of the stack with something before it, such as a place. */
+/* Whether the text at `error` is the one on top of the stack with something before it, such as a
+ * place. */
 static bool is_end(lua_State *L, int error)
 {
     if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, error) != LUA_TSTRING)
@@ -202,7 +205,8 @@ static void add(lua_State *L, lua_Integer place)
     lua_pop(L, 1);
 }
 
-/* The text on top of the stack, which is popped, is the story of the error at `error` for the Task at `to`. */
+/* The text on top of the stack, which is popped, is the story of the error at `error` for the Task
+ * at `to`. */
 static void hand_over(lua_State *L, int error, int to)
 {
     size_t length;
@@ -248,7 +252,8 @@ void ml_story_pass(lua_State *L, int failed)
     lua_settop(L, error);
 }
 
-/* Stack: the Task that is to be handed it, or nil: the running one; the error; the level at which it came about. */
+/* Stack: the Task that is to be handed it, or nil: the running one; the error; the level at which
+ * it came about. */
 static int note(lua_State *L)
 {
     struct ml_lua_task *current = ml_lua_task_of(ml_lua_of(L)->hub.current);

@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* Pushes the results of the Task at `handle`, which ended well with at least one; returns how many. */
+/* Pushes the results of the Task at `handle`, which ended well with at least one; returns how many.
+ */
 static int push_results(lua_State *L, int handle, int count)
 {
     luaL_checkstack(L, count + 2, "too many results");

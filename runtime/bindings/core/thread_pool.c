@@ -2,8 +2,9 @@
 
 #include "bindings/core/lua_task.h"
 
-/* Makes a thread for an empty place of the pool, or, when there is none, for the Task at `task`. A place is taken once
- * nothing can fail any more. Finalizers run while the thread is made, and may take places themselves. */
+/* Makes a thread for an empty place of the pool, or, when there is none, for the Task at `task`. A
+ * place is taken once nothing can fail any more. Finalizers run while the thread is made, and may
+ * take places themselves. */
 static __attribute__((noinline)) struct ml_pool_thread make_thread(lua_State *L, int task)
 {
     struct ml_lua *lua = ml_lua_of(L);

@@ -6,11 +6,12 @@
 
 #include "bindings/core/lua_runtime.h"
 
-/* Takes a thread that waits for work, or makes one, which the pool keeps alive or, if its index is 0, the Task at
- * `task`. Raises when Lua has no memory. */
+/* Takes a thread that waits for work, or makes one, which the pool keeps alive or, if its index is
+ * 0, the Task at `task`. Raises when Lua has no memory. */
 struct ml_pool_thread ml_thread_take(lua_State *L, int task);
 
-/* Gives a thread of the pool back; one that cannot serve again leaves its place to a new one. Never raises. */
+/* Gives a thread of the pool back; one that cannot serve again leaves its place to a new one. Never
+ * raises. */
 void ml_thread_give_back(struct ml_lua *lua, struct ml_pool_thread thread, bool serves_again);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The standard library's coroutine, each on a C stack of its own: a generator may yield from inside any
- * C function, and a call that waits inside one parks the whole task. Threads that a C library
+ * The standard library's coroutine, each on a C stack of its own: a generator may yield from inside
+ * any C function, and a call that waits inside one parks the whole task. Threads that a C library
  * resumes and yields through Lua's own API keep doing so.
  */
 #include "bindings/core/cancellation.h"
@@ -13,9 +13,9 @@
 #include <lualib.h>
 
 /*
- * The processor predicts where a `ret` goes from the calls it saw. Of two strands that switch to each other
- * it saw the other one's: with everything down to the switch inlined, one `ret` goes astray, and
- * the next is Lua's in both.
+ * The processor predicts where a `ret` goes from the calls it saw. Of two strands that switch to
+ * each other it saw the other one's: with everything down to the switch inlined, one `ret` goes
+ * astray, and the next is Lua's in both.
  */
 #define FLAT __attribute__((flatten))
 
@@ -109,8 +109,8 @@ static FLAT int coroutine_resume(lua_State *L)
     return count + 1;
 }
 
-/* Raises the error on top of L, which came out of `thread`, with the place of the caller before it if
- * it is a text. */
+/* Raises the error on top of L, which came out of `thread`, with the place of the caller before it
+ * if it is a text. */
 static int raise_from(lua_State *L, lua_State *thread)
 {
     int status = has_failed(thread) ? close_failed(L, thread) : LUA_OK;

@@ -7,9 +7,10 @@
 #include <lauxlib.h>
 #include <string.h>
 
-/* How deep generators nest: each has a C stack of its own, so that Lua's limit of 200 C levels applies
- * within each, and recursion through them needs one as well. Plain ones hold less than 1 KiB of frames each, one
- * that calls the next from a callback of string.gsub() 2.6 KiB; but with 200 levels in each it would be 4 GB. */
+/* How deep generators nest: each has a C stack of its own, so that Lua's limit of 200 C levels
+ * applies within each, and recursion through them needs one as well. Plain ones hold less than 1
+ * KiB of frames each, one that calls the next from a callback of string.gsub() 2.6 KiB; but with
+ * 200 levels in each it would be 4 GB. */
 enum { NESTING_LIMIT = 10000, FRAMES_LIMIT = (ML_HAS_ASAN ? 256 : 32) * 1024 /* KiB */ };
 
 static inline bool is_too_deep(const struct ml_hub *hub)
@@ -73,7 +74,8 @@ static inline bool is_in_finalizer(lua_State *L)
     return ml_unlikely(!lua_isyieldable(L)) && lua_gc(L, LUA_GCCOUNT) < 0 && runs_finalizer(L);
 }
 
-/* A task's own thread, and a greenlet's, were not resumed by anybody who could take what they yield. */
+/* A task's own thread, and a greenlet's, were not resumed by anybody who could take what they
+ * yield. */
 static inline bool is_generator(lua_State *L)
 {
     const struct ml_strand *strand = ml_strand_of(L);
@@ -182,7 +184,8 @@ static void watch(lua_State *L, lua_State *thread, bool begins)
     ml_hooks_attend(thread);
 }
 
-/* On a stack of a C library's own nothing switches: there a coroutine is resumed as by stock Lua, and stays on it. */
+/* On a stack of a C library's own nothing switches: there a coroutine is resumed as by stock Lua,
+ * and stays on it. */
 static inline bool may_switch(const struct ml_hub *hub)
 {
     return hub->current != NULL &&
@@ -246,7 +249,8 @@ int ml_generator_go_on(lua_State *thread, int count, int *results)
     const char *message = refusal_now(hub);
     if (message != NULL)
         return refuse_to_go_on(thread, count, message);
-    /* All that is above the call of coroutine.yield() it returns; what C code left there is none of that. */
+    /* All that is above the call of coroutine.yield() it returns; what C code left there is none of
+     * that. */
     for (int left = lua_gettop(thread) - count; left > 0 && lua_status(thread) == LUA_OK; left--)
         lua_remove(thread, 1);
     if (ml_strand_resume(hub, strand) != 0)
@@ -260,8 +264,8 @@ int ml_generator_go_on(lua_State *thread, int count, int *results)
 
 /* ---- the body ---- */
 
-/* A C function on the thread called lua_yield(): its `count` values are passed on, their number on top;
- * returns how many came back for it. */
+/* A C function on the thread called lua_yield(): its `count` values are passed on, their number on
+ * top; returns how many came back for it. */
 static int forward_yield(struct ml_hub *hub, lua_State *thread, int count)
 {
     lua_pushinteger(thread, count);

@@ -1,7 +1,7 @@
 /*
  * A generator: a Lua thread that is resumed and yields as a strand of the running task. Also tells
- * what any thread is doing, and falls back on Lua's own lua_resume() for those that a C library runs.
- * Knows nothing of coroutine.*'s error conventions.
+ * what any thread is doing, and falls back on Lua's own lua_resume() for those that a C library
+ * runs. Knows nothing of coroutine.*'s error conventions.
  */
 #ifndef ML_BINDINGS_COROUTINE_GENERATOR_H
 #define ML_BINDINGS_COROUTINE_GENERATOR_H
@@ -19,14 +19,15 @@ const char *ml_generator_status(lua_State *L, lua_State *thread);
 bool ml_generator_is_yieldable(lua_State *thread);
 
 /*
- * Resumes `thread` with the `count` values on top of L, which are popped. Returns the count of what it
- * yielded or returned, now on L; or -1 with the error there instead.
+ * Resumes `thread` with the `count` values on top of L, which are popped. Returns the count of what
+ * it yielded or returned, now on L; or -1 with the error there instead.
  */
 int ml_generator_resume(lua_State *L, lua_State *thread, int count);
 
 /*
- * lua_resume() of a suspended thread, for C code: the `count` values on top of `thread` are what its yield returns.
- * LUA_YIELD or LUA_OK with *results values on top of it, or another status with an error there.
+ * lua_resume() of a suspended thread, for C code: the `count` values on top of `thread` are what
+ * its yield returns. LUA_YIELD or LUA_OK with *results values on top of it, or another status with
+ * an error there.
  */
 int ml_generator_go_on(lua_State *thread, int count, int *results);
 

@@ -1,14 +1,16 @@
 /***
-Greenlets: coroutines that switch to each other by name, as Python's greenlet has them, case by case.
+Greenlets: coroutines that switch to each other by name, as Python's greenlet has them, case by
+case.
 
 Those of a task belong to it alone; the task itself is their root.
 
-One that is suspended and that nobody can switch to any more dies by GreenletExit, as in Python: in its own task, as a
-child of the greenlet that runs there, which goes on when it is dead; an error is told with `warn`. Python knows at once
-that nobody refers to it. Here the collector has to find out, and a finalizer cannot be left by a switch: so it dies
-in the next call of `collectgarbage`, of this module, of `task.sleep` or `task.yield` that its task makes outside of
-finalizers. If the task ends before, it dies in a task of its own, named "greenlet exit", whose root is its parent then;
-Python never runs it again. If its task was dropped at the end of the program, so is it.
+One that is suspended and that nobody can switch to any more dies by GreenletExit, as in Python: in
+its own task, as a child of the greenlet that runs there, which goes on when it is dead; an error is
+told with `warn`. Python knows at once that nobody refers to it. Here the collector has to find out,
+and a finalizer cannot be left by a switch: so it dies in the next call of `collectgarbage`, of this
+module, of `task.sleep` or `task.yield` that its task makes outside of finalizers. If the task ends
+before, it dies in a task of its own, named "greenlet exit", whose root is its parent then; Python
+never runs it again. If its task was dropped at the end of the program, so is it.
 
 @module moonlet.greenlet
 */
@@ -71,7 +73,8 @@ void ml_greenlet_push_current(lua_State *L, struct ml_lua_task *task)
         ml_greenlet_push_root(L, task);
         return;
     }
-    /* The first value of the `switch` call in which the root stands: it keeps the one that runs alive. */
+    /* The first value of the `switch` call in which the root stands: it keeps the one that runs
+     * alive. */
     lua_State *root = task->greenlet->root;
     lua_pushvalue(root, 1);
     lua_xmove(root, L, 1);
@@ -104,14 +107,16 @@ void ml_greenlet_set_parent(lua_State *L, int greenlet, int object, struct ml_gr
 }
 
 /***
-Raised in a greenlet by throw() without an error: ends it silently, and its parent goes on with it as the result.
+Raised in a greenlet by throw() without an error: ends it silently, and its parent goes on with it
+as the result.
 @table GreenletExit
 */
 
 /***
 A greenlet.
 @object Greenlet
-@tfield Greenlet parent who goes on when it dies; can be set, to a greenlet of the same task, without a cycle
+@tfield Greenlet parent who goes on when it dies; can be set, to a greenlet of the same task,
+without a cycle
 @tfield boolean dead it has ended
 @tfield boolean started it has begun
 */
@@ -156,8 +161,8 @@ static int greenlet_current(lua_State *L)
 }
 
 /***
-From now on fn(event, from, to) is called after each switch, by the greenlet that was switched to; event
-is "switch" or "throw". When it raises an error, it is removed, and the error goes on there.
+From now on fn(event, from, to) is called after each switch, by the greenlet that was switched to;
+event is "switch" or "throw". When it raises an error, it is removed, and the error goes on there.
 @function settrace
 @tparam ?function fn nil: no more
 @return the one before, or nil

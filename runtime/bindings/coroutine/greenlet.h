@@ -12,14 +12,16 @@
 
 struct ml_greenlet;
 
-/* What the thread of a greenlet runs; never returns to its caller for long: see hub->strand_body. */
+/* What the thread of a greenlet runs; never returns to its caller for long: see hub->strand_body.
+ */
 void ml_greenlet_body(struct ml_strand *strand);
 
 /* The frames of the greenlet that the task runs are being abandoned. */
 void ml_greenlet_abandon(struct ml_lua_task *task);
 
-/* Ends the dropped greenlets of the running task, which are children of the running one meanwhile: runs their code, and
- * may wait. Raises the task's cancellation. Does nothing where a switch is not allowed. */
+/* Ends the dropped greenlets of the running task, which are children of the running one meanwhile:
+ * runs their code, and may wait. Raises the task's cancellation. Does nothing where a switch is not
+ * allowed. */
 void ml_greenlet_kill_dropped(lua_State *L);
 
 /* The same, in a call that may switch anyway, before it has looked at anything. */

@@ -1,8 +1,8 @@
 /*** @submodule moonlet.greenlet */
 /*
- * Greenlets that nobody can switch to any more. They die as Python's do: by GreenletExit, in their own task, as children
- * of the greenlet that runs there. A finalizer may not be left by a switch: so it only notes them, and they die when
- * their task next calls something that may switch anyway.
+ * Greenlets that nobody can switch to any more. They die as Python's do: by GreenletExit, in their
+ * own task, as children of the greenlet that runs there. A finalizer may not be left by a switch:
+ * so it only notes them, and they die when their task next calls something that may switch anyway.
  */
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
@@ -45,7 +45,8 @@ static int spawn_end(lua_State *L)
 
 /* ---- the list ---- */
 
-/* Takes the first of the running task's out of the list and pushes it; false, nothing pushed: there is none. */
+/* Takes the first of the running task's out of the list and pushes it; false, nothing pushed: there
+ * is none. */
 static bool take_dropped(lua_State *L, uint64_t task)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &dropped_key);
@@ -174,8 +175,8 @@ static void check_numbers(lua_State *L, int option)
         luaL_optinteger(L, 2 + i, 0);
 }
 
-/* As in stock Lua; then those that were found unreferenced die. Upvalue: the stock function, which would not know its own
- * name in errors. */
+/* As in stock Lua; then those that were found unreferenced die. Upvalue: the stock function, which
+ * would not know its own name in errors. */
 static int collect_garbage(lua_State *L)
 {
     static const char *const options[] = {"stop",         "restart",     "collect",    "count",

@@ -7,8 +7,8 @@
 
 extern const char ml_greenlet_type[];
 
-/* Keys in the registry: GreenletExit; the trace function; the error of a greenlet with more results than there is room
- * for. */
+/* Keys in the registry: GreenletExit; the trace function; the error of a greenlet with more results
+ * than there is room for. */
 extern const char ml_greenlet_exit_key, ml_greenlet_tracer_key, ml_greenlet_overfull_key;
 
 enum ml_greenlet_state {
@@ -43,8 +43,8 @@ struct ml_greenlet *ml_check_greenlet(lua_State *L, int index);
 /* The running task; raises without one. */
 struct ml_lua_task *ml_greenlet_task(lua_State *L);
 
-/* Pushes a new one that belongs to the task, or the one that stands for the task's own body, or the one
- * that the task runs. */
+/* Pushes a new one that belongs to the task, or the one that stands for the task's own body, or the
+ * one that the task runs. */
 struct ml_greenlet *ml_greenlet_push_new(lua_State *L, const struct ml_lua_task *task);
 struct ml_greenlet *ml_greenlet_push_root(lua_State *L, struct ml_lua_task *task);
 void ml_greenlet_push_current(lua_State *L, struct ml_lua_task *task);

@@ -26,10 +26,10 @@ static bool is_exit(lua_State *L)
 }
 
 /*
- * Finds who is to be given what was meant for the greenlet whose object is at `object` on L: the nearest
- * one that lives. An error kills those on the way that have not begun, unless a trace function is to see each
- * begin and die; GreenletExit on top of L is a value from there on. The object is replaced by the one found, nil
- * for the root; returns it, NULL for the root.
+ * Finds who is to be given what was meant for the greenlet whose object is at `object` on L: the
+ * nearest one that lives. An error kills those on the way that have not begun, unless a trace
+ * function is to see each begin and die; GreenletExit on top of L is a value from there on. The
+ * object is replaced by the one found, nil for the root; returns it, NULL for the root.
  */
 static struct ml_greenlet *find_living(lua_State *L, int object, struct ml_greenlet *target,
                                        bool *is_thrown)
@@ -59,8 +59,8 @@ void ml_greenlet_set_tracer(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &left_key);
 }
 
-/* The running greenlet was switched to: the trace function is told. An error of its own removes it and is
- * raised here. */
+/* The running greenlet was switched to: the trace function is told. An error of its own removes it
+ * and is raised here. */
 static void trace_arrival(lua_State *L, bool is_thrown)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &ml_greenlet_tracer_key);
@@ -107,9 +107,9 @@ static int arrive(lua_State *L)
     return lua_gettop(L) - 1;
 }
 
-/* Whether nothing speaks against leaving off on L that would take a closer look: it is the thread of the running
- * strand, no generator is between it and the greenlet's own, and Lua itself could yield there, so that no
- * finalizer runs in the greenlet. */
+/* Whether nothing speaks against leaving off on L that would take a closer look: it is the thread
+ * of the running strand, no generator is between it and the greenlet's own, and Lua itself could
+ * yield there, so that no finalizer runs in the greenlet. */
 static inline bool is_plain(lua_State *L, const struct ml_lua_task *task)
 {
     const struct ml_strand *strand = task->task.strand;
@@ -145,8 +145,8 @@ static __attribute__((noinline)) void remember_left(lua_State *L, struct ml_lua_
     lua_rawsetp(L, LUA_REGISTRYINDEX, &left_key);
 }
 
-/* Leaves off in the call on L for `target`, which has its values; returns when somebody switches back. 0, or
- * -ENOMEM with nothing done. */
+/* Leaves off in the call on L for `target`, which has its values; returns when somebody switches
+ * back. 0, or -ENOMEM with nothing done. */
 static inline int leave_for(lua_State *L, struct ml_lua_task *task, struct ml_greenlet *target,
                             lua_State *root)
 {
@@ -180,8 +180,9 @@ static __attribute__((noinline)) void watch(lua_State *L, const struct ml_greenl
 }
 
 /*
- * Gives the values above the object at 1, or the error on top, to the greenlet of that object and goes on
- * with it. Returns what the caller's own `switch` call returns, when somebody switches back.
+ * Gives the values above the object at 1, or the error on top, to the greenlet of that object and
+ * goes on with it. Returns what the caller's own `switch` call returns, when somebody switches
+ * back.
  */
 static inline int send(lua_State *L, bool is_thrown)
 {
@@ -216,8 +217,8 @@ Goes on with the greenlet: the first time its function is called with the values
 The switch itself lets no other task run.
 @function Greenlet:switch
 @param ... any values
-@return what somebody switches back with: the values given to this greenlet's own `switch`, or the results
-of a child that ended
+@return what somebody switches back with: the values given to this greenlet's own `switch`, or the
+results of a child that ended
 */
 __attribute__((flatten)) int ml_greenlet_switch(lua_State *L)
 {
@@ -227,8 +228,8 @@ __attribute__((flatten)) int ml_greenlet_switch(lua_State *L)
 }
 
 /***
-Goes on with the greenlet, where it raises an error. One that has not begun dies at once, and the error
-goes to its parent, as for one that is dead.
+Goes on with the greenlet, where it raises an error. One that has not begun dies at once, and the
+error goes to its parent, as for one that is dead.
 @function Greenlet:throw
 @param[opt] err GreenletExit without
 */
@@ -253,7 +254,8 @@ int ml_greenlet_end(lua_State *L)
 
 /* ---- the body ---- */
 
-/* Moves what the ended greenlet leaves, `count` values or the error on top of its thread, to `receiver`. */
+/* Moves what the ended greenlet leaves, `count` values or the error on top of its thread, to
+ * `receiver`. */
 static bool hand_down(lua_State *L, lua_State *receiver, int count, bool is_thrown)
 {
     if (lua_checkstack(receiver, count + 1)) {
@@ -265,7 +267,8 @@ static bool hand_down(lua_State *L, lua_State *receiver, int count, bool is_thro
     return true;
 }
 
-/* The greenlet on L has ended with `count` values, or an error, on top: finds who goes on and gives them to it. */
+/* The greenlet on L has ended with `count` values, or an error, on top: finds who goes on and gives
+ * them to it. */
 static struct ml_greenlet *bequeath(struct ml_lua_task *task, lua_State *L, int count,
                                     bool is_thrown)
 {
@@ -297,8 +300,8 @@ static struct ml_greenlet *bequeath(struct ml_lua_task *task, lua_State *L, int 
     return heir;
 }
 
-/* Runs first in a greenlet that begins while there is a trace function. Stack: function, arguments, or the
- * error that kills it. */
+/* Runs first in a greenlet that begins while there is a trace function. Stack: function, arguments,
+ * or the error that kills it. */
 static int traced_body(lua_State *L)
 {
     struct ml_lua_task *task = ml_greenlet_task(L);

@@ -19,8 +19,8 @@ int ml_open_editor(lua_State *L);   /* moonlet.repl.editor */
 /* Creates the metatable of Tasks; the program needs it before any script asks for moonlet.task. */
 void ml_open_task_type(lua_State *L);
 
-/* Replaces pcall, xpcall, load, os.exit and coroutine.* in the standard library by versions that know
- * tasks and let cancellations through. After luaL_openlibs(). */
+/* Replaces pcall, xpcall, load, os.exit and coroutine.* in the standard library by versions that
+ * know tasks and let cancellations through. After luaL_openlibs(). */
 void ml_open_standard(lua_State *L);
 
 /* os.exit as that has it: needs a state of a runtime. */

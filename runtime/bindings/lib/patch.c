@@ -1,8 +1,8 @@
 /***
 What calls of C libraries wait for a task instead of the whole thread.
 
-libc's blocking calls (poll, recv, connect, sleep, getaddrinfo, ...) are answered by moonlet when a task makes
-them, from any C library. `docs/c-libraries.md` says which libraries were tried.
+libc's blocking calls (poll, recv, connect, sleep, getaddrinfo, ...) are answered by moonlet when a
+task makes them, from any C library. `docs/c-libraries.md` says which libraries were tried.
 
 @module moonlet.patch
 */
@@ -51,9 +51,9 @@ static void push_excluded(lua_State *L, const struct ml_foreign *f)
 /***
 Tells what is covered and what happened so far.
 @function status
-@treturn table `{available=, on=, calls=, excluded=}`: whether this program answers the calls at all, and
-  does now; by the name of each call `{waited=, blocked=}`: how often a task waited in it, and how often it blocked
-  the thread for want of a way not to; the patterns given to exclude()
+@treturn table `{available=, on=, calls=, excluded=}`: whether this program answers the calls at
+all, and does now; by the name of each call `{waited=, blocked=}`: how often a task waited in it,
+and how often it blocked the thread for want of a way not to; the patterns given to exclude()
 */
 static int patch_status(lua_State *L)
 {
@@ -73,8 +73,8 @@ static int patch_status(lua_State *L)
 /***
 Leaves calls to libc from now on: they block the thread, and with it every task.
 @function exclude
-@string pattern with `*`, `?` and `[...]` as in a shell; matched against the name of the call ("getaddrinfo") and
-  the file name of the library that makes it ("libodbc.so*", "core.so")
+@string pattern with `*`, `?` and `[...]` as in a shell; matched against the name of the call
+("getaddrinfo") and the file name of the library that makes it ("libodbc.so*", "core.so")
 */
 static int patch_exclude(lua_State *L)
 {
@@ -99,7 +99,8 @@ static int patch_enable(lua_State *L)
 }
 
 /***
-Leaves all calls to libc, as the program does with `--no-interpose`. Tasks that wait in one go on waiting.
+Leaves all calls to libc, as the program does with `--no-interpose`. Tasks that wait in one go on
+waiting.
 @function disable
 */
 static int patch_disable(lua_State *L)

@@ -1,7 +1,8 @@
 /*
- * `require` as stock Lua has it, for tasks: while one loads a module, others that require it wait for the end of that.
- * Without that each would load a module of its own. A task that requires what it is loading itself loads it again, as in
- * stock Lua; if two tasks would wait for each other, that is an error.
+ * `require` as stock Lua has it, for tasks: while one loads a module, others that require it wait
+ * for the end of that. Without that each would load a module of its own. A task that requires what
+ * it is loading itself loads it again, as in stock Lua; if two tasks would wait for each other,
+ * that is an error.
  */
 #include "bindings/core/blocking.h"
 #include "bindings/lib/modules.h"
@@ -13,13 +14,15 @@
 static const char loading_type[] = "moonlet.loading";
 static const char over_type[] = "moonlet.loading.over";
 
-/* Keys in the registry. loads: name -> the loading under way, which it does not keep alive: that of a coroutine which
- * was dropped is ended by the collector. waits: number of a task -> the name of the module it waits for. */
+/* Keys in the registry. loads: name -> the loading under way, which it does not keep alive: that of
+ * a coroutine which was dropped is ended by the collector. waits: number of a task -> the name of
+ * the module it waits for. */
 static const char loads_key, waits_key;
 
 static const struct ml_wait_kind module_kind = {.text = "a module that is loaded by task"};
 
-/* The loading of a module; user values: its name, and the event that it is over, which those who wait keep alive. */
+/* The loading of a module; user values: its name, and the event that it is over, which those who
+ * wait keep alive. */
 struct loading {
     uint64_t task; /* number of the one that loads */
     bool is_over;
@@ -30,8 +33,8 @@ enum { LOADING_NAME = 1, LOADING_OVER = 2 };
 /* Set when it is over. */
 struct over {
     struct ml_event event;
-    bool
-        is_loop; /* a task that waits for it is in a loop of tasks that wait for each other's modules */
+    bool is_loop; /* a task that waits for it is in a loop of tasks that wait for each other's
+                     modules */
 };
 
 /* What is on the stack of the call. */
@@ -39,7 +42,8 @@ enum { NAME = 1, LOADED = 2, LOADING = 3, SEARCHERS = 4, MESSAGE = 5 };
 
 /* ---- one at a time ---- */
 
-/* Pushes the loading of the module whose name is on top, in its place; NULL and nil: nobody loads it. */
+/* Pushes the loading of the module whose name is on top, in its place; NULL and nil: nobody loads
+ * it. */
 static struct loading *find_loading(lua_State *L)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &loads_key);
@@ -49,7 +53,8 @@ static struct loading *find_loading(lua_State *L)
     return lua_isnil(L, -1) ? NULL : ml_to_object(L, -1);
 }
 
-/* Makes `value`, an index or 0 for nil, what the table at the registry's key has for the key on top, which is popped. */
+/* Makes `value`, an index or 0 for nil, what the table at the registry's key has for the key on
+ * top, which is popped. */
 static void note(lua_State *L, const void *table, int value)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, table);
@@ -107,8 +112,8 @@ static struct over *over_of(lua_State *L)
     return over;
 }
 
-/* Whether the task that loads waits, perhaps by way of others, for one that the task `self` is loading. `marks`: it does,
- * and those that are waited for on the way are noted to be in a loop. */
+/* Whether the task that loads waits, perhaps by way of others, for one that the task `self` is
+ * loading. `marks`: it does, and those that are waited for on the way are noted to be in a loop. */
 static bool waits_for(lua_State *L, const struct loading *loading, uint64_t self, bool marks)
 {
     int top = lua_gettop(L);
@@ -127,10 +132,10 @@ static bool waits_for(lua_State *L, const struct loading *loading, uint64_t self
 
 static void raise_loop(lua_State *L, uint32_t other)
 {
-    luaL_error(
-        L,
-        "loop in require: module '%s' is loaded by task #%d, which requires one that this task loads",
-        lua_tostring(L, NAME), (int)other);
+    luaL_error(L,
+               "loop in require: module '%s' is loaded by task #%d, which requires one that this "
+               "task loads",
+               lua_tostring(L, NAME), (int)other);
 }
 
 /* Waits until the loading on top of the stack, which is popped, is over. */
@@ -171,8 +176,8 @@ static bool is_loaded(lua_State *L)
     return false;
 }
 
-/* Waits until no other task loads the module. Whether it is loaded then, and on top of the stack; if it is not, the
- * others wait for this task. */
+/* Waits until no other task loads the module. Whether it is loaded then, and on top of the stack;
+ * if it is not, the others wait for this task. */
 static bool take_turn(lua_State *L)
 {
     const struct ml_task *task = ml_lua_of(L)->hub.current;
@@ -221,7 +226,8 @@ static void find_loader(lua_State *L)
     }
 }
 
-/* Stack: ..., the result of the loader. Makes it the module, unless that is nil; pushes the module. */
+/* Stack: ..., the result of the loader. Makes it the module, unless that is nil; pushes the module.
+ */
 static void keep_module(lua_State *L)
 {
     lua_pushvalue(L, NAME);

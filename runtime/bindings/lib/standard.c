@@ -1,6 +1,7 @@
 /*
- * The functions of Lua's standard library that must know of tasks, but for coroutine.*: pcall, xpcall
- * and load let a cancellation through, os.exit unwinds. (require is in require.c.) All else about them is as in stock Lua.
+ * The functions of Lua's standard library that must know of tasks, but for coroutine.*: pcall,
+ * xpcall and load let a cancellation through, os.exit unwinds. (require is in require.c.) All else
+ * about them is as in stock Lua.
  */
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
@@ -58,8 +59,8 @@ static bool keeps_cancellations(lua_State *L, int index)
            (function == ml_story_handler || function == ml_lua_of(L)->debug_traceback);
 }
 
-/* Stack: function, handler, true, results, or what the handler made of the error on top. Most handlers may make
- * anything of a cancellation; they were told of a closing variable's error. */
+/* Stack: function, handler, true, results, or what the handler made of the error on top. Most
+ * handlers may make anything of a cancellation; they were told of a closing variable's error. */
 static int xpcall_results(lua_State *L, int status, lua_KContext count)
 {
     if (is_good(status))
@@ -87,7 +88,8 @@ static int protected_call_with_handler(lua_State *L)
 
 /* ---- load ---- */
 
-/* Where load() keeps its values: the piece at PIECE keeps the string alive that the parser reads. */
+/* Where load() keeps its values: the piece at PIECE keeps the string alive that the parser reads.
+ */
 enum { CHUNK = 1, NAME = 2, MODE = 3, ENVIRONMENT = 4, PIECE = 5 };
 
 /* lua_Reader: the next piece is what the function at CHUNK returns; nil or "" ends the chunk. */
@@ -170,7 +172,8 @@ int ml_os_exit(lua_State *L)
     lua->exit_asked = true;
     lua->exit_status = status;
     ml_hub_stop(&lua->hub);
-    /* A finalizer, or a report, must come to its end: what called it is unwound at its next wait. */
+    /* A finalizer, or a report, must come to its end: what called it is unwound at its next wait.
+     */
     if (is_in_finalizer || lua->is_reporting) {
         if (lua->hub.current != NULL)
             ml_task_cancel(lua->hub.current);

@@ -1,8 +1,8 @@
 /*** @submodule moonlet.net */
 /*
- * Addresses as scripts see them: immutable tables, compared by value, printing as text. One holds a single
- * hidden value, the socket address as the kernel has it, in a string: making one is cheap, and giving one back
- * parses nothing.
+ * Addresses as scripts see them: immutable tables, compared by value, printing as text. One holds a
+ * single hidden value, the socket address as the kernel has it, in a string: making one is cheap,
+ * and giving one back parses nothing.
  */
 #include "base/error.h"
 #include "bindings/net/types.h"
@@ -126,8 +126,8 @@ static void check_address(lua_State *L, int index, struct ml_address *address)
 }
 
 /***
-An address: cannot be changed, is compared by value, prints as text, and is taken in place of host and port. pairs()
-goes over its fields.
+An address: cannot be changed, is compared by value, prints as text, and is taken in place of host
+and port. pairs() goes over its fields.
 @object Address
 @tfield string family "inet", "inet6" or "unix"
 @tfield ?string host numeric; nil in the Unix domain

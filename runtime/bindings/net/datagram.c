@@ -65,7 +65,8 @@ A datagram socket. `<close>` closes it.
 Sends one datagram. May wait, for a host name or for room.
 @function udp:send_to
 @tparam string data
-@tparam string|Address host a name or a number; or an address, or "unix:/path", in place of host and port
+@tparam string|Address host a name or a number; or an address, or "unix:/path", in place of host and
+port
 @tparam[opt] integer port
 @tparam[opt] table opts
 @tparam[opt] number opts.timeout seconds
@@ -87,7 +88,8 @@ Sends one datagram to where the socket is connected. May wait for room.
 @function udp:send
 @tparam string data
 @tparam[opt] number timeout seconds
-@treturn boolean true once the kernel has it; or nil, message, code ("ECONNREFUSED": nobody was there for an earlier one)
+@treturn boolean true once the kernel has it; or nil, message, code ("ECONNREFUSED": nobody was
+there for an earlier one)
 */
 static int udp_send(lua_State *L)
 {
@@ -173,9 +175,11 @@ static int connect_to(struct ml_datagram *d, struct ml_destination *to)
 }
 
 /***
-From now on `send` sends there, and only datagrams from there are received. Waits only to resolve a host name.
+From now on `send` sends there, and only datagrams from there are received. Waits only to resolve a
+host name.
 @function udp:connect
-@tparam string|Address host a name or a number; or an address, or "unix:/path", in place of host and port
+@tparam string|Address host a name or a number; or an address, or "unix:/path", in place of host and
+port
 @tparam[opt] integer port
 @tparam[opt] table opts
 @tparam[opt] number opts.timeout seconds
@@ -245,9 +249,10 @@ Sets options of the socket. Never waits.
 @tparam[opt] integer opts.receive_buffer bytes
 @tparam[opt] integer opts.send_buffer bytes
 @tparam[opt] integer opts.max bytes taken of a datagram, at most 65536
-@tparam[opt] boolean opts.reuse before it is bound, that is with net.udp(): the port may be in use, as for several
-  receivers of a group
-@tparam[opt] boolean opts.reuseport before it is bound: datagrams are spread over the sockets on a port
+@tparam[opt] boolean opts.reuse before it is bound, that is with net.udp(): the port may be in use,
+as for several receivers of a group
+@tparam[opt] boolean opts.reuseport before it is bound: datagrams are spread over the sockets on a
+port
 @treturn boolean true; or nil, message, code
 */
 static int udp_set(lua_State *L)

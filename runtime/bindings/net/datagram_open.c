@@ -37,7 +37,8 @@ static uint16_t port_option(lua_State *L)
     return (uint16_t)port;
 }
 
-/* Every address of the family; in the Unix domain none, for which the kernel makes up an abstract name. */
+/* Every address of the family; in the Unix domain none, for which the kernel makes up an abstract
+ * name. */
 static struct ml_address any_address(int family)
 {
     struct ml_address address = {.any.sa_family = family == AF_UNSPEC ? AF_INET : family};
@@ -117,13 +118,15 @@ static int push_open_failure(lua_State *L, int error, const struct local_end *en
 }
 
 /***
-Opens a datagram socket, UDP or in the Unix domain, bound to a local address. Waits only to resolve a host name.
+Opens a datagram socket, UDP or in the Unix domain, bound to a local address. Waits only to resolve
+a host name.
 @function udp
 @tparam[opt] table opts these, and what udp:set() takes
-@tparam[opt] string|Address opts.host a local address, a name, "unix:/path", "unix:@name"; without: every address
+@tparam[opt] string|Address opts.host a local address, a name, "unix:/path", "unix:@name"; without:
+every address
 @tparam[opt] integer opts.port without: one that the system chooses
-@tparam[opt="inet"] string opts.family "inet"; "inet6", which reaches IPv4, too, unless the host is an IPv6 address
-  other than "::"; "unix"
+@tparam[opt="inet"] string opts.family "inet"; "inet6", which reaches IPv4, too, unless the host is
+an IPv6 address other than "::"; "unix"
 @tparam[opt=65536] integer opts.max bytes taken of a datagram, at most 65536
 @treturn udp or nil, message, code
 */

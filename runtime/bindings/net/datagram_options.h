@@ -20,9 +20,9 @@ struct ml_udp_options {
     const char *interface_name; /* NULL: not given; a string in the table */
 };
 
-/* Reads broadcast, reuse, reuseport, ttl, multicast_ttl, multicast_loop, multicast_interface, receive_buffer,
- * send_buffer and max from the table at `index`. Raises for wrong ones and for other fields; with_end: host, port and
- * family may be there, too. */
+/* Reads broadcast, reuse, reuseport, ttl, multicast_ttl, multicast_loop, multicast_interface,
+ * receive_buffer, send_buffer and max from the table at `index`. Raises for wrong ones and for
+ * other fields; with_end: host, port and family may be there, too. */
 struct ml_udp_options ml_check_udp_options(lua_State *L, int index, bool with_end);
 
 /* Sets them on an open socket. 0, or a negated errno and in *name which one. */

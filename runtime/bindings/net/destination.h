@@ -1,5 +1,6 @@
 /*
- * Where a datagram goes, as scripts say it: an address is used as it is, and a name asked for at each call.
+ * Where a datagram goes, as scripts say it: an address is used as it is, and a name asked for at
+ * each call.
  */
 #ifndef ML_BINDINGS_NET_DESTINATION_H
 #define ML_BINDINGS_NET_DESTINATION_H
@@ -13,15 +14,16 @@ struct ml_destination {
     ml_time deadline;          /* for reaching it */
 };
 
-/* Reads one from `index` on: an address alone; or a target, and in options behind it a timeout. Raises for anything
- * else. */
+/* Reads one from `index` on: an address alone; or a target, and in options behind it a timeout.
+ * Raises for anything else. */
 struct ml_destination ml_check_destination(lua_State *L, int index);
 
-/* Sees to it that its address is known. May wait, for a name: 0, -ML_ECLOSED and errors of ml_resolve(). */
+/* Sees to it that its address is known. May wait, for a name: 0, -ML_ECLOSED and errors of
+ * ml_resolve(). */
 int ml_destination_reach(struct ml_datagram *d, struct ml_destination *to);
 
-/* The address of a target that a socket of `family` can reach; one of IPv6 reaches IPv4, too. Waits and fails as
- * ml_target_resolve(). */
+/* The address of a target that a socket of `family` can reach; one of IPv6 reaches IPv4, too. Waits
+ * and fails as ml_target_resolve(). */
 int ml_target_find(struct ml_io *io, int family, const struct ml_target *target, ml_time deadline,
                    struct ml_address *found);
 

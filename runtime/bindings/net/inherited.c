@@ -1,6 +1,6 @@
 /*** @submodule moonlet.net */
-/* Listening sockets that whoever started the process has opened for it: socket activation, as systemd and its
- * kin do it. */
+/* Listening sockets that whoever started the process has opened for it: socket activation, as
+ * systemd and its kin do it. */
 #include "bindings/net/inherited.h"
 #include "base/error.h"
 #include "bindings/net/options.h"
@@ -12,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The protocol, sd_listen_fds(3): LISTEN_FDS descriptors from 3 on are for the process LISTEN_PID. */
+/* The protocol, sd_listen_fds(3): LISTEN_FDS descriptors from 3 on are for the process LISTEN_PID.
+ */
 enum { FIRST_DESCRIPTOR = 3 };
 
 /* A variable of the environment as a number; -1: it is absent or none. */
@@ -51,8 +52,8 @@ static void forget_environment(void)
     unsetenv("LISTEN_FDNAMES");
 }
 
-/* Stack: the listeners, their names, LISTEN_FDNAMES or nil. Appends descriptor number `index` if it is a
- * listening stream socket. */
+/* Stack: the listeners, their names, LISTEN_FDNAMES or nil. Appends descriptor number `index` if it
+ * is a listening stream socket. */
 static void append(lua_State *L, int lists, long index, const struct ml_socket_options *options)
 {
     lua_Integer next = (lua_Integer)lua_rawlen(L, lists) + 1;
@@ -66,9 +67,10 @@ static void append(lua_State *L, int lists, long index, const struct ml_socket_o
 }
 
 /***
-The listening sockets that the process was started with (`LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`, see
-sd_listen_fds(3)). The first call takes them and removes those variables from the environment; a later one
-finds none. Descriptors that are no listening stream sockets stay as they are. Never waits.
+The listening sockets that the process was started with (`LISTEN_FDS`, `LISTEN_PID`,
+`LISTEN_FDNAMES`, see sd_listen_fds(3)). The first call takes them and removes those variables from
+the environment; a later one finds none. Descriptors that are no listening stream sockets stay as
+they are. Never waits.
 @function inherited
 @tparam[opt] table opts
 @tparam[opt=true] boolean opts.nodelay of the accepted streams

@@ -21,8 +21,8 @@ static struct ml_listener *check_listener(lua_State *L, int index)
     return ml_check_object(L, index, ml_listener_type);
 }
 
-/* Puts TLS over an accepted stream if the listener's context, on top of the stack, is not nil: it shakes hands at its
- * first use, so that no peer can hold up the others. */
+/* Puts TLS over an accepted stream if the listener's context, on top of the stack, is not nil: it
+ * shakes hands at its first use, so that no peer can hold up the others. */
 static int put_tls(lua_State *L, struct ml_stream *s)
 {
     if (lua_isnil(L, -1))
@@ -50,8 +50,8 @@ int ml_listener_push_accepted(lua_State *L, int index)
     return error;
 }
 
-/* Pushes a stream and accepts into it, so that a connection has an owner from its first moment. The listener is at
- * `index`. */
+/* Pushes a stream and accepts into it, so that a connection has an owner from its first moment. The
+ * listener is at `index`. */
 static int accept_stream(lua_State *L, int index, ml_time deadline)
 {
     struct ml_listener *listener = ml_to_object(L, index);

@@ -33,8 +33,8 @@ static int resolve_and_connect(struct ml_io *io, struct ml_stream *s,
     return error;
 }
 
-/* TLS over a new connection, if the context at `index` is not nil: with what that says now, which a reload may have
- * changed while the task waited. */
+/* TLS over a new connection, if the context at `index` is not nil: with what that says now, which a
+ * reload may have changed while the task waited. */
 static int secure(lua_State *L, int index, struct ml_stream *s, const char *host, ml_time deadline)
 {
     if (lua_isnil(L, index))
@@ -47,8 +47,8 @@ static int secure(lua_State *L, int index, struct ml_stream *s, const char *host
     return error == 0 ? ml_tls_handshake(s, deadline) : error;
 }
 
-/* Whether there is a name to compare the certificate with. No certificate is for a host that cannot be: it is not there;
- * without any host the caller has to give a name. */
+/* Whether there is a name to compare the certificate with. No certificate is for a host that cannot
+ * be: it is not there; without any host the caller has to give a name. */
 static bool can_be_verified(lua_State *L, int context, const struct ml_target *target)
 {
     const char *name;
@@ -69,19 +69,20 @@ static int fail_to_connect(lua_State *L, struct ml_stream *s, int error,
 }
 
 /***
-Connects to a server over TCP or in the Unix domain. Of several addresses the next one is tried when the last
-has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). A server in the Unix domain whose
-backlog is full is waited for. May wait.
+Connects to a server over TCP or in the Unix domain. Of several addresses the next one is tried when
+the last has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). A
+server in the Unix domain whose backlog is full is waited for. May wait.
 @function connect
-@tparam string|Address host a name or a number; or an address, or "unix:/path", in place of host and port
+@tparam string|Address host a name or a number; or an address, or "unix:/path", in place of host and
+port
 @tparam[opt] integer port
 @tparam[opt] table opts
 @tparam[opt] number opts.timeout seconds for all of it
 @tparam[opt] string opts.family "inet" or "inet6"
 @tparam[opt=true] boolean opts.nodelay as stream:set_nodelay
 @tparam[opt=false] boolean opts.keepalive as stream:set_keepalive(true)
-@tparam[opt] string|Address opts.bind local numeric host or address; without a port none is reserved, and one may serve
-  for several destinations
+@tparam[opt] string|Address opts.bind local numeric host or address; without a port none is
+reserved, and one may serve for several destinations
 @tparam[opt] resolver opts.resolver
 @tparam[opt=false] boolean|table|Context opts.tls true, the options of net.tls, a context, or
   {context=, server_name=}
@@ -127,8 +128,8 @@ static int listen_family(struct ml_listener *listener, const struct ml_addresses
     return error;
 }
 
-/* A name is listened on at one of its addresses, an IPv4 one if it has any, as in Go: "localhost" is
- * then where most clients look for it. */
+/* A name is listened on at one of its addresses, an IPv4 one if it has any, as in Go: "localhost"
+ * is then where most clients look for it. */
 static int listen_any(struct ml_listener *listener, const struct ml_addresses *addresses,
                       const struct ml_socket_options *options)
 {
@@ -139,8 +140,8 @@ static int listen_any(struct ml_listener *listener, const struct ml_addresses *a
 /***
 Listens for connections over TCP or in the Unix domain. Waits only to resolve a host name.
 @function listen
-@tparam string|Address host a local address; "unix:/path", without a port; or a name (of its addresses an IPv4 one if
-  there is one); "*": all of IPv4; "::": all of IPv6
+@tparam string|Address host a local address; "unix:/path", without a port; or a name (of its
+addresses an IPv4 one if there is one); "*": all of IPv4; "::": all of IPv6
 @tparam[opt] integer port 0: one that the system chooses, see listener:address()
 @tparam[opt] table opts
 @tparam[opt] string opts.family "inet" or "inet6"
@@ -148,8 +149,8 @@ Listens for connections over TCP or in the Unix domain. Waits only to resolve a 
 @tparam[opt=false] boolean opts.reuseport connections are spread over the listeners on a port
 @tparam[opt=true] boolean opts.nodelay of the accepted streams
 @tparam[opt=false] boolean opts.keepalive of the accepted streams
-@tparam[opt] table|Context opts.tls the options of net.tls with a certificate, or a context; an accepted stream shakes
-  hands at its first use
+@tparam[opt] table|Context opts.tls the options of net.tls with a certificate, or a context; an
+accepted stream shakes hands at its first use
 @treturn listener or nil, message, code
 */
 static int net_listen(lua_State *L)

@@ -96,7 +96,8 @@ docs/testing.md. Time is that of moonlet.test, if its clock is virtual. Never wa
 @tparam[opt] integer opts.chunk bytes that a receive, or a transmit, takes at most
 @tparam[opt=0] number opts.latency seconds before bytes can be read
 @tparam[opt] integer opts.reset_after bytes after which both streams get "ECONNRESET"
-@tparam[opt] integer opts.stall_after bytes after which nothing more is taken, and not even the end arrives
+@tparam[opt] integer opts.stall_after bytes after which nothing more is taken, and not even the end
+arrives
 @tparam[opt=65536] integer opts.capacity bytes under way before a writer waits
 @tparam[opt] table opts.a_to_b the same for what the first stream writes
 @tparam[opt] table opts.b_to_a the same for what the second stream writes

@@ -2,8 +2,8 @@
 
 #include "bindings/net/types.h"
 
-/* Two tables, key of an address -> address. When the recent one is full it becomes the older one, whose content is
- * forgotten but for what was asked for meanwhile. */
+/* Two tables, key of an address -> address. When the recent one is full it becomes the older one,
+ * whose content is forgotten but for what was asked for meanwhile. */
 enum { RECENT = 1, OLDER = 2 };
 
 /* Looks the key, on top, up in a table: its address takes its place. False: it is not there. */

@@ -1,6 +1,6 @@
 /*
- * The addresses that a socket received from last: whoever sends again is given the same address object, and
- * nothing is allocated.
+ * The addresses that a socket received from last: whoever sends again is given the same address
+ * object, and nothing is allocated.
  */
 #ifndef ML_BINDINGS_NET_PEERS_H
 #define ML_BINDINGS_NET_PEERS_H
@@ -15,8 +15,8 @@ enum { ML_PEERS_VALUES = 2 };
 /* So many are remembered, or up to twice as many: 160 bytes each. */
 enum { ML_PEERS_KEPT = 256 };
 
-/* Pushes the address, from among those that the userdata at `owner` remembers; *known, at first 0, counts
- * them. */
+/* Pushes the address, from among those that the userdata at `owner` remembers; *known, at first 0,
+ * counts them. */
 void ml_push_peer(lua_State *L, int owner, int *known, const struct ml_address *address);
 
 #endif

@@ -124,8 +124,9 @@ static size_t size_without_end(const struct read_request *request,
     return size;
 }
 
-/* Does it, and pushes the result: 0; 1: there is none, as at the end of the stream; or a negated error,
- * nothing pushed. The bytes stay in the stream: the caller consumes *taken once all is safe. */
+/* Does it, and pushes the result: 0; 1: there is none, as at the end of the stream; or a negated
+ * error, nothing pushed. The bytes stay in the stream: the caller consumes *taken once all is safe.
+ */
 static int find_read(lua_State *L, struct ml_stream *s, const struct read_request *request,
                      size_t *taken)
 {
@@ -227,8 +228,8 @@ Reads up to a delimiter. May wait.
 @function stream:read_until
 @tparam string delimiter
 @tparam[opt=65536] integer max bytes, the delimiter included
-@treturn string with the delimiter, or nil at the end; the end in the middle is nil, message, "EEOF",
-more than max bytes without it nil, message, "EMSGSIZE", the bytes kept either way
+@treturn string with the delimiter, or nil at the end; the end in the middle is nil, message,
+"EEOF", more than max bytes without it nil, message, "EMSGSIZE", the bytes kept either way
 */
 int ml_net_stream_read_until(lua_State *L)
 {
@@ -286,8 +287,8 @@ static void check_formats(lua_State *L, const struct ml_stream *s, int last)
         read_format(L, s, i);
 }
 
-/* Pushes what the formats at 2 to `last` read, and nil for the first that finds nothing; the count, or a
- * negated error. Nothing is consumed yet. */
+/* Pushes what the formats at 2 to `last` read, and nil for the first that finds nothing; the count,
+ * or a negated error. Nothing is consumed yet. */
 static int find_formats(lua_State *L, struct ml_stream *s, int last, struct read_request *request)
 {
     int result = 0;
@@ -323,10 +324,11 @@ static int perform_formats(lua_State *L, struct ml_stream *s, int last,
 /***
 Reads as io's files do. May wait.
 @function stream:read
-@param[opt="l"] ... a count of bytes (fewer only at the end; 0 gives "" unless the stream has ended), "n" (a
-number), "l" (a line without its "\n"), "L" (with it), "a" (all)
-@return for each format a string or number, or nil at the end, or for what is no number, and none after
-it; or nil, message, code, and then what the formats before it have read is still there for the next read
+@param[opt="l"] ... a count of bytes (fewer only at the end; 0 gives "" unless the stream has
+ended), "n" (a number), "l" (a line without its "\n"), "L" (with it), "a" (all)
+@return for each format a string or number, or nil at the end, or for what is no number, and none
+after it; or nil, message, code, and then what the formats before it have read is still there for
+the next read
 */
 int ml_net_stream_read(lua_State *L)
 {
@@ -401,8 +403,8 @@ static int push_format_iterator(lua_State *L, const struct ml_stream *s)
 Iterates over the lines; ends at the end of the stream or when it is closed here. Waits as
 read_line() does; other failures raise {message=, code=}.
 @function stream:lines
-@param[opt] ... formats of read(), each step gives what they give and the first nil ends it; without one a
-line is what read_line() says
+@param[opt] ... formats of read(), each step gives what they give and the first nil ends it; without
+one a line is what read_line() says
 @treturn function():string an iterator
 */
 int ml_net_stream_lines(lua_State *L)
@@ -416,7 +418,8 @@ int ml_net_stream_lines(lua_State *L)
 }
 
 /***
-Iterates over what arrives, as read_some() returns it. Otherwise like lines(). Waits as read_some() does.
+Iterates over what arrives, as read_some() returns it. Otherwise like lines(). Waits as read_some()
+does.
 @function stream:chunks
 @tparam[opt=65536] integer max bytes of each
 @treturn function():string an iterator

@@ -194,16 +194,18 @@ static int resolve(lua_State *L, const struct question *question)
 /***
 Finds what a name stands for. May wait.
 
-Without a type: its addresses, in the order in which to try them (RFC 6724), from the hosts file or else from a name
-server: those of both families, or of one if the other's do not come within the time limit. With one, servers are asked for records of that type, and the answer is a list of
-Address objects (A, AAAA), of strings (TXT, its pieces joined; PTR, CNAME, NS: hosts), of tables {priority=,
-host=, ttl=} by priority (MX), or of tables {priority=, weight=, host=, port=, ttl=} (SRV) by priority and, among
-equals, drawn anew each time, the heavy ones earlier more often, as RFC 2782 has it: try them in that order. A
-numeric address has its PTR records under in-addr.arpa or ip6.arpa.
+Without a type: its addresses, in the order in which to try them (RFC 6724), from the hosts file or
+else from a name server: those of both families, or of one if the other's do not come within the
+time limit. With one, servers are asked for records of that type, and the answer is a list of
+Address objects (A, AAAA), of strings (TXT, its pieces joined; PTR, CNAME, NS: hosts), of tables
+{priority=, host=, ttl=} by priority (MX), or of tables {priority=, weight=, host=, port=, ttl=}
+(SRV) by priority and, among equals, drawn anew each time, the heavy ones earlier more often, as RFC
+2782 has it: try them in that order. A numeric address has its PTR records under in-addr.arpa or
+ip6.arpa.
 
-Codes: "ENOTFOUND": there is no such name, or it has no such record, the message says which; "EDNS": the servers
-failed, refused, could not be reached, or answered nonsense; "ETIMEDOUT"; "EMFILE": no descriptor is free for asking;
-"CLOSED": the resolver is.
+Codes: "ENOTFOUND": there is no such name, or it has no such record, the message says which; "EDNS":
+the servers failed, refused, could not be reached, or answered nonsense; "ETIMEDOUT"; "EMFILE": no
+descriptor is free for asking; "CLOSED": the resolver is.
 @function resolve
 @tparam string name
 @tparam[opt] table opts
@@ -222,7 +224,8 @@ int ml_net_resolve(lua_State *L)
 
 /* ---- resolvers ---- */
 
-/* The userdata holds a pointer: tasks may still be leaving it when the collector frees the userdata. */
+/* The userdata holds a pointer: tasks may still be leaving it when the collector frees the
+ * userdata. */
 static struct ml_resolver *check_resolver(lua_State *L, int index)
 {
     struct ml_resolver *resolver = *(struct ml_resolver **)ml_check_object(L, index, resolver_type);
@@ -293,14 +296,14 @@ static const char *push_hosts_option(lua_State *L)
 }
 
 /***
-Makes a resolver of its own, for net.resolve and net.connect. The one that serves without it asks the servers of
-/etc/resolv.conf, with its search list and options, and follows changes of that file.
+Makes a resolver of its own, for net.resolve and net.connect. The one that serves without it asks
+the servers of /etc/resolv.conf, with its search list and options, and follows changes of that file.
 @function resolver
 @tparam table opts
-@tparam[opt] {string,...} opts.servers "host" or "host:port", numeric; without: the system's. With it names are asked as
-  they are, without a search list
-@tparam[opt] number opts.timeout seconds until the second try; each further one waits twice as long; without: 2, or what
-  /etc/resolv.conf says if its servers are asked
+@tparam[opt] {string,...} opts.servers "host" or "host:port", numeric; without: the system's. With
+it names are asked as they are, without a search list
+@tparam[opt] number opts.timeout seconds until the second try; each further one waits twice as long;
+without: 2, or what /etc/resolv.conf says if its servers are asked
 @tparam[opt] integer opts.tries without: 3, or what that file says
 @tparam[opt="/etc/hosts"] string|boolean opts.hosts path of a hosts file; false: none
 @treturn resolver or nil, message, code
@@ -348,7 +351,8 @@ static int resolver_resolve(lua_State *L)
 }
 
 /***
-Closes at once; whoever waits for an answer gets nil, "name: closed", "CLOSED". Idempotent, never waits.
+Closes at once; whoever waits for an answer gets nil, "name: closed", "CLOSED". Idempotent, never
+waits.
 @function resolver:close
 */
 static int resolver_close(lua_State *L)

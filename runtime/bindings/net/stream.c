@@ -1,5 +1,6 @@
 /*** @submodule moonlet.net */
-/* Streams as scripts see them; reading is in bindings/net/read.c, writing in bindings/net/write.c. */
+/* Streams as scripts see them; reading is in bindings/net/read.c, writing in bindings/net/write.c.
+ */
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/net/passing.h"
@@ -38,7 +39,8 @@ int ml_push_stream_failure(lua_State *L, const struct ml_stream *s, int error)
 }
 
 /***
-A connection: over TCP, TLS, in the Unix domain or in memory. It prints as its addresses and state; `<close>` closes it.
+A connection: over TCP, TLS, in the Unix domain or in memory. It prints as its addresses and state;
+`<close>` closes it.
 @object stream
 */
 
@@ -74,9 +76,10 @@ static int stream_set_timeout(lua_State *L)
 }
 
 /***
-Limits the bytes that a later read may gather when it is given no limit of its own: then it returns nil,
-message, "EMSGSIZE", and the bytes stay. Without this, a line of read_line() and lines() and what
-read_until() reads have at most 64 KiB, and what read(), read_all() and lines() with a format read has no limit.
+Limits the bytes that a later read may gather when it is given no limit of its own: then it returns
+nil, message, "EMSGSIZE", and the bytes stay. Without this, a line of read_line() and lines() and
+what read_until() reads have at most 64 KiB, and what read(), read_all() and lines() with a format
+read has no limit.
 @function stream:set_limit
 @tparam ?integer max bytes; nil: as at first
 */
@@ -106,7 +109,8 @@ static int push_done(lua_State *L, int error)
 }
 
 /***
-Whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected. Never waits.
+Whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected. Never
+waits.
 @function stream:set_nodelay
 @tparam[opt=true] boolean on
 @treturn boolean true; or nil, message, code ("EOPNOTSUPP": not over TCP)
@@ -129,10 +133,12 @@ static int check_whole_seconds(lua_State *L, int index)
 }
 
 /***
-Whether the kernel probes a peer that has been silent, and gives the connection up when it does not answer
+Whether the kernel probes a peer that has been silent, and gives the connection up when it does not
+answer
 ("ETIMEDOUT" from reads and writes). Never waits.
 @function stream:set_keepalive
-@param[opt=true] idle seconds of silence before the first probe; true: as many as the system says; false: off
+@param[opt=true] idle seconds of silence before the first probe; true: as many as the system says;
+false: off
 @tparam[opt] number interval seconds between probes
 @tparam[opt] integer count probes without an answer
 @treturn boolean true; or nil, message, code ("EOPNOTSUPP": not over TCP)
@@ -179,8 +185,8 @@ static int stream_peer(lua_State *L)
     return push_asked(L, ml_address_of_peer);
 }
 
-/* core.accepted_from(stream): the text of whom a listener took it from, even if that has gone or it is closed; nil in the
- * Unix domain, and of other streams. */
+/* core.accepted_from(stream): the text of whom a listener took it from, even if that has gone or it
+ * is closed; nil in the Unix domain, and of other streams. */
 int ml_net_accepted_from(lua_State *L)
 {
     const struct ml_stream *s = ml_check_object(L, 1, ml_stream_type);

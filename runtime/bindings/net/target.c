@@ -22,7 +22,8 @@ static bool is_local_name(lua_State *L, int index)
            strncmp(lua_tostring(L, index), local_prefix, PREFIX_LENGTH) == 0;
 }
 
-/* Puts the text of an address's host, or "unix:" and its path, in its place: the port, 0 if it has none. */
+/* Puts the text of an address's host, or "unix:" and its path, in its place: the port, 0 if it has
+ * none. */
 static uint16_t replace_address(lua_State *L, int index)
 {
     lua_getfield(L, index, "port");
@@ -60,8 +61,8 @@ static void check_local(lua_State *L, int index, struct ml_target *target)
                   error == -EINVAL ? "path is empty or has a zero byte" : "path is too long");
 }
 
-/* The options stay where the caller has put them: errors name the argument by its index. A port that is not
- * needed may be nil before them. */
+/* The options stay where the caller has put them: errors name the argument by its index. A port
+ * that is not needed may be nil before them. */
 static int options_after(lua_State *L, int last)
 {
     int options = last + 1;

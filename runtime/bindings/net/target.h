@@ -1,5 +1,6 @@
 /*
- * Where to connect, listen or send, as scripts say it: a host and a port, "unix:/path", or an address.
+ * Where to connect, listen or send, as scripts say it: a host and a port, "unix:/path", or an
+ * address.
  */
 #ifndef ML_BINDINGS_NET_TARGET_H
 #define ML_BINDINGS_NET_TARGET_H
@@ -18,8 +19,9 @@ struct ml_target {
 };
 
 /*
- * Reads a target from `index` on, and the options table after it. Raises for anything else. At `index`
- * stands then the host, an address's too; the arguments after it are where they were, and nothing is above the options.
+ * Reads a target from `index` on, and the options table after it. Raises for anything else. At
+ * `index` stands then the host, an address's too; the arguments after it are where they were, and
+ * nothing is above the options.
  */
 struct ml_target ml_check_target(lua_State *L, int index);
 
@@ -38,7 +40,8 @@ int ml_push_net_failure(lua_State *L, int error, const char *what);
 int ml_push_target_failure(lua_State *L, int error, const char *text,
                            const struct ml_target *target);
 
-/* A numeric host, without a port, a "unix:" name or an address at `index`; false: it is no such thing. */
+/* A numeric host, without a port, a "unix:" name or an address at `index`; false: it is no such
+ * thing. */
 bool ml_to_local_address(lua_State *L, int index, struct ml_address *address);
 
 #endif

@@ -34,7 +34,8 @@ static _Noreturn void refuse(lua_State *L, int argument, const char *format, ...
     __builtin_unreachable();
 }
 
-/* A field of the table on top that must be a string; NULL: absent. The value stays reachable from the table. */
+/* A field of the table on top that must be a string; NULL: absent. The value stays reachable from
+ * the table. */
 static const char *text_field(lua_State *L, int argument, const char *name, size_t *size)
 {
     int type = lua_getfield(L, -1, name);
@@ -130,7 +131,8 @@ static void add_protocol(lua_State *L, int argument, luaL_Buffer *wire, const ch
     luaL_addlstring(wire, name, size);
 }
 
-/* Pushes `alpn`, a list of names, in the form of RFC 7301; the table that was on top is below it. */
+/* Pushes `alpn`, a list of names, in the form of RFC 7301; the table that was on top is below it.
+ */
 static void push_protocols(lua_State *L, int argument)
 {
     luaL_Buffer wire;
@@ -187,8 +189,8 @@ static int add_names(lua_State *L, int argument, struct ml_tls_config *config,
     return result;
 }
 
-/* Makes the configuration of the options on top; it belongs to the context at `owner` from its first moment. 0, or -1
- * with *failure set. */
+/* Makes the configuration of the options on top; it belongs to the context at `owner` from its
+ * first moment. 0, or -1 with *failure set. */
 static int configure(lua_State *L, int argument, struct context *owner,
                      struct ml_tls_failure *failure)
 {
@@ -227,7 +229,8 @@ static int push_tls_failure(lua_State *L, const struct ml_tls_failure *failure)
     return 3;
 }
 
-/* Pushes the context of the options at `index`, which came with that argument: true; or a failure. */
+/* Pushes the context of the options at `index`, which came with that argument: true; or a failure.
+ */
 static bool make_context(lua_State *L, int index, int argument)
 {
     static const char *const names[] = {"ca",        "ca_file",     "ca_path",     "cert",
@@ -250,24 +253,29 @@ static bool make_context(lua_State *L, int index, int argument)
 /* ---- the context ---- */
 
 /***
-Makes a TLS context, to be given as the option `tls` to connect, listen and starttls, as often as wanted; there
-`{context = ctx, server_name = "a.example"}` is the same context, and for a client another server's name.
+Makes a TLS context, to be given as the option `tls` to connect, listen and starttls, as often as
+wanted; there
+`{context = ctx, server_name = "a.example"}` is the same context, and for a client another server's
+name.
 @function tls
 @tparam[opt] table opts
-@tparam[opt] string opts.ca whom to trust: PEM text; without ca, ca_file and ca_path the system's roots
+@tparam[opt] string opts.ca whom to trust: PEM text; without ca, ca_file and ca_path the system's
+roots
 @tparam[opt] string opts.ca_file the same, a file
 @tparam[opt] string opts.ca_path the same, a directory of hashed certificates
 @tparam[opt] string opts.cert one's own certificate with those that lead to its root: PEM text
 @tparam[opt] string opts.cert_file the same, a file
 @tparam[opt] string opts.key its key: PEM text
 @tparam[opt] string opts.key_file the same, a file
-@tparam[opt] boolean|string opts.verify true: the peer must show a certificate that is trusted, for a client the
-  default; "optional": a server asks for one and verifies it if there is one; false: nothing is verified
-@tparam[opt] string|boolean opts.server_name asked for and verified instead of the host connected to; false: no name is,
-  any certificate that is trusted will do. Where there is no host to connect to (Unix domain, pairs, accepted streams)
-  a client that verifies needs one of both
+@tparam[opt] boolean|string opts.verify true: the peer must show a certificate that is trusted, for
+a client the default; "optional": a server asks for one and verifies it if there is one; false:
+nothing is verified
+@tparam[opt] string|boolean opts.server_name asked for and verified instead of the host connected
+to; false: no name is, any certificate that is trusted will do. Where there is no host to connect to
+(Unix domain, pairs, accepted streams) a client that verifies needs one of both
 @tparam[opt] {string,...} opts.alpn protocols, the preferred first
-@tparam[opt] table opts.names `{["b.example"] = {cert=, key=}}`: certificates by the name that clients ask for,
+@tparam[opt] table opts.names `{["b.example"] = {cert=, key=}}`: certificates by the name that
+clients ask for,
   "*.b.example" for one label
 @tparam[opt] string opts.crl certificates revoked: PEM text
 @tparam[opt] string opts.crl_file the same, a file
@@ -286,9 +294,9 @@ Certificates, keys and rules of TLS connections.
 */
 
 /***
-Reads the files again: connections from now on use what they say now, those there are stay as they are. A server that
-asks for no certificate goes on to resume the sessions of before; others, and clients, begin anew: who resumes is not
-verified again.
+Reads the files again: connections from now on use what they say now, those there are stay as they
+are. A server that asks for no certificate goes on to resume the sessions of before; others, and
+clients, begin anew: who resumes is not verified again.
 @function Context:reload
 @treturn boolean true; or nil, message, code, and all is as before
 */

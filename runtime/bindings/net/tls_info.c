@@ -8,8 +8,8 @@
 static const char question_type[] = "net.tls question";
 
 /*
- * What is held of OpenSSL's while Lua's values are made, which may raise, or run a finalizer that closes the stream.
- * Belongs to the collector, which frees what an error leaves.
+ * What is held of OpenSSL's while Lua's values are made, which may raise, or run a finalizer that
+ * closes the stream. Belongs to the collector, which frees what an error leaves.
  */
 struct question {
     const struct ml_openssl *o;
@@ -174,8 +174,9 @@ static void push_answers(lua_State *L, struct question *q)
 /***
 What the handshake has agreed on. Never waits.
 @function stream:tls_info
-@treturn table version ("TLSv1.3"), cipher, alpn, server_name, resumed (boolean), peer (the certificate: subject,
-issuer, not_before and not_after in seconds since 1970, names, pem); nil before the handshake and without TLS
+@treturn table version ("TLSv1.3"), cipher, alpn, server_name, resumed (boolean), peer (the
+certificate: subject, issuer, not_before and not_after in seconds since 1970, names, pem); nil
+before the handshake and without TLS
 */
 int ml_net_stream_tls_info(lua_State *L)
 {

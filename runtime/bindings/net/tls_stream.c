@@ -24,7 +24,8 @@ static int push_handshake(lua_State *L, const struct ml_stream *s, int error)
 Shakes hands now instead of at the first use. May wait.
 @function stream:handshake
 @tparam[opt] number timeout seconds
-@treturn boolean true; or nil, message, code ("ETLS": the certificate was refused, say; "EOPNOTSUPP": no TLS)
+@treturn boolean true; or nil, message, code ("ETLS": the certificate was refused, say;
+"EOPNOTSUPP": no TLS)
 */
 int ml_net_stream_handshake(lua_State *L)
 {
@@ -61,16 +62,17 @@ static int may_start(const struct ml_stream *s)
     int error = ml_stream_may_write(s);
     if (error != 0)
         return error;
-    /* RFC 3207, section 6: what came in plain text must not be taken for what came after the handshake. */
+    /* RFC 3207, section 6: what came in plain text must not be taken for what came after the
+     * handshake. */
     return ml_stream_has_input(s) ? -EPROTO : 0;
 }
 
 /***
 Begins TLS on a plain connection and shakes hands. May wait.
 @function stream:starttls
-@tparam[opt=true] boolean|table|Context opts a context; true; the options of net.tls; or `{context = ctx}`, with
-  server_name or without. Both tables take role: "client" or "server" (by default the side that accepted the
-  connection is the server)
+@tparam[opt=true] boolean|table|Context opts a context; true; the options of net.tls; or `{context =
+ctx}`, with server_name or without. Both tables take role: "client" or "server" (by default the side
+that accepted the connection is the server)
 @tparam[opt] number timeout seconds
 @treturn boolean true; or nil, message, code; "EPROTO": input that came before is still unread
 */

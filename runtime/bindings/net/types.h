@@ -46,8 +46,8 @@ void ml_push_address(lua_State *L, const struct ml_address *address);
 /* The address at `index`; false: it is no such thing. */
 bool ml_to_address(lua_State *L, int index, struct ml_address *address);
 
-/* The two halves of ml_push_address(), for who keeps addresses in a table: a string, equal for equal
- * addresses, and the address of such a string. */
+/* The two halves of ml_push_address(), for who keeps addresses in a table: a string, equal for
+ * equal addresses, and the address of such a string. */
 void ml_push_address_key(lua_State *L, const struct ml_address *address);
 void ml_push_address_of_key(lua_State *L, int key);
 

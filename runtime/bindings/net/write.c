@@ -15,8 +15,8 @@
 
 /* ---- write ---- */
 
-/* Replaces the list at `index` by a list of its elements as strings, which nobody else can change while the
- * write waits. */
+/* Replaces the list at `index` by a list of its elements as strings, which nobody else can change
+ * while the write waits. */
 static void copy_list(lua_State *L, int index)
 {
     lua_Integer count = luaL_len(L, index);
@@ -31,7 +31,8 @@ static void copy_list(lua_State *L, int index)
     lua_replace(L, index);
 }
 
-/* Checks the value at `index`, and makes a list of strings, or a string, of it: how many pieces it is. */
+/* Checks the value at `index`, and makes a list of strings, or a string, of it: how many pieces it
+ * is. */
 static size_t prepare(lua_State *L, int index)
 {
     if (lua_istable(L, index)) {
@@ -75,7 +76,8 @@ static int push_write_failure(lua_State *L, const struct ml_stream *s, int error
 }
 
 /***
-Writes all values, contiguous in the stream whoever else writes, without joining them first. May wait.
+Writes all values, contiguous in the stream whoever else writes, without joining them first. May
+wait.
 @function stream:write
 @param ... strings, numbers, or lists of them
 @treturn boolean true once the kernel has all; or nil, message, code, bytes sent
@@ -168,12 +170,13 @@ static lua_Integer check_bytes(lua_State *L, int index)
 }
 
 /***
-Writes a file's content, contiguous in the stream; the kernel moves the bytes where it can. May wait; reading
-the file itself holds up the whole thread, as all of io does.
+Writes a file's content, contiguous in the stream; the kernel moves the bytes where it can. May
+wait; reading the file itself holds up the whole thread, as all of io does.
 @function stream:sendfile
-@param file one of io's, flushed before, or a path. Of something that can be read at any offset: no pipe
-@tparam[opt] integer offset where in the file to begin. Without one a file of io's is sent from its position, which
-moves past what was sent; with one the position stays. A path begins at 0
+@param file one of io's, flushed before, or a path. Of something that can be read at any offset: no
+pipe
+@tparam[opt] integer offset where in the file to begin. Without one a file of io's is sent from its
+position, which moves past what was sent; with one the position stays. A path begins at 0
 @tparam[opt] integer count bytes at most; without it all up to the end of the file
 @treturn boolean true once the kernel has all; or nil, message, code, bytes sent
 @treturn integer bytes sent
@@ -234,8 +237,9 @@ int ml_net_stream_shutdown(lua_State *L)
 }
 
 /***
-Ends the output, drops what the peer still sends, waits for its end and closes: the peer gets everything, where
-close() with input unread would cut it off. Closed in any case, unless another task reads ("EBUSY"). May wait.
+Ends the output, drops what the peer still sends, waits for its end and closes: the peer gets
+everything, where close() with input unread would cut it off. Closed in any case, unless another
+task reads ("EBUSY"). May wait.
 @function stream:finish
 @tparam[opt] number s seconds for all of it
 @tparam[opt=16777216] integer max bytes to drop; a peer that sends more is "EMSGSIZE"

@@ -114,7 +114,8 @@ static bool has_key(const struct ml_editor *e)
     return poll(&keys, 1, 0) > 0;
 }
 
-/* Parks the task until there may be a key, or something to do for the line. 0 or a negated errno. */
+/* Parks the task until there may be a key, or something to do for the line. 0 or a negated errno.
+ */
 static int park(struct ml_editor *e)
 {
     if (!ml_blocking_try(e->L))

@@ -1,6 +1,6 @@
 /*
- * A line that is edited on the terminal: how it stands on the screen, and the keys that are waited for. Knows neither
- * what the keys do (libedit does) nor what lines are for.
+ * A line that is edited on the terminal: how it stands on the screen, and the keys that are waited
+ * for. Knows neither what the keys do (libedit does) nor what lines are for.
  */
 #ifndef ML_BINDINGS_REPL_EDITED_LINE_H
 #define ML_BINDINGS_REPL_EDITED_LINE_H
@@ -37,7 +37,8 @@ struct ml_editor {
 /* That of this thread's runtime: libedit's callbacks have no other way to find it. */
 struct ml_editor *ml_editor_current(void);
 
-/* libedit works in a locale in which it understands what is typed; the rest of the program in its own. */
+/* libedit works in a locale in which it understands what is typed; the rest of the program in its
+ * own. */
 void ml_editor_enter_locale(struct ml_editor *e);
 void ml_editor_leave_locale(struct ml_editor *e);
 
@@ -47,8 +48,8 @@ void ml_editor_say(struct ml_editor *e, const char *text);
 /* The same below the line, which stays. */
 void ml_editor_leave_line(struct ml_editor *e, const char *text);
 
-/* libedit's source of characters; waits, in the task that reads the line. 1; 0 at the end of input; -1 with
- * the editor's error set. */
+/* libedit's source of characters; waits, in the task that reads the line. 1; 0 at the end of input;
+ * -1 with the editor's error set. */
 int ml_editor_read_key(struct ml_el *el, wchar_t *key);
 
 #endif

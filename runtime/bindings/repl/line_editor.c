@@ -1,7 +1,7 @@
 /***
-Edits lines on the terminal, for the interactive mode: libedit, called in a task. Only its reading of a key waits,
-in edited_line.c. While it does, output of other tasks takes the line away (interpose/prompt.h), and it is shown
-again. Internal.
+Edits lines on the terminal, for the interactive mode: libedit, called in a task. Only its reading
+of a key waits, in edited_line.c. While it does, output of other tasks takes the line away
+(interpose/prompt.h), and it is shown again. Internal.
 
 @module moonlet.repl.editor
 */
@@ -39,7 +39,8 @@ static bool text_before(const struct ml_editor *e, char *text, size_t room)
     return true;
 }
 
-/* Stack: the completer, the text -> what to insert or nil, what to show or nil. False with nothing pushed. */
+/* Stack: the completer, the text -> what to insert or nil, what to show or nil. False with nothing
+ * pushed. */
 static bool ask_completer(struct ml_editor *e, const char *text)
 {
     lua_State *L = e->L;
@@ -126,7 +127,8 @@ static bool open_files(struct ml_editor *e)
     return e->has_terminal;
 }
 
-/* Keys that terminals send and libedit does not know of itself; the user's own in ~/.editrc come after them. */
+/* Keys that terminals send and libedit does not know of itself; the user's own in ~/.editrc come
+ * after them. */
 static void bind_keys(struct ml_editor *e)
 {
     static const char *const keys[][2] = {
@@ -201,9 +203,10 @@ static bool open_editor(struct ml_editor *e, struct ml_lua *lua)
 /***
 Opens the editor of the terminal that is both standard input and output.
 @function open
-@tparam function complete called with the text before the cursor and the terminal's width in columns; gives back what
-  to insert, and what to show below the line, or nil
-@treturn editor for the calling task alone; nil: there is no such terminal or no libedit, or it is open already
+@tparam function complete called with the text before the cursor and the terminal's width in
+columns; gives back what to insert, and what to show below the line, or nil
+@treturn editor for the calling task alone; nil: there is no such terminal or no libedit, or it is
+open already
 */
 static int editor_open(lua_State *L)
 {

@@ -4,10 +4,12 @@
 
 struct ml_lua;
 
-/* A signal may have come: an editor that waits looks what is different (the terminal's size). Never waits. */
+/* A signal may have come: an editor that waits looks what is different (the terminal's size). Never
+ * waits. */
 void ml_line_editor_notice(struct ml_lua *lua);
 
-/* If a line is being edited, gives the terminal the settings from before: the process ends. From signal handlers, too. */
+/* If a line is being edited, gives the terminal the settings from before: the process ends. From
+ * signal handlers, too. */
 void ml_line_editor_restore(void);
 
 #endif

@@ -1,5 +1,6 @@
 /***
-What the interactive mode needs beside an editor: Ctrl-C ends an entry and not the program. Internal.
+What the interactive mode needs beside an editor: Ctrl-C ends an entry and not the program.
+Internal.
 
 @module moonlet.repl.session
 */
@@ -88,7 +89,8 @@ static int run(lua_State *L, enum ml_session_phase phase)
 }
 
 /***
-Calls fn(...), which Ctrl-C ends: code that computes gets the error "interrupted!", what waits is cancelled.
+Calls fn(...), which Ctrl-C ends: code that computes gets the error "interrupted!", what waits is
+cancelled.
 @function run
 @tparam function fn
 @param ... its arguments

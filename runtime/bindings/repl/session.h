@@ -1,6 +1,6 @@
 /*
- * An interactive session: a task that reads entries from a person and runs them. Ctrl-C is for the entry, not
- * for the program. Knows neither the signal nor how entries are read.
+ * An interactive session: a task that reads entries from a person and runs them. Ctrl-C is for the
+ * entry, not for the program. Knows neither the signal nor how entries are read.
  */
 #ifndef ML_BINDINGS_REPL_SESSION_H
 #define ML_BINDINGS_REPL_SESSION_H
@@ -20,14 +20,15 @@ struct ml_session {
     _Atomic sig_atomic_t is_interrupted; /* what is under way was */
 };
 
-/* Whether Ctrl-C is told to the session: there is one, and its entry was not interrupted already. From signal
- * handlers, too. */
+/* Whether Ctrl-C is told to the session: there is one, and its entry was not interrupted already.
+ * From signal handlers, too. */
 static inline bool ml_session_takes_interrupt(const struct ml_session *s)
 {
     return s->is_open && !(s->is_interrupted && s->phase == ML_SESSION_ENTRY);
 }
 
-/* Cancels what is under way; nothing in between. False: there is no session, or nothing is under way in it. */
+/* Cancels what is under way; nothing in between. False: there is no session, or nothing is under
+ * way in it. */
 bool ml_session_interrupt(struct ml_session *s);
 
 #endif

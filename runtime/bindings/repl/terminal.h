@@ -1,6 +1,6 @@
 /*
- * The terminal on which lines are edited: its settings, the signals that concern it, and where on the screen a text
- * ends. There is one to a process. Knows no editor and no Lua.
+ * The terminal on which lines are edited: its settings, the signals that concern it, and where on
+ * the screen a text ends. There is one to a process. Knows no editor and no Lua.
  */
 #ifndef ML_BINDINGS_REPL_TERMINAL_H
 #define ML_BINDINGS_REPL_TERMINAL_H
@@ -12,8 +12,8 @@
 /* Stands around what a prompt sends to the terminal without being seen. */
 #define ML_TERMINAL_MARK '\1'
 
-/* Notes the settings and has the hub of this thread noticed when the size changes or the process goes on after
- * a stop. False: that is taken, or it is none. */
+/* Notes the settings and has the hub of this thread noticed when the size changes or the process
+ * goes on after a stop. False: that is taken, or it is none. */
 bool ml_terminal_open(int fd);
 void ml_terminal_close(void);
 

@@ -67,8 +67,8 @@ static int channel_new(lua_State *L)
 /*
  * ---- the buffer ----
  *
- * A queue of two stacks: moving a value from one Lua stack to another is the cheapest thing that can be
- * done with it, and leaves nothing behind that keeps it alive.
+ * A queue of two stacks: moving a value from one Lua stack to another is the cheapest thing that
+ * can be done with it, and leaves nothing behind that keeps it alive.
  */
 
 /* The value on top goes in. */
@@ -204,8 +204,8 @@ static inline int get(lua_State *L, ml_time deadline)
 Waits for a value.
 @function Channel:get
 @tparam[opt] number timeout seconds
-@return the value; or nil, "closed" (or what close() was given), "CLOSED" once it is closed and empty; or nil,
-"timeout", "ETIMEDOUT"
+@return the value; or nil, "closed" (or what close() was given), "CLOSED" once it is closed and
+empty; or nil, "timeout", "ETIMEDOUT"
 */
 FLAT static int channel_get(lua_State *L)
 {
@@ -218,7 +218,8 @@ Hands a value over: waits until somebody takes it, or there is room for it.
 @function Channel:put
 @param value anything but nil
 @tparam[opt] number timeout seconds
-@treturn boolean true; or nil, message, "CLOSED" or "ETIMEDOUT", and nobody has or will get the value
+@treturn boolean true; or nil, message, "CLOSED" or "ETIMEDOUT", and nobody has or will get the
+value
 */
 FLAT static int channel_put(lua_State *L)
 {
@@ -245,8 +246,8 @@ FLAT static int channel_put(lua_State *L)
 /* ---- the rest ---- */
 
 /***
-Ends the channel: what is buffered can still be got, then get() fails; put() fails at once, also for those
-who wait in it. Never waits; harmless on one that is closed.
+Ends the channel: what is buffered can still be got, then get() fails; put() fails at once, also for
+those who wait in it. Never waits; harmless on one that is closed.
 @function Channel:close
 @param[opt] err given to those who get or put from now on instead of "closed"
 */

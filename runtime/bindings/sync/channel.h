@@ -1,6 +1,6 @@
 /*
- * A channel: values of Lua handed from task to task, first come first served. The operations here never
- * wait; moonlet.channel and its select wait in the channel's queues.
+ * A channel: values of Lua handed from task to task, first come first served. The operations here
+ * never wait; moonlet.channel and its select wait in the channel's queues.
  */
 #ifndef ML_BINDINGS_SYNC_CHANNEL_H
 #define ML_BINDINGS_SYNC_CHANNEL_H

@@ -10,7 +10,8 @@
 const char ml_mutex_type[] = "sync.mutex";
 
 /***
-A lock for one task at a time. When its owner dies it is unlocked, with a warning that says where it was made.
+A lock for one task at a time. When its owner dies it is unlocked, with a warning that says where it
+was made.
 @object Mutex
 */
 
@@ -43,8 +44,8 @@ static __attribute__((noinline)) int wait_for_mutex(lua_State *L, struct ml_mute
 Waits until the mutex is free and locks it; those who wait get it in the order in which they came.
 @function Mutex:lock
 @tparam[opt] number timeout seconds
-@treturn Mutex itself, for `local guard <close> = mutex:lock()`: closing unlocks it if the task holds it; or
-nil, "timeout", "ETIMEDOUT"
+@treturn Mutex itself, for `local guard <close> = mutex:lock()`: closing unlocks it if the task
+holds it; or nil, "timeout", "ETIMEDOUT"
 */
 static int mutex_lock(lua_State *L)
 {

@@ -21,9 +21,9 @@ static const struct ml_wait_kind external_kind = {.text = "one of several things
 enum operation { GET, PUT, JOIN, WAIT, ACQUIRE, READABLE, ACCEPT, OPERATIONS };
 
 /*
- * What is on the stack of the call, from FIRST on so many values for each case. An object of a Lua module has one of
- * ours in its place (its metatable's __select: operation -> {field, operation, function}): then VALUE is the object
- * itself, and FINISH is called with it for the results.
+ * What is on the stack of the call, from FIRST on so many values for each case. An object of a Lua
+ * module has one of ours in its place (its metatable's __select: operation -> {field, operation,
+ * function}): then VALUE is the object itself, and FINISH is called with it for the results.
  */
 enum {
     CASES = 1,
@@ -80,8 +80,8 @@ static bool fits(lua_State *L, enum operation operation, int object)
     return lua_isuserdata(L, object) && ml_test_object(L, object, types[operation]) != NULL;
 }
 
-/* Stack: object, value, name of the operation. If the object stands for another one, that is put in its place; pushes
- * FINISH. */
+/* Stack: object, value, name of the operation. If the object stands for another one, that is put in
+ * its place; pushes FINISH. */
 static void resolve(lua_State *L)
 {
     int name = lua_gettop(L), value = name - 1, object = name - 2;
@@ -233,7 +233,8 @@ static int try_readable(struct ml_stream *s)
     return ml_stream_is_open(s) ? ml_stream_look(s) : -ML_ECLOSED;
 }
 
-/* 0: the case is done, with its value on top for GET and ACCEPT; -EAGAIN: it must wait; or why it fails. */
+/* 0: the case is done, with its value on top for GET and ACCEPT; -EAGAIN: it must wait; or why it
+ * fails. */
 static int try_operation(lua_State *L, struct selection *selection, uint32_t number)
 {
     int index = at(number, OBJECT);
@@ -268,7 +269,8 @@ static int try_case(lua_State *L, struct selection *selection, uint32_t number)
     return error == 0 ? push_done(L, number) : push_failed(L, number, error);
 }
 
-/* Tries all, beginning with a different one each time: none of several that are always ready starves. */
+/* Tries all, beginning with a different one each time: none of several that are always ready
+ * starves. */
 static int try_all(lua_State *L, struct selection *selection)
 {
     struct ml_lua *lua = ml_lua_of(L);
@@ -303,7 +305,8 @@ static struct ml_link *queue_of(lua_State *L, uint32_t number, enum operation op
     }
 }
 
-/* Without a descriptor for a connection the listener is ready all the time: it is looked at later. */
+/* Without a descriptor for a connection the listener is ready all the time: it is looked at later.
+ */
 static int watch_listener(struct ml_hub *hub, struct selection *selection,
                           struct ml_listener *listener)
 {
@@ -338,7 +341,8 @@ static void leave(lua_State *L, const struct selection *selection)
     }
 }
 
-/* Waits once. 0: *number is the case that was granted, or its closing (*is_closed); -EAGAIN: look again; or an error. */
+/* Waits once. 0: *number is the case that was granted, or its closing (*is_closed); -EAGAIN: look
+ * again; or an error. */
 static int wait_once(lua_State *L, struct selection *selection, ml_time deadline, uint32_t *number,
                      bool *is_closed)
 {
@@ -380,8 +384,8 @@ static int wait_for_any(lua_State *L, struct selection *selection, ml_time deadl
     return is_closed ? push_failed(L, number, -ML_ECLOSED) : push_done(L, number);
 }
 
-/* What comes before the cases are tried: a cancellation is raised, and if the descriptors of this task are always ready
- * others run. */
+/* What comes before the cases are tried: a cancellation is raised, and if the descriptors of this
+ * task are always ready others run. */
 static void enter_select(lua_State *L, const struct selection *selection)
 {
     struct ml_hub *hub = ml_blocking_enter(L, ML_FOREVER);
@@ -397,12 +401,13 @@ static void enter_select(lua_State *L, const struct selection *selection)
 /***
 Waits for the first of several things that can happen; if several can at once, each gets its turn.
 @function select
-@tparam table cases {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"}, {semaphore, "acquire"},
-{event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"}, with the fields timeout (seconds) and default
-(any value: nothing is waited for)
-@return the number of the case, and what it gave: the value, or the values of a future; true; the connection; what
-t:join() returns; for what was closed nil, message, "CLOSED". A stream is readable when a read finds something, be it the
-end or an error. Or nil, "timeout", "ETIMEDOUT". Or "default" and its value.
+@tparam table cases {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"},
+{semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"},
+with the fields timeout (seconds) and default (any value: nothing is waited for)
+@return the number of the case, and what it gave: the value, or the values of a future; true; the
+connection; what t:join() returns; for what was closed nil, message, "CLOSED". A stream is readable
+when a read finds something, be it the end or an error. Or nil, "timeout", "ETIMEDOUT". Or "default"
+and its value.
 */
 int ml_channel_select(lua_State *L)
 {

@@ -64,7 +64,8 @@ static int semaphore_acquire(lua_State *L)
 }
 
 /***
-As acquire(), with something to give back at the end of a block: `local permit <close> = semaphore:hold()`. Waits.
+As acquire(), with something to give back at the end of a block: `local permit <close> =
+semaphore:hold()`. Waits.
 @function Semaphore:hold
 @tparam[opt] number timeout seconds
 @treturn Permit or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
@@ -112,7 +113,8 @@ The same as close().
 */
 
 /***
-Gives a permit back, or adds some. Never waits. More permits than an integer counts are an error, and none is added.
+Gives a permit back, or adds some. Never waits. More permits than an integer counts are an error,
+and none is added.
 @function Semaphore:release
 @tparam[opt=1] integer count
 */

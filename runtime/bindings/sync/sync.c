@@ -1,6 +1,6 @@
 /*** @submodule moonlet.sync */
-/* The part of moonlet.sync that is written in C: events and conditions; mutexes and semaphores are in the files of
- * their names. */
+/* The part of moonlet.sync that is written in C: events and conditions; mutexes and semaphores are
+ * in the files of their names. */
 #include "bindings/sync/sync.h"
 #include "base/error.h"
 #include "bindings/core/blocking.h"
@@ -142,8 +142,8 @@ static struct ml_mutex *held_mutex(lua_State *L, const struct condition *conditi
     return mutex;
 }
 
-/* Locks it whatever cancels the task meanwhile: the caller's own clean-up unlocks it. 0, or -ENOMEM: it is
- * not locked. */
+/* Locks it whatever cancels the task meanwhile: the caller's own clean-up unlocks it. 0, or
+ * -ENOMEM: it is not locked. */
 static int lock_again(struct ml_hub *hub, struct ml_mutex *mutex)
 {
     if (ml_mutex_try(hub, mutex))

@@ -10,9 +10,9 @@
 static const struct ml_wait_kind worker_kind = {.text = "a C function on a worker thread",
                                                 .external = true};
 
-/* The call lies in a Lua state of its own, which the worker has to itself while it runs: first the function and
- * its arguments, then its results, or the error. The function's library stays loaded: the runtime may be closed
- * before the function ends. */
+/* The call lies in a Lua state of its own, which the worker has to itself while it runs: first the
+ * function and its arguments, then its results, or the error. The function's library stays loaded:
+ * the runtime may be closed before the function ends. */
 struct call {
     struct ml_job job;
     lua_State *state;
@@ -20,7 +20,8 @@ struct call {
     int status;
 };
 
-/* From one state to another, which may raise for want of memory. False: values of that type cannot move. */
+/* From one state to another, which may raise for want of memory. False: values of that type cannot
+ * move. */
 static bool move_value(lua_State *from, int index, lua_State *to)
 {
     size_t size;
@@ -66,8 +67,8 @@ static void release_call(struct ml_job *job)
     free(call);
 }
 
-/* In the worker's state. Stack: the script's state, how many values to take. Gives them back: a function and its
- * arguments. */
+/* In the worker's state. Stack: the script's state, how many values to take. Gives them back: a
+ * function and its arguments. */
 static int take_arguments(lua_State *W)
 {
     lua_State *L = lua_touserdata(W, 1);
@@ -127,7 +128,8 @@ static struct call *make_call(lua_State *L, struct call **owner)
     return call;
 }
 
-/* Whether a table of the standard library or of moonlet's, on top of the stack, has the function at 1. */
+/* Whether a table of the standard library or of moonlet's, on top of the stack, has the function
+ * at 1. */
 static bool has_function(lua_State *L)
 {
     bool has = false;
@@ -193,15 +195,17 @@ static int take_results(lua_State *L, const struct call *call, struct call **own
 }
 
 /***
-Runs a C function on a worker thread while the task waits, for what can only block: a driver that waits on a
-condition variable, a long computation in C. There are 32 workers at most for them; further calls queue. One whose task
-has given up does not count.
+Runs a C function on a worker thread while the task waits, for what can only block: a driver that
+waits on a condition variable, a long computation in C. There are 32 workers at most for them;
+further calls queue. One whose task has given up does not count.
 
-The function runs in an empty Lua state of its own. So it may be one that needs nothing of the script's: no
-upvalues, nothing in the registry, no metatables (its module's objects are unknown there). Arguments and results
-are nil, booleans, numbers, strings and light userdata. It must be safe to call in any thread.
+The function runs in an empty Lua state of its own. So it may be one that needs nothing of the
+script's: no upvalues, nothing in the registry, no metatables (its module's objects are unknown
+there). Arguments and results are nil, booleans, numbers, strings and light userdata. It must be
+safe to call in any thread.
 
-A cancelled task goes on at once; the function runs to its end, and nobody gets its results. May wait.
+A cancelled task goes on at once; the function runs to its end, and nobody gets its results. May
+wait.
 @function blocking
 @tparam cfunction fn
 @param ... its arguments

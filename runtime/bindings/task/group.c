@@ -1,7 +1,7 @@
 /*** @submodule moonlet.task */
 /*
- * Groups: tasks that end together. One made for a function shares its scope with it; one without is a bag that
- * its maker closes.
+ * Groups: tasks that end together. One made for a function shares its scope with it; one without is
+ * a bag that its maker closes.
  */
 #include "bindings/task/group.h"
 
@@ -116,7 +116,8 @@ static int raise_failure(lua_State *L)
     return lua_error(L);
 }
 
-/* The group is left by another error: those of its children go the way of those that nobody joins. */
+/* The group is left by another error: those of its children go the way of those that nobody joins.
+ */
 static int tell_failures(lua_State *L)
 {
     lua_settop(L, 1);
@@ -129,8 +130,9 @@ static int tell_failures(lua_State *L)
 }
 
 /***
-Tasks that end together. `#group` is how many have not ended. A group without a body is closed by its maker: that
-waits for all children and raises the first failure; when an error closes it, it cancels them first.
+Tasks that end together. `#group` is how many have not ended. A group without a body is closed by
+its maker: that waits for all children and raises the first failure; when an error closes it, it
+cancels them first.
 @object Group
 */
 
@@ -217,8 +219,9 @@ static int group_tostring(lua_State *L)
 
 /* ---- with a body ---- */
 
-/* Stack: the group, fn. Calls fn(group) in a scope that g:cancel() and a failure cancel. Its results, or its
- * error, replace fn; *is_cut: that scope, and none outside, ended it. Returns how it ended. */
+/* Stack: the group, fn. Calls fn(group) in a scope that g:cancel() and a failure cancel. Its
+ * results, or its error, replace fn; *is_cut: that scope, and none outside, ended it. Returns how
+ * it ended. */
 static int call_body(lua_State *L, struct ml_group *group, bool *is_cut)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
@@ -271,16 +274,16 @@ static int run_body(lua_State *L, struct ml_group *group)
 }
 
 /***
-Runs fn(g), whose children (g:spawn) end before it returns; the first failure, of the body or a child, cancels
-the rest and is raised unchanged. Without fn: makes a group that its maker closes
-(`local g <close> = task.group()`) or joins, and that never interrupts him. With fn, waits. A child cannot close or
-join its own group.
+Runs fn(g), whose children (g:spawn) end before it returns; the first failure, of the body or a
+child, cancels the rest and is raised unchanged. Without fn: makes a group that its maker closes
+(`local g <close> = task.group()`) or joins, and that never interrupts him. With fn, waits. A child
+cannot close or join its own group.
 @function group
 @tparam[opt] table opts
 @tparam[opt] integer opts.limit children at a time; spawn waits for a place
-@tparam[opt="cancel"] string|function opts.on_error "cancel", "report" or function(task, err, traceback, cleaning),
-where cleaning tells whether the task had been cancelled and failed as it cleaned up; if that returns "cancel", that is
-what happens
+@tparam[opt="cancel"] string|function opts.on_error "cancel", "report" or function(task, err,
+traceback, cleaning), where cleaning tells whether the task had been cancelled and failed as it
+cleaned up; if that returns "cancel", that is what happens
 @tparam[opt] function(Group) fn
 @return[1] fn's results; or nil, reason, "ECANCELED" if g:cancel(reason) cut it
 @treturn[2] Group without fn

@@ -1,7 +1,7 @@
 /*** @submodule moonlet.task */
 /*
- * The life of a member: it is begun by spawn(), perhaps after waiting for a place; when it has ended, its place is free
- * again and its failure is told as the group wishes.
+ * The life of a member: it is begun by spawn(), perhaps after waiting for a place; when it has
+ * ended, its place is free again and its failure is told as the group wishes.
  */
 #include "bindings/task/group_members.h"
 
@@ -96,7 +96,8 @@ void ml_group_fail(lua_State *L, struct ml_group *group, int object, int failed)
     lua_pop(L, 1);
 }
 
-/* Stack: the Task, its error, the group. Calls the group's function; whether that asks for what "cancel" does. */
+/* Stack: the Task, its error, the group. Calls the group's function; whether that asks for what
+ * "cancel" does. */
 static bool call_on_error(lua_State *L)
 {
     const struct ml_lua_task *task = lua_touserdata(L, 1);
@@ -198,7 +199,8 @@ static void take_place(lua_State *L, struct ml_group *group)
     ml_blocking_end(L, ml_semaphore_wait(hub, &group->places, ML_FOREVER));
 }
 
-/* The same for a child, which a group that has ended does not take; it may end while the caller waits. */
+/* The same for a child, which a group that has ended does not take; it may end while the caller
+ * waits. */
 static void take_place_for_child(lua_State *L, struct ml_group *group)
 {
     bool takes_place = group->has_limit && !group->has_ended;
@@ -212,8 +214,8 @@ static void take_place_for_child(lua_State *L, struct ml_group *group)
 }
 
 /***
-Waits until there is a place for a child, and leaves it free: for whoever wants one before he takes on work. At
-once without a limit; a cancellation point in either case.
+Waits until there is a place for a child, and leaves it free: for whoever wants one before he takes
+on work. At once without a limit; a cancellation point in either case.
 @function Group:room
 */
 int ml_group_room(lua_State *L)
@@ -228,7 +230,8 @@ int ml_group_room(lua_State *L)
 }
 
 /***
-Starts a child: the group does not end before it. With a limit, waits for a place, and is a cancellation point.
+Starts a child: the group does not end before it. With a limit, waits for a place, and is a
+cancellation point.
 @function Group:spawn
 @tparam[opt] table opts as for task.spawn
 @tparam function fn

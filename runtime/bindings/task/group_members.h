@@ -1,6 +1,6 @@
 /*
- * The members of a group: tasks that have begun in it and not ended, and what their failures do to the others. Knows
- * nothing of how a group is made, waited for and closed (bindings/task/group.c).
+ * The members of a group: tasks that have begun in it and not ended, and what their failures do to
+ * the others. Knows nothing of how a group is made, waited for and closed (bindings/task/group.c).
  */
 #ifndef ML_BINDINGS_TASK_GROUP_MEMBERS_H
 #define ML_BINDINGS_TASK_GROUP_MEMBERS_H
@@ -26,18 +26,20 @@ void ml_group_remove(struct ml_lua *lua, struct ml_member *member);
 
 /* ---- for group.c ---- */
 
-/* Cancels those that there are now. reason: index of the value told to them; 0: none. Never waits. */
+/* Cancels those that there are now. reason: index of the value told to them; 0: none. Never waits.
+ */
 void ml_group_cancel_members(lua_State *L, struct ml_group *group, int reason);
 
 /* Cancels those that there are now or will be, and the body. reason: as above. Never waits. */
 void ml_group_cancel_all(lua_State *L, struct ml_group *group, int reason);
 
-/* Stack: the group's object at `object`, an error on top, which is popped: the first is kept to be raised and
- * cancels the rest, later ones are only listed. failed: index of the Task whose error it is, 0: the body's. */
+/* Stack: the group's object at `object`, an error on top, which is popped: the first is kept to be
+ * raised and cancels the rest, later ones are only listed. failed: index of the Task whose error it
+ * is, 0: the body's. */
 void ml_group_fail(lua_State *L, struct ml_group *group, int object, int failed);
 
-/* The running task gets the group's failures: hands it the story of the one on top of the stack, which is that of
- * this number, counted from 1. */
+/* The running task gets the group's failures: hands it the story of the one on top of the stack,
+ * which is that of this number, counted from 1. */
 void ml_group_pass(lua_State *L, int object, lua_Integer number);
 
 /* Methods, documented where they are defined. */

@@ -30,7 +30,8 @@ Starts a task that calls fn(...): it is queued and runs when the caller waits. N
 @tparam[opt] string opts.stack "private": a C stack of its own
 @tparam function fn anything that can be called
 @param ... its arguments
-@treturn Task or nil, message, code when there is no room for a stack of its own; other want of memory is an error
+@treturn Task or nil, message, code when there is no room for a stack of its own; other want of
+memory is an error
 */
 static int task_spawn(lua_State *L)
 {
@@ -54,7 +55,8 @@ static int task_sleep(lua_State *L)
 }
 
 /***
-Waits until task.now() has reached t. A time that has passed is as sleep(0): others run, and a cancellation is raised.
+Waits until task.now() has reached t. A time that has passed is as sleep(0): others run, and a
+cancellation is raised.
 @function sleep_until
 @tparam number t seconds
 */
@@ -143,8 +145,8 @@ static int task_locals(lua_State *L)
 }
 
 /***
-From now on the error of a task that nobody joins is not printed: fn(task, err, traceback) is called. It may
-not wait; its own error is printed, and the task's too.
+From now on the error of a task that nobody joins is not printed: fn(task, err, traceback) is
+called. It may not wait; its own error is printed, and the task's too.
 @function on_error
 @tparam ?function fn nil: errors are printed
 @return the function before, or nil
@@ -198,8 +200,8 @@ static int task_timeout(lua_State *L)
 }
 
 /***
-As timeout(), and meanwhile cancellations and deadlines from outside are held off: they are in force again
-afterwards. For clean-up that has to wait.
+As timeout(), and meanwhile cancellations and deadlines from outside are held off: they are in force
+again afterwards. For clean-up that has to wait.
 @function shield
 @tparam ?number s nil: no limit
 @tparam function fn
@@ -365,8 +367,9 @@ static int task_traceback(lua_State *L)
 }
 
 /***
-Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is reported. It is not called
-for a task that is dropped because it did not end in time at the end of the program.
+Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is
+reported. It is not called for a task that is dropped because it did not end in time at the end of
+the program.
 @function Task:on_exit
 @tparam function(Task) fn
 */

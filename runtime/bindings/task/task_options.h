@@ -11,8 +11,8 @@ bool ml_is_callable(lua_State *L, int index);
 void ml_check_callable(lua_State *L, int index);
 
 /*
- * Reads [opts,] fn from `index` on; raises for wrong ones. At `index` stands the name then, or nil, and the
- * function after it. Fields that no option sets are zero.
+ * Reads [opts,] fn from `index` on; raises for wrong ones. At `index` stands the name then, or nil,
+ * and the function after it. Fields that no option sets are zero.
  */
 struct ml_lua_spawn ml_check_spawn(lua_State *L, int index);
 

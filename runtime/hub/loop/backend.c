@@ -53,7 +53,8 @@ static int find_watcher_of(int fd)
     return found;
 }
 
-/* A descriptor that nobody else has is given to the loop; the epoll descriptor that watches it is the loop's. */
+/* A descriptor that nobody else has is given to the loop; the epoll descriptor that watches it is
+ * the loop's. */
 int ml_backend_descriptor(struct ev_loop *loop)
 {
     ev_io watcher;

@@ -4,7 +4,8 @@
 
 struct ev_loop;
 
-/* The loop's, not to be closed; polls once without waiting. -1 with errno set: there is none, or no /proc. */
+/* The loop's, not to be closed; polls once without waiting. -1 with errno set: there is none, or no
+ * /proc. */
 int ml_backend_descriptor(struct ev_loop *loop);
 
 #endif

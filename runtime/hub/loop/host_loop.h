@@ -5,7 +5,8 @@
 struct ev_loop;
 struct ml_attachment;
 
-/* Calls back whenever `fd` is readable while that loop runs, which is not kept alive by it. NULL: no memory. */
+/* Calls back whenever `fd` is readable while that loop runs, which is not kept alive by it. NULL:
+ * no memory. */
 struct ml_attachment *ml_attach(struct ev_loop *loop, int fd, void (*callback)(void *data),
                                 void *data);
 

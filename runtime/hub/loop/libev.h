@@ -1,7 +1,8 @@
 /*
- * libev, loaded for moonlet alone. Linked, its names would be seen by every library of the process, and answer those that
- * mean another's: libev.so exports many of libevent's (event_add and the like). So its functions are called through a
- * table, under their own names, typed by libev's header.
+ * libev, loaded for moonlet alone. Linked, its names would be seen by every library of the process,
+ * and answer those that mean another's: libev.so exports many of libevent's (event_add and the
+ * like). So its functions are called through a table, under their own names, typed by libev's
+ * header.
  */
 #ifndef ML_HUB_LOOP_LIBEV_H
 #define ML_HUB_LOOP_LIBEV_H
@@ -35,7 +36,8 @@ struct ml_libev {
 /* Written once, by the first ml_libev_load(); then it is a constant. */
 extern struct ml_libev ml_libev;
 
-/* Before anything else here. 0; -ELIBACC: there is no libev, or one without these functions. From any thread. */
+/* Before anything else here. 0; -ELIBACC: there is no libev, or one without these functions. From
+ * any thread. */
 int ml_libev_load(void);
 
 #ifndef ML_LIBEV_PLAIN /* its own names, for who fills the table */

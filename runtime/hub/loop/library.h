@@ -20,8 +20,9 @@ struct ml_library {
         .name = (file), .find_functions = (find), .lock = PTHREAD_MUTEX_INITIALIZER                \
     }
 
-/* 0; -ELIBACC: there is no such library, or one without these functions. From any thread. What failed, for want of
- * descriptors or memory perhaps, is tried again. The library stays in the process. */
+/* 0; -ELIBACC: there is no such library, or one without these functions. From any thread. What
+ * failed, for want of descriptors or memory perhaps, is tried again. The library stays in the
+ * process. */
 int ml_library_load(struct ml_library *l);
 
 #endif

@@ -10,7 +10,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* How often a host is made to poll whose descriptor cannot watch the loop, for want of one to look for it with. */
+/* How often a host is made to poll whose descriptor cannot watch the loop, for want of one to look
+ * for it with. */
 #define DEAF_POLL_SPAN (20 * ML_MILLISECOND)
 
 struct ml_poller {
@@ -38,8 +39,9 @@ static void on_notice(struct ev_loop *loop, ev_async *notice, int events)
     poller->noticed = true;
 }
 
-/* Not only after a fork: when a descriptor reports that is closed here and lives on elsewhere (sent to another process,
- * say) libev closes its epoll, which has it for ever, and registers all with a new one. */
+/* Not only after a fork: when a descriptor reports that is closed here and lives on elsewhere (sent
+ * to another process, say) libev closes its epoll, which has it for ever, and registers all with a
+ * new one. */
 static void on_renewal(struct ev_loop *loop, ev_fork *renewal, int events)
 {
     (void)loop, (void)events;
@@ -56,7 +58,8 @@ static void ring(int alarm, ml_time at)
     timerfd_settime(alarm, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/* libev ends the program when it has no descriptor for itself: an epoll, and what wakes it, a pipe at worst. */
+/* libev ends the program when it has no descriptor for itself: an epoll, and what wakes it, a pipe
+ * at worst. */
 static bool has_descriptors(void)
 {
     enum { OWN = 4 };
@@ -141,7 +144,8 @@ bool ml_poller_poll(struct ml_poller *poller, ml_time span)
     return noticed;
 }
 
-/* libev writes to its pipe only while it polls: for whoever waits on the descriptor the alarm rings. */
+/* libev writes to its pipe only while it polls: for whoever waits on the descriptor the alarm
+ * rings. */
 void ml_poller_notify(struct ml_poller *poller)
 {
     ev_async_send(poller->loop, &poller->notice);

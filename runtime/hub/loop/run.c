@@ -45,8 +45,8 @@ static bool somebody_can_run(const struct ml_hub *hub)
 }
 
 /*
- * Once many tasks have ended, and more than are alive, a while in which nothing happens is the time to collect garbage:
- * nothing else would, in a program that only waits from now on.
+ * Once many tasks have ended, and more than are alive, a while in which nothing happens is the time
+ * to collect garbage: nothing else would, in a program that only waits from now on.
  */
 #define QUIET (50 * ML_MILLISECOND)
 
@@ -121,7 +121,8 @@ static int run_ready(struct ml_hub *hub)
     return hub->stop ? -EINTR : hub->foreground > 0;
 }
 
-/* What the descriptor shows. `has_run`: there may be watchers that the kernel does not know of yet. */
+/* What the descriptor shows. `has_run`: there may be watchers that the kernel does not know of yet.
+ */
 static void refresh(struct ml_hub *hub, bool has_run)
 {
     if (!ml_poller_has_descriptor(hub->poller) || hub->is_forked)

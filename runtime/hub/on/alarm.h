@@ -1,6 +1,7 @@
 /*
- * A callback at regular times, for libraries that bring their own time-outs (c-ares). Runs on the hub, by the
- * real clock even while the tasks' is virtual: it may wake tasks, never wait. Keeps no program alive.
+ * A callback at regular times, for libraries that bring their own time-outs (c-ares). Runs on the
+ * hub, by the real clock even while the tasks' is virtual: it may wake tasks, never wait. Keeps no
+ * program alive.
  */
 #ifndef ML_HUB_ON_ALARM_H
 #define ML_HUB_ON_ALARM_H

@@ -1,7 +1,7 @@
 /*
  * Waiting for a descriptor: one reader and one writer at a time. A watcher stays registered between
- * waits and is stopped only when it fires with nobody waiting, so a ping-pong never calls epoll_ctl.
- * Knows nothing of what is read or written.
+ * waits and is stopped only when it fires with nobody waiting, so a ping-pong never calls
+ * epoll_ctl. Knows nothing of what is read or written.
  */
 #ifndef ML_HUB_ON_FD_H
 #define ML_HUB_ON_FD_H
@@ -49,8 +49,9 @@ int ml_fd_wait(struct ml_fd *fd, enum ml_fd_event event, const struct ml_wait_ki
                ml_time deadline);
 
 /*
- * For a wait for several things (hub/state/choice.h): the running task is woken when the descriptor is perhaps ready or is
- * closed, until ml_fd_unwatch(). 0, also if it is watched by the same task already; -ML_ECLOSED; -EBUSY. Never waits.
+ * For a wait for several things (hub/state/choice.h): the running task is woken when the descriptor
+ * is perhaps ready or is closed, until ml_fd_unwatch(). 0, also if it is watched by the same task
+ * already; -ML_ECLOSED; -EBUSY. Never waits.
  */
 int ml_fd_watch(struct ml_fd *fd, enum ml_fd_event event);
 

@@ -1,4 +1,5 @@
-/* The moment when every other task waits and no descriptor is ready: for tests of concurrent programs. */
+/* The moment when every other task waits and no descriptor is ready: for tests of concurrent
+ * programs. */
 #ifndef ML_HUB_ON_IDLE_H
 #define ML_HUB_ON_IDLE_H
 

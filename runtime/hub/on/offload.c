@@ -24,8 +24,8 @@ struct crew {
 };
 
 /*
- * Shared by the hub and its workers, freed by the last of them: a worker may be in a call that lasts longer
- * than the hub.
+ * Shared by the hub and its workers, freed by the last of them: a worker may be in a call that
+ * lasts longer than the hub.
  */
 struct ml_offload {
     pthread_mutex_t mutex;
@@ -104,7 +104,8 @@ static void leave(struct ml_offload *pool)
     free(pool);
 }
 
-/* The next job; NULL: none came for a while, there are too many workers, or the hub is gone. The mutex is locked. */
+/* The next job; NULL: none came for a while, there are too many workers, or the hub is gone. The
+ * mutex is locked. */
 static struct ml_job *wait_for_job(struct crew *crew)
 {
     struct ml_offload *pool = crew->pool;
@@ -172,7 +173,8 @@ static int start_worker(struct crew *crew)
     return -error;
 }
 
-/* One more worker if those that are there do not suffice. The mutex is locked. 0 or a negated errno. */
+/* One more worker if those that are there do not suffice. The mutex is locked. 0 or a negated
+ * errno. */
 static int reinforce(struct crew *crew)
 {
     bool is_short = crew->idle == 0 || !ml_list_is_empty(&crew->queue);

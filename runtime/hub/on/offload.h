@@ -1,7 +1,7 @@
 /*
- * Worker threads for calls that can only block: disks, name services, C functions of users. A job lies on the
- * heap and never points into a task's C stack, for its task may be cancelled, or moved, while it runs.
- * Knows no call.
+ * Worker threads for calls that can only block: disks, name services, C functions of users. A job
+ * lies on the heap and never points into a task's C stack, for its task may be cancelled, or moved,
+ * while it runs. Knows no call.
  */
 #ifndef ML_HUB_ON_OFFLOAD_H
 #define ML_HUB_ON_OFFLOAD_H
@@ -17,8 +17,8 @@ enum ml_work {
     ML_WORKS
 };
 
-/* Workers of a hub for each kind at most; further jobs queue. They end after some idle seconds. A job that nobody waits
- * for any more counts among them no longer, up to so many. */
+/* Workers of a hub for each kind at most; further jobs queue. They end after some idle seconds. A
+ * job that nobody waits for any more counts among them no longer, up to so many. */
 enum { ML_OFFLOAD_WORKERS = 32, ML_OFFLOAD_STUCK = 224 };
 
 /* What the owner embeds in its own struct. */
@@ -40,9 +40,9 @@ struct ml_job {
 
 /*
  * Has a worker run `job`, whose run and release are set, while the running task waits.
- * 0: it ran, and is the caller's again, who releases it. Otherwise it is released already, or will be once
- * it has run: -ECANCELED, -ETIMEDOUT: nobody waits for it any more, it may still run, and does if it must; -EAGAIN: no thread can
- * be started and it never runs; -ENOMEM the same.
+ * 0: it ran, and is the caller's again, who releases it. Otherwise it is released already, or will
+ * be once it has run: -ECANCELED, -ETIMEDOUT: nobody waits for it any more, it may still run, and
+ * does if it must; -EAGAIN: no thread can be started and it never runs; -ENOMEM the same.
  */
 int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
                ml_time deadline);

@@ -71,8 +71,8 @@ struct ml_poll_set *ml_poll_set_open(struct ml_hub *hub, unsigned count)
     return set;
 }
 
-/* Setting a watcher anew makes libev ask the kernel again, whatever it believes about that number: it may have
- * been closed and opened meanwhile by somebody who told nobody. */
+/* Setting a watcher anew makes libev ask the kernel again, whatever it believes about that number:
+ * it may have been closed and opened meanwhile by somebody who told nobody. */
 void ml_poll_set_add(struct ml_poll_set *set, int fd, bool readable, bool writable)
 {
     if (fd < 0)

@@ -1,7 +1,7 @@
 /*
- * What tasks agree on among themselves: semaphore, mutex, event. Each serves those who wait in the order in
- * which they came, by giving to the first what it waits for: nobody can overtake, and a wait that ended
- * otherwise has taken nothing. Knows nothing of what is being protected.
+ * What tasks agree on among themselves: semaphore, mutex, event. Each serves those who wait in the
+ * order in which they came, by giving to the first what it waits for: nobody can overtake, and a
+ * wait that ended otherwise has taken nothing. Knows nothing of what is being protected.
  */
 #ifndef ML_HUB_ON_SYNC_H
 #define ML_HUB_ON_SYNC_H
@@ -30,8 +30,9 @@ int ml_semaphore_wait(struct ml_hub *hub, struct ml_semaphore *semaphore, ml_tim
 /* Gives a permit back; beyond the largest number there is, none is added. Never waits. */
 void ml_semaphore_release(struct ml_hub *hub, struct ml_semaphore *semaphore);
 
-/* Gives `count` permits, which is not negative: to the tasks that wait, and the rest to the semaphore. Costs as much as
- * there are tasks that get one. 0, or -EOVERFLOW with nothing done: the sum is no number. Never waits. */
+/* Gives `count` permits, which is not negative: to the tasks that wait, and the rest to the
+ * semaphore. Costs as much as there are tasks that get one. 0, or -EOVERFLOW with nothing done: the
+ * sum is no number. Never waits. */
 int ml_semaphore_add(struct ml_hub *hub, struct ml_semaphore *semaphore, int64_t count);
 
 /* Whoever waits, or comes when there is no permit left, gets -ML_ECLOSED from now on. */
@@ -57,7 +58,8 @@ void ml_mutex_unlock(struct ml_hub *hub, struct ml_mutex *mutex);
 /* A mutex that the task holds, NULL: none. */
 struct ml_mutex *ml_mutex_held_by(struct ml_hub *hub, const struct ml_task *task);
 
-/* Has all that wait for a mutex name the task that holds it now, for people: it may be another than when they came. */
+/* Has all that wait for a mutex name the task that holds it now, for people: it may be another than
+ * when they came. */
 void ml_mutex_note_owners(struct ml_hub *hub);
 
 struct ml_event {

@@ -26,7 +26,8 @@ void ml_deadline_forget(struct ml_hub *hub, struct ml_task *task)
         ml_timers_sweep(timers, entry_is_live, hub);
 }
 
-/* They may come round: an entry that is taken for a task's newer one wakes it at its deadline only. 0 is none. */
+/* They may come round: an entry that is taken for a task's newer one wakes it at its deadline only.
+ * 0 is none. */
 static uint32_t next_generation(struct ml_hub *hub)
 {
     hub->timer_generation += hub->timer_generation < UINT32_MAX ? 1u : 2u;

@@ -1,7 +1,7 @@
 /*
- * What the scheduler of one thread knows: who runs, who can run, who waits until when. The folders above work on it:
- * hub/switch/ from task to task, hub/loop/ polls when nobody can run, hub/wait/ parks, hub/on/ has what can be waited
- * for. Knows no Lua; what a task computes is hub->body.
+ * What the scheduler of one thread knows: who runs, who can run, who waits until when. The folders
+ * above work on it: hub/switch/ from task to task, hub/loop/ polls when nobody can run, hub/wait/
+ * parks, hub/on/ has what can be waited for. Knows no Lua; what a task computes is hub->body.
  */
 #ifndef ML_HUB_STATE_HUB_H
 #define ML_HUB_STATE_HUB_H
@@ -34,8 +34,8 @@ struct ml_hub {
     uint64_t last_id;
     uint64_t last_scope; /* serial of the last scope that was opened */
     uint32_t timer_generation;
-    /* Tasks that are to begin on a shared stack. The reserve has room for the frames of `expected`; once there are
-     * fewer than `expected_least`, some of it is given back. */
+    /* Tasks that are to begin on a shared stack. The reserve has room for the frames of `expected`;
+     * once there are fewer than `expected_least`, some of it is given back. */
     uint32_t unborn, expected, expected_least;
     uint32_t alive;      /* tasks that have not ended */
     uint32_t foreground; /* those of them that are no daemons */
@@ -53,31 +53,33 @@ struct ml_hub {
     struct ml_link idlers;      /* tasks that wait for everybody else to wait */
     struct ml_link poll_sets;   /* hub/on/poll_set.h */
     struct ml_offload *offload; /* hub/on/offload.h; NULL: not needed yet */
-    /* Set by what can be waited for, when it is first used. dropped: a task has ended in a wait, without running again;
-     * closed: no task is alive any more. NULL: nothing to do. */
+    /* Set by what can be waited for, when it is first used. dropped: a task has ended in a wait,
+     * without running again; closed: no task is alive any more. NULL: nothing to do. */
     void (*dropped)(struct ml_hub *hub, const struct ml_task *task);
     void (*closed)(struct ml_hub *hub);
     struct ml_foreign *foreign; /* interpose/libc_call.h; NULL: C libraries block the thread */
     atomic_bool attention;      /* the hub runs before the next task: to poll, to stop */
     bool stop;                  /* by ml_hub_stop() */
-    bool
-        is_forked; /* this process is a child, forked by a task: only that one runs on, and may not wait */
+    bool is_forked; /* this process is a child, forked by a task: only that one runs on, and may not
+                       wait */
     bool is_host_clock; /* virtual_now is the host's clock, and does not jump */
     bool spurious;      /* hostile build: the next wait is woken for nothing */
 
     /* Set by the owner. body: runs the task's program on its stack; when it returns, the task has
      * ended. strand_body: what any further strand runs; ends with ml_strand_exit() or
      * ml_branch_exit(), and if these return, returns. They raise nothing across the call. prefetch:
-     * has the processor fetch what a task that runs soon will touch (NULL: nothing). noticed: called
-     * after ml_hub_notify(), possibly several times, when a poll has ended and before a strand goes on;
-     * `current`, or `handoff` if its state is running, then says who computes. */
+     * has the processor fetch what a task that runs soon will touch (NULL: nothing). noticed:
+     * called after ml_hub_notify(), possibly several times, when a poll has ended and before a
+     * strand goes on; `current`, or `handoff` if its state is running, then says who computes. */
     void (*prefetch)(const struct ml_task *task);
     void (*body)(struct ml_task *task);
     void (*strand_body)(struct ml_strand *strand);
     void (*noticed)(struct ml_hub *hub);
-    /* There is no memory to go on with a task, for lack of a stack or of a copy of the frames that lie on it. collect()
-     * may give some back, true: it did (it is also called when many tasks have ended and nothing happens); if it does not suffice, starve() has to end the task (ml_task_drop()), which is
-     * ready. Both run on the hub's own stack. NULL: it is tried again in a while. */
+    /* There is no memory to go on with a task, for lack of a stack or of a copy of the frames that
+     * lie on it. collect() may give some back, true: it did (it is also called when many tasks have
+     * ended and nothing happens); if it does not suffice, starve() has to end the task
+     * (ml_task_drop()), which is ready. Both run on the hub's own stack. NULL: it is tried again in
+     * a while. */
     bool (*collect)(struct ml_hub *hub);
     void (*starve)(struct ml_task *task);
     void (*read_clock)(
@@ -85,7 +87,8 @@ struct ml_hub {
     void *owner;
 };
 
-/* Other threads set it, and signal handlers: what they told before is seen once a poll has ended. */
+/* Other threads set it, and signal handlers: what they told before is seen once a poll has ended.
+ */
 static inline bool ml_hub_wants_attention(const struct ml_hub *hub)
 {
     return atomic_load_explicit(&hub->attention, memory_order_relaxed);

@@ -1,5 +1,6 @@
 /*
- * The queue of tasks that can run, in order. Knows neither what made one ready nor how it is switched to.
+ * The queue of tasks that can run, in order. Knows neither what made one ready nor how it is
+ * switched to.
  */
 #ifndef ML_HUB_STATE_READY_H
 #define ML_HUB_STATE_READY_H
@@ -33,8 +34,8 @@ static inline void ml_ready_remove(struct ml_hub *hub, struct ml_task *task)
 /* Wakes a task that waits; harmless on any other. Never switches. */
 void ml_task_wake(struct ml_task *task, enum ml_wake reason);
 
-/* From now on the next task to run is chosen at random among the ready ones (the first 64); seed 0: in
- * order again. */
+/* From now on the next task to run is chosen at random among the ready ones (the first 64); seed 0:
+ * in order again. */
 void ml_ready_set_shuffle(struct ml_hub *hub, uint64_t seed);
 
 /* Brings a random one of the ready tasks to the front. */

@@ -11,8 +11,8 @@ static bool is_cut(const struct ml_scope *scope)
     return scope->expired || scope->cancelled;
 }
 
-/* The innermost scope in force that cuts the task; NULL: none does. *shielded: a shield keeps off what is
- * outside all scopes. */
+/* The innermost scope in force that cuts the task; NULL: none does. *shielded: a shield keeps off
+ * what is outside all scopes. */
 static struct ml_scope *cutting_scope(const struct ml_task *task, bool *shielded)
 {
     struct ml_scope *scope = task->scope;

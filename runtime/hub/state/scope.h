@@ -3,8 +3,8 @@
  * close. They nest; every wait inside looks at all of them, each time anew. Outside all of them the
  * task as a whole can be cancelled. Knows nothing of how a cancellation is told to the program.
  *
- * A scope belongs to the strand that opened it. While that is suspended, it is not in force: the list of
- * those in force (task->scope) is made of the scopes of the strands in the task's chain.
+ * A scope belongs to the strand that opened it. While that is suspended, it is not in force: the
+ * list of those in force (task->scope) is made of the scopes of the strands in the task's chain.
  */
 #ifndef ML_HUB_STATE_SCOPE_H
 #define ML_HUB_STATE_SCOPE_H
@@ -30,8 +30,8 @@ struct ml_scope {
     bool cancelled;           /* by ml_scope_cancel() */
 };
 
-/* Opens a scope inside those of the running task. NULL: no memory. Close it in reverse order, on the
- * same strand. */
+/* Opens a scope inside those of the running task. NULL: no memory. Close it in reverse order, on
+ * the same strand. */
 struct ml_scope *ml_scope_open(struct ml_hub *hub, enum ml_scope_kind kind, ml_time deadline);
 
 /* What ml_scope_close() tells of the scope that it closed. */
@@ -52,8 +52,8 @@ static inline ml_time ml_scope_deadline(const struct ml_task *task)
 /* The rest of ml_cancel_point(): a scope is cancelled or has a deadline. */
 int ml_cancel_point_look(struct ml_task *task);
 
-/* 0; -ECANCELED when a scope in force is cancelled or its deadline has passed; -ECHILD in a process that the task
- * forked, where nothing can be waited for. Does not wait. */
+/* 0; -ECANCELED when a scope in force is cancelled or its deadline has passed; -ECHILD in a process
+ * that the task forked, where nothing can be waited for. Does not wait. */
 static inline int ml_cancel_point(struct ml_hub *hub)
 {
     struct ml_task *task = hub->current;
@@ -68,8 +68,8 @@ void ml_scope_expire(struct ml_task *task, ml_time now);
 /* Cancels what its strand does in the scope; from any task of the hub. Never waits. */
 void ml_scope_cancel(struct ml_scope *scope);
 
-/* The same for somebody who may outlive the scope, and read its serial while it was open: harmless once it is
- * closed, which also happens when its strand is dropped. */
+/* The same for somebody who may outlive the scope, and read its serial while it was open: harmless
+ * once it is closed, which also happens when its strand is dropped. */
 void ml_scope_cancel_if_open(struct ml_scope *scope, uint64_t serial);
 
 /* Whether a deadline is what cancels the task, not somebody. */

@@ -9,7 +9,8 @@
 
 struct ml_task;
 
-/* No slot. Slots are smaller: twice a slot plus one fits into a pointer, also where that has 32 bits. */
+/* No slot. Slots are smaller: twice a slot plus one fits into a pointer, also where that has 32
+ * bits. */
 #define ML_NO_SLOT ((uint32_t)INT32_MAX)
 
 struct ml_slots {

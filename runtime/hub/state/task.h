@@ -1,6 +1,7 @@
 /*
- * A task as the scheduler sees it: strands, one of which runs, with a state, a place in queues, scopes
- * and a wait record. What a task computes is its owner's business (hub->body); Lua is not known here.
+ * A task as the scheduler sees it: strands, one of which runs, with a state, a place in queues,
+ * scopes and a wait record. What a task computes is its owner's business (hub->body); Lua is not
+ * known here.
  *
  * Memory: the owner embeds the struct and keeps it until the task is done. Everything the hub or
  * another task touches while this one waits lies in this struct, never on the task's C stack.
@@ -36,8 +37,8 @@ struct ml_wait_kind {
 };
 
 /*
- * A place in a queue of those who wait. A task embeds the one that nearly every wait needs; a wait for
- * several things at once has one more for each (hub/state/choice.h). It names its task by slot.
+ * A place in a queue of those who wait. A task embeds the one that nearly every wait needs; a wait
+ * for several things at once has one more for each (hub/state/choice.h). It names its task by slot.
  */
 struct ml_waiter {
     struct ml_link link;

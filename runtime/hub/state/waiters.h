@@ -1,6 +1,6 @@
 /*
- * Queues of tasks that wait for a gift: the task that has something to give grants it to the first, before that one runs.
- * Knows no wait: hub/wait/ puts tasks in.
+ * Queues of tasks that wait for a gift: the task that has something to give grants it to the first,
+ * before that one runs. Knows no wait: hub/wait/ puts tasks in.
  */
 #ifndef ML_HUB_STATE_WAITERS_H
 #define ML_HUB_STATE_WAITERS_H

@@ -17,13 +17,13 @@ struct ml_branch {
 };
 
 /*
- * The running branch `from` leaves off and `to` goes on, or begins; NULL stands for the task's root.
- * Returns when somebody switches back. 0, or -ENOMEM with nothing done.
+ * The running branch `from` leaves off and `to` goes on, or begins; NULL stands for the task's
+ * root. Returns when somebody switches back. 0, or -ENOMEM with nothing done.
  */
 int ml_branch_switch(struct ml_hub *hub, struct ml_branch *from, struct ml_branch *to);
 
-/* The running branch `from` has ended, whose bottom runs: `to` goes on, or begins, or the root. Returns, if
- * at all, in another strand that begins. */
+/* The running branch `from` has ended, whose bottom runs: `to` goes on, or begins, or the root.
+ * Returns, if at all, in another strand that begins. */
 void ml_branch_exit(struct ml_hub *hub, struct ml_branch *from, struct ml_branch *to);
 
 /* Forgets the frames of a suspended branch. */

@@ -1,9 +1,10 @@
 #include "hub/switch/pace.h"
 
 /*
- * The loop is polled before the next task runs when the last poll is older than POLL_INTERVAL and all it woke have
- * run, and in any case when it is older than POLL_LATEST. (A poll in between reports the descriptors of those still to
- * run once more: measured with 1,000 busy connections, it doubles the kernel's part of an echo.)
+ * The loop is polled before the next task runs when the last poll is older than POLL_INTERVAL and
+ * all it woke have run, and in any case when it is older than POLL_LATEST. (A poll in between
+ * reports the descriptors of those still to run once more: measured with 1,000 busy connections, it
+ * doubles the kernel's part of an echo.)
  */
 #define POLL_INTERVAL (ML_MILLISECOND / 2)
 #define POLL_LATEST (10 * ML_MILLISECOND)

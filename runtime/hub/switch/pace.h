@@ -1,5 +1,6 @@
 /*
- * How long tasks switch to each other before the hub looks at the clock, and polls or returns. Knows no poll.
+ * How long tasks switch to each other before the hub looks at the clock, and polls or returns.
+ * Knows no poll.
  */
 #ifndef ML_HUB_SWITCH_PACE_H
 #define ML_HUB_SWITCH_PACE_H

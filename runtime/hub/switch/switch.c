@@ -21,8 +21,9 @@
 static void task_main(void *argument);
 static void strand_main(void *argument);
 
-/* The body of a task begins on the kind of stack that was asked for; a strand on the kind of the one that resumes it,
- * whichever task that is: strands of one on a stack of its own do not move either. */
+/* The body of a task begins on the kind of stack that was asked for; a strand on the kind of the
+ * one that resumes it, whichever task that is: strands of one on a stack of its own do not move
+ * either. */
 static bool begins_private(const struct ml_task *task, const struct ml_strand *strand)
 {
     const struct ml_strand *by = strand->resumer != NULL ? strand->resumer : task->strand;
@@ -42,8 +43,9 @@ static __attribute__((noinline)) int start(struct ml_hub *hub, struct ml_task *t
 enum { BIRTHS = 256 };
 
 /*
- * The reserve is always for some more tasks than are to begin: what is kept for these is given back when the first of a
- * burst begins, so that it finds memory for what it computes. (1,700 of them: as much as the pool's next arena.)
+ * The reserve is always for some more tasks than are to begin: what is kept for these is given back
+ * when the first of a burst begins, so that it finds memory for what it computes. (1,700 of them:
+ * as much as the pool's next arena.)
  */
 static uint32_t slack(uint32_t unborn)
 {
@@ -222,8 +224,8 @@ int ml_hub_prepare_strand(struct ml_hub *hub, struct ml_strand *strand)
 }
 
 /*
- * A strand of the running task is about to run. Who interrupts from a signal handler finds it through
- * task->strand; who came before that was set has left the attention flag.
+ * A strand of the running task is about to run. Who interrupts from a signal handler finds it
+ * through task->strand; who came before that was set has left the attention flag.
  */
 static inline void attend(struct ml_hub *hub)
 {
@@ -344,8 +346,8 @@ static void drop_frames(struct ml_hub *hub, struct ml_strand *strand)
         ml_coro_drop(&hub->bank, &strand->coro);
 }
 
-/* Abandons the frames of a task's chain, but for those that run. The body is its strand from now on; the others stay
- * linked by `resumer`, down to the body. */
+/* Abandons the frames of a task's chain, but for those that run. The body is its strand from now
+ * on; the others stay linked by `resumer`, down to the body. */
 static void drop_chain(struct ml_hub *hub, struct ml_task *task)
 {
     struct ml_strand *strand = task->strand;

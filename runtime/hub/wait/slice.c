@@ -2,8 +2,8 @@
 
 #include "hub/switch/switch.h"
 
-/* A slice may be as long as many switches: the next one is to look at the clock. What was left until then is given back
- * to the count of those that were ready at the last poll. */
+/* A slice may be as long as many switches: the next one is to look at the clock. What was left
+ * until then is given back to the count of those that were ready at the last poll. */
 static void look_soon(struct ml_hub *hub)
 {
     hub->batch += hub->budget - 1;

@@ -1,7 +1,8 @@
 /*
- * Slices. A task whose descriptors are ready whenever it looks never waits: a peer that is faster would have it
- * keep the thread. So work at descriptors that came without a wait is counted, and when a slice is used up everybody
- * who can run does. Whatever parks the task begins a new slice (ml_hub_park()).
+ * Slices. A task whose descriptors are ready whenever it looks never waits: a peer that is faster
+ * would have it keep the thread. So work at descriptors that came without a wait is counted, and
+ * when a slice is used up everybody who can run does. Whatever parks the task begins a new slice
+ * (ml_hub_park()).
  */
 #ifndef ML_HUB_WAIT_SLICE_H
 #define ML_HUB_WAIT_SLICE_H
@@ -11,8 +12,9 @@
 
 #include <sys/types.h>
 
-/* What an operation counts: 1; for a call of the kernel, ML_SLICE_CALL; for each KB that it moved, 1, as the task has
- * work with it. So a slice is 16 calls with small messages, about 10 us, or 128 KB. */
+/* What an operation counts: 1; for a call of the kernel, ML_SLICE_CALL; for each KB that it moved,
+ * 1, as the task has work with it. So a slice is 16 calls with small messages, about 10 us, or 128
+ * KB. */
 enum { ML_SLICE = 128, ML_SLICE_CALL = 8 };
 
 /* The running task goes on as if it had waited. */
@@ -43,16 +45,16 @@ static inline bool ml_slice_is_over(const struct ml_hub *hub)
     return ml_unlikely(hub->spent >= ML_SLICE);
 }
 
-/* Ends the running task's slice: others run, and timers and descriptors are looked at if it is time to. 0 or an error
- * of ml_cancel_point(). */
+/* Ends the running task's slice: others run, and timers and descriptors are looked at if it is time
+ * to. 0 or an error of ml_cancel_point(). */
 int ml_slice_end(struct ml_hub *hub);
 
-/* A wait was refused, for the task is cancelled: counts, too. Who takes no notice and tries again keeps nobody from running,
- * nor the hub from looking at the clock. */
+/* A wait was refused, for the task is cancelled: counts, too. Who takes no notice and tries again
+ * keeps nobody from running, nor the hub from looking at the clock. */
 void ml_slice_refused(struct ml_hub *hub);
 
-/* At the begin of an operation that may wait, which counts: a cancel point, and the end of the slice if that is
- * over. 0 or an error of ml_cancel_point(). */
+/* At the begin of an operation that may wait, which counts: a cancel point, and the end of the
+ * slice if that is over. 0 or an error of ml_cancel_point(). */
 static inline int ml_slice_point(struct ml_hub *hub)
 {
     ml_slice_spend(hub, 1);

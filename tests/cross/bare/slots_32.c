@@ -1,7 +1,7 @@
 /*
- * The table of slots where a pointer has 32 bits: a free slot and the end of the free list are told from tasks, and
- * none is given twice. Compiled for such a machine with no C library, which the system need not have; ends with the
- * number of the line that failed, 0 for none.
+ * The table of slots where a pointer has 32 bits: a free slot and the end of the free list are told
+ * from tasks, and none is given twice. Compiled for such a machine with no C library, which the
+ * system need not have; ends with the number of the line that failed, 0 for none.
  */
 #include "hub/state/slots.c"
 

@@ -1,6 +1,7 @@
 /*
- * A host that is linked with neither moonlet nor Lua and opens the library when it needs it, as plug-ins are opened:
- * plugin_host LIBRARY local|global SCRIPT. Twice, for whoever closes it may open it again.
+ * A host that is linked with neither moonlet nor Lua and opens the library when it needs it, as
+ * plug-ins are opened: plugin_host LIBRARY local|global SCRIPT. Twice, for whoever closes it may
+ * open it again.
  */
 #include "moonlet.h"
 
