@@ -352,3 +352,14 @@ it("the error of a connection's handler is told with the peer, also after a rese
     tells(output, "stack traceback:\n\tscript:2: in ", "\nconnection from 127%.0%.0%.1:" .. port .. "\n")
   end
 end)
+
+it("the error that leaves a greenlet is told with the frames of the greenlet", function()
+  for _, source in ipairs {
+    "task.spawn(function() greenlet.new(handle):switch {} return 1 end)",
+    "greenlet.new(handle):switch {}",
+    "greenlet.new(function(...) greenlet.new(handle):switch(...) return 1 end):switch {}",
+  } do
+    local output = run('local greenlet = require "moonlet.greenlet"\n' .. source)
+    tells(output, FRAMES .. "resumed from stack traceback:\n\t%[C%]: in method 'switch'\n")
+  end
+end)

@@ -274,6 +274,21 @@ static int note(lua_State *L)
     return 0;
 }
 
+void ml_story_note(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread)
+{
+    lua_State *aside = lua->aside;
+    if (lua->is_reporting || ml_is_cancellation(thread, -1))
+        return;
+    task->parked_on = thread;
+    lua_pushcfunction(aside, note);
+    lua_pushnil(aside);
+    lua_pushvalue(thread, -1);
+    lua_xmove(thread, aside, 1);
+    lua_pushinteger(aside, 0);
+    if (lua_pcall(aside, 3, 0, 0) != LUA_OK)
+        lua_pop(aside, 1);
+}
+
 /* Stack: the error. The function is called protected: it is below itself and this one. */
 int ml_story_handler(lua_State *L)
 {

@@ -26,6 +26,10 @@ int ml_story_keep_closing(lua_State *L);
  * traceback. The stack stays as it was. Raises for want of memory. */
 void ml_story_pass(lua_State *L, int failed);
 
+/* The error on top of `thread`, on which its frames still stand, leaves that for another thread of
+ * the running task, which is handed where it came about. Never raises, never waits. */
+void ml_story_note(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread);
+
 /* A message handler, which leaves the error as it is: where that came about is handed to the Task
  * that is its upvalue, without one to the running task. */
 int ml_story_handler(lua_State *L);

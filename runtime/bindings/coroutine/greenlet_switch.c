@@ -1,6 +1,7 @@
 /*** @submodule moonlet.greenlet */
 /* How greenlets are entered and left: switch, throw, and what becomes of one that ends. */
 #include "bindings/core/blocking.h"
+#include "bindings/core/story.h"
 #include "bindings/coroutine/generator.h"
 #include "bindings/coroutine/greenlet_object.h"
 
@@ -325,6 +326,8 @@ void ml_greenlet_body(struct ml_strand *strand)
         lua_insert(L, 1);
     }
     bool is_thrown = ml_resume_to_the_end(L) != LUA_OK;
+    if (is_thrown && !is_exit(L))
+        ml_story_note(lua, ml_lua_task_of(lua->hub.current), L);
     if (is_thrown)
         lua_resetthread(L);
     task =
