@@ -274,13 +274,26 @@ static int note(lua_State *L)
     return 0;
 }
 
+/* The same, unless the last story that the running task was handed is that of the error. */
+static int note_once(lua_State *L)
+{
+    bool is_known = false;
+    ml_lua_push_task(L, ml_lua_task_of(ml_lua_of(L)->hub.current));
+    if (push_stories(L, 4) && lua_rawgeti(L, -1, 1) == LUA_TTABLE) {
+        lua_rawgeti(L, -1, VALUE);
+        is_known = is_equal(L, 2);
+    }
+    lua_settop(L, 3);
+    return is_known ? 0 : note(L);
+}
+
 void ml_story_note(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread)
 {
     lua_State *aside = lua->aside;
     if (lua->is_reporting || ml_is_cancellation(thread, -1))
         return;
     task->parked_on = thread;
-    lua_pushcfunction(aside, note);
+    lua_pushcfunction(aside, note_once);
     lua_pushnil(aside);
     lua_pushvalue(thread, -1);
     lua_xmove(thread, aside, 1);
