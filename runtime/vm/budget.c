@@ -13,6 +13,7 @@
 #include "bindings/core/cancellation.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/report.h"
+#include "bindings/core/story.h"
 #include "bindings/core/task_view.h"
 #include "hub/state/scope.h"
 #include "vm/charged.h"
@@ -127,6 +128,8 @@ static int keep_traceback(lua_State *L)
         return 1;
     if (ml_lua_task_of(current)->L == L) {
         ml_report_keep_traceback(lua, ml_lua_task_of(current), 1);
+    } else if ((*ml_lua_mark(L) & ML_MARK_GREENLET) != 0) {
+        ml_story_note(lua, ml_lua_task_of(current), L, 1);
     } else {
         lua_pushcfunction(lua->aside, keep_generator_traceback);
         lua_pushlightuserdata(lua->aside, L);

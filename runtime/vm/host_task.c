@@ -2,6 +2,7 @@
 #include "moonlet.h"
 
 #include "base/error.h"
+#include "bindings/core/lua_spawn.h"
 #include "bindings/core/lua_task.h"
 #include "hub/state/scope.h"
 #include "hub/wait/wait.h"

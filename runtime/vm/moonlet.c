@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "bindings/core/libc_call.h"
+#include "bindings/core/lua_spawn.h"
 #include "bindings/core/lua_task.h"
 #include "coro/overflow.h"
 #include "hub/loop/host_loop.h"

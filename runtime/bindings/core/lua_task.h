@@ -61,23 +61,6 @@ static inline struct ml_lua_task *ml_lua_task_of(struct ml_task *task)
     return ml_container_of(task, struct ml_lua_task, task);
 }
 
-struct ml_lua_spawn {
-    const char *name; /* a Lua string that stands at name_index; NULL: none */
-    int name_index;
-    struct ml_group *group; /* of which it becomes a member; stands at group_index. NULL: none */
-    int group_index;
-    bool is_daemon;
-    bool is_quiet;
-    bool private_stack;
-};
-
-/*
- * Makes a task of the function and its arguments on top of L's stack (`count` values, the function
- * first), which are popped, and pushes its Task. 0; -ENOMEM with nothing pushed: there is no room
- * for a stack of its own; raises when there is no memory otherwise.
- */
-int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count);
-
 /*
  * lua_resume()s a thread whose body nobody may yield from, with the function and its arguments on
  * its stack, until it has ended; returns how. A yield of some C library is refused at the next step

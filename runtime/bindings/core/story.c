@@ -287,7 +287,7 @@ static int note_once(lua_State *L)
     return is_known ? 0 : note(L);
 }
 
-void ml_story_note(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread)
+void ml_story_note(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread, int level)
 {
     lua_State *aside = lua->aside;
     if (lua->is_reporting || ml_is_cancellation(thread, -1))
@@ -297,7 +297,7 @@ void ml_story_note(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thre
     lua_pushnil(aside);
     lua_pushvalue(thread, -1);
     lua_xmove(thread, aside, 1);
-    lua_pushinteger(aside, 0);
+    lua_pushinteger(aside, level);
     if (lua_pcall(aside, 3, 0, 0) != LUA_OK)
         lua_pop(aside, 1);
 }

@@ -27,8 +27,9 @@ int ml_story_keep_closing(lua_State *L);
 void ml_story_pass(lua_State *L, int failed);
 
 /* The error on top of `thread`, on which its frames still stand, leaves that for another thread of
- * the running task, which is handed where it came about. Never raises, never waits. */
-void ml_story_note(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread);
+ * the running task, which is handed where it came about. level: of the innermost frame that is
+ * told, 0 for all. Never raises, never waits. */
+void ml_story_note(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread, int level);
 
 /* A message handler, which leaves the error as it is: where that came about is handed to the Task
  * that is its upvalue, without one to the running task. */

@@ -6,6 +6,7 @@
  */
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
+#include "bindings/core/lua_spawn.h"
 #include "bindings/coroutine/greenlet_object.h"
 #include "bindings/task/task_options.h"
 

@@ -327,7 +327,7 @@ void ml_greenlet_body(struct ml_strand *strand)
     }
     bool is_thrown = ml_resume_to_the_end(L) != LUA_OK;
     if (is_thrown && !is_exit(L))
-        ml_story_note(lua, ml_lua_task_of(lua->hub.current), L);
+        ml_story_note(lua, ml_lua_task_of(lua->hub.current), L, 0);
     if (is_thrown)
         lua_resetthread(L);
     task =

@@ -4,6 +4,7 @@
 #include "bindings/core/attribute.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
+#include "bindings/core/lua_spawn.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/report.h"
 #include "bindings/core/story.h"

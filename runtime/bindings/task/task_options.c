@@ -1,5 +1,6 @@
 #include "bindings/task/task_options.h"
 
+#include "bindings/core/lua_spawn.h"
 #include "bindings/lib/modules.h"
 
 #include <string.h>

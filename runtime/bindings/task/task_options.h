@@ -2,6 +2,7 @@
 #ifndef ML_BINDINGS_TASK_TASK_OPTIONS_H
 #define ML_BINDINGS_TASK_TASK_OPTIONS_H
 
+#include "bindings/core/lua_spawn.h"
 #include "bindings/core/lua_task.h"
 
 /* A function, or any value that can be called. */

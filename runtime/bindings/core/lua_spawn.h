@@ -1,0 +1,30 @@
+/*
+ * The birth of a Lua task: its userdata, its thread, its place among the live ones. What it runs
+ * and how it ends is bindings/core/lua_task.h's.
+ */
+#ifndef ML_BINDINGS_CORE_LUA_SPAWN_H
+#define ML_BINDINGS_CORE_LUA_SPAWN_H
+
+#include "bindings/core/lua_task.h"
+
+struct ml_lua_spawn {
+    const char *name; /* a Lua string that stands at name_index; NULL: none */
+    int name_index;
+    struct ml_group *group; /* of which it becomes a member; stands at group_index. NULL: none */
+    int group_index;
+    bool is_daemon;
+    bool is_quiet;
+    bool private_stack;
+};
+
+/*
+ * Makes a task of the function and its arguments on top of L's stack (`count` values, the function
+ * first), which are popped, and pushes its Task. 0; -ENOMEM with nothing pushed: there is no room
+ * for a stack of its own; raises when there is no memory otherwise.
+ */
+int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count);
+
+/* The Task in `slot` has ended: the table of live tasks lets go of it. Allocates nothing. */
+void ml_lua_unanchor(lua_State *L, uint32_t slot);
+
+#endif
