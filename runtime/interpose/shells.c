@@ -3,8 +3,13 @@
 #include "interpose/child_file.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* On the heap: the frames of a task that is dropped are gone. */
@@ -31,10 +36,24 @@ static int await(struct ml_foreign *f, struct ml_entry entry, pid_t pid, int *st
     return ended < 0 ? -errno : 0;
 }
 
+/* A process that was killed is gone at once, unless the kernel has it wait for a device: the thread
+ * waits that long, milliseconds, so that the program has no child that it does not know of. */
+enum { DEATH_PATIENCE = 20 };
+
+static bool has_died(pid_t pid)
+{
+    struct pollfd end = {.fd = pidfd_open(pid, 0), .events = POLLIN};
+    bool is_dead = end.fd >= 0 && poll(&end, 1, DEATH_PATIENCE) == 1;
+    if (end.fd >= 0)
+        close(end.fd);
+    return is_dead && waitpid(pid, NULL, WNOHANG) == pid;
+}
+
 static void end(struct ml_foreign *f, pid_t pid)
 {
     kill(pid, SIGKILL);
-    ml_child_leave(f, pid);
+    if (!has_died(pid))
+        ml_child_leave(f, pid);
 }
 
 /* Cancelled, it kills the shell, as libc does when its thread is cancelled. */
