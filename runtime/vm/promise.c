@@ -166,8 +166,7 @@ void ml_promises_detach(struct moonlet *m)
     ml_promises_deliver(m);
     do
         for (unsigned shares = detach_first(m, &promise); shares > 0; shares--)
-            // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each share is an owner, the last one
-            // frees it
+            // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each share is an owner, the last frees it
             moonlet_promise_release(promise);
     while (promise != NULL);
 }
