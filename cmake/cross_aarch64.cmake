@@ -34,7 +34,7 @@ if(NOT DEFINED ML_AARCH64_WORKS)
 endif()
 
 file(GLOB cross_switch CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/runtime/coro/switch_aarch64.S)
-file(GLOB cross_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/test_coro_*.c)
+file(GLOB cross_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/coro/test_*.c)
 if(NOT ML_AARCH64_WORKS OR NOT cross_switch)
   ml_skip_aarch64("aarch64-linux-gnu-gcc cannot link a program (libc6-dev-arm64-cross)")
   return()
@@ -46,7 +46,7 @@ file(GLOB cross_sources CONFIGURE_DEPENDS
 list(FILTER cross_sources EXCLUDE REGEX "/runtime/coro/switch_[^/]*\\.c$")
 file(GLOB cross_headers CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/runtime/base/*.h ${PROJECT_SOURCE_DIR}/runtime/coro/*.h
-  ${PROJECT_SOURCE_DIR}/tests/cross/*.h ${PROJECT_SOURCE_DIR}/tests/unit/coro_*.h)
+  ${PROJECT_SOURCE_DIR}/tests/cross/*.h ${PROJECT_SOURCE_DIR}/tests/unit/coro/*.h)
 get_target_property(cross_warnings ml_flags INTERFACE_COMPILE_OPTIONS)
 string(REGEX MATCHALL "-W[a-z-]+" cross_warnings "${cross_warnings}")
 

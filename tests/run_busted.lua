@@ -2,7 +2,7 @@
 -- specs test moonlet and not the interpreter of the `busted` program. As `moonlet --test` does, but all tests run in
 -- the main task, and support.lua says what each may leave behind.
 --
---     moonlet tests/run_busted.lua tests/spec/net_spec.lua [busted option...]
+--     moonlet tests/run_busted.lua tests/spec/net/net_spec.lua [busted option...]
 --
 -- Exit status: 0 when all passed, 1 otherwise.
 

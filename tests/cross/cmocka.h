@@ -1,5 +1,5 @@
 /*
- * As much of cmocka's interface as tests/unit/test_coro_*.c use, so that the very same files run on
+ * As much of cmocka's interface as tests/unit/coro/test_*.c use, so that the very same files run on
  * a machine for which there is no cmocka: they include this one in its place. Failures and skips
  * leap off the test, as cmocka's do.
  */
