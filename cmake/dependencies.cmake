@@ -13,6 +13,8 @@ if(PKG_CONFIG_FOUND)
   pkg_check_modules(LUA QUIET IMPORTED_TARGET lua5.4)
   pkg_check_modules(CARES QUIET IMPORTED_TARGET libcares)
   pkg_check_modules(OPENSSL QUIET libssl>=3.0) # its headers; the library is loaded at first use
+  pkg_check_modules(ZLIB QUIET zlib) # likewise
+  pkg_check_modules(NGHTTP2 QUIET libnghttp2)
   if(ML_TESTS)
     pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
   endif()
@@ -27,6 +29,12 @@ if(NOT CARES_FOUND)
 endif()
 if(NOT OPENSSL_FOUND)
   string(APPEND missing "  OpenSSL 3 headers (libssl.pc)   Debian package: libssl-dev\n")
+endif()
+if(NOT ZLIB_FOUND)
+  string(APPEND missing "  zlib headers (zlib.pc)          Debian package: zlib1g-dev\n")
+endif()
+if(NOT NGHTTP2_FOUND)
+  string(APPEND missing "  nghttp2 headers (libnghttp2.pc) Debian package: libnghttp2-dev\n")
 endif()
 
 # Of libev and c-ares the headers: the libraries are loaded at run time (hub/loop/libev.h, io/cares.h). libev ships no .pc file

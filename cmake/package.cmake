@@ -32,11 +32,12 @@ set(library_package libmoonlet${ML_SOVERSION})
 set(loaded "libev4 | libev4t64, libc-ares2 | libcares2") # by the runtime, for itself alone
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_DEPENDS "${loaded}")
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_DEPENDS "${loaded}")
-set(tls "libssl3 | libssl3t64") # loaded at first use
+set(tls "libssl3 | libssl3t64") # loaded at first use, like the next
+set(http "zlib1g, libnghttp2-14")
 
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME moonlet)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_SECTION interpreters)
-set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS "${tls}, libedit2") # both loaded at first use
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS "${tls}, ${http}, libedit2") # all loaded at first use
 set(CPACK_COMPONENT_PROGRAM_DESCRIPTION
   "Lua 5.4 runtime with green threads\n\
 Runs Lua 5.4 scripts as lua5.4 does, each in tasks with real C stacks:\n\
@@ -45,7 +46,7 @@ tasks, channels and networking are in the program, which is one file.")
 
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME ${library_package})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
-set(CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS ${tls})
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS "${tls}, ${http}")
 set(CPACK_COMPONENT_LIBRARY_DESCRIPTION
   "Lua 5.4 runtime with green threads, shared libraries\n\
 For applications that run Lua in green threads, to the end or step by step\n\

@@ -14,7 +14,8 @@ local order = {
   { "hub", "state", "switch", "loop", "wait", "on" },
   { "io" },
   { "interpose", is_knotted = true },
-  { "bindings", "core", "task", "coroutine", "sync", "net", "lib", "repl", is_knotted = true },
+  { "http" },
+  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "http", "lib", "repl", is_knotted = true },
   { "vm" },
   { "cli" },
 }

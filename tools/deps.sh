@@ -4,6 +4,8 @@
 set -eu
 
 build='gcc libc6-dev make cmake ninja-build pkg-config liblua5.4-dev libev-dev libc-ares-dev libssl-dev'
+# Libraries that HTTP loads at first use: their headers.
+build="$build zlib1g-dev libnghttp2-dev"
 # lua5.4 comes with lua-busted, whose dependency would otherwise be met by Lua 5.2. The C modules
 # busted needs (lua-filesystem, lua-system, lua-term) are its own dependencies and have 5.4 builds.
 # LPeg and expat are C libraries that call back into Lua; the other lua-* are those of docs/c-libraries.md; nginx,
@@ -11,6 +13,8 @@ build='gcc libc6-dev make cmake ninja-build pkg-config liblua5.4-dev libev-dev l
 test='libcmocka-dev libedit2 openssl lua5.4 lua-busted lua-lpeg lua-expat netcat-openbsd curl nginx-light bind9-dnsutils redis-server'
 test="$test python3-aiosmtpd lua-socket lua-sec lua-copas lua-cqueues lua-redis lua-luv lua-event"
 test="$test lua-sql-postgres lua-sql-sqlite3 lua-cjson lua-yaml postgresql"
+# Peers of HTTP and WebSocket.
+test="$test nghttp2-client nghttp2-server python3-websockets python3-h2 nodejs node-ws"
 # For the switch of another machine.
 [ "$(uname -m)" != x86_64 ] || test="$test gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 # What examples/ are built with.
