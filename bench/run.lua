@@ -17,7 +17,7 @@ local plot = require "plot"
 local process = require "process"
 
 local suites = {
-  "micro", "sleepers", "echo", "udp", "lines", "bulk", "tls", "handshakes", "flat", "idle",
+  "micro", "sleepers", "echo", "http", "udp", "lines", "bulk", "tls", "handshakes", "flat", "idle",
   "startup", "syscalls", "foreign", "slow", "flood",
 }
 
