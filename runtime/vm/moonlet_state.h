@@ -7,6 +7,7 @@
 
 #include "base/pool.h"
 #include "bindings/core/lua_runtime.h"
+#include "bindings/repl/session.h"
 #include "moonlet.h"
 #include "vm/warnings.h"
 
@@ -38,6 +39,7 @@ struct moonlet {
     struct ml_pool
         frames; /* these, when the state's memory is the host's: without it nobody could go on */
     struct ml_warnings warnings;
+    struct ml_session session; /* of the interactive mode */
     struct moonlet_options options;
     struct ml_piece *pieces; /* still to be run */
     struct ml_piece *piece;  /* being run */

@@ -1,6 +1,7 @@
 #include "vm/runtimes.h"
 
 #include "bindings/core/libc_call.h"
+#include "bindings/core/lua_strand.h"
 #include "hub/loop/open.h"
 #include "hub/loop/run.h"
 #include "hub/wait/slice.h"

@@ -1,7 +1,22 @@
 /* The Lua state of a runtime: libraries, modules, and the last resort for errors. */
+#include "bindings/core/hooks.h"
+#include "bindings/core/lua_open.h"
+#include "bindings/core/lua_strand.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/report.h"
-#include "bindings/lib/modules.h"
+#include "bindings/core/task_body.h"
+#include "bindings/coroutine/greenlet.h"
+#include "bindings/lib/patch.h"
+#include "bindings/lib/standard.h"
+#include "bindings/lib/test.h"
+#include "bindings/net/net.h"
+#include "bindings/repl/line_editor.h"
+#include "bindings/repl/session.h"
+#include "bindings/sync/channel_module.h"
+#include "bindings/sync/sync.h"
+#include "bindings/task/blocking_function.h"
+#include "bindings/task/task.h"
+#include "bindings/task/task_options.h"
 #include "hub/switch/switch.h"
 #include "vm/moonlet_state.h"
 #include "vm/stdlib.h"
@@ -109,8 +124,8 @@ static int on_panic(lua_State *L)
     char text[512];
     snprintf(text, sizeof text, "unprotected error in a C library: %s",
              message != NULL ? message : "the error object is not a string");
-    lua->report(lua, text);
-    lua->has_reported = true;
+    lua->report.tell(lua, text);
+    lua->report.was_told = true;
     if (lua->hub.current == NULL)
         return 0;
     lua_settop(lua->main, 0);

@@ -1,5 +1,6 @@
 /* What is told to people of tasks, and when those of a runtime cannot go on: C stack overflow
  * (deadlock: vm/deadlock.c). */
+#include "bindings/core/lua_strand.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/task_view.h"
 #include "coro/overflow.h"

@@ -2,6 +2,7 @@
 
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
+#include "bindings/core/hooks.h"
 #include "bindings/core/lua_task.h"
 #include "hub/wait/slice.h"
 #include "interpose/no_wait.h"
@@ -142,7 +143,7 @@ static void tell(struct ml_hub *hub, const char *text)
 
 static bool is_ending(struct ml_hub *hub)
 {
-    return ml_unlikely(ml_lua_of(running_thread(hub))->exit_asked) &&
+    return ml_unlikely(ml_lua_of(running_thread(hub))->exit.is_asked) &&
            ml_cancel_point(hub) == -ECANCELED;
 }
 

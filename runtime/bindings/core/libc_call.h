@@ -8,6 +8,8 @@
 #include "bindings/core/lua_strand.h"
 #include "interpose/libc_call.h"
 
+struct ml_lua;
+
 /* The task was cancelled in a call that could not raise: it raises as soon as the C function on top
  * of L returns. */
 void ml_foreign_raise_on_return(lua_State *L);

@@ -2,7 +2,9 @@
 
 #include "bindings/core/attribute.h"
 #include "bindings/core/cancellation.h"
+#include "bindings/core/lua_runtime.h"
 #include "bindings/core/task_view.h"
+#include "bindings/core/traceback.h"
 
 #include <string.h>
 
@@ -290,7 +292,7 @@ static int note_once(lua_State *L)
 void ml_story_note(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread, int level)
 {
     lua_State *aside = lua->aside;
-    if (lua->is_reporting || ml_is_cancellation(thread, -1))
+    if (lua->report.is_composed || ml_is_cancellation(thread, -1))
         return;
     task->parked_on = thread;
     lua_pushcfunction(aside, note_once);
@@ -308,7 +310,7 @@ int ml_story_handler(lua_State *L)
     enum { LEVEL = 2 };
     struct ml_lua *lua = ml_lua_of(L);
     lua_settop(L, 1);
-    if (lua->hub.current == NULL || lua->is_reporting || ml_is_cancellation(L, 1))
+    if (lua->hub.current == NULL || lua->report.is_composed || ml_is_cancellation(L, 1))
         return 1;
     lua_pushcfunction(L, note);
     if (lua_isuserdata(L, lua_upvalueindex(1)))

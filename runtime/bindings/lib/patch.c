@@ -6,8 +6,9 @@ task makes them, from any C library. `docs/c-libraries.md` says which libraries 
 
 @module moonlet.patch
 */
+#include "bindings/lib/patch.h"
+
 #include "bindings/core/lua_runtime.h"
-#include "bindings/lib/modules.h"
 #include "interpose/libc_call.h"
 
 static struct ml_foreign *foreign_of(lua_State *L)

@@ -4,6 +4,9 @@
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
+#include "bindings/core/time_limit.h"
 #include "bindings/net/datagram_options.h"
 #include "bindings/net/destination.h"
 #include "bindings/net/peers.h"

@@ -3,6 +3,9 @@
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
+#include "bindings/core/option.h"
 #include "bindings/net/options.h"
 #include "bindings/net/target.h"
 #include "bindings/net/types.h"

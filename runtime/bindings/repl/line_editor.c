@@ -8,8 +8,9 @@ of a key waits, in edited_line.c. While it does, output of other tasks takes the
 #include "bindings/repl/line_editor.h"
 
 #include "bindings/core/blocking.h"
-#include "bindings/lib/modules.h"
+#include "bindings/core/object.h"
 #include "bindings/repl/edited_line.h"
+#include "bindings/repl/terminal.h"
 #include "hub/state/ready.h"
 #include "hub/switch/switch.h"
 

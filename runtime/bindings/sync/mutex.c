@@ -1,9 +1,13 @@
 /*** @submodule moonlet.sync */
 /* Mutexes, and what becomes of those whose owner has ended. */
+#include "bindings/sync/mutex.h"
+
 #include "base/error.h"
 #include "bindings/core/blocking.h"
-#include "bindings/sync/sync.h"
-#include "bindings/sync/sync_types.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
+#include "bindings/core/time_limit.h"
+#include "hub/on/sync.h"
 
 #include <stdio.h>
 
@@ -118,7 +122,8 @@ static int mutex_gc(lua_State *L)
     return 0;
 }
 
-void ml_sync_release_all(struct ml_lua *lua, struct ml_task *task)
+/* A task has ended: mutexes that it still holds are unlocked, each with a warning. */
+static void release_all(struct ml_lua *lua, struct ml_task *task)
 {
     struct ml_mutex *mutex;
     while ((mutex = ml_mutex_held_by(&lua->hub, task)) != NULL) {
@@ -139,4 +144,5 @@ void ml_open_mutex_type(lua_State *L)
     static const luaL_Reg meta[] = {
         {"__close", mutex_close}, {"__gc", mutex_gc}, {"__tostring", mutex_tostring}, {NULL, NULL}};
     ml_open_object_type(L, ml_mutex_type, methods, meta);
+    ml_lua_of(L)->task_hooks.release_mutexes = release_all;
 }

@@ -1,6 +1,7 @@
-#include "bindings/core/lua_strand.h"
+#include "bindings/core/lua_memory.h"
 
 #include "base/pool.h"
+#include "bindings/core/hooks.h"
 #include "bindings/core/lua_runtime.h"
 #include "hub/switch/chain.h"
 
@@ -30,8 +31,8 @@ int ml_lua_memory_init(struct ml_lua *lua, struct ml_pool *pool)
         return -ENOMEM;
     lua_newthread(L);
     lua_close(L);
-    lua->pool = pool;
-    lua->thread_size = size;
+    lua->memory.pool = pool;
+    lua->memory.thread_size = size;
     return 0;
 }
 
@@ -43,7 +44,7 @@ int ml_lua_memory_init(struct ml_lua *lua, struct ml_pool *pool)
  */
 static void *obtain_with_strand(struct ml_lua *lua)
 {
-    char *block = ml_pool_realloc(lua->pool, NULL, 0, ML_STRAND_ROOM + lua->thread_size);
+    char *block = ml_pool_realloc(lua->memory.pool, NULL, 0, ML_STRAND_ROOM + lua->memory.thread_size);
     if (block == NULL)
         return NULL;
     memset(block, 0, ML_STRAND_ROOM);
@@ -56,7 +57,7 @@ static void free_with_strand(struct ml_lua *lua, void *block)
     if (!ml_coro_is_unbound(&strand->coro) || strand->scope != NULL)
         ml_strand_drop(&lua->hub, strand);
     ml_hooks_forget(lua, ml_thread_of(strand));
-    ml_pool_realloc(lua->pool, strand, ML_STRAND_ROOM + lua->thread_size, 0);
+    ml_pool_realloc(lua->memory.pool, strand, ML_STRAND_ROOM + lua->memory.thread_size, 0);
 }
 
 /* No thread is ever resized: this is another block, that has or comes to have the size of one. */
@@ -84,10 +85,10 @@ static __attribute__((noinline)) void *realloc_with_strand(struct ml_lua *lua, v
 void *ml_lua_realloc(void *owner, void *block, size_t old_size, size_t size)
 {
     struct ml_lua *lua = owner;
-    bool was_as_large = block != NULL && old_size == lua->thread_size;
-    if (ml_unlikely(size == lua->thread_size || was_as_large))
+    bool was_as_large = block != NULL && old_size == lua->memory.thread_size;
+    if (ml_unlikely(size == lua->memory.thread_size || was_as_large))
         return realloc_with_strand(lua, block, old_size, size);
-    return ml_pool_realloc(lua->pool, block, old_size, size);
+    return ml_pool_realloc(lua->memory.pool, block, old_size, size);
 }
 
 /* A block that shrinks or is freed never fails, as Lua demands. Counted before, for other threads
@@ -97,10 +98,10 @@ void *ml_lua_realloc_limited(void *owner, void *block, size_t old_size, size_t s
     struct ml_lua *lua = owner;
     size_t growth = size - (block != NULL ? old_size : 0); /* modulo: it may shrink */
     bool grows = block == NULL || size > old_size;
-    size_t used = atomic_fetch_add_explicit(&lua->memory_used, growth, memory_order_relaxed);
-    bool is_refused = grows && used + growth > lua->memory_limit;
+    size_t used = atomic_fetch_add_explicit(&lua->memory.used, growth, memory_order_relaxed);
+    bool is_refused = grows && used + growth > lua->memory.limit;
     void *moved = is_refused ? NULL : ml_lua_realloc(owner, block, old_size, size);
     if (moved == NULL && size > 0)
-        atomic_fetch_sub_explicit(&lua->memory_used, growth, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&lua->memory.used, growth, memory_order_relaxed);
     return moved;
 }
