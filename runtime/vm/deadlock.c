@@ -3,7 +3,7 @@
 #include "bindings/core/lua_task.h"
 #include "bindings/core/task_view.h"
 #include "bindings/core/traceback.h"
-#include "hub/on/sync.h"
+#include "hub/on/primitives.h"
 #include "vm/moonlet_state.h"
 
 #include <stdio.h>

@@ -45,6 +45,6 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
 void ml_lua_release(struct ml_lua *lua)
 {
     ml_hook_records_release(&lua->hooks);
-    ml_places_release(&lua->places);
+    ml_source_lines_release(&lua->source_lines);
     ml_thread_pool_release(lua);
 }

@@ -16,7 +16,7 @@
 #include <lua.h>
 #include <stdatomic.h>
 
-struct ml_foreign;
+struct ml_libc_calls;
 struct ml_lua_task;
 struct ml_pool;
 struct ml_select_source;
@@ -98,12 +98,13 @@ struct ml_select {
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
-    struct ml_foreign *foreign; /* calls of C libraries; in force while hub.foreign is the same */
-    lua_State *main;            /* runs no task, no script: see docs/architecture.md */
+    /* calls of C libraries; in force while hub.libc_calls is the same */
+    struct ml_libc_calls *libc_calls;
+    lua_State *main;  /* runs no task, no script: see docs/architecture.md */
     lua_State *aside; /* for protected work on behalf of a task whose own thread is dead */
     lua_State *idle_generators; /* holds threads of generators that ended, on its stack */
     struct ml_hooks hooks;
-    struct ml_places places;
+    struct ml_source_lines source_lines;
     struct ml_lua_memory memory;
     struct ml_thread_pool threads;
     struct ml_lua_tasks tasks;

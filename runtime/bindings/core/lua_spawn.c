@@ -13,8 +13,7 @@
 static struct ml_lua_task *push_new_task(lua_State *L, const struct ml_lua_spawn *options)
 {
     bool is_member = options->group != NULL;
-    size_t size =
-        is_member ? ml_lua_of(L)->task_hooks.member->size : sizeof(struct ml_lua_task);
+    size_t size = is_member ? ml_lua_of(L)->task_hooks.member->size : sizeof(struct ml_lua_task);
     int values = options->name != NULL ? ml_task_name_value(is_member)
                  : is_member           ? ML_TASK_GROUP
                                        : ML_TASK_THREAD;
@@ -33,7 +32,7 @@ static struct ml_lua_task *push_new_task(lua_State *L, const struct ml_lua_spawn
         task->is_member = true;
     }
     task->is_quiet = options->is_quiet;
-    task->place = (uint16_t)ml_place_of(&ml_lua_of(L)->places, L, 1);
+    task->source_line = (uint16_t)ml_source_line_of(&ml_lua_of(L)->source_lines, L, 1);
     return task;
 }
 

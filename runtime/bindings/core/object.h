@@ -19,7 +19,7 @@
  */
 struct ml_object {
     const char *type;
-    uint32_t place; /* where it was made; 0: not noted */
+    uint32_t source_line; /* where it was made; 0: not noted */
 };
 
 /* The struct behind the object of that type at `index`; NULL for anything else. */
@@ -51,14 +51,14 @@ void *ml_push_object(lua_State *L, const char *type, size_t size, int values);
 
 /* Notes that the script made the object, of the struct at `object`, in the line that called the
  * running C function: for messages about objects that nobody closed. measured: 35 ns. */
-void ml_object_note_place(lua_State *L, void *object);
+void ml_object_note_source_line(lua_State *L, void *object);
 
 /* In the finalizer of an object at 1 that is still open: warns, with its text and where it was
  * made. */
 void ml_warn_unclosed(lua_State *L, const void *object);
 
 /* Where it was made: "file.lua:12", "?" if that was not noted. */
-const char *ml_object_place(lua_State *L, const void *object);
+const char *ml_object_source_line(lua_State *L, const void *object);
 
 /* Registers a type of objects: its metatable, with `methods` behind __index, the most used first.
  * Stack unchanged. */
