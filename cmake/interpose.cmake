@@ -4,7 +4,7 @@
 
 set(interpose_dir ${PROJECT_SOURCE_DIR}/runtime/interpose)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-  ${interpose_dir}/calls.h ${interpose_dir}/exports.c ${interpose_dir}/exports_inside.c)
+  ${interpose_dir}/calls.h ${interpose_dir}/exports.c ${interpose_dir}/exports_no_wait.c)
 
 # The names in the list; `stdio` those among them that the rooms share with the Lua library.
 file(READ ${interpose_dir}/calls.h calls)
@@ -17,9 +17,9 @@ list(TRANSFORM lines REPLACE ".*, ([a-z_0-9]+),$" "-Wl,--wrap=\\1" OUTPUT_VARIAB
 
 # Those and their other names.
 file(READ ${interpose_dir}/exports.c exports)
-file(READ ${interpose_dir}/exports_inside.c exports_inside)
+file(READ ${interpose_dir}/exports_no_wait.c exports_no_wait)
 string(REGEX MATCHALL "(ALIAS|CHECKED)\\([a-z_ *]+, [a-zA-Z_0-9]+,|PRINT\\([a-z_0-9]+,|PUBLIC [a-zA-Z ]+[ *]+[a-z_]+\\([a-zA-Z]"
-  others "${exports}${exports_inside}")
+  others "${exports}${exports_no_wait}")
 list(TRANSFORM others REPLACE ".*[ *(]([a-zA-Z_0-9]+)[,(][a-zA-Z]*$" "\\1")
 list(TRANSFORM exported_names REPLACE ".*, ([a-z_0-9]+),$" "\\1")
 list(APPEND exported_names ${others})
@@ -32,7 +32,7 @@ set(ML_INTERPOSE_NAMES ${exported_names})
 set(ML_INTERPOSE_OPTIONS ${wraps} ${exports})
 
 set(export_sources
-  ${interpose_dir}/exports.c ${interpose_dir}/exports_inside.c ${interpose_dir}/exporter.c)
+  ${interpose_dir}/exports.c ${interpose_dir}/exports_no_wait.c ${interpose_dir}/exporter.c)
 # Without glibc's inline definitions of some of the names: clang takes no second one that is visible.
 set(export_options -fno-lto -fno-builtin -U_FORTIFY_SOURCE -D__NO_INLINE__)
 

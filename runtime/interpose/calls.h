@@ -211,19 +211,19 @@ struct ml_libc {
  * constant. Where the names are not exported it stays as it is initialised: libc's. */
 extern struct ml_libc ml_libc;
 
-enum ml_call {
-#define ML_CALL_NUMBER(type, name, parameters, arguments) ML_CALL_##name,
+enum ml_libc_function {
+#define ML_CALL_NUMBER(type, name, parameters, arguments) ML_LIBC_##name,
     ML_CALLS(ML_CALL_NUMBER)
 #undef ML_CALL_NUMBER
-        ML_CALL_COUNT
+        ML_LIBC_FUNCTION_COUNT
 };
 
-struct ml_foreign;
+struct ml_libc_calls;
 
 /* What each does when a task makes the call: results and errno as libc's; may suspend the task, not
  * its thread. */
 #define ML_CO_PROTOTYPE(type, name, parameters, arguments)                                         \
-    type ml_co_##name(struct ml_foreign *f, ML_UNPACK parameters);
+    type ml_co_##name(struct ml_libc_calls *calls, ML_UNPACK parameters);
 ML_CALLS(ML_CO_PROTOTYPE)
 #undef ML_CO_PROTOTYPE
 

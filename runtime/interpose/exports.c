@@ -12,21 +12,22 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 
-static struct ml_foreign *enter(enum ml_call call, const void *caller, const void *frame)
+static struct ml_libc_calls *enter(enum ml_libc_function call, const void *caller,
+                                   const void *frame)
 {
-    struct ml_foreign *f = ml_exporter_current();
-    if (f != NULL)
-        f->entry = (struct ml_entry){call, caller, frame};
-    return f;
+    struct ml_libc_calls *calls = ml_exporter_current();
+    if (calls != NULL)
+        calls->entry = (struct ml_libc_call){call, caller, frame};
+    return calls;
 }
 
-#define ENTER(name) enter(ML_CALL_##name, __builtin_return_address(0), __builtin_frame_address(0))
+#define ENTER(name) enter(ML_LIBC_##name, __builtin_return_address(0), __builtin_frame_address(0))
 
 /* The end of each: libc's, or what a task gets. */
 #define ANSWER(name, arguments)                                                                    \
-    struct ml_foreign *f = ENTER(name);                                                            \
-    return ml_likely(f == NULL) ? ml_exporter_libc()->name arguments                               \
-                                : ml_exporter_co(name)(f, ML_UNPACK arguments);
+    struct ml_libc_calls *calls = ENTER(name);                                                     \
+    return ml_likely(calls == NULL) ? ml_exporter_libc()->name arguments                           \
+                                    : ml_exporter_co(name)(calls, ML_UNPACK arguments);
 
 #define EXPORT(type, name, parameters, arguments)                                                  \
     PUBLIC type name parameters                                                                    \
@@ -78,10 +79,10 @@ ALIAS(int, vprintf, vfprintf, (const char *format, va_list arguments), (stdout, 
 
 /* ---- with variable arguments ---- */
 
-static int print(struct ml_foreign *f, FILE *file, const char *format, va_list arguments)
+static int print(struct ml_libc_calls *calls, FILE *file, const char *format, va_list arguments)
 {
-    return ml_likely(f == NULL) ? ml_exporter_libc()->vfprintf(file, format, arguments)
-                                : ml_exporter_co(vfprintf)(f, file, format, arguments);
+    return ml_likely(calls == NULL) ? ml_exporter_libc()->vfprintf(file, format, arguments)
+                                    : ml_exporter_co(vfprintf)(calls, file, format, arguments);
 }
 
 #define PRINT(name, parameters, file)                                                              \

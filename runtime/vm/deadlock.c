@@ -2,7 +2,7 @@
  * where; those that do the same are told together. */
 #include "bindings/core/lua_task.h"
 #include "bindings/core/task_view.h"
-#include "hub/on/sync.h"
+#include "hub/on/primitives.h"
 #include "vm/moonlet_state.h"
 
 #include <stdio.h>

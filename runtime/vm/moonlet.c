@@ -46,7 +46,7 @@ static void report(struct ml_lua *lua, const char *text)
         options->report(options->report_context, text);
         return;
     }
-    ml_prompt_make_way(lua->foreign, STDERR_FILENO, "\n", 1);
+    ml_prompt_make_way(lua->libc_calls, STDERR_FILENO, "\n", 1);
     fprintf(stderr, "%s: %s\n", options->name, text);
     fflush(stderr);
 }
@@ -120,13 +120,13 @@ static int open_runtime(struct moonlet *m)
                             m->options.stacks, m->options.stack_size);
     if (error != 0)
         return error;
-    ml_interpose_attach();
-    m->lua.foreign = ml_foreign_open(&m->lua.hub);
-    if (m->lua.foreign == NULL)
+    ml_preloaded_introduce();
+    m->lua.libc_calls = ml_libc_calls_open(&m->lua.hub);
+    if (m->lua.libc_calls == NULL)
         return -ENOMEM;
-    ml_foreign_connect(&m->lua, m->lua.foreign);
+    ml_libc_calls_connect(&m->lua, m->lua.libc_calls);
     if (!m->options.no_interpose)
-        m->lua.hub.foreign = m->lua.foreign;
+        m->lua.hub.libc_calls = m->lua.libc_calls;
     m->lua.report = report;
     m->lua.hub.noticed = noticed;
     m->lua.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
@@ -439,14 +439,14 @@ int moonlet_attach(struct moonlet *m, void *loop, double max_run)
     int error = ml_runtime_check(m);
     if (error != 0)
         return error;
-    ml_detach(m->attachment);
-    m->attachment = NULL;
+    ml_host_loop_detach(m->host_loop);
+    m->host_loop = NULL;
     if (loop == NULL)
         return 0;
     int fd = moonlet_fd(m);
     m->attached_run = span_of(max_run);
-    m->attachment = fd >= 0 ? ml_attach(loop, fd, on_readable, m) : NULL;
-    return fd < 0 ? fd : m->attachment != NULL ? 0 : -ENOMEM;
+    m->host_loop = fd >= 0 ? ml_host_loop_attach(loop, fd, on_readable, m) : NULL;
+    return fd < 0 ? fd : m->host_loop != NULL ? 0 : -ENOMEM;
 }
 
 lua_State *moonlet_lua(struct moonlet *m)
@@ -472,11 +472,11 @@ int moonlet_exit_status(const struct moonlet *m)
 
 bool moonlet_is_in_shell(const struct moonlet *m)
 {
-    if (!ml_runtime_is_open(m) || ml_list_is_empty(&m->lua.foreign->shells))
+    if (!ml_runtime_is_open(m) || ml_list_is_empty(&m->lua.libc_calls->shells))
         return false;
     const struct ml_session *session = &m->lua.session;
     bool is_entry = session->is_open && session->phase == ML_SESSION_ENTRY;
-    return m->lua.hub.alive == 1 || (is_entry && ml_shells_has(m->lua.foreign, session->task));
+    return m->lua.hub.alive == 1 || (is_entry && ml_shells_has(m->lua.libc_calls, session->task));
 }
 
 int moonlet_close(struct moonlet *m)
@@ -485,7 +485,7 @@ int moonlet_close(struct moonlet *m)
     if (m == NULL || error != 0)
         return error;
     m->is_running = true;
-    ml_detach(m->attachment);
+    ml_host_loop_detach(m->host_loop);
     if (m->lua.main != NULL)
         unwind_all(m);
     ml_promises_detach(m);
@@ -497,7 +497,7 @@ int moonlet_close(struct moonlet *m)
         lua_close(m->lua.main);
     }
     ml_lua_release(&m->lua);
-    ml_foreign_close(m->lua.foreign);
+    ml_libc_calls_close(m->lua.libc_calls);
     ml_io_release(&m->lua.io);
     ml_overflow_unwatch(&m->lua.hub.bank);
     ml_hub_release(&m->lua.hub);

@@ -37,23 +37,23 @@ void *ml_push_object(lua_State *L, const char *type, size_t size, int values)
     return object + 1;
 }
 
-void ml_object_note_place(lua_State *L, void *object)
+void ml_object_note_source_line(lua_State *L, void *object)
 {
     struct ml_object *head = (struct ml_object *)object - 1;
-    head->place = ml_place_of(&ml_lua_of(L)->places, L, 1);
+    head->source_line = ml_source_line_of(&ml_lua_of(L)->source_lines, L, 1);
 }
 
-const char *ml_object_place(lua_State *L, const void *object)
+const char *ml_object_source_line(lua_State *L, const void *object)
 {
     const struct ml_object *head = (const struct ml_object *)object - 1;
-    return ml_place_text(&ml_lua_of(L)->places, head->place);
+    return ml_source_line_text(&ml_lua_of(L)->source_lines, head->source_line);
 }
 
 void ml_warn_unclosed(lua_State *L, const void *object)
 {
     lua_warning(L, luaL_tolstring(L, 1, NULL), 1);
     lua_warning(L, " was never closed; made at ", 1);
-    lua_warning(L, ml_object_place(L, object), 0);
+    lua_warning(L, ml_object_source_line(L, object), 0);
     lua_pop(L, 1);
 }
 
@@ -166,7 +166,7 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
 void ml_lua_release(struct ml_lua *lua)
 {
     ml_hooks_release(lua);
-    ml_places_release(&lua->places);
+    ml_source_lines_release(&lua->source_lines);
     free(lua->idle);
     lua->idle = NULL;
     lua->idle_count = 0;

@@ -17,7 +17,7 @@
 #include <lua.h>
 #include <stdatomic.h>
 
-struct ml_foreign;
+struct ml_libc_calls;
 struct ml_lua_task;
 
 /* A Lua thread of the pool, and its index there; L is NULL while its place is empty. */
@@ -33,12 +33,13 @@ enum { ML_POOL_THREADS = 4096 };
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
-    struct ml_foreign *foreign; /* calls of C libraries; in force while hub.foreign is the same */
+    /* calls of C libraries; in force while hub.libc_calls is the same */
+    struct ml_libc_calls *libc_calls;
     struct ml_hooks hooks;
     struct ml_pool *pool;   /* the memory of the state */
     size_t thread_size;     /* of a lua_State with its extra space, bytes */
     uint32_t cancellations; /* number of the last that was raised, in any task */
-    struct ml_places places;
+    struct ml_source_lines source_lines;
     struct ml_session session;  /* of the interactive mode */
     uint32_t select_turn;       /* where the next select begins */
     lua_State *main;            /* runs no task, no script: see docs/architecture.md */
@@ -113,7 +114,7 @@ void ml_lua_release(struct ml_lua *lua);
  */
 struct ml_object {
     const char *type;
-    uint32_t place; /* where it was made; 0: not noted */
+    uint32_t source_line; /* where it was made; 0: not noted */
 };
 
 /* The struct behind the object of that type at `index`; NULL for anything else. */
@@ -145,14 +146,14 @@ void *ml_push_object(lua_State *L, const char *type, size_t size, int values);
 
 /* Notes that the script made the object, of the struct at `object`, in the line that called the
  * running C function: for messages about objects that nobody closed. measured: 35 ns. */
-void ml_object_note_place(lua_State *L, void *object);
+void ml_object_note_source_line(lua_State *L, void *object);
 
 /* In the finalizer of an object at 1 that is still open: warns, with its text and where it was
  * made. */
 void ml_warn_unclosed(lua_State *L, const void *object);
 
 /* Where it was made: "file.lua:12", "?" if that was not noted. */
-const char *ml_object_place(lua_State *L, const void *object);
+const char *ml_object_source_line(lua_State *L, const void *object);
 
 /* Registers a type of objects: its metatable, with `methods` behind __index, the most used first.
  * Stack unchanged. */

@@ -402,7 +402,8 @@ void ml_lua_task_starve(struct ml_task *base)
     snprintf(text, sizeof text,
              "task #%llu, spawned at %s, failed: not enough memory to go on: its variables are "
              "not closed",
-             (unsigned long long)base->id, ml_place_text(&lua->places, task->place));
+             (unsigned long long)base->id,
+             ml_source_line_text(&lua->source_lines, task->source_line));
     lua->has_reported = true;
     lua->report(lua, text);
     task->outcome = ML_OUTCOME_FAILED;

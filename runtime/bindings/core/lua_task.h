@@ -43,7 +43,7 @@ struct ml_lua_task {
     bool has_traceback : 1;     /* of its error: an attribute */
     bool is_over_limit : 1;     /* told that it has computed for too long: vm/budget.c */
     bool owes_cancellation : 1; /* a C library was told of it, nothing was raised since */
-    uint16_t place;             /* where it was spawned: bindings/core/source_line.h */
+    uint16_t source_line;       /* where it was spawned: bindings/core/source_line.h */
 };
 
 /* User values of a Task; it has as many as it needs. The first keeps its thread, unless the pool

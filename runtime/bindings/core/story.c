@@ -94,11 +94,12 @@ int ml_story_take_first(lua_State *L)
 static void push_end(lua_State *L, const struct ml_lua_task *task)
 {
     bool is_cut = task->run == ML_RUN_FUNCTION;
-    bool has_place = task->place != 0;
-    lua_pushfstring(L, "in a closing variable, %s%s%s",
-                    is_cut ? "after the cancellation of the task" : "at the end of the program",
-                    has_place ? "\nspawned at " : "",
-                    has_place ? ml_place_text(&ml_lua_of(L)->places, task->place) : "");
+    bool has_source_line = task->source_line != 0;
+    lua_pushfstring(
+        L, "in a closing variable, %s%s%s",
+        is_cut ? "after the cancellation of the task" : "at the end of the program",
+        has_source_line ? "\nspawned at " : "",
+        has_source_line ? ml_source_line_text(&ml_lua_of(L)->source_lines, task->source_line) : "");
 }
 
 int ml_story_keep_closing(lua_State *L)

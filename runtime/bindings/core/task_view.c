@@ -109,8 +109,9 @@ void ml_lua_push_traceback_at(lua_State *L, struct ml_lua_task *task, const char
         push_frames(L, ml_thread_of(strand), NULL, 0);
         lua_concat(L, 3);
     }
-    if (task->place != 0) {
-        lua_pushfstring(L, "\nspawned at %s", ml_place_text(&ml_lua_of(L)->places, task->place));
+    if (task->source_line != 0) {
+        lua_pushfstring(L, "\nspawned at %s",
+                        ml_source_line_text(&ml_lua_of(L)->source_lines, task->source_line));
         lua_concat(L, 2);
     }
 }

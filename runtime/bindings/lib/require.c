@@ -6,7 +6,7 @@
  */
 #include "bindings/core/blocking.h"
 #include "bindings/lib/modules.h"
-#include "hub/on/sync.h"
+#include "hub/on/primitives.h"
 
 #include <errno.h>
 #include <lualib.h>

@@ -36,7 +36,7 @@ static int pcall_results(lua_State *L, int status, lua_KContext count)
 {
     if (is_good(status))
         return lua_gettop(L);
-    ml_foreign_caught(L, __builtin_frame_address(0));
+    ml_libc_calls_caught(L, __builtin_frame_address(0));
     ml_cancellation_rethrow(L, count);
     return push_caught(L);
 }
@@ -65,7 +65,7 @@ static int xpcall_results(lua_State *L, int status, lua_KContext count)
 {
     if (is_good(status))
         return lua_gettop(L) - 2;
-    ml_foreign_caught(L, __builtin_frame_address(0));
+    ml_libc_calls_caught(L, __builtin_frame_address(0));
     if (keeps_cancellations(L, 2))
         ml_cancellation_rethrow(L, count);
     else

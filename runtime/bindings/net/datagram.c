@@ -20,7 +20,7 @@ struct ml_datagram *ml_push_udp(lua_State *L)
 {
     struct udp *udp = ml_push_object(L, ml_udp_type, sizeof *udp, ML_PEERS_VALUES);
     ml_datagram_init(&udp->datagram, &ml_lua_of(L)->io);
-    ml_object_note_place(L, udp);
+    ml_object_note_source_line(L, udp);
     return &udp->datagram;
 }
 

@@ -12,7 +12,7 @@ struct ml_listener *ml_push_listener(lua_State *L)
 {
     struct ml_listener *listener = ml_push_object(L, ml_listener_type, sizeof *listener, 1);
     ml_listener_init(listener, &ml_lua_of(L)->io);
-    ml_object_note_place(L, listener);
+    ml_object_note_source_line(L, listener);
     return listener;
 }
 

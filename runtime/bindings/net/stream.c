@@ -20,7 +20,7 @@ struct ml_stream *ml_push_stream(lua_State *L)
 {
     struct ml_stream *s = ml_push_object(L, ml_stream_type, sizeof *s, 1);
     ml_stream_init(s, &ml_lua_of(L)->io);
-    ml_object_note_place(L, s);
+    ml_object_note_source_line(L, s);
     return s;
 }
 

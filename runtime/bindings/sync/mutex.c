@@ -24,7 +24,7 @@ int ml_sync_mutex(lua_State *L)
 {
     struct ml_mutex *mutex = ml_push_object(L, ml_mutex_type, sizeof *mutex, 0);
     ml_mutex_init(mutex);
-    ml_object_note_place(L, mutex);
+    ml_object_note_source_line(L, mutex);
     return 1;
 }
 
@@ -100,7 +100,7 @@ static int mutex_close(lua_State *L)
 static int mutex_tostring(lua_State *L)
 {
     struct ml_mutex *mutex = ml_check_object(L, 1, ml_mutex_type);
-    lua_pushfstring(L, "sync.mutex made at %s (", ml_object_place(L, mutex));
+    lua_pushfstring(L, "sync.mutex made at %s (", ml_object_source_line(L, mutex));
     if (mutex->owner != NULL)
         lua_pushfstring(L, "held by task #%d)", (int)mutex->owner->id);
     else
@@ -125,7 +125,7 @@ void ml_sync_release_all(struct ml_lua *lua, struct ml_task *task)
         char text[192];
         snprintf(text, sizeof text,
                  "task #%llu ended while it held the mutex made at %s: it is unlocked",
-                 (unsigned long long)task->id, ml_object_place(lua->aside, mutex));
+                 (unsigned long long)task->id, ml_object_source_line(lua->aside, mutex));
         if (!lua->hub.is_forked) /* else the task is the parent's, and goes on there */
             lua_warning(lua->aside, text, 0);
         ml_mutex_unlock(&lua->hub, mutex);

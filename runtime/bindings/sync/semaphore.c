@@ -4,7 +4,7 @@
 #include "bindings/core/blocking.h"
 #include "bindings/sync/sync.h"
 #include "bindings/sync/sync_types.h"
-#include "hub/on/sync.h"
+#include "hub/on/primitives.h"
 
 const char ml_semaphore_type[] = "sync.semaphore";
 static const char permit_type[] = "sync.permit";

@@ -3,7 +3,7 @@
 #define ML_BINDINGS_SYNC_SYNC_H
 
 #include "bindings/core/lua_runtime.h"
-#include "hub/on/sync.h"
+#include "hub/on/primitives.h"
 
 extern const char ml_event_type[], ml_semaphore_type[];
 

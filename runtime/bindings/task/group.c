@@ -13,7 +13,7 @@
 #include "bindings/task/group_members.h"
 #include "bindings/task/group_object.h"
 #include "bindings/task/task_options.h"
-#include "hub/on/sync.h"
+#include "hub/on/primitives.h"
 #include "hub/state/scope.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 -- Calls of libc that do not block, made by a C library: answered by moonlet and left to libc, in
--- turn. One line of JSON for each. For bench/suites/foreign.lua.
+-- turn. One line of JSON for each. For bench/suites/libc_calls.lua.
 package.path = arg[0]:match("^(.*)/") .. "/lib/?.lua;" .. package.path
-local calls = require "foreign_calls"
+local calls = require "libc_calls"
 local json = require "json"
 local stats = require "stats"
 local patch = require "moonlet.patch"

@@ -3,8 +3,8 @@
  * order in which they came, by giving to the first what it waits for: nobody can overtake, and a
  * wait that ended otherwise has taken nothing. Knows nothing of what is being protected.
  */
-#ifndef ML_HUB_ON_SYNC_H
-#define ML_HUB_ON_SYNC_H
+#ifndef ML_HUB_ON_PRIMITIVES_H
+#define ML_HUB_ON_PRIMITIVES_H
 
 #include "hub/wait/wait.h"
 

@@ -1,4 +1,4 @@
-#include "hub/on/sync.h"
+#include "hub/on/primitives.h"
 
 #include "base/error.h"
 #include "hub/state/waiters.h"

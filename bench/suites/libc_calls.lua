@@ -5,11 +5,11 @@ local json = require "json"
 local pingpong = require "pingpong"
 local process = require "process"
 
-local foreign = {}
+local libc_calls = {}
 
 local function measure_calls(all, quick)
   local command = {
-    "env", "LUA_CPATH=" .. all:c("?.so"), all.settings.moonlet, all:script("foreign_calls.lua"),
+    "env", "LUA_CPATH=" .. all:c("?.so"), all.settings.moonlet, all:script("libc_calls.lua"),
     quick and "20000" or "200000",
   }
   local output, reason = process.capture(command, {cpu = 0})
@@ -28,7 +28,7 @@ end
 --- @tparam contestants all
 -- @tparam boolean quick
 -- @treturn table `calls`, a record for each; `echo`, a record for each number of connections
-function foreign.run(all, quick)
+function libc_calls.run(all, quick)
   local results = {calls = measure_calls(all, quick), echo = {}}
   for i, connections in ipairs {64, 1000} do
     results.echo[i] = pingpong.compare(all, all:luasocket_servers(), {
@@ -39,4 +39,4 @@ function foreign.run(all, quick)
   return results
 end
 
-return foreign
+return libc_calls

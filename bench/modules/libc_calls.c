@@ -1,5 +1,5 @@
 /* Calls of libc that do not block, many in a row, as a C library makes them. For
- * bench/foreign_calls.lua. */
+ * bench/libc_calls.lua. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -97,8 +97,8 @@ static int fail(lua_State *L)
     return luaL_error(L, "cannot open what is measured");
 }
 
-int luaopen_foreign_calls(lua_State *L);
-__attribute__((visibility("default"))) int luaopen_foreign_calls(lua_State *L)
+int luaopen_libc_calls(lua_State *L);
+__attribute__((visibility("default"))) int luaopen_libc_calls(lua_State *L)
 {
     enum { COUNT = sizeof operations / sizeof *operations };
     struct things *t = lua_newuserdatauv(L, sizeof *t, 0);

@@ -60,14 +60,14 @@ static bool acquire_guard(int *word)
 
 static void leave_guard(uint64_t *guard, int state)
 {
-    struct ml_foreign *f = ml_exporter_current();
+    struct ml_libc_calls *calls = ml_exporter_current();
     int saved = errno;
     int before = __atomic_exchange_n(word_of(guard), state, __ATOMIC_ACQ_REL);
     if ((before & GUARD_AWAITED) != 0)
         syscall(SYS_futex, word_of(guard), FUTEX_WAKE, INT_MAX);
     errno = saved;
-    if (f != NULL)
-        ml_inside_leave(f, guard);
+    if (calls != NULL)
+        ml_no_wait_leave(calls, guard);
 }
 
 PUBLIC int __cxa_guard_acquire(uint64_t *guard);
@@ -76,10 +76,10 @@ PUBLIC void __cxa_guard_abort(uint64_t *guard);
 
 PUBLIC int __cxa_guard_acquire(uint64_t *guard)
 {
-    struct ml_foreign *f = ml_exporter_current();
+    struct ml_libc_calls *calls = ml_exporter_current();
     bool is_first = acquire_guard(word_of(guard));
-    if (f != NULL && is_first)
-        ml_inside_enter(f, guard, __builtin_frame_address(0));
+    if (calls != NULL && is_first)
+        ml_no_wait_enter(calls, guard, __builtin_frame_address(0));
     return is_first;
 }
 
@@ -100,53 +100,53 @@ struct cookie {
     cookie_io_functions_t functions;
 };
 
-static struct ml_foreign *begin_callback(const struct cookie *cookie, const void *frame)
+static struct ml_libc_calls *begin_callback(const struct cookie *cookie, const void *frame)
 {
-    struct ml_foreign *f = ml_exporter_current();
-    if (f != NULL)
-        ml_inside_enter(f, cookie, frame);
-    return f;
+    struct ml_libc_calls *calls = ml_exporter_current();
+    if (calls != NULL)
+        ml_no_wait_enter(calls, cookie, frame);
+    return calls;
 }
 
-static void end_callback(struct ml_foreign *f, const struct cookie *cookie)
+static void end_callback(struct ml_libc_calls *calls, const struct cookie *cookie)
 {
-    if (f != NULL)
-        ml_inside_leave(f, cookie);
+    if (calls != NULL)
+        ml_no_wait_leave(calls, cookie);
 }
 
 static ssize_t read_cookie(void *cookie, char *buffer, size_t size)
 {
     struct cookie *c = cookie;
-    struct ml_foreign *f = begin_callback(c, __builtin_frame_address(0));
+    struct ml_libc_calls *calls = begin_callback(c, __builtin_frame_address(0));
     ssize_t result = c->functions.read(c->cookie, buffer, size);
-    end_callback(f, c);
+    end_callback(calls, c);
     return result;
 }
 
 static ssize_t write_cookie(void *cookie, const char *data, size_t size)
 {
     struct cookie *c = cookie;
-    struct ml_foreign *f = begin_callback(c, __builtin_frame_address(0));
+    struct ml_libc_calls *calls = begin_callback(c, __builtin_frame_address(0));
     ssize_t result = c->functions.write(c->cookie, data, size);
-    end_callback(f, c);
+    end_callback(calls, c);
     return result;
 }
 
 static int seek_cookie(void *cookie, off64_t *offset, int whence)
 {
     struct cookie *c = cookie;
-    struct ml_foreign *f = begin_callback(c, __builtin_frame_address(0));
+    struct ml_libc_calls *calls = begin_callback(c, __builtin_frame_address(0));
     int result = c->functions.seek(c->cookie, offset, whence);
-    end_callback(f, c);
+    end_callback(calls, c);
     return result;
 }
 
 static int close_cookie(void *cookie)
 {
     struct cookie *c = cookie;
-    struct ml_foreign *f = begin_callback(c, __builtin_frame_address(0));
+    struct ml_libc_calls *calls = begin_callback(c, __builtin_frame_address(0));
     int result = c->functions.close != NULL ? c->functions.close(c->cookie) : 0;
-    end_callback(f, c);
+    end_callback(calls, c);
     free(c);
     return result;
 }
