@@ -84,16 +84,6 @@ int ml_libc_calls_exclude(struct ml_libc_calls *calls, const char *pattern)
     return 0;
 }
 
-const char *ml_libc_function_name(enum ml_libc_function call)
-{
-    static const char *const names[] = {
-#define ML_CALL_NAME(type, name, parameters, arguments) #name,
-        ML_CALLS(ML_CALL_NAME)
-#undef ML_CALL_NAME
-    };
-    return names[call];
-}
-
 static const char *library_of(const void *address)
 {
     Dl_info info;

@@ -9,7 +9,7 @@
 #include "hub/on/offload.h"
 #include "hub/state/hub.h"
 #include "hub/wait/slice.h"
-#include "interpose/calls.h"
+#include "interpose/libc.h"
 
 #include <signal.h>
 #include <stddef.h>
@@ -118,8 +118,6 @@ void ml_libc_calls_close(struct ml_libc_calls *calls);
 /* Calls whose name matches, and calls from libraries the last part of whose file name does, block
  * the thread. pattern: as for fnmatch(3), such as "libodbc*". 0 or -ENOMEM. */
 int ml_libc_calls_exclude(struct ml_libc_calls *calls, const char *pattern);
-
-const char *ml_libc_function_name(enum ml_libc_function call);
 
 /* Whether a library made the call the last part of whose file name matches. */
 bool ml_libc_call_is_called_from(struct ml_libc_call entry, const char *pattern);

@@ -3,8 +3,8 @@
  * take X(result, name, (parameters), (arguments)). From them come the table of libc's own
  * functions, the numbers of the calls and the prototypes of the functions that answer them.
  */
-#ifndef ML_INTERPOSE_CALLS_H
-#define ML_INTERPOSE_CALLS_H
+#ifndef ML_INTERPOSE_LIBC_H
+#define ML_INTERPOSE_LIBC_H
 
 #include "interpose/calls_list.h"
 
@@ -56,6 +56,9 @@ enum ml_libc_function {
 #undef ML_CALL_NUMBER
         ML_LIBC_FUNCTION_COUNT
 };
+
+/* libc's name of the call. */
+const char *ml_libc_function_name(enum ml_libc_function call);
 
 struct ml_libc_calls;
 
