@@ -1,0 +1,178 @@
+/*
+ * One request and its answer, whatever version of HTTP carries them, and the server to which they
+ * belong. A carrier (HTTP/1: http/connection.h) fills in the request and sends the answer; a
+ * handler, in Lua or in C, sees an exchange alone. Knows neither Lua nor how bytes are framed.
+ */
+#ifndef ML_HTTP_EXCHANGE_H
+#define ML_HTTP_EXCHANGE_H
+
+#include "base/list.h"
+#include "http/head.h"
+#include "io/stream.h"
+
+struct ml_http_exchange;
+
+/* A field of an answer. Both parts have been checked: ml_http_pair_is_valid(). */
+struct ml_http_pair {
+    const char *name;
+    const char *value;
+    uint32_t name_size;
+    uint32_t value_size;
+};
+
+/* The head of an answer. Connection and framing fields among the pairs are left out by the carrier,
+ * which makes its own. */
+struct ml_http_answer {
+    int status;
+    const struct ml_http_pair *pairs;
+    int pair_count;
+    int64_t length; /* of the body; -1: unknown; it is what is sent until `end` */
+};
+
+/*
+ * What carries exchanges. Unless said otherwise: called by the exchange's own task, may wait,
+ * returns 0 or an error: -EPIPE, -ECONNRESET: the peer is gone; -ETIMEDOUT: it is too slow;
+ * -ECANCELED; -ML_ECLOSED; -ENOMEM. After a failure of what sends, the answer is broken.
+ */
+struct ml_http_carrier {
+    /*
+     * The next piece of the request's body, without framing, at most `max` bytes; `piece` as
+     * ml_stream_read_some() has it, valid until the next call that may wait. The first call asks a
+     * peer that expects it to go on (100). 0; 1: the end; -EPROTO: its framing is wrong; -EMSGSIZE:
+     * it is larger than the exchange's max_body; -ML_EEOF: the peer left in its middle.
+     */
+    int (*read_body)(struct ml_http_exchange *x, size_t max, struct ml_piece_of_input *piece);
+    void (*consume)(struct ml_http_exchange *x, const struct ml_piece_of_input *piece);
+    /* Head and whole body: the usual answer, kept together with those of requests that have come
+     * already. answer->length is the size of the pieces. */
+    int (*send_whole)(struct ml_http_exchange *x, const struct ml_http_answer *answer,
+                      struct iovec *pieces, int count);
+    /* An answer in parts: the head, the body's pieces (the array is used up), the end with
+     * `count` trailers (NULL: none). The head may be held back until there is more to send. */
+    int (*send_head)(struct ml_http_exchange *x, const struct ml_http_answer *answer);
+    int (*send_body)(struct ml_http_exchange *x, struct iovec *pieces, int count);
+    /* `count` bytes of a file; *sent: as ml_stream_send_file(). */
+    int (*send_file)(struct ml_http_exchange *x, int file, off_t offset, uint64_t count,
+                     uint64_t *sent);
+    int (*end)(struct ml_http_exchange *x, const struct ml_http_pair *trailers, int count);
+    /* Sends all that is held back. */
+    int (*flush)(struct ml_http_exchange *x);
+    /* An interim answer, 102 to 199, but not 101. Nothing for a peer that does not know them. */
+    int (*inform)(struct ml_http_exchange *x, const struct ml_http_answer *answer);
+    /* Cuts the answer off, so that the peer sees that it is not whole. Idempotent; never waits. */
+    void (*abort)(struct ml_http_exchange *x);
+    /* Whether the peer has left. Never waits. */
+    bool (*gone)(struct ml_http_exchange *x);
+    /* For a wait for several things: the running task is woken when gone() may have changed. As
+     * ml_stream_watch(). */
+    int (*watch)(struct ml_http_exchange *x, struct ml_waiter *waiter, ml_time *again);
+    void (*unwatch)(struct ml_http_exchange *x);
+    /* The connection becomes the handler's: nothing is sent any more, the unread input stays in
+     * x->stream. -EOPNOTSUPP: it carries other exchanges, too. Never waits. */
+    int (*hijack)(struct ml_http_exchange *x);
+    /* The fields after the body, once read_body() has returned 1: a head with fields alone, and
+     * their bytes; NULL: there were none. Never waits. */
+    const struct ml_http_head *(*trailers)(struct ml_http_exchange *x, const char **bytes);
+};
+
+/* How far the answer has come. */
+enum ml_http_phase {
+    ML_HTTP_UNSENT,   /* not a byte of it is out or held back */
+    ML_HTTP_HEADED,   /* its head is */
+    ML_HTTP_COMPLETE, /* all of it is */
+    ML_HTTP_BROKEN,   /* it will never be whole */
+    ML_HTTP_HIJACKED
+};
+
+/* When a peer that leaves cancels the handler. */
+enum ml_http_on_gone { ML_HTTP_GONE_STREAMING, ML_HTTP_GONE_CANCEL, ML_HTTP_GONE_IGNORE };
+
+struct ml_http_exchange {
+    const struct ml_http_carrier *carrier;
+    struct ml_http_server *server;
+    struct ml_stream *stream; /* of the connection */
+    void *context;            /* the handler's: a lua_State */
+    void *object;             /* the same: what it has made of the exchange; NULL: nothing yet */
+    struct ml_http_head head;
+    const char *bytes;   /* in which the slices of `head` lie; they stay while the exchange does */
+    const char *scheme;  /* "http" or "https" */
+    uint64_t max_body;   /* bytes; UINT64_MAX: no limit */
+    ml_time read_timeout; /* spans, of single waits */
+    ml_time write_timeout;
+    uint64_t body_read;  /* bytes of the request's body so far */
+    uint64_t body_sent;  /* of the answer's */
+    ml_time began;       /* when its head was there */
+    int body_error;      /* what read_body() failed with; 0: nothing */
+    int status;          /* of the answer; 0: none yet */
+    uint8_t version;     /* 10, 11, 20 */
+    enum ml_http_phase phase : 8;
+    enum ml_http_on_gone on_gone : 8;
+    bool is_body_read : 1;  /* to its end */
+    bool is_body_begun : 1; /* read_body() was called */
+    bool is_head : 1;       /* the method is HEAD: the answer has no body */
+    bool must_close : 1;    /* the connection ends after it */
+};
+
+/* ---- the server ---- */
+
+struct ml_http_timeouts {
+    ml_time head;       /* from the first byte of a head to its last */
+    ml_time read;       /* a single wait for a body */
+    ml_time write;      /* a single wait for room */
+    ml_time keep_alive; /* idle between requests */
+    ml_time age;        /* of a connection; then the next answer is its last */
+};
+
+struct ml_http_counters {
+    uint64_t connections; /* accepted so far */
+    uint64_t requests;    /* so far */
+    uint64_t errors;      /* requests that were none: answered 4xx or 5xx by the server itself */
+    uint64_t refused;     /* answered 503 because of too many in flight */
+    uint32_t open;        /* connections */
+    uint32_t in_flight;   /* exchanges */
+};
+
+enum ml_http_state { ML_HTTP_RUNNING, ML_HTTP_STOPPING };
+
+struct ml_http_server {
+    struct ml_io *io;
+    /* Answers an exchange, in its task: 0 once the answer is complete, hijacked or broken; an error
+     * ends the connection. What is not complete is cut off. */
+    int (*handle)(void *context, struct ml_http_exchange *x);
+    /* Runs `body(argument)` in a task of its own, with a context of its own for handle(): carriers
+     * with several exchanges at a time. 0 or an error; then it never runs. */
+    int (*spawn)(struct ml_http_server *server, void (*body)(void *context, void *argument),
+                 void *argument);
+    /* Told of an exchange that is over, the head still there: the access log. NULL: nobody. */
+    void (*done)(void *context, struct ml_http_exchange *x);
+    struct ml_http_limits limits;
+    struct ml_http_timeouts timeouts;
+    struct ml_http_counters counters;
+    uint64_t max_body;
+    uint32_t max_in_flight; /* requests; beyond them 503 */
+    enum ml_http_on_gone on_gone;
+    enum ml_http_state state;
+    struct ml_link connections; /* all that are open */
+    void *idle_blocks;          /* for heads and answers, each holding the next */
+    uint32_t idle_count;
+    char date[32]; /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+    time_t date_second;
+};
+
+/* With the defaults; `handle` is still to be set. */
+void ml_http_server_init(struct ml_http_server *server, struct ml_io *io);
+
+/* Nothing runs in it any more. */
+void ml_http_server_release(struct ml_http_server *server);
+
+/* No answer keeps its connection from now on, and connections that wait for a request are closed.
+ * Never waits. */
+void ml_http_server_stop(struct ml_http_server *server);
+
+/* The time for `date` fields, formatted once a second: 29 characters. */
+const char *ml_http_server_date(struct ml_http_server *server);
+
+/* Whether the name is a token and the value has no CR, LF, NUL or other control character. */
+bool ml_http_pair_is_valid(const struct ml_http_pair *pair);
+
+#endif
