@@ -1,4 +1,5 @@
 /* The Lua state of a runtime: libraries, modules, and the last resort for errors. */
+#include "bindings/http/headers.h"
 #include "bindings/core/hooks.h"
 #include "bindings/core/lua_open.h"
 #include "bindings/core/lua_strand.h"
@@ -87,6 +88,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.repl.editor", ml_open_editor},
                                        {"moonlet.argument.core", ml_open_argument},
                                        {"moonlet.blocking.core", ml_open_blocking},
+                                       {"moonlet.http.headers", ml_open_http_headers},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);
