@@ -13,6 +13,7 @@
 ---@field sync moonlet.sync
 ---@field task moonlet.task
 ---@field test moonlet.test
+---@field url moonlet.url
 local moonlet = {}
 
 return moonlet
