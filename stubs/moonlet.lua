@@ -6,6 +6,7 @@
 ---@class moonlet
 ---@field channel moonlet.channel
 ---@field greenlet moonlet.greenlet
+---@field json moonlet.json
 ---@field net moonlet.net
 ---@field patch moonlet.patch
 ---@field pool moonlet.pool

@@ -16,6 +16,7 @@ int ml_open_patch(lua_State *L);    /* moonlet.patch */
 int ml_open_session(lua_State *L);  /* moonlet.repl.session */
 int ml_open_editor(lua_State *L);   /* moonlet.repl.editor */
 int ml_open_url(lua_State *L);      /* moonlet.url */
+int ml_open_json(lua_State *L);     /* moonlet.json */
 
 /* Creates the metatable of Tasks; the program needs it before any script asks for moonlet.task. */
 void ml_open_task_type(lua_State *L);
