@@ -1,4 +1,6 @@
 /* The Lua state of a runtime: libraries, modules, and the last resort for errors. */
+#include "bindings/data/json.h"
+#include "bindings/data/url.h"
 #include "bindings/http/headers.h"
 #include "bindings/core/hooks.h"
 #include "bindings/core/lua_open.h"
@@ -89,6 +91,8 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.argument.core", ml_open_argument},
                                        {"moonlet.blocking.core", ml_open_blocking},
                                        {"moonlet.http.headers", ml_open_http_headers},
+                                       {"moonlet.url", ml_open_url},
+                                       {"moonlet.json", ml_open_json},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);
