@@ -1,0 +1,104 @@
+/*
+ * One end of a WebSocket (RFC 6455) over a stream whose handshake is done: messages in and out,
+ * pings, limits, the closing handshake. Knows no Lua and no HTTP.
+ *
+ * One task receives; it also answers pings and sends the connection's own, so both happen only
+ * while a task is in ml_websocket_receive(). What cannot be sent at once is queued; then, and to
+ * end a closing handshake, `wants_worker` asks the owner for a task that runs ml_websocket_work().
+ * An idle connection holds this struct and the stream's, no buffer and no task.
+ */
+#ifndef ML_HTTP_WEBSOCKET_H
+#define ML_HTTP_WEBSOCKET_H
+
+#include "base/utf8.h"
+#include "http/ws_frame.h"
+#include "io/stream.h"
+
+struct ml_websocket_options {
+    size_t max_message;    /* bytes of an assembled message */
+    size_t max_queue;      /* bytes that may wait before senders do */
+    ml_time ping_interval; /* a span; ML_FOREVER: no pings */
+    bool is_client;
+};
+
+#define ML_WEBSOCKET_DEFAULTS                                                                      \
+    ((struct ml_websocket_options){1024 * 1024, 1024 * 1024, 30 * ML_SECOND, false})
+
+struct ml_websocket {
+    struct ml_stream *stream;
+    struct ml_websocket_options options;
+    struct ml_link senders;   /* tasks that wait for room in the queue */
+    struct ml_link enders;    /* tasks that wait for the end */
+    struct ml_buffer out;     /* frames that are still to be sent */
+    struct ml_buffer message; /* of the message that is being assembled */
+    struct ml_ws_head head;   /* of the frame that is being read */
+    uint64_t frame_read;      /* bytes of its payload so far */
+    struct ml_utf8 utf8;      /* of the text so far */
+    ml_time ping_at;          /* when to ping, or to give up */
+    ml_time close_by;         /* end of the closing handshake */
+    int error;                /* why it failed; 0: it did not */
+    const char *why;          /* the same in words; NULL: those of the error */
+    uint16_t code;            /* of the first Close, 0: it is open */
+    uint8_t reason_size;
+    uint8_t head_size;    /* bytes in `first`, or 0 */
+    uint8_t control_size; /* bytes in `control` */
+    uint8_t kind;         /* ML_WS_TEXT or ML_WS_BINARY, of the message */
+    char reason[ML_WS_CONTROL_MAX];
+    char control[ML_WS_CONTROL_MAX]; /* payload of the control frame that is being read */
+    char first[ML_WS_HEAD_MAX];      /* a head of which not all has come */
+    bool is_receiving;
+    bool is_in_frame;
+    bool is_in_message;
+    bool has_message; /* a whole one is in `message`, until it is taken */
+    bool has_pinged;  /* and nothing has come since */
+    bool close_sent, close_received;
+    bool is_closed_here; /* ml_websocket_close() came before the peer's Close */
+    bool wants_worker;
+    bool has_worker;
+};
+
+struct ml_websocket_message {
+    const char *data; /* valid until ml_websocket_take() */
+    size_t size;
+    enum ml_ws_opcode kind;
+};
+
+/* An open one on an open stream, which must outlive it and which nobody else uses. */
+void ml_websocket_open(struct ml_websocket *ws, struct ml_stream *stream,
+                       const struct ml_websocket_options *options);
+
+/*
+ * The next message; it stays until ml_websocket_take(). 0; 1: the peer has closed cleanly; -EBUSY:
+ * another task receives; -ML_ECLOSED: it was closed here; -EPROTO, -EILSEQ, -EMSGSIZE: the peer
+ * broke the rules, text is not UTF-8, the message is too long (closed with 1002, 1007, 1009);
+ * -ML_EEOF: the stream ended without a Close; -ECONNABORTED: no sign of life after a ping;
+ * -ETIMEDOUT, -ECANCELED: what has come stays; -ENOMEM and errors of reads.
+ */
+int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
+                         struct ml_websocket_message *message);
+void ml_websocket_take(struct ml_websocket *ws);
+
+/* Sends or queues a message; waits only while max_queue bytes are queued, so that -ETIMEDOUT and
+ * -ECANCELED mean that nothing of it was sent. 0; -ML_ECLOSED; -ENOMEM; what broke the connection.
+ */
+int ml_websocket_send(struct ml_websocket *ws, enum ml_ws_opcode kind, const char *data,
+                      size_t size, ml_time deadline);
+
+/* Sends a ping of at most ML_WS_CONTROL_MAX bytes. Never waits. As send. */
+int ml_websocket_ping(struct ml_websocket *ws, const char *data, size_t size);
+
+/* Begins the closing handshake: no message is sent or received any more. `code`: one that is valid;
+ * `size`: at most ML_WS_CONTROL_MAX - 2 bytes of UTF-8. Idempotent; never waits. */
+void ml_websocket_close(struct ml_websocket *ws, unsigned code, const char *reason, size_t size);
+
+/* What `wants_worker` asks for: sends what is queued, ends a closing handshake, closes the stream.
+ * The caller has set has_worker. May wait; a cancellation closes the stream. */
+void ml_websocket_work(struct ml_websocket *ws);
+
+/* Waits until the stream is closed, after ml_websocket_close(). 0, -ETIMEDOUT, -ECANCELED. */
+int ml_websocket_wait_end(struct ml_websocket *ws, ml_time deadline);
+
+/* Closes the stream at once and frees the buffers. Idempotent; never waits. */
+void ml_websocket_release(struct ml_websocket *ws);
+
+#endif
