@@ -73,6 +73,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.argument.core", ml_open_argument},
                                        {"moonlet.blocking.core", ml_open_blocking},
                                        {"moonlet.url", ml_open_url},
+                                       {"moonlet.crypto", ml_open_crypto},
                                        {"moonlet.json", ml_open_json},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);

@@ -15,6 +15,7 @@ int ml_open_test(lua_State *L);     /* moonlet.test.core */
 int ml_open_patch(lua_State *L);    /* moonlet.patch */
 int ml_open_session(lua_State *L);  /* moonlet.repl.session */
 int ml_open_editor(lua_State *L);   /* moonlet.repl.editor */
+int ml_open_crypto(lua_State *L);   /* moonlet.crypto */
 int ml_open_url(lua_State *L);      /* moonlet.url */
 int ml_open_json(lua_State *L);     /* moonlet.json */
 
