@@ -24,7 +24,7 @@ end
 -- The order of the navigation; pages of docs/ that are not named here come under "Guides".
 local SECTIONS = {
   { title = "Begin", "README.md", "docs/tutorial.md", "docs/scripts.md", "docs/coming-from.md" },
-  { title = "Guides", "docs/guide-tasks.md", "docs/guide-networking.md", "docs/c-libraries.md",
+  { title = "Guides", "docs/guide-tasks.md", "docs/guide-networking.md", "docs/data.md", "docs/c-libraries.md",
     "docs/guide-embedding.md", "docs/guide-performance.md", "docs/testing.md" },
   { title = "Reference" },
   { title = "Project", "docs/architecture.md", "docs/performance.md", "CONTRIBUTING.md", "CHANGELOG.md" },
