@@ -43,6 +43,7 @@
     X(GENERAL_NAMES_free)                                                                          \
     X(HMAC)                                                                                        \
     X(OPENSSL_cleanse)                                                                             \
+    X(OPENSSL_init_crypto)                                                                         \
     X(OPENSSL_sk_num)                                                                              \
     X(OPENSSL_sk_value)                                                                            \
     X(PEM_read_bio_PrivateKey)                                                                     \
