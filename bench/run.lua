@@ -18,7 +18,7 @@ local process = require "process"
 
 local suites = {
   "micro", "sleepers", "echo", "udp", "lines", "bulk", "tls", "handshakes", "flat", "idle",
-  "startup", "syscalls", "foreign", "slow", "flood",
+  "startup", "syscalls", "foreign", "slow", "flood", "documents",
 }
 
 local function fail_usage(message)
