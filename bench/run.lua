@@ -18,7 +18,7 @@ local process = require "process"
 
 local suites = {
   "micro", "sleepers", "echo", "http", "udp", "lines", "bulk", "tls", "handshakes", "flat", "idle",
-  "startup", "syscalls", "libc_calls", "slow", "flood",
+  "startup", "syscalls", "libc_calls", "slow", "flood", "documents",
 }
 
 local function fail_usage(message)

@@ -5,6 +5,7 @@
 ---that `moonlet.net` is `require "moonlet.net"`.
 ---@class moonlet
 ---@field channel moonlet.channel
+---@field crypto moonlet.crypto
 ---@field greenlet moonlet.greenlet
 ---@field json moonlet.json
 ---@field net moonlet.net

@@ -23,8 +23,11 @@ static struct ml_openssl *load(void)
     if (o == NULL)
         return NULL;
     o->library = dlopen("libssl.so.3", RTLD_NOW | RTLD_LOCAL);
-    if (o->library != NULL && find_functions(o))
+    if (o->library != NULL && find_functions(o)) {
+        /* No clean-up at exit: a worker may still hash a password that nobody waits for. */
+        o->OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
         return o;
+    }
     if (o->library != NULL)
         dlclose(o->library);
     free(o);

@@ -8,6 +8,8 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -34,9 +36,14 @@
     X(ERR_peek_error)                                                                              \
     X(ERR_peek_last_error)                                                                         \
     X(ERR_reason_error_string)                                                                     \
+    X(EVP_Digest)                                                                                  \
+    X(EVP_get_digestbyname)                                                                        \
+    X(EVP_PBE_scrypt)                                                                              \
     X(EVP_PKEY_free)                                                                               \
     X(GENERAL_NAMES_free)                                                                          \
+    X(HMAC)                                                                                        \
     X(OPENSSL_cleanse)                                                                             \
+    X(OPENSSL_init_crypto)                                                                         \
     X(OPENSSL_sk_num)                                                                              \
     X(OPENSSL_sk_value)                                                                            \
     X(PEM_read_bio_PrivateKey)                                                                     \

@@ -61,6 +61,7 @@ static const struct permit permits[] = {
      "moonlet.task.core moonlet.url "},
     {PRELOAD, MOONLET_C, " moonlet.blocking.core "},
     {PRELOAD, MOONLET_NET, " moonlet.net moonlet.net.core moonlet.patch moonlet.http.headers "},
+    {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all, and descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_IO,

@@ -1,4 +1,5 @@
 /* The Lua state of a runtime: libraries, modules, and the last resort for errors. */
+#include "bindings/data/crypto.h"
 #include "bindings/data/json.h"
 #include "bindings/data/url.h"
 #include "bindings/http/headers.h"
@@ -92,6 +93,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.blocking.core", ml_open_blocking},
                                        {"moonlet.http.headers", ml_open_http_headers},
                                        {"moonlet.url", ml_open_url},
+                                       {"moonlet.crypto", ml_open_crypto},
                                        {"moonlet.json", ml_open_json},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);

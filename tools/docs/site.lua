@@ -25,7 +25,7 @@ end
 local SECTIONS = {
   { title = "Begin", "README.md", "docs/tutorial.md", "docs/scripts.md", "docs/coming-from.md" },
   { title = "Guides", "docs/guide-tasks.md", "docs/guide-channels.md", "docs/guide-programs.md",
-    "docs/guide-networking.md", "docs/guide-tls.md", "docs/c-libraries.md",
+    "docs/guide-networking.md", "docs/guide-tls.md", "docs/data.md", "docs/c-libraries.md",
     "docs/guide-embedding.md", "docs/guide-performance.md", "docs/testing.md" },
   { title = "Reference" },
   { title = "Project", "docs/architecture.md", "docs/performance.md", "CONTRIBUTING.md", "CHANGELOG.md" },

@@ -123,8 +123,8 @@ UTF-8, arrays with holes, keys of other kinds, tables that contain themselves.
 @tparam[opt] table opts
 @tparam[opt] string|integer opts.indent each item stands on a line of its own, indented by this text
 of spaces and tabs, or so many spaces (16 at most), for each level
-@tparam[opt=false] boolean opts.sort_keys members stand in the order of their names, byte by byte, so
-that equal values give equal texts
+@tparam[opt=false] boolean opts.sort_keys members stand in the order of their names, byte by byte,
+so that equal values give equal texts
 @tparam[opt=1000] integer opts.max_depth of nesting, 100000 at most
 @treturn string
 @usage json.encode {name = "Ada", tags = {"a", "b"}, score = 1.0}

@@ -87,7 +87,8 @@ describe("json.decode", function()
   it("refuses what RFC 8259 does not have", function()
     for _, text in ipairs { "[1,]", "[,1]", "[1 2]", "{'a':1}", '{"a":1 "b":2}', "nul", "nulll", "True", "[1]]", "{",
       "[", '{"a"', '{"a":', '{"a":1', "[1", "// x", "[1]//", "'a'", '"\n"', '"\t"', '"\127\0"', '"\\x41"', '"\\',
-      '"\\u12', '"\\u12g4"', "\v1", "\u{a0}1", "[1]\0", "]", "}", ":", ",", '{"a":1]', "[1}", '"\\u"' } do refused(text) end
+      '"\\u12', '"\\u12g4"', "\v1", "\u{a0}1", "[1]\0", "]", "}", ":", ",", '{"a":1]', "[1}",
+      '"\\u"' } do refused(text) end
   end)
 
   it("takes UTF-8 alone: no overlong forms, surrogates, cut or foreign bytes", function()

@@ -160,7 +160,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show "},
         {MOONLET_OS,
-         "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname preload.moonlet.repl "
+         "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname "
+         "preload.moonlet.crypto preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.test preload.moonlet.test.core "
          "preload.moonlet.test.specs "},
