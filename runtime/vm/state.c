@@ -1,6 +1,7 @@
 /* The Lua state of a runtime: libraries, modules, and the last resort for errors. */
 #include "bindings/data/json.h"
 #include "bindings/data/url.h"
+#include "bindings/http/client.h"
 #include "bindings/http/headers.h"
 #include "bindings/core/hooks.h"
 #include "bindings/core/lua_open.h"
@@ -91,6 +92,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.argument.core", ml_open_argument},
                                        {"moonlet.blocking.core", ml_open_blocking},
                                        {"moonlet.http.headers", ml_open_http_headers},
+                                       {"moonlet.http.client.core", ml_open_http_client},
                                        {"moonlet.url", ml_open_url},
                                        {"moonlet.json", ml_open_json},
                                        {NULL, NULL}};
