@@ -547,7 +547,7 @@ end
 
 local function await_continue(x, times)
   local status, headers, reason, version, length = x:receive(left(times, CONTINUE), true)
-  if not status and headers == "timeout" then return true end
+  if not status and reason == "ETIMEDOUT" then return true end
   if status ~= 100 then return false, status, headers, reason, version, length end
   return true
 end
@@ -968,11 +968,9 @@ end
 local function prepare(client, opts, name)
   local all = merged(client.opts, opts)
   local headers = new_headers(client.headers)
-  for field, value in pairs(opts.headers and new_headers(opts.headers) or {}) do
-    headers[field] = value
-  end
   if opts.headers then
-    for field in pairs(new_headers(opts.headers)) do headers[field] = new_headers(opts.headers):all(field) end
+    local given = new_headers(opts.headers)
+    for field in pairs(given) do headers[field] = given:all(field) end
   end
   local body, kind = read_body(opts)
   if kind and not headers["content-type"] then headers["content-type"] = kind end
