@@ -6,6 +6,12 @@
 ---@class moonlet
 ---@field channel moonlet.channel
 ---@field greenlet moonlet.greenlet
+---@field http moonlet.http
+---@field client moonlet.http.client
+---@field cookies moonlet.http.cookies
+---@field headers moonlet.http.headers
+---@field multipart moonlet.http.multipart
+---@field proxy moonlet.http.proxy
 ---@field json moonlet.json
 ---@field net moonlet.net
 ---@field patch moonlet.patch

@@ -351,10 +351,10 @@ end
 -- What connections that serve the same requests have in common.
 local function key_of(plan)
   local through = plan.proxy
-  local by = through and ("%s %s %d %s %s"):format(through.scheme, through.host, through.port,
+  local by = through and (" %s %s %d %s %s"):format(through.scheme, through.host, through.port,
     through.user or "", through.password or "") or ""
-  return ("%s %s %d %d %d %d %s"):format(plan.scheme, plan.host, plan.port, number_of(plan.tls),
-    number_of(plan.connect), number_of(plan.allow), by)
+  return plan.scheme .. " " .. plan.host .. " " .. plan.port .. " " .. number_of(plan.tls) .. " "
+    .. number_of(plan.connect) .. " " .. number_of(plan.allow) .. by
 end
 
 local Attempt = { __close = function(self) if self.permit then self.permit:release() end end }
@@ -597,7 +597,7 @@ end
 -- @object Response
 -- @tfield integer status
 -- @tfield string reason may be empty
--- @tfield headers headers
+-- @tfield table headers
 -- @tfield string version "1.0" or "1.1"
 -- @tfield string url after redirects
 -- @tfield boolean reused whether the connection had carried another request
@@ -680,7 +680,6 @@ local function raise(message, code) error(setmetatable({ message = message, code
 M.failure = { __tostring = function(failure) return failure.message end, __name = "failure" }
 
 --- Decodes the body as JSON.
--- @function Response:json
 -- @return the value; or nil, message, code
 function Response:json()
   local text, message, code = self.body, nil, nil
@@ -765,7 +764,8 @@ function Response:lines()
   end
 end
 
---- The fields behind the body, once it has been read; nil: there are none.
+--- The fields behind the body, once it has been read.
+-- @treturn ?table nil: there are none
 function Response:trailers() return self.trailer_fields end
 
 --- Iterates over server-sent events: tables of data, event, id, retry.
@@ -1194,7 +1194,8 @@ function Client:download(where, path, opts)
   return download(self, with_url(where, opts, "download"), path)
 end
 
---- Figures: open, idle, made, reused connections.
+--- Figures of the pool.
+-- @treturn table open, idle: connections now; made, reused: how often so far
 function Client:stats()
   argument.self(self, Client, "stats")
   local pool = self.pool

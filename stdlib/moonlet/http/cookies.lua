@@ -152,12 +152,15 @@ end
 
 -- ---- the jar ----
 
+--- Cookies of one client.
+-- @object Jar
 local Jar = {}
 Jar.__index = Jar
 Jar.__name = "http.cookies"
 
 --- Makes a jar.
 -- @tparam[opt] function now seconds since 1970
+-- @treturn Jar
 function cookies.new(now)
   return setmetatable({ by_domain = {}, count = 0, made = 0, now = now or os_time }, Jar)
 end
@@ -214,6 +217,11 @@ local function scope_of(cookie, host)
 end
 
 --- Takes a Set-Cookie line that a server at the URL sent.
+-- @tparam string line
+-- @tparam string scheme
+-- @tparam string host
+-- @tparam string path
+-- @treturn boolean whether it was taken
 function Jar:set(line, scheme, host, path)
   local cookie = cookies.parse(line)
   if not cookie then return false end
@@ -242,7 +250,11 @@ function Jar:set(line, scheme, host, path)
   return true
 end
 
---- The value of a Cookie field for a request; nil: there is none.
+--- The value of a Cookie field for a request.
+-- @tparam string scheme
+-- @tparam string host
+-- @tparam string path
+-- @treturn ?string nil: there is none
 function Jar:header(scheme, host, path)
   local found, now = {}, self.now()
   host = host:lower()
