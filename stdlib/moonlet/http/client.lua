@@ -447,7 +447,7 @@ local function merged(own, given)
   return opts
 end
 
-local function parse_url(text, base, query)
+local function read_url(text, base, query)
   if base then
     local joined, message, code = url.join(base, text)
     if not joined then return nil, message, code end
@@ -473,6 +473,22 @@ local function parse_url(text, base, query)
   parts.authority = parts.has_port and host .. ":" .. parts.port or host
   parts.target = parts.query and parts.path .. "?" .. parts.query or parts.path
   parts.text = parts.scheme .. "://" .. parts.authority .. parts.target
+  return parts
+end
+
+-- URLs that were read lately, since programs ask for the same ones again; at most 256.
+local known_urls, known_count = {}, 0
+
+-- The parts of a URL, which nobody changes; or nil, message, code.
+local function parse_url(text, base, query)
+  if base or query then return read_url(text, base, query) end
+  local parts, message, code = known_urls[text], nil, nil
+  if parts then return parts end
+  parts, message, code = read_url(text)
+  if not parts then return nil, message, code end
+  if #text > 1024 then return parts end
+  if known_count >= 256 then known_urls, known_count = {}, 0 end
+  known_urls[text], known_count = parts, known_count + 1
   return parts
 end
 

@@ -27,9 +27,17 @@ function proxy.parse(text)
   }
 end
 
+-- The environment does not change while a program runs: each name is asked once.
+local variables = {}
+
 local function variable(name)
-  local value = os_getenv and (os_getenv(name) or (name ~= "http_proxy" and os_getenv(name:upper())))
-  return value and value ~= "" and value or nil
+  local value = variables[name]
+  if value == nil then
+    value = os_getenv and (os_getenv(name) or (name ~= "http_proxy" and os_getenv(name:upper())))
+    value = value and value ~= "" and value or false
+    variables[name] = value
+  end
+  return value or nil
 end
 
 -- Whether no_proxy names the host.
