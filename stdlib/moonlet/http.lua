@@ -5,6 +5,5 @@ local pairs = pairs
 
 local http = {}
 for name, value in pairs(require "moonlet.http.client") do http[name] = value end
-http.failure = nil
 
 return http

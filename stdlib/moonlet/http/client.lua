@@ -692,8 +692,11 @@ local function read_until(self, find, max)
   end
 end
 
-local function raise(message, code) error(setmetatable({ message = message, code = code }, M.failure), 0) end
-M.failure = { __tostring = function(failure) return failure.message end, __name = "failure" }
+local Failure = { __tostring = function(failure) return failure.message end, __name = "failure" }
+
+local function raise(message, code)
+  error(setmetatable({ message = message, code = code }, Failure), 0)
+end
 
 --- Decodes the body as JSON.
 -- @return the value; or nil, message, code
@@ -1185,6 +1188,68 @@ local function add_call(name, method)
   end
 end
 
+--- Sends a GET request and reads the whole response. May wait.
+-- @function Client:get
+-- @tparam string where URL
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- "ESTATUS", response
+
+--- Sends a HEAD request and reads the whole response. May wait.
+-- @function Client:head
+-- @tparam string where URL
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- "ESTATUS", response
+
+--- Sends a POST request and reads the whole response. May wait.
+-- @function Client:post
+-- @tparam string where URL
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- "ESTATUS", response
+
+--- Sends a PUT request and reads the whole response. May wait.
+-- @function Client:put
+-- @tparam string where URL
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- "ESTATUS", response
+
+--- Sends a PATCH request and reads the whole response. May wait.
+-- @function Client:patch
+-- @tparam string where URL
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- "ESTATUS", response
+
+--- Sends a DELETE request and reads the whole response. May wait.
+-- @function Client:delete
+-- @tparam string where URL
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- "ESTATUS", response
+
+--- Sends a request and reads the whole response. May wait.
+-- @function Client:request
+-- @tparam string|table where URL, or the options with a field `url`
+-- @tparam[opt] table opts method, headers, query, body, json, form, multipart, redirects, retries, auth,
+-- tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+-- @treturn Response or nil, message, code
+
+--- Sends a request and reads the head of the response; the body is the caller's to read. May wait.
+-- @function Client:stream
+-- @tparam string|table where URL, or the options with a field `url`
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code
+
+--- Fetches a URL into a file, which appears when it is whole. May wait.
+-- @function Client:download
+-- @tparam string where URL
+-- @tparam string path
+-- @tparam[opt] table opts those of request(), and resume, progress(bytes, total)
+-- @treturn Response or nil, message, code
+
 for _, name in ipairs { "get", "head", "post", "put", "patch", "delete" } do add_call(name, name:upper()) end
 
 -- request(url, opts) and request(opts) alike.
@@ -1225,6 +1290,68 @@ function Client:close()
   self.pool:close()
 end
 Client.__close = Client.close
+
+--- Sends a GET request and reads the whole response. May wait.
+-- @function get
+-- @tparam string where URL
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- "ESTATUS", response
+
+--- Sends a HEAD request and reads the whole response. May wait.
+-- @function head
+-- @tparam string where URL
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- "ESTATUS", response
+
+--- Sends a POST request and reads the whole response. May wait.
+-- @function post
+-- @tparam string where URL
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- "ESTATUS", response
+
+--- Sends a PUT request and reads the whole response. May wait.
+-- @function put
+-- @tparam string where URL
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- "ESTATUS", response
+
+--- Sends a PATCH request and reads the whole response. May wait.
+-- @function patch
+-- @tparam string where URL
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- "ESTATUS", response
+
+--- Sends a DELETE request and reads the whole response. May wait.
+-- @function delete
+-- @tparam string where URL
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- "ESTATUS", response
+
+--- Sends a request and reads the whole response. May wait.
+-- @function request
+-- @tparam string|table where URL, or the options with a field `url`
+-- @tparam[opt] table opts method, headers, query, body, json, form, multipart, redirects, retries, auth,
+-- tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+-- @treturn Response or nil, message, code
+
+--- Sends a request and reads the head of the response; the body is the caller's to read. May wait.
+-- @function stream
+-- @tparam string|table where URL, or the options with a field `url`
+-- @tparam[opt] table opts those of request()
+-- @treturn Response or nil, message, code
+
+--- Fetches a URL into a file, which appears when it is whole. May wait.
+-- @function download
+-- @tparam string where URL
+-- @tparam string path
+-- @tparam[opt] table opts those of request(), and resume, progress(bytes, total)
+-- @treturn Response or nil, message, code
 
 for _, name in ipairs { "get", "head", "post", "put", "patch", "delete", "request", "stream", "download" } do
   M[name] = function(...)
