@@ -11,6 +11,7 @@
 ---@field cookies moonlet.http.cookies
 ---@field headers moonlet.http.headers
 ---@field multipart moonlet.http.multipart
+---@field pool moonlet.http.pool
 ---@field proxy moonlet.http.proxy
 ---@field json moonlet.json
 ---@field net moonlet.net

@@ -62,7 +62,7 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_C, " moonlet.blocking.core "},
     {PRELOAD, MOONLET_NET, " moonlet.net moonlet.net.core moonlet.patch moonlet.http "
      "moonlet.http.client moonlet.http.client.core moonlet.http.cookies moonlet.http.headers "
-     "moonlet.http.multipart moonlet.http.proxy "},
+     "moonlet.http.multipart moonlet.http.pool moonlet.http.proxy "},
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all, and descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_IO,

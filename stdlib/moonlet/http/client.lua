@@ -1,12 +1,12 @@
 --- The client's half of moonlet.http: requests, their responses, and the pool of connections.
 -- @module moonlet.http.client
 
-local error, getmetatable, ipairs, next, pairs = error, getmetatable, ipairs, next, pairs
+local error, getmetatable, ipairs, pairs = error, getmetatable, ipairs, pairs
 local pcall, rawget, setmetatable, tostring, type = pcall, rawget, setmetatable, tostring, type
 local tonumber, io_open, io_type = tonumber, io and io.open, io and io.type
 local os_remove, os_rename = os.remove, os.rename
 local math_huge, math_max, math_min, math_type = math.huge, math.max, math.min, math.type
-local table_concat, table_remove = table.concat, table.remove
+local table_concat = table.concat
 
 local argument = require "moonlet.argument"
 local cookies = require "moonlet.http.cookies"
@@ -15,8 +15,8 @@ local json = require "moonlet.json"
 local multipart = require "moonlet.http.multipart"
 local net = require "moonlet.net"
 local new_headers = require("moonlet.http.headers").new
+local pools = require "moonlet.http.pool"
 local proxies = require "moonlet.http.proxy"
-local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 local url = require "moonlet.url"
 
@@ -27,7 +27,6 @@ local M = {}
 -- Defaults: seconds, bytes, counts.
 local CONNECT, TOTAL, STREAM_HEAD, STREAM_IDLE = 10, 30, 30, 30
 local REDIRECTS, MAX_BODY = 10, 64 * 1024 * 1024
-local IDLE_IN_ALL, IDLE_PER_HOST, IDLE_TIME = 100, 10, 30
 local CONTINUE = 1 -- how long an answer to Expect: 100-continue is waited for
 local PIECE = 64 * 1024
 
@@ -69,132 +68,6 @@ local function base64(text)
 end
 
 local function basic(user, password) return "Basic " .. base64(user .. ":" .. (password or "")) end
-
--- ---- the pool ----
-
-local Pool = {}
-Pool.__index = Pool
-
-local function new_pool(opts)
-  opts = opts or {}
-  return setmetatable({
-    max = opts.max or IDLE_IN_ALL, per_host = opts.per_host or IDLE_PER_HOST,
-    limit = opts.per_host, time = opts.idle or IDLE_TIME, idle = {}, places = {}, count = 0,
-    open = 0, made = 0, reused = 0,
-  }, Pool)
-end
-
-local Connection = {}
-Connection.__index = Connection
-
--- Gives it back: it serves the next request if it may, or is closed. Never waits. Once.
-function Connection:release(is_good)
-  local pool = self.pool
-  if not pool then return end
-  self.pool = nil
-  local permit = self.permit
-  self.permit = nil
-  local list = pool.idle[self.key]
-  local is_kept = is_good and not pool.is_closed and pool.max > 0
-    and (not list or #list < pool.per_host)
-  if is_kept then
-    self.since = now()
-    if not list then
-      list = {}
-      pool.idle[self.key] = list
-    end
-    list[#list + 1] = self
-    pool.count = pool.count + 1
-    if pool.count > pool.max then pool:drop_oldest() end
-    pool:watch()
-  else
-    pool.open = pool.open - 1
-    self.stream:close()
-  end
-  if permit then permit:release() end
-end
-
-Connection.__close = function(self) self:release(false) end
-
-function Pool:remove(key, i)
-  local list = self.idle[key]
-  local conn = table_remove(list, i)
-  self.count = self.count - 1
-  if #list == 0 then self.idle[key] = nil end
-  return conn
-end
-
-function Pool:drop(key, i)
-  self.open = self.open - 1
-  self:remove(key, i).stream:close()
-end
-
-function Pool:drop_oldest()
-  local oldest
-  for key, list in pairs(self.idle) do
-    if not oldest or list[1].since < self.idle[oldest][1].since then oldest = key end
-  end
-  if oldest then self:drop(oldest, 1) end
-end
-
--- Closes those that have been idle for too long. When the next is to be closed; nil: there is none.
-function Pool:sweep()
-  local keys, first, limit = {}, nil, now() - self.time
-  for key in pairs(self.idle) do keys[#keys + 1] = key end
-  for _, key in ipairs(keys) do
-    while self.idle[key] and self.idle[key][1].since <= limit do self:drop(key, 1) end
-    local list = self.idle[key]
-    if list then first = math_min(first or math_huge, list[1].since + self.time) end
-  end
-  return first
-end
-
--- One daemon sweeps while anything is idle.
-function Pool:watch()
-  if self.is_watched then return end
-  self.is_watched = true
-  task.spawn({ daemon = true, quiet = true, name = "http pool" }, function()
-    local at = self:sweep()
-    while at do
-      task.sleep_until(at)
-      at = self:sweep()
-    end
-    self.is_watched = false
-  end)
-end
-
--- An idle connection to the origin that is still good, the last used first.
-function Pool:take(key)
-  local limit = now() - self.time
-  while self.idle[key] do
-    local conn = self:remove(key, #self.idle[key])
-    if conn.since > limit and conn.x:is_idle() then
-      conn.pool = self
-      return conn
-    end
-    self.open = self.open - 1
-    conn.stream:close()
-  end
-end
-
--- Waits for a place at the origin, first come, first served.
-function Pool:place(key, seconds)
-  if not self.limit then return true end
-  local places = self.places[key]
-  if not places then
-    places = sync.semaphore(self.limit)
-    self.places[key] = places
-  end
-  local permit, message, code = places:hold(seconds)
-  return permit, message, code
-end
-
-function Pool:close()
-  self.is_closed = true
-  for key in next, self.idle do
-    while self.idle[key] do self:drop(key, 1) end
-  end
-end
 
 -- ---- time ----
 
@@ -315,7 +188,8 @@ local function join_host(host, port)
 end
 
 local function open_stream(plan, times)
-  local through, stream, message, code = plan.proxy, nil, nil, nil
+  local through = plan.proxy
+  local stream, message, code
   local host, port = plan.host, plan.port
   if through then host, port = through.host, through.port end
   if plan.connect then
@@ -373,7 +247,8 @@ local function acquire(pool, plan, times, is_fresh)
     local stream
     stream, message, code = connect(plan, times)
     if not stream then return nil, message, code end
-    conn = setmetatable({ stream = stream, x = core.new(stream), key = key, pool = pool }, Connection)
+    conn = setmetatable({ stream = stream, x = core.new(stream), key = key, pool = pool },
+      pools.Connection)
     pool.open, pool.made = pool.open + 1, pool.made + 1
   end
   conn.permit, attempt.permit = attempt.permit, nil
@@ -482,9 +357,8 @@ local known_urls, known_count = {}, 0
 -- The parts of a URL, which nobody changes; or nil, message, code.
 local function parse_url(text, base, query)
   if base or query then return read_url(text, base, query) end
-  local parts, message, code = known_urls[text], nil, nil
-  if parts then return parts end
-  parts, message, code = read_url(text)
+  if known_urls[text] then return known_urls[text] end
+  local parts, message, code = read_url(text)
   if not parts then return nil, message, code end
   if #text > 1024 then return parts end
   if known_count >= 256 then known_urls, known_count = {}, 0 end
@@ -910,11 +784,12 @@ local function hop(client, request, parts, times, is_fresh)
       request.jar:set(line, parts.scheme, parts.host, parts.path)
     end
   end
-  guard.conn = nil
-  return setmetatable({
+  local response = setmetatable({
     status = status, headers = headers, reason = reason, version = version == 11 and "1.1" or "1.0",
     url = parts.text, reused = reused, conn = conn, times = times, length = length,
   }, Response)
+  guard.conn = nil
+  return response
 end
 
 -- Whether the request may be sent again without doing its work twice.
@@ -1166,7 +1041,7 @@ local function new_client(opts)
   local jar = opts.cookies
   if jar == true then jar = cookies.new() end
   return setmetatable({ opts = own, headers = new_headers(opts.headers), jar = jar or nil,
-    pool = new_pool(opts.pool) }, Client)
+    pool = pools.new(opts.pool) }, Client)
 end
 
 local shared
