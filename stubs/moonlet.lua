@@ -7,6 +7,13 @@
 ---@field channel moonlet.channel
 ---@field crypto moonlet.crypto
 ---@field greenlet moonlet.greenlet
+---@field http moonlet.http
+---@field client moonlet.http.client
+---@field cookies moonlet.http.cookies
+---@field headers moonlet.http.headers
+---@field multipart moonlet.http.multipart
+---@field pool moonlet.http.pool
+---@field proxy moonlet.http.proxy
 ---@field json moonlet.json
 ---@field net moonlet.net
 ---@field patch moonlet.patch

@@ -2,6 +2,7 @@
 #include "bindings/data/crypto.h"
 #include "bindings/data/json.h"
 #include "bindings/data/url.h"
+#include "bindings/http/client.h"
 #include "bindings/http/headers.h"
 #include "bindings/core/hooks.h"
 #include "bindings/core/lua_open.h"
@@ -92,6 +93,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.argument.core", ml_open_argument},
                                        {"moonlet.blocking.core", ml_open_blocking},
                                        {"moonlet.http.headers", ml_open_http_headers},
+                                       {"moonlet.http.client.core", ml_open_http_client},
                                        {"moonlet.url", ml_open_url},
                                        {"moonlet.crypto", ml_open_crypto},
                                        {"moonlet.json", ml_open_json},

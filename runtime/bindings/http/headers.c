@@ -293,6 +293,15 @@ struct ml_http_headers *ml_http_push_headers(lua_State *L, const struct ml_http_
     return headers;
 }
 
+void ml_http_headers_fill(struct ml_http_headers *headers, const struct ml_http_head *head,
+                          size_t size)
+{
+    put_bytes(headers, head->bytes, size);
+    if (head->field_count > 0)
+        memcpy(headers->fields, head->fields, head->field_count * sizeof *head->fields);
+    headers->count = head->field_count;
+}
+
 struct ml_http_headers *ml_http_test_headers(lua_State *L, int index)
 {
     return ml_test_object(L, index, ml_http_headers_type);

@@ -33,6 +33,11 @@ extern const char ml_http_headers_type[];
 /* Pushes the fields of a head that was parsed, copied. Raises without memory. */
 struct ml_http_headers *ml_http_push_headers(lua_State *L, const struct ml_http_head *head);
 
+/* Copies the fields of a head to an object without any that has room for them and for the head's
+ * `size` bytes. Never raises. */
+void ml_http_headers_fill(struct ml_http_headers *headers, const struct ml_http_head *head,
+                          size_t size);
+
 /* Pushes an object without fields, with room for so many and for so many bytes of theirs. */
 struct ml_http_headers *ml_http_push_new_headers(lua_State *L, uint32_t fields, uint32_t bytes);
 

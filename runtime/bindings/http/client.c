@@ -1,0 +1,470 @@
+/* One connection of an HTTP client as stdlib/moonlet/http/client.lua uses it:
+ * moonlet.http.client.core. */
+#include "bindings/http/client.h"
+
+#include "base/error.h"
+#include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
+#include "bindings/core/time_limit.h"
+#include "bindings/http/headers.h"
+#include "bindings/net/types.h"
+#include "http/client_exchange.h"
+#include "http/coding.h"
+#include "http/syntax.h"
+
+#include <limits.h>
+#include <string.h>
+
+static const char exchange_type[] = "http.exchange";
+
+/* User values. */
+enum { STREAM = 1, TRAILERS = 2 };
+
+/* Bytes of a body that are handled at a time. */
+enum { PIECE = 64 * 1024, DECODED_PIECE = 16 * 1024 };
+
+struct exchange {
+    struct ml_http_client_exchange x;
+    struct ml_decoder *decoder; /* NULL: the body as it comes */
+    struct ml_buffer body;      /* what read_all() has so far */
+    struct ml_buffer rest;      /* what the decoder has not taken yet */
+    bool is_full;               /* the decoder may have more without input */
+    bool has_content;           /* a byte of the body has come */
+};
+
+static struct exchange *check_exchange(lua_State *L)
+{
+    return ml_check_object(L, 1, exchange_type);
+}
+
+static void drop_decoder(struct exchange *e)
+{
+    if (e->decoder != NULL)
+        ml_decoder_free(e->decoder);
+    e->decoder = NULL;
+    e->is_full = e->has_content = false;
+    ml_buffer_release(&e->rest);
+}
+
+/* new(stream): an exchange over a stream that is connected. */
+static int new_exchange(lua_State *L)
+{
+    struct ml_stream *stream = ml_check_stream(L, 1);
+    struct exchange *e = ml_push_object(L, exchange_type, sizeof *e, 2);
+    ml_http_client_init(&e->x, stream);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, STREAM);
+    return 1;
+}
+
+static int exchange_gc(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    drop_decoder(e);
+    ml_buffer_release(&e->body);
+    ml_http_client_release(&e->x);
+    return 0;
+}
+
+/* nil, message, code, and whether a byte of a response has come. */
+static int push_problem(lua_State *L, const struct exchange *e, int error)
+{
+    ml_push_stream_failure(L, e->x.stream, error);
+    bool is_ours = error == -EPROTO || error == -EMSGSIZE;
+    if (is_ours && e->x.problem != NULL) {
+        lua_pushfstring(L, "bad response: %s", e->x.problem);
+        lua_replace(L, -3);
+    } else if (error == -ML_EEOF) {
+        lua_pushliteral(L, "the connection ended before the response was whole");
+        lua_replace(L, -3);
+    }
+    lua_pushboolean(L, e->x.has_answer);
+    return 4;
+}
+
+/* ---- sending ---- */
+
+/* A line of a headers object as a request takes it. */
+static bool next_field(const void *fields, size_t *at, struct ml_http_client_field *field)
+{
+    struct ml_http_line line;
+    if (!ml_http_headers_next(fields, at, &line))
+        return false;
+    *field = (struct ml_http_client_field){line.name, line.value, line.name_size, line.value_size};
+    return true;
+}
+
+static bool is_target(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
+            return false;
+    return size > 0;
+}
+
+/* The body at `index`: nil, a string, its size, or true: it comes in parts. */
+static void read_body_kind(lua_State *L, int index, struct ml_http_client_request *request,
+                           struct iovec *piece)
+{
+    if (lua_isnoneornil(L, index))
+        request->body = ML_HTTP_CLIENT_NOTHING;
+    else if (lua_isboolean(L, index))
+        request->body = ML_HTTP_CLIENT_STREAMED;
+    else {
+        request->body = ML_HTTP_CLIENT_SIZED;
+        if (lua_type(L, index) == LUA_TSTRING) {
+            size_t size;
+            piece->iov_base = (void *)lua_tolstring(L, index, &size);
+            piece->iov_len = request->length = size;
+        } else
+            request->length = (uint64_t)luaL_checkinteger(L, index);
+    }
+}
+
+/* exchange:send(method, target, headers, body, timeout) -> true; or nil, message, code, whether
+ * any byte may have left. */
+static int exchange_send(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    struct ml_http_client_request request = {.next = next_field};
+    struct iovec piece = {0};
+    request.method = luaL_checklstring(L, 2, &request.method_size);
+    request.target = luaL_checklstring(L, 3, &request.target_size);
+    luaL_argcheck(L, ml_http_is_token(request.method, request.method_size), 2,
+                  "the method must be a token");
+    luaL_argcheck(L, is_target(request.target, request.target_size), 3,
+                  "the target must not contain spaces and control characters");
+    request.fields = ml_http_check_headers(L, 4);
+    read_body_kind(L, 5, &request, &piece);
+    ml_time deadline = ml_check_deadline(L, 6);
+    drop_decoder(e);
+    ml_buffer_release(&e->body);
+    ml_blocking_begin(L);
+    int error = ml_blocking_end(
+        L, e->x.carrier->send(&e->x, &request, &piece, piece.iov_len > 0 ? 1 : 0, deadline));
+    if (error == 0) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    push_problem(L, e, error);
+    lua_pushboolean(L, e->x.sent > 0);
+    lua_replace(L, -2);
+    return 4;
+}
+
+/* exchange:write(data, timeout) -> true; or nil, message, code. */
+static int exchange_write(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    struct iovec piece;
+    piece.iov_base = (void *)luaL_checklstring(L, 2, &piece.iov_len);
+    ml_time deadline = ml_check_deadline(L, 3);
+    ml_blocking_begin(L);
+    int error = ml_blocking_end(L, e->x.carrier->write(&e->x, &piece, 1, deadline));
+    if (error == -EPROTO)
+        e->x.problem = NULL;
+    lua_pushboolean(L, error == 0);
+    return error == 0 ? 1 : push_problem(L, e, error);
+}
+
+/* exchange:end_body(timeout) -> true; or nil, message, code ("EPROTO": it is shorter than said). */
+static int exchange_end_body(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    ml_time deadline = ml_check_deadline(L, 2);
+    ml_blocking_begin(L);
+    int error = ml_blocking_end(L, e->x.carrier->end(&e->x, deadline));
+    lua_pushboolean(L, error == 0);
+    return error == 0 ? 1 : push_problem(L, e, error);
+}
+
+/* exchange:has_response(): whether a response has begun to come. Never waits. */
+static int exchange_has_response(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    lua_pushboolean(L, e->x.carrier->has_response(&e->x));
+    return 1;
+}
+
+/* ---- receiving ---- */
+
+/* Pushes a copy of the fields that lie in the input: NULL, nothing pushed, if a finalizer that ran
+ * for its memory closed the stream. */
+static bool push_fields(lua_State *L, const struct exchange *e, const struct ml_http_head *head,
+                        size_t size)
+{
+    struct ml_http_headers *headers =
+        ml_http_push_new_headers(L, head->field_count, (uint32_t)size);
+    if (!ml_stream_is_open(e->x.stream))
+        return false;
+    ml_http_headers_fill(headers, head, size);
+    return true;
+}
+
+/* exchange:receive(timeout[, stops_at_continue]) -> status, headers, reason, version (10 or 11),
+ * the size of the body (nil: not known) or false: it has none. */
+static int exchange_receive(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    struct ml_http_client_exchange *x = &e->x;
+    ml_time deadline = ml_check_deadline(L, 2);
+    bool stops = lua_toboolean(L, 3);
+    ml_blocking_begin(L);
+    int error = ml_blocking_end(L, x->carrier->receive(x, stops, deadline));
+    if (error != 0)
+        return push_problem(L, e, error);
+    const struct ml_http_head *head = &x->head;
+    lua_pushinteger(L, head->status);
+    if (!push_fields(L, e, head, x->head_size))
+        return push_problem(L, e, -ML_ECLOSED);
+    lua_pushlstring(L, ml_http_at(head, head->reason), head->reason.size);
+    x->carrier->consume_head(x);
+    lua_pushinteger(L, head->version);
+    if (head->body == ML_HTTP_NO_BODY)
+        lua_pushboolean(L, 0);
+    else if (head->body == ML_HTTP_SIZED)
+        lua_pushinteger(L, head->content_length);
+    else
+        lua_pushnil(L);
+    return 5;
+}
+
+/* exchange:decode(coding, limit) -> true; or nil, message, code. */
+static int exchange_decode(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    size_t size;
+    const char *name = luaL_checklstring(L, 2, &size);
+    lua_Integer limit = luaL_checkinteger(L, 3);
+    drop_decoder(e);
+    enum ml_coding coding = ml_coding_by_name(name, size);
+    int error = coding == ML_CODING_UNKNOWN
+                    ? -EOPNOTSUPP
+                    : ml_decoder_new(&ml_lua_of(L)->io, coding, (uint64_t)limit, &e->decoder);
+    if (error != 0)
+        return ml_push_failure(L, error);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* The end of the body has been read: its trailers become a user value. */
+static void note_trailers(lua_State *L, struct exchange *e)
+{
+    const struct ml_http_head *trailers = &e->x.trailers;
+    if (e->x.phase != ML_HTTP_CLIENT_OVER || trailers->field_count == 0 || e->x.head_size == 0)
+        return;
+    if (push_fields(L, e, trailers, e->x.head_size))
+        lua_setiuservalue(L, 1, TRAILERS);
+    else
+        lua_pop(L, 1);
+    e->x.trailers.field_count = 0;
+}
+
+/* Decodes from the input that is at hand to `out`, once: 0, or an error. What the decoder did not
+ * take stays in e->rest. */
+static int decode_some(struct exchange *e, struct ml_buffer *out)
+{
+    if (ml_buffer_reserve(out, DECODED_PIECE) != 0)
+        return -ENOMEM;
+    struct ml_coding_step step = {ml_buffer_data(&e->rest), ml_buffer_size(&e->rest),
+                                  ml_buffer_end(out), DECODED_PIECE};
+    int result = ml_decoder_feed(e->decoder, &step);
+    ml_buffer_commit(out, DECODED_PIECE - step.out_size);
+    ml_buffer_consume(&e->rest, ml_buffer_size(&e->rest) - step.in_size);
+    e->is_full = result == 1;
+    if (result < 0)
+        e->x.is_reusable = false;
+    if (result == -EPROTO)
+        e->x.problem = "its content is not of the coding that it names";
+    return result < 0 ? result : 0;
+}
+
+/* The end of the body came: whether its content is whole, too. An empty body is no content. */
+static int end_of_content(const struct exchange *e)
+{
+    bool is_whole = e->decoder == NULL || !e->has_content || ml_decoder_finish(e->decoder) == 0;
+    return is_whole ? 1 : -ML_EEOF;
+}
+
+/* One piece of the body, decoded if need be, appended to `out`: 0; 1: the end; or an error. */
+static int gather(struct exchange *e, struct ml_buffer *out, size_t max, ml_time deadline)
+{
+    struct ml_http_client_exchange *x = &e->x;
+    struct ml_piece_of_input piece;
+    if (e->is_full)
+        return decode_some(e, out);
+    if (e->decoder != NULL && max > DECODED_PIECE)
+        max = DECODED_PIECE;
+    int result = x->carrier->read(x, max, &piece, deadline);
+    if (result != 0)
+        return result == 1 ? end_of_content(e) : result;
+    struct ml_buffer *to = e->decoder != NULL ? &e->rest : out;
+    if (ml_buffer_reserve(to, piece.size) != 0)
+        return -ENOMEM;
+    memcpy(ml_buffer_end(to), piece.data, piece.size);
+    ml_buffer_commit(to, piece.size);
+    x->carrier->consume(x, &piece);
+    e->has_content = true;
+    return e->decoder != NULL ? decode_some(e, out) : 0;
+}
+
+/* Whether the whole body is a single run of bytes that has come: the usual answer, not copied
+ * twice. */
+static bool is_there(const struct exchange *e, size_t max)
+{
+    const struct ml_http_client_exchange *x = &e->x;
+    return e->decoder == NULL && x->phase == ML_HTTP_CLIENT_RECEIVING && x->pending == 0 &&
+           x->head.body == ML_HTTP_SIZED && x->left > 0 && x->left <= max &&
+           ml_buffer_size(&x->stream->in) >= x->left && ml_buffer_size(&e->body) == 0;
+}
+
+static int push_whole(lua_State *L, struct exchange *e, ml_time deadline)
+{
+    struct ml_piece_of_input piece;
+    ml_blocking_begin(L);
+    int error = ml_blocking_end(L, e->x.carrier->read(&e->x, SIZE_MAX, &piece, deadline));
+    if (error != 0)
+        return push_problem(L, e, error);
+    lua_pushlstring(L, piece.data, piece.size);
+    e->x.carrier->consume(&e->x, &piece);
+    e->x.carrier->read(&e->x, 1, &piece, deadline); /* notes the end */
+    return 1;
+}
+
+static int too_large(lua_State *L, struct exchange *e)
+{
+    e->x.problem = "its body is larger than max_body";
+    e->x.is_reusable = false;
+    ml_buffer_release(&e->body);
+    return push_problem(L, e, -EMSGSIZE);
+}
+
+/* exchange:read_all(max, idle, total) -> string; or nil, message, code. `idle`: seconds for each
+ * wait, `total`: for all. */
+static int exchange_read_all(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    size_t max = (size_t)luaL_checkinteger(L, 2);
+    ml_time deadline = ml_check_deadline(L, 4), idle;
+    if (is_there(e, max))
+        return push_whole(L, e, deadline);
+    if (e->x.head.body == ML_HTTP_SIZED && e->decoder == NULL && e->x.left > max)
+        return too_large(L, e);
+    int result = 0;
+    while (result == 0 && ml_buffer_size(&e->body) <= max) {
+        idle = ml_check_deadline(L, 3);
+        ml_blocking_begin(L);
+        result =
+            ml_blocking_end(L, gather(e, &e->body, PIECE,
+                                      idle != ML_NEVER_WAIT && idle < deadline ? idle : deadline));
+    }
+    if (result == -EMSGSIZE || (result >= 0 && ml_buffer_size(&e->body) > max))
+        return too_large(L, e);
+    if (result < 0)
+        return push_problem(L, e, result);
+    lua_pushlstring(L, ml_buffer_data(&e->body), ml_buffer_size(&e->body));
+    ml_buffer_release(&e->body);
+    note_trailers(L, e);
+    return 1;
+}
+
+/* exchange:read(max, timeout) -> string, or nil at the end; or nil, message, code. */
+static int exchange_read(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    size_t max = (size_t)luaL_optinteger(L, 2, PIECE);
+    ml_time deadline = ml_check_deadline(L, 3);
+    int result = 0;
+    while (result == 0 && ml_buffer_size(&e->body) == 0) {
+        ml_blocking_begin(L);
+        result = ml_blocking_end(L, gather(e, &e->body, max, deadline));
+    }
+    if (result == -EMSGSIZE && e->x.problem == NULL)
+        return too_large(L, e);
+    if (result < 0)
+        return push_problem(L, e, result);
+    if (result == 1)
+        note_trailers(L, e);
+    size_t size = ml_buffer_size(&e->body);
+    if (size == 0) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushlstring(L, ml_buffer_data(&e->body), size < max ? size : max);
+    ml_buffer_consume(&e->body, size < max ? size : max);
+    return 1;
+}
+
+static int exchange_trailers(lua_State *L)
+{
+    check_exchange(L);
+    lua_getiuservalue(L, 1, TRAILERS);
+    return 1;
+}
+
+/* exchange:finish(): after the end of the body; whether the connection serves again. */
+static int exchange_finish(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    drop_decoder(e);
+    ml_buffer_release(&e->body);
+    lua_pushboolean(L, e->x.carrier->finish(&e->x));
+    return 1;
+}
+
+/* exchange:is_idle(): whether an idle connection is still good. Never waits. */
+static int exchange_is_idle(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, TRAILERS);
+    lua_pushboolean(L, e->x.carrier->is_idle(&e->x));
+    return 1;
+}
+
+static int exchange_stream(lua_State *L)
+{
+    check_exchange(L);
+    lua_getiuservalue(L, 1, STREAM);
+    return 1;
+}
+
+/* codings() -> "gzip, deflate", those that can be decoded here. */
+static int codings(lua_State *L)
+{
+    static const enum ml_coding all[] = {ML_CODING_GZIP, ML_CODING_DEFLATE, ML_CODING_BR,
+                                         ML_CODING_ZSTD};
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    for (size_t i = 0, count = 0; i < sizeof all / sizeof *all; i++)
+        if (ml_coding_can_decode(&ml_lua_of(L)->io, all[i])) {
+            luaL_addstring(&buffer, count++ > 0 ? ", " : "");
+            luaL_addstring(&buffer, ml_coding_name(all[i]));
+        }
+    luaL_pushresult(&buffer);
+    return 1;
+}
+
+int ml_open_http_client(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"send", exchange_send},
+                                       {"write", exchange_write},
+                                       {"end_body", exchange_end_body},
+                                       {"has_response", exchange_has_response},
+                                       {"receive", exchange_receive},
+                                       {"decode", exchange_decode},
+                                       {"read", exchange_read},
+                                       {"read_all", exchange_read_all},
+                                       {"trailers", exchange_trailers},
+                                       {"finish", exchange_finish},
+                                       {"is_idle", exchange_is_idle},
+                                       {"stream", exchange_stream},
+                                       {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__gc", exchange_gc}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"new", new_exchange}, {"codings", codings}, {NULL, NULL}};
+    ml_open_object_type(L, exchange_type, methods, metamethods);
+    ml_open_http_headers_type(L);
+    luaL_newlib(L, functions);
+    return 1;
+}
