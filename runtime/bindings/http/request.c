@@ -31,9 +31,9 @@ enum field {
     FIELDS
 };
 
-static const char *const field_names[FIELDS] = {
-    "method", "target", "path",  "query", "version", "scheme",  "host",
-    "peer",   "client", "route", "tls",   "params",  "headers", "locals"};
+static const char *const field_names[FIELDS] = {"method", "target", "path",    "query",  "version",
+                                                "scheme", "host",   "peer",    "client", "route",
+                                                "tls",    "params", "headers", "locals"};
 
 struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x, int connection)
 {
@@ -92,7 +92,8 @@ static void push_version(lua_State *L, const struct ml_http_exchange *x)
 /* The path of a target that has none: "/", but "*" of OPTIONS, and a host and port of CONNECT. */
 static void push_path(lua_State *L, const struct ml_http_head *head)
 {
-    bool is_path = head->target_form == ML_HTTP_ORIGIN || head->target_form == ML_HTTP_ABSOLUTE;
+    bool is_path =
+        head->target_form == ML_HTTP_TARGET_ORIGIN || head->target_form == ML_HTTP_TARGET_ABSOLUTE;
     if (!is_path)
         push_slice(L, head, head->target);
     else if (head->path.size == 0)
@@ -435,8 +436,10 @@ static int request_tostring(lua_State *L)
 
 void ml_push_request_methods(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"body", request_body},         {"read_some", request_read_some},
-                                       {"gone", request_gone},         {"trailers", request_trailers},
+    static const luaL_Reg methods[] = {{"body", request_body},
+                                       {"read_some", request_read_some},
+                                       {"gone", request_gone},
+                                       {"trailers", request_trailers},
                                        {NULL, NULL}};
     luaL_newmetatable(L, ml_http_request_type);
     lua_newtable(L);
