@@ -201,7 +201,8 @@ static char *put_pairs(char *to, const struct ml_http_answer *answer, bool *has_
     return to;
 }
 
-static char *put_framing(char *to, const struct ml_http_answer *answer, enum ml_http_framing framing)
+static char *put_framing(char *to, const struct ml_http_answer *answer,
+                         enum ml_http_framing framing)
 {
     if (framing == ML_HTTP_BY_CHUNKS)
         return PUT(to, "transfer-encoding: chunked\r\n");

@@ -238,8 +238,8 @@ static int end(struct ml_http_connection *c)
     bool lingers = c->lingers && !c->is_over && !c->is_cut && error == 0;
     ml_time now = ml_hub_now(hub_of(c));
     if (lingers)
-        error = ml_stream_finish(c->stream, ML_HTTP1_DRAINED,
-                                 ml_time_after(now, ML_HTTP1_DRAIN_TIME));
+        error =
+            ml_stream_finish(c->stream, ML_HTTP1_DRAINED, ml_time_after(now, ML_HTTP1_DRAIN_TIME));
     return error == -ECANCELED ? error : 1;
 }
 

@@ -1,7 +1,7 @@
 /*
- * A connection of HTTP/1 at the server, run by one task: waits for requests, hands each to a handler
- * as an exchange, sends the answers. While it waits for a request it holds no memory but this
- * struct. Knows nothing of what handlers do.
+ * A connection of HTTP/1 at the server, run by one task: waits for requests, hands each to a
+ * handler as an exchange, sends the answers. While it waits for a request it holds no memory but
+ * this struct. Knows nothing of what handlers do.
  */
 #ifndef ML_HTTP_CONNECTION_H
 #define ML_HTTP_CONNECTION_H

@@ -94,17 +94,17 @@ struct ml_http_exchange {
     void *context;            /* the handler's: a lua_State */
     void *object;             /* the same: what it has made of the exchange; NULL: nothing yet */
     struct ml_http_head head; /* its bytes stay while the exchange does */
-    const char *scheme;  /* "http" or "https" */
-    uint64_t max_body;   /* bytes; UINT64_MAX: no limit */
-    ml_time read_timeout; /* spans, of single waits */
+    const char *scheme;       /* "http" or "https" */
+    uint64_t max_body;        /* bytes; UINT64_MAX: no limit */
+    ml_time read_timeout;     /* spans, of single waits */
     ml_time write_timeout;
-    uint64_t body_read;  /* bytes of the request's body so far */
-    uint64_t body_sent;  /* of the answer's */
-    ml_time began;       /* when its head was there */
-    int body_error;      /* what read_body() failed with; 0: nothing */
-    int syntax_error;    /* with -EPROTO: the ml_http_error */
-    int status;          /* of the answer; 0: none yet */
-    uint8_t version;     /* 10, 11, 20 */
+    uint64_t body_read; /* bytes of the request's body so far */
+    uint64_t body_sent; /* of the answer's */
+    ml_time began;      /* when its head was there */
+    int body_error;     /* what read_body() failed with; 0: nothing */
+    int syntax_error;   /* with -EPROTO: the ml_http_error */
+    int status;         /* of the answer; 0: none yet */
+    uint8_t version;    /* 10, 11, 20 */
     enum ml_http_phase phase : 8;
     enum ml_http_on_gone on_gone : 8;
     bool is_body_read : 1;  /* to its end */
@@ -116,7 +116,8 @@ struct ml_http_exchange {
 /* The status for a body that could not be read: 400, 408, 413; 0: it could, or the peer is gone. */
 int ml_http_exchange_body_status(const struct ml_http_exchange *x);
 
-/* Answers with a text of `size` bytes; type: of its content, NULL: none is told. As send_whole(). */
+/* Answers with a text of `size` bytes; type: of its content, NULL: none is told. As send_whole().
+ */
 int ml_http_exchange_answer(struct ml_http_exchange *x, int status, const char *type,
                             const char *text, size_t size);
 

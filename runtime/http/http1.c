@@ -47,8 +47,8 @@ static bool keeps_connection(const struct ml_http1 *r)
     const struct ml_http_connection *c = r->connection;
     const struct ml_http_exchange *x = &r->x;
     bool is_uncertain = x->head.expects_continue && !r->continue_sent && !x->is_body_read;
-    bool is_too_long = !x->is_body_read && x->head.body == ML_HTTP_SIZED &&
-                       r->body_left > ML_HTTP1_DRAINED;
+    bool is_too_long =
+        !x->is_body_read && x->head.body == ML_HTTP_SIZED && r->body_left > ML_HTTP1_DRAINED;
     return x->head.keep_alive && !x->must_close && !c->is_last && !c->server->is_stopping &&
            x->body_error == 0 && !is_uncertain && !is_too_long;
 }
@@ -76,9 +76,8 @@ static struct ml_http_frame frame(struct ml_http1 *r, const struct ml_http_answe
     enum ml_http_persistence says = keeps ? ML_HTTP_KEEPS : ML_HTTP_SAYS_CLOSE;
     if (keeps && x->version < 11)
         says = ML_HTTP_SAYS_KEEP_ALIVE;
-    return (struct ml_http_frame){.framing = r->framing,
-                                  .persistence = says,
-                                  .date = ml_http_server_date(x->server)};
+    return (struct ml_http_frame){
+        .framing = r->framing, .persistence = says, .date = ml_http_server_date(x->server)};
 }
 
 /* A head that is larger than a block. */
@@ -306,7 +305,8 @@ static int http1_send_file(struct ml_http_exchange *x, int file, off_t offset, u
 }
 
 /* The last chunk with the trailers behind it. */
-static int put_last_chunk(struct ml_http_outbox *out, const struct ml_http_pair *trailers, int count)
+static int put_last_chunk(struct ml_http_outbox *out, const struct ml_http_pair *trailers,
+                          int count)
 {
     char *to;
     struct ml_http_answer as_answer = {.status = 200, .pairs = trailers, .pair_count = count};

@@ -41,7 +41,8 @@ static int await_input(struct ml_http1 *r, ml_time deadline)
 
 static void take(struct ml_stream *s, size_t size, struct ml_piece_of_input *piece)
 {
-    *piece = (struct ml_piece_of_input){.data = ml_buffer_data(&s->in), .size = size, .taken = size};
+    *piece =
+        (struct ml_piece_of_input){.data = ml_buffer_data(&s->in), .size = size, .taken = size};
 }
 
 static size_t smaller(size_t a, uint64_t b)
@@ -96,8 +97,7 @@ static int read_trailers(struct ml_http1 *r, ml_time deadline)
     size_t seen = r->trailers_seen;
     for (;;) {
         size_t size = ml_buffer_size(&s->in);
-        int length =
-            ml_http_parse_trailers(&t->head, ml_buffer_data(&s->in), size, seen, limits);
+        int length = ml_http_parse_trailers(&t->head, ml_buffer_data(&s->in), size, seen, limits);
         if (length < 0)
             return syntax_error(r, length);
         if (length > 0) {
@@ -142,8 +142,8 @@ static int find_data(struct ml_http1 *r)
 {
     struct ml_stream *s = r->x.stream;
     struct ml_http_text data;
-    ptrdiff_t taken = ml_http_chunked_feed(&r->chunks, ml_buffer_data(&s->in),
-                                           ml_buffer_size(&s->in), &data);
+    ptrdiff_t taken =
+        ml_http_chunked_feed(&r->chunks, ml_buffer_data(&s->in), ml_buffer_size(&s->in), &data);
     if (taken < 0)
         return syntax_error(r, (int)taken);
     ml_stream_consume(s, (size_t)taken - data.size);

@@ -51,7 +51,7 @@ struct ml_http_server {
     void *idle_blocks;          /* each holding the next */
     uint32_t idle_count;
     time_t date_second;
-    char date[40];
+    char date[80]; /* 29 characters are used */
 };
 
 /* Blocks of memory for a request with its head, and for answers. */

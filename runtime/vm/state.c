@@ -4,6 +4,7 @@
 #include "bindings/data/url.h"
 #include "bindings/http/client.h"
 #include "bindings/http/headers.h"
+#include "bindings/http/types.h"
 #include "bindings/core/hooks.h"
 #include "bindings/core/lua_open.h"
 #include "bindings/core/lua_strand.h"
@@ -97,6 +98,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.url", ml_open_url},
                                        {"moonlet.crypto", ml_open_crypto},
                                        {"moonlet.json", ml_open_json},
+                                       {"moonlet.http.server.core", ml_open_http_server},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);

@@ -1,0 +1,87 @@
+/*
+ * What the files of the HTTP server share: the userdata behind requests and responses, and how they
+ * lead to the exchange. After the handler both lead nowhere.
+ */
+#ifndef ML_BINDINGS_HTTP_TYPES_H
+#define ML_BINDINGS_HTTP_TYPES_H
+
+#include "bindings/core/lua_runtime.h"
+#include "bindings/core/object.h"
+#include "http/connection.h"
+
+extern const char ml_http_server_type[], ml_http_connection_type[];
+extern const char ml_http_request_type[], ml_http_response_type[];
+
+/* How the body of a request is read. */
+enum ml_body_use { ML_BODY_UNREAD, ML_BODY_KEPT, ML_BODY_STREAMED };
+
+struct ml_lua_request {
+    struct ml_http_exchange *x; /* NULL: it is over */
+    uint32_t kept;              /* bits: fields that stand in user value 1 */
+    enum ml_body_use use;
+};
+
+/* User values: a table of what was made of it so far, or nil; the connection, which keeps the
+ * exchange's memory alive. */
+enum { ML_REQUEST_KEPT = 1, ML_REQUEST_CONNECTION = 2, ML_REQUEST_VALUES = 2 };
+
+struct ml_lua_response {
+    struct ml_http_exchange *x; /* NULL: it is over */
+    int status;                 /* 0: not set */
+    bool has_body;              /* user value ML_RESPONSE_BODY: a string */
+    bool has_headers, has_trailers;
+};
+
+enum {
+    ML_RESPONSE_REQUEST = 1,
+    ML_RESPONSE_HEADERS = 2,
+    ML_RESPONSE_BODY = 3,
+    ML_RESPONSE_TRAILERS = 4,
+    ML_RESPONSE_VALUES = 4
+};
+
+/* User values of a connection: its stream; of a server: the functions that stdlib gives. */
+enum { ML_CONNECTION_STREAM = 1 };
+enum { ML_SERVER_HANDLER = 1, ML_SERVER_SETTLE = 2, ML_SERVER_CLIENT = 3, ML_SERVER_VALUES = 3 };
+
+struct ml_lua_server {
+    struct ml_http_server http;
+    bool trusts; /* ML_SERVER_CLIENT tells of some peers for whom they ask */
+};
+
+/* Push a request, or the response to the one at `request`. */
+struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x, int connection);
+struct ml_lua_response *ml_push_response(lua_State *L, struct ml_http_exchange *x, int request);
+
+/* The object at `index`, in a method of requests, or of responses; raises for anything else. */
+static inline struct ml_lua_request *ml_check_request(lua_State *L, int index)
+{
+    return ml_check_object(L, index, ml_http_request_type);
+}
+
+static inline struct ml_lua_response *ml_check_response(lua_State *L, int index)
+{
+    return ml_check_object(L, index, ml_http_response_type);
+}
+
+/* Pushes nil, message, code of an exchange that is over: returns 3. */
+int ml_push_exchange_over(lua_State *L);
+
+/* Create the metatables, and push the tables of methods, which stdlib/moonlet/http/ completes. */
+void ml_push_request_methods(lua_State *L);
+void ml_push_response_methods(lua_State *L);
+
+/*
+ * The results of a handler are on the stack from index 3 on, the request at 1, the response at 2:
+ * sends what they say. Raises for what cannot be sent. May wait.
+ */
+void ml_respond(lua_State *L, struct ml_lua_response *res);
+
+/* core.serve and what else stdlib needs of the server. */
+extern const luaL_Reg ml_http_server_functions[];
+void ml_open_http_server_type(lua_State *L);
+
+/* moonlet.http.server.core. */
+int ml_open_http_server(lua_State *L);
+
+#endif

@@ -1,0 +1,70 @@
+local net = require "moonlet.net"
+local server = require "moonlet.http.server"
+local support = require "tests.spec.support"
+local task = require "moonlet.task"
+
+local it = support.limited(it)
+
+describe("an HTTP server", function()
+  local CLOSE = "Host: x\r\nConnection: close\r\n"
+
+  -- What comes back for the text, sent in pieces of `step` bytes.
+  local function ask(handler, text, step)
+    local a, b = net.pair()
+    local serving = task.spawn(function() server.server(handler):serve(b) end)
+    for i = 1, #text, step or #text do a:write(text:sub(i, i + (step or #text) - 1)) end
+    local answer = a:read_all()
+    a:close()
+    serving:join()
+    return answer
+  end
+
+  local function echo(req) return 200, { ["x-method"] = req.method }, req:body() end
+
+  it("answers with the string that the handler returns", function()
+    local answer = ask(function() return "hello" end, "GET / HTTP/1.1\r\n" .. CLOSE .. "\r\n")
+    assert.truthy(answer:find "^HTTP/1.1 200 OK\r\n")
+    assert.truthy(answer:find "content%-length: 5\r\n")
+    assert.truthy(answer:find "\r\n\r\nhello$")
+  end)
+
+  it("reads the same body however the bytes are cut", function()
+    local text = "POST / HTTP/1.1\r\n" .. CLOSE ..
+      "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    for _, step in ipairs { 1, 2, 7, #text } do
+      assert.truthy(ask(echo, text, step):find "\r\n\r\nabcde$")
+    end
+  end)
+
+  it("answers 400 to a bare LF, and parses nothing after it", function()
+    local calls = 0
+    local answer = ask(function() calls = calls + 1 end,
+      "GET / HTTP/1.1\nHost: x\n\nGET / HTTP/1.1\r\n" .. CLOSE .. "\r\n")
+    assert.truthy(answer:find "^HTTP/1.1 400 ")
+    assert.equal(0, calls)
+    assert.is_nil(answer:find("HTTP/1.1", 2, true))
+  end)
+
+  it("answers pipelined requests in order", function()
+    local answer = ask(function(req) return req.path end,
+      "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\n" .. CLOSE .. "\r\n")
+    assert.truthy(answer:find "\r\n\r\n/1HTTP/1.1 200 OK.*\r\n\r\n/2$")
+  end)
+
+  it("frames what is written in chunks, and for HTTP/1.0 by the end", function()
+    local function write(_, res)
+      res:write "a"
+      res:write "b"
+    end
+    assert.truthy(ask(write, "GET / HTTP/1.1\r\n" .. CLOSE .. "\r\n")
+      :find "\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n$")
+    assert.truthy(ask(write, "GET / HTTP/1.0\r\n\r\n"):find "\r\n\r\nab$")
+  end)
+
+  it("leads nowhere from a request that is over", function()
+    local kept
+    ask(function(req) kept = req return "" end, "GET / HTTP/1.1\r\n" .. CLOSE .. "\r\n")
+    assert.same({ "CLOSED" }, { select(3, kept:body()) })
+    assert.has_error(function() return kept.path end)
+  end)
+end)
