@@ -1,16 +1,16 @@
 /*
- * One request and its answer, whatever version of HTTP carries them, and the server to which they
- * belong. A carrier (HTTP/1: http/connection.h) fills in the request and sends the answer; a
- * handler, in Lua or in C, sees an exchange alone. Knows neither Lua nor how bytes are framed.
+ * One request and its answer, whatever version of HTTP carries them. A carrier (HTTP/1:
+ * http/http1.h) fills in the request and sends the answer; a handler, in Lua or in C, sees an
+ * exchange alone. Knows neither Lua nor how bytes are framed.
  */
 #ifndef ML_HTTP_EXCHANGE_H
 #define ML_HTTP_EXCHANGE_H
 
-#include "base/list.h"
 #include "http/head.h"
 #include "io/stream.h"
 
 struct ml_http_exchange;
+struct ml_http_server;
 
 /* A field of an answer. Both parts have been checked: ml_http_pair_is_valid(). */
 struct ml_http_pair {
@@ -68,11 +68,11 @@ struct ml_http_carrier {
     int (*watch)(struct ml_http_exchange *x, struct ml_waiter *waiter, ml_time *again);
     void (*unwatch)(struct ml_http_exchange *x);
     /* The connection becomes the handler's: nothing is sent any more, the unread input stays in
-     * x->stream. -EOPNOTSUPP: it carries other exchanges, too. Never waits. */
+     * x->stream. -EOPNOTSUPP: it carries other exchanges, too. */
     int (*hijack)(struct ml_http_exchange *x);
-    /* The fields after the body, once read_body() has returned 1: a head with fields alone, and
-     * their bytes; NULL: there were none. Never waits. */
-    const struct ml_http_head *(*trailers)(struct ml_http_exchange *x, const char **bytes);
+    /* The fields after the body, once read_body() has returned 1: a head that has fields alone;
+     * NULL: there were none. Never waits. */
+    const struct ml_http_head *(*trailers)(struct ml_http_exchange *x);
 };
 
 /* How far the answer has come. */
@@ -93,8 +93,7 @@ struct ml_http_exchange {
     struct ml_stream *stream; /* of the connection */
     void *context;            /* the handler's: a lua_State */
     void *object;             /* the same: what it has made of the exchange; NULL: nothing yet */
-    struct ml_http_head head;
-    const char *bytes;   /* in which the slices of `head` lie; they stay while the exchange does */
+    struct ml_http_head head; /* its bytes stay while the exchange does */
     const char *scheme;  /* "http" or "https" */
     uint64_t max_body;   /* bytes; UINT64_MAX: no limit */
     ml_time read_timeout; /* spans, of single waits */
@@ -103,6 +102,7 @@ struct ml_http_exchange {
     uint64_t body_sent;  /* of the answer's */
     ml_time began;       /* when its head was there */
     int body_error;      /* what read_body() failed with; 0: nothing */
+    int syntax_error;    /* with -EPROTO: the ml_http_error */
     int status;          /* of the answer; 0: none yet */
     uint8_t version;     /* 10, 11, 20 */
     enum ml_http_phase phase : 8;
@@ -113,64 +113,12 @@ struct ml_http_exchange {
     bool must_close : 1;    /* the connection ends after it */
 };
 
-/* ---- the server ---- */
+/* The status for a body that could not be read: 400, 408, 413; 0: it could, or the peer is gone. */
+int ml_http_exchange_body_status(const struct ml_http_exchange *x);
 
-struct ml_http_timeouts {
-    ml_time head;       /* from the first byte of a head to its last */
-    ml_time read;       /* a single wait for a body */
-    ml_time write;      /* a single wait for room */
-    ml_time keep_alive; /* idle between requests */
-    ml_time age;        /* of a connection; then the next answer is its last */
-};
-
-struct ml_http_counters {
-    uint64_t connections; /* accepted so far */
-    uint64_t requests;    /* so far */
-    uint64_t errors;      /* requests that were none: answered 4xx or 5xx by the server itself */
-    uint64_t refused;     /* answered 503 because of too many in flight */
-    uint32_t open;        /* connections */
-    uint32_t in_flight;   /* exchanges */
-};
-
-enum ml_http_state { ML_HTTP_RUNNING, ML_HTTP_STOPPING };
-
-struct ml_http_server {
-    struct ml_io *io;
-    /* Answers an exchange, in its task: 0 once the answer is complete, hijacked or broken; an error
-     * ends the connection. What is not complete is cut off. */
-    int (*handle)(void *context, struct ml_http_exchange *x);
-    /* Runs `body(argument)` in a task of its own, with a context of its own for handle(): carriers
-     * with several exchanges at a time. 0 or an error; then it never runs. */
-    int (*spawn)(struct ml_http_server *server, void (*body)(void *context, void *argument),
-                 void *argument);
-    /* Told of an exchange that is over, the head still there: the access log. NULL: nobody. */
-    void (*done)(void *context, struct ml_http_exchange *x);
-    struct ml_http_limits limits;
-    struct ml_http_timeouts timeouts;
-    struct ml_http_counters counters;
-    uint64_t max_body;
-    uint32_t max_in_flight; /* requests; beyond them 503 */
-    enum ml_http_on_gone on_gone;
-    enum ml_http_state state;
-    struct ml_link connections; /* all that are open */
-    void *idle_blocks;          /* for heads and answers, each holding the next */
-    uint32_t idle_count;
-    char date[32]; /* "Sun, 06 Nov 1994 08:49:37 GMT" */
-    time_t date_second;
-};
-
-/* With the defaults; `handle` is still to be set. */
-void ml_http_server_init(struct ml_http_server *server, struct ml_io *io);
-
-/* Nothing runs in it any more. */
-void ml_http_server_release(struct ml_http_server *server);
-
-/* No answer keeps its connection from now on, and connections that wait for a request are closed.
- * Never waits. */
-void ml_http_server_stop(struct ml_http_server *server);
-
-/* The time for `date` fields, formatted once a second: 29 characters. */
-const char *ml_http_server_date(struct ml_http_server *server);
+/* Answers with a text of `size` bytes; type: of its content, NULL: none is told. As send_whole(). */
+int ml_http_exchange_answer(struct ml_http_exchange *x, int status, const char *type,
+                            const char *text, size_t size);
 
 /* Whether the name is a token and the value has no CR, LF, NUL or other control character. */
 bool ml_http_pair_is_valid(const struct ml_http_pair *pair);

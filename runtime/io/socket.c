@@ -102,7 +102,7 @@ static ssize_t socket_transmit(struct ml_stream *s, const struct iovec *pieces, 
     }
     struct msghdr message = {.msg_iov = (struct iovec *)pieces,
                              .msg_iovlen = (size_t)(count < IOV_MAX ? count : IOV_MAX)};
-    int flags = MSG_NOSIGNAL | (count > IOV_MAX ? MSG_MORE : 0);
+    int flags = MSG_NOSIGNAL | (s->more_follows || count > IOV_MAX ? MSG_MORE : 0);
     ssize_t sent;
     do
         sent = count == 1 ? send(s->fd.number, pieces->iov_base, pieces->iov_len, flags)

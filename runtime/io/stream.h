@@ -74,6 +74,7 @@ struct ml_stream {
     bool has_ended;    /* so has the output */
     bool is_torn;      /* the transport has part of a record whose bytes are not counted yet */
     bool write_broken; /* a write stopped in its middle: what follows would be garbage */
+    bool more_follows; /* what is written now is the smaller part: the kernel may keep it back */
 };
 
 /* Bytes at the front of a stream's input: `data` to be used, `taken` to be consumed after. Valid

@@ -60,7 +60,7 @@ static const struct permit permits[] = {
      "moonlet.pool moonlet.queue moonlet.sync moonlet.sync.core moonlet.task "
      "moonlet.task.core "},
     {PRELOAD, MOONLET_C, " moonlet.blocking.core "},
-    {PRELOAD, MOONLET_NET, " moonlet.net moonlet.net.core moonlet.patch "},
+    {PRELOAD, MOONLET_NET, " moonlet.net moonlet.net.core moonlet.patch moonlet.http.headers "},
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all, and descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_IO,

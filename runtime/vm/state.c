@@ -72,6 +72,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.repl.editor", ml_open_editor},
                                        {"moonlet.argument.core", ml_open_argument},
                                        {"moonlet.blocking.core", ml_open_blocking},
+                                       {"moonlet.http.headers", ml_open_http_headers},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);

@@ -15,6 +15,7 @@ int ml_open_test(lua_State *L);     /* moonlet.test.core */
 int ml_open_patch(lua_State *L);    /* moonlet.patch */
 int ml_open_session(lua_State *L);  /* moonlet.repl.session */
 int ml_open_editor(lua_State *L);   /* moonlet.repl.editor */
+int ml_open_http_headers(lua_State *L); /* moonlet.http.headers */
 
 /* Creates the metatable of Tasks; the program needs it before any script asks for moonlet.task. */
 void ml_open_task_type(lua_State *L);

@@ -1,0 +1,343 @@
+#include "http/connection.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "http/http1.h"
+#include "http/http1_body.h"
+#include "io/socket.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct ml_hub *hub_of(const struct ml_http_connection *c)
+{
+    return c->server->io->hub;
+}
+
+void ml_http_connection_open(struct ml_http_connection *c, struct ml_http_server *server,
+                             struct ml_stream *stream, void *context)
+{
+    *c = (struct ml_http_connection){
+        .server = server,
+        .stream = stream,
+        .context = context,
+        .out = {.server = server, .stream = stream},
+        .began = ml_hub_now(server->io->hub),
+    };
+    c->head_deadline = ml_time_after(c->began, server->timeouts.head);
+    ml_list_insert(&server->connections, &c->link);
+    server->counters.connections++;
+    server->counters.open++;
+}
+
+/* ---- the current request ---- */
+
+static int take_block(struct ml_http_connection *c)
+{
+    if (c->current != NULL)
+        return 0;
+    c->current = ml_http_block_take(c->server);
+    if (c->current == NULL)
+        return -ENOMEM;
+    c->current->long_head = NULL;
+    c->current->trailers = NULL;
+    c->current->x.carrier = NULL;
+    c->seen = 0;
+    ml_http_head_init(&c->current->x.head, c->current->fields, ML_HTTP1_FIELDS);
+    return 0;
+}
+
+static void give_block(struct ml_http_connection *c)
+{
+    struct ml_http1 *r = c->current;
+    c->current = NULL;
+    if (r == NULL)
+        return;
+    ml_http1_end_body(r);
+    free(r->long_head);
+    ml_http_block_give(c->server, r);
+}
+
+/* The head's bytes leave the stream's input and stay with the request. */
+static int keep_head(struct ml_http_connection *c, size_t size)
+{
+    struct ml_http1 *r = c->current;
+    char *bytes = r->bytes;
+    if (size > ML_HTTP_BLOCK - offsetof(struct ml_http1, bytes))
+        bytes = r->long_head = malloc(size);
+    if (bytes == NULL)
+        return -ENOMEM;
+    memcpy(bytes, ml_buffer_data(&c->stream->in), size);
+    r->x.head.bytes = bytes;
+    ml_stream_consume(c->stream, size);
+    return 0;
+}
+
+static void begin_exchange(struct ml_http_connection *c)
+{
+    struct ml_http1 *r = c->current;
+    struct ml_http_server *server = c->server;
+    struct ml_http_head head = r->x.head;
+    r->connection = c;
+    r->x = (struct ml_http_exchange){
+        .carrier = &ml_http1_carrier,
+        .server = server,
+        .stream = c->stream,
+        .context = c->context,
+        .head = head,
+        .scheme = c->stream->tls != NULL ? "https" : "http",
+        .max_body = server->max_body,
+        .read_timeout = server->timeouts.read,
+        .write_timeout = server->timeouts.write,
+        .began = c->head_deadline - server->timeouts.head,
+        .version = head.version,
+        .on_gone = server->on_gone,
+        .is_head = head.method_id == ML_HTTP_HEAD,
+    };
+    c->stream->write_timeout = server->timeouts.write;
+    ml_http1_begin_body(r);
+    server->counters.requests++;
+    server->counters.in_flight++;
+    c->served++;
+}
+
+/* What became of an attempt to get at a request. */
+enum step {
+    BEGUN,    /* there is one, for the handler */
+    OVER,     /* there will be none */
+    ANSWERED, /* there was one, or what was none, and it has its answer */
+    MORE      /* it is not whole yet */
+};
+
+/* ---- answers without a handler ---- */
+
+/* Answers what is no request, and ends the connection: ANSWERED, or an error. */
+static int refuse(struct ml_http_connection *c, int status, const char *text)
+{
+    char body[160];
+    int size = snprintf(body, sizeof body, "%s\n", text);
+    c->current->x.must_close = c->lingers = true;
+    c->server->counters.errors++;
+    int error = ml_http_exchange_answer(&c->current->x, status, "text/plain; charset=utf-8", body,
+                                        (size_t)size);
+    if (error == 0)
+        error = ml_http_connection_finish(c);
+    return error == 0 ? ANSWERED : error;
+}
+
+/* The same where there is no head: nothing of it is believed. */
+static int refuse_head(struct ml_http_connection *c, int status, const char *text)
+{
+    ml_http_head_init(&c->current->x.head, c->current->fields, ML_HTTP1_FIELDS);
+    c->current->x.head.version = 11;
+    begin_exchange(c);
+    return refuse(c, status, text);
+}
+
+static int refuse_busy(struct ml_http_connection *c)
+{
+    static const char text[] = "too many requests at a time\n";
+    static const struct ml_http_pair pairs[] = {
+        {"retry-after", "1", 11, 1}, {"content-type", "text/plain; charset=utf-8", 12, 25}};
+    struct iovec piece = {.iov_base = (void *)text, .iov_len = sizeof text - 1};
+    struct ml_http_answer answer = {
+        .status = 503, .pairs = pairs, .pair_count = 2, .length = sizeof text - 1};
+    c->server->counters.refused++;
+    int error = c->current->x.carrier->send_whole(&c->current->x, &answer, &piece, 1);
+    if (error == 0)
+        error = ml_http_connection_finish(c);
+    return error == 0 ? ANSWERED : error;
+}
+
+/* ---- receiving ---- */
+
+/* Looks for a head in the input: BEGUN, ANSWERED, MORE or an error. */
+static int parse(struct ml_http_connection *c)
+{
+    struct ml_buffer *in = &c->stream->in;
+    int error = take_block(c);
+    if (error != 0)
+        return error;
+    size_t size = ml_buffer_size(in);
+    int length = ml_http_parse_request(&c->current->x.head, ml_buffer_data(in), size, c->seen,
+                                       &c->server->limits);
+    c->seen = (uint32_t)size;
+    if (length == 0)
+        return MORE;
+    if (length < 0)
+        return refuse_head(c, ml_http_error_status(length), ml_http_error_text(length));
+    error = keep_head(c, (size_t)length);
+    if (error == 0)
+        begin_exchange(c);
+    return error == 0 ? BEGUN : error;
+}
+
+/* When the wait for a head, or for the rest of one, is over. */
+static ml_time head_deadline(const struct ml_http_connection *c)
+{
+    if (c->current != NULL || c->served == 0)
+        return c->head_deadline;
+    ml_time now = ml_hub_now(hub_of(c));
+    return ml_time_earlier(ml_time_after(now, c->server->timeouts.keep_alive),
+                           ml_time_after(c->began, c->server->timeouts.age));
+}
+
+static int late(struct ml_http_connection *c)
+{
+    bool is_silent = c->current == NULL;
+    return is_silent ? OVER : refuse_head(c, 408, "the request did not come in time");
+}
+
+/* Waits for input: MORE, OVER, ANSWERED or an error. */
+static int await_input(struct ml_http_connection *c)
+{
+    int error = ml_http_outbox_flush(&c->out);
+    if (error != 0)
+        return error;
+    if (c->server->is_stopping && ml_stream_look(c->stream) == -EAGAIN)
+        return OVER;
+    c->is_waiting = true;
+    error = ml_stream_receive_more(c->stream, head_deadline(c));
+    c->is_waiting = false;
+    if (error == -ETIMEDOUT)
+        return late(c);
+    if (error == 1 || (error == -ML_ECLOSED && c->server->is_stopping))
+        return OVER;
+    if (error == 0 && c->current == NULL && c->served > 0)
+        c->head_deadline = ml_time_after(ml_hub_now(hub_of(c)), c->server->timeouts.head);
+    return error == 0 ? MORE : error;
+}
+
+static int receive_head(struct ml_http_connection *c)
+{
+    int result = MORE;
+    while (result == MORE) {
+        size_t old = c->current != NULL ? c->seen : 0;
+        if (ml_buffer_size(&c->stream->in) > old)
+            result = parse(c);
+        if (result == MORE)
+            result = await_input(c);
+    }
+    return result;
+}
+
+/* What concerns the server alone: BEGUN, ANSWERED or an error. */
+static int admit(struct ml_http_connection *c)
+{
+    if (c->current->x.head.expects_other)
+        return refuse(c, 417, "this expectation cannot be met");
+    return c->server->counters.in_flight > c->server->max_in_flight ? refuse_busy(c) : BEGUN;
+}
+
+/* Ends a connection: a peer that may be sending still must not lose the last answer to a reset. */
+static int end(struct ml_http_connection *c)
+{
+    int error = c->is_over || c->is_cut ? 0 : ml_http_outbox_flush(&c->out);
+    bool lingers = c->lingers && !c->is_over && !c->is_cut && error == 0;
+    ml_time now = ml_hub_now(hub_of(c));
+    if (lingers)
+        error = ml_stream_finish(c->stream, ML_HTTP1_DRAINED,
+                                 ml_time_after(now, ML_HTTP1_DRAIN_TIME));
+    return error == -ECANCELED ? error : 1;
+}
+
+int ml_http_connection_next(struct ml_http_connection *c, struct ml_http_exchange **x)
+{
+    int result;
+    do {
+        result = c->is_last ? OVER : receive_head(c);
+        if (result == BEGUN)
+            result = admit(c);
+    } while (result == ANSWERED);
+    if (result == BEGUN)
+        *x = &c->current->x;
+    return result == OVER ? end(c) : result;
+}
+
+/* ---- the end of an exchange ---- */
+
+/* The input goes on with the next request, or the connection is on its last. A peer that has not
+ * said itself that it is done may be sending still. */
+static int clear_input(struct ml_http_connection *c)
+{
+    struct ml_http_exchange *x = &c->current->x;
+    int result = 0;
+    if (!x->must_close && !c->is_last && !x->is_body_read)
+        result = ml_http1_drain(c->current);
+    c->is_last |= x->must_close || result != 0;
+    if (c->is_last)
+        c->lingers = !x->is_body_read || x->head.keep_alive;
+    return result == 1 ? 0 : result;
+}
+
+int ml_http_connection_finish(struct ml_http_connection *c)
+{
+    struct ml_http_exchange *x = &c->current->x;
+    if (x->phase != ML_HTTP_COMPLETE)
+        x->carrier->abort(x);
+    int error = clear_input(c);
+    if (c->server->done != NULL)
+        c->server->done(c->context, x);
+    c->server->counters.in_flight--;
+    give_block(c);
+    return error;
+}
+
+/* ---- the end of a connection ---- */
+
+/* Where the end of the connection is the end of the answer, one that is not whole ends with a
+ * reset. */
+static void cut(struct ml_http_connection *c)
+{
+    if (ml_stream_is_open(c->stream) && ml_fd_is_open(&c->stream->fd))
+        ml_socket_reset_on_close(c->stream->fd.number);
+}
+
+void ml_http_connection_close(struct ml_http_connection *c)
+{
+    if (!ml_link_is_in_list(&c->link))
+        return;
+    ml_list_remove(&c->link);
+    c->server->counters.open--;
+    if (c->current != NULL && c->current->x.carrier != NULL)
+        c->server->counters.in_flight--;
+    give_block(c);
+    ml_http_outbox_drop(&c->out);
+    if (c->is_cut)
+        cut(c);
+    if (!c->is_over)
+        ml_stream_close(c->stream);
+}
+
+int ml_http_connection_run(struct ml_http_server *server, struct ml_stream *stream, void *context)
+{
+    struct ml_http_exchange *x;
+    int result;
+    struct ml_http_connection *c = malloc(sizeof *c);
+    if (c == NULL)
+        return -ENOMEM;
+    ml_http_connection_open(c, server, stream, context);
+    while ((result = ml_http_connection_next(c, &x)) == 0) {
+        result = server->handle(context, x);
+        if (result == 0)
+            result = ml_http_connection_finish(c);
+        if (result != 0)
+            break;
+    }
+    ml_http_connection_close(c);
+    free(c);
+    return result == 1 ? 0 : result;
+}
+
+void ml_http_server_stop(struct ml_http_server *server)
+{
+    server->is_stopping = true;
+    for (struct ml_link *link = server->connections.next; link != &server->connections;
+         link = link->next) {
+        struct ml_http_connection *c = ml_container_of(link, struct ml_http_connection, link);
+        if (c->is_waiting && !ml_stream_has_input(c->stream))
+            ml_stream_close(c->stream);
+    }
+}

@@ -1,0 +1,58 @@
+/*
+ * A connection of HTTP/1 at the server, run by one task: waits for requests, hands each to a handler
+ * as an exchange, sends the answers. While it waits for a request it holds no memory but this
+ * struct. Knows nothing of what handlers do.
+ */
+#ifndef ML_HTTP_CONNECTION_H
+#define ML_HTTP_CONNECTION_H
+
+#include "http/outbox.h"
+
+struct ml_http1;
+
+struct ml_http_connection {
+    struct ml_link link; /* among the server's */
+    struct ml_http_server *server;
+    struct ml_stream *stream; /* the caller's */
+    void *context;
+    struct ml_http_outbox out;
+    struct ml_http1 *current; /* the request that is being received or answered; NULL: none */
+    uint32_t seen;            /* bytes of a head at the front of the input, which is not whole */
+    uint32_t served;
+    ml_time began;
+    ml_time head_deadline; /* of the head that is being received */
+    bool is_waiting;       /* for the first byte or the rest of a head */
+    bool is_last;          /* nothing is read after the current exchange */
+    bool is_cut;           /* the last answer is not whole: the peer is to see it */
+    bool is_over;          /* nothing is sent or received any more */
+    bool lingers;          /* the peer may be sending still when it ends */
+};
+
+/* Of a stream that is open; the struct stays where it is until ml_http_connection_close(). */
+void ml_http_connection_open(struct ml_http_connection *c, struct ml_http_server *server,
+                             struct ml_stream *stream, void *context);
+
+/*
+ * Waits for the next request and answers by itself what is none. 0: it is in *x, until
+ * ml_http_connection_finish(); 1: the connection is over, its stream closed or hijacked; or an
+ * error: -ECANCELED and what breaks streams.
+ */
+int ml_http_connection_next(struct ml_http_connection *c, struct ml_http_exchange **x);
+
+/* The handler is done with the exchange: what of its answer is missing is cut off, what it has not
+ * read of the body is dropped. May wait. 0 or an error, after which the connection is over. */
+int ml_http_connection_finish(struct ml_http_connection *c);
+
+/* Lets go of everything but the stream, which is closed unless it was hijacked. Idempotent; never
+ * waits. */
+void ml_http_connection_close(struct ml_http_connection *c);
+
+/* The three together, with the server's `handle`: serves the stream to its end. 0 or an error. May
+ * wait. */
+int ml_http_connection_run(struct ml_http_server *server, struct ml_stream *stream, void *context);
+
+/* No answer keeps its connection from now on, and connections of silent peers are closed: those
+ * that wait for a request or for the rest of a head, of which nothing has come. Never waits. */
+void ml_http_server_stop(struct ml_http_server *server);
+
+#endif

@@ -1,0 +1,31 @@
+#include "http/exchange.h"
+
+#include <errno.h>
+#include <string.h>
+
+int ml_http_exchange_body_status(const struct ml_http_exchange *x)
+{
+    switch (x->body_error) {
+    case -EMSGSIZE:
+        return 413;
+    case -ETIMEDOUT:
+        return 408;
+    case -EPROTO:
+        return 400;
+    default:
+        return 0;
+    }
+}
+
+int ml_http_exchange_answer(struct ml_http_exchange *x, int status, const char *type,
+                            const char *text, size_t size)
+{
+    struct ml_http_pair pair = {.name = "content-type", .name_size = 12, .value = type};
+    struct iovec piece = {.iov_base = (void *)text, .iov_len = size};
+    struct ml_http_answer answer = {.status = status, .pairs = &pair, .length = (int64_t)size};
+    if (type != NULL) {
+        pair.value_size = (uint32_t)strlen(type);
+        answer.pair_count = 1;
+    }
+    return x->carrier->send_whole(x, &answer, &piece, 1);
+}

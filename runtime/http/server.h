@@ -1,0 +1,73 @@
+/*
+ * What the connections of one HTTP server share: its handler, limits, counters, blocks of memory. A
+ * host in C sets `handle` and runs ml_http_connection_run() in a task for each connection. Knows no
+ * listener and no Lua.
+ */
+#ifndef ML_HTTP_SERVER_H
+#define ML_HTTP_SERVER_H
+
+#include "base/list.h"
+#include "http/exchange.h"
+
+#include <time.h>
+
+struct ml_http_timeouts {
+    ml_time head;       /* from the first byte of a head to its last; of a connection's first one
+                           from its begin */
+    ml_time read;       /* a single wait for a body */
+    ml_time write;      /* a single wait for room */
+    ml_time keep_alive; /* idle between requests */
+    ml_time age;        /* of a connection; then the next answer is its last */
+};
+
+struct ml_http_counters {
+    uint64_t connections; /* so far */
+    uint64_t requests;
+    uint64_t errors;    /* heads that were none, answered 4xx or 5xx without the handler */
+    uint64_t refused;   /* answered 503 because of too many in flight */
+    uint32_t open;      /* connections now */
+    uint32_t in_flight; /* exchanges now */
+};
+
+struct ml_http_server {
+    struct ml_io *io;
+    /* Answers an exchange, in its task: 0 once the answer is complete, hijacked or broken; an error
+     * ends the connection. What is not complete is cut off. */
+    int (*handle)(void *context, struct ml_http_exchange *x);
+    /* Runs `body(context, argument)` in a task of its own, with a context of its own for handle():
+     * for carriers of several exchanges at a time. 0 or an error; then it never runs. */
+    int (*spawn)(struct ml_http_server *server, void (*body)(void *context, void *argument),
+                 void *argument);
+    /* Told of an exchange that is over, its head still there: the access log. NULL: nobody. */
+    void (*done)(void *context, struct ml_http_exchange *x);
+    struct ml_http_limits limits;
+    struct ml_http_timeouts timeouts;
+    struct ml_http_counters counters;
+    uint64_t max_body;
+    uint32_t max_in_flight; /* exchanges; beyond them 503 */
+    enum ml_http_on_gone on_gone;
+    bool is_stopping;
+    struct ml_link connections; /* all that are open */
+    void *idle_blocks;          /* each holding the next */
+    uint32_t idle_count;
+    time_t date_second;
+    char date[32];
+};
+
+/* Blocks of memory for a request with its head, and for answers. */
+enum { ML_HTTP_BLOCK = 8 * 1024 };
+
+/* With the defaults; `handle` is still to be set. */
+void ml_http_server_init(struct ml_http_server *server, struct ml_io *io);
+
+/* No connection is open any more. */
+void ml_http_server_release(struct ml_http_server *server);
+
+/* A block of ML_HTTP_BLOCK bytes; NULL: no memory. The last that were freed are kept. */
+void *ml_http_block_take(struct ml_http_server *server);
+void ml_http_block_give(struct ml_http_server *server, void *block);
+
+/* Now as `date` fields have it, 29 characters; formatted once a second. */
+const char *ml_http_server_date(struct ml_http_server *server);
+
+#endif

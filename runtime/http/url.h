@@ -1,0 +1,77 @@
+/*
+ * URLs by RFC 3986: parts of a text, resolving of references, percent-encoding. Allocates nothing
+ * and keeps nothing: parts are slices of the caller's text. Knows no scheme but those of HTTP,
+ * whose authority must name a host.
+ */
+#ifndef ML_HTTP_URL_H
+#define ML_HTTP_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Bytes of somebody's text. `data` is NULL for a part that is absent, not for one that is empty. */
+struct ml_slice {
+    const char *data;
+    size_t size;
+};
+
+struct ml_url {
+    struct ml_slice scheme;   /* without ":"; absent in a relative reference */
+    struct ml_slice userinfo; /* without "@" */
+    struct ml_slice host;     /* of an address in brackets what is inside; absent without "//" */
+    struct ml_slice port;     /* digits, or nothing after the ":" */
+    struct ml_slice path;     /* never absent */
+    struct ml_slice query;    /* without "?" */
+    struct ml_slice fragment; /* without "#" */
+    int port_number;          /* 0 to 65535; -1: the text has none */
+    bool is_bracketed;        /* the host stood in brackets */
+};
+
+/* Why a text is no URL. */
+struct ml_url_error {
+    const char *reason; /* a sentence without a full stop, static */
+    size_t at;          /* the byte that is wrong, from 0; the size of the text: its end */
+};
+
+/*
+ * Finds the parts of a URL, or of a relative reference, in `text`, which stays the caller's. They
+ * are as they stand there: neither lower case nor decoded. 0, or -ML_EURL with `error` filled in
+ * and `url` undefined. Every byte that RFC 3986 does not allow at its place is refused, but for
+ * brackets in a query or a fragment, which all browsers send.
+ */
+int ml_url_parse(const char *text, size_t size, struct ml_url *url, struct ml_url_error *error);
+
+/* Whether the part holds that text, letters in any case. */
+bool ml_slice_is(struct ml_slice slice, const char *text);
+
+/* Whether the scheme is http, https, ws or wss. */
+bool ml_url_is_http(const struct ml_url *url);
+
+/* The port that the text gives, or that of its scheme; -1: neither. */
+int ml_url_port(const struct ml_url *url);
+
+/*
+ * Writes the URL: scheme and host in lower case, all else as it stands. Returns the bytes written,
+ * at most the size of the text that was parsed.
+ */
+size_t ml_url_write(const struct ml_url *url, char *out);
+
+/* Bytes that ml_url_join() may write for the two. */
+size_t ml_url_join_room(const struct ml_url *base, const struct ml_url *reference);
+
+/*
+ * Writes the target of a reference found in a document at `base` (RFC 3986, section 5.2; strict: a
+ * reference with the base's scheme is absolute). Returns the bytes written. The result has yet to be
+ * parsed: "//" and "//a%41" are references, but name no host to a base of HTTP.
+ */
+size_t ml_url_join(const struct ml_url *base, const struct ml_url *reference, char *out);
+
+/* Writes all bytes but letters, digits and "-._~" as %XX: up to three bytes for each. If `is_form`,
+ * a space is "+". Returns the bytes written. */
+size_t ml_url_encode(const char *text, size_t size, bool is_form, char *out);
+
+/* The reverse: at most `size` bytes, also in place. If `is_form`, "+" is a space. -1 for a "%" that
+ * two hexadecimal digits do not follow, else the bytes written. */
+ptrdiff_t ml_url_decode(const char *text, size_t size, bool is_form, char *out);
+
+#endif
