@@ -406,6 +406,36 @@ static int start(struct connection *c)
     return error;
 }
 
+/* ---- which version is spoken ---- */
+
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/* The protocol that the TLS handshake has chosen. */
+static bool has_chosen_http2(struct ml_stream *stream)
+{
+    const unsigned char *name;
+    unsigned size = ml_tls_protocol(stream, &name);
+    return size == 2 && memcmp(name, "h2", 2) == 0;
+}
+
+int ml_http2_is_spoken(struct ml_stream *stream, ml_time deadline)
+{
+    const size_t whole = sizeof preface - 1;
+    int error = 0;
+    if (stream->tls != NULL)
+        return has_chosen_http2(stream);
+    while (error == 0) {
+        size_t size = ml_buffer_size(&stream->in);
+        size_t common = size < whole ? size : whole;
+        if (size > 0 && memcmp(ml_buffer_data(&stream->in), preface, common) != 0)
+            return 0;
+        if (size >= whole)
+            return 1;
+        error = ml_stream_receive_more(stream, deadline);
+    }
+    return error < 0 ? error : 0;
+}
+
 /* ---- the life of a connection ---- */
 
 /* No new streams: those there are go on. */
@@ -499,6 +529,7 @@ static int finish(struct connection *c, int result)
     bool is_broken = result < 0 && result != -ETIMEDOUT;
     if (result == -ETIMEDOUT)
         session->n->nghttp2_session_terminate_session(session->session, NGHTTP2_NO_ERROR);
+    session->has_read_all = true;
     close_streams(c, result == -ECANCELED);
     if (is_broken)
         ml_stream_close(session->stream);

@@ -9,6 +9,7 @@
 /* Frames are gathered up to this size for one call of the kernel. */
 enum { GATHERED = 32 * 1024 };
 
+static const struct ml_wait_kind goodbye_kind = {.text = "an HTTP/2 peer to leave", .external = true};
 static const struct ml_wait_kind sender_kind = {.text = "something to send", .external = true};
 
 void ml_http2_session_init(struct ml_http2_session *c, const struct ml_nghttp2 *n,
@@ -90,6 +91,20 @@ static int await_output(struct ml_http2_session *c)
     return error;
 }
 
+/* So long a peer may take to read the last bytes. */
+enum { GOODBYE = 1000 * 1000 * 1000 };
+
+/* Ends the output; the reader then comes to the end of its input, or the stream is closed. */
+static void end_output(struct ml_http2_session *c)
+{
+    struct ml_hub *hub = c->stream->io->hub;
+    ml_time deadline = ml_time_after(ml_hub_now(hub), GOODBYE);
+    int error = ml_stream_shutdown_write(c->stream);
+    while (error == 0 && !c->has_read_all)
+        error = ml_wait(hub, &goodbye_kind, 0, &c->sender, deadline);
+    ml_stream_close(c->stream);
+}
+
 void ml_http2_session_send(struct ml_http2_session *c)
 {
     int error = 0;
@@ -101,9 +116,11 @@ void ml_http2_session_send(struct ml_http2_session *c)
     }
     if (error != 0 && c->error == 0)
         c->error = error;
-    c->is_sending = false;
-    if (error != 0)
+    if (error == 0)
+        end_output(c);
+    else
         ml_stream_close(c->stream); /* the reader is to notice */
+    c->is_sending = false;
     ml_wake_all(c->stream->io->hub, &c->ends);
 }
 

@@ -22,6 +22,7 @@ struct ml_http2_session {
     bool is_sending;           /* the task lives */
     bool has_output;           /* nghttp2 may have something to say */
     bool is_over;              /* the sender sends what there is, and ends */
+    bool has_read_all;         /* nobody receives any more */
 };
 
 /* Takes hold of a stream that is open. nghttp2's session is the caller's to make: `session`. */

@@ -18,6 +18,7 @@ void ml_io_release(struct ml_io *io)
     ml_linger_release(io);
     ml_resolver_free_all(io);
     ml_tls_release(io);
+    free(io->nghttp2);
     free(io->spare);
     io->spare = NULL;
 }
