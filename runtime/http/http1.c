@@ -203,7 +203,7 @@ static int send_chunk(struct ml_http_outbox *out, const struct iovec *pieces, in
     memcpy(to, "\r\n", 2);
     ml_http_outbox_commit(out, to + 2);
     memcpy(all, pieces, (size_t)count * sizeof *pieces);
-    all[count] = (struct iovec){.iov_base = "\r\n", .iov_len = 2};
+    all[count] = (struct iovec){.iov_base = (void *)"\r\n", .iov_len = 2};
     return ml_http_outbox_send(out, all, count + 1);
 }
 

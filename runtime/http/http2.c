@@ -6,6 +6,7 @@
 #include "http/http2_stream.h"
 #include "hub/state/scope.h"
 #include "hub/state/waiters.h"
+#include "hub/switch/switch.h"
 #include "hub/wait/wait.h"
 #include "io/tls.h"
 
@@ -129,7 +130,8 @@ static void refuse(struct ml_http2_stream *s, int status, const char *text)
 {
     char body[160];
     int size = snprintf(body, sizeof body, "%s\n", text);
-    if (ml_http_exchange_answer(&s->x, status, "text/plain; charset=utf-8", body, (size_t)size) != 0)
+    if (ml_http_exchange_answer(&s->x, status, "text/plain; charset=utf-8", body, (size_t)size) !=
+        0)
         s->x.carrier->abort(&s->x);
     ml_http2_stream_drop_input(s);
 }
@@ -213,8 +215,8 @@ static int finish_head(struct connection *c, struct ml_http2_stream *s, bool is_
     s->input_ended = is_whole;
     c->head_deadline = ML_FOREVER;
     ml_http_head_init(&s->x.head, s->fields, s->field_room);
-    if (ml_http2_head_finish(&s->coming, &s->text, &s->x.head, &c->peer.server->limits,
-                             &problem) != 0)
+    if (ml_http2_head_finish(&s->coming, &s->text, &s->x.head, &c->peer.server->limits, &problem) !=
+        0)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     begin_request(c, s, problem);
     return 0;
@@ -228,8 +230,8 @@ static int finish_trailers(struct connection *c, struct ml_http2_stream *s)
     if (s->trailer_fields == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     ml_http_head_init(&s->trailers, s->trailer_fields, limits->field_count);
-    int error = ml_http2_trailers_finish(&s->coming, &s->trailer_text, &s->trailers, limits,
-                                         &problem);
+    int error =
+        ml_http2_trailers_finish(&s->coming, &s->trailer_text, &s->trailers, limits, &problem);
     if (error != 0 || problem != 0)
         reset(c, s->id, NGHTTP2_PROTOCOL_ERROR);
     return 0;
@@ -413,8 +415,11 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /* The protocol that the TLS handshake has chosen. */
 static bool has_chosen_http2(struct ml_stream *stream)
 {
-    const unsigned char *name;
-    unsigned size = ml_tls_protocol(stream, &name);
+    const unsigned char *name = NULL;
+    unsigned size = 0;
+    SSL *ssl = ml_tls_connection(stream);
+    if (ssl != NULL)
+        ml_tls_openssl(stream)->SSL_get0_alpn_selected(ssl, &name, &size);
     return size == 2 && memcmp(name, "h2", 2) == 0;
 }
 
@@ -563,8 +568,7 @@ static void release(struct connection *c)
     c->peer.server->counters.open--;
     ml_http2_session_release(&c->peer.session);
     while (!ml_list_is_empty(&c->peer.streams))
-        ml_http2_stream_free(
-            ml_container_of(c->peer.streams.next, struct ml_http2_stream, link));
+        ml_http2_stream_free(ml_container_of(c->peer.streams.next, struct ml_http2_stream, link));
     free(c);
 }
 

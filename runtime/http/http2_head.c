@@ -153,9 +153,8 @@ static void judge(int length, const struct ml_http2_head *h, int *problem)
         *problem = ML_HTTP_HEAD_TOO_LONG;
 }
 
-int ml_http2_head_finish(struct ml_http2_head *h, struct ml_buffer *text,
-                         struct ml_http_head *head, const struct ml_http_limits *limits,
-                         int *problem)
+int ml_http2_head_finish(struct ml_http2_head *h, struct ml_buffer *text, struct ml_http_head *head,
+                         const struct ml_http_limits *limits, int *problem)
 {
     int error = h->is_too_long ? 0 : write_head(text, h);
     if (error != 0)

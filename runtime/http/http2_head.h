@@ -15,7 +15,8 @@ enum ml_http2_pseudo { ML_HTTP2_METHOD, ML_HTTP2_PATH, ML_HTTP2_AUTHORITY, ML_HT
 struct ml_http2_head {
     struct ml_buffer pseudo; /* the values of :method, :path and :authority, one behind the other */
     struct ml_buffer lines;  /* field lines */
-    struct ml_buffer cookie; /* the value that all `cookie` fields make together (RFC 9113, 8.2.3) */
+    struct ml_buffer
+        cookie; /* the value that all `cookie` fields make together (RFC 9113, 8.2.3) */
     struct ml_http_slice values[ML_HTTP2_PSEUDOS];
     bool has[ML_HTTP2_PSEUDOS];
     bool has_host;    /* a `host` field is among the lines */
@@ -31,9 +32,8 @@ int ml_http2_head_add(struct ml_http2_head *h, const char *name, size_t name_siz
  * The head is complete: writes it into `text`, which is empty, and parses it into `head`, whose
  * fields are the caller's. *problem: 0, or the ml_http_error that a server answers. 0 or -ENOMEM.
  */
-int ml_http2_head_finish(struct ml_http2_head *h, struct ml_buffer *text,
-                         struct ml_http_head *head, const struct ml_http_limits *limits,
-                         int *problem);
+int ml_http2_head_finish(struct ml_http2_head *h, struct ml_buffer *text, struct ml_http_head *head,
+                         const struct ml_http_limits *limits, int *problem);
 
 /* The same for the fields behind a body. */
 int ml_http2_trailers_finish(struct ml_http2_head *h, struct ml_buffer *text,

@@ -9,7 +9,8 @@
 /* Frames are gathered up to this size for one call of the kernel. */
 enum { GATHERED = 32 * 1024 };
 
-static const struct ml_wait_kind goodbye_kind = {.text = "an HTTP/2 peer to leave", .external = true};
+static const struct ml_wait_kind goodbye_kind = {.text = "an HTTP/2 peer to leave",
+                                                 .external = true};
 static const struct ml_wait_kind sender_kind = {.text = "something to send", .external = true};
 
 void ml_http2_session_init(struct ml_http2_session *c, const struct ml_nghttp2 *n,

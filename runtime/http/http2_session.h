@@ -15,14 +15,14 @@ struct ml_http2_session {
     const struct ml_nghttp2 *n;
     nghttp2_session *session; /* NULL: not opened, or closed */
     struct ml_stream *stream;
-    struct ml_buffer out;      /* frames under way to the stream: the sender's alone */
-    struct ml_link sender;     /* the task that sends, while there is nothing to send */
-    struct ml_link ends;       /* tasks that wait for its end */
-    int error;                 /* what broke the connection; 0: nothing */
-    bool is_sending;           /* the task lives */
-    bool has_output;           /* nghttp2 may have something to say */
-    bool is_over;              /* the sender sends what there is, and ends */
-    bool has_read_all;         /* nobody receives any more */
+    struct ml_buffer out;  /* frames under way to the stream: the sender's alone */
+    struct ml_link sender; /* the task that sends, while there is nothing to send */
+    struct ml_link ends;   /* tasks that wait for its end */
+    int error;             /* what broke the connection; 0: nothing */
+    bool is_sending;       /* the task lives */
+    bool has_output;       /* nghttp2 may have something to say */
+    bool is_over;          /* the sender sends what there is, and ends */
+    bool has_read_all;     /* nobody receives any more */
 };
 
 /* Takes hold of a stream that is open. nghttp2's session is the caller's to make: `session`. */

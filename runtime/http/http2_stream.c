@@ -131,7 +131,8 @@ static int await_input(struct ml_http2_stream *s)
 static bool is_over_limit(const struct ml_http2_stream *s)
 {
     const struct ml_http_exchange *x = &s->x;
-    bool promises_more = x->head.content_length > 0 && (uint64_t)x->head.content_length > x->max_body;
+    bool promises_more =
+        x->head.content_length > 0 && (uint64_t)x->head.content_length > x->max_body;
     return promises_more || x->body_read + ml_buffer_size(&s->in) > x->max_body;
 }
 
@@ -262,8 +263,7 @@ static int make_head(struct ml_http2_stream *s, const struct ml_http_answer *ans
 /* Whether nghttp2 still takes something for the stream: 0 or -EPIPE. */
 static int check_open(const struct ml_http2_stream *s)
 {
-    bool is_open = !s->is_closed && s->peer->session.session != NULL &&
-                   s->peer->session.error == 0;
+    bool is_open = !s->is_closed && s->peer->session.session != NULL && s->peer->session.error == 0;
     return is_open ? 0 : -EPIPE;
 }
 
@@ -369,7 +369,8 @@ static void resume(struct ml_http2_stream *s)
 }
 
 /* has_body: bytes follow by and by. */
-static int submit_head(struct ml_http2_stream *s, const struct ml_http_answer *answer, bool has_body)
+static int submit_head(struct ml_http2_stream *s, const struct ml_http_answer *answer,
+                       bool has_body)
 {
     struct ml_http2_session *c = &s->peer->session;
     nghttp2_data_provider provider = {.source.ptr = s, .read_callback = give_output};

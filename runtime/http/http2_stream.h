@@ -12,6 +12,7 @@
 #include "http/exchange.h"
 #include "http/http2_head.h"
 #include "http/http2_session.h"
+#include "http/server.h"
 
 struct ml_scope;
 
@@ -19,10 +20,10 @@ struct ml_scope;
 struct ml_http2_peer {
     struct ml_http2_session session;
     struct ml_http_server *server;
-    struct ml_link streams;    /* those that nghttp2 knows or whose handler runs */
-    uint32_t running;          /* handlers, begun or about to */
-    uint32_t draining;         /* answers that are complete, and not yet nghttp2's */
-    uint64_t answered;         /* answers that the peer has taken whole */
+    struct ml_link streams; /* those that nghttp2 knows or whose handler runs */
+    uint32_t running;       /* handlers, begun or about to */
+    uint32_t draining;      /* answers that are complete, and not yet nghttp2's */
+    uint64_t answered;      /* answers that the peer has taken whole */
 };
 
 struct ml_http2_stream {
@@ -43,14 +44,14 @@ struct ml_http2_stream {
     int end_field_count;
     int64_t answer_left; /* bytes that content-length still promises; -1: it promises none */
     int32_t id;
-    bool has_head;       /* of the request: what comes now are trailers */
-    bool is_counted;     /* among the peer's running */
-    bool is_closed;      /* nghttp2 has forgotten it */
+    bool has_head;   /* of the request: what comes now are trailers */
+    bool is_counted; /* among the peer's running */
+    bool is_closed;  /* nghttp2 has forgotten it */
     bool input_ended;
-    bool input_dropped;  /* nobody will read what still comes */
-    bool output_ended;   /* nothing follows what is in `out` */
-    bool is_deferred;    /* nghttp2 waits to be told that there is more */
-    bool is_draining;    /* among the peer's */
+    bool input_dropped; /* nobody will read what still comes */
+    bool output_ended;  /* nothing follows what is in `out` */
+    bool is_deferred;   /* nghttp2 waits to be told that there is more */
+    bool is_draining;   /* among the peer's */
     bool continue_sent;
     uint16_t field_room;
     struct ml_http_field fields[];

@@ -59,7 +59,7 @@ struct ml_http_server {
     void *idle_blocks;          /* each holding the next */
     uint32_t idle_count;
     time_t date_second;
-    char date[32];
+    char date[40];
 };
 
 /* Blocks of memory for a request with its head, and for answers. */
