@@ -11,9 +11,6 @@
 
 #include "http/server.h"
 
-/* Streams at a time, and bytes of a request's body that may come before the handler reads them. */
-enum { ML_HTTP2_STREAMS = 100, ML_HTTP2_WINDOW = 64 * 1024 };
-
 /*
  * Whether the client begins with HTTP/2: by its choice in the TLS handshake, which has been made,
  * or by its first bytes, for which this waits. 1: it does; 0; or an error of reads.

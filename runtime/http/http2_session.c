@@ -106,10 +106,17 @@ static void end_output(struct ml_http2_session *c)
     ml_stream_close(c->stream);
 }
 
+/* nghttp2 has given the connection up and said so. */
+static bool is_given_up(const struct ml_http2_session *c)
+{
+    return !c->n->nghttp2_session_want_read(c->session) &&
+           !c->n->nghttp2_session_want_write(c->session);
+}
+
 void ml_http2_session_send(struct ml_http2_session *c)
 {
     int error = 0;
-    while (error == 0 && (c->has_output || !c->is_over)) {
+    while (error == 0 && (c->has_output || !c->is_over) && !is_given_up(c)) {
         c->has_output = false;
         error = send_pending(c);
         if (error == 0 && !c->has_output)

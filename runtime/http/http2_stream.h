@@ -1,17 +1,15 @@
 /*
- * An exchange over HTTP/2: one stream of a connection, with the buffers of its request's and its
- * answer's body between the handler and nghttp2. The carrier of HTTP/2 is here. Knows neither how
- * streams come to be nor when their handlers run.
+ * An exchange over HTTP/2: one stream of a connection at the server. The carrier of HTTP/2 is here.
+ * Knows neither how streams come to be nor when their handlers run.
  *
- * Cost of a request: three allocations of ours, those of nghttp2, and one for each body; bodies are
- * copied into the buffer, into nghttp2's frame and into the bytes for the socket.
+ * Cost of a request: five allocations of ours, those of nghttp2, and one for each body.
  */
 #ifndef ML_HTTP_HTTP2_STREAM_H
 #define ML_HTTP_HTTP2_STREAM_H
 
 #include "http/exchange.h"
+#include "http/http2_flow.h"
 #include "http/http2_head.h"
-#include "http/http2_session.h"
 #include "http/server.h"
 
 struct ml_scope;
@@ -22,15 +20,14 @@ struct ml_http2_peer {
     struct ml_http_server *server;
     struct ml_link streams; /* those that nghttp2 knows or whose handler runs */
     uint32_t running;       /* handlers, begun or about to */
-    uint32_t draining;      /* answers that are complete, and not yet nghttp2's */
     uint64_t answered;      /* answers that the peer has taken whole */
 };
 
 struct ml_http2_stream {
     struct ml_http_exchange x;
+    struct ml_http2_flow flow;
     struct ml_link link;
     struct ml_http2_peer *peer;
-    struct ml_link waiters; /* its handler: for input, for room, for the peer to leave */
     struct ml_scope *scope; /* around the handler; NULL: it does not run */
     uint64_t scope_serial;
     struct ml_http2_head coming; /* a head, or trailers, that is not whole yet */
@@ -38,20 +35,9 @@ struct ml_http2_stream {
     struct ml_buffer trailer_text;
     struct ml_http_head trailers;
     struct ml_http_field *trailer_fields; /* malloc'd; NULL: none came */
-    struct ml_buffer in;                  /* of the request's body, not yet read */
-    struct ml_buffer out;                 /* of the answer's, not yet nghttp2's */
-    void *end_fields;                     /* malloc'd: the answer's trailers; NULL: none */
-    int end_field_count;
     int64_t answer_left; /* bytes that content-length still promises; -1: it promises none */
-    int32_t id;
-    bool has_head;   /* of the request: what comes now are trailers */
-    bool is_counted; /* among the peer's running */
-    bool is_closed;  /* nghttp2 has forgotten it */
-    bool input_ended;
-    bool input_dropped; /* nobody will read what still comes */
-    bool output_ended;  /* nothing follows what is in `out` */
-    bool is_deferred;   /* nghttp2 waits to be told that there is more */
-    bool is_draining;   /* among the peer's */
+    bool has_head;       /* of the request: what comes now are trailers */
+    bool is_counted;     /* among the peer's running */
     bool continue_sent;
     uint16_t field_room;
     struct ml_http_field fields[];
@@ -72,17 +58,8 @@ void ml_http2_stream_free(struct ml_http2_stream *s);
 /* The head, whole in `text`, becomes the exchange. */
 void ml_http2_stream_begin(struct ml_http2_stream *s);
 
-/* Bytes of the body came, which stay the caller's. 0 or -ENOMEM. Never waits. */
-int ml_http2_stream_take(struct ml_http2_stream *s, const uint8_t *bytes, size_t size);
-
-/* Nothing more comes. */
-void ml_http2_stream_end_input(struct ml_http2_stream *s);
-
-/* What has come and still comes of the body is of no use any more. */
-void ml_http2_stream_drop_input(struct ml_http2_stream *s);
-
-/* nghttp2 has forgotten it: whoever waits in it learns that the peer is gone, and its handler is
- * cancelled where the exchange says so. */
+/* nghttp2 has forgotten it: a wait in it ends, and its handler is cancelled where the exchange says
+ * so. */
 void ml_http2_stream_closed(struct ml_http2_stream *s);
 
 extern const struct ml_http_carrier ml_http2_carrier;
