@@ -83,11 +83,18 @@ static int send_pending(struct ml_http2_session *c)
     return error;
 }
 
+/* nghttp2 has given the connection up and said so. */
+static bool is_given_up(const struct ml_http2_session *c)
+{
+    return !c->n->nghttp2_session_want_read(c->session) &&
+           !c->n->nghttp2_session_want_write(c->session);
+}
+
 static int await_output(struct ml_http2_session *c)
 {
     int error = 0;
     ml_buffer_release(&c->out); /* an idle connection keeps none */
-    while (error == 0 && !c->has_output && !c->is_over)
+    while (error == 0 && !c->has_output && !c->is_over && !is_given_up(c))
         error = ml_wait(c->stream->io->hub, &sender_kind, 0, &c->sender, ML_FOREVER);
     return error;
 }
@@ -104,13 +111,6 @@ static void end_output(struct ml_http2_session *c)
     while (error == 0 && !c->has_read_all)
         error = ml_wait(hub, &goodbye_kind, 0, &c->sender, deadline);
     ml_stream_close(c->stream);
-}
-
-/* nghttp2 has given the connection up and said so. */
-static bool is_given_up(const struct ml_http2_session *c)
-{
-    return !c->n->nghttp2_session_want_read(c->session) &&
-           !c->n->nghttp2_session_want_write(c->session);
 }
 
 void ml_http2_session_send(struct ml_http2_session *c)
