@@ -24,7 +24,8 @@ static bool is_name(const char *name, size_t size, const char *text)
 static int add_pseudo(struct ml_http2_head *h, const char *name, size_t name_size,
                       const char *value, size_t size)
 {
-    static const char *const names[ML_HTTP2_PSEUDOS] = {":method", ":path", ":authority"};
+    static const char *const names[ML_HTTP2_PSEUDOS] = {":method", ":path", ":authority",
+                                                        ":status"};
     for (int i = 0; i < ML_HTTP2_PSEUDOS; i++) {
         if (!is_name(name, name_size, names[i]))
             continue;
@@ -153,16 +154,43 @@ static void judge(int length, const struct ml_http2_head *h, int *problem)
         *problem = ML_HTTP_HEAD_TOO_LONG;
 }
 
+typedef int parser(struct ml_http_head *head, const char *bytes, size_t size, size_t seen,
+                   const struct ml_http_limits *limits);
+
+/* The text is written: reads it. */
+static int finish(struct ml_http2_head *h, int error, parser *parse, struct ml_buffer *text,
+                  struct ml_http_head *head, const struct ml_http_limits *limits, int *problem)
+{
+    if (error != 0)
+        return error;
+    judge(parse(head, ml_buffer_data(text), ml_buffer_size(text), 0, limits), h, problem);
+    ml_http2_head_release(h);
+    return 0;
+}
+
 int ml_http2_head_finish(struct ml_http2_head *h, struct ml_buffer *text, struct ml_http_head *head,
                          const struct ml_http_limits *limits, int *problem)
 {
     int error = h->is_too_long ? 0 : write_head(text, h);
-    if (error != 0)
-        return error;
-    int length = ml_http_parse_request(head, ml_buffer_data(text), ml_buffer_size(text), 0, limits);
-    judge(length, h, problem);
-    ml_http2_head_release(h);
-    return 0;
+    return finish(h, error, ml_http_parse_request, text, head, limits, problem);
+}
+
+static int write_response(struct ml_buffer *text, const struct ml_http2_head *h)
+{
+    int error = append(text, "HTTP/1.1 ", 9);
+    if (error == 0)
+        error = append_pseudo(text, h, ML_HTTP2_STATUS);
+    if (error == 0)
+        error = append(text, " \r\n", 3);
+    return error == 0 ? append_fields(text, h) : error;
+}
+
+int ml_http2_response_finish(struct ml_http2_head *h, struct ml_buffer *text,
+                             struct ml_http_head *head, const struct ml_http_limits *limits,
+                             int *problem)
+{
+    int error = h->is_too_long ? 0 : write_response(text, h);
+    return finish(h, error, ml_http_parse_response, text, head, limits, problem);
 }
 
 int ml_http2_trailers_finish(struct ml_http2_head *h, struct ml_buffer *text,
@@ -170,13 +198,7 @@ int ml_http2_trailers_finish(struct ml_http2_head *h, struct ml_buffer *text,
                              int *problem)
 {
     int error = h->is_too_long ? 0 : append_fields(text, h);
-    if (error != 0)
-        return error;
-    int length =
-        ml_http_parse_trailers(head, ml_buffer_data(text), ml_buffer_size(text), 0, limits);
-    judge(length, h, problem);
-    ml_http2_head_release(h);
-    return 0;
+    return finish(h, error, ml_http_parse_trailers, text, head, limits, problem);
 }
 
 void ml_http2_head_release(struct ml_http2_head *h)

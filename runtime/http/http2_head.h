@@ -1,5 +1,5 @@
 /*
- * A request's head as HTTP/2 sends it, written anew as HTTP/1.1 has it and read by the same parser:
+ * A message's head as HTTP/2 sends it, written anew as HTTP/1.1 has it and read by the same parser:
  * one representation of heads, and one set of rules for both versions. Knows neither nghttp2 nor
  * connections.
  */
@@ -9,11 +9,17 @@
 #include "base/buffer.h"
 #include "http/head.h"
 
-enum ml_http2_pseudo { ML_HTTP2_METHOD, ML_HTTP2_PATH, ML_HTTP2_AUTHORITY, ML_HTTP2_PSEUDOS };
+enum ml_http2_pseudo {
+    ML_HTTP2_METHOD,
+    ML_HTTP2_PATH,
+    ML_HTTP2_AUTHORITY,
+    ML_HTTP2_STATUS,
+    ML_HTTP2_PSEUDOS
+};
 
 /* What has come of a head so far. Zeroed: nothing. */
 struct ml_http2_head {
-    struct ml_buffer pseudo; /* the values of :method, :path and :authority, one behind the other */
+    struct ml_buffer pseudo; /* the values of pseudo fields, one behind the other */
     struct ml_buffer lines;  /* field lines */
     struct ml_buffer
         cookie; /* the value that all `cookie` fields make together (RFC 9113, 8.2.3) */
@@ -34,6 +40,11 @@ int ml_http2_head_add(struct ml_http2_head *h, const char *name, size_t name_siz
  */
 int ml_http2_head_finish(struct ml_http2_head *h, struct ml_buffer *text, struct ml_http_head *head,
                          const struct ml_http_limits *limits, int *problem);
+
+/* The same for a response; the caller's framing of its body is still to come. */
+int ml_http2_response_finish(struct ml_http2_head *h, struct ml_buffer *text,
+                             struct ml_http_head *head, const struct ml_http_limits *limits,
+                             int *problem);
 
 /* The same for the fields behind a body. */
 int ml_http2_trailers_finish(struct ml_http2_head *h, struct ml_buffer *text,

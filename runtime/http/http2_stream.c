@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "http/answer.h"
+#include "http/http2_fields.h"
 #include "hub/state/scope.h"
 
 #include <errno.h>
@@ -120,13 +121,6 @@ static const struct ml_http_head *http2_trailers(struct ml_http_exchange *x)
 
 /* ---- heads ---- */
 
-/* Fields as nghttp2 takes them, in one block with the bytes of their names and values. */
-struct field_block {
-    nghttp2_nv *fields;
-    size_t count;
-    char *at;
-};
-
 static size_t bytes_of(const struct ml_http_pair *pairs, int count)
 {
     size_t size = 0;
@@ -135,67 +129,36 @@ static size_t bytes_of(const struct ml_http_pair *pairs, int count)
     return size;
 }
 
-/* Room for the pairs and four fields of ours of at most 64 bytes each. */
-static int block_init(struct field_block *b, const struct ml_http_pair *pairs, int count)
-{
-    size_t table = ((size_t)count + 4) * sizeof *b->fields;
-    *b = (struct field_block){.fields = malloc(table + bytes_of(pairs, count) + 4 * 64)};
-    if (b->fields == NULL)
-        return -ENOMEM;
-    b->at = (char *)b->fields + table;
-    return 0;
-}
-
-static uint8_t *copy_lower(char *to, const char *from, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        to[i] = (char)(from[i] >= 'A' && from[i] <= 'Z' ? from[i] | 32 : from[i]);
-    return (uint8_t *)to;
-}
-
-static void block_add(struct field_block *b, const char *name, size_t name_size, const char *value,
-                      size_t size)
-{
-    nghttp2_nv *field = &b->fields[b->count++];
-    *field = (nghttp2_nv){.namelen = name_size, .valuelen = size};
-    field->name = copy_lower(b->at, name, name_size);
-    field->value = memcpy(b->at + name_size, value, size);
-    b->at += name_size + size;
-}
-
-static void block_add_number(struct field_block *b, const char *name, uint64_t number)
-{
-    char digits[20];
-    char *end = ml_http_format_number(digits, number);
-    block_add(b, name, strlen(name), digits, (size_t)(end - digits));
-}
-
 /* All but those that HTTP/2 has no use for. True: `date` was among them. */
-static bool block_add_pairs(struct field_block *b, const struct ml_http_pair *pairs, int count)
+static bool add_pairs(struct ml_http2_fields *f, const struct ml_http_pair *pairs, int count)
 {
     bool has_date = false;
     for (int i = 0; i < count; i++) {
         const struct ml_http_pair *pair = &pairs[i];
         if (ml_http_pair_is_framing(pair))
             continue;
-        block_add(b, pair->name, pair->name_size, pair->value, pair->value_size);
-        has_date |= pair->name_size == 4 && memcmp(b->fields[b->count - 1].name, "date", 4) == 0;
+        ml_http2_fields_add(f, pair->name, pair->name_size, pair->value, pair->value_size);
+        has_date |= pair->name_size == 4 && memcmp(f->list[f->count - 1].name, "date", 4) == 0;
     }
     return has_date;
 }
 
+/* Fields of ours beside the application's, and bytes that they take at most. */
+enum { OWN_FIELDS = 3, OWN_BYTES = 128 };
+
 static int make_head(struct ml_http2_stream *s, const struct ml_http_answer *answer,
-                     struct field_block *b)
+                     struct ml_http2_fields *f)
 {
-    int error = block_init(b, answer->pairs, answer->pair_count);
+    size_t bytes = bytes_of(answer->pairs, answer->pair_count) + OWN_BYTES;
+    int error = ml_http2_fields_init(f, (size_t)answer->pair_count + OWN_FIELDS, bytes);
     if (error != 0)
         return error;
-    block_add_number(b, ":status", (uint64_t)answer->status);
-    bool has_date = block_add_pairs(b, answer->pairs, answer->pair_count);
+    ml_http2_fields_add_number(f, ":status", (uint64_t)answer->status);
+    bool has_date = add_pairs(f, answer->pairs, answer->pair_count);
     if (answer->status >= 200 && !has_date)
-        block_add(b, "date", 4, ml_http_server_date(s->x.server), 29);
+        ml_http2_fields_add(f, "date", 4, ml_http_server_date(s->x.server), 29);
     if (answer->length >= 0 && !ml_http_status_is_bare(answer->status))
-        block_add_number(b, "content-length", (uint64_t)answer->length);
+        ml_http2_fields_add_number(f, "content-length", (uint64_t)answer->length);
     return 0;
 }
 
@@ -222,15 +185,15 @@ static int error_of(int result)
 static int submit_interim(struct ml_http2_stream *s, const struct ml_http_answer *answer)
 {
     struct ml_http2_session *c = &s->peer->session;
-    struct field_block b;
+    struct ml_http2_fields f;
     int error = ml_http2_flow_check(&s->flow);
     if (error == 0)
-        error = make_head(s, answer, &b);
+        error = make_head(s, answer, &f);
     if (error != 0)
         return error;
     error = error_of(c->n->nghttp2_submit_headers(c->session, NGHTTP2_FLAG_NONE, s->flow.id, NULL,
-                                                  b.fields, b.count, NULL));
-    free(b.fields);
+                                                  f.list, f.count, NULL));
+    ml_http2_fields_release(&f);
     ml_http2_session_kick(c);
     return error;
 }
@@ -256,18 +219,18 @@ static int submit_head(struct ml_http2_stream *s, const struct ml_http_answer *a
 {
     struct ml_http2_session *c = &s->peer->session;
     nghttp2_data_provider provider = ml_http2_flow_provider(&s->flow);
-    struct field_block b;
+    struct ml_http2_fields f;
     int error = ml_http2_flow_check(&s->flow);
     if (error == 0)
-        error = make_head(s, answer, &b);
+        error = make_head(s, answer, &f);
     if (error != 0)
         return error;
     s->x.status = answer->status;
     s->x.phase = ML_HTTP_HEADED;
     s->answer_left = answer->length;
-    error = error_of(c->n->nghttp2_submit_response(c->session, s->flow.id, b.fields, b.count,
+    error = error_of(c->n->nghttp2_submit_response(c->session, s->flow.id, f.list, f.count,
                                                    has_body ? &provider : NULL));
-    free(b.fields);
+    ml_http2_fields_release(&f);
     ml_http2_session_kick(c);
     return error;
 }
@@ -340,13 +303,13 @@ static int finish(struct ml_http2_stream *s)
 /* The pairs as trailers, in a block that stays until the stream has ended. */
 static int keep_trailers(struct ml_http2_stream *s, const struct ml_http_pair *pairs, int count)
 {
-    struct field_block b;
-    int error = block_init(&b, pairs, count);
+    struct ml_http2_fields f;
+    int error = ml_http2_fields_init(&f, (size_t)count, bytes_of(pairs, count));
     if (error != 0)
         return error;
-    block_add_pairs(&b, pairs, count);
-    s->flow.end_fields = b.fields;
-    s->flow.end_field_count = b.count;
+    add_pairs(&f, pairs, count);
+    s->flow.end_fields = f.list;
+    s->flow.end_field_count = f.count;
     return 0;
 }
 
