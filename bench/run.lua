@@ -17,8 +17,8 @@ local plot = require "plot"
 local process = require "process"
 
 local suites = {
-  "micro", "sleepers", "echo", "udp", "lines", "bulk", "tls", "handshakes", "flat", "idle",
-  "startup", "syscalls", "foreign", "slow", "flood",
+  "micro", "sleepers", "echo", "http", "udp", "lines", "bulk", "tls", "handshakes", "flat", "idle",
+  "startup", "syscalls", "libc_calls", "slow", "flood",
 }
 
 local function fail_usage(message)

@@ -3,36 +3,14 @@
 # which are libc's: they never wait twice.
 
 set(interpose_dir ${PROJECT_SOURCE_DIR}/runtime/interpose)
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-  ${interpose_dir}/calls.h ${interpose_dir}/exports.c ${interpose_dir}/exports_inside.c)
 
-# The names in the list; `stdio` those among them that the rooms share with the Lua library.
-file(READ ${interpose_dir}/calls.h calls)
-string(REGEX REPLACE ".*#define ML_STDIO_CALLS(.*)#define ML_WATCHED_CALLS.*" "\\1" stdio_calls "${calls}")
-string(REGEX MATCHALL "X\\([a-zA-Z_ *]+, [a-z_0-9]+," lines "${calls}")
-string(REGEX MATCHALL "X\\([a-zA-Z_ *]+, [a-z_0-9]+," stdio_lines "${stdio_calls}")
-list(APPEND exported_names ${lines})
-list(REMOVE_ITEM lines ${stdio_lines})
-list(TRANSFORM lines REPLACE ".*, ([a-z_0-9]+),$" "-Wl,--wrap=\\1" OUTPUT_VARIABLE wraps)
-
-# Those and their other names.
-file(READ ${interpose_dir}/exports.c exports)
-file(READ ${interpose_dir}/exports_inside.c exports_inside)
-string(REGEX MATCHALL "(ALIAS|CHECKED)\\([a-z_ *]+, [a-zA-Z_0-9]+,|PRINT\\([a-z_0-9]+,|PUBLIC [a-zA-Z ]+[ *]+[a-z_]+\\([a-zA-Z]"
-  others "${exports}${exports_inside}")
-list(TRANSFORM others REPLACE ".*[ *(]([a-zA-Z_0-9]+)[,(][a-zA-Z]*$" "\\1")
-list(TRANSFORM exported_names REPLACE ".*, ([a-z_0-9]+),$" "\\1")
-list(APPEND exported_names ${others})
-list(REMOVE_DUPLICATES exported_names)
-list(REMOVE_ITEM exported_names name alias)
-list(TRANSFORM exported_names PREPEND -Wl,--export-dynamic-symbol= OUTPUT_VARIABLE exports)
-
-# For cmake/install.cmake, and for the test that compares them with what is exported.
-set(ML_INTERPOSE_NAMES ${exported_names})
+# For cmake/install.cmake, too.
+list(TRANSFORM ML_WRAPPED_NAMES PREPEND -Wl,--wrap= OUTPUT_VARIABLE wraps)
+list(TRANSFORM ML_INTERPOSE_NAMES PREPEND -Wl,--export-dynamic-symbol= OUTPUT_VARIABLE exports)
 set(ML_INTERPOSE_OPTIONS ${wraps} ${exports})
 
 set(export_sources
-  ${interpose_dir}/exports.c ${interpose_dir}/exports_inside.c ${interpose_dir}/exporter.c)
+  ${interpose_dir}/exports.c ${interpose_dir}/exports_no_wait.c ${interpose_dir}/exporter.c)
 # Without glibc's inline definitions of some of the names: clang takes no second one that is visible.
 set(export_options -fno-lto -fno-builtin -U_FORTIFY_SOURCE -D__NO_INLINE__)
 

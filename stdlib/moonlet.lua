@@ -7,7 +7,7 @@ local rawset, require = rawset, require
 
 local modules = {
   task = true, net = true, greenlet = true, sync = true, channel = true, queue = true, pool = true,
-  test = true, patch = true,
+  test = true, patch = true, url = true, json = true,
 }
 
 return setmetatable({}, {

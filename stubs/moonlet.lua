@@ -6,6 +6,7 @@
 ---@class moonlet
 ---@field channel moonlet.channel
 ---@field greenlet moonlet.greenlet
+---@field json moonlet.json
 ---@field net moonlet.net
 ---@field patch moonlet.patch
 ---@field pool moonlet.pool
@@ -13,6 +14,7 @@
 ---@field sync moonlet.sync
 ---@field task moonlet.task
 ---@field test moonlet.test
+---@field url moonlet.url
 local moonlet = {}
 
 return moonlet

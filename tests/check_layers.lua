@@ -15,7 +15,7 @@ local order = {
   { "io" },
   { "interpose", is_knotted = true },
   { "http" },
-  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "http", "lib", "repl", is_knotted = true },
+  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "http", "lib", "repl" },
   { "vm" },
   { "cli" },
 }

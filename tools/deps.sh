@@ -24,7 +24,7 @@ lint='clang-format clang-tidy lua-check'
 docs='lua-ldoc lua5.1 cmark-gfm'
 test="$test $docs"
 # What `make bench` compares moonlet with, as far as it is installed; strace counts system calls.
-peers='golang-go erlang-base nodejs lua-cqueues lua-luv luajit python3-gevent tarantool lua5.4 lua-socket strace'
+peers='golang-go erlang-base nodejs lua-cqueues lua-luv luajit python3-gevent tarantool lua5.4 lua-socket strace wrk nginx-light'
 
 say() { printf '%s\n' "$*"; }
 fail() { say "$*" >&2; exit 1; }

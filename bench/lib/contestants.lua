@@ -41,6 +41,13 @@ local function go(self, name)
   return binary
 end
 
+-- A port that is free now, for a server that cannot say which one it got.
+local function free_port()
+  local output = process.capture({python, "-c",
+    "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"})
+  return output and output:match("%d+") or "18080"
+end
+
 local function append(list, more)
   return table.move(more, 1, #more, #list + 1, list)
 end
@@ -59,6 +66,24 @@ function contestants:echo_servers()
     {name = "luv", command = {"lua5.4", peer_script(self, "echo_luv.lua")}},
     {name = "Node", command = {"node", peer_script(self, "echo.js")}},
     {name = "gevent", command = {python, peer_script(self, "echo_gevent.py")}},
+  })
+end
+
+--- HTTP servers that print "listening PORT". The first is the yardstick.
+-- @tparam string directory with the file `file` that they serve, and room for nginx's configuration
+-- @treturn {table,...} of `name` and `command`
+function contestants:http_servers(directory)
+  local list = {
+    {name = "raw C epoll", command = {self:c("http_epoll")}},
+    {name = "moonlet", command = {
+      self.settings.moonlet, self:script("http.lua"), directory .. "/file",
+    }},
+  }
+  if not self.settings.peers then return list end
+  return append(list, {
+    {name = "nginx", command = {peer_script(self, "http_nginx.sh"), free_port(), directory}},
+    {name = "Go", command = {go(self, "http")}},
+    {name = "Node", command = {"node", peer_script(self, "http.js")}},
   })
 end
 

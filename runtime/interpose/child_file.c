@@ -23,7 +23,7 @@ struct ml_orphan {
     pid_t pid;
     pid_t process;
     int pidfd;
-    struct ml_foreign *f; /* whose loop is told of its end; NULL: none */
+    struct ml_libc_calls *calls; /* whose loop is told of its end; NULL: none */
     struct ml_watch *watch;
 };
 
@@ -205,7 +205,7 @@ static void end_watch(struct ml_orphan *orphan)
 
 static void strike_watched(const struct ml_orphan *orphan)
 {
-    struct ml_orphan **place = &orphan->f->orphans;
+    struct ml_orphan **place = &orphan->calls->orphans;
     while (*place != orphan)
         place = &(*place)->next;
     *place = orphan->next;
@@ -233,29 +233,29 @@ static void leave_unwatched(struct ml_orphan *orphan)
 }
 
 /* Has the loop told of its end. False: there is no descriptor or no memory for that. */
-static bool watch(struct ml_foreign *f, struct ml_orphan *orphan)
+static bool watch(struct ml_libc_calls *calls, struct ml_orphan *orphan)
 {
     int saved = errno;
     orphan->pidfd = pidfd_open(orphan->pid, 0);
     if (orphan->pidfd >= 0)
-        orphan->watch = ml_watch_open(f->hub, orphan->pidfd, on_end, orphan);
+        orphan->watch = ml_watch_open(calls->hub, orphan->pidfd, on_end, orphan);
     errno = saved;
     if (orphan->watch == NULL)
         return false;
     ml_watch_set(orphan->watch, true, false);
-    orphan->f = f;
-    orphan->next = f->orphans;
-    f->orphans = orphan;
+    orphan->calls = calls;
+    orphan->next = calls->orphans;
+    calls->orphans = orphan;
     return true;
 }
 
-void ml_child_leave(struct ml_foreign *f, pid_t pid)
+void ml_child_leave(struct ml_libc_calls *calls, pid_t pid)
 {
     struct ml_orphan *orphan = has_ended(pid, getpid()) ? NULL : malloc(sizeof *orphan);
     if (orphan == NULL)
         return;
     *orphan = (struct ml_orphan){.pid = pid, .process = getpid(), .pidfd = -1};
-    if (f == NULL || !watch(f, orphan))
+    if (calls == NULL || !watch(calls, orphan))
         leave_unwatched(orphan);
 }
 
@@ -275,11 +275,11 @@ void ml_children_sweep(void)
     unlock_children();
 }
 
-void ml_children_release(struct ml_foreign *f)
+void ml_children_release(struct ml_libc_calls *calls)
 {
-    while (f->orphans != NULL) {
-        struct ml_orphan *orphan = f->orphans;
-        f->orphans = orphan->next;
+    while (calls->orphans != NULL) {
+        struct ml_orphan *orphan = calls->orphans;
+        calls->orphans = orphan->next;
         leave_unwatched(orphan);
     }
     ml_children_sweep();

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-struct ml_foreign;
+struct ml_libc_calls;
 
 /* 0 or -ENOMEM. */
 int ml_child_file_add(FILE *file, pid_t pid);
@@ -34,17 +34,17 @@ int ml_child_file_close_any(FILE *file);
 
 /* ---- commands that nobody waits for any more ---- */
 
-/* Sees to it that the child leaves no zombie once it has ended. f: whose loop is told of that;
+/* Sees to it that the child leaves no zombie once it has ended. calls: whose loop is told of that;
  * NULL: it is looked for when the next command begins or ends. */
-void ml_child_leave(struct ml_foreign *f, pid_t pid);
+void ml_child_leave(struct ml_libc_calls *calls, pid_t pid);
 
 /* Takes leave of those that have ended and that no loop is told of. */
 void ml_children_sweep(void);
 
-/* The loop of `f` is about to end. */
-void ml_children_release(struct ml_foreign *f);
+/* The loop of `calls` is about to end. */
+void ml_children_release(struct ml_libc_calls *calls);
 
 /* write() to such a file's descriptor: a command that has ended is EPIPE, no signal. */
-ssize_t ml_foreign_write_quietly(struct ml_foreign *f, int fd, const void *data, size_t size);
+ssize_t ml_child_file_write(struct ml_libc_calls *calls, int fd, const void *data, size_t size);
 
 #endif

@@ -6,24 +6,26 @@
 
 /* Waits until a look is worth it. `pidfd`: of the child; -1: none, for a wait for any child, or for
  * one that stops, cannot be told to the hub's loop. 0, or a negated errno, or ML_PLAINLY. */
-static int pause_for_child(struct ml_foreign *f, struct ml_entry entry, int pidfd, ml_time *pause)
+static int pause_for_child(struct ml_libc_calls *calls, struct ml_libc_call entry, int pidfd,
+                           ml_time *pause)
 {
-    return pidfd >= 0 ? ml_foreign_wait_fd(f, entry, pidfd, POLLIN, ML_FOREVER)
-                      : ml_foreign_pause(f, entry, pause);
+    return pidfd >= 0 ? ml_libc_call_wait_fd(calls, entry, pidfd, POLLIN, ML_FOREVER)
+                      : ml_libc_call_pause(calls, entry, pause);
 }
 
 /*
  * Looks until there is an answer, which `ask` keeps. A signal's handler ends that, unless the end
  * of a child was what called it. Closes `pidfd`. 0, or a negated errno, or ML_PLAINLY.
  */
-static int wait_for_child(struct ml_foreign *f, int pidfd, bool (*ask)(void *call), void *call)
+static int wait_for_child(struct ml_libc_calls *calls, int pidfd, bool (*ask)(void *call),
+                          void *call)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     ml_time pause = ML_FIRST_PAUSE;
     bool is_answered = false;
     int error = 0;
     while (!is_answered && error == 0) {
-        error = pause_for_child(f, entry, pidfd, &pause);
+        error = pause_for_child(calls, entry, pidfd, &pause);
         if (error == 0 || error == -EINTR)
             is_answered = ask(call);
     }
@@ -57,30 +59,31 @@ static bool ask_wait4(void *call)
     return c->result != 0;
 }
 
-pid_t ml_co_wait4(struct ml_foreign *f, pid_t pid, int *status, int options, struct rusage *usage)
+pid_t ml_co_wait4(struct ml_libc_calls *calls, pid_t pid, int *status, int options,
+                  struct rusage *usage)
 {
     struct wait4_call call = {pid, status, options, usage, 0};
     if (ask_wait4(&call) || (options & WNOHANG) != 0)
         return call.result;
-    int error = wait_for_child(f, open_pidfd(pid, options), ask_wait4, &call);
+    int error = wait_for_child(calls, open_pidfd(pid, options), ask_wait4, &call);
     if (error == ML_PLAINLY)
         return ml_libc.wait4(pid, status, options, usage);
     return error == 0 ? call.result : ml_fail(error);
 }
 
-pid_t ml_co_waitpid(struct ml_foreign *f, pid_t pid, int *status, int options)
+pid_t ml_co_waitpid(struct ml_libc_calls *calls, pid_t pid, int *status, int options)
 {
-    return ml_co_wait4(f, pid, status, options, NULL);
+    return ml_co_wait4(calls, pid, status, options, NULL);
 }
 
-pid_t ml_co_wait3(struct ml_foreign *f, int *status, int options, struct rusage *usage)
+pid_t ml_co_wait3(struct ml_libc_calls *calls, int *status, int options, struct rusage *usage)
 {
-    return ml_co_wait4(f, -1, status, options, usage);
+    return ml_co_wait4(calls, -1, status, options, usage);
 }
 
-pid_t ml_co_wait(struct ml_foreign *f, int *status)
+pid_t ml_co_wait(struct ml_libc_calls *calls, int *status)
 {
-    return ml_co_wait4(f, -1, status, 0, NULL);
+    return ml_co_wait4(calls, -1, status, 0, NULL);
 }
 
 struct waitid_call {
@@ -100,17 +103,17 @@ static bool ask_waitid(void *call)
     return c->result != 0 || c->info->si_pid != 0;
 }
 
-int ml_co_waitid(struct ml_foreign *f, idtype_t type, id_t id, siginfo_t *info, int options)
+int ml_co_waitid(struct ml_libc_calls *calls, idtype_t type, id_t id, siginfo_t *info, int options)
 {
     siginfo_t unwanted;
     /* A pidfd can say that nobody waits for it, as any descriptor. */
-    if (type == P_PIDFD && ml_foreign_is_nonblocking((int)id))
+    if (type == P_PIDFD && ml_libc_call_is_nonblocking((int)id))
         return ml_libc.waitid(type, id, info, options);
     struct waitid_call call = {type, id, info != NULL ? info : &unwanted, options, 0};
     if (ask_waitid(&call) || (options & WNOHANG) != 0)
         return call.result;
     int pidfd = type == P_PID ? open_pidfd((pid_t)id, options) : -1;
-    int error = wait_for_child(f, pidfd, ask_waitid, &call);
+    int error = wait_for_child(calls, pidfd, ask_waitid, &call);
     if (error == ML_PLAINLY)
         return ml_libc.waitid(type, id, info, options);
     return error == 0 ? call.result : ml_fail(error);

@@ -8,23 +8,23 @@
 
 /* In a child of vfork(), which runs in its parent's memory, nothing of the parent's may be touched.
  */
-static bool is_own_process(const struct ml_foreign *f)
+static bool is_own_process(const struct ml_libc_calls *calls)
 {
-    return getpid() == f->process;
+    return getpid() == calls->process;
 }
 
-void ml_foreign_closes(struct ml_foreign *f, int fd)
+void ml_libc_calls_note_close(struct ml_libc_calls *calls, int fd)
 {
-    ml_kind_forget(f, fd);
-    if (f->dry.fd == fd)
-        f->dry.task = 0;
-    if (!ml_list_is_empty(&f->hub->poll_sets) && is_own_process(f))
-        ml_poll_sets_forget(f->hub, fd);
+    ml_fd_kind_forget(calls, fd);
+    if (calls->dry.fd == fd)
+        calls->dry.task = 0;
+    if (!ml_list_is_empty(&calls->hub->poll_sets) && is_own_process(calls))
+        ml_poll_sets_forget(calls->hub, fd);
 }
 
-int ml_co_close(struct ml_foreign *f, int fd)
+int ml_co_close(struct ml_libc_calls *calls, int fd)
 {
-    ml_foreign_closes(f, fd);
+    ml_libc_calls_note_close(calls, fd);
     return ml_libc.close(fd);
 }
 
@@ -37,16 +37,16 @@ static bool replaces(int from, int to)
     return is;
 }
 
-int ml_co_dup2(struct ml_foreign *f, int from, int to)
+int ml_co_dup2(struct ml_libc_calls *calls, int from, int to)
 {
     if (replaces(from, to))
-        ml_foreign_closes(f, to);
+        ml_libc_calls_note_close(calls, to);
     return ml_libc.dup2(from, to);
 }
 
-int ml_co_dup3(struct ml_foreign *f, int from, int to, int flags)
+int ml_co_dup3(struct ml_libc_calls *calls, int from, int to, int flags)
 {
     if ((flags & ~O_CLOEXEC) == 0 && replaces(from, to))
-        ml_foreign_closes(f, to);
+        ml_libc_calls_note_close(calls, to);
     return ml_libc.dup3(from, to, flags);
 }

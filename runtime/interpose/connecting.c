@@ -39,13 +39,14 @@ static int connect_at_once(int fd, int flags, __CONST_SOCKADDR_ARG address, sock
 
 /* Waits until the attempt has ended. pending: EINPROGRESS, or EALREADY when an earlier call began
  * it: what is told when the socket's time is over. */
-static int await_connection(struct ml_foreign *f, struct ml_entry entry, int fd, int pending)
+static int await_connection(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
+                            int pending)
 {
     int error = 0;
     struct pollfd writable = {.fd = fd, .events = POLLOUT};
-    ml_time deadline = ml_foreign_deadline(f, fd, POLLOUT);
+    ml_time deadline = ml_libc_call_deadline(calls, fd, POLLOUT);
     while ((error == 0 || error == -EINTR) && ml_libc.poll(&writable, 1, 0) == 0)
-        error = ml_foreign_wait_fd(f, entry, fd, POLLOUT, deadline);
+        error = ml_libc_call_wait_fd(calls, entry, fd, POLLOUT, deadline);
     if (error == ML_PLAINLY)
         error = ml_libc.poll(&writable, 1, -1) < 0 ? -errno : 0;
     if (error != 0 && error != -EINTR)
@@ -53,14 +54,14 @@ static int await_connection(struct ml_foreign *f, struct ml_entry entry, int fd,
     return 0;
 }
 
-static int await_room(struct ml_foreign *f, struct ml_entry entry, int fd, int flags,
+static int await_room(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd, int flags,
                       __CONST_SOCKADDR_ARG address, socklen_t length)
 {
-    ml_time deadline = ml_foreign_deadline(f, fd, POLLOUT);
+    ml_time deadline = ml_libc_call_deadline(calls, fd, POLLOUT);
     int result = -1, error = 0;
     while (result != 0 && error == 0) {
-        ml_time next = ml_time_after(ml_hub_now(f->hub), FULL_BACKLOG_PAUSE);
-        error = ml_foreign_wait_time(f, entry, ml_time_earlier(next, deadline));
+        ml_time next = ml_time_after(ml_hub_now(calls->hub), FULL_BACKLOG_PAUSE);
+        error = ml_libc_call_wait_time(calls, entry, ml_time_earlier(next, deadline));
         if ((error == -ETIMEDOUT && next < deadline) || error == -EINTR)
             error = 0;
         if (error == 0)
@@ -73,9 +74,10 @@ static int await_room(struct ml_foreign *f, struct ml_entry entry, int fd, int f
     return error == 0 ? 0 : ml_fail(error == -ETIMEDOUT ? -EAGAIN : error);
 }
 
-int ml_co_connect(struct ml_foreign *f, int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
+int ml_co_connect(struct ml_libc_calls *calls, int fd, __CONST_SOCKADDR_ARG address,
+                  socklen_t length)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     int flags, saved = errno;
     if (is_left_alone(fd, &flags))
         return ml_libc.connect(fd, address, length);
@@ -83,10 +85,10 @@ int ml_co_connect(struct ml_foreign *f, int fd, __CONST_SOCKADDR_ARG address, so
     /* Asked again, the socket tells how it went, and is then in the state in which libc leaves it.
      */
     if (result != 0 && (errno == EINPROGRESS || errno == EALREADY) &&
-        await_connection(f, entry, fd, errno) == 0)
+        await_connection(calls, entry, fd, errno) == 0)
         result = connect_at_once(fd, flags, address, length);
     else if (result != 0 && errno == EAGAIN)
-        result = await_room(f, entry, fd, flags, address, length);
+        result = await_room(calls, entry, fd, flags, address, length);
     if (result == 0)
         errno = saved;
     return result;
@@ -113,16 +115,16 @@ static ssize_t try_accept(void *call, int flags)
     return fd;
 }
 
-int ml_co_accept4(struct ml_foreign *f, int fd, __SOCKADDR_ARG address, socklen_t *length,
+int ml_co_accept4(struct ml_libc_calls *calls, int fd, __SOCKADDR_ARG address, socklen_t *length,
                   int flags)
 {
     struct accept_call call = {fd, 0, address.__sockaddr__, length, flags};
     if (is_left_alone(fd, &call.fd_flags))
         return ml_libc.accept4(fd, address, length, flags);
-    return (int)ml_foreign_retry(f, fd, POLLIN, try_accept, &call);
+    return (int)ml_libc_call_retry(calls, fd, POLLIN, try_accept, &call);
 }
 
-int ml_co_accept(struct ml_foreign *f, int fd, __SOCKADDR_ARG address, socklen_t *length)
+int ml_co_accept(struct ml_libc_calls *calls, int fd, __SOCKADDR_ARG address, socklen_t *length)
 {
-    return ml_co_accept4(f, fd, address, length, 0);
+    return ml_co_accept4(calls, fd, address, length, 0);
 }

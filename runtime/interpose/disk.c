@@ -14,14 +14,14 @@ struct lock_call {
 
 /* Tries until it works, as nobody tells when a file lock becomes free. try: without blocking; -1
  * and EAGAIN or EACCES: another has it. */
-static int try_for_lock(struct ml_foreign *f, int (*try)(const struct lock_call *),
+static int try_for_lock(struct ml_libc_calls *calls, int (*try)(const struct lock_call *),
                         int (*plainly)(const struct lock_call *), const struct lock_call *call)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     ml_time pause = ML_FIRST_PAUSE;
     int saved = errno, error = 0, result = try(call);
     while (result != 0 && error == 0 && (errno == EAGAIN || errno == EACCES)) {
-        error = ml_foreign_pause(f, entry, &pause);
+        error = ml_libc_call_pause(calls, entry, &pause);
         if (error == 0)
             result = try(call);
     }
@@ -42,12 +42,12 @@ static int flock_plainly(const struct lock_call *call)
     return ml_libc.flock(call->fd, call->operation);
 }
 
-int ml_co_flock(struct ml_foreign *f, int fd, int operation)
+int ml_co_flock(struct ml_libc_calls *calls, int fd, int operation)
 {
     struct lock_call call = {fd, operation, 0};
     if ((operation & (LOCK_NB | LOCK_UN)) != 0)
         return ml_libc.flock(fd, operation);
-    return try_for_lock(f, try_flock, flock_plainly, &call);
+    return try_for_lock(calls, try_flock, flock_plainly, &call);
 }
 
 static int try_lockf(const struct lock_call *call)
@@ -60,12 +60,12 @@ static int lockf_plainly(const struct lock_call *call)
     return ml_libc.lockf(call->fd, F_LOCK, call->size);
 }
 
-int ml_co_lockf(struct ml_foreign *f, int fd, int operation, off_t size)
+int ml_co_lockf(struct ml_libc_calls *calls, int fd, int operation, off_t size)
 {
     struct lock_call call = {fd, operation, size};
     if (operation != F_LOCK)
         return ml_libc.lockf(fd, operation, size);
-    return try_for_lock(f, try_lockf, lockf_plainly, &call);
+    return try_for_lock(calls, try_lockf, lockf_plainly, &call);
 }
 
 /* ---- on a worker ---- */
@@ -126,22 +126,22 @@ static struct disk_job *new_job(enum disk_work work, const char *path, const cha
 }
 
 /* Runs the job; 0 with errno as the call left it, or -1 with errno set and the job gone. */
-static int run(struct ml_foreign *f, struct disk_job *job)
+static int run(struct ml_libc_calls *calls, struct disk_job *job)
 {
-    int error = job != NULL ? ml_foreign_offload(f, f->entry, &job->job) : -ENOMEM;
+    int error = job != NULL ? ml_libc_call_offload(calls, calls->entry, &job->job) : -ENOMEM;
     return error == 0 ? 0 : ml_fail(error);
 }
 
-static int run_for_result(struct ml_foreign *f, struct disk_job *job)
+static int run_for_result(struct ml_libc_calls *calls, struct disk_job *job)
 {
-    if (run(f, job) != 0)
+    if (run(calls, job) != 0)
         return -1;
     int result = job->result;
     release_disk(&job->job);
     return result;
 }
 
-static int sync_file(struct ml_foreign *f, enum disk_work work, int fd)
+static int sync_file(struct ml_libc_calls *calls, enum disk_work work, int fd)
 {
     int saved = errno;
     struct disk_job *job = new_job(work, NULL, NULL);
@@ -153,27 +153,27 @@ static int sync_file(struct ml_foreign *f, enum disk_work work, int fd)
         errno = saved; /* without a place for another descriptor it blocks the thread */
         return work == WORK_FSYNC ? ml_libc.fsync(fd) : ml_libc.fdatasync(fd);
     }
-    return run_for_result(f, job);
+    return run_for_result(calls, job);
 }
 
-int ml_co_fsync(struct ml_foreign *f, int fd)
+int ml_co_fsync(struct ml_libc_calls *calls, int fd)
 {
-    return sync_file(f, WORK_FSYNC, fd);
+    return sync_file(calls, WORK_FSYNC, fd);
 }
 
-int ml_co_fdatasync(struct ml_foreign *f, int fd)
+int ml_co_fdatasync(struct ml_libc_calls *calls, int fd)
 {
-    return sync_file(f, WORK_FDATASYNC, fd);
+    return sync_file(calls, WORK_FDATASYNC, fd);
 }
 
-int ml_co_rename(struct ml_foreign *f, const char *from, const char *to)
+int ml_co_rename(struct ml_libc_calls *calls, const char *from, const char *to)
 {
     return from == NULL || to == NULL ? ml_libc.rename(from, to)
-                                      : run_for_result(f, new_job(WORK_RENAME, from, to));
+                                      : run_for_result(calls, new_job(WORK_RENAME, from, to));
 }
 
-int ml_co_remove(struct ml_foreign *f, const char *path)
+int ml_co_remove(struct ml_libc_calls *calls, const char *path)
 {
     return path == NULL ? ml_libc.remove(path)
-                        : run_for_result(f, new_job(WORK_REMOVE, path, NULL));
+                        : run_for_result(calls, new_job(WORK_REMOVE, path, NULL));
 }

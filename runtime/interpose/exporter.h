@@ -12,7 +12,7 @@
 struct ml_co {
 // NOLINTBEGIN(bugprone-macro-parentheses): a type
 #define ML_CO_MEMBER(type, name, parameters, arguments)                                            \
-    type (*name)(struct ml_foreign * f, ML_UNPACK parameters);
+    type (*name)(struct ml_libc_calls * calls, ML_UNPACK parameters);
     ML_CALLS(ML_CO_MEMBER)
 #undef ML_CO_MEMBER
     // NOLINTEND(bugprone-macro-parentheses)
@@ -22,8 +22,8 @@ struct ml_co {
 struct ml_interposition {
     const char *version; /* MOONLET_VERSION; another one's is not taken */
     struct ml_libc *libc;
-    struct ml_foreign *(*current)(void);
-    void (*interrupted)(void); /* ml_foreign_interrupted() */
+    struct ml_libc_calls *(*current)(void);
+    void (*interrupted)(void); /* ml_libc_calls_interrupted() */
     int (*pclose)(FILE *file); /* outside of tasks, for files that their tasks have opened */
     int (*fclose)(FILE *file);
     struct ml_co co;
@@ -38,7 +38,7 @@ void ml_exporter_find_libc(struct ml_libc *libc);
 
 extern const struct ml_interposition *ml_exporter_runtime; /* NULL: none yet */
 
-static inline struct ml_foreign *ml_exporter_current(void)
+static inline struct ml_libc_calls *ml_exporter_current(void)
 {
     return ml_exporter_runtime != NULL ? ml_exporter_runtime->current() : NULL;
 }
@@ -56,14 +56,14 @@ const struct ml_libc *ml_exporter_libc(void);
 
 #else
 
-static inline struct ml_foreign *ml_exporter_current(void)
+static inline struct ml_libc_calls *ml_exporter_current(void)
 {
-    return ml_foreign_current();
+    return ml_libc_calls_current();
 }
 
 static inline void ml_exporter_interrupted(void)
 {
-    ml_foreign_interrupted();
+    ml_libc_calls_interrupted();
 }
 
 static inline const struct ml_libc *ml_exporter_libc(void)

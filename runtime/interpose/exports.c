@@ -12,21 +12,22 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 
-static struct ml_foreign *enter(enum ml_call call, const void *caller, const void *frame)
+static struct ml_libc_calls *enter(enum ml_libc_function call, const void *caller,
+                                   const void *frame)
 {
-    struct ml_foreign *f = ml_exporter_current();
-    if (f != NULL)
-        f->entry = (struct ml_entry){call, caller, frame};
-    return f;
+    struct ml_libc_calls *calls = ml_exporter_current();
+    if (calls != NULL)
+        calls->entry = (struct ml_libc_call){call, caller, frame};
+    return calls;
 }
 
-#define ENTER(name) enter(ML_CALL_##name, __builtin_return_address(0), __builtin_frame_address(0))
+#define ENTER(name) enter(ML_LIBC_##name, __builtin_return_address(0), __builtin_frame_address(0))
 
 /* The end of each: libc's, or what a task gets. */
 #define ANSWER(name, arguments)                                                                    \
-    struct ml_foreign *f = ENTER(name);                                                            \
-    return ml_likely(f == NULL) ? ml_exporter_libc()->name arguments                               \
-                                : ml_exporter_co(name)(f, ML_UNPACK arguments);
+    struct ml_libc_calls *calls = ENTER(name);                                                     \
+    return ml_likely(calls == NULL) ? ml_exporter_libc()->name arguments                           \
+                                    : ml_exporter_co(name)(calls, ML_UNPACK arguments);
 
 #define EXPORT(type, name, parameters, arguments)                                                  \
     PUBLIC type name parameters                                                                    \
@@ -45,43 +46,14 @@ ML_CALLS(EXPORT)
         ANSWER(name, arguments)                                                                    \
     }
 
-ALIAS(ssize_t, __read, read, (int fd, void *buffer, size_t size), (fd, buffer, size))
-ALIAS(ssize_t, __write, write, (int fd, const void *data, size_t size), (fd, data, size))
-ALIAS(ssize_t, __send, send, (int fd, const void *data, size_t size, int flags),
-      (fd, data, size, flags))
-ALIAS(int, __connect, connect, (int fd, __CONST_SOCKADDR_ARG address, socklen_t length),
-      (fd, address, length))
-ALIAS(int, __close, close, (int fd), (fd))
-ALIAS(int, __dup2, dup2, (int from, int to), (from, to))
-ALIAS(int, __poll, poll, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
-ALIAS(int, __select, select,
-      (int count, fd_set *readable, fd_set *writable, fd_set *exceptional, struct timeval *timeout),
-      (count, readable, writable, exceptional, timeout))
-ALIAS(int, __nanosleep, nanosleep, (const struct timespec *span, struct timespec *left),
-      (span, left))
-ALIAS(pid_t, __wait, wait, (int *status), (status))
-ALIAS(pid_t, __waitpid, waitpid, (pid_t pid, int *status, int options), (pid, status, options))
-ALIAS(int, lockf64, lockf, (int fd, int operation, off_t size), (fd, operation, size))
-ALIAS(int, getchar, getc, (void), (stdin))
-ALIAS(int, _IO_getc, getc, (FILE * file), (file))
-ALIAS(int, _IO_putc, putc, (int character, FILE *file), (character, file))
-ALIAS(int, putchar, putc, (int character), (character, stdout))
-ALIAS(size_t, fread_unlocked, fread, (void *buffer, size_t size, size_t count, FILE *file),
-      (buffer, size, count, file))
-ALIAS(size_t, fwrite_unlocked, fwrite, (const void *data, size_t size, size_t count, FILE *file),
-      (data, size, count, file))
-ALIAS(int, fputs_unlocked, fputs, (const char *text, FILE *file), (text, file))
-ALIAS(int, fflush_unlocked, fflush, (FILE * file), (file))
-ALIAS(ssize_t, __getdelim, getdelim, (char **line, size_t *room, int delimiter, FILE *file),
-      (line, room, delimiter, file))
-ALIAS(int, vprintf, vfprintf, (const char *format, va_list arguments), (stdout, format, arguments))
+ML_ALIASES(ALIAS)
 
 /* ---- with variable arguments ---- */
 
-static int print(struct ml_foreign *f, FILE *file, const char *format, va_list arguments)
+static int print(struct ml_libc_calls *calls, FILE *file, const char *format, va_list arguments)
 {
-    return ml_likely(f == NULL) ? ml_exporter_libc()->vfprintf(file, format, arguments)
-                                : ml_exporter_co(vfprintf)(f, file, format, arguments);
+    return ml_likely(calls == NULL) ? ml_exporter_libc()->vfprintf(file, format, arguments)
+                                    : ml_exporter_co(vfprintf)(calls, file, format, arguments);
 }
 
 #define PRINT(name, parameters, file)                                                              \
@@ -95,8 +67,7 @@ static int print(struct ml_foreign *f, FILE *file, const char *format, va_list a
         return result;                                                                             \
     }
 
-PRINT(printf, (const char *format, ...), stdout)
-PRINT(fprintf, (FILE * file, const char *format, ...), file)
+ML_PRINTING_CALLS(PRINT)
 
 /* ---- those that check the size of a buffer (-D_FORTIFY_SOURCE) ---- */
 
@@ -112,28 +83,7 @@ extern _Noreturn void __chk_fail(void);
         ANSWER(base, arguments)                                                                    \
     }
 
-CHECKED(ssize_t, __read_chk, read, (int fd, void *buffer, size_t size, size_t room), size,
-        (fd, buffer, size))
-CHECKED(ssize_t, __recv_chk, recv, (int fd, void *buffer, size_t size, size_t room, int flags),
-        size, (fd, buffer, size, flags))
-CHECKED(ssize_t, __recvfrom_chk, recvfrom,
-        (int fd, void *buffer, size_t size, size_t room, int flags, __SOCKADDR_ARG from,
-         socklen_t *length),
-        size, (fd, buffer, size, flags, from, length))
-CHECKED(int, __poll_chk, poll, (struct pollfd * fds, nfds_t count, int timeout, size_t room),
-        count * sizeof *fds, (fds, count, timeout))
-CHECKED(int, __ppoll_chk, ppoll,
-        (struct pollfd * fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
-         size_t room),
-        count * sizeof *fds, (fds, count, timeout, mask))
-CHECKED(size_t, __fread_chk, fread,
-        (void *buffer, size_t room, size_t size, size_t count, FILE *file), size *count,
-        (buffer, size, count, file))
-CHECKED(char *, __fgets_chk, fgets, (char *buffer, size_t room, int size, FILE *file),
-        size > 0 ? (size_t)size : 0, (buffer, size, file))
-
-PRINT(__printf_chk, (int level, const char *format, ...), ((void)level, stdout))
-PRINT(__fprintf_chk, (FILE * file, int level, const char *format, ...), ((void)level, file))
+ML_CHECKED_CALLS(CHECKED)
 
 PUBLIC int __vfprintf_chk(FILE *file, int level, const char *format, va_list arguments);
 PUBLIC int __vfprintf_chk(FILE *file, int level, const char *format, va_list arguments)

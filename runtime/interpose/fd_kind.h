@@ -2,7 +2,7 @@
  * What kind of file a descriptor is, remembered by its number until it is seen to be closed. Only a
  * guide to the cheapest way: system calls made with syscall(), libc itself, other threads and
  * io_uring close numbers unseen. Where bytes, an error or blocking depend on the kind, the kernel
- * is asked anew (ml_kind_find).
+ * is asked anew (ml_fd_kind_find).
  */
 #ifndef ML_INTERPOSE_FD_KIND_H
 #define ML_INTERPOSE_FD_KIND_H
@@ -11,11 +11,11 @@
 
 #include <sys/stat.h>
 
-enum ml_kind {
-    ML_KIND_UNKNOWN,
-    ML_KIND_SOCKET,
-    ML_KIND_DISK,  /* regular files, directories, block devices: poll() calls them ready always */
-    ML_KIND_STREAM /* pipes, terminals, eventfds and the like */
+enum ml_fd_kind {
+    ML_FD_KIND_UNKNOWN,
+    ML_FD_KIND_SOCKET,
+    ML_FD_KIND_DISK, /* regular files, directories, block devices: poll() calls them ready always */
+    ML_FD_KIND_STREAM /* pipes, terminals, eventfds and the like */
 };
 
 /* Files whose calls never wait for anybody: poll() calls them ready always. */
@@ -25,25 +25,27 @@ static inline bool ml_mode_is_disk(mode_t mode)
 }
 
 /* Asks the kernel, and remembers the answer. Leaves errno alone. */
-enum ml_kind ml_kind_find(struct ml_foreign *f, int fd);
+enum ml_fd_kind ml_fd_kind_find(struct ml_libc_calls *calls, int fd);
 
-static inline enum ml_kind ml_kind_of(struct ml_foreign *f, int fd)
+static inline enum ml_fd_kind ml_fd_kind_of(struct ml_libc_calls *calls, int fd)
 {
-    enum ml_kind kind = (unsigned)fd < ML_KINDS ? (enum ml_kind)f->kinds[fd] : ML_KIND_UNKNOWN;
-    return ml_likely(kind != ML_KIND_UNKNOWN) ? kind : ml_kind_find(f, fd);
+    enum ml_fd_kind kind =
+        (unsigned)fd < ML_FD_KINDS ? (enum ml_fd_kind)calls->fd_kinds[fd] : ML_FD_KIND_UNKNOWN;
+    return ml_likely(kind != ML_FD_KIND_UNKNOWN) ? kind : ml_fd_kind_find(calls, fd);
 }
 
 /* Whether it is a file on a disk, whose writes never wait: asked where it is believed to be one. */
-static inline bool ml_kind_is_disk(struct ml_foreign *f, int fd)
+static inline bool ml_fd_kind_is_disk(struct ml_libc_calls *calls, int fd)
 {
-    return ml_kind_of(f, fd) == ML_KIND_DISK && ml_kind_find(f, fd) == ML_KIND_DISK;
+    return ml_fd_kind_of(calls, fd) == ML_FD_KIND_DISK &&
+           ml_fd_kind_find(calls, fd) == ML_FD_KIND_DISK;
 }
 
 /* The number stands for something else from now on. */
-static inline void ml_kind_forget(struct ml_foreign *f, int fd)
+static inline void ml_fd_kind_forget(struct ml_libc_calls *calls, int fd)
 {
-    if ((unsigned)fd < ML_KINDS)
-        f->kinds[fd] = ML_KIND_UNKNOWN;
+    if ((unsigned)fd < ML_FD_KINDS)
+        calls->fd_kinds[fd] = ML_FD_KIND_UNKNOWN;
 }
 
 #endif

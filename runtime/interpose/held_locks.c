@@ -9,32 +9,32 @@
 
 static const struct ml_wait_kind lock_kind = {.text = "a lock of a C library held by task"};
 
-static struct ml_held_lock **bucket_of(struct ml_foreign *f, const void *lock)
+static struct ml_held_lock **bucket_of(struct ml_libc_calls *calls, const void *lock)
 {
-    return &f->held[((uintptr_t)lock >> 4) * 2654435761U % ML_HELD_BUCKETS];
+    return &calls->held[((uintptr_t)lock >> 4) * 2654435761U % ML_HELD_BUCKETS];
 }
 
 /* Takes out the one that *place points to. */
-static void strike_at(struct ml_foreign *f, struct ml_held_lock **place)
+static void strike_at(struct ml_libc_calls *calls, struct ml_held_lock **place)
 {
     struct ml_held_lock *held = *place;
     *place = held->next;
-    held->next = f->held_spare;
-    f->held_spare = held;
-    f->held_count--;
+    held->next = calls->held_spare;
+    calls->held_spare = held;
+    calls->held_count--;
 }
 
 /* The id of another task that holds the lock against `way`, 0: none does. One that ended with it
  * has left it to the next. */
-static uint64_t holder_of(struct ml_foreign *f, const void *lock, enum ml_lock_way way)
+static uint64_t holder_of(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way)
 {
-    uint64_t holder = 0, self = f->hub->current->id;
-    struct ml_held_lock **place = bucket_of(f, lock);
+    uint64_t holder = 0, self = calls->hub->current->id;
+    struct ml_held_lock **place = bucket_of(calls, lock);
     while (*place != NULL && holder == 0) {
         const struct ml_held_lock *held = *place;
         bool is_anothers = held->lock == lock && held->task != self;
-        if (is_anothers && ml_hub_task(f->hub, held->slot, held->task) == NULL) {
-            strike_at(f, place);
+        if (is_anothers && ml_hub_task(calls->hub, held->slot, held->task) == NULL) {
+            strike_at(calls, place);
         } else {
             bool is_against = way == ML_LOCK_WHOLE || held->way == ML_LOCK_WHOLE;
             holder = is_anothers && is_against ? held->task : 0;
@@ -44,63 +44,65 @@ static uint64_t holder_of(struct ml_foreign *f, const void *lock, enum ml_lock_w
     return holder;
 }
 
-int ml_lock_wait(struct ml_foreign *f, const void *lock, enum ml_lock_way way, ml_time deadline)
+int ml_lock_wait(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way,
+                 ml_time deadline)
 {
-    struct ml_hub *hub = f->hub;
-    if (holder_of(f, lock, way) == 0)
+    struct ml_hub *hub = calls->hub;
+    if (holder_of(calls, lock, way) == 0)
         return 0;
     if (deadline == ML_NEVER_WAIT)
         return -ETIMEDOUT;
-    if (ml_foreign_begin(f, f->entry) != 0)
+    if (ml_libc_call_begin(calls, calls->entry) != 0)
         return -EDEADLK;
     struct ml_scope *shield = ml_scope_open(hub, ML_SCOPE_SHIELD, ML_FOREVER);
     int error = shield != NULL ? 0 : -EDEADLK;
     uint64_t holder;
-    while (error == 0 && (holder = holder_of(f, lock, way)) != 0)
-        error = ml_wait(hub, &lock_kind, (uint32_t)holder, &f->lock_waiters, deadline);
+    while (error == 0 && (holder = holder_of(calls, lock, way)) != 0)
+        error = ml_wait(hub, &lock_kind, (uint32_t)holder, &calls->lock_waiters, deadline);
     if (shield != NULL)
         ml_scope_close(hub, shield);
-    ml_foreign_end(f, error);
+    ml_libc_call_end(calls, error);
     return error;
 }
 
-void ml_lock_note(struct ml_foreign *f, const void *lock, enum ml_lock_way way)
+void ml_lock_note(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way)
 {
-    struct ml_held_lock *held = f->held_spare;
+    struct ml_held_lock *held = calls->held_spare;
     if (held != NULL)
-        f->held_spare = held->next;
+        calls->held_spare = held->next;
     else
         held = malloc(sizeof *held);
     if (held == NULL)
         return;
-    const struct ml_task *task = f->hub->current;
-    struct ml_held_lock **bucket = bucket_of(f, lock);
+    const struct ml_task *task = calls->hub->current;
+    struct ml_held_lock **bucket = bucket_of(calls, lock);
     *held = (struct ml_held_lock){*bucket, lock, task->id, task->waiter.slot, way};
     *bucket = held;
-    f->held_count++;
+    calls->held_count++;
 }
 
 /* Where the lock was written down last, by the running task or, with `by_anybody`, by whomever;
  * *place is NULL: it was not. */
-static struct ml_held_lock **place_of(struct ml_foreign *f, const void *lock, bool by_anybody)
+static struct ml_held_lock **place_of(struct ml_libc_calls *calls, const void *lock,
+                                      bool by_anybody)
 {
-    uint64_t self = f->hub->current->id;
-    struct ml_held_lock **place = bucket_of(f, lock);
+    uint64_t self = calls->hub->current->id;
+    struct ml_held_lock **place = bucket_of(calls, lock);
     while (*place != NULL && ((*place)->lock != lock || !(by_anybody || (*place)->task == self)))
         place = &(*place)->next;
     return place;
 }
 
-void ml_lock_strike(struct ml_foreign *f, const void *lock)
+void ml_lock_strike(struct ml_libc_calls *calls, const void *lock)
 {
-    struct ml_held_lock **place = place_of(f, lock, false);
+    struct ml_held_lock **place = place_of(calls, lock, false);
     if (*place == NULL)
-        place = place_of(f, lock, true);
+        place = place_of(calls, lock, true);
     if (*place == NULL)
         return;
-    strike_at(f, place);
-    if (ml_unlikely(!ml_list_is_empty(&f->lock_waiters)))
-        ml_wake_all(f->hub, &f->lock_waiters);
+    strike_at(calls, place);
+    if (ml_unlikely(!ml_list_is_empty(&calls->lock_waiters)))
+        ml_wake_all(calls->hub, &calls->lock_waiters);
 }
 
 static void free_all(struct ml_held_lock *held)
@@ -112,9 +114,9 @@ static void free_all(struct ml_held_lock *held)
     }
 }
 
-void ml_locks_release(struct ml_foreign *f)
+void ml_locks_release(struct ml_libc_calls *calls)
 {
-    free_all(f->held_spare);
+    free_all(calls->held_spare);
     for (unsigned i = 0; i < ML_HELD_BUCKETS; i++)
-        free_all(f->held[i]);
+        free_all(calls->held[i]);
 }

@@ -21,25 +21,26 @@ struct ml_held_lock {
 };
 
 /* The rest of ml_lock_await(). */
-int ml_lock_wait(struct ml_foreign *f, const void *lock, enum ml_lock_way way, ml_time deadline);
+int ml_lock_wait(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way,
+                 ml_time deadline);
 
 /* Waits until no other task of the hub holds the lock against `way`. Cancellation does not end it:
  * who waits for a lock cannot bear that. 0; -ETIMEDOUT (at once with ML_NEVER_WAIT); -EDEADLK: the
  * task may not wait here. */
-static inline int ml_lock_await(struct ml_foreign *f, const void *lock, enum ml_lock_way way,
+static inline int ml_lock_await(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way,
                                 ml_time deadline)
 {
-    return ml_likely(f->held_count == 0) ? 0 : ml_lock_wait(f, lock, way, deadline);
+    return ml_likely(calls->held_count == 0) ? 0 : ml_lock_wait(calls, lock, way, deadline);
 }
 
 /* The running task holds it. Never fails: what there is no memory to write down is forgotten. */
-void ml_lock_note(struct ml_foreign *f, const void *lock, enum ml_lock_way way);
+void ml_lock_note(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way);
 
 /* The running task let go of it, or of what another task had locked, as libc allows for plain
  * mutexes: who waits for it looks again. */
-void ml_lock_strike(struct ml_foreign *f, const void *lock);
+void ml_lock_strike(struct ml_libc_calls *calls, const void *lock);
 
 /* Forgets all, when no task is left. */
-void ml_locks_release(struct ml_foreign *f);
+void ml_locks_release(struct ml_libc_calls *calls);
 
 #endif

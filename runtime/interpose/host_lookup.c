@@ -72,10 +72,10 @@ static bool needs_asking(const char *name, const char *service, const struct add
     return *result == EAI_NONAME && name != NULL && !was_numeric;
 }
 
-int ml_co_getaddrinfo(struct ml_foreign *f, const char *name, const char *service,
+int ml_co_getaddrinfo(struct ml_libc_calls *calls, const char *name, const char *service,
                       const struct addrinfo *hints, struct addrinfo **found)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     int result;
     if (!needs_asking(name, service, hints, found, &result))
         return result;
@@ -91,7 +91,7 @@ int ml_co_getaddrinfo(struct ml_foreign *f, const char *name, const char *servic
     job->has_hints = hints != NULL;
     if (hints != NULL)
         job->hints = *hints;
-    int error = ml_foreign_offload(f, entry, &job->job);
+    int error = ml_libc_call_offload(calls, entry, &job->job);
     if (error != 0) {
         errno = -error;
         return error == -ENOMEM ? EAI_MEMORY : EAI_SYSTEM;
@@ -133,11 +133,11 @@ static socklen_t smaller(socklen_t a, size_t b)
     return a < b ? a : (socklen_t)b;
 }
 
-int ml_co_getnameinfo(struct ml_foreign *f, const struct sockaddr *address, socklen_t length,
+int ml_co_getnameinfo(struct ml_libc_calls *calls, const struct sockaddr *address, socklen_t length,
                       char *host, socklen_t host_room, char *service, socklen_t service_room,
                       int flags)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     bool is_numeric = host == NULL || host_room == 0 || (flags & NI_NUMERICHOST) != 0;
     struct nameinfo_job *job = NULL;
     if (!is_numeric && length <= sizeof job->address)
@@ -151,7 +151,7 @@ int ml_co_getnameinfo(struct ml_foreign *f, const struct sockaddr *address, sock
     job->host_room = smaller(host_room, sizeof job->host);
     job->service_room = service != NULL ? smaller(service_room, sizeof job->service) : 0;
     job->flags = flags;
-    int error = ml_foreign_offload(f, entry, &job->job);
+    int error = ml_libc_call_offload(calls, entry, &job->job);
     if (error != 0) {
         errno = -error;
         return EAI_SYSTEM;
@@ -239,10 +239,10 @@ static struct host_job *new_host_job(enum host_question question, const void *as
 }
 
 /* Takes the job, or NULL; returns it when it has run, or NULL with errno and h_errno set. */
-static struct host_job *answered(struct ml_foreign *f, struct host_job *job)
+static struct host_job *answered(struct ml_libc_calls *calls, struct host_job *job)
 {
-    struct ml_entry entry = f->entry;
-    int error = job != NULL ? ml_foreign_offload(f, entry, &job->job) : -ENOMEM;
+    struct ml_libc_call entry = calls->entry;
+    int error = job != NULL ? ml_libc_call_offload(calls, entry, &job->job) : -ENOMEM;
     if (error == 0)
         return job;
     errno = -error;
@@ -252,18 +252,18 @@ static struct host_job *answered(struct ml_foreign *f, struct host_job *job)
 
 /* The answer of a call without a buffer of the caller's: it stays until the task's next such call.
  */
-static struct hostent *keep_host(struct ml_foreign *f, struct host_job *job)
+static struct hostent *keep_host(struct ml_libc_calls *calls, struct host_job *job)
 {
     struct hostent *result = NULL;
-    struct ml_task_statics *statics = job != NULL ? ml_statics_of(f) : NULL;
+    struct ml_task_buffers *buffers = job != NULL ? ml_task_buffers_of(calls) : NULL;
     if (job == NULL)
         return NULL;
-    if (job->found != NULL && statics != NULL) {
-        free(statics->host_buffer);
-        statics->host = job->host;
-        statics->host_buffer = job->block;
+    if (job->found != NULL && buffers != NULL) {
+        free(buffers->host_buffer);
+        buffers->host = job->host;
+        buffers->host_buffer = job->block;
         job->block = NULL;
-        result = &statics->host;
+        result = &buffers->host;
     }
     if (job->error != 0)
         h_errno = job->error;
@@ -271,22 +271,22 @@ static struct hostent *keep_host(struct ml_foreign *f, struct host_job *job)
     return result;
 }
 
-struct hostent *ml_co_gethostbyname2(struct ml_foreign *f, const char *name, int family)
+struct hostent *ml_co_gethostbyname2(struct ml_libc_calls *calls, const char *name, int family)
 {
-    return keep_host(f, answered(f, new_host_job(BY_NAME, name, strlen(name) + 1, family)));
+    return keep_host(calls, answered(calls, new_host_job(BY_NAME, name, strlen(name) + 1, family)));
 }
 
-struct hostent *ml_co_gethostbyname(struct ml_foreign *f, const char *name)
+struct hostent *ml_co_gethostbyname(struct ml_libc_calls *calls, const char *name)
 {
-    return ml_co_gethostbyname2(f, name, AF_INET);
+    return ml_co_gethostbyname2(calls, name, AF_INET);
 }
 
-struct hostent *ml_co_gethostbyaddr(struct ml_foreign *f, const void *address, socklen_t length,
-                                    int family)
+struct hostent *ml_co_gethostbyaddr(struct ml_libc_calls *calls, const void *address,
+                                    socklen_t length, int family)
 {
     if (length > sizeof(struct in6_addr))
         return ml_libc.gethostbyaddr(address, length, family);
-    return keep_host(f, answered(f, new_host_job(BY_ADDRESS, address, length, family)));
+    return keep_host(calls, answered(calls, new_host_job(BY_ADDRESS, address, length, family)));
 }
 
 /*
@@ -349,27 +349,28 @@ static int give_host(struct host_job *job, struct hostent *host, char *buffer,
     return status;
 }
 
-int ml_co_gethostbyname2_r(struct ml_foreign *f, const char *name, int family, struct hostent *host,
-                           char *buffer, size_t room, struct hostent **result, int *error)
+int ml_co_gethostbyname2_r(struct ml_libc_calls *calls, const char *name, int family,
+                           struct hostent *host, char *buffer, size_t room, struct hostent **result,
+                           int *error)
 {
     struct host_job *job = new_host_job(BY_NAME, name, strlen(name) + 1, family);
     job = with_room(job, buffer, room, *error);
-    return give_host(answered(f, job), host, buffer, result, error);
+    return give_host(answered(calls, job), host, buffer, result, error);
 }
 
-int ml_co_gethostbyname_r(struct ml_foreign *f, const char *name, struct hostent *host,
+int ml_co_gethostbyname_r(struct ml_libc_calls *calls, const char *name, struct hostent *host,
                           char *buffer, size_t room, struct hostent **result, int *error)
 {
-    return ml_co_gethostbyname2_r(f, name, AF_INET, host, buffer, room, result, error);
+    return ml_co_gethostbyname2_r(calls, name, AF_INET, host, buffer, room, result, error);
 }
 
-int ml_co_gethostbyaddr_r(struct ml_foreign *f, const void *address, socklen_t length, int family,
-                          struct hostent *host, char *buffer, size_t room, struct hostent **result,
-                          int *error)
+int ml_co_gethostbyaddr_r(struct ml_libc_calls *calls, const void *address, socklen_t length,
+                          int family, struct hostent *host, char *buffer, size_t room,
+                          struct hostent **result, int *error)
 {
     if (length > sizeof(struct in6_addr))
         return ml_libc.gethostbyaddr_r(address, length, family, host, buffer, room, result, error);
     struct host_job *job = new_host_job(BY_ADDRESS, address, length, family);
     job = with_room(job, buffer, room, *error);
-    return give_host(answered(f, job), host, buffer, result, error);
+    return give_host(answered(calls, job), host, buffer, result, error);
 }

@@ -4,16 +4,16 @@
 
 /* Forgets what the running stack, which goes down to `frame`, has left behind. Addresses on other
  * stacks tell nothing about that. */
-void ml_inside_unwind(struct ml_foreign *f, const void *frame)
+void ml_no_wait_unwind(struct ml_libc_calls *calls, const void *frame)
 {
-    const struct ml_strand *strand = f->hub->current->strand;
+    const struct ml_strand *strand = calls->hub->current->strand;
     if (!ml_strand_holds(strand, frame))
         return;
-    for (unsigned i = f->inside_count; i > 0; i--) {
-        const struct ml_inside *inside = &f->inside[i - 1];
+    for (unsigned i = calls->no_wait_count; i > 0; i--) {
+        const struct ml_no_wait *inside = &calls->no_wait[i - 1];
         if (inside->strand == strand && ml_strand_holds(strand, inside->frame) &&
             (uintptr_t)inside->frame <= (uintptr_t)frame)
-            ml_inside_forget(f, i - 1);
+            ml_no_wait_forget(calls, i - 1);
     }
 }
 
@@ -25,14 +25,14 @@ static bool is_in_chain(const struct ml_task *task, const struct ml_strand *stra
     return one != NULL;
 }
 
-bool ml_is_inside(struct ml_foreign *f, const void *frame)
+bool ml_no_wait_is_inside(struct ml_libc_calls *calls, const void *frame)
 {
-    const struct ml_task *task = f->hub->current;
+    const struct ml_task *task = calls->hub->current;
     bool is = false;
-    if (ml_likely(f->inside_count == 0))
+    if (ml_likely(calls->no_wait_count == 0))
         return false;
-    ml_inside_unwind(f, frame);
-    for (unsigned i = 0; i < f->inside_count && !is; i++)
-        is = f->inside[i].task == task->id && is_in_chain(task, f->inside[i].strand);
+    ml_no_wait_unwind(calls, frame);
+    for (unsigned i = 0; i < calls->no_wait_count && !is; i++)
+        is = calls->no_wait[i].task == task->id && is_in_chain(task, calls->no_wait[i].strand);
     return is;
 }

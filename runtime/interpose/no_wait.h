@@ -9,41 +9,41 @@
 
 #include "interpose/libc_call.h"
 
-/* key: what it is inside of, for ml_inside_leave(); frame: an address in the frame of whoever calls
- * it. Where there are too many the oldest is forgotten: those of tasks that have ended stay until
- * then. */
-static inline void ml_inside_enter(struct ml_foreign *f, const void *key, const void *frame)
+/* key: what it is inside of, for ml_no_wait_leave(); frame: an address in the frame of whoever
+ * calls it. Where there are too many the oldest is forgotten: those of tasks that have ended stay
+ * until then. */
+static inline void ml_no_wait_enter(struct ml_libc_calls *calls, const void *key, const void *frame)
 {
-    if (f->inside_count == ML_INSIDE_MOST) {
-        f->inside_count--;
-        memmove(f->inside, f->inside + 1, f->inside_count * sizeof *f->inside);
+    if (calls->no_wait_count == ML_NO_WAIT_MOST) {
+        calls->no_wait_count--;
+        memmove(calls->no_wait, calls->no_wait + 1, calls->no_wait_count * sizeof *calls->no_wait);
     }
-    f->inside[f->inside_count++] =
-        (struct ml_inside){f->hub->current->strand, f->hub->current->id, key, frame};
+    calls->no_wait[calls->no_wait_count++] =
+        (struct ml_no_wait){calls->hub->current->strand, calls->hub->current->id, key, frame};
 }
 
-static inline void ml_inside_forget(struct ml_foreign *f, unsigned index)
+static inline void ml_no_wait_forget(struct ml_libc_calls *calls, unsigned index)
 {
-    f->inside_count--;
-    memmove(f->inside + index, f->inside + index + 1,
-            (f->inside_count - index) * sizeof *f->inside);
+    calls->no_wait_count--;
+    memmove(calls->no_wait + index, calls->no_wait + index + 1,
+            (calls->no_wait_count - index) * sizeof *calls->no_wait);
 }
 
-static inline void ml_inside_leave(struct ml_foreign *f, const void *key)
+static inline void ml_no_wait_leave(struct ml_libc_calls *calls, const void *key)
 {
-    unsigned i = f->inside_count;
-    while (i > 0 &&
-           (f->inside[i - 1].key != key || f->inside[i - 1].strand != f->hub->current->strand))
+    unsigned i = calls->no_wait_count;
+    while (i > 0 && (calls->no_wait[i - 1].key != key ||
+                     calls->no_wait[i - 1].strand != calls->hub->current->strand))
         i--;
     if (i > 0)
-        ml_inside_forget(f, i - 1);
+        ml_no_wait_forget(calls, i - 1);
 }
 
 /* Whether the running task is inside any; frame: of the call that asks. */
-bool ml_is_inside(struct ml_foreign *f, const void *frame);
+bool ml_no_wait_is_inside(struct ml_libc_calls *calls, const void *frame);
 
 /* A protected call on the running stack, of which `frame` is an address in its own frame, has
  * caught an error. */
-void ml_inside_unwind(struct ml_foreign *f, const void *frame);
+void ml_no_wait_unwind(struct ml_libc_calls *calls, const void *frame);
 
 #endif

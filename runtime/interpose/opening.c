@@ -58,24 +58,25 @@ static int try_open(struct opening *o)
 }
 
 /* The kernel tells nobody when the other end is opened. 0 or a negated errno. */
-static int await_other_end(struct ml_foreign *f, struct ml_entry entry, struct opening *o)
+static int await_other_end(struct ml_libc_calls *calls, struct ml_libc_call entry,
+                           struct opening *o)
 {
     ml_time pause = ML_FIRST_PAUSE;
     int error = 0, state = try_open(o);
     while (state == 0 && error == 0) {
-        error = ml_foreign_pause(f, entry, &pause);
+        error = ml_libc_call_pause(calls, entry, &pause);
         if (error == 0)
             state = try_open(o);
     }
     return state < 0 ? -errno : error;
 }
 
-static int open_fifo(struct ml_foreign *f, struct ml_entry entry, struct opening *o)
+static int open_fifo(struct ml_libc_calls *calls, struct ml_libc_call entry, struct opening *o)
 {
     bool reads = (o->flags & O_ACCMODE) == O_RDONLY;
     if (reads && pipe2(o->scratch, O_CLOEXEC | O_NONBLOCK) != 0)
         return -errno;
-    int error = await_other_end(f, entry, o);
+    int error = await_other_end(calls, entry, o);
     if (reads) {
         ml_libc.close(o->scratch[0]);
         ml_libc.close(o->scratch[1]);
@@ -88,11 +89,11 @@ static int open_fifo(struct ml_foreign *f, struct ml_entry entry, struct opening
 }
 
 /* fopen() of a FIFO. */
-static FILE *fopen_fifo(struct ml_foreign *f, const char *path, const char *mode)
+static FILE *fopen_fifo(struct ml_libc_calls *calls, const char *path, const char *mode)
 {
     struct opening o = {.path = path, .flags = flags_of(mode), .fd = -1};
-    struct ml_entry entry = f->entry;
-    int saved = errno, error = open_fifo(f, entry, &o);
+    struct ml_libc_call entry = calls->entry;
+    int saved = errno, error = open_fifo(calls, entry, &o);
     if (error == ML_PLAINLY)
         return ml_libc.fopen64(path, mode);
     if (error != 0)
@@ -119,18 +120,18 @@ static char *private_mode(const char *mode)
 }
 
 /* What one task opens is not for the commands that another one starts. */
-FILE *ml_co_fopen64(struct ml_foreign *f, const char *path, const char *mode)
+FILE *ml_co_fopen64(struct ml_libc_calls *calls, const char *path, const char *mode)
 {
-    ml_stdio_sweep(f);
+    ml_stdio_sweep(calls);
     if (path != NULL && flags_of(mode) >= 0 && is_fifo(path))
-        return fopen_fifo(f, path, mode);
+        return fopen_fifo(calls, path, mode);
     char *text = private_mode(mode);
     FILE *file = ml_libc.fopen64(path, text != NULL ? text : mode);
     free(text);
     return file;
 }
 
-FILE *ml_co_fopen(struct ml_foreign *f, const char *path, const char *mode)
+FILE *ml_co_fopen(struct ml_libc_calls *calls, const char *path, const char *mode)
 {
-    return ml_co_fopen64(f, path, mode);
+    return ml_co_fopen64(calls, path, mode);
 }

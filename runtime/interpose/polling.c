@@ -25,9 +25,9 @@ static const struct ml_wait_kind poll_kind = {.text = "descriptors, in a C libra
 
 #define WRITABLE (POLLOUT | POLLWRNORM | POLLWRBAND)
 
-static ml_time deadline_of(const struct ml_foreign *f, ml_time span)
+static ml_time deadline_of(const struct ml_libc_calls *calls, ml_time span)
 {
-    return ml_time_after(ml_hub_now(f->hub), span);
+    return ml_time_after(ml_hub_now(calls->hub), span);
 }
 
 /* A call as the loop below sees it. */
@@ -45,10 +45,10 @@ struct question {
 };
 
 /* One wait. 0: ask; or an error of ml_poll_set_wait(); *closed: the descriptor that was, or -1. */
-static int wait_once(struct ml_foreign *f, const struct question *q, bool with_descriptors,
+static int wait_once(struct ml_libc_calls *calls, const struct question *q, bool with_descriptors,
                      ml_time deadline, int *closed)
 {
-    struct ml_poll_set *set = ml_poll_set_open(f->hub, q->count);
+    struct ml_poll_set *set = ml_poll_set_open(calls->hub, q->count);
     if (set == NULL)
         return -ENOMEM;
     if (with_descriptors)
@@ -64,33 +64,33 @@ static int wait_once(struct ml_foreign *f, const struct question *q, bool with_d
  * fails, GLib warns and polls again for ever. To them it is told when their function returns. (A
  * module may have brought its libuv along.)
  */
-static bool is_deaf(struct ml_entry entry)
+static bool is_deaf(struct ml_libc_call entry)
 {
     static const char *const patterns[] = {"libuv.so*", "luv.so*", "libev.so*", "libglib-2.0.so*"};
     bool is = false;
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns && !is; i++)
-        is = ml_foreign_is_called_from(entry, patterns[i]);
+        is = ml_libc_call_is_called_from(entry, patterns[i]);
     return is;
 }
 
 /* The program ends: a loop that will not is left behind. Returns if it does not end, or the loop
  * can be told. */
-static void leave_for_good(struct ml_foreign *f, struct ml_entry entry)
+static void leave_for_good(struct ml_libc_calls *calls, struct ml_libc_call entry)
 {
-    bool is_ending = f->is_ending != NULL && f->is_ending(f->hub);
-    if (ml_unlikely(is_ending && (is_deaf(entry) || ml_foreign_is_stubborn(f))))
-        f->leave_c(f->hub);
+    bool is_ending = calls->is_ending != NULL && calls->is_ending(calls->hub);
+    if (ml_unlikely(is_ending && (is_deaf(entry) || ml_libc_call_is_stubborn(calls))))
+        calls->leave_c(calls->hub);
 }
 
 /* Gives what holds a cancellation off until then, or NULL. */
-static struct ml_scope *hold_off(struct ml_foreign *f, struct ml_entry entry)
+static struct ml_scope *hold_off(struct ml_libc_calls *calls, struct ml_libc_call entry)
 {
-    return is_deaf(entry) ? ml_scope_open(f->hub, ML_SCOPE_SHIELD, ML_FOREVER) : NULL;
+    return is_deaf(entry) ? ml_scope_open(calls->hub, ML_SCOPE_SHIELD, ML_FOREVER) : NULL;
 }
 
 /* The waits of one call. */
 struct asking {
-    struct ml_entry entry;
+    struct ml_libc_call entry;
     bool was_woken_in_vain;
     bool is_urgent;
     bool is_held_off; /* a cancellation is, with which waits are short: the program may end
@@ -100,16 +100,16 @@ struct asking {
 
 /* One of them, with what holds off a cancellation, if anything. 0: ask; or an error that ends them.
  */
-static int wait_in_turn(struct ml_foreign *f, const struct question *q, struct asking *a,
+static int wait_in_turn(struct ml_libc_calls *calls, const struct question *q, struct asking *a,
                         ml_time deadline)
 {
     bool is_short = a->was_woken_in_vain || q->is_masked || a->is_urgent || a->is_held_off;
-    ml_time until = is_short ? ml_time_earlier(deadline, deadline_of(f, LOOK_AGAIN)) : deadline;
+    ml_time until = is_short ? ml_time_earlier(deadline, deadline_of(calls, LOOK_AGAIN)) : deadline;
     bool with_descriptors = !a->was_woken_in_vain && !(a->is_urgent && q->is_loop);
-    struct ml_scope *shield = a->is_held_off ? hold_off(f, a->entry) : NULL;
-    int error = wait_once(f, q, with_descriptors, until, &a->closed);
+    struct ml_scope *shield = a->is_held_off ? hold_off(calls, a->entry) : NULL;
+    int error = wait_once(calls, q, with_descriptors, until, &a->closed);
     if (shield != NULL)
-        ml_scope_close(f->hub, shield);
+        ml_scope_close(calls->hub, shield);
     a->was_woken_in_vain = error == 0;
     bool is_again = error == -ETIMEDOUT && until < deadline;
     if (error == -ECANCELED && is_deaf(a->entry) && shield == NULL && !a->is_held_off)
@@ -121,40 +121,40 @@ static int wait_in_turn(struct ml_foreign *f, const struct question *q, struct a
 
 /* Waits until the question has an answer. Returns that, or -1 with errno set, or 0 when the time is
  * over. */
-static int wait_for_answer(struct ml_foreign *f, struct ml_entry entry, const struct question *q,
-                           ml_time deadline)
+static int wait_for_answer(struct ml_libc_calls *calls, struct ml_libc_call entry,
+                           const struct question *q, ml_time deadline)
 {
-    int answer = 0, error = ml_foreign_begin(f, entry);
+    int answer = 0, error = ml_libc_call_begin(calls, entry);
     struct asking a = {.entry = entry, .closed = -1};
     a.is_urgent = q->is_urgent != NULL && q->is_urgent(q->call);
     if (error == ML_PLAINLY)
         return q->ask_plainly(q->call);
     while (answer == 0 && error == 0) {
-        error = wait_in_turn(f, q, &a, deadline);
-        if (a.is_held_off && f->is_ending != NULL && f->is_ending(f->hub))
+        error = wait_in_turn(calls, q, &a, deadline);
+        if (a.is_held_off && calls->is_ending != NULL && calls->is_ending(calls->hub))
             error = -ECANCELED;
         if (error == 0 || error == -ETIMEDOUT)
             answer = q->ask(q->call);
     }
-    ml_foreign_end(f, a.is_held_off ? -ECANCELED : error);
+    ml_libc_call_end(calls, a.is_held_off ? -ECANCELED : error);
     if (error == -ECANCELED)
-        leave_for_good(f, entry);
+        leave_for_good(calls, entry);
     if (error == -EBADF)
         return q->closed(q->call, a.closed);
     return error == 0 || error == -ETIMEDOUT ? answer : ml_fail(error);
 }
 
-static int answer(struct ml_foreign *f, const struct question *q, ml_time span)
+static int answer(struct ml_libc_calls *calls, const struct question *q, ml_time span)
 {
-    struct ml_entry entry = f->entry;
-    int error = span > 0 ? ml_foreign_share(f) : 0;
-    leave_for_good(f, entry);
+    struct ml_libc_call entry = calls->entry;
+    int error = span > 0 ? ml_libc_call_share(calls) : 0;
+    leave_for_good(calls, entry);
     if (error != 0 && !is_deaf(entry))
         return ml_fail(error);
     if (span <= 0)
-        ml_foreign_share_later(f);
+        ml_libc_call_share_later(calls);
     int now = q->is_known_empty ? 0 : q->ask(q->call);
-    return now != 0 || span <= 0 ? now : wait_for_answer(f, entry, q, deadline_of(f, span));
+    return now != 0 || span <= 0 ? now : wait_for_answer(calls, entry, q, deadline_of(calls, span));
 }
 
 /* ---- poll ---- */
@@ -218,15 +218,15 @@ static bool has_urgent(void *call)
 }
 
 /* Whether the task has just found out that there is nothing to read: it need not be asked again. */
-static bool is_known_dry(struct ml_foreign *f, const struct pollfd *fds, nfds_t count)
+static bool is_known_dry(struct ml_libc_calls *calls, const struct pollfd *fds, nfds_t count)
 {
-    bool is = count == 1 && fds->events == POLLIN && fds->fd == f->dry.fd &&
-              f->dry.task == f->hub->current->id;
-    f->dry.task = 0;
+    bool is = count == 1 && fds->events == POLLIN && fds->fd == calls->dry.fd &&
+              calls->dry.task == calls->hub->current->id;
+    calls->dry.task = 0;
     return is;
 }
 
-int ml_co_ppoll(struct ml_foreign *f, struct pollfd *fds, nfds_t count,
+int ml_co_ppoll(struct ml_libc_calls *calls, struct pollfd *fds, nfds_t count,
                 const struct timespec *timeout, const sigset_t *mask)
 {
     struct poll_call call = {fds, count, timeout, mask};
@@ -243,18 +243,18 @@ int ml_co_ppoll(struct ml_foreign *f, struct pollfd *fds, nfds_t count,
         return ml_fail(-EINVAL);
     if (fds == NULL && count > 0)
         return ml_libc.ppoll(fds, count, &no_time, mask);
-    question.is_known_empty = mask == NULL && is_known_dry(f, fds, count) && span > 0;
-    return answer(f, &question, span);
+    question.is_known_empty = mask == NULL && is_known_dry(calls, fds, count) && span > 0;
+    return answer(calls, &question, span);
 }
 
-int ml_co_poll(struct ml_foreign *f, struct pollfd *fds, nfds_t count, int timeout)
+int ml_co_poll(struct ml_libc_calls *calls, struct pollfd *fds, nfds_t count, int timeout)
 {
     struct timespec span = {timeout / 1000, timeout % 1000 * 1000000L};
     if (timeout == 0) {
-        ml_foreign_share_later(f);
+        ml_libc_call_share_later(calls);
         return ml_libc.poll(fds, count, 0);
     }
-    return ml_co_ppoll(f, fds, count, timeout < 0 ? NULL : &span, NULL);
+    return ml_co_ppoll(calls, fds, count, timeout < 0 ? NULL : &span, NULL);
 }
 
 /* ---- select ---- */
@@ -349,7 +349,7 @@ static void keep_asked(struct select_call *c)
             memcpy(c->asked + (size_t)i * c->size, c->sets[i], c->size);
 }
 
-static int select_with(struct ml_foreign *f, struct select_call *call)
+static int select_with(struct ml_libc_calls *calls, struct select_call *call)
 {
     struct question question = {.ask = ask_select,
                                 .ask_plainly = ask_select_plainly,
@@ -360,7 +360,7 @@ static int select_with(struct ml_foreign *f, struct select_call *call)
                                 .is_urgent = has_exceptional};
     keep_asked(call);
     question.count = count_select(call);
-    int result = answer(f, &question, ml_timespan(call->timeout));
+    int result = answer(calls, &question, ml_timespan(call->timeout));
     if (result < 0)
         restore(call);
     return result;
@@ -383,7 +383,7 @@ static int at_most_possible(int count)
     return places > 0 && places < count ? places : count;
 }
 
-int ml_co_pselect(struct ml_foreign *f, int count, fd_set *readable, fd_set *writable,
+int ml_co_pselect(struct ml_libc_calls *calls, int count, fd_set *readable, fd_set *writable,
                   fd_set *exceptional, const struct timespec *timeout, const sigset_t *mask)
 {
     enum { WORD = sizeof(fd_mask) * CHAR_BIT };
@@ -403,16 +403,17 @@ int ml_co_pselect(struct ml_foreign *f, int count, fd_set *readable, fd_set *wri
         call.asked = malloc(SETS * call.size);
     if (call.asked == NULL)
         return ml_fail(-ENOMEM);
-    int result = select_with(f, &call);
+    int result = select_with(calls, &call);
     if (is_large)
         free(call.asked);
     return result;
 }
 
 /* What is left of a span that began at `start`. */
-static struct timeval rest_of(const struct ml_foreign *f, struct timespec span, ml_time start)
+static struct timeval rest_of(const struct ml_libc_calls *calls, struct timespec span,
+                              ml_time start)
 {
-    ml_time past = ml_hub_now(f->hub) - start;
+    ml_time past = ml_hub_now(calls->hub) - start;
     struct timeval rest = {span.tv_sec - past / ML_SECOND,
                            (span.tv_nsec - past % ML_SECOND) / 1000};
     if (rest.tv_usec < 0)
@@ -430,17 +431,17 @@ static struct timespec timespec_of(const struct timeval *span)
 }
 
 /* Linux puts the time that is left into *timeout, after errors, too. */
-int ml_co_select(struct ml_foreign *f, int count, fd_set *readable, fd_set *writable,
+int ml_co_select(struct ml_libc_calls *calls, int count, fd_set *readable, fd_set *writable,
                  fd_set *exceptional, struct timeval *timeout)
 {
     struct timespec span = {0};
-    ml_time start = ml_hub_now(f->hub);
+    ml_time start = ml_hub_now(calls->hub);
     if (timeout != NULL)
         span = timespec_of(timeout);
-    int result = ml_co_pselect(f, count, readable, writable, exceptional,
+    int result = ml_co_pselect(calls, count, readable, writable, exceptional,
                                timeout != NULL ? &span : NULL, NULL);
     if (timeout != NULL && (result >= 0 || errno != EINVAL))
-        *timeout = rest_of(f, span, start);
+        *timeout = rest_of(calls, span, start);
     return result;
 }
 
@@ -497,7 +498,7 @@ static void add_epoll(struct ml_poll_set *set, void *call)
     ml_poll_set_add(set, ((struct epoll_call *)call)->fd, true, false);
 }
 
-int ml_co_epoll_pwait2(struct ml_foreign *f, int fd, struct epoll_event *events, int room,
+int ml_co_epoll_pwait2(struct ml_libc_calls *calls, int fd, struct epoll_event *events, int room,
                        const struct timespec *timeout, const sigset_t *mask)
 {
     struct epoll_call call = {fd, events, room, timeout, mask};
@@ -512,18 +513,18 @@ int ml_co_epoll_pwait2(struct ml_foreign *f, int fd, struct epoll_event *events,
                                 .is_loop = true};
     if (timeout != NULL && !ml_is_timespan(timeout))
         return ml_fail(-EINVAL);
-    return answer(f, &question, ml_timespan(timeout));
+    return answer(calls, &question, ml_timespan(timeout));
 }
 
-int ml_co_epoll_pwait(struct ml_foreign *f, int fd, struct epoll_event *events, int room,
+int ml_co_epoll_pwait(struct ml_libc_calls *calls, int fd, struct epoll_event *events, int room,
                       int timeout, const sigset_t *mask)
 {
     struct timespec span = {timeout / 1000, timeout % 1000 * 1000000L};
-    return ml_co_epoll_pwait2(f, fd, events, room, timeout < 0 ? NULL : &span, mask);
+    return ml_co_epoll_pwait2(calls, fd, events, room, timeout < 0 ? NULL : &span, mask);
 }
 
-int ml_co_epoll_wait(struct ml_foreign *f, int fd, struct epoll_event *events, int room,
+int ml_co_epoll_wait(struct ml_libc_calls *calls, int fd, struct epoll_event *events, int room,
                      int timeout)
 {
-    return ml_co_epoll_pwait(f, fd, events, room, timeout, NULL);
+    return ml_co_epoll_pwait(calls, fd, events, room, timeout, NULL);
 }

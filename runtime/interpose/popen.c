@@ -57,11 +57,11 @@ static int begin(FILE *file, const char *command, int fd, bool writes)
     return error;
 }
 
-FILE *ml_co_popen(struct ml_foreign *f, const char *command, const char *mode)
+FILE *ml_co_popen(struct ml_libc_calls *calls, const char *command, const char *mode)
 {
     bool writes;
     int ends[2], saved = errno;
-    if (f->process != getpid())
+    if (calls->process != getpid())
         return ml_libc.popen(command, mode);
     ml_children_sweep();
     int error = read_mode(mode, &writes) ? 0 : -EINVAL;
@@ -79,7 +79,7 @@ FILE *ml_co_popen(struct ml_foreign *f, const char *command, const char *mode)
             ml_libc.close(ends[writes]);
         return ml_fail(error), NULL;
     }
-    ml_foreign_closes(f, ends[writes]); /* what was known of the number */
+    ml_libc_calls_note_close(calls, ends[writes]); /* what was known of the number */
     errno = saved;
     return file;
 }
@@ -105,19 +105,19 @@ static void release_pclose(struct ml_job *job)
 
 /* Of a file that was opened outside of tasks: only libc knows which child it is. Cancelled, the
  * file is closed nevertheless, and the child awaited, by the worker. */
-static int close_on_worker(struct ml_foreign *f, struct ml_entry entry, FILE *file)
+static int close_on_worker(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file)
 {
-    bool is_flushed = ml_co_fflush(f, file) == 0;
+    bool is_flushed = ml_co_fflush(calls, file) == 0;
     struct pclose_job *job = calloc(1, sizeof *job);
-    f->entry = entry;
-    if (!ml_stdio_turn_away(f, file) || job == NULL) {
+    calls->entry = entry;
+    if (!ml_stdio_turn_away(calls, file) || job == NULL) {
         free(job);
         return ml_libc.plain_pclose(file);
     }
     job->job = (struct ml_job){
         .run = run_pclose, .release = release_pclose, .work = ML_WORK_CLOSE, .must_run = true};
     job->file = file;
-    int error = ml_foreign_offload(f, entry, &job->job);
+    int error = ml_libc_call_offload(calls, entry, &job->job);
     if (error != 0)
         return ml_fail(error);
     int result = job->result == 0 && !is_flushed ? -1 : job->result;
@@ -126,42 +126,42 @@ static int close_on_worker(struct ml_foreign *f, struct ml_entry entry, FILE *fi
 }
 
 /* The command's status. Cancelled, it goes on, and its end is noticed by the loop. */
-static int await_command(struct ml_foreign *f, struct ml_entry entry, pid_t pid)
+static int await_command(struct ml_libc_calls *calls, struct ml_libc_call entry, pid_t pid)
 {
     int status;
     pid_t ended;
     do {
-        f->entry = entry;
-        ended = ml_co_wait4(f, pid, &status, 0, NULL);
+        calls->entry = entry;
+        ended = ml_co_wait4(calls, pid, &status, 0, NULL);
     } while (ended < 0 && errno == EINTR);
     if (ended < 0 && errno == ECANCELED)
-        ml_child_leave(f, pid);
+        ml_child_leave(calls, pid);
     return ended < 0 ? -1 : status;
 }
 
 /* In a finalizer nobody asks for the status: the file is closed, and the command left to itself. */
-static bool is_left(const struct ml_foreign *f)
+static bool is_left(const struct ml_libc_calls *calls)
 {
-    return f->is_finalizing != NULL && f->is_finalizing(f->hub);
+    return calls->is_finalizing != NULL && calls->is_finalizing(calls->hub);
 }
 
-int ml_co_pclose(struct ml_foreign *f, FILE *file)
+int ml_co_pclose(struct ml_libc_calls *calls, FILE *file)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     bool is_ours = false;
     pid_t pid = ml_child_file_pid(file, &is_ours);
     ml_children_sweep();
     if (pid == 0)
-        return close_on_worker(f, entry, file);
+        return close_on_worker(calls, entry, file);
     if (!is_ours)
         return ml_child_file_close(file);
-    if (is_left(f)) {
-        ml_foreign_closes(f, fileno_unlocked(file));
+    if (is_left(calls)) {
+        ml_libc_calls_note_close(calls, fileno_unlocked(file));
         ml_child_file_drop(file);
-        ml_child_leave(f, pid);
+        ml_child_leave(calls, pid);
         return 0;
     }
-    int error = ml_stdio_close(f, entry, file);
-    int status = await_command(f, entry, pid);
+    int error = ml_stdio_close(calls, entry, file);
+    int status = await_command(calls, entry, pid);
     return status == 0 && error != 0 ? ml_fail(error) : status;
 }

@@ -5,16 +5,16 @@
 
 #include <dlfcn.h>
 
-static struct ml_foreign *current(void)
+static struct ml_libc_calls *current(void)
 {
-    return ml_foreign_current();
+    return ml_libc_calls_current();
 }
 
 static const struct ml_interposition interposition = {
     .version = MOONLET_VERSION,
     .libc = &ml_libc,
     .current = current,
-    .interrupted = ml_foreign_interrupted,
+    .interrupted = ml_libc_calls_interrupted,
     .pclose = ml_child_file_close,
     .fclose = ml_child_file_close_any,
     .co =
@@ -25,7 +25,7 @@ static const struct ml_interposition interposition = {
         },
 };
 
-static void attach(void)
+static void introduce(void)
 {
     void (*tell)(const struct ml_interposition *) =
         (void (*)(const struct ml_interposition *))dlsym(RTLD_DEFAULT, "moonlet_interpose_attach");
@@ -33,8 +33,8 @@ static void attach(void)
         tell(&interposition);
 }
 
-void ml_interpose_attach(void)
+void ml_preloaded_introduce(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, attach);
+    pthread_once(&once, introduce);
 }

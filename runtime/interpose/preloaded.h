@@ -3,7 +3,7 @@
 #define ML_INTERPOSE_PRELOADED_H
 
 /* Tells a library with libc's names that was loaded before libc of this runtime, if there is one.
- * Once a process; before ml_foreign_open(). */
-void ml_interpose_attach(void);
+ * Once a process; before ml_libc_calls_open(). */
+void ml_preloaded_introduce(void);
 
 #endif

@@ -11,30 +11,30 @@ static bool is_terminal(const struct ml_prompt *prompt, int fd)
 }
 
 /* The write may wait, and the prompt be gone afterwards. */
-static void erase(struct ml_foreign *f, int fd)
+static void erase(struct ml_libc_calls *calls, int fd)
 {
-    struct ml_entry entry = f->entry;
-    char text[sizeof f->prompt->erase];
-    memcpy(text, f->prompt->erase, sizeof text);
+    struct ml_libc_call entry = calls->entry;
+    char text[sizeof calls->prompt->erase];
+    memcpy(text, calls->prompt->erase, sizeof text);
     size_t size = strlen(text);
-    bool is_task = f->hub->current != NULL && f->hub->foreign == f;
-    f->prompt->is_shown = false;
-    f->prompt->was_taken = true;
-    ssize_t written = is_task ? ml_co_write(f, fd, text, size) : ml_libc.write(fd, text, size);
+    bool is_task = calls->hub->current != NULL && calls->hub->libc_calls == calls;
+    calls->prompt->is_shown = false;
+    calls->prompt->was_taken = true;
+    ssize_t written = is_task ? ml_co_write(calls, fd, text, size) : ml_libc.write(fd, text, size);
     (void)written;
-    f->entry = entry;
+    calls->entry = entry;
 }
 
-void ml_prompt_note(struct ml_foreign *f, int fd, const char *data, size_t size)
+void ml_prompt_note(struct ml_libc_calls *calls, int fd, const char *data, size_t size)
 {
     int error = errno;
-    if (is_terminal(f->prompt, fd)) {
-        if (f->prompt->is_shown)
-            erase(f, fd);
-        if (f->prompt != NULL && f->prompt->was_taken)
-            ml_task_wake(f->prompt->editor, ML_WAKE_EVENT);
-        if (f->prompt != NULL)
-            f->prompt->is_unfinished = data[size - 1] != '\n';
+    if (is_terminal(calls->prompt, fd)) {
+        if (calls->prompt->is_shown)
+            erase(calls, fd);
+        if (calls->prompt != NULL && calls->prompt->was_taken)
+            ml_task_wake(calls->prompt->editor, ML_WAKE_EVENT);
+        if (calls->prompt != NULL)
+            calls->prompt->is_unfinished = data[size - 1] != '\n';
     }
     errno = error;
 }

@@ -17,13 +17,14 @@ struct ml_prompt {
 };
 
 /* The rest of ml_prompt_make_way(). */
-void ml_prompt_note(struct ml_foreign *f, int fd, const char *data, size_t size);
+void ml_prompt_note(struct ml_libc_calls *calls, int fd, const char *data, size_t size);
 
 /* To be called before `data` is written to `fd`. Waits if it must and the task may. */
-static inline void ml_prompt_make_way(struct ml_foreign *f, int fd, const void *data, size_t size)
+static inline void ml_prompt_make_way(struct ml_libc_calls *calls, int fd, const void *data,
+                                      size_t size)
 {
-    if (ml_unlikely(f->prompt != NULL) && size > 0)
-        ml_prompt_note(f, fd, data, size);
+    if (ml_unlikely(calls->prompt != NULL) && size > 0)
+        ml_prompt_note(calls, fd, data, size);
 }
 
 #endif

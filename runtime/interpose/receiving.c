@@ -19,11 +19,11 @@ struct recv_call {
 
 /* Those never wait, whatever the socket says: what is urgent and what went wrong is there or is
  * not. */
-static bool never_waits(struct ml_foreign *f, int flags)
+static bool never_waits(struct ml_libc_calls *calls, int flags)
 {
     bool never = (flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)) != 0;
     if (never)
-        ml_foreign_share_later(f);
+        ml_libc_call_share_later(calls);
     return never;
 }
 
@@ -50,13 +50,13 @@ static ssize_t try_recv(void *call, int flags)
     return is_all && got >= 0 ? (ssize_t)c->done : got;
 }
 
-ssize_t ml_co_recv(struct ml_foreign *f, int fd, void *buffer, size_t size, int flags)
+ssize_t ml_co_recv(struct ml_libc_calls *calls, int fd, void *buffer, size_t size, int flags)
 {
-    if (never_waits(f, flags))
+    if (never_waits(calls, flags))
         return ml_libc.recv(fd, buffer, size, flags);
     int saved = errno;
     struct recv_call call = {fd, buffer, size, flags, waits_for_all(fd, flags), 0};
-    ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_recv, &call);
+    ssize_t got = ml_libc_call_retry(calls, fd, POLLIN, try_recv, &call);
     return ml_part(got, call.done, saved);
 }
 
@@ -75,19 +75,19 @@ static ssize_t try_recvfrom(void *call, int flags)
     return ml_libc.recvfrom(c->fd, c->buffer, c->size, c->flags | flags, c->from, c->length);
 }
 
-ssize_t ml_co_recvfrom(struct ml_foreign *f, int fd, void *buffer, size_t size, int flags,
+ssize_t ml_co_recvfrom(struct ml_libc_calls *calls, int fd, void *buffer, size_t size, int flags,
                        __SOCKADDR_ARG from, socklen_t *length)
 {
-    if (never_waits(f, flags))
+    if (never_waits(calls, flags))
         return ml_libc.recvfrom(fd, buffer, size, flags, from, length);
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     struct recvfrom_call call = {fd, buffer, size, flags, from.__sockaddr__, length};
-    ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_recvfrom, &call);
+    ssize_t got = ml_libc_call_retry(calls, fd, POLLIN, try_recvfrom, &call);
     if (got <= 0 || (size_t)got >= size || !waits_for_all(fd, flags))
         return got;
-    f->entry = entry;
+    calls->entry = entry;
     int saved = errno;
-    ssize_t rest = ml_co_recv(f, fd, (char *)buffer + got, size - (size_t)got, flags);
+    ssize_t rest = ml_co_recv(calls, fd, (char *)buffer + got, size - (size_t)got, flags);
     return rest > 0 ? got + rest : ml_part(-1, (size_t)got, saved);
 }
 
@@ -105,7 +105,7 @@ static ssize_t try_recvmsg(void *call, int flags)
 
 /* Fills, with MSG_WAITALL, the pieces behind the first `skip` bytes, until one stays short. Returns
  * how many bytes came. */
-static ssize_t recv_rest(struct ml_foreign *f, struct ml_entry entry, int fd,
+static ssize_t recv_rest(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
                          const struct msghdr *message, size_t skip, int flags)
 {
     ssize_t done = 0;
@@ -117,9 +117,9 @@ static ssize_t recv_rest(struct ml_foreign *f, struct ml_entry entry, int fd,
         skip -= offset;
         if (offset == piece->iov_len)
             continue;
-        f->entry = entry;
+        calls->entry = entry;
         ssize_t got =
-            ml_co_recv(f, fd, (char *)piece->iov_base + offset, piece->iov_len - offset, flags);
+            ml_co_recv(calls, fd, (char *)piece->iov_base + offset, piece->iov_len - offset, flags);
         is_full = got > 0 && (size_t)got == piece->iov_len - offset;
         done += got > 0 ? got : 0;
     }
@@ -129,16 +129,16 @@ static ssize_t recv_rest(struct ml_foreign *f, struct ml_entry entry, int fd,
 
 /* MSG_WAITALL fills the pieces, unless descriptors or the like may come with the bytes: those end a
  * call. */
-ssize_t ml_co_recvmsg(struct ml_foreign *f, int fd, struct msghdr *message, int flags)
+ssize_t ml_co_recvmsg(struct ml_libc_calls *calls, int fd, struct msghdr *message, int flags)
 {
-    if (never_waits(f, flags))
+    if (never_waits(calls, flags))
         return ml_libc.recvmsg(fd, message, flags);
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     struct recvmsg_call call = {fd, message, flags};
-    ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_recvmsg, &call);
+    ssize_t got = ml_libc_call_retry(calls, fd, POLLIN, try_recvmsg, &call);
     if (got <= 0 || message->msg_control != NULL || !waits_for_all(fd, flags))
         return got;
-    return got + recv_rest(f, entry, fd, message, (size_t)got, flags);
+    return got + recv_rest(calls, entry, fd, message, (size_t)got, flags);
 }
 
 struct recvmmsg_call {
@@ -164,14 +164,14 @@ static ssize_t try_recvmmsg(void *call, int flags)
 
 /* Waits for all messages, or the first with MSG_WAITFORONE. A time limit, which Linux looks at
  * between messages only, is left to libc. */
-int ml_co_recvmmsg(struct ml_foreign *f, int fd, struct mmsghdr *messages, unsigned count,
+int ml_co_recvmmsg(struct ml_libc_calls *calls, int fd, struct mmsghdr *messages, unsigned count,
                    int flags, struct timespec *timeout)
 {
-    if (never_waits(f, flags) || timeout != NULL)
+    if (never_waits(calls, flags) || timeout != NULL)
         return ml_libc.recvmmsg(fd, messages, count, flags, timeout);
     int saved = errno;
     struct recvmmsg_call call = {fd, messages, count, flags, 0};
-    ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_recvmmsg, &call);
+    ssize_t got = ml_libc_call_retry(calls, fd, POLLIN, try_recvmmsg, &call);
     return (int)ml_part(got, call.done, saved);
 }
 
@@ -189,7 +189,7 @@ struct read_call {
 static ssize_t read_if_ready(struct read_call *c)
 {
     struct pollfd ready = {.fd = c->fd, .events = POLLIN};
-    if (ml_libc.poll(&ready, 1, 0) == 0 && ml_foreign_patience(c->fd) > 0)
+    if (ml_libc.poll(&ready, 1, 0) == 0 && ml_libc_call_patience(c->fd) > 0)
         return ml_fail(-EAGAIN);
     return ml_libc.readv(c->fd, c->pieces, c->count);
 }
@@ -234,7 +234,7 @@ static void release_fetch(struct ml_job *job)
 }
 
 /* The disk's part of a read, on a worker: brings the bytes into the page cache. -ECANCELED or 0. */
-static int fetch(struct ml_foreign *f, struct ml_entry entry, int fd, size_t size)
+static int fetch(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd, size_t size)
 {
     off_t offset = lseek(fd, 0, SEEK_CUR);
     struct fetch_job *fetch = offset >= 0 ? malloc(sizeof *fetch) : NULL;
@@ -244,7 +244,7 @@ static int fetch(struct ml_foreign *f, struct ml_entry entry, int fd, size_t siz
                                 .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
                                 .offset = offset,
                                 .size = size};
-    int error = ml_foreign_offload(f, entry, &fetch->job);
+    int error = ml_libc_call_offload(calls, entry, &fetch->job);
     if (error == 0)
         release_fetch(&fetch->job);
     return error == -ECANCELED ? error : 0;
@@ -253,14 +253,14 @@ static int fetch(struct ml_foreign *f, struct ml_entry entry, int fd, size_t siz
 /* One piece of a file that is known to be on a disk: from the page cache, or once a worker has
  * brought it there. Meanwhile the number may have become another's, whose read is not to block the
  * thread. */
-static ssize_t read_disk_piece(struct ml_foreign *f, struct ml_entry entry, int fd,
+static ssize_t read_disk_piece(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
                                const struct iovec *piece)
 {
     ssize_t got = preadv2(fd, piece, 1, -1, RWF_NOWAIT);
     if (got >= 0)
         return got;
-    int error = errno == EAGAIN ? fetch(f, entry, fd, piece->iov_len) : 0;
-    if (error == 0 && ml_kind_find(f, fd) != ML_KIND_DISK)
+    int error = errno == EAGAIN ? fetch(calls, entry, fd, piece->iov_len) : 0;
+    if (error == 0 && ml_fd_kind_find(calls, fd) != ML_FD_KIND_DISK)
         error = -EBADF;
     return error == 0 ? ml_libc.readv(fd, piece, 1) : ml_fail(error);
 }
@@ -268,7 +268,7 @@ static ssize_t read_disk_piece(struct ml_foreign *f, struct ml_entry entry, int 
 /* Fills the pieces behind the first `done` bytes, up to the end of the file. What was taken is
  * never given back: nobody could wind a pipe back. Returns how many bytes there are in all, or what
  * the first read gave. */
-static ssize_t read_disk_rest(struct ml_foreign *f, struct ml_entry entry, int fd,
+static ssize_t read_disk_rest(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
                               const struct iovec *pieces, int count, size_t done)
 {
     size_t skip = done;
@@ -280,7 +280,7 @@ static ssize_t read_disk_rest(struct ml_foreign *f, struct ml_entry entry, int f
         skip -= offset;
         rest.iov_base = (char *)rest.iov_base + offset;
         rest.iov_len -= offset;
-        while (rest.iov_len > 0 && (got = read_disk_piece(f, entry, fd, &rest)) > 0) {
+        while (rest.iov_len > 0 && (got = read_disk_piece(calls, entry, fd, &rest)) > 0) {
             done += (size_t)got;
             rest.iov_base = (char *)rest.iov_base + got;
             rest.iov_len -= (size_t)got;
@@ -291,17 +291,18 @@ static ssize_t read_disk_rest(struct ml_foreign *f, struct ml_entry entry, int f
 
 /* Any file but one on a disk. To what turns out to be one nevertheless, `got` bytes of it or -1,
  * the disk's way is left. */
-static ssize_t read_stream(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+static ssize_t read_stream(struct ml_libc_calls *calls, int fd, const struct iovec *pieces,
+                           int count)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     int saved = errno;
-    struct read_call call = {fd, pieces, count, ml_kind_of(f, fd) == ML_KIND_SOCKET};
-    ssize_t got = ml_foreign_retry(f, fd, POLLIN, try_read, &call);
+    struct read_call call = {fd, pieces, count, ml_fd_kind_of(calls, fd) == ML_FD_KIND_SOCKET};
+    ssize_t got = ml_libc_call_retry(calls, fd, POLLIN, try_read, &call);
     bool is_short = got > 0 && (size_t)got < ml_pieces_size(pieces, count);
-    if (is_short && !call.is_socket && ml_kind_find(f, fd) == ML_KIND_DISK)
-        return read_disk_rest(f, entry, fd, pieces, count, (size_t)got);
+    if (is_short && !call.is_socket && ml_fd_kind_find(calls, fd) == ML_FD_KIND_DISK)
+        return read_disk_rest(calls, entry, fd, pieces, count, (size_t)got);
     bool is_over = got < 0 && errno == EAGAIN && !call.is_socket &&
-                   !ml_foreign_is_nonblocking(fd) && ml_foreign_patience(fd) != ML_FOREVER;
+                   !ml_libc_call_is_nonblocking(fd) && ml_libc_call_patience(fd) != ML_FOREVER;
     if (is_over)
         errno = saved;
     return is_over ? 0 : got;
@@ -310,41 +311,42 @@ static ssize_t read_stream(struct ml_foreign *f, int fd, const struct iovec *pie
 /* What is in the page cache is taken at once; the rest, up to the end of the file, from the disk.
  * Where that is not all that was asked for, the kernel says whether it is a file on a disk still.
  */
-static ssize_t read_disk(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+static ssize_t read_disk(struct ml_libc_calls *calls, int fd, const struct iovec *pieces, int count)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     int saved = errno;
     ssize_t got = preadv2(fd, pieces, count, -1, RWF_NOWAIT);
     if (got == 0 || (got > 0 && (size_t)got == ml_pieces_size(pieces, count)))
         return got;
     bool is_refused = got < 0 && errno != EAGAIN;
     errno = saved;
-    if (ml_kind_find(f, fd) != ML_KIND_DISK)
-        return got > 0 ? got : read_stream(f, fd, pieces, count);
+    if (ml_fd_kind_find(calls, fd) != ML_FD_KIND_DISK)
+        return got > 0 ? got : read_stream(calls, fd, pieces, count);
     if (is_refused)
         return ml_libc.readv(fd, pieces, count);
-    return read_disk_rest(f, entry, fd, pieces, count, got > 0 ? (size_t)got : 0);
+    return read_disk_rest(calls, entry, fd, pieces, count, got > 0 ? (size_t)got : 0);
 }
 
 /* To read nothing takes no message from a socket and waits for none. */
-static ssize_t read_pieces(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+static ssize_t read_pieces(struct ml_libc_calls *calls, int fd, const struct iovec *pieces,
+                           int count)
 {
     if (pieces == NULL || count > UIO_MAXIOV || pieces->iov_len > SSIZE_MAX ||
         ml_pieces_are_empty(pieces, count))
         return ml_libc.readv(fd, pieces, count);
-    return ml_kind_of(f, fd) == ML_KIND_DISK ? read_disk(f, fd, pieces, count)
-                                             : read_stream(f, fd, pieces, count);
+    return ml_fd_kind_of(calls, fd) == ML_FD_KIND_DISK ? read_disk(calls, fd, pieces, count)
+                                                       : read_stream(calls, fd, pieces, count);
 }
 
-ssize_t ml_co_read(struct ml_foreign *f, int fd, void *buffer, size_t size)
+ssize_t ml_co_read(struct ml_libc_calls *calls, int fd, void *buffer, size_t size)
 {
     struct iovec piece = {buffer, size};
     if (size > SSIZE_MAX)
         return ml_libc.read(fd, buffer, size);
-    return read_pieces(f, fd, &piece, 1);
+    return read_pieces(calls, fd, &piece, 1);
 }
 
-ssize_t ml_co_readv(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+ssize_t ml_co_readv(struct ml_libc_calls *calls, int fd, const struct iovec *pieces, int count)
 {
-    return count > 0 ? read_pieces(f, fd, pieces, count) : ml_libc.readv(fd, pieces, count);
+    return count > 0 ? read_pieces(calls, fd, pieces, count) : ml_libc.readv(fd, pieces, count);
 }

@@ -30,21 +30,21 @@ static ssize_t try_send(void *call, int flags)
     return sent >= 0 ? (ssize_t)c->done : sent;
 }
 
-static bool never_waits(struct ml_foreign *f, int flags)
+static bool never_waits(struct ml_libc_calls *calls, int flags)
 {
     bool never = (flags & MSG_DONTWAIT) != 0;
     if (never)
-        ml_foreign_share_later(f);
+        ml_libc_call_share_later(calls);
     return never;
 }
 
-ssize_t ml_co_send(struct ml_foreign *f, int fd, const void *data, size_t size, int flags)
+ssize_t ml_co_send(struct ml_libc_calls *calls, int fd, const void *data, size_t size, int flags)
 {
-    if (never_waits(f, flags))
+    if (never_waits(calls, flags))
         return ml_libc.send(fd, data, size, flags);
     int saved = errno;
     struct send_call call = {fd, data, size, flags, 0};
-    ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_send, &call);
+    ssize_t sent = ml_libc_call_retry(calls, fd, POLLOUT, try_send, &call);
     return ml_part(sent, call.done, saved);
 }
 
@@ -83,16 +83,16 @@ static ssize_t try_sendto(void *call, int flags)
     return try_send(rest, flags);
 }
 
-ssize_t ml_co_sendto(struct ml_foreign *f, int fd, const void *data, size_t size, int flags,
+ssize_t ml_co_sendto(struct ml_libc_calls *calls, int fd, const void *data, size_t size, int flags,
                      __CONST_SOCKADDR_ARG to, socklen_t length)
 {
     if (to.__sockaddr__ == NULL)
-        return ml_co_send(f, fd, data, size, flags);
-    if (never_waits(f, flags))
+        return ml_co_send(calls, fd, data, size, flags);
+    if (never_waits(calls, flags))
         return ml_libc.sendto(fd, data, size, flags, to, length);
     int saved = errno;
     struct sendto_call call = {{fd, data, size, flags, 0}, to.__sockaddr__, length};
-    ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_sendto, &call);
+    ssize_t sent = ml_libc_call_retry(calls, fd, POLLOUT, try_sendto, &call);
     return ml_part(sent, call.rest.done, saved);
 }
 
@@ -160,23 +160,23 @@ static ssize_t try_sendmsg(void *call, int flags)
     return sent >= 0 ? (ssize_t)c->pieces.done : sent;
 }
 
-ssize_t ml_co_sendmsg(struct ml_foreign *f, int fd, const struct msghdr *message, int flags)
+ssize_t ml_co_sendmsg(struct ml_libc_calls *calls, int fd, const struct msghdr *message, int flags)
 {
-    if (never_waits(f, flags) || message == NULL)
+    if (never_waits(calls, flags) || message == NULL)
         return ml_libc.sendmsg(fd, message, flags);
     struct sendmsg_call call = {
         fd, *message, flags, {.list = message->msg_iov, .count = message->msg_iovlen}};
     int saved = errno;
-    ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_sendmsg, &call);
+    ssize_t sent = ml_libc_call_retry(calls, fd, POLLOUT, try_sendmsg, &call);
     return ml_part(sent, call.pieces.done, saved);
 }
 
 /* One message after the other, as many as go, and no more than the kernel takes at once: an error
  * after the first is told by the next call. */
-int ml_co_sendmmsg(struct ml_foreign *f, int fd, struct mmsghdr *messages, unsigned count,
+int ml_co_sendmmsg(struct ml_libc_calls *calls, int fd, struct mmsghdr *messages, unsigned count,
                    int flags)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     unsigned done = 0;
     ssize_t sent = 0;
     int saved = errno;
@@ -184,8 +184,8 @@ int ml_co_sendmmsg(struct ml_foreign *f, int fd, struct mmsghdr *messages, unsig
         return ml_libc.sendmmsg(fd, messages, count, flags);
     count = count < UIO_MAXIOV ? count : UIO_MAXIOV;
     while (done < count && sent >= 0) {
-        f->entry = entry;
-        sent = ml_co_sendmsg(f, fd, &messages[done].msg_hdr, flags);
+        calls->entry = entry;
+        sent = ml_co_sendmsg(calls, fd, &messages[done].msg_hdr, flags);
         if (sent >= 0)
             messages[done++].msg_len = (unsigned)sent;
     }
@@ -253,23 +253,24 @@ static ssize_t try_write(void *call, int flags)
     return sent >= 0 ? (ssize_t)c->done : sent;
 }
 
-ssize_t ml_foreign_write_quietly(struct ml_foreign *f, int fd, const void *data, size_t size)
+ssize_t ml_child_file_write(struct ml_libc_calls *calls, int fd, const void *data, size_t size)
 {
     struct write_call call = {{fd, data, size, 0, 0}, false, true};
     int saved = errno;
-    ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_write, &call);
+    ssize_t sent = ml_libc_call_retry(calls, fd, POLLOUT, try_write, &call);
     return ml_part(sent, call.rest.done, saved);
 }
 
 /* A disk's write ends in the page cache. */
-ssize_t ml_co_write(struct ml_foreign *f, int fd, const void *data, size_t size)
+ssize_t ml_co_write(struct ml_libc_calls *calls, int fd, const void *data, size_t size)
 {
-    if (size == 0 || size > SSIZE_MAX || ml_kind_is_disk(f, fd))
+    if (size == 0 || size > SSIZE_MAX || ml_fd_kind_is_disk(calls, fd))
         return ml_libc.write(fd, data, size);
-    ml_prompt_make_way(f, fd, data, size);
-    struct write_call call = {{fd, data, size, 0, 0}, ml_kind_of(f, fd) == ML_KIND_SOCKET, false};
+    ml_prompt_make_way(calls, fd, data, size);
+    struct write_call call = {
+        {fd, data, size, 0, 0}, ml_fd_kind_of(calls, fd) == ML_FD_KIND_SOCKET, false};
     int saved = errno;
-    ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_write, &call);
+    ssize_t sent = ml_libc_call_retry(calls, fd, POLLOUT, try_write, &call);
     return ml_part(sent, call.rest.done, saved);
 }
 
@@ -298,36 +299,37 @@ static ssize_t try_writev(void *call, int flags)
 
 /* The pieces of a datagram belong together, and so do those of less than PIPE_BUF to a pipe: all
  * are offered at once, and what is left after that goes piece by piece. */
-static ssize_t write_pieces(struct ml_foreign *f, int fd, const struct iovec *list, int count)
+static ssize_t write_pieces(struct ml_libc_calls *calls, int fd, const struct iovec *list,
+                            int count)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     struct writev_call call = {fd, list, count};
     struct pieces pieces = {.list = list, .count = (size_t)count};
-    ssize_t sent = ml_foreign_retry(f, fd, POLLOUT, try_writev, &call);
+    ssize_t sent = ml_libc_call_retry(calls, fd, POLLOUT, try_writev, &call);
     if (sent <= 0)
         return sent;
     int saved = errno;
     advance(&pieces, (size_t)sent);
     while (sent > 0 && !is_finished(&pieces)) {
         struct iovec piece = next_piece(&pieces);
-        f->entry = entry;
-        sent = ml_co_write(f, fd, piece.iov_base, piece.iov_len);
+        calls->entry = entry;
+        sent = ml_co_write(calls, fd, piece.iov_base, piece.iov_len);
         if (sent > 0)
             advance(&pieces, (size_t)sent);
     }
     return ml_part(-1, pieces.done, saved);
 }
 
-ssize_t ml_co_writev(struct ml_foreign *f, int fd, const struct iovec *pieces, int count)
+ssize_t ml_co_writev(struct ml_libc_calls *calls, int fd, const struct iovec *pieces, int count)
 {
     if (count <= 0 || count > UIO_MAXIOV || pieces == NULL || ml_pieces_are_empty(pieces, count) ||
-        ml_kind_is_disk(f, fd))
+        ml_fd_kind_is_disk(calls, fd))
         return ml_libc.writev(fd, pieces, count);
-    if (ml_kind_of(f, fd) == ML_KIND_SOCKET) {
+    if (ml_fd_kind_of(calls, fd) == ML_FD_KIND_SOCKET) {
         struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = (size_t)count};
-        ssize_t sent = ml_co_sendmsg(f, fd, &message, 0);
+        ssize_t sent = ml_co_sendmsg(calls, fd, &message, 0);
         if (sent >= 0 || errno != ENOTSOCK)
             return sent;
     }
-    return write_pieces(f, fd, pieces, count);
+    return write_pieces(calls, fd, pieces, count);
 }

@@ -26,12 +26,12 @@ static int spawn_shell(const char *command, pid_t *pid)
 }
 
 /* Waits for the shell, which a signal's handler does not end. 0 or a negated errno. */
-static int await(struct ml_foreign *f, struct ml_entry entry, pid_t pid, int *status)
+static int await(struct ml_libc_calls *calls, struct ml_libc_call entry, pid_t pid, int *status)
 {
     pid_t ended;
     do {
-        f->entry = entry;
-        ended = ml_co_wait4(f, pid, status, 0, NULL);
+        calls->entry = entry;
+        ended = ml_co_wait4(calls, pid, status, 0, NULL);
     } while (ended < 0 && errno == EINTR);
     return ended < 0 ? -errno : 0;
 }
@@ -49,17 +49,17 @@ static bool has_died(pid_t pid)
     return is_dead && waitpid(pid, NULL, WNOHANG) == pid;
 }
 
-static void end(struct ml_foreign *f, pid_t pid)
+static void end(struct ml_libc_calls *calls, pid_t pid)
 {
     kill(pid, SIGKILL);
     if (!has_died(pid))
-        ml_child_leave(f, pid);
+        ml_child_leave(calls, pid);
 }
 
 /* Cancelled, it kills the shell, as libc does when its thread is cancelled. */
-int ml_co_system(struct ml_foreign *f, const char *command)
+int ml_co_system(struct ml_libc_calls *calls, const char *command)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     int status;
     if (command == NULL)
         return ml_libc.system(NULL);
@@ -67,33 +67,33 @@ int ml_co_system(struct ml_foreign *f, const char *command)
     struct shell *shell = malloc(sizeof *shell);
     if (shell == NULL)
         return ml_fail(-ENOMEM);
-    *shell = (struct shell){.task = f->hub->current->id};
-    ml_list_insert(&f->shells, &shell->link);
+    *shell = (struct shell){.task = calls->hub->current->id};
+    ml_list_insert(&calls->shells, &shell->link);
     int error = spawn_shell(command, &shell->pid);
     /* What a shell that cannot be run is told as. */
     bool is_missing = error == -ENOENT || error == -EACCES;
     if (error == 0)
-        error = await(f, entry, shell->pid, &status);
+        error = await(calls, entry, shell->pid, &status);
     ml_list_remove(&shell->link);
     if (error == -ECANCELED)
-        end(f, shell->pid);
+        end(calls, shell->pid);
     free(shell);
     return is_missing ? 127 << 8 : error == 0 ? status : ml_fail(error);
 }
 
-bool ml_shells_has(const struct ml_foreign *f, const struct ml_task *task)
+bool ml_shells_has(const struct ml_libc_calls *calls, const struct ml_task *task)
 {
-    const struct ml_link *link = f->shells.next;
-    while (link != &f->shells && ml_container_of(link, struct shell, link)->task != task->id)
+    const struct ml_link *link = calls->shells.next;
+    while (link != &calls->shells && ml_container_of(link, struct shell, link)->task != task->id)
         link = link->next;
-    return link != &f->shells;
+    return link != &calls->shells;
 }
 
-void ml_shells_release(struct ml_foreign *f)
+void ml_shells_release(struct ml_libc_calls *calls)
 {
-    bool is_ours = f->process == getpid();
-    while (!ml_list_is_empty(&f->shells)) {
-        struct shell *shell = ml_container_of(f->shells.next, struct shell, link);
+    bool is_ours = calls->process == getpid();
+    while (!ml_list_is_empty(&calls->shells)) {
+        struct shell *shell = ml_container_of(calls->shells.next, struct shell, link);
         ml_list_remove(&shell->link);
         if (is_ours && shell->pid > 0)
             end(NULL, shell->pid);

@@ -6,9 +6,9 @@
 #include "interpose/libc_call.h"
 
 /* Whether the task runs one. From signal handlers, too. */
-bool ml_shells_has(const struct ml_foreign *f, const struct ml_task *task);
+bool ml_shells_has(const struct ml_libc_calls *calls, const struct ml_task *task);
 
 /* Kills those whose tasks were dropped. */
-void ml_shells_release(struct ml_foreign *f);
+void ml_shells_release(struct ml_libc_calls *calls);
 
 #endif

@@ -9,21 +9,22 @@
 #include <stddef.h>
 
 /* 0, or a negated errno with what is left in *left; or ML_PLAINLY. */
-static int sleep_for(struct ml_foreign *f, struct ml_entry entry, ml_time span, ml_time *left)
+static int sleep_for(struct ml_libc_calls *calls, struct ml_libc_call entry, ml_time span,
+                     ml_time *left)
 {
-    ml_time deadline = ml_time_after(ml_hub_now(f->hub), span);
-    int error = ml_foreign_wait_time(f, entry, deadline);
-    ml_time rest = deadline - ml_hub_now(f->hub);
+    ml_time deadline = ml_time_after(ml_hub_now(calls->hub), span);
+    int error = ml_libc_call_wait_time(calls, entry, deadline);
+    ml_time rest = deadline - ml_hub_now(calls->hub);
     *left = rest > 0 && error != -ECANCELED ? rest : 0;
     return error == -ETIMEDOUT || (error == -ECANCELED && span == 0) ? 0 : error;
 }
 
-int ml_co_nanosleep(struct ml_foreign *f, const struct timespec *span, struct timespec *left)
+int ml_co_nanosleep(struct ml_libc_calls *calls, const struct timespec *span, struct timespec *left)
 {
     ml_time rest;
     if (span == NULL || !ml_is_timespan(span))
         return ml_fail(span == NULL ? -EFAULT : -EINVAL);
-    int error = sleep_for(f, f->entry, ml_timespan(span), &rest);
+    int error = sleep_for(calls, calls->entry, ml_timespan(span), &rest);
     if (error == ML_PLAINLY)
         return ml_libc.nanosleep(span, left);
     if (error != 0 && left != NULL)
@@ -41,7 +42,7 @@ static ml_time until(clockid_t clock, const struct timespec *at)
 }
 
 /* Returns the error's number. A clock of processor time is libc's affair. */
-int ml_co_clock_nanosleep(struct ml_foreign *f, clockid_t clock, int flags,
+int ml_co_clock_nanosleep(struct ml_libc_calls *calls, clockid_t clock, int flags,
                           const struct timespec *span, struct timespec *left)
 {
     ml_time rest;
@@ -49,7 +50,8 @@ int ml_co_clock_nanosleep(struct ml_foreign *f, clockid_t clock, int flags,
     bool is_ours = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME;
     if (!is_ours || span == NULL || !ml_is_timespan(span))
         return ml_libc.clock_nanosleep(clock, flags, span, left);
-    int error = sleep_for(f, f->entry, is_absolute ? until(clock, span) : ml_timespan(span), &rest);
+    int error =
+        sleep_for(calls, calls->entry, is_absolute ? until(clock, span) : ml_timespan(span), &rest);
     if (error == ML_PLAINLY)
         return ml_libc.clock_nanosleep(clock, flags, span, left);
     if (error != 0 && left != NULL && !is_absolute)
@@ -57,20 +59,20 @@ int ml_co_clock_nanosleep(struct ml_foreign *f, clockid_t clock, int flags,
     return -error;
 }
 
-int ml_co_usleep(struct ml_foreign *f, useconds_t span)
+int ml_co_usleep(struct ml_libc_calls *calls, useconds_t span)
 {
     ml_time rest;
-    int error = sleep_for(f, f->entry, span * (ML_SECOND / 1000000), &rest);
+    int error = sleep_for(calls, calls->entry, span * (ML_SECOND / 1000000), &rest);
     if (error == ML_PLAINLY)
         return ml_libc.usleep(span);
     return error == 0 ? 0 : ml_fail(error);
 }
 
 /* Returns the whole seconds that were left. */
-unsigned ml_co_sleep(struct ml_foreign *f, unsigned span)
+unsigned ml_co_sleep(struct ml_libc_calls *calls, unsigned span)
 {
     ml_time rest;
-    int error = sleep_for(f, f->entry, span * ML_SECOND, &rest);
+    int error = sleep_for(calls, calls->entry, span * ML_SECOND, &rest);
     if (error == ML_PLAINLY)
         return ml_libc.sleep(span);
     if (error == 0)

@@ -9,27 +9,28 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file, bool may_call)
+int ml_stdio_slow_fd(struct ml_libc_calls *calls, FILE *file, bool may_call)
 {
     int saved = errno;
     int fd = fileno_unlocked(file);
     errno = saved;
     if (fd < 0)
         return -1;
-    bool is_disk = may_call ? ml_kind_is_disk(f, fd) : ml_kind_of(f, fd) == ML_KIND_DISK;
+    bool is_disk =
+        may_call ? ml_fd_kind_is_disk(calls, fd) : ml_fd_kind_of(calls, fd) == ML_FD_KIND_DISK;
     return is_disk ? -1 : fd;
 }
 
-void ml_stdio_enter(struct ml_foreign *f, FILE *file)
+void ml_stdio_enter(struct ml_libc_calls *calls, FILE *file)
 {
-    struct ml_entry entry = f->entry;
-    ml_co_flockfile(f, file);
-    f->entry = entry;
+    struct ml_libc_call entry = calls->entry;
+    ml_co_flockfile(calls, file);
+    calls->entry = entry;
 }
 
-void ml_stdio_leave(struct ml_foreign *f, FILE *file)
+void ml_stdio_leave(struct ml_libc_calls *calls, FILE *file)
 {
-    ml_co_funlockfile(f, file);
+    ml_co_funlockfile(calls, file);
 }
 
 /* ---- closing ---- */
@@ -53,37 +54,37 @@ static void cut(int fd)
 }
 
 /* Whether another task is in the file, or waits for its turn. */
-static bool is_in_use(struct ml_foreign *f, FILE *file)
+static bool is_in_use(struct ml_libc_calls *calls, FILE *file)
 {
-    return ml_lock_await(f, file, ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0 ||
-           ml_lock_await(f, ml_stdio_queue(file), ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0;
+    return ml_lock_await(calls, file, ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0 ||
+           ml_lock_await(calls, ml_stdio_queue(file), ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0;
 }
 
 /* 0, or an error of ml_lock_await(): others are in it still. */
-static int await_last(struct ml_foreign *f, struct ml_entry entry, FILE *file)
+static int await_last(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file)
 {
     int error = 0;
-    while (error == 0 && is_in_use(f, file)) {
-        f->entry = entry;
-        error = ml_lock_await(f, ml_stdio_queue(file), ML_LOCK_WHOLE, ML_FOREVER);
-        f->entry = entry;
+    while (error == 0 && is_in_use(calls, file)) {
+        calls->entry = entry;
+        error = ml_lock_await(calls, ml_stdio_queue(file), ML_LOCK_WHOLE, ML_FOREVER);
+        calls->entry = entry;
         if (error == 0)
-            error = ml_lock_await(f, file, ML_LOCK_WHOLE, ML_FOREVER);
+            error = ml_lock_await(calls, file, ML_LOCK_WHOLE, ML_FOREVER);
     }
     return error;
 }
 
 /* Those who come to the file's lock before this task find nothing there. */
-bool ml_stdio_turn_away(struct ml_foreign *f, FILE *file)
+bool ml_stdio_turn_away(struct ml_libc_calls *calls, FILE *file)
 {
     int fd = fileno_unlocked(file);
-    if (fd >= 0 && is_in_use(f, file))
+    if (fd >= 0 && is_in_use(calls, file))
         cut(fd);
     if (fd >= 0)
-        ml_foreign_closes(f, fd);
-    int error = await_last(f, f->entry, file);
+        ml_libc_calls_note_close(calls, fd);
+    int error = await_last(calls, calls->entry, file);
     if (fd >= 0)
-        ml_foreign_closes(f, fd);
+        ml_libc_calls_note_close(calls, fd);
     return error == 0;
 }
 
@@ -93,23 +94,23 @@ static void forget_output(FILE *file)
     file->_IO_write_ptr = file->_IO_write_base;
 }
 
-static void close_later(struct ml_foreign *f, FILE *file)
+static void close_later(struct ml_libc_calls *calls, FILE *file)
 {
     struct ml_unclosed *unclosed = malloc(sizeof *unclosed);
     forget_output(file);
     if (unclosed == NULL)
         return;
-    *unclosed = (struct ml_unclosed){f->unclosed, file};
-    f->unclosed = unclosed;
+    *unclosed = (struct ml_unclosed){calls->unclosed, file};
+    calls->unclosed = unclosed;
 }
 
 /* Who had the file's lock has left it, and not only that: it does not run. */
-void ml_stdio_sweep(struct ml_foreign *f)
+void ml_stdio_sweep(struct ml_libc_calls *calls)
 {
-    struct ml_unclosed **place = &f->unclosed;
+    struct ml_unclosed **place = &calls->unclosed;
     while (*place != NULL) {
         struct ml_unclosed *unclosed = *place;
-        if (is_in_use(f, unclosed->file)) {
+        if (is_in_use(calls, unclosed->file)) {
             place = &unclosed->next;
             continue;
         }
@@ -119,41 +120,41 @@ void ml_stdio_sweep(struct ml_foreign *f)
     }
 }
 
-void ml_stdio_release(struct ml_foreign *f)
+void ml_stdio_release(struct ml_libc_calls *calls)
 {
-    while (f->unclosed != NULL) {
-        struct ml_unclosed *unclosed = f->unclosed;
-        f->unclosed = unclosed->next;
+    while (calls->unclosed != NULL) {
+        struct ml_unclosed *unclosed = calls->unclosed;
+        calls->unclosed = unclosed->next;
         ml_libc.plain_fclose(unclosed->file);
         free(unclosed);
     }
 }
 
-int ml_stdio_close(struct ml_foreign *f, struct ml_entry entry, FILE *file)
+int ml_stdio_close(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file)
 {
-    int fd = ml_stdio_slow_fd(f, file, true);
+    int fd = ml_stdio_slow_fd(calls, file, true);
     int error = 0;
-    ml_stdio_sweep(f);
-    f->entry = entry;
-    if (fd >= 0 && ml_co_fflush(f, file) != 0)
+    ml_stdio_sweep(calls);
+    calls->entry = entry;
+    if (fd >= 0 && ml_co_fflush(calls, file) != 0)
         error = -errno;
-    f->entry = entry;
-    bool is_alone = ml_stdio_turn_away(f, file);
+    calls->entry = entry;
+    bool is_alone = ml_stdio_turn_away(calls, file);
     if (error != 0)
         forget_output(file);
     ml_child_file_strike(file);
     if (!is_alone)
-        close_later(f, file);
+        close_later(calls, file);
     else if (ml_libc.plain_fclose(file) != 0 && error == 0)
         error = -errno;
     return error;
 }
 
-int ml_co_fclose(struct ml_foreign *f, FILE *file)
+int ml_co_fclose(struct ml_libc_calls *calls, FILE *file)
 {
     bool is_ours;
     if (ml_child_file_pid(file, &is_ours) != 0)
-        return ml_co_pclose(f, file);
-    int error = ml_stdio_close(f, f->entry, file);
+        return ml_co_pclose(calls, file);
+    int error = ml_stdio_close(calls, calls->entry, file);
     return error == 0 ? 0 : ml_fail(error);
 }

@@ -11,11 +11,11 @@
 /* The descriptor of a file whose reads and writes may block: a pipe, a terminal, a socket; -1:
  * anything else. may_call: the call that is made may read or write the descriptor, so that what is
  * remembered of it has to be true. */
-int ml_stdio_slow_fd(struct ml_foreign *f, FILE *file, bool may_call);
+int ml_stdio_slow_fd(struct ml_libc_calls *calls, FILE *file, bool may_call);
 
 /* No other task uses the file until ml_stdio_leave(). */
-void ml_stdio_enter(struct ml_foreign *f, FILE *file);
-void ml_stdio_leave(struct ml_foreign *f, FILE *file);
+void ml_stdio_enter(struct ml_libc_calls *calls, FILE *file);
+void ml_stdio_leave(struct ml_libc_calls *calls, FILE *file);
 
 /* What tasks that wait for the file's lock hold, as a lock. */
 static inline const void *ml_stdio_queue(FILE *file)
@@ -25,16 +25,16 @@ static inline const void *ml_stdio_queue(FILE *file)
 
 /* For who closes the file: those who wait in it are turned away, and it is this task's alone until
  * the next wait. False: another one is in it still, and this one may not wait for that. */
-bool ml_stdio_turn_away(struct ml_foreign *f, FILE *file);
+bool ml_stdio_turn_away(struct ml_libc_calls *calls, FILE *file);
 
 /* fclose() that knows of tasks: 0 or a negated errno. A file that another task still uses, where
  * this one may not wait, is freed later. */
-int ml_stdio_close(struct ml_foreign *f, struct ml_entry entry, FILE *file);
+int ml_stdio_close(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file);
 
 /* Frees files that were closed while another task used them, as far as that one has left them; all,
  * when no task is alive any more. */
-void ml_stdio_sweep(struct ml_foreign *f);
-void ml_stdio_release(struct ml_foreign *f);
+void ml_stdio_sweep(struct ml_libc_calls *calls);
+void ml_stdio_release(struct ml_libc_calls *calls);
 
 /* As in glibc's libio.h, of which no header shows them. */
 enum {

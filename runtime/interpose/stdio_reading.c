@@ -7,13 +7,13 @@
 
 /* Waits until the file's next read does not block, which one that says EOF or an error at once
  * never does. 0; or -1 with errno set and the file's error flag; or ML_PLAINLY. */
-static int await_input(struct ml_foreign *f, struct ml_entry entry, FILE *file, int fd)
+static int await_input(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file, int fd)
 {
     struct pollfd readable = {.fd = fd, .events = POLLIN};
     if ((file->_flags & (ML_STDIO_NO_READS | _IO_EOF_SEEN)) != 0)
         return 0;
-    f->entry = entry;
-    int error = ml_foreign_share_on(f, fd);
+    calls->entry = entry;
+    int error = ml_libc_call_share_on(calls, fd);
     if (error == 0 && ml_libc.poll(&readable, 1, 0) != 0)
         return 0;
     int flags = fcntl(fd, F_GETFL);
@@ -21,7 +21,7 @@ static int await_input(struct ml_foreign *f, struct ml_entry entry, FILE *file, 
         return 0;
     while ((error == 0 || error == -EINTR) && !ml_stdio_has_input(file) &&
            ml_libc.poll(&readable, 1, 0) == 0)
-        error = ml_foreign_wait_fd(f, entry, fd, POLLIN, ML_FOREVER);
+        error = ml_libc_call_wait_fd(calls, entry, fd, POLLIN, ML_FOREVER);
     if (error >= 0 || error == -EINTR)
         return error > 0 ? error : 0;
     ml_stdio_set_error(file);
@@ -29,50 +29,50 @@ static int await_input(struct ml_foreign *f, struct ml_entry entry, FILE *file, 
 }
 
 /* The next byte of a file that the task has for itself, or EOF. */
-static int next_byte(struct ml_foreign *f, struct ml_entry entry, FILE *file, int fd)
+static int next_byte(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file, int fd)
 {
     if (ml_likely(ml_stdio_buffered(file) > 0))
         return (unsigned char)*file->_IO_read_ptr++;
     /* What waits to be seen by whoever answers goes out before (ISO C 7.21.3). */
     if (file == stdin && ml_stdio_pending(stdout) > 0 && __flbf(stdout) != 0)
-        ml_co_fflush(f, stdout);
+        ml_co_fflush(calls, stdout);
     /* So does what was written to the file itself. If that cannot be, libc reads nothing either. */
     if ((file->_flags & ML_STDIO_PUTTING) != 0 && ml_stdio_pending(file) > 0 &&
-        ml_co_fflush(f, file) != 0)
+        ml_co_fflush(calls, file) != 0)
         return EOF;
-    if (await_input(f, entry, file, fd) < 0)
+    if (await_input(calls, entry, file, fd) < 0)
         return EOF;
     int byte = ml_libc.__uflow(file);
-    ml_slice_spend_bytes(f->hub, (ssize_t)ml_stdio_buffered(file));
+    ml_slice_spend_bytes(calls->hub, (ssize_t)ml_stdio_buffered(file));
     return byte;
 }
 
-int ml_co___uflow(struct ml_foreign *f, FILE *file)
+int ml_co___uflow(struct ml_libc_calls *calls, FILE *file)
 {
-    struct ml_entry entry = f->entry;
-    int fd = ml_stdio_slow_fd(f, file, true);
-    return fd < 0 ? ml_libc.__uflow(file) : next_byte(f, entry, file, fd);
+    struct ml_libc_call entry = calls->entry;
+    int fd = ml_stdio_slow_fd(calls, file, true);
+    return fd < 0 ? ml_libc.__uflow(file) : next_byte(calls, entry, file, fd);
 }
 
-int ml_co_getc(struct ml_foreign *f, FILE *file)
+int ml_co_getc(struct ml_libc_calls *calls, FILE *file)
 {
-    struct ml_entry entry = f->entry;
-    int fd = ml_stdio_slow_fd(f, file, !ml_stdio_has_all(file, 1, -1));
+    struct ml_libc_call entry = calls->entry;
+    int fd = ml_stdio_slow_fd(calls, file, !ml_stdio_has_all(file, 1, -1));
     if (fd < 0)
         return ml_libc.getc(file);
-    ml_stdio_enter(f, file);
-    int byte = next_byte(f, entry, file, fd);
-    ml_stdio_leave(f, file);
+    ml_stdio_enter(calls, file);
+    int byte = next_byte(calls, entry, file, fd);
+    ml_stdio_leave(calls, file);
     return byte;
 }
 
-int ml_co_fgetc(struct ml_foreign *f, FILE *file)
+int ml_co_fgetc(struct ml_libc_calls *calls, FILE *file)
 {
-    return ml_co_getc(f, file);
+    return ml_co_getc(calls, file);
 }
 
 /* Takes what is in the buffer, then waits for the next byte, which fills it again. */
-static size_t read_bytes(struct ml_foreign *f, struct ml_entry entry, FILE *file, int fd,
+static size_t read_bytes(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file, int fd,
                          char *buffer, size_t size)
 {
     size_t done = 0;
@@ -84,44 +84,44 @@ static size_t read_bytes(struct ml_foreign *f, struct ml_entry entry, FILE *file
             memcpy(buffer + done, file->_IO_read_ptr, part);
             file->_IO_read_ptr += part;
             done += part;
-        } else if ((byte = next_byte(f, entry, file, fd)) != EOF) {
+        } else if ((byte = next_byte(calls, entry, file, fd)) != EOF) {
             buffer[done++] = (char)byte;
         }
     }
     return done;
 }
 
-size_t ml_co_fread(struct ml_foreign *f, void *buffer, size_t size, size_t count, FILE *file)
+size_t ml_co_fread(struct ml_libc_calls *calls, void *buffer, size_t size, size_t count, FILE *file)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     size_t bytes = 0;
     bool is_odd = __builtin_mul_overflow(size, count, &bytes) || bytes == 0;
-    int fd = ml_stdio_slow_fd(f, file, !ml_stdio_has_all(file, bytes, -1));
+    int fd = ml_stdio_slow_fd(calls, file, !ml_stdio_has_all(file, bytes, -1));
     if (fd < 0 || is_odd)
         return ml_libc.fread(buffer, size, count, file);
-    ml_stdio_enter(f, file);
-    size_t done = read_bytes(f, entry, file, fd, buffer, bytes);
-    ml_stdio_leave(f, file);
+    ml_stdio_enter(calls, file);
+    size_t done = read_bytes(calls, entry, file, fd, buffer, bytes);
+    ml_stdio_leave(calls, file);
     return done / size;
 }
 
-char *ml_co_fgets(struct ml_foreign *f, char *buffer, int room, FILE *file)
+char *ml_co_fgets(struct ml_libc_calls *calls, char *buffer, int room, FILE *file)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     int length = 0, byte = 0;
     if (room <= 1)
         return ml_libc.fgets(buffer, room, file);
-    int fd = ml_stdio_slow_fd(f, file, !ml_stdio_has_all(file, (size_t)room - 1, '\n'));
+    int fd = ml_stdio_slow_fd(calls, file, !ml_stdio_has_all(file, (size_t)room - 1, '\n'));
     if (fd < 0)
         return ml_libc.fgets(buffer, room, file);
-    ml_stdio_enter(f, file);
+    ml_stdio_enter(calls, file);
     int old_error = file->_flags & _IO_ERR_SEEN;
     file->_flags &= ~_IO_ERR_SEEN;
-    while (length < room - 1 && byte != '\n' && (byte = next_byte(f, entry, file, fd)) != EOF)
+    while (length < room - 1 && byte != '\n' && (byte = next_byte(calls, entry, file, fd)) != EOF)
         buffer[length++] = (char)byte;
     bool has_failed = byte == EOF && ferror_unlocked(file) && errno != EAGAIN;
     file->_flags |= old_error;
-    ml_stdio_leave(f, file);
+    ml_stdio_leave(calls, file);
     if (length == 0 || has_failed)
         return NULL;
     buffer[length] = '\0';
@@ -142,30 +142,31 @@ static int make_room(char **line, size_t *room, size_t size)
     return 0;
 }
 
-ssize_t ml_co_getdelim(struct ml_foreign *f, char **line, size_t *room, int delimiter, FILE *file)
+ssize_t ml_co_getdelim(struct ml_libc_calls *calls, char **line, size_t *room, int delimiter,
+                       FILE *file)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     int byte = 0, delimiting = (unsigned char)delimiter;
-    int fd = ml_stdio_slow_fd(f, file, !ml_stdio_has_all(file, SIZE_MAX, delimiting));
+    int fd = ml_stdio_slow_fd(calls, file, !ml_stdio_has_all(file, SIZE_MAX, delimiting));
     size_t length = 0;
     if (fd < 0 || line == NULL || room == NULL)
         return ml_libc.getdelim(line, room, delimiter, file);
-    ml_stdio_enter(f, file);
+    ml_stdio_enter(calls, file);
     int error = make_room(line, room, 2);
-    while (error == 0 && (byte = next_byte(f, entry, file, fd)) != EOF) {
+    while (error == 0 && (byte = next_byte(calls, entry, file, fd)) != EOF) {
         (*line)[length++] = (char)byte;
         if (byte == delimiter)
             break;
         error = make_room(line, room, length + 2);
     }
-    ml_stdio_leave(f, file);
+    ml_stdio_leave(calls, file);
     if (error != 0 || length == 0)
         return -1;
     (*line)[length] = '\0';
     return (ssize_t)length;
 }
 
-ssize_t ml_co_getline(struct ml_foreign *f, char **line, size_t *room, FILE *file)
+ssize_t ml_co_getline(struct ml_libc_calls *calls, char **line, size_t *room, FILE *file)
 {
-    return ml_co_getdelim(f, line, room, '\n', file);
+    return ml_co_getdelim(calls, line, room, '\n', file);
 }

@@ -41,11 +41,11 @@ static bool has_unread(const FILE *file)
 
 /* Of a command that has ended, a write fails, as a stream's does: one client's end is not the
  * program's. */
-static ssize_t give(struct ml_foreign *f, FILE *file, int fd, const char *data, size_t size)
+static ssize_t give(struct ml_libc_calls *calls, FILE *file, int fd, const char *data, size_t size)
 {
     bool is_ours;
-    return ml_child_file_pid(file, &is_ours) != 0 ? ml_foreign_write_quietly(f, fd, data, size)
-                                                  : ml_co_write(f, fd, data, size);
+    return ml_child_file_pid(file, &is_ours) != 0 ? ml_child_file_write(calls, fd, data, size)
+                                                  : ml_co_write(calls, fd, data, size);
 }
 
 /* Cancelled before all has gone: the rest stays with the file, unless that holds something else by
@@ -63,7 +63,7 @@ static void keep(FILE *file, const char *data, size_t size)
  * errno set. The buffer is empty while the task waits: libc's fflush(NULL) in another task
  * (io.popen calls it) knows nothing of the wait and would send the same bytes.
  */
-static int flush(struct ml_foreign *f, FILE *file, int fd)
+static int flush(struct ml_libc_calls *calls, FILE *file, int fd)
 {
     size_t pending = ml_stdio_pending(file);
     if (pending == 0)
@@ -73,7 +73,7 @@ static int flush(struct ml_foreign *f, FILE *file, int fd)
         return ml_libc.fflush(file);
     memcpy(data, file->_IO_write_base, pending);
     file->_IO_write_ptr = file->_IO_write_base;
-    ssize_t sent = give(f, file, fd, data, pending);
+    ssize_t sent = give(calls, file, fd, data, pending);
     size_t gone = sent > 0 ? (size_t)sent : 0;
     if (gone < pending) {
         ml_stdio_set_error(file);
@@ -96,39 +96,39 @@ extern void _IO_list_unlock(void);
 
 /* Whether the file holds bytes that may have to wait, and nobody uses it: then it is the task's. A
  * thread that closes it waits for the file's lock, after that of the list, before it frees it. */
-static bool take_pending(struct ml_foreign *f, FILE *file)
+static bool take_pending(struct ml_libc_calls *calls, FILE *file)
 {
     if (ml_stdio_pending(file) == 0 || file->_mode > 0 || has_unread(file) ||
-        ml_stdio_slow_fd(f, file, true) < 0 ||
-        ml_lock_await(f, file, ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0 ||
+        ml_stdio_slow_fd(calls, file, true) < 0 ||
+        ml_lock_await(calls, file, ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0 ||
         ml_libc.ftrylockfile(file) != 0)
         return false;
-    ml_lock_note(f, file, ML_LOCK_WHOLE);
+    ml_lock_note(calls, file, ML_LOCK_WHOLE);
     return true;
 }
 
 /* NULL: there is none. */
-static FILE *take_some_pending(struct ml_foreign *f)
+static FILE *take_some_pending(struct ml_libc_calls *calls)
 {
     FILE *taken = NULL;
     _IO_list_lock();
     for (void *i = _IO_iter_begin(); taken == NULL && i != _IO_iter_end(); i = _IO_iter_next(i))
-        if (take_pending(f, _IO_iter_file(i)))
+        if (take_pending(calls, _IO_iter_file(i)))
             taken = _IO_iter_file(i);
     _IO_list_unlock();
     return taken;
 }
 
 /* All files: those that may have to wait one by one, the rest by libc. */
-static int flush_all(struct ml_foreign *f)
+static int flush_all(struct ml_libc_calls *calls)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     FILE *file;
     int result = 0;
-    while (result == 0 && (file = take_some_pending(f)) != NULL) {
-        f->entry = entry;
-        result = flush(f, file, fileno_unlocked(file));
-        ml_stdio_leave(f, file);
+    while (result == 0 && (file = take_some_pending(calls)) != NULL) {
+        calls->entry = entry;
+        result = flush(calls, file, fileno_unlocked(file));
+        ml_stdio_leave(calls, file);
     }
     int saved = errno;
     if (ml_libc.fflush(NULL) != 0)
@@ -137,16 +137,16 @@ static int flush_all(struct ml_foreign *f)
     return result;
 }
 
-int ml_co_fflush(struct ml_foreign *f, FILE *file)
+int ml_co_fflush(struct ml_libc_calls *calls, FILE *file)
 {
     if (file == NULL)
-        return flush_all(f);
-    int fd = ml_stdio_slow_fd(f, file, ml_stdio_pending(file) > 0);
+        return flush_all(calls);
+    int fd = ml_stdio_slow_fd(calls, file, ml_stdio_pending(file) > 0);
     if (fd < 0 || ml_stdio_pending(file) == 0)
         return ml_libc.fflush(file);
-    ml_stdio_enter(f, file);
-    int result = flush(f, file, fd);
-    ml_stdio_leave(f, file);
+    ml_stdio_enter(calls, file);
+    int result = flush(calls, file, fd);
+    ml_stdio_leave(calls, file);
     return result;
 }
 
@@ -162,18 +162,19 @@ static size_t urgent_size(FILE *file, const char *data, size_t size)
 }
 
 /* Returns how many bytes are on their way. */
-static size_t write_bytes(struct ml_foreign *f, FILE *file, int fd, const char *data, size_t size)
+static size_t write_bytes(struct ml_libc_calls *calls, FILE *file, int fd, const char *data,
+                          size_t size)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     if ((file->_flags & ML_STDIO_NO_WRITES) != 0 || has_unread(file))
         return ml_libc.fwrite(data, 1, size, file);
     if (file->_IO_buf_base == NULL)
         _IO_doallocbuf(file);
-    if (!is_kept(file, data, size) && flush(f, file, fd) != 0)
+    if (!is_kept(file, data, size) && flush(calls, file, fd) != 0)
         return 0;
-    f->entry = entry;
+    calls->entry = entry;
     size_t urgent = is_kept(file, data, size) ? 0 : urgent_size(file, data, size);
-    ssize_t sent = urgent > 0 ? give(f, file, fd, data, urgent) : 0;
+    ssize_t sent = urgent > 0 ? give(calls, file, fd, data, urgent) : 0;
     size_t done = sent > 0 ? (size_t)sent : 0;
     if (done < urgent)
         ml_stdio_set_error(file);
@@ -182,88 +183,89 @@ static size_t write_bytes(struct ml_foreign *f, FILE *file, int fd, const char *
     return done;
 }
 
-static size_t put(struct ml_foreign *f, FILE *file, int fd, const char *data, size_t size)
+static size_t put(struct ml_libc_calls *calls, FILE *file, int fd, const char *data, size_t size)
 {
-    ml_stdio_enter(f, file);
-    size_t done = write_bytes(f, file, fd, data, size);
-    ml_stdio_leave(f, file);
+    ml_stdio_enter(calls, file);
+    size_t done = write_bytes(calls, file, fd, data, size);
+    ml_stdio_leave(calls, file);
     return done;
 }
 
-size_t ml_co_fwrite(struct ml_foreign *f, const void *data, size_t size, size_t count, FILE *file)
+size_t ml_co_fwrite(struct ml_libc_calls *calls, const void *data, size_t size, size_t count,
+                    FILE *file)
 {
     size_t bytes = 0;
     bool is_odd = __builtin_mul_overflow(size, count, &bytes) || bytes == 0;
-    int fd = ml_stdio_slow_fd(f, file, is_odd || !is_kept(file, data, bytes));
+    int fd = ml_stdio_slow_fd(calls, file, is_odd || !is_kept(file, data, bytes));
     if (fd < 0 || is_odd)
         return ml_libc.fwrite(data, size, count, file);
-    size_t done = put(f, file, fd, data, bytes);
+    size_t done = put(calls, file, fd, data, bytes);
     return done == bytes ? count : done / size;
 }
 
-int ml_co_fputs(struct ml_foreign *f, const char *text, FILE *file)
+int ml_co_fputs(struct ml_libc_calls *calls, const char *text, FILE *file)
 {
     size_t size = strlen(text);
-    int fd = ml_stdio_slow_fd(f, file, !is_kept(file, text, size));
+    int fd = ml_stdio_slow_fd(calls, file, !is_kept(file, text, size));
     if (fd < 0)
         return ml_libc.fputs(text, file);
-    return put(f, file, fd, text, size) == size ? 1 : EOF;
+    return put(calls, file, fd, text, size) == size ? 1 : EOF;
 }
 
-int ml_co_fputc(struct ml_foreign *f, int character, FILE *file)
+int ml_co_fputc(struct ml_libc_calls *calls, int character, FILE *file)
 {
     char byte = (char)character;
-    int fd = ml_stdio_slow_fd(f, file, !is_kept(file, &byte, 1));
+    int fd = ml_stdio_slow_fd(calls, file, !is_kept(file, &byte, 1));
     if (fd < 0)
         return ml_libc.fputc(character, file);
-    return put(f, file, fd, &byte, 1) == 1 ? (unsigned char)byte : EOF;
+    return put(calls, file, fd, &byte, 1) == 1 ? (unsigned char)byte : EOF;
 }
 
-int ml_co_putc(struct ml_foreign *f, int character, FILE *file)
+int ml_co_putc(struct ml_libc_calls *calls, int character, FILE *file)
 {
-    return ml_co_fputc(f, character, file);
+    return ml_co_fputc(calls, character, file);
 }
 
 /* What putc_unlocked() comes to when the buffer is full. */
-int ml_co___overflow(struct ml_foreign *f, FILE *file, int character)
+int ml_co___overflow(struct ml_libc_calls *calls, FILE *file, int character)
 {
     char byte = (char)character;
-    int fd = ml_stdio_slow_fd(f, file, true);
+    int fd = ml_stdio_slow_fd(calls, file, true);
     if (fd < 0)
         return ml_libc.__overflow(file, character);
-    return write_bytes(f, file, fd, &byte, 1) == 1 ? (unsigned char)byte : EOF;
+    return write_bytes(calls, file, fd, &byte, 1) == 1 ? (unsigned char)byte : EOF;
 }
 
-int ml_co_puts(struct ml_foreign *f, const char *text)
+int ml_co_puts(struct ml_libc_calls *calls, const char *text)
 {
-    struct ml_entry entry = f->entry;
-    int fd = ml_stdio_slow_fd(f, stdout, true);
+    struct ml_libc_call entry = calls->entry;
+    int fd = ml_stdio_slow_fd(calls, stdout, true);
     if (fd < 0)
         return ml_libc.puts(text);
-    ml_stdio_enter(f, stdout);
+    ml_stdio_enter(calls, stdout);
     size_t size = strlen(text);
-    bool is_done = write_bytes(f, stdout, fd, text, size) == size;
-    f->entry = entry;
-    is_done = is_done && write_bytes(f, stdout, fd, "\n", 1) == 1;
-    ml_stdio_leave(f, stdout);
+    bool is_done = write_bytes(calls, stdout, fd, text, size) == size;
+    calls->entry = entry;
+    is_done = is_done && write_bytes(calls, stdout, fd, "\n", 1) == 1;
+    ml_stdio_leave(calls, stdout);
     return !is_done ? EOF : size < INT_MAX ? (int)size + 1 : INT_MAX;
 }
 
 /* More bytes than a format usually comes to: of a file with that much room nothing is asked. */
 enum { USUAL_SIZE = 256 };
 
-int ml_co_vfprintf(struct ml_foreign *f, FILE *file, const char *format, va_list arguments)
+int ml_co_vfprintf(struct ml_libc_calls *calls, FILE *file, const char *format, va_list arguments)
 {
-    struct ml_entry entry = f->entry;
+    struct ml_libc_call entry = calls->entry;
     char *text = NULL;
-    int fd = ml_stdio_slow_fd(f, file, is_by_lines(file) || !has_room(file, USUAL_SIZE));
+    int fd = ml_stdio_slow_fd(calls, file, is_by_lines(file) || !has_room(file, USUAL_SIZE));
     if (fd < 0)
         return ml_libc.vfprintf(file, format, arguments);
     int size = vasprintf(&text, format, arguments);
     if (size < 0)
         return -1;
-    f->entry = entry;
-    size_t done = put(f, file, fd, text, (size_t)size);
+    calls->entry = entry;
+    size_t done = put(calls, file, fd, text, (size_t)size);
     free(text);
     return done == (size_t)size ? size : -1;
 }

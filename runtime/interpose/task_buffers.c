@@ -5,92 +5,93 @@
 #include <string.h>
 
 /* Makes room for the slots up to `slot`. 0 or -ENOMEM. */
-static int grow(struct ml_foreign *f, uint32_t slot)
+static int grow(struct ml_libc_calls *calls, uint32_t slot)
 {
     uint32_t count = slot + 64;
-    struct ml_task_statics **statics = realloc(f->statics, count * sizeof(void *));
-    if (statics == NULL)
+    struct ml_task_buffers **buffers = realloc(calls->task_buffers, count * sizeof(void *));
+    if (buffers == NULL)
         return -ENOMEM;
-    memset(statics + f->statics_count, 0, (count - f->statics_count) * sizeof(void *));
-    f->statics = statics;
-    f->statics_count = count;
+    memset(buffers + calls->task_buffers_count, 0,
+           (count - calls->task_buffers_count) * sizeof(void *));
+    calls->task_buffers = buffers;
+    calls->task_buffers_count = count;
     return 0;
 }
 
 /* A task's record stays behind in its slot when it ends, for the next one there. */
-struct ml_task_statics *ml_statics_of(struct ml_foreign *f)
+struct ml_task_buffers *ml_task_buffers_of(struct ml_libc_calls *calls)
 {
-    const struct ml_task *task = f->hub->current;
+    const struct ml_task *task = calls->hub->current;
     uint32_t slot = task->waiter.slot;
-    if (slot >= f->statics_count && grow(f, slot) != 0)
+    if (slot >= calls->task_buffers_count && grow(calls, slot) != 0)
         return NULL;
-    if (f->statics[slot] == NULL)
-        f->statics[slot] = calloc(1, sizeof **f->statics);
-    struct ml_task_statics *statics = f->statics[slot];
-    if (statics != NULL && statics->task != task->id) {
-        free(statics->host_buffer);
-        *statics = (struct ml_task_statics){.task = task->id};
+    if (calls->task_buffers[slot] == NULL)
+        calls->task_buffers[slot] = calloc(1, sizeof **calls->task_buffers);
+    struct ml_task_buffers *buffers = calls->task_buffers[slot];
+    if (buffers != NULL && buffers->task != task->id) {
+        free(buffers->host_buffer);
+        *buffers = (struct ml_task_buffers){.task = task->id};
     }
-    return statics;
+    return buffers;
 }
 
-void ml_statics_release(struct ml_foreign *f)
+void ml_task_buffers_release(struct ml_libc_calls *calls)
 {
-    for (uint32_t i = 0; i < f->statics_count; i++) {
-        if (f->statics[i] != NULL)
-            free(f->statics[i]->host_buffer);
-        free(f->statics[i]);
+    for (uint32_t i = 0; i < calls->task_buffers_count; i++) {
+        if (calls->task_buffers[i] != NULL)
+            free(calls->task_buffers[i]->host_buffer);
+        free(calls->task_buffers[i]);
     }
-    free(f->statics);
-    f->statics = NULL;
-    f->statics_count = 0;
+    free(calls->task_buffers);
+    calls->task_buffers = NULL;
+    calls->task_buffers_count = 0;
 }
 
 /* ---- the calls ---- */
 
-struct tm *ml_co_localtime(struct ml_foreign *f, const time_t *time)
+struct tm *ml_co_localtime(struct ml_libc_calls *calls, const time_t *time)
 {
-    struct ml_task_statics *statics = ml_statics_of(f);
+    struct ml_task_buffers *buffers = ml_task_buffers_of(calls);
     tzset(); /* as localtime() does, and localtime_r() need not (POSIX) */
-    return statics != NULL ? localtime_r(time, &statics->tm) : ml_libc.localtime(time);
+    return buffers != NULL ? localtime_r(time, &buffers->tm) : ml_libc.localtime(time);
 }
 
-struct tm *ml_co_gmtime(struct ml_foreign *f, const time_t *time)
+struct tm *ml_co_gmtime(struct ml_libc_calls *calls, const time_t *time)
 {
-    struct ml_task_statics *statics = ml_statics_of(f);
-    return statics != NULL ? gmtime_r(time, &statics->tm) : ml_libc.gmtime(time);
+    struct ml_task_buffers *buffers = ml_task_buffers_of(calls);
+    return buffers != NULL ? gmtime_r(time, &buffers->tm) : ml_libc.gmtime(time);
 }
 
 /* Not asctime_r(), which refuses years of more than four digits. */
-char *ml_co_asctime(struct ml_foreign *f, const struct tm *tm)
+char *ml_co_asctime(struct ml_libc_calls *calls, const struct tm *tm)
 {
-    struct ml_task_statics *statics = ml_statics_of(f);
+    struct ml_task_buffers *buffers = ml_task_buffers_of(calls);
     char *text = ml_libc.asctime(tm);
-    if (statics == NULL || text == NULL)
+    if (buffers == NULL || text == NULL)
         return text;
-    return strncpy(statics->time_text, text, sizeof statics->time_text - 1);
+    return strncpy(buffers->time_text, text, sizeof buffers->time_text - 1);
 }
 
-char *ml_co_ctime(struct ml_foreign *f, const time_t *time)
+char *ml_co_ctime(struct ml_libc_calls *calls, const time_t *time)
 {
-    struct tm *tm = ml_co_localtime(f, time);
-    return ml_co_asctime(f, tm);
+    struct tm *tm = ml_co_localtime(calls, time);
+    return ml_co_asctime(calls, tm);
 }
 
-char *ml_co_inet_ntoa(struct ml_foreign *f, struct in_addr address)
+char *ml_co_inet_ntoa(struct ml_libc_calls *calls, struct in_addr address)
 {
-    struct ml_task_statics *statics = ml_statics_of(f);
-    if (statics == NULL)
+    struct ml_task_buffers *buffers = ml_task_buffers_of(calls);
+    if (buffers == NULL)
         return ml_libc.inet_ntoa(address);
-    inet_ntop(AF_INET, &address, statics->address_text, sizeof statics->address_text);
-    return statics->address_text;
+    inet_ntop(AF_INET, &address, buffers->address_text, sizeof buffers->address_text);
+    return buffers->address_text;
 }
 
 /* Texts of known errors are constants; those of unknown ones need a buffer. */
-char *ml_co_strerror(struct ml_foreign *f, int error)
+char *ml_co_strerror(struct ml_libc_calls *calls, int error)
 {
     const char *known = strerrordesc_np(error);
-    struct ml_task_statics *statics = known == NULL ? ml_statics_of(f) : NULL;
-    return statics != NULL ? strerror_r(error, statics->error_text, sizeof statics->error_text)
+    struct ml_task_buffers *buffers = known == NULL ? ml_task_buffers_of(calls) : NULL;
+    return buffers != NULL ? strerror_r(error, buffers->error_text, sizeof buffers->error_text)
                            : ml_libc.strerror(error);
 }

@@ -7,7 +7,7 @@
 
 #include "interpose/libc_call.h"
 
-struct ml_task_statics {
+struct ml_task_buffers {
     uint64_t task; /* number of the task whose it is */
     struct tm tm;
     char time_text[128]; /* glibc's own has 114 */
@@ -18,9 +18,9 @@ struct ml_task_statics {
 };
 
 /* Those of the running task; NULL: no memory. */
-struct ml_task_statics *ml_statics_of(struct ml_foreign *f);
+struct ml_task_buffers *ml_task_buffers_of(struct ml_libc_calls *calls);
 
 /* Frees all of them. */
-void ml_statics_release(struct ml_foreign *f);
+void ml_task_buffers_release(struct ml_libc_calls *calls);
 
 #endif

@@ -1,15 +1,13 @@
 #include "io/stream.h"
 
-#include "base/check.h"
 #include "base/error.h"
-#include "base/hostile.h"
 #include "hub/state/waiters.h"
 #include "hub/wait/slice.h"
+#include "io/input.h"
 
 #include <stddef.h>
 #include <string.h>
 
-static const struct ml_wait_kind readable = {.text = "input on descriptor", .external = true};
 static const struct ml_wait_kind writable = {.text = "room to write on descriptor",
                                              .external = true};
 static const struct ml_wait_kind turn = {.text = "its turn to write on descriptor"};
@@ -46,170 +44,17 @@ ml_time ml_stream_write_deadline(const struct ml_stream *s)
     return deadline_of(s->io->hub, s->write_timeout);
 }
 
-/* ---- the input buffer ---- */
-
-static void give_spare_back(struct ml_stream *s)
-{
-    ml_io_give_back(s->io, s->in.memory);
-    s->in = (struct ml_buffer){0};
-    s->borrows = false;
-}
-
-/* An empty buffer borrows the shared block, or a new one of its size that may become the shared
- * one. */
-static int borrow_spare(struct ml_stream *s)
-{
-    char *memory = ml_io_borrow(s->io);
-    if (memory == NULL)
-        return -ENOMEM;
-    s->in = (struct ml_buffer){.memory = memory, .capacity = ML_IO_READ_SIZE};
-    s->borrows = true;
-    return 0;
-}
-
-/* Before the task may be switched away: what is left in the shared block moves to memory of its
- * own, and an empty buffer holds none. */
-static int settle(struct ml_stream *s)
-{
-    if (ml_buffer_size(&s->in) == 0) {
-        if (s->borrows)
-            give_spare_back(s);
-        else
-            ml_buffer_release(&s->in);
-        return 0;
-    }
-    if (!s->borrows)
-        return 0;
-    struct ml_buffer own = {0};
-    size_t size = ml_buffer_size(&s->in);
-    if (ml_buffer_reserve(&own, size) != 0)
-        return -ENOMEM;
-    memcpy(ml_buffer_end(&own), ml_buffer_data(&s->in), size);
-    ml_buffer_commit(&own, size);
-    give_spare_back(s);
-    s->in = own;
-    return 0;
-}
-
-/* Room for `want` more bytes, or a good many. */
-static int make_room(struct ml_stream *s, size_t want)
-{
-    enum { LEAST = 4096 };
-    if (s->in.memory == NULL && want <= ML_IO_READ_SIZE)
-        return borrow_spare(s);
-    if (s->borrows && ml_buffer_room(&s->in) == 0) {
-        int error = settle(s);
-        if (error != 0)
-            return error;
-    }
-    if (s->borrows)
-        return 0;
-    return ml_buffer_reserve(&s->in, want > LEAST ? want : LEAST);
-}
-
 /* ---- reading ---- */
-
-/* What a read may look at: the input behind what is held. */
-static size_t input_size(const struct ml_stream *s)
-{
-    return ml_buffer_size(&s->in) - s->held;
-}
-
-static const char *input_data(const struct ml_stream *s)
-{
-    return ml_buffer_data(&s->in) + s->held;
-}
-
-static int may_read(const struct ml_stream *s)
-{
-    return !ml_stream_is_open(s) ? -ML_ECLOSED : s->is_reading ? -EBUSY : 0;
-}
-
-/* Others may run, and close the stream, or read. */
-static int begin_read(struct ml_stream *s)
-{
-    bool may_wait = s->read_timeout != ML_NEVER_WAIT;
-    int error = may_read(s);
-    if (error == 0)
-        error = may_wait ? ml_slice_point(s->io->hub) : ml_cancel_point(s->io->hub);
-    if (error == 0)
-        error = may_read(s);
-    if (error == 0)
-        s->is_reading = true;
-    return error;
-}
-
-static int end_read(struct ml_stream *s, int result)
-{
-    s->is_reading = false;
-    if (result != 0 && ml_stream_is_open(s))
-        settle(s);
-    return result;
-}
-
-/* Appends what the transport has: 0, 1 at the end of the stream, -EAGAIN or another error. */
-static int receive(struct ml_stream *s, size_t want)
-{
-    int error = make_room(s, want);
-    if (error != 0)
-        return error;
-    size_t room = ML_IS_HOSTILE ? 1 : ml_buffer_room(&s->in);
-    ssize_t count = s->transport->receive(s, ml_buffer_end(&s->in), room);
-    ml_slice_spend_call(s->io->hub, count);
-    if (count > 0)
-        ml_buffer_commit(&s->in, (size_t)count);
-    s->at_end = count == 0;
-    return count > 0 ? 0 : count == 0 ? 1 : (int)count;
-}
-
-/* In the middle of an operation that goes on: others run if the task's slice is over. 0,
- * -ECANCELED, or -ML_ECLOSED: by one of them. */
-static int share(struct ml_stream *s, ml_time deadline)
-{
-    if (!ml_slice_is_over(s->io->hub) || deadline == ML_NEVER_WAIT)
-        return 0;
-    int error = ml_slice_end(s->io->hub);
-    return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
-}
-
-static int share_read(struct ml_stream *s, ml_time deadline)
-{
-    int error = ml_slice_is_over(s->io->hub) ? settle(s) : 0;
-    return error == 0 ? share(s, deadline) : error;
-}
-
-/* Appends what comes next to the input: 0, 1 at the end of the stream, or an error. */
-static int fill(struct ml_stream *s, size_t want, ml_time deadline)
-{
-    int result = share_read(s, deadline);
-    if (result == 0) {
-        result = s->found_error;
-        s->found_error = 0;
-    }
-    if (result != 0)
-        return result;
-    if (deadline == ML_NEVER_WAIT)
-        s->is_drained = false;
-    result = s->at_end ? 1 : s->is_drained ? -EAGAIN : receive(s, want);
-    while (result == -EAGAIN) {
-        result = settle(s);
-        if (result == 0)
-            result = s->transport->wait(s, ML_FD_READ, &readable, deadline);
-        if (result == 0)
-            result = ml_stream_is_open(s) ? receive(s, want) : -ML_ECLOSED;
-    }
-    return result;
-}
 
 static void take(struct ml_stream *s, size_t size, struct ml_piece_of_input *piece)
 {
-    *piece = (struct ml_piece_of_input){.data = input_data(s), .size = size, .taken = size};
+    *piece = (struct ml_piece_of_input){.data = ml_input_data(s), .size = size, .taken = size};
 }
 
 /* The end came before the read had all it wanted. */
 static int end_of_stream(struct ml_stream *s, bool partial, struct ml_piece_of_input *piece)
 {
-    size_t size = input_size(s);
+    size_t size = ml_input_size(s);
     if (size == 0)
         return 1;
     if (!partial)
@@ -225,15 +70,15 @@ static size_t smaller(size_t a, size_t b)
 
 int ml_stream_read_some(struct ml_stream *s, size_t max, struct ml_piece_of_input *piece)
 {
-    int result = begin_read(s);
+    int result = ml_input_begin(s);
     if (result != 0)
         return result;
     ml_time deadline = deadline_of(s->io->hub, s->read_timeout);
-    while (result == 0 && input_size(s) == 0)
-        result = fill(s, 1, deadline);
+    while (result == 0 && ml_input_size(s) == 0)
+        result = ml_input_fill(s, 1, deadline);
     if (result == 0)
-        take(s, smaller(max, input_size(s)), piece);
-    return end_read(s, result);
+        take(s, smaller(max, ml_input_size(s)), piece);
+    return ml_input_end(s, result);
 }
 
 int ml_stream_read_exactly(struct ml_stream *s, size_t size, bool partial,
@@ -241,25 +86,25 @@ int ml_stream_read_exactly(struct ml_stream *s, size_t size, bool partial,
 {
     /* A block of the whole size only once some of it has come: the size may be the peer's word. */
     enum { AHEAD = 1024 * 1024 };
-    int result = begin_read(s);
+    int result = ml_input_begin(s);
     if (result != 0)
         return result;
     ml_time deadline = deadline_of(s->io->hub, s->read_timeout);
-    while (result == 0 && input_size(s) < size)
-        result = fill(s, smaller(size - input_size(s), AHEAD), deadline);
+    while (result == 0 && ml_input_size(s) < size)
+        result = ml_input_fill(s, smaller(size - ml_input_size(s), AHEAD), deadline);
     if (result == 0)
         take(s, size, piece);
     else if (result == 1)
         result = end_of_stream(s, partial, piece);
-    return end_read(s, result);
+    return ml_input_end(s, result);
 }
 
 /* Looks for the delimiter from *searched on; *searched moves to where the next search begins. */
 static bool find(struct ml_stream *s, const char *delimiter, size_t length, size_t *searched,
                  size_t *found)
 {
-    size_t size = input_size(s);
-    const char *data = input_data(s);
+    size_t size = ml_input_size(s);
+    const char *data = ml_input_data(s);
     const char *place = memmem(data + *searched, size - *searched, delimiter, length);
     if (place != NULL)
         *found = (size_t)(place - data) + length;
@@ -273,53 +118,53 @@ int ml_stream_read_until(struct ml_stream *s, const char *delimiter, size_t leng
 {
     size_t searched = 0;
     size_t found = 0;
-    int result = begin_read(s);
+    int result = ml_input_begin(s);
     if (result != 0)
         return result;
     ml_time deadline = deadline_of(s->io->hub, s->read_timeout);
     while (result == 0 && !find(s, delimiter, length, &searched, &found))
-        result = input_size(s) >= max ? -EMSGSIZE : fill(s, 1, deadline);
+        result = ml_input_size(s) >= max ? -EMSGSIZE : ml_input_fill(s, 1, deadline);
     if (result == 0 && found > max)
         result = -EMSGSIZE;
     if (result == 0)
         take(s, found, piece);
     else if (result == 1)
         result = end_of_stream(s, partial, piece);
-    return end_read(s, result);
+    return ml_input_end(s, result);
 }
 
 int ml_stream_read_all(struct ml_stream *s, size_t max, struct ml_piece_of_input *piece)
 {
-    int result = begin_read(s);
+    int result = ml_input_begin(s);
     if (result != 0)
         return result;
     ml_time deadline = deadline_of(s->io->hub, s->read_timeout);
     while (result == 0)
-        result = input_size(s) > max ? -EMSGSIZE : fill(s, 1, deadline);
+        result = ml_input_size(s) > max ? -EMSGSIZE : ml_input_fill(s, 1, deadline);
     if (result == 1) {
         result = 0;
-        take(s, input_size(s), piece);
+        take(s, ml_input_size(s), piece);
     }
-    return end_read(s, result);
+    return ml_input_end(s, result);
 }
 
 int ml_stream_receive_more(struct ml_stream *s, ml_time deadline)
 {
-    int result = begin_read(s);
-    return result == 0 ? end_read(s, fill(s, 1, deadline)) : result;
+    int result = ml_input_begin(s);
+    return result == 0 ? ml_input_end(s, ml_input_fill(s, 1, deadline)) : result;
 }
 
 int ml_stream_look(struct ml_stream *s)
 {
-    if (!ml_stream_is_open(s) || input_size(s) > 0)
+    if (!ml_stream_is_open(s) || ml_input_size(s) > 0)
         return 0;
     if (s->is_reading)
         return -EBUSY;
     s->is_reading = true;
-    int result = fill(s, 1, ML_NEVER_WAIT);
+    int result = ml_input_fill(s, 1, ML_NEVER_WAIT);
     s->is_reading = false;
     if (ml_stream_is_open(s))
-        settle(s);
+        ml_input_settle(s);
     if (result == -ETIMEDOUT || result == -EBUSY)
         return result == -EBUSY ? result : -EAGAIN;
     s->found_error = result < 0 ? result : 0;
@@ -353,7 +198,7 @@ void ml_stream_consume(struct ml_stream *s, size_t size)
         return;
     ml_buffer_consume(&s->in, s->held + size);
     s->held = 0;
-    settle(s);
+    ml_input_settle(s);
 }
 
 /* ---- writing ---- */
@@ -375,7 +220,7 @@ int ml_stream_take_turn(struct ml_stream *s, ml_time deadline)
         else
             error = wait_for_turn(s, deadline);
     }
-    return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
+    return ml_stream_after_wait(s, error);
 }
 
 /* Gives the turn to the first in the queue, before that one runs: nobody overtakes. */
@@ -397,7 +242,7 @@ int ml_stream_may_write(const struct ml_stream *s)
 int ml_stream_share_write(struct ml_stream *s, ml_time deadline)
 {
     s->write_broken = true;
-    int error = share(s, deadline);
+    int error = ml_stream_share(s, deadline);
     if (error == 0)
         s->write_broken = false;
     return error;
@@ -408,7 +253,7 @@ int ml_stream_await_room(struct ml_stream *s, int error, ml_time deadline)
     if (error != -EAGAIN)
         return error;
     error = s->transport->wait(s, ML_FD_WRITE, &writable, deadline);
-    return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
+    return ml_stream_after_wait(s, error);
 }
 
 /* Moves the array past the bytes that were sent. */
@@ -482,17 +327,17 @@ int ml_stream_shutdown_write(struct ml_stream *s)
 static int drain(struct ml_stream *s, size_t max, ml_time deadline)
 {
     size_t dropped = 0;
-    int result = begin_read(s);
+    int result = ml_input_begin(s);
     if (result != 0)
         return result;
     while (result == 0) {
         dropped += ml_buffer_size(&s->in);
         ml_buffer_consume(&s->in, ml_buffer_size(&s->in));
-        result = dropped > max ? -EMSGSIZE : fill(s, 1, deadline);
+        result = dropped > max ? -EMSGSIZE : ml_input_fill(s, 1, deadline);
         if (result == 0 && deadline != ML_NEVER_WAIT && ml_hub_now(s->io->hub) >= deadline)
             result = -ETIMEDOUT;
     }
-    return end_read(s, result == 1 ? 0 : result);
+    return ml_input_end(s, result == 1 ? 0 : result);
 }
 
 int ml_stream_finish(struct ml_stream *s, size_t max, ml_time deadline)
@@ -515,11 +360,7 @@ void ml_stream_close(struct ml_stream *s)
 {
     if (!ml_stream_is_open(s))
         return;
-    if (s->borrows)
-        give_spare_back(s);
-    else
-        ml_buffer_release(&s->in);
-    s->held = 0;
+    ml_input_release(s);
     const struct ml_transport *transport = s->transport;
     s->transport = NULL;
     transport->close(s);

@@ -11,10 +11,13 @@
  * begins with one, and closing variables are watched.
  */
 #include "bindings/core/cancellation.h"
+#include "bindings/core/hooks.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/report.h"
 #include "bindings/core/story.h"
-#include "bindings/core/task_view.h"
+#include "bindings/core/task_body.h"
+#include "bindings/core/traceback.h"
+#include "bindings/core/weak_table.h"
 #include "hub/state/scope.h"
 #include "vm/charged.h"
 #include "vm/moonlet_state.h"
@@ -40,8 +43,8 @@ static void tell(struct moonlet *m, struct ml_lua_task *task)
     snprintf(text + length, sizeof text - length,
              "was ended: more than %lu instructions without a wait", m->options.instruction_limit);
     task->is_over_limit = true;
-    m->lua.report(&m->lua, text);
-    m->lua.has_reported = true;
+    m->lua.report.tell(&m->lua, text);
+    m->lua.report.was_told = true;
 }
 
 static void charge(struct moonlet *m, uint64_t instructions)
@@ -64,7 +67,7 @@ static void check(lua_State *L, struct moonlet *m)
         tell(m, task);
     /* What is called at the end of a task runs on a state of the runtime's, which is not to be
      * left. */
-    if (computed / GRACE > m->options.instruction_limit && !m->lua.is_reporting)
+    if (computed / GRACE > m->options.instruction_limit && !m->lua.report.is_composed)
         ml_lua_task_restart(&m->lua, ML_RUN_OVERRUN);
     ml_task_cancel(&task->task);
     ml_cancellation_raise(L);

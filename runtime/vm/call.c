@@ -2,7 +2,7 @@
 #include "moonlet.h"
 
 #include "base/error.h"
-#include "bindings/core/task_view.h"
+#include "bindings/core/task_result.h"
 #include "hub/state/scope.h"
 #include "vm/host_tasks.h"
 #include "vm/runtimes.h"

@@ -2,7 +2,8 @@
  * where; those that do the same are told together. */
 #include "bindings/core/lua_task.h"
 #include "bindings/core/task_view.h"
-#include "hub/on/sync.h"
+#include "bindings/core/traceback.h"
+#include "hub/on/primitives.h"
 #include "vm/moonlet_state.h"
 
 #include <stdio.h>
@@ -145,11 +146,11 @@ static void tell_waits(struct moonlet *m)
     lua_pushlightuserdata(L, m);
     if (lua_pcall(L, 1, 1, 0) == LUA_OK)
         for (int i = 1; lua_rawgeti(L, top + 1, i) == LUA_TSTRING; i++) {
-            m->lua.report(&m->lua, lua_tostring(L, -1));
+            m->lua.report.tell(&m->lua, lua_tostring(L, -1));
             lua_pop(L, 1);
         }
     else
-        m->lua.report(&m->lua, "not enough memory to tell what they wait for");
+        m->lua.report.tell(&m->lua, "not enough memory to tell what they wait for");
     lua_settop(L, top);
 }
 
@@ -158,7 +159,7 @@ void ml_deadlock_report(struct moonlet *m)
     char text[128];
     snprintf(text, sizeof text, "deadlock: %u task%s, all waiting, and nothing can wake one",
              m->lua.hub.alive, m->lua.hub.alive == 1 ? "" : "s");
-    m->lua.report(&m->lua, text);
+    m->lua.report.tell(&m->lua, text);
     ml_mutex_note_owners(&m->lua.hub);
     tell_waits(m);
 }

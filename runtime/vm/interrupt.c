@@ -8,7 +8,10 @@
  * that waits is cancelled; all other tasks go on.
  */
 #include "bindings/core/cancellation.h"
+#include "bindings/core/hooks.h"
+#include "bindings/core/lua_strand.h"
 #include "bindings/core/lua_task.h"
+#include "bindings/core/task_body.h"
 #include "bindings/repl/line_editor.h"
 #include "hub/loop/run.h"
 #include "hub/state/scope.h"
@@ -57,9 +60,9 @@ static void cancel_all(struct moonlet *m)
 {
     struct ml_hub *hub = &m->lua.hub;
     struct ml_task *task;
-    if (!m->lua.exit_asked)
-        m->lua.exit_status = 128 + (int)m->interrupt;
-    m->lua.exit_asked = true;
+    if (!m->lua.exit.is_asked)
+        m->lua.exit.status = 128 + (int)m->interrupt;
+    m->lua.exit.is_asked = true;
     m->interrupt = 0;
     m->interrupted_at = ml_clock_now();
     ml_hooks_unshare(&m->lua, ML_HOOK_INTERRUPT);
@@ -85,13 +88,13 @@ static void on_look(lua_State *L, lua_Debug *event)
 /* Whether a signal is for the session alone. */
 static bool is_for_session(const struct moonlet *m, int signal_number)
 {
-    return signal_number == SIGINT && m->lua.session.is_open;
+    return signal_number == SIGINT && m->lua.session->is_open;
 }
 
 /* Whether it is the session's entry that computes, not its waiting for a line. */
 static bool is_entry(const struct moonlet *m, const struct ml_task *task)
 {
-    const struct ml_session *session = &m->lua.session;
+    const struct ml_session *session = m->lua.session;
     return task == session->task && session->phase == ML_SESSION_ENTRY;
 }
 
@@ -99,7 +102,7 @@ static bool is_entry(const struct moonlet *m, const struct ml_task *task)
 static void raise_interrupted(struct moonlet *m, lua_State *L)
 {
     m->interrupt = 0;
-    m->lua.session.is_interrupted = true;
+    m->lua.session->is_interrupted = true;
     luaL_error(L, "interrupted!");
 }
 
@@ -130,8 +133,8 @@ bool moonlet_interrupt(struct moonlet *m, int signal_number)
     if (!ml_runtime_is_open(m))
         return false;
     bool is_for_entry = is_for_session(m, signal_number);
-    if (m->interrupt != 0 || m->lua.exit_asked ||
-        (is_for_entry && !ml_session_takes_interrupt(&m->lua.session))) {
+    if (m->interrupt != 0 || m->lua.exit.is_asked ||
+        (is_for_entry && !ml_session_takes_interrupt(m->lua.session))) {
         ml_line_editor_restore();
         return false;
     }
@@ -147,7 +150,7 @@ bool moonlet_interrupt(struct moonlet *m, int signal_number)
 
 bool moonlet_is_interactive(const struct moonlet *m)
 {
-    return ml_runtime_is_open(m) && m->lua.session.is_open;
+    return ml_runtime_is_open(m) && m->lua.session->is_open;
 }
 
 /* The entry's code gets the error at its next step if it computes; what waits is cancelled. */
@@ -159,7 +162,7 @@ static void interrupt_session(struct moonlet *m, struct ml_task *task)
         return;
     }
     m->interrupt = 0;
-    ml_session_interrupt(&m->lua.session);
+    ml_session_interrupt(m->lua.session);
 }
 
 /* If a task runs Lua code, a hook delivers the interrupt at its next instruction. If the task
@@ -192,7 +195,7 @@ static void on_unwinding(lua_State *L, lua_Debug *event)
     struct moonlet *m = ml_moonlet_of(ml_lua_of(L));
     if (m->lua.hub.current == NULL || ml_clock_now() < m->unwound_at)
         return;
-    if (m->lua.is_reporting)
+    if (m->lua.report.is_composed)
         ml_cancellation_raise(L);
     ml_tell_overrun(m, m->lua.hub.current);
     ml_lua_task_restart(&m->lua, ML_RUN_OVERRUN);

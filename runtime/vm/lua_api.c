@@ -1,5 +1,6 @@
 #include "vm/lua_api.h"
 
+#include "bindings/core/lua_strand.h"
 #include "bindings/coroutine/generator.h"
 #include "vm/runtimes.h"
 

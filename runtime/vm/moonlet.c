@@ -3,8 +3,11 @@
 
 #include "base/error.h"
 #include "bindings/core/libc_call.h"
+#include "bindings/core/lua_memory.h"
+#include "bindings/core/lua_open.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/lua_task.h"
+#include "bindings/core/task_body.h"
 #include "coro/overflow.h"
 #include "hub/loop/host_loop.h"
 #include "hub/loop/open.h"
@@ -46,7 +49,7 @@ static void report(struct ml_lua *lua, const char *text)
         options->report(options->report_context, text);
         return;
     }
-    ml_prompt_make_way(lua->foreign, STDERR_FILENO, "\n", 1);
+    ml_prompt_make_way(lua->libc_calls, STDERR_FILENO, "\n", 1);
     fprintf(stderr, "%s: %s\n", options->name, text);
     fflush(stderr);
 }
@@ -55,8 +58,8 @@ static int open_state(struct moonlet *m)
 {
     if (ml_lua_memory_init(&m->lua, &m->memory) != 0)
         return -ENOMEM;
-    m->lua.memory_limit = m->options.memory_limit;
-    lua_Alloc realloc_block = m->lua.memory_limit > 0 ? ml_lua_realloc_limited : ml_lua_realloc;
+    m->lua.memory.limit = m->options.memory_limit;
+    lua_Alloc realloc_block = m->lua.memory.limit > 0 ? ml_lua_realloc_limited : ml_lua_realloc;
     lua_State *L = lua_newstate(realloc_block, &m->lua);
     if (L == NULL)
         return -ENOMEM;
@@ -112,6 +115,7 @@ static int open_runtime(struct moonlet *m)
     ml_pool_init(&m->memory);
     ml_pool_init(&m->frames);
     ml_pool_set_allocator(&m->memory, m->options.allocator, m->options.allocator_context);
+    m->lua.session = &m->session;
     ml_list_init(&m->promises);
     ml_list_init(&m->handles);
     ml_list_init(&m->channels);
@@ -120,16 +124,16 @@ static int open_runtime(struct moonlet *m)
                             m->options.stacks, m->options.stack_size);
     if (error != 0)
         return error;
-    ml_interpose_attach();
-    m->lua.foreign = ml_foreign_open(&m->lua.hub);
-    if (m->lua.foreign == NULL)
+    ml_preloaded_introduce();
+    m->lua.libc_calls = ml_libc_calls_open(&m->lua.hub);
+    if (m->lua.libc_calls == NULL)
         return -ENOMEM;
-    ml_foreign_connect(&m->lua, m->lua.foreign);
+    ml_libc_calls_connect(&m->lua, m->lua.libc_calls);
     if (!m->options.no_interpose)
-        m->lua.hub.foreign = m->lua.foreign;
-    m->lua.report = report;
+        m->lua.hub.libc_calls = m->lua.libc_calls;
+    m->lua.report.tell = report;
     m->lua.hub.noticed = noticed;
-    m->lua.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
+    m->lua.standard.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
     ml_hub_find_cxx(&m->lua.hub, NULL);
     ml_interrupts_open(&m->lua);
     if (m->options.clock != NULL)
@@ -214,7 +218,7 @@ static int spawn_main(lua_State *L)
     lua_pushcfunction(L, ml_program_main);
     if (ml_lua_spawn(L, &options, 1) != 0)
         return luaL_error(L, "not enough memory");
-    lua->main_task = lua_touserdata(L, -1);
+    lua->tasks.main = lua_touserdata(L, -1);
     return 0;
 }
 
@@ -233,8 +237,8 @@ void ml_tell_overrun(struct moonlet *m, struct ml_task *task)
     size_t length = ml_task_text(text, m, task);
     snprintf(text + length, sizeof text - length, "did not end within %d s of its cancellation",
              (int)(UNWIND_TIME / ML_SECOND));
-    m->lua.report(&m->lua, text);
-    m->lua.has_reported = true;
+    m->lua.report.tell(&m->lua, text);
+    m->lua.report.was_told = true;
 }
 
 /* Drops what did not end in time; its variables are never closed, so it is told. In a forked child
@@ -288,18 +292,18 @@ static void unwind_all(struct moonlet *m)
 
 static int status_of(const struct moonlet *m, int result)
 {
-    if (m->lua.exit_asked)
-        return m->lua.exit_status;
+    if (m->lua.exit.is_asked)
+        return m->lua.exit.status;
     if (result == -EDEADLK)
         return MOONLET_DEADLOCK;
-    return m->main_failed || m->lua.has_reported ? EXIT_FAILURE : EXIT_SUCCESS;
+    return m->main_failed || m->lua.report.was_told ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static void forget_last_run(struct moonlet *m)
 {
-    m->main_failed = m->lua.has_reported = m->lua.is_unwinding = false;
-    m->lua.exit_asked = false;
-    m->lua.exit_status = 0;
+    m->main_failed = m->lua.report.was_told = m->lua.is_unwinding = false;
+    m->lua.exit.is_asked = false;
+    m->lua.exit.status = 0;
     m->interrupt = 0;
 }
 
@@ -310,11 +314,11 @@ static int run_past_deadlocks(struct moonlet *m)
     bool goes_on = true;
     while (goes_on) {
         result = ml_hub_run(&m->lua.hub, ML_UNTIL_FOREGROUND_ENDED, ML_FOREVER);
-        goes_on = result == -EDEADLK && m->lua.session.phase == ML_SESSION_ENTRY &&
-                  !m->lua.session.is_interrupted;
+        goes_on = result == -EDEADLK && m->lua.session->phase == ML_SESSION_ENTRY &&
+                  !m->lua.session->is_interrupted;
         if (goes_on) {
             ml_deadlock_report(m);
-            ml_session_interrupt(&m->lua.session);
+            ml_session_interrupt(m->lua.session);
         }
     }
     return result;
@@ -323,7 +327,7 @@ static int run_past_deadlocks(struct moonlet *m)
 static int run_to_the_end(struct moonlet *m)
 {
     int result = run_past_deadlocks(m);
-    if (result != 0 || m->lua.exit_asked || !m->lua.uses_greenlets)
+    if (result != 0 || m->lua.exit.is_asked || !m->lua.greenlets.are_used)
         return result;
     /* Suspended greenlets that nobody can switch to any more get to close their variables. */
     lua_gc(m->lua.aside, LUA_GCCOLLECT);
@@ -335,10 +339,10 @@ int moonlet_run(struct moonlet *m)
     int error = ml_runtime_check_idle(m);
     if (error != 0)
         return error;
-    if (m->lua.main_task == NULL) { /* else it was begun by moonlet_start() */
+    if (m->lua.tasks.main == NULL) { /* else it was begun by moonlet_start() */
         forget_last_run(m);
         if (start_main(m) != 0) {
-            m->lua.report(&m->lua, "not enough memory");
+            m->lua.report.tell(&m->lua, "not enough memory");
             return EXIT_FAILURE;
         }
     }
@@ -346,10 +350,10 @@ int moonlet_run(struct moonlet *m)
     int result = run_to_the_end(m);
     if (result == -EDEADLK)
         ml_deadlock_report(m);
-    else if (!m->lua.exit_asked && !m->lua.hub.is_forked)
+    else if (!m->lua.exit.is_asked && !m->lua.hub.is_forked)
         warn_of_parked(m);
     unwind_all(m);
-    m->lua.main_task = NULL;
+    m->lua.tasks.main = NULL;
     m->lua.is_unwinding = false; /* what is spawned from now on is the next run's */
     m->is_running = false;
     return status_of(m, result);
@@ -360,7 +364,7 @@ int moonlet_run(struct moonlet *m)
 int moonlet_start(struct moonlet *m)
 {
     int error = ml_runtime_check_idle(m);
-    if (error == 0 && m->lua.main_task != NULL)
+    if (error == 0 && m->lua.tasks.main != NULL)
         error = -ML_ERUNNING;
     if (error != 0 || m->pieces == NULL)
         return error;
@@ -439,14 +443,14 @@ int moonlet_attach(struct moonlet *m, void *loop, double max_run)
     int error = ml_runtime_check(m);
     if (error != 0)
         return error;
-    ml_detach(m->attachment);
-    m->attachment = NULL;
+    ml_host_loop_detach(m->host_loop);
+    m->host_loop = NULL;
     if (loop == NULL)
         return 0;
     int fd = moonlet_fd(m);
     m->attached_run = span_of(max_run);
-    m->attachment = fd >= 0 ? ml_attach(loop, fd, on_readable, m) : NULL;
-    return fd < 0 ? fd : m->attachment != NULL ? 0 : -ENOMEM;
+    m->host_loop = fd >= 0 ? ml_host_loop_attach(loop, fd, on_readable, m) : NULL;
+    return fd < 0 ? fd : m->host_loop != NULL ? 0 : -ENOMEM;
 }
 
 lua_State *moonlet_lua(struct moonlet *m)
@@ -461,7 +465,7 @@ struct moonlet *moonlet_of(lua_State *L)
 
 bool moonlet_exit_asked(const struct moonlet *m)
 {
-    return ml_runtime_is_open(m) && m->lua.exit_asked;
+    return ml_runtime_is_open(m) && m->lua.exit.is_asked;
 }
 
 int moonlet_exit_status(const struct moonlet *m)
@@ -472,11 +476,11 @@ int moonlet_exit_status(const struct moonlet *m)
 
 bool moonlet_is_in_shell(const struct moonlet *m)
 {
-    if (!ml_runtime_is_open(m) || ml_list_is_empty(&m->lua.foreign->shells))
+    if (!ml_runtime_is_open(m) || ml_list_is_empty(&m->lua.libc_calls->shells))
         return false;
-    const struct ml_session *session = &m->lua.session;
+    const struct ml_session *session = m->lua.session;
     bool is_entry = session->is_open && session->phase == ML_SESSION_ENTRY;
-    return m->lua.hub.alive == 1 || (is_entry && ml_shells_has(m->lua.foreign, session->task));
+    return m->lua.hub.alive == 1 || (is_entry && ml_shells_has(m->lua.libc_calls, session->task));
 }
 
 int moonlet_close(struct moonlet *m)
@@ -485,7 +489,7 @@ int moonlet_close(struct moonlet *m)
     if (m == NULL || error != 0)
         return error;
     m->is_running = true;
-    ml_detach(m->attachment);
+    ml_host_loop_detach(m->host_loop);
     if (m->lua.main != NULL)
         unwind_all(m);
     ml_promises_detach(m);
@@ -497,7 +501,7 @@ int moonlet_close(struct moonlet *m)
         lua_close(m->lua.main);
     }
     ml_lua_release(&m->lua);
-    ml_foreign_close(m->lua.foreign);
+    ml_libc_calls_close(m->lua.libc_calls);
     ml_io_release(&m->lua.io);
     ml_overflow_unwatch(&m->lua.hub.bank);
     ml_hub_release(&m->lua.hub);

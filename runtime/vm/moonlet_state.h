@@ -7,6 +7,7 @@
 
 #include "base/pool.h"
 #include "bindings/core/lua_runtime.h"
+#include "bindings/repl/session.h"
 #include "moonlet.h"
 #include "vm/warnings.h"
 
@@ -38,20 +39,21 @@ struct moonlet {
     struct ml_pool
         frames; /* these, when the state's memory is the host's: without it nobody could go on */
     struct ml_warnings warnings;
+    struct ml_session session; /* of the interactive mode */
     struct moonlet_options options;
     struct ml_piece *pieces; /* still to be run */
     struct ml_piece *piece;  /* being run */
     bool main_failed;
-    bool is_running;                  /* moonlet_run(), moonlet_step() or moonlet_close() is on */
-    ml_time clock_lead;               /* while tasks unwind: the host's clock before the real one */
-    pthread_t thread;                 /* whose the runtime is */
-    struct ml_link promises;          /* vm/promise.c. Under the lock of vm/runtimes.h */
-    struct moonlet_promise *kept;     /* by other threads, not yet delivered. Under the lock */
-    struct ml_link handles;           /* vm/host_task.c */
-    struct ml_link channels;          /* vm/pointer_channel.c */
-    struct ml_attachment *attachment; /* to a loop of the host's */
-    ml_time attached_run;             /* how long tasks run at a time there */
-    _Atomic sig_atomic_t interrupt;   /* signal number, 0: none */
+    bool is_running;                /* moonlet_run(), moonlet_step() or moonlet_close() is on */
+    ml_time clock_lead;             /* while tasks unwind: the host's clock before the real one */
+    pthread_t thread;               /* whose the runtime is */
+    struct ml_link promises;        /* vm/promise.c. Under the lock of vm/runtimes.h */
+    struct moonlet_promise *kept;   /* by other threads, not yet delivered. Under the lock */
+    struct ml_link handles;         /* vm/host_task.c */
+    struct ml_link channels;        /* vm/pointer_channel.c */
+    struct ml_host_loop *host_loop; /* to a loop of the host's */
+    ml_time attached_run;           /* how long tasks run at a time there */
+    _Atomic sig_atomic_t interrupt; /* signal number, 0: none */
     ml_time interrupted_at; /* when everything was cancelled for it, or code that computed on */
     ml_time unwound_at;     /* when what has not ended by then is dropped */
     unsigned uncounted;     /* instructions that no look has counted yet: vm/budget.c */

@@ -1,9 +1,9 @@
 /* The main chunk: its pieces, and how lua5.4 would run them. */
-#include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
+#include "bindings/core/failure.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/story.h"
-#include "bindings/core/task_view.h"
+#include "bindings/core/traceback.h"
 #include "vm/moonlet_state.h"
 #include "vm/runtimes.h"
 
@@ -259,6 +259,6 @@ int ml_program_main(lua_State *L)
     m->main_failed = true;
     const char *message =
         ml_is_cancellation(L, -1) ? luaL_tolstring(L, -1, NULL) : lua_tostring(L, -1);
-    m->lua.report(&m->lua, message != NULL ? message : "(error message not a string)");
+    m->lua.report.tell(&m->lua, message != NULL ? message : "(error message not a string)");
     return 0;
 }

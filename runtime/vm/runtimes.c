@@ -1,6 +1,7 @@
 #include "vm/runtimes.h"
 
 #include "bindings/core/libc_call.h"
+#include "bindings/core/lua_strand.h"
 #include "hub/loop/open.h"
 #include "hub/loop/run.h"
 #include "hub/wait/slice.h"
@@ -141,7 +142,7 @@ int ml_runtime_end_wait(struct moonlet *m, int error)
         ml_slice_refused(&m->lua.hub);
     ml_blocking_finish(L);
     if (ml_unlikely(error == -ECANCELED))
-        ml_foreign_raise_on_return(L);
+        ml_libc_call_raise_on_return(L);
     return error;
 }
 

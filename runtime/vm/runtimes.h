@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/lua_strand.h"
 #include "vm/moonlet_state.h"
 
 /* From the thread whose it is. 0 or -ENOMEM. */

@@ -57,8 +57,8 @@ static const struct permit permits[] = {
     /* Modules of moonlet's. */
     {PRELOAD, 0,
      " moonlet moonlet.argument moonlet.argument.core moonlet.channel moonlet.greenlet "
-     "moonlet.pool moonlet.queue moonlet.sync moonlet.sync.core moonlet.task "
-     "moonlet.task.core "},
+     "moonlet.json moonlet.pool moonlet.queue moonlet.sync moonlet.sync.core moonlet.task "
+     "moonlet.task.core moonlet.url "},
     {PRELOAD, MOONLET_C, " moonlet.blocking.core "},
     {PRELOAD, MOONLET_NET, " moonlet.net moonlet.net.core moonlet.patch moonlet.http.headers "},
     {PRELOAD, MOONLET_OS,

@@ -1,7 +1,25 @@
 /* The Lua state of a runtime: libraries, modules, and the last resort for errors. */
+#include "bindings/data/json.h"
+#include "bindings/data/url.h"
+#include "bindings/http/headers.h"
+#include "bindings/core/hooks.h"
+#include "bindings/core/lua_open.h"
+#include "bindings/core/lua_strand.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/report.h"
-#include "bindings/lib/modules.h"
+#include "bindings/core/task_body.h"
+#include "bindings/coroutine/greenlet.h"
+#include "bindings/lib/patch.h"
+#include "bindings/lib/standard.h"
+#include "bindings/lib/test.h"
+#include "bindings/net/net.h"
+#include "bindings/repl/line_editor.h"
+#include "bindings/repl/session.h"
+#include "bindings/sync/channel_module.h"
+#include "bindings/sync/sync.h"
+#include "bindings/task/blocking_function.h"
+#include "bindings/task/task.h"
+#include "bindings/task/task_options.h"
 #include "hub/switch/switch.h"
 #include "vm/moonlet_state.h"
 #include "vm/stdlib.h"
@@ -73,6 +91,8 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.argument.core", ml_open_argument},
                                        {"moonlet.blocking.core", ml_open_blocking},
                                        {"moonlet.http.headers", ml_open_http_headers},
+                                       {"moonlet.url", ml_open_url},
+                                       {"moonlet.json", ml_open_json},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);
@@ -110,8 +130,8 @@ static int on_panic(lua_State *L)
     char text[512];
     snprintf(text, sizeof text, "unprotected error in a C library: %s",
              message != NULL ? message : "the error object is not a string");
-    lua->report(lua, text);
-    lua->has_reported = true;
+    lua->report.tell(lua, text);
+    lua->report.was_told = true;
     if (lua->hub.current == NULL)
         return 0;
     lua_settop(lua->main, 0);

@@ -1,5 +1,6 @@
 /* What is told to people of tasks, and when those of a runtime cannot go on: C stack overflow
  * (deadlock: vm/deadlock.c). */
+#include "bindings/core/lua_strand.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/task_view.h"
 #include "coro/overflow.h"
@@ -12,7 +13,7 @@
 size_t ml_task_text(char text[ML_TASK_TEXT], const struct moonlet *m, struct ml_task *task)
 {
     snprintf(text, ML_TASK_TEXT, "task #%llu, spawned at %s, ", (unsigned long long)task->id,
-             ml_place_text(&m->lua.places, ml_lua_task_of(task)->place));
+             ml_source_line_text(&m->lua.source_lines, ml_lua_task_of(task)->source_line));
     return strlen(text);
 }
 

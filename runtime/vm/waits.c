@@ -5,6 +5,7 @@
 #include "hub/on/poll_set.h"
 #include "hub/switch/switch.h"
 #include "hub/wait/slice.h"
+#include "vm/moonlet_state.h"
 #include "vm/runtimes.h"
 
 #include <poll.h>

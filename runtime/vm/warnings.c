@@ -22,7 +22,7 @@ static bool obey(struct ml_warnings *warnings, const char *piece, bool to_be_con
 /* Before a piece of a message is written. */
 static void make_way(const struct ml_warnings *warnings, const char *piece)
 {
-    ml_prompt_make_way(warnings->lua->foreign, STDERR_FILENO, piece, strlen(piece));
+    ml_prompt_make_way(warnings->lua->libc_calls, STDERR_FILENO, piece, strlen(piece));
 }
 
 static void warn(void *data, const char *piece, int to_be_continued)

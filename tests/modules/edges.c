@@ -1,5 +1,5 @@
 /*
- * Odd uses of libc's calls, as C libraries make them: require "edges" in foreign_more_spec.lua.
+ * Odd uses of libc's calls, as C libraries make them: require "edges" in libc_more_spec.lua.
  * Each function plays one scene and returns what it saw as text, so that a scene played in a task
  * can be compared with one played by libc itself. Whoever has to act meanwhile is a thread.
  */

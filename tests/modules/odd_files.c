@@ -1,5 +1,5 @@
 /*
- * Files of every kind, waits for them, locks on them: require "odd_files" in foreign_odd_spec.lua
+ * Files of every kind, waits for them, locks on them: require "odd_files" in libc_odd_spec.lua
  * (see scene.h).
  */
 #define _GNU_SOURCE

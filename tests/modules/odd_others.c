@@ -1,5 +1,5 @@
 /*
- * Names, times, children, texts: require "odd_others" in foreign_odd_spec.lua (see scene.h).
+ * Names, times, children, texts: require "odd_others" in libc_odd_spec.lua (see scene.h).
  */
 #define _GNU_SOURCE
 #include "scene.h"

@@ -1,5 +1,5 @@
 /*
- * Sockets in every state, asked for everything: require "odd_sockets" in foreign_odd_spec.lua (see
+ * Sockets in every state, asked for everything: require "odd_sockets" in libc_odd_spec.lua (see
  * scene.h).
  */
 #define _GNU_SOURCE

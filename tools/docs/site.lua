@@ -24,7 +24,8 @@ end
 -- The order of the navigation; pages of docs/ that are not named here come under "Guides".
 local SECTIONS = {
   { title = "Begin", "README.md", "docs/tutorial.md", "docs/scripts.md", "docs/coming-from.md" },
-  { title = "Guides", "docs/guide-tasks.md", "docs/guide-networking.md", "docs/c-libraries.md",
+  { title = "Guides", "docs/guide-tasks.md", "docs/guide-channels.md", "docs/guide-programs.md",
+    "docs/guide-networking.md", "docs/guide-tls.md", "docs/c-libraries.md",
     "docs/guide-embedding.md", "docs/guide-performance.md", "docs/testing.md" },
   { title = "Reference" },
   { title = "Project", "docs/architecture.md", "docs/performance.md", "CONTRIBUTING.md", "CHANGELOG.md" },

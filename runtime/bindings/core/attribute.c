@@ -1,6 +1,7 @@
 #include "bindings/core/attribute.h"
 
-#include "bindings/core/lua_runtime.h"
+#include "bindings/core/weak_table.h"
+
 
 #include <lauxlib.h>
 

@@ -1,10 +1,7 @@
 #include "bindings/core/blocking.h"
 
-#include "base/error.h"
 #include "bindings/core/cancellation.h"
 #include "hub/wait/slice.h"
-
-#define FAILURE_TYPE "moonlet.failure"
 
 _Noreturn void ml_raise_no_task(lua_State *L)
 {
@@ -68,7 +65,7 @@ static __attribute__((noinline)) void refuse(lua_State *L, struct ml_lua *lua)
     struct ml_task *task = lua->hub.current;
     if (task == NULL)
         luaL_error(L, "cannot wait here: no task is running");
-    if (lua->is_reporting)
+    if (lua->report.is_composed)
         luaL_error(L, "cannot wait while the end of a task is being told");
     ml_check_may_leave(L, "wait");
     if (task->scope != NULL && task->scope->forbids_switch)
@@ -81,7 +78,7 @@ static inline bool is_plain(lua_State *L, const struct ml_lua *lua)
 {
     struct ml_task *task = lua->hub.current;
     return task != NULL && task->strand == ml_strand_of(L) && !(*ml_lua_mark(L) & ML_MARK_PARKED) &&
-           task->scope == NULL && !ml_is_in_finalizer(L) && !lua->is_reporting &&
+           task->scope == NULL && !ml_is_in_finalizer(L) && !lua->report.is_composed &&
            ml_strand_holds(task->strand, __builtin_frame_address(0));
 }
 
@@ -116,57 +113,4 @@ int ml_blocking_end(lua_State *L, int error)
     if (ml_unlikely(error == -ECHILD))
         luaL_error(L, "cannot wait in a process that was forked by a task");
     return error;
-}
-
-ml_time ml_check_span(lua_State *L, int index)
-{
-    lua_Number seconds = luaL_checknumber(L, index);
-    luaL_argcheck(L, seconds == seconds, index, "seconds expected, got not-a-number");
-    return ml_time_from_seconds(seconds);
-}
-
-ml_time ml_check_deadline(lua_State *L, int index)
-{
-    if (lua_isnoneornil(L, index))
-        return ML_FOREVER;
-    ml_time span = ml_check_span(L, index);
-    return span > 0 ? ml_time_after(ml_hub_now(&ml_lua_of(L)->hub), span) : ML_NEVER_WAIT;
-}
-
-int ml_push_failure(lua_State *L, int error)
-{
-    luaL_pushfail(L);
-    lua_pushstring(L, ml_error_text(error));
-    lua_pushstring(L, ml_error_name(error));
-    return 3;
-}
-
-static int failure_tostring(lua_State *L)
-{
-    lua_getfield(L, 1, "message");
-    return 1;
-}
-
-bool ml_is_failure(lua_State *L, int index)
-{
-    if (!lua_istable(L, index) || !lua_getmetatable(L, index))
-        return false;
-    luaL_getmetatable(L, FAILURE_TYPE);
-    bool is = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return is;
-}
-
-int ml_raise_failure(lua_State *L)
-{
-    lua_createtable(L, 0, 2);
-    lua_insert(L, -3);
-    lua_setfield(L, -3, "code");
-    lua_setfield(L, -2, "message");
-    if (luaL_newmetatable(L, FAILURE_TYPE)) {
-        lua_pushcfunction(L, failure_tostring);
-        lua_setfield(L, -2, "__tostring");
-    }
-    lua_setmetatable(L, -2);
-    return lua_error(L);
 }

@@ -48,7 +48,7 @@ static inline bool ml_blocking_try(lua_State *L)
         return false;
     struct ml_lua *lua = ml_lua_of(L);
     struct ml_task *task = lua->hub.current;
-    if (ml_unlikely(lua->is_reporting || (*ml_lua_mark(L) & ML_MARK_PARKED) ||
+    if (ml_unlikely(lua->report.is_composed || (*ml_lua_mark(L) & ML_MARK_PARKED) ||
                     (task->scope != NULL && task->scope->forbids_switch) ||
                     !ml_strand_holds(task->strand, __builtin_frame_address(0))))
         return false;
@@ -60,6 +60,15 @@ static inline bool ml_blocking_try(lua_State *L)
 static inline void ml_blocking_finish(lua_State *L)
 {
     *ml_lua_mark(L) &= ~(uintptr_t)ML_MARK_PARKED;
+}
+
+/* In a call that may leave its task anyway, before it has looked at anything: the task's greenlets
+ * that nobody can switch to any more die. Runs their code, may wait, raises the task's cancellation. */
+static inline void ml_blocking_attend(lua_State *L)
+{
+    const struct ml_lua *lua = ml_lua_of(L);
+    if (ml_unlikely(lua->greenlets.dropped > 0))
+        lua->task_hooks.greenlet->kill_dropped(L);
 }
 
 /*
@@ -77,23 +86,5 @@ static inline struct ml_hub *ml_blocking_enter(lua_State *L, ml_time deadline)
         ml_blocking_end(L, error);
     return hub;
 }
-
-/* Reads a time limit in seconds at `index`: the absolute deadline; none or nil is ML_FOREVER, 0 or
- * less ML_NEVER_WAIT. Raises for what is no number, or NaN. */
-ml_time ml_check_deadline(lua_State *L, int index);
-
-/* Reads a span in seconds; a negative one, such as arithmetic on clocks yields, is 0. Raises for
- * what is no number, or NaN. */
-ml_time ml_check_span(lua_State *L, int index);
-
-/* Pushes nil, the error's sentence and its name: returns 3. */
-int ml_push_failure(lua_State *L, int error);
-
-/* Raises {message=, code=}, which prints as its message, of the message and the code on top of the
- * stack. */
-int ml_raise_failure(lua_State *L);
-
-/* Whether the value at `index` is one of those. */
-bool ml_is_failure(lua_State *L, int index);
 
 #endif

@@ -46,10 +46,10 @@ bool ml_lua_collect(struct ml_hub *hub)
 {
     struct ml_lua *lua = hub->owner;
     ml_time start = ml_clock_now();
-    if (start < lua->collect_at)
+    if (start < lua->memory.collect_at)
         return false;
     collect(lua->aside);
     ml_time end = ml_clock_now();
-    lua->collect_at = end + PAUSE * (end - start);
+    lua->memory.collect_at = end + PAUSE * (end - start);
     return true;
 }

@@ -4,72 +4,20 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
-#include <stdlib.h>
 
 static void on_hook(lua_State *L, lua_Debug *event);
 
-/* ---- records ---- */
-
-static struct ml_hooked **bucket_of(struct ml_hooks *hooks, const lua_State *L)
-{
-    return &hooks->buckets[((uintptr_t)L >> 6) % ML_HOOK_BUCKETS];
-}
-
-static struct ml_hooked *find(struct ml_hooks *hooks, const lua_State *L)
-{
-    struct ml_hooked *hooked = *bucket_of(hooks, L);
-    while (hooked != NULL && hooked->L != L)
-        hooked = hooked->next;
-    return hooked;
-}
-
 struct ml_hooked *ml_hooks_find(lua_State *L)
 {
-    return find(&ml_lua_of(L)->hooks, L);
-}
-
-/* The record of L, made if there is none. NULL: no memory. */
-static struct ml_hooked *obtain(struct ml_hooks *hooks, lua_State *L)
-{
-    struct ml_hooked *hooked = find(hooks, L);
-    if (hooked != NULL)
-        return hooked;
-    hooked = calloc(1, sizeof *hooked);
-    if (hooked == NULL)
-        return NULL;
-    hooked->L = L;
-    hooked->next = *bucket_of(hooks, L);
-    *bucket_of(hooks, L) = hooked;
-    hooks->count++;
-    return hooked;
-}
-
-static void drop(struct ml_hooks *hooks, const lua_State *L)
-{
-    struct ml_hooked **link = bucket_of(hooks, L);
-    while (*link != NULL && (*link)->L != L)
-        link = &(*link)->next;
-    struct ml_hooked *hooked = *link;
-    if (hooked == NULL)
-        return;
-    *link = hooked->next;
-    free(hooked);
-    hooks->count--;
+    return ml_hook_record_find(&ml_lua_of(L)->hooks, L);
 }
 
 void ml_hooks_forget(struct ml_lua *lua, lua_State *L)
 {
     if (ml_unlikely(lua->hooks.count > 0))
-        drop(&lua->hooks, L);
+        ml_hook_record_drop(&lua->hooks, L);
     if (ml_unlikely(lua->hooks.displaced.L == L))
         lua->hooks.displaced.L = NULL;
-}
-
-void ml_hooks_release(struct ml_lua *lua)
-{
-    for (int i = 0; i < ML_HOOK_BUCKETS; i++)
-        while (lua->hooks.buckets[i] != NULL)
-            drop(&lua->hooks, lua->hooks.buckets[i]->L);
 }
 
 static void set_outer(struct ml_hooked *hooked, lua_Hook hook, int events, int count)
@@ -88,7 +36,7 @@ static bool adopt(struct ml_hooks *hooks, lua_State *L)
     bool is_foreign = hook != NULL && hook != on_hook;
     if (!is_displaced && !is_foreign)
         return true;
-    struct ml_hooked *hooked = obtain(hooks, L);
+    struct ml_hooked *hooked = ml_hook_record_obtain(hooks, L);
     if (hooked == NULL)
         return false;
     if (is_foreign)
@@ -143,7 +91,7 @@ static bool give_back(struct ml_hooks *hooks, lua_State *L, const struct ml_hook
     if (!is_of_c)
         return false;
     lua_sethook(L, hooked->outer, hooked->outer_events, hooked->outer_count);
-    drop(hooks, L);
+    ml_hook_record_drop(hooks, L);
     return true;
 }
 
@@ -154,7 +102,7 @@ void ml_hooks_refresh(lua_State *L)
     unsigned shared, reasons;
     if (!adopt(hooks, L))
         return;
-    struct ml_hooked *hooked = find(hooks, L);
+    struct ml_hooked *hooked = ml_hook_record_find(hooks, L);
     /* A signal handler may have shared a reason, and touched L, in between. */
     do {
         shared = atomic_load(&hooks->shared);
@@ -167,14 +115,14 @@ void ml_hooks_refresh(lua_State *L)
         lua_sethook(L, demand.events != 0 ? on_hook : NULL, demand.events, demand.count);
     } while (atomic_load(&hooks->shared) != shared);
     if (hooked != NULL && hooked->outer == NULL && hooked->reasons == 0)
-        drop(hooks, L);
+        ml_hook_record_drop(hooks, L);
     tell_of_restart(lua, reasons);
 }
 
 struct ml_hooked *ml_hooks_arm(lua_State *L, enum ml_hook_reason reason)
 {
     struct ml_hooks *hooks = &ml_lua_of(L)->hooks;
-    struct ml_hooked *hooked = obtain(hooks, L);
+    struct ml_hooked *hooked = ml_hook_record_obtain(hooks, L);
     if (hooked == NULL)
         return NULL;
     hooked->reasons |= 1u << reason;
@@ -281,14 +229,14 @@ static void on_hook(lua_State *L, lua_Debug *event)
     int count = lua_gethookcount(L);
     if (ml_unlikely(hooks->displaced.L == L) && !adopt(hooks, L))
         return;
-    struct ml_hooked *hooked = find(hooks, L);
+    struct ml_hooked *hooked = ml_hook_record_find(hooks, L);
     unsigned reasons = atomic_load(&hooks->shared) | (hooked != NULL ? hooked->reasons : 0);
     if (reasons == 0 && (hooked == NULL || hooked->outer == NULL)) {
         ml_hooks_refresh(L); /* it was inherited, or what it was for is over */
         return;
     }
     serve_reasons(L, event, hooks, reasons);
-    hooked = find(hooks, L);
+    hooked = ml_hook_record_find(hooks, L);
     if (is_for_outer(hooked, event, count))
         hooked->outer(L, event);
 }
@@ -353,10 +301,10 @@ static int debug_sethook(lua_State *L)
     lua_State *thread = thread_argument(L, &arg);
     check_hook_arguments(L, arg);
     struct ml_hooks *hooks = &ml_lua_of(L)->hooks;
-    if (obtain(hooks, thread) == NULL)
+    if (ml_hook_record_obtain(hooks, thread) == NULL)
         return luaL_error(L, "not enough memory");
     int status = call_stock(L, thread, arg);
-    struct ml_hooked *hooked = find(hooks, thread);
+    struct ml_hooked *hooked = ml_hook_record_find(hooks, thread);
     lua_Hook hook = lua_gethook(thread);
     if (hook != NULL && hook != on_hook)
         hooks->of_scripts = hook;

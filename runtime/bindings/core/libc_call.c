@@ -2,6 +2,7 @@
 
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
+#include "bindings/core/hooks.h"
 #include "bindings/core/lua_task.h"
 #include "hub/wait/slice.h"
 #include "interpose/no_wait.h"
@@ -53,8 +54,8 @@ static void on_cancelled_return(lua_State *L, lua_Debug *event)
     if (depth > 0)
         return;
     ml_hooks_disarm(L, ML_HOOK_CANCELLED);
-    if (hub->foreign != NULL)
-        hub->foreign->refused.task = 0;
+    if (hub->libc_calls != NULL)
+        hub->libc_calls->refused.task = 0;
     if (depth == 0 && hub->current != NULL && ml_cancel_point(hub) == -ECANCELED)
         ml_cancellation_raise(L);
 }
@@ -91,7 +92,7 @@ static struct ml_hooked *watch_return(lua_State *L, enum ml_hook_reason reason,
 }
 
 /* Without a record the next call that waits raises. */
-void ml_foreign_raise_on_return(lua_State *L)
+void ml_libc_call_raise_on_return(lua_State *L)
 {
     struct ml_lua_call call;
     ml_cancellation_note(L);
@@ -110,11 +111,11 @@ static void slice_is_over(struct ml_hub *hub)
         hooked->slow = call;
 }
 
-void ml_foreign_caught(lua_State *L, const void *frame)
+void ml_libc_calls_caught(lua_State *L, const void *frame)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
-    if (hub->current != NULL && hub->foreign != NULL && hub->foreign->inside_count > 0)
-        ml_inside_unwind(hub->foreign, frame);
+    if (hub->current != NULL && hub->libc_calls != NULL && hub->libc_calls->no_wait_count > 0)
+        ml_no_wait_unwind(hub->libc_calls, frame);
 }
 
 static bool is_finalizing(struct ml_hub *hub)
@@ -132,7 +133,7 @@ static void has_waited(struct ml_hub *hub, int error)
     lua_State *L = running_thread(hub);
     ml_blocking_finish(L);
     if (error == -ECANCELED)
-        ml_foreign_raise_on_return(L);
+        ml_libc_call_raise_on_return(L);
 }
 
 static void tell(struct ml_hub *hub, const char *text)
@@ -142,7 +143,7 @@ static void tell(struct ml_hub *hub, const char *text)
 
 static bool is_ending(struct ml_hub *hub)
 {
-    return ml_unlikely(ml_lua_of(running_thread(hub))->exit_asked) &&
+    return ml_unlikely(ml_lua_of(running_thread(hub))->exit.is_asked) &&
            ml_cancel_point(hub) == -ECANCELED;
 }
 
@@ -151,18 +152,18 @@ static void leave_c(struct ml_hub *hub)
     ml_cancellation_raise(running_thread(hub));
 }
 
-void ml_foreign_connect(struct ml_lua *lua, struct ml_foreign *f)
+void ml_libc_calls_connect(struct ml_lua *lua, struct ml_libc_calls *calls)
 {
     static const struct ml_hook_kind cancelled = {.events = LUA_MASKRET,
                                                   .on_event = on_cancelled_return};
     static const struct ml_hook_kind slow = {.events = LUA_MASKRET, .on_event = on_slow_return};
     ml_hooks_install(lua, ML_HOOK_CANCELLED, &cancelled);
     ml_hooks_install(lua, ML_HOOK_SLICE, &slow);
-    f->is_finalizing = is_finalizing;
-    f->may_wait = may_wait;
-    f->has_waited = has_waited;
-    f->told = tell;
-    f->slice_is_over = slice_is_over;
-    f->is_ending = is_ending;
-    f->leave_c = leave_c;
+    calls->is_finalizing = is_finalizing;
+    calls->may_wait = may_wait;
+    calls->has_waited = has_waited;
+    calls->told = tell;
+    calls->slice_is_over = slice_is_over;
+    calls->is_ending = is_ending;
+    calls->leave_c = leave_c;
 }

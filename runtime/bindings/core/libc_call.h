@@ -8,15 +8,17 @@
 #include "bindings/core/lua_strand.h"
 #include "interpose/libc_call.h"
 
+struct ml_lua;
+
 /* The task was cancelled in a call that could not raise: it raises as soon as the C function on top
  * of L returns. */
-void ml_foreign_raise_on_return(lua_State *L);
+void ml_libc_call_raise_on_return(lua_State *L);
 
 /* A protected call, of which `frame` is an address in its frame, has caught an error: C code below
  * it has been left. */
-void ml_foreign_caught(lua_State *L, const void *frame);
+void ml_libc_calls_caught(lua_State *L, const void *frame);
 
-/* Sets what the owner of `f` sets. */
-void ml_foreign_connect(struct ml_lua *lua, struct ml_foreign *f);
+/* Sets what the owner of `calls` sets. */
+void ml_libc_calls_connect(struct ml_lua *lua, struct ml_libc_calls *calls);
 
 #endif

@@ -2,17 +2,18 @@
 
 #include "base/check.h"
 #include "bindings/core/attribute.h"
+#include "bindings/core/lua_strand.h"
 #include "bindings/core/thread_pool.h"
-#include "bindings/task/group_members.h"
 #include "hub/state/scope.h"
 #include "hub/switch/switch.h"
 
+#include <lauxlib.h>
 #include <string.h>
 
 static struct ml_lua_task *push_new_task(lua_State *L, const struct ml_lua_spawn *options)
 {
     bool is_member = options->group != NULL;
-    size_t size = is_member ? sizeof(struct ml_member) : sizeof(struct ml_lua_task);
+    size_t size = is_member ? ml_lua_of(L)->task_hooks.member->size : sizeof(struct ml_lua_task);
     int values = options->name != NULL ? ml_task_name_value(is_member)
                  : is_member           ? ML_TASK_GROUP
                                        : ML_TASK_THREAD;
@@ -31,7 +32,7 @@ static struct ml_lua_task *push_new_task(lua_State *L, const struct ml_lua_spawn
         task->is_member = true;
     }
     task->is_quiet = options->is_quiet;
-    task->place = (uint16_t)ml_place_of(&ml_lua_of(L)->places, L, 1);
+    task->source_line = (uint16_t)ml_source_line_of(&ml_lua_of(L)->source_lines, L, 1);
     return task;
 }
 
@@ -63,8 +64,8 @@ static int add_places(lua_State *L)
     ml_lua_push_tasks(L);
     for (int i = 0; i < PLACES; i++) {
         lua_pushboolean(L, 0);
-        lua_rawseti(L, -2, (lua_Integer)lua->task_places + 1);
-        lua->task_places++;
+        lua_rawseti(L, -2, (lua_Integer)lua->tasks.places + 1);
+        lua->tasks.places++;
     }
     return 0;
 }
@@ -75,7 +76,7 @@ static bool has_place(lua_State *L, uint32_t slot)
 {
     struct ml_lua *lua = ml_lua_of(L);
     bool has_place = true;
-    while (ml_unlikely(has_place && slot >= lua->task_places)) {
+    while (ml_unlikely(has_place && slot >= lua->tasks.places)) {
         lua_pushcfunction(L, add_places);
         has_place = lua_pcall(L, 0, 0, 0) == LUA_OK;
         lua_pop(L, !has_place);
@@ -138,7 +139,7 @@ int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count)
     task->L = task->parked_on = thread.L;
     task->pool_index = thread.index;
     if (options->group != NULL)
-        ml_group_add(options->group, (struct ml_member *)task);
+        lua->task_hooks.member->begin(options->group, task);
     if (lua->is_unwinding)
         ml_task_cancel(&task->task);
     lua_insert(L, handle - count);

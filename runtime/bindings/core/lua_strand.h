@@ -10,9 +10,6 @@
 
 #include <lua.h>
 
-struct ml_lua;
-struct ml_pool;
-
 /* Lua aligns its blocks to this. */
 enum { ML_LUA_ALIGNMENT = 16 };
 enum {
@@ -31,15 +28,5 @@ static inline lua_State *ml_thread_of(struct ml_strand *strand)
 {
     return (lua_State *)((char *)strand + ML_STRAND_ROOM + LUA_EXTRASPACE);
 }
-
-/* lua_Alloc for a runtime's state; `lua` is its struct ml_lua, prepared by ml_lua_memory_init().
- * Frees with a thread its stack, the copy of its frames and its scopes. */
-void *ml_lua_realloc(void *lua, void *block, size_t old_size, size_t size);
-
-/* The same under lua->memory_limit, counting in lua->memory_used. */
-void *ml_lua_realloc_limited(void *lua, void *block, size_t old_size, size_t size);
-
-/* Finds out how large a thread is. Before the state is created; 0 or -ENOMEM. */
-int ml_lua_memory_init(struct ml_lua *lua, struct ml_pool *pool);
 
 #endif

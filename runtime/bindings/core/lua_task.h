@@ -5,9 +5,9 @@
 #ifndef ML_BINDINGS_CORE_LUA_TASK_H
 #define ML_BINDINGS_CORE_LUA_TASK_H
 
-#include "bindings/core/lua_runtime.h"
-
 #define ML_TASK_TYPE "moonlet.task"
+
+#include "bindings/core/lua_runtime.h"
 
 enum ml_outcome { ML_OUTCOME_NONE, ML_OUTCOME_DONE, ML_OUTCOME_FAILED, ML_OUTCOME_CANCELLED };
 
@@ -43,7 +43,7 @@ struct ml_lua_task {
     bool has_traceback : 1;     /* of its error: an attribute */
     bool is_over_limit : 1;     /* told that it has computed for too long: vm/budget.c */
     bool owes_cancellation : 1; /* a C library was told of it, nothing was raised since */
-    uint16_t place;             /* where it was spawned: bindings/core/source_line.h */
+    uint16_t source_line;       /* where it was spawned: bindings/core/source_line.h */
 };
 
 /* User values of a Task; it has as many as it needs. The first keeps its thread, unless the pool
@@ -61,43 +61,17 @@ static inline struct ml_lua_task *ml_lua_task_of(struct ml_task *task)
     return ml_container_of(task, struct ml_lua_task, task);
 }
 
-/*
- * lua_resume()s a thread whose body nobody may yield from, with the function and its arguments on
- * its stack, until it has ended; returns how. A yield of some C library is refused at the next step
- * of the code that called it.
- */
-int ml_resume_to_the_end(lua_State *L);
-
-/* Installed for ML_HOOK_YIELD. */
-extern const struct ml_hook_kind ml_refused_yield;
-
-/* The function at 2 is to be called with the Task at 1 when that ends. */
-void ml_lua_task_add_exit(lua_State *L, struct ml_lua_task *task);
-
-/* Installed as hub->body. */
-void ml_lua_task_body(struct ml_task *task);
-
-/* Installed as hub->prefetch. */
-void ml_lua_task_prefetch(const struct ml_task *task);
-
 /* The Task at `index`; raises for anything else. */
 struct ml_lua_task *ml_check_task(lua_State *L, int index);
 
 /* Pushes the Task of a live task. */
 void ml_lua_push_task(lua_State *L, struct ml_lua_task *task);
 
-/* Abandons what the running task does and goes on with its body for another purpose. */
-_Noreturn void ml_lua_task_restart(struct ml_lua *lua, enum ml_task_run run);
+/* Each pushes one value; none allocates. */
+void ml_lua_push_tasks(lua_State *L);     /* a table: slot + 1 -> Task */
+void ml_lua_push_task_type(lua_State *L); /* the metatable of Tasks */
 
-/* Ends a task that does not run without running it again: nothing of it runs any more, neither its
- * closing variables nor the functions to be called at its end. */
-void ml_lua_task_drop(struct ml_lua_task *task);
-
-/* The same for one that cannot go on for want of memory; it has failed, is told, and the functions
- * are called. Installed as hub->starve. */
-void ml_lua_task_starve(struct ml_task *task);
-
-/* Prepares the registry. */
-void ml_lua_task_open(lua_State *L);
+/* Makes these. Raises. */
+void ml_lua_tasks_open(lua_State *L);
 
 #endif

@@ -6,6 +6,7 @@
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/story.h"
+#include "bindings/core/traceback.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -125,8 +126,8 @@ bool ml_report_call(struct ml_lua *lua, const char *what, int handle, int argume
     enum { OWN = 3 };
     lua_State *aside = lua->aside;
     handle = lua_absindex(aside, handle);
-    bool was_reporting = lua->is_reporting;
-    lua->is_reporting = true;
+    bool was_reporting = lua->report.is_composed;
+    lua->report.is_composed = true;
     lua_pushcfunction(aside, call_told);
     lua_pushlightuserdata(aside, (void *)what);
     lua_pushvalue(aside, handle);
@@ -136,11 +137,11 @@ bool ml_report_call(struct ml_lua *lua, const char *what, int handle, int argume
     if (!is_good) {
         char text[ML_ERROR_NUMBER];
         const char *message = ml_error_chars(aside, -1, text);
-        lua->has_reported = true;
-        lua->report(lua, message != NULL ? message : what);
+        lua->report.was_told = true;
+        lua->report.tell(lua, message != NULL ? message : what);
     }
     lua_pop(aside, 1);
-    lua->is_reporting = was_reporting;
+    lua->report.is_composed = was_reporting;
     return is_good;
 }
 
@@ -159,7 +160,7 @@ static bool tell_as(struct ml_lua *lua, lua_CFunction composer)
     push_with_all(aside, composer);
     bool is_composed = lua_pcall(aside, 3, 1, 0) == LUA_OK;
     if (is_composed)
-        lua->report(lua, lua_tostring(aside, -1));
+        lua->report.tell(lua, lua_tostring(aside, -1));
     lua_pop(aside, 1);
     return is_composed;
 }
@@ -167,11 +168,11 @@ static bool tell_as(struct ml_lua *lua, lua_CFunction composer)
 static void tell_people(struct ml_lua *lua)
 {
     char number[ML_ERROR_NUMBER];
-    lua->has_reported = true;
+    lua->report.was_told = true;
     if (tell_as(lua, compose) || tell_as(lua, compose_without_text))
         return;
     const char *text = ml_error_chars(lua->aside, -2, number);
-    lua->report(lua, text != NULL ? text : "a task failed, and its error could not be told");
+    lua->report.tell(lua, text != NULL ? text : "a task failed, and its error could not be told");
 }
 
 /* The Task, the error value and a traceback or nil stand on top of the state aside. They are
@@ -180,8 +181,8 @@ static void tell(struct ml_lua *lua)
 {
     lua_State *aside = lua->aside;
     int top = lua_gettop(aside);
-    bool was_reporting = lua->is_reporting;
-    lua->is_reporting = true;
+    bool was_reporting = lua->report.is_composed;
+    lua->report.is_composed = true;
     if (!has_handler(aside)) {
         tell_people(lua);
     } else {
@@ -190,7 +191,7 @@ static void tell(struct ml_lua *lua)
             tell_people(lua);
     }
     lua_settop(aside, top - 3);
-    lua->is_reporting = was_reporting;
+    lua->report.is_composed = was_reporting;
 }
 
 /* All on the state aside, for the task's thread is dead. */
@@ -251,7 +252,7 @@ void ml_report_closing(struct ml_lua *lua, struct ml_lua_task *task, lua_State *
 {
     if (ml_is_cancellation(thread, -1))
         return;
-    if (task == lua->main_task) {
+    if (task == lua->tasks.main) {
         warn_of_closing(lua->aside, thread);
         return;
     }

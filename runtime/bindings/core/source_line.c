@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Numbers have 16 bits; a program that has more places is not helped by this. */
-enum { MOST_PLACES = UINT16_MAX, FIRST_CAPACITY = 16, TEXT_ROOM = LUA_IDSIZE + 16 };
+/* Numbers have 16 bits; a program that has more lines is not helped by this. */
+enum { MOST_LINES = UINT16_MAX, FIRST_CAPACITY = 16, TEXT_ROOM = LUA_IDSIZE + 16 };
 
-/* Whether `text` is the place of that line of that chunk: the chunk's name may lie where another's
+/* Whether `text` names that line of that chunk: the chunk's name may lie where another's
  * did. */
 static bool is_same(const char *text, const lua_Debug *frame)
 {
@@ -32,67 +32,66 @@ static uint32_t hash_of_text(const char *text)
     return hash_of(text, (size_t)(colon - text), atoi(colon + 1));
 }
 
-/* Where the index has the place, or nothing yet. There is an index, and it is half empty. */
-static uint16_t *entry_of(const struct ml_places *places, const lua_Debug *frame)
+/* Where the index has the line, or nothing yet. There is an index, and it is half empty. */
+static uint16_t *entry_of(const struct ml_source_lines *lines, const lua_Debug *frame)
 {
-    uint32_t mask = places->capacity * 2 - 1;
+    uint32_t mask = lines->capacity * 2 - 1;
     uint32_t i = hash_of(frame->short_src, strlen(frame->short_src), frame->currentline) >> 8;
-    while (places->index[i & mask] != 0 &&
-           !is_same(places->texts[places->index[i & mask] - 1], frame))
+    while (lines->index[i & mask] != 0 && !is_same(lines->texts[lines->index[i & mask] - 1], frame))
         i++;
-    return &places->index[i & mask];
+    return &lines->index[i & mask];
 }
 
-static void fill_index(const struct ml_places *places, uint16_t *index, uint32_t mask)
+static void fill_index(const struct ml_source_lines *lines, uint16_t *index, uint32_t mask)
 {
-    for (uint32_t number = 1; number <= places->count; number++) {
-        uint32_t i = hash_of_text(places->texts[number - 1]) >> 8;
+    for (uint32_t number = 1; number <= lines->count; number++) {
+        uint32_t i = hash_of_text(lines->texts[number - 1]) >> 8;
         while (index[i & mask] != 0)
             i++;
         index[i & mask] = (uint16_t)number;
     }
 }
 
-static bool grow(struct ml_places *places)
+static bool grow(struct ml_source_lines *lines)
 {
-    uint32_t capacity = places->capacity > 0 ? places->capacity * 2 : FIRST_CAPACITY;
-    char **texts = realloc(places->texts, (size_t)capacity * sizeof *texts);
+    uint32_t capacity = lines->capacity > 0 ? lines->capacity * 2 : FIRST_CAPACITY;
+    char **texts = realloc(lines->texts, (size_t)capacity * sizeof *texts);
     if (texts == NULL)
         return false;
-    places->texts = texts;
+    lines->texts = texts;
     uint16_t *index = calloc((size_t)capacity * 2, sizeof *index);
     if (index == NULL)
         return false;
-    fill_index(places, index, capacity * 2 - 1);
-    free(places->index);
-    places->index = index;
-    places->capacity = capacity;
+    fill_index(lines, index, capacity * 2 - 1);
+    free(lines->index);
+    lines->index = index;
+    lines->capacity = capacity;
     return true;
 }
 
-static uint32_t add(struct ml_places *places, const lua_Debug *frame)
+static uint32_t add(struct ml_source_lines *lines, const lua_Debug *frame)
 {
-    if (places->count == MOST_PLACES || (places->count == places->capacity && !grow(places)))
+    if (lines->count == MOST_LINES || (lines->count == lines->capacity && !grow(lines)))
         return 0;
     char text[TEXT_ROOM];
     snprintf(text, sizeof text, "%s:%d", frame->short_src, frame->currentline);
     char *copy = strdup(text);
     if (copy == NULL)
         return 0;
-    places->texts[places->count++] = copy;
-    *entry_of(places, frame) = (uint16_t)places->count;
-    return places->count;
+    lines->texts[lines->count++] = copy;
+    *entry_of(lines, frame) = (uint16_t)lines->count;
+    return lines->count;
 }
 
-static uint32_t find(const struct ml_places *places, const lua_Debug *frame)
+static uint32_t find(const struct ml_source_lines *lines, const lua_Debug *frame)
 {
-    return places->count > 0 ? *entry_of(places, frame) : 0;
+    return lines->count > 0 ? *entry_of(lines, frame) : 0;
 }
 
 static unsigned cache_index(const lua_Debug *frame)
 {
     return (unsigned)(((uintptr_t)frame->source >> 4) + (size_t)frame->currentline * 7u) %
-           ML_PLACES_CACHED;
+           ML_SOURCE_LINES_CACHED;
 }
 
 /* Whether the function is one of moonlet's own modules: its caller made the thing. */
@@ -110,36 +109,35 @@ static bool find_frame(lua_State *L, int level, lua_Debug *frame)
     return found;
 }
 
-uint32_t ml_place_of(struct ml_places *places, lua_State *L, int level)
+uint32_t ml_source_line_of(struct ml_source_lines *lines, lua_State *L, int level)
 {
     lua_Debug frame;
     if (!find_frame(L, level, &frame))
         return 0;
     unsigned index = cache_index(&frame);
-    uint32_t number = places->cache[index].number;
-    if (number != 0 && places->cache[index].source == frame.source &&
-        places->cache[index].line == frame.currentline &&
-        is_same(places->texts[number - 1], &frame))
+    uint32_t number = lines->cache[index].number;
+    if (number != 0 && lines->cache[index].source == frame.source &&
+        lines->cache[index].line == frame.currentline && is_same(lines->texts[number - 1], &frame))
         return number;
-    number = find(places, &frame);
+    number = find(lines, &frame);
     if (number == 0)
-        number = add(places, &frame);
-    places->cache[index].source = frame.source;
-    places->cache[index].line = frame.currentline;
-    places->cache[index].number = number;
+        number = add(lines, &frame);
+    lines->cache[index].source = frame.source;
+    lines->cache[index].line = frame.currentline;
+    lines->cache[index].number = number;
     return number;
 }
 
-const char *ml_place_text(const struct ml_places *places, uint32_t number)
+const char *ml_source_line_text(const struct ml_source_lines *lines, uint32_t number)
 {
-    return number > 0 ? places->texts[number - 1] : "?";
+    return number > 0 ? lines->texts[number - 1] : "?";
 }
 
-void ml_places_release(struct ml_places *places)
+void ml_source_lines_release(struct ml_source_lines *lines)
 {
-    for (uint32_t i = 0; i < places->count; i++)
-        free(places->texts[i]);
-    free(places->texts);
-    free(places->index);
-    *places = (struct ml_places){0};
+    for (uint32_t i = 0; i < lines->count; i++)
+        free(lines->texts[i]);
+    free(lines->texts);
+    free(lines->index);
+    *lines = (struct ml_source_lines){0};
 }

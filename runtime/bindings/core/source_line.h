@@ -1,6 +1,6 @@
 /*
- * Places in scripts, "file.lua:12", as small numbers: where a task was spawned or an object made,
- * for messages to people. Each place is kept once, until the runtime is closed.
+ * Lines of scripts, "file.lua:12", as small numbers: where a task was spawned or an object made,
+ * for messages to people. Each line is kept once, until the runtime is closed.
  */
 #ifndef ML_BINDINGS_CORE_SOURCE_LINE_H
 #define ML_BINDINGS_CORE_SOURCE_LINE_H
@@ -8,10 +8,10 @@
 #include <lua.h>
 #include <stdint.h>
 
-/* The places last asked for, found by the address of the chunk's name and the line. */
-enum { ML_PLACES_CACHED = 256 };
+/* The lines last asked for, found by the address of the chunk's name and the line. */
+enum { ML_SOURCE_LINES_CACHED = 256 };
 
-struct ml_places {
+struct ml_source_lines {
     char **texts; /* number - 1 -> text */
     uint32_t count;
     uint32_t capacity;
@@ -20,17 +20,17 @@ struct ml_places {
         const char *source;
         int line;
         uint32_t number;
-    } cache[ML_PLACES_CACHED];
+    } cache[ML_SOURCE_LINES_CACHED];
 };
 
-/* The number of the place where the function at `level` on L (1: the caller of the running C
- * function) is; 0: in no Lua code, or there is no room: after 65,535 places no new ones are kept.
- * Never raises. measured: 35 ns; the first time for a place 0.2 us, however many there are. */
-uint32_t ml_place_of(struct ml_places *places, lua_State *L, int level);
+/* The number of the line where the function at `level` on L (1: the caller of the running C
+ * function) is; 0: in no Lua code, or there is no room: after 65,535 lines no new ones are kept.
+ * Never raises. measured: 35 ns; the first time for a line 0.2 us, however many there are. */
+uint32_t ml_source_line_of(struct ml_source_lines *lines, lua_State *L, int level);
 
-/* Its text, "?" for 0. Valid until ml_places_release(). */
-const char *ml_place_text(const struct ml_places *places, uint32_t number);
+/* Its text, "?" for 0. Valid until ml_source_lines_release(). */
+const char *ml_source_line_text(const struct ml_source_lines *lines, uint32_t number);
 
-void ml_places_release(struct ml_places *places);
+void ml_source_lines_release(struct ml_source_lines *lines);
 
 #endif

@@ -2,7 +2,9 @@
 
 #include "bindings/core/attribute.h"
 #include "bindings/core/cancellation.h"
+#include "bindings/core/lua_runtime.h"
 #include "bindings/core/task_view.h"
+#include "bindings/core/traceback.h"
 
 #include <string.h>
 
@@ -94,11 +96,12 @@ int ml_story_take_first(lua_State *L)
 static void push_end(lua_State *L, const struct ml_lua_task *task)
 {
     bool is_cut = task->run == ML_RUN_FUNCTION;
-    bool has_place = task->place != 0;
-    lua_pushfstring(L, "in a closing variable, %s%s%s",
-                    is_cut ? "after the cancellation of the task" : "at the end of the program",
-                    has_place ? "\nspawned at " : "",
-                    has_place ? ml_place_text(&ml_lua_of(L)->places, task->place) : "");
+    bool has_source_line = task->source_line != 0;
+    lua_pushfstring(
+        L, "in a closing variable, %s%s%s",
+        is_cut ? "after the cancellation of the task" : "at the end of the program",
+        has_source_line ? "\nspawned at " : "",
+        has_source_line ? ml_source_line_text(&ml_lua_of(L)->source_lines, task->source_line) : "");
 }
 
 int ml_story_keep_closing(lua_State *L)
@@ -290,7 +293,7 @@ static int note_once(lua_State *L)
 void ml_story_note(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread, int level)
 {
     lua_State *aside = lua->aside;
-    if (lua->is_reporting || ml_is_cancellation(thread, -1))
+    if (lua->report.is_composed || ml_is_cancellation(thread, -1))
         return;
     task->parked_on = thread;
     lua_pushcfunction(aside, note_once);
@@ -308,7 +311,7 @@ int ml_story_handler(lua_State *L)
     enum { LEVEL = 2 };
     struct ml_lua *lua = ml_lua_of(L);
     lua_settop(L, 1);
-    if (lua->hub.current == NULL || lua->is_reporting || ml_is_cancellation(L, 1))
+    if (lua->hub.current == NULL || lua->report.is_composed || ml_is_cancellation(L, 1))
         return 1;
     lua_pushcfunction(L, note);
     if (lua_isuserdata(L, lua_upvalueindex(1)))

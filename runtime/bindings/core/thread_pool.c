@@ -2,25 +2,33 @@
 
 #include "bindings/core/lua_task.h"
 
+#include <lauxlib.h>
+#include <stdlib.h>
+
+static void push_pool(lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ml_lua_of(L)->threads.ref);
+}
+
 /* Makes a thread for an empty place of the pool, or, when there is none, for the Task at `task`. A
  * place is taken once nothing can fail any more. Finalizers run while the thread is made, and may
  * take places themselves. */
 static __attribute__((noinline)) struct ml_pool_thread make_thread(lua_State *L, int task)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    ml_lua_push_pool(L);
+    push_pool(L);
     struct ml_pool_thread thread = {.L = lua_newthread(L)};
-    bool is_new = lua->idle_count == 0;
+    bool is_new = lua->threads.idle_count == 0;
     if (!is_new)
-        thread.index = lua->idle[lua->idle_count - 1].index;
-    else if (lua->pool_size < ML_POOL_THREADS)
-        thread.index = lua->pool_size + 1;
+        thread.index = lua->threads.idle[lua->threads.idle_count - 1].index;
+    else if (lua->threads.count < ML_POOL_THREADS)
+        thread.index = lua->threads.count + 1;
     if (thread.index > 0)
         lua_rawseti(L, -2, thread.index);
     else
         lua_setiuservalue(L, task, ML_TASK_THREAD);
-    lua->idle_count -= !is_new;
-    lua->pool_size += is_new && thread.index > 0;
+    lua->threads.idle_count -= !is_new;
+    lua->threads.count += is_new && thread.index > 0;
     lua_pop(L, 1);
     return thread;
 }
@@ -28,8 +36,8 @@ static __attribute__((noinline)) struct ml_pool_thread make_thread(lua_State *L,
 struct ml_pool_thread ml_thread_take(lua_State *L, int task)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    if (ml_likely(lua->idle_count > 0 && lua->idle[lua->idle_count - 1].L != NULL))
-        return lua->idle[--lua->idle_count];
+    if (ml_likely(lua->threads.idle_count > 0 && lua->threads.idle[lua->threads.idle_count - 1].L != NULL))
+        return lua->threads.idle[--lua->threads.idle_count];
     return make_thread(L, task);
 }
 
@@ -38,11 +46,28 @@ void ml_thread_give_back(struct ml_lua *lua, struct ml_pool_thread thread, bool 
     if (thread.index == 0)
         return;
     if (!serves_again) {
-        ml_lua_push_pool(lua->aside);
+        push_pool(lua->aside);
         lua_pushboolean(lua->aside, 0);
         lua_rawseti(lua->aside, -2, thread.index);
         lua_pop(lua->aside, 1);
         thread.L = NULL;
     }
-    lua->idle[lua->idle_count++] = thread;
+    lua->threads.idle[lua->threads.idle_count++] = thread;
+}
+
+void ml_thread_pool_open(lua_State *L)
+{
+    struct ml_thread_pool *threads = &ml_lua_of(L)->threads;
+    threads->idle = malloc(ML_POOL_THREADS * sizeof *threads->idle);
+    if (threads->idle == NULL)
+        luaL_error(L, "not enough memory");
+    lua_newtable(L);
+    threads->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void ml_thread_pool_release(struct ml_lua *lua)
+{
+    free(lua->threads.idle);
+    lua->threads.idle = NULL;
+    lua->threads.idle_count = 0;
 }

@@ -14,4 +14,10 @@ struct ml_pool_thread ml_thread_take(lua_State *L, int task);
  * raises. */
 void ml_thread_give_back(struct ml_lua *lua, struct ml_pool_thread thread, bool serves_again);
 
+/* Makes it, empty. Raises. */
+void ml_thread_pool_open(lua_State *L);
+
+/* Frees what is not Lua's. After lua_close(). */
+void ml_thread_pool_release(struct ml_lua *lua);
+
 #endif

@@ -3,10 +3,13 @@
  * any C function, and a call that waits inside one parks the whole task. Threads that a C library
  * resumes and yields through Lua's own API keep doing so.
  */
+#include "bindings/coroutine/coroutine.h"
+
 #include "bindings/core/cancellation.h"
+#include "bindings/core/hooks.h"
+#include "bindings/core/lua_strand.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/coroutine/generator.h"
-#include "bindings/lib/modules.h"
 #include "hub/switch/chain.h"
 
 #include <lauxlib.h>
@@ -41,7 +44,7 @@ static int coroutine_running(lua_State *L)
     *ml_lua_mark(L) |= ML_MARK_KNOWN;
     if (task != NULL)
         task->thread_is_known = true;
-    bool is_main = lua_pushthread(L) || (task != NULL && task == ml_lua_of(L)->main_task);
+    bool is_main = lua_pushthread(L) || (task != NULL && task == ml_lua_of(L)->tasks.main);
     lua_pushboolean(L, is_main);
     return 2;
 }
@@ -234,6 +237,7 @@ void ml_open_coroutine(lua_State *L)
                                          {"wrap", coroutine_wrap},
                                          {"close", coroutine_close},
                                          {NULL, NULL}};
+    ml_lua_of(L)->hub.strand_body = ml_strand_body;
     lua_getglobal(L, LUA_COLIBNAME);
     luaL_setfuncs(L, functions, 0);
     lua_pop(L, 1);

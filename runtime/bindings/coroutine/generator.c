@@ -1,7 +1,7 @@
 #include "bindings/coroutine/generator.h"
 
-#include "bindings/coroutine/greenlet.h"
-#include "bindings/lib/modules.h"
+#include "bindings/core/hooks.h"
+#include "bindings/core/lua_strand.h"
 #include "hub/switch/chain.h"
 
 #include <lauxlib.h>
@@ -287,7 +287,7 @@ static void generator_body(struct ml_strand *strand)
 void ml_strand_body(struct ml_strand *strand)
 {
     if (*ml_lua_mark(ml_thread_of(strand)) & ML_MARK_GREENLET)
-        ml_greenlet_body(strand);
+        ml_lua_of(ml_thread_of(strand))->task_hooks.greenlet->body(strand);
     else
         generator_body(strand);
 }

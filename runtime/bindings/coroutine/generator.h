@@ -6,6 +6,7 @@
 #ifndef ML_BINDINGS_COROUTINE_GENERATOR_H
 #define ML_BINDINGS_COROUTINE_GENERATOR_H
 
+
 #include "bindings/core/lua_runtime.h"
 
 /* What ml_generator_status() answers, for comparing by address. */
@@ -36,5 +37,8 @@ void ml_generator_check_yield(lua_State *L);
 
 /* Ends a suspended or dead thread and closes its variables; lua_resetthread()'s status. */
 int ml_generator_close(lua_State *thread);
+
+/* Installed as hub->strand_body: what a generator or a greenlet runs. */
+void ml_strand_body(struct ml_strand *strand);
 
 #endif

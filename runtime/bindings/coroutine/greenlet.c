@@ -14,71 +14,17 @@ never runs it again. If its task was dropped at the end of the program, so is it
 
 @module moonlet.greenlet
 */
+#include "bindings/coroutine/greenlet.h"
+
+#include "bindings/core/blocking.h"
+#include "bindings/core/lua_strand.h"
+#include "bindings/core/object.h"
+#include "bindings/coroutine/greenlet_drop.h"
 #include "bindings/coroutine/greenlet_object.h"
-#include "bindings/lib/modules.h"
+#include "bindings/coroutine/greenlet_switch.h"
 #include "bindings/task/task_options.h"
 
 #include <string.h>
-
-const char ml_greenlet_type[] = "greenlet";
-const char ml_greenlet_exit_key, ml_greenlet_tracer_key, ml_greenlet_overfull_key;
-
-/* Key in the registry of the table Task -> the object that stands for its own body. */
-static const char roots_key;
-
-/* ---- objects ---- */
-
-struct ml_greenlet *ml_check_greenlet(lua_State *L, int index)
-{
-    return ml_check_object(L, index, ml_greenlet_type);
-}
-
-struct ml_lua_task *ml_greenlet_task(lua_State *L)
-{
-    struct ml_task *task = ml_lua_of(L)->hub.current;
-    if (task == NULL)
-        luaL_error(L, "no task is running");
-    return ml_lua_task_of(task);
-}
-
-struct ml_greenlet *ml_greenlet_push_new(lua_State *L, const struct ml_lua_task *task)
-{
-    struct ml_greenlet *greenlet = ml_push_object(L, ml_greenlet_type, sizeof *greenlet, 2);
-    ml_greenlet_adopt(greenlet, task);
-    return greenlet;
-}
-
-/* Pushes the object that stands for the task's own body; makes it at the first call. */
-struct ml_greenlet *ml_greenlet_push_root(lua_State *L, struct ml_lua_task *task)
-{
-    luaL_checkstack(L, 6, NULL);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &roots_key);
-    ml_lua_push_task(L, task);
-    lua_pushvalue(L, -1);
-    if (lua_rawget(L, -3) == LUA_TNIL) {
-        lua_pop(L, 1);
-        ml_greenlet_push_new(L, task)->state = ML_GREENLET_RUNNING;
-        lua_pushvalue(L, -2);
-        lua_pushvalue(L, -2);
-        lua_rawset(L, -5);
-    }
-    lua_replace(L, -3);
-    lua_pop(L, 1);
-    return ml_to_object(L, -1);
-}
-
-void ml_greenlet_push_current(lua_State *L, struct ml_lua_task *task)
-{
-    if (task->greenlet == NULL) {
-        ml_greenlet_push_root(L, task);
-        return;
-    }
-    /* The first value of the `switch` call in which the root stands: it keeps the one that runs
-     * alive. */
-    lua_State *root = task->greenlet->root;
-    lua_pushvalue(root, 1);
-    lua_xmove(root, L, 1);
-}
 
 /* ---- making ---- */
 
@@ -93,17 +39,6 @@ static struct ml_greenlet *check_parent(lua_State *L, int index, struct ml_lua_t
     luaL_argexpected(L, parent != NULL, index, "greenlet");
     luaL_argcheck(L, parent->task == task->task.id, index, "parent is a greenlet of another task");
     return parent;
-}
-
-void ml_greenlet_set_parent(lua_State *L, int greenlet, int object, struct ml_greenlet *parent)
-{
-    struct ml_greenlet *self = ml_to_object(L, greenlet);
-    self->parent = ml_greenlet_is_root(parent) ? NULL : parent;
-    if (ml_greenlet_is_root(parent))
-        lua_pushnil(L);
-    else
-        lua_pushvalue(L, object);
-    lua_setiuservalue(L, greenlet, ML_GREENLET_PARENT);
 }
 
 /***
@@ -131,7 +66,7 @@ Makes a greenlet that will call fn; it begins with the first switch to it.
 static int greenlet_new(lua_State *L)
 {
     ml_check_callable(L, 1);
-    ml_greenlet_attend(L);
+    ml_blocking_attend(L);
     struct ml_lua_task *task = ml_greenlet_task(L);
     struct ml_greenlet *parent = check_parent(L, 2, task);
     lua_settop(L, 2);
@@ -143,7 +78,7 @@ static int greenlet_new(lua_State *L)
     lua_pushvalue(L, 1);
     lua_xmove(L, thread, 1);
     greenlet->L = thread;
-    ml_lua_of(L)->uses_greenlets = true;
+    ml_lua_of(L)->greenlets.are_used = true;
     greenlet->branch.bottom = greenlet->branch.top = ml_strand_of(thread);
     return 1;
 }
@@ -155,7 +90,7 @@ Tells who runs.
 */
 static int greenlet_current(lua_State *L)
 {
-    ml_greenlet_attend(L);
+    ml_blocking_attend(L);
     ml_greenlet_push_current(L, ml_greenlet_task(L));
     return 1;
 }
@@ -291,10 +226,14 @@ int ml_open_greenlet(lua_State *L)
                                            {"__tostring", greenlet_tostring},
                                            {"__newindex", greenlet_newindex},
                                            {NULL, NULL}};
+    static const struct ml_greenlet_hooks hooks = {.body = ml_greenlet_body,
+                                                   .abandon = ml_greenlet_abandon,
+                                                   .kill_dropped = ml_greenlet_kill_dropped,
+                                                   .orphan = ml_greenlet_orphan};
+    ml_lua_of(L)->task_hooks.greenlet = &hooks;
     ml_greenlet_open_collectgarbage(L);
     make_exit(L);
-    ml_push_weak_table(L, "k");
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &roots_key);
+    ml_greenlet_objects_open(L);
     ml_greenlet_open_dropped(L);
     lua_pushliteral(L, "too many results of a greenlet");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &ml_greenlet_overfull_key);

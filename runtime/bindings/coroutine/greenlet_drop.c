@@ -4,11 +4,15 @@
  * own task, as children of the greenlet that runs there. A finalizer may not be left by a switch:
  * so it only notes them, and they die when their task next calls something that may switch anyway.
  */
+#include "bindings/coroutine/greenlet_drop.h"
+
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/lua_spawn.h"
+#include "bindings/core/lua_strand.h"
+#include "bindings/core/object.h"
 #include "bindings/coroutine/greenlet_object.h"
-#include "bindings/task/task_options.h"
+#include "bindings/coroutine/greenlet_switch.h"
 
 /* Key in the registry of the list of those that are to die. */
 static const char dropped_key;
@@ -66,7 +70,7 @@ static bool take_dropped(lua_State *L, uint64_t task)
         lua_rawgeti(L, list, i + 1);
         lua_rawseti(L, list, i);
     }
-    ml_lua_of(L)->dropped_greenlets--;
+    ml_lua_of(L)->greenlets.dropped--;
     lua_remove(L, list);
     return true;
 }
@@ -85,7 +89,7 @@ int ml_greenlet_gc(lua_State *L)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &dropped_key);
     lua_insert(L, 1);
     lua_rawseti(L, 1, (lua_Integer)lua_rawlen(L, 1) + 1);
-    lua->dropped_greenlets++;
+    lua->greenlets.dropped++;
     return 0;
 }
 
@@ -138,14 +142,14 @@ static bool may_switch(lua_State *L, const struct ml_lua *lua)
 {
     struct ml_task *task = lua->hub.current;
     return task != NULL && task->strand == ml_strand_of(L) && !ml_is_in_finalizer(L) &&
-           !lua->is_reporting && !(*ml_lua_mark(L) & ML_MARK_PARKED);
+           !lua->report.is_composed && !(*ml_lua_mark(L) & ML_MARK_PARKED);
 }
 
 void ml_greenlet_kill_dropped(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
     luaL_checkstack(L, 12, NULL);
-    while (lua->dropped_greenlets > 0 && may_switch(L, lua)) {
+    while (lua->greenlets.dropped > 0 && may_switch(L, lua)) {
         struct ml_lua_task *task = ml_lua_task_of(lua->hub.current);
         if (!take_dropped(L, task->task.id))
             return;
@@ -187,8 +191,7 @@ static int collect_garbage(lua_State *L)
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-    if (ml_unlikely(ml_lua_of(L)->dropped_greenlets > 0))
-        ml_greenlet_kill_dropped(L);
+    ml_blocking_attend(L);
     return lua_gettop(L);
 }
 

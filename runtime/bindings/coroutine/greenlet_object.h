@@ -1,15 +1,11 @@
-/* What the files of moonlet.greenlet share: the object behind a greenlet. */
+/* The object behind a greenlet, and the one that stands for a task's own body. */
 #ifndef ML_BINDINGS_COROUTINE_GREENLET_OBJECT_H
 #define ML_BINDINGS_COROUTINE_GREENLET_OBJECT_H
 
 #include "bindings/core/lua_task.h"
-#include "bindings/coroutine/greenlet.h"
+#include "hub/switch/branch.h"
 
 extern const char ml_greenlet_type[];
-
-/* Keys in the registry: GreenletExit; the trace function; the error of a greenlet with more results
- * than there is room for. */
-extern const char ml_greenlet_exit_key, ml_greenlet_tracer_key, ml_greenlet_overfull_key;
 
 enum ml_greenlet_state {
     ML_GREENLET_NEW,
@@ -59,21 +55,7 @@ static inline void ml_greenlet_adopt(struct ml_greenlet *greenlet, const struct 
 /* Makes `parent`, whose object is at `object`, the parent of the greenlet at `greenlet`. */
 void ml_greenlet_set_parent(lua_State *L, int greenlet, int object, struct ml_greenlet *parent);
 
-/* __gc of greenlets; prepares the registry for it. bindings/coroutine/greenlet_drop.c. */
-int ml_greenlet_gc(lua_State *L);
-void ml_greenlet_open_dropped(lua_State *L);
-
-/* Pushes GreenletExit. */
-void ml_greenlet_push_exit(lua_State *L);
-
-/* Makes the value on top, which is popped, the trace function; nil: none. */
-void ml_greenlet_set_tracer(lua_State *L);
-
-/* Methods, documented where they are defined. */
-int ml_greenlet_switch(lua_State *L);
-int ml_greenlet_throw(lua_State *L);
-
-/* Throws GreenletExit at the greenlet at 1, as its method `throw` does. */
-int ml_greenlet_end(lua_State *L);
+/* Prepares the registry. */
+void ml_greenlet_objects_open(lua_State *L);
 
 #endif

@@ -1,11 +1,18 @@
 /*** @submodule moonlet.greenlet */
 /* How greenlets are entered and left: switch, throw, and what becomes of one that ends. */
+#include "bindings/coroutine/greenlet_switch.h"
+
 #include "bindings/core/blocking.h"
+#include "bindings/core/hooks.h"
+#include "bindings/core/lua_strand.h"
+#include "bindings/core/object.h"
 #include "bindings/core/story.h"
-#include "bindings/coroutine/generator.h"
+#include "bindings/core/task_body.h"
 #include "bindings/coroutine/greenlet_object.h"
 
 #include <errno.h>
+
+const char ml_greenlet_exit_key, ml_greenlet_tracer_key, ml_greenlet_overfull_key;
 
 /* Key in the registry: the last greenlet that was left, while there is a trace function. */
 static const char left_key;
@@ -35,7 +42,7 @@ static bool is_exit(lua_State *L)
 static struct ml_greenlet *find_living(lua_State *L, int object, struct ml_greenlet *target,
                                        bool *is_thrown)
 {
-    bool is_seen = ml_lua_of(L)->traces_greenlets;
+    bool is_seen = ml_lua_of(L)->greenlets.are_traced;
     while (target != NULL && !ml_greenlet_is_root(target)) {
         bool dies = target->state == ML_GREENLET_NEW && *is_thrown && !is_seen;
         if (target->state != ML_GREENLET_DEAD && !dies)
@@ -53,7 +60,7 @@ static struct ml_greenlet *find_living(lua_State *L, int object, struct ml_green
 
 void ml_greenlet_set_tracer(lua_State *L)
 {
-    ml_lua_of(L)->traces_greenlets = !lua_isnil(L, -1);
+    ml_lua_of(L)->greenlets.are_traced = !lua_isnil(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &ml_greenlet_tracer_key);
     /* A place for what is noted where nobody could catch an error of having no memory. */
     lua_pushboolean(L, 0);
@@ -101,7 +108,7 @@ static int arrive(lua_State *L)
     struct ml_lua_task *task = ml_greenlet_task(L);
     bool is_thrown = task->is_thrown;
     task->is_thrown = false;
-    if (ml_unlikely(ml_lua_of(L)->traces_greenlets))
+    if (ml_unlikely(ml_lua_of(L)->greenlets.are_traced))
         trace_arrival(L, is_thrown);
     if (ml_unlikely(is_thrown))
         return lua_error(L);
@@ -190,7 +197,7 @@ static inline int send(lua_State *L, bool is_thrown)
     struct ml_lua_task *task = ml_greenlet_task(L);
     struct ml_greenlet *target = ml_to_object(L, 1);
     check_may_switch(L, task, target);
-    if (ml_unlikely(ml_lua_of(L)->traces_greenlets))
+    if (ml_unlikely(ml_lua_of(L)->greenlets.are_traced))
         remember_left(L, task);
     target = find_living(L, 1, target, &is_thrown);
     task->is_thrown = is_thrown;
@@ -224,7 +231,7 @@ results of a child that ended
 __attribute__((flatten)) int ml_greenlet_switch(lua_State *L)
 {
     ml_check_greenlet(L, 1);
-    ml_greenlet_attend(L);
+    ml_blocking_attend(L);
     return send(L, false);
 }
 
@@ -237,7 +244,7 @@ error goes to its parent, as for one that is dead.
 int ml_greenlet_throw(lua_State *L)
 {
     ml_check_greenlet(L, 1);
-    ml_greenlet_attend(L);
+    ml_blocking_attend(L);
     lua_settop(L, 2);
     if (lua_isnil(L, 2)) {
         ml_greenlet_push_exit(L);
@@ -278,7 +285,7 @@ static struct ml_greenlet *bequeath(struct ml_lua_task *task, lua_State *L, int 
     if (is_thrown && is_exit(L))
         is_thrown = false;
     self->state = ML_GREENLET_DEAD;
-    if (ml_lua_of(L)->traces_greenlets)
+    if (ml_lua_of(L)->greenlets.are_traced)
         remember_left(L, task);
     /* The object of the heir, below the value that finding it looks at. */
     lua_checkstack(L, 4);
@@ -321,7 +328,7 @@ void ml_greenlet_body(struct ml_strand *strand)
     struct ml_lua *lua = ml_lua_of(L);
     struct ml_lua_task *task = ml_lua_task_of(lua->hub.current);
     struct ml_greenlet *self = task->greenlet;
-    if (lua->traces_greenlets) {
+    if (lua->greenlets.are_traced) {
         lua_pushcfunction(L, traced_body);
         lua_insert(L, 1);
     }

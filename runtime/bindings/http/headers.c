@@ -11,8 +11,7 @@ A field whose name a method has is read by `get`. In a query names keep their ca
 */
 #include "bindings/http/headers.h"
 
-#include "bindings/core/lua_runtime.h"
-#include "bindings/lib/modules.h"
+#include "bindings/core/object.h"
 #include "http/syntax.h"
 
 #include <string.h>

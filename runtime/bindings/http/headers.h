@@ -69,6 +69,9 @@ void ml_http_headers_add(lua_State *L, int index, const char *name, size_t name_
 /* Removes all lines of that name. */
 void ml_http_headers_remove(struct ml_http_headers *headers, const char *name, size_t name_size);
 
+/* moonlet.http.headers. */
+int ml_open_http_headers(lua_State *L);
+
 /* Creates the metatable; stack unchanged. Once is enough, more do no harm. */
 void ml_open_http_headers_type(lua_State *L);
 

@@ -6,21 +6,22 @@ task makes them, from any C library. `docs/c-libraries.md` says which libraries 
 
 @module moonlet.patch
 */
+#include "bindings/lib/patch.h"
+
 #include "bindings/core/lua_runtime.h"
-#include "bindings/lib/modules.h"
 #include "interpose/libc_call.h"
 
-static struct ml_foreign *foreign_of(lua_State *L)
+static struct ml_libc_calls *libc_calls_of(lua_State *L)
 {
-    return ml_lua_of(L)->foreign;
+    return ml_lua_of(L)->libc_calls;
 }
 
 static bool is_on(lua_State *L)
 {
-    return ml_lua_of(L)->hub.foreign != NULL;
+    return ml_lua_of(L)->hub.libc_calls != NULL;
 }
 
-static void push_call(lua_State *L, const struct ml_count *count)
+static void push_call(lua_State *L, const struct ml_libc_call_counts *count)
 {
     lua_createtable(L, 0, 2);
     lua_pushinteger(L, (lua_Integer)count->waited);
@@ -29,20 +30,20 @@ static void push_call(lua_State *L, const struct ml_count *count)
     lua_setfield(L, -2, "blocked");
 }
 
-static void push_calls(lua_State *L, const struct ml_foreign *f)
+static void push_calls(lua_State *L, const struct ml_libc_calls *calls)
 {
-    lua_createtable(L, 0, ML_CALL_COUNT);
-    for (int i = 0; i < ML_CALL_COUNT; i++) {
-        push_call(L, &f->counts[i]);
-        lua_setfield(L, -2, ml_call_name((enum ml_call)i));
+    lua_createtable(L, 0, ML_LIBC_FUNCTION_COUNT);
+    for (int i = 0; i < ML_LIBC_FUNCTION_COUNT; i++) {
+        push_call(L, &calls->counts[i]);
+        lua_setfield(L, -2, ml_libc_function_name((enum ml_libc_function)i));
     }
 }
 
-static void push_excluded(lua_State *L, const struct ml_foreign *f)
+static void push_excluded(lua_State *L, const struct ml_libc_calls *calls)
 {
     int count = 0;
     lua_newtable(L);
-    for (const struct ml_exclusion *e = f->exclusions; e != NULL; e = e->next) {
+    for (const struct ml_exclusion *e = calls->exclusions; e != NULL; e = e->next) {
         lua_pushstring(L, e->pattern);
         lua_rawseti(L, -2, ++count);
     }
@@ -57,15 +58,15 @@ and how often it blocked the thread for want of a way not to; the patterns given
 */
 static int patch_status(lua_State *L)
 {
-    const struct ml_foreign *f = foreign_of(L);
+    const struct ml_libc_calls *calls = libc_calls_of(L);
     lua_createtable(L, 0, 4);
-    lua_pushboolean(L, f->is_available);
+    lua_pushboolean(L, calls->is_available);
     lua_setfield(L, -2, "available");
-    lua_pushboolean(L, f->is_available && is_on(L));
+    lua_pushboolean(L, calls->is_available && is_on(L));
     lua_setfield(L, -2, "on");
-    push_calls(L, f);
+    push_calls(L, calls);
     lua_setfield(L, -2, "calls");
-    push_excluded(L, f);
+    push_excluded(L, calls);
     lua_setfield(L, -2, "excluded");
     return 1;
 }
@@ -80,7 +81,7 @@ static int patch_exclude(lua_State *L)
 {
     const char *pattern = luaL_checkstring(L, 1);
     luaL_argcheck(L, *pattern != '\0', 1, "a pattern is not empty");
-    if (ml_foreign_exclude(foreign_of(L), pattern) != 0)
+    if (ml_libc_calls_exclude(libc_calls_of(L), pattern) != 0)
         luaL_error(L, "not enough memory");
     return 0;
 }
@@ -93,8 +94,8 @@ Answers the calls of C libraries, as the program does from the start.
 static int patch_enable(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    lua->hub.foreign = lua->hub.is_forked ? NULL : lua->foreign;
-    lua_pushboolean(L, lua->foreign->is_available);
+    lua->hub.libc_calls = lua->hub.is_forked ? NULL : lua->libc_calls;
+    lua_pushboolean(L, lua->libc_calls->is_available);
     return 1;
 }
 
@@ -105,7 +106,7 @@ waiting.
 */
 static int patch_disable(lua_State *L)
 {
-    ml_lua_of(L)->hub.foreign = NULL;
+    ml_lua_of(L)->hub.libc_calls = NULL;
     return 0;
 }
 

@@ -4,9 +4,12 @@
  * it is loading itself loads it again, as in stock Lua; if two tasks would wait for each other,
  * that is an error.
  */
+#include "bindings/lib/require.h"
+
 #include "bindings/core/blocking.h"
-#include "bindings/lib/modules.h"
-#include "hub/on/sync.h"
+#include "bindings/core/object.h"
+#include "bindings/core/weak_table.h"
+#include "hub/on/primitives.h"
 
 #include <errno.h>
 #include <lualib.h>

@@ -3,12 +3,15 @@
  * xpcall and load let a cancellation through, os.exit unwinds. (require is in require.c.) All else
  * about them is as in stock Lua.
  */
-#include "bindings/core/blocking.h"
+#include "bindings/lib/standard.h"
+
 #include "bindings/core/cancellation.h"
+#include "bindings/core/exit.h"
 #include "bindings/core/libc_call.h"
-#include "bindings/core/lua_task.h"
+#include "bindings/core/lua_runtime.h"
 #include "bindings/core/story.h"
-#include "bindings/lib/modules.h"
+#include "bindings/coroutine/coroutine.h"
+#include "bindings/lib/require.h"
 #include "hub/loop/run.h"
 #include "hub/state/scope.h"
 
@@ -36,7 +39,7 @@ static int pcall_results(lua_State *L, int status, lua_KContext count)
 {
     if (is_good(status))
         return lua_gettop(L);
-    ml_foreign_caught(L, __builtin_frame_address(0));
+    ml_libc_calls_caught(L, __builtin_frame_address(0));
     ml_cancellation_rethrow(L, count);
     return push_caught(L);
 }
@@ -56,7 +59,7 @@ static bool keeps_cancellations(lua_State *L, int index)
 {
     lua_CFunction function = lua_tocfunction(L, index);
     return function != NULL &&
-           (function == ml_story_handler || function == ml_lua_of(L)->debug_traceback);
+           (function == ml_story_handler || function == ml_lua_of(L)->standard.debug_traceback);
 }
 
 /* Stack: function, handler, true, results, or what the handler made of the error on top. Most
@@ -65,7 +68,7 @@ static int xpcall_results(lua_State *L, int status, lua_KContext count)
 {
     if (is_good(status))
         return lua_gettop(L) - 2;
-    ml_foreign_caught(L, __builtin_frame_address(0));
+    ml_libc_calls_caught(L, __builtin_frame_address(0));
     if (keeps_cancellations(L, 2))
         ml_cancellation_rethrow(L, count);
     else
@@ -130,7 +133,7 @@ static int load_chunk(lua_State *L)
     bool has_environment = !lua_isnone(L, ENVIRONMENT);
     intptr_t count = ml_cancellation_count(L);
     const char *mode = luaL_optstring(L, MODE, "bt");
-    if (ml_unlikely(ml_lua_of(L)->text_only))
+    if (ml_unlikely(ml_lua_of(L)->standard.text_only))
         mode = "t";
     int status = lua_isstring(L, CHUNK) ? load_text(L, mode) : load_pieces(L, mode);
     if (status != LUA_OK) {
@@ -147,41 +150,6 @@ static int load_chunk(lua_State *L)
     return 1;
 }
 
-/* ---- os.exit ---- */
-
-static int exit_status(lua_State *L)
-{
-    if (lua_isboolean(L, 1))
-        return lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
-    return (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
-}
-
-/* With true as second argument the tasks are unwound, this one first, and the state is closed.
- * Outside a task that is the state's own finalizers: they are closing it already. */
-int ml_os_exit(lua_State *L)
-{
-    int status = exit_status(L);
-    struct ml_lua *lua = ml_lua_of(L);
-    if (!lua_toboolean(L, 2))
-        exit(status);
-    bool is_in_finalizer = ml_is_in_finalizer(L);
-    if (lua->hub.current == NULL && (lua->is_closing || !is_in_finalizer)) {
-        lua_close(lua->main);
-        exit(status);
-    }
-    lua->exit_asked = true;
-    lua->exit_status = status;
-    ml_hub_stop(&lua->hub);
-    /* A finalizer, or a report, must come to its end: what called it is unwound at its next wait.
-     */
-    if (is_in_finalizer || lua->is_reporting) {
-        if (lua->hub.current != NULL)
-            ml_task_cancel(lua->hub.current);
-        return 0;
-    }
-    ml_lua_task_restart(lua, ML_RUN_CLOSING);
-}
-
 void ml_open_standard(lua_State *L)
 {
     static const luaL_Reg base[] = {{"pcall", protected_call},
@@ -195,7 +163,7 @@ void ml_open_standard(lua_State *L)
     lua_setfield(L, -2, "exit");
     lua_getglobal(L, LUA_DBLIBNAME);
     lua_getfield(L, -1, "traceback");
-    ml_lua_of(L)->debug_traceback = lua_tocfunction(L, -1);
+    ml_lua_of(L)->standard.debug_traceback = lua_tocfunction(L, -1);
     lua_pop(L, 4);
     ml_open_require(L);
     ml_open_coroutine(L);

@@ -1,6 +1,7 @@
 /* The part of moonlet.test that is written in C. */
+#include "bindings/lib/test.h"
+
 #include "bindings/core/blocking.h"
-#include "bindings/lib/modules.h"
 #include "bindings/net/types.h"
 #include "hub/loop/simulation.h"
 #include "hub/on/idle.h"

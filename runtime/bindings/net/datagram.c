@@ -4,6 +4,9 @@
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
+#include "bindings/core/time_limit.h"
 #include "bindings/net/datagram_options.h"
 #include "bindings/net/destination.h"
 #include "bindings/net/peers.h"
@@ -20,7 +23,7 @@ struct ml_datagram *ml_push_udp(lua_State *L)
 {
     struct udp *udp = ml_push_object(L, ml_udp_type, sizeof *udp, ML_PEERS_VALUES);
     ml_datagram_init(&udp->datagram, &ml_lua_of(L)->io);
-    ml_object_note_place(L, udp);
+    ml_object_note_source_line(L, udp);
     return &udp->datagram;
 }
 

@@ -1,7 +1,7 @@
 #include "bindings/net/datagram_options.h"
 
 #include "base/error.h"
-#include "bindings/core/lua_runtime.h"
+#include "bindings/core/option.h"
 
 #include <lauxlib.h>
 #include <limits.h>

@@ -1,7 +1,7 @@
 #include "bindings/net/destination.h"
 
 #include "base/error.h"
-#include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
 #include "bindings/net/options.h"
 #include "bindings/net/types.h"
 

@@ -2,7 +2,11 @@
 /* Listeners as scripts see them. */
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
+#include "bindings/core/time_limit.h"
 #include "bindings/net/tls.h"
+#include "bindings/sync/select.h"
 
 #include <errno.h>
 
@@ -12,7 +16,7 @@ struct ml_listener *ml_push_listener(lua_State *L)
 {
     struct ml_listener *listener = ml_push_object(L, ml_listener_type, sizeof *listener, 1);
     ml_listener_init(listener, &ml_lua_of(L)->io);
-    ml_object_note_place(L, listener);
+    ml_object_note_source_line(L, listener);
     return listener;
 }
 
@@ -167,6 +171,32 @@ static int listener_gc(lua_State *L)
     return 0;
 }
 
+/* ---- in select ---- */
+
+/* Without a descriptor for a connection the listener is ready all the time: it is looked at later.
+ */
+static int watch(struct ml_lua *lua, void *object, struct ml_waiter *waiter, bool is_short,
+                 ml_time *again)
+{
+    struct ml_listener *listener = object;
+    (void)waiter;
+    if (!is_short)
+        return ml_fd_watch(&listener->fd, ML_FD_READ);
+    ml_time later = ml_time_after(ml_hub_now(&lua->hub), ML_LISTENER_PAUSE);
+    *again = ml_time_earlier(*again, later);
+    return 0;
+}
+
+static void unwatch(void *object)
+{
+    ml_fd_unwatch(&((struct ml_listener *)object)->fd);
+}
+
+static const struct ml_select_source select_source = {.type = ml_listener_type,
+                                                      .attempt = ml_listener_push_accepted,
+                                                      .watch = watch,
+                                                      .unwatch = unwatch};
+
 /* Those without a function here come from stdlib/moonlet/net.lua. */
 static const luaL_Reg methods[] = {{"accept", listener_accept},
                                    {"accepted", listener_accepted},
@@ -184,6 +214,7 @@ static const luaL_Reg metamethods[] = {{"__gc", listener_gc},
 void ml_open_listener_type(lua_State *L)
 {
     ml_open_object_type(L, ml_listener_type, methods, metamethods);
+    ml_lua_of(L)->select.sources[ML_SELECT_ACCEPT] = &select_source;
 }
 
 void ml_push_listener_methods(lua_State *L)

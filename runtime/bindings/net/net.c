@@ -1,9 +1,11 @@
 /*** @submodule moonlet.net */
 /* The part of moonlet.net that is written in C: connecting and listening; datagrams are in
  * bindings/net/datagram.c. */
+#include "bindings/net/net.h"
+
 #include "base/error.h"
 #include "bindings/core/blocking.h"
-#include "bindings/lib/modules.h"
+#include "bindings/core/option.h"
 #include "bindings/net/datagram.h"
 #include "bindings/net/inherited.h"
 #include "bindings/net/options.h"

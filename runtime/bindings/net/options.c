@@ -1,8 +1,10 @@
 #include "bindings/net/options.h"
 
-#include "bindings/core/blocking.h"
+#include "bindings/core/option.h"
+#include "bindings/core/time_limit.h"
 #include "bindings/net/target.h"
 
+#include <lauxlib.h>
 #include <limits.h>
 #include <string.h>
 

@@ -2,7 +2,8 @@
 /* Pairs of connected streams: through the kernel, and through memory for tests. */
 #include "bindings/net/pair.h"
 
-#include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/option.h"
 #include "bindings/net/types.h"
 #include "io/local_socket.h"
 #include "io/memory.h"

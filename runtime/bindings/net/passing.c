@@ -3,6 +3,9 @@
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
+#include "bindings/core/time_limit.h"
 #include "bindings/net/datagram.h"
 #include "bindings/net/types.h"
 #include "io/local_socket.h"

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
 #include "bindings/net/numeral.h"
 #include "bindings/net/types.h"
 

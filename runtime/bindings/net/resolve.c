@@ -3,6 +3,9 @@
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
+#include "bindings/core/option.h"
 #include "bindings/net/options.h"
 #include "bindings/net/target.h"
 #include "bindings/net/types.h"
@@ -315,7 +318,7 @@ int ml_net_resolver(lua_State *L)
     lua_settop(L, 1);
     ml_check_option_names(L, 1, names);
     struct ml_resolver **resolver = ml_push_object(L, resolver_type, sizeof(void *), 0);
-    ml_object_note_place(L, resolver);
+    ml_object_note_source_line(L, resolver);
     struct answer *owner = ml_push_object(L, answer_type, sizeof *owner, 0);
     int error = check_servers(L, &owner->addresses);
     struct ml_resolver_options options = {.servers = owner->addresses,

@@ -2,12 +2,15 @@
 /* Streams as scripts see them; reading is in bindings/net/read.c, writing in bindings/net/write.c.
  */
 #include "base/error.h"
-#include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
+#include "bindings/core/time_limit.h"
 #include "bindings/net/passing.h"
 #include "bindings/net/read.h"
 #include "bindings/net/tls.h"
 #include "bindings/net/types.h"
 #include "bindings/net/write.h"
+#include "bindings/sync/select.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -20,7 +23,7 @@ struct ml_stream *ml_push_stream(lua_State *L)
 {
     struct ml_stream *s = ml_push_object(L, ml_stream_type, sizeof *s, 1);
     ml_stream_init(s, &ml_lua_of(L)->io);
-    ml_object_note_place(L, s);
+    ml_object_note_source_line(L, s);
     return s;
 }
 
@@ -244,6 +247,30 @@ static int stream_gc(lua_State *L)
     return 0;
 }
 
+/* ---- in select ---- */
+
+static int attempt_to_read(lua_State *L, int index)
+{
+    struct ml_stream *s = ml_to_object(L, index);
+    return ml_stream_is_open(s) ? ml_stream_look(s) : -ML_ECLOSED;
+}
+
+static int watch(struct ml_lua *lua, void *object, struct ml_waiter *waiter, bool is_short,
+                 ml_time *again)
+{
+    (void)lua;
+    (void)is_short;
+    return ml_stream_watch(object, waiter, again);
+}
+
+static void unwatch(void *object)
+{
+    ml_stream_unwatch(object);
+}
+
+static const struct ml_select_source select_source = {
+    .type = ml_stream_type, .attempt = attempt_to_read, .watch = watch, .unwatch = unwatch};
+
 static const luaL_Reg methods[] = {{"read", ml_net_stream_read},
                                    {"read_some", ml_net_stream_read_some},
                                    {"read_exactly", ml_net_stream_read_exactly},
@@ -278,4 +305,5 @@ static const luaL_Reg metamethods[] = {
 void ml_open_stream_type(lua_State *L)
 {
     ml_open_object_type(L, ml_stream_type, methods, metamethods);
+    ml_lua_of(L)->select.sources[ML_SELECT_READABLE] = &select_source;
 }

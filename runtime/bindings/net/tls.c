@@ -3,7 +3,8 @@
 #include "bindings/net/tls.h"
 
 #include "base/error.h"
-#include "bindings/core/blocking.h"
+#include "bindings/core/object.h"
+#include "bindings/core/option.h"
 #include "bindings/net/options.h"
 #include "io/tls_name.h"
 

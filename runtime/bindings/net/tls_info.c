@@ -1,7 +1,9 @@
 /*** @submodule moonlet.net */
 /* What a stream's handshake has agreed on, as a table: tls_info. */
 #include "base/error.h"
+#include "bindings/core/object.h"
 #include "bindings/net/tls.h"
+#include "bindings/net/types.h"
 
 #include <time.h>
 

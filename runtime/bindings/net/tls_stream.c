@@ -1,9 +1,11 @@
 /*** @submodule moonlet.net */
 /* The TLS side of streams: starttls, handshake; tls_info is in bindings/net/tls_info.c. */
+#include "bindings/core/time_limit.h"
 #include "bindings/net/tls.h"
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/net/types.h"
 
 #include <errno.h>
 #include <string.h>

@@ -4,6 +4,7 @@
 #define ML_BINDINGS_NET_TYPES_H
 
 #include "bindings/core/lua_runtime.h"
+#include "bindings/core/object.h"
 #include "io/dns.h"
 #include "io/listener.h"
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/time_limit.h"
 #include "bindings/net/types.h"
 #include "io/send_file.h"
 

@@ -14,7 +14,7 @@ struct ml_editor *ml_editor_current(void)
 {
     struct ml_hub *hub = ml_container_of(ml_bank_current, struct ml_hub, bank);
     struct ml_lua *lua = hub->owner;
-    return ml_container_of(lua->foreign->prompt, struct ml_editor, line);
+    return ml_container_of(lua->libc_calls->prompt, struct ml_editor, line);
 }
 
 void ml_editor_enter_locale(struct ml_editor *e)

@@ -20,7 +20,7 @@ struct ml_editor {
     struct ml_el *el; /* NULL: closed */
     struct ml_el_history *history;
     FILE *out; /* of its own: what others left in a buffer is not for the middle of a line */
-    struct ml_foreign *foreign;
+    struct ml_libc_calls *libc_calls;
     struct ml_fd keys;     /* a duplicate of standard input */
     struct ml_prompt line; /* of which the runtime knows while the editor is open */
     bool has_terminal;

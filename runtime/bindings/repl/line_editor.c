@@ -8,8 +8,9 @@ of a key waits, in edited_line.c. While it does, output of other tasks takes the
 #include "bindings/repl/line_editor.h"
 
 #include "bindings/core/blocking.h"
-#include "bindings/lib/modules.h"
+#include "bindings/core/object.h"
 #include "bindings/repl/edited_line.h"
+#include "bindings/repl/terminal.h"
 #include "hub/state/ready.h"
 #include "hub/switch/switch.h"
 
@@ -167,8 +168,8 @@ static void close_editor(struct ml_editor *e)
         e->lib.el_end(e->el);
     if (e->history != NULL)
         e->lib.history_end(e->history);
-    if (e->foreign != NULL)
-        e->foreign->prompt = NULL;
+    if (e->libc_calls != NULL)
+        e->libc_calls->prompt = NULL;
     if (e->has_terminal)
         ml_terminal_close();
     if (e->out != NULL)
@@ -183,13 +184,13 @@ static void close_editor(struct ml_editor *e)
 static bool open_editor(struct ml_editor *e, struct ml_lua *lua)
 {
     ml_fd_init(&e->keys, &lua->hub);
-    if (lua->foreign->prompt != NULL || !is_one_terminal(e) || ml_editline_load(&e->lib) != 0)
+    if (lua->libc_calls->prompt != NULL || !is_one_terminal(e) || ml_editline_load(&e->lib) != 0)
         return false;
     e->locale = open_locale();
     if (e->locale == (locale_t)0 || !open_files(e))
         return false;
-    e->foreign = lua->foreign;
-    e->foreign->prompt = &e->line;
+    e->libc_calls = lua->libc_calls;
+    e->libc_calls->prompt = &e->line;
     e->line.editor = lua->hub.current;
     e->columns = ml_terminal_columns();
     ml_editor_enter_locale(e);
@@ -326,7 +327,7 @@ static int editor_columns(lua_State *L)
 
 void ml_line_editor_notice(struct ml_lua *lua)
 {
-    struct ml_prompt *prompt = lua->foreign != NULL ? lua->foreign->prompt : NULL;
+    struct ml_prompt *prompt = lua->libc_calls != NULL ? lua->libc_calls->prompt : NULL;
     if (prompt != NULL && prompt->is_shown)
         ml_task_wake(prompt->editor, ML_WAKE_EVENT);
 }

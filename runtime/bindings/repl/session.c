@@ -10,7 +10,6 @@ Internal.
 #include "bindings/core/lua_runtime.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/story.h"
-#include "bindings/lib/modules.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -42,7 +41,7 @@ Calls fn() as the session of the program: until it ends, Ctrl-C is for what run(
 */
 static int session_hold(lua_State *L)
 {
-    struct ml_session *s = &ml_lua_of(L)->session, outer = *s;
+    struct ml_session *s = ml_lua_of(L)->session, outer = *s;
     intptr_t count = ml_cancellation_count(L);
     lua_settop(L, 1);
     *s = (struct ml_session){.task = check_hub(L)->current, .is_open = true};
@@ -65,7 +64,7 @@ static void begin(struct ml_session *s, struct ml_scope *scope, enum ml_session_
 static int run(lua_State *L, enum ml_session_phase phase)
 {
     struct ml_hub *hub = check_hub(L);
-    struct ml_session *s = &ml_lua_of(L)->session, outer = *s;
+    struct ml_session *s = ml_lua_of(L)->session, outer = *s;
     intptr_t count = ml_cancellation_count(L);
     struct ml_scope *scope = ml_scope_open(hub, ML_SCOPE_PLAIN, ML_FOREVER);
     if (scope == NULL)

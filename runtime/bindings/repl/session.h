@@ -7,6 +7,7 @@
 
 #include "hub/state/scope.h"
 
+#include <lua.h>
 #include <signal.h>
 
 enum ml_session_phase { ML_SESSION_NONE, ML_SESSION_PROMPT, ML_SESSION_ENTRY };
@@ -30,5 +31,8 @@ static inline bool ml_session_takes_interrupt(const struct ml_session *s)
 /* Cancels what is under way; nothing in between. False: there is no session, or nothing is under
  * way in it. */
 bool ml_session_interrupt(struct ml_session *s);
+
+/* moonlet.repl.session */
+int ml_open_session(lua_State *L);
 
 #endif

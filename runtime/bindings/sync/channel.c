@@ -7,8 +7,10 @@ Channels: values handed from task to task.
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
 #include "bindings/core/lua_task.h"
-#include "bindings/lib/modules.h"
+#include "bindings/core/object.h"
+#include "bindings/core/time_limit.h"
 #include "hub/state/scope.h"
 #include "hub/state/waiters.h"
 
@@ -48,7 +50,7 @@ Makes a channel.
 @tparam[opt=0] integer capacity values that it holds; 0: each put meets a get
 @treturn Channel
 */
-static int channel_new(lua_State *L)
+int ml_channel_new(lua_State *L)
 {
     lua_Integer capacity = luaL_optinteger(L, 1, 0);
     luaL_argcheck(L, capacity >= 0, 1, "capacity cannot be negative");
@@ -342,10 +344,8 @@ static int channel_tostring(lua_State *L)
     return 1;
 }
 
-int ml_open_channel(lua_State *L)
+void ml_open_channel_type(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"new", channel_new}, {"select", ml_channel_select}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"get", channel_get},         {"put", channel_put},
                                        {"close", channel_close},     {"values", channel_values},
                                        {"balance", channel_balance}, {NULL, NULL}};
@@ -354,6 +354,4 @@ int ml_open_channel(lua_State *L)
                                            {"__tostring", channel_tostring},
                                            {NULL, NULL}};
     ml_open_object_type(L, ml_channel_type, methods, metamethods);
-    luaL_newlib(L, functions);
-    return 1;
 }

@@ -33,7 +33,10 @@ enum ml_channel_outcome ml_channel_try_put(lua_State *L, struct ml_channel *chan
 /* Pushes nil, "closed" or the error of the channel at `index`, "CLOSED"; returns 3. */
 int ml_channel_push_closed(lua_State *L, int index);
 
-/* channel.select, in bindings/sync/select.c. */
-int ml_channel_select(lua_State *L);
+/* channel.new, see there. */
+int ml_channel_new(lua_State *L);
+
+/* Creates the metatable; stack unchanged. */
+void ml_open_channel_type(lua_State *L);
 
 #endif

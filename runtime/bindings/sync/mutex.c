@@ -1,9 +1,13 @@
 /*** @submodule moonlet.sync */
 /* Mutexes, and what becomes of those whose owner has ended. */
+#include "bindings/sync/mutex.h"
+
 #include "base/error.h"
 #include "bindings/core/blocking.h"
-#include "bindings/sync/sync.h"
-#include "bindings/sync/sync_types.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
+#include "bindings/core/time_limit.h"
+#include "hub/on/primitives.h"
 
 #include <stdio.h>
 
@@ -24,7 +28,7 @@ int ml_sync_mutex(lua_State *L)
 {
     struct ml_mutex *mutex = ml_push_object(L, ml_mutex_type, sizeof *mutex, 0);
     ml_mutex_init(mutex);
-    ml_object_note_place(L, mutex);
+    ml_object_note_source_line(L, mutex);
     return 1;
 }
 
@@ -100,7 +104,7 @@ static int mutex_close(lua_State *L)
 static int mutex_tostring(lua_State *L)
 {
     struct ml_mutex *mutex = ml_check_object(L, 1, ml_mutex_type);
-    lua_pushfstring(L, "sync.mutex made at %s (", ml_object_place(L, mutex));
+    lua_pushfstring(L, "sync.mutex made at %s (", ml_object_source_line(L, mutex));
     if (mutex->owner != NULL)
         lua_pushfstring(L, "held by task #%d)", (int)mutex->owner->id);
     else
@@ -118,14 +122,15 @@ static int mutex_gc(lua_State *L)
     return 0;
 }
 
-void ml_sync_release_all(struct ml_lua *lua, struct ml_task *task)
+/* A task has ended: mutexes that it still holds are unlocked, each with a warning. */
+static void release_all(struct ml_lua *lua, struct ml_task *task)
 {
     struct ml_mutex *mutex;
     while ((mutex = ml_mutex_held_by(&lua->hub, task)) != NULL) {
         char text[192];
         snprintf(text, sizeof text,
                  "task #%llu ended while it held the mutex made at %s: it is unlocked",
-                 (unsigned long long)task->id, ml_object_place(lua->aside, mutex));
+                 (unsigned long long)task->id, ml_object_source_line(lua->aside, mutex));
         if (!lua->hub.is_forked) /* else the task is the parent's, and goes on there */
             lua_warning(lua->aside, text, 0);
         ml_mutex_unlock(&lua->hub, mutex);
@@ -139,4 +144,5 @@ void ml_open_mutex_type(lua_State *L)
     static const luaL_Reg meta[] = {
         {"__close", mutex_close}, {"__gc", mutex_gc}, {"__tostring", mutex_tostring}, {NULL, NULL}};
     ml_open_object_type(L, ml_mutex_type, methods, meta);
+    ml_lua_of(L)->task_hooks.release_mutexes = release_all;
 }

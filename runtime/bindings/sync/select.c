@@ -1,12 +1,19 @@
 /*** @submodule moonlet.channel */
 /* moonlet.channel.select: the first of several things that can happen. */
+#include "bindings/sync/select.h"
+
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
 #include "bindings/core/lua_task.h"
-#include "bindings/core/task_view.h"
-#include "bindings/net/types.h"
+#include "bindings/core/object.h"
+#include "bindings/core/option.h"
+#include "bindings/core/task_result.h"
+#include "bindings/core/time_limit.h"
 #include "bindings/sync/channel.h"
+#include "bindings/sync/semaphore.h"
 #include "bindings/sync/sync.h"
+#include "hub/on/primitives.h"
 #include "hub/state/choice.h"
 #include "hub/state/scope.h"
 #include "hub/wait/slice.h"
@@ -18,7 +25,17 @@ static const struct ml_wait_kind select_kind = {.text = "one of several things (
 static const struct ml_wait_kind external_kind = {.text = "one of several things (select)",
                                                   .external = true};
 
-enum operation { GET, PUT, JOIN, WAIT, ACQUIRE, READABLE, ACCEPT, OPERATIONS };
+/* From READABLE on: of folders above. */
+enum operation {
+    GET,
+    PUT,
+    JOIN,
+    WAIT,
+    ACQUIRE,
+    READABLE,
+    ACCEPT = READABLE + ML_SELECT_ACCEPT,
+    OPERATIONS
+};
 
 /*
  * What is on the stack of the call, from FIRST on so many values for each case. An object of a Lua
@@ -70,14 +87,31 @@ static enum operation operation_of(lua_State *L, uint32_t number)
         "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\" or \"accept\" expected");
 }
 
+/* Of an operation from READABLE on; NULL: nothing of that kind was ever made. */
+static const struct ml_select_source *source_of(lua_State *L, enum operation operation)
+{
+    return ml_lua_of(L)->select.sources[operation - READABLE];
+}
+
+/* Of the objects that an operation takes. */
+static const char *type_of(lua_State *L, enum operation operation)
+{
+    static const char *const types[READABLE] = {[GET] = ml_channel_type,
+                                                [PUT] = ml_channel_type,
+                                                [WAIT] = ml_event_type,
+                                                [ACQUIRE] = ml_semaphore_type};
+    if (operation < READABLE)
+        return types[operation];
+    const struct ml_select_source *source = source_of(L, operation);
+    return source != NULL ? source->type : NULL;
+}
+
 static bool fits(lua_State *L, enum operation operation, int object)
 {
-    static const char *const types[OPERATIONS] = {
-        [GET] = ml_channel_type,       [PUT] = ml_channel_type,     [WAIT] = ml_event_type,
-        [ACQUIRE] = ml_semaphore_type, [READABLE] = ml_stream_type, [ACCEPT] = ml_listener_type};
     if (operation == JOIN)
         return luaL_testudata(L, object, ML_TASK_TYPE) != NULL;
-    return lua_isuserdata(L, object) && ml_test_object(L, object, types[operation]) != NULL;
+    const char *type = type_of(L, operation);
+    return type != NULL && lua_isuserdata(L, object) && ml_test_object(L, object, type) != NULL;
 }
 
 /* Stack: object, value, name of the operation. If the object stands for another one, that is put in
@@ -221,16 +255,14 @@ static int try_acquire(struct ml_semaphore *semaphore)
     return semaphore->is_closed ? -ML_ECLOSED : -EAGAIN;
 }
 
-static int try_accept(lua_State *L, struct selection *selection, int index)
+static int try_source(lua_State *L, struct selection *selection, enum operation operation,
+                      int index)
 {
-    int error = ml_listener_push_accepted(L, index);
-    selection->is_short |= error == -ENOBUFS;
-    return error == -ENOBUFS ? -EAGAIN : error;
-}
-
-static int try_readable(struct ml_stream *s)
-{
-    return ml_stream_is_open(s) ? ml_stream_look(s) : -ML_ECLOSED;
+    int error = source_of(L, operation)->attempt(L, index);
+    if (operation != ACCEPT || error != -ENOBUFS)
+        return error;
+    selection->is_short = true;
+    return -EAGAIN;
 }
 
 /* 0: the case is done, with its value on top for GET and ACCEPT; -EAGAIN: it must wait; or why it
@@ -253,10 +285,8 @@ static int try_operation(lua_State *L, struct selection *selection, uint32_t num
         return ((struct ml_event *)object)->is_set ? 0 : -EAGAIN;
     case ACQUIRE:
         return try_acquire(object);
-    case READABLE:
-        return try_readable(object);
     default:
-        return try_accept(L, selection, index);
+        return try_source(L, selection, operation, index);
     }
 }
 
@@ -275,7 +305,7 @@ static int try_all(lua_State *L, struct selection *selection)
 {
     struct ml_lua *lua = ml_lua_of(L);
     uint32_t count = selection->count;
-    uint32_t start = count > 0 ? lua->select_turn++ % count : 0;
+    uint32_t start = count > 0 ? lua->select.turn++ % count : 0;
     int results = 0;
     selection->again = ML_FOREVER;
     selection->is_short = false;
@@ -305,40 +335,25 @@ static struct ml_link *queue_of(lua_State *L, uint32_t number, enum operation op
     }
 }
 
-/* Without a descriptor for a connection the listener is ready all the time: it is looked at later.
- */
-static int watch_listener(struct ml_hub *hub, struct selection *selection,
-                          struct ml_listener *listener)
-{
-    if (!selection->is_short)
-        return ml_fd_watch(&listener->fd, ML_FD_READ);
-    ml_time later = ml_time_after(ml_hub_now(hub), ML_LISTENER_PAUSE);
-    selection->again = ml_time_earlier(selection->again, later);
-    return 0;
-}
-
 /* Puts the waiter of a case where it is granted. 0, or an error: look again. */
 static int enter(lua_State *L, struct selection *selection, uint32_t number,
                  struct ml_waiter *waiter)
 {
     enum operation operation = operation_at(L, number);
     waiter->value = (uint16_t)at(number, VALUE);
-    if (operation == READABLE)
-        return ml_stream_watch(ml_to_object(L, at(number, OBJECT)), waiter, &selection->again);
-    if (operation == ACCEPT)
-        return watch_listener(&ml_lua_of(L)->hub, selection, ml_to_object(L, at(number, OBJECT)));
+    if (operation >= READABLE)
+        return source_of(L, operation)
+            ->watch(ml_lua_of(L), ml_to_object(L, at(number, OBJECT)), waiter, selection->is_short,
+                    &selection->again);
     ml_list_insert(queue_of(L, number, operation), &waiter->link);
     return 0;
 }
 
 static void leave(lua_State *L, const struct selection *selection)
 {
-    for (uint32_t i = 0; selection->is_external && i < selection->count; i++) {
-        if (operation_at(L, i) == READABLE)
-            ml_stream_unwatch(ml_to_object(L, at(i, OBJECT)));
-        else if (operation_at(L, i) == ACCEPT)
-            ml_fd_unwatch(&((struct ml_listener *)ml_to_object(L, at(i, OBJECT)))->fd);
-    }
+    for (uint32_t i = 0; selection->is_external && i < selection->count; i++)
+        if (operation_at(L, i) >= READABLE)
+            source_of(L, operation_at(L, i))->unwatch(ml_to_object(L, at(i, OBJECT)));
 }
 
 /* Waits once. 0: *number is the case that was granted, or its closing (*is_closed); -EAGAIN: look

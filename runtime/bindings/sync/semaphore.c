@@ -1,10 +1,13 @@
 /*** @submodule moonlet.sync */
 /* Semaphores, and the permits that they give to hold. */
+#include "bindings/sync/semaphore.h"
+
 #include "base/error.h"
 #include "bindings/core/blocking.h"
-#include "bindings/sync/sync.h"
-#include "bindings/sync/sync_types.h"
-#include "hub/on/sync.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
+#include "bindings/core/time_limit.h"
+#include "hub/on/primitives.h"
 
 const char ml_semaphore_type[] = "sync.semaphore";
 static const char permit_type[] = "sync.permit";

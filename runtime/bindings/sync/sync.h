@@ -1,13 +1,12 @@
-/* What others need of moonlet.sync. */
+/* The module moonlet.sync, and events. */
 #ifndef ML_BINDINGS_SYNC_SYNC_H
 #define ML_BINDINGS_SYNC_SYNC_H
 
-#include "bindings/core/lua_runtime.h"
-#include "hub/on/sync.h"
+#include <lua.h>
 
-extern const char ml_event_type[], ml_semaphore_type[];
+extern const char ml_event_type[];
 
-/* A task has ended: mutexes that it still holds are unlocked, each with a warning. */
-void ml_sync_release_all(struct ml_lua *lua, struct ml_task *task);
+/* moonlet.sync.core */
+int ml_open_sync(lua_State *L);
 
 #endif

@@ -1,6 +1,8 @@
 /*** @submodule moonlet.task */
+#include "bindings/task/blocking_function.h"
+
 #include "bindings/core/blocking.h"
-#include "bindings/lib/modules.h"
+#include "bindings/core/exit.h"
 #include "hub/on/offload.h"
 
 #include <dlfcn.h>

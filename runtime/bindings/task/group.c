@@ -7,13 +7,17 @@
 
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/object.h"
+#include "bindings/core/option.h"
 #include "bindings/core/report.h"
 #include "bindings/core/story.h"
-#include "bindings/core/task_view.h"
+#include "bindings/core/task_result.h"
+#include "bindings/core/time_limit.h"
 #include "bindings/task/group_members.h"
 #include "bindings/task/group_object.h"
 #include "bindings/task/task_options.h"
-#include "hub/on/sync.h"
+#include "hub/on/primitives.h"
 #include "hub/state/scope.h"
 
 #include <errno.h>
@@ -322,4 +326,5 @@ void ml_open_group_type(lua_State *L)
                                            {"__tostring", group_tostring},
                                            {NULL, NULL}};
     ml_open_object_type(L, group_type, methods, metamethods);
+    ml_lua_of(L)->task_hooks.member = &ml_group_member_hooks;
 }

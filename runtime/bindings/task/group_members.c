@@ -8,9 +8,12 @@
 #include "bindings/core/attribute.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
+#include "bindings/core/failure.h"
 #include "bindings/core/lua_spawn.h"
+#include "bindings/core/object.h"
 #include "bindings/core/report.h"
 #include "bindings/core/story.h"
+#include "bindings/core/task_result.h"
 #include "bindings/core/task_view.h"
 #include "bindings/task/group_object.h"
 #include "bindings/task/task_options.h"
@@ -126,8 +129,9 @@ static int handle_failure(lua_State *L)
 
 /* ---- members ---- */
 
-void ml_group_add(struct ml_group *group, struct ml_member *member)
+static void add_member(struct ml_group *group, struct ml_lua_task *task)
 {
+    struct ml_member *member = (struct ml_member *)task;
     member->group = group;
     ml_list_insert(&group->members, &member->link);
     group->count++;
@@ -151,8 +155,9 @@ static __attribute__((noinline)) void tell_failure(struct ml_lua *lua, struct ml
     lua_settop(aside, top);
 }
 
-void ml_group_remove(struct ml_lua *lua, struct ml_member *member)
+static void remove_member(struct ml_lua *lua, struct ml_lua_task *task)
 {
+    struct ml_member *member = (struct ml_member *)task;
     struct ml_group *group = member->group;
     if (!ml_link_is_in_list(&member->link))
         return; /* it was, and what was called for it was abandoned */
@@ -165,6 +170,9 @@ void ml_group_remove(struct ml_lua *lua, struct ml_member *member)
     if (group->count == 0)
         ml_wake_all(&lua->hub, &group->joiners);
 }
+
+const struct ml_member_hooks ml_group_member_hooks = {
+    .size = sizeof(struct ml_member), .begin = add_member, .end = remove_member};
 
 /* Stack: the group, a name or nil, the function, its arguments, the options as light userdata. */
 static int spawn_protected(lua_State *L)

@@ -6,6 +6,7 @@
 #define ML_BINDINGS_TASK_GROUP_MEMBERS_H
 
 #include "bindings/core/lua_task.h"
+#include "bindings/core/task_hooks.h"
 
 struct ml_group;
 
@@ -16,15 +17,8 @@ struct ml_member {
     struct ml_group *group;
 };
 
-/* ---- for lua_task.c ---- */
-
-/* The task has begun to be a member: it is queued. */
-void ml_group_add(struct ml_group *group, struct ml_member *member);
-
-/* The member has ended, its outcome is known and kept. Runs on the state aside; never raises. */
-void ml_group_remove(struct ml_lua *lua, struct ml_member *member);
-
-/* ---- for group.c ---- */
+/* What core calls when a member begins and ends. */
+extern const struct ml_member_hooks ml_group_member_hooks;
 
 /* Cancels those that there are now. reason: index of the value told to them; 0: none. Never waits.
  */

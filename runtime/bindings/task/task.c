@@ -1,16 +1,21 @@
 /*** @submodule moonlet.task */
 /* The module moonlet.task: tasks, time limits and cancellation for scripts. */
+#include "bindings/task/task.h"
+
 #include "base/error.h"
 #include "bindings/core/attribute.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
+#include "bindings/core/failure.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/report.h"
 #include "bindings/core/story.h"
+#include "bindings/core/task_end.h"
+#include "bindings/core/task_result.h"
 #include "bindings/core/task_view.h"
-#include "bindings/coroutine/greenlet.h"
-#include "bindings/lib/modules.h"
+#include "bindings/core/time_limit.h"
+#include "bindings/core/traceback.h"
 #include "bindings/task/group.h"
 #include "bindings/task/task_options.h"
 #include "hub/state/scope.h"
@@ -48,7 +53,7 @@ Waits.
 */
 static int task_sleep(lua_State *L)
 {
-    ml_greenlet_attend(L);
+    ml_blocking_attend(L);
     ml_time deadline = ml_time_after(ml_hub_now(&ml_lua_of(L)->hub), ml_check_span(L, 1));
     struct ml_lua *lua = ml_blocking_begin(L);
     ml_blocking_end(L, ml_sleep_until(&lua->hub, deadline));
@@ -63,7 +68,7 @@ cancellation is raised.
 */
 static int task_sleep_until(lua_State *L)
 {
-    ml_greenlet_attend(L);
+    ml_blocking_attend(L);
     ml_time deadline = ml_check_span(L, 1);
     if (deadline == ML_NEVER_WAIT)
         deadline++;
@@ -78,7 +83,7 @@ Lets every task that can run do so before the caller goes on. A cancellation poi
 */
 static int task_yield(lua_State *L)
 {
-    ml_greenlet_attend(L);
+    ml_blocking_attend(L);
     struct ml_lua *lua = ml_blocking_begin(L);
     ml_blocking_end(L, ml_yield(&lua->hub));
     return 0;

@@ -1,7 +1,7 @@
 #include "bindings/task/task_options.h"
 
 #include "bindings/core/lua_spawn.h"
-#include "bindings/lib/modules.h"
+#include "bindings/core/option.h"
 
 #include <string.h>
 

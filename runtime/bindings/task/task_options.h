@@ -17,4 +17,7 @@ void ml_check_callable(lua_State *L, int index);
  */
 struct ml_lua_spawn ml_check_spawn(lua_State *L, int index);
 
+/* moonlet.argument.core */
+int ml_open_argument(lua_State *L);
+
 #endif

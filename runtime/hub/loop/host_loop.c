@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-struct ml_attachment {
+struct ml_host_loop {
     ev_io watcher;
     struct ev_loop *loop;
     void (*callback)(void *data);
@@ -16,28 +16,28 @@ struct ml_attachment {
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)loop, (void)events;
-    struct ml_attachment *attachment = ml_container_of(watcher, struct ml_attachment, watcher);
-    attachment->callback(attachment->data);
+    struct ml_host_loop *host = ml_container_of(watcher, struct ml_host_loop, watcher);
+    host->callback(host->data);
 }
 
-struct ml_attachment *ml_attach(struct ev_loop *loop, int fd, void (*callback)(void *data),
-                                void *data)
+struct ml_host_loop *ml_host_loop_attach(struct ev_loop *loop, int fd, void (*callback)(void *data),
+                                         void *data)
 {
-    struct ml_attachment *attachment = malloc(sizeof *attachment);
-    if (attachment == NULL)
+    struct ml_host_loop *host = malloc(sizeof *host);
+    if (host == NULL)
         return NULL;
-    *attachment = (struct ml_attachment){.loop = loop, .callback = callback, .data = data};
-    ev_io_init(&attachment->watcher, on_readable, fd, EV_READ);
-    ev_io_start(loop, &attachment->watcher);
+    *host = (struct ml_host_loop){.loop = loop, .callback = callback, .data = data};
+    ev_io_init(&host->watcher, on_readable, fd, EV_READ);
+    ev_io_start(loop, &host->watcher);
     ev_unref(loop);
-    return attachment;
+    return host;
 }
 
-void ml_detach(struct ml_attachment *attachment)
+void ml_host_loop_detach(struct ml_host_loop *host)
 {
-    if (attachment == NULL)
+    if (host == NULL)
         return;
-    ev_ref(attachment->loop);
-    ev_io_stop(attachment->loop, &attachment->watcher);
-    free(attachment);
+    ev_ref(host->loop);
+    ev_io_stop(host->loop, &host->watcher);
+    free(host);
 }

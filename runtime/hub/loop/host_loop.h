@@ -3,14 +3,14 @@
 #define ML_HUB_LOOP_HOST_LOOP_H
 
 struct ev_loop;
-struct ml_attachment;
+struct ml_host_loop;
 
 /* Calls back whenever `fd` is readable while that loop runs, which is not kept alive by it. NULL:
  * no memory. */
-struct ml_attachment *ml_attach(struct ev_loop *loop, int fd, void (*callback)(void *data),
-                                void *data);
+struct ml_host_loop *ml_host_loop_attach(struct ev_loop *loop, int fd, void (*callback)(void *data),
+                                         void *data);
 
 /* NULL is allowed; also from the callback. Before the loop is destroyed. */
-void ml_detach(struct ml_attachment *attachment);
+void ml_host_loop_detach(struct ml_host_loop *host);
 
 #endif

@@ -15,7 +15,7 @@ void ml_hub_forked(struct ml_hub *hub)
 {
     hub->is_forked = true;
     hub->attention = true;
-    hub->foreign = NULL;
+    hub->libc_calls = NULL;
     hub->offload = NULL;
     if (hub->current != NULL)
         hub->current->cancelled = true; /* so that ml_cancel_point() looks closer */

@@ -15,7 +15,7 @@
 
 struct ml_cxx;
 struct ml_poller;
-struct ml_foreign;
+struct ml_libc_calls;
 struct ml_offload;
 
 struct ml_hub {
@@ -57,9 +57,10 @@ struct ml_hub {
      * without running again; closed: no task is alive any more. NULL: nothing to do. */
     void (*dropped)(struct ml_hub *hub, const struct ml_task *task);
     void (*closed)(struct ml_hub *hub);
-    struct ml_foreign *foreign; /* interpose/libc_call.h; NULL: C libraries block the thread */
-    atomic_bool attention;      /* the hub runs before the next task: to poll, to stop */
-    bool stop;                  /* by ml_hub_stop() */
+    /* interpose/libc_call.h; NULL: C libraries block the thread */
+    struct ml_libc_calls *libc_calls;
+    atomic_bool attention; /* the hub runs before the next task: to poll, to stop */
+    bool stop;             /* by ml_hub_stop() */
     bool is_forked; /* this process is a child, forked by a task: only that one runs on, and may not
                        wait */
     bool is_host_clock; /* virtual_now is the host's clock, and does not jump */

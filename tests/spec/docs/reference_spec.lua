@@ -161,7 +161,7 @@ describe("the reference", function()
     local task, greenlet = require "moonlet.task", require "moonlet.greenlet"
     local listener <close> = require "moonlet.net".listen("127.0.0.1", 0)
     local examples = { Task = task.current(), Greenlet = greenlet.new(print, greenlet.current()),
-      Address = listener:address(), Lease = { value = 1 } }
+      Address = listener:address(), Lease = { value = 1 }, Url = require "moonlet.url".parse "" }
     for _, module in ipairs(modules) do
       for _, object in ipairs(module.objects) do
         for _, field in ipairs(object.parameters) do

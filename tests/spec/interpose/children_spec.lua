@@ -1,7 +1,7 @@
 --- Commands that tasks start: what they get, what is left when nobody waits for them any more.
 
 local support = dofile "tests/spec/support.lua"
-local foreign = dofile "tests/spec/interpose/libc_support.lua"
+local libc_support = dofile "tests/spec/interpose/libc_support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"
 
@@ -57,7 +57,7 @@ describe("a command whose task has given up", function()
   end)
 
   it("leaves its places to others, however many there are", function()
-    local name = foreign.fifo()
+    local name = libc_support.fifo()
     local opening = {}
     for i = 1, 80 do opening[i] = support.parked(task.spawn(io.open, name, "r")) end
     local pipes = {}
@@ -230,7 +230,7 @@ end)
 describe("a file that two tasks use", function()
   -- The flag of the error was the file's: the other one's line was thrown away.
   it("gives one its line although the other was cancelled", function()
-    local go = foreign.fifo()
+    local go = libc_support.fifo()
     local pipe = io.popen(("read line <%s; echo one; echo two"):format(go))
     local first = support.parked(task.spawn(pipe.read, pipe, "l"))
     local second = support.parked(task.spawn(pipe.read, pipe, "l"))
@@ -249,7 +249,7 @@ describe("a file that two tasks use", function()
       function(file) return file:close() end,
       function(file) return task.no_switch(file.close, file) end,
     } do
-      local name = foreign.fifo()
+      local name = libc_support.fifo()
       local file = assert(io.open(name, "r+"))
       local readers = {}
       for i = 1, 3 do readers[i] = support.parked(task.spawn(file.read, file, "l")) end
@@ -267,7 +267,7 @@ end)
 describe("a FIFO", function()
   it("is opened when its other end is, by either side first, and loses nothing", function()
     for _, order in ipairs { { "r", "w" }, { "w", "r" }, { "r", "a" }, { "a", "r" } } do
-      local name = foreign.fifo()
+      local name = libc_support.fifo()
       local files = {}
       local first = support.parked(task.spawn(function() files[order[1]] = assert(io.open(name, order[1])) end))
       files[order[2]] = assert(io.open(name, order[2]))
@@ -282,7 +282,7 @@ describe("a FIFO", function()
   end)
 
   it("is opened by what another process does", function()
-    local name = foreign.fifo()
+    local name = libc_support.fifo()
     local reading = support.parked(task.spawn(io.open, name))
     local writer = io.popen(("exec 3>%s; echo a line >&3"):format(name))
     local _, file = reading:join(support.patience)

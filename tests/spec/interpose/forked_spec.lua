@@ -1,13 +1,13 @@
 --- A process that a task forked owns nothing of its parent's: its end takes nothing away.
 
 local support = dofile "tests/spec/support.lua"
-local foreign = dofile "tests/spec/interpose/libc_support.lua"
+local libc_support = dofile "tests/spec/interpose/libc_support.lua"
 local tls_support = dofile "tests/spec/tls_support.lua"
 local it = support.limited(it)
 
 -- In a moonlet of its own: sets things up, forks a child that ends at once, waits for it, looks.
 local function run(before, after)
-  local source = foreign.prelude .. [[
+  local source = libc_support.prelude .. [[
     local net, task = require "moonlet.net", require "moonlet.task"
   ]] .. before .. [[
 

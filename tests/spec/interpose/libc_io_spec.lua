@@ -1,13 +1,13 @@
 --- Calls of C libraries on descriptors, processes, names and locks, made in tasks.
 
 local support = dofile "tests/spec/support.lua"
-local foreign = dofile "tests/spec/interpose/libc_support.lua"
+local libc_support = dofile "tests/spec/interpose/libc_support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"
 local sync = require "moonlet.sync"
 
-local libc, closing, beside, later = foreign.libc, foreign.closing, foreign.beside, foreign.later
-local SOON, BIG = foreign.SOON, foreign.BIG
+local libc, closing, beside, later = libc_support.libc, libc_support.closing, libc_support.beside, libc_support.later
+local SOON, BIG = libc_support.SOON, libc_support.BIG
 
 local function read_all(fd, size)
   local parts = {}
@@ -20,7 +20,7 @@ end
 
 -- Two ends of each kind of stream that a C library may read and write.
 local kinds = {
-  pipe = foreign.pipe,
+  pipe = libc_support.pipe,
   ["socket"] = function() return closing(libc.socketpair()) end,
   terminal = function()
     local main, side = libc.openpty()
@@ -88,7 +88,7 @@ describe("read", function()
 
   -- The reader was told that its descriptor had been closed.
   it("goes on when nothing was put in the descriptor's place", function()
-    local ends <close> = foreign.pipe()
+    local ends <close> = libc_support.pipe()
     local reader = support.parked(task.spawn(libc.read, ends[1], 8))
     assert.same({ nil, "EBADF", n = 2 }, table.pack(libc.dup2(9999, ends[1])))
     libc.write(ends[2], "x")
@@ -129,7 +129,7 @@ describe("read", function()
   end)
 
   it("of the same pipe by two tasks gives each its own", function()
-    local ends <close> = foreign.pipe()
+    local ends <close> = libc_support.pipe()
     local got = {}
     local readers = {}
     for i = 1, 2 do
@@ -144,7 +144,7 @@ describe("read", function()
   end)
 
   it("that is cancelled has taken nothing", function()
-    local ends <close> = foreign.pipe()
+    local ends <close> = libc_support.pipe()
     local waiting = support.parked(task.spawn({ quiet = true }, libc.read, ends[1], 8))
     waiting:cancel()
     libc.write(ends[2], "kept")
@@ -158,7 +158,7 @@ describe("recv", function()
     local ends <close> = closing(libc.socketpair())
     later(function()
       libc.send(ends[2], "abc")
-      foreign.let_wait()
+      libc_support.let_wait()
       libc.send(ends[2], "def")
     end)
     assert.equal("abcdef", beside(libc.recv, ends[1], 6, true))
@@ -203,7 +203,7 @@ describe("write", function()
   end
 
   it("of several pieces to a pipe, of less than PIPE_BUF, is not torn by others", function()
-    local ends <close> = foreign.pipe()
+    local ends <close> = libc_support.pipe()
     local writers = {}
     for i = 0, 9 do
       local half = tostring(i):rep(700)
@@ -217,7 +217,7 @@ describe("write", function()
   end)
 
   it("that is cancelled midway tells how much went, and the task raises", function()
-    local ends <close> = foreign.pipe()
+    local ends <close> = libc_support.pipe()
     local waiting = support.parked(task.spawn({ quiet = true }, libc.write, ends[2], BIG))
     waiting:cancel()
     assert.equal("ECANCELED", (select(3, waiting:join())))
@@ -225,7 +225,7 @@ describe("write", function()
   end)
 
   it("to a pipe nobody reads gives EPIPE", function()
-    local output = support.run(foreign.prelude .. [[
+    local output = support.run(libc_support.prelude .. [[
       local a, b = libc.socketpair()
       libc.close(a)
       print(libc.send(b, "x"))
@@ -281,9 +281,9 @@ describe("a child process", function()
   end)
 
   it("is waited for as any child, and through waitid", function()
-    local pid = libc.spawn(foreign.command_later "exit 3")
+    local pid = libc.spawn(libc_support.command_later "exit 3")
     assert.same({ pid, 3 }, { beside(libc.waitpid, -1) })
-    pid = libc.spawn(foreign.command_later "kill -9 $$")
+    pid = libc.spawn(libc_support.command_later "kill -9 $$")
     assert.same({ pid, 9 }, { beside(libc.waitid, pid) })
     assert.same({ nil, "ECHILD", n = 2 }, table.pack(libc.waitpid(pid)))
   end)
@@ -292,7 +292,7 @@ describe("a child process", function()
   it("is found by whoever waits though SIGCHLD has a handler", function()
     libc.catch_children(true)
     for _, wait in ipairs { "waitpid", "waitid" } do
-      local pid = libc.spawn(foreign.command_later "exit 4")
+      local pid = libc.spawn(libc_support.command_later "exit 4")
       assert.same({ pid, 4 }, { beside(libc[wait], -1) })
     end
     libc.catch_children(false)
@@ -312,7 +312,7 @@ describe("a child process", function()
     local pid = libc.fork(function()
       local before = ticked
       libc.nanosleep(0.05) -- the parent's ticker would tick, if it were here
-      local p = foreign.pipe()
+      local p = libc_support.pipe()
       libc.write(p[2], "x")
       local works = libc.read(p[1], 1) == "x" and libc.poll({ { p[1], libc.POLLIN } }, 10) == 0
       local ok, message = pcall(task.sleep, 0.01)
@@ -326,7 +326,7 @@ describe("a child process", function()
   end)
 
   it("that goes on with the script ends with its task, and leaves the parent's descriptors watched", function()
-    local output, status = support.run(foreign.prelude .. [[
+    local output, status = support.run(libc_support.prelude .. [[
       local here, there = require "moonlet.net".pair()
       local ended = require "moonlet.sync".event()
       local reader = task.spawn(function() return here:read_line() end)
@@ -347,7 +347,7 @@ describe("a child process", function()
   end)
 
   it("of vfork closes what is its own, not what the parent waits for", function()
-    local ends <close> = foreign.pipe()
+    local ends <close> = libc_support.pipe()
     local waiting = support.parked(task.spawn(libc.read, ends[1], 1))
     libc.waitpid(libc.vfork_closes(ends[1]))
     libc.write(ends[2], "x")
@@ -506,7 +506,7 @@ end)
 
 describe("code that others could need", function()
   it("(pthread_once, a callback of stdio) blocks the thread", function()
-    local output = support.run(foreign.prelude .. [[
+    local output = support.run(libc_support.prelude .. [[
       local ticks = 0
       task.spawn({ daemon = true }, function() while true do task.sleep(0.001) ticks = ticks + 1 end end)
       repeat task.yield() until ticks > 0
@@ -539,7 +539,7 @@ describe("code that others could need", function()
   end)
 
   it("blocks the thread in all that is called there, and in nothing else of its task", function()
-    local output = support.run(foreign.prelude .. [[
+    local output = support.run(libc_support.prelude .. [[
       local ticks = 0
       task.spawn({ daemon = true }, function() while true do task.sleep(0.001) ticks = ticks + 1 end end)
       repeat task.yield() until ticks > 0

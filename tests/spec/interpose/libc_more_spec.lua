@@ -1,13 +1,13 @@
 --- Odd uses of libc's calls: what a task sees is what libc does, to the letter.
 
 local support = dofile "tests/spec/support.lua"
-local foreign = dofile "tests/spec/interpose/libc_support.lua"
+local libc_support = dofile "tests/spec/interpose/libc_support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"
 local patch = require "moonlet.patch"
 local edges = require "edges"
 
-local libc, fifo = foreign.libc, foreign.fifo
+local libc, fifo = libc_support.libc, libc_support.fifo
 
 -- The story of each scene: what was wrong.
 local scenes = {

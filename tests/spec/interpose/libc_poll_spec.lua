@@ -1,11 +1,11 @@
 --- Calls of C libraries that wait for descriptors: what they give is what libc gives, and only their task waits.
 
 local support = dofile "tests/spec/support.lua"
-local foreign = dofile "tests/spec/interpose/libc_support.lua"
+local libc_support = dofile "tests/spec/interpose/libc_support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"
 
-local libc, pipe, beside, later, SOON = foreign.libc, foreign.pipe, foreign.beside, foreign.later, foreign.SOON
+local libc, pipe, beside, later, SOON = libc_support.libc, libc_support.pipe, libc_support.beside, libc_support.later, libc_support.SOON
 local IN, OUT, HUP, NVAL = libc.POLLIN, libc.POLLOUT, libc.POLLHUP, libc.POLLNVAL
 
 -- Calls fn while SIGALRM comes every so often: one that comes while another task runs ends no wait.
@@ -98,7 +98,7 @@ describe("poll", function()
 
   -- What was known of the descriptor outlived it: libev, asked to watch it, ended the program.
   it("calls a descriptor bad that was found empty and closed then", function()
-    local output = support.run(foreign.prelude .. [[
+    local output = support.run(libc_support.prelude .. [[
       local reading = libc.pipe()
       libc.nonblock(reading)
       print(select(2, libc.read(reading, 1)))
@@ -207,7 +207,7 @@ describe("poll", function()
     local p <close> = pipe()
     later(function()
       libc.write(p[2], "x")
-      foreign.let_wait()
+      libc_support.let_wait()
       libc.write(p[2], "y")
     end)
     local got = {}
@@ -220,7 +220,7 @@ describe("poll", function()
   end)
 
   it("in a finalizer blocks the thread, and is told under -W", function()
-    local output = support.run(foreign.prelude .. [[
+    local output = support.run(libc_support.prelude .. [[
       local ticks = 0
       task.spawn({ daemon = true }, function() while true do task.sleep(0.001) ticks = ticks + 1 end end)
       repeat task.yield() until ticks > 0
@@ -264,7 +264,7 @@ describe("select", function()
 
   -- The kernel takes no notice of them. libev, asked to watch one, ended the program.
   it("takes no notice of numbers for which the process has no place, as libc", function()
-    local script = foreign.prelude .. "print(libc.select(1000, nil, 0.02))"
+    local script = libc_support.prelude .. "print(libc.select(1000, nil, 0.02))"
     assert.equal("0\ttrue\tfalse\t0.0\n", (support.run(script, "--no-interpose")))
     assert.equal("0\ttrue\tfalse\t0.0\n", (support.run(script)))
   end)
@@ -313,7 +313,7 @@ describe("a sleep", function()
   end)
 
   it("jumps with the virtual clock", function()
-    local output = support.run(foreign.prelude .. [[
+    local output = support.run(libc_support.prelude .. [[
       local clock <close> = require "moonlet.test".virtual_clock()
       print(libc.sleep(100000))
     ]])

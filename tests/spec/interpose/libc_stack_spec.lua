@@ -1,13 +1,13 @@
 --- Stacks and C++ runtimes that C libraries bring along: their calls are left to libc, and nothing switches from there.
 
 local support = dofile "tests/spec/support.lua"
-local foreign = dofile "tests/spec/interpose/libc_support.lua"
+local libc_support = dofile "tests/spec/interpose/libc_support.lua"
 local it = support.limited(it)
 local fibers = require "fibers"
 local task = require "moonlet.task"
 local greenlet = require "moonlet.greenlet"
 
-local libc, TASKS = foreign.libc, 200
+local libc, TASKS = libc_support.libc, 200
 
 -- Each task in turn, while the others' frames are on the same stacks.
 local function in_many_tasks(fn)
@@ -38,7 +38,7 @@ for _, kind in ipairs { "mapped", "allocated" } do
     end)
 
     it("a read is libc's", function()
-      local ends <close> = foreign.pipe()
+      local ends <close> = libc_support.pipe()
       in_many_tasks(function()
         libc.write(ends[2], "x")
         assert.equal(1, fibers.read_byte(is_mapped, ends[1]))
@@ -106,7 +106,7 @@ describe("Lua that a C library calls on a stack of its own", function()
   end)
 
   it("counts as blocked, with a warning that says why", function()
-    local output = support.run(foreign.prelude .. [[
+    local output = support.run(libc_support.prelude .. [[
       warn "@on"
       local fibers = require "fibers"
       fibers.nap(true)

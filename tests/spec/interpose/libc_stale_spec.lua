@@ -3,11 +3,11 @@
 -- wrong error or make every task wait.
 
 local support = dofile "tests/spec/support.lua"
-local foreign = dofile "tests/spec/interpose/libc_support.lua"
+local libc_support = dofile "tests/spec/interpose/libc_support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"
 
-local libc, closing, beside, later = foreign.libc, foreign.closing, foreign.beside, foreign.later
+local libc, closing, beside, later = libc_support.libc, libc_support.closing, libc_support.beside, libc_support.later
 
 -- The path of a file with that content, removed with the variable that the second result is in.
 local function file_of(text)
@@ -118,8 +118,8 @@ for was in pairs(before) do
         it("a write waits for its task alone", function()
           if becomes == "terminal" then return end
           local ends <close> = replaced(was, way, becomes)
-          local size = becomes == "socket for messages" and 1000 or #foreign.BIG
-          local text, got = foreign.BIG:sub(1, size), 0
+          local size = becomes == "socket for messages" and 1000 or #libc_support.BIG
+          local text, got = libc_support.BIG:sub(1, size), 0
           local count = becomes == "socket for messages" and 2000 or 1
           if becomes == "pipe" then -- its other end is the one that writes
             local fd = before[was]()
@@ -159,11 +159,11 @@ describe("a pipe of io.popen whose number was a file's", function()
   it("is read while others run, and cut short by a time limit", function()
     local fd = before["a file on a disk"]()
     libc.close_unseen(fd)
-    local pipe <close> = io.popen(foreign.command_later "echo done")
+    local pipe <close> = io.popen(libc_support.command_later "echo done")
     assert.equal("done", beside(pipe.read, pipe))
     local again = before["a file on a disk"]()
     libc.close_unseen(again)
-    local name = foreign.fifo()
+    local name = libc_support.fifo()
     local never <close> = io.popen("cat " .. name)
     support.is_failure("EDEADLINE", nil, task.timeout(0.02, never.read, never))
     io.open(name, "w"):close() -- the child ends

@@ -1,16 +1,16 @@
 --- io, os and print in tasks: results as in stock Lua, and only the task waits.
 
 local support = dofile "tests/spec/support.lua"
-local foreign = dofile "tests/spec/interpose/libc_support.lua"
+local libc_support = dofile "tests/spec/interpose/libc_support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"
 local sync = require "moonlet.sync"
 
-local beside, BIG = foreign.beside, foreign.BIG
+local beside, BIG = libc_support.beside, libc_support.BIG
 
 -- A pipe as two files: through a FIFO, whose open waits for the other end.
 local function fifo()
-  local name, writing = foreign.fifo(), nil
+  local name, writing = libc_support.fifo(), nil
   local opener = task.spawn(function() writing = assert(io.open(name, "w")) end)
   local reading = assert(io.open(name))
   assert(opener:join())
@@ -38,7 +38,7 @@ describe("io.popen", function()
   end)
 
   it("closes when the child has ended, whose status it gives", function()
-    local file = io.popen(foreign.command_later "exit 3")
+    local file = io.popen(libc_support.command_later "exit 3")
     assert.same({ nil, "exit", 3 }, { beside(file.close, file) })
     file = io.popen("sleep 0.05; cat >/dev/null", "w")
     file:write(BIG)
@@ -54,7 +54,7 @@ describe("io.popen", function()
   end)
 
   it("waits while the child reads nothing", function()
-    local file = io.popen(foreign.command_later "wc -c >/dev/null", "w")
+    local file = io.popen(libc_support.command_later "wc -c >/dev/null", "w")
     beside(file.write, file, BIG)
     file:close()
   end)
@@ -125,7 +125,7 @@ describe("a file that is a pipe", function()
   it("takes more than it holds, and numbers and strings in order", function()
     local reading, writing = fifo()
     local reader = task.spawn(function()
-      foreign.let_wait()
+      libc_support.let_wait()
       return reading:read "a"
     end)
     beside(function() writing:write(1, " ", BIG, 2.5, "\n"):write(BIG):close() end)
@@ -139,7 +139,7 @@ describe("a file that is a pipe", function()
       local reading, writing = fifo()
       assert.is_true(writing:setvbuf(mode, mode == "full" and 1 << 20 or nil))
       local reader = task.spawn(function()
-        foreign.let_wait()
+        libc_support.let_wait()
         return reading:read "a"
       end)
       beside(function()

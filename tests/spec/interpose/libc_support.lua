@@ -5,36 +5,36 @@
 local support = dofile "tests/spec/support.lua"
 local task = require "moonlet.task"
 
-local foreign = {}
+local libc_support = {}
 
 package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
 local libc = require "libc"
 
 --- The module libc; the first lines of a script for support.run have it, too.
-foreign.libc = libc
-foreign.prelude = [[
+libc_support.libc = libc
+libc_support.prelude = [[
   package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath
   local libc, task = require "libc", require "moonlet.task"
 ]]
 
 --- A short time, in seconds, for calls that end when it is over.
-foreign.SOON = 0.02
+libc_support.SOON = 0.02
 
 --- More bytes than a pipe or a socket holds.
-foreign.BIG = ("0123456789abcdef"):rep(65536)
+libc_support.BIG = ("0123456789abcdef"):rep(65536)
 
 --- A list of descriptors that are closed with the variable it is in.
-function foreign.closing(...)
+function libc_support.closing(...)
   return setmetatable({ ... }, { __close = function(fds)
     for _, fd in ipairs(fds) do libc.close(fd) end
   end })
 end
 
 --- The two ends of a pipe, for reading and for writing, closed in the same way.
-function foreign.pipe() return foreign.closing(libc.pipe()) end
+function libc_support.pipe() return libc_support.closing(libc.pipe()) end
 
 --- The name of a new FIFO, to be removed by the caller.
-function foreign.fifo()
+function libc_support.fifo()
   local name = os.tmpname()
   os.remove(name)
   assert(os.execute("mkfifo " .. name))
@@ -46,7 +46,7 @@ local rounds = 0 -- of the task that looks on in beside()
 
 --- Runs fn in a task and fails unless another one runs meanwhile.
 -- @return its results
-function foreign.beside(fn, ...)
+function libc_support.beside(fn, ...)
   local start, waiting = rounds, task.spawn(fn, ...)
   while waiting:status() ~= "done" and waiting:status() ~= "failed" do
     rounds = rounds + 1
@@ -57,27 +57,27 @@ function foreign.beside(fn, ...)
 end
 
 --- Waits until what beside() runs has been seen to wait, from now on.
-function foreign.let_wait()
+function libc_support.let_wait()
   local start = rounds
   support.eventually(function() return rounds - start >= ENOUGH end)
 end
 
 --- Calls fn in a task of its own, once what beside() runs next has been seen to wait.
-function foreign.later(fn, ...)
+function libc_support.later(fn, ...)
   return task.spawn(function(...)
-    foreign.let_wait()
+    libc_support.let_wait()
     fn(...)
   end, ...)
 end
 
 --- A shell command that begins once what beside() runs next has been seen to wait.
-function foreign.command_later(command)
-  local name = foreign.fifo()
-  foreign.later(function()
+function libc_support.command_later(command)
+  local name = libc_support.fifo()
+  libc_support.later(function()
     io.open(name, "w"):close()
     os.remove(name)
   end)
   return ("cat %s; %s"):format(name, command)
 end
 
-return foreign
+return libc_support

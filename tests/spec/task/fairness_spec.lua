@@ -1,9 +1,9 @@
 --- A task whose input is there whenever it looks, or whose peer takes whatever it gives, never has to wait: the others
 -- run all the same. What is read was there before, so a task that did not share would be done before any other ran.
 
-local foreign = dofile "tests/spec/interpose/libc_support.lua"
+local libc_support = dofile "tests/spec/interpose/libc_support.lua"
 local support = dofile "tests/spec/support.lua"
-local libc = foreign.libc
+local libc = libc_support.libc
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 
@@ -117,13 +117,13 @@ describe("a C library's call on a descriptor that is ready", function()
   end
 
   it("lets others run: read of a pipe, whose calls wait", function()
-    local ends <close> = foreign.pipe()
+    local ends <close> = libc_support.pipe()
     libc.write(ends[2], ("x"):rep(OPERATIONS))
     shares(repeated(function() assert.equal("x", libc.read(ends[1], 1)) end))
   end)
 
   it("lets others run: recv, send", function()
-    local ends <close> = foreign.closing(libc.socketpair())
+    local ends <close> = libc_support.closing(libc.socketpair())
     libc.write(ends[2], ("x"):rep(OPERATIONS))
     shares(repeated(function() assert.equal("x", libc.recv(ends[1], 1)) end))
     -- A socket in the Unix domain has room for 278 messages.
@@ -131,20 +131,20 @@ describe("a C library's call on a descriptor that is ready", function()
   end)
 
   it("lets others run: poll", function()
-    local ends <close> = foreign.pipe()
+    local ends <close> = libc_support.pipe()
     libc.write(ends[2], "x")
     shares(repeated(function() assert.equal(1, (libc.poll({ { ends[1], POLLIN } }, -1))) end))
   end)
 
   it("lets others run once the C function has returned, where calls do not wait", function()
-    local ends <close> = foreign.closing(libc.socketpair())
+    local ends <close> = libc_support.closing(libc.socketpair())
     libc.nonblock(ends[1])
     libc.write(ends[2], ("x"):rep(OPERATIONS))
     shares(repeated(function() assert.equal("x", libc.recv(ends[1], 1)) end))
   end)
 
   it("lets others run once the C function has returned, where the call never waits", function()
-    local ends <close> = foreign.pipe()
+    local ends <close> = libc_support.pipe()
     local sender = task.spawn(function() libc.write(ends[2], "x") end)
     local count, ready = 0
     repeat
@@ -156,7 +156,7 @@ describe("a C library's call on a descriptor that is ready", function()
   end)
 
   it("lets nobody run before it has", function()
-    local ends <close> = foreign.closing(libc.socketpair())
+    local ends <close> = libc_support.closing(libc.socketpair())
     libc.nonblock(ends[1])
     libc.write(ends[2], ("x"):rep(OPERATIONS))
     assert.equal(1, turns_beside(function() assert.equal(OPERATIONS, libc.recv_each(ends[1], OPERATIONS)) end))
@@ -164,7 +164,7 @@ describe("a C library's call on a descriptor that is ready", function()
 
   it("can be cancelled, whether it waits or not", function()
     for _, blocks in ipairs { true, false } do
-      local ends <close> = foreign.closing(libc.socketpair())
+      local ends <close> = libc_support.closing(libc.socketpair())
       if not blocks then libc.nonblock(ends[1]) end
       libc.write(ends[2], "x")
       local count = 0

@@ -35,7 +35,7 @@ static void run_shell(struct c_task *self)
     char command[64];
     snprintf(command, sizeof command, "echo >/dev/fd/%d; read line </dev/fd/%d; exit 3",
              runner->begun[1], runner->go[0]);
-    self->result = ml_co_system(runner->hub.foreign, command);
+    self->result = ml_co_system(runner->hub.libc_calls, command);
 }
 
 static void *run_runner(void *data)
@@ -45,12 +45,12 @@ static void *run_runner(void *data)
     if (ml_hub_init(&runner->hub, &runner->pool, 0, 256 * 1024) != 0)
         return NULL;
     runner->hub.body = run_c_task;
-    struct ml_foreign *foreign = ml_foreign_open(&runner->hub);
-    runner->hub.foreign = foreign;
+    struct ml_libc_calls *libc_calls = ml_libc_calls_open(&runner->hub);
+    runner->hub.libc_calls = libc_calls;
     spawn(&runner->hub, &runner->task, run_shell, runner);
     run_all(&runner->hub);
-    runner->hub.foreign = NULL;
-    ml_foreign_close(foreign);
+    runner->hub.libc_calls = NULL;
+    ml_libc_calls_close(libc_calls);
     ml_hub_release(&runner->hub);
     ml_pool_release(&runner->pool);
     return NULL;
@@ -109,7 +109,7 @@ static void test_a_shell_leaves_what_keys_do_to_the_process(void **state)
 
 static void run_endless_shell(struct c_task *self)
 {
-    self->result = ml_co_system(hub_of(self)->foreign, self->data);
+    self->result = ml_co_system(hub_of(self)->libc_calls, self->data);
 }
 
 /* The end of the runtime ended the task and left the shell. The shell holds the pipe open as long
@@ -124,15 +124,15 @@ static void test_the_shell_of_a_task_that_is_dropped_is_killed(void **state)
     assert_int_equal(pipe(begun), 0);
     snprintf(command, sizeof command, "echo >/dev/fd/%d; exec sleep 1000", begun[1]);
     open_hub(&hub);
-    struct ml_foreign *foreign = ml_foreign_open(&hub);
-    hub.foreign = foreign;
+    struct ml_libc_calls *libc_calls = ml_libc_calls_open(&hub);
+    hub.libc_calls = libc_calls;
     spawn(&hub, &task, run_endless_shell, command);
     assert_int_equal(ml_hub_run(&hub, ML_UNTIL_ALL_ENDED, ml_clock_now() + ML_MILLISECOND),
                      -ETIMEDOUT);
     assert_int_equal(read(begun[0], &byte, 1), 1);
-    hub.foreign = NULL;
+    hub.libc_calls = NULL;
     ml_task_drop(&hub, &task.task);
-    ml_foreign_close(foreign);
+    ml_libc_calls_close(libc_calls);
     close_hub(&hub);
     close(begun[1]);
     assert_int_equal(read(begun[0], &byte, 1), 0);

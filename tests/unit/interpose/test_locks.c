@@ -13,7 +13,7 @@
 #include <pthread.h>
 
 struct shared {
-    struct ml_foreign *foreign;
+    struct ml_libc_calls *libc_calls;
     pthread_mutex_t mutex;
     bool may_wait;
 };
@@ -33,17 +33,17 @@ static void init_shared(struct shared *shared, struct ml_hub *hub, int kind)
     pthread_mutexattr_settype(&attributes, kind);
     pthread_mutex_init(&shared->mutex, &attributes);
     pthread_mutexattr_destroy(&attributes);
-    shared->foreign = ml_foreign_open(hub);
-    shared->foreign->may_wait = may_wait;
+    shared->libc_calls = ml_libc_calls_open(hub);
+    shared->libc_calls->may_wait = may_wait;
     shared->may_wait = true;
-    hub->foreign = shared->foreign;
+    hub->libc_calls = shared->libc_calls;
     now_shared = shared;
 }
 
 static void release_shared(struct shared *shared, struct ml_hub *hub)
 {
-    hub->foreign = NULL;
-    ml_foreign_close(shared->foreign);
+    hub->libc_calls = NULL;
+    ml_libc_calls_close(shared->libc_calls);
     pthread_mutex_destroy(&shared->mutex);
 }
 
@@ -66,10 +66,10 @@ static void hold_a_while(struct c_task *self)
 {
     struct shared *shared = self->data;
     const struct timespec span = {0, 20000000};
-    self->result = ml_co_pthread_mutex_lock(shared->foreign, &shared->mutex);
-    ml_co_nanosleep(shared->foreign, &span, NULL);
+    self->result = ml_co_pthread_mutex_lock(shared->libc_calls, &shared->mutex);
+    ml_co_nanosleep(shared->libc_calls, &span, NULL);
     self->number = is_taken(&shared->mutex);
-    ml_co_pthread_mutex_unlock(shared->foreign, &shared->mutex);
+    ml_co_pthread_mutex_unlock(shared->libc_calls, &shared->mutex);
 }
 
 /* As a finalizer does: it may not wait. */
@@ -77,9 +77,9 @@ static void want_without_waiting(struct c_task *self)
 {
     struct shared *shared = self->data;
     shared->may_wait = false;
-    self->result = ml_co_pthread_mutex_lock(shared->foreign, &shared->mutex);
+    self->result = ml_co_pthread_mutex_lock(shared->libc_calls, &shared->mutex);
     if (self->result == 0)
-        ml_co_pthread_mutex_unlock(shared->foreign, &shared->mutex);
+        ml_co_pthread_mutex_unlock(shared->libc_calls, &shared->mutex);
     shared->may_wait = true;
 }
 
@@ -124,21 +124,21 @@ static void hold_for_good(struct c_task *self)
 {
     struct shared *shared = self->data;
     const struct timespec span = {0, 20000000};
-    self->result = ml_co_pthread_mutex_lock(shared->foreign, &shared->mutex);
-    ml_co_nanosleep(shared->foreign, &span, NULL);
+    self->result = ml_co_pthread_mutex_lock(shared->libc_calls, &shared->mutex);
+    ml_co_nanosleep(shared->libc_calls, &span, NULL);
 }
 
 static void want(struct c_task *self)
 {
     struct shared *shared = self->data;
-    self->result = ml_co_pthread_mutex_lock(shared->foreign, &shared->mutex);
-    ml_co_pthread_mutex_unlock(shared->foreign, &shared->mutex);
+    self->result = ml_co_pthread_mutex_lock(shared->libc_calls, &shared->mutex);
+    ml_co_pthread_mutex_unlock(shared->libc_calls, &shared->mutex);
 }
 
 static void let_go_of_anothers(struct c_task *self)
 {
     struct shared *shared = self->data;
-    self->result = ml_co_pthread_mutex_unlock(shared->foreign, &shared->mutex);
+    self->result = ml_co_pthread_mutex_unlock(shared->libc_calls, &shared->mutex);
 }
 
 /* As libc allows for plain mutexes: whoever waits for it goes on while the one who took it is there
@@ -157,7 +157,7 @@ static void test_a_mutex_that_another_task_unlocks_is_free(void **state)
     assert_int_equal(run_all(&hub), 0);
     assert_int_equal(tasks[1].result, 0);
     assert_int_equal(tasks[2].result, 0);
-    assert_int_equal(shared.foreign->held_count, 0);
+    assert_int_equal(shared.libc_calls->held_count, 0);
     release_shared(&shared, &hub);
     close_hub(&hub);
 }

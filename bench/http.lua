@@ -1,0 +1,31 @@
+-- The web server as a user of moonlet would write it. Prints "listening PORT".
+-- Usage: moonlet http.lua [FILE]    (FILE: what /file gives)
+local http = require "moonlet.http"
+local net = require "moonlet.net"
+
+local BACKLOG = 4096 -- as the servers it is compared with
+local FIELDS, ROUTES = 24, 1000
+
+-- About 1 KB of JSON.
+local record = {}
+for i = 1, FIELDS do record["field_" .. i] = ("value %d of a record"):format(i) end
+
+local router = http.router()
+router:get("/", function() return "hello" end)
+router:get("/json", function() return record end)
+for i = 1, ROUTES do
+  router:get(("/things/%d/parts/{part}"):format(i), function() return "hello" end)
+end
+local file = arg[1]
+if file then router:get("/file", function(_, res) res:file(file) end) end
+
+-- The shortest request goes to a plain function, the others through the router.
+local function handler(req, res)
+  if req.path == "/" then return "hello" end
+  return router(req, res)
+end
+
+local listener <close> = assert(net.listen("127.0.0.1", 0, { backlog = BACKLOG }))
+print("listening " .. listener:address().port)
+io.stdout:flush()
+assert(http.server(handler):serve(listener))

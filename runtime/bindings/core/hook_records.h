@@ -1,0 +1,97 @@
+/*
+ * What is in force on which Lua threads: a record for each that has a hook of a script, or a reason
+ * of its own. Knows neither what a reason means nor how a hook is set (bindings/core/hooks.h).
+ */
+#ifndef ML_BINDINGS_CORE_HOOK_RECORDS_H
+#define ML_BINDINGS_CORE_HOOK_RECORDS_H
+
+#include "base/check.h"
+
+#include <lua.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct ml_lua;
+
+/* In the order in which they are asked. */
+enum ml_hook_reason {
+    ML_HOOK_INTERRUPT, /* a signal: at the next step */
+    ML_HOOK_COMPUTING, /* code that computes on after everything was cancelled */
+    ML_HOOK_UNWINDING, /* code that computes on at the end of the program */
+    ML_HOOK_LIMIT,     /* the instruction limit */
+    ML_HOOK_CANCELLED, /* a C function in which a call was cancelled is to return */
+    ML_HOOK_SLICE,     /* a C function that has used up its task's slice is to return */
+    ML_HOOK_YIELD,     /* a stray yield of a C library is refused */
+    ML_HOOK_REASONS
+};
+
+/* Instructions after which a count is looked at, at the latest. */
+enum { ML_HOOK_PIECE = 1000 };
+
+struct ml_hook_kind {
+    int events; /* LUA_MASK... */
+    int count;  /* with LUA_MASKCOUNT: instructions between two looks, at most */
+    /* Called at these events, and at a count possibly more often. May raise, and may park the task.
+     */
+    void (*on_event)(lua_State *L, lua_Debug *event);
+    /* Up to ML_HOOK_PIECE instructions of the running task were not counted. NULL: does not matter.
+     * Does not raise. */
+    void (*on_restart)(struct ml_lua *lua);
+    /* A script has restarted counts by a call on L, and could do so for ever. NULL: does not
+     * matter. May raise. */
+    void (*check)(lua_State *L);
+};
+
+/* A call that is running, to be known again: only compared. */
+struct ml_lua_call {
+    const void *frame;
+    const void *function;
+};
+
+/* What is in force on one thread. */
+struct ml_hooked {
+    struct ml_hooked *next;
+    lua_State *L;
+    lua_Hook outer; /* of a script or a C library; NULL: none */
+    int outer_events;
+    int outer_count;
+    long outer_left;                    /* instructions until its next count event */
+    unsigned reasons;                   /* bits 1 << enum ml_hook_reason */
+    struct ml_lua_call cancelled, slow; /* for the owner of the reason of that name */
+};
+
+enum { ML_HOOK_BUCKETS = 256 };
+
+struct ml_hooks {
+    const struct ml_hook_kind *kinds[ML_HOOK_REASONS];
+    atomic_uint shared;  /* reasons in force on every thread that has the hook */
+    unsigned standing;   /* those of them that every thread gets when it begins or goes on */
+    unsigned count;      /* threads with a record */
+    lua_Hook of_scripts; /* the C hook with which debug.sethook calls a script's function */
+    /* A hook of C code over which a signal handler, which may not allocate, has put ours. */
+    struct {
+        lua_State *L;
+        lua_Hook hook;
+        int events, count;
+    } displaced;
+    struct ml_hooked *buckets[ML_HOOK_BUCKETS];
+};
+
+static inline bool ml_hooks_are_standing(const struct ml_hooks *hooks)
+{
+    return ml_unlikely(hooks->standing != 0);
+}
+
+/* The record of L; NULL: it has none. */
+struct ml_hooked *ml_hook_record_find(struct ml_hooks *hooks, const lua_State *L);
+
+/* The record of L, made if there is none. NULL: no memory. */
+struct ml_hooked *ml_hook_record_obtain(struct ml_hooks *hooks, lua_State *L);
+
+/* Frees the record of L, if there is one. */
+void ml_hook_record_drop(struct ml_hooks *hooks, const lua_State *L);
+
+/* Frees all. */
+void ml_hook_records_release(struct ml_hooks *hooks);
+
+#endif

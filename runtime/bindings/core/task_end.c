@@ -1,0 +1,231 @@
+#include "bindings/core/task_end.h"
+
+#include "base/hostile.h"
+#include "bindings/core/attribute.h"
+#include "bindings/core/cancellation.h"
+#include "bindings/core/hooks.h"
+#include "bindings/core/lua_spawn.h"
+#include "bindings/core/report.h"
+#include "bindings/core/thread_pool.h"
+
+#include <lauxlib.h>
+
+/* ---- errors ---- */
+
+/* Whether the error on top of the thread is the task's own cancellation on its way out. */
+static bool is_own_cancellation(const struct ml_lua_task *task)
+{
+    return task->task.was_cancelled && task->task.told != 0 && ml_is_cancellation(task->L, -1);
+}
+
+void ml_lua_task_keep(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    lua_State *aside = lua->aside;
+    ml_lua_push_task(aside, task);
+    lua_insert(aside, -2);
+    lua_setiuservalue(aside, -2, ML_TASK_RESULTS);
+    lua_pop(aside, 1);
+}
+
+/* The same with that on top of the task's thread. */
+static void keep_value(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    lua_xmove(task->L, lua->aside, 1);
+    ml_lua_task_keep(lua, task);
+}
+
+/* The hostile build takes a joiner out of the queue for a moment. */
+static bool is_joined(const struct ml_task *task)
+{
+    return !ml_list_is_empty(&task->joiners) || (ML_IS_HOSTILE && task->is_joined);
+}
+
+static int push_cancellation(lua_State *L)
+{
+    ml_cancellation_push(L);
+    return 1;
+}
+
+/* The error on top of the task's thread is told, unless somebody else gets it. */
+static void report(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    if (!task->is_quiet && !is_joined(&task->task))
+        ml_report_failure(lua, task);
+}
+
+/* Closes the variables of the task's thread. `owed`: its error is what a C library made of a
+ * cancellation; unless a closing variable puts its own in that place, it gives way to the
+ * cancellation. */
+static void close_variables(struct ml_lua_task *task, bool owed)
+{
+    lua_State *L = task->L;
+    const void *error = lua_topointer(L, -1);
+    if (lua_status(L) != LUA_OK)
+        lua_resetthread(L);
+    if (owed && lua_topointer(L, -1) == error) {
+        lua_pop(L, 1);
+        lua_pushcfunction(L, push_cancellation);
+        lua_pcall(L, 0, 1, 0);
+    }
+}
+
+/* The error on top of the thread was caught by nobody. Closes the pending variables: they may wait,
+ * and may replace the error. */
+static void fail(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    bool owed = task->task.was_cancelled && task->owes_cancellation;
+    bool cancelled = owed || is_own_cancellation(task);
+    task->outcome = cancelled ? ML_OUTCOME_CANCELLED : ML_OUTCOME_FAILED;
+    /* Under a limit its variables are closed already: vm/budget.c. */
+    bool is_kept = task->has_traceback;
+    if (!cancelled && !is_kept) {
+        ml_report_keep_traceback(lua, task, 0);
+        report(lua, task);
+    }
+    close_variables(task, owed);
+    /* A closing variable's own error takes the place of the first or of the cancellation, and is
+     * not to be lost. */
+    bool is_replaced =
+        cancelled ? !ml_is_cancellation(task->L, -1) : ml_report_first_is_replaced(lua, task);
+    if (is_replaced) {
+        task->outcome = ML_OUTCOME_FAILED;
+        ml_report_keep_closing(lua, task);
+        report(lua, task);
+    } else if (!cancelled && is_kept) {
+        report(lua, task);
+    }
+    keep_value(lua, task);
+}
+
+/* ---- results ---- */
+
+static int pack(lua_State *L)
+{
+    int count = lua_gettop(L);
+    lua_createtable(L, count, 0);
+    lua_insert(L, 1);
+    for (int i = count; i > 0; i--)
+        lua_rawseti(L, 1, i);
+    return 1;
+}
+
+/* Keeps the `count` results on the thread in the Task. LUA_OK, or the error of having no room. */
+static int keep_results(struct ml_lua *lua, struct ml_lua_task *task, int count)
+{
+    lua_State *L = task->L;
+    int status = LUA_OK;
+    if (count > 1) {
+        lua_pushcfunction(L, pack);
+        lua_insert(L, 1);
+        status = lua_pcall(L, count, 1, 0);
+    }
+    if (status == LUA_OK && count > 0)
+        keep_value(lua, task);
+    return status;
+}
+
+/* A thread serves again if its function ended well, nobody can still hold it, and no hook is on
+ * it. */
+static bool serves_again(const struct ml_lua_task *task)
+{
+    return task->outcome == ML_OUTCOME_DONE && task->run == ML_RUN_FUNCTION &&
+           !task->thread_is_known && ml_hooks_are_plain(task->L);
+}
+
+/* ---- functions to be called at the end ---- */
+
+void ml_lua_task_add_exit(lua_State *L, struct ml_lua_task *task)
+{
+    if (!task->has_exits) {
+        lua_newtable(L);
+        ml_attribute_set(L, ML_ATTRIBUTE_EXITS, 1);
+        task->has_exits = true;
+    }
+    ml_attribute_get(L, ML_ATTRIBUTE_EXITS, 1);
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/* They run on the state aside, where nobody may wait. */
+static __attribute__((noinline)) void call_exits(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    lua_State *aside = lua->aside;
+    int top = lua_gettop(aside);
+    task->has_exits = false;
+    ml_lua_push_task(aside, task);
+    int handle = lua_gettop(aside);
+    ml_attribute_get(aside, ML_ATTRIBUTE_EXITS, handle);
+    lua_pushnil(aside);
+    ml_attribute_set(aside, ML_ATTRIBUTE_EXITS, handle);
+    for (int i = 1; lua_rawgeti(aside, handle + 1, i) != LUA_TNIL; i++) {
+        lua_pushvalue(aside, handle);
+        ml_report_call(lua, "an on_exit function of", handle, 1);
+        lua_settop(aside, handle + 1);
+    }
+    lua_settop(aside, top);
+}
+
+/* Functions that others want called at the end of a task run for it, on the state aside. */
+static void call_others(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    if (task->is_member)
+        lua->task_hooks.member->end(lua, task);
+    if (ml_unlikely(task->has_exits))
+        call_exits(lua, task);
+    /* Also those that these functions locked. */
+    if (ml_unlikely(task->task.held > 0))
+        lua->task_hooks.release_mutexes(lua, &task->task);
+}
+
+/* A Task that keeps no results lets go of the thread that it kept so far. */
+static void let_go_of_thread(lua_State *aside, struct ml_lua_task *task)
+{
+    ml_lua_push_task(aside, task);
+    lua_pushnil(aside);
+    lua_setiuservalue(aside, -2, ML_TASK_THREAD);
+    lua_pop(aside, 1);
+}
+
+/*
+ * The task computes no more: its handle keeps the outcome, its thread goes its own way. The
+ * functions that are called here may collect, and the task's strand lies in front of its thread:
+ * one that the pool does not keep stands on the state aside meanwhile, for its place in the Task
+ * may be taken by results.
+ */
+void ml_lua_task_detach(struct ml_lua *lua, struct ml_lua_task *task, int results)
+{
+    struct ml_pool_thread thread = {.L = task->L, .index = task->pool_index};
+    lua_State *aside = lua->aside;
+    int top = lua_gettop(aside);
+    if (thread.index == 0) {
+        lua_pushthread(thread.L);
+        lua_xmove(thread.L, aside, 1);
+    }
+    if (ml_unlikely(task->task.held > 0))
+        lua->task_hooks.release_mutexes(lua, &task->task);
+    task->result_count = results;
+    if (task == lua->tasks.main)
+        lua->tasks.main = NULL; /* another may come to lie at its address */
+    call_others(lua, task);
+    if (ml_unlikely(lua->greenlets.dropped > 0))
+        lua->task_hooks.greenlet->orphan(lua, task);
+    if (thread.index == 0 && results == 0 && task->outcome != ML_OUTCOME_FAILED)
+        let_go_of_thread(aside, task);
+    ml_lua_unanchor(aside, task->task.waiter.slot);
+    ml_thread_give_back(lua, thread, serves_again(task));
+    task->L = task->parked_on = NULL;
+    lua_settop(aside, top);
+}
+
+/* What follows the function's end. */
+void ml_lua_task_conclude(struct ml_lua_task *task, int status, int results)
+{
+    struct ml_lua *lua = task->task.hub->owner;
+    if (status == LUA_OK)
+        status = keep_results(lua, task, results);
+    task->outcome = ML_OUTCOME_DONE;
+    if (status != LUA_OK)
+        fail(lua, task);
+    lua_settop(task->L, 0);
+    ml_lua_task_detach(lua, task, status == LUA_OK ? results : 0);
+}

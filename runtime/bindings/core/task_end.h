@@ -1,0 +1,23 @@
+/*
+ * The end of a Lua task: its error is told, its outcome kept, functions that wait for it are called,
+ * and its thread goes its own way. Knows nothing of how it ran.
+ */
+#ifndef ML_BINDINGS_CORE_TASK_END_H
+#define ML_BINDINGS_CORE_TASK_END_H
+
+
+#include "bindings/core/lua_task.h"
+
+/* The function at 2 is to be called with the Task at 1 when that ends. */
+void ml_lua_task_add_exit(lua_State *L, struct ml_lua_task *task);
+
+/* Moves the value on top of the state aside into the Task, as its result or error. */
+void ml_lua_task_keep(struct ml_lua *lua, struct ml_lua_task *task);
+
+/* Its function has ended with lua_resume()'s status, and `results` values on its thread. */
+void ml_lua_task_conclude(struct ml_lua_task *task, int status, int results);
+
+/* The task computes no more: its handle keeps the outcome, which is set, and so many results. */
+void ml_lua_task_detach(struct ml_lua *lua, struct ml_lua_task *task, int results);
+
+#endif

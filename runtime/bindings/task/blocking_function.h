@@ -1,0 +1,10 @@
+/* C functions that block, called on a thread of the pool of workers. */
+#ifndef ML_BINDINGS_TASK_BLOCKING_FUNCTION_H
+#define ML_BINDINGS_TASK_BLOCKING_FUNCTION_H
+
+#include <lua.h>
+
+/* moonlet.blocking.core, a function */
+int ml_open_blocking(lua_State *L);
+
+#endif

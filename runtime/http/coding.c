@@ -1,0 +1,491 @@
+#include "http/coding.h"
+
+#include "base/error.h"
+#include "http/codecs.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+/* Windows of the format's largest size, and zlib's marks for what is around the data. */
+enum { WINDOW_BITS = 15, GZIP = 16 };
+
+/* The window that RFC 8878 asks every reader of zstd over HTTP to have. */
+enum { ZSTD_WINDOW_LOG = 23 };
+
+/* What an answer made on the fly is worth. */
+enum { GZIP_LEVEL = 6, BR_LEVEL = 4, BR_WINDOW_BITS = 18, DEFLATE_MEMORY_LEVEL = 8 };
+
+/* ---- names ---- */
+
+static const char *const names[] = {
+    [ML_CODING_IDENTITY] = "identity", [ML_CODING_GZIP] = "gzip",
+    [ML_CODING_DEFLATE] = "deflate",   [ML_CODING_BR] = "br",
+    [ML_CODING_ZSTD] = "zstd",         [ML_CODING_UNKNOWN] = "unknown",
+};
+
+static bool is_name(const char *name, size_t size, const char *known)
+{
+    return strncasecmp(name, known, size) == 0 && known[size] == '\0';
+}
+
+enum ml_coding ml_coding_by_name(const char *name, size_t size)
+{
+    if (size == 0 || size > sizeof "identity" - 1)
+        return ML_CODING_UNKNOWN;
+    for (int i = 0; i < ML_CODING_UNKNOWN; i++)
+        if (is_name(name, size, names[i]))
+            return (enum ml_coding)i;
+    return is_name(name, size, "x-gzip") ? ML_CODING_GZIP : ML_CODING_UNKNOWN;
+}
+
+const char *ml_coding_name(enum ml_coding coding)
+{
+    return names[coding];
+}
+
+bool ml_coding_can_decode(struct ml_io *io, enum ml_coding coding)
+{
+    switch (coding) {
+    case ML_CODING_IDENTITY:
+        return true;
+    case ML_CODING_GZIP:
+    case ML_CODING_DEFLATE:
+        return ml_codecs_zlib(io) != NULL;
+    case ML_CODING_BR:
+        return ml_codecs_brotli_decoder(io) != NULL;
+    case ML_CODING_ZSTD:
+        return ml_codecs_zstd(io) != NULL;
+    case ML_CODING_UNKNOWN:
+        break;
+    }
+    return false;
+}
+
+bool ml_coding_can_encode(struct ml_io *io, enum ml_coding coding)
+{
+    switch (coding) {
+    case ML_CODING_IDENTITY:
+        return true;
+    case ML_CODING_GZIP:
+        return ml_codecs_zlib(io) != NULL;
+    case ML_CODING_BR:
+        return ml_codecs_brotli_encoder(io) != NULL;
+    case ML_CODING_DEFLATE:
+    case ML_CODING_ZSTD:
+    case ML_CODING_UNKNOWN:
+        break;
+    }
+    return false;
+}
+
+/* ---- decoding ---- */
+
+/* After a call of a library: it goes on; it wants nothing but more input; a member has ended. */
+enum { GOES_ON, HAS_ENDED };
+
+struct decoder_kind {
+    int (*begin)(struct ml_io *io, struct ml_decoder *d);
+    /* One call of the library: GOES_ON, HAS_ENDED, or an error. */
+    int (*run)(struct ml_decoder *d, struct ml_coding_step *step);
+    /* Prepares for another member; NULL: nothing may follow. 0, or an error. */
+    int (*restart)(struct ml_decoder *d);
+    void (*end)(struct ml_decoder *d);
+};
+
+struct ml_decoder {
+    const struct decoder_kind *kind;
+    uint64_t left;     /* bytes that may still come out */
+    bool is_in_member; /* input was taken and its end has not come */
+    bool has_member;   /* at least one was whole */
+    bool is_begun;     /* the state below is there to be ended */
+    const void *library;
+    void *state; /* of brotli or zstd */
+    z_stream zlib;
+    bool knows_format;      /* deflate: the first two bytes have said what surrounds the data */
+    unsigned char first[2]; /* of deflate, kept until then */
+    unsigned first_count;
+};
+
+static int begin_inflate(struct ml_io *io, struct ml_decoder *d, int window_bits)
+{
+    const struct ml_zlib *z = ml_codecs_zlib(io);
+    if (z == NULL)
+        return -EOPNOTSUPP;
+    d->library = z;
+    d->is_begun = ml_zlib_begin_inflate(z, &d->zlib, window_bits) == Z_OK;
+    return d->is_begun ? 0 : -ENOMEM;
+}
+
+static void end_inflate(struct ml_decoder *d)
+{
+    ((const struct ml_zlib *)d->library)->inflateEnd(&d->zlib);
+}
+
+/* Sizes are cut to what zlib's counters hold; the loop around comes back. */
+static uInt zlib_size(size_t size)
+{
+    return size < UINT32_MAX ? (uInt)size : UINT32_MAX;
+}
+
+static int inflate_step(struct ml_decoder *d, struct ml_coding_step *step)
+{
+    const struct ml_zlib *z = d->library;
+    uInt in_size = zlib_size(step->in_size), out_size = zlib_size(step->out_size);
+    d->zlib.next_in = (Bytef *)step->in;
+    d->zlib.avail_in = in_size;
+    d->zlib.next_out = (Bytef *)step->out;
+    d->zlib.avail_out = out_size;
+    int result = z->inflate(&d->zlib, Z_NO_FLUSH);
+    step->in += in_size - d->zlib.avail_in;
+    step->in_size -= in_size - d->zlib.avail_in;
+    step->out += out_size - d->zlib.avail_out;
+    step->out_size -= out_size - d->zlib.avail_out;
+    if (result == Z_STREAM_END)
+        return HAS_ENDED;
+    if (result == Z_OK || result == Z_BUF_ERROR)
+        return GOES_ON;
+    return result == Z_MEM_ERROR ? -ENOMEM : -EPROTO;
+}
+
+static int begin_gzip(struct ml_io *io, struct ml_decoder *d)
+{
+    return begin_inflate(io, d, WINDOW_BITS + GZIP);
+}
+
+static int restart_gzip(struct ml_decoder *d)
+{
+    const struct ml_zlib *z = d->library;
+    return z->inflateReset(&d->zlib) == Z_OK ? 0 : -EPROTO;
+}
+
+/* "deflate" is zlib's format (RFC 1950), and from some senders the data alone (RFC 1951): what the
+ * first two bytes say decides, so nothing begins before they have come. */
+static int begin_deflate(struct ml_io *io, struct ml_decoder *d)
+{
+    const struct ml_zlib *z = ml_codecs_zlib(io);
+    d->library = z;
+    return z != NULL ? 0 : -EOPNOTSUPP;
+}
+
+static bool has_zlib_header(const unsigned char first[2])
+{
+    return (first[0] & 15) == Z_DEFLATED && (first[0] >> 4) <= WINDOW_BITS - 8 &&
+           (first[0] << 8 | first[1]) % 31 == 0;
+}
+
+static int find_format(struct ml_decoder *d)
+{
+    int bits = has_zlib_header(d->first) ? WINDOW_BITS : -WINDOW_BITS;
+    d->is_begun = ml_zlib_begin_inflate(d->library, &d->zlib, bits) == Z_OK;
+    d->knows_format = d->is_begun;
+    if (!d->is_begun)
+        return -ENOMEM;
+    char none;
+    struct ml_coding_step step = {(const char *)d->first, 2, &none, 0};
+    int result = inflate_step(d, &step);
+    /* Raw data may end in the two bytes ("\3\0"). What it left of them is garbage. */
+    return result >= 0 && step.in_size > 0 ? -EPROTO : result;
+}
+
+static int run_deflate(struct ml_decoder *d, struct ml_coding_step *step)
+{
+    while (d->first_count < 2 && step->in_size > 0) {
+        d->first[d->first_count++] = (unsigned char)*step->in++;
+        step->in_size--;
+    }
+    if (d->first_count < 2)
+        return GOES_ON;
+    if (!d->knows_format) {
+        int result = find_format(d);
+        if (result != GOES_ON)
+            return result;
+    }
+    return inflate_step(d, step);
+}
+
+static int begin_br(struct ml_io *io, struct ml_decoder *d)
+{
+    const struct ml_brotli_decoder *b = ml_codecs_brotli_decoder(io);
+    if (b == NULL)
+        return -EOPNOTSUPP;
+    d->library = b;
+    d->state = b->create(NULL, NULL, NULL);
+    d->is_begun = d->state != NULL;
+    return d->is_begun ? 0 : -ENOMEM;
+}
+
+static int brotli_error(const struct ml_decoder *d)
+{
+    const struct ml_brotli_decoder *b = d->library;
+    int error = b->error(d->state);
+    bool lacks_memory =
+        error >= ML_BROTLI_FIRST_ALLOCATION_ERROR && error <= ML_BROTLI_LAST_ALLOCATION_ERROR;
+    return lacks_memory ? -ENOMEM : -EPROTO;
+}
+
+static int run_br(struct ml_decoder *d, struct ml_coding_step *step)
+{
+    const struct ml_brotli_decoder *b = d->library;
+    int result = b->decompress(d->state, &step->in_size, (const uint8_t **)&step->in,
+                               &step->out_size, (uint8_t **)&step->out, NULL);
+    if (result == ML_BROTLI_ERROR)
+        return brotli_error(d);
+    return result == ML_BROTLI_SUCCESS ? HAS_ENDED : GOES_ON;
+}
+
+static void end_br(struct ml_decoder *d)
+{
+    ((const struct ml_brotli_decoder *)d->library)->destroy(d->state);
+}
+
+static int begin_zstd(struct ml_io *io, struct ml_decoder *d)
+{
+    const struct ml_zstd *z = ml_codecs_zstd(io);
+    if (z == NULL)
+        return -EOPNOTSUPP;
+    d->library = z;
+    d->state = z->create();
+    d->is_begun = d->state != NULL;
+    if (d->is_begun)
+        z->set(d->state, ML_ZSTD_WINDOW_LOG_MAX, ZSTD_WINDOW_LOG);
+    return d->is_begun ? 0 : -ENOMEM;
+}
+
+static int run_zstd(struct ml_decoder *d, struct ml_coding_step *step)
+{
+    const struct ml_zstd *z = d->library;
+    struct ml_zstd_in in = {step->in, step->in_size, 0};
+    struct ml_zstd_out out = {step->out, step->out_size, 0};
+    size_t result = z->decompress(d->state, &out, &in);
+    if (z->is_error(result))
+        return z->error(result) == ML_ZSTD_NO_MEMORY ? -ENOMEM : -EPROTO;
+    step->in += in.at;
+    step->in_size -= in.at;
+    step->out += out.at;
+    step->out_size -= out.at;
+    return result == 0 ? HAS_ENDED : GOES_ON;
+}
+
+/* zstd begins the next frame by itself. */
+static int restart_zstd(struct ml_decoder *d)
+{
+    (void)d;
+    return 0;
+}
+
+static void end_zstd(struct ml_decoder *d)
+{
+    ((const struct ml_zstd *)d->library)->destroy(d->state);
+}
+
+static const struct decoder_kind decoders[] = {
+    [ML_CODING_GZIP] = {begin_gzip, inflate_step, restart_gzip, end_inflate},
+    [ML_CODING_DEFLATE] = {begin_deflate, run_deflate, NULL, end_inflate},
+    [ML_CODING_BR] = {begin_br, run_br, NULL, end_br},
+    [ML_CODING_ZSTD] = {begin_zstd, run_zstd, restart_zstd, end_zstd},
+};
+
+int ml_decoder_new(struct ml_io *io, enum ml_coding coding, uint64_t limit,
+                   struct ml_decoder **decoder)
+{
+    *decoder = NULL;
+    if (coding == ML_CODING_IDENTITY || coding >= ML_CODING_UNKNOWN)
+        return -EOPNOTSUPP;
+    struct ml_decoder *d = calloc(1, sizeof *d);
+    if (d == NULL)
+        return -ENOMEM;
+    d->kind = &decoders[coding];
+    d->left = limit;
+    int result = d->kind->begin(io, d);
+    if (result == 0)
+        *decoder = d;
+    else
+        ml_decoder_free(d);
+    return result;
+}
+
+void ml_decoder_free(struct ml_decoder *d)
+{
+    if (d == NULL)
+        return;
+    if (d->is_begun)
+        d->kind->end(d);
+    free(d);
+}
+
+/* Lets the library run over part of the output; one byte of our own shows what lies beyond the
+ * limit. *moved: whether anything was used or made. */
+static int run_within_limit(struct ml_decoder *d, struct ml_coding_step *step, bool *moved)
+{
+    char beyond;
+    bool is_probe = d->left == 0;
+    size_t room = step->out_size < d->left ? step->out_size : (size_t)d->left;
+    struct ml_coding_step part = {step->in, step->in_size, step->out, room};
+    if (is_probe) {
+        part.out = &beyond;
+        part.out_size = 1;
+    }
+    size_t size = part.out_size;
+    int result = d->kind->run(d, &part);
+    size_t made = size - part.out_size;
+    *moved = made > 0 || part.in_size != step->in_size;
+    step->in = part.in;
+    step->in_size = part.in_size;
+    if (is_probe)
+        return made > 0 && result >= 0 ? -EMSGSIZE : result;
+    step->out += made;
+    step->out_size -= made;
+    d->left -= made;
+    return result;
+}
+
+/* More input after the end of a member. */
+static int begin_member(struct ml_decoder *d)
+{
+    int result = 0;
+    if (d->has_member)
+        result = d->kind->restart != NULL ? d->kind->restart(d) : -EPROTO;
+    d->is_in_member = result == 0;
+    return result;
+}
+
+int ml_decoder_feed(struct ml_decoder *d, struct ml_coding_step *step)
+{
+    int result = GOES_ON;
+    bool moved = true;
+    while (result >= 0 && moved && (d->is_in_member || step->in_size > 0)) {
+        if (step->out_size == 0)
+            return 1;
+        if (!d->is_in_member)
+            result = begin_member(d);
+        if (result >= 0)
+            result = run_within_limit(d, step, &moved);
+        if (result == HAS_ENDED) {
+            d->is_in_member = false;
+            d->has_member = true;
+        }
+    }
+    /* A library that takes nothing of what is there will not do better later. */
+    return result >= 0 && step->in_size > 0 ? -EPROTO : result < 0 ? result : 0;
+}
+
+int ml_decoder_finish(const struct ml_decoder *d)
+{
+    return d->has_member && !d->is_in_member ? 0 : -ML_EEOF;
+}
+
+/* ---- encoding ---- */
+
+struct ml_encoder {
+    const struct ml_zlib *zlib; /* gzip, or NULL */
+    const struct ml_brotli_encoder *brotli;
+    void *state; /* of brotli */
+    z_stream stream;
+};
+
+static int begin_deflating(struct ml_io *io, struct ml_encoder *e, int level)
+{
+    const struct ml_zlib *z = ml_codecs_zlib(io);
+    if (z == NULL)
+        return -EOPNOTSUPP;
+    int result = ml_zlib_begin_deflate(z, &e->stream, level < 0 ? GZIP_LEVEL : level,
+                                       WINDOW_BITS + GZIP, DEFLATE_MEMORY_LEVEL);
+    e->zlib = result == Z_OK ? z : NULL;
+    return result == Z_OK ? 0 : -ENOMEM;
+}
+
+static int begin_brotli(struct ml_io *io, struct ml_encoder *e, int level)
+{
+    const struct ml_brotli_encoder *b = ml_codecs_brotli_encoder(io);
+    if (b == NULL)
+        return -EOPNOTSUPP;
+    e->state = b->create(NULL, NULL, NULL);
+    if (e->state == NULL)
+        return -ENOMEM;
+    e->brotli = b;
+    b->set(e->state, ML_BROTLI_QUALITY, level < 0 ? BR_LEVEL : (uint32_t)level);
+    b->set(e->state, ML_BROTLI_WINDOW, BR_WINDOW_BITS);
+    return 0;
+}
+
+int ml_encoder_new(struct ml_io *io, enum ml_coding coding, int level, struct ml_encoder **encoder)
+{
+    int result = -EOPNOTSUPP;
+    *encoder = NULL;
+    struct ml_encoder *e = calloc(1, sizeof *e);
+    if (e == NULL)
+        return -ENOMEM;
+    if (coding == ML_CODING_GZIP)
+        result = begin_deflating(io, e, level);
+    else if (coding == ML_CODING_BR)
+        result = begin_brotli(io, e, level);
+    if (result == 0)
+        *encoder = e;
+    else
+        ml_encoder_free(e);
+    return result;
+}
+
+void ml_encoder_free(struct ml_encoder *e)
+{
+    if (e == NULL)
+        return;
+    if (e->zlib != NULL)
+        e->zlib->deflateEnd(&e->stream);
+    if (e->brotli != NULL)
+        e->brotli->destroy(e->state);
+    free(e);
+}
+
+/* 0: done; 1: the output is full; or an error. */
+static int deflate_step(struct ml_encoder *e, struct ml_coding_step *step, enum ml_coding_mode mode)
+{
+    static const int flushes[] = {
+        [ML_CODING_MORE] = Z_NO_FLUSH,
+        [ML_CODING_FLUSH] = Z_SYNC_FLUSH,
+        [ML_CODING_END] = Z_FINISH,
+    };
+    uInt in_size = zlib_size(step->in_size), out_size = zlib_size(step->out_size);
+    bool is_all = in_size == step->in_size;
+    e->stream.next_in = (Bytef *)step->in;
+    e->stream.avail_in = in_size;
+    e->stream.next_out = (Bytef *)step->out;
+    e->stream.avail_out = out_size;
+    int result = e->zlib->deflate(&e->stream, is_all ? flushes[mode] : Z_NO_FLUSH);
+    step->in += in_size - e->stream.avail_in;
+    step->in_size -= in_size - e->stream.avail_in;
+    step->out += out_size - e->stream.avail_out;
+    step->out_size -= out_size - e->stream.avail_out;
+    if (result == Z_STREAM_ERROR)
+        return -EPROTO;
+    if (step->out_size == 0)
+        return result != Z_STREAM_END;
+    return 0;
+}
+
+static int brotli_step(struct ml_encoder *e, struct ml_coding_step *step, enum ml_coding_mode mode)
+{
+    static const int operations[] = {
+        [ML_CODING_MORE] = ML_BROTLI_PROCESS,
+        [ML_CODING_FLUSH] = ML_BROTLI_FLUSH,
+        [ML_CODING_END] = ML_BROTLI_FINISH,
+    };
+    const struct ml_brotli_encoder *b = e->brotli;
+    bool is_over = mode == ML_CODING_END && b->is_finished(e->state);
+    if (!is_over &&
+        !b->compress(e->state, operations[mode], &step->in_size, (const uint8_t **)&step->in,
+                     &step->out_size, (uint8_t **)&step->out, NULL))
+        return -ENOMEM;
+    return b->has_more(e->state);
+}
+
+int ml_encoder_feed(struct ml_encoder *e, struct ml_coding_step *step, enum ml_coding_mode mode)
+{
+    int result = 0;
+    do {
+        if (step->out_size == 0)
+            return 1;
+        result = e->zlib != NULL ? deflate_step(e, step, mode) : brotli_step(e, step, mode);
+    } while (result == 0 && step->in_size > 0);
+    return result;
+}

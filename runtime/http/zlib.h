@@ -1,0 +1,37 @@
+/*
+ * zlib, loaded when it is first needed. Its functions are called through a table, typed by zlib's
+ * own header.
+ */
+#ifndef ML_HTTP_ZLIB_H
+#define ML_HTTP_ZLIB_H
+
+#include <stdbool.h>
+#include <zlib.h>
+
+#define ML_ZLIB_FUNCTIONS(X)                                                                       \
+    X(deflate)                                                                                     \
+    X(deflateEnd)                                                                                  \
+    X(deflateInit2_)                                                                               \
+    X(deflateReset)                                                                                \
+    X(inflate)                                                                                     \
+    X(inflateEnd)                                                                                  \
+    X(inflateInit2_)                                                                               \
+    X(inflateReset)
+
+struct ml_zlib {
+    void *library;
+#define ML_ZLIB_MEMBER(name) __typeof__(name) *(name);
+    ML_ZLIB_FUNCTIONS(ML_ZLIB_MEMBER)
+#undef ML_ZLIB_MEMBER
+};
+
+/* Loads the library and fills the table: whether it did. */
+bool ml_zlib_load(struct ml_zlib *z);
+
+/* deflateInit2() and inflateInit2() of zlib's header, by the table. `window_bits` as there: 8 to
+ * 15, negative without a header, 16 more for gzip. Z_OK, or an error of zlib's. */
+int ml_zlib_begin_deflate(const struct ml_zlib *z, z_stream *stream, int level, int window_bits,
+                          int memory_level);
+int ml_zlib_begin_inflate(const struct ml_zlib *z, z_stream *stream, int window_bits);
+
+#endif
