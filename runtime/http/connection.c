@@ -16,6 +16,13 @@ static struct ml_hub *hub_of(const struct ml_http_connection *c)
     return c->server->io->hub;
 }
 
+static void on_stop(struct ml_http_connection_link *link)
+{
+    struct ml_http_connection *c = ml_container_of(link, struct ml_http_connection, link);
+    if (c->is_waiting && !ml_stream_has_input(c->stream))
+        ml_stream_close(c->stream);
+}
+
 void ml_http_connection_open(struct ml_http_connection *c, struct ml_http_server *server,
                              struct ml_stream *stream, void *context)
 {
@@ -25,9 +32,10 @@ void ml_http_connection_open(struct ml_http_connection *c, struct ml_http_server
         .context = context,
         .out = {.server = server, .stream = stream},
         .began = ml_hub_now(server->io->hub),
+        .link = {.stop = on_stop},
     };
     c->head_deadline = ml_time_after(c->began, server->timeouts.head);
-    ml_list_insert(&server->connections, &c->link);
+    ml_list_insert(&server->connections, &c->link.link);
     server->counters.connections++;
     server->counters.open++;
 }
@@ -297,9 +305,9 @@ static void cut(struct ml_http_connection *c)
 
 void ml_http_connection_close(struct ml_http_connection *c)
 {
-    if (!ml_link_is_in_list(&c->link))
+    if (!ml_link_is_in_list(&c->link.link))
         return;
-    ml_list_remove(&c->link);
+    ml_list_remove(&c->link.link);
     c->server->counters.open--;
     if (c->current != NULL && c->current->x.carrier != NULL)
         c->server->counters.in_flight--;
@@ -329,15 +337,4 @@ int ml_http_connection_run(struct ml_http_server *server, struct ml_stream *stre
     ml_http_connection_close(c);
     free(c);
     return result == 1 ? 0 : result;
-}
-
-void ml_http_server_stop(struct ml_http_server *server)
-{
-    server->is_stopping = true;
-    for (struct ml_link *link = server->connections.next; link != &server->connections;
-         link = link->next) {
-        struct ml_http_connection *c = ml_container_of(link, struct ml_http_connection, link);
-        if (c->is_waiting && !ml_stream_has_input(c->stream))
-            ml_stream_close(c->stream);
-    }
 }

@@ -11,7 +11,7 @@
 struct ml_http1;
 
 struct ml_http_connection {
-    struct ml_link link; /* among the server's */
+    struct ml_http_connection_link link; /* among the server's */
     struct ml_http_server *server;
     struct ml_stream *stream; /* the caller's */
     void *context;
@@ -50,9 +50,5 @@ void ml_http_connection_close(struct ml_http_connection *c);
 /* The three together, with the server's `handle`: serves the stream to its end. 0 or an error. May
  * wait. */
 int ml_http_connection_run(struct ml_http_server *server, struct ml_stream *stream, void *context);
-
-/* No answer keeps its connection from now on, and connections of silent peers are closed: those
- * that wait for a request or for the rest of a head, of which nothing has come. Never waits. */
-void ml_http_server_stop(struct ml_http_server *server);
 
 #endif

@@ -35,6 +35,17 @@ void ml_http_server_release(struct ml_http_server *server)
     server->idle_count = 0;
 }
 
+void ml_http_server_stop(struct ml_http_server *server)
+{
+    server->is_stopping = true;
+    for (struct ml_link *link = server->connections.next; link != &server->connections;) {
+        struct ml_http_connection_link *c =
+            ml_container_of(link, struct ml_http_connection_link, link);
+        link = link->next;
+        c->stop(c);
+    }
+}
+
 void *ml_http_block_take(struct ml_http_server *server)
 {
     void *block = server->idle_blocks;

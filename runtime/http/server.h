@@ -29,6 +29,14 @@ struct ml_http_counters {
     uint32_t in_flight; /* exchanges now */
 };
 
+/* A connection's place among those of its server, whatever version it speaks. */
+struct ml_http_connection_link {
+    struct ml_link link;
+    /* The server stops: the connection ends now if its peer is silent, else with what runs. Never
+     * waits. */
+    void (*stop)(struct ml_http_connection_link *link);
+};
+
 struct ml_http_server {
     struct ml_io *io;
     /* Answers an exchange, in its task: 0 once the answer is complete, hijacked or broken; an error
@@ -66,6 +74,10 @@ void ml_http_server_release(struct ml_http_server *server);
 /* A block of ML_HTTP_BLOCK bytes; NULL: no memory. The last that were freed are kept. */
 void *ml_http_block_take(struct ml_http_server *server);
 void ml_http_block_give(struct ml_http_server *server, void *block);
+
+/* No answer keeps its connection from now on, and connections of silent peers are closed: those
+ * that wait for a request or for the rest of a head, of which nothing has come. Never waits. */
+void ml_http_server_stop(struct ml_http_server *server);
 
 /* Now as `date` fields have it, 29 characters; formatted once a second. */
 const char *ml_http_server_date(struct ml_http_server *server);

@@ -18,6 +18,8 @@ void ml_io_release(struct ml_io *io)
     ml_linger_release(io);
     ml_resolver_free_all(io);
     ml_tls_release(io);
+    free(io->nghttp2);
+    io->nghttp2 = NULL;
     free(io->codecs); /* the libraries stay in the process */
     io->codecs = NULL;
     free(io->spare);

@@ -1,0 +1,98 @@
+#include "http/http2_handlers.h"
+
+#include "hub/state/scope.h"
+#include "hub/state/waiters.h"
+
+#include <stdio.h>
+
+void ml_http2_release_if_over(struct ml_http2_stream *s)
+{
+    if (s->flow.is_closed && !s->is_counted)
+        ml_http2_stream_free(s);
+}
+
+static void end_exchange(struct ml_http2_stream *s, void *context)
+{
+    struct ml_http_server *server = s->peer->server;
+    if (s->x.phase != ML_HTTP_COMPLETE)
+        s->x.carrier->abort(&s->x);
+    if (server->done != NULL)
+        server->done(context, &s->x);
+    server->counters.in_flight--;
+    ml_http2_flow_drop_input(&s->flow);
+}
+
+/* A stream that was reset before its turn came is not worth a handler. */
+static void handle(struct ml_http2_stream *s, void *context)
+{
+    struct ml_http_server *server = s->peer->server;
+    struct ml_hub *hub = server->io->hub;
+    s->x.context = context;
+    s->scope = s->flow.is_closed ? NULL : ml_scope_open(hub, ML_SCOPE_PLAIN, ML_FOREVER);
+    if (s->scope != NULL) {
+        s->scope_serial = s->scope->serial;
+        server->handle(context, &s->x);
+        ml_scope_close(hub, s->scope);
+        s->scope = NULL;
+    }
+    end_exchange(s, context);
+}
+
+/* The body of a handler's task. */
+static void run_stream(void *context, void *argument)
+{
+    struct ml_http2_stream *s = argument;
+    struct ml_http2_peer *peer = s->peer;
+    handle(s, context);
+    s->is_counted = false;
+    ml_http2_release_if_over(s);
+    if (--peer->running == 0)
+        ml_wake_all(peer->server->io->hub, &peer->session.ends);
+}
+
+/* An answer without a handler. */
+static void refuse(struct ml_http2_stream *s, int status, const char *text)
+{
+    char body[160];
+    int size = snprintf(body, sizeof body, "%s\n", text);
+    if (ml_http_exchange_answer(&s->x, status, "text/plain; charset=utf-8", body, (size_t)size) !=
+        0)
+        s->x.carrier->abort(&s->x);
+    ml_http2_flow_drop_input(&s->flow);
+}
+
+static int spawn(struct ml_http2_connection *c, struct ml_http2_stream *s)
+{
+    struct ml_http_server *server = c->peer.server;
+    s->is_counted = true;
+    c->peer.running++;
+    server->counters.in_flight++;
+    int error = server->spawn(server, run_stream, s);
+    if (error != 0) {
+        s->is_counted = false;
+        c->peer.running--;
+        server->counters.in_flight--;
+        ml_http2_flow_reset(&s->flow, NGHTTP2_REFUSED_STREAM);
+    }
+    return error;
+}
+
+void ml_http2_begin_request(struct ml_http2_connection *c, struct ml_http2_stream *s, int problem)
+{
+    struct ml_http_server *server = c->peer.server;
+    ml_http2_stream_begin(s);
+    server->counters.requests++;
+    if (problem != 0) {
+        server->counters.errors++;
+        refuse(s, ml_http_error_status(problem), ml_http_error_text(problem));
+    } else if (s->x.head.method_id == ML_HTTP_CONNECT) {
+        refuse(s, 501, "this server is no proxy");
+    } else if (s->x.head.expects_other) {
+        refuse(s, 417, "this expectation cannot be met");
+    } else if (server->counters.in_flight >= server->max_in_flight) {
+        server->counters.refused++;
+        refuse(s, 503, "too many requests at a time");
+    } else {
+        spawn(c, s);
+    }
+}

@@ -1,0 +1,330 @@
+#include "http/http2_request.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "http/framing.h"
+#include "http/http2_fields.h"
+#include "hub/state/waiters.h"
+#include "hub/wait/wait.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct ml_wait_kind response_kind = {.text = "an HTTP/2 response", .external = true};
+
+static struct ml_http2_request *request_of(struct ml_http_client_exchange *x)
+{
+    return ml_container_of(x, struct ml_http2_request, x);
+}
+
+static struct ml_hub *hub_of(const struct ml_http2_request *r)
+{
+    return r->client->session.stream->io->hub;
+}
+
+static struct ml_http2_patience until(ml_time deadline)
+{
+    return (struct ml_http2_patience){.span = ML_FOREVER, .deadline = deadline};
+}
+
+bool ml_http2_client_has_room(const struct ml_http2_client *c)
+{
+    const struct ml_http2_session *s = &c->session;
+    if (c->is_closed || c->is_refusing || s->session == NULL || s->error != 0)
+        return false;
+    return c->count < s->n->nghttp2_session_get_remote_settings(
+                          s->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
+/* ---- sending ---- */
+
+/* Fields that HTTP/2 has no use for; `host` becomes :authority. */
+static bool is_dropped(const struct ml_http_client_field *field)
+{
+    enum ml_http_name name = ml_http_name_of(field->name, field->name_size);
+    return name == ML_HTTP_HOST || name == ML_HTTP_CONNECTION || name == ML_HTTP_UPGRADE ||
+           name == ML_HTTP_TRANSFER_ENCODING || name == ML_HTTP_KEEP_ALIVE ||
+           name == ML_HTTP_PROXY_CONNECTION || name == ML_HTTP_CONTENT_LENGTH;
+}
+
+static size_t measure(const struct ml_http_client_request *request, size_t *count)
+{
+    struct ml_http_client_field field;
+    size_t bytes = request->method_size + request->target_size;
+    for (size_t at = 0; request->next(request->fields, &at, &field); ++*count)
+        bytes += field.name_size + field.value_size;
+    return bytes;
+}
+
+/* The fields of ours, and bytes that they take at most. */
+enum { OWN_FIELDS = 5, OWN_BYTES = 128 };
+
+static struct ml_http_client_field host_of(const struct ml_http_client_request *request)
+{
+    struct ml_http_client_field field, host = {.value = ""};
+    for (size_t at = 0; request->next(request->fields, &at, &field);)
+        if (ml_http_name_of(field.name, field.name_size) == ML_HTTP_HOST)
+            host = field;
+    return host;
+}
+
+static void add_fields(struct ml_http2_fields *f, const struct ml_http_client_request *request)
+{
+    struct ml_http_client_field field;
+    for (size_t at = 0; request->next(request->fields, &at, &field);)
+        if (!is_dropped(&field))
+            ml_http2_fields_add(f, field.name, field.name_size, field.value, field.value_size);
+    if (request->body == ML_HTTP_CLIENT_SIZED)
+        ml_http2_fields_add_number(f, "content-length", request->length);
+}
+
+static int make_head(const struct ml_http2_request *r, const struct ml_http_client_request *request,
+                     struct ml_http2_fields *f)
+{
+    bool is_secure = r->client->session.stream->tls != NULL;
+    struct ml_http_client_field host = host_of(request);
+    size_t count = OWN_FIELDS, bytes = measure(request, &count) + OWN_BYTES;
+    int error = ml_http2_fields_init(f, count, bytes);
+    if (error != 0)
+        return error;
+    ml_http2_fields_add(f, ":method", 7, request->method, request->method_size);
+    ml_http2_fields_add(f, ":scheme", 7, "https", is_secure ? 5 : 4);
+    ml_http2_fields_add(f, ":authority", 10, host.value, host.value_size);
+    ml_http2_fields_add(f, ":path", 5, request->target, request->target_size);
+    add_fields(f, request);
+    return 0;
+}
+
+static void begin(struct ml_http2_request *r, const struct ml_http_client_request *request)
+{
+    struct ml_http_client_exchange *x = &r->x;
+    x->method = ml_http_client_method(request->method, request->method_size);
+    x->is_streamed = request->body == ML_HTTP_CLIENT_STREAMED;
+    x->body_left = request->body == ML_HTTP_CLIENT_SIZED ? request->length : 0;
+    x->phase = ML_HTTP_CLIENT_SENDING;
+    x->is_reusable = true;
+}
+
+static int submit(struct ml_http2_request *r, const struct ml_http_client_request *request)
+{
+    struct ml_http2_session *c = &r->client->session;
+    nghttp2_data_provider provider = ml_http2_flow_provider(&r->flow);
+    bool has_body = r->x.is_streamed || r->x.body_left > 0;
+    struct ml_http2_fields f;
+    int error = make_head(r, request, &f);
+    if (error != 0)
+        return error;
+    int32_t id = c->n->nghttp2_submit_request(c->session, NULL, f.list, f.count,
+                                              has_body ? &provider : NULL, r);
+    ml_http2_fields_release(&f);
+    if (id < 0)
+        return id == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPIPE;
+    r->flow.id = id;
+    ml_list_insert(&r->client->requests, &r->link);
+    r->client->count++;
+    r->x.sent = f.count;
+    ml_http2_session_kick(c);
+    return 0;
+}
+
+static int put_pieces(struct ml_http2_request *r, const struct iovec *pieces, int count,
+                      ml_time deadline)
+{
+    struct ml_http_client_exchange *x = &r->x;
+    int error = 0;
+    for (int i = 0; error == 0 && i < count; i++) {
+        size_t size = pieces[i].iov_len;
+        if (!x->is_streamed && size > x->body_left)
+            return -EPROTO;
+        x->body_left -= x->is_streamed ? 0 : size;
+        error = ml_http2_flow_put(&r->flow, pieces[i].iov_base, size, until(deadline));
+        x->sent += error == 0 ? size : 0;
+    }
+    return error;
+}
+
+static int http2_end(struct ml_http_client_exchange *x, ml_time deadline)
+{
+    struct ml_http2_request *r = request_of(x);
+    if (x->phase != ML_HTTP_CLIENT_SENDING)
+        return 0;
+    if (x->body_left > 0)
+        return -EPROTO;
+    int error = ml_http2_flow_end_output(&r->flow, until(deadline));
+    if (error == 0)
+        x->phase = ML_HTTP_CLIENT_AWAITING;
+    return error;
+}
+
+static int http2_send(struct ml_http_client_exchange *x,
+                      const struct ml_http_client_request *request, struct iovec *pieces, int count,
+                      ml_time deadline)
+{
+    struct ml_http2_request *r = request_of(x);
+    bool has_body = request->body == ML_HTTP_CLIENT_STREAMED ||
+                    (request->body == ML_HTTP_CLIENT_SIZED && request->length > 0);
+    begin(r, request);
+    int error = ml_http2_client_has_room(r->client) ? submit(r, request) : -EPIPE;
+    if (error == 0 && has_body)
+        error = put_pieces(r, pieces, count, deadline);
+    if (error == 0 && !has_body)
+        x->phase = ML_HTTP_CLIENT_AWAITING;
+    else if (error == 0 && !x->is_streamed && x->body_left == 0)
+        error = http2_end(x, deadline);
+    return error;
+}
+
+static int http2_write(struct ml_http_client_exchange *x, struct iovec *pieces, int count,
+                       ml_time deadline)
+{
+    return put_pieces(request_of(x), pieces, count, deadline);
+}
+
+/* ---- the head of the response ---- */
+
+static bool http2_has_response(struct ml_http_client_exchange *x)
+{
+    struct ml_http2_request *r = request_of(x);
+    return x->has_answer || ml_http2_flow_check(&r->flow) != 0;
+}
+
+/* Why no response comes any more: 0 while one may. */
+static int end_of(struct ml_http2_request *r)
+{
+    if (r->failure != 0)
+        return r->failure;
+    if (ml_http2_flow_check(&r->flow) == 0 || r->has_head)
+        return 0;
+    if (r->close_code == NGHTTP2_REFUSED_STREAM)
+        r->x.has_answer = false; /* it was not processed: another try is safe */
+    return r->close_code == NGHTTP2_NO_ERROR || r->close_code == NGHTTP2_REFUSED_STREAM ? -ML_EEOF
+                                                                                        : -EPROTO;
+}
+
+static int begin_body(struct ml_http2_request *r)
+{
+    struct ml_http_client_exchange *x = &r->x;
+    int error = ml_http_response_framing(&x->head, x->method);
+    if (error < 0) {
+        x->problem = ml_http_error_text(error);
+        return -EPROTO;
+    }
+    x->phase = ML_HTTP_CLIENT_RECEIVING;
+    return 0;
+}
+
+static int http2_receive(struct ml_http_client_exchange *x, bool stops_at_continue,
+                         ml_time deadline)
+{
+    struct ml_http2_request *r = request_of(x);
+    int error = 0;
+    while (error == 0 && !r->has_head) {
+        if (stops_at_continue && r->has_continue) {
+            x->head.status = 100;
+            return 0;
+        }
+        error = end_of(r);
+        if (error == 0)
+            error = ml_wait(hub_of(r), &response_kind, 0, &r->flow.waiters, deadline);
+    }
+    return error == 0 ? begin_body(r) : error;
+}
+
+static void http2_consume_head(struct ml_http_client_exchange *x)
+{
+    x->head_size = 0;
+}
+
+/* ---- its body ---- */
+
+static int http2_read(struct ml_http_client_exchange *x, size_t max,
+                      struct ml_piece_of_input *piece, ml_time deadline)
+{
+    struct ml_http2_request *r = request_of(x);
+    if (x->phase == ML_HTTP_CLIENT_OVER)
+        return 1;
+    if (x->phase != ML_HTTP_CLIENT_RECEIVING || x->pending > 0)
+        return -ML_ECLOSED;
+    int result = r->failure != 0 ? r->failure : ml_http2_flow_await_input(&r->flow, deadline);
+    if (result == 1)
+        x->phase = ML_HTTP_CLIENT_OVER;
+    if (result != 0)
+        return result;
+    size_t size = ml_buffer_size(&r->flow.in);
+    size = size < max ? size : max;
+    *piece = (struct ml_piece_of_input){ml_buffer_data(&r->flow.in), size, size};
+    x->pending = size;
+    return 0;
+}
+
+static void http2_consume(struct ml_http_client_exchange *x, const struct ml_piece_of_input *piece)
+{
+    ml_http2_flow_consume(&request_of(x)->flow, piece->taken);
+    x->pending = 0;
+}
+
+static bool http2_finish(struct ml_http_client_exchange *x)
+{
+    return ml_http2_client_has_room(request_of(x)->client);
+}
+
+static bool http2_is_idle(struct ml_http_client_exchange *x)
+{
+    return ml_http2_client_has_room(request_of(x)->client);
+}
+
+static const struct ml_http_client_carrier carrier = {
+    .send = http2_send,
+    .write = http2_write,
+    .end = http2_end,
+    .has_response = http2_has_response,
+    .receive = http2_receive,
+    .consume_head = http2_consume_head,
+    .read = http2_read,
+    .consume = http2_consume,
+    .finish = http2_finish,
+    .is_idle = http2_is_idle,
+};
+
+void ml_http2_request_init(struct ml_http2_request *r, struct ml_http2_client *c)
+{
+    memset(r, 0, offsetof(struct ml_http2_request, trailer_fields));
+    ml_http_client_init(&r->x, c->session.stream);
+    r->x.carrier = &carrier;
+    r->client = c;
+    r->close_code = NGHTTP2_NO_ERROR;
+    r->interim = r->failure = 0;
+    r->has_continue = r->has_head = false;
+    ml_http2_flow_init(&r->flow, &c->session);
+}
+
+void ml_http2_request_forget(struct ml_http2_request *r)
+{
+    if (!ml_link_is_in_list(&r->link))
+        return;
+    ml_list_remove(&r->link);
+    r->client->count--;
+}
+
+void ml_http2_request_release(struct ml_http2_request *r)
+{
+    struct ml_http2_session *c = &r->client->session;
+    if (ml_link_is_in_list(&r->link) && c->session != NULL) {
+        c->n->nghttp2_session_set_stream_user_data(c->session, r->flow.id, NULL);
+        ml_http2_flow_reset(&r->flow, NGHTTP2_CANCEL);
+    }
+    ml_http2_request_forget(r);
+    ml_http2_flow_release(&r->flow);
+    ml_http2_head_release(&r->coming);
+    ml_buffer_release(&r->text);
+    ml_buffer_release(&r->trailer_text);
+    ml_http_client_release(&r->x);
+}
+
+void ml_http2_request_fail(struct ml_http2_request *r, int error, const char *problem)
+{
+    r->failure = error;
+    r->x.problem = problem;
+    ml_http2_flow_reset(&r->flow, NGHTTP2_PROTOCOL_ERROR);
+    ml_wake_all(hub_of(r), &r->flow.waiters);
+}

@@ -1,0 +1,53 @@
+/*
+ * An exchange of a client over HTTP/2: a stream of a connection that it shares with others, and the
+ * carrier of those (http/client_exchange.h). Knows neither how the connection is opened nor what
+ * nghttp2 tells of it.
+ */
+#ifndef ML_HTTP_HTTP2_REQUEST_H
+#define ML_HTTP_HTTP2_REQUEST_H
+
+#include "http/client_exchange.h"
+#include "http/http2_flow.h"
+#include "http/http2_head.h"
+
+struct ml_http2_client {
+    struct ml_http2_session session;
+    struct ml_link requests; /* exchanges whose stream nghttp2 knows */
+    uint32_t count;          /* of them */
+    bool is_refusing;        /* the server takes no new ones */
+    bool is_closed;
+};
+
+struct ml_http2_request {
+    struct ml_http_client_exchange x;
+    struct ml_http2_flow flow;
+    struct ml_link link;
+    struct ml_http2_client *client;
+    struct ml_http2_head coming; /* a head, or trailers, that is not whole yet */
+    struct ml_buffer text, trailer_text;
+    struct ml_http_field trailer_fields[ML_HTTP_CLIENT_FIELDS];
+    uint32_t close_code; /* nghttp2's, once the stream is closed */
+    int interim;         /* heads of status 1xx so far */
+    int failure;         /* -EPROTO, -EMSGSIZE: what is wrong with what came; 0: nothing */
+    bool has_continue;   /* 100 has come */
+    bool has_head;       /* the final one is in `text` */
+};
+
+/* Whether another exchange may begin now: the server's limit of streams, and a connection that is
+ * good. */
+bool ml_http2_client_has_room(const struct ml_http2_client *c);
+
+/* An exchange; its carrier is that of HTTP/2. */
+void ml_http2_request_init(struct ml_http2_request *r, struct ml_http2_client *c);
+
+/* Resets the stream unless it is over, and gives the memory back. */
+void ml_http2_request_release(struct ml_http2_request *r);
+
+/* nghttp2 has forgotten its stream, or is to. */
+void ml_http2_request_forget(struct ml_http2_request *r);
+
+/* What came is wrong: the stream is reset, and its task gets `error`. problem: a sentence, static.
+ */
+void ml_http2_request_fail(struct ml_http2_request *r, int error, const char *problem);
+
+#endif

@@ -1,0 +1,430 @@
+#include "http/http2_stream.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "http/answer.h"
+#include "http/http2_fields.h"
+#include "hub/state/scope.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct ml_hub *hub_of(const struct ml_http2_stream *s)
+{
+    return s->peer->server->io->hub;
+}
+
+struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t id, uint16_t fields)
+{
+    struct ml_http2_stream *s = calloc(1, sizeof *s + fields * sizeof *s->fields);
+    if (s == NULL)
+        return NULL;
+    s->peer = peer;
+    s->field_room = fields;
+    s->answer_left = -1;
+    ml_http2_flow_init(&s->flow, &peer->session);
+    s->flow.id = id;
+    ml_list_insert(&peer->streams, &s->link);
+    return s;
+}
+
+void ml_http2_stream_free(struct ml_http2_stream *s)
+{
+    ml_list_remove(&s->link);
+    ml_http2_flow_release(&s->flow);
+    ml_http2_head_release(&s->coming);
+    ml_buffer_release(&s->text);
+    ml_buffer_release(&s->trailer_text);
+    free(s->trailer_fields);
+    free(s);
+}
+
+void ml_http2_stream_begin(struct ml_http2_stream *s)
+{
+    struct ml_http_server *server = s->peer->server;
+    struct ml_stream *stream = s->peer->session.stream;
+    struct ml_http_head head = s->x.head;
+    /* Without a length the body has the end that the stream has. */
+    if (head.body == ML_HTTP_NO_BODY && !s->flow.input_ended)
+        head.body = ML_HTTP_UNTIL_CLOSE;
+    s->x = (struct ml_http_exchange){
+        .carrier = &ml_http2_carrier,
+        .server = server,
+        .stream = stream,
+        .head = head,
+        .scheme = stream->tls != NULL ? "https" : "http",
+        .max_body = server->max_body,
+        .read_timeout = server->timeouts.read,
+        .write_timeout = server->timeouts.write,
+        .began = ml_hub_now(server->io->hub),
+        .version = 20,
+        .on_gone = server->on_gone,
+        .is_head = head.method_id == ML_HTTP_HEAD,
+        .is_body_read = s->flow.input_ended,
+    };
+}
+
+/* ---- the request's body ---- */
+
+static int send_continue(struct ml_http2_stream *s);
+
+static bool is_over_limit(const struct ml_http2_stream *s)
+{
+    const struct ml_http_exchange *x = &s->x;
+    bool promises_more =
+        x->head.content_length > 0 && (uint64_t)x->head.content_length > x->max_body;
+    return promises_more || x->body_read + ml_buffer_size(&s->flow.in) > x->max_body;
+}
+
+static int read_body(struct ml_http2_stream *s, size_t max, struct ml_piece_of_input *piece)
+{
+    if (!s->continue_sent && s->x.head.expects_continue && ml_buffer_size(&s->flow.in) == 0)
+        send_continue(s);
+    ml_time deadline = ml_time_after(ml_hub_now(hub_of(s)), s->x.read_timeout);
+    int result = is_over_limit(s) ? -EMSGSIZE : ml_http2_flow_await_input(&s->flow, deadline);
+    if (result == 0 && is_over_limit(s))
+        result = -EMSGSIZE;
+    if (result != 0)
+        return result;
+    size_t size = ml_buffer_size(&s->flow.in);
+    *piece = (struct ml_piece_of_input){.data = ml_buffer_data(&s->flow.in)};
+    piece->size = piece->taken = size < max ? size : max;
+    return 0;
+}
+
+static int http2_read_body(struct ml_http_exchange *x, size_t max, struct ml_piece_of_input *piece)
+{
+    x->is_body_begun = true;
+    if (x->body_error != 0 || x->is_body_read)
+        return x->is_body_read ? 1 : x->body_error;
+    int result = ml_cancel_point(x->server->io->hub);
+    if (result == 0)
+        result = read_body(ml_http2_stream_of(x), max, piece);
+    x->is_body_read = result == 1;
+    if (result < 0 && result != -ECANCELED)
+        x->body_error = result;
+    return result;
+}
+
+static void http2_consume(struct ml_http_exchange *x, const struct ml_piece_of_input *piece)
+{
+    x->body_read += piece->taken;
+    ml_http2_flow_consume(&ml_http2_stream_of(x)->flow, piece->taken);
+}
+
+static const struct ml_http_head *http2_trailers(struct ml_http_exchange *x)
+{
+    struct ml_http2_stream *s = ml_http2_stream_of(x);
+    return x->is_body_read && s->trailer_fields != NULL ? &s->trailers : NULL;
+}
+
+/* ---- heads ---- */
+
+static size_t bytes_of(const struct ml_http_pair *pairs, int count)
+{
+    size_t size = 0;
+    for (int i = 0; i < count; i++)
+        size += (size_t)pairs[i].name_size + pairs[i].value_size;
+    return size;
+}
+
+/* All but those that HTTP/2 has no use for. True: `date` was among them. */
+static bool add_pairs(struct ml_http2_fields *f, const struct ml_http_pair *pairs, int count)
+{
+    bool has_date = false;
+    for (int i = 0; i < count; i++) {
+        const struct ml_http_pair *pair = &pairs[i];
+        if (ml_http_pair_is_framing(pair))
+            continue;
+        ml_http2_fields_add(f, pair->name, pair->name_size, pair->value, pair->value_size);
+        has_date |= pair->name_size == 4 && memcmp(f->list[f->count - 1].name, "date", 4) == 0;
+    }
+    return has_date;
+}
+
+/* Fields of ours beside the application's, and bytes that they take at most. */
+enum { OWN_FIELDS = 3, OWN_BYTES = 128 };
+
+static int make_head(struct ml_http2_stream *s, const struct ml_http_answer *answer,
+                     struct ml_http2_fields *f)
+{
+    size_t bytes = bytes_of(answer->pairs, answer->pair_count) + OWN_BYTES;
+    int error = ml_http2_fields_init(f, (size_t)answer->pair_count + OWN_FIELDS, bytes);
+    if (error != 0)
+        return error;
+    ml_http2_fields_add_number(f, ":status", (uint64_t)answer->status);
+    bool has_date = add_pairs(f, answer->pairs, answer->pair_count);
+    if (answer->status >= 200 && !has_date)
+        ml_http2_fields_add(f, "date", 4, ml_http_server_date(s->x.server), 29);
+    if (answer->length >= 0 && !ml_http_status_is_bare(answer->status))
+        ml_http2_fields_add_number(f, "content-length", (uint64_t)answer->length);
+    return 0;
+}
+
+static void http2_abort(struct ml_http_exchange *x)
+{
+    if (x->phase == ML_HTTP_COMPLETE || x->phase == ML_HTTP_BROKEN)
+        return;
+    x->phase = ML_HTTP_BROKEN;
+    ml_http2_flow_reset(&ml_http2_stream_of(x)->flow, NGHTTP2_INTERNAL_ERROR);
+}
+
+static int fail_on(struct ml_http_exchange *x, int error)
+{
+    if (error != 0)
+        http2_abort(x);
+    return error;
+}
+
+static int error_of(int result)
+{
+    return result == 0 ? 0 : result == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPIPE;
+}
+
+static int submit_interim(struct ml_http2_stream *s, const struct ml_http_answer *answer)
+{
+    struct ml_http2_session *c = &s->peer->session;
+    struct ml_http2_fields f;
+    int error = ml_http2_flow_check(&s->flow);
+    if (error == 0)
+        error = make_head(s, answer, &f);
+    if (error != 0)
+        return error;
+    error = error_of(c->n->nghttp2_submit_headers(c->session, NGHTTP2_FLAG_NONE, s->flow.id, NULL,
+                                                  f.list, f.count, NULL));
+    ml_http2_fields_release(&f);
+    ml_http2_session_kick(c);
+    return error;
+}
+
+static int send_continue(struct ml_http2_stream *s)
+{
+    struct ml_http_answer answer = {.status = 100, .length = -1};
+    s->continue_sent = true;
+    return submit_interim(s, &answer);
+}
+
+static int http2_inform(struct ml_http_exchange *x, const struct ml_http_answer *answer)
+{
+    int error = ml_cancel_point(x->server->io->hub);
+    return error == 0 ? fail_on(x, submit_interim(ml_http2_stream_of(x), answer)) : error;
+}
+
+/* ---- the answer's body ---- */
+
+/* has_body: bytes follow by and by. */
+static int submit_head(struct ml_http2_stream *s, const struct ml_http_answer *answer,
+                       bool has_body)
+{
+    struct ml_http2_session *c = &s->peer->session;
+    nghttp2_data_provider provider = ml_http2_flow_provider(&s->flow);
+    struct ml_http2_fields f;
+    int error = ml_http2_flow_check(&s->flow);
+    if (error == 0)
+        error = make_head(s, answer, &f);
+    if (error != 0)
+        return error;
+    s->x.status = answer->status;
+    s->x.phase = ML_HTTP_HEADED;
+    s->answer_left = answer->length;
+    error = error_of(c->n->nghttp2_submit_response(c->session, s->flow.id, f.list, f.count,
+                                                   has_body ? &provider : NULL));
+    ml_http2_fields_release(&f);
+    ml_http2_session_kick(c);
+    return error;
+}
+
+static bool has_no_body(const struct ml_http_exchange *x)
+{
+    return x->is_head || ml_http_status_is_bare(x->status);
+}
+
+static int http2_send_head(struct ml_http_exchange *x, const struct ml_http_answer *answer)
+{
+    int error = ml_cancel_point(x->server->io->hub);
+    if (error != 0)
+        return error;
+    bool has_body = !x->is_head && !ml_http_status_is_bare(answer->status);
+    return fail_on(x, submit_head(ml_http2_stream_of(x), answer, has_body));
+}
+
+static struct ml_http2_patience patience_of(const struct ml_http2_stream *s)
+{
+    return (struct ml_http2_patience){.span = s->x.write_timeout, .deadline = ML_FOREVER};
+}
+
+/* Takes `size` bytes off what the answer promises: 0; -EMSGSIZE: it promised fewer. */
+static int spend(struct ml_http2_stream *s, uint64_t size)
+{
+    if (s->answer_left < 0)
+        return 0;
+    if (size > (uint64_t)s->answer_left)
+        return -EMSGSIZE;
+    s->answer_left -= (int64_t)size;
+    return 0;
+}
+
+static int put_pieces(struct ml_http2_stream *s, const struct iovec *pieces, int count)
+{
+    int error = ml_http2_flow_check(&s->flow);
+    for (int i = 0; error == 0 && i < count; i++) {
+        error = spend(s, pieces[i].iov_len);
+        if (error == 0)
+            error =
+                ml_http2_flow_put(&s->flow, pieces[i].iov_base, pieces[i].iov_len, patience_of(s));
+        s->x.body_sent += error == 0 ? pieces[i].iov_len : 0;
+    }
+    return error;
+}
+
+static int http2_send_body(struct ml_http_exchange *x, struct iovec *pieces, int count)
+{
+    int error = ml_cancel_point(x->server->io->hub);
+    if (error != 0)
+        return error;
+    if (x->phase != ML_HTTP_HEADED)
+        return -EPIPE;
+    return has_no_body(x) ? 0 : fail_on(x, put_pieces(ml_http2_stream_of(x), pieces, count));
+}
+
+/* All bytes have been put. A few may still wait when the handler has ended. */
+static int finish(struct ml_http2_stream *s)
+{
+    struct ml_http_exchange *x = &s->x;
+    int error = !has_no_body(x) && s->answer_left > 0 ? -ML_EEOF : 0;
+    if (error == 0 && !has_no_body(x))
+        error = ml_http2_flow_end_output(&s->flow, patience_of(s));
+    if (error == 0)
+        x->phase = ML_HTTP_COMPLETE;
+    return error;
+}
+
+/* The pairs as trailers, in a block that stays until the stream has ended. */
+static int keep_trailers(struct ml_http2_stream *s, const struct ml_http_pair *pairs, int count)
+{
+    struct ml_http2_fields f;
+    int error = ml_http2_fields_init(&f, (size_t)count, bytes_of(pairs, count));
+    if (error != 0)
+        return error;
+    add_pairs(&f, pairs, count);
+    s->flow.end_fields = f.list;
+    s->flow.end_field_count = f.count;
+    return 0;
+}
+
+static int http2_end(struct ml_http_exchange *x, const struct ml_http_pair *trailers, int count)
+{
+    struct ml_http2_stream *s = ml_http2_stream_of(x);
+    if (x->phase != ML_HTTP_HEADED)
+        return -EPIPE;
+    int error = count > 0 && !has_no_body(x) ? keep_trailers(s, trailers, count) : 0;
+    return fail_on(x, error == 0 ? finish(s) : error);
+}
+
+static int http2_send_whole(struct ml_http_exchange *x, const struct ml_http_answer *answer,
+                            struct iovec *pieces, int count)
+{
+    struct ml_http2_stream *s = ml_http2_stream_of(x);
+    bool has_body = !x->is_head && !ml_http_status_is_bare(answer->status) && answer->length > 0;
+    int error = ml_cancel_point(x->server->io->hub);
+    if (error != 0)
+        return error;
+    error = submit_head(s, answer, has_body);
+    if (error == 0 && has_body) {
+        error = put_pieces(s, pieces, count);
+        if (error == 0)
+            error = finish(s);
+    } else if (error == 0) {
+        x->phase = ML_HTTP_COMPLETE;
+    }
+    return fail_on(x, error);
+}
+
+static int put_file(struct ml_http2_stream *s, int file, off_t offset, uint64_t count,
+                    uint64_t *sent)
+{
+    int error = spend(s, count);
+    while (error == 0 && *sent < count) {
+        ssize_t size = ml_http2_flow_put_file(&s->flow, file, offset + (off_t)*sent, count - *sent,
+                                              patience_of(s));
+        error = size < 0 ? (int)size : size == 0 ? -ML_EEOF : 0;
+        *sent += size > 0 ? (uint64_t)size : 0;
+    }
+    s->x.body_sent += *sent;
+    return error;
+}
+
+static int http2_send_file(struct ml_http_exchange *x, int file, off_t offset, uint64_t count,
+                           uint64_t *sent)
+{
+    int error = ml_cancel_point(x->server->io->hub);
+    *sent = 0;
+    if (error != 0)
+        return error;
+    if (x->phase != ML_HTTP_HEADED)
+        return -EPIPE;
+    if (!has_no_body(x))
+        error = put_file(ml_http2_stream_of(x), file, offset, count, sent);
+    return fail_on(x, error);
+}
+
+/* Frames leave by themselves. */
+static int http2_flush(struct ml_http_exchange *x)
+{
+    int error = ml_cancel_point(x->server->io->hub);
+    return error == 0 ? ml_http2_flow_check(&ml_http2_stream_of(x)->flow) : error;
+}
+
+/* ---- the peer ---- */
+
+void ml_http2_stream_closed(struct ml_http2_stream *s)
+{
+    bool is_whole = s->x.phase == ML_HTTP_COMPLETE;
+    bool cancels = s->x.on_gone == ML_HTTP_GONE_CANCEL ||
+                   (s->x.on_gone == ML_HTTP_GONE_STREAMING && s->x.phase == ML_HTTP_HEADED);
+    if (!is_whole && cancels && s->scope != NULL)
+        ml_scope_cancel_if_open(s->scope, s->scope_serial);
+    ml_http2_flow_close(&s->flow);
+}
+
+static bool http2_gone(struct ml_http_exchange *x)
+{
+    return x->phase != ML_HTTP_COMPLETE && ml_http2_flow_check(&ml_http2_stream_of(x)->flow) != 0;
+}
+
+static int http2_watch(struct ml_http_exchange *x, struct ml_waiter *waiter, ml_time *again)
+{
+    (void)again;
+    ml_list_insert(&ml_http2_stream_of(x)->flow.waiters, &waiter->link);
+    return 0;
+}
+
+static void http2_unwatch(struct ml_http_exchange *x)
+{
+    (void)x;
+}
+
+static int http2_hijack(struct ml_http_exchange *x)
+{
+    (void)x;
+    return -EOPNOTSUPP;
+}
+
+const struct ml_http_carrier ml_http2_carrier = {
+    .read_body = http2_read_body,
+    .consume = http2_consume,
+    .send_whole = http2_send_whole,
+    .send_head = http2_send_head,
+    .send_body = http2_send_body,
+    .send_file = http2_send_file,
+    .end = http2_end,
+    .flush = http2_flush,
+    .inform = http2_inform,
+    .abort = http2_abort,
+    .gone = http2_gone,
+    .watch = http2_watch,
+    .unwatch = http2_unwatch,
+    .hijack = http2_hijack,
+    .trailers = http2_trailers,
+};

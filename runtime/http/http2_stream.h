@@ -1,0 +1,67 @@
+/*
+ * An exchange over HTTP/2: one stream of a connection at the server. The carrier of HTTP/2 is here.
+ * Knows neither how streams come to be nor when their handlers run.
+ *
+ * Cost of a request: five allocations of ours, those of nghttp2, and one for each body.
+ */
+#ifndef ML_HTTP_HTTP2_STREAM_H
+#define ML_HTTP_HTTP2_STREAM_H
+
+#include "http/exchange.h"
+#include "http/http2_flow.h"
+#include "http/http2_head.h"
+#include "http/server.h"
+
+struct ml_scope;
+
+/* What a connection of HTTP/2 has that its streams need. */
+struct ml_http2_peer {
+    struct ml_http2_session session;
+    struct ml_http_server *server;
+    struct ml_link streams; /* those that nghttp2 knows or whose handler runs */
+    uint32_t running;       /* handlers, begun or about to */
+    uint64_t answered;      /* answers that the peer has taken whole */
+};
+
+struct ml_http2_stream {
+    struct ml_http_exchange x;
+    struct ml_http2_flow flow;
+    struct ml_link link;
+    struct ml_http2_peer *peer;
+    struct ml_scope *scope; /* around the handler; NULL: it does not run */
+    uint64_t scope_serial;
+    struct ml_http2_head coming; /* a head, or trailers, that is not whole yet */
+    struct ml_buffer text;       /* the head */
+    struct ml_buffer trailer_text;
+    struct ml_http_head trailers;
+    struct ml_http_field *trailer_fields; /* malloc'd; NULL: none came */
+    int64_t answer_left; /* bytes that content-length still promises; -1: it promises none */
+    bool has_head;       /* of the request: what comes now are trailers */
+    bool is_counted;     /* among the peer's running */
+    bool continue_sent;
+    uint16_t field_room;
+    struct ml_http_field fields[];
+};
+
+static inline struct ml_http2_stream *ml_http2_stream_of(struct ml_http_exchange *x)
+{
+    return ml_container_of(x, struct ml_http2_stream, x);
+}
+
+/* A stream with room for `fields` fields, in the peer's list. NULL: no memory. */
+struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t id,
+                                            uint16_t fields);
+
+/* Takes it out of the list and frees it; nghttp2 does not know it any more. */
+void ml_http2_stream_free(struct ml_http2_stream *s);
+
+/* The head, whole in `text`, becomes the exchange. */
+void ml_http2_stream_begin(struct ml_http2_stream *s);
+
+/* nghttp2 has forgotten it: a wait in it ends, and its handler is cancelled where the exchange says
+ * so. */
+void ml_http2_stream_closed(struct ml_http2_stream *s);
+
+extern const struct ml_http_carrier ml_http2_carrier;
+
+#endif

@@ -1,0 +1,300 @@
+--- moonlet.http, HTTP/2 at the server: what bad frames get (RFC 9113, the sections in the titles),
+-- what floods get, and real peers.
+
+local support = dofile "tests/spec/support.lua"
+local frames = dofile "tests/spec/http/http2_frames.lua"
+local http = require "moonlet.http"
+local net = require "moonlet.net"
+local task = require "moonlet.task"
+local it = support.limited(it)
+
+local frame, request = frames.frame, frames.request
+local END_STREAM, END_HEADERS, ACK = frames.END_STREAM, frames.END_HEADERS, frames.ACK
+local BOTH = END_STREAM | END_HEADERS
+
+local PROTOCOL, FLOW_CONTROL, FRAME_SIZE, COMPRESSION, CALM = 1, 3, 6, 9, 11
+
+--- Runs body(conn, server) with a connection to a server that has received the preface.
+local function with_server(handler, body)
+  local listener <close> = assert(net.listen("127.0.0.1", 0))
+  local server = http.server(handler)
+  local serving = task.spawn(function() return server:serve(listener) end)
+  local conn <close> = assert(net.connect(listener:address()))
+  conn:set_timeout(20)
+  body(conn, server, listener:address())
+  conn:close()
+  server:stop(0)
+  serving:join()
+end
+
+local function echo(req) return req:body() end
+
+local function hello() return "hello" end
+
+--- Sends bytes after the preface and the client's settings; what the server then says of the stream.
+local function verdict(bytes, stream, handler)
+  local kind, code
+  with_server(handler or hello, function(conn)
+    conn:write(frames.PREFACE, frame("SETTINGS", 0, 0))
+    conn:write(bytes)
+    kind, code = frames.verdict(conn, stream)
+  end)
+  return kind, code
+end
+
+describe("HTTP/2: a frame that breaks the rules ends the connection", function()
+  local whole = frame("HEADERS", BOTH, 1, request("GET", "/"))
+  local cases = {
+    { "4.2: longer than allowed", frame("DATA", 0, 1, ("x"):rep(16385)), FRAME_SIZE, whole },
+    { "4.3: a header block that cannot be decoded", frame("HEADERS", BOTH, 1, "\xff\xff\xff\xff\x0f"), COMPRESSION },
+    { "4.3: a header block with an index that is not there", frame("HEADERS", BOTH, 1, "\xfe"), COMPRESSION },
+    { "5.1: DATA on an idle stream", frame("DATA", END_STREAM, 1, "x"), PROTOCOL },
+    { "5.1: RST_STREAM on an idle stream", frame("RST_STREAM", 0, 1, "\0\0\0\8"), PROTOCOL },
+    { "5.1: WINDOW_UPDATE on an idle stream", frame("WINDOW_UPDATE", 0, 1, "\0\0\0\1"), PROTOCOL },
+    { "5.1.1: a stream with an even number", frame("HEADERS", BOTH, 2, request("GET", "/")), PROTOCOL },
+    { "6.1: DATA on stream 0", frame("DATA", 0, 0, "x"), PROTOCOL },
+    { "6.1: padding longer than the frame", frame("DATA", frames.PADDED, 1, "\x09abc"), PROTOCOL,
+      frame("HEADERS", END_HEADERS, 1, request("POST", "/")) },
+    { "6.2: HEADERS on stream 0", frame("HEADERS", BOTH, 0, request("GET", "/")), PROTOCOL },
+    { "6.2: another frame inside a header block", frame("HEADERS", END_STREAM, 1, request("GET", "/"))
+      .. frame("PING", 0, 0, "12345678"), PROTOCOL },
+    { "6.3: PRIORITY on stream 0", frame("PRIORITY", 0, 0, "\0\0\0\0\1"), PROTOCOL },
+    { "6.4: RST_STREAM on stream 0", frame("RST_STREAM", 0, 0, "\0\0\0\8"), PROTOCOL },
+    { "6.4: RST_STREAM of three bytes", frame("RST_STREAM", 0, 1, "\0\0\8"), FRAME_SIZE, whole },
+    { "6.5: SETTINGS on a stream", frame("SETTINGS", 0, 1), PROTOCOL },
+    { "6.5: SETTINGS of five bytes", frame("SETTINGS", 0, 0, "12345"), FRAME_SIZE },
+    { "6.5: an ACK with settings", frame("SETTINGS", ACK, 0, "123456"), FRAME_SIZE },
+    { "6.5.2: ENABLE_PUSH of 2", frame("SETTINGS", 0, 0, string.pack(">I2 I4", 2, 2)), PROTOCOL },
+    { "6.5.2: a window beyond 2^31 - 1", frame("SETTINGS", 0, 0, string.pack(">I2 I4", 4, 1 << 31)), FLOW_CONTROL },
+    { "6.5.2: frames of less than 16 KiB", frame("SETTINGS", 0, 0, string.pack(">I2 I4", 5, 16383)), PROTOCOL },
+    { "6.5.2: frames of more than 2^24 - 1", frame("SETTINGS", 0, 0, string.pack(">I2 I4", 5, 1 << 24)), PROTOCOL },
+    { "6.6: PUSH_PROMISE of a client", frame("PUSH_PROMISE", END_HEADERS, 1, "\0\0\0\2" .. request("GET", "/")),
+      PROTOCOL, whole },
+    { "6.7: PING of seven bytes", frame("PING", 0, 0, "1234567"), FRAME_SIZE },
+    { "6.7: PING on a stream", frame("PING", 0, 1, "12345678"), PROTOCOL },
+    { "6.8: GOAWAY on a stream", frame("GOAWAY", 0, 1, "\0\0\0\0\0\0\0\0"), PROTOCOL },
+    { "6.9: WINDOW_UPDATE of nothing", frame("WINDOW_UPDATE", 0, 0, "\0\0\0\0"), PROTOCOL },
+    { "6.9: WINDOW_UPDATE of three bytes", frame("WINDOW_UPDATE", 0, 0, "\0\0\1"), FRAME_SIZE },
+    { "6.9.1: a window beyond 2^31 - 1 by WINDOW_UPDATE", frame("WINDOW_UPDATE", 0, 0, "\x7f\xff\xff\xff"), FLOW_CONTROL },
+    { "6.10: CONTINUATION without HEADERS", frame("CONTINUATION", END_HEADERS, 1, request("GET", "/")), PROTOCOL },
+  }
+  for _, case in ipairs(cases) do
+    it(case[1], function()
+      local kind, code = verdict((case[4] or "") .. case[2], 3)
+      assert.same({ "GOAWAY", case[3] }, { kind, code })
+    end)
+  end
+
+  it("3.4: a preface that is none ends it, and the server serves on", function()
+    with_server(hello, function(conn, _, address)
+      conn:write("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", frame("SETTINGS", 0, 0))
+      while conn:read_some() do end -- luacheck: ignore 542
+      assert.equal("hello", http.get("http://" .. tostring(address) .. "/").body)
+    end)
+  end)
+end)
+
+describe("HTTP/2: a request that breaks the rules is reset, and the connection goes on", function()
+  local function refused(block, data)
+    local kind, code
+    with_server(echo, function(conn)
+      conn:write(frames.PREFACE, frame("SETTINGS", 0, 0))
+      conn:write(frame("HEADERS", data and END_HEADERS or BOTH, 1, block))
+      if data then conn:write(frame("DATA", END_STREAM, 1, data)) end
+      kind, code = frames.verdict(conn, 1)
+      conn:write(frame("HEADERS", BOTH, 3, request("GET", "/")))
+      conn:write(frame("PING", 0, 0, "are here"))
+      local name, flags, payload
+      repeat
+        local _
+        name, flags, _, payload = frames.read(conn)
+      until name == nil or name == "GOAWAY" or (name == "PING" and flags == ACK)
+      assert.same({ "PING", "are here" }, { name, payload })
+    end)
+    return kind, code
+  end
+
+  local function fields(...) return frames.block { ... } end
+  local method, scheme = { ":method", "GET" }, { ":scheme", "http" }
+  local path, authority = { ":path", "/" }, { ":authority", "a.example" }
+  local cases = {
+    { "8.2.1: a field name in upper case", request("GET", "/", { { "X-Big", "1" } }) },
+    { "8.2.1: a field name with a space", request("GET", "/", { { "x y", "1" } }) },
+    { "8.2.1: a value with a line feed", request("GET", "/", { { "x", "1\n2" } }) },
+    { "8.2.1: a value with NUL", request("GET", "/", { { "x", "1\0" } }) },
+    { "8.2.2: a field of the connection", request("GET", "/", { { "connection", "close" } }) },
+    { "8.2.2: transfer-encoding", request("GET", "/", { { "transfer-encoding", "chunked" } }) },
+    { "8.2.2: te other than trailers", request("GET", "/", { { "te", "gzip" } }) },
+    { "8.3: a pseudo field that does not exist", request("GET", "/", { { ":x", "1" } }) },
+    { "8.3: a pseudo field of responses", fields(method, scheme, authority, path, { ":status", "200" }) },
+    { "8.3: a pseudo field behind a field", fields(method, scheme, authority, { "x", "1" }, path) },
+    { "8.3.1: no method", fields(scheme, authority, path) },
+    { "8.3.1: no scheme", fields(method, authority, path) },
+    { "8.3.1: no path", fields(method, scheme, authority) },
+    { "8.3.1: an empty path", fields(method, scheme, authority, { ":path", "" }) },
+    { "8.3.1: two methods", fields(method, method, scheme, authority, path) },
+  }
+  for _, case in ipairs(cases) do
+    it(case[1], function() assert.same({ "RST_STREAM", PROTOCOL }, { refused(case[2]) }) end)
+  end
+
+  it("8.1.1: a body longer than its content-length", function()
+    assert.same({ "RST_STREAM", PROTOCOL }, { refused(request("POST", "/", { { "content-length", "2" } }), "abc") })
+  end)
+
+  it("8.1.1: a body shorter than its content-length", function()
+    assert.same({ "RST_STREAM", PROTOCOL }, { refused(request("POST", "/", { { "content-length", "9" } }), "abc") })
+  end)
+
+  it("what HTTP/1.1 calls invalid is 400 here, too: it never reaches the handler", function()
+    local called = false
+    for _, block in ipairs {
+      request("GET", "/", { { "host", "b.example" } }), -- another one than :authority
+      frames.block { method, scheme, { ":authority", "a b" }, path },
+      frames.block { method, scheme, authority, { ":path", "*" } },
+    } do
+      with_server(function() called = true end, function(conn)
+        conn:write(frames.PREFACE, frame("SETTINGS", 0, 0), frame("HEADERS", BOTH, 1, block))
+        local kind = frames.verdict(conn, 1)
+        assert.is_true(kind == "DATA" or kind == "RST_STREAM", kind)
+      end)
+    end
+    assert.is_false(called)
+  end)
+end)
+
+describe("HTTP/2: frames that only make work", function()
+  local function sent(make, handler)
+    local kind, code, served
+    with_server(handler or hello, function(conn, _, address)
+      conn:write(frames.PREFACE, frame("SETTINGS", 0, 0))
+      local sender = task.spawn({ quiet = true }, function()
+        for i = 1, 100 do
+          local list = {}
+          for k = 1, 200 do list[k] = make((i - 1) * 200 + k) end
+          if not conn:write(list) then return end
+        end
+      end)
+      kind, code = frames.verdict(conn, 0)
+      served = http.get("http://" .. tostring(address) .. "/").body
+      conn:close()
+      sender:join()
+    end)
+    assert.equal("hello", served)
+    return kind, code
+  end
+
+  local function told_to_calm_down(make)
+    local kind, code = sent(make)
+    if kind == "GOAWAY" then assert.equal(CALM, code) else assert.equal("end", kind) end
+  end
+
+  it("requests that are reset at once", function()
+    local block = request("GET", "/")
+    told_to_calm_down(function(i)
+      return frame("HEADERS", BOTH, 2 * i - 1, block) .. frame("RST_STREAM", 0, 2 * i - 1, "\0\0\0\8")
+    end)
+  end)
+
+  it("pings", function() told_to_calm_down(function() return frame("PING", 0, 0, "12345678") end) end)
+
+  it("settings", function() told_to_calm_down(function() return frame("SETTINGS", 0, 0) end) end)
+
+  it("priorities", function() told_to_calm_down(function() return frame("PRIORITY", 0, 1, "\0\0\0\0\1") end) end)
+
+  it("data without data", function()
+    local block = request("POST", "/")
+    told_to_calm_down(function(i)
+      return i == 1 and frame("HEADERS", END_HEADERS, 1, block) or frame("DATA", 0, 1, "")
+    end)
+  end)
+
+  it("header blocks without an end", function()
+    told_to_calm_down(function(i)
+      return i == 1 and frame("HEADERS", END_STREAM, 1, request("GET", "/")) or frame("CONTINUATION", 0, 1, "")
+    end)
+  end)
+
+  it("requests that the server is made to reset", function()
+    local block = request("POST", "/", { { "content-length", "1" } })
+    told_to_calm_down(function(i)
+      return frame("HEADERS", END_HEADERS, 2 * i - 1, block) .. frame("DATA", END_STREAM, 2 * i - 1, "too long")
+    end)
+  end)
+
+  it("no more handlers run at a time than streams are allowed, those of reset ones included", function()
+    local running, most = 0, 0
+    local gate = require "moonlet.sync".event()
+    with_server(function()
+      running = running + 1
+      most = math.max(most, running)
+      gate:wait()
+      running = running - 1
+      return "done"
+    end, function(conn)
+      local block = request("GET", "/")
+      conn:write(frames.PREFACE, frame("SETTINGS", 0, 0))
+      for i = 1, 150 do
+        conn:write(frame("HEADERS", BOTH, 2 * i - 1, block))
+        task.yield()
+        conn:write(frame("RST_STREAM", 0, 2 * i - 1, "\0\0\0\8"))
+      end
+      conn:write(frame("PING", 0, 0, "12345678"))
+      local kind
+      repeat kind = frames.read(conn) until kind == nil or kind == "PING" or kind == "GOAWAY"
+      assert.is_true(most <= 100, most)
+      gate:set()
+    end)
+  end)
+
+  it("a field section that is too large is 431, and one field too many as well", function()
+    local big = {}
+    for i = 1, 150 do big[i] = { "x-" .. i, ("v"):rep(100) } end
+    for _, block in ipairs { request("GET", "/", big) } do
+      local called = false
+      with_server(function() called = true end, function(conn)
+        conn:write(frames.PREFACE, frame("SETTINGS", 0, 0))
+        conn:write(frame("HEADERS", END_STREAM, 1, block:sub(1, 16000)))
+        conn:write(frame("CONTINUATION", END_HEADERS, 1, block:sub(16001)))
+        local kind = frames.verdict(conn, 1)
+        assert.equal("DATA", kind)
+      end)
+      assert.is_false(called)
+    end
+  end)
+end)
+
+describe("HTTP/2: real peers", function()
+  local function output(command)
+    local pipe <close> = assert(io.popen(command))
+    return pipe:read "a"
+  end
+
+  it("curl gets, posts, and sees trailers, with prior knowledge", function()
+    with_server(function(req, res)
+      if req.path == "/echo" then return 200, { ["x-version"] = req.version }, req:body() end
+      res:write "one "
+      res:write "two"
+      res:trailer("x-sum", "7")
+    end, function(_, _, address)
+      local curl = "curl -s --max-time 20 --http2-prior-knowledge http://" .. tostring(address)
+      local big = ("0123456789"):rep(30000)
+      local path = os.tmpname()
+      local file <close> = assert(io.open(path, "w"))
+      file:write(big)
+      file:close()
+      assert.equal(big, output(curl .. "/echo --data-binary @" .. path))
+      os.remove(path)
+      assert.equal("one two", output(curl .. "/stream"))
+      assert.matches("x%-sum: 7", output(curl .. "/stream -D -"))
+    end)
+  end)
+
+  it("nghttp takes twenty answers over one connection, h2load ten thousand", function()
+    with_server(hello, function(_, _, address)
+      local url = "http://" .. tostring(address) .. "/"
+      if output "command -v h2load" == "" then return pending "h2load is not installed" end
+      assert.matches("10000 succeeded", output("h2load -n 10000 -c 4 -m 32 " .. url .. " 2>&1"))
+    end)
+  end)
+end)
