@@ -1,9 +1,14 @@
---- HTTP: clients and servers.
+--- HTTP: servers and clients.
 -- @module moonlet.http
 
-local pairs = pairs
+local ipairs, pairs, require = ipairs, pairs, require
+
+-- Each part is a module that gives some of the functions.
+local parts = { "moonlet.http.client", "moonlet.http.server" }
 
 local http = {}
-for name, value in pairs(require "moonlet.http.client") do http[name] = value end
+for _, part in ipairs(parts) do
+  for name, value in pairs(require(part)) do http[name] = value end
+end
 
 return http

@@ -577,6 +577,15 @@ static int headers_all(lua_State *L)
     return 1;
 }
 
+/* The object at 1, to be changed. */
+static struct ml_http_headers *check_unsent(lua_State *L)
+{
+    struct ml_http_headers *headers = ml_http_check_headers(L, 1);
+    if (headers->is_sent)
+        luaL_error(L, "the head of the answer has been sent");
+    return headers;
+}
+
 /***
 Adds a line, and leaves those that the field has.
 @function headers:add
@@ -585,7 +594,7 @@ Adds a line, and leaves those that the field has.
 */
 static int headers_add(lua_State *L)
 {
-    struct ml_http_headers *headers = ml_http_check_headers(L, 1);
+    struct ml_http_headers *headers = check_unsent(L);
     luaL_checkany(L, 3);
     struct name name = check_script_name(L, headers, 2);
     lua_settop(L, 3);
@@ -617,7 +626,7 @@ static void prepare_script_value(lua_State *L, struct ml_http_headers *headers,
 
 static int headers_newindex(lua_State *L)
 {
-    struct ml_http_headers *headers = ml_http_check_headers(L, 1);
+    struct ml_http_headers *headers = check_unsent(L);
     struct name name = check_script_name(L, headers, 2);
     lua_settop(L, 3);
     bool has_value = !lua_isnil(L, 3);

@@ -18,6 +18,7 @@ struct ml_http_headers {
     struct ml_http_field *fields; /* in their order; slices are places in `bytes` */
     uint32_t size, room; /* of the bytes; of those without a field the room has some, too */
     uint32_t count, field_room;
+    bool is_sent;  /* nothing of it can be changed any more */
     bool is_query; /* names keep their case, names and values may hold any byte */
 };
 

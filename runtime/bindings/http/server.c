@@ -2,12 +2,21 @@
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/lua_spawn.h"
+#include "bindings/core/object.h"
+#include "bindings/core/time_limit.h"
+#include "bindings/http/headers.h"
 #include "bindings/http/types.h"
 #include "bindings/net/types.h"
+#include "http/http2.h"
+#include "io/tls.h"
 
 #include <errno.h>
 
 const char ml_http_server_type[] = "http.server", ml_http_connection_type[] = "http.connection";
+
+/* ---- calls of the handler ---- */
 
 /* Upon an error that is no cancellation: the error with a traceback, in a table. */
 static int with_traceback(lua_State *L)
@@ -25,14 +34,13 @@ static int with_traceback(lua_State *L)
 /* Stack: request, response, a function and its arguments: calls it, and sends what it returns. */
 static int call_and_respond(lua_State *L)
 {
-    struct ml_lua_response *res = ml_to_object(L, 2);
     lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
-    ml_respond(L, res);
+    ml_respond(L);
     return 0;
 }
 
-/* The stack of a connection's task. */
-enum { STREAM = 1, CONNECTION, HANDLER, SETTLE, TRACEBACK, REQUEST, RESPONSE };
+/* The stack on which an exchange is handled. */
+enum { STREAM = 1, CONNECTION, SERVER, HANDLER, SETTLE, TRACEBACK, REQUEST, RESPONSE };
 
 /* Calls the function at `function` with request, response and what is above those. */
 static int call(lua_State *L, int function)
@@ -49,58 +57,110 @@ static int call(lua_State *L, int function)
     return lua_pcall(L, 5 + more, 0, TRACEBACK);
 }
 
-static void detach(struct ml_lua_request *req, struct ml_lua_response *res)
+/* Nothing leads to the exchange any more. */
+static void detach(lua_State *L)
 {
+    struct ml_lua_request *req = ml_to_object(L, REQUEST);
+    struct ml_lua_response *res = ml_to_object(L, RESPONSE);
     req->x = NULL;
     res->x = NULL;
 }
 
-/* The handler has failed with what is on top: a cancellation goes on, anything else is settled. */
-static void settle(lua_State *L, struct ml_lua_request *req, struct ml_lua_response *res,
-                   intptr_t count)
+/* Cuts the answer off and goes on with the cancellation on top. */
+static void rethrow(lua_State *L, struct ml_http_exchange *x)
 {
-    struct ml_http_exchange *x = res->x;
-    if (ml_cancellation_is_raised(L, count)) {
-        x->carrier->abort(x);
-        detach(req, res);
-        lua_error(L);
-    }
-    if (call(L, SETTLE) != LUA_OK && ml_cancellation_is_raised(L, count)) {
-        x->carrier->abort(x);
-        detach(req, res);
-        lua_error(L);
-    }
+    x->carrier->abort(x);
+    detach(L);
+    lua_error(L);
 }
 
+/* What the failed handler had said is forgotten, but the cookies and the like stay out, too. */
+static void forget_answer(lua_State *L)
+{
+    struct ml_lua_response *res = ml_to_object(L, RESPONSE);
+    res->status = 0;
+    res->kind = ML_BODY_UNSAID;
+    res->is_text = res->has_headers = res->has_trailers = false;
+}
+
+/* The handler has failed with what is on top: a cancellation goes on, anything else is settled. An
+ * answer that was begun is cut off. */
+static void settle(lua_State *L, struct ml_http_exchange *x, intptr_t count)
+{
+    if (ml_cancellation_is_raised(L, count))
+        rethrow(L, x);
+    if (x->phase == ML_HTTP_UNSENT)
+        forget_answer(L);
+    int status = call(L, SETTLE);
+    if (status != LUA_OK && ml_cancellation_is_raised(L, count))
+        rethrow(L, x);
+    if (status != LUA_OK)
+        x->carrier->abort(x);
+}
+
+/* The access log. An error in it is nobody's answer. */
+static void log_exchange(lua_State *L, const struct ml_http_exchange *x)
+{
+    const struct ml_lua_server *server = ml_to_object(L, SERVER);
+    if (!server->logs)
+        return;
+    ml_time span = ml_hub_now(server->http.io->hub) - x->began;
+    lua_getiuservalue(L, SERVER, ML_SERVER_LOG);
+    lua_pushvalue(L, REQUEST);
+    lua_pushinteger(L, x->status);
+    lua_pushinteger(L, (lua_Integer)x->body_sent);
+    lua_pushnumber(L, (lua_Number)span / ML_SECOND);
+    lua_call(L, 4, 0);
+}
+
+/* Handles an exchange; the stack is filled up to TRACEBACK. Raises a cancellation. */
 static void handle(lua_State *L, struct ml_http_exchange *x)
 {
     intptr_t count = ml_cancellation_count(L);
-    struct ml_lua_request *req = ml_push_request(L, x, CONNECTION);
-    struct ml_lua_response *res = ml_push_response(L, x, REQUEST);
+    ml_push_request(L, x, CONNECTION);
+    ml_push_response(L, x, REQUEST);
     if (call(L, HANDLER) != LUA_OK)
-        settle(L, req, res, count);
-    detach(req, res);
+        settle(L, x, count);
+    log_exchange(L, x);
+    detach(L);
     lua_settop(L, TRACEBACK);
 }
 
-/* core.serve(server, stream): until the connection is over. */
-static int serve(lua_State *L)
+/* ---- connections ---- */
+
+static int connection_close(lua_State *L)
 {
-    struct ml_lua_server *server = ml_check_object(L, lua_upvalueindex(1), ml_http_server_type);
-    struct ml_stream *stream = ml_check_stream(L, 1);
+    struct ml_http_connection *c = ml_to_object(L, 1);
+    if (c->server != NULL)
+        ml_http_connection_close(c);
+    return 0;
+}
+
+/* Pushes what an exchange needs on the stack, with the stream at STREAM and the server at SERVER. */
+static void push_functions(lua_State *L)
+{
+    lua_getiuservalue(L, SERVER, ML_SERVER_HANDLER);
+    lua_getiuservalue(L, SERVER, ML_SERVER_SETTLE);
+    lua_pushcfunction(L, with_traceback);
+}
+
+static struct ml_http_connection *push_connection(lua_State *L, int server)
+{
+    struct ml_http_connection *c =
+        ml_push_object(L, ml_http_connection_type, sizeof *c, ML_CONNECTION_VALUES);
+    lua_pushvalue(L, STREAM);
+    lua_setiuservalue(L, -2, ML_CONNECTION_STREAM);
+    lua_pushvalue(L, server);
+    lua_setiuservalue(L, -2, ML_CONNECTION_SERVER);
+    return c;
+}
+
+static void serve_http1(lua_State *L, struct ml_lua_server *server, struct ml_stream *stream,
+                        struct ml_http_connection *c)
+{
     struct ml_http_exchange *x;
     int result = 0;
-    lua_settop(L, 1);
-    struct ml_http_connection *c = ml_push_object(L, ml_http_connection_type, sizeof *c, 2);
-    lua_pushvalue(L, STREAM);
-    lua_setiuservalue(L, CONNECTION, ML_CONNECTION_STREAM);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_setiuservalue(L, CONNECTION, ML_CONNECTION_STREAM + 1);
-    lua_toclose(L, CONNECTION);
     ml_http_connection_open(c, &server->http, stream, L);
-    lua_getiuservalue(L, lua_upvalueindex(1), ML_SERVER_HANDLER);
-    lua_getiuservalue(L, lua_upvalueindex(1), ML_SERVER_SETTLE);
-    lua_pushcfunction(L, with_traceback);
     while (result == 0) {
         ml_blocking_begin(L);
         result = ml_blocking_end(L, ml_http_connection_next(c, &x));
@@ -110,14 +170,149 @@ static int serve(lua_State *L)
         ml_blocking_begin(L);
         result = ml_blocking_end(L, ml_http_connection_finish(c));
     }
+}
+
+/* ---- HTTP/2 ---- */
+
+/* Pushes the server's table of connections by their stream. */
+static void push_streams(lua_State *L, int server)
+{
+    if (lua_getiuservalue(L, server, ML_SERVER_STREAMS) == LUA_TTABLE)
+        return;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, server, ML_SERVER_STREAMS);
+}
+
+/* While a server has connections of HTTP/2 it is in the registry, where their tasks come from. */
+static void note_connection(lua_State *L, struct ml_lua_server *server, int change)
+{
+    push_streams(L, SERVER);
+    lua_pushvalue(L, CONNECTION);
+    if (change < 0)
+        lua_pushnil(L), lua_replace(L, -2);
+    lua_rawsetp(L, -2, ml_to_object(L, STREAM));
+    server->http2_count += change;
+    lua_pushvalue(L, SERVER);
+    if (server->http2_count == 0)
+        lua_pushnil(L), lua_replace(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &server->http);
+    lua_pop(L, 1);
+}
+
+static void serve_http2(lua_State *L, struct ml_lua_server *server, struct ml_stream *stream)
+{
+    note_connection(L, server, 1);
+    ml_blocking_begin(L);
+    int result = ml_http2_run(&server->http, stream);
+    ml_blocking_finish(L);
+    note_connection(L, server, -1);
+    ml_blocking_begin(L);
+    ml_blocking_end(L, result);
+}
+
+/* Protected: server, exchange -> handles it. */
+static int handle_http2(lua_State *L)
+{
+    struct ml_http_exchange *x = lua_touserdata(L, 2);
+    lua_settop(L, 1);
+    push_streams(L, 1);
+    lua_rawgetp(L, -1, x->stream);
+    lua_replace(L, 2); /* server, connection */
+    lua_getiuservalue(L, 2, ML_CONNECTION_STREAM);
+    lua_insert(L, 1);
+    lua_insert(L, 2); /* stream, connection, server */
+    push_functions(L);
+    handle(L, x);
     return 0;
 }
 
-static int connection_close(lua_State *L)
+/* Installed as the server's `handle`; context: the thread of the stream's task, with the server at
+ * 1. What is raised there is a cancellation, of which the carrier knows. */
+static int handle_exchange(void *context, struct ml_http_exchange *x)
 {
-    struct ml_http_connection *c = ml_to_object(L, 1);
-    if (c->server != NULL)
-        ml_http_connection_close(c);
+    lua_State *L = context;
+    int top = lua_gettop(L);
+    lua_pushcfunction(L, handle_http2);
+    lua_pushvalue(L, 1);
+    lua_pushlightuserdata(L, x);
+    int status = lua_pcall(L, 2, 0, 0);
+    lua_settop(L, top);
+    return status == LUA_OK ? 0 : -ECANCELED;
+}
+
+struct job {
+    void (*body)(void *context, void *argument);
+    void *argument;
+};
+
+/* The body of such a task: server, job. */
+static int run_job(lua_State *L)
+{
+    const struct job *job = lua_touserdata(L, 2);
+    job->body(L, job->argument);
+    return 0;
+}
+
+/* Protected: server, a job -> a task that runs it. */
+static int spawn_job(lua_State *L)
+{
+    static const struct ml_lua_spawn options = {.is_quiet = true};
+    lua_pushcfunction(L, run_job);
+    lua_insert(L, 1);
+    if (ml_lua_spawn(L, &options, 3) != 0)
+        return luaL_error(L, "not enough memory");
+    return 0;
+}
+
+/* Installed as the server's `spawn`. Called in callbacks of nghttp2's, so nothing may pass. */
+static int spawn(struct ml_http_server *http, void (*body)(void *context, void *argument),
+                 void *argument)
+{
+    struct ml_lua *lua = ml_container_of(http->io, struct ml_lua, io);
+    lua_State *L = lua->aside;
+    int top = lua_gettop(L);
+    if (!lua_checkstack(L, 6))
+        return -ENOMEM;
+    lua_pushcfunction(L, spawn_job);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, http);
+    struct job *job = lua_newuserdatauv(L, sizeof *job, 0);
+    *job = (struct job){body, argument};
+    int status = lua_pcall(L, 2, 0, 0);
+    lua_settop(L, top);
+    return status == LUA_OK ? 0 : -ENOMEM;
+}
+
+/* ---- serving ---- */
+
+/* Which version the peer begins with: 1: HTTP/2; 0; or an error. */
+static int ask_version(const struct ml_lua_server *server, struct ml_stream *stream)
+{
+    ml_time deadline =
+        ml_time_after(ml_hub_now(server->http.io->hub), server->http.timeouts.head);
+    int error = stream->tls != NULL ? ml_tls_handshake(stream, deadline) : 0;
+    if (error != 0 || server->is_http1)
+        return error;
+    return ml_http2_is_spoken(stream, deadline);
+}
+
+/* Serves the stream at 1 until the connection is over. Upvalue: the server. */
+static int serve(lua_State *L)
+{
+    struct ml_lua_server *server = ml_check_object(L, lua_upvalueindex(1), ml_http_server_type);
+    struct ml_stream *stream = ml_check_stream(L, 1);
+    lua_settop(L, 1);
+    struct ml_http_connection *c = push_connection(L, lua_upvalueindex(1));
+    lua_toclose(L, CONNECTION);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    push_functions(L);
+    ml_blocking_begin(L);
+    int version = ml_blocking_end(L, ask_version(server, stream));
+    if (version == 0)
+        serve_http1(L, server, stream, c);
+    else if (version == 1)
+        serve_http2(L, server, stream);
     return 0;
 }
 
@@ -134,6 +329,8 @@ static int new_server(lua_State *L)
     struct ml_lua_server *server =
         ml_push_object(L, ml_http_server_type, sizeof *server, ML_SERVER_VALUES);
     ml_http_server_init(&server->http, &ml_lua_of(L)->io);
+    server->http.handle = handle_exchange;
+    server->http.spawn = spawn;
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, 3, ML_SERVER_HANDLER);
     lua_pushvalue(L, 2);
@@ -141,6 +338,103 @@ static int new_server(lua_State *L)
     lua_pushvalue(L, 3);
     lua_pushcclosure(L, serve, 1);
     return 2;
+}
+
+/* ---- options ---- */
+
+static lua_Integer size_option(lua_State *L, int options, const char *name, lua_Integer otherwise)
+{
+    lua_Integer size = otherwise;
+    if (lua_getfield(L, options, name) != LUA_TNIL) {
+        if (!lua_isinteger(L, -1) || (size = lua_tointeger(L, -1)) <= 0)
+            luaL_error(L, "option '%s' must be a positive integer", name);
+    }
+    lua_pop(L, 1);
+    return size;
+}
+
+static ml_time span_option(lua_State *L, int options, const char *name, ml_time otherwise)
+{
+    ml_time span = otherwise;
+    if (lua_getfield(L, options, name) != LUA_TNIL) {
+        if (!lua_isnumber(L, -1) || !(lua_tonumber(L, -1) > 0))
+            luaL_error(L, "option '%s' must be a positive number of seconds", name);
+        span = ml_check_span(L, -1);
+    }
+    lua_pop(L, 1);
+    return span;
+}
+
+static enum ml_http_on_gone gone_option(lua_State *L, int options, enum ml_http_on_gone otherwise)
+{
+    enum ml_http_on_gone gone = otherwise;
+    if (lua_getfield(L, options, "on_gone") != LUA_TNIL) {
+        static const char *const names[] = {"cancel", "ignore", NULL};
+        gone = luaL_checkoption(L, -1, NULL, names) == 0 ? ML_HTTP_GONE_CANCEL
+                                                         : ML_HTTP_GONE_IGNORE;
+    }
+    lua_pop(L, 1);
+    return gone;
+}
+
+/* core.configure(server, options, client, log): the options that C code heeds. */
+static int configure(lua_State *L)
+{
+    struct ml_lua_server *server = ml_check_object(L, 1, ml_http_server_type);
+    struct ml_http_server *http = &server->http;
+    struct ml_http_timeouts *t = &http->timeouts;
+    lua_settop(L, 4);
+    http->max_body = (uint64_t)size_option(L, 2, "max_body", (lua_Integer)http->max_body);
+    http->max_in_flight = (uint32_t)size_option(L, 2, "max_requests", http->max_in_flight);
+    http->limits.head_size = (uint32_t)size_option(L, 2, "max_head", http->limits.head_size);
+    http->limits.target_size = (uint32_t)size_option(L, 2, "max_target", http->limits.target_size);
+    t->head = span_option(L, 2, "head_timeout", t->head);
+    t->read = span_option(L, 2, "read_timeout", t->read);
+    t->write = span_option(L, 2, "write_timeout", t->write);
+    t->keep_alive = span_option(L, 2, "keep_alive", t->keep_alive);
+    t->age = span_option(L, 2, "max_age", t->age);
+    http->on_gone = gone_option(L, 2, http->on_gone);
+    lua_getfield(L, 2, "version");
+    server->is_http1 = !lua_isnil(L, -1) && lua_tonumber(L, -1) < 2;
+    server->trusts = !lua_isnil(L, 3);
+    server->logs = !lua_isnil(L, 4);
+    lua_settop(L, 4);
+    lua_setiuservalue(L, 1, ML_SERVER_LOG);
+    lua_setiuservalue(L, 1, ML_SERVER_CLIENT);
+    return 0;
+}
+
+/* core.limit(req, options): those of a route. */
+int ml_http_core_limit(lua_State *L)
+{
+    struct ml_lua_request *req = ml_check_request(L, 1);
+    struct ml_http_exchange *x = req->x;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    if (x == NULL)
+        return ml_push_exchange_over(L);
+    x->max_body = (uint64_t)size_option(L, 2, "max_body", (lua_Integer)x->max_body);
+    x->read_timeout = span_option(L, 2, "read_timeout", x->read_timeout);
+    x->write_timeout = span_option(L, 2, "write_timeout", x->write_timeout);
+    if (x->version < 20)
+        x->stream->write_timeout = x->write_timeout;
+    x->on_gone = gone_option(L, 2, x->on_gone);
+    return 0;
+}
+
+/* core.blame(req): its body was read and is nonsense: a handler that returns nil answers 400. */
+static int blame(lua_State *L)
+{
+    struct ml_lua_request *req = ml_check_request(L, 1);
+    if (req->x != NULL && req->x->body_error == 0)
+        req->x->body_error = -EPROTO;
+    return 0;
+}
+
+/* core.raise(message, code): raises what iterators do. */
+static int raise_failure(lua_State *L)
+{
+    lua_settop(L, 2);
+    return ml_raise_failure(L);
 }
 
 static int stop(lua_State *L)
@@ -163,8 +457,16 @@ static int stats(lua_State *L)
 
 int ml_open_http_server(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"server", new_server}, {"stop", stop}, {"stats", stats}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"server", new_server},
+                                         {"configure", configure},
+                                         {"blame", blame},
+                                         {"raise", raise_failure},
+                                         {"stop", stop},
+                                         {"stats", stats},
+                                         {"fill", ml_http_core_fill},
+                                         {"file", ml_http_core_file},
+                                         {"limit", ml_http_core_limit},
+                                         {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg of_server[] = {{"__gc", server_gc}, {NULL, NULL}};
     static const luaL_Reg of_connection[] = {

@@ -25,11 +25,20 @@ struct ml_lua_request {
  * exchange's memory alive. */
 enum { ML_REQUEST_KEPT = 1, ML_REQUEST_CONNECTION = 2, ML_REQUEST_VALUES = 2 };
 
+/* What the body of an answer is going to be. */
+enum ml_body_kind {
+    ML_BODY_UNSAID,
+    ML_BODY_TEXT, /* user value ML_RESPONSE_BODY: a string */
+    ML_BODY_FILE  /* the same: one of io's files, of which `length` bytes from `offset` on */
+};
+
 struct ml_lua_response {
     struct ml_http_exchange *x; /* NULL: it is over */
     int status;                 /* 0: not set */
-    bool has_body;              /* user value ML_RESPONSE_BODY: a string */
+    enum ml_body_kind kind;
+    bool is_text; /* the body is text unless the headers say otherwise */
     bool has_headers, has_trailers;
+    int64_t offset, length; /* of a file */
 };
 
 enum {
@@ -40,13 +49,26 @@ enum {
     ML_RESPONSE_VALUES = 4
 };
 
-/* User values of a connection: its stream; of a server: the functions that stdlib gives. */
-enum { ML_CONNECTION_STREAM = 1 };
-enum { ML_SERVER_HANDLER = 1, ML_SERVER_SETTLE = 2, ML_SERVER_CLIENT = 3, ML_SERVER_VALUES = 3 };
+/* User values of a connection. */
+enum { ML_CONNECTION_STREAM = 1, ML_CONNECTION_SERVER = 2, ML_CONNECTION_VALUES = 2 };
+
+/* User values of a server: the functions that stdlib gives, and connections of HTTP/2 by their
+ * stream. */
+enum {
+    ML_SERVER_HANDLER = 1, /* (req, res) */
+    ML_SERVER_SETTLE = 2,  /* (req, res, {error, traceback}): what a handler's failure answers */
+    ML_SERVER_CLIENT = 3,  /* (peer, scheme, host, headers): what proxies tell of these three */
+    ML_SERVER_LOG = 4,     /* (req, status, bytes, seconds) */
+    ML_SERVER_STREAMS = 5,
+    ML_SERVER_VALUES = 5
+};
 
 struct ml_lua_server {
     struct ml_http_server http;
-    bool trusts; /* ML_SERVER_CLIENT tells of some peers for whom they ask */
+    bool trusts;   /* ML_SERVER_CLIENT tells of some peers for whom they ask */
+    bool logs;     /* ML_SERVER_LOG is to be told */
+    bool is_http1; /* HTTP/2 is not spoken */
+    int http2_count; /* connections of it */
 };
 
 /* Push a request, or the response to the one at `request`. */
@@ -72,14 +94,22 @@ void ml_push_request_methods(lua_State *L);
 void ml_push_response_methods(lua_State *L);
 
 /*
- * The results of a handler are on the stack from index 3 on, the request at 1, the response at 2:
- * sends what they say. Raises for what cannot be sent. May wait.
+ * What a handler returned, from `first` to the top of the stack, goes into the response at `index`;
+ * nothing is sent. Raises for what is no answer, and the message of `nil, message`.
  */
-void ml_respond(lua_State *L, struct ml_lua_response *res);
+void ml_response_fill(lua_State *L, int index, int first);
 
-/* core.serve and what else stdlib needs of the server. */
-extern const luaL_Reg ml_http_server_functions[];
-void ml_open_http_server_type(lua_State *L);
+/* Sends what the response at `index` holds, or ends what it has begun to send. May wait; raises for
+ * what cannot be sent, and a cancellation. */
+void ml_response_finish(lua_State *L, int index);
+
+/* The two together, for the request at 1, the response at 2 and results from 3 on. */
+void ml_respond(lua_State *L);
+
+/* Functions of moonlet.http.server.core. */
+int ml_http_core_fill(lua_State *L);
+int ml_http_core_file(lua_State *L);
+int ml_http_core_limit(lua_State *L);
 
 /* moonlet.http.server.core. */
 int ml_open_http_server(lua_State *L);

@@ -1,84 +1,345 @@
 --- The server of moonlet.http: what surrounds the connections, which are in runtime/http/.
--- @module moonlet.http.server
+-- @submodule moonlet.http
 
-local error, math, pairs, setmetatable, type = error, math, pairs, setmetatable, type
+local error, getmetatable, next, pairs = error, getmetatable, next, pairs
+local setmetatable, tostring, type = setmetatable, tostring, type
+local huge, math_type = math.huge, math.type
+local table = table
 
+local access_log = require "moonlet.http.access_log"
 local argument = require "moonlet.argument"
 local core = require "moonlet.http.server.core"
+local json = require "moonlet.json"
 local net = require "moonlet.net"
+local sync = require "moonlet.sync"
 local task = require "moonlet.task"
+local trusted = require "moonlet.http.trusted"
+
+local raise = core.raise
 
 local server = {}
+
+-- ---- errors that are answers ----
+
+local Error = { __name = "http.error" }
+Error.__index = Error
+Error.__tostring = function(self) return self.status .. ": " .. self.message end
+
+--- Makes an error that is an answer: `error(http.error(404))` in a handler answers 404. From 500 up
+-- it is reported, too.
+-- @function error
+-- @tparam integer status 400 to 599
+-- @tparam[opt] string message the body's text
+-- @tparam[opt] table headers
+-- @treturn table with status, message, headers, to be raised
+function server.error(status, message, headers)
+  argument.check(math_type(status) == "integer" and status >= 400 and status <= 599, 1, "error",
+    "a status from 400 to 599 expected")
+  argument.check(message == nil or type(message) == "string", 2, "error", "string expected")
+  return setmetatable({ status = status, message = message or "", headers = headers }, Error)
+end
+
+local function is_error(value) return getmetatable(value) == Error end
+
+-- The answer for an error that http.error() made.
+local function answer_error(err)
+  local headers = { ["content-type"] = "text/plain; charset=utf-8" }
+  for name, value in pairs(err.headers or {}) do headers[name] = value end
+  return err.status, headers, err.message .. "\n"
+end
+
+-- A connection that breaks while its answer is being sent is nobody's fault.
+local function is_broken(err)
+  local code = type(err) == "table" and err.code
+  return code == "EPIPE" or code == "ECONNRESET"
+end
+
+-- A function of a failed request: what it answers; once the head is out nothing is.
+local function make_settle(on_error)
+  return function(req, res, problem)
+    local err, traceback = problem[1], problem[2]
+    if is_error(err) and err.status < 500 and not res:sent() then return answer_error(err) end
+    if on_error then
+      local results = table.pack(on_error(err, req, traceback))
+      if results.n > 0 and not res:sent() then return table.unpack(results, 1, results.n) end
+    elseif not is_broken(err) then
+      task.report(is_error(err) and tostring(err) or err, traceback)
+    end
+    if res:sent() then error(err, 0) end
+    if is_error(err) then return answer_error(err) end
+    return 500, "internal server error\n"
+  end
+end
+
+-- ---- servers ----
+
+local SERVER_OPTIONS = {
+  on_error = true, max_body = true, max_head = true, max_target = true, max_requests = true,
+  head_timeout = true, read_timeout = true, write_timeout = true, keep_alive = true,
+  max_age = true, timeout = true, on_gone = true, trusted = true, log = true, version = true,
+  grace = true, max = true,
+}
+
+local SERVE_OPTIONS = {
+  host = true, port = true, tls = true, reuseport = true, backlog = true, listener = true,
+}
+for name in pairs(SERVER_OPTIONS) do SERVE_OPTIONS[name] = true end
 
 local Server = { __name = "http.server" }
 Server.__index = Server
 
--- The answer for a handler that has failed; problem: the error and its traceback.
-local function settle(_, _, problem)
-  task.report(problem[1], problem[2])
-  return 500, "internal server error\n"
+-- The handler under a time limit: 503 when that is over before the head is out.
+local function limited(handler, seconds)
+  return function(req, res)
+    local results = table.pack(task.timeout(seconds, handler, req, res))
+    if results[1] == nil and results[3] == "EDEADLINE" then
+      if res:sent() then error("the handler took longer than " .. seconds .. " s", 0) end
+      return 503, { ["retry-after"] = 1 }, "the answer takes too long\n"
+    end
+    return table.unpack(results, 1, results.n)
+  end
+end
+
+local function check_options(opts, known, name)
+  argument.options(opts, 1, name, known)
+  argument.check(opts.on_error == nil or argument.is_callable(opts.on_error), 1, name,
+    "option 'on_error' must be a function")
+end
+
+-- One who stops waits until the last connection has gone.
+local function leave(guard)
+  local self = guard.server
+  self.open[guard.key] = nil
+  if next(self.open) == nil then self.idle:set() end
+end
+
+local Guard = { __close = leave }
+
+-- A value to be closed when the connection that stop() cuts by key:cancel() has ended.
+local function enter(self, key)
+  self.open[key] = task.current()
+  return setmetatable({ server = self, key = key }, Guard)
+end
+
+-- Serves a stream in the running task, so that stop() can cut it: by cancelling the task, or, where
+-- cancellations from outside are held off, a scope of its own.
+local function serve_connection(self, conn)
+  self.idle:clear()
+  if not self.grace then
+    local guard <close> = enter(self, task.current()) -- luacheck: ignore 211
+    self.connection(conn)
+    return
+  end
+  task.shield(huge, task.group, function(group)
+    local guard <close> = enter(self, group) -- luacheck: ignore 211
+    self.connection(conn)
+  end)
 end
 
 --- Makes a server of a handler.
--- @tparam[opt] table opts
+-- @function server
+-- @tparam[opt] table opts as serve() has them, but those of listening
 -- @tparam function(Request,Response) handler
 -- @treturn Server
 function server.server(opts, handler)
   if handler == nil and argument.is_callable(opts) then opts, handler = {}, opts end
+  check_options(opts, SERVER_OPTIONS, "server")
   argument.callable(handler, 2, "server")
-  local self = setmetatable({ opts = opts, listeners = {} }, Server)
-  self.core, self.connection = core.server(handler, settle)
+  local self = setmetatable({
+    listeners = {}, open = {}, idle = sync.event(), grace = opts.grace, max = opts.max,
+  }, Server)
+  if opts.timeout then handler = limited(handler, opts.timeout) end
+  self.core, self.connection = core.server(handler, make_settle(opts.on_error))
+  core.configure(self.core, opts, opts.trusted and trusted.new(opts.trusted),
+    opts.log and access_log.new(opts.log))
   return self
 end
 
+-- Serves until the listener is closed; a cancellation stops the server as stop(grace) does.
+local function serve_gracefully(self, listener, opts)
+  local over, results = sync.event(), nil
+  task.group(function(group)
+    group:spawn(function()
+      if not task.pcall(over.wait, over) then
+        task.shield(self.grace + 5, self.stop, self, self.grace)
+      end
+    end)
+    results = table.pack(listener:serve(opts, function(conn) serve_connection(self, conn) end))
+    over:set()
+  end)
+  return table.unpack(results, 1, results.n)
+end
+
 --- Serves the connections of a listener until it is stopped, or one stream until its end. May wait.
+-- @function Server:serve
 -- @tparam listener|stream target
 -- @treturn boolean true; or nil, message, code
 function Server:serve(target)
-  if type(target.read_some) == "function" then
-    self.connection(target)
+  argument.self(self, Server, "serve")
+  argument.check(type(target) == "userdata", 1, "serve", "listener or stream expected")
+  if target.read_some then
+    local conn <close> = target
+    serve_connection(self, conn)
     return true
   end
   self.listeners[target] = true
-  return target:serve(self.connection)
+  local opts = { max = self.max }
+  if self.grace then return serve_gracefully(self, target, opts) end
+  return target:serve(opts, function(conn) serve_connection(self, conn) end)
 end
 
---- Stops: finishes the requests that are being answered, cuts those that last longer than the
--- grace. May wait.
--- @tparam[opt] number grace seconds; without it waits as long as it takes
--- @treturn integer how many were cut
-function Server:stop(grace)
-  local until_then = grace and task.now() + grace
-  local cut = 0
-  for listener in pairs(self.listeners) do listener:close() end
-  core.stop(self.core)
-  for listener in pairs(self.listeners) do
-    cut = cut + listener:stop(until_then and math.max(0, until_then - task.now()))
+local function count_and_cut(self)
+  local cut, current = 0, task.current()
+  for key, runner in pairs(self.open) do
+    if runner ~= current then
+      key:cancel "the server has stopped"
+      cut = cut + 1
+    end
   end
   return cut
 end
 
+local function is_handler(self)
+  local current = task.current()
+  for _, runner in pairs(self.open) do
+    if runner == current then return true end
+  end
+end
+
+local function finish(self, grace)
+  if next(self.open) == nil or self.idle:wait(grace) then return 0 end
+  local cut = count_and_cut(self)
+  while next(self.open) do self.idle:wait() end
+  return cut
+end
+
+--- Stops: closes the listeners and the connections of silent peers, finishes what is being answered
+-- and says so to its peers, cuts what lasts longer than the grace. Called by a handler it does not
+-- wait: the grace passes while that one goes on. May wait.
+-- @function Server:stop
+-- @tparam[opt] number grace seconds; 0: at once; without it waits as long as it takes
+-- @treturn integer how many connections were cut
+function Server:stop(grace)
+  argument.self(self, Server, "stop")
+  if grace ~= nil then argument.number(grace, 1, "stop") end
+  for listener in pairs(self.listeners) do listener:close() end
+  core.stop(self.core)
+  if not is_handler(self) then return finish(self, grace) end
+  if grace then task.spawn({ daemon = true }, finish, self, grace) end
+  return 0
+end
+
 --- Tells what the server has done so far. Never waits.
--- @treturn table connections, requests, errors, refused; open and in_flight: now
-function Server:stats() return core.stats(self.core) end
+-- @function Server:stats
+-- @treturn table connections, requests, errors (heads that were none), refused (503 because of
+-- max_requests): so far; open (connections), in_flight (requests): now
+function Server:stats()
+  argument.self(self, Server, "stats")
+  return core.stats(self.core)
+end
+
+Server.__tostring = function(self)
+  local stats = core.stats(self.core)
+  return ("http.server (%d open, %d requests)"):format(stats.open, stats.requests)
+end
+
+-- ---- serve ----
+
+-- The options of TLS, with the protocols that are spoken unless they are given.
+local function tls_options(tls, version)
+  if type(tls) ~= "table" or tls.alpn then return tls end
+  local copy = {}
+  for name, value in pairs(tls) do copy[name] = value end
+  copy.alpn = version and version < 2 and { "http/1.1" } or { "h2", "http/1.1" }
+  return copy
+end
+
+local function listen(opts)
+  if opts.listener then return opts.listener end
+  local how = {
+    tls = tls_options(opts.tls, opts.version), reuseport = opts.reuseport, backlog = opts.backlog,
+  }
+  local host = opts.host or "127.0.0.1"
+  if type(host) == "string" and host:find "^unix:" then return net.listen(host, how) end
+  if type(host) == "table" then return net.listen(host, how) end
+  return net.listen(host, opts.port or 0, how)
+end
 
 --- Listens, and serves until stopped. May wait.
--- @tparam table opts
--- @tparam[opt] string opts.host
+--
+--     http.serve({ port = 8080 }, function(req, res) return "hello" end)
+--
+-- @function serve
+-- @tparam[opt] table opts
+-- @tparam[opt="127.0.0.1"] string opts.host an address, or "unix:/path"
 -- @tparam[opt] integer opts.port
--- @tparam[opt] listener opts.listener
+-- @tparam[opt] table opts.tls options or a context of net.tls; HTTP/2 is offered
+-- @tparam[opt] boolean opts.reuseport
+-- @tparam[opt] integer opts.backlog
+-- @tparam[opt] listener opts.listener in place of the five above
+-- @tparam[opt] number opts.grace seconds: SIGINT, SIGTERM and a cancellation stop as stop(grace)
+-- @tparam[opt] function opts.on_error on_error(err, req, traceback): what it returns is the answer
+-- @tparam[opt=1048576] integer opts.max_body bytes of a request's body: 413
+-- @tparam[opt=32768] integer opts.max_head bytes of a head: 431
+-- @tparam[opt=8192] integer opts.max_target bytes of a target: 414
+-- @tparam[opt] integer opts.max_requests at a time: 503
+-- @tparam[opt] integer opts.max connections at a time; further ones wait in the backlog
+-- @tparam[opt] number opts.timeout seconds for a handler: 503
+-- @tparam[opt=10] number opts.head_timeout seconds for a head: 408
+-- @tparam[opt=30] number opts.read_timeout seconds for one wait for a body: 408
+-- @tparam[opt=30] number opts.write_timeout seconds for one wait for the peer to read
+-- @tparam[opt=75] number opts.keep_alive seconds that a connection may be idle
+-- @tparam[opt=3600] number opts.max_age seconds that a connection lives
+-- @tparam[opt] string opts.on_gone "cancel": a peer that leaves cancels the handler at any time,
+-- "ignore": never; without it once the head is out
+-- @tparam[opt] table opts.trusted addresses and networks of proxies whose Forwarded and
+-- X-Forwarded-* fields count
+-- @param[opt] opts.log true, a file, or function(line): the access log
+-- @tparam[opt] number opts.version 1.1: no HTTP/2
 -- @tparam function(Request,Response) handler
 -- @treturn boolean true; or nil, message, code
 function server.serve(opts, handler)
-  if type(opts) ~= "table" then error("bad argument #1 to 'serve' (table expected)", 2) end
-  local listener, message, code = opts.listener, nil, nil
-  if not listener then
-    listener, message, code = net.listen(opts.host or "127.0.0.1", opts.port or 0, {
-      tls = opts.tls, reuseport = opts.reuseport, backlog = opts.backlog,
-    })
-    if not listener then return nil, message, code end
+  if handler == nil and argument.is_callable(opts) then opts, handler = {}, opts end
+  check_options(opts, SERVE_OPTIONS, "serve")
+  argument.callable(handler, 2, "serve")
+  local own = {}
+  for name in pairs(SERVER_OPTIONS) do own[name] = opts[name] end
+  local self = server.server(own, handler)
+  local listener, message, code = listen(opts)
+  if not listener then return nil, message, code end
+  local guard <close> = listener
+  return self:serve(guard)
+end
+
+-- ---- requests, what of them is written in Lua ----
+
+local Request = core.request_methods
+
+--- The body as JSON; it stays, as that of body(). May wait.
+-- @function Request:json
+-- @tparam[opt] integer max bytes at most
+-- @return the value, json.null for null; or nil, message, code: as body(), and "EJSON": a handler
+-- that returns that answers 400
+function Request:json(max)
+  local body, message, code = self:body(max)
+  if not body then return nil, message, code end
+  local value
+  value, message, code = json.decode(body)
+  if value ~= nil then return value end
+  core.blame(self)
+  return nil, message, code
+end
+
+--- An iterator over the pieces of the body, as they come. Ends at its end, raises a failure
+-- `{message=, code=}`. May wait.
+-- @function Request:chunks
+-- @tparam[opt] integer max bytes of a piece at most
+function Request:chunks(max)
+  return function()
+    local piece, message, code = self:read_some(max)
+    if piece == nil and message then raise(message, code) end
+    return piece
   end
-  return server.server(opts, handler):serve(listener)
 end
 
 return server

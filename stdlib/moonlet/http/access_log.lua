@@ -1,0 +1,35 @@
+--- Lines of an access log, a part of moonlet.http's server.
+-- @module moonlet.http.access_log
+
+local error, io, os, tostring, type = error, io, os, tostring, type
+local argument = require "moonlet.argument"
+
+local access_log = {}
+
+-- Quotes and control characters of a peer's text, so that no request writes lines of its own.
+local function clean(text)
+  return (tostring(text):gsub('[%c"\\\127]', function(c) return ("\\x%02x"):format(c:byte()) end))
+end
+
+local function format(req, status, bytes, seconds)
+  local client = req.client
+  return ('%s [%s] "%s %s HTTP/%s" %d %d %.6f\n'):format(
+    client and (client.host or client.path) or "-", os.date "!%Y-%m-%dT%H:%M:%SZ",
+    clean(req.method), clean(req.target), req.version, status, bytes, seconds)
+end
+
+--- Makes the function that the server calls after each request.
+-- @param target true: standard error; one of io's files; or function(line, req)
+-- @treturn function(req,status,bytes,seconds)
+function access_log.new(target)
+  if target == true then target = io.stderr end
+  if argument.is_callable(target) then
+    return function(req, ...) target(format(req, ...), req) end
+  end
+  if io.type(target) ~= "file" then
+    error(("option 'log' must be true, a file or a function, not a %s"):format(type(target)), 3)
+  end
+  return function(...) target:write(format(...)) end
+end
+
+return access_log
