@@ -18,7 +18,7 @@ void ml_foreign_closes(struct ml_foreign *f, int fd)
     ml_kind_forget(f, fd);
     if (f->dry.fd == fd)
         f->dry.task = 0;
-    if (!ml_list_is_empty(&f->hub->poll_sets) && is_own_process(f))
+    if (!ml_list_is_empty(&f->hub->poll_sets.all) && is_own_process(f))
         ml_poll_sets_forget(f->hub, fd);
 }
 

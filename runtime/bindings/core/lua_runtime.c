@@ -139,13 +139,13 @@ void ml_lua_open(lua_State *L, struct ml_lua *lua)
     lua->idle = malloc(ML_POOL_THREADS * sizeof *lua->idle);
     if (lua->idle == NULL)
         luaL_error(L, "not enough memory");
-    lua->hub.body = ml_lua_task_body;
-    lua->hub.strand_body = ml_strand_body;
-    lua->hub.prefetch = ml_lua_task_prefetch;
+    lua->hub.hooks.body = ml_lua_task_body;
+    lua->hub.hooks.strand_body = ml_strand_body;
+    lua->hub.hooks.prefetch = ml_lua_task_prefetch;
     lua->hub.owner = lua;
     ml_hooks_install(lua, ML_HOOK_YIELD, &ml_refused_yield);
-    lua->hub.collect = ml_lua_collect;
-    lua->hub.starve = ml_lua_task_starve;
+    lua->hub.hooks.collect = ml_lua_collect;
+    lua->hub.hooks.starve = ml_lua_task_starve;
     *ml_lua_mark(L) = (uintptr_t)lua;
     lua_newtable(L);
     lua->tasks_ref = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -74,10 +74,10 @@ extern const struct ml_hook_kind ml_refused_yield;
 /* The function at 2 is to be called with the Task at 1 when that ends. */
 void ml_lua_task_add_exit(lua_State *L, struct ml_lua_task *task);
 
-/* Installed as hub->body. */
+/* Installed as hub->hooks.body. */
 void ml_lua_task_body(struct ml_task *task);
 
-/* Installed as hub->prefetch. */
+/* Installed as hub->hooks.prefetch. */
 void ml_lua_task_prefetch(const struct ml_task *task);
 
 /* The Task at `index`; raises for anything else. */
@@ -94,7 +94,7 @@ _Noreturn void ml_lua_task_restart(struct ml_lua *lua, enum ml_task_run run);
 void ml_lua_task_drop(struct ml_lua_task *task);
 
 /* The same for one that cannot go on for want of memory; it has failed, is told, and the functions
- * are called. Installed as hub->starve. */
+ * are called. Installed as hub->hooks.starve. */
 void ml_lua_task_starve(struct ml_task *task);
 
 /* Prepares the registry. */

@@ -12,7 +12,8 @@
 
 struct ml_greenlet;
 
-/* What the thread of a greenlet runs; never returns to its caller for long: see hub->strand_body.
+/* What the thread of a greenlet runs; never returns to its caller for long: see
+ * hub->hooks.strand_body.
  */
 void ml_greenlet_body(struct ml_strand *strand);
 

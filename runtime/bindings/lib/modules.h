@@ -32,7 +32,7 @@ void ml_open_require(lua_State *L);
 /* The part of it that is coroutine.*. */
 void ml_open_coroutine(lua_State *L);
 
-/* Installed as hub->strand_body: what a generator or a greenlet runs. */
+/* Installed as hub->hooks.strand_body: what a generator or a greenlet runs. */
 void ml_strand_body(struct ml_strand *strand);
 
 #endif

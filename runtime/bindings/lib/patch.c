@@ -93,7 +93,7 @@ Answers the calls of C libraries, as the program does from the start.
 static int patch_enable(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    lua->hub.foreign = lua->hub.is_forked ? NULL : lua->foreign;
+    lua->hub.foreign = lua->hub.life.is_forked ? NULL : lua->foreign;
     lua_pushboolean(L, lua->foreign->is_available);
     return 1;
 }

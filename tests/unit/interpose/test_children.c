@@ -44,7 +44,7 @@ static void *run_runner(void *data)
     ml_pool_init(&runner->pool);
     if (ml_hub_init(&runner->hub, &runner->pool, 0, 256 * 1024) != 0)
         return NULL;
-    runner->hub.body = run_c_task;
+    runner->hub.hooks.body = run_c_task;
     struct ml_foreign *foreign = ml_foreign_open(&runner->hub);
     runner->hub.foreign = foreign;
     spawn(&runner->hub, &runner->task, run_shell, runner);
