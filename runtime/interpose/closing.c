@@ -18,7 +18,7 @@ void ml_libc_calls_note_close(struct ml_libc_calls *calls, int fd)
     ml_fd_kind_forget(calls, fd);
     if (calls->dry.fd == fd)
         calls->dry.task = 0;
-    if (!ml_list_is_empty(&calls->hub->poll_sets) && is_own_process(calls))
+    if (!ml_list_is_empty(&calls->hub->poll_sets.all) && is_own_process(calls))
         ml_poll_sets_forget(calls->hub, fd);
 }
 

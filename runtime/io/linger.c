@@ -100,7 +100,8 @@ static struct lingering *new_lingering(struct ml_io *io, int fd)
 
 void ml_linger(struct ml_io *io, int fd)
 {
-    bool may_linger = shutdown(fd, SHUT_WR) == 0 && has_unacknowledged(fd) && !io->hub->is_forked;
+    bool may_linger =
+        shutdown(fd, SHUT_WR) == 0 && has_unacknowledged(fd) && !io->hub->life.is_forked;
     struct lingering *l = may_linger ? new_lingering(io, fd) : NULL;
     if (l == NULL) {
         close(fd);
@@ -135,7 +136,7 @@ static void wait_for_oldest(struct ml_io *io)
 void ml_linger_release(struct ml_io *io)
 {
     ml_time until = ml_time_after(ml_clock_now(), LINGER_AT_END_SPAN);
-    while (!ml_list_is_empty(&io->lingering) && !io->hub->is_forked && ml_clock_now() < until)
+    while (!ml_list_is_empty(&io->lingering) && !io->hub->life.is_forked && ml_clock_now() < until)
         wait_for_oldest(io);
     while (!ml_list_is_empty(&io->lingering))
         end(oldest(io));

@@ -161,7 +161,7 @@ static bool awaits_messages(struct ml_stream *s)
 static bool say_goodbye(struct ml_stream *s)
 {
     struct ml_tls *tls = s->tls;
-    if (!tls->is_ready || tls->broken != 0 || s->io->hub->is_forked)
+    if (!tls->is_ready || tls->broken != 0 || s->io->hub->life.is_forked)
         return false;
     if (!tls->has_said_end && !s->is_torn && !s->write_broken) {
         ml_tls_call_begin(s);

@@ -12,7 +12,8 @@
 /* Nobody can run, and nothing that comes from outside or with time can change that. */
 static bool is_stuck(const struct ml_hub *hub)
 {
-    return hub->external == 0 && hub->handoff == NULL && ml_list_is_empty(&hub->ready);
+    return hub->waits.external == 0 && hub->switcher.handoff == NULL &&
+           ml_list_is_empty(&hub->ready.queue);
 }
 
 static bool has_ended(const struct moonlet_task *handle)
@@ -128,11 +129,11 @@ static int run_out(struct moonlet *m, double limit)
     bool is_bounded = limit >= 0;
     double end = is_bounded ? ml_time_to_seconds(ml_clock_now()) + limit : 0, left = limit;
     int result = 0;
-    while (result >= 0 && hub->alive > 0 && !is_stuck(hub) && (left > 0 || !is_bounded)) {
+    while (result >= 0 && hub->tasks.alive > 0 && !is_stuck(hub) && (left > 0 || !is_bounded)) {
         result = moonlet_step(m, left, left);
         left = is_bounded ? end - ml_time_to_seconds(ml_clock_now()) : left;
     }
-    return result >= 0 ? (int)hub->alive : result;
+    return result >= 0 ? (int)hub->tasks.alive : result;
 }
 
 int moonlet_cancel_all(struct moonlet *m, double limit)
@@ -145,5 +146,5 @@ int moonlet_cancel_all(struct moonlet *m, double limit)
     for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;)
         ml_task_cancel(task);
     ml_runtime_touched(m);
-    return limit == 0 ? (int)hub->alive : run_out(m, limit);
+    return limit == 0 ? (int)hub->tasks.alive : run_out(m, limit);
 }

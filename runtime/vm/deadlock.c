@@ -158,7 +158,7 @@ void ml_deadlock_report(struct moonlet *m)
 {
     char text[128];
     snprintf(text, sizeof text, "deadlock: %u task%s, all waiting, and nothing can wake one",
-             m->lua.hub.alive, m->lua.hub.alive == 1 ? "" : "s");
+             m->lua.hub.tasks.alive, m->lua.hub.tasks.alive == 1 ? "" : "s");
     m->lua.report.tell(&m->lua, text);
     ml_mutex_note_owners(&m->lua.hub);
     tell_waits(m);

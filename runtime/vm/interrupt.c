@@ -30,8 +30,9 @@ enum { INSTRUCTIONS_PER_LOOK = 10000 };
 /* The task whose code runs or is about to; NULL: none, the hub does. */
 static struct ml_task *computing_task(const struct ml_hub *hub)
 {
-    bool is_handed_off = hub->handoff != NULL && hub->handoff->state == ML_TASK_RUNNING;
-    return hub->current == NULL && is_handed_off ? hub->handoff : hub->current;
+    bool is_handed_off =
+        hub->switcher.handoff != NULL && hub->switcher.handoff->state == ML_TASK_RUNNING;
+    return hub->current == NULL && is_handed_off ? hub->switcher.handoff : hub->current;
 }
 
 /* On every thread of the chain: a generator may end before its next step. A signal's handler may
@@ -112,7 +113,7 @@ static void on_event(lua_State *L, lua_Debug *event)
     (void)event;
     struct moonlet *m = ml_moonlet_of(ml_lua_of(L));
     struct ml_task *current = m->lua.hub.current;
-    bool is_as_lua = m->interrupt == SIGINT && m->lua.hub.alive == 1;
+    bool is_as_lua = m->interrupt == SIGINT && m->lua.hub.tasks.alive == 1;
     ml_hooks_unshare(&m->lua, ML_HOOK_INTERRUPT);
     ml_hooks_refresh(L);
     if (current != NULL)

@@ -12,6 +12,7 @@
 #include "hub/loop/host_loop.h"
 #include "hub/loop/open.h"
 #include "hub/loop/run.h"
+#include "hub/loop/simulation.h"
 #include "hub/state/scope.h"
 #include "hub/switch/switch.h"
 #include "interpose/preloaded.h"
@@ -86,27 +87,22 @@ static void noticed(struct ml_hub *hub)
 }
 
 /*
- * A clock of the host's stands still between two steps; it only goes forward. Tasks that unwind do
- * not depend on it: a game that is paused can be closed.
+ * A clock of the host's stands still between two steps. Tasks that unwind do not depend on it: a
+ * game that is paused can be closed.
  */
-static void read_host_clock(struct ml_hub *hub)
+static ml_time read_host_clock(struct ml_hub *hub)
 {
     struct moonlet *m = ml_moonlet_of(hub->owner);
     double shown = m->lua.is_unwinding ? 0 : m->options.clock(m->options.clock_context);
-    ml_time now = ml_time_after(ml_time_from_seconds(shown), 1);
-    if (m->lua.is_unwinding)
-        now = ml_time_after(ml_clock_now(), m->clock_lead);
-    hub->virtual_now = now > hub->virtual_now && now < ML_FOREVER ? now : hub->virtual_now;
+    return m->lua.is_unwinding ? ml_time_after(ml_clock_now(), m->clock_lead)
+                               : ml_time_after(ml_time_from_seconds(shown), 1);
 }
 
 static void use_host_clock(struct moonlet *m)
 {
     struct ml_hub *hub = &m->lua.hub;
     hub->owner = &m->lua;
-    hub->is_host_clock = true;
-    hub->read_clock = read_host_clock;
-    hub->virtual_now = 1;
-    read_host_clock(hub);
+    ml_host_clock_set(hub, read_host_clock);
 }
 
 static int open_runtime(struct moonlet *m)
@@ -132,7 +128,7 @@ static int open_runtime(struct moonlet *m)
     if (!m->options.no_interpose)
         m->lua.hub.libc_calls = m->lua.libc_calls;
     m->lua.report.tell = report;
-    m->lua.hub.noticed = noticed;
+    m->lua.hub.hooks.noticed = noticed;
     m->lua.standard.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
     ml_hub_find_cxx(&m->lua.hub, NULL);
     ml_interrupts_open(&m->lua);
@@ -247,7 +243,7 @@ static void drop_all(struct moonlet *m)
 {
     struct ml_task *task;
     for (uint32_t slot = 0; (task = ml_hub_next_task(&m->lua.hub, &slot)) != NULL;) {
-        if (!m->lua.hub.is_forked && ml_lua_task_of(task)->run != ML_RUN_OVERRUN)
+        if (!m->lua.hub.life.is_forked && ml_lua_task_of(task)->run != ML_RUN_OVERRUN)
             ml_tell_overrun(m, task);
         ml_lua_task_drop(ml_lua_task_of(task));
     }
@@ -350,7 +346,7 @@ int moonlet_run(struct moonlet *m)
     int result = run_to_the_end(m);
     if (result == -EDEADLK)
         ml_deadlock_report(m);
-    else if (!m->lua.exit.is_asked && !m->lua.hub.is_forked)
+    else if (!m->lua.exit.is_asked && !m->lua.hub.life.is_forked)
         warn_of_parked(m);
     unwind_all(m);
     m->lua.tasks.main = NULL;
@@ -383,8 +379,7 @@ static int step(struct moonlet *m, ml_time max_wait, ml_time max_run)
 {
     struct ml_hub *hub = &m->lua.hub;
     m->is_running = true;
-    if (hub->read_clock != NULL)
-        hub->read_clock(hub);
+    ml_host_clock_look(hub);
     int result = ml_hub_step(hub, max_wait, max_run);
     m->is_running = false;
     return result == -EINTR ? 1 : result;
@@ -423,7 +418,7 @@ int moonlet_run_until(struct moonlet *m, bool (*done)(void *context), void *cont
 int moonlet_fd(struct moonlet *m)
 {
     int error = ml_runtime_check(m);
-    if (error == 0 && m->lua.hub.is_forked)
+    if (error == 0 && m->lua.hub.life.is_forked)
         error = -ECHILD;
     if (error != 0)
         return error;
@@ -480,7 +475,7 @@ bool moonlet_is_in_shell(const struct moonlet *m)
         return false;
     const struct ml_session *session = m->lua.session;
     bool is_entry = session->is_open && session->phase == ML_SESSION_ENTRY;
-    return m->lua.hub.alive == 1 || (is_entry && ml_shells_has(m->lua.libc_calls, session->task));
+    return m->lua.hub.tasks.alive == 1 || (is_entry && ml_shells_has(m->lua.libc_calls, session->task));
 }
 
 int moonlet_close(struct moonlet *m)

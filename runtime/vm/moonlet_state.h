@@ -98,7 +98,7 @@ void ml_budget_open(lua_State *L);
 /* Installed as lua.watch_thread under options.instruction_limit. */
 void ml_budget_watch(lua_State *L, lua_State *thread);
 
-/* For hub.noticed. */
+/* For hub.hooks.noticed. */
 void ml_interrupt_noticed(struct ml_hub *hub);
 
 /* Installs the kinds of vm/interrupt.c. Before any of its functions is called. */

@@ -112,7 +112,7 @@ int ml_runtime_check(const struct moonlet *m)
 int ml_runtime_check_idle(const struct moonlet *m)
 {
     int error = ml_runtime_check_closable(m);
-    return error == 0 && m->lua.hub.is_forked ? -ECHILD : error;
+    return error == 0 && m->lua.hub.life.is_forked ? -ECHILD : error;
 }
 
 void ml_runtime_touched(struct moonlet *m)

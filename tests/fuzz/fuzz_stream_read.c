@@ -274,7 +274,7 @@ static void open_run(void)
 {
     ml_pool_init(&run.pool);
     ML_CHECK(ml_hub_init(&run.hub, &run.pool, 2, 256 * 1024) == 0);
-    run.hub.body = run_task;
+    run.hub.hooks.body = run_task;
     ml_io_init(&run.io, &run.hub);
     ml_simulation_set_clock(&run.hub, true);
     run.is_open = true;

@@ -40,7 +40,7 @@ static inline void open_hub(struct ml_hub *hub)
 {
     ml_pool_init(&pool);
     assert_int_equal(ml_hub_init(hub, &pool, 0, 256 * 1024), 0);
-    hub->body = run_c_task;
+    hub->hooks.body = run_c_task;
 }
 
 static inline void close_hub(struct ml_hub *hub)

@@ -8,7 +8,7 @@
 #include "hub/state/hub.h"
 
 /* Collects garbage without calling finalizers, unless that was done a moment ago; whether it did.
- * Installed as hub->collect. */
+ * Installed as hub->hooks.collect. */
 bool ml_lua_collect(struct ml_hub *hub);
 
 #endif

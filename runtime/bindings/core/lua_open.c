@@ -17,10 +17,10 @@ static const char aside_key, idle_generators_key;
 /* What the hub asks of those who run tasks in it. */
 static void install(struct ml_lua *lua)
 {
-    lua->hub.body = ml_lua_task_body;
-    lua->hub.prefetch = ml_lua_task_prefetch;
-    lua->hub.starve = ml_lua_task_starve;
-    lua->hub.collect = ml_lua_collect;
+    lua->hub.hooks.body = ml_lua_task_body;
+    lua->hub.hooks.prefetch = ml_lua_task_prefetch;
+    lua->hub.hooks.starve = ml_lua_task_starve;
+    lua->hub.hooks.collect = ml_lua_collect;
     lua->hub.owner = lua;
     ml_hooks_install(lua, ML_HOOK_YIELD, &ml_refused_yield);
 }

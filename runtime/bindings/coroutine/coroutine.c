@@ -237,7 +237,7 @@ void ml_open_coroutine(lua_State *L)
                                          {"wrap", coroutine_wrap},
                                          {"close", coroutine_close},
                                          {NULL, NULL}};
-    ml_lua_of(L)->hub.strand_body = ml_strand_body;
+    ml_lua_of(L)->hub.hooks.strand_body = ml_strand_body;
     lua_getglobal(L, LUA_COLIBNAME);
     luaL_setfuncs(L, functions, 0);
     lua_pop(L, 1);

@@ -94,7 +94,7 @@ Answers the calls of C libraries, as the program does from the start.
 static int patch_enable(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    lua->hub.libc_calls = lua->hub.is_forked ? NULL : lua->libc_calls;
+    lua->hub.libc_calls = lua->hub.life.is_forked ? NULL : lua->libc_calls;
     lua_pushboolean(L, lua->libc_calls->is_available);
     return 1;
 }

@@ -177,7 +177,7 @@ How many other tasks the program would wait for at its end.
 */
 static int session_others(lua_State *L)
 {
-    lua_pushinteger(L, (lua_Integer)check_hub(L)->foreground - 1);
+    lua_pushinteger(L, (lua_Integer)check_hub(L)->tasks.foreground - 1);
     return 1;
 }
 

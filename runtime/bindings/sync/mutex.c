@@ -131,7 +131,7 @@ static void release_all(struct ml_lua *lua, struct ml_task *task)
         snprintf(text, sizeof text,
                  "task #%llu ended while it held the mutex made at %s: it is unlocked",
                  (unsigned long long)task->id, ml_object_source_line(lua->aside, mutex));
-        if (!lua->hub.is_forked) /* else the task is the parent's, and goes on there */
+        if (!lua->hub.life.is_forked) /* else the task is the parent's, and goes on there */
             lua_warning(lua->aside, text, 0);
         ml_mutex_unlock(&lua->hub, mutex);
     }

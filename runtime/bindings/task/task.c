@@ -122,7 +122,7 @@ Tells which tasks there are.
 static int task_list(lua_State *L)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
-    lua_createtable(L, (int)hub->alive, 0);
+    lua_createtable(L, (int)hub->tasks.alive, 0);
     struct ml_task *task;
     lua_Integer count = 0;
     for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;) {

@@ -12,17 +12,16 @@ static ml_time patience(const struct ml_hub *hub, ml_time deadline)
     if (deadline == ML_FOREVER || deadline == ML_NEVER_WAIT)
         return deadline;
     ml_time span = deadline - ml_hub_now(hub);
-    return span > 0 && (hub->virtual_now == 0 || hub->is_host_clock) ? span : 0;
+    return span > 0 && (hub->clock.virtual_now == 0 || hub->clock.is_host) ? span : 0;
 }
 
 void ml_look_until(struct ml_hub *hub, ml_time deadline)
 {
     atomic_store_explicit(&hub->attention, false, memory_order_relaxed);
     bool noticed = ml_poller_poll(hub->poller, patience(hub, deadline));
-    hub->polled_at = ml_clock_now();
-    hub->budget = ml_pace_fresh(hub);
-    ml_deadlines_wake_due(hub, hub->virtual_now == 0 ? hub->polled_at : hub->virtual_now);
-    hub->batch = hub->ready_count;
-    if (noticed && hub->noticed != NULL)
-        hub->noticed(hub);
+    ml_time now = ml_clock_now();
+    ml_deadlines_wake_due(hub, hub->clock.virtual_now == 0 ? now : hub->clock.virtual_now);
+    ml_pace_note_poll(hub, now);
+    if (noticed && hub->hooks.noticed != NULL)
+        hub->hooks.noticed(hub);
 }

@@ -13,10 +13,10 @@
 /* The loop's epoll descriptor is the parent's, too. No worker thread came along. */
 void ml_hub_forked(struct ml_hub *hub)
 {
-    hub->is_forked = true;
+    hub->life.is_forked = true;
     hub->attention = true;
     hub->libc_calls = NULL;
-    hub->offload = NULL;
+    hub->offload.workers = NULL;
     if (hub->current != NULL)
         hub->current->cancelled = true; /* so that ml_cancel_point() looks closer */
 }
@@ -35,12 +35,13 @@ static void watch_forks(void)
 
 int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_t stack_size)
 {
-    *hub = (struct ml_hub){.budget = ML_PACE_SWITCHES, .return_at = ML_FOREVER};
+    *hub = (struct ml_hub){0};
+    ml_pace_init(hub);
     ml_bank_init(&hub->bank, pool, stacks, stack_size);
-    ml_list_init(&hub->ready);
-    ml_list_init(&hub->idlers);
-    ml_list_init(&hub->locked);
-    ml_list_init(&hub->poll_sets);
+    ml_list_init(&hub->ready.queue);
+    ml_list_init(&hub->idle.tasks);
+    ml_list_init(&hub->sync.locked);
+    ml_list_init(&hub->poll_sets.all);
     ml_slots_init(&hub->slots);
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
@@ -50,18 +51,18 @@ int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_
 
 void ml_hub_release(struct ml_hub *hub)
 {
-    ML_CHECK(hub->alive == 0);
-    while (hub->free_scopes != NULL) {
-        struct ml_scope *scope = hub->free_scopes;
-        hub->free_scopes = scope->outer;
+    ML_CHECK(hub->tasks.alive == 0);
+    while (hub->scopes.free != NULL) {
+        struct ml_scope *scope = hub->scopes.free;
+        hub->scopes.free = scope->outer;
         free(scope);
     }
-    ml_coro_drop(&hub->bank, &hub->spare);
-    ml_timers_release(&hub->timers);
+    ml_coro_drop(&hub->bank, &hub->switcher.spare);
+    ml_timers_release(&hub->deadlines.timers);
     ml_slots_release(&hub->slots);
-    if (hub->closed != NULL)
-        hub->closed(hub);
+    if (hub->offload.closed != NULL)
+        hub->offload.closed(hub);
     ml_poller_close(hub->poller);
     ml_bank_release(&hub->bank);
-    free(hub->cxx);
+    free(hub->switcher.cxx);
 }

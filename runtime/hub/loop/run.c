@@ -14,13 +14,13 @@
 /* There was no memory to put `next` in place: its owner gives some back or ends it. */
 static __attribute__((noinline)) void starve(struct ml_hub *hub, struct ml_task *next)
 {
-    if (hub->collect != NULL && hub->collect(hub) && ml_hub_enter(hub, next))
+    if (hub->hooks.collect != NULL && hub->hooks.collect(hub) && ml_hub_enter(hub, next))
         return;
     if (next->state == ML_TASK_RUNNING)
         next->state = ML_TASK_READY;
     ml_ready_push(hub, next);
-    if (hub->starve != NULL)
-        hub->starve(next);
+    if (hub->hooks.starve != NULL)
+        hub->hooks.starve(next);
     else
         ml_look_until(hub, ml_time_after(ml_hub_now(hub), 10 * ML_MILLISECOND));
 }
@@ -32,16 +32,9 @@ static void enter(struct ml_hub *hub, struct ml_task *next)
         starve(hub, next);
 }
 
-static struct ml_task *take_next(struct ml_hub *hub)
-{
-    struct ml_task *next = hub->handoff;
-    hub->handoff = NULL;
-    return next != NULL ? next : ml_ready_pop(hub);
-}
-
 static bool somebody_can_run(const struct ml_hub *hub)
 {
-    return hub->handoff != NULL || !ml_list_is_empty(&hub->ready);
+    return hub->switcher.handoff != NULL || !ml_list_is_empty(&hub->ready.queue);
 }
 
 /*
@@ -53,8 +46,8 @@ static bool somebody_can_run(const struct ml_hub *hub)
 static bool has_garbage(const struct ml_hub *hub)
 {
     enum { ENDED_LEAST = 256 };
-    return ml_unlikely(hub->ended >= ENDED_LEAST) && hub->ended > hub->alive &&
-           hub->collect != NULL && hub->virtual_now == 0;
+    return ml_unlikely(hub->tasks.ended >= ENDED_LEAST) && hub->tasks.ended > hub->tasks.alive &&
+           hub->hooks.collect != NULL && hub->clock.virtual_now == 0;
 }
 
 /* Nobody can run: waits for something to happen. */
@@ -62,25 +55,24 @@ static void wait_for_news(struct ml_hub *hub, ml_time deadline)
 {
     ml_time quiet_until = has_garbage(hub) ? ml_time_after(ml_clock_now(), QUIET) : ML_FOREVER;
     ml_look_until(hub, ml_time_earlier(deadline, quiet_until));
-    if (hub->polled_at >= quiet_until && !somebody_can_run(hub) && hub->collect(hub))
-        hub->ended = 0;
+    if (hub->pace.polled_at >= quiet_until && !somebody_can_run(hub) && hub->hooks.collect(hub))
+        ml_tasks_forget_ended(hub);
 }
 
 /* Polls when it is due, or when nobody can run. 0, or -EDEADLK. */
 static int look_around(struct ml_hub *hub, ml_time deadline)
 {
-    if (ml_unlikely(hub->read_clock != NULL))
-        hub->read_clock(hub);
+    ml_host_clock_look(hub);
     bool is_idle = !somebody_can_run(hub);
     bool is_observed =
-        (hub->virtual_now != 0 && !hub->is_host_clock) || !ml_list_is_empty(&hub->idlers);
+        (hub->clock.virtual_now != 0 && !hub->clock.is_host) || !ml_list_is_empty(&hub->idle.tasks);
     if (is_idle && is_observed && ml_simulation_step(hub))
         return 0;
-    if (is_idle && hub->external == 0)
+    if (is_idle && hub->waits.external == 0)
         return -EDEADLK;
-    if (is_idle && !hub->is_forked)
+    if (is_idle && !hub->life.is_forked)
         wait_for_news(hub, deadline);
-    else if (ml_hub_wants_attention(hub) && !hub->is_forked)
+    else if (ml_hub_wants_attention(hub) && !hub->life.is_forked)
         ml_look_until(hub, ML_NEVER_WAIT);
     return 0;
 }
@@ -88,11 +80,11 @@ static int look_around(struct ml_hub *hub, ml_time deadline)
 /* 0: go on; 1: the goal is reached; or why to stop before. */
 static int verdict(const struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline)
 {
-    if (hub->is_forked && hub->handoff == NULL)
+    if (hub->life.is_forked && hub->switcher.handoff == NULL)
         return -ECHILD;
-    if (hub->stop)
+    if (hub->run.stop)
         return -EINTR;
-    if ((goal == ML_UNTIL_FOREGROUND_ENDED ? hub->foreground : hub->alive) == 0)
+    if ((goal == ML_UNTIL_FOREGROUND_ENDED ? hub->tasks.foreground : hub->tasks.alive) == 0)
         return 1;
     return deadline != ML_FOREVER && ml_hub_now(hub) >= deadline ? -ETIMEDOUT : 0;
 }
@@ -104,28 +96,28 @@ static struct ml_bank *take_thread(struct ml_hub *hub)
     hub->bank.origin_base = NULL; /* the caller's stack may be another than last time */
     ML_CHECK(hub->current == NULL);
     ml_bank_current = &hub->bank;
-    hub->thread_errno = &errno;
+    hub->run.thread_errno = &errno;
     return outer;
 }
 
 /* Runs those who can run, with polls in between when one is due. */
 static int run_ready(struct ml_hub *hub)
 {
-    while (!hub->stop && somebody_can_run(hub) && ml_clock_now() < hub->return_at) {
-        enter(hub, take_next(hub));
-        if (hub->is_forked && hub->handoff == NULL)
+    while (!hub->run.stop && somebody_can_run(hub) && ml_clock_now() < hub->pace.return_at) {
+        enter(hub, ml_hub_take_next(hub));
+        if (hub->life.is_forked && hub->switcher.handoff == NULL)
             return -ECHILD;
-        if (ml_hub_wants_attention(hub) && !hub->is_forked)
+        if (ml_hub_wants_attention(hub) && !hub->life.is_forked)
             ml_look_until(hub, ML_NEVER_WAIT);
     }
-    return hub->stop ? -EINTR : hub->foreground > 0;
+    return hub->run.stop ? -EINTR : hub->tasks.foreground > 0;
 }
 
 /* What the descriptor shows. `has_run`: there may be watchers that the kernel does not know of yet.
  */
 static void refresh(struct ml_hub *hub, bool has_run)
 {
-    if (!ml_poller_has_descriptor(hub->poller) || hub->is_forked)
+    if (!ml_poller_has_descriptor(hub->poller) || hub->life.is_forked)
         return;
     if (has_run)
         ml_look_until(hub, ML_NEVER_WAIT);
@@ -139,12 +131,11 @@ int ml_hub_step(struct ml_hub *hub, ml_time max_wait, ml_time max_run)
     struct ml_bank *outer = take_thread(hub);
     bool waits = !somebody_can_run(hub) && max_wait > 0;
     ml_look_until(hub, waits ? ml_time_after(ml_hub_now(hub), max_wait) : ML_NEVER_WAIT);
-    hub->return_at = ml_time_after(ml_clock_now(), max_run);
-    hub->budget = ml_pace_fresh(hub); /* the poll did not know when to return */
+    ml_pace_set_return(hub, ml_time_after(ml_clock_now(), max_run));
     bool has_run = somebody_can_run(hub);
     int result = run_ready(hub);
-    hub->return_at = ML_FOREVER;
-    hub->stop = false; /* what the poll below is told is for the next step */
+    ml_pace_set_return(hub, ML_FOREVER);
+    hub->run.stop = false; /* what the poll below is told is for the next step */
     refresh(hub, has_run);
     ml_bank_current = outer;
     return result;
@@ -169,13 +160,13 @@ int ml_hub_run(struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline)
     int result = verdict(hub, goal, deadline);
     while (result == 0) {
         result = look_around(hub, deadline);
-        struct ml_task *next = result == 0 ? take_next(hub) : NULL;
+        struct ml_task *next = result == 0 ? ml_hub_take_next(hub) : NULL;
         if (next != NULL)
             enter(hub, next);
         if (result == 0)
             result = verdict(hub, goal, deadline);
     }
-    hub->stop = false;
+    hub->run.stop = false;
     ml_bank_current = outer;
     return result == 1 ? 0 : result;
 }
@@ -183,6 +174,6 @@ int ml_hub_run(struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline)
 void ml_hub_notify(struct ml_hub *hub)
 {
     hub->attention = true;
-    if (!hub->is_forked) /* its descriptors are the parent's, too */
+    if (!hub->life.is_forked) /* its descriptors are the parent's, too */
         ml_poller_notify(hub->poller);
 }

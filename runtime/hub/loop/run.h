@@ -27,7 +27,7 @@ int ml_hub_step(struct ml_hub *hub, ml_time max_wait, ml_time max_run);
 /* Makes ml_hub_run() and ml_hub_step() return before the next task runs. */
 static inline void ml_hub_stop(struct ml_hub *hub)
 {
-    hub->stop = true;
+    hub->run.stop = true;
     hub->attention = true;
 }
 

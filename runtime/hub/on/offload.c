@@ -232,10 +232,10 @@ static void release_all(struct ml_link *queue)
         job->release(job);
 }
 
-/* hub->closed: ends the workers; one that is in a call is left to itself. */
+/* hub->offload.closed: ends the workers; one that is in a call is left to itself. */
 static void close_pool(struct ml_hub *hub)
 {
-    struct ml_offload *pool = hub->offload;
+    struct ml_offload *pool = hub->offload.workers;
     if (pool == NULL)
         return;
     pthread_mutex_lock(&pool->mutex);
@@ -246,7 +246,7 @@ static void close_pool(struct ml_hub *hub)
         release_all(&pool->crews[i].queue);
         pthread_cond_broadcast(&pool->crews[i].work);
     }
-    hub->offload = NULL;
+    hub->offload.workers = NULL;
     leave(pool);
 }
 
@@ -254,14 +254,14 @@ int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_jo
                ml_time deadline)
 {
     job->saved_errno = errno;
-    if (hub->offload == NULL)
-        hub->offload = open_pool(hub);
-    hub->closed = close_pool;
+    if (hub->offload.workers == NULL)
+        hub->offload.workers = open_pool(hub);
+    hub->offload.closed = close_pool;
     job->hub = hub;
     job->slot = hub->current->waiter.slot;
     job->id = hub->current->id;
     job->is_done = false;
-    int error = hub->offload != NULL ? enqueue(hub->offload, job) : -ENOMEM;
+    int error = hub->offload.workers != NULL ? enqueue(hub->offload.workers, job) : -ENOMEM;
     if (error != 0) {
         job->release(job);
         return error;
@@ -269,6 +269,6 @@ int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_jo
     while (error == 0 && !job->is_done)
         error = ml_wait(hub, kind, 0, NULL, deadline);
     if (error != 0)
-        abandon(hub->offload, job);
+        abandon(hub->offload.workers, job);
     return error;
 }

@@ -14,7 +14,7 @@ struct entry {
 };
 
 struct ml_poll_set {
-    struct ml_link link; /* in hub->poll_sets */
+    struct ml_link link; /* in hub->poll_sets.all */
     struct ml_hub *hub;
     struct ml_task *task;
     unsigned count;
@@ -44,10 +44,10 @@ static struct ml_poll_set *set_of(struct ml_link *link)
     return ml_container_of(link, struct ml_poll_set, link);
 }
 
-/* hub->dropped: closes the sets of a task whose frames are gone. */
+/* hub->poll_sets.dropped: closes the sets of a task whose frames are gone. */
 static void drop_sets(struct ml_hub *hub, const struct ml_task *task)
 {
-    struct ml_link *head = &hub->poll_sets;
+    struct ml_link *head = &hub->poll_sets.all;
     for (struct ml_link *link = head->next; link != head;) {
         struct ml_poll_set *set = set_of(link);
         link = link->next;
@@ -61,13 +61,13 @@ struct ml_poll_set *ml_poll_set_open(struct ml_hub *hub, unsigned count)
     struct ml_poll_set *set = malloc(sizeof *set + count * sizeof *set->entries);
     if (set == NULL)
         return NULL;
-    hub->dropped = drop_sets;
+    hub->poll_sets.dropped = drop_sets;
     set->hub = hub;
     set->task = hub->current;
     set->count = 0;
     set->closed = -1;
     set->fired = set->interrupted = false;
-    ml_list_insert(&hub->poll_sets, &set->link);
+    ml_list_insert(&hub->poll_sets.all, &set->link);
     return set;
 }
 
@@ -125,14 +125,14 @@ static void forget(struct ml_poll_set *set, int fd)
 
 void ml_poll_sets_forget(struct ml_hub *hub, int fd)
 {
-    struct ml_link *head = &hub->poll_sets;
+    struct ml_link *head = &hub->poll_sets.all;
     for (struct ml_link *link = head->next; link != head; link = link->next)
         forget(set_of(link), fd);
 }
 
 void ml_poll_sets_interrupt(struct ml_hub *hub)
 {
-    struct ml_link *head = &hub->poll_sets;
+    struct ml_link *head = &hub->poll_sets.all;
     for (struct ml_link *link = head->next; link != head; link = link->next) {
         set_of(link)->interrupted = true;
         ml_task_wake(set_of(link)->task, ML_WAKE_EVENT);

@@ -61,7 +61,7 @@ static void own(struct ml_hub *hub, struct ml_mutex *mutex, struct ml_task *task
 {
     mutex->owner = task;
     task->held++;
-    ml_list_insert(&hub->locked, &mutex->link);
+    ml_list_insert(&hub->sync.locked, &mutex->link);
 }
 
 static void disown(struct ml_mutex *mutex)
@@ -99,7 +99,7 @@ struct ml_mutex *ml_mutex_held_by(struct ml_hub *hub, const struct ml_task *task
 {
     if (task->held == 0)
         return NULL;
-    struct ml_link *link = hub->locked.next;
+    struct ml_link *link = hub->sync.locked.next;
     while (ml_container_of(link, struct ml_mutex, link)->owner != task)
         link = link->next;
     return ml_container_of(link, struct ml_mutex, link);
@@ -118,7 +118,7 @@ static void note_owner(struct ml_hub *hub, const struct ml_mutex *mutex)
 
 void ml_mutex_note_owners(struct ml_hub *hub)
 {
-    for (struct ml_link *link = hub->locked.next; link != &hub->locked; link = link->next)
+    for (struct ml_link *link = hub->sync.locked.next; link != &hub->sync.locked; link = link->next)
         note_owner(hub, ml_container_of(link, struct ml_mutex, link));
 }
 

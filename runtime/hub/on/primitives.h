@@ -40,7 +40,7 @@ void ml_semaphore_close(struct ml_hub *hub, struct ml_semaphore *semaphore);
 
 struct ml_mutex {
     struct ml_link waiters;
-    struct ml_link link;   /* in hub->locked */
+    struct ml_link link;   /* in hub->sync.locked */
     struct ml_task *owner; /* NULL: free */
 };
 

@@ -19,7 +19,7 @@ void ml_deadline_forget(struct ml_hub *hub, struct ml_task *task)
 {
     if (task->timer_at == ML_FOREVER)
         return;
-    struct ml_timers *timers = &hub->timers;
+    struct ml_timers *timers = &hub->deadlines.timers;
     task->timer_at = ML_FOREVER;
     task->timer_generation = 0;
     if (++timers->stale > STALE_TOLERATED && timers->stale > timers->count / 2)
@@ -30,8 +30,8 @@ void ml_deadline_forget(struct ml_hub *hub, struct ml_task *task)
  * 0 is none. */
 static uint32_t next_generation(struct ml_hub *hub)
 {
-    hub->timer_generation += hub->timer_generation < UINT32_MAX ? 1u : 2u;
-    return hub->timer_generation;
+    hub->deadlines.last_generation += hub->deadlines.last_generation < UINT32_MAX ? 1u : 2u;
+    return hub->deadlines.last_generation;
 }
 
 /* noinline: its registers stay off the stack of the task that is about to wait. */
@@ -43,7 +43,7 @@ __attribute__((noinline)) int ml_deadline_arm(struct ml_hub *hub, struct ml_task
     ml_deadline_forget(hub, task);
     uint32_t generation = next_generation(hub);
     struct ml_timer_entry entry = {.at = at, .slot = task->waiter.slot, .generation = generation};
-    if (ml_timers_add(&hub->timers, entry) != 0)
+    if (ml_timers_add(&hub->deadlines.timers, entry) != 0)
         return -ENOMEM;
     task->timer_at = at;
     task->timer_generation = generation;
@@ -54,7 +54,7 @@ static void wake_due(struct ml_hub *hub, struct ml_timer_entry entry, ml_time no
 {
     struct ml_task *task = ml_slots_task(&hub->slots, entry.slot);
     if (task == NULL || task->timer_generation != entry.generation) {
-        hub->timers.stale--;
+        hub->deadlines.timers.stale--;
         return;
     }
     task->timer_at = ML_FOREVER;
@@ -66,15 +66,15 @@ static void wake_due(struct ml_hub *hub, struct ml_timer_entry entry, ml_time no
     }
     /* There is room: the entry was just taken out. */
     entry.at = task->timer_at = task->deadline;
-    ml_timers_add(&hub->timers, entry);
+    ml_timers_add(&hub->deadlines.timers, entry);
 }
 
 void ml_deadlines_wake_due(struct ml_hub *hub, ml_time now)
 {
     const struct ml_timer_entry *first;
-    while ((first = ml_timers_first(&hub->timers)) != NULL && first->at <= now) {
+    while ((first = ml_timers_first(&hub->deadlines.timers)) != NULL && first->at <= now) {
         struct ml_timer_entry entry = *first;
-        ml_timers_pop(&hub->timers);
+        ml_timers_pop(&hub->deadlines.timers);
         wake_due(hub, entry, now);
     }
 }

@@ -22,7 +22,7 @@ void ml_deadlines_wake_due(struct ml_hub *hub, ml_time now);
  */
 static inline ml_time ml_deadlines_nearest(const struct ml_hub *hub)
 {
-    const struct ml_timer_entry *first = ml_timers_first(&hub->timers);
+    const struct ml_timer_entry *first = ml_timers_first(&hub->deadlines.timers);
     return first != NULL ? first->at : ML_FOREVER;
 }
 

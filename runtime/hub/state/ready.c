@@ -10,10 +10,10 @@ static struct ml_task *task_of(struct ml_link *link)
 __attribute__((noinline)) struct ml_task *ml_ready_prefetch(const struct ml_hub *hub,
                                                             struct ml_task *task)
 {
-    struct ml_link *next = hub->ready.next;
+    struct ml_link *next = hub->ready.queue.next;
     ml_coro_prefetch(&task_of(next)->strand->coro);
-    if (hub->prefetch != NULL)
-        hub->prefetch(task_of(next));
+    if (hub->hooks.prefetch != NULL)
+        hub->hooks.prefetch(task_of(next));
     next = next->next;
     __builtin_prefetch(task_of(next)->strand);
     next = next->next;
@@ -39,8 +39,8 @@ enum { SHUFFLED = 64 };
 
 void ml_ready_set_shuffle(struct ml_hub *hub, uint64_t seed)
 {
-    hub->shuffle_state = seed != 0 ? seed * 0x9E3779B97F4A7C15u | 1 : 0;
-    hub->spurious = false; /* what the hostile build adds is the same each time, too */
+    hub->ready.shuffle_state = seed != 0 ? seed * 0x9E3779B97F4A7C15u | 1 : 0;
+    hub->waits.spurious = false; /* what the hostile build adds is the same each time, too */
 }
 
 /* George Marsaglia, "Xorshift RNGs", 2003. */
@@ -54,13 +54,13 @@ static uint64_t next_random(uint64_t *state)
 
 void ml_ready_shuffle(struct ml_hub *hub)
 {
-    uint32_t count = hub->ready_count < SHUFFLED ? hub->ready_count : SHUFFLED;
-    uint32_t steps = (uint32_t)(next_random(&hub->shuffle_state) % count);
-    struct ml_link *chosen = hub->ready.next;
+    uint32_t count = hub->ready.count < SHUFFLED ? hub->ready.count : SHUFFLED;
+    uint32_t steps = (uint32_t)(next_random(&hub->ready.shuffle_state) % count);
+    struct ml_link *chosen = hub->ready.queue.next;
     while (steps-- > 0)
         chosen = chosen->next;
-    if (chosen == hub->ready.next)
+    if (chosen == hub->ready.queue.next)
         return;
     ml_list_remove(chosen);
-    ml_list_insert(hub->ready.next, chosen);
+    ml_list_insert(hub->ready.queue.next, chosen);
 }

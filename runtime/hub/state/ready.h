@@ -13,22 +13,22 @@
 /* Puts a task, which stands in no queue, at the end. */
 static inline void ml_ready_push(struct ml_hub *hub, struct ml_task *task)
 {
-    ml_list_insert(&hub->ready, &task->waiter.link);
-    hub->ready_count++;
+    ml_list_insert(&hub->ready.queue, &task->waiter.link);
+    hub->ready.count++;
 }
 
 /* The same, in front of all others. */
 static inline void ml_ready_push_first(struct ml_hub *hub, struct ml_task *task)
 {
-    ml_list_insert(hub->ready.next, &task->waiter.link);
-    hub->ready_count++;
+    ml_list_insert(hub->ready.queue.next, &task->waiter.link);
+    hub->ready.count++;
 }
 
 /* Takes out a task that stands in it. */
 static inline void ml_ready_remove(struct ml_hub *hub, struct ml_task *task)
 {
     ml_list_remove(&task->waiter.link);
-    hub->ready_count--;
+    hub->ready.count--;
 }
 
 /* Wakes a task that waits; harmless on any other. Never switches. */
@@ -48,13 +48,13 @@ struct ml_task *ml_ready_prefetch(const struct ml_hub *hub, struct ml_task *task
  * will touch; NULL: it is empty. */
 static inline struct ml_task *ml_ready_pop(struct ml_hub *hub)
 {
-    if (ml_list_is_empty(&hub->ready))
+    if (ml_list_is_empty(&hub->ready.queue))
         return NULL;
-    if (ml_unlikely(hub->shuffle_state != 0))
+    if (ml_unlikely(hub->ready.shuffle_state != 0))
         ml_ready_shuffle(hub);
-    struct ml_task *task = ml_container_of(hub->ready.next, struct ml_task, waiter.link);
+    struct ml_task *task = ml_container_of(hub->ready.queue.next, struct ml_task, waiter.link);
     ml_ready_remove(hub, task);
-    return hub->ready_count > 2 ? ml_ready_prefetch(hub, task) : task;
+    return hub->ready.count > 2 ? ml_ready_prefetch(hub, task) : task;
 }
 
 #endif

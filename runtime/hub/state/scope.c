@@ -65,14 +65,14 @@ static void inherit(struct ml_scope *scope, struct ml_scope *outer)
 struct ml_scope *ml_scope_open(struct ml_hub *hub, enum ml_scope_kind kind, ml_time deadline)
 {
     struct ml_task *task = hub->current;
-    struct ml_scope *scope = hub->free_scopes;
+    struct ml_scope *scope = hub->scopes.free;
     if (scope != NULL)
-        hub->free_scopes = scope->outer;
+        hub->scopes.free = scope->outer;
     else if ((scope = malloc(sizeof *scope)) == NULL)
         return NULL;
     *scope = (struct ml_scope){
         .task = task, .deadline = deadline, .depth = task->depth, .kind = (uint8_t)kind};
-    scope->serial = ++hub->last_scope;
+    scope->serial = ++hub->scopes.last_serial;
     inherit(scope, task->scope);
     task->scope = scope;
     if (kind == ML_SCOPE_SHIELD)
@@ -83,8 +83,8 @@ struct ml_scope *ml_scope_open(struct ml_hub *hub, enum ml_scope_kind kind, ml_t
 static void give_back(struct ml_hub *hub, struct ml_scope *scope)
 {
     scope->serial = 0;
-    scope->outer = hub->free_scopes;
-    hub->free_scopes = scope;
+    scope->outer = hub->scopes.free;
+    hub->scopes.free = scope;
 }
 
 struct ml_scope_end ml_scope_close(struct ml_hub *hub, struct ml_scope *scope)
@@ -121,7 +121,7 @@ void ml_scope_expire(struct ml_task *task, ml_time now)
 int ml_cancel_point_look(struct ml_task *task)
 {
     ml_time deadline = ml_scope_deadline(task);
-    if (task->hub->is_forked)
+    if (task->hub->life.is_forked)
         return -ECHILD;
     if (!task->cancelled && deadline != ML_FOREVER) {
         ml_time now = ml_hub_now(task->hub);

@@ -1,7 +1,7 @@
 /*
  * A task as the scheduler sees it: strands, one of which runs, with a state, a place in queues,
- * scopes and a wait record. What a task computes is its owner's business (hub->body); Lua is not
- * known here.
+ * scopes and a wait record. What a task computes is its owner's business (hub->hooks.body); Lua is
+ * not known here.
  *
  * Memory: the owner embeds the struct and keeps it until the task is done. Everything the hub or
  * another task touches while this one waits lies in this struct, never on the task's C stack.

@@ -8,8 +8,8 @@
 #include "hub/state/strand.h"
 
 /*
- * The running strand resumes `strand`, which is unbound and then begins hub->strand_body, or is
- * suspended; returns once that has left or ended. 0, or -ENOMEM with nothing done.
+ * The running strand resumes `strand`, which is unbound and then begins hub->hooks.strand_body, or
+ * is suspended; returns once that has left or ended. 0, or -ENOMEM with nothing done.
  */
 int ml_strand_resume(struct ml_hub *hub, struct ml_strand *strand);
 

@@ -5,18 +5,32 @@
 #ifndef ML_HUB_SWITCH_PACE_H
 #define ML_HUB_SWITCH_PACE_H
 
+#include "base/check.h"
 #include "hub/state/hub.h"
 
 /* The clock is looked at every so many switches. */
 enum { ML_PACE_SWITCHES = 64 };
 
-/* Switches until the clock is looked at; with a time to return at, each counts. */
-static inline unsigned ml_pace_fresh(const struct ml_hub *hub)
+void ml_pace_init(struct ml_hub *hub);
+
+/* The budget of switches is used up: has the hub poll, or return, if it is time to. */
+__attribute__((noinline)) void ml_pace_look(struct ml_hub *hub);
+
+/* Counts a switch. */
+static inline void ml_pace_count(struct ml_hub *hub)
 {
-    return hub->return_at == ML_FOREVER ? ML_PACE_SWITCHES : 1;
+    if (ml_unlikely(--hub->pace.budget == 0))
+        ml_pace_look(hub);
 }
 
-/* hub->budget is used up: has the hub poll, or return, if it is time to. */
-__attribute__((noinline)) void ml_pace_look(struct ml_hub *hub);
+/* The next switch is to look at the clock. */
+void ml_pace_look_soon(struct ml_hub *hub);
+
+/* The hub has polled, at `now` by the real clock, and woken those whose time has come. */
+void ml_pace_note_poll(struct ml_hub *hub, ml_time now);
+
+/* From now on the hub returns when the clock shows `at`, which each switch looks at; ML_FOREVER:
+ * never, as after ml_pace_init(). */
+void ml_pace_set_return(struct ml_hub *hub, ml_time at);
 
 #endif

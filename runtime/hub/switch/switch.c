@@ -55,25 +55,26 @@ static uint32_t slack(uint32_t unborn)
 
 static __attribute__((noinline)) int expect_more(struct ml_hub *hub)
 {
-    uint32_t unborn = hub->unborn, most = unborn + unborn / 8 + BIRTHS;
+    uint32_t unborn = hub->tasks.unborn, most = unborn + unborn / 8 + BIRTHS;
     int error = ml_bank_expect(&hub->bank, most + slack(unborn));
     if (error != 0)
         return error;
-    hub->expected = most;
+    hub->tasks.expected = most;
     return 0;
 }
 
 static __attribute__((noinline)) void expect_fewer(struct ml_hub *hub)
 {
-    hub->expected = hub->unborn + BIRTHS;
-    hub->expected_least = hub->unborn > BIRTHS ? hub->unborn - BIRTHS : 0;
-    ml_bank_expect(&hub->bank, hub->expected);
+    hub->tasks.expected = hub->tasks.unborn + BIRTHS;
+    hub->tasks.expected_least = hub->tasks.unborn > BIRTHS ? hub->tasks.unborn - BIRTHS : 0;
+    ml_bank_expect(&hub->bank, hub->tasks.expected);
 }
 
 /* A task on a shared stack begins, or will never do so. */
 static inline void count_birth(struct ml_hub *hub, const struct ml_task *task)
 {
-    if (ml_likely(!task->is_private) && ml_unlikely(--hub->unborn < hub->expected_least))
+    if (ml_likely(!task->is_private) &&
+        ml_unlikely(--hub->tasks.unborn < hub->tasks.expected_least))
         expect_fewer(hub);
 }
 
@@ -83,10 +84,10 @@ static inline int provide(struct ml_hub *hub, struct ml_task *task)
     enum { BURST = 1024 };
     if (ml_unlikely(task->is_private))
         return start(hub, task, task->strand);
-    if (ml_unlikely(hub->unborn >= hub->expected) && expect_more(hub) != 0)
+    if (ml_unlikely(hub->tasks.unborn >= hub->tasks.expected) && expect_more(hub) != 0)
         return -ENOMEM;
-    if (++hub->unborn > BURST)
-        hub->expected_least = hub->unborn;
+    if (++hub->tasks.unborn > BURST)
+        hub->tasks.expected_least = hub->tasks.unborn;
     return 0;
 }
 
@@ -108,9 +109,9 @@ int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_strand *bo
         ml_slots_give_back(&hub->slots, task->waiter.slot);
         return -ENOMEM;
     }
-    task->id = ++hub->last_id;
-    hub->alive++;
-    hub->foreground += !task->is_daemon;
+    task->id = ++hub->tasks.last_id;
+    hub->tasks.alive++;
+    hub->tasks.foreground += !task->is_daemon;
     ml_ready_push(hub, task);
     return 0;
 }
@@ -126,16 +127,15 @@ static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_tas
     ml_deadline_forget(hub, task);
     task->strand->coro.tag = ML_STRAND_UNBOUND;
     task->strand = NULL;
-    hub->alive--;
-    hub->ended++;
-    hub->foreground -= !task->is_daemon;
+    hub->tasks.alive--;
+    hub->tasks.ended++;
+    hub->tasks.foreground -= !task->is_daemon;
 }
 
 /* The next task that may run now; NULL when the hub has to look after something first. */
 static inline struct ml_task *next_ready(struct ml_hub *hub)
 {
-    if (ml_unlikely(--hub->budget == 0))
-        ml_pace_look(hub);
+    ml_pace_count(hub);
     return ml_likely(!ml_hub_wants_attention(hub)) ? ml_ready_pop(hub) : NULL;
 }
 
@@ -155,7 +155,7 @@ static inline struct ml_coro *choose(struct ml_hub *hub, struct ml_task *next)
         hub->current = next;
         return &next->strand->coro;
     }
-    hub->handoff = next;
+    hub->switcher.handoff = next;
     hub->current = NULL;
     return &hub->bank.origin;
 }
@@ -170,23 +170,23 @@ static inline void leave(struct ml_hub *hub)
 
 static __attribute__((noinline)) void leave_with_cxx(struct ml_hub *hub)
 {
-    unsigned count = hub->cxx->count;
+    unsigned count = hub->switcher.cxx->count;
     struct ml_cxx_globals saved[count];
-    ml_cxx_save(hub->cxx, saved);
+    ml_cxx_save(hub->switcher.cxx, saved);
     leave(hub);
-    ml_cxx_restore(hub->cxx, saved, count);
+    ml_cxx_restore(hub->switcher.cxx, saved, count);
 }
 
 void ml_hub_park(struct ml_hub *hub)
 {
     struct ml_task *self = hub->current;
-    self->saved_errno = *hub->thread_errno;
-    hub->spent = 0;
-    if (ml_likely(hub->cxx == NULL))
+    self->saved_errno = *hub->run.thread_errno;
+    hub->slice.spent = 0; /* hub/wait/slice.h, which is above */
+    if (ml_likely(hub->switcher.cxx == NULL))
         leave(hub);
     else
         leave_with_cxx(hub);
-    *hub->thread_errno = self->saved_errno;
+    *hub->run.thread_errno = self->saved_errno;
     self->state = ML_TASK_RUNNING;
 }
 
@@ -218,7 +218,7 @@ void ml_pass(struct ml_hub *hub)
 int ml_hub_prepare_strand(struct ml_hub *hub, struct ml_strand *strand)
 {
     if (ml_coro_is_unbound(&strand->coro) && !hub->bank.running->seat->is_private &&
-        ml_coro_adopt(&hub->spare, &strand->coro))
+        ml_coro_adopt(&hub->switcher.spare, &strand->coro))
         return 0;
     return prepare(hub, hub->current, strand);
 }
@@ -230,8 +230,8 @@ int ml_hub_prepare_strand(struct ml_hub *hub, struct ml_strand *strand)
 static inline void attend(struct ml_hub *hub)
 {
     atomic_signal_fence(memory_order_seq_cst);
-    if (ml_unlikely(ml_hub_wants_attention(hub)) && hub->noticed != NULL)
-        hub->noticed(hub);
+    if (ml_unlikely(ml_hub_wants_attention(hub)) && hub->hooks.noticed != NULL)
+        hub->hooks.noticed(hub);
 }
 
 static void go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place)
@@ -243,7 +243,7 @@ static void go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place
         ml_coro_switch(&hub->bank, &strand->coro);
         return;
     }
-    hub->handoff = task;
+    hub->switcher.handoff = task;
     hub->current = NULL;
     ml_coro_switch(&hub->bank, &hub->bank.origin);
     hub->current->state = ML_TASK_RUNNING;
@@ -252,16 +252,16 @@ static void go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place
 static __attribute__((noinline)) void go_on_with_cxx(struct ml_hub *hub, struct ml_strand *strand,
                                                      bool is_in_place)
 {
-    unsigned count = hub->cxx->count;
+    unsigned count = hub->switcher.cxx->count;
     struct ml_cxx_globals saved[count];
-    ml_cxx_save(hub->cxx, saved);
+    ml_cxx_save(hub->switcher.cxx, saved);
     go_on(hub, strand, is_in_place);
-    ml_cxx_restore(hub->cxx, saved, count);
+    ml_cxx_restore(hub->switcher.cxx, saved, count);
 }
 
 void ml_hub_go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place)
 {
-    if (ml_likely(hub->cxx == NULL))
+    if (ml_likely(hub->switcher.cxx == NULL))
         go_on(hub, strand, is_in_place);
     else
         go_on_with_cxx(hub, strand, is_in_place);
@@ -270,8 +270,9 @@ void ml_hub_go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place
 /* A spare whose frames were moved away meanwhile serves nobody. */
 static inline void drop_useless_spare(struct ml_hub *hub)
 {
-    if (hub->spare.seat != NULL && hub->spare.seat->occupant != &hub->spare)
-        ml_coro_drop(&hub->bank, &hub->spare);
+    if (hub->switcher.spare.seat != NULL &&
+        hub->switcher.spare.seat->occupant != &hub->switcher.spare)
+        ml_coro_drop(&hub->bank, &hub->switcher.spare);
 }
 
 void ml_hub_end_strand(struct ml_hub *hub, struct ml_strand *next)
@@ -282,13 +283,13 @@ void ml_hub_end_strand(struct ml_hub *hub, struct ml_strand *next)
     drop_useless_spare(hub);
     struct ml_coro *to = &next->coro;
     if (ml_unlikely(prepare(hub, task, next) != 0)) {
-        hub->handoff = task;
+        hub->switcher.handoff = task;
         hub->current = NULL;
         to = &hub->bank.origin;
     }
-    if (hub->spare.seat != NULL || hub->bank.running->seat->is_private)
+    if (hub->switcher.spare.seat != NULL || hub->bank.running->seat->is_private)
         ml_coro_exit(&hub->bank, to);
-    ml_coro_retire(&hub->bank, &hub->spare, to);
+    ml_coro_retire(&hub->bank, &hub->switcher.spare, to);
 }
 
 static void strand_main(void *argument)
@@ -296,11 +297,18 @@ static void strand_main(void *argument)
     struct ml_hub *hub = argument;
     for (;;) {
         hub->current->state = ML_TASK_RUNNING;
-        hub->strand_body(hub->current->strand);
+        hub->hooks.strand_body(hub->current->strand);
     }
 }
 
 /* ---- from the hub's own stack ---- */
+
+struct ml_task *ml_hub_take_next(struct ml_hub *hub)
+{
+    struct ml_task *next = hub->switcher.handoff;
+    hub->switcher.handoff = NULL;
+    return next != NULL ? next : ml_ready_pop(hub);
+}
 
 bool ml_hub_enter(struct ml_hub *hub, struct ml_task *next)
 {
@@ -334,7 +342,7 @@ static void task_main(void *argument)
         struct ml_task *task = hub->current;
         count_birth(hub, task);
         task->state = ML_TASK_RUNNING;
-        hub->body(task);
+        hub->hooks.body(task);
         end_task(hub, task);
         run_next(hub);
     }
@@ -376,7 +384,7 @@ _Noreturn void ml_task_restart(struct ml_hub *hub)
     ml_scope_close_all(task);
     drop_chain(hub, task);
     task->state = ML_TASK_NEW;
-    hub->unborn += !task->is_private;
+    hub->tasks.unborn += !task->is_private;
     ml_ready_push_first(hub, task);
     hub->current = NULL;
     ml_coro_exit(&hub->bank, &hub->bank.origin);
@@ -385,17 +393,17 @@ _Noreturn void ml_task_restart(struct ml_hub *hub)
 void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
 {
     ML_CHECK(task != hub->current);
-    hub->external -= task->waits_externally;
+    ml_hub_end_wait(hub, task);
     if (task->state == ML_TASK_NEW)
         count_birth(hub, task);
-    if (hub->handoff == task)
-        hub->handoff = NULL;
+    if (hub->switcher.handoff == task)
+        hub->switcher.handoff = NULL;
     else if (task->state == ML_TASK_READY || task->state == ML_TASK_NEW)
         ml_ready_remove(hub, task);
     if (ml_link_is_in_list(&task->waiter.link))
         ml_list_remove(&task->waiter.link);
-    if (hub->dropped != NULL)
-        hub->dropped(hub, task);
+    if (hub->poll_sets.dropped != NULL)
+        hub->poll_sets.dropped(hub, task);
     struct ml_strand *innermost = task->strand;
     drop_chain(hub, task);
     unlink_chain(innermost);
@@ -404,5 +412,5 @@ void ml_task_drop(struct ml_hub *hub, struct ml_task *task)
 
 void ml_hub_find_cxx(struct ml_hub *hub, const char *library)
 {
-    ml_cxx_find(&hub->cxx, library);
+    ml_cxx_find(&hub->switcher.cxx, library);
 }

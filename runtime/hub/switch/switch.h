@@ -13,7 +13,7 @@ struct ml_spawn_options {
 };
 
 /*
- * Makes `task` ready to run hub->body at the end of the queue, on the strand `body`, which is
+ * Makes `task` ready to run hub->hooks.body at the end of the queue, on the strand `body`, which is
  * unbound. The memory is the caller's, zeroed, and stays until the task has ended. 0 or -ENOMEM;
  * then it never was a task.
  */
@@ -27,16 +27,27 @@ int ml_yield(struct ml_hub *hub);
 void ml_pass(struct ml_hub *hub);
 
 /* Leaves the running task for good without ending it: its frames are abandoned, and it goes on as a
- * call of hub->body on an empty stack, next in the queue. Its strands stay linked by `resumer`,
- * from the one that ran down to the body: the owner, who may want to know them, unlinks them. */
+ * call of hub->hooks.body on an empty stack, next in the queue. Its strands stay linked by
+ * `resumer`, from the one that ran down to the body: the owner, who may want to know them, unlinks
+ * them. */
 _Noreturn void ml_task_restart(struct ml_hub *hub);
 
 /* Ends a task that does not run without running it again: its frames are dropped. For the very end,
- * and for want of memory (hub->starve). */
+ * and for want of memory (hub->hooks.starve). */
 void ml_task_drop(struct ml_hub *hub, struct ml_task *task);
 
 /* Parks the running task until ml_task_wake(). Only hub/wait/wait.c calls it. */
 void ml_hub_park(struct ml_hub *hub);
+
+/* From the hub's own stack: takes the task that is to be put in place, or the first that is ready;
+ * NULL: none can run. */
+struct ml_task *ml_hub_take_next(struct ml_hub *hub);
+
+/* Tasks that have ended are counted anew: garbage was collected. */
+static inline void ml_tasks_forget_ended(struct ml_hub *hub)
+{
+    hub->tasks.ended = 0;
+}
 
 /* From the hub's own stack: puts the frames of `next` in place and switches to it until somebody
  * switches back. False: no memory to move frames. */

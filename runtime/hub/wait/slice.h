@@ -20,18 +20,18 @@ enum { ML_SLICE = 128, ML_SLICE_CALL = 8 };
 /* The running task goes on as if it had waited. */
 static inline void ml_slice_renew(struct ml_hub *hub)
 {
-    hub->spent = 0;
+    hub->slice.spent = 0;
 }
 
 static inline void ml_slice_spend(struct ml_hub *hub, unsigned cost)
 {
-    hub->spent += cost;
+    hub->slice.spent += cost;
 }
 
 /* bytes: what a call moved; negative: it failed. */
 static inline void ml_slice_spend_bytes(struct ml_hub *hub, ssize_t bytes)
 {
-    hub->spent += bytes > 0 ? (unsigned)(bytes / 1024) : 0;
+    hub->slice.spent += bytes > 0 ? (unsigned)(bytes / 1024) : 0;
 }
 
 static inline void ml_slice_spend_call(struct ml_hub *hub, ssize_t bytes)
@@ -42,7 +42,7 @@ static inline void ml_slice_spend_call(struct ml_hub *hub, ssize_t bytes)
 
 static inline bool ml_slice_is_over(const struct ml_hub *hub)
 {
-    return ml_unlikely(hub->spent >= ML_SLICE);
+    return ml_unlikely(hub->slice.spent >= ML_SLICE);
 }
 
 /* Ends the running task's slice: others run, and timers and descriptors are looked at if it is time

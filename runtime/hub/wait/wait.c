@@ -28,11 +28,10 @@ static __attribute__((noinline)) int failure(struct ml_task *task, ml_time deadl
 static inline int park(struct ml_hub *hub, struct ml_task *task, ml_time deadline)
 {
     task->waits_externally = task->waits_for->external || task->deadline != ML_FOREVER;
-    hub->external += task->waits_externally;
+    hub->waits.external += task->waits_externally;
     task->computed = 0;
     ml_hub_park(hub);
-    hub->external -= task->waits_externally;
-    task->waits_externally = false;
+    ml_hub_end_wait(hub, task);
     return ml_likely(task->wake == ML_WAKE_EVENT) ? 0 : failure(task, deadline);
 }
 
@@ -66,7 +65,7 @@ int ml_wait(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on, st
     struct ml_task *task = hub->current;
     if (queue != NULL)
         ml_list_insert(queue, &task->waiter.link);
-    if (ML_IS_HOSTILE && (hub->spurious = !hub->spurious))
+    if (ML_IS_HOSTILE && (hub->waits.spurious = !hub->waits.spurious))
         ml_task_wake(task, ML_WAKE_EVENT);
     return park(hub, task, deadline);
 }

@@ -67,7 +67,7 @@ static void test_tasks_run_in_spawn_order_and_yield_in_turn(void **state)
     assert_int_equal(log_length, 0);
     assert_int_equal(run_all(&hub), 0);
     assert_log((const int[]){11, 12, 13, 21, 22, 23, 31, 32, 33}, 9);
-    assert_int_equal(hub.alive, 0);
+    assert_int_equal(hub.tasks.alive, 0);
     close_hub(&hub);
 }
 
@@ -111,7 +111,7 @@ static void check_order_of_sleepers(uint32_t generation)
     struct ml_hub hub;
     struct c_task tasks[9];
     open_hub(&hub);
-    hub.timer_generation = generation;
+    hub.deadlines.last_generation = generation;
     log_length = 0;
     ml_time start = in_ms(5);
     for (int i = 0; i < 9; i++) {
@@ -120,7 +120,7 @@ static void check_order_of_sleepers(uint32_t generation)
     }
     assert_int_equal(run_all(&hub), 0);
     assert_log((const int[]){1, 2, 3, 4, 5, 6, 7, 8, 9}, 9);
-    assert_int_equal(hub.timers.stale, 0);
+    assert_int_equal(hub.deadlines.timers.stale, 0);
     close_hub(&hub);
 }
 
@@ -197,7 +197,7 @@ static void test_far_deadlines_that_never_come_do_not_pile_up(void **state)
     spawn(&hub, &tasks[0], wake_until_over, &queue);
     spawn(&hub, &tasks[1], wait_long_sleep_short, &queue);
     assert_int_equal(run_all(&hub), 0);
-    assert_true(hub.timers.capacity <= 1024);
+    assert_true(hub.deadlines.timers.capacity <= 1024);
     close_hub(&hub);
 }
 
@@ -239,7 +239,7 @@ static void test_timers_of_ended_tasks_are_swept(void **state)
         for (int i = 0; i < BATCH; i++)
             assert_int_equal(tasks[i].result, -ECANCELED);
     }
-    assert_true(hub.timers.count <= 1024);
+    assert_true(hub.deadlines.timers.count <= 1024);
     close_hub(&hub);
 }
 
@@ -403,7 +403,7 @@ static void test_a_deadlock_is_told_and_can_be_cancelled(void **state)
     ml_task_cancel(&tasks[1].task);
     assert_int_equal(run_all(&hub), 0);
     assert_int_equal(tasks[0].result, -ECANCELED);
-    assert_int_equal(hub.external, 0);
+    assert_int_equal(hub.waits.external, 0);
     close_hub(&hub);
 }
 
@@ -434,7 +434,7 @@ static void test_a_dropped_task_counts_no_longer(void **state)
     spawn(&hub, &tasks[0], wait_for_nothing, (void *)&outer);
     assert_int_equal(ml_hub_run(&hub, ML_UNTIL_ALL_ENDED, in_ms(5)), -ETIMEDOUT);
     ml_task_drop(&hub, &tasks[0].task);
-    assert_int_equal(hub.alive, 0);
+    assert_int_equal(hub.tasks.alive, 0);
     spawn(&hub, &tasks[1], wait_for_nothing, (void *)&inner);
     assert_int_equal(ml_hub_run(&hub, ML_UNTIL_ALL_ENDED, in_ms(500)), -EDEADLK);
     ml_task_cancel(&tasks[1].task);
@@ -456,7 +456,7 @@ static void test_a_run_ends_at_its_deadline_and_at_its_goal(void **state)
     assert_int_equal(ml_hub_run(&hub, ML_UNTIL_FOREGROUND_ENDED, deadline), -ETIMEDOUT);
     assert_true(ml_clock_now() >= deadline);
     assert_int_equal(ml_hub_run(&hub, ML_UNTIL_FOREGROUND_ENDED, ML_FOREVER), 0);
-    assert_int_equal(hub.alive, 1);
+    assert_int_equal(hub.tasks.alive, 1);
     over = true;
     assert_int_equal(run_all(&hub), 0);
     close_hub(&hub);
@@ -521,7 +521,7 @@ static void test_a_notice_from_another_thread_ends_the_poll(void **state)
     struct c_task task;
     pthread_t thread;
     open_hub(&hub);
-    hub.noticed = count_notice;
+    hub.hooks.noticed = count_notice;
     notices = 0;
     assert_int_equal(sem_init(&about_to_sleep, 0, 0), 0);
     spawn(&hub, &task, say_and_sleep_for_an_hour, NULL);
@@ -640,7 +640,7 @@ static int collections_after(int ended)
     static struct c_task tasks[MOST], sleeper;
     struct ml_hub hub;
     open_hub(&hub);
-    hub.collect = count_collection;
+    hub.hooks.collect = count_collection;
     collections = 0;
     for (int i = 0; i < ended; i++)
         spawn(&hub, &tasks[i], end_now, NULL);

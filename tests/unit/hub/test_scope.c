@@ -37,7 +37,7 @@ static void run_in_task(void (*run)(struct c_task *self))
     open_hub(&hub);
     spawn(&hub, &task, run, NULL);
     assert_int_equal(run_all(&hub), 0);
-    assert_int_equal(hub.external, 0);
+    assert_int_equal(hub.waits.external, 0);
     close_hub(&hub);
 }
 

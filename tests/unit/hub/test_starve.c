@@ -67,8 +67,8 @@ static bool run_tasks(bool (*collects)(struct ml_hub *hub))
     open_hub(&hub);
     ml_pool_set_allocator(&pool, allocate, NULL);
     hub.bank.limit = 1;
-    hub.collect = collects;
-    hub.starve = starve;
+    hub.hooks.collect = collects;
+    hub.hooks.starve = starve;
     for (int i = 0; i < TASKS; i++) {
         tasks[i].number = i + 1;
         spawn(&hub, &tasks[i], sleep_deep, NULL);

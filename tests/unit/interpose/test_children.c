@@ -44,7 +44,7 @@ static void *run_runner(void *data)
     ml_pool_init(&runner->pool);
     if (ml_hub_init(&runner->hub, &runner->pool, 0, 256 * 1024) != 0)
         return NULL;
-    runner->hub.body = run_c_task;
+    runner->hub.hooks.body = run_c_task;
     struct ml_libc_calls *libc_calls = ml_libc_calls_open(&runner->hub);
     runner->hub.libc_calls = libc_calls;
     spawn(&runner->hub, &runner->task, run_shell, runner);

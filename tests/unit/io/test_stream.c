@@ -102,7 +102,7 @@ static void write_at_the_last_moment(struct c_task *self)
         drain();
         turn_over(1);
     }
-    test.hub.spurious = false; /* hostile: the next wait is one that is woken for nothing */
+    test.hub.waits.spurious = false; /* hostile: the next wait is one that is woken for nothing */
     self->result = write_text("y", 1);
 }
 

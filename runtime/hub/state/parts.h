@@ -1,0 +1,146 @@
+/*
+ * The parts of a hub, one for each file that writes to it: hub->NAME belongs to the file that the
+ * comment on its struct names, and everybody else reads it or calls that file's functions. They
+ * stand here since the hub is made of them and the headers of those files are made of the hub.
+ */
+#ifndef ML_HUB_STATE_PARTS_H
+#define ML_HUB_STATE_PARTS_H
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "coro/coro.h"
+#include "hub/state/timers.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ml_cxx;
+struct ml_hub;
+struct ml_offload;
+struct ml_scope;
+struct ml_strand;
+struct ml_task;
+
+/* hub/state/ready.h: tasks that can run. */
+struct ml_hub_ready {
+    struct ml_link queue; /* in order */
+    uint32_t count;
+    uint64_t shuffle_state; /* of the random order of the queue; 0: it is in order */
+};
+
+/* hub/state/deadlines.c: when waits end at the latest. */
+struct ml_hub_deadlines {
+    struct ml_timers timers;
+    uint32_t last_generation;
+};
+
+/* hub/state/scope.c: scopes that are closed, and count. */
+struct ml_hub_scopes {
+    struct ml_scope *free;
+    uint64_t last_serial; /* of the last scope that was opened */
+};
+
+/* hub/switch/switch.c: how many tasks there are. */
+struct ml_hub_tasks {
+    uint64_t last_id;
+    uint32_t alive;      /* tasks that have not ended */
+    uint32_t foreground; /* those of them that are no daemons */
+    uint32_t ended;      /* since garbage was collected by hooks.collect */
+    /* Tasks that are to begin on a shared stack. The reserve has room for the frames of `expected`;
+     * once there are fewer than `expected_least`, some of it is given back. */
+    uint32_t unborn, expected, expected_least;
+};
+
+/* hub/switch/switch.c: what lies between one task and the next. */
+struct ml_hub_switcher {
+    struct ml_task *handoff; /* to be put in place by the hub, off the running stack */
+    struct ml_coro spare;    /* the stack of a strand that ended, for the next one that begins */
+    struct ml_cxx *cxx;      /* hub/switch/cxx.h: this thread's, once C++ is in the process */
+};
+
+/* hub/switch/pace.h: when the hub looks at the clock, and polls. */
+struct ml_hub_pace {
+    unsigned budget;   /* switches until the clock is looked at */
+    int64_t batch;     /* switches until all that were ready at the last poll have run */
+    ml_time polled_at; /* the last poll, by the real clock */
+    ml_time return_at; /* when ml_hub_step() is to return; ML_FOREVER: never */
+};
+
+/* hub/wait/slice.h. */
+struct ml_hub_slice {
+    unsigned spent; /* of the running task's slice */
+};
+
+/* hub/wait/wait.c. */
+struct ml_hub_waits {
+    uint32_t external; /* waits that the world or the clock can end */
+    bool spurious;     /* hostile build: the next wait is woken for nothing */
+};
+
+/* hub/loop/run.c. */
+struct ml_hub_run {
+    int *thread_errno; /* this thread's, while the hub runs */
+    bool stop;         /* by ml_hub_stop() */
+};
+
+/* hub/loop/simulation.c: the clock that tasks see. */
+struct ml_hub_clock {
+    ml_time virtual_now;                 /* what it shows; 0: the real one is in force */
+    bool is_host;                        /* virtual_now is the host's clock, and does not jump */
+    ml_time (*read)(struct ml_hub *hub); /* the host's; NULL: there is none */
+};
+
+/* hub/loop/open.c. */
+struct ml_hub_life {
+    bool is_forked; /* this process is a child, forked by a task: only that one runs on, and may
+                       not wait */
+};
+
+/* hub/on/poll_set.c. */
+struct ml_hub_poll_sets {
+    struct ml_link all;
+    /* A task has ended in a wait, without running again. NULL: there was no set yet. */
+    void (*dropped)(struct ml_hub *hub, const struct ml_task *task);
+};
+
+/* hub/on/offload.c. */
+struct ml_hub_offload {
+    struct ml_offload *workers; /* NULL: not needed yet */
+    /* No task is alive any more. NULL: there were no workers yet. */
+    void (*closed)(struct ml_hub *hub);
+};
+
+/* hub/on/sync.c. */
+struct ml_hub_sync {
+    struct ml_link locked; /* mutexes that tasks hold */
+};
+
+/* hub/on/idle.c. */
+struct ml_hub_idle {
+    struct ml_link tasks; /* wait for all other tasks to wait */
+};
+
+/*
+ * Set by the owner of the hub. None raises.
+ */
+struct ml_hub_hooks {
+    /* Runs the task's program on its stack; when it returns, the task has ended. */
+    void (*body)(struct ml_task *task);
+    /* What any further strand runs; ends with ml_strand_exit() or ml_branch_exit(), and if these
+     * return, returns. */
+    void (*strand_body)(struct ml_strand *strand);
+    /* Has the processor fetch what a task that runs soon will touch. NULL: nothing. */
+    void (*prefetch)(const struct ml_task *task);
+    /* Called after ml_hub_notify(), possibly several times, when a poll has ended and before a
+     * strand goes on. The task that computes is then `current`, or `handoff` if its state is
+     * running. */
+    void (*noticed)(struct ml_hub *hub);
+    /* There is no memory to go on with a task, for lack of a stack or of a copy of the frames that
+     * lie on it. collect() may give some back: true. It is also called when many tasks have ended
+     * and nothing happens. If it does not suffice, starve() has to end the task, which is ready
+     * (ml_task_drop()). Both run on the hub's own stack. NULL: the hub tries again in a while. */
+    bool (*collect)(struct ml_hub *hub);
+    void (*starve)(struct ml_task *task);
+};
+
+#endif
