@@ -1,4 +1,6 @@
 /* The Lua state of a runtime: libraries, modules, and the last resort for errors. */
+#include "vm/state.h"
+
 #include "bindings/core/hooks.h"
 #include "bindings/core/lua_open.h"
 #include "bindings/core/lua_strand.h"
@@ -18,7 +20,9 @@
 #include "bindings/task/task.h"
 #include "bindings/task/task_options.h"
 #include "hub/switch/switch.h"
+#include "vm/budget.h"
 #include "vm/moonlet_state.h"
+#include "vm/sandbox.h"
 #include "vm/stdlib.h"
 
 #include <dlfcn.h>
