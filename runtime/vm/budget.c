@@ -10,6 +10,8 @@
  * does it after an error has left a hook, until a protected call has caught it: so each thread
  * begins with one, and closing variables are watched.
  */
+#include "vm/budget.h"
+
 #include "bindings/core/cancellation.h"
 #include "bindings/core/hooks.h"
 #include "bindings/core/lua_task.h"
@@ -21,6 +23,8 @@
 #include "hub/state/scope.h"
 #include "vm/charged.h"
 #include "vm/moonlet_state.h"
+#include "vm/sandbox.h"
+#include "vm/tell.h"
 
 #include <lualib.h>
 #include <stdio.h>

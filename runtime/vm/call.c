@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "bindings/core/task_result.h"
 #include "hub/state/scope.h"
-#include "vm/host_tasks.h"
+#include "vm/host_task.h"
 #include "vm/runtimes.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* What is told to people when nothing can wake the tasks of a runtime: what each waits for and
  * where; those that do the same are told together. */
+#include "vm/deadlock.h"
+
 #include "bindings/core/lua_task.h"
 #include "bindings/core/task_view.h"
 #include "bindings/core/traceback.h"

@@ -6,7 +6,7 @@
 #include "bindings/core/lua_task.h"
 #include "hub/state/scope.h"
 #include "hub/wait/wait.h"
-#include "vm/host_tasks.h"
+#include "vm/host_task.h"
 #include "vm/runtimes.h"
 
 #include <errno.h>

@@ -7,6 +7,8 @@
  * In an interactive session Ctrl-C is for the entry alone: one that computes gets that error, one
  * that waits is cancelled; all other tasks go on.
  */
+#include "vm/interrupt.h"
+
 #include "bindings/core/cancellation.h"
 #include "bindings/core/hooks.h"
 #include "bindings/core/lua_strand.h"
@@ -17,6 +19,7 @@
 #include "hub/state/scope.h"
 #include "vm/moonlet_state.h"
 #include "vm/runtimes.h"
+#include "vm/tell.h"
 
 #include <signal.h>
 #include <stddef.h>

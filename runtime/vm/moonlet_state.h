@@ -22,6 +22,9 @@ enum ml_searcher {
     ML_SEARCHER_C_ROOT = 4 /* one of its first part's */
 };
 
+/* What tasks get to unwind at the end. */
+#define ML_UNWIND_TIME (5 * ML_SECOND)
+
 enum ml_piece_kind { ML_PIECE_STRING, ML_PIECE_FILE, ML_PIECE_SCRIPT, ML_PIECE_LIBRARY };
 
 /* One piece of the main chunk. */
@@ -63,53 +66,5 @@ static inline struct moonlet *ml_moonlet_of(struct ml_lua *lua)
 {
     return ml_container_of(lua, struct moonlet, lua);
 }
-
-/* Opens the standard libraries, the bindings and the embedded modules. Raises. */
-int ml_state_open(lua_State *L);
-
-/* The main chunk: calls the pieces in order. The function of the main task. */
-int ml_program_main(lua_State *L);
-void ml_program_free(struct moonlet *m);
-
-enum { ML_TASK_TEXT = 256 };
-
-/* Begins a sentence about a task, with its number and where it was spawned. Returns the length so
- * far. */
-size_t ml_task_text(char text[ML_TASK_TEXT], const struct moonlet *m, struct ml_task *task);
-
-/* Tells about tasks that nothing can wake. */
-void ml_deadlock_report(struct moonlet *m);
-
-/* Tells about the C stack that overflowed; runs in the signal handler (coro/overflow.h). */
-void ml_overflow_tell(struct ml_bank *bank);
-
-/* Leaves of the library what scripts get without the parts in options.without. Raises. */
-void ml_sandbox_close(lua_State *L, unsigned without);
-
-/* For scripts in place of its upvalue, getmetatable or that of the debug library: gives out no
- * metatable of userdata. Those have finalizers, which a script would call or replace, and are the
- * same for all. */
-int ml_sandbox_getmetatable(lua_State *L);
-
-/* Replaces functions of the library by which scripts would get round options.instruction_limit.
- * Raises. */
-void ml_budget_open(lua_State *L);
-
-/* Installed as lua.watch_thread under options.instruction_limit. */
-void ml_budget_watch(lua_State *L, lua_State *thread);
-
-/* For hub.hooks.noticed. */
-void ml_interrupt_noticed(struct ml_hub *hub);
-
-/* Installs the kinds of vm/interrupt.c. Before any of its functions is called. */
-void ml_interrupts_open(struct ml_lua *lua);
-
-/* What is alive is about to unwind, and is dropped when it computes on at `end`; and that is over.
- */
-void ml_unwinding_begin(struct moonlet *m, ml_time end);
-void ml_unwinding_end(struct moonlet *m);
-
-/* Tells that a task did not end in the time it has to unwind. */
-void ml_tell_overrun(struct moonlet *m, struct ml_task *task);
 
 #endif

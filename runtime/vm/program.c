@@ -1,4 +1,6 @@
 /* The main chunk: its pieces, and how lua5.4 would run them. */
+#include "vm/program.h"
+
 #include "bindings/core/cancellation.h"
 #include "bindings/core/failure.h"
 #include "bindings/core/lua_task.h"

@@ -5,7 +5,7 @@
 #include "hub/loop/run.h"
 #include "hub/state/waiters.h"
 #include "hub/wait/wait.h"
-#include "vm/promises.h"
+#include "vm/promise.h"
 #include "vm/runtimes.h"
 
 #include <errno.h>

@@ -3,6 +3,8 @@
  * list below gives them, and nothing else. A function, module or field that is not on the list is
  * there for no such script.
  */
+#include "vm/sandbox.h"
+
 #include "vm/moonlet_state.h"
 
 #include <lualib.h>

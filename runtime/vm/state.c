@@ -1,4 +1,6 @@
 /* The Lua state of a runtime: libraries, modules, and the last resort for errors. */
+#include "vm/state.h"
+
 #include "bindings/data/crypto.h"
 #include "bindings/data/json.h"
 #include "bindings/data/url.h"
@@ -24,7 +26,9 @@
 #include "bindings/task/task.h"
 #include "bindings/task/task_options.h"
 #include "hub/switch/switch.h"
+#include "vm/budget.h"
 #include "vm/moonlet_state.h"
+#include "vm/sandbox.h"
 #include "vm/stdlib.h"
 
 #include <dlfcn.h>

@@ -1,5 +1,7 @@
 /* What is told to people of tasks, and when those of a runtime cannot go on: C stack overflow
  * (deadlock: vm/deadlock.c). */
+#include "vm/tell.h"
+
 #include "bindings/core/lua_strand.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/task_view.h"
@@ -15,6 +17,16 @@ size_t ml_task_text(char text[ML_TASK_TEXT], const struct moonlet *m, struct ml_
     snprintf(text, ML_TASK_TEXT, "task #%llu, spawned at %s, ", (unsigned long long)task->id,
              ml_source_line_text(&m->lua.source_lines, ml_lua_task_of(task)->source_line));
     return strlen(text);
+}
+
+void ml_tell_overrun(struct moonlet *m, struct ml_task *task)
+{
+    char text[ML_TASK_TEXT];
+    size_t length = ml_task_text(text, m, task);
+    snprintf(text + length, sizeof text - length, "did not end within %d s of its cancellation",
+             (int)(ML_UNWIND_TIME / ML_SECOND));
+    m->lua.report.tell(&m->lua, text);
+    m->lua.report.was_told = true;
 }
 
 /* ---- in the signal handler: no allocation, no stdio ---- */

@@ -13,6 +13,7 @@
 #include "io/io.h"
 
 #include <lauxlib.h>
+#include <lauxlib.h>
 #include <lua.h>
 #include <stdatomic.h>
 

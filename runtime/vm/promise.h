@@ -1,6 +1,6 @@
 /* What the runtime does with its promises (vm/promise.c). */
-#ifndef ML_VM_PROMISES_H
-#define ML_VM_PROMISES_H
+#ifndef ML_VM_PROMISE_H
+#define ML_VM_PROMISE_H
 
 struct moonlet;
 

@@ -1,6 +1,6 @@
 /* What the runtime does with its hosts' handles of tasks (vm/host_task.c). */
-#ifndef ML_VM_HOST_TASKS_H
-#define ML_VM_HOST_TASKS_H
+#ifndef ML_VM_HOST_TASK_H
+#define ML_VM_HOST_TASK_H
 
 #include <stdbool.h>
 
