@@ -57,7 +57,7 @@ struct ml_http_head {
     uint16_t field_room;
 
     uint16_t field_count;
-    uint8_t version; /* 10 or 11; later versions of HTTP/1 count as 11 */
+    uint8_t version; /* 10 or 11 */
     uint64_t known;  /* bit n: the field of enum ml_http_name n is there */
 
     /* Of requests. `path` is empty where the target has none, `query` is without its '?'.
