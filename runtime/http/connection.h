@@ -6,27 +6,7 @@
 #ifndef ML_HTTP_CONNECTION_H
 #define ML_HTTP_CONNECTION_H
 
-#include "http/outbox.h"
-
-struct ml_http1;
-
-struct ml_http_connection {
-    struct ml_http_connection_link link; /* among the server's */
-    struct ml_http_server *server;
-    struct ml_stream *stream; /* the caller's */
-    void *context;
-    struct ml_http_outbox out;
-    struct ml_http1 *current; /* the request that is being received or answered; NULL: none */
-    uint32_t seen;            /* bytes of a head at the front of the input, which is not whole */
-    uint32_t served;
-    ml_time began;
-    ml_time head_deadline; /* of the head that is being received */
-    bool is_waiting;       /* for the first byte or the rest of a head */
-    bool is_last;          /* nothing is read after the current exchange */
-    bool is_cut;           /* the last answer is not whole: the peer is to see it */
-    bool is_over;          /* nothing is sent or received any more */
-    bool lingers;          /* the peer may be sending still when it ends */
-};
+#include "http/http1_state.h"
 
 /* Of a stream that is open; the struct stays where it is until ml_http_connection_close(). */
 void ml_http_connection_open(struct ml_http_connection *c, struct ml_http_server *server,

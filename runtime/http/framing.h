@@ -5,7 +5,7 @@
 #ifndef ML_HTTP_FRAMING_H
 #define ML_HTTP_FRAMING_H
 
-#include "http/head.h"
+#include "http/message.h"
 
 /* Of a request; the parser calls it. 0 or an ml_http_error. */
 int ml_http_request_framing(struct ml_http_head *head);

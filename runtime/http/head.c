@@ -51,8 +51,9 @@ static int read_end(struct reader *r, int otherwise)
 
 /* ---- the request line ---- */
 
-/* `HTTP/1.x` at `at`. */
-static int read_version(struct reader *r)
+/* The same, a byte at a time: it may be cut, or wrong. There is no version behind 1.1, and others
+ * refuse one. */
+static int read_odd_version(struct reader *r)
 {
     static const char name[] = "HTTP/";
     const char *at = r->at;
@@ -69,12 +70,25 @@ static int read_version(struct reader *r)
     }
     r->at += 8;
     r->head->version = at[7] == '0' ? 10 : 11;
-    return at[5] == '1' ? DONE : ML_HTTP_BAD_VERSION;
+    return at[5] == '1' && at[7] <= '1' ? DONE : ML_HTTP_BAD_VERSION;
+}
+
+/* `HTTP/1.x` at `at`. */
+static int read_version(struct reader *r)
+{
+    if (r->end - r->at < 8 || memcmp(r->at, "HTTP/1.1", 8) != 0)
+        return read_odd_version(r);
+    r->at += 8;
+    r->head->version = 11;
+    return DONE;
 }
 
 static bool is_method(const char *text, size_t size, const char *name, size_t name_size)
 {
-    return size == name_size && memcmp(text, name, size) == 0;
+    size_t same = 0;
+    while (size == name_size && same < size && text[same] == name[same])
+        same++;
+    return same == name_size;
 }
 
 static enum ml_http_method method_of(const char *text, size_t size)
@@ -288,7 +302,15 @@ static bool has_event(const struct reader *r, size_t from)
 
 static void begin(struct ml_http_head *head, bool has_line)
 {
-    ml_http_head_init(head, head->fields, head->field_room);
+    struct ml_http_field *fields = head->fields;
+    uint16_t room = head->field_room;
+    /* Hidden from the compiler, which would make it `rep stos`: 15 ns more than memset(). */
+    size_t size = sizeof *head;
+    __asm__("" : "+r"(size));
+    memset(head, 0, size);
+    head->fields = fields;
+    head->field_room = room;
+    head->content_length = -1;
     head->has_line = has_line;
 }
 
@@ -354,49 +376,4 @@ int ml_http_parse_trailers(struct ml_http_head *head, const char *bytes, size_t 
                                     (uint64_t)1 << ML_HTTP_TRANSFER_ENCODING;
     int result = ml_http_parse_fields(head, bytes, size, seen, limits);
     return result > 0 && (head->known & refused) != 0 ? ML_HTTP_BAD_TRAILER : result;
-}
-
-/* ---- lookups ---- */
-
-const struct ml_http_field *ml_http_find(const struct ml_http_head *head, enum ml_http_name name,
-                                         const struct ml_http_field *after)
-{
-    const struct ml_http_field *end = head->fields + head->field_count;
-    if (!ml_http_has(head, name))
-        return NULL;
-    for (const struct ml_http_field *field = after != NULL ? after + 1 : head->fields; field < end;
-         field++)
-        if (field->known == name)
-            return field;
-    return NULL;
-}
-
-static bool is_same_name(const char *a, const char *b, size_t size)
-{
-    size_t i = 0;
-    while (i < size && (a[i] | 0x20) == (b[i] | 0x20))
-        i++;
-    return i == size || ml_http_is_same_word(a, size, b);
-}
-
-const struct ml_http_field *ml_http_find_name(const struct ml_http_head *head, const char *name,
-                                              size_t size, const struct ml_http_field *after)
-{
-    enum ml_http_name known = ml_http_name_of(name, size);
-    const struct ml_http_field *field = ml_http_find(head, known, after);
-    if (known != ML_HTTP_OTHER)
-        return field;
-    while (field != NULL &&
-           !(field->name.size == size && is_same_name(ml_http_at(head, field->name), name, size)))
-        field = ml_http_find(head, ML_HTTP_OTHER, field);
-    return field;
-}
-
-bool ml_http_token_is(const struct ml_http_head *head, enum ml_http_name name, const char *token)
-{
-    const struct ml_http_field *field = ml_http_find(head, name, NULL);
-    while (field != NULL &&
-           !ml_http_list_has(ml_http_at(head, field->value), field->value.size, token))
-        field = ml_http_find(head, name, field);
-    return field != NULL;
 }

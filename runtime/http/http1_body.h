@@ -5,7 +5,7 @@
 #ifndef ML_HTTP_HTTP1_BODY_H
 #define ML_HTTP_HTTP1_BODY_H
 
-#include "http/http1.h"
+#include "http/http1_state.h"
 
 /* Of a body that the handler has left unread so much is dropped, in so much time; then the
  * connection ends. */

@@ -4,7 +4,7 @@
 #ifndef ML_HTTP_TARGET_H
 #define ML_HTTP_TARGET_H
 
-#include "http/head.h"
+#include "http/message.h"
 
 /* Fills target_form, scheme, authority, path, query and has_query from method and target. 0 or
  * ML_HTTP_BAD_TARGET. */

@@ -3,6 +3,7 @@
  * where input is cut makes no difference.
  */
 #include "http/framing.h"
+#include "http/head.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
