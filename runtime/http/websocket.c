@@ -377,13 +377,23 @@ static int receive(struct ml_websocket *ws, ml_time deadline)
     return result;
 }
 
+/* How receiving has ended: 1, or an error; 0: it has not. */
+static int outcome(const struct ml_websocket *ws)
+{
+    if (ws->has_message)
+        return 0;
+    return ws->is_closed_here ? -ML_ECLOSED : ws->close_received ? 1 : ws->error;
+}
+
 int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
                          struct ml_websocket_message *message)
 {
-    int result = ws->is_receiving ? -EBUSY : 0;
+    int result = outcome(ws);
     ml_time now = ml_hub_now(hub_of(ws));
-    if (result == 0 && !ws->has_message)
-        result = ws->is_closed_here ? -ML_ECLOSED : ws->close_received ? 1 : ws->error;
+    if (result == 0 && deadline != ML_NEVER_WAIT)
+        result = ml_slice_point(hub_of(ws));
+    if (result == 0 && ws->is_receiving)
+        result = -EBUSY;
     if (result != 0)
         return result;
     if (now >= ws->ping_at) { /* nobody has received meanwhile */
@@ -400,6 +410,38 @@ int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
                                                  (enum ml_ws_opcode)ws->kind};
     bool ended = result == 1 || (result < 0 && result != -ETIMEDOUT && result != -ECANCELED);
     return ended && ws->is_closed_here ? -ML_ECLOSED : result;
+}
+
+int ml_websocket_look(struct ml_websocket *ws)
+{
+    struct ml_websocket_message message;
+    int result = 0;
+    if (ws->was_watched && outcome(ws) == 0 && ml_hub_now(hub_of(ws)) >= ws->ping_at)
+        result = beat(ws);
+    ws->was_watched = false;
+    if (result == 0)
+        result = ml_websocket_receive(ws, ML_NEVER_WAIT, &message);
+    return result == -ETIMEDOUT && !ws->has_message ? -EAGAIN : 0;
+}
+
+int ml_websocket_watch(struct ml_websocket *ws, struct ml_waiter *waiter, ml_time *again)
+{
+    if (ws->is_receiving || outcome(ws) != 0)
+        return -EBUSY;
+    *again = ml_time_earlier(*again, ws->ping_at);
+    ws->is_receiving = ws->is_watched = true;
+    return ml_stream_watch(ws->stream, waiter, again);
+}
+
+void ml_websocket_unwatch(struct ml_websocket *ws)
+{
+    if (!ws->is_watched)
+        return;
+    if (ml_stream_is_open(ws->stream))
+        ml_stream_unwatch(ws->stream);
+    ws->is_receiving = ws->is_watched = false;
+    ws->was_watched = true;
+    ml_wake_all(hub_of(ws), &ws->enders);
 }
 
 void ml_websocket_take(struct ml_websocket *ws)
@@ -454,7 +496,7 @@ void ml_websocket_work(struct ml_websocket *ws)
     }
     if (error == 0)
         error = await_close(ws);
-    if (error >= 0 || error == -EPROTO) {
+    if (error >= 0 || error == -EPROTO || error == -EILSEQ || error == -EMSGSIZE) {
         ml_time by = ml_time_after(ml_hub_now(hub_of(ws)), DRAIN_SPAN);
         ml_stream_finish(ws->stream, DRAIN_MAX, by);
     }
