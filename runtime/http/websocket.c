@@ -79,9 +79,18 @@ static int try_out(struct ml_websocket *ws)
     return error;
 }
 
-static int new_key(unsigned char key[ML_WS_KEY_SIZE])
+/* A key that no peer can foretell. A used one is wiped: it is not in a core file. */
+static int new_key(struct ml_websocket *ws, unsigned char key[ML_WS_KEY_SIZE])
 {
-    return getrandom(key, ML_WS_KEY_SIZE, 0) == ML_WS_KEY_SIZE ? 0 : -EIO;
+    if (ws->key_count == 0) {
+        if (getrandom(ws->keys, sizeof ws->keys, 0) != sizeof ws->keys)
+            return -EIO;
+        ws->key_count = ML_WS_KEYS;
+    }
+    unsigned char *next = ws->keys + --ws->key_count * ML_WS_KEY_SIZE;
+    memcpy(key, next, ML_WS_KEY_SIZE);
+    memset(next, 0, ML_WS_KEY_SIZE);
+    return 0;
 }
 
 /* Puts a whole frame at the end of the queue. 0, or an error with nothing added. */
@@ -92,7 +101,7 @@ static int queue_frame(struct ml_websocket *ws, enum ml_ws_opcode opcode, const 
                               .opcode = (uint8_t)opcode,
                               .is_final = true,
                               .is_masked = ws->options.is_client};
-    int error = head.is_masked ? new_key(head.key) : 0;
+    int error = head.is_masked ? new_key(ws, head.key) : 0;
     if (error == 0)
         error = ml_buffer_reserve(&ws->out, ML_WS_HEAD_MAX + size);
     if (error != 0)
@@ -286,27 +295,35 @@ static int read_head(struct ml_websocket *ws, const char *data, size_t size, siz
     return result > 0 ? begin_frame(ws) : 0;
 }
 
-/* Adds unmasked bytes to the message. After a Close was sent they are dropped. */
+/* Adds unmasked bytes to the message, which has room. After a Close was sent they are dropped. */
 static int add_data(struct ml_websocket *ws, const char *data, size_t size)
 {
     if (!is_open(ws) || size == 0)
         return 0;
     if (ws->kind == ML_WS_TEXT && !ml_utf8_check(&ws->utf8, data, size))
         return fail(ws, -EILSEQ, ML_WS_NOT_UTF8, "a text is not UTF-8");
-    int error = ml_buffer_reserve(&ws->message, size);
-    if (error == 0) {
-        memcpy(ml_buffer_end(&ws->message), data, size);
-        ml_buffer_commit(&ws->message, size);
-    }
-    return error;
+    memcpy(ml_buffer_end(&ws->message), data, size);
+    ml_buffer_commit(&ws->message, size);
+    return 0;
+}
+
+/* Whether there is room for bytes of a payload, before any is unmasked: without memory nothing has
+ * changed. */
+static int make_room(struct ml_websocket *ws, size_t size)
+{
+    bool is_dropped = ws->head.opcode >= ML_WS_CLOSE || !is_open(ws) || size == 0;
+    return is_dropped ? 0 : ml_buffer_reserve(&ws->message, size);
 }
 
 /* Takes bytes of a payload, which are unmasked where they lie. */
 static int read_payload(struct ml_websocket *ws, char *data, size_t size, size_t *taken)
 {
     uint64_t left = ws->head.size - ws->frame_read;
-    int result = 0;
-    *taken = size < left ? size : (size_t)left;
+    size_t count = size < left ? size : (size_t)left;
+    int result = make_room(ws, count);
+    *taken = result == 0 ? count : 0;
+    if (result != 0)
+        return result;
     if (ws->head.is_masked)
         ml_ws_mask(data, *taken, ws->head.key, ws->frame_read);
     if (ws->head.opcode >= ML_WS_CLOSE) {

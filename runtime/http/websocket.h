@@ -24,6 +24,9 @@ struct ml_websocket_options {
 #define ML_WEBSOCKET_DEFAULTS                                                                      \
     ((struct ml_websocket_options){1024 * 1024, 1024 * 1024, 30 * ML_SECOND, false})
 
+/* Keys that are got from the kernel at a time. */
+enum { ML_WS_KEYS = 16 };
+
 struct ml_websocket {
     struct ml_stream *stream;
     struct ml_websocket_options options;
@@ -46,6 +49,8 @@ struct ml_websocket {
     char reason[ML_WS_CONTROL_MAX];
     char control[ML_WS_CONTROL_MAX]; /* payload of the control frame that is being read */
     char first[ML_WS_HEAD_MAX];      /* a head of which not all has come */
+    unsigned char keys[ML_WS_KEYS * ML_WS_KEY_SIZE]; /* for masking, of clients; random bytes */
+    uint8_t key_count;                               /* how many are left */
     bool is_receiving;
     bool is_watched; /* by a task that waits for several things; is_receiving, too */
     bool was_watched;
