@@ -60,7 +60,8 @@ static const struct permit permits[] = {
      "moonlet.json moonlet.pool moonlet.queue moonlet.sync moonlet.sync.core moonlet.task "
      "moonlet.task.core moonlet.url "},
     {PRELOAD, MOONLET_C, " moonlet.blocking.core "},
-    {PRELOAD, MOONLET_NET, " moonlet.net moonlet.net.core moonlet.patch moonlet.http "
+    {PRELOAD, MOONLET_NET,
+     " moonlet.net moonlet.net.core moonlet.patch moonlet.http "
      "moonlet.http.client moonlet.http.client.core moonlet.http.cookies moonlet.http.headers "
      "moonlet.http.multipart moonlet.http.pool moonlet.http.proxy "},
     {PRELOAD, MOONLET_NET | MOONLET_OS, " moonlet.websocket moonlet.websocket.core "},

@@ -10,7 +10,7 @@ local crypto = require "moonlet.crypto"
 local headers = require "moonlet.http.headers"
 local net = require "moonlet.net"
 local task = require "moonlet.task"
-local url = require "moonlet.url"
+local urls = require "moonlet.url"
 
 local websocket = {}
 
@@ -58,7 +58,7 @@ end
 -- ---- the client ----
 
 local function parse(text)
-  local u, message, code = url.parse(text)
+  local u, message, code = urls.parse(text)
   if not u then return nil, message, code end
   local scheme = (u.scheme or ""):lower()
   if not PORTS[scheme] or not u.host or u.host == "" or u.fragment then
@@ -179,10 +179,10 @@ end
 -- @treturn WebSocket or nil, message, code: "EURL"; "ESTATUS": the server refused; "EPROTO": no
 -- WebSocket's answer; and those of net.connect
 -- @treturn string the subprotocol that the server chose, or nil
-function websocket.connect(text, opts)
+function websocket.connect(url, opts)
   opts = opts or {}
   check_options(opts, 2, "connect", CONNECT)
-  local place, message, code = parse(text)
+  local place, message, code = parse(url)
   if not place then return nil, message, code end
   local ws, more
   ws, more, code = task.timeout(opts.timeout or TIMEOUT, dial, place, opts)

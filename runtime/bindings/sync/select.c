@@ -77,7 +77,7 @@ static int case_error(lua_State *L, uint32_t number, const char *what)
 
 static enum operation operation_of(lua_State *L, uint32_t number)
 {
-    static const char *const names[OPERATIONS] = {"get",     "put",      "join",  "wait",
+    static const char *const names[OPERATIONS] = {"get",     "put",      "join",   "wait",
                                                   "acquire", "readable", "accept", "receive"};
     const char *name = lua_tostring(L, at(number, OPERATION));
     for (int i = 0; name != NULL && i < OPERATIONS; i++)
@@ -384,8 +384,8 @@ static int wait_once(lua_State *L, struct selection *selection, ml_time deadline
     ml_choice_close(hub->current);
     leave(L, selection);
     error = ml_blocking_end(L, error);
-    bool is_hint = error == 0 && (operation_at(L, *number) == READABLE ||
-                                  operation_at(L, *number) == RECEIVE);
+    bool is_hint =
+        error == 0 && (operation_at(L, *number) == READABLE || operation_at(L, *number) == RECEIVE);
     return is_hint ? -EAGAIN : error;
 }
 
