@@ -79,9 +79,18 @@ static int try_out(struct ml_websocket *ws)
     return error;
 }
 
-static int new_key(unsigned char key[ML_WS_KEY_SIZE])
+/* A key that no peer can foretell. A used one is wiped: it is not in a core file. */
+static int new_key(struct ml_websocket *ws, unsigned char key[ML_WS_KEY_SIZE])
 {
-    return getrandom(key, ML_WS_KEY_SIZE, 0) == ML_WS_KEY_SIZE ? 0 : -EIO;
+    if (ws->key_count == 0) {
+        if (getrandom(ws->keys, sizeof ws->keys, 0) != sizeof ws->keys)
+            return -EIO;
+        ws->key_count = ML_WS_KEYS;
+    }
+    unsigned char *next = ws->keys + --ws->key_count * ML_WS_KEY_SIZE;
+    memcpy(key, next, ML_WS_KEY_SIZE);
+    memset(next, 0, ML_WS_KEY_SIZE);
+    return 0;
 }
 
 /* Puts a whole frame at the end of the queue. 0, or an error with nothing added. */
@@ -92,7 +101,7 @@ static int queue_frame(struct ml_websocket *ws, enum ml_ws_opcode opcode, const 
                               .opcode = (uint8_t)opcode,
                               .is_final = true,
                               .is_masked = ws->options.is_client};
-    int error = head.is_masked ? new_key(head.key) : 0;
+    int error = head.is_masked ? new_key(ws, head.key) : 0;
     if (error == 0)
         error = ml_buffer_reserve(&ws->out, ML_WS_HEAD_MAX + size);
     if (error != 0)
@@ -286,27 +295,35 @@ static int read_head(struct ml_websocket *ws, const char *data, size_t size, siz
     return result > 0 ? begin_frame(ws) : 0;
 }
 
-/* Adds unmasked bytes to the message. After a Close was sent they are dropped. */
+/* Adds unmasked bytes to the message, which has room. After a Close was sent they are dropped. */
 static int add_data(struct ml_websocket *ws, const char *data, size_t size)
 {
     if (!is_open(ws) || size == 0)
         return 0;
     if (ws->kind == ML_WS_TEXT && !ml_utf8_check(&ws->utf8, data, size))
         return fail(ws, -EILSEQ, ML_WS_NOT_UTF8, "a text is not UTF-8");
-    int error = ml_buffer_reserve(&ws->message, size);
-    if (error == 0) {
-        memcpy(ml_buffer_end(&ws->message), data, size);
-        ml_buffer_commit(&ws->message, size);
-    }
-    return error;
+    memcpy(ml_buffer_end(&ws->message), data, size);
+    ml_buffer_commit(&ws->message, size);
+    return 0;
+}
+
+/* Whether there is room for bytes of a payload, before any is unmasked: without memory nothing has
+ * changed. */
+static int make_room(struct ml_websocket *ws, size_t size)
+{
+    bool is_dropped = ws->head.opcode >= ML_WS_CLOSE || !is_open(ws) || size == 0;
+    return is_dropped ? 0 : ml_buffer_reserve(&ws->message, size);
 }
 
 /* Takes bytes of a payload, which are unmasked where they lie. */
 static int read_payload(struct ml_websocket *ws, char *data, size_t size, size_t *taken)
 {
     uint64_t left = ws->head.size - ws->frame_read;
-    int result = 0;
-    *taken = size < left ? size : (size_t)left;
+    size_t count = size < left ? size : (size_t)left;
+    int result = make_room(ws, count);
+    *taken = result == 0 ? count : 0;
+    if (result != 0)
+        return result;
     if (ws->head.is_masked)
         ml_ws_mask(data, *taken, ws->head.key, ws->frame_read);
     if (ws->head.opcode >= ML_WS_CLOSE) {
@@ -377,13 +394,23 @@ static int receive(struct ml_websocket *ws, ml_time deadline)
     return result;
 }
 
+/* How receiving has ended: 1, or an error; 0: it has not. */
+static int outcome(const struct ml_websocket *ws)
+{
+    if (ws->has_message)
+        return 0;
+    return ws->is_closed_here ? -ML_ECLOSED : ws->close_received ? 1 : ws->error;
+}
+
 int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
                          struct ml_websocket_message *message)
 {
-    int result = ws->is_receiving ? -EBUSY : 0;
+    int result = outcome(ws);
     ml_time now = ml_hub_now(hub_of(ws));
-    if (result == 0 && !ws->has_message)
-        result = ws->is_closed_here ? -ML_ECLOSED : ws->close_received ? 1 : ws->error;
+    if (result == 0 && deadline != ML_NEVER_WAIT)
+        result = ml_slice_point(hub_of(ws));
+    if (result == 0 && ws->is_receiving)
+        result = -EBUSY;
     if (result != 0)
         return result;
     if (now >= ws->ping_at) { /* nobody has received meanwhile */
@@ -400,6 +427,38 @@ int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
                                                  (enum ml_ws_opcode)ws->kind};
     bool ended = result == 1 || (result < 0 && result != -ETIMEDOUT && result != -ECANCELED);
     return ended && ws->is_closed_here ? -ML_ECLOSED : result;
+}
+
+int ml_websocket_look(struct ml_websocket *ws)
+{
+    struct ml_websocket_message message;
+    int result = 0;
+    if (ws->was_watched && outcome(ws) == 0 && ml_hub_now(hub_of(ws)) >= ws->ping_at)
+        result = beat(ws);
+    ws->was_watched = false;
+    if (result == 0)
+        result = ml_websocket_receive(ws, ML_NEVER_WAIT, &message);
+    return result == -ETIMEDOUT && !ws->has_message ? -EAGAIN : 0;
+}
+
+int ml_websocket_watch(struct ml_websocket *ws, struct ml_waiter *waiter, ml_time *again)
+{
+    if (ws->is_receiving || outcome(ws) != 0)
+        return -EBUSY;
+    *again = ml_time_earlier(*again, ws->ping_at);
+    ws->is_receiving = ws->is_watched = true;
+    return ml_stream_watch(ws->stream, waiter, again);
+}
+
+void ml_websocket_unwatch(struct ml_websocket *ws)
+{
+    if (!ws->is_watched)
+        return;
+    if (ml_stream_is_open(ws->stream))
+        ml_stream_unwatch(ws->stream);
+    ws->is_receiving = ws->is_watched = false;
+    ws->was_watched = true;
+    ml_wake_all(hub_of(ws), &ws->enders);
 }
 
 void ml_websocket_take(struct ml_websocket *ws)
@@ -454,7 +513,7 @@ void ml_websocket_work(struct ml_websocket *ws)
     }
     if (error == 0)
         error = await_close(ws);
-    if (error >= 0 || error == -EPROTO) {
+    if (error >= 0 || error == -EPROTO || error == -EILSEQ || error == -EMSGSIZE) {
         ml_time by = ml_time_after(ml_hub_now(hub_of(ws)), DRAIN_SPAN);
         ml_stream_finish(ws->stream, DRAIN_MAX, by);
     }

@@ -24,6 +24,9 @@ struct ml_websocket_options {
 #define ML_WEBSOCKET_DEFAULTS                                                                      \
     ((struct ml_websocket_options){1024 * 1024, 1024 * 1024, 30 * ML_SECOND, false})
 
+/* Keys that are got from the kernel at a time. */
+enum { ML_WS_KEYS = 16 };
+
 struct ml_websocket {
     struct ml_stream *stream;
     struct ml_websocket_options options;
@@ -46,7 +49,11 @@ struct ml_websocket {
     char reason[ML_WS_CONTROL_MAX];
     char control[ML_WS_CONTROL_MAX]; /* payload of the control frame that is being read */
     char first[ML_WS_HEAD_MAX];      /* a head of which not all has come */
+    unsigned char keys[ML_WS_KEYS * ML_WS_KEY_SIZE]; /* for masking, of clients; random bytes */
+    uint8_t key_count;                               /* how many are left */
     bool is_receiving;
+    bool is_watched; /* by a task that waits for several things; is_receiving, too */
+    bool was_watched;
     bool is_in_frame;
     bool is_in_message;
     bool has_message; /* a whole one is in `message`, until it is taken */
@@ -77,6 +84,15 @@ void ml_websocket_open(struct ml_websocket *ws, struct ml_stream *stream,
 int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
                          struct ml_websocket_message *message);
 void ml_websocket_take(struct ml_websocket *ws);
+
+/* For a task that waits for several things. Whether ml_websocket_receive() would not wait: 0; or
+ * -EAGAIN. Never waits; after a watch it keeps the pings going. */
+int ml_websocket_look(struct ml_websocket *ws);
+
+/* After that said -EAGAIN: as ml_stream_watch(); nobody else receives until ml_websocket_unwatch(),
+ * which is always called. 0, or -EBUSY: another task receives. */
+int ml_websocket_watch(struct ml_websocket *ws, struct ml_waiter *waiter, ml_time *again);
+void ml_websocket_unwatch(struct ml_websocket *ws);
 
 /* Sends or queues a message; waits only while max_queue bytes are queued, so that -ETIMEDOUT and
  * -ECANCELED mean that nothing of it was sent. 0; -ML_ECLOSED; -ENOMEM; what broke the connection.

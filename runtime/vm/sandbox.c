@@ -62,9 +62,11 @@ static const struct permit permits[] = {
      "moonlet.json moonlet.pool moonlet.queue moonlet.sync moonlet.sync.core moonlet.task "
      "moonlet.task.core moonlet.url "},
     {PRELOAD, MOONLET_C, " moonlet.blocking.core "},
-    {PRELOAD, MOONLET_NET, " moonlet.net moonlet.net.core moonlet.patch moonlet.http "
+    {PRELOAD, MOONLET_NET,
+     " moonlet.net moonlet.net.core moonlet.patch moonlet.http "
      "moonlet.http.client moonlet.http.client.core moonlet.http.cookies moonlet.http.headers "
      "moonlet.http.multipart moonlet.http.pool moonlet.http.proxy "},
+    {PRELOAD, MOONLET_NET | MOONLET_OS, " moonlet.websocket moonlet.websocket.core "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all, and descriptors */

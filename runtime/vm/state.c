@@ -7,6 +7,7 @@
 #include "bindings/http/client.h"
 #include "bindings/http/headers.h"
 #include "bindings/http/types.h"
+#include "bindings/http/websocket.h"
 #include "bindings/core/hooks.h"
 #include "bindings/core/lua_open.h"
 #include "bindings/core/lua_strand.h"
@@ -103,6 +104,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.crypto", ml_open_crypto},
                                        {"moonlet.json", ml_open_json},
                                        {"moonlet.http.server.core", ml_open_http_server},
+                                       {"moonlet.websocket.core", ml_open_websocket},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);

@@ -34,6 +34,7 @@ enum operation {
     ACQUIRE,
     READABLE,
     ACCEPT = READABLE + ML_SELECT_ACCEPT,
+    RECEIVE = READABLE + ML_SELECT_RECEIVE,
     OPERATIONS
 };
 
@@ -76,15 +77,15 @@ static int case_error(lua_State *L, uint32_t number, const char *what)
 
 static enum operation operation_of(lua_State *L, uint32_t number)
 {
-    static const char *const names[OPERATIONS] = {"get",     "put",      "join",  "wait",
-                                                  "acquire", "readable", "accept"};
+    static const char *const names[OPERATIONS] = {"get",     "put",      "join",   "wait",
+                                                  "acquire", "readable", "accept", "receive"};
     const char *name = lua_tostring(L, at(number, OPERATION));
     for (int i = 0; name != NULL && i < OPERATIONS; i++)
         if (strcmp(name, names[i]) == 0)
             return (enum operation)i;
     return (enum operation)case_error(
         L, number,
-        "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\" or \"accept\" expected");
+        "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\" or \"receive\" expected");
 }
 
 /* Of an operation from READABLE on; NULL: nothing of that kind was ever made. */
@@ -155,7 +156,8 @@ static void push_case(lua_State *L, uint32_t number)
         "an event to wait for expected",
         "a semaphore to acquire expected",
         "a stream to read from expected",
-        "a listener to accept from expected"};
+        "a listener to accept from expected",
+        "a WebSocket to receive from expected"};
     static const char *const none[] = {NULL};
     lua_rawgeti(L, CASES, (lua_Integer)number + 1);
     if (!lua_istable(L, -1))
@@ -218,6 +220,8 @@ static int push_done(lua_State *L, uint32_t number)
         return 2;
     case JOIN:
         return 1 + ml_lua_task_push_end(L, at(number, OBJECT));
+    case RECEIVE:
+        return 1 + source_of(L, RECEIVE)->finish(L, at(number, OBJECT));
     default:
         break;
     }
@@ -380,7 +384,9 @@ static int wait_once(lua_State *L, struct selection *selection, ml_time deadline
     ml_choice_close(hub->current);
     leave(L, selection);
     error = ml_blocking_end(L, error);
-    return error == 0 && operation_at(L, *number) == READABLE ? -EAGAIN : error;
+    bool is_hint =
+        error == 0 && (operation_at(L, *number) == READABLE || operation_at(L, *number) == RECEIVE);
+    return is_hint ? -EAGAIN : error;
 }
 
 static int wait_for_any(lua_State *L, struct selection *selection, ml_time deadline)
@@ -418,7 +424,7 @@ Waits for the first of several things that can happen; if several can at once, e
 @function select
 @tparam table cases {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"},
 {semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"},
-with the fields timeout (seconds) and default (any value: nothing is waited for)
+{ws, "receive"}, with the fields timeout (seconds) and default (any value: nothing is waited for)
 @return the number of the case, and what it gave: the value, or the values of a future; true; the
 connection; what t:join() returns; for what was closed nil, message, "CLOSED". A stream is readable
 when a read finds something, be it the end or an error. Or nil, "timeout", "ETIMEDOUT". Or "default"

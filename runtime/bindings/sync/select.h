@@ -19,6 +19,8 @@ struct ml_select_source {
     /* The object at `index` of L: 0, a connection on top of the stack; -EAGAIN: it is to be waited
      * for; or why it fails, -ENOBUFS: for want of a descriptor. */
     int (*attempt)(lua_State *L, int index);
+    /* After an attempt that gave 0: pushes the results of "receive", their count. */
+    int (*finish)(lua_State *L, int index);
     /* The waiter is to be granted when the object may be ready. May set *again to an earlier time
      * at which to look, whatever happens. is_short: an attempt failed for want of a descriptor.
      * 0, or an error: look at once. */

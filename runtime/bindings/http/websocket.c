@@ -1,0 +1,476 @@
+/*** @submodule moonlet.websocket */
+/* WebSockets as scripts see them; the handshakes are in stdlib/moonlet/websocket.lua. */
+#include "bindings/http/websocket.h"
+
+#include "base/error.h"
+#include "bindings/core/blocking.h"
+#include "bindings/core/cancellation.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/lua_spawn.h"
+#include "bindings/core/object.h"
+#include "bindings/core/option.h"
+#include "bindings/core/time_limit.h"
+#include "bindings/http/headers.h"
+#include "bindings/net/types.h"
+#include "bindings/sync/select.h"
+#include "http/websocket.h"
+
+#include <string.h>
+
+static const char websocket_type[] = "websocket";
+
+/* User values. */
+enum { STREAM = 1, VALUES = 1 };
+
+/* How long ws:finish() waits unless it is told. */
+#define FINISH_SPAN (10 * ML_SECOND)
+
+static struct ml_websocket *check_websocket(lua_State *L)
+{
+    return ml_check_object(L, 1, websocket_type);
+}
+
+/* ---- the worker ---- */
+
+/* The task that sends what waits and ends the closing handshake. */
+static int work(lua_State *L)
+{
+    struct ml_websocket *ws = check_websocket(L);
+    ml_blocking_begin(L);
+    ml_websocket_work(ws);
+    ml_blocking_end(L, 0);
+    return 0;
+}
+
+/* Stack: the WebSocket. */
+static int spawn_worker(lua_State *L)
+{
+    static const struct ml_lua_spawn options = {
+        .name = "websocket", .name_index = 2, .is_daemon = true, .is_quiet = true};
+    lua_settop(L, 1);
+    lua_pushstring(L, options.name);
+    lua_pushcfunction(L, work);
+    lua_pushvalue(L, 1);
+    ml_lua_spawn(L, &options, 2);
+    return 0;
+}
+
+/* After a call on the WebSocket at 1: it gets the task that it wants. Without memory for one the
+ * connection is cut. Never raises. */
+static void tend(lua_State *L, struct ml_websocket *ws)
+{
+    if (ml_likely(!ws->wants_worker || ws->has_worker))
+        return;
+    ws->has_worker = true;
+    lua_pushcfunction(L, spawn_worker);
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+        return;
+    lua_pop(L, 1);
+    ml_websocket_release(ws);
+}
+
+/* ---- results ---- */
+
+static int push_problem(lua_State *L, const struct ml_websocket *ws, int error)
+{
+    ml_push_stream_failure(L, ws->stream, error);
+    const char *why = error == -ML_EEOF    ? "the connection ended without a Close"
+                      : error == ws->error ? ws->why
+                                           : NULL;
+    if (why != NULL) {
+        lua_pushstring(L, why);
+        lua_replace(L, -3);
+    }
+    return 3;
+}
+
+static int push_outcome(lua_State *L, const struct ml_websocket *ws, int error)
+{
+    if (error != 0)
+        return push_problem(L, ws, error);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int push_received(lua_State *L, struct ml_websocket *ws, int result,
+                         const struct ml_websocket_message *message)
+{
+    if (result < 0)
+        return push_problem(L, ws, result);
+    if (result == 1) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushlstring(L, message->data, message->size);
+    lua_pushstring(L, message->kind == ML_WS_TEXT ? "text" : "binary");
+    ml_websocket_take(ws);
+    return 2;
+}
+
+/* ---- methods ---- */
+
+/***
+The next message. Pings are answered while a task is in here.
+@function WebSocket:receive
+@tparam[opt] number timeout seconds; 0: never waits
+@treturn string its bytes; nil: the peer has closed; or nil, message, code: "CLOSED": it was closed
+here, "EPROTO", "EILSEQ", "EMSGSIZE": the peer broke the rules, sent text that is not UTF-8, or too
+much; "EEOF", "ECONNABORTED": the connection is lost; "EBUSY": another task receives; "ETIMEDOUT"
+@treturn string "text" or "binary"
+*/
+static int ws_receive(lua_State *L)
+{
+    struct ml_websocket *ws = check_websocket(L);
+    struct ml_websocket_message message;
+    ml_time deadline = ml_check_deadline(L, 2);
+    ml_blocking_begin(L);
+    int result = ml_websocket_receive(ws, deadline, &message);
+    ml_blocking_end(L, 0);
+    tend(L, ws);
+    return push_received(L, ws, ml_blocking_end(L, result), &message);
+}
+
+static bool is_text(const char *data, size_t size)
+{
+    struct ml_utf8 u = {0};
+    return ml_utf8_check(&u, data, size) && ml_utf8_is_whole(&u);
+}
+
+/***
+Sends a message. Waits only while `max_queue` bytes wait to be sent; a timeout or a cancellation
+means that nothing of it was sent. Any number of tasks may send.
+@function WebSocket:send
+@tparam string data
+@tparam[opt="text"] string kind "text", which must be UTF-8, or "binary"
+@tparam[opt] number timeout seconds
+@treturn boolean true; or nil, message, code
+*/
+static int ws_send(lua_State *L)
+{
+    static const char *const kinds[] = {"text", "binary", NULL};
+    struct ml_websocket *ws = check_websocket(L);
+    size_t size;
+    const char *data = luaL_checklstring(L, 2, &size);
+    bool is_binary = luaL_checkoption(L, 3, "text", kinds) == 1;
+    ml_time deadline = ml_check_deadline(L, 4);
+    luaL_argcheck(L, is_binary || is_text(data, size), 2, "text must be UTF-8; send it as binary");
+    ml_blocking_begin(L);
+    int error = ml_websocket_send(ws, is_binary ? ML_WS_BINARY : ML_WS_TEXT, data, size, deadline);
+    ml_blocking_end(L, 0);
+    tend(L, ws);
+    return push_outcome(L, ws, ml_blocking_end(L, error));
+}
+
+/***
+Sends a ping. Never waits. The peer's answer is no message; `ping_interval` watches for it.
+@function WebSocket:ping
+@tparam[opt=""] string data at most 125 bytes
+@treturn boolean true; or nil, message, code
+*/
+static int ws_ping(lua_State *L)
+{
+    struct ml_websocket *ws = check_websocket(L);
+    size_t size;
+    const char *data = luaL_optlstring(L, 2, "", &size);
+    luaL_argcheck(L, size <= ML_WS_CONTROL_MAX, 2, "at most 125 bytes");
+    int error = ml_websocket_ping(ws, data, size);
+    tend(L, ws);
+    if (error == -ENOMEM)
+        return luaL_error(L, "not enough memory");
+    return push_outcome(L, ws, error);
+}
+
+/* Reads code and reason from index 2 on, and closes. */
+static void close_as_said(lua_State *L, struct ml_websocket *ws)
+{
+    size_t size;
+    lua_Integer code = luaL_optinteger(L, 2, ML_WS_NORMAL);
+    const char *reason = luaL_optlstring(L, 3, "", &size);
+    luaL_argcheck(L, code > 0 && code <= 4999 && ml_ws_code_is_valid((unsigned)code), 2,
+                  "a code that may be sent expected: 1000, 1001, ... or from 3000 to 4999");
+    luaL_argcheck(L, size <= ML_WS_CONTROL_MAX - 2, 3, "at most 123 bytes");
+    luaL_argcheck(L, is_text(reason, size), 3, "the reason must be UTF-8");
+    ml_websocket_close(ws, (unsigned)code, reason, size);
+    tend(L, ws);
+}
+
+/***
+Says goodbye; a task of its own waits for the peer's, at most ten seconds. Idempotent; never waits.
+@function WebSocket:close
+@tparam[opt=1000] integer code
+@tparam[opt=""] string reason at most 123 bytes
+*/
+static int ws_close(lua_State *L)
+{
+    close_as_said(L, check_websocket(L));
+    return 0;
+}
+
+/***
+Says goodbye, unless that was done, and waits until the connection has ended.
+@function WebSocket:finish
+@tparam[opt=10] number s seconds, after which the connection is cut
+@treturn boolean true: the peer said goodbye, too; or nil, message, code
+*/
+static int ws_finish(lua_State *L)
+{
+    struct ml_websocket *ws = check_websocket(L);
+    ml_time deadline = ml_time_after(ml_hub_now(&ml_lua_of(L)->hub), FINISH_SPAN);
+    if (!lua_isnoneornil(L, 2))
+        deadline = ml_check_deadline(L, 2);
+    if (deadline != ML_NEVER_WAIT)
+        ml_blocking_enter(L, deadline);
+    ml_websocket_close(ws, ML_WS_NORMAL, NULL, 0);
+    tend(L, ws);
+    ml_blocking_begin(L);
+    int error = ml_blocking_end(L, ml_websocket_wait_end(ws, deadline));
+    if (error == -ETIMEDOUT)
+        ml_websocket_release(ws);
+    if (error == 0 && !ws->close_received)
+        error = ws->error != 0 ? ws->error : -ML_ECLOSED;
+    return push_outcome(L, ws, error);
+}
+
+/***
+Tells how it was closed, by whichever end was first. Never waits.
+@function WebSocket:closed
+@treturn integer the code: 1005: none was given; 1006: the connection was lost; nil while it is open
+@treturn string the reason
+*/
+static int ws_closed(lua_State *L)
+{
+    const struct ml_websocket *ws = check_websocket(L);
+    if (ws->code == 0) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushinteger(L, ws->code);
+    lua_pushlstring(L, ws->reason, ws->reason_size);
+    return 2;
+}
+
+/* Upvalue: the WebSocket. */
+static int next_message(lua_State *L)
+{
+    lua_pushcfunction(L, ws_receive);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_call(L, 1, 3);
+    bool is_end = lua_isnil(L, -3) &&
+                  (lua_isnil(L, -1) || strcmp(lua_tostring(L, -1), ml_error_name(ML_ECLOSED)) == 0);
+    if (is_end) {
+        lua_pushnil(L);
+        return 1;
+    }
+    if (lua_isnil(L, -3))
+        return ml_raise_failure(L);
+    lua_pop(L, 1);
+    return 2;
+}
+
+/***
+Messages in a loop, up to a clean end or the own closing; any other failure raises. May wait.
+@function WebSocket:messages
+@treturn function that returns data and kind
+@usage for text in ws:messages() do ws:send(text) end
+*/
+static int ws_messages(lua_State *L)
+{
+    check_websocket(L);
+    lua_settop(L, 1);
+    lua_pushcclosure(L, next_message, 1);
+    return 1;
+}
+
+/* __close(ws, error) */
+static int close_scope(lua_State *L)
+{
+    struct ml_websocket *ws = check_websocket(L);
+    unsigned code = lua_isnoneornil(L, 2)      ? ML_WS_NORMAL
+                    : ml_is_cancellation(L, 2) ? ML_WS_GOING_AWAY
+                                               : ML_WS_INTERNAL_ERROR;
+    ml_websocket_close(ws, code, NULL, 0);
+    tend(L, ws);
+    return 0;
+}
+
+static int collect(lua_State *L)
+{
+    struct ml_websocket *ws = check_websocket(L);
+    if (ws->stream == NULL)
+        return 0;
+    if (ws->code == 0)
+        ml_warn_unclosed(L, ws);
+    ml_websocket_release(ws);
+    return 0;
+}
+
+static int to_string(lua_State *L)
+{
+    const struct ml_websocket *ws = check_websocket(L);
+    if (ws->code == 0)
+        lua_pushfstring(L, "websocket (open, %s)", ws->options.is_client ? "client" : "server");
+    else
+        lua_pushfstring(L, "websocket (closed, %d)", (int)ws->code);
+    return 1;
+}
+
+/* ---- in select ---- */
+
+static int attempt_to_receive(lua_State *L, int index)
+{
+    return ml_websocket_look(ml_to_object(L, index)) == -EAGAIN ? -EAGAIN : 0;
+}
+
+static int push_selected(lua_State *L, int index)
+{
+    lua_pushcfunction(L, ws_receive);
+    lua_pushvalue(L, index);
+    lua_pushinteger(L, 0);
+    int top = lua_gettop(L) - 3;
+    lua_call(L, 2, LUA_MULTRET);
+    return lua_gettop(L) - top;
+}
+
+static int watch(struct ml_lua *lua, void *object, struct ml_waiter *waiter, bool is_short,
+                 ml_time *again)
+{
+    (void)lua;
+    (void)is_short;
+    return ml_websocket_watch(object, waiter, again);
+}
+
+static void unwatch(void *object)
+{
+    ml_websocket_unwatch(object);
+}
+
+static const struct ml_select_source select_source = {.type = websocket_type,
+                                                      .attempt = attempt_to_receive,
+                                                      .finish = push_selected,
+                                                      .watch = watch,
+                                                      .unwatch = unwatch};
+
+/* ---- the module ---- */
+
+static lua_Integer size_option(lua_State *L, int index, const char *name, lua_Integer otherwise)
+{
+    lua_getfield(L, index, name);
+    if (!lua_isnil(L, -1) && (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1))
+        luaL_error(L, "option '%s' must be a positive integer", name);
+    lua_Integer size = lua_isnil(L, -1) ? otherwise : lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return size;
+}
+
+static ml_time interval_option(lua_State *L, int index)
+{
+    lua_getfield(L, index, "ping_interval");
+    if (!lua_isnil(L, -1) && (!lua_isboolean(L, -1) || lua_toboolean(L, -1)) &&
+        (!lua_isnumber(L, -1) || !(lua_tonumber(L, -1) > 0)))
+        luaL_error(L, "option 'ping_interval' must be a positive number, or false");
+    ml_time span = lua_isnil(L, -1)       ? ML_WEBSOCKET_DEFAULTS.ping_interval
+                   : lua_isboolean(L, -1) ? ML_FOREVER
+                                          : ml_check_span(L, lua_gettop(L));
+    lua_pop(L, 1);
+    return span;
+}
+
+static struct ml_websocket_options check_options(lua_State *L, int index)
+{
+    struct ml_websocket_options options = ML_WEBSOCKET_DEFAULTS;
+    luaL_checktype(L, index, LUA_TTABLE);
+    options.max_message =
+        (size_t)size_option(L, index, "max_message", (lua_Integer)options.max_message);
+    options.max_queue = (size_t)size_option(L, index, "max_queue", (lua_Integer)options.max_queue);
+    options.ping_interval = interval_option(L, index);
+    return options;
+}
+
+/* check(options): raises for wrong ones. */
+static int check(lua_State *L)
+{
+    check_options(L, 1);
+    return 0;
+}
+
+/* open(stream, options, is_client) -> WebSocket, on a stream whose handshake is done. */
+static int open(lua_State *L)
+{
+    struct ml_stream *stream = ml_check_stream(L, 1);
+    struct ml_websocket_options options = check_options(L, 2);
+    options.is_client = lua_toboolean(L, 3);
+    struct ml_websocket *ws = ml_push_object(L, websocket_type, sizeof *ws, VALUES);
+    ml_websocket_open(ws, stream, &options);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, STREAM);
+    ml_object_note_source_line(L, ws);
+    return 1;
+}
+
+enum { FIELDS = 100 };
+
+/* One response at the front of the input, whole: its size, or an error. */
+static int receive_head(struct ml_stream *s, struct ml_http_head *head, const char **why,
+                        ml_time deadline)
+{
+    struct ml_http_limits limits = ML_HTTP_LIMITS_DEFAULT;
+    size_t seen = 0;
+    int result = 0, parsed = 0;
+    while (result == 0 && parsed == 0) {
+        size_t size = ml_buffer_size(&s->in);
+        if (size > seen)
+            parsed = ml_http_parse_response(head, ml_buffer_data(&s->in), size, seen, &limits);
+        seen = size;
+        if (parsed == 0)
+            result = ml_stream_receive_more(s, deadline);
+    }
+    if (parsed < 0)
+        *why = ml_http_error_text(parsed);
+    return parsed < 0 ? -EPROTO : result == 1 ? -ML_EEOF : result < 0 ? result : parsed;
+}
+
+/* response(stream, timeout) -> status, headers; or nil, message, code. */
+static int response(lua_State *L)
+{
+    struct ml_stream *stream = ml_check_stream(L, 1);
+    ml_time deadline = ml_check_deadline(L, 2);
+    struct ml_http_field *fields = lua_newuserdatauv(L, FIELDS * sizeof *fields, 0);
+    struct ml_http_head head;
+    const char *why = NULL;
+    ml_http_head_init(&head, fields, FIELDS);
+    ml_blocking_begin(L);
+    int size = ml_blocking_end(L, receive_head(stream, &head, &why, deadline));
+    if (size < 0) {
+        ml_push_stream_failure(L, stream, size);
+        if (why != NULL) {
+            lua_pushfstring(L, "bad response: %s", why);
+            lua_replace(L, -3);
+        }
+        return 3;
+    }
+    lua_pushinteger(L, head.status);
+    struct ml_http_headers *headers = ml_http_push_new_headers(L, head.field_count, (uint32_t)size);
+    if (!ml_stream_is_open(stream))
+        return ml_push_failure(L, -ML_ECLOSED);
+    ml_http_headers_fill(headers, &head, (size_t)size);
+    ml_stream_consume(stream, (size_t)size);
+    return 2;
+}
+
+int ml_open_websocket(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"receive", ws_receive},   {"send", ws_send},
+                                       {"ping", ws_ping},         {"close", ws_close},
+                                       {"finish", ws_finish},     {"closed", ws_closed},
+                                       {"messages", ws_messages}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {
+        {"__gc", collect}, {"__close", close_scope}, {"__tostring", to_string}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"open", open}, {"check", check}, {"response", response}, {NULL, NULL}};
+    ml_open_object_type(L, websocket_type, methods, metamethods);
+    ml_open_http_headers_type(L);
+    ml_lua_of(L)->select.sources[ML_SELECT_RECEIVE] = &select_source;
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,274 @@
+--- WebSockets (RFC 6455), both sides.
+-- @module moonlet.websocket
+
+local error, ipairs, pairs, setmetatable, type = error, ipairs, pairs, setmetatable, type
+local table_concat = table.concat
+
+local argument = require "moonlet.argument"
+local core = require "moonlet.websocket.core"
+local crypto = require "moonlet.crypto"
+local headers = require "moonlet.http.headers"
+local net = require "moonlet.net"
+local task = require "moonlet.task"
+local urls = require "moonlet.url"
+
+local websocket = {}
+
+local GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+local PORTS = { ws = 80, wss = 443 }
+local TIMEOUT = 10 -- seconds for connecting and the handshake
+
+local COMMON = { max_message = true, max_queue = true, ping_interval = true, subprotocols = true,
+  compression = true }
+local CONNECT = { connect = true, tls = true, timeout = true, headers = true, origin = true }
+local UPGRADE = { origins = true }
+for name in pairs(COMMON) do CONNECT[name], UPGRADE[name] = true, true end
+
+local function accept_key(key)
+  return crypto.base64(crypto.digest("sha1", key .. GUID))
+end
+
+-- Whether the list in a field holds the token, in any case.
+local function has_token(list, token)
+  for item in (list or ""):gmatch "[^,]+" do
+    if item:match("^%s*(.-)%s*$"):lower() == token then return true end
+  end
+  return false
+end
+
+local function check_names(list, option, pattern)
+  if list == nil then return end
+  if type(list) ~= "table" then error(("option '%s' must be a list"):format(option), 0) end
+  for _, name in ipairs(list) do
+    if type(name) ~= "string" or not name:find(pattern) then
+      error(("option '%s' has a wrong item"):format(option), 0)
+    end
+  end
+end
+
+local TOKEN = "^[%w!#$%%&'*+%-.^_`|~]+$"
+
+local function check_options(opts, position, name, known)
+  argument.options(opts, position, name, known)
+  core.check(opts)
+  check_names(opts.subprotocols, "subprotocols", TOKEN)
+  check_names(opts.origins, "origins", "^%S+$")
+end
+
+-- ---- the client ----
+
+local function parse(text)
+  local u, message, code = urls.parse(text)
+  if not u then return nil, message, code end
+  local scheme = (u.scheme or ""):lower()
+  if not PORTS[scheme] or not u.host or u.host == "" or u.fragment then
+    return nil, "no URL of ws or wss with a host and without a fragment", "EURL"
+  end
+  local host = u.host:lower()
+  local port = u.port or PORTS[scheme]
+  local shown = host:find(":", 1, true) and "[" .. host .. "]" or host
+  local path = u.path ~= "" and u.path or "/"
+  return {
+    host = host, port = port, is_secure = scheme == "wss",
+    authority = port == PORTS[scheme] and shown or shown .. ":" .. port,
+    target = u.query and path .. "?" .. u.query or path,
+  }
+end
+
+-- A connected stream, with TLS for wss.
+local function open_stream(place, opts)
+  local tls = place.is_secure and (opts.tls or true) or nil
+  if not opts.connect then return net.connect(place.host, place.port, { tls = tls }) end
+  local stream, message, code = opts.connect(place.host, place.port)
+  if not stream or not tls then return stream, message, code end
+  local context = tls
+  if tls == true then context = {} end
+  if type(context) == "table" then context, message, code = net.tls(context) end
+  local ok = context
+  if ok then
+    local name = type(tls) == "table" and tls.server_name or place.host
+    ok, message, code = stream:starttls { context = context, server_name = name }
+  end
+  if ok then ok, message, code = stream:handshake() end
+  if ok then return stream end
+  stream:close()
+  return nil, message, code
+end
+
+local RESERVED = { host = true, upgrade = true, connection = true, origin = true }
+
+local function request(place, opts, key)
+  local lines = { "GET " .. place.target .. " HTTP/1.1", "Host: " .. place.authority,
+    "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: " .. key }
+  if opts.subprotocols and #opts.subprotocols > 0 then
+    lines[#lines + 1] = "Sec-WebSocket-Protocol: " .. table_concat(opts.subprotocols, ", ")
+  end
+  local given = headers.new(opts.headers)
+  if opts.origin then given.origin = opts.origin end
+  for name, value in pairs(given) do
+    if name == "origin" or not (RESERVED[name] or name:find "^sec%-websocket%-") then
+      lines[#lines + 1] = name .. ": " .. value
+    end
+  end
+  return table_concat(lines, "\r\n") .. "\r\n\r\n"
+end
+
+local function contains(list, item)
+  for _, one in ipairs(list or {}) do
+    if one == item then return true end
+  end
+  return false
+end
+
+-- What is wrong with the answer; nil: nothing.
+local function problem_of(status, given, opts, key)
+  if status ~= 101 then return ("the server answered %d"):format(status) end
+  if not has_token(given.upgrade, "websocket") then return "bad response: no Upgrade: websocket" end
+  if not has_token(given.connection, "upgrade") then return "bad response: no Connection: Upgrade" end
+  if given["sec-websocket-accept"] ~= accept_key(key) then
+    return "bad response: wrong Sec-WebSocket-Accept"
+  end
+  if given["sec-websocket-extensions"] then return "bad response: an extension nobody asked for" end
+  local protocol = given["sec-websocket-protocol"]
+  if protocol and not contains(opts.subprotocols, protocol) then
+    return "bad response: a subprotocol nobody asked for"
+  end
+end
+
+local function shake(stream, place, opts)
+  local key = crypto.base64(crypto.random(16))
+  local ok, message, code = stream:write(request(place, opts, key))
+  if not ok then return nil, message, code end
+  local status, given
+  status, given, code = core.response(stream)
+  if not status then return nil, given, code end
+  message = problem_of(status, given, opts, key)
+  if message then return nil, message, status == 101 and "EPROTO" or "ESTATUS" end
+  return given
+end
+
+local guard = { __close = function(self)
+  if self.stream then self.stream:close() end
+end }
+
+local function dial(place, opts)
+  local stream, message, code = open_stream(place, opts)
+  if not stream then return nil, message, code end
+  local owner <close> = setmetatable({ stream = stream }, guard)
+  local given
+  given, message, code = shake(stream, place, opts)
+  if not given then return nil, message, code end
+  local ws = core.open(stream, opts, true)
+  owner.stream = nil
+  return ws, given["sec-websocket-protocol"]
+end
+
+--- Connects to a WebSocket server. May wait.
+-- @tparam string url ws://host[:port]/path, or wss://
+-- @tparam[opt] table opts
+-- @tparam[opt=1 MiB] integer opts.max_message bytes of a message
+-- @tparam[opt=1 MiB] integer opts.max_queue bytes that may wait to be sent before `send` waits
+-- @tparam[opt=30] number|boolean opts.ping_interval seconds; false: no pings
+-- @tparam[opt] {string} opts.subprotocols asked for, the best first
+-- @tparam[opt] string opts.origin
+-- @tparam[opt] table opts.headers more fields
+-- @tparam[opt=10] number opts.timeout seconds for connecting and the handshake
+-- @tparam[opt] table|context opts.tls as of net.connect, for wss
+-- @tparam[opt] function opts.connect function(host, port) -> stream
+-- @treturn WebSocket or nil, message, code: "EURL"; "ESTATUS": the server refused; "EPROTO": no
+-- WebSocket's answer; and those of net.connect
+-- @treturn string the subprotocol that the server chose, or nil
+function websocket.connect(url, opts)
+  opts = opts or {}
+  check_options(opts, 2, "connect", CONNECT)
+  local place, message, code = parse(url)
+  if not place then return nil, message, code end
+  local ws, more
+  ws, more, code = task.timeout(opts.timeout or TIMEOUT, dial, place, opts)
+  if not ws and code == "EDEADLINE" then return nil, "timeout", "ETIMEDOUT" end
+  return ws, more, code
+end
+
+-- ---- the server ----
+
+local function is_key(key)
+  return type(key) == "string" and #key == 24 and key:find "^[%w+/]+==$" ~= nil
+end
+
+local function is_same_origin(origin, req)
+  return origin:lower():match "^%a[%w+.-]*://(.*)$" == (req.host or ""):lower()
+end
+
+local function may_come(req, origins)
+  local origin = req.headers.origin
+  if not origin then return true end
+  if not origins then return is_same_origin(origin, req) end
+  return contains(origins, "*") or contains(origins, origin)
+end
+
+-- Status and message of a request that is no handshake; nil: it is one.
+local function refusal(req, opts)
+  local h = req.headers
+  if req.method ~= "GET" or req.version ~= "1.1" then return 400, "no WebSocket handshake" end
+  if not has_token(h.upgrade, "websocket") or not has_token(h.connection, "upgrade") then
+    return 426, "WebSocket expected"
+  end
+  if h["sec-websocket-version"] ~= "13" then return 426, "WebSocket version 13 expected" end
+  if not is_key(h["sec-websocket-key"]) then return 400, "wrong Sec-WebSocket-Key" end
+  if not may_come(req, opts.origins) then return 403, "origin not allowed" end
+end
+
+local CODES = { [400] = "EPROTO", [403] = "EACCES", [426] = "EPROTO" }
+
+local function refuse(res, status, message)
+  res.status = status
+  if status == 426 then
+    res.headers.upgrade = "websocket"
+    res.headers["sec-websocket-version"] = "13"
+  end
+  res:send(message .. "\n")
+  return nil, message, CODES[status]
+end
+
+-- The first of ours that the client asked for.
+local function choose(opts, asked)
+  for _, name in ipairs(opts.subprotocols or {}) do
+    for item in (asked or ""):gmatch "[^,]+" do
+      if item:match "^%s*(.-)%s*$" == name then return name end
+    end
+  end
+end
+
+local function greeting(req, protocol)
+  local lines = { "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
+    "Sec-WebSocket-Accept: " .. accept_key(req.headers["sec-websocket-key"]) }
+  if protocol then lines[#lines + 1] = "Sec-WebSocket-Protocol: " .. protocol end
+  return table_concat(lines, "\r\n") .. "\r\n\r\n"
+end
+
+--- Makes a WebSocket of a request to an HTTP server, in its handler. May wait. The connection is
+-- closed after the handler: `ws:finish()` at its end waits for the peer's goodbye.
+-- @tparam Request req
+-- @tparam Response res
+-- @tparam[opt] table opts as of connect: max_message, max_queue, ping_interval; and
+-- @tparam[opt] {string} opts.subprotocols ours, the best first
+-- @tparam[opt] {string} opts.origins whose pages may connect, "*": all; by default this host's
+-- @treturn WebSocket or nil, message, code: the request was answered with 400, 403 or 426
+-- @treturn string the subprotocol, or nil
+function websocket.upgrade(req, res, opts)
+  opts = opts or {}
+  check_options(opts, 3, "upgrade", UPGRADE)
+  local status, problem = refusal(req, opts)
+  if status then return refuse(res, status, problem) end
+  local protocol = choose(opts, req.headers["sec-websocket-protocol"])
+  local text = greeting(req, protocol)
+  local stream, message, code = res:hijack()
+  if not stream then return nil, message, code end
+  local ok
+  ok, message, code = stream:write(text)
+  if not ok then return nil, message, code end
+  return core.open(stream, opts, false), protocol
+end
+
+return websocket
