@@ -304,10 +304,7 @@ static void begin(struct ml_http_head *head, bool has_line)
 {
     struct ml_http_field *fields = head->fields;
     uint16_t room = head->field_room;
-    /* Hidden from the compiler, which would make it `rep stos`: 15 ns more than memset(). */
-    size_t size = sizeof *head;
-    __asm__("" : "+r"(size));
-    memset(head, 0, size);
+    memset(head, 0, sizeof *head);
     head->fields = fields;
     head->field_room = room;
     head->content_length = -1;

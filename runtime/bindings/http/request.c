@@ -332,6 +332,25 @@ static bool read_whole(lua_State *L, struct ml_lua_request *req)
 enum { BODY = FIELDS };
 
 /***
+A request, in its handler; after that it is closed. The fields are made when they are asked for.
+@object Request
+@tfield string method
+@tfield string target as it was sent
+@tfield string path never decoded
+@tfield Headers query the decoded fields of the query; names keep their case
+@tfield string version "1.0", "1.1" or "2"
+@tfield string scheme "http" or "https"
+@tfield string host
+@tfield Address peer who connected; nil in memory
+@tfield Address client who that is by trusted proxies
+@tfield string route the pattern of the route; nil without a router
+@tfield table tls as stream:tls_info(); nil without TLS
+@tfield table params of the route, decoded
+@tfield Headers headers
+@tfield table locals for the handler and what runs around it
+*/
+
+/***
 The whole body, which stays: it may be asked for again, as json() or form(). May wait.
 @function Request:body
 @tparam[opt] integer max bytes at most, in place of the route's limit

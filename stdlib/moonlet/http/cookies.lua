@@ -2,10 +2,10 @@
 -- @module moonlet.http.cookies
 
 local getmetatable, ipairs, next, pairs = getmetatable, ipairs, next, pairs
-local pcall, setmetatable = pcall, setmetatable
+local setmetatable = setmetatable
 local tonumber, type = tonumber, type
 local table_concat, table_sort, table_unpack = table.concat, table.sort, table.unpack
-local has_io, io_open = pcall(function() return io.open end)
+local io_open = io and io.open
 local os_time = os.time
 
 local cookies = {}
@@ -61,7 +61,7 @@ local SUFFIX_FILES = {
 local rules -- suffix -> true, "*" or "!"; false: no list is there
 
 local function read_rules()
-  for _, path in ipairs(has_io and io_open and SUFFIX_FILES or {}) do
+  for _, path in ipairs(io_open and SUFFIX_FILES or {}) do
     local file = io_open(path, "r")
     if file then
       local found = {}

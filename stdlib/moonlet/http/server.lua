@@ -85,6 +85,9 @@ local SERVE_OPTIONS = {
 }
 for name in pairs(SERVER_OPTIONS) do SERVE_OPTIONS[name] = true end
 
+--- A server: it serves any number of listeners and streams.
+-- @object Server
+
 local Server = { __name = "http.server" }
 Server.__index = Server
 

@@ -149,9 +149,10 @@ static void test_without_one_part_all_others_are_whole(void **state)
         {MOONLET_FILES, "package.path package.searchpath searchers.4 "},
         {MOONLET_C,
          "package.cpath package.loadlib preload.moonlet.blocking.core searchers.3 searchers.4 "},
-        {MOONLET_NET, "preload.moonlet.http preload.moonlet.http.client preload.moonlet.http.client.core "
+        {MOONLET_NET, "preload.moonlet.http preload.moonlet.http.access_log preload.moonlet.http.client preload.moonlet.http.client.core "
           "preload.moonlet.http.cookies preload.moonlet.http.headers "
           "preload.moonlet.http.multipart preload.moonlet.http.pool preload.moonlet.http.proxy "
+          "preload.moonlet.http.server preload.moonlet.http.server.core preload.moonlet.http.trusted "
           "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
