@@ -8,12 +8,6 @@
 ---@field crypto moonlet.crypto
 ---@field greenlet moonlet.greenlet
 ---@field http moonlet.http
----@field client moonlet.http.client
----@field cookies moonlet.http.cookies
----@field headers moonlet.http.headers
----@field multipart moonlet.http.multipart
----@field pool moonlet.http.pool
----@field proxy moonlet.http.proxy
 ---@field json moonlet.json
 ---@field net moonlet.net
 ---@field patch moonlet.patch
@@ -23,6 +17,7 @@
 ---@field task moonlet.task
 ---@field test moonlet.test
 ---@field url moonlet.url
+---@field websocket moonlet.websocket
 local moonlet = {}
 
 return moonlet

@@ -176,7 +176,7 @@ end
 -- @tparam[opt=10] number opts.timeout seconds for connecting and the handshake
 -- @tparam[opt] table|context opts.tls as of net.connect, for wss
 -- @tparam[opt] function opts.connect function(host, port) -> stream
--- @treturn WebSocket or nil, message, code: "EURL"; "ESTATUS": the server refused; "EPROTO": no
+-- @treturn Websocket or nil, message, code: "EURL"; "ESTATUS": the server refused; "EPROTO": no
 -- WebSocket's answer; and those of net.connect
 -- @treturn string the subprotocol that the server chose, or nil
 function websocket.connect(url, opts)
@@ -254,7 +254,7 @@ end
 -- @tparam[opt] table opts as of connect: max_message, max_queue, ping_interval; and
 -- @tparam[opt] {string} opts.subprotocols ours, the best first
 -- @tparam[opt] {string} opts.origins whose pages may connect, "*": all; by default this host's
--- @treturn WebSocket or nil, message, code: the request was answered with 400, 403 or 426
+-- @treturn Websocket or nil, message, code: the request was answered with 400, 403 or 426
 -- @treturn string the subprotocol, or nil
 function websocket.upgrade(req, res, opts)
   opts = opts or {}

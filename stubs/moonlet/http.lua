@@ -1,7 +1,442 @@
 ---@meta moonlet.http
 
----HTTP: clients and servers.
+---A client: its own pool, headers and cookies. The functions of moonlet.http are its methods, too.
+---@class moonlet.http.Client
+local Client = {}
+
+---Closes the idle connections; those in use when their responses have been read.
+function Client:close() end
+
+---Sends a DELETE request and reads the whole response. May wait.
+---@param where string URL
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code; with check=true and a status from 400 on nil, message, "ESTATUS", response
+---@return string|nil # message
+---@return string|nil # code
+function Client:delete(where, opts) end
+
+---Fetches a URL into a file, which appears when it is whole. May wait.
+---@param where string URL
+---@param path string
+---@param opts? table those of request(), and resume, progress(bytes, total)
+---@return moonlet.http.Reply|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Client:download(where, path, opts) end
+
+---Sends a GET request and reads the whole response. May wait.
+---@param where string URL
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code; with check=true and a status from 400 on nil, message, "ESTATUS", response
+---@return string|nil # message
+---@return string|nil # code
+function Client:get(where, opts) end
+
+---Sends a HEAD request and reads the whole response. May wait.
+---@param where string URL
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code; with check=true and a status from 400 on nil, message, "ESTATUS", response
+---@return string|nil # message
+---@return string|nil # code
+function Client:head(where, opts) end
+
+---Sends a PATCH request and reads the whole response. May wait.
+---@param where string URL
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code; with check=true and a status from 400 on nil, message, "ESTATUS", response
+---@return string|nil # message
+---@return string|nil # code
+function Client:patch(where, opts) end
+
+---Sends a POST request and reads the whole response. May wait.
+---@param where string URL
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code; with check=true and a status from 400 on nil, message, "ESTATUS", response
+---@return string|nil # message
+---@return string|nil # code
+function Client:post(where, opts) end
+
+---Sends a PUT request and reads the whole response. May wait.
+---@param where string URL
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code; with check=true and a status from 400 on nil, message, "ESTATUS", response
+---@return string|nil # message
+---@return string|nil # code
+function Client:put(where, opts) end
+
+---Sends a request and reads the whole response. May wait.
+---@param where string|table URL, or the options with a field `url`
+---@param opts? table method, headers, query, body, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+---@return moonlet.http.Reply|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Client:request(where, opts) end
+
+---Figures of the pool.
+---@return table # open, idle: connections now; made, reused: how often so far
+function Client:stats() end
+
+---Sends a request and reads the head of the response; the body is the caller's to read. May wait.
+---@param where string|table URL, or the options with a field `url`
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Client:stream(where, opts) end
+
+---What a server answered.
+---@class moonlet.http.Reply
+---@field status integer
+---@field reason string may be empty
+---@field headers table
+---@field version string "1.0" or "1.1"
+---@field url string after redirects
+---@field reused boolean whether the connection had carried another request
+---@field body string|nil nil of a stream
+local Reply = {}
+
+---Iterates over the body as it comes. Raises if it ends short.
+---@return function
+function Reply:chunks() end
+
+---Ends it: the connection goes back to the pool if the body has been read, else it is closed.
+function Reply:close() end
+
+---Iterates over server-sent events: tables of data, event, id, retry.
+---@return function
+function Reply:events() end
+
+---Decodes the body as JSON.
+---@return any ... # the value; or nil, message, code
+function Reply:json() end
+
+---Iterates over the lines of the body.
+---@return function
+function Reply:lines() end
+
+---Reads some of the body: a count of bytes (fewer only at the end), "l", "L" or "a".
+---@param format? any
+---@return string|nil # or nil at the end; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Reply:read(format) end
+
+---Reads the whole body.
+---@param max? integer bytes
+---@return string|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Reply:read_all(max) end
+
+---Saves the body to a file, which appears when it is whole.
+---@param path string
+---@return integer|nil # bytes; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Reply:save(path) end
+
+---The fields behind the body, once it has been read.
+---@return table|nil # nil: there are none
+function Reply:trailers() end
+
+---A request, in its handler; after that it is closed. The fields are made when they are asked for.
+---@class moonlet.http.Request
+---@field method string
+---@field target string as it was sent
+---@field path string never decoded
+---@field query Headers the decoded fields of the query; names keep their case
+---@field version string "1.0", "1.1" or "2"
+---@field scheme string "http" or "https"
+---@field host string
+---@field peer moonlet.net.Address|nil who connected; nil in memory
+---@field client moonlet.net.Address|nil who that is by trusted proxies
+---@field route string|nil the pattern of the route; nil without a router
+---@field tls table|nil as stream:tls_info(); nil without TLS
+---@field params table of the route, decoded
+---@field headers Headers
+---@field locals table for the handler and what runs around it
+local Request = {}
+
+---The whole body, which stays: it may be asked for again, as json() or form(). May wait.
+---@param max? integer bytes at most, in place of the route's limit
+---@return string|nil # "" without one; or nil, message, code: "EMSGSIZE" (answered 413 if the handler returns it), "EPROTO" (400), "ETIMEDOUT" (408), "EEOF"
+---@return string|nil # message
+---@return string|nil # code
+function Request:body(max) end
+
+---An iterator over the pieces of the body, as they come. Ends at its end, raises a failure
+---`{message=, code=}`. May wait.
+---@param max? integer bytes of a piece at most
+function Request:chunks(max) end
+
+---Whether the peer has left: it has closed the connection, or its direction of it. Never waits.
+---@return boolean
+function Request:gone() end
+
+---The body as JSON; it stays, as that of body(). May wait.
+---@param max? integer bytes at most
+---@return any ... # the value, json.null for null; or nil, message, code: as body(), and "EJSON": a handler that returns that answers 400
+function Request:json(max) end
+
+---The next bytes of the body, whatever is there. May wait.
+---@param max? integer bytes at most
+---@return string|nil # or nil at the end; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Request:read_some(max) end
+
+---The fields after the body, once that was read to its end. Never waits.
+---@return Headers|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Request:trailers() end
+
+---The answer to a request, in its handler; after that it is closed.
+---@class moonlet.http.Response
+---@field status integer|nil nil: not set yet; then 200, or 204 without a body
+---@field headers Headers
+local Response = {}
+
+---Sends the head, and all that was written, at once. May wait.
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Response:flush() end
+
+---Takes the connection: the stream is the handler's, which has read the request's head and nothing
+---behind it, until the handler returns; then it is closed. Raises once the head is out. May wait.
+---@return moonlet.net.stream|nil # or nil, message, code ("EOPNOTSUPP": HTTP/2)
+---@return string|nil # message
+---@return string|nil # code
+function Response:hijack() end
+
+---Sends an interim answer, such as 103 with `link` fields; a peer of HTTP/1.0 gets none. May wait.
+---@param status integer 102 to 199
+---@param headers? table
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Response:inform(status, headers) end
+
+---Makes a value, as JSON, the body of the answer, which is sent when the handler has returned. Raises
+---for what JSON cannot say. Never waits.
+---@param value any
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Response:json(value) end
+
+---Makes a string the body of the answer, which is sent when the handler has returned. Never waits.
+---@param body string
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Response:send(body) end
+
+---Whether the head is out. Never waits.
+---@return boolean
+function Response:sent() end
+
+---Limits each wait for the peer to read, in place of the route's limit. Never waits.
+---@param s number|nil seconds; nil: no limit
+function Response:set_timeout(s) end
+
+---Adds a field that is sent behind the body. HTTP/1.0 knows none, and no answer whose head has named
+---its length has one. Never waits.
+---@param name string
+---@param value any string, number or a list of them
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Response:trailer(name, value) end
+
+---Sends values as the next part of the body, the head before the first. May wait.
+---@param ... any strings, numbers, lists of them
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Response:write(...) end
+
+---A server: it serves any number of listeners and streams.
+---@class moonlet.http.Server
+local Server = {}
+
+---Serves the connections of a listener until it is stopped, or one stream until its end. May wait.
+---@param target moonlet.net.listener|moonlet.net.stream
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Server:serve(target) end
+
+---Tells what the server has done so far. Never waits.
+---@return table # connections, requests, errors (heads that were none), refused (503 because of max_requests): so far; open (connections), in_flight (requests): now
+function Server:stats() end
+
+---Stops: closes the listeners and the connections of silent peers, finishes what is being answered
+---and says so to its peers, cuts what lasts longer than the grace. Called by a handler it does not
+---wait: the grace passes while that one goes on. May wait.
+---@param grace? number seconds; 0: at once; without it waits as long as it takes
+---@return integer # how many connections were cut
+function Server:stop(grace) end
+
+---Header fields, as `req.headers`, `res.headers` and `r.headers` are, and the fields of a query, as
+---`req.query` is.
+---
+---h["content-type"]          -- any case; several lines joined by ", " (set-cookie: the first)
+---h["x-limit"] = 10          -- a string, a number, a list of lines, or nil to remove it
+---for name, value in pairs(h) do print(name, value) end -- line by line, in lower case
+---
+---A field whose name a method has is read by `get`. In a query names keep their case.
+---@class moonlet.http.headers
+local headers = {}
+
+---Adds a line, and leaves those that the field has.
+---@param name string
+---@param value string|number|table a list adds a line for each of its elements
+function headers:add(name, value) end
+
+---The lines of a field, each for itself.
+---@param name string
+---@return {string} # empty if there is none
+function headers:all(name) end
+
+---All lines of a field, joined by ", " (of set-cookie, the first). The same as `h[name]`, and also for
+---a field that a method has the name of.
+---@param name string
+---@return string|nil # nil if there is none
+function headers:get(name) end
+
+---HTTP: servers and clients.
 ---@class moonlet.http
 local http = {}
+
+---Makes a client.
+---@param opts? table base, headers, cookies (true, or a jar), pool {max=, per_host=, idle=}, and what a request takes
+---@return moonlet.http.Client
+function http.client(opts) end
+
+---Sends a DELETE request and reads the whole response. May wait.
+---@param where string URL
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code; with check=true and a status from 400 on nil, message, "ESTATUS", response
+---@return string|nil # message
+---@return string|nil # code
+function http.delete(where, opts) end
+
+---Fetches a URL into a file, which appears when it is whole. May wait.
+---@param where string URL
+---@param path string
+---@param opts? table those of request(), and resume, progress(bytes, total)
+---@return moonlet.http.Reply|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function http.download(where, path, opts) end
+
+---Makes an error that is an answer: `error(http.error(404))` in a handler answers 404. From 500 up
+---it is reported, too.
+---@param status integer 400 to 599
+---@param message? string the body's text
+---@param headers? table
+---@return table # with status, message, headers, to be raised
+function http.error(status, message, headers) end
+
+---Sends a GET request and reads the whole response. May wait.
+---@param where string URL
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code; with check=true and a status from 400 on nil, message, "ESTATUS", response
+---@return string|nil # message
+---@return string|nil # code
+function http.get(where, opts) end
+
+---Sends a HEAD request and reads the whole response. May wait.
+---@param where string URL
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code; with check=true and a status from 400 on nil, message, "ESTATUS", response
+---@return string|nil # message
+---@return string|nil # code
+function http.head(where, opts) end
+
+---Sends a PATCH request and reads the whole response. May wait.
+---@param where string URL
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code; with check=true and a status from 400 on nil, message, "ESTATUS", response
+---@return string|nil # message
+---@return string|nil # code
+function http.patch(where, opts) end
+
+---Sends a POST request and reads the whole response. May wait.
+---@param where string URL
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code; with check=true and a status from 400 on nil, message, "ESTATUS", response
+---@return string|nil # message
+---@return string|nil # code
+function http.post(where, opts) end
+
+---Sends a PUT request and reads the whole response. May wait.
+---@param where string URL
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code; with check=true and a status from 400 on nil, message, "ESTATUS", response
+---@return string|nil # message
+---@return string|nil # code
+function http.put(where, opts) end
+
+---Sends a request and reads the whole response. May wait.
+---@param where string|table URL, or the options with a field `url`
+---@param opts? table method, headers, query, body, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+---@return moonlet.http.Reply|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function http.request(where, opts) end
+
+---@class moonlet.http.serve.options
+---@field host? string an address, or "unix:/path"
+---@field port? integer
+---@field tls? table options or a context of net.tls; HTTP/2 is offered
+---@field reuseport? boolean
+---@field backlog? integer
+---@field listener? moonlet.net.listener in place of the five above
+---@field grace? number seconds: SIGINT, SIGTERM and a cancellation stop as stop(grace)
+---@field on_error? function on_error(err, req, traceback): what it returns is the answer
+---@field max_body? integer bytes of a request's body: 413
+---@field max_head? integer bytes of a head: 431
+---@field max_target? integer bytes of a target: 414
+---@field max_requests? integer at a time: 503
+---@field max? integer connections at a time; further ones wait in the backlog
+---@field timeout? number seconds for a handler: 503
+---@field head_timeout? number seconds for a head: 408
+---@field read_timeout? number seconds for one wait for a body: 408
+---@field write_timeout? number seconds for one wait for the peer to read
+---@field keep_alive? number seconds that a connection may be idle
+---@field max_age? number seconds that a connection lives
+---@field on_gone? string "cancel": a peer that leaves cancels the handler at any time, "ignore": never; without it once the head is out
+---@field trusted? table addresses and networks of proxies whose Forwarded and X-Forwarded-* fields count
+---@field log? any true, a file, or function(line): the access log
+---@field version? number 1.1: no HTTP/2
+
+---Listens, and serves until stopped. May wait.
+---
+---http.serve({ port = 8080 }, function(req, res) return "hello" end)
+---@param opts? moonlet.http.serve.options
+---@param handler fun(request,response: nil)
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+---@overload fun(handler: fun(request,response: nil)): boolean|nil, string|nil, string|nil
+function http.serve(opts, handler) end
+
+---Makes a server of a handler.
+---@param opts? table as serve() has them, but those of listening
+---@param handler fun(request,response: nil)
+---@return moonlet.http.Server
+---@overload fun(handler: fun(request,response: nil)): moonlet.http.Server
+function http.server(opts, handler) end
+
+---Sends a request and reads the head of the response; the body is the caller's to read. May wait.
+---@param where string|table URL, or the options with a field `url`
+---@param opts? table those of request()
+---@return moonlet.http.Reply|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function http.stream(where, opts) end
 
 return http

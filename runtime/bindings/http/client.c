@@ -16,7 +16,7 @@
 #include <limits.h>
 #include <string.h>
 
-static const char exchange_type[] = "http.exchange";
+static const char exchange_type[] = "client_exchange";
 
 /* User values. */
 enum { STREAM = 1, TRAILERS = 2 };

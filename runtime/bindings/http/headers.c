@@ -1,3 +1,4 @@
+/*** @submodule moonlet.http */
 /***
 Header fields, as `req.headers`, `res.headers` and `r.headers` are, and the fields of a query, as
 `req.query` is.
@@ -7,7 +8,7 @@ Header fields, as `req.headers`, `res.headers` and `r.headers` are, and the fiel
     for name, value in pairs(h) do print(name, value) end -- line by line, in lower case
 
 A field whose name a method has is read by `get`. In a query names keep their case.
-@module moonlet.http.headers
+@object headers
 */
 #include "bindings/http/headers.h"
 
@@ -673,9 +674,8 @@ static int headers_tostring(lua_State *L)
     return 1;
 }
 
-/***
+/*
 Makes headers of a table or of other headers; fields of a connection and of framing are left out.
-@function new
 @tparam[opt] table fields
 @treturn headers
 */

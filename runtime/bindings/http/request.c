@@ -341,10 +341,10 @@ A request, in its handler; after that it is closed. The fields are made when the
 @tfield string version "1.0", "1.1" or "2"
 @tfield string scheme "http" or "https"
 @tfield string host
-@tfield Address peer who connected; nil in memory
-@tfield Address client who that is by trusted proxies
-@tfield string route the pattern of the route; nil without a router
-@tfield table tls as stream:tls_info(); nil without TLS
+@tfield ?Address peer who connected; nil in memory
+@tfield ?Address client who that is by trusted proxies
+@tfield ?string route the pattern of the route; nil without a router
+@tfield ?table tls as stream:tls_info(); nil without TLS
 @tfield table params of the route, decoded
 @tfield Headers headers
 @tfield table locals for the handler and what runs around it

@@ -380,7 +380,7 @@ static void push_text(lua_State *L, int count)
 /***
 The answer to a request, in its handler; after that it is closed.
 @object Response
-@tfield integer status nil: not set yet; then 200, or 204 without a body
+@tfield ?integer status nil: not set yet; then 200, or 204 without a body
 @tfield Headers headers
 */
 

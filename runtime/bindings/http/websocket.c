@@ -111,8 +111,13 @@ static int push_received(lua_State *L, struct ml_websocket *ws, int result,
 /* ---- methods ---- */
 
 /***
+A WebSocket, of either side. It prints as its address and state; `<close>` says goodbye.
+@object Websocket
+*/
+
+/***
 The next message. Pings are answered while a task is in here.
-@function WebSocket:receive
+@function Websocket:receive
 @tparam[opt] number timeout seconds; 0: never waits
 @treturn string its bytes; nil: the peer has closed; or nil, message, code: "CLOSED": it was closed
 here, "EPROTO", "EILSEQ", "EMSGSIZE": the peer broke the rules, sent text that is not UTF-8, or too
@@ -140,7 +145,7 @@ static bool is_text(const char *data, size_t size)
 /***
 Sends a message. Waits only while `max_queue` bytes wait to be sent; a timeout or a cancellation
 means that nothing of it was sent. Any number of tasks may send.
-@function WebSocket:send
+@function Websocket:send
 @tparam string data
 @tparam[opt="text"] string kind "text", which must be UTF-8, or "binary"
 @tparam[opt] number timeout seconds
@@ -164,7 +169,7 @@ static int ws_send(lua_State *L)
 
 /***
 Sends a ping. Never waits. The peer's answer is no message; `ping_interval` watches for it.
-@function WebSocket:ping
+@function Websocket:ping
 @tparam[opt=""] string data at most 125 bytes
 @treturn boolean true; or nil, message, code
 */
@@ -197,7 +202,7 @@ static void close_as_said(lua_State *L, struct ml_websocket *ws)
 
 /***
 Says goodbye; a task of its own waits for the peer's, at most ten seconds. Idempotent; never waits.
-@function WebSocket:close
+@function Websocket:close
 @tparam[opt=1000] integer code
 @tparam[opt=""] string reason at most 123 bytes
 */
@@ -209,7 +214,7 @@ static int ws_close(lua_State *L)
 
 /***
 Says goodbye, unless that was done, and waits until the connection has ended.
-@function WebSocket:finish
+@function Websocket:finish
 @tparam[opt=10] number s seconds, after which the connection is cut
 @treturn boolean true: the peer said goodbye, too; or nil, message, code
 */
@@ -234,7 +239,7 @@ static int ws_finish(lua_State *L)
 
 /***
 Tells how it was closed, by whichever end was first. Never waits.
-@function WebSocket:closed
+@function Websocket:closed
 @treturn integer the code: 1005: none was given; 1006: the connection was lost; nil while it is open
 @treturn string the reason
 */
@@ -270,7 +275,7 @@ static int next_message(lua_State *L)
 
 /***
 Messages in a loop, up to a clean end or the own closing; any other failure raises. May wait.
-@function WebSocket:messages
+@function Websocket:messages
 @treturn function that returns data and kind
 @usage for text in ws:messages() do ws:send(text) end
 */

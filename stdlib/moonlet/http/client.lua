@@ -1,6 +1,7 @@
 --- The client's half of moonlet.http: requests, their responses, and the pool of connections.
--- @module moonlet.http.client
+-- @submodule moonlet.http
 
+local math = math
 local error, getmetatable, ipairs, pairs = error, getmetatable, ipairs, pairs
 local pcall, rawget, setmetatable, tostring, type = pcall, rawget, setmetatable, tostring, type
 local tonumber, io_open, io_type = tonumber, io and io.open, io and io.type
@@ -484,7 +485,7 @@ end
 -- ---- responses ----
 
 --- What a server answered.
--- @object Response
+-- @object Reply
 -- @tfield integer status
 -- @tfield string reason may be empty
 -- @tfield table headers
@@ -494,7 +495,7 @@ end
 -- @tfield ?string body nil of a stream
 local Response = {}
 Response.__index = Response
-Response.__name = "http.response"
+Response.__name = "http.reply"
 
 function Response:__tostring() return ("http.response %d %s"):format(self.status, self.url) end
 
@@ -573,6 +574,7 @@ local function raise(message, code)
 end
 
 --- Decodes the body as JSON.
+-- @function Reply:json
 -- @return the value; or nil, message, code
 function Response:json()
   local text, message, code = self.body, nil, nil
@@ -582,6 +584,7 @@ function Response:json()
 end
 
 --- Reads the whole body.
+-- @function Reply:read_all
 -- @tparam[opt] integer max bytes
 -- @treturn string or nil, message, code
 function Response:read_all(max)
@@ -607,6 +610,7 @@ function Response:read_all(max)
 end
 
 --- Reads some of the body: a count of bytes (fewer only at the end), "l", "L" or "a".
+-- @function Reply:read
 -- @param[opt="l"] format
 -- @treturn string or nil at the end; or nil, message, code
 function Response:read(format)
@@ -628,6 +632,7 @@ function Response:read(format)
 end
 
 --- Iterates over the body as it comes. Raises if it ends short.
+-- @function Reply:chunks
 -- @treturn function
 function Response:chunks()
   return function()
@@ -648,6 +653,7 @@ function Response:chunks()
 end
 
 --- Iterates over the lines of the body.
+-- @function Reply:lines
 -- @treturn function
 function Response:lines()
   return function()
@@ -658,10 +664,12 @@ function Response:lines()
 end
 
 --- The fields behind the body, once it has been read.
+-- @function Reply:trailers
 -- @treturn ?table nil: there are none
 function Response:trailers() return self.trailer_fields end
 
 --- Iterates over server-sent events: tables of data, event, id, retry.
+-- @function Reply:events
 -- @treturn function
 function Response:events()
   local id, is_first = nil, true
@@ -689,6 +697,7 @@ function Response:events()
 end
 
 --- Ends it: the connection goes back to the pool if the body has been read, else it is closed.
+-- @function Reply:close
 function Response:close()
   if self.conn then self.is_closed = true end
   finish(self, false)
@@ -712,6 +721,7 @@ local function save_chunks(path, mode, temporary, chunks)
 end
 
 --- Saves the body to a file, which appears when it is whole.
+-- @function Reply:save
 -- @tparam string path
 -- @treturn integer bytes; or nil, message, code
 function Response:save(path)
@@ -1067,42 +1077,42 @@ end
 -- @function Client:get
 -- @tparam string where URL
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- @treturn Reply or nil, message, code; with check=true and a status from 400 on nil, message,
 -- "ESTATUS", response
 
 --- Sends a HEAD request and reads the whole response. May wait.
 -- @function Client:head
 -- @tparam string where URL
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- @treturn Reply or nil, message, code; with check=true and a status from 400 on nil, message,
 -- "ESTATUS", response
 
 --- Sends a POST request and reads the whole response. May wait.
 -- @function Client:post
 -- @tparam string where URL
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- @treturn Reply or nil, message, code; with check=true and a status from 400 on nil, message,
 -- "ESTATUS", response
 
 --- Sends a PUT request and reads the whole response. May wait.
 -- @function Client:put
 -- @tparam string where URL
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- @treturn Reply or nil, message, code; with check=true and a status from 400 on nil, message,
 -- "ESTATUS", response
 
 --- Sends a PATCH request and reads the whole response. May wait.
 -- @function Client:patch
 -- @tparam string where URL
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- @treturn Reply or nil, message, code; with check=true and a status from 400 on nil, message,
 -- "ESTATUS", response
 
 --- Sends a DELETE request and reads the whole response. May wait.
 -- @function Client:delete
 -- @tparam string where URL
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- @treturn Reply or nil, message, code; with check=true and a status from 400 on nil, message,
 -- "ESTATUS", response
 
 --- Sends a request and reads the whole response. May wait.
@@ -1110,20 +1120,20 @@ end
 -- @tparam string|table where URL, or the options with a field `url`
 -- @tparam[opt] table opts method, headers, query, body, json, form, multipart, redirects, retries, auth,
 -- tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
--- @treturn Response or nil, message, code
+-- @treturn Reply or nil, message, code
 
 --- Sends a request and reads the head of the response; the body is the caller's to read. May wait.
 -- @function Client:stream
 -- @tparam string|table where URL, or the options with a field `url`
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code
+-- @treturn Reply or nil, message, code
 
 --- Fetches a URL into a file, which appears when it is whole. May wait.
 -- @function Client:download
 -- @tparam string where URL
 -- @tparam string path
 -- @tparam[opt] table opts those of request(), and resume, progress(bytes, total)
--- @treturn Response or nil, message, code
+-- @treturn Reply or nil, message, code
 
 for _, name in ipairs { "get", "head", "post", "put", "patch", "delete" } do add_call(name, name:upper()) end
 
@@ -1170,42 +1180,42 @@ Client.__close = Client.close
 -- @function get
 -- @tparam string where URL
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- @treturn Reply or nil, message, code; with check=true and a status from 400 on nil, message,
 -- "ESTATUS", response
 
 --- Sends a HEAD request and reads the whole response. May wait.
 -- @function head
 -- @tparam string where URL
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- @treturn Reply or nil, message, code; with check=true and a status from 400 on nil, message,
 -- "ESTATUS", response
 
 --- Sends a POST request and reads the whole response. May wait.
 -- @function post
 -- @tparam string where URL
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- @treturn Reply or nil, message, code; with check=true and a status from 400 on nil, message,
 -- "ESTATUS", response
 
 --- Sends a PUT request and reads the whole response. May wait.
 -- @function put
 -- @tparam string where URL
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- @treturn Reply or nil, message, code; with check=true and a status from 400 on nil, message,
 -- "ESTATUS", response
 
 --- Sends a PATCH request and reads the whole response. May wait.
 -- @function patch
 -- @tparam string where URL
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- @treturn Reply or nil, message, code; with check=true and a status from 400 on nil, message,
 -- "ESTATUS", response
 
 --- Sends a DELETE request and reads the whole response. May wait.
 -- @function delete
 -- @tparam string where URL
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code; with check=true and a status from 400 on nil, message,
+-- @treturn Reply or nil, message, code; with check=true and a status from 400 on nil, message,
 -- "ESTATUS", response
 
 --- Sends a request and reads the whole response. May wait.
@@ -1213,26 +1223,31 @@ Client.__close = Client.close
 -- @tparam string|table where URL, or the options with a field `url`
 -- @tparam[opt] table opts method, headers, query, body, json, form, multipart, redirects, retries, auth,
 -- tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
--- @treturn Response or nil, message, code
+-- @treturn Reply or nil, message, code
 
 --- Sends a request and reads the head of the response; the body is the caller's to read. May wait.
 -- @function stream
 -- @tparam string|table where URL, or the options with a field `url`
 -- @tparam[opt] table opts those of request()
--- @treturn Response or nil, message, code
+-- @treturn Reply or nil, message, code
 
 --- Fetches a URL into a file, which appears when it is whole. May wait.
 -- @function download
 -- @tparam string where URL
 -- @tparam string path
 -- @tparam[opt] table opts those of request(), and resume, progress(bytes, total)
--- @treturn Response or nil, message, code
+-- @treturn Reply or nil, message, code
 
-for _, name in ipairs { "get", "head", "post", "put", "patch", "delete", "request", "stream", "download" } do
-  M[name] = function(...)
+for _, name in ipairs { "get", "head", "post", "put", "patch", "delete", "request", "stream" } do
+  M[name] = function(where, opts)
     shared = shared or new_client {}
-    return Client[name](shared, ...)
+    return Client[name](shared, where, opts)
   end
+end
+
+function M.download(where, path, opts)
+  shared = shared or new_client {}
+  return Client.download(shared, where, path, opts)
 end
 
 --- Makes a client.

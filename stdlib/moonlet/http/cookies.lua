@@ -1,6 +1,7 @@
 --- A jar of cookies, by RFC 6265. For moonlet's own modules: `http.client{cookies=true}` has one.
 -- @module moonlet.http.cookies
 
+local math = math
 local getmetatable, ipairs, next, pairs = getmetatable, ipairs, next, pairs
 local setmetatable = setmetatable
 local tonumber, type = tonumber, type
@@ -156,7 +157,7 @@ end
 -- @object Jar
 local Jar = {}
 Jar.__index = Jar
-Jar.__name = "http.cookies"
+Jar.__name = "cookie_jar"
 
 --- Makes a jar.
 -- @tparam[opt] function now seconds since 1970

@@ -2,6 +2,7 @@
 -- modules: `http.post(url, {multipart={...}})`.
 -- @module moonlet.http.multipart
 
+local table = table
 local error, io_open, ipairs, next, pairs = error, io and io.open, ipairs, next, pairs
 local tostring, type = tostring, type
 local math_random = math.random

@@ -11,9 +11,10 @@ local it, read_file = support.limited(it), support.read_file
 
 -- ---- what there is ----
 
--- Parts of other modules, the interactive mode, and what runs specs.
+-- Parts of other modules, which are described with those, the interactive mode, and what runs specs.
 local function is_internal(name)
-  return name:find "%.core$" or name:find "^moonlet%.repl" or name == "moonlet.argument"
+  return name:find "%.core$" or name:find "^moonlet%.repl" or name:find "^moonlet%.http%."
+    or name == "moonlet.argument"
     or name == "moonlet.test.specs"
 end
 
@@ -157,11 +158,30 @@ describe("the reference", function()
     end
   end)
 
+  -- What a field of a request, of its answer, and of the client's reply is.
+  local function http_examples()
+    local http, net, task = require "moonlet.http", require "moonlet.net", require "moonlet.task"
+    local here <close>, there = net.pair()
+    local request, response = {}, {}
+    local server = http.server(function(req, res)
+      for _, name in ipairs { "method", "target", "path", "query", "version", "scheme", "host", "params", "headers",
+        "locals" } do request[name] = req[name] end
+      response.headers = res.headers
+      return "body"
+    end)
+    local serving = task.spawn(server.serve, server, there)
+    local reply = assert(http.get("http://a.example/", { connect = function() return here end }))
+    here:close()
+    serving:join()
+    return request, response, reply
+  end
+
   it("describes fields that the objects have", function()
     local task, greenlet = require "moonlet.task", require "moonlet.greenlet"
     local listener <close> = require "moonlet.net".listen("127.0.0.1", 0)
     local examples = { Task = task.current(), Greenlet = greenlet.new(print, greenlet.current()),
       Address = listener:address(), Lease = { value = 1 }, Url = require "moonlet.url".parse "" }
+    examples.Request, examples.Response, examples.Reply = http_examples()
     for _, module in ipairs(modules) do
       for _, object in ipairs(module.objects) do
         for _, field in ipairs(object.parameters) do

@@ -153,7 +153,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
           "preload.moonlet.http.cookies preload.moonlet.http.headers "
           "preload.moonlet.http.multipart preload.moonlet.http.pool preload.moonlet.http.proxy "
           "preload.moonlet.http.server preload.moonlet.http.server.core preload.moonlet.http.trusted "
-          "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "},
+          "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
+          "preload.moonlet.websocket preload.moonlet.websocket.core "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal "
@@ -168,7 +169,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.crypto preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.test preload.moonlet.test.core "
-         "preload.moonlet.test.specs "},
+         "preload.moonlet.test.specs preload.moonlet.websocket preload.moonlet.websocket.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);

@@ -1,0 +1,89 @@
+---@meta moonlet.websocket
+
+---A WebSocket, of either side. It prints as its address and state; `<close>` says goodbye.
+---@class moonlet.websocket.Websocket
+local Websocket = {}
+
+---Says goodbye; a task of its own waits for the peer's, at most ten seconds. Idempotent; never waits.
+---@param code? integer
+---@param reason? string at most 123 bytes
+function Websocket:close(code, reason) end
+
+---Tells how it was closed, by whichever end was first. Never waits.
+---@return integer # the code: 1005: none was given; 1006: the connection was lost; nil while it is open
+---@return string # the reason
+function Websocket:closed() end
+
+---Says goodbye, unless that was done, and waits until the connection has ended.
+---@param s? number seconds, after which the connection is cut
+---@return boolean|nil # true: the peer said goodbye, too; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Websocket:finish(s) end
+
+---Messages in a loop, up to a clean end or the own closing; any other failure raises. May wait.
+---@return function # that returns data and kind
+function Websocket:messages() end
+
+---Sends a ping. Never waits. The peer's answer is no message; `ping_interval` watches for it.
+---@param data? string at most 125 bytes
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Websocket:ping(data) end
+
+---The next message. Pings are answered while a task is in here.
+---@param timeout? number seconds; 0: never waits
+---@return string|nil # its bytes; nil: the peer has closed; or nil, message, code: "CLOSED": it was closed here, "EPROTO", "EILSEQ", "EMSGSIZE": the peer broke the rules, sent text that is not UTF-8, or too much; "EEOF", "ECONNABORTED": the connection is lost; "EBUSY": another task receives; "ETIMEDOUT"
+---@return string|string|nil # "text" or "binary"
+---@return string|nil # code
+function Websocket:receive(timeout) end
+
+---Sends a message. Waits only while `max_queue` bytes wait to be sent; a timeout or a cancellation
+---means that nothing of it was sent. Any number of tasks may send.
+---@param data string
+---@param kind? string "text", which must be UTF-8, or "binary"
+---@param timeout? number seconds
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Websocket:send(data, kind, timeout) end
+
+---WebSockets (RFC 6455), both sides.
+---@class moonlet.websocket
+local websocket = {}
+
+---@class moonlet.websocket.connect.options
+---@field max_message? integer bytes of a message
+---@field max_queue? integer bytes that may wait to be sent before `send` waits
+---@field ping_interval? number|boolean seconds; false: no pings
+---@field subprotocols? {string} asked for, the best first
+---@field origin? string
+---@field headers? table more fields
+---@field timeout? number seconds for connecting and the handshake
+---@field tls? table|context as of net.connect, for wss
+---@field connect? function function(host, port) -> stream
+
+---Connects to a WebSocket server. May wait.
+---@param url string ws://host[:port]/path, or wss://
+---@param opts? moonlet.websocket.connect.options
+---@return moonlet.websocket.Websocket|nil # or nil, message, code: "EURL"; "ESTATUS": the server refused; "EPROTO": no WebSocket's answer; and those of net.connect
+---@return string|string|nil # the subprotocol that the server chose, or nil
+---@return string|nil # code
+function websocket.connect(url, opts) end
+
+---@class moonlet.websocket.upgrade.options
+---@field subprotocols? {string} ours, the best first
+---@field origins? {string} whose pages may connect, "*": all; by default this host's
+
+---Makes a WebSocket of a request to an HTTP server, in its handler. May wait. The connection is
+---closed after the handler: `ws:finish()` at its end waits for the peer's goodbye.
+---@param req moonlet.http.Request
+---@param res moonlet.http.Response
+---@param opts? moonlet.websocket.upgrade.options as of connect: max_message, max_queue, ping_interval; and
+---@return moonlet.websocket.Websocket|nil # or nil, message, code: the request was answered with 400, 403 or 426
+---@return string|string|nil # the subprotocol, or nil
+---@return string|nil # code
+function websocket.upgrade(req, res, opts) end
+
+return websocket
