@@ -257,6 +257,97 @@ function Response:trailer(name, value) end
 ---@return string|nil # code
 function Response:write(...) end
 
+---A handler that calls other ones, by method and path.
+---@class moonlet.http.Router
+local Router = {}
+
+---Adds a route for every method that has none of its own, likewise.
+---@param pattern string
+---@param opts? table
+---@param handler fun(req,res: nil)
+---@return moonlet.http.Router # itself
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+function Router:any(pattern, opts, handler) end
+
+---Adds a route for DELETE, likewise.
+---@param pattern string
+---@param opts? table
+---@param handler fun(req,res: nil)
+---@return moonlet.http.Router # itself
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+function Router:delete(pattern, opts, handler) end
+
+---@class moonlet.http.Router.get.options
+---@field max_body? integer bytes of a request's body
+---@field timeout? number seconds for the handler: then 503
+---@field read_timeout? number seconds that one wait for the body may take
+---@field write_timeout? number seconds that one wait for the peer to read may take
+---@field on_gone? string "cancel" or "ignore"
+
+---Adds a route for GET. Of several patterns that match, the most specific one wins, segment by
+---segment: text, then `{name}`, which is one segment that is not empty, then `{name...}`, which is
+---all the rest. Parts of the path are compared and handed over decoded. A route for GET answers HEAD, OPTIONS is answered
+---with the methods that there are, and so is, with 405, a method that there is not.
+---@param pattern string "/users/{id}", "/files/{path...}"
+---@param opts? moonlet.http.Router.get.options
+---@param handler fun(req,res: nil)
+---@return moonlet.http.Router # itself
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+function Router:get(pattern, opts, handler) end
+
+---Adds a route for HEAD, in place of the one for GET, likewise.
+---@param pattern string
+---@param opts? table
+---@param handler fun(req,res: nil)
+---@return moonlet.http.Router # itself
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+function Router:head(pattern, opts, handler) end
+
+---Hands all paths below the prefix, for which there is no route, to another handler, which sees
+---them without it.
+---@param prefix string "/api"
+---@param handler fun(req,res: nil) such as another router
+---@return moonlet.http.Router # itself
+function Router:mount(prefix, handler) end
+
+---Adds a route for OPTIONS, likewise.
+---@param pattern string
+---@param opts? table
+---@param handler fun(req,res: nil)
+---@return moonlet.http.Router # itself
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+function Router:options(pattern, opts, handler) end
+
+---Adds a route for PATCH, likewise.
+---@param pattern string
+---@param opts? table
+---@param handler fun(req,res: nil)
+---@return moonlet.http.Router # itself
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+function Router:patch(pattern, opts, handler) end
+
+---Adds a route for POST, likewise.
+---@param pattern string
+---@param opts? table
+---@param handler fun(req,res: nil)
+---@return moonlet.http.Router # itself
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+function Router:post(pattern, opts, handler) end
+
+---Adds a route for PUT, likewise.
+---@param pattern string
+---@param opts? table
+---@param handler fun(req,res: nil)
+---@return moonlet.http.Router # itself
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+function Router:put(pattern, opts, handler) end
+
+---Adds middleware, which runs around all that the router does, in the order of adding: it calls
+---next() to run the rest, whose results are then in res, and may return results of its own.
+---@param fn fun(req,res,next: nil)
+---@return moonlet.http.Router # itself
+function Router:use(fn) end
+
 ---A server: it serves any number of listeners and streams.
 ---@class moonlet.http.Server
 local Server = {}
@@ -387,6 +478,10 @@ function http.put(where, opts) end
 ---@return string|nil # message
 ---@return string|nil # code
 function http.request(where, opts) end
+
+---Makes a router: a handler that calls other ones.
+---@return moonlet.http.Router
+function http.router() end
 
 ---@class moonlet.http.serve.options
 ---@field host? string an address, or "unix:/path"

@@ -92,7 +92,7 @@ local Server = { __name = "http.server" }
 Server.__index = Server
 
 -- The handler under a time limit: 503 when that is over before the head is out.
-local function limited(handler, seconds)
+function server.limited(handler, seconds)
   return function(req, res)
     local results = table.pack(task.timeout(seconds, handler, req, res))
     if results[1] == nil and results[3] == "EDEADLINE" then
@@ -151,7 +151,7 @@ function server.server(opts, handler)
   local self = setmetatable({
     listeners = {}, open = {}, idle = sync.event(), grace = opts.grace, max = opts.max,
   }, Server)
-  if opts.timeout then handler = limited(handler, opts.timeout) end
+  if opts.timeout then handler = server.limited(handler, opts.timeout) end
   self.core, self.connection = core.server(handler, make_settle(opts.on_error))
   core.configure(self.core, opts, opts.trusted and trusted.new(opts.trusted),
     opts.log and access_log.new(opts.log))

@@ -152,7 +152,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
         {MOONLET_NET, "preload.moonlet.http preload.moonlet.http.access_log preload.moonlet.http.client preload.moonlet.http.client.core "
           "preload.moonlet.http.cookies preload.moonlet.http.headers "
           "preload.moonlet.http.multipart preload.moonlet.http.pool preload.moonlet.http.proxy "
-          "preload.moonlet.http.server preload.moonlet.http.server.core preload.moonlet.http.trusted "
+          "preload.moonlet.http.router preload.moonlet.http.server preload.moonlet.http.server.core preload.moonlet.http.trusted "
           "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
           "preload.moonlet.websocket preload.moonlet.websocket.core "},
         {MOONLET_DEBUG,
