@@ -27,16 +27,16 @@ end
 
 math.randomseed(1)
 local documents = {
-  {"API answer, 1 KB", {ok = true, page = 1, total = 1812, items = list(5, user)}},
-  {"objects, 100 KB", list(500, user)},
-  {"random floats, 100 KB", list(5000, function() return math.random() end)},
-  {"prices, 70 KB", list(10000, function() return math.random(0, 100000) / 100 end)},
-  {"integers, 60 KB", list(10000, function(i) return i * 7919 % 1000003 end)},
-  {"strings, 140 KB", list(1000, function(i)
+  {"API answer of 1 KB", {ok = true, page = 1, total = 1812, items = list(5, user)}},
+  {"objects of 100 KB", list(500, user)},
+  {"random floats of 100 KB", list(5000, function() return math.random() end)},
+  {"prices of 70 KB", list(10000, function() return math.random(0, 100000) / 100 end)},
+  {"integers of 60 KB", list(10000, function(i) return i * 7919 % 1000003 end)},
+  {"strings of 140 KB", list(1000, function(i)
     local text = ("The quick brown fox jumps over the lazy dog. "):rep(3)
     return i % 4 == 0 and text .. 'a "b"\n' or text
   end)},
-  {"strings beyond ASCII, 110 KB", list(1000, function() return ("Grüße aus Köln, "):rep(6) end)},
+  {"strings beyond ASCII of 110 KB", list(1000, function() return ("Grüße aus Köln, "):rep(6) end)},
 }
 
 local function time(fn, value, calls)
@@ -60,7 +60,7 @@ for _, document in ipairs(documents) do
       end
     end
     for i, library in ipairs(libraries) do
-      print(json.encode({name = document[1], way = way, library = library[1],
+      print(json.encode({document = document[1], way = way, library = library[1],
         bytes = #text, us = least[i]}, {sort_keys = true}))
     end
   end

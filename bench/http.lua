@@ -1,5 +1,5 @@
 -- The web server as a user of moonlet would write it. Prints "listening PORT".
--- Usage: moonlet http.lua [FILE]    (FILE: what /file gives)
+-- Usage: moonlet http.lua
 local http = require "moonlet.http"
 local net = require "moonlet.net"
 
@@ -16,8 +16,6 @@ router:get("/json", function() return record end)
 for i = 1, ROUTES do
   router:get(("/things/%d/parts/{part}"):format(i), function() return "hello" end)
 end
-local file = arg[1]
-if file then router:get("/file", function(_, res) res:file(file) end) end
 
 -- The shortest request goes to a plain function, the others through the router.
 local function handler(req, res)

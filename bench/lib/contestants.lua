@@ -75,9 +75,7 @@ end
 function contestants:http_servers(directory)
   local list = {
     {name = "raw C epoll", command = {self:c("http_epoll")}},
-    {name = "moonlet", command = {
-      self.settings.moonlet, self:script("http.lua"), directory .. "/file",
-    }},
+    {name = "moonlet", command = {self.settings.moonlet, self:script("http.lua")}},
   }
   if not self.settings.peers then return list end
   return append(list, {

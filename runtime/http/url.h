@@ -61,8 +61,8 @@ size_t ml_url_join_room(const struct ml_url *base, const struct ml_url *referenc
 
 /*
  * Writes the target of a reference found in a document at `base` (RFC 3986, section 5.2; strict: a
- * reference with the base's scheme is absolute). Returns the bytes written. The result has yet to be
- * parsed: "//" and "//a%41" are references, but name no host to a base of HTTP.
+ * reference with the base's scheme is absolute). Returns the bytes written. The result has yet to
+ * be parsed: "//" and "//a%41" are references, but name no host to a base of HTTP.
  */
 size_t ml_url_join(const struct ml_url *base, const struct ml_url *reference, char *out);
 

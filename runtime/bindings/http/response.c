@@ -103,9 +103,9 @@ static void make_answer(lua_State *L, int index, const struct ml_lua_response *r
     answer->status = status;
     answer->pairs = pairs;
     answer->length = -1;
-    bool needs_type = res->is_text && !ml_http_status_is_bare(status) &&
-                      (headers == NULL ||
-                       ml_http_headers_find(headers, type, sizeof type - 1, &size) == NULL);
+    bool needs_type =
+        res->is_text && !ml_http_status_is_bare(status) &&
+        (headers == NULL || ml_http_headers_find(headers, type, sizeof type - 1, &size) == NULL);
     if (needs_type)
         pairs[answer->pair_count++] =
             (struct ml_http_pair){type, text, sizeof type - 1, sizeof text - 1};
@@ -618,10 +618,10 @@ static int response_newindex(lua_State *L)
 static int response_tostring(lua_State *L)
 {
     const struct ml_lua_response *res = ml_check_response(L, 1);
-    const char *state = res->x == NULL                     ? "over"
+    const char *state = res->x == NULL                    ? "over"
                         : res->x->phase == ML_HTTP_UNSENT ? "not sent"
                         : res->x->phase == ML_HTTP_HEADED ? "being sent"
-                                                           : "sent";
+                                                          : "sent";
     lua_pushfstring(L, "http.response %d (%s)", status_of(res), state);
     return 1;
 }
@@ -657,16 +657,12 @@ int ml_http_core_file(lua_State *L)
 
 void ml_push_response_methods(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"write", response_write},
-                                       {"flush", response_flush},
-                                       {"send", response_send},
-                                       {"json", response_json},
-                                       {"sent", response_sent},
-                                       {"trailer", response_trailer},
-                                       {"inform", response_inform},
-                                       {"set_timeout", response_set_timeout},
-                                       {"hijack", response_hijack},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"write", response_write},   {"flush", response_flush},
+        {"send", response_send},     {"json", response_json},
+        {"sent", response_sent},     {"trailer", response_trailer},
+        {"inform", response_inform}, {"set_timeout", response_set_timeout},
+        {"hijack", response_hijack}, {NULL, NULL}};
     luaL_newmetatable(L, ml_http_response_type);
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);

@@ -136,7 +136,8 @@ static int connection_close(lua_State *L)
     return 0;
 }
 
-/* Pushes what an exchange needs on the stack, with the stream at STREAM and the server at SERVER. */
+/* Pushes what an exchange needs on the stack, with the stream at STREAM and the server at SERVER.
+ */
 static void push_functions(lua_State *L)
 {
     lua_getiuservalue(L, SERVER, ML_SERVER_HANDLER);
@@ -289,8 +290,7 @@ static int spawn(struct ml_http_server *http, void (*body)(void *context, void *
 /* Which version the peer begins with: 1: HTTP/2; 0; or an error. */
 static int ask_version(const struct ml_lua_server *server, struct ml_stream *stream)
 {
-    ml_time deadline =
-        ml_time_after(ml_hub_now(server->http.io->hub), server->http.timeouts.head);
+    ml_time deadline = ml_time_after(ml_hub_now(server->http.io->hub), server->http.timeouts.head);
     int error = stream->tls != NULL ? ml_tls_handshake(stream, deadline) : 0;
     if (error != 0 || server->is_http1)
         return error;
@@ -370,8 +370,8 @@ static enum ml_http_on_gone gone_option(lua_State *L, int options, enum ml_http_
     enum ml_http_on_gone gone = otherwise;
     if (lua_getfield(L, options, "on_gone") != LUA_TNIL) {
         static const char *const names[] = {"cancel", "ignore", NULL};
-        gone = luaL_checkoption(L, -1, NULL, names) == 0 ? ML_HTTP_GONE_CANCEL
-                                                         : ML_HTTP_GONE_IGNORE;
+        gone =
+            luaL_checkoption(L, -1, NULL, names) == 0 ? ML_HTTP_GONE_CANCEL : ML_HTTP_GONE_IGNORE;
     }
     lua_pop(L, 1);
     return gone;
