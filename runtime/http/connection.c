@@ -276,7 +276,7 @@ static int clear_input(struct ml_http_connection *c)
         result = ml_http1_drain(c->current);
     c->is_last |= x->must_close || result != 0;
     if (c->is_last)
-        c->lingers = !x->is_body_read || x->head.keep_alive;
+        c->lingers = c->lingers || !x->is_body_read || x->head.keep_alive;
     return result == 1 ? 0 : result;
 }
 

@@ -180,7 +180,7 @@ static void await_end(struct ml_http2_connection *c)
 static int finish(struct ml_http2_connection *c, int result)
 {
     struct ml_http2_session *session = &c->peer.session;
-    bool is_broken = result < 0 && result != -ETIMEDOUT;
+    bool is_broken = result < 0 && result != -ETIMEDOUT && result != -EPROTO;
     if (result == -ETIMEDOUT)
         session->n->nghttp2_session_terminate_session(session->session, NGHTTP2_NO_ERROR);
     session->has_read_all = true;

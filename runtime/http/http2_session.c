@@ -99,6 +99,9 @@ static int await_output(struct ml_http2_session *c)
     return error;
 }
 
+/* Bytes of input that are dropped at the end. */
+enum { DRAINED = 256 * 1024 };
+
 /* So long a peer may take to read the last bytes. */
 enum { GOODBYE = 1000 * 1000 * 1000 };
 
@@ -110,6 +113,8 @@ static void end_output(struct ml_http2_session *c)
     int error = ml_stream_shutdown_write(c->stream);
     while (error == 0 && !c->has_read_all)
         error = ml_wait(hub, &goodbye_kind, 0, &c->sender, deadline);
+    if (error == 0) /* input left unread would cut off what was sent last */
+        ml_stream_finish(c->stream, DRAINED, deadline);
     ml_stream_close(c->stream);
 }
 

@@ -14,6 +14,8 @@ static bool find_functions(struct ml_nghttp2 *n)
     has_all = has_all && n->name != NULL;
     ML_NGHTTP2_FUNCTIONS(ML_NGHTTP2_FIND)
 #undef ML_NGHTTP2_FIND
+    n->set_max_continuations = (__typeof__(n->set_max_continuations))dlsym(
+        n->library, "nghttp2_option_set_max_continuations");
     return has_all;
 }
 

@@ -56,6 +56,8 @@ struct ml_nghttp2 {
 #define ML_NGHTTP2_MEMBER(name) __typeof__(name) *(name);
     ML_NGHTTP2_FUNCTIONS(ML_NGHTTP2_MEMBER)
 #undef ML_NGHTTP2_MEMBER
+    /* nghttp2_option_set_max_continuations(), which releases of before 2024 do not have: NULL. */
+    void (*set_max_continuations)(nghttp2_option *option, size_t count);
 };
 
 struct ml_io;
