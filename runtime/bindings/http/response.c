@@ -287,6 +287,10 @@ static void fill_failure(lua_State *L, int index, struct ml_lua_response *res, i
 {
     int status = ml_http_exchange_body_status(res->x);
     lua_pushvalue(L, first + 1);
+    if (status == 0 && lua_type(L, first + 2) == LUA_TSTRING) {
+        lua_pushvalue(L, first + 2);
+        ml_raise_failure(L);
+    }
     if (status == 0)
         lua_error(L);
     res->status = status;

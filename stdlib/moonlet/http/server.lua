@@ -48,10 +48,10 @@ local function answer_error(err)
   return err.status, headers, err.message .. "\n"
 end
 
--- A connection that breaks while its answer is being sent is nobody's fault.
+-- A peer that leaves in the middle of its request, or of the answer, is no fault of the handler.
 local function is_broken(err)
   local code = type(err) == "table" and err.code
-  return code == "EPIPE" or code == "ECONNRESET"
+  return code == "EPIPE" or code == "ECONNRESET" or code == "EEOF"
 end
 
 -- A function of a failed request: what it answers; once the head is out nothing is.
