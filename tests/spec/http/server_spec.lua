@@ -1,6 +1,6 @@
 local net = require "moonlet.net"
 local server = require "moonlet.http.server"
-local support = require "tests.spec.support"
+local support = dofile("tests/spec/support.lua")
 local task = require "moonlet.task"
 
 local it = support.limited(it)
