@@ -22,7 +22,7 @@
     X(ML_ENOTASK, 4106, "ENOTASK", "only a task can wait")                                         \
     X(ML_EINTASK, 4107, "EINTASK", "not from inside a task")                                       \
     X(ML_ERUNNING, 4108, "ERUNNING", "the runtime is running already")                             \
-    X(ML_ENOWAIT, 4109, "ENOWAIT", "cannot wait in a finalizer or inside task.no_switch")           \
+    X(ML_ENOWAIT, 4109, "ENOWAIT", "cannot wait in a finalizer or inside task.no_switch")          \
     X(ML_EURL, 4110, "EURL", "not a URL")
 
 enum ml_error {

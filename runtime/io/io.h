@@ -20,7 +20,7 @@ struct ml_io {
     struct ml_link resolvers;     /* all of them */
     struct ml_openssl *openssl;   /* NULL until the first use of TLS */
     struct bio_method_st *tls_bio; /* how OpenSSL calls transports: io/tls.c */
-    struct ml_nghttp2 *nghttp2;   /* NULL until the first use of HTTP/2: http/nghttp2.h */
+    struct ml_nghttp2 *nghttp2;    /* NULL until the first use of HTTP/2: http/nghttp2.h */
     struct ml_codecs *codecs;      /* NULL until the first use: http/codecs.h */
     struct ml_link lingering;      /* sockets that were closed: io/linger.c */
     unsigned lingering_count;

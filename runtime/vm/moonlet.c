@@ -197,7 +197,8 @@ bool moonlet_is_in_shell(const struct moonlet *m)
         return false;
     const struct ml_session *session = m->lua.session;
     bool is_entry = session->is_open && session->phase == ML_SESSION_ENTRY;
-    return m->lua.hub.tasks.alive == 1 || (is_entry && ml_shells_has(m->lua.libc_calls, session->task));
+    return m->lua.hub.tasks.alive == 1 ||
+           (is_entry && ml_shells_has(m->lua.libc_calls, session->task));
 }
 
 int moonlet_close(struct moonlet *m)

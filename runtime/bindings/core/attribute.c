@@ -2,7 +2,6 @@
 
 #include "bindings/core/weak_table.h"
 
-
 #include <lauxlib.h>
 
 /* Keys in the registry of the tables Task -> value. */

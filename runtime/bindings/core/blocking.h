@@ -63,7 +63,8 @@ static inline void ml_blocking_finish(lua_State *L)
 }
 
 /* In a call that may leave its task anyway, before it has looked at anything: the task's greenlets
- * that nobody can switch to any more die. Runs their code, may wait, raises the task's cancellation. */
+ * that nobody can switch to any more die. Runs their code, may wait, raises the task's
+ * cancellation. */
 static inline void ml_blocking_attend(lua_State *L)
 {
     const struct ml_lua *lua = ml_lua_of(L);

@@ -5,7 +5,6 @@
 #ifndef ML_BINDINGS_CORE_CANCELLATION_H
 #define ML_BINDINGS_CORE_CANCELLATION_H
 
-
 #include "bindings/core/lua_runtime.h"
 
 /* Raises the cancellation of the running task, and numbers it. */

@@ -15,7 +15,6 @@ int ml_raise_failure(lua_State *L);
 /* Whether the value at `index` is one of those. */
 bool ml_is_failure(lua_State *L, int index);
 
-
 /* Pushes true for 0, else nil, the error's sentence and its name. Returns how many. */
 static inline int ml_push_outcome(lua_State *L, int error)
 {

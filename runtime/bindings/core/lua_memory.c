@@ -44,7 +44,8 @@ int ml_lua_memory_init(struct ml_lua *lua, struct ml_pool *pool)
  */
 static void *obtain_with_strand(struct ml_lua *lua)
 {
-    char *block = ml_pool_realloc(lua->memory.pool, NULL, 0, ML_STRAND_ROOM + lua->memory.thread_size);
+    char *block =
+        ml_pool_realloc(lua->memory.pool, NULL, 0, ML_STRAND_ROOM + lua->memory.thread_size);
     if (block == NULL)
         return NULL;
     memset(block, 0, ML_STRAND_ROOM);

@@ -1,6 +1,6 @@
 /*
- * The memory of a Lua state: blocks from the pool of its runtime, and in front of each thread room for
- * its strand (bindings/core/lua_strand.h). Knows nothing of what the blocks hold.
+ * The memory of a Lua state: blocks from the pool of its runtime, and in front of each thread room
+ * for its strand (bindings/core/lua_strand.h). Knows nothing of what the blocks hold.
  */
 #ifndef ML_BINDINGS_CORE_LUA_MEMORY_H
 #define ML_BINDINGS_CORE_LUA_MEMORY_H

@@ -2,7 +2,6 @@
 #ifndef ML_BINDINGS_CORE_LUA_OPEN_H
 #define ML_BINDINGS_CORE_LUA_OPEN_H
 
-
 #include "bindings/core/lua_runtime.h"
 
 /* Opens the bindings on a fresh state: `lua` is zeroed, its hub is set up. Raises on `L` (call it

@@ -13,7 +13,6 @@
 #include "io/io.h"
 
 #include <lauxlib.h>
-#include <lauxlib.h>
 #include <lua.h>
 #include <stdatomic.h>
 

@@ -5,7 +5,6 @@
 #ifndef ML_BINDINGS_CORE_LUA_SPAWN_H
 #define ML_BINDINGS_CORE_LUA_SPAWN_H
 
-
 #include "bindings/core/lua_task.h"
 
 struct ml_lua_spawn {

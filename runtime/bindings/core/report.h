@@ -4,7 +4,6 @@
 #ifndef ML_BINDINGS_CORE_REPORT_H
 #define ML_BINDINGS_CORE_REPORT_H
 
-
 #include "bindings/core/lua_task.h"
 
 /* Tells the error on top of the task's thread, on which the frames in which it happened still

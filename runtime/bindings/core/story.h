@@ -6,7 +6,6 @@
 #ifndef ML_BINDINGS_CORE_STORY_H
 #define ML_BINDINGS_CORE_STORY_H
 
-
 #include "bindings/core/lua_task.h"
 
 /* Stack: the Task at 1, the error value at 2, with which it fails, the level from which on frames

@@ -1,6 +1,6 @@
 /*
- * What a Lua task runs: its function, or the closing of what it left behind; and how it is cut short.
- * What becomes of its outcome is bindings/core/task_end.h's.
+ * What a Lua task runs: its function, or the closing of what it left behind; and how it is cut
+ * short. What becomes of its outcome is bindings/core/task_end.h's.
  */
 #ifndef ML_BINDINGS_CORE_TASK_BODY_H
 #define ML_BINDINGS_CORE_TASK_BODY_H

@@ -1,10 +1,9 @@
 /*
- * The end of a Lua task: its error is told, its outcome kept, functions that wait for it are called,
- * and its thread goes its own way. Knows nothing of how it ran.
+ * The end of a Lua task: its error is told, its outcome kept, functions that wait for it are
+ * called, and its thread goes its own way. Knows nothing of how it ran.
  */
 #ifndef ML_BINDINGS_CORE_TASK_END_H
 #define ML_BINDINGS_CORE_TASK_END_H
-
 
 #include "bindings/core/lua_task.h"
 

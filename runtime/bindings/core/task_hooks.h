@@ -1,6 +1,6 @@
 /*
- * What folders above core want done for tasks. Each owner installs its own when its module is opened;
- * NULL: nothing is to be done. So core includes none of them.
+ * What folders above core want done for tasks. Each owner installs its own when its module is
+ * opened; NULL: nothing is to be done. So core includes none of them.
  */
 #ifndef ML_BINDINGS_CORE_TASK_HOOKS_H
 #define ML_BINDINGS_CORE_TASK_HOOKS_H

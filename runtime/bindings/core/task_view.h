@@ -4,7 +4,6 @@
 #ifndef ML_BINDINGS_CORE_TASK_VIEW_H
 #define ML_BINDINGS_CORE_TASK_VIEW_H
 
-
 #include "bindings/core/lua_task.h"
 
 /* Pushes the group of the Task at `handle`, a member. */

@@ -36,7 +36,8 @@ static __attribute__((noinline)) struct ml_pool_thread make_thread(lua_State *L,
 struct ml_pool_thread ml_thread_take(lua_State *L, int task)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    if (ml_likely(lua->threads.idle_count > 0 && lua->threads.idle[lua->threads.idle_count - 1].L != NULL))
+    if (ml_likely(lua->threads.idle_count > 0 &&
+                  lua->threads.idle[lua->threads.idle_count - 1].L != NULL))
         return lua->threads.idle[--lua->threads.idle_count];
     return make_thread(L, task);
 }

@@ -2,7 +2,6 @@
 #ifndef ML_BINDINGS_CORE_TRACEBACK_H
 #define ML_BINDINGS_CORE_TRACEBACK_H
 
-
 #include "bindings/core/lua_task.h"
 
 /* Pushes the traceback of a task, its coroutines' first and where it was spawned last, after

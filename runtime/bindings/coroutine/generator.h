@@ -6,7 +6,6 @@
 #ifndef ML_BINDINGS_COROUTINE_GENERATOR_H
 #define ML_BINDINGS_COROUTINE_GENERATOR_H
 
-
 #include "bindings/core/lua_runtime.h"
 
 /* What ml_generator_status() answers, for comparing by address. */
