@@ -18,8 +18,7 @@ local GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 local PORTS = { ws = 80, wss = 443 }
 local TIMEOUT = 10 -- seconds for connecting and the handshake
 
-local COMMON = { max_message = true, max_queue = true, ping_interval = true, subprotocols = true,
-  compression = true }
+local COMMON = { max_message = true, max_queue = true, ping_interval = true, subprotocols = true }
 local CONNECT = { connect = true, tls = true, timeout = true, headers = true, origin = true }
 local UPGRADE = { origins = true }
 for name in pairs(COMMON) do CONNECT[name], UPGRADE[name] = true, true end
