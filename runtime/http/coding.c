@@ -102,7 +102,7 @@ struct ml_decoder {
     void *state; /* of brotli or zstd */
     z_stream zlib;
     bool knows_format;      /* deflate: the first two bytes have said what surrounds the data */
-    unsigned char first[2]; /* of deflate, kept until then */
+    unsigned char first[4]; /* of deflate, kept until then; of a frame of zstd, its magic number */
     unsigned first_count;
 };
 
@@ -251,8 +251,24 @@ static int begin_zstd(struct ml_io *io, struct ml_decoder *d)
     return d->is_begun ? 0 : -ENOMEM;
 }
 
+/* Whether the bytes there are begin a frame of RFC 8878: of data, or one to skip. The library would
+ * also take the formats before version 0.8, where what comes out depends on how the input is cut. */
+static bool may_begin_zstd(const unsigned char *first, unsigned count)
+{
+    static const unsigned char data[4] = {0x28, 0xb5, 0x2f, 0xfd}, skip[4] = {0, 0x2a, 0x4d, 0x18};
+    bool is_to_skip = (first[0] & 0xf0) == 0x50;
+    bool begins = is_to_skip || first[0] == data[0];
+    for (unsigned i = 1; i < count; i++)
+        begins = begins && first[i] == (is_to_skip ? skip[i] : data[i]);
+    return begins;
+}
+
 static int run_zstd(struct ml_decoder *d, struct ml_coding_step *step)
 {
+    for (size_t i = 0; i < step->in_size && d->first_count < 4; i++)
+        d->first[d->first_count++] = (unsigned char)step->in[i];
+    if (d->first_count > 0 && !may_begin_zstd(d->first, d->first_count))
+        return -EPROTO;
     const struct ml_zstd *z = d->library;
     struct ml_zstd_in in = {step->in, step->in_size, 0};
     struct ml_zstd_out out = {step->out, step->out_size, 0};
@@ -269,7 +285,7 @@ static int run_zstd(struct ml_decoder *d, struct ml_coding_step *step)
 /* zstd begins the next frame by itself. */
 static int restart_zstd(struct ml_decoder *d)
 {
-    (void)d;
+    d->first_count = 0;
     return 0;
 }
 

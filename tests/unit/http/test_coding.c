@@ -195,6 +195,27 @@ static void test_frames_of_zstd_are_one_text(void **state)
     assert_text(2);
 }
 
+static void test_only_frames_of_rfc_8878_are_zstd(void **state)
+{
+    (void)state;
+    if (!ml_coding_can_decode(&test.io, ML_CODING_ZSTD))
+        skip();
+    for (unsigned char first = 0x22; first <= 0x28; first++) {
+        char data[sizeof zstd_text];
+        memcpy(data, zstd_text, sizeof data);
+        data[0] = (char)first;
+        for (size_t in = 1; in <= sizeof data; in++)
+            assert_int_equal(decode_by(ML_CODING_ZSTD, data, sizeof data, 1000, in, 64),
+                             first == 0x28 ? 0 : -EPROTO);
+    }
+    char skipped[12 + sizeof zstd_text] = "\x5f\x2a\x4d\x18\4\0\0\0abcd";
+    memcpy(skipped + 12, zstd_text, sizeof zstd_text);
+    assert_int_equal(decode(ML_CODING_ZSTD, skipped, sizeof skipped), 0);
+    assert_text(1);
+    skipped[1] = 0x2b;
+    assert_int_equal(decode(ML_CODING_ZSTD, skipped, sizeof skipped), -EPROTO);
+}
+
 static void test_the_limit_holds_to_the_byte(void **state)
 {
     (void)state;
@@ -335,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_a_changed_byte_never_passes_for_the_text),
         cmocka_unit_test(test_several_members_of_gzip_are_one_text),
         cmocka_unit_test(test_frames_of_zstd_are_one_text),
+        cmocka_unit_test(test_only_frames_of_rfc_8878_are_zstd),
         cmocka_unit_test(test_the_limit_holds_to_the_byte),
         cmocka_unit_test(test_data_of_two_bytes_are_raw_deflate),
         cmocka_unit_test(test_what_was_encoded_is_decoded),
