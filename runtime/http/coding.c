@@ -348,7 +348,7 @@ static int run_within_limit(struct ml_decoder *d, struct ml_coding_step *step, b
     step->in = part.in;
     step->in_size = part.in_size;
     if (is_probe)
-        return made > 0 && result >= 0 ? -EMSGSIZE : result;
+        return made > 0 ? -EMSGSIZE : result;
     step->out += made;
     step->out_size -= made;
     d->left -= made;
