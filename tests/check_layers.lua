@@ -6,14 +6,13 @@
 local root = arg[1] or os.getenv("MOONLET_SOURCE") or "."
 
 -- The rooms, the lowest first: a file may include its own room and those before it. A room that is divided has
--- folders, the lowest first as well; a file in it lies in one of them. cli includes moonlet.h alone. In a room that is
--- knotted the folders are in no order yet, and modules include each other in circles.
+-- folders, the lowest first as well; a file in it lies in one of them. cli includes moonlet.h alone.
 local order = {
   { "base" },
   { "coro" },
   { "hub", "state", "switch", "loop", "wait", "on" },
   { "io" },
-  { "interpose", is_knotted = true },
+  { "interpose" },
   { "http" },
   { "bindings", "core", "task", "coroutine", "sync", "net", "data", "http", "lib", "repl" },
   { "vm" },
@@ -21,12 +20,11 @@ local order = {
 }
 
 -- Name of a room or folder -> its place in the order: room * 100 + folder.
-local places, is_knotted = {}, {}
+local places = {}
 for i, room in ipairs(order) do
   places[room[1]] = #room == 1 and i * 100 or nil
-  is_knotted[room[1]] = room.is_knotted
   for k = 2, #room do
-    places[room[1] .. "/" .. room[k]] = i * 100 + (room.is_knotted and 0 or k)
+    places[room[1] .. "/" .. room[k]] = i * 100 + k
   end
 end
 
@@ -117,7 +115,7 @@ local arrows = {}
 
 local function note_arrow(file, line, header)
   local from, to = file:gsub("^runtime/", ""):gsub("%.%w+$", ""), header:gsub("%.%w+$", "")
-  if from == to or is_knotted[from:match "^[^/]+"] then return end
+  if from == to then return end
   arrows[from] = arrows[from] or {}
   arrows[from][to] = arrows[from][to] or ('%s:%d: #include "%s"'):format(file, line, header)
 end

@@ -1,14 +1,15 @@
 #include "interpose/child_file.h"
 
 #include "base/quiet.h"
-#include "hub/on/watch.h"
-#include "interpose/stdio_file.h"
+#include "interpose/libc.h"
+#include "interpose/orphans.h"
+#include "interpose/result.h"
+#include "interpose/stdio_buffer.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 struct child_file {
@@ -18,24 +19,11 @@ struct child_file {
     pid_t process; /* whose child it is */
 };
 
-struct ml_orphan {
-    struct ml_orphan *next;
-    pid_t pid;
-    pid_t process;
-    int pidfd;
-    struct ml_libc_calls *calls; /* whose loop is told of its end; NULL: none */
-    struct ml_watch *watch;
-};
-
-/* Files and children belong to the process: a file may be closed by another thread, or when no
- * runtime is left. */
+/* Files belong to the process: one may be closed by another thread, or when no runtime is left. */
 static struct {
     pthread_mutex_t lock;
     struct child_file *files;
-    struct ml_orphan *unwatched;
 } children = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-/* ---- files ---- */
 
 static struct child_file **place_of(const FILE *file)
 {
@@ -167,7 +155,7 @@ static int drop(FILE *file, pid_t pid, bool is_ours)
         return ml_fail(-ECHILD);
     }
     ml_child_file_drop(file);
-    ml_child_leave(NULL, pid);
+    ml_orphan_leave(NULL, pid);
     return 0;
 }
 
@@ -183,104 +171,4 @@ int ml_child_file_close_any(FILE *file)
     bool is_ours = false;
     pid_t pid = ml_child_file_pid(file, &is_ours);
     return pid != 0 ? drop(file, pid, is_ours) : ml_libc.plain_fclose(file);
-}
-
-/* ---- commands that nobody waits for ---- */
-
-/* Whether the child has ended, and is none any more. */
-static bool has_ended(pid_t pid, pid_t process)
-{
-    int status, saved = errno;
-    bool has = process != getpid() || ml_libc.waitpid(pid, &status, WNOHANG) != 0;
-    errno = saved;
-    return has;
-}
-
-static void end_watch(struct ml_orphan *orphan)
-{
-    ml_watch_close(orphan->watch);
-    if (orphan->pidfd >= 0)
-        ml_libc.close(orphan->pidfd);
-}
-
-static void strike_watched(const struct ml_orphan *orphan)
-{
-    struct ml_orphan **place = &orphan->calls->orphans;
-    while (*place != orphan)
-        place = &(*place)->next;
-    *place = orphan->next;
-}
-
-static void on_end(void *data, int fd, bool readable, bool writable)
-{
-    (void)fd, (void)readable, (void)writable;
-    struct ml_orphan *orphan = data;
-    if (!has_ended(orphan->pid, orphan->process))
-        return;
-    strike_watched(orphan);
-    end_watch(orphan);
-    free(orphan);
-}
-
-static void leave_unwatched(struct ml_orphan *orphan)
-{
-    end_watch(orphan);
-    *orphan = (struct ml_orphan){.pid = orphan->pid, .process = orphan->process, .pidfd = -1};
-    lock_children();
-    orphan->next = children.unwatched;
-    children.unwatched = orphan;
-    unlock_children();
-}
-
-/* Has the loop told of its end. False: there is no descriptor or no memory for that. */
-static bool watch(struct ml_libc_calls *calls, struct ml_orphan *orphan)
-{
-    int saved = errno;
-    orphan->pidfd = pidfd_open(orphan->pid, 0);
-    if (orphan->pidfd >= 0)
-        orphan->watch = ml_watch_open(calls->hub, orphan->pidfd, on_end, orphan);
-    errno = saved;
-    if (orphan->watch == NULL)
-        return false;
-    ml_watch_set(orphan->watch, true, false);
-    orphan->calls = calls;
-    orphan->next = calls->orphans;
-    calls->orphans = orphan;
-    return true;
-}
-
-void ml_child_leave(struct ml_libc_calls *calls, pid_t pid)
-{
-    struct ml_orphan *orphan = has_ended(pid, getpid()) ? NULL : malloc(sizeof *orphan);
-    if (orphan == NULL)
-        return;
-    *orphan = (struct ml_orphan){.pid = pid, .process = getpid(), .pidfd = -1};
-    if (calls == NULL || !watch(calls, orphan))
-        leave_unwatched(orphan);
-}
-
-void ml_children_sweep(void)
-{
-    lock_children();
-    struct ml_orphan **place = &children.unwatched;
-    while (*place != NULL) {
-        struct ml_orphan *orphan = *place;
-        if (has_ended(orphan->pid, orphan->process)) {
-            *place = orphan->next;
-            free(orphan);
-        } else {
-            place = &orphan->next;
-        }
-    }
-    unlock_children();
-}
-
-void ml_children_release(struct ml_libc_calls *calls)
-{
-    while (calls->orphans != NULL) {
-        struct ml_orphan *orphan = calls->orphans;
-        calls->orphans = orphan->next;
-        leave_unwatched(orphan);
-    }
-    ml_children_sweep();
 }

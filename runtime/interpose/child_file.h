@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-struct ml_libc_calls;
-
 /* 0 or -ENOMEM. */
 int ml_child_file_add(FILE *file, pid_t pid);
 
@@ -31,20 +29,5 @@ void ml_child_file_drop(FILE *file);
 /* pclose() and fclose() outside of tasks. Of such a file they do not wait for the command: 0. */
 int ml_child_file_close(FILE *file);
 int ml_child_file_close_any(FILE *file);
-
-/* ---- commands that nobody waits for any more ---- */
-
-/* Sees to it that the child leaves no zombie once it has ended. calls: whose loop is told of that;
- * NULL: it is looked for when the next command begins or ends. */
-void ml_child_leave(struct ml_libc_calls *calls, pid_t pid);
-
-/* Takes leave of those that have ended and that no loop is told of. */
-void ml_children_sweep(void);
-
-/* The loop of `calls` is about to end. */
-void ml_children_release(struct ml_libc_calls *calls);
-
-/* write() to such a file's descriptor: a command that has ended is EPIPE, no signal. */
-ssize_t ml_child_file_write(struct ml_libc_calls *calls, int fd, const void *data, size_t size);
 
 #endif

@@ -1,5 +1,8 @@
 /* Child processes: wait and its family. */
+#include "interpose/call_wait.h"
+#include "interpose/fd_flags.h"
 #include "interpose/libc_call.h"
+#include "interpose/result.h"
 
 #include <errno.h>
 #include <sys/pidfd.h>
@@ -9,8 +12,8 @@
 static int pause_for_child(struct ml_libc_calls *calls, struct ml_libc_call entry, int pidfd,
                            ml_time *pause)
 {
-    return pidfd >= 0 ? ml_libc_call_wait_fd(calls, entry, pidfd, POLLIN, ML_FOREVER)
-                      : ml_libc_call_pause(calls, entry, pause);
+    return pidfd >= 0 ? ml_call_wait_fd(calls, entry, pidfd, POLLIN, ML_FOREVER)
+                      : ml_call_wait_pause(calls, entry, pause);
 }
 
 /*
@@ -107,7 +110,7 @@ int ml_co_waitid(struct ml_libc_calls *calls, idtype_t type, id_t id, siginfo_t 
 {
     siginfo_t unwanted;
     /* A pidfd can say that nobody waits for it, as any descriptor. */
-    if (type == P_PIDFD && ml_libc_call_is_nonblocking((int)id))
+    if (type == P_PIDFD && ml_fd_flags_never_wait(ml_fd_flags_get((int)id)))
         return ml_libc.waitid(type, id, info, options);
     struct waitid_call call = {type, id, info != NULL ? info : &unwanted, options, 0};
     if (ask_waitid(&call) || (options & WNOHANG) != 0)

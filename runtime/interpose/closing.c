@@ -1,6 +1,8 @@
-/* Calls after which a descriptor's number stands for something else, or for nothing. */
+#include "interpose/closing.h"
+
 #include "hub/on/poll_set.h"
 #include "interpose/fd_kind.h"
+#include "interpose/retry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,18 +15,17 @@ static bool is_own_process(const struct ml_libc_calls *calls)
     return getpid() == calls->process;
 }
 
-void ml_libc_calls_note_close(struct ml_libc_calls *calls, int fd)
+void ml_closing_note(struct ml_libc_calls *calls, int fd)
 {
     ml_fd_kind_forget(calls, fd);
-    if (calls->dry.fd == fd)
-        calls->dry.task = 0;
+    ml_retry_forget_dry(calls, fd);
     if (!ml_list_is_empty(&calls->hub->poll_sets.all) && is_own_process(calls))
         ml_poll_sets_forget(calls->hub, fd);
 }
 
 int ml_co_close(struct ml_libc_calls *calls, int fd)
 {
-    ml_libc_calls_note_close(calls, fd);
+    ml_closing_note(calls, fd);
     return ml_libc.close(fd);
 }
 
@@ -40,13 +41,13 @@ static bool replaces(int from, int to)
 int ml_co_dup2(struct ml_libc_calls *calls, int from, int to)
 {
     if (replaces(from, to))
-        ml_libc_calls_note_close(calls, to);
+        ml_closing_note(calls, to);
     return ml_libc.dup2(from, to);
 }
 
 int ml_co_dup3(struct ml_libc_calls *calls, int from, int to, int flags)
 {
     if ((flags & ~O_CLOEXEC) == 0 && replaces(from, to))
-        ml_libc_calls_note_close(calls, to);
+        ml_closing_note(calls, to);
     return ml_libc.dup3(from, to, flags);
 }

@@ -1,7 +1,10 @@
 /* connect and accept. Neither has a flag for a call that does not block, so the descriptor itself
  * is made non-blocking for the length of the system call: nobody else runs on this thread
  * meanwhile. */
+#include "interpose/call_wait.h"
 #include "interpose/libc_call.h"
+#include "interpose/result.h"
+#include "interpose/retry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,9 +47,9 @@ static int await_connection(struct ml_libc_calls *calls, struct ml_libc_call ent
 {
     int error = 0;
     struct pollfd writable = {.fd = fd, .events = POLLOUT};
-    ml_time deadline = ml_libc_call_deadline(calls, fd, POLLOUT);
+    ml_time deadline = ml_retry_deadline(calls, fd, POLLOUT);
     while ((error == 0 || error == -EINTR) && ml_libc.poll(&writable, 1, 0) == 0)
-        error = ml_libc_call_wait_fd(calls, entry, fd, POLLOUT, deadline);
+        error = ml_call_wait_fd(calls, entry, fd, POLLOUT, deadline);
     if (error == ML_PLAINLY)
         error = ml_libc.poll(&writable, 1, -1) < 0 ? -errno : 0;
     if (error != 0 && error != -EINTR)
@@ -57,11 +60,11 @@ static int await_connection(struct ml_libc_calls *calls, struct ml_libc_call ent
 static int await_room(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd, int flags,
                       __CONST_SOCKADDR_ARG address, socklen_t length)
 {
-    ml_time deadline = ml_libc_call_deadline(calls, fd, POLLOUT);
+    ml_time deadline = ml_retry_deadline(calls, fd, POLLOUT);
     int result = -1, error = 0;
     while (result != 0 && error == 0) {
         ml_time next = ml_time_after(ml_hub_now(calls->hub), FULL_BACKLOG_PAUSE);
-        error = ml_libc_call_wait_time(calls, entry, ml_time_earlier(next, deadline));
+        error = ml_call_wait_time(calls, entry, ml_time_earlier(next, deadline));
         if ((error == -ETIMEDOUT && next < deadline) || error == -EINTR)
             error = 0;
         if (error == 0)
@@ -121,7 +124,7 @@ int ml_co_accept4(struct ml_libc_calls *calls, int fd, __SOCKADDR_ARG address, s
     struct accept_call call = {fd, 0, address.__sockaddr__, length, flags};
     if (is_left_alone(fd, &call.fd_flags))
         return ml_libc.accept4(fd, address, length, flags);
-    return (int)ml_libc_call_retry(calls, fd, POLLIN, try_accept, &call);
+    return (int)ml_retry(calls, fd, POLLIN, try_accept, &call);
 }
 
 int ml_co_accept(struct ml_libc_calls *calls, int fd, __SOCKADDR_ARG address, socklen_t *length)

@@ -1,5 +1,8 @@
 /* Files: locks on them, and calls that wait for a disk, which run on a worker thread. */
+#include "hub/on/offload.h"
+#include "interpose/call_wait.h"
 #include "interpose/libc_call.h"
+#include "interpose/result.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +24,7 @@ static int try_for_lock(struct ml_libc_calls *calls, int (*try)(const struct loc
     ml_time pause = ML_FIRST_PAUSE;
     int saved = errno, error = 0, result = try(call);
     while (result != 0 && error == 0 && (errno == EAGAIN || errno == EACCES)) {
-        error = ml_libc_call_pause(calls, entry, &pause);
+        error = ml_call_wait_pause(calls, entry, &pause);
         if (error == 0)
             result = try(call);
     }
@@ -128,7 +131,7 @@ static struct disk_job *new_job(enum disk_work work, const char *path, const cha
 /* Runs the job; 0 with errno as the call left it, or -1 with errno set and the job gone. */
 static int run(struct ml_libc_calls *calls, struct disk_job *job)
 {
-    int error = job != NULL ? ml_libc_call_offload(calls, calls->entry, &job->job) : -ENOMEM;
+    int error = job != NULL ? ml_call_wait_job(calls, calls->entry, &job->job) : -ENOMEM;
     return error == 0 ? 0 : ml_fail(error);
 }
 

@@ -6,7 +6,7 @@
 #ifndef ML_INTERPOSE_EXPORTER_H
 #define ML_INTERPOSE_EXPORTER_H
 
-#include "interpose/libc_call.h"
+#include "interpose/libc_calls.h"
 
 /* Of each call what a task gets. */
 struct ml_co {

@@ -7,7 +7,7 @@
 #ifndef ML_INTERPOSE_FD_KIND_H
 #define ML_INTERPOSE_FD_KIND_H
 
-#include "interpose/libc_call.h"
+#include "interpose/state.h"
 
 #include <sys/stat.h>
 

@@ -3,6 +3,7 @@
 #include "hub/state/scope.h"
 #include "hub/state/waiters.h"
 #include "hub/wait/wait.h"
+#include "interpose/libc_call.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@ static const struct ml_wait_kind lock_kind = {.text = "a lock of a C library hel
 
 static struct ml_held_lock **bucket_of(struct ml_libc_calls *calls, const void *lock)
 {
-    return &calls->held[((uintptr_t)lock >> 4) * 2654435761U % ML_HELD_BUCKETS];
+    return &calls->held_locks.buckets[((uintptr_t)lock >> 4) * 2654435761U % ML_HELD_BUCKETS];
 }
 
 /* Takes out the one that *place points to. */
@@ -19,9 +20,9 @@ static void strike_at(struct ml_libc_calls *calls, struct ml_held_lock **place)
 {
     struct ml_held_lock *held = *place;
     *place = held->next;
-    held->next = calls->held_spare;
-    calls->held_spare = held;
-    calls->held_count--;
+    held->next = calls->held_locks.spare;
+    calls->held_locks.spare = held;
+    calls->held_locks.count--;
 }
 
 /* The id of another task that holds the lock against `way`, 0: none does. One that ended with it
@@ -58,7 +59,7 @@ int ml_lock_wait(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way
     int error = shield != NULL ? 0 : -EDEADLK;
     uint64_t holder;
     while (error == 0 && (holder = holder_of(calls, lock, way)) != 0)
-        error = ml_wait(hub, &lock_kind, (uint32_t)holder, &calls->lock_waiters, deadline);
+        error = ml_wait(hub, &lock_kind, (uint32_t)holder, &calls->held_locks.waiters, deadline);
     if (shield != NULL)
         ml_scope_close(hub, shield);
     ml_libc_call_end(calls, error);
@@ -67,9 +68,9 @@ int ml_lock_wait(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way
 
 void ml_lock_note(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way)
 {
-    struct ml_held_lock *held = calls->held_spare;
+    struct ml_held_lock *held = calls->held_locks.spare;
     if (held != NULL)
-        calls->held_spare = held->next;
+        calls->held_locks.spare = held->next;
     else
         held = malloc(sizeof *held);
     if (held == NULL)
@@ -78,7 +79,7 @@ void ml_lock_note(struct ml_libc_calls *calls, const void *lock, enum ml_lock_wa
     struct ml_held_lock **bucket = bucket_of(calls, lock);
     *held = (struct ml_held_lock){*bucket, lock, task->id, task->waiter.slot, way};
     *bucket = held;
-    calls->held_count++;
+    calls->held_locks.count++;
 }
 
 /* Where the lock was written down last, by the running task or, with `by_anybody`, by whomever;
@@ -101,8 +102,13 @@ void ml_lock_strike(struct ml_libc_calls *calls, const void *lock)
     if (*place == NULL)
         return;
     strike_at(calls, place);
-    if (ml_unlikely(!ml_list_is_empty(&calls->lock_waiters)))
-        ml_wake_all(calls->hub, &calls->lock_waiters);
+    if (ml_unlikely(!ml_list_is_empty(&calls->held_locks.waiters)))
+        ml_wake_all(calls->hub, &calls->held_locks.waiters);
+}
+
+void ml_locks_init(struct ml_libc_calls *calls)
+{
+    ml_list_init(&calls->held_locks.waiters);
 }
 
 static void free_all(struct ml_held_lock *held)
@@ -116,7 +122,7 @@ static void free_all(struct ml_held_lock *held)
 
 void ml_locks_release(struct ml_libc_calls *calls)
 {
-    free_all(calls->held_spare);
+    free_all(calls->held_locks.spare);
     for (unsigned i = 0; i < ML_HELD_BUCKETS; i++)
-        free_all(calls->held[i]);
+        free_all(calls->held_locks.buckets[i]);
 }

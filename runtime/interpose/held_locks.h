@@ -8,7 +8,7 @@
 #ifndef ML_INTERPOSE_HELD_LOCKS_H
 #define ML_INTERPOSE_HELD_LOCKS_H
 
-#include "interpose/libc_call.h"
+#include "interpose/state.h"
 
 enum ml_lock_way { ML_LOCK_WHOLE, ML_LOCK_SHARED };
 
@@ -20,6 +20,9 @@ struct ml_held_lock {
     enum ml_lock_way way;
 };
 
+/* Before the first of them. */
+void ml_locks_init(struct ml_libc_calls *calls);
+
 /* The rest of ml_lock_await(). */
 int ml_lock_wait(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way,
                  ml_time deadline);
@@ -30,7 +33,7 @@ int ml_lock_wait(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way
 static inline int ml_lock_await(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way,
                                 ml_time deadline)
 {
-    return ml_likely(calls->held_count == 0) ? 0 : ml_lock_wait(calls, lock, way, deadline);
+    return ml_likely(calls->held_locks.count == 0) ? 0 : ml_lock_wait(calls, lock, way, deadline);
 }
 
 /* The running task holds it. Never fails: what there is no memory to write down is forgotten. */

@@ -2,6 +2,8 @@
  * Names of hosts, asked of libc on a worker thread: the answers are libc's own, with all that
  * nsswitch.conf says. What needs no asking is answered at once.
  */
+#include "hub/on/offload.h"
+#include "interpose/call_wait.h"
 #include "interpose/task_buffers.h"
 
 #include <arpa/inet.h>
@@ -91,7 +93,7 @@ int ml_co_getaddrinfo(struct ml_libc_calls *calls, const char *name, const char 
     job->has_hints = hints != NULL;
     if (hints != NULL)
         job->hints = *hints;
-    int error = ml_libc_call_offload(calls, entry, &job->job);
+    int error = ml_call_wait_job(calls, entry, &job->job);
     if (error != 0) {
         errno = -error;
         return error == -ENOMEM ? EAI_MEMORY : EAI_SYSTEM;
@@ -151,7 +153,7 @@ int ml_co_getnameinfo(struct ml_libc_calls *calls, const struct sockaddr *addres
     job->host_room = smaller(host_room, sizeof job->host);
     job->service_room = service != NULL ? smaller(service_room, sizeof job->service) : 0;
     job->flags = flags;
-    int error = ml_libc_call_offload(calls, entry, &job->job);
+    int error = ml_call_wait_job(calls, entry, &job->job);
     if (error != 0) {
         errno = -error;
         return EAI_SYSTEM;
@@ -242,7 +244,7 @@ static struct host_job *new_host_job(enum host_question question, const void *as
 static struct host_job *answered(struct ml_libc_calls *calls, struct host_job *job)
 {
     struct ml_libc_call entry = calls->entry;
-    int error = job != NULL ? ml_libc_call_offload(calls, entry, &job->job) : -ENOMEM;
+    int error = job != NULL ? ml_call_wait_job(calls, entry, &job->job) : -ENOMEM;
     if (error == 0)
         return job;
     errno = -error;

@@ -7,33 +7,36 @@
 #ifndef ML_INTERPOSE_NO_WAIT_H
 #define ML_INTERPOSE_NO_WAIT_H
 
-#include "interpose/libc_call.h"
+#include "interpose/state.h"
+
+#include <string.h>
 
 /* key: what it is inside of, for ml_no_wait_leave(); frame: an address in the frame of whoever
  * calls it. Where there are too many the oldest is forgotten: those of tasks that have ended stay
  * until then. */
 static inline void ml_no_wait_enter(struct ml_libc_calls *calls, const void *key, const void *frame)
 {
-    if (calls->no_wait_count == ML_NO_WAIT_MOST) {
-        calls->no_wait_count--;
-        memmove(calls->no_wait, calls->no_wait + 1, calls->no_wait_count * sizeof *calls->no_wait);
+    if (calls->no_wait.count == ML_NO_WAIT_MOST) {
+        calls->no_wait.count--;
+        memmove(calls->no_wait.items, calls->no_wait.items + 1,
+                calls->no_wait.count * sizeof *calls->no_wait.items);
     }
-    calls->no_wait[calls->no_wait_count++] =
+    calls->no_wait.items[calls->no_wait.count++] =
         (struct ml_no_wait){calls->hub->current->strand, calls->hub->current->id, key, frame};
 }
 
 static inline void ml_no_wait_forget(struct ml_libc_calls *calls, unsigned index)
 {
-    calls->no_wait_count--;
-    memmove(calls->no_wait + index, calls->no_wait + index + 1,
-            (calls->no_wait_count - index) * sizeof *calls->no_wait);
+    calls->no_wait.count--;
+    memmove(calls->no_wait.items + index, calls->no_wait.items + index + 1,
+            (calls->no_wait.count - index) * sizeof *calls->no_wait.items);
 }
 
 static inline void ml_no_wait_leave(struct ml_libc_calls *calls, const void *key)
 {
-    unsigned i = calls->no_wait_count;
-    while (i > 0 && (calls->no_wait[i - 1].key != key ||
-                     calls->no_wait[i - 1].strand != calls->hub->current->strand))
+    unsigned i = calls->no_wait.count;
+    while (i > 0 && (calls->no_wait.items[i - 1].key != key ||
+                     calls->no_wait.items[i - 1].strand != calls->hub->current->strand))
         i--;
     if (i > 0)
         ml_no_wait_forget(calls, i - 1);

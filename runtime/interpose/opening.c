@@ -1,6 +1,8 @@
 /* Calls that open a file. To open a FIFO waits for its other end; anything else is opened at once.
  */
-#include "interpose/fd_kind.h"
+#include "interpose/call_wait.h"
+#include "interpose/libc_call.h"
+#include "interpose/result.h"
 #include "interpose/stdio_file.h"
 
 #include <errno.h>
@@ -64,7 +66,7 @@ static int await_other_end(struct ml_libc_calls *calls, struct ml_libc_call entr
     ml_time pause = ML_FIRST_PAUSE;
     int error = 0, state = try_open(o);
     while (state == 0 && error == 0) {
-        error = ml_libc_call_pause(calls, entry, &pause);
+        error = ml_call_wait_pause(calls, entry, &pause);
         if (error == 0)
             state = try_open(o);
     }

@@ -1,5 +1,10 @@
 /* Commands at the other end of a file: popen, pclose. */
+#include "hub/on/offload.h"
+#include "interpose/call_wait.h"
 #include "interpose/child_file.h"
+#include "interpose/closing.h"
+#include "interpose/orphans.h"
+#include "interpose/result.h"
 #include "interpose/stdio_file.h"
 
 #include <errno.h>
@@ -42,7 +47,7 @@ static pid_t spawn(const char *command, int fd, int as)
 static void kill_command(pid_t pid)
 {
     kill(pid, SIGKILL);
-    ml_child_leave(NULL, pid);
+    ml_orphan_leave(NULL, pid);
 }
 
 /* Begins the command with the pipe's other end. 0 or a negated errno. */
@@ -63,7 +68,7 @@ FILE *ml_co_popen(struct ml_libc_calls *calls, const char *command, const char *
     int ends[2], saved = errno;
     if (calls->process != getpid())
         return ml_libc.popen(command, mode);
-    ml_children_sweep();
+    ml_orphans_sweep();
     int error = read_mode(mode, &writes) ? 0 : -EINVAL;
     if (error == 0 && pipe2(ends, O_CLOEXEC) != 0)
         error = -errno;
@@ -79,7 +84,7 @@ FILE *ml_co_popen(struct ml_libc_calls *calls, const char *command, const char *
             ml_libc.close(ends[writes]);
         return ml_fail(error), NULL;
     }
-    ml_libc_calls_note_close(calls, ends[writes]); /* what was known of the number */
+    ml_closing_note(calls, ends[writes]); /* what was known of the number */
     errno = saved;
     return file;
 }
@@ -117,7 +122,7 @@ static int close_on_worker(struct ml_libc_calls *calls, struct ml_libc_call entr
     job->job = (struct ml_job){
         .run = run_pclose, .release = release_pclose, .work = ML_WORK_CLOSE, .must_run = true};
     job->file = file;
-    int error = ml_libc_call_offload(calls, entry, &job->job);
+    int error = ml_call_wait_job(calls, entry, &job->job);
     if (error != 0)
         return ml_fail(error);
     int result = job->result == 0 && !is_flushed ? -1 : job->result;
@@ -135,14 +140,14 @@ static int await_command(struct ml_libc_calls *calls, struct ml_libc_call entry,
         ended = ml_co_wait4(calls, pid, &status, 0, NULL);
     } while (ended < 0 && errno == EINTR);
     if (ended < 0 && errno == ECANCELED)
-        ml_child_leave(calls, pid);
+        ml_orphan_leave(calls, pid);
     return ended < 0 ? -1 : status;
 }
 
 /* In a finalizer nobody asks for the status: the file is closed, and the command left to itself. */
 static bool is_left(const struct ml_libc_calls *calls)
 {
-    return calls->is_finalizing != NULL && calls->is_finalizing(calls->hub);
+    return calls->owner.is_finalizing != NULL && calls->owner.is_finalizing(calls->hub);
 }
 
 int ml_co_pclose(struct ml_libc_calls *calls, FILE *file)
@@ -150,15 +155,15 @@ int ml_co_pclose(struct ml_libc_calls *calls, FILE *file)
     struct ml_libc_call entry = calls->entry;
     bool is_ours = false;
     pid_t pid = ml_child_file_pid(file, &is_ours);
-    ml_children_sweep();
+    ml_orphans_sweep();
     if (pid == 0)
         return close_on_worker(calls, entry, file);
     if (!is_ours)
         return ml_child_file_close(file);
     if (is_left(calls)) {
-        ml_libc_calls_note_close(calls, fileno_unlocked(file));
+        ml_closing_note(calls, fileno_unlocked(file));
         ml_child_file_drop(file);
-        ml_child_leave(calls, pid);
+        ml_orphan_leave(calls, pid);
         return 0;
     }
     int error = ml_stdio_close(calls, entry, file);

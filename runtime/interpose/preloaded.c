@@ -2,6 +2,7 @@
 
 #include "interpose/child_file.h"
 #include "interpose/exporter.h"
+#include "interpose/libc_calls.h"
 
 #include <dlfcn.h>
 

@@ -5,7 +5,7 @@
 #ifndef ML_INTERPOSE_PROMPT_H
 #define ML_INTERPOSE_PROMPT_H
 
-#include "interpose/libc_call.h"
+#include "interpose/state.h"
 
 struct ml_prompt {
     struct ml_task *editor; /* whose wait ends when the line was taken away */

@@ -1,6 +1,11 @@
 /* Calls that take bytes in: read, recv and their family. */
+#include "interpose/call_wait.h"
+#include "interpose/fd_flags.h"
 #include "interpose/fd_kind.h"
+#include "interpose/libc_call.h"
 #include "interpose/pieces.h"
+#include "interpose/result.h"
+#include "interpose/retry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +61,7 @@ ssize_t ml_co_recv(struct ml_libc_calls *calls, int fd, void *buffer, size_t siz
         return ml_libc.recv(fd, buffer, size, flags);
     int saved = errno;
     struct recv_call call = {fd, buffer, size, flags, waits_for_all(fd, flags), 0};
-    ssize_t got = ml_libc_call_retry(calls, fd, POLLIN, try_recv, &call);
+    ssize_t got = ml_retry(calls, fd, POLLIN, try_recv, &call);
     return ml_part(got, call.done, saved);
 }
 
@@ -82,7 +87,7 @@ ssize_t ml_co_recvfrom(struct ml_libc_calls *calls, int fd, void *buffer, size_t
         return ml_libc.recvfrom(fd, buffer, size, flags, from, length);
     struct ml_libc_call entry = calls->entry;
     struct recvfrom_call call = {fd, buffer, size, flags, from.__sockaddr__, length};
-    ssize_t got = ml_libc_call_retry(calls, fd, POLLIN, try_recvfrom, &call);
+    ssize_t got = ml_retry(calls, fd, POLLIN, try_recvfrom, &call);
     if (got <= 0 || (size_t)got >= size || !waits_for_all(fd, flags))
         return got;
     calls->entry = entry;
@@ -135,7 +140,7 @@ ssize_t ml_co_recvmsg(struct ml_libc_calls *calls, int fd, struct msghdr *messag
         return ml_libc.recvmsg(fd, message, flags);
     struct ml_libc_call entry = calls->entry;
     struct recvmsg_call call = {fd, message, flags};
-    ssize_t got = ml_libc_call_retry(calls, fd, POLLIN, try_recvmsg, &call);
+    ssize_t got = ml_retry(calls, fd, POLLIN, try_recvmsg, &call);
     if (got <= 0 || message->msg_control != NULL || !waits_for_all(fd, flags))
         return got;
     return got + recv_rest(calls, entry, fd, message, (size_t)got, flags);
@@ -171,7 +176,7 @@ int ml_co_recvmmsg(struct ml_libc_calls *calls, int fd, struct mmsghdr *messages
         return ml_libc.recvmmsg(fd, messages, count, flags, timeout);
     int saved = errno;
     struct recvmmsg_call call = {fd, messages, count, flags, 0};
-    ssize_t got = ml_libc_call_retry(calls, fd, POLLIN, try_recvmmsg, &call);
+    ssize_t got = ml_retry(calls, fd, POLLIN, try_recvmmsg, &call);
     return (int)ml_part(got, call.done, saved);
 }
 
@@ -189,7 +194,7 @@ struct read_call {
 static ssize_t read_if_ready(struct read_call *c)
 {
     struct pollfd ready = {.fd = c->fd, .events = POLLIN};
-    if (ml_libc.poll(&ready, 1, 0) == 0 && ml_libc_call_patience(c->fd) > 0)
+    if (ml_libc.poll(&ready, 1, 0) == 0 && ml_retry_patience(c->fd) > 0)
         return ml_fail(-EAGAIN);
     return ml_libc.readv(c->fd, c->pieces, c->count);
 }
@@ -244,7 +249,7 @@ static int fetch(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
                                 .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
                                 .offset = offset,
                                 .size = size};
-    int error = ml_libc_call_offload(calls, entry, &fetch->job);
+    int error = ml_call_wait_job(calls, entry, &fetch->job);
     if (error == 0)
         release_fetch(&fetch->job);
     return error == -ECANCELED ? error : 0;
@@ -297,12 +302,13 @@ static ssize_t read_stream(struct ml_libc_calls *calls, int fd, const struct iov
     struct ml_libc_call entry = calls->entry;
     int saved = errno;
     struct read_call call = {fd, pieces, count, ml_fd_kind_of(calls, fd) == ML_FD_KIND_SOCKET};
-    ssize_t got = ml_libc_call_retry(calls, fd, POLLIN, try_read, &call);
+    ssize_t got = ml_retry(calls, fd, POLLIN, try_read, &call);
     bool is_short = got > 0 && (size_t)got < ml_pieces_size(pieces, count);
     if (is_short && !call.is_socket && ml_fd_kind_find(calls, fd) == ML_FD_KIND_DISK)
         return read_disk_rest(calls, entry, fd, pieces, count, (size_t)got);
     bool is_over = got < 0 && errno == EAGAIN && !call.is_socket &&
-                   !ml_libc_call_is_nonblocking(fd) && ml_libc_call_patience(fd) != ML_FOREVER;
+                   !ml_fd_flags_never_wait(ml_fd_flags_get(fd)) &&
+                   ml_retry_patience(fd) != ML_FOREVER;
     if (is_over)
         errno = saved;
     return is_over ? 0 : got;

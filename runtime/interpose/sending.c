@@ -1,10 +1,14 @@
 /* Calls that give bytes away: write, send and their family. Where a descriptor blocks they give all
  * of them, as libc's do. */
+#include "interpose/sending.h"
+
 #include "base/quiet.h"
-#include "interpose/child_file.h"
 #include "interpose/fd_kind.h"
+#include "interpose/libc_call.h"
 #include "interpose/pieces.h"
 #include "interpose/prompt.h"
+#include "interpose/result.h"
+#include "interpose/retry.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -44,7 +48,7 @@ ssize_t ml_co_send(struct ml_libc_calls *calls, int fd, const void *data, size_t
         return ml_libc.send(fd, data, size, flags);
     int saved = errno;
     struct send_call call = {fd, data, size, flags, 0};
-    ssize_t sent = ml_libc_call_retry(calls, fd, POLLOUT, try_send, &call);
+    ssize_t sent = ml_retry(calls, fd, POLLOUT, try_send, &call);
     return ml_part(sent, call.done, saved);
 }
 
@@ -92,7 +96,7 @@ ssize_t ml_co_sendto(struct ml_libc_calls *calls, int fd, const void *data, size
         return ml_libc.sendto(fd, data, size, flags, to, length);
     int saved = errno;
     struct sendto_call call = {{fd, data, size, flags, 0}, to.__sockaddr__, length};
-    ssize_t sent = ml_libc_call_retry(calls, fd, POLLOUT, try_sendto, &call);
+    ssize_t sent = ml_retry(calls, fd, POLLOUT, try_sendto, &call);
     return ml_part(sent, call.rest.done, saved);
 }
 
@@ -167,7 +171,7 @@ ssize_t ml_co_sendmsg(struct ml_libc_calls *calls, int fd, const struct msghdr *
     struct sendmsg_call call = {
         fd, *message, flags, {.list = message->msg_iov, .count = message->msg_iovlen}};
     int saved = errno;
-    ssize_t sent = ml_libc_call_retry(calls, fd, POLLOUT, try_sendmsg, &call);
+    ssize_t sent = ml_retry(calls, fd, POLLOUT, try_sendmsg, &call);
     return ml_part(sent, call.pieces.done, saved);
 }
 
@@ -253,11 +257,11 @@ static ssize_t try_write(void *call, int flags)
     return sent >= 0 ? (ssize_t)c->done : sent;
 }
 
-ssize_t ml_child_file_write(struct ml_libc_calls *calls, int fd, const void *data, size_t size)
+ssize_t ml_write_quietly(struct ml_libc_calls *calls, int fd, const void *data, size_t size)
 {
     struct write_call call = {{fd, data, size, 0, 0}, false, true};
     int saved = errno;
-    ssize_t sent = ml_libc_call_retry(calls, fd, POLLOUT, try_write, &call);
+    ssize_t sent = ml_retry(calls, fd, POLLOUT, try_write, &call);
     return ml_part(sent, call.rest.done, saved);
 }
 
@@ -270,7 +274,7 @@ ssize_t ml_co_write(struct ml_libc_calls *calls, int fd, const void *data, size_
     struct write_call call = {
         {fd, data, size, 0, 0}, ml_fd_kind_of(calls, fd) == ML_FD_KIND_SOCKET, false};
     int saved = errno;
-    ssize_t sent = ml_libc_call_retry(calls, fd, POLLOUT, try_write, &call);
+    ssize_t sent = ml_retry(calls, fd, POLLOUT, try_write, &call);
     return ml_part(sent, call.rest.done, saved);
 }
 
@@ -305,7 +309,7 @@ static ssize_t write_pieces(struct ml_libc_calls *calls, int fd, const struct io
     struct ml_libc_call entry = calls->entry;
     struct writev_call call = {fd, list, count};
     struct pieces pieces = {.list = list, .count = (size_t)count};
-    ssize_t sent = ml_libc_call_retry(calls, fd, POLLOUT, try_writev, &call);
+    ssize_t sent = ml_retry(calls, fd, POLLOUT, try_writev, &call);
     if (sent <= 0)
         return sent;
     int saved = errno;

@@ -1,6 +1,7 @@
 #include "interpose/shells.h"
 
-#include "interpose/child_file.h"
+#include "interpose/orphans.h"
+#include "interpose/result.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -53,7 +54,7 @@ static void end(struct ml_libc_calls *calls, pid_t pid)
 {
     kill(pid, SIGKILL);
     if (!has_died(pid))
-        ml_child_leave(calls, pid);
+        ml_orphan_leave(calls, pid);
 }
 
 /* Cancelled, it kills the shell, as libc does when its thread is cancelled. */
@@ -63,7 +64,7 @@ int ml_co_system(struct ml_libc_calls *calls, const char *command)
     int status;
     if (command == NULL)
         return ml_libc.system(NULL);
-    ml_children_sweep();
+    ml_orphans_sweep();
     struct shell *shell = malloc(sizeof *shell);
     if (shell == NULL)
         return ml_fail(-ENOMEM);
@@ -79,6 +80,11 @@ int ml_co_system(struct ml_libc_calls *calls, const char *command)
         end(calls, shell->pid);
     free(shell);
     return is_missing ? 127 << 8 : error == 0 ? status : ml_fail(error);
+}
+
+void ml_shells_init(struct ml_libc_calls *calls)
+{
+    ml_list_init(&calls->shells);
 }
 
 bool ml_shells_has(const struct ml_libc_calls *calls, const struct ml_task *task)

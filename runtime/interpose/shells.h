@@ -3,7 +3,10 @@
 #ifndef ML_INTERPOSE_SHELLS_H
 #define ML_INTERPOSE_SHELLS_H
 
-#include "interpose/libc_call.h"
+#include "interpose/state.h"
+
+/* Before the first of them. */
+void ml_shells_init(struct ml_libc_calls *calls);
 
 /* Whether the task runs one. From signal handlers, too. */
 bool ml_shells_has(const struct ml_libc_calls *calls, const struct ml_task *task);

@@ -2,7 +2,9 @@
  * nanosleep and its family. Many callers sleep what is left until nothing is, whatever errno says:
  * so nothing is left of a sleep that was cancelled, and a sleep of nothing does not fail.
  */
+#include "interpose/call_wait.h"
 #include "interpose/libc_call.h"
+#include "interpose/result.h"
 #include "interpose/timespan.h"
 
 #include <errno.h>
@@ -13,7 +15,7 @@ static int sleep_for(struct ml_libc_calls *calls, struct ml_libc_call entry, ml_
                      ml_time *left)
 {
     ml_time deadline = ml_time_after(ml_hub_now(calls->hub), span);
-    int error = ml_libc_call_wait_time(calls, entry, deadline);
+    int error = ml_call_wait_time(calls, entry, deadline);
     ml_time rest = deadline - ml_hub_now(calls->hub);
     *left = rest > 0 && error != -ECANCELED ? rest : 0;
     return error == -ETIMEDOUT || (error == -ECANCELED && span == 0) ? 0 : error;

@@ -1,8 +1,10 @@
 #include "interpose/stdio_file.h"
 
 #include "interpose/child_file.h"
+#include "interpose/closing.h"
 #include "interpose/fd_kind.h"
 #include "interpose/held_locks.h"
+#include "interpose/result.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,10 +83,10 @@ bool ml_stdio_turn_away(struct ml_libc_calls *calls, FILE *file)
     if (fd >= 0 && is_in_use(calls, file))
         cut(fd);
     if (fd >= 0)
-        ml_libc_calls_note_close(calls, fd);
+        ml_closing_note(calls, fd);
     int error = await_last(calls, calls->entry, file);
     if (fd >= 0)
-        ml_libc_calls_note_close(calls, fd);
+        ml_closing_note(calls, fd);
     return error == 0;
 }
 

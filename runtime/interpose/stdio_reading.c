@@ -1,4 +1,9 @@
 /* Calls of stdio that read. Each byte that is not in the file's buffer yet is waited for first. */
+#include "hub/wait/slice.h"
+#include "interpose/call_wait.h"
+#include "interpose/libc_call.h"
+#include "interpose/result.h"
+#include "interpose/stdio_buffer.h"
 #include "interpose/stdio_file.h"
 
 #include <errno.h>
@@ -21,7 +26,7 @@ static int await_input(struct ml_libc_calls *calls, struct ml_libc_call entry, F
         return 0;
     while ((error == 0 || error == -EINTR) && !ml_stdio_has_input(file) &&
            ml_libc.poll(&readable, 1, 0) == 0)
-        error = ml_libc_call_wait_fd(calls, entry, fd, POLLIN, ML_FOREVER);
+        error = ml_call_wait_fd(calls, entry, fd, POLLIN, ML_FOREVER);
     if (error >= 0 || error == -EINTR)
         return error > 0 ? error : 0;
     ml_stdio_set_error(file);

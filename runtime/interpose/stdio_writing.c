@@ -1,5 +1,7 @@
 /* Calls of stdio that write. What does not fit into the file's buffer is given to the kernel here,
  * so that a full pipe makes one task wait. */
+#include "interpose/sending.h"
+#include "interpose/stdio_buffer.h"
 #include "interpose/stdio_file.h"
 
 #include "interpose/child_file.h"
@@ -44,7 +46,7 @@ static bool has_unread(const FILE *file)
 static ssize_t give(struct ml_libc_calls *calls, FILE *file, int fd, const char *data, size_t size)
 {
     bool is_ours;
-    return ml_child_file_pid(file, &is_ours) != 0 ? ml_child_file_write(calls, fd, data, size)
+    return ml_child_file_pid(file, &is_ours) != 0 ? ml_write_quietly(calls, fd, data, size)
                                                   : ml_co_write(calls, fd, data, size);
 }
 

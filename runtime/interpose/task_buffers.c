@@ -8,13 +8,13 @@
 static int grow(struct ml_libc_calls *calls, uint32_t slot)
 {
     uint32_t count = slot + 64;
-    struct ml_task_buffers **buffers = realloc(calls->task_buffers, count * sizeof(void *));
+    struct ml_task_buffers **buffers = realloc(calls->task_buffers.slots, count * sizeof(void *));
     if (buffers == NULL)
         return -ENOMEM;
-    memset(buffers + calls->task_buffers_count, 0,
-           (count - calls->task_buffers_count) * sizeof(void *));
-    calls->task_buffers = buffers;
-    calls->task_buffers_count = count;
+    memset(buffers + calls->task_buffers.count, 0,
+           (count - calls->task_buffers.count) * sizeof(void *));
+    calls->task_buffers.slots = buffers;
+    calls->task_buffers.count = count;
     return 0;
 }
 
@@ -23,11 +23,11 @@ struct ml_task_buffers *ml_task_buffers_of(struct ml_libc_calls *calls)
 {
     const struct ml_task *task = calls->hub->current;
     uint32_t slot = task->waiter.slot;
-    if (slot >= calls->task_buffers_count && grow(calls, slot) != 0)
+    if (slot >= calls->task_buffers.count && grow(calls, slot) != 0)
         return NULL;
-    if (calls->task_buffers[slot] == NULL)
-        calls->task_buffers[slot] = calloc(1, sizeof **calls->task_buffers);
-    struct ml_task_buffers *buffers = calls->task_buffers[slot];
+    if (calls->task_buffers.slots[slot] == NULL)
+        calls->task_buffers.slots[slot] = calloc(1, sizeof **calls->task_buffers.slots);
+    struct ml_task_buffers *buffers = calls->task_buffers.slots[slot];
     if (buffers != NULL && buffers->task != task->id) {
         free(buffers->host_buffer);
         *buffers = (struct ml_task_buffers){.task = task->id};
@@ -37,14 +37,14 @@ struct ml_task_buffers *ml_task_buffers_of(struct ml_libc_calls *calls)
 
 void ml_task_buffers_release(struct ml_libc_calls *calls)
 {
-    for (uint32_t i = 0; i < calls->task_buffers_count; i++) {
-        if (calls->task_buffers[i] != NULL)
-            free(calls->task_buffers[i]->host_buffer);
-        free(calls->task_buffers[i]);
+    for (uint32_t i = 0; i < calls->task_buffers.count; i++) {
+        if (calls->task_buffers.slots[i] != NULL)
+            free(calls->task_buffers.slots[i]->host_buffer);
+        free(calls->task_buffers.slots[i]);
     }
-    free(calls->task_buffers);
-    calls->task_buffers = NULL;
-    calls->task_buffers_count = 0;
+    free(calls->task_buffers.slots);
+    calls->task_buffers.slots = NULL;
+    calls->task_buffers.count = 0;
 }
 
 /* ---- the calls ---- */

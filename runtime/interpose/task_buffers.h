@@ -5,7 +5,7 @@
 #ifndef ML_INTERPOSE_TASK_BUFFERS_H
 #define ML_INTERPOSE_TASK_BUFFERS_H
 
-#include "interpose/libc_call.h"
+#include "interpose/state.h"
 
 struct ml_task_buffers {
     uint64_t task; /* number of the task whose it is */

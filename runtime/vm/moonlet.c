@@ -12,6 +12,7 @@
 #include "hub/loop/simulation.h"
 #include "hub/state/scope.h"
 #include "hub/switch/switch.h"
+#include "interpose/libc_calls.h"
 #include "interpose/preloaded.h"
 #include "interpose/prompt.h"
 #include "interpose/shells.h"

@@ -55,7 +55,7 @@ static void on_cancelled_return(lua_State *L, lua_Debug *event)
         return;
     ml_hooks_disarm(L, ML_HOOK_CANCELLED);
     if (hub->libc_calls != NULL)
-        hub->libc_calls->refused.task = 0;
+        ml_libc_call_forget_refusals(hub->libc_calls);
     if (depth == 0 && hub->current != NULL && ml_cancel_point(hub) == -ECANCELED)
         ml_cancellation_raise(L);
 }
@@ -114,7 +114,7 @@ static void slice_is_over(struct ml_hub *hub)
 void ml_libc_calls_caught(lua_State *L, const void *frame)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
-    if (hub->current != NULL && hub->libc_calls != NULL && hub->libc_calls->no_wait_count > 0)
+    if (hub->current != NULL && hub->libc_calls != NULL && hub->libc_calls->no_wait.count > 0)
         ml_no_wait_unwind(hub->libc_calls, frame);
 }
 
@@ -159,11 +159,11 @@ void ml_libc_calls_connect(struct ml_lua *lua, struct ml_libc_calls *calls)
     static const struct ml_hook_kind slow = {.events = LUA_MASKRET, .on_event = on_slow_return};
     ml_hooks_install(lua, ML_HOOK_CANCELLED, &cancelled);
     ml_hooks_install(lua, ML_HOOK_SLICE, &slow);
-    calls->is_finalizing = is_finalizing;
-    calls->may_wait = may_wait;
-    calls->has_waited = has_waited;
-    calls->told = tell;
-    calls->slice_is_over = slice_is_over;
-    calls->is_ending = is_ending;
-    calls->leave_c = leave_c;
+    calls->owner.is_finalizing = is_finalizing;
+    calls->owner.may_wait = may_wait;
+    calls->owner.has_waited = has_waited;
+    calls->owner.told = tell;
+    calls->owner.slice_is_over = slice_is_over;
+    calls->owner.is_ending = is_ending;
+    calls->owner.leave_c = leave_c;
 }

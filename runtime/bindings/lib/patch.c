@@ -9,7 +9,7 @@ task makes them, from any C library. `docs/c-libraries.md` says which libraries 
 #include "bindings/lib/patch.h"
 
 #include "bindings/core/lua_runtime.h"
-#include "interpose/libc_call.h"
+#include "interpose/caller.h"
 
 static struct ml_libc_calls *libc_calls_of(lua_State *L)
 {
@@ -34,7 +34,7 @@ static void push_calls(lua_State *L, const struct ml_libc_calls *calls)
 {
     lua_createtable(L, 0, ML_LIBC_FUNCTION_COUNT);
     for (int i = 0; i < ML_LIBC_FUNCTION_COUNT; i++) {
-        push_call(L, &calls->counts[i]);
+        push_call(L, &calls->tally.counts[i]);
         lua_setfield(L, -2, ml_libc_function_name((enum ml_libc_function)i));
     }
 }
@@ -81,7 +81,7 @@ static int patch_exclude(lua_State *L)
 {
     const char *pattern = luaL_checkstring(L, 1);
     luaL_argcheck(L, *pattern != '\0', 1, "a pattern is not empty");
-    if (ml_libc_calls_exclude(libc_calls_of(L), pattern) != 0)
+    if (ml_caller_exclude(libc_calls_of(L), pattern) != 0)
         luaL_error(L, "not enough memory");
     return 0;
 }

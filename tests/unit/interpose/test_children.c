@@ -13,6 +13,7 @@
 #include "hub/state/scope.h"
 #include "hub/switch/switch.h"
 #include "interpose/libc_call.h"
+#include "interpose/libc_calls.h"
 
 #include <errno.h>
 #include <fcntl.h>

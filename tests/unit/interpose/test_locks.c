@@ -8,6 +8,7 @@
 #include "hub_fixture.h"
 
 #include "interpose/held_locks.h"
+#include "interpose/libc_calls.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -34,7 +35,7 @@ static void init_shared(struct shared *shared, struct ml_hub *hub, int kind)
     pthread_mutex_init(&shared->mutex, &attributes);
     pthread_mutexattr_destroy(&attributes);
     shared->libc_calls = ml_libc_calls_open(hub);
-    shared->libc_calls->may_wait = may_wait;
+    shared->libc_calls->owner.may_wait = may_wait;
     shared->may_wait = true;
     hub->libc_calls = shared->libc_calls;
     now_shared = shared;
@@ -157,7 +158,7 @@ static void test_a_mutex_that_another_task_unlocks_is_free(void **state)
     assert_int_equal(run_all(&hub), 0);
     assert_int_equal(tasks[1].result, 0);
     assert_int_equal(tasks[2].result, 0);
-    assert_int_equal(shared.libc_calls->held_count, 0);
+    assert_int_equal(shared.libc_calls->held_locks.count, 0);
     release_shared(&shared, &hub);
     close_hub(&hub);
 }

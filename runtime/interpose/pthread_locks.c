@@ -49,8 +49,8 @@ static int await_until(struct ml_libc_calls *calls, const void *lock, enum ml_lo
                        clockid_t clock, const struct timespec *until)
 {
     struct timespec now;
-    if (ml_likely(calls->held_count == 0) || until->tv_nsec < 0 || until->tv_nsec >= ML_SECOND ||
-        clock_gettime(clock, &now) != 0)
+    if (ml_likely(calls->held_locks.count == 0) || until->tv_nsec < 0 ||
+        until->tv_nsec >= ML_SECOND || clock_gettime(clock, &now) != 0)
         return 0;
     ml_time left = ml_time_between(ml_timespan(&now), ml_timespan(until));
     ml_time deadline = left > 0 ? ml_time_after(ml_hub_now(calls->hub), left) : ML_NEVER_WAIT;
