@@ -202,7 +202,7 @@ int ml_datagram_send(struct ml_datagram *d, const char *data, size_t size,
 {
     bool has_waited = false;
     ml_time pause = FIRST_PAUSE;
-    int error = deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(d->io->hub);
+    int error = ml_slice_point_until(d->io->hub, deadline);
     while (error == 0) {
         error = ml_datagram_is_open(d) ? try_send(d, data, size, to) : -ML_ECLOSED;
         if (error != -EAGAIN)
@@ -253,7 +253,7 @@ static int try_receive(struct ml_datagram *d, struct ml_message *message)
 static int begin_receive(struct ml_datagram *d, ml_time deadline)
 {
     ml_datagram_drop(d);
-    return deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(d->io->hub);
+    return ml_slice_point_until(d->io->hub, deadline);
 }
 
 /* Whether to look before waiting: not after a datagram that came by a wait, if such ones come

@@ -420,7 +420,7 @@ int ml_dial(struct ml_stream *s, struct ml_addresses *addresses, struct ml_looku
 {
     struct ml_hub *hub = s->io->hub;
     struct attempt *winner;
-    int error = deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(hub);
+    int error = ml_slice_point_until(hub, deadline);
     if (error == 0 && addresses->count == 0)
         error = -ML_ENOTFOUND;
     struct dial *dial = error == 0 ? new_dial(hub, addresses, rest, options) : NULL;

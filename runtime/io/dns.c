@@ -12,7 +12,7 @@
 /* What every call begins with: cancelled? and which resolver? */
 static int begin(struct ml_io *io, struct ml_resolver **resolver, ml_time deadline)
 {
-    int error = deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(io->hub);
+    int error = ml_slice_point_until(io->hub, deadline);
     if (error == 0 && *resolver == NULL && io->resolver == NULL)
         error = ml_resolver_new(io, &(struct ml_resolver_options){0}, &io->resolver);
     if (*resolver == NULL)

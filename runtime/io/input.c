@@ -84,10 +84,9 @@ static int may_read(const struct ml_stream *s)
 
 int ml_input_begin(struct ml_stream *s)
 {
-    bool may_wait = s->read_timeout != ML_NEVER_WAIT;
     int error = may_read(s);
     if (error == 0)
-        error = may_wait ? ml_slice_point(s->io->hub) : ml_cancel_point(s->io->hub);
+        error = ml_stream_enter(s, s->read_timeout);
     if (error == 0)
         error = may_read(s);
     if (error == 0)

@@ -103,7 +103,7 @@ static int pause_for_descriptor(struct ml_listener *listener, ml_time deadline)
 
 static int begin_accept(struct ml_listener *listener, ml_time deadline)
 {
-    return deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(listener->io->hub);
+    return ml_slice_point_until(listener->io->hub, deadline);
 }
 
 /* After accept4() failed with `error`: 0 to try again. */

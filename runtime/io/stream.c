@@ -212,8 +212,7 @@ static int wait_for_turn(struct ml_stream *s, ml_time deadline)
 
 int ml_stream_take_turn(struct ml_stream *s, ml_time deadline)
 {
-    bool may_wait = deadline != ML_NEVER_WAIT;
-    int error = may_wait ? ml_slice_point(s->io->hub) : ml_cancel_point(s->io->hub);
+    int error = ml_stream_enter(s, deadline);
     if (error == 0 && ml_stream_is_open(s)) {
         if (s->writer == NULL)
             s->writer = s->io->hub->current;

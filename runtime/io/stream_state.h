@@ -85,6 +85,13 @@ static inline int ml_stream_after_wait(const struct ml_stream *s, int error)
     return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
 }
 
+/* At the begin of an operation: a cancel point, and the end of the slice if that is over and the
+ * operation may wait. */
+static inline int ml_stream_enter(const struct ml_stream *s, ml_time deadline)
+{
+    return deadline != ML_NEVER_WAIT ? ml_slice_point(s->io->hub) : ml_cancel_point(s->io->hub);
+}
+
 /* In the middle of an operation that goes on: other tasks run if the task's slice is over. 0;
  * -ECANCELED; or -ML_ECLOSED: one of them closed the stream. */
 static inline int ml_stream_share(const struct ml_stream *s, ml_time deadline)

@@ -59,7 +59,7 @@ static int shake(struct ml_stream *s, ml_time deadline)
 
 int ml_tls_handshake(struct ml_stream *s, ml_time deadline)
 {
-    int error = deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(s->io->hub);
+    int error = ml_cancel_point_until(s->io->hub, deadline);
     /* Who never waits is not told of new input: it looks. */
     if (deadline == ML_NEVER_WAIT)
         s->is_drained = false;

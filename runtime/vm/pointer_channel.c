@@ -90,7 +90,7 @@ static int begin(struct moonlet_channel *c, double limit, ml_time *deadline)
     if (error != 0)
         return error;
     *deadline = ml_runtime_deadline(c->m, limit);
-    error = *deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(&c->m->lua.hub);
+    error = ml_cancel_point_until(&c->m->lua.hub, *deadline);
     c->users += error == 0;
     return error == 0 ? 0 : ml_runtime_end_wait(c->m, error);
 }

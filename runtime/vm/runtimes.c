@@ -137,12 +137,9 @@ int ml_runtime_refuse_wait(const struct moonlet *m)
 
 int ml_runtime_end_wait(struct moonlet *m, int error)
 {
-    lua_State *L = ml_thread_of(m->lua.hub.current->strand);
     if (ml_unlikely(error == -ECANCELED))
         ml_slice_refused(&m->lua.hub);
-    ml_blocking_finish(L);
-    if (ml_unlikely(error == -ECANCELED))
-        ml_libc_call_raise_on_return(L);
+    ml_libc_call_finish(ml_thread_of(m->lua.hub.current->strand), error);
     return error;
 }
 

@@ -75,7 +75,7 @@ int moonlet_wait_fd(struct moonlet *m, int fd, int events, double limit)
         return ml_runtime_end_wait(m, -EBADF);
     ml_time deadline = ml_runtime_deadline(m, limit);
     int ready = 0;
-    error = deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(&m->lua.hub);
+    error = ml_slice_point_until(&m->lua.hub, deadline);
     ml_slice_spend_call(&m->lua.hub, 0);
     while (error == 0 && (ready = ask(fd, events)) == 0)
         error =

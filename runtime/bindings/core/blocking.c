@@ -72,24 +72,20 @@ static __attribute__((noinline)) void refuse(lua_State *L, struct ml_lua *lua)
         luaL_error(L, "cannot wait inside task.no_switch");
 }
 
-/* Nothing speaks against waiting on L: it is the thread of the running strand, no other waits
- * there, and it runs no finalizer. */
-static inline bool is_plain(lua_State *L, const struct ml_lua *lua)
+/* On another thread than the running strand's, such as a coroutine of stock Lua, or in a place that
+ * forbids it. */
+static __attribute__((noinline)) void begin_elsewhere(lua_State *L, struct ml_lua *lua)
 {
-    struct ml_task *task = lua->hub.current;
-    return task != NULL && task->strand == ml_strand_of(L) && !(*ml_lua_mark(L) & ML_MARK_PARKED) &&
-           task->scope == NULL && !ml_is_in_finalizer(L) && !lua->report.is_composed &&
-           ml_strand_holds(task->strand, __builtin_frame_address(0));
+    refuse(L, lua);
+    ml_blocking_mark(L, lua->hub.current);
 }
 
 struct ml_lua *ml_blocking_begin(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    if (ml_unlikely(!is_plain(L, lua)))
-        refuse(L, lua);
-    struct ml_lua_task *task = ml_lua_task_of(lua->hub.current);
-    task->parked_on = L;
-    *ml_lua_mark(L) |= ML_MARK_PARKED;
+    const struct ml_task *task = lua->hub.current;
+    if (ml_unlikely(task == NULL || task->strand != ml_strand_of(L) || !ml_blocking_try(L)))
+        begin_elsewhere(L, lua);
     return lua;
 }
 

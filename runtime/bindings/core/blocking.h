@@ -33,6 +33,19 @@ struct ml_lua *ml_blocking_begin(lua_State *L);
  */
 int ml_blocking_end(lua_State *L, int error);
 
+/* The same two for a call that waits until `deadline`: with ML_NEVER_WAIT it parks nobody, and no
+ * place forbids it. */
+static inline void ml_blocking_begin_until(lua_State *L, ml_time deadline)
+{
+    if (deadline != ML_NEVER_WAIT)
+        ml_blocking_begin(L);
+}
+
+static inline int ml_blocking_end_until(lua_State *L, ml_time deadline, int error)
+{
+    return deadline != ML_NEVER_WAIT ? ml_blocking_end(L, error) : error;
+}
+
 /* A collector that runs a finalizer answers every question with -1: parking there would leave it
  * switched off for everybody. */
 static inline bool ml_is_in_finalizer(lua_State *L)
@@ -40,8 +53,16 @@ static inline bool ml_is_in_finalizer(lua_State *L)
     return lua_gc(L, LUA_GCCOUNT) < 0;
 }
 
-/* The same two for a call that cannot raise, of a C library or in a task of C: false where
- * ml_blocking_begin() would raise. L: the running strand's thread. */
+/* The task counts as parked on L. */
+static inline void ml_blocking_mark(lua_State *L, struct ml_task *task)
+{
+    ml_lua_task_of(task)->parked_on = L;
+    *ml_lua_mark(L) |= ML_MARK_PARKED;
+}
+
+/* The one question of all three frames around a wait (this one, vm/runtimes.h for a task of C, and
+ * bindings/core/libc_call.c for C libraries): whether the running task may be parked on L, the
+ * thread of its strand. True: it counts as parked there until ml_blocking_finish(). */
 static inline bool ml_blocking_try(lua_State *L)
 {
     if (ml_unlikely(ml_is_in_finalizer(L)))
@@ -52,8 +73,7 @@ static inline bool ml_blocking_try(lua_State *L)
                     (task->scope != NULL && task->scope->forbids_switch) ||
                     !ml_strand_holds(task->strand, __builtin_frame_address(0))))
         return false;
-    ml_lua_task_of(task)->parked_on = L;
-    *ml_lua_mark(L) |= ML_MARK_PARKED;
+    ml_blocking_mark(L, task);
     return true;
 }
 
@@ -82,7 +102,7 @@ static inline struct ml_hub *ml_blocking_enter(lua_State *L, ml_time deadline)
     struct ml_hub *hub = &ml_lua_of(L)->hub;
     if (ml_unlikely(hub->current == NULL))
         ml_raise_no_task(L);
-    int error = deadline != ML_NEVER_WAIT ? ml_cancel_point(hub) : 0;
+    int error = ml_cancel_point_until(hub, deadline);
     if (ml_unlikely(error != 0))
         ml_blocking_end(L, error);
     return hub;

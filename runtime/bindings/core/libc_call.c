@@ -102,6 +102,13 @@ void ml_libc_call_raise_on_return(lua_State *L)
         hooked->cancelled = call;
 }
 
+void ml_libc_call_finish(lua_State *L, int error)
+{
+    ml_blocking_finish(L);
+    if (ml_unlikely(error == -ECANCELED))
+        ml_libc_call_raise_on_return(L);
+}
+
 static void slice_is_over(struct ml_hub *hub)
 {
     lua_State *L = running_thread(hub);
@@ -130,10 +137,7 @@ static bool may_wait(struct ml_hub *hub)
 
 static void has_waited(struct ml_hub *hub, int error)
 {
-    lua_State *L = running_thread(hub);
-    ml_blocking_finish(L);
-    if (error == -ECANCELED)
-        ml_libc_call_raise_on_return(L);
+    ml_libc_call_finish(running_thread(hub), error);
 }
 
 static void tell(struct ml_hub *hub, const char *text)

@@ -14,6 +14,10 @@ struct ml_lua;
  * of L returns. */
 void ml_libc_call_raise_on_return(lua_State *L);
 
+/* Ends ml_blocking_try() in a call that cannot raise. error: the result of the wait; after
+ * -ECANCELED the task raises as above. */
+void ml_libc_call_finish(lua_State *L, int error);
+
 /* A protected call, of which `frame` is an address in its frame, has caught an error: C code below
  * it has been left. */
 void ml_libc_calls_caught(lua_State *L, const void *frame);

@@ -38,10 +38,9 @@ static __attribute__((noinline)) int wait_for_mutex(lua_State *L, struct ml_mute
     struct ml_hub *hub = &ml_lua_of(L)->hub;
     if (mutex->owner == hub->current)
         return luaL_error(L, "a task cannot lock a mutex that it holds already");
-    if (deadline != ML_NEVER_WAIT)
-        ml_blocking_begin(L);
+    ml_blocking_begin_until(L, deadline);
     int error = ml_mutex_wait(hub, mutex, deadline);
-    return deadline != ML_NEVER_WAIT ? ml_blocking_end(L, error) : error;
+    return ml_blocking_end_until(L, deadline, error);
 }
 
 /***

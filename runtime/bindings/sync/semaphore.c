@@ -40,10 +40,9 @@ static __attribute__((noinline)) int wait_for_permit(lua_State *L, struct ml_sem
                                                      ml_time deadline)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
-    if (deadline != ML_NEVER_WAIT)
-        ml_blocking_begin(L);
+    ml_blocking_begin_until(L, deadline);
     int error = ml_semaphore_wait(hub, semaphore, deadline);
-    return deadline != ML_NEVER_WAIT ? ml_blocking_end(L, error) : error;
+    return ml_blocking_end_until(L, deadline, error);
 }
 
 /* Takes a permit of the semaphore at 1, with the timeout at 2. */

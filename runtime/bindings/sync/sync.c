@@ -78,10 +78,9 @@ static __attribute__((noinline)) int wait_for_event(lua_State *L, struct ml_even
                                                     ml_time deadline)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
-    if (deadline != ML_NEVER_WAIT)
-        ml_blocking_begin(L);
+    ml_blocking_begin_until(L, deadline);
     int error = ml_event_wait(hub, event, deadline);
-    return deadline != ML_NEVER_WAIT ? ml_blocking_end(L, error) : error;
+    return ml_blocking_end_until(L, deadline, error);
 }
 
 /***

@@ -306,7 +306,7 @@ static int task_join(lua_State *L)
     if (hub->current == &task->task)
         return luaL_error(L, "a task cannot join itself");
     ml_blocking_begin(L);
-    int error = deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(hub);
+    int error = ml_cancel_point_until(hub, deadline);
     if (error == 0 && task->outcome == ML_OUTCOME_NONE)
         error = ml_join(hub, &task->task, deadline);
     error = ml_blocking_end(L, error);

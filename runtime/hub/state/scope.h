@@ -62,6 +62,12 @@ static inline int ml_cancel_point(struct ml_hub *hub)
     return ml_cancel_point_look(task);
 }
 
+/* The same for an operation that waits until `deadline` at most: with ML_NEVER_WAIT, 0. */
+static inline int ml_cancel_point_until(struct ml_hub *hub, ml_time deadline)
+{
+    return deadline == ML_NEVER_WAIT ? 0 : ml_cancel_point(hub);
+}
+
 /* Marks the scopes in force whose deadline is not after `now` as cancelled. */
 void ml_scope_expire(struct ml_task *task, ml_time now);
 

@@ -61,4 +61,11 @@ static inline int ml_slice_point(struct ml_hub *hub)
     return ml_slice_is_over(hub) ? ml_slice_end(hub) : ml_cancel_point(hub);
 }
 
+/* The same for one that waits until `deadline` at most: with ML_NEVER_WAIT nothing is asked, and
+ * nothing counts. */
+static inline int ml_slice_point_until(struct ml_hub *hub, ml_time deadline)
+{
+    return deadline == ML_NEVER_WAIT ? 0 : ml_slice_point(hub);
+}
+
 #endif
