@@ -1,110 +1,10 @@
 #include "http/url.h"
 
 #include "base/error.h"
+#include "http/url_byte.h"
 
 #include <arpa/inet.h>
-#include <stdint.h>
 #include <string.h>
-#include <strings.h>
-
-/* ---- bytes ---- */
-
-/* Where a byte may stand. */
-enum {
-    UNRESERVED = 1, /* letters, digits, "-._~" */
-    SUB_DELIM = 2,  /* "!$&'()*+,;=" */
-    COLON = 4,
-    AT = 8,
-    SLASH = 16,
-    QUESTION = 32,
-    BRACKET = 64,
-    DIGIT = 128,
-
-    IN_HOST = UNRESERVED | SUB_DELIM,
-    IN_USERINFO = IN_HOST | COLON,
-    IN_PATH = IN_USERINFO | AT | SLASH,
-    IN_QUERY = IN_PATH | QUESTION | BRACKET
-};
-
-#define LETTERS(base)                                                                              \
-    [base] = UNRESERVED, [base + 1] = UNRESERVED, [base + 2] = UNRESERVED,                         \
-    [base + 3] = UNRESERVED, [base + 4] = UNRESERVED, [base + 5] = UNRESERVED,                     \
-    [base + 6] = UNRESERVED, [base + 7] = UNRESERVED, [base + 8] = UNRESERVED,                     \
-    [base + 9] = UNRESERVED, [base + 10] = UNRESERVED, [base + 11] = UNRESERVED,                   \
-    [base + 12] = UNRESERVED
-
-static const uint8_t classes[256] = {
-    LETTERS('A'),
-    LETTERS('N'),
-    LETTERS('a'),
-    LETTERS('n'),
-    ['0'] = UNRESERVED | DIGIT,
-    ['1'] = UNRESERVED | DIGIT,
-    ['2'] = UNRESERVED | DIGIT,
-    ['3'] = UNRESERVED | DIGIT,
-    ['4'] = UNRESERVED | DIGIT,
-    ['5'] = UNRESERVED | DIGIT,
-    ['6'] = UNRESERVED | DIGIT,
-    ['7'] = UNRESERVED | DIGIT,
-    ['8'] = UNRESERVED | DIGIT,
-    ['9'] = UNRESERVED | DIGIT,
-    ['-'] = UNRESERVED,
-    ['.'] = UNRESERVED,
-    ['_'] = UNRESERVED,
-    ['~'] = UNRESERVED,
-    ['!'] = SUB_DELIM,
-    ['$'] = SUB_DELIM,
-    ['&'] = SUB_DELIM,
-    ['\''] = SUB_DELIM,
-    ['('] = SUB_DELIM,
-    [')'] = SUB_DELIM,
-    ['*'] = SUB_DELIM,
-    ['+'] = SUB_DELIM,
-    [','] = SUB_DELIM,
-    [';'] = SUB_DELIM,
-    ['='] = SUB_DELIM,
-    [':'] = COLON,
-    ['@'] = AT,
-    ['/'] = SLASH,
-    ['?'] = QUESTION,
-    ['['] = BRACKET,
-    [']'] = BRACKET,
-};
-
-static inline bool is_of(char c, unsigned set)
-{
-    return (classes[(uint8_t)c] & set) != 0;
-}
-
-static inline bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static inline char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-static inline bool is_letter(char c)
-{
-    return lower(c) >= 'a' && lower(c) <= 'z';
-}
-
-/* -1: no hexadecimal digit. */
-static inline int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    return lower(c) >= 'a' && lower(c) <= 'f' ? lower(c) - 'a' + 10 : -1;
-}
-
-static inline bool is_triplet(const char *at, const char *end)
-{
-    return end - at >= 3 && hex_value(at[1]) >= 0 && hex_value(at[2]) >= 0;
-}
-
-/* ---- parsing ---- */
 
 /* A text on its way: what is left of it. */
 struct reader {
@@ -136,9 +36,9 @@ static bool check_part(struct reader *r, struct ml_slice part, unsigned set)
 {
     const char *end = part.data + part.size;
     for (const char *p = part.data; p < end; p++) {
-        if (*p == '%' && is_triplet(p, end))
+        if (*p == '%' && ml_url_is_triplet(p, end))
             p += 2;
-        else if (!is_of(*p, set))
+        else if (!ml_url_is_of(*p, set))
             return refuse(r, p, reason_for(*p));
     }
     return true;
@@ -164,7 +64,8 @@ static bool take_scheme(struct reader *r, struct ml_url *url)
     }
     for (size_t i = 0; i < part.size; i++) {
         char c = part.data[i];
-        bool is_good = is_letter(c) || (i > 0 && (is_digit(c) || c == '+' || c == '-' || c == '.'));
+        bool is_good = ml_url_is_letter(c) ||
+                       (i > 0 && (ml_url_is_digit(c) || c == '+' || c == '-' || c == '.'));
         if (!is_good)
             return refuse(r, part.data + i, "a scheme is a letter, then letters, digits, \"+-.\"");
     }
@@ -179,13 +80,13 @@ static bool take_scheme(struct reader *r, struct ml_url *url)
 static bool is_future_address(struct ml_slice host)
 {
     const char *p = host.data + 1, *end = host.data + host.size;
-    if (host.size == 0 || lower(host.data[0]) != 'v')
+    if (host.size == 0 || ml_url_lower(host.data[0]) != 'v')
         return false;
-    while (p < end && hex_value(*p) >= 0)
+    while (p < end && ml_url_hex_value(*p) >= 0)
         p++;
     bool is_one = p > host.data + 1 && end - p >= 2 && *p == '.';
     for (p++; is_one && p < end; p++)
-        is_one = is_of(*p, IN_USERINFO);
+        is_one = ml_url_is_of(*p, ML_URL_IN_USERINFO);
     return is_one;
 }
 
@@ -222,7 +123,7 @@ static bool take_name(struct reader *r, struct ml_url *url, const char *end)
     const char *stop = colon != NULL ? colon : end;
     url->host = (struct ml_slice){.data = r->at, .size = (size_t)(stop - r->at)};
     r->at = stop;
-    return check_part(r, url->host, IN_HOST);
+    return check_part(r, url->host, ML_URL_IN_HOST);
 }
 
 /* The reader is at the ":", or at the end of the authority. */
@@ -232,7 +133,7 @@ static bool take_port(struct reader *r, struct ml_url *url, const char *end)
         return true;
     url->port = (struct ml_slice){.data = r->at + 1, .size = (size_t)(end - r->at - 1)};
     for (r->at++; r->at < end; r->at++) {
-        if (!is_digit(*r->at))
+        if (!ml_url_is_digit(*r->at))
             return refuse(r, r->at, "a port is a number");
         url->port_number = (url->port_number < 0 ? 0 : url->port_number * 10) + (*r->at - '0');
         if (url->port_number > 65535)
@@ -263,7 +164,7 @@ static bool take_authority(struct reader *r, struct ml_url *url)
     r->at = all.data;
     if (at != NULL) {
         url->userinfo = (struct ml_slice){.data = all.data, .size = (size_t)(at - all.data)};
-        if (!check_part(r, url->userinfo, IN_USERINFO))
+        if (!check_part(r, url->userinfo, ML_URL_IN_USERINFO))
             return false;
         r->at = at + 1;
     }
@@ -280,13 +181,13 @@ static bool take_marked(struct reader *r, char mark, const char *stops, struct m
         return true;
     r->at++;
     *part = take_until(r, stops);
-    return check_part(r, *part, IN_QUERY);
+    return check_part(r, *part, ML_URL_IN_QUERY);
 }
 
 static bool take_path(struct reader *r, struct ml_url *url)
 {
     url->path = take_until(r, "?#");
-    return check_part(r, url->path, IN_PATH);
+    return check_part(r, url->path, ML_URL_IN_PATH);
 }
 
 int ml_url_parse(const char *text, size_t size, struct ml_url *url, struct ml_url_error *error)
@@ -306,7 +207,7 @@ bool ml_slice_is(struct ml_slice slice, const char *text)
     size_t size = strlen(text);
     bool is_same = slice.data != NULL && slice.size == size;
     for (size_t i = 0; is_same && i < size; i++)
-        is_same = lower(slice.data[i]) == lower(text[i]);
+        is_same = ml_url_lower(slice.data[i]) == ml_url_lower(text[i]);
     return is_same;
 }
 
@@ -332,222 +233,4 @@ bool ml_url_is_http(const struct ml_url *url)
 int ml_url_port(const struct ml_url *url)
 {
     return url->port_number >= 0 ? url->port_number : scheme_port(url);
-}
-
-/* ---- writing ---- */
-
-static char *put(char *out, const char *data, size_t size)
-{
-    if (size > 0)
-        memmove(out, data, size);
-    return out + size;
-}
-
-static char *put_slice(char *out, const char *before, struct ml_slice part, const char *after)
-{
-    if (part.data == NULL)
-        return out;
-    out = put(out, before, strlen(before));
-    out = put(out, part.data, part.size);
-    return put(out, after, strlen(after));
-}
-
-static char *put_lower(char *out, const char *before, struct ml_slice part, const char *after)
-{
-    char *start = out, *end = put_slice(out, before, part, after);
-    for (char *p = start; p < end; p++)
-        *p = lower(*p);
-    return end;
-}
-
-static char *put_authority(char *out, const struct ml_url *url)
-{
-    if (url->host.data == NULL)
-        return out;
-    out = put(out, "//", 2);
-    out = put_slice(out, "", url->userinfo, "@");
-    out =
-        url->is_bracketed ? put_lower(out, "[", url->host, "]") : put_lower(out, "", url->host, "");
-    return put_slice(out, ":", url->port, "");
-}
-
-size_t ml_url_write(const struct ml_url *url, char *out)
-{
-    char *end = put_lower(out, "", url->scheme, ":");
-    end = put_authority(end, url);
-    end = put(end, url->path.data, url->path.size);
-    end = put_slice(end, "?", url->query, "");
-    end = put_slice(end, "#", url->fragment, "");
-    return (size_t)(end - out);
-}
-
-/* ---- references ---- */
-
-/* Bytes of all parts and of what stands between them. */
-static size_t url_room(const struct ml_url *url)
-{
-    return url->scheme.size + url->userinfo.size + url->host.size + url->port.size +
-           url->path.size + url->query.size + url->fragment.size + 10;
-}
-
-size_t ml_url_join_room(const struct ml_url *base, const struct ml_url *reference)
-{
-    return url_room(base) + url_room(reference) + 2;
-}
-
-/* Whether the next segment, which `at` begins after its "/", is `name`. */
-static bool is_segment(const char *at, const char *end, const char *name)
-{
-    size_t size = strlen(name);
-    return (size_t)(end - at) >= size && memcmp(at, name, size) == 0 &&
-           (at + size == end || at[size] == '/');
-}
-
-/* Without its last segment and the "/" before it. */
-static char *cut_segment(char *start, char *end)
-{
-    while (end > start && *--end != '/')
-        ;
-    return end;
-}
-
-/* RFC 3986, section 5.2.4, in place. Returns the new end. */
-static char *remove_dots(char *path, char *end)
-{
-    char *out = path;
-    const char *in = path;
-    while (is_segment(in, end, "..") || is_segment(in, end, "."))
-        in += *in == '.' && in + 1 < end && in[1] == '.' ? 2 + (in + 2 < end) : 1 + (in + 1 < end);
-    while (in < end) {
-        const char *segment = in + (*in == '/');
-        bool is_up = *in == '/' && is_segment(segment, end, "..");
-        bool is_here = *in == '/' && is_segment(segment, end, ".");
-        if (is_up)
-            out = cut_segment(path, out);
-        if (is_up || is_here) {
-            in = segment + (is_up ? 2 : 1);
-            if (in == end)
-                *out++ = '/';
-            continue;
-        }
-        do
-            *out++ = *in++;
-        while (in < end && *in != '/');
-    }
-    return out;
-}
-
-/* Section 5.2.3: the base's path up to its last "/", then the reference's. */
-static char *put_merged(char *out, const struct ml_url *base, struct ml_slice path)
-{
-    size_t size = base->path.size;
-    if (base->host.data != NULL && size == 0)
-        return put(put(out, "/", 1), path.data, path.size);
-    while (size > 0 && base->path.data[size - 1] != '/')
-        size--;
-    return put(put(out, base->path.data, size), path.data, path.size);
-}
-
-/* Whether the path would be read as something else after what has been written. */
-static const char *path_guard(const struct ml_url *target, const char *path, const char *end)
-{
-    if (target->host.data != NULL)
-        return "";
-    if (end - path >= 2 && path[0] == '/' && path[1] == '/')
-        return "/.";
-    const char *colon = memchr(path, ':', (size_t)(end - path));
-    bool has_colon = colon != NULL && memchr(path, '/', (size_t)(colon - path)) == NULL;
-    return has_colon && target->scheme.data == NULL ? "./" : "";
-}
-
-/* A relative path whose first segments were taken back, by ".." or as empty ones, stays relative.
- */
-static char *keep_relative(char *path, char *end)
-{
-    size_t slashes = 0;
-    while (path + slashes < end && path[slashes] == '/')
-        slashes++;
-    if (path + slashes == end)
-        return put(path, "./", 2);
-    return put(path, path + slashes, (size_t)(end - path) - slashes);
-}
-
-/* The path of the reference, merged with the base's if it is relative, without dots. */
-static char *put_path(char *out, const struct ml_url *base, const struct ml_url *reference,
-                      const struct ml_url *target)
-{
-    bool is_whole = reference->scheme.data != NULL || reference->host.data != NULL ||
-                    (reference->path.size > 0 && reference->path.data[0] == '/');
-    char *end = is_whole ? put(out, reference->path.data, reference->path.size)
-                         : put_merged(out, base, reference->path);
-    bool is_relative = target->scheme.data == NULL && target->host.data == NULL && *out != '/';
-    end = remove_dots(out, end);
-    if (is_relative && (end == out || *out == '/'))
-        end = keep_relative(out, end);
-    const char *guard = path_guard(target, out, end);
-    memmove(out + strlen(guard), out, (size_t)(end - out));
-    memcpy(out, guard, strlen(guard));
-    return end + strlen(guard);
-}
-
-size_t ml_url_join(const struct ml_url *base, const struct ml_url *reference, char *out)
-{
-    struct ml_url target = *reference;
-    bool has_scheme = reference->scheme.data != NULL;
-    if (!has_scheme)
-        target.scheme = base->scheme;
-    if (!has_scheme && reference->host.data == NULL) {
-        target.userinfo = base->userinfo;
-        target.host = base->host;
-        target.port = base->port;
-        target.is_bracketed = base->is_bracketed;
-    }
-    bool keeps_path = !has_scheme && reference->host.data == NULL && reference->path.size == 0;
-    char *end = put_authority(put_lower(out, "", target.scheme, ":"), &target);
-    if (keeps_path)
-        end = put(end, base->path.data, base->path.size);
-    else
-        end = put_path(end, base, reference, &target);
-    end = put_slice(
-        end, "?", keeps_path && reference->query.data == NULL ? base->query : reference->query, "");
-    end = put_slice(end, "#", reference->fragment, "");
-    return (size_t)(end - out);
-}
-
-/* ---- percent-encoding ---- */
-
-size_t ml_url_encode(const char *text, size_t size, bool is_form, char *out)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    char *end = out;
-    for (size_t i = 0; i < size; i++) {
-        uint8_t byte = (uint8_t)text[i];
-        if (is_of(text[i], UNRESERVED)) {
-            *end++ = text[i];
-        } else if (is_form && byte == ' ') {
-            *end++ = '+';
-        } else {
-            *end++ = '%';
-            *end++ = digits[byte >> 4];
-            *end++ = digits[byte & 15];
-        }
-    }
-    return (size_t)(end - out);
-}
-
-ptrdiff_t ml_url_decode(const char *text, size_t size, bool is_form, char *out)
-{
-    const char *end = text + size;
-    char *start = out;
-    for (const char *p = text; p < end; p++) {
-        if (*p == '%') {
-            if (!is_triplet(p, end))
-                return -1;
-            *out++ = (char)(hex_value(p[1]) << 4 | hex_value(p[2]));
-            p += 2;
-        } else {
-            *out++ = is_form && *p == '+' ? ' ' : *p;
-        }
-    }
-    return out - start;
 }

@@ -1,7 +1,6 @@
 /*
- * URLs by RFC 3986: parts of a text, resolving of references, percent-encoding. Allocates nothing
- * and keeps nothing: parts are slices of the caller's text. Knows no scheme but those of HTTP,
- * whose authority must name a host.
+ * URLs by RFC 3986: the parts of a text. Allocates nothing and keeps nothing: parts are slices of
+ * the caller's text. Knows no scheme but those of HTTP, whose authority must name a host.
  */
 #ifndef ML_HTTP_URL_H
 #define ML_HTTP_URL_H
@@ -49,29 +48,5 @@ bool ml_url_is_http(const struct ml_url *url);
 
 /* The port that the text gives, or that of its scheme; -1: neither. */
 int ml_url_port(const struct ml_url *url);
-
-/*
- * Writes the URL: scheme and host in lower case, all else as it stands. Returns the bytes written,
- * at most the size of the text that was parsed.
- */
-size_t ml_url_write(const struct ml_url *url, char *out);
-
-/* Bytes that ml_url_join() may write for the two. */
-size_t ml_url_join_room(const struct ml_url *base, const struct ml_url *reference);
-
-/*
- * Writes the target of a reference found in a document at `base` (RFC 3986, section 5.2; strict: a
- * reference with the base's scheme is absolute). Returns the bytes written. The result has yet to
- * be parsed: "//" and "//a%41" are references, but name no host to a base of HTTP.
- */
-size_t ml_url_join(const struct ml_url *base, const struct ml_url *reference, char *out);
-
-/* Writes all bytes but letters, digits and "-._~" as %XX: up to three bytes for each. If `is_form`,
- * a space is "+". Returns the bytes written. */
-size_t ml_url_encode(const char *text, size_t size, bool is_form, char *out);
-
-/* The reverse: at most `size` bytes, also in place. If `is_form`, "+" is a space. -1 for a "%" that
- * two hexadecimal digits do not follow, else the bytes written. */
-ptrdiff_t ml_url_decode(const char *text, size_t size, bool is_form, char *out);
 
 #endif

@@ -7,7 +7,9 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "http/percent.h"
 #include "http/url.h"
+#include "http/url_write.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -72,10 +74,10 @@ static void check_encoding(const char *text, size_t size)
 {
     char *encoded = allocate(3 * size), *decoded = allocate(size);
     for (int is_form = 0; is_form < 2; is_form++) {
-        size_t length = ml_url_encode(text, size, is_form, encoded);
-        ptrdiff_t again = ml_url_decode(encoded, length, is_form, encoded);
+        size_t length = ml_percent_encode(text, size, is_form, encoded);
+        ptrdiff_t again = ml_percent_decode(encoded, length, is_form, encoded);
         ML_CHECK(again == (ptrdiff_t)size && memcmp(encoded, text, size) == 0);
-        ML_CHECK(ml_url_decode(text, size, is_form, decoded) <= (ptrdiff_t)size);
+        ML_CHECK(ml_percent_decode(text, size, is_form, decoded) <= (ptrdiff_t)size);
     }
     free(encoded);
     free(decoded);

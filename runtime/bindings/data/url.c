@@ -8,7 +8,9 @@ URLs: their parts, references, percent-encoding, queries. By RFC 3986.
 #include "base/error.h"
 #include "bindings/core/lua_runtime.h"
 #include "bindings/core/object.h"
+#include "http/percent.h"
 #include "http/url.h"
+#include "http/url_write.h"
 
 #include <limits.h>
 #include <stdint.h>
@@ -212,7 +214,7 @@ static void push_encoded(lua_State *L, const char *text, size_t size, bool is_fo
     if (size > SIZE_MAX / 4)
         luaL_error(L, "not enough memory");
     char *out = luaL_buffinitsize(L, &b, 3 * size);
-    luaL_pushresultsize(&b, ml_url_encode(text, size, is_form, out));
+    luaL_pushresultsize(&b, ml_percent_encode(text, size, is_form, out));
 }
 
 /* False, and nothing pushed: a bad "%". */
@@ -221,7 +223,7 @@ static bool push_decoded(lua_State *L, const char *text, size_t size, bool is_fo
     int top = lua_gettop(L);
     luaL_Buffer b;
     char *out = luaL_buffinitsize(L, &b, size);
-    ptrdiff_t length = ml_url_decode(text, size, is_form, out);
+    ptrdiff_t length = ml_percent_decode(text, size, is_form, out);
     if (length >= 0)
         luaL_pushresultsize(&b, (size_t)length);
     else

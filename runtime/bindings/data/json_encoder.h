@@ -1,0 +1,44 @@
+/*
+ * What an encoder of JSON knows while it is under way. Nesting is kept in levels of our own, not on
+ * the C stack.
+ */
+#ifndef ML_BINDINGS_DATA_JSON_ENCODER_H
+#define ML_BINDINGS_DATA_JSON_ENCODER_H
+
+#include "bindings/data/json.h"
+#include "bindings/data/json_output.h"
+
+enum { ML_JSON_FIRST_LEVELS = 32 };
+
+/* Of a level: the table, its sorted names or nil, the key at which it is. */
+enum { ML_JSON_TABLE, ML_JSON_NAMES, ML_JSON_KEY, ML_JSON_LEVEL_SLOTS };
+
+/* Of the encoder, below them. */
+enum { ML_JSON_BLOCK = 1, ML_JSON_LEVELS, ML_JSON_FIRST_LEVEL };
+
+enum ml_json_shape { ML_JSON_ARRAY, ML_JSON_OBJECT, ML_JSON_SORTED_OBJECT };
+
+struct ml_json_level {
+    lua_Integer index; /* of an array: the item at which it is; of an object: how many so far */
+    lua_Integer count; /* of an array whose items do not lie in their order; else 0 */
+    enum ml_json_shape shape;
+};
+
+struct ml_json_encoder {
+    lua_State *L;
+    struct ml_json_writing how;
+    int base; /* its slots follow */
+    struct ml_json_output out;
+    const void *null, *array_type;
+    struct ml_json_level *levels, *level;
+    int depth, room;
+    struct ml_json_level first_levels[ML_JSON_FIRST_LEVELS];
+};
+
+/* The slot of a level, the innermost of which is e->depth. */
+static inline int ml_json_slot(const struct ml_json_encoder *e, int depth, int which)
+{
+    return e->base + ML_JSON_FIRST_LEVEL + (depth - 1) * ML_JSON_LEVEL_SLOTS + which;
+}
+
+#endif
