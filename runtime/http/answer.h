@@ -55,4 +55,7 @@ char *ml_http_format_number(char *to, uint64_t number);
 /* The same in hexadecimal: at most 16. */
 char *ml_http_format_hex(char *to, uint64_t number);
 
+/* Whether the name is a token and the value has no CR, LF, NUL or other control character. */
+bool ml_http_pair_is_valid(const struct ml_http_pair *pair);
+
 #endif

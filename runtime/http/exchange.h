@@ -121,7 +121,4 @@ int ml_http_exchange_body_status(const struct ml_http_exchange *x);
 int ml_http_exchange_answer(struct ml_http_exchange *x, int status, const char *type,
                             const char *text, size_t size);
 
-/* Whether the name is a token and the value has no CR, LF, NUL or other control character. */
-bool ml_http_pair_is_valid(const struct ml_http_pair *pair);
-
 #endif

@@ -5,7 +5,9 @@
 #include "fuzz.h"
 
 #include "base/check.h"
-#include "bindings/data/json.h"
+#include "bindings/data/json_decode.h"
+#include "bindings/data/json_encode.h"
+#include "bindings/data/json_values.h"
 
 #include <lauxlib.h>
 #include <lua.h>

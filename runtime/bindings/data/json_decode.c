@@ -3,8 +3,10 @@
  * so that its table is made in the right size; one with many of them gets its table before, and is
  * filled value by value. Nesting is kept in levels of our own, not on the C stack.
  */
-#include "bindings/data/json.h"
+#include "bindings/data/json_decode.h"
+
 #include "bindings/data/json_text.h"
+#include "bindings/data/json_values.h"
 
 #include <lauxlib.h>
 #include <string.h>

@@ -1,8 +1,10 @@
 /* From Lua values to a text. Tables are taken as they are, without metamethods. */
-#include "bindings/data/json.h"
+#include "bindings/data/json_encode.h"
+
 #include "bindings/data/json_encoder.h"
 #include "bindings/data/json_refusal.h"
 #include "bindings/data/json_text.h"
+#include "bindings/data/json_values.h"
 
 #include <lauxlib.h>
 #include <math.h>

@@ -5,7 +5,6 @@
 #ifndef ML_BINDINGS_DATA_JSON_ENCODER_H
 #define ML_BINDINGS_DATA_JSON_ENCODER_H
 
-#include "bindings/data/json.h"
 #include "bindings/data/json_output.h"
 
 enum { ML_JSON_FIRST_LEVELS = 32 };
@@ -17,6 +16,13 @@ enum { ML_JSON_TABLE, ML_JSON_NAMES, ML_JSON_KEY, ML_JSON_LEVEL_SLOTS };
 enum { ML_JSON_BLOCK = 1, ML_JSON_LEVELS, ML_JSON_FIRST_LEVEL };
 
 enum ml_json_shape { ML_JSON_ARRAY, ML_JSON_OBJECT, ML_JSON_SORTED_OBJECT };
+
+struct ml_json_writing {
+    int max_depth;
+    bool sorts_keys;
+    const char *indent; /* of one level; NULL: all in one line */
+    size_t indent_size;
+};
 
 struct ml_json_level {
     lua_Integer index; /* of an array: the item at which it is; of an object: how many so far */

@@ -4,8 +4,10 @@
 #include "bindings/core/blocking.h"
 #include "bindings/http/headers.h"
 #include "bindings/http/types.h"
+#include "bindings/net/address.h"
 #include "bindings/net/tls.h"
-#include "bindings/net/types.h"
+#include "bindings/net/tls_info.h"
+#include "io/address.h"
 
 #include <errno.h>
 #include <string.h>

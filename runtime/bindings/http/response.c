@@ -5,10 +5,11 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
-#include "bindings/data/json.h"
+#include "bindings/data/json_encode.h"
+#include "bindings/data/json_values.h"
 #include "bindings/http/headers.h"
 #include "bindings/http/types.h"
-#include "bindings/net/types.h"
+#include "bindings/net/stream_object.h"
 #include "http/answer.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 #include "bindings/lib/test.h"
 
 #include "bindings/core/blocking.h"
-#include "bindings/net/types.h"
+#include "bindings/net/address.h"
 #include "hub/loop/simulation.h"
 #include "hub/on/idle.h"
 #include "hub/state/ready.h"

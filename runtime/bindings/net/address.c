@@ -4,8 +4,9 @@
  * single hidden value, the socket address as the kernel has it, in a string: making one is cheap,
  * and giving one back parses nothing.
  */
+#include "bindings/net/address.h"
+
 #include "base/error.h"
-#include "bindings/net/types.h"
 
 #include <string.h>
 

@@ -7,10 +7,10 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
+#include "bindings/net/address.h"
 #include "bindings/net/datagram_options.h"
 #include "bindings/net/destination.h"
 #include "bindings/net/peers.h"
-#include "bindings/net/types.h"
 
 const char ml_udp_type[] = "net.udp";
 

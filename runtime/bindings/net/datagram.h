@@ -14,9 +14,6 @@ struct ml_datagram *ml_push_udp(lua_State *L);
 /* The socket at `index`; NULL: it is no such thing. */
 struct ml_datagram *ml_test_udp(lua_State *L, int index);
 
-/* net.udp(options), documented where it is defined. */
-int ml_net_udp(lua_State *L);
-
 /* Creates the metatable; stack unchanged. */
 void ml_open_udp_type(lua_State *L);
 

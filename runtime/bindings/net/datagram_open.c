@@ -1,12 +1,14 @@
 /*** @submodule moonlet.net */
 /* net.udp(): a datagram socket is opened, set up and bound. */
+#include "bindings/net/datagram_open.h"
+
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/net/address.h"
 #include "bindings/net/datagram.h"
 #include "bindings/net/datagram_options.h"
 #include "bindings/net/destination.h"
 #include "bindings/net/options.h"
-#include "bindings/net/types.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "bindings/core/failure.h"
+#include "bindings/net/address.h"
 #include "bindings/net/options.h"
-#include "bindings/net/types.h"
 
 static bool choose(const struct ml_addresses *found, int family, struct ml_address *chosen)
 {

@@ -3,11 +3,13 @@
  * systemd and its kin do it. */
 #include "bindings/net/inherited.h"
 #include "base/error.h"
+#include "bindings/net/listener.h"
 #include "bindings/net/options.h"
-#include "bindings/net/types.h"
+#include "io/listener.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,12 +1,17 @@
 /*** @submodule moonlet.net */
 /* Listeners as scripts see them. */
+#include "bindings/net/listener.h"
+
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
+#include "bindings/net/address.h"
+#include "bindings/net/stream_object.h"
 #include "bindings/net/tls.h"
 #include "bindings/sync/select.h"
+#include "io/tls.h"
 
 #include <errno.h>
 

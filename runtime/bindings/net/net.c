@@ -6,15 +6,22 @@
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/option.h"
+#include "bindings/net/address.h"
 #include "bindings/net/datagram.h"
+#include "bindings/net/datagram_open.h"
 #include "bindings/net/inherited.h"
+#include "bindings/net/listener.h"
 #include "bindings/net/options.h"
 #include "bindings/net/pair.h"
 #include "bindings/net/resolve.h"
+#include "bindings/net/stream.h"
+#include "bindings/net/stream_object.h"
 #include "bindings/net/target.h"
 #include "bindings/net/tls.h"
-#include "bindings/net/types.h"
+#include "bindings/net/tls_info.h"
 #include "io/dial.h"
+#include "io/listener.h"
+#include "io/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -199,6 +206,7 @@ int ml_open_net(lua_State *L)
     ml_open_stream_type(L);
     ml_open_listener_type(L);
     ml_open_tls_type(L);
+    ml_open_tls_question_type(L);
     ml_open_resolver_type(L);
     ml_open_udp_type(L);
     luaL_newlib(L, functions);

@@ -4,7 +4,7 @@
 
 #include "bindings/core/failure.h"
 #include "bindings/core/option.h"
-#include "bindings/net/types.h"
+#include "bindings/net/stream_object.h"
 #include "io/local_socket.h"
 #include "io/memory.h"
 

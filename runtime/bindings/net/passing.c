@@ -7,7 +7,9 @@
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/net/datagram.h"
-#include "bindings/net/types.h"
+#include "bindings/net/listener.h"
+#include "bindings/net/stream_object.h"
+#include "io/listener.h"
 #include "io/local_socket.h"
 #include "io/socket.h"
 

@@ -1,6 +1,6 @@
 #include "bindings/net/peers.h"
 
-#include "bindings/net/types.h"
+#include "bindings/net/address.h"
 
 /* Two tables, key of an address -> address. When the recent one is full it becomes the older one,
  * whose content is forgotten but for what was asked for meanwhile. */

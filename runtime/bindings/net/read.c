@@ -7,7 +7,9 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "bindings/net/numeral.h"
-#include "bindings/net/types.h"
+#include "bindings/net/stream_object.h"
+#include "io/stream.h"
+#include "io/stream_state.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -6,9 +6,9 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "bindings/core/option.h"
+#include "bindings/net/address.h"
 #include "bindings/net/options.h"
 #include "bindings/net/target.h"
-#include "bindings/net/types.h"
 #include "io/dns.h"
 
 #include <limits.h>

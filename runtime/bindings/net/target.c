@@ -1,7 +1,7 @@
 #include "bindings/net/target.h"
 
 #include "base/error.h"
-#include "bindings/net/types.h"
+#include "bindings/net/address.h"
 
 #include <errno.h>
 #include <lauxlib.h>

@@ -3,6 +3,7 @@
 #include "bindings/net/tls.h"
 
 #include "base/error.h"
+#include "bindings/core/lua_runtime.h"
 #include "bindings/core/object.h"
 #include "bindings/core/option.h"
 #include "bindings/net/options.h"
@@ -466,5 +467,4 @@ void ml_open_tls_type(lua_State *L)
     static const luaL_Reg metamethods[] = {
         {"__gc", context_gc}, {"__tostring", context_tostring}, {NULL, NULL}};
     ml_open_object_type(L, context_type, methods, metamethods);
-    ml_open_tls_question_type(L);
 }

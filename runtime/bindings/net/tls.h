@@ -1,9 +1,11 @@
-/* TLS contexts as scripts see them, and the TLS side of streams. */
+/* TLS contexts as scripts see them. */
 #ifndef ML_BINDINGS_NET_TLS_H
 #define ML_BINDINGS_NET_TLS_H
 
-#include "bindings/net/types.h"
-#include "io/tls.h"
+#include "io/tls_config.h"
+
+#include <lua.h>
+#include <stdbool.h>
 
 /*
  * Reads the option `tls` of the options table at `options` (0: there is none) and pushes the
@@ -31,13 +33,7 @@ extern const char ml_tls_needs_name[];
 /* net.tls, see there. */
 int ml_net_tls(lua_State *L);
 
-/* Methods of a stream, documented where they are defined. */
-int ml_net_stream_starttls(lua_State *L);
-int ml_net_stream_handshake(lua_State *L);
-int ml_net_stream_tls_info(lua_State *L);
-
-/* Create the metatables; stack unchanged. */
+/* Creates the metatable; stack unchanged. */
 void ml_open_tls_type(lua_State *L);
-void ml_open_tls_question_type(lua_State *L);
 
 #endif

@@ -1,9 +1,11 @@
 /*** @submodule moonlet.net */
 /* What a stream's handshake has agreed on, as a table: tls_info. */
+#include "bindings/net/tls_info.h"
+
 #include "base/error.h"
 #include "bindings/core/object.h"
-#include "bindings/net/tls.h"
-#include "bindings/net/types.h"
+#include "bindings/net/stream_object.h"
+#include "io/tls.h"
 
 #include <time.h>
 

@@ -1,11 +1,16 @@
 /*** @submodule moonlet.net */
 /* The TLS side of streams: starttls, handshake; tls_info is in bindings/net/tls_info.c. */
+#include "bindings/net/tls_stream.h"
+
 #include "bindings/core/time_limit.h"
+#include "bindings/net/stream_object.h"
 #include "bindings/net/tls.h"
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
-#include "bindings/net/types.h"
+#include "io/stream.h"
+#include "io/stream_state.h"
+#include "io/tls.h"
 
 #include <errno.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/time_limit.h"
-#include "bindings/net/types.h"
+#include "bindings/net/stream_object.h"
 #include "io/send_file.h"
 
 #include <errno.h>

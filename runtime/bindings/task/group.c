@@ -23,8 +23,6 @@
 #include <errno.h>
 #include <string.h>
 
-static const char group_type[] = "task.group";
-
 static const struct ml_wait_kind join_kind = {.text = "the tasks of a group"};
 
 /* ---- making ---- */
@@ -59,7 +57,7 @@ static void read_on_error(lua_State *L, int options, struct ml_group *group)
 /* options: index of the table, 0: there is none. */
 static struct ml_group *push_group(lua_State *L, int options)
 {
-    struct ml_group *group = ml_push_object(L, group_type, sizeof *group, ML_GROUP_VALUES);
+    struct ml_group *group = ml_push_object(L, ml_group_type, sizeof *group, ML_GROUP_VALUES);
     ml_list_init(&group->members);
     ml_list_init(&group->joiners);
     if (options != 0) {
@@ -67,11 +65,6 @@ static struct ml_group *push_group(lua_State *L, int options)
         read_on_error(L, options, group);
     }
     return group;
-}
-
-struct ml_group *ml_check_group(lua_State *L)
-{
-    return ml_check_object(L, 1, group_type);
 }
 
 /* ---- the end ---- */
@@ -325,6 +318,6 @@ void ml_open_group_type(lua_State *L)
                                            {"__len", group_length},
                                            {"__tostring", group_tostring},
                                            {NULL, NULL}};
-    ml_open_object_type(L, group_type, methods, metamethods);
+    ml_open_object_type(L, ml_group_type, methods, metamethods);
     ml_lua_of(L)->task_hooks.member = &ml_group_member_hooks;
 }

@@ -36,6 +36,8 @@ struct ml_group {
     bool runs_body : 1; /* until that returns, or is dropped with its generator */
 };
 
+extern const char ml_group_type[];
+
 /* The group at 1; raises for anything else. */
 struct ml_group *ml_check_group(lua_State *L);
 

@@ -1,0 +1,24 @@
+/* Listeners as scripts see them. */
+#ifndef ML_BINDINGS_NET_LISTENER_H
+#define ML_BINDINGS_NET_LISTENER_H
+
+#include "io/listener.h"
+
+#include <lua.h>
+
+extern const char ml_listener_type[];
+
+/* Pushes a closed listener with its metatable set. */
+struct ml_listener *ml_push_listener(lua_State *L);
+
+/* Accepts without waiting from the listener at `index`: pushes the stream, or returns an error of
+ * ml_listener_try() or of TLS with nothing pushed. */
+int ml_listener_push_accepted(lua_State *L, int index);
+
+/* Pushes the table of methods of listeners, which stdlib/moonlet/net.lua completes. */
+void ml_push_listener_methods(lua_State *L);
+
+/* Creates the metatable; stack unchanged. */
+void ml_open_listener_type(lua_State *L);
+
+#endif
