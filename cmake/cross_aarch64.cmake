@@ -46,7 +46,7 @@ file(GLOB cross_sources CONFIGURE_DEPENDS
 list(FILTER cross_sources EXCLUDE REGEX "/runtime/coro/switch_[^/]*\\.c$")
 file(GLOB cross_headers CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/runtime/base/*.h ${PROJECT_SOURCE_DIR}/runtime/coro/*.h
-  ${PROJECT_SOURCE_DIR}/tests/cross/*.h ${PROJECT_SOURCE_DIR}/tests/unit/coro/*.h)
+  ${PROJECT_SOURCE_DIR}/tests/cross/*.h ${PROJECT_SOURCE_DIR}/tests/unit/*.h ${PROJECT_SOURCE_DIR}/tests/unit/coro/*.h)
 get_target_property(cross_warnings ml_flags INTERFACE_COMPILE_OPTIONS)
 string(REGEX MATCHALL "-W[a-z-]+" cross_warnings "${cross_warnings}")
 

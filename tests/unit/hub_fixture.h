@@ -23,12 +23,12 @@ struct c_task {
     int result;
 };
 
-static struct c_task *c_task_of(struct ml_task *task)
+static inline struct c_task *c_task_of(struct ml_task *task)
 {
     return (struct c_task *)task; /* its first member */
 }
 
-static void run_c_task(struct ml_task *task)
+static inline void run_c_task(struct ml_task *task)
 {
     c_task_of(task)->run(c_task_of(task));
 }
@@ -54,8 +54,9 @@ static inline struct ml_hub *hub_of(struct c_task *task)
     return task->task.hub;
 }
 
-static void spawn_with(struct ml_hub *hub, struct c_task *task, void (*run)(struct c_task *self),
-                       void *data, struct ml_spawn_options options)
+static inline void spawn_with(struct ml_hub *hub, struct c_task *task,
+                              void (*run)(struct c_task *self), void *data,
+                              struct ml_spawn_options options)
 {
     memset(&task->task, 0, sizeof task->task);
     memset(&task->body, 0, sizeof task->body);
@@ -72,7 +73,7 @@ static inline void spawn(struct ml_hub *hub, struct c_task *task, void (*run)(st
 }
 
 /* Runs until all tasks have ended; the whole may take 30 s. */
-static int run_all(struct ml_hub *hub)
+static inline int run_all(struct ml_hub *hub)
 {
     return ml_hub_run(hub, ML_UNTIL_ALL_ENDED, ml_clock_now() + 30 * ML_SECOND);
 }
@@ -80,6 +81,25 @@ static int run_all(struct ml_hub *hub)
 static inline ml_time in_ms(int milliseconds)
 {
     return ml_clock_now() + milliseconds * ML_MILLISECOND;
+}
+
+/* Runs one program in one task. */
+static inline void run_in_task(void (*run)(struct c_task *self), void *data)
+{
+    struct ml_hub hub;
+    struct c_task task = {.number = 0};
+    open_hub(&hub);
+    spawn(&hub, &task, run, data);
+    assert_int_equal(run_all(&hub), 0);
+    assert_int_equal(hub.waits.external, 0);
+    close_hub(&hub);
+}
+
+/* From a task: lets the others run until `other` waits. */
+static inline void let_wait(struct c_task *self, const struct c_task *other)
+{
+    while (other->task.state != ML_TASK_WAITING)
+        assert_int_equal(ml_yield(hub_of(self)), 0);
 }
 
 #endif

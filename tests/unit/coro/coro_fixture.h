@@ -1,10 +1,13 @@
 /*
  * What the tests of runtime/coro share: a bank for the calling thread, the little of a scheduler
- * that -EAGAIN asks for, children that may die, and a random sequence. Knows no test framework:
- * assertions belong on the origin, for a failed one may leap off its stack.
+ * that -EAGAIN asks for, and patterns of bytes. Knows no test framework: assertions belong on the
+ * origin, for a failed one may leap off its stack.
  */
 #ifndef ML_TESTS_CORO_FIXTURE_H
 #define ML_TESTS_CORO_FIXTURE_H
+
+#include "../child_process.h"
+#include "../random_sequence.h"
 
 #include "base/check.h"
 #include "base/hostile.h"
@@ -13,13 +16,8 @@
 #include "coro/coro.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/resource.h>
-#include <sys/types.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* Small enough that many private ones cost nothing, large enough for an instrumented build. */
 enum { SMALL_STACK = 256 * 1024 };
@@ -91,53 +89,6 @@ static inline void drive(struct ml_bank *bank, struct ml_coro *first)
         fixture_next = NULL;
         ML_CHECK(switch_to(bank, to) == 0);
     }
-}
-
-/* The test framework and sanitizers answer these signals themselves; a child shall die by them. */
-static inline void restore_default_signals(void)
-{
-    const int numbers[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        signal(numbers[i], SIG_DFL);
-}
-
-static inline _Noreturn void be_child(int (*body)(void *), void *argument)
-{
-    struct rlimit no_core = {0, 0};
-    setrlimit(RLIMIT_CORE, &no_core);
-    restore_default_signals();
-    _exit(body(argument));
-}
-
-/* Runs body(argument) in a child whose exit status is its result. Returns the wait status. */
-static inline int run_in_child(int (*body)(void *), void *argument)
-{
-    pid_t child = fork();
-    ML_CHECK(child >= 0);
-    if (child == 0)
-        be_child(body, argument);
-    int status;
-    ML_CHECK(waitpid(child, &status, 0) == child);
-    return status;
-}
-
-static inline bool died_by(int status, int signal_number)
-{
-    return WIFSIGNALED(status) && WTERMSIG(status) == signal_number;
-}
-
-static inline bool exited_with(int status, int code)
-{
-    return WIFEXITED(status) && WEXITSTATUS(status) == code;
-}
-
-/* splitmix64: the same sequence for the same seed on every machine. */
-static inline uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
 }
 
 static inline void fill_pattern(unsigned char *bytes, size_t size, uint64_t seed)

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "hub_fixture.h"
+#include "hub_log.h"
 
 #include "base/hostile.h"
 #include "hub/loop/run.h"
@@ -24,26 +25,6 @@
 
 static const struct ml_wait_kind inner = {.text = "a test"};
 static const struct ml_wait_kind outer = {.text = "the world", .external = true};
-
-/* ---- a log that tasks write into ---- */
-
-enum { LOG_SIZE = 4096 };
-
-static int logged[LOG_SIZE];
-static int log_length;
-
-static void note(int value)
-{
-    assert_true(log_length < LOG_SIZE);
-    logged[log_length++] = value;
-}
-
-static void assert_log(const int *expected, int count)
-{
-    assert_int_equal(log_length, count);
-    for (int i = 0; i < count; i++)
-        assert_int_equal(logged[i], expected[i]);
-}
 
 /* ---- turns ---- */
 
@@ -61,12 +42,12 @@ static void test_tasks_run_in_spawn_order_and_yield_in_turn(void **state)
     struct ml_hub hub;
     struct c_task tasks[3] = {{.number = 1}, {.number = 2}, {.number = 3}};
     open_hub(&hub);
-    log_length = 0;
+    clear_log();
     for (int i = 0; i < 3; i++)
         spawn(&hub, &tasks[i], note_three_turns, NULL);
     assert_int_equal(log_length, 0);
     assert_int_equal(run_all(&hub), 0);
-    assert_log((const int[]){11, 12, 13, 21, 22, 23, 31, 32, 33}, 9);
+    ASSERT_LOG(11, 12, 13, 21, 22, 23, 31, 32, 33);
     assert_int_equal(hub.tasks.alive, 0);
     close_hub(&hub);
 }
@@ -96,47 +77,6 @@ static void test_each_task_has_its_own_errno(void **state)
 
 /* ---- sleeping ---- */
 
-static void sleep_and_note(struct c_task *self)
-{
-    ml_time deadline = *(ml_time *)self->data + self->number * ML_MILLISECOND;
-    assert_int_equal(ml_sleep_until(hub_of(self), deadline), 0);
-    assert_true(ml_clock_now() >= deadline);
-    note(self->number);
-}
-
-/* `generation`: of the last timer that was armed. */
-static void check_order_of_sleepers(uint32_t generation)
-{
-    static const int order[] = {7, 3, 9, 1, 5, 8, 2, 6, 4};
-    struct ml_hub hub;
-    struct c_task tasks[9];
-    open_hub(&hub);
-    hub.deadlines.last_generation = generation;
-    log_length = 0;
-    ml_time start = in_ms(5);
-    for (int i = 0; i < 9; i++) {
-        tasks[i].number = order[i];
-        spawn(&hub, &tasks[i], sleep_and_note, &start);
-    }
-    assert_int_equal(run_all(&hub), 0);
-    assert_log((const int[]){1, 2, 3, 4, 5, 6, 7, 8, 9}, 9);
-    assert_int_equal(hub.deadlines.timers.stale, 0);
-    close_hub(&hub);
-}
-
-static void test_sleepers_wake_in_the_order_of_their_deadlines(void **state)
-{
-    (void)state;
-    check_order_of_sleepers(0);
-}
-
-static void test_sleepers_wake_in_order_when_the_generations_of_timers_come_round(void **state)
-{
-    (void)state;
-    for (uint32_t before = 0; before < 10; before++)
-        check_order_of_sleepers(UINT32_MAX - before);
-}
-
 static void yield_until_told(struct c_task *self)
 {
     bool *over = self->data;
@@ -165,82 +105,9 @@ static void test_tasks_that_yield_forever_do_not_starve_a_sleeper(void **state)
     close_hub(&hub);
 }
 
-/* Woken early again and again from a wait with a far deadline, then asleep for a moment. */
-static void wait_long_sleep_short(struct c_task *self)
-{
-    struct ml_hub *hub = hub_of(self);
-    for (int i = 0; i < self->number; i++) {
-        assert_int_equal(ml_wait(hub, &outer, 0, self->data, in_ms(3600 * 1000)), 0);
-        assert_int_equal(ml_sleep_until(hub, ml_clock_now() + 1000), 0);
-    }
-}
-
-static void wake_until_over(struct c_task *self)
-{
-    struct c_task *other = self + 1;
-    while (other->task.state != ML_TASK_ENDED) {
-        ml_wake_first(hub_of(self), self->data);
-        assert_int_equal(ml_yield(hub_of(self)), 0);
-    }
-}
-
-static void test_far_deadlines_that_never_come_do_not_pile_up(void **state)
-{
-    /* A connection with a long timeout that also sleeps a little after each request left one entry
-     * per request in the heap until the long timeout was over. */
-    (void)state;
-    struct ml_hub hub;
-    struct ml_link queue;
-    struct c_task tasks[2] = {{.number = 0}, {.number = 3000}};
-    open_hub(&hub);
-    ml_list_init(&queue);
-    spawn(&hub, &tasks[0], wake_until_over, &queue);
-    spawn(&hub, &tasks[1], wait_long_sleep_short, &queue);
-    assert_int_equal(run_all(&hub), 0);
-    assert_true(hub.deadlines.timers.capacity <= 1024);
-    close_hub(&hub);
-}
-
 static void sleep_for_an_hour(struct c_task *self)
 {
     self->result = ml_sleep_until(hub_of(self), in_ms(3600 * 1000));
-}
-
-enum { BATCH = 100 };
-
-static void let_wait(struct c_task *self, const struct c_task *other)
-{
-    while (other->task.state != ML_TASK_WAITING)
-        assert_int_equal(ml_yield(hub_of(self)), 0);
-}
-
-/* Runs behind a batch of sleepers: cancels each once it sleeps. */
-static void cancel_batch(struct c_task *self)
-{
-    struct c_task *tasks = self->data;
-    for (int i = 0; i < BATCH; i++) {
-        let_wait(self, &tasks[i]);
-        ml_task_cancel(&tasks[i].task);
-    }
-}
-
-static void test_timers_of_ended_tasks_are_swept(void **state)
-{
-    (void)state;
-    struct ml_hub hub;
-    static struct c_task tasks[BATCH];
-    struct c_task canceller;
-    open_hub(&hub);
-    for (int round = 0; round < 100; round++) {
-        for (int i = 0; i < BATCH; i++)
-            spawn(&hub, &tasks[i], sleep_for_an_hour, NULL);
-        spawn(&hub, &canceller, cancel_batch, tasks);
-        assert_int_equal(run_all(&hub), 0);
-        for (int i = 0; i < BATCH; i++)
-            assert_int_equal(tasks[i].result, -ECANCELED);
-    }
-    assert_true(hub.deadlines.timers.count <= 1024);
-    close_hub(&hub);
 }
 
 /* ---- queues ---- */
@@ -283,7 +150,7 @@ static void run_queue(void (*wake)(struct c_task *self))
     struct queue_test test = {.granted = {false}};
     open_hub(&hub);
     ml_list_init(&test.queue);
-    log_length = 0;
+    clear_log();
     for (int i = 0; i < WAITERS; i++) {
         test.tasks[i].number = i;
         spawn(&hub, &test.tasks[i], wait_for_grant, &test);
@@ -475,7 +342,7 @@ static void test_stop_ends_the_run_before_the_next_task(void **state)
     struct ml_hub hub;
     struct c_task tasks[2] = {{.number = 1}, {.number = 2}};
     open_hub(&hub);
-    log_length = 0;
+    clear_log();
     spawn(&hub, &tasks[0], stop_hub, NULL);
     spawn(&hub, &tasks[1], note_three_turns, NULL);
     assert_int_equal(run_all(&hub), -EINTR);
@@ -662,11 +529,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tasks_run_in_spawn_order_and_yield_in_turn),
         cmocka_unit_test(test_each_task_has_its_own_errno),
-        cmocka_unit_test(test_sleepers_wake_in_the_order_of_their_deadlines),
-        cmocka_unit_test(test_sleepers_wake_in_order_when_the_generations_of_timers_come_round),
         cmocka_unit_test(test_tasks_that_yield_forever_do_not_starve_a_sleeper),
-        cmocka_unit_test(test_far_deadlines_that_never_come_do_not_pile_up),
-        cmocka_unit_test(test_timers_of_ended_tasks_are_swept),
         cmocka_unit_test(test_a_wait_queue_is_first_come_first_served),
         cmocka_unit_test(test_wake_all_wakes_everybody),
         cmocka_unit_test(test_a_wait_that_times_out_leaves_its_queue),

@@ -29,18 +29,6 @@ static int wait_until(struct ml_hub *hub, ml_time deadline)
     return error;
 }
 
-/* Runs one program in one task. */
-static void run_in_task(void (*run)(struct c_task *self))
-{
-    struct ml_hub hub;
-    struct c_task task = {.number = 0};
-    open_hub(&hub);
-    spawn(&hub, &task, run, NULL);
-    assert_int_equal(run_all(&hub), 0);
-    assert_int_equal(hub.waits.external, 0);
-    close_hub(&hub);
-}
-
 static void let_inner_expire(struct c_task *self)
 {
     struct ml_hub *hub = hub_of(self);
@@ -59,7 +47,7 @@ static void let_inner_expire(struct c_task *self)
 static void test_an_inner_scope_expires_alone_and_is_level_triggered(void **state)
 {
     (void)state;
-    run_in_task(let_inner_expire);
+    run_in_task(let_inner_expire, NULL);
 }
 
 static void let_outer_expire(struct c_task *self)
@@ -77,7 +65,7 @@ static void let_outer_expire(struct c_task *self)
 static void test_an_outer_scope_ends_waits_of_inner_ones(void **state)
 {
     (void)state;
-    run_in_task(let_outer_expire);
+    run_in_task(let_outer_expire, NULL);
 }
 
 static void look_at_nearest(struct c_task *self)
@@ -103,7 +91,7 @@ static void look_at_nearest(struct c_task *self)
 static void test_the_nearest_deadline_is_the_earliest_of_all_scopes(void **state)
 {
     (void)state;
-    run_in_task(look_at_nearest);
+    run_in_task(look_at_nearest, NULL);
 }
 
 static void prefer_own_deadline(struct c_task *self)
@@ -118,7 +106,7 @@ static void prefer_own_deadline(struct c_task *self)
 static void test_the_deadline_of_a_wait_is_no_cancellation(void **state)
 {
     (void)state;
-    run_in_task(prefer_own_deadline);
+    run_in_task(prefer_own_deadline, NULL);
 }
 
 static void leave_scopes_open(struct c_task *self)
@@ -130,7 +118,7 @@ static void leave_scopes_open(struct c_task *self)
 static void test_scopes_left_open_are_given_back_at_the_end(void **state)
 {
     (void)state;
-    run_in_task(leave_scopes_open);
+    run_in_task(leave_scopes_open, NULL);
 }
 
 /* ---- ml_task_cancel ---- */
@@ -147,8 +135,7 @@ static void wait_three_times(struct c_task *self)
 static void cancel_target(struct c_task *self)
 {
     struct c_task *target = self->data;
-    while (target->task.state != ML_TASK_WAITING)
-        assert_int_equal(ml_yield(hub_of(self)), 0);
+    let_wait(self, target);
     ml_task_cancel(&target->task);
     assert_int_equal(target->task.state, ML_TASK_READY);
     ml_task_cancel(&target->task);
@@ -184,8 +171,7 @@ static void wait_for_event(struct c_task *self)
 static void wake_then_cancel(struct c_task *self)
 {
     struct c_task *target = self - 1;
-    while (target->task.state != ML_TASK_WAITING)
-        assert_int_equal(ml_yield(hub_of(self)), 0);
+    let_wait(self, target);
     *(bool *)self->data = true;
     ml_task_wake(&target->task, ML_WAKE_EVENT);
     ml_task_cancel(&target->task);

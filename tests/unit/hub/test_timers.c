@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "random_sequence.h"
+
 #include "hub/state/timers.h"
 
 #include <stdlib.h>
@@ -20,15 +22,7 @@ struct model {
     unsigned count;
 };
 
-static uint64_t seed = 88172645463325252u;
-
-static unsigned random_below(unsigned limit)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (unsigned)(seed % limit);
-}
+static uint64_t seed = 1;
 
 static void model_add(struct model *model, struct ml_timer_entry entry)
 {
@@ -53,8 +47,9 @@ static void model_take(struct model *model, struct ml_timer_entry entry)
 
 static void add(struct ml_timers *timers, struct model *model, uint32_t slot)
 {
-    struct ml_timer_entry entry = {
-        .at = (ml_time)random_below(200), .slot = slot, .generation = random_below(1000)};
+    struct ml_timer_entry entry = {.at = (ml_time)random_below(&seed, 200),
+                                   .slot = slot,
+                                   .generation = random_below(&seed, 1000)};
     assert_int_equal(ml_timers_add(timers, entry), 0);
     model_add(model, entry);
 }
@@ -76,7 +71,7 @@ static bool is_kept(void *context, const struct ml_timer_entry *entry)
 
 static void sweep(struct ml_timers *timers, struct model *model)
 {
-    unsigned divisor = 1 + random_below(4);
+    unsigned divisor = 1 + random_below(&seed, 4);
     unsigned kept = 0;
     for (unsigned i = 0; i < model->count; i++)
         if (is_kept(&divisor, &model->entries[i]))
@@ -95,7 +90,7 @@ static void test_entries_come_out_in_order_whatever_is_done_before(void **state)
         struct ml_timers timers = {0};
         struct model model = {.count = 0};
         for (uint32_t step = 0; step < STEPS; step++) {
-            unsigned choice = random_below(100);
+            unsigned choice = random_below(&seed, 100);
             if (choice < 60)
                 add(&timers, &model, step);
             else if (choice < 98)
@@ -131,7 +126,7 @@ static void test_a_hundred_thousand_entries_come_out_in_order(void **state)
     for (uint32_t i = 0; i < COUNT; i++)
         assert_int_equal(
             ml_timers_add(&timers,
-                          (struct ml_timer_entry){.at = random_below(1u << 30), .slot = i}),
+                          (struct ml_timer_entry){.at = random_below(&seed, 1u << 30), .slot = i}),
             0);
     ml_time last = 0;
     for (int i = 0; i < COUNT; i++) {
