@@ -76,7 +76,8 @@ function Client:request(where, opts) end
 ---@return table # open, idle: connections now; made, reused: how often so far
 function Client:stats() end
 
----Sends a request and reads the head of the response; the body is the caller's to read. May wait.
+---Sends a request and reads the head of the response; the body is the caller's to read. May
+---wait.
 ---@param where string|table URL, or the options with a field `url`
 ---@param opts? table those of request()
 ---@return moonlet.http.Reply|nil # or nil, message, code
@@ -526,7 +527,8 @@ function http.serve(opts, handler) end
 ---@overload fun(handler: fun(request,response: nil)): moonlet.http.Server
 function http.server(opts, handler) end
 
----Sends a request and reads the head of the response; the body is the caller's to read. May wait.
+---Sends a request and reads the head of the response; the body is the caller's to read. May
+---wait.
 ---@param where string|table URL, or the options with a field `url`
 ---@param opts? table those of request()
 ---@return moonlet.http.Reply|nil # or nil, message, code

@@ -1,4 +1,4 @@
-/* One connection of an HTTP client as stdlib/moonlet/http/client.lua uses it:
+/* One connection of an HTTP client as stdlib/moonlet/http/client/ uses it:
  * moonlet.http.client.core. */
 #include "bindings/http/client.h"
 

@@ -15,8 +15,8 @@ local cookies = {}
 local TOTAL, PER_DOMAIN, SIZE = 3000, 180, 4096
 
 local MONTHS = {
-  jan = 1, feb = 2, mar = 3, apr = 4, may = 5, jun = 6, jul = 7, aug = 8, sep = 9, oct = 10, nov = 11,
-  dec = 12,
+  jan = 1, feb = 2, mar = 3, apr = 4, may = 5, jun = 6, jul = 7, aug = 8, sep = 9, oct = 10,
+  nov = 11, dec = 12,
 }
 
 -- Seconds since 1970 of a date of the Gregorian calendar, in UTC.
@@ -49,14 +49,17 @@ function cookies.date(text)
   if not (hour and day and month and year) then return nil end
   if year >= 70 and year <= 99 then year = year + 1900 end
   if year <= 69 then year = year + 2000 end
-  if day < 1 or day > 31 or year < 1601 or hour > 23 or minute > 59 or second > 59 then return nil end
+  if day < 1 or day > 31 or year < 1601 or hour > 23 or minute > 59 or second > 59 then
+    return nil
+  end
   return seconds_of(year, month, day, hour, minute, second)
 end
 
 -- ---- public suffixes ----
 
 local SUFFIX_FILES = {
-  "/usr/share/publicsuffix/public_suffix_list.dat", "/usr/share/publicsuffix/effective_tld_names.dat",
+  "/usr/share/publicsuffix/public_suffix_list.dat",
+  "/usr/share/publicsuffix/effective_tld_names.dat",
 }
 
 local rules -- suffix -> true, "*" or "!"; false: no list is there
@@ -68,7 +71,9 @@ local function read_rules()
       local found = {}
       for line in file:lines() do
         local kind, name = line:match "^([!*]?)%.?([^%s/]%S*)"
-        if name and not line:find("^//") then found[name] = kind == "" and (found[name] or true) or kind end
+        if name and not line:find("^//") then
+          found[name] = kind == "" and (found[name] or true) or kind
+        end
       end
       file:close()
       return found
@@ -242,7 +247,9 @@ function Jar:set(line, scheme, host, path)
   if old and old.secure and not is_secure then return false end
   remove(self, domain, key)
   if cookie.expires <= now then return true end
-  if self.count >= TOTAL or size_of(self.by_domain[domain]) >= PER_DOMAIN then make_room(self, domain) end
+  if self.count >= TOTAL or size_of(self.by_domain[domain]) >= PER_DOMAIN then
+    make_room(self, domain)
+  end
   self.made = self.made + 1
   cookie.made, cookie.host_only = old and old.made or self.made, host_only
   self.by_domain[domain] = self.by_domain[domain] or {}

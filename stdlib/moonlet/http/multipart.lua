@@ -12,7 +12,9 @@ local multipart = {}
 local PIECE = 64 * 1024
 
 local function quote(text)
-  if text:find "[%z\r\n]" then error("a name in a multipart form must not contain CR, LF or NUL", 0) end
+  if text:find "[%z\r\n]" then
+    error("a name in a multipart form must not contain CR, LF or NUL", 0)
+  end
   return (text:gsub('"', "%%22"))
 end
 
@@ -27,7 +29,9 @@ local function head_of(boundary, name, part)
   if filename then lines[#lines + 1] = '; filename="' .. quote(filename) .. '"' end
   local kind = part.type or (filename and "application/octet-stream")
   if kind then
-    if kind:find "[%z\r\n]" then error("a type in a multipart form must not contain CR, LF or NUL", 0) end
+    if kind:find "[%z\r\n]" then
+      error("a type in a multipart form must not contain CR, LF or NUL", 0)
+    end
     lines[#lines + 1] = "\r\ncontent-type: " .. kind
   end
   lines[#lines + 1] = "\r\n\r\n"
@@ -101,7 +105,8 @@ function multipart.encode(fields)
         elseif type(source) == "function" then
           piece = source()
         elseif type(source) == "userdata" or source.read then
-          piece = source.read_some and source:read_some(PIECE) or not source.read_some and source:read(PIECE)
+          piece = source.read_some and source:read_some(PIECE)
+            or not source.read_some and source:read(PIECE)
           if not piece and list[i][2].path then source:close() end
         end
         if piece and piece ~= "" then return piece end

@@ -1,5 +1,5 @@
---- Proxies of HTTP clients: which one a URL is reached through, and how (HTTP's CONNECT, SOCKS5). For
--- moonlet's own modules.
+--- Proxies of HTTP clients: which one a URL is reached through, and how (HTTP's CONNECT, SOCKS5).
+-- For moonlet's own modules.
 -- @module moonlet.http.proxy
 
 local os_getenv, tonumber = os.getenv, tonumber
@@ -75,7 +75,9 @@ end
 
 local function login(stream, through)
   local user, password = through.user, through.password or ""
-  if not user or #user > 255 or #password > 255 then return nil, "the proxy asks for a login", "EACCES" end
+  if not user or #user > 255 or #password > 255 then
+    return nil, "the proxy asks for a login", "EACCES"
+  end
   local ok, message, code = stream:write("\1", string_pack("s1s1", user, password))
   if not ok then return nil, message, code end
   local reply
@@ -107,16 +109,18 @@ function proxy.socks5(stream, through, host, port)
   local version, result, _, kind = reply:byte(1, 4)
   if version ~= 5 then return fail(stream, "bad answer of the proxy") end
   if result ~= 0 then
-    return fail(stream, "proxy: " .. (REPLIES[result] or "failure"), result == 5 and "ECONNREFUSED" or "EPROTO")
+    local code = result == 5 and "ECONNREFUSED" or "EPROTO"
+    return fail(stream, "proxy: " .. (REPLIES[result] or "failure"), code)
   end
   local size = kind == 1 and 4 or kind == 4 and 16 or nil
   if kind == 3 then
     local length = stream:read_exactly(1)
     size = length and length:byte()
   end
-  if not size or not stream:read_exactly(size + 2) then return fail(stream, "bad answer of the proxy") end
+  if not size or not stream:read_exactly(size + 2) then
+    return fail(stream, "bad answer of the proxy")
+  end
   return true
 end
-
 
 return proxy

@@ -149,7 +149,13 @@ static void test_without_one_part_all_others_are_whole(void **state)
         {MOONLET_FILES, "package.path package.searchpath searchers.4 "},
         {MOONLET_C,
          "package.cpath package.loadlib preload.moonlet.blocking.core searchers.3 searchers.4 "},
-        {MOONLET_NET, "preload.moonlet.http preload.moonlet.http.access_log preload.moonlet.http.client preload.moonlet.http.client.core "
+        {MOONLET_NET, "preload.moonlet.http preload.moonlet.http.access_log preload.moonlet.http.client "
+          "preload.moonlet.http.client.address preload.moonlet.http.client.body preload.moonlet.http.client.call "
+          "preload.moonlet.http.client.connect preload.moonlet.http.client.connection preload.moonlet.http.client.core "
+          "preload.moonlet.http.client.credentials preload.moonlet.http.client.deadline preload.moonlet.http.client.download "
+          "preload.moonlet.http.client.exchange preload.moonlet.http.client.file preload.moonlet.http.client.hop "
+          "preload.moonlet.http.client.options preload.moonlet.http.client.redirect preload.moonlet.http.client.reply "
+          "preload.moonlet.http.client.retry "
           "preload.moonlet.http.cookies preload.moonlet.http.headers "
           "preload.moonlet.http.multipart preload.moonlet.http.pool preload.moonlet.http.proxy "
           "preload.moonlet.http.router preload.moonlet.http.server preload.moonlet.http.server.core preload.moonlet.http.trusted "

@@ -1,0 +1,92 @@
+--- The bodies of requests, from what the options give. For moonlet's own modules.
+-- @module moonlet.http.client.body
+
+local error, getmetatable, ipairs, pcall = error, getmetatable, ipairs, pcall
+local tostring, type = tostring, type
+local io_type, table_concat = io and io.type, table.concat
+
+local argument = require "moonlet.argument"
+local json = require "moonlet.json"
+local multipart = require "moonlet.http.multipart"
+local url = require "moonlet.url"
+
+local body = {}
+
+local PIECE = 64 * 1024
+
+local function is_stream(value)
+  return type(value) == "userdata" and io_type(value) == nil
+    and pcall(function() return value.read_some end)
+end
+
+local function from_file(file)
+  local at = file:seek "cur"
+  local size = at and file:seek "end"
+  if at then file:seek("set", at) end
+  return { length = size and size - at, can_replay = size ~= nil, open = function()
+    if at then file:seek("set", at) end
+    return function() return file:read(PIECE) end
+  end }
+end
+
+local function from_list(list)
+  local texts = {}
+  for i, part in ipairs(list) do
+    if type(part) ~= "string" and type(part) ~= "number" then
+      error(("element %d of the body is a %s"):format(i, type(part)), 0)
+    end
+    texts[i] = part
+  end
+  return { data = table_concat(texts), can_replay = true }
+end
+
+local function from_stream(stream)
+  return { open = function() return function()
+    local piece, message, code = stream:read_some(PIECE)
+    if not piece and message then error({ message = message, code = code }, 0) end
+    return piece
+  end end }
+end
+
+local function from_value(value)
+  if type(value) == "string" or type(value) == "number" then
+    return { data = tostring(value), can_replay = true }
+  end
+  if io_type and io_type(value) == "file" then return from_file(value) end
+  if type(value) == "table" and getmetatable(value) == nil then return from_list(value) end
+  if argument.is_callable(value) then return { open = function() return value end } end
+  if is_stream(value) then return from_stream(value) end
+  local message = "option 'body' must be a string, a list, a function, a file or a stream, not a %s"
+  error(message:format(type(value)), 0)
+end
+
+--- Reads the options body, json, form and multipart: {data=} or {open=, length=, can_replay=}, and
+-- its content type; nil: there is none.
+function body.read(opts)
+  if opts.json ~= nil then
+    return { data = json.encode(opts.json), can_replay = true }, "application/json"
+  end
+  if opts.form then
+    local kind = "application/x-www-form-urlencoded"
+    return { data = url.query(opts.form), can_replay = true }, kind
+  end
+  if opts.multipart then
+    local kind, length, open, can_replay = multipart.encode(opts.multipart)
+    return { open = open, length = length, can_replay = can_replay }, kind
+  end
+  if opts.body == nil then return nil end
+  return from_value(opts.body)
+end
+
+--- A reader of the whole, a body with `data`, too.
+function body.reader(self)
+  if not self.data then return self.open() end
+  local data = self.data
+  return function()
+    local piece = data
+    data = nil
+    return piece
+  end
+end
+
+return body
