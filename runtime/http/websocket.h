@@ -6,6 +6,9 @@
  * while a task is in ml_websocket_receive(). What cannot be sent at once is queued; then, and to
  * end a closing handshake, `wants_worker` asks the owner for a task that runs ml_websocket_work().
  * An idle connection holds this struct and the stream's, no buffer and no task.
+ *
+ * This file has the state, its birth and end; http/ws_send.h, ws_receive.h, ws_close.h and
+ * ws_worker.h have what happens between.
  */
 #ifndef ML_HTTP_WEBSOCKET_H
 #define ML_HTTP_WEBSOCKET_H
@@ -64,55 +67,20 @@ struct ml_websocket {
     bool has_worker;
 };
 
-struct ml_websocket_message {
-    const char *data; /* valid until ml_websocket_take() */
-    size_t size;
-    enum ml_ws_opcode kind;
-};
+static inline struct ml_hub *ml_ws_hub(const struct ml_websocket *ws)
+{
+    return ws->stream->io->hub;
+}
+
+/* Whether no Close was sent or received, and nothing has failed. */
+static inline bool ml_ws_is_open(const struct ml_websocket *ws)
+{
+    return ws->code == 0;
+}
 
 /* An open one on an open stream, which must outlive it and which nobody else uses. */
 void ml_websocket_open(struct ml_websocket *ws, struct ml_stream *stream,
                        const struct ml_websocket_options *options);
-
-/*
- * The next message; it stays until ml_websocket_take(). 0; 1: the peer has closed cleanly; -EBUSY:
- * another task receives; -ML_ECLOSED: it was closed here; -EPROTO, -EILSEQ, -EMSGSIZE: the peer
- * broke the rules, text is not UTF-8, the message is too long (closed with 1002, 1007, 1009);
- * -ML_EEOF: the stream ended without a Close; -ECONNABORTED: no sign of life after a ping;
- * -ETIMEDOUT, -ECANCELED: what has come stays; -ENOMEM and errors of reads.
- */
-int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
-                         struct ml_websocket_message *message);
-void ml_websocket_take(struct ml_websocket *ws);
-
-/* For a task that waits for several things. Whether ml_websocket_receive() would not wait: 0; or
- * -EAGAIN. Never waits; after a watch it keeps the pings going. */
-int ml_websocket_look(struct ml_websocket *ws);
-
-/* After that said -EAGAIN: as ml_stream_watch(); nobody else receives until ml_websocket_unwatch(),
- * which is always called. 0, or -EBUSY: another task receives. */
-int ml_websocket_watch(struct ml_websocket *ws, struct ml_waiter *waiter, ml_time *again);
-void ml_websocket_unwatch(struct ml_websocket *ws);
-
-/* Sends or queues a message; waits only while max_queue bytes are queued, so that -ETIMEDOUT and
- * -ECANCELED mean that nothing of it was sent. 0; -ML_ECLOSED; -ENOMEM; what broke the connection.
- */
-int ml_websocket_send(struct ml_websocket *ws, enum ml_ws_opcode kind, const char *data,
-                      size_t size, ml_time deadline);
-
-/* Sends a ping of at most ML_WS_CONTROL_MAX bytes. Never waits. As send. */
-int ml_websocket_ping(struct ml_websocket *ws, const char *data, size_t size);
-
-/* Begins the closing handshake: no message is sent or received any more. `code`: one that is valid;
- * `size`: at most ML_WS_CONTROL_MAX - 2 bytes of UTF-8. Idempotent; never waits. */
-void ml_websocket_close(struct ml_websocket *ws, unsigned code, const char *reason, size_t size);
-
-/* What `wants_worker` asks for: sends what is queued, ends a closing handshake, closes the stream.
- * The caller has set has_worker. May wait; a cancellation closes the stream. */
-void ml_websocket_work(struct ml_websocket *ws);
-
-/* Waits until the stream is closed, after ml_websocket_close(). 0, -ETIMEDOUT, -ECANCELED. */
-int ml_websocket_wait_end(struct ml_websocket *ws, ml_time deadline);
 
 /* Closes the stream at once and frees the buffers. Idempotent; never waits. */
 void ml_websocket_release(struct ml_websocket *ws);

@@ -13,7 +13,10 @@
 #include "bindings/http/headers.h"
 #include "bindings/net/stream_object.h"
 #include "bindings/sync/select.h"
-#include "http/websocket.h"
+#include "http/ws_close.h"
+#include "http/ws_receive.h"
+#include "http/ws_send.h"
+#include "http/ws_worker.h"
 
 #include <string.h>
 

@@ -10,7 +10,8 @@
 #include "hub_fixture.h"
 
 #include "base/error.h"
-#include "http/websocket.h"
+#include "http/ws_receive.h"
+#include "http/ws_worker.h"
 #include "hub/loop/simulation.h"
 #include "io/memory.h"
 #include "io/open.h"

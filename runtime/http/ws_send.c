@@ -1,0 +1,125 @@
+#include "http/ws_send.h"
+
+#include "base/error.h"
+#include "hub/state/waiters.h"
+#include "hub/wait/slice.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+static const struct ml_wait_kind room_kind = {.text = "room in a WebSocket's queue"};
+
+void ml_ws_break_off(struct ml_websocket *ws, int error)
+{
+    if (ws->error == 0 && !ws->close_received)
+        ws->error = error;
+    if (ml_ws_is_open(ws))
+        ws->code = ML_WS_ABNORMAL;
+    ml_buffer_release(&ws->out);
+    ml_wake_all(ml_ws_hub(ws), &ws->senders);
+    ws->wants_worker = true;
+}
+
+int ml_ws_push_out(struct ml_websocket *ws)
+{
+    struct ml_stream *s = ws->stream;
+    int error = ml_stream_is_open(s) ? ml_stream_may_write(s) : -ML_ECLOSED;
+    while (error == 0 && ml_buffer_size(&ws->out) > 0) {
+        struct iovec piece = {(void *)ml_buffer_data(&ws->out), ml_buffer_size(&ws->out)};
+        ssize_t sent = s->transport->transmit(s, &piece, 1);
+        ml_slice_spend_call(s->io->hub, sent);
+        if (sent > 0)
+            ml_buffer_consume(&ws->out, (size_t)sent);
+        error = sent < 0 ? (int)sent : 0;
+    }
+    if (error == 0)
+        ml_buffer_release(&ws->out);
+    return error;
+}
+
+int ml_ws_try_out(struct ml_websocket *ws)
+{
+    int error = ws->has_worker ? -EAGAIN : ml_ws_push_out(ws);
+    if (error == -EAGAIN) {
+        ws->wants_worker = true;
+        error = 0;
+    }
+    if (error != 0)
+        ml_ws_break_off(ws, error);
+    return error;
+}
+
+/* A key that no peer can foretell. A used one is wiped: it is not in a core file. */
+static int new_key(struct ml_websocket *ws, unsigned char key[ML_WS_KEY_SIZE])
+{
+    if (ws->key_count == 0) {
+        if (getrandom(ws->keys, sizeof ws->keys, 0) != sizeof ws->keys)
+            return -EIO;
+        ws->key_count = ML_WS_KEYS;
+    }
+    unsigned char *next = ws->keys + --ws->key_count * ML_WS_KEY_SIZE;
+    memcpy(key, next, ML_WS_KEY_SIZE);
+    memset(next, 0, ML_WS_KEY_SIZE);
+    return 0;
+}
+
+int ml_ws_queue_frame(struct ml_websocket *ws, enum ml_ws_opcode opcode, const char *data,
+                      size_t size)
+{
+    struct ml_ws_head head = {.size = size,
+                              .opcode = (uint8_t)opcode,
+                              .is_final = true,
+                              .is_masked = ws->options.is_client};
+    int error = head.is_masked ? new_key(ws, head.key) : 0;
+    if (error == 0)
+        error = ml_buffer_reserve(&ws->out, ML_WS_HEAD_MAX + size);
+    if (error != 0)
+        return error;
+    ml_buffer_commit(&ws->out, ml_ws_write_head(ml_buffer_end(&ws->out), &head));
+    if (size > 0)
+        memcpy(ml_buffer_end(&ws->out), data, size);
+    if (head.is_masked)
+        ml_ws_mask(ml_buffer_end(&ws->out), size, head.key, 0);
+    ml_buffer_commit(&ws->out, size);
+    return 0;
+}
+
+int ml_ws_why_not(const struct ml_websocket *ws)
+{
+    return ws->error != 0 ? ws->error : !ml_ws_is_open(ws) ? -ML_ECLOSED : 0;
+}
+
+/* Waits while the queue is full; a sender whose turn has come is granted it before others. */
+static int wait_for_room(struct ml_websocket *ws, ml_time deadline)
+{
+    int error = ml_ws_why_not(ws);
+    if (error == 0 && deadline != ML_NEVER_WAIT)
+        error = ml_slice_point(ml_ws_hub(ws));
+    bool must_wait = !ml_ws_has_room(ws) || !ml_list_is_empty(&ws->senders);
+    while (error == 0 && must_wait && ml_ws_is_open(ws)) {
+        error = ml_wait_granted(ml_ws_hub(ws), &room_kind, 0, &ws->senders, 0, deadline);
+        must_wait = !ml_ws_has_room(ws);
+    }
+    return error == 0 ? ml_ws_why_not(ws) : error;
+}
+
+int ml_websocket_send(struct ml_websocket *ws, enum ml_ws_opcode kind, const char *data,
+                      size_t size, ml_time deadline)
+{
+    int error = wait_for_room(ws, deadline);
+    if (error == 0)
+        error = ml_ws_queue_frame(ws, kind, data, size);
+    if (error == 0)
+        error = ml_ws_try_out(ws);
+    if (ml_ws_has_room(ws))
+        ml_wake_first(ml_ws_hub(ws), &ws->senders);
+    return error;
+}
+
+int ml_websocket_ping(struct ml_websocket *ws, const char *data, size_t size)
+{
+    int error = ml_ws_why_not(ws);
+    if (error == 0)
+        error = ml_ws_queue_frame(ws, ML_WS_PING, data, size);
+    return error == 0 ? ml_ws_try_out(ws) : error;
+}
