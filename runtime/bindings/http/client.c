@@ -8,6 +8,7 @@
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/http/headers.h"
+#include "bindings/http/headers_methods.h"
 #include "bindings/net/types.h"
 #include "http/client_exchange.h"
 #include "http/coding.h"
