@@ -12,7 +12,7 @@
 #include "bindings/data/json.h"
 #include "bindings/data/url.h"
 #include "bindings/http/client.h"
-#include "bindings/http/headers.h"
+#include "bindings/http/headers_methods.h"
 #include "bindings/http/types.h"
 #include "bindings/http/websocket.h"
 #include "bindings/lib/patch.h"

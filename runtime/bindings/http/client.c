@@ -8,6 +8,7 @@
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/http/headers.h"
+#include "bindings/http/headers_methods.h"
 #include "bindings/net/stream_object.h"
 #include "http/client_exchange.h"
 #include "http/coding.h"

@@ -3,6 +3,8 @@
  * a name in any case. It owns its bytes, so nothing of a connection outlives its use. Knows neither
  * requests nor responses.
  *
+ * Those who make objects have called ml_open_http_headers_type() when they were opened.
+ *
  * One made of a parsed head is a single block of memory; strings are made when a script asks for
  * them. One that is changed grows into a second block.
  */
@@ -10,6 +12,7 @@
 #define ML_BINDINGS_HTTP_HEADERS_H
 
 #include "http/head.h"
+#include "http/syntax.h"
 
 #include <lua.h>
 
@@ -42,18 +45,6 @@ void ml_http_headers_fill(struct ml_http_headers *headers, const struct ml_http_
 /* Pushes an object without fields, with room for so many and for so many bytes of theirs. */
 struct ml_http_headers *ml_http_push_new_headers(lua_State *L, uint32_t fields, uint32_t bytes);
 
-/* Pushes the fields of a query (`a=1&b=%20`), decoded; a '+' is a space. */
-struct ml_http_headers *ml_http_push_query(lua_State *L, const char *text, size_t size);
-
-/*
- * Pushes a new object of what a script gave as headers at `index`: such an object, or a table of
- * names with a string, a number or a list of them each; nothing or nil: without fields. Fields
- * that belong to a connection or frame a message are left out, those that a Connection field names
- * as well. Raises for anything else, and for a name or value that cannot be sent; `what` names the
- * option in the message.
- */
-struct ml_http_headers *ml_http_take_headers(lua_State *L, int index, const char *what);
-
 /* The object at `index`; raises for anything else. */
 struct ml_http_headers *ml_http_check_headers(lua_State *L, int index);
 
@@ -75,10 +66,47 @@ void ml_http_headers_add(lua_State *L, int index, const char *name, size_t name_
 /* Removes all lines of that name. */
 void ml_http_headers_remove(struct ml_http_headers *headers, const char *name, size_t name_size);
 
-/* moonlet.http.headers. */
-int ml_open_http_headers(lua_State *L);
+/* ---- for the modules beside this one ---- */
 
-/* Creates the metatable; stack unchanged. Once is enough, more do no harm. */
-void ml_open_http_headers_type(lua_State *L);
+/* Bytes and fields of one object; more is an error of the script's. */
+enum { ML_HTTP_HEADERS_BYTES = 1 << 30, ML_HTTP_HEADERS_FIELDS = 1 << 20 };
+
+/* A name, as lines are looked for. */
+struct ml_http_key {
+    const char *text;
+    size_t size;
+    enum ml_http_name known; /* ML_HTTP_OTHER for a name of a query */
+};
+
+struct ml_http_key ml_http_headers_key(const struct ml_http_headers *headers, const char *text,
+                                       size_t size);
+
+/* The place of the next field of that name from `at` on; the count: there is none. */
+uint32_t ml_http_headers_find_key(const struct ml_http_headers *headers,
+                                  const struct ml_http_key *name, uint32_t at);
+
+void ml_http_headers_remove_key(struct ml_http_headers *headers, const struct ml_http_key *name);
+
+/* Bytes of all names and values. */
+size_t ml_http_headers_bytes(const struct ml_http_headers *headers);
+
+/* Makes room in the object at `index` for so many more fields and bytes of theirs. Raises for too
+ * many, and without memory. */
+void ml_http_headers_reserve(lua_State *L, int index, struct ml_http_headers *headers,
+                             size_t fields, size_t bytes);
+
+/* Appends a line for which there is room, unchecked. */
+void ml_http_headers_put(struct ml_http_headers *headers, const struct ml_http_line *line);
+
+/* Appends a line, its value checked. */
+void ml_http_headers_add_line(lua_State *L, int index, struct ml_http_headers *headers,
+                              const struct ml_http_key *name, const char *value, size_t value_size);
+
+/* Raises for what is no name. */
+void ml_http_check_name(lua_State *L, const char *name, size_t size);
+
+/* The value without spaces at both ends, which would not arrive. Raises for control characters. */
+struct ml_http_text ml_http_check_value(lua_State *L, const struct ml_http_key *name,
+                                        const char *value, size_t size);
 
 #endif

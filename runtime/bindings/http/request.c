@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/http/headers.h"
+#include "bindings/http/query.h"
 #include "bindings/http/types.h"
 #include "bindings/net/address.h"
 #include "bindings/net/tls.h"

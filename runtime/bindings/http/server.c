@@ -6,7 +6,8 @@
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
-#include "bindings/http/headers.h"
+#include "bindings/http/headers_methods.h"
+#include "bindings/http/sending.h"
 #include "bindings/http/types.h"
 #include "bindings/net/stream_object.h"
 #include "http/http2.h"
@@ -471,6 +472,7 @@ int ml_open_http_server(lua_State *L)
     static const luaL_Reg of_server[] = {{"__gc", server_gc}, {NULL, NULL}};
     static const luaL_Reg of_connection[] = {
         {"__gc", connection_close}, {"__close", connection_close}, {NULL, NULL}};
+    ml_open_http_headers_type(L);
     ml_open_object_type(L, ml_http_server_type, none, of_server);
     ml_open_object_type(L, ml_http_connection_type, none, of_connection);
     luaL_newlib(L, functions);

@@ -93,19 +93,6 @@ int ml_push_exchange_over(lua_State *L);
 void ml_push_request_methods(lua_State *L);
 void ml_push_response_methods(lua_State *L);
 
-/*
- * What a handler returned, from `first` to the top of the stack, goes into the response at `index`;
- * nothing is sent. Raises for what is no answer, and the message of `nil, message`.
- */
-void ml_response_fill(lua_State *L, int index, int first);
-
-/* Sends what the response at `index` holds, or ends what it has begun to send. May wait; raises for
- * what cannot be sent, and a cancellation. */
-void ml_response_finish(lua_State *L, int index);
-
-/* The two together, for the request at 1, the response at 2 and results from 3 on. */
-void ml_respond(lua_State *L);
-
 /* Functions of moonlet.http.server.core. */
 int ml_http_core_fill(lua_State *L);
 int ml_http_core_file(lua_State *L);

@@ -11,6 +11,7 @@
 #include "bindings/core/option.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/http/headers.h"
+#include "bindings/http/headers_methods.h"
 #include "bindings/net/stream_object.h"
 #include "bindings/sync/select.h"
 #include "http/ws_close.h"

@@ -1,0 +1,194 @@
+/* Answers go out: heads, whole bodies, files, the ends of streamed ones. */
+#include "bindings/http/sending.h"
+
+#include "bindings/core/blocking.h"
+#include "bindings/http/filling.h"
+#include "bindings/http/headers.h"
+#include "http/answer.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+/* The pairs of a headers object, NULL: none, in a userdata that is left on the stack; one place
+ * more than they need. */
+struct ml_http_pair *ml_response_push_pairs(lua_State *L, const struct ml_http_headers *headers,
+                                            int *count)
+{
+    struct ml_http_line line;
+    size_t most = headers != NULL ? headers->count : 0;
+    struct ml_http_pair *pairs = lua_newuserdatauv(L, (most + 1) * sizeof *pairs, 0);
+    *count = 0;
+    for (size_t at = 0; headers != NULL && ml_http_headers_next(headers, &at, &line);)
+        pairs[(*count)++] = (struct ml_http_pair){line.name, line.value, (uint32_t)line.name_size,
+                                                  (uint32_t)line.value_size};
+    return pairs;
+}
+
+/* ---- heads ---- */
+
+/* Makes the head of the answer; leaves two values on the stack that keep it alive. The headers
+ * cannot be changed from now on. */
+static void make_answer(lua_State *L, int index, const struct ml_lua_response *res, int status,
+                        struct ml_http_answer *answer)
+{
+    static const char type[] = "content-type", text[] = "text/plain; charset=utf-8";
+    struct ml_http_headers *headers = NULL;
+    lua_pushnil(L);
+    if (res->has_headers) {
+        lua_getiuservalue(L, index, ML_RESPONSE_HEADERS);
+        lua_replace(L, -2);
+        headers = ml_http_test_headers(L, -1);
+        headers->is_sent = true;
+    }
+    size_t size;
+    struct ml_http_pair *pairs = ml_response_push_pairs(L, headers, &answer->pair_count);
+    answer->status = status;
+    answer->pairs = pairs;
+    answer->length = -1;
+    bool needs_type =
+        res->is_text && !ml_http_status_is_bare(status) &&
+        (headers == NULL || ml_http_headers_find(headers, type, sizeof type - 1, &size) == NULL);
+    if (needs_type)
+        pairs[answer->pair_count++] =
+            (struct ml_http_pair){type, text, sizeof type - 1, sizeof text - 1};
+}
+
+int ml_response_status(const struct ml_lua_response *res)
+{
+    return res->status != 0 ? res->status : res->kind != ML_BODY_UNSAID ? 200 : 204;
+}
+
+/* Sends the head of an answer whose body is streamed. */
+int ml_response_send_head(lua_State *L, int index, struct ml_lua_response *res)
+{
+    struct ml_http_exchange *x = res->x;
+    struct ml_http_answer answer;
+    int status = res->status != 0 ? res->status : 200;
+    if (x->phase != ML_HTTP_UNSENT)
+        return 0;
+    if (ml_http_status_is_bare(status))
+        return luaL_error(L, "an answer of status %d has no body", status);
+    make_answer(L, index, res, status, &answer);
+    ml_blocking_begin(L);
+    int error = ml_blocking_end(L, x->carrier->send_head(x, &answer));
+    lua_pop(L, 2);
+    return error;
+}
+
+/* ---- whole answers ---- */
+
+static void send_text(lua_State *L, int index, struct ml_lua_response *res, int body)
+{
+    struct ml_http_exchange *x = res->x;
+    struct iovec piece = {.iov_base = (void *)"", .iov_len = 0};
+    struct ml_http_answer answer;
+    int status = ml_response_status(res);
+    if (body != 0)
+        piece.iov_base = (void *)lua_tolstring(L, body, &piece.iov_len);
+    if (ml_http_status_is_bare(status) && piece.iov_len > 0)
+        luaL_error(L, "an answer of status %d has no body", status);
+    make_answer(L, index, res, status, &answer);
+    answer.length = (int64_t)piece.iov_len;
+    ml_blocking_begin(L);
+    ml_blocking_end(L, x->carrier->send_whole(x, &answer, &piece, 1));
+    lua_pop(L, 2);
+}
+
+/* The descriptor of one of io's files; -1: it is closed. */
+static int file_number(lua_State *L, int index)
+{
+    luaL_Stream *file = luaL_checkudata(L, index, LUA_FILEHANDLE);
+    return file->closef != NULL ? fileno(file->f) : -1;
+}
+
+static int send_file_body(struct ml_http_exchange *x, const struct ml_http_answer *answer, int file,
+                          const struct ml_lua_response *res)
+{
+    uint64_t sent;
+    int error = x->carrier->send_head(x, answer);
+    if (error == 0)
+        error = x->carrier->send_file(x, file, res->offset, (uint64_t)res->length, &sent);
+    return error == 0 ? x->carrier->end(x, NULL, 0) : error;
+}
+
+static void send_file(lua_State *L, int index, struct ml_lua_response *res)
+{
+    struct ml_http_answer answer;
+    lua_getiuservalue(L, index, ML_RESPONSE_BODY);
+    int file = file_number(L, -1);
+    if (file < 0)
+        luaL_error(L, "the file has been closed");
+    make_answer(L, index, res, ml_response_status(res), &answer);
+    answer.length = res->length;
+    ml_blocking_begin(L);
+    ml_blocking_end(L, send_file_body(res->x, &answer, file, res));
+    lua_pop(L, 3);
+}
+
+/* The end of a body that was streamed, with what trailers there are. */
+static int send_end(lua_State *L, int index, struct ml_lua_response *res)
+{
+    struct ml_http_exchange *x = res->x;
+    int count = 0;
+    const struct ml_http_pair *pairs = NULL;
+    if (res->has_trailers) {
+        lua_getiuservalue(L, index, ML_RESPONSE_TRAILERS);
+        pairs = ml_response_push_pairs(L, ml_http_test_headers(L, -1), &count);
+    }
+    ml_blocking_begin(L);
+    return ml_blocking_end(L, x->carrier->end(x, pairs, count));
+}
+
+/* An answer with trailers is streamed, even if its body is known. */
+static void send_with_trailers(lua_State *L, int index, struct ml_lua_response *res)
+{
+    struct ml_http_exchange *x = res->x;
+    struct iovec piece = {.iov_base = (void *)"", .iov_len = 0};
+    int error = ml_response_send_head(L, index, res);
+    if (res->kind == ML_BODY_TEXT) {
+        lua_getiuservalue(L, index, ML_RESPONSE_BODY);
+        piece.iov_base = (void *)lua_tolstring(L, -1, &piece.iov_len);
+    }
+    if (error == 0 && piece.iov_len > 0) {
+        ml_blocking_begin(L);
+        error = ml_blocking_end(L, x->carrier->send_body(x, &piece, 1));
+    }
+    if (error == 0)
+        send_end(L, index, res);
+}
+
+void ml_response_finish(lua_State *L, int index)
+{
+    struct ml_lua_response *res = ml_check_response(L, index);
+    int top = lua_gettop(L);
+    if (res->x == NULL)
+        return;
+    if (res->x->phase == ML_HTTP_HEADED) {
+        send_end(L, index, res);
+    } else if (res->x->phase == ML_HTTP_UNSENT && res->has_trailers) {
+        send_with_trailers(L, index, res);
+    } else if (res->x->phase == ML_HTTP_UNSENT && res->kind == ML_BODY_FILE) {
+        send_file(L, index, res);
+    } else if (res->x->phase == ML_HTTP_UNSENT) {
+        if (res->kind == ML_BODY_TEXT)
+            lua_getiuservalue(L, index, ML_RESPONSE_BODY);
+        send_text(L, index, res, res->kind == ML_BODY_TEXT ? lua_gettop(L) : 0);
+    }
+    lua_settop(L, top);
+}
+
+void ml_respond(lua_State *L)
+{
+    struct ml_lua_response *res = ml_to_object(L, 2);
+    bool is_plain = lua_gettop(L) == 3 && lua_type(L, 3) == LUA_TSTRING &&
+                    res->kind == ML_BODY_UNSAID && !res->has_trailers && res->x != NULL &&
+                    res->x->phase == ML_HTTP_UNSENT;
+    if (is_plain) { /* the usual answer, which is sent as it stands on the stack */
+        res->kind = ML_BODY_TEXT;
+        res->is_text = true;
+        send_text(L, 2, res, 3);
+        return;
+    }
+    ml_response_fill(L, 2, 3);
+    ml_response_finish(L, 2);
+}
