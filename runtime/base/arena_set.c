@@ -7,8 +7,8 @@
 /* A place is fresh, holds an address, or held one that was removed. */
 enum { FRESH = 0, REMOVED = 1, LEAST_PLACES = 64 };
 
-/* Open addressing, at most half full. A table that was outgrown stays for those who may be reading
- * it. */
+/* Open addressing, at most half full. A table that was outgrown is kept, since other threads may be
+ * reading it. */
 struct ml_arena_table {
     struct ml_arena_table *older;
     uint32_t mask;
@@ -41,7 +41,7 @@ static uint32_t find(const struct ml_arena_table *table, uintptr_t address)
     return place;
 }
 
-/* Puts it into the first place that holds none. Returns whether that was fresh. */
+/* Puts it into the first place that holds no address. Returns whether that was fresh. */
 static bool put(struct ml_arena_table *table, uintptr_t address)
 {
     uint32_t place = first_place(table, address);
@@ -57,7 +57,7 @@ static uint32_t count_places(const struct ml_arena_table *table)
     return table != NULL ? table->mask + 1 : 0;
 }
 
-/* A table four times as large as what is in the old one, which it keeps. */
+/* A table four times as large as the count of addresses in the old one, which it keeps. */
 static int grow(struct ml_arena_set *set)
 {
     struct ml_arena_table *old = table_of(set);

@@ -1,6 +1,6 @@
 /*
- * The addresses of a pool's arenas: one thread adds and removes, any thread asks. Knows nothing of
- * what lies there.
+ * The addresses of a pool's arenas: one thread adds and removes them, any thread may look one up.
+ * Knows nothing of the arenas' content.
  */
 #ifndef ML_BASE_ARENA_SET_H
 #define ML_BASE_ARENA_SET_H
@@ -11,24 +11,24 @@
 
 struct ml_arena_table;
 
-/* Zeroed, it is empty. */
+/* An empty set is zeroed. */
 struct ml_arena_set {
     struct ml_arena_table *_Atomic table;
     uint32_t used; /* places of the table that are not fresh */
 };
 
-/* An address, of more than 1. 0 or -ENOMEM. */
+/* Adds an address greater than 1. 0 or -ENOMEM. */
 int ml_arena_set_add(struct ml_arena_set *set, uintptr_t address);
 
-/* One that was added. Before its memory is given back, so that nobody takes what comes to lie there
- * for it. */
+/* Removes an address that was added. To be called before its memory is given back: a later mapping
+ * may come to lie there. */
 void ml_arena_set_remove(struct ml_arena_set *set, uintptr_t address);
 
-/* From any thread. Certain for an address that the caller knows not to be added or removed
- * meanwhile. */
+/* From any thread. The answer is certain if the caller knows that the address is not being added or
+ * removed meanwhile. */
 bool ml_arena_set_has(const struct ml_arena_set *set, uintptr_t address);
 
-/* Nobody asks any more. */
+/* Frees the tables; no thread reads them any more. */
 void ml_arena_set_release(struct ml_arena_set *set);
 
 #endif

@@ -12,7 +12,7 @@
 /* A point of the monotonic clock, or a span of it, in nanoseconds. */
 typedef int64_t ml_time;
 
-/* The deadline that never comes, and the one of a call that may not wait at all. */
+/* The deadline that never comes, and that of a call that may not wait at all. */
 #define ML_FOREVER INT64_MAX
 #define ML_NEVER_WAIT ((ml_time)0)
 #define ML_SECOND ((ml_time)1000000000)
@@ -48,8 +48,8 @@ static inline ml_time ml_time_after(ml_time start, ml_time span)
     return span >= ML_FOREVER - start ? ML_FOREVER : start + span;
 }
 
-/* Seconds and nanoseconds as libc has them, as one span or time: what is longer than ml_time tells
- * is the longest there is, in its direction. */
+/* Seconds and nanoseconds as libc has them, as one span or time; clamped to the range of ml_time.
+ */
 static inline ml_time ml_time_of(int64_t seconds, int64_t nanoseconds)
 {
     ml_time whole, sum;

@@ -1,6 +1,6 @@
 /*
  * The one list of failures that moonlet adds to errno, with the name and the sentence that a user
- * sees for each. Functions below bindings/ return 0 or a negated number of either kind.
+ * gets for each. Functions below bindings/ return 0 or a negated number of either kind.
  */
 #ifndef ML_BASE_ERROR_H
 #define ML_BASE_ERROR_H

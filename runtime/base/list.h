@@ -39,8 +39,8 @@ static inline void ml_list_insert(struct ml_link *place, struct ml_link *link)
 
 static inline void ml_list_remove(struct ml_link *link)
 {
-    /* The analyzer does not know that a link which is in a list has neighbours, and that one which
-     * was removed is none. */
+    /* The analyzer does not know that a link in a list has neighbours, and that a removed link is
+     * none of them. */
     // NOLINTNEXTLINE(clang-analyzer-core.NullDereference,clang-analyzer-unix.Malloc)
     link->prev->next = link->next;
     link->next->prev = link->prev;

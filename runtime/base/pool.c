@@ -20,8 +20,9 @@ enum {
         2, /* arenas: a program beyond its first 4 MiB gets huge pages, resident as a whole */
 };
 
-/* The least time between two looks after idle slabs: what ends in a wave comes back in the next one
- * (measured: waves of 4,000 tasks take 0.3 us a task more if all goes back each time). */
+/* The least time between two searches for idle slabs: memory that a wave of tasks frees is needed
+ * by the next wave (measured: waves of 4,000 tasks take 0.3 us a task more if all goes back each
+ * time). */
 #define DROP_INTERVAL (100 * ML_MILLISECOND)
 
 struct ml_slab {
@@ -32,7 +33,7 @@ struct ml_slab {
     uint32_t in_use;     /* blocks */
 };
 
-/* Lies at the start of its own memory; its first slab is that much smaller. */
+/* Lies at the start of its own memory, so that its first slab is smaller. */
 struct ml_arena {
     struct ml_link link; /* among the pool's arenas with room */
     struct ml_link idle; /* slabs that were used before */
@@ -40,12 +41,12 @@ struct ml_arena {
     uint32_t in_use;     /* slabs */
 };
 
-/* Room for either header, and what keeps the first block aligned. */
+/* Room for either header; keeps the first block aligned. */
 enum { HEADER_SIZE = 64 };
 _Static_assert(sizeof(struct ml_slab) <= HEADER_SIZE && sizeof(struct ml_arena) <= HEADER_SIZE,
                "headers fit");
 
-/* Sanitizers see a block only if malloc gave it. */
+/* Sanitizers watch only blocks from malloc. */
 #if defined(__SANITIZE_ADDRESS__)
 enum { IS_POOLED = 0 };
 #elif defined(__has_feature)
@@ -108,7 +109,7 @@ static struct ml_arena *add_arena(struct ml_pool *pool)
     return arena;
 }
 
-/* Without a slab in use. */
+/* Of an arena without a slab in use. */
 static void unmap_arena(struct ml_pool *pool, struct ml_arena *arena)
 {
     for (struct ml_link *link = arena->idle.next; link != &arena->idle; link = link->next)
@@ -187,7 +188,7 @@ static __attribute__((noinline)) void drop_all_idle(struct ml_pool *pool)
     pool->idle_slabs = 0;
 }
 
-/* After a slab became idle. */
+/* Called when a slab became idle. */
 static void consider_idle(struct ml_pool *pool)
 {
     if (pool->idle_slabs <= IDLE_SLABS_KEPT + pool->slabs_in_use)
@@ -291,7 +292,7 @@ static void release(struct ml_pool *pool, void *block)
     slab->free = block;
     if (ml_unlikely(!ml_link_is_in_list(&slab->link)))
         ml_list_insert(slabs, &slab->link);
-    /* The only slab of a size stays: somebody would be back for it at once. */
+    /* The only slab of a size stays: a next block of the size is likely soon. */
     if (ml_unlikely(--slab->in_use == 0) && slabs->next != slabs->prev)
         remove_slab(pool, slab);
 }
@@ -302,9 +303,9 @@ static bool is_small(size_t size)
 }
 
 /*
- * Streams of data come as strings of one size, each of which would be a new piece of the heap's
- * end, cleared by the kernel, and soon be given back to it (measured: a quarter of the CPU of a
- * copy loop, 64 KiB at a time).
+ * Data streams as strings of one size. Without this each would be a new piece at the heap's end,
+ * cleared by the kernel and soon given back to it (measured: a quarter of the CPU of a copy loop,
+ * 64 KiB at a time).
  */
 static bool may_be_kept(size_t size)
 {
@@ -380,7 +381,7 @@ static bool is_in_slab(const struct ml_pool *pool, const void *block, size_t siz
     return is_small(size) && ml_arena_set_has(&pool->arenas_made, arena);
 }
 
-/* Frees what other threads could not. */
+/* Frees the blocks that other threads gave back. */
 static void take_back(struct ml_pool *pool)
 {
     void *block = atomic_load_explicit(&pool->returned, memory_order_relaxed);

@@ -1,7 +1,7 @@
 /*
- * Writes to pipes and sockets that may have no reader: the signal of a broken pipe is held back
- * meanwhile, and one that was raised is taken away; one that was pending before is left. May not
- * span a switch of tasks.
+ * Writes to pipes and sockets that may have no reader: SIGPIPE is blocked meanwhile, and a SIGPIPE
+ * that the write raised is taken away; one that was pending before stays. May not span a switch of
+ * tasks.
  */
 #ifndef ML_BASE_QUIET_H
 #define ML_BASE_QUIET_H
@@ -29,7 +29,7 @@ static inline struct ml_quiet ml_quiet_begin(void)
     return quiet;
 }
 
-/* is_broken: a call in between failed with EPIPE. Leaves errno alone. */
+/* is_broken: a call in between failed with EPIPE. Keeps errno. */
 static inline void ml_quiet_end(struct ml_quiet quiet, bool is_broken)
 {
     static const struct timespec at_once;

@@ -1,11 +1,11 @@
-/* Which thread runs. */
+/* The identity of the running thread. */
 #ifndef ML_BASE_THREAD_H
 #define ML_BASE_THREAD_H
 
 #include <pthread.h>
 
-/* Of this thread alone while it lives; the cheapest there is (measured: one instruction, where
- * pthread_self() is a call). */
+/* An address that no other living thread has. measured: one instruction, where pthread_self() is a
+ * call. */
 static inline void *ml_thread_self(void)
 {
 #if defined(__clang__) || __GNUC__ >= 11 || !defined(__x86_64__)

@@ -16,8 +16,8 @@ static size_t skip_ascii(const char *data, size_t at, size_t size)
     return at;
 }
 
-/* The first byte of a character; false: it can be none. The second byte is what keeps out longer
- * forms than need be, surrogates and what lies beyond the last character. */
+/* The first byte of a character; false: it cannot be one. The range of the second byte excludes
+ * overlong forms, surrogates and values beyond U+10FFFF. */
 static bool begin(struct ml_utf8 *u, unsigned char byte)
 {
     u->low = byte == 0xE0 ? 0xA0 : byte == 0xF0 ? 0x90 : 0x80;

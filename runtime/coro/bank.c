@@ -12,8 +12,8 @@ enum { IDLE_PRIVATE_KEPT = 8, POISON = 0xA5 };
 
 _Thread_local struct ml_bank *ml_bank_current;
 
-/* Where the address space is limited (ulimit -v), stacks take a quarter of it at most: the rest is
- * for the program. */
+/* Where the address space is limited (ulimit -v), stacks take a quarter of it at most, to leave the
+ * rest to the program. */
 static unsigned affordable(unsigned stacks, size_t stack_size)
 {
     struct rlimit limit;
@@ -105,8 +105,8 @@ static struct ml_seat *new_shared(struct ml_bank *bank)
     return seat;
 }
 
-/* Of the reserve, for a coroutine that has not begun: for its frames and for what else it needs
- * when it does. And for all that have begun. */
+/* Units of the reserve for each coroutine that has not begun (its frames, and what else it needs
+ * when it begins), and for all that have begun. */
 enum { UNITS_EACH = 3, UNITS_FOR_ALL = 1024 };
 
 int ml_bank_expect(struct ml_bank *bank, size_t unborn)
@@ -120,8 +120,8 @@ int ml_bank_expect(struct ml_bank *bank, size_t unborn)
     return ml_reserve_grow(&bank->reserve, units);
 }
 
-/* An empty seat, else a new one, else the next in turn; never the running coroutine's unless there
- * is no other: a generator and its consumer on one stack would copy at every step. */
+/* An empty seat, else a new one, else the next in turn; the running coroutine's only if there is no
+ * other: a generator and its consumer on one stack would copy at every step. */
 static struct ml_seat *choose_shared(struct ml_bank *bank)
 {
     if (bank->empty != 0)
@@ -157,8 +157,8 @@ static void free_copy(struct ml_bank *bank, struct ml_coro *coro)
     coro->copy_size = 0;
 }
 
-/* A copy's memory is given back as soon as the frames are in place again: what the next copy gets
- * is then warm in the cache. */
+/* A copy's memory is given back as soon as the frames are in place again, so that the next copy
+ * gets memory that is warm in the cache. */
 static int copy_out(struct ml_bank *bank, struct ml_coro *coro)
 {
     size_t size = (size_t)(ml_stack_top(&coro->seat->stack) - (char *)coro->sp);
@@ -206,7 +206,7 @@ void ml_bank_unbind(struct ml_bank *bank, struct ml_coro *coro)
     if (seat->occupant == coro)
         set_occupant(bank, seat, NULL);
     if (seat->is_private) {
-        /* This one may still be under the running coroutine; those that ended before are not. */
+        /* This one may still be under the running coroutine; those in the list are not. */
         if (bank->idle_private_count >= IDLE_PRIVATE_KEPT)
             free_private(pop_idle_private(bank));
         seat->next = bank->idle_private;

@@ -1,7 +1,8 @@
 /*
  * The bank: the few dozen large C stacks on which all coroutines of a thread run. A suspended
- * coroutine's frames stay where they are until another one bound to the same stack has to run; only
- * then are they copied to the heap. Knows who sits where, not why they run.
+ * coroutine's frames stay where they are until another coroutine bound to the same stack has to
+ * run; only then are they copied to the heap. Knows which coroutine has which seat, not why it
+ * runs.
  */
 #ifndef ML_CORO_BANK_H
 #define ML_CORO_BANK_H
@@ -17,13 +18,13 @@
 enum { ML_BANK_STACKS = 64 };
 
 /* As large as a main thread's own: Lua's limit of 200 C levels needs 412 KB in the worst case seen
- * (gsub), and lua_State chains of coroutine.close recurse without one. */
+ * (gsub), and lua_State chains of coroutine.close recurse without a limit. */
 #define ML_BANK_STACK_SIZE ((size_t)8 << 20)
 
 /* A stack and the coroutine whose frames lie on it. */
 struct ml_seat {
     struct ml_stack stack;
-    struct ml_coro *occupant; /* NULL: nobody's frames */
+    struct ml_coro *occupant; /* NULL: the stack is free */
     struct ml_seat *next;     /* in the list of idle private seats */
     bool is_private;
 };
@@ -36,14 +37,14 @@ struct ml_bank {
     unsigned limit;   /* shared seats at most, 1..64 */
     unsigned made;    /* shared seats that are mapped */
     unsigned turn;    /* the seat that was taken last when all were occupied */
-    bool maps_ahead;  /* all of them at once, as address space is short */
-    bool all_private; /* under a tool that follows stacks by address */
+    bool maps_ahead;  /* map all of them at once, since address space is short */
+    bool all_private; /* a tool is at work that follows stacks by address */
     uint64_t empty;   /* bit i: shared seat i has no occupant */
     struct ml_seat *idle_private;
     unsigned idle_private_count;
-    struct ml_reserve reserve; /* for copies once there is no memory */
+    struct ml_reserve reserve; /* for copies when the pool has no memory */
 
-    uint64_t copies; /* frames moved out of a seat, counted */
+    uint64_t copies; /* how often frames were moved out of a seat */
     uint64_t copied_bytes;
     void (*on_overflow)(struct ml_bank *); /* coro/overflow.h */
     void *signal_stack;                    /* malloc'd, this thread's alternate signal stack */
@@ -65,36 +66,39 @@ void ml_bank_init(struct ml_bank *bank, struct ml_pool *pool, unsigned stacks, s
 void ml_bank_release(struct ml_bank *bank);
 
 /*
- * Sees to it that there is a shared stack, and a reserve with room for the frames of `unborn`
- * coroutines that are still to begin on shared ones, and not much more: so want of room is noticed
- * before they are there, and not once they cannot go on. 0 or -ENOMEM.
+ * Ensures that there is a shared stack, and a reserve with room for the frames of `unborn`
+ * coroutines that are still to begin on shared stacks. Gives back the rest of the reserve. So a
+ * shortage shows before those coroutines exist, and not when they cannot go on. 0 or -ENOMEM.
  */
 int ml_bank_expect(struct ml_bank *bank, size_t unborn);
 
-/* Whether a bound coroutine has a stack of its own, which nobody else's frames ever lie on. */
+/* Whether a bound coroutine has a stack that it shares with no other. */
 static inline bool ml_coro_is_private(const struct ml_coro *coro)
 {
     return coro->seat != NULL && coro->seat->is_private;
 }
 
-/* Binds an unbound coroutine to a seat, a shared one never that of the running coroutine unless it
- * is the only one. 0 or -ENOMEM. */
+/* Binds an unbound coroutine to a seat; to the running coroutine's only if there is no other shared
+ * one. 0 or -ENOMEM. */
 int ml_bank_bind(struct ml_bank *bank, struct ml_coro *coro, enum ml_coro_stack kind);
 
 /* The rest of ml_bank_place(): moves the seat's occupant out and the coroutine's own frames in. */
 int ml_bank_bring_in(struct ml_bank *bank, struct ml_coro *coro);
 
 /*
- * Sees to it that the frames of a bound coroutine are in place. 0; -EAGAIN, nothing done: they
- * belong on the running stack, switch to the origin and call it again there; -ENOMEM, nothing done:
- * no memory to copy the occupant's frames out.
+ * Puts the frames of a bound coroutine in place.
+ *
+ * - 0: they are;
+ * - -EAGAIN, nothing done: they belong on the running stack. Switch to the origin and call it again
+ *   there;
+ * - -ENOMEM, nothing done: no memory to copy the occupant's frames out.
  */
 static inline int ml_bank_place(struct ml_bank *bank, struct ml_coro *coro)
 {
     return ml_likely(coro->seat->occupant == coro) ? 0 : ml_bank_bring_in(bank, coro);
 }
 
-/* Unbinds a coroutine and frees its copy; its seat is free for others once it does not run. */
+/* Unbinds a coroutine and frees its copy. Others can take its seat once it does not run. */
 void ml_bank_unbind(struct ml_bank *bank, struct ml_coro *coro);
 
 /* Bytes of the deepest shared stack ever used. */

@@ -1,6 +1,6 @@
 /*
- * A coroutine as data: where it stands while it is suspended, and where its frames are. coro/bank.h
- * moves them, coro/coro.h starts and leaves it.
+ * A coroutine as data: its stack pointer while it is suspended, and the place of its frames.
+ * coro/bank.h moves them, coro/coro.h starts and leaves it.
  */
 #ifndef ML_CORO_CONTEXT_H
 #define ML_CORO_CONTEXT_H
@@ -18,13 +18,13 @@ struct ml_coro {
     struct ml_seat *seat; /* the stack it is bound to; NULL before the start and after the end */
     char *copy;           /* its frames while they are off the stack, from the bank's pool */
     uint32_t copy_size;   /* 0: the frames are in place */
-    uint32_t tag;         /* the owner's; not looked at here */
+    uint32_t tag;         /* for the owner */
 #ifdef ML_ASAN
     void *fake_stack;
 #endif
 };
 
-/* Has the processor fetch the frames of a suspended coroutine that will run soon. */
+/* Has the processor prefetch the frames of a suspended coroutine that will run soon. */
 static inline void ml_coro_prefetch(const struct ml_coro *coro)
 {
     enum { CACHE_LINE = 64, MOST = 2048 };

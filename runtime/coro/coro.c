@@ -28,7 +28,8 @@ static void tell_leave(struct ml_bank *bank, void **fake, struct ml_coro *to)
         ml_sanitizer_leave(fake, bank->origin_base, bank->origin_size);
 }
 
-/* The first arrival on a coroutine's stack comes from the origin and tells where that lies. */
+/* The first arrival on a coroutine's stack comes from the origin, so the sanitizer reports where
+ * that lies. */
 static void tell_arrive(struct ml_bank *bank, void *fake)
 {
     if (!ML_HAS_ASAN)
@@ -42,7 +43,7 @@ static void tell_arrive(struct ml_bank *bank, void *fake)
     }
 }
 
-/* Frames that nobody returns through leave their red zones behind for the stack's next user. */
+/* Abandoned frames leave their red zones behind for the stack's next user. */
 static void tell_abandon(const struct ml_coro *coro, const void *deepest)
 {
     if (!ML_HAS_ASAN || coro->seat == NULL || coro->seat->occupant != coro)
@@ -97,7 +98,8 @@ _Noreturn void ml_coro_exit(struct ml_bank *bank, struct ml_coro *to)
     ml_bank_unbind(bank, from);
     bank->running = to;
     tell_leave(bank, NULL, to);
-    /* Not into a local: the sanitizer has given those up just now. */
+    /* Not into a local: ml_context_switch() must not write to one, the sanitizer has just given
+     * those up. */
     ml_context_switch(&from->sp, to->sp);
     ml_check_failed("a coroutine that had ended was entered", __FILE__, __LINE__);
 }

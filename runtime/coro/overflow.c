@@ -11,7 +11,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
     (void)context;
     /* A second fault, in the report or on return, takes the default action. */
     signal(number, SIG_DFL);
-    /* Sent, not met with: no instruction will fault again. Pending until this returns. */
+    /* The signal was sent: no instruction will fault again. Pending until this returns. */
     if (info->si_code <= 0) {
         raise(number);
         return;

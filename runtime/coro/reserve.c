@@ -8,7 +8,7 @@ enum { BITS = 64 };
 
 struct ml_reserve_region {
     struct ml_reserve_region *next;
-    char *memory; /* nobody may touch it before the first block is taken */
+    char *memory; /* PROT_NONE before the first block is taken */
     size_t units;
     size_t blocks;    /* in use */
     size_t turn;      /* word of `taken` where the next search begins */
@@ -115,7 +115,8 @@ static void mark(struct ml_reserve_region *region, size_t first, size_t count, b
     }
 }
 
-/* The first of `count` free units in a row, from that word on; region->units: there are not. */
+/* The first of `count` free units in a row, from that word on; region->units: there is no such row.
+ */
 static size_t find_from(const struct ml_reserve_region *region, size_t word, size_t count)
 {
     size_t run = 0;

@@ -1,7 +1,7 @@
 /*
- * What AddressSanitizer, ThreadSanitizer and Valgrind must be told about stacks and switches.
- * Without them each function here is empty. All follow one stack per thread by its addresses, so
- * under them every coroutine gets a stack of its own: ml_tools_need_private_stacks().
+ * Notes to AddressSanitizer, ThreadSanitizer and Valgrind about stacks and switches. Without them
+ * each function here is empty. All three follow one stack per thread by its addresses, so under
+ * them every coroutine gets a stack of its own: ml_tools_need_private_stacks().
  */
 #ifndef ML_CORO_SANITIZER_H
 #define ML_CORO_SANITIZER_H
@@ -56,7 +56,7 @@ static inline void ml_sanitizer_unpoison(const void *memory, size_t size)
 }
 #endif
 
-/* ThreadSanitizer keeps the calls of each stack, its fiber, apart. */
+/* ThreadSanitizer follows the calls on each stack separately: a fiber. */
 #if defined(__SANITIZE_THREAD__)
 #define ML_TSAN 1
 #elif defined(__has_feature)
@@ -75,8 +75,8 @@ static inline void *ml_fiber_running(void)
     return __tsan_get_current_fiber();
 }
 
-/* In the place of an old one, if there was one, on which nobody runs: frames that nobody returned
- * through left their traces there. */
+/* A new fiber, in place of an old one (NULL: none) on which no coroutine runs. Abandoned frames
+ * left their traces in the old one. */
 static inline void *ml_fiber_renew(void *fiber)
 {
     if (fiber != NULL)

@@ -1,6 +1,6 @@
 /*
- * One C stack: a mapping that the kernel fills as it is touched, with a guard below. Knows nothing
- * of coroutines, nor of whose frames lie on it.
+ * One C stack: a mapping that the kernel fills as it is touched, with a guard below. Knows no
+ * coroutines.
  */
 #ifndef ML_CORO_STACK_H
 #define ML_CORO_STACK_H
@@ -21,7 +21,7 @@ enum { ML_STACK_GUARD = 64 * 1024 };
 /* Maps a stack of at least `size` usable bytes. 0 or -ENOMEM. */
 int ml_stack_map(struct ml_stack *stack, size_t size);
 
-/* Gives the memory back; harmless on one that is not mapped. Nobody may be running on it. */
+/* Gives the memory back; harmless on one that is not mapped. No thread runs on it. */
 void ml_stack_unmap(struct ml_stack *stack);
 
 /* One past the highest usable byte: stacks grow down from here. */

@@ -1,6 +1,6 @@
 /*
- * The machine's part of a coroutine: saving the registers on the running stack and going on with
- * those saved on another. Knows neither where stacks come from nor who runs on them.
+ * The machine's part of a coroutine: saves the registers on the running stack and goes on with
+ * those saved on another. Knows neither where stacks come from nor which coroutine runs on them.
  *
  * One of switch_x86_64.S, switch_aarch64.S and switch_ucontext.c provides it.
  */
@@ -9,14 +9,15 @@
 
 #include <stddef.h>
 
-/* What a context begins with: gets the two values given to ml_context_make(); never returns. */
+/* The first function of a context: gets the two values given to ml_context_make(); never returns.
+ */
 typedef void ml_context_start(void *first, void *second);
 
 /*
  * Saves the callee-saved registers and the floating-point control words on the running stack,
  * stores the stack pointer in *from, and goes on with the context whose stack pointer is `to`.
- * Returns when somebody switches back to *from. Everything from *from up to the end of that stack
- * must hold the same bytes at the same addresses by then. Signal masks are not touched.
+ * Returns at a switch back to *from. By then everything from *from up to the end of that stack must
+ * hold the same bytes at the same addresses. Signal masks are not touched.
  */
 void ml_context_switch(void **from, void *to);
 

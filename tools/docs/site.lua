@@ -28,7 +28,10 @@ local SECTIONS = {
     "docs/guide-networking.md", "docs/guide-tls.md", "docs/data.md", "docs/c-libraries.md",
     "docs/guide-embedding.md", "docs/guide-performance.md", "docs/testing.md" },
   { title = "Reference" },
-  { title = "Project", "docs/architecture.md", "docs/performance.md", "CONTRIBUTING.md", "CHANGELOG.md" },
+  { title = "Project", "docs/performance.md", "CONTRIBUTING.md", "CHANGELOG.md" },
+  { title = "Inside", "docs/architecture.md", "docs/architecture-coro.md", "docs/architecture-hub.md",
+    "docs/architecture-waits.md", "docs/architecture-io.md", "docs/architecture-tls.md", "docs/architecture-interpose.md",
+    "docs/architecture-http.md", "docs/architecture-bindings.md", "docs/architecture-hosts.md" },
 }
 
 local function new_page(path, markdown)

@@ -100,7 +100,7 @@ struct ml_lua {
     struct ml_io io;
     /* calls of C libraries; in force while hub.libc_calls is the same */
     struct ml_libc_calls *libc_calls;
-    lua_State *main;  /* runs no task, no script: see docs/architecture.md */
+    lua_State *main;  /* runs no task, no script: see docs/architecture-bindings.md */
     lua_State *aside; /* for protected work on behalf of a task whose own thread is dead */
     lua_State *idle_generators; /* holds threads of generators that ended, on its stack */
     struct ml_hooks hooks;

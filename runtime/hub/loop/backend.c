@@ -53,8 +53,8 @@ static int find_watcher_of(int fd)
     return found;
 }
 
-/* A descriptor that nobody else has is given to the loop; the epoll descriptor that watches it is
- * the loop's. */
+/* The loop is given a descriptor that no other epoll watches; the epoll descriptor that watches it
+ * is the loop's. */
 int ml_backend_descriptor(struct ev_loop *loop)
 {
     ev_io watcher;

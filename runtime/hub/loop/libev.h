@@ -1,8 +1,8 @@
 /*
- * libev, loaded for moonlet alone. Linked, its names would be seen by every library of the process,
- * and answer those that mean another's: libev.so exports many of libevent's (event_add and the
- * like). So its functions are called through a table, under their own names, typed by libev's
- * header.
+ * libev, loaded for moonlet alone. Linked, it would offer its names to every library of the
+ * process, also to those that mean another library's: libev.so exports many of libevent's
+ * (event_add and the like). So its functions are called through a table, under their own names,
+ * typed by libev's header.
  */
 #ifndef ML_HUB_LOOP_LIBEV_H
 #define ML_HUB_LOOP_LIBEV_H
@@ -36,11 +36,11 @@ struct ml_libev {
 /* Written once, by the first ml_libev_load(); then it is a constant. */
 extern struct ml_libev ml_libev;
 
-/* Before anything else here. 0; -ELIBACC: there is no libev, or one without these functions. From
- * any thread. */
+/* Loads libev; to be called before anything else here, from any thread. 0; -ELIBACC: there is no
+ * libev, or one without these functions. */
 int ml_libev_load(void);
 
-#ifndef ML_LIBEV_PLAIN /* its own names, for who fills the table */
+#ifndef ML_LIBEV_PLAIN /* keeps libev's own names, for the file that fills the table */
 #define ev_async_send ml_libev.ev_async_send
 #define ev_async_start ml_libev.ev_async_start
 #define ev_async_stop ml_libev.ev_async_stop

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-/* Should somebody have linked it, it is the same one. */
+/* If the program has linked the library, this is the same one. */
 static bool load(const struct ml_library *l)
 {
     void *library = dlopen(l->name, RTLD_NOW | RTLD_LOCAL);

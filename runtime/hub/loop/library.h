@@ -1,5 +1,6 @@
 /*
- * A shared library that is loaded for moonlet alone, once in a process: nobody else sees its names.
+ * A shared library that is loaded once in a process, for moonlet alone: other libraries do not get
+ * its names.
  */
 #ifndef ML_HUB_LOOP_LIBRARY_H
 #define ML_HUB_LOOP_LIBRARY_H
@@ -10,7 +11,7 @@
 
 struct ml_library {
     const char *name;
-    bool (*find_functions)(void *library); /* fills the table of them; false: one is missing */
+    bool (*find_functions)(void *library); /* fills a table of functions; false: one is missing */
     pthread_mutex_t lock;
     atomic_bool is_loaded;
 };
@@ -20,9 +21,9 @@ struct ml_library {
         .name = (file), .find_functions = (find), .lock = PTHREAD_MUTEX_INITIALIZER                \
     }
 
-/* 0; -ELIBACC: there is no such library, or one without these functions. From any thread. What
- * failed, for want of descriptors or memory perhaps, is tried again. The library stays in the
- * process. */
+/* From any thread. A failure, from want of descriptors or memory perhaps, is not final: the next
+ * call tries again. The library stays in the process. 0; -ELIBACC: there is no such library, or one
+ * without these functions. */
 int ml_library_load(struct ml_library *l);
 
 #endif

@@ -4,8 +4,8 @@
 #include "hub/state/deadlines.h"
 #include "hub/switch/pace.h"
 
-/* How long a poll may wait, real time: while the clock is virtual, sleeps take none; a host's clock
- * is taken to go as fast as the real one. */
+/* How long a poll may wait, in real time. While the clock is virtual, sleeps take none; a host's
+ * clock is assumed to run as fast as the real one. */
 static ml_time patience(const struct ml_hub *hub, ml_time deadline)
 {
     deadline = ml_time_earlier(deadline, ml_deadlines_nearest(hub));

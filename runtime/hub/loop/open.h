@@ -1,4 +1,4 @@
-/* The life of a hub: opened by its thread, closed when no task is alive, left alone in a forked
+/* The life of a hub: opened by its thread, closed when no task is alive, abandoned in a forked
  * child. */
 #ifndef ML_HUB_LOOP_OPEN_H
 #define ML_HUB_LOOP_OPEN_H
@@ -11,8 +11,8 @@ int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_
 /* Frees all; no task is alive any more. */
 void ml_hub_release(struct ml_hub *hub);
 
-/* This process is a child, forked while `hub` was there: nothing may be asked of its loop, which is
- * the parent's, too. */
+/* This process is a child that was forked while `hub` existed: its loop must not be used, since it
+ * is the parent's, too. */
 void ml_hub_forked(struct ml_hub *hub);
 
 #endif

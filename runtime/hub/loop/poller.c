@@ -10,19 +10,19 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* How often a host is made to poll whose descriptor cannot watch the loop, for want of one to look
- * for it with. */
+/* How often a host has to poll if its descriptor cannot watch the loop, because there was no
+ * descriptor to find the loop's own with. */
 #define DEAF_POLL_SPAN (20 * ML_MILLISECOND)
 
 struct ml_poller {
     struct ev_loop *loop;
     ev_timer timer; /* set anew for each poll that waits */
     ev_async notice;
-    ev_fork renewal; /* libev is about to make its epoll anew */
+    ev_fork renewal; /* called when libev is about to replace its epoll */
     bool noticed;
-    int descriptor;   /* an epoll of the loop's own and the alarm; -1: nobody asked */
-    bool is_deaf;     /* that one does not watch the loop's, which is a new one */
-    atomic_int alarm; /* a timerfd; others ring it */
+    int descriptor;   /* an epoll of the loop's own and the alarm; -1: not asked for yet */
+    bool is_deaf;     /* that one does not watch the loop's epoll, which is new */
+    atomic_int alarm; /* a timerfd; other threads set it off */
     ml_time alarm_at;
     atomic_bool is_rung; /* by ml_poller_notify(): the alarm shows another time than alarm_at */
 };
@@ -39,9 +39,9 @@ static void on_notice(struct ev_loop *loop, ev_async *notice, int events)
     poller->noticed = true;
 }
 
-/* Not only after a fork: when a descriptor reports that is closed here and lives on elsewhere (sent
- * to another process, say) libev closes its epoll, which has it for ever, and registers all with a
- * new one. */
+/* libev replaces its epoll not only after a fork. When an event arrives for a descriptor that is
+ * closed here and lives on elsewhere (sent to another process, say), libev's epoll would keep it
+ * for ever: libev closes it, and registers all with a new one. */
 static void on_renewal(struct ev_loop *loop, ev_fork *renewal, int events)
 {
     (void)loop, (void)events;
@@ -49,7 +49,7 @@ static void on_renewal(struct ev_loop *loop, ev_fork *renewal, int events)
     poller->is_deaf = true;
 }
 
-/* Async-signal-safe. A time of 0 would disarm it. */
+/* Makes the alarm ring. Async-signal-safe. A time of 0 would disarm it. */
 static void ring(int alarm, ml_time at)
 {
     struct itimerspec when = {0};
@@ -58,8 +58,8 @@ static void ring(int alarm, ml_time at)
     timerfd_settime(alarm, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/* libev ends the program when it has no descriptor for itself: an epoll, and what wakes it, a pipe
- * at worst. */
+/* Checks for libev, which ends the program when it has no descriptor for itself: an epoll, and a
+ * pipe at worst to wake it. */
 static bool has_descriptors(void)
 {
     enum { OWN = 4 };
@@ -125,7 +125,7 @@ struct ev_loop *ml_poller_loop(struct ml_poller *poller)
     return poller->loop;
 }
 
-/* libev counts timers from the time of its last poll: that must be brought up to date first. */
+/* libev counts timers from the time of its last poll, which must be brought up to date first. */
 static void set_timer(struct ml_poller *poller, ml_time span)
 {
     ev_now_update(poller->loop);
@@ -144,8 +144,8 @@ bool ml_poller_poll(struct ml_poller *poller, ml_time span)
     return noticed;
 }
 
-/* libev writes to its pipe only while it polls: for whoever waits on the descriptor the alarm
- * rings. */
+/* libev writes to its pipe only while it polls. A host that waits on the descriptor is woken by the
+ * alarm. */
 void ml_poller_notify(struct ml_poller *poller)
 {
     ev_async_send(poller->loop, &poller->notice);
@@ -163,7 +163,7 @@ static bool watch(const struct ml_poller *poller, int fd)
     return epoll_ctl(poller->descriptor, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-/* Adds the loop's epoll; looking for it polls, so that it may be made anew meanwhile. */
+/* Adds the loop's epoll. Looking for it polls, so it may be replaced meanwhile. */
 static bool watch_loop(struct ml_poller *poller)
 {
     int backend;

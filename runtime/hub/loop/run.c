@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-/* There was no memory to put `next` in place: its owner gives some back or ends it. */
+/* There was no memory to put `next` in place: the hub's owner frees some, or ends the task. */
 static __attribute__((noinline)) void starve(struct ml_hub *hub, struct ml_task *next)
 {
     if (hub->hooks.collect != NULL && hub->hooks.collect(hub) && ml_hub_enter(hub, next))
@@ -25,7 +25,7 @@ static __attribute__((noinline)) void starve(struct ml_hub *hub, struct ml_task 
         ml_look_until(hub, ml_time_after(ml_hub_now(hub), 10 * ML_MILLISECOND));
 }
 
-/* Switches to `next` until somebody switches back to the hub. */
+/* Switches to `next` until a switch back to the hub. */
 static void enter(struct ml_hub *hub, struct ml_task *next)
 {
     if (ml_unlikely(!ml_hub_enter(hub, next)))
@@ -38,8 +38,8 @@ static bool somebody_can_run(const struct ml_hub *hub)
 }
 
 /*
- * Once many tasks have ended, and more than are alive, a while in which nothing happens is the time
- * to collect garbage: nothing else would, in a program that only waits from now on.
+ * When many tasks have ended, and more than are alive, an idle while is the time to collect
+ * garbage: in a program that only waits from now on, nothing else would trigger a collection.
  */
 #define QUIET (50 * ML_MILLISECOND)
 
@@ -50,7 +50,7 @@ static bool has_garbage(const struct ml_hub *hub)
            hub->hooks.collect != NULL && hub->clock.virtual_now == 0;
 }
 
-/* Nobody can run: waits for something to happen. */
+/* No task can run: waits for an event. */
 static void wait_for_news(struct ml_hub *hub, ml_time deadline)
 {
     ml_time quiet_until = has_garbage(hub) ? ml_time_after(ml_clock_now(), QUIET) : ML_FOREVER;
@@ -59,7 +59,7 @@ static void wait_for_news(struct ml_hub *hub, ml_time deadline)
         ml_tasks_forget_ended(hub);
 }
 
-/* Polls when it is due, or when nobody can run. 0, or -EDEADLK. */
+/* Polls when it is due, or when no task can run. 0, or -EDEADLK. */
 static int look_around(struct ml_hub *hub, ml_time deadline)
 {
     ml_host_clock_look(hub);
@@ -77,7 +77,7 @@ static int look_around(struct ml_hub *hub, ml_time deadline)
     return 0;
 }
 
-/* 0: go on; 1: the goal is reached; or why to stop before. */
+/* 0: go on; 1: the goal is reached; or the reason to stop before. */
 static int verdict(const struct ml_hub *hub, enum ml_hub_goal goal, ml_time deadline)
 {
     if (hub->life.is_forked && hub->switcher.handoff == NULL)
@@ -100,7 +100,7 @@ static struct ml_bank *take_thread(struct ml_hub *hub)
     return outer;
 }
 
-/* Runs those who can run, with polls in between when one is due. */
+/* Runs tasks that can run, with polls in between when one is due. */
 static int run_ready(struct ml_hub *hub)
 {
     while (!hub->run.stop && somebody_can_run(hub) && ml_clock_now() < hub->pace.return_at) {
@@ -113,8 +113,8 @@ static int run_ready(struct ml_hub *hub)
     return hub->run.stop ? -EINTR : hub->tasks.foreground > 0;
 }
 
-/* What the descriptor shows. `has_run`: there may be watchers that the kernel does not know of yet.
- */
+/* Updates what the descriptor reports. `has_run`: there may be watchers that the kernel does not
+ * know of yet. */
 static void refresh(struct ml_hub *hub, bool has_run)
 {
     if (!ml_poller_has_descriptor(hub->poller) || hub->life.is_forked)
@@ -135,7 +135,7 @@ int ml_hub_step(struct ml_hub *hub, ml_time max_wait, ml_time max_run)
     bool has_run = somebody_can_run(hub);
     int result = run_ready(hub);
     ml_pace_set_return(hub, ML_FOREVER);
-    hub->run.stop = false; /* what the poll below is told is for the next step */
+    hub->run.stop = false; /* a stop during the poll below is for the next step */
     refresh(hub, has_run);
     ml_bank_current = outer;
     return result;

@@ -1,7 +1,7 @@
 /*
- * What tests of concurrent programs ask of the loop: a clock that jumps instead of making people
- * wait. (The random order of the ready queue is hub/state/ready.h's, the moment when everybody else
- * is parked hub/on/idle.h's.)
+ * Clocks that take the place of the real one: for tests one that jumps, so that no sleep takes
+ * time, and the host's. (Tests also use the random order of the ready queue, hub/state/ready.h, and
+ * hub/on/idle.h.)
  */
 #ifndef ML_HUB_LOOP_SIMULATION_H
 #define ML_HUB_LOOP_SIMULATION_H
@@ -9,27 +9,27 @@
 #include "base/check.h"
 #include "hub/state/hub.h"
 
-/* The clock stands still from now on, and jumps to the next deadline whenever every task waits and
- * no descriptor is ready. False: back to the real one; deadlines set meanwhile come true early or
- * late by as much as the two clocks differ. */
+/* From now on the clock stands still, and jumps to the next deadline whenever every task waits and
+ * no descriptor is ready. False: back to the real clock; deadlines set meanwhile come early or late
+ * by the difference of the two clocks. */
 void ml_simulation_set_clock(struct ml_hub *hub, bool is_virtual);
 
-/* The clock that tasks see is the host's from now on, which does not jump: `read` is asked each
- * time the hub looks around. It only goes forward. */
+/* From now on tasks see the host's clock, which only goes forward and does not jump. `read` is
+ * called before each poll. */
 void ml_host_clock_set(struct ml_hub *hub, ml_time (*read)(struct ml_hub *hub));
 
-/* The rest of ml_host_clock_look(): there is one. */
+/* The rest of ml_host_clock_look(), with a host's clock. */
 void ml_host_clock_ask(struct ml_hub *hub);
 
-/* Asks the host's clock, if there is one. */
+/* Reads the host's clock, if there is one. */
 static inline void ml_host_clock_look(struct ml_hub *hub)
 {
     if (ml_unlikely(hub->clock.read != NULL))
         ml_host_clock_ask(hub);
 }
 
-/* Nobody can run: polls, then wakes those who wait for that, or makes the clock jump. True:
- * somebody can run now. */
+/* To be called when no task can run: polls, then wakes the tasks that wait for idleness, or makes
+ * the clock jump. True: a task can run now. */
 bool ml_simulation_step(struct ml_hub *hub);
 
 #endif

@@ -32,7 +32,7 @@ struct ml_alarm *ml_alarm_open(struct ml_hub *hub, ml_alarm_callback *callback, 
     return alarm;
 }
 
-/* libev counts from the time of its last poll: that must be brought up to date first. */
+/* libev counts from the time of its last poll, which must be brought up to date first. */
 void ml_alarm_start(struct ml_alarm *alarm, ml_time span)
 {
     double seconds = ml_time_to_seconds(span);

@@ -1,7 +1,7 @@
 /*
- * A callback at regular times, for libraries that bring their own time-outs (c-ares). Runs on the
- * hub, by the real clock even while the tasks' is virtual: it may wake tasks, never wait. Keeps no
- * program alive.
+ * A callback at regular times, for libraries that bring their own time-outs (c-ares). It runs on
+ * the hub, by the real clock even while the tasks' clock is virtual; it may wake tasks but never
+ * wait. An alarm does not keep the program alive.
  */
 #ifndef ML_HUB_ON_ALARM_H
 #define ML_HUB_ON_ALARM_H
@@ -12,16 +12,16 @@ struct ml_alarm;
 
 typedef void ml_alarm_callback(void *data);
 
-/* A silent one; NULL: no memory. */
+/* A stopped one; NULL: no memory. */
 struct ml_alarm *ml_alarm_open(struct ml_hub *hub, ml_alarm_callback *callback, void *data);
 
-/* Calls back every `span` from now on; nothing on one that does already. */
+/* Calls back every `span` from now on; does nothing if it does so already. */
 void ml_alarm_start(struct ml_alarm *alarm, ml_time span);
 
-/* Silences it; also from its callback. */
+/* Stops it; also from its callback. */
 void ml_alarm_stop(struct ml_alarm *alarm);
 
-/* Silences and frees it; NULL is allowed. */
+/* Stops and frees it; NULL is allowed. */
 void ml_alarm_close(struct ml_alarm *alarm);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Waiting for a descriptor: one reader and one writer at a time. A watcher stays registered between
- * waits and is stopped only when it fires with nobody waiting, so a ping-pong never calls
+ * Waits for a descriptor: one reader and one writer at a time. A watcher stays registered between
+ * waits, and is stopped only when it fires while no task waits, so that a ping-pong never calls
  * epoll_ctl. Knows nothing of what is read or written.
  */
 #ifndef ML_HUB_ON_FD_H
@@ -37,25 +37,29 @@ static inline bool ml_fd_is_open(const struct ml_fd *fd)
  * a closed one. Never waits. */
 void ml_fd_close(struct ml_fd *fd);
 
-/* Gives the descriptor back, open, and otherwise does as ml_fd_close(). Of an open one. */
+/* Detaches the descriptor of an open one, which is returned and stays open; otherwise does as
+ * ml_fd_close(). */
 int ml_fd_detach(struct ml_fd *fd);
 
 /*
- * Parks the running task until the descriptor is perhaps ready. 0: try again; -ML_ECLOSED: it is
- * closed or was meanwhile; -EBUSY: another task waits for the same; -ETIMEDOUT, -ECANCELED, -ENOMEM
- * as ml_wait().
+ * Parks the running task until the descriptor may be ready.
+ *
+ * - 0: try again;
+ * - -ML_ECLOSED: it is closed, or was closed meanwhile;
+ * - -EBUSY: another task waits for the same event;
+ * - -ETIMEDOUT, -ECANCELED, -ENOMEM as ml_wait().
  */
 int ml_fd_wait(struct ml_fd *fd, enum ml_fd_event event, const struct ml_wait_kind *kind,
                ml_time deadline);
 
 /*
- * For a wait for several things (hub/state/choice.h): the running task is woken when the descriptor
- * is perhaps ready or is closed, until ml_fd_unwatch(). 0, also if it is watched by the same task
+ * For a wait for several things (hub/state/choice.h): until ml_fd_unwatch() the running task is
+ * woken when the descriptor may be ready, or is closed. 0, also if the same task watches it
  * already; -ML_ECLOSED; -EBUSY. Never waits.
  */
 int ml_fd_watch(struct ml_fd *fd, enum ml_fd_event event);
 
-/* Takes back what the running task asked for with ml_fd_watch(). Harmless on a closed one. */
+/* Ends the running task's ml_fd_watch(). Harmless on a closed one. */
 void ml_fd_unwatch(struct ml_fd *fd);
 
 #endif

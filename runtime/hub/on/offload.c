@@ -16,10 +16,10 @@ enum { IDLE_SECONDS = 10 };
 /* The workers of one kind. */
 struct crew {
     struct ml_offload *pool;
-    pthread_cond_t work; /* a job was queued, or the end has come */
+    pthread_cond_t work; /* signalled when a job was queued or the hub ends */
     struct ml_link queue;
-    unsigned workers; /* but for those in a job that nobody waits for */
-    unsigned stuck;   /* those */
+    unsigned workers; /* without those in a job that no task waits for */
+    unsigned stuck;   /* those in such a job */
     unsigned idle;    /* workers that wait for a job */
 };
 
@@ -46,7 +46,7 @@ static struct ml_job *take(struct ml_link *queue)
     return job;
 }
 
-/* Wakes those whose job has run; a job that nobody waits for any more is released. */
+/* Wakes tasks whose job has run; releases a job that no task waits for any more. */
 static void on_finished(struct ev_loop *loop, ev_async *finished, int events)
 {
     (void)loop, (void)events;
@@ -91,7 +91,7 @@ static struct ml_offload *open_pool(struct ml_hub *hub)
     return pool;
 }
 
-/* The mutex is locked; the caller is a user no more. */
+/* The caller uses the pool no more. The mutex is locked. */
 static void leave(struct ml_offload *pool)
 {
     bool is_last = --pool->users == 0;
@@ -155,7 +155,8 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* The mutex is locked. Signals go to the threads that were there before. 0 or a negated errno. */
+/* Starts a worker, with all signals blocked, so that other threads get them. The mutex is locked. 0
+ * or a negated errno. */
 static int start_worker(struct crew *crew)
 {
     sigset_t all, before;
@@ -173,15 +174,14 @@ static int start_worker(struct crew *crew)
     return -error;
 }
 
-/* One more worker if those that are there do not suffice. The mutex is locked. 0 or a negated
- * errno. */
+/* Starts one more worker if there are too few. The mutex is locked. 0 or a negated errno. */
 static int reinforce(struct crew *crew)
 {
     bool is_short = crew->idle == 0 || !ml_list_is_empty(&crew->queue);
     return is_short && crew->workers < ML_OFFLOAD_WORKERS ? start_worker(crew) : 0;
 }
 
-/* 0 once the job will be run by somebody. */
+/* 0: a worker will run the job. */
 static int enqueue(struct ml_offload *pool, struct ml_job *job)
 {
     struct crew *crew = &pool->crews[job->work];
@@ -197,7 +197,7 @@ static int enqueue(struct ml_offload *pool, struct ml_job *job)
     return error;
 }
 
-/* The worker of a job that nobody waits for leaves its place to others. The mutex is locked. */
+/* The worker of a job that no task waits for leaves its place to another. The mutex is locked. */
 static void step_aside(struct crew *crew, struct ml_job *job)
 {
     if (crew->stuck == ML_OFFLOAD_STUCK)
@@ -208,7 +208,7 @@ static void step_aside(struct crew *crew, struct ml_job *job)
         reinforce(crew);
 }
 
-/* Nobody waits for the job any more. One that has not begun never does, unless it must. */
+/* No task waits for the job any more. If it has not begun it never will, unless it must. */
 static void abandon(struct ml_offload *pool, struct ml_job *job)
 {
     pthread_mutex_lock(&pool->mutex);
@@ -232,7 +232,7 @@ static void release_all(struct ml_link *queue)
         job->release(job);
 }
 
-/* hub->offload.closed: ends the workers; one that is in a call is left to itself. */
+/* hub->offload.closed: ends the workers, except one that is in a call. */
 static void close_pool(struct ml_hub *hub)
 {
     struct ml_offload *pool = hub->offload.workers;

@@ -1,48 +1,52 @@
 /*
  * Worker threads for calls that can only block: disks, name services, C functions of users. A job
- * lies on the heap and never points into a task's C stack, for its task may be cancelled, or moved,
- * while it runs. Knows no call.
+ * lies on the heap and never points into a task's C stack, since its task may be cancelled, or
+ * moved, while the job runs. Knows no call.
  */
 #ifndef ML_HUB_ON_OFFLOAD_H
 #define ML_HUB_ON_OFFLOAD_H
 
 #include "hub/wait/wait.h"
 
-/* Work of one kind never keeps another from a place: each has workers and a queue of its own. */
+/* Each kind of work has workers and a queue of its own, so that one kind never holds up another. */
 enum ml_work {
-    ML_WORK_DISK,  /* that waits for a disk: ends, but for a broken one */
-    ML_WORK_NAMES, /* that asks name services */
-    ML_WORK_CLOSE, /* that ends something and waits for somebody's end */
+    ML_WORK_DISK,  /* waits for a disk: ends, unless the disk is broken */
+    ML_WORK_NAMES, /* asks name services */
+    ML_WORK_CLOSE, /* closes something, and waits for another program's end */
     ML_WORK_USER,  /* functions of users */
     ML_WORKS
 };
 
-/* Workers of a hub for each kind at most; further jobs queue. They end after some idle seconds. A
- * job that nobody waits for any more counts among them no longer, up to so many. */
+/* The most workers of a hub for each kind; further jobs queue. Workers end after some idle seconds.
+ * The worker of a job that no task waits for any more does not count, up to ML_OFFLOAD_STUCK such
+ * workers. */
 enum { ML_OFFLOAD_WORKERS = 32, ML_OFFLOAD_STUCK = 224 };
 
-/* What the owner embeds in its own struct. */
+/* The part of a job that its owner embeds in its own struct. */
 struct ml_job {
     void (*run)(struct ml_job *);     /* on a worker, with all signals blocked */
     void (*release)(struct ml_job *); /* frees the job with all that it holds; from any thread */
     enum ml_work work;
-    bool must_run;   /* also if its task gave up before it began, until the hub ends */
-    int saved_errno; /* the task's when it asked, which run() finds; then what run() left */
+    bool must_run;   /* run it even if its task gave up before it began, unless the hub has ended */
+    int saved_errno; /* the task's at the call, which run() finds; then the one that run() left */
 
     /* For hub/on/offload.c. */
     struct ml_link link;
     struct ml_hub *hub;
-    uint64_t id;   /* of the task that waits; 0: nobody any more */
+    uint64_t id;   /* of the task that waits; 0: none does any more */
     uint32_t slot; /* the task's */
     bool is_done;
     enum { ML_JOB_QUEUED, ML_JOB_RUNS, ML_JOB_RUNS_ASIDE, ML_JOB_HAS_RUN } stage;
 };
 
 /*
- * Has a worker run `job`, whose run and release are set, while the running task waits.
- * 0: it ran, and is the caller's again, who releases it. Otherwise it is released already, or will
- * be once it has run: -ECANCELED, -ETIMEDOUT: nobody waits for it any more, it may still run, and
- * does if it must; -EAGAIN: no thread can be started and it never runs; -ENOMEM the same.
+ * Has a worker run `job`, whose run and release are set, while the running task waits. With any
+ * result but 0 the job is released already, or will be once it has run.
+ *
+ * - 0: it ran; the caller owns it again, and releases it;
+ * - -ECANCELED, -ETIMEDOUT: the task waits no more. The job may still run, and will if it must;
+ * - -EAGAIN: no thread can be started; it never runs;
+ * - -ENOMEM: the same.
  */
 int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
                ml_time deadline);

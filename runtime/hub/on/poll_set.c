@@ -30,7 +30,7 @@ static void fire(struct ml_poll_set *set)
     ml_task_wake(set->task, ML_WAKE_EVENT);
 }
 
-/* Level-triggered: the watcher is stopped, or it would be called back until its task has run. */
+/* Level-triggered: the watcher is stopped, or libev would call back until the task has run. */
 static void on_ready(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)events;
@@ -71,8 +71,8 @@ struct ml_poll_set *ml_poll_set_open(struct ml_hub *hub, unsigned count)
     return set;
 }
 
-/* Setting a watcher anew makes libev ask the kernel again, whatever it believes about that number:
- * it may have been closed and opened meanwhile by somebody who told nobody. */
+/* Setting a watcher anew makes libev ask the kernel again, whatever it knows about that number: the
+ * descriptor may have been closed and opened meanwhile, unseen. */
 void ml_poll_set_add(struct ml_poll_set *set, int fd, bool readable, bool writable)
 {
     if (fd < 0)

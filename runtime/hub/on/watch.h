@@ -13,13 +13,13 @@ struct ml_watch;
 /* Called when `fd` is readable or writable or both. */
 typedef void ml_watch_callback(void *data, int fd, bool readable, bool writable);
 
-/* Watches for what is asked; NULL: no memory. */
+/* Watches for the given events; NULL: no memory. */
 struct ml_watch *ml_watch_open(struct ml_hub *hub, int fd, ml_watch_callback *callback, void *data);
 
-/* Changes what is asked; both false: nothing for now. */
+/* Changes the events; both false: none for now. */
 void ml_watch_set(struct ml_watch *watch, bool readable, bool writable);
 
-/* Stops and frees; before the descriptor is closed. NULL is allowed. */
+/* Stops and frees; to be called before the descriptor is closed. NULL is allowed. */
 void ml_watch_close(struct ml_watch *watch);
 
 #endif

@@ -26,8 +26,8 @@ void ml_deadline_forget(struct ml_hub *hub, struct ml_task *task)
         ml_timers_sweep(timers, entry_is_live, hub);
 }
 
-/* They may come round: an entry that is taken for a task's newer one wakes it at its deadline only.
- * 0 is none. */
+/* Generations may wrap around: an entry that is mistaken for a task's newer one wakes the task at
+ * its deadline only. 0 is none. */
 static uint32_t next_generation(struct ml_hub *hub)
 {
     hub->deadlines.last_generation += hub->deadlines.last_generation < UINT32_MAX ? 1u : 2u;

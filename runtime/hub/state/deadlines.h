@@ -1,25 +1,25 @@
 /*
  * The deadlines of waiting tasks as entries of the timer heap (hub/state/timers.h): each task has
- * at most one in force, due at or before its deadline. Knows no scopes, and neither who polls nor
- * what ends a wait otherwise.
+ * at most one in force, due at or before its deadline. Knows no scopes, no poll, and no other end
+ * of a wait.
  */
 #ifndef ML_HUB_STATE_DEADLINES_H
 #define ML_HUB_STATE_DEADLINES_H
 
 #include "hub/state/hub.h"
 
-/* Sees to it that an entry of the timer heap is due at or before task->deadline, which is not
+/* Ensures that an entry of the timer heap is due at or before task->deadline, which is not
  * ML_FOREVER. 0, or -ENOMEM: it has none now. Never waits. */
 int ml_deadline_arm(struct ml_hub *hub, struct ml_task *task);
 
-/* Leaves a task's entry in the timer heap, if it has one, to be swept. */
+/* Abandons a task's entry in the timer heap, if it has one; a later sweep removes it. */
 void ml_deadline_forget(struct ml_hub *hub, struct ml_task *task);
 
 /* Wakes all tasks whose deadline is not after `now`. Never switches. */
 void ml_deadlines_wake_due(struct ml_hub *hub, ml_time now);
 
-/* No deadline comes before it; ML_FOREVER: there is none. It may be that of a wait that has ended.
- */
+/* No deadline comes before this time, which may be that of a wait that has ended; ML_FOREVER: there
+ * is none. */
 static inline ml_time ml_deadlines_nearest(const struct ml_hub *hub)
 {
     const struct ml_timer_entry *first = ml_timers_first(&hub->deadlines.timers);

@@ -1,7 +1,8 @@
 /*
- * What the scheduler of one thread knows: who runs, who can run, who waits until when. The folders
- * above work on it: hub/switch/ from task to task, hub/loop/ polls when nobody can run, hub/wait/
- * parks, hub/on/ has what can be waited for. Knows no Lua; what a task computes is hooks.body.
+ * The state of the scheduler of one thread: which task runs, which can run, which waits until when.
+ * The folders above work on it: hub/switch/ goes from task to task, hub/loop/ polls when no task
+ * can run, hub/wait/ parks, hub/on/ has what can be waited for. Knows no Lua; hooks.body is what a
+ * task computes.
  */
 #ifndef ML_HUB_STATE_HUB_H
 #define ML_HUB_STATE_HUB_H
@@ -33,7 +34,7 @@ struct ml_hub {
     struct ml_hub_scopes scopes;
     struct ml_poller *poller; /* hub/loop/poller.h */
     struct ml_hub_life life;
-    atomic_bool attention; /* the hub runs before the next task: to poll, to stop. Anybody sets
+    atomic_bool attention; /* the hub runs before the next task: to poll, to stop. Any code may set
                               it; hub/loop/look.c clears it */
     struct ml_hub_sync sync;
     struct ml_hub_idle idle;
@@ -42,24 +43,24 @@ struct ml_hub {
     struct ml_libc_calls
         *libc_calls; /* interpose/libc_call.h; NULL: C libraries block the thread */
     struct ml_hub_hooks hooks;
-    void *owner; /* who set the hooks */
+    void *owner; /* the code that set the hooks */
 };
 
-/* Other threads set it, and signal handlers: what they told before is seen once a poll has ended.
- */
+/* Other threads and signal handlers set the flag. What they stored before is visible once a poll
+ * has ended. */
 static inline bool ml_hub_wants_attention(const struct ml_hub *hub)
 {
     return atomic_load_explicit(&hub->attention, memory_order_relaxed);
 }
 
-/* A wait of `task` is over, or its task is dropped in it: the world has one fewer to end. */
+/* A wait of `task` is over, or the task is dropped in it: one wait fewer that an event can end. */
 static inline void ml_hub_end_wait(struct ml_hub *hub, struct ml_task *task)
 {
     hub->waits.external -= task->waits_externally;
     task->waits_externally = false;
 }
 
-/* What the clock shows to the tasks of a hub. */
+/* The time by the clock that tasks see. */
 static inline ml_time ml_hub_now(const struct ml_hub *hub)
 {
     return ml_likely(hub->clock.virtual_now == 0) ? ml_clock_now() : hub->clock.virtual_now;
@@ -69,7 +70,7 @@ static inline ml_time ml_hub_now(const struct ml_hub *hub)
  * &s)) != NULL;) */
 struct ml_task *ml_hub_next_task(const struct ml_hub *hub, uint32_t *slot);
 
-/* The task that has, or had, this slot and this id; NULL: it has ended. */
+/* The task that has this slot and this id; NULL: it has ended. */
 static inline struct ml_task *ml_hub_task(const struct ml_hub *hub, uint32_t slot, uint64_t id)
 {
     struct ml_task *task = slot < hub->slots.count ? ml_slots_task(&hub->slots, slot) : NULL;

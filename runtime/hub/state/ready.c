@@ -5,8 +5,9 @@ static struct ml_task *task_of(struct ml_link *link)
     return ml_container_of(link, struct ml_task, waiter.link);
 }
 
-/* The queue is long when many connections are busy, and each task cold: while one runs, the frames
- * of the next, the strand of the one after it and the struct of the third are fetched. */
+/* The queue is long when many connections are busy, and each task's memory is not in the cache. So
+ * while one runs, the frames of the next, the strand of the one after it and the struct of the
+ * third are prefetched. */
 __attribute__((noinline)) struct ml_task *ml_ready_prefetch(const struct ml_hub *hub,
                                                             struct ml_task *task)
 {
@@ -40,7 +41,8 @@ enum { SHUFFLED = 64 };
 void ml_ready_set_shuffle(struct ml_hub *hub, uint64_t seed)
 {
     hub->ready.shuffle_state = seed != 0 ? seed * 0x9E3779B97F4A7C15u | 1 : 0;
-    hub->waits.spurious = false; /* what the hostile build adds is the same each time, too */
+    hub->waits.spurious = false; /* so the extra wake-ups of the hostile build are the same each
+                                    time, too */
 }
 
 /* George Marsaglia, "Xorshift RNGs", 2003. */

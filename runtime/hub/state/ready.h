@@ -1,6 +1,6 @@
 /*
- * The queue of tasks that can run, in order. Knows neither what made one ready nor how it is
- * switched to.
+ * The queue of tasks that can run, in order. Knows neither why a task is ready nor how the hub
+ * switches to it.
  */
 #ifndef ML_HUB_STATE_READY_H
 #define ML_HUB_STATE_READY_H
@@ -24,7 +24,7 @@ static inline void ml_ready_push_first(struct ml_hub *hub, struct ml_task *task)
     hub->ready.count++;
 }
 
-/* Takes out a task that stands in it. */
+/* Takes out a task that stands in the queue. */
 static inline void ml_ready_remove(struct ml_hub *hub, struct ml_task *task)
 {
     ml_list_remove(&task->waiter.link);
@@ -41,11 +41,11 @@ void ml_ready_set_shuffle(struct ml_hub *hub, uint64_t seed);
 /* Brings a random one of the ready tasks to the front. */
 void ml_ready_shuffle(struct ml_hub *hub);
 
-/* Has the processor fetch what the first tasks of the queue will touch. Returns `task`. */
+/* Has the processor prefetch what the first tasks of the queue will touch. Returns `task`. */
 struct ml_task *ml_ready_prefetch(const struct ml_hub *hub, struct ml_task *task);
 
-/* Takes out the first, or a random one, and has the processor fetch what those after it
- * will touch; NULL: it is empty. */
+/* Takes out the first task, or a random one, and has the processor prefetch what those after it
+ * will touch; NULL: the queue is empty. */
 static inline struct ml_task *ml_ready_pop(struct ml_hub *hub)
 {
     if (ml_list_is_empty(&hub->ready.queue))

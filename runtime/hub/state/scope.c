@@ -11,8 +11,8 @@ static bool is_cut(const struct ml_scope *scope)
     return scope->expired || scope->cancelled;
 }
 
-/* The innermost scope in force that cuts the task; NULL: none does. *shielded: a shield keeps off
- * what is outside all scopes. */
+/* The innermost scope in force that is cancelled or expired; NULL: none is. *shielded: a shield
+ * keeps off a cancellation of the whole task. */
 static struct ml_scope *cutting_scope(const struct ml_task *task, bool *shielded)
 {
     struct ml_scope *scope = task->scope;
@@ -27,7 +27,7 @@ static struct ml_scope *cutting_scope(const struct ml_task *task, bool *shielded
     return scope;
 }
 
-/* Finds out anew whether anything in force is cancelled. */
+/* Recomputes whether anything in force is cancelled. */
 static void review(struct ml_task *task)
 {
     bool shielded;
@@ -160,7 +160,7 @@ void ml_task_cancel(struct ml_task *task)
 
 /* ---- the scopes of strands ---- */
 
-/* Takes a scope out of force; its depth counts from the strand at `depth` from now on. */
+/* Takes a scope out of force; from now on its depth counts from the strand at `depth`. */
 static void suspend(struct ml_scope *scope, unsigned depth)
 {
     scope->task = NULL;

@@ -1,10 +1,10 @@
 /*
  * Cancel scopes: a deadline and a cancelled flag over everything a task does between open and
- * close. They nest; every wait inside looks at all of them, each time anew. Outside all of them the
- * task as a whole can be cancelled. Knows nothing of how a cancellation is told to the program.
+ * close. They nest, and every wait inside checks all of them anew. Outside all of them the task as
+ * a whole can be cancelled. Knows nothing of how a cancellation reaches the program.
  *
- * A scope belongs to the strand that opened it. While that is suspended, it is not in force: the
- * list of those in force (task->scope) is made of the scopes of the strands in the task's chain.
+ * A scope belongs to the strand that opened it, and is not in force while that is suspended: the
+ * list of scopes in force (task->scope) consists of the scopes of the strands in the task's chain.
  */
 #ifndef ML_HUB_STATE_SCOPE_H
 #define ML_HUB_STATE_SCOPE_H
@@ -13,8 +13,8 @@
 
 enum ml_scope_kind {
     ML_SCOPE_PLAIN,
-    ML_SCOPE_SHIELD,   /* what is outside is not in force inside */
-    ML_SCOPE_NO_SWITCH /* nothing may wait inside: bindings ask for it */
+    ML_SCOPE_SHIELD,   /* scopes outside are not in force inside */
+    ML_SCOPE_NO_SWITCH /* no wait is allowed inside: bindings check it */
 };
 
 struct ml_scope {
@@ -34,7 +34,7 @@ struct ml_scope {
  * the same strand. */
 struct ml_scope *ml_scope_open(struct ml_hub *hub, enum ml_scope_kind kind, ml_time deadline);
 
-/* What ml_scope_close() tells of the scope that it closed. */
+/* How a scope ended, from ml_scope_close(). */
 struct ml_scope_end {
     bool expired;   /* its own deadline cut it short */
     bool cancelled; /* ml_scope_cancel() did */
@@ -52,8 +52,13 @@ static inline ml_time ml_scope_deadline(const struct ml_task *task)
 /* The rest of ml_cancel_point(): a scope is cancelled or has a deadline. */
 int ml_cancel_point_look(struct ml_task *task);
 
-/* 0; -ECANCELED when a scope in force is cancelled or its deadline has passed; -ECHILD in a process
- * that the task forked, where nothing can be waited for. Does not wait. */
+/*
+ * Does not wait.
+ *
+ * - 0;
+ * - -ECANCELED: a scope in force is cancelled or its deadline has passed;
+ * - -ECHILD: this process was forked by the task, and no wait is possible.
+ */
 static inline int ml_cancel_point(struct ml_hub *hub)
 {
     struct ml_task *task = hub->current;
@@ -71,18 +76,18 @@ static inline int ml_cancel_point_until(struct ml_hub *hub, ml_time deadline)
 /* Marks the scopes in force whose deadline is not after `now` as cancelled. */
 void ml_scope_expire(struct ml_task *task, ml_time now);
 
-/* Cancels what its strand does in the scope; from any task of the hub. Never waits. */
+/* Cancels the scope; from any task of the hub. Never waits. */
 void ml_scope_cancel(struct ml_scope *scope);
 
-/* The same for somebody who may outlive the scope, and read its serial while it was open: harmless
- * once it is closed, which also happens when its strand is dropped. */
+/* The same for a caller that may outlive the scope, and read its serial while it was open. Harmless
+ * once the scope is closed, also by the drop of its strand. */
 void ml_scope_cancel_if_open(struct ml_scope *scope, uint64_t serial);
 
-/* Whether a deadline is what cancels the task, not somebody. */
+/* Whether the task is cancelled by a deadline, and not by a call. */
 bool ml_scope_is_deadline(const struct ml_task *task);
 
-/* Cancels the whole task: its wait, if it is in one, ends now; each later one ends at once. Never
- * waits; harmless on a task that has ended. */
+/* Cancels the whole task: its wait, if it is in one, ends now, and each later one ends at once.
+ * Never waits; harmless on a task that has ended. */
 void ml_task_cancel(struct ml_task *task);
 
 /* Gives back every scope in force: the task ends. */
@@ -93,7 +98,8 @@ void ml_scope_close_all(struct ml_task *task);
 /* Takes the scopes of depth `depth` and more out of force; `bottom` holds them. */
 void ml_scope_detach(struct ml_task *task, struct ml_strand *bottom, unsigned depth);
 
-/* Puts those that `bottom` holds in force again; it stands at `depth` in the task's chain. */
+/* Puts the scopes that `bottom` holds in force again; `bottom` stands at `depth` in the task's
+ * chain. */
 void ml_scope_attach(struct ml_task *task, struct ml_strand *bottom, unsigned depth);
 
 /* Gives back those that a suspended strand holds: it ends. */

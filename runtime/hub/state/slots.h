@@ -1,6 +1,6 @@
 /*
  * Small numbers for live tasks: slot -> task, O(1) both ways. Timer entries and other tables name a
- * task by its slot, so that none of them holds a pointer to one that has ended.
+ * task by its slot, so that none of them holds a pointer to a task that has ended.
  */
 #ifndef ML_HUB_STATE_SLOTS_H
 #define ML_HUB_STATE_SLOTS_H

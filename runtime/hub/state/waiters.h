@@ -1,6 +1,6 @@
 /*
- * Queues of tasks that wait for a gift: the task that has something to give grants it to the first,
- * before that one runs. Knows no wait: hub/wait/ puts tasks in.
+ * Queues of tasks that wait for a grant: a task that releases something gives it to the first
+ * waiter, before that one runs. Knows no wait: hub/wait/ puts tasks in.
  */
 #ifndef ML_HUB_STATE_WAITERS_H
 #define ML_HUB_STATE_WAITERS_H
@@ -14,14 +14,14 @@ static inline struct ml_task *ml_waiter_task(const struct ml_hub *hub,
     return ml_slots_task(&hub->slots, waiter->slot);
 }
 
-/* The first of a queue that still waits, NULL: nobody does. Takes out those before it that were
- * granted something else. */
+/* The first waiter of a queue that still waits; NULL: there is none. Takes out those before it that
+ * were granted something else. */
 struct ml_waiter *ml_first_waiter(struct ml_hub *hub, struct ml_link *queue);
 
-/* Gives what it waits for to somebody who stands in a queue and wakes him. Never switches. */
+/* Gives a waiter in a queue what it waits for, and wakes its task. Never switches. */
 void ml_waiter_grant(struct ml_hub *hub, struct ml_waiter *waiter);
 
-/* Grants nothing to all of a queue: their value becomes ML_WAITER_CLOSED. */
+/* Grants nothing to all waiters of a queue: their value becomes ML_WAITER_CLOSED. */
 void ml_turn_all_away(struct ml_hub *hub, struct ml_link *queue);
 
 /* Wakes the first of a queue. False: it is empty. */

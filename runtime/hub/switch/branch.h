@@ -1,7 +1,7 @@
 /*
- * A branch: what a greenlet is to the hub. It is one strand with all those that it resumed, which
- * leave off together when another branch of the task takes their place on top of the task's root
- * chain, and go on together. Knows no parents and no values.
+ * A branch: what a greenlet is to the hub. It is one strand with all those that it resumed. They
+ * leave off together when another branch takes their place on top of the task's root chain, and go
+ * on together. Knows no parents and no values.
  */
 #ifndef ML_HUB_SWITCH_BRANCH_H
 #define ML_HUB_SWITCH_BRANCH_H
@@ -18,12 +18,12 @@ struct ml_branch {
 
 /*
  * The running branch `from` leaves off and `to` goes on, or begins; NULL stands for the task's
- * root. Returns when somebody switches back. 0, or -ENOMEM with nothing done.
+ * root. Returns at a switch back. 0, or -ENOMEM with nothing done.
  */
 int ml_branch_switch(struct ml_hub *hub, struct ml_branch *from, struct ml_branch *to);
 
-/* The running branch `from` has ended, whose bottom runs: `to` goes on, or begins, or the root.
- * Returns, if at all, in another strand that begins. */
+/* The running branch `from`, of which the bottom runs, has ended: `to`, or the root, goes on or
+ * begins. Returns, if at all, in another strand that begins. */
 void ml_branch_exit(struct ml_hub *hub, struct ml_branch *from, struct ml_branch *to);
 
 /* Forgets the frames of a suspended branch. */

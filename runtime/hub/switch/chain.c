@@ -42,7 +42,7 @@ int ml_strand_resume(struct ml_hub *hub, struct ml_strand *strand)
     return 0;
 }
 
-/* Takes the running strand out of its task's chain; returns who is next in it. */
+/* Takes the running strand out of its task's chain; returns the next one in it. */
 static inline struct ml_strand *unchain(struct ml_task *task)
 {
     struct ml_strand *strand = task->strand;

@@ -8,20 +8,22 @@
 #include "hub/state/strand.h"
 
 /*
- * The running strand resumes `strand`, which is unbound and then begins hub->hooks.strand_body, or
- * is suspended; returns once that has left or ended. 0, or -ENOMEM with nothing done.
+ * The running strand resumes `strand`. If that is unbound it begins with hub->hooks.strand_body,
+ * otherwise it is suspended and goes on. Returns once it has left or ended. 0, or -ENOMEM with
+ * nothing done.
  */
 int ml_strand_resume(struct ml_hub *hub, struct ml_strand *strand);
 
-/* KiB of C frames that the running strand and those below it in the chain hold, but for the first
+/* KiB of C frames that the running strand and those below it in the chain hold, without the first
  * ML_STRAND_WEIGHED. */
 uint32_t ml_strand_weight(const struct ml_hub *hub);
 
-/* The running strand, no body, goes back to its resumer; returns when it is resumed again. */
+/* The running strand, which is no body, goes back to its resumer; returns when it is resumed again.
+ */
 void ml_strand_leave(struct ml_hub *hub);
 
-/* The running strand, no body, has ended: goes on with its resumer. Returns, if at all, in another
- * strand that begins. */
+/* The running strand, which is no body, has ended: goes on with its resumer. Returns, if at all, in
+ * another strand that begins. */
 void ml_strand_exit(struct ml_hub *hub);
 
 /* Forgets the frames of a suspended strand and closes the scopes that it holds. */

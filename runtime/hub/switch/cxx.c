@@ -6,7 +6,7 @@
 
 typedef struct ml_cxx_globals *get_globals(void);
 
-/* Of a program that is written in C++, linked with its runtime in whatever way. */
+/* The C++ runtime of a program that is written in C++, however it is linked. */
 extern get_globals __cxa_get_globals __attribute__((weak));
 
 static void add(struct ml_cxx **cxx, struct ml_cxx_globals *globals)
@@ -22,7 +22,7 @@ static void add(struct ml_cxx **cxx, struct ml_cxx_globals *globals)
         (*cxx)->globals[(*cxx)->count++] = globals;
 }
 
-/* That of a library that is loaded already, or of those that it needs. */
+/* Adds that of a library that is loaded already, or of a library that it needs. */
 static void add_of(struct ml_cxx **cxx, const char *name)
 {
     void *library = name != NULL ? dlopen(name, RTLD_LAZY | RTLD_NOLOAD) : NULL;

@@ -1,10 +1,10 @@
 #include "hub/switch/pace.h"
 
 /*
- * The loop is polled before the next task runs when the last poll is older than POLL_INTERVAL and
- * all it woke have run, and in any case when it is older than POLL_LATEST. (A poll in between
- * reports the descriptors of those still to run once more: measured with 1,000 busy connections, it
- * doubles the kernel's part of an echo.)
+ * The hub polls before the next task runs when the last poll is older than POLL_INTERVAL and all
+ * tasks that it woke have run, and in any case when it is older than POLL_LATEST. (A poll in
+ * between would report the descriptors of those still to run once more: measured with 1,000 busy
+ * connections, it doubles the kernel's part of an echo.)
  */
 #define POLL_INTERVAL (ML_MILLISECOND / 2)
 #define POLL_LATEST (10 * ML_MILLISECOND)
@@ -14,7 +14,7 @@ void ml_pace_init(struct ml_hub *hub)
     hub->pace = (struct ml_hub_pace){.budget = ML_PACE_SWITCHES, .return_at = ML_FOREVER};
 }
 
-/* Switches until the clock is looked at; with a time to return at, each counts. */
+/* Switches until the next look at the clock; with a time to return at, each looks. */
 static unsigned fresh_budget(const struct ml_hub *hub)
 {
     return hub->pace.return_at == ML_FOREVER ? ML_PACE_SWITCHES : 1;
@@ -30,8 +30,8 @@ void ml_pace_look(struct ml_hub *hub)
         hub->attention = true;
 }
 
-/* A slice may be as long as many switches. What was left of the budget is given back to the count
- * of those that were ready at the last poll. */
+/* A slice may take as long as many switches. The rest of the budget is given back to the count of
+ * tasks that were ready at the last poll. */
 void ml_pace_look_soon(struct ml_hub *hub)
 {
     hub->pace.batch += hub->pace.budget - 1;

@@ -13,7 +13,8 @@ enum { ML_PACE_SWITCHES = 64 };
 
 void ml_pace_init(struct ml_hub *hub);
 
-/* The budget of switches is used up: has the hub poll, or return, if it is time to. */
+/* To be called when the budget of switches is used up: has the hub poll, or return, if it is time
+ * to. */
 __attribute__((noinline)) void ml_pace_look(struct ml_hub *hub);
 
 /* Counts a switch. */
@@ -23,13 +24,13 @@ static inline void ml_pace_count(struct ml_hub *hub)
         ml_pace_look(hub);
 }
 
-/* The next switch is to look at the clock. */
+/* Makes the next switch look at the clock. */
 void ml_pace_look_soon(struct ml_hub *hub);
 
-/* The hub has polled, at `now` by the real clock, and woken those whose time has come. */
+/* To be called after a poll, at `now` by the real clock, and after the due tasks were woken. */
 void ml_pace_note_poll(struct ml_hub *hub, ml_time now);
 
-/* From now on the hub returns when the clock shows `at`, which each switch looks at; ML_FOREVER:
+/* From now on the hub returns when the clock shows `at`, and each switch looks at it; ML_FOREVER:
  * never, as after ml_pace_init(). */
 void ml_pace_set_return(struct ml_hub *hub, ml_time at);
 

@@ -21,8 +21,8 @@
 static void task_main(void *argument);
 static void strand_main(void *argument);
 
-/* The body of a task begins on the kind of stack that was asked for; a strand on the kind of the
- * one that resumes it, whichever task that is: strands of one on a stack of its own do not move
+/* The body of a task begins on the kind of stack that was asked for, a strand on the kind of the
+ * one that resumes it, in whatever task: the strands of one on a stack of its own do not move
  * either. */
 static bool begins_private(const struct ml_task *task, const struct ml_strand *strand)
 {
@@ -39,13 +39,13 @@ static __attribute__((noinline)) int start(struct ml_hub *hub, struct ml_task *t
     return ml_coro_start(&hub->bank, &strand->coro, kind, entry, hub);
 }
 
-/* For so many tasks the reserve for frames is brought up to date at once. */
+/* The reserve for frames is brought up to date for so many tasks at once. */
 enum { BIRTHS = 256 };
 
 /*
- * The reserve is always for some more tasks than are to begin: what is kept for these is given back
- * when the first of a burst begins, so that it finds memory for what it computes. (1,700 of them:
- * as much as the pool's next arena.)
+ * The reserve has room for some more tasks than are to begin. When the first task of a burst
+ * begins, that room is given back, so that the task finds memory for what it computes. (Room for
+ * 1,700 is as much as the pool's next arena.)
  */
 static uint32_t slack(uint32_t unborn)
 {
@@ -70,7 +70,7 @@ static __attribute__((noinline)) void expect_fewer(struct ml_hub *hub)
     ml_bank_expect(&hub->bank, hub->tasks.expected);
 }
 
-/* A task on a shared stack begins, or will never do so. */
+/* A task on a shared stack begins, or never will. */
 static inline void count_birth(struct ml_hub *hub, const struct ml_task *task)
 {
     if (ml_likely(!task->is_private) &&
@@ -78,7 +78,7 @@ static inline void count_birth(struct ml_hub *hub, const struct ml_task *task)
         expect_fewer(hub);
 }
 
-/* A stack is there from now on, so that want of room is the spawner's to hear of. */
+/* From now on there is a stack, so that the spawner gets the error if there is no room. */
 static inline int provide(struct ml_hub *hub, struct ml_task *task)
 {
     enum { BURST = 1024 };
@@ -132,14 +132,14 @@ static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_tas
     hub->tasks.foreground -= !task->is_daemon;
 }
 
-/* The next task that may run now; NULL when the hub has to look after something first. */
+/* The next task that may run now; NULL: the hub has to run first. */
 static inline struct ml_task *next_ready(struct ml_hub *hub)
 {
     ml_pace_count(hub);
     return ml_likely(!ml_hub_wants_attention(hub)) ? ml_ready_pop(hub) : NULL;
 }
 
-/* Sees to it that `task` can be switched to from the running stack; errors of ml_coro_start() and
+/* Prepares `task` for a switch from the running stack; errors of ml_coro_start() and
  * ml_bank_place(). */
 static inline int prepare(struct ml_hub *hub, struct ml_task *task, struct ml_strand *strand)
 {
@@ -147,8 +147,8 @@ static inline int prepare(struct ml_hub *hub, struct ml_task *task, struct ml_st
                                              : ml_bank_place(&hub->bank, &strand->coro);
 }
 
-/* Makes `next` the current task, or the hub itself when there is none or it cannot be put in place
- * from here; returns what to switch to. */
+/* Makes `next` the current task, or the hub itself if there is none or it cannot be put in place
+ * from here; returns the coroutine to switch to. */
 static inline struct ml_coro *choose(struct ml_hub *hub, struct ml_task *next)
 {
     if (ml_likely(next != NULL && prepare(hub, next, next->strand) == 0)) {
@@ -181,7 +181,7 @@ void ml_hub_park(struct ml_hub *hub)
 {
     struct ml_task *self = hub->current;
     self->saved_errno = *hub->run.thread_errno;
-    hub->slice.spent = 0; /* hub/wait/slice.h, which is above */
+    hub->slice.spent = 0; /* hub/wait/slice.h, which lies above */
     if (ml_likely(hub->switcher.cxx == NULL))
         leave(hub);
     else
@@ -224,8 +224,8 @@ int ml_hub_prepare_strand(struct ml_hub *hub, struct ml_strand *strand)
 }
 
 /*
- * A strand of the running task is about to run. Who interrupts from a signal handler finds it
- * through task->strand; who came before that was set has left the attention flag.
+ * A strand of the running task is about to run. A signal handler that interrupts from now on finds
+ * it through task->strand; one that ran before has set the attention flag.
  */
 static inline void attend(struct ml_hub *hub)
 {
@@ -267,7 +267,7 @@ void ml_hub_go_on(struct ml_hub *hub, struct ml_strand *strand, bool is_in_place
         go_on_with_cxx(hub, strand, is_in_place);
 }
 
-/* A spare whose frames were moved away meanwhile serves nobody. */
+/* Drops a spare whose frames were moved away meanwhile: it is of no use. */
 static inline void drop_useless_spare(struct ml_hub *hub)
 {
     if (hub->switcher.spare.seat != NULL &&
@@ -354,8 +354,8 @@ static void drop_frames(struct ml_hub *hub, struct ml_strand *strand)
         ml_coro_drop(&hub->bank, &strand->coro);
 }
 
-/* Abandons the frames of a task's chain, but for those that run. The body is its strand from now
- * on; the others stay linked by `resumer`, down to the body. */
+/* Abandons the frames of a task's chain, except those that run. From now on the body is its strand;
+ * the others stay linked by `resumer`, down to the body. */
 static void drop_chain(struct ml_hub *hub, struct ml_task *task)
 {
     struct ml_strand *strand = task->strand;

@@ -13,7 +13,7 @@
 static const struct ml_wait_kind sleep_kind = {.text = "the clock", .external = true};
 static const struct ml_wait_kind join_kind = {.text = "the end of task"};
 
-/* Why a wait ended that no event ended. */
+/* The error for a wait that no event ended. */
 static __attribute__((noinline)) int failure(struct ml_task *task, ml_time deadline)
 {
     if (task->wake == ML_WAKE_CANCEL)
@@ -24,7 +24,7 @@ static __attribute__((noinline)) int failure(struct ml_task *task, ml_time deadl
     return -ECANCELED;
 }
 
-/* Parks the running task until somebody wakes it; the deadline is armed, if there is one. */
+/* Parks the running task until it is woken; the deadline is armed, if there is one. */
 static inline int park(struct ml_hub *hub, struct ml_task *task, ml_time deadline)
 {
     task->waits_externally = task->waits_for->external || task->deadline != ML_FOREVER;
@@ -35,7 +35,7 @@ static inline int park(struct ml_hub *hub, struct ml_task *task, ml_time deadlin
     return ml_likely(task->wake == ML_WAKE_EVENT) ? 0 : failure(task, deadline);
 }
 
-/* What comes before parking. 0, or why not to. */
+/* The checks before parking. 0, or the reason not to park. */
 static inline int prepare(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on,
                           ml_time deadline)
 {

@@ -9,20 +9,22 @@
 #include "hub/state/hub.h"
 
 /*
- * Parks the running task. kind: what for, in words; on: number of what is waited for, shown to
- * people (0: none); queue: the task stands there meanwhile, last (NULL: nowhere).
- * 0: woken, which is a hint only: look at your own flag and wait again (then at the queue's end);
- * -ETIMEDOUT: `deadline` has passed, or is ML_NEVER_WAIT, which neither parks nor looks at scopes;
- * -ECANCELED: a scope was cancelled, before or during the wait, and nobody had woken the task;
- * -ECHILD: this process was forked by the task; -ENOMEM: no room for the deadline, nothing done.
+ * Parks the running task. kind: what it waits for, in words; on: number of that, for reports (0:
+ * none); queue: the task stands there meanwhile, last (NULL: in none).
+ *
+ * - 0: woken. This is a hint only: check your own flag and wait again (then at the queue's end);
+ * - -ETIMEDOUT: `deadline` has passed, or is ML_NEVER_WAIT, which neither parks nor checks scopes;
+ * - -ECANCELED: a scope was cancelled, before or during the wait, and no event had woken the task;
+ * - -ECHILD: this process was forked by the task;
+ * - -ENOMEM: no room for the deadline, nothing done.
  */
 int ml_wait(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on, struct ml_link *queue,
             ml_time deadline);
 
 /*
- * The same for a wait that ends with a gift: parks until somebody grants it what it waits for with
- * ml_waiter_grant(). 0: it has it, and nothing else was done meanwhile; otherwise an error of
- * ml_wait(), and it has not. value: for the owner of the queue, see struct ml_waiter.
+ * The same for a wait that ends with a grant: parks until ml_waiter_grant() gives the task what it
+ * waits for. value: for the owner of the queue, see struct ml_waiter. 0: it has it, and nothing
+ * else was done meanwhile. Otherwise an error of ml_wait(), and it does not have it.
  */
 int ml_wait_granted(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on,
                     struct ml_link *queue, uint16_t value, ml_time deadline);
