@@ -169,11 +169,15 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         return ml_http2_flow_take(&s->flow, bytes, size) == 0
                    ? 0
                    : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    c->peer.session.n->nghttp2_session_consume_stream(session, id, size);
+    if (s != NULL)
+        ml_http2_flow_drop(&s->flow, size);
+    else
+        c->peer.session.n->nghttp2_session_consume_stream(session, id, size);
     return 0;
 }
 
-/* An answer that is whole before its request is: the rest of that is not wanted. */
+/* An answer that is whole before its request is: the rest of that is not wanted, once the handler's
+ * task has waited for it a little. */
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct ml_http2_connection *c = connection_of(user);
@@ -185,7 +189,9 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *u
         return glitch(c);
     if (is_end) {
         c->peer.answered++;
-        if (s != NULL && !s->flow.input_ended)
+        if (s != NULL)
+            s->is_answered = true;
+        if (s != NULL && !s->flow.input_ended && !s->is_counted)
             reset(c, frame->hd.stream_id, NGHTTP2_NO_ERROR);
     }
     return 0;

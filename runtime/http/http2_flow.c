@@ -92,6 +92,21 @@ void ml_http2_flow_drop_input(struct ml_http2_flow *f)
     give_window(f, size);
 }
 
+void ml_http2_flow_drop(struct ml_http2_flow *f, size_t size)
+{
+    f->dropped += size;
+    give_window(f, size);
+    ml_wake_all(hub_of(f), &f->waiters);
+}
+
+int ml_http2_flow_await_dropped(struct ml_http2_flow *f, uint64_t most, ml_time deadline)
+{
+    int error = 0;
+    while (error == 0 && !f->input_ended && f->dropped <= most && ml_http2_flow_check(f) == 0)
+        error = ml_wait(hub_of(f), &input_kind, 0, &f->waiters, deadline);
+    return error;
+}
+
 int ml_http2_flow_await_input(struct ml_http2_flow *f, ml_time deadline)
 {
     int error = 0;

@@ -25,6 +25,7 @@ struct ml_http2_flow {
     bool is_closed;     /* nghttp2 has forgotten it */
     bool input_ended;   /* the peer has sent all */
     bool input_dropped; /* nobody will read what still comes */
+    uint64_t dropped;   /* bytes of that */
     bool output_ended;  /* nothing follows what is in `out` */
     bool is_deferred;   /* nghttp2 waits to be told that there is more */
     bool is_draining;   /* counted in session->draining */
@@ -52,11 +53,18 @@ void ml_http2_flow_reset(struct ml_http2_flow *f, uint32_t code);
 /* Bytes came, which stay the caller's. 0 or -ENOMEM. Never waits. */
 int ml_http2_flow_take(struct ml_http2_flow *f, const uint8_t *bytes, size_t size);
 
+/* The same for bytes that nobody will read. Never waits. */
+void ml_http2_flow_drop(struct ml_http2_flow *f, size_t size);
+
 /* Nothing more comes. */
 void ml_http2_flow_end_input(struct ml_http2_flow *f);
 
 /* What has come and still comes is of no use. */
 void ml_http2_flow_drop_input(struct ml_http2_flow *f);
+
+/* Waits until all input that is dropped has come, more than `most` bytes of it have, or the stream
+ * is closed. 0, or an error of ml_wait(). */
+int ml_http2_flow_await_dropped(struct ml_http2_flow *f, uint64_t most, ml_time deadline);
 
 /* Waits for input. 0; 1: its end; -ML_EEOF: the stream was closed before; or an error of
  * ml_wait(). */

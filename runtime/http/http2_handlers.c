@@ -22,6 +22,23 @@ static void end_exchange(struct ml_http2_stream *s, void *context)
     ml_http2_flow_drop_input(&s->flow);
 }
 
+/* Bytes of a body that nobody has read, and the time that is left for them. */
+enum { DRAINED = 256 * 1024 };
+#define DRAIN_TIME ML_SECOND
+
+/* The rest of the request may come after the answer: a reset at once makes some clients (curl 7.88)
+ * lose the answer that came just before it. */
+static void drain(struct ml_http2_stream *s)
+{
+    struct ml_http2_flow *f = &s->flow;
+    ml_time deadline = ml_time_after(ml_hub_now(s->peer->server->io->hub), DRAIN_TIME);
+    if (s->x.phase == ML_HTTP_COMPLETE)
+        ml_http2_flow_await_dropped(f, DRAINED, deadline);
+    s->is_counted = false;
+    if (s->is_answered && !f->input_ended)
+        ml_http2_flow_reset(f, NGHTTP2_NO_ERROR);
+}
+
 /* A stream that was reset before its turn came is not worth a handler. */
 static void handle(struct ml_http2_stream *s, void *context)
 {
@@ -44,7 +61,7 @@ static void run_stream(void *context, void *argument)
     struct ml_http2_stream *s = argument;
     struct ml_http2_peer *peer = s->peer;
     handle(s, context);
-    s->is_counted = false;
+    drain(s);
     ml_http2_release_if_over(s);
     if (--peer->running == 0)
         ml_wake_all(peer->server->io->hub, &peer->session.ends);

@@ -38,6 +38,7 @@ struct ml_http2_stream {
     int64_t answer_left; /* bytes that content-length still promises; -1: it promises none */
     bool has_head;       /* of the request: what comes now are trailers */
     bool is_counted;     /* among the peer's running */
+    bool is_answered;    /* the end of the answer is out */
     bool continue_sent;
     uint16_t field_room;
     struct ml_http_field fields[];

@@ -64,15 +64,17 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_C, " moonlet.blocking.core "},
     {PRELOAD, MOONLET_NET,
      " moonlet.net moonlet.net.core moonlet.patch moonlet.http "
-     "moonlet.http.client moonlet.http.client.address moonlet.http.client.body "
-     "moonlet.http.client.call moonlet.http.client.connect moonlet.http.client.connection "
-     "moonlet.http.client.core moonlet.http.client.credentials moonlet.http.client.deadline "
-     "moonlet.http.client.download moonlet.http.client.exchange moonlet.http.client.file "
-     "moonlet.http.client.hop moonlet.http.client.options moonlet.http.client.redirect "
-     "moonlet.http.client.reply moonlet.http.client.retry moonlet.http.cookies "
-     "moonlet.http.headers "
-     "moonlet.http.access_log moonlet.http.multipart moonlet.http.pool moonlet.http.proxy "
-     "moonlet.http.router moonlet.http.server moonlet.http.server.core moonlet.http.trusted "},
+     "moonlet.http.access_log moonlet.http.client moonlet.http.client.address "
+     "moonlet.http.client.body moonlet.http.client.call moonlet.http.client.connect "
+     "moonlet.http.client.connection moonlet.http.client.core moonlet.http.client.credentials "
+     "moonlet.http.client.deadline moonlet.http.client.download moonlet.http.client.exchange "
+     "moonlet.http.client.file moonlet.http.client.hop moonlet.http.client.options "
+     "moonlet.http.client.redirect moonlet.http.client.reply moonlet.http.client.retry "
+     "moonlet.http.cookies moonlet.http.headers moonlet.http.multipart "
+     "moonlet.http.multipart.core moonlet.http.parts moonlet.http.pool moonlet.http.proxy "
+     "moonlet.http.reader moonlet.http.request moonlet.http.router moonlet.http.saving "
+     "moonlet.http.server moonlet.http.server.core moonlet.http.trusted "},
+    {PRELOAD, MOONLET_NET | MOONLET_IO, " moonlet.http.files.core "},
     {PRELOAD, MOONLET_NET | MOONLET_OS, " moonlet.websocket moonlet.websocket.core "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
     {PRELOAD, MOONLET_OS,

@@ -12,7 +12,9 @@
 #include "bindings/data/json.h"
 #include "bindings/data/url.h"
 #include "bindings/http/client.h"
+#include "bindings/http/files.h"
 #include "bindings/http/headers_methods.h"
+#include "bindings/http/multipart.h"
 #include "bindings/http/types.h"
 #include "bindings/http/websocket.h"
 #include "bindings/lib/patch.h"
@@ -104,6 +106,8 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.crypto", ml_open_crypto},
                                        {"moonlet.json", ml_open_json},
                                        {"moonlet.http.server.core", ml_open_http_server},
+                                       {"moonlet.http.multipart.core", ml_open_http_multipart},
+                                       {"moonlet.http.files.core", ml_open_http_files},
                                        {"moonlet.websocket.core", ml_open_websocket},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);

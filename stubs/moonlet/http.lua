@@ -85,6 +85,51 @@ function Client:stats() end
 ---@return string|nil # code
 function Client:stream(where, opts) end
 
+---A part of a multipart body.
+---@class moonlet.http.Part
+---@field name string of the form's field
+---@field filename string|nil without directories; nil: it is no file
+---@field type string
+---@field headers Headers
+local Part = {}
+
+---The rest of the part as one string. May wait.
+---@param max? integer bytes at most
+---@return string|nil # or nil, message, code: "EMSGSIZE" (answered 413 if the handler returns it)
+---@return string|nil # message
+---@return string|nil # code
+function Part:body(max) end
+
+---The part's bytes, piece by piece; raises a failure. May wait.
+---@param max? integer bytes of a piece at most
+---@return fun(): string # an iterator
+function Part:chunks(max) end
+
+---Iterates over the lines of the part; raises a failure. May wait.
+---@param ... any formats of read()
+---@return fun(): string # an iterator
+function Part:lines(...) end
+
+---Reads of the part as io's files read. May wait.
+---@param ... any a count of bytes, "n", "l", "L", "a"
+---@return any ... # as Request:read
+function Part:read(...) end
+
+---The next bytes of the part, whatever is there. May wait.
+---@param max? integer bytes at most
+---@return string|nil # or nil at the end; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Part:read_some(max) end
+
+---Saves the rest of the part to a file, which appears when it is whole. May wait.
+---@param path string
+---@param max? integer bytes at most
+---@return integer|nil # its size; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Part:save(path, max) end
+
 ---What a server answered.
 ---@class moonlet.http.Reply
 ---@field status integer
@@ -168,7 +213,21 @@ function Request:body(max) end
 ---An iterator over the pieces of the body, as they come. Ends at its end, raises a failure
 ---`{message=, code=}`. May wait.
 ---@param max? integer bytes of a piece at most
+---@return fun(): string # an iterator
 function Request:chunks(max) end
+
+---The cookies that the peer has sent. Values are as they were sent, without quotes around them; of
+---several cookies of one name, the first counts. Never waits.
+---@return table # name -> value
+function Request:cookies() end
+
+---The body as a form, of the type application/x-www-form-urlencoded or multipart/form-data; it
+---stays, as that of body(). May wait.
+---@param max? integer bytes at most
+---@return Headers|nil # the fields, names keep their case; or nil, message, code: as body(), and "EPROTO": the body is no form: a handler that returns that answers 400
+---@return {table}|string|nil # the files of a multipart form: `name filename type data`
+---@return string|nil # code
+function Request:form(max) end
 
 ---Whether the peer has left: it has closed the connection, or its direction of it. Never waits.
 ---@return boolean
@@ -179,12 +238,40 @@ function Request:gone() end
 ---@return any ... # the value, json.null for null; or nil, message, code: as body(), and "EJSON": a handler that returns that answers 400
 function Request:json(max) end
 
+---Iterates over the lines of the body, without their ends; raises a failure `{message=, code=}`.
+---May wait.
+---@param ... any formats of read()
+---@return fun(): string # an iterator
+function Request:lines(...) end
+
+---The parts of a multipart/form-data body in turn, each read as it comes; the rest of a part is
+---skipped when the next is asked for. The iterator raises a failure `{message=, code=}`, which
+---answers 400 (or 408, 413) if the handler lets it through. May wait.
+---@return fun(): moonlet.http.Part|nil # an iterator; or nil, message, code: "EPROTO": the body is no such form
+---@return string|nil # message
+---@return string|nil # code
+function Request:parts() end
+
+---Reads of the body as io's files read. May wait.
+---@param ... any a count of bytes (fewer only at the end), "n" (a number), "l" (a line without its "\n"), "L" (with it), "a" (all)
+---@return any ... # for each format a string or number, or nil at the end, or for what is no number, and none after it; or nil, message, code, and then what was read before is there for the next read
+function Request:read(...) end
+
 ---The next bytes of the body, whatever is there. May wait.
 ---@param max? integer bytes at most
 ---@return string|nil # or nil at the end; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function Request:read_some(max) end
+
+---Saves the rest of the body to a file, which appears when it is whole: a file that is there is
+---replaced then, and keeps its permissions. May wait.
+---@param path string
+---@param max? integer bytes at most, in place of the route's limit
+---@return integer|nil # its size; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Request:save(path, max) end
 
 ---The fields after the body, once that was read to its end. Never waits.
 ---@return Headers|nil # or nil, message, code

@@ -97,7 +97,10 @@ static bool is_nothing(lua_State *L, int first, int count)
 /* `nil, message, code`: an answer of 4xx if the request's body is to blame, else an error. */
 static void fill_failure(lua_State *L, int index, struct ml_lua_response *res, int first)
 {
-    int status = ml_http_exchange_body_status(res->x);
+    luaL_checkstack(L, 8, NULL);
+    lua_settop(L, first + 2);
+    lua_getiuservalue(L, index, ML_RESPONSE_REQUEST);
+    int status = ml_request_body_status(L, lua_gettop(L), first + 2);
     lua_pushvalue(L, first + 1);
     if (status == 0 && lua_type(L, first + 2) == LUA_TSTRING) {
         lua_pushvalue(L, first + 2);

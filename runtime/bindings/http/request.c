@@ -331,8 +331,9 @@ static bool read_whole(lua_State *L, struct ml_lua_request *req)
     return true;
 }
 
-/* The number under which the body is kept, behind the fields. */
-enum { BODY = FIELDS };
+/* The numbers under which the body, and the code of what is wrong with it, are kept, behind the
+ * fields. */
+enum { BODY = FIELDS, BLAMED };
 
 /***
 A request, in its handler; after that it is closed. The fields are made when they are asked for.
@@ -395,12 +396,7 @@ static bool begin_streaming(lua_State *L, struct ml_lua_request *req)
     return true;
 }
 
-/***
-The next bytes of the body, whatever is there. May wait.
-@function Request:read_some
-@tparam[opt] integer max bytes at most
-@treturn string or nil at the end; or nil, message, code
-*/
+/* (max) -> the next bytes of the body; nil at the end; or nil, message, code. stdlib has it. */
 static int request_read_some(lua_State *L)
 {
     struct ml_lua_request *req = ml_check_request(L, 1);
@@ -437,6 +433,44 @@ static int request_trailers(lua_State *L)
         ml_http_push_headers(L, trailers);
     else
         ml_http_push_new_headers(L, 0, 0);
+    return 1;
+}
+
+/* core.blame(req, code, status): its body was read and is wrong: a handler that returns, or lets
+ * through, a failure with that code answers the status. */
+int ml_http_core_blame(lua_State *L)
+{
+    struct ml_lua_request *req = ml_check_request(L, 1);
+    luaL_checkstring(L, 2);
+    int status = (int)luaL_checkinteger(L, 3);
+    lua_settop(L, 2);
+    keep(L, req, BLAMED);
+    req->blamed = status;
+    return 0;
+}
+
+int ml_request_body_status(lua_State *L, int request, int code)
+{
+    const struct ml_lua_request *req = ml_to_object(L, request);
+    int status = req->x != NULL ? ml_http_exchange_body_status(req->x) : 0;
+    if (status != 0 || req->blamed == 0)
+        return status;
+    lua_getiuservalue(L, request, ML_REQUEST_KEPT);
+    lua_rawgeti(L, -1, BLAMED + 1);
+    bool is_it = lua_type(L, code) != LUA_TSTRING || lua_rawequal(L, -1, code);
+    lua_pop(L, 2);
+    return is_it ? req->blamed : 0;
+}
+
+/* core.blamed(req, code) -> the status for a failure with that code; nil: it is not the body's. */
+int ml_http_core_blamed(lua_State *L)
+{
+    ml_check_request(L, 1);
+    lua_settop(L, 2);
+    int status = ml_request_body_status(L, 1, 2);
+    lua_pushinteger(L, status);
+    if (status == 0)
+        lua_pushnil(L);
     return 1;
 }
 

@@ -422,15 +422,6 @@ int ml_http_core_limit(lua_State *L)
     return 0;
 }
 
-/* core.blame(req): its body was read and is nonsense: a handler that returns nil answers 400. */
-static int blame(lua_State *L)
-{
-    struct ml_lua_request *req = ml_check_request(L, 1);
-    if (req->x != NULL && req->x->body_error == 0)
-        req->x->body_error = -EPROTO;
-    return 0;
-}
-
 /* core.raise(message, code): raises what iterators do. */
 static int raise_failure(lua_State *L)
 {
@@ -460,7 +451,8 @@ int ml_open_http_server(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"server", new_server},
                                          {"configure", configure},
-                                         {"blame", blame},
+                                         {"blame", ml_http_core_blame},
+                                         {"blamed", ml_http_core_blamed},
                                          {"raise", raise_failure},
                                          {"stop", stop},
                                          {"stats", stats},

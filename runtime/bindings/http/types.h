@@ -19,6 +19,7 @@ struct ml_lua_request {
     struct ml_http_exchange *x; /* NULL: it is over */
     uint32_t kept;              /* bits: fields that stand in user value 1 */
     enum ml_body_use use;
+    int blamed; /* a status: the body was read and is wrong; 0: it is not */
 };
 
 /* User values: a table of what was made of it so far, or nil; the connection, which keeps the
@@ -86,6 +87,10 @@ static inline struct ml_lua_response *ml_check_response(lua_State *L, int index)
     return ml_check_object(L, index, ml_http_response_type);
 }
 
+/* The status for a request whose body could not be read, or was nonsense, where a call that failed
+ * with the code at `code` (not a string: any) tells of it; 0: it is not to blame. */
+int ml_request_body_status(lua_State *L, int request, int code);
+
 /* Pushes nil, message, code of an exchange that is over: returns 3. */
 int ml_push_exchange_over(lua_State *L);
 
@@ -97,6 +102,8 @@ void ml_push_response_methods(lua_State *L);
 int ml_http_core_fill(lua_State *L);
 int ml_http_core_file(lua_State *L);
 int ml_http_core_limit(lua_State *L);
+int ml_http_core_blame(lua_State *L);
+int ml_http_core_blamed(lua_State *L);
 
 /* moonlet.http.server.core. */
 int ml_open_http_server(lua_State *L);

@@ -9,13 +9,11 @@ local table = table
 local access_log = require "moonlet.http.access_log"
 local argument = require "moonlet.argument"
 local core = require "moonlet.http.server.core"
-local json = require "moonlet.json"
 local net = require "moonlet.net"
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 local trusted = require "moonlet.http.trusted"
-
-local raise = core.raise
+require "moonlet.http.request"
 
 local server = {}
 
@@ -59,6 +57,8 @@ local function make_settle(on_error)
   return function(req, res, problem)
     local err, traceback = problem[1], problem[2]
     if is_error(err) and err.status < 500 and not res:sent() then return answer_error(err) end
+    local code = type(err) == "table" and not is_error(err) and err.code
+    if code and not res:sent() and core.blamed(req, code) then return nil, err.message, code end
     if on_error then
       local results = table.pack(on_error(err, req, traceback))
       if results.n > 0 and not res:sent() then return table.unpack(results, 1, results.n) end
@@ -312,37 +312,6 @@ function server.serve(opts, handler)
   if not listener then return nil, message, code end
   local guard <close> = listener
   return self:serve(guard)
-end
-
--- ---- requests, what of them is written in Lua ----
-
-local Request = core.request_methods
-
---- The body as JSON; it stays, as that of body(). May wait.
--- @function Request:json
--- @tparam[opt] integer max bytes at most
--- @return the value, json.null for null; or nil, message, code: as body(), and "EJSON": a handler
--- that returns that answers 400
-function Request:json(max)
-  local body, message, code = self:body(max)
-  if not body then return nil, message, code end
-  local value
-  value, message, code = json.decode(body)
-  if value ~= nil then return value end
-  core.blame(self)
-  return nil, message, code
-end
-
---- An iterator over the pieces of the body, as they come. Ends at its end, raises a failure
--- `{message=, code=}`. May wait.
--- @function Request:chunks
--- @tparam[opt] integer max bytes of a piece at most
-function Request:chunks(max)
-  return function()
-    local piece, message, code = self:read_some(max)
-    if piece == nil and message then raise(message, code) end
-    return piece
-  end
 end
 
 return server

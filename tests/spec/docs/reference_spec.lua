@@ -162,18 +162,19 @@ describe("the reference", function()
   local function http_examples()
     local http, net, task = require "moonlet.http", require "moonlet.net", require "moonlet.task"
     local here <close>, there = net.pair()
-    local request, response = {}, {}
+    local request, response, part = {}, {}, nil
     local server = http.server(function(req, res)
       for _, name in ipairs { "method", "target", "path", "query", "version", "scheme", "host", "params", "headers",
         "locals" } do request[name] = req[name] end
       response.headers = res.headers
+      part = req:parts()()
       return "body"
     end)
     local serving = task.spawn(server.serve, server, there)
-    local reply = assert(http.get("http://a.example/", { connect = function() return here end }))
+    local reply = assert(http.post("http://a.example/", { multipart = { a = "1" }, connect = function() return here end }))
     here:close()
     serving:join()
-    return request, response, reply
+    return request, response, reply, part
   end
 
   it("describes fields that the objects have", function()
@@ -181,7 +182,7 @@ describe("the reference", function()
     local listener <close> = require "moonlet.net".listen("127.0.0.1", 0)
     local examples = { Task = task.current(), Greenlet = greenlet.new(print, greenlet.current()),
       Address = listener:address(), Lease = { value = 1 }, Url = require "moonlet.url".parse "" }
-    examples.Request, examples.Response, examples.Reply = http_examples()
+    examples.Request, examples.Response, examples.Reply, examples.Part = http_examples()
     for _, module in ipairs(modules) do
       for _, object in ipairs(module.objects) do
         for _, field in ipairs(object.parameters) do

@@ -149,16 +149,23 @@ static void test_without_one_part_all_others_are_whole(void **state)
         {MOONLET_FILES, "package.path package.searchpath searchers.4 "},
         {MOONLET_C,
          "package.cpath package.loadlib preload.moonlet.blocking.core searchers.3 searchers.4 "},
-        {MOONLET_NET, "preload.moonlet.http preload.moonlet.http.access_log preload.moonlet.http.client "
-          "preload.moonlet.http.client.address preload.moonlet.http.client.body preload.moonlet.http.client.call "
-          "preload.moonlet.http.client.connect preload.moonlet.http.client.connection preload.moonlet.http.client.core "
-          "preload.moonlet.http.client.credentials preload.moonlet.http.client.deadline preload.moonlet.http.client.download "
-          "preload.moonlet.http.client.exchange preload.moonlet.http.client.file preload.moonlet.http.client.hop "
-          "preload.moonlet.http.client.options preload.moonlet.http.client.redirect preload.moonlet.http.client.reply "
-          "preload.moonlet.http.client.retry "
-          "preload.moonlet.http.cookies preload.moonlet.http.headers "
-          "preload.moonlet.http.multipart preload.moonlet.http.pool preload.moonlet.http.proxy "
-          "preload.moonlet.http.router preload.moonlet.http.server preload.moonlet.http.server.core preload.moonlet.http.trusted "
+        {MOONLET_NET,
+          "preload.moonlet.http preload.moonlet.http.access_log preload.moonlet.http.client "
+          "preload.moonlet.http.client.address preload.moonlet.http.client.body "
+          "preload.moonlet.http.client.call preload.moonlet.http.client.connect "
+          "preload.moonlet.http.client.connection preload.moonlet.http.client.core "
+          "preload.moonlet.http.client.credentials preload.moonlet.http.client.deadline "
+          "preload.moonlet.http.client.download preload.moonlet.http.client.exchange "
+          "preload.moonlet.http.client.file preload.moonlet.http.client.hop "
+          "preload.moonlet.http.client.options preload.moonlet.http.client.redirect "
+          "preload.moonlet.http.client.reply preload.moonlet.http.client.retry "
+          "preload.moonlet.http.cookies preload.moonlet.http.files.core "
+          "preload.moonlet.http.headers preload.moonlet.http.multipart "
+          "preload.moonlet.http.multipart.core preload.moonlet.http.parts "
+          "preload.moonlet.http.pool preload.moonlet.http.proxy preload.moonlet.http.reader "
+          "preload.moonlet.http.request preload.moonlet.http.router "
+          "preload.moonlet.http.saving preload.moonlet.http.server "
+          "preload.moonlet.http.server.core preload.moonlet.http.trusted "
           "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
           "preload.moonlet.websocket preload.moonlet.websocket.core "},
         {MOONLET_DEBUG,
@@ -167,8 +174,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "debug.setmetatable debug.setupvalue debug.setuservalue debug.upvalueid debug.upvaluejoin "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
-         "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.repl "
-         "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
+         "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io "
+         "preload.moonlet.http.files.core preload.moonlet.repl preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show "},
         {MOONLET_OS,
          "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname "
