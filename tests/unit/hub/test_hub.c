@@ -1,6 +1,6 @@
 /*
- * The hub without Lua: tasks that are C functions take turns, sleep, wait in queues and for each
- * other, and hand their stacks on.
+ * The hub without Lua: tasks that are C functions take turns, run until a goal, a deadlock or a
+ * deadline, and hand their stacks on.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,11 +11,8 @@
 #include "hub_fixture.h"
 #include "hub_log.h"
 
-#include "base/hostile.h"
 #include "hub/loop/run.h"
 #include "hub/state/scope.h"
-#include "hub/state/slots.h"
-#include "hub/state/waiters.h"
 #include "hub/switch/switch.h"
 #include "hub/wait/wait.h"
 
@@ -110,144 +107,12 @@ static void sleep_for_an_hour(struct c_task *self)
     self->result = ml_sleep_until(hub_of(self), in_ms(3600 * 1000));
 }
 
-/* ---- queues ---- */
-
-enum { WAITERS = 10 };
-
-struct queue_test {
-    struct ml_link queue;
-    bool granted[WAITERS];
-    struct c_task tasks[WAITERS + 1]; /* the last one wakes the others */
-};
-
-/* Hostile: a spurious wake-up moves the waiter to the end of the queue; the order is not promised.
- */
-static void wait_for_grant(struct c_task *self)
-{
-    struct queue_test *test = self->data;
-    while (!test->granted[self->number])
-        assert_int_equal(ml_wait(hub_of(self), &outer, 0, &test->queue, ML_FOREVER), 0);
-    note(self->number);
-}
-
-static void grant_all(struct c_task *self)
-{
-    struct queue_test *test = self->data;
-    for (int i = 0; i < WAITERS; i++) {
-        while (ml_list_is_empty(&test->queue))
-            assert_int_equal(ml_yield(hub_of(self)), 0);
-        struct ml_task *first = ml_container_of(test->queue.next, struct ml_task, waiter.link);
-        test->granted[c_task_of(first)->number] = true;
-        assert_true(ml_wake_first(hub_of(self), &test->queue));
-    }
-    assert_false(ml_wake_first(hub_of(self), &test->queue));
-}
-
-/* Tasks wait in a queue until wake() has woken all; logs their numbers. */
-static void run_queue(void (*wake)(struct c_task *self))
-{
-    struct ml_hub hub;
-    struct queue_test test = {.granted = {false}};
-    open_hub(&hub);
-    ml_list_init(&test.queue);
-    clear_log();
-    for (int i = 0; i < WAITERS; i++) {
-        test.tasks[i].number = i;
-        spawn(&hub, &test.tasks[i], wait_for_grant, &test);
-    }
-    spawn(&hub, &test.tasks[WAITERS], wake, &test);
-    assert_int_equal(run_all(&hub), 0);
-    assert_int_equal(log_length, WAITERS);
-    close_hub(&hub);
-}
-
-static void test_a_wait_queue_is_first_come_first_served(void **state)
-{
-    (void)state;
-    run_queue(grant_all);
-    for (int i = 0; i < WAITERS && !ML_IS_HOSTILE; i++)
-        assert_int_equal(logged[i], i);
-}
-
-static void wake_all_when_parked(struct c_task *self)
-{
-    struct queue_test *test = self->data;
-    for (int i = 0; i < WAITERS; i++)
-        let_wait(self, &test->tasks[i]);
-    memset(test->granted, true, sizeof test->granted);
-    ml_wake_all(hub_of(self), &test->queue);
-    assert_true(ml_list_is_empty(&test->queue));
-}
-
-static void test_wake_all_wakes_everybody(void **state)
-{
-    (void)state;
-    run_queue(wake_all_when_parked);
-}
-
-static void wait_with_deadline(struct c_task *self)
-{
-    struct queue_test *test = self->data;
-    ml_time deadline = in_ms(5);
-    do
-        self->result = ml_wait(hub_of(self), &inner, 0, &test->queue, deadline);
-    while (self->result == 0);
-    assert_true(ml_clock_now() >= deadline);
-}
-
-static void test_a_wait_that_times_out_leaves_its_queue(void **state)
-{
-    (void)state;
-    struct ml_hub hub;
-    struct queue_test test = {.granted = {false}};
-    struct c_task task;
-    open_hub(&hub);
-    ml_list_init(&test.queue);
-    spawn(&hub, &task, wait_with_deadline, &test);
-    assert_int_equal(run_all(&hub), 0);
-    assert_int_equal(task.result, -ETIMEDOUT);
-    assert_true(ml_list_is_empty(&test.queue));
-    close_hub(&hub);
-}
-
-/* ---- joining ---- */
-
-static void join_target(struct c_task *self)
-{
-    struct c_task *target = self->data;
-    self->result = ml_join(hub_of(self), &target->task, ML_FOREVER);
-    assert_int_equal(target->task.state, ML_TASK_ENDED);
-}
-
-static void join_for_a_moment(struct c_task *self)
-{
-    struct c_task *target = self->data;
-    self->result = ml_join(hub_of(self), &target->task, in_ms(2));
-}
+/* ---- the run itself ---- */
 
 static void sleep_a_little(struct c_task *self)
 {
     self->result = ml_sleep_until(hub_of(self), in_ms(20));
 }
-
-static void test_join_returns_once_the_task_has_ended(void **state)
-{
-    (void)state;
-    struct ml_hub hub;
-    struct c_task tasks[4];
-    open_hub(&hub);
-    spawn(&hub, &tasks[1], join_target, &tasks[0]);
-    spawn(&hub, &tasks[2], join_target, &tasks[0]);
-    spawn(&hub, &tasks[3], join_for_a_moment, &tasks[0]);
-    spawn(&hub, &tasks[0], sleep_a_little, NULL);
-    assert_int_equal(run_all(&hub), 0);
-    assert_int_equal(tasks[1].result, 0);
-    assert_int_equal(tasks[2].result, 0);
-    assert_int_equal(tasks[3].result, -ETIMEDOUT);
-    close_hub(&hub);
-}
-
-/* ---- the run itself ---- */
 
 static void wait_for_nothing(struct c_task *self)
 {
@@ -530,10 +395,6 @@ int main(void)
         cmocka_unit_test(test_tasks_run_in_spawn_order_and_yield_in_turn),
         cmocka_unit_test(test_each_task_has_its_own_errno),
         cmocka_unit_test(test_tasks_that_yield_forever_do_not_starve_a_sleeper),
-        cmocka_unit_test(test_a_wait_queue_is_first_come_first_served),
-        cmocka_unit_test(test_wake_all_wakes_everybody),
-        cmocka_unit_test(test_a_wait_that_times_out_leaves_its_queue),
-        cmocka_unit_test(test_join_returns_once_the_task_has_ended),
         cmocka_unit_test(test_a_deadlock_is_told_and_can_be_cancelled),
         cmocka_unit_test(test_no_deadlock_while_the_world_can_wake_somebody),
         cmocka_unit_test(test_a_dropped_task_counts_no_longer),

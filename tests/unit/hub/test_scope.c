@@ -94,21 +94,6 @@ static void test_the_nearest_deadline_is_the_earliest_of_all_scopes(void **state
     run_in_task(look_at_nearest, NULL);
 }
 
-static void prefer_own_deadline(struct c_task *self)
-{
-    struct ml_hub *hub = hub_of(self);
-    struct ml_scope *scope = ml_scope_open(hub, ML_SCOPE_PLAIN, in_ms(20000));
-    assert_int_equal(wait_until(hub, in_ms(2)), -ETIMEDOUT);
-    assert_int_equal(ml_cancel_point(hub), 0);
-    ml_scope_close(hub, scope);
-}
-
-static void test_the_deadline_of_a_wait_is_no_cancellation(void **state)
-{
-    (void)state;
-    run_in_task(prefer_own_deadline, NULL);
-}
-
 static void leave_scopes_open(struct c_task *self)
 {
     for (int i = 0; i < 100; i++)
@@ -155,42 +140,6 @@ static void test_cancel_ends_the_wait_and_every_later_one(void **state)
     close_hub(&hub);
 }
 
-/* A wait that was told its event returns it, though a cancellation came before the task ran. */
-static void wait_for_event(struct c_task *self)
-{
-    bool *happened = self->data;
-    self->result = 1;
-    while (!*happened) {
-        self->result = ml_wait(hub_of(self), &kind, 0, NULL, ML_FOREVER);
-        if (self->result != 0)
-            return;
-    }
-    assert_int_equal(ml_cancel_point(hub_of(self)), -ECANCELED);
-}
-
-static void wake_then_cancel(struct c_task *self)
-{
-    struct c_task *target = self - 1;
-    let_wait(self, target);
-    *(bool *)self->data = true;
-    ml_task_wake(&target->task, ML_WAKE_EVENT);
-    ml_task_cancel(&target->task);
-}
-
-static void test_a_wake_up_that_came_first_wins_over_a_cancellation(void **state)
-{
-    (void)state;
-    struct ml_hub hub;
-    struct c_task tasks[2];
-    bool happened = false;
-    open_hub(&hub);
-    spawn(&hub, &tasks[0], wait_for_event, &happened);
-    spawn(&hub, &tasks[1], wake_then_cancel, &happened);
-    assert_int_equal(run_all(&hub), 0);
-    assert_int_equal(tasks[0].result, 0);
-    close_hub(&hub);
-}
-
 /* ---- slots ---- */
 
 static void test_slots_find_their_tasks_and_are_used_again(void **state)
@@ -226,10 +175,8 @@ int main(void)
         cmocka_unit_test(test_an_inner_scope_expires_alone_and_is_level_triggered),
         cmocka_unit_test(test_an_outer_scope_ends_waits_of_inner_ones),
         cmocka_unit_test(test_the_nearest_deadline_is_the_earliest_of_all_scopes),
-        cmocka_unit_test(test_the_deadline_of_a_wait_is_no_cancellation),
         cmocka_unit_test(test_scopes_left_open_are_given_back_at_the_end),
         cmocka_unit_test(test_cancel_ends_the_wait_and_every_later_one),
-        cmocka_unit_test(test_a_wake_up_that_came_first_wins_over_a_cancellation),
         cmocka_unit_test(test_slots_find_their_tasks_and_are_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
