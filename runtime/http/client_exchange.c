@@ -414,11 +414,31 @@ static bool http1_is_idle(struct ml_http_client_exchange *x)
            ml_stream_look(x->stream) == -EAGAIN;
 }
 
-/* ---- */
+static bool http1_holds_head(const struct ml_http_client_exchange *x)
+{
+    return ml_stream_is_open(x->stream);
+}
+
+/* The connection is of no use any more: its owner closes it. */
+static void http1_drop(struct ml_http_client_exchange *x)
+{
+    x->is_reusable = false;
+}
 
 static const struct ml_http_client_carrier http1 = {
-    http1_send,         http1_write, http1_end,     http1_has_response, http1_receive,
-    http1_consume_head, http1_read,  http1_consume, http1_finish,       http1_is_idle};
+    .send = http1_send,
+    .write = http1_write,
+    .end = http1_end,
+    .has_response = http1_has_response,
+    .receive = http1_receive,
+    .consume_head = http1_consume_head,
+    .read = http1_read,
+    .consume = http1_consume,
+    .finish = http1_finish,
+    .is_idle = http1_is_idle,
+    .holds_head = http1_holds_head,
+    .drop = http1_drop,
+};
 
 void ml_http_client_init(struct ml_http_client_exchange *x, struct ml_stream *stream)
 {

@@ -5,8 +5,9 @@
  *
  * The order of the calls: send; write, end (only if the body did not go with the head); receive;
  * read and consume until the end. Each may wait up to its absolute deadline and returns 0 or an
- * error: -ECONNRESET, -EPIPE, -ETIMEDOUT, -ECANCELED, -ML_ECLOSED, -ENOMEM. After an error the
- * exchange can only be dropped, but for a write that failed: the response may still be received.
+ * error: -ECONNRESET, -EPIPE, -ETIMEDOUT, -ECANCELED, -ML_ECLOSED, -ENOMEM; x->problem says more
+ * where it is not NULL. After an error the exchange can only be dropped, but for a write that
+ * failed: the response may still be received.
  */
 #ifndef ML_HTTP_CLIENT_EXCHANGE_H
 #define ML_HTTP_CLIENT_EXCHANGE_H
@@ -68,6 +69,11 @@ struct ml_http_client_carrier {
     /* Whether an idle connection is still good: nothing has come, and it has not ended. Never
      * waits. */
     bool (*is_idle)(struct ml_http_client_exchange *x);
+    /* Whether the bytes of x->head and x->trailers are still there: they may have gone with the
+     * connection. Never waits. */
+    bool (*holds_head)(const struct ml_http_client_exchange *x);
+    /* Nobody will read the rest of the response. Waits of other tasks in it end. Never waits. */
+    void (*drop)(struct ml_http_client_exchange *x);
 };
 
 /* Fields that a response may have. */
@@ -86,8 +92,8 @@ struct ml_http_client_exchange {
     struct ml_stream *stream;
     enum ml_http_method method;
     enum ml_http_client_phase phase;
-    const char *problem; /* what is wrong with the response, static; NULL: nothing */
-    uint64_t sent;       /* bytes of the request that the kernel took, of all of this exchange */
+    const char *problem; /* what is wrong, a sentence, static; NULL: the error says all */
+    uint64_t sent;       /* bytes of the request that may have left, of all of this exchange */
     uint64_t body_left;  /* bytes of a sized request body that are still to be sent */
     uint64_t left;       /* of a sized response body that are still to come */
     size_t head_size;    /* bytes of the head at the front of the input; 0: consumed */
@@ -96,6 +102,8 @@ struct ml_http_client_exchange {
     bool is_streamed;    /* the request's body is chunked */
     bool is_reusable;    /* so far nothing forbids another exchange */
     bool has_answer;     /* a byte of a response has come */
+    bool is_refused;     /* the server says that it has not looked at the request */
+    bool wants_http1;    /* it serves the request over HTTP/1.1 only */
     struct ml_http_chunked chunked;
     struct ml_buffer out; /* the request's head */
     struct ml_http_head head, trailers;

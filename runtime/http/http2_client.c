@@ -1,6 +1,7 @@
 #include "http/http2_client.h"
 
-#include "base/check.h"
+#include "base/error.h"
+#include "http/http2_reason.h"
 #include "hub/state/waiters.h"
 
 #include <errno.h>
@@ -10,6 +11,48 @@ enum { INTERIM_MOST = 16 };
 
 /* Windows for what servers send: of a response before it is read, and of all together. */
 enum { STREAM_WINDOW = 256 * 1024, CONNECTION_WINDOW = 16 * 1024 * 1024 };
+
+/* Bytes of a response's fields, as SETTINGS tell the server. */
+enum { HEAD_MOST = 64 * 1024 };
+
+/* So long a server may take to read what is sent: after that it is taken for dead. */
+#define WRITE_IDLE (30 * ML_SECOND)
+
+/* Frames that make work and bring nothing: so many are free, and some more for each second. */
+enum { GLITCHES_FREE = 1000, GLITCHES_PER_SECOND = 20 };
+
+/* ---- how exchanges end before their time ---- */
+
+/* No response comes any more, for that reason. */
+static void fail_all(struct ml_http2_client *c, int error, const char *problem)
+{
+    while (!ml_list_is_empty(&c->requests)) {
+        struct ml_http2_request *r =
+            ml_container_of(c->requests.next, struct ml_http2_request, link);
+        ml_http2_request_end(r, error, problem);
+    }
+}
+
+/* The connection carries nothing any more. The first reason is kept. */
+static void end(struct ml_http2_client *c, int error, const char *problem)
+{
+    c->is_closed = true;
+    if (c->failure == 0) {
+        c->failure = error;
+        c->problem = problem != NULL ? problem : c->problem;
+    }
+    fail_all(c, c->failure, c->problem);
+}
+
+/* Counts a frame that brought nothing. */
+static void glitch(struct ml_http2_client *c)
+{
+    ml_time age = ml_hub_now(c->session.stream->io->hub) - c->began;
+    uint64_t allowed = GLITCHES_FREE + (uint64_t)(age / ML_SECOND) * GLITCHES_PER_SECOND;
+    if (++c->glitches > allowed)
+        c->session.n->nghttp2_session_terminate_session(c->session.session,
+                                                        NGHTTP2_ENHANCE_YOUR_CALM);
+}
 
 /* ---- what nghttp2 tells ---- */
 
@@ -78,22 +121,78 @@ static int on_trailers(struct ml_http2_request *r)
     return problem == 0 ? 0 : refuse(r, problem);
 }
 
+/* The server takes no new requests. Those that it will not look at are closed by nghttp2 next, as
+ * refused. */
+static void on_goaway(struct ml_http2_client *c, const nghttp2_frame *frame)
+{
+    uint32_t code = frame->goaway.error_code;
+    c->is_refusing = true;
+    if (code != NGHTTP2_NO_ERROR)
+        c->problem = ml_http2_reason(ML_HTTP2_GOODBYE, code);
+}
+
+/* Frames of the connection, and of streams without an exchange. */
+static void on_other_frame(struct ml_http2_client *c, const nghttp2_frame *frame)
+{
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        on_goaway(c, frame);
+    if (frame->hd.type != NGHTTP2_WINDOW_UPDATE)
+        glitch(c);
+}
+
+static void on_reset(struct ml_http2_request *r, uint32_t code)
+{
+    r->has_reset = true;
+    r->x.has_answer = r->x.has_answer || code != NGHTTP2_REFUSED_STREAM;
+    r->x.wants_http1 = code == NGHTTP2_HTTP_1_1_REQUIRED;
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct ml_http2_client *c = user;
-    struct ml_http2_request *r = find(c, frame->hd.stream_id);
+    struct ml_http2_request *r = frame->hd.stream_id == 0 ? NULL : find(c, frame->hd.stream_id);
     bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     int result = 0;
     (void)session;
-    if (frame->hd.type == NGHTTP2_GOAWAY)
-        c->is_refusing = true;
-    if (r == NULL)
+    if (r == NULL) {
+        on_other_frame(c, frame);
         return 0;
+    }
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        on_reset(r, frame->rst_stream.error_code);
     if (frame->hd.type == NGHTTP2_HEADERS)
         result = r->has_head ? on_trailers(r) : on_response(r);
+    else if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0 && !is_end)
+        glitch(c);
     if (is_end && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
         ml_http2_flow_end_input(&r->flow);
     return result;
+}
+
+/* nghttp2 resets the stream, or ends the connection. */
+static int on_bad_frame(nghttp2_session *session, const nghttp2_frame *frame, int code, void *user)
+{
+    struct ml_http2_request *r = frame->hd.stream_id == 0 ? NULL : find(user, frame->hd.stream_id);
+    (void)session, (void)code;
+    if (r != NULL && r->failure == 0)
+        r->failure = -EPROTO, r->x.problem = "it breaks the rules of HTTP/2";
+    glitch(user);
+    return 0;
+}
+
+/* What a GOAWAY of ours tells is what the server did wrong. */
+static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct ml_http2_client *c = user;
+    (void)session;
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+        end(c, -EPROTO, ml_http2_reason(ML_HTTP2_BREACH, frame->goaway.error_code));
+    if (frame->hd.type == NGHTTP2_HEADERS) {
+        struct ml_http2_request *r = find(c, frame->hd.stream_id);
+        if (r != NULL)
+            r->x.sent++;
+    }
+    return 0;
 }
 
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
@@ -117,9 +216,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *u
     (void)session;
     if (r == NULL)
         return 0;
-    r->close_code = code;
-    ml_http2_request_forget(r);
-    ml_http2_flow_close(&r->flow);
+    ml_http2_request_closed(r, code);
     return 0;
 }
 
@@ -134,6 +231,8 @@ static nghttp2_session_callbacks *make_callbacks(const struct ml_nghttp2 *n)
     n->nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
     n->nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, on_data);
     n->nghttp2_session_callbacks_set_on_stream_close_callback(calls, on_close);
+    n->nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(calls, on_bad_frame);
+    n->nghttp2_session_callbacks_set_on_frame_send_callback(calls, on_sent);
     return calls;
 }
 
@@ -146,6 +245,9 @@ static int new_session(struct ml_http2_client *c)
     if (error == 0) {
         n->nghttp2_option_set_no_auto_window_update(option, 1);
         n->nghttp2_option_set_max_settings(option, 32);
+        n->nghttp2_option_set_max_outbound_ack(option, 100);
+        if (n->set_max_continuations != NULL) /* as http2_callbacks.c has it */
+            n->set_max_continuations(option, 100);
         error = n->nghttp2_session_client_new2(&c->session.session, calls, c, option);
     }
     if (option != NULL)
@@ -161,6 +263,7 @@ static int submit_settings(struct ml_http2_client *c)
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEAD_MOST},
     };
     int error = n->nghttp2_submit_settings(c->session.session, NGHTTP2_FLAG_NONE, settings,
                                            sizeof settings / sizeof *settings);
@@ -173,7 +276,7 @@ static int submit_settings(struct ml_http2_client *c)
 int ml_http2_client_open(struct ml_http2_client *c, struct ml_stream *stream)
 {
     const struct ml_nghttp2 *n = ml_nghttp2_get(stream->io);
-    *c = (struct ml_http2_client){0};
+    *c = (struct ml_http2_client){.began = ml_hub_now(stream->io->hub)};
     ml_list_init(&c->requests);
     if (n == NULL)
         return -EOPNOTSUPP;
@@ -184,48 +287,55 @@ int ml_http2_client_open(struct ml_http2_client *c, struct ml_stream *stream)
     if (error != 0)
         ml_http2_session_release(&c->session);
     c->session.has_output = true;
+    stream->write_timeout = WRITE_IDLE;
     return error;
 }
 
-/* No response comes any more. */
-static void fail_all(struct ml_http2_client *c)
+/* ---- the two tasks ---- */
+
+/* Whether nghttp2 still expects anything. */
+static bool wants_input(const struct ml_http2_client *c)
 {
-    while (!ml_list_is_empty(&c->requests)) {
-        struct ml_http2_request *r =
-            ml_container_of(c->requests.next, struct ml_http2_request, link);
-        ml_http2_request_forget(r);
-        ml_http2_flow_close(&r->flow);
-    }
+    return !c->is_closed && c->session.error == 0 &&
+           c->session.n->nghttp2_session_want_read(c->session.session);
 }
 
-void ml_http2_client_receive(struct ml_http2_client *c)
+int ml_http2_client_receive(struct ml_http2_client *c)
 {
     int result = 0;
-    while (result == 0 && !c->is_closed && c->session.error == 0)
+    while (result == 0 && wants_input(c))
         result = ml_http2_session_receive(&c->session, ML_FOREVER);
-    c->is_closed = c->session.has_read_all = true;
-    fail_all(c);
+    c->session.has_read_all = true;
+    /* The sender closes the stream after an error of its own. */
+    int error = c->session.error != 0 ? c->session.error : result < 0 ? result : -ML_EEOF;
+    end(c, error == -ECANCELED ? -ML_ECLOSED : error, NULL);
     ml_http2_session_finish(&c->session);
+    return result == -ECANCELED ? result : 0;
 }
 
 void ml_http2_client_send(struct ml_http2_client *c)
 {
+    if (c->session.is_sending)
+        return;
+    c->session.is_sending = true;
     ml_http2_session_send(&c->session);
-    c->is_closed = true;
-    fail_all(c);
+    int error = c->session.error;
+    end(c, error == 0 ? -ML_EEOF : error == -ECANCELED ? -ML_ECLOSED : error, NULL);
 }
 
 void ml_http2_client_close(struct ml_http2_client *c)
 {
     if (c->is_closed)
         return;
-    c->is_closed = true;
-    fail_all(c);
+    end(c, -ML_ECLOSED, NULL);
     c->session.n->nghttp2_session_terminate_session(c->session.session, NGHTTP2_NO_ERROR);
     ml_http2_session_finish(&c->session);
+    if (ml_buffer_size(&c->session.out) > 0) /* the server takes nothing: not even a goodbye */
+        ml_stream_close(c->session.stream);
 }
 
 void ml_http2_client_release(struct ml_http2_client *c)
 {
+    end(c, -ML_ECLOSED, NULL);
     ml_http2_session_release(&c->session);
 }

@@ -12,14 +12,15 @@
  * -ENOMEM. The stream and the client stay where they are until both tasks have ended. */
 int ml_http2_client_open(struct ml_http2_client *c, struct ml_stream *stream);
 
-/* The bodies of the two tasks. They return when the connection has ended; may wait. */
-void ml_http2_client_receive(struct ml_http2_client *c);
+/* The bodies of the two tasks: 0 once the connection has ended, or -ECANCELED; may wait. They close
+ * the stream. */
+int ml_http2_client_receive(struct ml_http2_client *c);
 void ml_http2_client_send(struct ml_http2_client *c);
 
 /* Says goodbye and ends: exchanges that are not over fail. Idempotent, never waits. */
 void ml_http2_client_close(struct ml_http2_client *c);
 
-/* Both tasks have ended. */
+/* Both tasks have ended, or never run again. Exchanges may outlive it, and are dead then. */
 void ml_http2_client_release(struct ml_http2_client *c);
 
 #endif

@@ -1,14 +1,16 @@
 #include "http/http2_request.h"
 
-#include "base/check.h"
 #include "base/error.h"
 #include "http/framing.h"
 #include "http/http2_fields.h"
+#include "http/http2_reason.h"
+#include "hub/state/scope.h"
 #include "hub/state/waiters.h"
 #include "hub/wait/wait.h"
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct ml_wait_kind response_kind = {.text = "an HTTP/2 response", .external = true};
 
@@ -38,13 +40,20 @@ bool ml_http2_client_has_room(const struct ml_http2_client *c)
 
 /* ---- sending ---- */
 
+/* `te` may say nothing but `trailers` (RFC 9113, 8.2.2). */
+static bool is_other_te(const struct ml_http_client_field *field)
+{
+    return field->name_size == 2 && strncasecmp(field->name, "te", 2) == 0 &&
+           !(field->value_size == 8 && strncasecmp(field->value, "trailers", 8) == 0);
+}
+
 /* Fields that HTTP/2 has no use for; `host` becomes :authority. */
 static bool is_dropped(const struct ml_http_client_field *field)
 {
     enum ml_http_name name = ml_http_name_of(field->name, field->name_size);
     return name == ML_HTTP_HOST || name == ML_HTTP_CONNECTION || name == ML_HTTP_UPGRADE ||
            name == ML_HTTP_TRANSFER_ENCODING || name == ML_HTTP_KEEP_ALIVE ||
-           name == ML_HTTP_PROXY_CONNECTION || name == ML_HTTP_CONTENT_LENGTH;
+           name == ML_HTTP_PROXY_CONNECTION || name == ML_HTTP_CONTENT_LENGTH || is_other_te(field);
 }
 
 static size_t measure(const struct ml_http_client_request *request, size_t *count)
@@ -117,12 +126,14 @@ static int submit(struct ml_http2_request *r, const struct ml_http_client_reques
     int32_t id = c->n->nghttp2_submit_request(c->session, NULL, f.list, f.count,
                                               has_body ? &provider : NULL, r);
     ml_http2_fields_release(&f);
-    if (id < 0)
-        return id == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPIPE;
+    if (id == NGHTTP2_ERR_NOMEM)
+        return -ENOMEM;
+    if (id < 0) { /* the numbers of streams are used up */
+        r->client->is_refusing = true;
+        return -EPIPE;
+    }
     r->flow.id = id;
     ml_list_insert(&r->client->requests, &r->link);
-    r->client->count++;
-    r->x.sent = f.count;
     ml_http2_session_kick(c);
     return 0;
 }
@@ -156,6 +167,14 @@ static int http2_end(struct ml_http_client_exchange *x, ml_time deadline)
     return error;
 }
 
+/* Whether the exchange may begin: once, on a connection that is good. */
+static bool takes_requests(const struct ml_http2_request *r)
+{
+    const struct ml_http2_client *c = r->client;
+    return r->is_counted && r->flow.id == 0 && !c->is_closed && !c->is_refusing &&
+           c->session.error == 0;
+}
+
 static int http2_send(struct ml_http_client_exchange *x,
                       const struct ml_http_client_request *request, struct iovec *pieces, int count,
                       ml_time deadline)
@@ -164,7 +183,11 @@ static int http2_send(struct ml_http_client_exchange *x,
     bool has_body = request->body == ML_HTTP_CLIENT_STREAMED ||
                     (request->body == ML_HTTP_CLIENT_SIZED && request->length > 0);
     begin(r, request);
-    int error = ml_http2_client_has_room(r->client) ? submit(r, request) : -EPIPE;
+    int error = ml_cancel_point(hub_of(r));
+    if (error == 0 && x->method == ML_HTTP_CONNECT)
+        error = -EOPNOTSUPP;
+    if (error == 0)
+        error = takes_requests(r) ? submit(r, request) : -EPIPE;
     if (error == 0 && has_body)
         error = put_pieces(r, pieces, count, deadline);
     if (error == 0 && !has_body)
@@ -177,7 +200,9 @@ static int http2_send(struct ml_http_client_exchange *x,
 static int http2_write(struct ml_http_client_exchange *x, struct iovec *pieces, int count,
                        ml_time deadline)
 {
-    return put_pieces(request_of(x), pieces, count, deadline);
+    struct ml_http2_request *r = request_of(x);
+    int error = ml_cancel_point(hub_of(r));
+    return error == 0 ? put_pieces(r, pieces, count, deadline) : error;
 }
 
 /* ---- the head of the response ---- */
@@ -189,16 +214,11 @@ static bool http2_has_response(struct ml_http_client_exchange *x)
 }
 
 /* Why no response comes any more: 0 while one may. */
-static int end_of(struct ml_http2_request *r)
+static int end_of(const struct ml_http2_request *r)
 {
     if (r->failure != 0)
         return r->failure;
-    if (ml_http2_flow_check(&r->flow) == 0 || r->has_head)
-        return 0;
-    if (r->close_code == NGHTTP2_REFUSED_STREAM)
-        r->x.has_answer = false; /* it was not processed: another try is safe */
-    return r->close_code == NGHTTP2_NO_ERROR || r->close_code == NGHTTP2_REFUSED_STREAM ? -ML_EEOF
-                                                                                        : -EPROTO;
+    return ml_http2_flow_check(&r->flow) == 0 ? 0 : -ML_EEOF;
 }
 
 static int begin_body(struct ml_http2_request *r)
@@ -209,6 +229,8 @@ static int begin_body(struct ml_http2_request *r)
         x->problem = ml_http_error_text(error);
         return -EPROTO;
     }
+    x->head.version = 20;
+    x->head_size = ml_buffer_size(&r->text);
     x->phase = ML_HTTP_CLIENT_RECEIVING;
     return 0;
 }
@@ -217,10 +239,11 @@ static int http2_receive(struct ml_http_client_exchange *x, bool stops_at_contin
                          ml_time deadline)
 {
     struct ml_http2_request *r = request_of(x);
-    int error = 0;
+    int error = ml_cancel_point(hub_of(r));
     while (error == 0 && !r->has_head) {
         if (stops_at_continue && r->has_continue) {
             x->head.status = 100;
+            x->head_size = ml_buffer_size(&r->text);
             return 0;
         }
         error = end_of(r);
@@ -237,6 +260,24 @@ static void http2_consume_head(struct ml_http_client_exchange *x)
 
 /* ---- its body ---- */
 
+/* What the end of the stream, which came before that of the body, is to the reader. What broke off
+ * is short, whatever the reason; x->problem tells it. */
+static int cut_off(const struct ml_http2_request *r)
+{
+    bool is_wrong = r->failure == -EPROTO || r->failure == -EMSGSIZE || r->failure == -ML_ECLOSED;
+    return is_wrong ? r->failure : -ML_EEOF;
+}
+
+static int await_input(struct ml_http2_request *r, ml_time deadline)
+{
+    int result = ml_cancel_point(hub_of(r));
+    if (result == 0 && (r->failure == -EPROTO || r->failure == -EMSGSIZE))
+        return r->failure;
+    if (result == 0)
+        result = ml_http2_flow_await_input(&r->flow, deadline);
+    return result == -ML_EEOF ? cut_off(r) : result;
+}
+
 static int http2_read(struct ml_http_client_exchange *x, size_t max,
                       struct ml_piece_of_input *piece, ml_time deadline)
 {
@@ -245,9 +286,11 @@ static int http2_read(struct ml_http_client_exchange *x, size_t max,
         return 1;
     if (x->phase != ML_HTTP_CLIENT_RECEIVING || x->pending > 0)
         return -ML_ECLOSED;
-    int result = r->failure != 0 ? r->failure : ml_http2_flow_await_input(&r->flow, deadline);
-    if (result == 1)
+    int result = await_input(r, deadline);
+    if (result == 1) {
         x->phase = ML_HTTP_CLIENT_OVER;
+        x->head_size = ml_buffer_size(&r->trailer_text);
+    }
     if (result != 0)
         return result;
     size_t size = ml_buffer_size(&r->flow.in);
@@ -259,18 +302,58 @@ static int http2_read(struct ml_http_client_exchange *x, size_t max,
 
 static void http2_consume(struct ml_http_client_exchange *x, const struct ml_piece_of_input *piece)
 {
-    ml_http2_flow_consume(&request_of(x)->flow, piece->taken);
+    struct ml_http2_request *r = request_of(x);
+    size_t size = ml_buffer_size(&r->flow.in); /* 0: it was dropped meanwhile */
+    ml_http2_flow_consume(&r->flow, piece->taken < size ? piece->taken : size);
     x->pending = 0;
 }
 
 static bool http2_finish(struct ml_http_client_exchange *x)
 {
-    return ml_http2_client_has_room(request_of(x)->client);
+    return x->phase == ML_HTTP_CLIENT_OVER;
 }
 
 static bool http2_is_idle(struct ml_http_client_exchange *x)
 {
     return ml_http2_client_has_room(request_of(x)->client);
+}
+
+static bool http2_holds_head(const struct ml_http_client_exchange *x)
+{
+    (void)x; /* the bytes are its own */
+    return true;
+}
+
+/* The place among the streams is free. */
+static void leave(struct ml_http2_request *r)
+{
+    if (ml_link_is_in_list(&r->link))
+        ml_list_remove(&r->link);
+    r->client->count -= r->is_counted;
+    r->is_counted = false;
+}
+
+void ml_http2_request_end(struct ml_http2_request *r, int error, const char *problem)
+{
+    struct ml_http2_session *c = &r->client->session;
+    if (ml_link_is_in_list(&r->link) && c->session != NULL) {
+        c->n->nghttp2_session_set_stream_user_data(c->session, r->flow.id, NULL);
+        ml_http2_flow_reset(&r->flow, NGHTTP2_CANCEL);
+    }
+    leave(r);
+    if (r->failure == 0 && !r->flow.input_ended) {
+        r->failure = error;
+        r->x.problem = problem;
+    }
+    ml_http2_flow_close(&r->flow);
+}
+
+static void http2_drop(struct ml_http_client_exchange *x)
+{
+    struct ml_http2_request *r = request_of(x);
+    x->phase = ML_HTTP_CLIENT_IDLE;
+    ml_http2_request_end(r, -ML_ECLOSED, NULL);
+    ml_buffer_release(&r->flow.in);
 }
 
 static const struct ml_http_client_carrier carrier = {
@@ -284,6 +367,8 @@ static const struct ml_http_client_carrier carrier = {
     .consume = http2_consume,
     .finish = http2_finish,
     .is_idle = http2_is_idle,
+    .holds_head = http2_holds_head,
+    .drop = http2_drop,
 };
 
 void ml_http2_request_init(struct ml_http2_request *r, struct ml_http2_client *c)
@@ -292,28 +377,39 @@ void ml_http2_request_init(struct ml_http2_request *r, struct ml_http2_client *c
     ml_http_client_init(&r->x, c->session.stream);
     r->x.carrier = &carrier;
     r->client = c;
-    r->close_code = NGHTTP2_NO_ERROR;
-    r->interim = r->failure = 0;
-    r->has_continue = r->has_head = false;
+    r->is_counted = true;
+    c->count++;
     ml_http2_flow_init(&r->flow, &c->session);
 }
 
-void ml_http2_request_forget(struct ml_http2_request *r)
+/* What the task gets whose stream was closed with that code before its response was whole. */
+static int explain(struct ml_http2_request *r, uint32_t code)
 {
-    if (!ml_link_is_in_list(&r->link))
-        return;
-    ml_list_remove(&r->link);
-    r->client->count--;
+    struct ml_http_client_exchange *x = &r->x;
+    if (code == NGHTTP2_REFUSED_STREAM) {
+        x->is_refused = true;
+        x->problem = "the server refused the request";
+        return -ECONNRESET;
+    }
+    if (r->has_reset) {
+        x->problem = ml_http2_reason(ML_HTTP2_RESET, code);
+        return code == NGHTTP2_NO_ERROR ? -ML_EEOF : -ECONNRESET;
+    }
+    x->problem = code == NGHTTP2_NO_ERROR ? NULL : "it breaks the rules of HTTP/2";
+    return code == NGHTTP2_NO_ERROR ? -ML_EEOF : -EPROTO;
+}
+
+void ml_http2_request_closed(struct ml_http2_request *r, uint32_t code)
+{
+    leave(r);
+    if (r->failure == 0 && !r->flow.input_ended)
+        r->failure = explain(r, code);
+    ml_http2_flow_close(&r->flow);
 }
 
 void ml_http2_request_release(struct ml_http2_request *r)
 {
-    struct ml_http2_session *c = &r->client->session;
-    if (ml_link_is_in_list(&r->link) && c->session != NULL) {
-        c->n->nghttp2_session_set_stream_user_data(c->session, r->flow.id, NULL);
-        ml_http2_flow_reset(&r->flow, NGHTTP2_CANCEL);
-    }
-    ml_http2_request_forget(r);
+    ml_http2_request_end(r, -ML_ECLOSED, NULL);
     ml_http2_flow_release(&r->flow);
     ml_http2_head_release(&r->coming);
     ml_buffer_release(&r->text);

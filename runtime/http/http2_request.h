@@ -13,8 +13,12 @@
 struct ml_http2_client {
     struct ml_http2_session session;
     struct ml_link requests; /* exchanges whose stream nghttp2 knows */
-    uint32_t count;          /* of them */
-    bool is_refusing;        /* the server takes no new ones */
+    uint32_t count;          /* exchanges that have a stream, or will */
+    ml_time began;
+    uint64_t glitches;   /* frames that brought nothing */
+    int failure;         /* why it is closed; 0: it is not */
+    const char *problem; /* the same, a sentence, static; NULL: the error says all */
+    bool is_refusing;    /* the server takes no new ones */
     bool is_closed;
 };
 
@@ -25,26 +29,31 @@ struct ml_http2_request {
     struct ml_http2_client *client;
     struct ml_http2_head coming; /* a head, or trailers, that is not whole yet */
     struct ml_buffer text, trailer_text;
+    int interim;       /* heads of status 1xx so far */
+    int failure;       /* why no response comes, or not its rest; 0: nothing is wrong */
+    bool is_counted;   /* among client->count */
+    bool has_reset;    /* the server reset the stream */
+    bool has_continue; /* 100 has come */
+    bool has_head;     /* the final one is in `text` */
     struct ml_http_field trailer_fields[ML_HTTP_CLIENT_FIELDS];
-    uint32_t close_code; /* nghttp2's, once the stream is closed */
-    int interim;         /* heads of status 1xx so far */
-    int failure;         /* -EPROTO, -EMSGSIZE: what is wrong with what came; 0: nothing */
-    bool has_continue;   /* 100 has come */
-    bool has_head;       /* the final one is in `text` */
 };
 
 /* Whether another exchange may begin now: the server's limit of streams, and a connection that is
  * good. */
 bool ml_http2_client_has_room(const struct ml_http2_client *c);
 
-/* An exchange; its carrier is that of HTTP/2. */
+/* An exchange; its carrier is that of HTTP/2. It has a place among the streams from now on. */
 void ml_http2_request_init(struct ml_http2_request *r, struct ml_http2_client *c);
 
-/* Resets the stream unless it is over, and gives the memory back. */
+/* Drops it, and gives the memory back. */
 void ml_http2_request_release(struct ml_http2_request *r);
 
-/* nghttp2 has forgotten its stream, or is to. */
-void ml_http2_request_forget(struct ml_http2_request *r);
+/* nghttp2 has forgotten its stream; code: why. */
+void ml_http2_request_closed(struct ml_http2_request *r, uint32_t code);
+
+/* The stream is reset unless it is over, and of no use any more; its task gets `error` for what has
+ * not come. problem: a sentence, static, or NULL. */
+void ml_http2_request_end(struct ml_http2_request *r, int error, const char *problem);
 
 /* What came is wrong: the stream is reset, and its task gets `error`. problem: a sentence, static.
  */

@@ -135,7 +135,7 @@ function Part:save(path, max) end
 ---@field status integer
 ---@field reason string may be empty
 ---@field headers table
----@field version string "1.0" or "1.1"
+---@field version string "1.0", "1.1" or "2"
 ---@field url string after redirects
 ---@field reused boolean whether the connection had carried another request
 ---@field body string|nil nil of a stream
@@ -490,7 +490,7 @@ function headers:get(name) end
 local http = {}
 
 ---Makes a client.
----@param opts? table base, headers, cookies (true, or a jar), pool {max=, per_host=, idle=}, and what a request takes
+---@param opts? table base, headers, cookies (true, or a jar), pool {max=, per_host=, idle=}, version ("1.1", or "2", also without TLS), and what a request takes
 ---@return moonlet.http.Client
 function http.client(opts) end
 

@@ -12,26 +12,39 @@
 #include "bindings/net/stream_object.h"
 #include "http/client_exchange.h"
 #include "http/coding.h"
+#include "http/http2_client.h"
 #include "http/syntax.h"
 
 #include <limits.h>
 #include <string.h>
 
 static const char exchange_type[] = "client_exchange";
+static const char http2_type[] = "client_http2";
 
-/* User values. */
+/* User values. STREAM: the stream, or the connection of HTTP/2. */
 enum { STREAM = 1, TRAILERS = 2 };
 
 /* Bytes of a body that are handled at a time. */
 enum { PIECE = 64 * 1024, DECODED_PIECE = 16 * 1024 };
 
 struct exchange {
+    struct ml_http_client_exchange *x; /* its struct stands behind this one */
+    struct ml_decoder *decoder;        /* NULL: the body as it comes */
+    struct ml_buffer body;             /* what read_all() has so far */
+    struct ml_buffer rest;             /* what the decoder has not taken yet */
+    bool is_full;                      /* the decoder may have more without input */
+    bool has_content;                  /* a byte of the body has come */
+    bool is_http2;
+};
+
+struct http1_exchange {
+    struct exchange base;
     struct ml_http_client_exchange x;
-    struct ml_decoder *decoder; /* NULL: the body as it comes */
-    struct ml_buffer body;      /* what read_all() has so far */
-    struct ml_buffer rest;      /* what the decoder has not taken yet */
-    bool is_full;               /* the decoder may have more without input */
-    bool has_content;           /* a byte of the body has come */
+};
+
+struct http2_exchange {
+    struct exchange base;
+    struct ml_http2_request request;
 };
 
 static struct exchange *check_exchange(lua_State *L)
@@ -52,8 +65,9 @@ static void drop_decoder(struct exchange *e)
 static int new_exchange(lua_State *L)
 {
     struct ml_stream *stream = ml_check_stream(L, 1);
-    struct exchange *e = ml_push_object(L, exchange_type, sizeof *e, 2);
+    struct http1_exchange *e = ml_push_object(L, exchange_type, sizeof *e, 2);
     ml_http_client_init(&e->x, stream);
+    e->base.x = &e->x;
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, STREAM);
     return 1;
@@ -64,23 +78,29 @@ static int exchange_gc(lua_State *L)
     struct exchange *e = check_exchange(L);
     drop_decoder(e);
     ml_buffer_release(&e->body);
-    ml_http_client_release(&e->x);
+    if (e->is_http2)
+        ml_http2_request_release(&((struct http2_exchange *)e)->request);
+    else if (e->x != NULL)
+        ml_http_client_release(e->x);
     return 0;
 }
 
 /* nil, message, code, and whether a byte of a response has come. */
 static int push_problem(lua_State *L, const struct exchange *e, int error)
 {
-    ml_push_stream_failure(L, e->x.stream, error);
+    ml_push_stream_failure(L, e->x->stream, error);
     bool is_ours = error == -EPROTO || error == -EMSGSIZE;
-    if (is_ours && e->x.problem != NULL) {
-        lua_pushfstring(L, "bad response: %s", e->x.problem);
+    if (is_ours && e->x->problem != NULL) {
+        lua_pushfstring(L, "bad response: %s", e->x->problem);
+        lua_replace(L, -3);
+    } else if (e->x->problem != NULL) {
+        lua_pushstring(L, e->x->problem);
         lua_replace(L, -3);
     } else if (error == -ML_EEOF) {
         lua_pushliteral(L, "the connection ended before the response was whole");
         lua_replace(L, -3);
     }
-    lua_pushboolean(L, e->x.has_answer);
+    lua_pushboolean(L, e->x->has_answer);
     return 4;
 }
 
@@ -143,13 +163,13 @@ static int exchange_send(lua_State *L)
     ml_buffer_release(&e->body);
     ml_blocking_begin(L);
     int error = ml_blocking_end(
-        L, e->x.carrier->send(&e->x, &request, &piece, piece.iov_len > 0 ? 1 : 0, deadline));
+        L, e->x->carrier->send(e->x, &request, &piece, piece.iov_len > 0 ? 1 : 0, deadline));
     if (error == 0) {
         lua_pushboolean(L, 1);
         return 1;
     }
     push_problem(L, e, error);
-    lua_pushboolean(L, e->x.sent > 0);
+    lua_pushboolean(L, e->x->sent > 0);
     lua_replace(L, -2);
     return 4;
 }
@@ -162,9 +182,9 @@ static int exchange_write(lua_State *L)
     piece.iov_base = (void *)luaL_checklstring(L, 2, &piece.iov_len);
     ml_time deadline = ml_check_deadline(L, 3);
     ml_blocking_begin(L);
-    int error = ml_blocking_end(L, e->x.carrier->write(&e->x, &piece, 1, deadline));
+    int error = ml_blocking_end(L, e->x->carrier->write(e->x, &piece, 1, deadline));
     if (error == -EPROTO)
-        e->x.problem = NULL;
+        e->x->problem = NULL;
     lua_pushboolean(L, error == 0);
     return error == 0 ? 1 : push_problem(L, e, error);
 }
@@ -175,7 +195,7 @@ static int exchange_end_body(lua_State *L)
     struct exchange *e = check_exchange(L);
     ml_time deadline = ml_check_deadline(L, 2);
     ml_blocking_begin(L);
-    int error = ml_blocking_end(L, e->x.carrier->end(&e->x, deadline));
+    int error = ml_blocking_end(L, e->x->carrier->end(e->x, deadline));
     lua_pushboolean(L, error == 0);
     return error == 0 ? 1 : push_problem(L, e, error);
 }
@@ -184,31 +204,31 @@ static int exchange_end_body(lua_State *L)
 static int exchange_has_response(lua_State *L)
 {
     struct exchange *e = check_exchange(L);
-    lua_pushboolean(L, e->x.carrier->has_response(&e->x));
+    lua_pushboolean(L, e->x->carrier->has_response(e->x));
     return 1;
 }
 
 /* ---- receiving ---- */
 
-/* Pushes a copy of the fields that lie in the input: NULL, nothing pushed, if a finalizer that ran
- * for its memory closed the stream. */
+/* Pushes a copy of the fields that lie in the input: false if a finalizer that ran for its memory
+ * closed the stream. */
 static bool push_fields(lua_State *L, const struct exchange *e, const struct ml_http_head *head,
                         size_t size)
 {
     struct ml_http_headers *headers =
         ml_http_push_new_headers(L, head->field_count, (uint32_t)size);
-    if (!ml_stream_is_open(e->x.stream))
+    if (!e->x->carrier->holds_head(e->x))
         return false;
     ml_http_headers_fill(headers, head, size);
     return true;
 }
 
-/* exchange:receive(timeout[, stops_at_continue]) -> status, headers, reason, version (10 or 11),
+/* exchange:receive(timeout[, stops_at_continue]) -> status, headers, reason, version (10, 11, 20),
  * the size of the body (nil: not known) or false: it has none. */
 static int exchange_receive(lua_State *L)
 {
     struct exchange *e = check_exchange(L);
-    struct ml_http_client_exchange *x = &e->x;
+    struct ml_http_client_exchange *x = e->x;
     ml_time deadline = ml_check_deadline(L, 2);
     bool stops = lua_toboolean(L, 3);
     ml_blocking_begin(L);
@@ -252,14 +272,14 @@ static int exchange_decode(lua_State *L)
 /* The end of the body has been read: its trailers become a user value. */
 static void note_trailers(lua_State *L, struct exchange *e)
 {
-    const struct ml_http_head *trailers = &e->x.trailers;
-    if (e->x.phase != ML_HTTP_CLIENT_OVER || trailers->field_count == 0 || e->x.head_size == 0)
+    const struct ml_http_head *trailers = &e->x->trailers;
+    if (e->x->phase != ML_HTTP_CLIENT_OVER || trailers->field_count == 0 || e->x->head_size == 0)
         return;
-    if (push_fields(L, e, trailers, e->x.head_size))
+    if (push_fields(L, e, trailers, e->x->head_size))
         lua_setiuservalue(L, 1, TRAILERS);
     else
         lua_pop(L, 1);
-    e->x.trailers.field_count = 0;
+    e->x->trailers.field_count = 0;
 }
 
 /* Decodes from the input that is at hand to `out`, once: 0, or an error. What the decoder did not
@@ -275,9 +295,9 @@ static int decode_some(struct exchange *e, struct ml_buffer *out)
     ml_buffer_consume(&e->rest, ml_buffer_size(&e->rest) - step.in_size);
     e->is_full = result == 1;
     if (result < 0)
-        e->x.is_reusable = false;
+        e->x->is_reusable = false;
     if (result == -EPROTO)
-        e->x.problem = "its content is not of the coding that it names";
+        e->x->problem = "its content is not of the coding that it names";
     return result < 0 ? result : 0;
 }
 
@@ -291,7 +311,7 @@ static int end_of_content(const struct exchange *e)
 /* One piece of the body, decoded if need be, appended to `out`: 0; 1: the end; or an error. */
 static int gather(struct exchange *e, struct ml_buffer *out, size_t max, ml_time deadline)
 {
-    struct ml_http_client_exchange *x = &e->x;
+    struct ml_http_client_exchange *x = e->x;
     struct ml_piece_of_input piece;
     if (e->is_full)
         return decode_some(e, out);
@@ -314,7 +334,7 @@ static int gather(struct exchange *e, struct ml_buffer *out, size_t max, ml_time
  * twice. */
 static bool is_there(const struct exchange *e, size_t max)
 {
-    const struct ml_http_client_exchange *x = &e->x;
+    const struct ml_http_client_exchange *x = e->x;
     return e->decoder == NULL && x->phase == ML_HTTP_CLIENT_RECEIVING && x->pending == 0 &&
            x->head.body == ML_HTTP_SIZED && x->left > 0 && x->left <= max &&
            ml_buffer_size(&x->stream->in) >= x->left && ml_buffer_size(&e->body) == 0;
@@ -324,19 +344,19 @@ static int push_whole(lua_State *L, struct exchange *e, ml_time deadline)
 {
     struct ml_piece_of_input piece;
     ml_blocking_begin(L);
-    int error = ml_blocking_end(L, e->x.carrier->read(&e->x, SIZE_MAX, &piece, deadline));
+    int error = ml_blocking_end(L, e->x->carrier->read(e->x, SIZE_MAX, &piece, deadline));
     if (error != 0)
         return push_problem(L, e, error);
     lua_pushlstring(L, piece.data, piece.size);
-    e->x.carrier->consume(&e->x, &piece);
-    e->x.carrier->read(&e->x, 1, &piece, deadline); /* notes the end */
+    e->x->carrier->consume(e->x, &piece);
+    e->x->carrier->read(e->x, 1, &piece, deadline); /* notes the end */
     return 1;
 }
 
 static int too_large(lua_State *L, struct exchange *e)
 {
-    e->x.problem = "its body is larger than max_body";
-    e->x.is_reusable = false;
+    e->x->problem = "its body is larger than max_body";
+    e->x->is_reusable = false;
     ml_buffer_release(&e->body);
     return push_problem(L, e, -EMSGSIZE);
 }
@@ -350,7 +370,7 @@ static int exchange_read_all(lua_State *L)
     ml_time deadline = ml_check_deadline(L, 4), idle;
     if (is_there(e, max))
         return push_whole(L, e, deadline);
-    if (e->x.head.body == ML_HTTP_SIZED && e->decoder == NULL && e->x.left > max)
+    if (e->x->head.body == ML_HTTP_SIZED && e->decoder == NULL && e->x->left > max)
         return too_large(L, e);
     int result = 0;
     while (result == 0 && ml_buffer_size(&e->body) <= max) {
@@ -381,7 +401,7 @@ static int exchange_read(lua_State *L)
         ml_blocking_begin(L);
         result = ml_blocking_end(L, gather(e, &e->body, max, deadline));
     }
-    if (result == -EMSGSIZE && e->x.problem == NULL)
+    if (result == -EMSGSIZE && e->x->problem == NULL)
         return too_large(L, e);
     if (result < 0)
         return push_problem(L, e, result);
@@ -410,8 +430,27 @@ static int exchange_finish(lua_State *L)
     struct exchange *e = check_exchange(L);
     drop_decoder(e);
     ml_buffer_release(&e->body);
-    lua_pushboolean(L, e->x.carrier->finish(&e->x));
+    lua_pushboolean(L, e->x->carrier->finish(e->x));
     return 1;
+}
+
+/* exchange:drop(): nobody reads on. Over HTTP/2 its stream is reset unless it is over. Never waits.
+ */
+static int exchange_drop(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    e->x->carrier->drop(e->x);
+    return 0;
+}
+
+/* exchange:advice() -> whether the server says that it has not looked at the request, and whether
+ * it wants HTTP/1.1 for it. */
+static int exchange_advice(lua_State *L)
+{
+    struct exchange *e = check_exchange(L);
+    lua_pushboolean(L, e->x->is_refused);
+    lua_pushboolean(L, e->x->wants_http1);
+    return 2;
 }
 
 /* exchange:is_idle(): whether an idle connection is still good. Never waits. */
@@ -420,7 +459,7 @@ static int exchange_is_idle(lua_State *L)
     struct exchange *e = check_exchange(L);
     lua_pushnil(L);
     lua_setiuservalue(L, 1, TRAILERS);
-    lua_pushboolean(L, e->x.carrier->is_idle(&e->x));
+    lua_pushboolean(L, e->x->carrier->is_idle(e->x));
     return 1;
 }
 
@@ -429,6 +468,104 @@ static int exchange_stream(lua_State *L)
     check_exchange(L);
     lua_getiuservalue(L, 1, STREAM);
     return 1;
+}
+
+/* ---- connections of HTTP/2 ---- */
+
+static struct ml_http2_client *check_http2(lua_State *L)
+{
+    return ml_check_object(L, 1, http2_type);
+}
+
+/* http2(stream) -> a connection that many exchanges share; or nil, message, code. */
+static int new_http2(lua_State *L)
+{
+    struct ml_stream *stream = ml_check_stream(L, 1);
+    struct ml_http2_client *c = ml_push_object(L, http2_type, sizeof *c, 1);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, STREAM);
+    int error = ml_http2_client_open(c, stream);
+    return error == 0 ? 1 : ml_push_failure(L, error);
+}
+
+static int http2_gc(lua_State *L)
+{
+    struct ml_http2_client *c = check_http2(L);
+    if (c->session.stream != NULL)
+        ml_http2_client_release(c);
+    return 0;
+}
+
+/* http2:receive(), http2:send(): the bodies of its two tasks, until its end. */
+static int http2_receive(lua_State *L)
+{
+    struct ml_http2_client *c = check_http2(L);
+    ml_blocking_begin(L);
+    ml_blocking_end(L, ml_http2_client_receive(c));
+    return 0;
+}
+
+static int http2_send(lua_State *L)
+{
+    struct ml_http2_client *c = check_http2(L);
+    ml_blocking_begin(L);
+    ml_http2_client_send(c);
+    ml_blocking_end(L, c->session.error == -ECANCELED ? -ECANCELED : 0);
+    return 0;
+}
+
+/* http2:has_room(): whether another exchange may begin. */
+static int http2_has_room(lua_State *L)
+{
+    lua_pushboolean(L, ml_http2_client_has_room(check_http2(L)));
+    return 1;
+}
+
+/* http2:is_refusing(): whether it will never carry another. */
+static int http2_is_refusing(lua_State *L)
+{
+    const struct ml_http2_client *c = check_http2(L);
+    lua_pushboolean(L, c->is_closed || c->is_refusing || c->session.error != 0);
+    return 1;
+}
+
+/* http2:exchange() -> one that has a place on it. */
+static int http2_exchange(lua_State *L)
+{
+    struct ml_http2_client *c = check_http2(L);
+    struct http2_exchange *e = ml_push_object(L, exchange_type, sizeof *e, 2);
+    ml_http2_request_init(&e->request, c);
+    e->base.x = &e->request.x;
+    e->base.is_http2 = true;
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, STREAM);
+    return 1;
+}
+
+static int http2_close(lua_State *L)
+{
+    ml_http2_client_close(check_http2(L));
+    return 0;
+}
+
+/* has_http2() -> whether HTTP/2 can be spoken here. */
+static int has_http2(lua_State *L)
+{
+    lua_pushboolean(L, ml_nghttp2_get(&ml_lua_of(L)->io) != NULL);
+    return 1;
+}
+
+static void open_http2_type(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"has_room", http2_has_room},
+                                       {"exchange", http2_exchange},
+                                       {"receive", http2_receive},
+                                       {"send", http2_send},
+                                       {"is_refusing", http2_is_refusing},
+                                       {"close", http2_close},
+                                       {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__gc", http2_gc}, {NULL, NULL}};
+    ml_open_object_type(L, http2_type, methods, metamethods);
 }
 
 /* codings() -> "gzip, deflate", those that can be decoded here. */
@@ -460,10 +597,17 @@ int ml_open_http_client(lua_State *L)
                                        {"trailers", exchange_trailers},
                                        {"finish", exchange_finish},
                                        {"is_idle", exchange_is_idle},
+                                       {"drop", exchange_drop},
+                                       {"advice", exchange_advice},
                                        {"stream", exchange_stream},
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", exchange_gc}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {{"new", new_exchange}, {"codings", codings}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"new", new_exchange},
+                                         {"http2", new_http2},
+                                         {"has_http2", has_http2},
+                                         {"codings", codings},
+                                         {NULL, NULL}};
+    open_http2_type(L);
     ml_open_object_type(L, exchange_type, methods, metamethods);
     ml_open_http_headers_type(L);
     luaL_newlib(L, functions);

@@ -32,7 +32,7 @@ local function new_client(opts)
   local jar = opts.cookies
   if jar == true then jar = cookies.new() end
   return setmetatable({ opts = own, headers = new_headers(opts.headers), jar = jar or nil,
-    pool = pools.new(opts.pool) }, Client)
+    pool = pools.new(opts.pool), version = opts.version }, Client)
 end
 
 local shared
@@ -240,10 +240,15 @@ end
 
 --- Makes a client.
 -- @tparam[opt] table opts base, headers, cookies (true, or a jar), pool {max=, per_host=, idle=},
--- and what a request takes
+-- version ("1.1", or "2", also without TLS), and what a request takes
 -- @treturn Client
 function M.client(opts)
-  if opts ~= nil then argument.options(opts, 1, "client", CLIENT) end
+  if opts ~= nil then
+    argument.options(opts, 1, "client", CLIENT)
+    local version = opts.version
+    argument.check(version == nil or version == "1.1" or version == "2", 1, "client",
+      "option 'version' must be \"1.1\" or \"2\"")
+  end
   return new_client(opts or {})
 end
 

@@ -4,7 +4,7 @@
 local ipairs, next, pairs, setmetatable = ipairs, next, pairs, setmetatable
 local math_huge, math_min, table_remove = math.huge, math.min, table.remove
 
-local sync = require "moonlet.sync"
+local origins = require "moonlet.http.client.origin"
 local task = require "moonlet.task"
 
 local now = task.now
@@ -21,56 +21,94 @@ function pools.new(opts)
   opts = opts or {}
   return setmetatable({
     max = opts.max or IDLE_IN_ALL, per_host = opts.per_host or IDLE_PER_HOST,
-    limit = opts.per_host, time = opts.idle or IDLE_TIME, idle = {}, places = {}, count = 0,
+    limit = opts.per_host, time = opts.idle or IDLE_TIME, idle = {}, origins = {}, count = 0,
     open = 0, made = 0, reused = 0,
   }, Pool)
 end
 
+-- A connection of HTTP/1: one request at a time.
 local Connection = {}
 pools.Connection = Connection
 Connection.__index = Connection
 
 -- Gives it back: it serves the next request if it may, or is closed. Never waits. Once.
 function Connection:release(is_good)
-  local pool = self.pool
+  local pool, origin = self.pool, self.origin
   if not pool then return end
-  self.pool = nil
-  local permit = self.permit
-  self.permit = nil
-  local list = pool.idle[self.key]
-  local is_kept = is_good and not pool.is_closed and pool.max > 0
-    and (not list or #list < pool.per_host)
-  if is_kept then
-    self.since = now()
-    if not list then
-      list = {}
-      pool.idle[self.key] = list
-    end
-    list[#list + 1] = self
-    pool.count = pool.count + 1
-    if pool.count > pool.max then pool:drop_oldest() end
-    pool:watch()
-  else
+  self.pool, self.origin = nil, nil
+  if not is_good or not pool:keep(self) then
     pool.open = pool.open - 1
     self.stream:close()
   end
-  if permit then permit:release() end
+  if origin then origin:leave() end
 end
 
 Connection.__close = function(self) self:release(false) end
+
+-- Whether it still may carry a request.
+function Connection:is_idle() return self.x:is_idle() end
+
+--- What requests to the same origin have in common, and with them the same proxy and options.
+function Pool:origin(key)
+  local one = self.origins[key]
+  if not one then
+    one = origins.new(self.limit, function() self:tidy(key) end)
+    self.origins[key] = one
+  end
+  return one
+end
+
+-- What is known of an origin is forgotten with its last connection.
+function Pool:tidy(key)
+  local one = self.origins[key]
+  if one and one.used == 0 and one.users == 0 and not self.idle[key] then
+    self.origins[key] = nil
+  end
+end
+
+--- Keeps a connection that is idle now. False: there are enough.
+function Pool:keep(conn)
+  local list = self.idle[conn.key]
+  if self.is_closed or self.max <= 0 or (list and #list >= self.per_host) then return false end
+  conn.since = now()
+  if not list then
+    list = {}
+    self.idle[conn.key] = list
+  end
+  list[#list + 1] = conn
+  self.count = self.count + 1
+  if self.count > self.max then self:drop_oldest() end
+  self:watch()
+  return true
+end
 
 function Pool:remove(key, i)
   local list = self.idle[key]
   local conn = table_remove(list, i)
   self.count = self.count - 1
-  if #list == 0 then self.idle[key] = nil end
+  if #list == 0 then
+    self.idle[key] = nil
+    self:tidy(key)
+  end
   return conn
 end
 
-function Pool:drop(key, i)
-  self.open = self.open - 1
-  self:remove(key, i).stream:close()
+--- A connection is idle no longer, if it was.
+function Pool:unlist(conn)
+  local list = self.idle[conn.key] or {}
+  for i = #list, 1, -1 do
+    if list[i] == conn then return self:remove(conn.key, i) end
+  end
 end
+
+-- Closes one that is not in the lists any more.
+function Pool:shut(conn)
+  if conn.shut then return conn:shut() end
+  self.open = self.open - 1
+  conn.stream:close()
+end
+
+function Pool:drop(key, i) self:shut(self:remove(key, i)) end
 
 function Pool:drop_oldest()
   local oldest
@@ -111,25 +149,12 @@ function Pool:take(key)
   local limit = now() - self.time
   while self.idle[key] do
     local conn = self:remove(key, #self.idle[key])
-    if conn.since > limit and conn.x:is_idle() then
+    if conn.since > limit and conn:is_idle() then
       conn.pool = self
       return conn
     end
-    self.open = self.open - 1
-    conn.stream:close()
+    self:shut(conn)
   end
-end
-
--- Waits for a place at the origin, first come, first served.
-function Pool:place(key, seconds)
-  if not self.limit then return true end
-  local places = self.places[key]
-  if not places then
-    places = sync.semaphore(self.limit)
-    self.places[key] = places
-  end
-  local permit, message, code = places:hold(seconds)
-  return permit, message, code
 end
 
 function Pool:close()

@@ -50,7 +50,8 @@ local function prepare(client, opts, name)
     redirects = redirects, retries = all.retries or 0, auth = all.auth,
     tls = all.tls, proxy = all.proxy, connect = all.connect, allow = all.allow,
     decode = all.decode ~= false, max_body = all.max_body, check = all.check,
-    downgrade = all.downgrade, jar = client.jar, has_own_cookie = headers.cookie ~= nil,
+    downgrade = all.downgrade, version = client.version, jar = client.jar,
+    has_own_cookie = headers.cookie ~= nil,
   }, all
 end
 

@@ -31,20 +31,31 @@ end
 
 local DEFAULT_TLS = {}
 
--- The context for an option `tls`: nil, true, a table or a context.
-local function context_of(tls)
+-- The protocols that a handshake offers, the preferred first.
+local EITHER, HTTP2 = { "h2", "http/1.1" }, { "h2" }
+
+local function new_context(tls, alpn)
+  local opts = {}
+  for name, value in pairs(tls) do opts[name] = value end
+  opts.server_name = nil
+  opts.alpn = opts.alpn or alpn
+  return net.tls(opts)
+end
+
+-- The context for an option `tls`: nil, true, a table or a context, which offers what it was made
+-- for.
+local function context_of(tls, alpn)
   if tls == nil or tls == true then tls = DEFAULT_TLS end
   if type(tls) ~= "table" then return tls end
   if tls.context then return tls.context end
-  if not contexts[tls] then
-    local opts = {}
-    for name, value in pairs(tls) do opts[name] = value end
-    opts.server_name = nil
-    local context, message, code = net.tls(opts)
+  local made, offer = contexts[tls] or {}, alpn or 1
+  contexts[tls] = made
+  if not made[offer] then
+    local context, message, code = new_context(tls, alpn)
     if not context then return nil, message, code end
-    contexts[tls] = context
+    made[offer] = context
   end
-  return contexts[tls]
+  return made[offer]
 end
 
 -- Connects over TCP to what `allow` lets through.
@@ -98,7 +109,8 @@ end
 
 -- TLS on a stream of the caller's, or of a proxy.
 local function secure(stream, plan, times)
-  local context, message, code = context_of(plan.tls)
+  local alpn = plan.may_share and (plan.version == "2" and HTTP2 or EITHER) or nil
+  local context, message, code = context_of(plan.tls, alpn)
   if not context then return fail(stream, message, code) end
   local name = type(plan.tls) == "table" and plan.tls.server_name or plan.host
   local ok
@@ -146,8 +158,9 @@ local function open(plan, times)
   return stream
 end
 
---- A stream for a plan: scheme, host, port, tls, connect, allow, proxy. All of it under the time
--- for connecting, also calls of the script's. Or nil, message, code.
+--- A stream for a plan: scheme, host, port, tls, connect, allow, proxy, version, may_share (with
+-- other requests: HTTP/2 is offered). All of it under the time for connecting, also calls of the
+-- script's. Or nil, message, code.
 function connect.open(plan, times)
   local seconds = left(times, times.connect)
   local stream, message, code = task.timeout(seconds, open, plan, times)
@@ -161,7 +174,7 @@ function connect.key(plan)
   local by = through and (" %s %s %d %s %s"):format(through.scheme, through.host, through.port,
     through.user or "", through.password or "") or ""
   return plan.scheme .. " " .. plan.host .. " " .. plan.port .. " " .. number_of(plan.tls) .. " "
-    .. number_of(plan.connect) .. " " .. number_of(plan.allow) .. by
+    .. number_of(plan.connect) .. " " .. number_of(plan.allow) .. " " .. (plan.version or "") .. by
 end
 
 return connect

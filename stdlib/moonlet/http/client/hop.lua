@@ -3,6 +3,7 @@
 
 local ipairs, setmetatable = ipairs, setmetatable
 
+local core = require "moonlet.http.client.core"
 local connection = require "moonlet.http.client.connection"
 local exchange = require "moonlet.http.client.exchange"
 local proxies = require "moonlet.http.proxy"
@@ -10,10 +11,22 @@ local reply = require "moonlet.http.client.reply"
 
 local hop = {}
 
+-- Which versions may be spoken. A proxy that reads the requests is spoken to in HTTP/1.1. true; or
+-- nil, message, code.
+local function choose_version(plan, parts)
+  if plan.version == "1.1" or plan.is_plain_proxy then return true end
+  local has_http2 = (parts.scheme == "https" or plan.version == "2") and core.has_http2()
+  if plan.version == "2" and not has_http2 then
+    return nil, "HTTP/2 needs the library libnghttp2", "EOPNOTSUPP"
+  end
+  plan.may_share = has_http2
+  return true
+end
+
 -- How the origin is reached.
 local function plan_for(request, parts)
   local plan = { scheme = parts.scheme, host = parts.host, port = parts.port, tls = request.tls,
-    connect = request.connect, allow = request.allow }
+    connect = request.connect, allow = request.allow, version = request.version }
   if request.proxy then
     local message, code
     plan.proxy, message, code = proxies.parse(request.proxy)
@@ -23,7 +36,20 @@ local function plan_for(request, parts)
   end
   plan.is_plain_proxy = plan.proxy ~= nil and parts.scheme == "http"
     and plan.proxy.scheme:find "^http" ~= nil
+  local ok, message, code = choose_version(plan, parts)
+  if not ok then return nil, message, code end
   return plan
+end
+
+local VERSIONS = { [10] = "1.0", [11] = "1.1", [20] = "2" }
+
+-- What retries ask of a failure.
+local function state_of(conn, answered, was_sent)
+  local refused, wants_http1 = conn.x:advice()
+  return {
+    reused = conn.reused or false, answered = answered, unsent = was_sent == false,
+    refused = refused, wants_http1 = wants_http1,
+  }
 end
 
 local function keep_cookies(jar, headers, parts)
@@ -36,8 +62,8 @@ local Guard = { __close = function(guard)
   if guard.conn then guard.conn:release(false) end
 end }
 
---- The response, its content not yet begun; or nil, message, code, {unsent=, reused=, answered=}.
--- is_fresh: not by an idle connection. May wait.
+--- The response, its content not yet begun; or nil, message, code, {unsent=, reused=, answered=,
+-- refused=, wants_http1=}. is_fresh: not by an idle connection. May wait.
 function hop.run(client, request, parts, times, is_fresh)
   local plan, message, code = plan_for(request, parts)
   if not plan then return nil, message, code end
@@ -45,15 +71,14 @@ function hop.run(client, request, parts, times, is_fresh)
   conn, message, code = connection.acquire(client.pool, plan, times, is_fresh)
   if not conn then return nil, message, code, { unsent = true } end
   local guard <close> = setmetatable({ conn = conn }, Guard)
-  local reused = conn.reused or false
   local status, headers, reason, version, length = exchange.run(conn, request, parts, plan, times)
   if not status then
-    return nil, headers, reason, { reused = reused, answered = version, unsent = length == false }
+    return nil, headers, reason, state_of(conn, version, length)
   end
   if request.jar then keep_cookies(request.jar, headers, parts) end
   local response = reply.new {
-    status = status, headers = headers, reason = reason, version = version == 11 and "1.1" or "1.0",
-    url = parts.text, reused = reused, conn = conn, times = times, length = length,
+    status = status, headers = headers, reason = reason, version = VERSIONS[version],
+    url = parts.text, reused = conn.reused or false, conn = conn, times = times, length = length,
   }
   guard.conn = nil
   return response

@@ -21,7 +21,7 @@ local PIECE = 64 * 1024
 -- @tfield integer status
 -- @tfield string reason may be empty
 -- @tfield table headers
--- @tfield string version "1.0" or "1.1"
+-- @tfield string version "1.0", "1.1" or "2"
 -- @tfield string url after redirects
 -- @tfield boolean reused whether the connection had carried another request
 -- @tfield ?string body nil of a stream
