@@ -1,5 +1,6 @@
 #include "http/websocket.h"
 
+#include "http/ws_deflate.h"
 #include "hub/state/waiters.h"
 
 void ml_websocket_open(struct ml_websocket *ws, struct ml_stream *stream,
@@ -11,6 +12,12 @@ void ml_websocket_open(struct ml_websocket *ws, struct ml_stream *stream,
     ws->ping_at = ml_time_after(ml_hub_now(ml_ws_hub(ws)), options->ping_interval);
 }
 
+int ml_websocket_compress(struct ml_websocket *ws, const struct ml_ws_compression *ours,
+                          const struct ml_ws_terms *terms)
+{
+    return ml_ws_deflate_new(ws->stream->io, ours, terms, ws->options.is_client, &ws->deflate);
+}
+
 void ml_websocket_release(struct ml_websocket *ws)
 {
     if (ml_ws_is_open(ws))
@@ -19,6 +26,8 @@ void ml_websocket_release(struct ml_websocket *ws)
     ml_stream_close(ws->stream);
     ml_buffer_release(&ws->out);
     ml_buffer_release(&ws->message);
+    ml_ws_deflate_free(ws->deflate);
+    ws->deflate = NULL;
     ml_wake_all(ml_ws_hub(ws), &ws->senders);
     ml_wake_all(ml_ws_hub(ws), &ws->enders);
 }

@@ -14,8 +14,11 @@
 #define ML_HTTP_WEBSOCKET_H
 
 #include "base/utf8.h"
+#include "http/ws_extension.h"
 #include "http/ws_frame.h"
 #include "io/stream.h"
+
+struct ml_ws_deflate;
 
 struct ml_websocket_options {
     size_t max_message;    /* bytes of an assembled message */
@@ -33,18 +36,19 @@ enum { ML_WS_KEYS = 16 };
 struct ml_websocket {
     struct ml_stream *stream;
     struct ml_websocket_options options;
-    struct ml_link senders;   /* tasks that wait for room in the queue */
-    struct ml_link enders;    /* tasks that wait for the end */
-    struct ml_buffer out;     /* frames that are still to be sent */
-    struct ml_buffer message; /* of the message that is being assembled */
-    struct ml_ws_head head;   /* of the frame that is being read */
-    uint64_t frame_read;      /* bytes of its payload so far */
-    struct ml_utf8 utf8;      /* of the text so far */
-    ml_time ping_at;          /* when to ping, or to give up */
-    ml_time close_by;         /* end of the closing handshake */
-    int error;                /* why it failed; 0: it did not */
-    const char *why;          /* the same in words; NULL: those of the error */
-    uint16_t code;            /* of the first Close, 0: it is open */
+    struct ml_link senders;        /* tasks that wait for room in the queue */
+    struct ml_link enders;         /* tasks that wait for the end */
+    struct ml_buffer out;          /* frames that are still to be sent */
+    struct ml_buffer message;      /* of the message that is being assembled */
+    struct ml_ws_deflate *deflate; /* NULL: messages are not compressed */
+    struct ml_ws_head head;        /* of the frame that is being read */
+    uint64_t frame_read;           /* bytes of its payload so far */
+    struct ml_utf8 utf8;           /* of the text so far */
+    ml_time ping_at;               /* when to ping, or to give up */
+    ml_time close_by;              /* end of the closing handshake */
+    int error;                     /* why it failed; 0: it did not */
+    const char *why;               /* the same in words; NULL: those of the error */
+    uint16_t code;                 /* of the first Close, 0: it is open */
     uint8_t reason_size;
     uint8_t head_size;    /* bytes in `first`, or 0 */
     uint8_t control_size; /* bytes in `control` */
@@ -59,8 +63,9 @@ struct ml_websocket {
     bool was_watched;
     bool is_in_frame;
     bool is_in_message;
-    bool has_message; /* a whole one is in `message`, until it is taken */
-    bool has_pinged;  /* and nothing has come since */
+    bool is_compressed; /* the message that is being assembled */
+    bool has_message;   /* a whole one is in `message`, until it is taken */
+    bool has_pinged;    /* and nothing has come since */
     bool close_sent, close_received;
     bool is_closed_here; /* ml_websocket_close() came before the peer's Close */
     bool wants_worker;
@@ -81,6 +86,11 @@ static inline bool ml_ws_is_open(const struct ml_websocket *ws)
 /* An open one on an open stream, which must outlive it and which nobody else uses. */
 void ml_websocket_open(struct ml_websocket *ws, struct ml_stream *stream,
                        const struct ml_websocket_options *options);
+
+/* Lets messages be compressed, as the handshake's answer says; before the first. 0; -EOPNOTSUPP: no
+ * zlib is here; -ENOMEM. */
+int ml_websocket_compress(struct ml_websocket *ws, const struct ml_ws_compression *ours,
+                          const struct ml_ws_terms *terms);
 
 /* Closes the stream at once and frees the buffers. Idempotent; never waits. */
 void ml_websocket_release(struct ml_websocket *ws);

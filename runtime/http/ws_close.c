@@ -1,6 +1,7 @@
 #include "http/ws_close.h"
 
 #include "base/error.h"
+#include "http/ws_deflate.h"
 #include "http/ws_send.h"
 #include "hub/state/waiters.h"
 
@@ -15,6 +16,8 @@ static void note_close(struct ml_websocket *ws, unsigned code, const char *reaso
     ws->reason_size = (uint8_t)size;
     if (size > 0)
         memcpy(ws->reason, reason, size);
+    if (ws->deflate != NULL)
+        ml_ws_deflate_stop(ws->deflate);
     ws->close_by = ml_time_after(ml_hub_now(ml_ws_hub(ws)), CLOSE_SPAN);
     ml_wake_all(ml_ws_hub(ws), &ws->senders);
 }

@@ -2,39 +2,148 @@
 
 #include "base/error.h"
 #include "http/ws_close.h"
+#include "http/ws_deflate.h"
 #include "http/ws_send.h"
 #include "hub/state/waiters.h"
 #include "hub/wait/slice.h"
 
 #include <string.h>
 
+/* Output that is given to ml_ws_inflate() at a time: the memory of a message grows with it. */
+enum { PIECE = 4096 };
+
+/* Bytes that the compressed form of a message may have beyond one and a half times the limit. */
+enum { PACKED_EXTRA = 1024 };
+
 /* Of pings that come while the output is stuck only so many are answered as fit in the queue. */
 static int take_control(struct ml_websocket *ws)
 {
-    int error = 0;
     if (ws->head.opcode == ML_WS_CLOSE)
         return ml_ws_take_close(ws);
-    if (ws->head.opcode == ML_WS_PING && ml_ws_is_open(ws) && ml_ws_has_room(ws)) {
-        error = ml_ws_queue_frame(ws, ML_WS_PONG, ws->control, ws->control_size);
-        if (error == 0)
-            error = ml_ws_try_out(ws);
-    }
-    return error;
+    if (ws->head.opcode != ML_WS_PING || !ml_ws_is_open(ws) || !ml_ws_has_room(ws))
+        return 0;
+    return ml_ws_queue_frame(ws, ML_WS_PONG, ws->control, ws->control_size);
 }
 
-/* A frame has come whole: 0: read on; 1: nothing follows; or an error. */
-static int end_frame(struct ml_websocket *ws)
+/* Takes bytes into the message that were written at its end. */
+static int commit(struct ml_websocket *ws, size_t size)
 {
-    ws->is_in_frame = false;
-    if (ws->head.opcode >= ML_WS_CLOSE)
-        return take_control(ws);
-    ws->is_in_message = !ws->head.is_final;
-    if (!ws->head.is_final)
+    if (ws->kind == ML_WS_TEXT && !ml_utf8_check(&ws->utf8, ml_buffer_end(&ws->message), size))
+        return ml_ws_fail(ws, -EILSEQ, ML_WS_NOT_UTF8, "a text is not UTF-8");
+    ml_buffer_commit(&ws->message, size);
+    return 0;
+}
+
+/* ---- compressed messages ---- */
+
+typedef int feed_step(struct ml_ws_deflate *d, struct ml_ws_deflate_step *step);
+
+/* An error of the decompressor. */
+static int fail_to_inflate(struct ml_websocket *ws, int error)
+{
+    unsigned code = error == -EPROTO ? ML_WS_NOT_UTF8 : ML_WS_INTERNAL_ERROR;
+    return ml_ws_fail(ws, error, code, error == -EPROTO ? "damaged compressed data" : NULL);
+}
+
+/* Decompresses once into the message. 0: again; 1: all that can come has come; or an error. The
+ * message at its limit, one byte more shows that it is longer. */
+static int inflate_piece(struct ml_websocket *ws, feed_step *feed, struct ml_ws_deflate_step *step)
+{
+    char spare;
+    size_t left = ws->options.max_message - ml_buffer_size(&ws->message);
+    size_t room = left == 0 ? 1 : left < PIECE ? left : PIECE;
+    int result = left > 0 ? ml_buffer_reserve(&ws->message, room) : 0;
+    if (result != 0)
+        return result;
+    step->out = left > 0 ? ml_buffer_end(&ws->message) : &spare;
+    step->out_size = room;
+    result = feed(ws->deflate, step);
+    size_t size = room - step->out_size;
+    if (left == 0 && size > 0)
+        return ml_ws_fail(ws, -EMSGSIZE, ML_WS_TOO_BIG, "message too long");
+    if (result != 0)
+        return fail_to_inflate(ws, result);
+    ml_slice_spend_bytes(ml_ws_hub(ws), (ssize_t)size);
+    result = left > 0 && size > 0 ? commit(ws, size) : 0;
+    return result == 0 && step->in_size == 0 && step->out_size > 0 ? 1 : result;
+}
+
+/* Decompresses the input of a step. -ENOMEM: what is left of it may come again. */
+static int inflate_all(struct ml_websocket *ws, feed_step *feed, struct ml_ws_deflate_step *step)
+{
+    int result = 0;
+    while (result == 0)
+        result = inflate_piece(ws, feed, step);
+    return result == 1 ? 0 : result;
+}
+
+/* Takes bytes of a compressed payload. Those that it does not take are masked again. */
+static int read_compressed(struct ml_websocket *ws, char *data, size_t size, size_t *taken)
+{
+    struct ml_ws_deflate_step step = {.in = data, .in_size = size};
+    int result = ml_ws_deflate_begin(ws->deflate);
+    *taken = 0;
+    if (result != 0)
+        return result;
+    if (ws->head.is_masked)
+        ml_ws_mask(data, size, ws->head.key, ws->frame_read);
+    result = size > 0 ? inflate_all(ws, ml_ws_deflate_feed, &step) : 0;
+    *taken = size - step.in_size;
+    ws->frame_read += *taken;
+    if (ws->head.is_masked)
+        ml_ws_mask(data + *taken, step.in_size, ws->head.key, ws->frame_read);
+    return result;
+}
+
+/* All of a compressed message has come. An empty one may have no data at all. */
+static int end_compressed(struct ml_websocket *ws)
+{
+    struct ml_ws_deflate_step step = {0};
+    if (ws->deflate->received == 0)
         return 0;
+    int result = inflate_all(ws, ml_ws_deflate_feed_tail, &step);
+    if (result == 0 && ml_ws_deflate_end(ws->deflate) != 0)
+        result = fail_to_inflate(ws, -EPROTO);
+    return result;
+}
+
+/* ---- frames ---- */
+
+/* The last frame of a message has come whole. */
+static int end_message(struct ml_websocket *ws)
+{
+    int result = ws->is_compressed && ml_ws_is_open(ws) ? end_compressed(ws) : 0;
+    if (result != 0)
+        return result;
     if (ws->kind == ML_WS_TEXT && !ml_utf8_is_whole(&ws->utf8))
         return ml_ws_fail(ws, -EILSEQ, ML_WS_NOT_UTF8, "a text is not UTF-8");
+    ws->is_in_message = false;
     ws->has_message = ml_ws_is_open(ws);
     return 0;
+}
+
+/* A frame has come whole: 0: read on; 1: nothing follows; or an error. Without memory the frame is
+ * still there. */
+static int end_frame(struct ml_websocket *ws)
+{
+    bool is_control = ws->head.opcode >= ML_WS_CLOSE;
+    int result = !is_control && ws->head.is_final ? end_message(ws) : 0;
+    ws->is_in_frame = result == -ENOMEM;
+    return is_control ? take_control(ws) : result;
+}
+
+/* Whether the message would become longer than it may be. Compressed it may be longer than what it
+ * stands for, but not by much. */
+static bool is_too_long(struct ml_websocket *ws)
+{
+    uint64_t max = ws->options.max_message;
+    if (!ws->is_compressed)
+        return ws->head.size > max - ml_buffer_size(&ws->message);
+    uint64_t left = max + max / 2 + PACKED_EXTRA - ws->deflate->received;
+    if (ws->head.size > left)
+        return true;
+    ws->deflate->received += ws->head.size;
+    return false;
 }
 
 /* A head is complete: looks at the length before any memory is taken for it. */
@@ -48,10 +157,11 @@ static int begin_frame(struct ml_websocket *ws)
         return 0;
     if (ws->head.opcode != ML_WS_CONTINUATION) {
         ws->kind = ws->head.opcode;
+        ws->is_compressed = ws->head.is_compressed;
         ws->utf8 = (struct ml_utf8){0};
     }
     ws->is_in_message = true;
-    if (ws->head.size > ws->options.max_message - ml_buffer_size(&ws->message))
+    if (ml_ws_is_open(ws) && is_too_long(ws))
         return ml_ws_fail(ws, -EMSGSIZE, ML_WS_TOO_BIG, "message too long");
     return 0;
 }
@@ -60,6 +170,7 @@ static int begin_frame(struct ml_websocket *ws)
 static int read_head(struct ml_websocket *ws, const char *data, size_t size, size_t *taken)
 {
     struct ml_ws_rules rules = {.is_from_client = !ws->options.is_client,
+                                .may_be_compressed = ws->deflate != NULL,
                                 .is_in_message = ws->is_in_message};
     const char *why = NULL;
     int result = 0;
@@ -78,11 +189,8 @@ static int add_data(struct ml_websocket *ws, const char *data, size_t size)
 {
     if (!ml_ws_is_open(ws) || size == 0)
         return 0;
-    if (ws->kind == ML_WS_TEXT && !ml_utf8_check(&ws->utf8, data, size))
-        return ml_ws_fail(ws, -EILSEQ, ML_WS_NOT_UTF8, "a text is not UTF-8");
     memcpy(ml_buffer_end(&ws->message), data, size);
-    ml_buffer_commit(&ws->message, size);
-    return 0;
+    return commit(ws, size);
 }
 
 /* Whether there is room for bytes of a payload, before any is unmasked: without memory nothing has
@@ -98,6 +206,8 @@ static int read_payload(struct ml_websocket *ws, char *data, size_t size, size_t
 {
     uint64_t left = ws->head.size - ws->frame_read;
     size_t count = size < left ? size : (size_t)left;
+    if (ws->head.opcode < ML_WS_CLOSE && ws->is_compressed && ml_ws_is_open(ws))
+        return read_compressed(ws, data, count, taken);
     int result = make_room(ws, count);
     *taken = result == 0 ? count : 0;
     if (result != 0)
@@ -114,21 +224,33 @@ static int read_payload(struct ml_websocket *ws, char *data, size_t size, size_t
     return result;
 }
 
-/* Works off what the stream holds, up to the end of a message. */
-static int read_input(struct ml_websocket *ws)
+/* Takes bytes of a head or a payload off the front of the input. */
+static int read_bytes(struct ml_websocket *ws)
 {
     struct ml_stream *s = ws->stream;
+    char *data = s->in.memory + s->in.start;
+    size_t size = ml_buffer_size(&s->in), taken;
+    ws->has_pinged = false;
+    int result =
+        ws->is_in_frame ? read_payload(ws, data, size, &taken) : read_head(ws, data, size, &taken);
+    ml_stream_consume(s, taken);
+    return result;
+}
+
+/* Works off what the stream holds, up to the end of a message. Answers to pings leave together. */
+static int read_input(struct ml_websocket *ws)
+{
     int result = 0;
-    while (result == 0 && !ws->has_message && ml_stream_has_input(s)) {
-        char *data = s->in.memory + s->in.start;
-        size_t size = ml_buffer_size(&s->in), taken;
-        ws->has_pinged = false;
-        result = ws->is_in_frame ? read_payload(ws, data, size, &taken)
-                                 : read_head(ws, data, size, &taken);
-        ml_stream_consume(s, taken);
-        if (result == 0 && ws->is_in_frame && ws->frame_read == ws->head.size)
+    while (result == 0 && !ws->has_message) {
+        if (ws->is_in_frame && ws->frame_read == ws->head.size)
             result = end_frame(ws);
+        else if (ml_stream_has_input(ws->stream))
+            result = read_bytes(ws);
+        else
+            break;
     }
+    if (result == 0 && ml_buffer_size(&ws->out) > 0 && !ws->has_worker)
+        result = ml_ws_try_out(ws);
     return result;
 }
 
@@ -141,6 +263,8 @@ static int beat(struct ml_websocket *ws)
         return -ECONNABORTED;
     }
     ws->has_pinged = true;
+    if (ws->deflate != NULL)
+        ml_ws_deflate_rest(ws->deflate);
     ws->ping_at = ml_time_after(ml_hub_now(ml_ws_hub(ws)), ws->options.ping_interval);
     return ml_ws_is_open(ws) ? ml_websocket_ping(ws, NULL, 0) : 0;
 }

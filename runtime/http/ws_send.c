@@ -1,6 +1,7 @@
 #include "http/ws_send.h"
 
 #include "base/error.h"
+#include "http/ws_deflate.h"
 #include "hub/state/waiters.h"
 #include "hub/wait/slice.h"
 
@@ -15,6 +16,8 @@ void ml_ws_break_off(struct ml_websocket *ws, int error)
         ws->error = error;
     if (ml_ws_is_open(ws))
         ws->code = ML_WS_ABNORMAL;
+    if (ws->deflate != NULL)
+        ml_ws_deflate_stop(ws->deflate);
     ml_buffer_release(&ws->out);
     ml_wake_all(ml_ws_hub(ws), &ws->senders);
     ws->wants_worker = true;
@@ -63,24 +66,63 @@ static int new_key(struct ml_websocket *ws, unsigned char key[ML_WS_KEY_SIZE])
     return 0;
 }
 
+/* A new frame, for which there is room in the queue with `extra` bytes more. 0, or an error. */
+static int begin_frame(struct ml_websocket *ws, struct ml_ws_head *head, enum ml_ws_opcode opcode,
+                       size_t size, size_t extra)
+{
+    *head = (struct ml_ws_head){.size = size,
+                                .opcode = (uint8_t)opcode,
+                                .is_final = true,
+                                .is_masked = ws->options.is_client};
+    if (size > SIZE_MAX / 4)
+        return -ENOMEM;
+    int error = ml_buffer_reserve(&ws->out, ML_WS_HEAD_MAX + size + extra);
+    return error == 0 && head->is_masked ? new_key(ws, head->key) : error;
+}
+
+/* Puts a frame into the queue. Its payload may lie where its place will be, or behind. */
+static void add_frame(struct ml_websocket *ws, const struct ml_ws_head *head, const char *data)
+{
+    char start[ML_WS_HEAD_MAX];
+    size_t size = ml_ws_write_head(start, head);
+    char *end = ml_buffer_end(&ws->out);
+    if (head->size > 0)
+        memmove(end + size, data, head->size);
+    memcpy(end, start, size);
+    if (head->is_masked)
+        ml_ws_mask(end + size, head->size, head->key, 0);
+    ml_buffer_commit(&ws->out, size + head->size);
+}
+
 int ml_ws_queue_frame(struct ml_websocket *ws, enum ml_ws_opcode opcode, const char *data,
                       size_t size)
 {
-    struct ml_ws_head head = {.size = size,
-                              .opcode = (uint8_t)opcode,
-                              .is_final = true,
-                              .is_masked = ws->options.is_client};
-    int error = head.is_masked ? new_key(ws, head.key) : 0;
+    struct ml_ws_head head;
+    int error = begin_frame(ws, &head, opcode, size, 0);
     if (error == 0)
-        error = ml_buffer_reserve(&ws->out, ML_WS_HEAD_MAX + size);
+        add_frame(ws, &head, data);
+    return error;
+}
+
+/* What the compressor does counts for the task's slice as if its input were sent so many times. */
+enum { PACK_COST = 16 };
+
+/* The same for a message, which is compressed if that makes it smaller. */
+static int queue_message(struct ml_websocket *ws, enum ml_ws_opcode kind, const char *data,
+                         size_t size)
+{
+    struct ml_ws_head head;
+    if (ws->deflate == NULL || size < ws->deflate->min_size)
+        return ml_ws_queue_frame(ws, kind, data, size);
+    int error = begin_frame(ws, &head, kind, size, ML_WS_PACK_ROOM);
     if (error != 0)
         return error;
-    ml_buffer_commit(&ws->out, ml_ws_write_head(ml_buffer_end(&ws->out), &head));
-    if (size > 0)
-        memcpy(ml_buffer_end(&ws->out), data, size);
-    if (head.is_masked)
-        ml_ws_mask(ml_buffer_end(&ws->out), size, head.key, 0);
-    ml_buffer_commit(&ws->out, size);
+    char *packed = ml_buffer_end(&ws->out) + ML_WS_HEAD_MAX;
+    size_t packed_size = ml_ws_deflate_pack(ws->deflate, data, size, packed);
+    ml_slice_spend_bytes(ml_ws_hub(ws), (ssize_t)size * PACK_COST);
+    head.is_compressed = packed_size > 0;
+    head.size = head.is_compressed ? packed_size : size;
+    add_frame(ws, &head, head.is_compressed ? packed : data);
     return 0;
 }
 
@@ -108,7 +150,7 @@ int ml_websocket_send(struct ml_websocket *ws, enum ml_ws_opcode kind, const cha
 {
     int error = wait_for_room(ws, deadline);
     if (error == 0)
-        error = ml_ws_queue_frame(ws, kind, data, size);
+        error = queue_message(ws, kind, data, size);
     if (error == 0)
         error = ml_ws_try_out(ws);
     if (ml_ws_has_room(ws))

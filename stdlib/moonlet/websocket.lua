@@ -18,7 +18,9 @@ local GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 local PORTS = { ws = 80, wss = 443 }
 local TIMEOUT = 10 -- seconds for connecting and the handshake
 
-local COMMON = { max_message = true, max_queue = true, ping_interval = true, subprotocols = true }
+local COMMON = {
+  max_message = true, max_queue = true, ping_interval = true, subprotocols = true, compression = true,
+}
 local CONNECT = { connect = true, tls = true, timeout = true, headers = true, origin = true }
 local UPGRADE = { origins = true }
 for name in pairs(COMMON) do CONNECT[name], UPGRADE[name] = true, true end
@@ -103,6 +105,8 @@ local function request(place, opts, key)
   if opts.subprotocols and #opts.subprotocols > 0 then
     lines[#lines + 1] = "Sec-WebSocket-Protocol: " .. table_concat(opts.subprotocols, ", ")
   end
+  local offer = core.offer(opts)
+  if offer then lines[#lines + 1] = "Sec-WebSocket-Extensions: " .. offer end
   local given = headers.new(opts.headers)
   if opts.origin then given.origin = opts.origin end
   for name, value in pairs(given) do
@@ -128,7 +132,11 @@ local function problem_of(status, given, opts, key)
   if given["sec-websocket-accept"] ~= accept_key(key) then
     return "bad response: wrong Sec-WebSocket-Accept"
   end
-  if given["sec-websocket-extensions"] then return "bad response: an extension nobody asked for" end
+  local extensions = given["sec-websocket-extensions"]
+  if extensions and not core.offer(opts) then return "bad response: an extension nobody asked for" end
+  if extensions and not core.agrees(opts, extensions) then
+    return "bad response: not what was offered in Sec-WebSocket-Extensions"
+  end
   local protocol = given["sec-websocket-protocol"]
   if protocol and not contains(opts.subprotocols, protocol) then
     return "bad response: a subprotocol nobody asked for"
@@ -158,7 +166,7 @@ local function dial(place, opts)
   local given
   given, message, code = shake(stream, place, opts)
   if not given then return nil, message, code end
-  local ws = core.open(stream, opts, true)
+  local ws = core.open(stream, opts, true, given["sec-websocket-extensions"])
   owner.stream = nil
   return ws, given["sec-websocket-protocol"]
 end
@@ -169,6 +177,9 @@ end
 -- @tparam[opt=1 MiB] integer opts.max_message bytes of a message
 -- @tparam[opt=1 MiB] integer opts.max_queue bytes that may wait to be sent before `send` waits
 -- @tparam[opt=30] number|boolean opts.ping_interval seconds; false: no pings
+-- @tparam[opt=false] boolean|table opts.compression offers permessage-deflate; a table has
+-- level (1 to 9, 6), window_bits (9 to 15, 12), min_size (128: bytes below which messages are sent as
+-- they are), context_takeover (true: messages refer to those before)
 -- @tparam[opt] {string} opts.subprotocols asked for, the best first
 -- @tparam[opt] string opts.origin
 -- @tparam[opt] table opts.headers more fields
@@ -216,6 +227,9 @@ local function refusal(req, opts)
   if h["sec-websocket-version"] ~= "13" then return 426, "WebSocket version 13 expected" end
   if not is_key(h["sec-websocket-key"]) then return 400, "wrong Sec-WebSocket-Key" end
   if not may_come(req, opts.origins) then return 403, "origin not allowed" end
+  if h["sec-websocket-extensions"] and core.accept(opts, h["sec-websocket-extensions"]) == false then
+    return 400, "malformed Sec-WebSocket-Extensions"
+  end
 end
 
 local CODES = { [400] = "EPROTO", [403] = "EACCES", [426] = "EPROTO" }
@@ -239,10 +253,11 @@ local function choose(opts, asked)
   end
 end
 
-local function greeting(req, protocol)
+local function greeting(req, protocol, extensions)
   local lines = { "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
     "Sec-WebSocket-Accept: " .. accept_key(req.headers["sec-websocket-key"]) }
   if protocol then lines[#lines + 1] = "Sec-WebSocket-Protocol: " .. protocol end
+  if extensions then lines[#lines + 1] = "Sec-WebSocket-Extensions: " .. extensions end
   return table_concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
@@ -250,7 +265,7 @@ end
 -- closed after the handler: `ws:finish()` at its end waits for the peer's goodbye.
 -- @tparam Request req
 -- @tparam Response res
--- @tparam[opt] table opts as of connect: max_message, max_queue, ping_interval; and
+-- @tparam[opt] table opts as of connect: max_message, max_queue, ping_interval, compression; and
 -- @tparam[opt] {string} opts.subprotocols ours, the best first
 -- @tparam[opt] {string} opts.origins whose pages may connect, "*": all; by default this host's
 -- @treturn Websocket or nil, message, code: the request was answered with 400, 403 or 426
@@ -261,13 +276,15 @@ function websocket.upgrade(req, res, opts)
   local status, problem = refusal(req, opts)
   if status then return refuse(res, status, problem) end
   local protocol = choose(opts, req.headers["sec-websocket-protocol"])
-  local text = greeting(req, protocol)
+  local offered = req.headers["sec-websocket-extensions"]
+  local extensions = offered and core.accept(opts, offered) or nil
+  local text = greeting(req, protocol, extensions)
   local stream, message, code = res:hijack()
   if not stream then return nil, message, code end
   local ok
   ok, message, code = stream:write(text)
   if not ok then return nil, message, code end
-  return core.open(stream, opts, false), protocol
+  return core.open(stream, opts, false, extensions), protocol
 end
 
 return websocket

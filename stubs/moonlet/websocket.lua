@@ -57,6 +57,7 @@ local websocket = {}
 ---@field max_message? integer bytes of a message
 ---@field max_queue? integer bytes that may wait to be sent before `send` waits
 ---@field ping_interval? number|boolean seconds; false: no pings
+---@field compression? boolean|table offers permessage-deflate; a table has level (1 to 9, 6), window_bits (9 to 15, 12), min_size (128: bytes below which messages are sent as they are), context_takeover (true: messages refer to those before)
 ---@field subprotocols? {string} asked for, the best first
 ---@field origin? string
 ---@field headers? table more fields
@@ -80,7 +81,7 @@ function websocket.connect(url, opts) end
 ---closed after the handler: `ws:finish()` at its end waits for the peer's goodbye.
 ---@param req moonlet.http.Request
 ---@param res moonlet.http.Response
----@param opts? moonlet.websocket.upgrade.options as of connect: max_message, max_queue, ping_interval; and
+---@param opts? moonlet.websocket.upgrade.options as of connect: max_message, max_queue, ping_interval, compression; and
 ---@return moonlet.websocket.Websocket|nil # or nil, message, code: the request was answered with 400, 403 or 426
 ---@return string|string|nil # the subprotocol, or nil
 ---@return string|nil # code

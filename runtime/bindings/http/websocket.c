@@ -8,10 +8,10 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/object.h"
-#include "bindings/core/option.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/http/headers.h"
 #include "bindings/http/headers_methods.h"
+#include "bindings/http/ws_handshake.h"
 #include "bindings/net/stream_object.h"
 #include "bindings/sync/select.h"
 #include "http/ws_close.h"
@@ -362,109 +362,40 @@ static const struct ml_select_source select_source = {.type = websocket_type,
 
 /* ---- the module ---- */
 
-static lua_Integer size_option(lua_State *L, int index, const char *name, lua_Integer otherwise)
+/* As the answer of the handshake at `index` says, if there is one. */
+static void compress_as_agreed(lua_State *L, struct ml_websocket *ws, int options, int index)
 {
-    lua_getfield(L, index, name);
-    if (!lua_isnil(L, -1) && (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1))
-        luaL_error(L, "option '%s' must be a positive integer", name);
-    lua_Integer size = lua_isnil(L, -1) ? otherwise : lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    return size;
+    struct ml_ws_compression c;
+    struct ml_ws_terms terms;
+    size_t size;
+    const char *answer = luaL_optlstring(L, index, "", &size);
+    ml_ws_check_compression(L, options, &c);
+    if (size == 0)
+        return;
+    int error = ml_ws_read_terms(answer, size, &terms);
+    if (error == 0)
+        error = ml_websocket_compress(ws, &c, &terms);
+    if (error == 0)
+        return;
+    ml_websocket_release(ws);
+    luaL_error(L, error == -ENOMEM ? "not enough memory" : "no compression was agreed on");
 }
 
-static ml_time interval_option(lua_State *L, int index)
-{
-    lua_getfield(L, index, "ping_interval");
-    if (!lua_isnil(L, -1) && (!lua_isboolean(L, -1) || lua_toboolean(L, -1)) &&
-        (!lua_isnumber(L, -1) || !(lua_tonumber(L, -1) > 0)))
-        luaL_error(L, "option 'ping_interval' must be a positive number, or false");
-    ml_time span = lua_isnil(L, -1)       ? ML_WEBSOCKET_DEFAULTS.ping_interval
-                   : lua_isboolean(L, -1) ? ML_FOREVER
-                                          : ml_check_span(L, lua_gettop(L));
-    lua_pop(L, 1);
-    return span;
-}
-
-static struct ml_websocket_options check_options(lua_State *L, int index)
-{
-    struct ml_websocket_options options = ML_WEBSOCKET_DEFAULTS;
-    luaL_checktype(L, index, LUA_TTABLE);
-    options.max_message =
-        (size_t)size_option(L, index, "max_message", (lua_Integer)options.max_message);
-    options.max_queue = (size_t)size_option(L, index, "max_queue", (lua_Integer)options.max_queue);
-    options.ping_interval = interval_option(L, index);
-    return options;
-}
-
-/* check(options): raises for wrong ones. */
-static int check(lua_State *L)
-{
-    check_options(L, 1);
-    return 0;
-}
-
-/* open(stream, options, is_client) -> WebSocket, on a stream whose handshake is done. */
+/* open(stream, options, is_client[, extensions]) -> WebSocket, on a stream whose handshake is done,
+ * with what its answer said of extensions. */
 static int open(lua_State *L)
 {
     struct ml_stream *stream = ml_check_stream(L, 1);
-    struct ml_websocket_options options = check_options(L, 2);
+    struct ml_websocket_options options = ml_ws_check_options(L, 2);
     options.is_client = lua_toboolean(L, 3);
+    lua_settop(L, 4);
     struct ml_websocket *ws = ml_push_object(L, websocket_type, sizeof *ws, VALUES);
     ml_websocket_open(ws, stream, &options);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, STREAM);
     ml_object_note_source_line(L, ws);
+    compress_as_agreed(L, ws, 2, 4);
     return 1;
-}
-
-enum { FIELDS = 100 };
-
-/* One response at the front of the input, whole: its size, or an error. */
-static int receive_head(struct ml_stream *s, struct ml_http_head *head, const char **why,
-                        ml_time deadline)
-{
-    struct ml_http_limits limits = ML_HTTP_LIMITS_DEFAULT;
-    size_t seen = 0;
-    int result = 0, parsed = 0;
-    while (result == 0 && parsed == 0) {
-        size_t size = ml_buffer_size(&s->in);
-        if (size > seen)
-            parsed = ml_http_parse_response(head, ml_buffer_data(&s->in), size, seen, &limits);
-        seen = size;
-        if (parsed == 0)
-            result = ml_stream_receive_more(s, deadline);
-    }
-    if (parsed < 0)
-        *why = ml_http_error_text(parsed);
-    return parsed < 0 ? -EPROTO : result == 1 ? -ML_EEOF : result < 0 ? result : parsed;
-}
-
-/* response(stream, timeout) -> status, headers; or nil, message, code. */
-static int response(lua_State *L)
-{
-    struct ml_stream *stream = ml_check_stream(L, 1);
-    ml_time deadline = ml_check_deadline(L, 2);
-    struct ml_http_field *fields = lua_newuserdatauv(L, FIELDS * sizeof *fields, 0);
-    struct ml_http_head head;
-    const char *why = NULL;
-    ml_http_head_init(&head, fields, FIELDS);
-    ml_blocking_begin(L);
-    int size = ml_blocking_end(L, receive_head(stream, &head, &why, deadline));
-    if (size < 0) {
-        ml_push_stream_failure(L, stream, size);
-        if (why != NULL) {
-            lua_pushfstring(L, "bad response: %s", why);
-            lua_replace(L, -3);
-        }
-        return 3;
-    }
-    lua_pushinteger(L, head.status);
-    struct ml_http_headers *headers = ml_http_push_new_headers(L, head.field_count, (uint32_t)size);
-    if (!ml_stream_is_open(stream))
-        return ml_push_failure(L, -ML_ECLOSED);
-    ml_http_headers_fill(headers, &head, (size_t)size);
-    ml_stream_consume(stream, (size_t)size);
-    return 2;
 }
 
 int ml_open_websocket(lua_State *L)
@@ -475,11 +406,11 @@ int ml_open_websocket(lua_State *L)
                                        {"messages", ws_messages}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", collect}, {"__close", close_scope}, {"__tostring", to_string}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"open", open}, {"check", check}, {"response", response}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"open", open}, {NULL, NULL}};
     ml_open_object_type(L, websocket_type, methods, metamethods);
     ml_open_http_headers_type(L);
     ml_lua_of(L)->select.sources[ML_SELECT_RECEIVE] = &select_source;
     luaL_newlib(L, functions);
+    ml_ws_add_handshake(L);
     return 1;
 }
