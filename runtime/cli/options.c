@@ -27,8 +27,8 @@ static size_t parse_size(const char *text)
     return (size_t)number << shift;
 }
 
-/* Below 512K a script can fill a stack before Lua's limit of C levels ends it; larger ones are a
- * mistake. */
+/* Below 512K a script can fill a stack before Lua's limit of C levels stops it; a very large size
+ * is a mistake. */
 static bool is_stack_size(size_t size)
 {
     return size >= MOONLET_LEAST_STACK && size <= (size_t)1 << 30;
