@@ -28,7 +28,7 @@ never runs it again. If its task was dropped at the end of the program, so is it
 
 /* ---- making ---- */
 
-/* The parent given at `index`, or the running greenlet; its object takes that place. */
+/* The parent at `index`, or the running greenlet; its object takes that place. */
 static struct ml_greenlet *check_parent(lua_State *L, int index, struct ml_lua_task *task)
 {
     if (lua_isnoneornil(L, index)) {

@@ -1,5 +1,5 @@
 /*** @submodule moonlet.net */
-/* net.udp(): a datagram socket is opened, set up and bound. */
+/* net.udp(): opens a datagram socket, sets it up and binds it. */
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/net/datagram.h"
@@ -10,12 +10,12 @@
 
 #include <string.h>
 
-/* Where net.udp() binds. */
+/* The address that net.udp() binds to. */
 struct local_end {
-    struct ml_address address; /* size 0: `host` is to be resolved first */
+    struct ml_address address; /* size 0: `host` must be resolved first */
     const char *host;
     uint16_t port;
-    int family; /* AF_UNSPEC: that of the address */
+    int family; /* AF_UNSPEC: the address's own */
 };
 
 static int family_option(lua_State *L)
@@ -37,7 +37,7 @@ static uint16_t port_option(lua_State *L)
     return (uint16_t)port;
 }
 
-/* Every address of the family; in the Unix domain none, for which the kernel makes up an abstract
+/* Every address of the family; in the Unix domain none, for which the kernel chooses an abstract
  * name. */
 static struct ml_address any_address(int family)
 {
@@ -48,7 +48,7 @@ static struct ml_address any_address(int family)
     return address;
 }
 
-/* The host, at `index`. */
+/* Reads the host, at `index`. */
 static void read_host(lua_State *L, int index, struct local_end *end)
 {
     if (lua_isnil(L, index)) {
@@ -65,7 +65,7 @@ static void read_host(lua_State *L, int index, struct local_end *end)
     }
 }
 
-/* The options `host`, which stays on the stack at 2, `port` and `family`. */
+/* Reads the options `host`, which stays on the stack at 2, `port` and `family`. */
 static struct local_end check_local_end(lua_State *L)
 {
     struct local_end end = {.family = family_option(L), .port = port_option(L)};

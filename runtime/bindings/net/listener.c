@@ -25,8 +25,8 @@ static struct ml_listener *check_listener(lua_State *L, int index)
     return ml_check_object(L, index, ml_listener_type);
 }
 
-/* Puts TLS over an accepted stream if the listener's context, on top of the stack, is not nil: it
- * shakes hands at its first use, so that no peer can hold up the others. */
+/* Puts TLS over an accepted stream if the listener's context, on top of the stack, is not nil. The
+ * handshake is made at the first use, so that no peer can hold up the others. */
 static int put_tls(lua_State *L, struct ml_stream *s)
 {
     if (lua_isnil(L, -1))
@@ -173,8 +173,8 @@ static int listener_gc(lua_State *L)
 
 /* ---- in select ---- */
 
-/* Without a descriptor for a connection the listener is ready all the time: it is looked at later.
- */
+/* Without a descriptor for a connection the listener is always ready: the next look is after a
+ * pause. */
 static int watch(struct ml_lua *lua, void *object, struct ml_waiter *waiter, bool is_short,
                  ml_time *again)
 {
@@ -197,7 +197,7 @@ static const struct ml_select_source select_source = {.type = ml_listener_type,
                                                       .watch = watch,
                                                       .unwatch = unwatch};
 
-/* Those without a function here come from stdlib/moonlet/net.lua. */
+/* Methods without a function here come from stdlib/moonlet/net.lua. */
 static const luaL_Reg methods[] = {{"accept", listener_accept},
                                    {"accepted", listener_accepted},
                                    {"address", listener_address},

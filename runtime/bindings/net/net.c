@@ -35,8 +35,8 @@ static int resolve_and_connect(struct ml_io *io, struct ml_stream *s,
     return error;
 }
 
-/* TLS over a new connection, if the context at `index` is not nil: with what that says now, which a
- * reload may have changed while the task waited. */
+/* Puts TLS over a new connection, if the context at `index` is not nil. Its present configuration
+ * counts, which a reload may have changed while the task waited. */
 static int secure(lua_State *L, int index, struct ml_stream *s, const char *host, ml_time deadline)
 {
     if (lua_isnil(L, index))
@@ -49,8 +49,8 @@ static int secure(lua_State *L, int index, struct ml_stream *s, const char *host
     return error == 0 ? ml_tls_handshake(s, deadline) : error;
 }
 
-/* Whether there is a name to compare the certificate with. No certificate is for a host that cannot
- * be: it is not there; without any host the caller has to give a name. */
+/* Whether there is a name to compare the certificate with. A host whose name no certificate can
+ * have is not found; without any host the caller has to give a name. */
 static bool can_be_verified(lua_State *L, int context, const struct ml_target *target)
 {
     const char *name;
@@ -61,7 +61,7 @@ static bool can_be_verified(lua_State *L, int context, const struct ml_target *t
     return false;
 }
 
-/* Pushes the failure of a stream that is then closed. */
+/* Pushes the failure of a stream and closes it. */
 static int fail_to_connect(lua_State *L, struct ml_stream *s, int error,
                            const struct ml_target *target)
 {
@@ -130,8 +130,8 @@ static int listen_family(struct ml_listener *listener, const struct ml_addresses
     return error;
 }
 
-/* A name is listened on at one of its addresses, an IPv4 one if it has any, as in Go: "localhost"
- * is then where most clients look for it. */
+/* For a name, listens on one of its addresses, an IPv4 one if it has any, as in Go: most clients
+ * look for "localhost" there. */
 static int listen_any(struct ml_listener *listener, const struct ml_addresses *addresses,
                       const struct ml_socket_options *options)
 {

@@ -29,7 +29,7 @@ int ml_net_pair(lua_State *L)
     return error == 0 && other == 0 ? 2 : ml_push_failure(L, -ENOMEM);
 }
 
-/* Those from OF_BOTH on are also for one direction. */
+/* Options from OF_BOTH on are also allowed for one direction. */
 enum { OF_BOTH = 2 };
 static const char *const option_names[] = {"a_to_b",      "b_to_a",      "chunk",   "capacity",
                                            "reset_after", "stall_after", "latency", NULL};
@@ -66,7 +66,7 @@ static ml_time seconds_option(lua_State *L, int options, const char *name, ml_ti
     return is_there ? ml_time_from_seconds(seconds) : otherwise;
 }
 
-/* Changes what the table at `options` says. */
+/* Applies the options in the table at `options`. */
 static void read_options(lua_State *L, int options, struct ml_memory_options *way)
 {
     way->chunk = bytes_option(L, options, "chunk", 1, way->chunk);
@@ -76,7 +76,7 @@ static void read_options(lua_State *L, int options, struct ml_memory_options *wa
     way->latency = seconds_option(L, options, "latency", way->latency);
 }
 
-/* What is said for this direction alone. */
+/* Applies the options for this direction alone. */
 static void read_way(lua_State *L, int options, const char *name, struct ml_memory_options *way)
 {
     const char *const *names = option_names + OF_BOTH;

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* 0, or why the stream can do nothing of this. */
+/* 0, or the reason why the stream cannot pass descriptors. */
 static int require_local(const struct ml_stream *s)
 {
     return ml_stream_is_local(s) ? 0 : ml_stream_is_open(s) ? -EOPNOTSUPP : -ML_ECLOSED;
@@ -67,10 +67,10 @@ int ml_net_stream_credentials(lua_State *L)
 
 /* ---- out ---- */
 
-/* What is passed. */
+/* The object to pass. */
 struct parcel {
     int fd;                     /* or a negated error */
-    struct ml_local_path *path; /* it belongs to whoever gets the descriptor; NULL: none */
+    struct ml_local_path *path; /* goes to the receiver of the descriptor; NULL: none */
 };
 
 static struct parcel parcel_of_stream(lua_State *L, int index, struct ml_stream *s)
@@ -146,8 +146,8 @@ static void set_nonblocking(int fd)
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
-/* Each pushes a closed object and then gives it the descriptor, so that it always has one owner. 0
- * or an error. */
+/* Each pushes a closed object and then gives it the descriptor, so that this always has one owner.
+ * 0 or an error. */
 
 static int push_passed_stream(lua_State *L, struct ml_stream *from)
 {

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A line is not longer than this unless the script says so. */
+/* The longest line, unless the script gives a limit. */
 enum { LINE_MAX_DEFAULT = 64 * 1024 };
 
 /* A count of bytes, at least `least`; absent: `otherwise`. */
@@ -27,13 +27,14 @@ static size_t check_size(lua_State *L, int index, lua_Integer least, size_t othe
     return (size_t)size;
 }
 
-/* What a read may gather when the script does not say: the stream's own limit, or `otherwise`. */
+/* The most bytes that a read gathers if the script gives no limit: the stream's own limit, or
+ * `otherwise`. */
 static size_t limit_of(const struct ml_stream *s, size_t otherwise)
 {
     return s->limit > 0 ? s->limit : otherwise;
 }
 
-/* One way to read, with what it needs to know. */
+/* One way to read, with its parameters. */
 struct read_request {
     enum {
         READ_SOME,
@@ -91,7 +92,7 @@ static int read_piece(struct ml_stream *s, const struct read_request *request,
     return -EINVAL;
 }
 
-/* Looks at one byte after the other as long as they belong to a number: *taken of them. */
+/* Examines one byte after the other as long as they belong to a number: *taken of them. */
 static int scan_numeral(struct ml_stream *s, size_t max, struct ml_numeral *numeral, size_t *taken)
 {
     struct ml_piece_of_input piece;
@@ -103,7 +104,7 @@ static int scan_numeral(struct ml_stream *s, size_t max, struct ml_numeral *nume
     return result < 0 ? result : 0;
 }
 
-/* As find_read(). What cannot be made into a number is taken, as io does, and the result is 1. */
+/* As find_read(). Text that is no number is taken, as io does, and the result is 1. */
 static int find_number(lua_State *L, struct ml_stream *s, size_t max, size_t *taken)
 {
     struct ml_numeral numeral = {0};
@@ -126,9 +127,9 @@ static size_t size_without_end(const struct read_request *request,
     return size;
 }
 
-/* Does it, and pushes the result: 0; 1: there is none, as at the end of the stream; or a negated
- * error, nothing pushed. The bytes stay in the stream: the caller consumes *taken once all is safe.
- */
+/* Performs a read and pushes its result. 0; 1: there is none, as at the end of the stream; or a
+ * negated error, nothing pushed. The bytes stay in the stream: the caller consumes *taken once all
+ * is safe. */
 static int find_read(lua_State *L, struct ml_stream *s, const struct read_request *request,
                      size_t *taken)
 {
@@ -289,8 +290,8 @@ static void check_formats(lua_State *L, const struct ml_stream *s, int last)
         read_format(L, s, i);
 }
 
-/* Pushes what the formats at 2 to `last` read, and nil for the first that finds nothing; the count,
- * or a negated error. Nothing is consumed yet. */
+/* Pushes the results of the formats at 2 to `last`, and nil for the first that finds nothing; the
+ * count, or a negated error. Consumes nothing. */
 static int find_formats(lua_State *L, struct ml_stream *s, int last, struct read_request *request)
 {
     int result = 0;
@@ -308,11 +309,11 @@ static int find_formats(lua_State *L, struct ml_stream *s, int last, struct read
     return result < 0 ? result : count;
 }
 
-/* The same, which consumes them if all went well. *request: the last that was tried. */
+/* The same, and consumes the bytes on success. *request: the last that was tried. */
 static int perform_formats(lua_State *L, struct ml_stream *s, int last,
                            struct read_request *request)
 {
-    /* What an earlier read held when a cancellation cut it; not what another task holds now. */
+    /* Gives back what an earlier, cancelled read held; not what another task holds now. */
     if (!s->is_reading)
         ml_stream_unhold(s);
     int count = find_formats(L, s, last, request);
@@ -346,7 +347,7 @@ int ml_net_stream_read(lua_State *L)
 
 /* ---- iterators ---- */
 
-/* After a step of an iterator failed: its end, or an error. */
+/* After a step of an iterator failed: ends the loop, or raises. */
 static int end_iteration(lua_State *L, const struct ml_stream *s, int error,
                          const struct read_request *request)
 {

@@ -17,7 +17,7 @@
 
 static const char resolver_type[] = "net.resolver", answer_type[] = "net.answer";
 
-/* What was found, until it stands in a table. Freed by the collector when something raises. */
+/* The answer, until it stands in a table. The collector frees it after an error. */
 struct answer {
     struct ml_addresses addresses;
     struct ml_records records;
@@ -248,7 +248,7 @@ struct ml_resolver *ml_resolver_option(lua_State *L, int options)
     return resolver;
 }
 
-/* Adds the server that stands on top. */
+/* Adds the server on top. */
 static int add_server(lua_State *L, struct ml_addresses *servers)
 {
     enum { DNS_PORT = 53 };
@@ -261,7 +261,7 @@ static int add_server(lua_State *L, struct ml_addresses *servers)
     return ml_addresses_add(servers, &address);
 }
 
-/* The servers are the answer's, which frees them if something raises. */
+/* The servers belong to the answer, so that they are freed after an error. */
 static int check_servers(lua_State *L, struct ml_addresses *servers)
 {
     int error = 0;

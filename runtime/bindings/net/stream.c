@@ -95,7 +95,7 @@ static int stream_set_limit(lua_State *L)
     return 0;
 }
 
-/* What a call that needs a socket finds: 0, or why it cannot. */
+/* 0, or the reason why a call that needs a socket cannot work. */
 static int check_socket(const struct ml_stream *s, int without)
 {
     if (!ml_stream_is_open(s))
@@ -126,7 +126,7 @@ static int stream_set_nodelay(lua_State *L)
     return push_done(L, error != 0 ? error : ml_socket_set_nodelay(s->fd.number, on));
 }
 
-/* Seconds of an option of the kernel's: whole ones, at least 1; 0 if absent. */
+/* Reads an option of the kernel's in seconds: whole ones, at least 1; 0 if absent. */
 static int check_whole_seconds(lua_State *L, int index)
 {
     lua_Number seconds = luaL_optnumber(L, index, 0);
@@ -188,8 +188,8 @@ static int stream_peer(lua_State *L)
     return push_asked(L, ml_address_of_peer);
 }
 
-/* core.accepted_from(stream): the text of whom a listener took it from, even if that has gone or it
- * is closed; nil in the Unix domain, and of other streams. */
+/* core.accepted_from(stream): the text of the peer's address if a listener made the stream, even if
+ * the peer is gone or the stream is closed; nil in the Unix domain, and for other streams. */
 int ml_net_accepted_from(lua_State *L)
 {
     const struct ml_stream *s = ml_check_object(L, 1, ml_stream_type);

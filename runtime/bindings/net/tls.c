@@ -19,12 +19,12 @@ struct context {
     struct ml_tls_config *config;
 };
 
-/* Key in the registry of the context that `tls = true` stands for. */
+/* Key in the registry of the context for `tls = true`. */
 static const char default_key;
 
 /* ---- reading options ---- */
 
-/* Raises that an option is wrong, which came with the function's argument of that number. */
+/* Raises about a wrong option in the function's argument of that number. */
 static _Noreturn void refuse(lua_State *L, int argument, const char *format, ...)
 {
     va_list values;
@@ -47,7 +47,7 @@ static const char *text_field(lua_State *L, int argument, const char *name, size
     return text;
 }
 
-/* The same for what C reads up to a zero byte. */
+/* The same for a text that C reads up to a zero byte. */
 static const char *string_field(lua_State *L, int argument, const char *name)
 {
     size_t size;
@@ -98,7 +98,8 @@ static bool is_false_field(lua_State *L, const char *name)
     return is_false;
 }
 
-/* A server_name may be as long as RFC 6066 lets it be. NULL: there is none, or it is false. */
+/* A server_name has at most the length that RFC 6066 allows. NULL: there is none, or it is false.
+ */
 static const char *server_name_field(lua_State *L, int argument)
 {
     enum { NAME_MAX_SIZE = 255 };
@@ -144,7 +145,7 @@ static void push_protocols(lua_State *L, int argument)
     lua_Integer count = type == LUA_TTABLE ? luaL_len(L, list) : 0;
     luaL_buffinit(L, &wire);
     for (lua_Integer i = 1; i <= count; i++) {
-        /* Not on top of the buffer's own value: the list keeps the string alive. */
+        /* The buffer must not lie above the string's own value: the list keeps the string alive. */
         size_t size = 0;
         lua_rawgeti(L, list, i);
         const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
@@ -190,7 +191,7 @@ static int add_names(lua_State *L, int argument, struct ml_tls_config *config,
     return result;
 }
 
-/* Makes the configuration of the options on top; it belongs to the context at `owner` from its
+/* Makes the configuration from the options on top; it belongs to the context at `owner` from its
  * first moment. 0, or -1 with *failure set. */
 static int configure(lua_State *L, int argument, struct context *owner,
                      struct ml_tls_failure *failure)
@@ -230,7 +231,7 @@ static int push_tls_failure(lua_State *L, const struct ml_tls_failure *failure)
     return 3;
 }
 
-/* Pushes the context of the options at `index`, which came with that argument: true; or a failure.
+/* Pushes the context for the options at `index`, which came with that argument: true; or a failure.
  */
 static bool make_context(lua_State *L, int index, int argument)
 {
@@ -356,7 +357,7 @@ bool ml_tls_server_name(lua_State *L, int index, const char *host, const char **
 
 /* ---- as an option ---- */
 
-/* One for all connections with `tls = true`, so that sessions are resumed. */
+/* One context for all connections with `tls = true`, so that sessions are resumed. */
 static bool push_default(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &default_key) != LUA_TNIL)
@@ -370,13 +371,14 @@ static bool push_default(lua_State *L)
     return true;
 }
 
-/* How the value at `index` is called in an error about that argument. */
+/* The name of the value at `index` in an error about that argument. */
 static const char *name_of(int index, int argument)
 {
     return index == argument ? "" : "option 'tls': ";
 }
 
-/* Pushes what a ready-made context's table says: the context, and the server name or nil. */
+/* Pushes the content of the table with a ready-made context: the context, and the server name or
+ * nil. */
 static void push_ready_made(lua_State *L, int index, int argument)
 {
     static const char *const names[] = {"context", "role", "server_name", NULL};
@@ -402,7 +404,7 @@ static bool is_ready_made(lua_State *L, int index)
     return is_given;
 }
 
-/* Pushes the context that the value at `index` stands for, made for it or there already. */
+/* Pushes the context for the value at `index`: an existing one, or one that is made. */
 static bool push_meant(lua_State *L, int index, int argument)
 {
     if (lua_isboolean(L, index))

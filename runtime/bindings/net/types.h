@@ -1,4 +1,4 @@
-/* What the files of moonlet.net share: the userdata behind streams and listeners, addresses and
+/* Shared by the files of moonlet.net: the userdata behind streams and listeners, addresses and
  * options. */
 #ifndef ML_BINDINGS_NET_TYPES_H
 #define ML_BINDINGS_NET_TYPES_H
@@ -21,7 +21,7 @@ struct ml_listener *ml_push_listener(lua_State *L);
  * ml_listener_try() or of TLS with nothing pushed. */
 int ml_listener_push_accepted(lua_State *L, int index);
 
-/* Notes in the stream on top of the stack the host that it is being connected to (NULL: none). */
+/* Notes in the stream on top of the stack the host that it connects to (NULL: none). */
 void ml_stream_keep_host(lua_State *L, const char *host);
 
 /* The stream at `index`, in a method of streams; raises for anything else. */
@@ -44,11 +44,11 @@ void ml_push_listener_methods(lua_State *L);
 /* Pushes an address: an immutable table {host=, port=, family=}, or {path=, family="unix"}. */
 void ml_push_address(lua_State *L, const struct ml_address *address);
 
-/* The address at `index`; false: it is no such thing. */
+/* The address at `index`; false for anything else. */
 bool ml_to_address(lua_State *L, int index, struct ml_address *address);
 
-/* The two halves of ml_push_address(), for who keeps addresses in a table: a string, equal for
- * equal addresses, and the address of such a string. */
+/* The two halves of ml_push_address(), for a caller that keeps addresses in a table: a string,
+ * equal for equal addresses, and the address of such a string. */
 void ml_push_address_key(lua_State *L, const struct ml_address *address);
 void ml_push_address_of_key(lua_State *L, int key);
 

@@ -16,7 +16,7 @@
 
 /* ---- write ---- */
 
-/* Replaces the list at `index` by a list of its elements as strings, which nobody else can change
+/* Replaces the list at `index` by a list of its elements as strings, which no other code can change
  * while the write waits. */
 static void copy_list(lua_State *L, int index)
 {
@@ -32,8 +32,8 @@ static void copy_list(lua_State *L, int index)
     lua_replace(L, index);
 }
 
-/* Checks the value at `index`, and makes a list of strings, or a string, of it: how many pieces it
- * is. */
+/* Checks the value at `index`, and turns it into a string or a list of strings; returns the number
+ * of pieces. */
 static size_t prepare(lua_State *L, int index)
 {
     if (lua_istable(L, index)) {
@@ -52,7 +52,7 @@ static struct iovec piece_of(lua_State *L, int index)
     return piece;
 }
 
-/* The pieces of the prepared value at `index`; returns what is behind them. */
+/* Adds the pieces of the prepared value at `index`; returns the place behind them. */
 static struct iovec *add_pieces(lua_State *L, int index, struct iovec *pieces)
 {
     if (!lua_istable(L, index)) {
@@ -108,7 +108,7 @@ int ml_net_stream_write(lua_State *L)
 
 /* ---- sendfile ---- */
 
-/* What is to be sent; `handle` is io's, whose position moves on, NULL: none does. */
+/* The file to send. `handle` is io's, whose position moves on; NULL: there is none. */
 struct outgoing {
     int fd;
     off_t offset;
@@ -132,7 +132,7 @@ static int open_handle(struct outgoing *file, luaL_Stream *handle, lua_Integer o
     return file->fd >= 0 ? 0 : -errno;
 }
 
-/* A FIFO is opened without waiting for its other end, to be refused by its first read. */
+/* A FIFO is opened without waiting for its other end; its first read fails. */
 static int open_path(struct outgoing *file, const char *path, lua_Integer offset)
 {
     file->offset = offset < 0 ? 0 : offset;
@@ -187,7 +187,7 @@ int ml_net_stream_send_file(lua_State *L)
     struct ml_stream *s = ml_check_stream(L, 1);
     luaL_Stream *handle = check_handle(L, 2);
     lua_Integer offset = check_bytes(L, 3);
-    uint64_t count = (uint64_t)check_bytes(L, 4); /* -1: as many as can be */
+    uint64_t count = (uint64_t)check_bytes(L, 4); /* -1: as many as possible */
     const char *path = handle == NULL ? lua_tostring(L, 2) : NULL;
     struct outgoing file = {0};
     uint64_t sent = 0;

@@ -70,7 +70,7 @@ static int run(lua_State *L, enum ml_session_phase phase)
     if (scope == NULL)
         return luaL_error(L, "not enough memory");
     begin(s, scope, phase);
-    ml_story_forget(L); /* errors of entries before may have had the same text */
+    ml_story_forget(L); /* errors of earlier entries may have had the same text */
     int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
     s->phase = outer.phase;
     s->scope = outer.scope;

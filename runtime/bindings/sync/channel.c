@@ -21,7 +21,7 @@ const char ml_channel_type[] = "channel";
 static const struct ml_wait_kind get_kind = {.text = "a value from a channel"};
 static const struct ml_wait_kind put_kind = {.text = "room in a channel"};
 
-/* The two calls that everything is about, in one piece. */
+/* For the two calls that cost most, compiled in one piece. */
 #define FLAT __attribute__((flatten))
 
 /* User values. */
@@ -80,7 +80,7 @@ static inline void store(lua_State *L, struct ml_channel *channel)
     channel->count++;
 }
 
-/* `out` is empty: what is on `in` goes there, the newest first. */
+/* `out` is empty: moves the values on `in` there, the newest first. */
 static __attribute__((noinline)) void turn_over(struct ml_channel *channel)
 {
     for (uint32_t i = 0; i < channel->count; i++)
@@ -110,14 +110,14 @@ static lua_State *thread_of(lua_State *L, const struct ml_waiter *waiter)
     return ml_lua_task_of(ml_waiter_task(&ml_lua_of(L)->hub, waiter))->parked_on;
 }
 
-/* Moves the value on top to one who waits for it: on top of the stack of his call. */
+/* Moves the value on top to a waiting task: on top of the stack of its call. */
 static inline void deliver(lua_State *L, struct ml_waiter *getter)
 {
     lua_xmove(L, thread_of(L, getter), 1);
     ml_waiter_grant(&ml_lua_of(L)->hub, getter);
 }
 
-/* Pushes on `to` the value of one who waits to be rid of it. */
+/* Pushes on `to` the value of a task that waits to put it. */
 static void collect(lua_State *L, lua_State *to, struct ml_waiter *putter)
 {
     lua_State *from = thread_of(L, putter);
@@ -270,7 +270,7 @@ static int channel_close(lua_State *L)
     return 0;
 }
 
-/* __close is called with the error, if any, which is none of the channel's. */
+/* __close gets an error, if any, that is not the channel's. */
 static int channel_leave(lua_State *L)
 {
     lua_settop(L, 1);

@@ -1,5 +1,5 @@
 /*** @submodule moonlet.sync */
-/* Mutexes, and what becomes of those whose owner has ended. */
+/* Mutexes, and the release of those whose owner has ended. */
 #include "bindings/sync/mutex.h"
 
 #include "base/error.h"
@@ -91,7 +91,7 @@ static int mutex_unlock(lua_State *L)
     return 0;
 }
 
-/* __close: of a guard whose task unlocked it before there is nothing to do. */
+/* __close: does nothing for a guard whose task unlocked the mutex before. */
 static int mutex_close(lua_State *L)
 {
     struct ml_mutex *mutex = ml_check_object(L, 1, ml_mutex_type);
@@ -113,7 +113,7 @@ static int mutex_tostring(lua_State *L)
     return 1;
 }
 
-/* A task may have forgotten one that it holds. */
+/* A task may have dropped a mutex that it holds. */
 static int mutex_gc(lua_State *L)
 {
     struct ml_mutex *mutex = ml_check_object(L, 1, ml_mutex_type);
@@ -122,7 +122,7 @@ static int mutex_gc(lua_State *L)
     return 0;
 }
 
-/* A task has ended: mutexes that it still holds are unlocked, each with a warning. */
+/* Unlocks the mutexes that an ended task still holds, each with a warning. */
 static void release_all(struct ml_lua *lua, struct ml_task *task)
 {
     struct ml_mutex *mutex;
@@ -131,7 +131,7 @@ static void release_all(struct ml_lua *lua, struct ml_task *task)
         snprintf(text, sizeof text,
                  "task #%llu ended while it held the mutex made at %s: it is unlocked",
                  (unsigned long long)task->id, ml_object_source_line(lua->aside, mutex));
-        if (!lua->hub.life.is_forked) /* else the task is the parent's, and goes on there */
+        if (!lua->hub.life.is_forked) /* in a fork the task is the parent's, and goes on there */
             lua_warning(lua->aside, text, 0);
         ml_mutex_unlock(&lua->hub, mutex);
     }

@@ -1,5 +1,5 @@
 /*** @submodule moonlet.sync */
-/* Semaphores, and the permits that they give to hold. */
+/* Semaphores, and the permit objects that `acquire` returns. */
 #include "bindings/sync/semaphore.h"
 
 #include "base/error.h"
@@ -77,7 +77,7 @@ static int semaphore_hold(lua_State *L)
 {
     ml_check_object(L, 1, ml_semaphore_type);
     lua_settop(L, 2);
-    /* Made before: there may be no memory for it, and then nothing is taken. */
+    /* Made before the permit is taken: without memory for it nothing is taken. */
     struct permit *permit = ml_push_object(L, permit_type, sizeof *permit, 1);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, 3, 1);
@@ -89,7 +89,7 @@ static int semaphore_hold(lua_State *L)
     return 1;
 }
 
-/* Closing, finalizing, releasing: each once in all. */
+/* For closing, finalizing and releasing: gives the permit back once. */
 static int permit_release(lua_State *L)
 {
     struct permit *permit = ml_check_object(L, 1, permit_type);

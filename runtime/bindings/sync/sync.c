@@ -146,7 +146,7 @@ static struct ml_mutex *held_mutex(lua_State *L, const struct condition *conditi
     return mutex;
 }
 
-/* Locks it whatever cancels the task meanwhile: the caller's own clean-up unlocks it. 0, or
+/* Locks it even if the task is cancelled meanwhile: the caller's own clean-up unlocks it. 0, or
  * -ENOMEM: it is not locked. */
 static int lock_again(struct ml_hub *hub, struct ml_mutex *mutex)
 {

@@ -1,7 +1,7 @@
 /*** @submodule moonlet.task */
 /*
- * Groups: tasks that end together. One made for a function shares its scope with it; one without is
- * a bag that its maker closes.
+ * Groups: tasks that end together. A group made for a function shares its scope with it; one
+ * without is closed by its maker.
  */
 #include "bindings/task/group.h"
 
@@ -84,7 +84,7 @@ static int wait_for_all(struct ml_hub *hub, struct ml_group *group, ml_time dead
     return error;
 }
 
-/* A member would wait for its own end. */
+/* Raises for a member, which would wait for its own end. */
 static void refuse_member(lua_State *L, const struct ml_group *group, const char *what)
 {
     struct ml_task *current = ml_lua_of(L)->hub.current;
@@ -94,8 +94,8 @@ static void refuse_member(lua_State *L, const struct ml_group *group, const char
         luaL_error(L, "a task cannot %s the group that it belongs to", what);
 }
 
-/* Waits for all, whatever cancels the caller meanwhile: that cancels them, too, and is in force
- * afterwards. */
+/* Waits for all, also if the caller is cancelled meanwhile: then they are cancelled, too, and the
+ * cancellation is raised afterwards. */
 static void wait_to_the_end(lua_State *L, struct ml_group *group)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
@@ -120,8 +120,8 @@ static int raise_failure(lua_State *L)
     return lua_error(L);
 }
 
-/* The group is left by another error: those of its children go the way of those that nobody joins.
- */
+/* The group is left by another error: errors of its children are reported, as if no task had joined
+ * them. */
 static int tell_failures(lua_State *L)
 {
     lua_settop(L, 1);
@@ -186,7 +186,8 @@ static int group_join(lua_State *L)
     return 3;
 }
 
-/* Waits for all; left by an error (at 2), or with a body that is dropped, cancels them first. */
+/* Waits for all. If the group is left by an error (at 2), or its body is dropped, cancels them
+ * first. */
 static int group_close(lua_State *L)
 {
     struct ml_group *group = ml_check_group(L);
@@ -224,8 +225,8 @@ static int group_tostring(lua_State *L)
 /* ---- with a body ---- */
 
 /* Stack: the group, fn. Calls fn(group) in a scope that g:cancel() and a failure cancel. Its
- * results, or its error, replace fn; *is_cut: that scope, and none outside, ended it. Returns how
- * it ended. */
+ * results, or its error, replace fn. *is_cut: that scope, and none outside, ended it. Returns the
+ * status. */
 static int call_body(lua_State *L, struct ml_group *group, bool *is_cut)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
