@@ -289,8 +289,8 @@ void ml_report_ended(lua_State *L)
 }
 
 /***
-Reports an error as that of the calling task which nobody joins: to the function given to
-on_error(), or to people. For servers and the like that catch the errors of code they run. Never
+Reports an error as if the calling task had failed with it and no task joined: to the function given
+to on_error(), or on stderr. For servers and the like that catch the errors of code they run. Never
 waits.
 @function report
 @param err any value

@@ -220,13 +220,12 @@ static inline int send(lua_State *L, bool is_thrown)
 }
 
 /***
-Goes on with the greenlet: the first time its function is called with the values, later the call of
-`switch` in which it stands returns them. A dead one stands for its nearest living ancestor.
-The switch itself lets no other task run.
+Goes on with the greenlet. The first time its function is called with the values; later its own
+pending call of `switch` returns them. A dead one stands for its nearest living ancestor. The switch
+itself lets no other task run.
 @function Greenlet:switch
 @param ... any values
-@return what somebody switches back with: the values given to this greenlet's own `switch`, or the
-results of a child that ended
+@return the values of the switch back to this greenlet, or the results of a child that ended
 */
 __attribute__((flatten)) int ml_greenlet_switch(lua_State *L)
 {
@@ -236,7 +235,7 @@ __attribute__((flatten)) int ml_greenlet_switch(lua_State *L)
 }
 
 /***
-Goes on with the greenlet, where it raises an error. One that has not begun dies at once, and the
+Goes on with the greenlet, where an error is raised. One that has not begun dies at once, and the
 error goes to its parent, as for one that is dead.
 @function Greenlet:throw
 @param[opt] err GreenletExit without

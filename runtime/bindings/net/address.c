@@ -127,8 +127,8 @@ static void check_address(lua_State *L, int index, struct ml_address *address)
 }
 
 /***
-An address: cannot be changed, is compared by value, prints as text, and is taken in place of host
-and port. pairs() goes over its fields.
+An address: cannot be changed, is compared by value, prints as text, and can stand in place of host
+and port. pairs() iterates over its fields.
 @object Address
 @tfield string family "inet", "inet6" or "unix"
 @tfield ?string host numeric; nil in the Unix domain

@@ -121,7 +121,7 @@ static int push_open_failure(lua_State *L, int error, const struct local_end *en
 Opens a datagram socket, UDP or in the Unix domain, bound to a local address. Waits only to resolve
 a host name.
 @function udp
-@tparam[opt] table opts these, and what udp:set() takes
+@tparam[opt] table opts these, and the options of udp:set()
 @tparam[opt] string|Address opts.host a local address, a name, "unix:/path", "unix:@name"; without:
 every address
 @tparam[opt] integer opts.port without: one that the system chooses

@@ -83,7 +83,7 @@ A socket that accepts connections. `<close>` closes it.
 */
 
 /***
-Waits for a connection. While the process has no descriptor left it waits for one. May wait.
+Waits for a connection; while the process has no descriptor left, also for one. May wait.
 @function listener:accept
 @tparam[opt] number timeout seconds
 @treturn stream or nil, message, code
@@ -122,7 +122,7 @@ static int listener_accepted(lua_State *L)
 }
 
 /***
-Tells the local address. Never waits.
+Returns the local address. Never waits.
 @function listener:address
 @treturn Address on which it listens; or nil, message, code
 */

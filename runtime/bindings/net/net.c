@@ -72,14 +72,14 @@ static int fail_to_connect(lua_State *L, struct ml_stream *s, int error,
 
 /***
 Connects to a server over TCP or in the Unix domain. Of several addresses the next one is tried when
-the last has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). A
-server in the Unix domain whose backlog is full is waited for. May wait.
+the last has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). If
+the backlog of a server in the Unix domain is full, waits for room. May wait.
 @function connect
 @tparam string|Address host a name or a number; or an address, or "unix:/path", in place of host and
 port
 @tparam[opt] integer port
 @tparam[opt] table opts
-@tparam[opt] number opts.timeout seconds for all of it
+@tparam[opt] number opts.timeout seconds for the whole call
 @tparam[opt] string opts.family "inet" or "inet6"
 @tparam[opt=true] boolean opts.nodelay as stream:set_nodelay
 @tparam[opt=false] boolean opts.keepalive as stream:set_keepalive(true)
@@ -152,7 +152,7 @@ addresses an IPv4 one if there is one); "*": all of IPv4; "::": all of IPv6
 @tparam[opt=true] boolean opts.nodelay of the accepted streams
 @tparam[opt=false] boolean opts.keepalive of the accepted streams
 @tparam[opt] table|Context opts.tls the options of net.tls with a certificate, or a context; an
-accepted stream shakes hands at its first use
+accepted stream makes the handshake at its first use
 @treturn listener or nil, message, code
 */
 static int net_listen(lua_State *L)

@@ -91,7 +91,7 @@ static void read_way(lua_State *L, int options, const char *name, struct ml_memo
 
 /***
 Two streams connected with each other through memory, over a network as bad as a test wishes: see
-docs/testing.md. Time is that of moonlet.test, if its clock is virtual. Never waits.
+docs/testing.md. If the clock of moonlet.test is virtual, it counts. Never waits.
 @function memory_pair
 @tparam[opt] table opts for each direction:
 @tparam[opt] integer opts.chunk bytes that a receive, or a transmit, takes at most
@@ -100,8 +100,8 @@ docs/testing.md. Time is that of moonlet.test, if its clock is virtual. Never wa
 @tparam[opt] integer opts.stall_after bytes after which nothing more is taken, and not even the end
 arrives
 @tparam[opt=65536] integer opts.capacity bytes under way before a writer waits
-@tparam[opt] table opts.a_to_b the same for what the first stream writes
-@tparam[opt] table opts.b_to_a the same for what the second stream writes
+@tparam[opt] table opts.a_to_b the same for the direction from the first stream to the second
+@tparam[opt] table opts.b_to_a the same for the other direction
 @treturn stream
 @treturn stream
 */

@@ -172,7 +172,7 @@ static int return_read(lua_State *L, struct ml_stream *s, const struct read_requ
 }
 
 /***
-Reads whatever is there, waiting for at least one byte. May wait.
+Reads the bytes that are there, at least one. May wait.
 @function stream:read_some
 @tparam[opt=65536] integer max bytes at most
 @treturn string or nil at the end of the stream; or nil, message, code
@@ -325,13 +325,12 @@ static int perform_formats(lua_State *L, struct ml_stream *s, int last,
 }
 
 /***
-Reads as io's files do. May wait.
+Reads by formats, as io's files do. May wait.
 @function stream:read
 @param[opt="l"] ... a count of bytes (fewer only at the end; 0 gives "" unless the stream has
 ended), "n" (a number), "l" (a line without its "\n"), "L" (with it), "a" (all)
-@return for each format a string or number, or nil at the end, or for what is no number, and none
-after it; or nil, message, code, and then what the formats before it have read is still there for
-the next read
+@return for each format a string or number; the last is nil at the end, and where there is no
+number. Or nil, message, code; then the next read finds the bytes that the formats before have read
 */
 int ml_net_stream_read(lua_State *L)
 {
@@ -406,8 +405,8 @@ static int push_format_iterator(lua_State *L, const struct ml_stream *s)
 Iterates over the lines; ends at the end of the stream or when it is closed here. Waits as
 read_line() does; other failures raise {message=, code=}.
 @function stream:lines
-@param[opt] ... formats of read(), each step gives what they give and the first nil ends it; without
-one a line is what read_line() says
+@param[opt] ... formats of read(), each step gives their values, and the first nil ends the loop;
+without one it gives lines as read_line() does
 @treturn function():string an iterator
 */
 int ml_net_stream_lines(lua_State *L)

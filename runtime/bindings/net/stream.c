@@ -80,9 +80,8 @@ static int stream_set_timeout(lua_State *L)
 
 /***
 Limits the bytes that a later read may gather when it is given no limit of its own: then it returns
-nil, message, "EMSGSIZE", and the bytes stay. Without this, a line of read_line() and lines() and
-what read_until() reads have at most 64 KiB, and what read(), read_all() and lines() with a format
-read has no limit.
+nil, message, "EMSGSIZE", and the bytes stay. Without this the limit of read_line(), lines() and
+read_until() is 64 KiB, and read(), read_all() and lines() with a format have none.
 @function stream:set_limit
 @tparam ?integer max bytes; nil: as at first
 */
@@ -112,8 +111,8 @@ static int push_done(lua_State *L, int error)
 }
 
 /***
-Whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected. Never
-waits.
+Sets whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected.
+Never waits.
 @function stream:set_nodelay
 @tparam[opt=true] boolean on
 @treturn boolean true; or nil, message, code ("EOPNOTSUPP": not over TCP)
@@ -136,9 +135,8 @@ static int check_whole_seconds(lua_State *L, int index)
 }
 
 /***
-Whether the kernel probes a peer that has been silent, and gives the connection up when it does not
-answer
-("ETIMEDOUT" from reads and writes). Never waits.
+Sets whether the kernel probes a peer that has been silent, and ends the connection if it does not
+answer ("ETIMEDOUT" from reads and writes). Never waits.
 @function stream:set_keepalive
 @param[opt=true] idle seconds of silence before the first probe; true: as many as the system says;
 false: off
@@ -179,7 +177,7 @@ static int push_asked(lua_State *L, ask_address *ask)
 }
 
 /***
-Tells the remote address. Never waits.
+Returns the remote address. Never waits.
 @function stream:peer
 @treturn Address of the other end; or nil, message, code
 */
@@ -203,7 +201,7 @@ int ml_net_accepted_from(lua_State *L)
 }
 
 /***
-Tells the local address. Never waits.
+Returns the local address. Never waits.
 @function stream:address
 @treturn Address of this end; or nil, message, code
 */

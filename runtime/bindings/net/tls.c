@@ -255,14 +255,13 @@ static bool make_context(lua_State *L, int index, int argument)
 /* ---- the context ---- */
 
 /***
-Makes a TLS context, to be given as the option `tls` to connect, listen and starttls, as often as
-wanted; there
-`{context = ctx, server_name = "a.example"}` is the same context, and for a client another server's
-name.
+Makes a TLS context, for the option `tls` of connect and listen, and for starttls, as often as
+wanted. `{context = ctx, server_name = "a.example"}` there is the same context, with another server
+name for a client.
 @function tls
 @tparam[opt] table opts
-@tparam[opt] string opts.ca whom to trust: PEM text; without ca, ca_file and ca_path the system's
-roots
+@tparam[opt] string opts.ca trusted certificates: PEM text; without ca, ca_file and ca_path the
+system's roots
 @tparam[opt] string opts.ca_file the same, a file
 @tparam[opt] string opts.ca_path the same, a directory of hashed certificates
 @tparam[opt] string opts.cert one's own certificate with those that lead to its root: PEM text
@@ -272,14 +271,14 @@ roots
 @tparam[opt] boolean|string opts.verify true: the peer must show a certificate that is trusted, for
 a client the default; "optional": a server asks for one and verifies it if there is one; false:
 nothing is verified
-@tparam[opt] string|boolean opts.server_name asked for and verified instead of the host connected
-to; false: no name is, any certificate that is trusted will do. Where there is no host to connect to
-(Unix domain, pairs, accepted streams) a client that verifies needs one of both
+@tparam[opt] string|boolean opts.server_name the name that a client asks for and verifies instead of
+the host connected to; false: none, any trusted certificate will do. Where there is no host to
+connect to (Unix domain, pairs, accepted streams) a client that verifies needs one of both
 @tparam[opt] {string,...} opts.alpn protocols, the preferred first
 @tparam[opt] table opts.names `{["b.example"] = {cert=, key=}}`: certificates by the name that
 clients ask for,
   "*.b.example" for one label
-@tparam[opt] string opts.crl certificates revoked: PEM text
+@tparam[opt] string opts.crl revoked certificates: PEM text
 @tparam[opt] string opts.crl_file the same, a file
 @tparam[opt="1.2"] string opts.min_version "1.2" or "1.3"
 @treturn Context or nil, message, code
@@ -296,9 +295,9 @@ Certificates, keys and rules of TLS connections.
 */
 
 /***
-Reads the files again: connections from now on use what they say now, those there are stay as they
-are. A server that asks for no certificate goes on to resume the sessions of before; others, and
-clients, begin anew: who resumes is not verified again.
+Reads the files again: new connections use their present content, existing ones stay as they are. A
+server that asks for no certificate still resumes earlier sessions. Other servers, and clients,
+begin anew, since a peer that resumes is not verified again.
 @function Context:reload
 @treturn boolean true; or nil, message, code, and all is as before
 */

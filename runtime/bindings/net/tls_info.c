@@ -174,7 +174,7 @@ static void push_answers(lua_State *L, struct question *q)
 }
 
 /***
-What the handshake has agreed on. Never waits.
+Returns the properties that the handshake has agreed on. Never waits.
 @function stream:tls_info
 @treturn table version ("TLSv1.3"), cipher, alpn, server_name, resumed (boolean), peer (the
 certificate: subject, issuer, not_before and not_after in seconds since 1970, names, pem); nil

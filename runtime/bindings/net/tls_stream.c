@@ -23,10 +23,10 @@ static int push_handshake(lua_State *L, const struct ml_stream *s, int error)
 }
 
 /***
-Shakes hands now instead of at the first use. May wait.
+Makes the handshake now instead of at the first use. May wait.
 @function stream:handshake
 @tparam[opt] number timeout seconds
-@treturn boolean true; or nil, message, code ("ETLS": the certificate was refused, say;
+@treturn boolean true; or nil, message, code ("ETLS": the certificate was refused, for example;
 "EOPNOTSUPP": no TLS)
 */
 int ml_net_stream_handshake(lua_State *L)
@@ -69,7 +69,7 @@ static int may_start(const struct ml_stream *s)
 }
 
 /***
-Begins TLS on a plain connection and shakes hands. May wait.
+Begins TLS on a plain connection and makes the handshake. May wait.
 @function stream:starttls
 @tparam[opt=true] boolean|table|Context opts a context; true; the options of net.tls; or `{context =
 ctx}`, with server_name or without. Both tables take role: "client" or "server" (by default the side

@@ -77,8 +77,8 @@ static int push_write_failure(lua_State *L, const struct ml_stream *s, int error
 }
 
 /***
-Writes all values, contiguous in the stream whoever else writes, without joining them first. May
-wait.
+Writes all values without joining them first. They are contiguous in the stream, even if other tasks
+write. May wait.
 @function stream:write
 @param ... strings, numbers, or lists of them
 @treturn boolean true once the kernel has all; or nil, message, code, bytes sent
@@ -174,10 +174,10 @@ static lua_Integer check_bytes(lua_State *L, int index)
 Writes a file's content, contiguous in the stream; the kernel moves the bytes where it can. May
 wait; reading the file itself holds up the whole thread, as all of io does.
 @function stream:sendfile
-@param file one of io's, flushed before, or a path. Of something that can be read at any offset: no
-pipe
+@param file one of io's, flushed before, or a path. It must be readable at any offset, as a pipe is
+not
 @tparam[opt] integer offset where in the file to begin. Without one a file of io's is sent from its
-position, which moves past what was sent; with one the position stays. A path begins at 0
+position, which moves past the bytes sent; with one the position stays. A path begins at 0
 @tparam[opt] integer count bytes at most; without it all up to the end of the file
 @treturn boolean true once the kernel has all; or nil, message, code, bytes sent
 @treturn integer bytes sent
@@ -238,11 +238,11 @@ int ml_net_stream_shutdown(lua_State *L)
 }
 
 /***
-Ends the output, drops what the peer still sends, waits for its end and closes: the peer gets
-everything, where close() with input unread would cut it off. Closed in any case, unless another
-task reads ("EBUSY"). May wait.
+Ends the output, drops further input, waits for the end of the peer's output and closes. So the peer
+gets everything; close() with input unread could cut it off. Closes in any case, unless another task
+reads ("EBUSY"). May wait.
 @function stream:finish
-@tparam[opt] number s seconds for all of it
+@tparam[opt] number s seconds for the whole call
 @tparam[opt=16777216] integer max bytes to drop; a peer that sends more is "EMSGSIZE"
 @treturn boolean true once the peer has ended, too; or nil, message, code
 */

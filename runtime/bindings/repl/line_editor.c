@@ -205,7 +205,7 @@ static bool open_editor(struct ml_editor *e, struct ml_lua *lua)
 Opens the editor of the terminal that is both standard input and output.
 @function open
 @tparam function complete called with the text before the cursor and the terminal's width in
-columns; gives back what to insert, and what to show below the line, or nil
+columns; returns text to insert, and text to show below the line, or nil
 @treturn editor for the calling task alone; nil: there is no such terminal or no libedit, or it is
 open already
 */
@@ -257,7 +257,7 @@ static void give_others_a_turn(lua_State *L)
 }
 
 /***
-Reads a line, which is edited meanwhile.
+Lets a person edit a line, and returns it.
 @function editor:read
 @string prompt escape sequences in it stand between bytes 1
 @treturn string without its newline; nil at the end of input

@@ -206,7 +206,7 @@ static inline int get(lua_State *L, ml_time deadline)
 Waits for a value.
 @function Channel:get
 @tparam[opt] number timeout seconds
-@return the value; or nil, "closed" (or what close() was given), "CLOSED" once it is closed and
+@return the value; or nil, "closed" (or the argument of close()), "CLOSED" once it is closed and
 empty; or nil, "timeout", "ETIMEDOUT"
 */
 FLAT static int channel_get(lua_State *L)
@@ -216,11 +216,11 @@ FLAT static int channel_get(lua_State *L)
 }
 
 /***
-Hands a value over: waits until somebody takes it, or there is room for it.
+Hands a value over: waits until a task takes it, or there is room for it.
 @function Channel:put
 @param value anything but nil
 @tparam[opt] number timeout seconds
-@treturn boolean true; or nil, message, "CLOSED" or "ETIMEDOUT", and nobody has or will get the
+@treturn boolean true; or nil, message, "CLOSED" or "ETIMEDOUT", and no task has or will get the
 value
 */
 FLAT static int channel_put(lua_State *L)
@@ -248,10 +248,10 @@ FLAT static int channel_put(lua_State *L)
 /* ---- the rest ---- */
 
 /***
-Ends the channel: what is buffered can still be got, then get() fails; put() fails at once, also for
-those who wait in it. Never waits; harmless on one that is closed.
+Ends the channel: buffered values can still be got, then get() fails; put() fails at once, also in
+tasks that wait in it. Never waits; harmless on a closed channel.
 @function Channel:close
-@param[opt] err given to those who get or put from now on instead of "closed"
+@param[opt] err the message of get() and put() from now on, instead of "closed"
 */
 static int channel_close(lua_State *L)
 {
@@ -294,7 +294,7 @@ static int next_value(lua_State *L)
 /***
 Iterates over the values until the channel is closed. Waits as get() does.
 @function Channel:values
-@treturn function():any an iterator; raises the error that close() was given
+@treturn function():any an iterator; raises the argument of close()
 */
 static int channel_values(lua_State *L)
 {
@@ -316,7 +316,7 @@ static lua_Integer count_waiters(lua_State *L, struct ml_link *queue)
 }
 
 /***
-Tells who waits.
+Returns how many tasks wait.
 @function Channel:balance
 @treturn integer how many wait to put; negative: how many wait to get
 */

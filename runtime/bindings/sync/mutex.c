@@ -14,7 +14,7 @@
 const char ml_mutex_type[] = "sync.mutex";
 
 /***
-A lock for one task at a time. When its owner dies it is unlocked, with a warning that says where it
+A lock for one task at a time. If its owner ends, it is unlocked, with a warning that says where it
 was made.
 @object Mutex
 */
@@ -45,7 +45,7 @@ static __attribute__((noinline)) int wait_for_mutex(lua_State *L, struct ml_mute
 }
 
 /***
-Waits until the mutex is free and locks it; those who wait get it in the order in which they came.
+Waits until the mutex is free and locks it. Waiting tasks get it in the order in which they came.
 @function Mutex:lock
 @tparam[opt] number timeout seconds
 @treturn Mutex itself, for `local guard <close> = mutex:lock()`: closing unlocks it if the task
@@ -76,7 +76,7 @@ static int mutex_try_lock(lua_State *L)
 }
 
 /***
-Never waits; an error if the task does not hold it.
+Unlocks the mutex; an error if the task does not hold it. Never waits.
 @function Mutex:unlock
 */
 static int mutex_unlock(lua_State *L)

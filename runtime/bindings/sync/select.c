@@ -421,15 +421,15 @@ static void enter_select(lua_State *L, const struct selection *selection)
 }
 
 /***
-Waits for the first of several things that can happen; if several can at once, each gets its turn.
+Waits for the first of several things that can happen. If several can at once, they take turns.
 @function select
 @tparam table cases {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"},
 {semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"},
-{ws, "receive"}, with the fields timeout (seconds) and default (any value: nothing is waited for)
-@return the number of the case, and what it gave: the value, or the values of a future; true; the
-connection; what t:join() returns; for what was closed nil, message, "CLOSED". A stream is readable
-when a read finds something, be it the end or an error. Or nil, "timeout", "ETIMEDOUT". Or "default"
-and its value.
+{ws, "receive"}, with the fields timeout (seconds) and default (any value: does not wait)
+@return the number of the case and its results: the value, or the values of a future; true; the
+connection; the results of t:join(); or nil, message, "CLOSED" if it was closed. A stream is
+readable when a read would not wait, also at its end and after an error. Or nil, "timeout",
+"ETIMEDOUT". Or "default" and its value.
 */
 int ml_channel_select(lua_State *L)
 {

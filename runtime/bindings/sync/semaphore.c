@@ -17,7 +17,7 @@ struct permit {
 };
 
 /***
-Permits, of which each task that holds one keeps others out. `#semaphore` is how many are left.
+A number of permits, for as many tasks at a time. `#semaphore` is how many are left.
 @object Semaphore
 */
 
@@ -56,7 +56,7 @@ static inline int acquire(lua_State *L)
 }
 
 /***
-Waits for a permit and takes it; those who wait get them in the order in which they came.
+Waits for a permit and takes it. Waiting tasks get permits in the order in which they came.
 @function Semaphore:acquire
 @tparam[opt] number timeout seconds
 @treturn boolean true; or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
@@ -67,8 +67,8 @@ static int semaphore_acquire(lua_State *L)
 }
 
 /***
-As acquire(), with something to give back at the end of a block: `local permit <close> =
-semaphore:hold()`. Waits.
+As acquire(), with an object that gives the permit back at the end of a block: `local permit <close>
+= semaphore:hold()`. Waits.
 @function Semaphore:hold
 @tparam[opt] number timeout seconds
 @treturn Permit or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
@@ -116,8 +116,8 @@ The same as close().
 */
 
 /***
-Gives a permit back, or adds some. Never waits. More permits than an integer counts are an error,
-and none is added.
+Gives a permit back, or adds some. Never waits. If the sum is no integer, that is an error, and none
+is added.
 @function Semaphore:release
 @tparam[opt=1] integer count
 */
@@ -132,7 +132,8 @@ static int semaphore_release(lua_State *L)
 }
 
 /***
-From now on waiting for a permit gives nil, "closed", "CLOSED"; those that are left can be taken.
+Closes: from now on waiting for a permit gives nil, "closed", "CLOSED"; permits that are left can be
+taken.
 @function Semaphore:close
 */
 static int semaphore_close(lua_State *L)

@@ -197,21 +197,21 @@ static int take_results(lua_State *L, const struct call *call, struct call **own
 }
 
 /***
-Runs a C function on a worker thread while the task waits, for what can only block: a driver that
-waits on a condition variable, a long computation in C. There are 32 workers at most for them;
-further calls queue. One whose task has given up does not count.
+Runs a C function on a worker thread while the task waits. For functions that can only block: a
+driver that waits on a condition variable, a long computation in C. They have 32 workers at most;
+further calls queue. A worker whose task has given up does not count.
 
-The function runs in an empty Lua state of its own. So it may be one that needs nothing of the
-script's: no upvalues, nothing in the registry, no metatables (its module's objects are unknown
-there). Arguments and results are nil, booleans, numbers, strings and light userdata. It must be
-safe to call in any thread.
+The function runs in an empty Lua state of its own. So it must need nothing of the script's: no
+upvalues, nothing in the registry, no metatables (its module's objects are unknown there). Arguments
+and results are nil, booleans, numbers, strings and light userdata. It must be safe to call in any
+thread.
 
-A cancelled task goes on at once; the function runs to its end, and nobody gets its results. May
+A cancelled task goes on at once; the function runs to its end, and its results are dropped. May
 wait.
 @function blocking
 @tparam cfunction fn
 @param ... its arguments
-@return what it returns; raises what it raises
+@return its results; raises its error
 */
 static int task_blocking(lua_State *L)
 {

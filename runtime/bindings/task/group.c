@@ -134,8 +134,8 @@ static int tell_failures(lua_State *L)
 }
 
 /***
-Tasks that end together. `#group` is how many have not ended. A group without a body is closed by
-its maker: that waits for all children and raises the first failure; when an error closes it, it
+Tasks that end together. `#group` is how many have not ended. The maker of a group without a body
+closes it: that waits for all children and raises the first failure. If an error closes it, it
 cancels them first.
 @object Group
 */
@@ -281,14 +281,14 @@ static int run_body(lua_State *L, struct ml_group *group)
 /***
 Runs fn(g), whose children (g:spawn) end before it returns; the first failure, of the body or a
 child, cancels the rest and is raised unchanged. Without fn: makes a group that its maker closes
-(`local g <close> = task.group()`) or joins, and that never interrupts him. With fn, waits. A child
-cannot close or join its own group.
+(`local g <close> = task.group()`) or joins, and whose failures do not cancel the maker. With fn,
+waits. A child cannot close or join its own group.
 @function group
 @tparam[opt] table opts
 @tparam[opt] integer opts.limit children at a time; spawn waits for a place
 @tparam[opt="cancel"] string|function opts.on_error "cancel", "report" or function(task, err,
-traceback, cleaning), where cleaning tells whether the task had been cancelled and failed as it
-cleaned up; if that returns "cancel", that is what happens
+traceback, cleaning), where cleaning is true if the task had been cancelled and failed as it cleaned
+up; it may return "cancel"
 @tparam[opt] function(Group) fn
 @return[1] fn's results; or nil, reason, "ECANCELED" if g:cancel(reason) cut it
 @treturn[2] Group without fn

@@ -223,8 +223,8 @@ static void take_place_for_child(lua_State *L, struct ml_group *group)
 }
 
 /***
-Waits until there is a place for a child, and leaves it free: for whoever wants one before he takes
-on work. At once without a limit; a cancellation point in either case.
+Waits until there is a place for a child, and leaves it free: for a task that wants one before it
+accepts work. Returns at once without a limit; a cancellation point in either case.
 @function Group:room
 */
 int ml_group_room(lua_State *L)
@@ -266,7 +266,7 @@ int ml_group_spawn(lua_State *L)
 /* ---- what is known of them ---- */
 
 /***
-The failures after the first.
+Returns the failures after the first.
 @function Group:errors
 @treturn {any,...}
 */
@@ -287,7 +287,7 @@ int ml_group_errors(lua_State *L)
 }
 
 /***
-Tells whether a task belongs to the group.
+Returns whether a task belongs to the group.
 @function Group:has
 @tparam Task t
 @treturn boolean whether it is a child that has not ended
