@@ -173,7 +173,7 @@ static void tell_people(struct ml_lua *lua)
     if (tell_as(lua, compose) || tell_as(lua, compose_without_text))
         return;
     const char *text = ml_error_chars(lua->aside, -2, number);
-    lua->report.tell(lua, text != NULL ? text : "a task failed, and its error could not be told");
+    lua->report.tell(lua, text != NULL ? text : "a task failed, and its error could not be shown");
 }
 
 /* Pops the Task, the error value and a traceback or nil from the state aside and reports the error.

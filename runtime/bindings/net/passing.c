@@ -125,7 +125,7 @@ int ml_net_stream_send_fd(lua_State *L)
     struct ml_stream *s = ml_check_stream(L, 1);
     struct parcel parcel = check_parcel(L, 2);
     const char *data = luaL_optlstring(L, 3, NULL, &size);
-    luaL_argcheck(L, data == NULL || size > 0, 3, "at least one byte must go along");
+    luaL_argcheck(L, data == NULL || size > 0, 3, "data must have at least one byte");
     int error = parcel.fd < 0 ? parcel.fd : require_local(s);
     if (error != 0)
         return push_passing_failure(L, error);

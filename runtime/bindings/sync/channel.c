@@ -54,7 +54,7 @@ int ml_channel_new(lua_State *L)
 {
     lua_Integer capacity = luaL_optinteger(L, 1, 0);
     luaL_argcheck(L, capacity >= 0, 1, "capacity cannot be negative");
-    luaL_argcheck(L, capacity <= LARGEST_CAPACITY, 1, "capacity is 500000 at most");
+    luaL_argcheck(L, capacity <= LARGEST_CAPACITY, 1, "capacity must be at most 500000");
     struct ml_channel *channel = ml_push_object(L, ml_channel_type, sizeof *channel, 3);
     ml_list_init(&channel->getters);
     ml_list_init(&channel->putters);

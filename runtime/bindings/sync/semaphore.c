@@ -127,7 +127,7 @@ static int semaphore_release(lua_State *L)
     lua_Integer count = luaL_optinteger(L, 2, 1);
     luaL_argcheck(L, count >= 0, 2, "count cannot be negative");
     int error = ml_semaphore_add(&ml_lua_of(L)->hub, semaphore, count);
-    luaL_argcheck(L, error == 0, 2, "more permits than an integer counts");
+    luaL_argcheck(L, error == 0, 2, "more permits than an integer can count");
     return 0;
 }
 
