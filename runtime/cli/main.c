@@ -17,8 +17,8 @@
  * it. */
 static _Thread_local struct moonlet *current;
 
-/* Keys are the command's affair while os.execute is all that the program does, as for lua5.4. A
- * second signal ends the process at once; at a prompt, a second one for the same entry. */
+/* Keys are for the command while the program does nothing but os.execute, as in lua5.4. A second
+ * signal ends the process at once; at a prompt, a second one for the same entry does. */
 // NOLINTBEGIN(bugprone-signal-handler): the header says of each function here that handlers may
 // call it
 static void on_signal(int number)
@@ -29,7 +29,7 @@ static void on_signal(int number)
     bool is_for_entry = current != NULL && number == SIGINT && moonlet_is_interactive(current);
     if (!is_for_entry)
         signal(number, SIG_DFL);
-    bool is_end = number != SIGQUIT; /* that one asks for a core dump */
+    bool is_end = number != SIGQUIT; /* SIGQUIT asks for a core dump */
     if (is_end && current != NULL && moonlet_interrupt(current, number))
         return;
     signal(number, SIG_DFL);
@@ -40,7 +40,7 @@ static void on_signal(int number)
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 enum { SIGNALS = sizeof signals / sizeof *signals };
 
-/* What the one who started the program has it ignore (nohup, a shell's "&") stays ignored. */
+/* A signal that was ignored when the program began (nohup, a shell's "&") stays ignored. */
 static void watch_signals(void)
 {
     for (int i = 0; i < SIGNALS; i++)
@@ -56,7 +56,7 @@ static void leave_signals(void)
             signal(signals[i], SIG_DFL);
 }
 
-/* "-" is standard input, but a file of that name after "--". */
+/* "-" is standard input; after "--" it is a file of that name. */
 static int load_script(struct moonlet *m, char **argv, int script)
 {
     const char *name = argv[script];
@@ -107,7 +107,7 @@ static int load_specs(struct moonlet *m)
     return moonlet_load_string(m, "require 'moonlet.test.specs'.run()", "=--test");
 }
 
-/* What comes after the options: the script, or standard input. */
+/* Loads what comes after the options: the script, or standard input. */
 static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_options *options)
 {
     int error = 0;
@@ -141,7 +141,7 @@ static int load_all(struct moonlet *m, int argc, char **argv, const struct cli_o
 }
 
 /* Takes descriptors 0, 1 and 2 if the process was started without them, so that the runtime's own
- * do not end up as somebody's stdin. Returns those to close, as bits. */
+ * do not serve as a standard stream. Returns those to close, as bits. */
 static unsigned fill_standard_files(void)
 {
     unsigned filled = 0;

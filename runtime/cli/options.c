@@ -27,8 +27,8 @@ static size_t parse_size(const char *text)
     return (size_t)number << shift;
 }
 
-/* Below 512K a script can fill a stack before Lua's limit of C levels ends it; larger ones are a
- * mistake. */
+/* Below 512K a script can fill a stack before Lua's limit of C levels stops it; a very large size
+ * is a mistake. */
 static bool is_stack_size(size_t size)
 {
     return size >= MOONLET_LEAST_STACK && size <= (size_t)1 << 30;
@@ -150,9 +150,9 @@ void cli_print_help(const char *program)
            "  --stack-size SIZE  bytes of each C stack, 64K to 1024M (8M); below 512K a\n"
            "                     deep recursion can end the program\n"
            "  --no-interpose     let C libraries block all tasks, as libc does\n"
-           "  --test [paths]     run specs of busted, each test in a task; what follows is\n"
-           "                     for busted, which looks into the directory 'spec'\n"
-           "  --help             show this\n"
+           "  --test [paths]     run specs of busted, each test in a task; all arguments\n"
+           "                     after it are for busted; without paths: 'spec'\n"
+           "  --help             show this help\n"
            "  --                 stop handling options\n"
            "  -                  stop handling options and execute stdin\n"
            "Exit status: 0; 1 after an error; 70 at a deadlock; 130 after Ctrl-C, 143\n"

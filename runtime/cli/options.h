@@ -16,13 +16,14 @@ struct cli_options {
     size_t stack_size; /* bytes, 0: default */
     int first;         /* the first option */
     int script;        /* index of the script's name, or of --test; argc when there is none */
-    const char *bad;   /* the option at fault, NULL when all is well */
+    const char *bad;   /* the wrong option, NULL when there is none */
     const char *needs; /* what it lacks; NULL: it is unknown */
 };
 
 struct cli_options cli_options_read(int argc, char **argv);
 
-/* The argument of a short option at argv[*i], joined to it or the next one, then *i is moved on. */
+/* The argument of a short option at argv[*i], joined to it or the next one; in that case *i is
+ * moved on. */
 const char *cli_option_argument(char **argv, int *i);
 
 /* Prints the usage, after the complaint about options->bad if there is one. */

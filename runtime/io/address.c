@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The usual forms, which are not worth getaddrinfo()'s lists: measured 45 ns instead of 700. */
+/* Reads the usual forms itself, to save getaddrinfo()'s lists: measured 45 ns instead of 700. */
 static bool parse_plain(struct ml_address *address, const char *host)
 {
     if (inet_pton(AF_INET, host, &address->inet.sin_addr) == 1) {

@@ -1,5 +1,6 @@
 /*
- * Socket addresses: from numbers and paths in text and back. Never asks a name server.
+ * Socket addresses: read from numbers and paths in text, and written back. Never asks a name
+ * server.
  */
 #ifndef ML_IO_ADDRESS_H
 #define ML_IO_ADDRESS_H
@@ -23,23 +24,23 @@ struct ml_address {
 /* Room for the longest host text, an IPv6 address with a scope; and for the longest path. */
 enum { ML_HOST_SIZE = 80, ML_PATH_SIZE = sizeof(((struct sockaddr_un *)0)->sun_path) + 1 };
 
-/* A numeric host ("127.0.0.1", "::1", "fe80::1%eth0"). False: it is no such thing. */
+/* Reads a numeric host ("127.0.0.1", "::1", "fe80::1%eth0"). False: it is not one. */
 bool ml_address_parse(struct ml_address *address, const char *host, uint16_t port);
 
 /* The same with a port behind it, or `port` without: "127.0.0.1:53", "::1", "[::1]:53". */
 bool ml_address_parse_with_port(struct ml_address *address, const char *text, uint16_t port);
 
-/* A Unix-domain address: a path in the file system, or, when it begins with "@", an abstract name,
- * which may contain any bytes; either of 108 bytes at most. 0; -ENAMETOOLONG; -EINVAL: empty, or a
+/* A Unix-domain address: a path in the file system or, if it begins with "@", an abstract name,
+ * which may contain any bytes; either has 108 bytes at most. 0; -ENAMETOOLONG; -EINVAL: empty, or a
  * path with a zero byte. */
 int ml_address_set_path(struct ml_address *address, const char *path, size_t length);
 
-/* Writes the path, or "@" and the abstract name, into `path` (ML_PATH_SIZE bytes, no terminator
- * counted); returns its length, 0 for a socket without a name. */
+/* Writes the path, or "@" and the abstract name, into `path` (ML_PATH_SIZE bytes, without a
+ * terminator). Returns its length, 0 for a socket without a name. */
 size_t ml_address_path(const struct ml_address *address, char *path);
 
-/* What the kernel says of the size of an address that it has written here. It counts a zero byte
- * behind a path, also behind one that fills its room. */
+/* Sets the size that the kernel reported for an address that it has written here. The kernel counts
+ * a zero byte behind a path, also behind one that fills its room. */
 static inline void ml_address_set_size(struct ml_address *address, socklen_t size)
 {
     address->size = size < sizeof address->local ? size : sizeof address->local;
@@ -50,7 +51,7 @@ static inline bool ml_address_is_local(const struct ml_address *address)
     return address->any.sa_family == AF_UNIX;
 }
 
-/* Of an internet address. Writes the numeric host into `host` (ML_HOST_SIZE bytes). */
+/* Writes the numeric host of an internet address into `host` (ML_HOST_SIZE bytes). */
 void ml_address_host(const struct ml_address *address, char *host);
 uint16_t ml_address_port(const struct ml_address *address);
 void ml_address_set_port(struct ml_address *address, uint16_t port);

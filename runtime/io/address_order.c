@@ -10,7 +10,7 @@ enum scope { SCOPE_LINK = 2, SCOPE_SITE = 5, SCOPE_GLOBAL = 14 };
 
 enum { SIZE = 16 };
 
-/* An address as the rules see it: of IPv6, those of IPv4 mapped. */
+/* An address as the rules see it, in the form of IPv6; one of IPv4 is mapped. */
 struct seen {
     unsigned char bytes[SIZE];
     int scope;
@@ -23,7 +23,7 @@ struct choice {
     size_t place; /* where it was */
     bool is_reachable;
     struct seen to;
-    struct seen from; /* of one that is reachable */
+    struct seen from; /* if it is reachable */
 };
 
 /* RFC 6724, section 2.1: the default policies. */
@@ -93,7 +93,7 @@ static struct seen see(const struct ml_address *address)
 
 /* ---- from where ---- */
 
-/* A datagram socket that is connected sends nothing, but knows its own address. It forgets one
+/* A connected datagram socket sends nothing, but has an own address. It forgets one connection
  * before the next. */
 static bool find_source(int fd, const struct ml_address *to, struct ml_address *from)
 {
@@ -149,7 +149,7 @@ static int compare_sources(const struct choice *a, const struct choice *b)
     return order != 0 ? order : prefer(a->to.label == a->from.label, b->to.label == b->from.label);
 }
 
-/* Rules 3, 4 and 7 are about what the kernel does not tell. */
+/* Rules 3, 4 and 7 are about properties that the kernel does not report. */
 static int compare(const void *one, const void *other)
 {
     const struct choice *a = one, *b = other;

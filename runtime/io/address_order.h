@@ -6,8 +6,8 @@
 
 #include "io/address.h"
 
-/* Sorts internet addresses; equal ones stay in their order. Asks the kernel from which address it
- * would send to each. Without memory or descriptors for that they stay as they are. */
+/* Sorts internet addresses; equal ones keep their order. Asks the kernel from which address it
+ * would send to each; without memory or descriptors for that all keep their order. */
 void ml_addresses_sort(struct ml_addresses *addresses);
 
 #endif

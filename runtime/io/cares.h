@@ -1,5 +1,5 @@
 /*
- * c-ares, loaded when it is first needed, for moonlet alone: linked, its names would answer a
+ * c-ares, loaded when it is first needed, for moonlet alone. Linked, its names would serve also a
  * library that has brought a c-ares of its own. Its functions are called through a table, under
  * their own names, typed by its header.
  */
@@ -28,11 +28,11 @@ struct ml_cares {
 /* Written once, by the first ml_cares_load(); then it is a constant. */
 extern struct ml_cares ml_cares;
 
-/* Before anything else here. 0; -ELIBACC: there is no c-ares, or one without these functions. From
- * any thread. */
+/* Loads c-ares; to be called before anything else here, from any thread. 0; -ELIBACC: there is no
+ * c-ares, or one without these functions. */
 int ml_cares_load(void);
 
-#ifndef ML_CARES_PLAIN /* its own names, for who fills the table */
+#ifndef ML_CARES_PLAIN /* keeps c-ares' own names, for the file that fills the table */
 #define ares_create_query ml_cares.ares_create_query
 #define ares_destroy ml_cares.ares_destroy
 #define ares_expand_name ml_cares.ares_expand_name

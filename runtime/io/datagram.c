@@ -14,12 +14,12 @@ static const struct ml_wait_kind arrival = {.text = "a datagram on descriptor", 
 static const struct ml_wait_kind room = {.text = "room for a datagram on descriptor",
                                          .external = true};
 
-/* How soon a full receiver in the Unix domain is asked again, from twice the first pause to the
- * longest. */
+/* The pause before another try at a full receiver in the Unix domain, from twice the first pause to
+ * the longest. */
 #define FIRST_PAUSE (ML_MILLISECOND / 4)
 #define LONGEST_PAUSE (16 * ML_MILLISECOND)
 
-/* Where datagrams come one at a time, every so many it is looked whether that is still so. */
+/* Where datagrams come one at a time, a check after so many finds out whether that still holds. */
 enum { LOOK_EVERY = 16 };
 
 void ml_datagram_init(struct ml_datagram *d, struct ml_io *io)
@@ -154,8 +154,8 @@ int ml_datagram_membership(struct ml_datagram *d, const struct ml_address *group
 
 /* ---- sending ---- */
 
-/* Waits in the queue behind whoever waits for the descriptor; at the latest at `until` it is
- * another try. */
+/* Waits in the queue behind the task that waits for the descriptor; at `until` at the latest it is
+ * time for another try. */
 static int await_turn(struct ml_datagram *d, ml_time until, ml_time deadline)
 {
     int error = ml_wait(d->io->hub, &room, (uint32_t)d->fd.number, &d->senders,
@@ -165,9 +165,9 @@ static int await_turn(struct ml_datagram *d, ml_time until, ml_time deadline)
 }
 
 /*
- * The kernel has no room for a datagram to `to`. In the Unix domain what is full is the receiver:
- * the kernel tells when it has room again only if it is the one to which the socket is connected;
- * any other must be asked again, and everybody asks for himself, for the receivers may differ.
+ * The kernel has no room for a datagram to `to`. In the Unix domain the receiver is full: the
+ * kernel reports room there only to a socket that is connected to it. For any other receiver try
+ * again after a pause, each task for itself, since the receivers may differ.
  */
 static int await_room(struct ml_datagram *d, const struct ml_address *to, ml_time *pause,
                       ml_time deadline)
@@ -195,8 +195,8 @@ static int try_send(struct ml_datagram *d, const char *data, size_t size,
     return sent >= 0 ? 0 : -errno;
 }
 
-/* Whoever has waited wakes the next when he is done, whatever came of it: so one of them always
- * waits for the descriptor or is about to try. */
+/* A task that has waited wakes the next one when it is done, whatever the result. So one of them
+ * always waits for the descriptor or is about to try. */
 int ml_datagram_send(struct ml_datagram *d, const char *data, size_t size,
                      const struct ml_address *to, ml_time deadline)
 {
@@ -248,17 +248,16 @@ static int try_receive(struct ml_datagram *d, struct ml_message *message)
     return 0;
 }
 
-/* Before the first try: 0 or an error. A datagram that the last receiver did not drop is dropped.
- */
+/* Before the first try: 0 or an error. Drops a datagram that the last receiver did not drop. */
 static int begin_receive(struct ml_datagram *d, ml_time deadline)
 {
     ml_datagram_drop(d);
     return ml_slice_point_until(d->io->hub, deadline);
 }
 
-/* Whether to look before waiting: not after a datagram that came by a wait, if such ones come
- * alone. Then one that is there already ends the wait: no wait times out before the descriptors
- * were polled. */
+/* Whether to try before waiting. Not after a datagram that came by a wait, if they come one at a
+ * time: then one that is there already ends the wait, since no wait times out before the
+ * descriptors were polled. */
 static bool looks_first(struct ml_datagram *d, ml_time deadline)
 {
     if (deadline == ML_NEVER_WAIT || d->streak != 1 || !d->is_sparse)

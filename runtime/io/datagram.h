@@ -4,7 +4,7 @@
  *
  * Cost: a receive that finds a datagram is one recvfrom() into a block that is shared with the
  * streams, a send one sendto(); neither allocates. Where datagrams come one at a time, as in a
- * ping-pong, a receive waits before it looks.
+ * ping-pong, a receive waits before it tries.
  */
 #ifndef ML_IO_DATAGRAM_H
 #define ML_IO_DATAGRAM_H
@@ -23,9 +23,9 @@ struct ml_datagram {
     size_t max;                /* bytes taken of a datagram, at most ML_IO_READ_SIZE */
     sa_family_t family;
     bool is_receiving; /* a task is in ml_datagram_receive() */
-    bool is_sparse;    /* the last time that was looked, one datagram had come alone */
+    bool is_sparse;    /* at the last check, datagrams came one at a time */
     uint32_t streak;   /* datagrams received since the last wait */
-    uint32_t unlooked; /* times that was not looked since */
+    uint32_t unlooked; /* datagrams since that check */
 };
 
 /* A datagram received. `data` is valid until ml_datagram_drop() and the next call that may wait. */
@@ -36,7 +36,7 @@ struct ml_message {
     struct ml_address from; /* size 0: the sender has no name */
 };
 
-/* What can be set; integers, or truth values. */
+/* Options: integers, or truth values. */
 enum ml_datagram_option {
     ML_DATAGRAM_BROADCAST, /* sending to a broadcast address is allowed */
     ML_DATAGRAM_REUSE,     /* SO_REUSEADDR, before it is bound */
@@ -57,10 +57,11 @@ struct ml_interface {
 /* A closed one. */
 void ml_datagram_init(struct ml_datagram *d, struct ml_io *io);
 
-/* Opens a socket of AF_INET, AF_INET6 or AF_UNIX, not yet bound. 0 or a negated errno. */
+/* Opens a closed one with a socket of AF_INET, AF_INET6 or AF_UNIX, not bound. 0 or a negated
+ * errno. */
 int ml_datagram_open(struct ml_datagram *d, int family);
 
-/* Opens on a datagram socket from elsewhere, which becomes its own. */
+/* Opens a closed one on a datagram socket from elsewhere, which becomes its own. */
 void ml_datagram_adopt(struct ml_datagram *d, int fd);
 
 static inline bool ml_datagram_is_open(const struct ml_datagram *d)
@@ -68,19 +69,19 @@ static inline bool ml_datagram_is_open(const struct ml_datagram *d)
     return ml_fd_is_open(&d->fd);
 }
 
-/* These never wait: 0, -ML_ECLOSED or what the kernel says. */
+/* These never wait: 0, -ML_ECLOSED or the kernel's error. */
 
-/* See ml_local_bind() for paths; an address of the Unix domain without a path: a name of the
- * kernel's choice. */
+/* See ml_local_bind() for paths. An address of the Unix domain without a path: the kernel chooses a
+ * name. */
 int ml_datagram_bind(struct ml_datagram *d, const struct ml_address *address);
 
-/* From now on sends go there by default, and only what comes from there is received. */
+/* From now on sends go there by default, and only datagrams from there are received. */
 int ml_datagram_connect(struct ml_datagram *d, const struct ml_address *address);
 
-/* -EOPNOTSUPP: nothing that sockets of this family have. */
+/* -EOPNOTSUPP: sockets of this family do not have the option. */
 int ml_datagram_set(struct ml_datagram *d, enum ml_datagram_option option, int value);
 
-/* The interface that multicasts leave by. */
+/* Sets the interface by which multicasts leave. */
 int ml_datagram_set_interface(struct ml_datagram *d, const struct ml_interface *interface);
 
 /* Joins (or, with `join` false, leaves) a multicast group. -EINVAL: not an address of this family.
@@ -88,28 +89,30 @@ int ml_datagram_set_interface(struct ml_datagram *d, const struct ml_interface *
 int ml_datagram_membership(struct ml_datagram *d, const struct ml_address *group,
                            const struct ml_interface *interface, bool join);
 
-/* By name ("eth0"), number ("2") or IPv4 address. 0 or -ENODEV. */
+/* Finds an interface by name ("eth0"), number ("2") or IPv4 address. 0 or -ENODEV. */
 int ml_interface_find(struct ml_interface *interface, const char *text);
 
 /*
- * Sends one datagram, to `to` or, NULL, to where it is connected. Waits while there is no room for
- * it. 0; -EMSGSIZE: it is too long; -ML_ECLOSED, -ETIMEDOUT, -ECANCELED and what else sendto()
- * says, such as -ECONNREFUSED for an earlier one.
+ * Sends one datagram, to `to` or, if that is NULL, to the address it is connected to. Waits while
+ * there is no room for it. 0; -EMSGSIZE: it is too long; -ML_ECLOSED, -ETIMEDOUT, -ECANCELED, and
+ * errors of sendto(), such as -ECONNREFUSED for an earlier one.
  */
 int ml_datagram_send(struct ml_datagram *d, const char *data, size_t size,
                      const struct ml_address *to, ml_time deadline);
 
 /*
- * Waits for the next datagram. When they come faster than they are used up, others run in between
- * all the same. 0, and the caller owes ml_datagram_drop(); -EBUSY: another task is receiving;
- * -ML_ECLOSED, -ETIMEDOUT, -ECANCELED, -ENOMEM and what else recvfrom() says.
+ * Waits for the next datagram. If they come faster than the task takes them, others run in between.
+ *
+ * - 0, and the caller must call ml_datagram_drop();
+ * - -EBUSY: another task is receiving;
+ * - -ML_ECLOSED, -ETIMEDOUT, -ECANCELED, -ENOMEM, and errors of recvfrom().
  */
 int ml_datagram_receive(struct ml_datagram *d, struct ml_message *message, ml_time deadline);
 
-/* Lets go of the datagram received last. Harmless without one. */
+/* Gives up the datagram received last. Harmless without one. */
 void ml_datagram_drop(struct ml_datagram *d);
 
-/* All that wait in it get -ML_ECLOSED. Idempotent; never waits. */
+/* Closes; all tasks that wait in it get -ML_ECLOSED. Idempotent; never waits. */
 void ml_datagram_close(struct ml_datagram *d);
 
 #endif

@@ -19,8 +19,8 @@ static const struct ml_wait_kind asking = {.text = "a name server", .external = 
 /* RFC 8305, section 5: the recommended Connection Attempt Delay. */
 #define ATTEMPT_DELAY (250 * ML_MILLISECOND)
 
-/* How soon a server in the Unix domain whose backlog is full is asked again, from the first pause
- * to the longest: the kernel does not tell when there is room. */
+/* The pause before another try at a server in the Unix domain whose backlog is full, from the first
+ * to the longest: the kernel does not report when there is room. */
 #define FIRST_PAUSE (ML_MILLISECOND / 2)
 #define LONGEST_PAUSE (16 * ML_MILLISECOND)
 
@@ -32,18 +32,18 @@ struct attempt {
     struct ml_watch *watch;
     struct ml_local_path path; /* to which it is bound */
     ml_time again;             /* when to call connect() again; ML_FOREVER: need not */
-    ml_time pause;             /* before that */
+    ml_time pause;             /* the pause before that */
     int fd;                    /* -1: the stream has it */
     bool is_ready;
 };
 
-/* On the heap, for watches refer to it; owned by the stream until one of the attempts has won. */
+/* On the heap, since watches refer to it; the stream owns it until one of the attempts has won. */
 struct dial {
     struct ml_task *task;
     const struct ml_socket_options *options;
-    struct ml_lookup *rest; /* from where more addresses may come; NULL: from nowhere */
+    struct ml_lookup *rest; /* more addresses may come from there; NULL: no more */
     struct ml_addresses addresses;
-    size_t begun; /* of them; the others are tried in their order */
+    size_t begun; /* how many of them were tried; the others follow in their order */
     struct ml_link under_way;
     ml_time next_time; /* when the next one begins, if none succeeds before */
     int error;         /* the most telling so far */
@@ -76,7 +76,7 @@ static void dial_close(struct ml_stream *s)
     free(dial);
 }
 
-/* Nobody but the task that dials has the stream: it can only be closed. */
+/* Only the task that dials has the stream, so it can only be closed. */
 static const struct ml_transport dial_transport = {.close = dial_close};
 
 /* ---- attempts ---- */
@@ -90,8 +90,8 @@ static void on_ready(void *data, int fd, bool readable, bool writable)
     ml_task_wake(attempt->dial->task, ML_WAKE_EVENT);
 }
 
-/* A port that the kernel chooses when it knows the peer, too, may serve for several peers: bind()
- * reserves none. */
+/* Leaves the choice of the port to connect(). A port that the kernel chooses when it knows the
+ * peer, too, may serve for several peers; bind() would reserve one. */
 static void leave_port_open(int fd, const struct ml_address *local)
 {
     if (!ml_address_is_local(local) && ml_address_port(local) == 0)
@@ -108,8 +108,8 @@ static int bind_attempt(struct attempt *attempt, const struct ml_address *local)
     return ml_local_bind(attempt->fd, local, &attempt->path);
 }
 
-/* 0; -EINPROGRESS, also when there is no room in the backlog of a server in the Unix domain; or why
- * not. */
+/* 0; -EINPROGRESS, also when the backlog of a server in the Unix domain has no room; or the error.
+ */
 static int call_connect(struct attempt *attempt)
 {
     int result;
@@ -139,8 +139,8 @@ static bool is_connected(int fd)
 
 /*
  * Two sockets that connect to each other at the same time are connected (RFC 9293, section 3.5),
- * and so is one whose port, chosen by the kernel, happens to be the one that it connects to. Nobody
- * listens there, then. Closed without a farewell it leaves the port to the server that may come.
+ * and so is one whose port, chosen by the kernel, happens to be the one that it connects to. Then
+ * no server listens there. A reset leaves the port free for the server that may come.
  */
 static bool is_its_own_peer(int fd)
 {
@@ -154,7 +154,7 @@ static bool is_its_own_peer(int fd)
     return true;
 }
 
-/* 0: connected; -EINPROGRESS: not yet; or why not. */
+/* 0: connected; -EINPROGRESS: not yet; or the error. */
 static int state_of(int fd)
 {
     if (is_connected(fd))
@@ -163,7 +163,7 @@ static int state_of(int fd)
     return error != 0 ? error : -EINPROGRESS;
 }
 
-/* Sees to it that the task wakes when there is more to know. */
+/* Arranges that the task wakes when there is news of the attempt. */
 static int watch(struct attempt *attempt)
 {
     attempt->is_ready = false;
@@ -175,8 +175,8 @@ static int watch(struct attempt *attempt)
     return 0;
 }
 
-/* Looks how an attempt goes that has news, or is new: 0: connected; -EINPROGRESS: there will be
- * more; or why it is over. */
+/* Checks an attempt that has news, or is new. 0: connected; -EINPROGRESS: more is to come; or the
+ * error that ended it. */
 static int look_at(struct attempt *attempt)
 {
     int error = state_of(attempt->fd);
@@ -212,7 +212,8 @@ static int new_attempt(struct dial *dial, const struct ml_address *address, stru
 
 /* ---- all of them ---- */
 
-/* There is no way to the address from here: other failures tell more. */
+/* Whether the error says only that there is no way to the address from here: other failures tell
+ * more. */
 static bool says_little(int error)
 {
     return error == 0 || error == -ENETUNREACH || error == -EHOSTUNREACH ||
@@ -225,14 +226,14 @@ static void note_failure(struct dial *dial, int error)
         dial->error = error;
 }
 
-/* One that has failed calls for the next one at once. */
+/* Notes the failure of an attempt; the next one begins at once. */
 static void fail(struct dial *dial, int error)
 {
     note_failure(dial, error);
     dial->next_time = ML_NEVER_WAIT;
 }
 
-/* An attempt has got on: true when it has won. */
+/* Handles the progress of an attempt: true when it has won. */
 static bool has_won(struct attempt *attempt, int error)
 {
     struct dial *dial = attempt->dial;
@@ -254,7 +255,7 @@ static bool has_news(struct attempt *attempt, ml_time now, int *error)
     return true;
 }
 
-/* The one among those under way that has succeeded, NULL: none yet. */
+/* The attempt under way that has succeeded, NULL: none yet. */
 static struct attempt *look_for_winner(struct dial *dial, struct ml_hub *hub)
 {
     struct ml_link *next;
@@ -268,7 +269,7 @@ static struct attempt *look_for_winner(struct dial *dial, struct ml_hub *hub)
     return NULL;
 }
 
-/* Begins the next one; NULL: it has not succeeded at once. */
+/* Begins the next attempt; NULL: it has not succeeded at once. */
 static struct attempt *begin_next(struct dial *dial)
 {
     struct attempt *attempt;
@@ -282,7 +283,7 @@ static struct attempt *begin_next(struct dial *dial)
     return has_won(attempt, go_on(attempt, start_connection(attempt))) ? attempt : NULL;
 }
 
-/* Begins those whose time has come; returns one that has succeeded at once. */
+/* Begins the attempts whose time has come; returns one that has succeeded at once. */
 static struct attempt *begin_due(struct dial *dial, struct ml_hub *hub)
 {
     struct attempt *winner = NULL;
@@ -294,7 +295,7 @@ static struct attempt *begin_due(struct dial *dial, struct ml_hub *hub)
     return winner;
 }
 
-/* When there is something to do, if nothing happens before. */
+/* The time of the next action, if nothing happens before. */
 static ml_time time_to_act(const struct dial *dial)
 {
     ml_time time = dial->begun < dial->addresses.count ? dial->next_time : ML_FOREVER;
@@ -304,15 +305,15 @@ static ml_time time_to_act(const struct dial *dial)
     return time;
 }
 
-/* The descriptor that the task is said to wait for: the newest. */
+/* The descriptor that reports name for the wait: the newest. */
 static uint32_t descriptor_of(const struct dial *dial)
 {
     const struct ml_link *last = dial->under_way.prev;
     return last != &dial->under_way ? (uint32_t)ml_container_of(last, struct attempt, link)->fd : 0;
 }
 
-/* Waits for what comes first: news of an attempt, more addresses, the time for the next, the
- * deadline. */
+/* Waits for the first of: news of an attempt, more addresses, the time for the next, the deadline.
+ */
 static int await_news(struct dial *dial, struct ml_hub *hub, ml_time deadline)
 {
     bool is_idle = ml_list_is_empty(&dial->under_way);
@@ -326,7 +327,7 @@ static int await_news(struct dial *dial, struct ml_hub *hub, ml_time deadline)
 
 /* ---- their order ---- */
 
-/* RFC 8305, section 4: the families by turns, each in its order. What has begun stays. */
+/* RFC 8305, section 4: the families by turns, each in its order. Attempts that have begun stay. */
 static void interleave(struct ml_addresses *addresses, size_t begun)
 {
     struct ml_address *items = addresses->items;
@@ -343,7 +344,7 @@ static void interleave(struct ml_addresses *addresses, size_t begun)
     }
 }
 
-/* Takes the addresses in that have come since. 0 or -ENOMEM. */
+/* Adds the addresses that have come since. 0 or -ENOMEM. */
 static int take_rest(struct dial *dial)
 {
     struct ml_addresses more = {0};

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* What every call begins with: cancelled? and which resolver? */
+/* Begins every call: checks for a cancellation and finds the resolver. */
 static int begin(struct ml_io *io, struct ml_resolver **resolver, ml_time deadline)
 {
     int error = ml_slice_point_until(io->hub, deadline);
@@ -22,7 +22,7 @@ static int begin(struct ml_io *io, struct ml_resolver **resolver, ml_time deadli
 
 /* ---- names that no server is asked for ---- */
 
-/* Whether the last label of a name, but for a dot at its end, is this one. */
+/* Whether the last label of a name, apart from a dot at its end, is this one. */
 static bool is_under(const char *name, const char *label)
 {
     size_t length = strlen(name), size = strlen(label);
@@ -37,15 +37,15 @@ static bool is_invalid(const char *host)
     return host[0] == '\0' || is_under(host, "invalid");
 }
 
-/* An address in brackets, or with a scope or a port, is no name of a host. Servers would hear what
- * is none of their business, and one could answer. */
+/* An address in brackets, or with a scope or a port, is no name of a host. It is not sent to
+ * servers, which would learn what is not for them, and one could answer. */
 static bool is_no_host(const char *host)
 {
     return strpbrk(host, "[]%:") != NULL;
 }
 
-/* The same of names that may hold any bytes, as those of services do: what would be an address but
- * for its scope, its port and its brackets. */
+/* The same for names that may hold any bytes, as those of services do: a name that would be an
+ * address without its scope, port and brackets. */
 static bool is_address_at_heart(const char *name)
 {
     char host[ML_HOST_SIZE];
@@ -84,7 +84,7 @@ static int add_localhost(uint16_t port, int family, struct ml_addresses *found)
 
 /* ---- addresses ---- */
 
-/* Gives away the addresses of one side that is over. */
+/* Takes the addresses of one side that is over. */
 static int take_side(struct ml_lookup_side *side, uint16_t port, struct ml_addresses *found)
 {
     int error = 0;
@@ -107,7 +107,7 @@ static int take_addresses(struct ml_lookup *lookup, uint16_t port, struct ml_add
     return error;
 }
 
-/* IPv6 last: its answer is the one that is not waited for any longer once it is there. */
+/* IPv6 last: its answer is the one after which no other is waited for. */
 static int open_lookup(struct ml_resolver *resolver, const char *host, int family, ml_time deadline,
                        struct ml_lookup **lookup)
 {
@@ -117,7 +117,7 @@ static int open_lookup(struct ml_resolver *resolver, const char *host, int famil
                           lookup);
 }
 
-/* rest: as for ml_resolve_some(); NULL: all answers are waited for. */
+/* rest: as for ml_resolve_some(); NULL: waits for all answers. */
 static int ask_for_addresses(struct ml_resolver *resolver, const char *host, uint16_t port,
                              int family, ml_time deadline, struct ml_addresses *found,
                              struct ml_lookup **rest)
@@ -227,7 +227,7 @@ static int ask_for_records(struct ml_resolver *resolver, const char *name, enum 
     return error;
 }
 
-/* What a number or localhost has of a type, without asking anybody. */
+/* The records of a type that a number or localhost has, without a server. */
 static int local_records(const char *name, enum ml_record_type type, struct ml_records *found)
 {
     struct ml_addresses addresses = {0};

@@ -8,10 +8,10 @@
 
 enum { HEADER_SIZE = 12, CLASS_IN = 1, LONGEST_NAME = 255 };
 
-/* More aliases in a row are a circle. */
+/* A longer row of aliases is a circle. */
 enum { MOST_ALIASES = 32 };
 
-/* What is left to read; `start` is that of the answer, for names refer back to it. */
+/* The rest of an answer; `start` is its first byte, since names refer back to it. */
 struct reader {
     const unsigned char *start;
     const unsigned char *at;
@@ -74,7 +74,7 @@ static bool read_label(struct reader *in, size_t length, struct name *name)
 
 /*
  * Reads a name: labels up to an empty one, or to a reference to an earlier name. Each reference
- * points further back than the one before it, so there is an end.
+ * must point further back than the one before it, so the reading ends.
  */
 static bool read_name(struct reader *in, struct name *name)
 {
@@ -124,7 +124,7 @@ static int copy_text(struct ml_record *record, const char *text, size_t length)
     return 0;
 }
 
-/* c-ares follows the references, and escapes what is no letter of a host's name. */
+/* c-ares follows the references, and escapes bytes that are not part of a host's name. */
 static int read_host(struct reader *in, struct ml_record *record)
 {
     char *name;
@@ -229,7 +229,7 @@ int ml_records_add(struct ml_records *records, const struct ml_record *record)
     return 0;
 }
 
-/* What stands before the data of a record, and the data. */
+/* The fields before the data of a record, and the data. */
 struct head {
     struct name owner;
     uint16_t type;
@@ -238,7 +238,7 @@ struct head {
     struct reader data;
 };
 
-/* RFC 2181, section 8: a time with the highest bit set is zero. */
+/* RFC 2181, section 8: a TTL with the highest bit set is zero. */
 static uint32_t valid_ttl(uint32_t ttl)
 {
     return ttl > INT32_MAX ? 0 : ttl;
@@ -277,7 +277,7 @@ static int follow_alias(const struct answers *answers, struct name *name)
     return 0;
 }
 
-/* Adds the records of the type that the name has; those of others were not asked for. */
+/* Adds the records of the type that the name has; others were not asked for. */
 static int take_records(const struct answers *answers, const struct name *name,
                         enum ml_record_type type, struct ml_records *records)
 {
@@ -336,8 +336,8 @@ void ml_records_release(struct ml_records *records)
 
 /* ---- their order ---- */
 
-/* By priority; those without weight first, or a point on the line of weights would hardly ever meet
- * them. */
+/* By priority; those without weight first, or a random point on the line of weights would hardly
+ * ever hit them. */
 static int compare(const void *a, const void *b)
 {
     const struct ml_record *one = a, *other = b;
@@ -355,8 +355,7 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
-/* Which of the records is met first by a point chosen at random on the line of their weights, laid
- * end to end. */
+/* The record that a random point hits on the line of their weights, laid end to end. */
 static size_t choose(const struct ml_record *items, size_t count, uint64_t total, uint64_t *random)
 {
     uint64_t point = next_random(random) % (total + 1);
@@ -366,7 +365,7 @@ static size_t choose(const struct ml_record *items, size_t count, uint64_t total
     return chosen;
 }
 
-/* Of one priority: chooses the first, then the first of the rest, and so on. */
+/* Orders records of one priority: chooses the first, then the first of the rest, and so on. */
 static void shuffle(struct ml_record *items, size_t count, uint64_t *random)
 {
     uint64_t total = 0;

@@ -1,5 +1,5 @@
 /*
- * The records of an answer from a name server (RFC 1035), read from its bytes, which are not
+ * Reads the records of an answer from a name server (RFC 1035) from its bytes, which are not
  * trusted. Knows no resolver.
  */
 #ifndef ML_IO_DNS_RECORDS_H
@@ -38,18 +38,21 @@ struct ml_records {
 
 /*
  * Reads the records of one type that an answer has for the name in its question, or for the name to
- * which aliases in the answer lead from there; those of other names are not believed. 0, with
- * *records to be released by the caller; -ML_ENODATA: there is none; -ML_EDNS_ANSWER: the answer is
- * broken; -ENOMEM.
+ * which aliases in the answer lead from there. Those of other names are ignored.
+ *
+ * - 0, with *records to be released by the caller;
+ * - -ML_ENODATA: there is none;
+ * - -ML_EDNS_ANSWER: the answer is broken;
+ * - -ENOMEM.
  */
 int ml_records_parse(const unsigned char *answer, size_t size, enum ml_record_type type,
                      struct ml_records *records);
 
-/* Appends one; its text becomes theirs. 0 or -ENOMEM. */
+/* Appends one, and takes its text over. 0 or -ENOMEM. */
 int ml_records_add(struct ml_records *records, const struct ml_record *record);
 
 /* Puts them in the order in which to try them: by priority; SRV records of one priority at random,
- * the heavy ones earlier, as RFC 2782 has it. *random: any number but 0, changed. */
+ * the heavy ones earlier, as in RFC 2782. *random: any number but 0, changed. */
 void ml_records_sort(struct ml_records *records, uint64_t *random);
 
 void ml_records_release(struct ml_records *records);

@@ -1,7 +1,7 @@
 /*
- * libedit, loaded when a line is first edited. What is used of its interface is declared here, so
- * that building needs none of its headers: the names and numbers of histedit.h, fixed by the
- * library's version, libedit.so.2. Knows no task.
+ * libedit, loaded when a line is first edited. The part of its interface that is used is declared
+ * here, so that building needs none of its headers: the names and numbers of histedit.h, fixed by
+ * the library's version, libedit.so.2. Knows no task.
  */
 #ifndef ML_IO_EDITLINE_H
 #define ML_IO_EDITLINE_H
@@ -21,7 +21,7 @@ struct ml_el_line {
     const wchar_t *start, *cursor, *end;
 };
 
-/* Operations of el_set(), el_get() and history(); what a function bound to a key returns. */
+/* Operations of el_set(), el_get() and history(), and results of a function bound to a key. */
 enum {
     ML_EL_EDITOR = 2,
     ML_EL_BIND = 4,

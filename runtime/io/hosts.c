@@ -23,7 +23,7 @@ static bool is_equal(struct ml_word word, struct ml_word other)
     return word.length == other.length && strncasecmp(word.start, other.start, word.length) == 0;
 }
 
-/* A name with a dot at its end is the same name. */
+/* The name without a dot at its end. */
 static struct ml_word trimmed(const char *name)
 {
     size_t length = strlen(name);

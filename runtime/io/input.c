@@ -59,7 +59,7 @@ void ml_input_release(struct ml_stream *s)
     s->held = 0;
 }
 
-/* Room for `want` more bytes, or a good many. */
+/* Makes room for `want` more bytes, at least a few KiB. */
 static int make_room(struct ml_stream *s, size_t want)
 {
     enum { LEAST = 4096 };
@@ -102,7 +102,7 @@ int ml_input_end(struct ml_stream *s, int result)
     return result;
 }
 
-/* Appends what the transport has: 0, 1 at the end of the stream, -EAGAIN or another error. */
+/* Appends input from the transport: 0, 1 at the end of the stream, -EAGAIN or another error. */
 static int receive(struct ml_stream *s, size_t want)
 {
     int error = make_room(s, want);

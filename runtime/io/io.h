@@ -1,5 +1,5 @@
 /*
- * What the blocking operations of one runtime share: its hub, a spare read buffer, its resolver,
+ * Shared by the blocking operations of one runtime: its hub, a spare read buffer, its resolver,
  * OpenSSL. Knows no Lua.
  */
 #ifndef ML_IO_IO_H
@@ -15,10 +15,10 @@ struct ml_resolver;
 
 struct ml_io {
     struct ml_hub *hub;
-    char *spare;                  /* the block that ml_io_borrow() lends; NULL: lent or not made */
-    struct ml_resolver *resolver; /* the one that serves unless another is named; NULL until then */
-    struct ml_link resolvers;     /* all of them */
-    struct ml_openssl *openssl;   /* NULL until the first use of TLS */
+    char *spare;                   /* the block that ml_io_borrow() lends; NULL: lent or not made */
+    struct ml_resolver *resolver;  /* the default resolver; NULL until it is first used */
+    struct ml_link resolvers;      /* all of them */
+    struct ml_openssl *openssl;    /* NULL until the first use of TLS */
     struct bio_method_st *tls_bio; /* how OpenSSL calls transports: io/tls.c */
     struct ml_nghttp2 *nghttp2;    /* NULL until the first use of HTTP/2: http/nghttp2.h */
     struct ml_codecs *codecs;      /* NULL until the first use: http/codecs.h */
@@ -29,8 +29,8 @@ struct ml_io {
 /* Bytes asked for in one read. */
 enum { ML_IO_READ_SIZE = 64 * 1024 };
 
-/* A block of ML_IO_READ_SIZE bytes to receive into, to be given back before the task may be
- * switched away; while it is lent, a new one. NULL: no memory. */
+/* A block of ML_IO_READ_SIZE bytes to receive into; a new one while the shared one is lent. To be
+ * given back before the task may be switched away. NULL: no memory. */
 char *ml_io_borrow(struct ml_io *io);
 void ml_io_give_back(struct ml_io *io, char *block);
 

@@ -11,11 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Tickets and an end are small; more is data, of which the peer should learn that nobody reads it.
- */
+/* Tickets and an end are small. More is data, and the peer should learn that it is not read. */
 enum { INPUT_MOST = 16 * 1024 };
 
-/* So many at a time; the oldest has to go for one more. */
+/* So many at a time; for one more the oldest is closed. */
 enum { LINGERING_MOST = 256 };
 
 #define LINGER_SPAN (10 * ML_SECOND)
@@ -48,7 +47,7 @@ static bool has_unacknowledged(int fd)
     return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
 }
 
-/* Drops what has come. Whether there may be a use in going on. */
+/* Drops the input. Whether more is to be expected. */
 static bool drop_input(struct lingering *l)
 {
     char dropped[1024];

@@ -24,7 +24,7 @@ static int bind_and_listen(int fd, const struct ml_address *address,
     ml_socket_set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true);
     if (options->reuseport)
         ml_socket_set_flag(fd, SOL_SOCKET, SO_REUSEPORT, true);
-    if (address->any.sa_family == AF_INET6) /* so "::" leaves all of IPv4 to others */
+    if (address->any.sa_family == AF_INET6) /* so "::" leaves all IPv4 addresses to other sockets */
         ml_socket_set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, true);
     int error = ml_local_bind(fd, address, path);
     if (error != 0)
@@ -116,7 +116,7 @@ static int await_next(struct ml_listener *listener, int error, ml_time deadline)
     return is_out_of_resources(error) ? pause_for_descriptor(listener, deadline) : error;
 }
 
-/* The descriptor of the next connection; or what accept4() says, -ML_ECLOSED, -EBUSY. */
+/* The descriptor of the next connection; or an error of accept4(), -ML_ECLOSED, -EBUSY. */
 static int accept_next(struct ml_listener *listener, struct ml_stream *s)
 {
     if (!ml_fd_is_open(&listener->fd))

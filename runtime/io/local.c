@@ -16,8 +16,8 @@ static bool has_path(const struct ml_address *address)
            address->local.sun_path[0] != '\0';
 }
 
-/* Whether a socket stands at the path itself: a link to one is somebody's configuration. In an
- * address a path of full length has no zero byte behind it. */
+/* Whether a socket stands at the path itself: a symbolic link to one is configuration of the
+ * user's. An address with a path of full length has no zero byte behind it. */
 static bool find_socket(const struct ml_address *address, struct ml_local_path *found)
 {
     struct stat status;
@@ -36,8 +36,8 @@ static bool is_still_there(const struct ml_address *address, const struct ml_loc
     return find_socket(address, &now) && now.device == path->device && now.inode == path->inode;
 }
 
-/* Asks the kernel for whoever is behind the path. A socket of the other type, or one with a full
- * backlog, is somebody, too. */
+/* Whether no process has the socket at the path open. One of the other type, or one with a full
+ * backlog, is open, too. */
 static bool is_abandoned(const struct ml_address *address, int type)
 {
     int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -55,8 +55,8 @@ static bool remove_path(const struct ml_address *address)
     return unlink(path) == 0;
 }
 
-/* Between the last look and unlink() somebody else may still take the path; nothing in the file
- * system excludes that, but both would have to start within microseconds. */
+/* Between the last check and unlink() another process may still take the path. Nothing in the file
+ * system prevents that, but both would have to start within microseconds. */
 static bool remove_abandoned(const struct ml_address *address, int type)
 {
     struct ml_local_path path;

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* So much input may be waiting while a descriptor is waited for. */
+/* The most input that may be there while a task waits for a descriptor. */
 enum { INPUT_MAX = 64 * 1024 };
 
-/* What a descriptor without data travels with: eight bytes that nobody sends by chance. */
+/* Travels with a descriptor that has no data: eight bytes that no peer sends by chance. */
 static const char mark[] = {'\x87', '\x26', '\x7c', '\x02', '\x2b', '\xac', '\xdb', '\xf3'};
 
 struct local_socket {
@@ -19,8 +19,8 @@ struct local_socket {
     struct ml_local_path path;
     int count; /* of `came` */
     int came[ML_DESCRIPTORS_MAX];
-    bool may_go_on; /* the last receive was cut short: what came with the descriptors may be
-                       continued */
+    bool may_go_on; /* the last receive was cut short: the bytes that came with the descriptors may
+                       continue */
 };
 
 /* Room for a control message with that many descriptors. */
@@ -95,8 +95,8 @@ static ssize_t local_receive(struct ml_stream *s, char *memory, size_t room)
     return count;
 }
 
-/* The kernel refuses no end to a peer that is gone; what it has left unread is known to the socket
- * all the same. */
+/* The kernel lets a socket end its output also when the peer is gone. But the socket knows whether
+ * the peer has left bytes unread. */
 static int local_shutdown(struct ml_stream *s, ml_time deadline)
 {
     int error = ml_socket_transport.shutdown(s, deadline);
@@ -221,7 +221,7 @@ static size_t mark_at_end(const struct ml_stream *s)
     return length;
 }
 
-/* Takes out the mark with which the descriptor came, if there is one. It was sent in one piece;
+/* Takes out the mark with which the descriptor came, if there is one. It was sent in one piece, so
  * only a receive that was cut short may have got a part of it. */
 static int remove_mark(struct ml_stream *s, ml_time deadline)
 {

@@ -23,7 +23,7 @@ static void reset_sides(struct ml_lookup *lookup)
     }
 }
 
-/* Asks for the name whose turn it is. */
+/* Asks for the next name. */
 static int ask(struct ml_lookup *lookup, ml_time deadline)
 {
     int error = 0;
@@ -36,7 +36,7 @@ static int ask(struct ml_lookup *lookup, ml_time deadline)
     return error;
 }
 
-/* Takes the answer of a side in, if it is there. */
+/* Takes the answer of a side, if it is there. */
 static void look_at(struct ml_lookup_side *side)
 {
     const struct ml_question *question = side->asker.question;
@@ -87,7 +87,7 @@ static int await_answers(struct ml_lookup *lookup, bool is_eager, ml_time deadli
 
 /* ---- all of them ---- */
 
-/* How much an error tells about whether the name has records: with a larger one less is known. */
+/* A larger weight means that the error says less about whether the name has records. */
 static int weight_of(int error)
 {
     return error == 0 ? 0 : error == -ML_ENOTFOUND ? 1 : error == -ML_ENODATA ? 2 : 3;
@@ -98,7 +98,7 @@ static int worse(int error, int other)
     return weight_of(other) > weight_of(error) ? other : error;
 }
 
-/* Of the name whose turn it was, and that has no records. */
+/* The error for the name that was asked and has no records. */
 static int error_of_name(const struct ml_lookup *lookup)
 {
     int error = 0;
@@ -107,15 +107,15 @@ static int error_of_name(const struct ml_lookup *lookup)
     return error;
 }
 
-/* The server's failure for one name says nothing of the next; silence, and what is wrong here, do.
- */
+/* Whether to try the next name. A server's failure for one name says nothing of the next; its
+ * silence, or a failure of this process, does. */
 static bool goes_on_after(int error)
 {
     return error == -ML_ENOTFOUND || error == -ML_ENODATA || error == -ML_EDNS ||
            error == -ML_EDNS_ANSWER;
 }
 
-/* Goes on to the next name. 0: it is asked; or what to tell. */
+/* Goes on to the next name. 0: it is asked; or the final error. */
 static int go_on(struct ml_lookup *lookup, ml_time deadline)
 {
     int error = error_of_name(lookup);
@@ -149,7 +149,7 @@ static int name_exactly(struct ml_names *names, const char *name)
     return ml_names_from(names, &none, name);
 }
 
-/* resolver->free_lookups: no task is alive. */
+/* resolver->free_lookups, when no task is alive. */
 static void free_lookups(struct ml_resolver *resolver)
 {
     struct ml_link *lookups = &resolver->lookups, *next;

@@ -24,7 +24,7 @@ struct pipe {
     struct ml_link readers; /* the task that waits for input, if any */
     struct ml_link writers; /* the one that waits for room */
     uint64_t taken;         /* bytes since the beginning */
-    ml_time ended_at;       /* when the end arrives */
+    ml_time ended_at;       /* the time when the end arrives */
     enum { GOES_ON, ENDED, RESET } end;
     bool is_refused; /* its reader has closed */
 };
@@ -38,7 +38,7 @@ struct pair {
         struct pipe *in, *out;
     } ends[2];
     int open;      /* ends */
-    bool is_reset; /* a direction has come to its reset_after */
+    bool is_reset; /* a direction has reached its reset_after */
 };
 
 static struct end *end_of(const struct ml_stream *s)
@@ -114,7 +114,8 @@ static ssize_t memory_receive(struct ml_stream *s, char *memory, size_t size)
 
 /* ---- transmitting ---- */
 
-/* Why nothing more can be sent, or 0. What the other end did is known when the news has arrived. */
+/* The reason why nothing more can be sent, or 0. An action of the other end counts when the news of
+ * it has arrived. */
 static int refusal(const struct end *end, ml_time now)
 {
     if (end->pair->is_reset)
@@ -205,7 +206,7 @@ static ml_time end_arrival(const struct pipe *pipe)
     return pipe->end != GOES_ON && !is_stalled(pipe) ? pipe->ended_at : ML_FOREVER;
 }
 
-/* When something happens without anybody's doing, ML_FOREVER: never. */
+/* The time when bytes under way arrive; ML_FOREVER: there are none. */
 static ml_time next_arrival(const struct end *end, bool reads)
 {
     const struct mark *first = first_mark(end->in);
@@ -214,7 +215,7 @@ static ml_time next_arrival(const struct end *end, bool reads)
     return end->out->is_refused ? end_arrival(end->in) : ML_FOREVER;
 }
 
-/* The pair may be gone when the wait is over: the stream's owner looks whether it was closed. */
+/* The pair may be gone after the wait: the stream's owner checks whether it was closed. */
 static int memory_wait(struct ml_stream *s, enum ml_fd_event event, const struct ml_wait_kind *kind,
                        ml_time deadline)
 {

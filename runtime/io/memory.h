@@ -7,16 +7,17 @@
 
 #include "io/stream.h"
 
-/* What one direction is like. */
+/* The properties of one direction. */
 struct ml_memory_options {
     size_t chunk;         /* most bytes of a receive and of a transmit */
     size_t capacity;      /* bytes under way before a writer waits; at least 1 */
     uint64_t reset_after; /* bytes taken when both streams, for good, get -ECONNRESET */
-    uint64_t stall_after; /* bytes taken when no more are, and the end does not arrive either */
+    uint64_t stall_after; /* bytes taken after which no more are, and the end does not arrive
+                             either */
     ml_time latency;      /* from the time a byte is taken to the time it can be received */
 };
 
-/* A good network; 64 KiB under way, as much as a socket of old. */
+/* A good network; 64 KiB under way, as much as sockets once had. */
 #define ML_MEMORY_DEFAULTS                                                                         \
     ((struct ml_memory_options){.chunk = SIZE_MAX,                                                 \
                                 .capacity = (size_t)64 * 1024,                                     \
@@ -26,9 +27,9 @@ struct ml_memory_options {
 extern const struct ml_transport ml_memory_transport;
 
 /*
- * Opens two closed streams of one runtime on each other. 0 or -ENOMEM. What was taken before a
- * reset, and before a stall, arrives. A stream closed with input unread resets the other, as a
- * socket does.
+ * Opens two closed streams of one runtime on each other. Bytes that were taken before a reset, and
+ * before a stall, arrive. A stream closed with input unread resets the other, as a socket does. 0
+ * or -ENOMEM.
  */
 int ml_memory_pair_open(struct ml_stream *a, struct ml_stream *b,
                         const struct ml_memory_options *a_to_b,

@@ -1,4 +1,4 @@
-/* The life of struct ml_io: the one module of the room that knows all that lies in it. */
+/* The life of struct ml_io: the one module of the room that knows all its parts. */
 #ifndef ML_IO_OPEN_H
 #define ML_IO_OPEN_H
 
@@ -6,7 +6,7 @@
 
 void ml_io_init(struct ml_io *io, struct ml_hub *hub);
 
-/* After every stream is closed. */
+/* To be called after every stream is closed. */
 void ml_io_release(struct ml_io *io);
 
 #endif

@@ -24,7 +24,8 @@ static struct ml_openssl *load(void)
         return NULL;
     o->library = dlopen("libssl.so.3", RTLD_NOW | RTLD_LOCAL);
     if (o->library != NULL && find_functions(o)) {
-        /* No clean-up at exit: a worker may still hash a password that nobody waits for. */
+        /* No clean-up at exit: a worker may still hash a password for which no task waits any more.
+         */
         o->OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
         return o;
     }

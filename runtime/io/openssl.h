@@ -133,7 +133,7 @@ struct ml_io;
  */
 const struct ml_openssl *ml_openssl_get(struct ml_io *io);
 
-/* Frees a runtime's table; nothing of it is in use. */
+/* Frees a runtime's table, which is not in use any more. */
 void ml_openssl_release(struct ml_io *io);
 
 #endif

@@ -13,19 +13,19 @@ static const struct ml_wait_kind place_kind = {.text = "fewer questions to name 
                                                .external = true};
 
 /*
- * A question holds one of so many places until it is answered or YOUTH has passed: so a burst of
- * questions comes to the server no faster than it answers, or, when it does not, than PLACES per
+ * A question holds one of so many places until it is answered or YOUTH has passed. So a burst of
+ * questions comes to the server no faster than it answers or, if it does not, than PLACES per
  * YOUTH. measured: of 10,000 names at once, asked of a server with a receive buffer of 128 KiB, 900
  * timed out without places.
  */
 enum { PLACES = 128 };
 #define YOUTH (20 * ML_MILLISECOND)
 
-/* Each has a number of 16 bits, drawn until one is free. */
+/* Each question has a number of 16 bits, drawn until a free one is found. */
 enum { MOST_UNDER_WAY = 16384 };
 
-/* The alarm rings every YOUTH, or as often in the time of a try, but not more often than each 5 ms.
- * Finding out when c-ares next has to look at its clock would take a look at all questions. */
+/* The alarm rings every YOUTH, or so many times within a try, but at most every 5 ms. To find out
+ * when c-ares next has something to do would mean to look at all questions. */
 enum { LOOKS_PER_TIMEOUT = 20 };
 #define SHORTEST_LOOK (5 * ML_MILLISECOND)
 
@@ -49,7 +49,7 @@ static void give_place_back(struct ml_resolver *resolver)
         resolver->places++;
 }
 
-/* A question that is answered, or no longer young, holds none. */
+/* Gives the place back of a question that is answered, or no longer young. */
 static void leave_place(struct ml_question *question)
 {
     if (!ml_link_is_in_list(&question->young))
@@ -281,8 +281,7 @@ static void join(struct ml_question *question, struct ml_asker *asker)
     ml_list_insert(&question->askers, &asker->link);
 }
 
-/* Sends a new question, asked by one. It has a place. The answer may be there already when this
- * returns. */
+/* Sends a new question of one asker. It has a place. The answer may be there when this returns. */
 static int start(struct ml_resolver *resolver, int type, const char *name, uint32_t hash,
                  struct ml_asker *asker)
 {

@@ -1,12 +1,12 @@
 /*
  * A resolver: a channel to name servers, and the questions that are under way in it. Knows no hosts
- * file, no search list and nothing of what the answers hold (io/lookup.h, io/dns.h).
+ * file, no search list and not the content of answers (io/lookup.h, io/dns.h).
  *
- * A question belongs to the resolver and outlives those that ask it: an asker that gives up just
- * leaves, and askers of the same question at the same time share one. Questions are sent at once,
- * so one that nobody answers delays no other; only of a great many some wait in line for a few
- * milliseconds, or their datagrams would be lost in the server's buffer. One alarm keeps the time
- * for all of them.
+ * A question belongs to the resolver and outlives its askers: an asker that gives up just leaves,
+ * and askers of the same question at the same time share one. Questions are sent at once, so an
+ * unanswered one delays no other. Only of very many some wait in line for a few milliseconds;
+ * otherwise their datagrams would be lost in the server's buffer. One alarm keeps the time for all
+ * of them.
  */
 #ifndef ML_IO_RESOLVER_H
 #define ML_IO_RESOLVER_H
@@ -23,7 +23,7 @@ struct ml_resolver_options {
     const char *hosts; /* path of the hosts file; "": none; NULL: /etc/hosts */
 };
 
-/* For how many questions there is room in the table before its chains get long. */
+/* Chains of the table of questions; with many more questions they get long. */
 enum { ML_RESOLVER_CHAINS = 256 };
 
 struct ml_resolver {
@@ -35,7 +35,8 @@ struct ml_resolver {
     struct ml_link chains[ML_RESOLVER_CHAINS]; /* questions under way, by their hash */
     struct ml_link answered;                   /* questions that an asker has yet to look at */
     struct ml_link lookups;                    /* all of io/lookup.h in it */
-    void (*free_lookups)(struct ml_resolver *resolver); /* set by that; NULL: there was none */
+    void (*free_lookups)(struct ml_resolver *resolver); /* set by io/lookup.c; NULL: there was no
+                                                           lookup */
     struct ml_link young; /* questions under way that hold a place, in the order of their sending */
     struct ml_link in_line; /* tasks that wait for a place */
     int places;             /* that are free */
@@ -45,11 +46,11 @@ struct ml_resolver {
     uint64_t random; /* for the order of records; never 0 */
 };
 
-/* A new one; the caller keeps `options`. 0, -ENOMEM, or an error of the channel. */
+/* Makes a new one; the caller keeps `options`. 0, -ENOMEM, or an error of the channel. */
 int ml_resolver_new(struct ml_io *io, const struct ml_resolver_options *options,
                     struct ml_resolver **resolver);
 
-/* Closes: all that wait in it, or come later, get -ML_ECLOSED. Idempotent; never waits. */
+/* Closes: all tasks that wait in it, or come later, get -ML_ECLOSED. Idempotent; never waits. */
 void ml_resolver_close(struct ml_resolver *resolver);
 
 static inline bool ml_resolver_is_open(const struct ml_resolver *resolver)
@@ -60,17 +61,19 @@ static inline bool ml_resolver_is_open(const struct ml_resolver *resolver)
 /* Closes and frees it, once the last task has left. */
 void ml_resolver_free(struct ml_resolver *resolver);
 
-/* Frees all of a runtime, and what tasks that were dropped have left in them. No task is alive. */
+/* Frees all resolvers of a runtime, and lookups that dropped tasks have left in them. No task is
+ * alive. */
 void ml_resolver_free_all(struct ml_io *io);
 
-/* Takes over what /etc/resolv.conf says now, unless questions are under way. */
+/* Adopts the present /etc/resolv.conf, unless questions are under way. */
 void ml_resolver_follow(struct ml_resolver *resolver);
 
-/* One who asks. On the heap, as a question refers to it; owned by whoever asks. */
+/* One asker of a question. On the heap, since the question refers to it; owned by the code that
+ * asks. */
 struct ml_asker {
     struct ml_link link;          /* among those of the question */
     struct ml_question *question; /* NULL: asks nothing */
-    struct ml_link *queue;        /* whoever waits there is woken by the answer */
+    struct ml_link *queue;        /* tasks that wait there are woken by the answer */
 };
 
 struct ml_question {
@@ -78,26 +81,26 @@ struct ml_question {
     struct ml_link link;            /* in a chain, or among the answered ones */
     struct ml_link young;           /* among those that hold a place */
     struct ml_resolver *resolver;
-    struct ml_link askers; /* those who have not left */
+    struct ml_link askers; /* askers that have not left */
     uint32_t hash;
     ml_time asked_at; /* by the real clock */
     bool is_answered;
-    int error;             /* what the answer is worth: 0 or a negated error */
+    int error;             /* 0, or the negated error that the answer means */
     unsigned char *answer; /* `size` bytes */
     size_t size;
     char name[];
 };
 
 /*
- * Asks for records of a type under a whole name, or joins those who ask the same. 0: look at
- * asker->question, once it is answered, and leave it with ml_asker_leave(). -ML_ECLOSED,
- * -ETIMEDOUT, -ECANCELED, -ENOMEM: nothing is asked. Waits only when a great many questions are
- * under way. Be among the resolver's users, until the asker has left.
+ * Asks for records of a type under a whole name, or joins the askers of the same question. Waits
+ * only when very many questions are under way. The caller must be among the resolver's users until
+ * the asker has left. 0: look at asker->question once it is answered, and leave it with
+ * ml_asker_leave(). -ML_ECLOSED, -ETIMEDOUT, -ECANCELED, -ENOMEM: nothing is asked.
  */
 int ml_resolver_ask(struct ml_resolver *resolver, int type, const char *name, ml_time deadline,
                     struct ml_asker *asker);
 
-/* Harmless on one that asks nothing. */
+/* Leaves the question, if there is one. */
 void ml_asker_leave(struct ml_asker *asker);
 
 /* To be called around the use of a resolver, which stays in memory meanwhile. */

@@ -23,8 +23,8 @@ struct route {
 };
 
 /*
- * UDP and TCP are channels of their own: when a connection breaks c-ares takes that for the end of
- * all questions that are out at the server, and turns to others.
+ * UDP and TCP have channels of their own: when a connection breaks, c-ares gives up all questions
+ * that are out at the server, and turns to others.
  */
 struct ml_resolver_service {
     struct ml_resolver_config config;
@@ -58,8 +58,8 @@ void ml_resolver_channel_release(struct ml_resolver_channel *channel)
     ml_text_file_release(&channel->file);
 }
 
-/* c-ares 1.18 does not tell servers that failed from servers that refused or could not be reached.
- */
+/* c-ares 1.18 does not distinguish servers that failed from servers that refused or could not be
+ * reached. */
 static int error_of(int status)
 {
     switch (status) {
@@ -81,8 +81,8 @@ static int error_of(int status)
     }
 }
 
-/* The servers given are asked for names as they are; otherwise it is as the system's configuration
- * says. */
+/* With given servers, names are asked for as they are; otherwise the system's configuration
+ * decides. */
 static int configure(const struct ml_resolver_channel *channel, struct ml_resolver_config *config)
 {
     if (channel->servers.count == 0)
@@ -113,9 +113,8 @@ static ml_time patience_of(const struct ml_resolver_config *config)
     return span;
 }
 
-/* flag: ARES_FLAG_USEVC or ARES_FLAG_IGNTC. All is told, so that c-ares reads no file and no
- * environment. Names are looked up in hosts files by ourselves (io/hosts.h), and search lists gone
- * through (io/lookup.h). */
+/* flag: ARES_FLAG_USEVC or ARES_FLAG_IGNTC. Everything is set, so that c-ares reads no file and no
+ * environment. Hosts files are read by io/hosts.h, and search lists by io/lookup.h. */
 static int make_ares(const struct ml_resolver_config *config, int flag, struct route *route)
 {
     char lookups[] = "b";
@@ -125,7 +124,7 @@ static int make_ares(const struct ml_resolver_config *config, int flag, struct r
         .timeout = (int)(config->timeout / ML_MILLISECOND),
         .tries = config->tries,
         .ndots = 1,
-        .servers = &none, /* replaced by the sockets' numbers of them */
+        .servers = &none, /* ml_resolver_sockets_init() puts numbers in their place */
         .nservers = 1,
         .lookups = lookups,
         .sock_state_cb = ml_resolver_sockets_state,
@@ -215,7 +214,7 @@ void ml_resolver_channel_follow(struct ml_resolver_channel *channel)
     if (ml_text_file_refresh(&channel->file, &is_new) != 0 || !is_new)
         return;
     if (make(channel, &service) != 0) {
-        channel->file.status = (struct stat){0}; /* so that it is tried again */
+        channel->file.status = (struct stat){0}; /* so that the next call tries again */
         return;
     }
     ml_resolver_channel_close(channel);
@@ -230,8 +229,8 @@ int ml_resolver_channel_names(const struct ml_resolver_channel *channel, const c
 
 /* ---- questions ---- */
 
-/* A number that is hard to guess, and no other question has. There are fewer questions than numbers
- * by far (io/resolver.c). */
+/* A number that is hard to guess, and that no other question has. There are far fewer questions
+ * than numbers (io/resolver.c). */
 static uint16_t take_id(struct ml_resolver_channel *channel)
 {
     uint16_t id;
@@ -248,7 +247,7 @@ static void give_id_back(struct ml_resolver_channel *channel, uint16_t id)
     channel->ids[id / 64] &= ~(UINT64_C(1) << id % 64);
 }
 
-/* What an answer is worth. Over TCP it comes here as the server has sent it. */
+/* The error that an answer means. Over TCP it comes here as the server has sent it. */
 static int error_in(const unsigned char *answer, size_t size)
 {
     enum { RESPONSE = 0x80, CODE = 0x0F };
@@ -289,7 +288,7 @@ static void on_stream_answer(void *data, int status, int timeouts, unsigned char
              (size_t)size);
 }
 
-/* The callback is called in any case. */
+/* The callback is always called. */
 static void send_on(struct route *route, struct ml_resolver_query *query, ares_callback on_answer)
 {
     unsigned char *bytes = NULL;

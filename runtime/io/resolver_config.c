@@ -10,7 +10,7 @@
 
 enum { DNS_PORT = 53, LONGEST_NAME = 254 };
 
-/* resolv.conf(5): larger values are taken for these. */
+/* resolv.conf(5): larger values are cut to these. */
 enum { MOST_DOTS = 15, LONGEST_TIMEOUT = 30, MOST_TRIES = 5 };
 
 static bool is_word(struct ml_word word, const char *text)
@@ -33,7 +33,7 @@ static int add_server(struct ml_resolver_config *config, struct ml_word word)
                                                       : 0;
 }
 
-/* Takes the words up to `end` for the search list. */
+/* Makes the words up to `end` the search list. */
 static int set_search(struct ml_resolver_config *config, const char *at, const char *end,
                       bool is_list)
 {
@@ -97,7 +97,7 @@ static int read_line(struct ml_resolver_config *config, const char *line, const 
 {
     struct ml_word key = ml_word_next(line, end);
     const char *rest = key.start + key.length;
-    if (key.start != line) /* a line that begins with a blank says nothing */
+    if (key.start != line) /* a line that begins with a blank is ignored */
         return 0;
     if (is_word(key, "nameserver"))
         return add_server(config, ml_word_next(rest, end));

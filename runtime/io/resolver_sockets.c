@@ -14,14 +14,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* So many ports a server at most; beyond that, or when descriptors run out, questions share them.
- */
+/* Ports for each server at most; beyond that, or when descriptors run out, questions share them. */
 enum { MOST_PORTS = 128 };
 
-/* So many questions a port: the oldest are forgotten, and asked again. */
+/* Questions for each port at most: the oldest are forgotten, and asked again. */
 enum { MOST_IDS = 128 };
 
-/* After so many datagrams that are no answers others run. */
+/* After so many datagrams that are no answers other tasks run. */
 enum { MOST_REFUSED = 64 };
 
 enum { HEADER_SIZE = 12, SERVFAIL = 2, NXDOMAIN = 3, NO_ID = -1 };
@@ -37,17 +36,17 @@ struct port {
     int ids[MOST_IDS]; /* of the questions whose answers may come here; NO_ID */
 };
 
-/* What c-ares takes for a socket, and calls by its number. */
+/* A socket in c-ares' view, which calls it by its number. */
 struct ml_resolver_socket {
     struct ml_resolver_socket *next;
     struct ml_resolver_sockets *sockets;
-    struct port *ports; /* the newest first; of a TCP connection one */
+    struct port *ports; /* the newest first; a TCP connection has one */
     struct port *ready; /* the one to receive from; NULL: none */
     size_t server;
     int number;
     int count; /* of ports */
     int type;
-    int error; /* to be told to all questions that are out; 0: none */
+    int error; /* all questions that are out get it; 0: none */
 };
 
 static struct ml_resolver_socket **find(struct ml_resolver_sockets *sockets, int number)
@@ -130,7 +129,7 @@ static struct port *open_port(struct ml_resolver_socket *socket)
     return port;
 }
 
-/* Closes those from which nothing was sent for so long that no answer is waited for. */
+/* Closes those from which nothing was sent for so long that no answer is expected. */
 static void close_old_ports(struct ml_resolver_socket *socket)
 {
     ml_time old = ml_clock_now() - socket->sockets->patience;
@@ -154,7 +153,7 @@ static struct port *any_port(const struct ml_resolver_socket *socket)
     return port;
 }
 
-/* The one from which the next datagram leaves; NULL: there is none. */
+/* The port from which the next datagram leaves; NULL: there is none. */
 static struct port *choose_port(struct ml_resolver_socket *socket)
 {
     if (socket->count >= MOST_PORTS)
@@ -171,7 +170,7 @@ static bool is_awaited(const struct port *port, int id)
     return false;
 }
 
-/* Whether nothing is awaited any more there. */
+/* Takes the question's number off the port. Whether no answer is expected there any more. */
 static bool forget_at(struct port *port, int id)
 {
     bool is_idle = true;
@@ -252,9 +251,9 @@ static int on_connect(ares_socket_t number, const struct sockaddr *address, ares
     return -1;
 }
 
-/* A datagram that cannot be sent is lost, as others are; if the server is to blame, or the way to
- * it, all its questions are told (ml_resolver_sockets_settle()): the error may be that of an
- * earlier one. */
+/* A datagram that cannot be sent counts as lost. If the server, or the way to it, is the reason,
+ * all questions that are out there get the error (ml_resolver_sockets_settle()): it may be that of
+ * an earlier one. */
 static ares_ssize_t send_datagram(struct ml_resolver_socket *socket, const void *data, size_t size)
 {
     struct port *port = choose_port(socket);
@@ -286,9 +285,10 @@ static ares_ssize_t on_send(ares_socket_t number, const struct iovec *pieces, in
 }
 
 /*
- * An answer to a question that left from here. One with a code that says nothing of the name is
- * made a failure of the server, so that c-ares asks the next one; one that is longer than a
- * datagram may be (RFC 1035, section 4.2.1) is marked as cut short, for c-ares cuts it.
+ * Whether this answers a question that left from here. An answer with a code that says nothing of
+ * the name is turned into a failure of the server, so that c-ares asks the next one. One that is
+ * longer than a datagram may be (RFC 1035, section 4.2.1) is marked as cut short, since c-ares cuts
+ * it.
  */
 static bool is_answer(const struct port *port, unsigned char *bytes, size_t size)
 {
@@ -352,7 +352,7 @@ void ml_resolver_sockets_state(void *data, int number, int readable, int writabl
         ml_watch_set(socket->ports->watch, readable, writable);
 }
 
-/* The number of a socket that has an error to tell, 0: none has. */
+/* The number of a socket that has an error to report, 0: none has. */
 static int find_failed(const struct ml_resolver_sockets *sockets)
 {
     const struct ml_resolver_socket *socket = sockets->first;
@@ -369,7 +369,7 @@ void ml_resolver_sockets_settle(struct ml_resolver_sockets *sockets)
         if (number != 0)
             ares_process_fd(sockets->ares, number, ARES_SOCKET_BAD);
         struct ml_resolver_socket *socket = *find(sockets, number);
-        if (socket != NULL) /* told, or nobody was left to be told */
+        if (socket != NULL) /* reported, or no question was left to get it */
             socket->error = 0;
     }
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Bytes per call: the hub should run now and then, however fast the peer is. */
+/* Bytes per call, few enough for the hub to run now and then, however fast the peer is. */
 enum { BLOCK = 256 * 1024, COPIED = ML_IO_READ_SIZE };
 
 /* A file on its way. */

@@ -11,12 +11,12 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
-/* So many bytes are copied in less time than sendmsg() takes on top of send() (measured: an answer
- * of three pieces, 0.3 us of the 7.5 that its request costs). */
+/* So many bytes are copied in less time than sendmsg() costs over send() (measured: an answer of
+ * three pieces, 0.3 us of the 7.5 that its request costs). */
 enum { GATHERED_MAX = 512 };
 
-/* Whether a connection carries nothing any more after this error of its socket. EPIPE does not
- * belong here: it says of the output alone that it has ended. */
+/* Whether a connection carries nothing any more after this error of its socket. EPIPE is not such
+ * an error: it only says that the output has ended. */
 static bool breaks_connection(int error)
 {
     switch (error) {
@@ -60,7 +60,7 @@ int ml_socket_fail(struct ml_stream *s, int error)
     return -error;
 }
 
-/* After a recv() that did not fill its room there was no more: the next one would be in vain. */
+/* After a recv() that did not fill its room the next one would find nothing. */
 static ssize_t socket_receive(struct ml_stream *s, char *memory, size_t room)
 {
     if (s->is_drained)
@@ -71,7 +71,7 @@ static ssize_t socket_receive(struct ml_stream *s, char *memory, size_t room)
     while (count < 0 && errno == EINTR);
     if (count < 0)
         return ml_socket_fail(s, errno);
-    /* After an error that the other direction was told of the kernel shows this one a clean end. */
+    /* After the other direction got the error, the kernel shows this one a clean end. */
     if (count == 0)
         return s->lost;
     s->is_drained = (size_t)count < room;
@@ -125,7 +125,7 @@ static int socket_watch(struct ml_stream *s, enum ml_fd_event event, struct ml_w
 {
     (void)waiter;
     (void)again;
-    s->is_drained = false; /* who is woken looks */
+    s->is_drained = false; /* the task that is woken tries */
     return ml_fd_watch(&s->fd, event);
 }
 
@@ -134,11 +134,11 @@ static int socket_shutdown(struct ml_stream *s, ml_time deadline)
     (void)deadline;
     if (shutdown(s->fd.number, SHUT_WR) == 0)
         return 0;
-    /* Of a connection that was reset the kernel says that there is none. */
+    /* The kernel says of a connection that was reset that there is none. */
     return ml_socket_fail(s, errno == ENOTCONN ? EPIPE : errno);
 }
 
-/* sendfile() knows no MSG_NOSIGNAL. */
+/* sendfile() has no MSG_NOSIGNAL. */
 static ssize_t send_quietly(int fd, int file, off_t *offset, size_t size)
 {
     struct ml_quiet quiet = ml_quiet_begin();

@@ -1,6 +1,6 @@
 /*
  * The transport of streams over a non-blocking socket. Knows nothing of how it was connected
- * (io/connect.h, io/listener.h).
+ * (io/dial.h, io/listener.h).
  */
 #ifndef ML_IO_SOCKET_H
 #define ML_IO_SOCKET_H
@@ -21,28 +21,28 @@ extern const struct ml_transport ml_socket_transport;
 /* Opens a closed stream on a connected socket, which becomes its own. */
 void ml_socket_open(struct ml_stream *s, int fd);
 
-/* The result of a call of the kernel's on the stream's socket that failed with `error`, an errno.
- * What breaks the connection is noted: the kernel tells it once, to the direction that asks first.
- */
+/* The result for a system call on the stream's socket that failed with `error`, an errno. An error
+ * that breaks the connection is noted: the kernel reports it once, to whichever direction asks
+ * first. */
 int ml_socket_fail(struct ml_stream *s, int error);
 
-/* What has broken the connection and was told to nobody yet, which is noted: 0 or a negated errno.
- */
+/* The error that has broken the connection and was not reported yet, which is noted: 0 or a negated
+ * errno. */
 int ml_socket_take_error(struct ml_stream *s);
 
-/* Whether input has come that nobody has read: close() would make a reset of it. */
+/* Whether input has come that was not read: close() would reset the connection. */
 bool ml_socket_has_unread(int fd);
 
-/* Lets close() reset the connection. */
+/* Makes close() reset the connection. */
 void ml_socket_reset_on_close(int fd);
 
 /* socket() with SOCK_NONBLOCK and SOCK_CLOEXEC: the descriptor, or a negated errno. */
 int ml_socket_new(int family, int type);
 
-/* Sets those of the options that concern a stream over TCP; nothing on other sockets. */
+/* Sets the options that concern a stream over TCP; does nothing on other sockets. */
 void ml_socket_set_options(int fd, sa_family_t family, const struct ml_socket_options *options);
 
-/* Probing a peer that has been silent. */
+/* Probes for a peer that has been silent. */
 struct ml_keepalive {
     bool is_on;
     int idle;     /* seconds of silence before the first probe; 0: left as it is, as the next two */
@@ -50,14 +50,14 @@ struct ml_keepalive {
     int count;    /* probes without an answer before the connection counts as dead */
 };
 
-/* Of a socket over TCP: 0 or a negated errno. */
+/* For a socket over TCP: 0 or a negated errno. */
 int ml_socket_set_nodelay(int fd, bool on);
 int ml_socket_set_keepalive(int fd, const struct ml_keepalive *keepalive);
 
-/* An integer option of the level SOL_SOCKET; `otherwise` if it cannot be had. */
+/* An integer option of the level SOL_SOCKET; `otherwise` if it cannot be read. */
 int ml_socket_option(int fd, int name, int otherwise);
 
-/* Sets a boolean option; what the kernel does not know is left. */
+/* Sets a boolean option; one that the kernel does not know is ignored. */
 void ml_socket_set_flag(int fd, int level, int name, bool on);
 
 #endif

@@ -51,7 +51,7 @@ static void take(struct ml_stream *s, size_t size, struct ml_piece_of_input *pie
     *piece = (struct ml_piece_of_input){.data = ml_input_data(s), .size = size, .taken = size};
 }
 
-/* The end came before the read had all it wanted. */
+/* The end came before all bytes that the read wants. */
 static int end_of_stream(struct ml_stream *s, bool partial, struct ml_piece_of_input *piece)
 {
     size_t size = ml_input_size(s);
@@ -84,7 +84,8 @@ int ml_stream_read_some(struct ml_stream *s, size_t max, struct ml_piece_of_inpu
 int ml_stream_read_exactly(struct ml_stream *s, size_t size, bool partial,
                            struct ml_piece_of_input *piece)
 {
-    /* A block of the whole size only once some of it has come: the size may be the peer's word. */
+    /* Memory for the whole size is taken only when some of it has come: the size may come from the
+     * peer. */
     enum { AHEAD = 1024 * 1024 };
     int result = ml_input_begin(s);
     if (result != 0)
@@ -222,7 +223,7 @@ int ml_stream_take_turn(struct ml_stream *s, ml_time deadline)
     return ml_stream_after_wait(s, error);
 }
 
-/* Gives the turn to the first in the queue, before that one runs: nobody overtakes. */
+/* Grants the turn to the first in the queue, before that one runs: no task overtakes. */
 void ml_stream_pass_turn(struct ml_stream *s)
 {
     struct ml_waiter *first = ml_first_waiter(s->io->hub, &s->writers);
@@ -322,7 +323,8 @@ int ml_stream_shutdown_write(struct ml_stream *s)
     return end_output(s, ml_stream_write_deadline(s));
 }
 
-/* Drops input up to the end of the stream. A peer that never stops is told by the clock, too. */
+/* Drops input up to the end of the stream. The deadline also ends the input of a peer that never
+ * stops. */
 static int drain(struct ml_stream *s, size_t max, ml_time deadline)
 {
     size_t dropped = 0;

@@ -1,8 +1,7 @@
 /*
- * A byte stream: reads that wait for as much as they were asked for, writes that wait until the
- * transport has all. One reader at a time; writers take turns, first come first served. What
- * carries the bytes is a transport: a socket (io/socket.h), TLS over another one (io/tls.h), memory
- * (io/memory.h).
+ * A byte stream: reads that wait for as much as they ask for, writes that wait until the transport
+ * has all. One reader at a time; writers take turns, first come first served. A transport carries
+ * the bytes: a socket (io/socket.h), TLS over another one (io/tls.h), memory (io/memory.h).
  *
  * Cost over a socket: a read that finds data is one recv() into a block that all streams share, and
  * no allocation; an idle stream holds no buffer. A write is one send() or sendmsg() per piece that
@@ -27,28 +26,33 @@ void ml_stream_init(struct ml_stream *s, struct ml_io *io);
 /* Opens a closed stream on a transport, which is connected. */
 void ml_stream_open(struct ml_stream *s, const struct ml_transport *transport);
 
-/* Whether input is there that a read would take without asking the transport. */
+/* Whether there is input that a read would take without asking the transport. */
 static inline bool ml_stream_has_input(const struct ml_stream *s)
 {
     return ml_buffer_size(&s->in) > 0;
 }
 
-/* Closes; all that wait in it get -ML_ECLOSED. Idempotent; never waits. */
+/* Closes; all tasks that wait in it get -ML_ECLOSED. Idempotent; never waits. */
 void ml_stream_close(struct ml_stream *s);
 
 /*
  * Reads. Each finds its piece of the input, waiting for more if need be, and consumes nothing: call
- * ml_stream_consume(s, piece.taken) once the bytes are safe. 0; 1: the end of the stream, cleanly;
- * -ML_EEOF: the end in the middle; -EMSGSIZE: `max` bytes are there without an end; -EBUSY: another
- * task is reading; -ML_ECLOSED, -ETIMEDOUT, -ECANCELED, -ENOMEM, -ECONNRESET and what else recv()
- * says. Whatever the failure, the bytes received so far stay.
+ * ml_stream_consume(s, piece.taken) once the bytes are safe. After a failure the bytes received so
+ * far stay.
+ *
+ * - 0;
+ * - 1: the end of the stream, cleanly;
+ * - -ML_EEOF: the end in the middle;
+ * - -EMSGSIZE: `max` bytes are there without an end;
+ * - -EBUSY: another task is reading;
+ * - -ML_ECLOSED, -ETIMEDOUT, -ECANCELED, -ENOMEM, -ECONNRESET, and other errors of recv().
  */
 
-/* Whatever is there, at least one byte and at most `max`. */
+/* The bytes that are there, at least one and at most `max`. */
 int ml_stream_read_some(struct ml_stream *s, size_t max, struct ml_piece_of_input *piece);
 
-/* `size` bytes. With `partial`, the end of the stream makes it fewer, but not none. To peek,
- * consume none of them. */
+/* `size` bytes. With `partial` fewer at the end of the stream, but not none. To peek, consume none
+ * of them. */
 int ml_stream_read_exactly(struct ml_stream *s, size_t size, bool partial,
                            struct ml_piece_of_input *piece);
 
@@ -65,11 +69,12 @@ void ml_stream_consume(struct ml_stream *s, size_t size);
 /* Waits until there is more input than now. 0; 1: the end; or an error of reads. */
 int ml_stream_receive_more(struct ml_stream *s, ml_time deadline);
 
-/* Looks whether a read would find something, and never waits. 0: it would, an error or the end
- * included; -EAGAIN: it would wait; -EBUSY: another task is reading. */
+/* Checks whether a read would find something, and never waits. 0: it would, perhaps an error or the
+ * end; -EAGAIN: it would wait; -EBUSY: another task is reading. */
 int ml_stream_look(struct ml_stream *s);
 
-/* After that said -EAGAIN, see `watch` of the transport; ml_stream_unwatch() ends it. */
+/* To be called after ml_stream_look() returned -EAGAIN: see `watch` of the transport.
+ * ml_stream_unwatch() ends it. */
 int ml_stream_watch(struct ml_stream *s, struct ml_waiter *waiter, ml_time *again);
 void ml_stream_unwatch(struct ml_stream *s);
 
@@ -81,8 +86,11 @@ void ml_stream_unhold(struct ml_stream *s);
 
 /*
  * Writes all of `count` pieces, contiguous in the stream. The array is used up. *sent: bytes the
- * kernel took. 0; -EPIPE: the peer is gone, or an earlier write stopped in its middle; -ML_ECLOSED,
- * -ETIMEDOUT, -ECANCELED, -ECONNRESET and what else send() says.
+ * kernel took.
+ *
+ * - 0;
+ * - -EPIPE: the peer is gone, or an earlier write stopped in its middle;
+ * - -ML_ECLOSED, -ETIMEDOUT, -ECANCELED, -ECONNRESET, and other errors of send().
  */
 int ml_stream_write(struct ml_stream *s, struct iovec *pieces, int count, size_t *sent);
 
@@ -90,32 +98,36 @@ int ml_stream_write(struct ml_stream *s, struct iovec *pieces, int count, size_t
  * before; errors as for a write. */
 int ml_stream_shutdown_write(struct ml_stream *s);
 
-/* Whether a write can begin, for what writes in a way of its own, in its turn: 0; -EPIPE: the
- * output has ended, or a write stopped in its middle; or the error that broke the connection. */
+/* Whether a write can begin; for code that writes without ml_stream_write(), in its turn. 0;
+ * -EPIPE: the output has ended, or a write stopped in its middle; or the error that broke the
+ * connection. */
 int ml_stream_may_write(const struct ml_stream *s);
 
-/* The turn to write, for what writes in a way of its own: waits for it, with the errors of a write;
- * hands it on. */
+/* The turn to write, for code that writes without ml_stream_write(): waits for it, with the errors
+ * of a write; hands it on. */
 int ml_stream_take_turn(struct ml_stream *s, ml_time deadline);
 void ml_stream_pass_turn(struct ml_stream *s);
 
-/* When a read, or a write, that begins now times out. */
+/* The deadline of a read, or a write, that begins now. */
 ml_time ml_stream_read_deadline(const struct ml_stream *s);
 ml_time ml_stream_write_deadline(const struct ml_stream *s);
 
-/* In the middle of a write that goes on: others run if the task's slice is over (hub/wait/slice.h).
- * Who closes the stream meanwhile breaks the write off. 0, -ECANCELED, or -ML_ECLOSED. */
+/* In the middle of a long write: lets others run if the task's slice is over (hub/wait/slice.h). 0;
+ * -ECANCELED; -ML_ECLOSED: one of them closed the stream. */
 int ml_stream_share_write(struct ml_stream *s, ml_time deadline);
 
-/* After transmit() failed with `error` in a turn: 0 to try again, once there may be room. */
+/* After transmit() failed with `error` in a turn: 0 to try again, when there may be room. */
 int ml_stream_await_room(struct ml_stream *s, int error, ml_time deadline);
 
 /*
- * Ends the output, reads and drops what still comes, up to the end of the stream, and closes: the
- * peer gets all that was written, where closing with input unread could cut it off. 0: the peer has
- * ended, too; -EMSGSIZE: more than `max` bytes came; otherwise errors of reads and writes. The
- * stream is closed in any case but -EBUSY, a cancellation on entry, and -ML_ETLS: then it still
- * knows what that was about, and the caller closes it.
+ * Ends the output, reads and drops the input up to the end of the stream, and closes. So the peer
+ * gets all that was written; closing with input unread could cut it off. The stream is closed in
+ * any case but -EBUSY, a cancellation on entry, and -ML_ETLS: then it still has the text of the
+ * error, and the caller closes it.
+ *
+ * - 0: the peer has ended, too;
+ * - -EMSGSIZE: more than `max` bytes came;
+ * - errors of reads and writes.
  */
 int ml_stream_finish(struct ml_stream *s, size_t max, ml_time deadline);
 

@@ -1,5 +1,5 @@
 /*
- * What a stream knows, for the files that work on it: io/stream.c (reads, writes, the end),
+ * The state of a stream, for the files that work on it: io/stream.c (reads, writes, the end),
  * io/input.c (the buffer between transport and reads), and the transports.
  */
 #ifndef ML_IO_STREAM_STATE_H
@@ -17,30 +17,29 @@
 struct ml_stream;
 struct ml_tls;
 
-/* What carries the bytes of a stream. None of these raises, and only `wait` and `shutdown` may
- * wait. */
+/* Carries the bytes of a stream. No function raises, and only `wait` and `shutdown` may wait. */
 struct ml_transport {
     /* Bytes received, at most `room`; 0: the end of the input; -EAGAIN: none yet, wait; or an
      * error. */
     ssize_t (*receive)(struct ml_stream *s, char *memory, size_t room);
     /* Bytes taken, of all pieces in order; -EAGAIN: none can be now, wait; or an error. */
     ssize_t (*transmit)(struct ml_stream *s, const struct iovec *pieces, int count);
-    /* Parks until the last receive() (ML_FD_READ) or transmit() (ML_FD_WRITE) is worth another try:
-     * 0, or an error of ml_fd_wait(). */
+    /* Parks until it is worth while to repeat the last receive() (ML_FD_READ) or transmit()
+     * (ML_FD_WRITE): 0, or an error of ml_fd_wait(). */
     int (*wait)(struct ml_stream *s, enum ml_fd_event event, const struct ml_wait_kind *kind,
                 ml_time deadline);
     /* The same for a wait for several things: the running task is woken, or `waiter` granted, when
-     * wait() would return; *again becomes the time to look again, if that comes before. 0, or an
+     * wait() would return. *again becomes the time to look again, if that comes before. 0, or an
      * error. Never waits. */
     int (*watch)(struct ml_stream *s, enum ml_fd_event event, struct ml_waiter *waiter,
                  ml_time *again);
     /* Ends the output. 0 or an error. */
     int (*shutdown)(struct ml_stream *s, ml_time deadline);
-    /* Lets go of everything; whoever waits gets -ML_ECLOSED. Never waits. */
+    /* Frees everything; tasks that wait get -ML_ECLOSED. Never waits. */
     void (*close)(struct ml_stream *s);
-    /* Transmits at most `size` bytes of a file from *offset on, which moves on: their number; 0:
-     * the file ends there; -EINVAL: not of this file; or as transmit(). NULL: it cannot; they are
-     * read and transmitted. */
+    /* Transmits at most `size` bytes of a file from *offset on, which moves on. Their number; 0:
+     * the file ends there; -EINVAL: impossible for this file; or as transmit(). NULL: the transport
+     * cannot, and the bytes are read and transmitted. */
     ssize_t (*send_file)(struct ml_stream *s, int file, off_t *offset, size_t size);
 };
 
@@ -53,24 +52,25 @@ struct ml_stream {
     struct ml_buffer in;    /* received and not yet consumed */
     size_t held;            /* bytes at its front that ml_stream_hold() keeps from further reads */
     struct ml_link writers; /* tasks that wait for their turn */
-    struct ml_task *writer; /* the one whose turn it is */
+    struct ml_task *writer; /* the task that has the turn */
     ml_time read_timeout;   /* spans; 0: never wait; ML_FOREVER: no limit */
     ml_time write_timeout;
-    /* Whom a listener took it from, an address of whichever family; 0: unknown. The kernel forgets
-     * it at a reset. */
+    /* The peer of a stream from a listener, an address of either family; 0: unknown. The kernel
+     * forgets it at a reset. */
     struct sockaddr_in6 accepted_from;
-    int found_error;   /* what ml_stream_look() met, for the next read; 0: nothing */
-    size_t limit;      /* bytes that a read may gather if nobody says; 0: each kind has its own */
-    int lost;          /* why the connection broke, once a direction was told; 0: it did not */
+    int found_error;   /* an error that ml_stream_look() met, for the next read; 0: none */
+    size_t limit;      /* bytes that a read may gather if the caller gives no limit; 0: each kind
+                          has its own */
+    int lost;          /* the error that broke the connection, once one direction got it; 0: none */
     bool is_accepted;  /* a listener made it, not a connect */
     bool is_reading;   /* a task is between begin and end of a read */
     bool borrows;      /* in.memory is the shared block */
-    bool is_drained;   /* the last recv() took all there was: the next one waits first */
+    bool is_drained;   /* the last recv() took all: the next read waits first */
     bool at_end;       /* the peer has ended */
-    bool has_ended;    /* so has the output */
+    bool has_ended;    /* the output has ended */
     bool is_torn;      /* the transport has part of a record whose bytes are not counted yet */
     bool write_broken; /* a write stopped in its middle: what follows would be garbage */
-    bool more_follows; /* what is written now is the smaller part: the kernel may keep it back */
+    bool more_follows; /* a small part is written now: the kernel may keep it back for the rest */
 };
 
 static inline bool ml_stream_is_open(const struct ml_stream *s)
@@ -78,8 +78,8 @@ static inline bool ml_stream_is_open(const struct ml_stream *s)
     return s->transport != NULL;
 }
 
-/* After anything that may have waited: `error`, or -ML_ECLOSED if another task closed the stream.
- */
+/* To be called after anything that may have waited: `error`, or -ML_ECLOSED if another task closed
+ * the stream. */
 static inline int ml_stream_after_wait(const struct ml_stream *s, int error)
 {
     return error == 0 && !ml_stream_is_open(s) ? -ML_ECLOSED : error;
@@ -92,8 +92,8 @@ static inline int ml_stream_enter(const struct ml_stream *s, ml_time deadline)
     return deadline != ML_NEVER_WAIT ? ml_slice_point(s->io->hub) : ml_cancel_point(s->io->hub);
 }
 
-/* In the middle of an operation that goes on: other tasks run if the task's slice is over. 0;
- * -ECANCELED; or -ML_ECLOSED: one of them closed the stream. */
+/* In the middle of a long operation: lets others run if the task's slice is over. 0; -ECANCELED;
+ * -ML_ECLOSED: one of them closed the stream. */
 static inline int ml_stream_share(const struct ml_stream *s, ml_time deadline)
 {
     bool must_share = deadline != ML_NEVER_WAIT && ml_slice_is_over(s->io->hub);

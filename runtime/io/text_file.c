@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A larger file is none of these. */
+/* A larger file is not such a text file. */
 enum { LARGEST = 64 * 1024 * 1024 };
 
 int ml_text_file_init(struct ml_text_file *file, const char *path)
@@ -25,7 +25,7 @@ void ml_text_file_release(struct ml_text_file *file)
     *file = (struct ml_text_file){0};
 }
 
-/* Says something of this process at this moment, nothing of the file. */
+/* Whether the error is about this process at this moment, and not about the file. */
 static bool is_passing(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOMEM;
@@ -66,8 +66,7 @@ static int load(const char *path, char **text, struct stat *status)
     return error;
 }
 
-/* The time of the last change of the inode is compared, too: whoever may read a file may change
- * later. */
+/* Compares the time of the inode's last change, too: the permission to read may have changed. */
 static bool is_same(const struct stat *a, const struct stat *b)
 {
     return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&

@@ -1,10 +1,10 @@
 /*
  * A small text file that is kept in memory and read again when it has changed: /etc/hosts,
- * /etc/resolv.conf. Knows nothing of what the text says, but where its words end.
+ * /etc/resolv.conf. Knows nothing of the content but words and lines.
  *
- * A file that is not there, or may not be read, is an empty one, and is looked for again the next
- * time. For want of descriptors or memory nothing is concluded: the caller gets the error, and the
- * next look reads the file.
+ * A file that does not exist, or may not be read, counts as empty, and is tried again the next
+ * time. Want of descriptors or memory is different: the caller gets the error, and the next call
+ * reads the file.
  */
 #ifndef ML_IO_TEXT_FILE_H
 #define ML_IO_TEXT_FILE_H
@@ -15,8 +15,8 @@
 
 struct ml_text_file {
     char *path;         /* NULL: there is none */
-    char *text;         /* what it holds, with a zero byte after; NULL: nothing */
-    struct stat status; /* of the file whose text this is; zero: none was read */
+    char *text;         /* the content, with a zero byte behind it; NULL: none */
+    struct stat status; /* of the file that the text is from; zero: none was read */
 };
 
 /* path: "" for no file. 0 or -ENOMEM. */
@@ -25,8 +25,8 @@ int ml_text_file_init(struct ml_text_file *file, const char *path);
 /* Harmless on one that is zeroed. */
 void ml_text_file_release(struct ml_text_file *file);
 
-/* Sees to it that the text is what the file holds now; *is_new: it may be another than before. 0;
- * or a negated errno, for want of descriptors or memory: the text is as it was. */
+/* Brings the text up to date with the file; *is_new: it may have changed. 0; or a negated errno,
+ * for want of descriptors or memory: the text is as it was. */
 int ml_text_file_refresh(struct ml_text_file *file, bool *is_new);
 
 /* A piece of a line, between blanks. */

@@ -38,8 +38,8 @@ static int shake_once(struct ml_stream *s)
     return error != 0 ? error : ml_tls_cut_off(tls);
 }
 
-/* The handshake, which no other task is in. Who waits for it is woken when it is done, or given up.
- */
+/* The handshake, which no other task is in. Tasks that wait for it are woken when it is done, or
+ * given up. */
 static int shake(struct ml_stream *s, ml_time deadline)
 {
     struct ml_tls *tls = s->tls;
@@ -60,7 +60,7 @@ static int shake(struct ml_stream *s, ml_time deadline)
 int ml_tls_handshake(struct ml_stream *s, ml_time deadline)
 {
     int error = ml_cancel_point_until(s->io->hub, deadline);
-    /* Who never waits is not told of new input: it looks. */
+    /* A task that never waits gets no news of input: it has to look. */
     if (deadline == ML_NEVER_WAIT)
         s->is_drained = false;
     while (error == 0) {
@@ -85,7 +85,7 @@ static int tls_wait(struct ml_stream *s, enum ml_fd_event event, const struct ml
     return ml_tls_call_wait(s, event, kind, deadline);
 }
 
-/* What another task does here is told to those who wait for it. */
+/* Waiters learn when another task is done here. */
 static int tls_watch(struct ml_stream *s, enum ml_fd_event event, struct ml_waiter *waiter,
                      ml_time *again)
 {
@@ -114,7 +114,7 @@ static int say_end(struct ml_stream *s, ml_time deadline)
     return error != 0 ? error : -EPIPE;
 }
 
-/* After a write that broke off there is no end: what came would be taken for whole. */
+/* After a write that broke off there is no end: the peer would take what came for the whole. */
 static int tls_shutdown(struct ml_stream *s, ml_time deadline)
 {
     int error = ml_tls_handshake(s, deadline);
@@ -135,8 +135,8 @@ static void free_tls(struct ml_tls *tls)
     free(tls);
 }
 
-/* Takes what has come, over TCP: -EAGAIN: messages that are no data, and more may come; otherwise
- * as ml_tls_receive(). */
+/* Takes the input, over TCP. -EAGAIN: messages that are no data, and more may come; otherwise as
+ * ml_tls_receive(). */
 static ssize_t take_messages(struct ml_stream *s)
 {
     char byte;
@@ -145,8 +145,9 @@ static ssize_t take_messages(struct ml_stream *s)
     return result == -EAGAIN && !s->tls->must_wait ? -EMSGSIZE : result;
 }
 
-/* Whether the socket should live on for what the peer may still send that nobody reads. Data that
- * is unread is the peer's to know: the kernel would have made a reset of it. */
+/* Whether the socket should live on for messages that the peer may still send and that are not
+ * read. Not with unread data: the peer should know that they were not read, and the kernel resets
+ * the connection. */
 static bool awaits_messages(struct ml_stream *s)
 {
     bool has_unread = ml_socket_has_unread(s->fd.number);
@@ -156,8 +157,8 @@ static bool awaits_messages(struct ml_stream *s)
     return result == -EAGAIN;
 }
 
-/* The peer is told of the end if that can be done at once. Whether its own end is still to come. In
- * a process that was forked the connection is still the parent's, which goes on with it. */
+/* Sends close_notify if that is possible at once. Whether the peer's own is still to come. In a
+ * forked process the connection is still the parent's, which goes on with it. */
 static bool say_goodbye(struct ml_stream *s)
 {
     struct ml_tls *tls = s->tls;
@@ -199,7 +200,7 @@ static const struct ml_transport tls_transport = {
 
 /* ---- opening ---- */
 
-/* RFC 6066, section 3: a server is asked for without the dot that ends a name ("example.com.");
+/* RFC 6066, section 3: a client asks without the dot that ends a name ("example.com.");
  * certificates have none. */
 static size_t size_without_dot(const char *name)
 {

@@ -12,18 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The other task says whether the world can end the wait. */
+/* Not external: the other task's own wait says whether an event can end it. */
 static const struct ml_wait_kind crossing = {.text = "another task's TLS traffic"};
 
-/* What is received at a time: a record with what TLS adds to it, and the beginning of the next. */
+/* Bytes received at a time: a record with TLS's additions, and the beginning of the next. */
 enum { INPUT_SIZE = ML_TLS_RECORD_SIZE + 1024 };
 
 /* ---- the way down ---- */
 
 /*
- * The stream for which OpenSSL is called. Its callbacks bring no context that could be read without
- * its own functions, whose table is what we look for; and a finalizer closes streams when no
- * runtime is current, or another one is. A call never runs Lua, so calls do not nest.
+ * The stream for which OpenSSL is called. OpenSSL's callbacks have no context that could be read
+ * without its own functions, whose table must be found first; and a finalizer closes streams when
+ * no runtime is current, or another one is. A call never runs Lua, so calls do not nest.
  */
 static _Thread_local struct ml_stream *calling;
 
@@ -32,12 +32,12 @@ void ml_tls_call_begin(struct ml_stream *s)
     calling = s;
     s->tls->error = 0;
     s->tls->must_wait = false;
-    /* Clearing costs as much when there is nothing to clear. */
+    /* ERR_clear_error() is slow even on an empty queue; peek first. */
     if (s->tls->o->ERR_peek_error() != 0)
         s->tls->o->ERR_clear_error();
 }
 
-/* What a callback returns for the result of a transport. */
+/* The result of a callback for the result of a transport. */
 static int answer(struct ml_tls *tls, BIO *bio, ssize_t count, int flag)
 {
     tls->o->BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
@@ -45,8 +45,8 @@ static int answer(struct ml_tls *tls, BIO *bio, ssize_t count, int flag)
         tls->o->BIO_set_flags(bio, flag | BIO_FLAGS_SHOULD_RETRY);
     else if (count < 0) {
         tls->error = (int)count;
-        errno = -tls->error; /* who is gone without its tickets is no error to OpenSSL, which looks
-                                here */
+        errno = -tls->error; /* a peer that left without reading its tickets is no error to OpenSSL,
+                                which checks errno */
     }
     return count >= 0 ? (int)count : -1;
 }
@@ -121,7 +121,7 @@ static void say_why(struct ml_tls *tls, const char *what, const char *why)
         tls->message = NULL;
 }
 
-/* Why the handshake or a record was refused, by us or by the peer. */
+/* Keeps the reason why the handshake or a record was refused, by us or by the peer. */
 static void explain(struct ml_tls *tls)
 {
     unsigned long code = tls->o->ERR_peek_last_error();
@@ -150,8 +150,8 @@ int ml_tls_cut_off(struct ml_tls *tls)
     return -ML_ETLS;
 }
 
-/* The transport below has failed in the last call. What has come may still be read when nothing can
- * be written. */
+/* The transport below has failed in the last call. Input may still be read when nothing can be
+ * written. */
 static int fail_below(struct ml_tls *tls, enum ml_fd_event event)
 {
     if (event == ML_FD_READ)
@@ -168,7 +168,7 @@ int ml_tls_call_outcome(struct ml_tls *tls, int result, enum ml_fd_event event)
     case SSL_ERROR_WANT_WRITE:
         tls->wanted[event] = ML_FD_WRITE;
         return -EAGAIN;
-    /* After the peer's end this is what OpenSSL says of any failure below. */
+    /* After the peer's end OpenSSL gives this result for any failure below. */
     case SSL_ERROR_ZERO_RETURN:
         return tls->error != 0 ? fail_below(tls, event) : 0;
     case SSL_ERROR_SYSCALL:
@@ -180,7 +180,7 @@ int ml_tls_call_outcome(struct ml_tls *tls, int result, enum ml_fd_event event)
 
 /* ---- waiting ---- */
 
-/* The number that is shown to people, 0: there is no descriptor. */
+/* The number shown in reports, 0: there is no descriptor. */
 static uint32_t number_of(const struct ml_stream *s)
 {
     return ml_fd_is_open(&s->fd) ? (uint32_t)s->fd.number : 0;
@@ -191,9 +191,9 @@ int ml_tls_wait_crossing(struct ml_stream *s, ml_time deadline)
     return ml_wait(s->io->hub, &crossing, number_of(s), &s->tls->waiters, deadline);
 }
 
-/* Waits below. Where another task waits already for the same (a reader that must write, a writer
- * that must read, which is rare), waits until that one has. An error if the stream was closed
- * meanwhile. */
+/* Waits below. If another task waits already for the same event (a reader that must write, a writer
+ * that must read, which is rare), waits until that one has finished. An error if the stream was
+ * closed meanwhile. */
 static int wait_below(struct ml_stream *s, enum ml_fd_event wanted, const struct ml_wait_kind *kind,
                       ml_time deadline)
 {
@@ -212,7 +212,7 @@ void ml_tls_note_pending(struct ml_stream *s)
         s->is_drained && ml_buffer_size(&tls->input) == 0 && tls->o->SSL_has_pending(tls->ssl) == 0;
 }
 
-/* Not all that has come is processed: goes on, in the task's next slice if this one is used up. */
+/* There is input left to process: goes on, in the task's next slice if this one is used up. */
 static int go_on(struct ml_stream *s, ml_time deadline)
 {
     struct ml_hub *hub = s->io->hub;

@@ -52,7 +52,7 @@ static bool matches(const char *host, const char *asked)
     return rest != NULL && rest != asked && strcasecmp(host + 1, rest) == 0;
 }
 
-/* A host's own name comes before one that has it under its "*."; NULL: there is neither. */
+/* A host's own name takes precedence over a "*." that matches it; NULL: there is neither. */
 static const struct name *find_name(const struct ml_tls_config *config, const char *asked)
 {
     const struct name *found = NULL;
@@ -96,7 +96,7 @@ static struct session *find_session(struct ml_tls_config *config, const char *na
     return NULL;
 }
 
-/* The entry of a name, or one that is given up for it; NULL: no memory. */
+/* The entry of a name, or another one that is reused for it; NULL: no memory. */
 static struct session *claim_session(struct ml_tls_config *config, const char *name)
 {
     struct session *entry = find_session(config, name);
@@ -126,7 +126,7 @@ void ml_tls_config_keep_session(struct ml_tls_config *config, SSL *ssl, const ch
 
 /* ---- connections ---- */
 
-/* A client that verifies a number: of its text neither form nor scope matter. */
+/* A client that verifies a number: compared by value, without form and scope. */
 static bool set_number(const struct ml_openssl *o, SSL *ssl, const struct ml_address *number)
 {
     bool is_inet = number->any.sa_family == AF_INET;
@@ -135,7 +135,7 @@ static bool set_number(const struct ml_openssl *o, SSL *ssl, const struct ml_add
     return o->X509_VERIFY_PARAM_set1_ip(o->SSL_get0_param(ssl), bytes, is_inet ? 4 : 16) == 1;
 }
 
-/* Whom a client asks for, and verifies. */
+/* Sets the name that a client asks for, and verifies. */
 static bool set_server_name(const struct ml_openssl *o, SSL *ssl, const char *name)
 {
     struct ml_address number;
@@ -187,7 +187,7 @@ SSL *ml_tls_config_connection(struct ml_tls_config *config, bool is_server, cons
 
 /* ---- making one ---- */
 
-/* What every context of a config has, those for further names, too. */
+/* The settings of every context of a config, also of those for further names. */
 static SSL_CTX *new_context(const struct ml_openssl *o, int min_version)
 {
     SSL_CTX *ctx = o->SSL_CTX_new(o->TLS_method());
@@ -195,14 +195,13 @@ static SSL_CTX *new_context(const struct ml_openssl *o, int min_version)
         return NULL;
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_SET_MIN_PROTO_VERSION, min_version, NULL);
     o->SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    /* No chain is made up: looking for the issuer of one's own certificate among those that are
-     * trusted may mean to read a directory in each handshake. */
+    /* No chain is completed: to look for the issuer of one's own certificate among the trusted ones
+     * may mean to read a directory in each handshake. */
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_MODE,
                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                         SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN,
                     NULL);
-    /* One message between two calls, however many a record holds; io/tls.c reads ahead, and counts.
-     */
+    /* One message for each call, however many a record holds; io/tls.c reads ahead, and counts. */
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_CLEAR_MODE, SSL_MODE_AUTO_RETRY, NULL);
     /* Tickets alone: no table of sessions that grows. */
     o->SSL_CTX_ctrl(ctx, SSL_CTRL_SET_SESS_CACHE_MODE,
@@ -232,8 +231,8 @@ static int verify_mode_of_server(enum ml_tls_verify verify)
                                               : SSL_VERIFY_NONE;
 }
 
-/* Whoever verifies nobody need not read whom to trust. Whether this one will be a client that does,
- * nobody has said yet. */
+/* Without verification the trusted certificates need not be read. Whether this config will serve a
+ * client that verifies is not known yet. */
 static int load_all(struct ml_tls_config *config, const struct ml_tls_options *options,
                     struct ml_tls_failure *failure)
 {
@@ -299,8 +298,8 @@ struct ml_tls_config *ml_tls_config_new(struct ml_io *io, const struct ml_tls_op
 
 /* ---- names ---- */
 
-/* What a client is asked for, and offered, does not depend on the name. (Without memory for the
- * list of signers the client is asked for a certificate of any.) */
+/* Requests to clients, and offers, do not depend on the name. (Without memory for the list of
+ * signers the client is asked for a certificate of any.) */
 static void share_with_name(struct ml_tls_config *config, SSL_CTX *ctx)
 {
     const struct ml_openssl *o = config->o;

@@ -1,6 +1,6 @@
 /*
- * What TLS connections have in common: certificates, whom to trust, protocols, sessions to resume.
- * Made once and shared by many connections; knows none of them, and no Lua.
+ * The settings that TLS connections share: certificates, trusted roots, protocols, sessions to
+ * resume. Made once for many connections; knows none of them, and no Lua.
  */
 #ifndef ML_IO_TLS_CONFIG_H
 #define ML_IO_TLS_CONFIG_H
@@ -21,14 +21,16 @@ enum ml_tls_verify {
 
 struct ml_tls_options {
     struct ml_tls_credentials own;
-    struct ml_pem ca;    /* whom to trust; with neither this nor ca_path the system's roots */
+    struct ml_pem ca;    /* trusted certificates; with neither this nor ca_path the system's
+                            roots */
     const char *ca_path; /* directory of hashed certificates, as for c_rehash */
     struct ml_pem crl;   /* certificates revoked by those trusted */
-    /* Of the peer: by default a client verifies its server, a server does not ask for a
-     * certificate; OPTIONAL: a server asks, and verifies what it is given. */
+    /* Whether to verify the peer. By default a client verifies its server, and a server does not
+     * ask for a certificate; OPTIONAL: a server asks, and verifies the one it gets. */
     enum ml_tls_verify verify;
-    const char *server_name; /* for which to ask, and to verify, instead of the host connected to */
-    bool names_nobody;       /* of a client: any certificate that is trusted will do */
+    const char *server_name; /* the name that a client asks for and verifies, instead of the host
+                                connected to */
+    bool names_nobody;       /* for a client: any trusted certificate will do */
     const unsigned char
         *alpn; /* protocols in the form of RFC 7301: each with its length before it */
     size_t alpn_size;
@@ -44,8 +46,8 @@ struct ml_tls_config *ml_tls_config_new(struct ml_io *io, const struct ml_tls_op
 void ml_tls_config_ref(struct ml_tls_config *config);
 void ml_tls_config_unref(struct ml_tls_config *config); /* NULL is allowed */
 
-/* A certificate for clients that ask for `host`, which may begin with "*." 0, or -1 with *failure
- * set. */
+/* Adds a certificate for clients that ask for `host`, which may begin with "*." 0, or -1 with
+ * *failure set. */
 int ml_tls_config_add_name(struct ml_tls_config *config, const char *host,
                            const struct ml_tls_credentials *credentials,
                            struct ml_tls_failure *failure);
@@ -53,10 +55,10 @@ int ml_tls_config_add_name(struct ml_tls_config *config, const char *host,
 /* Whether a server can use it: it has a certificate, of its own or for some name. */
 bool ml_tls_config_can_serve(const struct ml_tls_config *config);
 
-/* That of the options, NULL without. */
+/* The name from the options, NULL without. */
 const char *ml_tls_config_server_name(const struct ml_tls_config *config);
 
-/* To be called before a client's connection: the system's roots are read at the first. 0; or
+/* To be called before a client's connection: the first call reads the system's roots. 0; or
  * -EMFILE, -ENFILE, -ENOMEM, and the next one tries again. */
 int ml_tls_config_read_roots(struct ml_tls_config *config);
 /* Whether the options say that no name is asked for, and whether a client verifies its server. */
@@ -64,9 +66,9 @@ bool ml_tls_config_names_nobody(const struct ml_tls_config *config);
 bool ml_tls_config_verifies_servers(const struct ml_tls_config *config);
 
 /*
- * A new connection's state, not connected to anything; NULL: no memory. server_name: of a client,
- * the name or number to ask for and to verify, NULL: none; the last session with it is offered
- * again.
+ * A new connection's state, not connected to anything; NULL: no memory. server_name: the name or
+ * number that a client asks for and verifies, NULL: none. The last session with that server is
+ * offered again.
  */
 SSL *ml_tls_config_connection(struct ml_tls_config *config, bool is_server,
                               const char *server_name);
@@ -76,9 +78,9 @@ SSL *ml_tls_config_connection(struct ml_tls_config *config, bool is_server,
 void ml_tls_config_keep_session(struct ml_tls_config *config, SSL *ssl, const char *server_name);
 
 /*
- * Lets `config` resume the sessions of `old`, whose place it takes as a server. Not if one of them
- * asks clients for a certificate: who resumes is not verified again, and what is trusted, or
- * revoked, may have changed.
+ * Lets `config` resume the sessions of `old`, which it replaces in a server. Not if one of them
+ * asks clients for a certificate: a client that resumes is not verified again, and the trusted or
+ * revoked certificates may have changed.
  */
 void ml_tls_config_keep_tickets(struct ml_tls_config *config, const struct ml_tls_config *old);
 

@@ -42,25 +42,25 @@ static BIO *open_pem(const struct ml_openssl *o, const struct ml_pem *pem, const
     return bio;
 }
 
-/* Whether reading stopped because there is nothing more: not at something that cannot be read. */
+/* Whether reading stopped at the end, and not at something unreadable. */
 static bool is_at_end(const struct ml_openssl *o)
 {
     unsigned long code = o->ERR_peek_last_error();
     return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
 }
 
-/* A key that is encrypted cannot be used: nobody is there to be asked. */
+/* A key that is encrypted cannot be used: there is no way to ask for the passphrase. */
 static int no_passphrase(char *text, int size, int writes, void *data)
 {
     (void)text, (void)size, (void)writes, (void)data;
     return -1;
 }
 
-/* What is done with each certificate of a PEM text; takes it over. False: it is refused. */
+/* Handles one certificate of a PEM text, and takes it over. False: it is refused. */
 typedef bool take_certificate(const struct ml_openssl *o, SSL_CTX *ctx, X509 *certificate,
                               int number);
 
-/* Hands over each certificate in order; -1 with *failure set, also when there is none. */
+/* Handles each certificate in order; -1 with *failure set, also when there is none. */
 static int read_certificates(const struct ml_openssl *o, SSL_CTX *ctx, const struct ml_pem *pem,
                              const char *what, take_certificate *take,
                              struct ml_tls_failure *failure)
@@ -134,7 +134,7 @@ int ml_tls_load_credentials(const struct ml_openssl *o, SSL_CTX *ctx,
 
 /* ---- whom to trust ---- */
 
-/* Trusted, and named to clients that are asked for a certificate. */
+/* Trusts it, and names it to clients that are asked for a certificate. */
 static bool take_trusted(const struct ml_openssl *o, SSL_CTX *ctx, X509 *certificate, int number)
 {
     (void)number;
@@ -150,7 +150,7 @@ static const char *setting(const char *variable, const char *otherwise)
     return value != NULL ? value : otherwise;
 }
 
-/* Why a file cannot be read at this moment: 0, or for want of descriptors or memory. */
+/* 0, or -EMFILE, -ENFILE, -ENOMEM: the file cannot be read at this moment. */
 static int look_at_file(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -160,8 +160,8 @@ static int look_at_file(const char *path)
     return is_passing ? -errno : 0;
 }
 
-/* OpenSSL's own SSL_CTX_set_default_verify_paths() says that all is well even if it could not open
- * the file. */
+/* OpenSSL's own SSL_CTX_set_default_verify_paths() reports success even if it could not open the
+ * file. */
 int ml_tls_load_system_roots(const struct ml_openssl *o, SSL_CTX *ctx)
 {
     const char *file =
@@ -178,7 +178,7 @@ int ml_tls_load_system_roots(const struct ml_openssl *o, SSL_CTX *ctx)
     return error;
 }
 
-/* Those of the system, with the reason if they cannot be read. */
+/* Loads those of the system, with the reason if they cannot be read. */
 static int load_roots(const struct ml_openssl *o, SSL_CTX *ctx, struct ml_tls_failure *failure)
 {
     int error = ml_tls_load_system_roots(o, ctx);

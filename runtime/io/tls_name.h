@@ -7,13 +7,13 @@
 
 /*
  * Whether it is a number, or the name of one host: labels of letters, digits, '-' and '_' (or of
- * bytes beyond ASCII), one dot between two of them, and one more at the end at most. OpenSSL takes
- * a dot at the beginning for "any name under it", and a '*' for itself, so that a certificate for
- * others would do.
+ * bytes beyond ASCII), one dot between two of them, and at most one more at the end. OpenSSL would
+ * take a dot at the beginning for "any name under it", and a '*' literally, so that a certificate
+ * of another host would do.
  */
 bool ml_tls_is_name(const char *text);
 
-/* The same, or "*." before one: names that a server has certificates for. */
+/* The same, or "*." before one: a name that a server can have a certificate for. */
 bool ml_tls_is_pattern(const char *text);
 
 #endif

@@ -7,7 +7,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* Of messages that are no data, after which others may run. */
+/* Messages without data, after which others may run. */
 enum { MESSAGES_MOST = 16 };
 
 void ml_tls_keep_session(struct ml_tls *tls)
@@ -17,7 +17,7 @@ void ml_tls_keep_session(struct ml_tls *tls)
     tls->has_kept_session = true;
 }
 
-/* Data, or what one message comes to. */
+/* Data, or the outcome of one message. */
 static ssize_t read_once(struct ml_stream *s, char *memory, size_t room)
 {
     struct ml_tls *tls = s->tls;
@@ -59,8 +59,8 @@ static struct iovec gather(const struct iovec *pieces, int count, char *scratch)
     return (struct iovec){.iov_base = scratch, .iov_len = size};
 }
 
-/* A record that was begun must be sent to its end: it is torn until then, for ever if the transport
- * below fails. */
+/* A record that was begun must be sent to its end. Until then, and for ever if the transport below
+ * fails, it is torn. */
 static ssize_t encrypt(struct ml_stream *s, struct iovec piece)
 {
     struct ml_tls *tls = s->tls;
@@ -74,8 +74,8 @@ static ssize_t encrypt(struct ml_stream *s, struct iovec piece)
     return error != 0 ? error : -EPIPE;
 }
 
-/* Few bytes in several pieces become one record; not on the C stack, whose pages would stay in
- * memory. */
+/* Few bytes in several pieces become one record. They are not gathered on the C stack, whose pages
+ * would stay in memory. */
 ssize_t ml_tls_transmit(struct ml_stream *s, const struct iovec *pieces, int count)
 {
     struct ml_tls *tls = s->tls;

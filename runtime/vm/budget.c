@@ -1,14 +1,14 @@
 /*
- * The limit on what a task computes between two waits (options.instruction_limit). Beyond it the
- * task is ended as if cancelled, and again at every further look; one that goes on in spite of that
- * is dropped where it stands, its variables not closed. The count is the task's: over all its
- * generators and greenlets, each of which is charged a whole look when it begins, for Lua counts
- * anew on every thread.
+ * The limit on the instructions of a task between two waits (options.instruction_limit). Beyond it
+ * the task is ended as if cancelled, and again at every further look. A task that goes on in spite
+ * of that is dropped where it stands, its variables not closed. The count is the task's: over all
+ * its generators and greenlets. Each of these is charged a whole look when it begins, since Lua
+ * counts anew on every thread.
  *
- * Lua looks at no hook in a finalizer, nor in the message handler of an error that a hook raises:
- * scripts have no finalizers of their own here, and handlers are not told of cancellations. Nor
- * does it after an error has left a hook, until a protected call has caught it: so each thread
- * begins with one, and closing variables are watched.
+ * Lua calls no hook in a finalizer, nor in the message handler of an error that a hook raises. So
+ * scripts have no finalizers of their own here, and handlers do not see cancellations. Nor does it
+ * after an error has left a hook, until a protected call has caught it: so each thread begins with
+ * one, and closing variables are watched.
  */
 #include "vm/budget.h"
 
@@ -32,7 +32,7 @@
 /* Instructions between two looks. */
 enum { LOOK = ML_HOOK_PIECE };
 
-/* How many times the limit a task may still take to end. */
+/* A task may take so many times the limit to end. */
 enum { GRACE = 4 };
 
 /* Key in the registry of the table thread -> traceback of the error that ended it. */
@@ -69,15 +69,15 @@ static void check(lua_State *L, struct moonlet *m)
         return;
     if (!task->is_over_limit)
         tell(m, task);
-    /* What is called at the end of a task runs on a state of the runtime's, which is not to be
-     * left. */
+    /* Functions at the end of a task run on a state of the runtime's, which must not be abandoned.
+     */
     if (computed / GRACE > m->options.instruction_limit && !m->lua.report.is_composed)
         ml_lua_task_restart(&m->lua, ML_RUN_OVERRUN);
     ml_task_cancel(&task->task);
     ml_cancellation_raise(L);
 }
 
-/* A C function is about to repeat something so many times, unwatched. */
+/* Called before a C function repeats something so many times, unwatched. */
 static void charge_call(lua_State *L, lua_Unsigned times)
 {
     struct moonlet *m = ml_moonlet_of(ml_lua_of(L));
@@ -125,7 +125,7 @@ static int keep_generator_traceback(lua_State *L)
     return 0;
 }
 
-/* Message handler at the bottom of a thread: nobody catches the error, and its frames are about to
+/* Message handler at the bottom of a thread: the error is not caught, and its frames are about to
  * go. */
 static int keep_traceback(lua_State *L)
 {
@@ -215,7 +215,8 @@ static int set_metatable(lua_State *L)
     return 1;
 }
 
-/* As without a limit: the frames of a thread that failed are gone, and the lowest one is ours. */
+/* debug.traceback as without a limit: the frames of a thread that failed are gone, and the lowest
+ * one is ours. */
 static int traceback(lua_State *L)
 {
     lua_State *thread = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;

@@ -4,8 +4,8 @@
 
 #include <lua.h>
 
-/* Replaces functions of the library by which scripts would get round options.instruction_limit.
- * Raises. */
+/* Replaces functions of the library by which scripts could evade options.instruction_limit. Raises.
+ */
 void ml_budget_open(lua_State *L);
 
 /* Installed as lua.watch_thread under options.instruction_limit. */

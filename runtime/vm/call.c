@@ -1,4 +1,4 @@
-/* Calls of a script's functions by the host, and the end of all that its tasks do. */
+/* Calls of a script's functions by the host, and the end of all tasks of a runtime. */
 #include "moonlet.h"
 
 #include "base/error.h"
@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-/* Nobody can run, and nothing that comes from outside or with time can change that. */
+/* No task can run, and no event from outside, nor time, can change that. */
 static bool is_stuck(const struct ml_hub *hub)
 {
     return hub->waits.external == 0 && hub->switcher.handoff == NULL &&
@@ -34,7 +34,7 @@ static bool is_over(void *context)
     return has_ended(wait->handle) || is_stuck(&wait->m->lua.hub);
 }
 
-/* Outside of tasks: 0, it has ended; or an error. */
+/* Runs tasks, from outside of them, until the given one ends. 0: it has; or an error. */
 static int run_to_its_end(struct moonlet *m, const struct moonlet_task *handle, double limit)
 {
     struct wait wait = {m, handle};
@@ -44,7 +44,7 @@ static int run_to_its_end(struct moonlet *m, const struct moonlet_task *handle, 
     return result < 0 ? result : -EDEADLK;
 }
 
-/* Waits for its end, and cancels it when something else comes first. */
+/* Waits for its end, and cancels it if the wait ends otherwise. */
 static int await(struct moonlet *m, struct moonlet_task *handle, bool is_in_task, double limit)
 {
     int error = is_in_task ? moonlet_join(handle, limit, NULL) : run_to_its_end(m, handle, limit);
@@ -57,7 +57,7 @@ static int await(struct moonlet *m, struct moonlet_task *handle, bool is_in_task
 
 /* ---- results ---- */
 
-/* Stack: a Task that has ended -> what its function returned, or its error. */
+/* Stack: a Task that has ended -> the results of its function, or its error. */
 static int take_end(lua_State *L)
 {
     const struct ml_lua_task *task = lua_touserdata(L, 1);
@@ -82,7 +82,7 @@ static int hand_over(lua_State *from, lua_State *L, int count, int wanted)
     return wanted;
 }
 
-/* Pushes what came of the call on L; the number of results, or an error. */
+/* Pushes the outcome of the call on L; the number of results, or an error. */
 static int push_end(struct moonlet *m, lua_State *L, const struct moonlet_task *handle, int wanted)
 {
     lua_State *aside = m->lua.aside;
@@ -122,7 +122,7 @@ int moonlet_call(struct moonlet *m, lua_State *L, const char *name, int argument
 
 /* ---- the end of all ---- */
 
-/* A run would end before the daemons do. Returns how many tasks are left, or an error. */
+/* Runs the tasks that are left, daemons included. Returns how many have not ended, or an error. */
 static int run_out(struct moonlet *m, double limit)
 {
     struct ml_hub *hub = &m->lua.hub;

@@ -3,8 +3,8 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-/* How often the function repeats something with the arguments on the stack; 0 for wrong ones, which
- * it tells itself. */
+/* How often the function repeats something with the arguments on the stack; 0 for wrong arguments,
+ * about which it raises itself. */
 typedef lua_Unsigned count_times(lua_State *L);
 
 /* The numbers from `first` to `last`. */

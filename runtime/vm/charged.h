@@ -1,7 +1,7 @@
 /*
- * Functions of the standard library that repeat something as often as their arguments say, in C,
- * where no hook looks: under an instruction limit they are charged to their task before they begin.
- * Knows no limit.
+ * Functions of the standard library that repeat something as often as their arguments say. They do
+ * so in C, where no hook runs: under an instruction limit they are charged to their task before
+ * they begin. Knows no limit.
  */
 #ifndef ML_VM_CHARGED_H
 #define ML_VM_CHARGED_H

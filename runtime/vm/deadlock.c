@@ -1,5 +1,5 @@
-/* What is told to people when nothing can wake the tasks of a runtime: what each waits for and
- * where; those that do the same are told together. */
+/* The report when no event can wake the tasks of a runtime: what each waits for, and where. Tasks
+ * that wait alike share an entry. */
 #include "vm/deadlock.h"
 
 #include "bindings/core/lua_task.h"
@@ -10,13 +10,13 @@
 
 #include <stdio.h>
 
-/* Texts that are told, and tasks that are looked at: 10 us each. */
+/* The most entries, and the most tasks examined: 10 us each. */
 enum { MOST_ENTRIES = 20, MOST_TASKS = 10000 };
 
-/* Tasks of an entry that are named. */
+/* The most tasks of an entry that are named. */
 enum { MOST_NAMES = 5 };
 
-/* An entry: a table {count, names, rest}; the rest is what they have in common. */
+/* An entry: a table {count, names, rest}; the rest is the text that its tasks share. */
 enum { COUNT = 1, NAMES = 2, REST = 3 };
 
 /* The stack of compose(). */
@@ -80,7 +80,7 @@ static void add_name(lua_State *L)
     lua_settop(L, entry);
 }
 
-/* Whether the task has its place in an entry. */
+/* Adds the task to an entry; whether there was room. */
 static bool enter(lua_State *L, struct ml_lua_task *task)
 {
     push_rest(L, task);

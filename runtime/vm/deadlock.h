@@ -1,10 +1,10 @@
-/* What is told when no task can go on. */
+/* The report when no task can go on. */
 #ifndef ML_VM_DEADLOCK_H
 #define ML_VM_DEADLOCK_H
 
 struct moonlet;
 
-/* Tells about tasks that nothing can wake. */
+/* Reports the tasks that no event can wake. */
 void ml_deadlock_report(struct moonlet *m);
 
 #endif

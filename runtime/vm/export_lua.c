@@ -1,13 +1,13 @@
 /*
- * What the program exports in the place of liblua's functions, for C modules. Its own calls, and
- * liblua's, are sent to liblua's (cmake/lua_api.cmake), so that they never come here.
+ * Functions that the program exports in place of liblua's, for C modules. Its own calls, and
+ * liblua's, go to liblua's (cmake/lua_api.cmake) and never come here.
  */
 #include "vm/lua_api.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
-/* liblua's own, under their other names, are not exported: one object that knows them as hidden is
- * enough. */
+/* liblua's own, under their other names, are not exported: it is enough if one object declares them
+ * hidden. */
 #define HIDDEN __attribute__((visibility("hidden")))
 HIDDEN extern __typeof(lua_status) __wrap_lua_status;
 HIDDEN extern __typeof(lua_isyieldable) __wrap_lua_isyieldable;

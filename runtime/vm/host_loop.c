@@ -44,7 +44,7 @@ int moonlet_step(struct moonlet *m, double max_wait, double max_run)
     return error != 0 ? error : step(m, span_of(max_wait), span_of(max_run));
 }
 
-/* It may not close the runtime, say. */
+/* Calls `done`, which may not close the runtime, for example. */
 static bool is_done(struct moonlet *m, bool (*done)(void *context), void *context)
 {
     m->is_running = true;

@@ -1,4 +1,4 @@
-/* Tasks as hosts make them: of C functions and of Lua functions. */
+/* Tasks that hosts make: of C functions and of Lua functions. */
 #include "moonlet.h"
 
 #include "base/error.h"
@@ -18,11 +18,11 @@
 /* Owned by the host, if it asked for the handle, and by the task's body. */
 struct moonlet_task {
     struct ml_link link; /* in m->handles */
-    struct moonlet *m;   /* NULL: it was closed */
+    struct moonlet *m;   /* NULL: the runtime was closed */
     struct ml_lua_task *task;
     int reference; /* keeps the Task in the registry */
     unsigned owners;
-    unsigned users;             /* calls of tasks that join it: they keep the memory */
+    unsigned users;             /* calls of tasks that join it: they keep its memory */
     moonlet_function *function; /* NULL: a Lua function */
     void *argument;
     int result;
@@ -45,7 +45,7 @@ static void give_up(struct moonlet_task *handle)
     free_unused(handle);
 }
 
-/* The body's share: gone with the thread, whether it ever ran or not. */
+/* Releases the body's share, which goes with the thread, whether it ever ran or not. */
 static int body_collect(lua_State *L)
 {
     struct moonlet_task **owner = lua_touserdata(L, 1);
@@ -62,7 +62,7 @@ static int run_body(lua_State *L)
     return 0;
 }
 
-/* What spawn() needs. */
+/* Arguments of spawn(). */
 struct order {
     struct moonlet *m;
     const char *name;
@@ -70,7 +70,7 @@ struct order {
     const char *path; /* where the Lua function is found; NULL: on the stack */
     int count;        /* values on the stack: a Lua function and its arguments; 0: a C function */
     bool is_quiet;
-    int error; /* why it failed, if not for want of memory */
+    int error; /* why it failed, other than for want of memory */
 };
 
 /* Pushes the body of a C function: a Lua function and its argument. */
@@ -89,8 +89,8 @@ static void push_body(lua_State *L, struct moonlet_task *handle)
 }
 
 /*
- * Inserts what `path` names below the `count` values on top of the stack: a field of a table among
- * the globals, at any depth. No code of the script's runs. Pushes nothing that is nil: raises.
+ * Inserts the value that `path` names below the `count` values on top of the stack: a field of a
+ * table among the globals, at any depth. Runs no code of the script's. Raises where there is none.
  */
 static void insert_found(lua_State *L, struct order *order, int count)
 {
@@ -118,7 +118,7 @@ static int spawn(lua_State *L)
     int count = order->count;
     if (order->path != NULL)
         insert_found(L, order, count++);
-    /* The place first: once the task is there, nothing may fail any more. */
+    /* The slot in the table first: once the task exists, nothing may fail any more. */
     lua_pushboolean(L, 0);
     order->handle->reference = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushstring(L, order->name != NULL ? order->name : "");
@@ -224,7 +224,7 @@ void ml_host_task_push(lua_State *L, const struct moonlet_task *handle)
     lua_rawgeti(L, LUA_REGISTRYINDEX, handle->reference);
 }
 
-/* Of a handle. */
+/* Checks a handle. */
 static int check(const struct moonlet_task *handle)
 {
     if (handle == NULL)
@@ -291,7 +291,7 @@ void ml_host_tasks_detach(struct moonlet *m)
         struct moonlet_task *handle = ml_container_of(m->handles.next, struct moonlet_task, link);
         ml_list_remove(&handle->link);
         handle->m = NULL;
-        handle->users = 0; /* they were dropped */
+        handle->users = 0; /* their tasks were dropped */
         free_unused(handle);
     }
 }

@@ -1,11 +1,11 @@
 /*
  * Ctrl-C and SIGTERM: every task is cancelled, clean-up runs, the program ends. Code that computes
- * is left alone until it waits, for it may be in the middle of something; only when it does not
- * wait for a while is the cancellation raised where it stands. A program of one task that computes
+ * is left alone until it waits, since it may be in the middle of something. Only when it does not
+ * wait for a while is the cancellation raised where it stands. A program whose only task computes
  * is interrupted as by lua5.4: its code gets the error "interrupted!", which it may catch.
  *
- * In an interactive session Ctrl-C is for the entry alone: one that computes gets that error, one
- * that waits is cancelled; all other tasks go on.
+ * In an interactive session Ctrl-C is for the entry alone: an entry that computes gets that error,
+ * one that waits is cancelled. All other tasks go on.
  */
 #include "vm/interrupt.h"
 
@@ -26,11 +26,11 @@
 
 enum { EVENTS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT };
 
-/* How long code may compute on, and how often that is looked at, in instructions. */
+/* How long code may compute on, and the instructions between two looks. */
 #define COMPUTING_TIME ML_SECOND
 enum { INSTRUCTIONS_PER_LOOK = 10000 };
 
-/* The task whose code runs or is about to; NULL: none, the hub does. */
+/* The task whose code runs or is about to run; NULL: none, the hub runs. */
 static struct ml_task *computing_task(const struct ml_hub *hub)
 {
     bool is_handed_off =
@@ -38,22 +38,22 @@ static struct ml_task *computing_task(const struct ml_hub *hub)
     return hub->current == NULL && is_handed_off ? hub->switcher.handoff : hub->current;
 }
 
-/* On every thread of the chain: a generator may end before its next step. A signal's handler may
- * call it. */
+/* Sets the hook on every thread of the chain: a generator may end before its next instruction.
+ * Signal handlers may call it. */
 static void touch_chain(struct ml_task *task, enum ml_hook_reason reason)
 {
     for (struct ml_strand *strand = task->strand; strand != NULL; strand = strand->resumer)
         ml_hooks_touch(ml_thread_of(strand), reason);
 }
 
-/* Puts the hook on the chain as the reasons in force demand, or takes it off. */
+/* Sets the hook on the chain as the reasons in force demand, or removes it. */
 static void refresh_chain(struct ml_task *task)
 {
     for (struct ml_strand *strand = task->strand; strand != NULL; strand = strand->resumer)
         ml_hooks_refresh(ml_thread_of(strand));
 }
 
-/* The task's code is to be looked at for that reason. */
+/* Arms the hook of the task's code for that reason. */
 static void watch(struct moonlet *m, struct ml_task *task, enum ml_hook_reason reason)
 {
     ml_hooks_share(&m->lua, reason);
@@ -76,7 +76,8 @@ static void cancel_all(struct moonlet *m)
     }
 }
 
-/* Code that was computing when everything was cancelled computes on. Inside a shield it may. */
+/* Cancels code that still computes a while after everything was cancelled. Inside a shield it may.
+ */
 static void on_look(lua_State *L, lua_Debug *event)
 {
     (void)event;
@@ -95,14 +96,14 @@ static bool is_for_session(const struct moonlet *m, int signal_number)
     return signal_number == SIGINT && m->lua.session->is_open;
 }
 
-/* Whether it is the session's entry that computes, not its waiting for a line. */
+/* Whether the session's entry computes, and not its wait for a line. */
 static bool is_entry(const struct moonlet *m, const struct ml_task *task)
 {
     const struct ml_session *session = m->lua.session;
     return task == session->task && session->phase == ML_SESSION_ENTRY;
 }
 
-/* The error of lua5.4, at the running code. */
+/* Raises lua5.4's error in the running code. */
 static void raise_interrupted(struct moonlet *m, lua_State *L)
 {
     m->interrupt = 0;
@@ -110,7 +111,7 @@ static void raise_interrupted(struct moonlet *m, lua_State *L)
     luaL_error(L, "interrupted!");
 }
 
-/* The first step of the running code after the signal. */
+/* Called at the first instruction of the running code after the signal. */
 static void on_event(lua_State *L, lua_Debug *event)
 {
     (void)event;
@@ -144,7 +145,7 @@ bool moonlet_interrupt(struct moonlet *m, int signal_number)
     }
     m->interrupt = signal_number;
     ml_hub_notify(&m->lua.hub);
-    /* Another thread may not touch what runs: it leaves all to the hub. */
+    /* Another thread may not touch the running task: it leaves all to the hub. */
     bool is_own_thread = ml_bank_current == &m->lua.hub.bank;
     struct ml_task *task = is_own_thread ? computing_task(&m->lua.hub) : NULL;
     if (task != NULL && (!is_for_entry || is_entry(m, task)))
@@ -157,7 +158,7 @@ bool moonlet_is_interactive(const struct moonlet *m)
     return ml_runtime_is_open(m) && m->lua.session->is_open;
 }
 
-/* The entry's code gets the error at its next step if it computes; what waits is cancelled. */
+/* An entry that computes gets the error at its next instruction; a wait is cancelled. */
 static void interrupt_session(struct moonlet *m, struct ml_task *task)
 {
     if (task != NULL && is_entry(m, task)) {
@@ -190,9 +191,8 @@ void ml_interrupt_noticed(struct ml_hub *hub)
 
 /* ---- the end of the program ---- */
 
-/* Code that computes on when the time to unwind is over is dropped where it stands. What is called
- * at the end of a task runs on a state of the runtime's, which is not to be left: it gets an error.
- */
+/* Drops code that still computes when the time to unwind is over. A function called at the end of a
+ * task runs on a state of the runtime's, which must not be abandoned: it gets an error. */
 static void on_unwinding(lua_State *L, lua_Debug *event)
 {
     (void)event;
@@ -205,7 +205,7 @@ static void on_unwinding(lua_State *L, lua_Debug *event)
     ml_lua_task_restart(&m->lua, ML_RUN_OVERRUN);
 }
 
-/* There is none if the runtime could not be opened. */
+/* There is no state aside if the runtime could not be opened. */
 static void refresh_aside(struct moonlet *m)
 {
     if (m->lua.aside != NULL)

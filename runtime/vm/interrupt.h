@@ -1,4 +1,4 @@
-/* Ctrl-C and SIGTERM, and code that computes on when everything is to end. */
+/* Ctrl-C and SIGTERM, and code that computes on at the end of the program. */
 #ifndef ML_VM_INTERRUPT_H
 #define ML_VM_INTERRUPT_H
 
@@ -11,11 +11,10 @@ struct moonlet;
 /* For hub.hooks.noticed. */
 void ml_interrupt_noticed(struct ml_hub *hub);
 
-/* Installs the kinds of vm/interrupt.c. Before any of its functions is called. */
+/* Installs the hooks of vm/interrupt.c. To be called before any other function here. */
 void ml_interrupts_open(struct ml_lua *lua);
 
-/* What is alive is about to unwind, and is dropped when it computes on at `end`; and that is over.
- */
+/* The begin and the end of unwinding: a task that still computes at `end` is dropped. */
 void ml_unwinding_begin(struct moonlet *m, ml_time end);
 void ml_unwinding_end(struct moonlet *m);
 

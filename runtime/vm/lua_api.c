@@ -4,7 +4,7 @@
 #include "bindings/coroutine/generator.h"
 #include "vm/runtimes.h"
 
-/* The strand of a thread of a runtime's; NULL: stock Lua knows all about L. Other states have
+/* The strand of a runtime's thread; NULL: stock Lua's answer is right for L. Other states may have
  * anything in their extra space, which is only compared. */
 static struct ml_strand *strand_of(lua_State *L)
 {

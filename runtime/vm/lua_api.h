@@ -1,19 +1,19 @@
 /*
- * The few functions of Lua's C API that show what a thread is about, as C libraries are to see it:
- * a coroutine that was left by a hard switch is suspended, though stock Lua takes it for one that
- * runs. Of threads that are no runtime's, and of all others, they tell what stock Lua tells.
+ * The few functions of Lua's C API that show the state of a thread, in versions for C libraries: a
+ * coroutine that was left by a hard switch is suspended, where stock Lua takes it for a running
+ * one. For threads that belong to no runtime, and for all others, the results are stock Lua's.
  */
 #ifndef ML_VM_LUA_API_H
 #define ML_VM_LUA_API_H
 
 #include <lua.h>
 
-/* lua_status(). LUA_YIELD, too: a task is parked in a call made on L, or a greenlet left off there.
+/* lua_status(). LUA_YIELD also if a task is parked, or a greenlet suspended, in a call made on L.
  */
 int ml_lua_api_status(lua_State *L);
 
-/* lua_isyieldable(): whether lua_yield() works. Not on a task's own thread, nobody has resumed
- * that. */
+/* lua_isyieldable(): whether lua_yield() works. It does not on a task's own thread, which has no
+ * resumer. */
 int ml_lua_api_isyieldable(lua_State *L);
 
 /* lua_resume(). A suspended coroutine goes on on its own C stack, inside the running task. */

@@ -93,7 +93,7 @@ int ml_program_start(struct moonlet *m)
     return start(m);
 }
 
-/* An entry of a session that nothing can ever wake is cut short, and the session goes on. */
+/* Cancels an entry of a session that no event can ever wake; the session goes on. */
 static int run_past_deadlocks(struct moonlet *m)
 {
     int result;
@@ -115,7 +115,7 @@ static int run_to_the_end(struct moonlet *m)
     int result = run_past_deadlocks(m);
     if (result != 0 || m->lua.exit.is_asked || !m->lua.greenlets.are_used)
         return result;
-    /* Suspended greenlets that nobody can switch to any more get to close their variables. */
+    /* Suspended greenlets that are out of reach get to close their variables. */
     lua_gc(m->lua.aside, LUA_GCCOLLECT);
     return ml_hub_run(&m->lua.hub, ML_UNTIL_FOREGROUND_ENDED, ML_FOREVER);
 }
@@ -139,7 +139,7 @@ int moonlet_run(struct moonlet *m)
         ml_warn_of_parked(m);
     ml_unwind_all(m);
     m->lua.tasks.main = NULL;
-    m->lua.is_unwinding = false; /* what is spawned from now on is the next run's */
+    m->lua.is_unwinding = false; /* tasks spawned from now on belong to the next run */
     m->is_running = false;
     return ml_program_status(m, result);
 }

@@ -7,7 +7,8 @@ struct moonlet;
 /* Begins a new run: makes the task. 0 or -ENOMEM. */
 int ml_program_start(struct moonlet *m);
 
-/* The exit status of a program whose tasks ended so: 0, -EDEADLK, or another error of the hub. */
+/* The exit status of a program, by the result of its run: 0, -EDEADLK, or another error of the hub.
+ */
 int ml_program_status(const struct moonlet *m, int result);
 
 #endif

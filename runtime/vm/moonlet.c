@@ -1,4 +1,4 @@
-/* The public functions that create and close a runtime, and tell about it. */
+/* The public functions that create and close a runtime, and give information about it. */
 #include "moonlet.h"
 
 #include "base/error.h"
@@ -88,8 +88,8 @@ static void noticed(struct ml_hub *hub)
 }
 
 /*
- * A clock of the host's stands still between two steps. Tasks that unwind do not depend on it: a
- * game that is paused can be closed.
+ * A host's clock stands still between two steps. Tasks that unwind do not depend on it: a game that
+ * is paused can be closed.
  */
 static ml_time read_host_clock(struct ml_hub *hub)
 {

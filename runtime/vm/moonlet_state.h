@@ -22,7 +22,7 @@ enum ml_searcher {
     ML_SEARCHER_C_ROOT = 4 /* one of its first part's */
 };
 
-/* What tasks get to unwind at the end. */
+/* The time that tasks have to unwind at the end. */
 #define ML_UNWIND_TIME (5 * ML_SECOND)
 
 enum ml_piece_kind { ML_PIECE_STRING, ML_PIECE_FILE, ML_PIECE_SCRIPT, ML_PIECE_LIBRARY };
@@ -40,26 +40,28 @@ struct moonlet {
     struct ml_lua lua;
     struct ml_pool memory; /* of the Lua state, and of the frames of tasks that are moved aside */
     struct ml_pool
-        frames; /* these, when the state's memory is the host's: without it nobody could go on */
+        frames; /* the same, if the state's memory is the host's: it must not run out for frames */
     struct ml_warnings warnings;
     struct ml_session session; /* of the interactive mode */
     struct moonlet_options options;
     struct ml_piece *pieces; /* still to be run */
-    struct ml_piece *piece;  /* being run */
+    struct ml_piece *piece;  /* that is running */
     bool main_failed;
     bool is_running;                /* moonlet_run(), moonlet_step() or moonlet_close() is on */
-    ml_time clock_lead;             /* while tasks unwind: the host's clock before the real one */
-    pthread_t thread;               /* whose the runtime is */
+    ml_time clock_lead;             /* while tasks unwind: how far the host's clock is ahead of the
+                                       real one */
+    pthread_t thread;               /* the thread of the runtime */
     struct ml_link promises;        /* vm/promise.c. Under the lock of vm/runtimes.h */
-    struct moonlet_promise *kept;   /* by other threads, not yet delivered. Under the lock */
+    struct moonlet_promise *kept;   /* kept by other threads, not yet delivered. Under the lock */
     struct ml_link handles;         /* vm/host_task.c */
     struct ml_link channels;        /* vm/pointer_channel.c */
-    struct ml_host_loop *host_loop; /* to a loop of the host's */
+    struct ml_host_loop *host_loop; /* in a loop of the host's */
     ml_time attached_run;           /* how long tasks run at a time there */
     _Atomic sig_atomic_t interrupt; /* signal number, 0: none */
-    ml_time interrupted_at; /* when everything was cancelled for it, or code that computed on */
-    ml_time unwound_at;     /* when what has not ended by then is dropped */
-    unsigned uncounted;     /* instructions that no look has counted yet: vm/budget.c */
+    ml_time interrupted_at; /* when everything was cancelled for it, or when code that computed on
+                               was cancelled again */
+    ml_time unwound_at;     /* when a task that has not ended is dropped */
+    unsigned uncounted;     /* instructions not counted yet: vm/budget.c */
 };
 
 static inline struct moonlet *ml_moonlet_of(struct ml_lua *lua)

@@ -16,17 +16,17 @@ static const struct ml_wait_kind get_kind = {.text = "a value from a channel"};
 static const struct ml_wait_kind put_kind = {.text = "room in a channel"};
 
 /*
- * Who waits is granted an item, or a place, which is kept for him from then on: who comes later
- * does not get it, though he may run before.
+ * A waiting task is granted an item, or room for one, which is reserved for it from then on: a task
+ * that comes later does not get it, even if it runs first.
  */
 struct moonlet_channel {
     struct ml_link link; /* in m->channels */
-    struct moonlet *m;   /* NULL: it was closed */
+    struct moonlet *m;   /* NULL: the runtime was closed */
     unsigned capacity;
     unsigned first, count;  /* of the items */
-    unsigned granted_items; /* kept for tasks that were woken in get() */
-    unsigned granted_room;  /* kept for tasks that were woken in put() */
-    unsigned users;         /* calls of tasks under way: they keep the memory */
+    unsigned granted_items; /* reserved for tasks that were woken in get() */
+    unsigned granted_room;  /* reserved for tasks that were woken in put() */
+    unsigned users;         /* calls of tasks under way: they keep its memory */
     bool is_closed;
     bool is_freed; /* by the host: the last user frees it */
     struct ml_link getters, putters;
@@ -37,7 +37,8 @@ struct moonlet_channel *moonlet_channel_new(struct moonlet *m, unsigned capacity
 {
     int error = capacity > 0 ? ml_runtime_check(m) : -EINVAL;
     struct moonlet_channel *c = NULL;
-    /* Twice the capacity is a number, and its room a size, wherever pointers have 32 bits. */
+    /* Twice the capacity must be an int, and the size of the items a size_t, also where pointers
+     * have 32 bits. */
     if (error == 0 && capacity <= INT_MAX / sizeof *c->items)
         c = calloc(1, sizeof *c + capacity * sizeof *c->items);
     if (c == NULL) {
@@ -72,7 +73,7 @@ static void *take(struct moonlet_channel *c)
     return value;
 }
 
-/* Waits to be granted something; then it is the caller's. */
+/* Waits for a grant; then the item or room is the caller's. */
 static int await(struct moonlet_channel *c, const struct ml_wait_kind *kind, struct ml_link *queue,
                  ml_time deadline)
 {
@@ -186,7 +187,7 @@ void ml_channels_detach(struct moonlet *m)
         struct moonlet_channel *c = ml_container_of(link, struct moonlet_channel, link);
         next = link->next;
         c->m = NULL;
-        if (c->is_freed) /* its users were dropped */
+        if (c->is_freed) /* the tasks in it were dropped */
             free(c);
     }
     ml_list_init(&m->channels);

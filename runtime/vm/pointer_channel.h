@@ -1,4 +1,4 @@
-/* What the runtime does with its channels of pointers (vm/pointer_channel.c). */
+/* The runtime's side of its channels of pointers (vm/pointer_channel.c). */
 #ifndef ML_VM_POINTER_CHANNEL_H
 #define ML_VM_POINTER_CHANNEL_H
 

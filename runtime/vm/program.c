@@ -1,4 +1,4 @@
-/* The main chunk: its pieces, and how lua5.4 would run them. */
+/* The main chunk: its pieces, run as lua5.4 would run them. */
 #include "vm/program.h"
 
 #include "bindings/core/cancellation.h"
@@ -103,8 +103,8 @@ int moonlet_load_buffer(struct moonlet *m, const void *data, size_t size, const 
 
 /* ---- running ---- */
 
-/* Stack: an error that is no text -> the text that lua5.4 tells of it; whether it speaks for
- * itself. */
+/* Stack: an error that is no text -> the text that lua5.4 shows for it. True: it needs no
+ * traceback. */
 static bool push_text(lua_State *L)
 {
     if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
@@ -113,8 +113,8 @@ static bool push_text(lua_State *L)
     return false;
 }
 
-/* Whether the main task knows more of the error at 1 than lua5.4 would: it came from another task,
- * or is one of moonlet's own failures. */
+/* Whether moonlet knows more about the error at 1 than lua5.4 would: it came from another task, or
+ * is one of moonlet's own failures. */
 static bool has_story(lua_State *L)
 {
     ml_lua_push_task(L, ml_lua_task_of(ml_lua_of(L)->hub.current));
@@ -123,9 +123,9 @@ static bool has_story(lua_State *L)
     return has;
 }
 
-/* Message handler, as lua5.4's: a string gets a traceback; an object with __tostring speaks for
- * itself, unless more is known; of anything else the type is told. A cancellation, or what a C
- * library made of one, is no error yet. */
+/* Message handler, as lua5.4's: a string gets a traceback; an object with __tostring gives its
+ * text, unless more is known; of anything else the type is shown. A cancellation, or the error that
+ * a C library made of one, is not handled here. */
 static int add_traceback(lua_State *L)
 {
     struct ml_lua_task *task = ml_lua_task_of(ml_lua_of(L)->hub.current);
@@ -143,7 +143,7 @@ static int add_traceback(lua_State *L)
         speaks = push_text(L);
     if (speaks && !has_story(L))
         return 1;
-    lua_pushstring(L, lua_tostring(L, -1)); /* up to a zero byte, as there */
+    lua_pushstring(L, lua_tostring(L, -1)); /* up to a zero byte, as in lua5.4 */
     lua_insert(L, 2);
     lua_settop(L, 2);
     lua_pushliteral(L, "\n");
@@ -193,7 +193,7 @@ static int run_file(lua_State *L, const struct ml_piece *piece)
     return status == LUA_OK ? call(L, 0, 0) : status;
 }
 
-/* Errors about `arg` are told without a traceback, as lua5.4 does. */
+/* Errors about `arg` have no traceback, as in lua5.4. */
 static int run_script(lua_State *L, const struct ml_piece *piece)
 {
     int status = luaL_loadfile(L, piece->text);
@@ -250,7 +250,8 @@ int ml_program_main(lua_State *L)
     intptr_t count = ml_cancellation_count(L);
     struct ml_piece *piece;
     int status = LUA_OK;
-    lua_settop(L, 2); /* as deep as in lua5.4, whose stack overflows tell the same level then */
+    lua_settop(L, 2); /* the same depth as in lua5.4, so that stack overflows report the same
+                         level */
     while (status == LUA_OK && (piece = take_piece(m)) != NULL)
         status = run_piece(L, piece);
     if (status == LUA_OK)

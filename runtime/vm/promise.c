@@ -1,4 +1,4 @@
-/* Promises: kept by any callback on any thread, waited for by tasks. */
+/* Promises: a callback on any thread keeps them, tasks wait for them. */
 #include "moonlet.h"
 
 #include "base/error.h"
@@ -16,7 +16,7 @@ static const struct ml_wait_kind promise_kind = {.text = "a promise", .external 
 
 struct moonlet_promise {
     struct ml_link link;               /* in m->promises */
-    struct moonlet *m;                 /* NULL: it was closed. Under the lock */
+    struct moonlet *m;                 /* NULL: the runtime was closed. Under the lock */
     struct ml_link waiters;            /* its tasks; only its thread touches them */
     struct moonlet_promise *next_kept; /* in m->kept. Under the lock */
     atomic_uint owners;
@@ -60,14 +60,15 @@ void moonlet_promise_release(struct moonlet_promise *promise)
     free(promise);
 }
 
-/* On the runtime's own thread. Outside of a run its host learns of it through moonlet_fd(). */
+/* Wakes the tasks, on the runtime's own thread. Outside of a run the host learns of it through
+ * moonlet_fd(). */
 static void wake(struct moonlet *m, struct moonlet_promise *promise)
 {
     ml_wake_all(&m->lua.hub, &promise->waiters);
     ml_runtime_touched(m);
 }
 
-/* For another thread: the runtime's own wakes them. The lock is held. */
+/* Called on another thread: the runtime's own wakes the tasks. The lock is held. */
 static void post(struct moonlet *m, struct moonlet_promise *promise)
 {
     promise->owners++;
@@ -143,15 +144,16 @@ void ml_promises_deliver(struct moonlet *m)
     }
 }
 
-/* Takes the first promise out of the runtime's list; returns how many shares tasks have left that
- * were dropped. */
+/* Takes the first promise out of the runtime's list; returns how many shares dropped tasks have
+ * left. */
 static unsigned detach_first(struct moonlet *m, struct moonlet_promise **promise)
 {
     ml_runtimes_lock();
     bool is_last = ml_list_is_empty(&m->promises);
     *promise = is_last ? NULL : ml_container_of(m->promises.next, struct moonlet_promise, link);
     // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed has left the list
-    unsigned shares = is_last ? 0 : (*promise)->users; /* without one of them others may free it */
+    unsigned shares = is_last ? 0 : (*promise)->users; /* without a share of ours another thread may
+                                                          free it */
     if (!is_last) {
         (*promise)->m = NULL;
         ml_list_remove(&(*promise)->link);

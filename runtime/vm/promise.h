@@ -1,10 +1,10 @@
-/* What the runtime does with its promises (vm/promise.c). */
+/* The runtime's side of its promises (vm/promise.c). */
 #ifndef ML_VM_PROMISE_H
 #define ML_VM_PROMISE_H
 
 struct moonlet;
 
-/* Wakes who waits for promises that other threads have kept. On the runtime's thread. */
+/* Wakes the tasks that wait for promises that other threads have kept. On the runtime's thread. */
 void ml_promises_deliver(struct moonlet *m);
 
 /* The runtime is closed: its promises outlive it. No task is alive any more. */

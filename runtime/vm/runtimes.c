@@ -13,8 +13,8 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-/* The open runtimes. The shelves are never freed, so that signal handlers may look without the
- * lock. */
+/* The open runtimes, on shelves that are never freed, so that signal handlers may read them without
+ * the lock. */
 enum { SHELF = 64 };
 struct shelf {
     struct moonlet *_Atomic places[SHELF];
@@ -22,7 +22,7 @@ struct shelf {
 };
 static struct shelf first_shelf;
 
-/* Where `m` stands; NULL: nowhere. */
+/* The entry of `m`; NULL: there is none. */
 static struct moonlet *_Atomic *find(const struct moonlet *m)
 {
     for (struct shelf *shelf = &first_shelf; shelf != NULL; shelf = shelf->next)
@@ -32,7 +32,7 @@ static struct moonlet *_Atomic *find(const struct moonlet *m)
     return NULL;
 }
 
-/* One more, in front of all but the first. 0 or -ENOMEM. */
+/* Adds a shelf behind the first. 0 or -ENOMEM. */
 static int add_shelf(void)
 {
     struct shelf *shelf = calloc(1, sizeof *shelf);
@@ -53,7 +53,7 @@ void ml_runtimes_unlock(void)
     pthread_mutex_unlock(&mutex);
 }
 
-/* Nobody holds the lock while a process is forked: it is free in both. */
+/* No thread holds the lock while a process is forked, so it is free in both. */
 static void after_fork(void)
 {
     for (struct shelf *shelf = &first_shelf; shelf != NULL; shelf = shelf->next)
@@ -93,7 +93,7 @@ bool ml_runtime_is_open(const struct moonlet *m)
     return m != NULL && find(m) != NULL;
 }
 
-/* Under the lock no other thread can close it while it is looked at. */
+/* Under the lock no other thread can close the runtime during the check. */
 static int look_for(const struct moonlet *m)
 {
     int error = -ML_ECLOSED;

@@ -1,7 +1,7 @@
 /*
- * What scripts get of the library when the host leaves out parts of it (options.without): what the
- * list below gives them, and nothing else. A function, module or field that is not on the list is
- * there for no such script.
+ * The library of scripts when the host leaves out parts of it (options.without): exactly what the
+ * list below gives them. A function, module or field that is not on the list does not exist for
+ * such a script.
  */
 #include "vm/sandbox.h"
 
@@ -10,14 +10,14 @@
 #include <lualib.h>
 #include <string.h>
 
-/* Names in one table, given to scripts unless one of the parts in `needs` is left out. */
+/* Names in one table that scripts get unless one of the parts in `needs` is left out. */
 struct permit {
     const char *table;
     unsigned needs;
     const char *names; /* separated by spaces, and one at either end */
 };
 
-/* Tables that have no name of their own in Lua. */
+/* Tables that have no name in Lua. */
 #define GLOBALS "_G"
 #define LOADED "package.loaded"
 #define PRELOAD "package.preload"
@@ -56,7 +56,7 @@ static const struct permit permits[] = {
      " debug gethook getinfo getlocal getmetatable getregistry getupvalue getuservalue "
      "setcstacklimit sethook setlocal setmetatable setupvalue setuservalue upvalueid "
      "upvaluejoin "},
-    /* Modules of moonlet's. */
+    /* Modules of moonlet. */
     {PRELOAD, 0,
      " moonlet moonlet.argument moonlet.argument.core moonlet.channel moonlet.greenlet "
      "moonlet.json moonlet.pool moonlet.queue moonlet.sync moonlet.sync.core moonlet.task "
@@ -79,7 +79,8 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_NET | MOONLET_OS, " moonlet.websocket moonlet.websocket.core "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
     {PRELOAD, MOONLET_OS,
-     " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all, and descriptors */
+     " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
+                                                                descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history "
      "moonlet.repl.session moonlet.repl.show "},
@@ -109,7 +110,7 @@ static bool is_permitted(const char *table, const char *name, size_t length, uns
     return result;
 }
 
-/* Of the table on top of the stack, which is popped, what is permitted stays. */
+/* Removes from the table on top of the stack, which is popped, all that is not permitted. */
 static void keep_permitted(lua_State *L, const char *table, unsigned without)
 {
     for (lua_pushnil(L); lua_next(L, -2) != 0;) {

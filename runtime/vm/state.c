@@ -50,8 +50,8 @@ static int load_embedded(lua_State *L)
     return 1;
 }
 
-/* C modules look for Lua's functions among the names of the whole process. Where a host opened this
- * library for itself alone (RTLD_LOCAL), as a plug-in is, those of the shared liblua are not among
+/* C modules look for Lua's functions among the names of the whole process. A host may have opened
+ * this library with RTLD_LOCAL, as a plug-in is: then the names of the shared liblua are not among
  * them yet. */
 static void publish_lua(void)
 {
@@ -63,8 +63,8 @@ static void publish_lua(void)
         dlclose(library);
 }
 
-/* Searchers of C modules may bring C++ runtimes into the process. Upvalue: the searcher, whose
- * second result is the module's file. */
+/* C modules may bring C++ runtimes into the process. Upvalue: the searcher, whose second result is
+ * the module's file. */
 static int search_c_module(lua_State *L)
 {
     publish_lua();
@@ -122,9 +122,9 @@ static void preload_modules(lua_State *L)
 }
 
 /*
- * An error on a thread that a C library runs Lua on without a protected call. Stock Lua throws it
- * on the main thread, where the call of the library may be protected; that is the running task's
- * innermost thread here.
+ * Handles an error on a thread on which a C library runs Lua without a protected call. Stock Lua
+ * throws it on the main thread, where the call of the library may be protected; here that is the
+ * running task's innermost thread.
  */
 static void throw_on_running(lua_State *L, struct ml_lua *lua)
 {
@@ -135,7 +135,7 @@ static void throw_on_running(lua_State *L, struct ml_lua *lua)
     lua_error(running);
 }
 
-/* An error that no protected call catches. Only the task that was running is lost. */
+/* Called for an error that no protected call catches. Only the task that was running is lost. */
 static int on_panic(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);

@@ -1,5 +1,4 @@
-/* What is told to people of tasks, and when those of a runtime cannot go on: C stack overflow
- * (deadlock: vm/deadlock.c). */
+/* Reports about tasks, and about a C stack overflow (deadlock: vm/deadlock.c). */
 #include "vm/tell.h"
 
 #include "bindings/core/lua_strand.h"
@@ -57,7 +56,7 @@ static void say_frames(lua_State *L)
         say_frame(L, &frame);
 }
 
-/* The name of a task, "" without one. Only looks values up: nothing here allocates. */
+/* The name of a task, "" without one. Only reads: nothing here allocates. */
 static const char *name_of(struct ml_lua *lua, struct ml_lua_task *task)
 {
     ml_lua_push_task(lua->aside, task);

@@ -1,4 +1,4 @@
-/* What is told to people of tasks. */
+/* Reports about tasks, in words. */
 #ifndef ML_VM_TELL_H
 #define ML_VM_TELL_H
 
@@ -14,10 +14,10 @@ enum { ML_TASK_TEXT = 256 };
  * far. */
 size_t ml_task_text(char text[ML_TASK_TEXT], const struct moonlet *m, struct ml_task *task);
 
-/* Tells that a task did not end in the time it has to unwind. */
+/* Reports that a task did not end in the time it has to unwind. */
 void ml_tell_overrun(struct moonlet *m, struct ml_task *task);
 
-/* Tells about the C stack that overflowed; runs in the signal handler (coro/overflow.h). */
+/* Reports the C stack that overflowed; runs in the signal handler (coro/overflow.h). */
 void ml_overflow_tell(struct ml_bank *bank);
 
 #endif

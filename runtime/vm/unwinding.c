@@ -12,8 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Drops what did not end in time; its variables are never closed, so it is told. In a forked child
- * what is left is the parent's. A task that was told already is on its way to its end. */
+/* Drops the tasks that did not end in time and reports each, since its variables are never closed.
+ * In a forked child the tasks that are left are the parent's. A task that was reported already is
+ * on its way to its end. */
 static void drop_all(struct moonlet *m)
 {
     struct ml_task *task;
@@ -53,7 +54,7 @@ void ml_unwind_all(struct moonlet *m)
         result = ml_hub_run(hub, ML_UNTIL_ALL_ENDED, deadline);
     while (result == -EINTR);
     ml_unwinding_end(m);
-    m->lua.is_closing = result != 0; /* what is dropped spawns nothing more */
+    m->lua.is_closing = result != 0; /* a task that is dropped spawns nothing more */
     if (result != 0)
         drop_all(m);
     m->lua.is_closing = false;

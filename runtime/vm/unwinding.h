@@ -7,7 +7,7 @@ struct moonlet;
 /* Warns of the daemons that still wait when the program has ended. */
 void ml_warn_of_parked(struct moonlet *m);
 
-/* Cancels every task that is left and waits for them to unwind; what does not is dropped. */
+/* Cancels every task that is left and waits for them to unwind; tasks that do not are dropped. */
 void ml_unwind_all(struct moonlet *m);
 
 #endif

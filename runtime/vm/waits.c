@@ -36,7 +36,7 @@ int moonlet_yield(struct moonlet *m)
     return ml_runtime_end_wait(m, ml_yield(&m->lua.hub));
 }
 
-/* What the descriptor is ready for, 0: nothing, or a negated errno. */
+/* The events the descriptor is ready for, 0: none, or a negated errno. */
 static int ask(int fd, int events)
 {
     struct pollfd question = {.fd = fd};
@@ -71,7 +71,7 @@ int moonlet_wait_fd(struct moonlet *m, int fd, int events, double limit)
     int error = ml_runtime_begin_wait(m);
     if (error != 0)
         return error;
-    if (fd < 0) /* poll() would pass over it */
+    if (fd < 0) /* poll() would skip it */
         return ml_runtime_end_wait(m, -EBADF);
     ml_time deadline = ml_runtime_deadline(m, limit);
     int ready = 0;

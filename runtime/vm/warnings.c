@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A message of one piece that starts with "@" is for us, and never told. */
+/* Obeys a message of one piece that starts with "@", which is never written. */
 static bool obey(struct ml_warnings *warnings, const char *piece, bool to_be_continued)
 {
     if (warnings->continues || to_be_continued || piece[0] != '@')
@@ -19,7 +19,7 @@ static bool obey(struct ml_warnings *warnings, const char *piece, bool to_be_con
     return true;
 }
 
-/* Before a piece of a message is written. */
+/* Called before a piece of a message is written. */
 static void make_way(const struct ml_warnings *warnings, const char *piece)
 {
     ml_prompt_make_way(warnings->lua->libc_calls, STDERR_FILENO, piece, strlen(piece));

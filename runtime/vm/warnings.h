@@ -1,4 +1,4 @@
-/* Lua's warnings, told on stderr as lua5.4 tells them; off until "@on". */
+/* Lua's warnings, written to stderr as lua5.4 writes them; off until "@on". */
 #ifndef ML_VM_WARNINGS_H
 #define ML_VM_WARNINGS_H
 

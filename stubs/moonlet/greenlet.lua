@@ -2,35 +2,34 @@
 
 ---A greenlet.
 ---@class moonlet.greenlet.Greenlet
----@field parent moonlet.greenlet.Greenlet who goes on when it dies; can be set, to a greenlet of the same task, without a cycle
+---@field parent moonlet.greenlet.Greenlet goes on when it dies; can be set, to a greenlet of the same task, without a cycle
 ---@field dead boolean it has ended
 ---@field started boolean it has begun
 local Greenlet = {}
 
----Goes on with the greenlet: the first time its function is called with the values, later the call of
----`switch` in which it stands returns them. A dead one stands for its nearest living ancestor.
----The switch itself lets no other task run.
+---Goes on with the greenlet. The first time its function is called with the values; later its own
+---pending call of `switch` returns them. A dead one stands for its nearest living ancestor. The switch
+---itself lets no other task run.
 ---@param ... any any values
----@return any ... # what somebody switches back with: the values given to this greenlet's own `switch`, or the results of a child that ended
+---@return any ... # the values of the switch back to this greenlet, or the results of a child that ended
 function Greenlet:switch(...) end
 
----Goes on with the greenlet, where it raises an error. One that has not begun dies at once, and the
+---Goes on with the greenlet, where an error is raised. One that has not begun dies at once, and the
 ---error goes to its parent, as for one that is dead.
 ---@param err? any GreenletExit without
 function Greenlet:throw(err) end
 
----Greenlets: coroutines that switch to each other by name, as Python's greenlet has them, case by
----case.
+---Greenlets: coroutines that switch to each other by name, as in Python's greenlet, case by case.
 ---
----Those of a task belong to it alone; the task itself is their root.
+---A greenlet belongs to one task, which is its root.
 ---
----One that is suspended and that nobody can switch to any more dies by GreenletExit, as in Python: in
----its own task, as a child of the greenlet that runs there, which goes on when it is dead; an error is
----told with `warn`. Python knows at once that nobody refers to it. Here the collector has to find out,
----and a finalizer cannot be left by a switch: so it dies in the next call of `collectgarbage`, of this
+---A suspended greenlet without references dies by GreenletExit, as in Python: in its own task, as a
+---child of the greenlet that runs there, which goes on when it is dead; an error is a warning
+---(`warn`). Python notices at once that the last reference is gone. Here the collector has to find
+---out, and a switch cannot leave a finalizer: so it dies in the next call of `collectgarbage`, of this
 ---module, of `task.sleep` or `task.yield` that its task makes outside of finalizers. If the task ends
 ---before, it dies in a task of its own, named "greenlet exit", whose root is its parent then; Python
----never runs it again. If its task was dropped at the end of the program, so is it.
+---never runs it again. If its task was dropped at the end of the program, so is the greenlet.
 ---@class moonlet.greenlet
 local greenlet = {}
 
@@ -38,24 +37,25 @@ local greenlet = {}
 ---as the result.
 greenlet.GreenletExit = {}
 
----Tells who runs.
----@return moonlet.greenlet.Greenlet # the one that runs; the task's root outside of all others
+---Returns the running greenlet.
+---@return moonlet.greenlet.Greenlet # the task's root outside of all others
 function greenlet.current() end
 
----Tells what settrace() was given.
+---Returns the trace function.
 ---@return any ... # the trace function, or nil
 function greenlet.gettrace() end
 
 ---Makes a greenlet that will call fn; it begins with the first switch to it.
 ---@param fn function
----@param parent? moonlet.greenlet.Greenlet who goes on when it dies; the caller without
+---@param parent? moonlet.greenlet.Greenlet goes on when it dies; the caller without
 ---@return moonlet.greenlet.Greenlet
 function greenlet.new(fn, parent) end
 
----From now on fn(event, from, to) is called after each switch, by the greenlet that was switched to;
----event is "switch" or "throw". When it raises an error, it is removed, and the error goes on there.
----@param fn function|nil nil: no more
----@return any ... # the one before, or nil
+---Sets a trace function: from now on each switch calls fn(event, from, to), in the greenlet that was
+---switched to; event is "switch" or "throw". If it raises an error, it is removed, and the error goes
+---on there.
+---@param fn function|nil nil: none
+---@return any ... # the previous one, or nil
 function greenlet.settrace(fn) end
 
 return greenlet

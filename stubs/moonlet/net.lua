@@ -1,7 +1,7 @@
 ---@meta moonlet.net
 
----An address: cannot be changed, is compared by value, prints as text, and is taken in place of host
----and port. pairs() goes over its fields.
+---An address: cannot be changed, is compared by value, prints as text, and can stand in place of host
+---and port. pairs() iterates over its fields.
 ---@class moonlet.net.Address
 ---@field family string "inet", "inet6" or "unix"
 ---@field host string|nil numeric; nil in the Unix domain
@@ -13,9 +13,9 @@ local Address = {}
 ---@class moonlet.net.Context
 local Context = {}
 
----Reads the files again: connections from now on use what they say now, those there are stay as they
----are. A server that asks for no certificate goes on to resume the sessions of before; others, and
----clients, begin anew: who resumes is not verified again.
+---Reads the files again: new connections use their present content, existing ones stay as they are. A
+---server that asks for no certificate still resumes earlier sessions. Other servers, and clients,
+---begin anew, since a peer that resumes is not verified again.
 ---@return boolean|nil # true; or nil, message, code, and all is as before
 ---@return string|nil # message
 ---@return string|nil # code
@@ -25,7 +25,7 @@ function Context:reload() end
 ---@class moonlet.net.listener
 local listener = {}
 
----Waits for a connection. While the process has no descriptor left it waits for one. May wait.
+---Waits for a connection; while the process has no descriptor left, also for one. May wait.
 ---@param timeout? number seconds
 ---@return moonlet.net.stream|nil # or nil, message, code
 ---@return string|nil # message
@@ -36,7 +36,7 @@ function listener:accept(timeout) end
 ---@return fun(): moonlet.net.stream # an iterator
 function listener:accepted() end
 
----Tells the local address. Never waits.
+---Returns the local address. Never waits.
 ---@return moonlet.net.Address|nil # on which it listens; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
@@ -72,7 +72,7 @@ function listener:stop(grace) end
 ---@class moonlet.net.resolver
 local resolver = {}
 
----Closes at once; whoever waits for an answer gets nil, "name: closed", "CLOSED". Idempotent, never
+---Closes at once; tasks that wait for an answer get nil, "name: closed", "CLOSED". Idempotent, never
 ---waits.
 function resolver:close() end
 
@@ -89,7 +89,7 @@ function resolver:resolve(name, opts) end
 ---@class moonlet.net.stream
 local stream = {}
 
----Tells the local address. Never waits.
+---Returns the local address. Never waits.
 ---@return moonlet.net.Address|nil # of this end; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
@@ -104,33 +104,33 @@ function stream:chunks(max) end
 ---Closes at once. Tasks that wait in the stream get nil, "closed", "CLOSED". Idempotent, never waits.
 function stream:close() end
 
----Who is at the other end of a stream of the Unix domain, as it was when it connected or listened.
----Never waits.
+---Returns the identity of the process at the other end of a stream of the Unix domain, as it was when
+---it connected or listened. Never waits.
 ---@return table|nil # `{pid=, uid=, gid=}`; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function stream:credentials() end
 
----Ends the output, drops what the peer still sends, waits for its end and closes: the peer gets
----everything, where close() with input unread would cut it off. Closed in any case, unless another
----task reads ("EBUSY"). May wait.
----@param s? number seconds for all of it
+---Ends the output, drops further input, waits for the end of the peer's output and closes. So the peer
+---gets everything; close() with input unread could cut it off. Closes in any case, unless another task
+---reads ("EBUSY"). May wait.
+---@param s? number seconds for the whole call
 ---@param max? integer bytes to drop; a peer that sends more is "EMSGSIZE"
 ---@return boolean|nil # true once the peer has ended, too; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function stream:finish(s, max) end
 
----Shakes hands now instead of at the first use. May wait.
+---Makes the handshake now instead of at the first use. May wait.
 ---@param timeout? number seconds
----@return boolean|nil # true; or nil, message, code ("ETLS": the certificate was refused, say; "EOPNOTSUPP": no TLS)
+---@return boolean|nil # true; or nil, message, code ("ETLS": the certificate was refused, for example; "EOPNOTSUPP": no TLS)
 ---@return string|nil # message
 ---@return string|nil # code
 function stream:handshake(timeout) end
 
 ---Iterates over the lines; ends at the end of the stream or when it is closed here. Waits as
 ---read_line() does; other failures raise {message=, code=}.
----@param ... any formats of read(), each step gives what they give and the first nil ends it; without one a line is what read_line() says
+---@param ... any formats of read(), each step gives their values, and the first nil ends the loop; without one it gives lines as read_line() does
 ---@return fun(): string # an iterator
 function stream:lines(...) end
 
@@ -141,15 +141,15 @@ function stream:lines(...) end
 ---@return string|nil # code
 function stream:peek(n) end
 
----Tells the remote address. Never waits.
+---Returns the remote address. Never waits.
 ---@return moonlet.net.Address|nil # of the other end; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function stream:peer() end
 
----Reads as io's files do. May wait.
+---Reads by formats, as io's files do. May wait.
 ---@param ... any a count of bytes (fewer only at the end; 0 gives "" unless the stream has ended), "n" (a number), "l" (a line without its "\n"), "L" (with it), "a" (all)
----@return any ... # for each format a string or number, or nil at the end, or for what is no number, and none after it; or nil, message, code, and then what the formats before it have read is still there for the next read
+---@return any ... # for each format a string or number; the last is nil at the end, and where there is no number. Or nil, message, code; then the next read finds the bytes that the formats before have read
 function stream:read(...) end
 
 ---Reads all up to the end of the stream. May wait.
@@ -173,7 +173,7 @@ function stream:read_exactly(n) end
 ---@return string|nil # code
 function stream:read_line(max) end
 
----Reads whatever is there, waiting for at least one byte. May wait.
+---Reads the bytes that are there, at least one. May wait.
 ---@param max? integer bytes at most
 ---@return string|nil # or nil at the end of the stream; or nil, message, code
 ---@return string|nil # message
@@ -188,18 +188,18 @@ function stream:read_some(max) end
 ---@return string|nil # code
 function stream:read_until(delimiter, max) end
 
----Waits for a descriptor that the other side passes. What came before it stays, to be read as usual.
----One that comes while the input behind it is read is closed, except that it may be asked for right
----after the read that met it. May wait.
----@param timeout? number seconds; without it that of reads holds
+---Waits for a descriptor that the other side passes. Bytes that came before it stay, to be read as
+---usual. A descriptor that comes while the input behind it is read is closed, unless recv_fd is called
+---right after the read that met it. May wait.
+---@param timeout? number seconds; without it the time limit of reads
 ---@return any ... # a stream, a listener, a udp or else an io file; nil at the end of the stream; or nil, message, code
 function stream:recv_fd(timeout) end
 
 ---Passes an open descriptor to the process at the other end of a stream of the Unix domain. It stays
----open here, but a path to which it was bound is no longer removed when it is closed. What is buffered
----here, of a file or a stream, does not go along. May wait.
+---open here, but a path to which it was bound is no longer removed when it is closed. Bytes of a file
+---or a stream that are buffered here do not go along. May wait.
 ---@param what moonlet.net.stream|moonlet.net.listener|moonlet.net.udp|file*|integer a stream, listener, udp, io file, or the number of a descriptor
----@param data? string at least one byte, that goes along and is read by the other side as usual. Without it something goes along that only recv_fd understands and takes away: give it when the other side is no moonlet
+---@param data? string at least one byte, that goes along and is read by the other side as usual. Without it a mark goes along that only recv_fd recognises and removes: give data if the other side is not moonlet
 ---@return boolean|nil # true; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
@@ -207,17 +207,16 @@ function stream:send_fd(what, data) end
 
 ---Writes a file's content, contiguous in the stream; the kernel moves the bytes where it can. May
 ---wait; reading the file itself holds up the whole thread, as all of io does.
----@param file any one of io's, flushed before, or a path. Of something that can be read at any offset: no pipe
----@param offset? integer where in the file to begin. Without one a file of io's is sent from its position, which moves past what was sent; with one the position stays. A path begins at 0
+---@param file any one of io's, flushed before, or a path. It must be readable at any offset, as a pipe is not
+---@param offset? integer where in the file to begin. Without one a file of io's is sent from its position, which moves past the bytes sent; with one the position stays. A path begins at 0
 ---@param count? integer bytes at most; without it all up to the end of the file
 ---@return boolean|nil # true once the kernel has all; or nil, message, code, bytes sent
 ---@return integer|string|nil # bytes sent
 ---@return string|nil # code
 function stream:sendfile(file, offset, count) end
 
----Whether the kernel probes a peer that has been silent, and gives the connection up when it does not
----answer
----("ETIMEDOUT" from reads and writes). Never waits.
+---Sets whether the kernel probes a peer that has been silent, and ends the connection if it does not
+---answer ("ETIMEDOUT" from reads and writes). Never waits.
 ---@param idle? any seconds of silence before the first probe; true: as many as the system says; false: off
 ---@param interval? number seconds between probes
 ---@param count? integer probes without an answer
@@ -227,14 +226,13 @@ function stream:sendfile(file, offset, count) end
 function stream:set_keepalive(idle, interval, count) end
 
 ---Limits the bytes that a later read may gather when it is given no limit of its own: then it returns
----nil, message, "EMSGSIZE", and the bytes stay. Without this, a line of read_line() and lines() and
----what read_until() reads have at most 64 KiB, and what read(), read_all() and lines() with a format
----read has no limit.
+---nil, message, "EMSGSIZE", and the bytes stay. Without this the limit of read_line(), lines() and
+---read_until() is 64 KiB, and read(), read_all() and lines() with a format have none.
 ---@param max integer|nil bytes; nil: as at first
 function stream:set_limit(max) end
 
----Whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected. Never
----waits.
+---Sets whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected.
+---Never waits.
 ---@param on? boolean
 ---@return boolean|nil # true; or nil, message, code ("EOPNOTSUPP": not over TCP)
 ---@return string|nil # message
@@ -254,7 +252,7 @@ function stream:set_timeout(s, which) end
 ---@return string|nil # code
 function stream:shutdown(how) end
 
----Begins TLS on a plain connection and shakes hands. May wait.
+---Begins TLS on a plain connection and makes the handshake. May wait.
 ---@param opts? boolean|table|moonlet.net.Context a context; true; the options of net.tls; or `{context = ctx}`, with server_name or without. Both tables take role: "client" or "server" (by default the side that accepted the connection is the server)
 ---@param timeout? number seconds
 ---@return boolean|nil # true; or nil, message, code; "EPROTO": input that came before is still unread
@@ -262,12 +260,12 @@ function stream:shutdown(how) end
 ---@return string|nil # code
 function stream:starttls(opts, timeout) end
 
----What the handshake has agreed on. Never waits.
+---Returns the properties that the handshake has agreed on. Never waits.
 ---@return table # version ("TLSv1.3"), cipher, alpn, server_name, resumed (boolean), peer (the certificate: subject, issuer, not_before and not_after in seconds since 1970, names, pem); nil before the handshake and without TLS
 function stream:tls_info() end
 
----Writes all values, contiguous in the stream whoever else writes, without joining them first. May
----wait.
+---Writes all values without joining them first. They are contiguous in the stream, even if other tasks
+---write. May wait.
 ---@param ... any strings, numbers, or lists of them
 ---@return boolean|nil # true once the kernel has all; or nil, message, code, bytes sent
 ---@return string|nil # message
@@ -278,7 +276,7 @@ function stream:write(...) end
 ---@class moonlet.net.udp
 local udp = {}
 
----Tells the local address. Never waits.
+---Returns the local address. Never waits.
 ---@return moonlet.net.Address|nil # to which it is bound; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
@@ -301,7 +299,7 @@ function udp:close() end
 ---@overload fun(self: moonlet.net.udp, host: string|moonlet.net.Address, opts?: moonlet.net.udp.connect.options): boolean|nil, string|nil, string|nil
 function udp:connect(host, port, opts) end
 
----Receives what is sent to a multicast group, too. Never waits.
+---Joins a multicast group, whose datagrams are received from now on. Never waits.
 ---@param group string a numeric address
 ---@param interface? string its name, number or IPv4 address
 ---@return boolean|nil # true; or nil, message, code
@@ -317,15 +315,15 @@ function udp:join(group, interface) end
 ---@return string|nil # code
 function udp:leave(group, interface) end
 
----Tells the remote address. Never waits.
+---Returns the remote address. Never waits.
 ---@return moonlet.net.Address|nil # to which it is connected; or nil, message, code ("ENOTCONN")
 ---@return string|nil # message
 ---@return string|nil # code
 function udp:peer() end
 
----As receive_from(), without the sender: of a connected socket it is known. May wait.
+---As receive_from(), without the sender, which is known for a connected socket. May wait.
 ---@param timeout? number seconds
----@return string|nil # data; or nil, message, code ("ECONNREFUSED": nobody was there for what was sent)
+---@return string|nil # data; or nil, message, code ("ECONNREFUSED": a datagram that was sent found no receiver)
 ---@return boolean|string|nil # whether it was longer than `max`, and the rest is lost
 ---@return string|nil # code
 function udp:receive(timeout) end
@@ -337,10 +335,10 @@ function udp:receive(timeout) end
 ---@return boolean|string|nil # whether it was longer than `max`, and the rest is lost
 function udp:receive_from(timeout) end
 
----Sends one datagram to where the socket is connected. May wait for room.
+---Sends one datagram to the address that the socket is connected to. May wait for room.
 ---@param data string
 ---@param timeout? number seconds
----@return boolean|nil # true once the kernel has it; or nil, message, code ("ECONNREFUSED": nobody was there for an earlier one)
+---@return boolean|nil # true once the kernel has it; or nil, message, code ("ECONNREFUSED": an earlier one found no receiver)
 ---@return string|nil # message
 ---@return string|nil # code
 function udp:send(data, timeout) end
@@ -363,7 +361,7 @@ function udp:send_to(data, host, port, opts) end
 ---@field broadcast? boolean sending to broadcast addresses is allowed
 ---@field ttl? integer
 ---@field multicast_ttl? integer
----@field multicast_loop? boolean what is sent to a group is received on this machine, too
+---@field multicast_loop? boolean datagrams to a group are received on this machine, too
 ---@field multicast_interface? string|integer name, number or IPv4 address
 ---@field receive_buffer? integer bytes
 ---@field send_buffer? integer bytes
@@ -383,7 +381,7 @@ function udp:set(opts) end
 local net = {}
 
 ---@class moonlet.net.connect.options
----@field timeout? number seconds for all of it
+---@field timeout? number seconds for the whole call
 ---@field family? string "inet" or "inet6"
 ---@field nodelay? boolean as stream:set_nodelay
 ---@field keepalive? boolean as stream:set_keepalive(true)
@@ -392,8 +390,8 @@ local net = {}
 ---@field tls? boolean|table|moonlet.net.Context true, the options of net.tls, a context, or {context=, server_name=}
 
 ---Connects to a server over TCP or in the Unix domain. Of several addresses the next one is tried when
----the last has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). A
----server in the Unix domain whose backlog is full is waited for. May wait.
+---the last has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). If
+---the backlog of a server in the Unix domain is full, waits for room. May wait.
 ---@param host string|moonlet.net.Address a name or a number; or an address, or "unix:/path", in place of host and port
 ---@param port? integer
 ---@param opts? moonlet.net.connect.options
@@ -422,7 +420,7 @@ function net.inherited(opts) end
 ---@field reuseport? boolean connections are spread over the listeners on a port
 ---@field nodelay? boolean of the accepted streams
 ---@field keepalive? boolean of the accepted streams
----@field tls? table|moonlet.net.Context the options of net.tls with a certificate, or a context; an accepted stream shakes hands at its first use
+---@field tls? table|moonlet.net.Context the options of net.tls with a certificate, or a context; an accepted stream makes the handshake at its first use
 
 ---Listens for connections over TCP or in the Unix domain. Waits only to resolve a host name.
 ---@param host string|moonlet.net.Address a local address; "unix:/path", without a port; or a name (of its addresses an IPv4 one if there is one); "*": all of IPv4; "::": all of IPv6
@@ -440,11 +438,11 @@ function net.listen(host, port, opts) end
 ---@field reset_after? integer bytes after which both streams get "ECONNRESET"
 ---@field stall_after? integer bytes after which nothing more is taken, and not even the end arrives
 ---@field capacity? integer bytes under way before a writer waits
----@field a_to_b? table the same for what the first stream writes
----@field b_to_a? table the same for what the second stream writes
+---@field a_to_b? table the same for the direction from the first stream to the second
+---@field b_to_a? table the same for the other direction
 
 ---Two streams connected with each other through memory, over a network as bad as a test wishes: see
----docs/testing.md. Time is that of moonlet.test, if its clock is virtual. Never waits.
+---docs/testing.md. If the clock of moonlet.test is virtual, it counts. Never waits.
 ---@param opts? moonlet.net.memory_pair.options for each direction:
 ---@return moonlet.net.stream
 ---@return moonlet.net.stream
@@ -463,20 +461,20 @@ function net.pair() end
 ---@field timeout? number seconds
 ---@field resolver? moonlet.net.resolver
 
----Finds what a name stands for. May wait.
+---Resolves a name. May wait.
 ---
----Without a type: its addresses, in the order in which to try them (RFC 6724), from the hosts file or
----else from a name server: those of both families, or of one if the other's do not come within the
----time limit. With one, servers are asked for records of that type, and the answer is a list of
----Address objects (A, AAAA), of strings (TXT, its pieces joined; PTR, CNAME, NS: hosts), of tables
----{priority=, host=, ttl=} by priority (MX), or of tables {priority=, weight=, host=, port=, ttl=}
----(SRV) by priority and, among equals, drawn anew each time, the heavy ones earlier more often, as RFC
----2782 has it: try them in that order. A numeric address has its PTR records under in-addr.arpa or
+---Without a type the result is its addresses, in the order in which to try them (RFC 6724), from the
+---hosts file or else from a name server: those of both families, or of one if the other's do not come
+---within the time limit. With a type, servers are asked for records of that type, and the result is a
+---list of Address objects (A, AAAA), of strings (TXT, its pieces joined; PTR, CNAME, NS: hosts), of
+---tables {priority=, host=, ttl=} by priority (MX), or of tables {priority=, weight=, host=, port=,
+---ttl=} (SRV) by priority and, among equals, drawn anew each time, the heavy ones earlier more often
+---(RFC 2782): try them in that order. A numeric address has its PTR records under in-addr.arpa or
 ---ip6.arpa.
 ---
 ---Codes: "ENOTFOUND": there is no such name, or it has no such record, the message says which; "EDNS":
----the servers failed, refused, could not be reached, or answered nonsense; "ETIMEDOUT"; "EMFILE": no
----descriptor is free for asking; "CLOSED": the resolver is.
+---the servers failed, refused, could not be reached, or gave a broken answer; "ETIMEDOUT"; "EMFILE":
+---no descriptor is free; "CLOSED": the resolver is closed.
 ---@param name string
 ---@param opts? moonlet.net.resolve.options
 ---@return table|nil # a list; or nil, message, code
@@ -486,12 +484,12 @@ function net.resolve(name, opts) end
 
 ---@class moonlet.net.resolver.options
 ---@field servers? string[] "host" or "host:port", numeric; without: the system's. With it names are asked as they are, without a search list
----@field timeout? number seconds until the second try; each further one waits twice as long; without: 2, or what /etc/resolv.conf says if its servers are asked
----@field tries? integer without: 3, or what that file says
+---@field timeout? number seconds until the second try; each further one waits twice as long; without: 2, or the value of /etc/resolv.conf if its servers are asked
+---@field tries? integer without: 3, or the value of that file
 ---@field hosts? string|boolean path of a hosts file; false: none
 
----Makes a resolver of its own, for net.resolve and net.connect. The one that serves without it asks
----the servers of /etc/resolv.conf, with its search list and options, and follows changes of that file.
+---Makes a resolver of its own, for net.resolve and net.connect. The default resolver asks the servers
+---of /etc/resolv.conf, with its search list and options, and follows changes of that file.
 ---@param opts moonlet.net.resolver.options
 ---@return moonlet.net.resolver|nil # or nil, message, code
 ---@return string|nil # message
@@ -499,7 +497,7 @@ function net.resolve(name, opts) end
 function net.resolver(opts) end
 
 ---@class moonlet.net.tls.options
----@field ca? string whom to trust: PEM text; without ca, ca_file and ca_path the system's roots
+---@field ca? string trusted certificates: PEM text; without ca, ca_file and ca_path the system's roots
 ---@field ca_file? string the same, a file
 ---@field ca_path? string the same, a directory of hashed certificates
 ---@field cert? string one's own certificate with those that lead to its root: PEM text
@@ -507,17 +505,16 @@ function net.resolver(opts) end
 ---@field key? string its key: PEM text
 ---@field key_file? string the same, a file
 ---@field verify? boolean|string true: the peer must show a certificate that is trusted, for a client the default; "optional": a server asks for one and verifies it if there is one; false: nothing is verified
----@field server_name? string|boolean asked for and verified instead of the host connected to; false: no name is, any certificate that is trusted will do. Where there is no host to connect to (Unix domain, pairs, accepted streams) a client that verifies needs one of both
+---@field server_name? string|boolean the name that a client asks for and verifies instead of the host connected to; false: none, any trusted certificate will do. Where there is no host to connect to (Unix domain, pairs, accepted streams) a client that verifies needs one of both
 ---@field alpn? string[] protocols, the preferred first
 ---@field names? table `{["b.example"] = {cert=, key=}}`: certificates by the name that clients ask for, "*.b.example" for one label
----@field crl? string certificates revoked: PEM text
+---@field crl? string revoked certificates: PEM text
 ---@field crl_file? string the same, a file
 ---@field min_version? string "1.2" or "1.3"
 
----Makes a TLS context, to be given as the option `tls` to connect, listen and starttls, as often as
----wanted; there
----`{context = ctx, server_name = "a.example"}` is the same context, and for a client another server's
----name.
+---Makes a TLS context, for the option `tls` of connect and listen, and for starttls, as often as
+---wanted. `{context = ctx, server_name = "a.example"}` there is the same context, with another server
+---name for a client.
 ---@param opts? moonlet.net.tls.options
 ---@return moonlet.net.Context|nil # or nil, message, code
 ---@return string|nil # message
@@ -532,7 +529,7 @@ function net.tls(opts) end
 
 ---Opens a datagram socket, UDP or in the Unix domain, bound to a local address. Waits only to resolve
 ---a host name.
----@param opts? moonlet.net.udp.options these, and what udp:set() takes
+---@param opts? moonlet.net.udp.options these, and the options of udp:set()
 ---@return moonlet.net.udp|nil # or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code

@@ -1,9 +1,9 @@
 ---@meta moonlet.patch
 
----What calls of C libraries wait for a task instead of the whole thread.
+---Calls of C libraries that make a task wait instead of the whole thread.
 ---
----libc's blocking calls (poll, recv, connect, sleep, getaddrinfo, ...) are answered by moonlet when a
----task makes them, from any C library. `docs/c-libraries.md` says which libraries were tried.
+---When a task makes one of libc's blocking calls (poll, recv, connect, sleep, getaddrinfo, ...), from
+---any C library, moonlet answers it. `docs/c-libraries.md` lists the libraries that were tried.
 ---@class moonlet.patch
 local patch = {}
 
@@ -19,8 +19,8 @@ function patch.enable() end
 ---@param pattern string with `*`, `?` and `[...]` as in a shell; matched against the name of the call ("getaddrinfo") and the file name of the library that makes it ("libodbc.so*", "core.so")
 function patch.exclude(pattern) end
 
----Tells what is covered and what happened so far.
----@return table # `{available=, on=, calls=, excluded=}`: whether this program answers the calls at all, and does now; by the name of each call `{waited=, blocked=}`: how often a task waited in it, and how often it blocked the thread for want of a way not to; the patterns given to exclude()
+---Returns the calls that are covered, and their counts.
+---@return table # `{available=, on=, calls=, excluded=}`: whether this program can answer the calls, and whether it does now; by the name of each call `{waited=, blocked=}`: how often a task waited in it, and how often it had to block the thread; the patterns given to exclude()
 function patch.status() end
 
 return patch

@@ -1,14 +1,14 @@
 ---@meta moonlet.sync
 
----What tasks wait for until another notifies them.
+---A condition: tasks wait for it until another task notifies them.
 ---@class moonlet.sync.Condition
 local Condition = {}
 
----The one who has waited longest goes on. Never waits.
+---Lets the tasks that have waited longest go on. Never waits.
 ---@param count? integer
 function Condition:notify(count) end
 
----All who wait go on. Never waits.
+---Lets all waiting tasks go on. Never waits.
 function Condition:notify_all() end
 
 ---Waits to be notified. With a mutex, which the task must hold: unlocks it meanwhile.
@@ -18,18 +18,18 @@ function Condition:notify_all() end
 ---@return string|nil # code
 function Condition:wait(timeout) end
 
----Something that has happened or not.
+---An event: it has happened or not.
 ---@class moonlet.sync.Event
 local Event = {}
 
----It has not happened (any more). Never waits.
+---Clears it: it has not happened (any more). Never waits.
 function Event:clear() end
 
----Tells whether it has happened.
+---Returns whether it has happened.
 ---@return boolean
 function Event:is_set() end
 
----All who wait go on, even if it is cleared before they run. Never waits.
+---Sets it: all waiting tasks go on, even if it is cleared before they run. Never waits.
 function Event:set() end
 
 ---Waits until it is set.
@@ -58,12 +58,12 @@ function Future:get(timeout) end
 ---@return boolean # false: it has its values or its error already, and keeps them
 function Future:set(...) end
 
----A lock for one task at a time. When its owner dies it is unlocked, with a warning that says where it
+---A lock for one task at a time. If its owner ends, it is unlocked, with a warning that says where it
 ---was made.
 ---@class moonlet.sync.Mutex
 local Mutex = {}
 
----Waits until the mutex is free and locks it; those who wait get it in the order in which they came.
+---Waits until the mutex is free and locks it. Waiting tasks get it in the order in which they came.
 ---@param timeout? number seconds
 ---@return moonlet.sync.Mutex|nil # itself, for `local guard <close> = mutex:lock()`: closing unlocks it if the task holds it; or nil, "timeout", "ETIMEDOUT"
 ---@return string|nil # message
@@ -74,7 +74,7 @@ function Mutex:lock(timeout) end
 ---@return boolean # whether it was free and is locked now
 function Mutex:try_lock() end
 
----Never waits; an error if the task does not hold it.
+---Unlocks the mutex; an error if the task does not hold it. Never waits.
 function Mutex:unlock() end
 
 ---A permit that was taken with Semaphore:hold. Closing gives it back; so does the collector.
@@ -87,30 +87,31 @@ function Permit:close() end
 ---The same as close().
 function Permit:release() end
 
----Permits, of which each task that holds one keeps others out. `#semaphore` is how many are left.
+---A number of permits, for as many tasks at a time. `#semaphore` is how many are left.
 ---@class moonlet.sync.Semaphore
 local Semaphore = {}
 
----Waits for a permit and takes it; those who wait get them in the order in which they came.
+---Waits for a permit and takes it. Waiting tasks get permits in the order in which they came.
 ---@param timeout? number seconds
 ---@return boolean|nil # true; or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
 ---@return string|nil # message
 ---@return string|nil # code
 function Semaphore:acquire(timeout) end
 
----From now on waiting for a permit gives nil, "closed", "CLOSED"; those that are left can be taken.
+---Closes: from now on waiting for a permit gives nil, "closed", "CLOSED"; permits that are left can be
+---taken.
 function Semaphore:close() end
 
----As acquire(), with something to give back at the end of a block: `local permit <close> =
----semaphore:hold()`. Waits.
+---As acquire(), with an object that gives the permit back at the end of a block: `local permit <close>
+---= semaphore:hold()`. Waits.
 ---@param timeout? number seconds
 ---@return moonlet.sync.Permit|nil # or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
 ---@return string|nil # message
 ---@return string|nil # code
 function Semaphore:hold(timeout) end
 
----Gives a permit back, or adds some. Never waits. More permits than an integer counts are an error,
----and none is added.
+---Gives a permit back, or adds some. Never waits. If the sum is no integer, that is an error, and none
+---is added.
 ---@param count? integer
 function Semaphore:release(count) end
 

@@ -1,7 +1,7 @@
 /*
- * What few tasks have, and is therefore no field of theirs: a reason for the cancellation,
- * functions to call at the end, locals, where it failed, what it knows of the errors it was given
- * (bindings/core/story.h). Lives as long as the Task's handle.
+ * Attributes that few tasks have, and that are therefore no fields: a reason for the cancellation,
+ * functions to call at the end, locals, the traceback of its failure, the stories of errors that it
+ * was given (bindings/core/story.h). They live as long as the Task's handle.
  */
 #ifndef ML_BINDINGS_CORE_ATTRIBUTE_H
 #define ML_BINDINGS_CORE_ATTRIBUTE_H

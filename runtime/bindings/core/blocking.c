@@ -20,7 +20,7 @@ static struct ml_lua_task *parked_task(struct ml_lua *lua, lua_State *L)
     return NULL;
 }
 
-/* Whether L is left off, or in use by another task. */
+/* Whether L is suspended, or in use by another task. */
 static bool is_elsewhere(lua_State *L, const struct ml_task *task)
 {
     struct ml_strand *wanted = ml_strand_of(L);
@@ -32,7 +32,7 @@ static bool is_elsewhere(lua_State *L, const struct ml_task *task)
     return strand == NULL;
 }
 
-/* A task waits in a call on L, or a greenlet of the running one left off there. */
+/* Raises because a task waits in a call on L, or a greenlet of the running one left off there. */
 static void refuse_parked(lua_State *L, struct ml_lua *lua, const char *what)
 {
     const struct ml_lua_task *other = parked_task(lua, L);
@@ -59,7 +59,7 @@ void ml_check_may_leave(lua_State *L, const char *what)
         luaL_error(L, "cannot %s here: a C library has called on a stack of its own", what);
 }
 
-/* Explains why L may not wait; returns only if it may. */
+/* Raises with the reason why L may not wait; returns only if it may. */
 static __attribute__((noinline)) void refuse(lua_State *L, struct ml_lua *lua)
 {
     struct ml_task *task = lua->hub.current;
@@ -89,7 +89,7 @@ struct ml_lua *ml_blocking_begin(lua_State *L)
     return lua;
 }
 
-/* The task is cancelled. */
+/* Ends a call of a cancelled task. */
 static _Noreturn void refuse_to_wait(lua_State *L)
 {
     if (ml_blocking_try(L)) {

@@ -1,6 +1,6 @@
 /*
- * The frame around every call that may park its task: what forbids waiting is an error before,
- * cancellation is raised after. Between the two nothing may raise.
+ * The frame around every call that may park its task. Before the call it raises where waiting is
+ * forbidden; after it, it raises a cancellation. Between the two nothing may raise.
  */
 #ifndef ML_BINDINGS_CORE_BLOCKING_H
 #define ML_BINDINGS_CORE_BLOCKING_H
@@ -12,24 +12,25 @@
 
 #include <errno.h>
 
-/* "no task is running". */
+/* Raises "no task is running". */
 _Noreturn void ml_raise_no_task(lua_State *L);
 
 /*
- * Raises when the running task may not leave off in a call on L: L is inside a finalizer, the main
- * state, or another's: of a task that waits on it, or suspended. what: "wait", as told to people.
+ * Raises if the running task may not leave off in a call on L: inside a finalizer, on the main
+ * state, on the thread of a task that waits there, on a suspended thread. what: "wait" or the like,
+ * for the message.
  */
 void ml_check_may_leave(lua_State *L, const char *what);
 
 /*
- * Begins a call that may park the running task on L. Raises when there is no task, when L is inside
- * a finalizer or task.no_switch, or when L is another task's or suspended. Returns the runtime.
+ * Begins a call that may park the running task on L. Raises if there is no task, inside a finalizer
+ * or task.no_switch, and if L is suspended or another task's. Returns the runtime.
  */
 struct ml_lua *ml_blocking_begin(lua_State *L);
 
 /*
- * Ends it. error: what the call returned, 0 or a negated error; raises the cancellation for
- * -ECANCELED, what is wrong for -ENOMEM and -ECHILD, and returns anything else.
+ * Ends it. error: the result of the call, 0 or a negated error. Raises the cancellation for
+ * -ECANCELED, and an error for -ENOMEM and -ECHILD; returns anything else.
  */
 int ml_blocking_end(lua_State *L, int error);
 
@@ -46,8 +47,8 @@ static inline int ml_blocking_end_until(lua_State *L, ml_time deadline, int erro
     return deadline != ML_NEVER_WAIT ? ml_blocking_end(L, error) : error;
 }
 
-/* A collector that runs a finalizer answers every question with -1: parking there would leave it
- * switched off for everybody. */
+/* Whether a finalizer runs: then the collector answers every question with -1. A task that parked
+ * there would leave the collector off for all. */
 static inline bool ml_is_in_finalizer(lua_State *L)
 {
     return lua_gc(L, LUA_GCCOUNT) < 0;
@@ -82,9 +83,8 @@ static inline void ml_blocking_finish(lua_State *L)
     *ml_lua_mark(L) &= ~(uintptr_t)ML_MARK_PARKED;
 }
 
-/* In a call that may leave its task anyway, before it has looked at anything: the task's greenlets
- * that nobody can switch to any more die. Runs their code, may wait, raises the task's
- * cancellation. */
+/* In a call that may leave its task anyway, before it has examined anything: ends greenlets of the
+ * task that are out of reach. Runs their code, may wait, raises the task's cancellation. */
 static inline void ml_blocking_attend(lua_State *L)
 {
     const struct ml_lua *lua = ml_lua_of(L);
@@ -93,9 +93,9 @@ static inline void ml_blocking_attend(lua_State *L)
 }
 
 /*
- * For a call that waits only if it must, before it looks whether it must: raises without a task,
- * and the cancellation unless `deadline` is ML_NEVER_WAIT. Returns the hub, whose current task
- * there is.
+ * Begins a call that waits only if it must, before it finds out whether it must. Raises without a
+ * task, and raises the cancellation unless `deadline` is ML_NEVER_WAIT. Returns the hub, which has
+ * a current task.
  */
 static inline struct ml_hub *ml_blocking_enter(lua_State *L, ml_time deadline)
 {

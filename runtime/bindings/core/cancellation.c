@@ -77,7 +77,7 @@ bool ml_cancellation_is_raised(lua_State *L, intptr_t count)
             ml_is_cancellation(L, -1));
 }
 
-/* Whether one was raised since, which is paid by now, and is in force. */
+/* Whether a cancellation was raised since, which is paid by now, and is in force. */
 static bool is_in_force(lua_State *L, intptr_t count)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;

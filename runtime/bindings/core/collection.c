@@ -2,7 +2,7 @@
 
 #include "bindings/core/lua_runtime.h"
 
-/* Collecting takes a tenth of the time at most: it visits all that lives, each time. */
+/* Collecting takes a tenth of the time at most, since each collection visits all live objects. */
 enum { PAUSE = 9 };
 
 struct refusal {
@@ -11,7 +11,7 @@ struct refusal {
     bool was_made;
 };
 
-/* lua_Alloc that has no memory for the first block that is asked for. */
+/* lua_Alloc that refuses the first block. */
 static void *refuse_once(void *data, void *block, size_t old_size, size_t size)
 {
     struct refusal *refusal = data;
@@ -29,8 +29,8 @@ static int make_block(lua_State *L)
     return 0;
 }
 
-/* lua_gc() would call finalizers. What Lua does when an allocation fails does not: it collects all
- * and tries again. */
+/* lua_gc() would call finalizers. When an allocation fails, Lua collects everything without calling
+ * them, and tries again. */
 static void collect(lua_State *L)
 {
     struct refusal refusal = {0};

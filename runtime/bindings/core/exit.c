@@ -15,8 +15,8 @@ static int exit_status(lua_State *L)
     return (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
 }
 
-/* With true as second argument the tasks are unwound, this one first, and the state is closed.
- * Outside a task that is the state's own finalizers: they are closing it already. */
+/* With true as second argument the tasks are unwound, this one first, and the state is closed. A
+ * call outside of a task comes from the state's own finalizers: it is being closed already. */
 int ml_os_exit(lua_State *L)
 {
     int status = exit_status(L);
@@ -31,8 +31,8 @@ int ml_os_exit(lua_State *L)
     lua->exit.is_asked = true;
     lua->exit.status = status;
     ml_hub_stop(&lua->hub);
-    /* A finalizer, or a report, must come to its end: what called it is unwound at its next wait.
-     */
+    /* A finalizer, or a report, must come to its end: the code that called it is unwound at its
+     * next wait. */
     if (is_in_finalizer || lua->report.is_composed) {
         if (lua->hub.current != NULL)
             ml_task_cancel(lua->hub.current);

@@ -4,7 +4,7 @@
 
 #include <lua.h>
 
-/* os.exit: the function that scripts get. On a state of a runtime. */
+/* os.exit as scripts get it, for states of a runtime. */
 int ml_os_exit(lua_State *L);
 
 #endif

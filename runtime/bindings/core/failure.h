@@ -8,8 +8,8 @@
 /* Pushes nil, the error's sentence and its name: returns 3. */
 int ml_push_failure(lua_State *L, int error);
 
-/* Raises {message=, code=}, which prints as its message, of the message and the code on top of the
- * stack. */
+/* Raises {message=, code=}, which prints as its message, from the message and the code on top of
+ * the stack. */
 int ml_raise_failure(lua_State *L);
 
 /* Whether the value at `index` is one of those. */

@@ -1,6 +1,7 @@
 /*
- * What is in force on which Lua threads: a record for each that has a hook of a script, or a reason
- * of its own. Knows neither what a reason means nor how a hook is set (bindings/core/hooks.h).
+ * The hooks and reasons in force on each Lua thread: a record for each thread that has a hook of a
+ * script's, or a reason of its own. Knows neither what a reason means nor how a hook is set
+ * (bindings/core/hooks.h).
  */
 #ifndef ML_BINDINGS_CORE_HOOK_RECORDS_H
 #define ML_BINDINGS_CORE_HOOK_RECORDS_H
@@ -13,9 +14,9 @@
 
 struct ml_lua;
 
-/* In the order in which they are asked. */
+/* In the order in which they are served. */
 enum ml_hook_reason {
-    ML_HOOK_INTERRUPT, /* a signal: at the next step */
+    ML_HOOK_INTERRUPT, /* a signal: at the next instruction */
     ML_HOOK_COMPUTING, /* code that computes on after everything was cancelled */
     ML_HOOK_UNWINDING, /* code that computes on at the end of the program */
     ML_HOOK_LIMIT,     /* the instruction limit */
@@ -25,30 +26,30 @@ enum ml_hook_reason {
     ML_HOOK_REASONS
 };
 
-/* Instructions after which a count is looked at, at the latest. */
+/* The most instructions between two looks at a count. */
 enum { ML_HOOK_PIECE = 1000 };
 
 struct ml_hook_kind {
     int events; /* LUA_MASK... */
-    int count;  /* with LUA_MASKCOUNT: instructions between two looks, at most */
+    int count;  /* with LUA_MASKCOUNT: the most instructions between two looks */
     /* Called at these events, and at a count possibly more often. May raise, and may park the task.
      */
     void (*on_event)(lua_State *L, lua_Debug *event);
-    /* Up to ML_HOOK_PIECE instructions of the running task were not counted. NULL: does not matter.
-     * Does not raise. */
+    /* Called when up to ML_HOOK_PIECE instructions of the running task were not counted. NULL: does
+     * not matter. Does not raise. */
     void (*on_restart)(struct ml_lua *lua);
-    /* A script has restarted counts by a call on L, and could do so for ever. NULL: does not
-     * matter. May raise. */
+    /* Called when a script has restarted counts by a call on L, which it could do for ever. NULL:
+     * does not matter. May raise. */
     void (*check)(lua_State *L);
 };
 
-/* A call that is running, to be known again: only compared. */
+/* Identifies a running call; only compared. */
 struct ml_lua_call {
     const void *frame;
     const void *function;
 };
 
-/* What is in force on one thread. */
+/* The record of one thread. */
 struct ml_hooked {
     struct ml_hooked *next;
     lua_State *L;
@@ -68,7 +69,7 @@ struct ml_hooks {
     unsigned standing;   /* those of them that every thread gets when it begins or goes on */
     unsigned count;      /* threads with a record */
     lua_Hook of_scripts; /* the C hook with which debug.sethook calls a script's function */
-    /* A hook of C code over which a signal handler, which may not allocate, has put ours. */
+    /* A hook of C code that a signal handler, which may not allocate, has replaced with ours. */
     struct {
         lua_State *L;
         lua_Hook hook;

@@ -28,7 +28,7 @@ static void set_outer(struct ml_hooked *hooked, lua_Hook hook, int events, int c
     hooked->outer_left = count;
 }
 
-/* Takes a hook that is not ours into the record of L. False: no memory; it stays as it is. */
+/* Takes a hook that is not ours into the record of L. False: no memory; the hook stays as it is. */
 static bool adopt(struct ml_hooks *hooks, lua_State *L)
 {
     lua_Hook hook = lua_gethook(L);
@@ -50,7 +50,7 @@ static bool adopt(struct ml_hooks *hooks, lua_State *L)
 
 /* ---- arming ---- */
 
-/* What a thread is to be looked at for. */
+/* The events and the count that a thread's hook needs. */
 struct demand {
     int events;
     int count;
@@ -84,7 +84,7 @@ static void tell_of_restart(struct ml_lua *lua, unsigned reasons)
             lua->hooks.kinds[i]->on_restart(lua);
 }
 
-/* C code that set a hook of its own finds it where it set it, once no reason is in force. */
+/* Gives C code that set a hook of its own this hook back, when no reason is in force any more. */
 static bool give_back(struct ml_hooks *hooks, lua_State *L, const struct ml_hooked *hooked)
 {
     bool is_of_c = hooked != NULL && hooked->outer != NULL && hooked->outer != hooks->of_scripts;
@@ -174,7 +174,7 @@ void ml_hooks_touch(lua_State *L, enum ml_hook_reason reason)
     struct demand demand = {lua_gethookmask(L), lua_gethookcount(L)};
     if (hook != NULL && hook != on_hook) {
         if (hooks->displaced.L != NULL && hooks->displaced.L != L)
-            return; /* the hub is told of the signal, too, at the next switch */
+            return; /* the hub handles the signal, too, at the next switch */
         hooks->displaced.hook = hook;
         hooks->displaced.events = demand.events;
         hooks->displaced.count = demand.count;
@@ -205,8 +205,7 @@ static void serve_reasons(lua_State *L, lua_Debug *event, const struct ml_hooks 
             hooks->kinds[i]->on_event(L, event);
 }
 
-/* Whether the chained hook is to see the event. count: instructions between two count events of L.
- */
+/* Whether the chained hook gets the event. count: instructions between two count events of L. */
 static bool is_for_outer(struct ml_hooked *hooked, const lua_Debug *event, int count)
 {
     if (hooked == NULL || hooked->outer == NULL || (hooked->outer_events & mask_of(event)) == 0)
@@ -220,8 +219,8 @@ static bool is_for_outer(struct ml_hooked *hooked, const lua_Debug *event, int c
     return is_due;
 }
 
-/* The reasons come first: they hold whatever the script's own hook does. They may raise, and what
- * they do may end the record. */
+/* The reasons come first: they hold whatever the script's own hook does. They may raise, and may
+ * end the record. */
 static void on_hook(lua_State *L, lua_Debug *event)
 {
     struct ml_lua *lua = ml_lua_of(L);
@@ -232,7 +231,7 @@ static void on_hook(lua_State *L, lua_Debug *event)
     struct ml_hooked *hooked = ml_hook_record_find(hooks, L);
     unsigned reasons = atomic_load(&hooks->shared) | (hooked != NULL ? hooked->reasons : 0);
     if (reasons == 0 && (hooked == NULL || hooked->outer == NULL)) {
-        ml_hooks_refresh(L); /* it was inherited, or what it was for is over */
+        ml_hooks_refresh(L); /* the hook was inherited, or its reason is gone */
         return;
     }
     serve_reasons(L, event, hooks, reasons);
@@ -253,8 +252,8 @@ static void check_reasons(lua_State *L)
             hooks->kinds[i]->check(L);
 }
 
-/* The thread that the function at the first arguments is about; *arg: the arguments before the
- * others. */
+/* The thread that debug.sethook or debug.gethook is called for; *arg: how many arguments precede
+ * the others. */
 static lua_State *thread_argument(lua_State *L, int *arg)
 {
     *arg = lua_isthread(L, 1) ? 1 : 0;
@@ -264,7 +263,7 @@ static lua_State *thread_argument(lua_State *L, int *arg)
 /*
  * Calls the function of the standard library, which is the upvalue, for `thread` with the arguments
  * behind `arg`, which are popped. On the state aside: on L its own call and return would be events
- * of the hook. Pushes what it returns, LUA_MULTRET values at most three, or the error.
+ * of the hook. Pushes its results, at most three, or the error.
  */
 static int call_stock(lua_State *L, lua_State *thread, int arg)
 {
@@ -294,7 +293,7 @@ static void check_hook_arguments(lua_State *L, int arg)
     luaL_optinteger(L, arg + 3, 0);
 }
 
-/* The stock function sets its C hook on the thread; it is taken from there. */
+/* The stock function sets its C hook on the thread, and adopt() takes it from there. */
 static int debug_sethook(lua_State *L)
 {
     int arg;

@@ -1,11 +1,11 @@
 /*
- * One C hook per Lua thread. The runtime has several reasons to look at code that computes; each is
+ * One C hook per Lua thread. The runtime has several reasons to look at code that computes. Each is
  * a bit, and the hook that a script (debug.sethook) or a C library has set is chained behind them.
  * Knows no meaning of a reason: its owner installs a kind.
  *
  * A reason is in force on one thread (ml_hooks_arm()), or on every thread that has the hook
- * (ml_hooks_share()). Lua does not say how much of a count has passed, and begins anew whenever a
- * hook is set: so a script's count N runs in pieces of min(N, ML_HOOK_PIECE) instructions, and
+ * (ml_hooks_share()). Lua does not tell how much of a count has passed, and begins anew whenever a
+ * hook is set. So a script's count N runs in pieces of min(N, ML_HOOK_PIECE) instructions, and
  * loses no more than a piece when a reason comes or goes.
  */
 #ifndef ML_BINDINGS_CORE_HOOKS_H
@@ -13,7 +13,7 @@
 
 #include "bindings/core/hook_records.h"
 
-/* Installs the kind of a reason, which stays its owner's. */
+/* Installs the kind of a reason; it stays the caller's. */
 void ml_hooks_install(struct ml_lua *lua, enum ml_hook_reason reason,
                       const struct ml_hook_kind *kind);
 
@@ -21,18 +21,18 @@ void ml_hooks_install(struct ml_lua *lua, enum ml_hook_reason reason,
  */
 struct ml_hooked *ml_hooks_arm(lua_State *L, enum ml_hook_reason reason);
 
-/* The reason is no more in force on L. */
+/* The reason is not in force on L any more. */
 void ml_hooks_disarm(lua_State *L, enum ml_hook_reason reason);
 
 /* The record of L; NULL: it has none. */
 struct ml_hooked *ml_hooks_find(lua_State *L);
 
-/* The reason is in force, or no more, on every thread that has the hook. Signal handlers may call
- * it. */
+/* The reason is in force, or not any more, on every thread that has the hook. Signal handlers may
+ * call it. */
 void ml_hooks_share(struct ml_lua *lua, enum ml_hook_reason reason);
 void ml_hooks_unshare(struct ml_lua *lua, enum ml_hook_reason reason);
 
-/* The same for a reason that every thread is to have when it begins or goes on. */
+/* The same for a reason that every thread gets when it begins or goes on. */
 void ml_hooks_stand(struct ml_lua *lua, enum ml_hook_reason reason);
 void ml_hooks_withdraw(struct ml_lua *lua, enum ml_hook_reason reason);
 
@@ -44,16 +44,16 @@ void ml_hooks_touch(lua_State *L, enum ml_hook_reason reason);
  */
 void ml_hooks_refresh(lua_State *L);
 
-/* L begins or goes on while a reason stands. */
+/* To be called when L begins or goes on while a reason stands. */
 void ml_hooks_attend(lua_State *L);
 
-/* Whether no hook but a standing one is on L, so that it may serve somebody else. */
+/* Whether L has no hook but a standing one, so that another task may use it. */
 bool ml_hooks_are_plain(lua_State *L);
 
-/* L is freed. */
+/* To be called when L is freed. */
 void ml_hooks_forget(struct ml_lua *lua, lua_State *L);
 
-/* Replaces debug.sethook and debug.gethook by versions that chain. Raises. */
+/* Replaces debug.sethook and debug.gethook with versions that chain. Raises. */
 void ml_open_hooks(lua_State *L);
 
 #endif

@@ -14,7 +14,7 @@ static lua_State *running_thread(const struct ml_hub *hub)
     return ml_thread_of(hub->current->strand);
 }
 
-/* Needs a place on the stack. */
+/* Pushes one value for a moment. */
 static const void *function_of(lua_State *L, lua_Debug *frame)
 {
     lua_getinfo(L, "f", frame);
@@ -23,14 +23,14 @@ static const void *function_of(lua_State *L, lua_Debug *frame)
     return function;
 }
 
-/* A frame is used again by what is called next at its level, such as what closes a variable. */
+/* Lua reuses a frame for the next call at its level, such as that of a closing variable. */
 static bool is_call(lua_State *L, lua_Debug *frame, struct ml_lua_call call)
 {
     return frame->i_ci == call.frame && function_of(L, frame) == call.function;
 }
 
-/* How many calls above it that one is running still; -1: it has been left, or there are `most`.
- * (Lua counts the calls anew for each that is asked for.) */
+/* How many calls above it that call is still running; -1: it has ended, or there are `most`. (Lua
+ * counts the calls anew for each level that is asked for.) */
 static int depth_of(lua_State *L, struct ml_lua_call call, int most)
 {
     lua_Debug frame;
@@ -41,10 +41,10 @@ static int depth_of(lua_State *L, struct ml_lua_call call, int most)
 }
 
 /*
- * A function returns on a thread on which a call was cancelled. Raises once it is the one that made
- * the call. Until then it is a callback of that one's; or that one raised an error of its own,
- * closing variables run undisturbed, and the protected call that catches the error raises the
- * cancellation instead.
+ * A function returns on a thread on which a call was cancelled. Raises if it is the one that made
+ * the call. Until then it may be a callback of that one. If that one raises an error of its own
+ * instead, closing variables run undisturbed, and the protected call that catches the error raises
+ * the cancellation.
  */
 static void on_cancelled_return(lua_State *L, lua_Debug *event)
 {
@@ -60,8 +60,9 @@ static void on_cancelled_return(lua_State *L, lua_Debug *event)
         ml_cancellation_raise(L);
 }
 
-/* A function returns on a thread whose task has used up its slice in a C function: others run once
- * that one has. (If there are too many calls above it, at the end of the next slice.) */
+/* A function returns on a thread whose task has used up its slice in a C function: others run if it
+ * is that one. (If there are too many calls above that one, they run at the end of the next slice.)
+ */
 static void on_slow_return(lua_State *L, lua_Debug *event)
 {
     (void)event;
@@ -79,8 +80,8 @@ static void on_slow_return(lua_State *L, lua_Debug *event)
         ml_cancellation_raise(L);
 }
 
-/* The C function that runs on L, and L's record, in which the reason is noted now; NULL: no C
- * function of Lua's runs, or no memory. */
+/* Finds the C function that runs on L, and arms the reason in L's record, which is returned. NULL:
+ * no C function of Lua's runs, or no memory. */
 static struct ml_hooked *watch_return(lua_State *L, enum ml_hook_reason reason,
                                       struct ml_lua_call *call)
 {

@@ -39,8 +39,9 @@ int ml_lua_memory_init(struct ml_lua *lua, struct ml_pool *pool)
 /* ---- blocks as large as a thread ---- */
 
 /*
- * Lua tells what a block is for when it asks for it, but not when it frees it. So every block that
- * is as large as a thread has room for a strand in front, one of zeros if it is something else.
+ * Lua says what a block is for when it requests it, but not when it frees it. So every block that
+ * is as large as a thread has room for a strand in front; it is zeroed if the block is something
+ * else.
  */
 static void *obtain_with_strand(struct ml_lua *lua)
 {
@@ -61,7 +62,7 @@ static void free_with_strand(struct ml_lua *lua, void *block)
     ml_pool_realloc(lua->memory.pool, strand, ML_STRAND_ROOM + lua->memory.thread_size, 0);
 }
 
-/* No thread is ever resized: this is another block, that has or comes to have the size of one. */
+/* Threads are never resized. This is another block, which has the size of one or gets it. */
 static void *resize_with_strand(struct ml_lua *lua, void *block, size_t old_size, size_t size)
 {
     void *moved = ml_lua_realloc(lua, NULL, 0, size);
@@ -92,8 +93,8 @@ void *ml_lua_realloc(void *owner, void *block, size_t old_size, size_t size)
     return ml_pool_realloc(lua->memory.pool, block, old_size, size);
 }
 
-/* A block that shrinks or is freed never fails, as Lua demands. Counted before, for other threads
- * may use it, too. */
+/* A block that shrinks or is freed never fails, as Lua demands. It is counted before, since other
+ * threads may use the limit, too. */
 void *ml_lua_realloc_limited(void *owner, void *block, size_t old_size, size_t size)
 {
     struct ml_lua *lua = owner;

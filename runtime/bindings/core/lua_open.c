@@ -14,7 +14,7 @@
 /* Keys in the registry. */
 static const char aside_key, idle_generators_key;
 
-/* What the hub asks of those who run tasks in it. */
+/* Installs the hub's hooks. */
 static void install(struct ml_lua *lua)
 {
     lua->hub.hooks.body = ml_lua_task_body;

@@ -1,4 +1,4 @@
-/* The birth and the end of what one runtime's bindings share. */
+/* The birth and the end of the state that one runtime's bindings share. */
 #ifndef ML_BINDINGS_CORE_LUA_OPEN_H
 #define ML_BINDINGS_CORE_LUA_OPEN_H
 
@@ -8,7 +8,7 @@
  * protected). */
 void ml_lua_open(lua_State *L, struct ml_lua *lua);
 
-/* Frees what is not Lua's. After lua_close(). */
+/* Frees memory that is not Lua's, after lua_close(). */
 void ml_lua_release(struct ml_lua *lua);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * What one runtime's bindings share: its hub, its Lua state, the threads on which tasks run. Found
- * from any lua_State through its extra space; knows neither the program's options nor its end.
+ * The state that one runtime's bindings share: its hub, its Lua state, the threads on which tasks
+ * run. Reached from any lua_State through its extra space. Knows neither the program's options nor
+ * its end.
  */
 #ifndef ML_BINDINGS_CORE_LUA_RUNTIME_H
 #define ML_BINDINGS_CORE_LUA_RUNTIME_H
@@ -22,13 +23,13 @@ struct ml_pool;
 struct ml_select_source;
 struct ml_session;
 
-/* Of bindings/core/lua_memory.c. */
+/* bindings/core/lua_memory.c. */
 struct ml_lua_memory {
     struct ml_pool *pool;
-    size_t thread_size;  /* of a lua_State with its extra space, bytes */
-    size_t limit;        /* bytes of the state at a time; 0: none */
+    size_t thread_size;  /* bytes of a lua_State with its extra space */
+    size_t limit;        /* the most bytes of the state at a time; 0: no limit */
     _Atomic size_t used; /* counted only with a limit */
-    /* When it is worth while to collect garbage again for want of memory: collection.c. */
+    /* The earliest time of the next collection for want of memory: collection.c. */
     ml_time collect_at;
 };
 
@@ -38,11 +39,11 @@ struct ml_pool_thread {
     int index;
 };
 
-/* Threads that serve one task after another; those of more tasks at a time are left to the
- * collector. measured: see docs/performance.md, spawn and finish. */
+/* Threads that serve one task after another. When more tasks live at a time, the collector frees
+ * the others. measured: see docs/performance.md, spawn and finish. */
 enum { ML_POOL_THREADS = 4096 };
 
-/* Of bindings/core/thread_pool.c. */
+/* bindings/core/thread_pool.c. */
 struct ml_thread_pool {
     struct ml_pool_thread *idle; /* ML_POOL_THREADS of them, idle_count in use */
     int idle_count;
@@ -50,49 +51,50 @@ struct ml_thread_pool {
     int ref;   /* in the registry: index -> thread */
 };
 
-/* The tasks that live: bindings/core/lua_task.c, bindings/core/lua_spawn.c. */
+/* The live tasks: bindings/core/lua_task.c, bindings/core/lua_spawn.c. */
 struct ml_lua_tasks {
     struct ml_lua_task *main;
     int ref;      /* in the registry: slot + 1 -> Task */
     int type_ref; /* the metatable of Tasks */
-    /* Places of that table that are there: filling one needs no memory. */
+    /* The size of that table, up to which an entry needs no memory. */
     uint32_t places;
 };
 
-/* Of bindings/core/report.c. */
+/* bindings/core/report.c. */
 struct ml_reports {
-    /* An error that nobody joined; message and traceback in one text. Set by the owner. */
+    /* Reports an error that no task gets, message and traceback in one text. Set by the owner. */
     void (*tell)(struct ml_lua *lua, const char *text);
-    bool was_told;    /* a task's error was */
-    bool is_composed; /* an error's text is being composed: nobody may wait */
+    bool was_told;    /* an error of a task was reported */
+    bool is_composed; /* an error's text is being composed: no wait is allowed */
 };
 
-/* os.exit(code, true), or an interrupt; others look at it. */
+/* os.exit(code, true), or an interrupt; read by others. */
 struct ml_exit {
     atomic_bool is_asked;
     int status;
 };
 
-/* Of bindings/lib/standard.c. */
+/* bindings/lib/standard.c. */
 struct ml_standard {
     lua_CFunction debug_traceback; /* the library's own, which scripts may replace */
-    bool text_only;                /* load() takes no precompiled chunks */
+    bool text_only;                /* load() refuses precompiled chunks */
 };
 
-/* Of bindings/coroutine/. */
+/* bindings/coroutine/. */
 struct ml_greenlets {
-    uint32_t dropped; /* that are to die: bindings/coroutine/greenlet_drop.c */
+    uint32_t dropped; /* that are about to die: bindings/coroutine/greenlet_drop.c */
     bool are_used;    /* the script has made one */
     bool are_traced;  /* there is a trace function */
 };
 
-/* What select asks of things that the world makes ready: bindings/sync/select.h. */
+/* Kinds of things that select can wait for and that become ready from outside:
+ * bindings/sync/select.h. */
 enum ml_select_place { ML_SELECT_READABLE, ML_SELECT_ACCEPT, ML_SELECT_RECEIVE, ML_SELECT_SOURCES };
 
-/* Of bindings/sync/select.c. */
+/* bindings/sync/select.c. */
 struct ml_select {
     const struct ml_select_source *sources[ML_SELECT_SOURCES];
-    uint32_t turn; /* where the next one begins */
+    uint32_t turn; /* the index at which the next select begins */
 };
 
 struct ml_lua {
@@ -115,11 +117,12 @@ struct ml_lua {
     struct ml_greenlets greenlets;
     struct ml_select select;
     struct ml_session *session; /* of the interactive mode; the owner's */
-    /* Called before a thread begins, its function on it: `thread`, of a task or, begun by code on L
-     * that it may raise on, of a generator or a greenlet. NULL: nothing. */
+    /* Called before a thread begins, with its function on it. `thread` is a task's, or a
+     * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.
+     */
     void (*watch_thread)(lua_State *L, lua_State *thread);
-    uint32_t cancellations; /* number of the last that was raised, in any task */
-    bool is_unwinding;      /* the end has begun: tasks spawned now never run */
+    uint32_t cancellations; /* the number of the last that was raised, in any task */
+    bool is_unwinding;      /* the end of the program has begun: tasks spawned now never run */
     bool is_closing;        /* no task can run any more */
 };
 
@@ -131,7 +134,7 @@ enum {
     ML_MARK_PARKED =
         1, /* a task is parked, or a greenlet suspended, in a call made on this state */
     ML_MARK_GREENLET = 2, /* it is a greenlet's thread */
-    ML_MARK_KNOWN = 4,    /* the script has seen it: it serves nobody else */
+    ML_MARK_KNOWN = 4,    /* the script has seen it: no other task uses it */
     ML_MARKS = 7
 };
 

@@ -56,7 +56,7 @@ static void inherit_locals(lua_State *L, struct ml_lua_task *task)
     task->has_locals = true;
 }
 
-/* Gives the table of tasks some more places, which it keeps. */
+/* Enlarges the table of tasks by some entries, for good. */
 static int add_places(lua_State *L)
 {
     enum { PLACES = 32 };
@@ -70,8 +70,8 @@ static int add_places(lua_State *L)
     return 0;
 }
 
-/* Sees to it that anchoring a Task at `slot` needs no memory. No finalizer runs meanwhile. Whether
- * it does not. */
+/* Ensures that anchoring a Task at `slot` needs no memory; false: there is none. No finalizer runs
+ * meanwhile. */
 static bool has_place(lua_State *L, uint32_t slot)
 {
     struct ml_lua *lua = ml_lua_of(L);
@@ -101,7 +101,7 @@ void ml_lua_unanchor(lua_State *L, uint32_t slot)
     lua_pop(L, 1);
 }
 
-/* Nothing was spawned on the thread after all. */
+/* Gives the thread back: nothing was spawned on it. */
 static __attribute__((noinline)) int give_up(lua_State *L, struct ml_pool_thread thread,
                                              const char *why)
 {

@@ -1,6 +1,6 @@
 /*
- * The birth of a Lua task: its userdata, its thread, its place among the live ones. What it runs
- * and how it ends is bindings/core/lua_task.h's.
+ * The birth of a Lua task: its userdata, its thread, its entry among the live ones. What it runs
+ * and how it ends is in bindings/core/task_body.h and bindings/core/task_end.h.
  */
 #ifndef ML_BINDINGS_CORE_LUA_SPAWN_H
 #define ML_BINDINGS_CORE_LUA_SPAWN_H
@@ -8,9 +8,9 @@
 #include "bindings/core/lua_task.h"
 
 struct ml_lua_spawn {
-    const char *name; /* a Lua string that stands at name_index; NULL: none */
+    const char *name; /* a Lua string at name_index; NULL: none */
     int name_index;
-    struct ml_group *group; /* of which it becomes a member; stands at group_index. NULL: none */
+    struct ml_group *group; /* the group that it becomes a member of, at group_index; NULL: none */
     int group_index;
     bool is_daemon;
     bool is_quiet;
@@ -20,11 +20,11 @@ struct ml_lua_spawn {
 /*
  * Makes a task of the function and its arguments on top of L's stack (`count` values, the function
  * first), which are popped, and pushes its Task. 0; -ENOMEM with nothing pushed: there is no room
- * for a stack of its own; raises when there is no memory otherwise.
+ * for a stack of its own. Raises when there is no memory otherwise.
  */
 int ml_lua_spawn(lua_State *L, const struct ml_lua_spawn *options, int count);
 
-/* The Task in `slot` has ended: the table of live tasks lets go of it. Allocates nothing. */
+/* The Task in `slot` has ended: the table of live tasks drops it. Allocates nothing. */
 void ml_lua_unanchor(lua_State *L, uint32_t slot);
 
 #endif

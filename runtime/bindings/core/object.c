@@ -41,7 +41,7 @@ static int count_functions(const luaL_Reg *functions)
     return count;
 }
 
-/* In a table that is never rehashed, what comes first is found at the first look: __index, and the
+/* In a table that is never rehashed the first entries are found at the first look: __index, and the
  * methods that are called most. */
 void ml_open_object_type(lua_State *L, const char *type, const luaL_Reg *methods,
                          const luaL_Reg *metamethods)

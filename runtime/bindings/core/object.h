@@ -1,6 +1,6 @@
 /*
- * Objects: userdata of ours, each with its type and the line where the script made it. Knows no
- * type.
+ * Objects: userdata of moonlet's, each with its type and the line where the script made it. Knows
+ * no type.
  */
 #ifndef ML_BINDINGS_CORE_OBJECT_H
 #define ML_BINDINGS_CORE_OBJECT_H
@@ -13,9 +13,9 @@
 #include <stdint.h>
 
 /*
- * What a userdata of ours begins with: its type, told by the address of its name. So checking an
- * argument takes two calls of Lua's API (measured: 6 ns; luaL_checkudata(), which looks the type up
- * by name, 45).
+ * The begin of every userdata of moonlet's: its type, identified by the address of its name. So
+ * checking an argument takes two calls of Lua's API (measured: 6 ns; luaL_checkudata(), which looks
+ * the type up by name, 45).
  */
 struct ml_object {
     const char *type;
@@ -39,7 +39,7 @@ static inline void *ml_check_object(lua_State *L, int index, const char *type)
     return object;
 }
 
-/* The same for what is certainly one. */
+/* The same for a value that is certainly one. */
 static inline void *ml_to_object(lua_State *L, int index)
 {
     return (struct ml_object *)lua_touserdata(L, index) + 1;
@@ -50,18 +50,18 @@ static inline void *ml_to_object(lua_State *L, int index)
 void *ml_push_object(lua_State *L, const char *type, size_t size, int values);
 
 /* Notes that the script made the object, of the struct at `object`, in the line that called the
- * running C function: for messages about objects that nobody closed. measured: 35 ns. */
+ * running C function: for warnings about objects that were not closed. measured: 35 ns. */
 void ml_object_note_source_line(lua_State *L, void *object);
 
-/* In the finalizer of an object at 1 that is still open: warns, with its text and where it was
- * made. */
+/* To be called in the finalizer of an object at 1 that is still open: warns, with its text and
+ * where it was made. */
 void ml_warn_unclosed(lua_State *L, const void *object);
 
 /* Where it was made: "file.lua:12", "?" if that was not noted. */
 const char *ml_object_source_line(lua_State *L, const void *object);
 
 /* Registers a type of objects: its metatable, with `methods` behind __index, the most used first.
- * Stack unchanged. */
+ * Keeps the stack as it is. */
 void ml_open_object_type(lua_State *L, const char *type, const luaL_Reg *methods,
                          const luaL_Reg *metamethods);
 

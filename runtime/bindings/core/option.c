@@ -25,7 +25,7 @@ void ml_check_option_names(lua_State *L, int options, const char *const names[])
         ml_check_nested_names(L, options, options, names);
 }
 
-/* Of the field whose name is below the top of the stack. */
+/* Checks the field whose name is below the top of the stack. */
 static void check_name(lua_State *L, int argument, const char *const names[])
 {
     if (lua_type(L, -2) != LUA_TSTRING || !is_among(lua_tostring(L, -2), names))

@@ -1,12 +1,11 @@
-/* Tables of options: which names they may have, and their truth values. */
+/* Tables of options: checks their names, reads truth values. */
 #ifndef ML_BINDINGS_CORE_OPTION_H
 #define ML_BINDINGS_CORE_OPTION_H
 
 #include <lua.h>
 #include <stdbool.h>
 
-/* Raises for a field whose name is none of `names`, which a NULL ends: it is a mistake in typing.
- */
+/* Raises for a field whose name is not among `names`, which end with NULL: it is a typing error. */
 void ml_check_option_names(lua_State *L, int options, const char *const names[]);
 
 /* The same for a table at `options` that came inside the function's argument of that number. */

@@ -77,7 +77,7 @@ static bool has_handler(lua_State *L)
     return has;
 }
 
-/* Lua would make a string of a number, which needs memory, and nothing here may raise. */
+/* Lua would convert a number to a string, which needs memory, and nothing here may raise. */
 const char *ml_error_chars(lua_State *L, int index, char text[ML_ERROR_NUMBER])
 {
     if (lua_type(L, index) == LUA_TSTRING)
@@ -103,8 +103,8 @@ static int add_traceback(lua_State *L)
     return 1;
 }
 
-/* Stack: what is called, as light userdata, the Task, the function, its arguments. Returns nil, or
- * what is to be told. */
+/* Stack: a description of the function, as light userdata, the Task, the function, its arguments.
+ * Returns nil, or the text of its error. */
 static int call_told(lua_State *L)
 {
     lua_pushcfunction(L, add_traceback);
@@ -153,7 +153,8 @@ static void push_with_all(lua_State *aside, lua_CFunction function)
         lua_pushvalue(aside, -4);
 }
 
-/* Whether a report could be composed, and was told. The stack stays as it was. */
+/* Composes a report and gives it to its receiver; false: composing failed. The stack stays as it
+ * was. */
 static bool tell_as(struct ml_lua *lua, lua_CFunction composer)
 {
     lua_State *aside = lua->aside;
@@ -172,11 +173,11 @@ static void tell_people(struct ml_lua *lua)
     if (tell_as(lua, compose) || tell_as(lua, compose_without_text))
         return;
     const char *text = ml_error_chars(lua->aside, -2, number);
-    lua->report.tell(lua, text != NULL ? text : "a task failed, and its error could not be told");
+    lua->report.tell(lua, text != NULL ? text : "a task failed, and its error could not be shown");
 }
 
-/* The Task, the error value and a traceback or nil stand on top of the state aside. They are
- * popped. */
+/* Pops the Task, the error value and a traceback or nil from the state aside and reports the error.
+ */
 static void tell(struct ml_lua *lua)
 {
     lua_State *aside = lua->aside;
@@ -194,7 +195,7 @@ static void tell(struct ml_lua *lua)
     lua->report.is_composed = was_reporting;
 }
 
-/* All on the state aside, for the task's thread is dead. */
+/* Runs on the state aside, because the task's thread is dead. */
 static void tell_error(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread)
 {
     lua_State *aside = lua->aside;
@@ -212,7 +213,7 @@ void ml_report_failure(struct ml_lua *lua, struct ml_lua_task *task)
 }
 
 /* Calls `function` with the Task, a copy of the error on top of `thread`, one of its own, and the
- * level; whether that went well. */
+ * level; returns whether that succeeded. */
 static bool call_with_error(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thread,
                             lua_CFunction function, int level, int results)
 {
@@ -288,8 +289,8 @@ void ml_report_ended(lua_State *L)
 }
 
 /***
-Reports an error as that of the calling task which nobody joins: to the function given to
-on_error(), or to people. For servers and the like that catch the errors of code they run. Never
+Reports an error as if the calling task had failed with it and no task joined: to the function given
+to on_error(), or on stderr. For servers and the like that catch the errors of code they run. Never
 waits.
 @function report
 @param err any value

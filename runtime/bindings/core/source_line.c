@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Numbers have 16 bits; a program that has more lines is not helped by this. */
+/* Numbers have 16 bits; a program with more lines gains nothing from this. */
 enum { MOST_LINES = UINT16_MAX, FIRST_CAPACITY = 16, TEXT_ROOM = LUA_IDSIZE + 16 };
 
-/* Whether `text` names that line of that chunk: the chunk's name may lie where another's
- * did. */
+/* Whether `text` names that line of that chunk: another chunk's name may have been at the same
+ * address. */
 static bool is_same(const char *text, const lua_Debug *frame)
 {
     size_t length = strlen(frame->short_src);
@@ -32,7 +32,7 @@ static uint32_t hash_of_text(const char *text)
     return hash_of(text, (size_t)(colon - text), atoi(colon + 1));
 }
 
-/* Where the index has the line, or nothing yet. There is an index, and it is half empty. */
+/* The entry of the line in the index, or an empty one. There is an index, and it is half empty. */
 static uint16_t *entry_of(const struct ml_source_lines *lines, const lua_Debug *frame)
 {
     uint32_t mask = lines->capacity * 2 - 1;
@@ -94,7 +94,7 @@ static unsigned cache_index(const lua_Debug *frame)
            ML_SOURCE_LINES_CACHED;
 }
 
-/* Whether the function is one of moonlet's own modules: its caller made the thing. */
+/* Whether the function is one of moonlet's own modules: then its caller counts. */
 static bool is_ours(const lua_Debug *frame)
 {
     return frame->source[0] == '=' && strncmp(frame->source, "=[moonlet.", 10) == 0;

@@ -1,6 +1,6 @@
 /*
  * Lines of scripts, "file.lua:12", as small numbers: where a task was spawned or an object made,
- * for messages to people. Each line is kept once, until the runtime is closed.
+ * for reports. Each line is kept once, until the runtime is closed.
  */
 #ifndef ML_BINDINGS_CORE_SOURCE_LINE_H
 #define ML_BINDINGS_CORE_SOURCE_LINE_H
@@ -24,7 +24,7 @@ struct ml_source_lines {
 };
 
 /* The number of the line where the function at `level` on L (1: the caller of the running C
- * function) is; 0: in no Lua code, or there is no room: after 65,535 lines no new ones are kept.
+ * function) is. 0: in no Lua code, or there is no room; after 65,535 lines no new ones are kept.
  * Never raises. measured: 35 ns; the first time for a line 0.2 us, however many there are. */
 uint32_t ml_source_line_of(struct ml_source_lines *lines, lua_State *L, int level);
 

@@ -8,14 +8,14 @@
 
 #include <string.h>
 
-/* Of one task: enough for the children of a usual task.map(). */
+/* For one task: enough for the children of a usual task.map(). */
 enum { MOST_STORIES = 64 };
 
-/* A story that has gone through many tasks is cut here: bytes. */
+/* A story that has gone through many tasks is cut to so many bytes. */
 enum { LONGEST = 16 * 1024 };
 
-/* One story: a table {value, text}, which keeps neither alive, but a text is no object for the
- * collector to clear. */
+/* One story: a table {value, text}, weak in both; the collector never clears a text, which is no
+ * object. */
 enum { VALUE = 1, TEXT = 2 };
 
 /* Key in the registry of the metatable of stories. */
@@ -23,7 +23,7 @@ static const char story_key;
 
 /* ---- of a task that fails ---- */
 
-/* Whether the calls in `traceback` are the outer ones of those in `story`, which was told further
+/* Whether the calls in `traceback` are the outer ones of those in `story`, which was taken further
  * inside. */
 static bool is_part(const char *story, const char *traceback)
 {
@@ -32,14 +32,14 @@ static bool is_part(const char *story, const char *traceback)
     return length > 0 && length <= whole && strcmp(story + whole - length, calls) == 0;
 }
 
-/* Whether the story tells of other calls than the task's own: it begins with the name of a task. */
+/* Whether the story is about other calls than the task's own: it begins with the name of a task. */
 static bool is_handed(const char *story)
 {
     return strncmp(story, "in task ", 8) == 0;
 }
 
-/* Stack: a story, a traceback, the line that tells of a raise in that task -> all, in order. Where
- * it was raised in that task before is left out. */
+/* Stack: a story, a traceback, the line that marks a raise in that task -> all of them, in order.
+ * An earlier mark of that task is left out. */
 static void join(lua_State *L)
 {
     int story = lua_gettop(L) - 2;
@@ -92,7 +92,8 @@ int ml_story_take_first(lua_State *L)
     return 2;
 }
 
-/* Pushes what was going on when the variables of a task that has not failed were closed. */
+/* Pushes a line about the end of a task that has not failed, for an error of its closing variables.
+ */
 static void push_end(lua_State *L, const struct ml_lua_task *task)
 {
     bool is_cut = task->run == ML_RUN_FUNCTION;
@@ -133,7 +134,7 @@ static bool push_stories(lua_State *L, int task)
     return has;
 }
 
-/* Where the story of the value at `error` is among those on top of the stack, 0: nowhere. */
+/* The index of the story of the value at `error` among those on top of the stack, 0: none. */
 static lua_Integer find(lua_State *L, int error, bool (*is_same)(lua_State *L, int error))
 {
     lua_Integer found = 0;
@@ -153,8 +154,8 @@ static bool is_equal(lua_State *L, int error)
     return lua_rawequal(L, -1, error) && !lua_isnil(L, -1);
 }
 
-/* Whether the text at `error` is the one on top of the stack with something before it, such as a
- * place. */
+/* Whether the text at `error` is the one on top of the stack with a prefix, such as a line number.
+ */
 static bool is_end(lua_State *L, int error)
 {
     if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, error) != LUA_TSTRING)
@@ -184,7 +185,7 @@ bool ml_story_push(lua_State *L, int task, int error)
     return place != 0;
 }
 
-/* Pushes the stories of the Task at `task`, which has some from now on. */
+/* Pushes the stories of the Task at `task`, made if it has none. */
 static void need_stories(lua_State *L, int task)
 {
     if (push_stories(L, task))
@@ -194,7 +195,7 @@ static void need_stories(lua_State *L, int task)
     ml_attribute_set(L, ML_ATTRIBUTE_STORIES, task);
 }
 
-/* Stack: stories, a new one. The last comes first; both are popped. */
+/* Stack: stories, a new one; both are popped. The newest comes first. */
 static void add(lua_State *L, lua_Integer place)
 {
     int stories = lua_gettop(L) - 1;
@@ -208,8 +209,8 @@ static void add(lua_State *L, lua_Integer place)
     lua_pop(L, 1);
 }
 
-/* The text on top of the stack, which is popped, is the story of the error at `error` for the Task
- * at `to`. */
+/* Pops the text on top of the stack and makes it the story of the error at `error` for the Task at
+ * `to`. */
 static void hand_over(lua_State *L, int error, int to)
 {
     size_t length;
@@ -255,8 +256,8 @@ void ml_story_pass(lua_State *L, int failed)
     lua_settop(L, error);
 }
 
-/* Stack: the Task that is to be handed it, or nil: the running one; the error; the level at which
- * it came about. */
+/* Stack: the Task that gets the story, or nil for the running one; the error; the level at which it
+ * came about. */
 static int note(lua_State *L)
 {
     struct ml_lua_task *current = ml_lua_task_of(ml_lua_of(L)->hub.current);
@@ -277,7 +278,7 @@ static int note(lua_State *L)
     return 0;
 }
 
-/* The same, unless the last story that the running task was handed is that of the error. */
+/* The same, unless the newest story of the running task is that of the error. */
 static int note_once(lua_State *L)
 {
     bool is_known = false;
@@ -305,7 +306,7 @@ void ml_story_note(struct ml_lua *lua, struct ml_lua_task *task, lua_State *thre
         lua_pop(aside, 1);
 }
 
-/* Stack: the error. The function is called protected: it is below itself and this one. */
+/* Stack: the error. Calls the function protected, which is below itself and this one. */
 int ml_story_handler(lua_State *L)
 {
     enum { LEVEL = 2 };

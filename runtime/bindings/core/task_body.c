@@ -32,14 +32,14 @@ static void on_refused_yield(lua_State *L, lua_Debug *event)
 const struct ml_hook_kind ml_refused_yield = {
     .events = LUA_MASKCOUNT, .count = 1, .on_event = on_refused_yield};
 
-/* (Refusing a yield there and then takes a C function under the task's own, lua_call()ing it: 256
- * bytes more for each task asleep.) */
+/* (To refuse a yield at once, a C function would have to stand under the task's own and lua_call()
+ * it: 256 bytes more for each task asleep.) */
 static inline int resume_to_the_end(lua_State *L, int *results)
 {
     int status = lua_resume(L, NULL, lua_gettop(L) - 1, results);
     while (ml_unlikely(status == LUA_YIELD)) {
         lua_pop(L, *results);
-        ml_hooks_arm(L, ML_HOOK_YIELD); /* without memory: the call that yielded returns */
+        ml_hooks_arm(L, ML_HOOK_YIELD); /* without memory the call that yielded returns */
         status = lua_resume(L, NULL, 0, results);
     }
     return status;
@@ -55,10 +55,10 @@ int ml_resume_to_the_end(lua_State *L)
 
 /*
  * Notes where the chain of the running task begins, which is about to be abandoned: its strands
- * stay linked. A task may be abandoned once more while those of another time are being closed:
- * their turn comes after the new ones'.
+ * stay linked. A task may be abandoned once more while the strands of an earlier time are being
+ * closed: those follow the new ones.
  *
- * Each thread of the chain stands on the stack of the next, which resumed it: that keeps it alive
+ * Each thread of the chain stands on the stack of the next, which resumed it and so keeps it alive
  * until it is closed.
  */
 static void note_chain(struct ml_lua_task *task)
@@ -77,7 +77,7 @@ static void note_chain(struct ml_lua_task *task)
 }
 
 /* Takes apart the chain of the task that was abandoned; `closes` the variables that its threads
- * have pending. Closing variables may wait, and what they wait in may be abandoned, too: then this
+ * have pending. Closing variables may wait, and may be abandoned in that wait, too: then this
  * begins anew with the same thread. */
 static void take_apart(struct ml_lua_task *task, bool closes)
 {
@@ -94,16 +94,15 @@ static void take_apart(struct ml_lua_task *task, bool closes)
     }
 }
 
-/* The Task keeps no value. Without any the thread of one that failed would be taken for its error.
- */
+/* The Task keeps nil. Without a value the thread of a failed task would be taken for its error. */
 static void keep_nothing(struct ml_lua *lua, struct ml_lua_task *task)
 {
     lua_pushnil(lua->aside);
     ml_lua_task_keep(lua, task);
 }
 
-/* The frames of its last run are gone; what they left open is closed here, unless the task is to
- * run nothing more. */
+/* The frames of its last run are gone. Closes the variables that they left open, unless the task is
+ * to run nothing more. */
 static __attribute__((noinline)) void close_abandoned(struct ml_lua_task *task)
 {
     static const enum ml_outcome outcomes[] = {[ML_RUN_CLOSING] = ML_OUTCOME_DONE,
@@ -123,7 +122,7 @@ static __attribute__((noinline)) void end_before_the_start(struct ml_lua_task *t
     ml_lua_task_detach(task->task.hub->owner, task, 0);
 }
 
-/* Of all that runs here only this frame stays on the stack of a task that waits. */
+/* Of all functions here only this one's frame stays on the stack of a task that waits. */
 void ml_lua_task_body(struct ml_task *base)
 {
     struct ml_lua_task *task = ml_lua_task_of(base);
@@ -152,7 +151,7 @@ static void abandon_greenlet(struct ml_lua *lua, struct ml_lua_task *task)
         lua->task_hooks.greenlet->abandon(task);
 }
 
-/* On its thread, and those that it resumed, calls stand that nobody returns to: their stacks are
+/* On its thread, and those that it resumed, calls stand that will never return: their stacks are
  * left as they are. */
 static void drop(struct ml_lua_task *task)
 {
@@ -167,7 +166,7 @@ static void drop(struct ml_lua_task *task)
 void ml_lua_task_drop(struct ml_lua_task *task)
 {
     if (task->task.state !=
-        ML_TASK_RUNNING) /* else it may have gone on since it was parked there */
+        ML_TASK_RUNNING) /* a running one may have gone on since it was parked there */
         *ml_lua_mark(task->parked_on) &= ~(uintptr_t)ML_MARK_PARKED;
     task->outcome = ML_OUTCOME_CANCELLED;
     task->has_exits = false;
@@ -198,7 +197,7 @@ _Noreturn void ml_lua_task_restart(struct ml_lua *lua, enum ml_task_run run)
     task->run = run;
     note_chain(task);
     abandon_greenlet(lua, task);
-    if (lua->report.is_composed) { /* what was called on the task's behalf is abandoned with it */
+    if (lua->report.is_composed) { /* the call on the task's behalf is abandoned with it */
         lua->report.is_composed = false;
         lua_resetthread(lua->aside);
         lua_settop(lua->aside, 0);

@@ -27,7 +27,7 @@ void ml_lua_task_keep(struct ml_lua *lua, struct ml_lua_task *task)
     lua_pop(aside, 1);
 }
 
-/* The same with that on top of the task's thread. */
+/* The same with the value on top of the task's thread. */
 static void keep_value(struct ml_lua *lua, struct ml_lua_task *task)
 {
     lua_xmove(task->L, lua->aside, 1);
@@ -46,7 +46,7 @@ static int push_cancellation(lua_State *L)
     return 1;
 }
 
-/* The error on top of the task's thread is told, unless somebody else gets it. */
+/* Reports the error on top of the task's thread, unless another task gets it. */
 static void report(struct ml_lua *lua, struct ml_lua_task *task)
 {
     if (!task->is_quiet && !is_joined(&task->task))
@@ -54,8 +54,8 @@ static void report(struct ml_lua *lua, struct ml_lua_task *task)
 }
 
 /* Closes the variables of the task's thread. `owed`: its error is what a C library made of a
- * cancellation; unless a closing variable puts its own in that place, it gives way to the
- * cancellation. */
+ * cancellation; unless a closing variable puts its own error there, the cancellation replaces it.
+ */
 static void close_variables(struct ml_lua_task *task, bool owed)
 {
     lua_State *L = task->L;
@@ -69,8 +69,8 @@ static void close_variables(struct ml_lua_task *task, bool owed)
     }
 }
 
-/* The error on top of the thread was caught by nobody. Closes the pending variables: they may wait,
- * and may replace the error. */
+/* The error on top of the thread was not caught. Closes the pending variables: they may wait, and
+ * may replace the error. */
 static void fail(struct ml_lua *lua, struct ml_lua_task *task)
 {
     bool owed = task->task.was_cancelled && task->owes_cancellation;
@@ -83,8 +83,8 @@ static void fail(struct ml_lua *lua, struct ml_lua_task *task)
         report(lua, task);
     }
     close_variables(task, owed);
-    /* A closing variable's own error takes the place of the first or of the cancellation, and is
-     * not to be lost. */
+    /* A closing variable's own error takes the place of the first error or of the cancellation, and
+     * must not be lost. */
     bool is_replaced =
         cancelled ? !ml_is_cancellation(task->L, -1) : ml_report_first_is_replaced(lua, task);
     if (is_replaced) {
@@ -109,7 +109,7 @@ static int pack(lua_State *L)
     return 1;
 }
 
-/* Keeps the `count` results on the thread in the Task. LUA_OK, or the error of having no room. */
+/* Keeps the `count` results on the thread in the Task. LUA_OK, or an error: no room. */
 static int keep_results(struct ml_lua *lua, struct ml_lua_task *task, int count)
 {
     lua_State *L = task->L;
@@ -124,8 +124,8 @@ static int keep_results(struct ml_lua *lua, struct ml_lua_task *task, int count)
     return status;
 }
 
-/* A thread serves again if its function ended well, nobody can still hold it, and no hook is on
- * it. */
+/* A thread serves again if its function ended well, the script has no reference to it, and no hook
+ * is on it. */
 static bool serves_again(const struct ml_lua_task *task)
 {
     return task->outcome == ML_OUTCOME_DONE && task->run == ML_RUN_FUNCTION &&
@@ -146,7 +146,7 @@ void ml_lua_task_add_exit(lua_State *L, struct ml_lua_task *task)
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 }
 
-/* They run on the state aside, where nobody may wait. */
+/* They run on the state aside, where no wait is allowed. */
 static __attribute__((noinline)) void call_exits(struct ml_lua *lua, struct ml_lua_task *task)
 {
     lua_State *aside = lua->aside;
@@ -165,19 +165,19 @@ static __attribute__((noinline)) void call_exits(struct ml_lua *lua, struct ml_l
     lua_settop(aside, top);
 }
 
-/* Functions that others want called at the end of a task run for it, on the state aside. */
+/* Calls the functions that others want called at the end of a task, on the state aside. */
 static void call_others(struct ml_lua *lua, struct ml_lua_task *task)
 {
     if (task->is_member)
         lua->task_hooks.member->end(lua, task);
     if (ml_unlikely(task->has_exits))
         call_exits(lua, task);
-    /* Also those that these functions locked. */
+    /* Also mutexes that these functions locked. */
     if (ml_unlikely(task->task.held > 0))
         lua->task_hooks.release_mutexes(lua, &task->task);
 }
 
-/* A Task that keeps no results lets go of the thread that it kept so far. */
+/* A Task without results drops its reference to the thread. */
 static void let_go_of_thread(lua_State *aside, struct ml_lua_task *task)
 {
     ml_lua_push_task(aside, task);
@@ -188,9 +188,9 @@ static void let_go_of_thread(lua_State *aside, struct ml_lua_task *task)
 
 /*
  * The task computes no more: its handle keeps the outcome, its thread goes its own way. The
- * functions that are called here may collect, and the task's strand lies in front of its thread:
- * one that the pool does not keep stands on the state aside meanwhile, for its place in the Task
- * may be taken by results.
+ * functions that are called here may collect garbage, and the task's strand lies in front of its
+ * thread. A thread that the pool does not keep stands on the state aside meanwhile, since its place
+ * in the Task may be taken by results.
  */
 void ml_lua_task_detach(struct ml_lua *lua, struct ml_lua_task *task, int results)
 {
@@ -205,7 +205,7 @@ void ml_lua_task_detach(struct ml_lua *lua, struct ml_lua_task *task, int result
         lua->task_hooks.release_mutexes(lua, &task->task);
     task->result_count = results;
     if (task == lua->tasks.main)
-        lua->tasks.main = NULL; /* another may come to lie at its address */
+        lua->tasks.main = NULL; /* another Task may come to lie at its address */
     call_others(lua, task);
     if (ml_unlikely(lua->greenlets.dropped > 0))
         lua->task_hooks.greenlet->orphan(lua, task);
@@ -217,7 +217,7 @@ void ml_lua_task_detach(struct ml_lua *lua, struct ml_lua_task *task, int result
     lua_settop(aside, top);
 }
 
-/* What follows the function's end. */
+/* Handles the end of the function. */
 void ml_lua_task_conclude(struct ml_lua_task *task, int status, int results)
 {
     struct ml_lua *lua = task->task.hub->owner;

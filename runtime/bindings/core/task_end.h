@@ -1,13 +1,13 @@
 /*
- * The end of a Lua task: its error is told, its outcome kept, functions that wait for it are
- * called, and its thread goes its own way. Knows nothing of how it ran.
+ * The end of a Lua task: reports its error, keeps its outcome, calls the functions that wait for
+ * its end, and disposes of its thread. Knows nothing of how it ran.
  */
 #ifndef ML_BINDINGS_CORE_TASK_END_H
 #define ML_BINDINGS_CORE_TASK_END_H
 
 #include "bindings/core/lua_task.h"
 
-/* The function at 2 is to be called with the Task at 1 when that ends. */
+/* Has the function at 2 called with the Task at 1 when that ends. */
 void ml_lua_task_add_exit(lua_State *L, struct ml_lua_task *task);
 
 /* Moves the value on top of the state aside into the Task, as its result or error. */

@@ -1,6 +1,4 @@
-/*
- * What scripts and people see of a task: its name, its group. Changes nothing.
- */
+/* Properties of a task for scripts and reports: its name, its group. Changes nothing. */
 #ifndef ML_BINDINGS_CORE_TASK_VIEW_H
 #define ML_BINDINGS_CORE_TASK_VIEW_H
 

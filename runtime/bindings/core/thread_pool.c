@@ -10,8 +10,8 @@ static void push_pool(lua_State *L)
     lua_rawgeti(L, LUA_REGISTRYINDEX, ml_lua_of(L)->threads.ref);
 }
 
-/* Makes a thread for an empty place of the pool, or, when there is none, for the Task at `task`. A
- * place is taken once nothing can fail any more. Finalizers run while the thread is made, and may
+/* Makes a thread for an empty place of the pool or, if there is none, for the Task at `task`. The
+ * place is taken when nothing can fail any more. Finalizers run while the thread is made, and may
  * take places themselves. */
 static __attribute__((noinline)) struct ml_pool_thread make_thread(lua_State *L, int task)
 {

@@ -1,23 +1,21 @@
-/*
- * The Lua threads on which tasks run, one task after another. Knows nothing of what runs on them.
- */
+/* The Lua threads on which tasks run, one task after another. Knows nothing of the tasks. */
 #ifndef ML_BINDINGS_CORE_THREAD_POOL_H
 #define ML_BINDINGS_CORE_THREAD_POOL_H
 
 #include "bindings/core/lua_runtime.h"
 
-/* Takes a thread that waits for work, or makes one, which the pool keeps alive or, if its index is
- * 0, the Task at `task`. Raises when Lua has no memory. */
+/* Takes an idle thread, or makes one. The pool keeps it alive or, if its index is 0, the Task at
+ * `task`. Raises when Lua has no memory. */
 struct ml_pool_thread ml_thread_take(lua_State *L, int task);
 
-/* Gives a thread of the pool back; one that cannot serve again leaves its place to a new one. Never
+/* Gives a thread of the pool back; one that cannot serve again makes room for a new one. Never
  * raises. */
 void ml_thread_give_back(struct ml_lua *lua, struct ml_pool_thread thread, bool serves_again);
 
 /* Makes it, empty. Raises. */
 void ml_thread_pool_open(lua_State *L);
 
-/* Frees what is not Lua's. After lua_close(). */
+/* Frees memory that is not Lua's, after lua_close(). */
 void ml_thread_pool_release(struct ml_lua *lua);
 
 #endif

@@ -17,7 +17,7 @@ void ml_strip_bottom_frame(lua_State *L)
     lua_replace(L, -2);
 }
 
-/* As luaL_traceback(), without what the runtime has put below a thread's function. */
+/* As luaL_traceback(), without the frames that the runtime has put below a thread's function. */
 static void push_frames(lua_State *L, lua_State *thread, const char *message, int level)
 {
     luaL_traceback(L, thread, message, level);

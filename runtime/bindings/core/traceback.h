@@ -1,4 +1,4 @@
-/* Tracebacks of tasks: the calls on all threads of the chain, and where it was spawned. */
+/* Tracebacks of tasks: the calls on all threads of the chain, and the line where it was spawned. */
 #ifndef ML_BINDINGS_CORE_TRACEBACK_H
 #define ML_BINDINGS_CORE_TRACEBACK_H
 
@@ -8,11 +8,11 @@
  * `message` (may be NULL). */
 void ml_lua_push_traceback(lua_State *L, struct ml_lua_task *task, const char *message);
 
-/* Takes from the end of the traceback on top of L the lowest frame, if it is a C function: that
- * with which each thread begins under an instruction limit. */
+/* Removes from the end of the traceback on top of L the lowest frame, if it is a C function: the
+ * one with which each thread begins under an instruction limit. */
 void ml_strip_bottom_frame(lua_State *L);
 
-/* The same from `level` on of its innermost thread, L itself if that is it. */
+/* Pushes the traceback from `level` on of the innermost thread, which may be L itself. */
 void ml_lua_push_traceback_at(lua_State *L, struct ml_lua_task *task, const char *message,
                               int level);
 

@@ -1,4 +1,4 @@
-/* Tables that keep their keys, or their values, not alive. */
+/* Tables that do not keep their keys, or their values, alive. */
 #ifndef ML_BINDINGS_CORE_WEAK_TABLE_H
 #define ML_BINDINGS_CORE_WEAK_TABLE_H
 

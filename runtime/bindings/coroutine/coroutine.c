@@ -16,9 +16,9 @@
 #include <lualib.h>
 
 /*
- * The processor predicts where a `ret` goes from the calls it saw. Of two strands that switch to
- * each other it saw the other one's: with everything down to the switch inlined, one `ret` goes
- * astray, and the next is Lua's in both.
+ * The processor predicts the target of a `ret` from the calls it has seen. When two strands switch
+ * to each other, it has seen the other one's. With everything down to the switch inlined, one `ret`
+ * is mispredicted, and the next is Lua's in both.
  */
 #define FLAT __attribute__((flatten))
 
@@ -78,8 +78,8 @@ static bool has_failed(lua_State *thread)
     return lua_status(thread) != LUA_OK && lua_status(thread) != LUA_YIELD;
 }
 
-/* A thread failed with the error on top of L: closes its variables, which may replace the error.
- * Returns its status. */
+/* Closes the variables of a thread that failed with the error on top of L; they may replace the
+ * error. Returns its status. */
 static int close_failed(lua_State *L, lua_State *thread)
 {
     lua_xmove(L, thread, 1);
@@ -88,8 +88,8 @@ static int close_failed(lua_State *L, lua_State *thread)
     return status;
 }
 
-/* After a failed resume: a cancellation of the running task goes on, once the thread is closed, for
- * nobody else will. */
+/* After a failed resume: closes the thread and raises the running task's cancellation again, if
+ * there is one; no other code will. */
 static void rethrow_from(lua_State *L, lua_State *thread, intptr_t count)
 {
     if (ml_cancellation_count(L) == count)
@@ -112,8 +112,8 @@ static FLAT int coroutine_resume(lua_State *L)
     return count + 1;
 }
 
-/* Raises the error on top of L, which came out of `thread`, with the place of the caller before it
- * if it is a text. */
+/* Raises the error on top of L, which came out of `thread`. A text gets the caller's line in front.
+ */
 static int raise_from(lua_State *L, lua_State *thread)
 {
     int status = has_failed(thread) ? close_failed(L, thread) : LUA_OK;
@@ -127,7 +127,7 @@ static int raise_from(lua_State *L, lua_State *thread)
 
 /* ---- wrap ---- */
 
-/* The threads of wrapped generators that ended well are used again: nobody else can hold them. */
+/* Threads of wrapped generators that ended well are used again: no reference to them is left. */
 enum { IDLE_GENERATORS = 64 };
 
 static void push_thread(lua_State *L)
@@ -139,7 +139,7 @@ static void push_thread(lua_State *L)
         lua_newthread(L);
 }
 
-/* The generator of the running closure has ended well: its thread is given up. */
+/* Gives up the thread of the running closure's generator, which has ended well. */
 static __attribute__((noinline)) void give_up_thread(lua_State *L, lua_State *thread)
 {
     lua_State *idle = ml_lua_of(L)->idle_generators;
@@ -219,7 +219,7 @@ static int coroutine_close(lua_State *L)
         lua_pushboolean(L, 1);
         return 1;
     }
-    lua_xmove(thread, L, 1); /* one that keeps a value would pass for suspended */
+    lua_xmove(thread, L, 1); /* a thread with a value on it would count as suspended */
     ml_cancellation_rethrow(L, count);
     lua_pushboolean(L, 0);
     lua_insert(L, -2);

@@ -7,10 +7,10 @@
 #include <lauxlib.h>
 #include <string.h>
 
-/* How deep generators nest: each has a C stack of its own, so that Lua's limit of 200 C levels
- * applies within each, and recursion through them needs one as well. Plain ones hold less than 1
- * KiB of frames each, one that calls the next from a callback of string.gsub() 2.6 KiB; but with
- * 200 levels in each it would be 4 GB. */
+/* How deep generators nest. Each has a C stack of its own, so Lua's limit of 200 C levels applies
+ * within each, and recursion through them needs a limit as well. A plain one holds less than 1 KiB
+ * of frames, one that calls the next from a callback of string.gsub() 2.6 KiB; but with 200 levels
+ * in each it would be 4 GB. */
 enum { NESTING_LIMIT = 10000, FRAMES_LIMIT = (ML_HAS_ASAN ? 256 : 32) * 1024 /* KiB */ };
 
 static inline bool is_too_deep(const struct ml_hub *hub)
@@ -23,7 +23,7 @@ const char ml_generator_normal[] = "normal";
 const char ml_generator_suspended[] = "suspended";
 const char ml_generator_dead[] = "dead";
 
-/* Of a thread that has no C stack of its own: as stock Lua sees it. */
+/* The status of a thread without a C stack of its own: as stock Lua sees it. */
 static const char *plain_status(lua_State *thread)
 {
     lua_Debug frame;
@@ -54,8 +54,8 @@ const char *ml_generator_status(lua_State *L, lua_State *thread)
 
 /* ---- yield ---- */
 
-/* Whether a finalizer is among the calls on L. Those on other threads come to their end whatever
- * happens here. */
+/* Whether a finalizer is among the calls on L. Finalizers on other threads come to their end in any
+ * case. */
 static bool runs_finalizer(lua_State *L)
 {
     lua_Debug frame;
@@ -74,8 +74,7 @@ static inline bool is_in_finalizer(lua_State *L)
     return ml_unlikely(!lua_isyieldable(L)) && lua_gc(L, LUA_GCCOUNT) < 0 && runs_finalizer(L);
 }
 
-/* A task's own thread, and a greenlet's, were not resumed by anybody who could take what they
- * yield. */
+/* The thread of a task, or of a greenlet, has no resumer that could take a yielded value. */
 static inline bool is_generator(lua_State *L)
 {
     const struct ml_strand *strand = ml_strand_of(L);
@@ -133,8 +132,8 @@ static int take_error(lua_State *L, lua_State *thread)
     return -1;
 }
 
-/* A thread that some C library left off with lua_yield(), or any outside tasks: on the running
- * stack. */
+/* Resumes, on the running stack, a thread that a C library left with lua_yield(), and any thread
+ * outside of tasks. */
 static int resume_plainly(lua_State *L, lua_State *thread, int count)
 {
     lua_xmove(L, thread, count);
@@ -144,7 +143,7 @@ static int resume_plainly(lua_State *L, lua_State *thread, int count)
     return take_results(L, thread, count);
 }
 
-/* What a strand that gave up control left on its thread: the count of its values. */
+/* The count of values that a strand left on its thread when it gave up control. */
 static inline int count_results(lua_State *thread)
 {
     if (ml_likely(lua_status(thread) != LUA_YIELD))
@@ -166,7 +165,7 @@ static inline int resume_strand(lua_State *L, lua_State *thread, int count)
     return take_results(L, thread, count_results(thread));
 }
 
-/* Why a thread without a C stack cannot be given one; NULL: it can. */
+/* The reason why a thread without a C stack cannot get one; NULL: it can. */
 static const char *refusal(lua_State *L, lua_State *thread)
 {
     const char *status = ml_generator_status(L, thread);
@@ -175,7 +174,8 @@ static const char *refusal(lua_State *L, lua_State *thread)
     return status == ml_generator_suspended ? NULL : "cannot resume non-suspended coroutine";
 }
 
-/* The thread, a strand or one to be, begins or goes on while every thread is to be looked at. */
+/* Called before a thread, a strand or one to be, begins or goes on, while a hook must be on every
+ * thread. */
 static void watch(lua_State *L, lua_State *thread, bool begins)
 {
     struct ml_lua *lua = ml_lua_of(L);
@@ -184,15 +184,15 @@ static void watch(lua_State *L, lua_State *thread, bool begins)
     ml_hooks_attend(thread);
 }
 
-/* On a stack of a C library's own nothing switches: there a coroutine is resumed as by stock Lua,
- * and stays on it. */
+/* No switch is possible on a stack of a C library's own: there a coroutine is resumed as by stock
+ * Lua, and stays on that stack. */
 static inline bool may_switch(const struct ml_hub *hub)
 {
     return hub->current != NULL &&
            ml_strand_holds(hub->current->strand, __builtin_frame_address(0));
 }
 
-/* Anything but a generator that waits to be resumed, and that nobody has to look at. */
+/* Resumes anything but a plain suspended generator. */
 static __attribute__((noinline)) int resume_other(lua_State *L, lua_State *thread, int count)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
@@ -227,7 +227,7 @@ int ml_generator_resume(lua_State *L, lua_State *thread, int count)
     return resume_other(L, thread, count);
 }
 
-/* Why nobody can resume a suspended thread now; NULL: somebody can. */
+/* The reason why a suspended thread cannot be resumed now; NULL: it can. */
 static const char *refusal_now(const struct ml_hub *hub)
 {
     if (hub->current == NULL || ml_bank_current != &hub->bank)
@@ -249,8 +249,8 @@ int ml_generator_go_on(lua_State *thread, int count, int *results)
     const char *message = refusal_now(hub);
     if (message != NULL)
         return refuse_to_go_on(thread, count, message);
-    /* All that is above the call of coroutine.yield() it returns; what C code left there is none of
-     * that. */
+    /* coroutine.yield() returns all values above its call; others that C code left there are
+     * removed. */
     for (int left = lua_gettop(thread) - count; left > 0 && lua_status(thread) == LUA_OK; left--)
         lua_remove(thread, 1);
     if (ml_strand_resume(hub, strand) != 0)
@@ -264,8 +264,8 @@ int ml_generator_go_on(lua_State *thread, int count, int *results)
 
 /* ---- the body ---- */
 
-/* A C function on the thread called lua_yield(): its `count` values are passed on, their number on
- * top; returns how many came back for it. */
+/* A C function on the thread called lua_yield(): passes its `count` values on, their number on top,
+ * and returns how many values came back. */
 static int forward_yield(struct ml_hub *hub, lua_State *thread, int count)
 {
     lua_pushinteger(thread, count);

@@ -1,14 +1,14 @@
 /*
- * A generator: a Lua thread that is resumed and yields as a strand of the running task. Also tells
- * what any thread is doing, and falls back on Lua's own lua_resume() for those that a C library
- * runs. Knows nothing of coroutine.*'s error conventions.
+ * A generator: a Lua thread that is resumed and yields as a strand of the running task. Also
+ * reports the state of any thread, and falls back on Lua's own lua_resume() for those that a C
+ * library runs. Knows nothing of coroutine.*'s error conventions.
  */
 #ifndef ML_BINDINGS_COROUTINE_GENERATOR_H
 #define ML_BINDINGS_COROUTINE_GENERATOR_H
 
 #include "bindings/core/lua_runtime.h"
 
-/* What ml_generator_status() answers, for comparing by address. */
+/* The results of ml_generator_status(), compared by address. */
 extern const char ml_generator_running[], ml_generator_normal[], ml_generator_suspended[],
     ml_generator_dead[];
 
@@ -19,15 +19,15 @@ const char *ml_generator_status(lua_State *L, lua_State *thread);
 bool ml_generator_is_yieldable(lua_State *thread);
 
 /*
- * Resumes `thread` with the `count` values on top of L, which are popped. Returns the count of what
- * it yielded or returned, now on L; or -1 with the error there instead.
+ * Resumes `thread` with the `count` values on top of L, which are popped. Returns the count of
+ * values that it yielded or returned, now on L; or -1 with the error there instead.
  */
 int ml_generator_resume(lua_State *L, lua_State *thread, int count);
 
 /*
- * lua_resume() of a suspended thread, for C code: the `count` values on top of `thread` are what
- * its yield returns. LUA_YIELD or LUA_OK with *results values on top of it, or another status with
- * an error there.
+ * lua_resume() of a suspended thread, for C code: its yield returns the `count` values on top of
+ * `thread`. LUA_YIELD or LUA_OK with *results values on top of it, or another status with an error
+ * there.
  */
 int ml_generator_go_on(lua_State *thread, int count, int *results);
 
@@ -37,7 +37,7 @@ void ml_generator_check_yield(lua_State *L);
 /* Ends a suspended or dead thread and closes its variables; lua_resetthread()'s status. */
 int ml_generator_close(lua_State *thread);
 
-/* Installed as hub->strand_body: what a generator or a greenlet runs. */
+/* Installed as hub->hooks.strand_body: runs a generator or a greenlet. */
 void ml_strand_body(struct ml_strand *strand);
 
 #endif

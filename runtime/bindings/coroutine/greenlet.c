@@ -1,16 +1,15 @@
 /***
-Greenlets: coroutines that switch to each other by name, as Python's greenlet has them, case by
-case.
+Greenlets: coroutines that switch to each other by name, as in Python's greenlet, case by case.
 
-Those of a task belong to it alone; the task itself is their root.
+A greenlet belongs to one task, which is its root.
 
-One that is suspended and that nobody can switch to any more dies by GreenletExit, as in Python: in
-its own task, as a child of the greenlet that runs there, which goes on when it is dead; an error is
-told with `warn`. Python knows at once that nobody refers to it. Here the collector has to find out,
-and a finalizer cannot be left by a switch: so it dies in the next call of `collectgarbage`, of this
+A suspended greenlet without references dies by GreenletExit, as in Python: in its own task, as a
+child of the greenlet that runs there, which goes on when it is dead; an error is a warning
+(`warn`). Python notices at once that the last reference is gone. Here the collector has to find
+out, and a switch cannot leave a finalizer: so it dies in the next call of `collectgarbage`, of this
 module, of `task.sleep` or `task.yield` that its task makes outside of finalizers. If the task ends
 before, it dies in a task of its own, named "greenlet exit", whose root is its parent then; Python
-never runs it again. If its task was dropped at the end of the program, so is it.
+never runs it again. If its task was dropped at the end of the program, so is the greenlet.
 
 @module moonlet.greenlet
 */
@@ -28,7 +27,7 @@ never runs it again. If its task was dropped at the end of the program, so is it
 
 /* ---- making ---- */
 
-/* The parent given at `index`, or the running greenlet; its object takes that place. */
+/* The parent at `index`, or the running greenlet; its object takes that place. */
 static struct ml_greenlet *check_parent(lua_State *L, int index, struct ml_lua_task *task)
 {
     if (lua_isnoneornil(L, index)) {
@@ -50,8 +49,8 @@ as the result.
 /***
 A greenlet.
 @object Greenlet
-@tfield Greenlet parent who goes on when it dies; can be set, to a greenlet of the same task,
-without a cycle
+@tfield Greenlet parent goes on when it dies; can be set, to a greenlet of the same task, without a
+cycle
 @tfield boolean dead it has ended
 @tfield boolean started it has begun
 */
@@ -60,7 +59,7 @@ without a cycle
 Makes a greenlet that will call fn; it begins with the first switch to it.
 @function new
 @tparam function fn
-@tparam[opt] Greenlet parent who goes on when it dies; the caller without
+@tparam[opt] Greenlet parent goes on when it dies; the caller without
 @treturn Greenlet
 */
 static int greenlet_new(lua_State *L)
@@ -84,9 +83,9 @@ static int greenlet_new(lua_State *L)
 }
 
 /***
-Tells who runs.
+Returns the running greenlet.
 @function current
-@treturn Greenlet the one that runs; the task's root outside of all others
+@treturn Greenlet the task's root outside of all others
 */
 static int greenlet_current(lua_State *L)
 {
@@ -96,11 +95,12 @@ static int greenlet_current(lua_State *L)
 }
 
 /***
-From now on fn(event, from, to) is called after each switch, by the greenlet that was switched to;
-event is "switch" or "throw". When it raises an error, it is removed, and the error goes on there.
+Sets a trace function: from now on each switch calls fn(event, from, to), in the greenlet that was
+switched to; event is "switch" or "throw". If it raises an error, it is removed, and the error goes
+on there.
 @function settrace
-@tparam ?function fn nil: no more
-@return the one before, or nil
+@tparam ?function fn nil: none
+@return the previous one, or nil
 */
 static int greenlet_settrace(lua_State *L)
 {
@@ -114,7 +114,7 @@ static int greenlet_settrace(lua_State *L)
 }
 
 /***
-Tells what settrace() was given.
+Returns the trace function.
 @function gettrace
 @return the trace function, or nil
 */

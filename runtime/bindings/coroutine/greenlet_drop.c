@@ -1,8 +1,8 @@
 /*** @submodule moonlet.greenlet */
 /*
- * Greenlets that nobody can switch to any more. They die as Python's do: by GreenletExit, in their
- * own task, as children of the greenlet that runs there. A finalizer may not be left by a switch:
- * so it only notes them, and they die when their task next calls something that may switch anyway.
+ * Greenlets that are out of reach. They die as Python's do: by GreenletExit, in their own task, as
+ * children of the greenlet that runs there. A switch may not leave a finalizer, so the finalizer
+ * only notes them. They die when their task next calls something that may switch anyway.
  */
 #include "bindings/coroutine/greenlet_drop.h"
 
@@ -14,7 +14,7 @@
 #include "bindings/coroutine/greenlet_object.h"
 #include "bindings/coroutine/greenlet_switch.h"
 
-/* Key in the registry of the list of those that are to die. */
+/* Key in the registry of the list of greenlets that are about to die. */
 static const char dropped_key;
 
 void ml_greenlet_open_dropped(lua_State *L)
@@ -50,8 +50,8 @@ static int spawn_end(lua_State *L)
 
 /* ---- the list ---- */
 
-/* Takes the first of the running task's out of the list and pushes it; false, nothing pushed: there
- * is none. */
+/* Takes the first greenlet of the running task out of the list and pushes it; false, nothing
+ * pushed: there is none. */
 static bool take_dropped(lua_State *L, uint64_t task)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &dropped_key);
@@ -95,7 +95,7 @@ int ml_greenlet_gc(lua_State *L)
 
 /* ---- their end ---- */
 
-/* Pushes the parent of the greenlet at `index`, which is a child of the running one from now on. */
+/* Makes the greenlet at `index` a child of the running one, and pushes its former parent. */
 static struct ml_greenlet *borrow(lua_State *L, int index, struct ml_lua_task *task)
 {
     struct ml_greenlet *greenlet = ml_to_object(L, index), *parent = greenlet->parent;
@@ -107,7 +107,7 @@ static struct ml_greenlet *borrow(lua_State *L, int index, struct ml_lua_task *t
     return parent;
 }
 
-/* Tells of the error on top of the stack, which is popped. */
+/* Warns of the error on top of the stack, which is popped. */
 static void warn_of_error(lua_State *L)
 {
     lua_warning(L, "error at the end of a dropped greenlet: ", 1);
@@ -115,7 +115,7 @@ static void warn_of_error(lua_State *L)
     lua_pop(L, 2);
 }
 
-/* Stack: ..., the greenlet, which is popped. Only what it raises beyond GreenletExit is told. */
+/* Stack: ..., the greenlet, which is popped. Warns of any error that it raises but GreenletExit. */
 static void end_one(lua_State *L, struct ml_lua_task *task)
 {
     int index = lua_gettop(L);
@@ -125,7 +125,7 @@ static void end_one(lua_State *L, struct ml_lua_task *task)
     lua_pushcfunction(L, ml_greenlet_end);
     lua_pushvalue(L, index);
     bool has_failed = lua_pcall(L, 1, 0, 0) != LUA_OK;
-    if (greenlet->state != ML_GREENLET_DEAD) { /* it lives on, as the child that it was */
+    if (greenlet->state != ML_GREENLET_DEAD) { /* it survives, and gets its parent back */
         lua_pushvalue(L, index + 1);
         lua_setiuservalue(L, index, ML_GREENLET_PARENT);
         greenlet->parent = parent;
@@ -172,7 +172,7 @@ void ml_greenlet_orphan(struct ml_lua *lua, struct ml_lua_task *task)
 
 /* ---- collectgarbage ---- */
 
-/* Of the stock function's options, those that take numbers, and how many. */
+/* Checks the arguments of the stock function's options that take numbers. */
 static void check_numbers(lua_State *L, int option)
 {
     static const int numbers[] = {0, 0, 0, 0, 1, 1, 1, 0, 2, 3};
@@ -180,8 +180,8 @@ static void check_numbers(lua_State *L, int option)
         luaL_optinteger(L, 2 + i, 0);
 }
 
-/* As in stock Lua; then those that were found unreferenced die. Upvalue: the stock function, which
- * would not know its own name in errors. */
+/* As in stock Lua; then greenlets that were found unreferenced die. Upvalue: the stock function,
+ * which would not know its own name in errors. */
 static int collect_garbage(lua_State *L)
 {
     static const char *const options[] = {"stop",         "restart",     "collect",    "count",
@@ -198,7 +198,7 @@ static int collect_garbage(lua_State *L)
 void ml_greenlet_open_collectgarbage(lua_State *L)
 {
     lua_getglobal(L, "collectgarbage");
-    if (!lua_iscfunction(L, -1)) { /* the script has one of its own */
+    if (!lua_iscfunction(L, -1)) { /* the script has replaced it */
         lua_pop(L, 1);
         return;
     }

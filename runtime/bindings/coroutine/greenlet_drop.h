@@ -1,4 +1,4 @@
-/* The end of greenlets that nobody can switch to any more. */
+/* The end of greenlets that are out of reach. */
 #ifndef ML_BINDINGS_COROUTINE_GREENLET_DROP_H
 #define ML_BINDINGS_COROUTINE_GREENLET_DROP_H
 
@@ -19,7 +19,7 @@ void ml_greenlet_kill_dropped(lua_State *L);
 /* The task ends: its dropped greenlets do so in tasks of their own. Never raises. */
 void ml_greenlet_orphan(struct ml_lua *lua, struct ml_lua_task *task);
 
-/* collectgarbage, after which they die. */
+/* Replaces collectgarbage, which ends them as well. Raises. */
 void ml_greenlet_open_collectgarbage(lua_State *L);
 
 #endif

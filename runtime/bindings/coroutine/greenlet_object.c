@@ -56,7 +56,7 @@ void ml_greenlet_push_current(lua_State *L, struct ml_lua_task *task)
         ml_greenlet_push_root(L, task);
         return;
     }
-    /* The first value of the `switch` call in which the root stands: it keeps the one that runs
+    /* The first value of the `switch` call in which the root stands: it keeps the running greenlet
      * alive. */
     lua_State *root = task->greenlet->root;
     lua_pushvalue(root, 1);

@@ -20,8 +20,8 @@ enum { ML_GREENLET_THREAD = 1, ML_GREENLET_PARENT = 2 };
 struct ml_greenlet {
     struct ml_branch branch;
     lua_State *L;               /* its thread; NULL for a task's root */
-    lua_State *stand;           /* of its own `switch` call, while it is suspended */
-    lua_State *root;            /* of the root's `switch` call, while this one runs */
+    lua_State *stand;           /* the thread of its own `switch` call, while it is suspended */
+    lua_State *root;            /* the thread of the root's `switch` call, while this one runs */
     struct ml_greenlet *parent; /* NULL: the root */
     uint64_t task;              /* id of the task it belongs to */
     uint32_t slot;              /* of that task */
@@ -39,13 +39,13 @@ struct ml_greenlet *ml_check_greenlet(lua_State *L, int index);
 /* The running task; raises without one. */
 struct ml_lua_task *ml_greenlet_task(lua_State *L);
 
-/* Pushes a new one that belongs to the task, or the one that stands for the task's own body, or the
- * one that the task runs. */
+/* Each pushes a greenlet and returns it: a new one that belongs to the task; the one that stands
+ * for the task's own body; the one that the task runs. */
 struct ml_greenlet *ml_greenlet_push_new(lua_State *L, const struct ml_lua_task *task);
 struct ml_greenlet *ml_greenlet_push_root(lua_State *L, struct ml_lua_task *task);
 void ml_greenlet_push_current(lua_State *L, struct ml_lua_task *task);
 
-/* Makes it one of the task's. */
+/* Makes the task its owner. */
 static inline void ml_greenlet_adopt(struct ml_greenlet *greenlet, const struct ml_lua_task *task)
 {
     greenlet->task = task->task.id;

@@ -1,5 +1,5 @@
 /*** @submodule moonlet.greenlet */
-/* How greenlets are entered and left: switch, throw, and what becomes of one that ends. */
+/* Enters and leaves greenlets: switch, throw, and the end of one. */
 #include "bindings/coroutine/greenlet_switch.h"
 
 #include "bindings/core/blocking.h"
@@ -34,10 +34,10 @@ static bool is_exit(lua_State *L)
 }
 
 /*
- * Finds who is to be given what was meant for the greenlet whose object is at `object` on L: the
- * nearest one that lives. An error kills those on the way that have not begun, unless a trace
- * function is to see each begin and die; GreenletExit on top of L is a value from there on. The
- * object is replaced by the one found, nil for the root; returns it, NULL for the root.
+ * Finds the receiver of the values for the greenlet whose object is at `object` on L: the nearest
+ * one that lives. An error kills those on the way that have not begun, unless a trace function must
+ * see each begin and die; GreenletExit on top of L is a value from there on. The object is replaced
+ * by the one found, nil for the root. Returns it, NULL for the root.
  */
 static struct ml_greenlet *find_living(lua_State *L, int object, struct ml_greenlet *target,
                                        bool *is_thrown)
@@ -62,13 +62,14 @@ void ml_greenlet_set_tracer(lua_State *L)
 {
     ml_lua_of(L)->greenlets.are_traced = !lua_isnil(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &ml_greenlet_tracer_key);
-    /* A place for what is noted where nobody could catch an error of having no memory. */
+    /* Room for a value that is noted later, where an error for want of memory could not be caught.
+     */
     lua_pushboolean(L, 0);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &left_key);
 }
 
-/* The running greenlet was switched to: the trace function is told. An error of its own removes it
- * and is raised here. */
+/* Calls the trace function for a switch to the running greenlet. An error of its own removes it and
+ * is raised here. */
 static void trace_arrival(lua_State *L, bool is_thrown)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &ml_greenlet_tracer_key);
@@ -94,7 +95,7 @@ static void set_current(struct ml_lua_task *task, struct ml_greenlet *target, lu
     target->root = root;
 }
 
-/* The thread on which a greenlet, NULL for the root, takes what it is given. */
+/* The thread on which a greenlet, NULL for the root, receives its values. */
 static lua_State *receiver_of(const struct ml_greenlet *target, lua_State *root)
 {
     if (target == NULL)
@@ -102,7 +103,7 @@ static lua_State *receiver_of(const struct ml_greenlet *target, lua_State *root)
     return target->state == ML_GREENLET_NEW ? target->L : target->stand;
 }
 
-/* What `switch` returns, or raises, once somebody has switched back. Stack: object, values. */
+/* Returns the results of `switch`, or raises, after a switch back. Stack: object, values. */
 static int arrive(lua_State *L)
 {
     struct ml_lua_task *task = ml_greenlet_task(L);
@@ -115,9 +116,9 @@ static int arrive(lua_State *L)
     return lua_gettop(L) - 1;
 }
 
-/* Whether nothing speaks against leaving off on L that would take a closer look: it is the thread
- * of the running strand, no generator is between it and the greenlet's own, and Lua itself could
- * yield there, so that no finalizer runs in the greenlet. */
+/* Whether L may be left without a closer look: it is the thread of the running strand, no generator
+ * is between it and the greenlet's own, and Lua itself could yield there, so that no finalizer runs
+ * in the greenlet. */
 static inline bool is_plain(lua_State *L, const struct ml_lua_task *task)
 {
     const struct ml_strand *strand = task->task.strand;
@@ -136,7 +137,7 @@ static void check_may_switch(lua_State *L, const struct ml_lua_task *task,
         ml_check_may_leave(L, "switch greenlets");
 }
 
-/* The root's first value is to be the one that runs. Stack: object of the target, values. */
+/* Makes the running greenlet the root's first value. Stack: object of the target, values. */
 static void keep_alive(lua_State *L, struct ml_lua_task *task, const struct ml_greenlet *target)
 {
     if (target == NULL || task->greenlet == NULL)
@@ -153,8 +154,8 @@ static __attribute__((noinline)) void remember_left(lua_State *L, struct ml_lua_
     lua_rawsetp(L, LUA_REGISTRYINDEX, &left_key);
 }
 
-/* Leaves off in the call on L for `target`, which has its values; returns when somebody switches
- * back. 0, or -ENOMEM with nothing done. */
+/* Leaves off in the call on L for `target`, which has its values; returns at a switch back. 0, or
+ * -ENOMEM with nothing done. */
 static inline int leave_for(lua_State *L, struct ml_lua_task *task, struct ml_greenlet *target,
                             lua_State *root)
 {
@@ -177,7 +178,7 @@ static inline int leave_for(lua_State *L, struct ml_lua_task *task, struct ml_gr
     return error;
 }
 
-/* The target, which begins or goes on, is to be looked at as every thread is. */
+/* Called when the target begins or goes on, while a hook must be on every thread. */
 static __attribute__((noinline)) void watch(lua_State *L, const struct ml_greenlet *target,
                                             lua_State *receiver)
 {
@@ -189,8 +190,7 @@ static __attribute__((noinline)) void watch(lua_State *L, const struct ml_greenl
 
 /*
  * Gives the values above the object at 1, or the error on top, to the greenlet of that object and
- * goes on with it. Returns what the caller's own `switch` call returns, when somebody switches
- * back.
+ * goes on with it. After a switch back, returns the results of the caller's own `switch` call.
  */
 static inline int send(lua_State *L, bool is_thrown)
 {
@@ -220,13 +220,12 @@ static inline int send(lua_State *L, bool is_thrown)
 }
 
 /***
-Goes on with the greenlet: the first time its function is called with the values, later the call of
-`switch` in which it stands returns them. A dead one stands for its nearest living ancestor.
-The switch itself lets no other task run.
+Goes on with the greenlet. The first time its function is called with the values; later its own
+pending call of `switch` returns them. A dead one stands for its nearest living ancestor. The switch
+itself lets no other task run.
 @function Greenlet:switch
 @param ... any values
-@return what somebody switches back with: the values given to this greenlet's own `switch`, or the
-results of a child that ended
+@return the values of the switch back to this greenlet, or the results of a child that ended
 */
 __attribute__((flatten)) int ml_greenlet_switch(lua_State *L)
 {
@@ -236,7 +235,7 @@ __attribute__((flatten)) int ml_greenlet_switch(lua_State *L)
 }
 
 /***
-Goes on with the greenlet, where it raises an error. One that has not begun dies at once, and the
+Goes on with the greenlet, where an error is raised. One that has not begun dies at once, and the
 error goes to its parent, as for one that is dead.
 @function Greenlet:throw
 @param[opt] err GreenletExit without
@@ -262,7 +261,7 @@ int ml_greenlet_end(lua_State *L)
 
 /* ---- the body ---- */
 
-/* Moves what the ended greenlet leaves, `count` values or the error on top of its thread, to
+/* Moves the results of the ended greenlet, `count` values or the error on top of its thread, to
  * `receiver`. */
 static bool hand_down(lua_State *L, lua_State *receiver, int count, bool is_thrown)
 {
@@ -275,7 +274,7 @@ static bool hand_down(lua_State *L, lua_State *receiver, int count, bool is_thro
     return true;
 }
 
-/* The greenlet on L has ended with `count` values, or an error, on top: finds who goes on and gives
+/* The greenlet on L has ended with `count` values, or an error, on top: finds its heir and gives
  * them to it. */
 static struct ml_greenlet *bequeath(struct ml_lua_task *task, lua_State *L, int count,
                                     bool is_thrown)
@@ -287,7 +286,7 @@ static struct ml_greenlet *bequeath(struct ml_lua_task *task, lua_State *L, int 
     self->state = ML_GREENLET_DEAD;
     if (ml_lua_of(L)->greenlets.are_traced)
         remember_left(L, task);
-    /* The object of the heir, below the value that finding it looks at. */
+    /* The object of the heir, below the value that find_living() examines. */
     lua_checkstack(L, 4);
     lua_getiuservalue(root, 1, ML_GREENLET_PARENT);
     lua_xmove(root, L, 1);
@@ -337,8 +336,7 @@ void ml_greenlet_body(struct ml_strand *strand)
         ml_story_note(lua, ml_lua_task_of(lua->hub.current), L, 0);
     if (is_thrown)
         lua_resetthread(L);
-    task =
-        ml_lua_task_of(lua->hub.current); /* another one, if nobody could switch to it any more */
+    task = ml_lua_task_of(lua->hub.current); /* another task, if the greenlet was out of reach */
     struct ml_greenlet *heir = bequeath(task, L, is_thrown ? 1 : lua_gettop(L), is_thrown);
     lua_settop(L, 0);
     ml_branch_exit(&lua->hub, &self->branch, heir != NULL ? &heir->branch : NULL);

@@ -1,4 +1,4 @@
-/* How greenlets are entered and left, and what becomes of one that ends. */
+/* Enters and leaves greenlets, and handles the end of one. */
 #ifndef ML_BINDINGS_COROUTINE_GREENLET_SWITCH_H
 #define ML_BINDINGS_COROUTINE_GREENLET_SWITCH_H
 
@@ -24,8 +24,7 @@ int ml_greenlet_throw(lua_State *L);
 /* Throws GreenletExit at the greenlet at 1, as its method `throw` does. */
 int ml_greenlet_end(lua_State *L);
 
-/* What the thread of a greenlet runs; never returns to its caller for long: see hub->strand_body.
- */
+/* The body of a greenlet's thread; does not return for long: see hub->hooks.strand_body. */
 void ml_greenlet_body(struct ml_strand *strand);
 
 /* The frames of the greenlet that the task runs are being abandoned. */

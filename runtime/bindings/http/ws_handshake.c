@@ -8,7 +8,7 @@
 #include "bindings/core/option.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/http/headers.h"
-#include "bindings/net/types.h"
+#include "bindings/net/stream_object.h"
 #include "http/codecs.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /***
-What calls of C libraries wait for a task instead of the whole thread.
+Calls of C libraries that make a task wait instead of the whole thread.
 
-libc's blocking calls (poll, recv, connect, sleep, getaddrinfo, ...) are answered by moonlet when a
-task makes them, from any C library. `docs/c-libraries.md` says which libraries were tried.
+When a task makes one of libc's blocking calls (poll, recv, connect, sleep, getaddrinfo, ...), from
+any C library, moonlet answers it. `docs/c-libraries.md` lists the libraries that were tried.
 
 @module moonlet.patch
 */
@@ -50,11 +50,11 @@ static void push_excluded(lua_State *L, const struct ml_libc_calls *calls)
 }
 
 /***
-Tells what is covered and what happened so far.
+Returns the calls that are covered, and their counts.
 @function status
-@treturn table `{available=, on=, calls=, excluded=}`: whether this program answers the calls at
-all, and does now; by the name of each call `{waited=, blocked=}`: how often a task waited in it,
-and how often it blocked the thread for want of a way not to; the patterns given to exclude()
+@treturn table `{available=, on=, calls=, excluded=}`: whether this program can answer the calls,
+and whether it does now; by the name of each call `{waited=, blocked=}`: how often a task waited in
+it, and how often it had to block the thread; the patterns given to exclude()
 */
 static int patch_status(lua_State *L)
 {

@@ -1,8 +1,8 @@
 /*
  * `require` as stock Lua has it, for tasks: while one loads a module, others that require it wait
- * for the end of that. Without that each would load a module of its own. A task that requires what
- * it is loading itself loads it again, as in stock Lua; if two tasks would wait for each other,
- * that is an error.
+ * until it is loaded. Otherwise each would load a module of its own. A task that requires a module
+ * that it is loading itself loads it again, as in stock Lua. If two tasks would wait for each
+ * other, that is an error.
  */
 #include "bindings/lib/require.h"
 
@@ -17,36 +17,35 @@
 static const char loading_type[] = "moonlet.loading";
 static const char over_type[] = "moonlet.loading.over";
 
-/* Keys in the registry. loads: name -> the loading under way, which it does not keep alive: that of
- * a coroutine which was dropped is ended by the collector. waits: number of a task -> the name of
- * the module it waits for. */
+/* Keys in the registry. loads: name -> the loading under way, held weakly, so that the collector
+ * ends the loading of a dropped coroutine. waits: number of a task -> the name of the module it
+ * waits for. */
 static const char loads_key, waits_key;
 
 static const struct ml_wait_kind module_kind = {.text = "a module that is loaded by task"};
 
-/* The loading of a module; user values: its name, and the event that it is over, which those who
- * wait keep alive. */
+/* The loading of a module; user values: its name, and the event of its end, which waiting tasks
+ * keep alive. */
 struct loading {
-    uint64_t task; /* number of the one that loads */
+    uint64_t task; /* number of the loading task */
     bool is_over;
 };
 
 enum { LOADING_NAME = 1, LOADING_OVER = 2 };
 
-/* Set when it is over. */
+/* The event of its end. */
 struct over {
     struct ml_event event;
     bool is_loop; /* a task that waits for it is in a loop of tasks that wait for each other's
                      modules */
 };
 
-/* What is on the stack of the call. */
+/* The stack of the call. */
 enum { NAME = 1, LOADED = 2, LOADING = 3, SEARCHERS = 4, MESSAGE = 5 };
 
 /* ---- one at a time ---- */
 
-/* Pushes the loading of the module whose name is on top, in its place; NULL and nil: nobody loads
- * it. */
+/* Replaces the name on top with the loading of that module; NULL and nil: there is none. */
 static struct loading *find_loading(lua_State *L)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &loads_key);
@@ -56,8 +55,8 @@ static struct loading *find_loading(lua_State *L)
     return lua_isnil(L, -1) ? NULL : ml_to_object(L, -1);
 }
 
-/* Makes `value`, an index or 0 for nil, what the table at the registry's key has for the key on
- * top, which is popped. */
+/* Sets the entry of the table at the registry's key for the key on top, which is popped, to
+ * `value`, an index or 0 for nil. */
 static void note(lua_State *L, const void *table, int value)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, table);
@@ -70,7 +69,7 @@ static void note(lua_State *L, const void *table, int value)
     lua_pop(L, 1);
 }
 
-/* The loading is over, well or not: closing, and finalizing what was dropped. */
+/* Ends the loading, however it went: on close, and in the finalizer of a dropped one. */
 static int end_loading(lua_State *L)
 {
     struct loading *loading = ml_check_object(L, 1, loading_type);
@@ -89,12 +88,13 @@ static int end_loading(lua_State *L)
     return 0;
 }
 
-/* Puts what tells others to wait at LOADING, unless the task is loading that module already. */
+/* Puts the object that makes others wait at LOADING, unless the task is loading that module
+ * already. */
 static void begin_loading(lua_State *L, uint64_t task)
 {
     struct loading *loading = ml_push_object(L, loading_type, sizeof *loading, 2);
     loading->task = task;
-    loading->is_over = true; /* until it has all it needs */
+    loading->is_over = true; /* until it is complete */
     lua_pushvalue(L, NAME);
     lua_setiuservalue(L, LOADING, LOADING_NAME);
     struct over *over = ml_push_object(L, over_type, sizeof *over, 0);
@@ -115,8 +115,8 @@ static struct over *over_of(lua_State *L)
     return over;
 }
 
-/* Whether the task that loads waits, perhaps by way of others, for one that the task `self` is
- * loading. `marks`: it does, and those that are waited for on the way are noted to be in a loop. */
+/* Whether the loading task waits, perhaps by way of others, for a module that the task `self` is
+ * loading. `marks`: if so, marks the loadings on the way as a loop. */
 static bool waits_for(lua_State *L, const struct loading *loading, uint64_t self, bool marks)
 {
     int top = lua_gettop(L);
@@ -154,7 +154,7 @@ static void await(lua_State *L, const struct loading *loading)
     lua_getiuservalue(L, -1, LOADING_OVER);
     lua_remove(L, -2);
     struct over *over = ml_to_object(L, -1);
-    ml_blocking_begin(L); /* raises where nobody may wait, before anything is noted */
+    ml_blocking_begin(L); /* raises where waiting is forbidden, before anything is noted */
     ml_blocking_finish(L);
     lua_pushinteger(L, self);
     note(L, &waits_key, NAME);
@@ -168,7 +168,7 @@ static void await(lua_State *L, const struct loading *loading)
     lua_pop(L, 1);
 }
 
-/* Whether package.loaded has the module: then it is on top. */
+/* Whether package.loaded has the module, which is pushed then. */
 static bool is_loaded(lua_State *L)
 {
     lua_pushvalue(L, NAME);
@@ -179,8 +179,8 @@ static bool is_loaded(lua_State *L)
     return false;
 }
 
-/* Waits until no other task loads the module. Whether it is loaded then, and on top of the stack;
- * if it is not, the others wait for this task. */
+/* Waits until no other task loads the module. True: it is loaded, and on top of the stack. False:
+ * the others wait for this task. */
 static bool take_turn(lua_State *L)
 {
     const struct ml_task *task = ml_lua_of(L)->hub.current;
@@ -205,7 +205,7 @@ static bool take_turn(lua_State *L)
 
 /* ---- as in stock Lua ---- */
 
-/* Pushes the loader of the module and what it is given besides the name. Upvalue: package. */
+/* Pushes the loader of the module and its second argument. Upvalue: package. */
 static void find_loader(lua_State *L)
 {
     if (lua_getfield(L, lua_upvalueindex(1), "searchers") != LUA_TTABLE)
@@ -229,8 +229,8 @@ static void find_loader(lua_State *L)
     }
 }
 
-/* Stack: ..., the result of the loader. Makes it the module, unless that is nil; pushes the module.
- */
+/* Stack: ..., the result of the loader. Stores it as the module, unless it is nil; pushes the
+ * module. */
 static void keep_module(lua_State *L)
 {
     lua_pushvalue(L, NAME);

@@ -1,7 +1,7 @@
 /*
- * The functions of Lua's standard library that must know of tasks, but for coroutine.*: pcall,
- * xpcall and load let a cancellation through, os.exit unwinds. (require is in require.c.) All else
- * about them is as in stock Lua.
+ * The functions of Lua's standard library that must know of tasks, apart from coroutine.*: pcall,
+ * xpcall and load let a cancellation through, os.exit unwinds. (require is in require.c.)
+ * Everything else about them is as in stock Lua.
  */
 #include "bindings/lib/standard.h"
 
@@ -62,8 +62,8 @@ static bool keeps_cancellations(lua_State *L, int index)
            (function == ml_story_handler || function == ml_lua_of(L)->standard.debug_traceback);
 }
 
-/* Stack: function, handler, true, results, or what the handler made of the error on top. Most
- * handlers may make anything of a cancellation; they were told of a closing variable's error. */
+/* Stack: function, handler, true, results, or the handler's result for the error on top. Most
+ * handlers may turn a cancellation into anything; they got a closing variable's error as well. */
 static int xpcall_results(lua_State *L, int status, lua_KContext count)
 {
     if (is_good(status))
@@ -91,11 +91,11 @@ static int protected_call_with_handler(lua_State *L)
 
 /* ---- load ---- */
 
-/* Where load() keeps its values: the piece at PIECE keeps the string alive that the parser reads.
+/* Where load() keeps its values. The piece at PIECE keeps the string alive that the parser reads.
  */
 enum { CHUNK = 1, NAME = 2, MODE = 3, ENVIRONMENT = 4, PIECE = 5 };
 
-/* lua_Reader: the next piece is what the function at CHUNK returns; nil or "" ends the chunk. */
+/* lua_Reader: calls the function at CHUNK for the next piece; nil or "" ends the chunk. */
 static const char *next_piece(lua_State *L, void *data, size_t *size)
 {
     (void)data;

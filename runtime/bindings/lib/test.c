@@ -36,7 +36,7 @@ static int shuffle(lua_State *L)
     return 0;
 }
 
-/* Descriptors beyond are not looked at. */
+/* Descriptors beyond it are not checked. */
 static int descriptor_limit(lua_State *L)
 {
     enum { LOOKED_AT = 1024 };

@@ -1,8 +1,8 @@
 /*** @submodule moonlet.net */
 /*
  * Addresses as scripts see them: immutable tables, compared by value, printing as text. One holds a
- * single hidden value, the socket address as the kernel has it, in a string: making one is cheap,
- * and giving one back parses nothing.
+ * single hidden value, the socket address in the kernel's form, in a string. So making one is
+ * cheap, and taking one back parses nothing.
  */
 #include "bindings/net/address.h"
 
@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-/* Under its address stand the hidden value in an address, and their metatable in the registry. */
+/* The key, by its address, of the hidden value in an address, and of their metatable in the
+ * registry. */
 static const char hidden_key;
 
 static const char *family_name(const struct ml_address *address)
@@ -63,7 +64,7 @@ void ml_push_address_key(lua_State *L, const struct ml_address *address)
 {
     struct ml_address own = *address;
     if (own.any.sa_family == AF_INET6)
-        own.inet6.sin6_flowinfo = 0; /* of a packet, not of an address */
+        own.inet6.sin6_flowinfo = 0; /* it belongs to a packet, not to an address */
     lua_pushlstring(L, (const char *)&own.any, own.size);
 }
 
@@ -127,8 +128,8 @@ static void check_address(lua_State *L, int index, struct ml_address *address)
 }
 
 /***
-An address: cannot be changed, is compared by value, prints as text, and is taken in place of host
-and port. pairs() goes over its fields.
+An address: cannot be changed, is compared by value, prints as text, and can stand in place of host
+and port. pairs() iterates over its fields.
 @object Address
 @tfield string family "inet", "inet6" or "unix"
 @tfield ?string host numeric; nil in the Unix domain

@@ -87,12 +87,12 @@ static int udp_send_to(lua_State *L)
 }
 
 /***
-Sends one datagram to where the socket is connected. May wait for room.
+Sends one datagram to the address that the socket is connected to. May wait for room.
 @function udp:send
 @tparam string data
 @tparam[opt] number timeout seconds
-@treturn boolean true once the kernel has it; or nil, message, code ("ECONNREFUSED": nobody was
-there for an earlier one)
+@treturn boolean true once the kernel has it; or nil, message, code ("ECONNREFUSED": an earlier one
+found no receiver)
 */
 static int udp_send(lua_State *L)
 {
@@ -153,10 +153,11 @@ static int udp_receive_from(lua_State *L)
 }
 
 /***
-As receive_from(), without the sender: of a connected socket it is known. May wait.
+As receive_from(), without the sender, which is known for a connected socket. May wait.
 @function udp:receive
 @tparam[opt] number timeout seconds
-@treturn string data; or nil, message, code ("ECONNREFUSED": nobody was there for what was sent)
+@treturn string data; or nil, message, code ("ECONNREFUSED": a datagram that was sent found no
+receiver)
 @treturn boolean whether it was longer than `max`, and the rest is lost
 */
 static int udp_receive(lua_State *L)
@@ -217,7 +218,7 @@ static int change_membership(lua_State *L, bool join)
 }
 
 /***
-Receives what is sent to a multicast group, too. Never waits.
+Joins a multicast group, whose datagrams are received from now on. Never waits.
 @function udp:join
 @tparam string group a numeric address
 @tparam[opt] string interface its name, number or IPv4 address
@@ -247,7 +248,7 @@ Sets options of the socket. Never waits.
 @tparam[opt] boolean opts.broadcast sending to broadcast addresses is allowed
 @tparam[opt] integer opts.ttl
 @tparam[opt] integer opts.multicast_ttl
-@tparam[opt] boolean opts.multicast_loop what is sent to a group is received on this machine, too
+@tparam[opt] boolean opts.multicast_loop datagrams to a group are received on this machine, too
 @tparam[opt] string|integer opts.multicast_interface name, number or IPv4 address
 @tparam[opt] integer opts.receive_buffer bytes
 @tparam[opt] integer opts.send_buffer bytes
@@ -284,7 +285,7 @@ static int push_asked(lua_State *L, ask_address *ask)
 }
 
 /***
-Tells the local address. Never waits.
+Returns the local address. Never waits.
 @function udp:address
 @treturn Address to which it is bound; or nil, message, code
 */
@@ -294,7 +295,7 @@ static int udp_address(lua_State *L)
 }
 
 /***
-Tells the remote address. Never waits.
+Returns the remote address. Never waits.
 @function udp:peer
 @treturn Address to which it is connected; or nil, message, code ("ENOTCONN")
 */

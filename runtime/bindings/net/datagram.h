@@ -11,7 +11,7 @@ extern const char ml_udp_type[];
 /* Pushes a closed socket with its metatable set. */
 struct ml_datagram *ml_push_udp(lua_State *L);
 
-/* The socket at `index`; NULL: it is no such thing. */
+/* The socket at `index`; NULL for anything else. */
 struct ml_datagram *ml_test_udp(lua_State *L, int index);
 
 /* Creates the metatable; stack unchanged. */

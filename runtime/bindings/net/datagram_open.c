@@ -1,5 +1,5 @@
 /*** @submodule moonlet.net */
-/* net.udp(): a datagram socket is opened, set up and bound. */
+/* net.udp(): opens a datagram socket, sets it up and binds it. */
 #include "bindings/net/datagram_open.h"
 
 #include "base/error.h"
@@ -12,12 +12,12 @@
 
 #include <string.h>
 
-/* Where net.udp() binds. */
+/* The address that net.udp() binds to. */
 struct local_end {
-    struct ml_address address; /* size 0: `host` is to be resolved first */
+    struct ml_address address; /* size 0: `host` must be resolved first */
     const char *host;
     uint16_t port;
-    int family; /* AF_UNSPEC: that of the address */
+    int family; /* AF_UNSPEC: the address's own */
 };
 
 static int family_option(lua_State *L)
@@ -39,7 +39,7 @@ static uint16_t port_option(lua_State *L)
     return (uint16_t)port;
 }
 
-/* Every address of the family; in the Unix domain none, for which the kernel makes up an abstract
+/* Every address of the family; in the Unix domain none, for which the kernel chooses an abstract
  * name. */
 static struct ml_address any_address(int family)
 {
@@ -50,7 +50,7 @@ static struct ml_address any_address(int family)
     return address;
 }
 
-/* The host, at `index`. */
+/* Reads the host, at `index`. */
 static void read_host(lua_State *L, int index, struct local_end *end)
 {
     if (lua_isnil(L, index)) {
@@ -67,7 +67,7 @@ static void read_host(lua_State *L, int index, struct local_end *end)
     }
 }
 
-/* The options `host`, which stays on the stack at 2, `port` and `family`. */
+/* Reads the options `host`, which stays on the stack at 2, `port` and `family`. */
 static struct local_end check_local_end(lua_State *L)
 {
     struct local_end end = {.family = family_option(L), .port = port_option(L)};
@@ -123,7 +123,7 @@ static int push_open_failure(lua_State *L, int error, const struct local_end *en
 Opens a datagram socket, UDP or in the Unix domain, bound to a local address. Waits only to resolve
 a host name.
 @function udp
-@tparam[opt] table opts these, and what udp:set() takes
+@tparam[opt] table opts these, and the options of udp:set()
 @tparam[opt] string|Address opts.host a local address, a name, "unix:/path", "unix:@name"; without:
 every address
 @tparam[opt] integer opts.port without: one that the system chooses

@@ -7,7 +7,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* What a script may say for each. */
+/* The values allowed for each option. */
 static const struct option_entry {
     const char *name;
     enum ml_datagram_option option;
@@ -30,7 +30,7 @@ static int wrong(lua_State *L, int index, const char *name, const char *what)
     return luaL_argerror(L, index, lua_pushfstring(L, "option '%s' must be %s", name, what));
 }
 
-/* The number on top of the stack. */
+/* Reads the number on top of the stack. */
 static int check_number(lua_State *L, int index, const char *name, int least, int most)
 {
     int is_integer;

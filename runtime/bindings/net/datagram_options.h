@@ -8,7 +8,7 @@
 
 enum { ML_UDP_OPTIONS_MAX = 8 };
 
-/* Those that the script gave. */
+/* The options that the script gave. */
 struct ml_udp_options {
     struct {
         enum ml_datagram_option option;
@@ -21,11 +21,11 @@ struct ml_udp_options {
 };
 
 /* Reads broadcast, reuse, reuseport, ttl, multicast_ttl, multicast_loop, multicast_interface,
- * receive_buffer, send_buffer and max from the table at `index`. Raises for wrong ones and for
+ * receive_buffer, send_buffer and max from the table at `index`. Raises for wrong values and for
  * other fields; with_end: host, port and family may be there, too. */
 struct ml_udp_options ml_check_udp_options(lua_State *L, int index, bool with_end);
 
-/* Sets them on an open socket. 0, or a negated errno and in *name which one. */
+/* Sets them on an open socket. 0, or a negated errno with the option's name in *name. */
 int ml_udp_options_apply(const struct ml_udp_options *options, struct ml_datagram *d,
                          const char **name);
 

@@ -1,6 +1,6 @@
 /*** @submodule moonlet.net */
-/* Listening sockets that whoever started the process has opened for it: socket activation, as
- * systemd and its kin do it. */
+/* Listening sockets that a service manager has opened for the process: socket activation, as
+ * systemd and others do it. */
 #include "bindings/net/inherited.h"
 #include "base/error.h"
 #include "bindings/net/listener.h"
@@ -40,13 +40,13 @@ static void push_name(lua_State *L, const char *names, long index)
         lua_pushlstring(L, names, strcspn(names, ":"));
 }
 
-/* Programs started later are not to have them. False: there is no such descriptor. */
+/* Keeps the descriptor from programs started later. False: there is no such descriptor. */
 static bool set_close_on_exec(int fd)
 {
     return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-/* Whoever comes second would take descriptors that are in use. */
+/* A second reader would take descriptors that are in use. */
 static void forget_environment(void)
 {
     unsetenv("LISTEN_PID");

@@ -1,4 +1,4 @@
-/* Listening sockets handed over by whoever started the process. Knows nothing of accepting. */
+/* Listening sockets that a service manager hands over. Knows nothing of accepting. */
 #ifndef ML_BINDINGS_NET_INHERITED_H
 #define ML_BINDINGS_NET_INHERITED_H
 

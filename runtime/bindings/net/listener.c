@@ -30,8 +30,8 @@ static struct ml_listener *check_listener(lua_State *L, int index)
     return ml_check_object(L, index, ml_listener_type);
 }
 
-/* Puts TLS over an accepted stream if the listener's context, on top of the stack, is not nil: it
- * shakes hands at its first use, so that no peer can hold up the others. */
+/* Puts TLS over an accepted stream if the listener's context, on top of the stack, is not nil. The
+ * handshake is made at the first use, so that no peer can hold up the others. */
 static int put_tls(lua_State *L, struct ml_stream *s)
 {
     if (lua_isnil(L, -1))
@@ -88,7 +88,7 @@ A socket that accepts connections. `<close>` closes it.
 */
 
 /***
-Waits for a connection. While the process has no descriptor left it waits for one. May wait.
+Waits for a connection; while the process has no descriptor left, also for one. May wait.
 @function listener:accept
 @tparam[opt] number timeout seconds
 @treturn stream or nil, message, code
@@ -127,7 +127,7 @@ static int listener_accepted(lua_State *L)
 }
 
 /***
-Tells the local address. Never waits.
+Returns the local address. Never waits.
 @function listener:address
 @treturn Address on which it listens; or nil, message, code
 */
@@ -178,8 +178,8 @@ static int listener_gc(lua_State *L)
 
 /* ---- in select ---- */
 
-/* Without a descriptor for a connection the listener is ready all the time: it is looked at later.
- */
+/* Without a descriptor for a connection the listener is always ready: the next look is after a
+ * pause. */
 static int watch(struct ml_lua *lua, void *object, struct ml_waiter *waiter, bool is_short,
                  ml_time *again)
 {
@@ -202,7 +202,7 @@ static const struct ml_select_source select_source = {.type = ml_listener_type,
                                                       .watch = watch,
                                                       .unwatch = unwatch};
 
-/* Those without a function here come from stdlib/moonlet/net.lua. */
+/* Methods without a function here come from stdlib/moonlet/net.lua. */
 static const luaL_Reg methods[] = {{"accept", listener_accept},
                                    {"accepted", listener_accepted},
                                    {"address", listener_address},

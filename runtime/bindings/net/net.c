@@ -42,8 +42,8 @@ static int resolve_and_connect(struct ml_io *io, struct ml_stream *s,
     return error;
 }
 
-/* TLS over a new connection, if the context at `index` is not nil: with what that says now, which a
- * reload may have changed while the task waited. */
+/* Puts TLS over a new connection, if the context at `index` is not nil. Its present configuration
+ * counts, which a reload may have changed while the task waited. */
 static int secure(lua_State *L, int index, struct ml_stream *s, const char *host, ml_time deadline)
 {
     if (lua_isnil(L, index))
@@ -56,8 +56,8 @@ static int secure(lua_State *L, int index, struct ml_stream *s, const char *host
     return error == 0 ? ml_tls_handshake(s, deadline) : error;
 }
 
-/* Whether there is a name to compare the certificate with. No certificate is for a host that cannot
- * be: it is not there; without any host the caller has to give a name. */
+/* Whether there is a name to compare the certificate with. A host whose name no certificate can
+ * have is not found; without any host the caller has to give a name. */
 static bool can_be_verified(lua_State *L, int context, const struct ml_target *target)
 {
     const char *name;
@@ -68,7 +68,7 @@ static bool can_be_verified(lua_State *L, int context, const struct ml_target *t
     return false;
 }
 
-/* Pushes the failure of a stream that is then closed. */
+/* Pushes the failure of a stream and closes it. */
 static int fail_to_connect(lua_State *L, struct ml_stream *s, int error,
                            const struct ml_target *target)
 {
@@ -79,14 +79,14 @@ static int fail_to_connect(lua_State *L, struct ml_stream *s, int error,
 
 /***
 Connects to a server over TCP or in the Unix domain. Of several addresses the next one is tried when
-the last has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). A
-server in the Unix domain whose backlog is full is waited for. May wait.
+the last has failed, or has not answered for 250 ms, and the first that answers wins (RFC 8305). If
+the backlog of a server in the Unix domain is full, waits for room. May wait.
 @function connect
 @tparam string|Address host a name or a number; or an address, or "unix:/path", in place of host and
 port
 @tparam[opt] integer port
 @tparam[opt] table opts
-@tparam[opt] number opts.timeout seconds for all of it
+@tparam[opt] number opts.timeout seconds for the whole call
 @tparam[opt] string opts.family "inet" or "inet6"
 @tparam[opt=true] boolean opts.nodelay as stream:set_nodelay
 @tparam[opt=false] boolean opts.keepalive as stream:set_keepalive(true)
@@ -137,8 +137,8 @@ static int listen_family(struct ml_listener *listener, const struct ml_addresses
     return error;
 }
 
-/* A name is listened on at one of its addresses, an IPv4 one if it has any, as in Go: "localhost"
- * is then where most clients look for it. */
+/* For a name, listens on one of its addresses, an IPv4 one if it has any, as in Go: most clients
+ * look for "localhost" there. */
 static int listen_any(struct ml_listener *listener, const struct ml_addresses *addresses,
                       const struct ml_socket_options *options)
 {
@@ -159,7 +159,7 @@ addresses an IPv4 one if there is one); "*": all of IPv4; "::": all of IPv6
 @tparam[opt=true] boolean opts.nodelay of the accepted streams
 @tparam[opt=false] boolean opts.keepalive of the accepted streams
 @tparam[opt] table|Context opts.tls the options of net.tls with a certificate, or a context; an
-accepted stream shakes hands at its first use
+accepted stream makes the handshake at its first use
 @treturn listener or nil, message, code
 */
 static int net_listen(lua_State *L)

@@ -1,6 +1,6 @@
 /*
  * Recognises the text of a number byte by byte, as the format "n" of io's read does: the longest
- * run of bytes that may begin a numeral of Lua, at most 200. Knows not where the bytes come from.
+ * run of bytes that may begin a numeral of Lua, at most 200. Knows no source of bytes.
  */
 #ifndef ML_BINDINGS_NET_NUMERAL_H
 #define ML_BINDINGS_NET_NUMERAL_H
@@ -26,8 +26,8 @@ struct ml_numeral {
     bool has_digits;
 };
 
-/* Takes the next byte, or says that it belongs to something else. A zeroed struct has taken
- * nothing. */
+/* Takes the next byte; false: it does not belong to the number. A zeroed struct has taken nothing.
+ */
 bool ml_numeral_take(struct ml_numeral *n, char byte);
 
 #endif

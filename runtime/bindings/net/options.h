@@ -1,6 +1,6 @@
 /*
- * The options that functions of moonlet.net take in a table, read one by one; each raises for a
- * wrong value and names it. `options` is the index of the table, 0: there is none.
+ * The options that functions of moonlet.net take in a table, read one by one. Each function raises
+ * for a wrong value and names the option. `options` is the index of the table, 0: there is none.
  */
 #ifndef ML_BINDINGS_NET_OPTIONS_H
 #define ML_BINDINGS_NET_OPTIONS_H
@@ -10,8 +10,8 @@
 
 #include <lua.h>
 
-/* Of a function that takes nothing else: leaves the table alone on the stack, an empty one if there
- * was none. */
+/* For a function that takes only options: leaves the table alone on the stack, an empty one if
+ * there was none. */
 void ml_take_options_alone(lua_State *L);
 
 /* AF_INET, AF_INET6, or AF_UNSPEC without the option. */

@@ -29,7 +29,7 @@ int ml_net_pair(lua_State *L)
     return error == 0 && other == 0 ? 2 : ml_push_failure(L, -ENOMEM);
 }
 
-/* Those from OF_BOTH on are also for one direction. */
+/* Options from OF_BOTH on are also allowed for one direction. */
 enum { OF_BOTH = 2 };
 static const char *const option_names[] = {"a_to_b",      "b_to_a",      "chunk",   "capacity",
                                            "reset_after", "stall_after", "latency", NULL};
@@ -66,7 +66,7 @@ static ml_time seconds_option(lua_State *L, int options, const char *name, ml_ti
     return is_there ? ml_time_from_seconds(seconds) : otherwise;
 }
 
-/* Changes what the table at `options` says. */
+/* Applies the options in the table at `options`. */
 static void read_options(lua_State *L, int options, struct ml_memory_options *way)
 {
     way->chunk = bytes_option(L, options, "chunk", 1, way->chunk);
@@ -76,7 +76,7 @@ static void read_options(lua_State *L, int options, struct ml_memory_options *wa
     way->latency = seconds_option(L, options, "latency", way->latency);
 }
 
-/* What is said for this direction alone. */
+/* Applies the options for this direction alone. */
 static void read_way(lua_State *L, int options, const char *name, struct ml_memory_options *way)
 {
     const char *const *names = option_names + OF_BOTH;
@@ -91,7 +91,7 @@ static void read_way(lua_State *L, int options, const char *name, struct ml_memo
 
 /***
 Two streams connected with each other through memory, over a network as bad as a test wishes: see
-docs/testing.md. Time is that of moonlet.test, if its clock is virtual. Never waits.
+docs/testing.md. If the clock of moonlet.test is virtual, it counts. Never waits.
 @function memory_pair
 @tparam[opt] table opts for each direction:
 @tparam[opt] integer opts.chunk bytes that a receive, or a transmit, takes at most
@@ -100,8 +100,8 @@ docs/testing.md. Time is that of moonlet.test, if its clock is virtual. Never wa
 @tparam[opt] integer opts.stall_after bytes after which nothing more is taken, and not even the end
 arrives
 @tparam[opt=65536] integer opts.capacity bytes under way before a writer waits
-@tparam[opt] table opts.a_to_b the same for what the first stream writes
-@tparam[opt] table opts.b_to_a the same for what the second stream writes
+@tparam[opt] table opts.a_to_b the same for the direction from the first stream to the second
+@tparam[opt] table opts.b_to_a the same for the other direction
 @treturn stream
 @treturn stream
 */

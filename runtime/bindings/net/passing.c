@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* 0, or why the stream can do nothing of this. */
+/* 0, or the reason why the stream cannot pass descriptors. */
 static int require_local(const struct ml_stream *s)
 {
     return ml_stream_is_local(s) ? 0 : ml_stream_is_open(s) ? -EOPNOTSUPP : -ML_ECLOSED;
@@ -43,8 +43,8 @@ static int push_passing_failure(lua_State *L, int error)
 }
 
 /***
-Who is at the other end of a stream of the Unix domain, as it was when it connected or listened.
-Never waits.
+Returns the identity of the process at the other end of a stream of the Unix domain, as it was when
+it connected or listened. Never waits.
 @function stream:credentials
 @treturn table `{pid=, uid=, gid=}`; or nil, message, code
 */
@@ -69,10 +69,10 @@ int ml_net_stream_credentials(lua_State *L)
 
 /* ---- out ---- */
 
-/* What is passed. */
+/* The object to pass. */
 struct parcel {
     int fd;                     /* or a negated error */
-    struct ml_local_path *path; /* it belongs to whoever gets the descriptor; NULL: none */
+    struct ml_local_path *path; /* goes to the receiver of the descriptor; NULL: none */
 };
 
 static struct parcel parcel_of_stream(lua_State *L, int index, struct ml_stream *s)
@@ -111,14 +111,14 @@ static struct parcel check_parcel(lua_State *L, int index)
 
 /***
 Passes an open descriptor to the process at the other end of a stream of the Unix domain. It stays
-open here, but a path to which it was bound is no longer removed when it is closed. What is buffered
-here, of a file or a stream, does not go along. May wait.
+open here, but a path to which it was bound is no longer removed when it is closed. Bytes of a file
+or a stream that are buffered here do not go along. May wait.
 @function stream:send_fd
 @tparam stream|listener|udp|file*|integer what a stream, listener, udp, io file, or the number of a
 descriptor
 @tparam[opt] string data at least one byte, that goes along and is read by the other side as usual.
-Without it something goes along that only recv_fd understands and takes away: give it when the other
-side is no moonlet
+Without it a mark goes along that only recv_fd recognises and removes: give data if the other side
+is not moonlet
 @treturn boolean true; or nil, message, code
 */
 int ml_net_stream_send_fd(lua_State *L)
@@ -127,7 +127,7 @@ int ml_net_stream_send_fd(lua_State *L)
     struct ml_stream *s = ml_check_stream(L, 1);
     struct parcel parcel = check_parcel(L, 2);
     const char *data = luaL_optlstring(L, 3, NULL, &size);
-    luaL_argcheck(L, data == NULL || size > 0, 3, "at least one byte must go along");
+    luaL_argcheck(L, data == NULL || size > 0, 3, "data must have at least one byte");
     int error = parcel.fd < 0 ? parcel.fd : require_local(s);
     if (error != 0)
         return push_passing_failure(L, error);
@@ -148,8 +148,8 @@ static void set_nonblocking(int fd)
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
-/* Each pushes a closed object and then gives it the descriptor, so that it always has one owner. 0
- * or an error. */
+/* Each pushes a closed object and then gives it the descriptor, so that this always has one owner.
+ * 0 or an error. */
 
 static int push_passed_stream(lua_State *L, struct ml_stream *from)
 {
@@ -230,11 +230,11 @@ static int push_passed(lua_State *L, struct ml_stream *from)
 }
 
 /***
-Waits for a descriptor that the other side passes. What came before it stays, to be read as usual.
-One that comes while the input behind it is read is closed, except that it may be asked for right
-after the read that met it. May wait.
+Waits for a descriptor that the other side passes. Bytes that came before it stay, to be read as
+usual. A descriptor that comes while the input behind it is read is closed, unless recv_fd is called
+right after the read that met it. May wait.
 @function stream:recv_fd
-@tparam[opt] number timeout seconds; without it that of reads holds
+@tparam[opt] number timeout seconds; without it the time limit of reads
 @return a stream, a listener, a udp or else an io file; nil at the end of the stream; or nil,
 message, code
 */

@@ -1,5 +1,5 @@
-/* What only streams in the Unix domain can do: knowing the peer, passing descriptors. Methods of
- * streams, documented where they are defined. */
+/* Methods that only streams in the Unix domain have: identity of the peer, passing of descriptors.
+ * Documented where they are defined. */
 #ifndef ML_BINDINGS_NET_PASSING_H
 #define ML_BINDINGS_NET_PASSING_H
 

@@ -2,11 +2,12 @@
 
 #include "bindings/net/address.h"
 
-/* Two tables, key of an address -> address. When the recent one is full it becomes the older one,
- * whose content is forgotten but for what was asked for meanwhile. */
+/* Two tables, key of an address -> address. When the recent one is full it becomes the older one;
+ * the content of the former older one is forgotten, except addresses that were looked up meanwhile.
+ */
 enum { RECENT = 1, OLDER = 2 };
 
-/* Looks the key, on top, up in a table: its address takes its place. False: it is not there. */
+/* Replaces the key, on top, with its address from a table. False: it is not there. */
 static bool find(lua_State *L, int owner, int table)
 {
     bool is_there = false;
@@ -34,7 +35,7 @@ static void push_recent(lua_State *L, int owner, int *known)
     *known = 0;
 }
 
-/* Remembers the address, on top, under the key below it; the address alone stays. */
+/* Stores the address, on top, under the key below it; leaves the address alone. */
 static void remember(lua_State *L, int owner, int *known)
 {
     push_recent(L, owner, known);

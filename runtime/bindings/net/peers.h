@@ -1,5 +1,5 @@
 /*
- * The addresses that a socket received from last: whoever sends again is given the same address
+ * The last addresses that a socket received from: a sender that is among them gets the same address
  * object, and nothing is allocated.
  */
 #ifndef ML_BINDINGS_NET_PEERS_H
@@ -9,14 +9,14 @@
 
 #include <lua.h>
 
-/* User values that the owner has for them, the first two. */
+/* The owner's first two user values are for them. */
 enum { ML_PEERS_VALUES = 2 };
 
 /* So many are remembered, or up to twice as many: 160 bytes each. */
 enum { ML_PEERS_KEPT = 256 };
 
-/* Pushes the address, from among those that the userdata at `owner` remembers; *known, at first 0,
- * counts them. */
+/* Pushes the address, if possible an object that the userdata at `owner` remembers; *known, at
+ * first 0, counts them. */
 void ml_push_peer(lua_State *L, int owner, int *known, const struct ml_address *address);
 
 #endif

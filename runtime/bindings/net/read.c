@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A line is not longer than this unless the script says so. */
+/* The longest line, unless the script gives a limit. */
 enum { LINE_MAX_DEFAULT = 64 * 1024 };
 
 /* A count of bytes, at least `least`; absent: `otherwise`. */
@@ -29,13 +29,14 @@ static size_t check_size(lua_State *L, int index, lua_Integer least, size_t othe
     return (size_t)size;
 }
 
-/* What a read may gather when the script does not say: the stream's own limit, or `otherwise`. */
+/* The most bytes that a read gathers if the script gives no limit: the stream's own limit, or
+ * `otherwise`. */
 static size_t limit_of(const struct ml_stream *s, size_t otherwise)
 {
     return s->limit > 0 ? s->limit : otherwise;
 }
 
-/* One way to read, with what it needs to know. */
+/* One way to read, with its parameters. */
 struct read_request {
     enum {
         READ_SOME,
@@ -93,7 +94,7 @@ static int read_piece(struct ml_stream *s, const struct read_request *request,
     return -EINVAL;
 }
 
-/* Looks at one byte after the other as long as they belong to a number: *taken of them. */
+/* Examines one byte after the other as long as they belong to a number: *taken of them. */
 static int scan_numeral(struct ml_stream *s, size_t max, struct ml_numeral *numeral, size_t *taken)
 {
     struct ml_piece_of_input piece;
@@ -105,7 +106,7 @@ static int scan_numeral(struct ml_stream *s, size_t max, struct ml_numeral *nume
     return result < 0 ? result : 0;
 }
 
-/* As find_read(). What cannot be made into a number is taken, as io does, and the result is 1. */
+/* As find_read(). Text that is no number is taken, as io does, and the result is 1. */
 static int find_number(lua_State *L, struct ml_stream *s, size_t max, size_t *taken)
 {
     struct ml_numeral numeral = {0};
@@ -128,9 +129,9 @@ static size_t size_without_end(const struct read_request *request,
     return size;
 }
 
-/* Does it, and pushes the result: 0; 1: there is none, as at the end of the stream; or a negated
- * error, nothing pushed. The bytes stay in the stream: the caller consumes *taken once all is safe.
- */
+/* Performs a read and pushes its result. 0; 1: there is none, as at the end of the stream; or a
+ * negated error, nothing pushed. The bytes stay in the stream: the caller consumes *taken once all
+ * is safe. */
 static int find_read(lua_State *L, struct ml_stream *s, const struct read_request *request,
                      size_t *taken)
 {
@@ -173,7 +174,7 @@ static int return_read(lua_State *L, struct ml_stream *s, const struct read_requ
 }
 
 /***
-Reads whatever is there, waiting for at least one byte. May wait.
+Reads the bytes that are there, at least one. May wait.
 @function stream:read_some
 @tparam[opt=65536] integer max bytes at most
 @treturn string or nil at the end of the stream; or nil, message, code
@@ -291,8 +292,8 @@ static void check_formats(lua_State *L, const struct ml_stream *s, int last)
         read_format(L, s, i);
 }
 
-/* Pushes what the formats at 2 to `last` read, and nil for the first that finds nothing; the count,
- * or a negated error. Nothing is consumed yet. */
+/* Pushes the results of the formats at 2 to `last`, and nil for the first that finds nothing; the
+ * count, or a negated error. Consumes nothing. */
 static int find_formats(lua_State *L, struct ml_stream *s, int last, struct read_request *request)
 {
     int result = 0;
@@ -310,11 +311,11 @@ static int find_formats(lua_State *L, struct ml_stream *s, int last, struct read
     return result < 0 ? result : count;
 }
 
-/* The same, which consumes them if all went well. *request: the last that was tried. */
+/* The same, and consumes the bytes on success. *request: the last that was tried. */
 static int perform_formats(lua_State *L, struct ml_stream *s, int last,
                            struct read_request *request)
 {
-    /* What an earlier read held when a cancellation cut it; not what another task holds now. */
+    /* Gives back what an earlier, cancelled read held; not what another task holds now. */
     if (!s->is_reading)
         ml_stream_unhold(s);
     int count = find_formats(L, s, last, request);
@@ -326,13 +327,12 @@ static int perform_formats(lua_State *L, struct ml_stream *s, int last,
 }
 
 /***
-Reads as io's files do. May wait.
+Reads by formats, as io's files do. May wait.
 @function stream:read
 @param[opt="l"] ... a count of bytes (fewer only at the end; 0 gives "" unless the stream has
 ended), "n" (a number), "l" (a line without its "\n"), "L" (with it), "a" (all)
-@return for each format a string or number, or nil at the end, or for what is no number, and none
-after it; or nil, message, code, and then what the formats before it have read is still there for
-the next read
+@return for each format a string or number; the last is nil at the end, and where there is no
+number. Or nil, message, code; then the next read finds the bytes that the formats before have read
 */
 int ml_net_stream_read(lua_State *L)
 {
@@ -348,7 +348,7 @@ int ml_net_stream_read(lua_State *L)
 
 /* ---- iterators ---- */
 
-/* After a step of an iterator failed: its end, or an error. */
+/* After a step of an iterator failed: ends the loop, or raises. */
 static int end_iteration(lua_State *L, const struct ml_stream *s, int error,
                          const struct read_request *request)
 {
@@ -407,8 +407,8 @@ static int push_format_iterator(lua_State *L, const struct ml_stream *s)
 Iterates over the lines; ends at the end of the stream or when it is closed here. Waits as
 read_line() does; other failures raise {message=, code=}.
 @function stream:lines
-@param[opt] ... formats of read(), each step gives what they give and the first nil ends it; without
-one a line is what read_line() says
+@param[opt] ... formats of read(), each step gives their values, and the first nil ends the loop;
+without one it gives lines as read_line() does
 @treturn function():string an iterator
 */
 int ml_net_stream_lines(lua_State *L)

@@ -17,7 +17,7 @@
 
 static const char resolver_type[] = "net.resolver", answer_type[] = "net.answer";
 
-/* What was found, until it stands in a table. Freed by the collector when something raises. */
+/* The answer, until it stands in a table. The collector frees it after an error. */
 struct answer {
     struct ml_addresses addresses;
     struct ml_records records;
@@ -195,20 +195,20 @@ static int resolve(lua_State *L, const struct question *question)
 }
 
 /***
-Finds what a name stands for. May wait.
+Resolves a name. May wait.
 
-Without a type: its addresses, in the order in which to try them (RFC 6724), from the hosts file or
-else from a name server: those of both families, or of one if the other's do not come within the
-time limit. With one, servers are asked for records of that type, and the answer is a list of
-Address objects (A, AAAA), of strings (TXT, its pieces joined; PTR, CNAME, NS: hosts), of tables
-{priority=, host=, ttl=} by priority (MX), or of tables {priority=, weight=, host=, port=, ttl=}
-(SRV) by priority and, among equals, drawn anew each time, the heavy ones earlier more often, as RFC
-2782 has it: try them in that order. A numeric address has its PTR records under in-addr.arpa or
+Without a type the result is its addresses, in the order in which to try them (RFC 6724), from the
+hosts file or else from a name server: those of both families, or of one if the other's do not come
+within the time limit. With a type, servers are asked for records of that type, and the result is a
+list of Address objects (A, AAAA), of strings (TXT, its pieces joined; PTR, CNAME, NS: hosts), of
+tables {priority=, host=, ttl=} by priority (MX), or of tables {priority=, weight=, host=, port=,
+ttl=} (SRV) by priority and, among equals, drawn anew each time, the heavy ones earlier more often
+(RFC 2782): try them in that order. A numeric address has its PTR records under in-addr.arpa or
 ip6.arpa.
 
 Codes: "ENOTFOUND": there is no such name, or it has no such record, the message says which; "EDNS":
-the servers failed, refused, could not be reached, or answered nonsense; "ETIMEDOUT"; "EMFILE": no
-descriptor is free for asking; "CLOSED": the resolver is.
+the servers failed, refused, could not be reached, or gave a broken answer; "ETIMEDOUT"; "EMFILE":
+no descriptor is free; "CLOSED": the resolver is closed.
 @function resolve
 @tparam string name
 @tparam[opt] table opts
@@ -248,7 +248,7 @@ struct ml_resolver *ml_resolver_option(lua_State *L, int options)
     return resolver;
 }
 
-/* Adds the server that stands on top. */
+/* Adds the server on top. */
 static int add_server(lua_State *L, struct ml_addresses *servers)
 {
     enum { DNS_PORT = 53 };
@@ -261,7 +261,7 @@ static int add_server(lua_State *L, struct ml_addresses *servers)
     return ml_addresses_add(servers, &address);
 }
 
-/* The servers are the answer's, which frees them if something raises. */
+/* The servers belong to the answer, so that they are freed after an error. */
 static int check_servers(lua_State *L, struct ml_addresses *servers)
 {
     int error = 0;
@@ -299,15 +299,15 @@ static const char *push_hosts_option(lua_State *L)
 }
 
 /***
-Makes a resolver of its own, for net.resolve and net.connect. The one that serves without it asks
-the servers of /etc/resolv.conf, with its search list and options, and follows changes of that file.
+Makes a resolver of its own, for net.resolve and net.connect. The default resolver asks the servers
+of /etc/resolv.conf, with its search list and options, and follows changes of that file.
 @function resolver
 @tparam table opts
 @tparam[opt] {string,...} opts.servers "host" or "host:port", numeric; without: the system's. With
 it names are asked as they are, without a search list
 @tparam[opt] number opts.timeout seconds until the second try; each further one waits twice as long;
-without: 2, or what /etc/resolv.conf says if its servers are asked
-@tparam[opt] integer opts.tries without: 3, or what that file says
+without: 2, or the value of /etc/resolv.conf if its servers are asked
+@tparam[opt] integer opts.tries without: 3, or the value of that file
 @tparam[opt="/etc/hosts"] string|boolean opts.hosts path of a hosts file; false: none
 @treturn resolver or nil, message, code
 */
@@ -354,7 +354,7 @@ static int resolver_resolve(lua_State *L)
 }
 
 /***
-Closes at once; whoever waits for an answer gets nil, "name: closed", "CLOSED". Idempotent, never
+Closes at once; tasks that wait for an answer get nil, "name: closed", "CLOSED". Idempotent, never
 waits.
 @function resolver:close
 */

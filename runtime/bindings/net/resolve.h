@@ -10,7 +10,7 @@ int ml_net_resolve(lua_State *L);  /* net.resolve */
 int ml_net_resolver(lua_State *L); /* net.resolver */
 
 /* `resolver` of the options table at `options` (0: there is none); NULL without. Raises for
- * anything else. The option keeps it from the collector. */
+ * anything else. The option keeps the resolver from the collector. */
 struct ml_resolver *ml_resolver_option(lua_State *L, int options);
 
 /* Creates the metatables; stack unchanged. */

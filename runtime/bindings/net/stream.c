@@ -63,9 +63,8 @@ static int stream_set_timeout(lua_State *L)
 
 /***
 Limits the bytes that a later read may gather when it is given no limit of its own: then it returns
-nil, message, "EMSGSIZE", and the bytes stay. Without this, a line of read_line() and lines() and
-what read_until() reads have at most 64 KiB, and what read(), read_all() and lines() with a format
-read has no limit.
+nil, message, "EMSGSIZE", and the bytes stay. Without this the limit of read_line(), lines() and
+read_until() is 64 KiB, and read(), read_all() and lines() with a format have none.
 @function stream:set_limit
 @tparam ?integer max bytes; nil: as at first
 */
@@ -78,7 +77,7 @@ static int stream_set_limit(lua_State *L)
     return 0;
 }
 
-/* What a call that needs a socket finds: 0, or why it cannot. */
+/* 0, or the reason why a call that needs a socket cannot work. */
 static int check_socket(const struct ml_stream *s, int without)
 {
     if (!ml_stream_is_open(s))
@@ -95,8 +94,8 @@ static int push_done(lua_State *L, int error)
 }
 
 /***
-Whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected. Never
-waits.
+Sets whether each write is sent at once (TCP_NODELAY; the default) or small ones may be collected.
+Never waits.
 @function stream:set_nodelay
 @tparam[opt=true] boolean on
 @treturn boolean true; or nil, message, code ("EOPNOTSUPP": not over TCP)
@@ -109,7 +108,7 @@ static int stream_set_nodelay(lua_State *L)
     return push_done(L, error != 0 ? error : ml_socket_set_nodelay(s->fd.number, on));
 }
 
-/* Seconds of an option of the kernel's: whole ones, at least 1; 0 if absent. */
+/* Reads an option of the kernel's in seconds: whole ones, at least 1; 0 if absent. */
 static int check_whole_seconds(lua_State *L, int index)
 {
     lua_Number seconds = luaL_optnumber(L, index, 0);
@@ -119,9 +118,8 @@ static int check_whole_seconds(lua_State *L, int index)
 }
 
 /***
-Whether the kernel probes a peer that has been silent, and gives the connection up when it does not
-answer
-("ETIMEDOUT" from reads and writes). Never waits.
+Sets whether the kernel probes a peer that has been silent, and ends the connection if it does not
+answer ("ETIMEDOUT" from reads and writes). Never waits.
 @function stream:set_keepalive
 @param[opt=true] idle seconds of silence before the first probe; true: as many as the system says;
 false: off
@@ -162,7 +160,7 @@ static int push_asked(lua_State *L, ask_address *ask)
 }
 
 /***
-Tells the remote address. Never waits.
+Returns the remote address. Never waits.
 @function stream:peer
 @treturn Address of the other end; or nil, message, code
 */
@@ -171,8 +169,8 @@ static int stream_peer(lua_State *L)
     return push_asked(L, ml_address_of_peer);
 }
 
-/* core.accepted_from(stream): the text of whom a listener took it from, even if that has gone or it
- * is closed; nil in the Unix domain, and of other streams. */
+/* core.accepted_from(stream): the text of the peer's address if a listener made the stream, even if
+ * the peer is gone or the stream is closed; nil in the Unix domain, and for other streams. */
 int ml_net_accepted_from(lua_State *L)
 {
     const struct ml_stream *s = ml_check_object(L, 1, ml_stream_type);
@@ -186,7 +184,7 @@ int ml_net_accepted_from(lua_State *L)
 }
 
 /***
-Tells the local address. Never waits.
+Returns the local address. Never waits.
 @function stream:address
 @treturn Address of this end; or nil, message, code
 */

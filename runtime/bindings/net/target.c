@@ -22,8 +22,8 @@ static bool is_local_name(lua_State *L, int index)
            strncmp(lua_tostring(L, index), local_prefix, PREFIX_LENGTH) == 0;
 }
 
-/* Puts the text of an address's host, or "unix:" and its path, in its place: the port, 0 if it has
- * none. */
+/* Replaces an address by the text of its host, or by "unix:" and its path; returns the port, 0 if
+ * it has none. */
 static uint16_t replace_address(lua_State *L, int index)
 {
     lua_getfield(L, index, "port");
@@ -61,8 +61,8 @@ static void check_local(lua_State *L, int index, struct ml_target *target)
                   error == -EINVAL ? "path is empty or has a zero byte" : "path is too long");
 }
 
-/* The options stay where the caller has put them: errors name the argument by its index. A port
- * that is not needed may be nil before them. */
+/* The options stay at their index, by which errors name the argument. A port that is not needed may
+ * be nil in front of them. */
 static int options_after(lua_State *L, int last)
 {
     int options = last + 1;
@@ -75,7 +75,7 @@ static int options_after(lua_State *L, int last)
     return options;
 }
 
-/* A number is a port whose host was left out. */
+/* Raises for a number: it is a port without a host. */
 static void check_host(lua_State *L, int index)
 {
     if (lua_type(L, index) != LUA_TSTRING)

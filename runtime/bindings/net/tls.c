@@ -20,12 +20,12 @@ struct context {
     struct ml_tls_config *config;
 };
 
-/* Key in the registry of the context that `tls = true` stands for. */
+/* Key in the registry of the context for `tls = true`. */
 static const char default_key;
 
 /* ---- reading options ---- */
 
-/* Raises that an option is wrong, which came with the function's argument of that number. */
+/* Raises about a wrong option in the function's argument of that number. */
 static _Noreturn void refuse(lua_State *L, int argument, const char *format, ...)
 {
     va_list values;
@@ -48,7 +48,7 @@ static const char *text_field(lua_State *L, int argument, const char *name, size
     return text;
 }
 
-/* The same for what C reads up to a zero byte. */
+/* The same for a text that C reads up to a zero byte. */
 static const char *string_field(lua_State *L, int argument, const char *name)
 {
     size_t size;
@@ -99,7 +99,8 @@ static bool is_false_field(lua_State *L, const char *name)
     return is_false;
 }
 
-/* A server_name may be as long as RFC 6066 lets it be. NULL: there is none, or it is false. */
+/* A server_name has at most the length that RFC 6066 allows. NULL: there is none, or it is false.
+ */
 static const char *server_name_field(lua_State *L, int argument)
 {
     enum { NAME_MAX_SIZE = 255 };
@@ -145,7 +146,7 @@ static void push_protocols(lua_State *L, int argument)
     lua_Integer count = type == LUA_TTABLE ? luaL_len(L, list) : 0;
     luaL_buffinit(L, &wire);
     for (lua_Integer i = 1; i <= count; i++) {
-        /* Not on top of the buffer's own value: the list keeps the string alive. */
+        /* The buffer must not lie above the string's own value: the list keeps the string alive. */
         size_t size = 0;
         lua_rawgeti(L, list, i);
         const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
@@ -191,7 +192,7 @@ static int add_names(lua_State *L, int argument, struct ml_tls_config *config,
     return result;
 }
 
-/* Makes the configuration of the options on top; it belongs to the context at `owner` from its
+/* Makes the configuration from the options on top; it belongs to the context at `owner` from its
  * first moment. 0, or -1 with *failure set. */
 static int configure(lua_State *L, int argument, struct context *owner,
                      struct ml_tls_failure *failure)
@@ -231,7 +232,7 @@ static int push_tls_failure(lua_State *L, const struct ml_tls_failure *failure)
     return 3;
 }
 
-/* Pushes the context of the options at `index`, which came with that argument: true; or a failure.
+/* Pushes the context for the options at `index`, which came with that argument: true; or a failure.
  */
 static bool make_context(lua_State *L, int index, int argument)
 {
@@ -255,14 +256,13 @@ static bool make_context(lua_State *L, int index, int argument)
 /* ---- the context ---- */
 
 /***
-Makes a TLS context, to be given as the option `tls` to connect, listen and starttls, as often as
-wanted; there
-`{context = ctx, server_name = "a.example"}` is the same context, and for a client another server's
-name.
+Makes a TLS context, for the option `tls` of connect and listen, and for starttls, as often as
+wanted. `{context = ctx, server_name = "a.example"}` there is the same context, with another server
+name for a client.
 @function tls
 @tparam[opt] table opts
-@tparam[opt] string opts.ca whom to trust: PEM text; without ca, ca_file and ca_path the system's
-roots
+@tparam[opt] string opts.ca trusted certificates: PEM text; without ca, ca_file and ca_path the
+system's roots
 @tparam[opt] string opts.ca_file the same, a file
 @tparam[opt] string opts.ca_path the same, a directory of hashed certificates
 @tparam[opt] string opts.cert one's own certificate with those that lead to its root: PEM text
@@ -272,14 +272,14 @@ roots
 @tparam[opt] boolean|string opts.verify true: the peer must show a certificate that is trusted, for
 a client the default; "optional": a server asks for one and verifies it if there is one; false:
 nothing is verified
-@tparam[opt] string|boolean opts.server_name asked for and verified instead of the host connected
-to; false: no name is, any certificate that is trusted will do. Where there is no host to connect to
-(Unix domain, pairs, accepted streams) a client that verifies needs one of both
+@tparam[opt] string|boolean opts.server_name the name that a client asks for and verifies instead of
+the host connected to; false: none, any trusted certificate will do. Where there is no host to
+connect to (Unix domain, pairs, accepted streams) a client that verifies needs one of both
 @tparam[opt] {string,...} opts.alpn protocols, the preferred first
 @tparam[opt] table opts.names `{["b.example"] = {cert=, key=}}`: certificates by the name that
 clients ask for,
   "*.b.example" for one label
-@tparam[opt] string opts.crl certificates revoked: PEM text
+@tparam[opt] string opts.crl revoked certificates: PEM text
 @tparam[opt] string opts.crl_file the same, a file
 @tparam[opt="1.2"] string opts.min_version "1.2" or "1.3"
 @treturn Context or nil, message, code
@@ -296,9 +296,9 @@ Certificates, keys and rules of TLS connections.
 */
 
 /***
-Reads the files again: connections from now on use what they say now, those there are stay as they
-are. A server that asks for no certificate goes on to resume the sessions of before; others, and
-clients, begin anew: who resumes is not verified again.
+Reads the files again: new connections use their present content, existing ones stay as they are. A
+server that asks for no certificate still resumes earlier sessions. Other servers, and clients,
+begin anew, since a peer that resumes is not verified again.
 @function Context:reload
 @treturn boolean true; or nil, message, code, and all is as before
 */
@@ -357,7 +357,7 @@ bool ml_tls_server_name(lua_State *L, int index, const char *host, const char **
 
 /* ---- as an option ---- */
 
-/* One for all connections with `tls = true`, so that sessions are resumed. */
+/* One context for all connections with `tls = true`, so that sessions are resumed. */
 static bool push_default(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &default_key) != LUA_TNIL)
@@ -371,13 +371,14 @@ static bool push_default(lua_State *L)
     return true;
 }
 
-/* How the value at `index` is called in an error about that argument. */
+/* The name of the value at `index` in an error about that argument. */
 static const char *name_of(int index, int argument)
 {
     return index == argument ? "" : "option 'tls': ";
 }
 
-/* Pushes what a ready-made context's table says: the context, and the server name or nil. */
+/* Pushes the content of the table with a ready-made context: the context, and the server name or
+ * nil. */
 static void push_ready_made(lua_State *L, int index, int argument)
 {
     static const char *const names[] = {"context", "role", "server_name", NULL};
@@ -403,7 +404,7 @@ static bool is_ready_made(lua_State *L, int index)
     return is_given;
 }
 
-/* Pushes the context that the value at `index` stands for, made for it or there already. */
+/* Pushes the context for the value at `index`: an existing one, or one that is made. */
 static bool push_meant(lua_State *L, int index, int argument)
 {
     if (lua_isboolean(L, index))

@@ -1,5 +1,5 @@
 /*** @submodule moonlet.net */
-/* What a stream's handshake has agreed on, as a table: tls_info. */
+/* tls_info: the properties that a stream's handshake has agreed on, as a table. */
 #include "bindings/net/tls_info.h"
 
 #include "base/error.h"
@@ -12,8 +12,8 @@
 static const char question_type[] = "net.tls question";
 
 /*
- * What is held of OpenSSL's while Lua's values are made, which may raise, or run a finalizer that
- * closes the stream. Belongs to the collector, which frees what an error leaves.
+ * OpenSSL's objects that are held while Lua values are made, which may raise, or run a finalizer
+ * that closes the stream. The collector owns it, and frees the rest after an error.
  */
 struct question {
     const struct ml_openssl *o;
@@ -41,7 +41,7 @@ static int question_gc(lua_State *L)
     return 0;
 }
 
-/* False: there is nothing to ask. */
+/* False: the stream has no handshake to describe. */
 static bool begin(struct question *q, const struct ml_stream *s)
 {
     SSL *ssl = ml_tls_connection(s);
@@ -61,7 +61,7 @@ static BIO *new_text(lua_State *L, struct question *q)
     return q->text;
 }
 
-/* Sets a field to what OpenSSL has printed, if it could. */
+/* Sets a field to the text that OpenSSL has printed, if it could. */
 static void set_printed(lua_State *L, struct question *q, bool is_printed, const char *field)
 {
     char *text = NULL;
@@ -98,7 +98,7 @@ static void set_time_field(lua_State *L, const struct question *q, const char *f
     lua_setfield(L, -2, field);
 }
 
-/* Where the names are damaged there are none; where there was no memory, that is an error. */
+/* Damaged names count as none; want of memory is an error. */
 static GENERAL_NAMES *read_names(lua_State *L, struct question *q)
 {
     const struct ml_openssl *o = q->o;
@@ -176,7 +176,7 @@ static void push_answers(lua_State *L, struct question *q)
 }
 
 /***
-What the handshake has agreed on. Never waits.
+Returns the properties that the handshake has agreed on. Never waits.
 @function stream:tls_info
 @treturn table version ("TLSv1.3"), cipher, alpn, server_name, resumed (boolean), peer (the
 certificate: subject, issuer, not_before and not_after in seconds since 1970, names, pem); nil

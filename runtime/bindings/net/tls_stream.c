@@ -28,10 +28,10 @@ static int push_handshake(lua_State *L, const struct ml_stream *s, int error)
 }
 
 /***
-Shakes hands now instead of at the first use. May wait.
+Makes the handshake now instead of at the first use. May wait.
 @function stream:handshake
 @tparam[opt] number timeout seconds
-@treturn boolean true; or nil, message, code ("ETLS": the certificate was refused, say;
+@treturn boolean true; or nil, message, code ("ETLS": the certificate was refused, for example;
 "EOPNOTSUPP": no TLS)
 */
 int ml_net_stream_handshake(lua_State *L)
@@ -45,7 +45,7 @@ int ml_net_stream_handshake(lua_State *L)
     return push_handshake(L, s, error);
 }
 
-/* Which side the caller takes: the option `role`, else that in which the connection was made. */
+/* Whether the caller is the server: by the option `role`, otherwise as the connection was made. */
 static bool is_server_side(lua_State *L, const struct ml_stream *s, int options)
 {
     if (!lua_istable(L, options) || lua_getfield(L, options, "role") == LUA_TNIL)
@@ -57,7 +57,7 @@ static bool is_server_side(lua_State *L, const struct ml_stream *s, int options)
     return is_server;
 }
 
-/* Whether TLS can begin on the stream: 0, or why not. */
+/* Whether TLS can begin on the stream: 0, or the reason why not. */
 static int may_start(const struct ml_stream *s)
 {
     if (!ml_stream_is_open(s))
@@ -69,13 +69,12 @@ static int may_start(const struct ml_stream *s)
     int error = ml_stream_may_write(s);
     if (error != 0)
         return error;
-    /* RFC 3207, section 6: what came in plain text must not be taken for what came after the
-     * handshake. */
+    /* RFC 3207, section 6: input in plain text must not be taken for input after the handshake. */
     return ml_stream_has_input(s) ? -EPROTO : 0;
 }
 
 /***
-Begins TLS on a plain connection and shakes hands. May wait.
+Begins TLS on a plain connection and makes the handshake. May wait.
 @function stream:starttls
 @tparam[opt=true] boolean|table|Context opts a context; true; the options of net.tls; or `{context =
 ctx}`, with server_name or without. Both tables take role: "client" or "server" (by default the side

@@ -16,7 +16,7 @@
 
 /* ---- write ---- */
 
-/* Replaces the list at `index` by a list of its elements as strings, which nobody else can change
+/* Replaces the list at `index` by a list of its elements as strings, which no other code can change
  * while the write waits. */
 static void copy_list(lua_State *L, int index)
 {
@@ -32,8 +32,8 @@ static void copy_list(lua_State *L, int index)
     lua_replace(L, index);
 }
 
-/* Checks the value at `index`, and makes a list of strings, or a string, of it: how many pieces it
- * is. */
+/* Checks the value at `index`, and turns it into a string or a list of strings; returns the number
+ * of pieces. */
 static size_t prepare(lua_State *L, int index)
 {
     if (lua_istable(L, index)) {
@@ -52,7 +52,7 @@ static struct iovec piece_of(lua_State *L, int index)
     return piece;
 }
 
-/* The pieces of the prepared value at `index`; returns what is behind them. */
+/* Adds the pieces of the prepared value at `index`; returns the place behind them. */
 static struct iovec *add_pieces(lua_State *L, int index, struct iovec *pieces)
 {
     if (!lua_istable(L, index)) {
@@ -77,8 +77,8 @@ static int push_write_failure(lua_State *L, const struct ml_stream *s, int error
 }
 
 /***
-Writes all values, contiguous in the stream whoever else writes, without joining them first. May
-wait.
+Writes all values without joining them first. They are contiguous in the stream, even if other tasks
+write. May wait.
 @function stream:write
 @param ... strings, numbers, or lists of them
 @treturn boolean true once the kernel has all; or nil, message, code, bytes sent
@@ -108,7 +108,7 @@ int ml_net_stream_write(lua_State *L)
 
 /* ---- sendfile ---- */
 
-/* What is to be sent; `handle` is io's, whose position moves on, NULL: none does. */
+/* The file to send. `handle` is io's, whose position moves on; NULL: there is none. */
 struct outgoing {
     int fd;
     off_t offset;
@@ -132,7 +132,7 @@ static int open_handle(struct outgoing *file, luaL_Stream *handle, lua_Integer o
     return file->fd >= 0 ? 0 : -errno;
 }
 
-/* A FIFO is opened without waiting for its other end, to be refused by its first read. */
+/* A FIFO is opened without waiting for its other end; its first read fails. */
 static int open_path(struct outgoing *file, const char *path, lua_Integer offset)
 {
     file->offset = offset < 0 ? 0 : offset;
@@ -174,10 +174,10 @@ static lua_Integer check_bytes(lua_State *L, int index)
 Writes a file's content, contiguous in the stream; the kernel moves the bytes where it can. May
 wait; reading the file itself holds up the whole thread, as all of io does.
 @function stream:sendfile
-@param file one of io's, flushed before, or a path. Of something that can be read at any offset: no
-pipe
+@param file one of io's, flushed before, or a path. It must be readable at any offset, as a pipe is
+not
 @tparam[opt] integer offset where in the file to begin. Without one a file of io's is sent from its
-position, which moves past what was sent; with one the position stays. A path begins at 0
+position, which moves past the bytes sent; with one the position stays. A path begins at 0
 @tparam[opt] integer count bytes at most; without it all up to the end of the file
 @treturn boolean true once the kernel has all; or nil, message, code, bytes sent
 @treturn integer bytes sent
@@ -187,7 +187,7 @@ int ml_net_stream_send_file(lua_State *L)
     struct ml_stream *s = ml_check_stream(L, 1);
     luaL_Stream *handle = check_handle(L, 2);
     lua_Integer offset = check_bytes(L, 3);
-    uint64_t count = (uint64_t)check_bytes(L, 4); /* -1: as many as can be */
+    uint64_t count = (uint64_t)check_bytes(L, 4); /* -1: as many as possible */
     const char *path = handle == NULL ? lua_tostring(L, 2) : NULL;
     struct outgoing file = {0};
     uint64_t sent = 0;
@@ -238,11 +238,11 @@ int ml_net_stream_shutdown(lua_State *L)
 }
 
 /***
-Ends the output, drops what the peer still sends, waits for its end and closes: the peer gets
-everything, where close() with input unread would cut it off. Closed in any case, unless another
-task reads ("EBUSY"). May wait.
+Ends the output, drops further input, waits for the end of the peer's output and closes. So the peer
+gets everything; close() with input unread could cut it off. Closes in any case, unless another task
+reads ("EBUSY"). May wait.
 @function stream:finish
-@tparam[opt] number s seconds for all of it
+@tparam[opt] number s seconds for the whole call
 @tparam[opt=16777216] integer max bytes to drop; a peer that sends more is "EMSGSIZE"
 @treturn boolean true once the peer has ended, too; or nil, message, code
 */

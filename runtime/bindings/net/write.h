@@ -1,4 +1,4 @@
-/* The methods of a stream that end up in its output, documented where they are defined. */
+/* The methods of a stream that write to its output, documented where they are defined. */
 #ifndef ML_BINDINGS_NET_WRITE_H
 #define ML_BINDINGS_NET_WRITE_H
 

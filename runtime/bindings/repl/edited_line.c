@@ -39,7 +39,7 @@ static struct ml_place_on_screen end_of_prompt(const struct ml_editor *e)
     return place;
 }
 
-/* Where the cursor stands, or with `to_end` the end of the line; in the editor's locale. */
+/* The position of the cursor or, with `to_end`, of the end of the line; in the editor's locale. */
 static struct ml_place_on_screen place_in_line(const struct ml_editor *e, bool to_end)
 {
     const struct ml_el_line *line = e->lib.el_wline(e->el);
@@ -49,7 +49,7 @@ static struct ml_place_on_screen place_in_line(const struct ml_editor *e, bool t
     return place;
 }
 
-/* The line stands on the screen from now on, until somebody takes it away. */
+/* Notes that the line is on the screen, until a write takes it away. */
 static void note_shown(struct ml_editor *e)
 {
     unsigned row = place_in_line(e, false).row;
@@ -67,7 +67,7 @@ void ml_editor_say(struct ml_editor *e, const char *text)
     fflush(e->out);
 }
 
-/* Shows it again, below what was written meanwhile. */
+/* Shows the line again, below the text that was written meanwhile. */
 static void show_again(struct ml_editor *e)
 {
     if (e->line.is_unfinished)
@@ -75,7 +75,7 @@ static void show_again(struct ml_editor *e)
     e->lib.el_set(e->el, ML_EL_REFRESH);
 }
 
-/* Moves below the line: what is written next leaves it standing. */
+/* Moves below the line: text that is written next leaves it standing. */
 void ml_editor_leave_line(struct ml_editor *e, const char *text)
 {
     unsigned rows = place_in_line(e, true).row - place_in_line(e, false).row;
@@ -84,7 +84,8 @@ void ml_editor_leave_line(struct ml_editor *e, const char *text)
     ml_editor_say(e, text);
 }
 
-/* The terminal may have another size, or others' settings. */
+/* Checks the terminal: its size may have changed, or another program may have changed the settings.
+ */
 static void look_at_terminal(struct ml_editor *e)
 {
     bool was_stopped = ml_terminal_was_stopped();
@@ -144,7 +145,7 @@ static int wait_for_key(struct ml_editor *e)
     return error;
 }
 
-/* 1, or what ended it: 0 at the end of input, a negated errno. */
+/* 1; 0 at the end of input; or a negated errno. */
 static int read_byte(struct ml_editor *e, char *byte)
 {
     ssize_t size;

@@ -27,7 +27,7 @@ enum { COMPLETER = 1, HISTORY_SIZE = 1000 };
 
 /* ---- completion ---- */
 
-/* The text before the cursor, as bytes; false: it is too long, or nothing that has bytes. */
+/* The text before the cursor, as bytes; false: it is too long, or has characters without bytes. */
 static bool text_before(const struct ml_editor *e, char *text, size_t room)
 {
     const struct ml_el_line *line = e->lib.el_wline(e->el);
@@ -40,7 +40,7 @@ static bool text_before(const struct ml_editor *e, char *text, size_t room)
     return true;
 }
 
-/* Stack: the completer, the text -> what to insert or nil, what to show or nil. False with nothing
+/* Stack: the completer, the text -> text to insert or nil, text to show or nil. False with nothing
  * pushed. */
 static bool ask_completer(struct ml_editor *e, const char *text)
 {
@@ -89,7 +89,7 @@ static char *prompt_of(struct ml_el *el)
     return ml_editor_current()->prompt;
 }
 
-/* That of the environment; where it knows ASCII alone, one that knows all characters. */
+/* The environment's locale; if that has only ASCII, one that has all characters. */
 static locale_t open_locale(void)
 {
     locale_t locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
@@ -103,7 +103,7 @@ static locale_t open_locale(void)
     return other;
 }
 
-/* Whether what is typed and what is printed is the same terminal. */
+/* Whether input and output are the same terminal. */
 static bool is_one_terminal(struct ml_editor *e)
 {
     struct stat in, out;
@@ -128,8 +128,8 @@ static bool open_files(struct ml_editor *e)
     return e->has_terminal;
 }
 
-/* Keys that terminals send and libedit does not know of itself; the user's own in ~/.editrc come
- * after them. */
+/* Binds keys that terminals send and libedit does not bind; the user's own in ~/.editrc come after
+ * them. */
 static void bind_keys(struct ml_editor *e)
 {
     static const char *const keys[][2] = {
@@ -205,7 +205,7 @@ static bool open_editor(struct ml_editor *e, struct ml_lua *lua)
 Opens the editor of the terminal that is both standard input and output.
 @function open
 @tparam function complete called with the text before the cursor and the terminal's width in
-columns; gives back what to insert, and what to show below the line, or nil
+columns; returns text to insert, and text to show below the line, or nil
 @treturn editor for the calling task alone; nil: there is no such terminal or no libedit, or it is
 open already
 */
@@ -232,14 +232,14 @@ static struct ml_editor *check_editor(lua_State *L)
     return e;
 }
 
-/* What was typed, without the newline; in the editor's locale. */
+/* Reads a line, without the newline; in the editor's locale. */
 static void edit(struct ml_editor *e, luaL_Buffer *line, bool *is_line)
 {
     int size = 0;
     if (e->line.is_unfinished)
         ml_editor_say(e, "\n");
     e->lib.el_set(e->el, ML_EL_PREP_TERM,
-                  1); /* what is typed once the prompt is seen is for the editor */
+                  1); /* keys typed after the prompt appears are for the editor */
     const char *text = e->lib.el_gets(e->el, &size);
     *is_line = text != NULL && size > 0 && e->error == 0;
     if (*is_line)
@@ -248,7 +248,8 @@ static void edit(struct ml_editor *e, luaL_Buffer *line, bool *is_line)
         ml_editor_leave_line(e, "^C\n");
 }
 
-/* Lines that are pasted are read without any wait. Raises where the task may not wait. */
+/* Pasted lines are read without any wait: lets other tasks run. Raises where the task may not wait.
+ */
 static void give_others_a_turn(lua_State *L)
 {
     struct ml_lua *lua = ml_blocking_begin(L);
@@ -256,7 +257,7 @@ static void give_others_a_turn(lua_State *L)
 }
 
 /***
-Reads a line, which is edited meanwhile.
+Lets a person edit a line, and returns it.
 @function editor:read
 @string prompt escape sequences in it stand between bytes 1
 @treturn string without its newline; nil at the end of input

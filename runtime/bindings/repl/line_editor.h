@@ -1,4 +1,4 @@
-/* The editor of lines at the prompt, as the rest of the runtime sees it. */
+/* The editor of lines at the prompt, for the rest of the runtime. */
 #ifndef ML_BINDINGS_REPL_LINE_EDITOR_H
 #define ML_BINDINGS_REPL_LINE_EDITOR_H
 
@@ -6,12 +6,12 @@
 
 struct ml_lua;
 
-/* A signal may have come: an editor that waits looks what is different (the terminal's size). Never
- * waits. */
+/* To be called after a possible signal: an editor that waits checks for changes (the terminal's
+ * size). Never waits. */
 void ml_line_editor_notice(struct ml_lua *lua);
 
-/* If a line is being edited, gives the terminal the settings from before: the process ends. From
- * signal handlers, too. */
+/* To be called when the process ends: if a line is being edited, gives the terminal its former
+ * settings. From signal handlers, too. */
 void ml_line_editor_restore(void);
 
 /* moonlet.repl.editor */

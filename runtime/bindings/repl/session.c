@@ -1,6 +1,5 @@
 /***
-What the interactive mode needs beside an editor: Ctrl-C ends an entry and not the program.
-Internal.
+The session of the interactive mode: Ctrl-C ends an entry and not the program. Internal.
 
 @module moonlet.repl.session
 */
@@ -35,7 +34,8 @@ static struct ml_hub *check_hub(lua_State *L)
 }
 
 /***
-Calls fn() as the session of the program: until it ends, Ctrl-C is for what run() runs.
+Calls fn() as the session of the program: until it ends, Ctrl-C is for the function that run()
+calls.
 @function hold
 @tparam function fn
 */
@@ -70,7 +70,7 @@ static int run(lua_State *L, enum ml_session_phase phase)
     if (scope == NULL)
         return luaL_error(L, "not enough memory");
     begin(s, scope, phase);
-    ml_story_forget(L); /* errors of entries before may have had the same text */
+    ml_story_forget(L); /* errors of earlier entries may have had the same text */
     int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
     s->phase = outer.phase;
     s->scope = outer.scope;
@@ -88,7 +88,7 @@ static int run(lua_State *L, enum ml_session_phase phase)
 }
 
 /***
-Calls fn(...), which Ctrl-C ends: code that computes gets the error "interrupted!", what waits is
+Calls fn(...), which Ctrl-C ends: code that computes gets the error "interrupted!", a wait is
 cancelled.
 @function run
 @tparam function fn
@@ -102,7 +102,7 @@ static int session_run(lua_State *L)
 }
 
 /***
-The same for reading a line: is always cancelled, however often Ctrl-C is pressed.
+The same for reading a line: each Ctrl-C cancels it.
 @function ask
 */
 static int session_ask(lua_State *L)
@@ -154,7 +154,7 @@ static int session_list_directory(lua_State *L)
 }
 
 /***
-What is known of an error: its traceback, after where another task raised it.
+Returns the story of an error: its traceback, after the one of the task that raised it.
 @function complete
 @param err
 @string traceback where it reached the prompt
@@ -171,7 +171,7 @@ static int session_complete(lua_State *L)
 }
 
 /***
-How many other tasks the program would wait for at its end.
+Returns how many other tasks the program would wait for at its end.
 @function others
 @treturn integer
 */

@@ -12,10 +12,10 @@
 #include <unistd.h>
 #include <wctype.h>
 
-/* A process has one: what its end and its signals find it by. */
+/* The one of the process, for its end and its signal handlers. */
 static struct {
-    int fd;        /* duplicate of somebody else's; 0: closed */
-    pid_t process; /* that edits: not one that was forked meanwhile */
+    int fd;        /* duplicate of the editor's; 0: closed */
+    pid_t process; /* the process that edits: not a fork of it */
     struct termios settings;
     struct sigaction on_size, on_going_on; /* before ours */
     _Atomic sig_atomic_t is_editing;
@@ -32,7 +32,7 @@ static void on_signal(int number)
         ml_hub_notify(ml_container_of(bank, struct ml_hub, bank));
 }
 
-/* exit() while a line is edited: what follows begins on a line of its own. */
+/* Called by exit() while a line is edited: later output begins on a line of its own. */
 static void at_end(void)
 {
     bool is_ours = terminal.is_editing && terminal.process == getpid();
@@ -89,7 +89,7 @@ unsigned ml_terminal_columns(void)
     return is_known ? size.ws_col : USUAL;
 }
 
-/* Columns of a character that is shown as libedit does: "^A", "\U+200b". */
+/* Columns that libedit uses to show a character: "^A", "\U+200b". */
 static unsigned width_of(wchar_t character)
 {
     enum { CONTROL = 2, SHORT_CODE = 7, LONG_CODE = 8 };
@@ -101,7 +101,7 @@ static unsigned width_of(wchar_t character)
     return character > 0xffff ? LONG_CODE : SHORT_CODE;
 }
 
-/* What does not fit into the row as a whole goes to the next. */
+/* A text that does not fit into the row as a whole goes to the next. */
 static void put(struct ml_place_on_screen *place, unsigned width, unsigned columns)
 {
     if (place->column + width > columns)

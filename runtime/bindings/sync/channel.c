@@ -21,7 +21,7 @@ const char ml_channel_type[] = "channel";
 static const struct ml_wait_kind get_kind = {.text = "a value from a channel"};
 static const struct ml_wait_kind put_kind = {.text = "room in a channel"};
 
-/* The two calls that everything is about, in one piece. */
+/* For the two calls that cost most, compiled in one piece. */
 #define FLAT __attribute__((flatten))
 
 /* User values. */
@@ -54,7 +54,7 @@ int ml_channel_new(lua_State *L)
 {
     lua_Integer capacity = luaL_optinteger(L, 1, 0);
     luaL_argcheck(L, capacity >= 0, 1, "capacity cannot be negative");
-    luaL_argcheck(L, capacity <= LARGEST_CAPACITY, 1, "capacity is 500000 at most");
+    luaL_argcheck(L, capacity <= LARGEST_CAPACITY, 1, "capacity must be at most 500000");
     struct ml_channel *channel = ml_push_object(L, ml_channel_type, sizeof *channel, 3);
     ml_list_init(&channel->getters);
     ml_list_init(&channel->putters);
@@ -80,7 +80,7 @@ static inline void store(lua_State *L, struct ml_channel *channel)
     channel->count++;
 }
 
-/* `out` is empty: what is on `in` goes there, the newest first. */
+/* `out` is empty: moves the values on `in` there, the newest first. */
 static __attribute__((noinline)) void turn_over(struct ml_channel *channel)
 {
     for (uint32_t i = 0; i < channel->count; i++)
@@ -110,14 +110,14 @@ static lua_State *thread_of(lua_State *L, const struct ml_waiter *waiter)
     return ml_lua_task_of(ml_waiter_task(&ml_lua_of(L)->hub, waiter))->parked_on;
 }
 
-/* Moves the value on top to one who waits for it: on top of the stack of his call. */
+/* Moves the value on top to a waiting task: on top of the stack of its call. */
 static inline void deliver(lua_State *L, struct ml_waiter *getter)
 {
     lua_xmove(L, thread_of(L, getter), 1);
     ml_waiter_grant(&ml_lua_of(L)->hub, getter);
 }
 
-/* Pushes on `to` the value of one who waits to be rid of it. */
+/* Pushes on `to` the value of a task that waits to put it. */
 static void collect(lua_State *L, lua_State *to, struct ml_waiter *putter)
 {
     lua_State *from = thread_of(L, putter);
@@ -206,7 +206,7 @@ static inline int get(lua_State *L, ml_time deadline)
 Waits for a value.
 @function Channel:get
 @tparam[opt] number timeout seconds
-@return the value; or nil, "closed" (or what close() was given), "CLOSED" once it is closed and
+@return the value; or nil, "closed" (or the argument of close()), "CLOSED" once it is closed and
 empty; or nil, "timeout", "ETIMEDOUT"
 */
 FLAT static int channel_get(lua_State *L)
@@ -216,11 +216,11 @@ FLAT static int channel_get(lua_State *L)
 }
 
 /***
-Hands a value over: waits until somebody takes it, or there is room for it.
+Hands a value over: waits until a task takes it, or there is room for it.
 @function Channel:put
 @param value anything but nil
 @tparam[opt] number timeout seconds
-@treturn boolean true; or nil, message, "CLOSED" or "ETIMEDOUT", and nobody has or will get the
+@treturn boolean true; or nil, message, "CLOSED" or "ETIMEDOUT", and no task has or will get the
 value
 */
 FLAT static int channel_put(lua_State *L)
@@ -248,10 +248,10 @@ FLAT static int channel_put(lua_State *L)
 /* ---- the rest ---- */
 
 /***
-Ends the channel: what is buffered can still be got, then get() fails; put() fails at once, also for
-those who wait in it. Never waits; harmless on one that is closed.
+Ends the channel: buffered values can still be got, then get() fails; put() fails at once, also in
+tasks that wait in it. Never waits; harmless on a closed channel.
 @function Channel:close
-@param[opt] err given to those who get or put from now on instead of "closed"
+@param[opt] err the message of get() and put() from now on, instead of "closed"
 */
 static int channel_close(lua_State *L)
 {
@@ -270,7 +270,7 @@ static int channel_close(lua_State *L)
     return 0;
 }
 
-/* __close is called with the error, if any, which is none of the channel's. */
+/* __close gets an error, if any, that is not the channel's. */
 static int channel_leave(lua_State *L)
 {
     lua_settop(L, 1);
@@ -294,7 +294,7 @@ static int next_value(lua_State *L)
 /***
 Iterates over the values until the channel is closed. Waits as get() does.
 @function Channel:values
-@treturn function():any an iterator; raises the error that close() was given
+@treturn function():any an iterator; raises the argument of close()
 */
 static int channel_values(lua_State *L)
 {
@@ -316,7 +316,7 @@ static lua_Integer count_waiters(lua_State *L, struct ml_link *queue)
 }
 
 /***
-Tells who waits.
+Returns how many tasks wait.
 @function Channel:balance
 @treturn integer how many wait to put; negative: how many wait to get
 */

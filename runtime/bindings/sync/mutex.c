@@ -1,5 +1,5 @@
 /*** @submodule moonlet.sync */
-/* Mutexes, and what becomes of those whose owner has ended. */
+/* Mutexes, and the release of those whose owner has ended. */
 #include "bindings/sync/mutex.h"
 
 #include "base/error.h"
@@ -14,7 +14,7 @@
 const char ml_mutex_type[] = "sync.mutex";
 
 /***
-A lock for one task at a time. When its owner dies it is unlocked, with a warning that says where it
+A lock for one task at a time. If its owner ends, it is unlocked, with a warning that says where it
 was made.
 @object Mutex
 */
@@ -44,7 +44,7 @@ static __attribute__((noinline)) int wait_for_mutex(lua_State *L, struct ml_mute
 }
 
 /***
-Waits until the mutex is free and locks it; those who wait get it in the order in which they came.
+Waits until the mutex is free and locks it. Waiting tasks get it in the order in which they came.
 @function Mutex:lock
 @tparam[opt] number timeout seconds
 @treturn Mutex itself, for `local guard <close> = mutex:lock()`: closing unlocks it if the task
@@ -75,7 +75,7 @@ static int mutex_try_lock(lua_State *L)
 }
 
 /***
-Never waits; an error if the task does not hold it.
+Unlocks the mutex; an error if the task does not hold it. Never waits.
 @function Mutex:unlock
 */
 static int mutex_unlock(lua_State *L)
@@ -90,7 +90,7 @@ static int mutex_unlock(lua_State *L)
     return 0;
 }
 
-/* __close: of a guard whose task unlocked it before there is nothing to do. */
+/* __close: does nothing for a guard whose task unlocked the mutex before. */
 static int mutex_close(lua_State *L)
 {
     struct ml_mutex *mutex = ml_check_object(L, 1, ml_mutex_type);
@@ -112,7 +112,7 @@ static int mutex_tostring(lua_State *L)
     return 1;
 }
 
-/* A task may have forgotten one that it holds. */
+/* A task may have dropped a mutex that it holds. */
 static int mutex_gc(lua_State *L)
 {
     struct ml_mutex *mutex = ml_check_object(L, 1, ml_mutex_type);
@@ -121,7 +121,7 @@ static int mutex_gc(lua_State *L)
     return 0;
 }
 
-/* A task has ended: mutexes that it still holds are unlocked, each with a warning. */
+/* Unlocks the mutexes that an ended task still holds, each with a warning. */
 static void release_all(struct ml_lua *lua, struct ml_task *task)
 {
     struct ml_mutex *mutex;
@@ -130,7 +130,7 @@ static void release_all(struct ml_lua *lua, struct ml_task *task)
         snprintf(text, sizeof text,
                  "task #%llu ended while it held the mutex made at %s: it is unlocked",
                  (unsigned long long)task->id, ml_object_source_line(lua->aside, mutex));
-        if (!lua->hub.life.is_forked) /* else the task is the parent's, and goes on there */
+        if (!lua->hub.life.is_forked) /* in a fork the task is the parent's, and goes on there */
             lua_warning(lua->aside, text, 0);
         ml_mutex_unlock(&lua->hub, mutex);
     }

@@ -25,7 +25,7 @@ static const struct ml_wait_kind select_kind = {.text = "one of several things (
 static const struct ml_wait_kind external_kind = {.text = "one of several things (select)",
                                                   .external = true};
 
-/* From READABLE on: of folders above. */
+/* From READABLE on: installed by folders above. */
 enum operation {
     GET,
     PUT,
@@ -39,8 +39,8 @@ enum operation {
 };
 
 /*
- * What is on the stack of the call, from FIRST on so many values for each case. An object of a Lua
- * module has one of ours in its place (its metatable's __select: operation -> {field, operation,
+ * The stack of the call; from FIRST on it has so many values for each case. An object of a Lua
+ * module is replaced by one of ours (its metatable's __select: operation -> {field, operation,
  * function}): then VALUE is the object itself, and FINISH is called with it for the results.
  */
 enum {
@@ -58,9 +58,9 @@ _Static_assert(FIRST + MOST_CASES * PER_CASE < ML_WAITER_CLOSED, "a waiter's val
 
 struct selection {
     uint32_t count;
-    ml_time again;    /* when to look again, though nothing was told; ML_FOREVER: never */
+    ml_time again;    /* when to look again without a wake-up; ML_FOREVER: never */
     bool is_short;    /* there was no descriptor for a connection */
-    bool is_external; /* the world can end the wait */
+    bool is_external; /* an event from outside can end the wait */
 };
 
 static int at(uint32_t number, int part)
@@ -88,13 +88,13 @@ static enum operation operation_of(lua_State *L, uint32_t number)
         "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\" or \"receive\" expected");
 }
 
-/* Of an operation from READABLE on; NULL: nothing of that kind was ever made. */
+/* The source of an operation from READABLE on; NULL: no object of that kind was ever made. */
 static const struct ml_select_source *source_of(lua_State *L, enum operation operation)
 {
     return ml_lua_of(L)->select.sources[operation - READABLE];
 }
 
-/* Of the objects that an operation takes. */
+/* The type of the objects that an operation takes. */
 static const char *type_of(lua_State *L, enum operation operation)
 {
     static const char *const types[READABLE] = {[GET] = ml_channel_type,
@@ -115,8 +115,8 @@ static bool fits(lua_State *L, enum operation operation, int object)
     return type != NULL && lua_isuserdata(L, object) && ml_test_object(L, object, type) != NULL;
 }
 
-/* Stack: object, value, name of the operation. If the object stands for another one, that is put in
- * its place; pushes FINISH. */
+/* Stack: object, value, name of the operation. Replaces an object that stands for another one;
+ * pushes FINISH. */
 static void resolve(lua_State *L)
 {
     int name = lua_gettop(L), value = name - 1, object = name - 2;
@@ -146,7 +146,7 @@ static void resolve(lua_State *L)
     lua_settop(L, name + 1);
 }
 
-/* Pushes object, value, operation and what is to be called of a case. */
+/* Pushes object, value, operation and the FINISH of a case. */
 static void push_case(lua_State *L, uint32_t number)
 {
     static const char *const expected[OPERATIONS] = {
@@ -200,7 +200,7 @@ static struct selection push_cases(lua_State *L)
 
 /* ---- outcomes ---- */
 
-/* A case that failed: its number, then as the operation itself fails. */
+/* The results for a case that failed: its number, then the failure as from the operation itself. */
 static int push_failed(lua_State *L, uint32_t number, int error)
 {
     bool is_channel = operation_at(L, number) == GET || operation_at(L, number) == PUT;
@@ -209,7 +209,8 @@ static int push_failed(lua_State *L, uint32_t number, int error)
            (is_channel ? ml_channel_push_closed(L, at(number, OBJECT)) : ml_push_failure(L, error));
 }
 
-/* The number of the case that was done, and its value: on top of the stack for GET and ACCEPT. */
+/* The results for a case that was done: its number and its value, which is on top of the stack for
+ * GET and ACCEPT. */
 static int push_done(lua_State *L, uint32_t number)
 {
     lua_pushinteger(L, (lua_Integer)number + 1);
@@ -269,8 +270,8 @@ static int try_source(lua_State *L, struct selection *selection, enum operation 
     return -EAGAIN;
 }
 
-/* 0: the case is done, with its value on top for GET and ACCEPT; -EAGAIN: it must wait; or why it
- * fails. */
+/* 0: the case is done, with its value on top for GET and ACCEPT; -EAGAIN: it must wait; or an
+ * error. */
 static int try_operation(lua_State *L, struct selection *selection, uint32_t number)
 {
     int index = at(number, OBJECT);
@@ -303,7 +304,7 @@ static int try_case(lua_State *L, struct selection *selection, uint32_t number)
     return error == 0 ? push_done(L, number) : push_failed(L, number, error);
 }
 
-/* Tries all, beginning with a different one each time: none of several that are always ready
+/* Tries all cases, beginning with a different one each time: none of several that are always ready
  * starves. */
 static int try_all(lua_State *L, struct selection *selection)
 {
@@ -339,7 +340,7 @@ static struct ml_link *queue_of(lua_State *L, uint32_t number, enum operation op
     }
 }
 
-/* Puts the waiter of a case where it is granted. 0, or an error: look again. */
+/* Puts the waiter of a case where it can be granted. 0, or an error: look again. */
 static int enter(lua_State *L, struct selection *selection, uint32_t number,
                  struct ml_waiter *waiter)
 {
@@ -405,8 +406,8 @@ static int wait_for_any(lua_State *L, struct selection *selection, ml_time deadl
     return is_closed ? push_failed(L, number, -ML_ECLOSED) : push_done(L, number);
 }
 
-/* What comes before the cases are tried: a cancellation is raised, and if the descriptors of this
- * task are always ready others run. */
+/* Before the cases are tried: raises a cancellation, and lets others run if the task's descriptors
+ * are always ready. */
 static void enter_select(lua_State *L, const struct selection *selection)
 {
     struct ml_hub *hub = ml_blocking_enter(L, ML_FOREVER);
@@ -420,15 +421,15 @@ static void enter_select(lua_State *L, const struct selection *selection)
 }
 
 /***
-Waits for the first of several things that can happen; if several can at once, each gets its turn.
+Waits for the first of several things that can happen. If several can at once, they take turns.
 @function select
 @tparam table cases {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"},
 {semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"},
-{ws, "receive"}, with the fields timeout (seconds) and default (any value: nothing is waited for)
-@return the number of the case, and what it gave: the value, or the values of a future; true; the
-connection; what t:join() returns; for what was closed nil, message, "CLOSED". A stream is readable
-when a read finds something, be it the end or an error. Or nil, "timeout", "ETIMEDOUT". Or "default"
-and its value.
+{ws, "receive"}, with the fields timeout (seconds) and default (any value: does not wait)
+@return the number of the case and its results: the value, or the values of a future; true; the
+connection; the results of t:join(); or nil, message, "CLOSED" if it was closed. A stream is
+readable when a read would not wait, also at its end and after an error. Or nil, "timeout",
+"ETIMEDOUT". Or "default" and its value.
 */
 int ml_channel_select(lua_State *L)
 {

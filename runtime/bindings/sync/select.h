@@ -1,6 +1,6 @@
 /*
- * moonlet.channel.select. What the world makes ready (streams, listeners) belongs to folders above:
- * they install how it is tried and waited for.
+ * moonlet.channel.select. Streams and listeners, which become ready from outside, belong to folders
+ * above: these install how to try them and wait for them.
  */
 #ifndef ML_BINDINGS_SYNC_SELECT_H
 #define ML_BINDINGS_SYNC_SELECT_H
@@ -13,17 +13,17 @@
 struct ml_lua;
 struct ml_waiter;
 
-/* How objects of one type are selected. Installed in lua->select.sources. */
+/* How to select objects of one type. Installed in lua->select.sources. */
 struct ml_select_source {
     const char *type;
-    /* The object at `index` of L: 0, a connection on top of the stack; -EAGAIN: it is to be waited
-     * for; or why it fails, -ENOBUFS: for want of a descriptor. */
+    /* Tries the object at `index` of L. 0, for a listener with the connection on top of the stack;
+     * -EAGAIN: wait for it; or an error; -ENOBUFS: there is no descriptor. */
     int (*attempt)(lua_State *L, int index);
-    /* After an attempt that gave 0: pushes the results of "receive", their count. */
+    /* After an attempt that gave 0: pushes the results of "receive", and returns their count. */
     int (*finish)(lua_State *L, int index);
-    /* The waiter is to be granted when the object may be ready. May set *again to an earlier time
-     * at which to look, whatever happens. is_short: an attempt failed for want of a descriptor.
-     * 0, or an error: look at once. */
+    /* Has the waiter granted when the object may be ready. May set *again to an earlier time at
+     * which to look in any case. is_short: an attempt found no descriptor. 0, or an error: look at
+     * once. */
     int (*watch)(struct ml_lua *lua, void *object, struct ml_waiter *waiter, bool is_short,
                  ml_time *again);
     void (*unwatch)(void *object);

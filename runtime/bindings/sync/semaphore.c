@@ -1,5 +1,5 @@
 /*** @submodule moonlet.sync */
-/* Semaphores, and the permits that they give to hold. */
+/* Semaphores, and the permit objects that `acquire` returns. */
 #include "bindings/sync/semaphore.h"
 
 #include "base/error.h"
@@ -17,7 +17,7 @@ struct permit {
 };
 
 /***
-Permits, of which each task that holds one keeps others out. `#semaphore` is how many are left.
+A number of permits, for as many tasks at a time. `#semaphore` is how many are left.
 @object Semaphore
 */
 
@@ -55,7 +55,7 @@ static inline int acquire(lua_State *L)
 }
 
 /***
-Waits for a permit and takes it; those who wait get them in the order in which they came.
+Waits for a permit and takes it. Waiting tasks get permits in the order in which they came.
 @function Semaphore:acquire
 @tparam[opt] number timeout seconds
 @treturn boolean true; or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
@@ -66,8 +66,8 @@ static int semaphore_acquire(lua_State *L)
 }
 
 /***
-As acquire(), with something to give back at the end of a block: `local permit <close> =
-semaphore:hold()`. Waits.
+As acquire(), with an object that gives the permit back at the end of a block: `local permit <close>
+= semaphore:hold()`. Waits.
 @function Semaphore:hold
 @tparam[opt] number timeout seconds
 @treturn Permit or nil, "timeout", "ETIMEDOUT"; or nil, "closed", "CLOSED"
@@ -76,7 +76,7 @@ static int semaphore_hold(lua_State *L)
 {
     ml_check_object(L, 1, ml_semaphore_type);
     lua_settop(L, 2);
-    /* Made before: there may be no memory for it, and then nothing is taken. */
+    /* Made before the permit is taken: without memory for it nothing is taken. */
     struct permit *permit = ml_push_object(L, permit_type, sizeof *permit, 1);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, 3, 1);
@@ -88,7 +88,7 @@ static int semaphore_hold(lua_State *L)
     return 1;
 }
 
-/* Closing, finalizing, releasing: each once in all. */
+/* For closing, finalizing and releasing: gives the permit back once. */
 static int permit_release(lua_State *L)
 {
     struct permit *permit = ml_check_object(L, 1, permit_type);
@@ -115,8 +115,8 @@ The same as close().
 */
 
 /***
-Gives a permit back, or adds some. Never waits. More permits than an integer counts are an error,
-and none is added.
+Gives a permit back, or adds some. Never waits. If the sum is no integer, that is an error, and none
+is added.
 @function Semaphore:release
 @tparam[opt=1] integer count
 */
@@ -126,12 +126,13 @@ static int semaphore_release(lua_State *L)
     lua_Integer count = luaL_optinteger(L, 2, 1);
     luaL_argcheck(L, count >= 0, 2, "count cannot be negative");
     int error = ml_semaphore_add(&ml_lua_of(L)->hub, semaphore, count);
-    luaL_argcheck(L, error == 0, 2, "more permits than an integer counts");
+    luaL_argcheck(L, error == 0, 2, "more permits than an integer can count");
     return 0;
 }
 
 /***
-From now on waiting for a permit gives nil, "closed", "CLOSED"; those that are left can be taken.
+Closes: from now on waiting for a permit gives nil, "closed", "CLOSED"; permits that are left can be
+taken.
 @function Semaphore:close
 */
 static int semaphore_close(lua_State *L)

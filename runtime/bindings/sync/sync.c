@@ -26,7 +26,7 @@ struct condition {
 /* ---- event ---- */
 
 /***
-Something that has happened or not.
+An event: it has happened or not.
 @object Event
 */
 
@@ -42,7 +42,7 @@ static int sync_event(lua_State *L)
 }
 
 /***
-All who wait go on, even if it is cleared before they run. Never waits.
+Sets it: all waiting tasks go on, even if it is cleared before they run. Never waits.
 @function Event:set
 */
 static int event_set(lua_State *L)
@@ -52,7 +52,7 @@ static int event_set(lua_State *L)
 }
 
 /***
-It has not happened (any more). Never waits.
+Clears it: it has not happened (any more). Never waits.
 @function Event:clear
 */
 static int event_clear(lua_State *L)
@@ -63,7 +63,7 @@ static int event_clear(lua_State *L)
 }
 
 /***
-Tells whether it has happened.
+Returns whether it has happened.
 @function Event:is_set
 @treturn boolean
 */
@@ -109,7 +109,7 @@ static int event_tostring(lua_State *L)
 static const struct ml_wait_kind condition_kind = {.text = "a condition"};
 
 /***
-What tasks wait for until another notifies them.
+A condition: tasks wait for it until another task notifies them.
 @object Condition
 */
 
@@ -145,7 +145,7 @@ static struct ml_mutex *held_mutex(lua_State *L, const struct condition *conditi
     return mutex;
 }
 
-/* Locks it whatever cancels the task meanwhile: the caller's own clean-up unlocks it. 0, or
+/* Locks it even if the task is cancelled meanwhile: the caller's own clean-up unlocks it. 0, or
  * -ENOMEM: it is not locked. */
 static int lock_again(struct ml_hub *hub, struct ml_mutex *mutex)
 {
@@ -183,7 +183,7 @@ static int condition_wait(lua_State *L)
 }
 
 /***
-The one who has waited longest goes on. Never waits.
+Lets the tasks that have waited longest go on. Never waits.
 @function Condition:notify
 @tparam[opt=1] integer count
 */
@@ -198,7 +198,7 @@ static int condition_notify(lua_State *L)
 }
 
 /***
-All who wait go on. Never waits.
+Lets all waiting tasks go on. Never waits.
 @function Condition:notify_all
 */
 static int condition_notify_all(lua_State *L)

@@ -12,9 +12,9 @@
 static const struct ml_wait_kind worker_kind = {.text = "a C function on a worker thread",
                                                 .external = true};
 
-/* The call lies in a Lua state of its own, which the worker has to itself while it runs: first the
- * function and its arguments, then its results, or the error. The function's library stays loaded:
- * the runtime may be closed before the function ends. */
+/* The call lies in a Lua state of its own, which only the worker uses while it runs: first the
+ * function and its arguments, then its results, or the error. The function's library stays loaded,
+ * since the runtime may be closed before the function ends. */
 struct call {
     struct ml_job job;
     lua_State *state;
@@ -22,8 +22,8 @@ struct call {
     int status;
 };
 
-/* From one state to another, which may raise for want of memory. False: values of that type cannot
- * move. */
+/* Copies a value from one state to another, which may raise for want of memory. False: values of
+ * that type cannot move. */
 static bool move_value(lua_State *from, int index, lua_State *to)
 {
     size_t size;
@@ -69,7 +69,7 @@ static void release_call(struct ml_job *job)
     free(call);
 }
 
-/* In the worker's state. Stack: the script's state, how many values to take. Gives them back: a
+/* In the worker's state. Stack: the script's state, the count of values to copy. Returns them: a
  * function and its arguments. */
 static int take_arguments(lua_State *W)
 {
@@ -89,7 +89,7 @@ static void release(struct call **owner)
     *owner = NULL;
 }
 
-/* An owner of the call while L may raise: its finalizer releases it. */
+/* Owns the call while L may raise: its finalizer releases the call. */
 static int owner_release(lua_State *L)
 {
     release(lua_touserdata(L, 1));
@@ -108,7 +108,7 @@ static struct call **push_owner(lua_State *L)
     return owner;
 }
 
-/* The library that has a function, once more open; NULL: it is the program's own. */
+/* The library that has a function, opened once more; NULL: it is the program's own. */
 static void *library_of(lua_CFunction function)
 {
     Dl_info info;
@@ -152,7 +152,7 @@ static bool is_bound_module(const char *name)
     return is;
 }
 
-/* Functions that have to do with this very state, or with tasks. */
+/* Raises for functions that depend on this very state, or on tasks. */
 static void check_unbound(lua_State *L)
 {
     bool is_bound = lua_tocfunction(L, 1) == ml_os_exit;
@@ -183,7 +183,7 @@ static void check_arguments(lua_State *L)
     }
 }
 
-/* Pushes what the function returned and releases the call. Raises the error that it raised. */
+/* Pushes the function's results and releases the call. Raises the function's error. */
 static int take_results(lua_State *L, const struct call *call, struct call **owner)
 {
     int count = lua_gettop(call->state), status = call->status;
@@ -197,21 +197,21 @@ static int take_results(lua_State *L, const struct call *call, struct call **own
 }
 
 /***
-Runs a C function on a worker thread while the task waits, for what can only block: a driver that
-waits on a condition variable, a long computation in C. There are 32 workers at most for them;
-further calls queue. One whose task has given up does not count.
+Runs a C function on a worker thread while the task waits. For functions that can only block: a
+driver that waits on a condition variable, a long computation in C. They have 32 workers at most;
+further calls queue. A worker whose task has given up does not count.
 
-The function runs in an empty Lua state of its own. So it may be one that needs nothing of the
-script's: no upvalues, nothing in the registry, no metatables (its module's objects are unknown
-there). Arguments and results are nil, booleans, numbers, strings and light userdata. It must be
-safe to call in any thread.
+The function runs in an empty Lua state of its own. So it must need nothing of the script's: no
+upvalues, nothing in the registry, no metatables (its module's objects are unknown there). Arguments
+and results are nil, booleans, numbers, strings and light userdata. It must be safe to call in any
+thread.
 
-A cancelled task goes on at once; the function runs to its end, and nobody gets its results. May
+A cancelled task goes on at once; the function runs to its end, and its results are dropped. May
 wait.
 @function blocking
 @tparam cfunction fn
 @param ... its arguments
-@return what it returns; raises what it raises
+@return its results; raises its error
 */
 static int task_blocking(lua_State *L)
 {

@@ -1,4 +1,4 @@
-/* C functions that block, called on a thread of the pool of workers. */
+/* C functions that block, called on a worker thread. */
 #ifndef ML_BINDINGS_TASK_BLOCKING_FUNCTION_H
 #define ML_BINDINGS_TASK_BLOCKING_FUNCTION_H
 

@@ -1,7 +1,7 @@
 /*** @submodule moonlet.task */
 /*
- * Groups: tasks that end together. One made for a function shares its scope with it; one without is
- * a bag that its maker closes.
+ * Groups: tasks that end together. A group made for a function shares its scope with it; one
+ * without is closed by its maker.
  */
 #include "bindings/task/group.h"
 
@@ -77,7 +77,7 @@ static int wait_for_all(struct ml_hub *hub, struct ml_group *group, ml_time dead
     return error;
 }
 
-/* A member would wait for its own end. */
+/* Raises for a member, which would wait for its own end. */
 static void refuse_member(lua_State *L, const struct ml_group *group, const char *what)
 {
     struct ml_task *current = ml_lua_of(L)->hub.current;
@@ -87,8 +87,8 @@ static void refuse_member(lua_State *L, const struct ml_group *group, const char
         luaL_error(L, "a task cannot %s the group that it belongs to", what);
 }
 
-/* Waits for all, whatever cancels the caller meanwhile: that cancels them, too, and is in force
- * afterwards. */
+/* Waits for all, also if the caller is cancelled meanwhile: then they are cancelled, too, and the
+ * cancellation is raised afterwards. */
 static void wait_to_the_end(lua_State *L, struct ml_group *group)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
@@ -113,8 +113,8 @@ static int raise_failure(lua_State *L)
     return lua_error(L);
 }
 
-/* The group is left by another error: those of its children go the way of those that nobody joins.
- */
+/* The group is left by another error: errors of its children are reported, as if no task had joined
+ * them. */
 static int tell_failures(lua_State *L)
 {
     lua_settop(L, 1);
@@ -127,8 +127,8 @@ static int tell_failures(lua_State *L)
 }
 
 /***
-Tasks that end together. `#group` is how many have not ended. A group without a body is closed by
-its maker: that waits for all children and raises the first failure; when an error closes it, it
+Tasks that end together. `#group` is how many have not ended. The maker of a group without a body
+closes it: that waits for all children and raises the first failure. If an error closes it, it
 cancels them first.
 @object Group
 */
@@ -179,7 +179,8 @@ static int group_join(lua_State *L)
     return 3;
 }
 
-/* Waits for all; left by an error (at 2), or with a body that is dropped, cancels them first. */
+/* Waits for all. If the group is left by an error (at 2), or its body is dropped, cancels them
+ * first. */
 static int group_close(lua_State *L)
 {
     struct ml_group *group = ml_check_group(L);
@@ -217,8 +218,8 @@ static int group_tostring(lua_State *L)
 /* ---- with a body ---- */
 
 /* Stack: the group, fn. Calls fn(group) in a scope that g:cancel() and a failure cancel. Its
- * results, or its error, replace fn; *is_cut: that scope, and none outside, ended it. Returns how
- * it ended. */
+ * results, or its error, replace fn. *is_cut: that scope, and none outside, ended it. Returns the
+ * status. */
 static int call_body(lua_State *L, struct ml_group *group, bool *is_cut)
 {
     struct ml_hub *hub = &ml_lua_of(L)->hub;
@@ -273,14 +274,14 @@ static int run_body(lua_State *L, struct ml_group *group)
 /***
 Runs fn(g), whose children (g:spawn) end before it returns; the first failure, of the body or a
 child, cancels the rest and is raised unchanged. Without fn: makes a group that its maker closes
-(`local g <close> = task.group()`) or joins, and that never interrupts him. With fn, waits. A child
-cannot close or join its own group.
+(`local g <close> = task.group()`) or joins, and whose failures do not cancel the maker. With fn,
+waits. A child cannot close or join its own group.
 @function group
 @tparam[opt] table opts
 @tparam[opt] integer opts.limit children at a time; spawn waits for a place
 @tparam[opt="cancel"] string|function opts.on_error "cancel", "report" or function(task, err,
-traceback, cleaning), where cleaning tells whether the task had been cancelled and failed as it
-cleaned up; if that returns "cancel", that is what happens
+traceback, cleaning), where cleaning is true if the task had been cancelled and failed as it cleaned
+up; it may return "cancel"
 @tparam[opt] function(Group) fn
 @return[1] fn's results; or nil, reason, "ECANCELED" if g:cancel(reason) cut it
 @treturn[2] Group without fn

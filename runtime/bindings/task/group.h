@@ -1,6 +1,6 @@
 /*
- * Groups of tasks, which share their end. What scripts do with one is told where it is defined; a
- * task knows its group by bindings/task/group_members.h.
+ * Groups of tasks, which end together. Their methods are documented where they are defined; a task
+ * knows its group by bindings/task/group_members.h.
  */
 #ifndef ML_BINDINGS_TASK_GROUP_H
 #define ML_BINDINGS_TASK_GROUP_H

@@ -1,7 +1,7 @@
 /*** @submodule moonlet.task */
 /*
- * The life of a member: it is begun by spawn(), perhaps after waiting for a place; when it has
- * ended, its place is free again and its failure is told as the group wishes.
+ * The life of a member. spawn() begins it, perhaps after a wait for a place. When it has ended, its
+ * place is free again and its failure is handled as the group wishes.
  */
 #include "bindings/task/group_members.h"
 
@@ -92,7 +92,7 @@ void ml_group_fail(lua_State *L, struct ml_group *group, int object, int failed)
         lua_setiuservalue(L, object, ML_GROUP_FAILURES);
     }
     lua_insert(L, -2);
-    if (lua_isnil(L, -1)) { /* an error like any other: it has a place in the list */
+    if (lua_isnil(L, -1)) { /* an error like any other: it needs an entry in the list */
         lua_pushliteral(L, "(error object is a nil value)");
         lua_replace(L, -2);
     }
@@ -100,8 +100,8 @@ void ml_group_fail(lua_State *L, struct ml_group *group, int object, int failed)
     lua_pop(L, 1);
 }
 
-/* Stack: the Task, its error, the group. Calls the group's function; whether that asks for what
- * "cancel" does. */
+/* Stack: the Task, its error, the group. Calls the group's function; whether that asks for the
+ * effect of "cancel". */
 static bool call_on_error(lua_State *L)
 {
     const struct ml_lua_task *task = lua_touserdata(L, 1);
@@ -160,7 +160,7 @@ static void remove_member(struct ml_lua *lua, struct ml_lua_task *task)
     struct ml_member *member = (struct ml_member *)task;
     struct ml_group *group = member->group;
     if (!ml_link_is_in_list(&member->link))
-        return; /* it was, and what was called for it was abandoned */
+        return; /* it was handled before, and the call for it was abandoned */
     ml_list_remove(&member->link);
     group->count--;
     if (group->has_limit)
@@ -183,13 +183,13 @@ static int spawn_protected(lua_State *L)
     return error == 0 ? 1 : ml_push_failure(L, error);
 }
 
-/* Spawns one that has a place: an error gives that back. */
+/* Spawns a member that has a place, which is given back after an error. */
 static int spawn_in_place(lua_State *L, struct ml_group *group, struct ml_lua_spawn *options)
 {
     lua_pushcfunction(L, spawn_protected);
     lua_insert(L, 1);
     lua_pushlightuserdata(L, options);
-    lua_pushvalue(L, 2); /* the group stays, whatever happens */
+    lua_pushvalue(L, 2); /* keeps the group on the stack */
     lua_insert(L, 1);
     int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
     bool is_spawned = status == LUA_OK && lua_gettop(L) == 2;
@@ -208,7 +208,7 @@ static void take_place(lua_State *L, struct ml_group *group)
     ml_blocking_end(L, ml_semaphore_wait(hub, &group->places, ML_FOREVER));
 }
 
-/* The same for a child, which a group that has ended does not take; it may end while the caller
+/* The same for a child, which a group that has ended refuses; the group may end while the caller
  * waits. */
 static void take_place_for_child(lua_State *L, struct ml_group *group)
 {
@@ -223,8 +223,8 @@ static void take_place_for_child(lua_State *L, struct ml_group *group)
 }
 
 /***
-Waits until there is a place for a child, and leaves it free: for whoever wants one before he takes
-on work. At once without a limit; a cancellation point in either case.
+Waits until there is a place for a child, and leaves it free: for a task that wants one before it
+accepts work. Returns at once without a limit; a cancellation point in either case.
 @function Group:room
 */
 int ml_group_room(lua_State *L)
@@ -266,7 +266,7 @@ int ml_group_spawn(lua_State *L)
 /* ---- what is known of them ---- */
 
 /***
-The failures after the first.
+Returns the failures after the first.
 @function Group:errors
 @treturn {any,...}
 */
@@ -287,7 +287,7 @@ int ml_group_errors(lua_State *L)
 }
 
 /***
-Tells whether a task belongs to the group.
+Returns whether a task belongs to the group.
 @function Group:has
 @tparam Task t
 @treturn boolean whether it is a child that has not ended

@@ -1,6 +1,7 @@
 /*
- * The members of a group: tasks that have begun in it and not ended, and what their failures do to
- * the others. Knows nothing of how a group is made, waited for and closed (bindings/task/group.c).
+ * The members of a group: tasks that have begun in it and not ended, and the effect of their
+ * failures on the others. Knows nothing of how a group is made, waited for and closed
+ * (bindings/task/group.c).
  */
 #ifndef ML_BINDINGS_TASK_GROUP_MEMBERS_H
 #define ML_BINDINGS_TASK_GROUP_MEMBERS_H
@@ -20,20 +21,19 @@ struct ml_member {
 /* What core calls when a member begins and ends. */
 extern const struct ml_member_hooks ml_group_member_hooks;
 
-/* Cancels those that there are now. reason: index of the value told to them; 0: none. Never waits.
- */
+/* Cancels the present members. reason: index of the value that they get; 0: none. Never waits. */
 void ml_group_cancel_members(lua_State *L, struct ml_group *group, int reason);
 
-/* Cancels those that there are now or will be, and the body. reason: as above. Never waits. */
+/* Cancels present and future members, and the body. reason: as above. Never waits. */
 void ml_group_cancel_all(lua_State *L, struct ml_group *group, int reason);
 
-/* Stack: the group's object at `object`, an error on top, which is popped: the first is kept to be
- * raised and cancels the rest, later ones are only listed. failed: index of the Task whose error it
- * is, 0: the body's. */
+/* Stack: the group's object at `object`, an error on top, which is popped. The first error is kept
+ * to be raised and cancels the rest; later ones are only listed. failed: index of the Task whose
+ * error it is, 0: the body's. */
 void ml_group_fail(lua_State *L, struct ml_group *group, int object, int failed);
 
-/* The running task gets the group's failures: hands it the story of the one on top of the stack,
- * which is that of this number, counted from 1. */
+/* The running task gets the group's failure of this number, counted from 1, which is on top of the
+ * stack, with its story. */
 void ml_group_pass(lua_State *L, int object, lua_Integer number);
 
 /* Methods, documented where they are defined. */

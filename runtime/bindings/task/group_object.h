@@ -1,4 +1,4 @@
-/* What the files of task.group share: the object behind a group. */
+/* Shared by the files of task.group: the object behind a group. */
 #ifndef ML_BINDINGS_TASK_GROUP_OBJECT_H
 #define ML_BINDINGS_TASK_GROUP_OBJECT_H
 
@@ -24,16 +24,17 @@ struct ml_group {
     struct ml_link members;     /* that have not ended */
     struct ml_link joiners;     /* tasks that wait for all to end */
     struct ml_semaphore places; /* if has_limit */
-    struct ml_scope *scope;     /* the body's, while it runs */
-    uint64_t scope_serial;      /* the body may be dropped with the generator in which it stands */
+    struct ml_scope *scope;     /* of the body, while it runs */
+    uint64_t scope_serial;      /* of that scope: the body may be dropped with the generator in
+                                   which it runs */
     int64_t count;
     enum ml_group_on_error on_error : 4;
     bool has_limit : 1;
-    bool has_failed : 1; /* ML_GROUP_FAILURE is what is to be raised */
-    bool is_told : 1;    /* it was, by join() */
+    bool has_failed : 1; /* the error in ML_GROUP_FAILURE must be raised */
+    bool is_told : 1;    /* join() has raised it */
     bool is_cancelled : 1;
     bool has_ended : 1; /* takes no more members */
-    bool runs_body : 1; /* until that returns, or is dropped with its generator */
+    bool runs_body : 1; /* until the body returns, or is dropped with its generator */
 };
 
 extern const char ml_group_type[];

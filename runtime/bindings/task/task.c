@@ -27,12 +27,12 @@
 #include <string.h>
 
 /***
-Starts a task that calls fn(...): it is queued and runs when the caller waits. Never waits.
+Starts a task that calls fn(...). It is queued, and runs when the caller waits. Never waits.
 @function spawn
 @tparam[opt] table opts
 @tparam[opt] string opts.name
 @tparam[opt=false] boolean opts.daemon the program does not wait for it
-@tparam[opt=false] boolean opts.quiet its error is left to a later join
+@tparam[opt=false] boolean opts.quiet its error is not reported: a later join gets it
 @tparam[opt] string opts.stack "private": a C stack of its own
 @tparam function fn anything that can be called
 @param ... its arguments
@@ -61,8 +61,8 @@ static int task_sleep(lua_State *L)
 }
 
 /***
-Waits until task.now() has reached t. A time that has passed is as sleep(0): others run, and a
-cancellation is raised.
+Waits until task.now() has reached t. For a time that has passed it does as sleep(0): others run,
+and a cancellation is raised.
 @function sleep_until
 @tparam number t seconds
 */
@@ -90,7 +90,7 @@ static int task_yield(lua_State *L)
 }
 
 /***
-Tells the time, as sleep_until() takes it.
+Returns the time, as sleep_until() takes it.
 @function now
 @treturn number seconds of the monotonic clock
 */
@@ -101,7 +101,7 @@ static int task_now(lua_State *L)
 }
 
 /***
-Tells who runs.
+Returns the running task.
 @function current
 @treturn Task the caller's own
 */
@@ -115,7 +115,7 @@ static int task_current(lua_State *L)
 }
 
 /***
-Tells which tasks there are.
+Lists the tasks.
 @function list
 @treturn {Task,...} all that have not ended, in the order of their slots
 */
@@ -133,7 +133,7 @@ static int task_list(lua_State *L)
 }
 
 /***
-Values of the calling task: a table that starts as a shallow copy of its spawner's.
+Returns a table for values of the calling task, which starts as a shallow copy of its spawner's.
 @function locals
 @treturn table the same one each time
 */
@@ -151,11 +151,12 @@ static int task_locals(lua_State *L)
 }
 
 /***
-From now on the error of a task that nobody joins is not printed: fn(task, err, traceback) is
-called. It may not wait; its own error is printed, and the task's too.
+Sets a function for the errors of tasks that no task joins: from now on fn(task, err, traceback) is
+called, and the error is not printed. fn may not wait; if it fails, its error and the task's are
+printed.
 @function on_error
 @tparam ?function fn nil: errors are printed
-@return the function before, or nil
+@return the previous function, or nil
 */
 static int task_on_error(lua_State *L)
 {
@@ -192,12 +193,12 @@ static int call_in_scope(lua_State *L, enum ml_scope_kind kind, ml_time deadline
 }
 
 /***
-Calls fn(...) and cuts it short after s seconds, in whatever call it waits.
+Calls fn(...) and cancels it after s seconds, in any call that it waits in.
 @function timeout
 @tparam ?number s nil: no limit
 @tparam function fn
 @param ... its arguments
-@return fn's results; or nil, "deadline passed", "EDEADLINE" when this limit cut it. Other errors,
+@return fn's results; or nil, "deadline passed", "EDEADLINE" if this limit ended it. Other errors,
 and cancellations from outside, are raised.
 */
 static int task_timeout(lua_State *L)
@@ -206,8 +207,8 @@ static int task_timeout(lua_State *L)
 }
 
 /***
-As timeout(), and meanwhile cancellations and deadlines from outside are held off: they are in force
-again afterwards. For clean-up that has to wait.
+As timeout(); meanwhile cancellations and deadlines from outside are not in force, afterwards they
+are again. For clean-up that has to wait.
 @function shield
 @tparam ?number s nil: no limit
 @tparam function fn
@@ -235,7 +236,7 @@ static int task_no_switch(lua_State *L)
 }
 
 /***
-pcall that returns a cancellation, too; what was cancelled stays so. Waits if fn does.
+As pcall, but returns a cancellation, too; the task, or scope, stays cancelled. Waits if fn does.
 @function pcall
 @tparam function fn
 @param ... its arguments
@@ -251,7 +252,7 @@ static int task_pcall(lua_State *L)
 }
 
 /***
-Tells how long the calling task has.
+Returns how long the calling task has.
 @function remaining
 @treturn number seconds until the nearest deadline in force, math.huge without one
 */
@@ -267,7 +268,7 @@ static int task_remaining(lua_State *L)
 }
 
 /***
-Tells a cancellation from other errors.
+Returns whether an error is a cancellation.
 @function is_cancellation
 @param err an error value
 @treturn boolean
@@ -284,8 +285,8 @@ static int task_is_cancellation(lua_State *L)
 /***
 A task. It prints as its name and state.
 @object Task
-@tfield integer id of this task alone, in its program
-@tfield string name for people: the one given to spawn(), or the place of its function
+@tfield integer id unique in its program
+@tfield string name shown in reports: the one given to spawn(), or the line of its function
 */
 
 /***
@@ -317,9 +318,9 @@ static int task_join(lua_State *L)
 
 /***
 Asks the task to end: the call it waits in, and each later one, raises. Returns at once; harmless on
-one that has ended. Before its first run its function is never called.
+a task that has ended. The function of a task that has not run yet is never called.
 @function Task:cancel
-@param[opt] reason told by the cancellation
+@param[opt] reason shown by the cancellation
 */
 static int task_cancel(lua_State *L)
 {
@@ -344,7 +345,7 @@ static const char *status_of(const struct ml_lua_task *task)
 }
 
 /***
-Tells what the task does.
+Returns the state of the task.
 @function Task:status
 @treturn string "ready", "running", "waiting", "done", "failed" or "cancelled"
 */
@@ -355,9 +356,10 @@ static int task_status(lua_State *L)
 }
 
 /***
-Tells where the task is.
+Returns a traceback of the task.
 @function Task:traceback
-@treturn string where the task is now; only its name once it has ended; where it failed, if it did
+@treturn string its present calls; once it has ended only its name or, if it failed, the calls in
+which it did
 */
 static int task_traceback(lua_State *L)
 {
@@ -373,9 +375,9 @@ static int task_traceback(lua_State *L)
 }
 
 /***
-Has fn(task) called when the task ends, or now if it has ended. fn may not wait; its error is
-reported. It is not called for a task that is dropped because it did not end in time at the end of
-the program.
+Registers fn(task) to be called when the task ends; calls it now if the task has ended. fn may not
+wait; its error is reported. It is not called for a task that is dropped because it did not end in
+time at the end of the program.
 @function Task:on_exit
 @tparam function(Task) fn
 */

@@ -7,7 +7,8 @@
 /* moonlet.task.core */
 int ml_open_task(lua_State *L);
 
-/* Creates the metatable of Tasks; the program needs it before any script asks for moonlet.task. */
+/* Creates the metatable of Tasks, which the program needs before any script asks for moonlet.task.
+ */
 void ml_open_task_type(lua_State *L);
 
 #endif

@@ -45,7 +45,7 @@ static void read_stack_option(lua_State *L, int table, struct ml_lua_spawn *opti
     lua_pop(L, 1);
 }
 
-/* Puts the name, or nil, in the place of the table. */
+/* Replaces the table by the name, or nil. */
 static void read_name(lua_State *L, int table, struct ml_lua_spawn *options)
 {
     lua_getfield(L, table, "name");
