@@ -135,6 +135,34 @@ static void push_tls(lua_State *L, const struct ml_http_exchange *x)
     lua_call(L, 1, 1);
 }
 
+static void push_route(lua_State *L)
+{
+    if (lua_getiuservalue(L, 1, ML_REQUEST_ROUTE) == LUA_TTABLE) {
+        lua_rawgeti(L, -1, 2);
+        lua_remove(L, -2);
+    }
+}
+
+bool ml_request_path(const struct ml_lua_request *req, struct ml_http_slice *path)
+{
+    if (req->x == NULL || (req->kept & 1u << PATH))
+        return false;
+    *path = req->x->head.path;
+    return path->size > 0;
+}
+
+void ml_request_set_route(lua_State *L, int route)
+{
+    lua_pushvalue(L, route);
+    lua_setiuservalue(L, 1, ML_REQUEST_ROUTE);
+}
+
+void ml_request_set_params(lua_State *L)
+{
+    keep(L, ml_to_object(L, 1), PARAMS);
+    lua_pop(L, 1);
+}
+
 static void push_field(lua_State *L, const struct ml_http_exchange *x, enum field field)
 {
     const struct ml_http_head *head = &x->head;
@@ -168,6 +196,9 @@ static void push_field(lua_State *L, const struct ml_http_exchange *x, enum fiel
         break;
     case HEADERS:
         ml_http_push_headers(L, head);
+        break;
+    case ROUTE:
+        push_route(L);
         break;
     case PARAMS:
     case LOCALS:

@@ -7,6 +7,7 @@
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/http/headers_methods.h"
+#include "bindings/http/routes.h"
 #include "bindings/http/sending.h"
 #include "bindings/http/types.h"
 #include "bindings/net/stream_object.h"
@@ -459,12 +460,18 @@ int ml_open_http_server(lua_State *L)
                                          {"fill", ml_http_core_fill},
                                          {"file", ml_http_core_file},
                                          {"limit", ml_http_core_limit},
+                                         {"routes", ml_http_core_routes},
+                                         {"add_route", ml_http_core_add_route},
+                                         {"find_route", ml_http_core_find_route},
+                                         {"surround", ml_http_core_surround},
+                                         {"dispatcher", ml_http_core_dispatcher},
                                          {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg of_server[] = {{"__gc", server_gc}, {NULL, NULL}};
     static const luaL_Reg of_connection[] = {
         {"__gc", connection_close}, {"__close", connection_close}, {NULL, NULL}};
     ml_open_http_headers_type(L);
+    ml_open_http_routes_type(L);
     ml_open_object_type(L, ml_http_server_type, none, of_server);
     ml_open_object_type(L, ml_http_connection_type, none, of_connection);
     luaL_newlib(L, functions);

@@ -23,8 +23,13 @@ struct ml_lua_request {
 };
 
 /* User values: a table of what was made of it so far, or nil; the connection, which keeps the
- * exchange's memory alive. */
-enum { ML_REQUEST_KEPT = 1, ML_REQUEST_CONNECTION = 2, ML_REQUEST_VALUES = 2 };
+ * exchange's memory alive; the route of a router, or nil. */
+enum {
+    ML_REQUEST_KEPT = 1,
+    ML_REQUEST_CONNECTION = 2,
+    ML_REQUEST_ROUTE = 3,
+    ML_REQUEST_VALUES = 3
+};
 
 /* What the body of an answer is going to be. */
 enum ml_body_kind {
@@ -75,6 +80,15 @@ struct ml_lua_server {
 /* Push a request, or the response to the one at `request`. */
 struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x, int connection);
 struct ml_lua_response *ml_push_response(lua_State *L, struct ml_http_exchange *x, int request);
+
+/* The path as its target has it; false: the request is over, or its path is another by now (that of
+ * a mounted handler), or its target has none. */
+bool ml_request_path(const struct ml_lua_request *req, struct ml_http_slice *path);
+
+/* For a router, with the request at 1. The route at `route` is its route: a list, the pattern at 2.
+ * The table on top, which goes, has its parameters. */
+void ml_request_set_route(lua_State *L, int route);
+void ml_request_set_params(lua_State *L);
 
 /* The object at `index`, in a method of requests, or of responses; raises for anything else. */
 static inline struct ml_lua_request *ml_check_request(lua_State *L, int index)

@@ -3,19 +3,17 @@
 
 local error, ipairs, next, pairs, setmetatable = error, ipairs, next, pairs, setmetatable
 local type = type
-local concat, sort = table.concat, table.sort
+local concat, sort, unpack = table.concat, table.sort, table.unpack
 local argument = require "moonlet.argument"
 local core = require "moonlet.http.server.core"
 local limited = require("moonlet.http.server").limited
-local decode = require("moonlet.url").decode
 
 local router = {}
 
--- A node of the tree of patterns, one for each segment of a path:
---   static: segment -> node; param: the node of `{name}`; rest: the routes of `{name...}`;
---   routes: the routes that end here, by method.
--- A route: handler, options, pattern, names of its parameters in their order.
-local function new_node() return { static = {} } end
+-- A router: [1]: its routes, which C code keeps; around, mounts: lists.
+-- A route is a list: handler, pattern, options or false, names of its parameters in their order.
+
+local MOST_PARAMETERS = 32
 
 local METHODS = { "get", "post", "put", "patch", "delete", "head", "options" }
 
@@ -33,7 +31,8 @@ local prefixes = setmetatable({}, { __mode = "k" })
 
 -- ---- patterns ----
 
--- The segments of a pattern: text, or { name = , is_rest = }. Raises at the caller's caller.
+-- The segments of a pattern: text, or { name = , is_rest = }; and the names of its parameters.
+-- Raises at the caller's caller.
 local function parse_pattern(pattern, position, name)
   local function refuse(message)
     error(("bad argument #%d to '%s' (%s in the pattern '%s')")
@@ -44,7 +43,7 @@ local function parse_pattern(pattern, position, name)
     error(message:format(position, name, type(pattern)), 4)
   end
   if pattern:sub(1, 1) ~= "/" then refuse "no '/' at the beginning" end
-  local segments, seen = {}, {}
+  local segments, names, seen = {}, {}, {}
   for text in pattern:gmatch "/([^/]*)" do
     local parameter, dots = text:match "^{([%a_][%w_]*)(%.*)}$"
     if #segments > 0 and segments[#segments].is_rest then refuse "'{name...}' is not at the end" end
@@ -54,97 +53,16 @@ local function parse_pattern(pattern, position, name)
     else
       if dots ~= "" and dots ~= "..." then refuse("'" .. text .. "' is no parameter") end
       if seen[parameter] then refuse("two parameters '" .. parameter .. "'") end
+      if #names == MOST_PARAMETERS then refuse "more than 32 parameters" end
       seen[parameter] = true
+      names[#names + 1] = parameter
       segments[#segments + 1] = { name = parameter, is_rest = dots == "..." }
     end
   end
-  return segments
+  return segments, names
 end
 
-local function child(node, segment)
-  if type(segment) == "string" then
-    node.static[segment] = node.static[segment] or new_node()
-    return node.static[segment]
-  end
-  node.param = node.param or new_node()
-  return node.param
-end
-
--- The routes of a pattern by method, made if there are none, and the names of its parameters.
-local function routes_of(root, segments)
-  local node, names = root, {}
-  for _, segment in ipairs(segments) do
-    if type(segment) == "table" then names[#names + 1] = segment.name end
-    if type(segment) == "table" and segment.is_rest then
-      node.rest = node.rest or {}
-      return node.rest, names
-    end
-    node = child(node, segment)
-  end
-  node.routes = node.routes or {}
-  return node.routes, names
-end
-
-local function is_static(segments)
-  for _, segment in ipairs(segments) do
-    if type(segment) ~= "string" then return false end
-  end
-  return true
-end
-
--- ---- matching ----
-
--- A segment as it is compared: decoded. One that cannot be decoded matches as it stands.
-local function plain(segment)
-  if not segment:find("%", 1, true) then return segment end
-  return decode(segment) or segment
-end
-
-local function split(path)
-  local segments = {}
-  for segment in path:gmatch "/([^/]*)" do segments[#segments + 1] = segment end
-  return segments
-end
-
--- The route for a method among those of one pattern. GET answers HEAD.
-local function choose(routes, method)
-  return routes[method] or (method == "HEAD" and routes.GET) or routes.ANY
-end
-
--- Looks through the tree below a node, the most specific first: text, then `{name}`, then
--- `{name...}`. Returns the route; `values` gets the parameters', `allowed` the methods that would
--- have matched.
-local function find(node, segments, at, method, values, allowed)
-  local segment = segments[at]
-  local depth = #values
-  local route
-  if not segment then
-    if not node.routes then return nil end
-    route = choose(node.routes, method)
-    if not route then for name in pairs(node.routes) do allowed[name] = true end end
-    return route
-  end
-  local text = plain(segment)
-  local nearer = node.static[text]
-  route = nearer and find(nearer, segments, at + 1, method, values, allowed)
-  if route then return route end
-  if node.param and text ~= "" then
-    values[depth + 1] = text
-    route = find(node.param, segments, at + 1, method, values, allowed)
-    if route then return route end
-  end
-  for i = depth + 1, #values do values[i] = nil end
-  if not node.rest then return nil end
-  route = choose(node.rest, method)
-  if not route then
-    for name in pairs(node.rest) do allowed[name] = true end
-    return nil
-  end
-  local rest = {}
-  for i = at, #segments do rest[#rest + 1] = plain(segments[i]) end
-  values[depth + 1] = concat(rest, "/")
-  return route
-end
+-- ---- what is not plain ----
 
 local function allow_field(allowed)
   local names = {}
@@ -186,43 +104,35 @@ local function run_mount(mount, req, res)
   return mount.handler(req, res)
 end
 
-local function run_route(route, req, res, values)
-  req.route = (prefixes[req] or "") .. route.pattern
-  if route.names[1] then
-    local params = {}
-    for i, name in ipairs(route.names) do params[name] = values[i] end
-    req.params = params
+-- A request for which there is no route here, or whose path is that of a mounted handler.
+local function dispatch(self, req, res)
+  local path = req.path
+  local route, found = core.find_route(self[1], req.method, path)
+  if not route then
+    local mount = find_mount(self, path)
+    if mount then return run_mount(mount, req, res) end
+    return refuse(req, found)
   end
-  if route.options then core.limit(req, route.options) end
-  return route.handler(req, res)
+  req.route = (prefixes[req] or "") .. route[2]
+  req.params = found
+  if route[3] then core.limit(req, route[3]) end
+  return route[1](req, res)
 end
 
--- What the router itself does, within its middleware.
-local function dispatch(self, req, res)
-  local path, method = req.path, req.method
-  local routes = self.exact[path]
-  local route = routes and choose(routes, method)
-  if route then return run_route(route, req, res) end
-  local values, allowed = {}, {}
-  route = find(self.root, split(path), 1, method, values, allowed)
-  if route then return run_route(route, req, res, values) end
-  local mount = find_mount(self, path)
-  if mount then return run_mount(mount, req, res) end
-  return refuse(req, allowed)
-end
+local dispatch_plainly = core.dispatcher(nil, dispatch)
 
 -- Runs the middleware from `at` on, then the router.
 local function run_from(self, at, req, res)
   local around = self.around[at]
-  if not around then return dispatch(self, req, res) end
+  if not around then return dispatch_plainly(self, req, res) end
   return around(req, res, function()
     core.fill(req, res, run_from(self, at + 1, req, res))
   end)
 end
 
-Router.__call = function(self, req, res)
+Router.__call = core.dispatcher(function(self, req, res)
   return run_from(self, 1, req, res)
-end
+end, dispatch)
 
 -- ---- the methods ----
 
@@ -235,15 +145,14 @@ local function add(self, method, name, pattern, opts, handler)
   if handler == nil and argument.is_callable(opts) then opts, handler, position = nil, opts, 2 end
   if opts ~= nil then argument.options(opts, 2, name, OPTIONS) end
   argument.callable(handler, position, name)
-  local segments = parse_pattern(pattern, 1, name)
-  local routes, names = routes_of(self.root, segments)
-  if routes[method] then
-    local message = "bad argument #1 to '%s' (there is a route for '%s' already: '%s')"
-    error(message:format(name, pattern, routes[method].pattern), 2)
-  end
+  local segments, names = parse_pattern(pattern, 1, name)
   if opts and opts.timeout then handler = limited(handler, opts.timeout) end
-  routes[method] = { handler = handler, options = opts, pattern = pattern, names = names }
-  if is_static(segments) then self.exact[pattern] = routes end
+  local route = { handler, pattern, opts or false, unpack(names) }
+  local there = core.add_route(self[1], method, segments, route)
+  if there then
+    local message = "bad argument #1 to '%s' (there is a route for '%s' already: '%s')"
+    error(message:format(name, pattern, there[2]), 2)
+  end
   return self
 end
 
@@ -256,8 +165,9 @@ end
 
 --- Adds a route for GET. Of several patterns that match, the most specific one wins, segment by
 -- segment: text, then `{name}`, which is one segment that is not empty, then `{name...}`, which is
--- all the rest. Parts of the path are compared and handed over decoded. A route for GET answers HEAD, OPTIONS is answered
--- with the methods that there are, and so is, with 405, a method that there is not.
+-- all the rest. Parts of the path are compared and handed over decoded. A route for GET answers
+-- HEAD; OPTIONS is answered with the methods that there are, and so is, with 405, a method that
+-- there is not.
 -- @function Router:get
 -- @tparam string pattern "/users/{id}", "/files/{path...}"
 -- @tparam[opt] table opts
@@ -331,6 +241,7 @@ function methods:use(fn)
   argument.self(self, Router, "use")
   argument.callable(fn, 1, "use")
   self.around[#self.around + 1] = fn
+  core.surround(self[1])
   return self
 end
 
@@ -354,7 +265,7 @@ end
 -- @function router
 -- @treturn Router
 function router.router()
-  return setmetatable({ root = new_node(), exact = {}, mounts = {}, around = {} }, Router)
+  return setmetatable({ core.routes(), mounts = {}, around = {} }, Router)
 end
 
 Router.__tostring = function(self)
