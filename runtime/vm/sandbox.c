@@ -65,10 +65,10 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_NET,
      " moonlet.net moonlet.net.core moonlet.patch moonlet.http "
      "moonlet.http.client moonlet.http.client.core moonlet.http.cookies moonlet.http.headers "
-     "moonlet.http.access_log moonlet.http.multipart moonlet.http.multipart.core "
+     "moonlet.http.access_log moonlet.http.conditions moonlet.http.files moonlet.http.multipart moonlet.http.multipart.core "
      "moonlet.http.parts moonlet.http.pool moonlet.http.proxy moonlet.http.reader "
-     "moonlet.http.request moonlet.http.router moonlet.http.saving "
-     "moonlet.http.server moonlet.http.server.core moonlet.http.trusted "},
+     "moonlet.http.request moonlet.http.response moonlet.http.router moonlet.http.saving "
+     "moonlet.http.server moonlet.http.server.core moonlet.http.trusted moonlet.http.types "},
     {PRELOAD, MOONLET_NET | MOONLET_IO, " moonlet.http.files.core "},
     {PRELOAD, MOONLET_NET | MOONLET_OS, " moonlet.websocket moonlet.websocket.core "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
