@@ -70,11 +70,12 @@ static const struct permit permits[] = {
      "moonlet.http.client.deadline moonlet.http.client.download moonlet.http.client.exchange "
      "moonlet.http.client.file moonlet.http.client.hop moonlet.http.client.http2 "
      "moonlet.http.client.options moonlet.http.client.origin moonlet.http.client.redirect "
-     "moonlet.http.client.reply moonlet.http.client.retry moonlet.http.cookies "
-     "moonlet.http.headers moonlet.http.multipart moonlet.http.multipart.core moonlet.http.parts "
-     "moonlet.http.pool moonlet.http.proxy moonlet.http.reader moonlet.http.request "
-     "moonlet.http.router moonlet.http.saving moonlet.http.server moonlet.http.server.core "
-     "moonlet.http.trusted "},
+     "moonlet.http.client.reply moonlet.http.client.retry moonlet.http.conditions "
+     "moonlet.http.cookies moonlet.http.files moonlet.http.headers moonlet.http.multipart "
+     "moonlet.http.multipart.core moonlet.http.parts moonlet.http.pool moonlet.http.proxy "
+     "moonlet.http.reader moonlet.http.request moonlet.http.response moonlet.http.router "
+     "moonlet.http.saving moonlet.http.server moonlet.http.server.core moonlet.http.trusted "
+     "moonlet.http.types "},
     {PRELOAD, MOONLET_NET | MOONLET_IO, " moonlet.http.files.core "},
     {PRELOAD, MOONLET_NET | MOONLET_OS, " moonlet.websocket moonlet.websocket.core "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */

@@ -4,7 +4,9 @@
 local ipairs, pairs, require = ipairs, pairs, require
 
 -- Each part is a module that gives some of the functions.
-local parts = { "moonlet.http.client", "moonlet.http.server", "moonlet.http.router" }
+local parts = {
+  "moonlet.http.client", "moonlet.http.server", "moonlet.http.files", "moonlet.http.router",
+}
 
 local http = {}
 for _, part in ipairs(parts) do

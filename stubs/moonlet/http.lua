@@ -85,6 +85,26 @@ function Client:stats() end
 ---@return string|nil # code
 function Client:stream(where, opts) end
 
+---A stream of events for a browser's EventSource; of res:events().
+---@class moonlet.http.Events
+local Events = {}
+
+---Ends the events; the handler may go on. Idempotent, never waits.
+function Events:close() end
+
+---@class moonlet.http.Events.send.options
+---@field data? any text of any number of lines; a table is sent as JSON
+---@field event? string its type; "message" by default
+---@field id? string which the browser tells as last-event-id when it connects again
+---@field retry? number seconds that the browser waits before it does
+
+---Sends an event. Any number of tasks may. May wait.
+---@param event any a string: the data; or a table of the fields below
+---@return boolean|nil # true; or nil, message, code: the peer has left
+---@return string|nil # message
+---@return string|nil # code
+function Events:send(event) end
+
 ---A part of a multipart body.
 ---@class moonlet.http.Part
 ---@field name string of the form's field
@@ -285,6 +305,59 @@ function Request:trailers() end
 ---@field headers Headers
 local Response = {}
 
+---@class moonlet.http.Response.cookie.options
+---@field path? string
+---@field domain? string
+---@field max_age? number seconds; neither this nor `expires`: until the browser ends
+---@field expires? number seconds since 1970
+---@field secure? boolean sent over TLS only; true by default where this request came so
+---@field http_only? boolean scripts of pages do not see it
+---@field same_site? any "Strict", "Lax", "None"; false: the browser's default
+---@field partitioned? boolean
+
+---Sets a cookie at the peer. Raises for what browsers would refuse, or read as something else.
+---Never waits.
+---@param name string
+---@param value string|nil nil: the peer forgets the cookie
+---@param opts? moonlet.http.Response.cookie.options
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Response:cookie(name, value, opts) end
+
+---@class moonlet.http.Response.events.options
+---@field heartbeat? any seconds between comments; false: none
+
+---Begins an answer that is a stream of server-sent events, and sends its head. It ends with the
+---handler, or when the peer leaves, which cancels the handler. Comments keep the connection alive
+---while there are no events. May wait.
+---
+---local events = res:events()
+---for price in prices:values() do events:send { event = "price", data = price } end
+---@param opts? moonlet.http.Response.events.options
+---@return moonlet.http.Events|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Response:events(opts) end
+
+---@class moonlet.http.Response.file.options
+---@field root? string a directory: the path leads to nothing outside of it
+---@field type? string in place of the one by the name
+---@field download? any true, or a name: browsers save it
+---@field max_age? integer seconds that caches may keep it
+---@field precompressed? boolean a file beside it whose name has .br or .gz at its end is sent to those that take it
+
+---Makes a file the answer: all of it, the parts that a Range field asks for, or 304, 412, 416 as
+---the request's conditions say. Sets content-type (by the name), etag, last-modified and the like,
+---unless the headers have them. Sends nothing yet: the file is sent when the handler has returned.
+---Never waits.
+---@param path string
+---@param opts? moonlet.http.Response.file.options
+---@return boolean|nil # true; or nil, message, code: "ENOENT", "EISDIR", "EACCES" (also for what is no file), "EXDEV" (outside of the root)
+---@return string|nil # message
+---@return string|nil # code
+function Response:file(path, opts) end
+
 ---Sends the head, and all that was written, at once. May wait.
 ---@return boolean|nil # true; or nil, message, code
 ---@return string|nil # message
@@ -313,6 +386,14 @@ function Response:inform(status, headers) end
 ---@return string|nil # message
 ---@return string|nil # code
 function Response:json(value) end
+
+---Makes the answer send the peer elsewhere, when the handler has returned. Never waits.
+---@param url string absolute or relative; bytes that no address has are encoded
+---@param status? integer 301, 302, 303, 307 or 308
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Response:redirect(url, status) end
 
 ---Makes a string the body of the answer, which is sent when the handler has returned. Never waits.
 ---@param body string
@@ -374,8 +455,9 @@ function Router:delete(pattern, opts, handler) end
 
 ---Adds a route for GET. Of several patterns that match, the most specific one wins, segment by
 ---segment: text, then `{name}`, which is one segment that is not empty, then `{name...}`, which is
----all the rest. Parts of the path are compared and handed over decoded. A route for GET answers HEAD, OPTIONS is answered
----with the methods that there are, and so is, with 405, a method that there is not.
+---all the rest. Parts of the path are compared and handed over decoded. A route for GET answers
+---HEAD; OPTIONS is answered with the methods that there are, and so is, with 405, a method that
+---there is not.
 ---@param pattern string "/users/{id}", "/files/{path...}"
 ---@param opts? moonlet.http.Router.get.options
 ---@param handler fun(req,res: nil)
@@ -429,6 +511,14 @@ function Router:post(pattern, opts, handler) end
 ---@return moonlet.http.Router # itself
 ---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
 function Router:put(pattern, opts, handler) end
+
+---Serves the files below a directory under all paths below the prefix, for which there is no
+---route: mount(prefix, http.files(directory, opts)).
+---@param prefix string "/assets"
+---@param directory string
+---@param opts? table as http.files has them
+---@return moonlet.http.Router # itself
+function Router:static(prefix, directory, opts) end
 
 ---Adds middleware, which runs around all that the router does, in the order of adding: it calls
 ---next() to run the rest, whose results are then in res, and may return results of its own.
@@ -518,6 +608,25 @@ function http.download(where, path, opts) end
 ---@param headers? table
 ---@return table # with status, message, headers, to be raised
 function http.error(status, message, headers) end
+
+---@class moonlet.http.files.options
+---@field index? any the file that stands for a directory; false: none
+---@field listing? boolean directories without one show what is in them
+---@field hidden? boolean names that begin with a dot are served, too
+---@field precompressed? boolean a file beside the other whose name has .br or .gz at its end, and which is not older, is sent to those that take it
+---@field max_age? integer seconds that caches may keep a file
+---@field types? table extension -> content type, beside those that are known
+
+---Makes a handler that serves the files below a directory, for GET and HEAD, as res:file() does.
+---Nothing outside of it is reached, by ".." or by symbolic links, whatever changes meanwhile: the
+---kernel sees to that. What is neither file nor directory is 404, and so are names that begin with
+---a dot, but for "/.well-known". Raises if there is no such directory.
+---
+---http.serve({ port = 8080 }, http.files("public"))
+---@param root string
+---@param opts? moonlet.http.files.options
+---@return fun(request,response: nil) # a handler
+function http.files(root, opts) end
 
 ---Sends a GET request and reads the whole response. May wait.
 ---@param where string URL

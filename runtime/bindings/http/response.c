@@ -33,11 +33,6 @@ struct ml_lua_response *ml_push_response(lua_State *L, struct ml_http_exchange *
 
 /* ---- methods ---- */
 
-static int push_outcome(lua_State *L, int error)
-{
-    return ml_push_outcome(L, error);
-}
-
 /* Appends what write() takes to a buffer: strings, numbers, lists of them. */
 static void add_value(lua_State *L, luaL_Buffer *all, int index)
 {
@@ -96,7 +91,7 @@ static int response_write(lua_State *L)
         ml_blocking_begin(L);
         error = ml_blocking_end(L, x->carrier->send_body(x, &piece, 1));
     }
-    return push_outcome(L, error);
+    return ml_push_outcome(L, error);
 }
 
 /***
@@ -115,7 +110,7 @@ static int response_flush(lua_State *L)
         ml_blocking_begin(L);
         error = ml_blocking_end(L, x->carrier->flush(x));
     }
-    return push_outcome(L, error);
+    return ml_push_outcome(L, error);
 }
 
 /***
@@ -133,7 +128,7 @@ static int response_send(lua_State *L)
     ml_response_check_unsent(L, res);
     lua_tostring(L, 2);
     ml_response_set_body(L, 1, res, 2);
-    return push_outcome(L, 0);
+    return ml_push_outcome(L, 0);
 }
 
 /***
@@ -156,7 +151,7 @@ static int response_json(lua_State *L)
     res->kind = ML_BODY_TEXT;
     res->is_text = false;
     ml_response_default_type(L, 1, res, "application/json");
-    return push_outcome(L, 0);
+    return ml_push_outcome(L, 0);
 }
 
 /***
@@ -195,7 +190,7 @@ static int response_trailer(lua_State *L)
     lua_pushvalue(L, 2);
     lua_pushvalue(L, 3);
     lua_settable(L, -3);
-    return push_outcome(L, 0);
+    return ml_push_outcome(L, 0);
 }
 
 /***
@@ -219,7 +214,7 @@ static int response_inform(lua_State *L)
     answer.pairs = ml_response_push_pairs(L, headers, &answer.pair_count);
     struct ml_http_exchange *x = res->x;
     ml_blocking_begin(L);
-    return push_outcome(L, ml_blocking_end(L, x->carrier->inform(x, &answer)));
+    return ml_push_outcome(L, ml_blocking_end(L, x->carrier->inform(x, &answer)));
 }
 
 /***
@@ -236,7 +231,7 @@ static int response_set_timeout(lua_State *L)
     res->x->write_timeout = span;
     if (res->x->version < 20)
         res->x->stream->write_timeout = span;
-    return push_outcome(L, 0);
+    return ml_push_outcome(L, 0);
 }
 
 /***
@@ -322,24 +317,12 @@ int ml_http_core_fill(lua_State *L)
     return 0;
 }
 
-/* core.file(res, file, offset, length): one of io's files, open for reading, becomes the body. */
-int ml_http_core_file(lua_State *L)
+/* core.request(res) -> the request. */
+int ml_http_core_request(lua_State *L)
 {
-    struct ml_lua_response *res = ml_check_response(L, 1);
-    luaL_checkudata(L, 2, LUA_FILEHANDLE);
-    lua_Integer offset = luaL_checkinteger(L, 3), length = luaL_checkinteger(L, 4);
-    luaL_argcheck(L, offset >= 0, 3, "offset must not be negative");
-    luaL_argcheck(L, length >= 0, 4, "length must not be negative");
-    if (res->x == NULL)
-        return ml_push_exchange_over(L);
-    ml_response_check_unsent(L, res);
-    lua_pushvalue(L, 2);
-    lua_setiuservalue(L, 1, ML_RESPONSE_BODY);
-    res->kind = ML_BODY_FILE;
-    res->is_text = false;
-    res->offset = offset;
-    res->length = length;
-    return push_outcome(L, 0);
+    ml_check_response(L, 1);
+    lua_getiuservalue(L, 1, ML_RESPONSE_REQUEST);
+    return 1;
 }
 
 void ml_push_response_methods(lua_State *L)

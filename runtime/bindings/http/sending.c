@@ -2,12 +2,12 @@
 #include "bindings/http/sending.h"
 
 #include "bindings/core/blocking.h"
+#include "bindings/http/bodies.h"
 #include "bindings/http/filling.h"
 #include "bindings/http/headers.h"
 #include "http/answer.h"
 
 #include <lauxlib.h>
-#include <stdio.h>
 
 /* The pairs of a headers object, NULL: none, in a userdata that is left on the stack; one place
  * more than they need. */
@@ -25,6 +25,23 @@ struct ml_http_pair *ml_response_push_pairs(lua_State *L, const struct ml_http_h
 }
 
 /* ---- heads ---- */
+
+/* The content-length that the script has set; -1: none. */
+static int64_t given_length(lua_State *L, const struct ml_http_headers *headers)
+{
+    static const char name[] = "content-length";
+    size_t size;
+    const char *text = ml_http_headers_find(headers, name, sizeof name - 1, &size);
+    int64_t length = text != NULL ? 0 : -1;
+    bool is_number = text == NULL || (size > 0 && size <= 18);
+    for (size_t i = 0; text != NULL && is_number && i < size; i++) {
+        is_number = text[i] >= '0' && text[i] <= '9';
+        length = 10 * length + (text[i] - '0');
+    }
+    if (!is_number)
+        luaL_error(L, "the header field 'content-length' of the answer is no number of bytes");
+    return length;
+}
 
 /* Makes the head of the answer; leaves two values on the stack that keep it alive. The headers
  * cannot be changed from now on. */
@@ -44,13 +61,22 @@ static void make_answer(lua_State *L, int index, const struct ml_lua_response *r
     struct ml_http_pair *pairs = ml_response_push_pairs(L, headers, &answer->pair_count);
     answer->status = status;
     answer->pairs = pairs;
-    answer->length = -1;
+    answer->length = headers != NULL ? given_length(L, headers) : -1;
     bool needs_type =
         res->is_text && !ml_http_status_is_bare(status) &&
         (headers == NULL || ml_http_headers_find(headers, type, sizeof type - 1, &size) == NULL);
     if (needs_type)
         pairs[answer->pair_count++] =
             (struct ml_http_pair){type, text, sizeof type - 1, sizeof text - 1};
+}
+
+/* A body of that size: raises if the script has promised another one. */
+static void check_length(lua_State *L, struct ml_http_answer *answer, int64_t size)
+{
+    if (answer->length >= 0 && answer->length != size)
+        luaL_error(L, "the body has %I bytes, and the header field 'content-length' says %I",
+                   (LUAI_UACINT)size, (LUAI_UACINT)answer->length);
+    answer->length = size;
 }
 
 int ml_response_status(const struct ml_lua_response *res)
@@ -88,41 +114,21 @@ static void send_text(lua_State *L, int index, struct ml_lua_response *res, int 
     if (ml_http_status_is_bare(status) && piece.iov_len > 0)
         luaL_error(L, "an answer of status %d has no body", status);
     make_answer(L, index, res, status, &answer);
-    answer.length = (int64_t)piece.iov_len;
+    /* HEAD may be told of a body that was not made. */
+    if (!x->is_head || piece.iov_len > 0 || answer.length < 0)
+        check_length(L, &answer, (int64_t)piece.iov_len);
     ml_blocking_begin(L);
     ml_blocking_end(L, x->carrier->send_whole(x, &answer, &piece, 1));
     lua_pop(L, 2);
 }
 
-/* The descriptor of one of io's files; -1: it is closed. */
-static int file_number(lua_State *L, int index)
-{
-    luaL_Stream *file = luaL_checkudata(L, index, LUA_FILEHANDLE);
-    return file->closef != NULL ? fileno(file->f) : -1;
-}
-
-static int send_file_body(struct ml_http_exchange *x, const struct ml_http_answer *answer, int file,
-                          const struct ml_lua_response *res)
-{
-    uint64_t sent;
-    int error = x->carrier->send_head(x, answer);
-    if (error == 0)
-        error = x->carrier->send_file(x, file, res->offset, (uint64_t)res->length, &sent);
-    return error == 0 ? x->carrier->end(x, NULL, 0) : error;
-}
-
 static void send_file(lua_State *L, int index, struct ml_lua_response *res)
 {
     struct ml_http_answer answer;
-    lua_getiuservalue(L, index, ML_RESPONSE_BODY);
-    int file = file_number(L, -1);
-    if (file < 0)
-        luaL_error(L, "the file has been closed");
     make_answer(L, index, res, ml_response_status(res), &answer);
-    answer.length = res->length;
-    ml_blocking_begin(L);
-    ml_blocking_end(L, send_file_body(res->x, &answer, file, res));
-    lua_pop(L, 3);
+    check_length(L, &answer, res->length);
+    ml_response_send_file(L, index, res, &answer);
+    lua_pop(L, 2);
 }
 
 /* The end of a body that was streamed, with what trailers there are. */

@@ -6,7 +6,9 @@
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
+#include "bindings/http/bodies.h"
 #include "bindings/http/headers_methods.h"
+#include "bindings/http/helpers.h"
 #include "bindings/http/routes.h"
 #include "bindings/http/sending.h"
 #include "bindings/http/types.h"
@@ -66,6 +68,8 @@ static void detach(lua_State *L)
     struct ml_lua_response *res = ml_to_object(L, RESPONSE);
     req->x = NULL;
     res->x = NULL;
+    if (res->kind == ML_BODY_FILE || res->holds)
+        ml_response_release(L, RESPONSE);
 }
 
 /* Cuts the answer off and goes on with the cancellation on top. */
@@ -80,6 +84,7 @@ static void rethrow(lua_State *L, struct ml_http_exchange *x)
 static void forget_answer(lua_State *L)
 {
     struct ml_lua_response *res = ml_to_object(L, RESPONSE);
+    ml_response_release(L, RESPONSE);
     res->status = 0;
     res->kind = ML_BODY_UNSAID;
     res->is_text = res->has_headers = res->has_trailers = false;
@@ -459,6 +464,12 @@ int ml_open_http_server(lua_State *L)
                                          {"stats", stats},
                                          {"fill", ml_http_core_fill},
                                          {"file", ml_http_core_file},
+                                         {"ranges", ml_http_core_ranges},
+                                         {"hold", ml_http_core_hold},
+                                         {"request", ml_http_core_request},
+                                         {"date", ml_http_core_date},
+                                         {"parse_date", ml_http_core_parse_date},
+                                         {"negotiate", ml_http_core_negotiate},
                                          {"limit", ml_http_core_limit},
                                          {"routes", ml_http_core_routes},
                                          {"add_route", ml_http_core_add_route},

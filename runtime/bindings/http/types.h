@@ -35,7 +35,7 @@ enum {
 enum ml_body_kind {
     ML_BODY_UNSAID,
     ML_BODY_TEXT, /* user value ML_RESPONSE_BODY: a string */
-    ML_BODY_FILE  /* the same: one of io's files, of which `length` bytes from `offset` on */
+    ML_BODY_FILE  /* the same: a file, of which `length` bytes from `offset` on */
 };
 
 struct ml_lua_response {
@@ -44,6 +44,7 @@ struct ml_lua_response {
     enum ml_body_kind kind;
     bool is_text; /* the body is text unless the headers say otherwise */
     bool has_headers, has_trailers;
+    bool holds; /* ML_RESPONSE_HELD is to be closed */
     int64_t offset, length; /* of a file */
 };
 
@@ -52,7 +53,9 @@ enum {
     ML_RESPONSE_HEADERS = 2,
     ML_RESPONSE_BODY = 3,
     ML_RESPONSE_TRAILERS = 4,
-    ML_RESPONSE_VALUES = 4
+    ML_RESPONSE_PARTS = 5, /* of a body that is a file: a list, bindings/http/bodies.c; or nil */
+    ML_RESPONSE_HELD = 6,  /* something with close() */
+    ML_RESPONSE_VALUES = 6
 };
 
 /* User values of a connection. */
@@ -114,7 +117,7 @@ void ml_push_response_methods(lua_State *L);
 
 /* Functions of moonlet.http.server.core. */
 int ml_http_core_fill(lua_State *L);
-int ml_http_core_file(lua_State *L);
+int ml_http_core_request(lua_State *L);
 int ml_http_core_limit(lua_State *L);
 int ml_http_core_blame(lua_State *L);
 int ml_http_core_blamed(lua_State *L);

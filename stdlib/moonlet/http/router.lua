@@ -6,6 +6,8 @@ local type = type
 local concat, sort, unpack = table.concat, table.sort, table.unpack
 local argument = require "moonlet.argument"
 local core = require "moonlet.http.server.core"
+local check_path = require("moonlet.http.saving").check_path
+local files = require("moonlet.http.files").files
 local limited = require("moonlet.http.server").limited
 
 local router = {}
@@ -259,6 +261,19 @@ function methods:mount(prefix, handler)
   self.mounts[#self.mounts + 1] = { prefix = prefix:gsub("/+$", ""), handler = handler }
   sort(self.mounts, function(a, b) return #a.prefix > #b.prefix end)
   return self
+end
+
+--- Serves the files below a directory under all paths below the prefix, for which there is no
+-- route: mount(prefix, http.files(directory, opts)).
+-- @function Router:static
+-- @tparam string prefix "/assets"
+-- @tparam string directory
+-- @tparam[opt] table opts as http.files has them
+-- @treturn Router itself
+function methods:static(prefix, directory, opts)
+  argument.self(self, Router, "static")
+  check_path(prefix, "static")
+  return self:mount(prefix, files(directory, opts))
 end
 
 --- Makes a router: a handler that calls other ones.

@@ -13,7 +13,9 @@ local net = require "moonlet.net"
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 local trusted = require "moonlet.http.trusted"
+require "moonlet.http.files"
 require "moonlet.http.request"
+require "moonlet.http.response"
 
 local server = {}
 

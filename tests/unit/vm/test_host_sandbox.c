@@ -160,13 +160,15 @@ static void test_without_one_part_all_others_are_whole(void **state)
           "preload.moonlet.http.client.http2 preload.moonlet.http.client.options "
           "preload.moonlet.http.client.origin preload.moonlet.http.client.redirect "
           "preload.moonlet.http.client.reply preload.moonlet.http.client.retry "
-          "preload.moonlet.http.cookies preload.moonlet.http.files.core "
+          "preload.moonlet.http.conditions preload.moonlet.http.cookies "
+          "preload.moonlet.http.files preload.moonlet.http.files.core "
           "preload.moonlet.http.headers preload.moonlet.http.multipart "
           "preload.moonlet.http.multipart.core preload.moonlet.http.parts "
           "preload.moonlet.http.pool preload.moonlet.http.proxy preload.moonlet.http.reader "
-          "preload.moonlet.http.request preload.moonlet.http.router "
-          "preload.moonlet.http.saving preload.moonlet.http.server "
+          "preload.moonlet.http.request preload.moonlet.http.response "
+          "preload.moonlet.http.router preload.moonlet.http.saving preload.moonlet.http.server "
           "preload.moonlet.http.server.core preload.moonlet.http.trusted "
+          "preload.moonlet.http.types "
           "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
           "preload.moonlet.websocket preload.moonlet.websocket.core "},
         {MOONLET_DEBUG,

@@ -1,0 +1,125 @@
+/* io/new_file.c: a file is there whole, or as it was. */
+#include "io/new_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char place[] = "/tmp/new_file.XXXXXX";
+
+static int enter(void **state)
+{
+    (void)state;
+    return mkdtemp(place) != NULL ? chdir(place) : -1;
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    unlink("file");
+    rmdir("dir");
+    return chdir("/") == 0 ? rmdir(place) : -1;
+}
+
+static int count_entries(void)
+{
+    int count = 0;
+    DIR *dir = opendir(".");
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count - 2;
+}
+
+static const char *read_file(const char *name)
+{
+    static char text[64];
+    int file = open(name, O_RDONLY | O_CLOEXEC);
+    ssize_t size = file < 0 ? 0 : read(file, text, sizeof text - 1);
+    text[size] = '\0';
+    if (file >= 0)
+        close(file);
+    return text;
+}
+
+static void test_it_appears_when_it_is_committed(void **state)
+{
+    struct ml_new_file file;
+    (void)state;
+    assert_int_equal(ml_new_file_open(&file, "file"), 0);
+    assert_int_equal(ml_new_file_write(&file, "one", 3), 0);
+    assert_int_equal(access("file", F_OK), -1);
+    assert_int_equal(ml_new_file_commit(&file), 0);
+    ml_new_file_close(&file);
+    assert_string_equal(read_file("file"), "one");
+    assert_int_equal(count_entries(), 1);
+}
+
+static void test_what_was_there_stays_until_then_with_its_permissions(void **state)
+{
+    struct ml_new_file file;
+    struct stat stat_now;
+    (void)state;
+    assert_int_equal(chmod("file", 0640), 0);
+    assert_int_equal(ml_new_file_open(&file, "file"), 0);
+    assert_int_equal(ml_new_file_write(&file, "two", 3), 0);
+    assert_string_equal(read_file("file"), "one");
+    ml_new_file_close(&file);
+    assert_string_equal(read_file("file"), "one");
+    assert_int_equal(count_entries(), 1);
+    assert_int_equal(ml_new_file_open(&file, "file"), 0);
+    assert_int_equal(ml_new_file_write(&file, "two", 3), 0);
+    assert_int_equal(ml_new_file_commit(&file), 0);
+    assert_string_equal(read_file("file"), "two");
+    assert_int_equal(stat("file", &stat_now), 0);
+    assert_int_equal(stat_now.st_mode & 0777, 0640);
+}
+
+static void test_other_places_are_errors_and_nothing_is_left(void **state)
+{
+    struct ml_new_file file;
+    (void)state;
+    assert_int_equal(mkdir("dir", 0700), 0);
+    assert_int_equal(ml_new_file_open(&file, "dir"), -EISDIR);
+    assert_int_equal(ml_new_file_open(&file, "/dev/null"), -EEXIST);
+    assert_int_equal(ml_new_file_open(&file, "none/file"), -ENOENT);
+    ml_new_file_close(&file);
+    assert_int_equal(count_entries(), 2);
+    assert_int_equal(rmdir("dir"), 0);
+}
+
+static void test_a_full_disk_is_told(void **state)
+{
+    struct ml_new_file file;
+    (void)state;
+    assert_int_equal(ml_new_file_open(&file, "file"), 0);
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    assert_int_equal(dup2(full, file.number), file.number);
+    close(full);
+    assert_int_equal(ml_new_file_write(&file, "x", 1), -ENOSPC);
+    ml_new_file_close(&file);
+    assert_string_equal(read_file("file"), "two");
+    assert_int_equal(count_entries(), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_it_appears_when_it_is_committed),
+        cmocka_unit_test(test_what_was_there_stays_until_then_with_its_permissions),
+        cmocka_unit_test(test_other_places_are_errors_and_nothing_is_left),
+        cmocka_unit_test(test_a_full_disk_is_told),
+    };
+    return cmocka_run_group_tests(tests, enter, leave);
+}
