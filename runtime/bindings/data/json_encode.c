@@ -172,8 +172,8 @@ static void put_separator(struct ml_json_encoder *e, bool is_first)
     put_line(e);
 }
 
-/* Stack: ..., key, value, which lua_next() gave. An array: the items have come in their order. If
- * the next one is not what follows, they lie elsewhere in the table: counts them, and goes on by
+/* Stack: ..., key, value, from lua_next(). For an array whose items have come in order so far: if
+ * this is not the next one, the items are elsewhere in the table. Then counts them, and goes on by
  * number. */
 static bool take_item(struct ml_json_encoder *e)
 {
