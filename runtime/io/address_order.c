@@ -91,7 +91,7 @@ static struct seen see(const struct ml_address *address)
     return seen;
 }
 
-/* ---- from where ---- */
+/* ---- source addresses ---- */
 
 /* A connected datagram socket sends nothing, but has an own address. It forgets one connection
  * before the next. */

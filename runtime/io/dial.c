@@ -49,7 +49,7 @@ struct dial {
     int error;         /* the most telling so far */
 };
 
-/* ---- what the stream is meanwhile ---- */
+/* ---- the stream meanwhile ---- */
 
 static void end_attempt(struct attempt *attempt)
 {
@@ -364,7 +364,7 @@ static int take_rest(struct dial *dial)
     return error;
 }
 
-/* ---- the whole ---- */
+/* ---- ml_dial() ---- */
 
 static int run(struct dial *dial, struct ml_hub *hub, ml_time deadline, struct attempt **winner)
 {

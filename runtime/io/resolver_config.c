@@ -18,7 +18,7 @@ static bool is_word(struct ml_word word, const char *text)
     return word.length == strlen(text) && memcmp(word.start, text, word.length) == 0;
 }
 
-/* ---- what the lines say ---- */
+/* ---- the lines ---- */
 
 static int add_server(struct ml_resolver_config *config, struct ml_word word)
 {
@@ -108,7 +108,7 @@ static int read_line(struct ml_resolver_config *config, const char *line, const 
     return 0;
 }
 
-/* ---- what nobody says ---- */
+/* ---- defaults ---- */
 
 /* The machine's own domain, if its name has one. */
 static int set_own_domain(struct ml_resolver_config *config)

@@ -259,7 +259,7 @@ int ml_tls_open(struct ml_stream *s, struct ml_tls_config *config, bool is_serve
     return 0;
 }
 
-/* ---- questions ---- */
+/* ---- properties ---- */
 
 SSL *ml_tls_connection(const struct ml_stream *s)
 {

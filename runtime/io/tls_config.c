@@ -41,7 +41,7 @@ struct ml_tls_config {
     unsigned next_session;
 };
 
-/* ---- what a server chooses by the client's hello ---- */
+/* ---- a server's choices by the client's hello ---- */
 
 /* Whether the name that a client asked for is `host`, or matches its "*." for one label. */
 static bool matches(const char *host, const char *asked)
@@ -185,7 +185,7 @@ SSL *ml_tls_config_connection(struct ml_tls_config *config, bool is_server, cons
     return ssl;
 }
 
-/* ---- making one ---- */
+/* ---- making a context ---- */
 
 /* The settings of every context of a config, also of those for further names. */
 static SSL_CTX *new_context(const struct ml_openssl *o, int min_version)

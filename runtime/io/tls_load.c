@@ -132,7 +132,7 @@ int ml_tls_load_credentials(const struct ml_openssl *o, SSL_CTX *ctx,
     return load_key(o, ctx, key, failure);
 }
 
-/* ---- whom to trust ---- */
+/* ---- trusted certificates ---- */
 
 /* Trusts it, and names it to clients that are asked for a certificate. */
 static bool take_trusted(const struct ml_openssl *o, SSL_CTX *ctx, X509 *certificate, int number)

@@ -174,7 +174,7 @@ void ml_budget_watch(lua_State *L, lua_State *thread)
     ml_hooks_attend(thread);
 }
 
-/* ---- what is replaced ---- */
+/* ---- replaced functions ---- */
 
 /* The message handler that xpcall() gets instead of the one in the upvalue. */
 static int handle_message(lua_State *L)

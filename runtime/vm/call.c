@@ -120,7 +120,7 @@ int moonlet_call(struct moonlet *m, lua_State *L, const char *name, int argument
     return error;
 }
 
-/* ---- the end of all ---- */
+/* ---- the end of all tasks ---- */
 
 /* Runs the tasks that are left, daemons included. Returns how many have not ended, or an error. */
 static int run_out(struct moonlet *m, double limit)

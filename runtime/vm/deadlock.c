@@ -1,4 +1,4 @@
-/* The report when no event can wake the tasks of a runtime: what each waits for, and where. Tasks
+/* The report when no event can wake the tasks of a runtime: the wait of each, and its place. Tasks
  * that wait alike share an entry. */
 #include "vm/deadlock.h"
 

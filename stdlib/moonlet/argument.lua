@@ -1,5 +1,5 @@
---- What the modules written in Lua say about wrong arguments: as C functions say it, naming the
--- function and the argument, at the place of the caller. For moonlet's own modules.
+--- Errors about wrong arguments, for moonlet's modules in Lua. As C functions do, they name the
+-- function and the argument, and the line of the caller.
 -- @module moonlet.argument
 
 local error, getmetatable, next = error, getmetatable, next
@@ -60,7 +60,7 @@ function argument.table(value, position, name)
   if type(value) ~= "table" then type_error(value, position, name, "table") end
 end
 
---- Raises unless the value is a list of what can be called.
+--- Raises unless the value is a list of values that can be called.
 function argument.functions(value, position, name)
   if type(value) ~= "table" then type_error(value, position, name, "table") end
   for i = 1, #value do

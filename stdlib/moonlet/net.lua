@@ -1,8 +1,8 @@
 --- Streams, servers, datagrams and names: over TCP, TLS, UDP and in the Unix domain.
 -- @module moonlet.net
 
--- connect, listen, accept, read, write and the like are in runtime/bindings/net/; here is what
--- serves the connections of a listener.
+-- connect, listen, accept, read, write and the like are in runtime/bindings/net/; this file serves
+-- the connections of a listener.
 
 local error, getmetatable, next, pairs = error, getmetatable, next, pairs
 local rawget, setmetatable, tostring, type = rawget, setmetatable, tostring, type
@@ -18,12 +18,12 @@ net.listener_methods, net.accepted_from = nil, nil
 
 local Listener = core.listener_methods
 
--- listener -> the call of serve() that is at work on it: listener, handler, on_error, guard; group,
--- of the handlers' tasks; waiting, a set of connections whose task has not begun yet; cancelled,
--- how many handlers stop() has cut short.
+-- listener -> the call of serve() for it: listener, handler, on_error, guard; group, of the
+-- handlers' tasks; waiting, a set of connections whose task has not begun yet; cancelled, how many
+-- handlers stop() has cancelled.
 local servers = setmetatable({}, { __mode = "k" })
 
--- What a peer does that goes away; nobody's mistake.
+-- Errors of a peer that leaves: no mistake of the program.
 local RESETS = { ECONNRESET = true, EPIPE = true }
 
 local function report(err, _, traceback)
@@ -31,7 +31,7 @@ local function report(err, _, traceback)
   task.report(err, traceback)
 end
 
--- Tells of the failure of a handler, in its task.
+-- Reports the failure of a handler, in its task.
 local function tell(server, err, conn)
   local traceback = task.current():traceback():match "\n(.*)"
   local peer = core.accepted_from(conn)
@@ -42,8 +42,7 @@ local function tell(server, err, conn)
   task.report(err, traceback)
 end
 
--- The metatable of what the task of a connection owns: a list of that connection. The last thing
--- the task does is to close it.
+-- The metatable of the list of one connection that its task owns, and closes as its last action.
 local function new_guard(server)
   return {
     __close = function(guard, err)
@@ -129,10 +128,10 @@ end
 -- @tparam[opt] integer opts.max connections at a time: while there are so many, further ones wait
 -- in the backlog
 -- @tparam[opt] function opts.on_error on_error(err, conn, traceback), called in the task of a
--- handler that has failed, while conn is open; may wait. Without it the error is reported as that
--- of a task that nobody joins, unless it is a reset: a table whose code is "ECONNRESET" or "EPIPE"
+-- handler that has failed, while conn is open; may wait. Without it the error is reported as if no
+-- task had joined the handler, unless it is a reset: a table whose code is "ECONNRESET" or "EPIPE"
 -- @tparam function(stream) handler called with the stream, which is closed when it has returned or
--- failed, even if somebody else has it. A handler that was cancelled has not failed.
+-- failed, even if other code still has it. A handler that was cancelled has not failed.
 -- @treturn boolean true; or nil, message, code
 function Listener:serve(opts, handler)
   check_self(self, "serve")
@@ -151,7 +150,7 @@ function Listener:serve(opts, handler)
   return accept_all(server)
 end
 
--- Waits for the handlers, at last after having cancelled them.
+-- Waits for the handlers; after the grace it cancels them, and waits again.
 local function finish(server, grace)
   local group = server.group
   if not group:join(grace) then
@@ -164,10 +163,10 @@ end
 
 --- Stops serving: closes the listener, waits for the handlers, and cancels those that have not
 -- ended after the grace. serve() then returns true. Called by a handler it does not wait: the grace
--- passes while that one goes on. Harmless on a listener that nobody serves, and a second time.
--- May wait.
+-- passes while that one goes on. Harmless on a listener that is not served, and a second time. May
+-- wait.
 -- @function listener:stop
--- @tparam[opt] number grace seconds; 0: cancels at once; without it waits as long as it takes
+-- @tparam[opt] number grace seconds; 0: cancels at once; without it waits without a limit
 -- @treturn integer how many handlers were cancelled, by this call of stop() or another
 function Listener:stop(grace)
   check_self(self, "stop")

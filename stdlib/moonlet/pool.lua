@@ -1,5 +1,5 @@
---- Pools of things that are dear to open: connections, processes. Each is leased to one task at a
--- time.
+--- Pools of values that are expensive to open: connections, processes. Each is leased to one task
+-- at a time.
 -- @module moonlet.pool
 
 local error, ipairs, pcall = error, ipairs, pcall
@@ -20,7 +20,7 @@ Pool.__index = Pool
 Pool.__name = "pool"
 
 --- A value that is leased: `local lease <close> = pool:lease()` gives it back at the end of the
--- block, or discards it if an error ends that.
+-- block, or discards it if an error ends the block.
 -- @object Lease
 -- @tfield any value nil once it was given back or discarded
 local Lease = {}
@@ -32,9 +32,9 @@ local OPTIONS = { open = true, close = true, max = true, check = true }
 --- Makes a pool.
 -- @tparam table opts
 -- @tparam function opts.open returns a value, or nil, message, code; may wait
--- @tparam[opt] function opts.close called with the value; without it, its close method is
+-- @tparam[opt] function opts.close called with the value; without it, the value's method close
 -- @tparam[opt=10] integer opts.max leases at a time
--- @tparam[opt] function opts.check called with an idle value: whether it still serves
+-- @tparam[opt] function opts.check called with an idle value: returns whether it can still be used
 -- @treturn Pool
 function pool.new(opts)
   argument.options(opts, 1, "new", OPTIONS)
@@ -53,7 +53,7 @@ end
 -- How long the closing of a value may take, in seconds.
 local PATIENCE = 5
 
--- What is wrong with a value that nothing can close; nil: it can be closed.
+-- The reason why a value cannot be closed; nil: it can.
 local function complaint(self, value)
   if self.close_value then return nil end
   local has, close = pcall(function() return value.close end)
@@ -68,9 +68,8 @@ local function close_value(self, value)
 end
 
 -- Closes a value, also in a task that is cancelled: a value whose closing was cut short would be
--- open for ever.
--- (In a finalizer at the very end there is no task, and nothing that could cut it short.)
--- level: of the caller that is told if the value cannot be closed.
+-- open for ever. (In a finalizer at the very end there is no task, and nothing that could cut it
+-- short.) level: of the caller, for the error if the value cannot be closed.
 local function dispose(self, value, level)
   local reason = complaint(self, value)
   if reason then error(reason, level and level + 1 or 0) end
@@ -86,7 +85,7 @@ function Doubt:__close()
   if self.value then dispose(self.pool, self.value) end
 end
 
--- An idle value that still serves; those that do not are closed.
+-- Takes an idle value that can still be used; closes those that cannot.
 local function take_idle(self)
   while #self.idle > 0 do
     local doubt <close> = setmetatable({ pool = self, value = false }, Doubt)
@@ -128,8 +127,8 @@ function Pool:lease(timeout)
 end
 
 --- Closes the idle values; those that are leased when they come back. Never waits, unless closing
--- one does: then up to 5 s for each, and a cancellation is held off meanwhile. All are closed,
--- whatever that raises; the first error is raised.
+-- one does: then up to 5 s for each, and a cancellation is held off meanwhile. All are closed even
+-- if some fail; the first error is raised.
 function Pool:close()
   argument.self(self, Pool, "close")
   self.is_closed = true
@@ -147,7 +146,7 @@ end
 
 Pool.__close = Pool.close
 
--- One for which the pool has no use, or no memory, is closed.
+-- A value for which the pool has no use, or no memory, is closed.
 local function give_back(self, is_good)
   local value, owner = self.value, self.pool
   if value == nil then return end
@@ -169,7 +168,7 @@ function Lease:discard()
   give_back(self, false)
 end
 
--- One that is left by an error is discarded.
+-- If an error ended the block, the value is discarded.
 function Lease:__close(err)
   give_back(self, err == nil)
 end

@@ -18,9 +18,8 @@ Queue.__index = Queue
 Queue.__name = "queue"
 
 -- ---- orders: add(items, value), take(items), first(items) ----
---
--- Each either does what it is asked for or fails with nothing changed. add() is false for a queue
--- that was closed meanwhile.
+--  Each either succeeds or fails with nothing changed. add() is false for a queue that was closed
+-- meanwhile.
 
 local fifo = {}
 
@@ -54,8 +53,8 @@ function lifo.first(items) return items[#items] end
 
 function lifo.take(items) return table_remove(items) end
 
--- A binary heap; equal ones come out in the order in which they went in. All is compared before
--- anything is moved, since less() may fail; it may also wait, and who changes the heap meanwhile
+-- A binary heap; equal ones come out in the order in which they went in. All comparisons come
+-- before any move, since less() may fail. It may also wait, and a change of the heap meanwhile
 -- makes all comparisons void.
 local priority = {}
 
@@ -66,7 +65,7 @@ local function precedes(items, a, b)
   return a.number < b.number and not items.less(b.value, a.value)
 end
 
--- Calls find(items, ...) until nothing has changed during a call; returns what it found.
+-- Calls find(items, ...) until nothing has changed during a call; returns its result.
 local function compare(items, find, ...)
   local changes, place
   repeat
@@ -136,7 +135,7 @@ local OPTIONS = { capacity = true, order = true, less = true }
 -- @tparam[opt] integer opts.capacity values that it holds before put() waits; without: no limit
 -- @tparam[opt="fifo"] string opts.order "fifo", "lifo" or "priority"
 -- @tparam[opt] function opts.less for "priority": less(a, b), whether a comes first; `<` without.
--- It may wait; what others put and get meanwhile counts.
+-- It may wait; values that others put and get meanwhile are taken into account.
 -- @treturn Queue
 function queue.new(opts)
   if opts ~= nil then argument.options(opts, 1, "new", OPTIONS) end
@@ -155,8 +154,8 @@ function queue.new(opts)
   }, Queue)
 end
 
--- Adds the value, for which there is room; an error of less() gives that back. That of `<` in this
--- file is put()'s argument's. False: the queue was closed meanwhile.
+-- Adds the value, for which there is room; an error of less() gives the room back. An error of `<`
+-- in this file is an error about put()'s argument. False: the queue was closed meanwhile.
 local function add(self, value)
   local ok, is_added = protected(self.order.add, self.items, value)
   if ok then return is_added end
@@ -186,7 +185,7 @@ function Queue:put(value, timeout)
   return true
 end
 
--- The next value of a queue by priority; if less() fails, it is another's.
+-- The next value of a queue by priority; if less() fails, another task may take it.
 local function take_compared(self)
   local ok, value = protected(priority.take, self.items)
   if ok then return value end
@@ -240,7 +239,7 @@ function Queue:peek(timeout)
   return value
 end
 
---- Says that the work on one value that was got is done. Never waits.
+--- Marks the work on one value as done. Never waits.
 function Queue:task_done()
   argument.self(self, Queue, "task_done")
   if self.unfinished == 0 then error("task_done() was called more often than put()", 2) end
@@ -257,7 +256,7 @@ function Queue:join(timeout)
   return self.finished:wait(timeout)
 end
 
---- No more values: put() fails from now on, get() once the queue is empty. Never waits.
+--- Closes the queue: put() fails from now on, get() once the queue is empty. Never waits.
 function Queue:close()
   argument.self(self, Queue, "close")
   self.is_closed, self.items.is_closed = true, true
@@ -267,7 +266,8 @@ end
 
 Queue.__close = Queue.close
 
--- What channel.select waits for instead of a queue, and what gives the value then.
+-- The object that channel.select waits for instead of a queue, and the function that then returns
+-- the value.
 Queue.__select = { get = { "available", "acquire", take } }
 
 function Queue:__len()

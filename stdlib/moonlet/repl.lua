@@ -1,7 +1,6 @@
---- The interactive mode of the program: reads lines, runs them, prints what they return.
--- On a terminal lines are edited (libedit, where it is installed), with a history and completion,
--- values are laid out, and Ctrl-C ends the entry alone. Elsewhere it behaves as lua5.4's does
--- without line editing.
+--- The interactive mode of the program: reads lines, runs them, prints their results. On a terminal
+-- lines are edited (libedit, where it is installed), with a history and completion, values are laid
+-- out, and Ctrl-C ends the entry alone. Elsewhere it behaves as lua5.4's does without line editing.
 -- Other tasks go on while it waits for a line.
 -- @module moonlet.repl
 
@@ -17,7 +16,7 @@ local show_values = require "moonlet.repl.show"
 
 local repl = {}
 
--- The end of a traceback: what calls the line that was typed.
+-- The end of a traceback: the calls below the line that was typed.
 local OWN_LEVELS = "\n\t%[C%]: in function 'xpcall'\n\t%[moonlet%.repl%].*$"
 
 local function prompt(name, default)
@@ -59,13 +58,14 @@ local function name_of(err)
   return type(meta) == "table" and rawget(meta, "__name") or nil
 end
 
--- The text and where it came about, without the calls of moonlet's own modules.
+-- The text of an error and its traceback, without the calls of moonlet's own modules.
 local function with_traceback(err, text)
   local traceback = debug.traceback(nil, 3):gsub(OWN_LEVELS, "\n\t[C]: in ?")
   return text .. "\n" .. session.complete(err, traceback):gsub("\n\t%[moonlet[^\n]*", "")
 end
 
--- As lua5.4 tells errors; but an iterator's failure has its place, too. (No tail calls: levels.)
+-- Shows errors as lua5.4 does; but an iterator's failure has its line, too. (No tail calls:
+-- levels.)
 local function add_traceback(err)
   if type(err) == "string" then return (with_traceback(err, err)) end
   local meta = getmetatable(err)
@@ -137,7 +137,7 @@ local function mark_sequences(text)
   return (text:gsub("[\1\2]", ""):gsub("\27%[[%d;]*m", "\1%0\1"))
 end
 
--- Reads a line; and what remembers those that were read since, which are one entry.
+-- Reads a line; and the function that stores the lines read since, which are one entry.
 local function edit_lines(line_editor)
   local lines = {}
   for _, entry in ipairs(history.load()) do line_editor:add(entry) end
@@ -173,7 +173,7 @@ local function take_turn(read_line, remember)
   return true
 end
 
--- Tasks that are no daemons keep the program: better said than wondered about.
+-- Says so if tasks that are no daemons keep the program running.
 local function tell_of_others()
   local others = session.others()
   if others > 0 then

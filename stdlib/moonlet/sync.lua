@@ -1,5 +1,5 @@
---- What tasks agree on among themselves. Whoever waits is served in the order in which he came; a
--- wait that timed out or was cancelled has taken nothing.
+--- Synchronisation between tasks. Waiting tasks are served in the order in which they came; a wait
+-- that timed out or was cancelled has taken nothing.
 -- @module moonlet.sync
 
 -- Mutex, Semaphore, Event and Condition are in runtime/bindings/sync/.
@@ -16,7 +16,8 @@ local Future = {}
 Future.__index = Future
 Future.__name = "sync.future"
 
---- Makes a future: values, or an error, that somebody will give once and many may wait for.
+--- Makes a future: one task will give its values, or an error, once, and any number may wait for
+-- them.
 -- @function future
 -- @treturn Future
 function core.future()
@@ -58,7 +59,8 @@ function Future:get(timeout)
   return table_unpack(self.results, 1, self.results.n)
 end
 
--- What channel.select waits for instead of a future, and what gives the values then.
+-- The object that channel.select waits for instead of a future, and the function that then returns
+-- the values.
 Future.__select = { get = { "ended", "wait", function(self) return self:get(0) end } }
 
 function Future:__tostring()

@@ -1,4 +1,4 @@
---- Tasks, and what several of them do together: groups, all, map, race, every, supervise.
+--- Tasks, and functions that run several of them: groups, all, map, race, every, supervise.
 -- @module moonlet.task
 
 -- spawn, sleep, timeout, shield and the like are in runtime/bindings/task/task.c, group in group.c.
@@ -15,20 +15,19 @@ package.loaded["moonlet.task.core"] = nil
 local task = {}
 for name, value in pairs(core) do task[name] = value end
 task.noting, task.story = nil, nil
--- For C functions of the script's: only scripts that may load C libraries have it.
+-- Calls C functions of the script's: only scripts that may load C libraries have it.
 local open_blocking = package.preload["moonlet.blocking.core"]
 task.blocking = open_blocking and open_blocking()
 
--- What fails although its error is caught: a closing variable, while the task is cancelled.
+-- Fails although its error is caught: a closing variable, while the task is cancelled.
 local function report(_, err, traceback) task.report(err, traceback) end
 
--- What stands in a list for an error that is nil, which a list cannot hold; as lua5.4 shows it.
+-- Stands in a list for an error that is nil, which a list cannot hold; as lua5.4 shows it.
 local NIL_ERROR = "(error object is a nil value)"
 
--- Runs call(item) for each item of a list in a group; collects results, errors and where these
--- were raised, in order. The caller also knows the latter when it raises the error again.
--- Whatever a task comes to, it is in one of the first two: cancelled, it has an error from the
--- start.
+-- Runs call(item) for each item of a list in a group; collects results, errors and the tracebacks
+-- of these, in order. The caller also gets the traceback when it raises the error again. Each task
+-- is in one of the first two lists: a cancelled one has an error from the start.
 local function collect(list, limit, call)
   local count = #list
   local results, errors, tracebacks = { n = count }, { n = count }, { n = count }
@@ -58,7 +57,7 @@ end
 -- @tparam {function,...} list
 -- @treturn table the first result of each, with n
 -- @treturn table the error of each that failed, with n
--- @treturn table of each that failed, a text that tells where: its task, calls, and where that was
+-- @treturn table the traceback of each that failed: its task, its calls, and where that was
 -- spawned; with n
 function task.all(list)
   argument.functions(list, 1, "all")
@@ -79,11 +78,11 @@ function task.map(list, fn, limit)
   return collect(list, limit, fn)
 end
 
---- Calls all functions at once and cancels the others when the first has ended; waits for all. What
--- the others come to does not count any more; but the error of one that was cancelled and failed as
--- it cleaned up is reported.
+--- Calls all functions at once and cancels the others when the first has ended; waits for all. The
+-- results of the others are dropped; but if one was cancelled and failed as it cleaned up, its
+-- error is reported.
 -- @tparam {function,...} list
--- @treturn integer which was the first; if it failed its error is raised
+-- @treturn integer the number of the first; if it failed its error is raised
 -- @return its results; or nil, message, "ECANCELED" when each of them was cancelled
 function task.race(list)
   argument.functions(list, 1, "race")
@@ -110,7 +109,7 @@ function task.race(list)
 end
 
 --- Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls
--- never overlap; ticks missed meanwhile are skipped, and the rest does not drift. Waits.
+-- never overlap; ticks missed meanwhile are skipped, and later ones keep to the schedule. Waits.
 -- @tparam number s seconds
 -- @tparam function fn
 function task.every(s, fn)
@@ -140,14 +139,13 @@ end
 
 local SUPERVISION = { fn = true, backoff = true, intensity = true }
 
---- Calls fn until it ends well, again after each failure, with growing pauses, in which it
--- waits.
+--- Calls fn until it succeeds: again after each failure, with growing pauses, in which it waits.
 -- @tparam table opts
 -- @tparam function opts.fn
 -- @tparam[opt] {number,...} opts.backoff {shortest, longest} pause in seconds, the shortest again
 -- after a longer run; {0.1, 10} without
 -- @tparam[opt] {number,...} opts.intensity {n, s}: more than n failures within s seconds are too
--- many; no limit without
+-- many; without: no limit
 -- @return fn's results; raises the last error when there were too many
 function task.supervise(opts)
   argument.options(opts, 1, "supervise", SUPERVISION)

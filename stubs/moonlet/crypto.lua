@@ -17,7 +17,7 @@ function crypto.base64(data, url) end
 ---@return string # bytes: `crypto.hex` makes them readable
 function crypto.digest(name, data) end
 
----Whether two strings are equal, in a time that tells nothing of where they differ.
+---Returns whether two strings are equal, in a time that does not depend on where they differ.
 ---@param a string
 ---@param b string
 ---@return boolean
@@ -46,10 +46,11 @@ function crypto.hmac(name, key, data) end
 ---@return string
 function crypto.password_hash(text, opts) end
 
----Whether a password is the one of a hash; takes as long as making the hash took, on a worker thread.
+---Returns whether a password is the one of a hash. Takes as long as making the hash took, on a worker
+---thread.
 ---@param text string the password
----@param hash string of `crypto.password_hash`, or scrypt of others in that form
----@return boolean|nil # or nil, message, code: "EINVAL", the hash is none of these, or asks for more than 256 MB
+---@param hash string of `crypto.password_hash`, or scrypt of another program in that form
+---@return boolean|nil # or nil, message, code: "EINVAL", the hash is not in that form, or needs more than 256 MB
 ---@return string|nil # message
 ---@return string|nil # code
 function crypto.password_verify(text, hash) end

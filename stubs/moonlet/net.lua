@@ -47,13 +47,13 @@ function listener:close() end
 
 ---@class moonlet.net.listener.serve.options
 ---@field max? integer connections at a time: while there are so many, further ones wait in the backlog
----@field on_error? function on_error(err, conn, traceback), called in the task of a handler that has failed, while conn is open; may wait. Without it the error is reported as that of a task that nobody joins, unless it is a reset: a table whose code is "ECONNRESET" or "EPIPE"
+---@field on_error? function on_error(err, conn, traceback), called in the task of a handler that has failed, while conn is open; may wait. Without it the error is reported as if no task had joined the handler, unless it is a reset: a table whose code is "ECONNRESET" or "EPIPE"
 
 ---Serves each connection in a task of its own, until the listener is closed, by stop() or
 ---otherwise, and every handler has ended. Cancelled, it cancels the handlers and waits for their
 ---end; the listener stays open. May wait.
 ---@param opts? moonlet.net.listener.serve.options
----@param handler fun(stream: moonlet.net.stream) called with the stream, which is closed when it has returned or failed, even if somebody else has it. A handler that was cancelled has not failed.
+---@param handler fun(stream: moonlet.net.stream) called with the stream, which is closed when it has returned or failed, even if other code still has it. A handler that was cancelled has not failed.
 ---@return boolean|nil # true; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
@@ -62,9 +62,9 @@ function listener:serve(opts, handler) end
 
 ---Stops serving: closes the listener, waits for the handlers, and cancels those that have not
 ---ended after the grace. serve() then returns true. Called by a handler it does not wait: the grace
----passes while that one goes on. Harmless on a listener that nobody serves, and a second time.
----May wait.
----@param grace? number seconds; 0: cancels at once; without it waits as long as it takes
+---passes while that one goes on. Harmless on a listener that is not served, and a second time. May
+---wait.
+---@param grace? number seconds; 0: cancels at once; without it waits without a limit
 ---@return integer # how many handlers were cancelled, by this call of stop() or another
 function listener:stop(grace) end
 

@@ -1,7 +1,7 @@
 ---@meta moonlet.pool
 
 ---A value that is leased: `local lease <close> = pool:lease()` gives it back at the end of the
----block, or discards it if an error ends that.
+---block, or discards it if an error ends the block.
 ---@class moonlet.pool.Lease
 ---@field value any nil once it was given back or discarded
 local Lease = {}
@@ -17,8 +17,8 @@ function Lease:discard() end
 local Pool = {}
 
 ---Closes the idle values; those that are leased when they come back. Never waits, unless closing
----one does: then up to 5 s for each, and a cancellation is held off meanwhile. All are closed,
----whatever that raises; the first error is raised.
+---one does: then up to 5 s for each, and a cancellation is held off meanwhile. All are closed even
+---if some fail; the first error is raised.
 function Pool:close() end
 
 ---Leases a value for the caller: an idle one, or a new one. Waits for a place,
@@ -29,16 +29,16 @@ function Pool:close() end
 ---@return string|nil # code
 function Pool:lease(timeout) end
 
----Pools of things that are dear to open: connections, processes. Each is leased to one task at a
----time.
+---Pools of values that are expensive to open: connections, processes. Each is leased to one task
+---at a time.
 ---@class moonlet.pool
 local pool = {}
 
 ---@class moonlet.pool.new.options
 ---@field open function returns a value, or nil, message, code; may wait
----@field close? function called with the value; without it, its close method is
+---@field close? function called with the value; without it, the value's method close
 ---@field max? integer leases at a time
----@field check? function called with an idle value: whether it still serves
+---@field check? function called with an idle value: returns whether it can still be used
 
 ---Makes a pool.
 ---@param opts moonlet.pool.new.options

@@ -4,7 +4,7 @@
 ---@class moonlet.queue.Queue
 local Queue = {}
 
----No more values: put() fails from now on, get() once the queue is empty. Never waits.
+---Closes the queue: put() fails from now on, get() once the queue is empty. Never waits.
 function Queue:close() end
 
 ---Takes the next value; waits for one.
@@ -32,7 +32,7 @@ function Queue:peek(timeout) end
 ---@return string|nil # code
 function Queue:put(value, timeout) end
 
----Says that the work on one value that was got is done. Never waits.
+---Marks the work on one value as done. Never waits.
 function Queue:task_done() end
 
 ---Iterates over the values, taking each, until the queue is closed and empty. Waits as get() does.
@@ -46,7 +46,7 @@ local queue = {}
 ---@class moonlet.queue.new.options
 ---@field capacity? integer values that it holds before put() waits; without: no limit
 ---@field order? string "fifo", "lifo" or "priority"
----@field less? function for "priority": less(a, b), whether a comes first; `<` without. It may wait; what others put and get meanwhile counts.
+---@field less? function for "priority": less(a, b), whether a comes first; `<` without. It may wait; values that others put and get meanwhile are taken into account.
 
 ---Makes a queue.
 ---@param opts? moonlet.queue.new.options

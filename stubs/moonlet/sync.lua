@@ -115,8 +115,8 @@ function Semaphore:hold(timeout) end
 ---@param count? integer
 function Semaphore:release(count) end
 
----What tasks agree on among themselves. Whoever waits is served in the order in which he came; a
----wait that timed out or was cancelled has taken nothing.
+---Synchronisation between tasks. Waiting tasks are served in the order in which they came; a wait
+---that timed out or was cancelled has taken nothing.
 ---@class moonlet.sync
 local sync = {}
 
@@ -129,7 +129,8 @@ function sync.condition(mutex) end
 ---@return moonlet.sync.Event # not set
 function sync.event() end
 
----Makes a future: values, or an error, that somebody will give once and many may wait for.
+---Makes a future: one task will give its values, or an error, once, and any number may wait for
+---them.
 ---@return moonlet.sync.Future
 function sync.future() end
 

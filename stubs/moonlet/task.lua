@@ -71,7 +71,7 @@ function Task:status() end
 ---@return string # its present calls; once it has ended only its name or, if it failed, the calls in which it did
 function Task:traceback() end
 
----Tasks, and what several of them do together: groups, all, map, race, every, supervise.
+---Tasks, and functions that run several of them: groups, all, map, race, every, supervise.
 ---@class moonlet.task
 local task = {}
 
@@ -79,7 +79,7 @@ local task = {}
 ---@param list function[]
 ---@return table # the first result of each, with n
 ---@return table # the error of each that failed, with n
----@return table # of each that failed, a text that tells where: its task, calls, and where that was spawned; with n
+---@return table # the traceback of each that failed: its task, its calls, and where that was spawned; with n
 function task.all(list) end
 
 ---Runs a C function on a worker thread while the task waits. For functions that can only block: a
@@ -103,7 +103,7 @@ function task.blocking(fn, ...) end
 function task.current() end
 
 ---Calls fn every s seconds in the calling task, until it raises an error or is cancelled. Calls
----never overlap; ticks missed meanwhile are skipped, and the rest does not drift. Waits.
+---never overlap; ticks missed meanwhile are skipped, and later ones keep to the schedule. Waits.
 ---@param s number seconds
 ---@param fn function
 function task.every(s, fn) end
@@ -168,11 +168,11 @@ function task.on_error(fn) end
 ---@return any ... # true and fn's results; or false and the error value
 function task.pcall(fn, ...) end
 
----Calls all functions at once and cancels the others when the first has ended; waits for all. What
----the others come to does not count any more; but the error of one that was cancelled and failed as
----it cleaned up is reported.
+---Calls all functions at once and cancels the others when the first has ended; waits for all. The
+---results of the others are dropped; but if one was cancelled and failed as it cleaned up, its
+---error is reported.
 ---@param list function[]
----@return integer|nil # which was the first; if it failed its error is raised
+---@return integer|nil # the number of the first; if it failed its error is raised
 ---@return any|string|nil ... # its results; or nil, message, "ECANCELED" when each of them was cancelled
 ---@return string|nil # code
 function task.race(list) end
@@ -224,10 +224,9 @@ function task.spawn(opts, fn, ...) end
 ---@class moonlet.task.supervise.options
 ---@field fn function
 ---@field backoff? number[] {shortest, longest} pause in seconds, the shortest again after a longer run; {0.1, 10} without
----@field intensity? number[] {n, s}: more than n failures within s seconds are too many; no limit without
+---@field intensity? number[] {n, s}: more than n failures within s seconds are too many; without: no limit
 
----Calls fn until it ends well, again after each failure, with growing pauses, in which it
----waits.
+---Calls fn until it succeeds: again after each failure, with growing pauses, in which it waits.
 ---@param opts moonlet.task.supervise.options
 ---@return any ... # fn's results; raises the last error when there were too many
 function task.supervise(opts) end

@@ -4,8 +4,8 @@
 ---@class moonlet.test
 local test = {}
 
----Remembers what there is now.
----@return function # that returns a list of what there is more when it is called: texts that name tasks, and descriptors with what they are ("descriptor 7: socket 127.0.0.1:80 <- 127.0.0.1:999", "descriptor 8: file /tmp/a"); an empty list when nothing was left behind
+---Remembers the present tasks and descriptors.
+---@return function # that returns a list of those that have been added since: texts that name tasks, and descriptors with their kind ("descriptor 7: socket 127.0.0.1:80 <- 127.0.0.1:999", "descriptor 8: file /tmp/a"); an empty list when nothing was left behind
 function test.leaks() end
 
 ---From now on the ready queue is in a random order that the seed reproduces.

@@ -30,8 +30,9 @@ local SECTIONS = {
   { title = "Reference" },
   { title = "Project", "docs/performance.md", "CONTRIBUTING.md", "CHANGELOG.md" },
   { title = "Inside", "docs/architecture.md", "docs/architecture-coro.md", "docs/architecture-hub.md",
-    "docs/architecture-waits.md", "docs/architecture-io.md", "docs/architecture-tls.md", "docs/architecture-interpose.md",
-    "docs/architecture-http.md", "docs/architecture-bindings.md", "docs/architecture-hosts.md" },
+    "docs/architecture-waits.md", "docs/architecture-io.md", "docs/architecture-tls.md",
+    "docs/architecture-interpose.md", "docs/architecture-http.md", "docs/architecture-bindings.md",
+    "docs/architecture-hosts.md" },
 }
 
 local function new_page(path, markdown)

@@ -1,6 +1,6 @@
 /*
- * The birth of a Lua task: its userdata, its thread, its entry among the live ones. What it runs
- * and how it ends is in bindings/core/task_body.h and bindings/core/task_end.h.
+ * The birth of a Lua task: its userdata, its thread, its entry among the live ones. Its body
+ * and its end are in bindings/core/task_body.h and bindings/core/task_end.h.
  */
 #ifndef ML_BINDINGS_CORE_LUA_SPAWN_H
 #define ML_BINDINGS_CORE_LUA_SPAWN_H

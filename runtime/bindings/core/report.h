@@ -1,6 +1,6 @@
 /*
- * Reports errors of tasks that no task gets: to the function given to task.on_error(), or to
- * people.
+ * Reports errors of tasks that no task gets: to the function given to task.on_error(), or on
+ * stderr.
  */
 #ifndef ML_BINDINGS_CORE_REPORT_H
 #define ML_BINDINGS_CORE_REPORT_H

@@ -51,7 +51,7 @@ int ml_resume_to_the_end(lua_State *L)
     return resume_to_the_end(L, &results);
 }
 
-/* ---- what was abandoned ---- */
+/* ---- an abandoned chain ---- */
 
 /*
  * Notes where the chain of the running task begins, which is about to be abandoned: its strands

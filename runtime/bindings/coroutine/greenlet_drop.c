@@ -23,7 +23,7 @@ void ml_greenlet_open_dropped(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &dropped_key);
 }
 
-/* ---- whose task has ended ---- */
+/* ---- orphans: their task has ended ---- */
 
 /* The function of the task that ends a greenlet in place of its own. Stack: the greenlet. */
 static int end_orphan(lua_State *L)

@@ -44,7 +44,8 @@ static const EVP_MD *check_digest(lua_State *L, const struct ml_openssl *o)
     return digest;
 }
 
-/* Pushes the bytes of a digest, if it was computed: OpenSSL knows some by name alone. */
+/* Pushes the bytes of a digest, if it was computed: some that OpenSSL knows by name are not
+ * available. */
 static int push_digest(lua_State *L, const struct ml_openssl *o, const void *bytes, unsigned size)
 {
     if (bytes == NULL || size == 0) {
@@ -100,7 +101,7 @@ static int hmac(lua_State *L)
 }
 
 /***
-Whether two strings are equal, in a time that tells nothing of where they differ.
+Returns whether two strings are equal, in a time that does not depend on where they differ.
 @function equal
 @tparam string a
 @tparam string b
@@ -292,11 +293,12 @@ static int password_hash(lua_State *L)
 }
 
 /***
-Whether a password is the one of a hash; takes as long as making the hash took, on a worker thread.
+Returns whether a password is the one of a hash. Takes as long as making the hash took, on a worker
+thread.
 @function password_verify
 @tparam string text the password
-@tparam string hash of `crypto.password_hash`, or scrypt of others in that form
-@treturn boolean or nil, message, code: "EINVAL", the hash is none of these, or asks for more than
+@tparam string hash of `crypto.password_hash`, or scrypt of another program in that form
+@treturn boolean or nil, message, code: "EINVAL", the hash is not in that form, or needs more than
 256 MB
 */
 static int password_verify(lua_State *L)

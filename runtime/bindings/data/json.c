@@ -1,5 +1,5 @@
 /***
-JSON, as RFC 8259 has it and no looser.
+JSON, strictly by RFC 8259.
 
 Integers stay integers, also beyond 2^53; a number with a "." or an exponent is a float, as are "-0"
 and integers that 64 bits do not hold. Floats are written in the fewest digits that read as the same
@@ -77,7 +77,7 @@ static void indent_option(lua_State *L, int options, struct ml_json_writing *how
         how->indent = spaces;
         how->indent_size = (size_t)count;
     }
-    /* None: all in one line. */
+    /* None: everything goes on one line. */
     if (how->indent_size == 0)
         how->indent = NULL;
 }
@@ -101,10 +101,10 @@ static struct ml_json_writing writing_options(lua_State *L, int options)
 /***
 Writes a value as JSON. A table whose keys are 1 to n is an array; one of `json.array` is always
 one; any other table, an empty one included, is an object, and its keys must be strings. Tables are
-taken as they are: metamethods (`__index`, `__pairs`) are not called.
+read raw: metamethods (`__index`, `__pairs`) are not called.
 
-What JSON cannot say raises an error that names the path to it, such as `value.users[3].f is a
-function`: functions, threads, userdata but json.null, NaN and infinities, strings that are not
+A value that JSON does not have raises an error that names the path to it, such as `value.users[3].f
+is a function`: functions, threads, userdata but json.null, NaN and infinities, strings that are not
 UTF-8, arrays with holes, keys of other kinds, tables that contain themselves.
 @function encode
 @param v
@@ -126,8 +126,8 @@ static int encode(lua_State *L)
 
 /***
 Reads a value. null is `json.null`; arrays have the metatable of `json.array`, so that an empty one
-stays one. Of two members with one name the last stays. Half of a surrogate pair (`\ud800`), a byte
-order mark, and a number beyond the range of a float are mistakes.
+stays one. Of two members with one name the last counts. Half of a surrogate pair (`\ud800`), a byte
+order mark, and a number beyond the range of a float are errors.
 
 The text is read in one piece while no other task runs: some milliseconds for a megabyte.
 @function decode
@@ -135,7 +135,7 @@ The text is read in one piece while no other task runs: some milliseconds for a 
 @tparam[opt] table opts
 @tparam[opt=1000] integer opts.max_depth of nesting, 100000 at most
 @tparam[opt="keep"] string opts.nulls "drop": members that are null are left out; items of arrays,
-and a null that is all, are not
+and a text that is only null, are kept
 @return the value; or nil, message, code: "EJSON", the message says line, column, and what was
 expected there. A column counts characters
 @usage json.decode '{"id": 9007199254740993, "tags": []}'
@@ -150,7 +150,7 @@ static int decode(lua_State *L)
 /***
 Makes a table an array for `json.encode`, also if it is empty.
 @function array
-@tparam[opt={}] table t gets a metatable, which tells what it is and nothing else
+@tparam[opt={}] table t gets a metatable, which only marks it
 @treturn table the same
 @usage json.encode {users = json.array {}}
 */
@@ -173,7 +173,7 @@ static int array(lua_State *L)
 
 /* ---- lines ---- */
 
-/* Upvalues of the iterator: what gives the next line; the number of the last; max_depth; whether
+/* Upvalues of the iterator: the source of lines; the number of the last line; max_depth; whether
  * nulls are dropped. */
 enum { NEXT_LINE = 1, NUMBER, DEPTH, DROPS };
 
@@ -185,7 +185,7 @@ static bool is_blank(const char *text, size_t size)
     return i == size;
 }
 
-/* Pushes the next line that is not blank; false: there is none, nil is pushed. */
+/* Pushes the next line that is not blank; false: there is none, and nil is pushed. */
 static bool push_line(lua_State *L, lua_Integer *number)
 {
     size_t size = 0;
@@ -226,13 +226,13 @@ static int next_value(lua_State *L)
 }
 
 /***
-Iterates over the values of a stream that has one in each line (NDJSON, JSON Lines). Blank lines
-are passed over. A line that is no JSON raises `{message=, code="EJSON"}`, and the message begins
-with the line's number; what the stream raises goes through.
+Iterates over the values of a stream that has one in each line (NDJSON, JSON Lines). Blank lines are
+skipped. A line that is no JSON raises `{message=, code="EJSON"}`, and the message begins with the
+line's number; errors of the stream are raised unchanged.
 @function lines
 @param stream anything with a method `lines()`: a stream, a file, a request, a response; or a
 function that returns the next line at each call
-@tparam[opt] table opts as `decode` has them
+@tparam[opt] table opts as for `decode`
 @treturn function
 @usage for entry in json.lines(io.stdin) do print(entry.id) end
 */

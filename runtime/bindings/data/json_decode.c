@@ -1,7 +1,7 @@
 /*
  * From a text to Lua values, in one pass. A container's values wait on the Lua stack until it ends,
- * so that its table is made in the right size; one with many of them gets its table before, and is
- * filled value by value. Nesting is kept in levels of our own, not on the C stack.
+ * so that its table is made in the right size. A container with many values gets its table before,
+ * which is filled value by value. Nesting is kept in levels of our own, not on the C stack.
  */
 #include "bindings/data/json_decode.h"
 
@@ -11,18 +11,18 @@
 #include <lauxlib.h>
 #include <string.h>
 
-/* Values that wait for one table at most, and slots of the Lua stack from which on none does, so
- * that nesting alone fills it; levels before their memory is Lua's. */
+/* The most values that wait for one table; the slots of the Lua stack beyond which none waits, so
+ * that only nesting fills it further; the levels that need no memory of Lua's. */
 enum { MOST_WAITING = 64, MOST_SLOTS = 16384, FIRST_LEVELS = 32, STACK_STEP = 128 };
 
 struct level {
-    int slot;      /* of the table, or of the place kept for it; the values follow */
+    int slot;      /* of the table, or of the place reserved for it; the values follow */
     int waiting;   /* values, or keys and values, on the stack */
     size_t stored; /* in the table already */
     bool is_object, has_table;
 };
 
-/* Its slots of the Lua stack. */
+/* The decoder's slots of the Lua stack. */
 enum { ARRAY_TYPE, NULL_VALUE, LEVELS, VALUE, SLOTS };
 
 struct decoder {
@@ -31,7 +31,7 @@ struct decoder {
     struct ml_json_reading how;
     int base;  /* of the slots */
     int top;   /* of the Lua stack */
-    int limit; /* up to which there is room */
+    int limit; /* there is room up to it */
     struct level *levels, *level;
     int depth, room; /* of levels */
     struct level first[FIRST_LEVELS];
@@ -39,8 +39,8 @@ struct decoder {
 
 /* ---- failures ---- */
 
-/* Pushes the message instead of all else; false, for the caller to return. A column counts
- * characters. */
+/* Replaces everything on the stack with the message; returns false, for the caller to return. A
+ * column counts characters. */
 static bool push_problem(struct decoder *d, const char *at, const char *text)
 {
     lua_Integer line = d->how.first_line, column = 1;
@@ -60,7 +60,7 @@ static __attribute__((noinline)) bool fail_at(struct decoder *d, const char *at,
     return push_problem(d, at, text);
 }
 
-/* Pushes what stands there, as people call it. */
+/* Pushes the name, for a message, of what stands at `at`. */
 static const char *push_found(struct decoder *d, const char *at)
 {
     unsigned char byte = (unsigned char)*at;
@@ -89,7 +89,7 @@ static __attribute__((noinline)) bool fail_expected(struct decoder *d, const cha
 
 /* ---- the Lua stack ---- */
 
-/* Before a value is pushed, or two. */
+/* Makes room for one or two values. */
 static inline void make_room(struct decoder *d)
 {
     if (__builtin_expect(d->top + 4 > d->limit, 0)) {
@@ -111,7 +111,7 @@ static void store_waiting(struct decoder *d, struct level *level)
 {
     lua_State *L = d->L;
     if (level->is_object) {
-        /* From the first to the last: the last of two with one name is to stay. */
+        /* From the first to the last: of two with the same name the last one counts. */
         for (int i = level->slot + 1; i < level->slot + level->waiting; i += 2) {
             lua_pushvalue(L, i);
             lua_pushvalue(L, i + 1);
@@ -127,7 +127,7 @@ static void store_waiting(struct decoder *d, struct level *level)
     d->top = level->slot;
 }
 
-/* Its size: that of what waits, or more if more is to come. */
+/* Makes it in the size of the values that wait, or larger if more are to come. */
 static void make_table(struct decoder *d, struct level *level, int more)
 {
     if (level->is_object)
@@ -142,7 +142,7 @@ static void make_table(struct decoder *d, struct level *level, int more)
     level->has_table = true;
 }
 
-/* A value of the innermost level is on top, with its key below it. */
+/* Adds the value on top to the innermost level, with its key below it. */
 static inline void add_value(struct decoder *d)
 {
     struct level *level = d->level;
@@ -168,7 +168,7 @@ static bool open_level(struct decoder *d, bool is_object)
     return true;
 }
 
-/* What ends becomes a value of the level around it. */
+/* The container that ends becomes a value of the level around it. */
 static void close_level(struct decoder *d)
 {
     if (!d->level->has_table)
@@ -189,7 +189,7 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The four digits at `at`; -1. */
+/* Reads the four hexadecimal digits at `at`; -1: there are not. */
 static int read_hex(const char *at, const char *end)
 {
     int value = 0;
@@ -220,7 +220,7 @@ static char *put_character(char *out, unsigned code)
     return out;
 }
 
-/* "\uXXXX", perhaps with its other half. Returns what is wrong, or NULL. */
+/* Reads "\uXXXX", perhaps with its other half. Returns the problem, or NULL. */
 static const char *read_unicode(const char **at, const char *end, char **out)
 {
     int code = read_hex(*at + 2, end), other = -1;
@@ -306,7 +306,7 @@ static bool push_escaped(struct decoder *d, const char *stop)
     return true;
 }
 
-/* At its opening quotation mark. */
+/* Reads a string; d->at is at its opening quotation mark. */
 static bool push_string(struct decoder *d)
 {
     size_t escapes = 0;
@@ -330,7 +330,7 @@ static inline void skip_space(struct decoder *d)
     const char *p = d->at;
     while (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')
         p++;
-    d->at = p; /* the 0 behind the text is none of them */
+    d->at = p; /* the 0 behind the text belongs to no number */
 }
 
 static bool push_number(struct decoder *d)
@@ -347,7 +347,7 @@ static bool push_number(struct decoder *d)
     return true;
 }
 
-/* Whether the word is there; then behind it. */
+/* Whether the word is there; if so, moves behind it. */
 static bool take_word(struct decoder *d, const char *word, size_t size)
 {
     if ((size_t)(d->end - d->at) < size || memcmp(d->at, word, size) != 0)
@@ -395,7 +395,7 @@ static bool push_scalar(struct decoder *d)
     }
 }
 
-/* Pushes a key, up to behind its colon. */
+/* Pushes a key, and moves behind its colon. */
 static bool push_key(struct decoder *d, const char *expected)
 {
     if (*d->at != '"')
@@ -413,7 +413,7 @@ static bool push_key(struct decoder *d, const char *expected)
 
 enum step { FAILED, NEXT_VALUE, HAS_VALUE };
 
-/* At a container's first byte. */
+/* Begins a container at its first byte. */
 static enum step begin_container(struct decoder *d)
 {
     bool is_object = *d->at == '{';
@@ -429,7 +429,7 @@ static enum step begin_container(struct decoder *d)
     return NEXT_VALUE;
 }
 
-/* After a value inside a container. */
+/* Goes on after a value inside a container. */
 static enum step go_on(struct decoder *d)
 {
     bool is_object = d->level->is_object;

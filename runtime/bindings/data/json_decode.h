@@ -12,8 +12,8 @@ struct ml_json_reading {
     lua_Integer first_line; /* the number of the text's first line */
 };
 
-/* Pushes the value that `text` says, and returns 1; or nil, a message and "EJSON", and returns 3.
- * The byte at text[size] is 0, as in every string of Lua's. Raises for want of memory. */
+/* Pushes the value of `text` and returns 1; or nil, a message and "EJSON", and returns 3. The byte
+ * at text[size] is 0, as in every string of Lua's. Raises for want of memory. */
 int ml_json_decode(lua_State *L, const char *text, size_t size, struct ml_json_reading how);
 
 #endif

@@ -1,4 +1,4 @@
-/* From Lua values to a text. Tables are taken as they are, without metamethods. */
+/* From Lua values to a text. Tables are read raw, without metamethods. */
 #include "bindings/data/json_encode.h"
 
 #include "bindings/data/json_encoder.h"
@@ -40,7 +40,7 @@ static void put_number(struct ml_json_encoder *e)
     e->out.size += ml_json_write_float(number, out);
 }
 
-/* The value on top, which is no table. */
+/* Writes the value on top, which is no table. */
 static void put_scalar(struct ml_json_encoder *e, int type)
 {
     size_t size;
@@ -87,7 +87,7 @@ static int compare_names(const void *a, const void *b)
     return order != 0 ? order : (one->size > other->size) - (one->size < other->size);
 }
 
-/* How many items the table at `table` has, if its keys are 1 to that number, in any order. */
+/* The number of items of the table at `table`, if its keys are 1 to that number, in any order. */
 static lua_Integer count_items(struct ml_json_encoder *e, int table)
 {
     lua_State *L = e->L;
@@ -108,7 +108,7 @@ static lua_Integer count_items(struct ml_json_encoder *e, int table)
     return count;
 }
 
-/* The names of the table at `table`, sorted, in place of `slot`. */
+/* Replaces `slot` with the names of the table at `table`, sorted. */
 static lua_Integer sort_names(struct ml_json_encoder *e, int table, int slot)
 {
     lua_State *L = e->L;
@@ -141,7 +141,7 @@ static bool is_marked_array(struct ml_json_encoder *e)
 
 /* ---- going through them ---- */
 
-/* The innermost container ends. Its slots go. */
+/* Ends the innermost container and removes its slots. */
 static bool close_level(struct ml_json_encoder *e, bool is_empty)
 {
     char mark = e->level->shape == ML_JSON_ARRAY ? ']' : '}';
@@ -172,8 +172,8 @@ static void put_separator(struct ml_json_encoder *e, bool is_first)
     put_line(e);
 }
 
-/* Stack: ..., key, value, which lua_next() gave. An array: the items have come in their order. If
- * the next one is not what follows, they lie elsewhere in the table: counts them, and goes on by
+/* Stack: ..., key, value, from lua_next(). For an array whose items have come in order so far: if
+ * this is not the next one, the items are elsewhere in the table. Then counts them, and goes on by
  * number. */
 static bool take_item(struct ml_json_encoder *e)
 {
@@ -240,7 +240,7 @@ static bool next_sorted(struct ml_json_encoder *e)
     return true;
 }
 
-/* Finds out what the table of the level is: by its first key. */
+/* Decides by its first key what the table of the level is. */
 static void choose_shape(struct ml_json_encoder *e, bool is_array)
 {
     int table = ml_json_slot(e, e->depth, ML_JSON_TABLE);
@@ -262,7 +262,7 @@ static void choose_shape(struct ml_json_encoder *e, bool is_array)
     }
 }
 
-/* The table on top becomes a level. */
+/* Makes the table on top a level. */
 static void open_level(struct ml_json_encoder *e)
 {
     if (e->depth >= e->how.max_depth)
@@ -292,7 +292,7 @@ static bool next_value(struct ml_json_encoder *e)
     return next_sorted(e);
 }
 
-/* The value on top, which goes or becomes a level. */
+/* Writes the value on top and pops it, or makes it a level. */
 static void put_value(struct ml_json_encoder *e)
 {
     int type = lua_type(e->L, -1);

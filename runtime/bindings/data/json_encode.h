@@ -4,8 +4,8 @@
 
 #include "bindings/data/json_encoder.h"
 
-/* Pushes the text of the value at `index`. Raises an error that names the path to what JSON cannot
- * say. */
+/* Pushes the text of the value at `index`. For a value that JSON does not have it raises an error
+ * that names the path to it. */
 void ml_json_encode(lua_State *L, int index, struct ml_json_writing how);
 
 #endif

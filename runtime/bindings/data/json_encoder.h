@@ -1,7 +1,4 @@
-/*
- * What an encoder of JSON knows while it is under way. Nesting is kept in levels of our own, not on
- * the C stack.
- */
+/* The state of an encoder of JSON. Nesting is kept in levels of our own, not on the C stack. */
 #ifndef ML_BINDINGS_DATA_JSON_ENCODER_H
 #define ML_BINDINGS_DATA_JSON_ENCODER_H
 
@@ -9,10 +6,10 @@
 
 enum { ML_JSON_FIRST_LEVELS = 32 };
 
-/* Of a level: the table, its sorted names or nil, the key at which it is. */
+/* Slots of a level: the table, its sorted names or nil, the current key. */
 enum { ML_JSON_TABLE, ML_JSON_NAMES, ML_JSON_KEY, ML_JSON_LEVEL_SLOTS };
 
-/* Of the encoder, below them. */
+/* Slots of the encoder, below them. */
 enum { ML_JSON_BLOCK = 1, ML_JSON_LEVELS, ML_JSON_FIRST_LEVEL };
 
 enum ml_json_shape { ML_JSON_ARRAY, ML_JSON_OBJECT, ML_JSON_SORTED_OBJECT };
@@ -25,8 +22,8 @@ struct ml_json_writing {
 };
 
 struct ml_json_level {
-    lua_Integer index; /* of an array: the item at which it is; of an object: how many so far */
-    lua_Integer count; /* of an array whose items do not lie in their order; else 0 */
+    lua_Integer index; /* of an array: the current item; of an object: how many so far */
+    lua_Integer count; /* of an array whose items are not in order in the table; else 0 */
     enum ml_json_shape shape;
 };
 

@@ -1,5 +1,5 @@
 /*
- * A text of JSON as it is written: it grows in a block of Lua's, so that an error leaves nothing
+ * A text of JSON while it is written: it grows in a block of Lua's, so that an error leaves nothing
  * behind.
  */
 #ifndef ML_BINDINGS_DATA_JSON_OUTPUT_H
@@ -31,7 +31,7 @@ static inline void ml_json_output_init(struct ml_json_output *o, lua_State *L, i
 /* The rest of ml_json_reserve(). Raises without memory. */
 void ml_json_output_grow(struct ml_json_output *o, size_t size);
 
-/* Where `size` bytes can be written. */
+/* Returns a place for `size` bytes. */
 static inline char *ml_json_reserve(struct ml_json_output *o, size_t size)
 {
     if (__builtin_expect(o->capacity - o->size < size, 0))
@@ -51,7 +51,7 @@ static inline void ml_json_put_byte(struct ml_json_output *o, char byte)
     o->size++;
 }
 
-/* In quotes. False: it is not UTF-8. */
+/* Writes it in quotes. False: it is not UTF-8. */
 bool ml_json_put_string(struct ml_json_output *o, const char *text, size_t size);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Levels that are searched for a table that contains itself. */
+/* The levels that are searched for a table that contains itself. */
 enum { LONGEST_CYCLE = 2000 };
 
 static bool is_identifier(const char *text, size_t size)

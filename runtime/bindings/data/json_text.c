@@ -45,8 +45,7 @@ static inline bool is_continuation(unsigned char byte)
     return (byte & 0xc0) == 0x80;
 }
 
-/* The least second byte of overlong forms and the most of surrogates and of what is beyond Unicode
- * are what `low` and `high` exclude. */
+/* `low` and `high` exclude overlong forms, surrogates and values beyond Unicode. */
 size_t ml_json_character(const char *at, const char *end)
 {
     const unsigned char *p = (const unsigned char *)at;
@@ -68,10 +67,11 @@ static inline bool is_digit(char c)
     return (unsigned char)(c - '0') < 10;
 }
 
-/* A number on its way: the value is mantissa * 10^exponent, exactly unless some digits are left. */
+/* A number while it is read: the value is mantissa * 10^exponent, exactly unless digits were
+ * dropped. */
 struct digits {
     uint64_t mantissa;
-    int count; /* of the mantissa's digits, but for leading zeros */
+    int count; /* of the mantissa's digits, without leading zeros */
     int exponent;
     bool is_cut; /* the mantissa has no room for further digits */
 };
@@ -104,7 +104,7 @@ static const char *take_exponent(struct digits *d, const char *at)
     return at;
 }
 
-/* The decimal point of the locale in place of the ".". */
+/* Reads the number with the locale's decimal point in place of ".". */
 static double read_in_locale(const char *at, const char *end)
 {
     const char *point = localeconv()->decimal_point;
@@ -132,8 +132,8 @@ static double read_slowly(const char *at, const char *end)
     return stop == end ? number : read_in_locale(at, end);
 }
 
-/* Powers of ten and integers up to 2^53 are floats without error, so that one multiplication or
- * division of two rounds once, as it must. */
+/* Powers of ten, and integers up to 2^53, are exact floats. So one multiplication or division of
+ * two of them rounds once, as it must. */
 static double read_float(const struct digits *d, const char *at, const char *end)
 {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -193,7 +193,7 @@ struct ml_json_number ml_json_read_number(const char *at, const char *end)
 
 /* ---- writing numbers ---- */
 
-/* Returns where the digits begin: they end at `end`. */
+/* Returns the begin of the digits, which end at `end`. */
 static char *put_digits(uint64_t value, char *end)
 {
     do {
@@ -236,7 +236,7 @@ static inline int log10_of_three_quarters(int e)
     return (e * 1262611 - 524031) >> 22;
 }
 
-/* The upper 64 bits of power * value; the lowest of them tells whether anything was cut. */
+/* The upper 64 bits of power * value; the lowest of them is set if anything was cut. */
 static inline uint64_t multiply(const struct ml_power_of_ten *power, uint64_t value)
 {
     uint64_t low_high = (uint64_t)(((unsigned __int128)power->low * value) >> 64);
@@ -245,7 +245,7 @@ static inline uint64_t multiply(const struct ml_power_of_ten *power, uint64_t va
 }
 
 /* Schubfach (R. Giulietti, "The Schubfach way to render doubles"): the shortest decimal in the
- * interval of what rounds to significand * 2^exponent, and of those the closest. */
+ * interval that rounds to significand * 2^exponent, and of several the closest. */
 static struct decimal shortest(uint64_t significand, int exponent, bool is_lower_closer)
 {
     bool excludes_ends = significand % 2 != 0;
@@ -285,11 +285,11 @@ static struct decimal decimal_of(double number)
     return shortest(significand, power, fraction == 0 && exponent > 1);
 }
 
-/* Where "1e17" is read more easily than its zeros. */
+/* Beyond these exponents "1e17" is easier to read than the zeros. */
 enum { MOST_FIXED = 17, LEAST_FIXED = -5 };
 
-/* `count` digits, the point after the first `point` of them, which may be less than none or more
- * than all. */
+/* Writes `count` digits with the point after the first `point` of them, which may be negative, or
+ * more than all. */
 static char *put_fixed(char *out, const char *digits, int count, int point)
 {
     if (point <= 0) {

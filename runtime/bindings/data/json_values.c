@@ -4,7 +4,7 @@
 
 static const char null_type[] = "json.null", array_type[] = "json.array";
 
-/* Where they stand in the registry. */
+/* Keys in the registry. */
 static const char null_key, array_key;
 
 void ml_json_push_null(lua_State *L)

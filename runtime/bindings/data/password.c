@@ -13,10 +13,11 @@
 
 static const char prefix[] = "$scrypt$ln=";
 
-/* Memory that one hash may take: 128 * N * r bytes. */
+/* The most memory that one hash may take: 128 * N * r bytes. */
 static const uint64_t most_memory = (uint64_t)256 << 20;
 
-/* A decimal number from 1 to 99, without a leading 0, and what follows it; 0: there is none. */
+/* Reads a decimal number from 1 to 99, without a leading 0, and the text that follows it; 0: there
+ * is none. */
 static int take_number(const char **at, const char *end, const char *follows)
 {
     int value = 0, digits = 0;
@@ -29,7 +30,7 @@ static int take_number(const char **at, const char *end, const char *follows)
     return is_good ? value : 0;
 }
 
-/* The bytes of a base64 text of at most `most` bytes; 0: it is none. */
+/* Reads a base64 text of at most `most` bytes, and returns its size; 0: it is none. */
 static size_t read_base64(const char *at, const char *end, unsigned char *out, size_t most)
 {
     unsigned char bytes[ML_BASE64_DECODED_SIZE(ML_PASSWORD_TEXT)];
@@ -43,7 +44,7 @@ static size_t read_base64(const char *at, const char *end, unsigned char *out, s
     return (size_t)size;
 }
 
-/* scrypt itself has N below 2^(16 r). */
+/* scrypt itself requires N below 2^(16 r). */
 static bool is_affordable(const struct ml_password *p)
 {
     return p->cost < 16 * p->block && p->cost >= 1 && p->cost <= 24 && p->block >= 1 &&
@@ -82,7 +83,7 @@ size_t ml_password_write(const struct ml_password *password, char *out)
 
 /* ---- the computation ---- */
 
-/* Holds all that the worker needs: the runtime may be closed before it ends. */
+/* Holds everything the worker needs: the runtime may be closed before it ends. */
 struct derivation {
     struct ml_job job;
     __typeof__(EVP_PBE_scrypt) *scrypt;
@@ -97,7 +98,7 @@ static void run_derivation(struct ml_job *job)
 {
     struct derivation *d = ml_container_of(job, struct derivation, job);
     const struct ml_password *p = &d->password;
-    /* What OpenSSL counts is a little more than the bytes of the table. */
+    /* OpenSSL counts slightly more than the bytes of the table. */
     uint64_t memory = 2 * most_memory;
     d->is_done =
         d->scrypt(d->text, d->size, p->salt, p->salt_size, (uint64_t)1 << p->cost,

@@ -1,4 +1,4 @@
-/* The powers of ten from -292 to 324 in 128 bits each, as printing floats needs them. */
+/* The powers of ten from -292 to 324 in 128 bits each, for printing floats. */
 #ifndef ML_BINDINGS_DATA_POWERS_OF_TEN_H
 #define ML_BINDINGS_DATA_POWERS_OF_TEN_H
 

@@ -19,7 +19,7 @@ URLs: their parts, references, percent-encoding, queries. By RFC 3986.
 
 static const char url_type[] = "url";
 
-/* What url.parse() returns. The parts are slices of the text. */
+/* A result of url.parse(). The parts are slices of the text. */
 struct url_object {
     struct ml_url parts;
     size_t size;
@@ -61,8 +61,8 @@ the same text. A part that is not there is nil, one that is there and empty is "
 decoded: `url.decode` does that. Scheme and host are in lower case; nothing else is changed.
 @object Url
 @tfield ?string scheme "https"; nil in a relative reference
-@tfield ?string user what comes before the first ":" of "name:password@"
-@tfield ?string password what comes after it
+@tfield ?string user the text before the first ":" of "name:password@"
+@tfield ?string password the text after it
 @tfield ?string host a name, or an address, that of IPv6 without its brackets; nil without "//"
 @tfield ?integer port nil if the text has none
 @tfield string path "" if there is none
@@ -147,7 +147,8 @@ static int url_concat(lua_State *L)
     return 1;
 }
 
-/* In lower case where case does not matter. What was parsed parses again, and is no longer then. */
+/* Pushes the URL, in lower case where case does not matter. The text of a parsed URL parses again,
+ * and is no longer then. */
 static void push_url(lua_State *L, const struct ml_url *parts, size_t size)
 {
     struct ml_url_error error;
@@ -158,10 +159,10 @@ static void push_url(lua_State *L, const struct ml_url *parts, size_t size)
 }
 
 /***
-Takes a URL apart. What RFC 3986 does not allow is refused: spaces, control characters, letters
-beyond ASCII (a host name in another script has to come in its "xn--" form), a "%" without two
-hexadecimal digits; `url.encode` makes a part of any text. The one exception: brackets are taken in
-a query and a fragment. URLs of http, https, ws and wss must name a host after their "//".
+Takes a URL apart. Refuses what RFC 3986 does not allow: spaces, control characters, letters beyond
+ASCII (a host name in another script has to come in its "xn--" form), a "%" without two hexadecimal
+digits; `url.encode` makes a part of any text. The one exception: brackets are allowed in a query
+and a fragment. URLs of http, https, ws and wss must name a host after their "//".
 @function parse
 @tparam string|Url text also a relative reference, such as "/path?x=1"
 @treturn Url or nil, message, code: "EURL", the message says what is wrong, and with which byte
@@ -179,7 +180,7 @@ static int parse(lua_State *L)
 }
 
 /***
-The target of a reference that was found in a document (RFC 3986, section 5).
+Returns the target of a reference in a document (RFC 3986, section 5).
 @function join
 @tparam string|Url base URL of the document; a relative one gives a relative result
 @tparam string|Url reference
@@ -217,7 +218,7 @@ static void push_encoded(lua_State *L, const char *text, size_t size, bool is_fo
     luaL_pushresultsize(&b, ml_percent_encode(text, size, is_form, out));
 }
 
-/* False, and nothing pushed: a bad "%". */
+/* False, and nothing pushed: there is a bad "%". */
 static bool push_decoded(lua_State *L, const char *text, size_t size, bool is_form)
 {
     int top = lua_gettop(L);
@@ -248,7 +249,7 @@ static int encode(lua_State *L)
 }
 
 /***
-The reverse: %XX becomes a byte, all else stays ("+", too, which is a space in forms alone).
+The reverse: %XX becomes a byte, all else stays (also "+", which is a space only in forms).
 @function decode
 @tparam string text
 @treturn string any bytes; or nil, message, code: "EURL", a "%" has no two hexadecimal digits
@@ -262,7 +263,7 @@ static int decode(lua_State *L)
 
 /* ---- queries ---- */
 
-/* Where query() keeps its values; a buffer may lie above. */
+/* The stack of query(); a buffer may lie above. */
 enum { TABLE = 1, PAIR = 2, NAME = 3, VALUE = 4, ITEM = 5, KEYS = 6 };
 
 struct key {
@@ -295,7 +296,7 @@ static size_t find_keys(lua_State *L, lua_Integer items, struct key *keys)
     return count;
 }
 
-/* The names of the table, sorted. At KEYS. */
+/* Pushes the names of the table, sorted, at KEYS. */
 static struct key *push_keys(lua_State *L, lua_Integer items, size_t *count)
 {
     *count = find_keys(L, items, NULL);
@@ -314,7 +315,7 @@ static int refuse_value(lua_State *L, int value)
                                          luaL_typename(L, value)));
 }
 
-/* Adds what is at `index`, encoded. The buffer is on top of the stack. */
+/* Adds the value at `index`, encoded. The buffer is on top of the stack. */
 static void add_value(lua_State *L, luaL_Buffer *b, int index)
 {
     size_t size;
@@ -442,9 +443,9 @@ static bool parse_pair(lua_State *L, const char *text, const char *end)
 Reads the text of a query, or of a form: the reverse of `url.query`.
 @function parse_query
 @tparam string text without the "?"
-@treturn table names and their values, strings; a name that comes more than once has the list of
-its values: what others send may be either. "" is the value of a name without "=". Or nil, message,
-code: "EURL", a "%" has no two hexadecimal digits
+@treturn table names and their values, strings; a name that comes more than once has the list of its
+values; a peer may send either. "" is the value of a name without "=". Or nil, message, code:
+"EURL", a "%" has no two hexadecimal digits
 */
 static int parse_query(lua_State *L)
 {

@@ -1,15 +1,15 @@
-/* What functions of other modules that take a URL need of moonlet.url. */
+/* The part of moonlet.url for other modules whose functions take a URL. */
 #ifndef ML_BINDINGS_DATA_URL_H
 #define ML_BINDINGS_DATA_URL_H
 
 #include <lua.h>
 #include <stddef.h>
 
-/* The text of the URL at `index`, a string or what url.parse() returned; it lives as long as that.
+/* The text of the URL at `index`, a string or a result of url.parse(); it lives as long as that.
  * Raises for anything else. Needs the metatable of URLs: ml_open_url_type(). */
 const char *ml_check_url_text(lua_State *L, int index, size_t *size);
 
-/* Registers what url.parse() returns. Stack unchanged. */
+/* Registers the type that url.parse() returns. Keeps the stack as it is. */
 void ml_open_url_type(lua_State *L);
 
 /* moonlet.url. */

@@ -52,7 +52,7 @@ static int is_open(lua_State *L)
     return 1;
 }
 
-/* ---- what a descriptor is, for people ---- */
+/* ---- the kind of a descriptor, in words ---- */
 
 /* Pushes the text of an address, "" if there is none. */
 static void push_end(lua_State *L, int error, const struct ml_address *address)

@@ -103,7 +103,7 @@ bool ml_to_address(lua_State *L, int index, struct ml_address *address)
     return is_one;
 }
 
-/* ---- what scripts do with them ---- */
+/* ---- metamethods and fields ---- */
 
 /* Pushes the field, nil if the address has none of that name. */
 static void push_field(lua_State *L, const struct ml_address *address, const char *name)

@@ -67,7 +67,7 @@ int ml_net_stream_credentials(lua_State *L)
     return 1;
 }
 
-/* ---- out ---- */
+/* ---- sending ---- */
 
 /* The object to pass. */
 struct parcel {
@@ -141,7 +141,7 @@ int ml_net_stream_send_fd(lua_State *L)
     return 1;
 }
 
-/* ---- in ---- */
+/* ---- receiving ---- */
 
 static void set_nonblocking(int fd)
 {

@@ -98,7 +98,7 @@ static inline void take(lua_State *L, struct ml_channel *channel)
     channel->count--;
 }
 
-/* ---- those who wait ---- */
+/* ---- waiting tasks ---- */
 
 static inline struct ml_waiter *first_of(lua_State *L, struct ml_link *queue)
 {

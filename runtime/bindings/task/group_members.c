@@ -263,7 +263,7 @@ int ml_group_spawn(lua_State *L)
     return error == 0 ? 1 : ml_push_failure(L, error);
 }
 
-/* ---- what is known of them ---- */
+/* ---- questions about members ---- */
 
 /***
 Returns the failures after the first.

@@ -18,7 +18,7 @@ struct ml_member {
     struct ml_group *group;
 };
 
-/* What core calls when a member begins and ends. */
+/* Called by core when a member begins and ends. */
 extern const struct ml_member_hooks ml_group_member_hooks;
 
 /* Cancels the present members. reason: index of the value that they get; 0: none. Never waits. */

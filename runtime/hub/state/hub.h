@@ -46,7 +46,7 @@ struct ml_hub {
     void *owner; /* the code that set the hooks */
 };
 
-/* Other threads and signal handlers set the flag. What they stored before is visible once a poll
+/* Other threads and signal handlers set the flag. Their earlier stores are visible once a poll
  * has ended. */
 static inline bool ml_hub_wants_attention(const struct ml_hub *hub)
 {

@@ -123,7 +123,7 @@ local function is_quoted(text)
   return quote ~= nil
 end
 
--- The names that fit, and what there is of them already.
+-- The names that fit, and the part of them that is there already.
 local function candidates(text)
   local module = text:match("require%s*%(?%s*[\"']([%w_.-]*)$")
   if module then return modules(module), module end
@@ -163,8 +163,8 @@ end
 --- Completes.
 -- @string text of the line before the cursor
 -- @tparam integer columns the terminal's width
--- @treturn ?string what to insert; nil: nothing fits
--- @treturn ?string what to show below the line, when several fit and have no more in common
+-- @treturn ?string text to insert; nil: nothing fits
+-- @treturn ?string text to show below the line, when several fit and have no more in common
 return function(text, columns)
   if not text:find("%S") then return "  " end
   local list, start = candidates(text)

@@ -1,7 +1,7 @@
 --- The entries typed in earlier sessions: a file with one to a line, the latest last; a byte 1
--- stands where one goes on in a new line.
--- `$XDG_STATE_HOME/moonlet/history`, or `~/.local/state/moonlet/history`. Where it cannot be read
--- or written, there is none, and nobody is told. Internal.
+-- stands where one goes on in a new line. `$XDG_STATE_HOME/moonlet/history`, or
+-- `~/.local/state/moonlet/history`. If it cannot be read or written, there is no history, without a
+-- message. Internal.
 -- @module moonlet.repl.history
 
 local io, ipairs, math, os, pcall, table = io, ipairs, math, os, pcall, table
@@ -44,7 +44,7 @@ local function rewrite(path, lines)
   if not file:close() or not is_written or not os.rename(new, path) then os.remove(new) end
 end
 
---- Reads what is there; a file that has grown to twice what is kept is cut.
+--- Reads the file; if it has grown to twice the entries that are kept, cuts it.
 -- @treturn {string,...} the latest entries
 function history.load()
   local path = path_of_file()

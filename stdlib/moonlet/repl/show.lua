@@ -35,7 +35,7 @@ local function show_string(text)
   return ('"%s"... (%d bytes)'):format(escape(text:sub(1, last)), #text)
 end
 
--- What an object says of itself, or nil: it has no __tostring.
+-- The text of an object from its __tostring; nil: it has none.
 local function own_text(value)
   local meta = debug.getmetatable(value)
   if type(meta) ~= "table" or rawget(meta, "__tostring") == nil then return nil end

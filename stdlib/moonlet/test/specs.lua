@@ -37,7 +37,7 @@ local function end_tasks(known)
   end
 end
 
--- Calls busted's `safe` for an `it` in a task. If somebody cancels that the test has failed.
+-- Calls busted's `safe` for an `it` in a task. If the task is cancelled, the test has failed.
 local function in_task(busted, safe, element, run)
   local known, context = {}, busted.context.get()
   for _, t in ipairs(task.list()) do known[t] = true end
@@ -50,7 +50,7 @@ local function in_task(busted, safe, element, run)
   return safe("it", function() error(message, 0) end, element)
 end
 
--- Has every busted that is made run its tests in tasks.
+-- Makes every instance of busted run its tests in tasks.
 local function patch_core()
   local new = require "busted.core"
   package.loaded["busted.core"] = function(...)
@@ -66,8 +66,8 @@ local function patch_core()
   end
 end
 
---- Runs what the global `arg` names, with busted's options among it; without a name the specs in
--- the directory `spec`. Does not return: the program ends with status 0 if all passed.
+--- Runs the specs that the global `arg` names, with busted's options; without a name those in the
+-- directory `spec`. Does not return: the program ends with status 0 if all passed.
 function specs.run()
   local run = specs.runner()
   patch_core()

@@ -111,3 +111,19 @@ describe("the pages on the architecture", function()
     end
   end)
 end)
+
+describe("the comments of the sources", function()
+  it("name files that are there", function()
+    local count, rooms = 0, {}
+    for room in support.shell "ls -d runtime/*/":gmatch "runtime/(%w+)/" do rooms[room] = true end
+    for source in support.shell "find runtime -name '*.[ch]'":gmatch "%S+" do
+      for comment in support.read_file(source):gmatch "/%*.-%*/" do
+        for path in each_file(comment) do
+          count = count + 1
+          assert(find_file(path) or not rooms[path:match "^[^/]+"], source .. ": " .. path .. " is not there")
+        end
+      end
+    end
+    assert(count > 100, count)
+  end)
+end)
