@@ -169,7 +169,7 @@ static void run_beside_ready_task(void (*run)(struct c_task *self))
 /* Each call at once, in a queue where nobody stands afterwards. */
 static void assert_each_refused(struct c_task *self, ml_time deadline, int error)
 {
-    struct ml_link queue;
+    static struct ml_link queue;
     ml_list_init(&queue);
     for (int i = 0; i < CALLS; i++) {
         int expected = error == -ETIMEDOUT && calls[i] == call_sleep ? 0 : error;
@@ -263,7 +263,7 @@ static void test_nothing_is_waited_for_in_a_process_that_the_task_forked(void **
 
 static void let_deadlines_pass(struct c_task *self)
 {
-    struct ml_link queue;
+    static struct ml_link queue;
     ml_list_init(&queue);
     for (int i = 0; i < CALLS; i++) {
         int expected = calls[i] == call_sleep ? 0 : -ETIMEDOUT;
@@ -287,7 +287,7 @@ static void test_each_wait_ends_at_its_deadline_and_leaves_its_queue(void **stat
 
 static void let_scopes_expire(struct c_task *self)
 {
-    struct ml_link queue;
+    static struct ml_link queue;
     ml_list_init(&queue);
     for (int i = 0; i < CALLS; i++) {
         ml_time deadline = in_ms(3);
