@@ -167,7 +167,9 @@ describe("a WebSocket of which no task receives", function()
     local ws, peer = raw()
     local function pingers()
       local count = 0
-      for _, t in ipairs(task.list()) do count = count + (tostring(t):find("pings of WebSockets", 1, true) and 1 or 0) end
+      for _, t in ipairs(task.list()) do
+        if tostring(t):find("pings of WebSockets", 1, true) then count = count + 1 end
+      end
       return count
     end
     assert.equal(1, pingers())
