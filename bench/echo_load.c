@@ -5,17 +5,18 @@
  *
  * Usage: echo_load PORT CONNECTIONS SECONDS [--size BYTES] [--pipeline N] [--think MICROSECONDS]
  *                  [--warmup SECONDS] [--pid PID] [--lines] [--tls] [--active N] [--idle] [--udp]
+ *                  [--websocket]
  *
  * Prints one line of JSON. With --pipeline N a connection sends N messages in one go and waits
  * for all N; its latency is that of the batch. --think pauses before each batch, all connections
  * alike: made for one connection to a server under strace, which is so slow that the next message
  * would be there before it looks.
  * With --lines the messages are lines of SIZE bytes, their end included, which the server answers
- * by "+" and the same line. With --tls the server speaks TLS 1.3. With --active N only N
- * connections go on after their first message, the others stay silent. With --idle all stay silent;
- * SECONDS is the time to let the server settle before its memory is read again. With --udp each
- * connection is a connected datagram socket and a message one datagram. One that is lost is not
- * sent again: its connection counts as not served.
+ * by "+" and the same line. With --websocket they are frames after a handshake at "/". With --tls
+ * the server speaks TLS 1.3. With --active N only N connections go on after their first message,
+ * the others stay silent. With --idle all stay silent; SECONDS is the time to let the server settle
+ * before its memory is read again. With --udp each connection is a connected datagram socket and a
+ * message one datagram. One that is lost is not sent again: its connection counts as not served.
  */
 #include "common/histogram.h"
 #include "common/link.h"
@@ -50,13 +51,14 @@ struct options {
     int port, connections, active, pid;
     double seconds, warmup;
     size_t size, pipeline;
-    bool lines, tls, idle, udp;
+    bool lines, tls, idle, udp, websocket;
     useconds_t think; /* microseconds */
 };
 
 struct connection {
     struct link link; /* closed: failed */
-    bool is_connected, is_started, has_reply, served;
+    bool is_connected, has_asked, is_started, has_reply, served;
+    char answer_end[4];    /* of a handshake, so far */
     size_t batches;        /* completed */
     size_t sent, received; /* of the present batch */
     int64_t started;
@@ -172,6 +174,26 @@ static void receive_batch(struct load *load, struct connection *connection)
     finish_batch(load, connection);
 }
 
+/* The handshake of a WebSocket: 0; -EAGAIN: not all has come; or another error. */
+static int upgrade(struct connection *connection)
+{
+    static const char request[] =
+        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    char *end = connection->answer_end;
+    ssize_t count = sizeof request - 1;
+    if (!connection->has_asked)
+        count = link_send(&connection->link, request, sizeof request - 1);
+    connection->has_asked = true;
+    while (count > 0 && memcmp(end, "\r\n\r\n", 4) != 0) {
+        memmove(end, end + 1, 3);
+        count = link_receive(&connection->link, end + 3, 1);
+        if (count <= 0) /* what has come stays */
+            memmove(end + 1, end, 3);
+    }
+    return count > 0 ? 0 : count == 0 ? -ECONNRESET : (int)count;
+}
+
 /* Connects and shakes hands, then begins. */
 static void establish(struct load *load, struct connection *connection)
 {
@@ -181,6 +203,8 @@ static void establish(struct load *load, struct connection *connection)
     }
     connection->is_connected = true;
     int error = link_shake(&connection->link);
+    if (error == 0 && load->options.websocket)
+        error = upgrade(connection);
     if (error == 0)
         start_batch(load, connection);
     else if (error != -EAGAIN)
@@ -332,7 +356,10 @@ static int run_idle(struct load *load)
 static void prepare(struct load *load)
 {
     const struct options *options = &load->options;
-    traffic_init(&load->traffic, options->size, options->pipeline, options->lines);
+    if (options->websocket)
+        traffic_init_frames(&load->traffic, options->size, options->pipeline);
+    else
+        traffic_init(&load->traffic, options->size, options->pipeline, options->lines);
     load->inbox = malloc(load->traffic.answer_bytes);
     load->connections = calloc((size_t)options->connections, sizeof *load->connections);
     load->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -346,7 +373,7 @@ static _Noreturn void usage(void)
 {
     fputs("usage: echo_load PORT CONNECTIONS SECONDS [--size BYTES] [--pipeline N]\n"
           "       [--think MICROSECONDS] [--warmup SECONDS] [--pid PID] [--lines] [--tls]\n"
-          "       [--active N] [--idle] [--udp]\n",
+          "       [--active N] [--idle] [--udp] [--websocket]\n",
           stderr);
     exit(2);
 }
@@ -375,6 +402,9 @@ static void set_option(struct options *options, int letter)
     case 'u':
         options->udp = true;
         break;
+    case 'W':
+        options->websocket = true;
+        break;
     case 'l':
         options->lines = true;
         break;
@@ -393,17 +423,12 @@ static void set_option(struct options *options, int letter)
 static struct options parse(int argc, char **argv)
 {
     static const struct option names[] = {
-        {"size", required_argument, NULL, 's'},
-        {"pipeline", required_argument, NULL, 'n'},
-        {"think", required_argument, NULL, 't'},
-        {"warmup", required_argument, NULL, 'w'},
-        {"pid", required_argument, NULL, 'p'},
-        {"active", required_argument, NULL, 'a'},
-        {"lines", no_argument, NULL, 'l'},
-        {"tls", no_argument, NULL, 'T'},
-        {"udp", no_argument, NULL, 'u'},
-        {"idle", no_argument, NULL, 'i'},
-        {0},
+        {"size", required_argument, NULL, 's'},  {"pipeline", required_argument, NULL, 'n'},
+        {"think", required_argument, NULL, 't'}, {"warmup", required_argument, NULL, 'w'},
+        {"pid", required_argument, NULL, 'p'},   {"active", required_argument, NULL, 'a'},
+        {"lines", no_argument, NULL, 'l'},       {"tls", no_argument, NULL, 'T'},
+        {"udp", no_argument, NULL, 'u'},         {"websocket", no_argument, NULL, 'W'},
+        {"idle", no_argument, NULL, 'i'},        {0},
     };
     struct options options = {.size = 64, .pipeline = 1, .warmup = 0.5, .active = INT_MAX};
     for (int letter; (letter = getopt_long(argc, argv, "", names, NULL)) != -1;)

@@ -52,6 +52,47 @@ void traffic_init(struct traffic *traffic, size_t size, size_t count, bool lines
     (lines ? make_lines : make_messages)(traffic, size, count);
 }
 
+/* Writes the head of a frame with binary data; `key` NULL: without a mask. Its size. */
+static size_t write_head(char *frame, size_t size, const char *key)
+{
+    size_t at = size < 126 ? 2 : 4;
+    frame[0] = (char)0x82;
+    frame[1] = (char)((size < 126 ? size : 126) | (key != NULL ? 0x80 : 0));
+    if (at == 4) {
+        frame[2] = (char)(size >> 8);
+        frame[3] = (char)size;
+    }
+    if (key != NULL)
+        memcpy(frame + at, key, 4);
+    return at + (key != NULL ? 4 : 0);
+}
+
+void traffic_init_frames(struct traffic *traffic, size_t size, size_t count)
+{
+    static const char key[] = "\x12\x34\x56\x78";
+    enum { HEAD = 4, KEY = 4, MOST = 65535 };
+    if (size > MOST)
+        die("frames of more than 65535 bytes");
+    srandom(1);
+    traffic->shifts = LINE_SHIFTS;
+    traffic->answer_unit = size + (size < 126 ? 2 : HEAD);
+    traffic->unit = traffic->answer_unit + KEY;
+    traffic->request_bytes = traffic->unit * count;
+    traffic->answer_bytes = traffic->answer_unit * count;
+    traffic->requests = allocate(traffic->unit * (count + LINE_SHIFTS));
+    traffic->answers = allocate(traffic->answer_unit * (count + LINE_SHIFTS));
+    for (size_t frame = 0; frame < count + LINE_SHIFTS; frame++) {
+        char *request = traffic->requests + frame * traffic->unit;
+        char *answer = traffic->answers + frame * traffic->answer_unit;
+        request += write_head(request, size, key);
+        answer += write_head(answer, size, NULL);
+        for (size_t i = 0; i < size; i++) {
+            answer[i] = (char)random();
+            request[i] = (char)(answer[i] ^ key[i % KEY]);
+        }
+    }
+}
+
 static size_t shift_of(const struct traffic *traffic, size_t connection, size_t batch)
 {
     return (connection * 31 + batch * 17) % traffic->shifts;

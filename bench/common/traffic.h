@@ -21,6 +21,9 @@ struct traffic {
  */
 void traffic_init(struct traffic *traffic, size_t size, size_t count, bool lines);
 
+/* The same messages as masked frames of a WebSocket's client, and those of its server. */
+void traffic_init_frames(struct traffic *traffic, size_t size, size_t count);
+
 /* What a connection sends in its batch, and what it wants back. */
 const char *traffic_request(const struct traffic *traffic, size_t connection, size_t batch);
 const char *traffic_answer(const struct traffic *traffic, size_t connection, size_t batch);

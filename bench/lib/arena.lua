@@ -15,7 +15,7 @@ function arena.start(contestant)
   local server, reason = process.start(contestant.command, options)
   if not server then return nil, reason end
   server.port = server.ready
-  server.is_udp = contestant.is_udp
+  server.is_udp, server.is_websocket = contestant.is_udp, contestant.is_websocket
   return server
 end
 
@@ -42,6 +42,7 @@ end
 function arena.load(all, server, connections, seconds, ...)
   local words = {"--pid", tostring(server.pid), ...}
   if server.is_udp then words[#words + 1] = "--udp" end
+  if server.is_websocket then words[#words + 1] = "--websocket" end
   return arena.run_load(all, "echo_load", server.port, tostring(connections), tostring(seconds),
     table.unpack(words))
 end

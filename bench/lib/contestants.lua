@@ -69,6 +69,22 @@ function contestants:echo_servers()
   })
 end
 
+--- What a WebSocket costs beside TCP: servers that print "listening PORT". The first is the
+-- yardstick.
+-- @treturn {table,...} of `name`, `command` and `is_websocket`
+function contestants:websocket_servers()
+  local moonlet = self.settings.moonlet
+  local list = {
+    {name = "raw C epoll, TCP", command = {self:c("echo_epoll")}},
+    {name = "moonlet, TCP", command = {moonlet, self:script("echo.lua")}},
+    {name = "moonlet", command = {moonlet, self:script("websocket.lua")}, is_websocket = true},
+  }
+  if not self.settings.peers then return list end
+  return append(list, {
+    {name = "Node, ws", command = {"node", peer_script(self, "websocket.js")}, is_websocket = true},
+  })
+end
+
 --- HTTP servers that print "listening PORT". The first is the yardstick.
 -- @tparam string directory with the file `file` that they serve, and room for nginx's configuration
 -- @treturn {table,...} of `name` and `command`

@@ -1,6 +1,7 @@
 #include "http/websocket.h"
 
 #include "http/ws_deflate.h"
+#include "http/ws_pings.h"
 #include "hub/state/waiters.h"
 
 void ml_websocket_open(struct ml_websocket *ws, struct ml_stream *stream,
@@ -18,12 +19,20 @@ int ml_websocket_compress(struct ml_websocket *ws, const struct ml_ws_compressio
     return ml_ws_deflate_new(ws->stream->io, ours, terms, ws->options.is_client, &ws->deflate);
 }
 
+void ml_ws_shut(struct ml_websocket *ws)
+{
+    ml_stream_close(ws->stream);
+    if (ws->pings != NULL)
+        ml_ws_pings_forget(ws->pings);
+    ws->pings = NULL;
+}
+
 void ml_websocket_release(struct ml_websocket *ws)
 {
     if (ml_ws_is_open(ws))
         ws->code = ML_WS_ABNORMAL;
     ws->is_closed_here = true;
-    ml_stream_close(ws->stream);
+    ml_ws_shut(ws);
     ml_buffer_release(&ws->out);
     ml_buffer_release(&ws->message);
     ml_ws_deflate_free(ws->deflate);

@@ -2,10 +2,11 @@
  * One end of a WebSocket (RFC 6455) over a stream whose handshake is done: messages in and out,
  * pings, limits, the closing handshake. Knows no Lua and no HTTP.
  *
- * One task receives; it also answers pings and sends the connection's own, so both happen only
- * while a task is in ml_websocket_receive(). What cannot be sent at once is queued; then, and to
- * end a closing handshake, `wants_worker` asks the owner for a task that runs ml_websocket_work().
- * An idle connection holds this struct and the stream's, no buffer and no task.
+ * One task receives; it also answers pings and sends the connection's own. While none does,
+ * ml_websocket_tend() does so from time to time: http/ws_pings.h tells when. What cannot be sent at
+ * once is queued; then, and to end a closing handshake, `wants_worker` asks the owner for a task
+ * that runs ml_websocket_work(). An idle connection holds this struct and the stream's, no buffer
+ * and no task.
  *
  * This file has the state, its birth and end; http/ws_send.h, ws_receive.h, ws_close.h and
  * ws_worker.h have what happens between.
@@ -19,6 +20,7 @@
 #include "io/stream.h"
 
 struct ml_ws_deflate;
+struct ml_ws_pings;
 
 struct ml_websocket_options {
     size_t max_message;    /* bytes of an assembled message */
@@ -36,10 +38,11 @@ enum { ML_WS_KEYS = 16 };
 struct ml_websocket {
     struct ml_stream *stream;
     struct ml_websocket_options options;
-    struct ml_link senders;        /* tasks that wait for room in the queue */
-    struct ml_link enders;         /* tasks that wait for the end */
-    struct ml_buffer out;          /* frames that are still to be sent */
-    struct ml_buffer message;      /* of the message that is being assembled */
+    struct ml_link senders;    /* tasks that wait for room in the queue */
+    struct ml_link enders;     /* tasks that wait for the end */
+    struct ml_buffer out;      /* frames that are still to be sent */
+    struct ml_buffer message;  /* of the message that is being assembled */
+    struct ml_ws_pings *pings; /* where it stands among others; NULL: it has ended, or no pings */
     struct ml_ws_deflate *deflate; /* NULL: messages are not compressed */
     struct ml_ws_head head;        /* of the frame that is being read */
     uint64_t frame_read;           /* bytes of its payload so far */
@@ -91,6 +94,9 @@ void ml_websocket_open(struct ml_websocket *ws, struct ml_stream *stream,
  * zlib is here; -ENOMEM. */
 int ml_websocket_compress(struct ml_websocket *ws, const struct ml_ws_compression *ours,
                           const struct ml_ws_terms *terms);
+
+/* Closes the stream: the last thing that happens to a connection. Idempotent; never waits. */
+void ml_ws_shut(struct ml_websocket *ws);
 
 /* Closes the stream at once and frees the buffers. Idempotent; never waits. */
 void ml_websocket_release(struct ml_websocket *ws);

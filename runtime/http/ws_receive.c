@@ -224,16 +224,16 @@ static int read_payload(struct ml_websocket *ws, char *data, size_t size, size_t
     return result;
 }
 
-/* Takes bytes of a head or a payload off the front of the input. */
-static int read_bytes(struct ml_websocket *ws)
+/* Takes bytes of a head or a payload off the input, of which *used are used already. */
+static int read_bytes(struct ml_websocket *ws, size_t *used)
 {
-    struct ml_stream *s = ws->stream;
-    char *data = s->in.memory + s->in.start;
-    size_t size = ml_buffer_size(&s->in), taken;
+    const struct ml_buffer *in = &ws->stream->in;
+    char *data = in->memory + in->start + *used;
+    size_t size = ml_buffer_size(in) - *used, taken;
     ws->has_pinged = false;
     int result =
         ws->is_in_frame ? read_payload(ws, data, size, &taken) : read_head(ws, data, size, &taken);
-    ml_stream_consume(s, taken);
+    *used += taken;
     return result;
 }
 
@@ -241,14 +241,17 @@ static int read_bytes(struct ml_websocket *ws)
 static int read_input(struct ml_websocket *ws)
 {
     int result = 0;
+    size_t used = 0;
     while (result == 0 && !ws->has_message) {
         if (ws->is_in_frame && ws->frame_read == ws->head.size)
             result = end_frame(ws);
-        else if (ml_stream_has_input(ws->stream))
-            result = read_bytes(ws);
+        else if (used < ml_buffer_size(&ws->stream->in))
+            result = read_bytes(ws, &used);
         else
             break;
     }
+    if (used > 0)
+        ml_stream_consume(ws->stream, used);
     if (result == 0 && ml_buffer_size(&ws->out) > 0 && !ws->has_worker)
         result = ml_ws_try_out(ws);
     return result;
@@ -277,7 +280,10 @@ static int receive_more(struct ml_websocket *ws, ml_time deadline)
         return -ML_ECLOSED;
     ml_time until = deadline == ML_NEVER_WAIT ? deadline : ml_time_earlier(deadline, ws->ping_at);
     int result = ml_stream_receive_more(s, until);
-    if (result == -ETIMEDOUT && until != deadline)
+    bool is_due = result == -ETIMEDOUT && until != deadline;
+    if (is_due) /* the clock may have been looked at before the descriptor */
+        result = ml_stream_receive_more(s, ML_NEVER_WAIT);
+    if (is_due && result == -ETIMEDOUT)
         return beat(ws);
     return result == 1 ? -ML_EEOF : result;
 }
@@ -308,17 +314,12 @@ int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
                          struct ml_websocket_message *message)
 {
     int result = outcome(ws);
-    ml_time now = ml_hub_now(ml_ws_hub(ws));
     if (result == 0 && deadline != ML_NEVER_WAIT)
         result = ml_slice_point(ml_ws_hub(ws));
     if (result == 0 && ws->is_receiving)
         result = -EBUSY;
     if (result != 0)
         return result;
-    if (now >= ws->ping_at) { /* nobody has received meanwhile */
-        ws->has_pinged = false;
-        ws->ping_at = ml_time_after(now, ws->options.ping_interval);
-    }
     ws->is_receiving = true;
     result = ml_ws_receive(ws, deadline);
     ws->is_receiving = false;
@@ -331,16 +332,42 @@ int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
     return ended && ws->is_closed_here ? -ML_ECLOSED : result;
 }
 
+/* No task receives: what has come is read, up to a message, and answered. A peer whose message
+ * waits to be received is not silent. */
+static void tend(struct ml_websocket *ws)
+{
+    int result = 0;
+    ws->is_receiving = true;
+    if (!ws->has_message)
+        result = ml_ws_receive(ws, ML_NEVER_WAIT);
+    ws->has_pinged = ws->has_pinged && !ws->has_message;
+    if ((result == 0 || result == -ETIMEDOUT) && ml_ws_is_open(ws))
+        beat(ws);
+    ws->is_receiving = false;
+    ml_wake_all(ml_ws_hub(ws), &ws->enders);
+}
+
+ml_time ml_websocket_tend(struct ml_websocket *ws)
+{
+    ml_time now = ml_hub_now(ml_ws_hub(ws));
+    if (ws->pings == NULL || !ml_ws_is_open(ws))
+        return ML_FOREVER;
+    if (ws->ping_at > now)
+        return ws->ping_at;
+    if (!ws->is_receiving)
+        tend(ws);
+    return ws->ping_at > now ? ws->ping_at : ml_time_after(now, ws->options.ping_interval);
+}
+
 int ml_websocket_look(struct ml_websocket *ws)
 {
     struct ml_websocket_message message;
-    int result = 0;
-    if (ws->was_watched && outcome(ws) == 0 && ml_hub_now(ml_ws_hub(ws)) >= ws->ping_at)
-        result = beat(ws);
+    int result = ml_websocket_receive(ws, ML_NEVER_WAIT, &message);
+    bool is_due = ws->was_watched && ml_hub_now(ml_ws_hub(ws)) >= ws->ping_at;
     ws->was_watched = false;
-    if (result == 0)
-        result = ml_websocket_receive(ws, ML_NEVER_WAIT, &message);
-    return result == -ETIMEDOUT && !ws->has_message ? -EAGAIN : 0;
+    if (result != -ETIMEDOUT || ws->has_message)
+        return 0;
+    return is_due && ml_ws_is_open(ws) && beat(ws) != 0 ? 0 : -EAGAIN;
 }
 
 int ml_websocket_watch(struct ml_websocket *ws, struct ml_waiter *waiter, ml_time *again)

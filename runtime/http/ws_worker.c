@@ -61,7 +61,7 @@ void ml_websocket_work(struct ml_websocket *ws)
     }
     if (error < 0)
         ml_ws_break_off(ws, error);
-    ml_stream_close(ws->stream);
+    ml_ws_shut(ws);
     ws->has_worker = ws->wants_worker = false;
     ml_wake_all(ml_ws_hub(ws), &ws->enders);
 }

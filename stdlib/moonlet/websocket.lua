@@ -19,7 +19,8 @@ local PORTS = { ws = 80, wss = 443 }
 local TIMEOUT = 10 -- seconds for connecting and the handshake
 
 local COMMON = {
-  max_message = true, max_queue = true, ping_interval = true, subprotocols = true, compression = true,
+  max_message = true, max_queue = true, ping_interval = true, compression = true,
+  subprotocols = true,
 }
 local CONNECT = { connect = true, tls = true, timeout = true, headers = true, origin = true }
 local UPGRADE = { origins = true }
@@ -133,7 +134,9 @@ local function problem_of(status, given, opts, key)
     return "bad response: wrong Sec-WebSocket-Accept"
   end
   local extensions = given["sec-websocket-extensions"]
-  if extensions and not core.offer(opts) then return "bad response: an extension nobody asked for" end
+  if extensions and not core.offer(opts) then
+    return "bad response: an extension nobody asked for"
+  end
   if extensions and not core.agrees(opts, extensions) then
     return "bad response: not what was offered in Sec-WebSocket-Extensions"
   end
@@ -178,8 +181,8 @@ end
 -- @tparam[opt=1 MiB] integer opts.max_queue bytes that may wait to be sent before `send` waits
 -- @tparam[opt=30] number|boolean opts.ping_interval seconds; false: no pings
 -- @tparam[opt=false] boolean|table opts.compression offers permessage-deflate; a table has
--- level (1 to 9, 6), window_bits (9 to 15, 12), min_size (128: bytes below which messages are sent as
--- they are), context_takeover (true: messages refer to those before)
+-- level (1 to 9, 6), window_bits (9 to 15, 12), min_size (128: shorter messages are sent as they
+-- are), context_takeover (true: messages refer to those before)
 -- @tparam[opt] {string} opts.subprotocols asked for, the best first
 -- @tparam[opt] string opts.origin
 -- @tparam[opt] table opts.headers more fields
@@ -227,7 +230,8 @@ local function refusal(req, opts)
   if h["sec-websocket-version"] ~= "13" then return 426, "WebSocket version 13 expected" end
   if not is_key(h["sec-websocket-key"]) then return 400, "wrong Sec-WebSocket-Key" end
   if not may_come(req, opts.origins) then return 403, "origin not allowed" end
-  if h["sec-websocket-extensions"] and core.accept(opts, h["sec-websocket-extensions"]) == false then
+  local offered = h["sec-websocket-extensions"]
+  if offered and core.accept(opts, offered) == false then
     return 400, "malformed Sec-WebSocket-Extensions"
   end
 end

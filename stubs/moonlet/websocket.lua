@@ -57,7 +57,7 @@ local websocket = {}
 ---@field max_message? integer bytes of a message
 ---@field max_queue? integer bytes that may wait to be sent before `send` waits
 ---@field ping_interval? number|boolean seconds; false: no pings
----@field compression? boolean|table offers permessage-deflate; a table has level (1 to 9, 6), window_bits (9 to 15, 12), min_size (128: bytes below which messages are sent as they are), context_takeover (true: messages refer to those before)
+---@field compression? boolean|table offers permessage-deflate; a table has level (1 to 9, 6), window_bits (9 to 15, 12), min_size (128: shorter messages are sent as they are), context_takeover (true: messages refer to those before)
 ---@field subprotocols? {string} asked for, the best first
 ---@field origin? string
 ---@field headers? table more fields

@@ -6,12 +6,12 @@
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/failure.h"
-#include "bindings/core/lua_spawn.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/http/headers.h"
 #include "bindings/http/headers_methods.h"
 #include "bindings/http/ws_handshake.h"
+#include "bindings/http/ws_tasks.h"
 #include "bindings/net/stream_object.h"
 #include "bindings/sync/select.h"
 #include "http/ws_close.h"
@@ -32,46 +32,6 @@ enum { STREAM = 1, VALUES = 1 };
 static struct ml_websocket *check_websocket(lua_State *L)
 {
     return ml_check_object(L, 1, websocket_type);
-}
-
-/* ---- the worker ---- */
-
-/* The task that sends what waits and ends the closing handshake. */
-static int work(lua_State *L)
-{
-    struct ml_websocket *ws = check_websocket(L);
-    ml_blocking_begin(L);
-    ml_websocket_work(ws);
-    ml_blocking_end(L, 0);
-    return 0;
-}
-
-/* Stack: the WebSocket. */
-static int spawn_worker(lua_State *L)
-{
-    static const struct ml_lua_spawn options = {
-        .name = "websocket", .name_index = 2, .is_daemon = true, .is_quiet = true};
-    lua_settop(L, 1);
-    lua_pushstring(L, options.name);
-    lua_pushcfunction(L, work);
-    lua_pushvalue(L, 1);
-    ml_lua_spawn(L, &options, 2);
-    return 0;
-}
-
-/* After a call on the WebSocket at 1: it gets the task that it wants. Without memory for one the
- * connection is cut. Never raises. */
-static void tend(lua_State *L, struct ml_websocket *ws)
-{
-    if (ml_likely(!ws->wants_worker || ws->has_worker))
-        return;
-    ws->has_worker = true;
-    lua_pushcfunction(L, spawn_worker);
-    lua_pushvalue(L, 1);
-    if (lua_pcall(L, 1, 0, 0) == LUA_OK)
-        return;
-    lua_pop(L, 1);
-    ml_websocket_release(ws);
 }
 
 /* ---- results ---- */
@@ -136,7 +96,7 @@ static int ws_receive(lua_State *L)
     ml_blocking_begin(L);
     int result = ml_websocket_receive(ws, deadline, &message);
     ml_blocking_end(L, 0);
-    tend(L, ws);
+    ml_ws_tend(L, ws, 1);
     return push_received(L, ws, ml_blocking_end(L, result), &message);
 }
 
@@ -167,7 +127,7 @@ static int ws_send(lua_State *L)
     ml_blocking_begin(L);
     int error = ml_websocket_send(ws, is_binary ? ML_WS_BINARY : ML_WS_TEXT, data, size, deadline);
     ml_blocking_end(L, 0);
-    tend(L, ws);
+    ml_ws_tend(L, ws, 1);
     return push_outcome(L, ws, ml_blocking_end(L, error));
 }
 
@@ -184,7 +144,7 @@ static int ws_ping(lua_State *L)
     const char *data = luaL_optlstring(L, 2, "", &size);
     luaL_argcheck(L, size <= ML_WS_CONTROL_MAX, 2, "at most 125 bytes");
     int error = ml_websocket_ping(ws, data, size);
-    tend(L, ws);
+    ml_ws_tend(L, ws, 1);
     if (error == -ENOMEM)
         return luaL_error(L, "not enough memory");
     return push_outcome(L, ws, error);
@@ -201,7 +161,7 @@ static void close_as_said(lua_State *L, struct ml_websocket *ws)
     luaL_argcheck(L, size <= ML_WS_CONTROL_MAX - 2, 3, "at most 123 bytes");
     luaL_argcheck(L, is_text(reason, size), 3, "the reason must be UTF-8");
     ml_websocket_close(ws, (unsigned)code, reason, size);
-    tend(L, ws);
+    ml_ws_tend(L, ws, 1);
 }
 
 /***
@@ -231,7 +191,7 @@ static int ws_finish(lua_State *L)
     if (deadline != ML_NEVER_WAIT)
         ml_blocking_enter(L, deadline);
     ml_websocket_close(ws, ML_WS_NORMAL, NULL, 0);
-    tend(L, ws);
+    ml_ws_tend(L, ws, 1);
     ml_blocking_begin(L);
     int error = ml_blocking_end(L, ml_websocket_wait_end(ws, deadline));
     if (error == -ETIMEDOUT)
@@ -299,7 +259,7 @@ static int close_scope(lua_State *L)
                     : ml_is_cancellation(L, 2) ? ML_WS_GOING_AWAY
                                                : ML_WS_INTERNAL_ERROR;
     ml_websocket_close(ws, code, NULL, 0);
-    tend(L, ws);
+    ml_ws_tend(L, ws, 1);
     return 0;
 }
 
@@ -395,6 +355,7 @@ static int open(lua_State *L)
     lua_setiuservalue(L, -2, STREAM);
     ml_object_note_source_line(L, ws);
     compress_as_agreed(L, ws, 2, 4);
+    ml_ws_begin_pings(L, ws);
     return 1;
 }
 
@@ -410,6 +371,7 @@ int ml_open_websocket(lua_State *L)
     ml_open_object_type(L, websocket_type, methods, metamethods);
     ml_open_http_headers_type(L);
     ml_lua_of(L)->select.sources[ML_SELECT_RECEIVE] = &select_source;
+    ml_ws_open_pings(L);
     luaL_newlib(L, functions);
     ml_ws_add_handshake(L);
     return 1;
