@@ -157,8 +157,11 @@ static void close_streams(struct ml_http2_connection *c, bool is_cancelled)
     while (link != &c->peer.streams) {
         struct ml_http2_stream *s = ml_container_of(link, struct ml_http2_stream, link);
         link = link->next;
-        if (!s->flow.is_closed)
+        if (!s->flow.is_closed) {
+            ml_http2_flow_reset(&s->flow,
+                                NGHTTP2_CANCEL); /* what of it waits to be sent goes, too */
             ml_http2_stream_closed(s);
+        }
         if (is_cancelled && s->scope != NULL)
             ml_scope_cancel_if_open(s->scope, s->scope_serial);
         ml_http2_release_if_over(s);
@@ -215,9 +218,9 @@ static void release(struct ml_http2_connection *c)
 {
     ml_list_remove(&c->link.link);
     c->peer.server->counters.open--;
-    ml_http2_session_release(&c->peer.session);
     while (!ml_list_is_empty(&c->peer.streams))
         ml_http2_stream_free(ml_container_of(c->peer.streams.next, struct ml_http2_stream, link));
+    ml_http2_session_release(&c->peer.session);
     free(c);
 }
 

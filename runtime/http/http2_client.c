@@ -121,6 +121,29 @@ static int on_trailers(struct ml_http2_request *r)
     return problem == 0 ? 0 : refuse(r, problem);
 }
 
+/* Before a frame's payload: counts those that bring nothing. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
+{
+    const struct ml_http2_client *c = user;
+    switch (hd->type) {
+    case NGHTTP2_DATA:
+        if (hd->length == 0 && (hd->flags & NGHTTP2_FLAG_END_STREAM) == 0)
+            glitch(user);
+        break;
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_CONTINUATION:
+    case NGHTTP2_RST_STREAM:
+    case NGHTTP2_WINDOW_UPDATE: /* uploads need them */
+        break;
+    case NGHTTP2_PUSH_PROMISE: /* forbidden in the first bytes that we sent */
+        c->session.n->nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR);
+        break;
+    default:
+        glitch(user);
+    }
+    return 0;
+}
+
 /* The server takes no new requests. Those that it will not look at are closed by nghttp2 next, as
  * refused. */
 static void on_goaway(struct ml_http2_client *c, const nghttp2_frame *frame)
@@ -129,15 +152,6 @@ static void on_goaway(struct ml_http2_client *c, const nghttp2_frame *frame)
     c->is_refusing = true;
     if (code != NGHTTP2_NO_ERROR)
         c->problem = ml_http2_reason(ML_HTTP2_GOODBYE, code);
-}
-
-/* Frames of the connection, and of streams without an exchange. */
-static void on_other_frame(struct ml_http2_client *c, const nghttp2_frame *frame)
-{
-    if (frame->hd.type == NGHTTP2_GOAWAY)
-        on_goaway(c, frame);
-    if (frame->hd.type != NGHTTP2_WINDOW_UPDATE)
-        glitch(c);
 }
 
 static void on_reset(struct ml_http2_request *r, uint32_t code)
@@ -154,17 +168,16 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     int result = 0;
     (void)session;
-    if (r == NULL) {
-        on_other_frame(c, frame);
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        on_goaway(c, frame);
+    if (r == NULL)
         return 0;
-    }
     if (frame->hd.type == NGHTTP2_RST_STREAM)
         on_reset(r, frame->rst_stream.error_code);
     if (frame->hd.type == NGHTTP2_HEADERS)
         result = r->has_head ? on_trailers(r) : on_response(r);
-    else if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0 && !is_end)
-        glitch(c);
-    if (is_end && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
+    if (is_end && r->failure == 0 &&
+        (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
         ml_http2_flow_end_input(&r->flow);
     return result;
 }
@@ -227,6 +240,7 @@ static nghttp2_session_callbacks *make_callbacks(const struct ml_nghttp2 *n)
     nghttp2_session_callbacks *calls;
     if (n->nghttp2_session_callbacks_new(&calls) != 0)
         return NULL;
+    n->nghttp2_session_callbacks_set_on_begin_frame_callback(calls, on_begin_frame);
     n->nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
     n->nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
     n->nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, on_data);

@@ -210,7 +210,7 @@ static int http2_write(struct ml_http_client_exchange *x, struct iovec *pieces, 
 static bool http2_has_response(struct ml_http_client_exchange *x)
 {
     struct ml_http2_request *r = request_of(x);
-    return x->has_answer || ml_http2_flow_check(&r->flow) != 0;
+    return r->has_head || ml_http2_flow_check(&r->flow) != 0;
 }
 
 /* Why no response comes any more: 0 while one may. */

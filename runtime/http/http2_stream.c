@@ -29,8 +29,11 @@ struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t 
     return s;
 }
 
+/* One whose peer has gone may end before its frames have left: nghttp2 knows it no longer. */
 void ml_http2_stream_free(struct ml_http2_stream *s)
 {
+    const struct ml_http2_session *c = &s->peer->session;
+    c->n->nghttp2_session_set_stream_user_data(c->session, s->flow.id, NULL);
     ml_list_remove(&s->link);
     ml_http2_flow_release(&s->flow);
     ml_http2_head_release(&s->coming);

@@ -118,7 +118,7 @@ static void set_file(lua_State *L, struct ml_lua_response *res, int64_t offset, 
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, 1, ML_RESPONSE_BODY);
     res->kind = ML_BODY_FILE;
-    res->is_text = false;
+    res->type = NULL;
     res->offset = offset;
     res->length = length;
 }

@@ -380,7 +380,8 @@ static int exchange_read_all(lua_State *L)
             ml_blocking_end(L, gather(e, &e->body, PIECE,
                                       idle != ML_NEVER_WAIT && idle < deadline ? idle : deadline));
     }
-    if (result == -EMSGSIZE || (result >= 0 && ml_buffer_size(&e->body) > max))
+    bool is_too_large = result == -EMSGSIZE && e->x->problem == NULL; /* else it is the head */
+    if (is_too_large || (result >= 0 && ml_buffer_size(&e->body) > max))
         return too_large(L, e);
     if (result < 0)
         return push_problem(L, e, result);

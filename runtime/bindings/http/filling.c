@@ -57,28 +57,16 @@ static int check_status(lua_State *L, int index)
     return (int)status;
 }
 
-/* Sets the field unless it is there. */
-void ml_response_default_type(lua_State *L, int index, struct ml_lua_response *res,
-                              const char *type)
-{
-    static const char name[] = "content-type";
-    size_t size;
-    struct ml_http_headers *headers = ml_response_push_headers(L, index, res);
-    if (ml_http_headers_find(headers, name, sizeof name - 1, &size) == NULL)
-        ml_http_headers_add(L, lua_gettop(L), name, sizeof name - 1, type, strlen(type));
-    lua_pop(L, 1);
-}
-
 /* The value at `body` becomes the body: a string, or a table as JSON. */
 void ml_response_set_body(lua_State *L, int index, struct ml_lua_response *res, int body)
 {
     static const struct ml_json_writing how = {.max_depth = ML_JSON_DEPTH};
     if (lua_type(L, body) == LUA_TTABLE) {
         ml_json_encode(L, body, how);
-        ml_response_default_type(L, index, res, "application/json");
+        res->type = ML_RESPONSE_JSON;
     } else if (lua_type(L, body) == LUA_TSTRING) {
         lua_pushvalue(L, body);
-        res->is_text = true;
+        res->type = ML_RESPONSE_TEXT;
     } else {
         luaL_error(L, "the body of an answer is a string or a table, not a %s",
                    luaL_typename(L, body));

@@ -16,10 +16,6 @@ void ml_response_check_unsent(lua_State *L, const struct ml_lua_response *res);
 struct ml_http_headers *ml_response_push_headers(lua_State *L, int index,
                                                  struct ml_lua_response *res);
 
-/* Sets the field content-type unless it is there. */
-void ml_response_default_type(lua_State *L, int index, struct ml_lua_response *res,
-                              const char *type);
-
 /* The value at `body` becomes the body: a string, or a table as JSON; raises for others. */
 void ml_response_set_body(lua_State *L, int index, struct ml_lua_response *res, int body);
 

@@ -5,7 +5,6 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
-#include "bindings/data/json_values.h"
 #include "bindings/data/json_encode.h"
 #include "bindings/data/json_values.h"
 #include "bindings/http/filling.h"
@@ -149,8 +148,7 @@ static int response_json(lua_State *L)
     ml_json_encode(L, 2, how);
     lua_setiuservalue(L, 1, ML_RESPONSE_BODY);
     res->kind = ML_BODY_TEXT;
-    res->is_text = false;
-    ml_response_default_type(L, 1, res, "application/json");
+    res->type = ML_RESPONSE_JSON;
     return ml_push_outcome(L, 0);
 }
 

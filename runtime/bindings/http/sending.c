@@ -2,12 +2,15 @@
 #include "bindings/http/sending.h"
 
 #include "bindings/core/blocking.h"
+#include "bindings/data/json_encode.h"
+#include "bindings/data/json_values.h"
 #include "bindings/http/bodies.h"
 #include "bindings/http/filling.h"
 #include "bindings/http/headers.h"
 #include "http/answer.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 /* The pairs of a headers object, NULL: none, in a userdata that is left on the stack; one place
  * more than they need. */
@@ -43,31 +46,47 @@ static int64_t given_length(lua_State *L, const struct ml_http_headers *headers)
     return length;
 }
 
+static const char type_name[] = "content-type";
+
+/* An answer that has no fields of its own but, perhaps, a type: nothing is allocated for it. */
+struct outgoing {
+    struct ml_http_answer answer;
+    struct ml_http_pair type;
+};
+
+static void add_fields(lua_State *L, int index, struct outgoing *out)
+{
+    size_t size;
+    lua_getiuservalue(L, index, ML_RESPONSE_HEADERS);
+    struct ml_http_headers *headers = ml_http_test_headers(L, -1);
+    struct ml_http_answer *answer = &out->answer;
+    headers->is_sent = true;
+    bool has_type = ml_http_headers_find(headers, type_name, sizeof type_name - 1, &size) != NULL;
+    int types = answer->pair_count;
+    struct ml_http_pair *pairs = ml_response_push_pairs(L, headers, &answer->pair_count);
+    if (types > 0 && !has_type)
+        pairs[answer->pair_count++] = out->type;
+    answer->pairs = pairs;
+    answer->length = given_length(L, headers);
+}
+
 /* Makes the head of the answer; leaves two values on the stack that keep it alive. The headers
  * cannot be changed from now on. */
 static void make_answer(lua_State *L, int index, const struct ml_lua_response *res, int status,
-                        struct ml_http_answer *answer)
+                        struct outgoing *out)
 {
-    static const char type[] = "content-type", text[] = "text/plain; charset=utf-8";
-    struct ml_http_headers *headers = NULL;
-    lua_pushnil(L);
+    bool has_type = res->type != NULL && !ml_http_status_is_bare(status);
+    if (has_type)
+        out->type = (struct ml_http_pair){type_name, res->type, sizeof type_name - 1,
+                                          (uint32_t)strlen(res->type)};
+    out->answer = (struct ml_http_answer){
+        .status = status, .pairs = &out->type, .pair_count = has_type, .length = -1};
     if (res->has_headers) {
-        lua_getiuservalue(L, index, ML_RESPONSE_HEADERS);
-        lua_replace(L, -2);
-        headers = ml_http_test_headers(L, -1);
-        headers->is_sent = true;
+        add_fields(L, index, out);
+    } else {
+        lua_pushnil(L);
+        lua_pushnil(L);
     }
-    size_t size;
-    struct ml_http_pair *pairs = ml_response_push_pairs(L, headers, &answer->pair_count);
-    answer->status = status;
-    answer->pairs = pairs;
-    answer->length = headers != NULL ? given_length(L, headers) : -1;
-    bool needs_type =
-        res->is_text && !ml_http_status_is_bare(status) &&
-        (headers == NULL || ml_http_headers_find(headers, type, sizeof type - 1, &size) == NULL);
-    if (needs_type)
-        pairs[answer->pair_count++] =
-            (struct ml_http_pair){type, text, sizeof type - 1, sizeof text - 1};
 }
 
 /* A body of that size: raises if the script has promised another one. */
@@ -88,15 +107,15 @@ int ml_response_status(const struct ml_lua_response *res)
 int ml_response_send_head(lua_State *L, int index, struct ml_lua_response *res)
 {
     struct ml_http_exchange *x = res->x;
-    struct ml_http_answer answer;
+    struct outgoing out;
     int status = res->status != 0 ? res->status : 200;
     if (x->phase != ML_HTTP_UNSENT)
         return 0;
     if (ml_http_status_is_bare(status))
         return luaL_error(L, "an answer of status %d has no body", status);
-    make_answer(L, index, res, status, &answer);
+    make_answer(L, index, res, status, &out);
     ml_blocking_begin(L);
-    int error = ml_blocking_end(L, x->carrier->send_head(x, &answer));
+    int error = ml_blocking_end(L, x->carrier->send_head(x, &out.answer));
     lua_pop(L, 2);
     return error;
 }
@@ -107,27 +126,27 @@ static void send_text(lua_State *L, int index, struct ml_lua_response *res, int 
 {
     struct ml_http_exchange *x = res->x;
     struct iovec piece = {.iov_base = (void *)"", .iov_len = 0};
-    struct ml_http_answer answer;
+    struct outgoing out;
     int status = ml_response_status(res);
     if (body != 0)
         piece.iov_base = (void *)lua_tolstring(L, body, &piece.iov_len);
     if (ml_http_status_is_bare(status) && piece.iov_len > 0)
         luaL_error(L, "an answer of status %d has no body", status);
-    make_answer(L, index, res, status, &answer);
+    make_answer(L, index, res, status, &out);
     /* HEAD may be told of a body that was not made. */
-    if (!x->is_head || piece.iov_len > 0 || answer.length < 0)
-        check_length(L, &answer, (int64_t)piece.iov_len);
+    if (!x->is_head || piece.iov_len > 0 || out.answer.length < 0)
+        check_length(L, &out.answer, (int64_t)piece.iov_len);
     ml_blocking_begin(L);
-    ml_blocking_end(L, x->carrier->send_whole(x, &answer, &piece, 1));
+    ml_blocking_end(L, x->carrier->send_whole(x, &out.answer, &piece, 1));
     lua_pop(L, 2);
 }
 
 static void send_file(lua_State *L, int index, struct ml_lua_response *res)
 {
-    struct ml_http_answer answer;
-    make_answer(L, index, res, ml_response_status(res), &answer);
-    check_length(L, &answer, res->length);
-    ml_response_send_file(L, index, res, &answer);
+    struct outgoing out;
+    make_answer(L, index, res, ml_response_status(res), &out);
+    check_length(L, &out.answer, res->length);
+    ml_response_send_file(L, index, res, &out.answer);
     lua_pop(L, 2);
 }
 
@@ -183,18 +202,29 @@ void ml_response_finish(lua_State *L, int index)
     lua_settop(L, top);
 }
 
+/* The usual answer, a string or a table alone, is sent as it stands on the stack. */
+static void send_usual(lua_State *L, struct ml_lua_response *res)
+{
+    static const struct ml_json_writing how = {.max_depth = ML_JSON_DEPTH};
+    bool is_json = lua_type(L, 3) == LUA_TTABLE;
+    if (is_json)
+        ml_json_encode(L, 3, how);
+    res->kind = ML_BODY_TEXT;
+    res->type = is_json ? ML_RESPONSE_JSON : ML_RESPONSE_TEXT;
+    send_text(L, 2, res, lua_gettop(L));
+}
+
 void ml_respond(lua_State *L)
 {
     struct ml_lua_response *res = ml_to_object(L, 2);
-    bool is_plain = lua_gettop(L) == 3 && lua_type(L, 3) == LUA_TSTRING &&
+    bool is_usual = lua_gettop(L) == 3 &&
+                    (lua_type(L, 3) == LUA_TSTRING || lua_type(L, 3) == LUA_TTABLE) &&
                     res->kind == ML_BODY_UNSAID && !res->has_trailers && res->x != NULL &&
                     res->x->phase == ML_HTTP_UNSENT;
-    if (is_plain) { /* the usual answer, which is sent as it stands on the stack */
-        res->kind = ML_BODY_TEXT;
-        res->is_text = true;
-        send_text(L, 2, res, 3);
-        return;
+    if (is_usual) {
+        send_usual(L, res);
+    } else {
+        ml_response_fill(L, 2, 3);
+        ml_response_finish(L, 2);
     }
-    ml_response_fill(L, 2, 3);
-    ml_response_finish(L, 2);
 }

@@ -87,7 +87,8 @@ static void forget_answer(lua_State *L)
     ml_response_release(L, RESPONSE);
     res->status = 0;
     res->kind = ML_BODY_UNSAID;
-    res->is_text = res->has_headers = res->has_trailers = false;
+    res->type = NULL;
+    res->has_headers = res->has_trailers = false;
 }
 
 /* The handler has failed with what is on top: a cancellation goes on, anything else is settled. An

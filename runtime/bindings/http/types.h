@@ -42,11 +42,14 @@ struct ml_lua_response {
     struct ml_http_exchange *x; /* NULL: it is over */
     int status;                 /* 0: not set */
     enum ml_body_kind kind;
-    bool is_text; /* the body is text unless the headers say otherwise */
+    const char *type; /* that of the body unless the headers say otherwise; NULL: not known */
     bool has_headers, has_trailers;
-    bool holds; /* ML_RESPONSE_HELD is to be closed */
+    bool holds;             /* ML_RESPONSE_HELD is to be closed */
     int64_t offset, length; /* of a file */
 };
+
+#define ML_RESPONSE_TEXT "text/plain; charset=utf-8"
+#define ML_RESPONSE_JSON "application/json"
 
 enum {
     ML_RESPONSE_REQUEST = 1,
