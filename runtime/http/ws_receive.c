@@ -137,7 +137,7 @@ static int end_frame(struct ml_websocket *ws)
 static bool is_too_long(struct ml_websocket *ws)
 {
     uint64_t max = ws->options.max_message;
-    if (!ws->is_compressed)
+    if (!ws->is_compressed || ws->deflate == NULL)
         return ws->head.size > max - ml_buffer_size(&ws->message);
     uint64_t left = max + max / 2 + PACKED_EXTRA - ws->deflate->received;
     if (ws->head.size > left)

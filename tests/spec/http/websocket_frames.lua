@@ -26,9 +26,11 @@ end
 --- The same as a client sends it.
 function frames.masked(first, payload) return frames.frame(first, payload, frames.KEY) end
 
---- Reads one frame from a stream: its first byte and the payload without the mask.
+--- Reads one frame from a stream: its first byte and the payload without the mask; nil at the end.
 function frames.read(stream)
-  local first, second = stream:read_exactly(2):byte(1, 2)
+  local start = stream:read_exactly(2)
+  if not start then return end
+  local first, second = start:byte(1, 2)
   local size = second & 0x7f
   if size == 126 then
     size = string.unpack(">I2", stream:read_exactly(2))
