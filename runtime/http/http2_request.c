@@ -32,7 +32,7 @@ static struct ml_http2_patience until(ml_time deadline)
 bool ml_http2_client_has_room(const struct ml_http2_client *c)
 {
     const struct ml_http2_session *s = &c->session;
-    if (c->is_closed || c->is_refusing || s->session == NULL || s->error != 0)
+    if (c->is_closed || c->is_refusing || s->session == NULL || s->error != 0 || s->is_mute)
         return false;
     return c->count < s->n->nghttp2_session_get_remote_settings(
                           s->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
@@ -172,7 +172,7 @@ static bool takes_requests(const struct ml_http2_request *r)
 {
     const struct ml_http2_client *c = r->client;
     return r->is_counted && r->flow.id == 0 && !c->is_closed && !c->is_refusing &&
-           c->session.error == 0;
+           c->session.error == 0 && !c->session.is_mute;
 }
 
 static int http2_send(struct ml_http_client_exchange *x,

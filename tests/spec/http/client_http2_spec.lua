@@ -1089,7 +1089,7 @@ describe("the client of HTTP/2 and others' servers", function()
     local directory = os.tmpname()
     os.remove(directory)
     assert(os.execute("mkdir " .. directory))
-    local large = ("0123456789abcdef"):rep(200000)
+    local large = ("0123456789abcdef"):rep(20000)
     do
       local file <close> = assert(io.open(directory .. "/large", "wb"))
       file:write(large)
