@@ -13,7 +13,7 @@
 #include "bindings/sync/channel.h"
 #include "bindings/sync/semaphore.h"
 #include "bindings/sync/sync.h"
-#include "hub/on/primitives.h"
+#include "hub/on/sync_primitives.h"
 #include "hub/state/choice.h"
 #include "hub/state/scope.h"
 #include "hub/wait/slice.h"

@@ -7,7 +7,7 @@
 
 #include "hub_fixture.h"
 
-#include "hub/loop/open.h"
+#include "hub/loop/life.h"
 #include "hub/loop/run.h"
 #include "hub/on/offload.h"
 #include "hub/state/scope.h"

@@ -1,6 +1,6 @@
 /* Reports about tasks, in words. */
-#ifndef ML_VM_TELL_H
-#define ML_VM_TELL_H
+#ifndef ML_VM_OVERRUN_REPORT_H
+#define ML_VM_OVERRUN_REPORT_H
 
 #include <stddef.h>
 

@@ -3,8 +3,8 @@
  * they came, by a grant to the first: no task can overtake, and a wait that ended otherwise has
  * taken nothing. Knows nothing of what is protected.
  */
-#ifndef ML_HUB_ON_PRIMITIVES_H
-#define ML_HUB_ON_PRIMITIVES_H
+#ifndef ML_HUB_ON_SYNC_PRIMITIVES_H
+#define ML_HUB_ON_SYNC_PRIMITIVES_H
 
 #include "hub/wait/wait.h"
 

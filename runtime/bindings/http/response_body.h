@@ -2,8 +2,8 @@
  * Bodies of answers that lie in a file: all of it, or ranges with texts between them. Knows no
  * header fields.
  */
-#ifndef ML_BINDINGS_HTTP_BODIES_H
-#define ML_BINDINGS_HTTP_BODIES_H
+#ifndef ML_BINDINGS_HTTP_RESPONSE_BODY_H
+#define ML_BINDINGS_HTTP_RESPONSE_BODY_H
 
 #include "bindings/http/types.h"
 

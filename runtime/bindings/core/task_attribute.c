@@ -1,4 +1,4 @@
-#include "bindings/core/attribute.h"
+#include "bindings/core/task_attribute.h"
 
 #include "bindings/core/weak_table.h"
 

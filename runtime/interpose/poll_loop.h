@@ -6,8 +6,8 @@
  * A signal mask is in force while the kernel is asked, not while the task waits: so a call with one
  * looks every so often.
  */
-#ifndef ML_INTERPOSE_QUESTION_H
-#define ML_INTERPOSE_QUESTION_H
+#ifndef ML_INTERPOSE_POLL_LOOP_H
+#define ML_INTERPOSE_POLL_LOOP_H
 
 #include "hub/on/poll_set.h"
 #include "interpose/state.h"

@@ -3,8 +3,8 @@
  * functions to call at the end, locals, the traceback of its failure, the stories of errors that it
  * was given (bindings/core/story.h). They live as long as the Task's handle.
  */
-#ifndef ML_BINDINGS_CORE_ATTRIBUTE_H
-#define ML_BINDINGS_CORE_ATTRIBUTE_H
+#ifndef ML_BINDINGS_CORE_TASK_ATTRIBUTE_H
+#define ML_BINDINGS_CORE_TASK_ATTRIBUTE_H
 
 #include <lua.h>
 

@@ -1,6 +1,6 @@
 /* The life of struct ml_io: the one module of the room that knows all its parts. */
-#ifndef ML_IO_OPEN_H
-#define ML_IO_OPEN_H
+#ifndef ML_IO_LIFE_H
+#define ML_IO_LIFE_H
 
 #include "io/io.h"
 

@@ -1,5 +1,5 @@
 /* Reports about tasks, and about a C stack overflow (deadlock: vm/deadlock.c). */
-#include "vm/tell.h"
+#include "vm/overrun_report.h"
 
 #include "bindings/core/lua_strand.h"
 #include "bindings/core/lua_task.h"

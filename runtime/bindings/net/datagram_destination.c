@@ -1,4 +1,4 @@
-#include "bindings/net/destination.h"
+#include "bindings/net/datagram_destination.h"
 
 #include "base/error.h"
 #include "bindings/core/failure.h"

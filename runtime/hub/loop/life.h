@@ -1,7 +1,7 @@
 /* The life of a hub: opened by its thread, closed when no task is alive, abandoned in a forked
  * child. */
-#ifndef ML_HUB_LOOP_OPEN_H
-#define ML_HUB_LOOP_OPEN_H
+#ifndef ML_HUB_LOOP_LIFE_H
+#define ML_HUB_LOOP_LIFE_H
 
 #include "hub/state/hub.h"
 

@@ -2,8 +2,8 @@
  * A place to connect, listen or send to, as scripts give it: a host and a port, "unix:/path", or an
  * address.
  */
-#ifndef ML_BINDINGS_NET_TARGET_H
-#define ML_BINDINGS_NET_TARGET_H
+#ifndef ML_BINDINGS_NET_CONNECT_TARGET_H
+#define ML_BINDINGS_NET_CONNECT_TARGET_H
 
 #include "io/dns.h"
 

@@ -1,4 +1,4 @@
-#include "bindings/net/target.h"
+#include "bindings/net/connect_target.h"
 
 #include "base/error.h"
 #include "bindings/net/address.h"

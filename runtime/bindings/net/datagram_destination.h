@@ -2,10 +2,10 @@
  * The destination of a datagram, as scripts give it: an address is used as it is, a name is
  * resolved at each call.
  */
-#ifndef ML_BINDINGS_NET_DESTINATION_H
-#define ML_BINDINGS_NET_DESTINATION_H
+#ifndef ML_BINDINGS_NET_DATAGRAM_DESTINATION_H
+#define ML_BINDINGS_NET_DATAGRAM_DESTINATION_H
 
-#include "bindings/net/target.h"
+#include "bindings/net/connect_target.h"
 #include "io/datagram.h"
 
 struct ml_destination {

@@ -2,8 +2,8 @@
  * One poll: calls back for descriptors that are ready, and wakes tasks whose deadline has passed.
  * Switches to no task.
  */
-#ifndef ML_HUB_LOOP_LOOK_H
-#define ML_HUB_LOOP_LOOK_H
+#ifndef ML_HUB_LOOP_POLL_ONCE_H
+#define ML_HUB_LOOP_POLL_ONCE_H
 
 #include "hub/state/hub.h"
 

@@ -1,4 +1,4 @@
-#include "interpose/question.h"
+#include "interpose/poll_loop.h"
 
 #include "hub/state/scope.h"
 #include "interpose/caller.h"

@@ -1,9 +1,9 @@
-#include "bindings/http/bodies.h"
+#include "bindings/http/response_body.h"
 
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
 #include "bindings/http/files.h"
-#include "bindings/http/filling.h"
+#include "bindings/http/response_fill.h"
 
 #include <errno.h>
 

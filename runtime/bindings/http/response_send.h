@@ -2,8 +2,8 @@
  * How the answer that a response holds goes out, and ends. Every call here may wait, and raises for
  * what cannot be sent and upon a cancellation. Knows nothing of what handlers return.
  */
-#ifndef ML_BINDINGS_HTTP_SENDING_H
-#define ML_BINDINGS_HTTP_SENDING_H
+#ifndef ML_BINDINGS_HTTP_RESPONSE_SEND_H
+#define ML_BINDINGS_HTTP_RESPONSE_SEND_H
 
 #include "bindings/http/types.h"
 

@@ -1,4 +1,4 @@
-#include "bindings/http/filling.h"
+#include "bindings/http/response_fill.h"
 
 #include "bindings/core/failure.h"
 #include "bindings/data/json_encode.h"

@@ -1,4 +1,4 @@
-#include "hub/on/primitives.h"
+#include "hub/on/sync_primitives.h"
 
 #include "base/error.h"
 #include "hub/state/waiters.h"

@@ -1,4 +1,4 @@
-#include "hub/loop/open.h"
+#include "hub/loop/life.h"
 
 #include "base/check.h"
 #include "coro/coro.h"

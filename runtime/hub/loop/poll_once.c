@@ -1,4 +1,4 @@
-#include "hub/loop/look.h"
+#include "hub/loop/poll_once.h"
 
 #include "hub/loop/poller.h"
 #include "hub/state/deadlines.h"

@@ -2,8 +2,8 @@
  * What an answer is to be: a response before its head is out, and the results of handlers, which go
  * into it. Sends nothing and never waits.
  */
-#ifndef ML_BINDINGS_HTTP_FILLING_H
-#define ML_BINDINGS_HTTP_FILLING_H
+#ifndef ML_BINDINGS_HTTP_RESPONSE_FILL_H
+#define ML_BINDINGS_HTTP_RESPONSE_FILL_H
 
 #include "bindings/http/types.h"
 

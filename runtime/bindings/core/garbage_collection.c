@@ -1,4 +1,4 @@
-#include "bindings/core/collection.h"
+#include "bindings/core/garbage_collection.h"
 
 #include "bindings/core/lua_runtime.h"
 

@@ -3,8 +3,8 @@
  * that the write raised is taken away; one that was pending before stays. May not span a switch of
  * tasks.
  */
-#ifndef ML_BASE_QUIET_H
-#define ML_BASE_QUIET_H
+#ifndef ML_BASE_NO_SIGPIPE_H
+#define ML_BASE_NO_SIGPIPE_H
 
 #include <errno.h>
 #include <signal.h>

@@ -1,12 +1,12 @@
 /* Answers go out: heads, whole bodies, files, the ends of streamed ones. */
-#include "bindings/http/sending.h"
+#include "bindings/http/response_send.h"
 
 #include "bindings/core/blocking.h"
 #include "bindings/data/json_encode.h"
 #include "bindings/data/json_values.h"
-#include "bindings/http/bodies.h"
-#include "bindings/http/filling.h"
 #include "bindings/http/headers.h"
+#include "bindings/http/response_body.h"
+#include "bindings/http/response_fill.h"
 #include "http/answer.h"
 
 #include <lauxlib.h>

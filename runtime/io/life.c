@@ -1,4 +1,4 @@
-#include "io/open.h"
+#include "io/life.h"
 
 #include "io/linger.h"
 #include "io/resolver.h"

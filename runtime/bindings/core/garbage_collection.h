@@ -2,8 +2,8 @@
  * Collects garbage because memory is short, where no Lua code may run: on the hub's own stack.
  * Knows nothing of the use of the memory.
  */
-#ifndef ML_BINDINGS_CORE_COLLECTION_H
-#define ML_BINDINGS_CORE_COLLECTION_H
+#ifndef ML_BINDINGS_CORE_GARBAGE_COLLECTION_H
+#define ML_BINDINGS_CORE_GARBAGE_COLLECTION_H
 
 #include "hub/state/hub.h"
 
