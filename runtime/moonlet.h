@@ -63,7 +63,7 @@ MOONLET_API const char *moonlet_error_text(int error);
 #define MOONLET_NET 16      /* moonlet.net, moonlet.patch */
 #define MOONLET_BYTECODE 32 /* load() of precompiled chunks, which can be made to crash */
 #define MOONLET_FILES 64    /* Lua modules from package.path: only what is preloaded */
-/* All of them: for scripts that nobody has reviewed. */
+/* All of them: for untrusted scripts. */
 #define MOONLET_UNTRUSTED 127
 
 /* The smallest stack_size. */
