@@ -163,6 +163,16 @@ describe("a compressed message", function()
     writing:join()
   end)
 
+  it("that is huge lets others run while it is decompressed", function()
+    local matches = 100000 -- 26 MB
+    local ws, peer = raw(true, { compression = true, max_message = 1 << 26 }, PD)
+    local writing = task.spawn(function() peer:write(frame(0xc2, bomb(matches))) end)
+    local turns = support.turns_beside(function() assert.equal(1 + 258 * matches, #ws:receive()) end)
+    assert.is_true(turns > 20)
+    writing:join()
+    leave(ws, peer)
+  end)
+
   -- name -> frames of a server, code that it is told, ours
   local STORED = "\x00\x00\x00\xff\xff" -- an empty block
   local WRONG = {
