@@ -12,6 +12,9 @@
 /* Output that is given to ml_ws_inflate() at a time: the memory of a message grows with it. */
 enum { PIECE = 4096 };
 
+/* Compressed bytes that are worked off at a time: they become half a MB at most. */
+enum { PACKED_PIECE = 512 };
+
 /* Bytes that the compressed form of a message may have beyond one and a half times the limit. */
 enum { PACKED_EXTRA = 1024 };
 
@@ -207,7 +210,7 @@ static int read_payload(struct ml_websocket *ws, char *data, size_t size, size_t
     uint64_t left = ws->head.size - ws->frame_read;
     size_t count = size < left ? size : (size_t)left;
     if (ws->head.opcode < ML_WS_CLOSE && ws->is_compressed && ml_ws_is_open(ws))
-        return read_compressed(ws, data, count, taken);
+        return read_compressed(ws, data, count < PACKED_PIECE ? count : PACKED_PIECE, taken);
     int result = make_room(ws, count);
     *taken = result == 0 ? count : 0;
     if (result != 0)
@@ -237,18 +240,21 @@ static int read_bytes(struct ml_websocket *ws, size_t *used)
     return result;
 }
 
-/* Works off what the stream holds, up to the end of a message. Answers to pings leave together. */
+/* Works off what the stream holds, up to the end of a message or of the task's slice. Answers to
+ * pings leave together. */
 static int read_input(struct ml_websocket *ws)
 {
     int result = 0;
     size_t used = 0;
-    while (result == 0 && !ws->has_message) {
+    bool goes_on = true;
+    while (result == 0 && goes_on && !ws->has_message) {
         if (ws->is_in_frame && ws->frame_read == ws->head.size)
             result = end_frame(ws);
         else if (used < ml_buffer_size(&ws->stream->in))
             result = read_bytes(ws, &used);
         else
             break;
+        goes_on = !ml_slice_is_over(ml_ws_hub(ws));
     }
     if (used > 0)
         ml_stream_consume(ws->stream, used);
@@ -272,12 +278,20 @@ static int beat(struct ml_websocket *ws)
     return ml_ws_is_open(ws) ? ml_websocket_ping(ws, NULL, 0) : 0;
 }
 
+/* Whether read_input() has left off before the end of the input. */
+static bool has_work(const struct ml_websocket *ws)
+{
+    return ml_stream_has_input(ws->stream) || (ws->is_in_frame && ws->frame_read == ws->head.size);
+}
+
 /* Waits for more input, and keeps the pings going. 0; -ML_EEOF; or an error. */
 static int receive_more(struct ml_websocket *ws, ml_time deadline)
 {
     struct ml_stream *s = ws->stream;
     if (!ml_stream_is_open(s))
         return -ML_ECLOSED;
+    if (has_work(ws))
+        return ml_stream_share(s, deadline);
     ml_time until = deadline == ML_NEVER_WAIT ? deadline : ml_time_earlier(deadline, ws->ping_at);
     int result = ml_stream_receive_more(s, until);
     bool is_due = result == -ETIMEDOUT && until != deadline;
@@ -337,9 +351,12 @@ int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
 static void tend(struct ml_websocket *ws)
 {
     int result = 0;
+    ml_time read_timeout = ws->stream->read_timeout;
     ws->is_receiving = true;
+    ws->stream->read_timeout = ML_NEVER_WAIT;
     if (!ws->has_message)
         result = ml_ws_receive(ws, ML_NEVER_WAIT);
+    ws->stream->read_timeout = read_timeout;
     ws->has_pinged = ws->has_pinged && !ws->has_message;
     if ((result == 0 || result == -ETIMEDOUT) && ml_ws_is_open(ws))
         beat(ws);

@@ -33,8 +33,8 @@ int ml_websocket_watch(struct ml_websocket *ws, struct ml_waiter *waiter, ml_tim
 void ml_websocket_unwatch(struct ml_websocket *ws);
 
 /* For a connection whose ping may be due: reads and answers what has come and pings, unless a task
- * receives, which does so itself. When to come again; ML_FOREVER: never, it is closing. May wait
- * for its turn only. */
+ * receives, which does so itself. When to come again; ML_FOREVER: never, it is closing. Never
+ * waits, nor lets others run: none would find it receiving. */
 ml_time ml_websocket_tend(struct ml_websocket *ws);
 
 /* Receives until a message is there, without asking who else receives. 0; 1; or an error. */

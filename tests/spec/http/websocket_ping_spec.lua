@@ -135,6 +135,22 @@ describe("a WebSocket of which no task receives", function()
     ws:finish()
   end)
 
+  virtual("takes a peer that reads slowly for alive: its answer waits behind what it has to read", function()
+    local a, peer = net.memory_pair { a_to_b = { capacity = 1 << 16 } }
+    local ws = core.open(a, { ping_interval = 4 }, false)
+    assert(ws:send(("x"):rep(1 << 20), "binary", 0))
+    local left = 10 + (1 << 20)
+    while left > 100000 do
+      task.sleep(3)
+      left = left - #assert(peer:read_some(1 << 16))
+      assert.is_nil(ws:closed())
+    end
+    task.sleep(20) -- now it reads no more
+    assert.equal(1006, (ws:closed()))
+    peer:close()
+    ws:finish()
+  end)
+
   virtual("is not pinged if its option says so", function()
     local ws, peer = raw(false, { ping_interval = false })
     assert.same({ "EDEADLINE" }, { select(3, task.timeout(100, peer.read_some, peer)) })
