@@ -203,6 +203,19 @@ static int await_room(struct ml_http2_flow *f, size_t size, struct ml_http2_pati
     return error;
 }
 
+int ml_http2_flow_put_whole(struct ml_http2_flow *f, const char *bytes, size_t size)
+{
+    int error = ml_http2_flow_check(f);
+    if (error == 0)
+        error = ml_buffer_reserve(&f->out, size);
+    if (error != 0)
+        return error;
+    memcpy(ml_buffer_end(&f->out), bytes, size);
+    ml_buffer_commit(&f->out, size);
+    resume(f);
+    return 0;
+}
+
 /* Copies as much as there is room for, and returns how much; or an error. */
 static ssize_t put_some(struct ml_http2_flow *f, const char *bytes, size_t size,
                         struct ml_http2_patience patience)

@@ -82,8 +82,11 @@ nghttp2_data_provider ml_http2_flow_provider(struct ml_http2_flow *f);
 int ml_http2_flow_put(struct ml_http2_flow *f, const char *bytes, size_t size,
                       struct ml_http2_patience patience);
 
-/* The same from a file, at most `count` bytes: how many, 0 at its end; or an error. Reading holds
- * up the thread, as in io/send_file.h. */
+/* Copies all of them, however many. 0; -EPIPE; -ENOMEM. Never waits. */
+int ml_http2_flow_put_whole(struct ml_http2_flow *f, const char *bytes, size_t size);
+
+/* The same as put() from a file, at most `count` bytes: how many, 0 at its end; or an error.
+ * Reading holds up the thread, as in io/send_file.h. */
 ssize_t ml_http2_flow_put_file(struct ml_http2_flow *f, int file, off_t offset, uint64_t count,
                                struct ml_http2_patience patience);
 

@@ -29,11 +29,20 @@ struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t 
     return s;
 }
 
-/* One whose peer has gone may end before its frames have left: nghttp2 knows it no longer. */
+/* nghttp2 may know the stream still, and ask for more of its body: not any more. */
+static void detach(struct ml_http2_stream *s)
+{
+    struct ml_http2_session *c = &s->peer->session;
+    if (c->session == NULL ||
+        c->n->nghttp2_session_get_stream_user_data(c->session, s->flow.id) != s)
+        return;
+    c->n->nghttp2_session_set_stream_user_data(c->session, s->flow.id, NULL);
+    c->n->nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, s->flow.id, NGHTTP2_CANCEL);
+}
+
 void ml_http2_stream_free(struct ml_http2_stream *s)
 {
-    const struct ml_http2_session *c = &s->peer->session;
-    c->n->nghttp2_session_set_stream_user_data(c->session, s->flow.id, NULL);
+    detach(s);
     ml_list_remove(&s->link);
     ml_http2_flow_release(&s->flow);
     ml_http2_head_release(&s->coming);

@@ -22,6 +22,8 @@ function Carried:release()
   shared:release()
 end
 
+Carried.__gc = Carried.release -- a response that was neither read nor closed
+
 local Shared = {}
 Shared.__index = Shared
 
