@@ -3,20 +3,22 @@
 
 #include "bindings/core/blocking.h"
 #include "bindings/http/bodies.h"
+#include "bindings/http/coded.h"
 #include "bindings/http/filling.h"
 #include "bindings/http/headers.h"
 #include "http/answer.h"
 
 #include <lauxlib.h>
 
-/* The pairs of a headers object, NULL: none, in a userdata that is left on the stack; one place
- * more than they need. */
+/* Fields that are added to those of a script: its type, and those of a coding. */
+enum { MORE_PAIRS = 1 + ML_CODED_PAIRS };
+
 struct ml_http_pair *ml_response_push_pairs(lua_State *L, const struct ml_http_headers *headers,
                                             int *count)
 {
     struct ml_http_line line;
     size_t most = headers != NULL ? headers->count : 0;
-    struct ml_http_pair *pairs = lua_newuserdatauv(L, (most + 1) * sizeof *pairs, 0);
+    struct ml_http_pair *pairs = lua_newuserdatauv(L, (most + MORE_PAIRS) * sizeof *pairs, 0);
     *count = 0;
     for (size_t at = 0; headers != NULL && ml_http_headers_next(headers, &at, &line);)
         pairs[(*count)++] = (struct ml_http_pair){line.name, line.value, (uint32_t)line.name_size,
@@ -43,10 +45,13 @@ static int64_t given_length(lua_State *L, const struct ml_http_headers *headers)
     return length;
 }
 
-/* Makes the head of the answer; leaves two values on the stack that keep it alive. The headers
- * cannot be changed from now on. */
-static void make_answer(lua_State *L, int index, const struct ml_lua_response *res, int status,
-                        struct ml_http_answer *answer)
+/* Of bodies: not known; not to be coded. */
+enum { SIZE_UNKNOWN = -1, SIZE_OF_FILE = -2 };
+
+/* Makes the head of an answer with a body of that size; leaves three values on the stack that keep
+ * it alive. The headers cannot be changed from now on. */
+static void make_answer(lua_State *L, int index, struct ml_lua_response *res, int status,
+                        int64_t body_size, struct ml_http_answer *answer)
 {
     static const char type[] = "content-type", text[] = "text/plain; charset=utf-8";
     struct ml_http_headers *headers = NULL;
@@ -68,6 +73,12 @@ static void make_answer(lua_State *L, int index, const struct ml_lua_response *r
     if (needs_type)
         pairs[answer->pair_count++] =
             (struct ml_http_pair){type, text, sizeof type - 1, sizeof text - 1};
+    if (res->x->compresses && body_size != SIZE_OF_FILE)
+        ml_response_choose_coding(L, index, res, answer, pairs, body_size);
+    else
+        lua_pushnil(L);
+    if (res->is_coded && body_size == SIZE_UNKNOWN)
+        answer->length = -1;
 }
 
 /* A body of that size: raises if the script has promised another one. */
@@ -94,10 +105,10 @@ int ml_response_send_head(lua_State *L, int index, struct ml_lua_response *res)
         return 0;
     if (ml_http_status_is_bare(status))
         return luaL_error(L, "an answer of status %d has no body", status);
-    make_answer(L, index, res, status, &answer);
+    make_answer(L, index, res, status, SIZE_UNKNOWN, &answer);
     ml_carrier_begin(L, x);
     int error = ml_carrier_end(L, x, x->carrier->send_head(x, &answer));
-    lua_pop(L, 2);
+    lua_pop(L, 3);
     return error;
 }
 
@@ -108,35 +119,63 @@ static void send_text(lua_State *L, int index, struct ml_lua_response *res, int 
     struct ml_http_exchange *x = res->x;
     struct iovec piece = {.iov_base = (void *)"", .iov_len = 0};
     struct ml_http_answer answer;
-    int status = ml_response_status(res);
+    int status = ml_response_status(res), top = lua_gettop(L);
     if (body != 0)
         piece.iov_base = (void *)lua_tolstring(L, body, &piece.iov_len);
     if (ml_http_status_is_bare(status) && piece.iov_len > 0)
         luaL_error(L, "an answer of status %d has no body", status);
-    make_answer(L, index, res, status, &answer);
+    make_answer(L, index, res, status, (int64_t)piece.iov_len, &answer);
     /* HEAD may be told of a body that was not made. */
     if (!x->is_head || piece.iov_len > 0 || answer.length < 0)
         check_length(L, &answer, (int64_t)piece.iov_len);
+    if (res->is_coded) {
+        ml_response_push_coded(L, index, piece.iov_base, piece.iov_len, ML_CODING_END);
+        piece.iov_base = (void *)lua_tolstring(L, -1, &piece.iov_len);
+        answer.length = (int64_t)piece.iov_len;
+    }
     ml_carrier_begin(L, x);
     ml_carrier_end(L, x, x->carrier->send_whole(x, &answer, &piece, 1));
-    lua_pop(L, 2);
+    lua_settop(L, top);
 }
 
 static void send_file(lua_State *L, int index, struct ml_lua_response *res)
 {
     struct ml_http_answer answer;
-    make_answer(L, index, res, ml_response_status(res), &answer);
+    make_answer(L, index, res, ml_response_status(res), SIZE_OF_FILE, &answer);
     check_length(L, &answer, res->length);
     ml_response_send_file(L, index, res, &answer);
-    lua_pop(L, 2);
+    lua_pop(L, 3);
+}
+
+/* ---- streamed answers ---- */
+
+int ml_response_send_body(lua_State *L, int index, struct ml_lua_response *res, const char *data,
+                          size_t size, enum ml_coding_mode mode)
+{
+    struct ml_http_exchange *x = res->x;
+    struct iovec piece = {.iov_base = (void *)data, .iov_len = size};
+    if (!res->is_coded) {
+        lua_pushnil(L);
+    } else {
+        ml_response_push_coded(L, index, data, size, mode);
+        piece.iov_base = (void *)lua_tolstring(L, -1, &piece.iov_len);
+    }
+    ml_carrier_begin(L, x);
+    int error = ml_carrier_end(L, x, x->carrier->send_body(x, &piece, 1));
+    lua_pop(L, 1);
+    return error;
 }
 
 /* The end of a body that was streamed, with what trailers there are. */
 static int send_end(lua_State *L, int index, struct ml_lua_response *res)
 {
     struct ml_http_exchange *x = res->x;
-    int count = 0;
+    int count = 0, error = 0;
     const struct ml_http_pair *pairs = NULL;
+    if (res->is_coded)
+        error = ml_response_send_body(L, index, res, "", 0, ML_CODING_END);
+    if (error != 0)
+        return error;
     if (res->has_trailers) {
         lua_getiuservalue(L, index, ML_RESPONSE_TRAILERS);
         pairs = ml_response_push_pairs(L, ml_http_test_headers(L, -1), &count);
@@ -148,17 +187,15 @@ static int send_end(lua_State *L, int index, struct ml_lua_response *res)
 /* An answer with trailers is streamed, even if its body is known. */
 static void send_with_trailers(lua_State *L, int index, struct ml_lua_response *res)
 {
-    struct ml_http_exchange *x = res->x;
-    struct iovec piece = {.iov_base = (void *)"", .iov_len = 0};
+    const char *text = "";
+    size_t size = 0;
     int error = ml_response_send_head(L, index, res);
     if (res->kind == ML_BODY_TEXT) {
         lua_getiuservalue(L, index, ML_RESPONSE_BODY);
-        piece.iov_base = (void *)lua_tolstring(L, -1, &piece.iov_len);
+        text = lua_tolstring(L, -1, &size);
     }
-    if (error == 0 && piece.iov_len > 0) {
-        ml_carrier_begin(L, x);
-        error = ml_carrier_end(L, x, x->carrier->send_body(x, &piece, 1));
-    }
+    if (error == 0 && size > 0)
+        error = ml_response_send_body(L, index, res, text, size, ML_CODING_MORE);
     if (error == 0)
         send_end(L, index, res);
 }

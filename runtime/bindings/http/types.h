@@ -41,6 +41,7 @@ struct ml_lua_response {
     bool is_text; /* the body is text unless the headers say otherwise */
     bool has_headers, has_trailers;
     bool holds;             /* ML_RESPONSE_HELD is to be closed */
+    bool is_coded;          /* its body goes through ML_RESPONSE_ENCODER */
     int64_t offset, length; /* of a file */
 };
 
@@ -51,7 +52,8 @@ enum {
     ML_RESPONSE_TRAILERS = 4,
     ML_RESPONSE_PARTS = 5, /* of a body that is a file: a list, bindings/http/bodies.c; or nil */
     ML_RESPONSE_HELD = 6,  /* something with close() */
-    ML_RESPONSE_VALUES = 6
+    ML_RESPONSE_ENCODER = 7,
+    ML_RESPONSE_VALUES = 7
 };
 
 /* User values of a connection. */
@@ -73,6 +75,7 @@ struct ml_lua_server {
     bool trusts;     /* ML_SERVER_CLIENT tells of some peers for whom they ask */
     bool logs;       /* ML_SERVER_LOG is to be told */
     bool is_http1;   /* HTTP/2 is not spoken */
+    bool compresses; /* answers get a content coding */
     int http2_count; /* connections of it */
 };
 
