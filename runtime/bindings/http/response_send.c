@@ -4,6 +4,7 @@
 #include "bindings/core/blocking.h"
 #include "bindings/data/json_encode.h"
 #include "bindings/data/json_values.h"
+#include "bindings/http/coded.h"
 #include "bindings/http/headers.h"
 #include "bindings/http/response_body.h"
 #include "bindings/http/response_fill.h"
@@ -12,14 +13,15 @@
 #include <lauxlib.h>
 #include <string.h>
 
-/* The pairs of a headers object, NULL: none, in a userdata that is left on the stack; one place
- * more than they need. */
+/* Fields that are added to those of a script: its type, and those of a coding. */
+enum { MORE_PAIRS = 1 + ML_CODED_PAIRS };
+
 struct ml_http_pair *ml_response_push_pairs(lua_State *L, const struct ml_http_headers *headers,
                                             int *count)
 {
     struct ml_http_line line;
     size_t most = headers != NULL ? headers->count : 0;
-    struct ml_http_pair *pairs = lua_newuserdatauv(L, (most + 1) * sizeof *pairs, 0);
+    struct ml_http_pair *pairs = lua_newuserdatauv(L, (most + MORE_PAIRS) * sizeof *pairs, 0);
     *count = 0;
     for (size_t at = 0; headers != NULL && ml_http_headers_next(headers, &at, &line);)
         pairs[(*count)++] = (struct ml_http_pair){line.name, line.value, (uint32_t)line.name_size,
@@ -48,45 +50,54 @@ static int64_t given_length(lua_State *L, const struct ml_http_headers *headers)
 
 static const char type_name[] = "content-type";
 
-/* An answer that has no fields of its own but, perhaps, a type: nothing is allocated for it. */
+/* An answer and room for the fields that are added; one that has no others allocates nothing. */
 struct outgoing {
     struct ml_http_answer answer;
-    struct ml_http_pair type;
+    struct ml_http_pair own[MORE_PAIRS];
 };
 
-static void add_fields(lua_State *L, int index, struct outgoing *out)
+/* Of bodies: not known; not to be coded. */
+enum { SIZE_UNKNOWN = -1, SIZE_OF_FILE = -2 };
+
+/* Adds the script's fields; leaves two values on the stack. Returns where all fields are. */
+static struct ml_http_pair *add_fields(lua_State *L, int index, struct outgoing *out,
+                                       bool *has_type)
 {
     size_t size;
     lua_getiuservalue(L, index, ML_RESPONSE_HEADERS);
     struct ml_http_headers *headers = ml_http_test_headers(L, -1);
-    struct ml_http_answer *answer = &out->answer;
     headers->is_sent = true;
-    bool has_type = ml_http_headers_find(headers, type_name, sizeof type_name - 1, &size) != NULL;
-    int types = answer->pair_count;
-    struct ml_http_pair *pairs = ml_response_push_pairs(L, headers, &answer->pair_count);
-    if (types > 0 && !has_type)
-        pairs[answer->pair_count++] = out->type;
-    answer->pairs = pairs;
-    answer->length = given_length(L, headers);
+    *has_type = ml_http_headers_find(headers, type_name, sizeof type_name - 1, &size) != NULL;
+    struct ml_http_pair *pairs = ml_response_push_pairs(L, headers, &out->answer.pair_count);
+    out->answer.length = given_length(L, headers);
+    return pairs;
 }
 
-/* Makes the head of the answer; leaves two values on the stack that keep it alive. The headers
- * cannot be changed from now on. */
-static void make_answer(lua_State *L, int index, const struct ml_lua_response *res, int status,
-                        struct outgoing *out)
+/* Makes the head of an answer with a body of that size; leaves three values on the stack that keep
+ * it alive. The headers cannot be changed from now on. */
+static void make_answer(lua_State *L, int index, struct ml_lua_response *res, int status,
+                        int64_t body_size, struct outgoing *out)
 {
-    bool has_type = res->type != NULL && !ml_http_status_is_bare(status);
-    if (has_type)
-        out->type = (struct ml_http_pair){type_name, res->type, sizeof type_name - 1,
-                                          (uint32_t)strlen(res->type)};
-    out->answer = (struct ml_http_answer){
-        .status = status, .pairs = &out->type, .pair_count = has_type, .length = -1};
+    struct ml_http_answer *answer = &out->answer;
+    struct ml_http_pair *pairs = out->own;
+    bool has_type = false;
+    *answer = (struct ml_http_answer){.status = status, .length = -1};
     if (res->has_headers) {
-        add_fields(L, index, out);
+        pairs = add_fields(L, index, out, &has_type);
     } else {
         lua_pushnil(L);
         lua_pushnil(L);
     }
+    if (res->type != NULL && !has_type && !ml_http_status_is_bare(status))
+        pairs[answer->pair_count++] = (struct ml_http_pair){
+            type_name, res->type, sizeof type_name - 1, (uint32_t)strlen(res->type)};
+    answer->pairs = pairs;
+    if (res->x->compresses && body_size != SIZE_OF_FILE)
+        ml_response_choose_coding(L, index, res, answer, pairs, body_size);
+    else
+        lua_pushnil(L);
+    if (res->is_coded && body_size == SIZE_UNKNOWN)
+        answer->length = -1;
 }
 
 /* A body of that size: raises if the script has promised another one. */
@@ -113,10 +124,10 @@ int ml_response_send_head(lua_State *L, int index, struct ml_lua_response *res)
         return 0;
     if (ml_http_status_is_bare(status))
         return luaL_error(L, "an answer of status %d has no body", status);
-    make_answer(L, index, res, status, &out);
-    ml_blocking_begin(L);
-    int error = ml_blocking_end(L, x->carrier->send_head(x, &out.answer));
-    lua_pop(L, 2);
+    make_answer(L, index, res, status, SIZE_UNKNOWN, &out);
+    ml_carrier_begin(L, x);
+    int error = ml_carrier_end(L, x, x->carrier->send_head(x, &out.answer));
+    lua_pop(L, 3);
     return error;
 }
 
@@ -127,57 +138,83 @@ static void send_text(lua_State *L, int index, struct ml_lua_response *res, int 
     struct ml_http_exchange *x = res->x;
     struct iovec piece = {.iov_base = (void *)"", .iov_len = 0};
     struct outgoing out;
-    int status = ml_response_status(res);
+    int status = ml_response_status(res), top = lua_gettop(L);
     if (body != 0)
         piece.iov_base = (void *)lua_tolstring(L, body, &piece.iov_len);
     if (ml_http_status_is_bare(status) && piece.iov_len > 0)
         luaL_error(L, "an answer of status %d has no body", status);
-    make_answer(L, index, res, status, &out);
+    make_answer(L, index, res, status, (int64_t)piece.iov_len, &out);
     /* HEAD may be told of a body that was not made. */
     if (!x->is_head || piece.iov_len > 0 || out.answer.length < 0)
         check_length(L, &out.answer, (int64_t)piece.iov_len);
-    ml_blocking_begin(L);
-    ml_blocking_end(L, x->carrier->send_whole(x, &out.answer, &piece, 1));
-    lua_pop(L, 2);
+    if (res->is_coded) {
+        ml_response_push_coded(L, index, piece.iov_base, piece.iov_len, ML_CODING_END);
+        piece.iov_base = (void *)lua_tolstring(L, -1, &piece.iov_len);
+        out.answer.length = (int64_t)piece.iov_len;
+    }
+    ml_carrier_begin(L, x);
+    ml_carrier_end(L, x, x->carrier->send_whole(x, &out.answer, &piece, 1));
+    lua_settop(L, top);
 }
 
 static void send_file(lua_State *L, int index, struct ml_lua_response *res)
 {
     struct outgoing out;
-    make_answer(L, index, res, ml_response_status(res), &out);
+    make_answer(L, index, res, ml_response_status(res), SIZE_OF_FILE, &out);
     check_length(L, &out.answer, res->length);
     ml_response_send_file(L, index, res, &out.answer);
-    lua_pop(L, 2);
+    lua_pop(L, 3);
+}
+
+/* ---- streamed answers ---- */
+
+int ml_response_send_body(lua_State *L, int index, struct ml_lua_response *res, const char *data,
+                          size_t size, enum ml_coding_mode mode)
+{
+    struct ml_http_exchange *x = res->x;
+    struct iovec piece = {.iov_base = (void *)data, .iov_len = size};
+    if (!res->is_coded) {
+        lua_pushnil(L);
+    } else {
+        ml_response_push_coded(L, index, data, size, mode);
+        piece.iov_base = (void *)lua_tolstring(L, -1, &piece.iov_len);
+    }
+    ml_carrier_begin(L, x);
+    int error = ml_carrier_end(L, x, x->carrier->send_body(x, &piece, 1));
+    lua_pop(L, 1);
+    return error;
 }
 
 /* The end of a body that was streamed, with what trailers there are. */
 static int send_end(lua_State *L, int index, struct ml_lua_response *res)
 {
     struct ml_http_exchange *x = res->x;
-    int count = 0;
+    int count = 0, error = 0;
     const struct ml_http_pair *pairs = NULL;
+    if (res->is_coded)
+        error = ml_response_send_body(L, index, res, "", 0, ML_CODING_END);
+    if (error != 0)
+        return error;
     if (res->has_trailers) {
         lua_getiuservalue(L, index, ML_RESPONSE_TRAILERS);
         pairs = ml_response_push_pairs(L, ml_http_test_headers(L, -1), &count);
     }
-    ml_blocking_begin(L);
-    return ml_blocking_end(L, x->carrier->end(x, pairs, count));
+    ml_carrier_begin(L, x);
+    return ml_carrier_end(L, x, x->carrier->end(x, pairs, count));
 }
 
 /* An answer with trailers is streamed, even if its body is known. */
 static void send_with_trailers(lua_State *L, int index, struct ml_lua_response *res)
 {
-    struct ml_http_exchange *x = res->x;
-    struct iovec piece = {.iov_base = (void *)"", .iov_len = 0};
+    const char *text = "";
+    size_t size = 0;
     int error = ml_response_send_head(L, index, res);
     if (res->kind == ML_BODY_TEXT) {
         lua_getiuservalue(L, index, ML_RESPONSE_BODY);
-        piece.iov_base = (void *)lua_tolstring(L, -1, &piece.iov_len);
+        text = lua_tolstring(L, -1, &size);
     }
-    if (error == 0 && piece.iov_len > 0) {
-        ml_blocking_begin(L);
-        error = ml_blocking_end(L, x->carrier->send_body(x, &piece, 1));
-    }
+    if (error == 0 && size > 0)
+        error = ml_response_send_body(L, index, res, text, size, ML_CODING_MORE);
     if (error == 0)
         send_end(L, index, res);
 }
