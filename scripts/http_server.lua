@@ -2,10 +2,11 @@
 --
 --     moonlet scripts/http_server.lua [-l HOST] [-p PORT] [-q] [DIRECTORY]
 --
--- -l, -p: where it listens (127.0.0.1, 8080; port 0: any that is free); -q: no access log; DIRECTORY: the current one
--- unless given. Files are sent in ranges where the peer asks for them, directories without an index.html are listed.
--- GET /api/time answers with the time, POST /api/echo with the JSON that it was sent. The access log is standard output.
--- Ctrl-C stops the server; answers that are under way get five seconds to end (exit status 130).
+-- -l, -p: where it listens (127.0.0.1, 8080; port 0: any that is free); -q: no access log;
+-- DIRECTORY: the current one unless given. Files are sent in ranges where the peer asks for them,
+-- directories without an index.html are listed. GET /api/time answers with the time, POST /api/echo
+-- with the JSON that it was sent. The access log is standard output. Ctrl-C stops the server;
+-- answers that are under way get five seconds to end (exit status 130).
 local http = require "moonlet.http"
 local net = require "moonlet.net"
 
@@ -62,7 +63,9 @@ local host, port, is_quiet, directory = read_arguments()
 local router = http.router()
 router:mount("/api", api)
 local ok, message = pcall(router.static, router, "", directory, { listing = true })
-if not ok then fail(("http_server: cannot serve %s: %s\n"):format(directory, message:match "%((.*)%)" or message)) end
+if not ok then
+  fail(("http_server: cannot serve %s\n"):format(message:match "%((.*)%)" or message))
+end
 
 local listener, why = net.listen(host, port)
 if not listener then fail(("http_server: cannot listen on %s\n"):format(why)) end
