@@ -8,7 +8,7 @@ local http = require "moonlet.http"
 local net = require "moonlet.net"
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
-local it = support.limited(it)
+local it, virtual = support.limited(it), support.virtual(it)
 
 local frame, block = frames.frame, frames.block
 local END_STREAM, END_HEADERS, ACK = frames.END_STREAM, frames.END_HEADERS, frames.ACK
@@ -534,7 +534,7 @@ describe("a server that says goodbye", function()
     assert.equal(1, made())
   end)
 
-  it("again and again is given up in the end", function()
+  virtual("again and again is given up in the end", function()
     local c <close>, made = script_of(function(s)
       greet(s)
       next_request(s)
@@ -547,7 +547,7 @@ describe("a server that says goodbye", function()
 end)
 
 describe("a stream that the server resets", function()
-  it("as refused is tried again, whatever the method, but not for ever", function()
+  virtual("as refused is tried again, whatever the method, but not for ever", function()
     local tries = 0
     local c <close> = script_of(function(s)
       greet(s)
