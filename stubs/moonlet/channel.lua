@@ -40,7 +40,7 @@ local channel = {}
 function channel.new(capacity) end
 
 ---Waits for the first of several things that can happen; if several can at once, each gets its turn.
----@param cases table {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"}, {semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"}, {ws, "receive"}, with the fields timeout (seconds) and default (any value: nothing is waited for)
+---@param cases table {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"}, {semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"}, {ws, "receive"}, {req, "gone"} (of a server), with the fields timeout (seconds) and default (any value: nothing is waited for)
 ---@return any ... # the number of the case, and what it gave: the value, or the values of a future; true; the connection; what t:join() returns; for what was closed nil, message, "CLOSED". A stream is readable when a read finds something, be it the end or an error. Or nil, "timeout", "ETIMEDOUT". Or "default" and its value.
 function channel.select(cases) end
 

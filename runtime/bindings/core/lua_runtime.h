@@ -87,7 +87,13 @@ struct ml_greenlets {
 };
 
 /* What select asks of things that the world makes ready: bindings/sync/select.h. */
-enum ml_select_place { ML_SELECT_READABLE, ML_SELECT_ACCEPT, ML_SELECT_RECEIVE, ML_SELECT_SOURCES };
+enum ml_select_place {
+    ML_SELECT_READABLE,
+    ML_SELECT_ACCEPT,
+    ML_SELECT_RECEIVE,
+    ML_SELECT_GONE,
+    ML_SELECT_SOURCES
+};
 
 /* Of bindings/sync/select.c. */
 struct ml_select {
