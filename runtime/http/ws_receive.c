@@ -346,8 +346,8 @@ int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
     return ended && ws->is_closed_here ? -ML_ECLOSED : result;
 }
 
-/* No task receives: what has come is read, up to a message, and answered. A peer whose message
- * waits to be received is not silent. */
+/* No task receives: what has come is read, up to a message, and answered; a ping is sent if it is
+ * due. A peer whose message waits to be received is not silent. */
 static void tend(struct ml_websocket *ws)
 {
     int result = 0;
@@ -358,22 +358,34 @@ static void tend(struct ml_websocket *ws)
         result = ml_ws_receive(ws, ML_NEVER_WAIT);
     ws->stream->read_timeout = read_timeout;
     ws->has_pinged = ws->has_pinged && !ws->has_message;
-    if ((result == 0 || result == -ETIMEDOUT) && ml_ws_is_open(ws))
+    bool is_due = ws->ping_at <= ml_hub_now(ml_ws_hub(ws));
+    if (is_due && (result == 0 || result == -ETIMEDOUT) && ml_ws_is_open(ws))
         beat(ws);
     ws->is_receiving = false;
     ml_wake_all(ml_ws_hub(ws), &ws->enders);
 }
 
+/* How often a connection is visited: a peer may wait for the answer to its ping. Times are brought
+ * to whole steps, so that those of many connections come together. */
+#define VISIT_SPAN (5 * ML_SECOND)
+#define VISIT_STEP (ML_SECOND / 4)
+
+ml_time ml_ws_next_visit(const struct ml_websocket *ws)
+{
+    ml_time now = ml_hub_now(ml_ws_hub(ws)), span = ws->options.ping_interval / 4;
+    ml_time visit = ml_time_after(now, span);
+    if (span > VISIT_SPAN)
+        visit = (ml_time_after(now, VISIT_SPAN) / VISIT_STEP + 1) * VISIT_STEP;
+    return ws->ping_at > now ? ml_time_earlier(ws->ping_at, visit) : visit;
+}
+
 ml_time ml_websocket_tend(struct ml_websocket *ws)
 {
-    ml_time now = ml_hub_now(ml_ws_hub(ws));
     if (ws->pings == NULL || !ml_ws_is_open(ws))
         return ML_FOREVER;
-    if (ws->ping_at > now)
-        return ws->ping_at;
     if (!ws->is_receiving)
         tend(ws);
-    return ws->ping_at > now ? ws->ping_at : ml_time_after(now, ws->options.ping_interval);
+    return ml_ws_is_open(ws) ? ml_ws_next_visit(ws) : ML_FOREVER;
 }
 
 int ml_websocket_look(struct ml_websocket *ws)
