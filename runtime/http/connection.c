@@ -57,15 +57,29 @@ static int take_block(struct ml_http_connection *c)
     return 0;
 }
 
+static void release_block(struct ml_http_server *server, struct ml_http1 *r)
+{
+    ml_http1_end_body(r);
+    free(r->long_head);
+    ml_http_block_give(server, r);
+}
+
+static void release_exchange(struct ml_http_exchange *x)
+{
+    release_block(x->server, ml_http1_of(x));
+}
+
+/* Where other tasks than the handler's still wait in calls, the last of them gives it. */
 static void give_block(struct ml_http_connection *c)
 {
     struct ml_http1 *r = c->current;
     c->current = NULL;
     if (r == NULL)
         return;
-    ml_http1_end_body(r);
-    free(r->long_head);
-    ml_http_block_give(c->server, r);
+    if (r->x.carrier != NULL && r->x.calls > 0)
+        r->x.left = release_exchange;
+    else
+        release_block(c->server, r);
 }
 
 /* The head's bytes leave the stream's input and stay with the request. */
@@ -285,6 +299,7 @@ int ml_http_connection_finish(struct ml_http_connection *c)
     struct ml_http_exchange *x = &c->current->x;
     if (x->phase != ML_HTTP_COMPLETE)
         x->carrier->abort(x);
+    c->is_last |= x->calls > 0; /* of tasks that may still read what comes, or write */
     int error = clear_input(c);
     if (c->server->done != NULL)
         c->server->done(c->context, x);

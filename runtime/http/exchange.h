@@ -6,6 +6,7 @@
 #ifndef ML_HTTP_EXCHANGE_H
 #define ML_HTTP_EXCHANGE_H
 
+#include "base/check.h"
 #include "http/head.h"
 #include "io/stream.h"
 
@@ -101,10 +102,14 @@ struct ml_http_exchange {
     uint64_t body_read; /* bytes of the request's body so far */
     uint64_t body_sent; /* of the answer's */
     ml_time began;      /* when its head was there */
-    int body_error;     /* what read_body() failed with; 0: nothing */
-    int syntax_error;   /* with -EPROTO: the ml_http_error */
-    int status;         /* of the answer; 0: none yet */
-    uint8_t version;    /* 10, 11, 20 */
+    /* Calls of the carrier that are under way, in whatever tasks, and what is told when the last of
+     * them ends, once the exchange is over; NULL: nobody. */
+    uint32_t calls;
+    void (*left)(struct ml_http_exchange *x);
+    int body_error;   /* what read_body() failed with; 0: nothing */
+    int syntax_error; /* with -EPROTO: the ml_http_error */
+    int status;       /* of the answer; 0: none yet */
+    uint8_t version;  /* 10, 11, 20 */
     enum ml_http_phase phase : 8;
     enum ml_http_on_gone on_gone : 8;
     bool is_body_read : 1;  /* to its end */
@@ -112,6 +117,19 @@ struct ml_http_exchange {
     bool is_head : 1;       /* the method is HEAD: the answer has no body */
     bool must_close : 1;    /* the connection ends after it */
 };
+
+/* Around calls of the carrier by tasks that may outlive the handler: its memory stays until the
+ * last has left. */
+static inline void ml_http_exchange_enter(struct ml_http_exchange *x)
+{
+    x->calls++;
+}
+
+static inline void ml_http_exchange_leave(struct ml_http_exchange *x)
+{
+    if (--x->calls == 0 && ml_unlikely(x->left != NULL))
+        x->left(x);
+}
 
 /* The status for a body that could not be read: 400, 408, 413; 0: it could, or the peer is gone. */
 int ml_http_exchange_body_status(const struct ml_http_exchange *x);

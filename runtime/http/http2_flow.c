@@ -33,10 +33,16 @@ void ml_http2_flow_release(struct ml_http2_flow *f)
     f->end_fields = NULL;
 }
 
-int ml_http2_flow_check(const struct ml_http2_flow *f)
+/* Whether nghttp2 knows the stream. */
+static bool is_known(const struct ml_http2_flow *f)
 {
     const struct ml_http2_session *c = f->session;
-    return !f->is_closed && c->session != NULL && c->error == 0 ? 0 : -EPIPE;
+    return !f->is_closed && c->session != NULL && c->error == 0;
+}
+
+int ml_http2_flow_check(const struct ml_http2_flow *f)
+{
+    return is_known(f) && !f->is_abandoned ? 0 : -EPIPE;
 }
 
 void ml_http2_flow_close(struct ml_http2_flow *f)
@@ -49,7 +55,7 @@ void ml_http2_flow_reset(struct ml_http2_flow *f, uint32_t code)
 {
     struct ml_http2_session *c = f->session;
     ml_buffer_release(&f->out);
-    if (ml_http2_flow_check(f) != 0)
+    if (!is_known(f))
         return;
     c->n->nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, f->id, code);
     ml_http2_session_kick(c);
@@ -78,7 +84,7 @@ void ml_http2_flow_end_input(struct ml_http2_flow *f)
 static void give_window(struct ml_http2_flow *f, size_t size)
 {
     struct ml_http2_session *c = f->session;
-    if (size == 0 || ml_http2_flow_check(f) != 0)
+    if (size == 0 || !is_known(f))
         return;
     c->n->nghttp2_session_consume_stream(c->session, f->id, size);
     ml_http2_session_kick(c);

@@ -23,6 +23,7 @@ struct ml_http2_flow {
     size_t end_field_count;
     int32_t id;         /* of the stream; 0: it has none yet */
     bool is_closed;     /* nghttp2 has forgotten it */
+    bool is_abandoned;  /* its handler has ended: calls of other tasks end, too */
     bool input_ended;   /* the peer has sent all */
     bool input_dropped; /* nobody will read what still comes */
     uint64_t dropped;   /* bytes of that */

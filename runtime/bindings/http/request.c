@@ -318,8 +318,8 @@ static int push_chunk(lua_State *L, struct ml_lua_request *req, size_t max)
 {
     struct ml_piece_of_input piece;
     struct ml_http_exchange *x = req->x;
-    ml_blocking_begin(L);
-    int result = ml_blocking_end(L, x->carrier->read_body(x, max, &piece));
+    ml_carrier_begin(L, x);
+    int result = ml_carrier_end(L, x, x->carrier->read_body(x, max, &piece));
     if (result < 0)
         return push_body_failure(L, x, result);
     if (result == 1) {

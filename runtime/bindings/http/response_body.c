@@ -57,6 +57,7 @@ static struct part *push_parts(lua_State *L, int *count)
 void ml_response_send_file(lua_State *L, int index, struct ml_lua_response *res,
                            struct ml_http_answer *answer)
 {
+    struct ml_http_exchange *x = res->x;
     struct part whole = {.offset = res->offset, .length = res->length};
     int top = lua_gettop(L), count = 1;
     lua_getiuservalue(L, index, ML_RESPONSE_BODY);
@@ -67,8 +68,8 @@ void ml_response_send_file(lua_State *L, int index, struct ml_lua_response *res,
     if (lua_getiuservalue(L, index, ML_RESPONSE_PARTS) == LUA_TTABLE)
         parts = push_parts(L, &count);
     answer->length = res->length;
-    ml_blocking_begin(L);
-    ml_blocking_end(L, send_parts(res->x, answer, file, parts, count));
+    ml_carrier_begin(L, x);
+    ml_carrier_end(L, x, send_parts(x, answer, file, parts, count));
     lua_settop(L, top);
 }
 

@@ -114,8 +114,8 @@ int ml_response_send_head(lua_State *L, int index, struct ml_lua_response *res)
     if (ml_http_status_is_bare(status))
         return luaL_error(L, "an answer of status %d has no body", status);
     make_answer(L, index, res, status, &out);
-    ml_blocking_begin(L);
-    int error = ml_blocking_end(L, x->carrier->send_head(x, &out.answer));
+    ml_carrier_begin(L, x);
+    int error = ml_carrier_end(L, x, x->carrier->send_head(x, &out.answer));
     lua_pop(L, 2);
     return error;
 }
@@ -136,8 +136,8 @@ static void send_text(lua_State *L, int index, struct ml_lua_response *res, int 
     /* HEAD may be told of a body that was not made. */
     if (!x->is_head || piece.iov_len > 0 || out.answer.length < 0)
         check_length(L, &out.answer, (int64_t)piece.iov_len);
-    ml_blocking_begin(L);
-    ml_blocking_end(L, x->carrier->send_whole(x, &out.answer, &piece, 1));
+    ml_carrier_begin(L, x);
+    ml_carrier_end(L, x, x->carrier->send_whole(x, &out.answer, &piece, 1));
     lua_pop(L, 2);
 }
 
@@ -160,8 +160,8 @@ static int send_end(lua_State *L, int index, struct ml_lua_response *res)
         lua_getiuservalue(L, index, ML_RESPONSE_TRAILERS);
         pairs = ml_response_push_pairs(L, ml_http_test_headers(L, -1), &count);
     }
-    ml_blocking_begin(L);
-    return ml_blocking_end(L, x->carrier->end(x, pairs, count));
+    ml_carrier_begin(L, x);
+    return ml_carrier_end(L, x, x->carrier->end(x, pairs, count));
 }
 
 /* An answer with trailers is streamed, even if its body is known. */
@@ -175,8 +175,8 @@ static void send_with_trailers(lua_State *L, int index, struct ml_lua_response *
         piece.iov_base = (void *)lua_tolstring(L, -1, &piece.iov_len);
     }
     if (error == 0 && piece.iov_len > 0) {
-        ml_blocking_begin(L);
-        error = ml_blocking_end(L, x->carrier->send_body(x, &piece, 1));
+        ml_carrier_begin(L, x);
+        error = ml_carrier_end(L, x, x->carrier->send_body(x, &piece, 1));
     }
     if (error == 0)
         send_end(L, index, res);

@@ -5,6 +5,7 @@
 #ifndef ML_BINDINGS_HTTP_TYPES_H
 #define ML_BINDINGS_HTTP_TYPES_H
 
+#include "bindings/core/blocking.h"
 #include "bindings/core/lua_runtime.h"
 #include "bindings/core/object.h"
 #include "http/connection.h"
@@ -83,6 +84,20 @@ struct ml_lua_server {
     bool is_http1;   /* HTTP/2 is not spoken */
     int http2_count; /* connections of it */
 };
+
+/* Around a call of the exchange's carrier: the frame of ml_blocking_begin() and ml_blocking_end(),
+ * and the exchange stays until it has ended. */
+static inline void ml_carrier_begin(lua_State *L, struct ml_http_exchange *x)
+{
+    ml_blocking_begin(L);
+    ml_http_exchange_enter(x);
+}
+
+static inline int ml_carrier_end(lua_State *L, struct ml_http_exchange *x, int error)
+{
+    ml_http_exchange_leave(x);
+    return ml_blocking_end(L, error);
+}
 
 /* Push a request, or the response to the one at `request`. */
 struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x, int connection);
