@@ -82,16 +82,13 @@ static int response_write(lua_State *L)
     else
         push_text(L, count);
     int body = lua_gettop(L);
-    struct ml_http_exchange *x = res->x;
+    size_t size;
     int error = ml_response_send_head(L, 1, res);
-    struct iovec piece;
-    piece.iov_base = (void *)lua_tolstring(L, body, &piece.iov_len);
+    const char *data = lua_tolstring(L, body, &size);
     if (res->x == NULL) /* over meanwhile: this is another task than the handler's */
         return ml_push_exchange_over(L);
-    if (error == 0) {
-        ml_carrier_begin(L, x);
-        error = ml_carrier_end(L, x, x->carrier->send_body(x, &piece, 1));
-    }
+    if (error == 0)
+        error = ml_response_send_body(L, 1, res, data, size, ML_CODING_MORE);
     return ml_push_outcome(L, error);
 }
 
@@ -107,6 +104,10 @@ static int response_flush(lua_State *L)
         return ml_push_exchange_over(L);
     struct ml_http_exchange *x = res->x;
     int error = ml_response_send_head(L, 1, res);
+    if (res->x == NULL)
+        return ml_push_exchange_over(L);
+    if (error == 0 && res->is_coded)
+        error = ml_response_send_body(L, 1, res, "", 0, ML_CODING_FLUSH);
     if (res->x == NULL)
         return ml_push_exchange_over(L);
     if (error == 0) {

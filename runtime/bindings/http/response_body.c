@@ -2,6 +2,7 @@
 
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
+#include "bindings/http/response_coding.h"
 #include "bindings/http/files.h"
 #include "bindings/http/response_fill.h"
 
@@ -90,6 +91,11 @@ void ml_response_release(lua_State *L, int index)
     if (res->kind == ML_BODY_FILE) {
         lua_getiuservalue(L, index, ML_RESPONSE_BODY);
         ml_http_file_close(L, -1);
+        lua_pop(L, 1);
+    }
+    if (res->is_coded) { /* half a megabyte, which shall not wait for the collector */
+        lua_getiuservalue(L, index, ML_RESPONSE_ENCODER);
+        ml_coded_end(L, -1);
         lua_pop(L, 1);
     }
     if (res->holds) {

@@ -6,20 +6,22 @@
 #include "bindings/data/json_values.h"
 #include "bindings/http/headers.h"
 #include "bindings/http/response_body.h"
+#include "bindings/http/response_coding.h"
 #include "bindings/http/response_fill.h"
 #include "http/answer.h"
 
 #include <lauxlib.h>
 #include <string.h>
 
-/* The pairs of a headers object, NULL: none, in a userdata that is left on the stack; one place
- * more than they need. */
+/* Fields that are added to those of a script: its type, and those of a coding. */
+enum { MORE_PAIRS = 1 + ML_CODED_PAIRS };
+
 struct ml_http_pair *ml_response_push_pairs(lua_State *L, const struct ml_http_headers *headers,
                                             int *count)
 {
     struct ml_http_line line;
     size_t most = headers != NULL ? headers->count : 0;
-    struct ml_http_pair *pairs = lua_newuserdatauv(L, (most + 1) * sizeof *pairs, 0);
+    struct ml_http_pair *pairs = lua_newuserdatauv(L, (most + MORE_PAIRS) * sizeof *pairs, 0);
     *count = 0;
     for (size_t at = 0; headers != NULL && ml_http_headers_next(headers, &at, &line);)
         pairs[(*count)++] = (struct ml_http_pair){line.name, line.value, (uint32_t)line.name_size,
@@ -48,10 +50,11 @@ static int64_t given_length(lua_State *L, const struct ml_http_headers *headers)
 
 static const char type_name[] = "content-type";
 
-/* An answer that has no fields of its own but, perhaps, a type: nothing is allocated for it. */
+/* An answer; where the script has set no fields, nothing is allocated for those that are ours. */
 struct outgoing {
     struct ml_http_answer answer;
-    struct ml_http_pair type;
+    struct ml_http_pair *pairs; /* the answer's: there is room for more */
+    struct ml_http_pair own[MORE_PAIRS];
 };
 
 static void add_fields(lua_State *L, int index, struct outgoing *out)
@@ -65,28 +68,38 @@ static void add_fields(lua_State *L, int index, struct outgoing *out)
     int types = answer->pair_count;
     struct ml_http_pair *pairs = ml_response_push_pairs(L, headers, &answer->pair_count);
     if (types > 0 && !has_type)
-        pairs[answer->pair_count++] = out->type;
-    answer->pairs = pairs;
+        pairs[answer->pair_count++] = out->own[0];
+    answer->pairs = out->pairs = pairs;
     answer->length = given_length(L, headers);
 }
 
-/* Makes the head of the answer; leaves two values on the stack that keep it alive. The headers
- * cannot be changed from now on. */
-static void make_answer(lua_State *L, int index, const struct ml_lua_response *res, int status,
-                        struct outgoing *out)
+/* Of bodies: not known; not to be coded. */
+enum { SIZE_UNKNOWN = -1, SIZE_OF_FILE = -2 };
+
+/* Makes the head of an answer with a body of that size; leaves three values on the stack that keep
+ * it alive. The headers cannot be changed from now on. */
+static void make_answer(lua_State *L, int index, struct ml_lua_response *res, int status,
+                        int64_t size, struct outgoing *out)
 {
     bool has_type = res->type != NULL && !ml_http_status_is_bare(status);
     if (has_type)
-        out->type = (struct ml_http_pair){type_name, res->type, sizeof type_name - 1,
-                                          (uint32_t)strlen(res->type)};
+        out->own[0] = (struct ml_http_pair){type_name, res->type, sizeof type_name - 1,
+                                            (uint32_t)strlen(res->type)};
+    out->pairs = out->own;
     out->answer = (struct ml_http_answer){
-        .status = status, .pairs = &out->type, .pair_count = has_type, .length = -1};
+        .status = status, .pairs = out->own, .pair_count = has_type, .length = -1};
     if (res->has_headers) {
         add_fields(L, index, out);
     } else {
         lua_pushnil(L);
         lua_pushnil(L);
     }
+    if (res->x->compresses && size != SIZE_OF_FILE)
+        ml_response_choose_coding(L, index, res, &out->answer, out->pairs, size);
+    else
+        lua_pushnil(L);
+    if (res->is_coded && size == SIZE_UNKNOWN)
+        out->answer.length = -1;
 }
 
 /* A body of that size: raises if the script has promised another one. */
@@ -113,10 +126,10 @@ int ml_response_send_head(lua_State *L, int index, struct ml_lua_response *res)
         return 0;
     if (ml_http_status_is_bare(status))
         return luaL_error(L, "an answer of status %d has no body", status);
-    make_answer(L, index, res, status, &out);
+    make_answer(L, index, res, status, SIZE_UNKNOWN, &out);
     ml_carrier_begin(L, x);
     int error = ml_carrier_end(L, x, x->carrier->send_head(x, &out.answer));
-    lua_pop(L, 2);
+    lua_pop(L, 3);
     return error;
 }
 
@@ -127,35 +140,63 @@ static void send_text(lua_State *L, int index, struct ml_lua_response *res, int 
     struct ml_http_exchange *x = res->x;
     struct iovec piece = {.iov_base = (void *)"", .iov_len = 0};
     struct outgoing out;
-    int status = ml_response_status(res);
+    int status = ml_response_status(res), top = lua_gettop(L);
     if (body != 0)
         piece.iov_base = (void *)lua_tolstring(L, body, &piece.iov_len);
     if (ml_http_status_is_bare(status) && piece.iov_len > 0)
         luaL_error(L, "an answer of status %d has no body", status);
-    make_answer(L, index, res, status, &out);
+    make_answer(L, index, res, status, (int64_t)piece.iov_len, &out);
     /* HEAD may be told of a body that was not made. */
     if (!x->is_head || piece.iov_len > 0 || out.answer.length < 0)
         check_length(L, &out.answer, (int64_t)piece.iov_len);
+    if (res->is_coded) {
+        ml_response_push_coded(L, index, piece.iov_base, piece.iov_len, ML_CODING_END);
+        piece.iov_base = (void *)lua_tolstring(L, -1, &piece.iov_len);
+        out.answer.length = (int64_t)piece.iov_len;
+    }
     ml_carrier_begin(L, x);
     ml_carrier_end(L, x, x->carrier->send_whole(x, &out.answer, &piece, 1));
-    lua_pop(L, 2);
+    lua_settop(L, top);
 }
 
 static void send_file(lua_State *L, int index, struct ml_lua_response *res)
 {
     struct outgoing out;
-    make_answer(L, index, res, ml_response_status(res), &out);
+    make_answer(L, index, res, ml_response_status(res), SIZE_OF_FILE, &out);
     check_length(L, &out.answer, res->length);
     ml_response_send_file(L, index, res, &out.answer);
-    lua_pop(L, 2);
+    lua_pop(L, 3);
+}
+
+/* ---- streamed answers ---- */
+
+int ml_response_send_body(lua_State *L, int index, struct ml_lua_response *res, const char *data,
+                          size_t size, enum ml_coding_mode mode)
+{
+    struct ml_http_exchange *x = res->x;
+    struct iovec piece = {.iov_base = (void *)data, .iov_len = size};
+    if (!res->is_coded) {
+        lua_pushnil(L);
+    } else {
+        ml_response_push_coded(L, index, data, size, mode);
+        piece.iov_base = (void *)lua_tolstring(L, -1, &piece.iov_len);
+    }
+    ml_carrier_begin(L, x);
+    int error = ml_carrier_end(L, x, x->carrier->send_body(x, &piece, 1));
+    lua_pop(L, 1);
+    return error;
 }
 
 /* The end of a body that was streamed, with what trailers there are. */
 static int send_end(lua_State *L, int index, struct ml_lua_response *res)
 {
     struct ml_http_exchange *x = res->x;
-    int count = 0;
+    int count = 0, error = 0;
     const struct ml_http_pair *pairs = NULL;
+    if (res->is_coded)
+        error = ml_response_send_body(L, index, res, "", 0, ML_CODING_END);
+    if (error != 0)
+        return error;
     if (res->has_trailers) {
         lua_getiuservalue(L, index, ML_RESPONSE_TRAILERS);
         pairs = ml_response_push_pairs(L, ml_http_test_headers(L, -1), &count);
@@ -167,17 +208,15 @@ static int send_end(lua_State *L, int index, struct ml_lua_response *res)
 /* An answer with trailers is streamed, even if its body is known. */
 static void send_with_trailers(lua_State *L, int index, struct ml_lua_response *res)
 {
-    struct ml_http_exchange *x = res->x;
-    struct iovec piece = {.iov_base = (void *)"", .iov_len = 0};
+    const char *text = "";
+    size_t size = 0;
     int error = ml_response_send_head(L, index, res);
     if (res->kind == ML_BODY_TEXT) {
         lua_getiuservalue(L, index, ML_RESPONSE_BODY);
-        piece.iov_base = (void *)lua_tolstring(L, -1, &piece.iov_len);
+        text = lua_tolstring(L, -1, &size);
     }
-    if (error == 0 && piece.iov_len > 0) {
-        ml_carrier_begin(L, x);
-        error = ml_carrier_end(L, x, x->carrier->send_body(x, &piece, 1));
-    }
+    if (error == 0 && size > 0)
+        error = ml_response_send_body(L, index, res, text, size, ML_CODING_MORE);
     if (error == 0)
         send_end(L, index, res);
 }

@@ -6,19 +6,24 @@
 #define ML_BINDINGS_HTTP_RESPONSE_SEND_H
 
 #include "bindings/http/types.h"
+#include "http/coding.h"
 
 struct ml_http_headers;
 
 /* The status that the answer has, as things stand. Never waits. */
 int ml_response_status(const struct ml_lua_response *res);
 
-/* The pairs of a headers object, NULL: none, in a userdata that is left on the stack; one place
- * more than they need. Never waits. */
+/* The pairs of a headers object, NULL: none, in a userdata that is left on the stack; with places
+ * for some more. Never waits. */
 struct ml_http_pair *ml_response_push_pairs(lua_State *L, const struct ml_http_headers *headers,
                                             int *count);
 
 /* Sends the head of an answer whose body is streamed, unless it is out: 0 or an error. */
 int ml_response_send_head(lua_State *L, int index, struct ml_lua_response *res);
+
+/* Sends the next bytes of such a body, coded if it is: 0 or an error. */
+int ml_response_send_body(lua_State *L, int index, struct ml_lua_response *res, const char *data,
+                          size_t size, enum ml_coding_mode mode);
 
 /* Sends what the response at `index` holds, or ends what it has begun to send. */
 void ml_response_finish(lua_State *L, int index);

@@ -9,6 +9,7 @@
 #include "bindings/http/headers_methods.h"
 #include "bindings/http/helpers.h"
 #include "bindings/http/response_body.h"
+#include "bindings/http/response_coding.h"
 #include "bindings/http/response_send.h"
 #include "bindings/http/routes.h"
 #include "bindings/http/types.h"
@@ -68,7 +69,7 @@ static void detach(lua_State *L)
     struct ml_lua_response *res = ml_to_object(L, RESPONSE);
     req->x = NULL;
     res->x = NULL;
-    if (res->kind == ML_BODY_FILE || res->holds)
+    if (res->kind == ML_BODY_FILE || res->holds || res->is_coded)
         ml_response_release(L, RESPONSE);
 }
 
@@ -88,7 +89,7 @@ static void forget_answer(lua_State *L)
     res->status = 0;
     res->kind = ML_BODY_UNSAID;
     res->type = NULL;
-    res->has_headers = res->has_trailers = false;
+    res->has_headers = res->has_trailers = res->is_coded = false;
 }
 
 /* The handler has failed with what is on top: a cancellation goes on, anything else is settled. An
@@ -125,6 +126,7 @@ static void log_exchange(lua_State *L, const struct ml_http_exchange *x)
 static void handle(lua_State *L, struct ml_http_exchange *x)
 {
     intptr_t count = ml_cancellation_count(L);
+    x->compresses = ((const struct ml_lua_server *)ml_to_object(L, SERVER))->compresses;
     ml_push_request(L, x, CONNECTION);
     ml_push_response(L, x, REQUEST);
     if (call(L, HANDLER) != LUA_OK)
@@ -373,6 +375,13 @@ static ml_time span_option(lua_State *L, int options, const char *name, ml_time 
     return span;
 }
 
+static bool flag_option(lua_State *L, int options, const char *name, bool otherwise)
+{
+    bool flag = lua_getfield(L, options, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return flag;
+}
+
 static enum ml_http_on_gone gone_option(lua_State *L, int options, enum ml_http_on_gone otherwise)
 {
     enum ml_http_on_gone gone = otherwise;
@@ -402,6 +411,7 @@ static int configure(lua_State *L)
     t->keep_alive = span_option(L, 2, "keep_alive", t->keep_alive);
     t->age = span_option(L, 2, "max_age", t->age);
     http->on_gone = gone_option(L, 2, http->on_gone);
+    server->compresses = flag_option(L, 2, "compress", false);
     lua_getfield(L, 2, "version");
     server->is_http1 = !lua_isnil(L, -1) && lua_tonumber(L, -1) < 2;
     server->trusts = !lua_isnil(L, 3);
@@ -426,6 +436,7 @@ int ml_http_core_limit(lua_State *L)
     if (x->version < 20)
         x->stream->write_timeout = x->write_timeout;
     x->on_gone = gone_option(L, 2, x->on_gone);
+    x->compresses = flag_option(L, 2, "compress", x->compresses);
     return 0;
 }
 
@@ -484,6 +495,7 @@ int ml_open_http_server(lua_State *L)
         {"__gc", connection_close}, {"__close", connection_close}, {NULL, NULL}};
     ml_open_http_headers_type(L);
     ml_open_http_routes_type(L);
+    ml_open_coded(L);
     ml_open_object_type(L, ml_http_server_type, none, of_server);
     ml_open_object_type(L, ml_http_connection_type, none, of_connection);
     luaL_newlib(L, functions);

@@ -46,6 +46,7 @@ struct ml_lua_response {
     const char *type; /* that of the body unless the headers say otherwise; NULL: not known */
     bool has_headers, has_trailers;
     bool holds;             /* ML_RESPONSE_HELD is to be closed */
+    bool is_coded;          /* its body goes through ML_RESPONSE_ENCODER */
     int64_t offset, length; /* of a file */
 };
 
@@ -60,7 +61,8 @@ enum {
     ML_RESPONSE_PARTS =
         5, /* of a body that is a file: a list, bindings/http/response_body.c; or nil */
     ML_RESPONSE_HELD = 6, /* something with close() */
-    ML_RESPONSE_VALUES = 6
+    ML_RESPONSE_ENCODER = 7,
+    ML_RESPONSE_VALUES = 7
 };
 
 /* User values of a connection. */
@@ -82,6 +84,7 @@ struct ml_lua_server {
     bool trusts;     /* ML_SERVER_CLIENT tells of some peers for whom they ask */
     bool logs;       /* ML_SERVER_LOG is to be told */
     bool is_http1;   /* HTTP/2 is not spoken */
+    bool compresses; /* answers get a content coding */
     int http2_count; /* connections of it */
 };
 
