@@ -68,6 +68,9 @@ struct ml_http_carrier {
      * ml_stream_watch(). */
     int (*watch)(struct ml_http_exchange *x, struct ml_waiter *waiter, ml_time *again);
     void (*unwatch)(struct ml_http_exchange *x);
+    /* The exchange's on_gone has changed: a peer that has left already cancels the handler now.
+     * Never waits. */
+    void (*heed)(struct ml_http_exchange *x);
     /* The connection becomes the handler's: nothing is sent any more, the unread input stays in
      * x->stream. -EOPNOTSUPP: it carries other exchanges, too. */
     int (*hijack)(struct ml_http_exchange *x);

@@ -214,6 +214,7 @@ static struct ml_http2_connection *open(struct ml_http_server *server, struct ml
     server->counters.connections++;
     server->counters.open++;
     stream->write_timeout = server->timeouts.write;
+    stream->is_patient = true;
     return c;
 }
 

@@ -25,6 +25,7 @@ void ml_http2_flow_init(struct ml_http2_flow *f, struct ml_http2_session *sessio
 
 void ml_http2_flow_release(struct ml_http2_flow *f)
 {
+    ml_wake_all(hub_of(f), &f->waiters); /* somebody else may wait for the peer to leave */
     f->session->draining -= f->is_draining;
     f->is_draining = false;
     ml_buffer_release(&f->in);

@@ -390,14 +390,27 @@ static int http2_flush(struct ml_http_exchange *x)
 
 /* ---- the peer ---- */
 
-void ml_http2_stream_closed(struct ml_http2_stream *s)
+/* Where the exchange says so. */
+static void cancel_handler(struct ml_http2_stream *s)
 {
     bool is_whole = s->x.phase == ML_HTTP_COMPLETE;
     bool cancels = s->x.on_gone == ML_HTTP_GONE_CANCEL ||
                    (s->x.on_gone == ML_HTTP_GONE_STREAMING && s->x.phase == ML_HTTP_HEADED);
     if (!is_whole && cancels && s->scope != NULL)
         ml_scope_cancel_if_open(s->scope, s->scope_serial);
+}
+
+void ml_http2_stream_closed(struct ml_http2_stream *s)
+{
+    cancel_handler(s);
     ml_http2_flow_close(&s->flow);
+}
+
+static void http2_heed(struct ml_http_exchange *x)
+{
+    struct ml_http2_stream *s = ml_http2_stream_of(x);
+    if (ml_http2_flow_check(&s->flow) != 0)
+        cancel_handler(s);
 }
 
 static bool http2_gone(struct ml_http_exchange *x)
@@ -437,6 +450,7 @@ const struct ml_http_carrier ml_http2_carrier = {
     .gone = http2_gone,
     .watch = http2_watch,
     .unwatch = http2_unwatch,
+    .heed = http2_heed,
     .hijack = http2_hijack,
     .trailers = http2_trailers,
 };

@@ -1,5 +1,6 @@
 #include "io/life.h"
 
+#include "io/departure.h"
 #include "io/linger.h"
 #include "io/resolver.h"
 #include "io/tls.h"
@@ -15,6 +16,7 @@ void ml_io_init(struct ml_io *io, struct ml_hub *hub)
 
 void ml_io_release(struct ml_io *io)
 {
+    ml_departures_close(io);
     ml_linger_release(io);
     ml_resolver_free_all(io);
     ml_tls_release(io);

@@ -249,7 +249,8 @@ function Request:cookies() end
 ---@return string|nil # code
 function Request:form(max) end
 
----Whether the peer has left: it has closed the connection, or its direction of it. Never waits.
+---Whether the peer has left: it has closed the connection, or its direction of it. Never waits;
+---{req, "gone"} in channel.select does.
 ---@return boolean
 function Request:gone() end
 
