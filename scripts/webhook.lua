@@ -3,9 +3,9 @@
 --     WEBHOOK_SECRET=... moonlet scripts/webhook.lua [-l HOST] [-p PORT]
 --
 -- Listens on HOST and PORT (127.0.0.1, 8080) for POST /hook. X-Hub-Signature-256 must be the HMAC
--- of the body by the secret (compared in constant time), else the answer is 401, and the body is not
--- looked at. What came before is refused (409): the last 10,000 signatures are remembered, not the
--- X-GitHub-Delivery, which is not signed. Prints a line for each event and each refusal.
+-- of the body by the secret (compared in constant time), else the answer is 401, and the body is
+-- not looked at. What came before is refused (409): the last 10,000 signatures are remembered, not
+-- the X-GitHub-Delivery, which is not signed. Prints a line for each event and each refusal.
 local crypto = require "moonlet.crypto"
 local http = require "moonlet.http"
 local json = require "moonlet.json"
