@@ -2,6 +2,9 @@
 local support = dofile "tests/spec/support.lua"
 local it = support.limited(it)
 local programs = dofile "tests/spec/programs.lua"
+local browser = dofile "tests/spec/browser.lua"
+local http = require "moonlet.http"
+local json = require "moonlet.json"
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 
@@ -55,7 +58,8 @@ describe("scripts", function()
   teardown(programs.remove_directory)
 
   it("print their usage and exit 1 when the arguments are wrong", function()
-    local wrong = {{"demo.lua", "x"}, {"echo_server.lua", "127.0.0.1", "x"},
+    local wrong = {{"demo.lua", "x"}, {"demo.lua", "--serve", "x"}, {"demo.lua", "--serve", "65536"},
+      {"echo_server.lua", "127.0.0.1", "x"},
       {"echo_server.lua", "--help"}, {"chat_server.lua", "127.0.0.1", "65536"},
       {"tcp_proxy.lua"}, {"tcp_proxy.lua", "7000", "localhost"}, {"sleepers.lua", "10"},
       {"fetch_all.lua", "-n", "0", "http://localhost/"}, {"fetch_all.lua", "-t"},
@@ -108,6 +112,36 @@ describe("scripts", function()
 
     it("takes turns when few files may be open", function()
       check(256, 110)
+    end)
+
+    it("shows a page while it runs, round after round until Ctrl-C, when it is told to serve", function()
+      local demo = start("sh -c " .. quote("ulimit -n 256; exec " .. command_line("demo.lua", "--serve")))
+      local url = demo:printed "open (%S+)\n"
+      local client <close> = http.client()
+      assert.match("<title>moonlet</title>", assert(client:get(url)).body)
+      assert.equal(404, assert(client:get(url .. "x")).status)
+      local r <close> = assert(client:stream(url .. "events"))
+      local most = 0
+      for event in r:events() do
+        local now = json.decode(event.data)
+        most = math.max(most, now.connected)
+        if now.round == 2 and now.connected > 0 then break end
+      end
+      assert(most > 0 and most <= 110, most)
+      demo:printed "\nmessages +24100 replies, 10000 heard from others\n"
+      demo:kill "INT"
+      assert.equal(130, demo:wait())
+      assert.equal("", demo:errors())
+    end)
+
+    it("moves its page in a browser", function()
+      local demo = start(command_line("demo.lua", "--serve"))
+      local page <close> = browser.open(programs, directory, (demo:printed "open (%S+)\n"))
+      if not page then pending "chromium is not installed" end
+      page:shows "%d+ connected, %d+ tasks, [1-9]%d* replies, round %d+, %d+ MB"
+      support.eventually(function()
+        return select(2, page:evaluate("document.getElementById('line').getAttribute('points')"):gsub(",", "")) > 2
+      end)
     end)
 
     it("says so when too few files may be open", function()

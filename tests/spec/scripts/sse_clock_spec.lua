@@ -1,11 +1,10 @@
--- scripts/sse_clock.lua, with a client of ours, curl, and its page in Chromium, which is asked over DevTools.
+-- scripts/sse_clock.lua, with a client of ours, curl, and its page in Chromium.
 
+local browser = dofile "tests/spec/browser.lua"
 local http = require "moonlet.http"
 local json = require "moonlet.json"
 local programs = dofile "tests/spec/programs.lua"
 local support = dofile "tests/spec/support.lua"
-local task = require "moonlet.task"
-local websocket = require "moonlet.websocket"
 local it = support.limited(it)
 
 describe("scripts/sse_clock.lua", function()
@@ -57,46 +56,11 @@ describe("scripts/sse_clock.lua", function()
     curl:printed 'event: tick\nid: %d+\nretry: 2000\ndata: {[^\n]*}\n\nevent: tick\n'
   end)
 
-  -- Asks the page for the value of an expression.
-  local function evaluate(ws, text)
-    assert(ws:send(json.encode { id = 1, method = "Runtime.evaluate", params = { expression = text } }))
-    local answer
-    repeat answer = json.decode((assert(ws:receive(support.patience)))) until answer.id == 1
-    return answer.result.result.value
-  end
-
   it("moves its page in a browser", function()
-    if not programs.installed "chromium" then pending "chromium is not installed" end
-    local url = start()
-    local profile = directory .. "/profile"
-    local browser = programs.start(("timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir=%s "
-      .. "--remote-debugging-port=0 %s/"):format(profile, url))
-    local address = programs.eventually("DevTools", function()
-      return browser:errors():match "DevTools listening on ws://([%d.:]+)/"
-    end)
-    local client <close> = http.client()
-    local page
-    support.eventually(function()
-      for _, target in ipairs(assert(client:get("http://" .. address .. "/json/list")):json()) do
-        if target.url == url .. "/" then page = target.webSocketDebuggerUrl end
-      end
-      return page
-    end)
-    local ws <close> = assert(websocket.connect(page))
-    local text
-    support.eventually(function()
-      text = evaluate(ws, "document.body.innerText")
-      return text:find "Connected"
-    end)
-    support.eventually(function()
-      text = evaluate(ws, "document.body.innerText")
-      return text:find "^%d%d:%d%d:%d%d%s+Readers of this clock: 1. Connected"
-    end)
-    local first = text:match "^%S+"
-    support.eventually(function()
-      task.sleep(0.05)
-      return evaluate(ws, "document.body.innerText"):match "^%S+" ~= first
-    end)
+    local page <close> = browser.open(programs, directory, start() .. "/")
+    if not page then pending "chromium is not installed" end
+    local time = page:shows "^(%d%d:%d%d:%d%d)%s+Readers of this clock: 1. Connected"
+    support.eventually(function() return page:shows "^%S+" ~= time end)
   end)
 
   it("ends at Ctrl-C though browsers look, and says what is wrong with its arguments", function()
