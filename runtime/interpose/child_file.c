@@ -1,6 +1,6 @@
 #include "interpose/child_file.h"
 
-#include "base/quiet.h"
+#include "base/no_sigpipe.h"
 #include "interpose/libc.h"
 #include "interpose/orphans.h"
 #include "interpose/result.h"

@@ -1,5 +1,5 @@
 /* epoll_wait and its variants. */
-#include "interpose/question.h"
+#include "interpose/poll_loop.h"
 #include "interpose/result.h"
 #include "interpose/timespan.h"
 

@@ -1,6 +1,6 @@
 /* poll and ppoll. */
 #include "interpose/libc_call.h"
-#include "interpose/question.h"
+#include "interpose/poll_loop.h"
 #include "interpose/result.h"
 #include "interpose/retry.h"
 #include "interpose/timespan.h"

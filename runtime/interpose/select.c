@@ -1,5 +1,5 @@
 /* select and pselect. */
-#include "interpose/question.h"
+#include "interpose/poll_loop.h"
 #include "interpose/result.h"
 #include "interpose/timespan.h"
 

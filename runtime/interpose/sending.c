@@ -2,7 +2,7 @@
  * of them, as libc's do. */
 #include "interpose/sending.h"
 
-#include "base/quiet.h"
+#include "base/no_sigpipe.h"
 #include "interpose/fd_kind.h"
 #include "interpose/libc_call.h"
 #include "interpose/pieces.h"

@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "http/ws_deflate.h"
-#include "io/open.h"
+#include "io/life.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -44,6 +44,7 @@ function Connection:release(is_good)
 end
 
 Connection.__close = function(self) self:release(false) end
+Connection.__gc = Connection.__close -- of a response that was neither read nor closed
 
 -- Whether it still may carry a request.
 function Connection:is_idle() return self.x:is_idle() end

@@ -21,6 +21,7 @@ local METHODS = { "get", "post", "put", "patch", "delete", "head", "options" }
 
 local OPTIONS = {
   max_body = true, timeout = true, read_timeout = true, write_timeout = true, on_gone = true,
+  compress = true,
 }
 
 --- A handler that calls other ones, by method and path.
@@ -180,6 +181,7 @@ end
 -- @tparam[opt] number opts.read_timeout seconds that one wait for the body may take
 -- @tparam[opt] number opts.write_timeout seconds that one wait for the peer to read may take
 -- @tparam[opt] string opts.on_gone "cancel" or "ignore"
+-- @tparam[opt] boolean opts.compress as serve() has it
 -- @tparam function(req,res) handler
 -- @treturn Router itself
 

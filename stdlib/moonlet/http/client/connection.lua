@@ -45,6 +45,7 @@ local function take_up(pool, plan, attempt, key)
   if plan.may_share and speaks_http2(plan, stream) then
     local shared, message, code = http2.open(stream, pool, origin, key)
     if not shared then return nil, message, code end
+    attempt.stream, attempt.has_place = nil, nil
     return shared:carry()
   end
   if plan.version == "2" and plan.may_share then

@@ -22,6 +22,8 @@ function Carried:release()
   shared:release()
 end
 
+Carried.__gc = Carried.release -- a response that was neither read nor closed
+
 local Shared = {}
 Shared.__index = Shared
 
@@ -86,12 +88,14 @@ function http2.open(stream, pool, origin, key)
   if not connection then return nil, message, code end
   local self = setmetatable({
     http2 = connection, stream = stream, pool = pool, origin = origin, key = key, requests = 0,
-    is_used = false,
+    is_used = false, is_gone = true, -- until both tasks are there
   }, Shared)
   spawn(self, "http/2 sender", connection.send)
   spawn(self, "http/2 receiver", connection.receive)
+  self.is_gone = false
   origin.shared[#origin.shared + 1] = self
   pool.open, pool.made = pool.open + 1, pool.made + 1
+  pool:keep(self)
   return self
 end
 
