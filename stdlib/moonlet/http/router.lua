@@ -145,7 +145,9 @@ Router.__index = methods
 local function add(self, method, name, pattern, opts, handler)
   argument.self(self, Router, name)
   local position = 3
-  if handler == nil and argument.is_callable(opts) then opts, handler, position = nil, opts, 2 end
+  if argument.is_callable(opts) and not argument.is_callable(handler) then
+    opts, handler, position = nil, opts, 2 -- what follows is another result of require
+  end
   if opts ~= nil then argument.options(opts, 2, name, OPTIONS) end
   argument.callable(handler, position, name)
   local segments, names = parse_pattern(pattern, 1, name)

@@ -141,13 +141,20 @@ local function serve_connection(self, conn)
   end)
 end
 
+-- The options may be left out. Behind a handler there may be more: `http.server(require "app")`
+-- hands over the file's name, too.
+local function arguments(opts, handler)
+  if argument.is_callable(opts) and not argument.is_callable(handler) then return {}, opts end
+  return opts, handler
+end
+
 --- Makes a server of a handler.
 -- @function server
 -- @tparam[opt] table opts as serve() has them, but those of listening
 -- @tparam function(Request,Response) handler
 -- @treturn Server
 function server.server(opts, handler)
-  if handler == nil and argument.is_callable(opts) then opts, handler = {}, opts end
+  opts, handler = arguments(opts, handler)
   check_options(opts, SERVER_OPTIONS, "server")
   argument.callable(handler, 2, "server")
   local self = setmetatable({
@@ -307,7 +314,7 @@ end
 -- @tparam function(Request,Response) handler
 -- @treturn boolean true; or nil, message, code
 function server.serve(opts, handler)
-  if handler == nil and argument.is_callable(opts) then opts, handler = {}, opts end
+  opts, handler = arguments(opts, handler)
   check_options(opts, SERVE_OPTIONS, "serve")
   argument.callable(handler, 2, "serve")
   local own = {}
