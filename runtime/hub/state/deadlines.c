@@ -50,7 +50,7 @@ __attribute__((noinline)) int ml_deadline_arm(struct ml_hub *hub, struct ml_task
     return 0;
 }
 
-static void wake_due(struct ml_hub *hub, struct ml_timer_entry entry, ml_time now)
+static void wake_due(struct ml_hub *hub, struct ml_timer_entry entry)
 {
     struct ml_task *task = ml_slots_task(&hub->slots, entry.slot);
     if (task == NULL || task->timer_generation != entry.generation) {
@@ -60,11 +60,12 @@ static void wake_due(struct ml_hub *hub, struct ml_timer_entry entry, ml_time no
     task->timer_at = ML_FOREVER;
     if (task->state != ML_TASK_WAITING || task->deadline == ML_FOREVER)
         return;
-    if (task->deadline <= now) {
+    if (task->deadline <= entry.at) {
         ml_task_wake(task, ML_WAKE_DEADLINE);
         return;
     }
-    /* There is room: the entry was just taken out. */
+    /* Its deadline is later than the entry that an earlier wait left behind: it has its turn among
+     * the others, even if it is due by now. There is room: the entry was just taken out. */
     entry.at = task->timer_at = task->deadline;
     ml_timers_add(&hub->deadlines.timers, entry);
 }
@@ -75,6 +76,6 @@ void ml_deadlines_wake_due(struct ml_hub *hub, ml_time now)
     while ((first = ml_timers_first(&hub->deadlines.timers)) != NULL && first->at <= now) {
         struct ml_timer_entry entry = *first;
         ml_timers_pop(&hub->deadlines.timers);
-        wake_due(hub, entry, now);
+        wake_due(hub, entry);
     }
 }

@@ -15,7 +15,8 @@ int ml_deadline_arm(struct ml_hub *hub, struct ml_task *task);
 /* Abandons a task's entry in the timer heap, if it has one; a later sweep removes it. */
 void ml_deadline_forget(struct ml_hub *hub, struct ml_task *task);
 
-/* Wakes all tasks whose deadline is not after `now`. Never switches. */
+/* Wakes all tasks whose deadline is not after `now`, in the order of their deadlines. Never
+ * switches. */
 void ml_deadlines_wake_due(struct ml_hub *hub, ml_time now);
 
 /* No deadline comes before this time, which may be that of a wait that has ended; ML_FOREVER: there

@@ -179,6 +179,19 @@ static void test_an_entry_left_behind_serves_the_next_wait_with_a_later_deadline
     close_test();
 }
 
+static void test_an_entry_left_behind_does_not_bring_its_task_forward(void **state)
+{
+    (void)state;
+    open_test();
+    wait_till(0, 100);
+    end_wait(0);
+    wait_till(0, 300);
+    wait_till(1, 200);
+    look_at(400);
+    ASSERT_LOG(1, 0);
+    close_test();
+}
+
 static void test_an_earlier_deadline_comes_true_and_the_later_one_before_it_wakes_nobody(
     void **state)
 {
@@ -508,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_the_nearest_deadline_is_told_and_there_is_none_without_waits),
         cmocka_unit_test(test_deadlines_at_both_ends_of_time_are_kept),
         cmocka_unit_test(test_an_entry_left_behind_serves_the_next_wait_with_a_later_deadline),
+        cmocka_unit_test(test_an_entry_left_behind_does_not_bring_its_task_forward),
         cmocka_unit_test(
             test_an_earlier_deadline_comes_true_and_the_later_one_before_it_wakes_nobody),
         cmocka_unit_test(test_a_task_that_waits_without_a_deadline_or_does_not_wait_is_left_alone),
