@@ -34,7 +34,7 @@ local function add_upstream(text)
   end
   local is_tls = u.scheme == "https"
   table.insert(upstreams, {
-    base = tostring(u):match "^%a+://[^/?#]*", host = u.host:gsub("[%[%]]", ""), is_tls = is_tls,
+    base = tostring(u):match "^%a+://[^/?#]*", host = u.host, is_tls = is_tls,
     port = u.port or (is_tls and 443 or 80), busy = 0, rests_until = 0,
   })
 end

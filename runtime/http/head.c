@@ -311,13 +311,14 @@ static void begin(struct ml_http_head *head, bool has_line)
     head->has_line = has_line;
 }
 
-static int result_of(const struct reader *r, int result, size_t size)
+static int result_of(const struct reader *r, int result, size_t size, read_first *first)
 {
     bool is_full = size > (size_t)(r->end - r->start);
+    bool has_target = first == read_first_of_request && !r->head->has_line;
     if (result > 0)
         return (int)(r->at - r->start);
     if (result == MORE && is_full)
-        return r->head->has_line ? ML_HTTP_HEAD_TOO_LONG : ML_HTTP_TARGET_TOO_LONG;
+        return has_target ? ML_HTTP_TARGET_TOO_LONG : ML_HTTP_HEAD_TOO_LONG;
     return is_full || has_event(r, r->head->at) ? result : MORE;
 }
 
@@ -334,7 +335,7 @@ static int parse(struct ml_http_head *head, const char *bytes, size_t size, size
         new_from = head->at;
     if (seen > 0 && size == end && !has_event(&r, new_from))
         return MORE;
-    return result_of(&r, read_head(&r, first), size);
+    return result_of(&r, read_head(&r, first), size, first);
 }
 
 int ml_http_parse_request(struct ml_http_head *head, const char *bytes, size_t size, size_t seen,

@@ -9,7 +9,7 @@ enum { FIELD_OVERHEAD = 32 };
 static int append(struct ml_buffer *b, const char *bytes, size_t size)
 {
     int error = ml_buffer_reserve(b, size);
-    if (error == 0) {
+    if (error == 0 && size > 0) { /* an empty buffer may have no memory yet */
         memcpy(ml_buffer_end(b), bytes, size);
         ml_buffer_commit(b, size);
     }

@@ -10,8 +10,8 @@
 static const struct ml_wait_kind poll_kind = {.text = "descriptors, in a C library",
                                               .external = true};
 
-/* How long a wait lasts at most when what it waits for cannot be told to the hub's loop (urgent
- * data), when the loop says ready and the kernel does not, and with a signal mask. */
+/* The longest wait when the hub's loop cannot watch for the event (urgent data), when the loop says
+ * ready and the kernel does not, and when the call has a signal mask. */
 #define LOOK_AGAIN (20 * ML_MILLISECOND)
 
 static ml_time deadline_of(const struct ml_libc_calls *calls, ml_time span)
@@ -19,7 +19,8 @@ static ml_time deadline_of(const struct ml_libc_calls *calls, ml_time span)
     return ml_time_after(ml_hub_now(calls->hub), span);
 }
 
-/* One wait. 0: ask; or an error of ml_poll_set_wait(); *closed: the descriptor that was, or -1. */
+/* One wait. 0: ask again; or an error of ml_poll_set_wait(). *closed: the descriptor that was
+ * closed, or -1. */
 static int wait_once(struct ml_libc_calls *calls, const struct ml_question *q,
                      bool with_descriptors, ml_time deadline, int *closed)
 {
@@ -35,9 +36,9 @@ static int wait_once(struct ml_libc_calls *calls, const struct ml_question *q,
 }
 
 /*
- * Loops that cannot be told of a cancellation: libuv and libev end the program when epoll_wait()
- * fails, GLib warns and polls again for ever. To them it is told when their function returns. (A
- * module may have brought its libuv along.)
+ * Whether the caller is a loop that cannot handle a cancellation: libuv and libev end the program
+ * when epoll_wait() fails, GLib warns and polls again for ever. For them it is delivered when their
+ * function returns. (A module may bring its own copy of libuv.)
  */
 static bool is_deaf(struct ml_libc_call entry)
 {
@@ -48,8 +49,8 @@ static bool is_deaf(struct ml_libc_call entry)
     return is;
 }
 
-/* The program ends: a loop that will not is left behind. Returns if it does not end, or the loop
- * can be told. */
+/* If the program ends and the loop does not: leaves the loop's frames, and does not return.
+ * Otherwise returns. */
 static void leave_for_good(struct ml_libc_calls *calls, struct ml_libc_call entry)
 {
     bool is_ending = calls->owner.is_ending != NULL && calls->owner.is_ending(calls->hub);
@@ -57,7 +58,8 @@ static void leave_for_good(struct ml_libc_calls *calls, struct ml_libc_call entr
         calls->owner.leave_c(calls->hub);
 }
 
-/* Gives what holds a cancellation off until then, or NULL. */
+/* Opens a scope that holds a cancellation off until the loop's function returns. NULL: not
+ * needed. */
 static struct ml_scope *hold_off(struct ml_libc_calls *calls, struct ml_libc_call entry)
 {
     return is_deaf(entry) ? ml_scope_open(calls->hub, ML_SCOPE_SHIELD, ML_FOREVER) : NULL;
@@ -68,13 +70,13 @@ struct asking {
     struct ml_libc_call entry;
     bool was_woken_in_vain;
     bool is_urgent;
-    bool is_held_off; /* a cancellation is, with which waits are short: the program may end
+    bool is_held_off; /* a cancellation is held off; waits are short then, as the program may end
                          meanwhile */
-    int closed;       /* the descriptor that was, or -1 */
+    int closed;       /* the descriptor that was closed, or -1 */
 };
 
-/* One of them, with what holds off a cancellation, if anything. 0: ask; or an error that ends them.
- */
+/* One wait, with a cancellation held off where needed. 0: ask again; or an error that ends the
+ * waits. */
 static int wait_in_turn(struct ml_libc_calls *calls, const struct ml_question *q, struct asking *a,
                         ml_time deadline)
 {
@@ -94,8 +96,7 @@ static int wait_in_turn(struct ml_libc_calls *calls, const struct ml_question *q
     return error;
 }
 
-/* Waits until the question has an answer. Returns that, or -1 with errno set, or 0 when the time is
- * over. */
+/* Waits until the question has an answer. Returns that; 0: the time is over; -1 with errno set. */
 static int wait_for_answer(struct ml_libc_calls *calls, struct ml_libc_call entry,
                            const struct ml_question *q, ml_time deadline)
 {

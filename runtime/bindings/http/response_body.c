@@ -2,8 +2,8 @@
 
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
-#include "bindings/http/coded.h"
 #include "bindings/http/files.h"
+#include "bindings/http/response_coding.h"
 #include "bindings/http/response_fill.h"
 
 #include <errno.h>

@@ -4,9 +4,9 @@
 #include "bindings/core/blocking.h"
 #include "bindings/data/json_encode.h"
 #include "bindings/data/json_values.h"
-#include "bindings/http/coded.h"
 #include "bindings/http/headers.h"
 #include "bindings/http/response_body.h"
+#include "bindings/http/response_coding.h"
 #include "bindings/http/response_fill.h"
 #include "http/answer.h"
 
@@ -50,54 +50,56 @@ static int64_t given_length(lua_State *L, const struct ml_http_headers *headers)
 
 static const char type_name[] = "content-type";
 
-/* An answer and room for the fields that are added; one that has no others allocates nothing. */
+/* An answer; where the script has set no fields, nothing is allocated for those that are ours. */
 struct outgoing {
     struct ml_http_answer answer;
+    struct ml_http_pair *pairs; /* the answer's: there is room for more */
     struct ml_http_pair own[MORE_PAIRS];
 };
 
-/* Of bodies: not known; not to be coded. */
-enum { SIZE_UNKNOWN = -1, SIZE_OF_FILE = -2 };
-
-/* Adds the script's fields; leaves two values on the stack. Returns where all fields are. */
-static struct ml_http_pair *add_fields(lua_State *L, int index, struct outgoing *out,
-                                       bool *has_type)
+static void add_fields(lua_State *L, int index, struct outgoing *out)
 {
     size_t size;
     lua_getiuservalue(L, index, ML_RESPONSE_HEADERS);
     struct ml_http_headers *headers = ml_http_test_headers(L, -1);
+    struct ml_http_answer *answer = &out->answer;
     headers->is_sent = true;
-    *has_type = ml_http_headers_find(headers, type_name, sizeof type_name - 1, &size) != NULL;
-    struct ml_http_pair *pairs = ml_response_push_pairs(L, headers, &out->answer.pair_count);
-    out->answer.length = given_length(L, headers);
-    return pairs;
+    bool has_type = ml_http_headers_find(headers, type_name, sizeof type_name - 1, &size) != NULL;
+    int types = answer->pair_count;
+    struct ml_http_pair *pairs = ml_response_push_pairs(L, headers, &answer->pair_count);
+    if (types > 0 && !has_type)
+        pairs[answer->pair_count++] = out->own[0];
+    answer->pairs = out->pairs = pairs;
+    answer->length = given_length(L, headers);
 }
+
+/* Of bodies: not known; not to be coded. */
+enum { SIZE_UNKNOWN = -1, SIZE_OF_FILE = -2 };
 
 /* Makes the head of an answer with a body of that size; leaves three values on the stack that keep
  * it alive. The headers cannot be changed from now on. */
 static void make_answer(lua_State *L, int index, struct ml_lua_response *res, int status,
-                        int64_t body_size, struct outgoing *out)
+                        int64_t size, struct outgoing *out)
 {
-    struct ml_http_answer *answer = &out->answer;
-    struct ml_http_pair *pairs = out->own;
-    bool has_type = false;
-    *answer = (struct ml_http_answer){.status = status, .length = -1};
+    bool has_type = res->type != NULL && !ml_http_status_is_bare(status);
+    if (has_type)
+        out->own[0] = (struct ml_http_pair){type_name, res->type, sizeof type_name - 1,
+                                            (uint32_t)strlen(res->type)};
+    out->pairs = out->own;
+    out->answer = (struct ml_http_answer){
+        .status = status, .pairs = out->own, .pair_count = has_type, .length = -1};
     if (res->has_headers) {
-        pairs = add_fields(L, index, out, &has_type);
+        add_fields(L, index, out);
     } else {
         lua_pushnil(L);
         lua_pushnil(L);
     }
-    if (res->type != NULL && !has_type && !ml_http_status_is_bare(status))
-        pairs[answer->pair_count++] = (struct ml_http_pair){
-            type_name, res->type, sizeof type_name - 1, (uint32_t)strlen(res->type)};
-    answer->pairs = pairs;
-    if (res->x->compresses && body_size != SIZE_OF_FILE)
-        ml_response_choose_coding(L, index, res, answer, pairs, body_size);
+    if (res->x->compresses && size != SIZE_OF_FILE)
+        ml_response_choose_coding(L, index, res, &out->answer, out->pairs, size);
     else
         lua_pushnil(L);
-    if (res->is_coded && body_size == SIZE_UNKNOWN)
-        answer->length = -1;
+    if (res->is_coded && size == SIZE_UNKNOWN)
+        out->answer.length = -1;
 }
 
 /* A body of that size: raises if the script has promised another one. */

@@ -58,8 +58,9 @@ enum {
     ML_RESPONSE_HEADERS = 2,
     ML_RESPONSE_BODY = 3,
     ML_RESPONSE_TRAILERS = 4,
-    ML_RESPONSE_PARTS = 5, /* of a file: a list, bindings/http/response_body.c; or nil */
-    ML_RESPONSE_HELD = 6,  /* something with close() */
+    ML_RESPONSE_PARTS =
+        5, /* of a body that is a file: a list, bindings/http/response_body.c; or nil */
+    ML_RESPONSE_HELD = 6, /* something with close() */
     ML_RESPONSE_ENCODER = 7,
     ML_RESPONSE_VALUES = 7
 };

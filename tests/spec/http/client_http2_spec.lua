@@ -1,9 +1,12 @@
 -- moonlet.http's client over HTTP/2: against moonlet's own server, against scripts that take every
 -- liberty a bad server takes, and against servers that others wrote.
 
+package.cpath = assert(os.getenv "MOONLET_TESTS") .. "/?.so;" .. package.cpath
+
 local support = dofile "tests/spec/support.lua"
 local credentials = dofile "tests/spec/tls_support.lua"
 local frames = dofile "tests/spec/http/http2_frames.lua"
+local faults = require "memory_faults"
 local http = require "moonlet.http"
 local net = require "moonlet.net"
 local sync = require "moonlet.sync"
@@ -1156,5 +1159,34 @@ describe("the client of HTTP/2 and others' servers", function()
     assert.equal(1, c:stats().made)
     os.execute("rm -r " .. directory)
     assert(server)
+  end)
+end)
+
+describe("a client of HTTP/2 for whose request memory ends", function()
+  it("whichever allocation fails, has its pool intact", function()
+    local function connect()
+      local near, far = net.memory_pair()
+      task.spawn({ daemon = true, quiet = true }, function()
+        local _ <close> = far
+        serve(far)
+      end)
+      return near
+    end
+    local n = 1
+    local calls, ok
+    repeat
+      local c <close> = http.client { version = "2", connect = connect, pool = { per_host = 1 } }
+      faults.lua(n)
+      local r, message
+      ok, r, message = pcall(c.get, c, "http://a/")
+      calls = faults.lua(0)
+      assert.is_true(ok or tostring(r):find("not enough memory") ~= nil, r)
+      assert.is_true(not ok or r ~= nil or message ~= nil)
+      collectgarbage()
+      assert.equal("ok", assert(c:get("http://a/", { timeout = 20 })).body)
+      support.eventually(function() return c:stats().open <= 1 and c:stats().idle == c:stats().open end)
+      n = n + 2
+    until ok and calls < n
+    assert.is_true(n > 50, n)
   end)
 end)

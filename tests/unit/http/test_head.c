@@ -260,6 +260,9 @@ static void limits_hold_at_the_byte(void **state)
         limits = (struct ml_http_limits){1000, 8, (uint16_t)(2 + i)};
         assert_int_equal(request(text), i < 0 ? ML_HTTP_TOO_MANY_FIELDS : size);
     }
+    /* A response has no target that could be too long. */
+    limits = (struct ml_http_limits){20, 8, 2};
+    assert_int_equal(response("HTTP/1.1 200 a long reason\r\n\r\n"), ML_HTTP_HEAD_TOO_LONG);
     limits = kept;
 }
 

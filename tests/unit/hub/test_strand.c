@@ -31,8 +31,9 @@ static void run_on_both(void (*run)(struct c_task *self))
     run_with_strands(run, private);
 }
 
-/* Strands lie outside of frames: those of the body are moved when a strand needs its stack. */
-static void resume(struct c_strand *strand)
+/* Strands lie outside of frames: those of the body are moved when a strand needs its stack.
+ * noinline: what is weighed inside lies below the caller's frame. */
+static __attribute__((noinline)) void resume(struct c_strand *strand)
 {
     assert_int_equal(ml_strand_resume(strand->hub, &strand->strand), 0);
 }
@@ -124,13 +125,19 @@ static struct c_strand links[DEEP + 1]; /* from 1 on: each resumes the next */
 
 static uint32_t weights[DEEP + 1];
 
+static __attribute__((noinline)) uint32_t weigh(const struct ml_hub *hub)
+{
+    return ml_strand_weight(hub);
+}
+
 static void resume_next(struct c_strand *self)
 {
-    volatile char frame[FRAME_KIB * 1024];
+    char frame[FRAME_KIB * 1024];
     const struct ml_task *task = self->hub->current;
-    frame[0] = (char)self->number;
+    memset(frame, self->number, sizeof frame);
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* all of it is there */
     note(self->number);
-    weights[self->number] = ml_strand_weight(self->hub);
+    weights[self->number] = weigh(self->hub);
     assert_int_equal(task->depth, self->number);
     if (self->number < DEEP) {
         resume(&links[self->number + 1]);

@@ -1,4 +1,4 @@
-#include "bindings/http/coded.h"
+#include "bindings/http/response_coding.h"
 
 #include "bindings/core/object.h"
 #include "http/accept_encoding.h"

@@ -2,8 +2,8 @@
  * Answers with a content coding: whether an answer gets one, its head's fields, its encoder. Sends
  * nothing.
  */
-#ifndef ML_BINDINGS_HTTP_CODED_H
-#define ML_BINDINGS_HTTP_CODED_H
+#ifndef ML_BINDINGS_HTTP_RESPONSE_CODING_H
+#define ML_BINDINGS_HTTP_RESPONSE_CODING_H
 
 #include "bindings/http/types.h"
 #include "http/coding.h"

@@ -1,0 +1,125 @@
+-- HTTP/1, HTTP/2 and WebSockets, for tests/faults/sweep.lua: whatever call fails, each step either works or says why, a
+-- client never takes a broken answer for a whole one, and at the end nothing is left. Exit status 3: something is.
+
+local http = require "moonlet.http"
+local net = require "moonlet.net"
+local task = require "moonlet.task"
+local test = require "moonlet.test"
+local websocket = require "moonlet.websocket"
+
+-- Of one call, and of a whole step.
+local PATIENCE, STEP = 0.5, 20
+
+local BODY = ("0123456789"):rep(2000)
+
+-- What a step may end with: success; nil, message, code; or a Lua error for want of memory.
+local function check(name, ok, first, message, code)
+  if not ok then
+    if not tostring(first):find("not enough memory", 1, true) then
+      error(("%s raised %s"):format(name, first), 0)
+    end
+  elseif first == nil and message ~= nil and (type(message) ~= "string" or type(code) ~= "string") then
+    error(("%s returned nil, %s, %s"):format(name, message, code), 0)
+  end
+end
+
+local function step(name, fn) check(name, task.pcall(task.timeout, STEP, fn)) end
+
+local function handle(req, res)
+  if req.path == "/ws" then
+    local ws <close> = websocket.upgrade(req, res, { compression = true })
+    if not ws then return end
+    for data, kind in ws:messages() do
+      if not ws:send(data, kind) then return end
+    end
+    return
+  end
+  if req.path == "/stream" then
+    res.headers["content-type"] = "text/plain"
+    for at = 1, #BODY, 5000 do
+      local ok, message, code = res:write(BODY:sub(at, at + 4999))
+      if not ok then return nil, message, code end
+    end
+    return
+  end
+  local body, message, code = req:body()
+  if not body then return nil, message, code end
+  return 200, { ["x-size"] = tostring(#body) }, body
+end
+
+-- A server and a client's function of its address, in one group; the client's results.
+local function converse(ask)
+  local listener <close>, message, code = net.listen("127.0.0.1", 0)
+  if not listener then return nil, message, code end
+  local address
+  address, message, code = listener:address()
+  if not address then return nil, message, code end
+  local server = http.server({ on_error = function() return 500 end, read_timeout = PATIENCE,
+    write_timeout = PATIENCE }, handle)
+  return task.group(function(group)
+    local serving = group:spawn(function() return task.pcall(server.serve, server, listener) end)
+    local results = table.pack(task.pcall(ask, tostring(address)))
+    server:stop(PATIENCE)
+    if serving then serving:cancel() end
+    if not results[1] then error(results[2], 0) end
+    return table.unpack(results, 2, results.n)
+  end)
+end
+
+-- A response that is there is whole: the answer, or a server's failure.
+local function is_whole(r, expected)
+  if r.status == 200 and r.body ~= expected then
+    error(("an answer of %d bytes instead of %d"):format(#r.body, #expected), 0)
+  end
+end
+
+local function requests(version)
+  return converse(function(address)
+    local c <close> = http.client { version = version, timeout = PATIENCE, retries = 0 }
+    local r, message, code = c:get("http://" .. address .. "/")
+    if r then is_whole(r, "") end
+    r, message, code = c:post("http://" .. address .. "/", { body = BODY })
+    if r then is_whole(r, BODY) end
+    r, message, code = c:get("http://" .. address .. "/stream")
+    if not r then return nil, message, code end
+    is_whole(r, BODY)
+    return true
+  end)
+end
+
+local function sockets()
+  return converse(function(address)
+    local ws <close>, message, code = websocket.connect("ws://" .. address .. "/ws",
+      { compression = true, timeout = PATIENCE })
+    if not ws then return nil, message, code end
+    local ok
+    for _, text in ipairs { "hello", BODY } do
+      ok, message, code = ws:send(text)
+      if not ok then return nil, message, code end
+      local data
+      data, message, code = ws:receive(PATIENCE)
+      if not data then return nil, message, code end
+      if data ~= text then error("another message came back", 0) end
+    end
+    ws:close()
+    return ws:finish(PATIENCE)
+  end)
+end
+
+local left = test.leaks()
+step("HTTP/1", function() return requests "1.1" end)
+step("HTTP/2", function() return requests "2" end)
+step("a WebSocket", sockets)
+
+-- A WebSocket that was closed may still wait for its peer to close.
+local leaks, deadline = nil, task.now() + STEP
+repeat
+  task.sleep(0.01)
+  collectgarbage()
+  collectgarbage()
+  leaks = left()
+until #leaks == 0 or task.now() > deadline
+if #leaks > 0 then
+  io.stderr:write("left behind: ", table.concat(leaks, ", "), "\n")
+  os.exit(3)
+end
