@@ -63,7 +63,7 @@ MOONLET_API const char *moonlet_error_text(int error);
 #define MOONLET_NET 16      /* moonlet.net, moonlet.patch */
 #define MOONLET_BYTECODE 32 /* load() of precompiled chunks, which can be made to crash */
 #define MOONLET_FILES 64    /* Lua modules from package.path: only what is preloaded */
-/* All of them: for scripts that nobody has reviewed. */
+/* All of them: for untrusted scripts. */
 #define MOONLET_UNTRUSTED 127
 
 /* The smallest stack_size. */
@@ -392,6 +392,77 @@ MOONLET_API int moonlet_channel_close(struct moonlet_channel *channel);
  * pointers in it. NULL is allowed; also after moonlet_close(). 0, or -MOONLET_ETHREAD with nothing
  * done. */
 MOONLET_API int moonlet_channel_free(struct moonlet_channel *channel);
+
+/* ---- handlers of HTTP in C ---- */
+
+/* A request that a handler of the host's answers. Valid until the handler returns, in its task. */
+struct moonlet_request;
+
+/* A field of an answer, such as {"content-type", "image/png"}. Texts end with a zero byte. */
+struct moonlet_field {
+    const char *name;
+    const char *value;
+};
+
+/*
+ * Answers a request. It runs in the request's task: the functions below, and those for tasks above,
+ * may suspend in it. No C++ exception may leave it. 0: it has answered. A negative error: it has
+ * not; that is reported, and answered with 500, or the answer that was begun is cut off.
+ */
+typedef int moonlet_handler(struct moonlet_request *request, void *context);
+
+/*
+ * Pushes the handler on L as a Lua function, which http.serve(), http.server() and routers of
+ * moonlet.http take as one of theirs. L: as for moonlet_spawn_lua(). 0; -ENOMEM; -EINVAL: L is
+ * another runtime's.
+ */
+MOONLET_API int moonlet_push_handler(struct moonlet *m, struct lua_State *L,
+                                     moonlet_handler *handler, void *context);
+
+/* Parts of a request, for moonlet_request_part(). */
+#define MOONLET_METHOD 1 /* "GET" */
+#define MOONLET_TARGET 2 /* as it was sent */
+#define MOONLET_PATH 3   /* the target's path, never decoded */
+#define MOONLET_QUERY 4  /* what follows the "?", never decoded */
+#define MOONLET_HOST 5   /* with the port, if one was sent */
+
+/* The bytes of a part, *size of them, without a zero byte at their end; NULL: it has none. */
+MOONLET_API const char *moonlet_request_part(const struct moonlet_request *request, int part,
+                                             size_t *size);
+
+/* Likewise the value of the first field of that name, letters in any case. */
+MOONLET_API const char *moonlet_request_field(const struct moonlet_request *request,
+                                              const char *name, size_t *size);
+
+/*
+ * Reads what is there of the body, at most `size` bytes: how many, 0 at its end. May suspend.
+ *
+ * - -EMSGSIZE: it is larger than the server allows;
+ * - -EPROTO: its framing is wrong;
+ * - -ETIMEDOUT, -ECANCELED, -ECONNRESET: it will not come.
+ */
+MOONLET_API int moonlet_request_read(struct moonlet_request *request, void *buffer, size_t size);
+
+/*
+ * Answers as a whole: a status from 200 to 599, `count` fields, a body of `size` bytes. Fields that
+ * frame a message are left out. May suspend. 0;
+ *
+ * - -EINVAL, with nothing sent: a status or a field that cannot be sent, or a body with 204 or 304;
+ * - -EALREADY: the answer was begun;
+ * - -EPIPE, -ETIMEDOUT, -ECANCELED: the peer does not get it.
+ */
+MOONLET_API int moonlet_request_answer(struct moonlet_request *request, int status,
+                                       const struct moonlet_field *fields, int count,
+                                       const void *body, size_t size);
+
+/* The same in parts: the head, and pieces of the body. The end is where the handler returns 0. */
+MOONLET_API int moonlet_request_begin(struct moonlet_request *request, int status,
+                                      const struct moonlet_field *fields, int count);
+MOONLET_API int moonlet_request_write(struct moonlet_request *request, const void *data,
+                                      size_t size);
+
+/* Whether the peer has left. */
+MOONLET_API bool moonlet_request_gone(const struct moonlet_request *request);
 
 /* ---- the end ---- */
 

@@ -1,4 +1,4 @@
--- Follows the links of a web site: HTTP/1.0 over plain TCP.
+-- Follows the links of a web site.
 --
 --     moonlet scripts/crawler.lua [-n PAGES] [-c AT_ONCE] [-p PER_HOST] [-t SECONDS] [-a] URL
 --
@@ -7,13 +7,13 @@
 -- Prints status, bytes, milliseconds and new links of each page as it ends. A redirect counts as a
 -- page with one link. Exit status: 1 if a page could not be fetched completely or its status is 400
 -- or more.
-local net = require "moonlet.net"
+local http = require "moonlet.http"
 local queue = require "moonlet.queue"
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
+local url = require "moonlet.url"
 
 local LARGEST_PAGE = 2 * 1024 * 1024 -- bytes
-local MOST_FIELDS = 200 -- in the head of an answer
 
 local function usage()
   io.stderr:write("usage: moonlet crawler.lua [-n PAGES] [-c AT_ONCE] [-p PER_HOST] ",
@@ -55,30 +55,24 @@ local function without_dots(path)
   return "/" .. table.concat(parts, "/") .. (is_directory and #parts > 0 and "/" or "")
 end
 
--- The parts of an http URL, whose text is the same for the same page; nil for what is none.
-local function parse_url(text)
-  local authority, path, query = text:match "^[Hh][Tt][Tt][Pp]://([^/?#%s]+)([^?#%s]*)(%??[^#%s]*)"
-  if not authority then return nil end
-  authority = authority:lower():gsub(":80$", "")
-  local host, port = authority:match "^%[([%x:.]+)%]:?(%d*)$"
-  if not host then host, port = authority:match "^([^:@]+):?(%d*)$" end
-  port = port == "" and 80 or tonumber(port)
-  if not host or not port or port > 65535 then return nil end
-  local url = {authority = authority, host = host, port = port, path = without_dots(path),
-    query = query}
-  url.text = "http://" .. authority .. url.path .. query
-  return url
+-- The URL that has the same text whenever it is the same page, and its site; nil for what cannot be
+-- fetched.
+local function normal(text)
+  local u = url.parse(text)
+  local scheme = u and u.host and u.scheme
+  if scheme ~= "http" and scheme ~= "https" then return nil end
+  local is_usual = u.port == (scheme == "https" and 443 or 80)
+  local site = ("%s://%s"):format(scheme, u.host:find ":" and "[" .. u.host .. "]" or u.host)
+  if u.port and not is_usual then site = site .. ":" .. u.port end
+  local query = tostring(u):match "^[^?#]*(%?[^#]*)" or ""
+  return { text = site .. without_dots(u.path) .. query, site = site }
 end
 
 -- What a link on a page points to; nil if it is nothing that can be fetched here.
-local function resolve(base, link)
-  if link:find "^%a[%w+.-]*:" then return parse_url(link) end
-  if link:find "^//" then return parse_url("http:" .. link) end
-  local site = "http://" .. base.authority
-  if link:find "^/" then return parse_url(site .. link) end
-  if link:find "^%?" then return parse_url(site .. base.path .. link) end
+local function resolve(page, link)
   if link == "" or link:find "^#" then return nil end
-  return parse_url(site .. base.path:match "^.*/" .. link)
+  local target = url.join(page.text, link)
+  return target and normal(tostring(target))
 end
 
 local entities = {amp = "&", quot = '"', apos = "'", lt = "<", gt = ">"}
@@ -87,7 +81,9 @@ local function links_of(page)
   local links = {}
   local function add(link)
     local text = link:match "^%s*(.-)%s*$":gsub("&(%a+);", entities)
-    table.insert(links, (text:gsub("%s", "%%20")))
+    table.insert(links, (text:gsub('[%c "<>\\^`{|}\x7f-\xff]', function(byte)
+      return ("%%%02X"):format(byte:byte())
+    end)))
   end
   for tag in page:gsub("<!%-%-.-%-%->", ""):gmatch "<[Aa]%s([^>]*)>" do
     local attributes = " " .. tag
@@ -101,111 +97,81 @@ end
 
 -- ---- one page ----
 
--- Reads the status line and the header fields, their names in lower case.
-local function read_head(conn)
-  local line, message = conn:read_line()
-  if not line then return nil, message or "no answer" end
-  local status = tonumber(line:match "^HTTP/%d%.%d (%d%d%d)")
-  if not status then return nil, "not an HTTP answer" end
-  local fields = {}
-  for _ = 1, MOST_FIELDS do
-    line, message = conn:read_line()
-    if not line then return nil, message or "cut short in the header" end
-    if line == "" then return status, fields end
-    local name, value = line:match "^([^:%s]+):%s*(.-)%s*$"
-    if name then fields[name:lower()] = value end
-  end
-  return nil, "too long a header"
-end
-
-local function read_body(conn, fields)
-  local length = tonumber(fields["content-length"])
-  if length and length > LARGEST_PAGE then return nil, "too large" end
-  if not length then
-    local body, message = conn:read_all(LARGEST_PAGE)
-    return body, message
-  end
-  local body, message = conn:read(length)
-  if message then return nil, message end
-  body = body or ""
-  if #body < length then return nil, ("cut short: %d of %d bytes"):format(#body, length) end
-  return body
-end
+local client = http.client {
+  redirects = 0, max_body = LARGEST_PAGE, headers = { accept = "text/html" },
+  pool = { max = options.c },
+  timeout = { connect = options.t, head = options.t, idle = options.t, total = options.t },
+}
 
 -- Returns status, bytes of the body and its links; or nil and what went wrong.
-local function fetch(url)
-  local conn <close>, message = net.connect(url.host, url.port)
-  if not conn then return nil, message end
-  conn:write("GET ", url.path, url.query, " HTTP/1.0\r\nHost: ", url.authority,
-    "\r\nUser-Agent: moonlet\r\nAccept: text/html\r\nConnection: close\r\n\r\n")
-  local status, fields = read_head(conn)
-  if not status then return nil, fields end
-  if status == 204 or status == 304 then return status, 0, {} end
-  local is_html = (fields["content-type"] or "text/html"):lower():find("text/html", 1, true)
-  if status == 200 and not is_html then return status, 0, {} end -- nothing to follow: not read
-  local body, reason = read_body(conn, fields)
+local function fetch(page)
+  local r <close>, message = client:stream(page.text)
+  if not r then return nil, message end
+  local is_html = (r.headers["content-type"] or "text/html"):lower():find("text/html", 1, true)
+  if r.status == 200 and not is_html then return 200, 0, {} end -- nothing to follow: not read
+  local body, reason = r:read_all(LARGEST_PAGE)
   if not body then return nil, reason end
-  if status >= 300 and status < 400 then return status, #body, {fields.location} end
-  return status, #body, status == 200 and links_of(body) or {}
+  if r.status >= 300 and r.status < 400 then return r.status, #body, { r.headers.location } end
+  return r.status, #body, r.status == 200 and links_of(body) or {}
 end
 
 -- ---- the site ----
 
-local start = parse_url(start_url)
+local start = normal(start_url)
 if not start then
-  io.stderr:write("crawler: not an http:// URL: ", start_url, "\n")
+  io.stderr:write("crawler: not a URL of http or https: ", start_url, "\n")
   os.exit(1)
 end
 
 local at_once = sync.semaphore(options.c)
-local hosts = {} -- authority -> its pages to come, and how many tasks work on them
+local hosts = {} -- site -> its pages to come, and how many tasks work on them
 local seen, found, failed, total_bytes = {}, 0, 0, 0
 
-local function report(url, began, status, result, new_links)
+local function report(page, began, status, result, new_links)
   if not status or status >= 400 then failed = failed + 1 end
   if status then total_bytes = total_bytes + result end
   print(string.format("%6s %8s %7.0f %5s  %s%s", status or "-", status and result or "-",
-    (task.now() - began) * 1000, status and new_links or "-", url.text,
+    (task.now() - began) * 1000, status and new_links or "-", page.text,
     status and "" or ": " .. tostring(result)))
 end
 
-local function is_wanted(url)
-  return url and not seen[url.text] and found < options.n and
-    (options.a or url.authority == start.authority)
+local function is_wanted(page)
+  return page and not seen[page.text] and found < options.n and
+    (options.a or page.site == start.site)
 end
 
 local add
 
-local function visit(group, url)
+local function visit(group, page)
   local began = task.now()
-  local status, result, links = task.timeout(options.t, fetch, url)
+  local status, result, links = fetch(page)
   local new_links = 0
   for _, link in ipairs(links or {}) do
-    local target = resolve(url, link)
+    local target = resolve(page, link)
     if is_wanted(target) then
       add(group, target)
       new_links = new_links + 1
     end
   end
-  report(url, began, status, result, new_links)
+  report(page, began, status, result, new_links)
 end
 
 -- Works on one host until there is nothing left to do.
 local function work_on(group, host)
   while #host.pages > 0 do
     local _ <close> = at_once:hold()
-    local url = host.pages:get(0) -- somebody else may have taken it meanwhile
-    if url then visit(group, url) end
+    local page = host.pages:get(0) -- somebody else may have taken it meanwhile
+    if page then visit(group, page) end
   end
   host.workers = host.workers - 1
 end
 
-function add(group, url)
-  seen[url.text] = true
+function add(group, page)
+  seen[page.text] = true
   found = found + 1
-  local host = hosts[url.authority] or {pages = queue.new(), workers = 0}
-  hosts[url.authority] = host
-  host.pages:put(url)
+  local host = hosts[page.site] or {pages = queue.new(), workers = 0}
+  hosts[page.site] = host
+  host.pages:put(page)
   if host.workers == options.p then return end
   host.workers = host.workers + 1
   group:spawn(work_on, group, host)

@@ -2,9 +2,11 @@
 -- alone: it calls, it waits, it goes on. Every tenth client talks to the server from inside a
 -- comparator of table.sort and a replacement function of string.gsub.
 --
---     moonlet scripts/demo.lua
+--     moonlet scripts/demo.lua [--serve [PORT]]
 --
--- Exit status: 0 when every client got every reply, 1 otherwise.
+-- With --serve it prints the address of a page that shows it at work, and goes on, round after
+-- round, until Ctrl-C. Exit status: 0 when every client got every reply, 1 otherwise.
+local http = require "moonlet.http"
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 
@@ -13,11 +15,12 @@ local ROOM_SIZE = 10 -- clients that hear each other
 local ROOMS = CLIENTS // ROOM_SIZE
 local MESSAGES = 20 -- that each client sends, beside those of the sort and the gsub
 local SECONDS = 2 -- about how long all of it shall take
-local OTHER_FILES = 25 -- open beside the connections: the listener, standard output and so on
+local OTHER_FILES = 25 -- open beside the connections: listeners, standard output, browsers
 local PATIENCE = 30 -- seconds without a reply that make a client give up
 
-if #arg > 0 then
-  io.stderr:write("usage: moonlet demo.lua\n")
+local page_port = arg[1] == "--serve" and math.tointeger(tonumber(arg[2] or 0))
+if #arg > 2 or (#arg > 0 and not page_port) or (page_port or 0) < 0 or (page_port or 0) > 65535 then
+  io.stderr:write("usage: moonlet demo.lua [--serve [PORT]]\n")
   os.exit(1)
 end
 
@@ -38,7 +41,7 @@ end
 
 ---- The server: a line comes back with "= " before it, and "/say ..." goes to the room, too. ------
 
-local rooms = {} -- name -> {members = {conn, ...}, said = {line, ...}}
+local rooms -- of this round: name -> {members = {conn, ...}, said = {line, ...}}
 
 local function enter(room, conn)
   table.insert(room.members, conn)
@@ -153,6 +156,65 @@ local function run_client(address, number, pause)
   connected = connected - 1
 end
 
+---- The page. -------------------------------------------------------------------------------------
+
+local PAGE = [[
+<!doctype html>
+<meta charset="utf-8">
+<title>moonlet</title>
+<style>
+body { font: 18px sans-serif; margin: 3em auto; max-width: 32em }
+b { font-size: 2em } svg { width: 100%; height: 10em; background: #f4f4f4 }
+polyline { fill: none; stroke: #36c; stroke-width: 2 }
+</style>
+<h1>A thousand clients, a chat server, one process</h1>
+<p><b id="connected">-</b> connected, <b id="tasks">-</b> tasks, <b id="replies">-</b> replies,
+round <span id="round">-</span>, <span id="mb">-</span> MB</p>
+<svg viewBox="0 0 100 40" preserveAspectRatio="none"><polyline id="line" points=""
+  vector-effect="non-scaling-stroke"/></svg>
+<p>Replies in a quarter of a second.</p>
+<script>
+let before = 0, counts = [];
+new EventSource("/events").onmessage = e => {
+  const now = JSON.parse(e.data), top = () => Math.max(1, ...counts);
+  for (const name in now) document.getElementById(name).textContent = now[name];
+  counts.push(Math.max(0, now.replies - before));
+  counts = counts.slice(-100);
+  before = now.replies;
+  document.getElementById("line").setAttribute("points",
+    counts.map((n, i) => i + "," + (39 - 38 * n / top())).join(" "));
+};
+</script>
+]]
+
+local round = 1
+
+-- Tells a browser how far the demo is, four times a second, until it leaves.
+local function tell(_, res)
+  local events = assert(res:events())
+  repeat
+    local ok = events:send { data = {
+      connected = connected, tasks = #task.list(), replies = replies, round = round,
+      mb = memory_kb() // 1024,
+    } }
+    task.sleep(0.25)
+  until not ok
+end
+
+local function serve_page()
+  local listener, message = net.listen("127.0.0.1", page_port)
+  if not listener then
+    io.stderr:write("demo: cannot listen on ", message, "\n")
+    os.exit(1)
+  end
+  local router = http.router()
+  local headers = { ["content-type"] = "text/html; charset=utf-8" }
+  router:get("/", function() return 200, headers, PAGE end)
+  router:get("/events", tell)
+  print(("open http://%s/"):format(listener:address()))
+  task.spawn({ daemon = true, name = "page" }, http.serve, { listener = listener }, router)
+end
+
 ---- All of them together. -------------------------------------------------------------------------
 
 -- A connection takes two descriptors, one at each end, so there may not be enough for everybody at
@@ -200,6 +262,23 @@ local function print_row(name, form, ...)
   print(string.format("%-18s" .. form, name, ...))
 end
 
+-- Runs all clients once, and prints what came of it. kb_before: the memory before the first round.
+local function run(address, places, kb_before)
+  local start, peak = task.now(), {tasks = 0, kb = 0}
+  rooms, most_connected, replies, heard = {}, 0, 0, 0
+  local watcher = task.spawn({daemon = true, name = "watch"}, watch, start, peak)
+  for _, client in ipairs(spawn_clients(address, places)) do client:join() end
+  watcher:cancel()
+  local seconds, messages = task.now() - start, replies + heard
+
+  print()
+  print_row("connections", "%d, at most %d at once", CLIENTS, most_connected)
+  print_row("messages", "%d replies, %d heard from others", replies, heard)
+  print_row("time", "%.2f s", seconds)
+  print_row("messages/s", "%.0f", messages / seconds)
+  print_row("memory per task", "%.1f KB (%d tasks)", (peak.kb - kb_before) / peak.tasks, peak.tasks)
+end
+
 io.stdout:setvbuf "line"
 local listener <close> = assert(net.listen("127.0.0.1", 0, {backlog = CLIENTS}))
 task.spawn({daemon = true, name = "server"}, listener.serve, listener, serve)
@@ -211,14 +290,11 @@ if places < CLIENTS then
     open_file_limit(), places))
 end
 
-local kb_before, start, peak = memory_kb(), task.now(), {tasks = 0, kb = 0}
-task.spawn({daemon = true, name = "watch"}, watch, start, peak)
-for _, client in ipairs(spawn_clients(listener:address(), places)) do client:join() end
-local seconds, messages = task.now() - start, replies + heard
-
-print()
-print_row("connections", "%d, at most %d at once", CLIENTS, most_connected)
-print_row("messages", "%d replies, %d heard from others", replies, heard)
-print_row("time", "%.2f s", seconds)
-print_row("messages/s", "%.0f", messages / seconds)
-print_row("memory per task", "%.1f KB (%d tasks)", (peak.kb - kb_before) / peak.tasks, peak.tasks)
+if page_port then serve_page() end
+local kb_before = memory_kb()
+run(listener:address(), places, kb_before)
+while page_port do
+  round = round + 1
+  print("\nround " .. round .. ", until Ctrl-C")
+  run(listener:address(), places, kb_before)
+end

@@ -1,12 +1,14 @@
--- Fetches many URLs at once: HTTP/1.0 over plain TCP; redirects are not followed.
+-- Fetches many URLs at once; redirects are not followed.
 --
 --     moonlet scripts/fetch_all.lua [-n LIMIT] [-t SECONDS] [URL...]
 --
 -- LIMIT: how many at a time (50); SECONDS: for each (10). Without URLs it reads them from standard
 -- input, one per line. Prints status, bytes of the body and milliseconds of each as it ends. Exit
 -- status: 1 if one could not be fetched completely or its status is 400 or more.
-local net = require "moonlet.net"
+local http = require "moonlet.http"
 local task = require "moonlet.task"
+
+local PIECE = 64 * 1024 -- bytes
 
 local function usage()
   io.stderr:write("usage: moonlet fetch_all.lua [-n LIMIT] [-t SECONDS] [URL...]\n")
@@ -37,64 +39,24 @@ if #urls == 0 then
   end
 end
 
--- The parts of an http URL: what to put into the Host field, host, port, path with query.
-local function parse_url(url)
-  local authority, path = url:match "^[Hh][Tt][Tt][Pp]://([^/?#%s]+)([^#%s]*)"
-  if not authority then return nil, "not an http:// URL" end
-  local host, port = authority:match "^%[([%x:.]+)%]:?(%d*)$"
-  if not host then host, port = authority:match "^([^:@]+):?(%d*)$" end
-  port = port == "" and 80 or tonumber(port)
-  if not host or port > 65535 then return nil, "bad host or port" end
-  return {authority = authority, host = host, port = port,
-    path = path:find "^/" and path or "/" .. path}
-end
+-- One client: connections are kept for the next URL of the same server.
+local client = http.client {
+  redirects = 0, decode = false, pool = { max = limit },
+  timeout = { connect = seconds, head = seconds, idle = seconds, total = seconds },
+}
 
--- Reads the status line and the header fields, their names in lower case.
-local function read_head(conn)
-  local line, message = conn:read_line()
-  if not line then return nil, message or "no answer" end
-  local status = tonumber(line:match "^HTTP/%d%.%d (%d%d%d)")
-  if not status then return nil, "not an HTTP answer" end
-  local fields = {}
-  while true do
-    line, message = conn:read_line()
-    if not line then return nil, message or "cut short in the header" end
-    if line == "" then return status, fields end
-    local name, value = line:match "^([^:%s]+):%s*(.-)%s*$"
-    if name then fields[name:lower()] = value end
-  end
-end
-
--- Reads `length` bytes, or up to the end without a length. Returns how many there were.
-local function read_body(conn, length)
-  local bytes = 0
-  while bytes < (length or math.huge) do
-    local data, message = conn:read_some()
-    if message then return nil, message end
-    if not data then break end
-    bytes = bytes + #data
-  end
-  if length and bytes < length then
-    return nil, string.format("cut short: %d of %d bytes", bytes, length)
-  end
-  return bytes
-end
-
--- Returns status and bytes; or nil and what went wrong.
+-- Returns status and bytes of the body, which is not kept; or nil and what went wrong.
 local function fetch(url)
-  local target, problem = parse_url(url)
-  if not target then return nil, problem end
-  local conn <close>, message = net.connect(target.host, target.port)
-  if not conn then return nil, message end
-  conn:write("GET ", target.path, " HTTP/1.0\r\nHost: ", target.authority,
-    "\r\nUser-Agent: moonlet\r\nConnection: close\r\n\r\n")
-  local status, fields = read_head(conn)
-  if not status then return nil, fields end
-  local has_body = status >= 200 and status ~= 204 and status ~= 304
-  local bytes, reason = read_body(conn, has_body and tonumber(fields["content-length"]) or
-    not has_body and 0 or nil)
-  if not bytes then return nil, reason end
-  return status, bytes
+  local r <close>, message = client:stream(url)
+  if not r then return nil, message end
+  local bytes = 0
+  while true do
+    local piece
+    piece, message = r:read(PIECE)
+    if message then return nil, message end
+    if not piece then return r.status, bytes end
+    bytes = bytes + #piece
+  end
 end
 
 local failed, total_bytes, next_url = 0, 0, 1
@@ -112,7 +74,7 @@ local function fetch_next_ones()
   while next_url <= #urls do
     local url, started = urls[next_url], task.now()
     next_url = next_url + 1
-    local status, result = task.timeout(seconds, fetch, url)
+    local status, result = fetch(url)
     report(url, status, result, started)
   end
 end

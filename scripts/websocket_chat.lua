@@ -44,7 +44,9 @@ local function tell(line)
 end
 
 local function chat(req, res)
-  local ws <close> = websocket.upgrade(req, res, { max_message = 4096, max_queue = 64 * 1024 })
+  local ws <close> = websocket.upgrade(req, res, {
+    max_message = 4096, max_queue = 64 * 1024, compression = true,
+  })
   if not ws then return true end -- upgrade has answered
   count = count + 1
   local name = "guest " .. count

@@ -51,7 +51,8 @@ struct ml_http_client_carrier {
                  ml_time deadline);
     /* The body is whole. -EPROTO: it is shorter than its length. */
     int (*end)(struct ml_http_client_exchange *x, ml_time deadline);
-    /* Whether a response has begun to come, or the connection has ended. Never waits. */
+    /* Whether there is no use in sending more: a response has come, or the connection has ended.
+     * Never waits. */
     bool (*has_response)(struct ml_http_client_exchange *x);
     /* The response's head is x->head; its slices are valid until consume_head(). Interim ones are
      * left out; with `stops_at_continue` a 100 is given, too. -EPROTO, -EMSGSIZE: x->problem says

@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "http/http1.h"
 #include "http/http1_body.h"
+#include "http/http1_peer.h"
+#include "io/departure.h"
 #include "io/socket.h"
 
 #include <errno.h>
@@ -34,6 +36,7 @@ void ml_http_connection_open(struct ml_http_connection *c, struct ml_http_server
         .began = ml_hub_now(server->io->hub),
         .link = {.stop = on_stop},
     };
+    ml_http1_peer_init(c);
     c->head_deadline = ml_time_after(c->began, server->timeouts.head);
     ml_list_insert(&server->connections, &c->link.link);
     server->counters.connections++;
@@ -57,15 +60,30 @@ static int take_block(struct ml_http_connection *c)
     return 0;
 }
 
+static void release_block(struct ml_http_server *server, struct ml_http1 *r)
+{
+    ml_http1_end_body(r);
+    free(r->long_head);
+    ml_http_block_give(server, r);
+}
+
+static void release_exchange(struct ml_http_exchange *x)
+{
+    release_block(x->server, ml_http1_of(x));
+}
+
+/* Where other tasks than the handler's still wait in calls, the last of them gives it. */
 static void give_block(struct ml_http_connection *c)
 {
     struct ml_http1 *r = c->current;
     c->current = NULL;
     if (r == NULL)
         return;
-    ml_http1_end_body(r);
-    free(r->long_head);
-    ml_http_block_give(c->server, r);
+    ml_http1_peer_forget(c);
+    if (r->x.carrier != NULL && r->x.calls > 0)
+        r->x.left = release_exchange;
+    else
+        release_block(c->server, r);
 }
 
 /* The head's bytes leave the stream's input and stay with the request. */
@@ -105,6 +123,7 @@ static void begin_exchange(struct ml_http_connection *c)
         .is_head = head.method_id == ML_HTTP_HEAD,
     };
     c->stream->write_timeout = server->timeouts.write;
+    c->stream->is_patient = true;
     ml_http1_begin_body(r);
     server->counters.requests++;
     server->counters.in_flight++;
@@ -285,6 +304,7 @@ int ml_http_connection_finish(struct ml_http_connection *c)
     struct ml_http_exchange *x = &c->current->x;
     if (x->phase != ML_HTTP_COMPLETE)
         x->carrier->abort(x);
+    c->is_last |= x->calls > 0; /* of tasks that may still read what comes, or write */
     int error = clear_input(c);
     if (c->server->done != NULL)
         c->server->done(c->context, x);
@@ -313,6 +333,7 @@ void ml_http_connection_close(struct ml_http_connection *c)
         c->server->counters.in_flight--;
     give_block(c);
     ml_http_outbox_drop(&c->out);
+    ml_departure_stop(&c->departure);
     if (c->is_cut)
         cut(c);
     if (!c->is_over)
@@ -328,7 +349,10 @@ int ml_http_connection_run(struct ml_http_server *server, struct ml_stream *stre
         return -ENOMEM;
     ml_http_connection_open(c, server, stream, context);
     while ((result = ml_http_connection_next(c, &x)) == 0) {
+        ml_http1_peer_guard(c);
         result = server->handle(context, x);
+        if (ml_http1_peer_unguard(c) && result == -ECANCELED)
+            result = 0;
         if (result == 0)
             result = ml_http_connection_finish(c);
         if (result != 0)

@@ -6,6 +6,7 @@
 #ifndef ML_HTTP_EXCHANGE_H
 #define ML_HTTP_EXCHANGE_H
 
+#include "base/check.h"
 #include "http/head.h"
 #include "io/stream.h"
 
@@ -67,6 +68,9 @@ struct ml_http_carrier {
      * ml_stream_watch(). */
     int (*watch)(struct ml_http_exchange *x, struct ml_waiter *waiter, ml_time *again);
     void (*unwatch)(struct ml_http_exchange *x);
+    /* The exchange's on_gone has changed: a peer that has left already cancels the handler now.
+     * Never waits. */
+    void (*heed)(struct ml_http_exchange *x);
     /* The connection becomes the handler's: nothing is sent any more, the unread input stays in
      * x->stream. -EOPNOTSUPP: it carries other exchanges, too. */
     int (*hijack)(struct ml_http_exchange *x);
@@ -101,17 +105,35 @@ struct ml_http_exchange {
     uint64_t body_read; /* bytes of the request's body so far */
     uint64_t body_sent; /* of the answer's */
     ml_time began;      /* when its head was there */
-    int body_error;     /* what read_body() failed with; 0: nothing */
-    int syntax_error;   /* with -EPROTO: the ml_http_error */
-    int status;         /* of the answer; 0: none yet */
-    uint8_t version;    /* 10, 11, 20 */
+    /* Calls of the carrier that are under way, in whatever tasks, and what is told when the last of
+     * them ends, once the exchange is over; NULL: nobody. */
+    uint32_t calls;
+    void (*left)(struct ml_http_exchange *x);
+    int body_error;   /* what read_body() failed with; 0: nothing */
+    int syntax_error; /* with -EPROTO: the ml_http_error */
+    int status;       /* of the answer; 0: none yet */
+    uint8_t version;  /* 10, 11, 20 */
     enum ml_http_phase phase : 8;
     enum ml_http_on_gone on_gone : 8;
     bool is_body_read : 1;  /* to its end */
     bool is_body_begun : 1; /* read_body() was called */
     bool is_head : 1;       /* the method is HEAD: the answer has no body */
     bool must_close : 1;    /* the connection ends after it */
+    bool compresses : 1;    /* the handler's: its answer may get a content coding */
 };
+
+/* Around calls of the carrier by tasks that may outlive the handler: its memory stays until the
+ * last has left. */
+static inline void ml_http_exchange_enter(struct ml_http_exchange *x)
+{
+    x->calls++;
+}
+
+static inline void ml_http_exchange_leave(struct ml_http_exchange *x)
+{
+    if (--x->calls == 0 && ml_unlikely(x->left != NULL))
+        x->left(x);
+}
 
 /* The status for a body that could not be read: 400, 408, 413; 0: it could, or the peer is gone. */
 int ml_http_exchange_body_status(const struct ml_http_exchange *x);

@@ -3,11 +3,11 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "http/http1_body.h"
+#include "http/http1_peer.h"
 #include "io/send_file.h"
 #include "io/socket.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,7 +112,10 @@ static int put_head(struct ml_http1 *r, const struct ml_http_answer *answer, siz
 
 static int http1_send_head(struct ml_http_exchange *x, const struct ml_http_answer *answer)
 {
-    return fail_on(x, put_head(ml_http1_of(x), answer, 0));
+    int error = fail_on(x, put_head(ml_http1_of(x), answer, 0));
+    if (error == 0)
+        ml_http1_heed(x);
+    return error;
 }
 
 static int http1_inform(struct ml_http_exchange *x, const struct ml_http_answer *answer)
@@ -338,29 +341,7 @@ static int http1_flush(struct ml_http_exchange *x)
     return fail_on(x, ml_http_outbox_flush(outbox_of(x)));
 }
 
-/* ---- the peer ---- */
-
-/* The end of its output may be in the kernel behind input that nobody has read: poll() knows. */
-static bool http1_gone(struct ml_http_exchange *x)
-{
-    struct ml_stream *s = x->stream;
-    if (!ml_stream_is_open(s) || s->lost != 0 || s->at_end)
-        return true;
-    if (!ml_fd_is_open(&s->fd))
-        return ml_stream_look(s) == 0 && !ml_stream_has_input(s);
-    struct pollfd poll_fd = {.fd = s->fd.number, .events = POLLRDHUP};
-    return poll(&poll_fd, 1, 0) > 0;
-}
-
-static int http1_watch(struct ml_http_exchange *x, struct ml_waiter *waiter, ml_time *again)
-{
-    return ml_stream_watch(x->stream, waiter, again);
-}
-
-static void http1_unwatch(struct ml_http_exchange *x)
-{
-    ml_stream_unwatch(x->stream);
-}
+/* ---- other protocols ---- */
 
 static int http1_hijack(struct ml_http_exchange *x)
 {
@@ -372,6 +353,7 @@ static int http1_hijack(struct ml_http_exchange *x)
         return fail_on(x, error);
     x->phase = ML_HTTP_HIJACKED;
     c->is_last = c->is_over = true;
+    c->stream->is_patient = false;
     return 0;
 }
 
@@ -386,9 +368,10 @@ const struct ml_http_carrier ml_http1_carrier = {
     .flush = http1_flush,
     .inform = http1_inform,
     .abort = http1_abort,
-    .gone = http1_gone,
-    .watch = http1_watch,
-    .unwatch = http1_unwatch,
+    .gone = ml_http1_gone,
+    .watch = ml_http1_watch,
+    .unwatch = ml_http1_unwatch,
+    .heed = ml_http1_heed,
     .hijack = http1_hijack,
     .trailers = ml_http1_trailers,
 };

@@ -11,6 +11,7 @@
 #include "http/outbox.h"
 
 struct ml_http1;
+struct ml_scope;
 
 struct ml_http_connection {
     struct ml_http_connection_link link; /* among the server's */
@@ -18,6 +19,10 @@ struct ml_http_connection {
     struct ml_stream *stream; /* the caller's */
     void *context;
     struct ml_http_outbox out;
+    struct ml_departure departure; /* of the peer: http/http1_peer.c */
+    struct ml_link gone_waiters;   /* for that */
+    struct ml_scope *scope;        /* around the handler; NULL: none runs */
+    uint64_t scope_serial;
     struct ml_http1 *current; /* the request that is being received or answered; NULL: none */
     uint32_t seen;            /* bytes of a head at the front of the input, which is not whole */
     uint32_t served;

@@ -150,13 +150,16 @@ static int receive_all(struct ml_http2_connection *c)
     return result;
 }
 
-/* The peer is gone, or is told to go: what its handlers wait for will not come. */
+/* The peer is gone, or is told to go: what its handlers wait for will not come. The last bytes of
+ * answers that are complete may still be sent. */
 static void close_streams(struct ml_http2_connection *c, bool is_cancelled)
 {
     struct ml_link *link = c->peer.streams.next;
     while (link != &c->peer.streams) {
         struct ml_http2_stream *s = ml_container_of(link, struct ml_http2_stream, link);
         link = link->next;
+        if (!s->flow.is_closed && !s->is_counted)
+            continue;
         if (!s->flow.is_closed) {
             ml_http2_flow_reset(&s->flow,
                                 NGHTTP2_CANCEL); /* what of it waits to be sent goes, too */
@@ -211,6 +214,7 @@ static struct ml_http2_connection *open(struct ml_http_server *server, struct ml
     server->counters.connections++;
     server->counters.open++;
     stream->write_timeout = server->timeouts.write;
+    stream->is_patient = true;
     return c;
 }
 

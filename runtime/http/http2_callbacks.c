@@ -204,6 +204,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *u
     (void)session, (void)code;
     if (s == NULL)
         return 0;
+    c->peer.session.n->nghttp2_session_set_stream_user_data(c->peer.session.session, id, NULL);
     ml_http2_stream_closed(s);
     ml_http2_release_if_over(s);
     return 0;

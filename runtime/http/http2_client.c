@@ -33,10 +33,13 @@ static void fail_all(struct ml_http2_client *c, int error, const char *problem)
     }
 }
 
-/* The connection carries nothing any more. The first reason is kept. */
+/* The connection carries nothing any more. The first reason is kept. A server that had said goodbye
+ * has ended it, however that looked from here. */
 static void end(struct ml_http2_client *c, int error, const char *problem)
 {
     c->is_closed = true;
+    if (c->is_refusing && (error == -ECONNRESET || error == -EPIPE))
+        error = -ML_EEOF;
     if (c->failure == 0) {
         c->failure = error;
         c->problem = problem != NULL ? problem : c->problem;
@@ -300,7 +303,7 @@ int ml_http2_client_open(struct ml_http2_client *c, struct ml_stream *stream)
         error = submit_settings(c);
     if (error != 0)
         ml_http2_session_release(&c->session);
-    c->session.has_output = true;
+    c->session.has_output = c->session.reads_on = true;
     stream->write_timeout = WRITE_IDLE;
     return error;
 }

@@ -25,6 +25,7 @@ void ml_http2_flow_init(struct ml_http2_flow *f, struct ml_http2_session *sessio
 
 void ml_http2_flow_release(struct ml_http2_flow *f)
 {
+    ml_wake_all(hub_of(f), &f->waiters); /* somebody else may wait for the peer to leave */
     f->session->draining -= f->is_draining;
     f->is_draining = false;
     ml_buffer_release(&f->in);
@@ -33,10 +34,16 @@ void ml_http2_flow_release(struct ml_http2_flow *f)
     f->end_fields = NULL;
 }
 
-int ml_http2_flow_check(const struct ml_http2_flow *f)
+/* Whether nghttp2 knows the stream. */
+static bool is_known(const struct ml_http2_flow *f)
 {
     const struct ml_http2_session *c = f->session;
-    return !f->is_closed && c->session != NULL && c->error == 0 ? 0 : -EPIPE;
+    return !f->is_closed && c->session != NULL && c->error == 0;
+}
+
+int ml_http2_flow_check(const struct ml_http2_flow *f)
+{
+    return is_known(f) && !f->is_abandoned ? 0 : -EPIPE;
 }
 
 void ml_http2_flow_close(struct ml_http2_flow *f)
@@ -49,7 +56,7 @@ void ml_http2_flow_reset(struct ml_http2_flow *f, uint32_t code)
 {
     struct ml_http2_session *c = f->session;
     ml_buffer_release(&f->out);
-    if (ml_http2_flow_check(f) != 0)
+    if (!is_known(f))
         return;
     c->n->nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, f->id, code);
     ml_http2_session_kick(c);
@@ -78,7 +85,7 @@ void ml_http2_flow_end_input(struct ml_http2_flow *f)
 static void give_window(struct ml_http2_flow *f, size_t size)
 {
     struct ml_http2_session *c = f->session;
-    if (size == 0 || ml_http2_flow_check(f) != 0)
+    if (size == 0 || !is_known(f))
         return;
     c->n->nghttp2_session_consume_stream(c->session, f->id, size);
     ml_http2_session_kick(c);
@@ -201,6 +208,19 @@ static int await_room(struct ml_http2_flow *f, size_t size, struct ml_http2_pati
         before = ml_buffer_size(&f->out);
     }
     return error;
+}
+
+int ml_http2_flow_put_whole(struct ml_http2_flow *f, const char *bytes, size_t size)
+{
+    int error = ml_http2_flow_check(f);
+    if (error == 0)
+        error = ml_buffer_reserve(&f->out, size);
+    if (error != 0)
+        return error;
+    memcpy(ml_buffer_end(&f->out), bytes, size);
+    ml_buffer_commit(&f->out, size);
+    resume(f);
+    return 0;
 }
 
 /* Copies as much as there is room for, and returns how much; or an error. */

@@ -23,6 +23,7 @@ struct ml_http2_flow {
     size_t end_field_count;
     int32_t id;         /* of the stream; 0: it has none yet */
     bool is_closed;     /* nghttp2 has forgotten it */
+    bool is_abandoned;  /* its handler has ended: calls of other tasks end, too */
     bool input_ended;   /* the peer has sent all */
     bool input_dropped; /* nobody will read what still comes */
     uint64_t dropped;   /* bytes of that */
@@ -82,8 +83,11 @@ nghttp2_data_provider ml_http2_flow_provider(struct ml_http2_flow *f);
 int ml_http2_flow_put(struct ml_http2_flow *f, const char *bytes, size_t size,
                       struct ml_http2_patience patience);
 
-/* The same from a file, at most `count` bytes: how many, 0 at its end; or an error. Reading holds
- * up the thread, as in io/send_file.h. */
+/* Copies all of them, however many. 0; -EPIPE; -ENOMEM. Never waits. */
+int ml_http2_flow_put_whole(struct ml_http2_flow *f, const char *bytes, size_t size);
+
+/* The same as put() from a file, at most `count` bytes: how many, 0 at its end; or an error.
+ * Reading holds up the thread, as in io/send_file.h. */
 ssize_t ml_http2_flow_put_file(struct ml_http2_flow *f, int file, off_t offset, uint64_t count,
                                struct ml_http2_patience patience);
 

@@ -2,6 +2,8 @@
 
 #include "hub/state/scope.h"
 #include "hub/state/waiters.h"
+#include "hub/switch/switch.h"
+#include "hub/wait/wait.h"
 
 #include <stdio.h>
 
@@ -39,6 +41,30 @@ static void drain(struct ml_http2_stream *s)
         ml_http2_flow_reset(f, NGHTTP2_NO_ERROR);
 }
 
+static void wake_stream(struct ml_http_exchange *x)
+{
+    ml_wake_all(x->server->io->hub, &ml_http2_stream_of(x)->flow.waiters);
+}
+
+/* Calls of tasks that the handler has left behind end, before the stream is let go of. */
+static void end_calls(struct ml_http2_stream *s)
+{
+    static const struct ml_wait_kind kind = {.text = "the calls of a handler's tasks"};
+    struct ml_hub *hub = s->peer->server->io->hub;
+    if (s->x.calls == 0)
+        return;
+    struct ml_scope *shield = ml_scope_open(hub, ML_SCOPE_SHIELD, ML_FOREVER);
+    s->x.left = wake_stream;
+    s->flow.is_abandoned = true;
+    ml_wake_all(hub, &s->flow.waiters);
+    while (s->x.calls > 0)
+        if (shield == NULL || ml_wait(hub, &kind, 0, &s->flow.waiters, ML_FOREVER) != 0)
+            ml_pass(hub);
+    s->flow.is_abandoned = false;
+    if (shield != NULL)
+        ml_scope_close(hub, shield);
+}
+
 /* A stream that was reset before its turn came is not worth a handler. */
 static void handle(struct ml_http2_stream *s, void *context)
 {
@@ -61,6 +87,7 @@ static void run_stream(void *context, void *argument)
     struct ml_http2_stream *s = argument;
     struct ml_http2_peer *peer = s->peer;
     handle(s, context);
+    end_calls(s);
     drain(s);
     ml_http2_release_if_over(s);
     if (--peer->running == 0)

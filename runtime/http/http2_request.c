@@ -13,6 +13,7 @@
 #include <strings.h>
 
 static const struct ml_wait_kind response_kind = {.text = "an HTTP/2 response", .external = true};
+static const struct ml_wait_kind room_kind = {.text = "an HTTP/2 server to read", .external = true};
 
 static struct ml_http2_request *request_of(struct ml_http_client_exchange *x)
 {
@@ -32,7 +33,7 @@ static struct ml_http2_patience until(ml_time deadline)
 bool ml_http2_client_has_room(const struct ml_http2_client *c)
 {
     const struct ml_http2_session *s = &c->session;
-    if (c->is_closed || c->is_refusing || s->session == NULL || s->error != 0)
+    if (c->is_closed || c->is_refusing || s->session == NULL || s->error != 0 || s->is_mute)
         return false;
     return c->count < s->n->nghttp2_session_get_remote_settings(
                           s->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
@@ -138,33 +139,89 @@ static int submit(struct ml_http2_request *r, const struct ml_http_client_reques
     return 0;
 }
 
-static int put_pieces(struct ml_http2_request *r, const struct iovec *pieces, int count,
-                      ml_time deadline)
+/* Bytes that may be put now; waits while there is no room. 0: the response has begun, and the
+ * server reads no further: it may wait for us in turn. Or an error. */
+static ssize_t await_room(struct ml_http2_request *r, ml_time deadline)
 {
-    struct ml_http_client_exchange *x = &r->x;
+    struct ml_http2_flow *f = &r->flow;
+    int error = ml_http2_flow_check(f);
+    while (error == 0 && ml_buffer_size(&f->out) >= ML_HTTP2_OUT_MAX && !r->has_head) {
+        error = ml_wait(hub_of(r), &room_kind, 0, &f->waiters, deadline);
+        if (error == 0)
+            error = ml_http2_flow_check(f);
+    }
+    size_t waiting = ml_buffer_size(&f->out);
+    return error != 0                   ? error
+           : waiting < ML_HTTP2_OUT_MAX ? (ssize_t)(ML_HTTP2_OUT_MAX - waiting)
+                                        : 0;
+}
+
+static int put_piece(struct ml_http2_request *r, const char *bytes, size_t size, ml_time deadline)
+{
     int error = 0;
-    for (int i = 0; error == 0 && i < count; i++) {
-        size_t size = pieces[i].iov_len;
-        if (!x->is_streamed && size > x->body_left)
-            return -EPROTO;
-        x->body_left -= x->is_streamed ? 0 : size;
-        error = ml_http2_flow_put(&r->flow, pieces[i].iov_base, size, until(deadline));
-        x->sent += error == 0 ? size : 0;
+    while (error == 0 && size > 0 && !r->is_cut) {
+        ssize_t room = await_room(r, deadline);
+        size_t part = room > 0 && (size_t)room < size ? (size_t)room : size;
+        if (room > 0)
+            error = ml_http2_flow_put(&r->flow, bytes, part, until(deadline));
+        else
+            error = (int)room;
+        r->is_cut = room == 0;
+        bytes += part;
+        size -= part;
     }
     return error;
 }
 
+/* Takes `size` bytes off what the body's length promises: 0; -EPROTO: it promised fewer. */
+static int spend(struct ml_http_client_exchange *x, size_t size)
+{
+    if (x->is_streamed)
+        return 0;
+    if (size > x->body_left)
+        return -EPROTO;
+    x->body_left -= size;
+    return 0;
+}
+
+static int put_pieces(struct ml_http2_request *r, const struct iovec *pieces, int count,
+                      ml_time deadline)
+{
+    int error = 0;
+    for (int i = 0; error == 0 && i < count; i++) {
+        error = spend(&r->x, pieces[i].iov_len);
+        if (error == 0)
+            error = put_piece(r, pieces[i].iov_base, pieces[i].iov_len, deadline);
+    }
+    return error;
+}
+
+/* A body that is there as a whole is copied as a whole, so that nobody waits for the server to read
+ * it while the server waits for its response to be read. */
+static int put_whole(struct ml_http2_request *r, const struct iovec *pieces, int count)
+{
+    int error = 0;
+    for (int i = 0; error == 0 && i < count; i++) {
+        error = spend(&r->x, pieces[i].iov_len);
+        if (error == 0)
+            error = ml_http2_flow_put_whole(&r->flow, pieces[i].iov_base, pieces[i].iov_len);
+    }
+    return error;
+}
+
+/* The body has been put; it leaves while the response is awaited. One that was cut stays open. */
 static int http2_end(struct ml_http_client_exchange *x, ml_time deadline)
 {
     struct ml_http2_request *r = request_of(x);
+    (void)deadline;
     if (x->phase != ML_HTTP_CLIENT_SENDING)
         return 0;
     if (x->body_left > 0)
         return -EPROTO;
-    int error = ml_http2_flow_end_output(&r->flow, until(deadline));
-    if (error == 0)
+    int error = r->is_cut ? 0 : ml_http2_flow_end_output(&r->flow, until(ML_NEVER_WAIT));
+    if (error == 0 || error == -ETIMEDOUT)
         x->phase = ML_HTTP_CLIENT_AWAITING;
-    return error;
+    return error == -ETIMEDOUT ? 0 : error;
 }
 
 /* Whether the exchange may begin: once, on a connection that is good. */
@@ -172,7 +229,7 @@ static bool takes_requests(const struct ml_http2_request *r)
 {
     const struct ml_http2_client *c = r->client;
     return r->is_counted && r->flow.id == 0 && !c->is_closed && !c->is_refusing &&
-           c->session.error == 0;
+           c->session.error == 0 && !c->session.is_mute;
 }
 
 static int http2_send(struct ml_http_client_exchange *x,
@@ -189,7 +246,7 @@ static int http2_send(struct ml_http_client_exchange *x,
     if (error == 0)
         error = takes_requests(r) ? submit(r, request) : -EPIPE;
     if (error == 0 && has_body)
-        error = put_pieces(r, pieces, count, deadline);
+        error = put_whole(r, pieces, count);
     if (error == 0 && !has_body)
         x->phase = ML_HTTP_CLIENT_AWAITING;
     else if (error == 0 && !x->is_streamed && x->body_left == 0)
@@ -207,10 +264,12 @@ static int http2_write(struct ml_http_client_exchange *x, struct iovec *pieces, 
 
 /* ---- the head of the response ---- */
 
+/* Whether there is no use in sending more: the response is whole, or the server reads no further.
+ */
 static bool http2_has_response(struct ml_http_client_exchange *x)
 {
     struct ml_http2_request *r = request_of(x);
-    return r->has_head || ml_http2_flow_check(&r->flow) != 0;
+    return r->is_cut || (r->has_head && r->flow.input_ended) || ml_http2_flow_check(&r->flow) != 0;
 }
 
 /* Why no response comes any more: 0 while one may. */

@@ -105,17 +105,38 @@ enum { DRAINED = 256 * 1024 };
 /* So long a peer may take to read the last bytes. */
 enum { GOODBYE = 1000 * 1000 * 1000 };
 
-/* Ends the output; the reader then comes to the end of its input, or the stream is closed. */
-static void end_output(struct ml_http2_session *c)
+/* Waits until the reader has come to its end. */
+static int await_reader(struct ml_http2_session *c)
 {
     struct ml_hub *hub = c->stream->io->hub;
     ml_time deadline = ml_time_after(ml_hub_now(hub), GOODBYE);
-    int error = ml_stream_shutdown_write(c->stream);
+    int error = 0;
     while (error == 0 && !c->has_read_all)
         error = ml_wait(hub, &goodbye_kind, 0, &c->sender, deadline);
+    return error;
+}
+
+/* Ends the output; the reader then comes to the end of its input, or the stream is closed. */
+static void end_output(struct ml_http2_session *c)
+{
+    ml_time deadline = ml_time_after(ml_hub_now(c->stream->io->hub), GOODBYE);
+    int error = ml_stream_shutdown_write(c->stream);
+    if (error == 0)
+        error = await_reader(c);
     if (error == 0) /* input left unread would cut off what was sent last */
         ml_stream_finish(c->stream, DRAINED, deadline);
     ml_stream_close(c->stream);
+}
+
+/* Nothing can be sent. A peer that has gone may have said why: that is read first. */
+static void fall_silent(struct ml_http2_session *c, int error)
+{
+    c->is_mute = true;
+    if (c->reads_on && (error == -EPIPE || error == -ECONNRESET))
+        await_reader(c);
+    if (c->error == 0)
+        c->error = error;
+    ml_stream_close(c->stream); /* the reader is to notice */
 }
 
 void ml_http2_session_send(struct ml_http2_session *c)
@@ -127,12 +148,10 @@ void ml_http2_session_send(struct ml_http2_session *c)
         if (error == 0 && !c->has_output)
             error = await_output(c);
     }
-    if (error != 0 && c->error == 0)
-        c->error = error;
     if (error == 0)
         end_output(c);
     else
-        ml_stream_close(c->stream); /* the reader is to notice */
+        fall_silent(c, error);
     c->is_sending = false;
     ml_wake_all(c->stream->io->hub, &c->ends);
 }

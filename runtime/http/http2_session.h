@@ -24,6 +24,8 @@ struct ml_http2_session {
     bool has_output;       /* nghttp2 may have something to say */
     bool is_over;          /* the sender sends what there is, and ends */
     bool has_read_all;     /* nobody receives any more */
+    bool reads_on;         /* what came before the peer went is of use: clients */
+    bool is_mute;          /* nothing can be sent any more */
 };
 
 /* Takes hold of a stream that is open. nghttp2's session is the caller's to make: `session`. */

@@ -29,11 +29,20 @@ struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t 
     return s;
 }
 
-/* One whose peer has gone may end before its frames have left: nghttp2 knows it no longer. */
+/* nghttp2 may know the stream still, and ask for more of its body: not any more. */
+static void detach(struct ml_http2_stream *s)
+{
+    struct ml_http2_session *c = &s->peer->session;
+    if (c->session == NULL ||
+        c->n->nghttp2_session_get_stream_user_data(c->session, s->flow.id) != s)
+        return;
+    c->n->nghttp2_session_set_stream_user_data(c->session, s->flow.id, NULL);
+    c->n->nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, s->flow.id, NGHTTP2_CANCEL);
+}
+
 void ml_http2_stream_free(struct ml_http2_stream *s)
 {
-    const struct ml_http2_session *c = &s->peer->session;
-    c->n->nghttp2_session_set_stream_user_data(c->session, s->flow.id, NULL);
+    detach(s);
     ml_list_remove(&s->link);
     ml_http2_flow_release(&s->flow);
     ml_http2_head_release(&s->coming);
@@ -381,14 +390,27 @@ static int http2_flush(struct ml_http_exchange *x)
 
 /* ---- the peer ---- */
 
-void ml_http2_stream_closed(struct ml_http2_stream *s)
+/* Where the exchange says so. */
+static void cancel_handler(struct ml_http2_stream *s)
 {
     bool is_whole = s->x.phase == ML_HTTP_COMPLETE;
     bool cancels = s->x.on_gone == ML_HTTP_GONE_CANCEL ||
                    (s->x.on_gone == ML_HTTP_GONE_STREAMING && s->x.phase == ML_HTTP_HEADED);
     if (!is_whole && cancels && s->scope != NULL)
         ml_scope_cancel_if_open(s->scope, s->scope_serial);
+}
+
+void ml_http2_stream_closed(struct ml_http2_stream *s)
+{
+    cancel_handler(s);
     ml_http2_flow_close(&s->flow);
+}
+
+static void http2_heed(struct ml_http_exchange *x)
+{
+    struct ml_http2_stream *s = ml_http2_stream_of(x);
+    if (ml_http2_flow_check(&s->flow) != 0)
+        cancel_handler(s);
 }
 
 static bool http2_gone(struct ml_http_exchange *x)
@@ -428,6 +450,7 @@ const struct ml_http_carrier ml_http2_carrier = {
     .gone = http2_gone,
     .watch = http2_watch,
     .unwatch = http2_unwatch,
+    .heed = http2_heed,
     .hijack = http2_hijack,
     .trailers = http2_trailers,
 };

@@ -30,7 +30,7 @@ struct ml_websocket_options {
 };
 
 #define ML_WEBSOCKET_DEFAULTS                                                                      \
-    ((struct ml_websocket_options){1024 * 1024, 1024 * 1024, 30 * ML_SECOND, false})
+    ((struct ml_websocket_options){(size_t)1 << 20, (size_t)1 << 20, 30 * ML_SECOND, false})
 
 /* Keys that are got from the kernel at a time. */
 enum { ML_WS_KEYS = 16 };

@@ -2,7 +2,7 @@
  * Messages of a WebSocket compressed and decompressed (RFC 7692). Knows no frames, no connection
  * and no field.
  *
- * Memory: this struct of 400 bytes while nothing was compressed; a compressor from the first
+ * Memory: this struct of 256 bytes while nothing was compressed; a compressor from the first
  * message that is sent, until ml_ws_deflate_rest(); a decompressor from the first that comes. Each
  * ends with its message where both ends have agreed on no takeover.
  */

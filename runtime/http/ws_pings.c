@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "hub/state/waiters.h"
+#include "hub/wait/slice.h"
 #include "hub/wait/wait.h"
 
 #include <errno.h>
@@ -79,7 +80,7 @@ bool ml_ws_pings_have_task(const struct ml_ws_pings *pings)
 
 int ml_ws_pings_next(struct ml_ws_pings *pings, uint32_t *number)
 {
-    int error = 0;
+    int error = ml_slice_point(pings->hub);
     while (error == 0 && pings->open > 0 && earliest(pings) > ml_hub_now(pings->hub)) {
         error = ml_wait(pings->hub, &ping_kind, 0, &pings->sleeper, earliest(pings));
         error = error == -ETIMEDOUT ? 0 : error;

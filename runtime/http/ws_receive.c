@@ -3,14 +3,15 @@
 #include "base/error.h"
 #include "http/ws_close.h"
 #include "http/ws_deflate.h"
+#include "http/ws_inflate.h"
 #include "http/ws_send.h"
 #include "hub/state/waiters.h"
 #include "hub/wait/slice.h"
 
 #include <string.h>
 
-/* Output that is given to ml_ws_inflate() at a time: the memory of a message grows with it. */
-enum { PIECE = 4096 };
+/* Compressed bytes that are worked off at a time: they become half a MB at most. */
+enum { PACKED_PIECE = 512 };
 
 /* Bytes that the compressed form of a message may have beyond one and a half times the limit. */
 enum { PACKED_EXTRA = 1024 };
@@ -25,94 +26,10 @@ static int take_control(struct ml_websocket *ws)
     return ml_ws_queue_frame(ws, ML_WS_PONG, ws->control, ws->control_size);
 }
 
-/* Takes bytes into the message that were written at its end. */
-static int commit(struct ml_websocket *ws, size_t size)
-{
-    if (ws->kind == ML_WS_TEXT && !ml_utf8_check(&ws->utf8, ml_buffer_end(&ws->message), size))
-        return ml_ws_fail(ws, -EILSEQ, ML_WS_NOT_UTF8, "a text is not UTF-8");
-    ml_buffer_commit(&ws->message, size);
-    return 0;
-}
-
-/* ---- compressed messages ---- */
-
-typedef int feed_step(struct ml_ws_deflate *d, struct ml_ws_deflate_step *step);
-
-/* An error of the decompressor. */
-static int fail_to_inflate(struct ml_websocket *ws, int error)
-{
-    unsigned code = error == -EPROTO ? ML_WS_NOT_UTF8 : ML_WS_INTERNAL_ERROR;
-    return ml_ws_fail(ws, error, code, error == -EPROTO ? "damaged compressed data" : NULL);
-}
-
-/* Decompresses once into the message. 0: again; 1: all that can come has come; or an error. The
- * message at its limit, one byte more shows that it is longer. */
-static int inflate_piece(struct ml_websocket *ws, feed_step *feed, struct ml_ws_deflate_step *step)
-{
-    char spare;
-    size_t left = ws->options.max_message - ml_buffer_size(&ws->message);
-    size_t room = left == 0 ? 1 : left < PIECE ? left : PIECE;
-    int result = left > 0 ? ml_buffer_reserve(&ws->message, room) : 0;
-    if (result != 0)
-        return result;
-    step->out = left > 0 ? ml_buffer_end(&ws->message) : &spare;
-    step->out_size = room;
-    result = feed(ws->deflate, step);
-    size_t size = room - step->out_size;
-    if (left == 0 && size > 0)
-        return ml_ws_fail(ws, -EMSGSIZE, ML_WS_TOO_BIG, "message too long");
-    if (result != 0)
-        return fail_to_inflate(ws, result);
-    ml_slice_spend_bytes(ml_ws_hub(ws), (ssize_t)size);
-    result = left > 0 && size > 0 ? commit(ws, size) : 0;
-    return result == 0 && step->in_size == 0 && step->out_size > 0 ? 1 : result;
-}
-
-/* Decompresses the input of a step. -ENOMEM: what is left of it may come again. */
-static int inflate_all(struct ml_websocket *ws, feed_step *feed, struct ml_ws_deflate_step *step)
-{
-    int result = 0;
-    while (result == 0)
-        result = inflate_piece(ws, feed, step);
-    return result == 1 ? 0 : result;
-}
-
-/* Takes bytes of a compressed payload. Those that it does not take are masked again. */
-static int read_compressed(struct ml_websocket *ws, char *data, size_t size, size_t *taken)
-{
-    struct ml_ws_deflate_step step = {.in = data, .in_size = size};
-    int result = ml_ws_deflate_begin(ws->deflate);
-    *taken = 0;
-    if (result != 0)
-        return result;
-    if (ws->head.is_masked)
-        ml_ws_mask(data, size, ws->head.key, ws->frame_read);
-    result = size > 0 ? inflate_all(ws, ml_ws_deflate_feed, &step) : 0;
-    *taken = size - step.in_size;
-    ws->frame_read += *taken;
-    if (ws->head.is_masked)
-        ml_ws_mask(data + *taken, step.in_size, ws->head.key, ws->frame_read);
-    return result;
-}
-
-/* All of a compressed message has come. An empty one may have no data at all. */
-static int end_compressed(struct ml_websocket *ws)
-{
-    struct ml_ws_deflate_step step = {0};
-    if (ws->deflate->received == 0)
-        return 0;
-    int result = inflate_all(ws, ml_ws_deflate_feed_tail, &step);
-    if (result == 0 && ml_ws_deflate_end(ws->deflate) != 0)
-        result = fail_to_inflate(ws, -EPROTO);
-    return result;
-}
-
-/* ---- frames ---- */
-
 /* The last frame of a message has come whole. */
 static int end_message(struct ml_websocket *ws)
 {
-    int result = ws->is_compressed && ml_ws_is_open(ws) ? end_compressed(ws) : 0;
+    int result = ws->is_compressed && ml_ws_is_open(ws) ? ml_ws_end_compressed(ws) : 0;
     if (result != 0)
         return result;
     if (ws->kind == ML_WS_TEXT && !ml_utf8_is_whole(&ws->utf8))
@@ -137,7 +54,7 @@ static int end_frame(struct ml_websocket *ws)
 static bool is_too_long(struct ml_websocket *ws)
 {
     uint64_t max = ws->options.max_message;
-    if (!ws->is_compressed)
+    if (!ws->is_compressed || ws->deflate == NULL)
         return ws->head.size > max - ml_buffer_size(&ws->message);
     uint64_t left = max + max / 2 + PACKED_EXTRA - ws->deflate->received;
     if (ws->head.size > left)
@@ -190,7 +107,7 @@ static int add_data(struct ml_websocket *ws, const char *data, size_t size)
     if (!ml_ws_is_open(ws) || size == 0)
         return 0;
     memcpy(ml_buffer_end(&ws->message), data, size);
-    return commit(ws, size);
+    return ml_ws_commit(ws, size);
 }
 
 /* Whether there is room for bytes of a payload, before any is unmasked: without memory nothing has
@@ -207,7 +124,7 @@ static int read_payload(struct ml_websocket *ws, char *data, size_t size, size_t
     uint64_t left = ws->head.size - ws->frame_read;
     size_t count = size < left ? size : (size_t)left;
     if (ws->head.opcode < ML_WS_CLOSE && ws->is_compressed && ml_ws_is_open(ws))
-        return read_compressed(ws, data, count, taken);
+        return ml_ws_read_compressed(ws, data, count < PACKED_PIECE ? count : PACKED_PIECE, taken);
     int result = make_room(ws, count);
     *taken = result == 0 ? count : 0;
     if (result != 0)
@@ -237,18 +154,21 @@ static int read_bytes(struct ml_websocket *ws, size_t *used)
     return result;
 }
 
-/* Works off what the stream holds, up to the end of a message. Answers to pings leave together. */
+/* Works off what the stream holds, up to the end of a message or of the task's slice. Answers to
+ * pings leave together. */
 static int read_input(struct ml_websocket *ws)
 {
     int result = 0;
     size_t used = 0;
-    while (result == 0 && !ws->has_message) {
+    bool goes_on = true;
+    while (result == 0 && goes_on && !ws->has_message) {
         if (ws->is_in_frame && ws->frame_read == ws->head.size)
             result = end_frame(ws);
         else if (used < ml_buffer_size(&ws->stream->in))
             result = read_bytes(ws, &used);
         else
             break;
+        goes_on = !ml_slice_is_over(ml_ws_hub(ws));
     }
     if (used > 0)
         ml_stream_consume(ws->stream, used);
@@ -272,12 +192,20 @@ static int beat(struct ml_websocket *ws)
     return ml_ws_is_open(ws) ? ml_websocket_ping(ws, NULL, 0) : 0;
 }
 
+/* Whether read_input() has left off before the end of the input. */
+static bool has_work(const struct ml_websocket *ws)
+{
+    return ml_stream_has_input(ws->stream) || (ws->is_in_frame && ws->frame_read == ws->head.size);
+}
+
 /* Waits for more input, and keeps the pings going. 0; -ML_EEOF; or an error. */
 static int receive_more(struct ml_websocket *ws, ml_time deadline)
 {
     struct ml_stream *s = ws->stream;
     if (!ml_stream_is_open(s))
         return -ML_ECLOSED;
+    if (has_work(ws))
+        return ml_stream_share(s, deadline);
     ml_time until = deadline == ML_NEVER_WAIT ? deadline : ml_time_earlier(deadline, ws->ping_at);
     int result = ml_stream_receive_more(s, until);
     bool is_due = result == -ETIMEDOUT && until != deadline;
@@ -332,31 +260,46 @@ int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
     return ended && ws->is_closed_here ? -ML_ECLOSED : result;
 }
 
-/* No task receives: what has come is read, up to a message, and answered. A peer whose message
- * waits to be received is not silent. */
+/* No task receives: what has come is read, up to a message, and answered; a ping is sent if it is
+ * due. A peer whose message waits to be received is not silent. */
 static void tend(struct ml_websocket *ws)
 {
     int result = 0;
+    ml_time read_timeout = ws->stream->read_timeout;
     ws->is_receiving = true;
+    ws->stream->read_timeout = ML_NEVER_WAIT;
     if (!ws->has_message)
         result = ml_ws_receive(ws, ML_NEVER_WAIT);
+    ws->stream->read_timeout = read_timeout;
     ws->has_pinged = ws->has_pinged && !ws->has_message;
-    if ((result == 0 || result == -ETIMEDOUT) && ml_ws_is_open(ws))
+    bool is_due = ws->ping_at <= ml_hub_now(ml_ws_hub(ws));
+    if (is_due && (result == 0 || result == -ETIMEDOUT) && ml_ws_is_open(ws))
         beat(ws);
     ws->is_receiving = false;
     ml_wake_all(ml_ws_hub(ws), &ws->enders);
 }
 
+/* How often a connection is visited: a peer may wait for the answer to its ping. Times are brought
+ * to whole steps, so that those of many connections come together. */
+#define VISIT_SPAN (5 * ML_SECOND)
+#define VISIT_STEP (ML_SECOND / 4)
+
+ml_time ml_ws_next_visit(const struct ml_websocket *ws)
+{
+    ml_time now = ml_hub_now(ml_ws_hub(ws)), span = ws->options.ping_interval / 4;
+    ml_time visit = ml_time_after(now, span);
+    if (span > VISIT_SPAN)
+        visit = (ml_time_after(now, VISIT_SPAN) / VISIT_STEP + 1) * VISIT_STEP;
+    return ws->ping_at > now ? ml_time_earlier(ws->ping_at, visit) : visit;
+}
+
 ml_time ml_websocket_tend(struct ml_websocket *ws)
 {
-    ml_time now = ml_hub_now(ml_ws_hub(ws));
     if (ws->pings == NULL || !ml_ws_is_open(ws))
         return ML_FOREVER;
-    if (ws->ping_at > now)
-        return ws->ping_at;
     if (!ws->is_receiving)
         tend(ws);
-    return ws->ping_at > now ? ws->ping_at : ml_time_after(now, ws->options.ping_interval);
+    return ml_ws_is_open(ws) ? ml_ws_next_visit(ws) : ML_FOREVER;
 }
 
 int ml_websocket_look(struct ml_websocket *ws)

@@ -32,10 +32,13 @@ int ml_websocket_look(struct ml_websocket *ws);
 int ml_websocket_watch(struct ml_websocket *ws, struct ml_waiter *waiter, ml_time *again);
 void ml_websocket_unwatch(struct ml_websocket *ws);
 
-/* For a connection whose ping may be due: reads and answers what has come and pings, unless a task
- * receives, which does so itself. When to come again; ML_FOREVER: never, it is closing. May wait
- * for its turn only. */
+/* For a connection that is to be visited: reads and answers what has come and pings, unless a task
+ * receives, which does so itself. When to come again; ML_FOREVER: never, it is closing. Never
+ * waits, nor lets others run: none would find it receiving. */
 ml_time ml_websocket_tend(struct ml_websocket *ws);
+
+/* When to come first. */
+ml_time ml_ws_next_visit(const struct ml_websocket *ws);
 
 /* Receives until a message is there, without asking who else receives. 0; 1; or an error. */
 int ml_ws_receive(struct ml_websocket *ws, ml_time deadline);

@@ -60,7 +60,7 @@ static int new_key(struct ml_websocket *ws, unsigned char key[ML_WS_KEY_SIZE])
             return -EIO;
         ws->key_count = ML_WS_KEYS;
     }
-    unsigned char *next = ws->keys + --ws->key_count * ML_WS_KEY_SIZE;
+    unsigned char *next = ws->keys + (size_t)--ws->key_count * ML_WS_KEY_SIZE;
     memcpy(key, next, ML_WS_KEY_SIZE);
     memset(next, 0, ML_WS_KEY_SIZE);
     return 0;

@@ -11,13 +11,19 @@ enum { DRAIN_MAX = 256 * 1024 };
 
 static const struct ml_wait_kind end_kind = {.text = "the end of a WebSocket", .external = true};
 
-/* Sends all that is queued. */
+/* Sends all that is queued. That the peer takes what was stuck is a sign of life: its answer to a
+ * ping may be long in coming, behind all that it has to read. */
 static int drain_queue(struct ml_websocket *ws)
 {
     int error = 0;
+    bool was_stuck = false;
     while (error == 0 && ml_buffer_size(&ws->out) > 0) {
         ml_time deadline = ml_ws_is_open(ws) ? ML_FOREVER : ws->close_by;
+        size_t size = ml_buffer_size(&ws->out);
         error = ml_ws_push_out(ws);
+        if (was_stuck && ml_buffer_size(&ws->out) < size)
+            ws->has_pinged = false;
+        was_stuck = error == -EAGAIN;
         if (ml_ws_has_room(ws))
             ml_wake_first(ml_ws_hub(ws), &ws->senders);
         if (error == -EAGAIN)

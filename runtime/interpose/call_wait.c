@@ -17,8 +17,8 @@ static const struct ml_wait_kind worker_wait = {.text = "a worker thread, in a C
 
 #define LONGEST_PAUSE (20 * ML_MILLISECOND)
 
-/* Whether the number stands for the same file as it did. (Files without a name, such as eventfds,
- * look alike.) */
+/* Whether the number stands for the same file as before. (Files without a name, such as eventfds,
+ * cannot be told apart.) */
 static bool is_same_file(int fd, const struct stat *before)
 {
     struct stat now;

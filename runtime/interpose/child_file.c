@@ -1,6 +1,6 @@
 #include "interpose/child_file.h"
 
-#include "base/quiet.h"
+#include "base/no_sigpipe.h"
 #include "interpose/libc.h"
 #include "interpose/orphans.h"
 #include "interpose/result.h"
@@ -19,7 +19,8 @@ struct child_file {
     pid_t process; /* whose child it is */
 };
 
-/* Files belong to the process: one may be closed by another thread, or when no runtime is left. */
+/* Files belong to the process: another thread may close one, also after the last runtime is
+ * gone. */
 static struct {
     pthread_mutex_t lock;
     struct child_file *files;
@@ -33,7 +34,7 @@ static struct child_file **place_of(const FILE *file)
     return place;
 }
 
-/* Bytes that nobody took are not tried again by libc. */
+/* Drops bytes that the command did not take, so that libc does not write them again. */
 static void flush_at_exit(void)
 {
     for (struct child_file *child = children.files; child != NULL; child = child->next)
@@ -41,7 +42,7 @@ static void flush_at_exit(void)
             ml_child_file_flush(child->file);
 }
 
-/* The child of a fork has the list for itself, whatever another thread was doing with it. */
+/* After a fork the child has the list for itself, whatever another thread was doing with it. */
 static void lock_children(void)
 {
     ml_libc.pthread_mutex_lock(&children.lock);
@@ -72,7 +73,8 @@ int ml_child_file_add(FILE *file, pid_t pid)
     return 0;
 }
 
-/* Whether it is worth to look: a file of this thread's is there, or not, whatever others do. */
+/* Whether a look is worth it. The answer is exact for files of this thread, whatever other threads
+ * do. */
 static bool has_files(void)
 {
     return ml_unlikely(__atomic_load_n(&children.files, __ATOMIC_RELAXED) != NULL);
@@ -102,14 +104,14 @@ void ml_child_file_strike(FILE *file)
     free(child);
 }
 
-/* A pipe that is full is made larger, as far as the system allows. False: it cannot be. */
+/* Makes a full pipe larger, as far as the system allows. False: that is not possible. */
 static bool make_room(int fd)
 {
     int size = fcntl(fd, F_GETPIPE_SZ);
     return size > 0 && fcntl(fd, F_SETPIPE_SZ, 2 * size) > size;
 }
 
-/* Writes without waiting. How many bytes have gone. */
+/* Writes without waiting. Returns how many bytes have gone. */
 static size_t give(int fd, const char *data, size_t size)
 {
     struct ml_quiet quiet = ml_quiet_begin();
@@ -145,8 +147,8 @@ void ml_child_file_drop(FILE *file)
     ml_libc.plain_fclose(file);
 }
 
-/* The rest of the two below, for a file of a command. A process that was forked closes its copy
- * only. */
+/* The common part of the two functions below, for a file of a command. A forked process closes only
+ * its own copy. */
 static int drop(FILE *file, pid_t pid, bool is_ours)
 {
     if (!is_ours) {

@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <sys/pidfd.h>
 
-/* Waits until a look is worth it. `pidfd`: of the child; -1: none, for a wait for any child, or for
- * one that stops, cannot be told to the hub's loop. 0, or a negated errno, or ML_PLAINLY. */
+/* Waits until a look is worth it. pidfd: of the child; -1: there is none, as the hub's loop cannot
+ * watch for any child, or for one that stops. 0, or a negated errno, or ML_PLAINLY. */
 static int pause_for_child(struct ml_libc_calls *calls, struct ml_libc_call entry, int pidfd,
                            ml_time *pause)
 {
@@ -17,8 +17,8 @@ static int pause_for_child(struct ml_libc_calls *calls, struct ml_libc_call entr
 }
 
 /*
- * Looks until there is an answer, which `ask` keeps. A signal's handler ends that, unless the end
- * of a child was what called it. Closes `pidfd`. 0, or a negated errno, or ML_PLAINLY.
+ * Asks until there is an answer, which `ask` keeps. A signal's handler ends that, unless the
+ * handler ran because a child ended. Closes `pidfd`. 0, or a negated errno, or ML_PLAINLY.
  */
 static int wait_for_child(struct ml_libc_calls *calls, int pidfd, bool (*ask)(void *call),
                           void *call)
@@ -37,7 +37,7 @@ static int wait_for_child(struct ml_libc_calls *calls, int pidfd, bool (*ask)(vo
     return is_answered ? 0 : error;
 }
 
-/* A pidfd tells the end of one child, nothing else. */
+/* A pidfd reports the end of one child, and nothing else. */
 static int open_pidfd(pid_t pid, int options)
 {
     bool is_end_only = (options & (WUNTRACED | WSTOPPED | WCONTINUED)) == 0;
@@ -97,7 +97,7 @@ struct waitid_call {
     int result;
 };
 
-/* With WNOHANG and nobody there it succeeds and leaves si_pid 0. */
+/* With WNOHANG and no child that has changed, the call succeeds and leaves si_pid 0. */
 static bool ask_waitid(void *call)
 {
     struct waitid_call *c = call;
@@ -109,7 +109,7 @@ static bool ask_waitid(void *call)
 int ml_co_waitid(struct ml_libc_calls *calls, idtype_t type, id_t id, siginfo_t *info, int options)
 {
     siginfo_t unwanted;
-    /* A pidfd can say that nobody waits for it, as any descriptor. */
+    /* The pidfd may be non-blocking, as any descriptor: then the call does not wait. */
     if (type == P_PIDFD && ml_fd_flags_never_wait(ml_fd_flags_get((int)id)))
         return ml_libc.waitid(type, id, info, options);
     struct waitid_call call = {type, id, info != NULL ? info : &unwanted, options, 0};

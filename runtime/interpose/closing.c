@@ -8,8 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* In a child of vfork(), which runs in its parent's memory, nothing of the parent's may be touched.
- */
+/* The child of a vfork() runs in its parent's memory and must not touch the parent's data. */
 static bool is_own_process(const struct ml_libc_calls *calls)
 {
     return getpid() == calls->process;
@@ -29,7 +28,7 @@ int ml_co_close(struct ml_libc_calls *calls, int fd)
     return ml_libc.close(fd);
 }
 
-/* Whether a call that puts `from` in the place of `to` gets as far as to close that. */
+/* Whether a call that puts `from` in the place of `to` gets as far as closing `to`. */
 static bool replaces(int from, int to)
 {
     int saved = errno;

@@ -1,5 +1,5 @@
 /* connect and accept. Neither has a flag for a call that does not block, so the descriptor itself
- * is made non-blocking for the length of the system call: nobody else runs on this thread
+ * is made non-blocking for the length of the system call: no other task runs on this thread
  * meanwhile. */
 #include "interpose/call_wait.h"
 #include "interpose/libc_call.h"
@@ -11,12 +11,12 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
-/* How often a connect to a Unix socket whose backlog is full tries again: the kernel does not tell
- * when. */
+/* The pause between attempts to connect to a Unix socket whose backlog is full: the kernel does not
+ * report when there is room. */
 #define FULL_BACKLOG_PAUSE (5 * ML_MILLISECOND)
 
-/* Whether calls on the descriptor never block: it says so, or it is none. *flags becomes its own.
- */
+/* Whether calls on the descriptor never block: it is non-blocking, or is not open. *flags: its
+ * flags. */
 static bool is_left_alone(int fd, int *flags)
 {
     int saved = errno;
@@ -41,7 +41,7 @@ static int connect_at_once(int fd, int flags, __CONST_SOCKADDR_ARG address, sock
 }
 
 /* Waits until the attempt has ended. pending: EINPROGRESS, or EALREADY when an earlier call began
- * it: what is told when the socket's time is over. */
+ * the attempt; becomes errno when the socket's time limit has passed. */
 static int await_connection(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
                             int pending)
 {
@@ -85,8 +85,8 @@ int ml_co_connect(struct ml_libc_calls *calls, int fd, __CONST_SOCKADDR_ARG addr
     if (is_left_alone(fd, &flags))
         return ml_libc.connect(fd, address, length);
     int result = connect_at_once(fd, flags, address, length);
-    /* Asked again, the socket tells how it went, and is then in the state in which libc leaves it.
-     */
+    /* A second connect() reports the result, and leaves the socket in the state in which libc
+     * leaves it. */
     if (result != 0 && (errno == EINPROGRESS || errno == EALREADY) &&
         await_connection(calls, entry, fd, errno) == 0)
         result = connect_at_once(fd, flags, address, length);

@@ -1,4 +1,4 @@
-/* Files: locks on them, and calls that wait for a disk, which run on a worker thread. */
+/* Locks on files, and calls that wait for a disk: those run on a worker thread. */
 #include "hub/on/offload.h"
 #include "interpose/call_wait.h"
 #include "interpose/libc_call.h"
@@ -15,8 +15,8 @@ struct lock_call {
     off_t size;
 };
 
-/* Tries until it works, as nobody tells when a file lock becomes free. try: without blocking; -1
- * and EAGAIN or EACCES: another has it. */
+/* Tries until it works, as the kernel does not report when a file lock becomes free. try: must not
+ * block; -1 with EAGAIN or EACCES: another process has the lock. */
 static int try_for_lock(struct ml_libc_calls *calls, int (*try)(const struct lock_call *),
                         int (*plainly)(const struct lock_call *), const struct lock_call *call)
 {
@@ -112,7 +112,7 @@ static void release_disk(struct ml_job *job)
     free(j);
 }
 
-/* path, other: copied; NULL: none. NULL: no memory. */
+/* Copies `path` and `other`; NULL: none. Returns NULL if there is no memory. */
 static struct disk_job *new_job(enum disk_work work, const char *path, const char *other)
 {
     size_t path_size = path != NULL ? strlen(path) + 1 : 0;
@@ -128,7 +128,7 @@ static struct disk_job *new_job(enum disk_work work, const char *path, const cha
     return job;
 }
 
-/* Runs the job; 0 with errno as the call left it, or -1 with errno set and the job gone. */
+/* Runs the job. 0, with errno as the call left it; or -1 with errno set, and the job is freed. */
 static int run(struct ml_libc_calls *calls, struct disk_job *job)
 {
     int error = job != NULL ? ml_call_wait_job(calls, calls->entry, &job->job) : -ENOMEM;
@@ -153,7 +153,7 @@ static int sync_file(struct ml_libc_calls *calls, enum disk_work work, int fd)
     job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (job->fd < 0) {
         free(job);
-        errno = saved; /* without a place for another descriptor it blocks the thread */
+        errno = saved; /* without room for another descriptor the call blocks the thread */
         return work == WORK_FSYNC ? ml_libc.fsync(fd) : ml_libc.fdatasync(fd);
     }
     return run_for_result(calls, job);

@@ -1,5 +1,5 @@
 /* epoll_wait and its variants. */
-#include "interpose/question.h"
+#include "interpose/poll_loop.h"
 #include "interpose/result.h"
 #include "interpose/timespan.h"
 
@@ -20,7 +20,7 @@ static int ask_epoll(void *call)
     return ml_libc.epoll_pwait(c->fd, c->events, c->room, 0, c->mask);
 }
 
-/* Rounded up; NULL: no limit. */
+/* Rounded up. NULL: no limit. */
 static int milliseconds_of(const struct timespec *span)
 {
     if (span == NULL)
@@ -36,9 +36,9 @@ static int ask_epoll_plainly(void *call)
     return ml_libc.epoll_pwait(c->fd, c->events, c->room, milliseconds_of(c->timeout), c->mask);
 }
 
-/* Of epoll descriptors that watch each other the kernel allows for five in a row: the last of those
- * is one too many for the loop, which ends the program when it is refused. Such a one is looked at
- * every so often. */
+/* The kernel allows for chains of five epoll descriptors that watch each other. The hub's loop
+ * would make the chain too long, and libev ends the program when epoll_ctl() is refused. Such a
+ * descriptor is polled with pauses instead. */
 static bool is_too_deep(void *call)
 {
     struct epoll_event event = {.events = EPOLLIN};
@@ -51,7 +51,7 @@ static bool is_too_deep(void *call)
     return is;
 }
 
-/* An epoll descriptor is itself readable when it has an event. */
+/* An epoll descriptor is itself readable when an event is ready in it. */
 static void add_epoll(struct ml_poll_set *set, void *call)
 {
     ml_poll_set_add(set, ((struct epoll_call *)call)->fd, true, false);

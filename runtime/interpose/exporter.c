@@ -3,7 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 
-/* libc's, once it is found. */
+/* libc's own, once it is found. */
 static int (*epoll_wait_of_libc)(int fd, struct epoll_event *events, int room, int timeout);
 
 static int epoll_wait_and_look(int fd, struct epoll_event *events, int room, int timeout)

@@ -1,14 +1,14 @@
 /*
- * How the exported names (interpose/exports.c) reach the runtime and libc. In a program that is
- * linked with both it is direct (exporter_program.c); in a library that is loaded before libc the
- * runtime must make itself known first (exporter_preload.c).
+ * The way from the exported names (interpose/exports.c) to the runtime and to libc. In a program
+ * that is linked with both, it is direct (exporter_program.c). A library that is loaded before libc
+ * waits until the runtime makes itself known (exporter_preload.c).
  */
 #ifndef ML_INTERPOSE_EXPORTER_H
 #define ML_INTERPOSE_EXPORTER_H
 
 #include "interpose/libc_calls.h"
 
-/* Of each call what a task gets. */
+/* The functions that answer the calls of tasks. */
 struct ml_co {
 // NOLINTBEGIN(bugprone-macro-parentheses): a type
 #define ML_CO_MEMBER(type, name, parameters, arguments)                                            \
@@ -18,9 +18,10 @@ struct ml_co {
     // NOLINTEND(bugprone-macro-parentheses)
 };
 
-/* What the runtime tells a preloaded library; of one build: nothing here is stable. */
+/* What the runtime hands to a preloaded library. Both must be of one build: nothing here is
+ * stable. */
 struct ml_interposition {
-    const char *version; /* MOONLET_VERSION; another one's is not taken */
+    const char *version; /* MOONLET_VERSION; a runtime of another version is refused */
     struct ml_libc *libc;
     struct ml_libc_calls *(*current)(void);
     void (*interrupted)(void); /* ml_libc_calls_interrupted() */
@@ -29,8 +30,8 @@ struct ml_interposition {
     struct ml_co co;
 };
 
-/* Fills the table with what comes behind these names, where the dynamic linker looks next. Its
- * epoll_wait, which the hub's loop calls, too, outside of any task, tells of signals. Once a
+/* Fills the table with the functions that the dynamic linker finds next under these names. Its
+ * epoll_wait also reports signals: the hub's loop calls it outside of any task. Once per
  * process. */
 void ml_exporter_find_libc(struct ml_libc *libc);
 
@@ -49,7 +50,8 @@ static inline void ml_exporter_interrupted(void)
         ml_exporter_runtime->interrupted();
 }
 
-/* libc's functions, found at the first call, which may come before this library's constructors. */
+/* libc's functions, looked up at the first call, which may come before this library's
+ * constructors. */
 const struct ml_libc *ml_exporter_libc(void);
 
 #define ml_exporter_co(name) (ml_exporter_runtime->co.name)

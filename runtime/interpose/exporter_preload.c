@@ -1,11 +1,12 @@
-/* The names in a library that is loaded before libc, for a program that knows nothing of it. */
+/* The exported names in a library that is loaded before libc, for a program that knows nothing of
+ * it. */
 #include "interpose/exporter.h"
 
 #include <string.h>
 
 const struct ml_interposition *ml_exporter_runtime;
 
-/* Written once, before anybody else can call. */
+/* Written once, before any other code can call. */
 static struct ml_libc libc;
 
 const struct ml_libc *ml_exporter_libc(void)
@@ -15,7 +16,7 @@ const struct ml_libc *ml_exporter_libc(void)
     return &libc;
 }
 
-/* The runtime makes itself known when the first one is created. */
+/* The runtime calls this when the first runtime of the process is created. */
 __attribute__((visibility("default"))) void moonlet_interpose_attach(
     const struct ml_interposition *runtime);
 

@@ -1,4 +1,4 @@
-/* The names in a program that is linked with the runtime. */
+/* The exported names in a program that is linked with the runtime. */
 #include "interpose/child_file.h"
 #include "interpose/exporter.h"
 
@@ -9,10 +9,10 @@ static void find_libc(void)
     ml_libc.fclose = ml_child_file_close_any;
 }
 
-/* Before the constructors of the libraries, which may make calls. */
+/* Runs before the constructors of the libraries, which may make calls. */
 __attribute__((section(".preinit_array"), used)) static void (*const at_start)(void) = find_libc;
 
-/* What the linker sends moonlet's own calls to. */
+/* The linker's --wrap sends moonlet's own calls to these. */
 #define DIRECT(type, name, parameters, arguments)                                                  \
     type __wrap_##name parameters;                                                                 \
     type __wrap_##name parameters                                                                  \

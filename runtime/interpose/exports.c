@@ -1,9 +1,10 @@
 /*
- * libc's names, as C libraries find them: the dynamic linker looks into the program first, or into
- * a library that is loaded before libc. Outside of a task each goes straight on to libc. Part of no
- * other library, for whoever wants it; compiled without link-time optimisation, which would send
- * moonlet's own calls here, too: those go to
- * __wrap_..., which is libc (cmake/interpose.cmake).
+ * libc's names, as C libraries find them: the dynamic linker looks first into the program, or into
+ * a library that is loaded before libc. Outside of a task each call goes straight on to libc.
+ *
+ * Part of no other library: a host that wants the names links them. Compiled without link-time
+ * optimisation, which would send moonlet's own calls here, too. Those go to __wrap_..., which is
+ * libc (cmake/interpose.cmake).
  */
 #include "interpose/exporter.h"
 
@@ -23,7 +24,7 @@ static struct ml_libc_calls *enter(enum ml_libc_function call, const void *calle
 
 #define ENTER(name) enter(ML_LIBC_##name, __builtin_return_address(0), __builtin_frame_address(0))
 
-/* The end of each: libc's, or what a task gets. */
+/* The last step of each call: libc's function, or the answer for a task. */
 #define ANSWER(name, arguments)                                                                    \
     struct ml_libc_calls *calls = ENTER(name);                                                     \
     return ml_likely(calls == NULL) ? ml_exporter_libc()->name arguments                           \
@@ -71,7 +72,7 @@ ML_PRINTING_CALLS(PRINT)
 
 /* ---- those that check the size of a buffer (-D_FORTIFY_SOURCE) ---- */
 
-/* glibc's own, declared in none of its headers: tells of a buffer overflow and aborts. */
+/* Declared in no header of glibc: reports a buffer overflow and aborts. */
 extern _Noreturn void __chk_fail(void);
 
 #define CHECKED(type, name, base, parameters, needed, arguments)                                   \

@@ -1,6 +1,6 @@
 /*
- * Code of C libraries inside which no task may wait, as others of its thread could need what it
- * holds: static initialisers of C++ and callbacks of stdio. Exported as the names in
+ * Code of C libraries inside which no task may wait, as other tasks of the thread could need what
+ * the code holds: static initialisers of C++, and callbacks of stdio. Exported as the names in
  * interpose/exports.c are.
  */
 #include "interpose/exporter.h"
@@ -17,10 +17,10 @@
 /* ---- C++: static variables of functions; others that need one wait on the thread ---- */
 
 /*
- * The functions themselves, not those of some C++ runtime: there may be none with a name that can
- * be found, if each library has brought its own (-static-libstdc++). The guard's bytes are those of
- * libstdc++ (Itanium C++ ABI 3.3.3): done, under way, waited for; so code that calls a copy of
- * these functions of its own can share guards with code that calls these.
+ * The functions themselves, instead of calls on to those of a C++ runtime: if each library has
+ * brought its own (-static-libstdc++), no name of theirs can be found. The bytes of the guard are
+ * those of libstdc++ (Itanium C++ ABI 3.3.3): done, under way, waited for. So code with its own
+ * copy of these functions can share guards with code that calls these.
  */
 #define GUARD_BYTE(n)                                                                              \
     (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 1 << 8 * (n) : 1 << (24 - 8 * (n)))
@@ -32,7 +32,7 @@ static int *word_of(uint64_t *guard)
     return (int *)guard;
 }
 
-/* Another thread's initialiser runs: returns once that has changed. */
+/* While another thread's initialiser runs: returns once the word has changed. */
 static void await_guard(int *word, int seen)
 {
     int saved = errno;
@@ -44,7 +44,7 @@ static void await_guard(int *word, int seen)
     errno = saved;
 }
 
-/* Whether the caller is to run the initialiser; false: it has been run. */
+/* Whether the caller must run the initialiser. False: it has been run. */
 static bool acquire_guard(int *word)
 {
     int seen = 0;

@@ -1,4 +1,4 @@
-/* The flags of a descriptor, looked at and set without a trace in errno. */
+/* The flags of a descriptor, read and set without a change of errno. */
 #ifndef ML_INTERPOSE_FD_FLAGS_H
 #define ML_INTERPOSE_FD_FLAGS_H
 
@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 
-/* -1: there is no such descriptor. */
+/* -1: the descriptor is not open. */
 static inline int ml_fd_flags_get(int fd)
 {
     int saved = errno;
@@ -22,7 +22,8 @@ static inline void ml_fd_flags_set(int fd, int flags)
     errno = saved;
 }
 
-/* Whether calls on a descriptor of these flags fail instead of waiting; also if there is none. */
+/* Whether calls on a descriptor with these flags fail instead of waiting; true also if it is not
+ * open. */
 static inline bool ml_fd_flags_never_wait(int flags)
 {
     return flags < 0 || (flags & O_NONBLOCK) != 0;

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
-/* Not fstat(), which asks for the times, too: after that the next write has to bring them up to
- * date (measured, Linux 6.18 and ext4: 1.5 us). */
+/* Not fstat(): it asks for the times, too, and then the next write must update them (measured,
+ * Linux 6.18 and ext4: 1.5 us). */
 enum ml_fd_kind ml_fd_kind_find(struct ml_libc_calls *calls, int fd)
 {
     struct statx status;

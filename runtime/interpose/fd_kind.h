@@ -1,8 +1,8 @@
 /*
- * What kind of file a descriptor is, remembered by its number until it is seen to be closed. Only a
- * guide to the cheapest way: system calls made with syscall(), libc itself, other threads and
- * io_uring close numbers unseen. Where bytes, an error or blocking depend on the kind, the kernel
- * is asked anew (ml_fd_kind_find).
+ * The kind of file behind a descriptor, remembered by its number until the room sees a close. This
+ * is only a hint for the cheapest way to try: syscall(), libc itself, other threads and io_uring
+ * close numbers unseen. Where bytes, an error or blocking depend on the kind, ml_fd_kind_find()
+ * asks the kernel again.
  */
 #ifndef ML_INTERPOSE_FD_KIND_H
 #define ML_INTERPOSE_FD_KIND_H
@@ -14,17 +14,18 @@
 enum ml_fd_kind {
     ML_FD_KIND_UNKNOWN,
     ML_FD_KIND_SOCKET,
-    ML_FD_KIND_DISK, /* regular files, directories, block devices: poll() calls them ready always */
+    ML_FD_KIND_DISK,  /* regular files, directories, block devices: poll() always reports them
+                         ready */
     ML_FD_KIND_STREAM /* pipes, terminals, eventfds and the like */
 };
 
-/* Files whose calls never wait for anybody: poll() calls them ready always. */
+/* Files whose calls wait for no peer: poll() always reports them ready. */
 static inline bool ml_mode_is_disk(mode_t mode)
 {
     return S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode);
 }
 
-/* Asks the kernel, and remembers the answer. Leaves errno alone. */
+/* Asks the kernel, and remembers the answer. errno stays as it was. */
 enum ml_fd_kind ml_fd_kind_find(struct ml_libc_calls *calls, int fd);
 
 static inline enum ml_fd_kind ml_fd_kind_of(struct ml_libc_calls *calls, int fd)
@@ -34,14 +35,15 @@ static inline enum ml_fd_kind ml_fd_kind_of(struct ml_libc_calls *calls, int fd)
     return ml_likely(kind != ML_FD_KIND_UNKNOWN) ? kind : ml_fd_kind_find(calls, fd);
 }
 
-/* Whether it is a file on a disk, whose writes never wait: asked where it is believed to be one. */
+/* Whether it is a file on a disk, whose writes never wait. Asks the kernel only if the remembered
+ * kind says so. */
 static inline bool ml_fd_kind_is_disk(struct ml_libc_calls *calls, int fd)
 {
     return ml_fd_kind_of(calls, fd) == ML_FD_KIND_DISK &&
            ml_fd_kind_find(calls, fd) == ML_FD_KIND_DISK;
 }
 
-/* The number stands for something else from now on. */
+/* The number stands for another file from now on. */
 static inline void ml_fd_kind_forget(struct ml_libc_calls *calls, int fd)
 {
     if ((unsigned)fd < ML_FD_KINDS)

@@ -15,7 +15,7 @@ static struct ml_held_lock **bucket_of(struct ml_libc_calls *calls, const void *
     return &calls->held_locks.buckets[((uintptr_t)lock >> 4) * 2654435761U % ML_HELD_BUCKETS];
 }
 
-/* Takes out the one that *place points to. */
+/* Removes the entry that *place points to. */
 static void strike_at(struct ml_libc_calls *calls, struct ml_held_lock **place)
 {
     struct ml_held_lock *held = *place;
@@ -25,8 +25,8 @@ static void strike_at(struct ml_libc_calls *calls, struct ml_held_lock **place)
     calls->held_locks.count--;
 }
 
-/* The id of another task that holds the lock against `way`, 0: none does. One that ended with it
- * has left it to the next. */
+/* The id of another task that holds the lock against `way`; 0: none. A task that ended with the
+ * lock has left it to the next one. */
 static uint64_t holder_of(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way)
 {
     uint64_t holder = 0, self = calls->hub->current->id;
@@ -82,8 +82,8 @@ void ml_lock_note(struct ml_libc_calls *calls, const void *lock, enum ml_lock_wa
     calls->held_locks.count++;
 }
 
-/* Where the lock was written down last, by the running task or, with `by_anybody`, by whomever;
- * *place is NULL: it was not. */
+/* The latest entry of the lock: of the running task or, with `by_anybody`, of any task. *place is
+ * NULL: there is none. */
 static struct ml_held_lock **place_of(struct ml_libc_calls *calls, const void *lock,
                                       bool by_anybody)
 {

@@ -1,6 +1,6 @@
 /*
- * Names of hosts, asked of libc on a worker thread: the answers are libc's own, with all that
- * nsswitch.conf says. What needs no asking is answered at once.
+ * Names of hosts. libc looks them up on a worker thread, so the answers are libc's own and follow
+ * nsswitch.conf. A call that needs no lookup is answered at once.
  */
 #include "hub/on/offload.h"
 #include "interpose/call_wait.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Copies of strings and addresses behind a job, in one block; NULL stays NULL. */
+/* Copies a string or an address into the block behind a job; NULL stays NULL. */
 static void *copy(char **end, const void *data, size_t size)
 {
     if (data == NULL)
@@ -60,7 +60,8 @@ static void release_addrinfo(struct ml_job *job)
     free(j);
 }
 
-/* A number, or no name at all, needs nobody: that is found out with AI_NUMERICHOST. */
+/* Whether the call needs a lookup. Numbers and calls without a name do not: AI_NUMERICHOST finds
+ * out. */
 static bool needs_asking(const char *name, const char *service, const struct addrinfo *hints,
                          struct addrinfo **found, int *result)
 {
@@ -195,7 +196,7 @@ static void ask_host(struct host_job *j)
                                               j->room, &j->found, &j->error);
 }
 
-/* The buffer grows until the answer fits. */
+/* Lets the buffer grow until the answer fits. */
 static void run_host(struct ml_job *job)
 {
     struct host_job *j = ml_container_of(job, struct host_job, job);
@@ -240,7 +241,8 @@ static struct host_job *new_host_job(enum host_question question, const void *as
     return job;
 }
 
-/* Takes the job, or NULL; returns it when it has run, or NULL with errno and h_errno set. */
+/* Consumes the job (NULL: no memory). Returns it when it has run, or NULL with errno and h_errno
+ * set. */
 static struct host_job *answered(struct ml_libc_calls *calls, struct host_job *job)
 {
     struct ml_libc_call entry = calls->entry;
@@ -252,8 +254,8 @@ static struct host_job *answered(struct ml_libc_calls *calls, struct host_job *j
     return NULL;
 }
 
-/* The answer of a call without a buffer of the caller's: it stays until the task's next such call.
- */
+/* The answer of a call without a caller's buffer: it stays valid until the task's next such
+ * call. */
 static struct hostent *keep_host(struct ml_libc_calls *calls, struct host_job *job)
 {
     struct hostent *result = NULL;
@@ -292,9 +294,9 @@ struct hostent *ml_co_gethostbyaddr(struct ml_libc_calls *calls, const void *add
 }
 
 /*
- * With a buffer of the caller's: the worker fills one of the same size that lies as that one does
- * to its alignment, so that what fits and what does not is libc's to say. The answer is moved over,
- * and its pointers with it. To ask here again would block.
+ * For calls with a caller's buffer: the worker fills one of the same size and the same alignment,
+ * so that libc decides what fits. The answer is then moved to the caller's buffer, with its
+ * pointers. Another lookup here would block.
  */
 enum { ALIGNMENT = 16 };
 
@@ -315,7 +317,7 @@ static struct host_job *with_room(struct host_job *job, const char *buffer, size
     return job;
 }
 
-/* What a pointer into the worker's buffer comes to in the caller's. */
+/* The place in the caller's buffer of a pointer into the worker's. */
 static char *moved(const struct host_job *job, const void *pointer, char *buffer)
 {
     return buffer + ((const char *)pointer - job->buffer);

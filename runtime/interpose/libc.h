@@ -1,7 +1,7 @@
 /*
  * The calls of libc that the room answers. interpose/calls.def lists them; the macros made of it
  * take X(result, name, (parameters), (arguments)). From them come the table of libc's own
- * functions, the numbers of the calls and the prototypes of the functions that answer them.
+ * functions, the numbers of the calls, and the prototypes of the functions that answer them.
  */
 #ifndef ML_INTERPOSE_LIBC_H
 #define ML_INTERPOSE_LIBC_H
@@ -32,12 +32,11 @@
 
 #define ML_UNPACK(...) __VA_ARGS__
 
-/* libc's own functions: found behind this program in the order in which the dynamic linker looks.
- */
+/* libc's own functions: the dynamic linker finds them behind this program. */
 struct ml_libc {
-    bool is_exported; /* the names are */
-    /* The two below may know of files of children (interpose/child_file.h); these are libc's in any
-     * case. */
+    bool is_exported; /* the names of the room are exported */
+    /* pclose and fclose above may handle files of children (interpose/child_file.h); these two are
+     * always libc's own. */
     int (*plain_pclose)(FILE *file);
     int (*plain_fclose)(FILE *file);
 // NOLINTNEXTLINE(bugprone-macro-parentheses): a type
@@ -46,8 +45,8 @@ struct ml_libc {
 #undef ML_LIBC_MEMBER
 };
 
-/* Written once, before the program's first constructor runs (interpose/exports.c); then it is a
- * constant. Where the names are not exported it stays as it is initialised: libc's. */
+/* Written once, before the program's first constructor runs (interpose/exports.c), and constant
+ * afterwards. Where the names are not exported, it keeps its initial values: libc's functions. */
 extern struct ml_libc ml_libc;
 
 enum ml_libc_function {
@@ -62,7 +61,7 @@ const char *ml_libc_function_name(enum ml_libc_function call);
 
 struct ml_libc_calls;
 
-/* What each does when a task makes the call: results and errno as libc's; may suspend the task, not
+/* The answer to each call of a task: results and errno are as libc's. May suspend the task, never
  * its thread. */
 #define ML_CO_PROTOTYPE(type, name, parameters, arguments)                                         \
     type ml_co_##name(struct ml_libc_calls *calls, ML_UNPACK parameters);

@@ -14,7 +14,8 @@
 static const struct ml_wait_kind stubborn_kind = {.text = "the clock, in a C library",
                                                   .external = true};
 
-/* Calls in a row that fail because their task is cancelled, until each next one takes a while. */
+/* The number of calls in a row that fail because the task is cancelled, before each further one
+ * pauses. */
 enum { PATIENCE = 1000 };
 #define STUBBORN_PAUSE (10 * ML_MILLISECOND)
 
@@ -26,7 +27,7 @@ static const char *const reasons[] = {
     [ML_PLAIN_STACK] = "it is made on a stack of the library's own",
 };
 
-/* Tells the owner, once for each reason. */
+/* Reports to the owner, once for each reason. */
 static void tell(struct ml_libc_calls *calls, struct ml_libc_call entry,
                  enum ml_plain_reason reason)
 {
@@ -39,7 +40,7 @@ static void tell(struct ml_libc_calls *calls, struct ml_libc_call entry,
     calls->owner.told(calls->hub, text);
 }
 
-/* A child of vfork() is in its parent's memory: the hub's tasks are not its own. */
+/* The child of a vfork() uses its parent's memory: the hub's tasks are not its own. */
 static bool is_child(const struct ml_libc_calls *calls)
 {
     return getpid() != calls->process;
@@ -77,7 +78,7 @@ bool ml_libc_call_is_stubborn(const struct ml_libc_calls *calls)
            calls->tally.refused.count >= PATIENCE;
 }
 
-/* A library that tries again whatever errno says must not keep the thread: after PATIENCE refusals
+/* Libraries that retry whatever errno says must not keep the thread: after PATIENCE refused calls,
  * others run before each further one. */
 static void pause_if_stubborn(struct ml_libc_calls *calls)
 {

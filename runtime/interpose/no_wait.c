@@ -2,8 +2,8 @@
 
 #include "hub/state/strand.h"
 
-/* Forgets what the running stack, which goes down to `frame`, has left behind. Addresses on other
- * stacks tell nothing about that. */
+/* Forgets entries that the running stack, which now ends at `frame`, has left behind. Addresses on
+ * other stacks say nothing about that. */
 void ml_no_wait_unwind(struct ml_libc_calls *calls, const void *frame)
 {
     const struct ml_strand *strand = calls->hub->current->strand;

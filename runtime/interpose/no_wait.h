@@ -1,8 +1,8 @@
 /*
- * Code of C libraries inside which a task may not wait, as others of its thread could need what it
- * holds: pthread_once, static initialisers of C++, callbacks of stdio. Which of it is under way on
- * which stack. A Lua error leaves it by longjmp, unseen: that is found out by the stack, which is
- * then shorter, and by protected calls, which tell.
+ * Code of C libraries inside which a task may not wait, as other tasks of its thread could need
+ * what the code holds: pthread_once, static initialisers of C++, callbacks of stdio. The module
+ * knows which of them is under way on which stack. A Lua error leaves such code by longjmp, unseen:
+ * the module finds out when the stack is shorter, and from protected calls, which report it.
  */
 #ifndef ML_INTERPOSE_NO_WAIT_H
 #define ML_INTERPOSE_NO_WAIT_H
@@ -11,9 +11,8 @@
 
 #include <string.h>
 
-/* key: what it is inside of, for ml_no_wait_leave(); frame: an address in the frame of whoever
- * calls it. Where there are too many the oldest is forgotten: those of tasks that have ended stay
- * until then. */
+/* key: the code, for ml_no_wait_leave(); frame: an address in the frame of its caller. If the table
+ * is full, the oldest entry is forgotten: entries of ended tasks stay until then. */
 static inline void ml_no_wait_enter(struct ml_libc_calls *calls, const void *key, const void *frame)
 {
     if (calls->no_wait.count == ML_NO_WAIT_MOST) {
@@ -42,11 +41,10 @@ static inline void ml_no_wait_leave(struct ml_libc_calls *calls, const void *key
         ml_no_wait_forget(calls, i - 1);
 }
 
-/* Whether the running task is inside any; frame: of the call that asks. */
+/* Whether the running task is inside such code. frame: of the call that asks. */
 bool ml_no_wait_is_inside(struct ml_libc_calls *calls, const void *frame);
 
-/* A protected call on the running stack, of which `frame` is an address in its own frame, has
- * caught an error. */
+/* A protected call on the running stack has caught an error; `frame` is an address in its frame. */
 void ml_no_wait_unwind(struct ml_libc_calls *calls, const void *frame);
 
 #endif

@@ -1,5 +1,5 @@
-/* Calls that open a file. To open a FIFO waits for its other end; anything else is opened at once.
- */
+/* Calls that open a file. Opening a FIFO waits for its other end; anything else is opened at
+ * once. */
 #include "interpose/call_wait.h"
 #include "interpose/libc_call.h"
 #include "interpose/result.h"
@@ -16,10 +16,10 @@ struct opening {
     const char *path;
     int flags;
     int fd;         /* -1: not yet */
-    int scratch[2]; /* a pipe to look into the other one with */
+    int scratch[2]; /* a pipe for a look into the FIFO */
 };
 
-/* As fopen() does. -1: the mode is none for a FIFO that waits. */
+/* The flags of open() for a mode of fopen(). -1: the mode never makes a FIFO wait. */
 static int flags_of(const char *mode)
 {
     int flags = *mode == 'r' ? O_RDONLY : *mode == 'w' ? O_WRONLY | O_CREAT | O_TRUNC : -1;
@@ -39,8 +39,8 @@ static bool is_fifo(const char *path)
     return is;
 }
 
-/* Opened for reading it has somebody who writes: bytes or their end, or tee(2) says that there
- * might be some. */
+/* For a FIFO that is open for reading: whether it has a writer. It has if there are bytes, or if
+ * tee(2) says that there might be some. */
 static bool has_writer(const struct opening *o)
 {
     struct pollfd readable = {.fd = o->fd, .events = POLLIN};
@@ -48,8 +48,8 @@ static bool has_writer(const struct opening *o)
            tee(o->fd, o->scratch[1], 1, SPLICE_F_NONBLOCK) != 0;
 }
 
-/* Opened for writing it has somebody who reads, or there would be no descriptor. 1: it is open; 0:
- * try again; -1 with errno set. */
+/* A descriptor for writing exists only if there is a reader. 1: the FIFO is open; 0: try again; -1
+ * with errno set. */
 static int try_open(struct opening *o)
 {
     if (o->fd < 0)
@@ -59,7 +59,7 @@ static int try_open(struct opening *o)
     return (o->flags & O_ACCMODE) == O_WRONLY || has_writer(o);
 }
 
-/* The kernel tells nobody when the other end is opened. 0 or a negated errno. */
+/* Polls, as the kernel does not report when the other end is opened. 0 or a negated errno. */
 static int await_other_end(struct ml_libc_calls *calls, struct ml_libc_call entry,
                            struct opening *o)
 {
@@ -108,7 +108,7 @@ static FILE *fopen_fifo(struct ml_libc_calls *calls, const char *path, const cha
     return file;
 }
 
-/* mode, and that no child gets the file. NULL: there is no memory, or it is none. */
+/* `mode`, and the flag that children do not inherit the file. NULL: no memory, or not a mode. */
 static char *private_mode(const char *mode)
 {
     size_t size = strcspn(mode, ",");
@@ -121,7 +121,7 @@ static char *private_mode(const char *mode)
     return text;
 }
 
-/* What one task opens is not for the commands that another one starts. */
+/* Commands that other tasks start do not inherit the file. */
 FILE *ml_co_fopen64(struct ml_libc_calls *calls, const char *path, const char *mode)
 {
     ml_stdio_sweep(calls);

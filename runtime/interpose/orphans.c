@@ -14,14 +14,14 @@ struct ml_orphan {
     pid_t pid;
     pid_t process;
     int pidfd;
-    struct ml_libc_calls *calls; /* whose loop is told of its end; NULL: none */
+    struct ml_libc_calls *calls; /* whose loop reports its end; NULL: none */
     struct ml_watch *watch;
 };
 
-/* Children belong to the process: one may end when no runtime is left. */
+/* Children belong to the process: one may end after the last runtime is gone. */
 static struct {
     pthread_mutex_t lock;
-    struct ml_orphan *orphans; /* that no loop is told of */
+    struct ml_orphan *orphans; /* that no loop watches */
 } left = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void lock(void)
@@ -34,13 +34,13 @@ static void unlock(void)
     ml_libc.pthread_mutex_unlock(&left.lock);
 }
 
-/* The child of a fork has the list for itself, whatever another thread was doing with it. */
+/* After a fork the child has the list for itself, whatever another thread was doing with it. */
 static void begin(void)
 {
     pthread_atfork(lock, unlock, unlock);
 }
 
-/* Whether the child has ended, and is none any more. */
+/* Whether the child has ended: then waits for it. Also true in a process whose child it is not. */
 static bool has_ended(pid_t pid, pid_t process)
 {
     int status, saved = errno;
@@ -87,7 +87,7 @@ static void leave_unwatched(struct ml_orphan *orphan)
     unlock();
 }
 
-/* Has the loop told of its end. False: there is no descriptor or no memory for that. */
+/* Lets the loop watch for the child's end. False: there is no descriptor or no memory for that. */
 static bool watch(struct ml_libc_calls *calls, struct ml_orphan *orphan)
 {
     int saved = errno;

@@ -15,7 +15,7 @@ static inline size_t ml_pieces_size(const struct iovec *pieces, int count)
     return size;
 }
 
-/* Whether there is not a byte: it is no message then. */
+/* Whether the pieces have no byte at all: then they are no message. */
 static inline bool ml_pieces_are_empty(const struct iovec *pieces, int count)
 {
     for (int i = 0; i < count; i++)

@@ -1,6 +1,6 @@
 /* poll and ppoll. */
 #include "interpose/libc_call.h"
-#include "interpose/question.h"
+#include "interpose/poll_loop.h"
 #include "interpose/result.h"
 #include "interpose/retry.h"
 #include "interpose/timespan.h"
@@ -42,9 +42,9 @@ static void add_poll(struct ml_poll_set *set, void *call)
 }
 
 /*
- * As if it had been bad from the start. But who waits for it alone gets an error: most callers take
- * POLLNVAL for ready, and go on with an object that has been closed together with its descriptor
- * (LuaSec crashed).
+ * The result when a descriptor was closed during the wait: as if it had been bad from the start.
+ * But if it is the only one, the call fails: most callers take POLLNVAL for ready and use an object
+ * that was closed together with its descriptor (LuaSec crashed).
  */
 static int poll_closed(void *call, int fd)
 {
@@ -68,7 +68,7 @@ static bool has_urgent(void *call)
     return i < c->count;
 }
 
-/* Whether the task has just found out that there is nothing to read: it need not be asked again. */
+/* Whether the task has just found nothing to read in the descriptor: a first look is not needed. */
 static bool is_known_dry(struct ml_libc_calls *calls, const struct pollfd *fds, nfds_t count)
 {
     bool is_read = count == 1 && fds->events == POLLIN;

@@ -15,8 +15,8 @@
 
 /* ---- popen ---- */
 
-/* "r" or "w", and "e", which is taken for said: no other child gets the pipe. False: anything else.
- */
+/* "r" or "w", and "e", which has no effect: no other child inherits the pipe in any case. False:
+ * anything else. */
 static bool read_mode(const char *mode, bool *writes)
 {
     unsigned letters = 0;
@@ -28,7 +28,8 @@ static bool read_mode(const char *mode, bool *writes)
     return *mode == '\0' && letters == 1;
 }
 
-/* fd: the command's standard input or output, `as`. The process or a negated errno. */
+/* fd: becomes descriptor `as` of the command, its standard input or output. Returns the process or
+ * a negated errno. */
 static pid_t spawn(const char *command, int fd, int as)
 {
     pid_t pid = 0;
@@ -50,7 +51,7 @@ static void kill_command(pid_t pid)
     ml_orphan_leave(NULL, pid);
 }
 
-/* Begins the command with the pipe's other end. 0 or a negated errno. */
+/* Starts the command with the pipe's other end. 0 or a negated errno. */
 static int begin(FILE *file, const char *command, int fd, bool writes)
 {
     pid_t pid = spawn(command, fd, writes ? STDIN_FILENO : STDOUT_FILENO);
@@ -84,7 +85,7 @@ FILE *ml_co_popen(struct ml_libc_calls *calls, const char *command, const char *
             ml_libc.close(ends[writes]);
         return ml_fail(error), NULL;
     }
-    ml_closing_note(calls, ends[writes]); /* what was known of the number */
+    ml_closing_note(calls, ends[writes]); /* forgets what is remembered about the number */
     errno = saved;
     return file;
 }
@@ -108,8 +109,8 @@ static void release_pclose(struct ml_job *job)
     free(ml_container_of(job, struct pclose_job, job));
 }
 
-/* Of a file that was opened outside of tasks: only libc knows which child it is. Cancelled, the
- * file is closed nevertheless, and the child awaited, by the worker. */
+/* For a file that was opened outside of tasks: only libc knows its child. If the task is cancelled,
+ * the worker still closes the file and waits for the child. */
 static int close_on_worker(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file)
 {
     bool is_flushed = ml_co_fflush(calls, file) == 0;
@@ -130,7 +131,8 @@ static int close_on_worker(struct ml_libc_calls *calls, struct ml_libc_call entr
     return result;
 }
 
-/* The command's status. Cancelled, it goes on, and its end is noticed by the loop. */
+/* Returns the command's status. If the task is cancelled, the command goes on, and the loop notices
+ * its end. */
 static int await_command(struct ml_libc_calls *calls, struct ml_libc_call entry, pid_t pid)
 {
     int status;
@@ -144,7 +146,8 @@ static int await_command(struct ml_libc_calls *calls, struct ml_libc_call entry,
     return ended < 0 ? -1 : status;
 }
 
-/* In a finalizer nobody asks for the status: the file is closed, and the command left to itself. */
+/* In a finalizer the status is not needed: the file is closed, and the command goes on by
+ * itself. */
 static bool is_left(const struct ml_libc_calls *calls)
 {
     return calls->owner.is_finalizing != NULL && calls->owner.is_finalizing(calls->hub);

@@ -2,8 +2,8 @@
 #ifndef ML_INTERPOSE_PRELOADED_H
 #define ML_INTERPOSE_PRELOADED_H
 
-/* Tells a library with libc's names that was loaded before libc of this runtime, if there is one.
- * Once a process; before ml_libc_calls_open(). */
+/* Makes this runtime known to a library with libc's names that was loaded before libc, if there is
+ * one. Once per process; before ml_libc_calls_open(). */
 void ml_preloaded_introduce(void);
 
 #endif

@@ -10,7 +10,7 @@ static bool is_terminal(const struct ml_prompt *prompt, int fd)
     return fstat(fd, &about) == 0 && S_ISCHR(about.st_mode) && about.st_rdev == prompt->terminal;
 }
 
-/* The write may wait, and the prompt be gone afterwards. */
+/* The write may wait, and the prompt may be gone afterwards. */
 static void erase(struct ml_libc_calls *calls, int fd)
 {
     struct ml_libc_call entry = calls->entry;

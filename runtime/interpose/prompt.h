@@ -1,6 +1,6 @@
 /*
- * The line that somebody edits on a terminal, and what else is written there meanwhile: who writes
- * first takes the line away; its editor shows it again when it next runs. Knows no editor.
+ * The line that is being edited on a terminal, and other output there meanwhile: the first write
+ * takes the line away; its editor shows it again when it next runs. Knows no editor.
  */
 #ifndef ML_INTERPOSE_PROMPT_H
 #define ML_INTERPOSE_PROMPT_H
@@ -8,18 +8,18 @@
 #include "interpose/state.h"
 
 struct ml_prompt {
-    struct ml_task *editor; /* whose wait ends when the line was taken away */
+    struct ml_task *editor; /* its wait ends when the line was taken away */
     dev_t terminal;
-    bool is_shown;      /* the line is to be seen, and the cursor stands in it */
-    bool was_taken;     /* it was taken away, for the editor to clear */
-    bool is_unfinished; /* what was written last did not end its line */
-    char erase[32];     /* what takes it away */
+    bool is_shown;      /* the line is visible, and the cursor stands in it */
+    bool was_taken;     /* a write took the line away; the editor clears this */
+    bool is_unfinished; /* the last output did not end its line */
+    char erase[32];     /* the bytes that take it away */
 };
 
-/* The rest of ml_prompt_make_way(). */
+/* The slow part of ml_prompt_make_way(). */
 void ml_prompt_note(struct ml_libc_calls *calls, int fd, const char *data, size_t size);
 
-/* To be called before `data` is written to `fd`. Waits if it must and the task may. */
+/* Call before `data` is written to `fd`. Waits if it must and the task may. */
 static inline void ml_prompt_make_way(struct ml_libc_calls *calls, int fd, const void *data,
                                       size_t size)
 {

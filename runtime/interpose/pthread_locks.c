@@ -1,4 +1,4 @@
-/* The calls that take and free locks, and those inside which a task may not wait. */
+/* Calls that take and free locks, and calls inside which a task may not wait. */
 #include "interpose/held_locks.h"
 #include "interpose/no_wait.h"
 #include "interpose/stdio_file.h"
@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-/* The last two steps of every call that takes a lock. */
+/* The last two steps of each call that takes a lock. */
 static int noted(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way, int error)
 {
     if (ml_likely(error == 0 || error == EOWNERDEAD))
@@ -14,7 +14,7 @@ static int noted(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way
     return error;
 }
 
-/* The last two steps of those that let go of one. */
+/* The last two steps of each call that lets go of a lock. */
 static int struck(struct ml_libc_calls *calls, const void *lock, int error)
 {
     if (ml_likely(error == 0))
@@ -32,9 +32,9 @@ static bool is_free(struct ml_libc_calls *calls, const void *lock, enum ml_lock_
     return ml_lock_await(calls, lock, way, ML_NEVER_WAIT) == 0;
 }
 
-/* Where the task may not wait, as in a finalizer, it enters what a thread may enter again: a
- * finalizer nests in the call of its thread that was under way, as it does without tasks. Few
- * callers look at what comes back, and who does not would let go of another's. */
+/* Where the task may not wait, as in a finalizer, it enters a lock that its thread may enter again:
+ * the finalizer nests in the interrupted call of its thread, as it does without tasks. An error
+ * would be worse: few callers check the result, and they would then let go of another's lock. */
 int ml_co_pthread_mutex_lock(struct ml_libc_calls *calls, pthread_mutex_t *mutex)
 {
     int error = await(calls, mutex, ML_LOCK_WHOLE);
@@ -44,7 +44,7 @@ int ml_co_pthread_mutex_lock(struct ml_libc_calls *calls, pthread_mutex_t *mutex
                       : noted(calls, mutex, ML_LOCK_WHOLE, ml_libc.pthread_mutex_lock(mutex));
 }
 
-/* As await(), until a time of that clock; libc says what is wrong with one that is none. */
+/* As await(), until a time of that clock. libc reports a bad clock or time. */
 static int await_until(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way,
                        clockid_t clock, const struct timespec *until)
 {
@@ -147,13 +147,13 @@ int ml_co_pthread_rwlock_unlock(struct ml_libc_calls *calls, pthread_rwlock_t *l
     return struck(calls, lock, ml_libc.pthread_rwlock_unlock(lock));
 }
 
-/* What went wrong for the task that had the file meanwhile is not this one's: whoever asks for the
- * error of a call asks the file. */
+/* Keeps the file's error flags from the wait: a caller that asks for the error of a call asks the
+ * file. */
 static __attribute__((noinline)) void flock_in_turn(struct ml_libc_calls *calls, FILE *file)
 {
     int before = file->_flags & _IO_ERR_SEEN;
     ml_lock_note(calls, ml_stdio_queue(file),
-                 ML_LOCK_SHARED); /* so that nobody frees it meanwhile */
+                 ML_LOCK_SHARED); /* so that the file is not freed meanwhile */
     await(calls, file, ML_LOCK_WHOLE);
     file->_flags = (file->_flags & ~_IO_ERR_SEEN) | before;
     ml_libc.flockfile(file);

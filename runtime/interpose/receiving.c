@@ -1,4 +1,4 @@
-/* Calls that take bytes in: read, recv and their family. */
+/* Calls that receive bytes: read, recv and their family. */
 #include "interpose/call_wait.h"
 #include "interpose/fd_flags.h"
 #include "interpose/fd_kind.h"
@@ -18,12 +18,11 @@ struct recv_call {
     void *buffer;
     size_t size;
     int flags;
-    bool is_all; /* MSG_WAITALL, and it means something */
+    bool is_all; /* MSG_WAITALL is set, and has an effect */
     size_t done;
 };
 
-/* Those never wait, whatever the socket says: what is urgent and what went wrong is there or is
- * not. */
+/* These never wait, whatever the flags of the socket: urgent data and errors are there or not. */
 static bool never_waits(struct ml_libc_calls *calls, int flags)
 {
     bool never = (flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)) != 0;
@@ -32,7 +31,8 @@ static bool never_waits(struct ml_libc_calls *calls, int flags)
     return never;
 }
 
-/* Messages come one at a time, whatever is asked for; and what is only looked at comes again. */
+/* Not for messages, which come one at a time whatever is asked for, nor for peeking, which returns
+ * the same bytes again. */
 static bool waits_for_all(int fd, int flags)
 {
     int type = 0;
@@ -41,7 +41,7 @@ static bool waits_for_all(int fd, int flags)
            getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
 }
 
-/* A zero says that the peer has ended; with MSG_WAITALL also to bytes that came before. */
+/* 0: the peer has ended; with MSG_WAITALL also after bytes that came before. */
 static ssize_t try_recv(void *call, int flags)
 {
     struct recv_call *c = call;
@@ -108,7 +108,7 @@ static ssize_t try_recvmsg(void *call, int flags)
     return ml_libc.recvmsg(c->fd, c->message, c->flags | flags);
 }
 
-/* Fills, with MSG_WAITALL, the pieces behind the first `skip` bytes, until one stays short. Returns
+/* With MSG_WAITALL: fills the pieces behind the first `skip` bytes, until one stays short. Returns
  * how many bytes came. */
 static ssize_t recv_rest(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
                          const struct msghdr *message, size_t skip, int flags)
@@ -132,8 +132,8 @@ static ssize_t recv_rest(struct ml_libc_calls *calls, struct ml_libc_call entry,
     return done;
 }
 
-/* MSG_WAITALL fills the pieces, unless descriptors or the like may come with the bytes: those end a
- * call. */
+/* With MSG_WAITALL: fills the pieces, unless control data (such as descriptors) may come with the
+ * bytes: those end a call. */
 ssize_t ml_co_recvmsg(struct ml_libc_calls *calls, int fd, struct msghdr *message, int flags)
 {
     if (never_waits(calls, flags))
@@ -154,7 +154,7 @@ struct recvmmsg_call {
     unsigned done;
 };
 
-/* -1 with EAGAIN as long as another one is wanted. */
+/* -1 with EAGAIN while another message is wanted. */
 static ssize_t try_recvmmsg(void *call, int flags)
 {
     struct recvmmsg_call *c = call;
@@ -167,8 +167,8 @@ static ssize_t try_recvmmsg(void *call, int flags)
     return is_enough ? (ssize_t)c->done : ml_fail(-EAGAIN);
 }
 
-/* Waits for all messages, or the first with MSG_WAITFORONE. A time limit, which Linux looks at
- * between messages only, is left to libc. */
+/* Waits for all messages, or with MSG_WAITFORONE for the first. A call with a time limit, which
+ * Linux checks between messages only, is left to libc. */
 int ml_co_recvmmsg(struct ml_libc_calls *calls, int fd, struct mmsghdr *messages, unsigned count,
                    int flags, struct timespec *timeout)
 {
@@ -189,8 +189,8 @@ struct read_call {
     bool is_socket;
 };
 
-/* Kernels before 6.4 cannot promise not to block on a pipe, none can on a terminal: those are asked
- * whether something is there. Another process may take it first. */
+/* Kernels before 6.4 have no non-blocking read for pipes, and no kernel has one for terminals:
+ * there poll() says whether input is ready. Another process may take it first. */
 static ssize_t read_if_ready(struct read_call *c)
 {
     struct pollfd ready = {.fd = c->fd, .events = POLLIN};
@@ -238,7 +238,7 @@ static void release_fetch(struct ml_job *job)
     free(fetch);
 }
 
-/* The disk's part of a read, on a worker: brings the bytes into the page cache. -ECANCELED or 0. */
+/* The disk's part of a read: a worker brings the bytes into the page cache. -ECANCELED or 0. */
 static int fetch(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd, size_t size)
 {
     off_t offset = lseek(fd, 0, SEEK_CUR);
@@ -255,9 +255,9 @@ static int fetch(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
     return error == -ECANCELED ? error : 0;
 }
 
-/* One piece of a file that is known to be on a disk: from the page cache, or once a worker has
- * brought it there. Meanwhile the number may have become another's, whose read is not to block the
- * thread. */
+/* One piece of a file that is known to be on a disk: from the page cache, or after a worker has
+ * brought it there. Meanwhile the number may have become another file's; a read of that must not
+ * block the thread. */
 static ssize_t read_disk_piece(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
                                const struct iovec *piece)
 {
@@ -270,9 +270,9 @@ static ssize_t read_disk_piece(struct ml_libc_calls *calls, struct ml_libc_call 
     return error == 0 ? ml_libc.readv(fd, piece, 1) : ml_fail(error);
 }
 
-/* Fills the pieces behind the first `done` bytes, up to the end of the file. What was taken is
- * never given back: nobody could wind a pipe back. Returns how many bytes there are in all, or what
- * the first read gave. */
+/* Fills the pieces behind the first `done` bytes, up to the end of the file. Bytes once taken are
+ * kept: a pipe cannot be wound back. Returns how many bytes there are in all, or the result of the
+ * first read. */
 static ssize_t read_disk_rest(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
                               const struct iovec *pieces, int count, size_t done)
 {
@@ -294,8 +294,8 @@ static ssize_t read_disk_rest(struct ml_libc_calls *calls, struct ml_libc_call e
     return ml_part(got >= 0 ? (ssize_t)done : got, done, saved);
 }
 
-/* Any file but one on a disk. To what turns out to be one nevertheless, `got` bytes of it or -1,
- * the disk's way is left. */
+/* Any file but one on a disk. If it turns out to be one on a disk, after `got` bytes or -1, the
+ * disk's way takes over. */
 static ssize_t read_stream(struct ml_libc_calls *calls, int fd, const struct iovec *pieces,
                            int count)
 {
@@ -314,9 +314,9 @@ static ssize_t read_stream(struct ml_libc_calls *calls, int fd, const struct iov
     return is_over ? 0 : got;
 }
 
-/* What is in the page cache is taken at once; the rest, up to the end of the file, from the disk.
- * Where that is not all that was asked for, the kernel says whether it is a file on a disk still.
- */
+/* Takes at once what is in the page cache; the rest, up to the end of the file, from the disk.
+ * If that is fewer bytes than asked for, the kernel is asked whether the file is still one on a
+ * disk. */
 static ssize_t read_disk(struct ml_libc_calls *calls, int fd, const struct iovec *pieces, int count)
 {
     struct ml_libc_call entry = calls->entry;
@@ -333,7 +333,7 @@ static ssize_t read_disk(struct ml_libc_calls *calls, int fd, const struct iovec
     return read_disk_rest(calls, entry, fd, pieces, count, got > 0 ? (size_t)got : 0);
 }
 
-/* To read nothing takes no message from a socket and waits for none. */
+/* A read of no bytes takes no message from a socket and does not wait. */
 static ssize_t read_pieces(struct ml_libc_calls *calls, int fd, const struct iovec *pieces,
                            int count)
 {

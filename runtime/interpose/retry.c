@@ -39,7 +39,7 @@ static bool would_block(ssize_t result)
     return result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-/* Most tasks that find nothing in a descriptor wait for it next. */
+/* Most tasks that find nothing in a descriptor wait for it in their next call. */
 static void note_dry(struct ml_libc_calls *calls, int fd, short events)
 {
     calls->dry.task = calls->hub->current->id;

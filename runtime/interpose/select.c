@@ -1,5 +1,5 @@
 /* select and pselect. */
-#include "interpose/question.h"
+#include "interpose/poll_loop.h"
 #include "interpose/result.h"
 #include "interpose/timespan.h"
 
@@ -13,8 +13,7 @@ static const struct timespec no_time = {0};
 
 enum { SETS = 3 };
 
-/* The three sets are the caller's: `asked` keeps what they asked for, as they are overwritten with
- * the answer. */
+/* The answer overwrites the caller's three sets; `asked` keeps their content from before. */
 struct select_call {
     int count;
     size_t size; /* bytes of a set */
@@ -63,7 +62,7 @@ static bool is_open(int fd)
     return is;
 }
 
-/* Of numbers for which the process has no place, the kernel, asked before, takes no notice
+/* The kernel was asked before and ignores numbers above the process's limit
  * (at_most_possible()). */
 static void add_select(struct ml_poll_set *set, void *call)
 {
@@ -113,8 +112,8 @@ static int select_with(struct ml_libc_calls *calls, struct select_call *call)
 }
 
 /*
- * The kernel looks at no more of a set than the process has places for descriptors (select(2),
- * "nfds"), which is less than what getdtablesize() says: behind that there may be no set any more.
+ * The kernel reads no more of a set than the process may have descriptors (select(2), "nfds"),
+ * which is less than getdtablesize() says. The set may end there.
  */
 static int at_most_possible(int count)
 {
@@ -155,7 +154,7 @@ int ml_co_pselect(struct ml_libc_calls *calls, int count, fd_set *readable, fd_s
     return result;
 }
 
-/* What is left of a span that began at `start`. */
+/* The rest of a span that began at `start`. */
 static struct timeval rest_of(const struct ml_libc_calls *calls, struct timespec span,
                               ml_time start)
 {
@@ -167,7 +166,7 @@ static struct timeval rest_of(const struct ml_libc_calls *calls, struct timespec
     return rest.tv_sec < 0 ? (struct timeval){0, 0} : rest;
 }
 
-/* More than a second of microseconds is carried over, as far as there are seconds. */
+/* More than a second of microseconds is carried over into the seconds, as far as they have room. */
 static struct timespec timespec_of(const struct timeval *span)
 {
     struct timespec result = {.tv_nsec = span->tv_usec % 1000000 * 1000};
@@ -176,7 +175,7 @@ static struct timespec timespec_of(const struct timeval *span)
     return result;
 }
 
-/* Linux puts the time that is left into *timeout, after errors, too. */
+/* Linux writes the remaining time to *timeout, after errors, too. */
 int ml_co_select(struct ml_libc_calls *calls, int count, fd_set *readable, fd_set *writable,
                  fd_set *exceptional, struct timeval *timeout)
 {

@@ -1,8 +1,8 @@
-/* Calls that give bytes away: write, send and their family. Where a descriptor blocks they give all
- * of them, as libc's do. */
+/* Calls that send bytes: write, send and their family. On a blocking descriptor they send all of
+ * them, as libc's do. */
 #include "interpose/sending.h"
 
-#include "base/quiet.h"
+#include "base/no_sigpipe.h"
 #include "interpose/fd_kind.h"
 #include "interpose/libc_call.h"
 #include "interpose/pieces.h"
@@ -21,7 +21,7 @@ struct send_call {
     size_t done;
 };
 
-/* More than the kernel has room for goes in parts, but for messages, which go whole. */
+/* If the kernel lacks room for all, the bytes go in parts. Messages go whole. */
 static ssize_t try_send(void *call, int flags)
 {
     struct send_call *c = call;
@@ -58,15 +58,15 @@ struct sendto_call {
     socklen_t length;
 };
 
-/* MSG_FASTOPEN to where the network knows no cookie for: the connection is on its way without the
- * bytes, which go as any others once it is there. */
+/* MSG_FASTOPEN to a host without a cookie: the connection is on its way without the bytes. They are
+ * sent like any others once it is there. */
 static bool is_only_connecting(ssize_t sent, int flags)
 {
     return sent < 0 && errno == EINPROGRESS && (flags & MSG_FASTOPEN) != 0;
 }
 
-/* An address is for datagrams; a stream, which has a peer already, takes what was left like any
- * other bytes. */
+/* The address is for datagrams. A stream has a peer already, and the rest is sent like any other
+ * bytes. */
 static ssize_t try_sendto(void *call, int flags)
 {
     struct sendto_call *c = call;
@@ -102,16 +102,16 @@ ssize_t ml_co_sendto(struct ml_libc_calls *calls, int fd, const void *data, size
 
 /* ---- several pieces ---- */
 
-/* Pieces, and what of them is on its way already. */
+/* The pieces of a message, and how far they have been sent. */
 struct pieces {
     const struct iovec *list;
     size_t count;
-    size_t piece;  /* the first that is not given away yet */
-    size_t offset; /* of what is left of that one */
+    size_t piece;  /* the first that is not sent yet */
+    size_t offset; /* of its unsent rest */
     size_t done;
 };
 
-/* Notes that `size` more bytes are on their way. */
+/* Notes that `size` more bytes have been sent. */
 static void advance(struct pieces *p, size_t size)
 {
     p->done += size;
@@ -125,7 +125,7 @@ static bool is_finished(const struct pieces *p)
     return p->piece >= p->count;
 }
 
-/* What is left of the first piece that is. */
+/* The unsent rest of the first such piece. */
 static struct iovec next_piece(const struct pieces *p)
 {
     const struct iovec *piece = &p->list[p->piece];
@@ -145,7 +145,7 @@ static ssize_t send_piece(const struct sendmsg_call *c, int flags)
     return ml_libc.send(c->fd, piece.iov_base, piece.iov_len, c->flags | flags);
 }
 
-/* All at once; what is left after that goes piece by piece, without what came beside the bytes. */
+/* First all pieces at once; the rest goes piece by piece, without the control data. */
 static ssize_t try_sendmsg(void *call, int flags)
 {
     struct sendmsg_call *c = call;
@@ -175,8 +175,8 @@ ssize_t ml_co_sendmsg(struct ml_libc_calls *calls, int fd, const struct msghdr *
     return ml_part(sent, call.pieces.done, saved);
 }
 
-/* One message after the other, as many as go, and no more than the kernel takes at once: an error
- * after the first is told by the next call. */
+/* Sends one message after the other, as many as go, and no more than the kernel takes at once. The
+ * next call reports an error after the first message. */
 int ml_co_sendmmsg(struct ml_libc_calls *calls, int fd, struct mmsghdr *messages, unsigned count,
                    int flags)
 {
@@ -198,7 +198,8 @@ int ml_co_sendmmsg(struct ml_libc_calls *calls, int fd, struct mmsghdr *messages
 
 /* ---- files of any kind ---- */
 
-/* A pipe that poll() calls writable takes this much without blocking (POSIX, "pipe": PIPE_BUF). */
+/* poll() calls a pipe writable when it takes this many bytes without blocking (POSIX, "pipe":
+ * PIPE_BUF). */
 enum { SURE_SIZE = 4096 };
 
 struct write_call {
@@ -207,7 +208,7 @@ struct write_call {
     bool is_quiet; /* no SIGPIPE */
 };
 
-/* Kernels before 6.4 cannot promise not to block on a pipe, none can on a terminal. */
+/* Kernels before 6.4 have no non-blocking write for pipes, and no kernel has one for terminals. */
 static ssize_t write_if_ready(struct send_call *c)
 {
     struct pollfd ready = {.fd = c->fd, .events = POLLOUT};
@@ -216,7 +217,7 @@ static ssize_t write_if_ready(struct send_call *c)
         return ml_fail(-EAGAIN);
     ssize_t sent = ml_libc.write(c->fd, c->data + c->done, part);
     if (sent > 0 && (size_t)sent < part)
-        c->size = c->done + (size_t)sent; /* as an eventfd: that was all it takes */
+        c->size = c->done + (size_t)sent; /* an eventfd or the like: that was all it takes */
     return sent;
 }
 
@@ -265,7 +266,7 @@ ssize_t ml_write_quietly(struct ml_libc_calls *calls, int fd, const void *data, 
     return ml_part(sent, call.rest.done, saved);
 }
 
-/* A disk's write ends in the page cache. */
+/* Writes to a disk end in the page cache, and do not wait. */
 ssize_t ml_co_write(struct ml_libc_calls *calls, int fd, const void *data, size_t size)
 {
     if (size == 0 || size > SSIZE_MAX || ml_fd_kind_is_disk(calls, fd))
@@ -301,8 +302,8 @@ static ssize_t try_writev(void *call, int flags)
                                c->pieces->iov_len < SURE_SIZE ? c->pieces->iov_len : SURE_SIZE);
 }
 
-/* The pieces of a datagram belong together, and so do those of less than PIPE_BUF to a pipe: all
- * are offered at once, and what is left after that goes piece by piece. */
+/* The pieces of a datagram belong together, and so do those of less than PIPE_BUF to a pipe. So all
+ * are offered at once, and the rest goes piece by piece. */
 static ssize_t write_pieces(struct ml_libc_calls *calls, int fd, const struct iovec *list,
                             int count)
 {

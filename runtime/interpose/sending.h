@@ -4,7 +4,7 @@
 
 #include "interpose/state.h"
 
-/* As write() in a task; where the reader has gone it is EPIPE, and no signal. */
+/* As write() in a task. If the reader has gone: EPIPE, and no signal. */
 ssize_t ml_write_quietly(struct ml_libc_calls *calls, int fd, const void *data, size_t size);
 
 #endif

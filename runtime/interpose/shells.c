@@ -13,11 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* On the heap: the frames of a task that is dropped are gone. */
+/* On the heap: when a task is dropped, its frames are gone. */
 struct shell {
     struct ml_link link;
     uint64_t task; /* its number */
-    pid_t pid;     /* 0: not yet: it may send signals before it is known here */
+    pid_t pid;     /* 0: not known yet, though it may send signals already */
 };
 
 static int spawn_shell(const char *command, pid_t *pid)
@@ -26,7 +26,7 @@ static int spawn_shell(const char *command, pid_t *pid)
     return -posix_spawn(pid, "/bin/sh", NULL, NULL, (char *const *)arguments, environ);
 }
 
-/* Waits for the shell, which a signal's handler does not end. 0 or a negated errno. */
+/* Waits for the shell; a signal's handler does not end the wait. 0 or a negated errno. */
 static int await(struct ml_libc_calls *calls, struct ml_libc_call entry, pid_t pid, int *status)
 {
     pid_t ended;
@@ -37,8 +37,8 @@ static int await(struct ml_libc_calls *calls, struct ml_libc_call entry, pid_t p
     return ended < 0 ? -errno : 0;
 }
 
-/* A process that was killed is gone at once, unless the kernel has it wait for a device: the thread
- * waits that long, milliseconds, so that the program has no child that it does not know of. */
+/* A killed process is gone at once, unless it waits for a device in the kernel. The thread waits
+ * this many milliseconds for it, so that the program keeps no child that it does not know of. */
 enum { DEATH_PATIENCE = 20 };
 
 static bool has_died(pid_t pid)
@@ -57,7 +57,7 @@ static void end(struct ml_libc_calls *calls, pid_t pid)
         ml_orphan_leave(calls, pid);
 }
 
-/* Cancelled, it kills the shell, as libc does when its thread is cancelled. */
+/* If the task is cancelled, kills the shell, as libc does when its thread is cancelled. */
 int ml_co_system(struct ml_libc_calls *calls, const char *command)
 {
     struct ml_libc_call entry = calls->entry;
@@ -71,7 +71,7 @@ int ml_co_system(struct ml_libc_calls *calls, const char *command)
     *shell = (struct shell){.task = calls->hub->current->id};
     ml_list_insert(&calls->shells, &shell->link);
     int error = spawn_shell(command, &shell->pid);
-    /* What a shell that cannot be run is told as. */
+    /* the errors of a shell that cannot be run */
     bool is_missing = error == -ENOENT || error == -EACCES;
     if (error == 0)
         error = await(calls, entry, shell->pid, &status);

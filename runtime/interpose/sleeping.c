@@ -1,6 +1,7 @@
 /*
- * nanosleep and its family. Many callers sleep what is left until nothing is, whatever errno says:
- * so nothing is left of a sleep that was cancelled, and a sleep of nothing does not fail.
+ * nanosleep and its family. Many callers sleep the remaining time until none is left, whatever
+ * errno says. So a cancelled sleep reports no remaining time, and a sleep of zero length does not
+ * fail.
  */
 #include "interpose/call_wait.h"
 #include "interpose/libc_call.h"
@@ -10,7 +11,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-/* 0, or a negated errno with what is left in *left; or ML_PLAINLY. */
+/* 0; or a negated errno, with the remaining time in *left; or ML_PLAINLY. */
 static int sleep_for(struct ml_libc_calls *calls, struct ml_libc_call entry, ml_time span,
                      ml_time *left)
 {
@@ -34,7 +35,7 @@ int ml_co_nanosleep(struct ml_libc_calls *calls, const struct timespec *span, st
     return error == 0 ? 0 : ml_fail(error);
 }
 
-/* How long it is until `at` on that clock; a clock that is set meanwhile is not followed. */
+/* The time until `at` on that clock. Later changes of the clock have no effect. */
 static ml_time until(clockid_t clock, const struct timespec *at)
 {
     struct timespec now;
@@ -43,7 +44,7 @@ static ml_time until(clockid_t clock, const struct timespec *at)
     return span > 0 ? span : 0;
 }
 
-/* Returns the error's number. A clock of processor time is libc's affair. */
+/* Returns the error's number. Clocks of processor time are left to libc. */
 int ml_co_clock_nanosleep(struct ml_libc_calls *calls, clockid_t clock, int flags,
                           const struct timespec *span, struct timespec *left)
 {
@@ -70,7 +71,7 @@ int ml_co_usleep(struct ml_libc_calls *calls, useconds_t span)
     return error == 0 ? 0 : ml_fail(error);
 }
 
-/* Returns the whole seconds that were left. */
+/* Returns the whole seconds that remain. */
 unsigned ml_co_sleep(struct ml_libc_calls *calls, unsigned span)
 {
     ml_time rest;

@@ -1,7 +1,7 @@
 /*
- * What a runtime keeps of the calls that C libraries make of libc in its tasks: one struct, in
- * which each file of the room has a part of its own. Knows no single call, and no function but the
- * one that finds the struct.
+ * All that a runtime keeps for the calls of C libraries in its tasks: one struct, in which each
+ * file of the room has a part of its own. Knows no single call, and has no function but the one
+ * that finds the struct.
  */
 #ifndef ML_INTERPOSE_STATE_H
 #define ML_INTERPOSE_STATE_H
@@ -25,21 +25,21 @@ struct ml_libc_call {
 };
 
 struct ml_libc_call_counts {
-    uint64_t waited;  /* times that a task waited in it */
-    uint64_t blocked; /* times that it blocked the thread (enum ml_plain_reason) */
+    uint64_t waited;  /* times that a task waited in the call */
+    uint64_t blocked; /* times that the call blocked the thread (enum ml_plain_reason) */
 };
 
 /* interpose/libc_call.c. */
 struct ml_libc_call_tally {
     struct ml_libc_call_counts counts[ML_LIBC_FUNCTION_COUNT];
-    uint8_t told_reasons; /* a bit for each enum ml_plain_reason that was told */
+    uint8_t told_reasons; /* a bit for each enum ml_plain_reason that was reported */
     struct {
         uint64_t task; /* 0: a C function has returned since */
         unsigned count;
     } refused; /* calls in a row that failed because their task is cancelled */
 };
 
-/* interpose/no_wait.c: code that other tasks could need while it waits, and that is under way. */
+/* interpose/no_wait.c: code under way that other tasks could need while it waits. */
 struct ml_no_wait {
     const struct ml_strand *strand;
     uint64_t task; /* its number */
@@ -70,7 +70,7 @@ struct ml_task_buffer_table {
     uint32_t count;
 };
 
-/* interpose/retry.c: the task found nothing to read in that descriptor in its last call. */
+/* interpose/retry.c: the task's last call found nothing to read in that descriptor. */
 struct ml_dry_descriptor {
     uint64_t task;
     int fd;
@@ -79,23 +79,24 @@ struct ml_dry_descriptor {
 /* interpose/fd_kind.c: the descriptors whose kind is remembered. */
 enum { ML_FD_KINDS = 1024 };
 
-/* Set by the owner of the runtime; NULL: nothing to do, or nothing against it. */
+/* Functions of the runtime's owner. NULL: do nothing, or allow. */
 struct ml_libc_calls_owner {
-    /* Whether the running task is in a finalizer, which closes what nobody uses any more. */
+    /* Whether the running task is in a finalizer, which closes unused objects. */
     bool (*is_finalizing)(struct ml_hub *hub);
     /* Whether the running task may be parked. If so, has_waited() is called afterwards. */
     bool (*may_wait)(struct ml_hub *hub);
     /* error: the result of ml_wait(). After -ECANCELED the owner raises once the C function has
      * returned. */
     void (*has_waited)(struct ml_hub *hub, int error);
-    /* A call blocked the thread, for the first time for that reason. */
+    /* A call has blocked the thread, for the first time for that reason. */
     void (*told)(struct ml_hub *hub, const char *text);
-    /* Others are to run once the C function has returned. */
+    /* Lets others run once the C function has returned. */
     void (*slice_is_over)(struct ml_hub *hub);
-    /* Whether the program ends, and the running task is cancelled for that. */
+    /* Whether the program ends, and has cancelled the running task for that. */
     bool (*is_ending)(struct ml_hub *hub);
-    /* Raises that through the C function, whose frames are left by longjmp: does not return. Called
-     * only where nothing is held and the library could not be told otherwise. */
+    /* Raises that cancellation through the C function, whose frames are left by longjmp: does not
+     * return. Called only where nothing is held, and where an error code would not stop the
+     * library. */
     void (*leave_c)(struct ml_hub *hub);
 };
 
@@ -103,7 +104,7 @@ struct ml_libc_calls {
     struct ml_hub *hub;
     pid_t process;     /* whose memory this is */
     bool is_available; /* libc's names are exported: calls can come in */
-    /* The call that is being made. Others overwrite it while a task waits. */
+    /* The call under way. Other tasks overwrite it while a task waits. */
     struct ml_libc_call entry;
     struct ml_libc_calls_owner owner;
     struct ml_dry_descriptor dry;
@@ -111,7 +112,7 @@ struct ml_libc_calls {
     struct ml_held_locks held_locks;
     struct ml_task_buffer_table task_buffers;
     struct ml_exclusion *exclusions; /* interpose/caller.c */
-    struct ml_orphan *orphans;       /* interpose/child_file.c: whose end the loop is told of */
+    struct ml_orphan *orphans;       /* interpose/orphans.c: those that the loop watches */
     struct ml_unclosed *unclosed;    /* interpose/stdio_file.c */
     struct ml_link shells;           /* interpose/shells.c */
     struct ml_prompt *prompt;        /* interpose/prompt.c; NULL: no line is edited */
@@ -119,7 +120,8 @@ struct ml_libc_calls {
     uint8_t fd_kinds[ML_FD_KINDS];
 };
 
-/* That of the task which runs on this thread; NULL: none does, or its calls are left alone. */
+/* The state of the runtime whose task runs on this thread. NULL: no task runs, or its calls are
+ * left to libc. */
 static inline struct ml_libc_calls *ml_libc_calls_current(void)
 {
     struct ml_bank *bank = ml_bank_current;

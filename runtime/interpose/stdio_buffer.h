@@ -1,6 +1,6 @@
 /*
- * The buffer of a FILE, seen through the part of it that glibc's header shows for its own macros:
- * what was read and not taken, what was written and not given to the kernel.
+ * The buffer of a FILE, seen through the fields that glibc's header shows for its own macros: bytes
+ * that were read and not taken, bytes that were written and not given to the kernel.
  */
 #ifndef ML_INTERPOSE_STDIO_BUFFER_H
 #define ML_INTERPOSE_STDIO_BUFFER_H
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* As in glibc's libio.h, of which no header shows them. */
+/* As in glibc's libio.h, which is not installed. */
 enum {
     ML_STDIO_NO_READS = 4,
     ML_STDIO_NO_WRITES = 8,
@@ -17,19 +17,19 @@ enum {
     ML_STDIO_PUTTING = 0x800
 };
 
-/* After a call that failed with errno set: ferror() says so, as after libc's own. */
+/* For a call that failed with errno set: makes ferror() say so, as after libc's own. */
 static inline void ml_stdio_set_error(FILE *file)
 {
     file->_flags |= _IO_ERR_SEEN;
 }
 
-/* Bytes that were read and not taken, as far as they lie together. */
+/* Bytes that were read and not taken, as far as they are contiguous. */
 static inline size_t ml_stdio_buffered(const FILE *file)
 {
     return (size_t)(file->_IO_read_end - file->_IO_read_ptr);
 }
 
-/* Whether so many bytes, or all up to a `delimiter` (-1: none), are there without a read. */
+/* Whether `size` bytes, or all bytes up to a `delimiter` (-1: none), are there without a read. */
 static inline bool ml_stdio_has_all(const FILE *file, size_t size, int delimiter)
 {
     size_t there = ml_stdio_buffered(file);
@@ -37,8 +37,8 @@ static inline bool ml_stdio_has_all(const FILE *file, size_t size, int delimiter
            (delimiter >= 0 && there > 0 && memchr(file->_IO_read_ptr, delimiter, there) != NULL);
 }
 
-/* Whether the next byte is there without a read. After ungetc() of another character than was read,
- * the buffer is set aside (glibc, libio.h: _IO_IN_BACKUP). */
+/* Whether the next byte is there without a read. After ungetc() of a character other than the last
+ * one, the buffer is set aside (glibc, libio.h: _IO_IN_BACKUP). */
 static inline bool ml_stdio_has_input(const FILE *file)
 {
     enum { IN_BACKUP = 0x100 };

@@ -37,14 +37,14 @@ void ml_stdio_leave(struct ml_libc_calls *calls, FILE *file)
 
 /* ---- closing ---- */
 
-/* A file that was closed while another task used it, and may not be freed before that one has left
+/* A file that was closed while another task used it. It may be freed only after that task has left
  * it. */
 struct ml_unclosed {
     struct ml_unclosed *next;
     FILE *file;
 };
 
-/* Has the file's number stand for something that can neither be read nor written, until the file is
+/* Redirects the file's number to something that can neither be read nor written, until the file is
  * closed. */
 static void cut(int fd)
 {
@@ -55,14 +55,14 @@ static void cut(int fd)
     ml_libc.close(nothing);
 }
 
-/* Whether another task is in the file, or waits for its turn. */
+/* Whether another task is in the file, or waits for its lock. */
 static bool is_in_use(struct ml_libc_calls *calls, FILE *file)
 {
     return ml_lock_await(calls, file, ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0 ||
            ml_lock_await(calls, ml_stdio_queue(file), ML_LOCK_WHOLE, ML_NEVER_WAIT) != 0;
 }
 
-/* 0, or an error of ml_lock_await(): others are in it still. */
+/* 0, or an error of ml_lock_await(): other tasks are still in it. */
 static int await_last(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file)
 {
     int error = 0;
@@ -76,7 +76,7 @@ static int await_last(struct ml_libc_calls *calls, struct ml_libc_call entry, FI
     return error;
 }
 
-/* Those who come to the file's lock before this task find nothing there. */
+/* Tasks that reach the file's lock before this task find nothing to read or write there. */
 bool ml_stdio_turn_away(struct ml_libc_calls *calls, FILE *file)
 {
     int fd = fileno_unlocked(file);
@@ -90,7 +90,7 @@ bool ml_stdio_turn_away(struct ml_libc_calls *calls, FILE *file)
     return error == 0;
 }
 
-/* What could not be written is lost: libc is not to try again, and wait. */
+/* The unwritten bytes are lost: libc must not try again, and wait. */
 static void forget_output(FILE *file)
 {
     file->_IO_write_ptr = file->_IO_write_base;
@@ -106,7 +106,7 @@ static void close_later(struct ml_libc_calls *calls, FILE *file)
     calls->unclosed = unclosed;
 }
 
-/* Who had the file's lock has left it, and not only that: it does not run. */
+/* A task that let go of the file's lock has left libc's code, too, as it does not run now. */
 void ml_stdio_sweep(struct ml_libc_calls *calls)
 {
     struct ml_unclosed **place = &calls->unclosed;

@@ -1,37 +1,37 @@
 /*
- * What the calls of stdio share. libc's stdio calls read and write inside itself, unseen; so before
- * it would, the task waits until they do not block, and what is written goes out by ourselves.
+ * Shared parts of the stdio calls. libc's stdio reads and writes inside itself, unseen. So before
+ * it would, the task waits until they do not block, and the room itself writes out the buffers.
  */
 #ifndef ML_INTERPOSE_STDIO_FILE_H
 #define ML_INTERPOSE_STDIO_FILE_H
 
 #include "interpose/state.h"
 
-/* The descriptor of a file whose reads and writes may block: a pipe, a terminal, a socket; -1:
- * anything else. may_call: the call that is made may read or write the descriptor, so that what is
- * remembered of it has to be true. */
+/* The descriptor of a file whose reads and writes may block: a pipe, a terminal, a socket. -1:
+ * anything else. may_call: the call may read or write the descriptor, so the remembered kind must
+ * be true. */
 int ml_stdio_slow_fd(struct ml_libc_calls *calls, FILE *file, bool may_call);
 
-/* No other task uses the file until ml_stdio_leave(). */
+/* Keeps the file for this task until ml_stdio_leave(). */
 void ml_stdio_enter(struct ml_libc_calls *calls, FILE *file);
 void ml_stdio_leave(struct ml_libc_calls *calls, FILE *file);
 
-/* What tasks that wait for the file's lock hold, as a lock. */
+/* The key, as a lock, for tasks that wait for the file's lock. */
 static inline const void *ml_stdio_queue(FILE *file)
 {
     return (const char *)file + 1;
 }
 
-/* For who closes the file: those who wait in it are turned away, and it is this task's alone until
- * the next wait. False: another one is in it still, and this one may not wait for that. */
+/* For a task that closes the file: turns waiting tasks away, and gives the file to this task alone
+ * until its next wait. False: another task is still in it, and this one may not wait for that. */
 bool ml_stdio_turn_away(struct ml_libc_calls *calls, FILE *file);
 
-/* fclose() that knows of tasks: 0 or a negated errno. A file that another task still uses, where
- * this one may not wait, is freed later. */
+/* fclose() that knows of tasks. 0 or a negated errno. If another task still uses the file and this
+ * one may not wait, the file is freed later. */
 int ml_stdio_close(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file);
 
-/* Frees files that were closed while another task used them, as far as that one has left them; all,
- * when no task is alive any more. */
+/* Frees files that were closed while another task used them, once that task has left them; all of
+ * them when no task is alive any more. */
 void ml_stdio_sweep(struct ml_libc_calls *calls);
 void ml_stdio_release(struct ml_libc_calls *calls);
 

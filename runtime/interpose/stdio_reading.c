@@ -1,4 +1,4 @@
-/* Calls of stdio that read. Each byte that is not in the file's buffer yet is waited for first. */
+/* Calls of stdio that read. They wait for each byte that is not in the file's buffer yet. */
 #include "hub/wait/slice.h"
 #include "interpose/call_wait.h"
 #include "interpose/libc_call.h"
@@ -10,8 +10,14 @@
 #include <fcntl.h>
 #include <stdio_ext.h>
 
-/* Waits until the file's next read does not block, which one that says EOF or an error at once
- * never does. 0; or -1 with errno set and the file's error flag; or ML_PLAINLY. */
+/*
+ * Waits until the file's next read does not block; a read that gives EOF or an error at once never
+ * does.
+ *
+ * - 0: read now;
+ * - -1: failed, with errno and the file's error flag set;
+ * - ML_PLAINLY: the task may not wait.
+ */
 static int await_input(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file, int fd)
 {
     struct pollfd readable = {.fd = fd, .events = POLLIN};
@@ -33,15 +39,16 @@ static int await_input(struct ml_libc_calls *calls, struct ml_libc_call entry, F
     return ml_fail(error);
 }
 
-/* The next byte of a file that the task has for itself, or EOF. */
+/* The next byte, or EOF, of a file that only this task uses. */
 static int next_byte(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file, int fd)
 {
     if (ml_likely(ml_stdio_buffered(file) > 0))
         return (unsigned char)*file->_IO_read_ptr++;
-    /* What waits to be seen by whoever answers goes out before (ISO C 7.21.3). */
+    /* Line-buffered output goes out first, as the peer may have to see it before it answers (ISO C
+     * 7.21.3). */
     if (file == stdin && ml_stdio_pending(stdout) > 0 && __flbf(stdout) != 0)
         ml_co_fflush(calls, stdout);
-    /* So does what was written to the file itself. If that cannot be, libc reads nothing either. */
+    /* So does output to the file itself. If that fails, libc reads nothing either. */
     if ((file->_flags & ML_STDIO_PUTTING) != 0 && ml_stdio_pending(file) > 0 &&
         ml_co_fflush(calls, file) != 0)
         return EOF;
@@ -76,7 +83,8 @@ int ml_co_fgetc(struct ml_libc_calls *calls, FILE *file)
     return ml_co_getc(calls, file);
 }
 
-/* Takes what is in the buffer, then waits for the next byte, which fills it again. */
+/* Takes the content of the buffer, then waits for the next byte, whose read fills the buffer
+ * again. */
 static size_t read_bytes(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file, int fd,
                          char *buffer, size_t size)
 {
@@ -133,7 +141,7 @@ char *ml_co_fgets(struct ml_libc_calls *calls, char *buffer, int room, FILE *fil
     return buffer;
 }
 
-/* Room for `size` bytes in *line. 0 or -1 with errno set. */
+/* Makes room for `size` bytes in *line. 0, or -1 with errno set. */
 static int make_room(char **line, size_t *room, size_t size)
 {
     if (*line != NULL && size <= *room)

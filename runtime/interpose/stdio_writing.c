@@ -1,5 +1,5 @@
-/* Calls of stdio that write. What does not fit into the file's buffer is given to the kernel here,
- * so that a full pipe makes one task wait. */
+/* Calls of stdio that write. Bytes that do not fit into the file's buffer are written to the kernel
+ * here, so that a full pipe makes one task wait. */
 #include "interpose/sending.h"
 #include "interpose/stdio_buffer.h"
 #include "interpose/stdio_file.h"
@@ -11,7 +11,7 @@
 #include <limits.h>
 #include <stdio_ext.h>
 
-/* Whether so many bytes fit into the buffer. */
+/* Whether `size` bytes fit into the buffer. */
 static bool has_room(const FILE *file, size_t size)
 {
     size_t all = (size_t)(file->_IO_buf_end - file->_IO_buf_base);
@@ -25,24 +25,24 @@ static bool is_by_lines(const FILE *file)
     return (file->_flags & ML_STDIO_BY_LINES) != 0;
 }
 
-/* Whether the bytes fit into the buffer and libc leaves them there: it is not asked to write them
- * at once. */
+/* Whether the bytes fit into the buffer and libc leaves them there, instead of writing them at
+ * once. */
 static bool is_kept(const FILE *file, const char *data, size_t size)
 {
     bool is_line = is_by_lines(file) && memchr(data, '\n', size) != NULL;
     return !is_line && has_room(file, size);
 }
 
-/* Whether input that was read ahead lies where the output is to go: libc seeks back then, or fails.
- */
+/* Whether input that was read ahead occupies the place for the output: libc seeks back then, or
+ * fails. */
 static bool has_unread(const FILE *file)
 {
     return (file->_flags & ML_STDIO_PUTTING) != 0 ? file->_IO_read_end != file->_IO_write_base
                                                   : ml_stdio_buffered(file) > 0;
 }
 
-/* Of a command that has ended, a write fails, as a stream's does: one client's end is not the
- * program's. */
+/* A write to a command that has ended fails without a signal, as a stream's does: the end of one
+ * client must not end the program. */
 static ssize_t give(struct ml_libc_calls *calls, FILE *file, int fd, const char *data, size_t size)
 {
     bool is_ours;
@@ -50,8 +50,8 @@ static ssize_t give(struct ml_libc_calls *calls, FILE *file, int fd, const char 
                                                   : ml_co_write(calls, fd, data, size);
 }
 
-/* Cancelled before all has gone: the rest stays with the file, unless that holds something else by
- * now. */
+/* After a cancellation in the middle: keeps the unsent rest in the file's buffer, unless the buffer
+ * is used again by now. */
 static void keep(FILE *file, const char *data, size_t size)
 {
     if (ml_stdio_pending(file) > 0 || (size_t)(file->_IO_buf_end - file->_IO_write_base) < size)
@@ -61,8 +61,8 @@ static void keep(FILE *file, const char *data, size_t size)
 }
 
 /*
- * Gives out what the buffer holds; what the kernel refuses is lost, as in libc. 0, or EOF with
- * errno set. The buffer is empty while the task waits: libc's fflush(NULL) in another task
+ * Writes out the content of the buffer; if the kernel refuses it, it is lost, as in libc. 0, or EOF
+ * with errno set. The buffer is empty while the task waits: libc's fflush(NULL) in another task
  * (io.popen calls it) knows nothing of the wait and would send the same bytes.
  */
 static int flush(struct ml_libc_calls *calls, FILE *file, int fd)
@@ -88,7 +88,7 @@ static int flush(struct ml_libc_calls *calls, FILE *file, int fd)
     return gone == pending ? 0 : EOF;
 }
 
-/* glibc's own, declared in none of its headers: the list of all files. */
+/* Declared in no header of glibc: the list of all files. */
 extern void *_IO_iter_begin(void);
 extern void *_IO_iter_end(void);
 extern void *_IO_iter_next(void *iterator);
@@ -96,8 +96,9 @@ extern FILE *_IO_iter_file(void *iterator);
 extern void _IO_list_lock(void);
 extern void _IO_list_unlock(void);
 
-/* Whether the file holds bytes that may have to wait, and nobody uses it: then it is the task's. A
- * thread that closes it waits for the file's lock, after that of the list, before it frees it. */
+/* Whether the file holds bytes that may have to wait, and no task uses it: then takes it for this
+ * task. A thread that closes the file waits for the file's lock, and before that for the list's,
+ * before it frees it. */
 static bool take_pending(struct ml_libc_calls *calls, FILE *file)
 {
     if (ml_stdio_pending(file) == 0 || file->_mode > 0 || has_unread(file) ||
@@ -109,7 +110,7 @@ static bool take_pending(struct ml_libc_calls *calls, FILE *file)
     return true;
 }
 
-/* NULL: there is none. */
+/* A file whose output may have to wait; NULL: there is none. */
 static FILE *take_some_pending(struct ml_libc_calls *calls)
 {
     FILE *taken = NULL;
@@ -121,7 +122,7 @@ static FILE *take_some_pending(struct ml_libc_calls *calls)
     return taken;
 }
 
-/* All files: those that may have to wait one by one, the rest by libc. */
+/* Flushes all files: those that may have to wait one by one, the rest by libc. */
 static int flush_all(struct ml_libc_calls *calls)
 {
     struct ml_libc_call entry = calls->entry;
@@ -152,18 +153,18 @@ int ml_co_fflush(struct ml_libc_calls *calls, FILE *file)
     return result;
 }
 
-/* glibc's own, declared in none of its headers: gives a file its buffer, one of lines if it is a
- * terminal. */
+/* Declared in no header of glibc: gives a file its buffer, a line buffer if it is a terminal. */
 extern void _IO_doallocbuf(FILE *file);
 
-/* Bytes that go out at once: to a file buffered by lines, those up to the last newline. */
+/* The number of bytes that go out at once: to a file buffered by lines, those up to the last
+ * newline. */
 static size_t urgent_size(FILE *file, const char *data, size_t size)
 {
     const char *newline = __flbf(file) != 0 ? memrchr(data, '\n', size) : NULL;
     return newline != NULL ? (size_t)(newline + 1 - data) : size;
 }
 
-/* Returns how many bytes are on their way. */
+/* Returns how many bytes were taken, into the buffer or by the kernel. */
 static size_t write_bytes(struct ml_libc_calls *calls, FILE *file, int fd, const char *data,
                           size_t size)
 {
@@ -228,7 +229,7 @@ int ml_co_putc(struct ml_libc_calls *calls, int character, FILE *file)
     return ml_co_fputc(calls, character, file);
 }
 
-/* What putc_unlocked() comes to when the buffer is full. */
+/* putc_unlocked() calls this when the buffer is full. */
 int ml_co___overflow(struct ml_libc_calls *calls, FILE *file, int character)
 {
     char byte = (char)character;
@@ -253,7 +254,7 @@ int ml_co_puts(struct ml_libc_calls *calls, const char *text)
     return !is_done ? EOF : size < INT_MAX ? (int)size + 1 : INT_MAX;
 }
 
-/* More bytes than a format usually comes to: of a file with that much room nothing is asked. */
+/* More bytes than most formats produce: with that much room in the buffer, no wait is needed. */
 enum { USUAL_SIZE = 256 };
 
 int ml_co_vfprintf(struct ml_libc_calls *calls, FILE *file, const char *format, va_list arguments)

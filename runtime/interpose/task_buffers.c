@@ -18,7 +18,7 @@ static int grow(struct ml_libc_calls *calls, uint32_t slot)
     return 0;
 }
 
-/* A task's record stays behind in its slot when it ends, for the next one there. */
+/* When a task ends, its record stays in its slot for the next task there. */
 struct ml_task_buffers *ml_task_buffers_of(struct ml_libc_calls *calls)
 {
     const struct ml_task *task = calls->hub->current;
@@ -87,7 +87,7 @@ char *ml_co_inet_ntoa(struct ml_libc_calls *calls, struct in_addr address)
     return buffers->address_text;
 }
 
-/* Texts of known errors are constants; those of unknown ones need a buffer. */
+/* Texts of known errors are constants; those of unknown errors need a buffer. */
 char *ml_co_strerror(struct ml_libc_calls *calls, int error)
 {
     const char *known = strerrordesc_np(error);

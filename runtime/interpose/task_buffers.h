@@ -1,6 +1,6 @@
 /*
- * Answers that libc keeps in buffers of its own until the next call: each task gets its own, or one
- * task would read another's after it has waited.
+ * Answers that libc keeps in its own buffers until the next call. Each task gets its own, as
+ * otherwise one task would read another's answer after a wait.
  */
 #ifndef ML_INTERPOSE_TASK_BUFFERS_H
 #define ML_INTERPOSE_TASK_BUFFERS_H
@@ -8,7 +8,7 @@
 #include "interpose/state.h"
 
 struct ml_task_buffers {
-    uint64_t task; /* number of the task whose it is */
+    uint64_t task; /* number of the task that owns it */
     struct tm tm;
     char time_text[128]; /* glibc's own has 114 */
     char error_text[64];
@@ -17,10 +17,10 @@ struct ml_task_buffers {
     char *host_buffer; /* malloc'd; what `host` points into */
 };
 
-/* Those of the running task; NULL: no memory. */
+/* The buffers of the running task. NULL: no memory. */
 struct ml_task_buffers *ml_task_buffers_of(struct ml_libc_calls *calls);
 
-/* Frees all of them. */
+/* Frees the buffers of all tasks. */
 void ml_task_buffers_release(struct ml_libc_calls *calls);
 
 #endif

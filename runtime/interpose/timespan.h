@@ -1,4 +1,4 @@
-/* Spans of time as libc's calls have them. */
+/* Time spans as libc's calls take them. */
 #ifndef ML_INTERPOSE_TIMESPAN_H
 #define ML_INTERPOSE_TIMESPAN_H
 
@@ -12,7 +12,7 @@ static inline bool ml_is_timespan(const struct timespec *span)
     return span->tv_sec >= 0 && span->tv_nsec >= 0 && span->tv_nsec < ML_SECOND;
 }
 
-/* NULL, and what is longer than ml_time tells: ML_FOREVER. */
+/* ML_FOREVER for NULL, and for spans that are too long for ml_time. */
 static inline ml_time ml_timespan(const struct timespec *span)
 {
     return span == NULL ? ML_FOREVER : ml_time_of(span->tv_sec, span->tv_nsec);

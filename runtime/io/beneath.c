@@ -17,7 +17,7 @@ int ml_beneath_root(const char *path)
     return root < 0 ? -errno : root;
 }
 
-/* -EAGAIN: something was renamed meanwhile, so the kernel cannot tell. */
+/* -EAGAIN: a rename happened meanwhile, so the kernel cannot decide. */
 static int open_in_kernel(int root, const char *path)
 {
     struct open_how how = {.flags = HOW, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
@@ -29,7 +29,7 @@ static int open_in_kernel(int root, const char *path)
     return number < 0 ? -errno : (int)number;
 }
 
-/* The next segment of the path, copied: its length; 0: there is none any more; or an error. */
+/* Copies the next segment of the path: its length; 0: there is none any more; or an error. */
 static int take_segment(const char **path, char name[NAME_MAX + 1])
 {
     *path += strspn(*path, "/");
@@ -42,7 +42,7 @@ static int take_segment(const char **path, char name[NAME_MAX + 1])
     return strcmp(name, "..") == 0 ? -EXDEV : (int)size;
 }
 
-/* Goes from `at`, which is closed unless it is the root, to what the name in it is. */
+/* Goes from `at`, which is closed unless it is the root, to the file of that name in it. */
 static int step(int root, int at, const char *name, bool is_last)
 {
     int how = is_last ? HOW : O_PATH | O_DIRECTORY | O_CLOEXEC;
@@ -72,7 +72,7 @@ static int open_step_by_step(int root, const char *path)
 int ml_beneath_open(int root, const char *path, bool is_plain)
 {
     int number = is_plain ? -ENOSYS : open_in_kernel(root, *path != '\0' ? path : ".");
-    /* Filters of system calls, as containers have, say EPERM of calls that they do not know. */
+    /* Filters of system calls, as containers have, return EPERM for calls that they do not know. */
     if (number == -ENOSYS || number == -EPERM)
         number = open_step_by_step(root, path);
     return number;

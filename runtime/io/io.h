@@ -10,6 +10,7 @@
 struct bio_method_st;
 struct ml_nghttp2;
 struct ml_codecs;
+struct ml_departures;
 struct ml_openssl;
 struct ml_resolver;
 
@@ -22,6 +23,7 @@ struct ml_io {
     struct bio_method_st *tls_bio; /* how OpenSSL calls transports: io/tls.c */
     struct ml_nghttp2 *nghttp2;    /* NULL until the first use of HTTP/2: http/nghttp2.h */
     struct ml_codecs *codecs;      /* NULL until the first use: http/codecs.h */
+    struct ml_departures *departures; /* NULL: nobody watches: io/departure.c */
     struct ml_link lingering;      /* sockets that were closed: io/linger.c */
     unsigned lingering_count;
 };

@@ -34,6 +34,7 @@ struct end;
 struct pair {
     struct pipe pipes[2];
     struct end {
+        struct ml_stream *stream; /* NULL: closed */
         struct pair *pair;
         struct pipe *in, *out;
     } ends[2];
@@ -239,6 +240,18 @@ static int memory_watch(struct ml_stream *s, enum ml_fd_event event, struct ml_w
     return 0;
 }
 
+static void tell_of_departure(const struct end *end)
+{
+    struct ml_departure *departure = end->stream != NULL ? end->stream->departure : NULL;
+    if (departure != NULL)
+        departure->left(departure);
+}
+
+static struct end *reader_of(const struct end *end)
+{
+    return &end->pair->ends[end == &end->pair->ends[0]];
+}
+
 static void end_pipe(struct ml_hub *hub, struct pipe *pipe, bool by_reset)
 {
     if (pipe->end == GOES_ON)
@@ -256,6 +269,7 @@ static int memory_shutdown(struct ml_stream *s, ml_time deadline)
     if (end->pair->is_reset || was_reset)
         return -ECONNRESET;
     end_pipe(s->io->hub, end->out, false);
+    tell_of_departure(reader_of(end));
     return 0;
 }
 
@@ -272,9 +286,11 @@ static void memory_close(struct ml_stream *s)
 {
     struct end *end = end_of(s);
     struct pair *pair = end->pair;
+    end->stream = NULL;
     end->in->is_refused = true;
     end_pipe(s->io->hub, end->out, ml_buffer_size(&end->in->bytes) > 0);
     wake_everybody(s->io->hub, pair);
+    tell_of_departure(reader_of(end));
     if (--pair->open == 0)
         free_pair(pair);
 }
@@ -299,7 +315,7 @@ static void init_pipe(struct pipe *pipe, const struct ml_memory_options *options
 static void open_end(struct ml_stream *s, struct pair *pair, int number)
 {
     struct end *end = &pair->ends[number];
-    *end = (struct end){.pair = pair, .in = &pair->pipes[1 - number], .out = &pair->pipes[number]};
+    *end = (struct end){.stream = s, .pair = pair, .in = &pair->pipes[1 - number], .out = &pair->pipes[number]};
     s->layer = end;
     ml_stream_open(s, &ml_memory_transport);
 }

@@ -1,6 +1,6 @@
 #include "io/socket.h"
 
-#include "base/quiet.h"
+#include "base/no_sigpipe.h"
 
 #include <errno.h>
 #include <limits.h>

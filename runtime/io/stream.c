@@ -252,6 +252,8 @@ int ml_stream_await_room(struct ml_stream *s, int error, ml_time deadline)
 {
     if (error != -EAGAIN)
         return error;
+    if (s->is_patient)
+        deadline = ml_stream_write_deadline(s);
     error = s->transport->wait(s, ML_FD_WRITE, &writable, deadline);
     return ml_stream_after_wait(s, error);
 }
@@ -361,6 +363,8 @@ void ml_stream_close(struct ml_stream *s)
 {
     if (!ml_stream_is_open(s))
         return;
+    if (s->departure != NULL)
+        s->departure->stop(s->departure);
     ml_input_release(s);
     const struct ml_transport *transport = s->transport;
     s->transport = NULL;

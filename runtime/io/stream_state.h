@@ -43,6 +43,14 @@ struct ml_transport {
     ssize_t (*send_file)(struct ml_stream *s, int file, off_t *offset, size_t size);
 };
 
+/* Somebody who is told that the peer of a stream has left: io/departure.h. */
+struct ml_departure {
+    /* Called on the hub: may wake and cancel tasks; never waits, frees nothing. */
+    void (*left)(struct ml_departure *departure);
+    void (*stop)(struct ml_departure *departure);
+    struct ml_stream *stream; /* NULL: it is not watched */
+};
+
 struct ml_stream {
     const struct ml_transport *transport; /* NULL: closed */
     void *layer;                          /* of the transport at the bottom */
@@ -53,8 +61,10 @@ struct ml_stream {
     size_t held;            /* bytes at its front that ml_stream_hold() keeps from further reads */
     struct ml_link writers; /* tasks that wait for their turn */
     struct ml_task *writer; /* the task that has the turn */
+    struct ml_departure *departure; /* told when the peer leaves; NULL: nobody */
     ml_time read_timeout;   /* spans; 0: never wait; ML_FOREVER: no limit */
     ml_time write_timeout;
+    bool is_patient; /* the latter limits each wait for room, not a whole write */
     /* The peer of a stream from a listener, an address of either family; 0: unknown. The kernel
      * forgets it at a reset. */
     struct sockaddr_in6 accepted_from;

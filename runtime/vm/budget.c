@@ -23,8 +23,8 @@
 #include "hub/state/scope.h"
 #include "vm/charged.h"
 #include "vm/moonlet_state.h"
+#include "vm/overrun_report.h"
 #include "vm/sandbox.h"
-#include "vm/tell.h"
 
 #include <lualib.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include "bindings/core/lua_task.h"
 #include "bindings/core/task_view.h"
 #include "bindings/core/traceback.h"
-#include "hub/on/primitives.h"
+#include "hub/on/sync_primitives.h"
 #include "vm/moonlet_state.h"
 
 #include <stdio.h>

@@ -18,8 +18,8 @@
 #include "hub/loop/run.h"
 #include "hub/state/scope.h"
 #include "vm/moonlet_state.h"
+#include "vm/overrun_report.h"
 #include "vm/runtimes.h"
-#include "vm/tell.h"
 
 #include <signal.h>
 #include <stddef.h>

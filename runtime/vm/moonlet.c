@@ -7,7 +7,7 @@
 #include "bindings/core/lua_open.h"
 #include "coro/overflow.h"
 #include "hub/loop/host_loop.h"
-#include "hub/loop/open.h"
+#include "hub/loop/life.h"
 #include "hub/loop/run.h"
 #include "hub/loop/simulation.h"
 #include "hub/state/scope.h"
@@ -16,17 +16,18 @@
 #include "interpose/preloaded.h"
 #include "interpose/prompt.h"
 #include "interpose/shells.h"
-#include "io/open.h"
+#include "io/life.h"
 #include "vm/host_task.h"
 #include "vm/interrupt.h"
 #include "vm/main_task.h"
 #include "vm/moonlet_state.h"
+#include "vm/overrun_report.h"
 #include "vm/pointer_channel.h"
 #include "vm/program.h"
 #include "vm/promise.h"
 #include "vm/runtimes.h"
 #include "vm/state.h"
-#include "vm/tell.h"
+#include "vm/terminal_report.h"
 #include "vm/unwinding.h"
 
 #include <errno.h>
@@ -42,18 +43,6 @@ const char *moonlet_version(void)
 const char *moonlet_lua_version(void)
 {
     return LUA_COPYRIGHT;
-}
-
-static void report(struct ml_lua *lua, const char *text)
-{
-    const struct moonlet_options *options = &ml_moonlet_of(lua)->options;
-    if (options->report != NULL) {
-        options->report(options->report_context, text);
-        return;
-    }
-    ml_prompt_make_way(lua->libc_calls, STDERR_FILENO, "\n", 1);
-    fprintf(stderr, "%s: %s\n", options->name, text);
-    fflush(stderr);
 }
 
 static int open_state(struct moonlet *m)
@@ -128,7 +117,7 @@ static int open_runtime(struct moonlet *m)
     ml_libc_calls_connect(&m->lua, m->lua.libc_calls);
     if (!m->options.no_interpose)
         m->lua.hub.libc_calls = m->lua.libc_calls;
-    m->lua.report.tell = report;
+    m->lua.report.tell = ml_report_to_terminal;
     m->lua.hub.hooks.noticed = noticed;
     m->lua.standard.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
     ml_hub_find_cxx(&m->lua.hub, NULL);

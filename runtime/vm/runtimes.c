@@ -2,7 +2,7 @@
 
 #include "bindings/core/libc_call.h"
 #include "bindings/core/lua_strand.h"
-#include "hub/loop/open.h"
+#include "hub/loop/life.h"
 #include "hub/loop/run.h"
 #include "hub/wait/slice.h"
 

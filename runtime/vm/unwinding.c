@@ -6,7 +6,7 @@
 #include "hub/switch/switch.h"
 #include "vm/interrupt.h"
 #include "vm/moonlet_state.h"
-#include "vm/tell.h"
+#include "vm/overrun_report.h"
 
 #include <errno.h>
 #include <stdio.h>

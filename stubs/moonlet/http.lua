@@ -249,7 +249,8 @@ function Request:cookies() end
 ---@return string|nil # code
 function Request:form(max) end
 
----Whether the peer has left: it has closed the connection, or its direction of it. Never waits.
+---Whether the peer has left: it has closed the connection, or its direction of it. Never waits;
+---{req, "gone"} in channel.select does.
 ---@return boolean
 function Request:gone() end
 
@@ -452,6 +453,7 @@ function Router:delete(pattern, opts, handler) end
 ---@field read_timeout? number seconds that one wait for the body may take
 ---@field write_timeout? number seconds that one wait for the peer to read may take
 ---@field on_gone? string "cancel" or "ignore"
+---@field compress? boolean as serve() has it
 
 ---Adds a route for GET. Of several patterns that match, the most specific one wins, segment by
 ---segment: text, then `{name}`, which is one segment that is not empty, then `{name...}`, which is
@@ -701,6 +703,7 @@ function http.router() end
 ---@field keep_alive? number seconds that a connection may be idle
 ---@field max_age? number seconds that a connection lives
 ---@field on_gone? string "cancel": a peer that leaves cancels the handler at any time, "ignore": never; without it once the head is out
+---@field compress? boolean answers that are texts of 1 KiB and more, or streamed, are sent as br or gzip to those that take it. Not for secrets beside what a stranger can choose: the size tells of them (BREACH)
 ---@field trusted? table addresses and networks of proxies whose Forwarded and X-Forwarded-* fields count
 ---@field log? any true, a file, or function(line): the access log
 ---@field version? number 1.1: no HTTP/2

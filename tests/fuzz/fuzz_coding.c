@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "http/coding.h"
-#include "io/open.h"
+#include "io/life.h"
 
 #include <stdlib.h>
 #include <string.h>

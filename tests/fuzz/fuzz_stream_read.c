@@ -6,12 +6,12 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/pool.h"
-#include "hub/loop/open.h"
+#include "hub/loop/life.h"
 #include "hub/loop/run.h"
 #include "hub/loop/simulation.h"
 #include "hub/switch/switch.h"
+#include "io/life.h"
 #include "io/memory.h"
-#include "io/open.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -7,12 +7,12 @@
 
 #include "base/check.h"
 #include "base/pool.h"
-#include "hub/loop/open.h"
+#include "hub/loop/life.h"
 #include "hub/loop/run.h"
 #include "hub/loop/simulation.h"
 #include "hub/switch/switch.h"
 #include "io/memory.h"
-#include "io/open.h"
+#include "io/life.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -27,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guarded_room.h"
 #include "scene.h"
 
 /* ---- receiving ---- */
@@ -265,10 +265,8 @@ static void connect_again(void)
 static void select_beyond_sets(void)
 {
     int fds[2];
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *room = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    mprotect(room + page, page, PROT_NONE);
-    fd_set *set = (fd_set *)(room + page - sizeof *set);
+    char *end = guarded_room_open();
+    fd_set *set = (fd_set *)(end - sizeof *set);
     struct timeval soon = {0, 20000};
     if (pipe(fds) != 0)
         abort();
@@ -278,7 +276,7 @@ static void select_beyond_sets(void)
     FD_SET(fds[1], set);
     see_result("writable", select(1 << 20, NULL, set, NULL, &soon));
     close_both(fds);
-    munmap(room, 2 * page);
+    guarded_room_close(end);
 }
 
 /* Times that are none, or refused: the sleeps are the calls under test. */

@@ -3,6 +3,7 @@
  * (see scene.h).
  */
 #define _GNU_SOURCE
+#include "guarded_room.h"
 #include "scene.h"
 
 #include <fcntl.h>
@@ -14,7 +15,6 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
-#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -182,10 +182,8 @@ static void pidfds(void)
 static void odd_polls(void)
 {
     int fds[2];
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *room = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    mprotect(room + page, page, PROT_NONE);
-    struct pollfd *last = (struct pollfd *)(room + page) - 1;
+    char *end = guarded_room_open();
+    struct pollfd *last = (struct pollfd *)end - 1;
     open_pipe(fds);
     *last = (struct pollfd){fds[0], POLLIN, 77};
 #ifndef __SANITIZE_ADDRESS__ /* it looks at all of them itself */
@@ -220,7 +218,7 @@ static void odd_polls(void)
     end_help();
     see("%d ", odd[2].revents);
     close(fds[0]);
-    munmap(room, 2 * page);
+    guarded_room_close(end);
 }
 
 static void on_signal(int number)

@@ -5,7 +5,7 @@
 #define ML_TESTS_HUB_FIXTURE_H
 
 #include "base/pool.h"
-#include "hub/loop/open.h"
+#include "hub/loop/life.h"
 #include "hub/loop/run.h"
 #include "hub/state/hub.h"
 #include "hub/switch/switch.h"

@@ -34,8 +34,8 @@ struct ml_lua *ml_blocking_begin(lua_State *L);
  */
 int ml_blocking_end(lua_State *L, int error);
 
-/* The same two for a call that waits until `deadline`: with ML_NEVER_WAIT it parks nobody, and no
- * place forbids it. */
+/* The same two for a call that waits until `deadline`. With ML_NEVER_WAIT it parks no task, and is
+ * allowed everywhere. */
 static inline void ml_blocking_begin_until(lua_State *L, ml_time deadline)
 {
     if (deadline != ML_NEVER_WAIT)
@@ -61,7 +61,7 @@ static inline void ml_blocking_mark(lua_State *L, struct ml_task *task)
     *ml_lua_mark(L) |= ML_MARK_PARKED;
 }
 
-/* The one question of all three frames around a wait (this one, vm/runtimes.h for a task of C, and
+/* The one check of all three frames around a wait (this one, vm/runtimes.h for a task of C, and
  * bindings/core/libc_call.c for C libraries): whether the running task may be parked on L, the
  * thread of its strand. True: it counts as parked there until ml_blocking_finish(). */
 static inline bool ml_blocking_try(lua_State *L)

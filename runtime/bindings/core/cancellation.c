@@ -1,7 +1,7 @@
 #include "bindings/core/cancellation.h"
 
-#include "bindings/core/attribute.h"
 #include "bindings/core/lua_task.h"
+#include "bindings/core/task_attribute.h"
 #include "hub/state/scope.h"
 
 #define CANCELLATION_TYPE "moonlet.cancellation"

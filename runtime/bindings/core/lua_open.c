@@ -1,11 +1,11 @@
 #include "bindings/core/lua_open.h"
 
-#include "bindings/core/attribute.h"
 #include "bindings/core/cancellation.h"
-#include "bindings/core/collection.h"
+#include "bindings/core/garbage_collection.h"
 #include "bindings/core/hooks.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/story.h"
+#include "bindings/core/task_attribute.h"
 #include "bindings/core/task_body.h"
 #include "bindings/core/thread_pool.h"
 

@@ -89,7 +89,13 @@ struct ml_greenlets {
 
 /* Kinds of things that select can wait for and that become ready from outside:
  * bindings/sync/select.h. */
-enum ml_select_place { ML_SELECT_READABLE, ML_SELECT_ACCEPT, ML_SELECT_RECEIVE, ML_SELECT_SOURCES };
+enum ml_select_place {
+    ML_SELECT_READABLE,
+    ML_SELECT_ACCEPT,
+    ML_SELECT_RECEIVE,
+    ML_SELECT_GONE,
+    ML_SELECT_SOURCES
+};
 
 /* bindings/sync/select.c. */
 struct ml_select {

@@ -1,8 +1,8 @@
 #include "bindings/core/lua_spawn.h"
 
 #include "base/check.h"
-#include "bindings/core/attribute.h"
 #include "bindings/core/lua_strand.h"
+#include "bindings/core/task_attribute.h"
 #include "bindings/core/thread_pool.h"
 #include "hub/state/scope.h"
 #include "hub/switch/switch.h"

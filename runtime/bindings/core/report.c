@@ -2,10 +2,10 @@
 #include "bindings/core/report.h"
 #include "bindings/core/task_view.h"
 
-#include "bindings/core/attribute.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/story.h"
+#include "bindings/core/task_attribute.h"
 #include "bindings/core/traceback.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #include "bindings/core/story.h"
 
-#include "bindings/core/attribute.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/lua_runtime.h"
+#include "bindings/core/task_attribute.h"
 #include "bindings/core/task_view.h"
 #include "bindings/core/traceback.h"
 

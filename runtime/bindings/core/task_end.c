@@ -1,11 +1,11 @@
 #include "bindings/core/task_end.h"
 
 #include "base/hostile.h"
-#include "bindings/core/attribute.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/hooks.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/report.h"
+#include "bindings/core/task_attribute.h"
 #include "bindings/core/thread_pool.h"
 
 #include <lauxlib.h>

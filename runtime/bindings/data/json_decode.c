@@ -5,6 +5,7 @@
  */
 #include "bindings/data/json_decode.h"
 
+#include "bindings/data/json_number.h"
 #include "bindings/data/json_text.h"
 #include "bindings/data/json_values.h"
 

@@ -2,6 +2,7 @@
 #include "bindings/data/json_encode.h"
 
 #include "bindings/data/json_encoder.h"
+#include "bindings/data/json_number.h"
 #include "bindings/data/json_refusal.h"
 #include "bindings/data/json_text.h"
 #include "bindings/data/json_values.h"

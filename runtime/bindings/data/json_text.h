@@ -1,13 +1,12 @@
 /*
- * Shared by the reader and the writer of JSON: runs of plain bytes, UTF-8, numbers. Knows no Lua
- * and allocates nothing.
+ * Shared by the reader and the writer of JSON: runs of plain bytes, UTF-8. Knows no Lua and
+ * allocates nothing.
  */
 #ifndef ML_BINDINGS_DATA_JSON_TEXT_H
 #define ML_BINDINGS_DATA_JSON_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 /* The first byte from `at` on that ends a plain run: a quotation mark, a backslash, a control
  * character, or a byte beyond ASCII. `end`: there is none. */
@@ -15,29 +14,5 @@ const char *ml_json_plain(const char *at, const char *end);
 
 /* Bytes of the character beyond ASCII at `at`: 2 to 4; 0: this is not UTF-8. */
 size_t ml_json_character(const char *at, const char *end);
-
-struct ml_json_number {
-    const char *end;     /* past its last byte; after a failure: the wrong byte */
-    const char *problem; /* NULL, or a sentence without a full stop */
-    bool is_integer;
-    int64_t integer;
-    double number;
-};
-
-/*
- * Reads the number at `at`, which begins with "-" or a digit; the byte at `end` can be read and
- * belongs to no number. Without "." and exponent it is an integer, except "-0" and numbers beyond
- * int64_t, which are floats. A number beyond a float's range is a problem.
- */
-struct ml_json_number ml_json_read_number(const char *at, const char *end);
-
-/* The most bytes that the next two write. */
-enum { ML_JSON_NUMBER_SIZE = 32 };
-
-/* Both return the bytes written, without a terminator. */
-size_t ml_json_write_integer(int64_t integer, char *out);
-
-/* Writes a finite float: the fewest digits that read as the same float; never as an integer. */
-size_t ml_json_write_float(double number, char *out);
 
 #endif

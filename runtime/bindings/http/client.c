@@ -526,7 +526,7 @@ static int http2_has_room(lua_State *L)
 static int http2_is_refusing(lua_State *L)
 {
     const struct ml_http2_client *c = check_http2(L);
-    lua_pushboolean(L, c->is_closed || c->is_refusing || c->session.error != 0);
+    lua_pushboolean(L, c->is_closed || c->is_refusing || c->session.is_mute);
     return 1;
 }
 

@@ -8,6 +8,7 @@
 #include "bindings/net/address.h"
 #include "bindings/net/tls.h"
 #include "bindings/net/tls_info.h"
+#include "bindings/sync/select.h"
 #include "io/address.h"
 
 #include <errno.h>
@@ -318,8 +319,8 @@ static int push_chunk(lua_State *L, struct ml_lua_request *req, size_t max)
 {
     struct ml_piece_of_input piece;
     struct ml_http_exchange *x = req->x;
-    ml_blocking_begin(L);
-    int result = ml_blocking_end(L, x->carrier->read_body(x, max, &piece));
+    ml_carrier_begin(L, x);
+    int result = ml_carrier_end(L, x, x->carrier->read_body(x, max, &piece));
     if (result < 0)
         return push_body_failure(L, x, result);
     if (result == 1) {
@@ -435,15 +436,48 @@ static int request_read_some(lua_State *L)
     return begin_streaming(L, req) ? push_chunk(L, req, max) : 3;
 }
 
+/* ---- the peer, also in select ---- */
+
+static bool has_gone(const struct ml_lua_request *req)
+{
+    return req->x == NULL || req->x->carrier->gone(req->x);
+}
+
+static int attempt_gone(lua_State *L, int index)
+{
+    return has_gone(ml_to_object(L, index)) ? 0 : -EAGAIN;
+}
+
+static int watch_peer(struct ml_lua *lua, void *object, struct ml_waiter *waiter, bool is_short,
+                      ml_time *again)
+{
+    const struct ml_lua_request *req = object;
+    (void)lua, (void)is_short;
+    return req->x != NULL ? req->x->carrier->watch(req->x, waiter, again) : -ML_ECLOSED;
+}
+
+static void unwatch_peer(void *object)
+{
+    const struct ml_lua_request *req = object;
+    if (req->x != NULL)
+        req->x->carrier->unwatch(req->x);
+}
+
+static const struct ml_select_source select_source = {.type = ml_http_request_type,
+                                                      .attempt = attempt_gone,
+                                                      .watch = watch_peer,
+                                                      .unwatch = unwatch_peer};
+
 /***
-Whether the peer has left: it has closed the connection, or its direction of it. Never waits.
+Whether the peer has left: it has closed the connection, or its direction of it. Never waits;
+{req, "gone"} in channel.select does.
 @function Request:gone
 @treturn boolean
 */
 static int request_gone(lua_State *L)
 {
     struct ml_lua_request *req = ml_check_request(L, 1);
-    lua_pushboolean(L, req->x == NULL || req->x->carrier->gone(req->x));
+    lua_pushboolean(L, has_gone(req));
     return 1;
 }
 
@@ -528,6 +562,7 @@ void ml_push_request_methods(lua_State *L)
                                        {"gone", request_gone},
                                        {"trailers", request_trailers},
                                        {NULL, NULL}};
+    ml_lua_of(L)->select.sources[ML_SELECT_GONE] = &select_source;
     luaL_newmetatable(L, ml_http_request_type);
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);

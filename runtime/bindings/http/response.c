@@ -7,9 +7,9 @@
 #include "bindings/core/time_limit.h"
 #include "bindings/data/json_encode.h"
 #include "bindings/data/json_values.h"
-#include "bindings/http/filling.h"
 #include "bindings/http/given_headers.h"
-#include "bindings/http/sending.h"
+#include "bindings/http/response_fill.h"
+#include "bindings/http/response_send.h"
 #include "bindings/http/types.h"
 #include "bindings/net/stream_object.h"
 #include "http/answer.h"
@@ -82,14 +82,13 @@ static int response_write(lua_State *L)
     else
         push_text(L, count);
     int body = lua_gettop(L);
-    struct ml_http_exchange *x = res->x;
+    size_t size;
     int error = ml_response_send_head(L, 1, res);
-    struct iovec piece;
-    piece.iov_base = (void *)lua_tolstring(L, body, &piece.iov_len);
-    if (error == 0) {
-        ml_blocking_begin(L);
-        error = ml_blocking_end(L, x->carrier->send_body(x, &piece, 1));
-    }
+    const char *data = lua_tolstring(L, body, &size);
+    if (res->x == NULL) /* over meanwhile: this is another task than the handler's */
+        return ml_push_exchange_over(L);
+    if (error == 0)
+        error = ml_response_send_body(L, 1, res, data, size, ML_CODING_MORE);
     return ml_push_outcome(L, error);
 }
 
@@ -105,9 +104,15 @@ static int response_flush(lua_State *L)
         return ml_push_exchange_over(L);
     struct ml_http_exchange *x = res->x;
     int error = ml_response_send_head(L, 1, res);
+    if (res->x == NULL)
+        return ml_push_exchange_over(L);
+    if (error == 0 && res->is_coded)
+        error = ml_response_send_body(L, 1, res, "", 0, ML_CODING_FLUSH);
+    if (res->x == NULL)
+        return ml_push_exchange_over(L);
     if (error == 0) {
-        ml_blocking_begin(L);
-        error = ml_blocking_end(L, x->carrier->flush(x));
+        ml_carrier_begin(L, x);
+        error = ml_carrier_end(L, x, x->carrier->flush(x));
     }
     return ml_push_outcome(L, error);
 }
@@ -211,8 +216,8 @@ static int response_inform(lua_State *L)
     struct ml_http_answer answer = {.status = (int)status, .length = -1};
     answer.pairs = ml_response_push_pairs(L, headers, &answer.pair_count);
     struct ml_http_exchange *x = res->x;
-    ml_blocking_begin(L);
-    return ml_push_outcome(L, ml_blocking_end(L, x->carrier->inform(x, &answer)));
+    ml_carrier_begin(L, x);
+    return ml_push_outcome(L, ml_carrier_end(L, x, x->carrier->inform(x, &answer)));
 }
 
 /***
@@ -245,8 +250,8 @@ static int response_hijack(lua_State *L)
         return ml_push_exchange_over(L);
     ml_response_check_unsent(L, res);
     struct ml_http_exchange *x = res->x;
-    ml_blocking_begin(L);
-    int error = ml_blocking_end(L, x->carrier->hijack(x));
+    ml_carrier_begin(L, x);
+    int error = ml_carrier_end(L, x, x->carrier->hijack(x));
     if (error != 0)
         return ml_push_failure(L, error);
     lua_getiuservalue(L, 1, ML_RESPONSE_REQUEST);
@@ -315,10 +320,11 @@ int ml_http_core_fill(lua_State *L)
     return 0;
 }
 
-/* core.request(res) -> the request. */
+/* core.request(res) -> the request; or nil, message, code: it is over. */
 int ml_http_core_request(lua_State *L)
 {
-    ml_check_response(L, 1);
+    if (ml_check_response(L, 1)->x == NULL)
+        return ml_push_exchange_over(L);
     lua_getiuservalue(L, 1, ML_RESPONSE_REQUEST);
     return 1;
 }

@@ -6,13 +6,15 @@
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
-#include "bindings/http/bodies.h"
 #include "bindings/http/headers_methods.h"
 #include "bindings/http/helpers.h"
+#include "bindings/http/response_body.h"
+#include "bindings/http/response_coding.h"
+#include "bindings/http/response_send.h"
 #include "bindings/http/routes.h"
-#include "bindings/http/sending.h"
 #include "bindings/http/types.h"
 #include "bindings/net/stream_object.h"
+#include "http/http1_peer.h"
 #include "http/http2.h"
 #include "io/tls.h"
 
@@ -68,16 +70,8 @@ static void detach(lua_State *L)
     struct ml_lua_response *res = ml_to_object(L, RESPONSE);
     req->x = NULL;
     res->x = NULL;
-    if (res->kind == ML_BODY_FILE || res->holds)
+    if (res->kind == ML_BODY_FILE || res->holds || res->is_coded)
         ml_response_release(L, RESPONSE);
-}
-
-/* Cuts the answer off and goes on with the cancellation on top. */
-static void rethrow(lua_State *L, struct ml_http_exchange *x)
-{
-    x->carrier->abort(x);
-    detach(L);
-    lua_error(L);
 }
 
 /* What the failed handler had said is forgotten, but the cookies and the like stay out, too. */
@@ -88,22 +82,24 @@ static void forget_answer(lua_State *L)
     res->status = 0;
     res->kind = ML_BODY_UNSAID;
     res->type = NULL;
-    res->has_headers = res->has_trailers = false;
+    res->has_headers = res->has_trailers = res->is_coded = false;
 }
 
-/* The handler has failed with what is on top: a cancellation goes on, anything else is settled. An
- * answer that was begun is cut off. */
-static void settle(lua_State *L, struct ml_http_exchange *x, intptr_t count)
+/* The handler has failed with what is on top: true if that is a cancellation, which stays there;
+ * anything else is settled. An answer that was begun is cut off. */
+static bool settle(lua_State *L, struct ml_http_exchange *x, intptr_t count)
 {
-    if (ml_cancellation_is_raised(L, count))
-        rethrow(L, x);
-    if (x->phase == ML_HTTP_UNSENT)
-        forget_answer(L);
-    int status = call(L, SETTLE);
-    if (status != LUA_OK && ml_cancellation_is_raised(L, count))
-        rethrow(L, x);
-    if (status != LUA_OK)
-        x->carrier->abort(x);
+    bool is_cancelled = ml_cancellation_is_raised(L, count);
+    if (!is_cancelled) {
+        if (x->phase == ML_HTTP_UNSENT)
+            forget_answer(L);
+        int status = call(L, SETTLE);
+        is_cancelled = status != LUA_OK && ml_cancellation_is_raised(L, count);
+        if (status == LUA_OK)
+            return false;
+    }
+    x->carrier->abort(x);
+    return is_cancelled;
 }
 
 /* The access log. An error in it is nobody's answer. */
@@ -121,16 +117,23 @@ static void log_exchange(lua_State *L, const struct ml_http_exchange *x)
     lua_call(L, 4, 0);
 }
 
-/* Handles an exchange; the stack is filled up to TRACEBACK. Raises a cancellation. */
-static void handle(lua_State *L, struct ml_http_exchange *x)
+/* Handles an exchange, of the connection `c` if that is of HTTP/1; the stack is filled up to
+ * TRACEBACK. Raises a cancellation, unless it is that of a peer that has left. */
+static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_exchange *x)
 {
     intptr_t count = ml_cancellation_count(L);
+    x->compresses = ((const struct ml_lua_server *)ml_to_object(L, SERVER))->compresses;
     ml_push_request(L, x, CONNECTION);
     ml_push_response(L, x, REQUEST);
-    if (call(L, HANDLER) != LUA_OK)
-        settle(L, x, count);
-    log_exchange(L, x);
+    if (c != NULL)
+        ml_http1_peer_guard(c);
+    bool is_cancelled = call(L, HANDLER) != LUA_OK && settle(L, x, count);
+    bool has_left = c != NULL && ml_http1_peer_unguard(c);
+    if (!is_cancelled || has_left)
+        log_exchange(L, x);
     detach(L);
+    if (is_cancelled && !has_left)
+        lua_error(L);
     lua_settop(L, TRACEBACK);
 }
 
@@ -175,7 +178,7 @@ static void serve_http1(lua_State *L, struct ml_lua_server *server, struct ml_st
         result = ml_blocking_end(L, ml_http_connection_next(c, &x));
         if (result != 0)
             break;
-        handle(L, x);
+        handle(L, c, x);
         ml_blocking_begin(L);
         result = ml_blocking_end(L, ml_http_connection_finish(c));
     }
@@ -233,7 +236,7 @@ static int handle_http2(lua_State *L)
     lua_insert(L, 1);
     lua_insert(L, 2); /* stream, connection, server */
     push_functions(L);
-    handle(L, x);
+    handle(L, NULL, x);
     return 0;
 }
 
@@ -373,6 +376,13 @@ static ml_time span_option(lua_State *L, int options, const char *name, ml_time 
     return span;
 }
 
+static bool flag_option(lua_State *L, int options, const char *name, bool otherwise)
+{
+    bool flag = lua_getfield(L, options, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return flag;
+}
+
 static enum ml_http_on_gone gone_option(lua_State *L, int options, enum ml_http_on_gone otherwise)
 {
     enum ml_http_on_gone gone = otherwise;
@@ -402,6 +412,7 @@ static int configure(lua_State *L)
     t->keep_alive = span_option(L, 2, "keep_alive", t->keep_alive);
     t->age = span_option(L, 2, "max_age", t->age);
     http->on_gone = gone_option(L, 2, http->on_gone);
+    server->compresses = flag_option(L, 2, "compress", false);
     lua_getfield(L, 2, "version");
     server->is_http1 = !lua_isnil(L, -1) && lua_tonumber(L, -1) < 2;
     server->trusts = !lua_isnil(L, 3);
@@ -426,6 +437,8 @@ int ml_http_core_limit(lua_State *L)
     if (x->version < 20)
         x->stream->write_timeout = x->write_timeout;
     x->on_gone = gone_option(L, 2, x->on_gone);
+    x->compresses = flag_option(L, 2, "compress", x->compresses);
+    x->carrier->heed(x);
     return 0;
 }
 
@@ -484,6 +497,7 @@ int ml_open_http_server(lua_State *L)
         {"__gc", connection_close}, {"__close", connection_close}, {NULL, NULL}};
     ml_open_http_headers_type(L);
     ml_open_http_routes_type(L);
+    ml_open_coded(L);
     ml_open_object_type(L, ml_http_server_type, none, of_server);
     ml_open_object_type(L, ml_http_connection_type, none, of_connection);
     luaL_newlib(L, functions);

@@ -5,6 +5,7 @@
 #ifndef ML_BINDINGS_HTTP_TYPES_H
 #define ML_BINDINGS_HTTP_TYPES_H
 
+#include "bindings/core/blocking.h"
 #include "bindings/core/lua_runtime.h"
 #include "bindings/core/object.h"
 #include "http/connection.h"
@@ -45,6 +46,7 @@ struct ml_lua_response {
     const char *type; /* that of the body unless the headers say otherwise; NULL: not known */
     bool has_headers, has_trailers;
     bool holds;             /* ML_RESPONSE_HELD is to be closed */
+    bool is_coded;          /* its body goes through ML_RESPONSE_ENCODER */
     int64_t offset, length; /* of a file */
 };
 
@@ -56,9 +58,11 @@ enum {
     ML_RESPONSE_HEADERS = 2,
     ML_RESPONSE_BODY = 3,
     ML_RESPONSE_TRAILERS = 4,
-    ML_RESPONSE_PARTS = 5, /* of a body that is a file: a list, bindings/http/bodies.c; or nil */
-    ML_RESPONSE_HELD = 6,  /* something with close() */
-    ML_RESPONSE_VALUES = 6
+    ML_RESPONSE_PARTS =
+        5, /* of a body that is a file: a list, bindings/http/response_body.c; or nil */
+    ML_RESPONSE_HELD = 6, /* something with close() */
+    ML_RESPONSE_ENCODER = 7,
+    ML_RESPONSE_VALUES = 7
 };
 
 /* User values of a connection. */
@@ -80,8 +84,23 @@ struct ml_lua_server {
     bool trusts;     /* ML_SERVER_CLIENT tells of some peers for whom they ask */
     bool logs;       /* ML_SERVER_LOG is to be told */
     bool is_http1;   /* HTTP/2 is not spoken */
+    bool compresses; /* answers get a content coding */
     int http2_count; /* connections of it */
 };
+
+/* Around a call of the exchange's carrier: the frame of ml_blocking_begin() and ml_blocking_end(),
+ * and the exchange stays until it has ended. */
+static inline void ml_carrier_begin(lua_State *L, struct ml_http_exchange *x)
+{
+    ml_blocking_begin(L);
+    ml_http_exchange_enter(x);
+}
+
+static inline int ml_carrier_end(lua_State *L, struct ml_http_exchange *x, int error)
+{
+    ml_http_exchange_leave(x);
+    return ml_blocking_end(L, error);
+}
 
 /* Push a request, or the response to the one at `request`. */
 struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x, int connection);

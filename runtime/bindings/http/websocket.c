@@ -72,6 +72,17 @@ static int push_received(lua_State *L, struct ml_websocket *ws, int result,
     return 2;
 }
 
+/* Receives on the WebSocket at `index` and pushes what became of it: the number of results. */
+static int receive(lua_State *L, struct ml_websocket *ws, int index, ml_time deadline)
+{
+    struct ml_websocket_message message;
+    ml_blocking_begin(L);
+    int result = ml_websocket_receive(ws, deadline, &message);
+    ml_blocking_end(L, 0);
+    ml_ws_tend(L, ws, index);
+    return push_received(L, ws, ml_blocking_end(L, result), &message);
+}
+
 /* ---- methods ---- */
 
 /***
@@ -91,13 +102,7 @@ much; "EEOF", "ECONNABORTED": the connection is lost; "EBUSY": another task rece
 static int ws_receive(lua_State *L)
 {
     struct ml_websocket *ws = check_websocket(L);
-    struct ml_websocket_message message;
-    ml_time deadline = ml_check_deadline(L, 2);
-    ml_blocking_begin(L);
-    int result = ml_websocket_receive(ws, deadline, &message);
-    ml_blocking_end(L, 0);
-    ml_ws_tend(L, ws, 1);
-    return push_received(L, ws, ml_blocking_end(L, result), &message);
+    return receive(L, ws, 1, ml_check_deadline(L, 2));
 }
 
 static bool is_text(const char *data, size_t size)
@@ -222,19 +227,14 @@ static int ws_closed(lua_State *L)
 /* Upvalue: the WebSocket. */
 static int next_message(lua_State *L)
 {
-    lua_pushcfunction(L, ws_receive);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_call(L, 1, 3);
-    bool is_end = lua_isnil(L, -3) &&
-                  (lua_isnil(L, -1) || strcmp(lua_tostring(L, -1), ml_error_name(ML_ECLOSED)) == 0);
-    if (is_end) {
-        lua_pushnil(L);
-        return 1;
-    }
-    if (lua_isnil(L, -3))
+    int index = lua_upvalueindex(1);
+    int count = receive(L, ml_to_object(L, index), index, ML_FOREVER);
+    if (count < 3) /* a message, or the peer's goodbye */
+        return count;
+    if (strcmp(lua_tostring(L, -1), ml_error_name(ML_ECLOSED)) != 0)
         return ml_raise_failure(L);
-    lua_pop(L, 1);
-    return 2;
+    lua_pushnil(L);
+    return 1;
 }
 
 /***

@@ -134,7 +134,7 @@ void ml_ws_begin_pings(lua_State *L, struct ml_websocket *ws)
     int error = ml_ws_pings_prepare(pings, &number);
     if (error == 0) {
         lua_rawseti(L, -2, (lua_Integer)number + 1);
-        error = ml_ws_pings_add(pings, ws->ping_at);
+        error = ml_ws_pings_add(pings, ml_ws_next_visit(ws));
     }
     if (error != 0) {
         ml_websocket_release(ws);

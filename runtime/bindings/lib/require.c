@@ -9,7 +9,7 @@
 #include "bindings/core/blocking.h"
 #include "bindings/core/object.h"
 #include "bindings/core/weak_table.h"
-#include "hub/on/primitives.h"
+#include "hub/on/sync_primitives.h"
 
 #include <errno.h>
 #include <lualib.h>

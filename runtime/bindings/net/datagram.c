@@ -8,8 +8,8 @@
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/net/address.h"
+#include "bindings/net/datagram_destination.h"
 #include "bindings/net/datagram_options.h"
-#include "bindings/net/destination.h"
 #include "bindings/net/peers.h"
 
 const char ml_udp_type[] = "net.udp";

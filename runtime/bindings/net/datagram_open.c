@@ -6,8 +6,8 @@
 #include "bindings/core/blocking.h"
 #include "bindings/net/address.h"
 #include "bindings/net/datagram.h"
+#include "bindings/net/datagram_destination.h"
 #include "bindings/net/datagram_options.h"
-#include "bindings/net/destination.h"
 #include "bindings/net/options.h"
 
 #include <string.h>

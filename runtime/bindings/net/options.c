@@ -2,7 +2,7 @@
 
 #include "bindings/core/option.h"
 #include "bindings/core/time_limit.h"
-#include "bindings/net/target.h"
+#include "bindings/net/connect_target.h"
 
 #include <lauxlib.h>
 #include <limits.h>

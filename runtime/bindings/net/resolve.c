@@ -7,8 +7,8 @@
 #include "bindings/core/object.h"
 #include "bindings/core/option.h"
 #include "bindings/net/address.h"
+#include "bindings/net/connect_target.h"
 #include "bindings/net/options.h"
-#include "bindings/net/target.h"
 #include "io/dns.h"
 
 #include <limits.h>

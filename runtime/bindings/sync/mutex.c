@@ -7,7 +7,7 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
-#include "hub/on/primitives.h"
+#include "hub/on/sync_primitives.h"
 
 #include <stdio.h>
 

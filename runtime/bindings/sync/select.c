@@ -13,7 +13,7 @@
 #include "bindings/sync/channel.h"
 #include "bindings/sync/semaphore.h"
 #include "bindings/sync/sync.h"
-#include "hub/on/primitives.h"
+#include "hub/on/sync_primitives.h"
 #include "hub/state/choice.h"
 #include "hub/state/scope.h"
 #include "hub/wait/slice.h"
@@ -35,6 +35,7 @@ enum operation {
     READABLE,
     ACCEPT = READABLE + ML_SELECT_ACCEPT,
     RECEIVE = READABLE + ML_SELECT_RECEIVE,
+    GONE = READABLE + ML_SELECT_GONE,
     OPERATIONS
 };
 
@@ -77,15 +78,16 @@ static int case_error(lua_State *L, uint32_t number, const char *what)
 
 static enum operation operation_of(lua_State *L, uint32_t number)
 {
-    static const char *const names[OPERATIONS] = {"get",     "put",      "join",   "wait",
-                                                  "acquire", "readable", "accept", "receive"};
+    static const char *const names[OPERATIONS] = {
+        "get", "put", "join", "wait", "acquire", "readable", "accept", "receive", "gone"};
     const char *name = lua_tostring(L, at(number, OPERATION));
     for (int i = 0; name != NULL && i < OPERATIONS; i++)
         if (strcmp(name, names[i]) == 0)
             return (enum operation)i;
     return (enum operation)case_error(
         L, number,
-        "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\" or \"receive\" expected");
+        "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\", \"receive\" or "
+        "\"gone\" expected");
 }
 
 /* The source of an operation from READABLE on; NULL: no object of that kind was ever made. */
@@ -157,7 +159,8 @@ static void push_case(lua_State *L, uint32_t number)
         "a semaphore to acquire expected",
         "a stream to read from expected",
         "a listener to accept from expected",
-        "a WebSocket to receive from expected"};
+        "a WebSocket to receive from expected",
+        "a request whose peer leaves expected"};
     static const char *const none[] = {NULL};
     lua_rawgeti(L, CASES, (lua_Integer)number + 1);
     if (!lua_istable(L, -1))
@@ -385,8 +388,8 @@ static int wait_once(lua_State *L, struct selection *selection, ml_time deadline
     ml_choice_close(hub->current);
     leave(L, selection);
     error = ml_blocking_end(L, error);
-    bool is_hint =
-        error == 0 && (operation_at(L, *number) == READABLE || operation_at(L, *number) == RECEIVE);
+    enum operation operation = error == 0 ? operation_at(L, *number) : GET;
+    bool is_hint = operation == READABLE || operation == RECEIVE || operation == GONE;
     return is_hint ? -EAGAIN : error;
 }
 
@@ -425,7 +428,8 @@ Waits for the first of several things that can happen. If several can at once, t
 @function select
 @tparam table cases {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"},
 {semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"},
-{ws, "receive"}, with the fields timeout (seconds) and default (any value: does not wait)
+{ws, "receive"}, {req, "gone"} (of a server), with the fields timeout (seconds) and default (any
+value: does not wait)
 @return the number of the case and its results: the value, or the values of a future; true; the
 connection; the results of t:join(); or nil, message, "CLOSED" if it was closed. A stream is
 readable when a read would not wait, also at its end and after an error. Or nil, "timeout",

@@ -9,7 +9,7 @@
 #include "bindings/core/time_limit.h"
 #include "bindings/sync/mutex.h"
 #include "bindings/sync/semaphore.h"
-#include "hub/on/primitives.h"
+#include "hub/on/sync_primitives.h"
 #include "hub/state/scope.h"
 #include "hub/state/waiters.h"
 

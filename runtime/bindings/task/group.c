@@ -17,7 +17,7 @@
 #include "bindings/task/group_members.h"
 #include "bindings/task/group_object.h"
 #include "bindings/task/task_options.h"
-#include "hub/on/primitives.h"
+#include "hub/on/sync_primitives.h"
 #include "hub/state/scope.h"
 
 #include <errno.h>

@@ -5,7 +5,6 @@
  */
 #include "bindings/task/group_members.h"
 
-#include "bindings/core/attribute.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/failure.h"
@@ -13,6 +12,7 @@
 #include "bindings/core/object.h"
 #include "bindings/core/report.h"
 #include "bindings/core/story.h"
+#include "bindings/core/task_attribute.h"
 #include "bindings/core/task_result.h"
 #include "bindings/core/task_view.h"
 #include "bindings/task/group_object.h"

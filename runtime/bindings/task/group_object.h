@@ -3,7 +3,7 @@
 #define ML_BINDINGS_TASK_GROUP_OBJECT_H
 
 #include "base/list.h"
-#include "hub/on/primitives.h"
+#include "hub/on/sync_primitives.h"
 
 #include <lua.h>
 

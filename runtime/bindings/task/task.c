@@ -3,7 +3,6 @@
 #include "bindings/task/task.h"
 
 #include "base/error.h"
-#include "bindings/core/attribute.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/failure.h"
@@ -11,6 +10,7 @@
 #include "bindings/core/lua_task.h"
 #include "bindings/core/report.h"
 #include "bindings/core/story.h"
+#include "bindings/core/task_attribute.h"
 #include "bindings/core/task_end.h"
 #include "bindings/core/task_result.h"
 #include "bindings/core/task_view.h"

@@ -1,7 +1,7 @@
 #include "hub/loop/run.h"
 
 #include "base/check.h"
-#include "hub/loop/look.h"
+#include "hub/loop/poll_once.h"
 #include "hub/loop/poller.h"
 #include "hub/loop/simulation.h"
 #include "hub/state/deadlines.h"

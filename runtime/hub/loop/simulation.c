@@ -1,6 +1,6 @@
 #include "hub/loop/simulation.h"
 
-#include "hub/loop/look.h"
+#include "hub/loop/poll_once.h"
 #include "hub/state/deadlines.h"
 #include "hub/state/waiters.h"
 

@@ -104,21 +104,27 @@ static void leave(struct ml_offload *pool)
     free(pool);
 }
 
-/* The next job; NULL: none came for a while, there are too many workers, or the hub is gone. The
+/* A worker that comes back from a job that nobody waited for may be one too many. The mutex is
+ * locked. */
+static bool is_wanted(const struct crew *crew)
+{
+    return crew->pool->loop != NULL && crew->workers <= ML_OFFLOAD_WORKERS;
+}
+
+/* The next job; NULL: none came for a while, there are too many workers, or the hub is gone. A
+ * worker too many does not wait: the one job that it would be woken for would not be taken. The
  * mutex is locked. */
 static struct ml_job *wait_for_job(struct crew *crew)
 {
-    struct ml_offload *pool = crew->pool;
     struct timespec until;
     int error = 0;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += IDLE_SECONDS;
     crew->idle++;
-    while (error == 0 && pool->loop != NULL && ml_list_is_empty(&crew->queue))
-        error = pthread_cond_timedwait(&crew->work, &pool->mutex, &until);
+    while (error == 0 && is_wanted(crew) && ml_list_is_empty(&crew->queue))
+        error = pthread_cond_timedwait(&crew->work, &crew->pool->mutex, &until);
     crew->idle--;
-    bool is_wanted = pool->loop != NULL && crew->workers <= ML_OFFLOAD_WORKERS;
-    return is_wanted ? take(&crew->queue) : NULL;
+    return is_wanted(crew) ? take(&crew->queue) : NULL;
 }
 
 /* The mutex is locked. */

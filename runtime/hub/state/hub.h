@@ -35,7 +35,7 @@ struct ml_hub {
     struct ml_poller *poller; /* hub/loop/poller.h */
     struct ml_hub_life life;
     atomic_bool attention; /* the hub runs before the next task: to poll, to stop. Any code may set
-                              it; hub/loop/look.c clears it */
+                              it; hub/loop/poll_once.c clears it */
     struct ml_hub_sync sync;
     struct ml_hub_idle idle;
     struct ml_hub_poll_sets poll_sets;

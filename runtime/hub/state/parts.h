@@ -90,7 +90,7 @@ struct ml_hub_clock {
     ml_time (*read)(struct ml_hub *hub); /* the host's; NULL: there is none */
 };
 
-/* hub/loop/open.c: whether this process may use the hub. */
+/* hub/loop/life.c: whether this process may use the hub. */
 struct ml_hub_life {
     bool is_forked; /* this process is a child, forked by a task: only that task goes on, and it may
                        not wait */
@@ -110,7 +110,7 @@ struct ml_hub_offload {
     void (*closed)(struct ml_hub *hub);
 };
 
-/* hub/on/primitives.c: mutexes. */
+/* hub/on/sync_primitives.c: mutexes. */
 struct ml_hub_sync {
     struct ml_link locked; /* mutexes that tasks hold */
 };

@@ -199,10 +199,12 @@ function Response:file(path, opts)
   opts = opts or {}
   argument.options(opts, 2, "file", FILE_OPTIONS)
   if not has_files then return nil, "this program may not read files", "EPERM" end
+  local req, message, code = core.request(self)
+  if not req then return nil, message, code end
   if self:sent() then error("the head of the answer has been sent", 2) end
-  local req = core.request(self)
   if opts.root == nil then return serve(req, self, nil, path, opts) end
-  local root, message, code = disk.root(opts.root)
+  local root
+  root, message, code = disk.root(opts.root)
   if not root then return nil, message, code end
   local guard <close> = root
   return serve(req, self, guard, path, opts)

@@ -1,7 +1,7 @@
 --- The pool of an HTTP client: idle connections by what they may serve. For moonlet's own modules.
 -- @module moonlet.http.pool
 
-local ipairs, next, pairs, setmetatable = ipairs, next, pairs, setmetatable
+local ipairs, next, pairs, pcall, setmetatable = ipairs, next, pairs, pcall, setmetatable
 local math_huge, math_min, table_remove = math.huge, math.min, table.remove
 
 local origins = require "moonlet.http.client.origin"
@@ -22,7 +22,7 @@ function pools.new(opts)
   return setmetatable({
     max = opts.max or IDLE_IN_ALL, per_host = opts.per_host or IDLE_PER_HOST,
     limit = opts.per_host, time = opts.idle or IDLE_TIME, idle = {}, origins = {}, count = 0,
-    open = 0, made = 0, reused = 0,
+    open = 0, made = 0, reused = 0, is_watched = false, is_closed = false,
   }, Pool)
 end
 
@@ -35,8 +35,8 @@ Connection.__index = Connection
 function Connection:release(is_good)
   local pool, origin = self.pool, self.origin
   if not pool then return end
-  self.pool, self.origin = nil, nil
-  if not is_good or not pool:keep(self) then
+  self.pool, self.origin = false, false
+  if not is_good or not pool:keeps(self) then
     pool.open = pool.open - 1
     self.stream:close()
   end
@@ -44,6 +44,15 @@ function Connection:release(is_good)
 end
 
 Connection.__close = function(self) self:release(false) end
+Connection.__gc = Connection.__close -- of a response that was neither read nor closed
+
+--- One over a stream that is connected. x: the exchange. All fields are there from the start, so
+-- that setting one of them takes no memory.
+function pools.connection(stream, x, key)
+  return setmetatable({
+    stream = stream, x = x, key = key, pool = false, origin = false, reused = false, since = 0,
+  }, Connection)
+end
 
 -- Whether it still may carry a request.
 function Connection:is_idle() return self.x:is_idle() end
@@ -66,20 +75,23 @@ function Pool:tidy(key)
   end
 end
 
---- Keeps a connection that is idle now. False: there are enough.
+--- Keeps a connection that is idle now. False: there are enough. May raise for want of memory, and
+-- has kept nothing then.
 function Pool:keep(conn)
   local list = self.idle[conn.key]
   if self.is_closed or self.max <= 0 or (list and #list >= self.per_host) then return false end
+  self:watch()
   conn.since = now()
-  if not list then
-    list = {}
-    self.idle[conn.key] = list
-  end
-  list[#list + 1] = conn
+  if list then list[#list + 1] = conn else self.idle[conn.key] = { conn } end
   self.count = self.count + 1
   if self.count > self.max then self:drop_oldest() end
-  self:watch()
   return true
+end
+
+--- The same; false, too, if there is no memory.
+function Pool:keeps(conn)
+  local ok, is_kept = pcall(self.keep, self, conn)
+  return ok and is_kept
 end
 
 function Pool:remove(key, i)
@@ -133,7 +145,6 @@ end
 -- One daemon sweeps while anything is idle.
 function Pool:watch()
   if self.is_watched then return end
-  self.is_watched = true
   task.spawn({ daemon = true, quiet = true, name = "http pool" }, function()
     local at = self:sweep()
     while at do
@@ -142,6 +153,7 @@ function Pool:watch()
     end
     self.is_watched = false
   end)
+  self.is_watched = true
 end
 
 -- An idle connection to the origin that is still good, the last used first.

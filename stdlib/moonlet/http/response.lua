@@ -28,6 +28,8 @@ function Response:redirect(url, status)
   argument.check(is_url, 1, "redirect", "string expected")
   argument.check(status == nil or REDIRECTS[status], 2, "redirect",
     "status must be 301, 302, 303, 307 or 308")
+  local req, message, code = core.request(self)
+  if not req then return nil, message, code end
   local text = tostring(url)
   argument.check(not text:find "[%z\r\n]", 1, "redirect", "the URL has a line's end or zero byte")
   local encoded = text:gsub('[%c "<>\\^`{|}\x7f-\xff]', function(byte)
@@ -134,10 +136,12 @@ end
 function Response:cookie(name, value, opts)
   opts = opts or {}
   argument.table(opts, 3, "cookie")
+  local req, message, code = core.request(self)
+  if not req then return nil, message, code end
   local is_secure = opts.secure
   local position, problem = find_problem(name, value, opts)
   if not position then
-    if is_secure == nil then is_secure = core.request(self).scheme == "https" end
+    if is_secure == nil then is_secure = req.scheme == "https" end
     position, problem = find_refusal(name, opts, is_secure)
   end
   if position then
@@ -259,14 +263,17 @@ function Response:events(opts)
   if period == nil then period = HEARTBEAT end
   local is_period = period == false or (math_type(period) and period > 0)
   argument.check(is_period, 1, "events", "option 'heartbeat' must be a number of seconds, or false")
+  local req, message, code = core.request(self)
+  if not req then return nil, message, code end
   if self:sent() then error("the head of the answer has been sent", 2) end
   local headers = self.headers
   headers["content-type"] = "text/event-stream"
   if headers["cache-control"] == nil then headers["cache-control"] = "no-cache" end
-  local ok, message, code = self:flush()
+  local ok
+  ok, message, code = self:flush()
   if not ok then return nil, message, code end
   local events = setmetatable({ response = self, mutex = sync.mutex() }, Events)
-  if period and core.request(self).method ~= "HEAD" then
+  if period and req.method ~= "HEAD" then
     local how = { name = "heartbeat", daemon = true, quiet = true }
     events.beating = task.spawn(how, beat, events, period)
   end

@@ -21,6 +21,7 @@ local METHODS = { "get", "post", "put", "patch", "delete", "head", "options" }
 
 local OPTIONS = {
   max_body = true, timeout = true, read_timeout = true, write_timeout = true, on_gone = true,
+  compress = true,
 }
 
 --- A handler that calls other ones, by method and path.
@@ -144,7 +145,9 @@ Router.__index = methods
 local function add(self, method, name, pattern, opts, handler)
   argument.self(self, Router, name)
   local position = 3
-  if handler == nil and argument.is_callable(opts) then opts, handler, position = nil, opts, 2 end
+  if argument.is_callable(opts) and not argument.is_callable(handler) then
+    opts, handler, position = nil, opts, 2 -- what follows is another result of require
+  end
   if opts ~= nil then argument.options(opts, 2, name, OPTIONS) end
   argument.callable(handler, position, name)
   local segments, names = parse_pattern(pattern, 1, name)
@@ -178,6 +181,7 @@ end
 -- @tparam[opt] number opts.read_timeout seconds that one wait for the body may take
 -- @tparam[opt] number opts.write_timeout seconds that one wait for the peer to read may take
 -- @tparam[opt] string opts.on_gone "cancel" or "ignore"
+-- @tparam[opt] boolean opts.compress as serve() has it
 -- @tparam function(req,res) handler
 -- @treturn Router itself
 

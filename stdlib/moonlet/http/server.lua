@@ -79,7 +79,7 @@ local SERVER_OPTIONS = {
   on_error = true, max_body = true, max_head = true, max_target = true, max_requests = true,
   head_timeout = true, read_timeout = true, write_timeout = true, keep_alive = true,
   max_age = true, timeout = true, on_gone = true, trusted = true, log = true, version = true,
-  grace = true, max = true,
+  grace = true, max = true, compress = true,
 }
 
 local SERVE_OPTIONS = {
@@ -141,13 +141,20 @@ local function serve_connection(self, conn)
   end)
 end
 
+-- The options may be left out. Behind a handler there may be more: `http.server(require "app")`
+-- hands over the file's name, too.
+local function arguments(opts, handler)
+  if argument.is_callable(opts) and not argument.is_callable(handler) then return {}, opts end
+  return opts, handler
+end
+
 --- Makes a server of a handler.
 -- @function server
 -- @tparam[opt] table opts as serve() has them, but those of listening
 -- @tparam function(Request,Response) handler
 -- @treturn Server
 function server.server(opts, handler)
-  if handler == nil and argument.is_callable(opts) then opts, handler = {}, opts end
+  opts, handler = arguments(opts, handler)
   check_options(opts, SERVER_OPTIONS, "server")
   argument.callable(handler, 2, "server")
   local self = setmetatable({
@@ -297,6 +304,9 @@ end
 -- @tparam[opt=3600] number opts.max_age seconds that a connection lives
 -- @tparam[opt] string opts.on_gone "cancel": a peer that leaves cancels the handler at any time,
 -- "ignore": never; without it once the head is out
+-- @tparam[opt=false] boolean opts.compress answers that are texts of 1 KiB and more, or streamed, are
+-- sent as br or gzip to those that take it. Not for secrets beside what a stranger can choose: the
+-- size tells of them (BREACH)
 -- @tparam[opt] table opts.trusted addresses and networks of proxies whose Forwarded and
 -- X-Forwarded-* fields count
 -- @param[opt] opts.log true, a file, or function(line): the access log
@@ -304,7 +314,7 @@ end
 -- @tparam function(Request,Response) handler
 -- @treturn boolean true; or nil, message, code
 function server.serve(opts, handler)
-  if handler == nil and argument.is_callable(opts) then opts, handler = {}, opts end
+  opts, handler = arguments(opts, handler)
   check_options(opts, SERVE_OPTIONS, "serve")
   argument.callable(handler, 2, "serve")
   local own = {}

@@ -136,7 +136,8 @@ end
 
 describe("the tables of docs/coming-from.md", function()
   local modules, methods = {}, {}
-  for _, name in ipairs { "task", "sync", "channel", "queue", "pool", "greenlet", "test", "net" } do
+  for _, name in ipairs { "task", "sync", "channel", "queue", "pool", "greenlet", "test", "net", "http", "json",
+    "websocket" } do
     modules[name] = require("moonlet." .. name)
   end
 
@@ -150,6 +151,20 @@ describe("the tables of docs/coming-from.md", function()
       if type(index) == "table" and index[name] or type(index) == "function" and index(name) then return true end
     end
     return false
+  end
+
+  -- What a handler, and a client, have to do with, all of one request.
+  local function know_methods_of_http()
+    local http, core = modules.http, require "moonlet.http.server.core"
+    table.move({ core.request_methods, core.response_methods }, 1, 2, #methods + 1, methods)
+    local app = http.router():get("/", function() return "" end)
+    local server = http.server(app)
+    local client <close> = http.client { base = "http://test/", connect = function()
+      local near, far = modules.net.memory_pair()
+      modules.task.spawn({ daemon = true }, server.serve, server, far)
+      return near
+    end }
+    for _, object in ipairs { app, server, client, assert(client:get "/") } do know_methods_of(object) end
   end
 
   -- The code in the last column of each row, where the table's heading says "moonlet".
@@ -187,6 +202,7 @@ describe("the tables of docs/coming-from.md", function()
       modules.sync.future(), modules.greenlet.new(print), modules.pool.new { open = print } } do
       know_methods_of(object)
     end
+    know_methods_of_http()
     local list = snippets(read_file "docs/coming-from.md")
     assert.is_true(#list > 80)
     for _, code in ipairs(list) do

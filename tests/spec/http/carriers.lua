@@ -113,7 +113,7 @@ local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 local function curl(address, how)
   local head, body, input = os.tmpname(), os.tmpname(), os.tmpname()
-  local parts = { "curl -s -g --path-as-is --max-time 60 --http2-prior-knowledge -D", head, "-o", body }
+  local parts = { "curl -s -g --path-as-is --max-time 20 --http2-prior-knowledge -D", head, "-o", body }
   if how.method == "HEAD" then parts[#parts + 1] = "-I"
   elseif how.method then parts[#parts + 1] = "-X " .. how.method end
   for _, field in ipairs(list_of(how.headers)) do

@@ -270,6 +270,39 @@ describe("HTTP/2: frames that only make work", function()
   end)
 end)
 
+describe("HTTP/2: a peer that leaves", function()
+  it("while the last bytes of an answer are still to be sent is no trouble", function()
+    -- The stream was freed with its handler gone and nghttp2 still about to ask for its bytes.
+    for _ = 1, 20 do
+      with_server(function() return ("x"):rep(10000) end, function(conn, _, address)
+        conn:write(frames.PREFACE, frame("SETTINGS", 0, 0, string.pack(">I2I4", 4, 0)))
+        conn:write(frame("HEADERS", BOTH, 1, request("GET", "/")))
+        repeat local kind = frames.read(conn) until kind == "HEADERS"
+        conn:write(frame("WINDOW_UPDATE", 0, 1, "\0\0\39\16"))
+        conn:shutdown()
+        assert.equal("DATA", frames.verdict(conn, 1))
+        assert.equal(10000, #fetch(address))
+      end)
+    end
+  end)
+
+  it("while its handler writes is no trouble", function()
+    for turns = 0, 20 do
+      with_server(function(_, res)
+        for _ = 1, 100 do
+          res:write(("x"):rep(1000))
+          task.yield()
+        end
+      end, function(conn)
+        conn:write(frames.PREFACE, frame("SETTINGS", 0, 0), frame("HEADERS", BOTH, 1, request("GET", "/")))
+        repeat local kind = frames.read(conn) until kind == "HEADERS"
+        for _ = 1, turns do task.yield() end
+        if turns % 2 == 0 then conn:shutdown() else conn:close() end
+      end)
+    end
+  end)
+end)
+
 describe("HTTP/2: real peers", function()
   local function output(command)
     local pipe <close> = assert(io.popen(command))

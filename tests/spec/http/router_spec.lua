@@ -105,6 +105,11 @@ describe("a router", function()
     assert.equal(503, (ask(r, "GET", "/slow")))
   end)
 
+  it("takes a handler as require gives it, with the name of its file behind it", function()
+    local r = http.router():get("/a", says "a", "./a.lua")
+    assert.equal(200, (ask(r, "GET", "/a")))
+  end)
+
   it("refuses patterns that are none, at the line that adds them", function()
     local r = http.router():get("/a", says "a")
     for _, pattern in ipairs { "a", "/{", "/{a}b", "/{a...}/b", "/{a}/{a}", "/a" } do

@@ -61,6 +61,14 @@ describe("an HTTP server", function()
     assert.truthy(ask(write, "GET / HTTP/1.0\r\n\r\n"):find "\r\n\r\nab$")
   end)
 
+  it("takes a handler as require gives it, with the name of its file behind it", function()
+    local handler = function() return "" end
+    assert.matches("http.server", tostring(server.server(handler, "./app.lua")))
+    assert.matches("http.server", tostring(server.server({}, handler, "./app.lua")))
+    assert.matches("option", support.message_of(server.server, { "./app.lua" }, handler))
+    assert.matches("#2 to 'server'", support.message_of(server.server, {}, "./app.lua"))
+  end)
+
   it("leads nowhere from a request that is over", function()
     local kept
     ask(function(req) kept = req return "" end, "GET / HTTP/1.1\r\n" .. CLOSE .. "\r\n")

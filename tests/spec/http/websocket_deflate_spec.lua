@@ -1,9 +1,13 @@
 -- permessage-deflate (RFC 7692): what is compressed, what is understood, what is refused.
 
 local core = require "moonlet.websocket.core"
+local crypto = require "moonlet.crypto"
 local frames = require "tests.spec.http.websocket_frames"
+local headers = require "moonlet.http.headers"
+local net = require "moonlet.net"
 local support = require "tests.spec.support"
 local task = require "moonlet.task"
+local websocket = require "moonlet.websocket"
 local it = support.limited(it)
 
 local frame, masked, raw, pair, leave = frames.frame, frames.masked, frames.raw, frames.pair, frames.leave
@@ -161,6 +165,16 @@ describe("a compressed message", function()
     assert.same({ 0x88, frames.code(1009) }, { frames.read(peer) })
     leave(ws, peer)
     writing:join()
+  end)
+
+  it("that is huge lets others run while it is decompressed", function()
+    local matches = 100000 -- 26 MB
+    local ws, peer = raw(true, { compression = true, max_message = 1 << 26 }, PD)
+    local writing = task.spawn(function() peer:write(frame(0xc2, bomb(matches))) end)
+    local turns = support.turns_beside(function() assert.equal(1 + 258 * matches, #ws:receive()) end)
+    assert.is_true(turns > 20)
+    writing:join()
+    leave(ws, peer)
   end)
 
   -- name -> frames of a server, code that it is told, ours
@@ -375,5 +389,75 @@ describe("the handshake about compression", function()
     assert.is_false(core.accept({}, "a b"))
     assert.is_false(core.accept({ compression = true }, PD .. "; ="))
     assert.is_false(core.agrees({ compression = true }, PD))
+  end)
+
+  -- What a client makes of an answer: code, and the fields of its request.
+  local function answered(extensions, opts)
+    local a, b = net.memory_pair()
+    local head
+    local serving = task.spawn(function()
+      head = b:read_until "\r\n\r\n"
+      local key = head:match "Sec%-WebSocket%-Key: (%S+)"
+      b:write("HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: ",
+        crypto.base64(crypto.digest("sha1", key .. "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")), "\r\n")
+      for _, value in ipairs(extensions) do b:write("Sec-WebSocket-Extensions: ", value, "\r\n") end
+      b:write("\r\n", frame(#extensions > 0 and 0xc1 or 0x81, #extensions > 0 and HELLO or "Hello"))
+    end)
+    opts.connect = function() return a end
+    local ws, _, code = websocket.connect("ws://example/", opts)
+    serving:join()
+    if ws then
+      assert.equal("Hello", (ws:receive()))
+      leave(ws, b)
+    end
+    return ws and "open" or code, head:match "\r\nSec%-WebSocket%-Extensions: ([^\r]*)"
+  end
+
+  it("lets a client take the answer that fits its offer, and no other", function()
+    local wide = { compression = { window_bits = 15 } }
+    local offer = PD .. "; client_max_window_bits"
+    assert.same({ "open", offer }, { answered({ PD }, wide) })
+    assert.same({ "open", offer }, { answered({}, wide) })
+    assert.equal("open", (answered({ PD .. ";client_max_window_bits=9;server_max_window_bits=10" }, wide)))
+    assert.equal("open", (answered({ PD .. "; server_max_window_bits=12" }, { compression = true })))
+    for _, wrong in ipairs {
+      { PD .. "; client_max_window_bits" }, { PD .. "; server_max_window_bits=16" }, { PD .. "; x" }, { PD, PD },
+      { PD .. "; server_no_context_takeover; server_no_context_takeover" }, { "x-" .. PD }, { PD .. ", x" }, { "" },
+    } do
+      assert.equal("EPROTO", (answered(wrong, wide)))
+    end
+    assert.equal("EPROTO", (answered({ PD }, { compression = true })))
+    assert.equal("EPROTO", (answered({ PD }, {})))
+  end)
+
+  -- What a server answers to fields of a request: status, extensions.
+  local function upgraded(offers, opts)
+    local a, b = net.memory_pair()
+    local req = { method = "GET", version = "1.1", host = "example", headers = headers.new {
+      ["sec-websocket-version"] = "13", ["sec-websocket-key"] = "dGhlIHNhbXBsZSBub25jZQ==",
+    } }
+    req.headers:add("upgrade", "websocket")
+    req.headers:add("connection", "upgrade")
+    for _, value in ipairs(offers) do req.headers:add("sec-websocket-extensions", value) end
+    local res = { headers = headers.new(), hijack = function() return b end, send = function() end }
+    local ws = websocket.upgrade(req, res, opts)
+    if not ws then return res.status end
+    local head = a:read_until "\r\n\r\n"
+    leave(ws, a)
+    return tonumber(head:match "^HTTP/1.1 (%d+)"), head:match "\r\nSec%-WebSocket%-Extensions: ([^\r]*)"
+  end
+
+  it("lets a server answer what both can", function()
+    local wide = { compression = { window_bits = 15 } }
+    assert.same({ 101 }, { upgraded({}, wide) })
+    assert.same({ 101 }, { upgraded({ PD }, {}) })
+    assert.same({ 101, PD }, { upgraded({ PD .. "; client_max_window_bits" }, wide) })
+    assert.same({ 101, PD }, { upgraded({ "x; y=1", PD }, wide) })
+    assert.same({ 101, PD }, { upgraded({ PD .. "; x, " .. PD }, wide) })
+    assert.same({ 101, PD .. "; server_max_window_bits=12; client_max_window_bits=12" },
+      { upgraded({ PD .. "; client_max_window_bits" }, { compression = true }) })
+    assert.same({ 101 }, { upgraded({ PD .. "; server_max_window_bits=7" }, wide) })
+    assert.same({ 400 }, { upgraded({ PD .. "; =" }, wide) })
+    assert.same({ 400 }, { upgraded({ "a b" }, {}) })
   end)
 end)

@@ -1,7 +1,9 @@
 -- moonlet.websocket with programs that others wrote, over loopback, in both directions.
 
 local support = dofile("tests/spec/support.lua")
+local credentials = dofile("tests/spec/tls_support.lua")
 local headers = require "moonlet.http.headers"
+local http = require "moonlet.http"
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 local websocket = require "moonlet.websocket"
@@ -209,5 +211,40 @@ describe("websocket.upgrade", function()
     refused(403, "EACCES", function(_, h) h.origin = "http://other" end)
     refused(403, "EACCES", function(_, h) h.origin = "null" end)
     refused(403, "EACCES", function() end, { origins = { "http://other" } })
+  end)
+end)
+
+describe("a WebSocket over TLS, of our own server", function()
+  setup(function() credentials.make() end)
+  teardown(function() credentials.remove() end)
+
+  it("carries compressed messages, and stays while nobody receives", function()
+    local listener = assert(net.listen("127.0.0.1", 0, { tls = credentials.shows "good" }))
+    local server = http.server(function(req, res)
+      local ws <close> = websocket.upgrade(req, res, { compression = true, ping_interval = 0.4 })
+      if not ws then return true end
+      for i = 1, 3 do
+        assert(ws:send(("news %d, "):format(i):rep(1000)))
+        task.sleep(0.5)
+      end
+      for data, kind in ws:messages() do ws:send(data, kind) end
+      ws:finish()
+    end)
+    local serving = task.spawn(function() return server:serve(listener) end)
+    local url = ("wss://127.0.0.1:%d/"):format(listener:address().port)
+    local ws = assert(websocket.connect(url, {
+      tls = credentials.trusts(), compression = { min_size = 0 }, ping_interval = 0.4,
+    }))
+    task.sleep(1.5)
+    for i = 1, 3 do assert.equal(("news %d, "):format(i):rep(1000), (ws:receive(support.patience))) end
+    for i = 1, 30 do
+      local text = ("echo %d, "):format(i):rep(i * i)
+      assert(ws:send(text))
+      assert.equal(text, (ws:receive(support.patience)))
+    end
+    assert.is_nil(ws:closed())
+    assert.is_true(ws:finish())
+    server:stop(0)
+    serving:join()
   end)
 end)

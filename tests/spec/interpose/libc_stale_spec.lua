@@ -19,6 +19,22 @@ end
 
 local path, _removed = file_of(("x"):rep(100))
 
+-- The end `fd`, after a byte came through it from `other`, which is closed.
+local function read_from(fd, other)
+  libc.write(other, "x")
+  assert.equal("x", libc.read(fd, 1))
+  libc.close(other)
+  return fd
+end
+
+-- The end `fd`, without blocking and after it had nothing twice; `other` is closed.
+local function refused_by(fd, other)
+  libc.nonblock(fd)
+  for _ = 1, 2 do assert.same({ nil, "EAGAIN" }, { libc.read(fd, 1) }) end
+  libc.close(other)
+  return fd
+end
+
 -- What a number may have stood for before: each leaves a memory of it behind.
 local before = {
   ["a file on a disk"] = function()
@@ -31,34 +47,10 @@ local before = {
     assert.equal(100, #libc.read(fd, 1000))
     return fd
   end,
-  ["a socket"] = function()
-    local fd, other = libc.socketpair()
-    libc.write(other, "x")
-    assert.equal("x", libc.read(fd, 1))
-    libc.close(other)
-    return fd
-  end,
-  ["a socket that does not block"] = function()
-    local fd, other = libc.socketpair()
-    libc.nonblock(fd)
-    for _ = 1, 2 do assert.same({ nil, "EAGAIN" }, { libc.read(fd, 1) }) end
-    libc.close(other)
-    return fd
-  end,
-  ["a pipe"] = function()
-    local fd, other = libc.pipe()
-    libc.write(other, "x")
-    assert.equal("x", libc.read(fd, 1))
-    libc.close(other)
-    return fd
-  end,
-  ["a pipe that does not block"] = function()
-    local fd, other = libc.pipe()
-    libc.nonblock(fd)
-    for _ = 1, 2 do assert.same({ nil, "EAGAIN" }, { libc.read(fd, 1) }) end
-    libc.close(other)
-    return fd
-  end,
+  ["a socket"] = function() return read_from(libc.socketpair()) end,
+  ["a socket that does not block"] = function() return refused_by(libc.socketpair()) end,
+  ["a pipe"] = function() return read_from(libc.pipe()) end,
+  ["a pipe that does not block"] = function() return refused_by(libc.pipe()) end,
 }
 
 -- What it may stand for now: two ends, to read from and to write to.

@@ -56,6 +56,15 @@ function libc_support.beside(fn, ...)
   return support.finish(waiting)
 end
 
+--- Fails unless fn(1) to fn(10), each in a task of its own, give their numbers, and not one after the other. Each may
+-- take 0.2 s.
+function libc_support.ten_at_once(fn)
+  local start, tasks = task.now(), {}
+  for i = 1, 10 do tasks[i] = task.spawn(fn, i) end
+  for i = 1, 10 do assert(i == select(2, assert(tasks[i]:join()))) end
+  assert(task.now() - start < 1 + support.patience)
+end
+
 --- Waits until what beside() runs has been seen to wait, from now on.
 function libc_support.let_wait()
   local start = rounds

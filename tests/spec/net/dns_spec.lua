@@ -552,6 +552,15 @@ describe("a hosts file that could not be opened for want of descriptors", functi
   end)
 end)
 
+-- Where there is IPv6: connects to a name within that many seconds.
+local function connects_over_ipv6(name, seconds)
+  local listener <close> = net.listen("::1", 0)
+  if not listener then return end
+  local resolver <close> = open()
+  local s <close> = assert(lasts(seconds, net.connect, name, listener:address().port, { resolver = resolver }))
+  assert.equal("::1", s:peer().host)
+end
+
 describe("net.connect to a name with several addresses", function()
   --- Calls body(listener, resolver): the listener is at 127.0.0.1, the last of the addresses of "many".
   local function with_addresses(others, body)
@@ -671,21 +680,11 @@ describe("net.connect to a name with several addresses", function()
   end)
 
   it("begins at once after the answer for IPv6", function()
-    local listener <close> = net.listen("::1", 0)
-    if not listener then return end -- no IPv6 here
-    local resolver <close> = open()
-    local s <close> = assert(lasts(0, net.connect, "silent4.test", listener:address().port,
-      { resolver = resolver }))
-    assert.equal("::1", s:peer().host)
+    connects_over_ipv6("silent4.test", 0)
   end)
 
   it("tries addresses that come while it connects, when the first have failed", function()
-    local listener <close> = net.listen("::1", 0)
-    if not listener then return end -- no IPv6 here
-    local resolver <close> = open()
-    local s <close> = assert(lasts(0.15, net.connect, "late6.test", listener:address().port,
-      { resolver = resolver }))
-    assert.equal("::1", s:peer().host)
+    connects_over_ipv6("late6.test", 0.15)
   end)
 
   it("ends at the time limit, by a cancellation and by the resolver's end while it waits for more addresses", function()

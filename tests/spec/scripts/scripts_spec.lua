@@ -2,6 +2,9 @@
 local support = dofile "tests/spec/support.lua"
 local it = support.limited(it)
 local programs = dofile "tests/spec/programs.lua"
+local browser = dofile "tests/spec/browser.lua"
+local http = require "moonlet.http"
+local json = require "moonlet.json"
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 
@@ -55,7 +58,8 @@ describe("scripts", function()
   teardown(programs.remove_directory)
 
   it("print their usage and exit 1 when the arguments are wrong", function()
-    local wrong = {{"demo.lua", "x"}, {"echo_server.lua", "127.0.0.1", "x"},
+    local wrong = {{"demo.lua", "x"}, {"demo.lua", "--serve", "x"}, {"demo.lua", "--serve", "65536"},
+      {"echo_server.lua", "127.0.0.1", "x"},
       {"echo_server.lua", "--help"}, {"chat_server.lua", "127.0.0.1", "65536"},
       {"tcp_proxy.lua"}, {"tcp_proxy.lua", "7000", "localhost"}, {"sleepers.lua", "10"},
       {"fetch_all.lua", "-n", "0", "http://localhost/"}, {"fetch_all.lua", "-t"},
@@ -108,6 +112,36 @@ describe("scripts", function()
 
     it("takes turns when few files may be open", function()
       check(256, 110)
+    end)
+
+    it("shows a page while it runs, round after round until Ctrl-C, when it is told to serve", function()
+      local demo = start("sh -c " .. quote("ulimit -n 256; exec " .. command_line("demo.lua", "--serve")))
+      local url = demo:printed "open (%S+)\n"
+      local client <close> = http.client()
+      assert.match("<title>moonlet</title>", assert(client:get(url)).body)
+      assert.equal(404, assert(client:get(url .. "x")).status)
+      local r <close> = assert(client:stream(url .. "events"))
+      local most = 0
+      for event in r:events() do
+        local now = json.decode(event.data)
+        most = math.max(most, now.connected)
+        if now.round == 2 and now.connected > 0 then break end
+      end
+      assert(most > 0 and most <= 110, most)
+      demo:printed "\nmessages +24100 replies, 10000 heard from others\n"
+      demo:kill "INT"
+      assert.equal(130, demo:wait())
+      assert.equal("", demo:errors())
+    end)
+
+    it("moves its page in a browser", function()
+      local demo = start(command_line("demo.lua", "--serve"))
+      local page <close> = browser.open(programs, directory, (demo:printed "open (%S+)\n"))
+      if not page then pending "chromium is not installed" end
+      page:shows "%d+ connected, %d+ tasks, [1-9]%d* replies, round %d+, %d+ MB"
+      support.eventually(function()
+        return select(2, page:evaluate("document.getElementById('line').getAttribute('points')"):gsub(",", "")) > 2
+      end)
     end)
 
     it("says so when too few files may be open", function()
@@ -329,15 +363,37 @@ describe("scripts", function()
       assert.equal(1, status)
     end)
 
+    it("fetches by few connections what one server has", function()
+      local listener <close> = assert(net.listen("127.0.0.1", 0))
+      local connections = 0
+      local serving = task.spawn(function()
+        listener:serve({ on_error = function() end }, function(conn)
+          connections = connections + 1
+          while conn:read_line() do
+            repeat until conn:read_line() == ""
+            conn:write "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+          end
+        end)
+      end)
+      local words = { "fetch_all.lua", "-n", 2 }
+      for i = 1, 20 do words[i + 3] = ("http://%s/%d"):format(listener:address(), i) end
+      local fetching = start(command_line(table.unpack(words)))
+      assert.equal(0, fetching:wait())
+      assert.match("\n20 fetched, 0 failed, 40 bytes", fetching:output())
+      assert.equal(2, connections)
+      listener:close()
+      support.finish(serving)
+    end)
+
     it("goes on after a refused port, an unknown host and what is no URL", function()
       local refusing = "127.0.0.1:" .. free_port()
       local output, errors, status = run_script("fetch_all.lua", "http://" .. refusing,
-        "http://x.invalid/", "https://localhost/", "http://localhost:99999/")
+        "http://x.invalid/", "ftp://localhost/", "http://localhost:99999/")
       assert.equal("", errors)
       assert.match("http://" .. refusing .. ": " .. refusing .. ": Connection refused\n", output)
       assert.match("http://x.invalid/: x.invalid:80: host not found\n", output)
-      assert.match("https://localhost/: not an http:// URL\n", output)
-      assert.match("http://localhost:99999/: bad host or port\n", output)
+      assert.match("ftp://localhost/: 'ftp://localhost/' is no URL of http or https", output)
+      assert.match("http://localhost:99999/: not a URL: a port is at most 65535", output)
       assert.match("\n0 fetched, 4 failed", output)
       assert.equal(1, status)
     end)
@@ -357,7 +413,7 @@ describe("scripts", function()
       local fetching = start(command_line("fetch_all.lua",
         "http://" .. tostring(listener:address()) .. "/"))
       local conn <close> = assert(listener:accept(PATIENCE))
-      assert.equal("GET / HTTP/1.0", conn:read_line())
+      assert.equal("GET / HTTP/1.1", conn:read_line())
       read_to(conn, "^$")
       conn:write(text)
       conn:close()
@@ -370,11 +426,11 @@ describe("scripts", function()
     end)
 
     it("takes an answer that is cut short for a failure", function()
-      assert.match(": no answer\n", answer "")
-      assert.match(": not an HTTP answer\n", answer "220 mail.example ESMTP\r\n")
-      assert.match(": cut short in the header\n", answer "HTTP/1.1 200 OK\r\nServer: x\r\n")
-      assert.match(": cut short: 7 of 10 bytes\n",
-        answer "HTTP/1.1 200 OK\r\ncontent-length:10\r\n\r\n1234567")
+      local short = ": the connection ended before the response was whole\n"
+      assert.match(short, answer "")
+      assert.match(": bad response: [^\n]*\n", answer "220 mail.example ESMTP\r\n")
+      assert.match(short, answer "HTTP/1.1 200 OK\r\nServer: x\r\n")
+      assert.match(short, answer "HTTP/1.1 200 OK\r\ncontent-length:10\r\n\r\n1234567")
     end)
   end)
 

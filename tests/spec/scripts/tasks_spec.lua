@@ -94,7 +94,7 @@ describe("scripts about tasks", function()
       local seen, busy = { most = 0 }, 0
       local function serve(accepted)
         local conn <close> = accepted
-        local path = conn:read_line():match "^GET (%S+) HTTP/1.0$"
+        local path = conn:read_line():match "^GET (%S+) HTTP/1.1$"
         repeat local line = conn:read_line() until not line or line == ""
         seen[path] = (seen[path] or 0) + 1
         busy = busy + 1
@@ -125,16 +125,19 @@ describe("scripts about tasks", function()
       local listener <close>, seen = site {
         ["/"] = html [[<a href="a/">1</a><A class=x HREF='a'>2</A><a href=/b?x=1&amp;y=2#top>3</a>
           <a id=here href="../../a/./b/../">4</a><a href="#top">5</a><a href="mailto:x@example.org">6</a>
-          <!-- <a href="/secret">7</a> --><a name=x>8</a><abbr href="/abbr">9</abbr><a href="two words">0</a>]],
+          <!-- <a href="/secret">7</a> --><a name=x>8</a><abbr href="/abbr">9</abbr><a href="two words">0</a>
+          <a href="{ü}">umlaut</a>]],
         ["/a/"] = html '<a href="?page=2">next</a><a href="c">c</a><a href="//localhost:1/">elsewhere</a>',
         ["/a"] = "302 Found\r\nLocation: /a/\r\n\r\nmoved",
         ["/b?x=1&y=2"] = html "", ["/a/?page=2"] = html "", ["/two%20words"] = html "",
+        ["/%7B%C3%BC%7D"] = html "",
         ["/a/c"] = "200 OK\r\nContent-Type: image/png\r\nContent-Length: 3\r\n\r\n<a href=/png>",
       }
       local output, status = crawl("http://" .. tostring(listener:address()))
       assert.same({ most = seen.most, now = seen.now, ["/"] = 1, ["/a/"] = 1, ["/a"] = 1, ["/b?x=1&y=2"] = 1,
-        ["/a/?page=2"] = 1, ["/a/c"] = 1, ["/two%20words"] = 1 }, seen)
-      assert.match("\n7 pages, 0 failed, %d+ bytes, [%d.]+ s\n$", output)
+        ["/a/?page=2"] = 1, ["/a/c"] = 1, ["/two%20words"] = 1,
+        ["/%7B%C3%BC%7D"] = 1 }, seen)
+      assert.match("\n8 pages, 0 failed, %d+ bytes, [%d.]+ s\n$", output)
       assert.match("\n +302 +5 +%d+ +0  %S+/a\n", output)
       assert.equal(0, status)
     end)
@@ -177,8 +180,8 @@ describe("scripts about tasks", function()
       local output, status = crawl("-t", 1, "http://" .. tostring(listener:address()))
       assert.match("/silent: deadline passed\n", output)
       assert.match("\n +404 +0 +%d+ +0  %S+/missing\n", output)
-      assert.match("/short: cut short: 5 of 10 bytes\n", output)
-      assert.match("/rubbish: not an HTTP answer\n", output)
+      assert.match("/short: the connection ended before the response was whole\n", output)
+      assert.match("/rubbish: bad response: [^\n]*\n", output)
       assert.match("\n5 pages, 4 failed", output)
       assert.equal(1, status)
     end)

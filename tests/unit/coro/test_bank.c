@@ -83,6 +83,12 @@ static void run(struct sitter *sitter)
     assert_false(sitter->spoiled);
 }
 
+static void begin(struct sitter *sitter)
+{
+    start(sitter);
+    run(sitter);
+}
+
 static void run_to_the_end(struct sitter *sitter)
 {
     while (!ml_coro_is_unbound(&sitter->coro))
@@ -176,8 +182,7 @@ static void test_conflicting_frames_are_moved_and_come_back_byte_for_byte(void *
     struct ml_bank bank;
     open_bank(&bank, 1, SMALL_STACK);
     struct sitter a = sitter_of(&bank, 3000, 20), b = sitter_of(&bank, 30000, 20);
-    start(&a);
-    run(&a);
+    begin(&a);
     start(&b);
     if (!bank.all_private) {
         assert_int_equal(bank.copies, 1);
@@ -203,8 +208,7 @@ static void test_a_copy_is_not_repeated_while_its_owner_stays_away(void **state)
     struct ml_bank bank;
     open_bank(&bank, 1, SMALL_STACK);
     struct sitter a = sitter_of(&bank, 500, 2), b = sitter_of(&bank, 500, 100);
-    start(&a);
-    run(&a);
+    begin(&a);
     start(&b);
     uint64_t copies = bank.copies;
     for (int i = 0; i < 50; i++)
@@ -223,8 +227,7 @@ static void test_vacated_frames_are_poisoned_in_the_hostile_build(void **state)
     if (!ML_IS_HOSTILE || bank.all_private)
         skip();
     struct sitter a = sitter_of(&bank, 3000, 2), b = sitter_of(&bank, 10, 1);
-    start(&a);
-    run(&a);
+    begin(&a);
     start(&b);
     const unsigned char *vacated = a.coro.sp;
     for (int i = 0; i < 2000; i++)
@@ -471,8 +474,7 @@ static void check_hand_over(enum ml_coro_stack kind)
     assert_int_equal(ml_coro_start(&bank, &a.coro, kind, hand_over_to_peer, &a), 0);
     struct ml_seat *seat = a.coro.seat;
     run(&a);
-    start(&rival);
-    run(&rival);
+    begin(&rival);
     run(&a);
     assert_true(ml_coro_is_unbound(&a.coro));
     assert_null(a.coro.copy);
@@ -553,10 +555,8 @@ static void test_dropping_forgets_the_frames_wherever_they_are(void **state)
     struct ml_bank bank;
     open_bank(&bank, 1, SMALL_STACK);
     struct sitter away = sitter_of(&bank, 9000, 9), here = sitter_of(&bank, 500, 9);
-    start(&away);
-    run(&away);
-    start(&here);
-    run(&here);
+    begin(&away);
+    begin(&here);
     ml_coro_drop(&bank, &away.coro);
     assert_true(ml_coro_is_unbound(&away.coro));
     assert_null(away.coro.copy);
@@ -577,10 +577,8 @@ static void test_dropping_frames_that_are_away_leaves_the_occupant_in_peace(void
     struct ml_bank bank;
     open_bank(&bank, 1, SMALL_STACK);
     struct sitter a = sitter_of(&bank, 300, 9), b = sitter_of(&bank, 300, 3);
-    start(&a);
-    run(&a);
-    start(&b);
-    run(&b);
+    begin(&a);
+    begin(&b);
     ml_coro_drop(&bank, &a.coro);
     assert_ptr_equal(b.coro.seat->occupant, &b.coro);
     run_to_the_end(&b);
@@ -699,8 +697,7 @@ static void test_a_copy_is_freed_when_it_is_back_in_place(void **state)
     struct ml_bank bank;
     open_bank(&bank, 1, LARGE_STACK);
     struct sitter a = sitter_of(&bank, 100000, 2), b = sitter_of(&bank, 100, 2);
-    start(&a);
-    run(&a);
+    begin(&a);
     start(&b);
     run(&a);
     assert_null(a.coro.copy);

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "http/coding.h"
-#include "io/open.h"
+#include "io/life.h"
 
 #include <malloc.h>
 #include <stdlib.h>

@@ -13,8 +13,8 @@
 #include "http/ws_receive.h"
 #include "http/ws_worker.h"
 #include "hub/loop/simulation.h"
+#include "io/life.h"
 #include "io/memory.h"
-#include "io/open.h"
 
 static struct {
     struct ml_hub hub;

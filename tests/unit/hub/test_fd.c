@@ -51,6 +51,15 @@ static void close_test(struct fd_test *test)
     close_hub(&test->hub);
 }
 
+/* Runs two tasks to their end, of which the first begins. */
+static void run_two(struct fd_test *test, void (*first)(struct c_task *self),
+                    void (*second)(struct c_task *self))
+{
+    spawn(&test->hub, &test->tasks[0], first, test);
+    spawn(&test->hub, &test->tasks[1], second, test);
+    assert_int_equal(run_all(&test->hub), 0);
+}
+
 /* Reads one byte, as every user of ml_fd_wait() does: try, wait, try. Its value, or an error. */
 static int read_byte(struct ml_fd *fd, ml_time deadline)
 {
@@ -95,9 +104,7 @@ static void test_a_reader_waits_for_its_byte(void **state)
     (void)state;
     struct fd_test test;
     open_test(&test);
-    spawn(&test.hub, &test.tasks[0], read_one, &test);
-    spawn(&test.hub, &test.tasks[1], write_one, &test);
-    assert_int_equal(run_all(&test.hub), 0);
+    run_two(&test, read_one, write_one);
     assert_int_equal(test.tasks[0].result, 'x');
     assert_null(test.fd.sides[ML_FD_READ].waiter);
     close_test(&test);
@@ -128,9 +135,7 @@ static void test_a_second_waiter_is_refused_and_the_first_unharmed(void **state)
     (void)state;
     struct fd_test test;
     open_test(&test);
-    spawn(&test.hub, &test.tasks[0], read_one, &test);
-    spawn(&test.hub, &test.tasks[1], wait_as_second, &test);
-    assert_int_equal(run_all(&test.hub), 0);
+    run_two(&test, read_one, wait_as_second);
     assert_int_equal(test.tasks[0].result, 'y');
     assert_int_equal(test.tasks[1].result, -EBUSY);
     close_test(&test);
@@ -194,9 +199,7 @@ static void test_close_wakes_the_waiter_and_is_idempotent(void **state)
     (void)state;
     struct fd_test test;
     open_test(&test);
-    spawn(&test.hub, &test.tasks[0], read_one, &test);
-    spawn(&test.hub, &test.tasks[1], close_under_reader, &test);
-    assert_int_equal(run_all(&test.hub), 0);
+    run_two(&test, read_one, close_under_reader);
     assert_int_equal(test.tasks[0].result, -ML_ECLOSED);
     spawn(&test.hub, &test.tasks[0], read_one, &test);
     assert_int_equal(run_all(&test.hub), 0);
@@ -230,9 +233,7 @@ static void test_a_number_used_again_at_once_wakes_nobody_by_mistake(void **stat
     (void)state;
     struct fd_test test;
     open_test(&test);
-    spawn(&test.hub, &test.tasks[0], read_one, &test);
-    spawn(&test.hub, &test.tasks[1], replace_under_reader, &test);
-    assert_int_equal(run_all(&test.hub), 0);
+    run_two(&test, read_one, replace_under_reader);
     assert_int_equal(test.tasks[0].result, -ML_ECLOSED);
     assert_int_equal(test.tasks[1].result, 'n');
     close_test(&test);
@@ -250,9 +251,7 @@ static void test_a_wait_cut_short_leaves_room_for_the_next(void **state)
     (void)state;
     struct fd_test test;
     open_test(&test);
-    spawn(&test.hub, &test.tasks[0], read_one, &test);
-    spawn(&test.hub, &test.tasks[1], cancel_reader, &test);
-    assert_int_equal(run_all(&test.hub), 0);
+    run_two(&test, read_one, cancel_reader);
     assert_int_equal(test.tasks[0].result, -ECANCELED);
     assert_null(test.fd.sides[ML_FD_READ].waiter);
     assert_int_equal(write(test.other, "k", 1), 1);

@@ -11,7 +11,6 @@
 
 #include "hub/state/ready.h"
 #include "hub/state/scope.h"
-#include "hub/state/slots.h"
 #include "hub/switch/switch.h"
 #include "hub/wait/wait.h"
 
@@ -140,35 +139,6 @@ static void test_cancel_ends_the_wait_and_every_later_one(void **state)
     close_hub(&hub);
 }
 
-/* ---- slots ---- */
-
-static void test_slots_find_their_tasks_and_are_used_again(void **state)
-{
-    (void)state;
-    enum { COUNT = 1000 };
-    static struct ml_task tasks[COUNT];
-    static uint32_t numbers[COUNT];
-    struct ml_slots slots;
-    ml_slots_init(&slots);
-    for (int i = 0; i < COUNT; i++) {
-        uint32_t next = ml_slots_next(&slots);
-        assert_int_equal(ml_slots_take(&slots, &tasks[i], &numbers[i]), 0);
-        assert_int_equal(numbers[i], next);
-    }
-    for (int i = 0; i < COUNT; i += 3)
-        ml_slots_give_back(&slots, numbers[i]);
-    for (int i = 0; i < COUNT; i++)
-        assert_ptr_equal(ml_slots_task(&slots, numbers[i]), i % 3 == 0 ? NULL : &tasks[i]);
-    for (int i = 0; i < COUNT; i += 3) {
-        assert_int_equal(ml_slots_take(&slots, &tasks[i], &numbers[i]), 0);
-        assert_true(numbers[i] < COUNT);
-    }
-    for (int i = 0; i < COUNT; i++)
-        assert_ptr_equal(ml_slots_task(&slots, numbers[i]), &tasks[i]);
-    assert_int_equal(slots.count, COUNT);
-    ml_slots_release(&slots);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,7 +147,6 @@ int main(void)
         cmocka_unit_test(test_the_nearest_deadline_is_the_earliest_of_all_scopes),
         cmocka_unit_test(test_scopes_left_open_are_given_back_at_the_end),
         cmocka_unit_test(test_cancel_ends_the_wait_and_every_later_one),
-        cmocka_unit_test(test_slots_find_their_tasks_and_are_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

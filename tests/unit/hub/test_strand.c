@@ -31,8 +31,9 @@ static void run_on_both(void (*run)(struct c_task *self))
     run_with_strands(run, private);
 }
 
-/* Strands lie outside of frames: those of the body are moved when a strand needs its stack. */
-static void resume(struct c_strand *strand)
+/* Strands lie outside of frames: those of the body are moved when a strand needs its stack.
+ * noinline: what is weighed inside lies below the caller's frame. */
+static __attribute__((noinline)) void resume(struct c_strand *strand)
 {
     assert_int_equal(ml_strand_resume(strand->hub, &strand->strand), 0);
 }
@@ -124,13 +125,19 @@ static struct c_strand links[DEEP + 1]; /* from 1 on: each resumes the next */
 
 static uint32_t weights[DEEP + 1];
 
+static __attribute__((noinline)) uint32_t weigh(const struct ml_hub *hub)
+{
+    return ml_strand_weight(hub);
+}
+
 static void resume_next(struct c_strand *self)
 {
-    volatile char frame[FRAME_KIB * 1024];
+    char frame[FRAME_KIB * 1024];
     const struct ml_task *task = self->hub->current;
-    frame[0] = (char)self->number;
+    memset(frame, self->number, sizeof frame);
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* all of it is there */
     note(self->number);
-    weights[self->number] = ml_strand_weight(self->hub);
+    weights[self->number] = weigh(self->hub);
     assert_int_equal(task->depth, self->number);
     if (self->number < DEEP) {
         resume(&links[self->number + 1]);
@@ -322,22 +329,31 @@ static void begin_strand(struct c_task *self)
     resume(self->data);
 }
 
-/* Begun by a task of one kind and ended by one of the other. */
+/* Begins a strand in a task of one kind and goes on with it in a task of the other. Whether the
+ * strand that looks at its stack was on its own is told in *is_private, before and after. */
+static void run_in_both_kinds(struct ml_hub *hub, struct c_strand *strand,
+                              struct ml_spawn_options first, const bool *is_private, bool seen[2])
+{
+    struct ml_spawn_options kinds[2] = {first, {.private_stack = !first.private_stack}};
+    for (int i = 0; i < 2; i++) {
+        struct c_task task;
+        spawn_with(hub, &task, begin_strand, strand, kinds[i]);
+        assert_int_equal(run_all(hub), 0);
+        seen[i] = *is_private;
+    }
+}
+
 static void test_a_strand_stays_on_the_kind_of_stack_that_it_began_on(void **state)
 {
     (void)state;
     struct ml_hub hub;
     open_hub_with_strands(&hub);
     for (int i = 0; i < 2; i++) {
-        struct c_task task;
-        bool is_private = i == 0;
+        bool is_private = false, seen[2], expected = i == 1 || hub.bank.all_private;
         struct c_strand strand = new_strand(&hub, look_at_stack, &is_private, 1);
-        spawn_with(&hub, &task, begin_strand, &strand, i == 0 ? shared : private);
-        assert_int_equal(run_all(&hub), 0);
-        assert_int_equal(is_private, i == 1 || hub.bank.all_private);
-        spawn_with(&hub, &task, begin_strand, &strand, i == 0 ? private : shared);
-        assert_int_equal(run_all(&hub), 0);
-        assert_int_equal(is_private, i == 1 || hub.bank.all_private);
+        run_in_both_kinds(&hub, &strand, i == 0 ? shared : private, &is_private, seen);
+        assert_int_equal(seen[0], expected);
+        assert_int_equal(seen[1], expected);
         assert_int_equal(state_of(&strand), ML_STRAND_UNBOUND);
     }
     close_hub(&hub);
@@ -356,15 +372,11 @@ static void test_a_strand_begins_on_the_kind_of_stack_of_the_one_that_resumes_it
     struct ml_hub hub;
     open_hub_with_strands(&hub);
     for (int i = 0; i < 2; i++) {
-        struct c_task task;
-        bool is_private = i == 0;
+        bool is_private = i == 0, seen[2];
         struct c_strand inner = new_strand(&hub, look_at_stack, &is_private, 1);
         struct c_strand strand = new_strand(&hub, leave_and_resume, &inner, 2);
-        spawn_with(&hub, &task, begin_strand, &strand, i == 0 ? shared : private);
-        assert_int_equal(run_all(&hub), 0);
-        spawn_with(&hub, &task, begin_strand, &strand, i == 0 ? private : shared);
-        assert_int_equal(run_all(&hub), 0);
-        assert_int_equal(is_private, i == 1 || hub.bank.all_private);
+        run_in_both_kinds(&hub, &strand, i == 0 ? shared : private, &is_private, seen);
+        assert_int_equal(seen[1], i == 1 || hub.bank.all_private);
         ml_strand_drop(&hub, &inner.strand);
     }
     close_hub(&hub);

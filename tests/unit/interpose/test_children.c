@@ -7,10 +7,8 @@
 
 #include "hub_fixture.h"
 
-#include "hub/loop/open.h"
+#include "hub/loop/life.h"
 #include "hub/loop/run.h"
-#include "hub/on/offload.h"
-#include "hub/state/scope.h"
 #include "hub/switch/switch.h"
 #include "interpose/libc_call.h"
 #include "interpose/libc_calls.h"
@@ -140,112 +138,11 @@ static void test_the_shell_of_a_task_that_is_dropped_is_killed(void **state)
     close(begun[0]);
 }
 
-/* ---- workers ---- */
-
-struct gate_job {
-    struct ml_job job;
-    int gate; /* a pipe that it reads */
-};
-
-static void run_gate(struct ml_job *job)
-{
-    char byte;
-    if (read(ml_container_of(job, struct gate_job, job)->gate, &byte, 1) < 0)
-        abort();
-}
-
-static void release_gate(struct ml_job *job)
-{
-    free(ml_container_of(job, struct gate_job, job));
-}
-
-static const struct ml_wait_kind worker_kind = {.text = "a worker", .external = true};
-
-/* As many jobs as there are places, or more, that do not end before their gate opens. number: their
- * kind. */
-static void wait_at_gate(struct c_task *self)
-{
-    struct gate_job *job = calloc(1, sizeof *job);
-    job->job = (struct ml_job){
-        .run = run_gate, .release = release_gate, .work = (enum ml_work)self->number};
-    job->gate = *(int *)self->data;
-    self->result = ml_offload(hub_of(self), &worker_kind, &job->job, ML_FOREVER);
-    if (self->result == 0)
-        free(job);
-}
-
-enum { MANY = ML_OFFLOAD_WORKERS + 4 };
-
-static void spawn_many(struct ml_hub *hub, struct c_task tasks[MANY], int *gate, enum ml_work work)
-{
-    for (int i = 0; i < MANY; i++) {
-        spawn(hub, &tasks[i], wait_at_gate, gate);
-        tasks[i].number = work;
-    }
-    assert_int_equal(ml_hub_run(hub, ML_UNTIL_ALL_ENDED, ml_clock_now() + ML_MILLISECOND),
-                     -ETIMEDOUT);
-}
-
-/* 32 jobs of one kind that did not end kept the workers from all others. */
-static void test_a_kind_of_work_that_is_stuck_leaves_the_other_kinds_their_places(void **state)
-{
-    struct ml_hub hub;
-    static struct c_task stuck[MANY], others[ML_WORKS];
-    int shut[2], open[2];
-    (void)state;
-    assert_int_equal(pipe(shut) | pipe(open), 0);
-    close(open[1]);
-    open_hub(&hub);
-    spawn_many(&hub, stuck, &shut[0], ML_WORK_NAMES);
-    for (int i = 0; i < ML_WORKS; i++) {
-        spawn(&hub, &others[i], wait_at_gate, &open[0]);
-        others[i].number = i;
-    }
-    assert_int_equal(ml_hub_run(&hub, ML_UNTIL_ALL_ENDED, ml_clock_now() + ML_SECOND / 2),
-                     -ETIMEDOUT);
-    for (int i = 0; i < ML_WORKS; i++)
-        assert_int_equal(others[i].result, i == ML_WORK_NAMES ? 1 : 0);
-    close(shut[1]);
-    run_all(&hub);
-    for (int i = 0; i < MANY; i++)
-        assert_int_equal(stuck[i].result, 0);
-    close_hub(&hub);
-    close(shut[0]);
-    close(open[0]);
-}
-
-/* Calls whose tasks had given up kept their places for good. */
-static void test_a_job_that_nobody_waits_for_leaves_its_place(void **state)
-{
-    struct ml_hub hub;
-    static struct c_task stuck[MANY], next;
-    int shut[2], open[2];
-    (void)state;
-    assert_int_equal(pipe(shut) | pipe(open), 0);
-    close(open[1]);
-    open_hub(&hub);
-    for (int round = 0; round < 3; round++) {
-        spawn_many(&hub, stuck, &shut[0], ML_WORK_USER);
-        for (int i = 0; i < MANY; i++)
-            ml_task_cancel(&stuck[i].task);
-        run_all(&hub);
-        spawn(&hub, &next, wait_at_gate, &open[0]);
-        next.number = ML_WORK_USER;
-        run_all(&hub);
-        assert_int_equal(next.result, 0);
-    }
-    close_hub(&hub);
-    close(shut[1]);
-    close(open[0]); /* `shut[0]` stays: workers may still be about to read it */
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_shell_leaves_what_keys_do_to_the_process),
         cmocka_unit_test(test_the_shell_of_a_task_that_is_dropped_is_killed),
-        cmocka_unit_test(test_a_kind_of_work_that_is_stuck_leaves_the_other_kinds_their_places),
-        cmocka_unit_test(test_a_job_that_nobody_waits_for_leaves_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

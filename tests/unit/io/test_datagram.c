@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "io/datagram.h"
-#include "io/open.h"
+#include "io/life.h"
 
 #include <errno.h>
 

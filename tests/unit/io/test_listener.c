@@ -13,8 +13,8 @@
 #include "base/error.h"
 #include "hub/loop/run.h"
 #include "hub/switch/switch.h"
+#include "io/life.h"
 #include "io/listener.h"
-#include "io/open.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -12,8 +12,8 @@
 
 #include "base/error.h"
 #include "base/hostile.h"
+#include "io/life.h"
 #include "io/local_socket.h"
-#include "io/open.h"
 
 #include <errno.h>
 #include <fcntl.h>

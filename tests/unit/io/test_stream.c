@@ -12,8 +12,8 @@
 #include "base/error.h"
 #include "hub/loop/run.h"
 #include "hub/switch/switch.h"
+#include "io/life.h"
 #include "io/memory.h"
-#include "io/open.h"
 #include "io/socket.h"
 
 #include <errno.h>

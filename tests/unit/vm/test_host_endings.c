@@ -141,6 +141,15 @@ static void test_errors_of_every_type_are_told(void **state)
         }
 }
 
+static void sweep_each(const char *const *sources, size_t count, int expected)
+{
+    for (size_t i = 0; i < count; i++) {
+        char source[768];
+        snprintf(source, sizeof source, "local task = require 'moonlet.task'\n%s", sources[i]);
+        sweep_both(source, expected);
+    }
+}
+
 #define CLOSER "setmetatable({}, {__close = function() closed = (closed or 0) + 1 end})"
 
 static void test_tasks_are_abandoned(void **state)
@@ -158,11 +167,7 @@ static void test_tasks_are_abandoned(void **state)
         "function() task.shield(1, task.sleep, 0.001 * i) end}) task.pcall(task.sleep, 60) os.exit(3, true) end) end\n"
         "task.yield() arm() for i = 1, 3 do t[i]:cancel() end task.sleep(60)",
     };
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
-        char source[768];
-        snprintf(source, sizeof source, "local task = require 'moonlet.task'\n%s", sources[i]);
-        sweep_both(source, 3);
-    }
+    sweep_each(sources, sizeof sources / sizeof *sources, 3);
 }
 
 static void test_tasks_are_spawned_and_joined(void **state)
@@ -177,11 +182,7 @@ static void test_tasks_are_spawned_and_joined(void **state)
         "local g = require 'moonlet.greenlet' g.settrace(function() end)\n"
         "local a = g.new(function() return 1 end) arm() a:switch()",
     };
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
-        char source[512];
-        snprintf(source, sizeof source, "local task = require 'moonlet.task'\n%s", sources[i]);
-        sweep_both(source, 0);
-    }
+    sweep_each(sources, sizeof sources / sizeof *sources, 0);
 }
 
 int main(void)

@@ -52,6 +52,15 @@ static int run(const char *source, struct told *told)
     return status;
 }
 
+static void assert_each_meets_the_limit(const char *const *sources, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct told told;
+        assert_int_equal(run(sources[i], &told), 1);
+        assert_true(told.has_limit);
+    }
+}
+
 #define LOOP "function() while true do end end"
 
 /* Lua calls the handler inside of the hook that ended the loop, and looks at no hook there. */
@@ -64,11 +73,7 @@ static void test_a_message_handler_is_ended(void **state)
         "xpcall(error, " LOOP ", 'x')",
         "coroutine.wrap(function() xpcall(" LOOP ", " LOOP ") end)()",
     };
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
-        struct told told;
-        assert_int_equal(run(sources[i], &told), 1);
-        assert_true(told.has_limit);
-    }
+    assert_each_meets_the_limit(sources, sizeof sources / sizeof *sources);
 }
 
 /* They run on a state of the runtime's own. */
@@ -184,11 +189,7 @@ static void test_the_count_is_the_tasks(void **state)
         "local task = require 'moonlet.task' while true do task.timeout(0, task.sleep, 1) end",
         "local channel = require 'moonlet.channel'.new(1) while true do channel:put(1) channel:get() end",
     };
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
-        struct told told;
-        assert_int_equal(run(sources[i], &told), 1);
-        assert_true(told.has_limit);
-    }
+    assert_each_meets_the_limit(sources, sizeof sources / sizeof *sources);
 }
 
 /* Lua looks at no hook while a C function repeats something as often as its arguments say. */
@@ -204,11 +205,7 @@ static void test_long_calls_are_charged_before_they_begin(void **state)
         ("local t = setmetatable({}, {__index = setmetatable({}, {__index = string})}) t.x = 1\n"
          "while true do pcall(table.unpack, t, 1, 1e6) end"),
     };
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
-        struct told told;
-        assert_int_equal(run(sources[i], &told), 1);
-        assert_true(told.has_limit);
-    }
+    assert_each_meets_the_limit(sources, sizeof sources / sizeof *sources);
 }
 
 /* Where scripts have the debug library: their hooks neither replace the limit nor keep it from

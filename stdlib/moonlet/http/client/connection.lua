@@ -20,9 +20,10 @@ local function reuse(pool, conn)
 end
 
 local function new_http1(pool, stream, key)
-  local conn = { stream = stream, x = core.new(stream), key = key, pool = pool }
+  local conn = pools.connection(stream, core.new(stream), key)
+  conn.pool = pool
   pool.open, pool.made = pool.open + 1, pool.made + 1
-  return setmetatable(conn, pools.Connection)
+  return conn
 end
 
 -- Whether the peer of a new stream speaks HTTP/2.
@@ -39,12 +40,20 @@ local Attempt = { __close = function(self)
   if self.has_place then origin:leave() end
 end }
 
+-- Its fields are there from the start: setting one of them later takes no memory.
+local function new_attempt(origin)
+  return setmetatable({
+    origin = origin, stream = false, dial = false, failure = false, has_place = false,
+  }, Attempt)
+end
+
 -- Over a stream that was just made: one of HTTP/2 or of HTTP/1.
 local function take_up(pool, plan, attempt, key)
   local origin, stream = attempt.origin, attempt.stream
   if plan.may_share and speaks_http2(plan, stream) then
     local shared, message, code = http2.open(stream, pool, origin, key)
     if not shared then return nil, message, code end
+    attempt.stream, attempt.has_place = false, false
     return shared:carry()
   end
   if plan.version == "2" and plan.may_share then
@@ -58,7 +67,7 @@ end
 
 -- A new connection at a place of the origin's.
 local function make(pool, plan, times, origin, key)
-  local attempt <close> = setmetatable({ origin = origin }, Attempt)
+  local attempt <close> = new_attempt(origin)
   origin:enter()
   attempt.has_place = true
   if plan.may_share and not origin.is_http1 then attempt.dial = origin:begin_dial() end
@@ -74,15 +83,15 @@ local function make(pool, plan, times, origin, key)
     if code ~= "ETIMEDOUT" then attempt.failure = { message, code } end
     return nil, message, code
   end
-  attempt.stream, attempt.has_place = nil, nil
+  attempt.stream, attempt.has_place = false, false
   return conn
 end
 
 local function take_idle(pool, origin, key)
   local conn = pool:take(key)
   if not conn then return nil end
-  origin:enter()
   conn.origin = origin
+  origin:enter()
   return reuse(pool, conn)
 end
 
@@ -112,6 +121,7 @@ end
 
 local User = { __close = function(user)
   local origin = user.origin
+  if not origin then return end
   origin.users = origin.users - 1
   origin:end_if_over()
 end }
@@ -126,10 +136,11 @@ function connection.acquire(pool, plan, times, is_fresh)
     if not stream then return nil, message, code end
     return new_http1(pool, stream, key)
   end
+  local user <close> = setmetatable({ origin = false }, User)
   local origin = pool:origin(key)
   origin.users = origin.users + 1
-  local user <close> = setmetatable({ origin = origin }, User)
-  return acquire(pool, plan, times, is_fresh, user.origin, key)
+  user.origin = origin
+  return acquire(pool, plan, times, is_fresh, origin, key)
 end
 
 return connection

@@ -17,10 +17,12 @@ Carried.__index = Carried
 function Carried:release()
   local shared = self.shared
   if not shared then return end
-  self.shared = nil
+  self.shared = false
   self.x:drop()
   shared:release()
 end
+
+Carried.__gc = Carried.release -- a response that was neither read nor closed
 
 local Shared = {}
 Shared.__index = Shared
@@ -28,10 +30,10 @@ Shared.__index = Shared
 --- A place for a request.
 function Shared:carry()
   local pool = self.pool
-  local conn = setmetatable({ x = self.http2:exchange(), shared = self }, Carried)
+  local x = self.http2:exchange()
+  local conn = setmetatable({ x = x, shared = false, reused = self.is_used }, Carried)
   if self.requests == 0 then pool:unlist(self) end
-  self.requests = self.requests + 1
-  conn.reused = self.is_used
+  conn.shared, self.requests = self, self.requests + 1
   if self.is_used then pool.reused = pool.reused + 1 end
   self.is_used = true
   return conn
@@ -41,7 +43,7 @@ end
 function Shared:release()
   self.requests = self.requests - 1
   if self.requests == 0 and not self.is_gone then
-    if self.http2:is_refusing() or not self.pool:keep(self) then self:shut() end
+    if self.http2:is_refusing() or not self.pool:keeps(self) then self:shut() end
   end
   if not self.is_gone then self.origin:wake() end
 end
@@ -73,8 +75,9 @@ end
 local Running = { __close = function(running) running.shared:shut() end }
 
 local function spawn(self, name, run)
+  local running = setmetatable({ shared = self }, Running) -- the task itself might have no memory
   task.spawn({ daemon = true, quiet = true, name = name }, function()
-    local _ <close> = setmetatable({ shared = self }, Running)
+    local _ <close> = running
     run(self.http2)
   end)
 end
@@ -86,12 +89,14 @@ function http2.open(stream, pool, origin, key)
   if not connection then return nil, message, code end
   local self = setmetatable({
     http2 = connection, stream = stream, pool = pool, origin = origin, key = key, requests = 0,
-    is_used = false,
+    is_used = false, since = 0, is_gone = true, -- until nothing can fail any more
   }, Shared)
   spawn(self, "http/2 sender", connection.send)
   spawn(self, "http/2 receiver", connection.receive)
   origin.shared[#origin.shared + 1] = self
+  self.is_gone = false
   pool.open, pool.made = pool.open + 1, pool.made + 1
+  pool:keeps(self)
   return self
 end
 
