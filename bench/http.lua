@@ -13,6 +13,11 @@ for i = 1, FIELDS do record["field_" .. i] = ("value %d of a record"):format(i) 
 local router = http.router()
 router:get("/", function() return "hello" end)
 router:get("/json", function() return record end)
+router:post("/upload", function(req)
+  local body, message, code = req:body()
+  if not body then return nil, message, code end
+  return tostring(#body)
+end)
 for i = 1, ROUTES do
   router:get(("/things/%d/parts/{part}"):format(i), function() return "hello" end)
 end
