@@ -17,12 +17,10 @@ static struct ml_hub *hub_of(const struct ml_http2_stream *s)
 
 struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t id, uint16_t fields)
 {
-    struct ml_http2_stream *s = calloc(1, sizeof *s + fields * sizeof *s->fields);
+    struct ml_http2_stream *s = malloc(sizeof *s + fields * sizeof *s->fields);
     if (s == NULL)
         return NULL;
-    s->peer = peer;
-    s->field_room = fields;
-    s->answer_left = -1;
+    *s = (struct ml_http2_stream){.peer = peer, .field_room = fields, .answer_left = -1};
     ml_http2_flow_init(&s->flow, &peer->session);
     s->flow.id = id;
     ml_list_insert(&peer->streams, &s->link);
