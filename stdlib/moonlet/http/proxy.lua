@@ -109,7 +109,7 @@ function proxy.socks5(stream, through, host, port)
   local version, result, _, kind = reply:byte(1, 4)
   if version ~= 5 then return fail(stream, "bad answer of the proxy") end
   if result ~= 0 then
-    local code = result == 5 and "ECONNREFUSED" or "EPROTO"
+    code = result == 5 and "ECONNREFUSED" or "EPROTO"
     return fail(stream, "proxy: " .. (REPLIES[result] or "failure"), code)
   end
   local size = kind == 1 and 4 or kind == 4 and 16 or nil
