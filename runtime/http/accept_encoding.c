@@ -4,7 +4,7 @@
 
 enum { WHOLE = 1000, UNNAMED = -1 }; /* weights are thousandths */
 
-/* What a field says: a weight for each coding it names, and for the others. */
+/* The content of a field: a weight for each coding that it names, and one for the others. */
 struct wishes {
     int weights[ML_CODING_UNKNOWN];
     int others;
@@ -25,7 +25,7 @@ static void trim(const char **text, size_t *size)
         --*size;
 }
 
-/* "0", "0.5", "1.000": thousandths, or -1. */
+/* "0", "0.5", "1.000" in thousandths. -1: not a weight. */
 static int parse_weight(const char *text, size_t size)
 {
     static const int places[] = {100, 10, 1};
@@ -40,7 +40,7 @@ static int parse_weight(const char *text, size_t size)
     return weight <= WHOLE ? weight : -1;
 }
 
-/* The weight behind a coding's name, `text` beginning after its semicolon; or -1. */
+/* The weight after a coding's name; `text` begins after its semicolon. -1: not a weight. */
 static int parse_parameter(const char *text, size_t size)
 {
     trim(&text, &size);
@@ -48,7 +48,7 @@ static int parse_parameter(const char *text, size_t size)
     return is_weight ? parse_weight(text + 2, size - 2) : -1;
 }
 
-/* The first element that names a coding counts. */
+/* If a coding is named twice, its first element counts. */
 static void note(struct wishes *w, const char *name, size_t size, int weight)
 {
     int *place = NULL;
@@ -88,7 +88,7 @@ static void parse_wishes(struct wishes *w, const char *field, size_t size)
     }
 }
 
-/* The weight of a coding; 0: not acceptable. */
+/* The weight of a coding. 0: not acceptable. */
 static int weight_of(const struct wishes *w, enum ml_coding coding)
 {
     int weight = w->weights[coding] != UNNAMED ? w->weights[coding] : w->others;
@@ -109,7 +109,7 @@ int ml_coding_negotiate(const char *field, size_t size, const enum ml_coding *of
             best_weight = weight;
         }
     }
-    /* The identity is acceptable unless the field excludes it, and counts only if it is named. */
+    /* The identity is acceptable unless the field excludes it; it competes only if it is named. */
     int named = w.weights[ML_CODING_IDENTITY];
     bool is_excluded = named == 0 || (named == UNNAMED && w.others == 0);
     if (named > best_weight || (best < 0 && !is_excluded))

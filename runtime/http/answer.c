@@ -8,7 +8,7 @@ struct status {
     const char *reason;
 };
 
-/* The registered ones (RFC 9110, 15; 6585; 7725; 8297; 8470). */
+/* The registered status codes (RFC 9110, 15; 6585; 7725; 8297; 8470). */
 static const struct status statuses[] = {
     {100, "Continue"},
     {101, "Switching Protocols"},
@@ -82,8 +82,8 @@ const char *ml_http_reason(int status)
     return "";
 }
 
-/* Fields of which the carrier knows more than an application: what ends a body, and what holds for
- * one hop alone. */
+/* Fields that the carrier writes itself, as it knows more than the application: fields that frame
+ * the body, and fields that concern one connection only. */
 static const struct {
     uint32_t size;
     const char *name;
@@ -155,7 +155,8 @@ char *ml_http_format_hex(char *to, uint64_t number)
     return put(to, at, (size_t)(end - at));
 }
 
-/* 40: the status line without its reason, `date`; 80: what frames the body, the empty line. */
+/* 40: the status line without its reason, and `date`; 80: the fields that frame the body, and the
+ * empty line. */
 size_t ml_http_answer_bound(const struct ml_http_answer *answer)
 {
     size_t size = 160 + strlen(ml_http_reason(answer->status));
@@ -189,7 +190,7 @@ static bool is_date(const struct ml_http_pair *pair)
     return pair->name_size == 4 && strncasecmp(pair->name, "date", 4) == 0;
 }
 
-/* *has_date: there was one among them. */
+/* *has_date: whether the fields have a date. */
 static char *put_pairs(char *to, const struct ml_http_answer *answer, bool *has_date)
 {
     for (int i = 0; i < answer->pair_count; i++) {

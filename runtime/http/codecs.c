@@ -12,7 +12,7 @@ struct ml_codecs *ml_codecs_get(struct ml_io *io)
     return io->codecs;
 }
 
-/* Keeps a library whose functions were found. */
+/* Keeps the library if its functions were found, and closes it otherwise. */
 static bool keep(void **library, bool has_all)
 {
     if (!has_all) {

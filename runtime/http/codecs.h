@@ -1,5 +1,5 @@
 /*
- * The libraries of content codings that a runtime has loaded: zlib (http/zlib.h), and brotli and
+ * The libraries for content codings that a runtime has loaded: zlib (http/zlib.h), and brotli and
  * zstd where they are installed. Those two are used without their headers: the few functions needed
  * are declared here. Knows nothing of streams or HTTP.
  */
@@ -19,7 +19,8 @@ enum ml_brotli_result {
     ML_BROTLI_NEEDS_OUTPUT,
 };
 
-/* Of BrotliDecoderGetErrorCode(): those of lack of memory. */
+/* Errors of BrotliDecoderGetErrorCode() that mean lack of memory: the first and the last of their
+ * range. */
 enum { ML_BROTLI_FIRST_ALLOCATION_ERROR = -30, ML_BROTLI_LAST_ALLOCATION_ERROR = -21 };
 
 struct ml_brotli_decoder {
@@ -77,11 +78,12 @@ struct ml_codecs {
     struct ml_zstd zstd;
 };
 
-/* The tables of a runtime, none of them loaded at first; the end of the runtime frees them, the
- * libraries stay in the process. NULL: no memory. */
+/* The tables of a runtime, at first all unloaded. The end of the runtime frees them; the libraries
+ * stay in the process. NULL: no memory. */
 struct ml_codecs *ml_codecs_get(struct ml_io *io);
 
-/* Each table, loaded at the first call; NULL: there is no such library here, or no memory. */
+/* The table of each library, loaded at the first call. NULL: the library is not installed, or there
+ * is no memory. */
 const struct ml_zlib *ml_codecs_zlib(struct ml_io *io);
 const struct ml_brotli_decoder *ml_codecs_brotli_decoder(struct ml_io *io);
 const struct ml_brotli_encoder *ml_codecs_brotli_encoder(struct ml_io *io);

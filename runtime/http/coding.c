@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <strings.h>
 
-/* Windows of the format's largest size, and zlib's marks for what is around the data. */
+/* The format's largest window, and zlib's mark for gzip's header. */
 enum { WINDOW_BITS = 15, GZIP = 16 };
 
-/* The window that RFC 8878 asks every reader of zstd over HTTP to have. */
+/* RFC 8878 asks every reader of zstd over HTTP to support this window. */
 enum { ZSTD_WINDOW_LOG = 23 };
 
-/* What an answer made on the fly is worth. */
+/* Levels for answers that are compressed while they are sent. */
 enum { GZIP_LEVEL = 6, BR_LEVEL = 4, BR_WINDOW_BITS = 18, DEFLATE_MEMORY_LEVEL = 8 };
 
 /* ---- names ---- */
@@ -80,29 +80,29 @@ bool ml_coding_can_encode(struct ml_io *io, enum ml_coding coding)
 
 /* ---- decoding ---- */
 
-/* After a call of a library: it goes on; it wants nothing but more input; a member has ended. */
+/* Results of a library's call: it goes on, and may want more input; or a member has ended. */
 enum { GOES_ON, HAS_ENDED };
 
 struct decoder_kind {
     int (*begin)(struct ml_io *io, struct ml_decoder *d);
-    /* One call of the library: GOES_ON, HAS_ENDED, or an error. */
+    /* One call of the library. GOES_ON, HAS_ENDED, or an error. */
     int (*run)(struct ml_decoder *d, struct ml_coding_step *step);
-    /* Prepares for another member; NULL: nothing may follow. 0, or an error. */
+    /* Prepares for another member. 0 or an error. NULL: no member may follow. */
     int (*restart)(struct ml_decoder *d);
     void (*end)(struct ml_decoder *d);
 };
 
 struct ml_decoder {
     const struct decoder_kind *kind;
-    uint64_t left;     /* bytes that may still come out */
-    bool is_in_member; /* input was taken and its end has not come */
-    bool has_member;   /* at least one was whole */
-    bool is_begun;     /* the state below is there to be ended */
+    uint64_t left;     /* bytes of output that the limit still allows */
+    bool is_in_member; /* a member has begun and has not ended */
+    bool has_member;   /* at least one member was complete */
+    bool is_begun;     /* the state below must be ended */
     const void *library;
     void *state; /* of brotli or zstd */
     z_stream zlib;
-    bool knows_format;      /* deflate: the first two bytes have said what surrounds the data */
-    unsigned char first[4]; /* of deflate, kept until then; of a frame of zstd, its magic number */
+    bool knows_format;      /* deflate: the first two bytes have shown the format */
+    unsigned char first[4]; /* deflate: the bytes kept until then; zstd: a frame's magic number */
     unsigned first_count;
 };
 
@@ -121,7 +121,8 @@ static void end_inflate(struct ml_decoder *d)
     ((const struct ml_zlib *)d->library)->inflateEnd(&d->zlib);
 }
 
-/* Sizes are cut to what zlib's counters hold; the loop around comes back. */
+/* zlib's counters are smaller than size_t: cuts the size to them; the loop in the caller comes
+ * back. */
 static uInt zlib_size(size_t size)
 {
     return size < UINT32_MAX ? (uInt)size : UINT32_MAX;
@@ -158,8 +159,8 @@ static int restart_gzip(struct ml_decoder *d)
     return z->inflateReset(&d->zlib) == Z_OK ? 0 : -EPROTO;
 }
 
-/* "deflate" is zlib's format (RFC 1950), and from some senders the data alone (RFC 1951): what the
- * first two bytes say decides, so nothing begins before they have come. */
+/* "deflate" is zlib's format (RFC 1950), but some senders send the bare data (RFC 1951). The first
+ * two bytes decide, so nothing begins before they have come. */
 static int begin_deflate(struct ml_io *io, struct ml_decoder *d)
 {
     const struct ml_zlib *z = ml_codecs_zlib(io);
@@ -183,7 +184,7 @@ static int find_format(struct ml_decoder *d)
     char none;
     struct ml_coding_step step = {(const char *)d->first, 2, &none, 0};
     int result = inflate_step(d, &step);
-    /* Raw data may end in the two bytes ("\3\0"). What it left of them is garbage. */
+    /* Raw data may end within these two bytes ("\3\0"). Bytes after that end are garbage. */
     return result >= 0 && step.in_size > 0 ? -EPROTO : result;
 }
 
@@ -251,8 +252,9 @@ static int begin_zstd(struct ml_io *io, struct ml_decoder *d)
     return d->is_begun ? 0 : -ENOMEM;
 }
 
-/* Whether the bytes there are begin a frame of RFC 8878: of data, or one to skip. The library would
- * also take the formats before version 0.8, where what comes out depends on how the input is cut. */
+/* Whether the first bytes may begin a frame of RFC 8878: one of data, or one to skip. The
+ * library would also accept the formats before version 0.8, whose output depends on how the
+ * input is cut. */
 static bool may_begin_zstd(const unsigned char *first, unsigned count)
 {
     static const unsigned char data[4] = {0x28, 0xb5, 0x2f, 0xfd}, skip[4] = {0, 0x2a, 0x4d, 0x18};
@@ -282,7 +284,7 @@ static int run_zstd(struct ml_decoder *d, struct ml_coding_step *step)
     return result == 0 ? HAS_ENDED : GOES_ON;
 }
 
-/* zstd begins the next frame by itself. */
+/* zstd begins the next frame without help. */
 static int restart_zstd(struct ml_decoder *d)
 {
     d->first_count = 0;
@@ -329,8 +331,9 @@ void ml_decoder_free(struct ml_decoder *d)
     free(d);
 }
 
-/* Lets the library run over part of the output; one byte of our own shows what lies beyond the
- * limit. *moved: whether anything was used or made. */
+/* Lets the library write to part of the output. At the limit it gets one byte of our own instead:
+ * if it fills that, there is more output than the limit allows. *moved: whether the call used input
+ * or made output. */
 static int run_within_limit(struct ml_decoder *d, struct ml_coding_step *step, bool *moved)
 {
     char beyond;
@@ -355,7 +358,7 @@ static int run_within_limit(struct ml_decoder *d, struct ml_coding_step *step, b
     return result;
 }
 
-/* More input after the end of a member. */
+/* Called for input after the end of a member. */
 static int begin_member(struct ml_decoder *d)
 {
     int result = 0;
@@ -381,7 +384,7 @@ int ml_decoder_feed(struct ml_decoder *d, struct ml_coding_step *step)
             d->has_member = true;
         }
     }
-    /* A library that takes nothing of what is there will not do better later. */
+    /* If the library takes none of the input now, another call will not help. */
     return result >= 0 && step->in_size > 0 ? -EPROTO : result < 0 ? result : 0;
 }
 
@@ -393,7 +396,7 @@ int ml_decoder_finish(const struct ml_decoder *d)
 /* ---- encoding ---- */
 
 struct ml_encoder {
-    const struct ml_zlib *zlib; /* gzip, or NULL */
+    const struct ml_zlib *zlib; /* gzip; NULL: another coding */
     const struct ml_brotli_encoder *brotli;
     void *state; /* of brotli */
     z_stream stream;

@@ -1,9 +1,9 @@
 /*
- * Content codings as streams: bytes go in as they come, bytes come out into the caller's memory, as
- * many as that has room for. Knows no Lua, no connection and no header fields.
+ * Content codings as streams: bytes go in as they come, and bytes come out into the caller's
+ * memory, as many as fit there. Knows no Lua, no connection and no header fields.
  *
- * Memory of a decoder: 50 KB for gzip and deflate whatever the input claims; brotli and zstd take
- * the window that the encoder chose, once so much has been decoded (16 MiB at most, 8 for zstd).
+ * Memory of a decoder: 50 KB for gzip and deflate, whatever the input claims. brotli and zstd take
+ * the window that the encoder chose, once that much has been decoded (at most 16 MiB, 8 for zstd).
  */
 #ifndef ML_HTTP_CODING_H
 #define ML_HTTP_CODING_H
@@ -19,17 +19,17 @@ enum ml_coding {
     ML_CODING_UNKNOWN,
 };
 
-/* By its name in any case, "x-gzip" included. */
+/* The coding of that name, in any case; "x-gzip" is gzip. */
 enum ml_coding ml_coding_by_name(const char *name, size_t size);
 
-/* Its name as header fields have it. Static. */
+/* The coding's name in header fields. Static. */
 const char *ml_coding_name(enum ml_coding coding);
 
-/* Whether the libraries that are installed can do it; loads them. */
+/* Whether an installed library can decode the coding; loads it. */
 bool ml_coding_can_decode(struct ml_io *io, enum ml_coding coding);
 bool ml_coding_can_encode(struct ml_io *io, enum ml_coding coding);
 
-/* One step: both ends move on by what was used. */
+/* One step: the call moves both ends on by the bytes that it used. */
 struct ml_coding_step {
     const char *in;
     size_t in_size;
@@ -40,31 +40,46 @@ struct ml_coding_step {
 struct ml_decoder;
 
 /* A decoder of gzip, deflate (with zlib's header or without), br or zstd, of at most `limit`
- * decoded bytes. 0; -EOPNOTSUPP: no library for it here; or -ENOMEM. */
+ * decoded bytes. 0; -EOPNOTSUPP: no library for it is installed; or -ENOMEM. */
 int ml_decoder_new(struct ml_io *io, enum ml_coding coding, uint64_t limit,
                    struct ml_decoder **decoder);
 void ml_decoder_free(struct ml_decoder *d);
 
-/* Decodes until the input is used up (0) or the output is full (1: there may be more, call again
- * also without input). -EPROTO: not of this coding, or bytes after its end; -EMSGSIZE: beyond the
- * limit; -ENOMEM. After an error the decoder can only be freed. */
+/*
+ * Decodes until the input is used up or the output is full. After an error the decoder can only be
+ * freed.
+ *
+ * - 0: the input is used up;
+ * - 1: the output is full; there may be more: call again, also without input;
+ * - -EPROTO: the input is not of this coding, or goes on after its end;
+ * - -EMSGSIZE: the output would exceed the limit;
+ * - -ENOMEM.
+ */
 int ml_decoder_feed(struct ml_decoder *d, struct ml_coding_step *step);
 
-/* After the last feed, which returned 0: whether the content was whole. 0, or -ML_EEOF. */
+/* Whether the content was complete; call it after the last feed, which returned 0. 0, or
+ * -ML_EEOF. */
 int ml_decoder_finish(const struct ml_decoder *d);
 
-/* How far an encoder goes: as it likes; so that the peer can decode all so far; to the end. */
+/* The goal of a call: none, the encoder may keep bytes back; the peer can decode all so far; the
+ * end. */
 enum ml_coding_mode { ML_CODING_MORE, ML_CODING_FLUSH, ML_CODING_END };
 
 struct ml_encoder;
 
-/* An encoder of gzip (260 KB of memory at level 6) or br. `level`: 0 to 9, or -1 for what suits
- * answers made on the fly. 0; -EOPNOTSUPP: no library for it here; or -ENOMEM. */
+/* An encoder of gzip (260 KB of memory at level 6) or br. level: 0 to 9; -1: one that suits answers
+ * compressed while they are sent. 0; -EOPNOTSUPP: no library for it is installed; or -ENOMEM. */
 int ml_encoder_new(struct ml_io *io, enum ml_coding coding, int level, struct ml_encoder **encoder);
 void ml_encoder_free(struct ml_encoder *e);
 
-/* Encodes until the input is used up and `mode` is reached (0) or the output is full (1: call again
- * with the same mode and what is left). -ENOMEM, or -EPROTO for wrong use. */
+/*
+ * Encodes until the input is used up and the goal `mode` is reached, or the output is full.
+ *
+ * - 0: the goal is reached;
+ * - 1: the output is full: call again with the same mode and the rest of the input;
+ * - -ENOMEM;
+ * - -EPROTO: wrong use.
+ */
 int ml_encoder_feed(struct ml_encoder *e, struct ml_coding_step *step, enum ml_coding_mode mode);
 
 #endif

@@ -13,7 +13,8 @@ struct date {
 
 /* ---- the calendar ---- */
 
-/* Days from 1970-01-01; years begin in March, so that a leap day is their last one. */
+/* Days since 1970-01-01. Years begin in March here, so that a leap day is the last day of a
+ * year. */
 static int64_t days_of(const struct date *date)
 {
     int64_t year = date->year - (date->month < 2);
@@ -43,7 +44,7 @@ static int length_of_month(const struct date *date)
     return lengths[date->month] + (date->month == 1 && is_leap);
 }
 
-/* A leap second counts as the one after it. */
+/* A leap second counts as the second after it. */
 static bool seconds_of(const struct date *date, int64_t *seconds)
 {
     *seconds = 0;
@@ -84,7 +85,7 @@ void ml_http_date_write(char to[ML_HTTP_DATE_SIZE], int64_t seconds)
 
 /* ---- reading ---- */
 
-/* Place of a name of three letters in a list of them, -1: it is none. */
+/* The place of a name of three letters in a list of such names; -1: it is not there. */
 static int place_of(const char *list, const char *name)
 {
     for (int i = 0; list[i * 3] != '\0'; i++)
@@ -94,9 +95,15 @@ static int place_of(const char *list, const char *name)
 }
 
 /*
- * Reads text by a pattern: `w` a day's name of three letters, `W` in full, `m` a month, `d` the
- * day, `p` the day with a space for its first digit, `Y` a year of four digits, `y` of two, `t` the
- * time; any other character is itself.
+ * Reads text by a pattern. Letters of a pattern:
+ *
+ * - `w`: a day's name of three letters; `W`: in full;
+ * - `m`: a month;
+ * - `d`: the day; `p`: the day, with a space for a leading zero;
+ * - `Y`: a year of four digits; `y`: of two;
+ * - `t`: the time.
+ *
+ * Any other character stands for itself.
  */
 struct pattern {
     const char *at, *end;
@@ -191,7 +198,7 @@ static bool read_pattern(struct pattern *p, const char *text, size_t size, const
     return *pattern == '\0' && p->at == p->end;
 }
 
-/* The full year of two digits: the last one that is at most 50 years after `now`. */
+/* The full year of a year of two digits: the last one that is at most 50 years after `now`. */
 static int full_year(int year, int64_t now)
 {
     struct date today;
@@ -216,13 +223,13 @@ bool ml_http_date_parse(const char *text, size_t size, int64_t now, int64_t *sec
 
 /* ---- dates of cookies ---- */
 
-/* Their parts, with what was found. */
+/* The parts of a cookie's date, and which of them were found. */
 struct parts {
     struct date date;
     bool has_time, has_day, has_month, has_year;
 };
 
-/* Digits at the start, `least` to `most` of them, not followed by another digit. */
+/* Reads digits at the start, `least` to `most` of them; another digit must not follow. */
 static bool leading_number(struct ml_http_text *token, size_t least, size_t most, int *number)
 {
     size_t size = 0;

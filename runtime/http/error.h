@@ -1,12 +1,12 @@
 /*
- * The reasons for which bytes are not HTTP/1.x, and the answer that each of them deserves. Knows
- * nothing of the parsers that find them.
+ * The reasons why bytes are not HTTP/1.x, and the answer to each. Knows nothing of the parsers that
+ * find them.
  */
 #ifndef ML_HTTP_ERROR_H
 #define ML_HTTP_ERROR_H
 
-/* X(name, HTTP status of a server's answer, sentence). A client that meets one fails with EPROTO,
- * or EMSGSIZE where ml_http_error_is_limit(). */
+/* X(name, HTTP status of a server's answer, sentence). For a client each is EPROTO, or EMSGSIZE if
+ * ml_http_error_is_limit(). */
 #define ML_HTTP_ERRORS(X)                                                                          \
     X(BAD_LINE, 400, "the first line is not one of HTTP/1.1")                                      \
     X(BAD_METHOD, 400, "the method is not a token")                                                \
@@ -39,15 +39,15 @@
 enum { ML_HTTP_NO_ERROR, ML_HTTP_ERRORS(ML_HTTP_ERROR_PLACE) ML_HTTP_ERROR_COUNT };
 #undef ML_HTTP_ERROR_PLACE
 
-/* Negative, as parsers return them. */
+/* Negative: parsers return these. */
 #define ML_HTTP_ERROR_NAME(name, status, text) ML_HTTP_##name = -(int)ML_HTTP_PLACE_##name,
 enum ml_http_error { ML_HTTP_ERRORS(ML_HTTP_ERROR_NAME) };
 #undef ML_HTTP_ERROR_NAME
 
-/* The status of the answer: 400, 414, 431, 501 or 505. The connection is closed after it. */
+/* The status of the answer: 400, 414, 431, 501 or 505. The server then closes the connection. */
 int ml_http_error_status(int error);
 
-/* A sentence without its full stop; static. */
+/* A sentence without its full stop. Static. */
 const char *ml_http_error_text(int error);
 
 #endif

@@ -12,7 +12,7 @@ const struct ml_http_known ml_http_known_names[ML_HTTP_NAME_COUNT] = {
 static const uint8_t places[256] = {ML_HTTP_NAMES(ML_HTTP_NAME_PLACE)};
 #undef ML_HTTP_NAME_PLACE
 
-/* The factors were searched for until no two names met. */
+/* A search has chosen the factors so that no two names collide. */
 static uint8_t hash_of(const char *name, size_t size)
 {
     unsigned first = (uint8_t)name[0] | 0x20u;
@@ -28,8 +28,9 @@ static uint64_t lower_word(const char *text)
     return word | 0x2020202020202020u;
 }
 
-/* Among the characters of tokens, bit 5 makes a capital small, and of all others only a control
- * character, which is none, a hyphen. */
+/* Sets bit 5 before comparing. Among the characters of tokens that turns a capital into a small
+ * letter; of all others it changes only a control character, which is none of them, into a
+ * hyphen. */
 static bool is_same(const char *name, const char *known, size_t size)
 {
     size_t i = 0;

@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 /*
- * X(identifier, name in lower case, place): place is what hash_of() in names.c gives for it, no two
- * alike. At most 63 names, so that a set of them is one 64-bit word. The first eight are those that
- * frame a message or lead a connection.
+ * X(identifier, name in lower case, place). place: the result of hash_of() in names.c; no two are
+ * alike. At most 63 names, so that a set of them is one 64-bit word. The first eight names frame a
+ * message or control a connection.
  */
 /* clang-format off */
 #define ML_HTTP_NAMES(X)                                                                           \
@@ -88,10 +88,11 @@ struct ml_http_known {
     size_t size;
 };
 
-/* The name of each; { "", 0 } of ML_HTTP_OTHER. */
+/* The name of each; { "", 0 } for ML_HTTP_OTHER. */
 extern const struct ml_http_known ml_http_known_names[ML_HTTP_NAME_COUNT];
 
-/* Any case; ML_HTTP_OTHER if it is none of them. `name` is a token. About 4 ns. */
+/* The number of a name, which is a token in any case; ML_HTTP_OTHER: it is not in the list. About 4
+ * ns. */
 enum ml_http_name ml_http_name_of(const char *name, size_t size);
 
 #endif

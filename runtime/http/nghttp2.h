@@ -56,14 +56,14 @@ struct ml_nghttp2 {
 #define ML_NGHTTP2_MEMBER(name) __typeof__(name) *(name);
     ML_NGHTTP2_FUNCTIONS(ML_NGHTTP2_MEMBER)
 #undef ML_NGHTTP2_MEMBER
-    /* nghttp2_option_set_max_continuations(), which releases of before 2024 do not have: NULL. */
+    /* nghttp2_option_set_max_continuations(). NULL: the release is older than 2024 and lacks it. */
     void (*set_max_continuations)(nghttp2_option *option, size_t count);
 };
 
 struct ml_io;
 
-/* The table of a runtime, loaded at the first call; NULL: there is no nghttp2 here, or no memory.
- * The end of the runtime frees it; the library stays in the process. */
+/* The table of a runtime, loaded at the first call. NULL: nghttp2 is not installed, or there is no
+ * memory. The end of the runtime frees the table; the library stays in the process. */
 const struct ml_nghttp2 *ml_nghttp2_get(struct ml_io *io);
 
 #endif

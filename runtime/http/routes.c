@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Routes by method; 0: none. */
+/* The route of each method; 0: none. */
 struct ends {
     int route[ML_ROUTE_METHODS];
     bool has_any;
@@ -64,8 +64,8 @@ static uint32_t hash_text(const char *text, size_t size)
 struct segment {
     const char *data;
     size_t size;
-    uint32_t hash;   /* of what it means */
-    bool is_encoded; /* it holds triplets, all of them whole */
+    uint32_t hash;   /* of the decoded text */
+    bool is_encoded; /* it holds triplets (%XX), all of them complete */
     bool is_empty;
 };
 
@@ -172,7 +172,7 @@ static void insert(struct ml_route_node **buckets, uint32_t count, struct ml_rou
     *bucket = child;
 }
 
-/* Makes room for one child more. False: no memory. */
+/* Makes room for one more child. False: no memory. */
 static bool grow(struct ml_route_node *node)
 {
     if (node->child_count < node->bucket_count)
@@ -266,7 +266,7 @@ struct search {
     struct ml_route_match *match;
 };
 
-/* Whether one of the routes is for the method; if not, they are allowed ones. */
+/* Whether one of the routes is for the method. If not, notes their methods as allowed. */
 static bool choose(const struct search *s, const struct ends *ends)
 {
     int route = ends->route[s->method];
@@ -288,8 +288,8 @@ static void take_value(struct ml_route_match *match, const char *data, size_t si
     match->values[match->count++].size = size;
 }
 
-/* Looks below the node; at: the "/" before the next segment, or the end. The recursion is as deep
- * as the longest pattern. */
+/* Searches below the node. at: the "/" before the next segment, or the end. The recursion is as
+ * deep as the longest pattern. */
 static bool find(const struct search *s, const struct ml_route_node *node, const char *at)
 {
     if (at == s->end)

@@ -1,12 +1,16 @@
 /*
- * Which of many patterns a path is for, and with which parameters. A pattern is a list of segments:
- * a text; a parameter, which is one segment that is not empty; or the rest, which stands last and is
- * all segments that are left, one at least. Of several patterns that match, the most specific wins,
- * segment by segment: text, then parameter, then rest. Segments of a path are compared decoded; one
- * that cannot be decoded is compared as it stands.
+ * Finds the pattern that matches a path, and the parameters. A pattern is a list of segments:
  *
- * A tree with a node for each segment of the patterns: a node is asked at one depth of the path
- * only, so a match looks at each node once at most, whatever the path. Allocates nothing in a match.
+ * - a text;
+ * - a parameter: one segment that is not empty;
+ * - the rest: all segments that are left, at least one; it comes last.
+ *
+ * Of several matching patterns the most specific wins, segment by segment: text, then parameter,
+ * then rest. Segments of a path are compared decoded; one that cannot be decoded is compared as it
+ * is.
+ *
+ * The patterns form a tree with a node for each segment. A node belongs to one depth of the path,
+ * so a match looks at each node once at most, whatever the path. A match allocates nothing.
  */
 #ifndef ML_HTTP_ROUTES_H
 #define ML_HTTP_ROUTES_H
@@ -23,7 +27,7 @@ enum ml_route_method {
     ML_ROUTE_PATCH,
     ML_ROUTE_DELETE,
     ML_ROUTE_OPTIONS,
-    ML_ROUTE_ANY, /* any other, or all that have no route of their own */
+    ML_ROUTE_ANY, /* any other method, or all methods without a route of their own */
     ML_ROUTE_METHODS
 };
 
@@ -43,10 +47,10 @@ struct ml_routes {
     struct ml_route_node *root; /* NULL: no route yet */
 };
 
-/* A match: parts of the path as they stand there. */
+/* A match: its values are slices of the path, not decoded. */
 struct ml_route_match {
     int route;        /* its number; 0: none */
-    unsigned allowed; /* without one: a bit for each method that would have matched */
+    unsigned allowed; /* without a route: a bit for each method that would have matched */
     unsigned count;
     struct {
         const char *data;
@@ -54,27 +58,33 @@ struct ml_route_match {
     } values[ML_ROUTE_MOST_PARAMETERS];
 };
 
-/* Frees all. */
+/* Frees all routes. */
 void ml_routes_release(struct ml_routes *routes);
 
-/* The method of that name; ML_ROUTE_ANY for another one. */
+/* The method of that name; ML_ROUTE_ANY: another method. */
 enum ml_route_method ml_route_method_by_name(const char *name, size_t size);
 
 const char *ml_route_method_name(enum ml_route_method method);
 
-/* Adds a route; number: above 0, for the caller. 0; -ENOMEM; or the number of the route that has
- * the method and the pattern already (the names of parameters make no difference). At most
- * ML_ROUTE_MOST_PARAMETERS segments are no text: the caller sees to it. */
+/*
+ * Adds a route. number: above 0, for the caller. At most ML_ROUTE_MOST_PARAMETERS segments may be
+ * parameters or rests: the caller checks that.
+ *
+ * - 0;
+ * - -ENOMEM;
+ * - the number of the route that has the method and the pattern already (names of parameters make
+ *   no difference).
+ */
 int ml_routes_add(struct ml_routes *routes, enum ml_route_method method,
                   const struct ml_route_segment *segments, size_t count, int number);
 
-/* Finds the route for a path, "/" and what follows. A GET route answers HEAD where there is none
- * for that. */
+/* Finds the route for a path, which begins with "/". A GET route answers HEAD if HEAD has no
+ * route. */
 void ml_routes_find(const struct ml_routes *routes, enum ml_route_method method, const char *path,
                     size_t size, struct ml_route_match *match);
 
-/* The value as it is handed over: decoded, or, if it cannot be, as it stands; the segments of a rest
- * each for itself. `out` has room for as many bytes. Returns the bytes written. */
+/* The value for a handler: decoded, or unchanged if it cannot be decoded; in a rest each segment on
+ * its own. `out` has room for `size` bytes. Returns the number of bytes written. */
 size_t ml_route_value(const char *data, size_t size, char *out);
 
 #endif

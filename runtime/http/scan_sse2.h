@@ -8,7 +8,7 @@
 
 #include <emmintrin.h>
 
-/* A bit for each of the sixteen that is a control character and no tab. */
+/* A bit for each of the sixteen bytes that is a control character other than the tab. */
 static inline unsigned ml_http_odd_bytes(const char *at)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);

@@ -13,7 +13,7 @@ static inline bool ml_http_is_text(char c)
     return ((uint8_t)c >= 0x20 && c != 0x7f) || c == '\t';
 }
 
-/* True at the least if one of the eight is a control character; tabs count, too. */
+/* True if at least one of the eight bytes is a control character; tabs count, too. */
 static inline bool ml_http_word_is_odd(const char *at)
 {
     const uint64_t ones = 0x0101010101010101u;

@@ -6,7 +6,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-/* A text on its way: what is left of it. */
+/* A text that is being read: its unread rest. */
 struct reader {
     const char *text, *at, *end;
     struct ml_url_error *error;
@@ -31,7 +31,7 @@ static const char *reason_for(char c)
                     : "this character is not allowed here, or must be percent-encoded";
 }
 
-/* Whether all bytes of the part are of `set` or triplets. */
+/* Whether the part consists of bytes of `set` and of triplets (%XX). */
 static bool check_part(struct reader *r, struct ml_slice part, unsigned set)
 {
     const char *end = part.data + part.size;
@@ -44,7 +44,7 @@ static bool check_part(struct reader *r, struct ml_slice part, unsigned set)
     return true;
 }
 
-/* What comes before the first byte that is one of `stops`, or all of the rest. */
+/* The bytes before the first one that is in `stops`, or all of the rest. */
 static struct ml_slice take_until(struct reader *r, const char *stops)
 {
     struct ml_slice part = {.data = r->at};
@@ -76,7 +76,7 @@ static bool take_scheme(struct reader *r, struct ml_url *url)
     return true;
 }
 
-/* "v1.name": the form that is kept for addresses of later versions. */
+/* "v1.name": the form reserved for later versions of addresses. */
 static bool is_future_address(struct ml_slice host)
 {
     const char *p = host.data + 1, *end = host.data + host.size;
@@ -101,7 +101,7 @@ static bool is_inet6(struct ml_slice host)
     return inet_pton(AF_INET6, text, &address) == 1;
 }
 
-/* The reader is at "[". */
+/* Call it at "[". */
 static bool take_bracketed(struct reader *r, struct ml_url *url, const char *end)
 {
     const char *close = memchr(r->at, ']', (size_t)(end - r->at));
@@ -126,7 +126,7 @@ static bool take_name(struct reader *r, struct ml_url *url, const char *end)
     return check_part(r, url->host, ML_URL_IN_HOST);
 }
 
-/* The reader is at the ":", or at the end of the authority. */
+/* Call it at the ":", or at the end of the authority. */
 static bool take_port(struct reader *r, struct ml_url *url, const char *end)
 {
     if (r->at == end)
@@ -142,7 +142,7 @@ static bool take_port(struct reader *r, struct ml_url *url, const char *end)
     return true;
 }
 
-/* A request is sent to a host, by its name or its address (RFC 9110, section 4.2). */
+/* A request needs a host, a name or an address, as its destination (RFC 9110, section 4.2). */
 static bool check_http_host(struct reader *r, const struct ml_url *url)
 {
     const char *triplet;
@@ -174,7 +174,7 @@ static bool take_authority(struct reader *r, struct ml_url *url)
     return take_port(r, url, end) && check_http_host(r, url);
 }
 
-/* The part after `mark`, if the reader is there. */
+/* Takes the part after `mark`, if the rest begins with that. */
 static bool take_marked(struct reader *r, char mark, const char *stops, struct ml_slice *part)
 {
     if (r->at == r->end || *r->at != mark)
@@ -216,7 +216,7 @@ static const struct {
     int port;
 } http_schemes[] = {{"http", 80}, {"https", 443}, {"ws", 80}, {"wss", 443}};
 
-/* -1: not one of HTTP. */
+/* -1: not a scheme of HTTP. */
 static int scheme_port(const struct ml_url *url)
 {
     for (size_t i = 0; i < sizeof http_schemes / sizeof *http_schemes; i++)

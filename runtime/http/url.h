@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes of somebody's text. `data` is NULL for a part that is absent, not for one that is empty. */
+/* Bytes of the caller's text. `data` is NULL for a part that is absent, not for one that is
+ * empty. */
 struct ml_slice {
     const char *data;
     size_t size;
@@ -17,7 +18,7 @@ struct ml_slice {
 struct ml_url {
     struct ml_slice scheme;   /* without ":"; absent in a relative reference */
     struct ml_slice userinfo; /* without "@" */
-    struct ml_slice host;     /* of an address in brackets what is inside; absent without "//" */
+    struct ml_slice host;     /* for an address in brackets, their content; absent without "//" */
     struct ml_slice port;     /* digits, or nothing after the ":" */
     struct ml_slice path;     /* never absent */
     struct ml_slice query;    /* without "?" */
@@ -26,27 +27,27 @@ struct ml_url {
     bool is_bracketed;        /* the host stood in brackets */
 };
 
-/* Why a text is no URL. */
+/* Where and why a text is not a URL. */
 struct ml_url_error {
     const char *reason; /* a sentence without a full stop, static */
-    size_t at;          /* the byte that is wrong, from 0; the size of the text: its end */
+    size_t at;          /* place of the wrong byte, from 0; the size of the text: its end */
 };
 
 /*
- * Finds the parts of a URL, or of a relative reference, in `text`, which stays the caller's. They
- * are as they stand there: neither lower case nor decoded. 0, or -ML_EURL with `error` filled in
- * and `url` undefined. Every byte that RFC 3986 does not allow at its place is refused, but for
- * brackets in a query or a fragment, which all browsers send.
+ * Finds the parts of a URL, or of a relative reference, in `text`, which stays the caller's. The
+ * parts stay as they are in the text: neither in lower case nor decoded. Refuses every byte that
+ * RFC 3986 does not allow at its place, except for brackets in a query or a fragment, which all
+ * browsers send. 0; or -ML_EURL: `error` is filled in and `url` undefined.
  */
 int ml_url_parse(const char *text, size_t size, struct ml_url *url, struct ml_url_error *error);
 
-/* Whether the part holds that text, letters in any case. */
+/* Whether the slice equals the text; letters in any case. */
 bool ml_slice_is(struct ml_slice slice, const char *text);
 
 /* Whether the scheme is http, https, ws or wss. */
 bool ml_url_is_http(const struct ml_url *url);
 
-/* The port that the text gives, or that of its scheme; -1: neither. */
+/* The port in the text, or the scheme's. -1: neither. */
 int ml_url_port(const struct ml_url *url);
 
 #endif

@@ -1,11 +1,11 @@
-/* The bytes of URLs by the grammar of RFC 3986: where each may stand. */
+/* The classes of bytes in URLs, by the grammar of RFC 3986: each tells where a byte may stand. */
 #ifndef ML_HTTP_URL_BYTE_H
 #define ML_HTTP_URL_BYTE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Where a byte may stand. */
+/* The classes, as bits. */
 enum {
     ML_URL_UNRESERVED = 1, /* letters, digits, "-._~" */
     ML_URL_SUB_DELIM = 2,  /* "!$&'()*+,;=" */
@@ -44,7 +44,7 @@ static inline bool ml_url_is_letter(char c)
     return ml_url_lower(c) >= 'a' && ml_url_lower(c) <= 'z';
 }
 
-/* -1: no hexadecimal digit. */
+/* -1: not a hexadecimal digit. */
 static inline int ml_url_hex_value(char c)
 {
     if (ml_url_is_digit(c))

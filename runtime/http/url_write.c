@@ -51,7 +51,7 @@ size_t ml_url_write(const struct ml_url *url, char *out)
 
 /* ---- references ---- */
 
-/* Bytes of all parts and of what stands between them. */
+/* The size of all parts and of the marks between them. */
 static size_t url_room(const struct ml_url *url)
 {
     return url->scheme.size + url->userinfo.size + url->host.size + url->port.size +
@@ -63,7 +63,7 @@ size_t ml_url_join_room(const struct ml_url *base, const struct ml_url *referenc
     return url_room(base) + url_room(reference) + 2;
 }
 
-/* Whether the next segment, which `at` begins after its "/", is `name`. */
+/* Whether the segment that begins at `at`, after its "/", is `name`. */
 static bool is_segment(const char *at, const char *end, const char *name)
 {
     size_t size = strlen(name);
@@ -71,7 +71,7 @@ static bool is_segment(const char *at, const char *end, const char *name)
            (at + size == end || at[size] == '/');
 }
 
-/* Without its last segment and the "/" before it. */
+/* Removes the last segment and the "/" before it. Returns the new end. */
 static char *cut_segment(char *start, char *end)
 {
     while (end > start && *--end != '/')
@@ -79,7 +79,7 @@ static char *cut_segment(char *start, char *end)
     return end;
 }
 
-/* RFC 3986, section 5.2.4, in place. Returns the new end. */
+/* Does RFC 3986, section 5.2.4, in place. Returns the new end. */
 static char *remove_dots(char *path, char *end)
 {
     char *out = path;
@@ -105,7 +105,7 @@ static char *remove_dots(char *path, char *end)
     return out;
 }
 
-/* Section 5.2.3: the base's path up to its last "/", then the reference's. */
+/* Section 5.2.3: writes the base's path up to its last "/", then the reference's. */
 static char *put_merged(char *out, const struct ml_url *base, struct ml_slice path)
 {
     size_t size = base->path.size;
@@ -116,7 +116,7 @@ static char *put_merged(char *out, const struct ml_url *base, struct ml_slice pa
     return put(put(out, base->path.data, size), path.data, path.size);
 }
 
-/* Whether the path would be read as something else after what has been written. */
+/* The mark that must precede the path so that it is not read as another part of the URL. */
 static const char *path_guard(const struct ml_url *target, const char *path, const char *end)
 {
     if (target->host.data != NULL)
@@ -128,8 +128,7 @@ static const char *path_guard(const struct ml_url *target, const char *path, con
     return has_colon && target->scheme.data == NULL ? "./" : "";
 }
 
-/* A relative path whose first segments were taken back, by ".." or as empty ones, stays relative.
- */
+/* Keeps a relative path relative if ".." or empty segments removed its first ones. */
 static char *keep_relative(char *path, char *end)
 {
     size_t slashes = 0;
@@ -140,7 +139,7 @@ static char *keep_relative(char *path, char *end)
     return put(path, path + slashes, (size_t)(end - path) - slashes);
 }
 
-/* The path of the reference, merged with the base's if it is relative, without dots. */
+/* Writes the reference's path without dots; a relative one is merged with the base's. */
 static char *put_path(char *out, const struct ml_url *base, const struct ml_url *reference,
                       const struct ml_url *target)
 {

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* How long a peer may take to answer a Close. */
+/* The time that a peer has to answer a Close. */
 #define CLOSE_SPAN (10 * ML_SECOND)
 
 static void note_close(struct ml_websocket *ws, unsigned code, const char *reason, size_t size)
@@ -22,7 +22,7 @@ static void note_close(struct ml_websocket *ws, unsigned code, const char *reaso
     ml_wake_all(ml_ws_hub(ws), &ws->senders);
 }
 
-/* Sends a Close; ML_WS_NO_CODE: an empty one. */
+/* Sends a Close. ML_WS_NO_CODE: an empty one. */
 static void send_close(struct ml_websocket *ws, unsigned code, const char *reason, size_t size)
 {
     char payload[ML_WS_CONTROL_MAX] = {(char)(code >> 8), (char)code};

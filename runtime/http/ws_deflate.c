@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The end of an empty block, which brings what was written before to a whole byte (RFC 7692, 7.2).
- */
+/* The end of an empty block, which fills the output up to a whole byte (RFC 7692, 7.2). */
 static const char tail[] = {0, 0, (char)0xFF, (char)0xFF};
 
-/* What zlib says of its place after a call of inflate(): between two blocks. */
+/* A bit of zlib's data_type after inflate(): its place is between two blocks. */
 enum { BETWEEN_BLOCKS = 128 };
 
 static uint8_t bits_or_all(uint8_t bits)
@@ -61,7 +60,7 @@ static void end_packer(struct ml_ws_deflate *d)
     d->has_packer = d->was_used = false;
 }
 
-/* Memory in proportion to the window: twice the window's for the hash, and as much for output. */
+/* Takes memory in proportion to the window: twice its size for the hash, and as much for output. */
 static bool begin_packer(struct ml_ws_deflate *d)
 {
     int memory_level = d->pack_bits - 7;
@@ -71,7 +70,8 @@ static bool begin_packer(struct ml_ws_deflate *d)
     return d->has_packer;
 }
 
-/* Runs the compressor over a message: the size without the tail; 0: it got no smaller. */
+/* Compresses a message. Returns the size without the tail; 0: the message did not become
+ * smaller. */
 static size_t run_packer(struct ml_ws_deflate *d, const char *data, size_t size, char *out)
 {
     z_stream *z = &d->packer;
@@ -94,7 +94,7 @@ size_t ml_ws_deflate_pack(struct ml_ws_deflate *d, const char *data, size_t size
         return 0;
     size_t packed = run_packer(d, data, size, out);
     d->was_used = true;
-    /* What is sent as it is does not get into the peer's window: this one starts anew. */
+    /* A message sent uncompressed does not enter the peer's window: so this window starts anew. */
     if (packed == 0 || d->packer_rests)
         end_packer(d);
     return packed;
@@ -119,7 +119,7 @@ int ml_ws_deflate_begin(struct ml_ws_deflate *d)
     return d->has_unpacker ? 0 : -ENOMEM;
 }
 
-/* A block that says that it is the last one may be followed by others (RFC 7692, 7.2.3.4). */
+/* A block that is marked as the last one may be followed by others (RFC 7692, 7.2.3.4). */
 static int result_of(struct ml_ws_deflate *d, int result)
 {
     if (result == Z_STREAM_END)

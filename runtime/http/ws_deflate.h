@@ -1,10 +1,14 @@
 /*
- * Messages of a WebSocket compressed and decompressed (RFC 7692). Knows no frames, no connection
+ * Compresses and decompresses messages of a WebSocket (RFC 7692). Knows no frames, no connection
  * and no field.
  *
- * Memory: this struct of 256 bytes while nothing was compressed; a compressor from the first
- * message that is sent, until ml_ws_deflate_rest(); a decompressor from the first that comes. Each
- * ends with its message where both ends have agreed on no takeover.
+ * Memory:
+ *
+ * - this struct of 256 bytes, as long as nothing was compressed;
+ * - a compressor, from the first message that is sent until ml_ws_deflate_rest();
+ * - a decompressor, from the first message that comes.
+ *
+ * If both ends have agreed on no takeover, each ends with its message.
  */
 #ifndef ML_HTTP_WS_DEFLATE_H
 #define ML_HTTP_WS_DEFLATE_H
@@ -17,34 +21,34 @@ struct ml_ws_deflate {
     const struct ml_zlib *zlib;
     z_stream packer, unpacker;
     uint64_t received; /* bytes of the compressed message so far */
-    uint32_t min_size; /* messages of fewer bytes are sent as they are */
+    uint32_t min_size; /* smaller messages are sent uncompressed */
     uint8_t level;
-    uint8_t pack_bits; /* window of what is sent; 8, which zlib has not: nothing is compressed */
+    uint8_t pack_bits; /* window of sent messages; 8, which zlib lacks: nothing is compressed */
     uint8_t unpack_bits;
-    uint8_t tail_taken; /* bytes of what ends a message that the decompressor has */
-    bool packer_rests;  /* it ends with the message */
+    uint8_t tail_taken; /* bytes of the tail that the decompressor has taken */
+    bool packer_rests;  /* the compressor ends with the message */
     bool unpacker_rests;
     bool has_packer, has_unpacker;
     bool was_used; /* a message was compressed since ml_ws_deflate_rest() */
 };
 
-/* By the answer of the handshake. 0; -EOPNOTSUPP: zlib is not here; -ENOMEM. */
+/* Opens it with the terms of the handshake. 0; -EOPNOTSUPP: zlib is not installed; -ENOMEM. */
 int ml_ws_deflate_new(struct ml_io *io, const struct ml_ws_compression *ours,
                       const struct ml_ws_terms *terms, bool is_client,
                       struct ml_ws_deflate **deflate);
 void ml_ws_deflate_free(struct ml_ws_deflate *d);
 
 /*
- * Compresses a message into `out`, which has room for ML_WS_PACK_ROOM bytes more than the message
- * has. The number of bytes, fewer than before; or 0: it is to be sent as it is.
+ * Compresses a message into `out`, which needs ML_WS_PACK_ROOM bytes more room than the message
+ * has. Returns the number of bytes, fewer than before; 0: send the message uncompressed.
  */
 enum { ML_WS_PACK_ROOM = 4 };
 size_t ml_ws_deflate_pack(struct ml_ws_deflate *d, const char *data, size_t size, char *out);
 
-/* Before bytes of a message are given to ml_ws_deflate_feed(): 0, or -ENOMEM. */
+/* Call it before the bytes of a message are given to ml_ws_deflate_feed(). 0 or -ENOMEM. */
 int ml_ws_deflate_begin(struct ml_ws_deflate *d);
 
-/* Bytes in, bytes out; both ends move on by what was used. */
+/* Bytes in, bytes out: the call moves both ends on by the bytes that it used. */
 struct ml_ws_deflate_step {
     const char *in;
     size_t in_size;
@@ -52,22 +56,26 @@ struct ml_ws_deflate_step {
     size_t out_size;
 };
 
-/* One step. 0: with room left in `out` all that can come of the input has come; -EPROTO: this is
- * not compressed data; -ENOMEM: so little memory that the state is lost. */
+/*
+ * One step.
+ *
+ * - 0: if `out` has room left, the input gave all of its output;
+ * - -EPROTO: the input is not compressed data;
+ * - -ENOMEM: so little memory that the state is lost.
+ */
 int ml_ws_deflate_feed(struct ml_ws_deflate *d, struct ml_ws_deflate_step *step);
 
-/* The same with the bytes that every message ends with and that are not sent, until all are taken.
- */
+/* The same for the tail, which ends every message and is not sent; until all of it is taken. */
 int ml_ws_deflate_feed_tail(struct ml_ws_deflate *d, struct ml_ws_deflate_step *step);
 
-/* After the tail: the next message begins. 0, or -EPROTO: the message was cut. */
+/* Call it after the tail: prepares for the next message. 0; -EPROTO: the message was cut. */
 int ml_ws_deflate_end(struct ml_ws_deflate *d);
 
-/* Frees the compressor, unless it was used since the last call: it begins anew when it is needed.
- */
+/* Frees the compressor, unless it was used since the last call. It begins anew when it is
+ * needed. */
 void ml_ws_deflate_rest(struct ml_ws_deflate *d);
 
-/* Frees both: nothing is sent or received any more. */
+/* Frees both: no message is sent or received any more. */
 void ml_ws_deflate_stop(struct ml_ws_deflate *d);
 
 #endif

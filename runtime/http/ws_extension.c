@@ -17,11 +17,11 @@ struct text {
     size_t size;
 };
 
-/* One extension of the list. */
+/* One extension in the list. */
 struct offer {
     bool is_deflate;
-    bool is_valid; /* every parameter is known, stands once and has a right value */
-    uint8_t seen;  /* bits: parameters that have come */
+    bool is_valid; /* every parameter is known, comes once and has an allowed value */
+    uint8_t seen;  /* bits: the parameters that have come */
     struct ml_ws_terms terms;
 };
 
@@ -33,7 +33,8 @@ static void skip_space(struct cursor *c)
         c->at++;
 }
 
-/* Takes `byte` and the space around it. False: it is not there; the space before it is gone. */
+/* Takes `byte` and the space around it. False: another byte follows; the space before it is taken
+ * all the same. */
 static bool take(struct cursor *c, char byte)
 {
     skip_space(c);
@@ -54,8 +55,8 @@ static bool take_token(struct cursor *c, struct text *token)
     return token->size > 0;
 }
 
-/* A quoted string whose content is a token (RFC 6455, 9.1). Escaped bytes are put into `plain`,
- * what has no room there cut off: no parameter has so long a value. */
+/* Takes a quoted string whose content is a token (RFC 6455, 9.1). Its unescaped bytes go to
+ * `plain`, and those without room there are dropped: no parameter has so long a value. */
 static bool take_quoted(struct cursor *c, struct text *token, char plain[4])
 {
     size_t size = 0;
@@ -90,7 +91,7 @@ static unsigned parameter_of(const struct text *name)
                                                     : 0;
 }
 
-/* 8 to 15, without a zero in front; 0: anything else. */
+/* The number, 8 to 15, without a leading zero. 0: anything else. */
 static uint8_t bits_of(const struct text *value)
 {
     const char *d = value->data;
@@ -101,7 +102,7 @@ static uint8_t bits_of(const struct text *value)
     return 0;
 }
 
-/* A value that is missing has no data. */
+/* value: its data is NULL if the parameter has none. */
 static void add_parameter(struct offer *o, const struct text *name, const struct text *value)
 {
     unsigned parameter = parameter_of(name);
@@ -118,7 +119,7 @@ static void add_parameter(struct offer *o, const struct text *name, const struct
         o->terms.client_bits = bits;
 }
 
-/* False: this is no extension. */
+/* False: not an extension. */
 static bool take_extension(struct cursor *c, struct offer *o)
 {
     struct text name, value;
@@ -140,7 +141,7 @@ static bool take_extension(struct cursor *c, struct offer *o)
     return is_well;
 }
 
-/* The next of a list, in which items may be empty: 1; 0: there is none; -EPROTO. */
+/* Takes the next extension of a list, whose items may be empty. 1; 0: there is none; -EPROTO. */
 static int next_extension(struct cursor *c, struct offer *o)
 {
     while (take(c, ','))
@@ -159,7 +160,7 @@ static uint8_t smaller(uint8_t bits, uint8_t other)
     return bits != 0 && bits < other ? bits : other;
 }
 
-/* What of an offer becomes the answer. 15 bits go without saying. */
+/* The answer to an offer. 15 bits are the default and are not mentioned. */
 static struct ml_ws_terms answer_to(const struct ml_ws_compression *ours,
                                     const struct ml_ws_terms *offered)
 {

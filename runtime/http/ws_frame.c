@@ -19,7 +19,7 @@ static bool is_control(uint8_t opcode)
     return (opcode & 8) != 0;
 }
 
-/* What is wrong with the first byte; NULL: nothing. */
+/* The error in the first byte; NULL: none. */
 static const char *check_first(const struct ml_ws_head *head, const struct ml_ws_rules *rules,
                                unsigned char byte)
 {
@@ -47,7 +47,7 @@ static const char *check_second(const struct ml_ws_head *head, const struct ml_w
                                                                   : NULL;
 }
 
-/* The length behind the second byte, `count` bytes. */
+/* Reads the length after the second byte, in `count` bytes. */
 static uint64_t read_length(const unsigned char *bytes, size_t count)
 {
     uint64_t length = 0;
@@ -123,7 +123,7 @@ size_t ml_ws_write_head(char *bytes, const struct ml_ws_head *head)
     return at;
 }
 
-/* Sixteen bytes at a time: the compiler has them in one register where there is one. */
+/* Sixteen bytes at a time: the compiler keeps them in one register where the machine has such. */
 typedef uint64_t words __attribute__((vector_size(16)));
 
 void ml_ws_mask(char *data, size_t size, const unsigned char key[ML_WS_KEY_SIZE], uint64_t offset)

@@ -1,6 +1,6 @@
 /*
- * Frames of WebSocket (RFC 6455, 5): heads read and written, payloads masked, codes of closing.
- * Knows no connection and no memory.
+ * Frames of WebSocket (RFC 6455, 5): reads and writes heads, masks payloads, checks codes of
+ * closing. Knows no connection and no memory.
  */
 #ifndef ML_HTTP_WS_FRAME_H
 #define ML_HTTP_WS_FRAME_H
@@ -20,7 +20,7 @@ enum ml_ws_opcode {
 
 enum { ML_WS_HEAD_MAX = 14, ML_WS_CONTROL_MAX = 125, ML_WS_KEY_SIZE = 4 };
 
-/* Codes that an end says, or that stand for one that said nothing. */
+/* Codes that an end sends, or that stand for a missing code. */
 enum ml_ws_code {
     ML_WS_NORMAL = 1000,
     ML_WS_GOING_AWAY = 1001,
@@ -41,24 +41,27 @@ struct ml_ws_head {
     unsigned char key[ML_WS_KEY_SIZE];
 };
 
-/* What the next frame may be. */
+/* The state that decides which frames may come next. */
 struct ml_ws_rules {
-    bool is_from_client; /* it must be masked, otherwise must not */
+    bool is_from_client; /* frames must be masked; otherwise they must not */
     bool may_be_compressed;
-    bool is_in_message; /* a message has begun: the next data frame continues it */
+    bool is_in_message; /* a message has begun: the next data frame must continue it */
 };
 
 /*
- * Reads a head from its first byte. Its size; 0: it is not complete, call again with more bytes; or
- * -EPROTO, *why saying in words what is wrong, as soon as a byte shows it.
+ * Reads a head from its first byte.
+ *
+ * - its size;
+ * - 0: the head is incomplete, call again with more bytes;
+ * - -EPROTO: a byte is wrong; *why says so in words.
  */
 int ml_ws_parse_head(struct ml_ws_head *head, const struct ml_ws_rules *rules, const char *bytes,
                      size_t size, const char **why);
 
-/* Writes a head into ML_WS_HEAD_MAX bytes: its size. */
+/* Writes a head, at most ML_WS_HEAD_MAX bytes. Returns its size. */
 size_t ml_ws_write_head(char *bytes, const struct ml_ws_head *head);
 
-/* Masks or unmasks in place bytes of a payload that begin at `offset` of it. */
+/* Masks or unmasks bytes of a payload in place; `offset`: their place in the payload. */
 void ml_ws_mask(char *data, size_t size, const unsigned char key[ML_WS_KEY_SIZE], uint64_t offset);
 
 /* Whether an end may send that code. */

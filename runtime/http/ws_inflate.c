@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-/* Output that zlib is given room for at a time: the memory of a message grows with it. */
+/* Room for zlib's output at a time: the memory of a message grows in steps of this. */
 enum { PIECE = 4096 };
 
 int ml_ws_commit(struct ml_websocket *ws, size_t size)
@@ -19,15 +19,21 @@ int ml_ws_commit(struct ml_websocket *ws, size_t size)
 
 typedef int feed_step(struct ml_ws_deflate *d, struct ml_ws_deflate_step *step);
 
-/* An error of the decompressor. */
+/* Handles an error of the decompressor. */
 static int fail_to_inflate(struct ml_websocket *ws, int error)
 {
     unsigned code = error == -EPROTO ? ML_WS_NOT_UTF8 : ML_WS_INTERNAL_ERROR;
     return ml_ws_fail(ws, error, code, error == -EPROTO ? "damaged compressed data" : NULL);
 }
 
-/* Decompresses once into the message. 0: again; 1: all that can come has come; or an error. The
- * message at its limit, one byte more shows that it is longer. */
+/*
+ * Decompresses once into the message. If the message is at its limit, one byte more shows that it
+ * is too long.
+ *
+ * - 0: call again;
+ * - 1: the input gave all of its output;
+ * - or an error.
+ */
 static int inflate_piece(struct ml_websocket *ws, feed_step *feed, struct ml_ws_deflate_step *step)
 {
     char spare;
@@ -49,7 +55,7 @@ static int inflate_piece(struct ml_websocket *ws, feed_step *feed, struct ml_ws_
     return result == 0 && step->in_size == 0 && step->out_size > 0 ? 1 : result;
 }
 
-/* Decompresses the input of a step. -ENOMEM: what is left of it may come again. */
+/* Decompresses the input of a step. -ENOMEM: the rest of the input may come again. */
 static int inflate_all(struct ml_websocket *ws, feed_step *feed, struct ml_ws_deflate_step *step)
 {
     int result = 0;
@@ -78,7 +84,7 @@ int ml_ws_read_compressed(struct ml_websocket *ws, char *data, size_t size, size
 int ml_ws_end_compressed(struct ml_websocket *ws)
 {
     struct ml_ws_deflate_step step = {0};
-    if (ws->deflate->received == 0) /* an empty one may have no data at all */
+    if (ws->deflate->received == 0) /* an empty message may have no data at all */
         return 0;
     int result = inflate_all(ws, ml_ws_deflate_feed_tail, &step);
     if (result == 0 && ml_ws_deflate_end(ws->deflate) != 0)

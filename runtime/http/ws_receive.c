@@ -10,13 +10,13 @@
 
 #include <string.h>
 
-/* Compressed bytes that are worked off at a time: they become half a MB at most. */
+/* Compressed bytes that are handled at a time: they become half a MB at most. */
 enum { PACKED_PIECE = 512 };
 
 /* Bytes that the compressed form of a message may have beyond one and a half times the limit. */
 enum { PACKED_EXTRA = 1024 };
 
-/* Of pings that come while the output is stuck only so many are answered as fit in the queue. */
+/* While the output is stuck, only as many pings are answered as fit into the queue. */
 static int take_control(struct ml_websocket *ws)
 {
     if (ws->head.opcode == ML_WS_CLOSE)
@@ -26,7 +26,7 @@ static int take_control(struct ml_websocket *ws)
     return ml_ws_queue_frame(ws, ML_WS_PONG, ws->control, ws->control_size);
 }
 
-/* The last frame of a message has come whole. */
+/* Call it when the last frame of a message is complete. */
 static int end_message(struct ml_websocket *ws)
 {
     int result = ws->is_compressed && ml_ws_is_open(ws) ? ml_ws_end_compressed(ws) : 0;
@@ -39,8 +39,8 @@ static int end_message(struct ml_websocket *ws)
     return 0;
 }
 
-/* A frame has come whole: 0: read on; 1: nothing follows; or an error. Without memory the frame is
- * still there. */
+/* Call it when a frame is complete. 0: read on; 1: nothing follows; or an error. After -ENOMEM the
+ * frame is still there. */
 static int end_frame(struct ml_websocket *ws)
 {
     bool is_control = ws->head.opcode >= ML_WS_CLOSE;
@@ -49,8 +49,8 @@ static int end_frame(struct ml_websocket *ws)
     return is_control ? take_control(ws) : result;
 }
 
-/* Whether the message would become longer than it may be. Compressed it may be longer than what it
- * stands for, but not by much. */
+/* Whether the message would exceed its limit. The compressed form may exceed it, too, but not by
+ * much. */
 static bool is_too_long(struct ml_websocket *ws)
 {
     uint64_t max = ws->options.max_message;
@@ -63,7 +63,7 @@ static bool is_too_long(struct ml_websocket *ws)
     return false;
 }
 
-/* A head is complete: looks at the length before any memory is taken for it. */
+/* Call it when a head is complete. Checks the length before it takes memory for the payload. */
 static int begin_frame(struct ml_websocket *ws)
 {
     ws->is_in_frame = true;
@@ -83,7 +83,7 @@ static int begin_frame(struct ml_websocket *ws)
     return 0;
 }
 
-/* Takes bytes of a head: *taken of them. */
+/* Takes bytes of a head; *taken: their number. */
 static int read_head(struct ml_websocket *ws, const char *data, size_t size, size_t *taken)
 {
     struct ml_ws_rules rules = {.is_from_client = !ws->options.is_client,
@@ -101,7 +101,8 @@ static int read_head(struct ml_websocket *ws, const char *data, size_t size, siz
     return result > 0 ? begin_frame(ws) : 0;
 }
 
-/* Adds unmasked bytes to the message, which has room. After a Close was sent they are dropped. */
+/* Adds unmasked bytes to the message, which has room for them. Drops them after a Close was
+ * sent. */
 static int add_data(struct ml_websocket *ws, const char *data, size_t size)
 {
     if (!ml_ws_is_open(ws) || size == 0)
@@ -110,15 +111,15 @@ static int add_data(struct ml_websocket *ws, const char *data, size_t size)
     return ml_ws_commit(ws, size);
 }
 
-/* Whether there is room for bytes of a payload, before any is unmasked: without memory nothing has
- * changed. */
+/* Makes room for bytes of a payload, before any is unmasked: so nothing has changed after
+ * -ENOMEM. */
 static int make_room(struct ml_websocket *ws, size_t size)
 {
     bool is_dropped = ws->head.opcode >= ML_WS_CLOSE || !ml_ws_is_open(ws) || size == 0;
     return is_dropped ? 0 : ml_buffer_reserve(&ws->message, size);
 }
 
-/* Takes bytes of a payload, which are unmasked where they lie. */
+/* Takes bytes of a payload, and unmasks them in place. */
 static int read_payload(struct ml_websocket *ws, char *data, size_t size, size_t *taken)
 {
     uint64_t left = ws->head.size - ws->frame_read;
@@ -141,7 +142,7 @@ static int read_payload(struct ml_websocket *ws, char *data, size_t size, size_t
     return result;
 }
 
-/* Takes bytes of a head or a payload off the input, of which *used are used already. */
+/* Takes bytes of a head or a payload from the input, whose first *used bytes are used already. */
 static int read_bytes(struct ml_websocket *ws, size_t *used)
 {
     const struct ml_buffer *in = &ws->stream->in;
@@ -154,8 +155,8 @@ static int read_bytes(struct ml_websocket *ws, size_t *used)
     return result;
 }
 
-/* Works off what the stream holds, up to the end of a message or of the task's slice. Answers to
- * pings leave together. */
+/* Reads the content of the stream's buffer, up to the end of a message or of the task's slice.
+ * Answers to pings leave together. */
 static int read_input(struct ml_websocket *ws)
 {
     int result = 0;
@@ -177,7 +178,7 @@ static int read_input(struct ml_websocket *ws)
     return result;
 }
 
-/* The time to ping has come: 0, or -ECONNABORTED if the last one had no effect. */
+/* Sends the ping that is due. 0; -ECONNABORTED: the last one had no effect. */
 static int beat(struct ml_websocket *ws)
 {
     if (ws->has_pinged) {
@@ -192,7 +193,7 @@ static int beat(struct ml_websocket *ws)
     return ml_ws_is_open(ws) ? ml_websocket_ping(ws, NULL, 0) : 0;
 }
 
-/* Whether read_input() has left off before the end of the input. */
+/* Whether read_input() has stopped before the end of the input. */
 static bool has_work(const struct ml_websocket *ws)
 {
     return ml_stream_has_input(ws->stream) || (ws->is_in_frame && ws->frame_read == ws->head.size);
@@ -209,7 +210,7 @@ static int receive_more(struct ml_websocket *ws, ml_time deadline)
     ml_time until = deadline == ML_NEVER_WAIT ? deadline : ml_time_earlier(deadline, ws->ping_at);
     int result = ml_stream_receive_more(s, until);
     bool is_due = result == -ETIMEDOUT && until != deadline;
-    if (is_due) /* the clock may have been looked at before the descriptor */
+    if (is_due) /* the clock may have been read before the descriptor */
         result = ml_stream_receive_more(s, ML_NEVER_WAIT);
     if (is_due && result == -ETIMEDOUT)
         return beat(ws);
@@ -230,7 +231,7 @@ int ml_ws_receive(struct ml_websocket *ws, ml_time deadline)
     return result;
 }
 
-/* How receiving has ended: 1, or an error; 0: it has not. */
+/* How receiving has ended: 1, or an error. 0: it goes on. */
 static int outcome(const struct ml_websocket *ws)
 {
     if (ws->has_message)
@@ -260,8 +261,8 @@ int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
     return ended && ws->is_closed_here ? -ML_ECLOSED : result;
 }
 
-/* No task receives: what has come is read, up to a message, and answered; a ping is sent if it is
- * due. A peer whose message waits to be received is not silent. */
+/* For a WebSocket from which no task receives: reads the input, up to a message, and answers pings;
+ * sends a ping if it is due. A peer whose message waits to be received is not silent. */
 static void tend(struct ml_websocket *ws)
 {
     int result = 0;
@@ -279,8 +280,8 @@ static void tend(struct ml_websocket *ws)
     ml_wake_all(ml_ws_hub(ws), &ws->enders);
 }
 
-/* How often a connection is visited: a peer may wait for the answer to its ping. Times are brought
- * to whole steps, so that those of many connections come together. */
+/* The pause between visits of a connection: a peer may wait for the answer to its ping. Times are
+ * rounded to whole steps, so that visits of many connections come together. */
 #define VISIT_SPAN (5 * ML_SECOND)
 #define VISIT_STEP (ML_SECOND / 4)
 

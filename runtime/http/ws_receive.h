@@ -1,5 +1,5 @@
 /*
- * The input of a WebSocket: frames become messages, pings are answered and sent.
+ * The input of a WebSocket: turns frames into messages, answers pings, and sends them.
  */
 #ifndef ML_HTTP_WS_RECEIVE_H
 #define ML_HTTP_WS_RECEIVE_H
@@ -13,34 +13,43 @@ struct ml_websocket_message {
 };
 
 /*
- * The next message; it stays until ml_websocket_take(). 0; 1: the peer has closed cleanly; -EBUSY:
- * another task receives; -ML_ECLOSED: it was closed here; -EPROTO, -EILSEQ, -EMSGSIZE: the peer
- * broke the rules, text is not UTF-8, the message is too long (closed with 1002, 1007, 1009);
- * -ML_EEOF: the stream ended without a Close; -ECONNABORTED: no sign of life after a ping;
- * -ETIMEDOUT, -ECANCELED: what has come stays; -ENOMEM and errors of reads.
+ * The next message; it stays until ml_websocket_take().
+ *
+ * - 0: a message;
+ * - 1: the peer has closed cleanly;
+ * - -EBUSY: another task receives;
+ * - -ML_ECLOSED: this end has closed;
+ * - -EPROTO: the peer broke the rules (closed with 1002);
+ * - -EILSEQ: text is not UTF-8 (closed with 1007);
+ * - -EMSGSIZE: the message is too long (closed with 1009);
+ * - -ML_EEOF: the stream ended without a Close;
+ * - -ECONNABORTED: no sign of life after a ping;
+ * - -ETIMEDOUT, -ECANCELED: the bytes that have come stay;
+ * - -ENOMEM and errors of reads.
  */
 int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
                          struct ml_websocket_message *message);
 void ml_websocket_take(struct ml_websocket *ws);
 
-/* For a task that waits for several things. Whether ml_websocket_receive() would not wait: 0; or
- * -EAGAIN. Never waits; after a watch it keeps the pings going. */
+/* For a task that waits for several things: whether ml_websocket_receive() would return at once. 0:
+ * it would; -EAGAIN: it would wait. Never waits; after a watch it keeps the pings going. */
 int ml_websocket_look(struct ml_websocket *ws);
 
-/* After that said -EAGAIN: as ml_stream_watch(); nobody else receives until ml_websocket_unwatch(),
- * which is always called. 0, or -EBUSY: another task receives. */
+/* Call it after -EAGAIN: as ml_stream_watch(). No other task receives until ml_websocket_unwatch(),
+ * which must follow in any case. 0; -EBUSY: another task receives. */
 int ml_websocket_watch(struct ml_websocket *ws, struct ml_waiter *waiter, ml_time *again);
 void ml_websocket_unwatch(struct ml_websocket *ws);
 
-/* For a connection that is to be visited: reads and answers what has come and pings, unless a task
- * receives, which does so itself. When to come again; ML_FOREVER: never, it is closing. Never
- * waits, nor lets others run: none would find it receiving. */
+/* Visits a connection: reads the input, answers pings, and sends them. If a task receives, does
+ * nothing: that task does it. Returns the time of the next visit; ML_FOREVER: none, the connection
+ * is closing. Never waits, and lets no other task run: none would find it receiving. */
 ml_time ml_websocket_tend(struct ml_websocket *ws);
 
-/* When to come first. */
+/* The time of the first visit. */
 ml_time ml_ws_next_visit(const struct ml_websocket *ws);
 
-/* Receives until a message is there, without asking who else receives. 0; 1; or an error. */
+/* Receives until a message is there; the caller has checked that no other task receives. 0; 1; or
+ * an error. */
 int ml_ws_receive(struct ml_websocket *ws, ml_time deadline);
 
 #endif

@@ -52,7 +52,7 @@ int ml_ws_try_out(struct ml_websocket *ws)
     return error;
 }
 
-/* A key that no peer can foretell. A used one is wiped: it is not in a core file. */
+/* A key that no peer can foretell. Used ones are wiped, so that no core file has them. */
 static int new_key(struct ml_websocket *ws, unsigned char key[ML_WS_KEY_SIZE])
 {
     if (ws->key_count == 0) {
@@ -66,7 +66,7 @@ static int new_key(struct ml_websocket *ws, unsigned char key[ML_WS_KEY_SIZE])
     return 0;
 }
 
-/* A new frame, for which there is room in the queue with `extra` bytes more. 0, or an error. */
+/* Begins a frame, with room in the queue for it and for `extra` bytes more. 0 or an error. */
 static int begin_frame(struct ml_websocket *ws, struct ml_ws_head *head, enum ml_ws_opcode opcode,
                        size_t size, size_t extra)
 {
@@ -80,7 +80,7 @@ static int begin_frame(struct ml_websocket *ws, struct ml_ws_head *head, enum ml
     return error == 0 && head->is_masked ? new_key(ws, head->key) : error;
 }
 
-/* Puts a frame into the queue. Its payload may lie where its place will be, or behind. */
+/* Puts a frame into the queue. Its payload may already lie at its final place, or behind. */
 static void add_frame(struct ml_websocket *ws, const struct ml_ws_head *head, const char *data)
 {
     char start[ML_WS_HEAD_MAX];
@@ -104,10 +104,10 @@ int ml_ws_queue_frame(struct ml_websocket *ws, enum ml_ws_opcode opcode, const c
     return error;
 }
 
-/* What the compressor does counts for the task's slice as if its input were sent so many times. */
+/* Cost of compression, for the task's slice: as if the input were sent this many times. */
 enum { PACK_COST = 16 };
 
-/* The same for a message, which is compressed if that makes it smaller. */
+/* The same for a message; compresses it if that makes it smaller. */
 static int queue_message(struct ml_websocket *ws, enum ml_ws_opcode kind, const char *data,
                          size_t size)
 {
@@ -131,7 +131,7 @@ int ml_ws_why_not(const struct ml_websocket *ws)
     return ws->error != 0 ? ws->error : !ml_ws_is_open(ws) ? -ML_ECLOSED : 0;
 }
 
-/* Waits while the queue is full; a sender whose turn has come is granted it before others. */
+/* Waits while the queue is full. Room is granted to senders in the order of their calls. */
 static int wait_for_room(struct ml_websocket *ws, ml_time deadline)
 {
     int error = ml_ws_why_not(ws);

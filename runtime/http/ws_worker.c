@@ -5,14 +5,14 @@
 #include "http/ws_send.h"
 #include "hub/state/waiters.h"
 
-/* How long, and how much, a peer may send after the closing handshake. */
+/* The time, and the bytes, that a peer may take after the closing handshake. */
 #define DRAIN_SPAN (1 * ML_SECOND)
 enum { DRAIN_MAX = 256 * 1024 };
 
 static const struct ml_wait_kind end_kind = {.text = "the end of a WebSocket", .external = true};
 
-/* Sends all that is queued. That the peer takes what was stuck is a sign of life: its answer to a
- * ping may be long in coming, behind all that it has to read. */
+/* Sends all of the queue. Bytes that the peer takes after a jam are a sign of life: its answer to a
+ * ping may come late, after all that it has to read. */
 static int drain_queue(struct ml_websocket *ws)
 {
     int error = 0;
@@ -32,7 +32,7 @@ static int drain_queue(struct ml_websocket *ws)
     return error;
 }
 
-/* Waits for the peer's Close: a task that receives gets it, or else this one. */
+/* Waits for the peer's Close: a task that receives takes it, or otherwise this one. */
 static int await_close(struct ml_websocket *ws)
 {
     int result = 0;

@@ -25,11 +25,11 @@ struct ml_zlib {
 #undef ML_ZLIB_MEMBER
 };
 
-/* Loads the library and fills the table: whether it did. */
+/* Loads the library and fills the table. False: it is not installed, or lacks a function. */
 bool ml_zlib_load(struct ml_zlib *z);
 
-/* deflateInit2() and inflateInit2() of zlib's header, by the table. `window_bits` as there: 8 to
- * 15, negative without a header, 16 more for gzip. Z_OK, or an error of zlib's. */
+/* deflateInit2() and inflateInit2() of zlib's header, through the table. window_bits: as there, 8
+ * to 15; negative: without a header; 16 more: gzip. Z_OK, or an error of zlib's. */
 int ml_zlib_begin_deflate(const struct ml_zlib *z, z_stream *stream, int level, int window_bits,
                           int memory_level);
 int ml_zlib_begin_inflate(const struct ml_zlib *z, z_stream *stream, int window_bits);

@@ -557,22 +557,22 @@ function Server:stop(grace) end
 ---h["x-limit"] = 10          -- a string, a number, a list of lines, or nil to remove it
 ---for name, value in pairs(h) do print(name, value) end -- line by line, in lower case
 ---
----A field whose name a method has is read by `get`. In a query names keep their case.
+---If a field has the name of a method, `get` reads it. In a query names keep their case.
 ---@class moonlet.http.headers
 local headers = {}
 
----Adds a line, and leaves those that the field has.
+---Adds a line, and keeps the field's other lines.
 ---@param name string
 ---@param value string|number|table a list adds a line for each of its elements
 function headers:add(name, value) end
 
----The lines of a field, each for itself.
+---The lines of a field, as a list.
 ---@param name string
 ---@return {string} # empty if there is none
 function headers:all(name) end
 
----All lines of a field, joined by ", " (of set-cookie, the first). The same as `h[name]`, and also for
----a field that a method has the name of.
+---All lines of a field, joined by ", " (of set-cookie, the first). The same as `h[name]`, but it also
+---reads fields that have the name of a method.
 ---@param name string
 ---@return string|nil # nil if there is none
 function headers:get(name) end

@@ -1,46 +1,49 @@
 ---@meta moonlet.websocket
 
----A WebSocket, of either side. It prints as its address and state; `<close>` says goodbye.
+---A WebSocket, of a client or a server. It prints as its address and state; `<close>` closes it.
 ---@class moonlet.websocket.Websocket
 local Websocket = {}
 
----Says goodbye; a task of its own waits for the peer's, at most ten seconds. Idempotent; never waits.
+---Closes: tells the peer, and leaves the wait for its answer, at most ten seconds, to a task of its
+---own. Idempotent; never waits.
 ---@param code? integer
 ---@param reason? string at most 123 bytes
 function Websocket:close(code, reason) end
 
----Tells how it was closed, by whichever end was first. Never waits.
+---Returns how it was closed, by the end that was first. Never waits.
 ---@return integer # the code: 1005: none was given; 1006: the connection was lost; nil while it is open
 ---@return string # the reason
 function Websocket:closed() end
 
----Says goodbye, unless that was done, and waits until the connection has ended.
+---Closes, if this end has not, and waits until the connection has ended.
 ---@param s? number seconds, after which the connection is cut
----@return boolean|nil # true: the peer said goodbye, too; or nil, message, code
+---@return boolean|nil # true: the peer has closed, too; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function Websocket:finish(s) end
 
----Messages in a loop, up to a clean end or the own closing; any other failure raises. May wait.
+---Iterates over messages. The loop ends when either end has closed cleanly; other failures raise. May
+---wait.
 ---@return function # that returns data and kind
 function Websocket:messages() end
 
----Sends a ping. Never waits. The peer's answer is no message; `ping_interval` watches for it.
+---Sends a ping. Never waits. The peer's answer does not come as a message; `ping_interval` checks for
+---it.
 ---@param data? string at most 125 bytes
 ---@return boolean|nil # true; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function Websocket:ping(data) end
 
----The next message. Pings are answered while a task is in here.
+---The next message. While a task is in this call, it also answers pings.
 ---@param timeout? number seconds; 0: never waits
----@return string|nil # its bytes; nil: the peer has closed; or nil, message, code: "CLOSED": it was closed here, "EPROTO", "EILSEQ", "EMSGSIZE": the peer broke the rules, sent text that is not UTF-8, or too much; "EEOF", "ECONNABORTED": the connection is lost; "EBUSY": another task receives; "ETIMEDOUT"
+---@return string|nil # its bytes; nil: the peer has closed; or nil, message, code: "CLOSED": this end has closed; "EPROTO": the peer broke the rules; "EILSEQ": its text is not UTF-8; "EMSGSIZE": its message is too long; "EEOF", "ECONNABORTED": the connection is lost; "EBUSY": another task receives; "ETIMEDOUT"
 ---@return string|string|nil # "text" or "binary"
 ---@return string|nil # code
 function Websocket:receive(timeout) end
 
----Sends a message. Waits only while `max_queue` bytes wait to be sent; a timeout or a cancellation
----means that nothing of it was sent. Any number of tasks may send.
+---Sends a message. Waits only while `max_queue` bytes are queued. After a timeout or a cancellation
+---nothing of it was sent. Any number of tasks may send.
 ---@param data string
 ---@param kind? string "text", which must be UTF-8, or "binary"
 ---@param timeout? number seconds

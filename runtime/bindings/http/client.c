@@ -1,5 +1,4 @@
-/* One connection of an HTTP client as stdlib/moonlet/http/client/ uses it:
- * moonlet.http.client.core. */
+/* moonlet.http.client.core: one connection of an HTTP client, for stdlib/moonlet/http/client/. */
 #include "bindings/http/client.h"
 
 #include "base/error.h"
@@ -24,15 +23,15 @@ static const char http2_type[] = "client_http2";
 /* User values. STREAM: the stream, or the connection of HTTP/2. */
 enum { STREAM = 1, TRAILERS = 2 };
 
-/* Bytes of a body that are handled at a time. */
+/* Sizes of the pieces in which a body is handled, in bytes. */
 enum { PIECE = 64 * 1024, DECODED_PIECE = 16 * 1024 };
 
 struct exchange {
-    struct ml_http_client_exchange *x; /* its struct stands behind this one */
-    struct ml_decoder *decoder;        /* NULL: the body as it comes */
-    struct ml_buffer body;             /* what read_all() has so far */
-    struct ml_buffer rest;             /* what the decoder has not taken yet */
-    bool is_full;                      /* the decoder may have more without input */
+    struct ml_http_client_exchange *x; /* lies behind this struct, in the same block */
+    struct ml_decoder *decoder;        /* NULL: the body is not decoded */
+    struct ml_buffer body;             /* the bytes that read_all() has so far */
+    struct ml_buffer rest;             /* input that the decoder has not taken yet */
+    bool is_full;                      /* the decoder may have more output without more input */
     bool has_content;                  /* a byte of the body has come */
     bool is_http2;
 };
@@ -61,7 +60,7 @@ static void drop_decoder(struct exchange *e)
     ml_buffer_release(&e->rest);
 }
 
-/* new(stream): an exchange over a stream that is connected. */
+/* new(stream): an exchange over a connected stream. */
 static int new_exchange(lua_State *L)
 {
     struct ml_stream *stream = ml_check_stream(L, 1);
@@ -85,7 +84,7 @@ static int exchange_gc(lua_State *L)
     return 0;
 }
 
-/* nil, message, code, and whether a byte of a response has come. */
+/* Pushes nil, message, code, and whether a byte of a response has come. */
 static int push_problem(lua_State *L, const struct exchange *e, int error)
 {
     ml_push_stream_failure(L, e->x->stream, error);
@@ -106,7 +105,7 @@ static int push_problem(lua_State *L, const struct exchange *e, int error)
 
 /* ---- sending ---- */
 
-/* A line of a headers object as a request takes it. */
+/* Reads a line of a headers object as a field of a request. */
 static bool next_field(const void *fields, size_t *at, struct ml_http_client_field *field)
 {
     struct ml_http_line line;
@@ -124,7 +123,7 @@ static bool is_target(const char *text, size_t size)
     return size > 0;
 }
 
-/* The body at `index`: nil, a string, its size, or true: it comes in parts. */
+/* The body at `index`: nil: none; a string; its size; or true: it comes in parts. */
 static void read_body_kind(lua_State *L, int index, struct ml_http_client_request *request,
                            struct iovec *piece)
 {
@@ -143,8 +142,12 @@ static void read_body_kind(lua_State *L, int index, struct ml_http_client_reques
     }
 }
 
-/* exchange:send(method, target, headers, body, timeout) -> true; or nil, message, code, whether
- * any byte may have left. */
+/*
+ * exchange:send(method, target, headers, body, timeout)
+ *
+ * - -> true;
+ * - -> nil, message, code, whether any byte may have been sent.
+ */
 static int exchange_send(lua_State *L)
 {
     struct exchange *e = check_exchange(L);
@@ -189,7 +192,8 @@ static int exchange_write(lua_State *L)
     return error == 0 ? 1 : push_problem(L, e, error);
 }
 
-/* exchange:end_body(timeout) -> true; or nil, message, code ("EPROTO": it is shorter than said). */
+/* exchange:end_body(timeout) -> true; or nil, message, code. "EPROTO": the body is shorter than its
+ * announced size. */
 static int exchange_end_body(lua_State *L)
 {
     struct exchange *e = check_exchange(L);
@@ -210,7 +214,7 @@ static int exchange_has_response(lua_State *L)
 
 /* ---- receiving ---- */
 
-/* Pushes a copy of the fields that lie in the input: false if a finalizer that ran for its memory
+/* Pushes a copy of the fields, which lie in the input. False: a finalizer, run by the allocation,
  * closed the stream. */
 static bool push_fields(lua_State *L, const struct exchange *e, const struct ml_http_head *head,
                         size_t size)
@@ -224,7 +228,7 @@ static bool push_fields(lua_State *L, const struct exchange *e, const struct ml_
 }
 
 /* exchange:receive(timeout[, stops_at_continue]) -> status, headers, reason, version (10, 11, 20),
- * the size of the body (nil: not known) or false: it has none. */
+ * the size of the body. nil: the size is unknown; false: there is no body. */
 static int exchange_receive(lua_State *L)
 {
     struct exchange *e = check_exchange(L);
@@ -269,7 +273,7 @@ static int exchange_decode(lua_State *L)
     return 1;
 }
 
-/* The end of the body has been read: its trailers become a user value. */
+/* Call it at the end of the body: keeps its trailers in a user value. */
 static void note_trailers(lua_State *L, struct exchange *e)
 {
     const struct ml_http_head *trailers = &e->x->trailers;
@@ -282,8 +286,8 @@ static void note_trailers(lua_State *L, struct exchange *e)
     e->x->trailers.field_count = 0;
 }
 
-/* Decodes from the input that is at hand to `out`, once: 0, or an error. What the decoder did not
- * take stays in e->rest. */
+/* Decodes the available input to `out`, once. 0 or an error. Input that the decoder did not take
+ * stays in e->rest. */
 static int decode_some(struct exchange *e, struct ml_buffer *out)
 {
     if (ml_buffer_reserve(out, DECODED_PIECE) != 0)
@@ -301,14 +305,15 @@ static int decode_some(struct exchange *e, struct ml_buffer *out)
     return result < 0 ? result : 0;
 }
 
-/* The end of the body came: whether its content is whole, too. An empty body is no content. */
+/* Call it at the end of the body: whether its content is complete, too. An empty body has no
+ * content. */
 static int end_of_content(const struct exchange *e)
 {
     bool is_whole = e->decoder == NULL || !e->has_content || ml_decoder_finish(e->decoder) == 0;
     return is_whole ? 1 : -ML_EEOF;
 }
 
-/* One piece of the body, decoded if need be, appended to `out`: 0; 1: the end; or an error. */
+/* Appends one piece of the body to `out`, decoded if needed. 0; 1: the end; or an error. */
 static int gather(struct exchange *e, struct ml_buffer *out, size_t max, ml_time deadline)
 {
     struct ml_http_client_exchange *x = e->x;
@@ -330,8 +335,7 @@ static int gather(struct exchange *e, struct ml_buffer *out, size_t max, ml_time
     return e->decoder != NULL ? decode_some(e, out) : 0;
 }
 
-/* Whether the whole body is a single run of bytes that has come: the usual answer, not copied
- * twice. */
+/* Whether the whole body has come and is contiguous: the usual case, which saves a copy. */
 static bool is_there(const struct exchange *e, size_t max)
 {
     const struct ml_http_client_exchange *x = e->x;
@@ -349,7 +353,7 @@ static int push_whole(lua_State *L, struct exchange *e, ml_time deadline)
         return push_problem(L, e, error);
     lua_pushlstring(L, piece.data, piece.size);
     e->x->carrier->consume(e->x, &piece);
-    e->x->carrier->read(e->x, 1, &piece, deadline); /* notes the end */
+    e->x->carrier->read(e->x, 1, &piece, deadline); /* makes the carrier note the end */
     return 1;
 }
 
@@ -361,8 +365,8 @@ static int too_large(lua_State *L, struct exchange *e)
     return push_problem(L, e, -EMSGSIZE);
 }
 
-/* exchange:read_all(max, idle, total) -> string; or nil, message, code. `idle`: seconds for each
- * wait, `total`: for all. */
+/* exchange:read_all(max, idle, total) -> string; or nil, message, code. idle: seconds for each
+ * wait; total: for all waits. */
 static int exchange_read_all(lua_State *L)
 {
     struct exchange *e = check_exchange(L);
@@ -380,7 +384,7 @@ static int exchange_read_all(lua_State *L)
             ml_blocking_end(L, gather(e, &e->body, PIECE,
                                       idle != ML_NEVER_WAIT && idle < deadline ? idle : deadline));
     }
-    bool is_too_large = result == -EMSGSIZE && e->x->problem == NULL; /* else it is the head */
+    bool is_too_large = result == -EMSGSIZE && e->x->problem == NULL; /* else the head */
     if (is_too_large || (result >= 0 && ml_buffer_size(&e->body) > max))
         return too_large(L, e);
     if (result < 0)
@@ -391,7 +395,13 @@ static int exchange_read_all(lua_State *L)
     return 1;
 }
 
-/* exchange:read(max, timeout) -> string, or nil at the end; or nil, message, code. */
+/*
+ * exchange:read(max, timeout)
+ *
+ * - -> string;
+ * - -> nil at the end;
+ * - -> nil, message, code.
+ */
 static int exchange_read(lua_State *L)
 {
     struct exchange *e = check_exchange(L);
@@ -425,7 +435,8 @@ static int exchange_trailers(lua_State *L)
     return 1;
 }
 
-/* exchange:finish(): after the end of the body; whether the connection serves again. */
+/* exchange:finish() -> whether the connection can serve again. Call it after the end of the
+ * body. */
 static int exchange_finish(lua_State *L)
 {
     struct exchange *e = check_exchange(L);
@@ -435,8 +446,8 @@ static int exchange_finish(lua_State *L)
     return 1;
 }
 
-/* exchange:drop(): nobody reads on. Over HTTP/2 its stream is reset unless it is over. Never waits.
- */
+/* exchange:drop(): the rest of the response is not read. Over HTTP/2 this resets the stream, unless
+ * it has ended. Never waits. */
 static int exchange_drop(lua_State *L)
 {
     struct exchange *e = check_exchange(L);
@@ -444,8 +455,8 @@ static int exchange_drop(lua_State *L)
     return 0;
 }
 
-/* exchange:advice() -> whether the server says that it has not looked at the request, and whether
- * it wants HTTP/1.1 for it. */
+/* exchange:advice() -> whether the server says that it has not processed the request, whether it
+ * demands HTTP/1.1 for it. */
 static int exchange_advice(lua_State *L)
 {
     struct exchange *e = check_exchange(L);
@@ -454,7 +465,7 @@ static int exchange_advice(lua_State *L)
     return 2;
 }
 
-/* exchange:is_idle(): whether an idle connection is still good. Never waits. */
+/* exchange:is_idle(): whether an idle connection is still usable. Never waits. */
 static int exchange_is_idle(lua_State *L)
 {
     struct exchange *e = check_exchange(L);
@@ -515,14 +526,14 @@ static int http2_send(lua_State *L)
     return 0;
 }
 
-/* http2:has_room(): whether another exchange may begin. */
+/* http2:has_room(): whether another exchange may begin now. */
 static int http2_has_room(lua_State *L)
 {
     lua_pushboolean(L, ml_http2_client_has_room(check_http2(L)));
     return 1;
 }
 
-/* http2:is_refusing(): whether it will never carry another. */
+/* http2:is_refusing(): whether the connection will never carry another exchange. */
 static int http2_is_refusing(lua_State *L)
 {
     const struct ml_http2_client *c = check_http2(L);
@@ -530,7 +541,7 @@ static int http2_is_refusing(lua_State *L)
     return 1;
 }
 
-/* http2:exchange() -> one that has a place on it. */
+/* http2:exchange() -> an exchange that has a place on the connection. */
 static int http2_exchange(lua_State *L)
 {
     struct ml_http2_client *c = check_http2(L);
@@ -549,7 +560,7 @@ static int http2_close(lua_State *L)
     return 0;
 }
 
-/* has_http2() -> whether HTTP/2 can be spoken here. */
+/* has_http2() -> whether the library for HTTP/2 is installed. */
 static int has_http2(lua_State *L)
 {
     lua_pushboolean(L, ml_nghttp2_get(&ml_lua_of(L)->io) != NULL);
@@ -569,7 +580,7 @@ static void open_http2_type(lua_State *L)
     ml_open_object_type(L, http2_type, methods, metamethods);
 }
 
-/* codings() -> "gzip, deflate", those that can be decoded here. */
+/* codings() -> "gzip, deflate": the codings that can be decoded here. */
 static int codings(lua_State *L)
 {
     static const enum ml_coding all[] = {ML_CODING_GZIP, ML_CODING_DEFLATE, ML_CODING_BR,

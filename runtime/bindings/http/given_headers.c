@@ -6,7 +6,7 @@
 
 /* ---- names and values ---- */
 
-/* A name that the script gave at `index`. */
+/* The script's name at `index`. */
 struct ml_http_key ml_http_check_script_name(lua_State *L, const struct ml_http_headers *headers,
                                              int index)
 {
@@ -20,7 +20,7 @@ struct ml_http_key ml_http_check_script_name(lua_State *L, const struct ml_http_
     return ml_http_headers_key(headers, text, size);
 }
 
-/* One value, on top of the stack, which becomes a string. */
+/* The script's value on top of the stack, which becomes a string. */
 const char *ml_http_check_script_value(lua_State *L, const struct ml_http_key *name, size_t *size)
 {
     const char *value = lua_tolstring(L, -1, size);
@@ -32,7 +32,7 @@ const char *ml_http_check_script_value(lua_State *L, const struct ml_http_key *n
     return value;
 }
 
-/* Adds what the script gave at `value`: a string, a number, or a list. */
+/* Adds the script's value at index `value`: a string, a number, or a list. */
 void ml_http_headers_add_value(lua_State *L, int index, struct ml_http_headers *headers,
                                const struct ml_http_key *name, int value)
 {
@@ -52,7 +52,8 @@ void ml_http_headers_add_value(lua_State *L, int index, struct ml_http_headers *
 
 /* ---- what `headers` takes ---- */
 
-/* Of one connection or one message's framing: never taken over. */
+/* Whether the line concerns one connection or the framing of one message: such lines are not
+ * copied. */
 static bool is_of_connection(const struct ml_http_line *line)
 {
     switch (line->known) {
@@ -82,8 +83,8 @@ static void remove_named(struct ml_http_headers *headers, const struct ml_http_h
     }
 }
 
-/* Pushes a copy of the object at `index`, the fields of its connection left out. A field of a query
- * is checked as a script's is. */
+/* Pushes a copy of the object at `index`, without the fields of its connection. Fields of a query
+ * are checked like a script's. */
 static struct ml_http_headers *copy(lua_State *L, int index)
 {
     const struct ml_http_headers *from = ml_http_check_headers(L, index);
@@ -99,7 +100,7 @@ static struct ml_http_headers *copy(lua_State *L, int index)
     return headers;
 }
 
-/* Pushes an object of the table at `index`. */
+/* Pushes an object with the fields of the table at `index`. */
 static struct ml_http_headers *read_table(lua_State *L, int index)
 {
     struct ml_http_headers *headers = ml_http_push_new_headers(L, 8, 256);
@@ -132,7 +133,8 @@ struct ml_http_headers *ml_http_take_headers(lua_State *L, int index, const char
     if (!is_object && !lua_istable(L, index))
         luaL_error(L, "%s must be a table, not a %s", what, luaL_typename(L, index));
     struct ml_http_headers *headers = is_object ? copy(L, index) : read_table(L, index);
-    /* A script's table that names `connection` means its connection, too. */
+    /* Only for objects, which may come from another connection. A script that writes `connection`
+     * into a table means its own. */
     struct ml_http_headers all = *headers;
     if (is_object)
         remove_named(headers, &all);

@@ -24,7 +24,7 @@ struct ml_http_headers *ml_http_push_new_headers(lua_State *L, uint32_t fields, 
     return headers;
 }
 
-/* Appends one to the bytes; there is room. */
+/* Appends a text to the bytes; there is room. */
 static struct ml_http_slice put_bytes(struct ml_http_headers *headers, const char *bytes,
                                       size_t size)
 {
@@ -52,7 +52,7 @@ size_t ml_http_headers_bytes(const struct ml_http_headers *headers)
     return used;
 }
 
-/* Moves what the object at `index` holds to a new block, which is its user value from then on. */
+/* Moves the content of the object at `index` to a new block, which becomes its user value. */
 static void move(lua_State *L, int index, struct ml_http_headers *headers, size_t fields,
                  size_t bytes)
 {
@@ -67,7 +67,7 @@ static void move(lua_State *L, int index, struct ml_http_headers *headers, size_
     *headers = larger;
 }
 
-/* Makes room for so many more fields and bytes of theirs. */
+/* Makes room for `fields` more fields and `bytes` more bytes. */
 void ml_http_headers_reserve(lua_State *L, int index, struct ml_http_headers *headers,
                              size_t fields, size_t bytes)
 {
@@ -99,7 +99,7 @@ static bool has_name(const struct ml_http_headers *headers, const struct ml_http
                : name->known != ML_HTTP_OTHER || strncasecmp(own, name->text, name->size) == 0;
 }
 
-/* The place of the next field of that name from `at` on; the count: there is none. */
+/* The place of the next field of that name, from `at` on; the count of fields: there is none. */
 uint32_t ml_http_headers_find_key(const struct ml_http_headers *headers,
                                   const struct ml_http_key *name, uint32_t at)
 {
@@ -199,7 +199,7 @@ void ml_http_headers_add(lua_State *L, int index, const char *text, size_t size,
 
 /* ---- making them ---- */
 
-/* Where the bytes of a head's fields begin, and where they end. */
+/* The bytes of a head's fields, from the first to the last. */
 static struct ml_http_slice extent(const struct ml_http_head *head)
 {
     if (head->field_count == 0)

@@ -7,7 +7,7 @@ Header fields, as `req.headers`, `res.headers` and `r.headers` are, and the fiel
     h["x-limit"] = 10          -- a string, a number, a list of lines, or nil to remove it
     for name, value in pairs(h) do print(name, value) end -- line by line, in lower case
 
-A field whose name a method has is read by `get`. In a query names keep their case.
+If a field has the name of a method, `get` reads it. In a query names keep their case.
 @object headers
 */
 #include "bindings/http/headers_methods.h"
@@ -41,7 +41,7 @@ static void push_value(lua_State *L, const struct ml_http_headers *headers, uint
     lua_pushlstring(L, headers->bytes + value->at, value->size);
 }
 
-/* Pushes the lines of that name from the one at `first` on, of which there are several. */
+/* Pushes all lines of that name, the first at `first`; there are several. */
 static void push_joined(lua_State *L, const struct ml_http_headers *headers,
                         const struct ml_http_key *name, uint32_t first)
 {
@@ -57,7 +57,7 @@ static void push_joined(lua_State *L, const struct ml_http_headers *headers,
     luaL_pushresult(&buffer);
 }
 
-/* Pushes what a script reads under the name at `index`, nil if there is no such field. */
+/* Pushes the value that a script reads under the name at `index`; nil: there is no such field. */
 static int push_field(lua_State *L, const struct ml_http_headers *headers, int index)
 {
     size_t size;
@@ -75,7 +75,7 @@ static int push_field(lua_State *L, const struct ml_http_headers *headers, int i
     return 1;
 }
 
-/* The length that all names of methods have: other names are looked for in the fields alone. */
+/* All names of methods have this length; other names are looked up in the fields alone. */
 enum { METHOD_LENGTH = 3 };
 
 /* Upvalue 1: the methods. */
@@ -96,8 +96,8 @@ static int headers_index(lua_State *L)
 }
 
 /***
-All lines of a field, joined by ", " (of set-cookie, the first). The same as `h[name]`, and also for
-a field that a method has the name of.
+All lines of a field, joined by ", " (of set-cookie, the first). The same as `h[name]`, but it also
+reads fields that have the name of a method.
 @function headers:get
 @tparam string name
 @treturn ?string nil if there is none
@@ -110,7 +110,7 @@ static int headers_get(lua_State *L)
 }
 
 /***
-The lines of a field, each for itself.
+The lines of a field, as a list.
 @function headers:all
 @tparam string name
 @treturn {string} empty if there is none
@@ -132,7 +132,7 @@ static int headers_all(lua_State *L)
     return 1;
 }
 
-/* The object at 1, to be changed. */
+/* The object at 1, which the caller is about to change. */
 static struct ml_http_headers *check_unsent(lua_State *L)
 {
     struct ml_http_headers *headers = ml_http_check_headers(L, 1);
@@ -142,7 +142,7 @@ static struct ml_http_headers *check_unsent(lua_State *L)
 }
 
 /***
-Adds a line, and leaves those that the field has.
+Adds a line, and keeps the field's other lines.
 @function headers:add
 @tparam string name
 @tparam string|number|table value a list adds a line for each of its elements
@@ -157,7 +157,7 @@ static int headers_add(lua_State *L)
     return 0;
 }
 
-/* Raises for a value that cannot be set, and makes room for it; no field has changed yet. */
+/* Raises for a value that cannot be set, and makes room for it; changes no field yet. */
 static void prepare_value(lua_State *L, struct ml_http_headers *headers,
                           const struct ml_http_key *name, int value)
 {
@@ -219,7 +219,7 @@ static int headers_pairs(lua_State *L)
     return 1;
 }
 
-/* Not the values: these are secrets at times, and what is printed goes to logs. */
+/* Without the values: some are secrets, and printed text goes to logs. */
 static int headers_tostring(lua_State *L)
 {
     const struct ml_http_headers *headers = ml_http_check_headers(L, 1);

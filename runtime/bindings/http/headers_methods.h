@@ -1,5 +1,5 @@
 /*
- * What scripts do with header objects: their metatable, and the module moonlet.http.headers.
+ * The metatable of header objects, and the module moonlet.http.headers.
  */
 #ifndef ML_BINDINGS_HTTP_HEADERS_METHODS_H
 #define ML_BINDINGS_HTTP_HEADERS_METHODS_H
@@ -9,7 +9,7 @@
 /* moonlet.http.headers. */
 int ml_open_http_headers(lua_State *L);
 
-/* Creates the metatable; stack unchanged. Once is enough, more do no harm. */
+/* Creates the metatable; stack unchanged. Further calls do nothing. */
 void ml_open_http_headers_type(lua_State *L);
 
 #endif

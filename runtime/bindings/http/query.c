@@ -13,7 +13,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Decodes to the bytes of the object, where there is room; a '%' without two digits stays. */
+/* Appends the decoded text to the object's bytes; there is room. A '%' without two digits stays. */
 static struct ml_http_slice put_decoded(struct ml_http_headers *headers, const char *text,
                                         const char *end)
 {

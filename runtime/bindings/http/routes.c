@@ -1,4 +1,4 @@
-/* What moonlet.http's router asks for each request: which route its path is for. */
+/* The router of moonlet.http: finds the route of each request's path, and calls its handler. */
 #include "bindings/http/routes.h"
 
 #include "bindings/http/types.h"
@@ -40,7 +40,7 @@ static int routes_gc(lua_State *L)
 
 /* ---- adding ---- */
 
-/* A segment of a pattern: a text, or { name = , is_rest = }. Stays on the stack. */
+/* A segment of a pattern: a text, or { name = , is_rest = }. Its value stays on the stack. */
 static struct ml_route_segment to_segment(lua_State *L, int list, lua_Integer i)
 {
     struct ml_route_segment segment = {ML_ROUTE_TEXT, NULL, 0};
@@ -54,7 +54,8 @@ static struct ml_route_segment to_segment(lua_State *L, int list, lua_Integer i)
     return segment;
 }
 
-/* core.add_route(routes, method, segments, route) -> nil, or the route that is there already. */
+/* core.add_route(routes, method, segments, route) -> nil; or the route that has the method and the
+ * pattern already. */
 int ml_http_core_add_route(lua_State *L)
 {
     struct lua_routes *routes = ml_check_object(L, 1, routes_type);
@@ -96,7 +97,7 @@ static void push_value(lua_State *L, const struct ml_route_match *match, unsigne
     luaL_pushresultsize(&b, ml_route_value(data, size, out));
 }
 
-/* The names of the methods that would have matched, as a set. */
+/* Pushes the names of the methods that would have matched, as a set. */
 static void push_allowed(lua_State *L, unsigned allowed)
 {
     lua_newtable(L);
@@ -107,7 +108,7 @@ static void push_allowed(lua_State *L, unsigned allowed)
         }
 }
 
-/* A table of the parameters by their names, for the route at `route`. */
+/* Pushes a table of the parameters by their names. route: index of the route. */
 static void push_params(lua_State *L, int route, const struct ml_route_match *match)
 {
     lua_createtable(L, 0, (int)match->count);
@@ -118,8 +119,12 @@ static void push_params(lua_State *L, int route, const struct ml_route_match *ma
     }
 }
 
-/* core.find_route(routes, method, path) -> the route and its parameters; or nil, the methods that
- * would have matched as a set. */
+/*
+ * core.find_route(routes, method, path)
+ *
+ * - -> the route, its parameters;
+ * - -> nil, the methods that would have matched, as a set.
+ */
 int ml_http_core_find_route(lua_State *L)
 {
     const struct lua_routes *routes = ml_check_object(L, 1, routes_type);
@@ -141,7 +146,7 @@ int ml_http_core_find_route(lua_State *L)
 
 /* ---- dispatching ---- */
 
-/* The stack of a dispatch. */
+/* Stack of a dispatch. */
 enum { REQUEST = 1, RESPONSE, ROUTER, SET };
 
 /* Calls the function in the upvalue with router, request and response. */
@@ -155,7 +160,7 @@ static int call_upvalue(lua_State *L, int upvalue)
     return lua_gettop(L) - SET;
 }
 
-/* The route is on top, the only value above SET. */
+/* Stack: the route, the only value above SET. */
 static int run_route(lua_State *L, const struct ml_route_match *match)
 {
     int route = SET + 1;
@@ -206,9 +211,11 @@ static int dispatch(lua_State *L)
 
 /*
  * core.dispatcher(around, otherwise) -> the function (router, req, res) that calls the handler of
- * the route that the request is for. router[1]: its routes. around(router, req, res), unless nil,
- * is called instead where there is middleware, otherwise(router, req, res) where no route matches
- * or the request's path is not what its target says.
+ * the request's route. router[1]: its routes.
+ *
+ * - around(router, req, res) is called instead if there is middleware; nil: never;
+ * - otherwise(router, req, res) is called if no route matches, or if the path of the request
+ *   differs from the path of its target.
  */
 int ml_http_core_dispatcher(lua_State *L)
 {
@@ -217,7 +224,7 @@ int ml_http_core_dispatcher(lua_State *L)
     return 1;
 }
 
-/* core.surround(routes): there is middleware. */
+/* core.surround(routes): from now on there is middleware. */
 int ml_http_core_surround(lua_State *L)
 {
     struct lua_routes *routes = ml_check_object(L, 1, routes_type);

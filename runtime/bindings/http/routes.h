@@ -1,4 +1,4 @@
-/* Routes as moonlet.http's router has them: what it asks for each request is here. */
+/* The part of moonlet.http's router that is written in C: it serves each request. */
 #ifndef ML_BINDINGS_HTTP_ROUTES_H
 #define ML_BINDINGS_HTTP_ROUTES_H
 

@@ -26,7 +26,7 @@ static const char websocket_type[] = "websocket";
 /* User values. */
 enum { STREAM = 1, VALUES = 1 };
 
-/* How long ws:finish() waits unless it is told. */
+/* The time limit of ws:finish() without an argument. */
 #define FINISH_SPAN (10 * ML_SECOND)
 
 static struct ml_websocket *check_websocket(lua_State *L)
@@ -72,7 +72,7 @@ static int push_received(lua_State *L, struct ml_websocket *ws, int result,
     return 2;
 }
 
-/* Receives on the WebSocket at `index` and pushes what became of it: the number of results. */
+/* Receives on the WebSocket at `index` and pushes the results. Returns their number. */
 static int receive(lua_State *L, struct ml_websocket *ws, int index, ml_time deadline)
 {
     struct ml_websocket_message message;
@@ -86,17 +86,18 @@ static int receive(lua_State *L, struct ml_websocket *ws, int index, ml_time dea
 /* ---- methods ---- */
 
 /***
-A WebSocket, of either side. It prints as its address and state; `<close>` says goodbye.
+A WebSocket, of a client or a server. It prints as its address and state; `<close>` closes it.
 @object Websocket
 */
 
 /***
-The next message. Pings are answered while a task is in here.
+The next message. While a task is in this call, it also answers pings.
 @function Websocket:receive
 @tparam[opt] number timeout seconds; 0: never waits
-@treturn string its bytes; nil: the peer has closed; or nil, message, code: "CLOSED": it was closed
-here, "EPROTO", "EILSEQ", "EMSGSIZE": the peer broke the rules, sent text that is not UTF-8, or too
-much; "EEOF", "ECONNABORTED": the connection is lost; "EBUSY": another task receives; "ETIMEDOUT"
+@treturn string its bytes; nil: the peer has closed; or nil, message, code: "CLOSED": this end has
+closed; "EPROTO": the peer broke the rules; "EILSEQ": its text is not UTF-8; "EMSGSIZE": its message
+is too long; "EEOF", "ECONNABORTED": the connection is lost; "EBUSY": another task receives;
+"ETIMEDOUT"
 @treturn string "text" or "binary"
 */
 static int ws_receive(lua_State *L)
@@ -112,8 +113,8 @@ static bool is_text(const char *data, size_t size)
 }
 
 /***
-Sends a message. Waits only while `max_queue` bytes wait to be sent; a timeout or a cancellation
-means that nothing of it was sent. Any number of tasks may send.
+Sends a message. Waits only while `max_queue` bytes are queued. After a timeout or a cancellation
+nothing of it was sent. Any number of tasks may send.
 @function Websocket:send
 @tparam string data
 @tparam[opt="text"] string kind "text", which must be UTF-8, or "binary"
@@ -137,7 +138,8 @@ static int ws_send(lua_State *L)
 }
 
 /***
-Sends a ping. Never waits. The peer's answer is no message; `ping_interval` watches for it.
+Sends a ping. Never waits. The peer's answer does not come as a message; `ping_interval` checks for
+it.
 @function Websocket:ping
 @tparam[opt=""] string data at most 125 bytes
 @treturn boolean true; or nil, message, code
@@ -155,7 +157,7 @@ static int ws_ping(lua_State *L)
     return push_outcome(L, ws, error);
 }
 
-/* Reads code and reason from index 2 on, and closes. */
+/* Reads code and reason from index 2 on, and closes with them. */
 static void close_as_said(lua_State *L, struct ml_websocket *ws)
 {
     size_t size;
@@ -170,7 +172,8 @@ static void close_as_said(lua_State *L, struct ml_websocket *ws)
 }
 
 /***
-Says goodbye; a task of its own waits for the peer's, at most ten seconds. Idempotent; never waits.
+Closes: tells the peer, and leaves the wait for its answer, at most ten seconds, to a task of its
+own. Idempotent; never waits.
 @function Websocket:close
 @tparam[opt=1000] integer code
 @tparam[opt=""] string reason at most 123 bytes
@@ -182,10 +185,10 @@ static int ws_close(lua_State *L)
 }
 
 /***
-Says goodbye, unless that was done, and waits until the connection has ended.
+Closes, if this end has not, and waits until the connection has ended.
 @function Websocket:finish
 @tparam[opt=10] number s seconds, after which the connection is cut
-@treturn boolean true: the peer said goodbye, too; or nil, message, code
+@treturn boolean true: the peer has closed, too; or nil, message, code
 */
 static int ws_finish(lua_State *L)
 {
@@ -207,7 +210,7 @@ static int ws_finish(lua_State *L)
 }
 
 /***
-Tells how it was closed, by whichever end was first. Never waits.
+Returns how it was closed, by the end that was first. Never waits.
 @function Websocket:closed
 @treturn integer the code: 1005: none was given; 1006: the connection was lost; nil while it is open
 @treturn string the reason
@@ -229,7 +232,7 @@ static int next_message(lua_State *L)
 {
     int index = lua_upvalueindex(1);
     int count = receive(L, ml_to_object(L, index), index, ML_FOREVER);
-    if (count < 3) /* a message, or the peer's goodbye */
+    if (count < 3) /* a message, or a clean end */
         return count;
     if (strcmp(lua_tostring(L, -1), ml_error_name(ML_ECLOSED)) != 0)
         return ml_raise_failure(L);
@@ -238,7 +241,8 @@ static int next_message(lua_State *L)
 }
 
 /***
-Messages in a loop, up to a clean end or the own closing; any other failure raises. May wait.
+Iterates over messages. The loop ends when either end has closed cleanly; other failures raise. May
+wait.
 @function Websocket:messages
 @treturn function that returns data and kind
 @usage for text in ws:messages() do ws:send(text) end
@@ -322,7 +326,7 @@ static const struct ml_select_source select_source = {.type = websocket_type,
 
 /* ---- the module ---- */
 
-/* As the answer of the handshake at `index` says, if there is one. */
+/* Enables compression if the handshake's answer at `index` says so. */
 static void compress_as_agreed(lua_State *L, struct ml_websocket *ws, int options, int index)
 {
     struct ml_ws_compression c;
@@ -341,8 +345,8 @@ static void compress_as_agreed(lua_State *L, struct ml_websocket *ws, int option
     luaL_error(L, error == -ENOMEM ? "not enough memory" : "no compression was agreed on");
 }
 
-/* open(stream, options, is_client[, extensions]) -> WebSocket, on a stream whose handshake is done,
- * with what its answer said of extensions. */
+/* open(stream, options, is_client[, extensions]) -> WebSocket. The handshake on `stream` is done;
+ * extensions: that field of its answer. */
 static int open(lua_State *L)
 {
     struct ml_stream *stream = ml_check_stream(L, 1);

@@ -1,5 +1,5 @@
-/* Functions of moonlet.websocket.core for stdlib/moonlet/websocket.lua: options, and what of the
- * handshakes is not Lua. */
+/* Functions of moonlet.websocket.core for stdlib/moonlet/websocket.lua: options, and the parts of
+ * the handshakes that are written in C. */
 #include "bindings/http/ws_handshake.h"
 
 #include "base/error.h"
@@ -38,7 +38,7 @@ static ml_time interval_option(lua_State *L, int index)
     return span;
 }
 
-/* An integer of the table at `index`. */
+/* Reads an integer option of the table at `index`. */
 static lua_Integer number_option(lua_State *L, int index, const char *name, lua_Integer otherwise,
                                  lua_Integer min, lua_Integer max)
 {
@@ -109,7 +109,7 @@ struct ml_websocket_options ml_ws_check_options(lua_State *L, int index)
 
 /* ---- compression ---- */
 
-/* check(options): raises for wrong ones. */
+/* check(options): raises for wrong options. */
 static int check(lua_State *L)
 {
     struct ml_ws_compression c;
@@ -131,7 +131,7 @@ static bool can_compress(lua_State *L, int index, struct ml_ws_compression *c)
     return ml_ws_check_compression(L, index, c) && ml_codecs_zlib(&ml_lua_of(L)->io) != NULL;
 }
 
-/* offer(options) -> the field that a client sends, or nil. */
+/* offer(options) -> the field of a client's request, or nil. */
 static int offer(lua_State *L)
 {
     struct ml_ws_compression c;
@@ -141,7 +141,13 @@ static int offer(lua_State *L)
     return push_terms(L, &terms);
 }
 
-/* accept(options, field) -> the field that a server answers, or nil; false: that is no field. */
+/*
+ * accept(options, field)
+ *
+ * - -> the field of a server's answer;
+ * - -> nil: no extension;
+ * - -> false: `field` is malformed.
+ */
 static int accept_offer(lua_State *L)
 {
     struct ml_ws_compression c = ML_WS_COMPRESSION_DEFAULTS;
@@ -158,7 +164,7 @@ static int accept_offer(lua_State *L)
     return 1;
 }
 
-/* agrees(options, field) -> whether that answers our offer. */
+/* agrees(options, field) -> whether the field is a valid answer to our offer. */
 static int agrees(lua_State *L)
 {
     struct ml_ws_compression c;
@@ -173,7 +179,8 @@ static int agrees(lua_State *L)
 
 enum { FIELDS = 100 };
 
-/* One response at the front of the input, whole: its size, or an error. */
+/* Receives one whole response, which stays at the front of the input. Returns its size or an
+ * error. */
 static int receive_head(struct ml_stream *s, struct ml_http_head *head, const char **why,
                         ml_time deadline)
 {

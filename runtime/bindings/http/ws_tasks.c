@@ -24,7 +24,7 @@ static void spawn(lua_State *L, const char *name, int count)
     ml_lua_spawn(L, &options, count);
 }
 
-/* The task that sends what waits and ends the closing handshake. */
+/* The worker's task: sends the queue and ends the closing handshake. */
 static int work(lua_State *L)
 {
     struct ml_websocket *ws = ml_to_object(L, 1);
@@ -44,7 +44,7 @@ static int spawn_worker(lua_State *L)
     return 0;
 }
 
-/* Calls the function with the value at `index`, 0: with none. False: there was no memory. */
+/* Calls the function with the value at `index`; 0: without one. False: there was no memory. */
 static bool try_to(lua_State *L, lua_CFunction function, int index)
 {
     lua_pushcfunction(L, function);
@@ -80,7 +80,7 @@ static struct ml_ws_pings *find_pings(lua_State *L)
     return pings;
 }
 
-/* What is due with a number that was taken out. Stack: number -> WebSocket. */
+/* Visits the WebSocket of a number that was taken out. Stack: table number -> WebSocket. */
 static void ping_one(lua_State *L, struct ml_ws_pings *pings, uint32_t number)
 {
     ml_time again = ML_FOREVER;
@@ -95,7 +95,7 @@ static void ping_one(lua_State *L, struct ml_ws_pings *pings, uint32_t number)
     lua_settop(L, 1);
 }
 
-/* The task that pings those of which no task receives: one for all of a runtime, as long as one is
+/* The task that pings WebSockets from which no task receives: one per runtime, while a WebSocket is
  * open. */
 static int ping(lua_State *L)
 {
@@ -151,8 +151,8 @@ static int release_pings(lua_State *L)
     return 0;
 }
 
-/* Puts the value on top of the stack into the registry, with a metatable of one field, which stands
- * above it. */
+/* Stack: an object, and above it a value. Gives the object a metatable whose `field` is the value,
+ * and moves the object to the registry. */
 static void keep(lua_State *L, const char *field, const char *key)
 {
     lua_createtable(L, 0, 1);

@@ -1,6 +1,6 @@
 /*
- * The tasks that a WebSocket gets besides those of the script: a worker when it wants one, and one
- * for all of a runtime that pings. Knows no method.
+ * The tasks that moonlet runs for WebSockets, besides those of the script: a worker for a WebSocket
+ * that wants one, and one task per runtime that pings. Knows no method.
  */
 #ifndef ML_BINDINGS_HTTP_WS_TASKS_H
 #define ML_BINDINGS_HTTP_WS_TASKS_H
@@ -9,15 +9,15 @@
 
 #include <lua.h>
 
-/* After a call on the WebSocket at `index`: it gets the worker that it wants, and all of them the
- * task that pings. Without memory for a worker the connection is cut. Never raises. */
+/* Call it after each call on the WebSocket at `index`: starts the worker that it wants, and the
+ * task that pings all. Without memory for a worker the connection is cut. Never raises. */
 void ml_ws_tend(lua_State *L, struct ml_websocket *ws, int index);
 
-/* The new WebSocket on top of the stack is to be pinged, if its options say so. Raises when there
- * is no memory, after it was released. */
+/* Registers the new WebSocket on top of the stack for pings, if its options ask for them. Without
+ * memory: releases it, and raises. */
 void ml_ws_begin_pings(lua_State *L, struct ml_websocket *ws);
 
-/* Once for a runtime. */
+/* Call it once per runtime. */
 void ml_ws_open_pings(lua_State *L);
 
 #endif
