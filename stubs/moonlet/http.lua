@@ -603,8 +603,8 @@ function http.delete(where, opts) end
 ---@return string|nil # code
 function http.download(where, path, opts) end
 
----Makes an error that is an answer: `error(http.error(404))` in a handler answers 404. From 500 up
----it is reported, too.
+---Makes an error that is an answer: `error(http.error(404))` in a handler answers 404, and so does
+---`return http.error(404)`. From 500 up it is reported, too.
 ---@param status integer 400 to 599
 ---@param message? string the body's text
 ---@param headers? table

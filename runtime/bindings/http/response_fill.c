@@ -117,6 +117,15 @@ static void fill_status(lua_State *L, int index, struct ml_lua_response *res, in
     res->status = status;
 }
 
+bool ml_response_is_error(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TTABLE || luaL_getmetafield(L, index, "__name") == LUA_TNIL)
+        return false;
+    bool is_it = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "http.error") == 0;
+    lua_pop(L, 1);
+    return is_it;
+}
+
 void ml_response_fill(lua_State *L, int index, int first)
 {
     struct ml_lua_response *res = ml_check_response(L, index);
@@ -128,6 +137,8 @@ void ml_response_fill(lua_State *L, int index, int first)
         fill_failure(L, index, res, first);
     else if (lua_type(L, first) == LUA_TNUMBER)
         fill_status(L, index, res, first, count);
+    else if (count == 1 && ml_response_is_error(L, first))
+        lua_error(L);
     else if (count == 1)
         ml_response_set_body(L, index, res, first);
     else

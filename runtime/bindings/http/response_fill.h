@@ -19,6 +19,9 @@ struct ml_http_headers *ml_response_push_headers(lua_State *L, int index,
 /* The value at `body` becomes the body: a string, or a table as JSON; raises for others. */
 void ml_response_set_body(lua_State *L, int index, struct ml_lua_response *res, int body);
 
+/* Whether the value is what http.error() has made: a handler that returns it means to raise it. */
+bool ml_response_is_error(lua_State *L, int index);
+
 /*
  * What a handler returned, from `first` to the top of the stack, goes into the response at `index`.
  * Raises for what is no answer, and the message of `nil, message`.

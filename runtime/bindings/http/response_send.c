@@ -246,6 +246,8 @@ static void send_usual(lua_State *L, struct ml_lua_response *res)
 {
     static const struct ml_json_writing how = {.max_depth = ML_JSON_DEPTH};
     bool is_json = lua_type(L, 3) == LUA_TTABLE;
+    if (is_json && ml_response_is_error(L, 3))
+        lua_error(L);
     if (is_json)
         ml_json_encode(L, 3, how);
     res->kind = ML_BODY_TEXT;

@@ -25,8 +25,8 @@ local Error = { __name = "http.error" }
 Error.__index = Error
 Error.__tostring = function(self) return self.status .. ": " .. self.message end
 
---- Makes an error that is an answer: `error(http.error(404))` in a handler answers 404. From 500 up
--- it is reported, too.
+--- Makes an error that is an answer: `error(http.error(404))` in a handler answers 404, and so does
+-- `return http.error(404)`. From 500 up it is reported, too.
 -- @function error
 -- @tparam integer status 400 to 599
 -- @tparam[opt] string message the body's text
@@ -63,6 +63,7 @@ local function make_settle(on_error)
     if code and not res:sent() and core.blamed(req, code) then return nil, err.message, code end
     if on_error then
       local results = table.pack(on_error(err, req, traceback))
+      if is_error(results[1]) then results = table.pack(answer_error(results[1])) end
       if results.n > 0 and not res:sent() then return table.unpack(results, 1, results.n) end
     elseif not is_broken(err) then
       task.report(is_error(err) and tostring(err) or err, traceback)
@@ -105,11 +106,9 @@ function server.limited(handler, seconds)
   end
 end
 
-local function check_options(opts, known, name)
-  argument.options(opts, 1, name, known)
-  argument.check(opts.on_error == nil or argument.is_callable(opts.on_error), 1, name,
-    "option 'on_error' must be a function")
-end
+local ON_ERROR = "option 'on_error' must be a function"
+
+local function is_handler_or_nil(value) return value == nil or argument.is_callable(value) end
 
 -- One who stops waits until the last connection has gone.
 local function leave(guard)
@@ -155,7 +154,8 @@ end
 -- @treturn Server
 function server.server(opts, handler)
   opts, handler = arguments(opts, handler)
-  check_options(opts, SERVER_OPTIONS, "server")
+  argument.options(opts, 1, "server", SERVER_OPTIONS)
+  argument.check(is_handler_or_nil(opts.on_error), 1, "server", ON_ERROR)
   argument.callable(handler, 2, "server")
   local self = setmetatable({
     listeners = {}, open = {}, idle = sync.event(), grace = opts.grace, max = opts.max,
@@ -315,7 +315,8 @@ end
 -- @treturn boolean true; or nil, message, code
 function server.serve(opts, handler)
   opts, handler = arguments(opts, handler)
-  check_options(opts, SERVE_OPTIONS, "serve")
+  argument.options(opts, 1, "serve", SERVE_OPTIONS)
+  argument.check(is_handler_or_nil(opts.on_error), 1, "serve", ON_ERROR)
   argument.callable(handler, 2, "serve")
   local own = {}
   for name in pairs(SERVER_OPTIONS) do own[name] = opts[name] end

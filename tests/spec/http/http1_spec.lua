@@ -103,6 +103,29 @@ describe("a client of HTTP/1.1", function()
   end)
 end)
 
+describe("an error of http.error", function()
+  local function ask(handler, opts)
+    local conn <close> = connect(handler, opts)
+    conn:write(GET)
+    local status, body = read_answer(conn)
+    return { status, body }
+  end
+
+  it("is the answer, raised or returned, also from within a router, and by on_error", function()
+    local missing = http.error(404, "no such thing")
+    assert.same({ 404, "no such thing\n" }, ask(function() error(missing) end))
+    assert.same({ 404, "no such thing\n" }, ask(function() return missing end))
+    local router = http.router():get("/", function() return missing end):use(function(_, _, go_on) go_on() end)
+    assert.same({ 404, "no such thing\n" }, ask(router))
+    assert.same({ 404, "no such thing\n" }, ask(function() error "x" end, { on_error = function() return missing end }))
+  end)
+
+  it("is no other table", function()
+    assert.same({ 200, '{"status":404}' }, ask(function() return setmetatable({ status = 404 }, { __name = 7 }) end))
+    assert.same({ 200, "{}" }, ask(function() return setmetatable({}, { __name = "http.errors" }) end))
+  end)
+end)
+
 describe("a client that takes its time", function()
   it("gets 408 if it falls silent in its head, however many bytes come before", function()
     local clock <close> = test.virtual_clock()

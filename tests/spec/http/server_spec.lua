@@ -69,6 +69,15 @@ describe("an HTTP server", function()
     assert.matches("#2 to 'server'", support.message_of(server.server, {}, "./app.lua"))
   end)
 
+  it("tells of wrong options at the line that gives them", function()
+    for _, fn in ipairs { server.serve, server.server } do
+      for _, opts in ipairs { 8080, { prot = 8080 }, { on_error = 1 } } do
+        local message = support.message_of(function() fn(opts, print) return nil end)
+        assert.matches("^tests/spec/http/server_spec.lua:%d+: bad argument #1 to 'serve", message)
+      end
+    end
+  end)
+
   it("leads nowhere from a request that is over", function()
     local kept
     ask(function(req) kept = req return "" end, "GET / HTTP/1.1\r\n" .. CLOSE .. "\r\n")
