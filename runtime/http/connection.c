@@ -43,6 +43,19 @@ void ml_http_connection_open(struct ml_http_connection *c, struct ml_http_server
     server->counters.open++;
 }
 
+void ml_http_connection_ask(struct ml_http_connection *c, bool is_asked)
+{
+    c->is_waiting = is_asked;
+    c->head_deadline = ml_time_after(ml_hub_now(hub_of(c)), c->server->timeouts.head);
+}
+
+void ml_http_connection_hand_over(struct ml_http_connection *c)
+{
+    ml_list_remove(&c->link.link);
+    c->server->counters.connections--;
+    c->server->counters.open--;
+}
+
 /* ---- the current request ---- */
 
 static int take_block(struct ml_http_connection *c)

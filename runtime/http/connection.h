@@ -12,6 +12,13 @@
 void ml_http_connection_open(struct ml_http_connection *c, struct ml_http_server *server,
                              struct ml_stream *stream, void *context);
 
+/* The peer is asked for the version that it speaks, before the first request: while `is_asked` a
+ * server that stops closes the connection if nothing has come. The time for a head begins. */
+void ml_http_connection_ask(struct ml_http_connection *c, bool is_asked);
+
+/* It speaks another version: the stream is another connection's, and counted there. */
+void ml_http_connection_hand_over(struct ml_http_connection *c);
+
 /*
  * Waits for the next request and answers by itself what is none. 0: it is in *x, until
  * ml_http_connection_finish(); 1: the connection is over, its stream closed or hijacked; or an

@@ -288,7 +288,9 @@ function websocket.upgrade(req, res, opts)
   local ok
   ok, message, code = stream:write(text)
   if not ok then return nil, message, code end
-  return core.open(stream, opts, false, extensions), protocol
+  local ws = core.open(stream, opts, false, extensions)
+  require("moonlet.http.server").note_socket(req, ws)
+  return ws, protocol
 end
 
 return websocket

@@ -539,6 +539,15 @@ int ml_http_core_blamed(lua_State *L)
     return 1;
 }
 
+/* core.server_of(req) -> the server, as core.server() has given it. */
+int ml_http_core_server_of(lua_State *L)
+{
+    ml_check_request(L, 1);
+    lua_getiuservalue(L, 1, ML_REQUEST_CONNECTION);
+    lua_getiuservalue(L, -1, ML_CONNECTION_SERVER);
+    return 1;
+}
+
 static int request_tostring(lua_State *L)
 {
     struct ml_lua_request *req = ml_check_request(L, 1);

@@ -167,12 +167,10 @@ static struct ml_http_connection *push_connection(lua_State *L, int server)
     return c;
 }
 
-static void serve_http1(lua_State *L, struct ml_lua_server *server, struct ml_stream *stream,
-                        struct ml_http_connection *c)
+static void serve_http1(lua_State *L, struct ml_http_connection *c)
 {
     struct ml_http_exchange *x;
     int result = 0;
-    ml_http_connection_open(c, &server->http, stream, L);
     while (result == 0) {
         ml_blocking_begin(L);
         result = ml_blocking_end(L, ml_http_connection_next(c, &x));
@@ -299,13 +297,15 @@ static int spawn(struct ml_http_server *http, void (*body)(void *context, void *
 /* ---- serving ---- */
 
 /* Which version the peer begins with: 1: HTTP/2; 0; or an error. */
-static int ask_version(const struct ml_lua_server *server, struct ml_stream *stream)
+static int ask_version(const struct ml_lua_server *server, struct ml_http_connection *c)
 {
-    ml_time deadline = ml_time_after(ml_hub_now(server->http.io->hub), server->http.timeouts.head);
-    int error = stream->tls != NULL ? ml_tls_handshake(stream, deadline) : 0;
-    if (error != 0 || server->is_http1)
-        return error;
-    return ml_http2_is_spoken(stream, deadline);
+    struct ml_stream *stream = c->stream;
+    ml_http_connection_ask(c, true);
+    int result = stream->tls != NULL ? ml_tls_handshake(stream, c->head_deadline) : 0;
+    if (result == 0 && !server->is_http1)
+        result = ml_http2_is_spoken(stream, c->head_deadline);
+    ml_http_connection_ask(c, false);
+    return result;
 }
 
 /* Serves the stream at 1 until the connection is over. Upvalue: the server. */
@@ -318,12 +318,15 @@ static int serve(lua_State *L)
     lua_toclose(L, CONNECTION);
     lua_pushvalue(L, lua_upvalueindex(1));
     push_functions(L);
+    ml_http_connection_open(c, &server->http, stream, L);
     ml_blocking_begin(L);
-    int version = ml_blocking_end(L, ask_version(server, stream));
-    if (version == 0)
-        serve_http1(L, server, stream, c);
-    else if (version == 1)
+    int version = ml_blocking_end(L, ask_version(server, c));
+    if (version == 0) {
+        serve_http1(L, c);
+    } else if (version == 1) {
+        ml_http_connection_hand_over(c);
         serve_http2(L, server, stream);
+    }
     return 0;
 }
 
@@ -484,6 +487,7 @@ int ml_open_http_server(lua_State *L)
                                          {"date", ml_http_core_date},
                                          {"parse_date", ml_http_core_parse_date},
                                          {"negotiate", ml_http_core_negotiate},
+                                         {"server_of", ml_http_core_server_of},
                                          {"limit", ml_http_core_limit},
                                          {"routes", ml_http_core_routes},
                                          {"add_route", ml_http_core_add_route},

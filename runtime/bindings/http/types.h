@@ -138,6 +138,7 @@ void ml_push_request_methods(lua_State *L);
 void ml_push_response_methods(lua_State *L);
 
 /* Functions of moonlet.http.server.core. */
+int ml_http_core_server_of(lua_State *L);
 int ml_http_core_fill(lua_State *L);
 int ml_http_core_request(lua_State *L);
 int ml_http_core_limit(lua_State *L);

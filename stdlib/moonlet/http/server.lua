@@ -92,6 +92,9 @@ for name in pairs(SERVER_OPTIONS) do SERVE_OPTIONS[name] = true end
 -- @object Server
 
 local Server = { __name = "http.server" }
+
+-- Servers by what core.server() gave of them; and each has its open WebSockets in `sockets`.
+local servers = setmetatable({}, { __mode = "k" })
 Server.__index = Server
 
 -- The handler under a time limit: 503 when that is over before the head is out.
@@ -158,13 +161,21 @@ function server.server(opts, handler)
   argument.check(is_handler_or_nil(opts.on_error), 1, "server", ON_ERROR)
   argument.callable(handler, 2, "server")
   local self = setmetatable({
-    listeners = {}, open = {}, idle = sync.event(), grace = opts.grace, max = opts.max,
+    listeners = {}, open = {}, idle = sync.event(), sockets = setmetatable({}, { __mode = "k" }),
+    grace = opts.grace, max = opts.max,
   }, Server)
   if opts.timeout then handler = server.limited(handler, opts.timeout) end
   self.core, self.connection = core.server(handler, make_settle(opts.on_error))
+  servers[self.core] = self
   core.configure(self.core, opts, opts.trusted and trusted.new(opts.trusted),
     opts.log and access_log.new(opts.log))
   return self
+end
+
+-- A WebSocket, which was the connection of `req`, is told when its server stops.
+function server.note_socket(req, ws)
+  local self = servers[core.server_of(req)]
+  if self then self.sockets[ws] = true end
 end
 
 -- Serves until the listener is closed; a cancellation stops the server as stop(grace) does.
@@ -225,8 +236,8 @@ local function finish(self, grace)
   return cut
 end
 
---- Stops: closes the listeners and the connections of silent peers, finishes what is being answered
--- and says so to its peers, cuts what lasts longer than the grace. Called by a handler it does not
+--- Stops: closes the listeners and the connections of silent peers, says goodbye to HTTP/2 peers and
+-- WebSockets (1001), finishes what is being answered, cuts what lasts longer than the grace. Called by a handler it does not
 -- wait: the grace passes while that one goes on. May wait.
 -- @function Server:stop
 -- @tparam[opt] number grace seconds; 0: at once; without it waits as long as it takes
@@ -236,6 +247,7 @@ function Server:stop(grace)
   if grace ~= nil then argument.number(grace, 1, "stop") end
   for listener in pairs(self.listeners) do listener:close() end
   core.stop(self.core)
+  for ws in pairs(self.sockets) do ws:close(1001, "the server stops") end
   if not is_handler(self) then return finish(self, grace) end
   if grace then task.spawn({ daemon = true }, finish, self, grace) end
   return 0

@@ -4,6 +4,8 @@
 local error, ipairs, pairs, tonumber, type = error, ipairs, pairs, tonumber, type
 local string, table = string, table
 
+local net = require "moonlet.net"
+
 local trusted = {}
 
 -- The bits of an address as a string of bytes, 4 or 16; nil: it is none.
@@ -123,7 +125,7 @@ function trusted.new(list)
       if hop.host and not hop.host:find "[%s/@]" then host = hop.host end
       local address = hop["for"] and address_in(hop["for"])
       if not address or not bytes_of(address) then break end
-      client = { host = address }
+      client = net.resolve(address)[1] -- a number: nobody is asked
       if not is_trusted(self, address) then break end
     end
     return client, scheme, host
