@@ -164,7 +164,7 @@ describe("scripts/reverse_proxy.lua", function()
   it("sends pieces of an answer on as they come, and tells the upstream when the client leaves", function()
     local left = channel.new(1)
     local url = start(serve(function(_, res)
-      local watch <close> = setmetatable({}, { __close = function() left:put(true) end })
+      local watch <close> = setmetatable({}, { __close = function() left:put(true, 0) end })
       local events = res:events()
       for i = 1, math.huge do
         if not events:send { data = i } then return end
