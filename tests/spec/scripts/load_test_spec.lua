@@ -33,7 +33,7 @@ describe("scripts/load_test.lua", function()
       asked = asked + 1
       return ("x"):rep(1000)
     end)
-    local output, status = measure("-c", 7, "-d", 0.5, url)
+    local output, status = measure("-c", 7, "-d", 1, url)
     assert.equal(0, status)
     local answers, rate, speed = output:match "\nanswers +(%d+), ([%d.]+)/s, ([%d.]+) MB/s\n"
     answers = tonumber(answers)
@@ -71,41 +71,49 @@ describe("scripts/load_test.lua", function()
       n = n + 1
       return n % 2 == 0 and 503 or 404
     end)
-    local output, status = measure("-c", 1, "-d", 0.3, url)
+    local output, status = measure("-c", 1, "-d", 1, url)
     assert.equal(1, status)
     assert.matches("\nerrors +status 404 %d+, status 503 %d+\n$", output)
-    output, status = measure("-c", 2, "-d", 0.2, "127.0.0.1:" .. support.free_port())
+    output, status = measure("-c", 2, "-d", 1, "127.0.0.1:" .. support.free_port())
     assert.equal(1, status)
     assert.matches("\nanswers +0, 0.0/s, 0.000 MB/s\nerrors +ECONNREFUSED %d+\n$", output)
     local silent <close> = assert(net.listen("127.0.0.1", 0))
-    output = measure("-c", 1, "-d", 1, "-t", 0.1, tostring(silent:address()))
+    output = measure("-c", 1, "-d", 2, "-t", 0.2, tostring(silent:address()))
     assert.matches("\nerrors +EDEADLINE %d+\n$", output)
   end)
+
+  -- Runs it until condition() is true, and interrupts it then: output, exit status.
+  local function measure_until(condition, ...)
+    local program = programs.start(programs.command_line("load_test.lua", "-d", 100, ...))
+    support.eventually(condition)
+    program:kill "INT"
+    local status = program:wait()
+    assert.equal("", program:errors())
+    return program:output(), status
+  end
 
   it("sends the method, body and fields it is told to", function()
     local got
     local url = serve(function(req) got = { req.method, req:body(), req.headers["x-a"] } end)
-    local _, status = measure("-d", 0.1, "-X", "PUT", "-b", "text", "-H", "X-A: 1", url)
-    assert.equal(0, status)
+    measure_until(function() return got end, "-X", "PUT", "-b", "text", "-H", "X-A: 1", url)
     assert.same({ "PUT", "text", "1" }, got)
-    measure("-d", 0.1, "-b", "text", url)
+    got = nil
+    measure_until(function() return got end, "-b", "text", url)
     assert.equal("POST", got[1])
   end)
 
   it("shows at Ctrl-C what it has measured", function()
     local asked = 0
     local url = serve(function() asked = asked + 1 end)
-    local program = programs.start(programs.command_line("load_test.lua", "-d", 100, url))
-    support.eventually(function() return asked > 100 end)
-    program:kill "INT"
-    assert.equal(130, program:wait())
-    assert.matches("\nanswers +%d+, .*\nerrors +none\n$", program:output())
+    local output, status = measure_until(function() return asked > 100 end, url)
+    assert.equal(130, status)
+    assert.matches("\nanswers +%d+, .*\nerrors +none\n$", output)
   end)
 
   it("measures nginx", function()
     if not programs.installed "nginx" then pending "nginx is not installed" end
     local port = programs.start_nginx({ page = ("x"):rep(10000) }, "")
-    local output, status = measure("-d", 0.3, ("127.0.0.1:%d/page"):format(port))
+    local output, status = measure("-d", 1, ("127.0.0.1:%d/page"):format(port))
     assert.equal(0, status)
     assert.matches("\nerrors +none\n$", output)
   end)

@@ -118,7 +118,8 @@ describe("scripts/reverse_proxy.lua", function()
     assert.equal(1, asked)
     local refusing = "127.0.0.1:" .. support.free_port()
     assert.equal("POST x", post((start(refusing, good)), "x").body)
-    assert.equal("POST " .. BIG, post((start(refusing, good)), BIG).body)
+    local large = BIG:sub(1, 100000) -- which is not kept for another try
+    assert.equal("POST " .. large, post((start(refusing, good)), large).body)
     local other = start(tostring(rude:address()), good)
     assert.equal(502, post(other, "x").status)
     assert.equal(2, asked)
@@ -164,7 +165,7 @@ describe("scripts/reverse_proxy.lua", function()
   it("sends pieces of an answer on as they come, and tells the upstream when the client leaves", function()
     local left = channel.new(1)
     local url = start(serve(function(_, res)
-      local watch <close> = setmetatable({}, { __close = function() left:put(true) end })
+      local watch <close> = setmetatable({}, { __close = function() left:put(true, 0) end })
       local events = res:events()
       for i = 1, math.huge do
         if not events:send { data = i } then return end
