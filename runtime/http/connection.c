@@ -5,6 +5,7 @@
 #include "http/http1.h"
 #include "http/http1_body.h"
 #include "http/http1_peer.h"
+#include "hub/wait/slice.h"
 #include "io/departure.h"
 #include "io/socket.h"
 
@@ -250,9 +251,23 @@ static int await_input(struct ml_http_connection *c)
     return error == 0 ? MORE : error;
 }
 
+/* Requests that have come together are answered without a wait: each counts, so that a peer that
+ * pipelines many does not keep the thread. */
+static int give_way(struct ml_http_connection *c)
+{
+    struct ml_hub *hub = hub_of(c);
+    ml_slice_spend(hub, ML_SLICE_CALL);
+    if (!ml_slice_is_over(hub))
+        return 0;
+    int error = ml_http_outbox_flush(&c->out);
+    return error == 0 && ml_slice_is_over(hub) ? ml_slice_end(hub) : error;
+}
+
 static int receive_head(struct ml_http_connection *c)
 {
-    int result = MORE;
+    bool is_pipelined = c->served > 0 && ml_stream_has_input(c->stream);
+    int error = is_pipelined ? give_way(c) : 0;
+    int result = error == 0 ? MORE : error;
     while (result == MORE) {
         size_t old = c->current != NULL ? c->seen : 0;
         if (ml_buffer_size(&c->stream->in) > old)

@@ -1,7 +1,7 @@
 --- The server of moonlet.http: what surrounds the connections, which are in runtime/http/.
 -- @submodule moonlet.http
 
-local error, getmetatable, next, pairs = error, getmetatable, next, pairs
+local error, getmetatable, next, pairs, pcall = error, getmetatable, next, pairs, pcall
 local setmetatable, tostring, type = setmetatable, tostring, type
 local huge, math_type = math.huge, math.type
 local table = table
@@ -9,6 +9,7 @@ local table = table
 local access_log = require "moonlet.http.access_log"
 local argument = require "moonlet.argument"
 local core = require "moonlet.http.server.core"
+local new_headers = require("moonlet.http.headers").new
 local net = require "moonlet.net"
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
@@ -36,6 +37,8 @@ function server.error(status, message, headers)
   argument.check(math_type(status) == "integer" and status >= 400 and status <= 599, 1, "error",
     "a status from 400 to 599 expected")
   argument.check(message == nil or type(message) == "string", 2, "error", "string expected")
+  local can_be_sent, problem = pcall(new_headers, headers or {})
+  argument.check(can_be_sent, 3, "error", problem)
   return setmetatable({ status = status, message = message or "", headers = headers }, Error)
 end
 

@@ -99,6 +99,35 @@ describe("a server of slow peers", function()
     assert.is_true(grown < 100, ("%.0f KB are left"):format(grown))
   end)
 
+  -- One connection once had all requests of a read answered in one go, 2,000 of them.
+  limited("answers a good client between the requests that others pipeline", function()
+    local served = 0
+    local server = http.server(function(req)
+      if req.path == "/" then return "good" end
+      served = served + 1
+    end)
+    local connect, stop, others = serve_on(server), false, {}
+    for i = 1, 10 do
+      local s = connect()
+      others[2 * i - 1] = task.spawn({ quiet = true }, function()
+        while not stop and s:write(("GET /other HTTP/1.1\r\nHost: a\r\n\r\n"):rep(1000)) do end -- luacheck: ignore 542
+        s:shutdown "write"
+      end)
+      others[2 * i] = task.spawn({ quiet = true }, function()
+        while s:read_some() do end -- luacheck: ignore 542
+        s:close()
+      end)
+    end
+    for _ = 1, 10 do
+      local from = served
+      ask(connect)
+      assert.is_true(served - from <= 4 * 10 * 17, ("%d requests of others"):format(served - from))
+    end
+    stop = true
+    for _, t in ipairs(others) do support.finish(t) end
+    support.eventually(function() return server:stats().open == 0 end)
+  end)
+
   limited("lets each of many busy peers do little while a good client is answered", function()
     local server = new_server()
     local connect = serve_on(server)
