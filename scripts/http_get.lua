@@ -35,7 +35,8 @@ local function add_header(headers, text)
   table.insert(headers[name], value)
 end
 
--- The options that stand in one word, such as -iL, -oFILE or -o FILE. Returns the index of the last word.
+-- The options that stand in one word, such as -iL, -oFILE or -o FILE. Returns the index of the last
+-- word.
 local function read_option(opts, headers, i)
   local letters = arg[i]:sub(2)
   while letters ~= "" do

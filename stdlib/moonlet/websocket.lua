@@ -129,7 +129,9 @@ end
 local function problem_of(status, given, opts, key)
   if status ~= 101 then return ("the server answered %d"):format(status) end
   if not has_token(given.upgrade, "websocket") then return "bad response: no Upgrade: websocket" end
-  if not has_token(given.connection, "upgrade") then return "bad response: no Connection: Upgrade" end
+  if not has_token(given.connection, "upgrade") then
+    return "bad response: no Connection: Upgrade"
+  end
   if given["sec-websocket-accept"] ~= accept_key(key) then
     return "bad response: wrong Sec-WebSocket-Accept"
   end
@@ -289,7 +291,7 @@ function websocket.upgrade(req, res, opts)
   ok, message, code = stream:write(text)
   if not ok then return nil, message, code end
   local ws = core.open(stream, opts, false, extensions)
-  require("moonlet.http.server").note_socket(req, ws)
+  if type(req) == "userdata" then require("moonlet.http.server.core").note_socket(req, ws) end
   return ws, protocol
 end
 

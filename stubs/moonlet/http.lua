@@ -543,9 +543,9 @@ function Server:serve(target) end
 ---@return table # connections, requests, errors (heads that were none), refused (503 because of max_requests): so far; open (connections), in_flight (requests): now
 function Server:stats() end
 
----Stops: closes the listeners and the connections of silent peers, finishes what is being answered
----and says so to its peers, cuts what lasts longer than the grace. Called by a handler it does not
----wait: the grace passes while that one goes on. May wait.
+---Stops: closes the listeners and the connections of silent peers, tells HTTP/2 peers and
+---WebSockets (1001), finishes what is being answered, cuts what lasts longer than the grace. Called
+---by a handler it does not wait: the grace passes while that one goes on. May wait.
 ---@param grace? number seconds; 0: at once; without it waits as long as it takes
 ---@return integer # how many connections were cut
 function Server:stop(grace) end

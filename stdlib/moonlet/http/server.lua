@@ -175,8 +175,8 @@ function server.server(opts, handler)
   return self
 end
 
--- A WebSocket, which was the connection of `req`, is told when its server stops.
-function server.note_socket(req, ws)
+-- For moonlet.websocket: a WebSocket that was the connection of `req` is told when its server stops.
+function core.note_socket(req, ws)
   local self = servers[core.server_of(req)]
   if self then self.sockets[ws] = true end
 end
@@ -239,9 +239,9 @@ local function finish(self, grace)
   return cut
 end
 
---- Stops: closes the listeners and the connections of silent peers, says goodbye to HTTP/2 peers and
--- WebSockets (1001), finishes what is being answered, cuts what lasts longer than the grace. Called by a handler it does not
--- wait: the grace passes while that one goes on. May wait.
+--- Stops: closes the listeners and the connections of silent peers, tells HTTP/2 peers and
+-- WebSockets (1001), finishes what is being answered, cuts what lasts longer than the grace. Called
+-- by a handler it does not wait: the grace passes while that one goes on. May wait.
 -- @function Server:stop
 -- @tparam[opt] number grace seconds; 0: at once; without it waits as long as it takes
 -- @treturn integer how many connections were cut
@@ -319,9 +319,9 @@ end
 -- @tparam[opt=3600] number opts.max_age seconds that a connection lives
 -- @tparam[opt] string opts.on_gone "cancel": a peer that leaves cancels the handler at any time,
 -- "ignore": never; without it once the head is out
--- @tparam[opt=false] boolean opts.compress answers that are texts of 1 KiB and more, or streamed, are
--- sent as br or gzip to those that take it. Not for secrets beside what a stranger can choose: the
--- size tells of them (BREACH)
+-- @tparam[opt=false] boolean opts.compress answers that are texts of 1 KiB and more, or streamed,
+-- are sent as br or gzip to those that take it. Not for secrets beside what a stranger can choose:
+-- the size tells of them (BREACH)
 -- @tparam[opt] table opts.trusted addresses and networks of proxies whose Forwarded and
 -- X-Forwarded-* fields count
 -- @param[opt] opts.log true, a file, or function(line): the access log
