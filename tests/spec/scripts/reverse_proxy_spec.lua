@@ -231,6 +231,36 @@ describe("scripts/reverse_proxy.lua", function()
     assert.matches("403", message)
   end)
 
+  -- Else the peer would speak to the upstream directly: with fields that the proxy sets, and paths that it refuses.
+  it("makes no tunnel of a connection whose WebSocket was refused", function()
+    local forwarded
+    local url = start(serve(function(req)
+      forwarded = req.headers["x-forwarded-for"]
+      return req.path == "/ws" and 403 or 200, "text"
+    end))
+    local conn <close> = assert(net.connect("127.0.0.1", tonumber(url:match "%d+$")))
+    conn:write("GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.0.0.1\r\nConnection: close\r\n\r\n")
+    local answers = conn:read_all()
+    assert.matches("^HTTP/1.1 403 .*HTTP/1.1 200 .*text$", answers)
+    assert.equal("10.0.0.1, 127.0.0.1", forwarded)
+  end)
+
+  it("leaves an upstream that has not answered yet when the client has left", function()
+    local arrived, gone = channel.new(1), channel.new(1)
+    local url = start(serve(function(req)
+      arrived:put(true)
+      support.eventually(function() return req:gone() end)
+      gone:put(true)
+    end))
+    local conn = assert(net.connect("127.0.0.1", tonumber(url:match "%d+$")))
+    conn:write "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert.is_true(arrived:get(support.patience))
+    conn:close()
+    assert.is_true(gone:get(support.patience))
+  end)
+
   it("passes the WebSockets of node", function()
     if not os.execute "NODE_PATH=/usr/share/nodejs node -e 'require(\"ws\")' 2>/dev/null" then
       pending "node has no library for WebSockets here"
