@@ -15,6 +15,7 @@
 #include "bindings/http/files.h"
 #include "bindings/http/headers_methods.h"
 #include "bindings/http/multipart.h"
+#include "bindings/http/server.h"
 #include "bindings/http/types.h"
 #include "bindings/http/websocket.h"
 #include "bindings/lib/patch.h"

@@ -1,5 +1,7 @@
 /*** @submodule moonlet.http */
 /* Requests as handlers see them: fields made on demand, the body. */
+#include "bindings/http/request.h"
+
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/http/headers.h"

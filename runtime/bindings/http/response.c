@@ -1,5 +1,7 @@
 /*** @submodule moonlet.http */
 /* Responses as handlers see them. */
+#include "bindings/http/response.h"
+
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
@@ -8,6 +10,7 @@
 #include "bindings/data/json_encode.h"
 #include "bindings/data/json_values.h"
 #include "bindings/http/given_headers.h"
+#include "bindings/http/request.h"
 #include "bindings/http/response_fill.h"
 #include "bindings/http/response_send.h"
 #include "bindings/http/types.h"

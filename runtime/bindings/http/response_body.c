@@ -3,6 +3,7 @@
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
 #include "bindings/http/files.h"
+#include "bindings/http/request.h"
 #include "bindings/http/response_coding.h"
 #include "bindings/http/response_fill.h"
 

@@ -1,6 +1,8 @@
 /* The router of moonlet.http: finds the route of each request's path, and calls its handler. */
 #include "bindings/http/routes.h"
 
+#include "bindings/http/limits.h"
+#include "bindings/http/request.h"
 #include "bindings/http/types.h"
 #include "http/routes.h"
 

@@ -1,4 +1,6 @@
 /* The part of moonlet.http's server that is written in C: connections, and calls of the handler. */
+#include "bindings/http/server.h"
+
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
@@ -8,6 +10,9 @@
 #include "bindings/core/time_limit.h"
 #include "bindings/http/headers_methods.h"
 #include "bindings/http/helpers.h"
+#include "bindings/http/limits.h"
+#include "bindings/http/request.h"
+#include "bindings/http/response.h"
 #include "bindings/http/response_body.h"
 #include "bindings/http/response_coding.h"
 #include "bindings/http/response_send.h"
@@ -356,48 +361,6 @@ static int new_server(lua_State *L)
 
 /* ---- options ---- */
 
-static lua_Integer size_option(lua_State *L, int options, const char *name, lua_Integer otherwise)
-{
-    lua_Integer size = otherwise;
-    if (lua_getfield(L, options, name) != LUA_TNIL) {
-        if (!lua_isinteger(L, -1) || (size = lua_tointeger(L, -1)) <= 0)
-            luaL_error(L, "option '%s' must be a positive integer", name);
-    }
-    lua_pop(L, 1);
-    return size;
-}
-
-static ml_time span_option(lua_State *L, int options, const char *name, ml_time otherwise)
-{
-    ml_time span = otherwise;
-    if (lua_getfield(L, options, name) != LUA_TNIL) {
-        if (!lua_isnumber(L, -1) || !(lua_tonumber(L, -1) > 0))
-            luaL_error(L, "option '%s' must be a positive number of seconds", name);
-        span = ml_check_span(L, -1);
-    }
-    lua_pop(L, 1);
-    return span;
-}
-
-static bool flag_option(lua_State *L, int options, const char *name, bool otherwise)
-{
-    bool flag = lua_getfield(L, options, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return flag;
-}
-
-static enum ml_http_on_gone gone_option(lua_State *L, int options, enum ml_http_on_gone otherwise)
-{
-    enum ml_http_on_gone gone = otherwise;
-    if (lua_getfield(L, options, "on_gone") != LUA_TNIL) {
-        static const char *const names[] = {"cancel", "ignore", NULL};
-        gone =
-            luaL_checkoption(L, -1, NULL, names) == 0 ? ML_HTTP_GONE_CANCEL : ML_HTTP_GONE_IGNORE;
-    }
-    lua_pop(L, 1);
-    return gone;
-}
-
 /* core.configure(server, options, client, log): the options that C code heeds. */
 static int configure(lua_State *L)
 {
@@ -405,17 +368,19 @@ static int configure(lua_State *L)
     struct ml_http_server *http = &server->http;
     struct ml_http_timeouts *t = &http->timeouts;
     lua_settop(L, 4);
-    http->max_body = (uint64_t)size_option(L, 2, "max_body", (lua_Integer)http->max_body);
-    http->max_in_flight = (uint32_t)size_option(L, 2, "max_requests", http->max_in_flight);
-    http->limits.head_size = (uint32_t)size_option(L, 2, "max_head", http->limits.head_size);
-    http->limits.target_size = (uint32_t)size_option(L, 2, "max_target", http->limits.target_size);
-    t->head = span_option(L, 2, "head_timeout", t->head);
-    t->read = span_option(L, 2, "read_timeout", t->read);
-    t->write = span_option(L, 2, "write_timeout", t->write);
-    t->keep_alive = span_option(L, 2, "keep_alive", t->keep_alive);
-    t->age = span_option(L, 2, "max_age", t->age);
-    http->on_gone = gone_option(L, 2, http->on_gone);
-    server->compresses = flag_option(L, 2, "compress", false);
+    http->max_body = (uint64_t)ml_http_size_option(L, 2, "max_body", (lua_Integer)http->max_body);
+    http->max_in_flight = (uint32_t)ml_http_size_option(L, 2, "max_requests", http->max_in_flight);
+    http->limits.head_size =
+        (uint32_t)ml_http_size_option(L, 2, "max_head", http->limits.head_size);
+    http->limits.target_size =
+        (uint32_t)ml_http_size_option(L, 2, "max_target", http->limits.target_size);
+    t->head = ml_http_span_option(L, 2, "head_timeout", t->head);
+    t->read = ml_http_span_option(L, 2, "read_timeout", t->read);
+    t->write = ml_http_span_option(L, 2, "write_timeout", t->write);
+    t->keep_alive = ml_http_span_option(L, 2, "keep_alive", t->keep_alive);
+    t->age = ml_http_span_option(L, 2, "max_age", t->age);
+    http->on_gone = ml_http_gone_option(L, 2, http->on_gone);
+    server->compresses = ml_http_flag_option(L, 2, "compress", false);
     lua_getfield(L, 2, "version");
     server->is_http1 = !lua_isnil(L, -1) && lua_tonumber(L, -1) < 2;
     server->trusts = !lua_isnil(L, 3);
@@ -423,25 +388,6 @@ static int configure(lua_State *L)
     lua_settop(L, 4);
     lua_setiuservalue(L, 1, ML_SERVER_LOG);
     lua_setiuservalue(L, 1, ML_SERVER_CLIENT);
-    return 0;
-}
-
-/* core.limit(req, options): those of a route. */
-int ml_http_core_limit(lua_State *L)
-{
-    struct ml_lua_request *req = ml_check_request(L, 1);
-    struct ml_http_exchange *x = req->x;
-    luaL_checktype(L, 2, LUA_TTABLE);
-    if (x == NULL)
-        return ml_push_exchange_over(L);
-    x->max_body = (uint64_t)size_option(L, 2, "max_body", (lua_Integer)x->max_body);
-    x->read_timeout = span_option(L, 2, "read_timeout", x->read_timeout);
-    x->write_timeout = span_option(L, 2, "write_timeout", x->write_timeout);
-    if (x->version < 20)
-        x->stream->write_timeout = x->write_timeout;
-    x->on_gone = gone_option(L, 2, x->on_gone);
-    x->compresses = flag_option(L, 2, "compress", x->compresses);
-    x->carrier->heed(x);
     return 0;
 }
 

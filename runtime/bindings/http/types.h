@@ -102,19 +102,6 @@ static inline int ml_carrier_end(lua_State *L, struct ml_http_exchange *x, int e
     return ml_blocking_end(L, error);
 }
 
-/* Push a request, or the response to the one at `request`. */
-struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x, int connection);
-struct ml_lua_response *ml_push_response(lua_State *L, struct ml_http_exchange *x, int request);
-
-/* The path as its target has it; false: the request is over, or its path is another by now (that of
- * a mounted handler), or its target has none. */
-bool ml_request_path(const struct ml_lua_request *req, struct ml_http_slice *path);
-
-/* For a router, with the request at 1. The route at `route` is its route: a list, the pattern at 2.
- * The table on top, which goes, has its parameters. */
-void ml_request_set_route(lua_State *L, int route);
-void ml_request_set_params(lua_State *L);
-
 /* The object at `index`, in a method of requests, or of responses; raises for anything else. */
 static inline struct ml_lua_request *ml_check_request(lua_State *L, int index)
 {
@@ -125,27 +112,5 @@ static inline struct ml_lua_response *ml_check_response(lua_State *L, int index)
 {
     return ml_check_object(L, index, ml_http_response_type);
 }
-
-/* The status for a request whose body could not be read, or was nonsense, where a call that failed
- * with the code at `code` (not a string: any) tells of it; 0: it is not to blame. */
-int ml_request_body_status(lua_State *L, int request, int code);
-
-/* Pushes nil, message, code of an exchange that is over: returns 3. */
-int ml_push_exchange_over(lua_State *L);
-
-/* Create the metatables, and push the tables of methods, which stdlib/moonlet/http/ completes. */
-void ml_push_request_methods(lua_State *L);
-void ml_push_response_methods(lua_State *L);
-
-/* Functions of moonlet.http.server.core. */
-int ml_http_core_server_of(lua_State *L);
-int ml_http_core_fill(lua_State *L);
-int ml_http_core_request(lua_State *L);
-int ml_http_core_limit(lua_State *L);
-int ml_http_core_blame(lua_State *L);
-int ml_http_core_blamed(lua_State *L);
-
-/* moonlet.http.server.core. */
-int ml_open_http_server(lua_State *L);
 
 #endif
