@@ -9,6 +9,7 @@ local core = require "moonlet.websocket.core"
 local crypto = require "moonlet.crypto"
 local headers = require "moonlet.http.headers"
 local net = require "moonlet.net"
+local server = require "moonlet.http.server.core"
 local task = require "moonlet.task"
 local urls = require "moonlet.url"
 
@@ -291,7 +292,7 @@ function websocket.upgrade(req, res, opts)
   ok, message, code = stream:write(text)
   if not ok then return nil, message, code end
   local ws = core.open(stream, opts, false, extensions)
-  if type(req) == "userdata" then require("moonlet.http.server.core").note_socket(req, ws) end
+  if type(req) == "userdata" then server.note_socket(req, ws) end
   return ws, protocol
 end
 
