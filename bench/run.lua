@@ -17,7 +17,8 @@ local plot = require "plot"
 local process = require "process"
 
 local suites = {
-  "micro", "sleepers", "echo", "http", "websocket", "udp", "lines", "bulk", "tls", "handshakes", "flat", "idle",
+  "micro", "sleepers", "echo", "http", "websocket", "udp", "lines", "bulk", "tls", "handshakes",
+  "flat", "idle",
   "startup", "syscalls", "libc_calls", "slow", "slow_http", "flood", "documents",
 }
 

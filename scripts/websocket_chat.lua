@@ -13,13 +13,19 @@ local PAGE = [[
 <!doctype html>
 <meta charset="utf-8">
 <title>Chat</title>
-<style>body { font: 16px sans-serif; max-width: 40em; margin: 2em auto } #log { min-height: 20em }</style>
+<style>
+body { font: 16px sans-serif; max-width: 40em; margin: 2em auto } #log { min-height: 20em }
+</style>
 <h1>Chat</h1>
 <div id="log"></div>
-<form id="form"><input id="text" autocomplete="off" autofocus size="50"> <button>Send</button></form>
+<form id="form">
+<input id="text" autocomplete="off" autofocus size="50"> <button>Send</button>
+</form>
 <script>
 const log = document.getElementById("log"), text = document.getElementById("text");
-function show(line) { const p = document.createElement("div"); p.textContent = line; log.append(p); }
+function show(line) {
+  const p = document.createElement("div"); p.textContent = line; log.append(p);
+}
 const ws = new WebSocket(location.href.replace(/^http/, "ws").replace(/[?#].*$/, "") + "chat");
 ws.onmessage = e => show(e.data);
 ws.onopen = () => { if (location.hash) ws.send(decodeURIComponent(location.hash.slice(1))); };

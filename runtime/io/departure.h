@@ -2,9 +2,9 @@
  * Tells when the peer of a stream has left: it has closed, or ended its output, although nobody
  * reads and input that nobody has read may lie before the end. Knows nothing of what that means.
  *
- * All sockets of a runtime share one epoll descriptor, which the hub watches: libev does not ask for
- * EPOLLRDHUP. A socket costs one system call when the watch begins and one when it ends. In memory
- * the news comes at once, whatever the latency.
+ * All sockets of a runtime share one epoll descriptor, which the hub watches: libev does not ask
+ * for EPOLLRDHUP. A socket costs one system call when the watch begins and one when it ends. In
+ * memory the news comes at once, whatever the latency.
  */
 #ifndef ML_IO_DEPARTURE_H
 #define ML_IO_DEPARTURE_H

@@ -24,7 +24,7 @@ struct ml_io {
     struct ml_nghttp2 *nghttp2;    /* NULL until the first use of HTTP/2: http/nghttp2.h */
     struct ml_codecs *codecs;      /* NULL until the first use: http/codecs.h */
     struct ml_departures *departures; /* NULL: nobody watches: io/departure.c */
-    struct ml_link lingering;      /* sockets that were closed: io/linger.c */
+    struct ml_link lingering;         /* sockets that were closed: io/linger.c */
     unsigned lingering_count;
 };
 

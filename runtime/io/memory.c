@@ -315,7 +315,8 @@ static void init_pipe(struct pipe *pipe, const struct ml_memory_options *options
 static void open_end(struct ml_stream *s, struct pair *pair, int number)
 {
     struct end *end = &pair->ends[number];
-    *end = (struct end){.stream = s, .pair = pair, .in = &pair->pipes[1 - number], .out = &pair->pipes[number]};
+    *end = (struct end){
+        .stream = s, .pair = pair, .in = &pair->pipes[1 - number], .out = &pair->pipes[number]};
     s->layer = end;
     ml_stream_open(s, &ml_memory_transport);
 }

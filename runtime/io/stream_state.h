@@ -62,7 +62,7 @@ struct ml_stream {
     struct ml_link writers; /* tasks that wait for their turn */
     struct ml_task *writer; /* the task that has the turn */
     struct ml_departure *departure; /* told when the peer leaves; NULL: nobody */
-    ml_time read_timeout;   /* spans; 0: never wait; ML_FOREVER: no limit */
+    ml_time read_timeout;           /* spans; 0: never wait; ML_FOREVER: no limit */
     ml_time write_timeout;
     bool is_patient; /* the latter limits each wait for room, not a whole write */
     /* The peer of a stream from a listener, an address of either family; 0: unknown. The kernel

@@ -11,8 +11,8 @@
 #include "hub/loop/run.h"
 #include "hub/loop/simulation.h"
 #include "hub/switch/switch.h"
-#include "io/memory.h"
 #include "io/life.h"
+#include "io/memory.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 -- Walks all that a script reaches from its globals, by what a script can do: fields, metatables, methods, modules by
--- require, results of constructors. Calls found(path) for each function, once. Run by tests/unit/vm/test_host_sandbox.c,
+-- require, results of constructors. Calls found(path) for each function, once. Run by
+-- tests/unit/vm/test_host_sandbox.c,
 -- which gives the globals `found` and `names`, a text of all names that a method might have.
 
 local next, type, getmetatable, pcall, tostring = next, type, getmetatable, pcall, tostring

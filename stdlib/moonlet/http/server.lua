@@ -175,7 +175,8 @@ function server.server(opts, handler)
   return self
 end
 
--- For moonlet.websocket: a WebSocket that was the connection of `req` is told when its server stops.
+-- For moonlet.websocket: a WebSocket that was the connection of `req` is told when its server
+-- stops.
 function core.note_socket(req, ws)
   local self = servers[core.server_of(req)]
   if self then self.sockets[ws] = true end

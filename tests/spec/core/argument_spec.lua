@@ -11,7 +11,8 @@ local function nothing() end
 -- Runs the call in a function of its own, which is what the error must name, and checks that it does.
 local function refuses(name, position, what, call)
   local message = support.message_of(function() call() return nil end)
-  assert.matches("^tests/spec/core/argument_spec.lua:%d+: bad argument #" .. position .. " to '" .. name .. "' %(", message)
+  local pattern = "^tests/spec/core/argument_spec.lua:%d+: bad argument #" .. position .. " to '" .. name .. "' %("
+  assert.matches(pattern, message)
   assert.is_truthy(message:find(what, 1, true), message)
 end
 

@@ -164,7 +164,8 @@ it("task.map returns where each item failed", function()
   assert.is_nil(tracebacks[1])
   for i = 2, 3 do
     assert.matches("item " .. i, errors[i])
-    assert.matches("^in task #%d+:\nstack traceback:\n.*story_spec.lua:%d+: in .*spawned at tests/spec/core/story_spec.lua",
+    assert.matches("^in task #%d+:\nstack traceback:\n.*story_spec.lua:%d+: in .*"
+      .. "spawned at tests/spec/core/story_spec.lua",
       tracebacks[i])
   end
 end)

@@ -1,4 +1,5 @@
---- The tables of docs/http.md name tests that are there: the last cell of a row is a file below tests/ and a text in it.
+--- The tables of docs/http.md name tests that are there: the last cell of a row is a file below tests/ and a
+-- text in it.
 
 local support = dofile "tests/spec/support.lua"
 local it, read_file = support.limited(it), support.read_file

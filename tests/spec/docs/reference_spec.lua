@@ -171,7 +171,8 @@ describe("the reference", function()
       return "body"
     end)
     local serving = task.spawn(server.serve, server, there)
-    local reply = assert(http.post("http://a.example/", { multipart = { a = "1" }, connect = function() return here end }))
+    local opts = { multipart = { a = "1" }, connect = function() return here end }
+    local reply = assert(http.post("http://a.example/", opts))
     here:close()
     serving:join()
     return request, response, reply, part

@@ -34,7 +34,8 @@ print(os.getpid(), s.server_port); s.serve_forever()']]
 local NODE = [[node -e '
 const s = require("http").createServer((q, r) => {
   let b = []; q.on("data", d => b.push(d)); q.on("end", () => {
-    if (q.method != "HEAD") r.setHeader("Trailer", "x-t"); r.write(q.method + " " + q.url + " "); r.write(Buffer.concat(b));
+    if (q.method != "HEAD") r.setHeader("Trailer", "x-t");
+    r.write(q.method + " " + q.url + " "); r.write(Buffer.concat(b));
     if (q.method != "HEAD") r.addTrailers({"x-t": "end"}); r.end() }) });
 s.listen(0, "127.0.0.1", () => console.log(process.pid + " " + s.address().port))']]
 

@@ -174,7 +174,8 @@ describe("http.client", function()
     assert.equal("0", seen[5].fields["content-length"])
     assert(c:post("http://a/", { multipart = { f = { data = "x", filename = "n" }, a = "1" } }))
     assert.matches('name="a"\r\n\r\n1\r\n', seen[6].fields.body)
-    assert.matches('name="f"; filename="n"\r\ncontent%-type: application/octet%-stream\r\n\r\nx\r\n', seen[6].fields.body)
+    assert.matches('name="f"; filename="n"\r\ncontent%-type: application/octet%-stream\r\n\r\nx\r\n',
+      seen[6].fields.body)
   end)
 
   it("sends what a function gives in chunks", function()
@@ -238,7 +239,8 @@ describe("http.client", function()
     local c <close> = client_of((answering("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n" .. ("x"):rep(100))))
     fails("EMSGSIZE", c:get("http://a/", { max_body = 99 }))
     assert.equal(100, #assert(c:get("http://a/", { max_body = 100 })).body)
-    local d <close> = client_of((answering("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")))
+    local chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    local d <close> = client_of((answering(chunked)))
     fails("EMSGSIZE", d:get("http://a/", { max_body = 4 }))
     assert.equal("hello", assert(d:get("http://a/", { max_body = 5 })).body)
   end)
@@ -297,7 +299,9 @@ describe("http.client", function()
 end)
 
 describe("redirects", function()
-  local function to(status, where) return ("HTTP/1.1 %d X\r\nlocation: %s\r\ncontent-length: 0\r\n\r\n"):format(status, where) end
+  local function to(status, where)
+    return ("HTTP/1.1 %d X\r\nlocation: %s\r\ncontent-length: 0\r\n\r\n"):format(status, where)
+  end
 
   it("are followed, with the method that RFC 9110 says", function()
     for _, case in ipairs {

@@ -81,7 +81,8 @@ describe("HTTP/2: a frame that breaks the rules ends the connection", function()
     { "6.8: GOAWAY on a stream", frame("GOAWAY", 0, 1, "\0\0\0\0\0\0\0\0"), PROTOCOL },
     { "6.9: WINDOW_UPDATE of nothing", frame("WINDOW_UPDATE", 0, 0, "\0\0\0\0"), PROTOCOL },
     { "6.9: WINDOW_UPDATE of three bytes", frame("WINDOW_UPDATE", 0, 0, "\0\0\1"), FRAME_SIZE },
-    { "6.9.1: a window beyond 2^31 - 1 by WINDOW_UPDATE", frame("WINDOW_UPDATE", 0, 0, "\x7f\xff\xff\xff"), FLOW_CONTROL },
+    { "6.9.1: a window beyond 2^31 - 1 by WINDOW_UPDATE", frame("WINDOW_UPDATE", 0, 0, "\x7f\xff\xff\xff"),
+      FLOW_CONTROL },
     { "6.10: CONTINUATION without HEADERS", frame("CONTINUATION", END_HEADERS, 1, request("GET", "/")), PROTOCOL },
   }
   for _, case in ipairs(cases) do

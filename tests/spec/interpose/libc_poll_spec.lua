@@ -5,7 +5,8 @@ local libc_support = dofile "tests/spec/interpose/libc_support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"
 
-local libc, pipe, beside, later, SOON = libc_support.libc, libc_support.pipe, libc_support.beside, libc_support.later, libc_support.SOON
+local libc, pipe, beside = libc_support.libc, libc_support.pipe, libc_support.beside
+local later, SOON = libc_support.later, libc_support.SOON
 local IN, OUT, HUP, NVAL = libc.POLLIN, libc.POLLOUT, libc.POLLHUP, libc.POLLNVAL
 
 -- Calls fn while SIGALRM comes every so often: one that comes while another task runs ends no wait.
