@@ -47,7 +47,7 @@ local function is_error(value) return getmetatable(value) == Error end
 -- The answer for an error that http.error() made.
 local function answer_error(err)
   local headers = { ["content-type"] = "text/plain; charset=utf-8" }
-  for name, value in pairs(err.headers or {}) do headers[name] = value end
+  for name, value in pairs(err.headers or {}) do headers[name:lower()] = value end
   return err.status, headers, err.message .. "\n"
 end
 
@@ -55,6 +55,18 @@ end
 local function is_broken(err)
   local code = type(err) == "table" and err.code
   return code == "EPIPE" or code == "ECONNRESET" or code == "EEOF"
+end
+
+-- What on_error answers: a table of results, none of them if it fails itself, which is reported.
+local function ask_on_error(on_error, err, req, traceback)
+  local results = table.pack(pcall(on_error, err, req, traceback))
+  if task.is_cancellation(results[2]) then error(results[2], 0) end
+  if not results[1] then
+    task.report(results[2], traceback)
+    return { n = 0 }
+  end
+  if is_error(results[2]) then return table.pack(answer_error(results[2])) end
+  return table.pack(table.unpack(results, 2, results.n))
 end
 
 -- A function of a failed request: what it answers; once the head is out nothing is.
@@ -65,8 +77,7 @@ local function make_settle(on_error)
     local code = type(err) == "table" and not is_error(err) and err.code
     if code and not res:sent() and core.blamed(req, code) then return nil, err.message, code end
     if on_error then
-      local results = table.pack(on_error(err, req, traceback))
-      if is_error(results[1]) then results = table.pack(answer_error(results[1])) end
+      local results = ask_on_error(on_error, err, req, traceback)
       if results.n > 0 and not res:sent() then return table.unpack(results, 1, results.n) end
     elseif not is_broken(err) then
       task.report(is_error(err) and tostring(err) or err, traceback)
@@ -95,10 +106,10 @@ for name in pairs(SERVER_OPTIONS) do SERVE_OPTIONS[name] = true end
 -- @object Server
 
 local Server = { __name = "http.server" }
-
--- Servers by what core.server() gave of them; and each has its open WebSockets in `sockets`.
-local servers = setmetatable({}, { __mode = "k" })
 Server.__index = Server
+
+-- Servers by what core.server() gave of them; each has its open WebSockets in `sockets`.
+local servers = setmetatable({}, { __mode = "k" })
 
 -- The handler under a time limit: 503 when that is over before the head is out.
 function server.limited(handler, seconds)

@@ -28,6 +28,26 @@ describe("an HTTP server", function()
     assert.truthy(answer:find "\r\n\r\nhello$")
   end)
 
+  it("answers 500, and reports, where on_error fails itself", function()
+    local output = support.run([[
+      local http, net, task = require "moonlet.http", require "moonlet.net", require "moonlet.task"
+      local near, far = net.memory_pair()
+      local server = http.server({ on_error = function() error("on_error failed", 0) end }, function() error "x" end)
+      task.spawn(server.serve, server, far)
+      near:write "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+      print(near:read_line())
+    ]])
+    assert.matches("HTTP/1.1 500 ", output)
+    assert.matches("on_error failed", output)
+  end)
+
+  it("sends one content-type where http.error gives another one", function()
+    local answer = ask(function() error(server.error(400, "m", { ["Content-Type"] = "text/x" })) end,
+      "GET / HTTP/1.1\r\n" .. CLOSE .. "\r\n")
+    assert.matches("content%-type: text/x\r\n", answer)
+    assert.is_nil(answer:find("text/plain", 1, true))
+  end)
+
   it("reads the same body however the bytes are cut", function()
     local text = "POST / HTTP/1.1\r\n" .. CLOSE ..
       "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
