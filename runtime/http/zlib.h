@@ -6,6 +6,7 @@
 #define ML_HTTP_ZLIB_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <zlib.h>
 
 #define ML_ZLIB_FUNCTIONS(X)                                                                       \
@@ -33,5 +34,12 @@ bool ml_zlib_load(struct ml_zlib *z);
 int ml_zlib_begin_deflate(const struct ml_zlib *z, z_stream *stream, int level, int window_bits,
                           int memory_level);
 int ml_zlib_begin_inflate(const struct ml_zlib *z, z_stream *stream, int window_bits);
+
+/* zlib's counters are smaller than size_t: cuts the size to them; the loop in the caller comes
+ * back. */
+static inline uInt ml_zlib_size(size_t size)
+{
+    return size < UINT32_MAX ? (uInt)size : UINT32_MAX;
+}
 
 #endif

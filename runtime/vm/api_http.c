@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "bindings/core/failure.h"
 #include "bindings/http/request.h"
+#include "bindings/http/request_object.h"
 #include "bindings/http/types.h"
 #include "http/answer.h"
 #include "vm/moonlet_state.h"

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "http/coding.h"
+#include "http/decoder.h"
 #include "io/life.h"
 
 #include <stdlib.h>

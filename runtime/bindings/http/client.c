@@ -6,218 +6,48 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
+#include "bindings/http/client_http2.h"
+#include "bindings/http/client_object.h"
+#include "bindings/http/client_send.h"
 #include "bindings/http/headers.h"
 #include "bindings/http/headers_methods.h"
 #include "bindings/net/stream_object.h"
 #include "http/client_exchange.h"
 #include "http/coding.h"
-#include "http/http2_client.h"
-#include "http/syntax.h"
 
 #include <limits.h>
 #include <string.h>
-
-static const char exchange_type[] = "client_exchange";
-static const char http2_type[] = "client_http2";
-
-/* User values. STREAM: the stream, or the connection of HTTP/2. */
-enum { STREAM = 1, TRAILERS = 2 };
-
-/* Sizes of the pieces in which a body is handled, in bytes. */
-enum { PIECE = 64 * 1024, DECODED_PIECE = 16 * 1024 };
-
-struct exchange {
-    struct ml_http_client_exchange *x; /* lies behind this struct, in the same block */
-    struct ml_decoder *decoder;        /* NULL: the body is not decoded */
-    struct ml_buffer body;             /* the bytes that read_all() has so far */
-    struct ml_buffer rest;             /* input that the decoder has not taken yet */
-    bool is_full;                      /* the decoder may have more output without more input */
-    bool has_content;                  /* a byte of the body has come */
-    bool is_http2;
-};
-
-struct http1_exchange {
-    struct exchange base;
-    struct ml_http_client_exchange x;
-};
-
-struct http2_exchange {
-    struct exchange base;
-    struct ml_http2_request request;
-};
-
-static struct exchange *check_exchange(lua_State *L)
-{
-    return ml_check_object(L, 1, exchange_type);
-}
-
-static void drop_decoder(struct exchange *e)
-{
-    if (e->decoder != NULL)
-        ml_decoder_free(e->decoder);
-    e->decoder = NULL;
-    e->is_full = e->has_content = false;
-    ml_buffer_release(&e->rest);
-}
 
 /* new(stream): an exchange over a connected stream. */
 static int new_exchange(lua_State *L)
 {
     struct ml_stream *stream = ml_check_stream(L, 1);
-    struct http1_exchange *e = ml_push_object(L, exchange_type, sizeof *e, 2);
+    struct ml_lua_http1_exchange *e = ml_push_object(L, ml_client_exchange_type, sizeof *e, 2);
     ml_http_client_init(&e->x, stream);
     e->base.x = &e->x;
     lua_pushvalue(L, 1);
-    lua_setiuservalue(L, -2, STREAM);
+    lua_setiuservalue(L, -2, ML_CLIENT_STREAM);
     return 1;
 }
 
 static int exchange_gc(lua_State *L)
 {
-    struct exchange *e = check_exchange(L);
-    drop_decoder(e);
+    struct ml_lua_client_exchange *e = ml_check_client_exchange(L);
+    ml_client_drop_decoder(e);
     ml_buffer_release(&e->body);
     if (e->is_http2)
-        ml_http2_request_release(&((struct http2_exchange *)e)->request);
+        ml_http2_request_release(&((struct ml_lua_http2_exchange *)e)->request);
     else if (e->x != NULL)
         ml_http_client_release(e->x);
     return 0;
-}
-
-/* Pushes nil, message, code, and whether a byte of a response has come. */
-static int push_problem(lua_State *L, const struct exchange *e, int error)
-{
-    ml_push_stream_failure(L, e->x->stream, error);
-    bool is_ours = error == -EPROTO || error == -EMSGSIZE;
-    if (is_ours && e->x->problem != NULL) {
-        lua_pushfstring(L, "bad response: %s", e->x->problem);
-        lua_replace(L, -3);
-    } else if (e->x->problem != NULL) {
-        lua_pushstring(L, e->x->problem);
-        lua_replace(L, -3);
-    } else if (error == -ML_EEOF) {
-        lua_pushliteral(L, "the connection ended before the response was whole");
-        lua_replace(L, -3);
-    }
-    lua_pushboolean(L, e->x->has_answer);
-    return 4;
-}
-
-/* ---- sending ---- */
-
-/* Reads a line of a headers object as a field of a request. */
-static bool next_field(const void *fields, size_t *at, struct ml_http_client_field *field)
-{
-    struct ml_http_line line;
-    if (!ml_http_headers_next(fields, at, &line))
-        return false;
-    *field = (struct ml_http_client_field){line.name, line.value, line.name_size, line.value_size};
-    return true;
-}
-
-static bool is_target(const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
-            return false;
-    return size > 0;
-}
-
-/* The body at `index`: nil: none; a string; its size; or true: it comes in parts. */
-static void read_body_kind(lua_State *L, int index, struct ml_http_client_request *request,
-                           struct iovec *piece)
-{
-    if (lua_isnoneornil(L, index))
-        request->body = ML_HTTP_CLIENT_NOTHING;
-    else if (lua_isboolean(L, index))
-        request->body = ML_HTTP_CLIENT_STREAMED;
-    else {
-        request->body = ML_HTTP_CLIENT_SIZED;
-        if (lua_type(L, index) == LUA_TSTRING) {
-            size_t size;
-            piece->iov_base = (void *)lua_tolstring(L, index, &size);
-            piece->iov_len = request->length = size;
-        } else
-            request->length = (uint64_t)luaL_checkinteger(L, index);
-    }
-}
-
-/*
- * exchange:send(method, target, headers, body, timeout)
- *
- * - -> true;
- * - -> nil, message, code, whether any byte may have been sent.
- */
-static int exchange_send(lua_State *L)
-{
-    struct exchange *e = check_exchange(L);
-    struct ml_http_client_request request = {.next = next_field};
-    struct iovec piece = {0};
-    request.method = luaL_checklstring(L, 2, &request.method_size);
-    request.target = luaL_checklstring(L, 3, &request.target_size);
-    luaL_argcheck(L, ml_http_is_token(request.method, request.method_size), 2,
-                  "the method must be a token");
-    luaL_argcheck(L, is_target(request.target, request.target_size), 3,
-                  "the target must not contain spaces and control characters");
-    request.fields = ml_http_check_headers(L, 4);
-    read_body_kind(L, 5, &request, &piece);
-    ml_time deadline = ml_check_deadline(L, 6);
-    drop_decoder(e);
-    ml_buffer_release(&e->body);
-    ml_blocking_begin(L);
-    int error = ml_blocking_end(
-        L, e->x->carrier->send(e->x, &request, &piece, piece.iov_len > 0 ? 1 : 0, deadline));
-    if (error == 0) {
-        lua_pushboolean(L, 1);
-        return 1;
-    }
-    push_problem(L, e, error);
-    lua_pushboolean(L, e->x->sent > 0);
-    lua_replace(L, -2);
-    return 4;
-}
-
-/* exchange:write(data, timeout) -> true; or nil, message, code. */
-static int exchange_write(lua_State *L)
-{
-    struct exchange *e = check_exchange(L);
-    struct iovec piece;
-    piece.iov_base = (void *)luaL_checklstring(L, 2, &piece.iov_len);
-    ml_time deadline = ml_check_deadline(L, 3);
-    ml_blocking_begin(L);
-    int error = ml_blocking_end(L, e->x->carrier->write(e->x, &piece, 1, deadline));
-    if (error == -EPROTO)
-        e->x->problem = NULL;
-    lua_pushboolean(L, error == 0);
-    return error == 0 ? 1 : push_problem(L, e, error);
-}
-
-/* exchange:end_body(timeout) -> true; or nil, message, code. "EPROTO": the body is shorter than its
- * announced size. */
-static int exchange_end_body(lua_State *L)
-{
-    struct exchange *e = check_exchange(L);
-    ml_time deadline = ml_check_deadline(L, 2);
-    ml_blocking_begin(L);
-    int error = ml_blocking_end(L, e->x->carrier->end(e->x, deadline));
-    lua_pushboolean(L, error == 0);
-    return error == 0 ? 1 : push_problem(L, e, error);
-}
-
-/* exchange:has_response(): whether a response has begun to come. Never waits. */
-static int exchange_has_response(lua_State *L)
-{
-    struct exchange *e = check_exchange(L);
-    lua_pushboolean(L, e->x->carrier->has_response(e->x));
-    return 1;
 }
 
 /* ---- receiving ---- */
 
 /* Pushes a copy of the fields, which lie in the input. False: a finalizer, run by the allocation,
  * closed the stream. */
-static bool push_fields(lua_State *L, const struct exchange *e, const struct ml_http_head *head,
-                        size_t size)
+static bool push_fields(lua_State *L, const struct ml_lua_client_exchange *e,
+                        const struct ml_http_head *head, size_t size)
 {
     struct ml_http_headers *headers =
         ml_http_push_new_headers(L, head->field_count, (uint32_t)size);
@@ -231,18 +61,18 @@ static bool push_fields(lua_State *L, const struct exchange *e, const struct ml_
  * the size of the body. nil: the size is unknown; false: there is no body. */
 static int exchange_receive(lua_State *L)
 {
-    struct exchange *e = check_exchange(L);
+    struct ml_lua_client_exchange *e = ml_check_client_exchange(L);
     struct ml_http_client_exchange *x = e->x;
     ml_time deadline = ml_check_deadline(L, 2);
     bool stops = lua_toboolean(L, 3);
     ml_blocking_begin(L);
     int error = ml_blocking_end(L, x->carrier->receive(x, stops, deadline));
     if (error != 0)
-        return push_problem(L, e, error);
+        return ml_client_push_problem(L, e, error);
     const struct ml_http_head *head = &x->head;
     lua_pushinteger(L, head->status);
     if (!push_fields(L, e, head, x->head_size))
-        return push_problem(L, e, -ML_ECLOSED);
+        return ml_client_push_problem(L, e, -ML_ECLOSED);
     lua_pushlstring(L, ml_http_at(head, head->reason), head->reason.size);
     x->carrier->consume_head(x);
     lua_pushinteger(L, head->version);
@@ -258,11 +88,11 @@ static int exchange_receive(lua_State *L)
 /* exchange:decode(coding, limit) -> true; or nil, message, code. */
 static int exchange_decode(lua_State *L)
 {
-    struct exchange *e = check_exchange(L);
+    struct ml_lua_client_exchange *e = ml_check_client_exchange(L);
     size_t size;
     const char *name = luaL_checklstring(L, 2, &size);
     lua_Integer limit = luaL_checkinteger(L, 3);
-    drop_decoder(e);
+    ml_client_drop_decoder(e);
     enum ml_coding coding = ml_coding_by_name(name, size);
     int error = coding == ML_CODING_UNKNOWN
                     ? -EOPNOTSUPP
@@ -274,13 +104,13 @@ static int exchange_decode(lua_State *L)
 }
 
 /* Call it at the end of the body: keeps its trailers in a user value. */
-static void note_trailers(lua_State *L, struct exchange *e)
+static void note_trailers(lua_State *L, struct ml_lua_client_exchange *e)
 {
     const struct ml_http_head *trailers = &e->x->trailers;
     if (e->x->phase != ML_HTTP_CLIENT_OVER || trailers->field_count == 0 || e->x->head_size == 0)
         return;
     if (push_fields(L, e, trailers, e->x->head_size))
-        lua_setiuservalue(L, 1, TRAILERS);
+        lua_setiuservalue(L, 1, ML_CLIENT_TRAILERS);
     else
         lua_pop(L, 1);
     e->x->trailers.field_count = 0;
@@ -288,14 +118,14 @@ static void note_trailers(lua_State *L, struct exchange *e)
 
 /* Decodes the available input to `out`, once. 0 or an error. Input that the decoder did not take
  * stays in e->rest. */
-static int decode_some(struct exchange *e, struct ml_buffer *out)
+static int decode_some(struct ml_lua_client_exchange *e, struct ml_buffer *out)
 {
-    if (ml_buffer_reserve(out, DECODED_PIECE) != 0)
+    if (ml_buffer_reserve(out, ML_CLIENT_DECODED_PIECE) != 0)
         return -ENOMEM;
     struct ml_coding_step step = {ml_buffer_data(&e->rest), ml_buffer_size(&e->rest),
-                                  ml_buffer_end(out), DECODED_PIECE};
+                                  ml_buffer_end(out), ML_CLIENT_DECODED_PIECE};
     int result = ml_decoder_feed(e->decoder, &step);
-    ml_buffer_commit(out, DECODED_PIECE - step.out_size);
+    ml_buffer_commit(out, ML_CLIENT_DECODED_PIECE - step.out_size);
     ml_buffer_consume(&e->rest, ml_buffer_size(&e->rest) - step.in_size);
     e->is_full = result == 1;
     if (result < 0)
@@ -307,21 +137,22 @@ static int decode_some(struct exchange *e, struct ml_buffer *out)
 
 /* Call it at the end of the body: whether its content is complete, too. An empty body has no
  * content. */
-static int end_of_content(const struct exchange *e)
+static int end_of_content(const struct ml_lua_client_exchange *e)
 {
     bool is_whole = e->decoder == NULL || !e->has_content || ml_decoder_finish(e->decoder) == 0;
     return is_whole ? 1 : -ML_EEOF;
 }
 
 /* Appends one piece of the body to `out`, decoded if needed. 0; 1: the end; or an error. */
-static int gather(struct exchange *e, struct ml_buffer *out, size_t max, ml_time deadline)
+static int gather(struct ml_lua_client_exchange *e, struct ml_buffer *out, size_t max,
+                  ml_time deadline)
 {
     struct ml_http_client_exchange *x = e->x;
     struct ml_piece_of_input piece;
     if (e->is_full)
         return decode_some(e, out);
-    if (e->decoder != NULL && max > DECODED_PIECE)
-        max = DECODED_PIECE;
+    if (e->decoder != NULL && max > ML_CLIENT_DECODED_PIECE)
+        max = ML_CLIENT_DECODED_PIECE;
     int result = x->carrier->read(x, max, &piece, deadline);
     if (result != 0)
         return result == 1 ? end_of_content(e) : result;
@@ -336,7 +167,7 @@ static int gather(struct exchange *e, struct ml_buffer *out, size_t max, ml_time
 }
 
 /* Whether the whole body has come and is contiguous: the usual case, which saves a copy. */
-static bool is_there(const struct exchange *e, size_t max)
+static bool is_there(const struct ml_lua_client_exchange *e, size_t max)
 {
     const struct ml_http_client_exchange *x = e->x;
     return e->decoder == NULL && x->phase == ML_HTTP_CLIENT_RECEIVING && x->pending == 0 &&
@@ -344,32 +175,32 @@ static bool is_there(const struct exchange *e, size_t max)
            ml_buffer_size(&x->stream->in) >= x->left && ml_buffer_size(&e->body) == 0;
 }
 
-static int push_whole(lua_State *L, struct exchange *e, ml_time deadline)
+static int push_whole(lua_State *L, struct ml_lua_client_exchange *e, ml_time deadline)
 {
     struct ml_piece_of_input piece;
     ml_blocking_begin(L);
     int error = ml_blocking_end(L, e->x->carrier->read(e->x, SIZE_MAX, &piece, deadline));
     if (error != 0)
-        return push_problem(L, e, error);
+        return ml_client_push_problem(L, e, error);
     lua_pushlstring(L, piece.data, piece.size);
     e->x->carrier->consume(e->x, &piece);
     e->x->carrier->read(e->x, 1, &piece, deadline); /* makes the carrier note the end */
     return 1;
 }
 
-static int too_large(lua_State *L, struct exchange *e)
+static int too_large(lua_State *L, struct ml_lua_client_exchange *e)
 {
     e->x->problem = "its body is larger than max_body";
     e->x->is_reusable = false;
     ml_buffer_release(&e->body);
-    return push_problem(L, e, -EMSGSIZE);
+    return ml_client_push_problem(L, e, -EMSGSIZE);
 }
 
 /* exchange:read_all(max, idle, total) -> string; or nil, message, code. idle: seconds for each
  * wait; total: for all waits. */
 static int exchange_read_all(lua_State *L)
 {
-    struct exchange *e = check_exchange(L);
+    struct ml_lua_client_exchange *e = ml_check_client_exchange(L);
     size_t max = (size_t)luaL_checkinteger(L, 2);
     ml_time deadline = ml_check_deadline(L, 4), idle;
     if (is_there(e, max))
@@ -381,14 +212,14 @@ static int exchange_read_all(lua_State *L)
         idle = ml_check_deadline(L, 3);
         ml_blocking_begin(L);
         result =
-            ml_blocking_end(L, gather(e, &e->body, PIECE,
+            ml_blocking_end(L, gather(e, &e->body, ML_CLIENT_PIECE,
                                       idle != ML_NEVER_WAIT && idle < deadline ? idle : deadline));
     }
     bool is_too_large = result == -EMSGSIZE && e->x->problem == NULL; /* else the head */
     if (is_too_large || (result >= 0 && ml_buffer_size(&e->body) > max))
         return too_large(L, e);
     if (result < 0)
-        return push_problem(L, e, result);
+        return ml_client_push_problem(L, e, result);
     lua_pushlstring(L, ml_buffer_data(&e->body), ml_buffer_size(&e->body));
     ml_buffer_release(&e->body);
     note_trailers(L, e);
@@ -404,8 +235,8 @@ static int exchange_read_all(lua_State *L)
  */
 static int exchange_read(lua_State *L)
 {
-    struct exchange *e = check_exchange(L);
-    size_t max = (size_t)luaL_optinteger(L, 2, PIECE);
+    struct ml_lua_client_exchange *e = ml_check_client_exchange(L);
+    size_t max = (size_t)luaL_optinteger(L, 2, ML_CLIENT_PIECE);
     ml_time deadline = ml_check_deadline(L, 3);
     int result = 0;
     while (result == 0 && ml_buffer_size(&e->body) == 0) {
@@ -415,7 +246,7 @@ static int exchange_read(lua_State *L)
     if (result == -EMSGSIZE && e->x->problem == NULL)
         return too_large(L, e);
     if (result < 0)
-        return push_problem(L, e, result);
+        return ml_client_push_problem(L, e, result);
     if (result == 1)
         note_trailers(L, e);
     size_t size = ml_buffer_size(&e->body);
@@ -430,8 +261,8 @@ static int exchange_read(lua_State *L)
 
 static int exchange_trailers(lua_State *L)
 {
-    check_exchange(L);
-    lua_getiuservalue(L, 1, TRAILERS);
+    ml_check_client_exchange(L);
+    lua_getiuservalue(L, 1, ML_CLIENT_TRAILERS);
     return 1;
 }
 
@@ -439,8 +270,8 @@ static int exchange_trailers(lua_State *L)
  * body. */
 static int exchange_finish(lua_State *L)
 {
-    struct exchange *e = check_exchange(L);
-    drop_decoder(e);
+    struct ml_lua_client_exchange *e = ml_check_client_exchange(L);
+    ml_client_drop_decoder(e);
     ml_buffer_release(&e->body);
     lua_pushboolean(L, e->x->carrier->finish(e->x));
     return 1;
@@ -450,7 +281,7 @@ static int exchange_finish(lua_State *L)
  * it has ended. Never waits. */
 static int exchange_drop(lua_State *L)
 {
-    struct exchange *e = check_exchange(L);
+    struct ml_lua_client_exchange *e = ml_check_client_exchange(L);
     e->x->carrier->drop(e->x);
     return 0;
 }
@@ -459,7 +290,7 @@ static int exchange_drop(lua_State *L)
  * demands HTTP/1.1 for it. */
 static int exchange_advice(lua_State *L)
 {
-    struct exchange *e = check_exchange(L);
+    struct ml_lua_client_exchange *e = ml_check_client_exchange(L);
     lua_pushboolean(L, e->x->is_refused);
     lua_pushboolean(L, e->x->wants_http1);
     return 2;
@@ -468,116 +299,18 @@ static int exchange_advice(lua_State *L)
 /* exchange:is_idle(): whether an idle connection is still usable. Never waits. */
 static int exchange_is_idle(lua_State *L)
 {
-    struct exchange *e = check_exchange(L);
+    struct ml_lua_client_exchange *e = ml_check_client_exchange(L);
     lua_pushnil(L);
-    lua_setiuservalue(L, 1, TRAILERS);
+    lua_setiuservalue(L, 1, ML_CLIENT_TRAILERS);
     lua_pushboolean(L, e->x->carrier->is_idle(e->x));
     return 1;
 }
 
 static int exchange_stream(lua_State *L)
 {
-    check_exchange(L);
-    lua_getiuservalue(L, 1, STREAM);
+    ml_check_client_exchange(L);
+    lua_getiuservalue(L, 1, ML_CLIENT_STREAM);
     return 1;
-}
-
-/* ---- connections of HTTP/2 ---- */
-
-static struct ml_http2_client *check_http2(lua_State *L)
-{
-    return ml_check_object(L, 1, http2_type);
-}
-
-/* http2(stream) -> a connection that many exchanges share; or nil, message, code. */
-static int new_http2(lua_State *L)
-{
-    struct ml_stream *stream = ml_check_stream(L, 1);
-    struct ml_http2_client *c = ml_push_object(L, http2_type, sizeof *c, 1);
-    lua_pushvalue(L, 1);
-    lua_setiuservalue(L, -2, STREAM);
-    int error = ml_http2_client_open(c, stream);
-    return error == 0 ? 1 : ml_push_failure(L, error);
-}
-
-static int http2_gc(lua_State *L)
-{
-    struct ml_http2_client *c = check_http2(L);
-    if (c->session.stream != NULL)
-        ml_http2_client_release(c);
-    return 0;
-}
-
-/* http2:receive(), http2:send(): the bodies of its two tasks, until its end. */
-static int http2_receive(lua_State *L)
-{
-    struct ml_http2_client *c = check_http2(L);
-    ml_blocking_begin(L);
-    ml_blocking_end(L, ml_http2_client_receive(c));
-    return 0;
-}
-
-static int http2_send(lua_State *L)
-{
-    struct ml_http2_client *c = check_http2(L);
-    ml_blocking_begin(L);
-    ml_http2_client_send(c);
-    ml_blocking_end(L, c->session.error == -ECANCELED ? -ECANCELED : 0);
-    return 0;
-}
-
-/* http2:has_room(): whether another exchange may begin now. */
-static int http2_has_room(lua_State *L)
-{
-    lua_pushboolean(L, ml_http2_client_has_room(check_http2(L)));
-    return 1;
-}
-
-/* http2:is_refusing(): whether the connection will never carry another exchange. */
-static int http2_is_refusing(lua_State *L)
-{
-    const struct ml_http2_client *c = check_http2(L);
-    lua_pushboolean(L, c->is_closed || c->is_refusing || c->session.is_mute);
-    return 1;
-}
-
-/* http2:exchange() -> an exchange that has a place on the connection. */
-static int http2_exchange(lua_State *L)
-{
-    struct ml_http2_client *c = check_http2(L);
-    struct http2_exchange *e = ml_push_object(L, exchange_type, sizeof *e, 2);
-    ml_http2_request_init(&e->request, c);
-    e->base.x = &e->request.x;
-    e->base.is_http2 = true;
-    lua_pushvalue(L, 1);
-    lua_setiuservalue(L, -2, STREAM);
-    return 1;
-}
-
-static int http2_close(lua_State *L)
-{
-    ml_http2_client_close(check_http2(L));
-    return 0;
-}
-
-/* has_http2() -> whether the library for HTTP/2 is installed. */
-static int has_http2(lua_State *L)
-{
-    lua_pushboolean(L, ml_nghttp2_get(&ml_lua_of(L)->io) != NULL);
-    return 1;
-}
-
-static void open_http2_type(lua_State *L)
-{
-    static const luaL_Reg methods[] = {{"has_room", http2_has_room},
-                                       {"exchange", http2_exchange},
-                                       {"receive", http2_receive},
-                                       {"send", http2_send},
-                                       {"is_refusing", http2_is_refusing},
-                                       {"close", http2_close},
-                                       {NULL, NULL}};
-    static const luaL_Reg metamethods[] = {{"__gc", http2_gc}, {NULL, NULL}};
-    ml_open_object_type(L, http2_type, methods, metamethods);
 }
 
 /* codings() -> "gzip, deflate": the codings that can be decoded here. */
@@ -598,10 +331,10 @@ static int codings(lua_State *L)
 
 int ml_open_http_client(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"send", exchange_send},
-                                       {"write", exchange_write},
-                                       {"end_body", exchange_end_body},
-                                       {"has_response", exchange_has_response},
+    static const luaL_Reg methods[] = {{"send", ml_client_exchange_send},
+                                       {"write", ml_client_exchange_write},
+                                       {"end_body", ml_client_exchange_end_body},
+                                       {"has_response", ml_client_exchange_has_response},
                                        {"receive", exchange_receive},
                                        {"decode", exchange_decode},
                                        {"read", exchange_read},
@@ -615,12 +348,12 @@ int ml_open_http_client(lua_State *L)
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", exchange_gc}, {NULL, NULL}};
     static const luaL_Reg functions[] = {{"new", new_exchange},
-                                         {"http2", new_http2},
-                                         {"has_http2", has_http2},
+                                         {"http2", ml_client_new_http2},
+                                         {"has_http2", ml_client_has_http2},
                                          {"codings", codings},
                                          {NULL, NULL}};
-    open_http2_type(L);
-    ml_open_object_type(L, exchange_type, methods, metamethods);
+    ml_open_client_http2_type(L);
+    ml_open_object_type(L, ml_client_exchange_type, methods, metamethods);
     ml_open_http_headers_type(L);
     luaL_newlib(L, functions);
     return 1;

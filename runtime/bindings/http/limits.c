@@ -1,7 +1,7 @@
 #include "bindings/http/limits.h"
 
 #include "bindings/core/time_limit.h"
-#include "bindings/http/request.h"
+#include "bindings/http/request_object.h"
 
 #include <lauxlib.h>
 

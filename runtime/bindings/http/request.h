@@ -4,9 +4,6 @@
 
 #include "bindings/http/types.h"
 
-/* Pushes a request; connection: where its connection is on the stack. */
-struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x, int connection);
-
 /* The path as its target has it; false: the request is over, or its path is another by now (that of
  * a mounted handler), or its target has none. */
 bool ml_request_path(const struct ml_lua_request *req, struct ml_http_slice *path);
@@ -16,19 +13,10 @@ bool ml_request_path(const struct ml_lua_request *req, struct ml_http_slice *pat
 void ml_request_set_route(lua_State *L, int route);
 void ml_request_set_params(lua_State *L);
 
-/* The status for a request whose body could not be read, or was nonsense, where a call that failed
- * with the code at `code` (not a string: any) tells of it; 0: it is not to blame. */
-int ml_request_body_status(lua_State *L, int request, int code);
-
-/* Pushes nil, message, code of an exchange that is over: returns 3. */
-int ml_push_exchange_over(lua_State *L);
-
 /* Creates the metatable, and pushes the table of methods, which stdlib/moonlet/http/ completes. */
 void ml_push_request_methods(lua_State *L);
 
 /* Functions of moonlet.http.server.core, documented where they are defined. */
 int ml_http_core_server_of(lua_State *L);
-int ml_http_core_blame(lua_State *L);
-int ml_http_core_blamed(lua_State *L);
 
 #endif

@@ -3,7 +3,6 @@
 #include "bindings/http/response.h"
 
 #include "base/error.h"
-#include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
@@ -11,6 +10,7 @@
 #include "bindings/data/json_values.h"
 #include "bindings/http/given_headers.h"
 #include "bindings/http/request.h"
+#include "bindings/http/request_object.h"
 #include "bindings/http/response_fill.h"
 #include "bindings/http/response_send.h"
 #include "bindings/http/types.h"

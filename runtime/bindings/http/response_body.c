@@ -1,9 +1,8 @@
 #include "bindings/http/response_body.h"
 
-#include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
 #include "bindings/http/files.h"
-#include "bindings/http/request.h"
+#include "bindings/http/request_object.h"
 #include "bindings/http/response_coding.h"
 #include "bindings/http/response_fill.h"
 

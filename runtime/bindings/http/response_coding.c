@@ -2,6 +2,7 @@
 
 #include "bindings/core/object.h"
 #include "http/accept_encoding.h"
+#include "http/encoder.h"
 #include "http/syntax.h"
 
 #include <errno.h>

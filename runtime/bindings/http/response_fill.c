@@ -4,7 +4,7 @@
 #include "bindings/data/json_encode.h"
 #include "bindings/data/json_values.h"
 #include "bindings/http/given_headers.h"
-#include "bindings/http/request.h"
+#include "bindings/http/request_body.h"
 
 #include <string.h>
 

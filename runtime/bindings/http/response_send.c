@@ -1,7 +1,6 @@
 /* Answers go out: heads, whole bodies, files, the ends of streamed ones. */
 #include "bindings/http/response_send.h"
 
-#include "bindings/core/blocking.h"
 #include "bindings/data/json_encode.h"
 #include "bindings/data/json_values.h"
 #include "bindings/http/headers.h"

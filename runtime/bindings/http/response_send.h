@@ -6,7 +6,7 @@
 #define ML_BINDINGS_HTTP_RESPONSE_SEND_H
 
 #include "bindings/http/types.h"
-#include "http/coding.h"
+#include "http/encoder.h"
 
 struct ml_http_headers;
 

@@ -8,7 +8,6 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
-#include "bindings/http/headers.h"
 #include "bindings/http/headers_methods.h"
 #include "bindings/http/ws_handshake.h"
 #include "bindings/http/ws_tasks.h"

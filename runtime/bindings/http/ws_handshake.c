@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
-#include "bindings/core/option.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/http/headers.h"
 #include "bindings/net/stream_object.h"

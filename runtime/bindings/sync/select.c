@@ -86,8 +86,8 @@ static enum operation operation_of(lua_State *L, uint32_t number)
             return (enum operation)i;
     return (enum operation)case_error(
         L, number,
-        "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\", \"receive\" or "
-        "\"gone\" expected");
+        "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\", \"receive\" "
+        "or \"gone\" expected");
 }
 
 /* The source of an operation from READABLE on; NULL: no object of that kind was ever made. */

@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "http/coding.h"
+#include "http/decoder.h"
+#include "http/encoder.h"
 #include "io/life.h"
 
 #include <malloc.h>
