@@ -5,9 +5,13 @@ local task = require "moonlet.task"
 local it = support.limited(it)
 local is_failure = support.is_failure
 
+-- A stream to read from -> its peer, which would be collected, and so closed, in the middle of a test.
+local peers = setmetatable({}, { __mode = "k" })
+
 --- Two streams: one to read from, one that has written `text`, and its output is ended if asked.
 local function source(text, ended)
   local here, there = support.pair()
+  peers[here] = there
   if text then assert(there:write(text)) end
   if ended then assert(there:shutdown()) end
   return here, there
