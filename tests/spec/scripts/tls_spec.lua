@@ -296,10 +296,16 @@ describe("scripts over TLS", function()
     end)
 
     it("listens where -l says", function()
-      local server = start(command_line("tls_forward.lua", "-l", "127.0.0.2", 0, "localhost", 1, certificate()))
-      local port = tonumber(server:printed "listening on 127.0.0.2:(%d+) for localhost:1\n")
-      local conn <close> = assert(net.connect("127.0.0.2", port))
-      assert.is_nil((net.connect("127.0.0.1", port)))
+      local stranger
+      for _ = 1, 5 do -- another program may listen at the same port of 127.0.0.1
+        local server = start(command_line("tls_forward.lua", "-l", "127.0.0.2", 0, "localhost", 1, certificate()))
+        local port = tonumber(server:printed "listening on 127.0.0.2:(%d+) for localhost:1\n")
+        local conn <close> = assert(net.connect("127.0.0.2", port))
+        stranger = net.connect("127.0.0.1", port)
+        if not stranger then break end
+        stranger:close()
+      end
+      assert.is_nil(stranger)
     end)
 
     it("wants the certificate of its clients with -a", function()
