@@ -2,6 +2,7 @@
  * is made non-blocking for the length of the system call: no other task runs on this thread
  * meanwhile. */
 #include "interpose/call_wait.h"
+#include "interpose/fd_flags.h"
 #include "interpose/libc_call.h"
 #include "interpose/result.h"
 #include "interpose/retry.h"
@@ -19,24 +20,15 @@
  * flags. */
 static bool is_left_alone(int fd, int *flags)
 {
-    int saved = errno;
-    *flags = fcntl(fd, F_GETFL);
-    errno = saved;
-    return *flags < 0 || (*flags & O_NONBLOCK) != 0;
-}
-
-static void set_flags(int fd, int flags)
-{
-    int saved = errno;
-    fcntl(fd, F_SETFL, flags);
-    errno = saved;
+    *flags = ml_fd_flags_get(fd);
+    return ml_fd_flags_never_wait(*flags);
 }
 
 static int connect_at_once(int fd, int flags, __CONST_SOCKADDR_ARG address, socklen_t length)
 {
-    set_flags(fd, flags | O_NONBLOCK);
+    ml_fd_flags_set(fd, flags | O_NONBLOCK);
     int result = ml_libc.connect(fd, address, length);
-    set_flags(fd, flags);
+    ml_fd_flags_set(fd, flags);
     return result;
 }
 
@@ -112,9 +104,9 @@ static ssize_t try_accept(void *call, int flags)
     struct accept_call *c = call;
     if (flags == 0)
         return ml_libc.accept4(c->fd, c->address, c->length, c->flags);
-    set_flags(c->fd, c->fd_flags | O_NONBLOCK);
+    ml_fd_flags_set(c->fd, c->fd_flags | O_NONBLOCK);
     int fd = ml_libc.accept4(c->fd, c->address, c->length, c->flags);
-    set_flags(c->fd, c->fd_flags);
+    ml_fd_flags_set(c->fd, c->fd_flags);
     return fd;
 }
 

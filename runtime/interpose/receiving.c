@@ -25,10 +25,7 @@ struct recv_call {
 /* These never wait, whatever the flags of the socket: urgent data and errors are there or not. */
 static bool never_waits(struct ml_libc_calls *calls, int flags)
 {
-    bool never = (flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)) != 0;
-    if (never)
-        ml_libc_call_share_later(calls);
-    return never;
+    return ml_libc_call_never_waits(calls, flags, MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE);
 }
 
 /* Not for messages, which come one at a time whatever is asked for, nor for peeking, which returns

@@ -34,17 +34,9 @@ static ssize_t try_send(void *call, int flags)
     return sent >= 0 ? (ssize_t)c->done : sent;
 }
 
-static bool never_waits(struct ml_libc_calls *calls, int flags)
-{
-    bool never = (flags & MSG_DONTWAIT) != 0;
-    if (never)
-        ml_libc_call_share_later(calls);
-    return never;
-}
-
 ssize_t ml_co_send(struct ml_libc_calls *calls, int fd, const void *data, size_t size, int flags)
 {
-    if (never_waits(calls, flags))
+    if (ml_libc_call_never_waits(calls, flags, MSG_DONTWAIT))
         return ml_libc.send(fd, data, size, flags);
     int saved = errno;
     struct send_call call = {fd, data, size, flags, 0};
@@ -92,7 +84,7 @@ ssize_t ml_co_sendto(struct ml_libc_calls *calls, int fd, const void *data, size
 {
     if (to.__sockaddr__ == NULL)
         return ml_co_send(calls, fd, data, size, flags);
-    if (never_waits(calls, flags))
+    if (ml_libc_call_never_waits(calls, flags, MSG_DONTWAIT))
         return ml_libc.sendto(fd, data, size, flags, to, length);
     int saved = errno;
     struct sendto_call call = {{fd, data, size, flags, 0}, to.__sockaddr__, length};
@@ -166,7 +158,7 @@ static ssize_t try_sendmsg(void *call, int flags)
 
 ssize_t ml_co_sendmsg(struct ml_libc_calls *calls, int fd, const struct msghdr *message, int flags)
 {
-    if (never_waits(calls, flags) || message == NULL)
+    if (ml_libc_call_never_waits(calls, flags, MSG_DONTWAIT) || message == NULL)
         return ml_libc.sendmsg(fd, message, flags);
     struct sendmsg_call call = {
         fd, *message, flags, {.list = message->msg_iov, .count = message->msg_iovlen}};
