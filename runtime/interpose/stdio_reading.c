@@ -1,13 +1,13 @@
 /* Calls of stdio that read. They wait for each byte that is not in the file's buffer yet. */
 #include "hub/wait/slice.h"
 #include "interpose/call_wait.h"
+#include "interpose/fd_flags.h"
 #include "interpose/libc_call.h"
 #include "interpose/result.h"
 #include "interpose/stdio_buffer.h"
 #include "interpose/stdio_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio_ext.h>
 
 /*
@@ -27,8 +27,7 @@ static int await_input(struct ml_libc_calls *calls, struct ml_libc_call entry, F
     int error = ml_libc_call_share_on(calls, fd);
     if (error == 0 && ml_libc.poll(&readable, 1, 0) != 0)
         return 0;
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || (flags & O_NONBLOCK) != 0)
+    if (ml_fd_flags_never_wait(ml_fd_flags_get(fd)))
         return 0;
     while ((error == 0 || error == -EINTR) && !ml_stdio_has_input(file) &&
            ml_libc.poll(&readable, 1, 0) == 0)
