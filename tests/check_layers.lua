@@ -12,9 +12,11 @@ local order = {
   { "coro" },
   { "hub", "state", "switch", "loop", "wait", "on" },
   { "io" },
+  { "system", "signal", "process", "file" },
   { "interpose" },
   { "http" },
-  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "http", "lib", "repl" },
+  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread", "http", "lib",
+    "repl" },
   { "vm" },
   { "cli" },
 }
