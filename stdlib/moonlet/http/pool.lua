@@ -36,6 +36,7 @@ function Connection:release(is_good)
   local pool, origin = self.pool, self.origin
   if not pool then return end
   self.pool, self.origin = false, false
+  if self.upload then self.upload:cancel() end
   if not is_good or not pool:keeps(self) then
     pool.open = pool.open - 1
     self.stream:close()
@@ -51,6 +52,7 @@ Connection.__gc = Connection.__close -- of a response that was neither read nor 
 function pools.connection(stream, x, key)
   return setmetatable({
     stream = stream, x = x, key = key, pool = false, origin = false, reused = false, since = 0,
+    upload = false,
   }, Connection)
 end
 
@@ -162,7 +164,7 @@ function Pool:take(key)
   while self.idle[key] do
     local conn = self:remove(key, #self.idle[key])
     if conn.since > limit and conn:is_idle() then
-      conn.pool = self
+      conn.pool, conn.upload = self, false
       return conn
     end
     self:shut(conn)

@@ -41,11 +41,7 @@ local function from_list(list)
 end
 
 local function from_stream(stream)
-  return { open = function() return function()
-    local piece, message, code = stream:read_some(PIECE)
-    if not piece and message then error({ message = message, code = code }, 0) end
-    return piece
-  end end }
+  return { open = function() return function() return stream:read_some(PIECE) end end }
 end
 
 local function from_value(value)
@@ -78,14 +74,17 @@ function body.read(opts)
   return from_value(opts.body)
 end
 
---- A reader of the whole, a body with `data`, too.
+-- Bytes of a part of a body with `data`.
+local PART = 256 * 1024
+
+--- A reader of the whole, a body with `data`, too: parts, nil at the end; or nil, message, code.
 function body.reader(self)
   if not self.data then return self.open() end
-  local data = self.data
+  local data, at = self.data, 1
   return function()
-    local piece = data
-    data = nil
-    return piece
+    local piece = data:sub(at, at + PART - 1)
+    at = at + #piece
+    return piece ~= "" and piece or nil
   end
 end
 
