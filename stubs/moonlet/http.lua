@@ -66,7 +66,7 @@ function Client:put(where, opts) end
 
 ---Sends a request and reads the whole response. May wait.
 ---@param where string|table URL, or the options with a field `url`
----@param opts? table method, headers, query, body, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+---@param opts? table method, headers, query, body, length, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
 ---@return moonlet.http.Reply|nil # or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
@@ -672,7 +672,7 @@ function http.put(where, opts) end
 
 ---Sends a request and reads the whole response. May wait.
 ---@param where string|table URL, or the options with a field `url`
----@param opts? table method, headers, query, body, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+---@param opts? table method, headers, query, body, length, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
 ---@return moonlet.http.Reply|nil # or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code

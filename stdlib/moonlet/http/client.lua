@@ -102,8 +102,8 @@ end
 --- Sends a request and reads the whole response. May wait.
 -- @function Client:request
 -- @tparam string|table where URL, or the options with a field `url`
--- @tparam[opt] table opts method, headers, query, body, json, form, multipart, redirects, retries,
--- auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+-- @tparam[opt] table opts method, headers, query, body, length, json, form, multipart, redirects,
+-- retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
 -- @treturn Reply or nil, message, code
 
 --- Sends a request and reads the head of the response; the body is the caller's to read. May
@@ -208,8 +208,8 @@ Client.__close = Client.close
 --- Sends a request and reads the whole response. May wait.
 -- @function request
 -- @tparam string|table where URL, or the options with a field `url`
--- @tparam[opt] table opts method, headers, query, body, json, form, multipart, redirects, retries,
--- auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+-- @tparam[opt] table opts method, headers, query, body, length, json, form, multipart, redirects,
+-- retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
 -- @treturn Reply or nil, message, code
 
 --- Sends a request and reads the head of the response; the body is the caller's to read. May

@@ -253,6 +253,109 @@ for _, version in ipairs { "1.1", "2" } do
       assert.equal(35, math.floor(task.now() - before + 0.5))
       no_more_open(c)
     end)
+
+    -- Sends it, and says what became of the request: the answer's text; or code, what the handler met, message.
+    local function send(opts)
+      local met
+      local c <close> = client_of(version, function(req)
+        local body, _, code = req:body(1 << 20)
+        met = code or "whole"
+        return (req.headers["content-length"] or "-") .. "|" .. (body or code)
+      end)
+      local r, message, code = c:post("http://a/", opts)
+      if r then return r.body end
+      no_more_open(c)
+      if opts.length ~= 0 then support.eventually(function() return met end) end
+      return code, met, message
+    end
+
+    it("with a length is sent without chunks", function()
+      local function pieces(...)
+        local list, i = { ... }, 0
+        return function()
+          i = i + 1
+          return list[i]
+        end
+      end
+      assert.equal("5|abcde", send { body = pieces("ab", "", "cde"), length = 5 })
+      assert.equal("5|abcde", send { body = pieces("ab", "cde", "", ""), length = 5.0 })
+      assert.equal("0|", send { body = pieces(), length = 0 })
+      assert.equal("0|", send { body = pieces("", ""), length = 0 })
+      assert.equal("3|abc", send { body = "abc", length = 3 })
+      local near, far = net.memory_pair()
+      task.spawn({ daemon = true }, function()
+        near:write "from a stream"
+        near:close()
+      end)
+      assert.equal("13|from a stream", send { body = far, length = 13 })
+      assert.equal("100000|" .. ("x"):rep(100000), send { body = count_up(100), length = 100000 })
+    end)
+
+    it("of fewer or more bytes than its length is never a whole request", function()
+      local wrong = {
+        { 5, "abcd" }, { 5 }, { 5, "", "" }, { 5, "abcdef" }, { 5, "abcde", "f" }, { 5, "abcde", "", "f" },
+        { 5, "abc", "def" }, { 0, "a" }, { 0, "", "a" }, { 1 << 40, "abc" }, { 3, "abc", "" , "", "d" },
+        { math.maxinteger, "a" },
+      }
+      for _, case in ipairs(wrong) do
+        local i = 1
+        local code, met, message = send { length = case[1], body = function()
+          i = i + 1
+          return case[i]
+        end }
+        local given = #table.concat(case, "", 2)
+        assert.equal("EPROTO", code)
+        assert.matches(given < case[1] and "shorter than its length" or "longer than its length", message)
+        assert.not_equal("whole", met)
+      end
+    end)
+
+    it("that fails at the end of its length is no whole request either", function()
+      local i = 0
+      local code, met = send { length = 5, body = function()
+        i = i + 1
+        if i == 1 then return "abcde" end
+        return nil, "the disk is on fire", "EIO"
+      end }
+      assert.equal("EIO", code)
+      assert.not_equal("whole", met)
+    end)
+
+    it("of a file has the file's size, from where it stands; of a pipe it has none", function()
+      local path = os.tmpname()
+      local file <close> = assert(io.open(path, "w+b"))
+      file:write(("y"):rep(1000), "tail")
+      file:seek("set", 1000)
+      assert.equal("4|tail", send { body = file })
+      file:seek("set", 1000)
+      assert.equal("4|tail", send { body = file, length = 4 })
+      file:seek("set", 1000)
+      assert.equal("EPROTO", (send { body = file, length = 3 }))
+      file:seek("end")
+      assert.equal("0|", send { body = file })
+      local pipe <close> = assert(io.popen "printf piped")
+      assert.equal("-|piped", send { body = pipe })
+      local sized <close> = assert(io.popen "printf piped")
+      assert.equal("5|piped", send { body = sized, length = 5 })
+      os.remove(path)
+    end)
+
+    it("of a form that fails in the middle is a failure", function()
+      local code, met = send { multipart = { a = "1", b = { filename = "x", body = function()
+        return nil, "the disk is on fire", "EIO"
+      end } } }
+      assert.equal("EIO", code)
+      assert.not_equal("whole", met)
+    end)
+
+    it("wants a length that is one, and that is the body's", function()
+      for _, length in ipairs { -1, 1.5, "x", 1 / 0, true } do
+        raises("option 'length' must be a number of bytes", send, { body = count_up(1), length = length })
+      end
+      raises("option 'length' is 4, but the body has 3 bytes", send, { body = "abc", length = 4 })
+      raises("option 'length' needs the option 'body'", send, { length = 4 })
+      raises("option 'length' needs the option 'body'", send, { json = {}, length = 2 })
+    end)
   end)
 end
 

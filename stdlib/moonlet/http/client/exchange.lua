@@ -98,31 +98,47 @@ local function converse(conn, sending, times)
   return status, headers, reason, version, length
 end
 
+-- Sends the head, with the body unless that follows. true, whether it follows; or nil, message,
+-- code, whether anything may have been sent.
+local function begin(x, request, parts, plan, times, expects)
+  local body = request.body
+  local kind, follows = body_for(body, request.method, expects)
+  if kind == 0 then
+    local is_empty, message, code = upload.check_empty(body)
+    if not is_empty then return nil, message, code, false end
+    follows = false
+  end
+  local target = plan.is_plain_proxy and parts.text or parts.target
+  local headers = fields_for(request, parts, plan)
+  local ok, message, code, was_sent = x:send(request.method, target, headers, kind,
+    left(times, times.idle))
+  if not ok then return nil, message, code, was_sent end
+  return true, follows
+end
+
+local function expects_continue(request)
+  return request.body and (request.headers.expect or ""):lower() == "100-continue"
+end
+
 --- Sends the request and waits for the head of its response: status, headers, reason, version,
 -- length; or nil, message, code, whether a byte of an answer came, whether anything may have been
 -- sent. conn.upload: what is still being sent. May wait.
 function exchange.run(conn, request, parts, plan, times)
-  local x, body = conn.x, request.body
-  local headers = fields_for(request, parts, plan)
-  local expects = body and (headers.expect or ""):lower() == "100-continue"
-  local kind, follows = body_for(body, request.method, expects)
-  local target = plan.is_plain_proxy and parts.text or parts.target
-  local ok, message, code, was_sent = x:send(request.method, target, headers, kind,
-    left(times, times.idle))
+  local x, expects = conn.x, expects_continue(request)
+  local ok, follows, code, was_sent = begin(x, request, parts, plan, times, expects)
+  local status, h, reason, version, length
   if not ok and not (is_hung_up(code) and was_sent) then
-    return nil, message, code, false, was_sent
-  end
-  if ok and expects then
-    local status, h, reason, version, length
+    return nil, follows, code, false, was_sent
+  elseif ok and follows and expects then
     follows, status, h, reason, version, length = await_continue(x, times)
     if status then return status, h, reason, version, length end
     if not follows then return nil, h, reason, version, true end
   end
-  if ok and follows then return converse(conn, upload.start(conn, body, times), times) end
-  local status, h, reason, version, length = x:receive(left(times, times.head))
+  if ok and follows then return converse(conn, upload.start(conn, request.body, times), times) end
+  status, h, reason, version, length = x:receive(left(times, times.head))
   if not status then
     -- The same as above.
-    if not ok and not version then h, reason = message, code end
+    if not ok and not version then h, reason = follows, code end
     return nil, h, reason, version, true
   end
   return status, h, reason, version, length

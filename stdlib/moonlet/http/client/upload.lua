@@ -71,6 +71,14 @@ local function send_parts(self, body)
   return ok, message, code
 end
 
+--- A body of no length: true if nothing comes; or nil, message, code.
+function upload.check_empty(body)
+  local piece, message, code = next_part(bodies.reader(body))
+  if piece then return nil, LONGER, "EPROTO" end
+  if message then return nil, message, code or "EIO" end
+  return true
+end
+
 -- Whether the response is of use though the body did not get through.
 local function is_soft(self)
   return HUNG_UP[self.code] or self.code == "ETIMEDOUT" and self.has_head
