@@ -582,7 +582,7 @@ function headers:get(name) end
 local http = {}
 
 ---Makes a client.
----@param opts? table base, headers, cookies (true, or a jar), pool {max=, per_host=, idle=}, version ("1.1", or "2", also without TLS), and what a request takes
+---@param opts? table base, headers, cookies (true, or a jar), pool {max= (idle connections in all), idle_per_host= (of an origin), per_host= (in use, of an origin), idle= (seconds)}, version ("1.1", or "2", also without TLS), and what a request takes
 ---@return moonlet.http.Client
 function http.client(opts) end
 

@@ -239,12 +239,14 @@ function M.download(where, path, opts)
 end
 
 --- Makes a client.
--- @tparam[opt] table opts base, headers, cookies (true, or a jar), pool {max=, per_host=, idle=},
+-- @tparam[opt] table opts base, headers, cookies (true, or a jar), pool {max= (idle connections in
+-- all), idle_per_host= (of an origin), per_host= (in use, of an origin), idle= (seconds)},
 -- version ("1.1", or "2", also without TLS), and what a request takes
 -- @treturn Client
 function M.client(opts)
   if opts ~= nil then
     argument.options(opts, 1, "client", CLIENT)
+    pools.check(opts.pool, 1, "client")
     local version = opts.version
     argument.check(version == nil or version == "1.1" or version == "2", 1, "client",
       "option 'version' must be \"1.1\" or \"2\"")
