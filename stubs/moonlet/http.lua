@@ -66,7 +66,7 @@ function Client:put(where, opts) end
 
 ---Sends a request and reads the whole response. May wait.
 ---@param where string|table URL, or the options with a field `url`
----@param opts? table method, headers, query, body, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+---@param opts? table method, headers, query, body, length, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
 ---@return moonlet.http.Reply|nil # or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
@@ -582,7 +582,7 @@ function headers:get(name) end
 local http = {}
 
 ---Makes a client.
----@param opts? table base, headers, cookies (true, or a jar), pool {max=, per_host=, idle=}, version ("1.1", or "2", also without TLS), and what a request takes
+---@param opts? table base, headers, cookies (true, or a jar), pool {max= (idle connections in all), idle_per_host= (of an origin), per_host= (in use, of an origin), idle= (seconds)}, version ("1.1", or "2", also without TLS), and what a request takes
 ---@return moonlet.http.Client
 function http.client(opts) end
 
@@ -672,7 +672,7 @@ function http.put(where, opts) end
 
 ---Sends a request and reads the whole response. May wait.
 ---@param where string|table URL, or the options with a field `url`
----@param opts? table method, headers, query, body, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+---@param opts? table method, headers, query, body, length, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
 ---@return moonlet.http.Reply|nil # or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
