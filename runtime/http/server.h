@@ -29,6 +29,12 @@ struct ml_http_counters {
     uint32_t in_flight; /* exchanges now */
 };
 
+/* Blocks of one size that were given back. */
+struct ml_http_spares {
+    void *first; /* each holds the next */
+    uint32_t count;
+};
+
 /* A connection's place among those of its server, whatever version it speaks. */
 struct ml_http_connection_link {
     struct ml_link link;
@@ -56,8 +62,7 @@ struct ml_http_server {
     enum ml_http_on_gone on_gone;
     bool is_stopping;
     struct ml_link connections; /* all that are open */
-    void *idle_blocks;          /* each holding the next */
-    uint32_t idle_count;
+    struct ml_http_spares blocks, requests;
     time_t date_second;
     char date[80]; /* 29 characters are used */
 };
@@ -71,7 +76,12 @@ void ml_http_server_init(struct ml_http_server *server, struct ml_io *io);
 /* No connection is open any more. */
 void ml_http_server_release(struct ml_http_server *server);
 
-/* A block of ML_HTTP_BLOCK bytes; NULL: no memory. The last that were freed are kept. */
+/* One of them, or a new block of `size` bytes, which is the same each time and no less than a
+ * pointer's; NULL: no memory. The last that were given are kept. NULL may be given, too. */
+void *ml_http_spare_take(struct ml_http_spares *spares, size_t size);
+void ml_http_spare_give(struct ml_http_spares *spares, void *block);
+
+/* A block of ML_HTTP_BLOCK bytes; NULL: no memory. */
 void *ml_http_block_take(struct ml_http_server *server);
 void ml_http_block_give(struct ml_http_server *server, void *block);
 
