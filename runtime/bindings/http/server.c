@@ -423,6 +423,7 @@ int ml_open_http_server(lua_State *L)
                                          {"configure", configure},
                                          {"blame", ml_http_core_blame},
                                          {"blamed", ml_http_core_blamed},
+                                         {"failure_of", ml_http_core_failure_of},
                                          {"raise", raise_failure},
                                          {"stop", stop},
                                          {"stats", stats},
