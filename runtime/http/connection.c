@@ -349,26 +349,3 @@ void ml_http_connection_close(struct ml_http_connection *c)
     if (!c->is_over)
         ml_stream_close(c->stream);
 }
-
-int ml_http_connection_run(struct ml_http_server *server, struct ml_stream *stream, void *context)
-{
-    struct ml_http_exchange *x;
-    int result;
-    struct ml_http_connection *c = malloc(sizeof *c);
-    if (c == NULL)
-        return -ENOMEM;
-    ml_http_connection_open(c, server, stream, context);
-    while ((result = ml_http_connection_next(c, &x)) == 0) {
-        ml_http1_peer_guard(c);
-        result = server->handle(context, x);
-        if (ml_http1_peer_unguard(c) && result == -ECANCELED)
-            result = 0;
-        if (result == 0)
-            result = ml_http_connection_finish(c);
-        if (result != 0)
-            break;
-    }
-    ml_http_connection_close(c);
-    free(c);
-    return result == 1 ? 0 : result;
-}

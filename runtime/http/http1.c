@@ -354,6 +354,7 @@ static int http1_hijack(struct ml_http_exchange *x)
         return fail_on(x, error);
     ml_http1_pack_head(c->server, ml_http1_of(x));
     x->phase = ML_HTTP_HIJACKED;
+    x->status = x->head.method_id == ML_HTTP_CONNECT ? 200 : 101;
     c->is_last = c->is_over = true;
     c->stream->is_patient = false;
     return 0;

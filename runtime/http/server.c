@@ -1,6 +1,5 @@
 #include "http/server.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,24 +82,13 @@ void ml_http_block_give(struct ml_http_server *server, void *block)
     ml_http_spare_give(&server->blocks, block);
 }
 
-/* strftime() would ask the locale for the names. */
-static void format_date(char *to, size_t size, time_t second)
-{
-    static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct tm tm;
-    gmtime_r(&second, &tm);
-    snprintf(to, size, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", &days[3 * tm.tm_wday], tm.tm_mday,
-             &months[3 * tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
 const char *ml_http_server_date(struct ml_http_server *server)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
     if (now.tv_sec != server->date_second) {
         server->date_second = now.tv_sec;
-        format_date(server->date, sizeof server->date, now.tv_sec);
+        ml_http_date_write(server->date, now.tv_sec);
     }
     return server->date;
 }

@@ -1,12 +1,12 @@
 /*
- * What the connections of one HTTP server share: its handler, limits, counters, blocks of memory. A
- * host in C sets `handle` and runs ml_http_connection_run() in a task for each connection. Knows no
- * listener and no Lua.
+ * What the connections of one HTTP server share: its handler, limits, counters, blocks of memory.
+ * Knows no listener and no Lua.
  */
 #ifndef ML_HTTP_SERVER_H
 #define ML_HTTP_SERVER_H
 
 #include "base/list.h"
+#include "http/date.h"
 #include "http/exchange.h"
 
 #include <time.h>
@@ -64,7 +64,7 @@ struct ml_http_server {
     struct ml_link connections; /* all that are open */
     struct ml_http_spares blocks, requests;
     time_t date_second;
-    char date[80]; /* 29 characters are used */
+    char date[ML_HTTP_DATE_SIZE];
 };
 
 /* Blocks of memory for a request with its head, and for answers. */
@@ -89,7 +89,7 @@ void ml_http_block_give(struct ml_http_server *server, void *block);
  * that wait for a request or for the rest of a head, of which nothing has come. Never waits. */
 void ml_http_server_stop(struct ml_http_server *server);
 
-/* Now as `date` fields have it, 29 characters; formatted once a second. */
+/* Now as `date` fields have it, ML_HTTP_DATE_SIZE characters; formatted once a second. */
 const char *ml_http_server_date(struct ml_http_server *server);
 
 #endif

@@ -141,7 +141,7 @@ function stream:lines(...) end
 ---@return string|nil # code
 function stream:peek(n) end
 
----Returns the remote address. Never waits.
+---Returns the remote address; of a stream from a listener also when the peer has left. Never waits.
 ---@return moonlet.net.Address|nil # of the other end; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code

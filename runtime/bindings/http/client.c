@@ -11,6 +11,7 @@
 #include "bindings/http/client_send.h"
 #include "bindings/http/headers.h"
 #include "bindings/http/headers_methods.h"
+#include "bindings/http/helpers.h"
 #include "bindings/net/stream_object.h"
 #include "http/client_exchange.h"
 #include "http/coding.h"
@@ -358,6 +359,7 @@ int ml_open_http_client(lua_State *L)
                                          {"http2", ml_client_new_http2},
                                          {"has_http2", ml_client_has_http2},
                                          {"codings", codings},
+                                         {"cookie_date", ml_http_core_cookie_date},
                                          {NULL, NULL}};
     ml_open_client_http2_type(L);
     ml_open_object_type(L, ml_client_exchange_type, methods, metamethods);

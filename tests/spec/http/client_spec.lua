@@ -424,9 +424,21 @@ describe("cookies", function()
     assert.is_false(jar:set("__Host-a=1; Secure; Domain=x.co.uk; Path=/", "https", "x.co.uk", "/"))
     assert.is_true(jar:set("a=; Max-Age=0; Domain=x.co.uk", "http", "x.co.uk", "/"))
     assert.is_nil(jar:header("http", "x.co.uk", "/"))
-    assert.equal(784111777, cookies.date "Sun, 06 Nov 1994 08:49:37 GMT")
-    assert.equal(784111777, cookies.date "Sunday, 06-Nov-94 08:49:37 GMT")
-    assert.is_nil(cookies.date "Sun, 06 Nov 1994")
+  end)
+
+  it("last until the date that they name, if it is one", function()
+    local cookies = require "moonlet.http.cookies"
+    local now = 784111776
+    local jar = cookies.new(function() return now end)
+    for i, date in ipairs { "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "8:49:37 6 NOVember 94" } do
+      jar:set(("a%d=1; Expires=%s"):format(i, date), "http", "x.example", "/")
+    end
+    for i, date in ipairs { "Sun, 06 Nov 1994", "31 Nov 1994 08:49:37", "" } do -- no dates: until the end
+      jar:set(("b%d=1; Expires=%s"):format(i, date), "http", "x.example", "/")
+    end
+    assert.equal("a1=1; a2=1; a3=1; b1=1; b2=1; b3=1", jar:header("http", "x.example", "/"))
+    now = now + 1
+    assert.equal("b1=1; b2=1; b3=1", jar:header("http", "x.example", "/"))
   end)
 end)
 
