@@ -11,6 +11,7 @@
 #include "bindings/data/crypto.h"
 #include "bindings/data/json.h"
 #include "bindings/data/url.h"
+#include "bindings/file/fs.h"
 #include "bindings/http/client.h"
 #include "bindings/http/files.h"
 #include "bindings/http/headers_methods.h"
@@ -103,6 +104,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.blocking.core", ml_open_blocking},
                                        {"moonlet.http.headers", ml_open_http_headers},
                                        {"moonlet.http.client.core", ml_open_http_client},
+                                       {"moonlet.fs.core", ml_open_fs},
                                        {"moonlet.url", ml_open_url},
                                        {"moonlet.crypto", ml_open_crypto},
                                        {"moonlet.json", ml_open_json},

@@ -4,7 +4,7 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "io/beneath.h"
-#include "io/new_file.h"
+#include "system/file/new_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -197,7 +197,7 @@ static int create(lua_State *L)
     const char *path = check_path(L, 1);
     struct ml_new_file *file = ml_push_object(L, new_file_type, sizeof *file, 0);
     file->number = -1;
-    int error = ml_new_file_open(file, path);
+    int error = ml_new_file_open(file, path, 0666);
     return error == 0 ? 1 : ml_push_failure(L, error);
 }
 
@@ -218,7 +218,7 @@ static int new_file_write(lua_State *L)
 
 static int new_file_commit(lua_State *L)
 {
-    return ml_push_outcome(L, ml_new_file_commit(check_new_file(L)));
+    return ml_push_outcome(L, ml_new_file_commit(check_new_file(L), false));
 }
 
 int ml_open_http_files(lua_State *L)

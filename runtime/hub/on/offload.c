@@ -1,17 +1,31 @@
 #include "hub/on/offload.h"
 
+#include "base/clock.h"
 #include "hub/loop/libev.h"
 #include "hub/loop/poller.h"
 #include "hub/state/ready.h"
+#include "hub/state/scope.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* How long a worker waits for the next job before it ends. */
 enum { IDLE_SECONDS = 10 };
+
+/* How long a worker looks out for the next job before it sleeps: to wake a thread costs more than
+ * most calls of a disk (libuv issue 5232: 67,000 calls of stat a second with workers that sleep,
+ * 593,000 with some that look out for 50 us). */
+#define LOOKOUT (ML_MILLISECOND / 20)
+
+/* How long a cancelled task waits for a job that has begun to change something. */
+#define SEEING_OUT (5 * ML_SECOND)
 
 /* The workers of one kind. */
 struct crew {
@@ -21,6 +35,8 @@ struct crew {
     unsigned workers; /* without those in a job that no task waits for */
     unsigned stuck;   /* those in such a job */
     unsigned idle;    /* workers that wait for a job */
+    atomic_uint jobs; /* in the queue; a worker on the lookout reads it without the mutex */
+    bool is_watched;  /* a worker is on the lookout */
 };
 
 /*
@@ -34,7 +50,14 @@ struct ml_offload {
     struct ev_loop *loop; /* NULL: the hub is gone */
     ev_async finished;
     unsigned users; /* the hub, and each worker */
+    bool has_cores; /* more than one: a worker can look out while the hub goes on */
 };
+
+static void put(struct crew *crew, struct ml_job *job)
+{
+    ml_list_insert(&crew->queue, &job->link);
+    atomic_fetch_add_explicit(&crew->jobs, 1, memory_order_release);
+}
 
 static struct ml_job *take(struct ml_link *queue)
 {
@@ -85,6 +108,7 @@ static struct ml_offload *open_pool(struct ml_hub *hub)
         open_crew(&pool->crews[i], pool);
     ml_list_init(&pool->done);
     pool->users = 1;
+    pool->has_cores = sysconf(_SC_NPROCESSORS_ONLN) > 1;
     pool->loop = ml_poller_loop(hub->poller);
     ev_async_init(&pool->finished, on_finished);
     ev_async_start(pool->loop, &pool->finished);
@@ -111,6 +135,32 @@ static bool is_wanted(const struct crew *crew)
     return crew->pool->loop != NULL && crew->workers <= ML_OFFLOAD_WORKERS;
 }
 
+static struct ml_job *take_next(struct crew *crew)
+{
+    struct ml_job *job = take(&crew->queue);
+    if (job != NULL)
+        atomic_fetch_sub_explicit(&crew->jobs, 1, memory_order_release);
+    return job;
+}
+
+/* Looks out for the next job of a disk, for a while, so that no thread has to be woken for it. One
+ * worker does at a time. The mutex is locked. */
+static void look_out(struct crew *crew)
+{
+    bool is_worth_it = crew->pool->has_cores && crew == &crew->pool->crews[ML_WORK_DISK];
+    if (!is_worth_it || crew->is_watched || !is_wanted(crew) || !ml_list_is_empty(&crew->queue))
+        return;
+    crew->is_watched = true;
+    pthread_mutex_unlock(&crew->pool->mutex);
+    ml_time until = ml_time_after(ml_clock_now(), LOOKOUT);
+    while (atomic_load_explicit(&crew->jobs, memory_order_acquire) == 0 && ml_clock_now() < until)
+        sched_yield();
+    pthread_mutex_lock(&crew->pool->mutex);
+    crew->is_watched = false;
+    if (!is_wanted(crew))
+        pthread_cond_signal(&crew->work);
+}
+
 /* The next job; NULL: none came for a while, there are too many workers, or the hub is gone. A
  * worker too many does not wait: the one job that it would be woken for would not be taken. The
  * mutex is locked. */
@@ -118,13 +168,14 @@ static struct ml_job *wait_for_job(struct crew *crew)
 {
     struct timespec until;
     int error = 0;
+    crew->idle++;
+    look_out(crew);
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += IDLE_SECONDS;
-    crew->idle++;
     while (error == 0 && is_wanted(crew) && ml_list_is_empty(&crew->queue))
         error = pthread_cond_timedwait(&crew->work, &crew->pool->mutex, &until);
     crew->idle--;
-    return is_wanted(crew) ? take(&crew->queue) : NULL;
+    return is_wanted(crew) ? take_next(crew) : NULL;
 }
 
 /* The mutex is locked. */
@@ -195,8 +246,9 @@ static int enqueue(struct ml_offload *pool, struct ml_job *job)
     int error = reinforce(crew);
     if (crew->workers > 0) {
         job->stage = ML_JOB_QUEUED;
-        ml_list_insert(&crew->queue, &job->link);
-        pthread_cond_signal(&crew->work);
+        if (!crew->is_watched || !ml_list_is_empty(&crew->queue))
+            pthread_cond_signal(&crew->work);
+        put(crew, job);
         error = 0;
     }
     pthread_mutex_unlock(&pool->mutex);
@@ -219,10 +271,12 @@ static void abandon(struct ml_offload *pool, struct ml_job *job)
 {
     pthread_mutex_lock(&pool->mutex);
     bool is_dropped = job->stage == ML_JOB_QUEUED && !job->must_run;
-    if (is_dropped)
+    if (is_dropped) {
         ml_list_remove(&job->link);
-    else if (job->stage == ML_JOB_RUNS)
+        atomic_fetch_sub_explicit(&pool->crews[job->work].jobs, 1, memory_order_release);
+    } else if (job->stage == ML_JOB_RUNS) {
         step_aside(&pool->crews[job->work], job);
+    }
     is_dropped |= job->is_done;
     job->id = 0;
     pthread_mutex_unlock(&pool->mutex);
@@ -256,6 +310,38 @@ static void close_pool(struct ml_hub *hub)
     leave(pool);
 }
 
+static bool has_begun(struct ml_job *job)
+{
+    struct ml_offload *pool = job->hub->offload.workers;
+    pthread_mutex_lock(&pool->mutex);
+    bool has = job->stage != ML_JOB_QUEUED;
+    pthread_mutex_unlock(&pool->mutex);
+    return has;
+}
+
+static int await(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
+                 ml_time deadline)
+{
+    int error = 0;
+    while (error == 0 && !job->is_done)
+        error = ml_wait(hub, kind, 0, NULL, deadline);
+    return job->is_done ? 0 : error;
+}
+
+/* The task is cancelled, and its job has begun: tells the job, and waits for its end. 0; or
+ * `error`: the worker does not come back. */
+static int see_out(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
+                   int error)
+{
+    struct ml_scope *shield = ml_scope_open(hub, ML_SCOPE_SHIELD, ML_FOREVER);
+    if (shield == NULL)
+        return error;
+    job->give_up(job);
+    int result = await(hub, kind, job, ml_time_after(ml_hub_now(hub), SEEING_OUT));
+    ml_scope_close(hub, shield);
+    return result == 0 ? 0 : error;
+}
+
 int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
                ml_time deadline)
 {
@@ -272,8 +358,9 @@ int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_jo
         job->release(job);
         return error;
     }
-    while (error == 0 && !job->is_done)
-        error = ml_wait(hub, kind, 0, NULL, deadline);
+    error = await(hub, kind, job, deadline);
+    if (error != 0 && job->give_up != NULL && has_begun(job))
+        error = see_out(hub, kind, job, error);
     if (error != 0)
         abandon(hub->offload.workers, job);
     return error;

@@ -26,6 +26,9 @@ enum { ML_OFFLOAD_WORKERS = 32, ML_OFFLOAD_STUCK = 224 };
 struct ml_job {
     void (*run)(struct ml_job *);     /* on a worker, with all signals blocked */
     void (*release)(struct ml_job *); /* frees the job with all that it holds; from any thread */
+    /* NULL; or the job changes something: once it has begun, a cancelled task calls this, on which
+     * the job may undo what it did, and waits some seconds for its end all the same. */
+    void (*give_up)(struct ml_job *);
     enum ml_work work;
     bool must_run;   /* run it even if its task gave up before it began, unless the hub has ended */
     int saved_errno; /* the task's at the call, which run() finds; then the one that run() left */
@@ -43,7 +46,8 @@ struct ml_job {
  * Has a worker run `job`, whose run and release are set, while the running task waits. With any
  * result but 0 the job is released already, or will be once it has run.
  *
- * - 0: it ran; the caller owns it again, and releases it;
+ * - 0: it ran, perhaps in a task that was cancelled meanwhile (give_up); the caller owns it again,
+ *   and releases it;
  * - -ECANCELED, -ETIMEDOUT: the task waits no more. The job may still run, and will if it must;
  * - -EAGAIN: no thread can be started; it never runs;
  * - -ENOMEM: the same.

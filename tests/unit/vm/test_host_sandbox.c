@@ -179,11 +179,12 @@ static void test_without_one_part_all_others_are_whole(void **state)
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
          "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io "
+         "preload.moonlet.fs preload.moonlet.fs.core "
          "preload.moonlet.http.files.core preload.moonlet.repl preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show "},
         {MOONLET_OS,
          "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname "
-         "preload.moonlet.crypto preload.moonlet.repl "
+         "preload.moonlet.crypto preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.test preload.moonlet.test.core "
          "preload.moonlet.test.specs preload.moonlet.websocket preload.moonlet.websocket.core "},
@@ -202,7 +203,7 @@ static void test_a_module_that_is_not_on_the_list_cannot_be_required(void **stat
     assert_int_equal(
         run_string(
             m,
-            "for _, name in ipairs {'moonlet.repl', 'moonlet.repl.session', 'moonlet.repl.editor', 'moonlet.net',\n"
+            "for _, name in ipairs {'moonlet.repl', 'moonlet.repl.session', 'moonlet.repl.editor', 'moonlet.net', 'moonlet.fs',\n"
             "  'moonlet.net.core', 'moonlet.patch', 'moonlet.test', 'moonlet.test.core', 'moonlet.blocking.core',\n"
             "  'io', 'socket', 'lfs'} do\n"
             "  local ok, message = pcall(require, name)\n"

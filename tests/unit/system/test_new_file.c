@@ -1,5 +1,5 @@
-/* io/new_file.c: a file is there whole, or as it was. */
-#include "io/new_file.h"
+/* system/file/new_file.c: a file is there whole, or as it was. */
+#include "system/file/new_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -57,10 +57,10 @@ static void test_it_appears_when_it_is_committed(void **state)
 {
     struct ml_new_file file;
     (void)state;
-    assert_int_equal(ml_new_file_open(&file, "file"), 0);
+    assert_int_equal(ml_new_file_open(&file, "file", 0666), 0);
     assert_int_equal(ml_new_file_write(&file, "one", 3), 0);
     assert_int_equal(access("file", F_OK), -1);
-    assert_int_equal(ml_new_file_commit(&file), 0);
+    assert_int_equal(ml_new_file_commit(&file, false), 0);
     ml_new_file_close(&file);
     assert_string_equal(read_file("file"), "one");
     assert_int_equal(count_entries(), 1);
@@ -72,15 +72,15 @@ static void test_what_was_there_stays_until_then_with_its_permissions(void **sta
     struct stat stat_now;
     (void)state;
     assert_int_equal(chmod("file", 0640), 0);
-    assert_int_equal(ml_new_file_open(&file, "file"), 0);
+    assert_int_equal(ml_new_file_open(&file, "file", 0666), 0);
     assert_int_equal(ml_new_file_write(&file, "two", 3), 0);
     assert_string_equal(read_file("file"), "one");
     ml_new_file_close(&file);
     assert_string_equal(read_file("file"), "one");
     assert_int_equal(count_entries(), 1);
-    assert_int_equal(ml_new_file_open(&file, "file"), 0);
+    assert_int_equal(ml_new_file_open(&file, "file", 0666), 0);
     assert_int_equal(ml_new_file_write(&file, "two", 3), 0);
-    assert_int_equal(ml_new_file_commit(&file), 0);
+    assert_int_equal(ml_new_file_commit(&file, false), 0);
     assert_string_equal(read_file("file"), "two");
     assert_int_equal(stat("file", &stat_now), 0);
     assert_int_equal(stat_now.st_mode & 0777, 0640);
@@ -91,9 +91,9 @@ static void test_other_places_are_errors_and_nothing_is_left(void **state)
     struct ml_new_file file;
     (void)state;
     assert_int_equal(mkdir("dir", 0700), 0);
-    assert_int_equal(ml_new_file_open(&file, "dir"), -EISDIR);
-    assert_int_equal(ml_new_file_open(&file, "/dev/null"), -EEXIST);
-    assert_int_equal(ml_new_file_open(&file, "none/file"), -ENOENT);
+    assert_int_equal(ml_new_file_open(&file, "dir", 0666), -EISDIR);
+    assert_int_equal(ml_new_file_open(&file, "/dev/null", 0666), -EEXIST);
+    assert_int_equal(ml_new_file_open(&file, "none/file", 0666), -ENOENT);
     ml_new_file_close(&file);
     assert_int_equal(count_entries(), 2);
     assert_int_equal(rmdir("dir"), 0);
@@ -103,7 +103,7 @@ static void test_a_full_disk_is_told(void **state)
 {
     struct ml_new_file file;
     (void)state;
-    assert_int_equal(ml_new_file_open(&file, "file"), 0);
+    assert_int_equal(ml_new_file_open(&file, "file", 0666), 0);
     int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
     assert_int_equal(dup2(full, file.number), file.number);
     close(full);

@@ -1,0 +1,131 @@
+/*** @submodule moonlet.fs */
+#include "bindings/file/fs.h"
+
+#include "bindings/file/arguments.h"
+#include "bindings/file/file_call.h"
+#include "bindings/file/whole.h"
+#include "system/file/quick.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+
+/* On a worker. call->flags: those of fstatat(). */
+static int make_stat(struct ml_file_call *call)
+{
+    int error = statx(AT_FDCWD, call->path, (int)call->flags, STATX_BASIC_STATS, &call->status);
+    return error == 0 ? 0 : -errno;
+}
+
+static int stat_on_worker(lua_State *L, const char *path, bool follows, struct statx *status)
+{
+    struct ml_file_call *call = ml_push_file_call(L, make_stat, false, path, NULL, NULL, 0);
+    call->flags = follows ? 0 : AT_SYMLINK_NOFOLLOW;
+    int result = ml_make_file_call(L);
+    if (result == 0) {
+        *status = call->status;
+        ml_free_file_call(L, -1);
+    }
+    lua_pop(L, 1);
+    return result;
+}
+
+/* The status of the file at 1: 0 or an error. */
+static int get_status(lua_State *L, bool follows, struct statx *status)
+{
+    const char *path = ml_check_path(L, 1);
+    lua_settop(L, 1);
+    ml_begin_quickly(L);
+    int error = ml_quick_stat(path, follows, status);
+    return error == -EAGAIN ? stat_on_worker(L, path, follows, status) : error;
+}
+
+static int push_status(lua_State *L, bool follows)
+{
+    struct statx status;
+    int error = get_status(L, follows, &status);
+    if (error != 0)
+        return ml_push_path_failure(L, error, 1, 0);
+    ml_push_status(L, &status);
+    return 1;
+}
+
+/***
+Describes a file: follows symbolic links. May wait.
+@function stat
+@tparam string path
+@treturn table type ("file", "directory", "link", "fifo", "socket", "char", "block"), size, mode
+(its permissions), uid, gid, ino, dev, nlink, blocks (of 512 bytes that it has on the disk), mtime,
+atime, ctime (seconds since 1970), mtime_ns, atime_ns, ctime_ns (the same in nanoseconds, integers);
+or nil, message, code
+*/
+static int fs_stat(lua_State *L)
+{
+    return push_status(L, true);
+}
+
+/***
+Describes a file as `stat` does, but a symbolic link itself. May wait.
+@function lstat
+@tparam string path
+@treturn table as from stat(); or nil, message, code
+*/
+static int fs_lstat(lua_State *L)
+{
+    return push_status(L, false);
+}
+
+/***
+Whether there is anything under this name; a symbolic link that leads nowhere is nothing. May wait.
+@function exists
+@tparam string path
+@treturn boolean or nil, message, code, when it cannot be told, as in a directory that may not be
+searched
+*/
+static int fs_exists(lua_State *L)
+{
+    struct statx status;
+    int error = get_status(L, true, &status);
+    if (error != 0 && error != -ENOENT && error != -ENOTDIR)
+        return ml_push_path_failure(L, error, 1, 0);
+    lua_pushboolean(L, error == 0);
+    return 1;
+}
+
+/* Functions with the upvalues of bindings/file/whole.h. Stack: the module, the disks, the function
+ * for what is special. */
+static void add_whole(lua_State *L, const char *name, lua_CFunction function)
+{
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_pushcclosure(L, function, 2);
+    lua_setfield(L, -4, name);
+}
+
+/* whole(read_special, write_special): sets the functions for whole files in the module at the first
+ * upvalue. */
+static int set_whole(lua_State *L)
+{
+    lua_settop(L, 2);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    ml_push_disks(L);
+    lua_pushvalue(L, 1);
+    add_whole(L, "read", ml_fs_read);
+    lua_pop(L, 1);
+    lua_pushvalue(L, 2);
+    add_whole(L, "write", ml_fs_write);
+    add_whole(L, "append", ml_fs_append);
+    return 0;
+}
+
+int ml_open_fs(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"stat", fs_stat}, {"lstat", fs_lstat}, {"exists", fs_exists}, {NULL, NULL}};
+    ml_open_file_calls(L);
+    luaL_newlib(L, functions);
+    lua_pushvalue(L, -1);
+    lua_pushcclosure(L, set_whole, 1);
+    lua_setfield(L, -2, "whole");
+    return 1;
+}

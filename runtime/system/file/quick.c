@@ -1,0 +1,113 @@
+#include "system/file/quick.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* Not in every linux/magic.h. */
+enum { XFS_MAGIC = 0x58465342, ZFS_MAGIC = 0x2fc12fc1, BCACHEFS_MAGIC = 0xca451a4e };
+
+enum { DISKS = sizeof((struct ml_disks *)0)->known / sizeof(struct ml_disk) };
+
+bool ml_disk_is_local(int fd)
+{
+    static const unsigned local[] = {EXT4_SUPER_MAGIC,      XFS_MAGIC,           BTRFS_SUPER_MAGIC,
+                                     F2FS_SUPER_MAGIC,      TMPFS_MAGIC,         RAMFS_MAGIC,
+                                     OVERLAYFS_SUPER_MAGIC, ZFS_MAGIC,           BCACHEFS_MAGIC,
+                                     SQUASHFS_MAGIC,        EROFS_SUPER_MAGIC_V1};
+    struct statfs info;
+    bool is = false;
+    if (fstatfs(fd, &info) == 0)
+        for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+            is |= (unsigned)info.f_type == local[i];
+    return is;
+}
+
+static const struct ml_disk *find(const struct ml_disks *disks, const struct statx *status)
+{
+    for (int i = 0; i < DISKS; i++) {
+        const struct ml_disk *disk = &disks->known[i];
+        if (disk->is_known && disk->major == status->stx_dev_major &&
+            disk->minor == status->stx_dev_minor)
+            return disk;
+    }
+    return NULL;
+}
+
+void ml_disks_learn(struct ml_disks *disks, const struct statx *status, bool is_local)
+{
+    if (find(disks, status) != NULL)
+        return;
+    disks->known[disks->next] = (struct ml_disk){status->stx_dev_major, status->stx_dev_minor,
+                                                 .is_known = true, .is_local = is_local};
+    disks->next = (disks->next + 1) % DISKS;
+}
+
+/* -EAGAIN: a name is not in memory; also where the kernel does not know this (before 5.12), or may
+ * not be asked. */
+static int open_cached(const char *path, int flags)
+{
+    struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC), .resolve = RESOLVE_CACHED};
+    long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+    if (fd >= 0)
+        return (int)fd;
+    bool is_answer = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+    return is_answer ? -errno : -EAGAIN;
+}
+
+int ml_quick_stat(const char *path, bool follows, struct statx *status)
+{
+    int fd = open_cached(path, O_PATH | (follows ? 0 : O_NOFOLLOW));
+    if (fd < 0)
+        return fd;
+    int error = statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, status);
+    close(fd);
+    return error == 0 ? 0 : -EAGAIN;
+}
+
+int ml_quick_open(const struct ml_disks *disks, const char *path, struct statx *status)
+{
+    int error = ml_quick_stat(path, true, status);
+    if (error != 0)
+        return error;
+    const struct ml_disk *disk = find(disks, status);
+    if (!S_ISREG(status->stx_mode) || disk == NULL || !disk->is_local)
+        return -EAGAIN;
+    return open_cached(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
+ssize_t ml_quick_read(int fd, void *buffer, size_t size, off_t offset)
+{
+    struct iovec piece = {.iov_base = buffer, .iov_len = size};
+    ssize_t count;
+    do
+        count = preadv2(fd, &piece, 1, offset, RWF_NOWAIT);
+    while (count < 0 && errno == EINTR);
+    if (count >= 0)
+        return count;
+    return errno == EOPNOTSUPP || errno == ENOSYS ? -EAGAIN : -errno;
+}
+
+ssize_t ml_quick_read_all(int fd, const struct statx *status, char *buffer, size_t room)
+{
+    size_t size = 0;
+    ssize_t count = status->stx_size < room ? 1 : -EAGAIN;
+    while (count > 0 && size < room) {
+        bool is_whole = false;
+        count = ml_quick_read(fd, buffer + size, room - size, (off_t)size);
+        if (count > 0) {
+            size += (size_t)count;
+            is_whole = size == status->stx_size; /* and there was room for more */
+        }
+        if (is_whole)
+            break;
+    }
+    if (size == room)
+        return -EAGAIN;
+    return count < 0 ? count : (ssize_t)size;
+}
