@@ -77,7 +77,10 @@ static const struct permit permits[] = {
      "moonlet.http.saving moonlet.http.server moonlet.http.server.core moonlet.http.trusted "
      "moonlet.http.types "},
     {PRELOAD, MOONLET_NET | MOONLET_IO, " moonlet.http.files.core "},
-    {PRELOAD, MOONLET_NET | MOONLET_OS, " moonlet.websocket moonlet.websocket.core "},
+    {PRELOAD, MOONLET_NET | MOONLET_OS,
+     " moonlet.process moonlet.process.core moonlet.process.run "
+     "moonlet.process.start moonlet.websocket "
+     "moonlet.websocket.core "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and

@@ -36,6 +36,7 @@ enum operation {
     ACCEPT = READABLE + ML_SELECT_ACCEPT,
     RECEIVE = READABLE + ML_SELECT_RECEIVE,
     GONE = READABLE + ML_SELECT_GONE,
+    CHILD = READABLE + ML_SELECT_CHILD, /* a process: the "wait" of what stands for it */
     OPERATIONS
 };
 
@@ -79,7 +80,8 @@ static int case_error(lua_State *L, uint32_t number, const char *what)
 static enum operation operation_of(lua_State *L, uint32_t number)
 {
     static const char *const names[OPERATIONS] = {
-        "get", "put", "join", "wait", "acquire", "readable", "accept", "receive", "gone"};
+        "get",      "put",    "join",    "wait", "acquire",
+        "readable", "accept", "receive", "gone", "wait for a process"};
     const char *name = lua_tostring(L, at(number, OPERATION));
     for (int i = 0; name != NULL && i < OPERATIONS; i++)
         if (strcmp(name, names[i]) == 0)
@@ -155,12 +157,13 @@ static void push_case(lua_State *L, uint32_t number)
         "a channel to get from, a queue or a future expected",
         "a channel to put into expected",
         "a task to join expected",
-        "an event to wait for expected",
+        "an event or a process to wait for expected",
         "a semaphore to acquire expected",
         "a stream to read from expected",
         "a listener to accept from expected",
         "a WebSocket to receive from expected",
-        "a request whose peer leaves expected"};
+        "a request whose peer leaves expected",
+        "a process to wait for expected"};
     static const char *const none[] = {NULL};
     lua_rawgeti(L, CASES, (lua_Integer)number + 1);
     if (!lua_istable(L, -1))
@@ -389,7 +392,8 @@ static int wait_once(lua_State *L, struct selection *selection, ml_time deadline
     leave(L, selection);
     error = ml_blocking_end(L, error);
     enum operation operation = error == 0 ? operation_at(L, *number) : GET;
-    bool is_hint = operation == READABLE || operation == RECEIVE || operation == GONE;
+    bool is_hint =
+        operation == READABLE || operation == RECEIVE || operation == GONE || operation == CHILD;
     return is_hint ? -EAGAIN : error;
 }
 
@@ -428,8 +432,8 @@ Waits for the first of several things that can happen. If several can at once, t
 @function select
 @tparam table cases {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"},
 {semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"},
-{ws, "receive"}, {req, "gone"} (of a server), with the fields timeout (seconds) and default (any
-value: does not wait)
+{ws, "receive"}, {req, "gone"} (of a server), {process, "wait"}, with the fields timeout (seconds)
+and default (any value: does not wait)
 @return the number of the case and its results: the value, or the values of a future; true; the
 connection; the results of t:join(); or nil, message, "CLOSED" if it was closed. A stream is
 readable when a read would not wait, also at its end and after an error. Or nil, "timeout",
