@@ -13,6 +13,7 @@
 ---@field net moonlet.net
 ---@field patch moonlet.patch
 ---@field pool moonlet.pool
+---@field process moonlet.process
 ---@field queue moonlet.queue
 ---@field sync moonlet.sync
 ---@field task moonlet.task

@@ -108,6 +108,7 @@ static int open_runtime(struct moonlet *m)
     ml_list_init(&m->handles);
     ml_list_init(&m->channels);
     ml_io_init(&m->lua.io, &m->lua.hub);
+    ml_children_init(&m->lua.children, &m->lua.hub);
     int error = ml_hub_init(&m->lua.hub, has_own_frames ? &m->frames : &m->memory,
                             m->options.stacks, m->options.stack_size);
     if (error != 0)
@@ -212,6 +213,7 @@ int moonlet_close(struct moonlet *m)
     }
     ml_signal_inbox_close(m->lua.signals);
     ml_lua_release(&m->lua);
+    ml_children_release(&m->lua.children);
     ml_libc_calls_close(m->lua.libc_calls);
     ml_io_release(&m->lua.io);
     ml_overflow_unwatch(&m->lua.hub.bank);

@@ -23,6 +23,7 @@
 #include "bindings/lib/standard.h"
 #include "bindings/lib/test.h"
 #include "bindings/net/net.h"
+#include "bindings/process/process.h"
 #include "bindings/repl/line_editor.h"
 #include "bindings/repl/session.h"
 #include "bindings/signal/signal.h"
@@ -99,6 +100,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.channel", ml_open_channel},
                                        {"moonlet.test.core", ml_open_test},
                                        {"moonlet.patch", ml_open_patch},
+                                       {"moonlet.process.core", ml_open_process},
                                        {"moonlet.repl.session", ml_open_session},
                                        {"moonlet.repl.editor", ml_open_editor},
                                        {"moonlet.argument.core", ml_open_argument},

@@ -12,6 +12,7 @@
 #include "bindings/core/task_hooks.h"
 #include "hub/state/hub.h"
 #include "io/io.h"
+#include "system/process/children.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -96,6 +97,7 @@ enum ml_select_place {
     ML_SELECT_RECEIVE,
     ML_SELECT_GONE,
     ML_SELECT_SIGNAL,
+    ML_SELECT_CHILD,
     ML_SELECT_SOURCES
 };
 
@@ -108,6 +110,7 @@ struct ml_select {
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
+    struct ml_children children;
     /* calls of C libraries; in force while hub.libc_calls is the same */
     struct ml_libc_calls *libc_calls;
     lua_State *main;  /* runs no task, no script: see docs/architecture-bindings.md */
