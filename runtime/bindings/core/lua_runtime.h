@@ -94,6 +94,7 @@ enum ml_select_place {
     ML_SELECT_ACCEPT,
     ML_SELECT_RECEIVE,
     ML_SELECT_GONE,
+    ML_SELECT_NEXT,
     ML_SELECT_SOURCES
 };
 

@@ -36,6 +36,7 @@ enum operation {
     ACCEPT = READABLE + ML_SELECT_ACCEPT,
     RECEIVE = READABLE + ML_SELECT_RECEIVE,
     GONE = READABLE + ML_SELECT_GONE,
+    NEXT = READABLE + ML_SELECT_NEXT,
     OPERATIONS
 };
 
@@ -79,15 +80,16 @@ static int case_error(lua_State *L, uint32_t number, const char *what)
 static enum operation operation_of(lua_State *L, uint32_t number)
 {
     static const char *const names[OPERATIONS] = {
-        "get", "put", "join", "wait", "acquire", "readable", "accept", "receive", "gone"};
+        "get", "put", "join", "wait", "acquire",
+        "readable", "accept", "receive", "gone", "next"};
     const char *name = lua_tostring(L, at(number, OPERATION));
     for (int i = 0; name != NULL && i < OPERATIONS; i++)
         if (strcmp(name, names[i]) == 0)
             return (enum operation)i;
     return (enum operation)case_error(
         L, number,
-        "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\", \"receive\" "
-        "or \"gone\" expected");
+        "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\", \"receive\", "
+        "\"gone\" or \"next\" expected");
 }
 
 /* The source of an operation from READABLE on; NULL: no object of that kind was ever made. */
@@ -160,7 +162,8 @@ static void push_case(lua_State *L, uint32_t number)
         "a stream to read from expected",
         "a listener to accept from expected",
         "a WebSocket to receive from expected",
-        "a request whose peer leaves expected"};
+        "a request whose peer leaves expected",
+        "a watch of a directory expected"};
     static const char *const none[] = {NULL};
     lua_rawgeti(L, CASES, (lua_Integer)number + 1);
     if (!lua_istable(L, -1))
@@ -225,7 +228,8 @@ static int push_done(lua_State *L, uint32_t number)
     case JOIN:
         return 1 + ml_lua_task_push_end(L, at(number, OBJECT));
     case RECEIVE:
-        return 1 + source_of(L, RECEIVE)->finish(L, at(number, OBJECT));
+    case NEXT:
+        return 1 + source_of(L, operation_at(L, number))->finish(L, at(number, OBJECT));
     default:
         break;
     }
@@ -389,7 +393,8 @@ static int wait_once(lua_State *L, struct selection *selection, ml_time deadline
     leave(L, selection);
     error = ml_blocking_end(L, error);
     enum operation operation = error == 0 ? operation_at(L, *number) : GET;
-    bool is_hint = operation == READABLE || operation == RECEIVE || operation == GONE;
+    bool is_hint = operation == READABLE || operation == RECEIVE || operation == GONE ||
+                   operation == NEXT;
     return is_hint ? -EAGAIN : error;
 }
 
