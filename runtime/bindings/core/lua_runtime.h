@@ -98,6 +98,7 @@ enum ml_select_place {
     ML_SELECT_GONE,
     ML_SELECT_SIGNAL,
     ML_SELECT_CHILD,
+    ML_SELECT_NEXT,
     ML_SELECT_SOURCES
 };
 

@@ -38,6 +38,7 @@ enum operation {
     GONE = READABLE + ML_SELECT_GONE,
     SIGNAL = READABLE + ML_SELECT_SIGNAL,
     CHILD = READABLE + ML_SELECT_CHILD,
+    NEXT = READABLE + ML_SELECT_NEXT,
     OPERATIONS
 };
 
@@ -63,6 +64,7 @@ static const struct operation_kind kinds[OPERATIONS] = {
     [GONE] = {"gone", "a request whose peer leaves expected", true},
     [SIGNAL] = {"wait", awaited, true},
     [CHILD] = {"wait", awaited, true},
+    [NEXT] = {"next", "a watch of files expected", true},
 };
 
 /*
@@ -145,7 +147,7 @@ static enum operation operation_of(lua_State *L, uint32_t number)
         return (enum operation)case_error(
             L, number,
             "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\", "
-            "\"receive\" or \"gone\" expected");
+            "\"receive\", \"gone\" or \"next\" expected");
     return (enum operation)(found != OPERATIONS ? found : named);
 }
 
@@ -248,6 +250,7 @@ static int push_done(lua_State *L, uint32_t number)
         return 1 + ml_lua_task_push_end(L, at(number, OBJECT));
     case RECEIVE:
     case SIGNAL:
+    case NEXT:
         return 1 + source_of(L, operation_at(L, number))->finish(L, at(number, OBJECT));
     default:
         break;
