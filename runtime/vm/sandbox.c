@@ -79,6 +79,7 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_NET | MOONLET_IO, " moonlet.http.files.core "},
     {PRELOAD, MOONLET_NET | MOONLET_OS, " moonlet.websocket moonlet.websocket.core "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
+    {PRELOAD, MOONLET_OS, " moonlet.thread moonlet.thread.core "}, /* the same */
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */
