@@ -153,7 +153,7 @@ describe("the reference", function()
     for _, page in ipairs(pages.of_modules(modules)) do table.insert(text, page.text) end
     text = table.concat(text)
     for name in pairs(real_names()) do
-      local heading = name:gsub("^%l", "[%0%%u]"):gsub("%.", "%%.")
+      local heading = name:gsub("%l", "[%0%%u]"):gsub("%.", "%%.")
       assert(text:find("\n### `" .. heading .. "[(`]"), name)
     end
   end)
