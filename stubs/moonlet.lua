@@ -18,6 +18,7 @@
 ---@field sync moonlet.sync
 ---@field task moonlet.task
 ---@field test moonlet.test
+---@field thread moonlet.thread
 ---@field url moonlet.url
 ---@field websocket moonlet.websocket
 local moonlet = {}

@@ -33,6 +33,7 @@
 #include "bindings/task/blocking_function.h"
 #include "bindings/task/task.h"
 #include "bindings/task/task_options.h"
+#include "bindings/thread/thread.h"
 #include "hub/switch/switch.h"
 #include "vm/budget.h"
 #include "vm/moonlet_state.h"
@@ -105,6 +106,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.repl.session", ml_open_session},
                                        {"moonlet.repl.editor", ml_open_editor},
                                        {"moonlet.argument.core", ml_open_argument},
+                                       {"moonlet.thread.core", ml_open_thread},
                                        {"moonlet.blocking.core", ml_open_blocking},
                                        {"moonlet.http.headers", ml_open_http_headers},
                                        {"moonlet.http.client.core", ml_open_http_client},

@@ -24,6 +24,8 @@ struct ml_pool;
 struct ml_select_source;
 struct ml_session;
 struct ml_signal_inbox;
+struct ml_thread_call;
+struct ml_thread_runtimes;
 
 /* bindings/core/lua_memory.c. */
 struct ml_lua_memory {
@@ -108,6 +110,12 @@ struct ml_select {
     uint32_t turn; /* the index at which the next select begins */
 };
 
+/* Threads with runtimes of their own: bindings/thread/runtimes.h. */
+struct ml_lua_threads {
+    const struct ml_thread_runtimes *runtimes; /* the owner's */
+    struct ml_thread_call *call;               /* that this runtime was opened for; NULL: none */
+};
+
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
@@ -129,6 +137,7 @@ struct ml_lua {
     struct ml_greenlets greenlets;
     struct ml_select select;
     struct ml_signal_inbox *signals; /* system/signal/inbox.h; NULL: not needed yet */
+    struct ml_lua_threads os_threads;
     struct ml_session *session; /* of the interactive mode; the owner's */
     /* Called before a thread begins, with its function on it. `thread` is a task's, or a
      * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.

@@ -28,7 +28,7 @@ local function real_modules()
 end
 
 -- A name in the reference that is not the one by which the objects print.
-local DOCUMENTED_AS = { ["net.tls"] = "Context" }
+local DOCUMENTED_AS = { ["net.tls"] = "Context", ["thread.channel"] = "ThreadChannel" }
 
 -- The methods of a metatable. Where __index is a C function it has them as its upvalue.
 local function methods_of(metatable)
@@ -154,7 +154,7 @@ describe("the reference", function()
     for _, page in ipairs(pages.of_modules(modules)) do table.insert(text, page.text) end
     text = table.concat(text)
     for name in pairs(real_names()) do
-      local heading = name:gsub("^%l", "[%0%%u]"):gsub("%.", "%%.")
+      local heading = name:gsub("%l", "[%0%%u]"):gsub("%.", "%%.")
       assert(text:find("\n### `" .. heading .. "[(`]"), name)
     end
   end)
