@@ -189,8 +189,11 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.fs.watch preload.moonlet.process preload.moonlet.process.core "
          "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
-         "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.test preload.moonlet.test.core "
-         "preload.moonlet.test.specs preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.repl.session preload.moonlet.repl.show "
+         "preload.moonlet.signal preload.moonlet.signal.core "
+         "preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
+         "preload.moonlet.thread preload.moonlet.thread.core "
+         "preload.moonlet.websocket preload.moonlet.websocket.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);
