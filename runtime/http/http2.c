@@ -27,6 +27,7 @@ static int submit_settings(struct ml_http2_connection *c)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, ML_HTTP2_STREAMS},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, ML_HTTP2_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, c->peer.server->limits.head_size},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
     };
     int error = session->n->nghttp2_submit_settings(session->session, NGHTTP2_FLAG_NONE, settings,
                                                     sizeof settings / sizeof *settings);

@@ -24,8 +24,8 @@ static bool is_name(const char *name, size_t size, const char *text)
 static int add_pseudo(struct ml_http2_head *h, const char *name, size_t name_size,
                       const char *value, size_t size)
 {
-    static const char *const names[ML_HTTP2_PSEUDOS] = {":method", ":path", ":authority",
-                                                        ":status"};
+    static const char *const names[ML_HTTP2_PSEUDOS] = {":method", ":path", ":authority", ":status",
+                                                        ":protocol"};
     for (int i = 0; i < ML_HTTP2_PSEUDOS; i++) {
         if (!is_name(name, name_size, names[i]))
             continue;
@@ -94,20 +94,47 @@ static int append_host(struct ml_buffer *text, const struct ml_http2_head *h)
     return error == 0 ? append(text, "\r\n", 2) : error;
 }
 
+bool ml_http2_head_is_websocket(const struct ml_http2_head *h)
+{
+    struct ml_http_slice protocol = h->values[ML_HTTP2_PROTOCOL];
+    return h->has[ML_HTTP2_PROTOCOL] &&
+           is_name(ml_buffer_data(&h->pseudo) + protocol.at, protocol.size, "websocket");
+}
+
+static int append_method(struct ml_buffer *text, const struct ml_http2_head *h)
+{
+    return ml_http2_head_is_websocket(h) ? append(text, "GET", 3)
+                                         : append_pseudo(text, h, ML_HTTP2_METHOD);
+}
+
+/* A CONNECT has an authority for its target; one for a protocol has a path beside it. */
+static enum ml_http2_pseudo target_of(const struct ml_http2_head *h)
+{
+    bool is_connect = h->has[ML_HTTP2_PROTOCOL] && !ml_http2_head_is_websocket(h);
+    return h->has[ML_HTTP2_PATH] && !is_connect ? ML_HTTP2_PATH : ML_HTTP2_AUTHORITY;
+}
+
 static int append_first_line(struct ml_buffer *text, const struct ml_http2_head *h)
 {
-    int error = append_pseudo(text, h, ML_HTTP2_METHOD);
+    int error = append_method(text, h);
     if (error == 0)
         error = append(text, " ", 1);
-    /* A CONNECT has an authority and no path. */
     if (error == 0)
-        error = append_pseudo(text, h, h->has[ML_HTTP2_PATH] ? ML_HTTP2_PATH : ML_HTTP2_AUTHORITY);
+        error = append_pseudo(text, h, target_of(h));
     return error == 0 ? append(text, " HTTP/1.1\r\n", 11) : error;
+}
+
+static int append_upgrade(struct ml_buffer *text)
+{
+    static const char lines[] = "upgrade: websocket\r\nconnection: upgrade\r\n";
+    return append(text, lines, sizeof lines - 1);
 }
 
 static int append_fields(struct ml_buffer *text, const struct ml_http2_head *h)
 {
     int error = append(text, ml_buffer_data(&h->lines), ml_buffer_size(&h->lines));
+    if (error == 0 && ml_http2_head_is_websocket(h))
+        error = append_upgrade(text);
     if (error == 0 && ml_buffer_size(&h->cookie) > 0)
         error = add_line(text, "cookie", 6, ml_buffer_data(&h->cookie), ml_buffer_size(&h->cookie));
     return error == 0 ? append(text, "\r\n", 2) : error;

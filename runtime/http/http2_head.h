@@ -14,6 +14,7 @@ enum ml_http2_pseudo {
     ML_HTTP2_PATH,
     ML_HTTP2_AUTHORITY,
     ML_HTTP2_STATUS,
+    ML_HTTP2_PROTOCOL,
     ML_HTTP2_PSEUDOS
 };
 
@@ -33,6 +34,10 @@ struct ml_http2_head {
  * fields. 0 or -ENOMEM. */
 int ml_http2_head_add(struct ml_http2_head *h, const char *name, size_t name_size,
                       const char *value, size_t value_size, size_t limit);
+
+/* Whether the request asks for a WebSocket (RFC 8441). Its head is written as HTTP/1.1 has it: a
+ * GET with Upgrade and Connection. */
+bool ml_http2_head_is_websocket(const struct ml_http2_head *h);
 
 /*
  * The head is complete: writes it into `text`, which is empty, and parses it into `head`, whose

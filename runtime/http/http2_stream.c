@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "http/answer.h"
 #include "http/http2_fields.h"
+#include "http/http2_tunnel.h"
 #include "hub/state/scope.h"
 
 #include <errno.h>
@@ -56,7 +57,7 @@ void ml_http2_stream_begin(struct ml_http2_stream *s)
     struct ml_stream *stream = s->peer->session.stream;
     struct ml_http_head head = s->x.head;
     /* Without a length the body has the end that the stream has. */
-    if (head.body == ML_HTTP_NO_BODY && !s->flow.input_ended)
+    if (head.body == ML_HTTP_NO_BODY && !s->flow.input_ended && !s->is_websocket)
         head.body = ML_HTTP_UNTIL_CLOSE;
     s->x = (struct ml_http_exchange){
         .carrier = &ml_http2_carrier,
@@ -71,7 +72,7 @@ void ml_http2_stream_begin(struct ml_http2_stream *s)
         .version = 20,
         .on_gone = server->on_gone,
         .is_head = head.method_id == ML_HTTP_HEAD,
-        .is_body_read = s->flow.input_ended,
+        .is_body_read = s->flow.input_ended || s->is_websocket,
     };
 }
 
@@ -176,6 +177,11 @@ static void http2_abort(struct ml_http_exchange *x)
 {
     if (x->phase == ML_HTTP_COMPLETE || x->phase == ML_HTTP_BROKEN)
         return;
+    if (x->phase == ML_HTTP_HIJACKED) { /* its handler has ended: what it wrote still leaves */
+        ml_http2_tunnel_close(&ml_http2_stream_of(x)->flow);
+        x->phase = ML_HTTP_COMPLETE;
+        return;
+    }
     x->phase = ML_HTTP_BROKEN;
     ml_http2_flow_reset(&ml_http2_stream_of(x)->flow, NGHTTP2_INTERNAL_ERROR);
 }
@@ -223,20 +229,34 @@ static int http2_inform(struct ml_http_exchange *x, const struct ml_http_answer 
 
 /* ---- the answer's body ---- */
 
+/* To a client that asks for a WebSocket any 2xx says that there is one. */
+static struct ml_http_answer refuse_websocket(const struct ml_http_answer *answer)
+{
+    struct ml_http_answer other = *answer;
+    other.status = answer->status / 100 == 2 ? 501 : answer->status;
+    return other;
+}
+
 /* has_body: bytes follow by and by. */
 static int submit_head(struct ml_http2_stream *s, const struct ml_http_answer *answer,
                        bool has_body)
 {
+    struct ml_http_answer other;
     struct ml_http2_session *c = &s->peer->session;
     nghttp2_data_provider provider = ml_http2_flow_provider(&s->flow);
     struct ml_http2_fields f;
     int error = ml_http2_flow_check(&s->flow);
+    if (s->is_websocket && s->x.phase != ML_HTTP_HIJACKED) {
+        other = refuse_websocket(answer);
+        answer = &other;
+    }
     if (error == 0)
         error = make_head(s, answer, &f);
     if (error != 0)
         return error;
     s->x.status = answer->status;
-    s->x.phase = ML_HTTP_HEADED;
+    if (s->x.phase != ML_HTTP_HIJACKED)
+        s->x.phase = ML_HTTP_HEADED;
     s->answer_left = answer->length;
     error = error_of(c->n->nghttp2_submit_response(c->session, s->flow.id, f.list, f.count,
                                                    has_body ? &provider : NULL));
@@ -391,7 +411,7 @@ static int http2_flush(struct ml_http_exchange *x)
 /* Where the exchange says so. */
 static void cancel_handler(struct ml_http2_stream *s)
 {
-    bool is_whole = s->x.phase == ML_HTTP_COMPLETE;
+    bool is_whole = s->x.phase == ML_HTTP_COMPLETE || s->x.phase == ML_HTTP_HIJACKED;
     bool cancels = s->x.on_gone == ML_HTTP_GONE_CANCEL ||
                    (s->x.on_gone == ML_HTTP_GONE_STREAMING && s->x.phase == ML_HTTP_HEADED);
     if (!is_whole && cancels && s->scope != NULL)
@@ -434,6 +454,26 @@ static int http2_hijack(struct ml_http_exchange *x)
     return -EOPNOTSUPP;
 }
 
+static int http2_tunnel(struct ml_http_exchange *x, const struct ml_http_answer *answer,
+                        struct ml_stream *stream)
+{
+    struct ml_http2_stream *s = ml_http2_stream_of(x);
+    int error = ml_cancel_point(x->server->io->hub);
+    if (error != 0)
+        return error;
+    if (!s->is_websocket)
+        return -EOPNOTSUPP;
+    if (x->phase != ML_HTTP_UNSENT)
+        return -EPIPE;
+    x->phase = ML_HTTP_HIJACKED;
+    error = submit_head(s, answer, true);
+    if (error == 0)
+        ml_http2_tunnel_open(&s->flow, stream);
+    else
+        x->phase = ML_HTTP_BROKEN;
+    return error;
+}
+
 const struct ml_http_carrier ml_http2_carrier = {
     .read_body = http2_read_body,
     .consume = http2_consume,
@@ -450,5 +490,6 @@ const struct ml_http_carrier ml_http2_carrier = {
     .unwatch = http2_unwatch,
     .heed = http2_heed,
     .hijack = http2_hijack,
+    .tunnel = http2_tunnel,
     .trailers = http2_trailers,
 };

@@ -40,6 +40,7 @@ struct ml_http2_stream {
     bool is_counted;     /* among the peer's running */
     bool is_answered;    /* the end of the answer is out */
     bool continue_sent;
+    bool is_websocket; /* it asks for one: RFC 8441 */
     uint16_t field_room;
     struct ml_http_field fields[];
 };

@@ -225,13 +225,17 @@ end
 
 -- Status and message of a request that is no handshake; nil: it is one.
 local function refusal(req, opts)
-  local h = req.headers
-  if req.method ~= "GET" or req.version ~= "1.1" then return 400, "no WebSocket handshake" end
+  local h, is_http2 = req.headers, req.version == "2"
+  if req.method ~= "GET" or not (is_http2 or req.version == "1.1") then
+    return 400, "no WebSocket handshake"
+  end
   if not has_token(h.upgrade, "websocket") or not has_token(h.connection, "upgrade") then
     return 426, "WebSocket expected"
   end
   if h["sec-websocket-version"] ~= "13" then return 426, "WebSocket version 13 expected" end
-  if not is_key(h["sec-websocket-key"]) then return 400, "wrong Sec-WebSocket-Key" end
+  if not (is_http2 or is_key(h["sec-websocket-key"])) then
+    return 400, "wrong Sec-WebSocket-Key"
+  end
   if not may_come(req, opts.origins) then return 403, "origin not allowed" end
   local offered = h["sec-websocket-extensions"]
   if offered and core.accept(opts, offered) == false then
@@ -268,6 +272,19 @@ local function greeting(req, protocol, extensions)
   return table_concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
+-- The stream behind the answer that the handshake is done; or nil, message, code. A WebSocket over
+-- HTTP/2 has a stream of the connection (RFC 8441).
+local function agree(req, res, protocol, extensions)
+  if req.version == "2" then return server.tunnel(res, protocol, extensions) end
+  local text = greeting(req, protocol, extensions)
+  local stream, message, code = res:hijack()
+  if not stream then return nil, message, code end
+  local ok
+  ok, message, code = stream:write(text)
+  if not ok then return nil, message, code end
+  return stream
+end
+
 --- Makes a WebSocket of a request to an HTTP server, in its handler. May wait. The connection is
 -- closed after the handler: `ws:finish()` at its end waits for the peer's goodbye.
 -- @tparam Request req
@@ -285,12 +302,8 @@ function websocket.upgrade(req, res, opts)
   local protocol = choose(opts, req.headers["sec-websocket-protocol"])
   local offered = req.headers["sec-websocket-extensions"]
   local extensions = offered and core.accept(opts, offered) or nil
-  local text = greeting(req, protocol, extensions)
-  local stream, message, code = res:hijack()
+  local stream, message, code = agree(req, res, protocol, extensions)
   if not stream then return nil, message, code end
-  local ok
-  ok, message, code = stream:write(text)
-  if not ok then return nil, message, code end
   local ws = core.open(stream, opts, false, extensions)
   if type(req) == "userdata" then server.note_socket(req, ws) end
   return ws, protocol

@@ -19,6 +19,7 @@
 #include "bindings/http/response_coding.h"
 #include "bindings/http/response_send.h"
 #include "bindings/http/routes.h"
+#include "bindings/http/tunnel.h"
 #include "bindings/http/types.h"
 #include "bindings/net/stream_object.h"
 #include "http/http1_peer.h"
@@ -461,6 +462,7 @@ int ml_open_http_server(lua_State *L)
                                          {"ranges", ml_http_core_ranges},
                                          {"hold", ml_http_core_hold},
                                          {"request", ml_http_core_request},
+                                         {"tunnel", ml_http_core_tunnel},
                                          {"date", ml_http_core_date},
                                          {"parse_date", ml_http_core_parse_date},
                                          {"negotiate", ml_http_core_negotiate},
