@@ -451,3 +451,273 @@ describe("a WebSocket over HTTP/2", function()
     end)
   end)
 end)
+
+-- ---- moonlet's client ----
+
+--- A client of HTTP/2 whose connections lead to that server, or to `answer(stream)`.
+local function client_of(target, opts)
+  opts = opts or {}
+  opts.version = opts.version or "2"
+  opts.connect = function()
+    local near, far = net.memory_pair(opts.network)
+    task.spawn({ daemon = true, quiet = true }, function()
+      local _ <close> = far
+      if type(target) == "function" then return target(far) end
+      target:serve(far)
+    end)
+    return near
+  end
+  local network = opts.network
+  opts.network = nil
+  local c = http.client(opts)
+  opts.network = network
+  return c
+end
+
+local function fails(expected, value, message, got)
+  assert.is_nil(value)
+  assert.is_string(message)
+  assert.equal(expected, got, message)
+end
+
+local function is_over(c)
+  support.eventually(function() return c:stats().open == c:stats().idle end)
+end
+
+describe("websocket.connect over HTTP/2", function()
+  it("takes a stream of the client's connection, and leaves it to others", function()
+    local server = http.server(function(req, res)
+      if not req.headers.upgrade then return req.version end
+      local ws <close> = websocket.upgrade(req, res, { subprotocols = { "b", "a" }, compression = true })
+      ws:send(req.version .. req.path .. "|" .. req.query.q .. "|" .. req.headers["x-own"] .. "|" .. req.host)
+      for data, kind in ws:messages() do ws:send(data, kind) end
+      ws:finish()
+    end)
+    local c <close> = client_of(server)
+    assert.equal("2", assert(c:get "http://a.example/").body)
+    for _ = 1, 3 do
+      local ws <close>, protocol = assert(websocket.connect("ws://a.example/chat?q=1", {
+        client = c, subprotocols = { "a", "b" }, headers = { ["x-own"] = "yes", host = "evil" }, compression = true,
+      }))
+      assert.equal("b", protocol)
+      assert.equal("2/chat|1|yes|a.example", ws:receive())
+      local long = ("long "):rep(100000)
+      ws:send(long)
+      assert.is_true(ws:receive() == long)
+      assert.equal("2", assert(c:get "http://a.example/").body)
+      ws:send "last"
+      assert.equal("last", ws:receive())
+      assert.is_true(ws:finish())
+      assert.equal(1000, ws:closed())
+    end
+    assert.equal(1, c:stats().made)
+    is_over(c)
+    server:stop(0)
+  end)
+
+  it("is 64 at a time on one connection, each with its own end", function()
+    local server = http.server(echo)
+    local c <close> = client_of(server)
+    local numbers = {}
+    for i = 1, 64 do numbers[i] = i end
+    task.map(numbers, function(i)
+      local ws <close> = assert(websocket.connect("ws://a/", { client = c }))
+      ws:send("message " .. i)
+      assert.equal("message " .. i, ws:receive())
+      if i % 2 == 0 then assert.is_true(ws:finish()) end
+    end)
+    assert.equal(1, c:stats().made)
+    is_over(c)
+    server:stop(0)
+  end)
+
+  it("fails as over HTTP/1.1 when the server refuses", function()
+    local server = http.server(function(req, res)
+      if req.path == "/none" then return 404, "nothing here" end
+      if req.path == "/hello" then return "hello" end
+      return not websocket.upgrade(req, res, { origins = {} })
+    end)
+    local c <close> = client_of(server)
+    fails("ESTATUS", websocket.connect("ws://a/none", { client = c }))
+    local _, message = websocket.connect("ws://a/", { client = c, origin = "http://evil" })
+    assert.equal("the server answered 403", message)
+    _, message = websocket.connect("ws://a/hello", { client = c })
+    assert.equal("the server answered 501", message)
+    is_over(c)
+    assert.equal(1, c:stats().made)
+    server:stop(0)
+  end)
+
+  it("fails, and resets the stream, when the server agrees to what nobody asked for", function()
+    local verdict
+    local function answer(s)
+      s:read_exactly(#h2.PREFACE)
+      s:write(frame("SETTINGS", 0, 0, string.pack(">I2I4", ENABLE_CONNECT_PROTOCOL, 1)))
+      while true do
+        local kind, _, id, payload = h2.read(s)
+        if not kind then return end
+        if kind == "HEADERS" then
+          local block = h2.block { { ":status", "200" }, { "sec-websocket-protocol", "x" } }
+          s:write(frame("HEADERS", END_HEADERS, id, block))
+        elseif kind == "RST_STREAM" then
+          verdict = string.unpack(">I4", payload)
+        end
+      end
+    end
+    local c <close> = client_of(answer)
+    fails("EPROTO", websocket.connect("ws://a/", { client = c, subprotocols = { "y" } }))
+    support.eventually(function() return verdict end)
+    is_over(c)
+  end)
+
+  it("without the server's setting is one of HTTP/1.1, of a connection of its own", function()
+    local n = 0
+    local function answer(s)
+      n = n + 1
+      if n == 1 then
+        s:read_exactly(#h2.PREFACE)
+        s:write(frame("SETTINGS", 0, 0))
+        s:read_all()
+      else
+        http.server(echo):serve(s)
+      end
+    end
+    local c <close> = client_of(answer)
+    local ws <close> = assert(websocket.connect("ws://a/", { client = c }))
+    ws:send "by HTTP/1.1"
+    assert.equal("by HTTP/1.1", ws:receive())
+    assert.equal(2, n)
+    ws:finish()
+    is_over(c)
+  end)
+
+  it("is one of HTTP/1.1 of a client that speaks nothing else, also by its tls and connect", function()
+    local server = http.server(echo)
+    local c <close> = client_of(server, { version = "1.1" })
+    local ws <close> = assert(websocket.connect("ws://a/", { client = c }))
+    ws:send "x"
+    assert.equal("x", ws:receive())
+    ws:finish()
+    assert.equal(0, c:stats().open)
+    server:stop(0)
+  end)
+
+  it("tries HTTP/1.1 when the stream is refused or the connection says goodbye", function()
+    for _, what in ipairs { "refuse", "http1", "goaway", "close" } do
+      local n = 0
+      local c <close> = client_of(function(s)
+        n = n + 1
+        if n > 1 then return http.server(echo):serve(s) end
+        s:read_exactly(#h2.PREFACE)
+        s:write(frame("SETTINGS", 0, 0, string.pack(">I2I4", ENABLE_CONNECT_PROTOCOL, 1)))
+        local id
+        repeat
+          local kind, _, stream = h2.read(s)
+          id = stream
+        until kind == "HEADERS"
+        if what == "refuse" then s:write(frame("RST_STREAM", 0, id, "\0\0\0\7")) end
+        if what == "http1" then s:write(frame("RST_STREAM", 0, id, "\0\0\0\13")) end
+        if what == "goaway" then s:write(frame("GOAWAY", 0, 0, "\0\0\0\0\0\0\0\0")) end
+        if what ~= "close" then s:read_all() end
+      end)
+      local ws <close> = assert(websocket.connect("ws://a/", { client = c }))
+      ws:send(what)
+      assert.equal(what, ws:receive())
+      ws:finish()
+      is_over(c)
+    end
+  end)
+
+  --- What a WebSocket gets whose server does that after the handshake.
+  local function met(act, opts)
+    local told
+    local c <close> = client_of(function(s)
+      s:read_exactly(#h2.PREFACE)
+      s:write(frame("SETTINGS", 0, 0, string.pack(">I2I4", ENABLE_CONNECT_PROTOCOL, 1)))
+      local id
+      repeat
+        local kind, _, stream = h2.read(s)
+        id = stream
+      until kind == "HEADERS"
+      s:write(frame("HEADERS", END_HEADERS, id, h2.block { { ":status", "200" } }))
+      act(s, id)
+      while true do
+        local kind = h2.read(s)
+        if not kind then return end
+        if kind == "RST_STREAM" then told = true end
+      end
+    end)
+    opts = opts or {}
+    opts.client = c
+    local ws <close> = assert(websocket.connect("ws://a/", opts))
+    local got = table.pack(ws:receive())
+    ws:close()
+    is_over(c)
+    return got, told
+  end
+
+  it("has the failures of its stream", function()
+    local got = met(function(s, id) s:write(frame("DATA", END_STREAM, id)) end)
+    assert.equal("EEOF", got[3])
+    got = met(function(s, id) s:write(frame("DATA", END_STREAM, id, "\x81\5hal")) end)
+    assert.equal("EEOF", got[3])
+    got = met(function(s, id) s:write(frame("RST_STREAM", 0, id, "\0\0\0\8")) end)
+    assert.equal("ECONNRESET", got[3])
+    got = met(function(s, id) s:write(frame("DATA", 0, id, "\x81\5hal"), frame("RST_STREAM", 0, id, "\0\0\0\2")) end)
+    assert.equal("ECONNRESET", got[3])
+    got = met(function(s) s:close() end)
+    assert.is_truthy(got[3] == "EEOF" or got[3] == "ECONNRESET", got[3])
+    got = met(function(s, id) s:write(frame("DATA", END_STREAM, id, "\x81\2hi\x88\2\3\xe8")) end)
+    assert.same({ "hi", "text" }, { got[1], got[2] })
+    got = met(function(s, id) s:write(frame("DATA", 0, id, "\x81\x82mask")) end)
+    assert.equal("EPROTO", got[3])
+    got = met(function(s, id) s:write(frame("DATA", 0, id, "\x81\x7e\xff\xff")) end, { max_message = 1000 })
+    assert.equal("EMSGSIZE", got[3])
+  end)
+
+  it("gives its place back when it is forgotten, and when the client is closed", function()
+    local server = http.server(function(req, res)
+      local ws <close> = websocket.upgrade(req, res)
+      ws:receive()
+    end)
+    local c <close> = client_of(server)
+    websocket.connect("ws://a/", { client = c }):close()
+    is_over(c)
+    local ws <close> = websocket.connect("ws://a/", { client = c })
+    c:close()
+    fails("CLOSED", websocket.connect("ws://a/", { client = c }))
+    ws:close()
+    support.eventually(function() return c:stats().open == 0 end)
+    server:stop(0)
+  end)
+
+  it("may be cancelled after each number of switches, and leaves the pool intact", function()
+    local server = http.server(echo)
+    for switches = 0, 60 do
+      local c <close> = client_of(server, { pool = { per_host = 1 } })
+      local t = task.spawn({ quiet = true }, function()
+        local ws <close> = websocket.connect("ws://a/", { client = c })
+        ws:send "a"
+        ws:receive()
+        ws:finish()
+      end)
+      for _ = 1, switches do task.yield() end
+      t:cancel()
+      t:join()
+      local ws <close> = assert(websocket.connect("ws://a/", { client = c }))
+      ws:send "b"
+      assert.equal("b", ws:receive())
+      assert.is_true(ws:finish())
+      is_over(c)
+    end
+    server:stop(0)
+  end)
+
+  it("wants a client", function()
+    for _, value in ipairs { true, {}, "x", http } do
+      local ok, message = pcall(websocket.connect, "ws://a/", { client = value })
+      assert.is_false(ok)
+      assert.matches("option 'client' must be a client of moonlet.http", message)
+    end
+  end)
+end)

@@ -160,7 +160,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.http.client.http2 preload.moonlet.http.client.options "
          "preload.moonlet.http.client.origin preload.moonlet.http.client.redirect "
          "preload.moonlet.http.client.reply preload.moonlet.http.client.retry "
-         "preload.moonlet.http.client.upload "
+         "preload.moonlet.http.client.tunnel preload.moonlet.http.client.upload "
          "preload.moonlet.http.conditions preload.moonlet.http.cookies "
          "preload.moonlet.http.files preload.moonlet.http.files.core "
          "preload.moonlet.http.headers preload.moonlet.http.multipart "
