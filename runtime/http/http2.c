@@ -176,7 +176,7 @@ static void await_end(struct ml_http2_connection *c)
     struct ml_http2_session *session = &c->peer.session;
     struct ml_hub *hub = ml_http2_hub(c);
     struct ml_scope *shield = ml_scope_open(hub, ML_SCOPE_SHIELD, ML_FOREVER);
-    while (c->peer.running > 0 || session->is_sending)
+    while (c->peer.tasks > 0 || session->is_sending)
         if (shield == NULL || ml_wait(hub, &end_kind, 0, &session->ends, ML_FOREVER) != 0)
             ml_pass(hub);
     if (shield != NULL)
@@ -209,6 +209,7 @@ static struct ml_http2_connection *open(struct ml_http_server *server, struct ml
     c->head_deadline = ML_FOREVER;
     c->link.stop = on_stop;
     ml_list_init(&c->peer.streams);
+    ml_list_init(&c->peer.pending);
     ml_http2_session_init(&c->peer.session, n, stream);
     ml_list_insert(&server->connections, &c->link.link);
     server->counters.connections++;

@@ -19,7 +19,10 @@ struct ml_http2_peer {
     struct ml_http2_session session;
     struct ml_http_server *server;
     struct ml_link streams; /* those that nghttp2 knows or whose handler runs */
+    struct ml_link pending; /* requests that no task has taken yet, the first first */
     uint32_t running;       /* handlers, begun or about to */
+    uint32_t tasks;         /* that run them */
+    bool has_heir;          /* one of those has not begun yet */
     uint64_t answered;      /* answers that the peer has taken whole */
 };
 
@@ -27,6 +30,7 @@ struct ml_http2_stream {
     struct ml_http_exchange x;
     struct ml_http2_flow flow;
     struct ml_link link;
+    struct ml_link turn; /* among the peer's pending */
     struct ml_http2_peer *peer;
     struct ml_scope *scope; /* around the handler; NULL: it does not run */
     uint64_t scope_serial;

@@ -46,7 +46,8 @@ struct ml_http_connection_link {
 struct ml_http_server {
     struct ml_io *io;
     /* Answers an exchange, in its task: 0 once the answer is complete, hijacked or broken; an error
-     * ends the connection. What is not complete is cut off. */
+     * ends the connection, or the task if that is one of spawn(). What is not complete is cut off.
+     */
     int (*handle)(void *context, struct ml_http_exchange *x);
     /* Runs `body(context, argument)` in a task of its own, with a context of its own for handle():
      * for carriers of several exchanges at a time. 0 or an error; then it never runs. */

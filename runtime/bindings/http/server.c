@@ -244,8 +244,8 @@ static int handle_http2(lua_State *L)
     return 0;
 }
 
-/* Installed as the server's `handle`; context: the thread of the stream's task, with the server at
- * 1. What is raised there is a cancellation, of which the carrier knows. */
+/* Installed as the server's `handle`; context: the thread of a task that handles streams, with the
+ * server at 1. What is raised there is a cancellation, of which the carrier knows. */
 static int handle_exchange(void *context, struct ml_http_exchange *x)
 {
     lua_State *L = context;
@@ -255,7 +255,8 @@ static int handle_exchange(void *context, struct ml_http_exchange *x)
     lua_pushlightuserdata(L, x);
     int status = lua_pcall(L, 2, 0, 0);
     lua_settop(L, top);
-    return status == LUA_OK ? 0 : -ECANCELED;
+    bool is_marked = ml_lua_task_is_marked(ml_lua_task_of(ml_lua_of(L)->hub.current));
+    return status == LUA_OK && !is_marked ? 0 : -ECANCELED;
 }
 
 struct job {
