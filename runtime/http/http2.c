@@ -137,6 +137,15 @@ static bool is_finished(const struct ml_http2_connection *c)
     return session->error != 0 || wants_nothing || (c->has_said_goodbye && is_idle);
 }
 
+/* Between heads a connection keeps no memory for the next. */
+static void forget_head(struct ml_http2_connection *c)
+{
+    ml_http2_head_release(&c->coming);
+    ml_buffer_release(&c->text);
+    free(c->fields);
+    c->fields = NULL;
+}
+
 static int receive_all(struct ml_http2_connection *c)
 {
     struct ml_http_server *server = c->peer.server;
@@ -146,6 +155,8 @@ static int receive_all(struct ml_http2_connection *c)
         if (server->is_stopping || is_old)
             say_goodbye(c);
         result = ml_http2_session_receive(&c->peer.session, receive_deadline(c));
+        if (!c->is_in_head)
+            forget_head(c);
     }
     return result;
 }
@@ -226,6 +237,7 @@ static void release(struct ml_http2_connection *c)
     while (!ml_list_is_empty(&c->peer.streams))
         ml_http2_stream_free(ml_container_of(c->peer.streams.next, struct ml_http2_stream, link));
     ml_http2_session_release(&c->peer.session);
+    forget_head(c);
     free(c);
 }
 

@@ -15,16 +15,32 @@ static struct ml_hub *hub_of(const struct ml_http2_stream *s)
     return s->peer->server->io->hub;
 }
 
-struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t id, uint16_t fields)
+struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t id)
 {
-    struct ml_http2_stream *s = malloc(sizeof *s + fields * sizeof *s->fields);
+    struct ml_http2_stream *s = ml_http_spare_take(&peer->server->streams, sizeof *s);
     if (s == NULL)
         return NULL;
-    *s = (struct ml_http2_stream){.peer = peer, .field_room = fields, .answer_left = -1};
+    *s = (struct ml_http2_stream){.peer = peer, .answer_left = -1};
     ml_http2_flow_init(&s->flow, &peer->session);
     s->flow.id = id;
     ml_list_insert(&peer->streams, &s->link);
     return s;
+}
+
+int ml_http2_stream_keep_head(struct ml_http2_stream *s, const struct ml_buffer *text)
+{
+    struct ml_http_head *head = &s->x.head;
+    size_t fields = head->field_count * sizeof *head->fields, size = ml_buffer_size(text);
+    char *kept = malloc(fields + size + 1); /* 1: a head that is too long has no bytes */
+    if (kept == NULL)
+        return -ENOMEM;
+    memcpy(kept, head->fields, fields);
+    if (size > 0)
+        memcpy(kept + fields, ml_buffer_data(text), size);
+    head->fields = (struct ml_http_field *)kept;
+    head->bytes = kept + fields;
+    s->kept = kept;
+    return 0;
 }
 
 /* nghttp2 may know the stream still, and ask for more of its body: not any more. */
@@ -43,11 +59,10 @@ void ml_http2_stream_free(struct ml_http2_stream *s)
     detach(s);
     ml_list_remove(&s->link);
     ml_http2_flow_release(&s->flow);
-    ml_http2_head_release(&s->coming);
-    ml_buffer_release(&s->text);
     ml_buffer_release(&s->trailer_text);
     free(s->trailer_fields);
-    free(s);
+    free(s->kept);
+    ml_http_spare_give(&s->peer->server->streams, s);
 }
 
 void ml_http2_stream_begin(struct ml_http2_stream *s)

@@ -39,6 +39,7 @@ void ml_http_server_release(struct ml_http_server *server)
 {
     release_spares(&server->blocks);
     release_spares(&server->requests);
+    release_spares(&server->streams);
 }
 
 void ml_http_server_stop(struct ml_http_server *server)

@@ -63,7 +63,7 @@ struct ml_http_server {
     enum ml_http_on_gone on_gone;
     bool is_stopping;
     struct ml_link connections; /* all that are open */
-    struct ml_http_spares blocks, requests;
+    struct ml_http_spares blocks, requests, streams;
     time_t date_second;
     char date[80]; /* 29 characters are used */
 };
