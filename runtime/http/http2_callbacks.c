@@ -1,6 +1,7 @@
 #include "http/http2_callbacks.h"
 
 #include "http/http2_handlers.h"
+#include "http/http2_memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -259,13 +260,26 @@ static nghttp2_option *make_options(const struct ml_nghttp2 *n)
     return option;
 }
 
+/* The sessions of a server share their memory. */
+static struct ml_http2_memory *memory_of(struct ml_http_server *server)
+{
+    if (server->http2_memory == NULL)
+        server->http2_memory = ml_http2_memory_new();
+    return server->http2_memory;
+}
+
 int ml_http2_new_session(struct ml_http2_connection *c)
 {
     struct ml_http2_session *session = &c->peer.session;
+    struct ml_http2_memory *memory = memory_of(c->peer.server);
+    if (memory == NULL)
+        return -ENOMEM;
+    nghttp2_mem functions = ml_http2_memory_functions(memory);
     nghttp2_session_callbacks *calls = make_callbacks(session->n);
     nghttp2_option *option = make_options(session->n);
     int error = calls != NULL && option != NULL
-                    ? session->n->nghttp2_session_server_new2(&session->session, calls, c, option)
+                    ? session->n->nghttp2_session_server_new3(&session->session, calls, c, option,
+                                                              &functions)
                     : NGHTTP2_ERR_NOMEM;
     if (option != NULL)
         session->n->nghttp2_option_del(option);

@@ -43,6 +43,8 @@ struct ml_http_connection_link {
     void (*stop)(struct ml_http_connection_link *link);
 };
 
+struct ml_http2_memory;
+
 struct ml_http_server {
     struct ml_io *io;
     /* Answers an exchange, in its task: 0 once the answer is complete, hijacked or broken; an error
@@ -64,6 +66,7 @@ struct ml_http_server {
     bool is_stopping;
     struct ml_link connections; /* all that are open */
     struct ml_http_spares blocks, requests, streams;
+    struct ml_http2_memory *http2_memory; /* NULL: HTTP/2 was never spoken */
     time_t date_second;
     char date[80]; /* 29 characters are used */
 };
