@@ -59,7 +59,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     c->is_in_head = true;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    c->head_deadline = ml_time_after(ml_hub_now(ml_http2_hub(c)), c->peer.server->timeouts.head);
+    c->head_deadline = ml_time_after(c->peer.session.received_at, c->peer.server->timeouts.head);
     if (c->peer.running >= ML_HTTP2_STREAMS) {
         reset(c, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
         return glitch(c);

@@ -34,9 +34,10 @@ enum { DRAINED = 256 * 1024 };
 static void drain(struct ml_http2_stream *s)
 {
     struct ml_http2_flow *f = &s->flow;
-    ml_time deadline = ml_time_after(ml_hub_now(s->peer->server->io->hub), DRAIN_TIME);
-    if (s->x.phase == ML_HTTP_COMPLETE)
-        ml_http2_flow_await_dropped(f, DRAINED, deadline);
+    if (s->x.phase == ML_HTTP_COMPLETE && !f->input_ended) {
+        ml_time now = ml_hub_now(s->peer->server->io->hub);
+        ml_http2_flow_await_dropped(f, DRAINED, ml_time_after(now, DRAIN_TIME));
+    }
     s->is_counted = false;
     if (s->is_answered && !f->input_ended)
         ml_http2_flow_reset(f, NGHTTP2_NO_ERROR);
