@@ -109,6 +109,7 @@ static int on_response(struct ml_http2_request *r)
     ml_http_head_init(&r->x.head, r->x.fields, ML_HTTP_CLIENT_FIELDS);
     if (ml_http2_response_finish(&r->coming, &r->text, &r->x.head, &limits, &problem) != 0)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    ml_http2_head_release(&r->coming);
     if (problem != 0)
         return refuse(r, problem);
     if (r->x.head.status < 200 && ++r->interim > INTERIM_MOST)
@@ -127,6 +128,7 @@ static int on_trailers(struct ml_http2_request *r)
     if (ml_http2_trailers_finish(&r->coming, &r->trailer_text, &r->x.trailers, &limits, &problem) !=
         0)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    ml_http2_head_release(&r->coming);
     return problem == 0 ? 0 : refuse(r, problem);
 }
 

@@ -200,6 +200,8 @@ static int await_room(struct ml_http2_flow *f, size_t size, struct ml_http2_pati
 {
     int error = ml_http2_flow_check(f);
     size_t before = ml_buffer_size(&f->out);
+    if (error != 0 || before <= size)
+        return error;
     ml_time deadline = next_deadline(f, patience);
     while (error == 0 && ml_buffer_size(&f->out) > size) {
         error = ml_wait(hub_of(f), &room_kind, 0, &f->waiters, deadline);

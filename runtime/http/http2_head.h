@@ -56,7 +56,10 @@ int ml_http2_trailers_finish(struct ml_http2_head *h, struct ml_buffer *text,
                              struct ml_http_head *head, const struct ml_http_limits *limits,
                              int *problem);
 
-/* Frees what was taken in; it is as new. */
+/* Forgets what was taken in; the memory stays for the next head. */
+void ml_http2_head_clear(struct ml_http2_head *h);
+
+/* The same, and frees the memory. */
 void ml_http2_head_release(struct ml_http2_head *h);
 
 #endif

@@ -59,17 +59,17 @@ static bool is_dropped(const struct ml_http_client_field *field)
            name == ML_HTTP_PROXY_CONNECTION || name == ML_HTTP_CONTENT_LENGTH || is_other_te(field);
 }
 
-static size_t measure(const struct ml_http_client_request *request, size_t *count)
+/* The fields of ours. */
+enum { OWN_FIELDS = 6 };
+
+static size_t count_fields(const struct ml_http_client_request *request)
 {
     struct ml_http_client_field field;
-    size_t bytes = request->method_size + request->target_size;
-    for (size_t at = 0; request->next(request->fields, &at, &field); ++*count)
-        bytes += field.name_size + field.value_size;
-    return bytes;
+    size_t count = OWN_FIELDS;
+    for (size_t at = 0; request->next(request->fields, &at, &field);)
+        count++;
+    return count;
 }
-
-/* The fields of ours, and bytes that they take at most. */
-enum { OWN_FIELDS = 6, OWN_BYTES = 128 };
 
 static struct ml_http_client_field host_of(const struct ml_http_client_request *request)
 {
@@ -95,8 +95,7 @@ static int make_head(const struct ml_http2_request *r, const struct ml_http_clie
 {
     bool is_secure = r->client->session.stream->tls != NULL;
     struct ml_http_client_field host = host_of(request);
-    size_t count = OWN_FIELDS, bytes = measure(request, &count) + OWN_BYTES;
-    int error = ml_http2_fields_init(f, count, bytes);
+    int error = ml_http2_fields_init(f, count_fields(request));
     if (error != 0)
         return error;
     ml_http2_fields_add(f, ":method", 7, request->method, request->method_size);

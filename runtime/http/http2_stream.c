@@ -10,22 +10,39 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static struct ml_hub *hub_of(const struct ml_http2_stream *s)
 {
     return s->peer->server->io->hub;
 }
 
-struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t id, uint16_t fields)
+struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t id)
 {
-    struct ml_http2_stream *s = malloc(sizeof *s + fields * sizeof *s->fields);
+    struct ml_http2_stream *s = ml_http_spare_take(&peer->server->streams, sizeof *s);
     if (s == NULL)
         return NULL;
-    *s = (struct ml_http2_stream){.peer = peer, .field_room = fields, .answer_left = -1};
+    *s = (struct ml_http2_stream){.peer = peer, .answer_left = -1};
     ml_http2_flow_init(&s->flow, &peer->session);
     s->flow.id = id;
     ml_list_insert(&peer->streams, &s->link);
     return s;
+}
+
+int ml_http2_stream_keep_head(struct ml_http2_stream *s, const struct ml_buffer *text)
+{
+    struct ml_http_head *head = &s->x.head;
+    size_t fields = head->field_count * sizeof *head->fields, size = ml_buffer_size(text);
+    char *kept = malloc(fields + size + 1); /* 1: a head that is too long has no bytes */
+    if (kept == NULL)
+        return -ENOMEM;
+    memcpy(kept, head->fields, fields);
+    if (size > 0)
+        memcpy(kept + fields, ml_buffer_data(text), size);
+    head->fields = (struct ml_http_field *)kept;
+    head->bytes = kept + fields;
+    s->kept = kept;
+    return 0;
 }
 
 /* nghttp2 may know the stream still, and ask for more of its body: not any more. */
@@ -44,11 +61,10 @@ void ml_http2_stream_free(struct ml_http2_stream *s)
     detach(s);
     ml_list_remove(&s->link);
     ml_http2_flow_release(&s->flow);
-    ml_http2_head_release(&s->coming);
-    ml_buffer_release(&s->text);
     ml_buffer_release(&s->trailer_text);
     free(s->trailer_fields);
-    free(s);
+    free(s->kept);
+    ml_http_spare_give(&s->peer->server->streams, s);
 }
 
 void ml_http2_stream_begin(struct ml_http2_stream *s)
@@ -68,7 +84,7 @@ void ml_http2_stream_begin(struct ml_http2_stream *s)
         .max_body = server->max_body,
         .read_timeout = server->timeouts.read,
         .write_timeout = server->timeouts.write,
-        .began = ml_hub_now(server->io->hub),
+        .began = s->peer->session.received_at,
         .version = 20,
         .on_gone = server->on_gone,
         .is_head = head.method_id == ML_HTTP_HEAD,
@@ -132,14 +148,6 @@ static const struct ml_http_head *http2_trailers(struct ml_http_exchange *x)
 
 /* ---- heads ---- */
 
-static size_t bytes_of(const struct ml_http_pair *pairs, int count)
-{
-    size_t size = 0;
-    for (int i = 0; i < count; i++)
-        size += (size_t)pairs[i].name_size + pairs[i].value_size;
-    return size;
-}
-
 /* All but those that HTTP/2 has no use for. True: `date` was among them. */
 static bool add_pairs(struct ml_http2_fields *f, const struct ml_http_pair *pairs, int count)
 {
@@ -149,19 +157,18 @@ static bool add_pairs(struct ml_http2_fields *f, const struct ml_http_pair *pair
         if (ml_http_pair_is_framing(pair))
             continue;
         ml_http2_fields_add(f, pair->name, pair->name_size, pair->value, pair->value_size);
-        has_date |= pair->name_size == 4 && memcmp(f->list[f->count - 1].name, "date", 4) == 0;
+        has_date |= pair->name_size == 4 && strncasecmp(pair->name, "date", 4) == 0;
     }
     return has_date;
 }
 
-/* Fields of ours beside the application's, and bytes that they take at most. */
-enum { OWN_FIELDS = 3, OWN_BYTES = 128 };
+/* Fields of ours beside the application's. */
+enum { OWN_FIELDS = 3 };
 
 static int make_head(struct ml_http2_stream *s, const struct ml_http_answer *answer,
                      struct ml_http2_fields *f)
 {
-    size_t bytes = bytes_of(answer->pairs, answer->pair_count) + OWN_BYTES;
-    int error = ml_http2_fields_init(f, (size_t)answer->pair_count + OWN_FIELDS, bytes);
+    int error = ml_http2_fields_init(f, (size_t)answer->pair_count + OWN_FIELDS);
     if (error != 0)
         return error;
     ml_http2_fields_add_number(f, ":status", (uint64_t)answer->status);
@@ -334,13 +341,14 @@ static int finish(struct ml_http2_stream *s)
 static int keep_trailers(struct ml_http2_stream *s, const struct ml_http_pair *pairs, int count)
 {
     struct ml_http2_fields f;
-    int error = ml_http2_fields_init(&f, (size_t)count, bytes_of(pairs, count));
+    int error = ml_http2_fields_init(&f, (size_t)count);
     if (error != 0)
         return error;
     add_pairs(&f, pairs, count);
-    s->flow.end_fields = f.list;
+    s->flow.end_fields = ml_http2_fields_copy(&f);
     s->flow.end_field_count = f.count;
-    return 0;
+    ml_http2_fields_release(&f);
+    return s->flow.end_fields != NULL ? 0 : -ENOMEM;
 }
 
 static int http2_end(struct ml_http_exchange *x, const struct ml_http_pair *trailers, int count)
