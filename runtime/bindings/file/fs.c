@@ -3,23 +3,19 @@
 
 #include "bindings/file/arguments.h"
 #include "bindings/file/file_call.h"
+#include "bindings/file/paths.h"
+#include "bindings/file/walk.h"
 #include "bindings/file/whole.h"
+#include "system/file/paths.h"
 #include "system/file/quick.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 
-/* On a worker. call->flags: those of fstatat(). */
-static int make_stat(struct ml_file_call *call)
-{
-    int error = statx(AT_FDCWD, call->path, (int)call->flags, STATX_BASIC_STATS, &call->status);
-    return error == 0 ? 0 : -errno;
-}
-
 static int stat_on_worker(lua_State *L, const char *path, bool follows, struct statx *status)
 {
-    struct ml_file_call *call = ml_push_file_call(L, make_stat, false, path, NULL, NULL, 0);
+    struct ml_file_call *call = ml_push_file_call(L, ml_file_stat, false, path, NULL, NULL, 0);
     call->flags = follows ? 0 : AT_SYMLINK_NOFOLLOW;
     int result = ml_make_file_call(L);
     if (result == 0) {
@@ -124,6 +120,8 @@ int ml_open_fs(lua_State *L)
         {"stat", fs_stat}, {"lstat", fs_lstat}, {"exists", fs_exists}, {NULL, NULL}};
     ml_open_file_calls(L);
     luaL_newlib(L, functions);
+    ml_set_path_functions(L);
+    ml_set_walk_function(L);
     lua_pushvalue(L, -1);
     lua_pushcclosure(L, set_whole, 1);
     lua_setfield(L, -2, "whole");

@@ -63,6 +63,8 @@ void ml_file_call_free(struct ml_file_call *call)
         return;
     if (call->fd >= 0)
         close(call->fd);
+    if (call->object != NULL)
+        call->free_object(call->object);
     free(call->data);
     free(call);
 }

@@ -31,6 +31,10 @@ struct ml_file_call {
     struct timespec times[2];
     bool is_synced;
 
+    /* What the call borrows, and what frees it if nobody takes it back. */
+    void *object; /* NULL: nothing */
+    void (*free_object)(void *);
+
     /* What came of it, freed with the call unless taken. */
     int fd;     /* -1: none */
     char *data; /* NULL: none */
