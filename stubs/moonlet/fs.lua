@@ -1,5 +1,130 @@
 ---@meta moonlet.fs
 
+---An open file. It is read and written as streams of `moonlet.net` are, from its position, or, if it
+---appends, written at its end. It prints as its path and state; `<close>` closes it.
+---@class moonlet.fs.file
+local file = {}
+
+---Iterates over the content, as read_some() returns it. Failures raise {message=, code=}.
+---@param max? integer bytes of each
+---@return fun(): string # an iterator
+function file:chunks(max) end
+
+---Closes at once: tasks that wait in the file get nil, message, "CLOSED"; what a worker writes is
+---finished. Idempotent, never waits.
+---@return boolean # true
+function file:close() end
+
+---Iterates over the lines, as `stream:lines`. Waits as read_line() does; failures raise
+---{message=, code=}.
+---@param ... any formats of read()
+---@return fun(): string # an iterator
+function file:lines(...) end
+
+---Locks the file against others that lock it: other programs (flock(2)), and other file objects of
+---this one, whichever task has them. Only the task waits, and a cancelled one has no lock. Closing the
+---file unlocks it.
+---
+---local file <close> = assert(fs.open("counter", "r+"))
+---local lock <close> = assert(file:lock())
+---@param mode? string "exclusive", or "shared": with others that share it
+---@param timeout? number seconds; 0 never waits
+---@return moonlet.fs.lock|nil # or nil, message, code: "ETIMEDOUT"
+---@return string|nil # message
+---@return string|nil # code
+function file:lock(mode, timeout) end
+
+---Reads by formats, as io's files do, and as `stream:read`. May wait.
+---@param ... any a count of bytes, "n", "l", "L" or "a"
+---@return any ... # for each format a string or number; the last is nil at the end, and where there is no number. Or nil, message, code
+function file:read(...) end
+
+---Reads all up to the end. May wait.
+---@param max? integer bytes
+---@return string|nil # "" at the end already; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function file:read_all(max) end
+
+---Reads n bytes. May wait.
+---@param n integer
+---@return string|nil # or nil at the end; the end in the middle is nil, message, "EEOF", the bytes kept
+---@return string|nil # message
+---@return string|nil # code
+function file:read_exactly(n) end
+
+---Reads a line and strips its "\n" or "\r\n"; the last one may lack it. May wait.
+---@param max? integer bytes, the end of the line included
+---@return string|nil # or nil at the end; a longer one is nil, "line too long", "EMSGSIZE", the bytes kept
+---@return string|nil # message
+---@return string|nil # code
+function file:read_line(max) end
+
+---Reads what is at hand, at least one byte. May wait.
+---@param max? integer bytes at most
+---@return string|nil # or nil at the end of the file; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function file:read_some(max) end
+
+---Reads up to a delimiter, as `stream:read_until`. May wait.
+---@param delimiter string
+---@param max? integer bytes, the delimiter included
+---@return string|nil # with the delimiter, or nil at the end; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function file:read_until(delimiter, max) end
+
+---Moves the position, and tells it, as io's files do. May wait, for "end".
+---@param whence? string "set", "cur" or "end"
+---@param offset? integer
+---@return integer|nil # the position, from the begin of the file; or nil, message, code: "ESPIPE" for what has no positions
+---@return string|nil # message
+---@return string|nil # code
+function file:seek(whence, offset) end
+
+---The size in bytes. May wait.
+---@return integer|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function file:size() end
+
+---Waits until the disk has all that was written. May wait.
+---@param what? string "data": without times and the like, where that is faster
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function file:sync(what) end
+
+---Cuts the file, or extends it by zeros. The position stays. May wait.
+---@param size? integer
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function file:truncate(size) end
+
+---Writes all values, contiguous even if other tasks write. A cancelled task has written all or nothing
+---of up to 8 MB. May wait.
+---@param ... any strings, numbers, or lists of them
+---@return boolean|nil # true; or nil, message, code, bytes written
+---@return string|nil # message
+---@return string|nil # code
+function file:write(...) end
+
+---A lock on a file; `<close>` gives it up.
+---@class moonlet.fs.lock
+local lock = {}
+
+---Gives the lock up. Idempotent, never waits.
+function lock:close() end
+
+---A walk, as `walk` returns it for the loop; `<close>` closes it.
+---@class moonlet.fs.walk
+local walk = {}
+
+---Ends the walk. Idempotent, never waits.
+function walk:close() end
+
 ---Files and directories. Every function makes only its task wait, and is a cancellation point.
 ---Failures are nil, "path: reason", code.
 ---@class moonlet.fs
@@ -101,6 +226,18 @@ function fs.lstat(path) end
 ---@return string|nil # code
 function fs.mkdir(path, opts) end
 
+---@class moonlet.fs.open.options
+---@field mode? any permissions of a new file, less the umask
+
+---Opens a file. A FIFO waits for its other end, and only its task. May wait.
+---@param path string
+---@param mode? string "r", "w", "a", "r+", "w+", "a+", as in io.open; with "x" at the end it is an error, "EEXIST", if the file is there
+---@param opts? moonlet.fs.open.options
+---@return moonlet.fs.file|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.open(path, mode, opts) end
+
 ---Reads a whole file. May wait.
 ---@param path string
 ---@param max? integer bytes at most: a file that has more is an error, "EMSGSIZE"
@@ -186,7 +323,7 @@ function fs.utime(path, atime, mtime) end
 ---@param dir string
 ---@param opts? moonlet.fs.walk.options
 ---@return function # the iterator, which returns a path, and a type as in `stat`
----@return object # the walk, with close()
+---@return moonlet.fs.walk # for the iterator
 function fs.walk(dir, opts) end
 
 ---@class moonlet.fs.write.options

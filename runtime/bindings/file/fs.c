@@ -2,6 +2,7 @@
 #include "bindings/file/fs.h"
 
 #include "bindings/file/arguments.h"
+#include "bindings/file/file.h"
 #include "bindings/file/file_call.h"
 #include "bindings/file/paths.h"
 #include "bindings/file/walk.h"
@@ -88,29 +89,24 @@ static int fs_exists(lua_State *L)
     return 1;
 }
 
-/* Functions with the upvalues of bindings/file/whole.h. Stack: the module, the disks, the function
- * for what is special. */
+/* Functions with the upvalues of bindings/file/whole.h; the second is on top of the stack. */
 static void add_whole(lua_State *L, const char *name, lua_CFunction function)
 {
-    lua_pushvalue(L, -2);
+    lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushvalue(L, -2);
     lua_pushcclosure(L, function, 2);
-    lua_setfield(L, -4, name);
+    lua_setfield(L, lua_upvalueindex(1), name);
 }
 
 /* whole(read_special, write_special): sets the functions for whole files in the module at the first
- * upvalue. */
+ * upvalue; the second one is what is known of the disks. */
 static int set_whole(lua_State *L)
 {
     lua_settop(L, 2);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    ml_push_disks(L);
-    lua_pushvalue(L, 1);
-    add_whole(L, "read", ml_fs_read);
-    lua_pop(L, 1);
-    lua_pushvalue(L, 2);
     add_whole(L, "write", ml_fs_write);
     add_whole(L, "append", ml_fs_append);
+    lua_settop(L, 1);
+    add_whole(L, "read", ml_fs_read);
     return 0;
 }
 
@@ -119,11 +115,14 @@ int ml_open_fs(lua_State *L)
     static const luaL_Reg functions[] = {
         {"stat", fs_stat}, {"lstat", fs_lstat}, {"exists", fs_exists}, {NULL, NULL}};
     ml_open_file_calls(L);
+    ml_push_disks(L);
     luaL_newlib(L, functions);
     ml_set_path_functions(L);
     ml_set_walk_function(L);
+    ml_set_open_function(L);
     lua_pushvalue(L, -1);
-    lua_pushcclosure(L, set_whole, 1);
+    lua_pushvalue(L, -3);
+    lua_pushcclosure(L, set_whole, 2);
     lua_setfield(L, -2, "whole");
     return 1;
 }

@@ -23,6 +23,15 @@ struct walking {
     struct ml_walk *walk; /* NULL: closed */
 };
 
+/***
+A walk, as `walk` returns it for the loop; `<close>` closes it.
+@object walk
+*/
+
+/***
+Ends the walk. Idempotent, never waits.
+@function walk:close
+*/
 static int walking_close(lua_State *L)
 {
     struct walking *w = ml_check_object(L, 1, walk_type);
@@ -177,7 +186,7 @@ they contain the link
 @tparam[opt] function opts.on_error on_error(message, code, path), called for a directory that
 cannot be read; without it that is raised, as {message=, code=}
 @treturn function the iterator, which returns a path, and a type as in `stat`
-@treturn object the walk, with close()
+@treturn walk for the iterator
 */
 static int fs_walk(lua_State *L)
 {

@@ -53,7 +53,7 @@ struct ml_file_call *ml_file_call_new(int (*make)(struct ml_file_call *), bool c
     char *end = (char *)(call + 1);
     call->path = copy(&end, path, path_size);
     call->other = copy(&end, other, other_size);
-    call->input = copy(&end, input, input_size);
+    call->input = input != NULL ? copy(&end, input, input_size) : end;
     return call;
 }
 
