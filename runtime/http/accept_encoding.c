@@ -1,5 +1,7 @@
 #include "http/accept_encoding.h"
 
+#include "http/syntax.h"
+
 #include <string.h>
 
 enum { WHOLE = 1000, UNNAMED = -1 }; /* weights are thousandths */
@@ -10,42 +12,12 @@ struct wishes {
     int others;
 };
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static void trim(const char **text, size_t *size)
-{
-    while (*size > 0 && is_space((*text)[0])) {
-        ++*text;
-        --*size;
-    }
-    while (*size > 0 && is_space((*text)[*size - 1]))
-        --*size;
-}
-
-/* "0", "0.5", "1.000" in thousandths. -1: not a weight. */
-static int parse_weight(const char *text, size_t size)
-{
-    static const int places[] = {100, 10, 1};
-    if (size == 0 || size > 5 || (text[0] != '0' && text[0] != '1') || (size > 1 && text[1] != '.'))
-        return -1;
-    int weight = text[0] == '1' ? WHOLE : 0;
-    for (size_t i = 2; i < size; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return -1;
-        weight += (text[i] - '0') * places[i - 2];
-    }
-    return weight <= WHOLE ? weight : -1;
-}
-
 /* The weight after a coding's name; `text` begins after its semicolon. -1: not a weight. */
 static int parse_parameter(const char *text, size_t size)
 {
-    trim(&text, &size);
-    bool is_weight = size >= 2 && (text[0] == 'q' || text[0] == 'Q') && text[1] == '=';
-    return is_weight ? parse_weight(text + 2, size - 2) : -1;
+    struct ml_http_text t = ml_http_trim(text, size);
+    bool is_weight = t.size >= 2 && (t.at[0] == 'q' || t.at[0] == 'Q') && t.at[1] == '=';
+    return is_weight ? ml_http_weight(t.at + 2, t.size - 2) : -1;
 }
 
 /* If a coding is named twice, its first element counts. */
@@ -68,9 +40,9 @@ static void parse_element(struct wishes *w, const char *text, size_t size)
     int weight = WHOLE;
     if (semicolon != NULL)
         weight = parse_parameter(semicolon + 1, size - name_size - 1);
-    trim(&text, &name_size);
+    struct ml_http_text name = ml_http_trim(text, name_size);
     if (weight >= 0)
-        note(w, text, name_size, weight);
+        note(w, name.at, name.size, weight);
 }
 
 static void parse_wishes(struct wishes *w, const char *field, size_t size)

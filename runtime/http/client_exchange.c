@@ -101,8 +101,8 @@ static void begin(struct ml_http_client_exchange *x, const struct ml_http_client
     x->method = ml_http_client_method(request->method, request->method_size);
     x->is_streamed = request->body == ML_HTTP_CLIENT_STREAMED;
     x->body_left = request->body == ML_HTTP_CLIENT_SIZED ? request->length : 0;
-    x->phase = ML_HTTP_CLIENT_SENDING;
-    x->is_reusable = true;
+    x->phase = ML_HTTP_CLIENT_AWAITING;
+    x->is_sending = x->is_reusable = true;
     x->has_answer = false;
     x->problem = NULL;
     x->sent = x->head_size = x->pending = 0;
@@ -130,7 +130,7 @@ static int http1_send(struct ml_http_client_exchange *x,
     if (error == 0 && !is_joined && count > 0)
         error = x->carrier->write(x, pieces, count, deadline);
     if (error == 0 && request->body != ML_HTTP_CLIENT_STREAMED && x->body_left == 0)
-        x->phase = ML_HTTP_CLIENT_AWAITING;
+        x->is_sending = false;
     return error;
 }
 
@@ -171,7 +171,7 @@ static int http1_write(struct ml_http_client_exchange *x, struct iovec *pieces, 
 static int http1_end(struct ml_http_client_exchange *x, ml_time deadline)
 {
     int error = 0;
-    if (x->phase != ML_HTTP_CLIENT_SENDING)
+    if (!x->is_sending)
         return 0;
     struct iovec last = {(char *)"0\r\n\r\n", 5};
     if (x->is_streamed)
@@ -181,16 +181,11 @@ static int http1_end(struct ml_http_client_exchange *x, ml_time deadline)
         error = -EPROTO;
     }
     if (error == 0)
-        x->phase = ML_HTTP_CLIENT_AWAITING;
+        x->is_sending = false;
     return error;
 }
 
 /* ---- the head of the response ---- */
-
-static bool http1_has_response(struct ml_http_client_exchange *x)
-{
-    return ml_stream_look(x->stream) != -EAGAIN;
-}
 
 static int refuse(struct ml_http_client_exchange *x, int error)
 {
@@ -253,8 +248,7 @@ static int begin_body(struct ml_http_client_exchange *x)
         x->is_reusable = false;
         return -EPROTO;
     }
-    /* An answer before the request is whole: what follows it would be taken for the next one. */
-    x->is_reusable = x->is_reusable && x->phase == ML_HTTP_CLIENT_AWAITING && x->head.keep_alive;
+    x->is_reusable = x->is_reusable && x->head.keep_alive;
     x->left = x->head.body == ML_HTTP_SIZED ? (uint64_t)x->head.content_length : 0;
     ml_http_chunked_begin(&x->chunked);
     ml_http_head_init(&x->trailers, x->fields, ML_HTTP_CLIENT_FIELDS);
@@ -268,7 +262,7 @@ static int http1_receive(struct ml_http_client_exchange *x, bool stops_at_contin
     for (int interim = 0; interim <= INTERIM_MOST; interim++) {
         int error = receive_one(x, deadline);
         if (error != 0) {
-            x->is_reusable = false;
+            x->is_reusable = x->is_reusable && error == -ETIMEDOUT; /* it may be called again */
             return error;
         }
         if (!is_interim(&x->head))
@@ -399,13 +393,15 @@ static void http1_consume(struct ml_http_client_exchange *x, const struct ml_pie
     x->pending = 0;
 }
 
+/* What follows a request that is not whole would be taken for the rest of it. */
 static bool http1_finish(struct ml_http_client_exchange *x)
 {
     if (x->phase != ML_HTTP_CLIENT_OVER)
         return false;
     http1_consume_head(x);
     x->phase = ML_HTTP_CLIENT_IDLE;
-    return x->is_reusable && ml_stream_is_open(x->stream) && !ml_stream_has_input(x->stream);
+    return x->is_reusable && !x->is_sending && ml_stream_is_open(x->stream) &&
+           !ml_stream_has_input(x->stream);
 }
 
 static bool http1_is_idle(struct ml_http_client_exchange *x)
@@ -429,7 +425,6 @@ static const struct ml_http_client_carrier http1 = {
     .send = http1_send,
     .write = http1_write,
     .end = http1_end,
-    .has_response = http1_has_response,
     .receive = http1_receive,
     .consume_head = http1_consume_head,
     .read = http1_read,

@@ -4,10 +4,11 @@
  * redirects or content codings.
  *
  * The order of the calls: send; write, end (only if the body did not go with the head); receive;
- * read and consume until the end. Each may wait up to its absolute deadline and returns 0 or an
- * error: -ECONNRESET, -EPIPE, -ETIMEDOUT, -ECANCELED, -ML_ECLOSED, -ENOMEM; x->problem says more
- * where it is not NULL. After an error the exchange can only be dropped, but for a write that
- * failed: the response may still be received.
+ * read and consume until the end. One task may write and end while another receives and reads. Each
+ * call may wait up to its absolute deadline and returns 0 or an error: -ECONNRESET, -EPIPE,
+ * -ETIMEDOUT, -ECANCELED, -ML_ECLOSED, -ENOMEM; x->problem says more where it is not NULL. After an
+ * error the exchange can only be dropped, but for a write that failed and for a receive() whose
+ * deadline passed: the response may still be received.
  */
 #ifndef ML_HTTP_CLIENT_EXCHANGE_H
 #define ML_HTTP_CLIENT_EXCHANGE_H
@@ -49,11 +50,8 @@ struct ml_http_client_carrier {
     /* More of the body; the array is used up. -EPROTO: more than `length`. */
     int (*write)(struct ml_http_client_exchange *x, struct iovec *pieces, int count,
                  ml_time deadline);
-    /* The body is whole. -EPROTO: it is shorter than its length. */
+    /* The body is whole; waits until it has left. -EPROTO: it is shorter than its length. */
     int (*end)(struct ml_http_client_exchange *x, ml_time deadline);
-    /* Whether there is no use in sending more: a response has come, or the connection has ended.
-     * Never waits. */
-    bool (*has_response)(struct ml_http_client_exchange *x);
     /* The response's head is x->head; its slices are valid until consume_head(). Interim ones are
      * left out; with `stops_at_continue` a 100 is given, too. -EPROTO, -EMSGSIZE: x->problem says
      * more; -ML_EEOF: the connection ended. */
@@ -82,7 +80,6 @@ enum { ML_HTTP_CLIENT_FIELDS = 100 };
 
 enum ml_http_client_phase {
     ML_HTTP_CLIENT_IDLE,      /* no request yet, or the last one is over */
-    ML_HTTP_CLIENT_SENDING,   /* the body is not whole yet */
     ML_HTTP_CLIENT_AWAITING,  /* the response's head */
     ML_HTTP_CLIENT_RECEIVING, /* its body */
     ML_HTTP_CLIENT_OVER       /* its body has been read */
@@ -101,6 +98,7 @@ struct ml_http_client_exchange {
     size_t pending;      /* bytes of the piece that is not consumed yet */
     size_t max_head;     /* bytes of a response's head, and of trailers */
     bool is_streamed;    /* the request's body is chunked */
+    bool is_sending;     /* the request is not whole yet */
     bool is_reusable;    /* so far nothing forbids another exchange */
     bool has_answer;     /* a byte of a response has come */
     bool is_refused;     /* the server says that it has not looked at the request */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "http/http1.h"
 #include "http/http1_body.h"
+#include "http/http1_head.h"
 #include "http/http1_peer.h"
 #include "hub/wait/slice.h"
 #include "io/departure.h"
@@ -59,35 +60,22 @@ void ml_http_connection_hand_over(struct ml_http_connection *c)
 
 /* ---- the current request ---- */
 
-static int take_block(struct ml_http_connection *c)
+static int take_request(struct ml_http_connection *c)
 {
     if (c->current != NULL)
         return 0;
-    c->current = ml_http_block_take(c->server);
-    if (c->current == NULL)
-        return -ENOMEM;
-    c->current->long_head = NULL;
-    c->current->trailers = NULL;
-    c->current->x.carrier = NULL;
+    c->current = ml_http1_take(c->server);
     c->seen = 0;
-    ml_http_head_init(&c->current->x.head, c->current->fields, ML_HTTP1_FIELDS);
-    return 0;
-}
-
-static void release_block(struct ml_http_server *server, struct ml_http1 *r)
-{
-    ml_http1_end_body(r);
-    free(r->long_head);
-    ml_http_block_give(server, r);
+    return c->current != NULL ? 0 : -ENOMEM;
 }
 
 static void release_exchange(struct ml_http_exchange *x)
 {
-    release_block(x->server, ml_http1_of(x));
+    ml_http1_give(x->server, ml_http1_of(x));
 }
 
 /* Where other tasks than the handler's still wait in calls, the last of them gives it. */
-static void give_block(struct ml_http_connection *c)
+static void give_request(struct ml_http_connection *c)
 {
     struct ml_http1 *r = c->current;
     c->current = NULL;
@@ -97,22 +85,16 @@ static void give_block(struct ml_http_connection *c)
     if (r->x.carrier != NULL && r->x.calls > 0)
         r->x.left = release_exchange;
     else
-        release_block(c->server, r);
+        ml_http1_give(c->server, r);
 }
 
 /* The head's bytes leave the stream's input and stay with the request. */
 static int keep_head(struct ml_http_connection *c, size_t size)
 {
-    struct ml_http1 *r = c->current;
-    char *bytes = r->bytes;
-    if (size > ML_HTTP_BLOCK - offsetof(struct ml_http1, bytes))
-        bytes = r->long_head = malloc(size);
-    if (bytes == NULL)
-        return -ENOMEM;
-    memcpy(bytes, ml_buffer_data(&c->stream->in), size);
-    r->x.head.bytes = bytes;
-    ml_stream_consume(c->stream, size);
-    return 0;
+    int error = ml_http1_keep_head(c->current, ml_buffer_data(&c->stream->in), size);
+    if (error == 0)
+        ml_stream_consume(c->stream, size);
+    return error;
 }
 
 static void begin_exchange(struct ml_http_connection *c)
@@ -171,7 +153,7 @@ static int refuse(struct ml_http_connection *c, int status, const char *text)
 /* The same where there is no head: nothing of it is believed. */
 static int refuse_head(struct ml_http_connection *c, int status, const char *text)
 {
-    ml_http_head_init(&c->current->x.head, c->current->fields, ML_HTTP1_FIELDS);
+    ml_http1_clear_head(c->current);
     c->current->x.head.version = 11;
     begin_exchange(c);
     return refuse(c, status, text);
@@ -198,7 +180,7 @@ static int refuse_busy(struct ml_http_connection *c)
 static int parse(struct ml_http_connection *c)
 {
     struct ml_buffer *in = &c->stream->in;
-    int error = take_block(c);
+    int error = take_request(c);
     if (error != 0)
         return error;
     size_t size = ml_buffer_size(in);
@@ -337,7 +319,7 @@ int ml_http_connection_finish(struct ml_http_connection *c)
     if (c->server->done != NULL)
         c->server->done(c->context, x);
     c->server->counters.in_flight--;
-    give_block(c);
+    give_request(c);
     return error;
 }
 
@@ -359,34 +341,11 @@ void ml_http_connection_close(struct ml_http_connection *c)
     c->server->counters.open--;
     if (c->current != NULL && c->current->x.carrier != NULL)
         c->server->counters.in_flight--;
-    give_block(c);
+    give_request(c);
     ml_http_outbox_drop(&c->out);
     ml_departure_stop(&c->departure);
     if (c->is_cut)
         cut(c);
     if (!c->is_over)
         ml_stream_close(c->stream);
-}
-
-int ml_http_connection_run(struct ml_http_server *server, struct ml_stream *stream, void *context)
-{
-    struct ml_http_exchange *x;
-    int result;
-    struct ml_http_connection *c = malloc(sizeof *c);
-    if (c == NULL)
-        return -ENOMEM;
-    ml_http_connection_open(c, server, stream, context);
-    while ((result = ml_http_connection_next(c, &x)) == 0) {
-        ml_http1_peer_guard(c);
-        result = server->handle(context, x);
-        if (ml_http1_peer_unguard(c) && result == -ECANCELED)
-            result = 0;
-        if (result == 0)
-            result = ml_http_connection_finish(c);
-        if (result != 0)
-            break;
-    }
-    ml_http_connection_close(c);
-    free(c);
-    return result == 1 ? 0 : result;
 }

@@ -34,8 +34,4 @@ int ml_http_connection_finish(struct ml_http_connection *c);
  * waits. */
 void ml_http_connection_close(struct ml_http_connection *c);
 
-/* The three together, with the server's `handle`: serves the stream to its end. 0 or an error. May
- * wait. */
-int ml_http_connection_run(struct ml_http_server *server, struct ml_stream *stream, void *context);
-
 #endif

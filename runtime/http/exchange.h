@@ -111,7 +111,7 @@ struct ml_http_exchange {
     void (*left)(struct ml_http_exchange *x);
     int body_error;   /* what read_body() failed with; 0: nothing */
     int syntax_error; /* with -EPROTO: the ml_http_error */
-    int status;       /* of the answer; 0: none yet */
+    int status;       /* of the answer; 0: none yet; hijacked: what upgrades are answered with */
     uint8_t version;  /* 10, 11, 20 */
     enum ml_http_phase phase : 8;
     enum ml_http_on_gone on_gone : 8;

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "http/http1_body.h"
+#include "http/http1_head.h"
 #include "http/http1_peer.h"
 #include "io/send_file.h"
 #include "io/socket.h"
@@ -351,7 +352,9 @@ static int http1_hijack(struct ml_http_exchange *x)
     int error = ml_http_outbox_flush(&c->out);
     if (error != 0)
         return fail_on(x, error);
+    ml_http1_pack_head(c->server, ml_http1_of(x));
     x->phase = ML_HTTP_HIJACKED;
+    x->status = x->head.method_id == ML_HTTP_CONNECT ? 200 : 101;
     c->is_last = c->is_over = true;
     c->stream->is_patient = false;
     return 0;

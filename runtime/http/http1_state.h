@@ -39,19 +39,26 @@ struct ml_http1_trailers;
 
 enum { ML_HTTP1_FIELDS = 100 };
 
+/* The fields of a head and its bytes: a block of the server's. */
+struct ml_http1_room {
+    struct ml_http_field fields[ML_HTTP1_FIELDS];
+    char bytes[];
+};
+
 struct ml_http1 {
     struct ml_http_exchange x;
     struct ml_http_connection *connection;
-    struct ml_http_field fields[ML_HTTP1_FIELDS];
-    uint64_t body_left; /* bytes of the body; of one in chunks: of those that are there */
+    struct ml_http1_room *room; /* NULL: the head is packed */
+    uint64_t body_left;         /* bytes of the body; of one in chunks: of those that are there */
     struct ml_http_chunked chunks; /* of a body in chunks */
-    char *long_head;               /* malloc'd: the bytes of one that has no room below; or NULL */
+    void *packed; /* malloc'd: bytes of a head that has no room above, or, without `room`, the
+                     fields and the bytes; or NULL */
+    uint32_t head_size;
     struct ml_http1_trailers *trailers; /* NULL: none yet */
     size_t trailers_seen;               /* bytes of them at the front of the input */
     int64_t answer_left;                /* bytes that the answer's content-length still promises */
     enum ml_http_framing framing;       /* of the answer */
     bool continue_sent;
-    char bytes[]; /* of the head, in the rest of the block */
 };
 
 static inline struct ml_http1 *ml_http1_of(struct ml_http_exchange *x)

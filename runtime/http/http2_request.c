@@ -111,8 +111,8 @@ static void begin(struct ml_http2_request *r, const struct ml_http_client_reques
     x->method = ml_http_client_method(request->method, request->method_size);
     x->is_streamed = request->body == ML_HTTP_CLIENT_STREAMED;
     x->body_left = request->body == ML_HTTP_CLIENT_SIZED ? request->length : 0;
-    x->phase = ML_HTTP_CLIENT_SENDING;
-    x->is_reusable = true;
+    x->phase = ML_HTTP_CLIENT_AWAITING;
+    x->is_sending = x->is_reusable = true;
 }
 
 static int submit(struct ml_http2_request *r, const struct ml_http_client_request *request)
@@ -139,40 +139,6 @@ static int submit(struct ml_http2_request *r, const struct ml_http_client_reques
     return 0;
 }
 
-/* Bytes that may be put now; waits while there is no room. 0: the response has begun, and the
- * server reads no further: it may wait for us in turn. Or an error. */
-static ssize_t await_room(struct ml_http2_request *r, ml_time deadline)
-{
-    struct ml_http2_flow *f = &r->flow;
-    int error = ml_http2_flow_check(f);
-    while (error == 0 && ml_buffer_size(&f->out) >= ML_HTTP2_OUT_MAX && !r->has_head) {
-        error = ml_wait(hub_of(r), &room_kind, 0, &f->waiters, deadline);
-        if (error == 0)
-            error = ml_http2_flow_check(f);
-    }
-    size_t waiting = ml_buffer_size(&f->out);
-    return error != 0                   ? error
-           : waiting < ML_HTTP2_OUT_MAX ? (ssize_t)(ML_HTTP2_OUT_MAX - waiting)
-                                        : 0;
-}
-
-static int put_piece(struct ml_http2_request *r, const char *bytes, size_t size, ml_time deadline)
-{
-    int error = 0;
-    while (error == 0 && size > 0 && !r->is_cut) {
-        ssize_t room = await_room(r, deadline);
-        size_t part = room > 0 && (size_t)room < size ? (size_t)room : size;
-        if (room > 0)
-            error = ml_http2_flow_put(&r->flow, bytes, part, until(deadline));
-        else
-            error = (int)room;
-        r->is_cut = room == 0;
-        bytes += part;
-        size -= part;
-    }
-    return error;
-}
-
 /* Takes `size` bytes off what the body's length promises: 0; -EPROTO: it promised fewer. */
 static int spend(struct ml_http_client_exchange *x, size_t size)
 {
@@ -191,7 +157,8 @@ static int put_pieces(struct ml_http2_request *r, const struct iovec *pieces, in
     for (int i = 0; error == 0 && i < count; i++) {
         error = spend(&r->x, pieces[i].iov_len);
         if (error == 0)
-            error = put_piece(r, pieces[i].iov_base, pieces[i].iov_len, deadline);
+            error =
+                ml_http2_flow_put(&r->flow, pieces[i].iov_base, pieces[i].iov_len, until(deadline));
     }
     return error;
 }
@@ -209,19 +176,33 @@ static int put_whole(struct ml_http2_request *r, const struct iovec *pieces, int
     return error;
 }
 
-/* The body has been put; it leaves while the response is awaited. One that was cut stays open. */
+/* The body has been put: it may leave later. */
+static int end_output(struct ml_http2_request *r)
+{
+    int error = ml_http2_flow_end_output(&r->flow, until(ML_NEVER_WAIT));
+    if (error == 0 || error == -ETIMEDOUT)
+        r->x.is_sending = false;
+    return error == -ETIMEDOUT ? 0 : error;
+}
+
+/* Whether dropping the exchange now would cut the body off. */
+static bool is_leaving(const struct ml_http2_request *r)
+{
+    return r->flow.is_draining || (r->flow.input_ended && ml_link_is_in_list(&r->link));
+}
+
 static int http2_end(struct ml_http_client_exchange *x, ml_time deadline)
 {
     struct ml_http2_request *r = request_of(x);
-    (void)deadline;
-    if (x->phase != ML_HTTP_CLIENT_SENDING)
-        return 0;
-    if (x->body_left > 0)
-        return -EPROTO;
-    int error = r->is_cut ? 0 : ml_http2_flow_end_output(&r->flow, until(ML_NEVER_WAIT));
-    if (error == 0 || error == -ETIMEDOUT)
-        x->phase = ML_HTTP_CLIENT_AWAITING;
-    return error == -ETIMEDOUT ? 0 : error;
+    int error = ml_cancel_point(hub_of(r));
+    if (error == 0 && x->is_sending)
+        error = x->body_left > 0 ? -EPROTO : end_output(r);
+    while (error == 0 && is_leaving(r)) {
+        error = ml_http2_flow_check(&r->flow);
+        if (error == 0)
+            error = ml_wait(hub_of(r), &room_kind, 0, &r->flow.waiters, deadline);
+    }
+    return error;
 }
 
 /* Whether the exchange may begin: once, on a connection that is good. */
@@ -248,9 +229,10 @@ static int http2_send(struct ml_http_client_exchange *x,
     if (error == 0 && has_body)
         error = put_whole(r, pieces, count);
     if (error == 0 && !has_body)
-        x->phase = ML_HTTP_CLIENT_AWAITING;
+        x->is_sending = false;
     else if (error == 0 && !x->is_streamed && x->body_left == 0)
-        error = http2_end(x, deadline);
+        error = end_output(r);
+    (void)deadline;
     return error;
 }
 
@@ -263,14 +245,6 @@ static int http2_write(struct ml_http_client_exchange *x, struct iovec *pieces, 
 }
 
 /* ---- the head of the response ---- */
-
-/* Whether there is no use in sending more: the response is whole, or the server reads no further.
- */
-static bool http2_has_response(struct ml_http_client_exchange *x)
-{
-    struct ml_http2_request *r = request_of(x);
-    return r->is_cut || (r->has_head && r->flow.input_ended) || ml_http2_flow_check(&r->flow) != 0;
-}
 
 /* Why no response comes any more: 0 while one may. */
 static int end_of(const struct ml_http2_request *r)
@@ -419,7 +393,6 @@ static const struct ml_http_client_carrier carrier = {
     .send = http2_send,
     .write = http2_write,
     .end = http2_end,
-    .has_response = http2_has_response,
     .receive = http2_receive,
     .consume_head = http2_consume_head,
     .read = http2_read,

@@ -33,7 +33,6 @@ struct ml_http2_request {
     int failure;       /* why no response comes, or not its rest; 0: nothing is wrong */
     bool is_counted;   /* among client->count */
     bool has_reset;    /* the server reset the stream */
-    bool is_cut;       /* the request's body was not put to its end: nobody reads it */
     bool has_continue; /* 100 has come */
     bool has_head;     /* the final one is in `text` */
     struct ml_http_field trailer_fields[ML_HTTP_CLIENT_FIELDS];

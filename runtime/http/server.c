@@ -1,12 +1,11 @@
 #include "http/server.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Requests in flight on a busy server seldom wait at the same time: measured with 64 connections,
  * two blocks serve all. */
-enum { BLOCKS_KEPT = 64 };
+enum { SPARES_KEPT = 64 };
 
 void ml_http_server_init(struct ml_http_server *server, struct ml_io *io)
 {
@@ -25,14 +24,20 @@ void ml_http_server_init(struct ml_http_server *server, struct ml_io *io)
     ml_list_init(&server->connections);
 }
 
-void ml_http_server_release(struct ml_http_server *server)
+static void release_spares(struct ml_http_spares *spares)
 {
-    while (server->idle_blocks != NULL) {
-        void *block = server->idle_blocks;
-        memcpy(&server->idle_blocks, block, sizeof block);
+    while (spares->first != NULL) {
+        void *block = spares->first;
+        memcpy(&spares->first, block, sizeof block);
         free(block);
     }
-    server->idle_count = 0;
+    spares->count = 0;
+}
+
+void ml_http_server_release(struct ml_http_server *server)
+{
+    release_spares(&server->blocks);
+    release_spares(&server->requests);
 }
 
 void ml_http_server_stop(struct ml_http_server *server)
@@ -46,36 +51,35 @@ void ml_http_server_stop(struct ml_http_server *server)
     }
 }
 
+void *ml_http_spare_take(struct ml_http_spares *spares, size_t size)
+{
+    void *block = spares->first;
+    if (block == NULL)
+        return malloc(size);
+    memcpy(&spares->first, block, sizeof block);
+    spares->count--;
+    return block;
+}
+
+void ml_http_spare_give(struct ml_http_spares *spares, void *block)
+{
+    if (block == NULL || spares->count == SPARES_KEPT) {
+        free(block);
+        return;
+    }
+    memcpy(block, &spares->first, sizeof block);
+    spares->first = block;
+    spares->count++;
+}
+
 void *ml_http_block_take(struct ml_http_server *server)
 {
-    void *block = server->idle_blocks;
-    if (block == NULL)
-        return malloc(ML_HTTP_BLOCK);
-    memcpy(&server->idle_blocks, block, sizeof block);
-    server->idle_count--;
-    return block;
+    return ml_http_spare_take(&server->blocks, ML_HTTP_BLOCK);
 }
 
 void ml_http_block_give(struct ml_http_server *server, void *block)
 {
-    if (server->idle_count == BLOCKS_KEPT) {
-        free(block);
-        return;
-    }
-    memcpy(block, &server->idle_blocks, sizeof block);
-    server->idle_blocks = block;
-    server->idle_count++;
-}
-
-/* strftime() would ask the locale for the names. */
-static void format_date(char *to, size_t size, time_t second)
-{
-    static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct tm tm;
-    gmtime_r(&second, &tm);
-    snprintf(to, size, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", &days[3 * tm.tm_wday], tm.tm_mday,
-             &months[3 * tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    ml_http_spare_give(&server->blocks, block);
 }
 
 const char *ml_http_server_date(struct ml_http_server *server)
@@ -84,7 +88,7 @@ const char *ml_http_server_date(struct ml_http_server *server)
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
     if (now.tv_sec != server->date_second) {
         server->date_second = now.tv_sec;
-        format_date(server->date, sizeof server->date, now.tv_sec);
+        ml_http_date_write(server->date, now.tv_sec);
     }
     return server->date;
 }

@@ -1,12 +1,12 @@
 /*
- * What the connections of one HTTP server share: its handler, limits, counters, blocks of memory. A
- * host in C sets `handle` and runs ml_http_connection_run() in a task for each connection. Knows no
- * listener and no Lua.
+ * What the connections of one HTTP server share: its handler, limits, counters, blocks of memory.
+ * Knows no listener and no Lua.
  */
 #ifndef ML_HTTP_SERVER_H
 #define ML_HTTP_SERVER_H
 
 #include "base/list.h"
+#include "http/date.h"
 #include "http/exchange.h"
 
 #include <time.h>
@@ -27,6 +27,12 @@ struct ml_http_counters {
     uint64_t refused;   /* answered 503 because of too many in flight */
     uint32_t open;      /* connections now */
     uint32_t in_flight; /* exchanges now */
+};
+
+/* Blocks of one size that were given back. */
+struct ml_http_spares {
+    void *first; /* each holds the next */
+    uint32_t count;
 };
 
 /* A connection's place among those of its server, whatever version it speaks. */
@@ -56,10 +62,9 @@ struct ml_http_server {
     enum ml_http_on_gone on_gone;
     bool is_stopping;
     struct ml_link connections; /* all that are open */
-    void *idle_blocks;          /* each holding the next */
-    uint32_t idle_count;
+    struct ml_http_spares blocks, requests;
     time_t date_second;
-    char date[80]; /* 29 characters are used */
+    char date[ML_HTTP_DATE_SIZE];
 };
 
 /* Blocks of memory for a request with its head, and for answers. */
@@ -71,7 +76,12 @@ void ml_http_server_init(struct ml_http_server *server, struct ml_io *io);
 /* No connection is open any more. */
 void ml_http_server_release(struct ml_http_server *server);
 
-/* A block of ML_HTTP_BLOCK bytes; NULL: no memory. The last that were freed are kept. */
+/* One of them, or a new block of `size` bytes, which is the same each time and no less than a
+ * pointer's; NULL: no memory. The last that were given are kept. NULL may be given, too. */
+void *ml_http_spare_take(struct ml_http_spares *spares, size_t size);
+void ml_http_spare_give(struct ml_http_spares *spares, void *block);
+
+/* A block of ML_HTTP_BLOCK bytes; NULL: no memory. */
 void *ml_http_block_take(struct ml_http_server *server);
 void ml_http_block_give(struct ml_http_server *server, void *block);
 
@@ -79,7 +89,7 @@ void ml_http_block_give(struct ml_http_server *server, void *block);
  * that wait for a request or for the rest of a head, of which nothing has come. Never waits. */
 void ml_http_server_stop(struct ml_http_server *server);
 
-/* Now as `date` fields have it, 29 characters; formatted once a second. */
+/* Now as `date` fields have it, ML_HTTP_DATE_SIZE characters; formatted once a second. */
 const char *ml_http_server_date(struct ml_http_server *server);
 
 #endif

@@ -211,26 +211,11 @@ bool ml_slice_is(struct ml_slice slice, const char *text)
     return is_same;
 }
 
-static const struct {
-    const char *scheme;
-    int port;
-} http_schemes[] = {{"http", 80}, {"https", 443}, {"ws", 80}, {"wss", 443}};
-
-/* -1: not a scheme of HTTP. */
-static int scheme_port(const struct ml_url *url)
-{
-    for (size_t i = 0; i < sizeof http_schemes / sizeof *http_schemes; i++)
-        if (ml_slice_is(url->scheme, http_schemes[i].scheme))
-            return http_schemes[i].port;
-    return -1;
-}
-
 bool ml_url_is_http(const struct ml_url *url)
 {
-    return scheme_port(url) >= 0;
-}
-
-int ml_url_port(const struct ml_url *url)
-{
-    return url->port_number >= 0 ? url->port_number : scheme_port(url);
+    static const char *const schemes[] = {"http", "https", "ws", "wss"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+        if (ml_slice_is(url->scheme, schemes[i]))
+            return true;
+    return false;
 }

@@ -47,7 +47,4 @@ bool ml_slice_is(struct ml_slice slice, const char *text);
 /* Whether the scheme is http, https, ws or wss. */
 bool ml_url_is_http(const struct ml_url *url);
 
-/* The port in the text, or the scheme's. -1: neither. */
-int ml_url_port(const struct ml_url *url);
-
 #endif

@@ -177,6 +177,16 @@ void ml_socket_open(struct ml_stream *s, int fd)
     ml_stream_open(s, &ml_socket_transport);
 }
 
+int ml_socket_peer(const struct ml_stream *s, struct ml_address *address)
+{
+    sa_family_t family = s->accepted_from.sin6_family;
+    if (family != AF_INET && family != AF_INET6)
+        return ml_fd_is_open(&s->fd) ? ml_address_of_peer(address, s->fd.number) : -ENOTCONN;
+    address->inet6 = s->accepted_from;
+    address->size = family == AF_INET ? sizeof address->inet : sizeof address->inet6;
+    return 0;
+}
+
 bool ml_socket_has_unread(int fd)
 {
     int bytes = 0;

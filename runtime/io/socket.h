@@ -30,6 +30,10 @@ int ml_socket_fail(struct ml_stream *s, int error);
  * errno. */
 int ml_socket_take_error(struct ml_stream *s);
 
+/* The peer's address. That of a stream from a listener is known from the start, and stays when the
+ * peer has left or the stream is closed. 0 or a negated errno; -ENOTCONN: there is none. */
+int ml_socket_peer(const struct ml_stream *s, struct ml_address *address);
+
 /* Whether input has come that was not read: close() would reset the connection. */
 bool ml_socket_has_unread(int fd);
 

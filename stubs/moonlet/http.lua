@@ -66,7 +66,7 @@ function Client:put(where, opts) end
 
 ---Sends a request and reads the whole response. May wait.
 ---@param where string|table URL, or the options with a field `url`
----@param opts? table method, headers, query, body, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+---@param opts? table method, headers, query, body, length, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
 ---@return moonlet.http.Reply|nil # or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
@@ -533,7 +533,7 @@ function Router:use(fn) end
 local Server = {}
 
 ---Serves the connections of a listener until it is stopped, or one stream until its end. May wait.
----@param target moonlet.net.listener|moonlet.net.stream
+---@param target moonlet.signal.listener|moonlet.net.stream
 ---@return boolean|nil # true; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
@@ -582,7 +582,7 @@ function headers:get(name) end
 local http = {}
 
 ---Makes a client.
----@param opts? table base, headers, cookies (true, or a jar), pool {max=, per_host=, idle=}, version ("1.1", or "2", also without TLS), and what a request takes
+---@param opts? table base, headers, cookies (true, or a jar), pool {max= (idle connections in all), idle_per_host= (of an origin), per_host= (in use, of an origin), idle= (seconds)}, version ("1.1", or "2", also without TLS), and what a request takes
 ---@return moonlet.http.Client
 function http.client(opts) end
 
@@ -672,7 +672,7 @@ function http.put(where, opts) end
 
 ---Sends a request and reads the whole response. May wait.
 ---@param where string|table URL, or the options with a field `url`
----@param opts? table method, headers, query, body, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+---@param opts? table method, headers, query, body, length, json, form, multipart, redirects, retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
 ---@return moonlet.http.Reply|nil # or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
@@ -688,7 +688,7 @@ function http.router() end
 ---@field tls? table options or a context of net.tls; HTTP/2 is offered
 ---@field reuseport? boolean
 ---@field backlog? integer
----@field listener? moonlet.net.listener in place of the five above
+---@field listener? moonlet.signal.listener in place of the five above
 ---@field grace? number seconds: SIGINT, SIGTERM and a cancellation stop as stop(grace)
 ---@field on_error? function on_error(err, req, traceback): what it returns is the answer
 ---@field max_body? integer bytes of a request's body: 413

@@ -11,6 +11,7 @@
 #include "bindings/http/client_send.h"
 #include "bindings/http/headers.h"
 #include "bindings/http/headers_methods.h"
+#include "bindings/http/helpers.h"
 #include "bindings/net/stream_object.h"
 #include "http/client_exchange.h"
 #include "http/coding.h"
@@ -277,6 +278,13 @@ static int exchange_finish(lua_State *L)
     return 1;
 }
 
+/* exchange:is_lasting(): whether the connection goes on behind the response, as far as is known. */
+static int exchange_is_lasting(lua_State *L)
+{
+    lua_pushboolean(L, ml_check_client_exchange(L)->x->is_reusable);
+    return 1;
+}
+
 /* exchange:drop(): the rest of the response is not read. Over HTTP/2 this resets the stream, unless
  * it has ended. Never waits. */
 static int exchange_drop(lua_State *L)
@@ -334,13 +342,13 @@ int ml_open_http_client(lua_State *L)
     static const luaL_Reg methods[] = {{"send", ml_client_exchange_send},
                                        {"write", ml_client_exchange_write},
                                        {"end_body", ml_client_exchange_end_body},
-                                       {"has_response", ml_client_exchange_has_response},
                                        {"receive", exchange_receive},
                                        {"decode", exchange_decode},
                                        {"read", exchange_read},
                                        {"read_all", exchange_read_all},
                                        {"trailers", exchange_trailers},
                                        {"finish", exchange_finish},
+                                       {"is_lasting", exchange_is_lasting},
                                        {"is_idle", exchange_is_idle},
                                        {"drop", exchange_drop},
                                        {"advice", exchange_advice},
@@ -351,6 +359,7 @@ int ml_open_http_client(lua_State *L)
                                          {"http2", ml_client_new_http2},
                                          {"has_http2", ml_client_has_http2},
                                          {"codings", codings},
+                                         {"cookie_date", ml_http_core_cookie_date},
                                          {NULL, NULL}};
     ml_open_client_http2_type(L);
     ml_open_object_type(L, ml_client_exchange_type, methods, metamethods);

@@ -107,11 +107,3 @@ int ml_client_exchange_end_body(lua_State *L)
     lua_pushboolean(L, error == 0);
     return error == 0 ? 1 : ml_client_push_problem(L, e, error);
 }
-
-/* exchange:has_response(): whether a response has begun to come. Never waits. */
-int ml_client_exchange_has_response(lua_State *L)
-{
-    struct ml_lua_client_exchange *e = ml_check_client_exchange(L);
-    lua_pushboolean(L, e->x->carrier->has_response(e->x));
-    return 1;
-}

@@ -7,6 +7,5 @@
 int ml_client_exchange_send(lua_State *L);
 int ml_client_exchange_write(lua_State *L);
 int ml_client_exchange_end_body(lua_State *L);
-int ml_client_exchange_has_response(lua_State *L);
 
 #endif

@@ -28,6 +28,19 @@ int ml_http_core_parse_date(lua_State *L)
     return 1;
 }
 
+/* cookie_date(text) -> seconds since 1970 of a cookie's date; nil: it is none. */
+int ml_http_core_cookie_date(lua_State *L)
+{
+    size_t size;
+    int64_t seconds;
+    const char *text = luaL_checklstring(L, 1, &size);
+    if (ml_http_cookie_date_parse(text, size, &seconds))
+        lua_pushinteger(L, seconds);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
 /* negotiate(the field accept-encoding, or nil, coding...) -> the coding of these that the peer
  * likes best; nil: none of them. */
 int ml_http_core_negotiate(lua_State *L)

@@ -4,9 +4,10 @@
 
 #include <lua.h>
 
-/* Functions of moonlet.http.server.core. */
+/* Functions of moonlet.http.server.core, but for the last: of moonlet.http.client.core. */
 int ml_http_core_date(lua_State *L);
 int ml_http_core_parse_date(lua_State *L);
 int ml_http_core_negotiate(lua_State *L);
+int ml_http_core_cookie_date(lua_State *L);
 
 #endif

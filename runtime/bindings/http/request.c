@@ -11,7 +11,7 @@
 #include "bindings/net/address.h"
 #include "bindings/net/tls_info.h"
 #include "bindings/sync/select.h"
-#include "io/address.h"
+#include "io/socket.h"
 
 #include <errno.h>
 #include <string.h>
@@ -53,12 +53,11 @@ static struct ml_stream *push_stream(lua_State *L)
     return ml_to_object(L, -1);
 }
 
-/* Whom the kernel names; nil in the Unix domain without a name, and in memory. */
+/* nil: the connection is one in memory. */
 static void push_peer(lua_State *L, const struct ml_http_exchange *x)
 {
     struct ml_address address;
-    const struct ml_stream *s = x->stream;
-    if (ml_fd_is_open(&s->fd) && ml_address_of_peer(&address, s->fd.number) == 0)
+    if (ml_socket_peer(x->stream, &address) == 0)
         ml_push_address(L, &address);
     else
         lua_pushnil(L);

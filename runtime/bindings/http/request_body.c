@@ -10,20 +10,25 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <string.h>
 
-static int push_body_failure(lua_State *L, struct ml_http_exchange *x, int error)
+static const char *text_of(const struct ml_http_exchange *x, int error)
 {
     static const char *const texts[] = {"the body is larger than allowed",
                                         "the body did not come in time",
                                         "the peer left in the middle of the body"};
-    const char *text = error == -EMSGSIZE    ? texts[0]
-                       : error == -ETIMEDOUT ? texts[1]
-                       : error == -ML_EEOF   ? texts[2]
-                       : error == -EPROTO    ? ml_http_error_text(x->syntax_error)
-                       : error == -EBUSY     ? "another task is reading this body"
-                                             : ml_error_text(error);
+    return error == -EMSGSIZE    ? texts[0]
+           : error == -ETIMEDOUT ? texts[1]
+           : error == -ML_EEOF   ? texts[2]
+           : error == -EPROTO    ? ml_http_error_text(x->syntax_error)
+           : error == -EBUSY     ? "another task is reading this body"
+                                 : ml_error_text(error);
+}
+
+static int push_body_failure(lua_State *L, struct ml_http_exchange *x, int error)
+{
     luaL_pushfail(L);
-    lua_pushstring(L, text);
+    lua_pushstring(L, text_of(x, error));
     lua_pushstring(L, ml_error_name(error));
     return 3;
 }
@@ -156,30 +161,106 @@ int ml_http_request_trailers(lua_State *L)
     return 1;
 }
 
-/* core.blame(req, code, status): its body was read and is wrong: a handler that returns, or lets
- * through, a failure with that code answers the status. */
+/* ---- whose fault a failure is ---- */
+
+/* core.blame(req, code, status, message): its body was read and is wrong: a handler that returns a
+ * failure with that code, or lets one through, answers the status. Several may be told of. */
 int ml_http_core_blame(lua_State *L)
 {
     struct ml_lua_request *req = ml_check_request(L, 1);
     luaL_checkstring(L, 2);
     int status = (int)luaL_checkinteger(L, 3);
-    lua_settop(L, 2);
+    luaL_checkstring(L, 4);
+    lua_settop(L, 4);
+    if (req->blamed != 0)
+        ml_request_push_kept(L, ML_REQUEST_BLAMED);
+    else
+        lua_createtable(L, 0, 2);
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    lua_rawset(L, -3); /* code -> status */
+    lua_pushvalue(L, 4);
+    lua_pushvalue(L, 2);
+    lua_rawset(L, -3); /* message -> code */
     ml_request_keep(L, req, ML_REQUEST_BLAMED);
     req->blamed = status;
     return 0;
+}
+
+/* What core.blame() has told of the code. */
+static int blamed_status(lua_State *L, const struct ml_lua_request *req, int request, int code)
+{
+    if (req->blamed == 0 || lua_type(L, code) != LUA_TSTRING)
+        return req->blamed;
+    lua_getiuservalue(L, request, ML_REQUEST_KEPT);
+    lua_rawgeti(L, -1, ML_REQUEST_BLAMED + 1);
+    lua_pushvalue(L, code);
+    lua_rawget(L, -2);
+    int status = (int)lua_tointeger(L, -1);
+    lua_pop(L, 3);
+    return status;
 }
 
 int ml_request_body_status(lua_State *L, int request, int code)
 {
     const struct ml_lua_request *req = ml_to_object(L, request);
     int status = req->x != NULL ? ml_http_exchange_body_status(req->x) : 0;
-    if (status != 0 || req->blamed == 0)
-        return status;
-    lua_getiuservalue(L, request, ML_REQUEST_KEPT);
-    lua_rawgeti(L, -1, ML_REQUEST_BLAMED + 1);
-    bool is_it = lua_type(L, code) != LUA_TSTRING || lua_rawequal(L, -1, code);
-    lua_pop(L, 2);
-    return is_it ? req->blamed : 0;
+    if (status != 0 && lua_type(L, code) == LUA_TSTRING &&
+        strcmp(lua_tostring(L, code), ml_error_name(req->x->body_error)) != 0)
+        status = 0;
+    return status != 0 ? status : blamed_status(L, req, request, code);
+}
+
+/* Whether the error `text` was raised of `message` by assert() or error(), which may put
+ * "chunk:line: " before it. */
+static bool is_raised_of(const char *text, size_t size, const char *message, size_t message_size)
+{
+    size_t at = size - message_size;
+    if (message_size == 0 || message_size > size || memcmp(text + at, message, message_size) != 0)
+        return false;
+    if (at == 0)
+        return true;
+    if (at < 2 || memcmp(text + at - 2, ": ", 2) != 0)
+        return false;
+    size_t end = at -= 2;
+    while (at > 0 && text[at - 1] >= '0' && text[at - 1] <= '9')
+        at--;
+    return at > 0 && at < end && text[at - 1] == ':';
+}
+
+/* Pushes the message that core.blame() was told, and the code, if `text` was raised of it: true. */
+static bool push_blamed(lua_State *L, const struct ml_lua_request *req, const char *text,
+                        size_t size)
+{
+    if (req->blamed == 0)
+        return false;
+    ml_request_push_kept(L, ML_REQUEST_BLAMED);
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        size_t message_size;
+        const char *message = lua_tolstring(L, -2, &message_size);
+        if (lua_type(L, -1) == LUA_TSTRING && is_raised_of(text, size, message, message_size))
+            return true;
+    }
+    return false;
+}
+
+/* core.failure_of(req, text) -> the message and code of the body's failure, where assert() or
+ * error() has raised `text` of its message, which loses the code; nil: it is another error. */
+int ml_http_core_failure_of(lua_State *L)
+{
+    const struct ml_lua_request *req = ml_check_request(L, 1);
+    size_t size;
+    const char *text = luaL_checklstring(L, 2, &size);
+    int error = req->x != NULL ? req->x->body_error : 0;
+    const char *message = error != 0 ? text_of(req->x, error) : "";
+    if (is_raised_of(text, size, message, strlen(message))) {
+        lua_pushstring(L, message);
+        lua_pushstring(L, ml_error_name(error));
+    } else if (!push_blamed(L, req, text, size)) {
+        lua_pushnil(L);
+        lua_pushnil(L);
+    }
+    return 2;
 }
 
 /* core.blamed(req, code) -> the status for a failure with that code; nil: it is not the body's. */

@@ -1,4 +1,4 @@
-/* The body of a request, as handlers read it, and who is to blame for what is wrong with it. */
+/* The body of a request, as handlers read it, and which failures of a handler are the body's. */
 #ifndef ML_BINDINGS_HTTP_REQUEST_BODY_H
 #define ML_BINDINGS_HTTP_REQUEST_BODY_H
 
@@ -16,5 +16,6 @@ int ml_request_body_status(lua_State *L, int request, int code);
 /* Functions of moonlet.http.server.core, documented where they are defined. */
 int ml_http_core_blame(lua_State *L);
 int ml_http_core_blamed(lua_State *L);
+int ml_http_core_failure_of(lua_State *L);
 
 #endif

@@ -22,7 +22,7 @@ enum ml_request_field {
     ML_REQUEST_LOCALS,
     ML_REQUEST_FIELDS,
     ML_REQUEST_BODY = ML_REQUEST_FIELDS, /* kept behind the fields: the whole body, */
-    ML_REQUEST_BLAMED                    /* the code of what is wrong with it */
+    ML_REQUEST_BLAMED /* of what is wrong with it: code -> status, message -> code */
 };
 
 /* Pushes a request; connection: where its connection is on the stack. */

@@ -83,13 +83,15 @@ static bool is_nothing(lua_State *L, int first, int count)
                                          (lua_isboolean(L, first) && lua_toboolean(L, first))));
 }
 
-/* `nil, message, code`: an answer of 4xx if the request's body is to blame, else an error. */
+/* `nil, message, code`: an answer of 4xx if the request's body is to blame, else an error, as also
+ * once the head is out. */
 static void fill_failure(lua_State *L, int index, struct ml_lua_response *res, int first)
 {
     luaL_checkstack(L, 8, NULL);
     lua_settop(L, first + 2);
     lua_getiuservalue(L, index, ML_RESPONSE_REQUEST);
-    int status = ml_request_body_status(L, lua_gettop(L), first + 2);
+    bool is_answer = res->x->phase == ML_HTTP_UNSENT;
+    int status = is_answer ? ml_request_body_status(L, lua_gettop(L), first + 2) : 0;
     lua_pushvalue(L, first + 1);
     if (status == 0 && lua_type(L, first + 2) == LUA_TSTRING) {
         lua_pushvalue(L, first + 2);
@@ -133,10 +135,12 @@ void ml_response_fill(lua_State *L, int index, int first)
     int count = lua_gettop(L) - first + 1;
     if (is_nothing(L, first, count) || res->x == NULL)
         return;
-    ml_response_check_unsent(L, res);
     if (lua_isnil(L, first))
         fill_failure(L, index, res, first);
-    else if (lua_type(L, first) == LUA_TNUMBER)
+    ml_response_check_unsent(L, res);
+    if (lua_isnil(L, first))
+        return;
+    if (lua_type(L, first) == LUA_TNUMBER)
         fill_status(L, index, res, first, count);
     else if (count == 1 && ml_response_is_error(L, first))
         lua_error(L);

@@ -7,6 +7,7 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/object.h"
+#include "bindings/core/report.h"
 #include "bindings/http/headers_methods.h"
 #include "bindings/http/helpers.h"
 #include "bindings/http/limits.h"
@@ -108,19 +109,43 @@ static bool settle(lua_State *L, struct ml_http_exchange *x, intptr_t count)
     return is_cancelled;
 }
 
-/* The access log. An error in it is nobody's answer. */
-static void log_exchange(lua_State *L, const struct ml_http_exchange *x)
+/* As nginx has it: the request ended before there was an answer. */
+enum { STATUS_UNANSWERED = 499 };
+
+static void push_log(lua_State *L, const struct ml_http_exchange *x)
+{
+    ml_time span = ml_hub_now(x->server->io->hub) - x->began;
+    lua_getiuservalue(L, SERVER, ML_SERVER_LOG);
+    lua_pushvalue(L, REQUEST);
+    lua_pushinteger(L, x->status != 0 ? x->status : STATUS_UNANSWERED);
+    lua_pushinteger(L, (lua_Integer)x->body_sent);
+    lua_pushnumber(L, (lua_Number)span / ML_SECOND);
+}
+
+/* Reports what with_traceback() has left on top. */
+static void report(lua_State *L)
+{
+    int problem = lua_gettop(L);
+    lua_pushcfunction(L, ml_task_report);
+    lua_rawgeti(L, problem, 1);
+    lua_rawgeti(L, problem, 2);
+    lua_pcall(L, 2, 0, 0);
+}
+
+/* The access log. An error in it is reported, and is nobody's answer. True: the log's function was
+ * cancelled, which is on top. */
+static bool log_exchange(lua_State *L, const struct ml_http_exchange *x, intptr_t count)
 {
     const struct ml_lua_server *server = ml_to_object(L, SERVER);
     if (!server->logs)
-        return;
-    ml_time span = ml_hub_now(server->http.io->hub) - x->began;
-    lua_getiuservalue(L, SERVER, ML_SERVER_LOG);
-    lua_pushvalue(L, REQUEST);
-    lua_pushinteger(L, x->status);
-    lua_pushinteger(L, (lua_Integer)x->body_sent);
-    lua_pushnumber(L, (lua_Number)span / ML_SECOND);
-    lua_call(L, 4, 0);
+        return false;
+    push_log(L, x);
+    if (lua_pcall(L, 4, 0, TRACEBACK) == LUA_OK)
+        return false;
+    if (ml_cancellation_is_raised(L, count))
+        return true;
+    report(L);
+    return false;
 }
 
 /* Handles an exchange, of the connection `c` if that is of HTTP/1; the stack is filled up to
@@ -135,9 +160,13 @@ static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_ex
         ml_http1_peer_guard(c);
     bool is_cancelled = call(L, HANDLER) != LUA_OK && settle(L, x, count);
     bool has_left = c != NULL && ml_http1_peer_unguard(c);
-    if (!is_cancelled || has_left)
-        log_exchange(L, x);
+    int top = lua_gettop(L);
+    bool is_log_cancelled = log_exchange(L, x, ml_cancellation_count(L));
+    if (is_cancelled)
+        lua_settop(L, top);
     detach(L);
+    if (is_log_cancelled && !is_cancelled)
+        lua_error(L);
     if (is_cancelled && !has_left)
         lua_error(L);
     lua_settop(L, TRACEBACK);
@@ -423,6 +452,7 @@ int ml_open_http_server(lua_State *L)
                                          {"configure", configure},
                                          {"blame", ml_http_core_blame},
                                          {"blamed", ml_http_core_blamed},
+                                         {"failure_of", ml_http_core_failure_of},
                                          {"raise", raise_failure},
                                          {"stop", stop},
                                          {"stats", stats},

@@ -20,7 +20,7 @@ struct ml_lua_request {
     struct ml_http_exchange *x; /* NULL: it is over */
     uint32_t kept;              /* bits: fields that stand in user value 1 */
     enum ml_body_use use;
-    int blamed; /* a status: the body was read and is wrong; 0: it is not */
+    int blamed; /* the last status that core.blame() told of; 0: the body is not wrong */
 };
 
 /* User values: a table of what was made of it so far, or nil; the connection, which keeps the

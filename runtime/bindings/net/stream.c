@@ -17,6 +17,7 @@
 #include "bindings/net/write.h"
 #include "bindings/sync/select.h"
 #include "io/address.h"
+#include "io/pipe.h"
 #include "io/socket.h"
 
 #include <errno.h>
@@ -144,29 +145,25 @@ static int stream_set_keepalive(lua_State *L)
     return push_done(L, error != 0 ? error : ml_socket_set_keepalive(s->fd.number, &keepalive));
 }
 
-typedef int ask_address(struct ml_address *address, int fd);
-
-static int push_asked(lua_State *L, ask_address *ask)
+static int push_asked(lua_State *L, int error, const struct ml_address *address)
 {
-    struct ml_stream *s = ml_check_stream(L, 1);
-    struct ml_address address;
-    int error = check_socket(s, ENOTCONN);
-    if (error == 0)
-        error = ask(&address, s->fd.number);
     if (error != 0)
         return ml_push_failure(L, error);
-    ml_push_address(L, &address);
+    ml_push_address(L, address);
     return 1;
 }
 
 /***
-Returns the remote address. Never waits.
+Returns the remote address; of a stream from a listener also when the peer has left. Never waits.
 @function stream:peer
 @treturn Address of the other end; or nil, message, code
 */
 static int stream_peer(lua_State *L)
 {
-    return push_asked(L, ml_address_of_peer);
+    const struct ml_stream *s = ml_check_stream(L, 1);
+    struct ml_address address;
+    int error = check_socket(s, ENOTCONN);
+    return push_asked(L, error == 0 ? ml_socket_peer(s, &address) : error, &address);
 }
 
 /* core.accepted_from(stream): the text of the peer's address if a listener made the stream, even if
@@ -174,10 +171,9 @@ static int stream_peer(lua_State *L)
 int ml_net_accepted_from(lua_State *L)
 {
     const struct ml_stream *s = ml_check_object(L, 1, ml_stream_type);
-    struct ml_address address = {.size = sizeof address.inet, .inet6 = s->accepted_from};
-    if (address.any.sa_family == AF_INET6)
-        address.size = sizeof address.inet6;
-    else if (address.any.sa_family != AF_INET)
+    struct ml_address address;
+    if (s->accepted_from.sin6_family == AF_UNIX || !s->is_accepted ||
+        ml_socket_peer(s, &address) != 0)
         return 0;
     ml_push_address_text(L, &address);
     return 1;
@@ -190,14 +186,17 @@ Returns the local address. Never waits.
 */
 static int stream_address(lua_State *L)
 {
-    return push_asked(L, ml_address_of_socket);
+    const struct ml_stream *s = ml_check_stream(L, 1);
+    struct ml_address address;
+    int error = check_socket(s, ENOTCONN);
+    return push_asked(L, error == 0 ? ml_address_of_socket(&address, s->fd.number) : error,
+                      &address);
 }
 
-static void push_text_of(lua_State *L, ask_address *ask, int fd)
+static void push_text_of(lua_State *L, int error, const struct ml_address *address)
 {
-    struct ml_address address;
-    if (ask(&address, fd) == 0)
-        ml_push_address_text(L, &address);
+    if (error == 0)
+        ml_push_address_text(L, address);
     else
         lua_pushliteral(L, "?");
 }
@@ -209,20 +208,32 @@ static int stream_tostring(lua_State *L)
         lua_pushliteral(L, "net.stream (closed)");
         return 1;
     }
+    if (ml_stream_is_pipe(s) || ml_stream_is_pty(s)) {
+        const char *over = ml_stream_is_pipe(s) ? "a pipe" : "a terminal";
+        lua_pushfstring(L, "net.stream over %s (open)", over);
+        return 1;
+    }
     if (!ml_fd_is_open(&s->fd)) {
         lua_pushliteral(L, "net.stream in memory (open)");
         return 1;
     }
-    push_text_of(L, ml_address_of_socket, s->fd.number);
-    push_text_of(L, ml_address_of_peer, s->fd.number);
+    struct ml_address own, peer;
+    push_text_of(L, ml_address_of_socket(&own, s->fd.number), &own);
+    push_text_of(L, ml_socket_peer(s, &peer), &peer);
     lua_pushfstring(L, "net.stream %s <- %s (open)", lua_tostring(L, -2), lua_tostring(L, -1));
     return 1;
+}
+
+/* A pipe through which nothing passes any more holds nothing. */
+static bool is_spent(const struct ml_stream *s)
+{
+    return ml_stream_is_pipe(s) && !ml_fd_is_open(&s->fd);
 }
 
 static int stream_gc(lua_State *L)
 {
     struct ml_stream *s = ml_check_object(L, 1, ml_stream_type);
-    if (ml_stream_is_open(s))
+    if (ml_stream_is_open(s) && !is_spent(s))
         ml_warn_unclosed(L, s);
     ml_stream_close(s);
     return 0;

@@ -11,10 +11,15 @@ local function clean(text)
   return (tostring(text):gsub('[%c"\\\127]', function(c) return ("\\x%02x"):format(c:byte()) end))
 end
 
+-- "-": the connection is one in memory.
+local function name_of(client)
+  if not client then return "-" end
+  return client.host or clean(client.path ~= "" and client.path or "unix:")
+end
+
 local function format(req, status, bytes, seconds)
-  local client = req.client
   return ('%s [%s] "%s %s HTTP/%s" %d %d %.6f\n'):format(
-    client and (client.host or client.path) or "-", os.date "!%Y-%m-%dT%H:%M:%SZ",
+    name_of(req.client), os.date "!%Y-%m-%dT%H:%M:%SZ",
     clean(req.method), clean(req.target), req.version, status, bytes, seconds)
 end
 

@@ -102,8 +102,8 @@ end
 --- Sends a request and reads the whole response. May wait.
 -- @function Client:request
 -- @tparam string|table where URL, or the options with a field `url`
--- @tparam[opt] table opts method, headers, query, body, json, form, multipart, redirects, retries,
--- auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+-- @tparam[opt] table opts method, headers, query, body, length, json, form, multipart, redirects,
+-- retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
 -- @treturn Reply or nil, message, code
 
 --- Sends a request and reads the head of the response; the body is the caller's to read. May
@@ -208,8 +208,8 @@ Client.__close = Client.close
 --- Sends a request and reads the whole response. May wait.
 -- @function request
 -- @tparam string|table where URL, or the options with a field `url`
--- @tparam[opt] table opts method, headers, query, body, json, form, multipart, redirects, retries,
--- auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
+-- @tparam[opt] table opts method, headers, query, body, length, json, form, multipart, redirects,
+-- retries, auth, tls, proxy, max_body, timeout, check, decode, connect, allow, downgrade
 -- @treturn Reply or nil, message, code
 
 --- Sends a request and reads the head of the response; the body is the caller's to read. May
@@ -239,12 +239,14 @@ function M.download(where, path, opts)
 end
 
 --- Makes a client.
--- @tparam[opt] table opts base, headers, cookies (true, or a jar), pool {max=, per_host=, idle=},
+-- @tparam[opt] table opts base, headers, cookies (true, or a jar), pool {max= (idle connections in
+-- all), idle_per_host= (of an origin), per_host= (in use, of an origin), idle= (seconds)},
 -- version ("1.1", or "2", also without TLS), and what a request takes
 -- @treturn Client
 function M.client(opts)
   if opts ~= nil then
     argument.options(opts, 1, "client", CLIENT)
+    pools.check(opts.pool, 1, "client")
     local version = opts.version
     argument.check(version == nil or version == "1.1" or version == "2", 1, "client",
       "option 'version' must be \"1.1\" or \"2\"")

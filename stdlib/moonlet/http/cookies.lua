@@ -9,51 +9,12 @@ local table_concat, table_sort, table_unpack = table.concat, table.sort, table.u
 local io_open = io and io.open
 local os_time = os.time
 
+local cookie_date = require("moonlet.http.client.core").cookie_date
+
 local cookies = {}
 
 -- Cookies of one jar, of one domain, and bytes of one cookie.
 local TOTAL, PER_DOMAIN, SIZE = 3000, 180, 4096
-
-local MONTHS = {
-  jan = 1, feb = 2, mar = 3, apr = 4, may = 5, jun = 6, jul = 7, aug = 8, sep = 9, oct = 10,
-  nov = 11, dec = 12,
-}
-
--- Seconds since 1970 of a date of the Gregorian calendar, in UTC.
-local function seconds_of(year, month, day, hour, minute, second)
-  local y = month <= 2 and year - 1 or year
-  local era = y // 400
-  local of_era = y - era * 400
-  local of_year = (153 * (month + (month > 2 and -3 or 9)) + 2) // 5 + day - 1
-  local days = era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
-  return days * 86400 + hour * 3600 + minute * 60 + second
-end
-
---- Reads a date as loosely as RFC 6265, section 5.1.1, says.
--- @tparam string text
--- @treturn ?integer seconds since 1970; nil: it is no date
-function cookies.date(text)
-  local hour, minute, second, day, month, year
-  for token in text:gmatch "[^\t !-/;-@%[-`{-~]+" do
-    local h, m, s, rest = token:match "^(%d%d?):(%d%d?):(%d%d?)(.*)$"
-    if not hour and h and not rest:match "^%d" then
-      hour, minute, second = tonumber(h), tonumber(m), tonumber(s)
-    elseif not day and token:match "^%d%d?%f[%D]" then
-      day = tonumber(token:match "^%d+")
-    elseif not month and MONTHS[token:sub(1, 3):lower()] then
-      month = MONTHS[token:sub(1, 3):lower()]
-    elseif not year and token:match "^%d%d%d?%d?%f[%D]" then
-      year = tonumber(token:match "^%d+")
-    end
-  end
-  if not (hour and day and month and year) then return nil end
-  if year >= 70 and year <= 99 then year = year + 1900 end
-  if year <= 69 then year = year + 2000 end
-  if day < 1 or day > 31 or year < 1601 or hour > 23 or minute > 59 or second > 59 then
-    return nil
-  end
-  return seconds_of(year, month, day, hour, minute, second)
-end
 
 -- ---- public suffixes ----
 
@@ -127,7 +88,7 @@ local function read_attributes(text, cookie)
     local name, value = attribute:match "^([^=]*)=?(.*)$"
     name, value = trim(name):lower(), trim(value)
     if name == "expires" then
-      cookie.date = cookies.date(value) or cookie.date
+      cookie.date = cookie_date(value) or cookie.date
     elseif name == "max-age" and value:match "^%-?%d+$" then
       cookie.max_age = tonumber(value)
     elseif name == "domain" and value ~= "" then

@@ -98,20 +98,21 @@ function multipart.encode(fields)
           source = open_part(entry[2]) or ""
           return entry.head
         end
-        local piece
+        local piece, message, code
         if type(source) == "string" then
           piece, source = source, nil
           return piece .. "\r\n"
         elseif type(source) == "function" then
-          piece = source()
+          piece, message, code = source()
         elseif type(source) == "userdata" or source.read then
-          piece = source.read_some and source:read_some(PIECE)
-            or not source.read_some and source:read(PIECE)
+          local read = source.read_some or source.read
+          piece, message, code = read(source, PIECE)
           if not piece and list[i][2].path then source:close() end
         end
         if piece and piece ~= "" then return piece end
         if not piece then
           source = nil
+          if message then return nil, message, code end
           return "\r\n"
         end
       end

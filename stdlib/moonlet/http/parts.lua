@@ -26,22 +26,26 @@ local Part = { __name = "http.part" }
 Part.__index = Part
 Part.__tostring = function(self) return "http.part '" .. self.name .. "'" end
 
+-- nil, message, code, of a body that is wrong.
+local function fail(body, message, code)
+  body.blame(code, message)
+  return nil, message, code
+end
+
 -- The next event of the body: its name and value; or nil, message, code.
 local function read_event(body)
   while true do
     local from, event, value = next_event(body.parser, body.bytes, body.from)
     if not from then
-      body.blame(value)
-      return nil, value == "EMSGSIZE" and "the form has too many parts, or too long a head"
-        or "malformed multipart body", value
+      return fail(body, value == "EMSGSIZE" and "the form has too many parts, or too long a head"
+        or "malformed multipart body", value)
     end
     body.from = from
     if event then return event, value end
     local piece, message, code = body.source()
     if not piece then
       if message then return nil, message, code end
-      body.blame "EPROTO"
-      return nil, "the multipart body ends short", "EPROTO"
+      return fail(body, "the multipart body ends short", "EPROTO")
     end
     body.bytes, body.from = body.bytes:sub(body.from) .. piece, 1
   end
@@ -112,8 +116,7 @@ local function limited(self, max)
     local piece, message, code = self.reader:read_some()
     size = size + (piece and #piece or 0)
     if max and size > max then
-      self.body_of.blame "EMSGSIZE"
-      return nil, "the part '" .. self.name .. "' is larger than allowed", "EMSGSIZE"
+      return fail(self.body_of, "the part '" .. self.name .. "' is larger than allowed", "EMSGSIZE")
     end
     return piece, message, code
   end
@@ -153,8 +156,7 @@ local function new_part(body, headers)
   local kind = disposition and disposition:match "^[^;%s]*"
   local name = kind and kind:lower() == "form-data" and parameter(disposition, "name")
   if not name then
-    body.blame "EPROTO"
-    return nil, "a part of the form has no name", "EPROTO"
+    return fail(body, "a part of the form has no name", "EPROTO")
   end
   local filename = parameter(disposition, "filename")
   local part = setmetatable({
@@ -193,7 +195,8 @@ end
 local parts = {}
 
 -- A function that gives the parts of a body in turn, nil at the end, or nil, message, code. nil: it
--- is no boundary. source() gives the body's pieces, blame(code) is told that the body is wrong.
+-- is no boundary. source() gives the body's pieces, blame(code, message) is told that the body is
+-- wrong.
 function parts.reader(boundary, source, blame)
   local parser = core.parser(boundary, MAX_PARTS)
   if not parser then return nil end

@@ -2,8 +2,11 @@
 -- @module moonlet.http.pool
 
 local ipairs, next, pairs, pcall, setmetatable = ipairs, next, pairs, pcall, setmetatable
-local math_huge, math_min, table_remove = math.huge, math.min, table.remove
+local tostring, type = tostring, type
+local math_huge, math_max, math_min = math.huge, math.max, math.min
+local math_type, table_remove = math.type, table.remove
 
+local argument = require "moonlet.argument"
 local origins = require "moonlet.http.client.origin"
 local task = require "moonlet.task"
 
@@ -17,12 +20,33 @@ local IDLE_IN_ALL, IDLE_PER_HOST, IDLE_TIME = 100, 10, 30
 local Pool = {}
 Pool.__index = Pool
 
+-- The least value of each option.
+local LEAST = { max = 0, per_host = 1, idle_per_host = 0, idle = 0 }
+
+local function is_count(value) return math_type(value) == "integer" or value == math_huge end
+
+--- Raises unless the value is a table of options of a pool, or nil.
+function pools.check(opts, position, name)
+  if opts == nil then return end
+  argument.check(type(opts) == "table", position, name, "option 'pool' must be a table")
+  for option, value in pairs(opts) do
+    local least = LEAST[option]
+    argument.check(least, position, name, ("unknown option 'pool.%s'"):format(tostring(option)))
+    local ok = type(value) == "number" and value >= least and (option == "idle" or is_count(value))
+    argument.check(ok, position, name, ("option 'pool.%s' must be %s from %d on"):format(option,
+      option == "idle" and "a number" or "an integer", least))
+  end
+end
+
+--- A pool. max: idle connections in all; idle_per_host: of an origin; per_host: those in use of an
+-- origin; idle: seconds that one may be idle.
 function pools.new(opts)
   opts = opts or {}
+  local kept = opts.idle_per_host or opts.per_host or IDLE_PER_HOST
   return setmetatable({
-    max = opts.max or IDLE_IN_ALL, per_host = opts.per_host or IDLE_PER_HOST,
-    limit = opts.per_host, time = opts.idle or IDLE_TIME, idle = {}, origins = {}, count = 0,
-    open = 0, made = 0, reused = 0, is_watched = false, is_closed = false,
+    max = opts.max or math_max(IDLE_IN_ALL, kept), kept = kept, limit = opts.per_host,
+    time = opts.idle or IDLE_TIME, idle = {}, origins = {}, count = 0, open = 0, made = 0,
+    reused = 0, is_watched = false, is_closed = false,
   }, Pool)
 end
 
@@ -36,6 +60,7 @@ function Connection:release(is_good)
   local pool, origin = self.pool, self.origin
   if not pool then return end
   self.pool, self.origin = false, false
+  if self.upload then self.upload:cancel() end
   if not is_good or not pool:keeps(self) then
     pool.open = pool.open - 1
     self.stream:close()
@@ -51,6 +76,7 @@ Connection.__gc = Connection.__close -- of a response that was neither read nor 
 function pools.connection(stream, x, key)
   return setmetatable({
     stream = stream, x = x, key = key, pool = false, origin = false, reused = false, since = 0,
+    upload = false,
   }, Connection)
 end
 
@@ -79,7 +105,8 @@ end
 -- has kept nothing then.
 function Pool:keep(conn)
   local list = self.idle[conn.key]
-  if self.is_closed or self.max <= 0 or (list and #list >= self.per_host) then return false end
+  local count = list and #list or 0
+  if self.is_closed or self.max <= 0 or count >= self.kept then return false end
   self:watch()
   conn.since = now()
   if list then list[#list + 1] = conn else self.idle[conn.key] = { conn } end
@@ -162,7 +189,7 @@ function Pool:take(key)
   while self.idle[key] do
     local conn = self:remove(key, #self.idle[key])
     if conn.since > limit and conn:is_idle() then
-      conn.pool = self
+      conn.pool, conn.upload = self, false
       return conn
     end
     self:shut(conn)

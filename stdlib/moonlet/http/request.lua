@@ -77,11 +77,16 @@ function Request:json(max)
   local value
   value, message, code = json.decode(body)
   if value ~= nil then return value end
-  core.blame(self, code, 400)
+  core.blame(self, code, 400, message)
   return nil, message, code
 end
 
 -- ---- forms ----
+
+-- The body is no such form, or too large a one.
+local function blame(self, code, message)
+  core.blame(self, code, code == "EMSGSIZE" and 413 or 400, message)
+end
 
 -- The fields and files of a multipart form that was read: two values; or nil, message, code.
 local function read_parts(body, boundary)
@@ -126,7 +131,7 @@ function Request:form(max)
   if boundary then fields, files, code = read_parts(body, boundary)
   else files, code = "the body is no form", "EPROTO" end
   if fields then return fields, files end
-  core.blame(self, code, code == "EMSGSIZE" and 413 or 400)
+  blame(self, code, files)
   return nil, files, code
 end
 
@@ -140,10 +145,11 @@ function Request:parts()
   local is_form = kind:match "^[^;%s]*":lower() == "multipart/form-data"
   local boundary = is_form and parameter(kind, "boundary")
   local next_part = boundary and parts.reader(boundary, function() return self:read_some() end,
-    function(code) core.blame(self, code, code == "EMSGSIZE" and 413 or 400) end)
+    function(...) blame(self, ...) end)
   if not next_part then
-    core.blame(self, "EPROTO", 400)
-    return nil, "the body is no multipart form", "EPROTO"
+    local message = "the body is no multipart form"
+    blame(self, "EPROTO", message)
+    return nil, message, "EPROTO"
   end
   return reader.iterator(next_part)
 end

@@ -51,9 +51,16 @@ local function answer_error(err)
   return err.status, headers, err.message .. "\n"
 end
 
+-- The message and the code of a handler's error; nil: it has none. Where assert() has lost the code
+-- of a failure of the request's body, the request knows it.
+local function failure_of(req, err)
+  if type(err) == "string" then return core.failure_of(req, err) end
+  if type(err) ~= "table" or is_error(err) then return nil end
+  return err.message, type(err.code) == "string" and err.code or nil
+end
+
 -- A peer that leaves in the middle of its request, or of the answer, is no fault of the handler.
-local function is_broken(err)
-  local code = type(err) == "table" and err.code
+local function is_broken(code)
   return code == "EPIPE" or code == "ECONNRESET" or code == "EEOF"
 end
 
@@ -74,12 +81,13 @@ local function make_settle(on_error)
   return function(req, res, problem)
     local err, traceback = problem[1], problem[2]
     if is_error(err) and err.status < 500 and not res:sent() then return answer_error(err) end
-    local code = type(err) == "table" and not is_error(err) and err.code
-    if code and not res:sent() and core.blamed(req, code) then return nil, err.message, code end
+    local message, code = failure_of(req, err)
+    local is_blamed = code and core.blamed(req, code)
+    if is_blamed and not res:sent() then return nil, message, code end
     if on_error then
       local results = ask_on_error(on_error, err, req, traceback)
       if results.n > 0 and not res:sent() then return table.unpack(results, 1, results.n) end
-    elseif not is_broken(err) then
+    elseif not is_blamed and not is_broken(code) then
       task.report(is_error(err) and tostring(err) or err, traceback)
     end
     if res:sent() then error(err, 0) end

@@ -3,6 +3,7 @@
 local support = dofile("tests/spec/support.lua")
 local http = require "moonlet.http"
 local net = require "moonlet.net"
+local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 local it = support.limited(it)
 
@@ -296,6 +297,55 @@ describe("http.client", function()
     assert.equal(2, made())
     assert.equal(8, #order)
   end)
+
+  --- Makes `count` requests at the same time, each of a connection of its own, some at a host of their own.
+  local function together(pool, count, hosts)
+    local waiting, all = 0, sync.event()
+    local c = client_of(function(s)
+      while read_head(s) do
+        waiting = waiting + 1
+        if waiting >= count then all:set() end
+        all:wait()
+        s:write(OK)
+      end
+    end, { pool = pool })
+    local numbers = {}
+    for i = 1, count do numbers[i] = i end
+    task.map(numbers, function(i) assert(c:get(("http://a%d/"):format(i % (hosts or 1)))) end)
+    return c
+  end
+
+  it("keeps as many idle connections as it is told, whatever number is in use", function()
+    for _, case in ipairs {
+      { nil, 10 }, { {}, 10 }, { { idle_per_host = 20 }, 20 }, { { idle_per_host = 3 }, 3 },
+      { { idle_per_host = 0 }, 0 }, { { idle_per_host = 150 }, 30 },
+      { { per_host = 30 }, 30 }, { { per_host = 40, idle_per_host = 5 }, 5 },
+      { { max = 4 }, 4 }, { { max = 4, idle_per_host = 20 }, 4 }, { { max = 0 }, 0 }, { { idle = 0 }, 0 },
+      { { idle_per_host = math.huge, max = math.huge, idle = math.huge }, 30 },
+    } do
+      local c <close> = together(case[1], 30)
+      support.eventually(function() return c:stats().idle == case[2] end)
+      assert.same({ case[2], 30 }, { c:stats().open, c:stats().made })
+    end
+  end)
+
+  it("keeps more than a hundred idle connections if so many are wanted of one host", function()
+    local c <close> = together({ idle_per_host = 120 }, 120)
+    assert.equal(120, c:stats().idle)
+    local d <close> = together(nil, 120, 20)
+    assert.equal(100, d:stats().idle)
+  end)
+
+  it("wants numbers that a pool can have", function()
+    for _, pool in ipairs {
+      { per_host = 0 }, { per_host = 1.5 }, { per_host = "2" }, { idle_per_host = -1 }, { max = -1 }, { idle = -1 },
+      { idle = "x" }, { max = 0 / 0 }, { per_hosts = 1 }, { 1 }, "x",
+    } do
+      local ok, message = pcall(http.client, { pool = pool })
+      assert.is_false(ok)
+      assert.matches("bad argument #1 to 'client' %(.*option 'pool", message)
+    end
+  end)
 end)
 
 describe("redirects", function()
@@ -374,9 +424,21 @@ describe("cookies", function()
     assert.is_false(jar:set("__Host-a=1; Secure; Domain=x.co.uk; Path=/", "https", "x.co.uk", "/"))
     assert.is_true(jar:set("a=; Max-Age=0; Domain=x.co.uk", "http", "x.co.uk", "/"))
     assert.is_nil(jar:header("http", "x.co.uk", "/"))
-    assert.equal(784111777, cookies.date "Sun, 06 Nov 1994 08:49:37 GMT")
-    assert.equal(784111777, cookies.date "Sunday, 06-Nov-94 08:49:37 GMT")
-    assert.is_nil(cookies.date "Sun, 06 Nov 1994")
+  end)
+
+  it("last until the date that they name, if it is one", function()
+    local cookies = require "moonlet.http.cookies"
+    local now = 784111776
+    local jar = cookies.new(function() return now end)
+    for i, date in ipairs { "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "8:49:37 6 NOVember 94" } do
+      jar:set(("a%d=1; Expires=%s"):format(i, date), "http", "x.example", "/")
+    end
+    for i, date in ipairs { "Sun, 06 Nov 1994", "31 Nov 1994 08:49:37", "" } do -- no dates: until the end
+      jar:set(("b%d=1; Expires=%s"):format(i, date), "http", "x.example", "/")
+    end
+    assert.equal("a1=1; a2=1; a3=1; b1=1; b2=1; b3=1", jar:header("http", "x.example", "/"))
+    now = now + 1
+    assert.equal("b1=1; b2=1; b3=1", jar:header("http", "x.example", "/"))
   end)
 end)
 

@@ -101,6 +101,22 @@ describe("a client of HTTP/1.1", function()
     assert.is_nil((conn:read_some()))
     support.finish(serving)
   end)
+
+  it("still tells all of its request after that, whatever the size of its head", function()
+    for _, long in ipairs { ("x"):rep(10), ("y"):rep(20000) } do
+      local told
+      local conn <close>, _, serving = connect(function(req, res)
+        local stream = assert(res:hijack())
+        told = { req.method, req.target, req.path, req.query.a, req.host, req.headers["x-long"], req.headers.host,
+          tostring(req) }
+        stream:write "taken\n"
+      end)
+      conn:write("PUT /p?a=b HTTP/1.1\r\nHost: h\r\nX-Long: ", long, "\r\n\r\n")
+      assert.equal("taken", conn:read_line())
+      support.finish(serving)
+      assert.same({ "PUT", "/p?a=b", "/p", "b", "h", long, "h", "http.request PUT /p?a=b" }, told)
+    end
+  end)
 end)
 
 describe("an error of http.error", function()

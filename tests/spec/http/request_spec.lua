@@ -151,6 +151,121 @@ describe("req:json", function()
   end)
 end)
 
+-- Each way to find out that the body is wrong: what it is of, its type, how it is read, and the status.
+local FAILURES = {
+  { "{", "application/json", function(req) return req:json() end, 400 },
+  { "x", "text/plain", function(req) return req:form() end, 400 },
+  { "--c", "multipart/form-data; boundary=b", function(req) return req:form() end, 400 },
+  { "x", "text/plain", function(req) return req:parts() end, 400 },
+  { ("x"):rep(40), "text/plain", function(req) return req:body() end, 413 },
+  { ("x"):rep(40), "text/plain", function(req) return req:json() end, 413 },
+  { ("x"):rep(40), "text/plain", function(req) return req:read "a" end, 413 },
+  { ("x"):rep(40), "text/plain", function(req) return req:save(os.tmpname()) end, 413 },
+}
+
+-- Lua's, which a spec's own stands before.
+local plain_assert = load "return assert" ()
+
+-- Ways in which a handler hands a failure on.
+local HANDED_ON = {
+  returned = function(value, message, code) return value, message, code end,
+  asserted = function(...) return (plain_assert(...)) end,
+  raised = function(_, message) error(message, 0) end,
+  ["raised with the place before it"] = function(_, message) error(message) end,
+}
+
+local function report_nothing()
+  return 500, "on_error was asked"
+end
+
+describe("a failure of the body", function()
+  for how, hand_on in pairs(HANDED_ON) do
+    carriers.each(it, "answers its status, and is not reported, if it is " .. how, function(ask)
+      for _, failure in ipairs(FAILURES) do
+        local body, kind, read, status = table.unpack(failure)
+        local reply = ask(function(req) return hand_on(read(req)) end, {
+          method = "POST", body = body, headers = { ["Content-Type"] = kind },
+          opts = { max_body = 30, on_error = report_nothing },
+        })
+        assert.equal(status, reply.status, kind .. ": " .. reply.body)
+        assert.is_nil(reply.body:find("on_error", 1, true))
+        assert.is_nil(reply.body:find("_spec", 1, true), reply.body)
+      end
+    end)
+  end
+
+  carriers.each(it, "is one of several that the handler has met", function(ask)
+    assert.same({ 400 }, { select(2, post(ask, "{", function(req)
+      local value, message, code = req:json()
+      req:form()
+      return value, message, code
+    end)) })
+    assert.same({ 400 }, { select(2, post(ask, "{", function(req)
+      local _, message = req:json()
+      req:form()
+      error(message)
+    end)) })
+  end)
+
+  carriers.each(it, "is not every error behind it", function(ask)
+    local function fail_with(problem)
+      local reply = ask(function(req)
+        req:json()
+        if type(problem) == "string" then return nil, "away", problem end
+        error(problem, 0)
+      end, { method = "POST", body = ("x"):rep(40), opts = { max_body = 30, on_error = report_nothing } })
+      return reply.status
+    end
+    assert.equal(500, fail_with "ECONNREFUSED")
+    assert.equal(500, fail_with { message = "away", code = "ECONNREFUSED" })
+    assert.equal(500, fail_with { code = 413 })
+    assert.equal(413, fail_with "EMSGSIZE")
+  end)
+
+  carriers.each(it, "is known by the whole message alone", function(ask)
+    for _, text in ipairs { "%s!", "x%s", "x: %s", "x:: %s", "x:1 %s", ":%s", "1: %s" } do
+      assert.same({ 500 }, { select(2, post(ask, "x", function(req)
+        local _, message = req:form()
+        error(text:format(message), 0)
+      end)) }, text)
+    end
+  end)
+
+  it("is told as itself, and cuts the answer, once the head is out", function()
+    local output = support.run [[
+      local http, net, task = require "moonlet.http", require "moonlet.net", require "moonlet.task"
+      local function serve(handler)
+        local near, far = net.memory_pair()
+        local serving = task.spawn(function() http.server(handler):serve(far) end)
+        near:write "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\n{"
+        local answer = near:read_all() or ""
+        serving:join()
+        print(answer:match "^HTTP/1.1 (%d+)", (answer:find "0\r\n\r\n$"))
+      end
+      serve(function(req, res) res:write "x" return req:json() end)
+      serve(function(req, res) res:write "x" assert(req:json()) end)
+      serve(function(req, res) res:write "x" return nil, "away", "ECONNREFUSED" end)
+    ]]
+    assert.equal(3, select(2, output:gsub("200\tnil\n", "")))
+    assert.is_nil(output:find("line 1", 1, true), output)
+    assert.is_nil(output:find("has been sent", 1, true), output)
+    assert.matches("away", output)
+  end)
+
+  it("of a peer that has left is not reported, either", function()
+    local output = support.run [[
+      local http, net, task = require "moonlet.http", require "moonlet.net", require "moonlet.task"
+      local near, far = net.memory_pair()
+      local serving = task.spawn(function() http.server(function(req) assert(req:body()) end):serve(far) end)
+      near:write "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf"
+      near:close()
+      serving:join()
+      print "over"
+    ]]
+    assert.equal("over\n", output)
+  end)
+end)
+
 describe("req:form", function()
   carriers.each(it, "decodes the fields, keeps names as they are, and may be called again", function(ask)
     assert.equal(show("x y", "1", "1, 2", "x y"), (post(ask, "Name=x+y&n=1&n=2&e%3D=1", function(req)

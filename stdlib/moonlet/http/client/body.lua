@@ -3,7 +3,7 @@
 
 local error, getmetatable, ipairs, pcall = error, getmetatable, ipairs, pcall
 local tostring, type = tostring, type
-local io_type, table_concat = io and io.type, table.concat
+local io_type, math_tointeger, table_concat = io and io.type, math.tointeger, table.concat
 
 local argument = require "moonlet.argument"
 local json = require "moonlet.json"
@@ -41,11 +41,7 @@ local function from_list(list)
 end
 
 local function from_stream(stream)
-  return { open = function() return function()
-    local piece, message, code = stream:read_some(PIECE)
-    if not piece and message then error({ message = message, code = code }, 0) end
-    return piece
-  end end }
+  return { open = function() return function() return stream:read_some(PIECE) end end }
 end
 
 local function from_value(value)
@@ -60,9 +56,25 @@ local function from_value(value)
   error(message:format(type(value)), 0)
 end
 
---- Reads the options body, json, form and multipart: {data=} or {open=, length=, can_replay=}, and
--- its content type; nil: there is none.
+-- A body of the length that the caller says.
+local function with_length(self, length)
+  local bytes = math_tointeger(length)
+  if not bytes or bytes < 0 then
+    error("option 'length' must be a number of bytes, not " .. tostring(length), 0)
+  end
+  if self.data and #self.data ~= bytes then
+    error(("option 'length' is %d, but the body has %d bytes"):format(bytes, #self.data), 0)
+  end
+  self.length = bytes
+  return self
+end
+
+--- Reads the options body, length, json, form and multipart: {data=} or {open=, length=,
+-- can_replay=}, and its content type; nil: there is none.
 function body.read(opts)
+  if opts.length ~= nil and opts.body == nil then
+    error("option 'length' needs the option 'body'", 0)
+  end
   if opts.json ~= nil then
     return { data = json.encode(opts.json), can_replay = true }, "application/json"
   end
@@ -75,17 +87,21 @@ function body.read(opts)
     return { open = open, length = length, can_replay = can_replay }, kind
   end
   if opts.body == nil then return nil end
-  return from_value(opts.body)
+  local self = from_value(opts.body)
+  return opts.length == nil and self or with_length(self, opts.length)
 end
 
---- A reader of the whole, a body with `data`, too.
+-- Bytes of a part of a body with `data`.
+local PART = 256 * 1024
+
+--- A reader of the whole, a body with `data`, too: parts, nil at the end; or nil, message, code.
 function body.reader(self)
   if not self.data then return self.open() end
-  local data = self.data
+  local data, at = self.data, 1
   return function()
-    local piece = data
-    data = nil
-    return piece
+    local piece = data:sub(at, at + PART - 1)
+    at = at + #piece
+    return piece ~= "" and piece or nil
   end
 end
 

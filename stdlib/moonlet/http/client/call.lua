@@ -19,8 +19,8 @@ local call = {}
 -- Defaults: a count, bytes.
 local REDIRECTS, MAX_BODY = 10, 64 * 1024 * 1024
 
-local REQUEST = options.set "url method headers query body json form multipart redirects retries \z
-  auth tls proxy max_body timeout check decode connect allow downgrade progress resume"
+local REQUEST = options.set "url method headers query body length json form multipart redirects \z
+  retries auth tls proxy max_body timeout check decode connect allow downgrade progress resume"
 
 -- Those of the client, and those of the call over them.
 local function merge_headers(client, opts)

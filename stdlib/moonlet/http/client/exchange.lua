@@ -1,19 +1,24 @@
 --- One request on a connection, and the head of its response. For moonlet's own modules.
 -- @module moonlet.http.client.exchange
 
-local error, pairs, type = error, pairs, type
+local pairs = pairs
+local math_max = math.max
 
-local bodies = require "moonlet.http.client.body"
 local core = require "moonlet.http.client.core"
 local credentials = require "moonlet.http.client.credentials"
 local deadline = require "moonlet.http.client.deadline"
 local new_headers = require("moonlet.http.headers").new
+local task = require "moonlet.task"
+local upload = require "moonlet.http.client.upload"
 
-local left = deadline.left
+local left, now = deadline.left, task.now
 
 local exchange = {}
 
 local CONTINUE = 1 -- seconds that an answer to Expect: 100-continue is waited for
+
+-- Bytes of a body that a socket takes though the server does not read yet.
+local AT_ONCE = 64 * 1024
 
 local codings
 
@@ -47,34 +52,15 @@ local function fields_for(request, parts, plan)
   return h
 end
 
--- Sends the parts of a body; stops when the server has answered already. true; or nil, message,
--- code.
-local function send_parts(x, body, times)
-  for piece in bodies.reader(body) do
-    if type(piece) ~= "string" then
-      error("a reader function must return strings, not a " .. type(piece), 0)
-    end
-    if x:has_response() then return true end
-    local ok, message, code = x:write(piece, left(times, times.idle))
-    if not ok then
-      if code == "EPROTO" then message = "the body is longer than its length" end
-      return nil, message, code
-    end
-  end
-  local ok, message, code = x:end_body(left(times, times.idle))
-  if not ok and code == "EPROTO" then message = "the body is shorter than its length" end
-  return ok, message, code
-end
-
 -- What the body is to exchange:send(), and whether parts follow.
 local function body_for(body, method, expects)
   if not body then
     local is_usual = method == "POST" or method == "PUT" or method == "PATCH"
     return is_usual and "" or nil, false
   end
-  if body.data and not expects then return body.data, false end
-  if body.data then return #body.data, true end
-  return body.length or true, true
+  if not body.data then return body.length or true, true end
+  if #body.data <= AT_ONCE and not expects then return body.data, false end
+  return #body.data, true
 end
 
 local function await_continue(x, times)
@@ -86,34 +72,73 @@ end
 
 local function is_hung_up(code) return code == "EPIPE" or code == "ECONNRESET" end
 
---- Sends the request and waits for the head of its response: status, headers, reason, version,
--- length; or nil, message, code, whether a byte of an answer came, whether anything may have been
--- sent. May wait.
-function exchange.run(conn, request, parts, plan, times)
-  local x, body = conn.x, request.body
-  local headers = fields_for(request, parts, plan)
-  local expects = body and (headers.expect or ""):lower() == "100-continue"
+-- The head of the final response. A server has `head` seconds for it once the request is whole.
+local function receive(x, sending, times)
+  while true do
+    local since = sending and sending.ended
+    local span = since and math_max(since + times.head - now(), 0) or times.head
+    local status, headers, reason, version, length = x:receive(left(times, span))
+    if status or reason ~= "ETIMEDOUT" or not sending or now() >= times.at
+      or sending.ended and now() >= sending.ended + times.head then
+      return status, headers, reason, version, length
+    end
+  end
+end
+
+-- Waits for the response while the body is being sent.
+local function converse(conn, sending, times)
+  local status, headers, reason, version, length = receive(conn.x, sending, times)
+  sending:answered(status)
+  if not status then
+    local message, code = sending:reason()
+    -- The failure to send says more than that nothing came.
+    if message and not version then headers, reason = message, code end
+    return nil, headers, reason, version, true
+  end
+  return status, headers, reason, version, length
+end
+
+-- Sends the head, with the body unless that follows. true, whether it follows; or nil, message,
+-- code, whether anything may have been sent.
+local function begin(x, request, parts, plan, times, expects)
+  local body = request.body
   local kind, follows = body_for(body, request.method, expects)
+  if kind == 0 then
+    local is_empty, message, code = upload.check_empty(body)
+    if not is_empty then return nil, message, code, false end
+    follows = false
+  end
   local target = plan.is_plain_proxy and parts.text or parts.target
+  local headers = fields_for(request, parts, plan)
   local ok, message, code, was_sent = x:send(request.method, target, headers, kind,
     left(times, times.idle))
+  if not ok then return nil, message, code, was_sent end
+  return true, follows
+end
+
+local function expects_continue(request)
+  return request.body and (request.headers.expect or ""):lower() == "100-continue"
+end
+
+--- Sends the request and waits for the head of its response: status, headers, reason, version,
+-- length; or nil, message, code, whether a byte of an answer came, whether anything may have been
+-- sent. conn.upload: what is still being sent. May wait.
+function exchange.run(conn, request, parts, plan, times)
+  local x, expects = conn.x, expects_continue(request)
+  local ok, follows, code, was_sent = begin(x, request, parts, plan, times, expects)
+  local status, h, reason, version, length
   if not ok and not (is_hung_up(code) and was_sent) then
-    return nil, message, code, false, was_sent
-  end
-  if ok and expects then
-    local status, h, reason, version, length
+    return nil, follows, code, false, was_sent
+  elseif ok and follows and expects then
     follows, status, h, reason, version, length = await_continue(x, times)
     if status then return status, h, reason, version, length end
     if not follows then return nil, h, reason, version, true end
   end
-  if ok and follows then
-    ok, message, code = send_parts(x, body, times)
-    if not ok and not is_hung_up(code) then return nil, message, code, false, true end
-  end
-  local status, h, reason, version, length = x:receive(left(times, times.head))
+  if ok and follows then return converse(conn, upload.start(conn, request.body, times), times) end
+  status, h, reason, version, length = x:receive(left(times, times.head))
   if not status then
-    -- The failure to send says more than that nothing came.
-    if not ok and not version then h, reason = message, code end
+    -- The same as above.
+    if not ok and not version then h, reason = follows, code end
     return nil, h, reason, version, true
   end
   return status, h, reason, version, length

@@ -18,6 +18,7 @@ function Carried:release()
   local shared = self.shared
   if not shared then return end
   self.shared = false
+  if self.upload then self.upload:cancel() end
   self.x:drop()
   shared:release()
 end
@@ -31,7 +32,8 @@ Shared.__index = Shared
 function Shared:carry()
   local pool = self.pool
   local x = self.http2:exchange()
-  local conn = setmetatable({ x = x, shared = false, reused = self.is_used }, Carried)
+  local conn = setmetatable({ x = x, shared = false, upload = false,
+    reused = self.is_used }, Carried)
   if self.requests == 0 then pool:unlist(self) end
   conn.shared, self.requests = self, self.requests + 1
   if self.is_used then pool.reused = pool.reused + 1 end

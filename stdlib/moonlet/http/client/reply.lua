@@ -31,22 +31,35 @@ Response.__name = "http.reply"
 
 function Response:__tostring() return ("http.response %d %s"):format(self.status, self.url) end
 
--- The connection goes back; whether it is good says the exchange.
+-- The connection goes back; whether it is good says the exchange. A request that is not whole yet
+-- keeps it until then.
 local function finish(self, is_whole)
   local conn = self.conn
   if not conn then return end
   self.conn = nil
   self.trailer_fields = conn.x:trailers()
+  local sending = is_whole and conn.upload
+  if sending then return sending:inherit(conn) end
   conn:release(is_whole and conn.x:finish())
+end
+
+-- Why reading has failed: message, code.
+local function explain(conn, message, code)
+  if not conn.upload then return message, code end
+  local better, better_code = conn.upload:reason()
+  if code ~= "CLOSED" or not better then return message, code end
+  return better, better_code
 end
 
 local function read_piece(self, max)
   if self.is_closed then return nil, "closed", "CLOSED" end
   if self.failure then return nil, self.failure[1], self.failure[2] end
-  if not self.conn then return nil end
-  local piece, message, code = self.conn.x:read(max or PIECE, left(self.times, self.times.idle))
+  local conn = self.conn
+  if not conn then return nil end
+  local piece, message, code = conn.x:read(max or PIECE, left(self.times, self.times.idle))
   if piece then return piece end
   if message then
+    message, code = explain(conn, message, code)
     self.failure = { message, code }
     finish(self, false)
     return nil, message, code
@@ -266,8 +279,17 @@ end
 function reply.read_body(self, max, times)
   local response <close> = self
   local idle, total = left(times, times.idle), left(times, math_huge)
-  local body, message, code = response.conn.x:read_all(max, idle, total)
-  if not body then return nil, deadline.failure(times, message, code) end
+  local conn = response.conn
+  local body, message, code = conn.x:read_all(max, idle, total)
+  if body and conn.upload then
+    local ok
+    ok, message, code = conn.upload:settle()
+    if not ok then body = nil end
+  end
+  if not body then
+    message, code = explain(conn, message, code)
+    return nil, deadline.failure(times, message, code)
+  end
   finish(response, true)
   response.body = body
   return response
