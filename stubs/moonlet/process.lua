@@ -63,9 +63,9 @@ function process.run(opts) end
 function process.shell(text) end
 
 ---@class moonlet.process.spawn.options
----@field stdin? string|file|moonlet.net.stream "pipe": the field stdin of the result; "inherit": as this program's; "null"; an open file; or a stream, which is closed here
----@field stdout? string|file|moonlet.net.stream the same
----@field stderr? string|file|moonlet.net.stream the same; or "stdout": goes where that goes
+---@field stdin? string|moonlet.fs.file|moonlet.net.stream "pipe": the field stdin of the result; "inherit": as this program's; "null"; an open file; or a stream, which is closed here
+---@field stdout? string|moonlet.fs.file|moonlet.net.stream the same
+---@field stderr? string|moonlet.fs.file|moonlet.net.stream the same; or "stdout": goes where that goes
 ---@field cwd? string the directory in which the program runs, and from which a relative command is looked for
 ---@field env? table all of its environment, names to texts; process.env() gives this program's, with changes
 ---@field group? boolean it leads a process group of its own: close(), kill() and Ctrl-C concern the group, and what is left of the group when it has ended is killed
