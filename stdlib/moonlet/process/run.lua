@@ -18,7 +18,7 @@ local REST = 1
 
 run.known = {
   stdin = true, stdout = true, stderr = true, cwd = true, env = true, group = true,
-  kill_after = true, limit = true, pty = true, detached = true,
+  kill_after = true, limit = true, user = true, pty = true, detached = true,
   input = true, timeout = true, max_output = true, check = true,
 }
 

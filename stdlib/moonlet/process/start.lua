@@ -161,6 +161,16 @@ local function group(opts, result)
   result.group = has_session and "session" or has_group == false and "same" or "new"
 end
 
+local function user(opts)
+  local name = opts.user
+  if name == nil then return nil end
+  if math_type(name) == "integer" and name >= 0 then return tostring(name) end
+  if type(name) ~= "string" or name == "" then
+    refuse("option 'user' must be a name or a number, not %s", tostring(name))
+  end
+  return check_text(name, "option 'user'")
+end
+
 local function check_names(opts, known)
   for key in next, opts do
     if math_type(key) ~= "integer" and not known[key] then
@@ -185,6 +195,7 @@ local function read(opts, known, defaults)
   local result = {
     arguments = list, environment = environment(env), text = shown(list), name = list[1],
     directory = opts.cwd ~= nil and check_text(opts.cwd, "option 'cwd'") or nil,
+    user_name = user(opts),
     kill_after = opts.kill_after == nil and 5 or check_number(opts.kill_after, "kill_after", 0),
   }
   local path = env and env.PATH and tostring(env.PATH) or os_getenv "PATH"
