@@ -15,6 +15,7 @@
 ---@field pool moonlet.pool
 ---@field process moonlet.process
 ---@field queue moonlet.queue
+---@field signal moonlet.signal
 ---@field sync moonlet.sync
 ---@field task moonlet.task
 ---@field test moonlet.test

@@ -37,7 +37,7 @@ local function launch(what)
     if not user then return nil, ("user %s: no such user or group"):format(what.user_name), groups end
     what.user, what.user_group, what.user_groups = user, group, groups
   end
-  local handle, pid, stdin, stdout, stderr, pty = core.spawn(what)
+  local handle, pid, stdin, stdout, stderr, pty = start.spawn(what)
   if not handle then return start.failure(what, pid, stdin, stdout, stderr) end
   return setmetatable({
     pid = pid, stdin = stdin, stdout = stdout, stderr = stderr, pty = pty, handle = handle,
@@ -68,7 +68,8 @@ end
 -- "user:group", and no other group
 -- @treturn Process or nil, message, code
 function process.spawn(opts)
-  return launch(start.checked(2, "spawn", start.read, opts, SPAWN, SPAWN_DEFAULTS))
+  local what = start.checked(2, "spawn", start.read, opts, SPAWN, SPAWN_DEFAULTS)
+  return start.checked(2, "spawn", launch, what)
 end
 
 --- Runs a program to its end, and collects what it writes. However much it reads or writes, nothing

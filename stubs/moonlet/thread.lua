@@ -39,9 +39,10 @@ local thread = {}
 ---@field memory? integer bytes that its Lua state may have at a time, 262144 at least
 ---@field name? string shown in reports
 
----Runs a function in a runtime of its own, on a thread of its own, and waits for its end. The function,
----its arguments and its results are copied. If the caller is cancelled, the function ends, also while
----it computes; the caller waits for that, but for a second at most, since C code may not end.
+---Runs a function in a runtime of its own, on a thread of its own, and waits for its end. The
+---function, its arguments and its results are copied. If the caller is cancelled, the function ends,
+---also while it computes; the caller waits for that, but for a second at most, since C code may not
+---end.
 ---@param opts? moonlet.thread.call.options
 ---@param fn function|string or "module.function"
 ---@param ... any its arguments

@@ -17,9 +17,11 @@ static const char *const names[ML_STANDARD_FILES] = {"stdin", "stdout", "stderr"
 
 /* ---- reading ---- */
 
+/* Without a place: stdlib/moonlet/process/start.lua tells the caller's. */
 static _Noreturn void refuse(lua_State *L, int number, const char *why)
 {
-    luaL_error(L, "option '%s' %s", names[number], why);
+    lua_pushfstring(L, "option '%s' %s", names[number], why);
+    lua_error(L);
     __builtin_unreachable();
 }
 

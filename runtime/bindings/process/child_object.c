@@ -55,7 +55,7 @@ static bool goes_with_scope(const struct ml_child_object *object, const struct m
         if (!is_inside && (scope->cancelled || scope->expired))
             return true;
     }
-    return task->cancelled;
+    return task->was_cancelled;
 }
 
 static __attribute__((noinline)) int wait_for_end(lua_State *L, struct ml_child_object *object,

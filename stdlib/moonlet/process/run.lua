@@ -135,7 +135,7 @@ end
 
 --- Runs the child to its end. launch: starts it.
 function run.run(what, opts, launch)
-  local p, message, code = launch(what)
+  local p, message, code = start.checked(2, "run", launch, what)
   if not p then return nil, message, code end
   local child <close> = p
   local output = {

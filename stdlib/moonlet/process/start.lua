@@ -2,7 +2,8 @@
 
 local error, getmetatable, next, pairs = error, getmetatable, next, pairs
 local pcall, setmetatable, tostring, type = pcall, setmetatable, tostring, type
-local table_concat, table_sort = table.concat, table.sort
+local table_concat, table_pack, table_sort, table_unpack =
+  table.concat, table.pack, table.sort, table.unpack
 local math_ceil, math_huge, math_tointeger, math_type =
   math.ceil, math.huge, math.tointeger, math.type
 local os_getenv = os.getenv
@@ -212,12 +213,23 @@ local function read(opts, known, defaults)
   return result
 end
 
--- Calls fn(...); a refusal becomes an error at the caller of the function `name` at that level.
-function start.checked(level, name, fn, ...)
-  local ok, result = pcall(fn, ...)
-  if ok then return result end
+local function checked_end(level, name, ok, result, ...)
+  if ok then return result, ... end
   if getmetatable(result) ~= Refusal then error(result, 0) end
   error(("bad argument #1 to '%s' (%s)"):format(name, result.message), level + 1)
+end
+
+-- Calls fn(...); a refusal becomes an error at the caller of the function `name` at that level.
+function start.checked(level, name, fn, ...)
+  return checked_end(level, name, pcall(fn, ...))
+end
+
+-- core.spawn(what), whose errors are texts about the options.
+function start.spawn(what)
+  local results = table_pack(pcall(core.spawn, what))
+  if not results[1] and results[2] == "not enough memory" then error(results[2], 0) end
+  if not results[1] then refuse("%s", tostring(results[2])) end
+  return table_unpack(results, 2, results.n)
 end
 
 start.refuse, start.check_number, start.check_count = refuse, check_number, check_count
