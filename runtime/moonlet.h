@@ -199,6 +199,14 @@ MOONLET_API bool moonlet_is_interactive(const struct moonlet *m);
  */
 MOONLET_API bool moonlet_is_in_shell(const struct moonlet *m);
 
+/*
+ * Whether a script of any runtime in this process listens to the signal (the module
+ * moonlet.signal). A host's handler that was installed before is still called then; one that would
+ * end the program asks this first, as the program moonlet does. From any thread and from signal
+ * handlers.
+ */
+MOONLET_API bool moonlet_is_signal_open(int signal_number);
+
 /* ---- inside a host's own loop ---- */
 
 /*

@@ -8,6 +8,7 @@ local rawset, require = rawset, require
 local modules = {
   task = true, net = true, greenlet = true, sync = true, channel = true, queue = true, pool = true,
   fs = true,
+  signal = true,
   test = true, patch = true, http = true, url = true, json = true, crypto = true, websocket = true,
 }
 

@@ -17,19 +17,25 @@
  * it. */
 static _Thread_local struct moonlet *current;
 
+/* Signals that have come. */
+static volatile sig_atomic_t has_come[NSIG];
+
 /* Keys are for the command while the program does nothing but os.execute, as in lua5.4. A second
- * signal ends the process at once; at a prompt, a second one for the same entry does. */
+ * signal ends the process at once; at a prompt, a second one for the same entry does. A signal that
+ * the script listens to is the script's. */
 // NOLINTBEGIN(bugprone-signal-handler): the header says of each function here that handlers may
 // call it
 static void on_signal(int number)
 {
+    if (moonlet_is_signal_open(number))
+        return;
     bool is_key = number == SIGINT || number == SIGQUIT;
     if (is_key && current != NULL && moonlet_is_in_shell(current))
         return;
     bool is_for_entry = current != NULL && number == SIGINT && moonlet_is_interactive(current);
-    if (!is_for_entry)
-        signal(number, SIG_DFL);
-    bool is_end = number != SIGQUIT; /* SIGQUIT asks for a core dump */
+    bool is_second = !is_for_entry && has_come[number];
+    bool is_end = number != SIGQUIT && !is_second; /* SIGQUIT asks for a core dump */
+    has_come[number] = !is_for_entry;
     if (is_end && current != NULL && moonlet_interrupt(current, number))
         return;
     signal(number, SIG_DFL);

@@ -17,6 +17,7 @@
 #include "bindings/repl/line_editor.h"
 #include "hub/loop/run.h"
 #include "hub/state/scope.h"
+#include "system/signal/receiver.h"
 #include "vm/moonlet_state.h"
 #include "vm/overrun_report.h"
 #include "vm/runtimes.h"
@@ -151,6 +152,11 @@ bool moonlet_interrupt(struct moonlet *m, int signal_number)
     if (task != NULL && (!is_for_entry || is_entry(m, task)))
         watch(m, task, ML_HOOK_INTERRUPT);
     return true;
+}
+
+bool moonlet_is_signal_open(int signal_number)
+{
+    return ml_signal_is_taken(signal_number);
 }
 
 bool moonlet_is_interactive(const struct moonlet *m)

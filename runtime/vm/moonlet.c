@@ -17,6 +17,7 @@
 #include "interpose/prompt.h"
 #include "interpose/shells.h"
 #include "io/life.h"
+#include "system/signal/inbox.h"
 #include "vm/host_task.h"
 #include "vm/interrupt.h"
 #include "vm/main_task.h"
@@ -73,6 +74,7 @@ static void noticed(struct ml_hub *hub)
     if (m == NULL)
         return;
     ml_promises_deliver(m);
+    ml_signal_inbox_empty(m->lua.signals);
     ml_interrupt_noticed(hub);
 }
 
@@ -208,6 +210,7 @@ int moonlet_close(struct moonlet *m)
         m->lua.is_closing = true;
         lua_close(m->lua.main);
     }
+    ml_signal_inbox_close(m->lua.signals);
     ml_lua_release(&m->lua);
     ml_libc_calls_close(m->lua.libc_calls);
     ml_io_release(&m->lua.io);

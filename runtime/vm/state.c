@@ -25,6 +25,7 @@
 #include "bindings/net/net.h"
 #include "bindings/repl/line_editor.h"
 #include "bindings/repl/session.h"
+#include "bindings/signal/signal.h"
 #include "bindings/sync/channel_module.h"
 #include "bindings/sync/sync.h"
 #include "bindings/task/blocking_function.h"
@@ -112,6 +113,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.http.multipart.core", ml_open_http_multipart},
                                        {"moonlet.http.files.core", ml_open_http_files},
                                        {"moonlet.websocket.core", ml_open_websocket},
+                                       {"moonlet.signal.core", ml_open_signal},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);

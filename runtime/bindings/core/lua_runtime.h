@@ -22,6 +22,7 @@ struct ml_lua_task;
 struct ml_pool;
 struct ml_select_source;
 struct ml_session;
+struct ml_signal_inbox;
 
 /* bindings/core/lua_memory.c. */
 struct ml_lua_memory {
@@ -94,6 +95,7 @@ enum ml_select_place {
     ML_SELECT_ACCEPT,
     ML_SELECT_RECEIVE,
     ML_SELECT_GONE,
+    ML_SELECT_SIGNAL,
     ML_SELECT_SOURCES
 };
 
@@ -122,6 +124,7 @@ struct ml_lua {
     struct ml_standard standard;
     struct ml_greenlets greenlets;
     struct ml_select select;
+    struct ml_signal_inbox *signals; /* system/signal/inbox.h; NULL: not needed yet */
     struct ml_session *session; /* of the interactive mode; the owner's */
     /* Called before a thread begins, with its function on it. `thread` is a task's, or a
      * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.

@@ -53,6 +53,12 @@ void *ml_push_object(lua_State *L, const char *type, size_t size, int values);
  * running C function: for warnings about objects that were not closed. measured: 35 ns. */
 void ml_object_note_source_line(lua_State *L, void *object);
 
+/* Whether that was noted. */
+static inline bool ml_object_is_noted(const void *object)
+{
+    return ((const struct ml_object *)object - 1)->source_line != 0;
+}
+
 /* To be called in the finalizer of an object at 1 that is still open: warns, with its text and
  * where it was made. */
 void ml_warn_unclosed(lua_State *L, const void *object);

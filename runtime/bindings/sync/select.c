@@ -36,6 +36,7 @@ enum operation {
     ACCEPT = READABLE + ML_SELECT_ACCEPT,
     RECEIVE = READABLE + ML_SELECT_RECEIVE,
     GONE = READABLE + ML_SELECT_GONE,
+    SIGNAL = READABLE + ML_SELECT_SIGNAL,
     OPERATIONS
 };
 
@@ -76,20 +77,6 @@ static int case_error(lua_State *L, uint32_t number, const char *what)
     return luaL_error(L, "bad argument #1 to 'select' (case %d: %s)", (int)number + 1, what);
 }
 
-static enum operation operation_of(lua_State *L, uint32_t number)
-{
-    static const char *const names[OPERATIONS] = {
-        "get", "put", "join", "wait", "acquire", "readable", "accept", "receive", "gone"};
-    const char *name = lua_tostring(L, at(number, OPERATION));
-    for (int i = 0; name != NULL && i < OPERATIONS; i++)
-        if (strcmp(name, names[i]) == 0)
-            return (enum operation)i;
-    return (enum operation)case_error(
-        L, number,
-        "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\", \"receive\" "
-        "or \"gone\" expected");
-}
-
 /* The source of an operation from READABLE on; NULL: no object of that kind was ever made. */
 static const struct ml_select_source *source_of(lua_State *L, enum operation operation)
 {
@@ -115,6 +102,25 @@ static bool fits(lua_State *L, enum operation operation, int object)
         return luaL_testudata(L, object, ML_TASK_TYPE) != NULL;
     const char *type = type_of(L, operation);
     return type != NULL && lua_isuserdata(L, object) && ml_test_object(L, object, type) != NULL;
+}
+
+/* Of several operations of one name, the one for the object. */
+static enum operation operation_of(lua_State *L, uint32_t number)
+{
+    static const char *const names[OPERATIONS] = {
+        "get",      "put",    "join",    "wait", "acquire",
+        "readable", "accept", "receive", "gone", "wait"};
+    const char *name = lua_tostring(L, at(number, OPERATION));
+    int first = OPERATIONS;
+    for (int i = OPERATIONS - 1; name != NULL && i >= 0; i--)
+        if (strcmp(name, names[i]) == 0 && fits(L, (enum operation)(first = i), at(number, OBJECT)))
+            return (enum operation)i;
+    if (first != OPERATIONS)
+        return (enum operation)first;
+    return (enum operation)case_error(
+        L, number,
+        "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\", \"receive\" "
+        "or \"gone\" expected");
 }
 
 /* Stack: object, value, name of the operation. Replaces an object that stands for another one;
@@ -155,12 +161,13 @@ static void push_case(lua_State *L, uint32_t number)
         "a channel to get from, a queue or a future expected",
         "a channel to put into expected",
         "a task to join expected",
-        "an event to wait for expected",
+        "an event or a listener to signals to wait for expected",
         "a semaphore to acquire expected",
         "a stream to read from expected",
         "a listener to accept from expected",
         "a WebSocket to receive from expected",
-        "a request whose peer leaves expected"};
+        "a request whose peer leaves expected",
+        "a listener to signals expected"};
     static const char *const none[] = {NULL};
     lua_rawgeti(L, CASES, (lua_Integer)number + 1);
     if (!lua_istable(L, -1))
@@ -225,7 +232,8 @@ static int push_done(lua_State *L, uint32_t number)
     case JOIN:
         return 1 + ml_lua_task_push_end(L, at(number, OBJECT));
     case RECEIVE:
-        return 1 + source_of(L, RECEIVE)->finish(L, at(number, OBJECT));
+    case SIGNAL:
+        return 1 + source_of(L, operation_at(L, number))->finish(L, at(number, OBJECT));
     default:
         break;
     }
@@ -389,7 +397,7 @@ static int wait_once(lua_State *L, struct selection *selection, ml_time deadline
     leave(L, selection);
     error = ml_blocking_end(L, error);
     enum operation operation = error == 0 ? operation_at(L, *number) : GET;
-    bool is_hint = operation == READABLE || operation == RECEIVE || operation == GONE;
+    bool is_hint = operation >= READABLE && operation != ACCEPT;
     return is_hint ? -EAGAIN : error;
 }
 
@@ -428,10 +436,10 @@ Waits for the first of several things that can happen. If several can at once, t
 @function select
 @tparam table cases {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"},
 {semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"},
-{ws, "receive"}, {req, "gone"} (of a server), with the fields timeout (seconds) and default (any
+{ws, "receive"}, {req, "gone"} (of a server), {listener to signals, "wait"}, with the fields timeout (seconds) and default (any
 value: does not wait)
 @return the number of the case and its results: the value, or the values of a future; true; the
-connection; the results of t:join(); or nil, message, "CLOSED" if it was closed. A stream is
+connection; the results of t:join(); the name of the signal, and its value; or nil, message, "CLOSED" if it was closed. A stream is
 readable when a read would not wait, also at its end and after an error. Or nil, "timeout",
 "ETIMEDOUT". Or "default" and its value.
 */

@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "hub/loop/run.h"
-#include "system/signal/listener.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -59,7 +58,8 @@ void ml_signal_inbox_empty(struct ml_signal_inbox *inbox)
 {
     struct ml_signal signal;
     while (inbox != NULL && take(inbox, &signal))
-        ml_signal_listeners_give(inbox, signal);
+        if (inbox->give != NULL)
+            inbox->give(inbox, signal);
 }
 
 /* A power of two. */

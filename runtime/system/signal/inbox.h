@@ -18,7 +18,9 @@ struct ml_signal_inbox {
     struct ml_signal_receiver receiver;
     struct ml_hub *hub;
     struct ml_link listeners; /* struct ml_signal_listener */
-    _Atomic uint64_t held;    /* standard signals that stand in their ring */
+    /* Gives a signal to those for which it is. NULL: there was none yet. */
+    void (*give)(struct ml_signal_inbox *inbox, struct ml_signal signal);
+    _Atomic uint64_t held; /* standard signals that stand in their ring */
     struct ml_signal_ring standard, queued;
     _Atomic uint64_t lost; /* real-time signals for which there was no place */
     unsigned listeners_of[ML_SIGNALS_END];

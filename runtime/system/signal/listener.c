@@ -62,7 +62,7 @@ static void append_queued(struct ml_signal_listener *listener, struct ml_signal 
 
 /* All tasks that wait look: the one that is granted may be cancelled, or take another case of its
  * select. */
-void ml_signal_listeners_give(struct ml_signal_inbox *inbox, struct ml_signal signal)
+static void give(struct ml_signal_inbox *inbox, struct ml_signal signal)
 {
     struct ml_link *link = inbox->listeners.next;
     for (; link != &inbox->listeners; link = link->next) {
@@ -80,13 +80,19 @@ void ml_signal_listeners_give(struct ml_signal_inbox *inbox, struct ml_signal si
 
 /* ---- fetching ---- */
 
-int ml_signal_listener_try(struct ml_signal_listener *listener, struct ml_signal *signal)
+int ml_signal_listener_look(struct ml_signal_listener *listener)
 {
     if (listener->inbox == NULL)
         return -ML_ECLOSED;
     ml_signal_inbox_empty(listener->inbox);
-    if (listener->count == 0)
-        return -EAGAIN;
+    return listener->count > 0 ? 0 : -EAGAIN;
+}
+
+int ml_signal_listener_try(struct ml_signal_listener *listener, struct ml_signal *signal)
+{
+    int error = ml_signal_listener_look(listener);
+    if (error != 0)
+        return error;
     *signal = listener->queue[listener->first];
     listener->first = (listener->first + 1) % listener->room;
     listener->count--;
@@ -131,6 +137,7 @@ int ml_signal_listener_open(struct ml_signal_listener *listener, struct ml_signa
     }
     listener->lost_before = inbox->lost;
     listener->inbox = inbox;
+    inbox->give = give;
     ml_list_insert(&inbox->listeners, &listener->link);
     return 0;
 }

@@ -35,6 +35,9 @@ int ml_signal_listener_open(struct ml_signal_listener *listener, struct ml_signa
  * waits. */
 void ml_signal_listener_close(struct ml_signal_listener *listener);
 
+/* Whether one can be fetched. 0; -EAGAIN: none has arrived; -ML_ECLOSED. */
+int ml_signal_listener_look(struct ml_signal_listener *listener);
+
 /* Fetches a signal that has arrived. 0; -EAGAIN: none has; -ML_ECLOSED. Never waits. */
 int ml_signal_listener_try(struct ml_signal_listener *listener, struct ml_signal *signal);
 
@@ -44,8 +47,5 @@ int ml_signal_listener_wait(struct ml_signal_listener *listener, struct ml_signa
 
 /* How many real-time signals it did not get, or perhaps not, for want of memory or of room. */
 uint64_t ml_signal_listener_lost(const struct ml_signal_listener *listener);
-
-/* Gives a signal to each listener of the inbox that is for it, and wakes tasks that wait. */
-void ml_signal_listeners_give(struct ml_signal_inbox *inbox, struct ml_signal signal);
 
 #endif
