@@ -195,6 +195,16 @@ static bool is_our_action(const struct sigaction *action)
     return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == on_signal;
 }
 
+/* Of several signals that are pending the kernel delivers the lowest first. But if the others are
+ * not blocked meanwhile, their handlers begin before the first has done anything. */
+static void block_others(sigset_t *mask)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    sigfillset(mask);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(mask, faults[i]);
+}
+
 /* Calls that wait are restarted, unless the function that was in force before did not want that. A
  * process that ignored SIGCHLD has no zombies, and keeps that. */
 static struct sigaction our_action(const struct sigaction *previous, int number)
@@ -202,10 +212,12 @@ static struct sigaction our_action(const struct sigaction *previous, int number)
     enum { KEPT = SA_RESTART | SA_ONSTACK | SA_NODEFER | SA_NOCLDSTOP | SA_NOCLDWAIT };
     struct sigaction action = {.sa_sigaction = on_signal};
     action.sa_flags = SA_SIGINFO | (previous->sa_flags & KEPT);
-    if (is_function(previous))
+    if (is_function(previous)) {
         action.sa_mask = previous->sa_mask;
-    else
+    } else {
         action.sa_flags |= SA_RESTART | SA_ONSTACK;
+        block_others(&action.sa_mask);
+    }
     if (number == SIGCHLD && !is_function(previous) && previous->sa_handler == SIG_IGN)
         action.sa_flags |= SA_NOCLDWAIT;
     return action;
