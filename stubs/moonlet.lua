@@ -14,6 +14,7 @@
 ---@field patch moonlet.patch
 ---@field pool moonlet.pool
 ---@field queue moonlet.queue
+---@field signal moonlet.signal
 ---@field sync moonlet.sync
 ---@field task moonlet.task
 ---@field test moonlet.test

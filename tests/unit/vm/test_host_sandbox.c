@@ -186,7 +186,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname "
          "preload.moonlet.crypto preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
-         "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.test preload.moonlet.test.core "
+         "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.signal preload.moonlet.signal.core "
+         "preload.moonlet.test preload.moonlet.test.core "
          "preload.moonlet.test.specs preload.moonlet.websocket preload.moonlet.websocket.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
