@@ -6,10 +6,9 @@
 local rawset, require = rawset, require
 
 local modules = {
-  task = true, net = true, greenlet = true, sync = true, channel = true, queue = true, pool = true,
-  fs = true,
-  signal = true,
-  test = true, patch = true, http = true, url = true, json = true, crypto = true, websocket = true,
+  channel = true, crypto = true, fs = true, greenlet = true, http = true, json = true, net = true,
+  patch = true, pool = true, process = true, queue = true, signal = true, sync = true,
+  task = true, test = true, thread = true, url = true, websocket = true,
 }
 
 return setmetatable({}, {

@@ -13,11 +13,13 @@
 ---@field net moonlet.net
 ---@field patch moonlet.patch
 ---@field pool moonlet.pool
+---@field process moonlet.process
 ---@field queue moonlet.queue
 ---@field signal moonlet.signal
 ---@field sync moonlet.sync
 ---@field task moonlet.task
 ---@field test moonlet.test
+---@field thread moonlet.thread
 ---@field url moonlet.url
 ---@field websocket moonlet.websocket
 local moonlet = {}

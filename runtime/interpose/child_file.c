@@ -2,9 +2,9 @@
 
 #include "base/no_sigpipe.h"
 #include "interpose/libc.h"
-#include "interpose/orphans.h"
 #include "interpose/result.h"
 #include "interpose/stdio_buffer.h"
+#include "system/process/orphans.h"
 
 #include <errno.h>
 #include <fcntl.h>

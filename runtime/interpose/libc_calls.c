@@ -3,10 +3,10 @@
 #include "hub/on/poll_set.h"
 #include "interpose/caller.h"
 #include "interpose/held_locks.h"
-#include "interpose/orphans.h"
 #include "interpose/shells.h"
 #include "interpose/stdio_file.h"
 #include "interpose/task_buffers.h"
+#include "system/process/orphans.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +18,7 @@ struct ml_libc_calls *ml_libc_calls_open(struct ml_hub *hub)
     if (calls == NULL)
         return NULL;
     calls->hub = hub;
+    calls->orphans.hub = hub;
     calls->process = getpid();
     calls->is_available = ml_libc.is_exported;
     ml_locks_init(calls);
@@ -32,7 +33,7 @@ void ml_libc_calls_close(struct ml_libc_calls *calls)
     ml_caller_release(calls);
     ml_task_buffers_release(calls);
     ml_shells_release(calls);
-    ml_orphans_release(calls);
+    ml_orphans_release(&calls->orphans);
     ml_locks_release(calls);
     ml_stdio_release(calls);
     free(calls);

@@ -3,9 +3,9 @@
 #include "interpose/call_wait.h"
 #include "interpose/child_file.h"
 #include "interpose/closing.h"
-#include "interpose/orphans.h"
 #include "interpose/result.h"
 #include "interpose/stdio_file.h"
+#include "system/process/orphans.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -142,7 +142,7 @@ static int await_command(struct ml_libc_calls *calls, struct ml_libc_call entry,
         ended = ml_co_wait4(calls, pid, &status, 0, NULL);
     } while (ended < 0 && errno == EINTR);
     if (ended < 0 && errno == ECANCELED)
-        ml_orphan_leave(calls, pid);
+        ml_orphan_leave(&calls->orphans, pid);
     return ended < 0 ? -1 : status;
 }
 
@@ -166,7 +166,7 @@ int ml_co_pclose(struct ml_libc_calls *calls, FILE *file)
     if (is_left(calls)) {
         ml_closing_note(calls, fileno_unlocked(file));
         ml_child_file_drop(file);
-        ml_orphan_leave(calls, pid);
+        ml_orphan_leave(&calls->orphans, pid);
         return 0;
     }
     int error = ml_stdio_close(calls, entry, file);

@@ -1,7 +1,7 @@
 #include "interpose/shells.h"
 
-#include "interpose/orphans.h"
 #include "interpose/result.h"
+#include "system/process/orphans.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -54,7 +54,7 @@ static void end(struct ml_libc_calls *calls, pid_t pid)
 {
     kill(pid, SIGKILL);
     if (!has_died(pid))
-        ml_orphan_leave(calls, pid);
+        ml_orphan_leave(calls != NULL ? &calls->orphans : NULL, pid);
 }
 
 /* If the task is cancelled, kills the shell, as libc does when its thread is cancelled. */

@@ -9,10 +9,10 @@
 #include "base/check.h"
 #include "hub/state/hub.h"
 #include "interpose/libc.h"
+#include "system/process/orphans.h"
 
 struct ml_exclusion;
 struct ml_held_lock;
-struct ml_orphan;
 struct ml_prompt;
 struct ml_task_buffers;
 struct ml_unclosed;
@@ -112,7 +112,7 @@ struct ml_libc_calls {
     struct ml_held_locks held_locks;
     struct ml_task_buffer_table task_buffers;
     struct ml_exclusion *exclusions; /* interpose/caller.c */
-    struct ml_orphan *orphans;       /* interpose/orphans.c: those that the loop watches */
+    struct ml_orphans orphans;       /* children of C libraries that no task waits for */
     struct ml_unclosed *unclosed;    /* interpose/stdio_file.c */
     struct ml_link shells;           /* interpose/shells.c */
     struct ml_prompt *prompt;        /* interpose/prompt.c; NULL: no line is edited */

@@ -75,6 +75,10 @@ static void cancel_all(struct moonlet *m)
         refresh_chain(task);
         ml_task_cancel(task);
     }
+    if (m->worker == NULL)
+        return;
+    m->unwound_at = m->interrupted_at + ML_UNWIND_TIME;
+    ml_hub_stop(hub);
 }
 
 /* Cancels code that still computes a while after everything was cancelled. Inside a shield it may.
@@ -87,6 +91,10 @@ static void on_look(lua_State *L, lua_Debug *event)
     ml_time now = ml_clock_now();
     if (current == NULL || !current->cancelled || now < m->interrupted_at + COMPUTING_TIME)
         return;
+    if (m->worker != NULL && now >= m->unwound_at && !m->lua.report.is_composed) {
+        ml_tell_overrun(m, m->lua.hub.current);
+        ml_lua_task_restart(&m->lua, ML_RUN_OVERRUN);
+    }
     m->interrupted_at = now;
     ml_cancellation_raise(L);
 }
@@ -132,6 +140,19 @@ static void on_event(lua_State *L, lua_Debug *event)
         raise_interrupted(m, L);
     cancel_all(m);
     watch(m, current, ML_HOOK_COMPUTING);
+    if (m->worker != NULL && current->cancelled)
+        ml_cancellation_raise(L);
+}
+
+void ml_interrupt_arrived(void)
+{
+    if (ml_bank_current == NULL)
+        return;
+    struct ml_hub *hub = ml_container_of(ml_bank_current, struct ml_hub, bank);
+    struct moonlet *m = hub->owner != NULL ? ml_moonlet_of(hub->owner) : NULL;
+    struct ml_task *task = m != NULL && m->interrupt != 0 ? computing_task(hub) : NULL;
+    if (task != NULL)
+        watch(m, task, ML_HOOK_INTERRUPT);
 }
 
 bool moonlet_interrupt(struct moonlet *m, int signal_number)

@@ -11,6 +11,10 @@ struct moonlet;
 /* For hub.hooks.noticed. */
 void ml_interrupt_noticed(struct ml_hub *hub);
 
+/* Has the running code look at an interrupt that another thread has made: for a signal handler on
+ * the runtime's own thread. */
+void ml_interrupt_arrived(void);
+
 /* Installs the hooks of vm/interrupt.c. To be called before any other function here. */
 void ml_interrupts_open(struct ml_lua *lua);
 

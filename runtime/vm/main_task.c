@@ -2,6 +2,7 @@
 #include "vm/main_task.h"
 
 #include "bindings/core/lua_spawn.h"
+#include "bindings/thread/runtimes.h"
 #include "hub/loop/run.h"
 #include "moonlet.h"
 #include "vm/deadlock.h"
@@ -54,7 +55,7 @@ static int spawn_main(lua_State *L)
     static const struct ml_lua_spawn options = {.name = "main", .name_index = 1};
     struct ml_lua *lua = ml_lua_of(L);
     lua_pushliteral(L, "main");
-    lua_pushcfunction(L, ml_program_main);
+    lua_pushcfunction(L, lua->os_threads.call != NULL ? ml_thread_main : ml_program_main);
     if (ml_lua_spawn(L, &options, 1) != 0)
         return luaL_error(L, "not enough memory");
     lua->tasks.main = lua_touserdata(L, -1);

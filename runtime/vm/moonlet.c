@@ -29,6 +29,7 @@
 #include "vm/runtimes.h"
 #include "vm/state.h"
 #include "vm/terminal_report.h"
+#include "vm/threads.h"
 #include "vm/unwinding.h"
 
 #include <errno.h>
@@ -108,6 +109,7 @@ static int open_runtime(struct moonlet *m)
     ml_list_init(&m->handles);
     ml_list_init(&m->channels);
     ml_io_init(&m->lua.io, &m->lua.hub);
+    ml_children_init(&m->lua.children, &m->lua.hub);
     int error = ml_hub_init(&m->lua.hub, has_own_frames ? &m->frames : &m->memory,
                             m->options.stacks, m->options.stack_size);
     if (error != 0)
@@ -120,6 +122,7 @@ static int open_runtime(struct moonlet *m)
     if (!m->options.no_interpose)
         m->lua.hub.libc_calls = m->lua.libc_calls;
     m->lua.report.tell = ml_report_to_terminal;
+    m->lua.os_threads.runtimes = &ml_thread_runtimes;
     m->lua.hub.hooks.noticed = noticed;
     m->lua.standard.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
     ml_hub_find_cxx(&m->lua.hub, NULL);
@@ -202,6 +205,7 @@ int moonlet_close(struct moonlet *m)
     ml_host_loop_detach(m->host_loop);
     if (m->lua.main != NULL)
         ml_unwind_all(m);
+    ml_threads_end(m);
     ml_promises_detach(m);
     ml_host_tasks_detach(m);
     ml_channels_detach(m);
@@ -212,6 +216,7 @@ int moonlet_close(struct moonlet *m)
     }
     ml_signal_inbox_close(m->lua.signals);
     ml_lua_release(&m->lua);
+    ml_children_release(&m->lua.children);
     ml_libc_calls_close(m->lua.libc_calls);
     ml_io_release(&m->lua.io);
     ml_overflow_unwatch(&m->lua.hub.bank);

@@ -36,6 +36,9 @@ struct ml_piece {
     char *chunk_name; /* of a string */
 };
 
+struct ml_crew;
+struct ml_worker;
+
 struct moonlet {
     struct ml_lua lua;
     struct ml_pool memory; /* of the Lua state, and of the frames of tasks that are moved aside */
@@ -62,6 +65,8 @@ struct moonlet {
                                was cancelled again */
     ml_time unwound_at;     /* when a task that has not ended is dropped */
     unsigned uncounted;     /* instructions not counted yet: vm/budget.c */
+    struct ml_crew *crew;   /* threads that it has started: vm/threads.c. NULL: none */
+    struct ml_worker *worker; /* it is the runtime of such a thread; NULL: the host's */
 };
 
 static inline struct moonlet *ml_moonlet_of(struct ml_lua *lua)

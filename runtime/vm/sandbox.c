@@ -81,7 +81,13 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_NET | MOONLET_OS, " moonlet.websocket moonlet.websocket.core "},
     {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.fs moonlet.fs.core "},
     {PRELOAD, MOONLET_OS, " moonlet.signal moonlet.signal.core "},
+    {PRELOAD, MOONLET_NET | MOONLET_OS,
+     " moonlet.process moonlet.process.core moonlet.process.run "
+     "moonlet.process.start moonlet.websocket "
+     "moonlet.websocket.core "},
+    {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.fs.watch "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
+    {PRELOAD, MOONLET_OS, " moonlet.thread moonlet.thread.core "}, /* the same */
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */

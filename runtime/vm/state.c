@@ -12,6 +12,7 @@
 #include "bindings/data/json.h"
 #include "bindings/data/url.h"
 #include "bindings/file/fs.h"
+#include "bindings/file/watch.h"
 #include "bindings/http/client.h"
 #include "bindings/http/files.h"
 #include "bindings/http/headers_methods.h"
@@ -23,6 +24,7 @@
 #include "bindings/lib/standard.h"
 #include "bindings/lib/test.h"
 #include "bindings/net/net.h"
+#include "bindings/process/process.h"
 #include "bindings/repl/line_editor.h"
 #include "bindings/repl/session.h"
 #include "bindings/signal/signal.h"
@@ -31,6 +33,7 @@
 #include "bindings/task/blocking_function.h"
 #include "bindings/task/task.h"
 #include "bindings/task/task_options.h"
+#include "bindings/thread/thread.h"
 #include "hub/switch/switch.h"
 #include "vm/budget.h"
 #include "vm/moonlet_state.h"
@@ -99,9 +102,11 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.channel", ml_open_channel},
                                        {"moonlet.test.core", ml_open_test},
                                        {"moonlet.patch", ml_open_patch},
+                                       {"moonlet.process.core", ml_open_process},
                                        {"moonlet.repl.session", ml_open_session},
                                        {"moonlet.repl.editor", ml_open_editor},
                                        {"moonlet.argument.core", ml_open_argument},
+                                       {"moonlet.thread.core", ml_open_thread},
                                        {"moonlet.blocking.core", ml_open_blocking},
                                        {"moonlet.http.headers", ml_open_http_headers},
                                        {"moonlet.http.client.core", ml_open_http_client},
@@ -109,6 +114,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.url", ml_open_url},
                                        {"moonlet.crypto", ml_open_crypto},
                                        {"moonlet.json", ml_open_json},
+                                       {"moonlet.fs.watch", ml_open_fs_watch},
                                        {"moonlet.http.server.core", ml_open_http_server},
                                        {"moonlet.http.multipart.core", ml_open_http_multipart},
                                        {"moonlet.http.files.core", ml_open_http_files},

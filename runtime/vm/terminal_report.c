@@ -2,6 +2,7 @@
 
 #include "interpose/prompt.h"
 #include "vm/moonlet_state.h"
+#include "vm/threads.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -14,6 +15,10 @@ void ml_report_to_terminal(struct ml_lua *lua, const char *text)
         return;
     }
     ml_prompt_make_way(lua->libc_calls, STDERR_FILENO, "\n", 1);
-    fprintf(stderr, "%s: %s\n", options->name, text);
+    const char *thread = ml_worker_name(ml_moonlet_of(lua)->worker);
+    if (thread != NULL)
+        fprintf(stderr, "%s: thread '%s': %s\n", options->name, thread, text);
+    else
+        fprintf(stderr, "%s: %s\n", options->name, text);
     fflush(stderr);
 }

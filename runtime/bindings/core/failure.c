@@ -30,16 +30,21 @@ bool ml_is_failure(lua_State *L, int index)
     return is;
 }
 
+void ml_failure_push_type(lua_State *L)
+{
+    if (luaL_newmetatable(L, FAILURE_TYPE)) {
+        lua_pushcfunction(L, failure_tostring);
+        lua_setfield(L, -2, "__tostring");
+    }
+}
+
 int ml_raise_failure(lua_State *L)
 {
     lua_createtable(L, 0, 2);
     lua_insert(L, -3);
     lua_setfield(L, -3, "code");
     lua_setfield(L, -2, "message");
-    if (luaL_newmetatable(L, FAILURE_TYPE)) {
-        lua_pushcfunction(L, failure_tostring);
-        lua_setfield(L, -2, "__tostring");
-    }
+    ml_failure_push_type(L);
     lua_setmetatable(L, -2);
     return lua_error(L);
 }

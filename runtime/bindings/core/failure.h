@@ -12,6 +12,9 @@ int ml_push_failure(lua_State *L, int error);
  * the stack. */
 int ml_raise_failure(lua_State *L);
 
+/* Pushes their metatable. Raises at the first call of a runtime, for want of memory. */
+void ml_failure_push_type(lua_State *L);
+
 /* Whether the value at `index` is one of those. */
 bool ml_is_failure(lua_State *L, int index);
 

@@ -12,6 +12,7 @@
 #include "bindings/core/task_hooks.h"
 #include "hub/state/hub.h"
 #include "io/io.h"
+#include "system/process/children.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -23,6 +24,8 @@ struct ml_pool;
 struct ml_select_source;
 struct ml_session;
 struct ml_signal_inbox;
+struct ml_thread_call;
+struct ml_thread_runtimes;
 
 /* bindings/core/lua_memory.c. */
 struct ml_lua_memory {
@@ -96,6 +99,8 @@ enum ml_select_place {
     ML_SELECT_RECEIVE,
     ML_SELECT_GONE,
     ML_SELECT_SIGNAL,
+    ML_SELECT_CHILD,
+    ML_SELECT_NEXT,
     ML_SELECT_SOURCES
 };
 
@@ -105,9 +110,16 @@ struct ml_select {
     uint32_t turn; /* the index at which the next select begins */
 };
 
+/* Threads with runtimes of their own: bindings/thread/runtimes.h. */
+struct ml_lua_threads {
+    const struct ml_thread_runtimes *runtimes; /* the owner's */
+    struct ml_thread_call *call;               /* that this runtime was opened for; NULL: none */
+};
+
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
+    struct ml_children children;
     /* calls of C libraries; in force while hub.libc_calls is the same */
     struct ml_libc_calls *libc_calls;
     lua_State *main;  /* runs no task, no script: see docs/architecture-bindings.md */
@@ -125,6 +137,7 @@ struct ml_lua {
     struct ml_greenlets greenlets;
     struct ml_select select;
     struct ml_signal_inbox *signals; /* system/signal/inbox.h; NULL: not needed yet */
+    struct ml_lua_threads os_threads;
     struct ml_session *session; /* of the interactive mode; the owner's */
     /* Called before a thread begins, with its function on it. `thread` is a task's, or a
      * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.

@@ -32,10 +32,11 @@ static bool is_part(const char *story, const char *traceback)
     return length > 0 && length <= whole && strcmp(story + whole - length, calls) == 0;
 }
 
-/* Whether the story is about other calls than the task's own: it begins with the name of a task. */
+/* Whether the story is about other calls than the task's own: it begins with the name of a task, or
+ * of a thread. */
 static bool is_handed(const char *story)
 {
-    return strncmp(story, "in task ", 8) == 0;
+    return strncmp(story, "in task ", 8) == 0 || strncmp(story, "in thread ", 10) == 0;
 }
 
 /* Stack: a story, a traceback, the line that marks a raise in that task -> all of them, in order.
@@ -252,6 +253,16 @@ void ml_story_pass(lua_State *L, int failed)
         lua_pushvalue(L, error + 2);
         lua_concat(L, 4);
     }
+    hand_over(L, error, error + 1);
+    lua_settop(L, error);
+}
+
+void ml_story_hand(lua_State *L)
+{
+    luaL_checkstack(L, 12, NULL);
+    int error = lua_gettop(L) - 1;
+    ml_lua_push_task(L, ml_lua_task_of(ml_lua_of(L)->hub.current));
+    lua_insert(L, error + 1);
     hand_over(L, error, error + 1);
     lua_settop(L, error);
 }

@@ -26,6 +26,10 @@ int ml_story_keep_closing(lua_State *L);
  * traceback. The stack stays as it was. Raises for want of memory. */
 void ml_story_pass(lua_State *L, int failed);
 
+/* Stack: an error, the story that another thread of the process has of it, which begins with "in "
+ * and is popped: from now on the running task has it. Raises for want of memory. */
+void ml_story_hand(lua_State *L);
+
 /* The error on top of `thread`, on which its frames still stand, is about to go to another thread
  * of the running task: keeps its traceback for the task. level: of the innermost frame to show, 0
  * for all. Never raises, never waits. */

@@ -17,6 +17,7 @@
 #include "bindings/net/write.h"
 #include "bindings/sync/select.h"
 #include "io/address.h"
+#include "io/pipe.h"
 #include "io/socket.h"
 
 #include <errno.h>
@@ -207,6 +208,11 @@ static int stream_tostring(lua_State *L)
         lua_pushliteral(L, "net.stream (closed)");
         return 1;
     }
+    if (ml_stream_is_pipe(s) || ml_stream_is_pty(s)) {
+        const char *over = ml_stream_is_pipe(s) ? "a pipe" : "a terminal";
+        lua_pushfstring(L, "net.stream over %s (open)", over);
+        return 1;
+    }
     if (!ml_fd_is_open(&s->fd)) {
         lua_pushliteral(L, "net.stream in memory (open)");
         return 1;
@@ -218,10 +224,16 @@ static int stream_tostring(lua_State *L)
     return 1;
 }
 
+/* A pipe through which nothing passes any more holds nothing. */
+static bool is_spent(const struct ml_stream *s)
+{
+    return ml_stream_is_pipe(s) && !ml_fd_is_open(&s->fd);
+}
+
 static int stream_gc(lua_State *L)
 {
     struct ml_stream *s = ml_check_object(L, 1, ml_stream_type);
-    if (ml_stream_is_open(s))
+    if (ml_stream_is_open(s) && !is_spent(s))
         ml_warn_unclosed(L, s);
     ml_stream_close(s);
     return 0;

@@ -37,7 +37,34 @@ enum operation {
     RECEIVE = READABLE + ML_SELECT_RECEIVE,
     GONE = READABLE + ML_SELECT_GONE,
     SIGNAL = READABLE + ML_SELECT_SIGNAL,
+    CHILD = READABLE + ML_SELECT_CHILD,
+    NEXT = READABLE + ML_SELECT_NEXT,
     OPERATIONS
+};
+
+/* Operations of one name take different objects. */
+struct operation_kind {
+    const char *name;
+    const char *expected; /* told of another object */
+    bool is_hint;         /* an event says only that the object is worth a look */
+};
+
+static const char awaited[] =
+    "an event, a process or a listener to signals to wait for expected";
+
+static const struct operation_kind kinds[OPERATIONS] = {
+    [GET] = {"get", "a channel to get from, a queue or a future expected", false},
+    [PUT] = {"put", "a channel to put into expected", false},
+    [JOIN] = {"join", "a task to join expected", false},
+    [WAIT] = {"wait", awaited, false},
+    [ACQUIRE] = {"acquire", "a semaphore to acquire expected", false},
+    [READABLE] = {"readable", "a stream to read from expected", true},
+    [ACCEPT] = {"accept", "a listener to accept from expected", false},
+    [RECEIVE] = {"receive", "a WebSocket to receive from expected", true},
+    [GONE] = {"gone", "a request whose peer leaves expected", true},
+    [SIGNAL] = {"wait", awaited, true},
+    [CHILD] = {"wait", awaited, true},
+    [NEXT] = {"next", "a watch of files expected", true},
 };
 
 /*
@@ -104,23 +131,24 @@ static bool fits(lua_State *L, enum operation operation, int object)
     return type != NULL && lua_isuserdata(L, object) && ml_test_object(L, object, type) != NULL;
 }
 
-/* Of several operations of one name, the one for the object. */
+/* Of several operations of one name, the one for the object; else the first of that name. */
 static enum operation operation_of(lua_State *L, uint32_t number)
 {
-    static const char *const names[OPERATIONS] = {
-        "get",      "put",    "join",    "wait", "acquire",
-        "readable", "accept", "receive", "gone", "wait"};
     const char *name = lua_tostring(L, at(number, OPERATION));
-    int first = OPERATIONS;
-    for (int i = OPERATIONS - 1; name != NULL && i >= 0; i--)
-        if (strcmp(name, names[i]) == 0 && fits(L, (enum operation)(first = i), at(number, OBJECT)))
-            return (enum operation)i;
-    if (first != OPERATIONS)
-        return (enum operation)first;
-    return (enum operation)case_error(
-        L, number,
-        "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\", \"receive\" "
-        "or \"gone\" expected");
+    int named = OPERATIONS, found = OPERATIONS;
+    for (int i = 0; name != NULL && i < OPERATIONS && found == OPERATIONS; i++) {
+        if (strcmp(name, kinds[i].name) != 0)
+            continue;
+        if (fits(L, (enum operation)i, at(number, OBJECT)))
+            found = i;
+        named = named == OPERATIONS ? i : named;
+    }
+    if (named == OPERATIONS)
+        return (enum operation)case_error(
+            L, number,
+            "\"get\", \"put\", \"join\", \"wait\", \"acquire\", \"readable\", \"accept\", "
+            "\"receive\", \"gone\" or \"next\" expected");
+    return (enum operation)(found != OPERATIONS ? found : named);
 }
 
 /* Stack: object, value, name of the operation. Replaces an object that stands for another one;
@@ -157,17 +185,6 @@ static void resolve(lua_State *L)
 /* Pushes object, value, operation and the FINISH of a case. */
 static void push_case(lua_State *L, uint32_t number)
 {
-    static const char *const expected[OPERATIONS] = {
-        "a channel to get from, a queue or a future expected",
-        "a channel to put into expected",
-        "a task to join expected",
-        "an event or a listener to signals to wait for expected",
-        "a semaphore to acquire expected",
-        "a stream to read from expected",
-        "a listener to accept from expected",
-        "a WebSocket to receive from expected",
-        "a request whose peer leaves expected",
-        "a listener to signals expected"};
     static const char *const none[] = {NULL};
     lua_rawgeti(L, CASES, (lua_Integer)number + 1);
     if (!lua_istable(L, -1))
@@ -183,7 +200,7 @@ static void push_case(lua_State *L, uint32_t number)
     lua_pushinteger(L, operation);
     lua_replace(L, at(number, OPERATION));
     if (!fits(L, operation, at(number, OBJECT)))
-        case_error(L, number, expected[operation]);
+        case_error(L, number, kinds[operation].expected);
     if (operation == PUT && lua_isnil(L, at(number, VALUE)))
         case_error(L, number, "a channel cannot carry nil");
 }
@@ -233,6 +250,7 @@ static int push_done(lua_State *L, uint32_t number)
         return 1 + ml_lua_task_push_end(L, at(number, OBJECT));
     case RECEIVE:
     case SIGNAL:
+    case NEXT:
         return 1 + source_of(L, operation_at(L, number))->finish(L, at(number, OBJECT));
     default:
         break;
@@ -397,8 +415,7 @@ static int wait_once(lua_State *L, struct selection *selection, ml_time deadline
     leave(L, selection);
     error = ml_blocking_end(L, error);
     enum operation operation = error == 0 ? operation_at(L, *number) : GET;
-    bool is_hint = operation >= READABLE && operation != ACCEPT;
-    return is_hint ? -EAGAIN : error;
+    return kinds[operation].is_hint ? -EAGAIN : error;
 }
 
 static int wait_for_any(lua_State *L, struct selection *selection, ml_time deadline)
@@ -436,12 +453,12 @@ Waits for the first of several things that can happen. If several can at once, t
 @function select
 @tparam table cases {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"},
 {semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"},
-{ws, "receive"}, {req, "gone"} (of a server), {listener to signals, "wait"}, with the fields timeout (seconds) and default (any
-value: does not wait)
+{ws, "receive"}, {req, "gone"} (of a server), {process, "wait"}, {listener to signals, "wait"}, with
+the fields timeout (seconds) and default (any value: does not wait)
 @return the number of the case and its results: the value, or the values of a future; true; the
-connection; the results of t:join(); the name of the signal, and its value; or nil, message, "CLOSED" if it was closed. A stream is
-readable when a read would not wait, also at its end and after an error. Or nil, "timeout",
-"ETIMEDOUT". Or "default" and its value.
+connection; the results of t:join() or p:wait(); the name of the signal, and its value; or nil,
+message, "CLOSED" if it was closed. A stream is readable when a read would not wait, also at its end
+and after an error. Or nil, "timeout", "ETIMEDOUT". Or "default" and its value.
 */
 int ml_channel_select(lua_State *L)
 {

@@ -19,8 +19,8 @@ struct ml_select_source {
     /* Tries the object at `index` of L. 0, for a listener with the connection on top of the stack;
      * -EAGAIN: wait for it; or an error; -ENOBUFS: there is no descriptor. */
     int (*attempt)(lua_State *L, int index);
-    /* After an attempt that gave 0: pushes the results of "receive" or of a signal, and returns their
-     * count. */
+    /* After an attempt that gave 0: pushes the results of "receive", "next" or "wait", and returns
+     * their count. */
     int (*finish)(lua_State *L, int index);
     /* Has the waiter granted when the object may be ready. May set *again to an earlier time at
      * which to look in any case. is_short: an attempt found no descriptor. 0, or an error: look at

@@ -62,6 +62,8 @@ void ml_hub_release(struct ml_hub *hub)
     ml_slots_release(&hub->slots);
     if (hub->offload.closed != NULL)
         hub->offload.closed(hub);
+    if (hub->mail.closed != NULL)
+        hub->mail.closed(hub);
     ml_poller_close(hub->poller);
     ml_bank_release(&hub->bank);
     free(hub->switcher.cxx);

@@ -24,4 +24,6 @@ void ml_look_until(struct ml_hub *hub, ml_time deadline)
     ml_pace_note_poll(hub, now);
     if (noticed && hub->hooks.noticed != NULL)
         hub->hooks.noticed(hub);
+    if (noticed && hub->mail.deliver != NULL)
+        hub->mail.deliver(hub);
 }

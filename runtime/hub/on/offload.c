@@ -69,7 +69,8 @@ static struct ml_job *take(struct ml_link *queue)
     return job;
 }
 
-/* Wakes tasks whose job has run; releases a job that no task waits for any more. */
+/* Wakes tasks whose job has run; releases a job that no task waits for any more. No callback may
+ * start another job: the mutex is locked. */
 static void on_finished(struct ev_loop *loop, ev_async *finished, int events)
 {
     (void)loop, (void)events;
@@ -79,7 +80,9 @@ static void on_finished(struct ev_loop *loop, ev_async *finished, int events)
     while ((job = take(&pool->done)) != NULL) {
         struct ml_task *task = ml_hub_task(job->hub, job->slot, job->id);
         job->is_done = true;
-        if (task != NULL)
+        if (job->finished != NULL)
+            job->finished(job);
+        else if (task != NULL)
             ml_task_wake(task, ML_WAKE_EVENT);
         else
             job->release(job);
@@ -342,22 +345,34 @@ static int see_out(struct ml_hub *hub, const struct ml_wait_kind *kind, struct m
     return result == 0 ? 0 : error;
 }
 
-int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
-               ml_time deadline)
+/* The task with that slot and id waits for the job; id 0: none does. */
+static int start(struct ml_hub *hub, struct ml_job *job, uint32_t slot, uint64_t id)
 {
     job->saved_errno = errno;
     if (hub->offload.workers == NULL)
         hub->offload.workers = open_pool(hub);
     hub->offload.closed = close_pool;
     job->hub = hub;
-    job->slot = hub->current->waiter.slot;
-    job->id = hub->current->id;
+    job->slot = slot;
+    job->id = id;
     job->is_done = false;
     int error = hub->offload.workers != NULL ? enqueue(hub->offload.workers, job) : -ENOMEM;
-    if (error != 0) {
+    if (error != 0)
         job->release(job);
+    return error;
+}
+
+int ml_offload_start(struct ml_hub *hub, struct ml_job *job)
+{
+    return start(hub, job, 0, 0);
+}
+
+int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
+               ml_time deadline)
+{
+    int error = start(hub, job, hub->current->waiter.slot, hub->current->id);
+    if (error != 0)
         return error;
-    }
     error = await(hub, kind, job, deadline);
     if (error != 0 && job->give_up != NULL && has_begun(job))
         error = see_out(hub, kind, job, error);

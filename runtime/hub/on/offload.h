@@ -29,6 +29,8 @@ struct ml_job {
     /* NULL; or the job changes something: once it has begun, a cancelled task calls this, on which
      * the job may undo what it did, and waits some seconds for its end all the same. */
     void (*give_up)(struct ml_job *);
+    /* For ml_offload_start(): called on the hub once the job has run; may wake tasks, never wait. */
+    void (*finished)(struct ml_job *);
     enum ml_work work;
     bool must_run;   /* run it even if its task gave up before it began, unless the hub has ended */
     int saved_errno; /* the task's at the call, which run() finds; then the one that run() left */
@@ -54,5 +56,14 @@ struct ml_job {
  */
 int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
                ml_time deadline);
+
+/*
+ * Has a worker run `job`, whose run, release and finished are set, while no task waits for it.
+ *
+ * - 0: `finished` will be called on the hub, which then owns the job again; if the hub ends before,
+ *   the job is released instead;
+ * - -EAGAIN, -ENOMEM: it never runs, and is released.
+ */
+int ml_offload_start(struct ml_hub *hub, struct ml_job *job);
 
 #endif

@@ -40,6 +40,7 @@ struct ml_hub {
     struct ml_hub_idle idle;
     struct ml_hub_poll_sets poll_sets;
     struct ml_hub_offload offload;
+    struct ml_hub_mail mail;
     struct ml_libc_calls
         *libc_calls; /* interpose/libc_call.h; NULL: C libraries block the thread */
     struct ml_hub_hooks hooks;

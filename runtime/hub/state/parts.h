@@ -16,6 +16,7 @@
 
 struct ml_cxx;
 struct ml_hub;
+struct ml_mailbox;
 struct ml_offload;
 struct ml_scope;
 struct ml_strand;
@@ -107,6 +108,15 @@ struct ml_hub_poll_sets {
 struct ml_hub_offload {
     struct ml_offload *workers; /* NULL: not needed yet */
     /* Called when no task is alive any more. NULL: there were no workers yet. */
+    void (*closed)(struct ml_hub *hub);
+};
+
+/* hub/on/mailbox.c: letters from other threads. */
+struct ml_hub_mail {
+    struct ml_mailbox *box; /* NULL: not needed yet */
+    /* Called after a poll in which ml_hub_notify() was noticed, and when no task is alive any more.
+     * NULL: there was no mailbox yet. */
+    void (*deliver)(struct ml_hub *hub);
     void (*closed)(struct ml_hub *hub);
 };
 

@@ -14,6 +14,7 @@ local it, read_file = support.limited(it), support.read_file
 -- Parts of other modules, which are described with those, the interactive mode, and what runs specs.
 local function is_internal(name)
   return name:find "%.core$" or name:find "^moonlet%.repl" or name:find "^moonlet%.http%."
+    or name:find "^moonlet%.process%."
     or name == "moonlet.argument"
     or name == "moonlet.test.specs"
 end
@@ -27,7 +28,8 @@ local function real_modules()
 end
 
 -- A name in the reference that is not the one by which the objects print.
-local DOCUMENTED_AS = { ["net.tls"] = "Context", ["signal.listener"] = "Signals" }
+local DOCUMENTED_AS = { ["net.tls"] = "Context", ["thread.channel"] = "ThreadChannel",
+  ["signal.listener"] = "Signals" }
 
 -- The methods of a metatable. Where __index is a C function it has them as its upvalue.
 local function methods_of(metatable)
@@ -153,7 +155,7 @@ describe("the reference", function()
     for _, page in ipairs(pages.of_modules(modules)) do table.insert(text, page.text) end
     text = table.concat(text)
     for name in pairs(real_names()) do
-      local heading = name:gsub("^%l", "[%0%%u]"):gsub("%.", "%%.")
+      local heading = name:gsub("%l", "[%0%%u]"):gsub("%.", "%%.")
       assert(text:find("\n### `" .. heading .. "[(`]"), name)
     end
   end)
@@ -183,6 +185,9 @@ describe("the reference", function()
     local listener <close> = require "moonlet.net".listen("127.0.0.1", 0)
     local examples = { Task = task.current(), Greenlet = greenlet.new(print, greenlet.current()),
       Address = listener:address(), Lease = { value = 1 }, Url = require "moonlet.url".parse "" }
+    local child <close> = assert(require "moonlet.process".spawn { "true" })
+    child:wait()
+    examples.Process = child
     examples.Request, examples.Response, examples.Reply, examples.Part = http_examples()
     for _, module in ipairs(modules) do
       for _, object in ipairs(module.objects) do

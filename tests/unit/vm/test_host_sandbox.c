@@ -171,7 +171,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.http.server.core preload.moonlet.http.trusted "
          "preload.moonlet.http.types "
          "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
-         "preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.process preload.moonlet.process.core preload.moonlet.process.run "
+         "preload.moonlet.process.start preload.moonlet.websocket preload.moonlet.websocket.core "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal "
@@ -179,16 +180,20 @@ static void test_without_one_part_all_others_are_whole(void **state)
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
          "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io "
-         "preload.moonlet.fs preload.moonlet.fs.core "
+         "preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.fs.watch "
          "preload.moonlet.http.files.core preload.moonlet.repl preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show "},
         {MOONLET_OS,
          "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname "
-         "preload.moonlet.crypto preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.repl "
+         "preload.moonlet.crypto preload.moonlet.fs preload.moonlet.fs.core "
+         "preload.moonlet.fs.watch preload.moonlet.process preload.moonlet.process.core "
+         "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
-         "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.signal preload.moonlet.signal.core "
-         "preload.moonlet.test preload.moonlet.test.core "
-         "preload.moonlet.test.specs preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.repl.session preload.moonlet.repl.show "
+         "preload.moonlet.signal preload.moonlet.signal.core "
+         "preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
+         "preload.moonlet.thread preload.moonlet.thread.core "
+         "preload.moonlet.websocket preload.moonlet.websocket.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);

@@ -1,4 +1,4 @@
-#include "interpose/orphans.h"
+#include "system/process/orphans.h"
 
 #include "hub/on/watch.h"
 
@@ -14,7 +14,7 @@ struct ml_orphan {
     pid_t pid;
     pid_t process;
     int pidfd;
-    struct ml_libc_calls *calls; /* whose loop reports its end; NULL: none */
+    struct ml_orphans *orphans; /* whose loop reports its end; NULL: none */
     struct ml_watch *watch;
 };
 
@@ -26,12 +26,12 @@ static struct {
 
 static void lock(void)
 {
-    ml_libc.pthread_mutex_lock(&left.lock);
+    pthread_mutex_lock(&left.lock);
 }
 
 static void unlock(void)
 {
-    ml_libc.pthread_mutex_unlock(&left.lock);
+    pthread_mutex_unlock(&left.lock);
 }
 
 /* After a fork the child has the list for itself, whatever another thread was doing with it. */
@@ -44,7 +44,7 @@ static void begin(void)
 static bool has_ended(pid_t pid, pid_t process)
 {
     int status, saved = errno;
-    bool has = process != getpid() || ml_libc.waitpid(pid, &status, WNOHANG) != 0;
+    bool has = process != getpid() || waitpid(pid, &status, WNOHANG) != 0;
     errno = saved;
     return has;
 }
@@ -53,12 +53,12 @@ static void end_watch(struct ml_orphan *orphan)
 {
     ml_watch_close(orphan->watch);
     if (orphan->pidfd >= 0)
-        ml_libc.close(orphan->pidfd);
+        close(orphan->pidfd);
 }
 
 static void strike_watched(const struct ml_orphan *orphan)
 {
-    struct ml_orphan **place = &orphan->calls->orphans;
+    struct ml_orphan **place = &orphan->orphans->first;
     while (*place != orphan)
         place = &(*place)->next;
     *place = orphan->next;
@@ -78,7 +78,7 @@ static void on_end(void *data, int fd, bool readable, bool writable)
 static void leave_unwatched(struct ml_orphan *orphan)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    ml_libc.pthread_once(&once, begin);
+    pthread_once(&once, begin);
     end_watch(orphan);
     *orphan = (struct ml_orphan){.pid = orphan->pid, .process = orphan->process, .pidfd = -1};
     lock();
@@ -88,29 +88,29 @@ static void leave_unwatched(struct ml_orphan *orphan)
 }
 
 /* Lets the loop watch for the child's end. False: there is no descriptor or no memory for that. */
-static bool watch(struct ml_libc_calls *calls, struct ml_orphan *orphan)
+static bool watch(struct ml_orphans *orphans, struct ml_orphan *orphan)
 {
     int saved = errno;
     orphan->pidfd = pidfd_open(orphan->pid, 0);
     if (orphan->pidfd >= 0)
-        orphan->watch = ml_watch_open(calls->hub, orphan->pidfd, on_end, orphan);
+        orphan->watch = ml_watch_open(orphans->hub, orphan->pidfd, on_end, orphan);
     errno = saved;
     if (orphan->watch == NULL)
         return false;
     ml_watch_set(orphan->watch, true, false);
-    orphan->calls = calls;
-    orphan->next = calls->orphans;
-    calls->orphans = orphan;
+    orphan->orphans = orphans;
+    orphan->next = orphans->first;
+    orphans->first = orphan;
     return true;
 }
 
-void ml_orphan_leave(struct ml_libc_calls *calls, pid_t pid)
+void ml_orphan_leave(struct ml_orphans *orphans, pid_t pid)
 {
     struct ml_orphan *orphan = has_ended(pid, getpid()) ? NULL : malloc(sizeof *orphan);
     if (orphan == NULL)
         return;
     *orphan = (struct ml_orphan){.pid = pid, .process = getpid(), .pidfd = -1};
-    if (calls == NULL || !watch(calls, orphan))
+    if (orphans == NULL || !watch(orphans, orphan))
         leave_unwatched(orphan);
 }
 
@@ -130,11 +130,11 @@ void ml_orphans_sweep(void)
     unlock();
 }
 
-void ml_orphans_release(struct ml_libc_calls *calls)
+void ml_orphans_release(struct ml_orphans *orphans)
 {
-    while (calls->orphans != NULL) {
-        struct ml_orphan *orphan = calls->orphans;
-        calls->orphans = orphan->next;
+    while (orphans->first != NULL) {
+        struct ml_orphan *orphan = orphans->first;
+        orphans->first = orphan->next;
         leave_unwatched(orphan);
     }
     ml_orphans_sweep();

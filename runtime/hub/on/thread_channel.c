@@ -1,0 +1,399 @@
+#include "hub/on/thread_channel.h"
+
+#include "base/error.h"
+#include "hub/state/waiters.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+static const struct ml_wait_kind get_kind = {.text = "a value from another thread",
+                                             .external = true};
+static const struct ml_wait_kind put_kind = {.text = "room in a channel between threads",
+                                             .external = true};
+/* The same while no other thread has the channel. */
+static const struct ml_wait_kind lone_get_kind = {
+    .text = "a value from a channel that no other thread has"};
+static const struct ml_wait_kind lone_put_kind = {.text =
+                                                      "room in a channel that no other thread has"};
+
+/* The sides of all ports where tasks wait for the same. */
+struct crowd {
+    struct ml_link sides; /* those that may be rung */
+    uint32_t waiting, wanted;
+};
+
+struct ml_thread_channel {
+    pthread_mutex_t mutex;
+    uint32_t capacity;
+    uint32_t count;
+    uint32_t owners; /* ports, messages on their way, hosts */
+    bool is_closed;
+    struct ml_message *first, **end;
+    struct ml_message *reason;
+    struct ml_link ports;
+    struct crowd getters, putters;
+};
+
+/* ---- ringing ---- */
+
+/* Wakes tasks as the rings of a port demand. The mutex is locked, on the hub's own thread. */
+static void answer(struct ml_port *port, struct ml_hub *hub)
+{
+    struct ml_port_side *sides[] = {&port->getters, &port->putters};
+    for (int i = 0; i < 2; i++) {
+        for (; sides[i]->rings > 0; sides[i]->rings--)
+            ml_wake_first(hub, &sides[i]->waiters);
+        if (port->looks_again)
+            ml_wake_all(hub, &sides[i]->waiters);
+    }
+    port->looks_again = false;
+}
+
+static void on_letter(struct ml_letter *letter)
+{
+    struct ml_port *port = ml_container_of(letter, struct ml_port, letter);
+    pthread_mutex_lock(&port->channel->mutex);
+    answer(port, ml_mailbox_hub(port->box));
+    pthread_mutex_unlock(&port->channel->mutex);
+}
+
+/* The mutex is locked. */
+static void ring(struct ml_port *port)
+{
+    if (ml_mailbox_is_here(port->box))
+        answer(port, ml_mailbox_hub(port->box));
+    else
+        ml_mailbox_post(port->box, &port->letter);
+}
+
+/* Rings for one task, of the port whose turn it is. The mutex is locked. */
+static void ring_one(struct crowd *crowd)
+{
+    struct ml_port_side *side = ml_container_of(crowd->sides.next, struct ml_port_side, link);
+    ml_list_remove(&side->link);
+    crowd->wanted--;
+    if (--side->wanted > 0)
+        ml_list_insert(&crowd->sides, &side->link);
+    side->rings++;
+    ring(side->port);
+}
+
+/* Rings for as many tasks as can go on and were not rung for. The mutex is locked. */
+static void ring_for(struct crowd *crowd, uint32_t possible)
+{
+    while (crowd->wanted > 0 && crowd->waiting - crowd->wanted < possible)
+        ring_one(crowd);
+}
+
+static uint32_t room_of(const struct ml_thread_channel *channel)
+{
+    uint32_t most = channel->capacity > 0 ? channel->capacity : channel->getters.waiting;
+    return channel->count < most ? most - channel->count : 0;
+}
+
+/* To be called after each change. The mutex is locked. */
+static void settle(struct ml_thread_channel *channel)
+{
+    ring_for(&channel->getters, channel->count);
+    ring_for(&channel->putters, room_of(channel));
+}
+
+/* The mutex is locked. */
+static void ring_all(struct ml_thread_channel *channel)
+{
+    for (struct ml_link *link = channel->ports.next; link != &channel->ports; link = link->next) {
+        struct ml_port *port = ml_container_of(link, struct ml_port, link);
+        port->looks_again = true;
+        ring(port);
+    }
+}
+
+/* ---- the channel ---- */
+
+struct ml_thread_channel *ml_thread_channel_new(uint32_t capacity)
+{
+    struct ml_thread_channel *channel = calloc(1, sizeof *channel);
+    if (channel == NULL)
+        return NULL;
+    pthread_mutexattr_t adaptive;
+    pthread_mutexattr_init(&adaptive);
+    pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&channel->mutex, &adaptive);
+    pthread_mutexattr_destroy(&adaptive);
+    channel->capacity = capacity;
+    channel->owners = 1;
+    channel->end = &channel->first;
+    ml_list_init(&channel->ports);
+    ml_list_init(&channel->getters.sides);
+    ml_list_init(&channel->putters.sides);
+    return channel;
+}
+
+/* Tasks that wait learn whether another thread can end their wait. The mutex is locked. */
+static void count_owner(struct ml_thread_channel *channel, int change)
+{
+    bool was_alone = channel->owners == 1;
+    channel->owners += (uint32_t)change;
+    if (was_alone != (channel->owners == 1))
+        ring_all(channel);
+}
+
+struct ml_thread_channel *ml_thread_channel_retain(struct ml_thread_channel *channel)
+{
+    pthread_mutex_lock(&channel->mutex);
+    count_owner(channel, 1);
+    pthread_mutex_unlock(&channel->mutex);
+    return channel;
+}
+
+static void free_channel(struct ml_thread_channel *channel)
+{
+    struct ml_message *message;
+    while ((message = channel->first) != NULL) {
+        channel->first = message->next;
+        message->release(message);
+    }
+    if (channel->reason != NULL)
+        channel->reason->release(channel->reason);
+    pthread_mutex_destroy(&channel->mutex);
+    free(channel);
+}
+
+void ml_thread_channel_release(struct ml_thread_channel *channel)
+{
+    pthread_mutex_lock(&channel->mutex);
+    count_owner(channel, -1);
+    bool is_last = channel->owners == 0;
+    pthread_mutex_unlock(&channel->mutex);
+    if (is_last)
+        free_channel(channel);
+}
+
+/* The mutex is locked. */
+static int add(struct ml_thread_channel *channel, struct ml_message *message)
+{
+    if (channel->is_closed)
+        return -ML_ECLOSED;
+    if (room_of(channel) == 0)
+        return -EAGAIN;
+    message->next = NULL;
+    *channel->end = message;
+    channel->end = &message->next;
+    channel->count++;
+    settle(channel);
+    return 0;
+}
+
+/* The mutex is locked. */
+static int take(struct ml_thread_channel *channel, struct ml_message **message)
+{
+    if (channel->count == 0)
+        return channel->is_closed ? -ML_ECLOSED : -EAGAIN;
+    *message = channel->first;
+    channel->first = (*message)->next;
+    if (channel->first == NULL)
+        channel->end = &channel->first;
+    channel->count--;
+    settle(channel);
+    return 0;
+}
+
+int ml_thread_channel_try_put(struct ml_thread_channel *channel, struct ml_message *message)
+{
+    pthread_mutex_lock(&channel->mutex);
+    int error = add(channel, message);
+    pthread_mutex_unlock(&channel->mutex);
+    return error;
+}
+
+int ml_thread_channel_try_get(struct ml_thread_channel *channel, struct ml_message **message)
+{
+    pthread_mutex_lock(&channel->mutex);
+    int error = take(channel, message);
+    pthread_mutex_unlock(&channel->mutex);
+    return error;
+}
+
+void ml_thread_channel_close(struct ml_thread_channel *channel, struct ml_message *reason)
+{
+    pthread_mutex_lock(&channel->mutex);
+    if (!channel->is_closed) {
+        channel->is_closed = true;
+        channel->reason = reason;
+        reason = NULL;
+        ring_all(channel);
+    }
+    pthread_mutex_unlock(&channel->mutex);
+    if (reason != NULL)
+        reason->release(reason);
+}
+
+const struct ml_message *ml_thread_channel_reason(struct ml_thread_channel *channel)
+{
+    pthread_mutex_lock(&channel->mutex);
+    const struct ml_message *reason = channel->reason;
+    pthread_mutex_unlock(&channel->mutex);
+    return reason;
+}
+
+struct ml_thread_channel_state ml_thread_channel_state(struct ml_thread_channel *channel)
+{
+    pthread_mutex_lock(&channel->mutex);
+    struct ml_thread_channel_state state = {channel->capacity, channel->count, channel->is_closed};
+    pthread_mutex_unlock(&channel->mutex);
+    return state;
+}
+
+/* ---- ports ---- */
+
+static void open_side(struct ml_port *port, struct ml_port_side *side)
+{
+    *side = (struct ml_port_side){.port = port};
+    ml_list_init(&side->waiters);
+}
+
+int ml_port_open(struct ml_hub *hub, struct ml_port *port, struct ml_thread_channel *channel)
+{
+    struct ml_mailbox *box = ml_mailbox_of(hub);
+    if (box == NULL)
+        return -ENOMEM;
+    *port = (struct ml_port){.channel = channel, .box = box, .letter.deliver = on_letter};
+    open_side(port, &port->getters);
+    open_side(port, &port->putters);
+    pthread_mutex_lock(&channel->mutex);
+    ml_list_insert(&channel->ports, &port->link);
+    count_owner(channel, 1);
+    pthread_mutex_unlock(&channel->mutex);
+    return 0;
+}
+
+void ml_port_close(struct ml_port *port)
+{
+    struct ml_thread_channel *channel = port->channel;
+    struct ml_port_side *sides[] = {&port->getters, &port->putters};
+    struct crowd *crowds[] = {&channel->getters, &channel->putters};
+    pthread_mutex_lock(&channel->mutex);
+    for (int i = 0; i < 2; i++) { /* tasks that were dropped in a wait are still counted */
+        crowds[i]->waiting -= sides[i]->waiting;
+        crowds[i]->wanted -= sides[i]->wanted;
+        if (ml_link_is_in_list(&sides[i]->link))
+            ml_list_remove(&sides[i]->link);
+    }
+    ml_list_remove(&port->link);
+    settle(channel);
+    pthread_mutex_unlock(&channel->mutex);
+    ml_mailbox_take_back(port->box, &port->letter);
+    port->channel = NULL;
+    ml_thread_channel_release(channel);
+}
+
+static struct crowd *crowd_of(const struct ml_port *port, const struct ml_port_side *side)
+{
+    return side == &port->getters ? &port->channel->getters : &port->channel->putters;
+}
+
+/* One more task of the side is about to wait. The mutex is locked. */
+static void begin_wait(struct ml_port *port, struct ml_port_side *side)
+{
+    struct crowd *crowd = crowd_of(port, side);
+    side->waiting++, crowd->waiting++;
+    side->wanted++, crowd->wanted++;
+    if (!ml_link_is_in_list(&side->link))
+        ml_list_insert(&crowd->sides, &side->link);
+    settle(port->channel);
+}
+
+/* It waits no more, for whatever reason. The mutex is locked. */
+static void end_wait(struct ml_port *port, struct ml_port_side *side)
+{
+    struct crowd *crowd = crowd_of(port, side);
+    side->waiting--, crowd->waiting--;
+    if (side->wanted > side->waiting) {
+        side->wanted--, crowd->wanted--;
+        if (side->wanted == 0)
+            ml_list_remove(&side->link);
+    }
+}
+
+/* A try to get or put. The mutex is locked. */
+typedef int attempt(struct ml_thread_channel *channel, void *message);
+
+static int attempt_get(struct ml_thread_channel *channel, void *message)
+{
+    return take(channel, message);
+}
+
+static int attempt_put(struct ml_thread_channel *channel, void *message)
+{
+    return add(channel, message);
+}
+
+/* Waits once and tries again. 0 or an error; -EAGAIN: once more. */
+static int wait_and_try(struct ml_hub *hub, struct ml_port *port, struct ml_port_side *side,
+                        attempt *try, void *message, ml_time deadline)
+{
+    struct ml_thread_channel *channel = port->channel;
+    bool gets = side == &port->getters;
+    const struct ml_wait_kind *kind = gets ? &get_kind : &put_kind;
+    if (channel->owners == 1)
+        kind = gets ? &lone_get_kind : &lone_put_kind;
+    begin_wait(port, side);
+    pthread_mutex_unlock(&channel->mutex);
+    int error = ml_wait(hub, kind, 0, &side->waiters, deadline);
+    pthread_mutex_lock(&channel->mutex);
+    int result = try(channel, message);
+    end_wait(port, side);
+    settle(channel);
+    return result == 0 || error == 0 ? result : error;
+}
+
+static int do_or_wait(struct ml_hub *hub, struct ml_port *port, struct ml_port_side *side,
+                      attempt *try, void *message, ml_time deadline)
+{
+    struct ml_thread_channel *channel = port->channel;
+    pthread_mutex_lock(&channel->mutex);
+    int error = try(channel, message);
+    if (error == -EAGAIN && deadline == ML_NEVER_WAIT)
+        error = -ETIMEDOUT;
+    while (error == -EAGAIN)
+        error = wait_and_try(hub, port, side, try, message, deadline);
+    pthread_mutex_unlock(&channel->mutex);
+    return error;
+}
+
+int ml_port_get(struct ml_hub *hub, struct ml_port *port, struct ml_message **message,
+                ml_time deadline)
+{
+    return do_or_wait(hub, port, &port->getters, attempt_get, message, deadline);
+}
+
+int ml_port_put(struct ml_hub *hub, struct ml_port *port, struct ml_message *message,
+                ml_time deadline)
+{
+    return do_or_wait(hub, port, &port->putters, attempt_put, message, deadline);
+}
+
+void ml_port_watch(struct ml_port *port, struct ml_port_side *side, struct ml_waiter *waiter)
+{
+    ml_list_insert(&side->waiters, &waiter->link);
+    pthread_mutex_lock(&port->channel->mutex);
+    begin_wait(port, side);
+    pthread_mutex_unlock(&port->channel->mutex);
+}
+
+void ml_port_unwatch(struct ml_port *port, struct ml_port_side *side)
+{
+    pthread_mutex_lock(&port->channel->mutex);
+    end_wait(port, side);
+    settle(port->channel);
+    pthread_mutex_unlock(&port->channel->mutex);
+}
+
+bool ml_port_is_alone(const struct ml_port *port)
+{
+    pthread_mutex_lock(&port->channel->mutex);
+    bool is = port->channel->owners == 1;
+    pthread_mutex_unlock(&port->channel->mutex);
+    return is;
+}

@@ -1,0 +1,271 @@
+#include "vm/threads.h"
+
+#include "bindings/core/lua_runtime.h"
+#include "hub/loop/run.h"
+#include "vm/deadlock.h"
+#include "vm/interrupt.h"
+#include "vm/main_task.h"
+#include "vm/moonlet_state.h"
+#include "vm/thread_signal.h"
+#include "vm/unwinding.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The threads of one runtime. Shared with them, freed by the last user: one of them may be in C
+ * code that lasts longer than the runtime. */
+struct ml_crew {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed; /* signalled when a thread has ended */
+    struct ml_link workers; /* that have not ended */
+    unsigned users;         /* the runtime, and each thread */
+};
+
+struct ml_worker {
+    struct ml_link link; /* in the crew. Under its mutex */
+    struct ml_crew *crew;
+    struct ml_thread_call *call;
+    struct moonlet *m; /* while it is open. Under the crew's mutex */
+    pthread_t thread;
+    bool is_cancelled; /* under the crew's mutex */
+    bool warns;        /* warnings are on */
+    struct moonlet_options options;
+    char name[]; /* of the program */
+};
+
+const char *ml_worker_name(const struct ml_worker *worker)
+{
+    return worker != NULL ? worker->call->name : NULL;
+}
+
+/* ---- the crew ---- */
+
+static struct ml_crew *crew_new(void)
+{
+    struct ml_crew *crew = calloc(1, sizeof *crew);
+    if (crew == NULL)
+        return NULL;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&crew->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&crew->mutex, NULL);
+    ml_list_init(&crew->workers);
+    crew->users = 1;
+    return crew;
+}
+
+/* The caller uses it no more. The mutex is locked. */
+static void crew_leave(struct ml_crew *crew)
+{
+    bool is_last = --crew->users == 0;
+    pthread_mutex_unlock(&crew->mutex);
+    if (!is_last)
+        return;
+    pthread_cond_destroy(&crew->changed);
+    pthread_mutex_destroy(&crew->mutex);
+    free(crew);
+}
+
+/* Asks the thread to end: at its next wait, or where it computes. The mutex is locked. */
+static void cancel(struct ml_worker *worker)
+{
+    worker->is_cancelled = true;
+    if (worker->m != NULL && moonlet_interrupt(worker->m, SIGTERM))
+        ml_thread_signal_send(worker->thread);
+}
+
+/* ---- on the thread ---- */
+
+/* The error of a call whose program has ended before its function. */
+static const char *reason_of(const struct moonlet *m, int result, char text[64])
+{
+    if (result == -EDEADLK)
+        return "deadlock in the thread: all its tasks wait, and nothing can wake one";
+    if (m->lua.exit.is_asked && m->interrupt == 0 && !m->worker->is_cancelled)
+        snprintf(text, 64, "the thread has ended with os.exit(%d, true)", m->lua.exit.status);
+    else
+        snprintf(text, 64, "the thread was cancelled");
+    return text;
+}
+
+/* Hands the outcome over to the task that waits for it: last, so that the caller finds no trace of
+ * the runtime. */
+static void deliver(struct ml_thread_call *call)
+{
+    if (call->outcome != NULL &&
+        ml_thread_channel_try_put(call->done, &call->outcome->message) == 0)
+        call->outcome = NULL;
+    ml_thread_channel_close(call->done, NULL);
+}
+
+/* Runs the call to its end, and that of the tasks that it has spawned. */
+static void run(struct moonlet *m, struct ml_thread_call *call)
+{
+    char text[64];
+    m->lua.os_threads.call = call;
+    m->warnings.is_on = m->worker->warns;
+    m->is_running = true;
+    int result = ml_program_start(m);
+    if (result == 0)
+        result = ml_hub_run(&m->lua.hub, ML_UNTIL_FOREGROUND_ENDED, ML_FOREVER);
+    if (result == -EDEADLK)
+        ml_deadlock_report(m);
+    if (result == -EDEADLK && call->outcome != NULL) {
+        ml_parcel_release(call->outcome);
+        call->outcome = NULL;
+    }
+    if (call->outcome == NULL)
+        call->outcome = ml_thread_outcome_of_text(m->lua.aside, reason_of(m, result, text));
+    ml_unwind_all(m);
+    call->has_told = m->lua.report.was_told;
+    m->is_running = false;
+}
+
+/* The other threads may see the runtime, or not any more. False: the call was cancelled before. */
+static bool publish(struct ml_worker *worker, struct moonlet *m)
+{
+    pthread_mutex_lock(&worker->crew->mutex);
+    worker->m = m;
+    bool is_wanted = !worker->is_cancelled;
+    pthread_mutex_unlock(&worker->crew->mutex);
+    return is_wanted;
+}
+
+static void open_and_run(struct ml_worker *worker)
+{
+    struct moonlet *m = moonlet_create(&worker->options);
+    if (m == NULL)
+        return;
+    m->worker = worker;
+    if (publish(worker, m))
+        run(m, worker->call);
+    publish(worker, NULL);
+    moonlet_close(m);
+}
+
+static void *work(void *argument)
+{
+    struct ml_worker *worker = argument;
+    struct ml_crew *crew = worker->crew;
+    open_and_run(worker);
+    deliver(worker->call);
+    pthread_mutex_lock(&crew->mutex);
+    ml_list_remove(&worker->link);
+    worker->call->worker = NULL;
+    pthread_cond_broadcast(&crew->changed);
+    ml_thread_call_release(worker->call);
+    free(worker);
+    crew_leave(crew);
+    return NULL;
+}
+
+/* ---- starting ---- */
+
+/* What the runtime inherits of the host's options. Its callbacks are called on the host's threads
+ * alone. */
+static struct ml_worker *worker_new(struct moonlet *m, struct ml_thread_call *call)
+{
+    size_t length = strlen(m->options.name);
+    struct ml_worker *worker = calloc(1, sizeof *worker + length + 1);
+    if (worker == NULL)
+        return NULL;
+    memcpy(worker->name, m->options.name, length);
+    struct moonlet_options *options = &worker->options;
+    *options = m->options;
+    options->name = worker->name;
+    options->allocator = NULL;
+    options->clock = NULL;
+    options->warn = NULL;
+    options->report = NULL;
+    if (call->memory_limit > 0 &&
+        (options->memory_limit == 0 || call->memory_limit < options->memory_limit))
+        options->memory_limit = call->memory_limit;
+    worker->warns = m->warnings.is_on;
+    worker->crew = m->crew;
+    worker->call = call;
+    return worker;
+}
+
+/* Starts the thread, with all signals blocked but the one that ends it. 0 or a negated errno. */
+static int start_thread(struct ml_worker *worker)
+{
+    sigset_t mask, before;
+    pthread_attr_t detached;
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    ml_thread_signal_mask(&mask);
+    pthread_sigmask(SIG_SETMASK, &mask, &before);
+    int error = pthread_create(&worker->thread, &detached, work, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&detached);
+    return -error;
+}
+
+static int start(struct ml_lua *lua, struct ml_thread_call *call)
+{
+    struct moonlet *m = ml_moonlet_of(lua);
+    if (m->crew == NULL)
+        m->crew = crew_new();
+    struct ml_worker *worker = m->crew != NULL ? worker_new(m, call) : NULL;
+    if (worker == NULL)
+        return -ENOMEM;
+    struct ml_crew *crew = m->crew;
+    pthread_mutex_lock(&crew->mutex);
+    call->owners++;
+    call->worker = worker;
+    crew->users++;
+    ml_list_insert(&crew->workers, &worker->link);
+    int error = start_thread(worker);
+    if (error != 0) {
+        ml_list_remove(&worker->link);
+        crew->users--;
+        call->worker = NULL;
+        call->owners--;
+        free(worker);
+    }
+    pthread_mutex_unlock(&crew->mutex);
+    return error;
+}
+
+static void cancel_call(struct ml_lua *lua, struct ml_thread_call *call)
+{
+    struct ml_crew *crew = ml_moonlet_of(lua)->crew;
+    if (crew == NULL)
+        return;
+    pthread_mutex_lock(&crew->mutex);
+    if (call->worker != NULL)
+        cancel(call->worker);
+    pthread_mutex_unlock(&crew->mutex);
+}
+
+const struct ml_thread_runtimes ml_thread_runtimes = {.start = start, .cancel = cancel_call};
+
+/* ---- the end ---- */
+
+static void cancel_all(struct ml_crew *crew)
+{
+    for (struct ml_link *link = crew->workers.next; link != &crew->workers; link = link->next)
+        cancel(ml_container_of(link, struct ml_worker, link));
+}
+
+void ml_threads_end(struct moonlet *m)
+{
+    struct ml_crew *crew = m->crew;
+    if (crew == NULL || m->lua.hub.life.is_forked)
+        return;
+    ml_time end = ml_time_after(ml_clock_now(), ML_UNWIND_TIME);
+    struct timespec until = {end / ML_SECOND, end % ML_SECOND};
+    int error = 0;
+    pthread_mutex_lock(&crew->mutex);
+    cancel_all(crew);
+    while (error == 0 && !ml_list_is_empty(&crew->workers))
+        error = pthread_cond_timedwait(&crew->changed, &crew->mutex, &until);
+    m->crew = NULL;
+    crew_leave(crew);
+}

@@ -1,0 +1,58 @@
+---@meta moonlet.thread
+
+---A channel between threads. `#channel` is how many values it holds; `<close>` closes it. Values keep
+---their order. It is passed to other threads as a value: as an argument or a result of their calls, or
+---through another channel. Once no other thread has it, waiting in it is as in a channel of
+---moonlet.channel: a program that waits for nothing else is told of its deadlock.
+---@class moonlet.thread.ThreadChannel
+local ThreadChannel = {}
+
+---Ends the channel, for all threads: values in it can still be got, then get() fails; put() fails at
+---once, also in tasks that wait in it. Never waits; harmless on a closed channel.
+---@param err? any the message of get() and put() from now on, instead of "closed"
+function ThreadChannel:close(err) end
+
+---Waits for a value.
+---@param timeout? number seconds
+---@return any ... # the value; or nil, "closed" (or the argument of close()), "CLOSED" once it is closed and empty; or nil, "timeout", "ETIMEDOUT"
+function ThreadChannel:get(timeout) end
+
+---Copies a value and hands it over: waits until there is room for it. Raises an error for a value that
+---cannot be copied.
+---@param value any anything but nil
+---@param timeout? number seconds
+---@return boolean|nil # true; or nil, message, "CLOSED" or "ETIMEDOUT", and no thread has or will get the value
+---@return string|nil # message
+---@return string|nil # code
+function ThreadChannel:put(value, timeout) end
+
+---Iterates over the values until the channel is closed. Waits as get() does.
+---@return fun(): any # an iterator; raises the argument of close()
+function ThreadChannel:values() end
+
+---Work that computes, on other cores: functions that run in runtimes of their own, each on a thread
+---of its own, and channels between them. Values are copied.
+---@class moonlet.thread
+local thread = {}
+
+---@class moonlet.thread.call.options
+---@field memory? integer bytes that its Lua state may have at a time, 262144 at least
+---@field name? string shown in reports
+
+---Runs a function in a runtime of its own, on a thread of its own, and waits for its end. The
+---function, its arguments and its results are copied. If the caller is cancelled, the function ends,
+---also while it computes; the caller waits for that, but for a second at most, since C code may not
+---end.
+---@param opts? moonlet.thread.call.options
+---@param fn function|string or "module.function"
+---@param ... any its arguments
+---@return any ... # its results; raises its error
+---@overload fun(fn: function|string, ...: any): ...
+function thread.call(opts, fn, ...) end
+
+---Makes a channel between threads.
+---@param capacity? integer values that it holds; 0: each put meets a get
+---@return moonlet.thread.ThreadChannel
+function thread.channel(capacity) end
+
+return thread
