@@ -105,13 +105,23 @@ static bool is_harmless(int number)
     return number == SIGCHLD || number == SIGWINCH || number == SIGURG || number == SIGCONT;
 }
 
+/* Whether the kernel found an error in the program, which happens again. */
+static bool is_fault(int number, const siginfo_t *info)
+{
+    bool is_its_signal = number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
+                         number == SIGILL || number == SIGTRAP;
+    return is_its_signal && info->si_code > 0;
+}
+
 /* Has the signal do what it does by default. If that stops the process the handler is in force
  * again when the process goes on. */
-static void act_by_default(int number)
+static void act_by_default(int number, const siginfo_t *info)
 {
     struct sigaction ours, by_default = {.sa_handler = SIG_DFL};
     sigset_t one;
     sigaction(number, &by_default, &ours);
+    if (is_fault(number, info))
+        return;
     raise(number);
     sigemptyset(&one);
     sigaddset(&one, number);
@@ -165,8 +175,9 @@ static void pass_on(const struct sigaction *previous, int number, siginfo_t *inf
         tell_phase(number, info, ML_SIGNAL_DEFAULT);
     if (!is_by_default)
         return;
-    act_by_default(number);
-    tell_phase(number, info, ML_SIGNAL_OVER);
+    act_by_default(number, info);
+    if (!is_fault(number, info))
+        tell_phase(number, info, ML_SIGNAL_OVER);
 }
 
 static void on_signal(int number, siginfo_t *info, void *context)

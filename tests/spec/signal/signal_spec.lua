@@ -147,7 +147,7 @@ describe("a listener", function()
     s:close()
     assert.are.same({ true, 1, nil, "closed", "CLOSED" }, { selecting:join(5) })
     assert.has_error(function() channel.select { { c, "wait" } } end,
-      "bad argument #1 to 'select' (case 1: an event or a listener to signals to wait for expected)")
+      "bad argument #1 to 'select' (case 1: an event, a process or a listener to signals to wait for expected)")
   end)
 
   it("says what it is, and warns when it is forgotten", function()
