@@ -28,7 +28,8 @@ local function real_modules()
 end
 
 -- A name in the reference that is not the one by which the objects print.
-local DOCUMENTED_AS = { ["net.tls"] = "Context", ["thread.channel"] = "ThreadChannel" }
+local DOCUMENTED_AS = { ["net.tls"] = "Context", ["thread.channel"] = "ThreadChannel",
+  ["signal.listener"] = "Signals" }
 
 -- The methods of a metatable. Where __index is a C function it has them as its upvalue.
 local function methods_of(metatable)

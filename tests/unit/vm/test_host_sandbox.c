@@ -191,6 +191,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show "
          "preload.moonlet.signal preload.moonlet.signal.core "
+         "preload.moonlet.terminal preload.moonlet.terminal.core "
          "preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
          "preload.moonlet.thread preload.moonlet.thread.core "
          "preload.moonlet.websocket preload.moonlet.websocket.core "},
