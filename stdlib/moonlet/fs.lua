@@ -2,7 +2,7 @@
 -- Failures are nil, "path: reason", code.
 -- @module moonlet.fs
 
--- The functions for single files are in runtime/bindings/file/.
+-- The functions for single files, and watch(), are in runtime/bindings/file/.
 
 local pairs = pairs
 
@@ -15,5 +15,6 @@ core.whole(refuse, refuse)
 core.whole = nil
 
 for name, value in pairs(core) do fs[name] = value end
+fs.watch = require("moonlet.fs.watch").watch
 
 return fs
