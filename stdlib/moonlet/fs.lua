@@ -15,6 +15,6 @@ core.whole(refuse, refuse)
 core.whole = nil
 
 for name, value in pairs(core) do fs[name] = value end
-fs.watch = require("moonlet.fs.watch").watch
+fs.watch = require("moonlet.fs.watch.core").watch
 
 return fs

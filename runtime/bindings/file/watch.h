@@ -1,4 +1,4 @@
-/* moonlet.fs.watch: what changes in directories, for moonlet.fs. */
+/* moonlet.fs.watch.core: what changes in directories, for moonlet.fs. */
 #ifndef ML_BINDINGS_FILE_WATCH_H
 #define ML_BINDINGS_FILE_WATCH_H
 

@@ -12,7 +12,7 @@
 
 void ml_watch_inbox_init(struct ml_watch_inbox *inbox)
 {
-    *inbox = (struct ml_watch_inbox){0};
+    *inbox = (struct ml_watch_inbox){.most = ML_WATCH_INBOX_MOST};
     ml_list_init(&inbox->notes);
     ml_list_init(&inbox->waiters);
 }
@@ -69,11 +69,11 @@ static bool is_repeated(const struct ml_watch_inbox *inbox, const struct inotify
 
 static bool has_room(const struct ml_watch_inbox *inbox, size_t size)
 {
-    return inbox->bytes + sizeof(struct ml_watch_note) + size < ML_WATCH_INBOX_MOST;
+    return inbox->bytes + sizeof(struct ml_watch_note) + size < inbox->most;
 }
 
 int ml_watch_note_put(struct ml_watch_inbox *inbox, const struct inotify_event *event,
-                      ml_time read_at, uint32_t drains)
+                      ml_time read_at, ml_time drained_at)
 {
     size_t size = event->len > 0 ? strnlen(event->name, event->len) : 0;
     if (inbox->is_lost || is_repeated(inbox, event, size))
@@ -88,7 +88,7 @@ int ml_watch_note_put(struct ml_watch_inbox *inbox, const struct inotify_event *
         return -ENOMEM;
     }
     *note = (struct ml_watch_note){.read_at = read_at,
-                                   .drains = drains,
+                                   .drained_at = drained_at,
                                    .wd = event->wd,
                                    .mask = event->mask,
                                    .cookie = event->cookie,

@@ -21,20 +21,20 @@ enum { ML_WATCH_INBOX_MOST = 8 * 1024 * 1024 };
 /* One event of inotify(7). */
 struct ml_watch_note {
     struct ml_link link;
-    ml_time read_at; /* by the hub's clock */
-    uint32_t drains; /* of the source, when it was read */
+    ml_time read_at;    /* by the hub's clock */
+    ml_time drained_at; /* it happened later than this */
     int wd;
     uint32_t mask;
     uint32_t cookie;
-    bool replaces; /* for the watch: a directory was removed to make room for it */
-    size_t size;   /* of the name */
-    char name[];   /* with a zero; "" for the directory itself */
+    size_t size; /* of the name */
+    char name[]; /* with a zero; "" for the directory itself */
 };
 
 struct ml_watch_inbox {
     struct ml_link link; /* among the source's */
     struct ml_link notes;
     size_t bytes;
+    size_t most;            /* ML_WATCH_INBOX_MOST */
     uint64_t number;        /* of the last event of the source that was put in */
     bool is_lost;           /* notes were dropped */
     struct ml_link waiters; /* granted when a note has come */
@@ -46,7 +46,7 @@ void ml_watch_inbox_init(struct ml_watch_inbox *inbox);
 /* Puts an event in, unless it says the same as the one before it. 0; -ENOMEM: it is lost, with all
  * that waited. */
 int ml_watch_note_put(struct ml_watch_inbox *inbox, const struct inotify_event *event,
-                      ml_time read_at, uint32_t drains);
+                      ml_time read_at, ml_time drained_at);
 
 /* The first note; NULL: the inbox is empty. */
 struct ml_watch_note *ml_watch_note_first(const struct ml_watch_inbox *inbox);

@@ -280,7 +280,7 @@ static int put(struct ml_watch_source *source, struct ml_watch_inbox *inbox,
                const struct inotify_event *event)
 {
     inbox->number = source->number;
-    return ml_watch_note_put(inbox, event, ml_hub_now(source->hub), source->drains);
+    return ml_watch_note_put(inbox, event, ml_hub_now(source->hub), source->drained_at);
 }
 
 static int sort_overflow(struct ml_watch_source *source, const struct inotify_event *event)
@@ -354,7 +354,8 @@ int ml_watch_pump(struct ml_watch_source *source)
         error = result != 0 ? result : error;
         reads++;
     }
-    source->drains += size == 0;
+    if (size == 0)
+        source->drained_at = ml_hub_now(source->hub);
     source->error = size < 0 ? (int)size : 0;
     if (reads > 0 || size < 0)
         wake_readers(source);

@@ -45,10 +45,10 @@ struct ml_watch_source {
     struct ml_watch_claim **claims; /* by descriptor; a power of 2 of buckets */
     uint32_t buckets;
     uint32_t claim_count;
-    uint32_t drains; /* how often the kernel had nothing more */
-    uint64_t number; /* of the last event */
-    uint32_t scans;  /* jobs under way that add descriptors */
-    uint32_t strays; /* more than ML_WATCH_STRAYS: any descriptor may be one */
+    ml_time drained_at; /* when the kernel had nothing more, the last time */
+    uint64_t number;    /* of the last event */
+    uint32_t scans;     /* jobs under way that add descriptors */
+    uint32_t strays;    /* more than ML_WATCH_STRAYS: any descriptor may be one */
     int stray[ML_WATCH_STRAYS];
     char *block; /* into which events are read */
     bool is_polling;
