@@ -2,7 +2,7 @@
 -- Failures are nil, "path: reason", code.
 -- @module moonlet.fs
 
--- The functions for single files are in runtime/bindings/file/.
+-- The functions for single files, and watch(), are in runtime/bindings/file/.
 
 local pairs = pairs
 
@@ -31,5 +31,6 @@ core.whole(read_special, write_special)
 core.whole = nil
 
 for name, value in pairs(core) do fs[name] = value end
+fs.watch = require("moonlet.fs.watch.core").watch
 
 return fs
