@@ -75,6 +75,7 @@ static void noticed(struct ml_hub *hub)
     if (m == NULL)
         return;
     ml_promises_deliver(m);
+    ml_threads_notice(m);
     ml_signal_inbox_empty(m->lua.signals);
     ml_interrupt_noticed(hub);
 }
