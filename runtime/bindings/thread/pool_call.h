@@ -1,5 +1,5 @@
-/* The two sides of a call that a thread of a pool carries out: functions of moonlet.thread.core, for
- * stdlib/moonlet/thread.lua and stdlib/moonlet/thread/worker.lua. */
+/* The two sides of a call that a thread of a pool carries out: functions of moonlet.thread.core,
+ * for stdlib/moonlet/thread.lua and stdlib/moonlet/thread/worker.lua. */
 #ifndef ML_BINDINGS_THREAD_POOL_CALL_H
 #define ML_BINDINGS_THREAD_POOL_CALL_H
 

@@ -11,7 +11,10 @@
 #include "failing_calls.h"
 #include "host_fixture.h"
 
+#include <errno.h>
+#include <lua.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -171,6 +174,151 @@ static void test_reports_of_threads_reach_the_host_on_its_own_thread(void **stat
     assert_int_equal(moonlet_close(m), 0);
 }
 
+/* ---- channels of hosts ---- */
+
+static struct moonlet_thread_channel *questions, *answers;
+
+/* A thread without a runtime: answers each question with its own text, twice. */
+static void *answer_all(void *argument)
+{
+    char *text;
+    size_t size;
+    (void)argument;
+    while (moonlet_thread_channel_get(questions, &text, &size, -1) == 0) {
+        char both[64];
+        int length = snprintf(both, sizeof both, "%s%s", text, text);
+        assert_int_equal(moonlet_thread_channel_put(answers, both, (size_t)length, -1), 0);
+        free(text);
+    }
+    moonlet_thread_channel_close(answers);
+    return NULL;
+}
+
+static int push_global(struct moonlet *m, const char *name, struct moonlet_thread_channel *channel)
+{
+    lua_State *L = moonlet_lua(m);
+    int error = moonlet_thread_channel_push(m, L, channel);
+    if (error == 0)
+        lua_setglobal(L, name);
+    return error;
+}
+
+static void open_channels(unsigned capacity)
+{
+    questions = moonlet_thread_channel_new(capacity);
+    answers = moonlet_thread_channel_new(capacity);
+    assert_non_null(questions);
+    assert_non_null(answers);
+}
+
+static void release_channels(void)
+{
+    moonlet_thread_channel_release(questions);
+    moonlet_thread_channel_release(answers);
+}
+
+static void test_scripts_talk_with_a_thread_of_the_host(void **state)
+{
+    (void)state;
+    for (unsigned capacity = 0; capacity < 3; capacity++) {
+        pthread_t thread;
+        open_channels(capacity);
+        assert_int_equal(pthread_create(&thread, NULL, answer_all, NULL), 0);
+        struct moonlet *m = open_runtime((struct moonlet_options){0});
+        assert_int_equal(push_global(m, "questions", questions), 0);
+        assert_int_equal(push_global(m, "answers", answers), 0);
+        assert_int_equal(run_string(m, "for i = 1, 200 do\n"
+                                       "  questions:put('q' .. i)\n"
+                                       "  assert(answers:get() == 'q' .. i .. 'q' .. i)\n"
+                                       "end\n"
+                                       "questions:close()\n"
+                                       "assert(answers:get() == nil)\n"),
+                         0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(moonlet_close(m), 0);
+        release_channels();
+    }
+}
+
+static int ask(struct moonlet *m, void *argument)
+{
+    char *text;
+    size_t size;
+    (void)m, (void)argument;
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(moonlet_thread_channel_put(questions, "a\0b", 3, -1), 0);
+        assert_int_equal(moonlet_thread_channel_get(answers, &text, &size, -1), 0);
+        assert_string_equal(text, "aa");
+        free(text);
+    }
+    moonlet_thread_channel_close(questions);
+    assert_int_equal(moonlet_thread_channel_put(questions, "x", 1, -1), -MOONLET_ECLOSED);
+    assert_int_equal(moonlet_thread_channel_get(answers, &text, &size, -1), -MOONLET_ECLOSED);
+    return 7;
+}
+
+static void test_tasks_of_c_talk_with_a_thread_of_the_host(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    struct moonlet_task *task;
+    int result = 0;
+    open_channels(0);
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
+    assert_int_equal(moonlet_spawn(m, "asker", ask, NULL, &task), 0);
+    assert_int_equal(pthread_create(&thread, NULL, answer_all, NULL), 0);
+    assert_int_equal(moonlet_run(m), 0);
+    assert_int_equal(moonlet_join(task, 0, &result), 0);
+    assert_int_equal(result, 7);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    moonlet_release(task);
+    assert_int_equal(moonlet_close(m), 0);
+    release_channels();
+}
+
+static int wait_for_ever(struct moonlet *m, void *argument)
+{
+    char *text;
+    size_t size;
+    (void)m, (void)argument;
+    return moonlet_thread_channel_get(answers, &text, &size, -1);
+}
+
+static void test_the_limits_of_channels_of_hosts(void **state)
+{
+    (void)state;
+    char *text;
+    size_t size;
+    open_channels(1);
+    assert_int_equal(moonlet_thread_channel_get(answers, &text, &size, 0), -ETIMEDOUT);
+    assert_int_equal(moonlet_thread_channel_get(answers, &text, &size, 0.01), -ETIMEDOUT);
+    assert_int_equal(moonlet_thread_channel_put(answers, "", 0, 0), 0);
+    assert_int_equal(moonlet_thread_channel_put(answers, "", 0, 0.01), -ETIMEDOUT);
+    assert_int_equal(moonlet_thread_channel_get(answers, &text, &size, 0), 0);
+    assert_int_equal(size, 0);
+    free(text);
+    assert_int_equal(moonlet_thread_channel_put(NULL, "", 0, 0), -EINVAL);
+    assert_int_equal(moonlet_thread_channel_get(answers, NULL, &size, 0), -EINVAL);
+    moonlet_thread_channel_release(NULL);
+    moonlet_thread_channel_close(NULL);
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
+    assert_int_equal(moonlet_thread_channel_push(m, NULL, answers), -EINVAL);
+    assert_int_equal(push_global(m, "ch", answers), 0);
+    assert_int_equal(run_string(m, "ch:put{1}"), 0);
+    assert_int_equal(moonlet_thread_channel_get(answers, &text, &size, 0), -EBADMSG);
+    struct moonlet_task *task;
+    int result = 0;
+    assert_int_equal(moonlet_spawn(m, NULL, wait_for_ever, NULL, &task), 0);
+    assert_int_equal(moonlet_start(m), 0);
+    assert_int_equal(moonlet_step(m, 0, 1), 1);
+    assert_int_equal(moonlet_cancel(task), 0);
+    moonlet_step(m, 0, 1);
+    assert_int_equal(moonlet_join(task, 0, &result), -ECANCELED);
+    moonlet_release(task);
+    assert_int_equal(moonlet_close(m), 0);
+    release_channels();
+}
+
 /* ---- want ---- */
 
 static void test_a_thread_that_cannot_be_started_is_an_error(void **state)
@@ -229,6 +377,9 @@ int main(void)
         cmocka_unit_test(test_a_thread_inherits_what_the_host_leaves_out),
         cmocka_unit_test(test_a_thread_has_no_more_memory_than_its_host),
         cmocka_unit_test(test_reports_of_threads_reach_the_host_on_its_own_thread),
+        cmocka_unit_test(test_scripts_talk_with_a_thread_of_the_host),
+        cmocka_unit_test(test_tasks_of_c_talk_with_a_thread_of_the_host),
+        cmocka_unit_test(test_the_limits_of_channels_of_hosts),
         cmocka_unit_test(test_a_thread_that_cannot_be_started_is_an_error),
         cmocka_unit_test(test_want_of_memory_in_a_call_leaves_both_sides_usable),
     };
