@@ -28,12 +28,14 @@ int ml_thread_send(lua_State *L)
     return ml_push_outcome(L, ml_thread_channel_put(L, 1, call, ML_FOREVER));
 }
 
-/* Stack: the parcel of a call. */
+/* Carries out the call of which the thread has the parcel. That belongs to the thread until the
+ * function begins, which may not come back: os.exit(). */
 static int carry_out(lua_State *L)
 {
-    struct ml_parcel *call = lua_touserdata(L, 1);
-    lua_settop(L, 0);
-    int count = ml_unpack(L, call);
+    struct ml_thread_call *thread = ml_lua_of(L)->os_threads.call;
+    int count = ml_unpack(L, thread->task);
+    ml_parcel_release(thread->task);
+    thread->task = NULL;
     if (lua_type(L, 1) == LUA_TSTRING)
         ml_thread_find_function(L);
     lua_call(L, count - 1, LUA_MULTRET);
@@ -43,15 +45,19 @@ static int carry_out(lua_State *L)
 int ml_thread_answer(lua_State *L)
 {
     struct ml_message *message = NULL;
+    struct ml_thread_call *thread = ml_lua_of(L)->os_threads.call;
+    luaL_argcheck(L, thread != NULL && thread->task == NULL, 1, "not a thread of a pool");
     lua_settop(L, 2);
     if (ml_thread_channel_get(L, 1, &message, ML_FOREVER) != 0)
         return 0;
-    struct ml_parcel *call = ml_parcel_of(message);
+    thread->task = ml_parcel_of(message);
     lua_pushcfunction(L, ml_thread_keep_error);
     lua_pushcfunction(L, carry_out);
-    lua_pushlightuserdata(L, call);
-    int status = lua_pcall(L, 1, LUA_MULTRET, 3);
-    ml_parcel_release(call);
+    int status = lua_pcall(L, 0, LUA_MULTRET, 3);
+    if (thread->task != NULL) {
+        ml_parcel_release(thread->task);
+        thread->task = NULL;
+    }
     struct ml_parcel *outcome =
         status == LUA_OK ? ml_outcome_of_results(L, 4) : ml_outcome_of_error(L);
     if (outcome == NULL)
