@@ -183,6 +183,17 @@ static void close_streams(struct ml_http2_connection *c, bool is_cancelled)
     }
 }
 
+/* Handlers may run though their streams are over, such as that of a WebSocket that was closed. 0,
+ * or -ECANCELED: they are to end. */
+static int await_handlers(struct ml_http2_connection *c)
+{
+    struct ml_http2_session *session = &c->peer.session;
+    int error = 0;
+    while (error == 0 && c->peer.tasks > 0)
+        error = ml_wait(ml_http2_hub(c), &end_kind, 0, &session->ends, ML_FOREVER);
+    return error == -ECANCELED ? error : 0;
+}
+
 static void await_end(struct ml_http2_connection *c)
 {
     struct ml_http2_session *session = &c->peer.session;
@@ -206,6 +217,10 @@ static int finish(struct ml_http2_connection *c, int result)
     if (is_broken)
         ml_stream_close(session->stream);
     ml_http2_session_finish(session);
+    if (result != -ECANCELED && await_handlers(c) == -ECANCELED) {
+        close_streams(c, true);
+        result = -ECANCELED;
+    }
     await_end(c);
     return result == 1 || result == -ETIMEDOUT ? 0 : result;
 }

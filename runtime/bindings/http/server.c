@@ -120,6 +120,28 @@ static void forget_answer(lua_State *L)
     res->has_headers = res->has_trailers = res->is_coded = false;
 }
 
+/* Reports what with_traceback() has left on top. */
+static void report(lua_State *L)
+{
+    int problem = lua_gettop(L);
+    lua_pushcfunction(L, ml_task_report);
+    lua_rawgeti(L, problem, 1);
+    lua_rawgeti(L, problem, 2);
+    lua_pcall(L, 2, 0, 0);
+}
+
+/* What a failed request was to answer cannot be sent, for the reason on top, such as a header field
+ * with a line break: that is reported. */
+static int answer_plainly(lua_State *L)
+{
+    report(L);
+    forget_answer(L);
+    lua_settop(L, RESPONSE);
+    lua_pushinteger(L, 500);
+    lua_pushliteral(L, "internal server error\n");
+    return answer(L);
+}
+
 /* The handler has failed with what is on top: true if that is a cancellation, which stays there;
  * anything else is settled. An answer that was begun is cut off. */
 static bool settle(lua_State *L, struct ml_http_exchange *x, intptr_t count)
@@ -130,6 +152,10 @@ static bool settle(lua_State *L, struct ml_http_exchange *x, intptr_t count)
             forget_answer(L);
         int status = call(L, SETTLE);
         is_cancelled = status != LUA_OK && ml_cancellation_is_raised(L, count);
+        if (status != LUA_OK && !is_cancelled && x->phase == ML_HTTP_UNSENT) {
+            status = answer_plainly(L);
+            is_cancelled = status != LUA_OK && ml_cancellation_is_raised(L, count);
+        }
         if (status == LUA_OK)
             return false;
     }
@@ -148,16 +174,6 @@ static void push_log(lua_State *L, const struct ml_http_exchange *x)
     lua_pushinteger(L, x->status != 0 ? x->status : STATUS_UNANSWERED);
     lua_pushinteger(L, (lua_Integer)x->body_sent);
     lua_pushnumber(L, (lua_Number)span / ML_SECOND);
-}
-
-/* Reports what with_traceback() has left on top. */
-static void report(lua_State *L)
-{
-    int problem = lua_gettop(L);
-    lua_pushcfunction(L, ml_task_report);
-    lua_rawgeti(L, problem, 1);
-    lua_rawgeti(L, problem, 2);
-    lua_pcall(L, 2, 0, 0);
 }
 
 /* The access log. An error in it is reported, and is nobody's answer. True: the log's function was
