@@ -216,23 +216,22 @@ local function is_same_origin(origin, req)
   return origin:lower():match "^%a[%w+.-]*://(.*)$" == (req.host or ""):lower()
 end
 
-local function may_come(req, origins)
-  local origin = req.headers.origin
+local function may_come(req, h, origins)
+  local origin = h.origin
   if not origin then return true end
   if not origins then return is_same_origin(origin, req) end
   return contains(origins, "*") or contains(origins, origin)
 end
 
 -- Status and message of a request that is no handshake; nil: it is one.
-local function refusal(req, opts)
-  local h = req.headers
+local function refusal(req, h, opts)
   if req.method ~= "GET" or req.version ~= "1.1" then return 400, "no WebSocket handshake" end
   if not has_token(h.upgrade, "websocket") or not has_token(h.connection, "upgrade") then
     return 426, "WebSocket expected"
   end
   if h["sec-websocket-version"] ~= "13" then return 426, "WebSocket version 13 expected" end
   if not is_key(h["sec-websocket-key"]) then return 400, "wrong Sec-WebSocket-Key" end
-  if not may_come(req, opts.origins) then return 403, "origin not allowed" end
+  if not may_come(req, h, opts.origins) then return 403, "origin not allowed" end
   local offered = h["sec-websocket-extensions"]
   if offered and core.accept(opts, offered) == false then
     return 400, "malformed Sec-WebSocket-Extensions"
@@ -260,9 +259,9 @@ local function choose(opts, asked)
   end
 end
 
-local function greeting(req, protocol, extensions)
+local function greeting(h, protocol, extensions)
   local lines = { "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
-    "Sec-WebSocket-Accept: " .. accept_key(req.headers["sec-websocket-key"]) }
+    "Sec-WebSocket-Accept: " .. accept_key(h["sec-websocket-key"]) }
   if protocol then lines[#lines + 1] = "Sec-WebSocket-Protocol: " .. protocol end
   if extensions then lines[#lines + 1] = "Sec-WebSocket-Extensions: " .. extensions end
   return table_concat(lines, "\r\n") .. "\r\n\r\n"
@@ -280,12 +279,13 @@ end
 function websocket.upgrade(req, res, opts)
   opts = opts or {}
   check_options(opts, 3, "upgrade", UPGRADE)
-  local status, problem = refusal(req, opts)
+  local h = type(req) == "userdata" and server.headers(req) or req.headers
+  local status, problem = refusal(req, h, opts)
   if status then return refuse(res, status, problem) end
-  local protocol = choose(opts, req.headers["sec-websocket-protocol"])
-  local offered = req.headers["sec-websocket-extensions"]
+  local protocol = choose(opts, h["sec-websocket-protocol"])
+  local offered = h["sec-websocket-extensions"]
   local extensions = offered and core.accept(opts, offered) or nil
-  local text = greeting(req, protocol, extensions)
+  local text = greeting(h, protocol, extensions)
   local stream, message, code = res:hijack()
   if not stream then return nil, message, code end
   local ok
