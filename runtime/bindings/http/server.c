@@ -515,6 +515,7 @@ int ml_open_http_server(lua_State *L)
                                          {"parse_date", ml_http_core_parse_date},
                                          {"negotiate", ml_http_core_negotiate},
                                          {"server_of", ml_http_core_server_of},
+                                         {"headers", ml_http_core_headers},
                                          {"limit", ml_http_core_limit},
                                          {"routes", ml_http_core_routes},
                                          {"add_route", ml_http_core_add_route},
