@@ -220,9 +220,12 @@ static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_ex
 
 static int connection_close(lua_State *L)
 {
-    struct ml_http_connection *c = ml_to_object(L, 1);
-    if (c->server != NULL)
-        ml_http_connection_close(c);
+    struct ml_lua_connection *c = ml_to_object(L, 1);
+    if (c->http1.server != NULL)
+        ml_http_connection_close(&c->http1);
+    if (c->http2 != NULL)
+        ml_http2_release(c->http2);
+    c->http2 = NULL;
     return 0;
 }
 
@@ -235,9 +238,9 @@ static void push_functions(lua_State *L)
     lua_pushcfunction(L, with_traceback);
 }
 
-static struct ml_http_connection *push_connection(lua_State *L, int server)
+static struct ml_lua_connection *push_connection(lua_State *L, int server)
 {
-    struct ml_http_connection *c =
+    struct ml_lua_connection *c =
         ml_push_object(L, ml_http_connection_type, sizeof *c, ML_CONNECTION_VALUES);
     lua_pushvalue(L, STREAM);
     lua_setiuservalue(L, -2, ML_CONNECTION_STREAM);
@@ -292,10 +295,14 @@ static void note_connection(lua_State *L, struct ml_lua_server *server, int chan
 
 static void serve_http2(lua_State *L, struct ml_lua_server *server, struct ml_stream *stream)
 {
+    struct ml_lua_connection *c = ml_to_object(L, CONNECTION);
     note_connection(L, server, 1);
-    ml_blocking_begin(L);
-    int result = ml_http2_run(&server->http, stream);
-    ml_blocking_finish(L);
+    int result = ml_http2_open(&server->http, stream, &c->http2);
+    if (result == 0) {
+        ml_blocking_begin(L);
+        result = ml_http2_run(c->http2);
+        ml_blocking_finish(L);
+    }
     note_connection(L, server, -1);
     ml_blocking_begin(L);
     ml_blocking_end(L, result);
@@ -345,10 +352,11 @@ static int run_job(lua_State *L)
     return 0;
 }
 
-/* Protected: server, a job -> a task that runs it. */
+/* Protected: server, a job -> a task that runs it. The program waits for the connection's own
+ * task if for any, which waits for these. */
 static int spawn_job(lua_State *L)
 {
-    static const struct ml_lua_spawn options = {.is_quiet = true};
+    static const struct ml_lua_spawn options = {.is_daemon = true, .is_quiet = true};
     lua_pushcfunction(L, run_job);
     lua_insert(L, 1);
     if (ml_lua_spawn(L, &options, 3) != 0)
@@ -394,7 +402,7 @@ static int serve(lua_State *L)
     struct ml_lua_server *server = ml_check_object(L, lua_upvalueindex(1), ml_http_server_type);
     struct ml_stream *stream = ml_check_stream(L, 1);
     lua_settop(L, 1);
-    struct ml_http_connection *c = push_connection(L, lua_upvalueindex(1));
+    struct ml_http_connection *c = &push_connection(L, lua_upvalueindex(1))->http1;
     lua_toclose(L, CONNECTION);
     lua_pushvalue(L, lua_upvalueindex(1));
     push_functions(L);

@@ -541,11 +541,26 @@ static void test_a_job_whose_task_was_dropped_is_released_and_wakes_no_other(voi
     close_test(1);
 }
 
+static int count_threads(void)
+{
+    int count = 0;
+    DIR *threads = opendir("/proc/self/task");
+    assert_non_null(threads);
+    for (const struct dirent *entry; (entry = readdir(threads)) != NULL;)
+        count += entry->d_name[0] != '.';
+    closedir(threads);
+    return count;
+}
+
 static int ask_in_child(void *data)
 {
-    struct asker like = {.gate = NO_GATE};
+    struct asker like = {.gate = NO_GATE, .must_run = true};
+    int released = jobs.released;
     (void)data;
-    return ml_offload(&hub, &worker, &new_job(&like)->job, ML_FOREVER) == -ECHILD ? 0 : 1;
+    int error = ml_offload(&hub, &worker, &new_job(&like)->job, ML_FOREVER);
+    int error_of_start = ml_offload_start(&hub, &new_job(&like)->job);
+    bool is_refused = error == -ECHILD && error_of_start == -ECHILD;
+    return is_refused && jobs.released == released + 2 && count_threads() == 1 ? 0 : 1;
 }
 
 static void fork_and_ask(struct c_task *self)
@@ -612,17 +627,6 @@ static void test_a_job_that_has_run_is_released_by_the_end_of_the_hub(void **sta
         assert_true(ml_clock_now() < end);
     assert_int_equal(jobs.released, 0);
     close_test(1);
-}
-
-static int count_threads(void)
-{
-    int count = 0;
-    DIR *threads = opendir("/proc/self/task");
-    assert_non_null(threads);
-    for (const struct dirent *entry; (entry = readdir(threads)) != NULL;)
-        count += entry->d_name[0] != '.';
-    closedir(threads);
-    return count;
 }
 
 static int threads_at_first;
