@@ -79,7 +79,7 @@ static const struct permit permits[] = {
      "moonlet.http.types "},
     {PRELOAD, MOONLET_NET | MOONLET_IO, " moonlet.http.files.core "},
     {PRELOAD, MOONLET_NET | MOONLET_OS, " moonlet.websocket moonlet.websocket.core "},
-    {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.fs moonlet.fs.core "},
+    {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.fs moonlet.fs.core moonlet.fs.glob moonlet.fs.temporary "},
     {PRELOAD, MOONLET_OS, " moonlet.signal moonlet.signal.core "},
     {PRELOAD, MOONLET_NET | MOONLET_OS,
      " moonlet.process moonlet.process.core moonlet.process.run "
