@@ -25,6 +25,7 @@
 #include "bindings/lib/test.h"
 #include "bindings/net/net.h"
 #include "bindings/process/process.h"
+#include "bindings/process/terminal.h"
 #include "bindings/repl/line_editor.h"
 #include "bindings/repl/session.h"
 #include "bindings/signal/signal.h"
@@ -114,12 +115,13 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.url", ml_open_url},
                                        {"moonlet.crypto", ml_open_crypto},
                                        {"moonlet.json", ml_open_json},
-                                       {"moonlet.fs.watch", ml_open_fs_watch},
+                                       {"moonlet.fs.watch.core", ml_open_fs_watch},
                                        {"moonlet.http.server.core", ml_open_http_server},
                                        {"moonlet.http.multipart.core", ml_open_http_multipart},
                                        {"moonlet.http.files.core", ml_open_http_files},
                                        {"moonlet.websocket.core", ml_open_websocket},
                                        {"moonlet.signal.core", ml_open_signal},
+                                       {"moonlet.terminal.core", ml_open_terminal},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);

@@ -29,7 +29,7 @@ void ml_warn_of_parked(struct moonlet *m)
 {
     struct ml_task *task;
     for (uint32_t slot = 0; (task = ml_hub_next_task(&m->lua.hub, &slot)) != NULL;) {
-        if (task->state != ML_TASK_WAITING)
+        if (task->state != ML_TASK_WAITING || (task->is_daemon && task->waits_for->is_lasting))
             continue;
         char text[ML_TASK_TEXT];
         size_t length = ml_task_text(text, m, task);

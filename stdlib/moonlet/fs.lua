@@ -2,7 +2,7 @@
 -- Failures are nil, "path: reason", code.
 -- @module moonlet.fs
 
--- The functions for single files are in runtime/bindings/file/.
+-- The functions for single files, and watch(), are in runtime/bindings/file/.
 
 local pairs, require = pairs, require
 
@@ -34,5 +34,6 @@ fs.whole, fs.remove_on_close = nil, nil
 fs.glob = require("moonlet.fs.glob").glob
 local temporary = require "moonlet.fs.temporary"
 fs.temp_dir, fs.temp_file = temporary.temp_dir, temporary.temp_file
+fs.watch = require("moonlet.fs.watch.core").watch
 
 return fs

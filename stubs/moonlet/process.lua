@@ -73,8 +73,9 @@ function process.shell(text) end
 ---@field pty? table {rows=, cols=} (24 by 80): its standard files are a terminal of its own
 ---@field kill_after? number seconds between the signals TERM and KILL when it is to end
 ---@field limit? table {memory=, cpu=, files=}: bytes of address space, seconds of computing (then it gets XCPU, a second later KILL), open descriptors
+---@field user? string|integer a name or a number, with the groups of that user; or "user:group", and no other group
 
----Starts a program. Never waits.
+---Starts a program. Waits only to look for the option user.
 ---@param opts moonlet.process.spawn.options the command and its arguments as a list, and these fields. A command without "/" is looked for in the PATH of the option env, if it has one, or in this program's.
 ---@return moonlet.process.Process|nil # or nil, message, code
 ---@return string|nil # message

@@ -9,24 +9,24 @@ function Handler:close() end
 
 ---A listener to signals. `<close>` closes it; when the last one to a signal is closed, the signal does
 ---what it did before.
----@class moonlet.signal.listener
-local listener = {}
+---@class moonlet.signal.Signals
+local Signals = {}
 
 ---Closes it: tasks that wait get nil, "closed", "CLOSED", and what was not fetched is dropped.
 ---Idempotent, never waits.
-function listener:close() end
+function Signals:close() end
 
 ---Returns how many real-time signals it has missed because more came than the system would queue, or
 ---because there was no memory. Never waits.
 ---@return integer
-function listener:lost() end
+function Signals:lost() end
 
 ---Waits for a signal that was not fetched yet. May wait.
 ---@param timeout? number seconds
 ---@return string|nil # the signal's name, as it was written, without "SIG"; or nil, message, code: "ETIMEDOUT", or "CLOSED"
 ---@return integer|string|nil # the value that the sender gave it (sigqueue, a timer); nil: none
 ---@return string|nil # code
-function listener:wait(timeout) end
+function Signals:wait(timeout) end
 
 ---Signals of the process. A signal that is listened to does nothing by default any more; when the
 ---last listener is closed, it does what it did before.
@@ -48,7 +48,7 @@ function signal.on(name, fn) end
 ---signal that comes again before it was fetched is there once, as in the kernel; real-time signals are
 ---all queued, with their values. May fail in a forked child alone.
 ---@param ... string names of signals: "TERM" or "SIGTERM", "RTMIN+3", "RTMAX-1"
----@return moonlet.signal.listener|nil # or nil, message, code
+---@return moonlet.signal.Signals|nil # or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function signal.open(...) end

@@ -114,7 +114,7 @@ static int push_listener(lua_State *L, bool is_noted)
 /***
 A listener to signals. `<close>` closes it; when the last one to a signal is closed, the signal does
 what it did before.
-@object listener
+@object Signals
 */
 
 /***
@@ -124,7 +124,7 @@ signal that comes again before it was fetched is there once, as in the kernel; r
 all queued, with their values. May fail in a forked child alone.
 @function open
 @tparam string ... names of signals: "TERM" or "SIGTERM", "RTMIN+3", "RTMAX-1"
-@treturn listener or nil, message, code
+@treturn Signals or nil, message, code
 */
 static int signal_open(lua_State *L)
 {
@@ -184,7 +184,7 @@ static int wait_for_signal(lua_State *L, struct ml_signal_listener *listener,
 
 /***
 Waits for a signal that was not fetched yet. May wait.
-@function listener:wait
+@function Signals:wait
 @tparam[opt] number timeout seconds
 @treturn string the signal's name, as it was written, without "SIG"; or nil, message, code:
 "ETIMEDOUT", or "CLOSED"
@@ -205,7 +205,7 @@ static int listener_wait(lua_State *L)
 /***
 Returns how many real-time signals it has missed because more came than the system would queue, or
 because there was no memory. Never waits.
-@function listener:lost
+@function Signals:lost
 @treturn integer
 */
 static int listener_lost(lua_State *L)
@@ -217,7 +217,7 @@ static int listener_lost(lua_State *L)
 /***
 Closes it: tasks that wait get nil, "closed", "CLOSED", and what was not fetched is dropped.
 Idempotent, never waits.
-@function listener:close
+@function Signals:close
 */
 static int listener_close(lua_State *L)
 {

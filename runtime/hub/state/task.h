@@ -34,6 +34,7 @@ struct ml_wait_kind {
     const char *text; /* completes "waits for ..." */
     bool external;    /* an event from outside can end it: from a descriptor, a name server, another
                          thread */
+    bool is_lasting; /* it may never happen: daemons may wait for it to the end of the program */
 };
 
 /*

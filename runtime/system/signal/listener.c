@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct ml_wait_kind signal_kind = {.text = "a signal", .external = true};
+static const struct ml_wait_kind signal_kind = {
+    .text = "a signal", .external = true, .is_lasting = true};
 
 /* The queue has room for every standard signal at any time; with real-time signals it grows, up to
  * the most. */

@@ -105,13 +105,23 @@ static bool is_harmless(int number)
     return number == SIGCHLD || number == SIGWINCH || number == SIGURG || number == SIGCONT;
 }
 
+/* Whether the kernel found an error in the program, which happens again. */
+static bool is_fault(int number, const siginfo_t *info)
+{
+    bool is_its_signal = number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
+                         number == SIGILL || number == SIGTRAP;
+    return is_its_signal && info->si_code > 0;
+}
+
 /* Has the signal do what it does by default. If that stops the process the handler is in force
  * again when the process goes on. */
-static void act_by_default(int number)
+static void act_by_default(int number, const siginfo_t *info)
 {
     struct sigaction ours, by_default = {.sa_handler = SIG_DFL};
     sigset_t one;
     sigaction(number, &by_default, &ours);
+    if (is_fault(number, info))
+        return;
     raise(number);
     sigemptyset(&one);
     sigaddset(&one, number);
@@ -165,8 +175,9 @@ static void pass_on(const struct sigaction *previous, int number, siginfo_t *inf
         tell_phase(number, info, ML_SIGNAL_DEFAULT);
     if (!is_by_default)
         return;
-    act_by_default(number);
-    tell_phase(number, info, ML_SIGNAL_OVER);
+    act_by_default(number, info);
+    if (!is_fault(number, info))
+        tell_phase(number, info, ML_SIGNAL_OVER);
 }
 
 static void on_signal(int number, siginfo_t *info, void *context)
@@ -195,6 +206,16 @@ static bool is_our_action(const struct sigaction *action)
     return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == on_signal;
 }
 
+/* Of several signals that are pending the kernel delivers the lowest first. But if the others are
+ * not blocked meanwhile, their handlers begin before the first has done anything. */
+static void block_others(sigset_t *mask)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    sigfillset(mask);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(mask, faults[i]);
+}
+
 /* Calls that wait are restarted, unless the function that was in force before did not want that. A
  * process that ignored SIGCHLD has no zombies, and keeps that. */
 static struct sigaction our_action(const struct sigaction *previous, int number)
@@ -202,10 +223,12 @@ static struct sigaction our_action(const struct sigaction *previous, int number)
     enum { KEPT = SA_RESTART | SA_ONSTACK | SA_NODEFER | SA_NOCLDSTOP | SA_NOCLDWAIT };
     struct sigaction action = {.sa_sigaction = on_signal};
     action.sa_flags = SA_SIGINFO | (previous->sa_flags & KEPT);
-    if (is_function(previous))
+    if (is_function(previous)) {
         action.sa_mask = previous->sa_mask;
-    else
+    } else {
         action.sa_flags |= SA_RESTART | SA_ONSTACK;
+        block_others(&action.sa_mask);
+    }
     if (number == SIGCHLD && !is_function(previous) && previous->sa_handler == SIG_IGN)
         action.sa_flags |= SA_NOCLDWAIT;
     return action;

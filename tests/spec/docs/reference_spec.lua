@@ -14,7 +14,7 @@ local it, read_file = support.limited(it), support.read_file
 -- Parts of other modules, which are described with those, the interactive mode, and what runs specs.
 local function is_internal(name)
   return name:find "%.core$" or name:find "^moonlet%.repl" or name:find "^moonlet%.http%."
-    or name:find "^moonlet%.process%." or name == "moonlet.fs.glob" or name == "moonlet.fs.temporary"
+    or name:find "^moonlet%.process%." or name:find "^moonlet%.thread%." or name:find "^moonlet%.fs%."
     or name == "moonlet.argument"
     or name == "moonlet.test.specs"
 end
@@ -28,7 +28,8 @@ local function real_modules()
 end
 
 -- A name in the reference that is not the one by which the objects print.
-local DOCUMENTED_AS = { ["net.tls"] = "Context", ["thread.channel"] = "ThreadChannel" }
+local DOCUMENTED_AS = { ["net.tls"] = "Context", ["thread.channel"] = "ThreadChannel",
+  ["signal.listener"] = "Signals" }
 
 -- The methods of a metatable. Where __index is a C function it has them as its upvalue.
 local function methods_of(metatable)
