@@ -62,15 +62,15 @@ function temporary.temp_file(opts)
 end
 
 --- A directory that is removed, with all that is in it, by `close()`, or at the end of its block.
--- @object temp_dir
+-- @object directory
 -- @tfield string path
 
-local TempDir = { __name = "fs.temp_dir" }
+local TempDir = { __name = "fs.directory" }
 TempDir.__index = TempDir
 
 --- Removes the directory with all that is in it, also if the task is cancelled. Idempotent. May
 -- wait.
--- @function temp_dir:close
+-- @function directory:close
 -- @treturn boolean true; or nil, message, code
 function TempDir:close()
   argument.self(self, TempDir, "close")
@@ -84,7 +84,7 @@ end
 TempDir.__close = TempDir.close
 
 function TempDir:__tostring()
-  return ("fs.temp_dir %s (%s)"):format(self.path, self.is_closed and "removed" or "open")
+  return ("fs.directory %s (%s)"):format(self.path, self.is_closed and "removed" or "open")
 end
 
 --- Makes a directory, which only its owner may enter, and which is removed when it is closed, with
@@ -95,7 +95,7 @@ end
 --
 -- @function temp_dir
 -- @tparam[opt] table opts as for `temp_file`
--- @treturn temp_dir or nil, message, code
+-- @treturn directory or nil, message, code
 function temporary.temp_dir(opts)
   opts = opts or {}
   check(opts, "temp_dir")

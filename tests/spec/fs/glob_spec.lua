@@ -131,7 +131,7 @@ describe("moonlet.fs: temporary files and directories", function()
       path = dir.path
       assert.matches("/test%.%x+$", path)
       assert.equal(448, fs.stat(path).mode)
-      assert.equal("fs.temp_dir " .. path .. " (open)", tostring(dir))
+      assert.equal("fs.directory " .. path .. " (open)", tostring(dir))
       fs.mkdir(path .. "/a/b", { parents = true })
       fs.write(path .. "/a/b/c", "x")
     end
@@ -154,7 +154,7 @@ describe("moonlet.fs: temporary files and directories", function()
     fs.remove(dir.path)
     assert.is_true(dir:close())
     assert.is_true(dir:close())
-    assert.equal("fs.temp_dir " .. dir.path .. " (removed)", tostring(dir))
+    assert.equal("fs.directory " .. dir.path .. " (removed)", tostring(dir))
   end)
 
   it("wrong options raise, and failures are told", function()
