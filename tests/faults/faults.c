@@ -11,6 +11,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -115,6 +116,62 @@ REAL(void *, malloc, (size_t))
 REAL(void *, calloc, (size_t, size_t))
 REAL(void *, realloc, (void *, size_t))
 REAL(void *, mmap, (void *, size_t, int, int, int, off_t))
+
+/* ---- files ---- */
+
+/* A call of a file fails with the planned number, or is made. */
+#define FILE_CALL(result, name, parameters, arguments)                                             \
+    REAL(result, name, parameters)                                                                 \
+    result __wrap_##name parameters                                                                \
+    {                                                                                              \
+        return is_chosen(#name) ? -1 : __real_##name arguments;                                    \
+    }
+
+FILE_CALL(ssize_t, read, (int fd, void *memory, size_t size), (fd, memory, size))
+FILE_CALL(ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size))
+
+FILE_CALL(ssize_t, pwrite, (int fd, const void *data, size_t size, off_t at), (fd, data, size, at))
+FILE_CALL(int, fsync, (int fd), (fd))
+FILE_CALL(int, ftruncate, (int fd, off_t size), (fd, size))
+FILE_CALL(int, fchmod, (int fd, mode_t mode), (fd, mode))
+FILE_CALL(int, mkdir, (const char *path, mode_t mode), (path, mode))
+FILE_CALL(int, mkdirat, (int at, const char *path, mode_t mode), (at, path, mode))
+FILE_CALL(int, rename, (const char *from, const char *to), (from, to))
+FILE_CALL(int, renameat, (int at, const char *from, int there, const char *to),
+          (at, from, there, to))
+FILE_CALL(int, unlinkat, (int at, const char *path, int flags), (at, path, flags))
+FILE_CALL(ssize_t, copy_file_range,
+          (int from, off_t *at, int to, off_t *there, size_t size, unsigned flags),
+          (from, at, to, there, size, flags))
+FILE_CALL(ssize_t, getdents64, (int fd, void *memory, size_t size), (fd, memory, size))
+FILE_CALL(ssize_t, preadv2, (int fd, const struct iovec *pieces, int count, off_t at, int flags),
+          (fd, pieces, count, at, flags))
+
+REAL(int, open, (const char *, int, ...))
+REAL(int, openat, (int, const char *, int, ...))
+
+static mode_t mode_of(va_list rest, int flags)
+{
+    return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(rest, mode_t) : 0;
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = mode_of(rest, flags);
+    va_end(rest);
+    return is_chosen("open") ? -1 : __real_open(path, flags, mode);
+}
+
+int __wrap_openat(int at, const char *path, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = mode_of(rest, flags);
+    va_end(rest);
+    return is_chosen("openat") ? -1 : __real_openat(at, path, flags, mode);
+}
 
 /* ---- data ---- */
 
