@@ -401,6 +401,46 @@ MOONLET_API int moonlet_channel_close(struct moonlet_channel *channel);
  * done. */
 MOONLET_API int moonlet_channel_free(struct moonlet_channel *channel);
 
+/* ---- channels between threads ---- */
+
+/* A channel of moonlet.thread: values on their way between the tasks of any runtime, and threads of
+ * the host's that have none. The host puts and gets strings of bytes. */
+struct moonlet_thread_channel;
+
+/* capacity: how many values it holds before put() waits; 0: each put meets a get. The caller is an
+ * owner. Needs no runtime. NULL: no memory. */
+MOONLET_API struct moonlet_thread_channel *moonlet_thread_channel_new(unsigned capacity);
+
+/* Adds an owner; each owner releases it once, the last one frees it with the values in it. From any
+ * thread. NULL is allowed. */
+MOONLET_API struct moonlet_thread_channel *
+moonlet_thread_channel_retain(struct moonlet_thread_channel *channel);
+MOONLET_API void moonlet_thread_channel_release(struct moonlet_thread_channel *channel);
+
+/* Pushes the channel on L, as an object of moonlet.thread for scripts. L: as for
+ * moonlet_spawn_lua(). 0; -ENOMEM; -EINVAL: L is another runtime's. */
+MOONLET_API int moonlet_thread_channel_push(struct moonlet *m, struct lua_State *L,
+                                            struct moonlet_thread_channel *channel);
+
+/*
+ * Puts a copy of the bytes, which scripts get as a string; gets a string that a script or a host
+ * has put, *size bytes and a zero byte behind them, to be freed with free(). From any thread: a
+ * task may suspend, a thread that runs no task blocks.
+ *
+ * - 0;
+ * - -MOONLET_ECLOSED: it is closed, and for get() also empty;
+ * - -ETIMEDOUT, -ECANCELED, -ENOMEM: nothing was put or got;
+ * - -EBADMSG: the value that was got is no string, and is lost.
+ */
+MOONLET_API int moonlet_thread_channel_put(struct moonlet_thread_channel *channel,
+                                           const void *data, size_t size, double limit);
+MOONLET_API int moonlet_thread_channel_get(struct moonlet_thread_channel *channel, char **data,
+                                           size_t *size, double limit);
+
+/* Nothing more comes in, from any thread; values that are in the channel can be got. Never waits.
+ * NULL is allowed. */
+MOONLET_API void moonlet_thread_channel_close(struct moonlet_thread_channel *channel);
+
 /* ---- handlers of HTTP in C ---- */
 
 /* A request that a handler of the host's answers. Valid until the handler returns, in its task. */

@@ -35,6 +35,7 @@ enum ml_http_client_body {
 struct ml_http_client_request {
     const char *method, *target; /* no white space, no control characters */
     size_t method_size, target_size;
+    const char *protocol; /* of a CONNECT (RFC 8441), over HTTP/2 alone; NULL: none */
     enum ml_http_client_body body;
     uint64_t length;
     /* The fields one after the other, Host among them, those of framing left out: false at the

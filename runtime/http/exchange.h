@@ -74,6 +74,11 @@ struct ml_http_carrier {
     /* The connection becomes the handler's: nothing is sent any more, the unread input stays in
      * x->stream. -EOPNOTSUPP: it carries other exchanges, too. */
     int (*hijack)(struct ml_http_exchange *x);
+    /* The request asks for a protocol over its own stream of the connection (RFC 8441): answers
+     * with this head, and opens `stream`, which is closed, over what follows it. The exchange's end
+     * closes it. -EOPNOTSUPP: it does not ask. NULL: the carrier has no such requests. */
+    int (*tunnel)(struct ml_http_exchange *x, const struct ml_http_answer *answer,
+                  struct ml_stream *stream);
     /* The fields after the body, once read_body() has returned 1: a head that has fields alone;
      * NULL: there were none. Never waits. */
     const struct ml_http_head *(*trailers)(struct ml_http_exchange *x);

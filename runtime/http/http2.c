@@ -27,6 +27,7 @@ static int submit_settings(struct ml_http2_connection *c)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, ML_HTTP2_STREAMS},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, ML_HTTP2_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, c->peer.server->limits.head_size},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
     };
     int error = session->n->nghttp2_submit_settings(session->session, NGHTTP2_FLAG_NONE, settings,
                                                     sizeof settings / sizeof *settings);
@@ -137,6 +138,15 @@ static bool is_finished(const struct ml_http2_connection *c)
     return session->error != 0 || wants_nothing || (c->has_said_goodbye && is_idle);
 }
 
+/* Between heads a connection keeps no memory for the next. */
+static void forget_head(struct ml_http2_connection *c)
+{
+    ml_http2_head_release(&c->coming);
+    ml_buffer_release(&c->text);
+    free(c->fields);
+    c->fields = NULL;
+}
+
 static int receive_all(struct ml_http2_connection *c)
 {
     struct ml_http_server *server = c->peer.server;
@@ -146,6 +156,8 @@ static int receive_all(struct ml_http2_connection *c)
         if (server->is_stopping || is_old)
             say_goodbye(c);
         result = ml_http2_session_receive(&c->peer.session, receive_deadline(c));
+        if (!c->is_in_head)
+            forget_head(c);
     }
     return result;
 }
@@ -176,7 +188,7 @@ static void await_end(struct ml_http2_connection *c)
     struct ml_http2_session *session = &c->peer.session;
     struct ml_hub *hub = ml_http2_hub(c);
     struct ml_scope *shield = ml_scope_open(hub, ML_SCOPE_SHIELD, ML_FOREVER);
-    while (c->peer.running > 0 || session->is_sending)
+    while (c->peer.tasks > 0 || session->is_sending)
         if (shield == NULL || ml_wait(hub, &end_kind, 0, &session->ends, ML_FOREVER) != 0)
             ml_pass(hub);
     if (shield != NULL)
@@ -209,6 +221,7 @@ static struct ml_http2_connection *open(struct ml_http_server *server, struct ml
     c->head_deadline = ML_FOREVER;
     c->link.stop = on_stop;
     ml_list_init(&c->peer.streams);
+    ml_list_init(&c->peer.pending);
     ml_http2_session_init(&c->peer.session, n, stream);
     ml_list_insert(&server->connections, &c->link.link);
     server->counters.connections++;
@@ -225,6 +238,7 @@ static void release(struct ml_http2_connection *c)
     while (!ml_list_is_empty(&c->peer.streams))
         ml_http2_stream_free(ml_container_of(c->peer.streams.next, struct ml_http2_stream, link));
     ml_http2_session_release(&c->peer.session);
+    forget_head(c);
     free(c);
 }
 

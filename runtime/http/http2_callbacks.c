@@ -1,6 +1,7 @@
 #include "http/http2_callbacks.h"
 
 #include "http/http2_handlers.h"
+#include "http/http2_memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,15 +55,16 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct ml_http2_connection *c = connection_of(user);
     (void)session;
+    ml_http2_head_clear(&c->coming);
+    c->is_in_head = true;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    c->head_deadline = ml_time_after(ml_hub_now(ml_http2_hub(c)), c->peer.server->timeouts.head);
+    c->head_deadline = ml_time_after(c->peer.session.received_at, c->peer.server->timeouts.head);
     if (c->peer.running >= ML_HTTP2_STREAMS) {
         reset(c, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
         return glitch(c);
     }
-    struct ml_http2_stream *s =
-        ml_http2_stream_new(&c->peer, frame->hd.stream_id, c->peer.server->limits.field_count);
+    struct ml_http2_stream *s = ml_http2_stream_new(&c->peer, frame->hd.stream_id);
     if (s == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     c->peer.session.n->nghttp2_session_set_stream_user_data(c->peer.session.session,
@@ -78,20 +80,35 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)session, (void)flags;
     if (s == NULL)
         return 0;
-    int error = ml_http2_head_add(&s->coming, (const char *)name, name_size, (const char *)value,
+    int error = ml_http2_head_add(&c->coming, (const char *)name, name_size, (const char *)value,
                                   size, c->peer.server->limits.head_size);
     return error == 0 ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* Reads the head that has come. */
+static int read_head(struct ml_http2_connection *c, struct ml_http2_stream *s, int *problem)
+{
+    const struct ml_http_limits *limits = &c->peer.server->limits;
+    if (c->fields == NULL)
+        c->fields = calloc(limits->field_count, sizeof *c->fields);
+    if (c->fields == NULL)
+        return -ENOMEM;
+    ml_http_head_init(&s->x.head, c->fields, limits->field_count);
+    int error = ml_http2_head_finish(&c->coming, &c->text, &s->x.head, limits, problem);
+    if (error == 0)
+        error = ml_http2_stream_keep_head(s, &c->text);
+    ml_buffer_consume(&c->text, ml_buffer_size(&c->text));
+    return error;
 }
 
 static int finish_head(struct ml_http2_connection *c, struct ml_http2_stream *s, bool is_whole)
 {
     int problem = 0;
     s->has_head = true;
+    s->is_websocket = ml_http2_head_is_websocket(&s->coming);
     s->flow.input_ended = is_whole;
     c->head_deadline = ML_FOREVER;
-    ml_http_head_init(&s->x.head, s->fields, s->field_room);
-    if (ml_http2_head_finish(&s->coming, &s->text, &s->x.head, &c->peer.server->limits, &problem) !=
-        0)
+    if (read_head(c, s, &problem) != 0)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     ml_http2_begin_request(c, s, problem);
     return 0;
@@ -106,7 +123,7 @@ static int finish_trailers(struct ml_http2_connection *c, struct ml_http2_stream
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     ml_http_head_init(&s->trailers, s->trailer_fields, limits->field_count);
     int error =
-        ml_http2_trailers_finish(&s->coming, &s->trailer_text, &s->trailers, limits, &problem);
+        ml_http2_trailers_finish(&c->coming, &s->trailer_text, &s->trailers, limits, &problem);
     if (error != 0 || problem != 0)
         reset(c, s->flow.id, NGHTTP2_PROTOCOL_ERROR);
     return 0;
@@ -116,6 +133,7 @@ static int on_headers(struct ml_http2_connection *c, const nghttp2_frame *frame)
 {
     struct ml_http2_stream *s = stream_of(c, frame->hd.stream_id);
     bool is_whole = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    c->is_in_head = false;
     if (s == NULL)
         return 0;
     if (!s->has_head)
@@ -243,13 +261,26 @@ static nghttp2_option *make_options(const struct ml_nghttp2 *n)
     return option;
 }
 
+/* The sessions of a server share their memory. */
+static struct ml_http2_memory *memory_of(struct ml_http_server *server)
+{
+    if (server->http2_memory == NULL)
+        server->http2_memory = ml_http2_memory_new();
+    return server->http2_memory;
+}
+
 int ml_http2_new_session(struct ml_http2_connection *c)
 {
     struct ml_http2_session *session = &c->peer.session;
+    struct ml_http2_memory *memory = memory_of(c->peer.server);
+    if (memory == NULL)
+        return -ENOMEM;
+    nghttp2_mem functions = ml_http2_memory_functions(memory);
     nghttp2_session_callbacks *calls = make_callbacks(session->n);
     nghttp2_option *option = make_options(session->n);
     int error = calls != NULL && option != NULL
-                    ? session->n->nghttp2_session_server_new2(&session->session, calls, c, option)
+                    ? session->n->nghttp2_session_server_new3(&session->session, calls, c, option,
+                                                              &functions)
                     : NGHTTP2_ERR_NOMEM;
     if (option != NULL)
         session->n->nghttp2_option_del(option);

@@ -2,7 +2,9 @@
 
 #include "base/error.h"
 #include "http/http2_reason.h"
+#include "hub/state/scope.h"
 #include "hub/state/waiters.h"
+#include "hub/wait/wait.h"
 
 #include <errno.h>
 
@@ -20,6 +22,9 @@ enum { HEAD_MOST = 64 * 1024 };
 
 /* Frames that make work and bring nothing: so many are free, and some more for each second. */
 enum { GLITCHES_FREE = 1000, GLITCHES_PER_SECOND = 20 };
+
+static const struct ml_wait_kind settings_kind = {.text = "the settings of an HTTP/2 server",
+                                                  .external = true};
 
 /* ---- how exchanges end before their time ---- */
 
@@ -45,6 +50,7 @@ static void end(struct ml_http2_client *c, int error, const char *problem)
         c->problem = problem != NULL ? problem : c->problem;
     }
     fail_all(c, c->failure, c->problem);
+    ml_wake_all(c->session.stream->io->hub, &c->settled);
 }
 
 /* Counts a frame that brought nothing. */
@@ -103,6 +109,7 @@ static int on_response(struct ml_http2_request *r)
     ml_http_head_init(&r->x.head, r->x.fields, ML_HTTP_CLIENT_FIELDS);
     if (ml_http2_response_finish(&r->coming, &r->text, &r->x.head, &limits, &problem) != 0)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    ml_http2_head_release(&r->coming);
     if (problem != 0)
         return refuse(r, problem);
     if (r->x.head.status < 200 && ++r->interim > INTERIM_MOST)
@@ -121,6 +128,7 @@ static int on_trailers(struct ml_http2_request *r)
     if (ml_http2_trailers_finish(&r->coming, &r->trailer_text, &r->x.trailers, &limits, &problem) !=
         0)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    ml_http2_head_release(&r->coming);
     return problem == 0 ? 0 : refuse(r, problem);
 }
 
@@ -157,6 +165,12 @@ static void on_goaway(struct ml_http2_client *c, const nghttp2_frame *frame)
         c->problem = ml_http2_reason(ML_HTTP2_GOODBYE, code);
 }
 
+static void on_settings(struct ml_http2_client *c)
+{
+    c->has_settings = true;
+    ml_wake_all(c->session.stream->io->hub, &c->settled);
+}
+
 static void on_reset(struct ml_http2_request *r, uint32_t code)
 {
     r->has_reset = true;
@@ -173,6 +187,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     (void)session;
     if (frame->hd.type == NGHTTP2_GOAWAY)
         on_goaway(c, frame);
+    if (frame->hd.type == NGHTTP2_SETTINGS)
+        on_settings(c);
     if (r == NULL)
         return 0;
     if (frame->hd.type == NGHTTP2_RST_STREAM)
@@ -295,6 +311,7 @@ int ml_http2_client_open(struct ml_http2_client *c, struct ml_stream *stream)
     const struct ml_nghttp2 *n = ml_nghttp2_get(stream->io);
     *c = (struct ml_http2_client){.began = ml_hub_now(stream->io->hub)};
     ml_list_init(&c->requests);
+    ml_list_init(&c->settled);
     if (n == NULL)
         return -EOPNOTSUPP;
     ml_http2_session_init(&c->session, n, stream);
@@ -338,6 +355,26 @@ void ml_http2_client_send(struct ml_http2_client *c)
     ml_http2_session_send(&c->session);
     int error = c->session.error;
     end(c, error == 0 ? -ML_EEOF : error == -ECANCELED ? -ML_ECLOSED : error, NULL);
+}
+
+int ml_http2_client_await_settings(struct ml_http2_client *c, ml_time deadline)
+{
+    struct ml_hub *hub = c->session.stream->io->hub;
+    int error = ml_cancel_point(hub);
+    while (error == 0 && !c->has_settings) {
+        error = c->is_closed ? -EPIPE : 0;
+        if (error == 0)
+            error = ml_wait(hub, &settings_kind, 0, &c->settled, deadline);
+    }
+    return error;
+}
+
+bool ml_http2_client_takes_websockets(const struct ml_http2_client *c)
+{
+    const struct ml_http2_session *s = &c->session;
+    return ml_http2_client_has_room(c) &&
+           s->n->nghttp2_session_get_remote_settings(s->session,
+                                                     NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
 void ml_http2_client_close(struct ml_http2_client *c)

@@ -25,6 +25,8 @@ void ml_http2_flow_init(struct ml_http2_flow *f, struct ml_http2_session *sessio
 
 void ml_http2_flow_release(struct ml_http2_flow *f)
 {
+    if (f->tunnel != NULL)
+        ml_stream_close(f->tunnel);
     ml_wake_all(hub_of(f), &f->waiters); /* somebody else may wait for the peer to leave */
     f->session->draining -= f->is_draining;
     f->is_draining = false;
@@ -198,6 +200,8 @@ static int await_room(struct ml_http2_flow *f, size_t size, struct ml_http2_pati
 {
     int error = ml_http2_flow_check(f);
     size_t before = ml_buffer_size(&f->out);
+    if (error != 0 || before <= size)
+        return error;
     ml_time deadline = next_deadline(f, patience);
     while (error == 0 && ml_buffer_size(&f->out) > size) {
         error = ml_wait(hub_of(f), &room_kind, 0, &f->waiters, deadline);

@@ -21,15 +21,16 @@ struct ml_http2_flow {
     struct ml_buffer out;   /* not yet nghttp2's */
     nghttp2_nv *end_fields; /* malloc'd: trailers that follow the output; NULL: none */
     size_t end_field_count;
-    int32_t id;         /* of the stream; 0: it has none yet */
-    bool is_closed;     /* nghttp2 has forgotten it */
-    bool is_abandoned;  /* its handler has ended: calls of other tasks end, too */
-    bool input_ended;   /* the peer has sent all */
-    bool input_dropped; /* nobody will read what still comes */
-    uint64_t dropped;   /* bytes of that */
-    bool output_ended;  /* nothing follows what is in `out` */
-    bool is_deferred;   /* nghttp2 waits to be told that there is more */
-    bool is_draining;   /* counted in session->draining */
+    struct ml_stream *tunnel; /* what reads and writes it as bytes (http2_tunnel.h); NULL: none */
+    int32_t id;               /* of the stream; 0: it has none yet */
+    bool is_closed;           /* nghttp2 has forgotten it */
+    bool is_abandoned;        /* its handler has ended: calls of other tasks end, too */
+    bool input_ended;         /* the peer has sent all */
+    bool input_dropped;       /* nobody will read what still comes */
+    uint64_t dropped;         /* bytes of that */
+    bool output_ended;        /* nothing follows what is in `out` */
+    bool is_deferred;         /* nghttp2 waits to be told that there is more */
+    bool is_draining;         /* counted in session->draining */
 };
 
 /* How long a writer waits: `span` without any progress, and until `deadline` in all. */

@@ -3,6 +3,7 @@
 #include "hub/state/scope.h"
 #include "hub/state/waiters.h"
 #include "hub/switch/switch.h"
+#include "hub/wait/slice.h"
 #include "hub/wait/wait.h"
 
 #include <stdio.h>
@@ -33,9 +34,10 @@ enum { DRAINED = 256 * 1024 };
 static void drain(struct ml_http2_stream *s)
 {
     struct ml_http2_flow *f = &s->flow;
-    ml_time deadline = ml_time_after(ml_hub_now(s->peer->server->io->hub), DRAIN_TIME);
-    if (s->x.phase == ML_HTTP_COMPLETE)
-        ml_http2_flow_await_dropped(f, DRAINED, deadline);
+    if (s->x.phase == ML_HTTP_COMPLETE && !f->input_ended) {
+        ml_time now = ml_hub_now(s->peer->server->io->hub);
+        ml_http2_flow_await_dropped(f, DRAINED, ml_time_after(now, DRAIN_TIME));
+    }
     s->is_counted = false;
     if (s->is_answered && !f->input_ended)
         ml_http2_flow_reset(f, NGHTTP2_NO_ERROR);
@@ -66,31 +68,95 @@ static void end_calls(struct ml_http2_stream *s)
 }
 
 /* A stream that was reset before its turn came is not worth a handler. */
-static void handle(struct ml_http2_stream *s, void *context)
+static bool handle(struct ml_http2_stream *s, void *context)
 {
     struct ml_http_server *server = s->peer->server;
     struct ml_hub *hub = server->io->hub;
+    int error = 0;
     s->x.context = context;
     s->scope = s->flow.is_closed ? NULL : ml_scope_open(hub, ML_SCOPE_PLAIN, ML_FOREVER);
     if (s->scope != NULL) {
         s->scope_serial = s->scope->serial;
-        server->handle(context, &s->x);
+        error = server->handle(context, &s->x);
         ml_scope_close(hub, s->scope);
         s->scope = NULL;
     }
     end_exchange(s, context);
+    return error == 0;
 }
 
-/* The body of a handler's task. */
-static void run_stream(void *context, void *argument)
+/* False: the task is of no use any more. */
+static bool run_stream(struct ml_http2_stream *s, void *context)
 {
-    struct ml_http2_stream *s = argument;
     struct ml_http2_peer *peer = s->peer;
-    handle(s, context);
+    bool goes_on = handle(s, context);
     end_calls(s);
     drain(s);
     ml_http2_release_if_over(s);
-    if (--peer->running == 0)
+    peer->running--;
+    return goes_on;
+}
+
+/* ---- tasks ---- */
+
+static struct ml_http2_stream *first_pending(const struct ml_http2_peer *peer)
+{
+    return ml_container_of(peer->pending.next, struct ml_http2_stream, turn);
+}
+
+static void run_handlers(void *context, void *argument);
+
+/* Ensures that a task will take the requests that wait for one. 0 or an error. */
+static int ensure_heir(struct ml_http2_peer *peer)
+{
+    int error = 0;
+    if (peer->has_heir || ml_list_is_empty(&peer->pending))
+        return 0;
+    peer->has_heir = true;
+    peer->tasks++;
+    error = peer->server->spawn(peer->server, run_handlers, peer);
+    if (error != 0) {
+        peer->has_heir = false;
+        peer->tasks--;
+    }
+    return error;
+}
+
+/* No task will take it. */
+static void give_up(struct ml_http2_stream *s)
+{
+    ml_list_remove(&s->turn);
+    s->is_counted = false;
+    s->peer->running--;
+    s->peer->server->counters.in_flight--;
+    ml_http2_flow_reset(&s->flow, NGHTTP2_REFUSED_STREAM);
+    ml_http2_release_if_over(s);
+}
+
+/* Requests that have come together run one behind the other without a wait, as those of a
+ * connection of HTTP/1 do. */
+static bool give_way(struct ml_hub *hub)
+{
+    ml_slice_spend(hub, ML_SLICE_CALL);
+    return ml_slice_point(hub) == 0;
+}
+
+/* The body of a task that runs handlers, until no request waits for one. If one of them waits, the
+ * heir takes those that wait behind it. */
+static void run_handlers(void *context, void *argument)
+{
+    struct ml_http2_peer *peer = argument;
+    bool goes_on = true;
+    peer->has_heir = false;
+    while (goes_on && !ml_list_is_empty(&peer->pending)) {
+        struct ml_http2_stream *s = first_pending(peer);
+        ml_list_remove(&s->turn);
+        ensure_heir(peer);
+        goes_on = run_stream(s, context) && give_way(peer->server->io->hub);
+    }
+    while (!ml_list_is_empty(&peer->pending) && ensure_heir(peer) != 0)
+        give_up(first_pending(peer));
+    if (--peer->tasks == 0)
         ml_wake_all(peer->server->io->hub, &peer->session.ends);
 }
 
@@ -105,20 +171,15 @@ static void refuse(struct ml_http2_stream *s, int status, const char *text)
     ml_http2_flow_drop_input(&s->flow);
 }
 
-static int spawn(struct ml_http2_connection *c, struct ml_http2_stream *s)
+static void queue(struct ml_http2_connection *c, struct ml_http2_stream *s)
 {
     struct ml_http_server *server = c->peer.server;
     s->is_counted = true;
     c->peer.running++;
     server->counters.in_flight++;
-    int error = server->spawn(server, run_stream, s);
-    if (error != 0) {
-        s->is_counted = false;
-        c->peer.running--;
-        server->counters.in_flight--;
-        ml_http2_flow_reset(&s->flow, NGHTTP2_REFUSED_STREAM);
-    }
-    return error;
+    ml_list_insert(&c->peer.pending, &s->turn);
+    if (ensure_heir(&c->peer) != 0)
+        give_up(s);
 }
 
 void ml_http2_begin_request(struct ml_http2_connection *c, struct ml_http2_stream *s, int problem)
@@ -137,6 +198,6 @@ void ml_http2_begin_request(struct ml_http2_connection *c, struct ml_http2_strea
         server->counters.refused++;
         refuse(s, 503, "too many requests at a time");
     } else {
-        spawn(c, s);
+        queue(c, s);
     }
 }

@@ -14,6 +14,7 @@ enum ml_http2_pseudo {
     ML_HTTP2_PATH,
     ML_HTTP2_AUTHORITY,
     ML_HTTP2_STATUS,
+    ML_HTTP2_PROTOCOL,
     ML_HTTP2_PSEUDOS
 };
 
@@ -34,6 +35,10 @@ struct ml_http2_head {
 int ml_http2_head_add(struct ml_http2_head *h, const char *name, size_t name_size,
                       const char *value, size_t value_size, size_t limit);
 
+/* Whether the request asks for a WebSocket (RFC 8441). Its head is written as HTTP/1.1 has it: a
+ * GET with Upgrade and Connection. */
+bool ml_http2_head_is_websocket(const struct ml_http2_head *h);
+
 /*
  * The head is complete: writes it into `text`, which is empty, and parses it into `head`, whose
  * fields are the caller's. *problem: 0, or the ml_http_error that a server answers. 0 or -ENOMEM.
@@ -51,7 +56,10 @@ int ml_http2_trailers_finish(struct ml_http2_head *h, struct ml_buffer *text,
                              struct ml_http_head *head, const struct ml_http_limits *limits,
                              int *problem);
 
-/* Frees what was taken in; it is as new. */
+/* Forgets what was taken in; the memory stays for the next head. */
+void ml_http2_head_clear(struct ml_http2_head *h);
+
+/* The same, and frees the memory. */
 void ml_http2_head_release(struct ml_http2_head *h);
 
 #endif

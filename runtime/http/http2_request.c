@@ -4,6 +4,7 @@
 #include "http/framing.h"
 #include "http/http2_fields.h"
 #include "http/http2_reason.h"
+#include "http/http2_tunnel.h"
 #include "hub/state/scope.h"
 #include "hub/state/waiters.h"
 #include "hub/wait/wait.h"
@@ -13,6 +14,7 @@
 #include <strings.h>
 
 static const struct ml_wait_kind response_kind = {.text = "an HTTP/2 response", .external = true};
+static const struct ml_wait_kind tunnel_kind = {.text = "the end of a WebSocket", .external = true};
 static const struct ml_wait_kind room_kind = {.text = "an HTTP/2 server to read", .external = true};
 
 static struct ml_http2_request *request_of(struct ml_http_client_exchange *x)
@@ -57,17 +59,17 @@ static bool is_dropped(const struct ml_http_client_field *field)
            name == ML_HTTP_PROXY_CONNECTION || name == ML_HTTP_CONTENT_LENGTH || is_other_te(field);
 }
 
-static size_t measure(const struct ml_http_client_request *request, size_t *count)
+/* The fields of ours. */
+enum { OWN_FIELDS = 6 };
+
+static size_t count_fields(const struct ml_http_client_request *request)
 {
     struct ml_http_client_field field;
-    size_t bytes = request->method_size + request->target_size;
-    for (size_t at = 0; request->next(request->fields, &at, &field); ++*count)
-        bytes += field.name_size + field.value_size;
-    return bytes;
+    size_t count = OWN_FIELDS;
+    for (size_t at = 0; request->next(request->fields, &at, &field);)
+        count++;
+    return count;
 }
-
-/* The fields of ours, and bytes that they take at most. */
-enum { OWN_FIELDS = 5, OWN_BYTES = 128 };
 
 static struct ml_http_client_field host_of(const struct ml_http_client_request *request)
 {
@@ -93,11 +95,12 @@ static int make_head(const struct ml_http2_request *r, const struct ml_http_clie
 {
     bool is_secure = r->client->session.stream->tls != NULL;
     struct ml_http_client_field host = host_of(request);
-    size_t count = OWN_FIELDS, bytes = measure(request, &count) + OWN_BYTES;
-    int error = ml_http2_fields_init(f, count, bytes);
+    int error = ml_http2_fields_init(f, count_fields(request));
     if (error != 0)
         return error;
     ml_http2_fields_add(f, ":method", 7, request->method, request->method_size);
+    if (request->protocol != NULL)
+        ml_http2_fields_add(f, ":protocol", 9, request->protocol, strlen(request->protocol));
     ml_http2_fields_add(f, ":scheme", 7, "https", is_secure ? 5 : 4);
     ml_http2_fields_add(f, ":authority", 10, host.value, host.value_size);
     ml_http2_fields_add(f, ":path", 5, request->target, request->target_size);
@@ -222,7 +225,7 @@ static int http2_send(struct ml_http_client_exchange *x,
                     (request->body == ML_HTTP_CLIENT_SIZED && request->length > 0);
     begin(r, request);
     int error = ml_cancel_point(hub_of(r));
-    if (error == 0 && x->method == ML_HTTP_CONNECT)
+    if (error == 0 && x->method == ML_HTTP_CONNECT && request->protocol == NULL)
         error = -EOPNOTSUPP;
     if (error == 0)
         error = takes_requests(r) ? submit(r, request) : -EPIPE;
@@ -387,6 +390,22 @@ static void http2_drop(struct ml_http_client_exchange *x)
     x->phase = ML_HTTP_CLIENT_IDLE;
     ml_http2_request_end(r, -ML_ECLOSED, NULL);
     ml_buffer_release(&r->flow.in);
+}
+
+/* ---- other protocols ---- */
+
+void ml_http2_request_tunnel(struct ml_http2_request *r, struct ml_stream *s)
+{
+    r->x.is_sending = false; /* what is sent is the stream's */
+    ml_http2_tunnel_open(&r->flow, s);
+}
+
+int ml_http2_request_await_tunnel(struct ml_http2_request *r, ml_time deadline)
+{
+    int error = ml_cancel_point(hub_of(r));
+    while (error == 0 && r->flow.tunnel != NULL)
+        error = ml_wait(hub_of(r), &tunnel_kind, 0, &r->flow.waiters, deadline);
+    return error;
 }
 
 static const struct ml_http_client_carrier carrier = {

@@ -15,10 +15,12 @@ struct ml_http2_client {
     struct ml_link requests; /* exchanges whose stream nghttp2 knows */
     uint32_t count;          /* exchanges that have a stream, or will */
     ml_time began;
-    uint64_t glitches;   /* frames that brought nothing */
-    int failure;         /* why it is closed; 0: it is not */
-    const char *problem; /* the same, a sentence, static; NULL: the error says all */
-    bool is_refusing;    /* the server takes no new ones */
+    uint64_t glitches;      /* frames that brought nothing */
+    int failure;            /* why it is closed; 0: it is not */
+    const char *problem;    /* the same, a sentence, static; NULL: the error says all */
+    struct ml_link settled; /* tasks that wait for the server's settings */
+    bool has_settings;      /* they have come */
+    bool is_refusing;       /* the server takes no new ones */
     bool is_closed;
 };
 
@@ -41,6 +43,19 @@ struct ml_http2_request {
 /* Whether another exchange may begin now: the server's limit of streams, and a connection that is
  * good. */
 bool ml_http2_client_has_room(const struct ml_http2_client *c);
+
+/* Waits until the server has said what it can: 0; or -EPIPE, or an error of ml_wait(). */
+int ml_http2_client_await_settings(struct ml_http2_client *c, ml_time deadline);
+
+/* Whether the server takes requests for WebSockets: RFC 8441. */
+bool ml_http2_client_takes_websockets(const struct ml_http2_client *c);
+
+/* After the head of the answer to a request with a protocol: opens `s`, a closed stream, over what
+ * follows, until the exchange is released. */
+void ml_http2_request_tunnel(struct ml_http2_request *r, struct ml_stream *s);
+
+/* Waits until that stream was closed: 0, or an error of ml_wait(). */
+int ml_http2_request_await_tunnel(struct ml_http2_request *r, ml_time deadline);
 
 /* An exchange; its carrier is that of HTTP/2. It has a place among the streams from now on. */
 void ml_http2_request_init(struct ml_http2_request *r, struct ml_http2_client *c);

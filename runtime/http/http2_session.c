@@ -162,6 +162,7 @@ int ml_http2_session_receive(struct ml_http2_session *c, ml_time deadline)
     int error = ml_stream_has_input(s) ? 0 : ml_stream_receive_more(s, deadline);
     if (error != 0)
         return error;
+    c->received_at = ml_hub_now(s->io->hub);
     ssize_t taken = c->n->nghttp2_session_mem_recv(
         c->session, (const uint8_t *)ml_buffer_data(&s->in), ml_buffer_size(&s->in));
     if (taken < 0)

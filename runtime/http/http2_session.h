@@ -18,6 +18,7 @@ struct ml_http2_session {
     struct ml_buffer out;  /* frames under way to the stream: the sender's alone */
     struct ml_link sender; /* the task that sends, while there is nothing to send */
     struct ml_link ends;   /* tasks that wait for its end */
+    ml_time received_at;   /* when the input came that nghttp2 is given now */
     uint32_t draining;     /* streams whose last bytes are not nghttp2's yet */
     int error;             /* what broke the connection; 0: nothing */
     bool is_sending;       /* the task lives */

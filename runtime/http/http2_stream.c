@@ -4,27 +4,45 @@
 #include "base/error.h"
 #include "http/answer.h"
 #include "http/http2_fields.h"
+#include "http/http2_tunnel.h"
 #include "hub/state/scope.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static struct ml_hub *hub_of(const struct ml_http2_stream *s)
 {
     return s->peer->server->io->hub;
 }
 
-struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t id, uint16_t fields)
+struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t id)
 {
-    struct ml_http2_stream *s = malloc(sizeof *s + fields * sizeof *s->fields);
+    struct ml_http2_stream *s = ml_http_spare_take(&peer->server->streams, sizeof *s);
     if (s == NULL)
         return NULL;
-    *s = (struct ml_http2_stream){.peer = peer, .field_room = fields, .answer_left = -1};
+    *s = (struct ml_http2_stream){.peer = peer, .answer_left = -1};
     ml_http2_flow_init(&s->flow, &peer->session);
     s->flow.id = id;
     ml_list_insert(&peer->streams, &s->link);
     return s;
+}
+
+int ml_http2_stream_keep_head(struct ml_http2_stream *s, const struct ml_buffer *text)
+{
+    struct ml_http_head *head = &s->x.head;
+    size_t fields = head->field_count * sizeof *head->fields, size = ml_buffer_size(text);
+    char *kept = malloc(fields + size + 1); /* 1: a head that is too long has no bytes */
+    if (kept == NULL)
+        return -ENOMEM;
+    memcpy(kept, head->fields, fields);
+    if (size > 0)
+        memcpy(kept + fields, ml_buffer_data(text), size);
+    head->fields = (struct ml_http_field *)kept;
+    head->bytes = kept + fields;
+    s->kept = kept;
+    return 0;
 }
 
 /* nghttp2 may know the stream still, and ask for more of its body: not any more. */
@@ -43,11 +61,10 @@ void ml_http2_stream_free(struct ml_http2_stream *s)
     detach(s);
     ml_list_remove(&s->link);
     ml_http2_flow_release(&s->flow);
-    ml_http2_head_release(&s->coming);
-    ml_buffer_release(&s->text);
     ml_buffer_release(&s->trailer_text);
     free(s->trailer_fields);
-    free(s);
+    free(s->kept);
+    ml_http_spare_give(&s->peer->server->streams, s);
 }
 
 void ml_http2_stream_begin(struct ml_http2_stream *s)
@@ -56,7 +73,7 @@ void ml_http2_stream_begin(struct ml_http2_stream *s)
     struct ml_stream *stream = s->peer->session.stream;
     struct ml_http_head head = s->x.head;
     /* Without a length the body has the end that the stream has. */
-    if (head.body == ML_HTTP_NO_BODY && !s->flow.input_ended)
+    if (head.body == ML_HTTP_NO_BODY && !s->flow.input_ended && !s->is_websocket)
         head.body = ML_HTTP_UNTIL_CLOSE;
     s->x = (struct ml_http_exchange){
         .carrier = &ml_http2_carrier,
@@ -67,11 +84,11 @@ void ml_http2_stream_begin(struct ml_http2_stream *s)
         .max_body = server->max_body,
         .read_timeout = server->timeouts.read,
         .write_timeout = server->timeouts.write,
-        .began = ml_hub_now(server->io->hub),
+        .began = s->peer->session.received_at,
         .version = 20,
         .on_gone = server->on_gone,
         .is_head = head.method_id == ML_HTTP_HEAD,
-        .is_body_read = s->flow.input_ended,
+        .is_body_read = s->flow.input_ended || s->is_websocket,
     };
 }
 
@@ -131,14 +148,6 @@ static const struct ml_http_head *http2_trailers(struct ml_http_exchange *x)
 
 /* ---- heads ---- */
 
-static size_t bytes_of(const struct ml_http_pair *pairs, int count)
-{
-    size_t size = 0;
-    for (int i = 0; i < count; i++)
-        size += (size_t)pairs[i].name_size + pairs[i].value_size;
-    return size;
-}
-
 /* All but those that HTTP/2 has no use for. True: `date` was among them. */
 static bool add_pairs(struct ml_http2_fields *f, const struct ml_http_pair *pairs, int count)
 {
@@ -148,19 +157,18 @@ static bool add_pairs(struct ml_http2_fields *f, const struct ml_http_pair *pair
         if (ml_http_pair_is_framing(pair))
             continue;
         ml_http2_fields_add(f, pair->name, pair->name_size, pair->value, pair->value_size);
-        has_date |= pair->name_size == 4 && memcmp(f->list[f->count - 1].name, "date", 4) == 0;
+        has_date |= pair->name_size == 4 && strncasecmp(pair->name, "date", 4) == 0;
     }
     return has_date;
 }
 
-/* Fields of ours beside the application's, and bytes that they take at most. */
-enum { OWN_FIELDS = 3, OWN_BYTES = 128 };
+/* Fields of ours beside the application's. */
+enum { OWN_FIELDS = 3 };
 
 static int make_head(struct ml_http2_stream *s, const struct ml_http_answer *answer,
                      struct ml_http2_fields *f)
 {
-    size_t bytes = bytes_of(answer->pairs, answer->pair_count) + OWN_BYTES;
-    int error = ml_http2_fields_init(f, (size_t)answer->pair_count + OWN_FIELDS, bytes);
+    int error = ml_http2_fields_init(f, (size_t)answer->pair_count + OWN_FIELDS);
     if (error != 0)
         return error;
     ml_http2_fields_add_number(f, ":status", (uint64_t)answer->status);
@@ -176,6 +184,11 @@ static void http2_abort(struct ml_http_exchange *x)
 {
     if (x->phase == ML_HTTP_COMPLETE || x->phase == ML_HTTP_BROKEN)
         return;
+    if (x->phase == ML_HTTP_HIJACKED) { /* its handler has ended: what it wrote still leaves */
+        ml_http2_tunnel_close(&ml_http2_stream_of(x)->flow);
+        x->phase = ML_HTTP_COMPLETE;
+        return;
+    }
     x->phase = ML_HTTP_BROKEN;
     ml_http2_flow_reset(&ml_http2_stream_of(x)->flow, NGHTTP2_INTERNAL_ERROR);
 }
@@ -223,20 +236,34 @@ static int http2_inform(struct ml_http_exchange *x, const struct ml_http_answer 
 
 /* ---- the answer's body ---- */
 
+/* To a client that asks for a WebSocket any 2xx says that there is one. */
+static struct ml_http_answer refuse_websocket(const struct ml_http_answer *answer)
+{
+    struct ml_http_answer other = *answer;
+    other.status = answer->status / 100 == 2 ? 501 : answer->status;
+    return other;
+}
+
 /* has_body: bytes follow by and by. */
 static int submit_head(struct ml_http2_stream *s, const struct ml_http_answer *answer,
                        bool has_body)
 {
+    struct ml_http_answer other;
     struct ml_http2_session *c = &s->peer->session;
     nghttp2_data_provider provider = ml_http2_flow_provider(&s->flow);
     struct ml_http2_fields f;
     int error = ml_http2_flow_check(&s->flow);
+    if (s->is_websocket && s->x.phase != ML_HTTP_HIJACKED) {
+        other = refuse_websocket(answer);
+        answer = &other;
+    }
     if (error == 0)
         error = make_head(s, answer, &f);
     if (error != 0)
         return error;
     s->x.status = answer->status;
-    s->x.phase = ML_HTTP_HEADED;
+    if (s->x.phase != ML_HTTP_HIJACKED)
+        s->x.phase = ML_HTTP_HEADED;
     s->answer_left = answer->length;
     error = error_of(c->n->nghttp2_submit_response(c->session, s->flow.id, f.list, f.count,
                                                    has_body ? &provider : NULL));
@@ -314,13 +341,14 @@ static int finish(struct ml_http2_stream *s)
 static int keep_trailers(struct ml_http2_stream *s, const struct ml_http_pair *pairs, int count)
 {
     struct ml_http2_fields f;
-    int error = ml_http2_fields_init(&f, (size_t)count, bytes_of(pairs, count));
+    int error = ml_http2_fields_init(&f, (size_t)count);
     if (error != 0)
         return error;
     add_pairs(&f, pairs, count);
-    s->flow.end_fields = f.list;
+    s->flow.end_fields = ml_http2_fields_copy(&f);
     s->flow.end_field_count = f.count;
-    return 0;
+    ml_http2_fields_release(&f);
+    return s->flow.end_fields != NULL ? 0 : -ENOMEM;
 }
 
 static int http2_end(struct ml_http_exchange *x, const struct ml_http_pair *trailers, int count)
@@ -391,7 +419,7 @@ static int http2_flush(struct ml_http_exchange *x)
 /* Where the exchange says so. */
 static void cancel_handler(struct ml_http2_stream *s)
 {
-    bool is_whole = s->x.phase == ML_HTTP_COMPLETE;
+    bool is_whole = s->x.phase == ML_HTTP_COMPLETE || s->x.phase == ML_HTTP_HIJACKED;
     bool cancels = s->x.on_gone == ML_HTTP_GONE_CANCEL ||
                    (s->x.on_gone == ML_HTTP_GONE_STREAMING && s->x.phase == ML_HTTP_HEADED);
     if (!is_whole && cancels && s->scope != NULL)
@@ -434,6 +462,26 @@ static int http2_hijack(struct ml_http_exchange *x)
     return -EOPNOTSUPP;
 }
 
+static int http2_tunnel(struct ml_http_exchange *x, const struct ml_http_answer *answer,
+                        struct ml_stream *stream)
+{
+    struct ml_http2_stream *s = ml_http2_stream_of(x);
+    int error = ml_cancel_point(x->server->io->hub);
+    if (error != 0)
+        return error;
+    if (!s->is_websocket)
+        return -EOPNOTSUPP;
+    if (x->phase != ML_HTTP_UNSENT)
+        return -EPIPE;
+    x->phase = ML_HTTP_HIJACKED;
+    error = submit_head(s, answer, true);
+    if (error == 0)
+        ml_http2_tunnel_open(&s->flow, stream);
+    else
+        x->phase = ML_HTTP_BROKEN;
+    return error;
+}
+
 const struct ml_http_carrier ml_http2_carrier = {
     .read_body = http2_read_body,
     .consume = http2_consume,
@@ -450,5 +498,6 @@ const struct ml_http_carrier ml_http2_carrier = {
     .unwatch = http2_unwatch,
     .heed = http2_heed,
     .hijack = http2_hijack,
+    .tunnel = http2_tunnel,
     .trailers = http2_trailers,
 };

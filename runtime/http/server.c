@@ -1,5 +1,8 @@
 #include "http/server.h"
 
+#include "http/http2_memory.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +41,9 @@ void ml_http_server_release(struct ml_http_server *server)
 {
     release_spares(&server->blocks);
     release_spares(&server->requests);
+    release_spares(&server->streams);
+    ml_http2_memory_free(server->http2_memory);
+    server->http2_memory = NULL;
 }
 
 void ml_http_server_stop(struct ml_http_server *server)

@@ -43,10 +43,13 @@ struct ml_http_connection_link {
     void (*stop)(struct ml_http_connection_link *link);
 };
 
+struct ml_http2_memory;
+
 struct ml_http_server {
     struct ml_io *io;
     /* Answers an exchange, in its task: 0 once the answer is complete, hijacked or broken; an error
-     * ends the connection. What is not complete is cut off. */
+     * ends the connection, or the task if that is one of spawn(). What is not complete is cut off.
+     */
     int (*handle)(void *context, struct ml_http_exchange *x);
     /* Runs `body(context, argument)` in a task of its own, with a context of its own for handle():
      * for carriers of several exchanges at a time. 0 or an error; then it never runs. */
@@ -62,7 +65,8 @@ struct ml_http_server {
     enum ml_http_on_gone on_gone;
     bool is_stopping;
     struct ml_link connections; /* all that are open */
-    struct ml_http_spares blocks, requests;
+    struct ml_http_spares blocks, requests, streams;
+    struct ml_http2_memory *http2_memory; /* NULL: HTTP/2 was never spoken */
     time_t date_second;
     char date[ML_HTTP_DATE_SIZE];
 };

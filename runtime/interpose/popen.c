@@ -6,10 +6,10 @@
 #include "interpose/result.h"
 #include "interpose/stdio_file.h"
 #include "system/process/orphans.h"
+#include "system/process/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -32,17 +32,9 @@ static bool read_mode(const char *mode, bool *writes)
  * a negated errno. */
 static pid_t spawn(const char *command, int fd, int as)
 {
-    pid_t pid = 0;
-    const char *const arguments[] = {"sh", "-c", "--", command, NULL};
-    posix_spawn_file_actions_t actions;
-    int error = posix_spawn_file_actions_init(&actions);
-    if (error != 0)
-        return -error;
-    error = posix_spawn_file_actions_adddup2(&actions, fd, as);
-    if (error == 0)
-        error = posix_spawn(&pid, "/bin/sh", &actions, NULL, (char *const *)arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    return error == 0 ? pid : -error;
+    struct ml_spawn what = ML_SPAWN_AS_LIBC;
+    what.files[as] = fd;
+    return ml_spawn_shell(what, command);
 }
 
 static void kill_command(pid_t pid)

@@ -2,11 +2,11 @@
 
 #include "interpose/result.h"
 #include "system/process/orphans.h"
+#include "system/process/spawn.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
@@ -22,8 +22,11 @@ struct shell {
 
 static int spawn_shell(const char *command, pid_t *pid)
 {
-    const char *const arguments[] = {"sh", "-c", "--", command, NULL};
-    return -posix_spawn(pid, "/bin/sh", NULL, NULL, (char *const *)arguments, environ);
+    pid_t started = ml_spawn_shell(ML_SPAWN_AS_LIBC, command);
+    if (started < 0)
+        return started;
+    *pid = started;
+    return 0;
 }
 
 /* Waits for the shell; a signal's handler does not end the wait. 0 or a negated errno. */

@@ -57,6 +57,7 @@ struct ml_stream {
     struct ml_tls *tls;                   /* over it; NULL: no TLS */
     struct ml_fd fd;                      /* the socket below; closed: there is none */
     struct ml_io *io;
+    const char *name;       /* what messages call it; NULL: nothing */
     struct ml_buffer in;    /* received and not yet consumed */
     size_t held;            /* bytes at its front that ml_stream_hold() keeps from further reads */
     struct ml_link writers; /* tasks that wait for their turn */

@@ -18,6 +18,7 @@
 #include "interpose/shells.h"
 #include "io/life.h"
 #include "system/signal/inbox.h"
+#include "vm/api_thread_channel.h"
 #include "vm/host_task.h"
 #include "vm/interrupt.h"
 #include "vm/main_task.h"
@@ -75,6 +76,7 @@ static void noticed(struct ml_hub *hub)
     if (m == NULL)
         return;
     ml_promises_deliver(m);
+    ml_threads_notice(m);
     ml_signal_inbox_empty(m->lua.signals);
     ml_interrupt_noticed(hub);
 }
@@ -108,6 +110,7 @@ static int open_runtime(struct moonlet *m)
     ml_list_init(&m->promises);
     ml_list_init(&m->handles);
     ml_list_init(&m->channels);
+    ml_list_init(&m->ports);
     ml_io_init(&m->lua.io, &m->lua.hub);
     ml_children_init(&m->lua.children, &m->lua.hub);
     int error = ml_hub_init(&m->lua.hub, has_own_frames ? &m->frames : &m->memory,
@@ -209,6 +212,7 @@ int moonlet_close(struct moonlet *m)
     ml_promises_detach(m);
     ml_host_tasks_detach(m);
     ml_channels_detach(m);
+    ml_host_ports_close(m);
     ml_runtimes_remove(m);
     if (m->lua.main != NULL) {
         m->lua.is_closing = true;

@@ -58,6 +58,7 @@ struct moonlet {
     struct moonlet_promise *kept;   /* kept by other threads, not yet delivered. Under the lock */
     struct ml_link handles;         /* vm/host_task.c */
     struct ml_link channels;        /* vm/pointer_channel.c */
+    struct ml_link ports;           /* vm/api_thread_channel.c */
     struct ml_host_loop *host_loop; /* in a loop of the host's */
     ml_time attached_run;           /* how long tasks run at a time there */
     _Atomic sig_atomic_t interrupt; /* signal number, 0: none */

@@ -70,7 +70,8 @@ static const struct permit permits[] = {
      "moonlet.http.client.deadline moonlet.http.client.download moonlet.http.client.exchange "
      "moonlet.http.client.file moonlet.http.client.hop moonlet.http.client.http2 "
      "moonlet.http.client.options moonlet.http.client.origin moonlet.http.client.redirect "
-     "moonlet.http.client.reply moonlet.http.client.retry moonlet.http.client.upload "
+     "moonlet.http.client.reply moonlet.http.client.retry moonlet.http.client.tunnel "
+     "moonlet.http.client.upload "
      "moonlet.http.conditions "
      "moonlet.http.cookies moonlet.http.files moonlet.http.headers moonlet.http.multipart "
      "moonlet.http.multipart.core moonlet.http.parts moonlet.http.pool moonlet.http.proxy "
@@ -86,9 +87,9 @@ static const struct permit permits[] = {
      " moonlet.process moonlet.process.core moonlet.process.run "
      "moonlet.process.start moonlet.websocket "
      "moonlet.websocket.core "},
-    {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.fs.watch "},
+    {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.fs.watch.core "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
-    {PRELOAD, MOONLET_OS, " moonlet.thread moonlet.thread.core "}, /* the same */
+    {PRELOAD, MOONLET_OS, " moonlet.thread moonlet.thread.core moonlet.thread.worker "}, /* the same */
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */

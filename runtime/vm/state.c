@@ -115,7 +115,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.url", ml_open_url},
                                        {"moonlet.crypto", ml_open_crypto},
                                        {"moonlet.json", ml_open_json},
-                                       {"moonlet.fs.watch", ml_open_fs_watch},
+                                       {"moonlet.fs.watch.core", ml_open_fs_watch},
                                        {"moonlet.http.server.core", ml_open_http_server},
                                        {"moonlet.http.multipart.core", ml_open_http_multipart},
                                        {"moonlet.http.files.core", ml_open_http_files},

@@ -22,7 +22,16 @@ struct ml_crew {
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* signalled when a thread has ended */
     struct ml_link workers; /* that have not ended */
+    struct ml_link tidings; /* for callbacks of the host, which only the runtime's thread calls */
+    struct moonlet *m;      /* the runtime; NULL: it was closed */
     unsigned users;         /* the runtime, and each thread */
+};
+
+/* A report or a warning of a thread, on its way to a callback of the host. */
+struct tiding {
+    struct ml_link link;
+    bool is_warning, is_continued;
+    char text[];
 };
 
 struct ml_worker {
@@ -44,7 +53,7 @@ const char *ml_worker_name(const struct ml_worker *worker)
 
 /* ---- the crew ---- */
 
-static struct ml_crew *crew_new(void)
+static struct ml_crew *crew_new(struct moonlet *m)
 {
     struct ml_crew *crew = calloc(1, sizeof *crew);
     if (crew == NULL)
@@ -56,6 +65,8 @@ static struct ml_crew *crew_new(void)
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&crew->mutex, NULL);
     ml_list_init(&crew->workers);
+    ml_list_init(&crew->tidings);
+    crew->m = m;
     crew->users = 1;
     return crew;
 }
@@ -78,6 +89,70 @@ static void cancel(struct ml_worker *worker)
     worker->is_cancelled = true;
     if (worker->m != NULL && moonlet_interrupt(worker->m, SIGTERM))
         ml_thread_signal_send(worker->thread);
+}
+
+/* ---- callbacks of the host ---- */
+
+static void send_tiding(struct ml_crew *crew, struct tiding *tiding)
+{
+    pthread_mutex_lock(&crew->mutex);
+    if (crew->m != NULL) {
+        ml_list_insert(&crew->tidings, &tiding->link);
+        ml_hub_notify(&crew->m->lua.hub);
+        tiding = NULL;
+    }
+    pthread_mutex_unlock(&crew->mutex);
+    free(tiding);
+}
+
+/* In place of options.report. */
+static void forward_report(void *context, const char *text)
+{
+    struct ml_worker *worker = context;
+    size_t size = strlen(text) + ML_THREAD_NAME + sizeof "thread '': ";
+    struct tiding *tiding = calloc(1, sizeof *tiding + size);
+    if (tiding == NULL)
+        return;
+    snprintf(tiding->text, size, "thread '%s': %s", worker->call->name, text);
+    send_tiding(worker->crew, tiding);
+}
+
+/* In place of options.warn. */
+static void forward_warning(void *context, const char *text, int to_be_continued)
+{
+    struct ml_worker *worker = context;
+    struct tiding *tiding = calloc(1, sizeof *tiding + strlen(text) + 1);
+    if (tiding == NULL)
+        return;
+    memcpy(tiding->text, text, strlen(text));
+    tiding->is_warning = true;
+    tiding->is_continued = to_be_continued;
+    send_tiding(worker->crew, tiding);
+}
+
+static struct tiding *take_tiding(struct ml_crew *crew)
+{
+    struct tiding *tiding = NULL;
+    pthread_mutex_lock(&crew->mutex);
+    if (!ml_list_is_empty(&crew->tidings)) {
+        tiding = ml_container_of(crew->tidings.next, struct tiding, link);
+        ml_list_remove(&tiding->link);
+    }
+    pthread_mutex_unlock(&crew->mutex);
+    return tiding;
+}
+
+void ml_threads_notice(struct moonlet *m)
+{
+    const struct moonlet_options *options = &m->options;
+    struct tiding *tiding;
+    while (m->crew != NULL && (tiding = take_tiding(m->crew)) != NULL) {
+        if (tiding->is_warning)
+            options->warn(options->warn_context, tiding->text, tiding->is_continued);
+        else
+            options->report(options->report_context, tiding->text);
+        free(tiding);
+    }
 }
 
 /* ---- on the thread ---- */
@@ -167,8 +242,8 @@ static void *work(void *argument)
 
 /* ---- starting ---- */
 
-/* What the runtime inherits of the host's options. Its callbacks are called on the host's threads
- * alone. */
+/* What the runtime inherits of the host's options. Callbacks of the host are called on its own
+ * thread alone: reports and warnings go there, its clock and its allocator are not used. */
 static struct ml_worker *worker_new(struct moonlet *m, struct ml_thread_call *call)
 {
     size_t length = strlen(m->options.name);
@@ -181,8 +256,9 @@ static struct ml_worker *worker_new(struct moonlet *m, struct ml_thread_call *ca
     options->name = worker->name;
     options->allocator = NULL;
     options->clock = NULL;
-    options->warn = NULL;
-    options->report = NULL;
+    options->warn = m->options.warn != NULL ? forward_warning : NULL;
+    options->report = m->options.report != NULL ? forward_report : NULL;
+    options->warn_context = options->report_context = worker;
     if (call->memory_limit > 0 &&
         (options->memory_limit == 0 || call->memory_limit < options->memory_limit))
         options->memory_limit = call->memory_limit;
@@ -211,7 +287,7 @@ static int start(struct ml_lua *lua, struct ml_thread_call *call)
 {
     struct moonlet *m = ml_moonlet_of(lua);
     if (m->crew == NULL)
-        m->crew = crew_new();
+        m->crew = crew_new(m);
     struct ml_worker *worker = m->crew != NULL ? worker_new(m, call) : NULL;
     if (worker == NULL)
         return -ENOMEM;
@@ -266,6 +342,10 @@ void ml_threads_end(struct moonlet *m)
     cancel_all(crew);
     while (error == 0 && !ml_list_is_empty(&crew->workers))
         error = pthread_cond_timedwait(&crew->changed, &crew->mutex, &until);
+    crew->m = NULL;
+    pthread_mutex_unlock(&crew->mutex);
+    ml_threads_notice(m);
     m->crew = NULL;
+    pthread_mutex_lock(&crew->mutex);
     crew_leave(crew);
 }

@@ -16,6 +16,9 @@ extern const struct ml_thread_runtimes ml_thread_runtimes;
  * unwind. One that still runs C code then is left alone. */
 void ml_threads_end(struct moonlet *m);
 
+/* Calls the host's callbacks for reports and warnings of threads. For hub.hooks.noticed. */
+void ml_threads_notice(struct moonlet *m);
+
 /* The name of the thread whose runtime it is; NULL for NULL. */
 const char *ml_worker_name(const struct ml_worker *worker);
 

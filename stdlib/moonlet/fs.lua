@@ -2,7 +2,7 @@
 -- Failures are nil, "path: reason", code.
 -- @module moonlet.fs
 
--- The functions for single files are in runtime/bindings/file/.
+-- The functions for single files, and watch(), are in runtime/bindings/file/.
 
 local pairs = pairs
 
@@ -10,10 +10,27 @@ local core = require "moonlet.fs.core"
 
 local fs = {}
 
-local function refuse(path) return nil, path .. ": not a file of a disk", "EINVAL" end
-core.whole(refuse, refuse)
+-- Whole files that are no files of a disk: FIFOs, terminals and other devices.
+
+local function read_special(path, max)
+  local file <close>, message, code = core.open(path)
+  if not file then return nil, message, code end
+  return file:read_all(max)
+end
+
+local function write_special(path, data)
+  local file <close>, message, code = core.open(path, "w")
+  if not file then return nil, message, code end
+  local ok
+  ok, message, code = file:write(data)
+  if not ok then return nil, message, code end
+  return true
+end
+
+core.whole(read_special, write_special)
 core.whole = nil
 
 for name, value in pairs(core) do fs[name] = value end
+fs.watch = require("moonlet.fs.watch.core").watch
 
 return fs

@@ -26,20 +26,25 @@ Process.__name = "process"
 
 local SPAWN = {
   stdin = true, stdout = true, stderr = true, cwd = true, env = true, group = true, pty = true,
-  kill_after = true, limit = true, detached = true,
+  kill_after = true, limit = true, detached = true, user = true,
 }
 local SPAWN_DEFAULTS = { stdin = "null", stdout = "inherit", stderr = "inherit" }
 
 -- Starts the child: a Process; or nil, message, code.
 local function launch(what)
-  local handle, pid, stdin, stdout, stderr, pty = core.spawn(what)
+  if what.user_name then
+    local user, group, groups = core.find_user(what.user_name)
+    if not user then return nil, ("user %s: no such user or group"):format(what.user_name), groups end
+    what.user, what.user_group, what.user_groups = user, group, groups
+  end
+  local handle, pid, stdin, stdout, stderr, pty = start.spawn(what)
   if not handle then return start.failure(what, pid, stdin, stdout, stderr) end
   return setmetatable({
     pid = pid, stdin = stdin, stdout = stdout, stderr = stderr, pty = pty, handle = handle,
   }, Process)
 end
 
---- Starts a program. Never waits.
+--- Starts a program. Waits only to look for the option user.
 -- @function spawn
 -- @tparam table opts the command and its arguments as a list, and these fields. A command without "/"
 -- is looked for in the PATH of the option env, if it has one, or in this program's.
@@ -59,9 +64,12 @@ end
 -- @tparam[opt=5] number opts.kill_after seconds between the signals TERM and KILL when it is to end
 -- @tparam[opt] table opts.limit {memory=, cpu=, files=}: bytes of address space, seconds of computing
 -- (then it gets XCPU, a second later KILL), open descriptors
+-- @tparam[opt] string|integer opts.user a name or a number, with the groups of that user; or
+-- "user:group", and no other group
 -- @treturn Process or nil, message, code
 function process.spawn(opts)
-  return launch(start.checked(2, "spawn", start.read, opts, SPAWN, SPAWN_DEFAULTS))
+  local what = start.checked(2, "spawn", start.read, opts, SPAWN, SPAWN_DEFAULTS)
+  return start.checked(2, "spawn", launch, what)
 end
 
 --- Runs a program to its end, and collects what it writes. However much it reads or writes, nothing

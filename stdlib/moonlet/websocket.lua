@@ -2,7 +2,7 @@
 -- @module moonlet.websocket
 
 local error, ipairs, pairs, setmetatable, type = error, ipairs, pairs, setmetatable, type
-local table_concat = table.concat
+local math_huge, table_concat = math.huge, table.concat
 
 local argument = require "moonlet.argument"
 local core = require "moonlet.websocket.core"
@@ -11,6 +11,7 @@ local headers = require "moonlet.http.headers"
 local net = require "moonlet.net"
 local server = require "moonlet.http.server.core"
 local task = require "moonlet.task"
+local tunnels = require "moonlet.http.client.tunnel"
 local urls = require "moonlet.url"
 
 local websocket = {}
@@ -23,7 +24,9 @@ local COMMON = {
   max_message = true, max_queue = true, ping_interval = true, compression = true,
   subprotocols = true,
 }
-local CONNECT = { connect = true, tls = true, timeout = true, headers = true, origin = true }
+local CONNECT = {
+  connect = true, tls = true, timeout = true, headers = true, origin = true, client = true,
+}
 local UPGRADE = { origins = true }
 for name in pairs(COMMON) do CONNECT[name], UPGRADE[name] = true, true end
 
@@ -54,6 +57,9 @@ local TOKEN = "^[%w!#$%%&'*+%-.^_`|~]+$"
 local function check_options(opts, position, name, known)
   argument.options(opts, position, name, known)
   core.check(opts)
+  if opts.client ~= nil and not tunnels.is_client(opts.client) then
+    error("option 'client' must be a client of moonlet.http", 0)
+  end
   check_names(opts.subprotocols, "subprotocols", TOKEN)
   check_names(opts.origins, "origins", "^%S+$")
 end
@@ -100,23 +106,36 @@ end
 
 local RESERVED = { host = true, upgrade = true, connection = true, origin = true }
 
-local function request(place, opts, key)
-  local lines = { "GET " .. place.target .. " HTTP/1.1", "Host: " .. place.authority,
-    "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: " .. key }
+-- Fields that the request has over each version of HTTP, one behind the other.
+local function each_field(opts, add)
+  add("Sec-WebSocket-Version", "13")
   if opts.subprotocols and #opts.subprotocols > 0 then
-    lines[#lines + 1] = "Sec-WebSocket-Protocol: " .. table_concat(opts.subprotocols, ", ")
+    add("Sec-WebSocket-Protocol", table_concat(opts.subprotocols, ", "))
   end
   local offer = core.offer(opts)
-  if offer then lines[#lines + 1] = "Sec-WebSocket-Extensions: " .. offer end
+  if offer then add("Sec-WebSocket-Extensions", offer) end
   local given = headers.new(opts.headers)
   if opts.origin then given.origin = opts.origin end
   for name, value in pairs(given) do
     if name == "origin" or not (RESERVED[name] or name:find "^sec%-websocket%-") then
-      lines[#lines + 1] = name .. ": " .. value
+      add(name, value)
     end
   end
+end
+
+local function request(place, opts, key)
+  local lines = { "GET " .. place.target .. " HTTP/1.1", "Host: " .. place.authority,
+    "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: " .. key }
+  each_field(opts, function(name, value) lines[#lines + 1] = name .. ": " .. value end)
   return table_concat(lines, "\r\n") .. "\r\n\r\n"
+end
+
+-- The fields of a request over HTTP/2.
+local function fields_of(place, opts)
+  local fields = headers.new()
+  fields.host = place.authority
+  each_field(opts, function(name, value) fields:add(name, value) end)
+  return fields
 end
 
 local function contains(list, item)
@@ -126,8 +145,8 @@ local function contains(list, item)
   return false
 end
 
--- What is wrong with the answer; nil: nothing.
-local function problem_of(status, given, opts, key)
+-- What is wrong with the answer of HTTP/1.1; nil: nothing.
+local function upgrade_problem(status, given, key)
   if status ~= 101 then return ("the server answered %d"):format(status) end
   if not has_token(given.upgrade, "websocket") then return "bad response: no Upgrade: websocket" end
   if not has_token(given.connection, "upgrade") then
@@ -136,6 +155,10 @@ local function problem_of(status, given, opts, key)
   if given["sec-websocket-accept"] ~= accept_key(key) then
     return "bad response: wrong Sec-WebSocket-Accept"
   end
+end
+
+-- What is wrong with what it agrees to; nil: nothing.
+local function agreement_problem(given, opts)
   local extensions = given["sec-websocket-extensions"]
   if extensions and not core.offer(opts) then
     return "bad response: an extension nobody asked for"
@@ -156,7 +179,7 @@ local function shake(stream, place, opts)
   local status, given
   status, given, code = core.response(stream)
   if not status then return nil, given, code end
-  message = problem_of(status, given, opts, key)
+  message = upgrade_problem(status, given, key) or agreement_problem(given, opts)
   if message then return nil, message, status == 101 and "EPROTO" or "ESTATUS" end
   return given
 end
@@ -165,13 +188,33 @@ local guard = { __close = function(self)
   if self.stream then self.stream:close() end
 end }
 
+-- A stream, and, if it is one of HTTP/2, the headers of the answer; or nil, message, code.
+local function reach(place, opts)
+  if not opts.client and not tunnels.shared then return open_stream(place, opts) end
+  local times = { connect = math_huge, at = math_huge }
+  local fields = fields_of(place, opts)
+  local status, given, stream, code = tunnels.open(opts.client, place, opts, fields, times)
+  if not status then
+    if not given and not code and not opts.client then return open_stream(place, opts) end
+    if not given then return nil, stream, code end
+    return given
+  end
+  if not stream then return nil, ("the server answered %d"):format(status), "ESTATUS" end
+  return stream, given
+end
+
 local function dial(place, opts)
-  local stream, message, code = open_stream(place, opts)
-  if not stream then return nil, message, code end
+  local stream, given, code = reach(place, opts)
+  if not stream then return nil, given, code end
   local owner <close> = setmetatable({ stream = stream }, guard)
-  local given
-  given, message, code = shake(stream, place, opts)
-  if not given then return nil, message, code end
+  local message
+  if given then
+    message = agreement_problem(given, opts)
+    if message then return nil, message, "EPROTO" end
+  else
+    given, message, code = shake(stream, place, opts)
+    if not given then return nil, message, code end
+  end
   local ws = core.open(stream, opts, true, given["sec-websocket-extensions"])
   owner.stream = nil
   return ws, given["sec-websocket-protocol"]
@@ -192,6 +235,10 @@ end
 -- @tparam[opt=10] number opts.timeout seconds for connecting and the handshake
 -- @tparam[opt] table|context opts.tls as of net.connect, for wss
 -- @tparam[opt] function opts.connect function(host, port) -> stream
+-- @tparam[opt] http.Client opts.client whose connections carry it, by its options tls, connect,
+-- allow and proxy: over HTTP/2 if the server takes WebSockets so (RFC 8441). Without the option a
+-- connection of HTTP/2 that the plain calls of moonlet.http have to that server is used, if there
+-- is one
 -- @treturn Websocket or nil, message, code: "EURL"; "ESTATUS": the server refused; "EPROTO": no
 -- WebSocket's answer; and those of net.connect
 -- @treturn string the subprotocol that the server chose, or nil
@@ -225,13 +272,17 @@ end
 
 -- Status and message of a request that is no handshake; nil: it is one.
 local function refusal(req, opts)
-  local h = req.headers
-  if req.method ~= "GET" or req.version ~= "1.1" then return 400, "no WebSocket handshake" end
+  local h, is_http2 = req.headers, req.version == "2"
+  if req.method ~= "GET" or not (is_http2 or req.version == "1.1") then
+    return 400, "no WebSocket handshake"
+  end
   if not has_token(h.upgrade, "websocket") or not has_token(h.connection, "upgrade") then
     return 426, "WebSocket expected"
   end
   if h["sec-websocket-version"] ~= "13" then return 426, "WebSocket version 13 expected" end
-  if not is_key(h["sec-websocket-key"]) then return 400, "wrong Sec-WebSocket-Key" end
+  if not (is_http2 or is_key(h["sec-websocket-key"])) then
+    return 400, "wrong Sec-WebSocket-Key"
+  end
   if not may_come(req, opts.origins) then return 403, "origin not allowed" end
   local offered = h["sec-websocket-extensions"]
   if offered and core.accept(opts, offered) == false then
@@ -268,6 +319,19 @@ local function greeting(req, protocol, extensions)
   return table_concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
+-- The stream behind the answer that the handshake is done; or nil, message, code. A WebSocket over
+-- HTTP/2 has a stream of the connection (RFC 8441).
+local function agree(req, res, protocol, extensions)
+  if req.version == "2" then return server.tunnel(res, protocol, extensions) end
+  local text = greeting(req, protocol, extensions)
+  local stream, message, code = res:hijack()
+  if not stream then return nil, message, code end
+  local ok
+  ok, message, code = stream:write(text)
+  if not ok then return nil, message, code end
+  return stream
+end
+
 --- Makes a WebSocket of a request to an HTTP server, in its handler. May wait. The connection is
 -- closed after the handler: `ws:finish()` at its end waits for the peer's goodbye.
 -- @tparam Request req
@@ -285,12 +349,8 @@ function websocket.upgrade(req, res, opts)
   local protocol = choose(opts, req.headers["sec-websocket-protocol"])
   local offered = req.headers["sec-websocket-extensions"]
   local extensions = offered and core.accept(opts, offered) or nil
-  local text = greeting(req, protocol, extensions)
-  local stream, message, code = res:hijack()
+  local stream, message, code = agree(req, res, protocol, extensions)
   if not stream then return nil, message, code end
-  local ok
-  ok, message, code = stream:write(text)
-  if not ok then return nil, message, code end
   local ws = core.open(stream, opts, false, extensions)
   if type(req) == "userdata" then server.note_socket(req, ws) end
   return ws, protocol

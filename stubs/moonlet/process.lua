@@ -63,9 +63,9 @@ function process.run(opts) end
 function process.shell(text) end
 
 ---@class moonlet.process.spawn.options
----@field stdin? string|file|moonlet.net.stream "pipe": the field stdin of the result; "inherit": as this program's; "null"; an open file; or a stream, which is closed here
----@field stdout? string|file|moonlet.net.stream the same
----@field stderr? string|file|moonlet.net.stream the same; or "stdout": goes where that goes
+---@field stdin? string|moonlet.fs.file|moonlet.net.stream "pipe": the field stdin of the result; "inherit": as this program's; "null"; an open file; or a stream, which is closed here
+---@field stdout? string|moonlet.fs.file|moonlet.net.stream the same
+---@field stderr? string|moonlet.fs.file|moonlet.net.stream the same; or "stdout": goes where that goes
 ---@field cwd? string the directory in which the program runs, and from which a relative command is looked for
 ---@field env? table all of its environment, names to texts; process.env() gives this program's, with changes
 ---@field group? boolean it leads a process group of its own: close(), kill() and Ctrl-C concern the group, and what is left of the group when it has ended is killed
@@ -73,8 +73,9 @@ function process.shell(text) end
 ---@field pty? table {rows=, cols=} (24 by 80): its standard files are a terminal of its own
 ---@field kill_after? number seconds between the signals TERM and KILL when it is to end
 ---@field limit? table {memory=, cpu=, files=}: bytes of address space, seconds of computing (then it gets XCPU, a second later KILL), open descriptors
+---@field user? string|integer a name or a number, with the groups of that user; or "user:group", and no other group
 
----Starts a program. Never waits.
+---Starts a program. Waits only to look for the option user.
 ---@param opts moonlet.process.spawn.options the command and its arguments as a list, and these fields. A command without "/" is looked for in the PATH of the option env, if it has one, or in this program's.
 ---@return moonlet.process.Process|nil # or nil, message, code
 ---@return string|nil # message

@@ -83,8 +83,7 @@ static __attribute__((noinline)) void begin_elsewhere(lua_State *L, struct ml_lu
 struct ml_lua *ml_blocking_begin(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    const struct ml_task *task = lua->hub.current;
-    if (ml_unlikely(task == NULL || task->strand != ml_strand_of(L) || !ml_blocking_try(L)))
+    if (ml_unlikely(!ml_blocking_begin_quietly(L)))
         begin_elsewhere(L, lua);
     return lua;
 }

@@ -78,6 +78,14 @@ static inline bool ml_blocking_try(lua_State *L)
     return true;
 }
 
+/* Begins a call as ml_blocking_begin() does where that raises nothing, on the thread of the running
+ * strand. False: nothing was begun. */
+static inline bool ml_blocking_begin_quietly(lua_State *L)
+{
+    const struct ml_task *task = ml_lua_of(L)->hub.current;
+    return ml_likely(task != NULL && task->strand == ml_strand_of(L)) && ml_blocking_try(L);
+}
+
 static inline void ml_blocking_finish(lua_State *L)
 {
     *ml_lua_mark(L) &= ~(uintptr_t)ML_MARK_PARKED;

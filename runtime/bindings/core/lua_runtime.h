@@ -101,6 +101,8 @@ enum ml_select_place {
     ML_SELECT_SIGNAL,
     ML_SELECT_CHILD,
     ML_SELECT_NEXT,
+    ML_SELECT_THREAD_GET,
+    ML_SELECT_THREAD_PUT,
     ML_SELECT_SOURCES
 };
 

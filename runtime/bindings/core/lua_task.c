@@ -12,6 +12,7 @@ void ml_lua_push_task(lua_State *L, struct ml_lua_task *task)
     ml_lua_push_tasks(L);
     lua_rawgeti(L, -1, (lua_Integer)task->task.waiter.slot + 1);
     lua_remove(L, -2);
+    task->is_known = true;
 }
 
 void ml_lua_push_tasks(lua_State *L)

@@ -39,6 +39,7 @@ struct ml_lua_task {
     bool is_member : 1;         /* it begins a struct ml_member: bindings/task/group_members.h */
     bool is_quiet : 1;          /* a later join gets its error */
     bool thread_is_known : 1;   /* the script has seen its thread: never used for another task */
+    bool is_known : 1;          /* a script may hold the Task */
     bool is_thrown : 1;         /* the next greenlet gets an error */
     bool has_exits : 1;         /* functions to be called at its end: an attribute */
     bool has_reason : 1;        /* for its cancellation: an attribute */
@@ -66,6 +67,13 @@ static inline struct ml_lua_task *ml_lua_task_of(struct ml_task *task)
 
 /* The Task at `index`; raises for anything else. */
 struct ml_lua_task *ml_check_task(lua_State *L, int index);
+
+/* Whether the script has left a trace on the task, or may find it again: then it runs nothing else
+ * after the script's function. */
+static inline bool ml_lua_task_is_marked(const struct ml_lua_task *task)
+{
+    return task->is_known || task->thread_is_known || task->has_exits || task->has_locals;
+}
 
 /* Pushes the Task of a live task. */
 void ml_lua_push_task(lua_State *L, struct ml_lua_task *task);

@@ -4,13 +4,19 @@
 
 #include <string.h>
 
-void *ml_push_object(lua_State *L, const char *type, size_t size, int values)
+void *ml_push_bare_object(lua_State *L, const char *type, size_t size, int values)
 {
     struct ml_object *object = lua_newuserdatauv(L, sizeof *object + size, values);
     object->type = type;
     memset(object + 1, 0, size);
-    luaL_setmetatable(L, type);
     return object + 1;
+}
+
+void *ml_push_object(lua_State *L, const char *type, size_t size, int values)
+{
+    void *object = ml_push_bare_object(L, type, size, values);
+    luaL_setmetatable(L, type);
+    return object;
 }
 
 void ml_object_note_source_line(lua_State *L, void *object)

@@ -49,6 +49,10 @@ static inline void *ml_to_object(lua_State *L, int index)
  * returned. Its metatable is set: from here on its finalizer runs. */
 void *ml_push_object(lua_State *L, const char *type, size_t size, int values);
 
+/* The same without its metatable, for a caller that has that at hand: looking it up by the type's
+ * name takes a third of the whole. */
+void *ml_push_bare_object(lua_State *L, const char *type, size_t size, int values);
+
 /* Notes that the script made the object, of the struct at `object`, in the line that called the
  * running C function: for warnings about objects that were not closed. measured: 35 ns. */
 void ml_object_note_source_line(lua_State *L, void *object);

@@ -91,14 +91,14 @@ void ml_push_status(lua_State *L, const struct statx *s)
 /* Permissions as an integer, or as the octal digits of chmod(1); -1: the value is none. */
 static long to_mode(lua_State *L, int index)
 {
-    int is_integer = 0;
+    int is_integer = 1;
     lua_Integer mode = -1;
     const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
     if (text == NULL)
         mode = lua_tointegerx(L, index, &is_integer);
-    else if (*text != '\0' && strlen(text) <= 5 && strspn(text, "01234567") == strlen(text))
+    else if (*text != '\0' && strlen(text) <= 4 && strspn(text, "01234567") == strlen(text))
         mode = strtol(text, NULL, 8);
-    return mode >= 0 && mode <= 07777 ? (long)mode : -1;
+    return is_integer && mode >= 0 && mode <= 07777 ? (long)mode : -1;
 }
 
 mode_t ml_check_mode(lua_State *L, int index)

@@ -2,6 +2,7 @@
 
 #include "bindings/core/blocking.h"
 #include "bindings/core/object.h"
+#include "bindings/file/arguments.h"
 #include "hub/wait/slice.h"
 
 #include <errno.h>
@@ -51,9 +52,20 @@ int ml_make_file_call(lua_State *L)
     owner->call = NULL;
     int result = ml_file_call_run(hub, &call);
     owner->call = call;
-    if (result < 0)
-        ml_free_file_call(L, -1);
     return result < 0 ? ml_blocking_end(L, result) : (ml_blocking_end(L, 0), result);
+}
+
+int ml_push_call_failure(lua_State *L, int error, int other)
+{
+    struct owner *owner = ml_check_object(L, -1, owner_type);
+    const char *path = owner->call != NULL ? owner->call->data : NULL;
+    if (path == NULL) {
+        ml_free_file_call(L, -1);
+        return ml_push_path_failure(L, error, 1, other);
+    }
+    lua_pushstring(L, path);
+    ml_free_file_call(L, -2);
+    return ml_push_path_failure(L, error, -1, 0);
 }
 
 struct ml_hub *ml_begin_quickly(lua_State *L)

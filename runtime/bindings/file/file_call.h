@@ -18,9 +18,14 @@ struct ml_file_call *ml_push_file_call(lua_State *L, int (*make)(struct ml_file_
 /*
  * Has a worker make the call whose owner is on top of the stack, while the task waits. What make()
  * has returned, also an error; -EAGAIN if there is no thread. Raises a cancellation, and -ENOMEM.
- * The owner has the call still, if the result is not negative.
+ * The owner has the call still, unless there was no thread.
  */
 int ml_make_file_call(lua_State *L);
+
+/* Pushes nil, "path: reason", code for a call that failed, whose owner is on top of the stack, and
+ * frees it. The path is the one in the call's data, or else those at 1 and at `other` (0: none).
+ * Returns 3. */
+int ml_push_call_failure(lua_State *L, int error, int other);
 
 /* Frees the call whose owner is at `index`. Idempotent. */
 void ml_free_file_call(lua_State *L, int index);

@@ -2,24 +2,21 @@
 #include "bindings/file/fs.h"
 
 #include "bindings/file/arguments.h"
+#include "bindings/file/file.h"
 #include "bindings/file/file_call.h"
+#include "bindings/file/paths.h"
+#include "bindings/file/walk.h"
 #include "bindings/file/whole.h"
+#include "system/file/paths.h"
 #include "system/file/quick.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 
-/* On a worker. call->flags: those of fstatat(). */
-static int make_stat(struct ml_file_call *call)
-{
-    int error = statx(AT_FDCWD, call->path, (int)call->flags, STATX_BASIC_STATS, &call->status);
-    return error == 0 ? 0 : -errno;
-}
-
 static int stat_on_worker(lua_State *L, const char *path, bool follows, struct statx *status)
 {
-    struct ml_file_call *call = ml_push_file_call(L, make_stat, false, path, NULL, NULL, 0);
+    struct ml_file_call *call = ml_push_file_call(L, ml_file_stat, false, path, NULL, NULL, 0);
     call->flags = follows ? 0 : AT_SYMLINK_NOFOLLOW;
     int result = ml_make_file_call(L);
     if (result == 0) {
@@ -92,29 +89,24 @@ static int fs_exists(lua_State *L)
     return 1;
 }
 
-/* Functions with the upvalues of bindings/file/whole.h. Stack: the module, the disks, the function
- * for what is special. */
+/* Functions with the upvalues of bindings/file/whole.h; the second is on top of the stack. */
 static void add_whole(lua_State *L, const char *name, lua_CFunction function)
 {
-    lua_pushvalue(L, -2);
+    lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushvalue(L, -2);
     lua_pushcclosure(L, function, 2);
-    lua_setfield(L, -4, name);
+    lua_setfield(L, lua_upvalueindex(1), name);
 }
 
 /* whole(read_special, write_special): sets the functions for whole files in the module at the first
- * upvalue. */
+ * upvalue; the second one is what is known of the disks. */
 static int set_whole(lua_State *L)
 {
     lua_settop(L, 2);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    ml_push_disks(L);
-    lua_pushvalue(L, 1);
-    add_whole(L, "read", ml_fs_read);
-    lua_pop(L, 1);
-    lua_pushvalue(L, 2);
     add_whole(L, "write", ml_fs_write);
     add_whole(L, "append", ml_fs_append);
+    lua_settop(L, 1);
+    add_whole(L, "read", ml_fs_read);
     return 0;
 }
 
@@ -123,9 +115,14 @@ int ml_open_fs(lua_State *L)
     static const luaL_Reg functions[] = {
         {"stat", fs_stat}, {"lstat", fs_lstat}, {"exists", fs_exists}, {NULL, NULL}};
     ml_open_file_calls(L);
+    ml_push_disks(L);
     luaL_newlib(L, functions);
+    ml_set_path_functions(L);
+    ml_set_walk_function(L);
+    ml_set_open_function(L);
     lua_pushvalue(L, -1);
-    lua_pushcclosure(L, set_whole, 1);
+    lua_pushvalue(L, -3);
+    lua_pushcclosure(L, set_whole, 2);
     lua_setfield(L, -2, "whole");
     return 1;
 }

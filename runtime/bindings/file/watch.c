@@ -51,6 +51,14 @@ static void open_source(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, source_type);
 }
 
+bool ml_fs_watch_lingers(lua_State *L, int fd)
+{
+    bool is_open = lua_rawgetp(L, LUA_REGISTRYINDEX, source_type) != LUA_TNIL;
+    bool lingers = is_open && ml_watch_source_lingers(ml_to_object(L, -1), fd);
+    lua_pop(L, 1);
+    return lingers;
+}
+
 /* ---- failures ---- */
 
 /* What a reader can do about it, or what has become of the directory; NULL: the error says it. */

@@ -321,6 +321,30 @@ static int exchange_stream(lua_State *L)
     return 1;
 }
 
+static struct ml_http2_request *check_http2_request(lua_State *L)
+{
+    struct ml_lua_client_exchange *e = ml_check_client_exchange(L);
+    luaL_argcheck(L, e->is_http2, 1, "HTTP/2 expected");
+    return &((struct ml_lua_http2_exchange *)e)->request;
+}
+
+/* exchange:tunnel() -> the stream behind the answer to connect(), while the exchange lives. */
+static int exchange_tunnel(lua_State *L)
+{
+    struct ml_http2_request *r = check_http2_request(L);
+    ml_http2_request_tunnel(r, ml_push_stream(L));
+    return 1;
+}
+
+/* exchange:await_tunnel(): waits until that stream was closed. */
+static int exchange_await_tunnel(lua_State *L)
+{
+    struct ml_http2_request *r = check_http2_request(L);
+    ml_blocking_begin(L);
+    ml_blocking_end(L, ml_http2_request_await_tunnel(r, ML_FOREVER));
+    return 0;
+}
+
 /* codings() -> "gzip, deflate": the codings that can be decoded here. */
 static int codings(lua_State *L)
 {
@@ -340,6 +364,7 @@ static int codings(lua_State *L)
 int ml_open_http_client(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"send", ml_client_exchange_send},
+                                       {"connect", ml_client_exchange_connect},
                                        {"write", ml_client_exchange_write},
                                        {"end_body", ml_client_exchange_end_body},
                                        {"receive", exchange_receive},
@@ -353,6 +378,8 @@ int ml_open_http_client(lua_State *L)
                                        {"drop", exchange_drop},
                                        {"advice", exchange_advice},
                                        {"stream", exchange_stream},
+                                       {"tunnel", exchange_tunnel},
+                                       {"await_tunnel", exchange_await_tunnel},
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", exchange_gc}, {NULL, NULL}};
     static const luaL_Reg functions[] = {{"new", new_exchange},

@@ -3,6 +3,7 @@
 
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
+#include "bindings/core/time_limit.h"
 #include "bindings/http/client_object.h"
 #include "bindings/net/stream_object.h"
 #include "http/http2_client.h"
@@ -58,6 +59,27 @@ static int http2_has_room(lua_State *L)
     return 1;
 }
 
+/* http2:takes_websockets(): whether the server has said that it does. */
+static int http2_takes_websockets(lua_State *L)
+{
+    lua_pushboolean(L, ml_http2_client_takes_websockets(check_http2(L)));
+    return 1;
+}
+
+/* http2:await_settings(timeout) -> true, once the server has said what it can; or nil, message,
+ * code. */
+static int http2_await_settings(lua_State *L)
+{
+    struct ml_http2_client *c = check_http2(L);
+    ml_time deadline = ml_check_deadline(L, 2);
+    ml_blocking_begin(L);
+    int error = ml_blocking_end(L, ml_http2_client_await_settings(c, deadline));
+    if (error != 0)
+        return ml_push_failure(L, error);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* http2:is_refusing(): whether the connection will never carry another exchange. */
 static int http2_is_refusing(lua_State *L)
 {
@@ -99,6 +121,8 @@ void ml_open_client_http2_type(lua_State *L)
                                        {"receive", http2_receive},
                                        {"send", http2_send},
                                        {"is_refusing", http2_is_refusing},
+                                       {"takes_websockets", http2_takes_websockets},
+                                       {"await_settings", http2_await_settings},
                                        {"close", http2_close},
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", http2_gc}, {NULL, NULL}};

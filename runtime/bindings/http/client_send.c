@@ -81,6 +81,28 @@ int ml_client_exchange_send(lua_State *L)
     return 4;
 }
 
+/* exchange:connect(target, headers, timeout): asks a server of HTTP/2 for a WebSocket (RFC 8441).
+ * As send(). */
+int ml_client_exchange_connect(lua_State *L)
+{
+    struct ml_lua_client_exchange *e = ml_check_client_exchange(L);
+    struct ml_http_client_request request = {.method = "CONNECT",
+                                             .method_size = 7,
+                                             .protocol = "websocket",
+                                             .body = ML_HTTP_CLIENT_STREAMED,
+                                             .next = next_field};
+    request.target = luaL_checklstring(L, 2, &request.target_size);
+    luaL_argcheck(L, is_target(request.target, request.target_size), 2,
+                  "the target must not contain spaces and control characters");
+    request.fields = ml_http_check_headers(L, 3);
+    ml_time deadline = ml_check_deadline(L, 4);
+    luaL_argcheck(L, e->is_http2, 1, "HTTP/2 expected");
+    ml_blocking_begin(L);
+    int error = ml_blocking_end(L, e->x->carrier->send(e->x, &request, NULL, 0, deadline));
+    lua_pushboolean(L, error == 0);
+    return error == 0 ? 1 : ml_client_push_problem(L, e, error);
+}
+
 /* exchange:write(data, timeout) -> true; or nil, message, code. */
 int ml_client_exchange_write(lua_State *L)
 {

@@ -5,6 +5,7 @@
 #include <lua.h>
 
 int ml_client_exchange_send(lua_State *L);
+int ml_client_exchange_connect(lua_State *L);
 int ml_client_exchange_write(lua_State *L);
 int ml_client_exchange_end_body(lua_State *L);
 

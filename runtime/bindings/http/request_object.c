@@ -6,11 +6,14 @@
 
 const char ml_http_request_type[] = "http.request";
 
-struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x, int connection)
+struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x, int connection,
+                                       int server)
 {
     struct ml_lua_request *req =
-        ml_push_object(L, ml_http_request_type, sizeof *req, ML_REQUEST_VALUES);
+        ml_push_bare_object(L, ml_http_request_type, sizeof *req, ML_REQUEST_VALUES);
     req->x = x;
+    lua_getiuservalue(L, server, ML_SERVER_REQUESTS);
+    lua_setmetatable(L, -2);
     lua_pushvalue(L, connection);
     lua_setiuservalue(L, -2, ML_REQUEST_CONNECTION);
     return req;

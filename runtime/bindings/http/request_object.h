@@ -25,8 +25,9 @@ enum ml_request_field {
     ML_REQUEST_BLAMED /* of what is wrong with it: code -> status, message -> code */
 };
 
-/* Pushes a request; connection: where its connection is on the stack. */
-struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x, int connection);
+/* Pushes a request; connection, server: where those are on the stack. */
+struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x, int connection,
+                                       int server);
 
 /* Pushes nil, message, code of an exchange that is over: returns 3. */
 int ml_push_exchange_over(lua_State *L);

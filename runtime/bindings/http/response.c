@@ -23,11 +23,14 @@
 
 const char ml_http_response_type[] = "http.response";
 
-struct ml_lua_response *ml_push_response(lua_State *L, struct ml_http_exchange *x, int request)
+struct ml_lua_response *ml_push_response(lua_State *L, struct ml_http_exchange *x, int request,
+                                         int server)
 {
     struct ml_lua_response *res =
-        ml_push_object(L, ml_http_response_type, sizeof *res, ML_RESPONSE_VALUES);
+        ml_push_bare_object(L, ml_http_response_type, sizeof *res, ML_RESPONSE_VALUES);
     res->x = x;
+    lua_getiuservalue(L, server, ML_SERVER_RESPONSES);
+    lua_setmetatable(L, -2);
     lua_pushvalue(L, request);
     lua_setiuservalue(L, -2, ML_RESPONSE_REQUEST);
     return res;

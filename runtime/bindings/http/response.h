@@ -4,8 +4,9 @@
 
 #include "bindings/http/types.h"
 
-/* Pushes the response to the request at `request`. */
-struct ml_lua_response *ml_push_response(lua_State *L, struct ml_http_exchange *x, int request);
+/* Pushes the response to the request at `request`; server: where that is on the stack. */
+struct ml_lua_response *ml_push_response(lua_State *L, struct ml_http_exchange *x, int request,
+                                         int server);
 
 /* Creates the metatable, and pushes the table of methods, which stdlib/moonlet/http/ completes. */
 void ml_push_response_methods(lua_State *L);

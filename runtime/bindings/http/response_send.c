@@ -240,6 +240,13 @@ void ml_response_finish(lua_State *L, int index)
     lua_settop(L, top);
 }
 
+/* Nothing of the answer is known but its status and its headers. */
+static bool is_unsaid(const struct ml_lua_response *res)
+{
+    return res->kind == ML_BODY_UNSAID && !res->has_trailers && res->x != NULL &&
+           res->x->phase == ML_HTTP_UNSENT;
+}
+
 /* The usual answer, a string or a table alone, is sent as it stands on the stack. */
 static void send_usual(lua_State *L, struct ml_lua_response *res)
 {
@@ -254,13 +261,35 @@ static void send_usual(lua_State *L, struct ml_lua_response *res)
     send_text(L, 2, res, lua_gettop(L));
 }
 
+bool ml_response_send_plain(lua_State *L, int index, int text, int *error)
+{
+    struct ml_lua_response *res = ml_to_object(L, index);
+    struct ml_http_exchange *x = res->x;
+    int status = res->status != 0 ? res->status : 200;
+    if (lua_type(L, text) != LUA_TSTRING || !is_unsaid(res) || res->has_headers || x->compresses ||
+        ml_http_status_is_bare(status) || !ml_blocking_begin_quietly(L))
+        return false;
+    struct ml_http_pair type = {type_name, ML_RESPONSE_TEXT, sizeof type_name - 1,
+                                sizeof ML_RESPONSE_TEXT - 1};
+    struct ml_http_answer answer = {.status = status, .pairs = &type, .pair_count = 1};
+    struct iovec piece;
+    piece.iov_base = (void *)lua_tolstring(L, text, &piece.iov_len);
+    answer.length = (int64_t)piece.iov_len;
+    ml_http_exchange_enter(x);
+    *error = x->carrier->send_whole(x, &answer, &piece, 1);
+    ml_http_exchange_leave(x);
+    ml_blocking_finish(L);
+    if (ml_likely(*error != -ECANCELED && *error != -ENOMEM && *error != -ECHILD))
+        *error = 0;
+    return true;
+}
+
 void ml_respond(lua_State *L)
 {
     struct ml_lua_response *res = ml_to_object(L, 2);
     bool is_usual = lua_gettop(L) == 3 &&
                     (lua_type(L, 3) == LUA_TSTRING || lua_type(L, 3) == LUA_TTABLE) &&
-                    res->kind == ML_BODY_UNSAID && !res->has_trailers && res->x != NULL &&
-                    res->x->phase == ML_HTTP_UNSENT;
+                    is_unsaid(res);
     if (is_usual) {
         send_usual(L, res);
     } else {

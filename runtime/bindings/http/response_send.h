@@ -28,6 +28,11 @@ int ml_response_send_body(lua_State *L, int index, struct ml_lua_response *res, 
 /* Sends what the response at `index` holds, or ends what it has begun to send. */
 void ml_response_finish(lua_State *L, int index);
 
+/* If all of the answer is the string at `text`, as that of most handlers is: sends it, and raises
+ * nothing. *error: 0, or one for which ml_blocking_end() raises. False: it is another answer, and
+ * nothing was done. */
+bool ml_response_send_plain(lua_State *L, int index, int text, int *error);
+
 /* Fills the response at 2 with results from 3 on, and sends it; the request is at 1. */
 void ml_respond(lua_State *L);
 

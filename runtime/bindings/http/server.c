@@ -19,6 +19,7 @@
 #include "bindings/http/response_coding.h"
 #include "bindings/http/response_send.h"
 #include "bindings/http/routes.h"
+#include "bindings/http/tunnel.h"
 #include "bindings/http/types.h"
 #include "bindings/net/stream_object.h"
 #include "http/http1_peer.h"
@@ -44,30 +45,57 @@ static int with_traceback(lua_State *L)
     return 1;
 }
 
-/* Stack: request, response, a function and its arguments: calls it, and sends what it returns. */
-static int call_and_respond(lua_State *L)
+/* Stack: request, response and what the handler has returned: sends it. */
+static int respond(lua_State *L)
 {
-    lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
     ml_respond(L);
     return 0;
+}
+
+/* Raises for the error of a call that has ended. */
+static int fail(lua_State *L)
+{
+    return ml_blocking_end(L, (int)lua_tointeger(L, 1));
 }
 
 /* The stack on which an exchange is handled. */
 enum { STREAM = 1, CONNECTION, SERVER, HANDLER, SETTLE, TRACEBACK, REQUEST, RESPONSE };
 
-/* Calls the function at `function` with request, response and what is above those. */
+static int fail_with(lua_State *L, int error)
+{
+    lua_settop(L, RESPONSE);
+    lua_pushcfunction(L, fail);
+    lua_pushinteger(L, error);
+    return lua_pcall(L, 1, 0, TRACEBACK);
+}
+
+/* Protected: sends the results above RESPONSE. */
+static int answer(lua_State *L)
+{
+    int error = 0, results = lua_gettop(L) - RESPONSE;
+    if (results == 1 && ml_response_send_plain(L, RESPONSE, RESPONSE + 1, &error))
+        return ml_likely(error == 0) ? LUA_OK : fail_with(L, error);
+    if (ml_unlikely(!lua_checkstack(L, LUA_MINSTACK)))
+        return fail_with(L, -ENOMEM);
+    lua_pushcfunction(L, respond);
+    lua_pushvalue(L, REQUEST);
+    lua_pushvalue(L, RESPONSE);
+    lua_rotate(L, RESPONSE + 1, 3);
+    return lua_pcall(L, results + 2, 0, TRACEBACK);
+}
+
+/* Calls the function at `function` with request, response and what is above those, and sends what
+ * it returns. */
 static int call(lua_State *L, int function)
 {
     int more = lua_gettop(L) - RESPONSE;
-    lua_pushcfunction(L, call_and_respond);
-    lua_pushvalue(L, REQUEST);
-    lua_pushvalue(L, RESPONSE);
     lua_pushvalue(L, function);
     lua_pushvalue(L, REQUEST);
     lua_pushvalue(L, RESPONSE);
-    for (int i = 1; i <= more; i++)
-        lua_pushvalue(L, RESPONSE + i);
-    return lua_pcall(L, 5 + more, 0, TRACEBACK);
+    if (more > 0)
+        lua_rotate(L, RESPONSE + 1, 3);
+    int status = lua_pcall(L, 2 + more, LUA_MULTRET, TRACEBACK);
+    return status == LUA_OK ? answer(L) : status;
 }
 
 /* Nothing leads to the exchange any more. */
@@ -154,8 +182,8 @@ static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_ex
 {
     intptr_t count = ml_cancellation_count(L);
     x->compresses = ((const struct ml_lua_server *)ml_to_object(L, SERVER))->compresses;
-    ml_push_request(L, x, CONNECTION);
-    ml_push_response(L, x, REQUEST);
+    ml_push_request(L, x, CONNECTION, SERVER);
+    ml_push_response(L, x, REQUEST, SERVER);
     if (c != NULL)
         ml_http1_peer_guard(c);
     bool is_cancelled = call(L, HANDLER) != LUA_OK && settle(L, x, count);
@@ -204,16 +232,16 @@ static struct ml_http_connection *push_connection(lua_State *L, int server)
 
 static void serve_http1(lua_State *L, struct ml_http_connection *c)
 {
-    struct ml_http_exchange *x;
+    struct ml_http_exchange *x = NULL;
     int result = 0;
     while (result == 0) {
+        if (x != NULL)
+            handle(L, c, x);
         ml_blocking_begin(L);
-        result = ml_blocking_end(L, ml_http_connection_next(c, &x));
-        if (result != 0)
-            break;
-        handle(L, c, x);
-        ml_blocking_begin(L);
-        result = ml_blocking_end(L, ml_http_connection_finish(c));
+        result = x != NULL ? ml_http_connection_finish(c) : 0;
+        if (result == 0)
+            result = ml_http_connection_next(c, &x);
+        ml_blocking_end(L, result);
     }
 }
 
@@ -273,8 +301,8 @@ static int handle_http2(lua_State *L)
     return 0;
 }
 
-/* Installed as the server's `handle`; context: the thread of the stream's task, with the server at
- * 1. What is raised there is a cancellation, of which the carrier knows. */
+/* Installed as the server's `handle`; context: the thread of a task that handles streams, with the
+ * server at 1. What is raised there is a cancellation, of which the carrier knows. */
 static int handle_exchange(void *context, struct ml_http_exchange *x)
 {
     lua_State *L = context;
@@ -284,7 +312,8 @@ static int handle_exchange(void *context, struct ml_http_exchange *x)
     lua_pushlightuserdata(L, x);
     int status = lua_pcall(L, 2, 0, 0);
     lua_settop(L, top);
-    return status == LUA_OK ? 0 : -ECANCELED;
+    bool is_marked = ml_lua_task_is_marked(ml_lua_task_of(ml_lua_of(L)->hub.current));
+    return status == LUA_OK && !is_marked ? 0 : -ECANCELED;
 }
 
 struct job {
@@ -384,6 +413,10 @@ static int new_server(lua_State *L)
     lua_setiuservalue(L, 3, ML_SERVER_HANDLER);
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, 3, ML_SERVER_SETTLE);
+    luaL_getmetatable(L, ml_http_request_type);
+    lua_setiuservalue(L, 3, ML_SERVER_REQUESTS);
+    luaL_getmetatable(L, ml_http_response_type);
+    lua_setiuservalue(L, 3, ML_SERVER_RESPONSES);
     lua_pushvalue(L, 3);
     lua_pushcclosure(L, serve, 1);
     return 2;
@@ -461,6 +494,7 @@ int ml_open_http_server(lua_State *L)
                                          {"ranges", ml_http_core_ranges},
                                          {"hold", ml_http_core_hold},
                                          {"request", ml_http_core_request},
+                                         {"tunnel", ml_http_core_tunnel},
                                          {"date", ml_http_core_date},
                                          {"parse_date", ml_http_core_parse_date},
                                          {"negotiate", ml_http_core_negotiate},

@@ -68,15 +68,17 @@ enum {
 /* User values of a connection. */
 enum { ML_CONNECTION_STREAM = 1, ML_CONNECTION_SERVER = 2, ML_CONNECTION_VALUES = 2 };
 
-/* User values of a server: the functions that stdlib gives, and connections of HTTP/2 by their
- * stream. */
+/* User values of a server: the functions that stdlib gives, connections of HTTP/2 by their stream,
+ * the metatables of requests and responses. */
 enum {
     ML_SERVER_HANDLER = 1, /* (req, res) */
     ML_SERVER_SETTLE = 2,  /* (req, res, {error, traceback}): what a handler's failure answers */
     ML_SERVER_CLIENT = 3,  /* (peer, scheme, host, headers): what proxies tell of these three */
     ML_SERVER_LOG = 4,     /* (req, status, bytes, seconds) */
     ML_SERVER_STREAMS = 5,
-    ML_SERVER_VALUES = 5
+    ML_SERVER_REQUESTS = 6,
+    ML_SERVER_RESPONSES = 7,
+    ML_SERVER_VALUES = 7
 };
 
 struct ml_lua_server {

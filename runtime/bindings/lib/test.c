@@ -2,6 +2,7 @@
 #include "bindings/lib/test.h"
 
 #include "bindings/core/blocking.h"
+#include "bindings/file/watch.h"
 #include "bindings/net/address.h"
 #include "hub/loop/simulation.h"
 #include "hub/on/idle.h"
@@ -44,11 +45,12 @@ static int descriptor_limit(lua_State *L)
     return 1;
 }
 
-/* Sockets that were closed and linger do not count. */
+/* Sockets and watches that were closed and linger do not count. */
 static int is_open(lua_State *L)
 {
     int fd = (int)luaL_checkinteger(L, 1);
-    lua_pushboolean(L, fcntl(fd, F_GETFD) >= 0 && !ml_linger_has(&ml_lua_of(L)->io, fd));
+    bool lingers = ml_linger_has(&ml_lua_of(L)->io, fd) || ml_fs_watch_lingers(L, fd);
+    lua_pushboolean(L, fcntl(fd, F_GETFD) >= 0 && !lingers);
     return 1;
 }
 

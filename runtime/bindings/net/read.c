@@ -60,9 +60,10 @@ static int push_read_failure(lua_State *L, const struct ml_stream *s, int error,
 {
     ml_push_stream_failure(L, s, error);
     if (error == -EBUSY)
-        lua_pushliteral(L, "another task is reading this stream");
+        ml_push_stream_message(L, s, "another task is reading this stream");
     else if (error == -EMSGSIZE)
-        lua_pushstring(L, request->kind == READ_LINE ? "line too long" : "input too long");
+        ml_push_stream_message(L, s,
+                               request->kind == READ_LINE ? "line too long" : "input too long");
     else
         return 3;
     lua_replace(L, -3);
@@ -181,7 +182,7 @@ Reads the bytes that are there, at least one. May wait.
 */
 int ml_net_stream_read_some(lua_State *L)
 {
-    struct ml_stream *s = ml_check_stream(L, 1);
+    struct ml_stream *s = ml_check_stream_or_file(L, 1);
     struct read_request request = {.kind = READ_SOME, .size = check_size(L, 2, 1, ML_IO_READ_SIZE)};
     return return_read(L, s, &request);
 }
@@ -194,7 +195,7 @@ The next n bytes, which stay for the next read; fewer only at the end. May wait.
 */
 int ml_net_stream_peek(lua_State *L)
 {
-    struct ml_stream *s = ml_check_stream(L, 1);
+    struct ml_stream *s = ml_check_stream_or_file(L, 1);
     struct read_request request = {.kind = PEEK, .size = check_size(L, 2, 1, 1)};
     return return_read(L, s, &request);
 }
@@ -207,7 +208,7 @@ Reads n bytes. May wait.
 */
 int ml_net_stream_read_exactly(lua_State *L)
 {
-    struct ml_stream *s = ml_check_stream(L, 1);
+    struct ml_stream *s = ml_check_stream_or_file(L, 1);
     luaL_checkinteger(L, 2);
     struct read_request request = {.kind = READ_EXACTLY, .size = check_size(L, 2, 0, 0)};
     return return_read(L, s, &request);
@@ -221,7 +222,7 @@ Reads a line and strips its "\n" or "\r\n"; the last one may lack it. May wait.
 */
 int ml_net_stream_read_line(lua_State *L)
 {
-    struct ml_stream *s = ml_check_stream(L, 1);
+    struct ml_stream *s = ml_check_stream_or_file(L, 1);
     struct read_request request = {.kind = READ_LINE,
                                    .size = check_size(L, 2, 1, limit_of(s, LINE_MAX_DEFAULT)),
                                    .end = STRIP_CRLF};
@@ -238,7 +239,7 @@ Reads up to a delimiter. May wait.
 */
 int ml_net_stream_read_until(lua_State *L)
 {
-    struct ml_stream *s = ml_check_stream(L, 1);
+    struct ml_stream *s = ml_check_stream_or_file(L, 1);
     struct read_request request = {.kind = READ_UNTIL,
                                    .size = check_size(L, 3, 1, limit_of(s, LINE_MAX_DEFAULT))};
     request.delimiter = luaL_checklstring(L, 2, &request.delimiter_length);
@@ -254,7 +255,7 @@ Reads all up to the end of the stream. May wait.
 */
 int ml_net_stream_read_all(lua_State *L)
 {
-    struct ml_stream *s = ml_check_stream(L, 1);
+    struct ml_stream *s = ml_check_stream_or_file(L, 1);
     struct read_request request = {.kind = READ_ALL,
                                    .size = check_size(L, 2, 0, limit_of(s, SIZE_MAX))};
     return return_read(L, s, &request);
@@ -336,7 +337,7 @@ number. Or nil, message, code; then the next read finds the bytes that the forma
 */
 int ml_net_stream_read(lua_State *L)
 {
-    struct ml_stream *s = ml_check_stream(L, 1);
+    struct ml_stream *s = ml_check_stream_or_file(L, 1);
     struct read_request request;
     int last = lua_gettop(L);
     if (last == 1)
@@ -413,7 +414,7 @@ without one it gives lines as read_line() does
 */
 int ml_net_stream_lines(lua_State *L)
 {
-    struct ml_stream *s = ml_check_stream(L, 1);
+    struct ml_stream *s = ml_check_stream_or_file(L, 1);
     if (!lua_isnoneornil(L, 2))
         return push_format_iterator(L, s);
     return push_iterator(L, (struct read_request){.kind = READ_LINE,
@@ -430,7 +431,7 @@ does.
 */
 int ml_net_stream_chunks(lua_State *L)
 {
-    ml_check_stream(L, 1);
+    ml_check_stream_or_file(L, 1);
     struct read_request request = {.kind = READ_SOME, .size = check_size(L, 2, 1, ML_IO_READ_SIZE)};
     return push_iterator(L, request);
 }

@@ -86,7 +86,7 @@ write. May wait.
 int ml_net_stream_write(lua_State *L)
 {
     enum { FEW = 8 };
-    struct ml_stream *s = ml_check_stream(L, 1);
+    struct ml_stream *s = ml_check_stream_or_file(L, 1);
     int last = lua_gettop(L);
     size_t count = 0;
     for (int i = 2; i <= last; i++)

@@ -3,6 +3,7 @@
 #include "bindings/core/object.h"
 #include "bindings/net/stream_object.h"
 #include "io/pipe.h"
+#include "system/process/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,9 +17,11 @@ static const char *const names[ML_STANDARD_FILES] = {"stdin", "stdout", "stderr"
 
 /* ---- reading ---- */
 
+/* Without a place: stdlib/moonlet/process/start.lua tells the caller's. */
 static _Noreturn void refuse(lua_State *L, int number, const char *why)
 {
-    luaL_error(L, "option '%s' %s", names[number], why);
+    lua_pushfstring(L, "option '%s' %s", names[number], why);
+    lua_error(L);
     __builtin_unreachable();
 }
 
@@ -146,7 +149,7 @@ static int open_file(struct ml_child_files *files, int number)
     struct ml_child_file *file = &files->files[number];
     switch (file->kind) {
     case ML_FILE_INHERIT:
-        file->fd = number;
+        file->fd = ML_SPAWN_INHERIT;
         return 0;
     case ML_FILE_NULL:
         return open_null(file, number);
@@ -157,6 +160,8 @@ static int open_file(struct ml_child_files *files, int number)
         return 0;
     case ML_FILE_AS_STDOUT:
         file->fd = files->files[STDOUT_FILENO].fd;
+        if (file->fd == ML_SPAWN_INHERIT)
+            file->fd = STDOUT_FILENO;
         return 0;
     case ML_FILE_STREAM:
         return set_waiting(file->fd, true) ? 0 : -errno;

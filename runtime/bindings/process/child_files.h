@@ -39,7 +39,7 @@ struct ml_child_files {
 };
 
 /* Reads the list of three at `index`: "inherit", "null", "pipe", "terminal", "stdout", files and
- * streams. Raises for anything else, and for what has no descriptor to give. */
+ * streams. Raises a text for anything else, and for what has no descriptor to give. */
 void ml_child_files_read(lua_State *L, int index, struct ml_child_files *files);
 
 /* Pushes the four streams: a closed one for each pipe and for the terminal, nil for the others. */

@@ -28,11 +28,44 @@ static bool runs(const struct ml_child_object *object)
     return object->child != NULL && object->child->end == ML_CHILD_RUNS;
 }
 
-static __attribute__((noinline)) int wait_for_end(lua_State *L, struct ml_child *child,
+/* Asks it to end, unless it is detached. */
+static void leave(struct ml_child_object *object)
+{
+    if (object->child != NULL && !object->child->is_detached)
+        ml_child_terminate(object->child);
+    object->is_closed = true;
+}
+
+void ml_child_object_note_scope(lua_State *L, struct ml_child_object *object)
+{
+    const struct ml_task *task = ml_lua_of(L)->hub.current;
+    object->task = task != NULL ? task->id : 0;
+    object->scope = task != NULL && task->scope != NULL ? task->scope->serial : 0;
+}
+
+/* Whether what is cancelled is the scope in which the running task has started it, or one around
+ * that: then it goes with the scope. A limit on the wait alone leaves it. */
+static bool goes_with_scope(const struct ml_child_object *object, const struct ml_task *task)
+{
+    if (task->id != object->task)
+        return false;
+    bool is_inside = true; /* serials count from 1 */
+    for (const struct ml_scope *scope = task->scope; scope != NULL; scope = scope->outer) {
+        is_inside = is_inside && scope->serial != object->scope;
+        if (!is_inside && (scope->cancelled || scope->expired))
+            return true;
+    }
+    return task->was_cancelled;
+}
+
+static __attribute__((noinline)) int wait_for_end(lua_State *L, struct ml_child_object *object,
                                                   ml_time deadline)
 {
     ml_blocking_begin_until(L, deadline);
-    return ml_blocking_end_until(L, deadline, ml_child_wait(child, deadline));
+    int error = ml_child_wait(object->child, deadline);
+    if (error == -ECANCELED && goes_with_scope(object, ml_lua_of(L)->hub.current))
+        leave(object);
+    return ml_blocking_end_until(L, deadline, error);
 }
 
 /* Pushes how it ended: a word and the status, or the name of the signal. */
@@ -61,7 +94,7 @@ static int child_wait(lua_State *L)
     struct ml_child_object *object = check_child(L, 1);
     ml_time deadline = ml_check_deadline(L, 2);
     ml_blocking_enter(L, deadline);
-    int error = runs(object) ? wait_for_end(L, object->child, deadline) : 0;
+    int error = runs(object) ? wait_for_end(L, object, deadline) : 0;
     return error == 0 ? push_end(L, object->child) : ml_push_failure(L, error);
 }
 
@@ -77,14 +110,6 @@ static int child_runs(lua_State *L)
 {
     lua_pushboolean(L, runs(check_child(L, 1)));
     return 1;
-}
-
-/* Asks it to end, unless it is detached. */
-static void leave(struct ml_child_object *object)
-{
-    if (object->child != NULL && !object->child->is_detached)
-        ml_child_terminate(object->child);
-    object->is_closed = true;
 }
 
 static int child_close(lua_State *L)

@@ -2,6 +2,7 @@
 #include "bindings/process/process.h"
 
 #include "base/error.h"
+#include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
 #include "bindings/core/lua_runtime.h"
 #include "bindings/core/object.h"
@@ -11,6 +12,7 @@
 #include "io/pipe.h"
 #include "system/process/signal_names.h"
 #include "system/process/spawn.h"
+#include "system/process/user.h"
 
 #include <errno.h>
 #include <string.h>
@@ -188,6 +190,7 @@ static int process_spawn(lua_State *L)
     if (error != 0)
         return push_start_failure(L, error, &spawned);
     object->pid = spawned.pid;
+    ml_child_object_note_scope(L, object);
     lua_pushinteger(L, spawned.pid);
     lua_replace(L, -6);
     return 6;
@@ -201,6 +204,30 @@ static int process_resize(lua_State *L)
                            .ws_col = (unsigned short)luaL_checkinteger(L, 3)};
     bool is_done = ml_stream_is_pty(s) && ioctl(s->fd.number, TIOCSWINSZ, &size) == 0;
     return ml_push_outcome(L, is_done ? 0 : ml_stream_is_open(s) ? -errno : -ML_ECLOSED);
+}
+
+static void push_groups(lua_State *L, const struct ml_user *user)
+{
+    lua_createtable(L, user->count, 0);
+    for (int i = 0; i < user->count; i++) {
+        lua_pushinteger(L, user->groups[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+/* core.find_user(name) -> user, group, groups as numbers; or nil, message, code. May wait. */
+static int process_find_user(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    struct ml_user *user = lua_newuserdatauv(L, sizeof *user, 0);
+    struct ml_lua *lua = ml_blocking_begin(L);
+    int error = ml_blocking_end(L, ml_user_find(&lua->hub, name, user));
+    if (error != 0)
+        return ml_push_failure(L, error);
+    lua_pushinteger(L, user->user);
+    lua_pushinteger(L, user->group);
+    push_groups(L, user);
+    return 3;
 }
 
 /* core.signal_number(name) -> integer; nil: there is no such signal. */
@@ -234,6 +261,7 @@ static int process_is_program(lua_State *L)
 
 static const luaL_Reg functions[] = {{"spawn", process_spawn},
                                      {"resize", process_resize},
+                                     {"find_user", process_find_user},
                                      {"signal_number", process_signal_number},
                                      {"environment", process_environment},
                                      {"is_program", process_is_program},

@@ -39,6 +39,8 @@ enum operation {
     SIGNAL = READABLE + ML_SELECT_SIGNAL,
     CHILD = READABLE + ML_SELECT_CHILD,
     NEXT = READABLE + ML_SELECT_NEXT,
+    THREAD_GET = READABLE + ML_SELECT_THREAD_GET, /* "get" of a channel between threads */
+    THREAD_PUT = READABLE + ML_SELECT_THREAD_PUT,
     OPERATIONS
 };
 
@@ -65,6 +67,8 @@ static const struct operation_kind kinds[OPERATIONS] = {
     [SIGNAL] = {"wait", awaited, true},
     [CHILD] = {"wait", awaited, true},
     [NEXT] = {"next", "a watch of files expected", true},
+    [THREAD_GET] = {"get", "a channel to get from, a queue or a future expected", true},
+    [THREAD_PUT] = {"put", "a channel to put into expected", true},
 };
 
 /*
@@ -90,6 +94,7 @@ struct selection {
     ml_time again;    /* when to look again without a wake-up; ML_FOREVER: never */
     bool is_short;    /* there was no descriptor for a connection */
     bool is_external; /* an event from outside can end the wait */
+    uint32_t entered; /* the cases, from the first on, whose waiters were put into place */
 };
 
 static int at(uint32_t number, int part)
@@ -201,7 +206,7 @@ static void push_case(lua_State *L, uint32_t number)
     lua_replace(L, at(number, OPERATION));
     if (!fits(L, operation, at(number, OBJECT)))
         case_error(L, number, kinds[operation].expected);
-    if (operation == PUT && lua_isnil(L, at(number, VALUE)))
+    if ((operation == PUT || operation == THREAD_PUT) && lua_isnil(L, at(number, VALUE)))
         case_error(L, number, "a channel cannot carry nil");
 }
 
@@ -230,8 +235,11 @@ static struct selection push_cases(lua_State *L)
 /* The results for a case that failed: its number, then the failure as from the operation itself. */
 static int push_failed(lua_State *L, uint32_t number, int error)
 {
-    bool is_channel = operation_at(L, number) == GET || operation_at(L, number) == PUT;
+    enum operation operation = operation_at(L, number);
+    bool is_channel = operation == GET || operation == PUT;
     lua_pushinteger(L, (lua_Integer)number + 1);
+    if (operation >= READABLE && source_of(L, operation)->fail != NULL)
+        return 1 + source_of(L, operation)->fail(L, at(number, OBJECT), error);
     return 1 +
            (is_channel ? ml_channel_push_closed(L, at(number, OBJECT)) : ml_push_failure(L, error));
 }
@@ -244,6 +252,7 @@ static int push_done(lua_State *L, uint32_t number)
     switch (operation_at(L, number)) {
     case GET:
     case ACCEPT:
+    case THREAD_GET:
         lua_insert(L, -2);
         return 2;
     case JOIN:
@@ -385,7 +394,7 @@ static int enter(lua_State *L, struct selection *selection, uint32_t number,
 
 static void leave(lua_State *L, const struct selection *selection)
 {
-    for (uint32_t i = 0; selection->is_external && i < selection->count; i++)
+    for (uint32_t i = 0; selection->is_external && i < selection->entered; i++)
         if (operation_at(L, i) >= READABLE)
             source_of(L, operation_at(L, i))->unwatch(ml_to_object(L, at(i, OBJECT)));
 }
@@ -400,7 +409,8 @@ static int wait_once(lua_State *L, struct selection *selection, ml_time deadline
     if (choice == NULL)
         return ml_blocking_end(L, -ENOMEM);
     int error = 0;
-    for (uint32_t i = 0; i < selection->count && error == 0; i++)
+    selection->entered = 0;
+    for (uint32_t i = 0; i < selection->count && error == 0; i++, selection->entered++)
         error = enter(L, selection, i, &choice->waiters[i]) == 0 ? 0 : -EAGAIN;
     if (error == 0)
         error = ml_wait_granted(hub, selection->is_external ? &external_kind : &select_kind, 0,
@@ -450,6 +460,7 @@ static void enter_select(lua_State *L, const struct selection *selection)
 
 /***
 Waits for the first of several things that can happen. If several can at once, they take turns.
+Channels between threads are channels, too.
 @function select
 @tparam table cases {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"},
 {semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"},

@@ -16,12 +16,16 @@ struct ml_waiter;
 /* How to select objects of one type. Installed in lua->select.sources. */
 struct ml_select_source {
     const char *type;
-    /* Tries the object at `index` of L. 0, for a listener with the connection on top of the stack;
-     * -EAGAIN: wait for it; or an error; -ENOBUFS: there is no descriptor. */
+    /* Tries the object at `index` of L, with the value that is to be put behind it. 0, for a listener
+     * with the connection on top of the stack, for a get with the value; -EAGAIN: wait for it; or an
+     * error; -ENOBUFS: there is no descriptor. */
     int (*attempt)(lua_State *L, int index);
     /* After an attempt that gave 0: pushes the results of "receive", "next" or "wait", and returns
      * their count. */
     int (*finish)(lua_State *L, int index);
+    /* After an attempt that gave an error: pushes the results, and returns their count. NULL: they
+     * are those of every failure. */
+    int (*fail)(lua_State *L, int index, int error);
     /* Has the waiter granted when the object may be ready. May set *again to an earlier time at
      * which to look in any case. is_short: an attempt found no descriptor. 0, or an error: look at
      * once. */

@@ -10,9 +10,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
-/* Stack: the error -> {value, traceback}: the frames are about to go. A cancellation stays as it
- * is. */
-static int keep_error(lua_State *L)
+int ml_thread_keep_error(lua_State *L)
 {
     lua_settop(L, 1);
     if (ml_is_cancellation(L, 1))
@@ -28,8 +26,7 @@ static int keep_error(lua_State *L)
     return 1;
 }
 
-/* Stack: "module.function", arguments -> the function, arguments. */
-static void find_function(lua_State *L)
+void ml_thread_find_function(lua_State *L)
 {
     const char *name = lua_tostring(L, 1), *dot = strrchr(name, '.');
     lua_pushlstring(L, name, (size_t)(dot - name));
@@ -48,7 +45,7 @@ static int run(lua_State *L)
     ml_parcel_release(call->task);
     call->task = NULL;
     if (lua_type(L, 1) == LUA_TSTRING)
-        find_function(L);
+        ml_thread_find_function(L);
     lua_call(L, count - 1, LUA_MULTRET);
     return lua_gettop(L);
 }
@@ -57,7 +54,7 @@ int ml_thread_main(lua_State *L)
 {
     struct ml_thread_call *call = ml_lua_of(L)->os_threads.call;
     lua_settop(L, 0);
-    lua_pushcfunction(L, keep_error);
+    lua_pushcfunction(L, ml_thread_keep_error);
     lua_pushcfunction(L, run);
     lua_pushlightuserdata(L, call);
     int status = lua_pcall(L, 1, LUA_MULTRET, 1);

@@ -3,7 +3,8 @@
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
-#include "bindings/core/object.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/lua_spawn.h"
 #include "bindings/core/option.h"
 #include "bindings/thread/outcome.h"
 #include "bindings/thread/settings.h"
@@ -113,9 +114,8 @@ static void name_after_function(lua_State *L, int index, struct ml_thread_call *
 
 /* Stack: [options,] a function or what stands for one, arguments. Replaces an object with __call by
  * that function and the object. Returns the index of the function. */
-static int check_function(lua_State *L)
+static int check_function(lua_State *L, const char *const names[])
 {
-    static const char *const names[] = {"memory", "name", NULL};
     bool has_call = luaL_getmetafield(L, 1, "__call") != LUA_TNIL;
     lua_pop(L, has_call);
     int index = lua_istable(L, 1) && !has_call ? 2 : 1;
@@ -192,6 +192,31 @@ static int finish(lua_State *L, struct owner *owner, struct ml_message *outcome,
     return ml_outcome_take(L, ml_parcel_of(outcome), name);
 }
 
+/* Starts the call, waits for its end and returns its results. Raises. */
+static int run(lua_State *L, struct owner *owner)
+{
+    struct ml_message *outcome = NULL;
+    struct ml_lua *lua = ml_blocking_begin(L);
+    int error = ml_cancel_point(&lua->hub);
+    if (error == 0)
+        error = lua->os_threads.runtimes->start(lua, owner->call);
+    if (error == 0)
+        error = await(lua, owner, &outcome);
+    if (error != 0)
+        let_go(owner);
+    error = ml_blocking_end(L, error);
+    return finish(L, owner, outcome, error);
+}
+
+/* Stack: [options,] a function, arguments. Pushes the owner of the call. Raises. */
+static struct owner *prepare(lua_State *L, const char *const names[])
+{
+    int index = check_function(L, names), last = lua_gettop(L);
+    struct owner *owner = push_owner(L);
+    make_call(L, owner, index, last);
+    return owner;
+}
+
 /***
 Runs a function in a runtime of its own, on a thread of its own, and waits for its end. The
 function, its arguments and its results are copied. If the caller is cancelled, the function ends,
@@ -207,18 +232,42 @@ end.
 */
 int ml_thread_call(lua_State *L)
 {
-    int index = check_function(L), last = lua_gettop(L);
-    struct owner *owner = push_owner(L);
-    make_call(L, owner, index, last);
-    struct ml_message *outcome = NULL;
-    struct ml_lua *lua = ml_blocking_begin(L);
-    int error = ml_cancel_point(&lua->hub);
-    if (error == 0)
-        error = lua->os_threads.runtimes->start(lua, owner->call);
-    if (error == 0)
-        error = await(lua, owner, &outcome);
-    if (error != 0)
-        let_go(owner);
-    error = ml_blocking_end(L, error);
-    return finish(L, owner, outcome, error);
+    static const char *const names[] = {"memory", "name", NULL};
+    return run(L, prepare(L, names));
+}
+
+/* Stack: the call's owner. */
+static int run_prepared(lua_State *L)
+{
+    return run(L, lua_touserdata(L, 1));
+}
+
+/***
+Starts a task that does as call(): the function and its arguments are copied at once. The program
+waits for it as for any task, unless it is a daemon.
+@function spawn
+@tparam[opt] table opts
+@tparam[opt=false] boolean opts.daemon the program does not wait for it
+@tparam[opt] integer opts.memory bytes that its Lua state may have at a time, 262144 at least
+@tparam[opt] string opts.name shown in reports
+@tparam[opt=false] boolean opts.quiet its error is not reported: a later join gets it
+@tparam function|string fn or "module.function"
+@param ... its arguments
+@treturn Task
+*/
+int ml_thread_spawn(lua_State *L)
+{
+    static const char *const names[] = {"daemon", "memory", "name", "quiet", NULL};
+    struct ml_lua_spawn options = {0};
+    const struct owner *owner = prepare(L, names);
+    if (lua_istable(L, 1)) {
+        options.is_daemon = ml_boolean_option(L, 1, "daemon", false);
+        options.is_quiet = ml_boolean_option(L, 1, "quiet", false);
+    }
+    options.name = lua_pushstring(L, owner->call->name);
+    options.name_index = lua_gettop(L);
+    lua_pushcfunction(L, run_prepared);
+    lua_pushvalue(L, -3);
+    int error = ml_lua_spawn(L, &options, 2);
+    return error == 0 ? 1 : ml_push_failure(L, error);
 }

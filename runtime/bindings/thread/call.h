@@ -4,7 +4,8 @@
 
 #include <lua.h>
 
-/* thread.call, see there. */
+/* thread.call and thread.spawn, see there. */
 int ml_thread_call(lua_State *L);
+int ml_thread_spawn(lua_State *L);
 
 #endif

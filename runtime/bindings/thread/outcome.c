@@ -94,12 +94,24 @@ static void note_story(lua_State *L, const char *name)
     ml_story_hand(L);
 }
 
-int ml_outcome_take(lua_State *L, struct ml_parcel *outcome, const char *name)
+int ml_outcome_push(lua_State *L, struct ml_parcel *outcome)
 {
     int first = lua_gettop(L) + 1;
     int count = ml_unpack_and_release(L, outcome);
-    if (lua_tointeger(L, first) == RESULTS)
-        return count - 1;
+    lua_pushboolean(L, lua_tointeger(L, first) == RESULTS);
+    lua_replace(L, first);
+    return count;
+}
+
+int ml_outcome_raise(lua_State *L, const char *name)
+{
     note_story(L, name);
     return lua_error(L);
+}
+
+int ml_outcome_take(lua_State *L, struct ml_parcel *outcome, const char *name)
+{
+    int first = lua_gettop(L) + 1;
+    int count = ml_outcome_push(L, outcome);
+    return lua_toboolean(L, first) ? count - 1 : ml_outcome_raise(L, name);
 }

@@ -15,4 +15,11 @@ struct ml_parcel *ml_outcome_of_error(lua_State *L);
  * `outcome` is released. */
 int ml_outcome_take(lua_State *L, struct ml_parcel *outcome, const char *name);
 
+/* The two halves of that. Pushes true and the results, or false, the error and its traceback or
+ * nil. Returns how many. Raises for want of memory. */
+int ml_outcome_push(lua_State *L, struct ml_parcel *outcome);
+
+/* Stack: an error, its traceback or nil. Raises the error. */
+int ml_outcome_raise(lua_State *L, const char *name);
+
 #endif

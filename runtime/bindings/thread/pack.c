@@ -456,3 +456,26 @@ struct ml_parcel *ml_pack(lua_State *L, int first, int count, const char *name, 
         luaL_error(L, "%s", text);
     return parcel;
 }
+
+struct ml_parcel *ml_parcel_of_string(const void *data, size_t size)
+{
+    struct ml_packer p = {.L = NULL};
+    if (ml_packer_grow(&p, 1) && add_long(&p, data, size)) {
+        p.parcel->size = p.size;
+        p.parcel->count = 1;
+        return p.parcel;
+    }
+    if (p.parcel != NULL)
+        ml_parcel_release(p.parcel);
+    return NULL;
+}
+
+const char *ml_parcel_string(const struct ml_parcel *parcel, size_t *size)
+{
+    uint64_t length;
+    if (parcel->count != 1 || parcel->bytes[0] != ML_PARCEL_STRING)
+        return NULL;
+    memcpy(&length, parcel->bytes + 1, sizeof length);
+    *size = length;
+    return parcel->bytes + 1 + sizeof length;
+}

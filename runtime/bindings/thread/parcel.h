@@ -83,6 +83,12 @@ enum { ML_PACK_TEXT = 400 };
 struct ml_parcel *ml_pack_try(lua_State *L, int first, int count, const char *name, int number,
                               char text[ML_PACK_TEXT]);
 
+/* A parcel of one string. NULL: no memory. */
+struct ml_parcel *ml_parcel_of_string(const void *data, size_t size);
+
+/* The bytes of a parcel that is one string, *size of them; NULL: it is something else. */
+const char *ml_parcel_string(const struct ml_parcel *parcel, size_t *size);
+
 /* Pushes the values of a parcel, which stays the caller's, and returns how many. Modules that are
  * named in it are required: that may wait. Raises. */
 int ml_unpack(lua_State *L, const struct ml_parcel *parcel);

@@ -3,6 +3,7 @@
 
 #include "bindings/core/failure.h"
 #include "bindings/thread/call.h"
+#include "bindings/thread/pool_call.h"
 #include "bindings/thread/thread_channel.h"
 
 #include <lauxlib.h>
@@ -20,8 +21,13 @@ static int thread_cores(lua_State *L)
 int ml_open_thread(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"call", ml_thread_call},
+                                         {"spawn", ml_thread_spawn},
                                          {"channel", ml_thread_channel_make},
                                          {"cores", thread_cores},
+                                         {"send", ml_thread_send},
+                                         {"answer", ml_thread_answer},
+                                         {"receive", ml_thread_receive},
+                                         {"raise", ml_thread_raise},
                                          {NULL, NULL}};
     ml_open_thread_channel_type(L);
     ml_failure_push_type(L); /* packing needs no memory of Lua's then */

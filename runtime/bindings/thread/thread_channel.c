@@ -7,6 +7,7 @@
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/core/weak_table.h"
+#include "bindings/sync/select.h"
 #include "bindings/thread/parcel.h"
 #include "hub/state/scope.h"
 #include "hub/wait/slice.h"
@@ -28,9 +29,14 @@ struct ml_thread_channel *ml_test_thread_channel(lua_State *L, int index)
     return port != NULL ? port->channel : NULL;
 }
 
+static struct ml_port *check_port_at(lua_State *L, int index)
+{
+    return ml_check_object(L, index, channel_type);
+}
+
 static struct ml_port *check_port(lua_State *L)
 {
-    return ml_check_object(L, 1, channel_type);
+    return check_port_at(L, 1);
 }
 
 /* Makes the object of a channel that has none here. */
@@ -126,9 +132,9 @@ static struct ml_hub *enter(lua_State *L, ml_time deadline)
     return hub;
 }
 
-/* Gets from the channel at 1. 0, or an error. */
-static int get(lua_State *L, struct ml_port *port, struct ml_message **message, ml_time deadline)
+int ml_thread_channel_get(lua_State *L, int index, struct ml_message **message, ml_time deadline)
 {
+    struct ml_port *port = check_port_at(L, index);
     struct ml_hub *hub = enter(L, deadline);
     int error = ml_port_get(hub, port, message, ML_NEVER_WAIT);
     if (error != -ETIMEDOUT || deadline == ML_NEVER_WAIT)
@@ -148,16 +154,17 @@ static int channel_get(lua_State *L)
 {
     struct ml_port *port = check_port(L);
     struct ml_message *message = NULL;
-    int error = get(L, port, &message, ml_check_deadline(L, 2));
+    int error = ml_thread_channel_get(L, 1, &message, ml_check_deadline(L, 2));
     if (error != 0)
         return push_failure(L, port, error);
     return ml_unpack_and_release(L, ml_parcel_of(message));
 }
 
-/* Puts, or waits until it can. After an error the parcel is released. */
-static int put(lua_State *L, struct ml_hub *hub, struct ml_port *port, struct ml_parcel *parcel,
-               ml_time deadline)
+/* Nothing may raise while the parcel has no owner. */
+int ml_thread_channel_put(lua_State *L, int index, struct ml_parcel *parcel, ml_time deadline)
 {
+    struct ml_port *port = check_port_at(L, index);
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
     int error = ml_port_put(hub, port, &parcel->message, ML_NEVER_WAIT);
     bool waits = error == -ETIMEDOUT && deadline != ML_NEVER_WAIT;
     bool may_wait = waits && ml_blocking_try(L);
@@ -184,8 +191,8 @@ static int channel_put(lua_State *L)
     struct ml_port *port = check_port(L);
     luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "a channel cannot carry nil");
     ml_time deadline = ml_check_deadline(L, 3);
-    struct ml_hub *hub = enter(L, deadline);
-    int error = put(L, hub, port, ml_pack(L, 2, 1, "value", 0), deadline);
+    enter(L, deadline);
+    int error = ml_thread_channel_put(L, 1, ml_pack(L, 2, 1, "value", 0), deadline);
     if (error != 0)
         return push_failure(L, port, error);
     lua_pushboolean(L, 1);
@@ -220,7 +227,7 @@ static int next_value(lua_State *L)
 {
     struct ml_port *port = check_port(L);
     struct ml_message *message = NULL;
-    int error = get(L, port, &message, ML_FOREVER);
+    int error = ml_thread_channel_get(L, 1, &message, ML_FOREVER);
     if (error == 0)
         return ml_unpack_and_release(L, ml_parcel_of(message));
     if (ml_thread_channel_reason(port->channel) == NULL)
@@ -267,6 +274,79 @@ static int channel_collect(lua_State *L)
     return 0;
 }
 
+/* ---- in select ---- */
+
+static int attempt_get(lua_State *L, int index)
+{
+    struct ml_message *message = NULL;
+    const struct ml_port *port = ml_to_object(L, index);
+    int error = ml_thread_channel_try_get(port->channel, &message);
+    if (error == 0)
+        ml_unpack_and_release(L, ml_parcel_of(message));
+    return error;
+}
+
+static int attempt_put(lua_State *L, int index)
+{
+    const struct ml_port *port = ml_to_object(L, index);
+    struct ml_parcel *parcel = ml_pack(L, index + 1, 1, "value", 0);
+    int error = ml_thread_channel_try_put(port->channel, &parcel->message);
+    if (error != 0)
+        ml_parcel_release(parcel);
+    return error;
+}
+
+static int fail(lua_State *L, int index, int error)
+{
+    return push_failure(L, ml_to_object(L, index), error);
+}
+
+static int watch_getters(struct ml_lua *lua, void *object, struct ml_waiter *waiter, bool is_short,
+                         ml_time *again)
+{
+    struct ml_port *port = object;
+    (void)lua, (void)is_short, (void)again;
+    ml_port_watch(port, &port->getters, waiter);
+    return 0;
+}
+
+static int watch_putters(struct ml_lua *lua, void *object, struct ml_waiter *waiter, bool is_short,
+                         ml_time *again)
+{
+    struct ml_port *port = object;
+    (void)lua, (void)is_short, (void)again;
+    ml_port_watch(port, &port->putters, waiter);
+    return 0;
+}
+
+static void unwatch_getters(void *object)
+{
+    struct ml_port *port = object;
+    ml_port_unwatch(port, &port->getters);
+}
+
+static void unwatch_putters(void *object)
+{
+    struct ml_port *port = object;
+    ml_port_unwatch(port, &port->putters);
+}
+
+static void install_sources(struct ml_lua *lua)
+{
+    static const struct ml_select_source get_source = {.type = channel_type,
+                                                       .attempt = attempt_get,
+                                                       .fail = fail,
+                                                       .watch = watch_getters,
+                                                       .unwatch = unwatch_getters};
+    static const struct ml_select_source put_source = {.type = channel_type,
+                                                       .attempt = attempt_put,
+                                                       .fail = fail,
+                                                       .watch = watch_putters,
+                                                       .unwatch = unwatch_putters};
+    lua->select.sources[ML_SELECT_THREAD_GET] = &get_source;
+    lua->select.sources[ML_SELECT_THREAD_PUT] = &put_source;
+}
+
 void ml_open_thread_channel_type(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"get", channel_get},
@@ -283,4 +363,5 @@ void ml_open_thread_channel_type(lua_State *L)
     lua_pop(L, 1);
     if (!is_open)
         ml_open_object_type(L, channel_type, methods, metamethods);
+    install_sources(ml_lua_of(L));
 }

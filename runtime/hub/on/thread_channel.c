@@ -58,10 +58,18 @@ static void on_letter(struct ml_letter *letter)
     pthread_mutex_unlock(&port->channel->mutex);
 }
 
+/* The port of a thread that runs no hub, and blocks. */
+struct lone_port {
+    struct ml_port port; /* without a mailbox */
+    pthread_cond_t rung;
+};
+
 /* The mutex is locked. */
 static void ring(struct ml_port *port)
 {
-    if (ml_mailbox_is_here(port->box))
+    if (port->box == NULL)
+        pthread_cond_signal(&ml_container_of(port, struct lone_port, port)->rung);
+    else if (ml_mailbox_is_here(port->box))
         answer(port, ml_mailbox_hub(port->box));
     else
         ml_mailbox_post(port->box, &port->letter);
@@ -373,6 +381,75 @@ int ml_port_put(struct ml_hub *hub, struct ml_port *port, struct ml_message *mes
 {
     return do_or_wait(hub, port, &port->putters, attempt_put, message, deadline);
 }
+
+/* ---- threads without a hub ---- */
+
+static void open_lone(struct ml_thread_channel *channel, struct lone_port *lone)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&lone->rung, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    lone->port = (struct ml_port){.channel = channel};
+    open_side(&lone->port, &lone->port.getters);
+    open_side(&lone->port, &lone->port.putters);
+    ml_list_insert(&channel->ports, &lone->port.link);
+}
+
+/* Waits for a ring and tries again. The mutex is locked. */
+static int block_and_try(struct lone_port *lone, struct ml_port_side *side, attempt *try,
+                         void *message, ml_time deadline)
+{
+    struct ml_thread_channel *channel = lone->port.channel;
+    struct timespec until = {deadline / ML_SECOND, deadline % ML_SECOND};
+    int error = 0;
+    begin_wait(&lone->port, side);
+    if (deadline == ML_FOREVER)
+        pthread_cond_wait(&lone->rung, &channel->mutex);
+    else
+        error = -pthread_cond_timedwait(&lone->rung, &channel->mutex, &until);
+    int result = try(channel, message);
+    end_wait(&lone->port, side);
+    settle(channel);
+    return result == -EAGAIN && error == -ETIMEDOUT ? error : result;
+}
+
+static int do_or_block(struct ml_thread_channel *channel, bool gets, attempt *try, void *message,
+                       ml_time deadline)
+{
+    struct lone_port lone;
+    pthread_mutex_lock(&channel->mutex);
+    int error = try(channel, message);
+    if (error == -EAGAIN && deadline == ML_NEVER_WAIT)
+        error = -ETIMEDOUT;
+    bool blocks = error == -EAGAIN;
+    if (blocks)
+        open_lone(channel, &lone);
+    while (error == -EAGAIN)
+        error = block_and_try(&lone, gets ? &lone.port.getters : &lone.port.putters, try, message,
+                              deadline);
+    if (blocks) {
+        ml_list_remove(&lone.port.link);
+        pthread_cond_destroy(&lone.rung);
+    }
+    pthread_mutex_unlock(&channel->mutex);
+    return error;
+}
+
+int ml_thread_channel_get_blocking(struct ml_thread_channel *channel, struct ml_message **message,
+                                   ml_time deadline)
+{
+    return do_or_block(channel, true, attempt_get, message, deadline);
+}
+
+int ml_thread_channel_put_blocking(struct ml_thread_channel *channel, struct ml_message *message,
+                                   ml_time deadline)
+{
+    return do_or_block(channel, false, attempt_put, message, deadline);
+}
+
+/* ---- for select ---- */
 
 void ml_port_watch(struct ml_port *port, struct ml_port_side *side, struct ml_waiter *waiter)
 {

@@ -78,6 +78,12 @@ int ml_port_get(struct ml_hub *hub, struct ml_port *port, struct ml_message **me
 int ml_port_put(struct ml_hub *hub, struct ml_port *port, struct ml_message *message,
                 ml_time deadline);
 
+/* The same for a thread that runs no hub: it blocks. 0; -ML_ECLOSED; -ETIMEDOUT. */
+int ml_thread_channel_get_blocking(struct ml_thread_channel *channel, struct ml_message **message,
+                                   ml_time deadline);
+int ml_thread_channel_put_blocking(struct ml_thread_channel *channel, struct ml_message *message,
+                                   ml_time deadline);
+
 /* Has `waiter` granted when there may be a message, or room; until ml_port_unwatch(). */
 void ml_port_watch(struct ml_port *port, struct ml_port_side *side, struct ml_waiter *waiter);
 void ml_port_unwatch(struct ml_port *port, struct ml_port_side *side);

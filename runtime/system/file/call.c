@@ -53,7 +53,7 @@ struct ml_file_call *ml_file_call_new(int (*make)(struct ml_file_call *), bool c
     char *end = (char *)(call + 1);
     call->path = copy(&end, path, path_size);
     call->other = copy(&end, other, other_size);
-    call->input = copy(&end, input, input_size);
+    call->input = input != NULL ? copy(&end, input, input_size) : end;
     return call;
 }
 
@@ -63,6 +63,8 @@ void ml_file_call_free(struct ml_file_call *call)
         return;
     if (call->fd >= 0)
         close(call->fd);
+    if (call->object != NULL)
+        call->free_object(call->object);
     free(call->data);
     free(call);
 }

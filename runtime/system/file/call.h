@@ -31,6 +31,10 @@ struct ml_file_call {
     struct timespec times[2];
     bool is_synced;
 
+    /* What the call borrows, and what frees it if nobody takes it back. */
+    void *object; /* NULL: nothing */
+    void (*free_object)(void *);
+
     /* What came of it, freed with the call unless taken. */
     int fd;     /* -1: none */
     char *data; /* NULL: none */
@@ -40,7 +44,8 @@ struct ml_file_call {
 
 /*
  * A call without a result. `changes`: make() changes something, so that a task that is cancelled
- * once it has begun waits for its end. path, other, input: copied; path and other may be NULL.
+ * once it has begun waits for its end. path, other, input: copied, and may
+ * be NULL; without input there is room for it.
  * NULL: no memory.
  */
 struct ml_file_call *ml_file_call_new(int (*make)(struct ml_file_call *), bool changes,

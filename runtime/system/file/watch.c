@@ -73,7 +73,9 @@ void ml_file_watch_close(struct ml_file_watch *w)
         return;
     drop_comparison(w);
     ml_watch_events_release(&w->events);
+    ml_watch_unclaim_begin(w->source, w->source->claim_count);
     free_picture(w);
+    ml_watch_unclaim_end(w->source);
     ml_watch_source_leave(w->source, &w->inbox);
     free(w->base);
     free(w->only);

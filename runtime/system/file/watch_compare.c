@@ -55,7 +55,6 @@ static void put_back(struct ml_file_watch *w, const struct ml_watch_scan *scan)
 static void claim(struct ml_file_watch *w, struct ml_watch_dir *dir, int wd)
 {
     struct ml_watch_source *source = w->source;
-    dir->drains = source->drains;
     dir->listed_at = ml_hub_now(source->hub);
     if (dir->claim.wd == wd)
         return;
@@ -67,6 +66,7 @@ static void claim(struct ml_file_watch *w, struct ml_watch_dir *dir, int wd)
     dir->is_moved = dir->claim.wd >= 0;
     ml_watch_unclaim(source, &dir->claim);
     ml_watch_claim(source, &dir->claim, &w->inbox, wd);
+    dir->claimed_at = dir->listed_at;
 }
 
 /* On the hub, right after the job: from here on notes find their directory. */

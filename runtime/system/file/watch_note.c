@@ -11,7 +11,7 @@
 /* The second half of a rename is looked for among so many notes behind the first. */
 enum { RENAME_NOTES = 64 };
 
-/* The longest time between a rename and its report, unless the thread is stopped in between. */
+/* The longest time between a rename and its reports, unless the thread is stopped in between. */
 #define LATE_REPORT (2 * ML_SECOND)
 
 /* What becomes of the note: it is dropped, looked at again once an entry has left, or later. */
@@ -37,12 +37,11 @@ static struct ml_watch_entry *find(const struct ml_file_watch *w, const struct m
 
 /* ---- one name ---- */
 
-/* A rename over an entry may be one half of an exchange: see apply_moved_from(). */
-static void note_replaced(struct ml_file_watch *w, const struct ml_watch_note *note,
-                          struct ml_watch_entry *entry)
+/* Notes when an entry came by a rename: it may be one half of an exchange, see is_exchange(). */
+static void note_moved(struct ml_watch_entry *entry, const struct ml_watch_note *note)
 {
     if ((note->mask & IN_MOVED_TO) != 0)
-        w->replacing = entry;
+        entry->moved_at = ml_watch_units(note->read_at);
 }
 
 static int apply_new(struct ml_file_watch *w, struct ml_watch_dir *dir,
@@ -51,15 +50,16 @@ static int apply_new(struct ml_file_watch *w, struct ml_watch_dir *dir,
     struct ml_watch_entry *entry = NULL;
     int error =
         ml_watch_add(w, dir->entry, note->name, note->size, is_about_directory(note), &entry);
-    if (error == 0 && note->replaces)
-        note_replaced(w, note, entry);
-    return error != 0 ? error : APPLIED;
+    if (error != 0)
+        return error;
+    note_moved(entry, note);
+    return APPLIED;
 }
 
 /* A name has come. One that is there already: the listing showed it before the note was read, or it
  * is replaced. If that is a directory, it may be another one. */
 static int apply_created(struct ml_file_watch *w, struct ml_watch_dir *dir,
-                         struct ml_watch_note *note)
+                         const struct ml_watch_note *note)
 {
     struct ml_watch_entry *entry = find(w, dir, note);
     bool is_directory = is_about_directory(note);
@@ -67,12 +67,11 @@ static int apply_created(struct ml_file_watch *w, struct ml_watch_dir *dir,
         return apply_new(w, dir, note);
     if (entry->is_directory != is_directory) {
         ml_watch_remove(w, entry);
-        note->replaces = true;
         return AGAIN;
     }
     if (entry->dir != NULL)
         ml_watch_list(w, entry->dir, false);
-    note_replaced(w, note, entry);
+    note_moved(entry, note);
     bool is_replaced = !is_directory && (note->mask & IN_MOVED_TO) != 0;
     int error = is_replaced ? ml_watch_tell_changed(w, entry) : 0;
     return error != 0 ? error : APPLIED;
@@ -124,8 +123,7 @@ static struct ml_watch_note *second_half(const struct ml_file_watch *w,
  * makes it. */
 static bool was_listed_before(const struct ml_watch_dir *dir, const struct ml_watch_note *note)
 {
-    return dir->claim.wd >= 0 && (int32_t)(note->drains - dir->drains) > 0 &&
-           note->read_at - dir->listed_at > LATE_REPORT;
+    return dir->claim.wd >= 0 && note->drained_at - dir->listed_at > LATE_REPORT;
 }
 
 /* Directories below a moved one that were listed at a time when the rename may have happened
@@ -157,7 +155,7 @@ static int move(struct ml_file_watch *w, struct ml_watch_entry *entry,
     }
     uint64_t serial = ml_watch_events_put(&w->events, event);
     w->barrier = entry->is_directory ? serial : w->barrier;
-    w->replacing = target != NULL || note->replaces ? entry : NULL;
+    note_moved(entry, note);
     list_below(w, entry, from);
     return APPLIED;
 }
@@ -183,7 +181,6 @@ static int apply_rename(struct ml_file_watch *w, struct ml_watch_entry *entry,
         return give_up(w);
     if (target != NULL && target->is_directory) {
         ml_watch_remove(w, target);
-        note->replaces = true;
         return AGAIN;
     }
     int result = move(w, entry, target, to, from, note);
@@ -202,8 +199,19 @@ static struct ml_watch_dir *destination(const struct ml_file_watch *w,
     return claim != NULL ? dir_of(claim) : NULL;
 }
 
-/* When two names are exchanged, each is moved over the other, and the one moved first is moved
- * again: the listing shows what the picture lost in between. */
+/*
+ * Whether this may be the second rename of an exchange: each of two entries is moved over the
+ * other, and the one moved first is moved again, though its name stays taken. The first rename was
+ * reported a moment ago; or may have been, before the directory was watched.
+ */
+static bool is_exchange(const struct ml_watch_dir *dir, const struct ml_watch_entry *entry,
+                        const struct ml_watch_note *note)
+{
+    uint32_t span = ml_watch_units(note->drained_at) - entry->moved_at;
+    bool was_moved = entry->moved_at != 0 && (int32_t)span < (int32_t)ml_watch_units(LATE_REPORT);
+    return was_moved || note->drained_at - dir->claimed_at < LATE_REPORT;
+}
+
 static int apply_moved_from(struct ml_file_watch *w, struct ml_watch_dir *dir,
                             struct ml_watch_note *note)
 {
@@ -216,8 +224,8 @@ static int apply_moved_from(struct ml_file_watch *w, struct ml_watch_dir *dir,
         w->again = note->read_at + ML_WATCH_RENAME_SPAN;
         return LATER;
     }
-    if (entry == w->replacing)
-        ml_watch_list(w, dir, false);
+    if (is_exchange(dir, entry, note))
+        ml_watch_list(w, dir, false); /* shows what has the name now */
     struct ml_watch_dir *to = second != NULL ? destination(w, second) : NULL;
     if (to != NULL)
         return apply_rename(w, entry, to, note, second);

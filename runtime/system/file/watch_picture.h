@@ -21,12 +21,18 @@ struct ml_watch_dir {
     struct ml_watch_entry *entry;
     struct ml_link entries;
     struct ml_link todo; /* in the list of those that are to be listed */
-    uint32_t drains;     /* of the source, when it was listed last */
-    ml_time listed_at;   /* by the hub's clock */
-    uint8_t failures;    /* how often in a row it was not found */
-    bool is_deep;        /* list those below, too */
-    bool is_moved;       /* it turned out to be another directory than the one listed before */
+    ml_time claimed_at;  /* when the claim began, by the hub's clock */
+    ml_time listed_at;
+    uint8_t failures; /* how often in a row it was not found */
+    bool is_deep;     /* list those below, too */
+    bool is_moved;    /* it turned out to be another directory than the one listed before */
 };
+
+/* Units of 2^20 ns, about a millisecond. */
+static inline uint32_t ml_watch_units(ml_time time)
+{
+    return (uint32_t)((uint64_t)time >> 20);
+}
 
 struct ml_watch_entry {
     struct ml_watch_entry *parent; /* NULL: the root */
@@ -36,6 +42,7 @@ struct ml_watch_entry {
     int64_t changed_at;            /* st_ctim in nanoseconds */
     uint64_t told;                 /* serial number of the last "created" or "changed" */
     uint32_t seen;                 /* number of the listing that had it */
+    uint32_t moved_at;             /* when it came by a rename, in units; 0: it did not */
     uint16_t size;                 /* of the name */
     bool is_directory;
     char name[]; /* with a zero */

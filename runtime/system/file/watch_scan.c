@@ -1,6 +1,8 @@
 #include "system/file/watch_scan.h"
 
 #include "base/check.h"
+#include "base/clock.h"
+#include "system/file/watch_kernel.h"
 
 #include <dirent.h>
 #include <errno.h>

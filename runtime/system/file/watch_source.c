@@ -2,12 +2,14 @@
 
 #include "base/check.h"
 #include "base/hostile.h"
+#include "hub/on/alarm.h"
 #include "hub/on/watch.h"
 #include "hub/state/waiters.h"
 #include "hub/wait/slice.h"
+#include "system/file/watch_drops.h"
+#include "system/file/watch_kernel.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -23,8 +25,9 @@ enum {
     FIRST_BUCKETS = 64
 };
 
-/* What counts as one kind for a reader, so that equal events fold into one. */
-#define CHANGES (IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB)
+/* How long the descriptor stays open after the last watch. While the kernel still has to free what
+ * it watched, close() waits for it (measured: 20 ms; 10 us later). */
+#define LINGER (ML_SECOND / 2)
 
 void ml_watch_source_init(struct ml_watch_source *source, struct ml_hub *hub)
 {
@@ -32,58 +35,7 @@ void ml_watch_source_init(struct ml_watch_source *source, struct ml_hub *hub)
     ml_list_init(&source->inboxes);
 }
 
-void ml_watch_source_release(struct ml_watch_source *source)
-{
-    free(source->claims);
-    source->claims = NULL;
-    source->buckets = 0;
-}
-
 /* ---- the descriptor ---- */
-
-void ml_watch_kernel_keep(struct ml_watch_kernel *kernel)
-{
-    atomic_fetch_add(&kernel->users, 1);
-}
-
-void ml_watch_kernel_drop(struct ml_watch_kernel *kernel)
-{
-    if (atomic_fetch_sub(&kernel->users, 1) != 1)
-        return;
-    close(kernel->fd);
-    free(kernel);
-}
-
-/* inotify_init1() says EMFILE for two limits: the process' descriptors, and the user's inotify
- * descriptors. */
-static int open_inotify(void)
-{
-    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (fd >= 0)
-        return fd;
-    if (errno != EMFILE)
-        return -errno;
-    fd = open("/", O_PATH | O_CLOEXEC);
-    if (fd < 0)
-        return -EMFILE;
-    close(fd);
-    return -EUSERS;
-}
-
-static int open_kernel(struct ml_watch_source *source)
-{
-    struct ml_watch_kernel *kernel = malloc(sizeof *kernel);
-    if (kernel == NULL)
-        return -ENOMEM;
-    int fd = open_inotify();
-    if (fd < 0) {
-        free(kernel);
-        return fd;
-    }
-    *kernel = (struct ml_watch_kernel){.users = 1, .fd = fd};
-    source->kernel = kernel;
-    return 0;
-}
 
 static bool has_waiters(struct ml_watch_source *source)
 {
@@ -116,10 +68,12 @@ void ml_watch_source_poll(struct ml_watch_source *source)
 
 static void close_all(struct ml_watch_source *source)
 {
+    ml_alarm_close(source->alarm);
     ml_watch_close(source->poll);
     free(source->block);
     if (source->kernel != NULL)
         ml_watch_kernel_drop(source->kernel);
+    source->alarm = NULL;
     source->poll = NULL;
     source->block = NULL;
     source->kernel = NULL;
@@ -128,14 +82,22 @@ static void close_all(struct ml_watch_source *source)
     source->error = 0;
 }
 
+static void on_alarm(void *data)
+{
+    struct ml_watch_source *source = data;
+    ml_alarm_stop(source->alarm);
+    close_all(source);
+}
+
 static int open_all(struct ml_watch_source *source)
 {
-    int error = open_kernel(source);
+    int error = ml_watch_kernel_open(&source->kernel);
     if (error != 0)
         return error;
     source->block = malloc(BLOCK);
     source->poll = ml_watch_open(source->hub, source->kernel->fd, on_readable, source);
-    if (source->block != NULL && source->poll != NULL)
+    source->alarm = ml_alarm_open(source->hub, on_alarm, source);
+    if (source->block != NULL && source->poll != NULL && source->alarm != NULL)
         return 0;
     close_all(source);
     return -ENOMEM;
@@ -143,13 +105,13 @@ static int open_all(struct ml_watch_source *source)
 
 int ml_watch_source_join(struct ml_watch_source *source, struct ml_watch_inbox *inbox)
 {
-    *inbox = (struct ml_watch_inbox){0};
-    ml_list_init(&inbox->notes);
-    ml_list_init(&inbox->waiters);
+    ml_watch_inbox_init(inbox);
     int error = source->kernel == NULL ? open_all(source) : 0;
-    if (error == 0)
-        ml_list_insert(&source->inboxes, &inbox->link);
-    return error;
+    if (error != 0)
+        return error;
+    ml_alarm_stop(source->alarm);
+    ml_list_insert(&source->inboxes, &inbox->link);
+    return 0;
 }
 
 void ml_watch_source_leave(struct ml_watch_source *source, struct ml_watch_inbox *inbox)
@@ -158,7 +120,20 @@ void ml_watch_source_leave(struct ml_watch_source *source, struct ml_watch_inbox
     ml_turn_all_away(source->hub, &inbox->waiters);
     ml_list_remove(&inbox->link);
     if (ml_list_is_empty(&source->inboxes))
-        close_all(source);
+        ml_alarm_start(source->alarm, LINGER);
+}
+
+bool ml_watch_source_lingers(const struct ml_watch_source *source, int fd)
+{
+    return source->kernel != NULL && source->kernel->fd == fd && ml_list_is_empty(&source->inboxes);
+}
+
+void ml_watch_source_release(struct ml_watch_source *source)
+{
+    close_all(source);
+    free(source->claims);
+    source->claims = NULL;
+    source->buckets = 0;
 }
 
 /* ---- claims ---- */
@@ -221,6 +196,16 @@ void ml_watch_claim(struct ml_watch_source *source, struct ml_watch_claim *claim
     source->claim_count++;
 }
 
+/* The kernel is to watch the directory no more. If another scan adds it at the same time, it may be
+ * dropped all the same; then the kernel says so (IN_IGNORED), and it is listed again. */
+static void drop(struct ml_watch_source *source, int wd)
+{
+    if (source->drops != NULL)
+        source->drops->wds[source->drops->count++] = wd;
+    else
+        inotify_rm_watch(source->kernel->fd, wd);
+}
+
 void ml_watch_unclaim(struct ml_watch_source *source, struct ml_watch_claim *claim)
 {
     int wd = claim->wd;
@@ -233,7 +218,18 @@ void ml_watch_unclaim(struct ml_watch_source *source, struct ml_watch_claim *cla
     claim->wd = -1;
     source->claim_count--;
     if (claim_of(source, wd) == NULL)
-        inotify_rm_watch(source->kernel->fd, wd);
+        drop(source, wd);
+}
+
+void ml_watch_unclaim_begin(struct ml_watch_source *source, size_t count)
+{
+    source->drops = ml_watch_drops_new(source->kernel, count);
+}
+
+void ml_watch_unclaim_end(struct ml_watch_source *source)
+{
+    ml_watch_drops_start(source->drops, source->hub);
+    source->drops = NULL;
 }
 
 struct ml_watch_claim *ml_watch_next_claim(const struct ml_watch_source *source,
@@ -278,85 +274,13 @@ static void note_stray(struct ml_watch_source *source, int wd, uint32_t mask)
     source->strays++;
 }
 
-/* ---- notes ---- */
+/* ---- events ---- */
 
-struct ml_watch_note *ml_watch_note_next(const struct ml_watch_inbox *inbox,
-                                         const struct ml_watch_note *note)
-{
-    struct ml_link *next = note->link.next;
-    return next != &inbox->notes ? ml_container_of(next, struct ml_watch_note, link) : NULL;
-}
-
-struct ml_watch_note *ml_watch_note_first(const struct ml_watch_inbox *inbox)
-{
-    struct ml_link *next = inbox->notes.next;
-    return next != &inbox->notes ? ml_container_of(next, struct ml_watch_note, link) : NULL;
-}
-
-static size_t note_bytes(const struct ml_watch_note *note)
-{
-    return sizeof *note + note->size + 1;
-}
-
-void ml_watch_note_drop(struct ml_watch_inbox *inbox, struct ml_watch_note *note)
-{
-    inbox->bytes -= note_bytes(note);
-    ml_list_remove(&note->link);
-    free(note);
-}
-
-void ml_watch_notes_drop_all(struct ml_watch_inbox *inbox)
-{
-    struct ml_watch_note *note;
-    while ((note = ml_watch_note_first(inbox)) != NULL)
-        ml_watch_note_drop(inbox, note);
-}
-
-static void lose(struct ml_watch_inbox *inbox)
-{
-    ml_watch_notes_drop_all(inbox);
-    inbox->is_lost = true;
-}
-
-/* Whether the note says the same as the one that was put in before it: a file changes. */
-static bool is_repeated(const struct ml_watch_inbox *inbox, const struct inotify_event *event,
-                        size_t size)
-{
-    if ((event->mask & CHANGES) == 0 || ml_list_is_empty(&inbox->notes))
-        return false;
-    const struct ml_watch_note *last =
-        ml_container_of(inbox->notes.prev, struct ml_watch_note, link);
-    return last->wd == event->wd && (last->mask & CHANGES) != 0 && last->size == size &&
-           memcmp(last->name, event->name, size) == 0;
-}
-
-/* 0 or -ENOMEM. */
 static int put(struct ml_watch_source *source, struct ml_watch_inbox *inbox,
                const struct inotify_event *event)
 {
-    size_t size = event->len > 0 ? strnlen(event->name, event->len) : 0;
     inbox->number = source->number;
-    if (inbox->is_lost || is_repeated(inbox, event, size))
-        return 0;
-    struct ml_watch_note *note = malloc(sizeof *note + size + 1);
-    bool has_room = note != NULL && inbox->bytes + sizeof *note + size < ML_WATCH_INBOX_MOST;
-    if (!has_room) {
-        int error = note == NULL ? -ENOMEM : 0;
-        free(note);
-        lose(inbox);
-        return error;
-    }
-    *note = (struct ml_watch_note){.read_at = ml_hub_now(source->hub),
-                                   .drains = source->drains,
-                                   .wd = event->wd,
-                                   .mask = event->mask,
-                                   .cookie = event->cookie,
-                                   .size = size};
-    memcpy(note->name, event->name, size);
-    note->name[size] = '\0';
-    inbox->bytes += note_bytes(note);
-    ml_list_insert(&inbox->notes, &note->link);
-    return 0;
+    return ml_watch_note_put(inbox, event, ml_hub_now(source->hub), source->drained_at);
 }
 
 static int sort_overflow(struct ml_watch_source *source, const struct inotify_event *event)
@@ -430,7 +354,8 @@ int ml_watch_pump(struct ml_watch_source *source)
         error = result != 0 ? result : error;
         reads++;
     }
-    source->drains += size == 0;
+    if (size == 0)
+        source->drained_at = ml_hub_now(source->hub);
     source->error = size < 0 ? (int)size : 0;
     if (reads > 0 || size < 0)
         wake_readers(source);

@@ -49,9 +49,8 @@ struct ml_file_watch {
     struct ml_watch_comparison comparison;
     struct ml_link leaving; /* entries that are to be reported as removed, with all below */
     struct ml_link todo;    /* directories that are to be listed */
-    struct ml_watch_entry *replacing; /* moved last to a name that was taken; for an exchange */
-    char *base;       /* malloc'd: the root's absolute path without links; "" for "/" */
-    char *name;       /* malloc'd: the root's path as it was given */
+    char *base;             /* malloc'd: the root's absolute path without links; "" for "/" */
+    char *name;             /* malloc'd: the root's path as it was given */
     char *only;       /* malloc'd: a file is watched, this name in the root; NULL: a directory is */
     uint64_t barrier; /* events up to this number take in no "changed" any more */
     ml_time again;    /* when the wait for a rename's second half ends; ML_FOREVER: there is none */

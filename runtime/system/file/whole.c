@@ -107,7 +107,7 @@ int ml_file_write_whole(struct ml_file_call *call)
     int flags = O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | (int)call->flags;
     call->fd = open(call->path, flags, call->mode);
     if (call->fd < 0)
-        return -errno;
+        return errno == ENXIO ? ML_FILE_IS_SPECIAL : -errno;
     int error = get_status(call->fd, &call->status);
     if (error != 0)
         return error;

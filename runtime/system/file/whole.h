@@ -22,7 +22,7 @@ int ml_file_read_whole(struct ml_file_call *call);
 
 /*
  * Writes call->input. call->flags: O_TRUNC, O_APPEND; a new file gets call->mode. is_synced: it is
- * on the disk at the end. A FIFO without a reader is -ENXIO.
+ * on the disk at the end. ML_FILE_IS_SPECIAL: nothing was written.
  */
 int ml_file_write_whole(struct ml_file_call *call);
 

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,6 +87,30 @@ static void note_end(struct ml_child *child, const siginfo_t *info)
     child->number = info->si_status;
 }
 
+/* What Linux from 6.15 on knows of a process that is gone: <linux/pidfd.h>, which older systems do
+ * not have. */
+struct pidfd_info {
+    uint64_t mask;
+    uint64_t cgroup;
+    uint32_t numbers[11];
+    int32_t status; /* as waitpid() has it */
+};
+
+#define GET_INFO _IOWR(0xff, 11, struct pidfd_info)
+enum { INFO_EXIT = 1 << 3 };
+
+/* Other code of this process has waited for the child, or the process was started with SIGCHLD
+ * ignored: the kernel keeps the status in the descriptor, if it is new enough. */
+static void note_lost_end(struct ml_child *child)
+{
+    struct pidfd_info info = {.mask = INFO_EXIT};
+    bool is_known = ioctl(child->pidfd, GET_INFO, &info) == 0 && (info.mask & INFO_EXIT) != 0;
+    child->end = !is_known                  ? ML_CHILD_UNKNOWN
+                 : WIFSIGNALED(info.status) ? ML_CHILD_SIGNALED
+                                            : ML_CHILD_EXITED;
+    child->number = WIFSIGNALED(info.status) ? WTERMSIG(info.status) : WEXITSTATUS(info.status);
+}
+
 /* Other processes of the group, which has no leader any more, go with it. */
 static void end_group(const struct ml_child *child)
 {
@@ -112,7 +137,7 @@ static bool take_end(struct ml_child *child)
     if (has_ended && result == 0)
         note_end(child, &info);
     else if (has_ended)
-        child->end = ML_CHILD_UNKNOWN;
+        note_lost_end(child);
     errno = saved;
     return has_ended;
 }

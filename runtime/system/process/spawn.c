@@ -33,6 +33,7 @@ struct start {
     const struct ml_spawn *what;
     struct ml_spawned *child;
     int error;
+    uint64_t mask; /* of this thread */
 };
 
 /* ---- in the child ---- */
@@ -52,11 +53,20 @@ struct kernel_sigaction {
     uint64_t mask;
 };
 
+static IN_CHILD bool is_ignored_now(int signal)
+{
+    struct kernel_sigaction now = {.handler = SIG_DFL};
+    syscall(SYS_rt_sigaction, signal, NULL, &now, sizeof now.mask);
+    return now.handler == SIG_IGN;
+}
+
 /* Before the first signal is let in: a handler would run on the parent's memory. */
-static IN_CHILD void restore_handling(void)
+static IN_CHILD void restore_handling(const struct start *start)
 {
     for (int signal = 1; signal <= ML_SIGNALS; signal++) {
-        bool is_ignored = ml_start_state_has(ml_start_state->ignored, signal);
+        bool is_ignored = start->what->is_plain
+                              ? is_ignored_now(signal)
+                              : ml_start_state_has(ml_start_state->ignored, signal);
         struct kernel_sigaction action = {.handler = is_ignored ? SIG_IGN : SIG_DFL};
         if (signal != SIGKILL && signal != SIGSTOP)
             syscall(SYS_rt_sigaction, signal, &action, NULL, sizeof action.mask);
@@ -80,13 +90,15 @@ static IN_CHILD int take_terminal(struct start *start)
     return is_done ? 0 : fail(start, ML_SPAWN_TERMINAL, errno);
 }
 
-/* Lets `fd` be number `number` of the program. One that is not open stays so. */
+/* Lets `fd` be number `number` of the program. */
 static IN_CHILD bool put_file(int fd, int number)
 {
-    if (fd < 0)
+    if (fd == ML_SPAWN_INHERIT)
+        return true;
+    if (fd == ML_SPAWN_CLOSED)
         return syscall(SYS_close, number) == 0 || errno == EBADF;
     if (fd == number)
-        return syscall(SYS_fcntl, fd, F_SETFD, 0) == 0 || errno == EBADF;
+        return syscall(SYS_fcntl, fd, F_SETFD, 0) == 0;
     return syscall(SYS_dup3, fd, number, 0) >= 0;
 }
 
@@ -108,17 +120,19 @@ static IN_CHILD int put_files(struct start *start)
 {
     int files[3];
     bool is_done = true;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3 && is_done; i++) {
         files[i] = start->what->files[i];
-        if (files[i] >= 0 && files[i] < 3 && files[i] != i)
-            files[i] = (int)syscall(SYS_fcntl, files[i], F_DUPFD, 3);
-        is_done = is_done && (files[i] >= 0 || start->what->files[i] < 0);
+        if (files[i] < 0 || files[i] > STDERR_FILENO || files[i] == i)
+            continue;
+        files[i] = (int)syscall(SYS_fcntl, files[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        is_done = files[i] >= 0;
     }
     for (int i = 0; i < 3 && is_done; i++)
         is_done = put_file(files[i], i);
     if (!is_done)
         return fail(start, ML_SPAWN_FILES, errno);
-    close_others();
+    if (!start->what->is_plain)
+        close_others();
     return 0;
 }
 
@@ -185,11 +199,11 @@ static IN_CHILD int run_program(struct start *start)
 static IN_CHILD int run_child(void *argument)
 {
     struct start *start = argument;
-    restore_handling();
+    restore_handling(start);
     if (join_group(start) == 0 && take_terminal(start) == 0 && put_files(start) == 0 &&
         set_limits(start) == 0 && become_user(start) == 0 && enter_directory(start) == 0) {
-        syscall(SYS_rt_sigprocmask, SIG_SETMASK, &ml_start_state->mask, NULL,
-                sizeof ml_start_state->mask);
+        const uint64_t *mask = start->what->is_plain ? &start->mask : &ml_start_state->mask;
+        syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, NULL, sizeof *mask);
         run_program(start);
     }
     syscall(SYS_exit, 127);
@@ -202,12 +216,13 @@ static IN_CHILD int run_child(void *argument)
 static int make_process(struct start *start, char *stack)
 {
     struct ml_spawned *child = start->child;
+    bool is_watched = !start->what->is_unwatched;
+    int flags = CLONE_VM | CLONE_VFORK | SIGCHLD | (is_watched ? CLONE_PIDFD : 0);
     child->pidfd = -1;
-    child->pid = clone(run_child, stack + CHILD_STACK,
-                       CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, start, &child->pidfd);
+    child->pid = clone(run_child, stack + CHILD_STACK, flags, start, &child->pidfd);
     if (child->pid < 0)
         return -errno;
-    if (child->pidfd < 0 && start->error == 0)
+    if (is_watched && child->pidfd < 0 && start->error == 0)
         child->pidfd = pidfd_open(child->pid, 0);
     return 0;
 }
@@ -224,7 +239,7 @@ static void reap(const struct ml_spawned *child)
 int ml_spawn(const struct ml_spawn *what, struct ml_spawned *child)
 {
     struct start start = {.what = what, .child = child};
-    uint64_t all = ~(uint64_t)0, before;
+    uint64_t all = ~(uint64_t)0;
     int saved = errno;
     child->step = ML_SPAWN_PROCESS;
     child->path = 0;
@@ -232,9 +247,9 @@ int ml_spawn(const struct ml_spawn *what, struct ml_spawned *child)
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (stack == MAP_FAILED)
         return -ENOMEM;
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &start.mask, sizeof all);
     int error = make_process(&start, stack);
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &start.mask, NULL, sizeof start.mask);
     munmap(stack, CHILD_STACK);
     if (error == 0 && start.error != 0) {
         reap(child);
@@ -242,6 +257,18 @@ int ml_spawn(const struct ml_spawn *what, struct ml_spawned *child)
     }
     errno = saved;
     return error;
+}
+
+pid_t ml_spawn_shell(struct ml_spawn what, const char *text)
+{
+    static const char *const paths[] = {"/bin/sh", NULL};
+    const char *const arguments[] = {"sh", "-c", "--", text, NULL};
+    struct ml_spawned child;
+    what.paths = paths;
+    what.arguments = arguments;
+    what.environment = (const char *const *)environ;
+    int error = ml_spawn(&what, &child);
+    return error == 0 ? child.pid : error;
 }
 
 bool ml_program_is_at(const char *path)

@@ -36,6 +36,9 @@ enum ml_spawn_group {
 
 #define ML_SPAWN_NO_LIMIT UINT64_MAX
 
+/* A standard file that is passed on if it is open and without FD_CLOEXEC. */
+enum { ML_SPAWN_CLOSED = -1, ML_SPAWN_INHERIT = -2 };
+
 /* As setrlimit() counts them; ML_SPAWN_NO_LIMIT: as this process has it. */
 struct ml_spawn_limits {
     uint64_t memory; /* bytes of address space */
@@ -58,16 +61,28 @@ struct ml_spawn {
     const char *const *arguments;   /* ends with NULL */
     const char *const *environment; /* ends with NULL */
     const char *directory;          /* NULL: this process's */
-    int files[3];                   /* descriptors that become 0, 1 and 2; -1: closed */
+    int files[3];                   /* descriptors that become 0, 1 and 2; or one of the above */
     int terminal; /* becomes the controlling terminal of a new session; -1: none */
     enum ml_spawn_group group;
     struct ml_spawn_limits limits;
     const struct ml_spawn_user *user; /* NULL: as this process */
+    bool is_plain; /* as posix_spawn() does: the mask and the ignored signals are those of now, and
+                      the other descriptors without FD_CLOEXEC are passed on */
+    bool is_unwatched; /* no pidfd is made, and no descriptor needed */
 };
+
+/* Commands that a shell runs for os.execute and io.popen: as those of the C library. The path, the
+ * arguments and the environment are to be filled in. */
+#define ML_SPAWN_AS_LIBC                                                                           \
+    ((struct ml_spawn){.files = {ML_SPAWN_INHERIT, ML_SPAWN_INHERIT, ML_SPAWN_INHERIT},            \
+                       .terminal = -1,                                                             \
+                       .limits = ML_SPAWN_NO_LIMITS,                                               \
+                       .is_plain = true,                                                           \
+                       .is_unwatched = true})
 
 struct ml_spawned {
     pid_t pid;
-    int pidfd; /* the caller's; close-on-exec */
+    int pidfd; /* the caller's; close-on-exec; -1: not asked for */
     /* After a failure: */
     enum ml_spawn_step step;
     size_t path; /* for the last two steps: the index of the path */
@@ -75,6 +90,10 @@ struct ml_spawned {
 
 /* 0, or a negated errno: then there is no process. Takes no lock, allocates no heap memory. */
 int ml_spawn(const struct ml_spawn *what, struct ml_spawned *child);
+
+/* The same for a text that the shell runs, with the environment of this process. Returns the number
+ * of the process or a negated errno. */
+pid_t ml_spawn_shell(struct ml_spawn what, const char *text);
 
 /* Whether there is a file at `path` that this process may run. */
 bool ml_program_is_at(const char *path);

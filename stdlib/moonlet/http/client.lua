@@ -10,6 +10,7 @@ local download = require "moonlet.http.client.download"
 local new_headers = require("moonlet.http.headers").new
 local options = require "moonlet.http.client.options"
 local pools = require "moonlet.http.pool"
+local tunnels = require "moonlet.http.client.tunnel"
 
 local M = {}
 
@@ -20,6 +21,7 @@ local CLIENT = options.set "base headers cookies pool version redirects retries 
 -- @object Client
 local Client = {}
 Client.__index = Client
+tunnels.Client = Client
 Client.__name = "http.client"
 
 function Client:__tostring()
@@ -36,6 +38,13 @@ local function new_client(opts)
 end
 
 local shared
+
+-- The client of the plain calls.
+local function shared_client()
+  shared = shared or new_client {}
+  tunnels.shared = shared
+  return shared
+end
 
 local function with_url(where, opts, name, method)
   if opts ~= nil then argument.table(opts, 2, name) end
@@ -228,14 +237,12 @@ Client.__close = Client.close
 
 for _, name in ipairs { "get", "head", "post", "put", "patch", "delete", "request", "stream" } do
   M[name] = function(where, opts)
-    shared = shared or new_client {}
-    return Client[name](shared, where, opts)
+    return Client[name](shared_client(), where, opts)
   end
 end
 
 function M.download(where, path, opts)
-  shared = shared or new_client {}
-  return Client.download(shared, where, path, opts)
+  return Client.download(shared_client(), where, path, opts)
 end
 
 --- Makes a client.

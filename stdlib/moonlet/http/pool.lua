@@ -68,6 +68,15 @@ function Connection:release(is_good)
   if origin then origin:leave() end
 end
 
+-- Its stream, which is the caller's from now on.
+function Connection:take_stream()
+  local pool, origin = self.pool, self.origin
+  self.pool, self.origin = false, false
+  pool.open = pool.open - 1
+  if origin then origin:leave() end
+  return self.stream
+end
+
 Connection.__close = function(self) self:release(false) end
 Connection.__gc = Connection.__close -- of a response that was neither read nor closed
 

@@ -18,7 +18,7 @@ local REST = 1
 
 run.known = {
   stdin = true, stdout = true, stderr = true, cwd = true, env = true, group = true,
-  kill_after = true, limit = true, pty = true, detached = true,
+  kill_after = true, limit = true, user = true, pty = true, detached = true,
   input = true, timeout = true, max_output = true, check = true,
 }
 
@@ -135,7 +135,7 @@ end
 
 --- Runs the child to its end. launch: starts it.
 function run.run(what, opts, launch)
-  local p, message, code = launch(what)
+  local p, message, code = start.checked(2, "run", launch, what)
   if not p then return nil, message, code end
   local child <close> = p
   local output = {

@@ -2,7 +2,8 @@
 
 local error, getmetatable, next, pairs = error, getmetatable, next, pairs
 local pcall, setmetatable, tostring, type = pcall, setmetatable, tostring, type
-local table_concat, table_sort = table.concat, table.sort
+local table_concat, table_pack, table_sort, table_unpack =
+  table.concat, table.pack, table.sort, table.unpack
 local math_ceil, math_huge, math_tointeger, math_type =
   math.ceil, math.huge, math.tointeger, math.type
 local os_getenv = os.getenv
@@ -161,6 +162,16 @@ local function group(opts, result)
   result.group = has_session and "session" or has_group == false and "same" or "new"
 end
 
+local function user(opts)
+  local name = opts.user
+  if name == nil then return nil end
+  if math_type(name) == "integer" and name >= 0 then return tostring(name) end
+  if type(name) ~= "string" or name == "" then
+    refuse("option 'user' must be a name or a number, not %s", tostring(name))
+  end
+  return check_text(name, "option 'user'")
+end
+
 local function check_names(opts, known)
   for key in next, opts do
     if math_type(key) ~= "integer" and not known[key] then
@@ -185,6 +196,7 @@ local function read(opts, known, defaults)
   local result = {
     arguments = list, environment = environment(env), text = shown(list), name = list[1],
     directory = opts.cwd ~= nil and check_text(opts.cwd, "option 'cwd'") or nil,
+    user_name = user(opts),
     kill_after = opts.kill_after == nil and 5 or check_number(opts.kill_after, "kill_after", 0),
   }
   local path = env and env.PATH and tostring(env.PATH) or os_getenv "PATH"
@@ -201,12 +213,23 @@ local function read(opts, known, defaults)
   return result
 end
 
--- Calls fn(...); a refusal becomes an error at the caller of the function `name` at that level.
-function start.checked(level, name, fn, ...)
-  local ok, result = pcall(fn, ...)
-  if ok then return result end
+local function checked_end(level, name, ok, result, ...)
+  if ok then return result, ... end
   if getmetatable(result) ~= Refusal then error(result, 0) end
   error(("bad argument #1 to '%s' (%s)"):format(name, result.message), level + 1)
+end
+
+-- Calls fn(...); a refusal becomes an error at the caller of the function `name` at that level.
+function start.checked(level, name, fn, ...)
+  return checked_end(level, name, pcall(fn, ...))
+end
+
+-- core.spawn(what), whose errors are texts about the options.
+function start.spawn(what)
+  local results = table_pack(pcall(core.spawn, what))
+  if not results[1] and results[2] == "not enough memory" then error(results[2], 0) end
+  if not results[1] then refuse("%s", tostring(results[2])) end
+  return table_unpack(results, 2, results.n)
 end
 
 start.refuse, start.check_number, start.check_count = refuse, check_number, check_count

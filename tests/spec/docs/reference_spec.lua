@@ -14,7 +14,7 @@ local it, read_file = support.limited(it), support.read_file
 -- Parts of other modules, which are described with those, the interactive mode, and what runs specs.
 local function is_internal(name)
   return name:find "%.core$" or name:find "^moonlet%.repl" or name:find "^moonlet%.http%."
-    or name:find "^moonlet%.process%."
+    or name:find "^moonlet%.process%." or name:find "^moonlet%.thread%."
     or name == "moonlet.argument"
     or name == "moonlet.test.specs"
 end

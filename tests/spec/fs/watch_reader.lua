@@ -82,7 +82,8 @@ end
 
 --- Follows until the picture is that of the disk: within a generous time, since a worker may list still.
 function reader.agrees(w, picture, root, see)
-  local deadline, differences = task.now() + 20, nil
+  local deadline = task.now() + 20
+  local differences
   repeat
     reader.follow(w, picture, 0.05, see)
     differences = reader.differences(picture, reader.disk(root))

@@ -1,5 +1,5 @@
 local channel = require "moonlet.channel"
-local fs = require "moonlet.fs.watch"
+local fs = require "moonlet.fs"
 local reader = require "tests.spec.fs.watch_reader"
 local support = require "tests.spec.support"
 local task = require "moonlet.task"
@@ -265,7 +265,7 @@ describe("fs.watch", function()
 
   it("warns of a watch that is collected while open", function()
     local output = support.run([[
-      local fs = require "moonlet.fs.watch"
+      local fs = require "moonlet.fs"
       do local w = fs.watch "/tmp" end
       collectgarbage()
       collectgarbage()

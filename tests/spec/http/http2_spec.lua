@@ -5,6 +5,7 @@ local support = dofile "tests/spec/support.lua"
 local frames = dofile "tests/spec/http/http2_frames.lua"
 local http = require "moonlet.http"
 local net = require "moonlet.net"
+local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 local it = support.limited(it)
 
@@ -97,6 +98,90 @@ describe("HTTP/2: a frame that breaks the rules ends the connection", function()
       conn:write("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", frame("SETTINGS", 0, 0))
       while conn:read_some() do end -- luacheck: ignore 542
       assert.equal("hello", fetch(address))
+    end)
+  end)
+end)
+
+describe("HTTP/2: requests that come together", function()
+  -- Sends the requests of these paths at once, each on a stream of its own. Path -> body, once `count` of them are whole.
+  local function ask(conn, paths, count)
+    local sent, bodies = { frames.PREFACE, frame("SETTINGS", 0, 0) }, {}
+    for i, path in ipairs(paths) do
+      sent[#sent + 1] = frame("HEADERS", BOTH, 2 * i - 1, request("GET", path))
+    end
+    conn:write(sent)
+    while count > 0 do
+      local kind, flags, stream, payload = frames.read(conn)
+      assert(kind, "the connection has ended")
+      if kind == "DATA" then
+        local path = paths[stream // 2 + 1]
+        bodies[path] = (bodies[path] or "") .. payload
+        if flags & END_STREAM ~= 0 then count = count - 1 end
+      end
+    end
+    return bodies
+  end
+
+  it("do not wait for a handler among them that waits", function()
+    local go, seen = sync.event(), 0
+    local function handler(req)
+      seen = seen + 1
+      if seen == 6 then go:set() end
+      if req.path:find "slow" then go:wait() end
+      return req.path
+    end
+    with_server(handler, function(conn)
+      local paths = { "/slow1", "/a", "/slow2", "/b", "/c", "/slow3" }
+      local bodies = ask(conn, paths, 6)
+      for _, path in ipairs(paths) do assert.equal(path, bodies[path]) end
+    end)
+  end)
+
+  it("see nothing of each other's tasks: locals, functions for their end, handles", function()
+    local ended, told = {}, {}
+    local function handler(req)
+      local path, locals = req.path, task.locals()
+      local last = told[#told]
+      told[#told + 1] = { path = path, seen = locals.path, task = task.current() }
+      locals.path = path
+      task.current():on_exit(function() ended[#ended + 1] = path end)
+      if last then last.task:join() end
+      return #ended .. path
+    end
+    with_server(handler, function(conn)
+      local bodies = ask(conn, { "/a", "/b", "/c" }, 3)
+      assert.same({ ["/a"] = "0/a", ["/b"] = "1/b", ["/c"] = "2/c" }, bodies)
+    end)
+    for _, one in ipairs(told) do assert.is_nil(one.seen) end
+  end)
+
+  it("go on behind one whose task is cancelled", function()
+    local function handler(req)
+      if req.path == "/cancelled" then
+        task.current():cancel()
+        task.sleep(support.patience)
+      end
+      return req.path
+    end
+    with_server(handler, function(conn)
+      local bodies = ask(conn, { "/cancelled", "/b", "/c" }, 2)
+      assert.same({ ["/b"] = "/b", ["/c"] = "/c" }, bodies)
+    end)
+  end)
+
+  it("let other tasks run, however many they are", function()
+    local turns = 0
+    with_server(function(req)
+      if req.path == "/1" then
+        task.spawn(function() turns = turns + 1 end)
+      end
+      return tostring(turns)
+    end, function(conn)
+      local paths = {}
+      for i = 1, 90 do paths[i] = "/" .. i end
+      local bodies = ask(conn, paths, 90)
+      assert.equal("0", bodies["/1"])
+      assert.equal("1", bodies["/90"])
     end)
   end)
 end)

@@ -160,7 +160,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.http.client.http2 preload.moonlet.http.client.options "
          "preload.moonlet.http.client.origin preload.moonlet.http.client.redirect "
          "preload.moonlet.http.client.reply preload.moonlet.http.client.retry "
-         "preload.moonlet.http.client.upload "
+         "preload.moonlet.http.client.tunnel preload.moonlet.http.client.upload "
          "preload.moonlet.http.conditions preload.moonlet.http.cookies "
          "preload.moonlet.http.files preload.moonlet.http.files.core "
          "preload.moonlet.http.headers preload.moonlet.http.multipart "
@@ -180,20 +180,20 @@ static void test_without_one_part_all_others_are_whole(void **state)
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
          "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io "
-         "preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.fs.watch "
+         "preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.fs.watch.core "
          "preload.moonlet.http.files.core preload.moonlet.repl preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show "},
         {MOONLET_OS,
          "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname "
          "preload.moonlet.crypto preload.moonlet.fs preload.moonlet.fs.core "
-         "preload.moonlet.fs.watch preload.moonlet.process preload.moonlet.process.core "
+         "preload.moonlet.fs.watch.core preload.moonlet.process preload.moonlet.process.core "
          "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show "
          "preload.moonlet.signal preload.moonlet.signal.core "
          "preload.moonlet.terminal preload.moonlet.terminal.core "
          "preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
-         "preload.moonlet.thread preload.moonlet.thread.core "
+         "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
          "preload.moonlet.websocket preload.moonlet.websocket.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

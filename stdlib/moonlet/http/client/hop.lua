@@ -23,8 +23,8 @@ local function choose_version(plan, parts)
   return true
 end
 
--- How the origin is reached.
-local function plan_for(request, parts)
+--- How the origin is reached.
+function hop.plan(request, parts)
   local plan = { scheme = parts.scheme, host = parts.host, port = parts.port, tls = request.tls,
     connect = request.connect, allow = request.allow, version = request.version }
   if request.proxy then
@@ -65,7 +65,7 @@ end }
 --- The response, its content not yet begun; or nil, message, code, {unsent=, reused=, answered=,
 -- refused=, wants_http1=}. is_fresh: not by an idle connection. May wait.
 function hop.run(client, request, parts, times, is_fresh)
-  local plan, message, code = plan_for(request, parts)
+  local plan, message, code = hop.plan(request, parts)
   if not plan then return nil, message, code end
   local conn
   conn, message, code = connection.acquire(client.pool, plan, times, is_fresh)

@@ -1,0 +1,231 @@
+--- Channels between threads: order, back-pressure, closing; a wait that ended otherwise has done nothing.
+
+local support = dofile "tests/spec/support.lua"
+local it = support.limited(it)
+local channel = require "moonlet.channel"
+local task = require "moonlet.task"
+local thread = require "moonlet.thread"
+
+describe("a channel between threads", function()
+  it("carries copies, in order, until it is closed", function()
+    local ch = thread.channel(3)
+    local sender = thread.spawn(function(out)
+      for i = 1, 1000 do out:put { i } end
+      out:close()
+    end, ch)
+    local count = 0
+    for value in ch:values() do
+      count = count + 1
+      assert.are.equal(count, value[1])
+    end
+    assert.are.equal(1000, count)
+    assert.are.same({ nil, "closed", "CLOSED", n = 3 }, table.pack(ch:get()))
+    assert.are.same({ nil, "closed", "CLOSED", n = 3 }, table.pack(ch:put(1)))
+    assert.is_true(sender:join())
+  end)
+
+  it("holds its capacity, then put waits", function()
+    local ch = thread.channel(2)
+    assert.is_true(ch:put "a")
+    assert.is_true(ch:put "b")
+    assert.are.equal(2, #ch)
+    assert.are.same({ nil, "timeout", "ETIMEDOUT" }, { ch:put("c", 0) })
+    assert.are.same({ nil, "timeout", "ETIMEDOUT" }, { ch:put("c", 0.01) })
+    assert.are.equal("a", ch:get())
+    assert.is_true(ch:put("c", 0))
+    assert.are.equal("b", ch:get(0))
+    assert.are.equal("c", ch:get(0))
+    assert.are.same({ nil, "timeout", "ETIMEDOUT" }, { ch:get(0) })
+    assert.are.same({ nil, "timeout", "ETIMEDOUT" }, { ch:get(0.01) })
+  end)
+
+  it("without capacity hands over only to a task that waits", function()
+    local ch = thread.channel()
+    assert.are.same({ nil, "timeout", "ETIMEDOUT" }, { ch:put(1, 0) })
+    local got = {}
+    local getter = task.spawn(function() for value in ch:values() do got[#got + 1] = value end end)
+    support.parked(getter)
+    for i = 1, 5 do assert.is_true(ch:put(i)) end
+    ch:close()
+    getter:join()
+    assert.are.same({ 1, 2, 3, 4, 5 }, got)
+    ch = thread.channel()
+    local sender = thread.spawn(function(out) for i = 1, 100 do out:put(i) end out:close() end, ch)
+    local sum = 0
+    for value in ch:values() do sum = sum + value end
+    assert.are.equal(5050, sum)
+    sender:join()
+  end)
+
+  it("is the same object when it comes back", function()
+    local ch = thread.channel(1)
+    assert.are.equal(ch, thread.call(function(c) return c end, ch))
+    ch:put { ch }
+    assert.are.equal(ch, ch:get()[1])
+  end)
+
+  it("tells its reason for closing", function()
+    local ch = thread.channel(1)
+    ch:close { code = 1 }
+    assert.are.same({ nil, { code = 1 }, "CLOSED" }, { ch:get() })
+    local ok, err = pcall(function() for _ in ch:values() do error "a value" end end)
+    assert.is_false(ok)
+    assert.are.same({ code = 1 }, err)
+  end)
+
+  it("wakes those who wait in it when it is closed, on all threads", function()
+    local ch, full = thread.channel(1), thread.channel(1)
+    full:put(0)
+    local waiters = { task.spawn(function() return ch:get() end), task.spawn(function() return full:put(1) end),
+      thread.spawn(function(c) return c:get() end, ch), thread.spawn(function(c) return c:put(1) end, full) }
+    for _, t in ipairs(waiters) do support.parked(t) end
+    task.sleep(0.02)
+    ch:close()
+    full:close()
+    for _, t in ipairs(waiters) do assert.are.same({ true, nil, "closed", "CLOSED" }, { t:join() }) end
+    assert.are.equal(0, full:get())
+  end)
+
+  it("cannot carry nil, nor what cannot be copied", function()
+    local ch = thread.channel(1)
+    assert.has_error(function() ch:put(nil) end, "bad argument #1 to 'put' (a channel cannot carry nil)")
+    local ok, message = pcall(ch.put, ch, { users = { {}, {}, { f = io.stdout } } })
+    assert.is_false(ok)
+    assert.matches("value%.users%[3%]%.f is a userdata$", message)
+    assert.are.equal(0, #ch)
+    assert.has_error(function() thread.channel(-1) end, "bad argument #1 to 'channel' (capacity cannot be negative)")
+  end)
+
+  it("loses no value when a get is cancelled or runs out of time", function()
+    local ch = thread.channel(4)
+    local sender = thread.spawn(function(out)
+      for i = 1, 2000 do out:put(i) end
+      out:close()
+    end, ch)
+    local got, last = 0, 0
+    local function take(value)
+      assert.is_true(value > last)
+      got, last = got + 1, value
+    end
+    local is_closed = false
+    local round = 0
+    while not is_closed do
+      round = round + 1
+      if round % 2 == 0 then
+        local value, _, code = ch:get(0.00001)
+        is_closed = code == "CLOSED"
+        if value then take(value) end
+      else
+        local getter = task.spawn(function()
+          local value, _, code = ch:get()
+          is_closed = code == "CLOSED"
+          if value then take(value) end
+        end)
+        task.yield()
+        getter:cancel()
+        getter:join()
+      end
+    end
+    assert.are.equal(2000, got)
+    sender:join()
+  end)
+
+  it("has many senders and receivers on many threads", function()
+    local ch, sums = thread.channel(7), thread.channel(8)
+    local threads = {}
+    for n = 1, 4 do
+      threads[#threads + 1] = thread.spawn(function(out, from)
+        for i = from, 1000, 4 do out:put(i) end
+      end, ch, n)
+      threads[#threads + 1] = thread.spawn(function(from, to)
+        local sum, count = 0, 0
+        for value in from:values() do sum, count = sum + value, count + 1 end
+        to:put { sum, count }
+      end, ch, sums)
+    end
+    for i = 1, #threads, 2 do threads[i]:join() end
+    ch:close()
+    local sum, count = 0, 0
+    for _ = 1, 4 do
+      local part = sums:get()
+      sum, count = sum + part[1], count + part[2]
+    end
+    assert.are.equal(500500, sum)
+    assert.are.equal(1000, count)
+    for _, t in ipairs(threads) do assert.is_true(t:join()) end
+  end)
+
+  it("is one of several things that select waits for", function()
+    local a, b, own = thread.channel(1), thread.channel(1), channel.new(1)
+    own:put "own"
+    assert.are.same({ 3, "own" }, { channel.select { { a, "get" }, { b, "get" }, { own, "get" } } })
+    a:put "x"
+    assert.are.same({ 1, "x" }, { channel.select { { a, "get" }, { b, "get" } } })
+    assert.are.same({ 2, true }, { channel.select { { a, "get" }, { b, "put", "y" } } })
+    assert.are.same({ nil, "timeout", "ETIMEDOUT" }, { channel.select { { a, "get" }, { b, "put", 1 }, timeout = 0.01 } })
+    assert.are.same({ "default", 5 }, { channel.select { { a, "get" }, default = 5 } })
+    local t = thread.spawn(function(out) require "moonlet.task".sleep(0.02) out:put "late" end, a)
+    assert.are.same({ 2, "late" }, { channel.select { { own, "get" }, { a, "get" } } })
+    t:join()
+    t = thread.spawn(function(from) require "moonlet.task".sleep(0.02) return from:get() end, b)
+    assert.are.same({ 1, true }, { channel.select { { b, "put", "z" }, { a, "get" } } })
+    assert.are.same({ true, "y" }, { t:join() })
+    b:close "enough"
+    assert.are.same({ 1, nil, "enough", "CLOSED" }, { channel.select { { b, "put", 1 } } })
+    assert.has_error(function() channel.select { { a, "put" } } end,
+      "bad argument #1 to 'select' (case 1: a channel cannot carry nil)")
+  end)
+
+  it("loses nothing to a select that something else ends", function()
+    local values, other = thread.channel(2), channel.new(1)
+    local sender = thread.spawn(function(out) for i = 1, 500 do out:put(i) end out:close() end, values)
+    local got, others, is_closed = 0, 0, false
+    while not is_closed do
+      local kicker = task.spawn(function() other:put(1, 0) end)
+      local index, value, _, code = channel.select { { values, "get" }, { other, "get" } }
+      if index == 1 and value then
+        got = got + 1
+        assert.are.equal(got, value)
+      end
+      is_closed = index == 1 and code == "CLOSED"
+      others = others + (index == 2 and 1 or 0)
+      kicker:join()
+    end
+    assert.are.equal(500, got)
+    assert.is_true(others > 0)
+    sender:join()
+  end)
+
+  it("is waited for in a deadlock when no other thread has it", function()
+    local output, status = support.run [[
+      local thread = require "moonlet.thread"
+      local ch = thread.channel()
+      thread.call(function(c) return c end, ch)
+      ch:get()
+    ]]
+    assert.are.equal(70, status)
+    assert.matches("waits for a value from a channel that no other thread has", output)
+  end)
+
+  it("is waited for in a deadlock when the other side has died", function()
+    local output, status = support.run [[
+      local thread = require "moonlet.thread"
+      local ch = thread.channel()
+      thread.spawn(function(c) require "moonlet.task".sleep(0.05) error "died" end, ch)
+      ch:get()
+    ]]
+    assert.are.equal(70, status)
+    assert.matches("died", output)
+    assert.matches("waits for a value from a channel that no other thread has", output)
+  end)
+
+  it("ends a thread that waits in it for a program that has gone", function()
+    local output, status = support.run [[
+      local thread = require "moonlet.thread"
+      thread.spawn(function(c) c:get() end, thread.channel())
+      for _ = 1, 3 do collectgarbage() require "moonlet.task".yield() end
+    ]]
+    assert.are.equal(1, status)
+    assert.matches("deadlock", output)
+  end)
+end)
