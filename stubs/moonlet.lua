@@ -18,6 +18,7 @@
 ---@field signal moonlet.signal
 ---@field sync moonlet.sync
 ---@field task moonlet.task
+---@field terminal moonlet.terminal
 ---@field test moonlet.test
 ---@field thread moonlet.thread
 ---@field url moonlet.url
