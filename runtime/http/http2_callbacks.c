@@ -105,7 +105,7 @@ static int finish_head(struct ml_http2_connection *c, struct ml_http2_stream *s,
 {
     int problem = 0;
     s->has_head = true;
-    s->is_websocket = ml_http2_head_is_websocket(&s->coming);
+    s->is_websocket = ml_http2_head_is_websocket(&c->coming);
     s->flow.input_ended = is_whole;
     c->head_deadline = ML_FOREVER;
     if (read_head(c, s, &problem) != 0)

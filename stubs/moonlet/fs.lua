@@ -33,6 +33,131 @@ function Watch:events() end
 ---@return string|nil # code
 function Watch:next(timeout) end
 
+---An open file. It is read and written as streams of `moonlet.net` are, from its position, or, if it
+---appends, written at its end. It prints as its path and state; `<close>` closes it.
+---@class moonlet.fs.file
+local file = {}
+
+---Iterates over the content, as read_some() returns it. Failures raise {message=, code=}.
+---@param max? integer bytes of each
+---@return fun(): string # an iterator
+function file:chunks(max) end
+
+---Closes at once: tasks that wait in the file get nil, message, "CLOSED"; what a worker writes is
+---finished. Idempotent, never waits.
+---@return boolean # true
+function file:close() end
+
+---Iterates over the lines, as `stream:lines`. Waits as read_line() does; failures raise
+---{message=, code=}.
+---@param ... any formats of read()
+---@return fun(): string # an iterator
+function file:lines(...) end
+
+---Locks the file against others that lock it: other programs (flock(2)), and other file objects of
+---this one, whichever task has them. Only the task waits, and a cancelled one has no lock. Closing the
+---file unlocks it.
+---
+---local file <close> = assert(fs.open("counter", "r+"))
+---local lock <close> = assert(file:lock())
+---@param mode? string "exclusive", or "shared": with others that share it
+---@param timeout? number seconds; 0 never waits
+---@return moonlet.fs.lock|nil # or nil, message, code: "ETIMEDOUT"
+---@return string|nil # message
+---@return string|nil # code
+function file:lock(mode, timeout) end
+
+---Reads by formats, as io's files do, and as `stream:read`. May wait.
+---@param ... any a count of bytes, "n", "l", "L" or "a"
+---@return any ... # for each format a string or number; the last is nil at the end, and where there is no number. Or nil, message, code
+function file:read(...) end
+
+---Reads all up to the end. May wait.
+---@param max? integer bytes
+---@return string|nil # "" at the end already; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function file:read_all(max) end
+
+---Reads n bytes. May wait.
+---@param n integer
+---@return string|nil # or nil at the end; the end in the middle is nil, message, "EEOF", the bytes kept
+---@return string|nil # message
+---@return string|nil # code
+function file:read_exactly(n) end
+
+---Reads a line and strips its "\n" or "\r\n"; the last one may lack it. May wait.
+---@param max? integer bytes, the end of the line included
+---@return string|nil # or nil at the end; a longer one is nil, "line too long", "EMSGSIZE", the bytes kept
+---@return string|nil # message
+---@return string|nil # code
+function file:read_line(max) end
+
+---Reads what is at hand, at least one byte. May wait.
+---@param max? integer bytes at most
+---@return string|nil # or nil at the end of the file; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function file:read_some(max) end
+
+---Reads up to a delimiter, as `stream:read_until`. May wait.
+---@param delimiter string
+---@param max? integer bytes, the delimiter included
+---@return string|nil # with the delimiter, or nil at the end; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function file:read_until(delimiter, max) end
+
+---Moves the position, and tells it, as io's files do. May wait, for "end".
+---@param whence? string "set", "cur" or "end"
+---@param offset? integer
+---@return integer|nil # the position, from the begin of the file; or nil, message, code: "ESPIPE" for what has no positions
+---@return string|nil # message
+---@return string|nil # code
+function file:seek(whence, offset) end
+
+---The size in bytes. May wait.
+---@return integer|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function file:size() end
+
+---Waits until the disk has all that was written. May wait.
+---@param what? string "data": without times and the like, where that is faster
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function file:sync(what) end
+
+---Cuts the file, or extends it by zeros. The position stays. May wait.
+---@param size? integer
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function file:truncate(size) end
+
+---Writes all values, contiguous even if other tasks write. A cancelled task has written all or nothing
+---of up to 8 MB. May wait.
+---@param ... any strings, numbers, or lists of them
+---@return boolean|nil # true; or nil, message, code, bytes written
+---@return string|nil # message
+---@return string|nil # code
+function file:write(...) end
+
+---A lock on a file; `<close>` gives it up.
+---@class moonlet.fs.lock
+local lock = {}
+
+---Gives the lock up. Idempotent, never waits.
+function lock:close() end
+
+---A walk, as `walk` returns it for the loop; `<close>` closes it.
+---@class moonlet.fs.walk
+local walk = {}
+
+---Ends the walk. Idempotent, never waits.
+function walk:close() end
+
 ---Files and directories. Every function makes only its task wait, and is a cancellation point.
 ---Failures are nil, "path: reason", code.
 ---@class moonlet.fs
@@ -52,6 +177,47 @@ local fs = {}
 ---@return string|nil # code
 function fs.append(path, data, opts) end
 
+---Sets a file's permissions. May wait.
+---@param path string
+---@param mode any an integer, or octal digits as text: "755"
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.chmod(path, mode) end
+
+---@class moonlet.fs.chown.options
+---@field follow? boolean false: a symbolic link itself
+
+---Gives a file to another user and group. A symbolic link is followed. May wait.
+---@param path string
+---@param uid integer|nil nil: as it is
+---@param gid? integer nil: as it is
+---@param opts? moonlet.fs.chown.options
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.chown(path, uid, gid, opts) end
+
+---@class moonlet.fs.copy.options
+---@field recursive? boolean
+---@field keep? boolean times and permissions as they are, and owners where that is allowed
+
+---Copies a file, which appears when it is whole, and may replace a file. It gets the permissions of
+---the original, less the umask, unless it replaces a file, whose permissions stay. Holes stay holes. A
+---symbolic link at the end of a path is followed. May wait.
+---
+---With `recursive` a directory is copied with all that is in it, to a place where nothing is. In it
+---symbolic links are copied as links, FIFOs, sockets and devices as what they are; each name of a file
+---becomes a file of its own. If something cannot be copied, nothing of the copy is left, nor if the
+---task is cancelled meanwhile; the message names what it was.
+---@param from string
+---@param to string
+---@param opts? moonlet.fs.copy.options
+---@return boolean|nil # true; or nil, message, code: "EINVAL" for a directory into itself
+---@return string|nil # message
+---@return string|nil # code
+function fs.copy(from, to, opts) end
+
 ---Whether there is anything under this name; a symbolic link that leads nowhere is nothing. May wait.
 ---@param path string
 ---@return boolean|nil # or nil, message, code, when it cannot be told, as in a directory that may not be searched
@@ -59,12 +225,51 @@ function fs.append(path, data, opts) end
 ---@return string|nil # code
 function fs.exists(path) end
 
+---Gives a file one more name (a hard link). May wait.
+---@param from string
+---@param to string
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.link(from, to) end
+
+---The names in a directory, in the order of their bytes, without "." and "..". May wait.
+---@param path string
+---@return string[]|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.list(path) end
+
 ---Describes a file as `stat` does, but a symbolic link itself. May wait.
 ---@param path string
 ---@return table|nil # as from stat(); or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function fs.lstat(path) end
+
+---@class moonlet.fs.mkdir.options
+---@field parents? boolean makes those above, too; it is no error if it is there already
+---@field mode? any its permissions, less the umask: an integer, or octal digits
+
+---Makes a directory. May wait.
+---@param path string
+---@param opts? moonlet.fs.mkdir.options
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.mkdir(path, opts) end
+
+---@class moonlet.fs.open.options
+---@field mode? any permissions of a new file, less the umask
+
+---Opens a file. A FIFO waits for its other end, and only its task. May wait.
+---@param path string
+---@param mode? string "r", "w", "a", "r+", "w+", "a+", as in io.open; with "x" at the end it is an error, "EEXIST", if the file is there
+---@param opts? moonlet.fs.open.options
+---@return moonlet.fs.file|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.open(path, mode, opts) end
 
 ---Reads a whole file. May wait.
 ---@param path string
@@ -74,12 +279,85 @@ function fs.lstat(path) end
 ---@return string|nil # code
 function fs.read(path, max) end
 
+---Tells where a symbolic link leads. May wait.
+---@param path string
+---@return string|nil # or nil, message, code: "EINVAL" if it is no link
+---@return string|nil # message
+---@return string|nil # code
+function fs.readlink(path) end
+
+---The path from the root, without symbolic links, "." and "..". May wait.
+---@param path string
+---@return string|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.realpath(path) end
+
+---@class moonlet.fs.remove.options
+---@field recursive? boolean
+
+---Removes a file, a symbolic link, or an empty directory. May wait.
+---
+---With `recursive` a directory is removed with all that is in it. Links in it are removed, not
+---followed, also if somebody puts one in a directory's place meanwhile. If something cannot be
+---removed, the rest stays, and the message names it.
+---@param path string
+---@param opts? moonlet.fs.remove.options
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.remove(path, opts) end
+
+---Gives a file another name, which replaces a file that has it. May wait.
+---@param from string
+---@param to string
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.rename(from, to) end
+
 ---Describes a file: follows symbolic links. May wait.
 ---@param path string
 ---@return table|nil # type ("file", "directory", "link", "fifo", "socket", "char", "block"), size, mode (its permissions), uid, gid, ino, dev, nlink, blocks (of 512 bytes that it has on the disk), mtime, atime, ctime (seconds since 1970), mtime_ns, atime_ns, ctime_ns (the same in nanoseconds, integers); or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function fs.stat(path) end
+
+---Makes a symbolic link. May wait.
+---@param target string where it leads, as seen from its own directory
+---@param path string its name
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.symlink(target, path) end
+
+---Sets when a file was last read and changed. Without times: now. May wait.
+---@param path string
+---@param atime? any seconds since 1970, nil: now; or a table in place of both times, with `atime`, `mtime` in seconds, or exactly, `atime_ns`, `mtime_ns` in nanoseconds; what is not in it stays as it is; `follow` = false: a symbolic link itself
+---@param mtime? number seconds since 1970, nil: now
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.utime(path, atime, mtime) end
+
+---@class moonlet.fs.walk.options
+---@field depth? integer levels at most: 1 is what is in the directory itself
+---@field follow? boolean directories behind symbolic links are entered, too, unless they contain the link
+---@field skip? table a list of names: what is called so is left out, with all that is in it
+---@field on_error? function on_error(message, code, path), called for a directory that cannot be read; without it that is raised, as {message=, code=}
+
+---Iterates over all that is below a directory, each directory before what is in it, in no other order.
+---Links are told of, and not followed. What vanishes meanwhile is passed over, if it was not told of
+---yet. The loop may be left at any time: the fourth value closes the walk. May wait, in each step.
+---
+---for path, type in fs.walk("src") do
+---if type == "file" then print(path) end
+---end
+---@param dir string
+---@param opts? moonlet.fs.walk.options
+---@return function # the iterator, which returns a path, and a type as in `stat`
+---@return moonlet.fs.walk # for the iterator
+function fs.walk(dir, opts) end
 
 ---@class moonlet.fs.watch.options
 ---@field recursive? boolean with all directories below

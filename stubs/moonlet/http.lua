@@ -533,7 +533,7 @@ function Router:use(fn) end
 local Server = {}
 
 ---Serves the connections of a listener until it is stopped, or one stream until its end. May wait.
----@param target moonlet.signal.listener|moonlet.net.stream
+---@param target moonlet.net.listener|moonlet.net.stream
 ---@return boolean|nil # true; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
@@ -688,7 +688,7 @@ function http.router() end
 ---@field tls? table options or a context of net.tls; HTTP/2 is offered
 ---@field reuseport? boolean
 ---@field backlog? integer
----@field listener? moonlet.signal.listener in place of the five above
+---@field listener? moonlet.net.listener in place of the five above
 ---@field grace? number seconds: SIGINT, SIGTERM and a cancellation stop as stop(grace)
 ---@field on_error? function on_error(err, req, traceback): what it returns is the answer
 ---@field max_body? integer bytes of a request's body: 413

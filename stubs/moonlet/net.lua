@@ -198,7 +198,7 @@ function stream:recv_fd(timeout) end
 ---Passes an open descriptor to the process at the other end of a stream of the Unix domain. It stays
 ---open here, but a path to which it was bound is no longer removed when it is closed. Bytes of a file
 ---or a stream that are buffered here do not go along. May wait.
----@param what moonlet.net.stream|moonlet.signal.listener|moonlet.net.udp|file*|integer a stream, listener, udp, io file, or the number of a descriptor
+---@param what moonlet.net.stream|moonlet.net.listener|moonlet.net.udp|file*|integer a stream, listener, udp, io file, or the number of a descriptor
 ---@param data? string at least one byte, that goes along and is read by the other side as usual. Without it a mark goes along that only recv_fd recognises and removes: give data if the other side is not moonlet
 ---@return boolean|nil # true; or nil, message, code
 ---@return string|nil # message
@@ -410,7 +410,7 @@ function net.connect(host, port, opts) end
 ---the environment; a later one finds none. Descriptors that are no listening stream sockets stay as
 ---they are. Never waits.
 ---@param opts? moonlet.net.inherited.options
----@return moonlet.signal.listener[] # empty when there are none, or they are meant for another process
+---@return moonlet.net.listener[] # empty when there are none, or they are meant for another process
 ---@return string[] # the name of each, "unknown" without one
 function net.inherited(opts) end
 
@@ -426,10 +426,10 @@ function net.inherited(opts) end
 ---@param host string|moonlet.net.Address a local address; "unix:/path", without a port; or a name (of its addresses an IPv4 one if there is one); "*": all of IPv4; "::": all of IPv6
 ---@param port? integer 0: one that the system chooses, see listener:address()
 ---@param opts? moonlet.net.listen.options
----@return moonlet.signal.listener|nil # or nil, message, code
+---@return moonlet.net.listener|nil # or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
----@overload fun(host: string|moonlet.net.Address, opts?: moonlet.net.listen.options): moonlet.signal.listener|nil, string|nil, string|nil
+---@overload fun(host: string|moonlet.net.Address, opts?: moonlet.net.listen.options): moonlet.net.listener|nil, string|nil, string|nil
 function net.listen(host, port, opts) end
 
 ---@class moonlet.net.memory_pair.options
