@@ -233,6 +233,26 @@ describe("terminal.raw", function()
   end)
 end)
 
+describe("the program of the guide that fills the screen", function()
+  it("draws anew when the window has another size, and leaves the terminal as it was", function()
+    local guide = support.read_file "docs/guide-system.md"
+    local program
+    for block in guide:gmatch "\n```lua\n(.-)\n```\n" do
+      if block:find('signal.on("WINCH", draw)', 1, true) then program = block end
+    end
+    for _, key in ipairs { "q", "\3" } do
+      local t <close> = open(program)
+      t:expect "80 x 24, 0 s"
+      t.child:resize(50, 132)
+      t:expect "\27%[25;%d+H132 x 50"
+      t:expect "132 x 50, 1 s"
+      t:type("x" .. key)
+      t:expect "\27%[%?1049l"
+      t:is_left(0)
+    end
+  end)
+end)
+
 describe("colours", function()
   local SCRIPT = "print(terminal.colours(), (terminal.style('x', 'bold red'):gsub('\\27', 'ESC')))"
 
