@@ -97,8 +97,12 @@ end)
 
 describe("terminal.is", function()
   it("tells a terminal from other files and streams", function()
-    local t <close> = open("print(terminal.is(io.stdin), terminal.is(io.stdout))", "$RUN; $RUN </dev/null")
+    local t <close> = open("print(terminal.is(io.stdin), terminal.is(io.stdout))\n"
+      .. "local tty <close> = require 'moonlet.fs'.open('/dev/tty', 'r+')\n"
+      .. "print(terminal.is(tty), terminal.size(tty)) tty:close() print(terminal.is(tty))", "$RUN; $RUN </dev/null")
     t:expect "true\ttrue"
+    t:expect "true\t24\t80"
+    t:expect "false"
     t:expect "false\ttrue"
     local file <close> = assert(io.open "/dev/null")
     assert.is_false(terminal.is(file))
