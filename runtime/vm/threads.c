@@ -312,7 +312,7 @@ static int start(struct ml_lua *lua, struct ml_thread_call *call)
 static void cancel_call(struct ml_lua *lua, struct ml_thread_call *call)
 {
     struct ml_crew *crew = ml_moonlet_of(lua)->crew;
-    if (crew == NULL)
+    if (crew == NULL || lua->hub.life.is_forked)
         return;
     pthread_mutex_lock(&crew->mutex);
     if (call->worker != NULL)
