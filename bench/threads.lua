@@ -1,6 +1,6 @@
---- Threads: starting one, messages between two cores, copying beside lua-cjson, thread.map on one and
--- on two threads. Each is measured by the clock and by the processor time of the process: on a busy
--- machine the second counts.
+--- Threads: starting one, messages between two cores, copying beside lua-cjson, thread.map on one
+-- and on two threads. Each is measured by the clock and by the processor time of the process: on a
+-- busy machine the second counts.
 --
 -- Usage: moonlet threads.lua [--quick]
 -- Prints one line of JSON for each: {"name", "us" (a piece, by the clock), "cpu_us"}.
@@ -10,7 +10,8 @@ local thread = require "moonlet.thread"
 local quick = arg[1] == "--quick"
 
 local function report(name, seconds, cpu, count)
-  print(('{"name": "%s", "us": %.3f, "cpu_us": %.3f}'):format(name, seconds / count * 1e6, cpu / count * 1e6))
+  local us, cpu_us = seconds / count * 1e6, cpu / count * 1e6
+  print(('{"name": "%s", "us": %.3f, "cpu_us": %.3f}'):format(name, us, cpu_us))
 end
 
 -- Measures fn(), which does `count` pieces.
@@ -51,13 +52,17 @@ local function messages(capacity, count)
     out:close()
   end, ch, count)
   ch:get()
-  measure(("a message (channel of %d)"):format(capacity), count, function() for _ in ch:values() do end end)
+  measure(("a message (channel of %d)"):format(capacity), count, function()
+    for _ in ch:values() do end
+  end)
   sender:join()
 end
 
 local function round_trips(count)
   local there, back = thread.channel(1), thread.channel(1)
-  local echo = thread.spawn(function(from, to) for value in from:values() do to:put(value) end end, there, back)
+  local echo = thread.spawn(function(from, to)
+    for value in from:values() do to:put(value) end
+  end, there, back)
   measure("a message there and back", count, function()
     for i = 1, count do
       there:put(i)

@@ -162,7 +162,8 @@ describe("a channel between threads", function()
     a:put "x"
     assert.are.same({ 1, "x" }, { channel.select { { a, "get" }, { b, "get" } } })
     assert.are.same({ 2, true }, { channel.select { { a, "get" }, { b, "put", "y" } } })
-    assert.are.same({ nil, "timeout", "ETIMEDOUT" }, { channel.select { { a, "get" }, { b, "put", 1 }, timeout = 0.01 } })
+    assert.are.same({ nil, "timeout", "ETIMEDOUT" },
+      { channel.select { { a, "get" }, { b, "put", 1 }, timeout = 0.01 } })
     assert.are.same({ "default", 5 }, { channel.select { { a, "get" }, default = 5 } })
     local t = thread.spawn(function(out) require "moonlet.task".sleep(0.02) out:put "late" end, a)
     assert.are.same({ 2, "late" }, { channel.select { { own, "get" }, { a, "get" } } })
