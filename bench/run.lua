@@ -20,6 +20,7 @@ local suites = {
   "micro", "sleepers", "echo", "http", "websocket", "udp", "lines", "bulk", "tls", "handshakes",
   "flat", "idle",
   "startup", "syscalls", "libc_calls", "slow", "slow_http", "flood", "documents", "watch",
+  "children", "threads",
 }
 
 local function fail_usage(message)

@@ -1,13 +1,11 @@
 /* Locks on files, and calls that wait for a disk: those run on a worker thread. */
-#include "hub/on/offload.h"
 #include "interpose/call_wait.h"
 #include "interpose/libc_call.h"
 #include "interpose/result.h"
+#include "system/file/paths.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 
 struct lock_call {
     int fd;
@@ -73,110 +71,65 @@ int ml_co_lockf(struct ml_libc_calls *calls, int fd, int operation, off_t size)
 
 /* ---- on a worker ---- */
 
-enum disk_work { WORK_FSYNC, WORK_FDATASYNC, WORK_RENAME, WORK_REMOVE };
-
-struct disk_job {
-    struct ml_job job;
-    enum disk_work work;
-    int fd; /* a duplicate: the task may be cancelled and close its own; -1: none */
-    const char *path;
-    const char *other; /* the new name */
-    int result;
-    char strings[];
-};
-
-static void run_disk(struct ml_job *job)
+static int make_fsync(struct ml_file_call *call)
 {
-    struct disk_job *j = ml_container_of(job, struct disk_job, job);
-    switch (j->work) {
-    case WORK_FSYNC:
-        j->result = ml_libc.fsync(j->fd);
-        break;
-    case WORK_FDATASYNC:
-        j->result = ml_libc.fdatasync(j->fd);
-        break;
-    case WORK_RENAME:
-        j->result = ml_libc.rename(j->path, j->other);
-        break;
-    case WORK_REMOVE:
-        j->result = ml_libc.remove(j->path);
-        break;
-    }
+    return ml_libc.fsync(call->fd) == 0 ? 0 : -errno;
 }
 
-static void release_disk(struct ml_job *job)
+static int make_fdatasync(struct ml_file_call *call)
 {
-    struct disk_job *j = ml_container_of(job, struct disk_job, job);
-    if (j->fd >= 0)
-        ml_libc.close(j->fd);
-    free(j);
+    return ml_libc.fdatasync(call->fd) == 0 ? 0 : -errno;
 }
 
-/* Copies `path` and `other`; NULL: none. Returns NULL if there is no memory. */
-static struct disk_job *new_job(enum disk_work work, const char *path, const char *other)
+/* Makes the call, and frees it: 0, with errno as it was; or -1 with errno set. */
+static int run(struct ml_libc_calls *calls, struct ml_file_call *call)
 {
-    size_t path_size = path != NULL ? strlen(path) + 1 : 0;
-    size_t other_size = other != NULL ? strlen(other) + 1 : 0;
-    struct disk_job *job = calloc(1, sizeof *job + path_size + other_size);
-    if (job == NULL)
-        return NULL;
-    job->job = (struct ml_job){.run = run_disk, .release = release_disk};
-    job->work = work;
-    job->fd = -1;
-    job->path = memcpy(job->strings, path != NULL ? path : "", path_size);
-    job->other = memcpy(job->strings + path_size, other != NULL ? other : "", other_size);
-    return job;
-}
-
-/* Runs the job. 0, with errno as the call left it; or -1 with errno set, and the job is freed. */
-static int run(struct ml_libc_calls *calls, struct disk_job *job)
-{
-    int error = job != NULL ? ml_call_wait_job(calls, calls->entry, &job->job) : -ENOMEM;
+    int saved = errno;
+    int error = call != NULL ? ml_call_wait_job(calls, calls->entry, &call->job) : -ENOMEM;
+    if (error != 0)
+        return ml_fail(error);
+    error = call->result;
+    ml_file_call_free(call);
+    errno = saved;
     return error == 0 ? 0 : ml_fail(error);
 }
 
-static int run_for_result(struct ml_libc_calls *calls, struct disk_job *job)
-{
-    if (run(calls, job) != 0)
-        return -1;
-    int result = job->result;
-    release_disk(&job->job);
-    return result;
-}
-
-static int sync_file(struct ml_libc_calls *calls, enum disk_work work, int fd)
+/* Works on a duplicate: the task may be cancelled and close its own. */
+static int sync_file(struct ml_libc_calls *calls, int (*make)(struct ml_file_call *), int fd)
 {
     int saved = errno;
-    struct disk_job *job = new_job(work, NULL, NULL);
-    if (job == NULL)
+    struct ml_file_call *call = ml_file_call_new(make, false, NULL, NULL, NULL, 0);
+    if (call == NULL)
         return ml_fail(-ENOMEM);
-    job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (job->fd < 0) {
-        free(job);
+    call->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (call->fd < 0) {
+        ml_file_call_free(call);
         errno = saved; /* without room for another descriptor the call blocks the thread */
-        return work == WORK_FSYNC ? ml_libc.fsync(fd) : ml_libc.fdatasync(fd);
+        return make == make_fsync ? ml_libc.fsync(fd) : ml_libc.fdatasync(fd);
     }
-    return run_for_result(calls, job);
+    return run(calls, call);
 }
 
 int ml_co_fsync(struct ml_libc_calls *calls, int fd)
 {
-    return sync_file(calls, WORK_FSYNC, fd);
+    return sync_file(calls, make_fsync, fd);
 }
 
 int ml_co_fdatasync(struct ml_libc_calls *calls, int fd)
 {
-    return sync_file(calls, WORK_FDATASYNC, fd);
+    return sync_file(calls, make_fdatasync, fd);
 }
 
 int ml_co_rename(struct ml_libc_calls *calls, const char *from, const char *to)
 {
-    return from == NULL || to == NULL ? ml_libc.rename(from, to)
-                                      : run_for_result(calls, new_job(WORK_RENAME, from, to));
+    if (from == NULL || to == NULL)
+        return ml_libc.rename(from, to);
+    return run(calls, ml_file_call_new(ml_file_rename, true, from, to, NULL, 0));
 }
 
 int ml_co_remove(struct ml_libc_calls *calls, const char *path)
 {
-    return path == NULL ? ml_libc.remove(path)
-                        : run_for_result(calls, new_job(WORK_REMOVE, path, NULL));
+    if (path == NULL)
+        return ml_libc.remove(path);
+    return run(calls, ml_file_call_new(ml_file_remove, true, path, NULL, NULL, 0));
 }

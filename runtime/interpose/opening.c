@@ -4,20 +4,13 @@
 #include "interpose/libc_call.h"
 #include "interpose/result.h"
 #include "interpose/stdio_file.h"
+#include "system/file/fifo.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* A FIFO that is being opened, without blocking. */
-struct opening {
-    const char *path;
-    int flags;
-    int fd;         /* -1: not yet */
-    int scratch[2]; /* a pipe for a look into the FIFO */
-};
 
 /* The flags of open() for a mode of fopen(). -1: the mode never makes a FIFO wait. */
 static int flags_of(const char *mode)
@@ -39,70 +32,45 @@ static bool is_fifo(const char *path)
     return is;
 }
 
-/* For a FIFO that is open for reading: whether it has a writer. It has if there are bytes, or if
- * tee(2) says that there might be some. */
-static bool has_writer(const struct opening *o)
-{
-    struct pollfd readable = {.fd = o->fd, .events = POLLIN};
-    return ml_libc.poll(&readable, 1, 0) > 0 ||
-           tee(o->fd, o->scratch[1], 1, SPLICE_F_NONBLOCK) != 0;
-}
-
-/* A descriptor for writing exists only if there is a reader. 1: the FIFO is open; 0: try again; -1
- * with errno set. */
-static int try_open(struct opening *o)
-{
-    if (o->fd < 0)
-        o->fd = open(o->path, o->flags | O_NONBLOCK | O_CLOEXEC, 0666);
-    if (o->fd < 0)
-        return errno == ENXIO ? 0 : -1;
-    return (o->flags & O_ACCMODE) == O_WRONLY || has_writer(o);
-}
-
 /* Polls, as the kernel does not report when the other end is opened. 0 or a negated errno. */
 static int await_other_end(struct ml_libc_calls *calls, struct ml_libc_call entry,
-                           struct opening *o)
+                           struct ml_fifo *fifo, const char *path, int flags)
 {
     ml_time pause = ML_FIRST_PAUSE;
-    int error = 0, state = try_open(o);
+    int error = 0, state = ml_fifo_try(fifo, path, flags, 0666);
     while (state == 0 && error == 0) {
         error = ml_call_wait_pause(calls, entry, &pause);
         if (error == 0)
-            state = try_open(o);
+            state = ml_fifo_try(fifo, path, flags, 0666);
     }
-    return state < 0 ? -errno : error;
+    return state < 0 ? state : error;
 }
 
-static int open_fifo(struct ml_libc_calls *calls, struct ml_libc_call entry, struct opening *o)
+static int open_fifo(struct ml_libc_calls *calls, struct ml_libc_call entry, const char *path,
+                     int flags, int *fd)
 {
-    bool reads = (o->flags & O_ACCMODE) == O_RDONLY;
-    if (reads && pipe2(o->scratch, O_CLOEXEC | O_NONBLOCK) != 0)
-        return -errno;
-    int error = await_other_end(calls, entry, o);
-    if (reads) {
-        ml_libc.close(o->scratch[0]);
-        ml_libc.close(o->scratch[1]);
-    }
+    struct ml_fifo fifo;
+    ml_fifo_init(&fifo);
+    int error = await_other_end(calls, entry, &fifo, path, flags);
+    ml_fifo_release(&fifo, error == 0);
     if (error == 0)
-        fcntl(o->fd, F_SETFL, fcntl(o->fd, F_GETFL) & ~O_NONBLOCK);
-    if (error != 0 && o->fd >= 0)
-        ml_libc.close(o->fd);
+        fcntl(fifo.fd, F_SETFL, fcntl(fifo.fd, F_GETFL) & ~O_NONBLOCK);
+    *fd = fifo.fd;
     return error;
 }
 
 /* fopen() of a FIFO. */
 static FILE *fopen_fifo(struct ml_libc_calls *calls, const char *path, const char *mode)
 {
-    struct opening o = {.path = path, .flags = flags_of(mode), .fd = -1};
     struct ml_libc_call entry = calls->entry;
-    int saved = errno, error = open_fifo(calls, entry, &o);
+    int fd, saved = errno, error = open_fifo(calls, entry, path, flags_of(mode), &fd);
     if (error == ML_PLAINLY)
         return ml_libc.fopen64(path, mode);
     if (error != 0)
         return ml_fail(error), NULL;
-    FILE *file = fdopen(o.fd, mode);
+    FILE *file = fdopen(fd, mode);
     if (file == NULL)
-        ml_libc.close(o.fd);
+        ml_libc.close(fd);
     else
         errno = saved;
     return file;

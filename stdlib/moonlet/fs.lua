@@ -4,7 +4,7 @@
 
 -- The functions for single files, and watch(), are in runtime/bindings/file/.
 
-local pairs = pairs
+local pairs, require = pairs, require
 
 local core = require "moonlet.fs.core"
 
@@ -28,9 +28,12 @@ local function write_special(path, data)
 end
 
 core.whole(read_special, write_special)
-core.whole = nil
 
 for name, value in pairs(core) do fs[name] = value end
+fs.whole, fs.remove_on_close = nil, nil
+fs.glob = require("moonlet.fs.glob").glob
+local temporary = require "moonlet.fs.temporary"
+fs.temp_dir, fs.temp_file = temporary.temp_dir, temporary.temp_file
 fs.watch = require("moonlet.fs.watch.core").watch
 
 return fs

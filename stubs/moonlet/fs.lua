@@ -33,9 +33,22 @@ function Watch:events() end
 ---@return string|nil # code
 function Watch:next(timeout) end
 
+---A directory that is removed, with all that is in it, by `close()`, or at the end of its block.
+---@class moonlet.fs.directory
+---@field path string
+local directory = {}
+
+---Removes the directory with all that is in it, also if the task is cancelled. Idempotent. May
+---wait.
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function directory:close() end
+
 ---An open file. It is read and written as streams of `moonlet.net` are, from its position, or, if it
 ---appends, written at its end. It prints as its path and state; `<close>` closes it.
 ---@class moonlet.fs.file
+---@field path string by which it was opened
 local file = {}
 
 ---Iterates over the content, as read_some() returns it. Failures raise {message=, code=}.
@@ -225,6 +238,17 @@ function fs.copy(from, to, opts) end
 ---@return string|nil # code
 function fs.exists(path) end
 
+---Iterates over the paths that fit a pattern, in the order of their names. `*` stands for any
+---number of characters of a name, `?` for one, `[a-z]` and `[!a-z]` for one of a set; `**` for any
+---number of directories, also none, but not for links; a backslash takes the next character as it
+---is. A dot at the begin of a name is only found by a dot. With a slash at the end only directories
+---are found. What cannot be read is passed over. May wait, in each step.
+---
+---for path in fs.glob "src/**/*.c" do print(path) end
+---@param pattern string
+---@return fun(): string # an iterator
+function fs.glob(pattern) end
+
 ---Gives a file one more name (a hard link). May wait.
 ---@param from string
 ---@param to string
@@ -330,6 +354,30 @@ function fs.stat(path) end
 ---@return string|nil # message
 ---@return string|nil # code
 function fs.symlink(target, path) end
+
+---Makes a directory, which only its owner may enter, and which is removed when it is closed, with
+---all that is in it. May wait.
+---
+---local dir <close> = assert(fs.temp_dir())
+---fs.write(dir.path .. "/data", "text")
+---@param opts? table as for `temp_file`
+---@return moonlet.fs.directory|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.temp_dir(opts) end
+
+---@class moonlet.fs.temp_file.options
+---@field dir? string where; by default the environment's TMPDIR, or /tmp
+---@field prefix? string what its name begins with
+---@field suffix? string what its name ends with
+
+---Makes and opens a file for reading and writing, which only its owner may open, and which is
+---removed when it is closed. May wait.
+---@param opts? moonlet.fs.temp_file.options
+---@return moonlet.fs.file|nil # its field `path` is the path; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function fs.temp_file(opts) end
 
 ---Sets when a file was last read and changed. Without times: now. May wait.
 ---@param path string

@@ -10,7 +10,9 @@
  * "fault reached" on stderr when it does.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -111,10 +114,72 @@ REAL(int, listen, (int, int))
 REAL(int, shutdown, (int, int))
 REAL(int, getsockname, (int, struct sockaddr *, socklen_t *))
 REAL(int, getpeername, (int, struct sockaddr *, socklen_t *))
+REAL(int, inotify_init1, (int))
+REAL(int, inotify_add_watch, (int, const char *, uint32_t))
+REAL(int, openat, (int, const char *, int, ...))
+REAL(DIR *, fdopendir, (int))
+REAL(struct dirent *, readdir, (DIR *))
+REAL(int, fstatat, (int, const char *, struct stat *, int))
+REAL(char *, realpath, (const char *, char *))
 REAL(void *, malloc, (size_t))
 REAL(void *, calloc, (size_t, size_t))
 REAL(void *, realloc, (void *, size_t))
 REAL(void *, mmap, (void *, size_t, int, int, int, off_t))
+
+/* ---- files ---- */
+
+/* A call of a file fails with the planned number, or is made. */
+#define FILE_CALL(result, name, parameters, arguments)                                             \
+    REAL(result, name, parameters)                                                                 \
+    result __wrap_##name parameters                                                                \
+    {                                                                                              \
+        return is_chosen(#name) ? -1 : __real_##name arguments;                                    \
+    }
+
+FILE_CALL(ssize_t, read, (int fd, void *memory, size_t size), (fd, memory, size))
+FILE_CALL(ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size))
+
+FILE_CALL(ssize_t, pwrite, (int fd, const void *data, size_t size, off_t at), (fd, data, size, at))
+FILE_CALL(int, fsync, (int fd), (fd))
+FILE_CALL(int, ftruncate, (int fd, off_t size), (fd, size))
+FILE_CALL(int, fchmod, (int fd, mode_t mode), (fd, mode))
+FILE_CALL(int, mkdir, (const char *path, mode_t mode), (path, mode))
+FILE_CALL(int, mkdirat, (int at, const char *path, mode_t mode), (at, path, mode))
+FILE_CALL(int, rename, (const char *from, const char *to), (from, to))
+FILE_CALL(int, renameat, (int at, const char *from, int there, const char *to),
+          (at, from, there, to))
+FILE_CALL(int, unlinkat, (int at, const char *path, int flags), (at, path, flags))
+FILE_CALL(ssize_t, copy_file_range,
+          (int from, off_t *at, int to, off_t *there, size_t size, unsigned flags),
+          (from, at, to, there, size, flags))
+FILE_CALL(ssize_t, getdents64, (int fd, void *memory, size_t size), (fd, memory, size))
+FILE_CALL(ssize_t, preadv2, (int fd, const struct iovec *pieces, int count, off_t at, int flags),
+          (fd, pieces, count, at, flags))
+
+REAL(int, open, (const char *, int, ...))
+
+static mode_t mode_of(va_list rest, int flags)
+{
+    return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(rest, mode_t) : 0;
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = mode_of(rest, flags);
+    va_end(rest);
+    return is_chosen("open") ? -1 : __real_open(path, flags, mode);
+}
+
+int __wrap_openat(int at, const char *path, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = mode_of(rest, flags);
+    va_end(rest);
+    return is_chosen("openat") ? -1 : __real_openat(at, path, flags, mode);
+}
 
 /* ---- data ---- */
 
@@ -251,6 +316,38 @@ int __wrap_getsockname(int fd, struct sockaddr *address, socklen_t *length)
 int __wrap_getpeername(int fd, struct sockaddr *address, socklen_t *length)
 {
     return is_chosen("getpeername") ? -1 : __real_getpeername(fd, address, length);
+}
+
+/* ---- directories ---- */
+
+int __wrap_inotify_init1(int flags)
+{
+    return is_chosen("inotify_init1") ? -1 : __real_inotify_init1(flags);
+}
+
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+    return is_chosen("inotify_add_watch") ? -1 : __real_inotify_add_watch(fd, path, mask);
+}
+
+DIR *__wrap_fdopendir(int fd)
+{
+    return is_chosen("fdopendir") ? NULL : __real_fdopendir(fd);
+}
+
+struct dirent *__wrap_readdir(DIR *stream)
+{
+    return is_chosen("readdir") ? NULL : __real_readdir(stream);
+}
+
+int __wrap_fstatat(int base, const char *path, struct stat *status, int flags)
+{
+    return is_chosen("fstatat") ? -1 : __real_fstatat(base, path, status, flags);
+}
+
+char *__wrap_realpath(const char *path, char *result)
+{
+    return is_chosen("realpath") ? NULL : __real_realpath(path, result);
 }
 
 /* ---- memory ---- */

@@ -23,6 +23,7 @@
 An open file. It is read and written as streams of `moonlet.net` are, from its position, or, if it
 appends, written at its end. It prints as its path and state; `<close>` closes it.
 @object file
+@tfield string path by which it was opened
 */
 
 static struct ml_file *check_file(lua_State *L)
@@ -364,6 +365,25 @@ static int file_tostring(lua_State *L)
     return 1;
 }
 
+/* Upvalue: the methods. */
+static int file_index(lua_State *L)
+{
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    if (strcmp(name, "path") == 0)
+        lua_getiuservalue(L, 1, 1);
+    return 1;
+}
+
+/* core.remove_on_close(file): its name is removed when it is closed. */
+static int remove_on_close(lua_State *L)
+{
+    check_file(L)->is_temporary = true;
+    return 0;
+}
+
 /* The flags of open() for a mode of io.open(), with "x" at its end for a file that must not be
  * there; -1: it is none. */
 static int flags_of(const char *mode)
@@ -447,7 +467,14 @@ void ml_set_open_function(lua_State *L)
         {"__gc", guard_close}, {"__close", guard_close}, {NULL, NULL}};
     ml_open_object_type(L, ml_file_type, file_methods, metamethods);
     ml_open_object_type(L, guard_type, closing, of_guard);
+    luaL_getmetatable(L, ml_file_type);
+    lua_getfield(L, -1, "__index");
+    lua_pushcclosure(L, file_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
     lua_pushvalue(L, -2);
     lua_pushcclosure(L, fs_open, 1);
     lua_setfield(L, -2, "open");
+    lua_pushcfunction(L, remove_on_close);
+    lua_setfield(L, -2, "remove_on_close");
 }

@@ -27,6 +27,7 @@ struct ml_file {
     bool is_local; /* asking for its status asks no server */
     bool appends;
     bool is_locked;
+    bool is_temporary; /* its name, stream.name, is removed when it is closed */
 };
 
 /* A call for the file's descriptor, which stays open until the call is freed. NULL: no memory. */

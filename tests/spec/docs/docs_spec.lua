@@ -137,7 +137,7 @@ end
 describe("the tables of docs/coming-from.md", function()
   local modules, methods = {}, {}
   for _, name in ipairs { "task", "sync", "channel", "queue", "pool", "greenlet", "test", "net", "http", "json",
-    "websocket" } do
+    "websocket", "fs" } do
     modules[name] = require("moonlet." .. name)
   end
 
@@ -203,6 +203,8 @@ describe("the tables of docs/coming-from.md", function()
       know_methods_of(object)
     end
     know_methods_of_http()
+    local file <close> = assert(modules.fs.open "README.md")
+    know_methods_of(file)
     local list = snippets(read_file "docs/coming-from.md")
     assert.is_true(#list > 80)
     for _, code in ipairs(list) do

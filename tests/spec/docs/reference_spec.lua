@@ -14,7 +14,7 @@ local it, read_file = support.limited(it), support.read_file
 -- Parts of other modules, which are described with those, the interactive mode, and what runs specs.
 local function is_internal(name)
   return name:find "%.core$" or name:find "^moonlet%.repl" or name:find "^moonlet%.http%."
-    or name:find "^moonlet%.process%." or name:find "^moonlet%.thread%."
+    or name:find "^moonlet%.process%." or name:find "^moonlet%.thread%." or name:find "^moonlet%.fs%."
     or name == "moonlet.argument"
     or name == "moonlet.test.specs"
 end
@@ -184,7 +184,8 @@ describe("the reference", function()
     local task, greenlet = require "moonlet.task", require "moonlet.greenlet"
     local listener <close> = require "moonlet.net".listen("127.0.0.1", 0)
     local examples = { Task = task.current(), Greenlet = greenlet.new(print, greenlet.current()),
-      Address = listener:address(), Lease = { value = 1 }, Url = require "moonlet.url".parse "" }
+      Address = listener:address(), Lease = { value = 1 }, Url = require "moonlet.url".parse "",
+      file = { path = "x" }, directory = { path = "x" } }
     local child <close> = assert(require "moonlet.process".spawn { "true" })
     child:wait()
     examples.Process = child

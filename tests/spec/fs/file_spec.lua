@@ -181,7 +181,7 @@ describe("moonlet.fs: open files", function()
     assert(os.execute("mkfifo " .. at "p"))
     local keep <close> = assert(fs.open(at "p", "r+"))
     local f <close> = assert(fs.open(at "p"))
-    local reader = task.spawn(function() return f:read_some() end)
+    local reader = task.spawn(function() return f:read_exactly(4) end)
     eventually(function() return reader:status() == "waiting" end)
     assert.same({ nil, at "p" .. ": another task is reading this stream", "EBUSY" }, { f:read_some() })
     keep:write "text"

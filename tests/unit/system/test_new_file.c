@@ -113,6 +113,42 @@ static void test_a_full_disk_is_told(void **state)
     assert_int_equal(count_entries(), 1);
 }
 
+static void test_a_link_stays_and_the_file_behind_it_is_replaced(void **state)
+{
+    struct ml_new_file file;
+    struct stat stat_now;
+    (void)state;
+    assert_int_equal(symlink("file", "link"), 0);
+    assert_int_equal(ml_new_file_open(&file, "link", 0666), 0);
+    assert_int_equal(ml_new_file_write(&file, "three", 5), 0);
+    assert_int_equal(ml_new_file_commit(&file, true), 0);
+    assert_string_equal(read_file("file"), "three");
+    assert_int_equal(lstat("link", &stat_now), 0);
+    assert_true(S_ISLNK(stat_now.st_mode));
+    assert_int_equal(unlink("link"), 0);
+    assert_int_equal(symlink("link", "link"), 0);
+    assert_int_equal(ml_new_file_open(&file, "link", 0666), -ELOOP);
+    assert_int_equal(unlink("link"), 0);
+    assert_int_equal(count_entries(), 1);
+}
+
+static void test_its_directory_may_move_meanwhile(void **state)
+{
+    struct ml_new_file file;
+    (void)state;
+    assert_int_equal(mkdir("dir", 0700), 0);
+    assert_int_equal(ml_new_file_open(&file, "dir/file", 0600), 0);
+    assert_int_equal(rename("dir", "moved"), 0);
+    assert_int_equal(mkdir("dir", 0700), 0);
+    assert_int_equal(ml_new_file_write(&file, "x", 1), 0);
+    assert_int_equal(ml_new_file_commit(&file, true), 0);
+    assert_string_equal(read_file("moved/file"), "x");
+    assert_int_equal(access("dir/file", F_OK), -1);
+    assert_int_equal(unlink("moved/file"), 0);
+    assert_int_equal(rmdir("moved"), 0);
+    assert_int_equal(rmdir("dir"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +156,8 @@ int main(void)
         cmocka_unit_test(test_what_was_there_stays_until_then_with_its_permissions),
         cmocka_unit_test(test_other_places_are_errors_and_nothing_is_left),
         cmocka_unit_test(test_a_full_disk_is_told),
+        cmocka_unit_test(test_a_link_stays_and_the_file_behind_it_is_replaced),
+        cmocka_unit_test(test_its_directory_may_move_meanwhile),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }
