@@ -74,7 +74,7 @@ for _, version in ipairs { "1.1", "2" } do
       local c <close> = client_of(version, function(req, res)
         res:flush()
         for piece in req:chunks() do
-          res:write("<", piece, ">")
+          res:write(piece:upper())
           res:flush()
         end
         res:write "end"
@@ -86,7 +86,7 @@ for _, version in ipairs { "1.1", "2" } do
         assert.equal(200, r.status)
         for i = 1, 5 do
           parts:put("part " .. i)
-          assert.equal("<part " .. i .. ">", r:read(8))
+          assert.equal("PART " .. i, r:read(6))
         end
         parts:close()
         assert.equal("end", r:read_all())
@@ -104,6 +104,7 @@ for _, version in ipairs { "1.1", "2" } do
         got = #req:body(1 << 20)
       end)
       assert.equal("ok", assert(c:post("http://a/", { body = count_up(200) })).body)
+      support.eventually(function() return got end)
       assert.equal(200000, got)
       local r <close> = assert(c:stream { url = "http://a/", method = "POST", body = count_up(200) })
       assert.equal("ok", r:read_all())
@@ -134,9 +135,9 @@ for _, version in ipairs { "1.1", "2" } do
       local c <close> = client_of(version, function(req, res)
         for piece in req:chunks() do res:write(piece) end
       end, { network = { capacity = 4096 } })
-      local text = ("0123456789"):rep(100000)
+      local text = ("0123456789"):rep(40000)
       assert.is_true(assert(c:post("http://a/", { body = text })).body == text)
-      assert.equal(900000, #assert(c:post("http://a/", { body = count_up(900) })).body)
+      assert.equal(400000, #assert(c:post("http://a/", { body = count_up(400) })).body)
       assert.same({ 1, 1 }, { c:stats().open, c:stats().idle })
     end)
 
