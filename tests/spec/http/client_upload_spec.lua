@@ -484,7 +484,7 @@ describe("a body in parts for which memory ends", function()
         collectgarbage()
         assert.equal("ok", assert(c:post("http://a/", { body = { "ok" }, timeout = 20 })).body)
         support.eventually(function() return c:stats().open <= 1 and c:stats().idle == c:stats().open end)
-        n = n + 3
+        n = n + 3 + n // 10
       until ok and calls < n
       assert.is_true(n > 50, n)
     end)

@@ -739,7 +739,7 @@ describe("websocket.connect over HTTP/2", function()
       other:finish()
       is_over(c)
       server:stop(0)
-      n = n + 5
+      n = n + 5 + n // 10
     until ok and calls < n
     assert.is_true(n > 50, n)
   end)
