@@ -56,7 +56,7 @@ MOONLET_API const char *moonlet_error_text(int error);
 
 /* Parts that a runtime leaves out: values of moonlet_options.without, to be added. With any of them
  * scripts get what a list names, and nothing else. */
-#define MOONLET_OS 1        /* os, but for clock, date, difftime, time; moonlet.test */
+#define MOONLET_OS 1        /* os, but for clock, date, difftime, time; moonlet.test, .thread */
 #define MOONLET_IO 2        /* io, dofile, loadfile; moonlet.repl, as without MOONLET_OS */
 #define MOONLET_DEBUG 4     /* debug, but for traceback; metatables of userdata */
 #define MOONLET_C 8         /* C modules: package.loadlib and their searchers; task.blocking */

@@ -2,9 +2,10 @@
 --
 --     moonlet scripts/grep.lua [-F] [-i] [-n] [-l | -c] pattern [file or directory ...]
 --
--- -F: plain text instead of a pattern; -i: letters of either case; -n: numbers of lines; -l: only the
--- names of files that have it; -c: only how many lines of each have it. Directories are searched with
--- all that is in them. Without a file: standard input. On a terminal what was found is in colours.
+-- -F: plain text instead of a pattern; -i: letters of either case; -n: numbers of lines; -l: only
+-- the names of files that have it; -c: only how many lines of each have it. Directories are
+-- searched with all that is in them. Without a file: standard input. On a terminal what was found
+-- is in colours.
 -- Exit status: 0 if a line was found, 1 if none was, 2 after an error.
 
 local channel = require "moonlet.channel"
@@ -21,7 +22,8 @@ end
 -- The piece of a pattern at a position, for letters of either case; the position behind it; whether
 -- that is inside a set. Classes (%a) stay as they are.
 local function either_case_at(pattern, at, in_set)
-  local class = not in_set and (pattern:match("^%%b..", at) or pattern:match("^%%f", at)) or pattern:match("^%%.", at)
+  local class = not in_set and (pattern:match("^%%b..", at) or pattern:match("^%%f", at))
+    or pattern:match("^%%.", at)
   if class then return class, at + #class, in_set end
   local opening = not in_set and pattern:match("^%[%^?%]?", at)
   if opening then return opening, at + #opening, true end
@@ -56,7 +58,8 @@ local function search_text(text, name, options)
       if options.only_names then break end
       if not options.only_counts and not binary then
         if options.colours and to >= from then
-          line = line:sub(1, from - 1) .. "\27[1;31m" .. line:sub(from, to) .. "\27[0m" .. line:sub(to + 1)
+          line = line:sub(1, from - 1) .. "\27[1;31m" .. line:sub(from, to) .. "\27[0m"
+            .. line:sub(to + 1)
         end
         lines[#lines + 1] = prefix .. (options.numbers and number .. ":" or "") .. line
       end
@@ -89,7 +92,9 @@ end
 
 local function read_options(arguments)
   local options, names, ends = {}, {}, false
-  local known = { F = "plain", i = "ignores_case", n = "numbers", l = "only_names", c = "only_counts" }
+  local known = {
+    F = "plain", i = "ignores_case", n = "numbers", l = "only_names", c = "only_counts",
+  }
   for _, argument in ipairs(arguments) do
     if not ends and argument == "--" then
       ends = true
@@ -103,7 +108,9 @@ local function read_options(arguments)
     end
   end
   options.pattern = table.remove(names, 1)
-  if not options.pattern then fail "usage: grep.lua [-F] [-i] [-n] [-l | -c] pattern [file or directory ...]" end
+  if not options.pattern then
+    fail "usage: grep.lua [-F] [-i] [-n] [-l | -c] pattern [file or directory ...]"
+  end
   return options, names
 end
 
@@ -182,7 +189,8 @@ if #names == 0 then
   shown, count = search_text(io.read "a", "(standard input)", options)
   io.write(shown)
 else
-  options.shows_names = #names > 1 or os.execute("test -d '" .. names[1]:gsub("'", "'\\''") .. "'") == true
+  local quoted = "'" .. names[1]:gsub("'", "'\\''") .. "'"
+  options.shows_names = #names > 1 or os.execute("test -d " .. quoted) == true
   count, has_failed = search(options, names)
 end
 os.exit(has_failed and 2 or count > 0 and 0 or 1, true)

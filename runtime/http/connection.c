@@ -91,7 +91,7 @@ static void give_request(struct ml_http_connection *c)
 /* The head's bytes leave the stream's input and stay with the request. */
 static int keep_head(struct ml_http_connection *c, size_t size)
 {
-    int error = ml_http1_keep_head(c->current, ml_buffer_data(&c->stream->in), size);
+    int error = ml_http1_keep_head(c->server, c->current, ml_buffer_data(&c->stream->in), size);
     if (error == 0)
         ml_stream_consume(c->stream, size);
     return error;

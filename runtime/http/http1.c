@@ -9,7 +9,6 @@
 #include "io/socket.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Bodies up to this size are copied behind their head: less than what a second piece costs. */
@@ -85,13 +84,13 @@ static struct ml_http_frame frame(struct ml_http1 *r, const struct ml_http_answe
 static int send_long_head(struct ml_http1 *r, const struct ml_http_answer *answer,
                           const struct ml_http_frame *how, size_t bound)
 {
-    char *memory = malloc(bound);
+    char *memory = ml_http_memory_take(r->x.server, bound);
     if (memory == NULL)
         return -ENOMEM;
     char *end = ml_http_answer_format(memory, answer, how);
     struct iovec piece = {.iov_base = memory, .iov_len = (size_t)(end - memory)};
     int error = ml_http_outbox_send(&r->connection->out, &piece, 1);
-    free(memory);
+    ml_http_memory_give(memory);
     return error;
 }
 

@@ -74,7 +74,7 @@ struct ml_http1_trailers {
 static int keep_trailers(struct ml_http1 *r, const char *bytes, size_t size)
 {
     struct ml_http1_trailers *t = r->trailers;
-    t->bytes = malloc(size);
+    t->bytes = ml_http_memory_take(r->x.server, size);
     if (t->bytes == NULL)
         return -ENOMEM;
     memcpy(t->bytes, bytes, size);
@@ -117,7 +117,7 @@ static int read_trailers(struct ml_http1 *r, ml_time deadline)
 static int begin_trailers(struct ml_http1 *r)
 {
     if (r->trailers == NULL) {
-        r->trailers = malloc(sizeof *r->trailers);
+        r->trailers = ml_http_memory_take(r->x.server, sizeof *r->trailers);
         if (r->trailers == NULL)
             return -ENOMEM;
         r->trailers->bytes = NULL;
@@ -248,7 +248,7 @@ int ml_http1_drain(struct ml_http1 *r)
 void ml_http1_end_body(struct ml_http1 *r)
 {
     if (r->trailers != NULL)
-        free(r->trailers->bytes);
-    free(r->trailers);
+        ml_http_memory_give(r->trailers->bytes);
+    ml_http_memory_give(r->trailers);
     r->trailers = NULL;
 }

@@ -3,12 +3,11 @@
 #include "http/http1_body.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct ml_http1 *ml_http1_take(struct ml_http_server *server)
 {
-    struct ml_http1 *r = ml_http_spare_take(&server->requests, sizeof *r);
+    struct ml_http1 *r = ml_http_spare_take(server, &server->requests, sizeof *r);
     struct ml_http1_room *room = r != NULL ? ml_http_block_take(server) : NULL;
     if (room == NULL) {
         ml_http_spare_give(&server->requests, r);
@@ -25,7 +24,7 @@ struct ml_http1 *ml_http1_take(struct ml_http_server *server)
 void ml_http1_give(struct ml_http_server *server, struct ml_http1 *r)
 {
     ml_http1_end_body(r);
-    free(r->packed);
+    ml_http_memory_give(r->packed);
     if (r->room != NULL)
         ml_http_block_give(server, r->room);
     ml_http_spare_give(&server->requests, r);
@@ -36,11 +35,12 @@ void ml_http1_clear_head(struct ml_http1 *r)
     ml_http_head_init(&r->x.head, r->room->fields, ML_HTTP1_FIELDS);
 }
 
-int ml_http1_keep_head(struct ml_http1 *r, const char *bytes, size_t size)
+int ml_http1_keep_head(struct ml_http_server *server, struct ml_http1 *r, const char *bytes,
+                       size_t size)
 {
     char *own = r->room->bytes;
     if (size > ML_HTTP_BLOCK - offsetof(struct ml_http1_room, bytes))
-        own = r->packed = malloc(size);
+        own = r->packed = ml_http_memory_take(server, size);
     if (own == NULL)
         return -ENOMEM;
     memcpy(own, bytes, size);
@@ -53,7 +53,7 @@ void ml_http1_pack_head(struct ml_http_server *server, struct ml_http1 *r)
 {
     struct ml_http_head *head = &r->x.head;
     size_t fields = head->field_count * sizeof *head->fields;
-    char *packed = malloc(fields + r->head_size);
+    char *packed = ml_http_memory_take(server, fields + r->head_size);
     if (packed == NULL)
         return;
     memcpy(packed, head->fields, fields);
@@ -61,7 +61,7 @@ void ml_http1_pack_head(struct ml_http_server *server, struct ml_http1 *r)
     head->fields = (struct ml_http_field *)packed;
     head->field_room = head->field_count;
     head->bytes = packed + fields;
-    free(r->packed);
+    ml_http_memory_give(r->packed);
     r->packed = packed;
     ml_http_block_give(server, r->room);
     r->room = NULL;

@@ -15,7 +15,8 @@ void ml_http1_give(struct ml_http_server *server, struct ml_http1 *r);
 void ml_http1_clear_head(struct ml_http1 *r);
 
 /* Copies the `size` bytes of the head that has been read. 0 or -ENOMEM. */
-int ml_http1_keep_head(struct ml_http1 *r, const char *bytes, size_t size);
+int ml_http1_keep_head(struct ml_http_server *server, struct ml_http1 *r, const char *bytes,
+                       size_t size);
 
 /* Gives the room back: the head takes as much memory as it needs. Without memory for that it stays
  * as it is. */

@@ -51,7 +51,7 @@ struct ml_http1 {
     struct ml_http1_room *room; /* NULL: the head is packed */
     uint64_t body_left;         /* bytes of the body; of one in chunks: of those that are there */
     struct ml_http_chunked chunks; /* of a body in chunks */
-    void *packed; /* malloc'd: bytes of a head that has no room above, or, without `room`, the
+    void *packed; /* bytes of a head that has no room above, or, without `room`, the
                      fields and the bytes; or NULL */
     uint32_t head_size;
     struct ml_http1_trailers *trailers; /* NULL: none yet */

@@ -183,6 +183,17 @@ static void close_streams(struct ml_http2_connection *c, bool is_cancelled)
     }
 }
 
+/* Handlers may run though their streams are over, such as that of a WebSocket that was closed. 0,
+ * or -ECANCELED: they are to end. */
+static int await_handlers(struct ml_http2_connection *c)
+{
+    struct ml_http2_session *session = &c->peer.session;
+    int error = 0;
+    while (error == 0 && c->peer.tasks > 0)
+        error = ml_wait(ml_http2_hub(c), &end_kind, 0, &session->ends, ML_FOREVER);
+    return error == -ECANCELED ? error : 0;
+}
+
 static void await_end(struct ml_http2_connection *c)
 {
     struct ml_http2_session *session = &c->peer.session;
@@ -206,16 +217,22 @@ static int finish(struct ml_http2_connection *c, int result)
     if (is_broken)
         ml_stream_close(session->stream);
     ml_http2_session_finish(session);
+    if (result != -ECANCELED && await_handlers(c) == -ECANCELED) {
+        close_streams(c, true);
+        result = -ECANCELED;
+    }
     await_end(c);
     return result == 1 || result == -ETIMEDOUT ? 0 : result;
 }
 
-static struct ml_http2_connection *open(struct ml_http_server *server, struct ml_stream *stream,
-                                        const struct ml_nghttp2 *n)
+int ml_http2_open(struct ml_http_server *server, struct ml_stream *stream,
+                  struct ml_http2_connection **connection)
 {
-    struct ml_http2_connection *c = calloc(1, sizeof *c);
+    const struct ml_nghttp2 *n = ml_nghttp2_get(server->io);
+    struct ml_http2_connection *c = n != NULL ? calloc(1, sizeof *c) : NULL;
+    *connection = c;
     if (c == NULL)
-        return NULL;
+        return n == NULL ? -EOPNOTSUPP : -ENOMEM;
     c->peer.server = server;
     c->began = ml_hub_now(server->io->hub);
     c->head_deadline = ML_FOREVER;
@@ -228,10 +245,10 @@ static struct ml_http2_connection *open(struct ml_http_server *server, struct ml
     server->counters.open++;
     stream->write_timeout = server->timeouts.write;
     stream->is_patient = true;
-    return c;
+    return 0;
 }
 
-static void release(struct ml_http2_connection *c)
+void ml_http2_release(struct ml_http2_connection *c)
 {
     ml_list_remove(&c->link.link);
     c->peer.server->counters.open--;
@@ -242,19 +259,12 @@ static void release(struct ml_http2_connection *c)
     free(c);
 }
 
-int ml_http2_run(struct ml_http_server *server, struct ml_stream *stream)
+int ml_http2_run(struct ml_http2_connection *c)
 {
-    const struct ml_nghttp2 *n = ml_nghttp2_get(server->io);
-    if (n == NULL)
-        return -EOPNOTSUPP;
-    struct ml_http2_connection *c = open(server, stream, n);
-    if (c == NULL)
-        return -ENOMEM;
     int result = start(c);
     if (result == 0)
         result = receive_all(c);
     result = finish(c, result);
-    release(c);
-    ml_stream_close(stream);
+    ml_stream_close(c->peer.session.stream);
     return result;
 }

@@ -17,8 +17,18 @@
  */
 int ml_http2_is_spoken(struct ml_stream *stream, ml_time deadline);
 
-/* Serves a stream to its end, with the server's `spawn` and `handle`. May wait. 0 or an error:
- * -ECANCELED, or what broke the connection; -EOPNOTSUPP: nghttp2 is not installed. */
-int ml_http2_run(struct ml_http_server *server, struct ml_stream *stream);
+struct ml_http2_connection;
+
+/* A connection on a stream that is open, in *c. 0; -EOPNOTSUPP: nghttp2 is not installed;
+ * -ENOMEM. */
+int ml_http2_open(struct ml_http_server *server, struct ml_stream *stream,
+                  struct ml_http2_connection **c);
+
+/* Serves its stream to the end, with the server's `spawn` and `handle`, and closes it. May wait. 0
+ * or an error: -ECANCELED, or what broke the connection. */
+int ml_http2_run(struct ml_http2_connection *c);
+
+/* Frees it. It has been served, or no task of it runs any more. Never waits. */
+void ml_http2_release(struct ml_http2_connection *c);
 
 #endif

@@ -46,11 +46,17 @@ static void *allocate(size_t size, void *user)
     return head + 1;
 }
 
+/* NULL: there is no block. */
+static struct head *head_of(void *block)
+{
+    return block != NULL ? (struct head *)block - 1 : NULL;
+}
+
 static void release(void *block, void *user)
 {
     struct ml_http2_memory *memory = user;
-    struct head *head = (struct head *)block - 1;
-    if (block == NULL)
+    struct head *head = head_of(block);
+    if (head == NULL)
         return;
     if (!KEEPS || head->steps == 0 || memory->kept_size >= KEPT_MOST) {
         free(head);
@@ -72,13 +78,13 @@ static void *allocate_zeroed(size_t count, size_t size, void *user)
 
 static void *resize(void *block, size_t size, void *user)
 {
-    struct head *head = (struct head *)block - 1;
-    if (block != NULL && head->steps == size / STEP + 1) {
+    struct head *head = head_of(block);
+    if (head != NULL && head->steps == size / STEP + 1) {
         head->size = size;
         return block;
     }
     void *other = allocate(size, user);
-    if (block == NULL || other == NULL)
+    if (head == NULL || other == NULL)
         return other;
     memcpy(other, block, head->size < size ? head->size : size);
     release(block, user);

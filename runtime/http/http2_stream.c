@@ -19,7 +19,7 @@ static struct ml_hub *hub_of(const struct ml_http2_stream *s)
 
 struct ml_http2_stream *ml_http2_stream_new(struct ml_http2_peer *peer, int32_t id)
 {
-    struct ml_http2_stream *s = ml_http_spare_take(&peer->server->streams, sizeof *s);
+    struct ml_http2_stream *s = ml_http_spare_take(peer->server, &peer->server->streams, sizeof *s);
     if (s == NULL)
         return NULL;
     *s = (struct ml_http2_stream){.peer = peer, .answer_left = -1};

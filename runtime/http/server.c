@@ -2,7 +2,7 @@
 
 #include "http/http2_memory.h"
 
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,23 +25,49 @@ void ml_http_server_init(struct ml_http_server *server, struct ml_io *io)
         .date_second = -1,
     };
     ml_list_init(&server->connections);
+    ml_list_init(&server->memory);
 }
 
-static void release_spares(struct ml_http_spares *spares)
+/* ---- memory ---- */
+
+/* Stands before each piece of memory, for malloc's alignment. */
+struct header {
+    _Alignas(max_align_t) struct ml_link link; /* in the server's `memory` */
+};
+
+static void *memory_of(struct ml_link *link)
 {
-    while (spares->first != NULL) {
-        void *block = spares->first;
-        memcpy(&spares->first, block, sizeof block);
-        free(block);
-    }
-    spares->count = 0;
+    return ml_container_of(link, struct header, link) + 1;
+}
+
+void *ml_http_memory_take(struct ml_http_server *server, size_t size)
+{
+    struct header *header = malloc(sizeof *header + size);
+    if (header == NULL)
+        return NULL;
+    ml_list_insert(&server->memory, &header->link);
+    return header + 1;
+}
+
+void ml_http_memory_give(void *memory)
+{
+    if (memory == NULL)
+        return;
+    struct header *header = (struct header *)memory - 1;
+    ml_list_remove(&header->link);
+    free(header);
+}
+
+static void release_memory(struct ml_http_server *server)
+{
+    while (!ml_list_is_empty(&server->memory))
+        ml_http_memory_give(memory_of(server->memory.next));
+    server->blocks = server->requests = server->streams = (struct ml_http_spares){NULL, 0};
 }
 
 void ml_http_server_release(struct ml_http_server *server)
 {
-    release_spares(&server->blocks);
-    release_spares(&server->requests);
-    release_spares(&server->streams);
+    release_memory(server);
     ml_http2_memory_free(server->http2_memory);
     server->http2_memory = NULL;
 }
@@ -57,11 +83,11 @@ void ml_http_server_stop(struct ml_http_server *server)
     }
 }
 
-void *ml_http_spare_take(struct ml_http_spares *spares, size_t size)
+void *ml_http_spare_take(struct ml_http_server *server, struct ml_http_spares *spares, size_t size)
 {
     void *block = spares->first;
     if (block == NULL)
-        return malloc(size);
+        return ml_http_memory_take(server, size);
     memcpy(&spares->first, block, sizeof block);
     spares->count--;
     return block;
@@ -70,7 +96,7 @@ void *ml_http_spare_take(struct ml_http_spares *spares, size_t size)
 void ml_http_spare_give(struct ml_http_spares *spares, void *block)
 {
     if (block == NULL || spares->count == SPARES_KEPT) {
-        free(block);
+        ml_http_memory_give(block);
         return;
     }
     memcpy(block, &spares->first, sizeof block);
@@ -80,7 +106,7 @@ void ml_http_spare_give(struct ml_http_spares *spares, void *block)
 
 void *ml_http_block_take(struct ml_http_server *server)
 {
-    return ml_http_spare_take(&server->blocks, ML_HTTP_BLOCK);
+    return ml_http_spare_take(server, &server->blocks, ML_HTTP_BLOCK);
 }
 
 void ml_http_block_give(struct ml_http_server *server, void *block)

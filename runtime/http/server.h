@@ -65,6 +65,7 @@ struct ml_http_server {
     enum ml_http_on_gone on_gone;
     bool is_stopping;
     struct ml_link connections; /* all that are open */
+    struct ml_link memory;      /* all pieces, those that are spare among them */
     struct ml_http_spares blocks, requests, streams;
     struct ml_http2_memory *http2_memory; /* NULL: HTTP/2 was never spoken */
     time_t date_second;
@@ -77,12 +78,18 @@ enum { ML_HTTP_BLOCK = 8 * 1024 };
 /* With the defaults; `handle` is still to be set. */
 void ml_http_server_init(struct ml_http_server *server, struct ml_io *io);
 
-/* No connection is open any more. */
+/* No connection is open any more, and no task of one runs. Frees also what tasks held that were
+ * dropped where they stood: see ml_task_drop(). */
 void ml_http_server_release(struct ml_http_server *server);
+
+/* Memory that the server frees at its end, if it was not given back: for what a task holds while
+ * it waits. NULL: no memory; giving that is allowed. */
+void *ml_http_memory_take(struct ml_http_server *server, size_t size);
+void ml_http_memory_give(void *memory);
 
 /* One of them, or a new block of `size` bytes, which is the same each time and no less than a
  * pointer's; NULL: no memory. The last that were given are kept. NULL may be given, too. */
-void *ml_http_spare_take(struct ml_http_spares *spares, size_t size);
+void *ml_http_spare_take(struct ml_http_server *server, struct ml_http_spares *spares, size_t size);
 void ml_http_spare_give(struct ml_http_spares *spares, void *block);
 
 /* A block of ML_HTTP_BLOCK bytes; NULL: no memory. */

@@ -41,7 +41,10 @@ static int chosen(void)
 
 void ml_thread_signal_mask(sigset_t *mask)
 {
+    static const int of_instructions[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
     sigfillset(mask);
+    for (size_t i = 0; i < sizeof of_instructions / sizeof *of_instructions; i++)
+        sigdelset(mask, of_instructions[i]);
     if (chosen() != 0)
         sigdelset(mask, number);
 }

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-/* The signals that such a thread blocks: all but this one. */
+/* The signals that such a thread blocks: all but this one and those of its own instructions. */
 void ml_thread_signal_mask(sigset_t *mask);
 
 /* Sends it to a thread that was started with that mask and has not ended. */

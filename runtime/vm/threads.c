@@ -215,8 +215,10 @@ static bool publish(struct ml_worker *worker, struct moonlet *m)
 static void open_and_run(struct ml_worker *worker)
 {
     struct moonlet *m = moonlet_create(&worker->options);
-    if (m == NULL)
+    if (m == NULL) {
+        worker->call->error = -errno;
         return;
+    }
     m->worker = worker;
     if (publish(worker, m))
         run(m, worker->call);
@@ -226,8 +228,12 @@ static void open_and_run(struct ml_worker *worker)
 
 static void *work(void *argument)
 {
+    enum { LONGEST_NAME = 16 }; /* with its zero byte */
     struct ml_worker *worker = argument;
     struct ml_crew *crew = worker->crew;
+    char name[LONGEST_NAME];
+    snprintf(name, sizeof name, "%.*s", LONGEST_NAME - 1, worker->call->name);
+    pthread_setname_np(pthread_self(), name);
     open_and_run(worker);
     deliver(worker->call);
     pthread_mutex_lock(&crew->mutex);
@@ -312,7 +318,7 @@ static int start(struct ml_lua *lua, struct ml_thread_call *call)
 static void cancel_call(struct ml_lua *lua, struct ml_thread_call *call)
 {
     struct ml_crew *crew = ml_moonlet_of(lua)->crew;
-    if (crew == NULL)
+    if (crew == NULL || lua->hub.life.is_forked)
         return;
     pthread_mutex_lock(&crew->mutex);
     if (call->worker != NULL)

@@ -1,11 +1,10 @@
---- Work that computes, on other cores: functions that run in runtimes of their own, each on a thread
--- of its own, and channels between them. Values are copied.
+--- Work that computes, on other cores: functions that run in runtimes of their own, each on a
+-- thread of its own, and channels between them. Values are copied.
 -- @module moonlet.thread
 
 -- call, spawn and channel are in runtime/bindings/thread/.
 
-local error, getmetatable, pairs, setmetatable, type =
-  error, getmetatable, pairs, setmetatable, type
+local error, setmetatable, type = error, setmetatable, type
 local math_min, math_type = math.min, math.type
 
 local argument = require "moonlet.argument"
@@ -17,8 +16,8 @@ local task = require "moonlet.task"
 
 local thread = { call = core.call, channel = core.channel, spawn = core.spawn }
 
---- Threads that wait for calls, each with a runtime that lives as long as the pool. `<close>` closes
--- it.
+--- Threads that wait for calls, each with a runtime that lives as long as the pool. `<close>`
+-- closes it.
 -- @object ThreadPool
 local ThreadPool = {}
 ThreadPool.__index = ThreadPool
@@ -54,8 +53,8 @@ local function is_alive(worker) return worker.task:status() == "waiting" end
 --- Makes a pool of threads. They are started when there are calls for them.
 -- @tparam[opt] table opts
 -- @tparam[opt] integer opts.size how many threads at most; as many as there are processors without
--- @tparam[opt] function opts.setup called in each runtime before its first call; copied, as functions
--- of calls are
+-- @tparam[opt] function opts.setup called in each runtime before its first call; copied, as
+-- functions of calls are
 -- @tparam[opt] integer opts.memory bytes that the Lua state of each may have, 262144 at least
 -- @tparam[opt="pool"] string opts.name of the threads, shown in reports
 -- @treturn ThreadPool
@@ -148,8 +147,8 @@ end
 ThreadPool.__close = ThreadPool.close
 ThreadPool.__gc = ThreadPool.close
 
---- Calls fn(item) for all items of a list, on as many threads as there are processors, and waits for
--- all. A thread carries out one call after the other in the same runtime.
+--- Calls fn(item) for all items of a list, on as many threads as there are processors, and waits
+-- for all. A thread carries out one call after the other in the same runtime.
 -- @tparam table list
 -- @tparam function|string fn or "module.function"
 -- @tparam[opt] integer limit how many threads at most

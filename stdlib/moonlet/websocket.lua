@@ -263,16 +263,16 @@ local function is_same_origin(origin, req)
   return origin:lower():match "^%a[%w+.-]*://(.*)$" == (req.host or ""):lower()
 end
 
-local function may_come(req, origins)
-  local origin = req.headers.origin
+local function may_come(req, h, origins)
+  local origin = h.origin
   if not origin then return true end
   if not origins then return is_same_origin(origin, req) end
   return contains(origins, "*") or contains(origins, origin)
 end
 
 -- Status and message of a request that is no handshake; nil: it is one.
-local function refusal(req, opts)
-  local h, is_http2 = req.headers, req.version == "2"
+local function refusal(req, h, opts)
+  local is_http2 = req.version == "2"
   if req.method ~= "GET" or not (is_http2 or req.version == "1.1") then
     return 400, "no WebSocket handshake"
   end
@@ -283,7 +283,7 @@ local function refusal(req, opts)
   if not (is_http2 or is_key(h["sec-websocket-key"])) then
     return 400, "wrong Sec-WebSocket-Key"
   end
-  if not may_come(req, opts.origins) then return 403, "origin not allowed" end
+  if not may_come(req, h, opts.origins) then return 403, "origin not allowed" end
   local offered = h["sec-websocket-extensions"]
   if offered and core.accept(opts, offered) == false then
     return 400, "malformed Sec-WebSocket-Extensions"
@@ -311,9 +311,9 @@ local function choose(opts, asked)
   end
 end
 
-local function greeting(req, protocol, extensions)
+local function greeting(h, protocol, extensions)
   local lines = { "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
-    "Sec-WebSocket-Accept: " .. accept_key(req.headers["sec-websocket-key"]) }
+    "Sec-WebSocket-Accept: " .. accept_key(h["sec-websocket-key"]) }
   if protocol then lines[#lines + 1] = "Sec-WebSocket-Protocol: " .. protocol end
   if extensions then lines[#lines + 1] = "Sec-WebSocket-Extensions: " .. extensions end
   return table_concat(lines, "\r\n") .. "\r\n\r\n"
@@ -321,9 +321,9 @@ end
 
 -- The stream behind the answer that the handshake is done; or nil, message, code. A WebSocket over
 -- HTTP/2 has a stream of the connection (RFC 8441).
-local function agree(req, res, protocol, extensions)
+local function agree(req, res, h, protocol, extensions)
   if req.version == "2" then return server.tunnel(res, protocol, extensions) end
-  local text = greeting(req, protocol, extensions)
+  local text = greeting(h, protocol, extensions)
   local stream, message, code = res:hijack()
   if not stream then return nil, message, code end
   local ok
@@ -344,12 +344,13 @@ end
 function websocket.upgrade(req, res, opts)
   opts = opts or {}
   check_options(opts, 3, "upgrade", UPGRADE)
-  local status, problem = refusal(req, opts)
+  local h = type(req) == "userdata" and server.headers(req) or req.headers
+  local status, problem = refusal(req, h, opts)
   if status then return refuse(res, status, problem) end
-  local protocol = choose(opts, req.headers["sec-websocket-protocol"])
-  local offered = req.headers["sec-websocket-extensions"]
+  local protocol = choose(opts, h["sec-websocket-protocol"])
+  local offered = h["sec-websocket-extensions"]
   local extensions = offered and core.accept(opts, offered) or nil
-  local stream, message, code = agree(req, res, protocol, extensions)
+  local stream, message, code = agree(req, res, h, protocol, extensions)
   if not stream then return nil, message, code end
   local ws = core.open(stream, opts, false, extensions)
   if type(req) == "userdata" then server.note_socket(req, ws) end

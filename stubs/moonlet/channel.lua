@@ -41,8 +41,8 @@ function channel.new(capacity) end
 
 ---Waits for the first of several things that can happen. If several can at once, they take turns.
 ---Channels between threads are channels, too.
----@param cases table {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"}, {semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"}, {ws, "receive"}, {req, "gone"} (of a server), {process, "wait"}, {listener to signals, "wait"}, with the fields timeout (seconds) and default (any value: does not wait)
----@return any ... # the number of the case and its results: the value, or the values of a future; true; the connection; the results of t:join() or p:wait(); the name of the signal, and its value; or nil, message, "CLOSED" if it was closed. A stream is readable when a read would not wait, also at its end and after an error. Or nil, "timeout", "ETIMEDOUT". Or "default" and its value.
+---@param cases table {channel, "get"}, {channel, "put", value}, {queue, "get"}, {future, "get"}, {semaphore, "acquire"}, {event, "wait"}, {task, "join"}, {stream, "readable"}, {listener, "accept"}, {ws, "receive"}, {req, "gone"} (of a server), {process, "wait"}, {listener to signals, "wait"}, {watch, "next"}, with the fields timeout (seconds) and default (any value: does not wait)
+---@return any ... # the number of the case and its results: the value, or the values of a future; true; the connection; the results of t:join() or p:wait(); the name of the signal, and its value; the event of a watch; or nil, message, "CLOSED" if it was closed. A stream is readable when a read would not wait, also at its end and after an error. Or nil, "timeout", "ETIMEDOUT". Or "default" and its value.
 function channel.select(cases) end
 
 return channel

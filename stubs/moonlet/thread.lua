@@ -30,8 +30,8 @@ function ThreadChannel:put(value, timeout) end
 ---@return fun(): any # an iterator; raises the argument of close()
 function ThreadChannel:values() end
 
----Threads that wait for calls, each with a runtime that lives as long as the pool. `<close>` closes
----it.
+---Threads that wait for calls, each with a runtime that lives as long as the pool. `<close>`
+---closes it.
 ---@class moonlet.thread.ThreadPool
 local ThreadPool = {}
 
@@ -53,8 +53,8 @@ function ThreadPool:close() end
 ---@return table # tracebacks, as task.map()
 function ThreadPool:map(list, fn) end
 
----Work that computes, on other cores: functions that run in runtimes of their own, each on a thread
----of its own, and channels between them. Values are copied.
+---Work that computes, on other cores: functions that run in runtimes of their own, each on a
+---thread of its own, and channels between them. Values are copied.
 ---@class moonlet.thread
 local thread = {}
 
@@ -78,8 +78,8 @@ function thread.call(opts, fn, ...) end
 ---@return moonlet.thread.ThreadChannel
 function thread.channel(capacity) end
 
----Calls fn(item) for all items of a list, on as many threads as there are processors, and waits for
----all. A thread carries out one call after the other in the same runtime.
+---Calls fn(item) for all items of a list, on as many threads as there are processors, and waits
+---for all. A thread carries out one call after the other in the same runtime.
 ---@param list table
 ---@param fn function|string or "module.function"
 ---@param limit? integer how many threads at most

@@ -10,6 +10,7 @@
  * "fault reached" on stderr when it does.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -112,6 +114,13 @@ REAL(int, listen, (int, int))
 REAL(int, shutdown, (int, int))
 REAL(int, getsockname, (int, struct sockaddr *, socklen_t *))
 REAL(int, getpeername, (int, struct sockaddr *, socklen_t *))
+REAL(int, inotify_init1, (int))
+REAL(int, inotify_add_watch, (int, const char *, uint32_t))
+REAL(int, openat, (int, const char *, int, ...))
+REAL(DIR *, fdopendir, (int))
+REAL(struct dirent *, readdir, (DIR *))
+REAL(int, fstatat, (int, const char *, struct stat *, int))
+REAL(char *, realpath, (const char *, char *))
 REAL(void *, malloc, (size_t))
 REAL(void *, calloc, (size_t, size_t))
 REAL(void *, realloc, (void *, size_t))
@@ -148,7 +157,6 @@ FILE_CALL(ssize_t, preadv2, (int fd, const struct iovec *pieces, int count, off_
           (fd, pieces, count, at, flags))
 
 REAL(int, open, (const char *, int, ...))
-REAL(int, openat, (int, const char *, int, ...))
 
 static mode_t mode_of(va_list rest, int flags)
 {
@@ -308,6 +316,38 @@ int __wrap_getsockname(int fd, struct sockaddr *address, socklen_t *length)
 int __wrap_getpeername(int fd, struct sockaddr *address, socklen_t *length)
 {
     return is_chosen("getpeername") ? -1 : __real_getpeername(fd, address, length);
+}
+
+/* ---- directories ---- */
+
+int __wrap_inotify_init1(int flags)
+{
+    return is_chosen("inotify_init1") ? -1 : __real_inotify_init1(flags);
+}
+
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+    return is_chosen("inotify_add_watch") ? -1 : __real_inotify_add_watch(fd, path, mask);
+}
+
+DIR *__wrap_fdopendir(int fd)
+{
+    return is_chosen("fdopendir") ? NULL : __real_fdopendir(fd);
+}
+
+struct dirent *__wrap_readdir(DIR *stream)
+{
+    return is_chosen("readdir") ? NULL : __real_readdir(stream);
+}
+
+int __wrap_fstatat(int base, const char *path, struct stat *status, int flags)
+{
+    return is_chosen("fstatat") ? -1 : __real_fstatat(base, path, status, flags);
+}
+
+char *__wrap_realpath(const char *path, char *result)
+{
+    return is_chosen("realpath") ? NULL : __real_realpath(path, result);
 }
 
 /* ---- memory ---- */

@@ -32,7 +32,10 @@ static int spawn(struct ml_http_server *ignored, void (*body)(void *context, voi
 static void serve(void *context, void *argument)
 {
     (void)context, (void)argument;
-    ml_http2_run(&server, &play.tested);
+    struct ml_http2_connection *c;
+    ML_CHECK(ml_http2_open(&server, &play.tested, &c) == 0);
+    ml_http2_run(c);
+    ml_http2_release(c);
 }
 
 /* Whole frames of at most 16 KiB, and after a GOAWAY no new answer. */

@@ -50,8 +50,9 @@ end
 -- @tparam string url
 function browser.open(programs, directory, url)
   if not programs.installed "chromium" then return nil end
-  local program = programs.start(("timeout 100 chromium --headless --no-sandbox --disable-gpu --user-data-dir=%s "
-    .. "--remote-debugging-port=0 %s"):format(programs.quote(directory .. "/profile"), programs.quote(url)))
+  local command = "timeout 100 chromium --headless --no-sandbox --disable-gpu --ignore-certificate-errors "
+    .. "--user-data-dir=%s --remote-debugging-port=0 %s"
+  local program = programs.start(command:format(programs.quote(directory .. "/profile"), programs.quote(url)))
   local address = programs.eventually("DevTools", function()
     return program:errors():match "DevTools listening on ws://([%d.:]+)/"
   end)

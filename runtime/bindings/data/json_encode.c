@@ -313,7 +313,8 @@ static void encode(struct ml_json_encoder *e)
             put_value(e);
 }
 
-void ml_json_encode(lua_State *L, int index, struct ml_json_writing how)
+void ml_json_encode_for(lua_State *L, int index, struct ml_json_writing how, ml_json_take *take,
+                        void *context)
 {
     struct ml_json_encoder e;
     index = lua_absindex(L, index);
@@ -333,7 +334,22 @@ void ml_json_encode(lua_State *L, int index, struct ml_json_writing how)
     lua_settop(L, e.base + ML_JSON_LEVELS);
     lua_pushvalue(L, index);
     encode(&e);
-    lua_pushlstring(L, e.out.text, e.out.size);
-    lua_replace(L, e.base + 1);
-    lua_settop(L, e.base + 1);
+    take(L, context, e.out.text, e.out.size);
+    lua_settop(L, e.base);
+}
+
+/* Puts the string into the slot at *context, which is not in use any more. */
+static void take_string(lua_State *L, void *context, const char *text, size_t size)
+{
+    const int *slot = context;
+    lua_pushlstring(L, text, size);
+    lua_replace(L, *slot);
+}
+
+void ml_json_encode(lua_State *L, int index, struct ml_json_writing how)
+{
+    index = lua_absindex(L, index);
+    lua_pushnil(L);
+    int slot = lua_gettop(L);
+    ml_json_encode_for(L, index, how, take_string, &slot);
 }

@@ -8,4 +8,10 @@
  * that names the path to it. */
 void ml_json_encode(lua_State *L, int index, struct ml_json_writing how);
 
+/* The same, but no string is made of the text: `take` gets it, which may raise and wait. The bytes
+ * stay until that returns. Keeps the stack as it is. */
+typedef void ml_json_take(lua_State *L, void *context, const char *text, size_t size);
+void ml_json_encode_for(lua_State *L, int index, struct ml_json_writing how, ml_json_take *take,
+                        void *context);
+
 #endif

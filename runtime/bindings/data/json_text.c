@@ -20,6 +20,15 @@ static inline bool is_plain(char c)
     return (unsigned char)c >= ' ' && (unsigned char)c < 0x80 && c != '"' && c != '\\';
 }
 
+/* The last 4 to 7 bytes, some of them twice. */
+static inline uint64_t load_rest(const char *at, const char *end)
+{
+    uint32_t first, last;
+    memcpy(&first, at, sizeof first);
+    memcpy(&last, end - sizeof last, sizeof last);
+    return first | (uint64_t)last << 32;
+}
+
 const char *ml_json_plain(const char *at, const char *end)
 {
     uint64_t word;
@@ -29,6 +38,8 @@ const char *ml_json_plain(const char *at, const char *end)
             break;
         at += sizeof word;
     }
+    if (end - at >= 4 && end - at < 8 && special_bytes(load_rest(at, end)) == 0)
+        return end;
     while (at < end && is_plain(*at))
         at++;
     return at;

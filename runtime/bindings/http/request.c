@@ -301,6 +301,17 @@ int ml_http_core_server_of(lua_State *L)
     return 1;
 }
 
+/* core.headers(req) -> its headers; unlike req.headers they are not kept, unless they were asked for
+ * before: for a request that goes on as a WebSocket. */
+int ml_http_core_headers(lua_State *L)
+{
+    struct ml_lua_request *req = ml_check_request(L, 1);
+    if (req->x == NULL || (req->kept & 1u << ML_REQUEST_HEADERS))
+        return index_field(L, req, ML_REQUEST_HEADERS);
+    ml_http_push_headers(L, &req->x->head);
+    return 1;
+}
+
 static int request_tostring(lua_State *L)
 {
     struct ml_lua_request *req = ml_check_request(L, 1);

@@ -18,5 +18,6 @@ void ml_push_request_methods(lua_State *L);
 
 /* Functions of moonlet.http.server.core, documented where they are defined. */
 int ml_http_core_server_of(lua_State *L);
+int ml_http_core_headers(lua_State *L);
 
 #endif

@@ -134,14 +134,13 @@ int ml_response_send_head(lua_State *L, int index, struct ml_lua_response *res)
 
 /* ---- whole answers ---- */
 
-static void send_text(lua_State *L, int index, struct ml_lua_response *res, int body)
+static void send_text(lua_State *L, int index, struct ml_lua_response *res, const char *text,
+                      size_t size)
 {
     struct ml_http_exchange *x = res->x;
-    struct iovec piece = {.iov_base = (void *)"", .iov_len = 0};
+    struct iovec piece = {.iov_base = (void *)text, .iov_len = size};
     struct outgoing out;
     int status = ml_response_status(res), top = lua_gettop(L);
-    if (body != 0)
-        piece.iov_base = (void *)lua_tolstring(L, body, &piece.iov_len);
     if (ml_http_status_is_bare(status) && piece.iov_len > 0)
         luaL_error(L, "an answer of status %d has no body", status);
     make_answer(L, index, res, status, (int64_t)piece.iov_len, &out);
@@ -233,9 +232,13 @@ void ml_response_finish(lua_State *L, int index)
     } else if (res->x->phase == ML_HTTP_UNSENT && res->kind == ML_BODY_FILE) {
         send_file(L, index, res);
     } else if (res->x->phase == ML_HTTP_UNSENT) {
-        if (res->kind == ML_BODY_TEXT)
+        const char *text = "";
+        size_t size = 0;
+        if (res->kind == ML_BODY_TEXT) {
             lua_getiuservalue(L, index, ML_RESPONSE_BODY);
-        send_text(L, index, res, res->kind == ML_BODY_TEXT ? lua_gettop(L) : 0);
+            text = lua_tolstring(L, -1, &size);
+        }
+        send_text(L, index, res, text, size);
     }
     lua_settop(L, top);
 }
@@ -247,18 +250,30 @@ static bool is_unsaid(const struct ml_lua_response *res)
            res->x->phase == ML_HTTP_UNSENT;
 }
 
-/* The usual answer, a string or a table alone, is sent as it stands on the stack. */
+static void send_json(lua_State *L, void *context, const char *text, size_t size)
+{
+    struct ml_lua_response *res = context;
+    res->kind = ML_BODY_TEXT;
+    res->type = ML_RESPONSE_JSON;
+    send_text(L, 2, res, text, size);
+}
+
+/* The usual answer, a string or a table alone, is sent as it stands on the stack; of a table no
+ * string is made. */
 static void send_usual(lua_State *L, struct ml_lua_response *res)
 {
     static const struct ml_json_writing how = {.max_depth = ML_JSON_DEPTH};
-    bool is_json = lua_type(L, 3) == LUA_TTABLE;
-    if (is_json && ml_response_is_error(L, 3))
-        lua_error(L);
-    if (is_json)
-        ml_json_encode(L, 3, how);
-    res->kind = ML_BODY_TEXT;
-    res->type = is_json ? ML_RESPONSE_JSON : ML_RESPONSE_TEXT;
-    send_text(L, 2, res, lua_gettop(L));
+    size_t size;
+    if (lua_type(L, 3) == LUA_TTABLE) {
+        if (ml_response_is_error(L, 3))
+            lua_error(L);
+        ml_json_encode_for(L, 3, how, send_json, res);
+    } else {
+        res->kind = ML_BODY_TEXT;
+        res->type = ML_RESPONSE_TEXT;
+        const char *text = lua_tolstring(L, 3, &size);
+        send_text(L, 2, res, text, size);
+    }
 }
 
 bool ml_response_send_plain(lua_State *L, int index, int text, int *error)

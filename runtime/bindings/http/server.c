@@ -120,6 +120,28 @@ static void forget_answer(lua_State *L)
     res->has_headers = res->has_trailers = res->is_coded = false;
 }
 
+/* Reports what with_traceback() has left on top. */
+static void report(lua_State *L)
+{
+    int problem = lua_gettop(L);
+    lua_pushcfunction(L, ml_task_report);
+    lua_rawgeti(L, problem, 1);
+    lua_rawgeti(L, problem, 2);
+    lua_pcall(L, 2, 0, 0);
+}
+
+/* What a failed request was to answer cannot be sent, for the reason on top, such as a header field
+ * with a line break: that is reported. */
+static int answer_plainly(lua_State *L)
+{
+    report(L);
+    forget_answer(L);
+    lua_settop(L, RESPONSE);
+    lua_pushinteger(L, 500);
+    lua_pushliteral(L, "internal server error\n");
+    return answer(L);
+}
+
 /* The handler has failed with what is on top: true if that is a cancellation, which stays there;
  * anything else is settled. An answer that was begun is cut off. */
 static bool settle(lua_State *L, struct ml_http_exchange *x, intptr_t count)
@@ -130,6 +152,10 @@ static bool settle(lua_State *L, struct ml_http_exchange *x, intptr_t count)
             forget_answer(L);
         int status = call(L, SETTLE);
         is_cancelled = status != LUA_OK && ml_cancellation_is_raised(L, count);
+        if (status != LUA_OK && !is_cancelled && x->phase == ML_HTTP_UNSENT) {
+            status = answer_plainly(L);
+            is_cancelled = status != LUA_OK && ml_cancellation_is_raised(L, count);
+        }
         if (status == LUA_OK)
             return false;
     }
@@ -148,16 +174,6 @@ static void push_log(lua_State *L, const struct ml_http_exchange *x)
     lua_pushinteger(L, x->status != 0 ? x->status : STATUS_UNANSWERED);
     lua_pushinteger(L, (lua_Integer)x->body_sent);
     lua_pushnumber(L, (lua_Number)span / ML_SECOND);
-}
-
-/* Reports what with_traceback() has left on top. */
-static void report(lua_State *L)
-{
-    int problem = lua_gettop(L);
-    lua_pushcfunction(L, ml_task_report);
-    lua_rawgeti(L, problem, 1);
-    lua_rawgeti(L, problem, 2);
-    lua_pcall(L, 2, 0, 0);
 }
 
 /* The access log. An error in it is reported, and is nobody's answer. True: the log's function was
@@ -204,9 +220,12 @@ static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_ex
 
 static int connection_close(lua_State *L)
 {
-    struct ml_http_connection *c = ml_to_object(L, 1);
-    if (c->server != NULL)
-        ml_http_connection_close(c);
+    struct ml_lua_connection *c = ml_to_object(L, 1);
+    if (c->http1.server != NULL)
+        ml_http_connection_close(&c->http1);
+    if (c->http2 != NULL)
+        ml_http2_release(c->http2);
+    c->http2 = NULL;
     return 0;
 }
 
@@ -219,9 +238,9 @@ static void push_functions(lua_State *L)
     lua_pushcfunction(L, with_traceback);
 }
 
-static struct ml_http_connection *push_connection(lua_State *L, int server)
+static struct ml_lua_connection *push_connection(lua_State *L, int server)
 {
-    struct ml_http_connection *c =
+    struct ml_lua_connection *c =
         ml_push_object(L, ml_http_connection_type, sizeof *c, ML_CONNECTION_VALUES);
     lua_pushvalue(L, STREAM);
     lua_setiuservalue(L, -2, ML_CONNECTION_STREAM);
@@ -276,10 +295,14 @@ static void note_connection(lua_State *L, struct ml_lua_server *server, int chan
 
 static void serve_http2(lua_State *L, struct ml_lua_server *server, struct ml_stream *stream)
 {
+    struct ml_lua_connection *c = ml_to_object(L, CONNECTION);
     note_connection(L, server, 1);
-    ml_blocking_begin(L);
-    int result = ml_http2_run(&server->http, stream);
-    ml_blocking_finish(L);
+    int result = ml_http2_open(&server->http, stream, &c->http2);
+    if (result == 0) {
+        ml_blocking_begin(L);
+        result = ml_http2_run(c->http2);
+        ml_blocking_finish(L);
+    }
     note_connection(L, server, -1);
     ml_blocking_begin(L);
     ml_blocking_end(L, result);
@@ -329,10 +352,11 @@ static int run_job(lua_State *L)
     return 0;
 }
 
-/* Protected: server, a job -> a task that runs it. */
+/* Protected: server, a job -> a task that runs it. The program waits for the connection's own
+ * task if for any, which waits for these. */
 static int spawn_job(lua_State *L)
 {
-    static const struct ml_lua_spawn options = {.is_quiet = true};
+    static const struct ml_lua_spawn options = {.is_daemon = true, .is_quiet = true};
     lua_pushcfunction(L, run_job);
     lua_insert(L, 1);
     if (ml_lua_spawn(L, &options, 3) != 0)
@@ -378,7 +402,7 @@ static int serve(lua_State *L)
     struct ml_lua_server *server = ml_check_object(L, lua_upvalueindex(1), ml_http_server_type);
     struct ml_stream *stream = ml_check_stream(L, 1);
     lua_settop(L, 1);
-    struct ml_http_connection *c = push_connection(L, lua_upvalueindex(1));
+    struct ml_http_connection *c = &push_connection(L, lua_upvalueindex(1))->http1;
     lua_toclose(L, CONNECTION);
     lua_pushvalue(L, lua_upvalueindex(1));
     push_functions(L);
@@ -499,6 +523,7 @@ int ml_open_http_server(lua_State *L)
                                          {"parse_date", ml_http_core_parse_date},
                                          {"negotiate", ml_http_core_negotiate},
                                          {"server_of", ml_http_core_server_of},
+                                         {"headers", ml_http_core_headers},
                                          {"limit", ml_http_core_limit},
                                          {"routes", ml_http_core_routes},
                                          {"add_route", ml_http_core_add_route},

@@ -10,6 +10,8 @@
 #include "bindings/core/object.h"
 #include "http/connection.h"
 
+struct ml_http2_connection;
+
 extern const char ml_http_server_type[], ml_http_connection_type[];
 extern const char ml_http_request_type[], ml_http_response_type[];
 
@@ -63,6 +65,13 @@ enum {
     ML_RESPONSE_HELD = 6, /* something with close() */
     ML_RESPONSE_ENCODER = 7,
     ML_RESPONSE_VALUES = 7
+};
+
+/* A connection at the server. What its tasks hold is freed here, too, if they were dropped where
+ * they stood. */
+struct ml_lua_connection {
+    struct ml_http_connection http1;
+    struct ml_http2_connection *http2; /* NULL: it is none */
 };
 
 /* User values of a connection. */

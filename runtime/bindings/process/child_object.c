@@ -6,7 +6,7 @@
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/sync/select.h"
-#include "system/process/signal_names.h"
+#include "system/signal/signal_name.h"
 
 static const char child_type[] = "child of the process";
 
@@ -71,16 +71,15 @@ static __attribute__((noinline)) int wait_for_end(lua_State *L, struct ml_child_
 /* Pushes how it ended: a word and the status, or the name of the signal. */
 static int push_end(lua_State *L, const struct ml_child *child)
 {
-    char name[ML_SIGNAL_NAME];
+    char name[ML_SIGNAL_NAME_ROOM];
     switch (child->end) {
     case ML_CHILD_EXITED:
         lua_pushliteral(L, "status");
         lua_pushinteger(L, child->number);
         return 2;
     case ML_CHILD_SIGNALED:
-        ml_signal_name(name, child->number);
         lua_pushliteral(L, "signal");
-        lua_pushstring(L, name);
+        lua_pushstring(L, ml_signal_name(child->number, name));
         return 2;
     default:
         lua_pushliteral(L, "unknown");

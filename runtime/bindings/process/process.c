@@ -10,9 +10,9 @@
 #include "bindings/process/child_files.h"
 #include "bindings/process/child_object.h"
 #include "io/pipe.h"
-#include "system/process/signal_names.h"
 #include "system/process/spawn.h"
 #include "system/process/user.h"
+#include "system/signal/signal_name.h"
 
 #include <errno.h>
 #include <string.h>
@@ -233,7 +233,9 @@ static int process_find_user(lua_State *L)
 /* core.signal_number(name) -> integer; nil: there is no such signal. */
 static int process_signal_number(lua_State *L)
 {
-    int number = ml_signal_number(luaL_checkstring(L, 1));
+    size_t length;
+    const char *name = luaL_checklstring(L, 1, &length);
+    int number = ml_signal_number(name, length);
     if (number == 0)
         return 0;
     lua_pushinteger(L, number);

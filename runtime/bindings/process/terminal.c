@@ -6,6 +6,7 @@
 #include "bindings/core/object.h"
 #include "bindings/core/option.h"
 #include "bindings/net/stream_object.h"
+#include "system/file/file.h"
 #include "system/process/raw_terminal.h"
 
 #include <errno.h>
@@ -18,18 +19,23 @@ static const char mode_type[] = "terminal.mode";
 
 /* ---- files ---- */
 
-/* Whether the value at `index` is a file or a stream; *fd: its descriptor, -1 if it has none. */
+/* Whether the value at `index` is a file, of io or of moonlet.fs, or a stream; *fd: its descriptor,
+ * -1 if it has none. */
 static bool read_descriptor(lua_State *L, int index, int *fd)
 {
     luaL_Stream *file = luaL_testudata(L, index, LUA_FILEHANDLE);
     const struct ml_stream *stream =
         lua_isuserdata(L, index) ? ml_test_object(L, index, ml_stream_type) : NULL;
+    const struct ml_file *opened =
+        lua_isuserdata(L, index) ? ml_test_object(L, index, ml_file_type) : NULL;
     *fd = -1;
     if (file != NULL && file->closef != NULL)
         *fd = fileno(file->f);
+    if (opened != NULL && opened->descriptor != NULL)
+        *fd = opened->descriptor->fd;
     if (stream != NULL && ml_fd_is_open(&stream->fd))
         *fd = stream->fd.number;
-    return file != NULL || stream != NULL;
+    return file != NULL || stream != NULL || opened != NULL;
 }
 
 /* The descriptor of the argument; raises for what is neither a file nor a stream. */

@@ -124,7 +124,7 @@ static bool open_files(struct ml_editor *e)
         e->out = fdopen(out, "w");
     if (out >= 0 && e->out == NULL)
         close(out);
-    e->has_terminal = keys >= 0 && e->out != NULL && ml_terminal_open(keys);
+    e->has_terminal = keys >= 0 && e->out != NULL && ml_terminal_open(keys, e->keys.hub);
     return e->has_terminal;
 }
 

@@ -1,9 +1,7 @@
 #include "bindings/repl/terminal.h"
 
-#include "base/check.h"
-#include "coro/bank.h"
 #include "hub/loop/run.h"
-#include "hub/state/hub.h"
+#include "system/signal/receiver.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -14,22 +12,28 @@
 
 /* The one of the process, for its end and its signal handlers. */
 static struct {
-    int fd;        /* duplicate of the editor's; 0: closed */
-    pid_t process; /* the process that edits: not a fork of it */
+    int fd;             /* duplicate of the editor's; 0: closed */
+    pid_t process;      /* the process that edits: not a fork of it */
+    struct ml_hub *hub; /* of the editor */
     struct termios settings;
-    struct sigaction on_size, on_going_on; /* before ours */
+    struct ml_signal_receiver receiver;
     _Atomic sig_atomic_t is_editing;
     _Atomic sig_atomic_t was_stopped;
     bool is_watched;
 } terminal;
 
-static void on_signal(int number)
+/* The size has changed, or the process goes on; or another signal ends the process. */
+static void arrived(struct ml_signal_receiver *receiver, int number, const siginfo_t *info,
+                    enum ml_signal_phase phase)
 {
-    struct ml_bank *bank = ml_bank_current;
+    (void)receiver, (void)info;
+    if (phase == ML_SIGNAL_DEFAULT)
+        ml_terminal_restore();
+    if (number != SIGWINCH && number != SIGCONT)
+        return;
     if (number == SIGCONT)
         terminal.was_stopped = true;
-    if (bank != NULL)
-        ml_hub_notify(ml_container_of(bank, struct ml_hub, bank));
+    ml_hub_notify(terminal.hub);
 }
 
 /* Called by exit() while a line is edited: later output begins on a line of its own. */
@@ -40,18 +44,27 @@ static void at_end(void)
         ml_terminal_restore();
 }
 
-bool ml_terminal_open(int fd)
+/* Signals of which it is told. One that cannot be received is left out. */
+static void watch_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    static const int signals[] = {SIGWINCH, SIGCONT, SIGTERM, SIGHUP, SIGINT};
+    terminal.receiver.arrived = arrived;
+    ml_signal_receiver_open(&terminal.receiver);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        ml_signal_receive(&terminal.receiver, signals[i]);
+}
+
+bool ml_terminal_open(int fd, struct ml_hub *hub)
+{
     if (terminal.fd > 0 || tcgetattr(fd, &terminal.settings) != 0)
         return false;
     terminal.fd = fd;
+    terminal.hub = hub;
     terminal.process = getpid();
     if (!terminal.is_watched)
         atexit(at_end);
     terminal.is_watched = true;
-    sigaction(SIGWINCH, &action, &terminal.on_size);
-    sigaction(SIGCONT, &action, &terminal.on_going_on);
+    watch_signals();
     return true;
 }
 
@@ -59,8 +72,7 @@ void ml_terminal_close(void)
 {
     terminal.fd = 0;
     terminal.is_editing = false;
-    sigaction(SIGWINCH, &terminal.on_size, NULL);
-    sigaction(SIGCONT, &terminal.on_going_on, NULL);
+    ml_signal_receiver_close(&terminal.receiver);
 }
 
 void ml_terminal_note_editing(bool is_editing)

@@ -9,12 +9,14 @@
 #include <stddef.h>
 #include <wchar.h>
 
+struct ml_hub;
+
 /* Stands around the invisible parts of a prompt. */
 #define ML_TERMINAL_MARK '\1'
 
-/* Notes the settings, and has this thread's hub notified when the size changes or the process
- * continues after a stop. False: the terminal is in use, or it is none. */
-bool ml_terminal_open(int fd);
+/* Notes the settings, and has the hub notified when the size changes or the process continues after
+ * a stop. False: the terminal is in use, or it is none. */
+bool ml_terminal_open(int fd, struct ml_hub *hub);
 void ml_terminal_close(void);
 
 /* While true, an end of the process restores the settings. */

@@ -37,7 +37,7 @@ static int push_refusal(lua_State *L, int index)
         return 0;
     }
     const char *name = lua_tolstring(L, index, &length);
-    int number = ml_signal_find(name, length);
+    int number = ml_signal_number(name, length);
     const char *reason = number != 0 ? ml_signal_refusal(number) : NULL;
     if (number == 0)
         lua_pushfstring(L, "there is no signal '%s'", name);

@@ -109,7 +109,10 @@ static void name_after_function(lua_State *L, int index, struct ml_thread_call *
     }
     lua_pushvalue(L, index);
     lua_getinfo(L, ">S", &about);
-    snprintf(call->name, sizeof call->name, "%.50s:%d", about.short_src, about.linedefined);
+    if (about.linedefined > 0)
+        snprintf(call->name, sizeof call->name, "%.50s:%d", about.short_src, about.linedefined);
+    else
+        snprintf(call->name, sizeof call->name, "%s", about.short_src);
 }
 
 /* Stack: [options,] a function or what stands for one, arguments. Replaces an object with __call by
@@ -181,6 +184,11 @@ static int await(struct ml_lua *lua, struct owner *owner, struct ml_message **ou
 static int finish(lua_State *L, struct owner *owner, struct ml_message *outcome, int error)
 {
     char name[ML_THREAD_NAME];
+    int reason = error == -ML_ECLOSED ? owner->call->error : 0;
+    if (error != 0)
+        let_go(owner);
+    if (reason != 0)
+        luaL_error(L, "cannot open a runtime on a thread: %s", ml_error_text(reason));
     if (error == -ML_ECLOSED)
         luaL_error(L, "not enough memory for the outcome of a thread");
     if (error != 0)
@@ -202,7 +210,7 @@ static int run(lua_State *L, struct owner *owner)
         error = lua->os_threads.runtimes->start(lua, owner->call);
     if (error == 0)
         error = await(lua, owner, &outcome);
-    if (error != 0)
+    if (error != 0 && error != -ML_ECLOSED)
         let_go(owner);
     error = ml_blocking_end(L, error);
     return finish(L, owner, outcome, error);

@@ -8,9 +8,9 @@ enum { FIRST_BYTES = 256 - sizeof(struct ml_parcel), FIRST_LEVELS = 16, FIRST_EN
 static void release_parcel(struct ml_message *message)
 {
     struct ml_parcel *parcel = ml_parcel_of(message);
-    for (uint32_t i = 0; i < parcel->channel_count; i++)
-        ml_thread_channel_release(parcel->channels[i]);
-    free(parcel->channels);
+    for (uint32_t i = 0; i < message->channel_count; i++)
+        ml_thread_channel_release(message->channels[i]);
+    free(message->channels);
     free(parcel);
 }
 
@@ -108,13 +108,13 @@ uint32_t ml_packer_number(struct ml_packer *p, size_t offset)
 
 bool ml_packer_add_channel(struct ml_packer *p, struct ml_thread_channel *channel)
 {
-    struct ml_parcel *parcel = p->parcel;
+    struct ml_message *message = &p->parcel->message;
     struct ml_thread_channel **moved =
-        realloc(parcel->channels, (parcel->channel_count + 1) * sizeof *moved);
+        realloc(message->channels, (message->channel_count + 1) * sizeof *moved);
     if (moved == NULL)
         return false;
-    parcel->channels = moved;
-    parcel->channels[parcel->channel_count++] = ml_thread_channel_retain(channel);
+    message->channels = moved;
+    message->channels[message->channel_count++] = ml_thread_channel_retain(channel);
     return true;
 }
 

@@ -58,8 +58,6 @@ struct ml_parcel {
     uint32_t depth;  /* tables and functions inside each other, at most */
     uint32_t shared; /* tables and functions that are named again */
     bool uses_cache;
-    uint32_t channel_count;
-    struct ml_thread_channel **channels; /* each is an owner of its channel */
     char bytes[];
 };
 

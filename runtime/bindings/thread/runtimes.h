@@ -23,6 +23,7 @@ struct ml_thread_call {
     struct ml_thread_channel *done; /* gets the outcome; closed without: there is none */
     size_t memory_limit;            /* of its Lua state, in bytes; 0: none of its own */
     char name[ML_THREAD_NAME];
+    int error; /* why no runtime could be opened, negated; written before `done` is closed */
     atomic_bool has_told;     /* an error of a task there was reported */
     struct ml_worker *worker; /* vm/threads.c; under its lock */
 };

@@ -345,18 +345,27 @@ static int see_out(struct ml_hub *hub, const struct ml_wait_kind *kind, struct m
     return result == 0 ? 0 : error;
 }
 
+/* Hands the job to the workers: 0 or an error. A forked process has none of them, and their mutex
+ * may be locked for good. */
+static int hand_over(struct ml_hub *hub, struct ml_job *job)
+{
+    if (hub->life.is_forked)
+        return -ECHILD;
+    if (hub->offload.workers == NULL)
+        hub->offload.workers = open_pool(hub);
+    hub->offload.closed = close_pool;
+    return hub->offload.workers != NULL ? enqueue(hub->offload.workers, job) : -ENOMEM;
+}
+
 /* The task with that slot and id waits for the job; id 0: none does. */
 static int start(struct ml_hub *hub, struct ml_job *job, uint32_t slot, uint64_t id)
 {
     job->saved_errno = errno;
-    if (hub->offload.workers == NULL)
-        hub->offload.workers = open_pool(hub);
-    hub->offload.closed = close_pool;
     job->hub = hub;
     job->slot = slot;
     job->id = id;
     job->is_done = false;
-    int error = hub->offload.workers != NULL ? enqueue(hub->offload.workers, job) : -ENOMEM;
+    int error = hand_over(hub, job);
     if (error != 0)
         job->release(job);
     return error;

@@ -52,7 +52,8 @@ struct ml_job {
  *   and releases it;
  * - -ECANCELED, -ETIMEDOUT: the task waits no more. The job may still run, and will if it must;
  * - -EAGAIN: no thread can be started; it never runs;
- * - -ENOMEM: the same.
+ * - -ENOMEM: there is no memory, for the workers or for the deadline: as -ETIMEDOUT;
+ * - -ECHILD: the task has forked this process, in which it starts no thread; it never runs.
  */
 int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
                ml_time deadline);
@@ -62,7 +63,7 @@ int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_jo
  *
  * - 0: `finished` will be called on the hub, which then owns the job again; if the hub ends before,
  *   the job is released instead;
- * - -EAGAIN, -ENOMEM: it never runs, and is released.
+ * - -EAGAIN, -ENOMEM, -ECHILD: it never runs, and is released.
  */
 int ml_offload_start(struct ml_hub *hub, struct ml_job *job);
 

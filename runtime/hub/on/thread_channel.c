@@ -28,7 +28,9 @@ struct ml_thread_channel {
     uint32_t capacity;
     uint32_t count;
     uint32_t owners; /* ports, messages on their way, hosts */
+    uint32_t self;   /* those of them that are messages in this channel */
     bool is_closed;
+    bool is_dying; /* its messages are being freed */
     struct ml_message *first, **end;
     struct ml_message *reason;
     struct ml_link ports;
@@ -138,12 +140,18 @@ struct ml_thread_channel *ml_thread_channel_new(uint32_t capacity)
     return channel;
 }
 
+/* The mutex is locked. */
+static bool is_alone(const struct ml_thread_channel *channel)
+{
+    return channel->owners - channel->self == 1;
+}
+
 /* Tasks that wait learn whether another thread can end their wait. The mutex is locked. */
 static void count_owner(struct ml_thread_channel *channel, int change)
 {
-    bool was_alone = channel->owners == 1;
+    bool was_alone = is_alone(channel);
     channel->owners += (uint32_t)change;
-    if (was_alone != (channel->owners == 1))
+    if (was_alone != is_alone(channel))
         ring_all(channel);
 }
 
@@ -158,6 +166,7 @@ struct ml_thread_channel *ml_thread_channel_retain(struct ml_thread_channel *cha
 static void free_channel(struct ml_thread_channel *channel)
 {
     struct ml_message *message;
+    channel->is_dying = true;
     while ((message = channel->first) != NULL) {
         channel->first = message->next;
         message->release(message);
@@ -172,10 +181,20 @@ void ml_thread_channel_release(struct ml_thread_channel *channel)
 {
     pthread_mutex_lock(&channel->mutex);
     count_owner(channel, -1);
-    bool is_last = channel->owners == 0;
+    bool is_last = channel->owners == channel->self && !channel->is_dying;
     pthread_mutex_unlock(&channel->mutex);
     if (is_last)
         free_channel(channel);
+}
+
+/* How often the message owns the channel. */
+static uint32_t count_self(const struct ml_thread_channel *channel,
+                           const struct ml_message *message)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < message->channel_count; i++)
+        count += message->channels[i] == channel;
+    return count;
 }
 
 /* The mutex is locked. */
@@ -189,6 +208,7 @@ static int add(struct ml_thread_channel *channel, struct ml_message *message)
     *channel->end = message;
     channel->end = &message->next;
     channel->count++;
+    channel->self += count_self(channel, message);
     settle(channel);
     return 0;
 }
@@ -203,6 +223,7 @@ static int take(struct ml_thread_channel *channel, struct ml_message **message)
     if (channel->first == NULL)
         channel->end = &channel->first;
     channel->count--;
+    channel->self -= count_self(channel, *message);
     settle(channel);
     return 0;
 }
@@ -279,6 +300,8 @@ int ml_port_open(struct ml_hub *hub, struct ml_port *port, struct ml_thread_chan
 void ml_port_close(struct ml_port *port)
 {
     struct ml_thread_channel *channel = port->channel;
+    if (ml_mailbox_hub(port->box)->life.is_forked)
+        return; /* another thread of the parent may have had the mutex */
     struct ml_port_side *sides[] = {&port->getters, &port->putters};
     struct crowd *crowds[] = {&channel->getters, &channel->putters};
     pthread_mutex_lock(&channel->mutex);
@@ -344,7 +367,7 @@ static int wait_and_try(struct ml_hub *hub, struct ml_port *port, struct ml_port
     struct ml_thread_channel *channel = port->channel;
     bool gets = side == &port->getters;
     const struct ml_wait_kind *kind = gets ? &get_kind : &put_kind;
-    if (channel->owners == 1)
+    if (is_alone(channel))
         kind = gets ? &lone_get_kind : &lone_put_kind;
     begin_wait(port, side);
     pthread_mutex_unlock(&channel->mutex);
@@ -360,6 +383,8 @@ static int do_or_wait(struct ml_hub *hub, struct ml_port *port, struct ml_port_s
                       attempt *try, void *message, ml_time deadline)
 {
     struct ml_thread_channel *channel = port->channel;
+    if (ml_unlikely(hub->life.is_forked))
+        return -ECHILD;
     pthread_mutex_lock(&channel->mutex);
     int error = try(channel, message);
     if (error == -EAGAIN && deadline == ML_NEVER_WAIT)
@@ -465,12 +490,4 @@ void ml_port_unwatch(struct ml_port *port, struct ml_port_side *side)
     end_wait(port, side);
     settle(port->channel);
     pthread_mutex_unlock(&port->channel->mutex);
-}
-
-bool ml_port_is_alone(const struct ml_port *port)
-{
-    pthread_mutex_lock(&port->channel->mutex);
-    bool is = port->channel->owners == 1;
-    pthread_mutex_unlock(&port->channel->mutex);
-    return is;
 }

@@ -12,18 +12,21 @@
 #include "hub/on/mailbox.h"
 #include "hub/wait/wait.h"
 
+struct ml_thread_channel;
+
 /* The part of a message that its owner embeds. */
 struct ml_message {
     struct ml_message *next;                     /* in the channel */
     void (*release)(struct ml_message *message); /* frees it; from any thread */
+    struct ml_thread_channel **channels;         /* of which it is an owner */
+    uint32_t channel_count;
 };
-
-struct ml_thread_channel;
 
 /* Capacity 0: a message goes in when a task waits for one. NULL: no memory. The caller owns it. */
 struct ml_thread_channel *ml_thread_channel_new(uint32_t capacity);
 
-/* One more owner, and one fewer: the last one frees the channel with the messages in it. */
+/* One more owner, and one fewer: the last one frees the channel with the messages in it. Messages
+ * in it that own the channel itself do not keep it. */
 struct ml_thread_channel *ml_thread_channel_retain(struct ml_thread_channel *channel);
 void ml_thread_channel_release(struct ml_thread_channel *channel);
 
@@ -87,8 +90,5 @@ int ml_thread_channel_put_blocking(struct ml_thread_channel *channel, struct ml_
 /* Has `waiter` granted when there may be a message, or room; until ml_port_unwatch(). */
 void ml_port_watch(struct ml_port *port, struct ml_port_side *side, struct ml_waiter *waiter);
 void ml_port_unwatch(struct ml_port *port, struct ml_port_side *side);
-
-/* Whether no other thread can put or get: a wait is then as one in a channel of the hub's own. */
-bool ml_port_is_alone(const struct ml_port *port);
 
 #endif

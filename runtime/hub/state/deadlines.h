@@ -8,8 +8,16 @@
 
 #include "hub/state/hub.h"
 
-/* Ensures that an entry of the timer heap is due at or before task->deadline, which is not
- * ML_FOREVER. 0, or -ENOMEM: it has none now. Never waits. */
+/*
+ * Ensures that an entry of the timer heap is due at or before task->deadline, which is not
+ * ML_FOREVER. Never waits.
+ *
+ * - 0;
+ * - -ENOMEM: the task has no entry now;
+ * - -ETIMEDOUT: an earlier wait had the same deadline, which came when the task had just been woken
+ *   by something else. If it waited on, and was woken for nothing again and again just before the
+ *   hub looks for deadlines that have come, it would outlast its deadline for ever.
+ */
 int ml_deadline_arm(struct ml_hub *hub, struct ml_task *task);
 
 /* Abandons a task's entry in the timer heap, if it has one; a later sweep removes it. */

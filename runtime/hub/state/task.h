@@ -59,7 +59,7 @@ struct ml_task {
     struct ml_scope *scope;   /* the innermost in force; NULL: only the task itself */
     struct ml_choice *choice; /* hub/state/choice.h: waits for several things; NULL otherwise */
     ml_time deadline;         /* of the wait under way, scopes included; ML_FOREVER without */
-    ml_time timer_at;         /* when its entry in the timer heap is due; ML_FOREVER without */
+    ml_time timer_at;         /* when its entry of the timer heap is due, or was; ML_FOREVER: none */
     const struct ml_wait_kind *waits_for;
     uint64_t id;       /* counts from 1, never reused in a hub */
     uint32_t waits_on; /* number of the task or descriptor waited for, for reports */

@@ -46,12 +46,12 @@ static inline int prepare(struct ml_hub *hub, const struct ml_wait_kind *kind, u
     task->waits_on = on;
     task->deadline = ml_time_earlier(deadline, ml_scope_deadline(task));
     int error = ml_cancel_point(hub);
+    task->wake = ML_WAKE_NONE;
     if (error == 0 && task->deadline != ML_FOREVER)
         error = ml_deadline_arm(hub, task);
     if (error != 0)
-        return error;
+        return error == -ETIMEDOUT ? failure(task, deadline) : error;
     task->granted = 0;
-    task->wake = ML_WAKE_NONE;
     task->state = ML_TASK_WAITING;
     return 0;
 }

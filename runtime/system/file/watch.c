@@ -9,6 +9,7 @@
 #include "system/file/watch_find.h"
 #include "system/file/watch_note.h"
 #include "system/file/watch_tell.h"
+#include "system/file/watch_waste.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -51,7 +52,8 @@ static void unclaim_all(struct ml_file_watch *w, struct ml_watch_entry *top)
             ml_watch_unclaim(w->source, &entry->dir->claim);
 }
 
-/* Entries that leave are a tree each; the root, which may be one of them, is freed last. */
+/* Entries that leave are a tree each; the root, which may be one of them, is freed last. What is
+ * freed by a worker stands in no list of the watch. */
 static void free_picture(struct ml_file_watch *w)
 {
     struct ml_picture *picture = &w->picture;
@@ -64,7 +66,9 @@ static void free_picture(struct ml_file_watch *w)
     }
     if (picture->root != NULL)
         unclaim_all(w, picture->root);
-    ml_picture_release(picture);
+    while (!ml_list_is_empty(&w->todo))
+        ml_list_remove(w->todo.next);
+    ml_watch_waste(w->source->hub, picture);
 }
 
 void ml_file_watch_close(struct ml_file_watch *w)

@@ -185,22 +185,44 @@ static void miss(struct ml_file_watch *w, struct ml_watch_dir *dir)
         dir->failures = 0;
 }
 
-/* A directory that cannot be read is in the picture without what is in it. */
+/* Whether the error is about this process at this moment. */
+static bool is_passing(int error)
+{
+    return error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN;
+}
+
+/* Whether it says that the directory is in the picture without what is in it. */
+static bool is_closed_to_us(int error)
+{
+    return error == -EACCES || error == -EPERM || error == -ENOSPC;
+}
+
+/* Whether to try again after an error. Each other one is tried a few times. */
+static bool is_tried_again(struct ml_watch_dir *dir, int error)
+{
+    if (is_passing(error))
+        return true;
+    if (is_closed_to_us(error))
+        return false;
+    dir->failures = dir->failures + 1 < MOST_FAILURES ? dir->failures + 1 : 0;
+    return dir->failures != 0;
+}
+
+/* Nobody is told of directories below that may not be read, and of those that were not reached. */
 static int fail(struct ml_file_watch *w, const struct ml_watch_scanned *scanned)
 {
     struct ml_watch_dir *dir = scanned->dir;
+    int error = scanned->error;
     bool is_root = dir->entry->parent == NULL;
-    bool is_passing =
-        scanned->error == -ENOMEM || scanned->error == -EMFILE || scanned->error == -ENFILE;
-    bool is_undone = scanned->error == -EAGAIN;
     next_directory(w);
-    if (is_passing || is_undone)
-        ml_watch_list(w, dir, scanned->is_deep);
-    else if (is_absent(scanned->error) && !(is_root && w->is_quiet))
+    if (is_absent(error) && !(is_root && w->is_quiet)) {
         miss(w, dir);
-    bool is_told = is_passing || scanned->error == -ENOSPC ||
-                   (is_root && (w->is_quiet || !is_absent(scanned->error)) && !is_undone);
-    return is_told ? scanned->error : ML_STEP_DONE;
+        return ML_STEP_DONE;
+    }
+    if (is_tried_again(dir, error))
+        ml_watch_list(w, dir, scanned->is_deep);
+    bool is_silent = error == -EAGAIN || (!is_root && (error == -EACCES || error == -EPERM));
+    return is_silent ? ML_STEP_DONE : error;
 }
 
 static void begin_directory(struct ml_file_watch *w, const struct ml_watch_scanned *scanned)

@@ -69,7 +69,7 @@ static int real_time_number(struct text text)
     return distance >= 0 && number >= SIGRTMIN && number <= SIGRTMAX ? number : 0;
 }
 
-int ml_signal_find(const char *name, size_t length)
+int ml_signal_number(const char *name, size_t length)
 {
     struct text text = {name, length};
     take(&text, "SIG");
@@ -79,7 +79,7 @@ int ml_signal_find(const char *name, size_t length)
     return real_time_number(text);
 }
 
-const char *ml_signal_write_name(int number, char name[ML_SIGNAL_NAME_ROOM])
+const char *ml_signal_name(int number, char name[ML_SIGNAL_NAME_ROOM])
 {
     snprintf(name, ML_SIGNAL_NAME_ROOM, "%d", number);
     for (int i = NAMES - 1; i >= 0; i--)

@@ -430,7 +430,8 @@ describe("cookies", function()
     local cookies = require "moonlet.http.cookies"
     local now = 784111776
     local jar = cookies.new(function() return now end)
-    for i, date in ipairs { "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "8:49:37 6 NOVember 94" } do
+    local dates = { "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "8:49:37 6 NOVember 94" }
+    for i, date in ipairs(dates) do
       jar:set(("a%d=1; Expires=%s"):format(i, date), "http", "x.example", "/")
     end
     for i, date in ipairs { "Sun, 06 Nov 1994", "31 Nov 1994 08:49:37", "" } do -- no dates: until the end

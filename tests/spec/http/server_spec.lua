@@ -41,6 +41,30 @@ describe("an HTTP server", function()
     assert.matches("on_error failed", output)
   end)
 
+  it("answers 500, and reports, where what on_error gives cannot be sent", function()
+    -- The connection was cut without a word.
+    for _, answer in ipairs {
+      [[500, { ["x-bad"] = "a\r\nb" }, "secret"]], [[500, { ["bad name"] = "a" }, "secret"]], [[99]], [[500, print]],
+      [[500, {}, { print }]], [[1, 2, 3, 4]],
+    } do
+      local output = support.run([[
+        local http, net, task = require "moonlet.http", require "moonlet.net", require "moonlet.task"
+        local near, far = net.memory_pair()
+        local server = http.server({ on_error = function() return ]] .. answer .. [[ end }, function(_, res)
+          res:cookie("session", "secret")
+          error "x"
+        end)
+        task.spawn(server.serve, server, far)
+        near:write "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        print(near:read_all())
+      ]])
+      assert.matches("HTTP/1.1 500 ", output)
+      assert.matches("internal server error", output)
+      assert.matches("task .* failed: ", output)
+      assert.is_nil(output:find("secret", 1, true))
+    end
+  end)
+
   it("sends one content-type where http.error gives another one", function()
     local answer = ask(function() error(server.error(400, "m", { ["Content-Type"] = "text/x" })) end,
       "GET / HTTP/1.1\r\n" .. CLOSE .. "\r\n")

@@ -61,6 +61,28 @@ describe("a server that stops", function()
     assert.is_true(task.now() - begun < 1)
   end)
 
+  for _, version in ipairs { "1.1", "2" } do
+    virtual("tells WebSockets whose handlers do not read, whatever waits for them, HTTP/" .. version, function()
+      for _, waiting in ipairs { 0, 1, 20 } do
+        local server, connect = serve(function(req, res)
+          local ws <close> = assert(websocket.upgrade(req, res, { ping_interval = false }))
+          task.sleep(60)
+        end)
+        local client <close> = http.client { version = version, connect = connect }
+        local ws <close> = assert(websocket.connect("ws://a/", { client = client }))
+        for i = 1, waiting do ws:send("message " .. i) end
+        task.sleep(1)
+        local begun = task.now()
+        local stopping = task.spawn(function() return server:stop(5) end)
+        assert.is_nil((ws:receive()))
+        assert.same({ 1001, "the server stops" }, { ws:closed() })
+        assert.is_true(task.now() - begun < 1)
+        assert.same({ true, 1 }, { stopping:join() })
+        assert.is_true(task.now() - begun < 7)
+      end
+    end)
+  end
+
   virtual("forgets WebSockets that have gone", function()
     local server, connect = serve(function(req, res)
       local ws <close> = assert(websocket.upgrade(req, res))

@@ -2,10 +2,13 @@
 -- moonlet's client against the server, and against servers that misbehave.
 
 local support = dofile("tests/spec/support.lua")
+local browser = dofile("tests/spec/browser.lua")
+local credentials = dofile("tests/spec/tls_support.lua")
 local h2 = dofile("tests/spec/http/http2_frames.lua")
 local ws_frames = dofile("tests/spec/http/websocket_frames.lua")
 local http = require "moonlet.http"
 local net = require "moonlet.net"
+local programs = dofile("tests/spec/programs.lua")
 local task = require "moonlet.task"
 local websocket = require "moonlet.websocket"
 local it = support.limited(it)
@@ -719,5 +722,113 @@ describe("websocket.connect over HTTP/2", function()
       assert.is_false(ok)
       assert.matches("option 'client' must be a client of moonlet.http", message)
     end
+  end)
+end)
+
+-- ---- over TLS, and with programs of others ----
+
+describe("a WebSocket over HTTP/2, over TLS", function()
+  local directory
+
+  setup(function()
+    directory = programs.open_directory()
+    credentials.make()
+  end)
+  after_each(programs.stop_all)
+  teardown(function()
+    credentials.remove()
+    programs.remove_directory()
+  end)
+
+  local PAGE = [[<!doctype html><p>nothing yet</p><script>
+    const ws = new WebSocket("wss://" + location.host + "/ws", ["b"])
+    const got = []
+    ws.onopen = () => { ws.send("hello"); ws.send("x".repeat(300000)); ws.send(new Uint8Array([1, 2, 3])) }
+    ws.onmessage = m => {
+      got.push(typeof m.data == "string" ? m.data.length : m.data.size)
+      if (got.length == 4) ws.close(4001, "enough")
+    }
+    ws.onclose = e => { document.body.innerText = "closed " + got + " " + e.code + " " + ws.protocol }
+    ws.onerror = () => { document.body.innerText = "failed" }
+  </script>]]
+
+  --- Serves the page and an echo; `asked`: how each WebSocket was asked for, and was closed.
+  local function serve()
+    local listener = assert(net.listen("127.0.0.1", 0, {
+      tls = credentials.shows("good", { alpn = { "h2", "http/1.1" } }),
+    }))
+    local asked = {}
+    local server = http.server(function(req, res)
+      if not req.headers.upgrade then
+        res.headers["content-type"] = "text/html"
+        return PAGE
+      end
+      local ws <close> = websocket.upgrade(req, res, { subprotocols = { "b" }, compression = true, origins = { "*" } })
+      ws:send("by HTTP/" .. req.version)
+      for data, kind in ws:messages() do ws:send(data, kind) end
+      ws:finish()
+      asked[#asked + 1] = req.version .. " " .. table.concat({ ws:closed() }, " ")
+    end)
+    task.spawn({ daemon = true, quiet = true }, function() server:serve(listener) end)
+    return listener:address().port, asked, server
+  end
+
+  it("is that of a client whose connections are TLS: it negotiates HTTP/2", function()
+    local port, asked, server = serve()
+    local c <close> = http.client { tls = credentials.trusts() }
+    for _ = 1, 2 do
+      local opts = { client = c, subprotocols = { "b" } }
+      local ws <close>, protocol = assert(websocket.connect("wss://127.0.0.1:" .. port, opts))
+      assert.same({ "by HTTP/2", "b" }, { ws:receive(), protocol })
+      ws:send "x"
+      assert.equal("x", ws:receive())
+      ws:finish()
+    end
+    assert.equal("<!doctype", assert(c:get("https://127.0.0.1:" .. port)).body:sub(1, 9))
+    assert.equal(1, c:stats().made)
+    support.eventually(function() return #asked == 2 end)
+    local plain <close> = assert(websocket.connect("wss://127.0.0.1:" .. port, { tls = credentials.trusts() }))
+    assert.equal("by HTTP/1.1", (plain:receive()))
+    plain:finish()
+    server:stop(0)
+  end)
+
+  it("is that of the plain calls' connection, if there is one", function()
+    local port, _, server = serve()
+    local tls = credentials.trusts()
+    local where = "wss://127.0.0.1:" .. port
+    local function version()
+      local ws <close> = assert(websocket.connect(where, { tls = tls }))
+      local text = ws:receive()
+      ws:finish()
+      return text
+    end
+    assert.equal("by HTTP/1.1", version())
+    assert(http.get("https://127.0.0.1:" .. port, { tls = tls }))
+    assert.equal("by HTTP/2", version())
+    server:stop(0)
+    assert.is_nil(http.get("https://127.0.0.1:" .. port, { tls = tls }))
+  end)
+
+  it("is what Chromium asks for on a page that came by HTTP/2", function()
+    local port, asked, server = serve()
+    local page <close> = browser.open(programs, directory, ("https://127.0.0.1:%d/"):format(port))
+    if not page then pending "Chromium is not installed" end
+    assert.equal("9,5,300000,3 4001 b", page:shows "closed (.+)")
+    support.eventually(function() return asked[1] end)
+    assert.equal("2 4001 enough", asked[1])
+    server:stop(0)
+  end)
+end)
+
+describe("python3-h2", function()
+  it("has a WebSocket over HTTP/2", function()
+    if not os.execute "/usr/bin/python3 -c 'import h2' 2>/dev/null" then pending "python3-h2 is not installed" end
+    local listener = assert(net.listen("127.0.0.1", 0))
+    local server = http.server(echo)
+    task.spawn({ daemon = true, quiet = true }, function() server:serve(listener) end)
+    local pipe <close> = assert(io.popen("/usr/bin/python3 tests/support/h2_websocket.py " .. listener:address().port))
+    assert.equal("1 200 810568656c6c6f880203e8\n", pipe:read "a")
+    server:stop(0)
   end)
 end)

@@ -97,8 +97,12 @@ end)
 
 describe("terminal.is", function()
   it("tells a terminal from other files and streams", function()
-    local t <close> = open("print(terminal.is(io.stdin), terminal.is(io.stdout))", "$RUN; $RUN </dev/null")
+    local t <close> = open("print(terminal.is(io.stdin), terminal.is(io.stdout))\n"
+      .. "local tty <close> = require 'moonlet.fs'.open('/dev/tty', 'r+')\n"
+      .. "print(terminal.is(tty), terminal.size(tty)) tty:close() print(terminal.is(tty))", "$RUN; $RUN </dev/null")
     t:expect "true\ttrue"
+    t:expect "true\t24\t80"
+    t:expect "false"
     t:expect "false\ttrue"
     local file <close> = assert(io.open "/dev/null")
     assert.is_false(terminal.is(file))
@@ -164,7 +168,7 @@ describe("terminal.raw", function()
       ["Kept = terminal.raw() send 'HUP' task.sleep(30)"] = 129,
       ["Kept = terminal.raw() send 'USR1' task.sleep(30)"] = 138,
       ["Kept = terminal.raw() send 'ALRM' task.sleep(30)"] = 142,
-      ["Kept = terminal.raw() send 'SEGV' task.sleep(30)"] = 139,
+      ["Kept = terminal.raw() send 'SEGV' task.sleep(30)"] = "13[94]", -- AddressSanitizer aborts
       ["Kept = terminal.raw() send 'ABRT' task.sleep(30)"] = 134,
       ["Kept = terminal.raw() local s = signal.open 'TERM' send 'TERM' print(s:wait()) os.exit(5)"] = 5,
     } do
@@ -230,6 +234,26 @@ describe("terminal.raw", function()
     local t <close> = open("warn '@on' terminal.raw() collectgarbage() collectgarbage() mode()")
     t:expect "terminal.mode raw %(open%) was never closed; made at"
     t:expect "mode:icanon"
+  end)
+end)
+
+describe("the program of the guide that fills the screen", function()
+  it("draws anew when the window has another size, and leaves the terminal as it was", function()
+    local guide = support.read_file "docs/guide-system.md"
+    local program
+    for block in guide:gmatch "\n```lua\n(.-)\n```\n" do
+      if block:find('signal.on("WINCH", draw)', 1, true) then program = block end
+    end
+    for _, key in ipairs { "q", "\3" } do
+      local t <close> = open(program)
+      t:expect "80 x 24, 0 s"
+      t.child:resize(50, 132)
+      t:expect "\27%[25;%d+H132 x 50"
+      t:expect "132 x 50, 1 s"
+      t:type("x" .. key)
+      t:expect "\27%[%?1049l"
+      t:is_left(0)
+    end
   end)
 end)
 

@@ -1,5 +1,7 @@
 --- thread.call: a function in a runtime of its own. Values are copied both ways.
 
+-- luacheck: globals seen_by_threads
+
 local support = dofile "tests/spec/support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"
@@ -126,6 +128,7 @@ describe("values that are copied", function()
     assert.are.equal("here", last)
     local keys = {}
     for _ = 1, 200000 do keys = { [keys] = true } end
+    local copy
     copy, n = same(keys), 0
     while next(copy) do copy, n = next(copy), n + 1 end
     assert.are.equal(200000, n)
@@ -185,7 +188,8 @@ describe("values that are copied", function()
     assert.are.equal("argument #2.users[3].f is a userdata",
       refusal { users = { 1, 2, { f = io.stdout } } })
     assert.are.equal("argument #3 is a coroutine", refusal(1, coroutine.create(echo)))
-    assert.are.equal('argument #2["a b"] is a C function that no module has', refusal { ["a b"] = coroutine.wrap(echo) })
+    assert.are.equal('argument #2["a b"] is a C function that no module has',
+      refusal { ["a b"] = coroutine.wrap(echo) })
     assert.are.equal("argument #2.x has a key that is a userdata", refusal { x = { [io.stdout] = 1 } })
     local settings, file = {}, io.stdout
     assert.are.equal("argument #2, upvalue 'settings' is a table, which is not copied: make it an argument",

@@ -162,7 +162,8 @@ describe("a channel between threads", function()
     a:put "x"
     assert.are.same({ 1, "x" }, { channel.select { { a, "get" }, { b, "get" } } })
     assert.are.same({ 2, true }, { channel.select { { a, "get" }, { b, "put", "y" } } })
-    assert.are.same({ nil, "timeout", "ETIMEDOUT" }, { channel.select { { a, "get" }, { b, "put", 1 }, timeout = 0.01 } })
+    assert.are.same({ nil, "timeout", "ETIMEDOUT" },
+      { channel.select { { a, "get" }, { b, "put", 1 }, timeout = 0.01 } })
     assert.are.same({ "default", 5 }, { channel.select { { a, "get" }, default = 5 } })
     local t = thread.spawn(function(out) require "moonlet.task".sleep(0.02) out:put "late" end, a)
     assert.are.same({ 2, "late" }, { channel.select { { own, "get" }, { a, "get" } } })
@@ -227,5 +228,38 @@ describe("a channel between threads", function()
     ]]
     assert.are.equal(1, status)
     assert.matches("deadlock", output)
+  end)
+end)
+
+describe("a channel between threads that nobody has any more", function()
+  it("is freed with the values in it, itself and others among them", function()
+    local output, status = support.run [[
+      local thread = require "moonlet.thread"
+      for i = 1, 100 do
+        local ch, other = thread.channel(10), thread.channel(10)
+        ch:put { ch, ch }
+        ch:put(other)
+        other:put(("x"):rep(1000))
+        ch, other = nil, nil
+        collectgarbage()
+      end
+    ]]
+    assert.are.same({ "", 0 }, { output, status })
+  end)
+
+  it("is out of reach of a process that was forked", function()
+    local output, status = support.run([[
+      local thread = require "moonlet.thread"
+      local ch = thread.channel(1)
+      ch:put(1)
+      local t = thread.spawn({daemon = true}, function(c) while true do c:put(c:get()) end end, ch)
+      require "moonlet.task".sleep(0.01)
+      local p = io.popen "echo child"
+      assert(p:read "l" == "child")
+      p:close()
+      t:cancel()
+      print "parent"
+    ]])
+    assert.are.same({ "parent\n", 0 }, { output, status })
   end)
 end)

@@ -1,5 +1,7 @@
 --- thread.spawn, thread.map and pools of threads.
 
+-- luacheck: globals calls count total
+
 local support = dofile "tests/spec/support.lua"
 local it = support.limited(it)
 local task = require "moonlet.task"

@@ -11,7 +11,7 @@
 
 static void setup(struct ml_http_server *server)
 {
-    *server = (struct ml_http_server){.limits = ML_HTTP_LIMITS_DEFAULT};
+    ml_http_server_init(server, NULL);
 }
 
 /* A request whose only long field has `size` bytes. */
@@ -23,7 +23,7 @@ static struct ml_http1 *make_request(struct ml_http_server *server, int size)
     assert_non_null(r);
     assert_int_equal(length,
                      ml_http_parse_request(&r->x.head, text, (size_t)length, 0, &server->limits));
-    assert_int_equal(0, ml_http1_keep_head(r, text, (size_t)length));
+    assert_int_equal(0, ml_http1_keep_head(server, r, text, (size_t)length));
     memset(text, '?', (size_t)length);
     free(text);
     return r;

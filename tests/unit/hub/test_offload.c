@@ -585,11 +585,26 @@ static void test_a_job_whose_task_was_dropped_is_released_and_wakes_no_other(voi
     close_test(1);
 }
 
+static int count_threads(void)
+{
+    int count = 0;
+    DIR *threads = opendir("/proc/self/task");
+    assert_non_null(threads);
+    for (const struct dirent *entry; (entry = readdir(threads)) != NULL;)
+        count += entry->d_name[0] != '.';
+    closedir(threads);
+    return count;
+}
+
 static int ask_in_child(void *data)
 {
-    struct asker like = {.gate = NO_GATE};
+    struct asker like = {.gate = NO_GATE, .must_run = true};
+    int released = jobs.released;
     (void)data;
-    return ml_offload(&hub, &worker, &new_job(&like)->job, ML_FOREVER) == -ECHILD ? 0 : 1;
+    int error = ml_offload(&hub, &worker, &new_job(&like)->job, ML_FOREVER);
+    int error_of_start = ml_offload_start(&hub, &new_job(&like)->job);
+    bool is_refused = error == -ECHILD && error_of_start == -ECHILD;
+    return is_refused && jobs.released == released + 2 && count_threads() == 1 ? 0 : 1;
 }
 
 static void fork_and_ask(struct c_task *self)
@@ -656,17 +671,6 @@ static void test_a_job_that_has_run_is_released_by_the_end_of_the_hub(void **sta
         assert_true(ml_clock_now() < end);
     assert_int_equal(jobs.released, 0);
     close_test(1);
-}
-
-static int count_threads(void)
-{
-    int count = 0;
-    DIR *threads = opendir("/proc/self/task");
-    assert_non_null(threads);
-    for (const struct dirent *entry; (entry = readdir(threads)) != NULL;)
-        count += entry->d_name[0] != '.';
-    closedir(threads);
-    return count;
 }
 
 static int threads_at_first;
@@ -757,10 +761,73 @@ static void test_without_memory_a_job_is_released_all_the_same(void **state)
     }
 }
 
+/* ---- jobs that no task waits for ---- */
+
+static atomic_int finished;
+static pthread_t finished_on;
+
+static void count_finished(struct ml_job *base)
+{
+    finished_on = pthread_self();
+    finished++;
+    release_job(base);
+}
+
+static struct test_job *start_job(int gate)
+{
+    struct test_job *job = new_job(&(struct asker){.gate = gate});
+    job->job.finished = count_finished;
+    assert_int_equal(ml_offload_start(&hub, &job->job), 0);
+    return job;
+}
+
+static void test_a_job_that_no_task_waits_for_is_finished_on_the_hub(void **state)
+{
+    (void)state;
+    open_test();
+    finished = 0;
+    for (int i = 0; i < 100; i++)
+        start_job(NO_GATE);
+    run_until(&finished, 100);
+    assert_true(pthread_equal(finished_on, pthread_self()));
+    assert_int_equal(jobs.ran, 100);
+    close_test(100);
+}
+
+static void test_the_end_of_the_hub_releases_jobs_that_no_task_waits_for(void **state)
+{
+    (void)state;
+    open_test();
+    finished = 0;
+    for (int i = 0; i < ML_OFFLOAD_WORKERS + 5; i++)
+        start_job(GATE);
+    run_until(&jobs.running, ML_OFFLOAD_WORKERS);
+    open_gate(ML_OFFLOAD_WORKERS + 5);
+    close_test(ML_OFFLOAD_WORKERS + 5);
+    assert_int_equal(finished, 0);
+}
+
+static void test_without_a_thread_a_job_that_no_task_waits_for_is_released(void **state)
+{
+    (void)state;
+    open_test();
+    finished = 0;
+    struct test_job *job = new_job(&(struct asker){.gate = NO_GATE});
+    job->job.finished = count_finished;
+    fail_calls(FAIL_THREAD, 1, 1);
+    assert_int_equal(ml_offload_start(&hub, &job->job), -EAGAIN);
+    end_failing();
+    assert_int_equal(finished, 0);
+    close_test(1);
+}
+
 int main(void)
 {
     threads_at_first = count_threads();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_job_that_no_task_waits_for_is_finished_on_the_hub),
+        cmocka_unit_test(test_the_end_of_the_hub_releases_jobs_that_no_task_waits_for),
+        cmocka_unit_test(test_without_a_thread_a_job_that_no_task_waits_for_is_released),
         cmocka_unit_test(test_a_job_runs_on_another_thread_and_is_the_callers_again),
         cmocka_unit_test(test_only_the_task_that_asks_waits_and_only_for_its_job),
         cmocka_unit_test(test_a_thousand_tasks_get_what_they_asked_for),

@@ -619,6 +619,91 @@ static void test_a_sleeper_that_is_woken_for_nothing_sleeps_on(void **state)
     assert_int_equal(pair.tasks[0].result, 0);
 }
 
+/* ---- lockstep ---- */
+
+/* A task was woken for nothing each time just after it had begun to wait: whenever the hub looked
+ * for deadlines that had come, the task was about to run, and it waited on for ever. */
+static void wait_in_lockstep(struct c_task *self)
+{
+    struct pair *pair = self->data;
+    ml_time deadline = in_ms(5);
+    self->result = 0;
+    while (!pair->is_over && self->result == 0)
+        self->result = ml_wait(hub_of(self), &outer, 0, &pair->queue, deadline);
+    pair->is_over = true;
+}
+
+static void sleep_in_lockstep(struct c_task *self)
+{
+    struct pair *pair = self->data;
+    self->result = ml_sleep_until(hub_of(self), in_ms(5)) == 0 ? -ETIMEDOUT : 0;
+    pair->is_over = true;
+}
+
+static void wait_in_lockstep_in_a_scope(struct c_task *self)
+{
+    struct pair *pair = self->data;
+    struct ml_scope *scope = ml_scope_open(hub_of(self), ML_SCOPE_PLAIN, in_ms(5));
+    int result = 0;
+    while (!pair->is_over && result == 0)
+        result = ml_wait(hub_of(self), &outer, 0, &pair->queue, ML_FOREVER);
+    bool has_expired = ml_scope_close(hub_of(self), scope).expired;
+    self->result = result == -ECANCELED && has_expired ? -ETIMEDOUT : result;
+    pair->is_over = true;
+}
+
+static void wake_in_lockstep(struct c_task *self)
+{
+    struct pair *pair = self->data;
+    ml_time end = in_ms(5000);
+    let_wait(self, &pair->tasks[0]);
+    while (!pair->is_over && ml_clock_now() < end) {
+        if (pair->tasks[0].task.state == ML_TASK_WAITING)
+            ml_task_wake(&pair->tasks[0].task, ML_WAKE_EVENT);
+        assert_int_equal(ml_yield(hub_of(self)), 0);
+    }
+    assert_true(pair->is_over);
+}
+
+static void test_a_deadline_comes_though_the_task_is_woken_for_nothing_each_time(void **state)
+{
+    (void)state;
+    void (*const waits[])(struct c_task *) = {wait_in_lockstep, sleep_in_lockstep,
+                                              wait_in_lockstep_in_a_scope};
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
+        struct pair pair = {.is_over = false};
+        run_pair(&pair, waits[i], wake_in_lockstep);
+        assert_int_equal(pair.tasks[0].result, -ETIMEDOUT);
+    }
+}
+
+/* A deadline that has passed before the wait begins does not keep others from running. */
+static void wait_for_the_past(struct c_task *self)
+{
+    struct pair *pair = self->data;
+    ml_time past = ml_clock_now() - 1;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(ml_sleep_until(hub_of(self), past), 0);
+    pair->is_over = true;
+    self->result = 0;
+}
+
+static void count_turns(struct c_task *self)
+{
+    struct pair *pair = self->data;
+    int turns = 0;
+    for (; !pair->is_over; turns++)
+        assert_int_equal(ml_yield(hub_of(self)), 0);
+    assert_true(turns >= 9);
+}
+
+static void test_a_sleep_until_the_past_is_a_turn_of_others(void **state)
+{
+    (void)state;
+    struct pair pair = {.is_over = false};
+    run_pair(&pair, wait_for_the_past, count_turns);
+}
+
 /* ---- joining ---- */
 
 static void join_target(struct c_task *self)
@@ -793,6 +878,8 @@ int main(void)
         cmocka_unit_test(test_a_gift_goes_to_the_first_that_still_waits_and_stays_there),
         cmocka_unit_test(test_those_that_are_turned_away_see_it_at_their_value),
         cmocka_unit_test(test_a_sleeper_that_is_woken_for_nothing_sleeps_on),
+        cmocka_unit_test(test_a_deadline_comes_though_the_task_is_woken_for_nothing_each_time),
+        cmocka_unit_test(test_a_sleep_until_the_past_is_a_turn_of_others),
         cmocka_unit_test(test_join_returns_once_the_task_has_ended),
         cmocka_unit_test(test_a_task_that_has_ended_is_joined_at_once_even_by_a_cancelled_one),
         cmocka_unit_test(test_a_hundred_joiners_go_on_in_the_order_of_their_calls),

@@ -16,6 +16,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Runs a program, to whose end nothing is left: neither descriptors nor threads. */
@@ -174,6 +176,54 @@ static void test_reports_of_threads_reach_the_host_on_its_own_thread(void **stat
         1);
     assert_ptr_equal(strstr(text, "thread 'w': "), text);
     assert_non_null(strstr(text, "inside"));
+    assert_int_equal(moonlet_close(m), 0);
+}
+
+/* The child has the runtime and none of its threads: it can close it. */
+static void test_a_forked_process_closes_a_runtime_that_has_threads(void **state)
+{
+    (void)state;
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
+    start_string(m,
+                 "thread = require 'moonlet.thread'\n"
+                 "ch, back = thread.channel(1), thread.channel(1)\n"
+                 "thread.spawn(function(c, b) for v in c:values() do b:put(v) end end, ch, back)\n"
+                 "thread.spawn(function(c, b) for v in c:values() do b:put(v) end end, back, ch)\n"
+                 "ch:put(1)\n");
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(moonlet_step(m, 0.001, 0.01), 1);
+        pid_t child = fork();
+        if (child == 0) {
+            alarm((unsigned)PATIENCE);
+            _exit(moonlet_close(m) == 0 ? 0 : 1);
+        }
+        int status = 1;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+    assert_int_equal(moonlet_close(m), 0);
+    await_the_end_of_threads();
+}
+
+static void test_a_runtime_that_cannot_be_opened_is_an_error(void **state)
+{
+    (void)state;
+    struct rlimit before, few;
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
+    assert_int_equal(run_string(m, "thread = require 'moonlet.thread'\n"
+                                   "thread.call(function() end)\n"),
+                     0);
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = before;
+    few.rlim_cur = (rlim_t)dup(0) + 1;
+    close((int)few.rlim_cur - 1);
+    setrlimit(RLIMIT_NOFILE, &few);
+    int status =
+        run_string(m, "local ok, err = pcall(thread.call, function() end)\n"
+                      "assert(not ok and err:find 'cannot open a runtime on a thread: ', err)\n");
+    setrlimit(RLIMIT_NOFILE, &before);
+    assert_int_equal(status, 0);
+    assert_int_equal(run_string(m, "assert(thread.call(function() return 1 end) == 1)\n"), 0);
     assert_int_equal(moonlet_close(m), 0);
 }
 
@@ -394,6 +444,8 @@ int main(void)
         cmocka_unit_test(test_a_thread_inherits_what_the_host_leaves_out),
         cmocka_unit_test(test_a_thread_has_no_more_memory_than_its_host),
         cmocka_unit_test(test_reports_of_threads_reach_the_host_on_its_own_thread),
+        cmocka_unit_test(test_a_forked_process_closes_a_runtime_that_has_threads),
+        cmocka_unit_test(test_a_runtime_that_cannot_be_opened_is_an_error),
         cmocka_unit_test(test_scripts_talk_with_a_thread_of_the_host),
         cmocka_unit_test(test_tasks_of_c_talk_with_a_thread_of_the_host),
         cmocka_unit_test(test_the_limits_of_channels_of_hosts),

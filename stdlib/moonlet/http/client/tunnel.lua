@@ -113,11 +113,12 @@ function tunnels.open(client, place, opts, headers, times)
   end
   local plan, message, code = plan_for(client, place, opts)
   if not plan then return nil, nil, message, code end
-  local conn, stream = find(client, plan)
+  local conn = find(client, plan)
   if not conn and given and plan.may_share then
-    conn, stream, code = obtain(client, plan, times)
-    if code then return nil, nil, stream, code end
-    if stream then return nil, stream end
+    local other
+    conn, other, code = obtain(client, plan, times)
+    if code then return nil, nil, other, code end
+    if other then return nil, other end
   end
   if conn then
     local status, fields, over = ask(conn, place, headers, times)
@@ -129,6 +130,7 @@ function tunnels.open(client, place, opts, headers, times)
     return nil, nil, "a proxy of HTTP carries WebSockets of wss alone", "EOPNOTSUPP"
   end
   plan.may_share = false
+  local stream
   stream, message, code = connect.open(plan, times)
   return nil, stream, message, code
 end

@@ -1,0 +1,64 @@
+-- Signals, for tests/faults/sweep.lua: whatever call fails, a listener works or is refused; afterwards the signals
+-- do what they did before. Exit status 3: they do not, or something is left.
+
+local channel = require "moonlet.channel"
+local signal = require "moonlet.signal"
+local task = require "moonlet.task"
+local terminal = require "moonlet.terminal"
+local test = require "moonlet.test"
+
+local PATIENCE = 0.2
+
+local function step(name, fn)
+  local ok, first, message, code = task.pcall(task.timeout, 20, fn)
+  if not ok and not tostring(first):find("not enough memory", 1, true) then
+    error(("%s raised %s"):format(name, first), 0)
+  elseif ok and first == nil and message ~= nil and (type(message) ~= "string" or type(code) ~= "string") then
+    error(("%s returned nil, %s, %s"):format(name, message, code), 0)
+  end
+end
+
+local function send(name) return os.execute("kill -" .. name .. " $PPID") end
+
+local function everything()
+  step("listeners", function()
+    local one <close>, message, code = signal.open("USR1", "RTMIN+1")
+    if not one then return nil, message, code end
+    local two <close>, other_message, other_code = signal.open("USR1", "HUP")
+    if not two then return nil, other_message, other_code end
+    local sent = send "USR1" and send "HUP"
+    local name = one:wait(PATIENCE)
+    if sent and name ~= "USR1" then error "a signal is lost" end
+    return channel.select { { two, "wait" }, { one, "wait" }, timeout = PATIENCE }
+  end)
+  step("a queue that grows", function()
+    local s <close>, message, code = signal.open "RTMIN+2"
+    if not s then return nil, message, code end
+    os.execute "for i in 1 2 3 4 5 6 7 8 9 10; do for k in 1 2 3 4 5 6 7 8 9 10; do kill -36 $PPID; done; done"
+    local count = s:lost()
+    while s:wait(0) do count = count + 1 end
+    return count
+  end)
+  step("functions", function()
+    local handler <close>, message, code = signal.on("USR2", function() end)
+    if not handler then return nil, message, code end
+    send "USR2"
+    return task.sleep(0.001)
+  end)
+  step("no terminal", function() return terminal.raw(io.stdin) end)
+end
+
+local left = test.leaks()
+signal.open("USR1"):close() -- what is kept to the end
+everything()
+task.sleep(0.001)
+collectgarbage()
+collectgarbage()
+for _, t in ipairs(task.list()) do
+  if t ~= task.current() then t:cancel() t:join(1) end
+end
+local leaks = left()
+if #leaks > 0 then
+  io.stderr:write("left behind: ", table.concat(leaks, ", "), "\n")
+  os.exit(3)
+end
