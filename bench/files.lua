@@ -1,5 +1,5 @@
--- Calls of files, as bench/files.c makes them: a line of JSON for each, nanoseconds a call, the best of
--- five rounds.
+-- Calls of files, as bench/files.c makes them: a line of JSON for each, nanoseconds a call, the
+-- best of five rounds.
 --
 --     moonlet bench/files.lua FILE DIRECTORY COUNT
 local fs = require "moonlet.fs"

@@ -8,7 +8,8 @@ local files = {}
 local DIRECTORIES, LIMIT_SECONDS = 100, 120
 
 local TITLES = {
-  "stat", "read 4 KB of an open file", "read a file of 4 KB", "walk over the tree", "read a file of /proc, by a worker",
+  "stat", "read 4 KB of an open file", "read a file of 4 KB", "walk over the tree",
+  "read a file of /proc, by a worker",
 }
 
 local MAKE = [[
