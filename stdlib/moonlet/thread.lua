@@ -4,7 +4,7 @@
 
 -- call, spawn and channel are in runtime/bindings/thread/.
 
-local error, setmetatable, type = error, setmetatable, type
+local error, pcall, setmetatable, type = error, pcall, setmetatable, type
 local math_min, math_type = math.min, math.type
 
 local argument = require "moonlet.argument"
@@ -114,6 +114,14 @@ local function check_function(fn, position, name)
   argument.check(is_good, position, name, 'a function or "module.function" expected')
 end
 
+-- Raises if the function cannot be copied: for the whole map, and not for each item.
+local function check_copyable(fn, name)
+  local probe = core.channel(1)
+  local ok, message = pcall(probe.put, probe, fn, 0)
+  if ok then return end
+  error(("bad argument #2 to '%s' (%s)"):format(name, (message:gsub("^value", "fn"))), 3)
+end
+
 --- Has a thread call fn(...), as thread.call() does; waits for a thread that has nothing to do. If
 -- the caller is cancelled, that runtime ends, and the pool opens another one when it needs it.
 -- @tparam function|string fn or "module.function"
@@ -135,6 +143,7 @@ function ThreadPool:map(list, fn)
   argument.self(self, ThreadPool, "map")
   argument.table(list, 1, "map")
   check_function(fn, 2, "map")
+  check_copyable(fn, "map")
   return task.map(list, function(item) return self:call(fn, item) end)
 end
 
@@ -158,6 +167,7 @@ ThreadPool.__gc = ThreadPool.close
 function thread.map(list, fn, limit)
   argument.table(list, 1, "map")
   check_function(fn, 2, "map")
+  check_copyable(fn, "map")
   argument.count(limit, 3, "map", "the limit")
   if #list == 0 then return { n = 0 }, { n = 0 }, { n = 0 } end
   local pool <close> = thread.pool { size = math_min(limit or core.cores(), #list), name = "map" }

@@ -76,6 +76,12 @@ describe("thread.map", function()
     assert.are.same({ "aaa", n = 1 }, (thread.map({ "aaa" }, "string.lower", 1)))
   end)
 
+  it("refuses a function that cannot be copied", function()
+    local settings = {}
+    assert.has_error(function() thread.map({ 1, 2 }, function() return settings end) end,
+      "bad argument #2 to 'map' (fn, upvalue 'settings' is a table, which is not copied: make it an argument)")
+  end)
+
   it("cancels the calls when it is cancelled", function()
     local started = task.now()
     local _, _, code = task.timeout(0.05, thread.map, { 1, 2, 3 }, spin)
