@@ -96,8 +96,10 @@ describe("the parts of a multipart request", function()
   end)
 
   carriers.each(it, "have names of files that lead nowhere", function(request)
-    local names = { ["../../x"] = "x", [".."] = "", ["a/.."] = "", ["."] = "", ["..\\\\"] = "", ["..."] = "...", [".x"] = ".x",
-      ["/etc/passwd"] = "passwd", [""] = "" }
+    local names = {
+      ["../../x"] = "x", [".."] = "", ["a/.."] = "", ["."] = "", ["..\\\\"] = "", ["..."] = "...", [".x"] = ".x",
+      ["/etc/passwd"] = "passwd", [""] = "",
+    }
     for given, expected in pairs(names) do
       local body = ('--b\r\nContent-Disposition: form-data; name="f"; filename="%s"\r\n\r\nx\r\n--b--'):format(given)
       for _, read in ipairs {
