@@ -413,8 +413,8 @@ MOONLET_API struct moonlet_thread_channel *moonlet_thread_channel_new(unsigned c
 
 /* Adds an owner; each owner releases it once, the last one frees it with the values in it. From any
  * thread. NULL is allowed. */
-MOONLET_API struct moonlet_thread_channel *
-moonlet_thread_channel_retain(struct moonlet_thread_channel *channel);
+MOONLET_API struct moonlet_thread_channel *moonlet_thread_channel_retain(
+    struct moonlet_thread_channel *channel);
 MOONLET_API void moonlet_thread_channel_release(struct moonlet_thread_channel *channel);
 
 /* Pushes the channel on L, as an object of moonlet.thread for scripts. L: as for
@@ -432,8 +432,8 @@ MOONLET_API int moonlet_thread_channel_push(struct moonlet *m, struct lua_State 
  * - -ETIMEDOUT, -ECANCELED, -ENOMEM: nothing was put or got;
  * - -EBADMSG: the value that was got is no string, and is lost.
  */
-MOONLET_API int moonlet_thread_channel_put(struct moonlet_thread_channel *channel,
-                                           const void *data, size_t size, double limit);
+MOONLET_API int moonlet_thread_channel_put(struct moonlet_thread_channel *channel, const void *data,
+                                           size_t size, double limit);
 MOONLET_API int moonlet_thread_channel_get(struct moonlet_thread_channel *channel, char **data,
                                            size_t *size, double limit);
 

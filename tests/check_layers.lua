@@ -15,8 +15,8 @@ local order = {
   { "system", "signal", "process", "file" },
   { "interpose" },
   { "http" },
-  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread", "http", "lib",
-    "repl" },
+  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
+    "http", "lib", "repl" },
   { "vm" },
   { "cli" },
 }

@@ -14,9 +14,9 @@ enum { ML_HTTP2_STREAMS = 100, ML_HTTP2_WINDOW = 64 * 1024 };
 struct ml_http2_connection {
     struct ml_http2_peer peer;
     struct ml_http_connection_link link; /* among the server's */
-    struct ml_http2_head coming;   /* the head, or trailers, of which frames come */
-    struct ml_buffer text;         /* a head that is whole, while it is read into ... */
-    struct ml_http_field *fields;  /* ... these, as many as a head may have; or NULL */
+    struct ml_http2_head coming;         /* the head, or trailers, of which frames come */
+    struct ml_buffer text;               /* a head that is whole, while it is read into ... */
+    struct ml_http_field *fields;        /* ... these, as many as a head may have; or NULL */
     ml_time began;
     ml_time head_deadline; /* of the head that is being received; ML_FOREVER: none is */
     uint64_t glitches;     /* frames that brought nothing */

@@ -39,8 +39,8 @@ static int add_pseudo(struct ml_http2_head *h, enum ml_http2_pseudo which, const
     if (which == ML_HTTP2_PSEUDOS)
         return 0;
     h->has[which] = true;
-    h->values[which] = (struct ml_http_slice){.at = (uint32_t)ml_buffer_size(&h->pseudo),
-                                              .size = (uint32_t)size};
+    h->values[which] =
+        (struct ml_http_slice){.at = (uint32_t)ml_buffer_size(&h->pseudo), .size = (uint32_t)size};
     return append(&h->pseudo, value, size);
 }
 

@@ -62,11 +62,11 @@ struct moonlet {
     struct ml_host_loop *host_loop; /* in a loop of the host's */
     ml_time attached_run;           /* how long tasks run at a time there */
     _Atomic sig_atomic_t interrupt; /* signal number, 0: none */
-    ml_time interrupted_at; /* when everything was cancelled for it, or when code that computed on
-                               was cancelled again */
-    ml_time unwound_at;     /* when a task that has not ended is dropped */
-    unsigned uncounted;     /* instructions not counted yet: vm/budget.c */
-    struct ml_crew *crew;   /* threads that it has started: vm/threads.c. NULL: none */
+    ml_time interrupted_at;   /* when everything was cancelled for it, or when code that computed on
+                                 was cancelled again */
+    ml_time unwound_at;       /* when a task that has not ended is dropped */
+    unsigned uncounted;       /* instructions not counted yet: vm/budget.c */
+    struct ml_crew *crew;     /* threads that it has started: vm/threads.c. NULL: none */
     struct ml_worker *worker; /* it is the runtime of such a thread; NULL: the host's */
 };
 

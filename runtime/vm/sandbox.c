@@ -90,7 +90,8 @@ static const struct permit permits[] = {
      "moonlet.websocket.core "},
     {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.fs.watch.core "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
-    {PRELOAD, MOONLET_OS, " moonlet.thread moonlet.thread.core moonlet.thread.worker "}, /* the same */
+    {PRELOAD, MOONLET_OS,
+     " moonlet.thread moonlet.thread.core moonlet.thread.worker "}, /* the same */
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */

@@ -32,9 +32,9 @@ local function serve(listener, fn)
   end
 end
 
---- Calls a function for each signal of that name, in a task of its own, one after the other: a signal
--- that comes while it runs calls it once more. An error in it is reported, as in any task. Does not
--- keep the program alive. Never waits.
+--- Calls a function for each signal of that name, in a task of its own, one after the other: a
+-- signal that comes while it runs calls it once more. An error in it is reported, as in any task.
+-- Does not keep the program alive. Never waits.
 -- @function on
 -- @tparam string name as for signal.open
 -- @tparam function fn is called with the name and the value of the signal

@@ -20,8 +20,8 @@ local codes = {
 }
 
 --- Whether what is written to a file should have colours. Not if NO_COLOR is set; else if
--- CLICOLOR_FORCE is, to anything but 0; else if the file is a terminal and TERM does not say "dumb".
--- Never waits.
+-- CLICOLOR_FORCE is, to anything but 0; else if the file is a terminal and TERM does not say
+-- "dumb". Never waits.
 -- @function colours
 -- @tparam[opt] file|stream file default: standard output
 -- @treturn boolean

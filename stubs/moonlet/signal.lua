@@ -33,9 +33,9 @@ function Signals:wait(timeout) end
 ---@class moonlet.signal
 local signal = {}
 
----Calls a function for each signal of that name, in a task of its own, one after the other: a signal
----that comes while it runs calls it once more. An error in it is reported, as in any task. Does not
----keep the program alive. Never waits.
+---Calls a function for each signal of that name, in a task of its own, one after the other: a
+---signal that comes while it runs calls it once more. An error in it is reported, as in any task.
+---Does not keep the program alive. Never waits.
 ---@param name string as for signal.open
 ---@param fn function is called with the name and the value of the signal
 ---@return moonlet.signal.Handler|nil # or nil, message, code

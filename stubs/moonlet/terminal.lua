@@ -15,8 +15,8 @@ function mode:close() end
 local terminal = {}
 
 ---Whether what is written to a file should have colours. Not if NO_COLOR is set; else if
----CLICOLOR_FORCE is, to anything but 0; else if the file is a terminal and TERM does not say "dumb".
----Never waits.
+---CLICOLOR_FORCE is, to anything but 0; else if the file is a terminal and TERM does not say
+---"dumb". Never waits.
 ---@param file? moonlet.fs.file|moonlet.net.stream default: standard output
 ---@return boolean
 function terminal.colours(file) end

@@ -1,6 +1,7 @@
 /*
- * Sends signals to a process: send_signals PID NUMBER COUNT [VALUE] sends NUMBER so many times, with
- * VALUE, VALUE + 1, ... (sigqueue), or without values (kill). Waits while the kernel's queue is full.
+ * Sends signals to a process: send_signals PID NUMBER COUNT [VALUE] sends NUMBER so many times,
+ * with VALUE, VALUE + 1, ... (sigqueue), or without values (kill). Waits while the kernel's queue
+ * is full.
  */
 #include <errno.h>
 #include <sched.h>

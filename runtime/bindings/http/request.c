@@ -301,8 +301,8 @@ int ml_http_core_server_of(lua_State *L)
     return 1;
 }
 
-/* core.headers(req) -> its headers; unlike req.headers they are not kept, unless they were asked for
- * before: for a request that goes on as a WebSocket. */
+/* core.headers(req) -> its headers; unlike req.headers they are not kept, unless they were asked
+ * for before: for a request that goes on as a WebSocket. */
 int ml_http_core_headers(lua_State *L)
 {
     struct ml_lua_request *req = ml_check_request(L, 1);

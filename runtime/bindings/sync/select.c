@@ -51,8 +51,7 @@ struct operation_kind {
     bool is_hint;         /* an event says only that the object is worth a look */
 };
 
-static const char awaited[] =
-    "an event, a process or a listener to signals to wait for expected";
+static const char awaited[] = "an event, a process or a listener to signals to wait for expected";
 
 static const struct operation_kind kinds[OPERATIONS] = {
     [GET] = {"get", "a channel to get from, a queue or a future expected", false},
@@ -468,8 +467,9 @@ Channels between threads are channels, too.
 {watch, "next"}, with the fields timeout (seconds) and default (any value: does not wait)
 @return the number of the case and its results: the value, or the values of a future; true; the
 connection; the results of t:join() or p:wait(); the name of the signal, and its value; the event of
-a watch; or nil, message, "CLOSED" if it was closed. A stream is readable when a read would not wait, also at its end
-and after an error. Or nil, "timeout", "ETIMEDOUT". Or "default" and its value.
+a watch; or nil, message, "CLOSED" if it was closed. A stream is readable when a read would not
+wait, also at its end and after an error. Or nil, "timeout", "ETIMEDOUT". Or "default" and its
+value.
 */
 int ml_channel_select(lua_State *L)
 {

@@ -16,9 +16,9 @@ struct ml_waiter;
 /* How to select objects of one type. Installed in lua->select.sources. */
 struct ml_select_source {
     const char *type;
-    /* Tries the object at `index` of L, with the value that is to be put behind it. 0, for a listener
-     * with the connection on top of the stack, for a get with the value; -EAGAIN: wait for it; or an
-     * error; -ENOBUFS: there is no descriptor. */
+    /* Tries the object at `index` of L, with the value that is to be put behind it. 0, for a
+     * listener with the connection on top of the stack, for a get with the value; -EAGAIN: wait for
+     * it; or an error; -ENOBUFS: there is no descriptor. */
     int (*attempt)(lua_State *L, int index);
     /* After an attempt that gave 0: pushes the results of "receive", "next" or "wait", and returns
      * their count. */

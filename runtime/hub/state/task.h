@@ -34,7 +34,7 @@ struct ml_wait_kind {
     const char *text; /* completes "waits for ..." */
     bool external;    /* an event from outside can end it: from a descriptor, a name server, another
                          thread */
-    bool is_lasting; /* it may never happen: daemons may wait for it to the end of the program */
+    bool is_lasting;  /* it may never happen: daemons may wait for it to the end of the program */
 };
 
 /*
@@ -59,7 +59,7 @@ struct ml_task {
     struct ml_scope *scope;   /* the innermost in force; NULL: only the task itself */
     struct ml_choice *choice; /* hub/state/choice.h: waits for several things; NULL otherwise */
     ml_time deadline;         /* of the wait under way, scopes included; ML_FOREVER without */
-    ml_time timer_at;         /* when its entry of the timer heap is due, or was; ML_FOREVER: none */
+    ml_time timer_at; /* when its entry of the timer heap is due, or was; ML_FOREVER: none */
     const struct ml_wait_kind *waits_for;
     uint64_t id;       /* counts from 1, never reused in a hub */
     uint32_t waits_on; /* number of the task or descriptor waited for, for reports */

@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Bytes per system call, between which a task that has given up is noticed. */
@@ -63,8 +65,18 @@ static int read_file(struct ml_file_call *call)
     return (int)count;
 }
 
+/* A special file is not even opened: a FIFO's other end would take it for its partner. */
+static bool is_special(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode) &&
+           !S_ISDIR(status.st_mode);
+}
+
 int ml_file_read_whole(struct ml_file_call *call)
 {
+    if (is_special(call->path))
+        return ML_FILE_IS_SPECIAL;
     call->fd = open(call->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (call->fd < 0)
         return -errno;
@@ -105,6 +117,8 @@ static int finish(struct ml_file_call *call)
 int ml_file_write_whole(struct ml_file_call *call)
 {
     int flags = O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | (int)call->flags;
+    if (is_special(call->path))
+        return ML_FILE_IS_SPECIAL;
     call->fd = open(call->path, flags, call->mode);
     if (call->fd < 0)
         return errno == ENXIO ? ML_FILE_IS_SPECIAL : -errno;

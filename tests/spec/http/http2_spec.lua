@@ -103,7 +103,7 @@ describe("HTTP/2: a frame that breaks the rules ends the connection", function()
 end)
 
 describe("HTTP/2: requests that come together", function()
-  -- Sends the requests of these paths at once, each on a stream of its own. Path -> body, once `count` of them are whole.
+  -- Sends the requests of these paths at once, each on a stream of its own. Path -> body, once `count` are whole.
   local function ask(conn, paths, count)
     local sent, bodies = { frames.PREFACE, frame("SETTINGS", 0, 0) }, {}
     for i, path in ipairs(paths) do

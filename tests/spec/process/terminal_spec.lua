@@ -25,8 +25,8 @@ local function open(script, commands, env)
   file:close()
   local run = ("'%s' %s"):format(os.getenv "MOONLET", path)
   local text = (commands or "$RUN; echo \"status $?\"; stty -a | grep -o -e '-*icanon'"):gsub("%$RUN", run)
-  local child = assert(process.spawn { "env", "TERM=xterm", "NO_COLOR=", "CLICOLOR_FORCE=", env or "X=1", "sh", "-c", text,
-    pty = { rows = 24, cols = 80 } })
+  local child = assert(process.spawn { "env", "TERM=xterm", "NO_COLOR=", "CLICOLOR_FORCE=", env or "X=1", "sh", "-c",
+    text, pty = { rows = 24, cols = 80 } })
   return setmetatable({ child = child, path = path, seen = "", at = 1 }, Session)
 end
 
@@ -198,7 +198,8 @@ describe("terminal.raw", function()
       local raw <close> = assert(terminal.raw {signals = true})
       mode()
       print("key", io.read(1))
-      mode()]], "set -m; $RUN; stty -a | grep -o -e '-*icanon' | sed s/^/stopped:/; fg; echo \"status $?\"; stty -a | grep -o -e '-*icanon'")
+      mode()]], "set -m; $RUN; stty -a | grep -o -e '-*icanon' | sed s/^/stopped:/; "
+      .. "fg; echo \"status $?\"; stty -a | grep -o -e '-*icanon'")
     t:expect "mode:%-icanon"
     t:type "\26"
     t:expect "stopped:icanon"

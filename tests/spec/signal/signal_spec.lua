@@ -156,7 +156,9 @@ describe("a listener", function()
     for _ = 1, 8 do
       local s <close>, c = signal.open "USR1", channel.new(1)
       local look <close> = signal.open "USR1"
-      local selecting = support.parked(task.spawn(function() return (channel.select { { c, "get" }, { s, "wait" } }) end))
+      local selecting = support.parked(task.spawn(function()
+        return (channel.select { { c, "get" }, { s, "wait" } })
+      end))
       local waiting = support.parked(task.spawn(function() return s:wait() end))
       local pipe <close> = io.popen "kill -USR1 $PPID"
       while not look:wait(0) do end -- never leaves this task: both are woken, and have not run
