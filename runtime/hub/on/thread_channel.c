@@ -244,6 +244,19 @@ int ml_thread_channel_try_get(struct ml_thread_channel *channel, struct ml_messa
     return error;
 }
 
+void ml_thread_channel_put_back(struct ml_thread_channel *channel, struct ml_message *message)
+{
+    pthread_mutex_lock(&channel->mutex);
+    message->next = channel->first;
+    if (channel->first == NULL)
+        channel->end = &message->next;
+    channel->first = message;
+    channel->count++;
+    channel->self += count_self(channel, message);
+    settle(channel);
+    pthread_mutex_unlock(&channel->mutex);
+}
+
 void ml_thread_channel_close(struct ml_thread_channel *channel, struct ml_message *reason)
 {
     pthread_mutex_lock(&channel->mutex);

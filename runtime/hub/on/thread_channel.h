@@ -35,6 +35,10 @@ void ml_thread_channel_release(struct ml_thread_channel *channel);
 int ml_thread_channel_try_put(struct ml_thread_channel *channel, struct ml_message *message);
 int ml_thread_channel_try_get(struct ml_thread_channel *channel, struct ml_message **message);
 
+/* A message that was got goes back to where it came from, ahead of the others; also into a channel
+ * that is full or closed. */
+void ml_thread_channel_put_back(struct ml_thread_channel *channel, struct ml_message *message);
+
 /* Nothing goes in any more; messages in it can still be got. `reason`: kept for
  * ml_thread_channel_reason(), NULL: none. Of a channel that was closed before it is released. */
 void ml_thread_channel_close(struct ml_thread_channel *channel, struct ml_message *reason);

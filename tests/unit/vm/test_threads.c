@@ -418,6 +418,40 @@ static void test_want_of_memory_in_a_call_leaves_both_sides_usable(void **state)
     }
 }
 
+static void assert_next(struct moonlet_thread_channel *channel, const char *expected)
+{
+    char *text;
+    size_t size;
+    assert_int_equal(moonlet_thread_channel_get(channel, &text, &size, 0), 0);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void test_want_of_memory_for_a_copy_leaves_the_value_in_the_channel(void **state)
+{
+    (void)state;
+    char *text;
+    size_t size;
+    open_channels(2);
+    assert_int_equal(moonlet_thread_channel_put(answers, "first", 5, 0), 0);
+    assert_int_equal(moonlet_thread_channel_put(answers, "second", 6, 0), 0);
+    for (int i = 0; i < 3; i++) {
+        fail_calls(FAIL_MEMORY, 1, 1);
+        assert_int_equal(moonlet_thread_channel_get(answers, &text, &size, 0), -ENOMEM);
+        assert_int_equal(end_failing(), 1);
+        assert_int_equal(moonlet_thread_channel_put(answers, "third", 5, 0), -ETIMEDOUT);
+        if (i == 2)
+            moonlet_thread_channel_close(answers);
+    }
+    assert_next(answers, "first");
+    fail_calls(FAIL_MEMORY, 1, 1);
+    assert_int_equal(moonlet_thread_channel_get(answers, &text, &size, 0), -ENOMEM);
+    assert_int_equal(end_failing(), 1);
+    assert_next(answers, "second");
+    assert_int_equal(moonlet_thread_channel_get(answers, &text, &size, 0), -MOONLET_ECLOSED);
+    release_channels();
+}
+
 static void *do_nothing(void *argument)
 {
     return argument;
@@ -451,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_the_limits_of_channels_of_hosts),
         cmocka_unit_test(test_a_thread_that_cannot_be_started_is_an_error),
         cmocka_unit_test(test_want_of_memory_in_a_call_leaves_both_sides_usable),
+        cmocka_unit_test(test_want_of_memory_for_a_copy_leaves_the_value_in_the_channel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
