@@ -18,7 +18,9 @@ local function spawn_and_wait()
 end
 
 local function read_all()
-  local p <close> = assert(process.spawn { "head", "-c", megabytes << 20, "/dev/zero", stdout = "pipe" })
+  local p <close> = assert(process.spawn {
+    "head", "-c", megabytes << 20, "/dev/zero", stdout = "pipe",
+  })
   for piece in p.stdout:chunks() do bytes = bytes + #piece end
   p:wait()
 end

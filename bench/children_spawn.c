@@ -19,8 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { MEGABYTE = 1024 * 1024, BLOCK = 64 * 1024, MOST = 1024 };
 
 static double now(void)
@@ -48,17 +46,17 @@ static void check(int error)
 
 static void spawn_and_wait(int count)
 {
-    char *arguments[] = {"/bin/true", NULL};
+    const char *const arguments[] = {"/bin/true", NULL};
     for (int i = 0; i < count; i++) {
         pid_t pid;
-        check(posix_spawn(&pid, arguments[0], NULL, NULL, arguments, environ));
+        check(posix_spawn(&pid, arguments[0], NULL, NULL, (char *const *)arguments, environ));
         waitpid(pid, NULL, 0);
     }
 }
 
 static int start_writer(const char *bytes)
 {
-    char *arguments[] = {"head", "-c", (char *)bytes, "/dev/zero", NULL};
+    const char *const arguments[] = {"head", "-c", bytes, "/dev/zero", NULL};
     posix_spawn_file_actions_t actions;
     int ends[2];
     pid_t pid;
@@ -67,7 +65,7 @@ static int start_writer(const char *bytes)
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    check(posix_spawnp(&pid, arguments[0], &actions, NULL, arguments, environ));
+    check(posix_spawnp(&pid, arguments[0], &actions, NULL, (char *const *)arguments, environ));
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
     return ends[0];

@@ -19,7 +19,7 @@ local process = require "process"
 local suites = {
   "micro", "sleepers", "echo", "http", "websocket", "udp", "lines", "bulk", "tls", "handshakes",
   "flat", "idle",
-  "startup", "syscalls", "libc_calls", "slow", "slow_http", "flood", "documents", "watch",
+  "startup", "syscalls", "libc_calls", "slow", "slow_http", "flood", "documents", "files", "watch",
   "children", "threads",
 }
 

@@ -3,10 +3,10 @@
 --     moonlet scripts/pty_record.lua record [-s COLSxROWS] FILE [COMMAND [ARGUMENT...]]
 --     moonlet scripts/pty_record.lua replay [-x SPEED] [-i SECONDS] FILE
 --
--- record runs COMMAND ($SHELL) in a terminal of its own of the size of this one (or of -s), shows what
--- it writes, passes on what is typed, and ends with its status. FILE is in the format of asciinema
--- (version 2): a JSON line about the session, then [seconds, "o", text] for each piece of output.
--- replay shows it again: SPEED times as fast (1), with no pause longer than -i seconds.
+-- record runs COMMAND ($SHELL) in a terminal of its own of the size of this one (or of -s), shows
+-- what it writes, passes on what is typed, and ends with its status. FILE is in the format of
+-- asciinema (version 2): a JSON line about the session, then [seconds, "o", text] for each piece
+-- of output. replay shows it again: SPEED times as fast (1), with no pause longer than -i seconds.
 local json = require "moonlet.json"
 local process = require "moonlet.process"
 local task = require "moonlet.task"
@@ -137,7 +137,7 @@ local function record(opts)
   file:write(json.encode({ version = 2, width = cols, height = rows, timestamp = os.time(),
     env = { TERM = os.getenv "TERM" }, command = table.concat(command, " ") }), "\n")
   io.stdin:setvbuf "no"
-  local keys <close> = take_keys()
+  local _ <close> = take_keys()
   local typing = task.spawn({ daemon = true, name = "keys" }, pass_keys, p.pty)
   record_output(p.pty, file, begun)
   typing:cancel()
@@ -155,7 +155,9 @@ local function replay(opts)
   local shown_at, last = task.now(), 0
   for line in file:lines() do
     local event = json.decode(line)
-    if type(event) ~= "table" or type(event[1]) ~= "number" then fail(opts.file .. ": damaged\n") end
+    if type(event) ~= "table" or type(event[1]) ~= "number" then
+      fail(opts.file .. ": damaged\n")
+    end
     shown_at = shown_at + math.min(event[1] - last, opts.longest) / opts.speed
     last = event[1]
     task.sleep_until(shown_at)

@@ -2,8 +2,8 @@
 --
 --     moonlet scripts/supervisor.lua [-b SECONDS] [-B SECONDS] [-k SECONDS] [-l DIRECTORY] FILE
 --
--- FILE has a line "NAME: COMMAND" for each; "#" begins a comment. A shell runs COMMAND, in a group of
--- its own. One that ends is started again after a pause, which doubles from -b (0.5) to -B (30)
+-- FILE has a line "NAME: COMMAND" for each; "#" begins a comment. A shell runs COMMAND, in a group
+-- of its own. One that ends is started again after a pause, which doubles from -b (0.5) to -B (30)
 -- seconds while it ends soon, and is the shortest again once it has run for -B seconds. Each line
 -- that a command writes is printed with the time and the name, or appended to DIRECTORY/NAME.log.
 -- INT or TERM asks all commands to end, kills after -k (5) seconds those that have not, and ends.
@@ -12,7 +12,8 @@ local process = require "moonlet.process"
 local signal = require "moonlet.signal"
 local task = require "moonlet.task"
 
-local USAGE = "usage: moonlet supervisor.lua [-b SECONDS] [-B SECONDS] [-k SECONDS] [-l DIRECTORY] FILE\n"
+local USAGE = "usage: moonlet supervisor.lua [-b SECONDS] [-B SECONDS] [-k SECONDS] "
+  .. "[-l DIRECTORY] FILE\n"
 local LONGEST_LINE = 64 * 1024 -- bytes; a longer one is printed in pieces
 
 local function fail(message)
@@ -52,7 +53,9 @@ local function read_commands(path)
     number = number + 1
     local name, command = line:match "^%s*([%w_.-]+)%s*:%s*(.-)%s*$"
     if name and command ~= "" then
-      if commands[name] then return nil, ("%s:%d: two commands named %s"):format(path, number, name) end
+      if commands[name] then
+        return nil, ("%s:%d: two commands named %s"):format(path, number, name)
+      end
       commands[name] = command
     elseif not line:find "^%s*#" and line:find "%S" then
       return nil, ("%s:%d: NAME: COMMAND expected"):format(path, number)
@@ -137,7 +140,8 @@ local function adjust(commands)
   end
   for name, command in pairs(commands) do
     if not keepers[name] then
-      keepers[name] = { command = command, task = task.spawn({ name = name }, keep_alive, name, command) }
+      local keeper = task.spawn({ name = name }, keep_alive, name, command)
+      keepers[name] = { command = command, task = keeper }
     end
   end
 end

@@ -1,5 +1,5 @@
---- Children, beside the same in C with posix_spawn: how long the start and the end of /bin/true take, also with much
--- memory in use, and how fast 100 of them at once write to pipes.
+--- Children, beside the same in C with posix_spawn: how long the start and the end of /bin/true
+-- take, also with much memory in use, and how fast 100 of them at once write to pipes.
 local columns = require "columns"
 local json = require "json"
 local process = require "process"
@@ -9,8 +9,10 @@ local children = {}
 
 local SETTINGS = {
   { title = "spawn and wait", words = { "spawn", "1000", "0" }, quick = { "spawn", "100", "0" } },
-  { title = "... with 2 GB in use", words = { "spawn", "1000", "2048" }, quick = { "spawn", "100", "256" } },
-  { title = "100 children, 8 MB each", words = { "pipes", "100", "8" }, quick = { "pipes", "100", "1" } },
+  { title = "... with 2 GB in use", words = { "spawn", "1000", "2048" },
+    quick = { "spawn", "100", "256" } },
+  { title = "100 children, 8 MB each", words = { "pipes", "100", "8" },
+    quick = { "pipes", "100", "1" } },
 }
 
 -- The two take turns, so that other load on the machine concerns both.
@@ -31,7 +33,9 @@ end
 local function record_of(setting, words, commands, rounds)
   local runs, failed = measure(commands, words, rounds)
   local c, ours = stats.median_of(runs[1], "s"), stats.median_of(runs[2], "s")
-  return { name = setting.title, failed = failed, c_s = c, s = ours, ratio = c and ours and ours / c }
+  return {
+    name = setting.title, failed = failed, c_s = c, s = ours, ratio = c and ours and ours / c,
+  }
 end
 
 --- @tparam contestants all
@@ -43,12 +47,14 @@ function children.run(all, quick)
   }
   local records, rows = {}, {}
   for i, setting in ipairs(SETTINGS) do
-    local record = record_of(setting, quick and setting.quick or setting.words, commands, quick and 1 or 7)
+    local words = quick and setting.quick or setting.words
+    local record = record_of(setting, words, commands, quick and 1 or 7)
     records[i] = record
     rows[i] = { record.name, columns.cell(record.c_s, "%.3f"), columns.cell(record.s, "%.3f"),
       columns.cell(record.ratio, "%.2f") }
   end
-  columns.print("children: seconds", { "", "C", "moonlet", "to C" }, rows, columns.failures(records))
+  columns.print("children: seconds", { "", "C", "moonlet", "to C" }, rows,
+    columns.failures(records))
   return records
 end
 

@@ -1,5 +1,5 @@
---- Other programs as children: started from lists of arguments, without a shell, with streams, files
--- and terminals.
+--- Other programs as children: started from lists of arguments, without a shell, with streams,
+-- files and terminals.
 -- @module moonlet.process
 
 local error, pairs, setmetatable = error, pairs, setmetatable
@@ -34,7 +34,9 @@ local SPAWN_DEFAULTS = { stdin = "null", stdout = "inherit", stderr = "inherit" 
 local function launch(what)
   if what.user_name then
     local user, group, groups = core.find_user(what.user_name)
-    if not user then return nil, ("user %s: no such user or group"):format(what.user_name), groups end
+    if not user then
+      return nil, ("user %s: no such user or group"):format(what.user_name), groups
+    end
     what.user, what.user_group, what.user_groups = user, group, groups
   end
   local handle, pid, stdin, stdout, stderr, pty = start.spawn(what)
@@ -46,24 +48,25 @@ end
 
 --- Starts a program. Waits only to look for the option user.
 -- @function spawn
--- @tparam table opts the command and its arguments as a list, and these fields. A command without "/"
--- is looked for in the PATH of the option env, if it has one, or in this program's.
--- @tparam[opt="null"] string|file|stream opts.stdin "pipe": the field stdin of the result; "inherit":
--- as this program's; "null"; an open file; or a stream, which is closed here
+-- @tparam table opts the command and its arguments as a list, and these fields. A command without
+-- "/" is looked for in the PATH of the option env, if it has one, or in this program's.
+-- @tparam[opt="null"] string|file|stream opts.stdin "pipe": the field stdin of the result;
+-- "inherit": as this program's; "null"; an open file; or a stream, which is closed here
 -- @tparam[opt="inherit"] string|file|stream opts.stdout the same
 -- @tparam[opt="inherit"] string|file|stream opts.stderr the same; or "stdout": goes where that goes
 -- @tparam[opt] string opts.cwd the directory in which the program runs, and from which a relative
 -- command is looked for
 -- @tparam[opt] table opts.env all of its environment, names to texts; process.env() gives this
 -- program's, with changes
--- @tparam[opt=true] boolean opts.group it leads a process group of its own: close(), kill() and Ctrl-C
--- concern the group, and what is left of the group when it has ended is killed
+-- @tparam[opt=true] boolean opts.group it leads a process group of its own: close(), kill() and
+-- Ctrl-C concern the group, and what is left of the group when it has ended is killed
 -- @tparam[opt=false] boolean opts.detached it lives on by itself, in a session of its own, when the
 -- Process is closed or this program ends
--- @tparam[opt] table opts.pty {rows=, cols=} (24 by 80): its standard files are a terminal of its own
+-- @tparam[opt] table opts.pty {rows=, cols=} (24 by 80): its standard files are a terminal of its
+-- own
 -- @tparam[opt=5] number opts.kill_after seconds between the signals TERM and KILL when it is to end
--- @tparam[opt] table opts.limit {memory=, cpu=, files=}: bytes of address space, seconds of computing
--- (then it gets XCPU, a second later KILL), open descriptors
+-- @tparam[opt] table opts.limit {memory=, cpu=, files=}: bytes of address space, seconds of
+-- computing (then it gets XCPU, a second later KILL), open descriptors
 -- @tparam[opt] string|integer opts.user a name or a number, with the groups of that user; or
 -- "user:group", and no other group
 -- @treturn Process or nil, message, code
@@ -77,14 +80,14 @@ end
 -- @function run
 -- @tparam table opts as for spawn, but that stdin is "null" and both outputs are collected unless
 -- something else is given for them, and these fields:
--- @tparam[opt] string|table|function opts.input what the program reads: a text, a list of texts, or a
--- function that returns one after the other, then nil
+-- @tparam[opt] string|table|function opts.input what the program reads: a text, a list of texts,
+-- or a function that returns one after the other, then nil
 -- @tparam[opt] number opts.timeout seconds: then it is asked to end as by close()
 -- @tparam[opt=67108864] integer opts.max_output bytes of both outputs: beyond it is asked to end
 -- @tparam[opt=false] boolean opts.check whether it is a failure if the status is not 0
--- @treturn table {status=, stdout=, stderr=}, with signal= instead of status= if it was killed; or nil,
--- message, code and, if it ran, that table: "ETIMEDOUT", "EMSGSIZE" (too much output), "EEXIT" (by
--- check), "ECHILD" (as for wait)
+-- @treturn table {status=, stdout=, stderr=}, with signal= instead of status= if it was killed; or
+-- nil, message, code and, if it ran, that table: "ETIMEDOUT", "EMSGSIZE" (too much output),
+-- "EEXIT" (by check), "ECHILD" (as for wait)
 function process.run(opts)
   local what = start.checked(2, "run", run.read, opts, run.known)
   return run.run(what, opts, launch)
@@ -100,8 +103,8 @@ end
 --- Waits until the process has ended. May wait.
 -- @function Process:wait
 -- @tparam[opt] number timeout seconds
--- @treturn table {status=} or {signal=}, the name of the signal that has killed it; or nil, message,
--- code: "ETIMEDOUT"; "ECHILD": other code of this program has waited for it
+-- @treturn table {status=} or {signal=}, the name of the signal that has killed it; or nil,
+-- message, code: "ETIMEDOUT"; "ECHILD": other code of this program has waited for it
 function Process:wait(timeout)
   argument.self(self, Process, "wait")
   local how, value, code = self.handle:wait(timeout)
@@ -125,8 +128,8 @@ function Process:kill(signal)
   return self.handle:signal(number)
 end
 
---- Closes its streams, and asks the process to end: TERM to it and its group, then KILL to those that
--- live on after the option kill_after. A detached one lives on. Idempotent, never waits.
+--- Closes its streams, and asks the process to end: TERM to it and its group, then KILL to those
+-- that live on after the option kill_after. A detached one lives on. Idempotent, never waits.
 -- @function Process:close
 function Process:close()
   argument.self(self, Process, "close")

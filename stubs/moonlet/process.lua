@@ -9,8 +9,8 @@
 ---@field pty moonlet.net.stream|nil the other side of the child's terminal, with the option pty
 local Process = {}
 
----Closes its streams, and asks the process to end: TERM to it and its group, then KILL to those that
----live on after the option kill_after. A detached one lives on. Idempotent, never waits.
+---Closes its streams, and asks the process to end: TERM to it and its group, then KILL to those
+---that live on after the option kill_after. A detached one lives on. Idempotent, never waits.
 function Process:close() end
 
 ---Sends a signal to the process, and to all of its group if it has one. Never waits.
@@ -30,13 +30,11 @@ function Process:resize(rows, cols) end
 
 ---Waits until the process has ended. May wait.
 ---@param timeout? number seconds
----@return table|nil # {status=} or {signal=}, the name of the signal that has killed it; or nil, message, code: "ETIMEDOUT"; "ECHILD": other code of this program has waited for it
----@return string|nil # message
----@return string|nil # code
+---@return table # {status=} or {signal=}, the name of the signal that has killed it; or nil, message, code: "ETIMEDOUT"; "ECHILD": other code of this program has waited for it
 function Process:wait(timeout) end
 
----Other programs as children: started from lists of arguments, without a shell, with streams, files
----and terminals.
+---Other programs as children: started from lists of arguments, without a shell, with streams,
+---files and terminals.
 ---@class moonlet.process
 local process = {}
 
@@ -54,7 +52,9 @@ function process.env(changes) end
 ---Runs a program to its end, and collects what it writes. However much it reads or writes, nothing
 ---blocks: input and both outputs go at the same time. May wait; a cancellation ends the program.
 ---@param opts moonlet.process.run.options as for spawn, but that stdin is "null" and both outputs are collected unless something else is given for them, and these fields:
----@return table # {status=, stdout=, stderr=}, with signal= instead of status= if it was killed; or nil, message, code and, if it ran, that table: "ETIMEDOUT", "EMSGSIZE" (too much output), "EEXIT" (by check), "ECHILD" (as for wait)
+---@return table|nil # {status=, stdout=, stderr=}, with signal= instead of status= if it was killed; or nil, message, code and, if it ran, that table: "ETIMEDOUT", "EMSGSIZE" (too much output), "EEXIT" (by check), "ECHILD" (as for wait)
+---@return string|nil # message
+---@return string|nil # code
 function process.run(opts) end
 
 ---The list that has a shell run a text: for spawn and run, with options added to it.

@@ -109,6 +109,7 @@ REAL(int, accept4, (int, struct sockaddr *, socklen_t *, int))
 REAL(int, connect, (int, const struct sockaddr *, socklen_t))
 REAL(int, socket, (int, int, int))
 REAL(int, socketpair, (int, int, int, int[2]))
+REAL(int, pipe2, (int[2], int))
 REAL(int, bind, (int, const struct sockaddr *, socklen_t))
 REAL(int, listen, (int, int))
 REAL(int, shutdown, (int, int))
@@ -286,6 +287,11 @@ int __wrap_connect(int fd, const struct sockaddr *address, socklen_t length)
 int __wrap_socket(int family, int type, int protocol)
 {
     return is_chosen("socket") ? -1 : __real_socket(family, type, protocol);
+}
+
+int __wrap_pipe2(int fds[2], int flags)
+{
+    return is_chosen("pipe2") ? -1 : __real_pipe2(fds, flags);
 }
 
 int __wrap_socketpair(int family, int type, int protocol, int ends[2])

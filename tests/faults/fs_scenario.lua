@@ -39,8 +39,8 @@ end
 
 local place = os.tmpname()
 os.remove(place)
-shell("mkdir -p " .. place .. "/tree/sub; echo one > " .. place .. "/tree/one; echo two > " .. place
-  .. "/tree/sub/two; ln -s one " .. place .. "/tree/link; mkfifo " .. place .. "/tree/fifo; echo old > " .. place .. "/old")
+shell("mkdir -p " .. place .. "/tree/sub; cd " .. place
+  .. "; echo one > tree/one; echo two > tree/sub/two; ln -s one tree/link; mkfifo tree/fifo; echo old > old")
 
 local function at(name) return place .. "/" .. name end
 

@@ -33,7 +33,7 @@ local SECTIONS = {
   { title = "Project", "docs/performance.md", "CONTRIBUTING.md", "CHANGELOG.md" },
   { title = "Inside", "docs/architecture.md", "docs/architecture-coro.md", "docs/architecture-hub.md",
     "docs/architecture-waits.md", "docs/architecture-io.md", "docs/architecture-tls.md",
-    "docs/architecture-system.md", "docs/architecture-files.md",
+    "docs/architecture-system.md", "docs/architecture-files.md", "docs/architecture-children.md",
     "docs/architecture-threads.md", "docs/architecture-interpose.md", "docs/architecture-http.md",
     "docs/architecture-bindings.md",
     "docs/architecture-hosts.md" },

@@ -352,11 +352,15 @@ static int run_job(lua_State *L)
     return 0;
 }
 
-/* Protected: server, a job -> a task that runs it. The program waits for the connection's own
- * task if for any, which waits for these. */
+/* Protected: server, a job -> a task that runs a copy of it. The program waits for the connection's
+ * own task if for any, which waits for these. */
 static int spawn_job(lua_State *L)
 {
     static const struct ml_lua_spawn options = {.is_daemon = true, .is_quiet = true};
+    const struct job *given = lua_touserdata(L, 2);
+    struct job *job = lua_newuserdatauv(L, sizeof *job, 0);
+    *job = *given;
+    lua_replace(L, 2);
     lua_pushcfunction(L, run_job);
     lua_insert(L, 1);
     if (ml_lua_spawn(L, &options, 3) != 0)
@@ -375,8 +379,8 @@ static int spawn(struct ml_http_server *http, void (*body)(void *context, void *
         return -ENOMEM;
     lua_pushcfunction(L, spawn_job);
     lua_rawgetp(L, LUA_REGISTRYINDEX, http);
-    struct job *job = lua_newuserdatauv(L, sizeof *job, 0);
-    *job = (struct job){body, argument};
+    struct job job = {body, argument};
+    lua_pushlightuserdata(L, &job);
     int status = lua_pcall(L, 2, 0, 0);
     lua_settop(L, top);
     return status == LUA_OK ? 0 : -ENOMEM;

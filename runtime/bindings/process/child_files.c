@@ -3,6 +3,7 @@
 #include "bindings/core/object.h"
 #include "bindings/net/stream_object.h"
 #include "io/pipe.h"
+#include "system/file/file.h"
 #include "system/process/spawn.h"
 
 #include <errno.h>
@@ -70,11 +71,27 @@ static void read_stream(lua_State *L, int number, struct ml_stream *s, struct ml
     file->fd = s->fd.number;
 }
 
+/* The child begins where the next read or write here would; the place here stays. */
+static void read_disk_file(lua_State *L, int number, struct ml_file *disk,
+                           struct ml_child_file *file)
+{
+    if (disk->descriptor == NULL)
+        refuse(L, number, "is a closed file");
+    if (!disk->is_disk)
+        refuse(L, number, "is a FIFO or a device: open it with io.open");
+    if (ml_file_settle(disk) != 0 || disk->output != NULL)
+        refuse(L, number, "is a file that a task reads from or writes to");
+    file->kind = ML_FILE_DESCRIPTOR;
+    file->fd = disk->descriptor->fd;
+    lseek(file->fd, disk->at, SEEK_SET);
+}
+
 /* The value is on top of the stack. */
 static void read_one(lua_State *L, int number, struct ml_child_file *file)
 {
     luaL_Stream *handle = luaL_testudata(L, -1, LUA_FILEHANDLE);
     struct ml_stream *stream = lua_isuserdata(L, -1) ? ml_test_object(L, -1, ml_stream_type) : NULL;
+    struct ml_file *disk = lua_isuserdata(L, -1) ? ml_test_object(L, -1, ml_file_type) : NULL;
     *file = (struct ml_child_file){.fd = -1, .peer = -1};
     if (lua_type(L, -1) == LUA_TSTRING)
         read_word(L, number, file);
@@ -82,6 +99,8 @@ static void read_one(lua_State *L, int number, struct ml_child_file *file)
         read_file(L, number, handle, file);
     else if (stream != NULL)
         read_stream(L, number, stream, file);
+    else if (disk != NULL)
+        read_disk_file(L, number, disk, file);
     else
         refuse(L, number,
                lua_pushfstring(L, "must be a word, a file or a stream, not a %s",

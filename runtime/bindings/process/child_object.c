@@ -58,13 +58,19 @@ static bool goes_with_scope(const struct ml_child_object *object, const struct m
     return task->was_cancelled;
 }
 
+/* error: of the running task's wait, or of the cancel point before it. */
+static void go_with_scope(struct ml_child_object *object, const struct ml_task *task, int error)
+{
+    if (error == -ECANCELED && goes_with_scope(object, task))
+        leave(object);
+}
+
 static __attribute__((noinline)) int wait_for_end(lua_State *L, struct ml_child_object *object,
                                                   ml_time deadline)
 {
     ml_blocking_begin_until(L, deadline);
     int error = ml_child_wait(object->child, deadline);
-    if (error == -ECANCELED && goes_with_scope(object, ml_lua_of(L)->hub.current))
-        leave(object);
+    go_with_scope(object, ml_lua_of(L)->hub.current, error);
     return ml_blocking_end_until(L, deadline, error);
 }
 
@@ -92,6 +98,9 @@ static int child_wait(lua_State *L)
 {
     struct ml_child_object *object = check_child(L, 1);
     ml_time deadline = ml_check_deadline(L, 2);
+    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    if (hub->current != NULL)
+        go_with_scope(object, hub->current, ml_cancel_point_until(hub, deadline));
     ml_blocking_enter(L, deadline);
     int error = runs(object) ? wait_for_end(L, object, deadline) : 0;
     return error == 0 ? push_end(L, object->child) : ml_push_failure(L, error);

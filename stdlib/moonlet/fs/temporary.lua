@@ -20,8 +20,8 @@ local function check(opts, name)
   argument.options(opts, 1, name, OPTIONS)
   for key, value in next, opts do
     if type(value) ~= "string" or value:find "%z" or (key ~= "dir" and value:find "/") then
-      local form = "bad argument #1 to '%s' (option '%s' must be a text without slashes and zero bytes)"
-      error(form:format(name, key), 3)
+      local form = "bad argument #1 to '%s' (option '%s' must be %s)"
+      error(form:format(name, key, "a text without slashes and zero bytes"), 3)
     end
   end
 end

@@ -12,8 +12,8 @@ local run = {}
 
 local MAX_OUTPUT = 64 * 1024 * 1024
 
--- Seconds for the rest of the output once the child, and its group, are gone: only a process that has
--- left the group can still hold a pipe.
+-- Seconds for the rest of the output once the child, and its group, are gone: only a process that
+-- has left the group can still hold a pipe.
 local REST = 1
 
 run.known = {
@@ -87,7 +87,8 @@ local function collect(stream, parts, room, overflow)
   overflow:set()
 end
 
--- Waits for the end of the child. Returns what has made it end before: "timeout", "overflow" or nil.
+-- Waits for the end of the child. Returns what has made it end before: "timeout", "overflow" or
+-- nil.
 local function wait_for_end(p, timeout, overflow)
   local choice = channel.select { { p, "wait" }, { overflow, "wait" }, timeout = timeout }
   if choice ~= 1 then

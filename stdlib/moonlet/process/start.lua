@@ -255,7 +255,8 @@ function start.failure(what, step, text, code, index)
   elseif step == "interpreter" then
     local path = what.paths[index]
     local needed = not what.directory and interpreter(path)
-    return nil, ("%s: bad interpreter%s: %s"):format(path, needed and " " .. needed or "", text), code
+    needed = needed and " " .. needed or ""
+    return nil, ("%s: bad interpreter%s: %s"):format(path, needed, text), code
   elseif step == "cwd" then
     return nil, ("cwd %s: %s"):format(what.directory, text), code
   elseif step == "process" then

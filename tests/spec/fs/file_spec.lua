@@ -150,7 +150,9 @@ describe("moonlet.fs: open files", function()
       local f <close> = assert(fs.open(at "f", mode))
       local tasks = {}
       for i = 1, 20 do
-        tasks[i] = task.spawn(function() return f:write(("%02d"):format(i), (" x"):rep(5000), { " end", 7 }, "\n") end)
+        tasks[i] = task.spawn(function()
+          return f:write(("%02d"):format(i), (" x"):rep(5000), { " end", 7 }, "\n")
+        end)
       end
       for i = 1, 20 do assert.same({ true, true }, { tasks[i]:join() }) end
       local seen = 0
@@ -171,7 +173,8 @@ describe("moonlet.fs: open files", function()
     assert.is_true(f:close())
     assert.equal("fs.file " .. at "f" .. " (closed)", tostring(f))
     local closed = { nil, at "f" .. ": closed", "CLOSED" }
-    for _, name in ipairs { "read", "read_some", "read_all", "read_line", "size", "sync", "truncate", "seek", "lock" } do
+    local names = { "read", "read_some", "read_all", "read_line", "size", "sync", "truncate", "seek", "lock" }
+    for _, name in ipairs(names) do
       assert.same(closed, { f[name](f) }, name)
     end
     assert.same(closed, { table.unpack({ f:write "x" }, 1, 3) })

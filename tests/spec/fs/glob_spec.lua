@@ -91,7 +91,7 @@ describe("moonlet.fs: glob", function()
     for path in fs.glob "README.m?" do list[#list + 1] = path end
     assert.equal("README.md", list[2])
     for path in fs.glob "/" do assert.equal("/", path) end
-    for _ in fs.glob "" do error "found" end
+    assert.is_nil((function(step, search) return step(search) end)(fs.glob ""))
     assert.error_matches(function() fs.glob() end, "bad argument #1 to 'glob' %(string expected")
     assert.error_matches(function() fs.glob "a\0" end, "bad argument #1 to 'glob' %(the path has a zero byte")
   end)
@@ -101,10 +101,12 @@ describe("moonlet.fs: glob", function()
     assert.same({ nil, "deadline passed", "EDEADLINE" }, { task.timeout(0, function()
       for _ in fs.glob(place .. "/*") do end
     end) })
+    local first
     for path in fs.glob(place .. "/*") do
-      assert.equal(place .. "/a", path)
-      break
+      first = first or path
+      if path == first then break end
     end
+    assert.equal(place .. "/a", first)
   end)
 end)
 

@@ -40,7 +40,8 @@ describe("moonlet.fs: names", function()
   end)
 
   it("remove takes files, links and empty directories, and whole trees if asked to", function()
-    shell "mkdir -p t/u/v dir; touch t/a t/u/b file; ln -s ../file t/link; ln -s ../../dir t/u/d; mkfifo t/p; touch dir/x"
+    shell "mkdir -p t/u/v dir; touch t/a t/u/b file; ln -s ../file t/link; ln -s ../../dir t/u/d"
+    shell "mkfifo t/p; touch dir/x"
     assert.is_true(fs.remove(at "t/a"))
     assert.is_true(fs.remove(at "t/u/v"))
     assert.same({ nil, at "t" .. ": Directory not empty", "ENOTEMPTY" }, { fs.remove(at "t") })
@@ -194,7 +195,9 @@ describe("moonlet.fs: names", function()
 
   it("copy keeps times and permissions if asked to", function()
     shell "mkdir -p d/sub; echo x > d/sub/f; chmod 4755 d/sub/f; ln -s f d/sub/l; chmod 500 d/sub"
-    for _, name in ipairs { "d/sub/f", "d/sub", "d" } do fs.utime(at(name), { mtime_ns = 1111222233334444555, atime = 5 }) end
+    for _, name in ipairs { "d/sub/f", "d/sub", "d" } do
+      fs.utime(at(name), { mtime_ns = 1111222233334444555, atime = 5 })
+    end
     fs.utime(at "d/sub/l", { mtime_ns = 777, follow = false })
     assert.is_true(fs.copy(at "d", at "e", { recursive = true, keep = true }))
     for _, name in ipairs { "e/sub/f", "e/sub", "e" } do
@@ -209,9 +212,11 @@ describe("moonlet.fs: names", function()
   end)
 
   it("copy of a tree keeps links, FIFOs and sockets what they are, and follows none out", function()
-    shell "mkdir -p t/u out; echo secret > out/s; ln -s ../../out t/u/out; ln -s nowhere t/dangling; mkfifo t/p; echo f > t/u/f"
+    shell "mkdir -p t/u out; echo secret > out/s; ln -s ../../out t/u/out; ln -s nowhere t/dangling"
+    shell "mkfifo t/p; echo f > t/u/f"
     assert.is_true(fs.copy(at "t", at "c", { recursive = true }))
-    assert.equal("c d\nc/dangling l\nc/p p\nc/u d\nc/u/f f\nc/u/out l\n", (shell "find c -printf '%p %y\n' | LC_ALL=C sort"))
+    assert.equal("c d\nc/dangling l\nc/p p\nc/u d\nc/u/f f\nc/u/out l\n",
+      (shell "find c -printf '%p %y\n' | LC_ALL=C sort"))
     assert.equal("../../out", fs.readlink(at "c/u/out"))
     assert.is_true(fs.copy(at "t/p", at "p"))
     assert.equal("fifo", fs.stat(at "p").type)
@@ -264,11 +269,10 @@ describe("moonlet.fs: names", function()
 
   it("walk tells each directory before what is in it, and each thing once", function()
     shell "mkdir -p a/b/c d; touch a/1 a/b/2 a/b/c/3 d/4; ln -s a link; mkfifo p"
-    local seen, order = {}, {}
+    local seen = {}
     for path, kind in fs.walk(place) do
       assert.is_nil(seen[path])
       seen[path] = kind
-      order[#order + 1] = path
       local above = path:match "^(.*)/"
       assert.is_true(above == place or seen[above] == "directory")
     end

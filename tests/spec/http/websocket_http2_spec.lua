@@ -11,6 +11,8 @@ local net = require "moonlet.net"
 local programs = dofile("tests/spec/programs.lua")
 local task = require "moonlet.task"
 local websocket = require "moonlet.websocket"
+package.cpath = assert(os.getenv "MOONLET_TESTS") .. "/?.so;" .. package.cpath
+local faults = require "memory_faults"
 local it = support.limited(it)
 local simulated = support.virtual(it)
 
@@ -714,6 +716,32 @@ describe("websocket.connect over HTTP/2", function()
       is_over(c)
     end
     server:stop(0)
+  end)
+
+  it("whichever allocation fails, has its pool intact", function()
+    local n = 1
+    local calls, ok
+    repeat
+      local server = http.server({ on_error = function() return 500 end }, echo)
+      local c <close> = client_of(server, { pool = { per_host = 1 } })
+      local opts = { client = c, timeout = 20 }
+      local ws, message
+      faults.lua(n)
+      ok, ws, message = pcall(websocket.connect, "ws://a/", opts)
+      calls = faults.lua(0)
+      assert.is_true(ok or tostring(ws):find("not enough memory", 1, true) ~= nil, tostring(ws))
+      assert.is_true(not ok or ws ~= nil or message ~= nil)
+      if ok and ws then ws:close() end
+      collectgarbage()
+      local other <close> = assert(websocket.connect("ws://a/", { client = c, timeout = 20 }))
+      other:send "ok"
+      assert.equal("ok", other:receive())
+      other:finish()
+      is_over(c)
+      server:stop(0)
+      n = n + 5 + n // 10
+    until ok and calls < n
+    assert.is_true(n > 50, n)
   end)
 
   it("wants a client", function()

@@ -99,6 +99,17 @@ describe("a cancelled scope", function()
     assert.same({ signal = "TERM" }, p:wait(support.patience))
   end)
 
+  it("ends it also if it was cancelled before the wait began", function()
+    local p
+    local waiting = task.spawn(function()
+      p = assert(process.spawn { "sleep", "1000" })
+      task.current():cancel()
+      p:wait()
+    end)
+    assert.equal("ECANCELED", select(3, waiting:join(support.patience)))
+    assert.same({ signal = "TERM" }, p:wait(support.patience))
+  end)
+
   it("leaves one that was started outside of it", function()
     local p <close> = assert(process.spawn { "sleep", "1000" })
     assert.equal("EDEADLINE", select(3, task.timeout(0.02, p.wait, p)))

@@ -17,6 +17,13 @@ local function eventually_gone(pid)
   return support.eventually(function() return not is_alive(pid) end)
 end
 
+-- The same for a child of this process, which it has to wait for.
+local function eventually_reaped(pid)
+  return support.eventually(function()
+    return support.read_file("/proc/" .. math.tointeger(pid) .. "/stat") == nil
+  end)
+end
+
 describe("process.spawn", function()
   it("starts a command with its arguments as they are, without a shell", function()
     local p <close> = assert(process.spawn { "printf", "%s|", "a b", "$HOME", "*", "", stdout = "pipe" })
@@ -125,7 +132,7 @@ describe("process:close", function()
       local p <close> = assert(process.spawn { "sleep", "100" })
       pid = p.pid
     end
-    eventually_gone(pid)
+    eventually_reaped(pid)
   end)
 end)
 
@@ -187,7 +194,7 @@ describe("process.run", function()
     assert.is_true(is_alive(pid))
     running:cancel()
     assert.equal("ECANCELED", select(3, running:join(support.patience)))
-    eventually_gone(pid)
+    eventually_reaped(pid)
   end)
 end)
 

@@ -23,6 +23,14 @@ local function shell(text, opts)
   return result.stdout, result
 end
 
+-- Fails unless the call raises, at the function's first argument.
+local function refused(opts, text, name)
+  local ok, message = pcall(process[name or "spawn"], opts)
+  assert.is_false(ok)
+  assert.truthy(message:find(text, 1, true), message)
+  assert.truthy(message:find("bad argument #1 to '" .. (name or "spawn"), 1, true), message)
+end
+
 before_each(function()
   directory = os.tmpname()
   os.remove(directory)
@@ -119,13 +127,6 @@ describe("a start that fails", function()
 end)
 
 describe("wrong arguments", function()
-  local function refused(opts, text, name)
-    local ok, message = pcall(process[name or "spawn"], opts)
-    assert.is_false(ok)
-    assert.truthy(message:find(text, 1, true), message)
-    assert.truthy(message:find("bad argument #1 to '" .. (name or "spawn"), 1, true), message)
-  end
-
   it("are errors that name them", function()
     refused(nil, "table expected, got nil")
     refused({}, "the list needs a command")
@@ -167,7 +168,7 @@ describe("wrong arguments", function()
     refused({ "true", stdin = file }, "option 'stdin' is a closed file")
     local here <close>, there = net.pair()
     there:write "more than is read"
-    assert.equal("more", here:read(4))
+    assert.equal("more", here:peek(4))
     refused({ "true", stdin = here }, "option 'stdin' is a stream with input that was received already")
     there:close()
     refused({ "true", stdout = there }, "option 'stdout' is a closed stream")
@@ -276,6 +277,20 @@ describe("a child", function()
     assert.same({ status = 0 }, process.spawn({ "cat", stdin = input, stdout = output }):wait())
     output:seek "set"
     assert.equal("before\nfrom the file\n", output:read "a")
+  end)
+
+  it("gets a file of moonlet.fs, from where that is", function()
+    local fs = require "moonlet.fs"
+    local path = write_file("in", "first\nsecond\n")
+    local input <close> = assert(fs.open(path))
+    assert.equal("first", input:read_line())
+    local output <close> = assert(fs.open(directory .. "/out", "w"))
+    output:write "before\n"
+    assert.same({ status = 0 }, process.spawn({ "cat", stdin = input, stdout = output }):wait())
+    assert.equal("before\nsecond\n", support.read_file(directory .. "/out"))
+    assert.equal("second", input:read_line())
+    input:close()
+    refused({ "true", stdin = input }, "option 'stdin' is a closed file")
   end)
 
   it("gets a stream, which is closed here and waits there", function()

@@ -37,7 +37,8 @@ describe("scripts/pty_record.lua", function()
   end)
 
   it("passes on what is typed at a terminal, and leaves that as it was", function()
-    local p <close> = assert(process.spawn { "sh", "-c", ('"$1" "$2" record "$3" sh -c "%s"; stty -a | grep -o " echo "')
+    local p <close> = assert(process.spawn { "sh", "-c",
+      ('"$1" "$2" record "$3" sh -c "%s"; stty -a | grep -o " echo "')
       :format("echo ready; read a; echo got [\\$a]"), "sh", os.getenv "MOONLET",
       programs.scripts .. "pty_record.lua", file, pty = {} })
     assert(p.pty:read_until "ready\r\n")

@@ -150,6 +150,29 @@ describe("a listener", function()
       "bad argument #1 to 'select' (case 1: an event, a process or a listener to signals to wait for expected)")
   end)
 
+  -- The task that was woken for the signal found the channel ready first, and the other slept on beside the signal.
+  it("gives a signal to another task if a select takes something else", function()
+    local taken = {}
+    for _ = 1, 8 do
+      local s <close>, c = signal.open "USR1", channel.new(1)
+      local look <close> = signal.open "USR1"
+      local selecting = support.parked(task.spawn(function() return (channel.select { { c, "get" }, { s, "wait" } }) end))
+      local waiting = support.parked(task.spawn(function() return s:wait() end))
+      local pipe <close> = io.popen "kill -USR1 $PPID"
+      while not look:wait(0) do end -- never leaves this task: both are woken, and have not run
+      assert(c:put(1, 0))
+      local _, case = assert(selecting:join(5))
+      taken[case] = true
+      if case == 1 then
+        assert.are.same({ true, "USR1" }, { waiting:join(5) })
+      else
+        s:close()
+        assert.are.same({ true, nil, "closed", "CLOSED" }, { waiting:join(5) })
+      end
+    end
+    assert.is_true(taken[1])
+  end)
+
   it("says what it is, and warns when it is forgotten", function()
     local s = signal.open("SIGTERM", "RTMIN+2", "TERM")
     assert.are.equal("signal.listener TERM RTMIN+2 (open)", tostring(s))

@@ -1,0 +1,56 @@
+-- Children, for tests/faults/sweep.lua: whatever call fails, each step either works or says why, and at the end no
+-- process and no descriptor is left. Exit status 3: something is.
+
+local process = require "moonlet.process"
+local task = require "moonlet.task"
+local test = require "moonlet.test"
+
+local STEP = 20 -- seconds for each
+
+-- What a step may end with: success; nil, message, code; or a Lua error for want of memory.
+local function step(name, fn)
+  local ok, first, message, code = task.pcall(task.timeout, STEP, fn)
+  if not ok then
+    if not tostring(first):find("not enough memory", 1, true) then error(("%s raised %s"):format(name, first), 0) end
+  elseif first == nil and message ~= nil and (type(message) ~= "string" or type(code) ~= "string") then
+    error(("%s returned nil, %s, %s"):format(name, message, code), 0)
+  end
+end
+
+local function everything()
+  step("run", function() return process.run { "cat", input = "text" } end)
+  step("pipes", function()
+    local p <close>, message, code = process.spawn { "cat", stdin = "pipe", stdout = "pipe", stderr = "null" }
+    if not p then return nil, message, code end
+    p.stdin:write "line\n"
+    p.stdin:close()
+    p.stdout:read_all()
+    return p:wait()
+  end)
+  step("terminal", function()
+    local p <close>, message, code = process.spawn { "echo", "hi", pty = {} }
+    if not p then return nil, message, code end
+    p.pty:read_all()
+    return p:wait()
+  end)
+  step("end", function()
+    local p <close>, message, code = process.spawn { "sleep", "1000" }
+    if not p then return nil, message, code end
+    p:close()
+    return p:wait()
+  end)
+  step("user", function() return process.run { "true", user = "root" } end)
+  step("failure", function() return process.run { "/no/such" } end)
+end
+
+local left = test.leaks()
+everything()
+collectgarbage()
+collectgarbage()
+local deadline = task.now() + STEP
+while #left() > 0 and task.now() < deadline do task.sleep(0.01) end -- children that were asked to end
+local leaks = left()
+if #leaks > 0 then
+  io.stderr:write("left behind: ", table.concat(leaks, ", "), "\n")
+  os.exit(3)
+end
