@@ -35,6 +35,7 @@ struct ml_thread_channel {
     struct ml_message *reason;
     struct ml_link ports;
     struct crowd getters, putters;
+    uint32_t doubles; /* waiters beyond the first of each task: a select may have several */
 };
 
 /* ---- ringing ---- */
@@ -71,7 +72,7 @@ static void ring(struct ml_port *port)
 {
     if (port->box == NULL)
         pthread_cond_signal(&ml_container_of(port, struct lone_port, port)->rung);
-    else if (ml_mailbox_is_here(port->box))
+    else if (ml_mailbox_is_here(port->box) && !port->is_entering)
         answer(port, ml_mailbox_hub(port->box));
     else
         ml_mailbox_post(port->box, &port->letter);
@@ -102,11 +103,23 @@ static uint32_t room_of(const struct ml_thread_channel *channel)
     return channel->count < most ? most - channel->count : 0;
 }
 
+/* How many tasks can put now. Without capacity each needs another task that gets, which no message
+ * is for yet: a select that both gets and puts does not meet itself. */
+static uint32_t puts_possible(const struct ml_thread_channel *channel)
+{
+    uint32_t room = room_of(channel);
+    if (channel->capacity > 0 || channel->doubles == 0)
+        return room;
+    uint32_t tasks = channel->getters.waiting + channel->putters.waiting - channel->doubles;
+    uint32_t meetings = tasks > channel->count ? (tasks - channel->count) / 2 : 0;
+    return room < meetings ? room : meetings;
+}
+
 /* To be called after each change. The mutex is locked. */
 static void settle(struct ml_thread_channel *channel)
 {
     ring_for(&channel->getters, channel->count);
-    ring_for(&channel->putters, room_of(channel));
+    ring_for(&channel->putters, puts_possible(channel));
 }
 
 /* The mutex is locked. */
@@ -324,6 +337,7 @@ void ml_port_close(struct ml_port *port)
         if (ml_link_is_in_list(&sides[i]->link))
             ml_list_remove(&sides[i]->link);
     }
+    channel->doubles -= port->doubles;
     ml_list_remove(&port->link);
     settle(channel);
     pthread_mutex_unlock(&channel->mutex);
@@ -489,18 +503,44 @@ int ml_thread_channel_put_blocking(struct ml_thread_channel *channel, struct ml_
 
 /* ---- for select ---- */
 
+/* Whether the running task has done the same last. */
+static bool does_again(struct ml_port *port, bool enters)
+{
+    const struct ml_task *task = ml_mailbox_hub(port->box)->current;
+    bool again = port->last.task == task && port->last.enters == enters;
+    port->last.task = task;
+    port->last.enters = enters;
+    return again;
+}
+
 void ml_port_watch(struct ml_port *port, struct ml_port_side *side, struct ml_waiter *waiter)
 {
+    bool again = does_again(port, true);
     ml_list_insert(&side->waiters, &waiter->link);
     pthread_mutex_lock(&port->channel->mutex);
+    port->doubles += again;
+    port->channel->doubles += again;
+    port->is_entering = true;
     begin_wait(port, side);
+    port->is_entering = false;
     pthread_mutex_unlock(&port->channel->mutex);
 }
 
 void ml_port_unwatch(struct ml_port *port, struct ml_port_side *side)
 {
+    bool again = does_again(port, false);
     pthread_mutex_lock(&port->channel->mutex);
+    port->doubles -= again;
+    port->channel->doubles -= again;
     end_wait(port, side);
     settle(port->channel);
     pthread_mutex_unlock(&port->channel->mutex);
+}
+
+bool ml_port_is_shared(struct ml_port *port)
+{
+    pthread_mutex_lock(&port->channel->mutex);
+    bool is_shared = !is_alone(port->channel);
+    pthread_mutex_unlock(&port->channel->mutex);
+    return is_shared;
 }
