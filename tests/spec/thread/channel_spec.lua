@@ -291,6 +291,23 @@ describe("a channel between threads", function()
     assert.matches("waits for a value from a channel that no other thread has", output)
   end)
 
+  it("is closed at the end of a thread, or left for it, when the program asks for that", function()
+    local heartbeat = task.spawn({ daemon = true }, function() while true do task.sleep(1) end end)
+    local results, orders = thread.channel(10), thread.channel()
+    local worker = thread.spawn({ quiet = true, memory = 1 << 20 }, function(out)
+      out:put(1)
+      return ("x"):rep(1 << 24)
+    end, results)
+    worker:on_exit(function() results:close "ended" end)
+    assert.are.equal(1, results:get())
+    assert.are.same({ nil, "ended", "CLOSED" }, { results:get() })
+    assert.matches("not enough memory", select(2, worker:join()))
+    worker = thread.spawn({ quiet = true }, function(from) error("died", 0) end, orders)
+    local index, ok, err = channel.select { { orders, "put", 1 }, { worker, "join" } }
+    assert.are.same({ 2, nil, "died" }, { index, ok, tostring(err) })
+    heartbeat:cancel()
+  end)
+
   it("ends a thread that waits in it for a program that has gone", function()
     local output, status = support.run [[
       local thread = require "moonlet.thread"
