@@ -38,6 +38,15 @@ struct ml_thread_channel {
     uint32_t doubles; /* waiters beyond the first of each task: a select may have several */
 };
 
+/* Whether this process was forked by a task: another thread of the parent may have had the mutex,
+ * and never gives it back here. Channels are out of reach then, and their messages are not freed.
+ */
+static bool is_out_of_reach(void)
+{
+    return ml_bank_current != NULL &&
+           ml_unlikely(ml_container_of(ml_bank_current, struct ml_hub, bank)->life.is_forked);
+}
+
 /* ---- ringing ---- */
 
 /* Wakes tasks as the rings of a port demand. The mutex is locked, on the hub's own thread. */
@@ -170,6 +179,8 @@ static void count_owner(struct ml_thread_channel *channel, int change)
 
 struct ml_thread_channel *ml_thread_channel_retain(struct ml_thread_channel *channel)
 {
+    if (is_out_of_reach())
+        return channel;
     pthread_mutex_lock(&channel->mutex);
     count_owner(channel, 1);
     pthread_mutex_unlock(&channel->mutex);
@@ -192,6 +203,8 @@ static void free_channel(struct ml_thread_channel *channel)
 
 void ml_thread_channel_release(struct ml_thread_channel *channel)
 {
+    if (is_out_of_reach())
+        return;
     pthread_mutex_lock(&channel->mutex);
     count_owner(channel, -1);
     bool is_last = channel->owners == channel->self && !channel->is_dying;
@@ -243,6 +256,8 @@ static int take(struct ml_thread_channel *channel, struct ml_message **message)
 
 int ml_thread_channel_try_put(struct ml_thread_channel *channel, struct ml_message *message)
 {
+    if (is_out_of_reach())
+        return -ECHILD;
     pthread_mutex_lock(&channel->mutex);
     int error = add(channel, message);
     pthread_mutex_unlock(&channel->mutex);
@@ -251,6 +266,8 @@ int ml_thread_channel_try_put(struct ml_thread_channel *channel, struct ml_messa
 
 int ml_thread_channel_try_get(struct ml_thread_channel *channel, struct ml_message **message)
 {
+    if (is_out_of_reach())
+        return -ECHILD;
     pthread_mutex_lock(&channel->mutex);
     int error = take(channel, message);
     pthread_mutex_unlock(&channel->mutex);
@@ -270,22 +287,31 @@ void ml_thread_channel_put_back(struct ml_thread_channel *channel, struct ml_mes
     pthread_mutex_unlock(&channel->mutex);
 }
 
-void ml_thread_channel_close(struct ml_thread_channel *channel, struct ml_message *reason)
+/* Takes the reason of the first call. */
+static void close_once(struct ml_thread_channel *channel, struct ml_message **reason)
 {
     pthread_mutex_lock(&channel->mutex);
     if (!channel->is_closed) {
         channel->is_closed = true;
-        channel->reason = reason;
-        reason = NULL;
+        channel->reason = *reason;
+        *reason = NULL;
         ring_all(channel);
     }
     pthread_mutex_unlock(&channel->mutex);
+}
+
+void ml_thread_channel_close(struct ml_thread_channel *channel, struct ml_message *reason)
+{
+    if (!is_out_of_reach())
+        close_once(channel, &reason);
     if (reason != NULL)
         reason->release(reason);
 }
 
 const struct ml_message *ml_thread_channel_reason(struct ml_thread_channel *channel)
 {
+    if (is_out_of_reach())
+        return NULL;
     pthread_mutex_lock(&channel->mutex);
     const struct ml_message *reason = channel->reason;
     pthread_mutex_unlock(&channel->mutex);
@@ -294,6 +320,8 @@ const struct ml_message *ml_thread_channel_reason(struct ml_thread_channel *chan
 
 struct ml_thread_channel_state ml_thread_channel_state(struct ml_thread_channel *channel)
 {
+    if (is_out_of_reach())
+        return (struct ml_thread_channel_state){.is_closed = true};
     pthread_mutex_lock(&channel->mutex);
     struct ml_thread_channel_state state = {channel->capacity, channel->count, channel->is_closed};
     pthread_mutex_unlock(&channel->mutex);
@@ -471,6 +499,8 @@ static int do_or_block(struct ml_thread_channel *channel, bool gets, attempt *tr
                        ml_time deadline)
 {
     struct lone_port lone;
+    if (is_out_of_reach())
+        return -ECHILD;
     pthread_mutex_lock(&channel->mutex);
     int error = try(channel, message);
     if (error == -EAGAIN && deadline == ML_NEVER_WAIT)
@@ -517,6 +547,8 @@ void ml_port_watch(struct ml_port *port, struct ml_port_side *side, struct ml_wa
 {
     bool again = does_again(port, true);
     ml_list_insert(&side->waiters, &waiter->link);
+    if (is_out_of_reach())
+        return;
     pthread_mutex_lock(&port->channel->mutex);
     port->doubles += again;
     port->channel->doubles += again;
@@ -528,6 +560,8 @@ void ml_port_watch(struct ml_port *port, struct ml_port_side *side, struct ml_wa
 
 void ml_port_unwatch(struct ml_port *port, struct ml_port_side *side)
 {
+    if (is_out_of_reach())
+        return;
     bool again = does_again(port, false);
     pthread_mutex_lock(&port->channel->mutex);
     port->doubles -= again;
@@ -539,6 +573,8 @@ void ml_port_unwatch(struct ml_port *port, struct ml_port_side *side)
 
 bool ml_port_is_shared(struct ml_port *port)
 {
+    if (is_out_of_reach())
+        return false;
     pthread_mutex_lock(&port->channel->mutex);
     bool is_shared = !is_alone(port->channel);
     pthread_mutex_unlock(&port->channel->mutex);

@@ -205,6 +205,53 @@ static void test_a_forked_process_closes_a_runtime_that_has_threads(void **state
     await_the_end_of_threads();
 }
 
+/* Stack: a function, which a child calls. Returns the child's exit status. */
+static int call_in_child(lua_State *L)
+{
+    int status = 1;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm((unsigned)PATIENCE);
+        _exit(lua_pcall(L, 0, 0, 0) == LUA_OK ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    lua_pushinteger(L, status);
+    return 1;
+}
+
+/* Other threads have the channel's mutex at most times. */
+static void test_a_process_that_a_task_forks_never_blocks_at_a_channel(void **state)
+{
+    (void)state;
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
+    lua_register(moonlet_lua(m), "call_in_child", call_in_child);
+    assert_int_equal(
+        run_string(m, "local thread = require 'moonlet.thread'\n"
+                      "local select = require 'moonlet.channel'.select\n"
+                      "local ch = thread.channel(1)\n"
+                      "local function busy(c) for _ = 1, 1e9 do local n = #c end end\n"
+                      "local a = thread.spawn({daemon = true}, busy, ch)\n"
+                      "local b = thread.spawn({daemon = true}, busy, ch)\n"
+                      "for i = 1, 100 do\n"
+                      "  require 'moonlet.task'.sleep(0.0005)\n"
+                      "  assert(call_in_child(function()\n"
+                      "    pcall(ch.put, ch, {ch}, 0)\n"
+                      "    pcall(ch.get, ch, 0)\n"
+                      "    pcall(select, {{ch, 'get'}, {ch, 'put', {ch}}, timeout = 0})\n"
+                      "    pcall(select, {{ch, 'get'}, {ch, 'put', {ch}}, default = 1})\n"
+                      "    local text = #ch .. tostring(ch)\n"
+                      "    ch:close {ch}\n"
+                      "    pcall(thread.channel(1).put, ch, 1)\n"
+                      "    text = nil\n"
+                      "    collectgarbage()\n"
+                      "  end) == 0)\n"
+                      "end\n"
+                      "a:cancel() b:cancel()\n"),
+        0);
+    assert_int_equal(moonlet_close(m), 0);
+    await_the_end_of_threads();
+}
+
 static void test_a_runtime_that_cannot_be_opened_is_an_error(void **state)
 {
     (void)state;
@@ -479,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_a_thread_has_no_more_memory_than_its_host),
         cmocka_unit_test(test_reports_of_threads_reach_the_host_on_its_own_thread),
         cmocka_unit_test(test_a_forked_process_closes_a_runtime_that_has_threads),
+        cmocka_unit_test(test_a_process_that_a_task_forks_never_blocks_at_a_channel),
         cmocka_unit_test(test_a_runtime_that_cannot_be_opened_is_an_error),
         cmocka_unit_test(test_scripts_talk_with_a_thread_of_the_host),
         cmocka_unit_test(test_tasks_of_c_talk_with_a_thread_of_the_host),
