@@ -131,12 +131,13 @@ int ml_ws_why_not(const struct ml_websocket *ws)
     return ws->error != 0 ? ws->error : !ml_ws_is_open(ws) ? -ML_ECLOSED : 0;
 }
 
-/* Waits while the queue is full. Room is granted to senders in the order of their calls. */
+/* Waits while the queue is full. A task that goes on sending to a WebSocket that has ended lets
+ * others run, too. Room is granted to senders in the order of their calls. */
 static int wait_for_room(struct ml_websocket *ws, ml_time deadline)
 {
-    int error = ml_ws_why_not(ws);
-    if (error == 0 && deadline != ML_NEVER_WAIT)
-        error = ml_slice_point(ml_ws_hub(ws));
+    int error = ml_slice_point_until(ml_ws_hub(ws), deadline);
+    if (error == 0)
+        error = ml_ws_why_not(ws);
     bool must_wait = !ml_ws_has_room(ws) || !ml_list_is_empty(&ws->senders);
     while (error == 0 && must_wait && ml_ws_is_open(ws)) {
         error = ml_wait_granted(ml_ws_hub(ws), &room_kind, 0, &ws->senders, 0, deadline);

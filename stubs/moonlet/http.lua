@@ -108,7 +108,7 @@ function Events:send(event) end
 ---A part of a multipart body.
 ---@class moonlet.http.Part
 ---@field name string of the form's field
----@field filename string|nil without directories; nil: it is no file
+---@field filename string|nil without directories, never "." or ".."; "": none was chosen, or it was such a one; nil: it is no file
 ---@field type string
 ---@field headers Headers
 local Part = {}

@@ -29,7 +29,8 @@ struct ml_job {
     /* NULL; or the job changes something: once it has begun, a cancelled task calls this, on which
      * the job may undo what it did, and waits some seconds for its end all the same. */
     void (*give_up)(struct ml_job *);
-    /* For ml_offload_start(): called on the hub once the job has run; may wake tasks, never wait. */
+    /* For ml_offload_start(): called on the hub once the job has run; may wake tasks, never wait.
+     */
     void (*finished)(struct ml_job *);
     enum ml_work work;
     bool must_run;   /* run it even if its task gave up before it began, unless the hub has ended */

@@ -208,7 +208,15 @@ static bool is_tried_again(struct ml_watch_dir *dir, int error)
     return dir->failures != 0;
 }
 
-/* Nobody is told of directories below that may not be read, and of those that were not reached. */
+/* Whether the reader is not told of an error of a directory below the root: it was not reached, it
+ * may not be read, or the watch is about to be opened and does well without it. */
+static bool is_silent(const struct ml_file_watch *w, int error)
+{
+    if (is_passing(error) || error == -ENOSPC)
+        return error == -EAGAIN;
+    return w->is_quiet || is_closed_to_us(error);
+}
+
 static int fail(struct ml_file_watch *w, const struct ml_watch_scanned *scanned)
 {
     struct ml_watch_dir *dir = scanned->dir;
@@ -221,8 +229,8 @@ static int fail(struct ml_file_watch *w, const struct ml_watch_scanned *scanned)
     }
     if (is_tried_again(dir, error))
         ml_watch_list(w, dir, scanned->is_deep);
-    bool is_silent = error == -EAGAIN || (!is_root && (error == -EACCES || error == -EPERM));
-    return is_silent ? ML_STEP_DONE : error;
+    bool is_hidden = is_root ? error == -EAGAIN : is_silent(w, error);
+    return is_hidden ? ML_STEP_DONE : error;
 }
 
 static void begin_directory(struct ml_file_watch *w, const struct ml_watch_scanned *scanned)

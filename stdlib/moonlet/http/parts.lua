@@ -18,7 +18,8 @@ local MAX_PARTS = 1000
 --- A part of a multipart body.
 -- @object Part
 -- @tfield string name of the form's field
--- @tfield ?string filename without directories; nil: it is no file
+-- @tfield ?string filename without directories, never "." or ".."; "": none was chosen, or it was
+-- such a one; nil: it is no file
 -- @tfield string type
 -- @tfield Headers headers
 
@@ -150,6 +151,12 @@ function Part:save(path, max)
   return save(path, nil, limited(self, max))
 end
 
+-- Some browsers sent whole paths; none of it is to be one here, nor a directory.
+local function file_name(text)
+  local name = text:match "[^/\\]*$"
+  return name:find "^%.%.?$" and "" or name
+end
+
 -- What names the part; nil, message, code: it is none of a form.
 local function new_part(body, headers)
   local disposition = headers["content-disposition"]
@@ -161,8 +168,7 @@ local function new_part(body, headers)
   local filename = parameter(disposition, "filename")
   local part = setmetatable({
     name = name,
-    -- Some browsers sent whole paths; none of it is to be one here.
-    filename = filename and filename:match "[^/\\]*$",
+    filename = filename and file_name(filename),
     type = headers["content-type"] or (filename and "application/octet-stream" or "text/plain"),
     headers = headers,
     body_of = body,

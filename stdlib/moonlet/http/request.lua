@@ -96,6 +96,7 @@ local function read_parts(body, boundary)
     is_read = true
     return body
   end)
+  if not next_part then return nil, "the boundary of the form is none", "EPROTO" end
   while true do
     local part, message, code = next_part()
     if message then return nil, message, code end

@@ -95,6 +95,24 @@ describe("the parts of a multipart request", function()
     end, BODY))
   end)
 
+  carriers.each(it, "have names of files that lead nowhere", function(request)
+    local names = {
+      ["../../x"] = "x", [".."] = "", ["a/.."] = "", ["."] = "", ["..\\\\"] = "", ["..."] = "...", [".x"] = ".x",
+      ["/etc/passwd"] = "passwd", [""] = "",
+    }
+    for given, expected in pairs(names) do
+      local body = ('--b\r\nContent-Disposition: form-data; name="f"; filename="%s"\r\n\r\nx\r\n--b--'):format(given)
+      for _, read in ipairs {
+        function(req) return "<" .. req:parts()().filename .. ">" end,
+        function(req) return "<" .. select(2, req:form())[1].filename .. ">" end,
+      } do
+        local reply = request(read, { method = "POST", body = body,
+          headers = { ["Content-Type"] = "multipart/form-data; boundary=b" } })
+        assert.equal("<" .. expected .. ">", reply.body, given)
+      end
+    end
+  end)
+
   it("are none of another type", function()
     for _, kind in ipairs { "text/plain", "multipart/form-data", 'multipart/form-data; boundary=""' } do
       assert.equal("EPROTO", ask(function(req) return (select(3, req:parts())) end, BODY, nil, kind))

@@ -10,7 +10,8 @@ local PEERS = [[
   local frames = dofile "tests/spec/http/http2_frames.lua"
   local POST = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
   local UPGRADE = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade" ..
-    "\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    "\r\nSec-WebSocket-Version: 13" ..
+    "\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
   local HTTP2 = frames.PREFACE .. frames.frame("SETTINGS", 0, 0)
   local function headers(id, flags)
     return frames.frame("HEADERS", frames.END_HEADERS | (flags or 0), id, frames.request("GET", "/"))

@@ -1,29 +1,29 @@
 --- moonlet.http, routers: which handler a request is for, and what runs around it.
 
 local support = dofile "tests/spec/support.lua"
+local carriers = dofile "tests/spec/http/carriers.lua"
 local http = require "moonlet.http"
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 local it = support.limited(it)
 
---- What a handler answers to one request: status, body, headers.
-local function ask(handler, method, path, opts)
-  local here <close>, there = net.pair()
-  local server = http.server({ on_error = function() end }, handler)
-  local serving = task.spawn(server.serve, server, there)
-  local how = { method = method, url = "http://a.example" .. path, connect = function() return here end }
-  for name, value in pairs(opts or {}) do how[name] = value end
-  local client <close> = http.client {}
-  local reply = assert(client:request(how))
-  here:close()
-  serving:join()
-  return reply.status, reply.body, reply.headers
+-- A test over each version of HTTP: body(ask), where ask(handler, method, path, opts) gives what the handler
+-- answers to one request: status, body, headers.
+local function each(title, body)
+  carriers.each(it, title, function(carrier)
+    body(function(handler, method, path, opts)
+      local how = { method = method, path = path }
+      for name, value in pairs(opts or {}) do how[name] = value end
+      local reply = assert(carrier(handler, how))
+      return reply.status, reply.body, reply.headers
+    end)
+  end)
 end
 
 local function says(text) return function() return text end end
 
 describe("a router", function()
-  it("calls the handler of the method and path", function()
+  each("calls the handler of the method and path", function(ask)
     local r = http.router():get("/a", says "get a"):post("/a", says "post a"):get("/", says "root")
     local status, body = ask(r, "GET", "/a")
     assert.same({ 200, "get a" }, { status, body })
@@ -33,7 +33,7 @@ describe("a router", function()
     assert.equal(404, (ask(r, "GET", "/b")))
   end)
 
-  it("hands parameters over decoded, and the rest of a path", function()
+  each("hands parameters over decoded, and the rest of a path", function(ask)
     local function show(req) return req.route .. " " .. (req.params.id or "") .. (req.params.path or "") end
     local r = http.router():get("/users/{id}", show):get("/files/{path...}", show)
     assert.equal("/users/{id} a b/c", (select(2, ask(r, "GET", "/users/a%20b%2Fc"))))
@@ -43,7 +43,7 @@ describe("a router", function()
     assert.equal(404, (ask(r, "GET", "/files")))
   end)
 
-  it("prefers text to a parameter and that to the rest, whatever was added first", function()
+  each("prefers text to a parameter and that to the rest, whatever was added first", function(ask)
     local r = http.router():get("/{rest...}", says "rest"):get("/{name}", says "name"):get("/me", says "text")
       :get("/{name}/x", says "name x")
     assert.equal("text", (select(2, ask(r, "GET", "/me"))))
@@ -52,7 +52,7 @@ describe("a router", function()
     assert.equal("name x", (select(2, ask(r, "GET", "/me/x"))))
   end)
 
-  it("answers HEAD by GET, OPTIONS with what there is, and 405 with Allow", function()
+  each("answers HEAD by GET, OPTIONS with what there is, and 405 with Allow", function(ask)
     local r = http.router():get("/a", says "a"):put("/a", says "put"):post("/{x}", says "any")
     local status, body = ask(r, "HEAD", "/a")
     assert.same({ 200, "" }, { status, body })
@@ -64,7 +64,7 @@ describe("a router", function()
     assert.equal("any", (select(2, ask(r, "POST", "/a"))))
   end)
 
-  it("runs middleware around everything, which sees and changes the answer", function()
+  each("runs middleware around everything, which sees and changes the answer", function(ask)
     local seen = {}
     local r = http.router()
     r:use(function(req, res, next)
@@ -86,7 +86,7 @@ describe("a router", function()
     assert.same({ "in /a", "in /closed", "in /none" }, seen)
   end)
 
-  it("mounts other handlers, which see their part of the path", function()
+  each("mounts other handlers, which see their part of the path", function(ask)
     local inner = http.router():get("/users/{id}", function(req) return req.path .. " " .. req.route end)
     local path
     local r = http.router():mount("/api/", inner):get("/api/own", says "own")
@@ -97,7 +97,7 @@ describe("a router", function()
     assert.equal(404, (ask(r, "GET", "/apinot")))
   end)
 
-  it("limits what a route's options say", function()
+  each("limits what a route's options say", function(ask)
     local r = http.router():post("/small", { max_body = 3 }, function(req) return req:body() end)
       :get("/slow", { timeout = 0.05 }, function() task.sleep(30) return "late" end)
     assert.equal(200, (ask(r, "POST", "/small", { body = "abc" })))
@@ -105,7 +105,7 @@ describe("a router", function()
     assert.equal(503, (ask(r, "GET", "/slow")))
   end)
 
-  it("takes a handler as require gives it, with the name of its file behind it", function()
+  each("takes a handler as require gives it, with the name of its file behind it", function(ask)
     local r = http.router():get("/a", says "a", "./a.lua")
     assert.equal(200, (ask(r, "GET", "/a")))
   end)

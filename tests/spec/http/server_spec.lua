@@ -1,3 +1,4 @@
+local carriers = dofile "tests/spec/http/carriers.lua"
 local net = require "moonlet.net"
 local server = require "moonlet.http.server"
 local support = dofile("tests/spec/support.lua")
@@ -21,11 +22,31 @@ describe("an HTTP server", function()
 
   local function echo(req) return 200, { ["x-method"] = req.method }, req:body() end
 
-  it("answers with the string that the handler returns", function()
-    local answer = ask(function() return "hello" end, "GET / HTTP/1.1\r\n" .. CLOSE .. "\r\n")
-    assert.truthy(answer:find "^HTTP/1.1 200 OK\r\n")
-    assert.truthy(answer:find "content%-length: 5\r\n")
-    assert.truthy(answer:find "\r\n\r\nhello$")
+  carriers.each(it, "answers with the string that the handler returns", function(carrier)
+    local reply = carrier(function() return "hello" end)
+    assert.same({ 200, "hello", "5", "text/plain; charset=utf-8" },
+      { reply.status, reply.body, reply.headers["content-length"], reply.headers["content-type"] })
+  end)
+
+  carriers.each(it, "answers with what the handler returns: status, headers, body, JSON, nothing", function(carrier)
+    local function answer(...)
+      local results = table.pack(...)
+      local reply = carrier(function() return table.unpack(results, 1, results.n) end)
+      return { reply.status, reply.body, reply.headers["x-a"] }
+    end
+    assert.same({ 204, "" }, answer())
+    assert.same({ 204, "" }, answer(nil))
+    assert.same({ 204, "" }, answer(true))
+    assert.same({ 404, "" }, answer(404))
+    assert.same({ 201, "made" }, answer(201, "made"))
+    assert.same({ 201, "made", "1" }, answer(201, { ["X-A"] = 1 }, "made"))
+    assert.same({ 200, "[1,2]" }, answer { 1, 2 })
+    assert.same({ 200, "" }, answer "")
+    assert.same({ 418, "short\n" }, answer(server.error(418, "short")))
+    for _, wrong in ipairs { { 99 }, { 600 }, { 200.5 }, { 200, 1 }, { "a", "b" }, { 200, {}, "x", 1 }, { false },
+      { 204, "body" }, { 304, "body" }, { nil, "failed" }, { nil, "failed", "ECODE" }, { print } } do
+      assert.equal(500, answer(table.unpack(wrong, 1, 4))[1], tostring(wrong[1]))
+    end
   end)
 
   it("answers 500, and reports, where on_error fails itself", function()
@@ -65,11 +86,9 @@ describe("an HTTP server", function()
     end
   end)
 
-  it("sends one content-type where http.error gives another one", function()
-    local answer = ask(function() error(server.error(400, "m", { ["Content-Type"] = "text/x" })) end,
-      "GET / HTTP/1.1\r\n" .. CLOSE .. "\r\n")
-    assert.matches("content%-type: text/x\r\n", answer)
-    assert.is_nil(answer:find("text/plain", 1, true))
+  carriers.each(it, "sends one content-type where http.error gives another one", function(carrier)
+    local reply = carrier(function() error(server.error(400, "m", { ["Content-Type"] = "text/x" })) end)
+    assert.same({ 400, "text/x", "m\n" }, { reply.status, reply.headers["content-type"], reply.body })
   end)
 
   it("reads the same body however the bytes are cut", function()
@@ -122,10 +141,12 @@ describe("an HTTP server", function()
     end
   end)
 
-  it("leads nowhere from a request that is over", function()
-    local kept
-    ask(function(req) kept = req return "" end, "GET / HTTP/1.1\r\n" .. CLOSE .. "\r\n")
+  carriers.each(it, "leads nowhere from a request that is over", function(carrier)
+    local kept, kept_res
+    carrier(function(req, res) kept, kept_res = req, res return "" end)
     assert.same({ "CLOSED" }, { select(3, kept:body()) })
+    assert.same({ "CLOSED" }, { select(3, kept_res:write "x") })
     assert.has_error(function() return kept.path end)
+    assert.has_error(function() kept_res.status = 200 end)
   end)
 end)

@@ -195,6 +195,22 @@ describe("a WebSocket", function()
     ws:finish()
   end)
 
+  -- A task that took no notice of the failures kept the thread for itself.
+  it("that has ended lets others run, though a task goes on sending", function()
+    local a, b = pair()
+    a:close()
+    b:finish()
+    local ran = false
+    local other = task.spawn(function() ran = true end)
+    for _ = 1, 100000 do
+      a:send "x"
+      if ran then break end
+    end
+    assert.is_true(ran)
+    other:join()
+    a:finish()
+  end)
+
   it("is received from in select", function()
     local ws, peer = raw()
     local other = channel.new()

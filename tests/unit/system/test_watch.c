@@ -16,6 +16,7 @@
 #include "hub/wait/wait.h"
 
 #include <fcntl.h>
+#include <semaphore.h>
 
 static unsigned seeds(unsigned otherwise)
 {
@@ -94,6 +95,65 @@ static void test_the_picture_is_that_of_the_disk_after_many_losses(void **state)
     (void)state;
     for (unsigned seed = 1; seed <= seeds(6); seed++)
         run_watched(read_with_a_small_inbox, seed, 0);
+}
+
+/* ---- a path that is out of date ---- */
+
+static sem_t gate;
+
+static void run_behind_gate(struct ml_job *job)
+{
+    (void)job;
+    sem_wait(&gate);
+}
+
+static void free_job(struct ml_job *job)
+{
+    free(job);
+}
+
+static void block_workers(struct ml_hub *hub)
+{
+    for (int i = 0; i < ML_OFFLOAD_WORKERS; i++) {
+        struct ml_job *job = calloc(1, sizeof *job);
+        assert_non_null(job);
+        *job = (struct ml_job){.run = run_behind_gate, .release = free_job, .finished = free_job};
+        assert_int_equal(ml_offload_start(hub, job), 0);
+    }
+}
+
+static void unblock_workers(void)
+{
+    for (int i = 0; i < ML_OFFLOAD_WORKERS; i++)
+        sem_post(&gate);
+}
+
+/* A new directory is renamed before it is listed. The listing shows another one that has its name
+ * by then, and that leaves the tree before it is known. */
+static void list_another_directory(struct c_task *self)
+{
+    struct watched *s = self->data;
+    assert_int_equal(sem_init(&gate, 0, 0), 0);
+    assert_int_equal(open_watch(s, false), 0);
+    block_workers(&s->hub);
+    shell("mkdir %s/in/a", s->path);
+    assert_int_equal(read_event(s, ml_clock_now() + ML_SECOND), 0);
+    shell("cd %s/in && mv a b && mkdir a && touch a/x", s->path);
+    unblock_workers();
+    while (s->w.comparison.scan == NULL || !s->w.comparison.is_finished)
+        assert_int_equal(ml_sleep_until(&s->hub, ml_clock_now() + ML_MILLISECOND), 0);
+    shell("mv %s/in/a %s/out", s->path);
+    assert_agrees(s);
+    shell("touch %s/in/b/y", s->path);
+    assert_agrees(s);
+    ml_file_watch_close(&s->w);
+    self->result = 0;
+}
+
+static void test_a_directory_that_was_renamed_before_it_was_listed_is_listed_again(void **state)
+{
+    (void)state;
+    run_watched(list_another_directory, 1, 0);
 }
 
 /* ---- want of memory ---- */
@@ -241,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_the_picture_is_that_of_the_disk_after_a_storm),
         cmocka_unit_test(test_the_picture_is_that_of_the_disk_when_all_is_read_late),
         cmocka_unit_test(test_the_picture_is_that_of_the_disk_after_many_losses),
+        cmocka_unit_test(test_a_directory_that_was_renamed_before_it_was_listed_is_listed_again),
         cmocka_unit_test(test_failing_allocations_lose_nothing),
         cmocka_unit_test(test_a_watch_opens_or_says_that_memory_is_short),
         cmocka_unit_test(test_an_overflow_is_an_event_and_then_a_listing),
