@@ -9,7 +9,9 @@
 -- Exit status: 0 if a line was found, 1 if none was, 2 after an error.
 
 local channel = require "moonlet.channel"
+local fs = require "moonlet.fs"
 local task = require "moonlet.task"
+local terminal = require "moonlet.terminal"
 local thread = require "moonlet.thread"
 
 local FILES_AT_A_TIME = 16 -- in one call of a thread
@@ -126,29 +128,40 @@ local function prepare(options)
   end
 end
 
--- All files below the names, in order, as groups.
+local function complain(message)
+  io.stderr:write("grep.lua: ", message, "\n")
+end
+
+-- All files below the names, as groups. The second function: whether something could not be read.
 local function groups_of(names)
-  local quoted = {}
-  for i, name in ipairs(names) do
-    quoted[i] = "'" .. name:gsub("^%-", "./-"):gsub("'", "'\\''") .. "'"
+  local has_failed = false
+  local function note(message)
+    complain(message)
+    has_failed = true
   end
-  local pipe = assert(io.popen("find " .. table.concat(quoted, " ") .. " -type f -print0"))
-  local rest = ""
-  return function()
-    local group = {}
-    while #group < FILES_AT_A_TIME do
-      local name, after = rest:match "^(%Z*)%z()"
-      if name then
-        group[#group + 1], rest = name, rest:sub(after)
+  local next_file = coroutine.wrap(function()
+    for _, name in ipairs(names) do
+      local about, message = fs.stat(name)
+      if not about then
+        note(message)
+      elseif about.type ~= "directory" then
+        coroutine.yield(name)
       else
-        local more = pipe:read(4096)
-        if not more then break end
-        rest = rest .. more
+        for path, type in fs.walk(name, { on_error = note }) do
+          if type == "file" then coroutine.yield(path) end
+        end
       end
     end
+  end)
+  local is_over = false
+  return function()
+    local group = {}
+    while #group < FILES_AT_A_TIME and not is_over do
+      local name = next_file()
+      group[#group + 1], is_over = name, name == nil
+    end
     if #group > 0 then return group end
-    if not pipe:close() then return nil, true end
-  end
+  end, function() return has_failed end
 end
 
 -- Has the threads search all groups, and shows what they find in the order of the files.
@@ -157,27 +170,25 @@ local function search(options, names)
   local pool <close> = thread.pool { name = "grep" }
   local under_way = channel.new(64)
   task.spawn(function()
-    local next_group = groups_of(names)
-    local group, failed = next_group()
-    while group do
+    local next_group, has_complained = groups_of(names)
+    for group in next_group do
       under_way:put(task.spawn({ quiet = true }, pool.call, pool, search_files, group, options))
-      group, failed = next_group()
     end
-    has_failed = failed
+    has_failed = has_complained()
     under_way:close()
   end)
   for call in under_way:values() do
     local ok, shown, found, complaints = call:join()
     if not ok then error(shown, 0) end
     io.write(shown)
-    for _, complaint in ipairs(complaints) do io.stderr:write("grep.lua: ", complaint, "\n") end
+    for _, complaint in ipairs(complaints) do complain(complaint) end
     count, has_failed = count + found, has_failed or #complaints > 0
   end
   return count, has_failed
 end
 
 local function is_terminal()
-  return os.getenv "NO_COLOR" == nil and os.execute "test -t 1" == true
+  return os.getenv "NO_COLOR" == nil and terminal.is(io.stdout)
 end
 
 local options, names = read_options(arg)
@@ -189,8 +200,8 @@ if #names == 0 then
   shown, count = search_text(io.read "a", "(standard input)", options)
   io.write(shown)
 else
-  local quoted = "'" .. names[1]:gsub("'", "'\\''") .. "'"
-  options.shows_names = #names > 1 or os.execute("test -d " .. quoted) == true
+  local about = fs.stat(names[1])
+  options.shows_names = #names > 1 or about ~= nil and about.type == "directory"
   count, has_failed = search(options, names)
 end
 os.exit(has_failed and 2 or count > 0 and 0 or 1, true)

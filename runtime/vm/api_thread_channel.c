@@ -156,19 +156,23 @@ int moonlet_thread_channel_put(struct moonlet_thread_channel *channel, const voi
     return error;
 }
 
-/* A copy of the parcel's string, which is released. */
-static int take_string(struct ml_parcel *parcel, char **data, size_t *size)
+/* A copy of the message's string. The message is released; without memory for the copy it is put
+ * back. */
+static int take_string(struct ml_thread_channel *channel, struct ml_message *message, char **data,
+                       size_t *size)
 {
-    const char *bytes = ml_parcel_string(parcel, size);
+    const char *bytes = ml_parcel_string(ml_parcel_of(message), size);
     int error = bytes != NULL ? 0 : -EBADMSG;
     *data = error == 0 ? malloc(*size + 1) : NULL;
-    if (error == 0 && *data == NULL)
-        error = -ENOMEM;
+    if (error == 0 && *data == NULL) {
+        ml_thread_channel_put_back(channel, message);
+        return -ENOMEM;
+    }
     if (error == 0) {
         memcpy(*data, bytes, *size);
         (*data)[*size] = '\0';
     }
-    ml_parcel_release(parcel);
+    message->release(message);
     return error;
 }
 
@@ -182,5 +186,5 @@ int moonlet_thread_channel_get(struct moonlet_thread_channel *channel, char **da
     int error = m != NULL ? wait_in_task(m, inner(channel), true, &message, limit)
                           : ml_thread_channel_get_blocking(inner(channel), &message,
                                                            blocking_deadline(limit));
-    return error == 0 ? take_string(ml_parcel_of(message), data, size) : error;
+    return error == 0 ? take_string(inner(channel), message, data, size) : error;
 }

@@ -92,7 +92,7 @@ struct selection {
     uint32_t count;
     ml_time again;    /* when to look again without a wake-up; ML_FOREVER: never */
     bool is_short;    /* there was no descriptor for a connection */
-    bool is_external; /* an event from outside can end the wait */
+    bool has_sources; /* an operation is from READABLE on */
     uint32_t entered; /* the cases, from the first on, whose waiters were put into place */
 };
 
@@ -224,7 +224,7 @@ static struct selection push_cases(lua_State *L)
     struct selection selection = {.count = (uint32_t)count, .again = ML_FOREVER};
     for (uint32_t i = 0; i < selection.count; i++) {
         push_case(L, i);
-        selection.is_external |= operation_at(L, i) >= READABLE;
+        selection.has_sources |= operation_at(L, i) >= READABLE;
     }
     return selection;
 }
@@ -393,9 +393,23 @@ static int enter(lua_State *L, struct selection *selection, uint32_t number,
 
 static void leave(lua_State *L, const struct selection *selection)
 {
-    for (uint32_t i = 0; selection->is_external && i < selection->entered; i++)
+    for (uint32_t i = 0; selection->has_sources && i < selection->entered; i++)
         if (operation_at(L, i) >= READABLE)
             source_of(L, operation_at(L, i))->unwatch(ml_to_object(L, at(i, OBJECT)));
+}
+
+/* After all waiters were put into place: whether an event from outside can end the wait. */
+static const struct ml_wait_kind *kind_of(lua_State *L, const struct selection *selection)
+{
+    bool is_external = false;
+    for (uint32_t i = 0; selection->has_sources && i < selection->count && !is_external; i++) {
+        if (operation_at(L, i) < READABLE)
+            continue;
+        const struct ml_select_source *source = source_of(L, operation_at(L, i));
+        is_external =
+            source->is_external == NULL || source->is_external(ml_to_object(L, at(i, OBJECT)));
+    }
+    return is_external ? &external_kind : &select_kind;
 }
 
 /* Waits once. 0: *number is the case that was granted, or its closing (*is_closed); -EAGAIN: look
@@ -412,8 +426,8 @@ static int wait_once(lua_State *L, struct selection *selection, ml_time deadline
     for (uint32_t i = 0; i < selection->count && error == 0; i++, selection->entered++)
         error = enter(L, selection, i, &choice->waiters[i]) == 0 ? 0 : -EAGAIN;
     if (error == 0)
-        error = ml_wait_granted(hub, selection->is_external ? &external_kind : &select_kind, 0,
-                                NULL, 0, ml_time_earlier(deadline, selection->again));
+        error = ml_wait_granted(hub, kind_of(L, selection), 0, NULL, 0,
+                                ml_time_earlier(deadline, selection->again));
     if (error == -ETIMEDOUT && selection->again < deadline)
         error = -EAGAIN;
     if (error == 0 && hub->current->granted == 0)
@@ -448,7 +462,7 @@ static int wait_for_any(lua_State *L, struct selection *selection, ml_time deadl
 static void enter_select(lua_State *L, const struct selection *selection)
 {
     struct ml_hub *hub = ml_blocking_enter(L, ML_FOREVER);
-    if (!selection->is_external)
+    if (!selection->has_sources)
         return;
     ml_slice_spend(hub, 1);
     if (!ml_slice_is_over(hub))

@@ -32,6 +32,9 @@ struct ml_select_source {
     int (*watch)(struct ml_lua *lua, void *object, struct ml_waiter *waiter, bool is_short,
                  ml_time *again);
     void (*unwatch)(void *object);
+    /* Asked while it is watched: whether an event from outside can end the wait. The waiter is
+     * granted when that changes. NULL: one can. */
+    bool (*is_external)(void *object);
 };
 
 /* channel.select, see there. */

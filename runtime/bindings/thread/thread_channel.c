@@ -331,18 +331,25 @@ static void unwatch_putters(void *object)
     ml_port_unwatch(port, &port->putters);
 }
 
+static bool is_external(void *object)
+{
+    return ml_port_is_shared(object);
+}
+
 static void install_sources(struct ml_lua *lua)
 {
     static const struct ml_select_source get_source = {.type = channel_type,
                                                        .attempt = attempt_get,
                                                        .fail = fail,
                                                        .watch = watch_getters,
-                                                       .unwatch = unwatch_getters};
+                                                       .unwatch = unwatch_getters,
+                                                       .is_external = is_external};
     static const struct ml_select_source put_source = {.type = channel_type,
                                                        .attempt = attempt_put,
                                                        .fail = fail,
                                                        .watch = watch_putters,
-                                                       .unwatch = unwatch_putters};
+                                                       .unwatch = unwatch_putters,
+                                                       .is_external = is_external};
     lua->select.sources[ML_SELECT_THREAD_GET] = &get_source;
     lua->select.sources[ML_SELECT_THREAD_PUT] = &put_source;
 }

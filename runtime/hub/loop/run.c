@@ -68,12 +68,13 @@ static int look_around(struct ml_hub *hub, ml_time deadline)
         (hub->clock.virtual_now != 0 && !hub->clock.is_host) || !ml_list_is_empty(&hub->idle.tasks);
     if (is_idle && is_observed && ml_simulation_step(hub))
         return 0;
-    if (is_idle && hub->waits.external == 0)
+    bool is_noticed = ml_hub_wants_attention(hub) && !hub->life.is_forked;
+    if (is_idle && hub->waits.external == 0 && !is_noticed) /* a notice may wake a task */
         return -EDEADLK;
-    if (is_idle && !hub->life.is_forked)
-        wait_for_news(hub, deadline);
-    else if (ml_hub_wants_attention(hub) && !hub->life.is_forked)
+    if (is_noticed)
         ml_look_until(hub, ML_NEVER_WAIT);
+    else if (is_idle && !hub->life.is_forked)
+        wait_for_news(hub, deadline);
     return 0;
 }
 

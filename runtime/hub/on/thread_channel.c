@@ -35,7 +35,17 @@ struct ml_thread_channel {
     struct ml_message *reason;
     struct ml_link ports;
     struct crowd getters, putters;
+    uint32_t doubles; /* waiters beyond the first of each task: a select may have several */
 };
+
+/* Whether this process was forked by a task: another thread of the parent may have had the mutex,
+ * and never gives it back here. Channels are out of reach then, and their messages are not freed.
+ */
+static bool is_out_of_reach(void)
+{
+    return ml_bank_current != NULL &&
+           ml_unlikely(ml_container_of(ml_bank_current, struct ml_hub, bank)->life.is_forked);
+}
 
 /* ---- ringing ---- */
 
@@ -71,7 +81,7 @@ static void ring(struct ml_port *port)
 {
     if (port->box == NULL)
         pthread_cond_signal(&ml_container_of(port, struct lone_port, port)->rung);
-    else if (ml_mailbox_is_here(port->box))
+    else if (ml_mailbox_is_here(port->box) && !port->is_entering)
         answer(port, ml_mailbox_hub(port->box));
     else
         ml_mailbox_post(port->box, &port->letter);
@@ -102,11 +112,23 @@ static uint32_t room_of(const struct ml_thread_channel *channel)
     return channel->count < most ? most - channel->count : 0;
 }
 
+/* How many tasks can put now. Without capacity each needs another task that gets, which no message
+ * is for yet: a select that both gets and puts does not meet itself. */
+static uint32_t puts_possible(const struct ml_thread_channel *channel)
+{
+    uint32_t room = room_of(channel);
+    if (channel->capacity > 0 || channel->doubles == 0)
+        return room;
+    uint32_t tasks = channel->getters.waiting + channel->putters.waiting - channel->doubles;
+    uint32_t meetings = tasks > channel->count ? (tasks - channel->count) / 2 : 0;
+    return room < meetings ? room : meetings;
+}
+
 /* To be called after each change. The mutex is locked. */
 static void settle(struct ml_thread_channel *channel)
 {
     ring_for(&channel->getters, channel->count);
-    ring_for(&channel->putters, room_of(channel));
+    ring_for(&channel->putters, puts_possible(channel));
 }
 
 /* The mutex is locked. */
@@ -157,6 +179,8 @@ static void count_owner(struct ml_thread_channel *channel, int change)
 
 struct ml_thread_channel *ml_thread_channel_retain(struct ml_thread_channel *channel)
 {
+    if (is_out_of_reach())
+        return channel;
     pthread_mutex_lock(&channel->mutex);
     count_owner(channel, 1);
     pthread_mutex_unlock(&channel->mutex);
@@ -179,6 +203,8 @@ static void free_channel(struct ml_thread_channel *channel)
 
 void ml_thread_channel_release(struct ml_thread_channel *channel)
 {
+    if (is_out_of_reach())
+        return;
     pthread_mutex_lock(&channel->mutex);
     count_owner(channel, -1);
     bool is_last = channel->owners == channel->self && !channel->is_dying;
@@ -230,6 +256,8 @@ static int take(struct ml_thread_channel *channel, struct ml_message **message)
 
 int ml_thread_channel_try_put(struct ml_thread_channel *channel, struct ml_message *message)
 {
+    if (is_out_of_reach())
+        return -ECHILD;
     pthread_mutex_lock(&channel->mutex);
     int error = add(channel, message);
     pthread_mutex_unlock(&channel->mutex);
@@ -238,28 +266,52 @@ int ml_thread_channel_try_put(struct ml_thread_channel *channel, struct ml_messa
 
 int ml_thread_channel_try_get(struct ml_thread_channel *channel, struct ml_message **message)
 {
+    if (is_out_of_reach())
+        return -ECHILD;
     pthread_mutex_lock(&channel->mutex);
     int error = take(channel, message);
     pthread_mutex_unlock(&channel->mutex);
     return error;
 }
 
-void ml_thread_channel_close(struct ml_thread_channel *channel, struct ml_message *reason)
+void ml_thread_channel_put_back(struct ml_thread_channel *channel, struct ml_message *message)
+{
+    pthread_mutex_lock(&channel->mutex);
+    message->next = channel->first;
+    if (channel->first == NULL)
+        channel->end = &message->next;
+    channel->first = message;
+    channel->count++;
+    channel->self += count_self(channel, message);
+    settle(channel);
+    pthread_mutex_unlock(&channel->mutex);
+}
+
+/* Takes the reason of the first call. */
+static void close_once(struct ml_thread_channel *channel, struct ml_message **reason)
 {
     pthread_mutex_lock(&channel->mutex);
     if (!channel->is_closed) {
         channel->is_closed = true;
-        channel->reason = reason;
-        reason = NULL;
+        channel->reason = *reason;
+        *reason = NULL;
         ring_all(channel);
     }
     pthread_mutex_unlock(&channel->mutex);
+}
+
+void ml_thread_channel_close(struct ml_thread_channel *channel, struct ml_message *reason)
+{
+    if (!is_out_of_reach())
+        close_once(channel, &reason);
     if (reason != NULL)
         reason->release(reason);
 }
 
 const struct ml_message *ml_thread_channel_reason(struct ml_thread_channel *channel)
 {
+    if (is_out_of_reach())
+        return NULL;
     pthread_mutex_lock(&channel->mutex);
     const struct ml_message *reason = channel->reason;
     pthread_mutex_unlock(&channel->mutex);
@@ -268,6 +320,8 @@ const struct ml_message *ml_thread_channel_reason(struct ml_thread_channel *chan
 
 struct ml_thread_channel_state ml_thread_channel_state(struct ml_thread_channel *channel)
 {
+    if (is_out_of_reach())
+        return (struct ml_thread_channel_state){.is_closed = true};
     pthread_mutex_lock(&channel->mutex);
     struct ml_thread_channel_state state = {channel->capacity, channel->count, channel->is_closed};
     pthread_mutex_unlock(&channel->mutex);
@@ -311,6 +365,7 @@ void ml_port_close(struct ml_port *port)
         if (ml_link_is_in_list(&sides[i]->link))
             ml_list_remove(&sides[i]->link);
     }
+    channel->doubles -= port->doubles;
     ml_list_remove(&port->link);
     settle(channel);
     pthread_mutex_unlock(&channel->mutex);
@@ -444,6 +499,8 @@ static int do_or_block(struct ml_thread_channel *channel, bool gets, attempt *tr
                        ml_time deadline)
 {
     struct lone_port lone;
+    if (is_out_of_reach())
+        return -ECHILD;
     pthread_mutex_lock(&channel->mutex);
     int error = try(channel, message);
     if (error == -EAGAIN && deadline == ML_NEVER_WAIT)
@@ -476,18 +533,50 @@ int ml_thread_channel_put_blocking(struct ml_thread_channel *channel, struct ml_
 
 /* ---- for select ---- */
 
+/* Whether the running task has done the same last. */
+static bool does_again(struct ml_port *port, bool enters)
+{
+    const struct ml_task *task = ml_mailbox_hub(port->box)->current;
+    bool again = port->last.task == task && port->last.enters == enters;
+    port->last.task = task;
+    port->last.enters = enters;
+    return again;
+}
+
 void ml_port_watch(struct ml_port *port, struct ml_port_side *side, struct ml_waiter *waiter)
 {
+    bool again = does_again(port, true);
     ml_list_insert(&side->waiters, &waiter->link);
+    if (is_out_of_reach())
+        return;
     pthread_mutex_lock(&port->channel->mutex);
+    port->doubles += again;
+    port->channel->doubles += again;
+    port->is_entering = true;
     begin_wait(port, side);
+    port->is_entering = false;
     pthread_mutex_unlock(&port->channel->mutex);
 }
 
 void ml_port_unwatch(struct ml_port *port, struct ml_port_side *side)
 {
+    if (is_out_of_reach())
+        return;
+    bool again = does_again(port, false);
     pthread_mutex_lock(&port->channel->mutex);
+    port->doubles -= again;
+    port->channel->doubles -= again;
     end_wait(port, side);
     settle(port->channel);
     pthread_mutex_unlock(&port->channel->mutex);
+}
+
+bool ml_port_is_shared(struct ml_port *port)
+{
+    if (is_out_of_reach())
+        return false;
+    pthread_mutex_lock(&port->channel->mutex);
+    bool is_shared = !is_alone(port->channel);
+    pthread_mutex_unlock(&port->channel->mutex);
+    return is_shared;
 }

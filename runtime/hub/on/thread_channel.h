@@ -35,6 +35,10 @@ void ml_thread_channel_release(struct ml_thread_channel *channel);
 int ml_thread_channel_try_put(struct ml_thread_channel *channel, struct ml_message *message);
 int ml_thread_channel_try_get(struct ml_thread_channel *channel, struct ml_message **message);
 
+/* A message that was got goes back to where it came from, ahead of the others; also into a channel
+ * that is full or closed. */
+void ml_thread_channel_put_back(struct ml_thread_channel *channel, struct ml_message *message);
+
 /* Nothing goes in any more; messages in it can still be got. `reason`: kept for
  * ml_thread_channel_reason(), NULL: none. Of a channel that was closed before it is released. */
 void ml_thread_channel_close(struct ml_thread_channel *channel, struct ml_message *reason);
@@ -67,6 +71,12 @@ struct ml_port {
     struct ml_link link; /* among the channel's ports. Under its mutex */
     struct ml_port_side getters, putters;
     bool looks_again; /* all its tasks are to look again. Under the mutex */
+    bool is_entering; /* the running task begins to watch: it cannot be granted yet */
+    uint32_t doubles; /* its part of the channel's. Under the mutex */
+    struct {          /* the last call of ml_port_watch() (enters) or ml_port_unwatch() */
+        const struct ml_task *task;
+        bool enters;
+    } last;
 };
 
 /* Opens a port and becomes an owner of the channel. 0 or -ENOMEM. */
@@ -87,8 +97,13 @@ int ml_thread_channel_get_blocking(struct ml_thread_channel *channel, struct ml_
 int ml_thread_channel_put_blocking(struct ml_thread_channel *channel, struct ml_message *message,
                                    ml_time deadline);
 
-/* Has `waiter` granted when there may be a message, or room; until ml_port_unwatch(). */
+/* Has `waiter`, which is the running task's, granted when there may be a message, or room; until
+ * ml_port_unwatch(). A task may watch several times, also both sides: it begins all, and ends all,
+ * without a switch in between. */
 void ml_port_watch(struct ml_port *port, struct ml_port_side *side, struct ml_waiter *waiter);
 void ml_port_unwatch(struct ml_port *port, struct ml_port_side *side);
+
+/* Whether anybody else has the channel. Tasks that watch are granted when that changes. */
+bool ml_port_is_shared(struct ml_port *port);
 
 #endif

@@ -197,6 +197,77 @@ describe("a channel between threads", function()
     sender:join()
   end)
 
+  it("does not meet itself in a select that both gets and puts", function()
+    local ch = thread.channel()
+    local function both(value) return channel.select { { ch, "get" }, { ch, "put", value } } end
+    assert.are.same({ nil, "timeout", "ETIMEDOUT" },
+      { channel.select { { ch, "put", 0 }, { ch, "get" }, { ch, "get" }, timeout = 0.05 } })
+    local a, b = task.spawn(both, "a"), task.spawn(both, "b")
+    local results = { { a:join() }, { b:join() } }
+    local puts, gets = 0, 0
+    for i, result in ipairs(results) do
+      if result[2] == 2 then puts = puts + 1 end
+      if result[2] == 1 then
+        gets = gets + 1
+        assert.are.equal(i == 1 and "b" or "a", result[3])
+      end
+    end
+    assert.are.same({ 1, 1 }, { puts, gets })
+    local c = task.spawn(both, "c")
+    support.parked(c)
+    assert.are.equal("c", ch:get())
+    assert.are.same({ true, 2, true }, { c:join() })
+    c = task.spawn(both, "c")
+    support.parked(c)
+    assert.is_true(ch:put "d")
+    assert.are.same({ true, 1, "d" }, { c:join() })
+  end)
+
+  it("does not keep a thread busy with a select that meets nobody", function()
+    local ch = thread.channel()
+    local waiter = task.spawn(function() return channel.select { { ch, "get" }, { ch, "put", 1 } } end)
+    support.parked(waiter)
+    local before = os.clock()
+    task.sleep(0.3)
+    assert.is_true(os.clock() - before < 0.15)
+    assert.are.equal(1, ch:get())
+    waiter:join()
+  end)
+
+  it("lets selects of several threads meet, and loses no value", function()
+    local ch, ticks, threads = thread.channel(), thread.channel(400), {}
+    for n = 1, 2 do
+      threads[n] = thread.spawn(function(both, out, value)
+        local select, counts = require "moonlet.channel".select, { 0, 0 }
+        while true do
+          local index, result = select { { both, "get" }, { both, "put", value } }
+          if not result then return counts[1], counts[2] end
+          counts[index] = counts[index] + 1
+          out:put(index, 0)
+        end
+      end, ch, ticks, n)
+    end
+    for _ = 1, 400 do assert.is_truthy(ticks:get(30)) end
+    ch:close()
+    local gets, puts = 0, 0
+    for _, t in ipairs(threads) do
+      local _, got, put = assert(t:join())
+      gets, puts = gets + got, puts + put
+    end
+    assert.are.equal(puts, gets + #ch)
+  end)
+
+  it("is waited for in a deadlock by a select when no other thread has it", function()
+    local output, status = support.run [[
+      local thread = require "moonlet.thread"
+      local ch, other = thread.channel(), thread.channel()
+      thread.spawn(function(c) require "moonlet.task".sleep(0.05) end, other)
+      require "moonlet.channel".select { { ch, "get" }, { ch, "put", 1 }, { other, "get" } }
+    ]]
+    assert.are.equal(70, status)
+    assert.matches("waits for one of several things", output)
+  end)
+
   it("is waited for in a deadlock when no other thread has it", function()
     local output, status = support.run [[
       local thread = require "moonlet.thread"
@@ -218,6 +289,23 @@ describe("a channel between threads", function()
     assert.are.equal(70, status)
     assert.matches("died", output)
     assert.matches("waits for a value from a channel that no other thread has", output)
+  end)
+
+  it("is closed at the end of a thread, or left for it, when the program asks for that", function()
+    local heartbeat = task.spawn({ daemon = true }, function() while true do task.sleep(1) end end)
+    local results, orders = thread.channel(10), thread.channel()
+    local worker = thread.spawn({ quiet = true, memory = 8 << 20 }, function(out)
+      out:put(1)
+      return ("x"):rep(1 << 28)
+    end, results)
+    worker:on_exit(function() results:close "ended" end)
+    assert.are.equal(1, results:get())
+    assert.are.same({ nil, "ended", "CLOSED" }, { results:get() })
+    assert.matches("not enough memory", select(2, worker:join()))
+    worker = thread.spawn({ quiet = true }, function(from) error("died", 0) end, orders)
+    local index, ok, err = channel.select { { orders, "put", 1 }, { worker, "join" } }
+    assert.are.same({ 2, nil, "died" }, { index, ok, tostring(err) })
+    heartbeat:cancel()
   end)
 
   it("ends a thread that waits in it for a program that has gone", function()

@@ -205,6 +205,53 @@ static void test_a_forked_process_closes_a_runtime_that_has_threads(void **state
     await_the_end_of_threads();
 }
 
+/* Stack: a function, which a child calls. Returns the child's exit status. */
+static int call_in_child(lua_State *L)
+{
+    int status = 1;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm((unsigned)PATIENCE);
+        _exit(lua_pcall(L, 0, 0, 0) == LUA_OK ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    lua_pushinteger(L, status);
+    return 1;
+}
+
+/* Other threads have the channel's mutex at most times. */
+static void test_a_process_that_a_task_forks_never_blocks_at_a_channel(void **state)
+{
+    (void)state;
+    struct moonlet *m = open_runtime((struct moonlet_options){0});
+    lua_register(moonlet_lua(m), "call_in_child", call_in_child);
+    assert_int_equal(
+        run_string(m, "local thread = require 'moonlet.thread'\n"
+                      "local select = require 'moonlet.channel'.select\n"
+                      "local ch = thread.channel(1)\n"
+                      "local function busy(c) for _ = 1, 1e9 do local n = #c end end\n"
+                      "local a = thread.spawn({daemon = true}, busy, ch)\n"
+                      "local b = thread.spawn({daemon = true}, busy, ch)\n"
+                      "for i = 1, 100 do\n"
+                      "  require 'moonlet.task'.sleep(0.0005)\n"
+                      "  assert(call_in_child(function()\n"
+                      "    pcall(ch.put, ch, {ch}, 0)\n"
+                      "    pcall(ch.get, ch, 0)\n"
+                      "    pcall(select, {{ch, 'get'}, {ch, 'put', {ch}}, timeout = 0})\n"
+                      "    pcall(select, {{ch, 'get'}, {ch, 'put', {ch}}, default = 1})\n"
+                      "    local text = #ch .. tostring(ch)\n"
+                      "    ch:close {ch}\n"
+                      "    pcall(thread.channel(1).put, ch, 1)\n"
+                      "    text = nil\n"
+                      "    collectgarbage()\n"
+                      "  end) == 0)\n"
+                      "end\n"
+                      "a:cancel() b:cancel()\n"),
+        0);
+    assert_int_equal(moonlet_close(m), 0);
+    await_the_end_of_threads();
+}
+
 static void test_a_runtime_that_cannot_be_opened_is_an_error(void **state)
 {
     (void)state;
@@ -418,6 +465,40 @@ static void test_want_of_memory_in_a_call_leaves_both_sides_usable(void **state)
     }
 }
 
+static void assert_next(struct moonlet_thread_channel *channel, const char *expected)
+{
+    char *text;
+    size_t size;
+    assert_int_equal(moonlet_thread_channel_get(channel, &text, &size, 0), 0);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void test_want_of_memory_for_a_copy_leaves_the_value_in_the_channel(void **state)
+{
+    (void)state;
+    char *text;
+    size_t size;
+    open_channels(2);
+    assert_int_equal(moonlet_thread_channel_put(answers, "first", 5, 0), 0);
+    assert_int_equal(moonlet_thread_channel_put(answers, "second", 6, 0), 0);
+    for (int i = 0; i < 3; i++) {
+        fail_calls(FAIL_MEMORY, 1, 1);
+        assert_int_equal(moonlet_thread_channel_get(answers, &text, &size, 0), -ENOMEM);
+        assert_int_equal(end_failing(), 1);
+        assert_int_equal(moonlet_thread_channel_put(answers, "third", 5, 0), -ETIMEDOUT);
+        if (i == 2)
+            moonlet_thread_channel_close(answers);
+    }
+    assert_next(answers, "first");
+    fail_calls(FAIL_MEMORY, 1, 1);
+    assert_int_equal(moonlet_thread_channel_get(answers, &text, &size, 0), -ENOMEM);
+    assert_int_equal(end_failing(), 1);
+    assert_next(answers, "second");
+    assert_int_equal(moonlet_thread_channel_get(answers, &text, &size, 0), -MOONLET_ECLOSED);
+    release_channels();
+}
+
 static void *do_nothing(void *argument)
 {
     return argument;
@@ -445,12 +526,14 @@ int main(void)
         cmocka_unit_test(test_a_thread_has_no_more_memory_than_its_host),
         cmocka_unit_test(test_reports_of_threads_reach_the_host_on_its_own_thread),
         cmocka_unit_test(test_a_forked_process_closes_a_runtime_that_has_threads),
+        cmocka_unit_test(test_a_process_that_a_task_forks_never_blocks_at_a_channel),
         cmocka_unit_test(test_a_runtime_that_cannot_be_opened_is_an_error),
         cmocka_unit_test(test_scripts_talk_with_a_thread_of_the_host),
         cmocka_unit_test(test_tasks_of_c_talk_with_a_thread_of_the_host),
         cmocka_unit_test(test_the_limits_of_channels_of_hosts),
         cmocka_unit_test(test_a_thread_that_cannot_be_started_is_an_error),
         cmocka_unit_test(test_want_of_memory_in_a_call_leaves_both_sides_usable),
+        cmocka_unit_test(test_want_of_memory_for_a_copy_leaves_the_value_in_the_channel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
