@@ -58,9 +58,8 @@ int ml_thread_main(lua_State *L)
     lua_pushcfunction(L, run);
     lua_pushlightuserdata(L, call);
     int status = lua_pcall(L, 1, LUA_MULTRET, 1);
-    if (status == LUA_OK)
-        call->outcome = ml_outcome_of_results(L, 2);
-    else
-        call->outcome = ml_outcome_of_error(L);
+    /* A program that is being unwound has its outcome already. */
+    if (call->outcome == NULL)
+        call->outcome = status == LUA_OK ? ml_outcome_of_results(L, 2) : ml_outcome_of_error(L);
     return 0;
 }

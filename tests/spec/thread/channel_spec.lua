@@ -315,7 +315,7 @@ describe("a channel between threads", function()
       for _ = 1, 3 do collectgarbage() require "moonlet.task".yield() end
     ]]
     assert.are.equal(1, status)
-    assert.matches("deadlock", output)
+    assert.matches("failed: [^\n]*deadlock in the thread", output)
   end)
 end)
 
