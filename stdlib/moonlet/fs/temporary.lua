@@ -16,8 +16,7 @@ local TRIES = 100
 
 local OPTIONS = { dir = true, prefix = true, suffix = true }
 
-local function check(opts, name)
-  argument.options(opts, 1, name, OPTIONS)
+local function check_texts(opts, name)
   for key, value in next, opts do
     if type(value) ~= "string" or value:find "%z" or (key ~= "dir" and value:find "/") then
       local form = "bad argument #1 to '%s' (option '%s' must be %s)"
@@ -51,8 +50,9 @@ local temporary = {}
 -- @tparam[opt=""] string opts.suffix what its name ends with
 -- @treturn file its field `path` is the path; or nil, message, code
 function temporary.temp_file(opts)
-  opts = opts or {}
-  check(opts, "temp_file")
+  opts = opts == nil and {} or opts
+  argument.options(opts, 1, "temp_file", OPTIONS)
+  check_texts(opts, "temp_file")
   local file, message, code = make_new(opts, function(path)
     return core.open(path, "w+x", { mode = "600" })
   end)
@@ -97,8 +97,9 @@ end
 -- @tparam[opt] table opts as for `temp_file`
 -- @treturn directory or nil, message, code
 function temporary.temp_dir(opts)
-  opts = opts or {}
-  check(opts, "temp_dir")
+  opts = opts == nil and {} or opts
+  argument.options(opts, 1, "temp_dir", OPTIONS)
+  check_texts(opts, "temp_dir")
   local made, path, code = make_new(opts, function(name)
     return core.mkdir(name, { mode = "700" })
   end)

@@ -333,6 +333,33 @@ describe("moonlet.fs: names", function()
     walk:close()
   end)
 
+  it("a walk prints as its path and state, and tells errors to anything that can be called", function()
+    assert(fs.mkdir(at "sub"))
+    local told = {}
+    local on_error = setmetatable({}, { __call = function(_, message, code, path)
+      told = { message, code, path }
+    end })
+    for _ in fs.walk(at "none", { on_error = on_error }) do error "there is nothing" end
+    assert.same({ at "none" .. ": No such file or directory", "ENOENT", at "none" }, told)
+    local _, walk = fs.walk(place)
+    assert.equal("fs.walk " .. place .. " (open)", tostring(walk))
+    walk:close()
+    assert.equal("fs.walk " .. place .. " (closed)", tostring(walk))
+  end)
+
+  it("errors name the functions as scripts do", function()
+    for _, name in ipairs { "read", "stat", "walk", "open", "mkdir", "watch" } do
+      local _, message = pcall(fs[name])
+      assert.equal("bad argument #1 to 'moonlet.fs." .. name .. "' (string expected, got no value)", message)
+    end
+    for _, name in ipairs { "temp_dir", "temp_file" } do
+      local _, message = pcall(function() fs[name] { place = "x" } end)
+      local expected = "paths_spec.lua:%d+: bad argument #1 to '" .. name .. "' %(unknown option 'place'%)$"
+      assert.truthy(message:find(expected), message)
+      assert.has_error(function() fs[name](false) end)
+    end
+  end)
+
   it("what vanishes while it is walked is passed over", function()
     for i = 1, 300 do fs.mkdir(at(i .. "/sub"), { parents = true }) end
     local count = 0
