@@ -91,6 +91,16 @@ static void tell_failure(lua_State *L, const struct ml_walk_record *record)
     lua_pop(L, 1);
 }
 
+/* The walk itself cannot go on. */
+static int raise_stop(lua_State *L, int error)
+{
+    const char *reason = error == -EBUSY ? "another task is in this walk" : ml_error_text(error);
+    lua_getiuservalue(L, 1, 2);
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), reason);
+    lua_pushstring(L, ml_error_name(error));
+    return ml_raise_failure(L);
+}
+
 static int walking_tostring(lua_State *L)
 {
     const struct walking *w = ml_check_object(L, 1, walk_type);
@@ -107,11 +117,8 @@ static int walking_next(lua_State *L)
     int found;
     while ((found = find_next(L, w, &record)) > 0 && record.error != 0)
         tell_failure(L, &record);
-    if (found < 0) {
-        lua_pushstring(L, ml_error_text(found));
-        lua_pushstring(L, ml_error_name(found));
-        return ml_raise_failure(L);
-    }
+    if (found < 0)
+        return raise_stop(L, found);
     if (found == 0) {
         walking_close(L);
         return 0;

@@ -347,6 +347,24 @@ describe("moonlet.fs: names", function()
     assert.equal("fs.walk " .. place .. " (closed)", tostring(walk))
   end)
 
+  it("a second task in a walk is told so, and the first goes on", function()
+    for i = 1, 20 do assert(fs.mkdir(at(i))) end
+    local step, walk = fs.walk(place)
+    local count, told = 0, nil
+    local function go_on()
+      local ok, err = pcall(function()
+        for _ in step, walk do count = count + 1 end
+      end)
+      if not ok then told = err end
+    end
+    local first, second = task.spawn(go_on), task.spawn(go_on)
+    first:join()
+    second:join()
+    assert.equal(20, count)
+    assert.equal(place .. ": another task is in this walk", told and told.message)
+    assert.equal("EBUSY", told.code)
+  end)
+
   it("errors name the functions as scripts do", function()
     for _, name in ipairs { "read", "stat", "walk", "open", "mkdir", "watch" } do
       local _, message = pcall(fs[name])
