@@ -157,6 +157,17 @@ describe("a pool of threads", function()
     assert.are.equal("thread.pool sums (open)", tostring(pool))
   end)
 
+  it("is nothing to warn of at the end of a program that has closed it, nor is a daemon", function()
+    local output, status = support.run([[
+      local thread = require "moonlet.thread"
+      local pool <close> = thread.pool { size = 1 }
+      print(pool:call(function() return 1 end), thread.map({ 2 }, function(n) return n end)[1])
+      thread.spawn({ daemon = true }, function() while true do end end)
+    ]], "-W")
+    assert.are.equal("1\t2\n", output)
+    assert.are.equal(0, status)
+  end)
+
   it("has a caller wait while all threads compute", function()
     local pool <close> = thread.pool { size = 2 }
     local calls = {}
