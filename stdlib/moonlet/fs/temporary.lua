@@ -2,8 +2,10 @@
 -- @submodule moonlet.fs
 
 local error, next = error, next
-local setmetatable, type = setmetatable, type
+local setmetatable, tostring, type = setmetatable, tostring, type
 local getenv = os.getenv
+local getinfo = debug and debug.getinfo
+local warn = warn
 local random = math.random
 
 local argument = require "moonlet.argument"
@@ -37,6 +39,17 @@ local function make_new(opts, make)
   end
   if not made then return nil, message, code end
   return made, path
+end
+
+-- The line of the script that calls the caller of this function: "?" without the debug library.
+local function source_line()
+  local level = 3
+  local info = getinfo and getinfo(level, "Sl")
+  while info and info.currentline < 0 do
+    level = level + 1
+    info = getinfo(level, "Sl")
+  end
+  return info and ("%s:%d"):format(info.short_src, info.currentline) or "?"
 end
 
 local temporary = {}
@@ -83,6 +96,11 @@ end
 
 TempDir.__close = TempDir.close
 
+-- A finalizer cannot wait for the removal.
+function TempDir:__gc()
+  if not self.is_closed then warn(tostring(self), " was never closed; made at ", self.made_at) end
+end
+
 function TempDir:__tostring()
   return ("fs.directory %s (%s)"):format(self.path, self.is_closed and "removed" or "open")
 end
@@ -104,7 +122,7 @@ function temporary.temp_dir(opts)
     return core.mkdir(name, { mode = "700" })
   end)
   if not made then return nil, path, code end
-  return setmetatable({ path = path }, TempDir)
+  return setmetatable({ path = path, made_at = source_line() }, TempDir)
 end
 
 return temporary

@@ -365,6 +365,20 @@ describe("moonlet.fs: names", function()
     assert.equal("EBUSY", told.code)
   end)
 
+  it("a temporary directory that is forgotten is told by a warning, and stays", function()
+    local output, status = support.run(([[
+      local fs = require "moonlet.fs"
+      do local kept <close> = fs.temp_dir { dir = "%s" } end
+      do local forgotten = fs.temp_dir { dir = "%s", prefix = "left-" } end
+      collectgarbage()
+    ]]):format(place, place), "-W")
+    local left = assert(fs.list(place))
+    assert.equal(1, #left)
+    assert.equal(("Lua warning: fs.directory %s (open) was never closed; made at script:3\n"):format(at(left[1])),
+      output)
+    assert.equal(0, status)
+  end)
+
   it("errors name the functions as scripts do", function()
     for _, name in ipairs { "read", "stat", "walk", "open", "mkdir", "watch" } do
       local _, message = pcall(fs[name])
