@@ -494,7 +494,8 @@ int ml_channel_select(lua_State *L)
     lua_getfield(L, CASES, "timeout");
     lua_Number seconds = lua_tonumber(L, -1);
     bool is_number = lua_isnumber(L, -1) && seconds == seconds;
-    luaL_argcheck(L, lua_isnil(L, -1) || is_number, CASES, "option 'timeout' must be a number of seconds");
+    luaL_argcheck(L, lua_isnil(L, -1) || is_number, CASES,
+                  "option 'timeout' must be a number of seconds");
     ml_time deadline = ml_check_deadline(L, lua_gettop(L));
     lua_pop(L, 1);
     bool has_default = !lua_isnil(L, -1);
