@@ -7,6 +7,7 @@
 local pairs, require = pairs, require
 
 local core = require "moonlet.fs.core"
+local watch_core = require "moonlet.fs.watch.core"
 
 local fs = {}
 
@@ -34,6 +35,9 @@ fs.whole, fs.remove_on_close = nil, nil
 fs.glob = require("moonlet.fs.glob").glob
 local temporary = require "moonlet.fs.temporary"
 fs.temp_dir, fs.temp_file = temporary.temp_dir, temporary.temp_file
-fs.watch = require("moonlet.fs.watch.core").watch
+fs.watch = watch_core.watch
+
+-- Errors and tracebacks name its functions after this module.
+package.loaded["moonlet.fs.core"], package.loaded["moonlet.fs.watch.core"] = nil, nil
 
 return fs

@@ -6,6 +6,8 @@ local setmetatable, tostring = setmetatable, tostring
 
 local argument = require "moonlet.argument"
 local core = require "moonlet.signal.core"
+-- Errors and tracebacks name its functions after this module.
+package.loaded["moonlet.signal.core"] = nil
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 

@@ -1,7 +1,7 @@
 --- The terminal of the program: size, raw mode, colours.
 -- @module moonlet.terminal
 
-local type = type
+local pcall, type = pcall, type
 local os_getenv = os.getenv
 local io_stdout = io.stdout
 local table_concat = table.concat
@@ -9,6 +9,8 @@ local string_gmatch = string.gmatch
 
 local argument = require "moonlet.argument"
 local core = require "moonlet.terminal.core"
+-- Errors and tracebacks name its functions after this module.
+package.loaded["moonlet.terminal.core"] = nil
 
 local terminal = { is = core.is, size = core.size, raw = core.raw }
 
@@ -19,6 +21,21 @@ local codes = {
   grey = 90,
 }
 
+local NO_FILE = "file or stream expected"
+
+-- Whether the argument is a file, standard output without one; and whether that is a terminal.
+local function try_file(file)
+  return pcall(core.is, file == nil and io_stdout or file)
+end
+
+local function has_colours(is_terminal)
+  if (os_getenv "NO_COLOR" or "") ~= "" then return false end
+  local force = os_getenv "CLICOLOR_FORCE"
+  if force and force ~= "" and force ~= "0" then return true end
+  local kind = os_getenv "TERM" or ""
+  return is_terminal and kind ~= "" and kind ~= "dumb"
+end
+
 --- Whether what is written to a file should have colours. Not if NO_COLOR is set; else if
 -- CLICOLOR_FORCE is, to anything but 0; else if the file is a terminal and TERM does not say
 -- "dumb". Never waits.
@@ -26,12 +43,9 @@ local codes = {
 -- @tparam[opt] file|stream file default: standard output
 -- @treturn boolean
 function terminal.colours(file)
-  local is_terminal = core.is(file == nil and io_stdout or file)
-  if (os_getenv "NO_COLOR" or "") ~= "" then return false end
-  local force = os_getenv "CLICOLOR_FORCE"
-  if force and force ~= "" and force ~= "0" then return true end
-  local kind = os_getenv "TERM" or ""
-  return is_terminal and kind ~= "" and kind ~= "dumb"
+  local is_file, is_terminal = try_file(file)
+  argument.check(is_file, 1, "colours", NO_FILE)
+  return has_colours(is_terminal)
 end
 
 --- Returns a text in a style, or as it is if the file should have no colours. Never waits.
@@ -49,7 +63,9 @@ function terminal.style(text, style, file)
     argument.check(codes[word], 2, "style", "there is no style '" .. word .. "'")
     numbers[#numbers + 1] = codes[word]
   end
-  if #numbers == 0 or not terminal.colours(file) then return text end
+  local is_file, is_terminal = try_file(file)
+  argument.check(is_file, 3, "style", NO_FILE)
+  if #numbers == 0 or not has_colours(is_terminal) then return text end
   return "\27[" .. table_concat(numbers, ";") .. "m" .. text .. "\27[0m"
 end
 

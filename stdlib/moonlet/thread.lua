@@ -17,7 +17,7 @@ local task = require "moonlet.task"
 local thread = { call = core.call, channel = core.channel, spawn = core.spawn }
 
 --- Threads that wait for calls, each with a runtime that lives as long as the pool. `<close>`
--- closes it.
+-- closes it. It prints as its name and state.
 -- @object ThreadPool
 local ThreadPool = {}
 ThreadPool.__index = ThreadPool
@@ -89,7 +89,7 @@ end
 -- Returns true and the results, or false, error, traceback.
 local function carry_out(self, fn, ...)
   local lease, message = self.workers:lease()
-  if not lease then error(message, 0) end
+  if not lease then error(("%s: %s"):format(self.name, message), 0) end
   local worker = lease.value
   local job <close> = setmetatable({ lease = lease, is_done = true }, Job)
   core.send(worker.calls, fn, ...)
@@ -109,9 +109,10 @@ local function results_of(self, ok, ...)
   core.raise(err, traceback, self.name)
 end
 
-local function check_function(fn, position, name)
-  local is_good = type(fn) == "function" or type(fn) == "string" and fn:find "[^.]%.[^.]+$"
-  argument.check(is_good, position, name, 'a function or "module.function" expected')
+local FUNCTION = 'a function or "module.function" expected'
+
+local function is_function(fn)
+  return type(fn) == "function" or type(fn) == "string" and fn:find "[^.]%.[^.]+$" ~= nil
 end
 
 -- Raises if the function cannot be copied: for the whole map, and not for each item.
@@ -129,7 +130,7 @@ end
 -- @return its results; raises its error
 function ThreadPool:call(fn, ...)
   argument.self(self, ThreadPool, "call")
-  check_function(fn, 1, "call")
+  argument.check(is_function(fn), 1, "call", FUNCTION)
   return results_of(self, carry_out(self, fn, ...))
 end
 
@@ -142,7 +143,7 @@ end
 function ThreadPool:map(list, fn)
   argument.self(self, ThreadPool, "map")
   argument.table(list, 1, "map")
-  check_function(fn, 2, "map")
+  argument.check(is_function(fn), 2, "map", FUNCTION)
   check_copyable(fn, "map")
   return task.map(list, function(item) return self:call(fn, item) end)
 end
@@ -151,6 +152,10 @@ end
 function ThreadPool:close()
   argument.self(self, ThreadPool, "close")
   self.workers:close()
+end
+
+function ThreadPool:__tostring()
+  return ("thread.pool %s (%s)"):format(self.name, self.workers.is_closed and "closed" or "open")
 end
 
 ThreadPool.__close = ThreadPool.close
@@ -166,7 +171,7 @@ ThreadPool.__gc = ThreadPool.close
 -- @treturn table tracebacks, as task.map()
 function thread.map(list, fn, limit)
   argument.table(list, 1, "map")
-  check_function(fn, 2, "map")
+  argument.check(is_function(fn), 2, "map", FUNCTION)
   check_copyable(fn, "map")
   argument.count(limit, 3, "map", "the limit")
   if #list == 0 then return { n = 0 }, { n = 0 }, { n = 0 } end

@@ -157,14 +157,14 @@ function file:truncate(size) end
 ---@return string|nil # code
 function file:write(...) end
 
----A lock on a file; `<close>` gives it up.
+---A lock on a file; `<close>` gives it up. It prints as the file's path and whether it is held.
 ---@class moonlet.fs.lock
 local lock = {}
 
 ---Gives the lock up. Idempotent, never waits.
 function lock:close() end
 
----A walk, as `walk` returns it for the loop; `<close>` closes it.
+---A walk, as `walk` returns it for the loop; `<close>` closes it. It prints as its path and state.
 ---@class moonlet.fs.walk
 local walk = {}
 

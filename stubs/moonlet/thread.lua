@@ -31,7 +31,7 @@ function ThreadChannel:put(value, timeout) end
 function ThreadChannel:values() end
 
 ---Threads that wait for calls, each with a runtime that lives as long as the pool. `<close>`
----closes it.
+---closes it. It prints as its name and state.
 ---@class moonlet.thread.ThreadPool
 local ThreadPool = {}
 

@@ -282,7 +282,7 @@ struct guard {
 };
 
 /***
-A lock on a file; `<close>` gives it up.
+A lock on a file; `<close>` gives it up. It prints as the file's path and whether it is held.
 @object lock
 */
 
@@ -299,6 +299,16 @@ static int guard_close(lua_State *L)
     }
     guard->is_open = false;
     return 0;
+}
+
+static int guard_tostring(lua_State *L)
+{
+    const struct guard *guard = ml_check_object(L, 1, guard_type);
+    lua_getiuservalue(L, 1, 1);
+    lua_getiuservalue(L, -1, 1);
+    lua_pushfstring(L, "fs.lock %s (%s)", luaL_tolstring(L, -1, NULL),
+                    guard->is_open ? "held" : "given up");
+    return 1;
 }
 
 /***
@@ -463,8 +473,10 @@ void ml_set_open_function(lua_State *L)
                                            {"__tostring", file_tostring},
                                            {NULL, NULL}};
     static const luaL_Reg closing[] = {{"close", guard_close}, {NULL, NULL}};
-    static const luaL_Reg of_guard[] = {
-        {"__gc", guard_close}, {"__close", guard_close}, {NULL, NULL}};
+    static const luaL_Reg of_guard[] = {{"__gc", guard_close},
+                                        {"__close", guard_close},
+                                        {"__tostring", guard_tostring},
+                                        {NULL, NULL}};
     ml_open_object_type(L, ml_file_type, file_methods, metamethods);
     ml_open_object_type(L, guard_type, closing, of_guard);
     luaL_getmetatable(L, ml_file_type);

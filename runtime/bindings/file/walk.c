@@ -8,6 +8,7 @@
 #include "bindings/core/option.h"
 #include "bindings/file/arguments.h"
 #include "bindings/file/file_call.h"
+#include "bindings/task/task_options.h"
 #include "system/file/walk.h"
 
 #include <dirent.h>
@@ -18,13 +19,13 @@
 
 static const char walk_type[] = "fs.walk";
 
-/* An iterator. First user value: the function for errors, or nil. */
+/* An iterator. User values: the function for errors, or nil; the path. */
 struct walking {
     struct ml_walk *walk; /* NULL: closed */
 };
 
 /***
-A walk, as `walk` returns it for the loop; `<close>` closes it.
+A walk, as `walk` returns it for the loop; `<close>` closes it. It prints as its path and state.
 @object walk
 */
 
@@ -74,16 +75,38 @@ static void push_failure(lua_State *L, const struct ml_walk_record *record)
     lua_pushstring(L, ml_error_name(record->error));
 }
 
-/* Calls the function for errors, or raises. */
+/* Calls the function for errors, or raises. The path is the walk's, which a finalizer may close in
+ * the first push. */
 static void tell_failure(lua_State *L, const struct ml_walk_record *record)
 {
-    if (lua_getiuservalue(L, 1, 1) != LUA_TFUNCTION) {
-        push_failure(L, record);
+    const char *path = lua_pushlstring(L, record->path, record->path_size);
+    struct ml_walk_record copy = *record;
+    copy.path = path;
+    bool is_told = lua_getiuservalue(L, 1, 1) != LUA_TNIL;
+    push_failure(L, &copy);
+    if (!is_told)
         ml_raise_failure(L);
-    }
-    push_failure(L, record);
-    lua_pushlstring(L, record->path, record->path_size);
+    lua_pushvalue(L, -4);
     lua_call(L, 3, 0);
+    lua_pop(L, 1);
+}
+
+/* The walk itself cannot go on. */
+static int raise_stop(lua_State *L, int error)
+{
+    const char *reason = error == -EBUSY ? "another task is in this walk" : ml_error_text(error);
+    lua_getiuservalue(L, 1, 2);
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), reason);
+    lua_pushstring(L, ml_error_name(error));
+    return ml_raise_failure(L);
+}
+
+static int walking_tostring(lua_State *L)
+{
+    const struct walking *w = ml_check_object(L, 1, walk_type);
+    lua_getiuservalue(L, 1, 2);
+    lua_pushfstring(L, "fs.walk %s (%s)", lua_tostring(L, -1), w->walk != NULL ? "open" : "closed");
+    return 1;
 }
 
 static int walking_next(lua_State *L)
@@ -94,11 +117,8 @@ static int walking_next(lua_State *L)
     int found;
     while ((found = find_next(L, w, &record)) > 0 && record.error != 0)
         tell_failure(L, &record);
-    if (found < 0) {
-        lua_pushstring(L, ml_error_text(found));
-        lua_pushstring(L, ml_error_name(found));
-        return ml_raise_failure(L);
-    }
+    if (found < 0)
+        return raise_stop(L, found);
     if (found == 0) {
         walking_close(L);
         return 0;
@@ -151,9 +171,8 @@ static void check_walk_options(lua_State *L, struct options *o)
         o->depth = o->depth < UINT_MAX ? o->depth : UINT_MAX;
     }
     lua_pop(L, 1);
-    int type = lua_getfield(L, 2, "on_error");
-    luaL_argcheck(L, type == LUA_TNIL || type == LUA_TFUNCTION, 2,
-                  "option 'on_error' must be a function");
+    bool is_absent = lua_getfield(L, 2, "on_error") == LUA_TNIL;
+    luaL_argcheck(L, is_absent || ml_is_callable(L, -1), 2, "option 'on_error' must be a function");
     lua_pop(L, 1);
     o->follows = ml_boolean_option(L, 2, "follow", false);
     o->skipped = skipped_names(L);
@@ -194,7 +213,9 @@ static int fs_walk(lua_State *L)
     const char *path = ml_check_path(L, 1);
     lua_settop(L, 2);
     check_walk_options(L, &o);
-    struct walking *w = ml_push_object(L, walk_type, sizeof *w, 1);
+    struct walking *w = ml_push_object(L, walk_type, sizeof *w, 2);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 2);
     if (!lua_isnil(L, 2)) {
         lua_getfield(L, 2, "on_error");
         lua_setiuservalue(L, -2, 1);
@@ -214,8 +235,10 @@ static int fs_walk(lua_State *L)
 void ml_set_walk_function(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"close", walking_close}, {NULL, NULL}};
-    static const luaL_Reg metamethods[] = {
-        {"__gc", walking_close}, {"__close", walking_close}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__gc", walking_close},
+                                           {"__close", walking_close},
+                                           {"__tostring", walking_tostring},
+                                           {NULL, NULL}};
     ml_open_object_type(L, walk_type, methods, metamethods);
     lua_pushcfunction(L, fs_walk);
     lua_setfield(L, -2, "walk");

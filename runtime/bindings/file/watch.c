@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+/* User value 1 of a watch: the path. */
 static const char watch_type[] = "fs.watch";
 
 /* The source of a runtime, in the registry. It is made before the first watch, and so finalized
@@ -90,16 +91,20 @@ static int push_watch_failure(lua_State *L, const struct ml_file_watch *w, const
                               int error)
 {
     const char *reason = explain(w, error);
-    ml_push_failure(L, error == -EUSERS ? -EMFILE : error);
-    if (path == NULL || error == -ETIMEDOUT || error == -ML_ECLOSED)
-        return 3;
-    lua_pushfstring(L, "%s: %s", path, reason != NULL ? reason : lua_tostring(L, -2));
-    lua_replace(L, -3);
+    bool is_plain = path == NULL || error == -ETIMEDOUT || error == -ML_ECLOSED;
+    error = error == -EUSERS ? -EMFILE : error;
+    if (is_plain)
+        return ml_push_failure(L, error);
+    luaL_pushfail(L);
+    lua_pushfstring(L, "%s: %s", path, reason != NULL ? reason : ml_error_text(error));
+    lua_pushstring(L, ml_error_name(error));
     return 3;
 }
 
 /* ---- events ---- */
 
+/* Each push may run a finalizer that reads the watch or closes it: then the event is freed. So its
+ * paths are Lua's after the first push, and the rest was read before. */
 static void push_event(lua_State *L, const struct ml_watch_event *event)
 {
     static const char *const kinds[] = {[ML_WATCH_CREATED] = "created",
@@ -107,31 +112,44 @@ static void push_event(lua_State *L, const struct ml_watch_event *event)
                                         [ML_WATCH_REMOVED] = "removed",
                                         [ML_WATCH_RENAMED] = "renamed",
                                         [ML_WATCH_OVERFLOW] = "overflow"};
-    lua_createtable(L, 0, event->from_size > 0 ? 4 : 3);
-    lua_pushstring(L, kinds[event->kind]);
+    const char *kind = kinds[event->kind];
+    bool is_directory = event->is_directory;
+    size_t path_size = event->path_size, from_size = event->from_size;
+    size_t from = (size_t)(ml_watch_event_from(event) - event->path);
+    const char *paths =
+        lua_pushlstring(L, event->path, from_size > 0 ? from + from_size : path_size);
+    lua_createtable(L, 0, from_size > 0 ? 4 : 3);
+    lua_pushstring(L, kind);
     lua_setfield(L, -2, "kind");
-    lua_pushlstring(L, event->path, event->path_size);
+    lua_pushlstring(L, paths, path_size);
     lua_setfield(L, -2, "path");
-    lua_pushboolean(L, event->is_directory);
+    lua_pushboolean(L, is_directory);
     lua_setfield(L, -2, "directory");
-    if (event->from_size == 0)
-        return;
-    lua_pushlstring(L, ml_watch_event_from(event), event->from_size);
-    lua_setfield(L, -2, "from");
+    if (from_size > 0) {
+        lua_pushlstring(L, paths + from, from_size);
+        lua_setfield(L, -2, "from");
+    }
+    lua_remove(L, -2);
 }
 
 /* Waits for an event of the watch at `index` and pushes it: 1; or nil, message, code: 3. The event
- * stays in the watch until it is a value of Lua's. */
+ * stays in the watch until it is a value of Lua's; if a finalizer took it meanwhile, the next one
+ * is awaited. */
 static int push_next(lua_State *L, int index, ml_time deadline)
 {
     struct ml_file_watch *w = ml_to_object(L, index);
     const struct ml_watch_event *event = NULL;
-    ml_blocking_begin_until(L, deadline);
-    int error = ml_blocking_end_until(L, deadline, ml_file_watch_next(w, &event, deadline));
-    if (error != 0)
-        return push_watch_failure(L, w, w->name, error);
-    push_event(L, event);
-    ml_file_watch_drop(w);
+    int top = lua_gettop(L);
+    uint64_t serial;
+    do {
+        lua_settop(L, top);
+        ml_blocking_begin_until(L, deadline);
+        int error = ml_blocking_end_until(L, deadline, ml_file_watch_next(w, &event, deadline));
+        if (error != 0)
+            return push_watch_failure(L, w, w->name, error);
+        serial = event->serial;
+        push_event(L, event);
+    } while (!ml_file_watch_drop(w, serial));
     return 1;
 }
 
@@ -209,10 +227,9 @@ static int watch_close(lua_State *L)
 static int watch_tostring(lua_State *L)
 {
     const struct ml_file_watch *w = check_watch(L);
-    if (ml_file_watch_is_open(w))
-        lua_pushfstring(L, "fs.watch %s (open)", w->name);
-    else
-        lua_pushliteral(L, "fs.watch (closed)");
+    lua_getiuservalue(L, 1, 1);
+    lua_pushfstring(L, "fs.watch %s (%s)", lua_tostring(L, -1),
+                    ml_file_watch_is_open(w) ? "open" : "closed");
     return 1;
 }
 
@@ -292,8 +309,10 @@ static int watch(lua_State *L)
     const char *path = check_path(L);
     struct ml_file_watch_options options = check_options(L);
     struct ml_watch_source *source = source_of(L);
-    struct ml_file_watch *w = ml_push_object(L, watch_type, sizeof *w, 0);
+    struct ml_file_watch *w = ml_push_object(L, watch_type, sizeof *w, 1);
     ml_file_watch_init(w);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 1);
     ml_object_note_source_line(L, w);
     ml_blocking_begin(L);
     int error = ml_blocking_end(L, ml_file_watch_open(w, source, path, &options));

@@ -124,8 +124,10 @@ static int terminal_raw(lua_State *L)
         options = 2;
     }
     lua_settop(L, 2);
-    if (!lua_isnil(L, options))
+    if (!lua_isnil(L, options)) {
+        luaL_checktype(L, options, LUA_TTABLE);
         ml_check_option_names(L, options, names);
+    }
     bool has_signals = ml_boolean_option(L, lua_isnil(L, options) ? 0 : options, "signals", false);
     int fd = optional_descriptor(L, 1, files, 1);
     struct ml_raw_terminal *raw = ml_push_object(L, mode_type, sizeof *raw, 0);

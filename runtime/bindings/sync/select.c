@@ -492,8 +492,10 @@ int ml_channel_select(lua_State *L)
     ml_check_names_beside_items(L, CASES, CASES, names);
     lua_getfield(L, CASES, "default");
     lua_getfield(L, CASES, "timeout");
-    luaL_argcheck(L, lua_isnil(L, -1) || lua_isnumber(L, -1), CASES,
-                  "option 'timeout' must be a number");
+    lua_Number seconds = lua_tonumber(L, -1);
+    bool is_number = lua_isnumber(L, -1) && seconds == seconds;
+    luaL_argcheck(L, lua_isnil(L, -1) || is_number, CASES,
+                  "option 'timeout' must be a number of seconds");
     ml_time deadline = ml_check_deadline(L, lua_gettop(L));
     lua_pop(L, 1);
     bool has_default = !lua_isnil(L, -1);

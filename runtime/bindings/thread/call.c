@@ -19,6 +19,10 @@ static const char owner_type[] = "thread.call";
 /* The least memory of a runtime, in bytes: below it none can be opened. */
 enum { LEAST_MEMORY = 256 * 1024 };
 
+/* A daemon may wait for it to the end of the program, which ends the thread. */
+static const struct ml_wait_kind end_kind = {
+    .text = "the end of a thread", .external = true, .is_lasting = true};
+
 /* How long a caller that is cancelled waits for the end of the thread: Lua code ends at once, C
  * code may not. */
 #define PATIENCE ML_SECOND
@@ -154,6 +158,7 @@ static void make_call(lua_State *L, struct owner *owner, int index, int last)
     call->done = ml_thread_channel_new(1);
     if (call->done == NULL || ml_port_open(&ml_lua_of(L)->hub, &owner->port, call->done) != 0)
         luaL_error(L, "not enough memory");
+    owner->port.awaited = &end_kind;
 }
 
 /* The caller was cancelled: the thread is to end, and the caller waits for that, but not for long.

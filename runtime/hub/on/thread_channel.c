@@ -424,6 +424,8 @@ static int wait_and_try(struct ml_hub *hub, struct ml_port *port, struct ml_port
     const struct ml_wait_kind *kind = gets ? &get_kind : &put_kind;
     if (is_alone(channel))
         kind = gets ? &lone_get_kind : &lone_put_kind;
+    else if (gets && port->awaited != NULL)
+        kind = port->awaited;
     begin_wait(port, side);
     pthread_mutex_unlock(&channel->mutex);
     int error = ml_wait(hub, kind, 0, &side->waiters, deadline);

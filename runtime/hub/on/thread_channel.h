@@ -77,6 +77,7 @@ struct ml_port {
         const struct ml_task *task;
         bool enters;
     } last;
+    const struct ml_wait_kind *awaited; /* what tasks that get wait for; NULL: a value */
 };
 
 /* Opens a port and becomes an owner of the channel. 0 or -ENOMEM. */

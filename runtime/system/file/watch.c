@@ -192,9 +192,14 @@ static int try_next(struct ml_file_watch *w, const struct ml_watch_event **event
     return error;
 }
 
-void ml_file_watch_drop(struct ml_file_watch *w)
+bool ml_file_watch_drop(struct ml_file_watch *w, uint64_t serial)
 {
+    const struct ml_watch_event *first =
+        ml_file_watch_is_open(w) ? ml_watch_events_first(&w->events) : NULL;
+    if (first == NULL || first->serial != serial)
+        return false;
     ml_watch_events_drop(&w->events);
+    return true;
 }
 
 /* ---- waits ---- */

@@ -52,8 +52,9 @@ static inline bool ml_file_watch_is_open(const struct ml_file_watch *w)
 int ml_file_watch_next(struct ml_file_watch *w, const struct ml_watch_event **event,
                        ml_time deadline);
 
-/* Frees the event that ml_file_watch_next() gave; no task has waited in between. */
-void ml_file_watch_drop(struct ml_file_watch *w);
+/* Frees the event that ml_file_watch_next() gave, by its serial number; no task has waited in
+ * between. False: it is gone already, since a finalizer has read or closed the watch. */
+bool ml_file_watch_drop(struct ml_file_watch *w, uint64_t serial);
 
 /* Whether ml_file_watch_next() would not wait: 0; -EAGAIN: it would. Never waits. */
 int ml_file_watch_look(struct ml_file_watch *w);

@@ -2,8 +2,10 @@
 -- @submodule moonlet.fs
 
 local error, next = error, next
-local setmetatable, type = setmetatable, type
+local setmetatable, tostring, type = setmetatable, tostring, type
 local getenv = os.getenv
+local getinfo = debug and debug.getinfo
+local warn = warn
 local random = math.random
 
 local argument = require "moonlet.argument"
@@ -16,8 +18,7 @@ local TRIES = 100
 
 local OPTIONS = { dir = true, prefix = true, suffix = true }
 
-local function check(opts, name)
-  argument.options(opts, 1, name, OPTIONS)
+local function check_texts(opts, name)
   for key, value in next, opts do
     if type(value) ~= "string" or value:find "%z" or (key ~= "dir" and value:find "/") then
       local form = "bad argument #1 to '%s' (option '%s' must be %s)"
@@ -40,6 +41,17 @@ local function make_new(opts, make)
   return made, path
 end
 
+-- The line of the script that calls the caller of this function: "?" without the debug library.
+local function source_line()
+  local level = 3
+  local info = getinfo and getinfo(level, "Sl")
+  while info and info.currentline < 0 do
+    level = level + 1
+    info = getinfo(level, "Sl")
+  end
+  return info and ("%s:%d"):format(info.short_src, info.currentline) or "?"
+end
+
 local temporary = {}
 
 --- Makes and opens a file for reading and writing, which only its owner may open, and which is
@@ -51,8 +63,9 @@ local temporary = {}
 -- @tparam[opt=""] string opts.suffix what its name ends with
 -- @treturn file its field `path` is the path; or nil, message, code
 function temporary.temp_file(opts)
-  opts = opts or {}
-  check(opts, "temp_file")
+  opts = opts == nil and {} or opts
+  argument.options(opts, 1, "temp_file", OPTIONS)
+  check_texts(opts, "temp_file")
   local file, message, code = make_new(opts, function(path)
     return core.open(path, "w+x", { mode = "600" })
   end)
@@ -83,6 +96,11 @@ end
 
 TempDir.__close = TempDir.close
 
+-- A finalizer cannot wait for the removal.
+function TempDir:__gc()
+  if not self.is_closed then warn(tostring(self), " was never closed; made at ", self.made_at) end
+end
+
 function TempDir:__tostring()
   return ("fs.directory %s (%s)"):format(self.path, self.is_closed and "removed" or "open")
 end
@@ -97,13 +115,14 @@ end
 -- @tparam[opt] table opts as for `temp_file`
 -- @treturn directory or nil, message, code
 function temporary.temp_dir(opts)
-  opts = opts or {}
-  check(opts, "temp_dir")
+  opts = opts == nil and {} or opts
+  argument.options(opts, 1, "temp_dir", OPTIONS)
+  check_texts(opts, "temp_dir")
   local made, path, code = make_new(opts, function(name)
     return core.mkdir(name, { mode = "700" })
   end)
   if not made then return nil, path, code end
-  return setmetatable({ path = path }, TempDir)
+  return setmetatable({ path = path, made_at = source_line() }, TempDir)
 end
 
 return temporary

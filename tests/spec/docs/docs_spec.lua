@@ -137,7 +137,7 @@ end
 describe("the tables of docs/coming-from.md", function()
   local modules, methods = {}, {}
   for _, name in ipairs { "task", "sync", "channel", "queue", "pool", "greenlet", "test", "net", "http", "json",
-    "websocket", "fs" } do
+    "websocket", "fs", "process", "signal", "terminal", "thread" } do
     modules[name] = require("moonlet." .. name)
   end
 
@@ -204,7 +204,9 @@ describe("the tables of docs/coming-from.md", function()
     end
     know_methods_of_http()
     local file <close> = assert(modules.fs.open "README.md")
+    local watch <close> = assert(modules.fs.watch "README.md")
     know_methods_of(file)
+    know_methods_of(watch)
     local list = snippets(read_file "docs/coming-from.md")
     assert.is_true(#list > 80)
     for _, code in ipairs(list) do

@@ -333,6 +333,65 @@ describe("moonlet.fs: names", function()
     walk:close()
   end)
 
+  it("a walk prints as its path and state, and tells errors to anything that can be called", function()
+    assert(fs.mkdir(at "sub"))
+    local told = {}
+    local on_error = setmetatable({}, { __call = function(_, message, code, path)
+      told = { message, code, path }
+    end })
+    for _ in fs.walk(at "none", { on_error = on_error }) do error "there is nothing" end
+    assert.same({ at "none" .. ": No such file or directory", "ENOENT", at "none" }, told)
+    local _, walk = fs.walk(place)
+    assert.equal("fs.walk " .. place .. " (open)", tostring(walk))
+    walk:close()
+    assert.equal("fs.walk " .. place .. " (closed)", tostring(walk))
+  end)
+
+  it("a second task in a walk is told so, and the first goes on", function()
+    for i = 1, 20 do assert(fs.mkdir(at(i))) end
+    local step, walk = fs.walk(place)
+    local count, told = 0, nil
+    local function go_on()
+      local ok, err = pcall(function()
+        for _ in step, walk do count = count + 1 end
+      end)
+      if not ok then told = err end
+    end
+    local first, second = task.spawn(go_on), task.spawn(go_on)
+    first:join()
+    second:join()
+    assert.equal(20, count)
+    assert.equal(place .. ": another task is in this walk", told and told.message)
+    assert.equal("EBUSY", told.code)
+  end)
+
+  it("a temporary directory that is forgotten is told by a warning, and stays", function()
+    local output, status = support.run(([[
+      local fs = require "moonlet.fs"
+      do local kept <close> = fs.temp_dir { dir = "%s" } end
+      do local forgotten = fs.temp_dir { dir = "%s", prefix = "left-" } end
+      collectgarbage()
+    ]]):format(place, place), "-W")
+    local left = assert(fs.list(place))
+    assert.equal(1, #left)
+    assert.equal(("Lua warning: fs.directory %s (open) was never closed; made at script:3\n"):format(at(left[1])),
+      output)
+    assert.equal(0, status)
+  end)
+
+  it("errors name the functions as scripts do", function()
+    for _, name in ipairs { "read", "stat", "walk", "open", "mkdir", "watch" } do
+      local _, message = pcall(fs[name])
+      assert.equal("bad argument #1 to 'moonlet.fs." .. name .. "' (string expected, got no value)", message)
+    end
+    for _, name in ipairs { "temp_dir", "temp_file" } do
+      local _, message = pcall(function() fs[name] { place = "x" } end)
+      local expected = "paths_spec.lua:%d+: bad argument #1 to '" .. name .. "' %(unknown option 'place'%)$"
+      assert.truthy(message:find(expected), message)
+      assert.has_error(function() fs[name](false) end)
+    end
+  end)
+
   it("what vanishes while it is walked is passed over", function()
     for i = 1, 300 do fs.mkdir(at(i .. "/sub"), { parents = true }) end
     local count = 0

@@ -170,10 +170,43 @@ describe("a watch of a directory", function()
     assert.equal("fs.watch " .. dir.path .. " (open)", tostring(w))
     assert.is_true(w:close())
     assert.is_true(w:close())
-    assert.equal("fs.watch (closed)", tostring(w))
+    assert.equal("fs.watch " .. dir.path .. " (closed)", tostring(w))
     support.is_failure("CLOSED", "closed", w:next())
     support.is_failure("CLOSED", "closed", w:next(0))
     for _ in w:events() do error "an event of a closed watch" end
+  end)
+
+  -- A finalizer could run while an event became a table, and free the event.
+  it("may be read and closed by a finalizer while it is read", function()
+    local dir <close> = reader.directory()
+    local w = assert(fs.watch(dir.path))
+    local w2 <close> = assert(fs.watch(dir.path))
+    local armed, seen = true, {}
+    local function note(event)
+      if event then seen[#seen + 1] = event.kind .. " " .. event.path:match "[^/]*$" end
+      return event
+    end
+    local function arm(action)
+      setmetatable({}, { __gc = function()
+        if armed then action() arm(action) end
+      end })
+    end
+    for i = 1, 40 do sh("mkdir %s/%d; mv %s/%d %s/x%d", dir.path, i, dir.path, i, dir.path, i) end
+    local pause, step = collectgarbage("setpause", 0), collectgarbage("setstepmul", 10000)
+    arm(function() note(w2:next(0)) end)
+    local event = w2:next(support.patience)
+    while note(event) do event = w2:next(0.2) end
+    arm(function() w:close() end)
+    while w:next(0) do end
+    collectgarbage()
+    armed = false
+    collectgarbage("setpause", pause)
+    collectgarbage("setstepmul", step)
+    support.is_failure("CLOSED", "closed", w:next())
+    local counts = {}
+    for _, text in ipairs(seen) do counts[text] = (counts[text] or 0) + 1 end
+    for i = 1, 40 do assert.equal(1, counts["renamed x" .. i]) end
+    assert.equal(80, #seen)
   end)
 end)
 

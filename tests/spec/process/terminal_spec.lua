@@ -231,6 +231,15 @@ describe("terminal.raw", function()
     assert.has_error(function() terminal.raw "x" end, "bad argument #1 to 'raw' (file or stream expected, got string)")
   end)
 
+  it("refuses options that are no table", function()
+    for _, value in ipairs { 5, "signals", true } do
+      local expected = "bad argument #2 to 'raw' (table expected, got " .. type(value) .. ")"
+      assert.has_error(function() terminal.raw(io.stdin, value) end, expected)
+    end
+    assert.has_error(function() terminal.raw { colour = 1 } end,
+      "bad argument #2 to 'raw' (unknown option 'colour')")
+  end)
+
   it("warns when it is forgotten", function()
     local t <close> = open("warn '@on' terminal.raw() collectgarbage() collectgarbage() mode()")
     t:expect "terminal.mode raw %(open%) was never closed; made at"
@@ -276,6 +285,13 @@ describe("colours", function()
     local t <close> = open(SCRIPT, "$RUN | cat; NO_COLOR=1 $RUN | cat", "CLICOLOR_FORCE=1")
     t:expect "true\t"
     t:expect "false\t"
+  end)
+
+  it("are refused for what is no file, in the line of the caller", function()
+    local _, message = pcall(function() terminal.colours(5) end)
+    assert.truthy(message:find "terminal_spec.lua:%d+: bad argument #1 to 'colours' %(file or stream expected%)$")
+    _, message = pcall(function() terminal.style("a", "red", {}) end)
+    assert.truthy(message:find "terminal_spec.lua:%d+: bad argument #3 to 'style' %(file or stream expected%)$")
   end)
 
   it("have names", function()

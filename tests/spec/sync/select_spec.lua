@@ -12,6 +12,15 @@ local function selecting(cases)
   return support.parked(task.spawn(function() return select(cases) end))
 end
 
+describe("select", function()
+  it("names its option when the time limit is none", function()
+    for _, limit in ipairs { 0 / 0, "soon", {} } do
+      assert.has_error(function() channel.select { timeout = limit } end,
+        "bad argument #1 to 'select' (option 'timeout' must be a number of seconds)")
+    end
+  end)
+end)
+
 describe("select over a queue", function()
   it("gives the next value, which is there or comes", function()
     local q, other = queue.new { order = "priority", capacity = 2 }, channel.new()

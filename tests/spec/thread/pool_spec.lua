@@ -143,6 +143,31 @@ describe("a pool of threads", function()
     assert.are.equal(1, pool:call(count))
   end)
 
+  it("names the line of a caller with wrong arguments, and prints as its name and state", function()
+    local pool <close> = thread.pool { size = 1, name = "sums" }
+    local reason = "bad argument #%d to '%s' (a function or \"module.function\" expected)"
+    local here = "pool_spec.lua:%d+: "
+    local function refused(text, fn)
+      local _, message = pcall(fn)
+      assert.truthy(message:find(here .. text:gsub("%p", "%%%0") .. "$"), message)
+    end
+    refused(reason:format(1, "call"), function() pool:call(5) end)
+    refused(reason:format(2, "map"), function() pool:map({}, "print") end)
+    refused(reason:format(2, "map"), function() thread.map({}, 5) end)
+    assert.are.equal("thread.pool sums (open)", tostring(pool))
+  end)
+
+  it("is nothing to warn of at the end of a program that has closed it, nor is a daemon", function()
+    local output, status = support.run([[
+      local thread = require "moonlet.thread"
+      local pool <close> = thread.pool { size = 1 }
+      print(pool:call(function() return 1 end), thread.map({ 2 }, function(n) return n end)[1])
+      thread.spawn({ daemon = true }, function() while true do end end)
+    ]], "-W")
+    assert.are.equal("1\t2\n", output)
+    assert.are.equal(0, status)
+  end)
+
   it("has a caller wait while all threads compute", function()
     local pool <close> = thread.pool { size = 2 }
     local calls = {}
@@ -165,6 +190,7 @@ describe("a pool of threads", function()
     assert.are.equal(4, pool:call(square, 2))
     pool:close()
     pool:close()
-    assert.has_error(function() pool:call(square, 2) end, "closed")
+    assert.has_error(function() pool:call(square, 2) end, "pool: closed")
+    assert.are.equal("thread.pool pool (closed)", tostring(pool))
   end)
 end)

@@ -176,7 +176,7 @@ static void read_without_memory(struct c_task *self)
         s->fail_at = failed > 0 ? 0 : s->fail_at;
         if (error == 0) {
             apply_event(&s->picture, event);
-            ml_file_watch_drop(&s->w);
+            assert_true(ml_file_watch_drop(&s->w, event->serial));
         } else if (error != -ETIMEDOUT) {
             assert_int_equal(error, -ENOMEM);
         }
@@ -260,7 +260,7 @@ static void close_at_any_time(struct c_task *self)
         assert_int_equal(open_watch(s, true), 0);
         for (int k = 0; k < i; k++)
             if (ml_file_watch_next(&s->w, &event, ML_NEVER_WAIT) == 0)
-                ml_file_watch_drop(&s->w);
+                assert_true(ml_file_watch_drop(&s->w, event->serial));
         ml_file_watch_close(&s->w);
         ml_file_watch_close(&s->w);
         assert_int_equal(ml_file_watch_next(&s->w, &event, ML_NEVER_WAIT), -ML_ECLOSED);

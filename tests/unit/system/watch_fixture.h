@@ -186,7 +186,7 @@ static inline int read_event(struct watched *s, ml_time deadline)
     if (error == 0) {
         s->overflows += event->kind == ML_WATCH_OVERFLOW;
         apply_event(&s->picture, event);
-        ml_file_watch_drop(&s->w);
+        assert_true(ml_file_watch_drop(&s->w, event->serial));
     } else if (error != -ETIMEDOUT) {
         s->failures++;
     }
