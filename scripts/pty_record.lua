@@ -6,7 +6,8 @@
 -- record runs COMMAND ($SHELL) in a terminal of its own of the size of this one (or of -s), shows
 -- what it writes, passes on what is typed, and ends with its status. FILE is in the format of
 -- asciinema (version 2): a JSON line about the session, then [seconds, "o", text] for each piece
--- of output, [seconds, "r", "COLSxROWS"] for each new size of this terminal. replay shows it again: SPEED times as fast (1), with no pause longer than -i seconds.
+-- of output, [seconds, "r", "COLSxROWS"] for each new size of this terminal. replay shows it again:
+-- SPEED times as fast (1), with no pause longer than -i seconds.
 local json = require "moonlet.json"
 local process = require "moonlet.process"
 local signal = require "moonlet.signal"

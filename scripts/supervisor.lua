@@ -101,19 +101,21 @@ end
 
 -- ---- the commands ----
 
--- Runs the command once. Returns how it has ended, for people. keeper.process is the last one.
+-- Runs the command once. Returns how it has ended, for people. keeper.process is the last one. When
+-- the task is cancelled, the command is asked to end; its last words are still copied.
 local function run_once(name, keeper)
   local command = keeper.command
-  local p <close>, message = process.spawn {
+  local p, message = process.spawn {
     "/bin/sh", "-c", "--", command,
     stdout = "pipe", stderr = "stdout", kill_after = settings.kill_after,
   }
   if not p then return message end
   keeper.process = p
   print_line(name, ("started, process %d"):format(p.pid))
-  local copying <close> = task.group()
-  copying:spawn(copy_lines, name, p.stdout)
+  local copying = task.spawn({ daemon = true }, copy_lines, name, p.stdout)
   local result, why = p:wait()
+  copying:join(1) -- a process that has left the group may hold the pipe
+  p:close()
   if not result then return why end
   return result.signal and "killed by " .. result.signal or "ended with status " .. result.status
 end
@@ -170,5 +172,10 @@ while name == "HUP" do
   name = signals:wait()
 end
 print_line("supervisor", ("%s: ending"):format(name))
--- When the program ends, its children do: those that ignore that they are asked are killed.
-for keeper in pairs(keepers) do stop(keeper) end
+-- Those that ignore that they are asked are killed.
+local processes = {}
+for keeper_name, keeper in pairs(keepers) do
+  processes[#processes + 1] = keeper.process
+  stop(keeper_name)
+end
+for _, p in ipairs(processes) do p:wait() end

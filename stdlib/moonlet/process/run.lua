@@ -53,8 +53,8 @@ function run.read(opts, known)
   return what
 end
 
--- Writes the texts of the input in turn. A child that closes its input, or ends, takes no more: that
--- is no failure of the run. Returns the last text that is not empty.
+-- Writes the texts of the input in turn. A child that closes its input, or ends, takes no more:
+-- that is no failure of the run. Returns the last text that is not empty.
 local function feed(stream, input)
   if type(input) == "string" then
     stream:write(input)
