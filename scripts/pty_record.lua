@@ -6,9 +6,11 @@
 -- record runs COMMAND ($SHELL) in a terminal of its own of the size of this one (or of -s), shows
 -- what it writes, passes on what is typed, and ends with its status. FILE is in the format of
 -- asciinema (version 2): a JSON line about the session, then [seconds, "o", text] for each piece
--- of output. replay shows it again: SPEED times as fast (1), with no pause longer than -i seconds.
+-- of output, [seconds, "r", "COLSxROWS"] for each new size of this terminal. replay shows it again:
+-- SPEED times as fast (1), with no pause longer than -i seconds.
 local json = require "moonlet.json"
 local process = require "moonlet.process"
+local signal = require "moonlet.signal"
 local task = require "moonlet.task"
 
 local USAGE = [=[
@@ -30,8 +32,10 @@ local function read_arguments()
   while arg[i] and arg[i]:find "^%-" do
     local word, value = arg[i], arg[i + 1] or ""
     local cols, rows = value:match "^(%d+)x(%d+)$"
-    if word == "-s" and cols and opts.mode == "record" then
-      opts.cols, opts.rows = tonumber(cols), tonumber(rows)
+    cols, rows = tonumber(cols), tonumber(rows)
+    local is_size = cols and math.min(cols, rows) >= 1 and math.max(cols, rows) <= 65535
+    if word == "-s" and is_size and opts.mode == "record" then
+      opts.cols, opts.rows = cols, rows
     elseif word == "-x" and (tonumber(value) or 0) > 0 and opts.mode == "replay" then
       opts.speed = tonumber(value)
     elseif word == "-i" and (tonumber(value) or -1) >= 0 and opts.mode == "replay" then
@@ -68,9 +72,10 @@ end
 local function take_keys()
   local before = stty "-g"
   if before then stty("raw", "-echo") end
-  return setmetatable({ is_terminal = before ~= nil }, { __close = function()
+  local function restore()
     if before then stty((before:gsub("%s+$", ""))) end
-  end })
+  end
+  return setmetatable({ is_terminal = before ~= nil, restore = restore }, { __close = restore })
 end
 
 -- ---- recording ----
@@ -97,8 +102,17 @@ local function printable(text)
   return table.concat(parts)
 end
 
--- Shows and records what the command writes, until its terminal is closed.
-local function record_output(pty, file, begun)
+-- A function that adds an event to the file: true; or nil and what is wrong with the file.
+local function recorder(file)
+  local begun = task.now()
+  return function(kind, text)
+    return file:write(json.encode { task.now() - begun, kind, text }, "\n")
+  end
+end
+
+-- Shows and records what the command writes, until its terminal is closed. True; or nil and what is
+-- wrong with the file.
+local function record_output(pty, note)
   local rest = ""
   for piece in pty:chunks() do
     io.write(piece)
@@ -107,13 +121,12 @@ local function record_output(pty, file, begun)
     local cut = #piece - unfinished(piece)
     rest = piece:sub(cut + 1)
     if cut > 0 then
-      local event = { task.now() - begun, "o", printable(piece:sub(1, cut)) }
-      assert(file:write(json.encode(event), "\n"))
+      local ok, why = note("o", printable(piece:sub(1, cut)))
+      if not ok then return nil, why end
     end
   end
-  if rest ~= "" then
-    assert(file:write(json.encode { task.now() - begun, "o", printable(rest) }, "\n"))
-  end
+  if rest == "" then return true end
+  return note("o", printable(rest))
 end
 
 -- At the end of the input the command is told so, as by the key ^D.
@@ -122,6 +135,14 @@ local function pass_keys(pty)
     if not pty:write(key) then return end
   end
   pty:write "\4"
+end
+
+-- Gives the command's terminal each new size of this one, until the guard is closed.
+local function follow_size(p, note, is_wanted)
+  return is_wanted and signal.on("WINCH", function()
+    local rows, cols = size_here()
+    if p:resize(rows, cols) then note("r", cols .. "x" .. rows) end
+  end) or nil
 end
 
 local function record(opts)
@@ -133,14 +154,20 @@ local function record(opts)
   command.pty = { rows = rows, cols = cols }
   local p <close>, why = process.spawn(command)
   if not p then fail(why .. "\n") end
-  local begun = task.now()
+  local note = recorder(file)
   file:write(json.encode({ version = 2, width = cols, height = rows, timestamp = os.time(),
     env = { TERM = os.getenv "TERM" }, command = table.concat(command, " ") }), "\n")
   io.stdin:setvbuf "no"
-  local _ <close> = take_keys()
+  local keys <close> = take_keys()
+  local sizes <close> = follow_size(p, note, keys.is_terminal and not opts.cols)
   local typing = task.spawn({ daemon = true, name = "keys" }, pass_keys, p.pty)
-  record_output(p.pty, file, begun)
+  local ok, problem = record_output(p.pty, note)
   typing:cancel()
+  if ok then ok, problem = file:close() end
+  if not ok then
+    keys:restore()
+    fail(opts.file .. ": " .. problem .. "\n")
+  end
   local result = p:wait()
   return result and (result.status or 128) or 1
 end

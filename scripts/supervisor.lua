@@ -48,8 +48,10 @@ end
 local function read_commands(path)
   local file <close>, message = io.open(path)
   if not file then return nil, message end
+  local text, why = file:read "a"
+  if not text then return nil, path .. ": " .. why end
   local commands, number = {}, 0
-  for line in file:lines() do
+  for line in text:gmatch "([^\n]*)\n?" do
     number = number + 1
     local name, command = line:match "^%s*([%w_.-]+)%s*:%s*(.-)%s*$"
     if name and command ~= "" then
@@ -99,26 +101,32 @@ end
 
 -- ---- the commands ----
 
--- Runs the command once. Returns how it has ended, for people.
-local function run_once(name, command)
-  local p <close>, message = process.spawn {
+-- Runs the command once. Returns how it has ended, for people. keeper.process is the last one. When
+-- the task is cancelled, the command is asked to end; its last words are still copied.
+local function run_once(name, keeper)
+  local command = keeper.command
+  local p, message = process.spawn {
     "/bin/sh", "-c", "--", command,
     stdout = "pipe", stderr = "stdout", kill_after = settings.kill_after,
   }
   if not p then return message end
+  keeper.process = p
   print_line(name, ("started, process %d"):format(p.pid))
-  local copying <close> = task.group()
-  copying:spawn(copy_lines, name, p.stdout)
+  local copying = task.spawn({ daemon = true }, copy_lines, name, p.stdout)
   local result, why = p:wait()
+  copying:join(1) -- a process that has left the group may hold the pipe
+  p:close()
   if not result then return why end
   return result.signal and "killed by " .. result.signal or "ended with status " .. result.status
 end
 
-local function keep_alive(name, command)
+-- The process of the name's former command, if there is one, may need time to end.
+local function keep_alive(name, keeper)
+  if keeper.process then keeper.process:wait() end
   local pause = settings.shortest
   while true do
     local begun = task.now()
-    local how = run_once(name, command)
+    local how = run_once(name, keeper)
     if task.now() - begun >= settings.longest then pause = settings.shortest end
     print_line(name, ("%s; again in %g s"):format(how, pause))
     task.sleep(pause)
@@ -126,7 +134,7 @@ local function keep_alive(name, command)
   end
 end
 
-local keepers = {} -- by name: the task, and its command
+local keepers = {} -- by name: the command, its task and its process
 
 local function stop(name)
   keepers[name].task:cancel()
@@ -135,13 +143,18 @@ end
 
 -- Ends the commands that are not on the list as they are, begins those that are missing.
 local function adjust(commands)
+  local before = {}
   for name, keeper in pairs(keepers) do
-    if commands[name] ~= keeper.command then stop(name) end
+    if commands[name] ~= keeper.command then
+      before[name] = keeper.process
+      stop(name)
+    end
   end
   for name, command in pairs(commands) do
     if not keepers[name] then
-      local keeper = task.spawn({ name = name }, keep_alive, name, command)
-      keepers[name] = { command = command, task = keeper }
+      local keeper = { command = command, process = before[name] }
+      keeper.task = task.spawn({ name = name }, keep_alive, name, keeper)
+      keepers[name] = keeper
     end
   end
 end
@@ -159,5 +172,10 @@ while name == "HUP" do
   name = signals:wait()
 end
 print_line("supervisor", ("%s: ending"):format(name))
--- When the program ends, its children do: those that ignore that they are asked are killed.
-for keeper in pairs(keepers) do stop(keeper) end
+-- Those that ignore that they are asked are killed.
+local processes = {}
+for keeper_name, keeper in pairs(keepers) do
+  processes[#processes + 1] = keeper.process
+  stop(keeper_name)
+end
+for _, p in ipairs(processes) do p:wait() end

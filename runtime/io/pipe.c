@@ -19,8 +19,9 @@ static ssize_t read_some(int fd, char *memory, size_t room)
 enum { FULL = 64 * 1024 };
 
 /* A read takes all that is there. After one that emptied a full pipe, its writer is given the time
- * to fill it again: read at once, it would be found with a few pages. measured: a quarter of the
- * throughput of 100 children. */
+ * to fill it again: read at once, it would be found with a few pages. measured: 100 children with
+ * 8 MB each (bench/children.lua, two busy cores, minima of 12 runs in turn) take 0.65 to 0.67 s
+ * instead of 0.72 to 0.74, at a tenth more processor time of all. */
 static ssize_t pipe_receive(struct ml_stream *s, char *memory, size_t room)
 {
     if (!ml_fd_is_open(&s->fd) || s->at_end)

@@ -107,6 +107,7 @@ end
 -- message, code: "ETIMEDOUT"; "ECHILD": other code of this program has waited for it
 function Process:wait(timeout)
   argument.self(self, Process, "wait")
+  if timeout ~= nil then argument.number(timeout, 1, "wait") end
   local how, value, code = self.handle:wait(timeout)
   if not how then return nil, value, code end
   return result_of(how, value)

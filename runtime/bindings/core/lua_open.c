@@ -3,6 +3,7 @@
 #include "bindings/core/cancellation.h"
 #include "bindings/core/garbage_collection.h"
 #include "bindings/core/hooks.h"
+#include "bindings/core/lua_runtime.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/core/story.h"
 #include "bindings/core/task_attribute.h"
@@ -14,6 +15,13 @@
 /* Keys in the registry. */
 static const char aside_key, idle_generators_key;
 
+/* Children go with the scope in which they were started. */
+static void leave_scope(struct ml_hub *hub, const struct ml_scope *scope)
+{
+    struct ml_lua *lua = hub->owner;
+    ml_children_leave_scope(&lua->children, scope);
+}
+
 /* Installs the hub's hooks. */
 static void install(struct ml_lua *lua)
 {
@@ -21,6 +29,7 @@ static void install(struct ml_lua *lua)
     lua->hub.hooks.prefetch = ml_lua_task_prefetch;
     lua->hub.hooks.starve = ml_lua_task_starve;
     lua->hub.hooks.collect = ml_lua_collect;
+    lua->hub.hooks.scope_left = leave_scope;
     lua->hub.owner = lua;
     ml_hooks_install(lua, ML_HOOK_YIELD, &ml_refused_yield);
 }

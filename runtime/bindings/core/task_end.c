@@ -3,6 +3,7 @@
 #include "base/hostile.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/hooks.h"
+#include "bindings/core/lua_runtime.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/report.h"
 #include "bindings/core/task_attribute.h"
@@ -170,6 +171,8 @@ static void call_others(struct ml_lua *lua, struct ml_lua_task *task)
 {
     if (task->is_member)
         lua->task_hooks.member->end(lua, task);
+    if (ml_unlikely(task->task.was_cancelled))
+        ml_children_end_task(&lua->children, task->task.id);
     if (ml_unlikely(task->has_exits))
         call_exits(lua, task);
     /* Also mutexes that these functions locked. */

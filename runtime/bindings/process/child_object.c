@@ -36,22 +36,15 @@ static void leave(struct ml_child_object *object)
     object->is_closed = true;
 }
 
-void ml_child_object_note_scope(lua_State *L, struct ml_child_object *object)
-{
-    const struct ml_task *task = ml_lua_of(L)->hub.current;
-    object->task = task != NULL ? task->id : 0;
-    object->scope = task != NULL && task->scope != NULL ? task->scope->serial : 0;
-}
-
 /* Whether what is cancelled is the scope in which the running task has started it, or one around
  * that: then it goes with the scope. A limit on the wait alone leaves it. */
 static bool goes_with_scope(const struct ml_child_object *object, const struct ml_task *task)
 {
-    if (task->id != object->task)
+    if (task->id != object->child->task)
         return false;
     bool is_inside = true; /* serials count from 1 */
     for (const struct ml_scope *scope = task->scope; scope != NULL; scope = scope->outer) {
-        is_inside = is_inside && scope->serial != object->scope;
+        is_inside = is_inside && scope->serial != object->child->scope;
         if (!is_inside && (scope->cancelled || scope->expired))
             return true;
     }

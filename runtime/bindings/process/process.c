@@ -190,7 +190,6 @@ static int process_spawn(lua_State *L)
     if (error != 0)
         return push_start_failure(L, error, &spawned);
     object->pid = spawned.pid;
-    ml_child_object_note_scope(L, object);
     lua_pushinteger(L, spawned.pid);
     lua_replace(L, -6);
     return 6;

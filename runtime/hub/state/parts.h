@@ -143,6 +143,8 @@ struct ml_hub_hooks {
      * strand goes on. The task that computes is then `current`, or `handoff` if its state is
      * running. */
     void (*noticed)(struct ml_hub *hub);
+    /* Called when a scope with `is_followed` has been left: it is still filled in. May be NULL. */
+    void (*scope_left)(struct ml_hub *hub, const struct ml_scope *scope);
     /* Called when there is no memory to go on with a task: no stack, or no copy of the frames that
      * lie on it. collect() tries to free some, and returns whether it did; it is also called in an
      * idle moment after many tasks have ended. If that is not enough, starve() must end the task,

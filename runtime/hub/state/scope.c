@@ -93,6 +93,8 @@ struct ml_scope_end ml_scope_close(struct ml_hub *hub, struct ml_scope *scope)
     ML_CHECK(task->scope == scope);
     struct ml_scope_end end = {.expired = scope->expired, .cancelled = scope->cancelled};
     task->scope = scope->outer;
+    if (ml_unlikely(scope->is_followed))
+        hub->hooks.scope_left(hub, scope);
     give_back(hub, scope);
     review(task);
     return end;

@@ -28,6 +28,7 @@ struct ml_scope {
     bool forbids_switch;      /* it or one outside is ML_SCOPE_NO_SWITCH */
     bool expired;             /* cancelled by its deadline */
     bool cancelled;           /* by ml_scope_cancel() */
+    bool is_followed;         /* hooks.scope_left is called when it closes */
 };
 
 /* Opens a scope inside those of the running task. NULL: no memory. Close it in reverse order, on

@@ -2,6 +2,7 @@
 
 #include "hub/on/alarm.h"
 #include "hub/on/watch.h"
+#include "hub/state/scope.h"
 #include "hub/wait/wait.h"
 #include "system/process/orphans.h"
 
@@ -211,6 +212,14 @@ static void begin(void)
     pthread_atfork(lock, unlock, unlock);
 }
 
+/* The scope calls hooks.scope_left of the hub when it closes. */
+static void belong_to(struct ml_child *child, struct ml_scope *scope)
+{
+    child->scope = scope != NULL ? scope->serial : 0;
+    if (scope != NULL)
+        scope->is_followed = true;
+}
+
 static struct ml_child *new_child(struct ml_children *children)
 {
     struct ml_child *child = calloc(1, sizeof *child);
@@ -286,6 +295,10 @@ int ml_child_start(struct ml_children *children, const struct ml_spawn *what, ml
         undo(child);
         return -ENOMEM;
     }
+    if (children->hub->current != NULL) {
+        child->task = children->hub->current->id;
+        belong_to(child, children->hub->current->scope);
+    }
     enlist(child);
     *result = child;
     return 0;
@@ -313,6 +326,35 @@ void ml_child_terminate(struct ml_child *child)
         return;
     ask_to_end(child);
     ml_alarm_start(child->alarm, child->kill_after > 0 ? child->kill_after : GROUP_PAUSE);
+}
+
+static void end_one(struct ml_child *child)
+{
+    if (!child->is_detached)
+        ml_child_terminate(child);
+}
+
+void ml_children_leave_scope(struct ml_children *children, const struct ml_scope *scope)
+{
+    struct ml_link *link;
+    for (link = children->all.next; link != &children->all; link = link->next) {
+        struct ml_child *child = ml_container_of(link, struct ml_child, link);
+        if (child->scope != scope->serial)
+            continue;
+        belong_to(child, scope->outer);
+        if (scope->cancelled || scope->expired)
+            end_one(child);
+    }
+}
+
+void ml_children_end_task(struct ml_children *children, uint64_t id)
+{
+    struct ml_link *link;
+    for (link = children->all.next; link != &children->all; link = link->next) {
+        struct ml_child *child = ml_container_of(link, struct ml_child, link);
+        if (child->task == id)
+            end_one(child);
+    }
 }
 
 void ml_child_leave(struct ml_child *child)

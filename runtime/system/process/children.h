@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 struct ml_alarm;
+struct ml_scope;
 struct ml_watch;
 
 /* The children of one hub. */
@@ -43,6 +44,8 @@ struct ml_child {
     struct ml_event ended;
     enum ml_child_end end;
     int number;
+    uint64_t task;  /* the number of the task that has started it; 0: none */
+    uint64_t scope; /* the serial of its innermost scope then; 0: none */
     ml_time kill_after;
     ml_time kill_at; /* by the real clock, once it was asked to end */
     bool has_group;
@@ -72,6 +75,13 @@ int ml_child_signal(struct ml_child *child, int signal);
 
 /* Asks it to end, unless that was done before: SIGTERM now, SIGKILL after its time. Never waits. */
 void ml_child_terminate(struct ml_child *child);
+
+/* The scope, in which some were started, has been left. If it was cancelled, they are asked to end;
+ * else they belong to the scope around it. Never waits. */
+void ml_children_leave_scope(struct ml_children *children, const struct ml_scope *scope);
+
+/* Asks those to end that a task has started which was cancelled and has ended. Never waits. */
+void ml_children_end_task(struct ml_children *children, uint64_t id);
 
 /* The owner does not need it any more: it is asked to end unless it is detached. Never waits. */
 void ml_child_leave(struct ml_child *child);

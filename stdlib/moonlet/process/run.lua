@@ -1,6 +1,6 @@
 -- Runs a child to its end: feeds it, collects what it writes, all three at the same time.
 
-local ipairs, pairs, type = ipairs, pairs, type
+local error, ipairs, pairs, tostring, type = error, ipairs, pairs, tostring, type
 local math_max, table_concat = math.max, table.concat
 local argument = require "moonlet.argument"
 local channel = require "moonlet.channel"
@@ -53,20 +53,38 @@ function run.read(opts, known)
   return what
 end
 
--- A child that closes its input, or ends, takes no more: that is no failure of the run.
+-- Writes the texts of the input in turn. A child that closes its input, or ends, takes no more:
+-- that is no failure of the run. Returns the last text that is not empty.
 local function feed(stream, input)
-  if argument.is_callable(input) then
-    local piece = input()
-    while piece ~= nil and stream:write(piece) do piece = input() end
-  else
+  if type(input) == "string" then
     stream:write(input)
+    return input
   end
+  local index, last = 0, ""
+  local next_piece = type(input) ~= "table" and input or function()
+    index = index + 1
+    return input[index]
+  end
+  local piece = next_piece()
+  while piece ~= nil do
+    if type(piece) == "number" then piece = tostring(piece) end
+    if type(piece) ~= "string" then
+      error(("the function of option 'input' must return strings or nil, not a %s")
+        :format(type(piece)), 0)
+    end
+    if not stream:write(piece) then break end
+    if piece ~= "" then last = piece end
+    piece = next_piece()
+  end
+  return last
 end
 
+-- The key ^D hands over what was typed. That is the end of the input if it was nothing: after a
+-- line that is not finished it takes two.
 local function feed_and_end(stream, input, is_terminal)
-  feed(stream, input)
+  local last = feed(stream, input)
   if is_terminal then
-    stream:write "\4"
+    stream:write((last == "" or last:sub(-1) == "\n") and "\4" or "\4\4")
   else
     stream:close()
   end

@@ -167,7 +167,8 @@ local function user(opts)
   if name == nil then return nil end
   if math_type(name) == "integer" and name >= 0 then return tostring(name) end
   if type(name) ~= "string" or name == "" then
-    refuse("option 'user' must be a name or a number, not %s", tostring(name))
+    refuse("option 'user' must be a name or a number, not %s",
+      type(name) == "number" and tostring(name) or name == "" and "empty" or "a " .. type(name))
   end
   return check_text(name, "option 'user'")
 end

@@ -110,6 +110,61 @@ describe("a cancelled scope", function()
     assert.same({ signal = "TERM" }, p:wait(support.patience))
   end)
 
+  -- Only a p:wait that was cancelled took the child along.
+  it("ends it whatever the task waits for, or does", function()
+    local p
+    local function start() p = assert(process.spawn { "sleep", "1000" }) end
+    local ways = {
+      ["in a sleep"] = function()
+        task.timeout(0.02, function() start() task.sleep(1000) end)
+      end,
+      ["caught"] = function()
+        task.timeout(0.02, function() start() pcall(task.sleep, 1000) return 1 end)
+      end,
+      ["in an inner scope that was left"] = function()
+        task.timeout(0.02, function() task.timeout(1000, start) task.sleep(1000) end)
+      end,
+      ["in the body of a group that was cancelled"] = function()
+        pcall(task.group, function(g) start() g:cancel() task.sleep(1000) end)
+      end,
+      ["in a member of a group that failed"] = function()
+        pcall(task.group, function(g)
+          g:spawn(function() start() task.sleep(1000) end)
+          g:spawn(function() task.yield() error "over" end)
+        end)
+      end,
+      ["in a task that was cancelled"] = function()
+        local t = support.parked(task.spawn(function() start() task.sleep(1000) end))
+        t:cancel()
+        t:join()
+      end,
+      ["in a coroutine"] = function()
+        task.timeout(0.02, function() coroutine.wrap(start)() task.sleep(1000) end)
+      end,
+    }
+    for name, way in pairs(ways) do
+      way()
+      local result, message = p:wait(support.patience)
+      assert.same({ signal = "TERM" }, result, name .. ": " .. tostring(message))
+    end
+  end)
+
+  it("leaves detached ones, and those that were started in a scope that ended well", function()
+    local kept, detached
+    task.timeout(1000, function() kept = assert(process.spawn { "sleep", "1000" }) end)
+    task.timeout(0.02, function()
+      detached = assert(process.spawn { "sleep", "1000", detached = true })
+      task.sleep(1000)
+    end)
+    task.spawn(function() task.group(function() end) end):join()
+    for _, p in ipairs { kept, detached } do
+      assert.same({ nil, "timeout", "ETIMEDOUT" }, { p:wait(0.02) })
+      p:kill "KILL"
+      assert.same({ signal = "KILL" }, p:wait(support.patience))
+      p:close()
+    end
+  end)
+
   it("leaves one that was started outside of it", function()
     local p <close> = assert(process.spawn { "sleep", "1000" })
     assert.equal("EDEADLINE", select(3, task.timeout(0.02, p.wait, p)))

@@ -65,6 +65,21 @@ describe("a child with a terminal", function()
     assert.equal(0, result.status)
     assert.truthy(result.stdout:find "typed\r\n.*typed\r\n")
   end)
+
+  -- After a line that is not finished, one ^D hands that over, and only the second is the end: cat
+  -- waited for ever.
+  it("sees the end of its input after a line that is not finished, too", function()
+    local function pieces(...)
+      local list = { ... }
+      return function() return table.remove(list, 1) end
+    end
+    for _, input in ipairs { "a\nend", { "a", "\nend", "" }, pieces("a\nen", "d"), pieces(1, "\nend"), "", "end\n" } do
+      local result, message = process.run { "cat", input = input, pty = {}, timeout = support.patience }
+      assert(result, message)
+      assert.equal(0, result.status)
+      assert.equal(input ~= "", result.stdout:find "end" ~= nil)
+    end
+  end)
 end)
 
 describe("a process without a terminal", function()

@@ -49,6 +49,28 @@ describe("scripts/pty_record.lua", function()
     assert.same({ status = 0 }, p:wait())
   end)
 
+  it("passes on the size of a terminal that changes", function()
+    local p <close> = assert(process.spawn { os.getenv "MOONLET", programs.scripts .. "pty_record.lua", "record", file,
+      "sh", "-c", "trap 'stty size; exit 0' WINCH; echo ready; while :; do sleep 0.05; done", pty = {} })
+    assert(p.pty:read_until "ready\r\n")
+    p:resize(11, 23)
+    local rest = p.pty:read_all()
+    assert.truthy(rest:find("11 23", 1, true), rest)
+    assert.same({ status = 0 }, p:wait())
+    local _, list = events()
+    local sizes = {}
+    for _, event in ipairs(list) do
+      if event[2] == "r" then sizes[#sizes + 1] = event[3] end
+    end
+    assert.same({ "23x11" }, sizes)
+  end)
+
+  it("refuses sizes that no terminal has, and says when the file is full", function()
+    programs.refuse_words("pty_record.lua", { { "record", "-s", "0x5", file }, { "record", "-s", "5x65536", file } })
+    local _, errors, status = programs.run_script("pty_record.lua", "record", "/dev/full", "echo", "text")
+    assert.same({ "/dev/full: No space left on device\n", 1 }, { errors, status })
+  end)
+
   it("replays at the same pace, or faster", function()
     programs.write_file(file, table.concat({ json.encode { version = 2, width = 80, height = 24 },
       json.encode { 0.01, "o", "one " }, json.encode { 1000.01, "o", "two\n" }, "" }, "\n"))

@@ -66,6 +66,32 @@ describe("scripts/supervisor.lua", function()
     assert.equal(0, stop(supervisor, "TERM"))
   end)
 
+  -- A directory in place of the list ended the supervisor.
+  it("goes on when its list disappears, or is none", function()
+    local supervisor = start("stays: echo pid $$; exec sleep 1000\n")
+    local stays = supervisor:printed "stays: pid (%d+)"
+    os.remove(list)
+    os.execute("kill -HUP " .. supervisor.pid)
+    supervisor:printed "commands: No such file or directory"
+    os.execute("mkdir " .. list .. "; kill -HUP " .. supervisor.pid)
+    supervisor:printed "commands: Is a directory"
+    assert.is_true(is_alive(stays))
+    assert.equal(0, stop(supervisor, "TERM"))
+    os.remove(list)
+  end)
+
+  it("begins a changed command when the former one has ended", function()
+    local lock = directory .. "/lock"
+    local supervisor = start(("port: mkdir %s; trap 'sleep 0.3; rmdir %s; exit' TERM; echo open; "
+      .. "while :; do sleep 0.05; done\n"):format(lock, lock))
+    supervisor:printed "port: open"
+    programs.write_file(list, ("port: test -e %s && echo early; echo second; exec sleep 1000\n"):format(lock))
+    os.execute("kill -HUP " .. supervisor.pid)
+    supervisor:printed "port: second"
+    assert.is_nil(supervisor:output():find "early")
+    assert.equal(0, stop(supervisor, "TERM"))
+  end)
+
   it("keeps the lines of each command in a file", function()
     local supervisor = start("logs: echo one; echo two >&2; exec sleep 1000\n", "-l", directory)
     local log = directory .. "/logs.log"
