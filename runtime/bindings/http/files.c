@@ -3,8 +3,9 @@
 
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
+#include "bindings/file/file_call.h"
+#include "bindings/http/saved_file.h"
 #include "io/beneath.h"
-#include "system/file/new_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 static const char file_type[] = "serving.file", root_type[] = "serving.root";
-static const char listing_type[] = "serving.listing", new_file_type[] = "serving.new_file";
+static const char listing_type[] = "serving.listing";
 
 struct descriptor {
     int number; /* -1: closed */
@@ -183,64 +184,24 @@ static int list(lua_State *L)
     return 1;
 }
 
-/* ---- files to be written ---- */
-
-static int new_file_close(lua_State *L)
-{
-    ml_new_file_close(ml_check_object(L, 1, new_file_type));
-    return 0;
-}
-
-/* create(path) -> new file, whose close() throws it away unless it was committed; or a failure. */
-static int create(lua_State *L)
-{
-    const char *path = check_path(L, 1);
-    struct ml_new_file *file = ml_push_object(L, new_file_type, sizeof *file, 0);
-    file->number = -1;
-    int error = ml_new_file_open(file, path, 0666);
-    return error == 0 ? 1 : ml_push_failure(L, error);
-}
-
-static struct ml_new_file *check_new_file(lua_State *L)
-{
-    struct ml_new_file *file = ml_check_object(L, 1, new_file_type);
-    luaL_argcheck(L, file->number >= 0, 1, "the file is closed");
-    return file;
-}
-
-static int new_file_write(lua_State *L)
-{
-    size_t size;
-    struct ml_new_file *file = check_new_file(L);
-    const char *data = luaL_checklstring(L, 2, &size);
-    return ml_push_outcome(L, ml_new_file_write(file, data, size));
-}
-
-static int new_file_commit(lua_State *L)
-{
-    return ml_push_outcome(L, ml_new_file_commit(check_new_file(L), false));
-}
-
 int ml_open_http_files(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"open", open_file}, {"root", open_root}, {"list", list}, {"create", create}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"open", open_file},
+                                         {"root", open_root},
+                                         {"list", list},
+                                         {"create", ml_saved_file_create},
+                                         {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg closing[] = {{"close", descriptor_close}, {NULL, NULL}};
     static const luaL_Reg of_descriptor[] = {
         {"__gc", descriptor_close}, {"__close", descriptor_close}, {NULL, NULL}};
     static const luaL_Reg of_listing[] = {
         {"__gc", listing_close}, {"__close", listing_close}, {NULL, NULL}};
-    static const luaL_Reg writing[] = {{"write", new_file_write},
-                                       {"commit", new_file_commit},
-                                       {"close", new_file_close},
-                                       {NULL, NULL}};
-    static const luaL_Reg of_new_file[] = {
-        {"__gc", new_file_close}, {"__close", new_file_close}, {NULL, NULL}};
     ml_open_object_type(L, file_type, closing, of_descriptor);
     ml_open_object_type(L, root_type, closing, of_descriptor);
     ml_open_object_type(L, listing_type, none, of_listing);
-    ml_open_object_type(L, new_file_type, writing, of_new_file);
+    ml_open_file_calls(L);
+    ml_open_saved_files(L);
     luaL_newlib(L, functions);
     return 1;
 }
