@@ -172,7 +172,7 @@ static lua_Integer check_bytes(lua_State *L, int index)
 
 /***
 Writes a file's content, contiguous in the stream; the kernel moves the bytes where it can. May
-wait; reading the file itself holds up the whole thread, as all of io does.
+wait, also for a disk: other tasks run meanwhile.
 @function stream:sendfile
 @param file one of io's, flushed before, or a path. It must be readable at any offset, as a pipe is
 not
