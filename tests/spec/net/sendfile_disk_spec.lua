@@ -20,7 +20,9 @@ describe("a file that is not in memory", function()
     return body
   end
 
-  local function drop() os.execute(("dd of=%s oflag=nocache conv=notrunc,fdatasync count=0 2>/dev/null"):format(path)) end
+  local function drop()
+    os.execute(("dd of=%s oflag=nocache conv=notrunc,fdatasync count=0 2>/dev/null"):format(path))
+  end
 
   before_each(function() path = os.tmpname() end)
   after_each(function() os.remove(path) end)
