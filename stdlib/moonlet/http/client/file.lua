@@ -1,5 +1,5 @@
---- Files that the HTTP client keeps for downloads, through moonlet.fs: a slow disk holds up no other
--- task. For moonlet's own modules.
+--- Files that the HTTP client keeps for downloads, through moonlet.fs: a slow disk holds up no
+-- other task. For moonlet's own modules.
 -- @module moonlet.http.client.file
 
 local pcall, require = pcall, require
