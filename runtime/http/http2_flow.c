@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "hub/state/waiters.h"
 #include "hub/wait/wait.h"
+#include "io/file_block.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -259,6 +260,22 @@ int ml_http2_flow_put(struct ml_http2_flow *f, const char *bytes, size_t size,
 /* A file is read into the buffer in pieces of this size. */
 enum { FILE_PIECE = 32 * 1024 };
 
+static ssize_t put_from_disk(struct ml_http2_flow *f, int file, off_t offset, size_t size,
+                             struct ml_http2_patience patience)
+{
+    struct ml_file_block *block;
+    int error = ml_file_block_read(hub_of(f), file, size, offset, &block);
+    if (error == 0)
+        error = ml_http2_flow_check(f); /* the peer may have left meanwhile */
+    ssize_t result = error != 0 ? error : block->size;
+    if (result > 0) {
+        error = ml_http2_flow_put(f, block->data, (size_t)block->size, patience);
+        result = error != 0 ? error : result;
+    }
+    ml_file_block_free(block);
+    return result;
+}
+
 ssize_t ml_http2_flow_put_file(struct ml_http2_flow *f, int file, off_t offset, uint64_t count,
                                struct ml_http2_patience patience)
 {
@@ -268,11 +285,13 @@ ssize_t ml_http2_flow_put_file(struct ml_http2_flow *f, int file, off_t offset, 
         error = ml_buffer_reserve(&f->out, room);
     if (error != 0)
         return error;
-    ssize_t size = pread(file, ml_buffer_end(&f->out), room, offset);
-    if (size <= 0)
-        return size < 0 ? -errno : 0;
-    ml_buffer_commit(&f->out, (size_t)size);
-    resume(f);
+    ssize_t size = ml_file_peek(file, ml_buffer_end(&f->out), room, offset);
+    if (size == -EAGAIN)
+        return put_from_disk(f, file, offset, room, patience);
+    if (size > 0) {
+        ml_buffer_commit(&f->out, (size_t)size);
+        resume(f);
+    }
     return size;
 }
 

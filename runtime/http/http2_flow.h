@@ -88,7 +88,7 @@ int ml_http2_flow_put(struct ml_http2_flow *f, const char *bytes, size_t size,
 int ml_http2_flow_put_whole(struct ml_http2_flow *f, const char *bytes, size_t size);
 
 /* The same as put() from a file, at most `count` bytes: how many, 0 at its end; or an error.
- * Reading holds up the thread, as in io/send_file.h. */
+ * What is not in memory is read by a worker. */
 ssize_t ml_http2_flow_put_file(struct ml_http2_flow *f, int file, off_t offset, uint64_t count,
                                struct ml_http2_patience patience);
 

@@ -2,12 +2,16 @@
 
 #include "base/error.h"
 #include "hub/wait/slice.h"
+#include "io/file_block.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Bytes per call, few enough for the hub to run now and then, however fast the peer is. */
-enum { BLOCK = 256 * 1024, COPIED = ML_IO_READ_SIZE };
+/* Bytes per call, few enough for the hub to run now and then, however fast the peer is. COPIED:
+ * the most that is copied where the kernel could send it. One call reads it if it is in memory,
+ * one sends it; sendfile() takes two calls for a look at the memory, one, and four that keep
+ * SIGPIPE away. */
+enum { BLOCK = 256 * 1024, COPIED = 64 * 1024 };
 
 /* A file on its way. */
 struct file_source {
@@ -15,6 +19,7 @@ struct file_source {
     off_t offset;
     uint64_t left;
     uint64_t sent;
+    bool is_memory; /* no disk has to be waited for */
 };
 
 static size_t next_size(const struct file_source *source, size_t most)
@@ -26,26 +31,6 @@ static void advance(struct file_source *source, size_t size)
 {
     source->left -= size;
     source->sent += size;
-}
-
-/* 0; 1: the file has ended; -EINVAL: it must be copied; or an error. */
-static int send_block(struct ml_stream *s, struct file_source *source, ml_time deadline)
-{
-    ssize_t now =
-        s->transport->send_file(s, source->file, &source->offset, next_size(source, BLOCK));
-    ml_slice_spend_call(s->io->hub, now);
-    if (now < 0)
-        return ml_stream_await_room(s, (int)now, deadline);
-    advance(source, (size_t)now);
-    return now == 0 ? 1 : ml_stream_share_write(s, deadline);
-}
-
-static int send_all(struct ml_stream *s, struct file_source *source, ml_time deadline)
-{
-    int result = s->transport->send_file == NULL ? -EINVAL : 0;
-    while (result == 0 && source->left > 0)
-        result = send_block(s, source, deadline);
-    return result;
 }
 
 static int transmit_copied(struct ml_stream *s, struct file_source *source, const char *block,
@@ -68,22 +53,68 @@ static int transmit_copied(struct ml_stream *s, struct file_source *source, cons
     return error;
 }
 
+/* A worker reads the next block from the disk. 0; 1: the file has ended; or an error. */
+static int send_from_disk(struct ml_stream *s, struct file_source *source, size_t size,
+                          ml_time deadline)
+{
+    struct ml_file_block *block;
+    int result = ml_file_block_read(s->io->hub, source->file, size, source->offset, &block);
+    result = ml_stream_after_wait(s, result);
+    if (result == 0)
+        result = ml_stream_may_write(s);
+    if (result == 0 && block->size <= 0)
+        result = block->size < 0 ? (int)block->size : 1;
+    if (result == 0) {
+        source->is_memory = block->is_memory;
+        source->offset += block->size;
+        result = transmit_copied(s, source, block->data, (size_t)block->size, deadline);
+    }
+    ml_file_block_free(block);
+    return result;
+}
+
+/* The kernel sends the next block. 0; 1: the file has ended; -EINVAL: it must be copied; or an
+ * error. */
+static int send_block(struct ml_stream *s, struct file_source *source, ml_time deadline)
+{
+    size_t size = next_size(source, BLOCK);
+    int error = source->is_memory ? 0 : ml_file_probe(source->file, size, source->offset);
+    if (error == -EAGAIN)
+        return send_from_disk(s, source, size, deadline);
+    ssize_t now =
+        error != 0 ? error : s->transport->send_file(s, source->file, &source->offset, size);
+    ml_slice_spend_call(s->io->hub, now);
+    if (now < 0)
+        return error != 0 ? error : ml_stream_await_room(s, (int)now, deadline);
+    advance(source, (size_t)now);
+    return now == 0 ? 1 : ml_stream_share_write(s, deadline);
+}
+
+/* A short rest is left to copy_all(). */
+static int send_all(struct ml_stream *s, struct file_source *source, ml_time deadline)
+{
+    int result = s->transport->send_file == NULL || source->left <= COPIED ? -EINVAL : 0;
+    while (result == 0 && source->left > 0)
+        result = send_block(s, source, deadline);
+    return result;
+}
+
 static int copy_block(struct ml_stream *s, struct file_source *source, char *block,
                       ml_time deadline)
 {
-    ssize_t size;
-    do
-        size = pread(source->file, block, next_size(source, COPIED), source->offset);
-    while (size < 0 && errno == EINTR);
+    size_t most = next_size(source, COPIED);
+    ssize_t size = ml_file_peek(source->file, block, most, source->offset);
+    if (size == -EAGAIN)
+        return send_from_disk(s, source, next_size(source, BLOCK), deadline);
     if (size <= 0)
-        return size < 0 ? -errno : 1;
+        return size < 0 ? (int)size : 1;
     source->offset += size;
     return transmit_copied(s, source, block, (size_t)size, deadline);
 }
 
 static int copy_all(struct ml_stream *s, struct file_source *source, ml_time deadline)
 {
-    char *block = malloc(COPIED);
+    char *block = malloc(next_size(source, COPIED));
     int result = block == NULL ? -ENOMEM : 0;
     while (result == 0 && source->left > 0)
         result = copy_block(s, source, block, deadline);
@@ -103,7 +134,7 @@ int ml_stream_send_file(struct ml_stream *s, int file, off_t offset, uint64_t co
     if (result == 0)
         result = send_all(s, &source, deadline);
     if (result == -EINVAL)
-        result = copy_all(s, &source, deadline);
+        result = source.left > 0 ? copy_all(s, &source, deadline) : 0;
     if (result < 0 && (source.sent > 0 || s->is_torn))
         s->write_broken = true;
     ml_stream_pass_turn(s);

@@ -206,9 +206,9 @@ function stream:recv_fd(timeout) end
 function stream:send_fd(what, data) end
 
 ---Writes a file's content, contiguous in the stream; the kernel moves the bytes where it can. May
----wait; reading the file itself holds up the whole thread, as all of io does.
----@param file any one of io's, flushed before, or a path. It must be readable at any offset, as a pipe is not
----@param offset? integer where in the file to begin. Without one a file of io's is sent from its position, which moves past the bytes sent; with one the position stays. A path begins at 0
+---wait, also for a disk: other tasks run meanwhile.
+---@param file any one of io's, flushed before, one of moonlet.fs's, or a path. It must be readable at any offset, as a pipe is not
+---@param offset? integer where in the file to begin. Without one an open file is sent from its position, which moves past the bytes sent; with one the position stays. A path begins at 0
 ---@param count? integer bytes at most; without it all up to the end of the file
 ---@return boolean|nil # true once the kernel has all; or nil, message, code, bytes sent
 ---@return integer|string|nil # bytes sent

@@ -2,44 +2,50 @@
 #include "bindings/http/files.h"
 
 #include "bindings/core/failure.h"
+#include "bindings/core/lua_runtime.h"
 #include "bindings/core/object.h"
-#include "io/beneath.h"
-#include "system/file/new_file.h"
+#include "bindings/file/file_call.h"
+#include "bindings/file/whole.h"
+#include "bindings/http/saved_file.h"
+#include "system/file/served.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char file_type[] = "serving.file", root_type[] = "serving.root";
-static const char listing_type[] = "serving.listing", new_file_type[] = "serving.new_file";
 
 struct descriptor {
     int number; /* -1: closed */
 };
 
-static void close_descriptor(struct descriptor *d)
+static void close_descriptor(int *number)
 {
-    if (d->number >= 0)
-        close(d->number);
-    d->number = -1;
+    if (*number >= 0)
+        close(*number);
+    *number = -1;
 }
 
 static int descriptor_close(lua_State *L)
 {
-    struct descriptor *d = ml_test_object(L, 1, root_type);
-    close_descriptor(d != NULL ? d : ml_check_object(L, 1, file_type));
+    struct descriptor *d = ml_check_object(L, 1, file_type);
+    close_descriptor(&d->number);
     return 0;
 }
 
-static struct descriptor *push_descriptor(lua_State *L, const char *type)
+static int root_close(lua_State *L)
 {
-    struct descriptor *d = ml_push_object(L, type, sizeof *d, 0);
-    d->number = -1;
-    return d;
+    struct ml_served_root *root = ml_check_object(L, 1, root_type);
+    close_descriptor(&root->fd);
+    return 0;
+}
+
+/* What is known of the disks. */
+static struct ml_disks *disks_of(lua_State *L)
+{
+    return ml_to_object(L, lua_upvalueindex(1));
 }
 
 /* A path without zero bytes. */
@@ -66,181 +72,176 @@ void ml_http_file_close(lua_State *L, int index)
 {
     struct descriptor *d = ml_test_object(L, index, file_type);
     if (d != NULL)
-        close_descriptor(d);
+        close_descriptor(&d->number);
 }
 
-/* The directory at 1 (nil: whatever the path leads to), a path at 2: a descriptor or an error. */
-static int open_path(lua_State *L)
+/* ---- calls of workers ---- */
+
+/* Makes the call whose owner is on top of the stack; without a task, as while a host sets up a
+ * server, on this thread. A result, or an error. */
+static int make(lua_State *L, struct ml_file_call *call)
 {
-    const char *path = check_path(L, 2);
-    if (lua_isnil(L, 1)) {
-        int number = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        return number < 0 ? -errno : number;
+    bool has_task = ml_lua_of(L)->hub.current != NULL;
+    int result = has_task ? ml_make_file_call(L) : call->make(call);
+    if (result >= 0 && call->fd >= 0)
+        ml_disks_learn(disks_of(L), &call->status, result == 1);
+    return result;
+}
+
+/* Pushes a call for the path at 2, below the root at 1, plainly if 3 is true. The worker has a
+ * descriptor of its own: the root may be closed meanwhile. 0 or an error. */
+static int push_call(lua_State *L, int (*function)(struct ml_file_call *),
+                     struct ml_file_call **call)
+{
+    const struct ml_served_root *root = lua_isnil(L, 1) ? NULL : ml_check_object(L, 1, root_type);
+    *call = ml_push_file_call(L, function, false, lua_tostring(L, 2), NULL, NULL, 0);
+    (*call)->flags = (unsigned)lua_toboolean(L, 3);
+    if (root == NULL)
+        return 0;
+    (*call)->fd = fcntl(root->fd, F_DUPFD_CLOEXEC, 3);
+    return (*call)->fd < 0 ? -errno : 0;
+}
+
+/* Opens the file. A descriptor, or an error. */
+static int open_by_worker(lua_State *L, struct statx *status)
+{
+    struct ml_file_call *call;
+    int number = push_call(L, ml_served_make_open, &call);
+    if (number == 0)
+        number = make(L, call);
+    if (number >= 0) {
+        number = call->fd;
+        *status = call->status;
+        call->fd = -1;
     }
-    const struct descriptor *root = ml_check_object(L, 1, root_type);
-    if (root->number < 0)
-        return -EBADF;
-    return ml_beneath_open(root->number, path, lua_toboolean(L, 3));
+    ml_free_file_call(L, -1);
+    return number;
+}
+
+/* -EAGAIN: a worker has to. */
+static int open_at_once(lua_State *L, const char *path, struct statx *status)
+{
+    const struct ml_served_root *root = lua_isnil(L, 1) ? NULL : ml_check_object(L, 1, root_type);
+    if (lua_toboolean(L, 3))
+        return -EAGAIN;
+    return root == NULL ? ml_quick_open(disks_of(L), path, status)
+                        : ml_served_open(root, path, status);
 }
 
 /* -EISDIR for a directory, -EACCES for what is no file: FIFOs, devices. */
-static int check_kind(const struct stat *stat)
+static int check_kind(const struct statx *status)
 {
-    return S_ISREG(stat->st_mode) ? 0 : S_ISDIR(stat->st_mode) ? -EISDIR : -EACCES;
+    return S_ISREG(status->stx_mode) ? 0 : S_ISDIR(status->stx_mode) ? -EISDIR : -EACCES;
+}
+
+/* A number that no other file of the system has. */
+static lua_Integer identity_of(const struct statx *status)
+{
+    uint64_t disk = (uint64_t)status->stx_dev_major << 20 | status->stx_dev_minor;
+    return (lua_Integer)(status->stx_ino ^ disk << 48);
 }
 
 /*
  * open(root, path[, is_plain]) -> file, its size, when it was changed in seconds since 1970 and
  * nanoseconds, a number that no other file of the system has; or nil, message, code. Without a
- * root: any file.
+ * root: any file. May wait.
  */
 static int open_file(lua_State *L)
 {
-    struct stat stat;
+    struct statx status;
+    const char *path = check_path(L, 2);
     lua_settop(L, 3);
-    struct descriptor *d = push_descriptor(L, file_type);
-    int number = open_path(L);
-    int error = number < 0 ? number : fstat(number, &stat) != 0 ? -errno : 0;
-    d->number = number < 0 ? -1 : number;
-    if (error == 0)
-        error = check_kind(&stat);
+    struct descriptor *d = ml_push_object(L, file_type, sizeof *d, 0);
+    d->number = -1;
+    d->number = open_at_once(L, path, &status);
+    if (d->number == -EAGAIN)
+        d->number = open_by_worker(L, &status);
+    int error = d->number < 0 ? d->number : check_kind(&status);
     if (error != 0) {
-        close_descriptor(d);
+        close_descriptor(&d->number);
         return ml_push_failure(L, error);
     }
-    lua_pushinteger(L, stat.st_size);
-    lua_pushinteger(L, stat.st_mtim.tv_sec);
-    lua_pushinteger(L, stat.st_mtim.tv_nsec);
-    lua_pushinteger(L, (lua_Integer)((uint64_t)stat.st_ino ^ (uint64_t)stat.st_dev << 48));
+    lua_settop(L, 4);
+    lua_pushinteger(L, (lua_Integer)status.stx_size);
+    lua_pushinteger(L, status.stx_mtime.tv_sec);
+    lua_pushinteger(L, status.stx_mtime.tv_nsec);
+    lua_pushinteger(L, identity_of(&status));
     return 5;
 }
 
-/* root(path) -> root; or nil, message, code. */
+static int open_root_by_worker(lua_State *L, struct ml_served_root *root, const char *path)
+{
+    struct ml_file_call *call =
+        ml_push_file_call(L, ml_served_make_root, false, path, NULL, NULL, 0);
+    int result = make(L, call);
+    if (result >= 0) {
+        *root = (struct ml_served_root){.fd = call->fd, .is_local = result == 1};
+        call->fd = -1;
+    }
+    ml_free_file_call(L, -1);
+    return result < 0 ? result : 0;
+}
+
+/* root(path) -> root; or nil, message, code. May wait. */
 static int open_root(lua_State *L)
 {
     const char *path = check_path(L, 1);
-    struct descriptor *d = push_descriptor(L, root_type);
-    int number = ml_beneath_root(path);
-    if (number < 0)
-        return ml_push_failure(L, number);
-    d->number = number;
-    return 1;
+    lua_settop(L, 1);
+    struct ml_served_root *root = ml_push_object(L, root_type, sizeof *root, 0);
+    root->fd = -1;
+    int error = ml_served_root_open(root, disks_of(L), path);
+    if (error == -EAGAIN)
+        error = open_root_by_worker(L, root, path);
+    lua_settop(L, 2);
+    return error == 0 ? 1 : ml_push_failure(L, error);
 }
 
 /* ---- listings ---- */
 
-struct listing {
-    DIR *stream; /* NULL: closed */
-};
-
-static int listing_close(lua_State *L)
+static void push_names(lua_State *L, const struct ml_file_call *call)
 {
-    struct listing *listing = ml_check_object(L, 1, listing_type);
-    if (listing->stream != NULL)
-        closedir(listing->stream);
-    listing->stream = NULL;
-    return 0;
-}
-
-static int begin_listing(struct listing *listing, int number)
-{
-    if (number < 0)
-        return number;
-    listing->stream = fdopendir(number);
-    int error = listing->stream == NULL ? -errno : 0;
-    if (error != 0)
-        close(number);
-    return error;
-}
-
-/* Directories end with a slash. What is neither file nor directory nor link is left out. */
-static void read_listing(lua_State *L, struct listing *listing)
-{
-    const struct dirent *entry;
     lua_Integer count = 0;
-    while ((entry = readdir(listing->stream)) != NULL) {
-        bool is_directory = entry->d_type == DT_DIR;
-        if (!is_directory && entry->d_type != DT_REG && entry->d_type != DT_LNK &&
-            entry->d_type != DT_UNKNOWN)
-            continue;
-        lua_pushfstring(L, is_directory ? "%s/" : "%s", entry->d_name);
+    lua_newtable(L);
+    for (size_t at = 0; at < call->size; at += strlen(call->data + at) + 1) {
+        lua_pushstring(L, call->data + at);
         lua_rawseti(L, -2, ++count);
     }
 }
 
-/* list(root, path[, is_plain]) -> names, without order; or nil, message, code. */
+/* list(root, path[, is_plain]) -> names, without order; or nil, message, code. May wait. */
 static int list(lua_State *L)
 {
+    check_path(L, 2);
     lua_settop(L, 3);
     ml_check_object(L, 1, root_type);
-    struct listing *listing = ml_push_object(L, listing_type, sizeof *listing, 0);
-    lua_toclose(L, 4);
-    lua_newtable(L);
-    int error = begin_listing(listing, open_path(L));
-    if (error != 0)
-        return ml_push_failure(L, error);
-    read_listing(L, listing);
-    return 1;
-}
-
-/* ---- files to be written ---- */
-
-static int new_file_close(lua_State *L)
-{
-    ml_new_file_close(ml_check_object(L, 1, new_file_type));
-    return 0;
-}
-
-/* create(path) -> new file, whose close() throws it away unless it was committed; or a failure. */
-static int create(lua_State *L)
-{
-    const char *path = check_path(L, 1);
-    struct ml_new_file *file = ml_push_object(L, new_file_type, sizeof *file, 0);
-    file->number = -1;
-    int error = ml_new_file_open(file, path, 0666);
+    struct ml_file_call *call;
+    int error = push_call(L, ml_served_make_list, &call);
+    if (error == 0)
+        error = make(L, call);
+    if (error == 0)
+        push_names(L, call);
+    ml_free_file_call(L, 4);
     return error == 0 ? 1 : ml_push_failure(L, error);
-}
-
-static struct ml_new_file *check_new_file(lua_State *L)
-{
-    struct ml_new_file *file = ml_check_object(L, 1, new_file_type);
-    luaL_argcheck(L, file->number >= 0, 1, "the file is closed");
-    return file;
-}
-
-static int new_file_write(lua_State *L)
-{
-    size_t size;
-    struct ml_new_file *file = check_new_file(L);
-    const char *data = luaL_checklstring(L, 2, &size);
-    return ml_push_outcome(L, ml_new_file_write(file, data, size));
-}
-
-static int new_file_commit(lua_State *L)
-{
-    return ml_push_outcome(L, ml_new_file_commit(check_new_file(L), false));
 }
 
 int ml_open_http_files(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"open", open_file}, {"root", open_root}, {"list", list}, {"create", create}, {NULL, NULL}};
-    static const luaL_Reg none[] = {{NULL, NULL}};
+    static const luaL_Reg functions[] = {{"open", open_file},
+                                         {"root", open_root},
+                                         {"list", list},
+                                         {"create", ml_saved_file_create},
+                                         {NULL, NULL}};
     static const luaL_Reg closing[] = {{"close", descriptor_close}, {NULL, NULL}};
+    static const luaL_Reg closing_root[] = {{"close", root_close}, {NULL, NULL}};
     static const luaL_Reg of_descriptor[] = {
         {"__gc", descriptor_close}, {"__close", descriptor_close}, {NULL, NULL}};
-    static const luaL_Reg of_listing[] = {
-        {"__gc", listing_close}, {"__close", listing_close}, {NULL, NULL}};
-    static const luaL_Reg writing[] = {{"write", new_file_write},
-                                       {"commit", new_file_commit},
-                                       {"close", new_file_close},
-                                       {NULL, NULL}};
-    static const luaL_Reg of_new_file[] = {
-        {"__gc", new_file_close}, {"__close", new_file_close}, {NULL, NULL}};
+    static const luaL_Reg of_root[] = {{"__gc", root_close}, {"__close", root_close}, {NULL, NULL}};
     ml_open_object_type(L, file_type, closing, of_descriptor);
-    ml_open_object_type(L, root_type, closing, of_descriptor);
-    ml_open_object_type(L, listing_type, none, of_listing);
-    ml_open_object_type(L, new_file_type, writing, of_new_file);
-    luaL_newlib(L, functions);
+    ml_open_object_type(L, root_type, closing_root, of_root);
+    ml_open_file_calls(L);
+    ml_open_saved_files(L);
+    luaL_newlibtable(L, functions);
+    ml_push_disks(L);
+    luaL_setfuncs(L, functions, 1);
     return 1;
 }

@@ -1,9 +1,11 @@
 #include "bindings/http/response_coding.h"
 
 #include "bindings/core/object.h"
+#include "bindings/http/response_fill.h"
 #include "http/accept_encoding.h"
 #include "http/encoder.h"
 #include "http/syntax.h"
+#include "hub/wait/slice.h"
 
 #include <errno.h>
 #include <string.h>
@@ -162,30 +164,74 @@ void ml_response_choose_coding(lua_State *L, int index, struct ml_lua_response *
 
 /* ---- the body ---- */
 
-enum { STEP = 8 * 1024 };
+/* PIECE: input between two looks at the slice. */
+enum { STEP = 8 * 1024, PIECE = 8 * 1024 };
+
+static struct encoder *push_encoder(lua_State *L, int index)
+{
+    lua_getiuservalue(L, index, ML_RESPONSE_ENCODER);
+    return ml_check_object(L, -1, encoder_type);
+}
+
+/* Encodes into the buffer, whose place is on top of the stack. */
+static void add_coded(lua_State *L, luaL_Buffer *all, struct encoder *e, const char *data,
+                      size_t size, enum ml_coding_mode mode)
+{
+    struct ml_coding_step step = {.in = data, .in_size = size};
+    int result = 1;
+    while (result == 1 && e->encoder != NULL) {
+        step.out = luaL_prepbuffsize(all, STEP);
+        step.out_size = STEP;
+        result = ml_encoder_feed(e->encoder, &step, mode);
+        luaL_addsize(all, STEP - step.out_size);
+    }
+    if (result < 0)
+        luaL_error(L, "the body cannot be coded");
+}
+
+static void end_coding(lua_State *L, int index)
+{
+    push_encoder(L, index);
+    ml_coded_end(L, -1);
+    lua_pop(L, 1);
+}
 
 void ml_response_push_coded(lua_State *L, int index, const char *data, size_t size,
                             enum ml_coding_mode mode)
 {
     luaL_Buffer all;
-    int result = 1;
-    lua_getiuservalue(L, index, ML_RESPONSE_ENCODER);
-    struct encoder *e = ml_check_object(L, -1, encoder_type);
-    struct ml_coding_step step = {.in = data, .in_size = size};
+    struct encoder *e = push_encoder(L, index);
     luaL_buffinit(L, &all);
-    while (result == 1 && e->encoder != NULL) {
-        step.out = luaL_prepbuffsize(&all, STEP);
-        step.out_size = STEP;
-        result = ml_encoder_feed(e->encoder, &step, mode);
-        luaL_addsize(&all, STEP - step.out_size);
-    }
+    add_coded(L, &all, e, data, size, mode);
     luaL_pushresult(&all);
     lua_remove(L, -2);
-    if (result < 0)
-        luaL_error(L, "the body cannot be coded");
-    if (mode != ML_CODING_END)
-        return;
-    lua_getiuservalue(L, index, ML_RESPONSE_ENCODER);
-    ml_coded_end(L, -1);
-    lua_pop(L, 1);
+    if (mode == ML_CODING_END)
+        end_coding(L, index);
+}
+
+/* Lets others run: encoding is work without a wait. */
+static void share(lua_State *L, struct ml_http_exchange *x)
+{
+    struct ml_hub *hub = x->server->io->hub;
+    ml_slice_spend(hub, ML_SLICE);
+    ml_carrier_begin(L, x);
+    ml_carrier_end(L, x, ml_slice_point(hub));
+    if (x->phase != ML_HTTP_UNSENT)
+        luaL_error(L, "the head of the answer has been sent");
+}
+
+void ml_response_push_coded_whole(lua_State *L, int index, struct ml_http_exchange *x,
+                                  const char *data, size_t size)
+{
+    luaL_Buffer all;
+    struct encoder *e = push_encoder(L, index);
+    luaL_buffinit(L, &all);
+    for (; size > PIECE; data += PIECE, size -= PIECE) {
+        add_coded(L, &all, e, data, PIECE, ML_CODING_MORE);
+        share(L, x);
+    }
+    add_coded(L, &all, e, data, size, ML_CODING_END);
+    luaL_pushresult(&all);
+    lua_remove(L, -2);
+    end_coding(L, index);
 }

@@ -32,4 +32,9 @@ void ml_coded_end(lua_State *L, int index);
 /* Creates the encoders' metatable; stack unchanged. */
 void ml_open_coded(lua_State *L);
 
+/* Pushes all of a body, encoded piece by piece: others run in between. Raises as a wait does, and
+ * if the answer was begun meanwhile. */
+void ml_response_push_coded_whole(lua_State *L, int index, struct ml_http_exchange *x,
+                                  const char *data, size_t size);
+
 #endif

@@ -148,7 +148,7 @@ static void send_text(lua_State *L, int index, struct ml_lua_response *res, cons
     if (!x->is_head || piece.iov_len > 0 || out.answer.length < 0)
         check_length(L, &out.answer, (int64_t)piece.iov_len);
     if (res->is_coded) {
-        ml_response_push_coded(L, index, piece.iov_base, piece.iov_len, ML_CODING_END);
+        ml_response_push_coded_whole(L, index, x, piece.iov_base, piece.iov_len);
         piece.iov_base = (void *)lua_tolstring(L, -1, &piece.iov_len);
         out.answer.length = (int64_t)piece.iov_len;
     }

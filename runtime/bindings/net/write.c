@@ -7,6 +7,7 @@
 #include "bindings/core/time_limit.h"
 #include "bindings/net/stream_object.h"
 #include "io/send_file.h"
+#include "system/file/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,11 +109,13 @@ int ml_net_stream_write(lua_State *L)
 
 /* ---- sendfile ---- */
 
-/* The file to send. `handle` is io's, whose position moves on; NULL: there is none. */
+/* The file to send. `handle` is io's, `opened` is moonlet.fs's, whose position moves on; NULL:
+ * there is none. */
 struct outgoing {
     int fd;
     off_t offset;
     luaL_Stream *handle;
+    struct ml_file *opened;
 };
 
 /* A descriptor of our own: the script may close the handle while the task waits. */
@@ -132,6 +135,20 @@ static int open_handle(struct outgoing *file, luaL_Stream *handle, lua_Integer o
     return file->fd >= 0 ? 0 : -errno;
 }
 
+/* The same for a file of moonlet.fs. -ESPIPE: a FIFO or a terminal; -EBUSY: a task is reading. */
+static int open_opened(struct outgoing *file, struct ml_file *opened, lua_Integer offset)
+{
+    int error = offset < 0 ? ml_file_settle(opened) : 0;
+    if (error == 0 && !opened->is_disk)
+        error = -ESPIPE;
+    if (error != 0)
+        return error;
+    file->offset = offset < 0 ? opened->at : offset;
+    file->opened = offset < 0 ? opened : NULL;
+    file->fd = fcntl(opened->descriptor->fd, F_DUPFD_CLOEXEC, 3);
+    return file->fd >= 0 ? 0 : -errno;
+}
+
 /* A FIFO is opened without waiting for its other end; its first read fails. */
 static int open_path(struct outgoing *file, const char *path, lua_Integer offset)
 {
@@ -147,17 +164,37 @@ static int send_outgoing(struct ml_stream *s, const struct outgoing *file, uint6
     close(file->fd);
     if (file->handle != NULL && file->handle->closef != NULL)
         fseeko(file->handle->f, file->offset + (off_t)*sent, SEEK_SET);
+    if (file->opened != NULL)
+        ml_file_go_to(file->opened, file->offset + (off_t)*sent);
     return error;
 }
 
-static luaL_Stream *check_handle(lua_State *L, int index)
+/* The arguments that say which file: one of the three is not NULL. */
+struct named_file {
+    luaL_Stream *handle;
+    struct ml_file *opened;
+    const char *path;
+};
+
+static struct named_file check_named_file(lua_State *L, int index)
 {
-    luaL_Stream *handle = luaL_testudata(L, index, LUA_FILEHANDLE);
-    if (handle == NULL)
-        luaL_checkstring(L, index);
-    else if (handle->closef == NULL)
-        luaL_argerror(L, index, "attempt to use a closed file");
-    return handle;
+    struct named_file named = {.handle = luaL_testudata(L, index, LUA_FILEHANDLE)};
+    if (named.handle == NULL && lua_isuserdata(L, index))
+        named.opened = ml_test_object(L, index, ml_file_type);
+    bool is_closed = (named.handle != NULL && named.handle->closef == NULL) ||
+                     (named.opened != NULL && named.opened->descriptor == NULL);
+    luaL_argcheck(L, !is_closed, index, "attempt to use a closed file");
+    if (named.handle == NULL && named.opened == NULL)
+        named.path = luaL_checkstring(L, index);
+    return named;
+}
+
+static int open_named(struct outgoing *file, const struct named_file *named, lua_Integer offset)
+{
+    if (named->opened != NULL)
+        return open_opened(file, named->opened, offset);
+    return named->handle != NULL ? open_handle(file, named->handle, offset)
+                                 : open_path(file, named->path, offset);
 }
 
 /* A number of bytes, -1 if it is absent. */
@@ -172,11 +209,11 @@ static lua_Integer check_bytes(lua_State *L, int index)
 
 /***
 Writes a file's content, contiguous in the stream; the kernel moves the bytes where it can. May
-wait; reading the file itself holds up the whole thread, as all of io does.
+wait, also for a disk: other tasks run meanwhile.
 @function stream:sendfile
-@param file one of io's, flushed before, or a path. It must be readable at any offset, as a pipe is
-not
-@tparam[opt] integer offset where in the file to begin. Without one a file of io's is sent from its
+@param file one of io's, flushed before, one of moonlet.fs's, or a path. It must be readable at any
+offset, as a pipe is not
+@tparam[opt] integer offset where in the file to begin. Without one an open file is sent from its
 position, which moves past the bytes sent; with one the position stays. A path begins at 0
 @tparam[opt] integer count bytes at most; without it all up to the end of the file
 @treturn boolean true once the kernel has all; or nil, message, code, bytes sent
@@ -185,23 +222,21 @@ position, which moves past the bytes sent; with one the position stays. A path b
 int ml_net_stream_send_file(lua_State *L)
 {
     struct ml_stream *s = ml_check_stream(L, 1);
-    luaL_Stream *handle = check_handle(L, 2);
+    struct named_file named = check_named_file(L, 2);
     lua_Integer offset = check_bytes(L, 3);
     uint64_t count = (uint64_t)check_bytes(L, 4); /* -1: as many as possible */
-    const char *path = handle == NULL ? lua_tostring(L, 2) : NULL;
     struct outgoing file = {0};
     uint64_t sent = 0;
     ml_blocking_begin(L);
-    int error =
-        handle != NULL ? open_handle(&file, handle, offset) : open_path(&file, path, offset);
+    int error = open_named(&file, &named, offset);
     bool is_open = error == 0;
     if (is_open)
         error = send_outgoing(s, &file, count, &sent);
     ml_blocking_end(L, error);
     if (error != 0) {
         push_write_failure(L, s, error, sent);
-        if (!is_open && path != NULL) {
-            lua_pushfstring(L, "%s: %s", path, ml_error_text(error));
+        if (!is_open && named.path != NULL) {
+            lua_pushfstring(L, "%s: %s", named.path, ml_error_text(error));
             lua_replace(L, -4);
         }
         return 4;

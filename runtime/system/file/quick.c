@@ -48,16 +48,28 @@ void ml_disks_learn(struct ml_disks *disks, const struct statx *status, bool is_
     disks->next = (disks->next + 1) % DISKS;
 }
 
+bool ml_disks_is_local(const struct ml_disks *disks, const struct statx *status)
+{
+    const struct ml_disk *disk = find(disks, status);
+    return disk != NULL && disk->is_local;
+}
+
 /* -EAGAIN: a name is not in memory; also where the kernel does not know this (before 5.12), or may
  * not be asked. */
-static int open_cached(const char *path, int flags)
+static int open_cached_at(int root, const char *path, int flags, unsigned resolve)
 {
-    struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC), .resolve = RESOLVE_CACHED};
-    long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+    struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC),
+                           .resolve = RESOLVE_CACHED | resolve};
+    long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
     if (fd >= 0)
         return (int)fd;
     bool is_answer = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
     return is_answer ? -errno : -EAGAIN;
+}
+
+static int open_cached(const char *path, int flags)
+{
+    return open_cached_at(AT_FDCWD, path, flags, 0);
 }
 
 int ml_quick_stat(const char *path, bool follows, struct statx *status)
@@ -75,10 +87,20 @@ int ml_quick_open(const struct ml_disks *disks, const char *path, struct statx *
     int error = ml_quick_stat(path, true, status);
     if (error != 0)
         return error;
-    const struct ml_disk *disk = find(disks, status);
-    if (!S_ISREG(status->stx_mode) || disk == NULL || !disk->is_local)
+    if (!S_ISREG(status->stx_mode) || !ml_disks_is_local(disks, status))
         return -EAGAIN;
     return open_cached(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
+int ml_quick_open_directory(const char *path)
+{
+    return open_cached(path, O_PATH | O_DIRECTORY);
+}
+
+int ml_quick_open_beneath(int root, const char *path)
+{
+    unsigned how = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+    return open_cached_at(root, *path != '\0' ? path : ".", O_RDONLY | O_NONBLOCK | O_NOCTTY, how);
 }
 
 ssize_t ml_quick_read(int fd, void *buffer, size_t size, off_t offset)

@@ -31,12 +31,23 @@ bool ml_disk_is_local(int fd);
 
 void ml_disks_learn(struct ml_disks *disks, const struct statx *status, bool is_local);
 
+/* Whether it is known that opening a file on this disk asks no server. */
+bool ml_disks_is_local(const struct ml_disks *disks, const struct statx *status);
+
 /* The status of the file that the path leads to, or of the link at its end if it may not be
  * followed. 0; -EAGAIN: only a worker can tell; or an error, which is the answer. */
 int ml_quick_stat(const char *path, bool follows, struct statx *status);
 
 /* Opens a regular file for reading: a descriptor, with its status; -EAGAIN; or an error. */
 int ml_quick_open(const struct ml_disks *disks, const char *path, struct statx *status);
+
+/* Opens a directory, for opening files in it: a descriptor; -EAGAIN; or an error. */
+int ml_quick_open_directory(const char *path);
+
+/* Opens what is in a directory of a disk that asks no server, as ml_beneath_open() does, for
+ * reading: a descriptor; -EAGAIN, also if the path leads out of the directory, or to another disk;
+ * or an error. */
+int ml_quick_open_beneath(int root, const char *path);
 
 /* Reads from `offset` on. Bytes, 0: the end; -EAGAIN: they are not in memory; or an error. */
 ssize_t ml_quick_read(int fd, void *buffer, size_t size, off_t offset);

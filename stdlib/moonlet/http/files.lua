@@ -292,6 +292,9 @@ local function serve_directory(self, req, res, root, path)
   return 404, NOT_FOUND
 end
 
+-- What is no fault of the path: 500, not 404.
+local OUR_TROUBLES = { EAGAIN = true, EIO = true, EMFILE = true, ENFILE = true, ENOMEM = true }
+
 local function serve_path(self, req, res)
   local path, is_directory = plain_path(self, req.path)
   if not path then return 404, NOT_FOUND end
@@ -304,9 +307,7 @@ local function serve_path(self, req, res)
   ok, message, code = serve(req, res, guard, path, self.opts)
   if ok then return true end
   if code == "EISDIR" then return add_slash(req.target) end
-  if code == "EMFILE" or code == "ENFILE" or code == "ENOMEM" or code == "EIO" then
-    return nil, message, code
-  end
+  if OUR_TROUBLES[code] then return nil, message, code end
   return 404, NOT_FOUND
 end
 

@@ -2,6 +2,7 @@
 -- @module moonlet.http.saving
 
 local error, pcall, require, type = error, pcall, require, type
+local concat = table.concat
 -- A program without io has none.
 local has_files, files = pcall(require, "moonlet.http.files.core")
 
@@ -14,7 +15,29 @@ function saving.check_path(path, name)
   error(("bad argument #1 to '%s' (string expected, got %s)"):format(name, got), 3)
 end
 
---- Writes pieces to a file, which appears at `path` when it is whole, or never.
+-- Bytes of small pieces that a worker writes at once.
+local BLOCK = 128 * 1024
+
+-- The pieces, gathered into strings of a block or more.
+local function blocks(next_piece, max)
+  local total, is_over = 0, false
+  return function()
+    local list, size = {}, 0
+    while not is_over and size < BLOCK do
+      local piece, message, code = next_piece()
+      if message then return nil, message, code end
+      is_over = piece == nil
+      list[#list + 1] = piece
+      size = size + #(piece or "")
+      if max and total + size > max then return nil, "it is larger than allowed", "EMSGSIZE" end
+    end
+    total = total + size
+    return size > 0 and concat(list) or nil, nil, total
+  end
+end
+
+--- Writes pieces to a file, which appears at `path` when it is whole, or never. Workers do it, so
+-- that a slow disk holds up this task only.
 -- @tparam string path
 -- @tparam ?integer max bytes at most
 -- @tparam function next_piece gives a string, nil at the end, or nil, message, code
@@ -24,20 +47,18 @@ function saving.save(path, max, next_piece)
   local file, message, code = files.create(path)
   if not file then return nil, path .. ": " .. message, code end
   local guard <close> = file
-  local size = 0
+  local next_block = blocks(next_piece, max)
+  local block
   while true do
-    local piece
-    piece, message, code = next_piece()
-    if not piece then break end
-    size = size + #piece
-    if max and size > max then return nil, "it is larger than allowed", "EMSGSIZE" end
-    local ok, problem, number = file:write(piece)
+    block, message, code = next_block()
+    if not block then break end
+    local ok, problem, number = file:write(block)
     if not ok then return nil, path .. ": " .. problem, number end
   end
   if message then return nil, message, code end
   local ok, problem, number = guard:commit()
   if not ok then return nil, path .. ": " .. problem, number end
-  return size
+  return code
 end
 
 return saving

@@ -127,3 +127,29 @@ describe("the option compress", function()
     assert.is_nil(get(ask, router, "gzip").headers["content-encoding"])
   end)
 end)
+
+describe("a long answer that is coded", function()
+  carriers.each(it, "lets other tasks run many times meanwhile, and is whole", function(ask)
+    local lines = {}
+    for i = 1, 40000 do lines[i] = ("%d %d\n"):format(i, i * 7919 % 10007) end
+    local text = table.concat(lines)
+    local rounds, has_ended = 0, false
+    local other
+    local reply = get(ask, function()
+      other = task.spawn(function()
+        while not has_ended do
+          rounds = rounds + 1
+          task.yield()
+        end
+      end)
+      task.yield()
+      rounds = 0
+      return 200, { ["content-type"] = "text/plain" }, text
+    end, "gzip")
+    has_ended = true
+    other:join()
+    assert.equal("gzip", reply.headers["content-encoding"])
+    assert.is_true(gunzip(reply.body) == text)
+    assert.is_true(rounds >= #text // 8192, rounds)
+  end)
+end)

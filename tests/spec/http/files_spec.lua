@@ -310,3 +310,38 @@ describe("http.files", function()
     assert.is_false((pcall(http.files, "/tmp\0x")))
   end)
 end)
+
+describe("a disk", function()
+  local core = require "moonlet.http.files.core"
+
+  -- Whether another task ran while fn did.
+  local function lets_others_run(fn, ...)
+    local ran = false
+    local other = task.spawn(function() ran = true end)
+    local result, _, code = fn(...)
+    local seen = ran
+    other:join()
+    return seen, result, code
+  end
+
+  it("holds up no other task: what is not in memory is asked of a worker", function()
+    local directory = os.tmpname()
+    os.remove(directory)
+    assert(os.execute(("mkdir -p %s/below && echo text > %s/a"):format(directory, directory)))
+    local root = assert(core.root(directory))
+    local ran, names = lets_others_run(core.list, root, "")
+    assert.is_true(ran)
+    table.sort(names)
+    assert.same({ "../", "./", "a", "below/" }, names)
+    local plain, file = lets_others_run(core.open, root, "a", true)
+    assert.is_true(plain)
+    file:close()
+    local by_path, code = select(2, lets_others_run(core.open, nil, directory .. "/below"))
+    assert.is_nil(by_path)
+    assert.equal("EISDIR", code)
+    root:close()
+    assert.equal("EBADF", select(3, core.open(root, "a")))
+    assert.equal("EBADF", select(3, core.list(root, "")))
+    os.execute("rm -r " .. directory)
+  end)
+end)

@@ -1,6 +1,7 @@
 -- moonlet.net, streams: sendfile, lists of thousands of pieces, finish, options of the socket.
 
 local support = dofile("tests/spec/support.lua")
+local fs = require "moonlet.fs"
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 local test = require "moonlet.test"
@@ -44,6 +45,44 @@ for kind, pair in pairs(KINDS) do
       local got = b:read_all()
       return got, support.finish(sender)
     end
+
+    it("sends an open file of moonlet.fs from its position, which moves on, or from an offset", function()
+      local file <close> = assert(fs.open(path))
+      assert.equal(content:sub(1, 3), file:read(3)) -- and reads ahead
+      local got, results = send(file, nil, 7)
+      assert.equal(content:sub(4, 10), got)
+      assert.same({ true, 7, n = 2 }, results)
+      assert.equal(10, file:seek())
+      assert.equal(content:sub(1, 5), (send(file, 0, 5)))
+      assert.equal(10, file:seek())
+      assert.equal(content:sub(11, 12), file:read(2))
+      got, results = send(file)
+      assert.is_true(got == content:sub(13))
+      assert.same({ true, #content - 12, n = 2 }, results)
+      assert.equal(#content, file:seek())
+      assert.is_nil(file:read(1))
+    end)
+
+    it("refuses files of moonlet.fs that are closed, cannot be read, or have no positions", function()
+      local file = assert(fs.open(path))
+      file:close()
+      assert.matches("bad argument #1 to 'sendfile' %(attempt to use a closed file%)",
+        support.message_of(function()
+          local a <close> = pair()
+          a:sendfile(file)
+        end))
+      local writer <close> = assert(fs.open(path, "r+"))
+      local appender <close> = assert(fs.open(path, "a"))
+      assert.equal("", (send(writer, 0, 0)))
+      local _, results = send(appender, 0, 10)
+      assert.equal("EBADF", results[3])
+      local terminal = fs.open "/dev/ptmx"
+      if terminal then
+        _, results = send(terminal)
+        assert.equal("ESPIPE", results[3])
+        terminal:close()
+      end
+    end)
 
     it("sends a file by its path, all or a part of it", function()
       local got, results = send(path)

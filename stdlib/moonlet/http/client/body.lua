@@ -19,6 +19,11 @@ local function is_stream(value)
     and pcall(function() return value.read_some end)
 end
 
+-- A file of moonlet.fs.
+local function is_file(value)
+  return is_stream(value) and pcall(function() return value.seek end) and value.seek ~= nil
+end
+
 local function from_file(file)
   local at = file:seek "cur"
   local size = at and file:seek "end"
@@ -48,7 +53,7 @@ local function from_value(value)
   if type(value) == "string" or type(value) == "number" then
     return { data = tostring(value), can_replay = true }
   end
-  if io_type and io_type(value) == "file" then return from_file(value) end
+  if io_type and io_type(value) == "file" or is_file(value) then return from_file(value) end
   if type(value) == "table" and getmetatable(value) == nil then return from_list(value) end
   if argument.is_callable(value) then return { open = function() return value end } end
   if is_stream(value) then return from_stream(value) end

@@ -2,7 +2,6 @@
 -- @module moonlet.http.client.download
 
 local error, rawget, tonumber, type = error, rawget, tonumber, type
-local os_remove, os_rename = os.remove, os.rename
 
 local call = require "moonlet.http.client.call"
 local file = require "moonlet.http.client.file"
@@ -69,19 +68,19 @@ function download.run(client, opts, path)
   local first, total, why = measure(response, have)
   if not first then return nil, total, why end
   local validator = validator_of(response.headers)
-  os_remove(tag)
+  file.remove(tag)
   if resume and validator then file.put(tag, validator) end
   local book = { sum = first, total = total }
   local chunks = counted(response, book, opts.progress)
-  local ok, size, problem, number = task.pcall(file.save_chunks, path, first > 0 and "ab" or "wb",
-    part, chunks)
+  local ok, size, problem, number = task.pcall(file.save_chunks, part, first > 0 and "ab" or "wb",
+    chunks)
   if ok and size and (not total or book.sum == total) then
-    os_remove(tag)
-    local done, reason = os_rename(part, path)
-    if not done then return nil, reason, "EIO" end
+    file.remove(tag)
+    local done, reason, errno = file.rename(part, path)
+    if not done then return nil, reason, errno end
     return response
   end
-  if not (resume and validator) then os_remove(part) end
+  if not (resume and validator) then file.remove(part) end
   if not ok then
     if type(size) == "table" and rawget(size, "code") then return nil, size.message, size.code end
     error(size, 0)

@@ -1,49 +1,43 @@
---- Files that the HTTP client reads and writes. For moonlet's own modules.
+--- Files that the HTTP client keeps for downloads, through moonlet.fs: a slow disk holds up no
+-- other task. For moonlet's own modules.
 -- @module moonlet.http.client.file
 
-local io_open, setmetatable = io and io.open, setmetatable
+local pcall, require = pcall, require
+-- A program without io or os has none.
+local has_files, fs = pcall(require, "moonlet.fs")
+local shield = require("moonlet.task").shield
 
 local file = {}
 
 --- All of a file; nil: there is none.
-function file.read(path)
-  local handle = io_open(path, "rb")
-  if not handle then return nil end
-  local text <const> = handle:read "a"
-  handle:close()
-  return text
-end
+function file.read(path) return has_files and fs.read(path) or nil end
 
 --- Its bytes; 0: there is none.
 function file.size(path)
-  local handle = io_open(path, "rb")
-  if not handle then return 0 end
-  local size = handle:seek "end"
-  handle:close()
-  return size or 0
+  local status = has_files and fs.stat(path)
+  return status and status.size or 0
 end
 
 --- Makes a file of a text, if it can.
-function file.put(path, text)
-  local handle = io_open(path, "wb")
-  if not handle then return end
-  handle:write(text)
-  handle:close()
-end
+function file.put(path, text) return has_files and fs.write(path, text) end
 
---- Writes what `chunks` gives, for `path`, into the file beside it: bytes; or nil, message, code.
-function file.save_chunks(path, mode, temporary, chunks)
-  local handle, message, number = io_open(temporary, mode)
-  if not handle then return nil, message, number end
-  local guard <close> = setmetatable({}, { __close = function() handle:close() end })
+--- Removes a file, if it is there, also for a task that is cancelled.
+function file.remove(path) return has_files and shield(5, fs.remove, path) end
+
+--- As fs.rename().
+function file.rename(from, to) return fs.rename(from, to) end
+
+--- Writes what `chunks` gives into a file, each piece as it comes: bytes; or nil, message, code.
+function file.save_chunks(path, mode, chunks)
+  if not has_files then return nil, "this program may not write files", "EPERM" end
+  local handle <close>, message, code = fs.open(path, mode)
+  if not handle then return nil, message, code end
   local size = 0
   for piece in chunks do
-    local ok, problem = handle:write(piece)
-    if not ok then return nil, problem, "EIO" end
+    local ok, problem, number = handle:write(piece)
+    if not ok then return nil, problem, number end
     size = size + #piece
   end
-  local _ = guard
-  if not handle:flush() then return nil, "cannot write " .. path, "EIO" end
   return size
 end
 

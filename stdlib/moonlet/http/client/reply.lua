@@ -4,13 +4,12 @@
 local math = math
 local error, pcall, rawget, setmetatable = error, pcall, rawget, setmetatable
 local tonumber, tostring, type = tonumber, tostring, type
-local os_remove, os_rename = os.remove, os.rename
 local math_huge, math_type, table_concat = math.huge, math.type, table.concat
 
 local argument = require "moonlet.argument"
 local deadline = require "moonlet.http.client.deadline"
-local file = require "moonlet.http.client.file"
 local json = require "moonlet.json"
+local saving = require "moonlet.http.saving"
 
 local left = deadline.left
 
@@ -241,19 +240,10 @@ Response.__close = Response.close
 -- @tparam string path
 -- @treturn integer bytes; or nil, message, code
 function Response:save(path)
-  local temporary = path .. ".part"
-  local ok, size, message, code = pcall(file.save_chunks, path, "wb", temporary, self:chunks())
-  if ok and size then
-    local done, problem = os_rename(temporary, path)
-    if done then return size end
-    size, message, code = nil, problem, "EIO"
-  end
-  os_remove(temporary)
-  if not ok then
-    if type(size) == "table" and rawget(size, "code") then return nil, size.message, size.code end
-    error(size, 0)
-  end
-  return size, message, code
+  local ok, size, message, code = pcall(saving.save, path, nil, self:chunks())
+  if ok then return size, message, code end
+  if type(size) == "table" and rawget(size, "code") then return nil, size.message, size.code end
+  error(size, 0)
 end
 
 local reply = {}

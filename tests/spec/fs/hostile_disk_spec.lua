@@ -1,0 +1,130 @@
+-- Disks that are full or may not be written to, and directories that change under a walk.
+local fs = require "moonlet.fs"
+local support = dofile "tests/spec/support.lua"
+local task = require "moonlet.task"
+
+local it = support.limited(it)
+
+describe("a disk of one's own", function()
+  -- Runs a script with the directory D, where a file system is mounted with `options`. nil: this is not allowed here.
+  local function run_on(options, source)
+    local dir <close> = assert(fs.temp_dir())
+    if not os.execute("unshare -Urm true 2>/dev/null") then return nil end
+    local command, path = support.command(("local D = %q\n"):format(dir.path) .. source)
+    local output = support.shell(("unshare -Urm sh -c %q"):format(
+      ("mount -t tmpfs -o %s none %s && %s"):format(options, dir.path, command)))
+    os.remove(path)
+    return output
+  end
+
+  it("that is full in the middle of an atomic write keeps the old file, and no other", function()
+    local output = run_on("size=64k", [[
+      local fs = require "moonlet.fs"
+      assert(fs.write(D .. "/a", "old"))
+      local big = ("x"):rep(200000)
+      print(select(3, fs.write(D .. "/a", big, { atomic = true })))
+      print(fs.read(D .. "/a"), #fs.list(D))
+      local saving = require "moonlet.http.saving"
+      local given = 0
+      print(select(3, saving.save(D .. "/a", nil, function()
+        given = given + 1
+        return given <= 10 and big or nil
+      end)))
+      print(fs.read(D .. "/a"), #fs.list(D))
+      print(select(3, fs.copy("/proc/self/exe", D .. "/b")))
+      print(#fs.list(D))
+      print(fs.write(D .. "/a", ("y"):rep(30000), { atomic = true }), #fs.read(D .. "/a"))
+    ]])
+    if output then assert.equal("ENOSPC\nold\t1\nENOSPC\nold\t1\nENOSPC\n1\ntrue\t30000\n", output) end
+  end)
+
+  it("that may only be read is told so by each function that writes", function()
+    local output = run_on("size=64k", [[
+      local fs = require "moonlet.fs"
+      assert(fs.write(D .. "/a", "old"))
+      assert(fs.mkdir(D .. "/d"))
+      assert(os.execute("mount -o remount,ro " .. D))
+      local a = D .. "/a"
+      local calls = {
+        { fs.write, a, "new" }, { fs.write, a, "new", { atomic = true } }, { fs.append, a, "new" },
+        { fs.open, a, "w" }, { fs.open, a, "r+" }, { fs.remove, a }, { fs.rename, a, D .. "/b" },
+        { fs.mkdir, D .. "/e" }, { fs.copy, a, D .. "/b" }, { fs.symlink, a, D .. "/b" }, { fs.link, a, D .. "/b" },
+        { fs.chmod, a, 384 }, { fs.utime, a, 1, 1 }, { fs.remove, D .. "/d", { recursive = true } },
+        { fs.copy, D .. "/d", D .. "/f", { recursive = true } },
+        { require "moonlet.http.files.core".create, a },
+      }
+      for i, call in ipairs(calls) do
+        local ok, _, code = call[1](table.unpack(call, 2))
+        if ok or code ~= "EROFS" then print(i, ok, code) end
+      end
+      print(fs.read(a), #fs.list(D))
+    ]])
+    if output then assert.equal("old\t2\n", output) end
+  end)
+end)
+
+describe("a directory that becomes a link to another one again and again", function()
+  local dir, swapper, script
+
+  -- D/work/d is a directory with files, or a link to D/outside, in turn, changed by another process.
+  before_each(function()
+    dir = os.tmpname()
+    os.remove(dir)
+    assert(os.execute(("mkdir -p %s/outside/deep %s/work && echo keep > %s/outside/f && echo keep > %s/outside/deep/f")
+      :format(dir, dir, dir, dir)))
+    local command
+    command, script = support.command(("local D = %q\n"):format(dir) .. [[
+      local fs, rename = require "moonlet.fs", os.rename
+      fs.symlink("../outside", D .. "/work/l")
+      local d, l, was, rounds = D .. "/work/d", D .. "/work/l", D .. "/work/was", 0
+      repeat
+        fs.mkdir(d .. "/deep", { parents = true })
+        fs.write(d .. "/f", "own\n")
+        fs.write(d .. "/deep/f", "own\n")
+        for _ = 1, 20 do
+          local ok = rename(d, was) and rename(l, d) and rename(d, l) and rename(was, d)
+          if not ok then break end
+          rounds = rounds + 1
+        end
+        fs.remove(was, { recursive = true })
+      until fs.exists(D .. "/stop")
+      print(rounds)
+    ]])
+    swapper = assert(io.popen(command))
+  end)
+  after_each(function()
+    os.execute("touch " .. dir .. "/stop")
+    assert.is_true(swapper:read "n" > 0) -- it did swap them
+    swapper:close()
+    os.remove(script)
+    os.execute("rm -rf " .. dir)
+  end)
+
+  local function is_untouched()
+    assert.equal("keep\n", support.read_file(dir .. "/outside/f"))
+    assert.equal("keep\n", support.read_file(dir .. "/outside/deep/f"))
+  end
+
+  it("is removed without a touch of what the link leads to", function()
+    for i = 1, 400 do
+      fs.remove(dir .. "/work/d", { recursive = true })
+      if i % 40 == 0 then is_untouched() end
+      if i % 10 == 0 then task.sleep(.002) end
+    end
+    is_untouched()
+  end)
+
+  it("is copied without what the link leads to", function()
+    for i = 1, 200 do
+      fs.copy(dir .. "/work", dir .. "/copy", { recursive = true })
+      local found <const> = fs.lstat(dir .. "/copy/d")
+      if found and found.type == "directory" then
+        assert.not_equal("keep\n", fs.read(dir .. "/copy/d/f"))
+        assert.not_equal("keep\n", fs.read(dir .. "/copy/d/deep/f"))
+      end
+      fs.remove(dir .. "/copy", { recursive = true })
+      if i % 20 == 0 then is_untouched() end
+    end
+    is_untouched()
+  end)
+end)
