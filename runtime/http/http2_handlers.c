@@ -104,7 +104,7 @@ static struct ml_http2_stream *first_pending(const struct ml_http2_peer *peer)
     return ml_container_of(peer->pending.next, struct ml_http2_stream, turn);
 }
 
-static void run_handlers(void *context, void *argument);
+static const struct ml_http_job handlers;
 
 /* Ensures that a task will take the requests that wait for one. 0 or an error. */
 static int ensure_heir(struct ml_http2_peer *peer)
@@ -114,7 +114,7 @@ static int ensure_heir(struct ml_http2_peer *peer)
         return 0;
     peer->has_heir = true;
     peer->tasks++;
-    error = peer->server->spawn(peer->server, run_handlers, peer);
+    error = peer->server->spawn(peer->server, &handlers, peer);
     if (error != 0) {
         peer->has_heir = false;
         peer->tasks--;
@@ -141,6 +141,15 @@ static bool give_way(struct ml_hub *hub)
     return ml_slice_point(hub) == 0;
 }
 
+/* A task that runs handlers ends: another takes the requests that wait. */
+static void end_task(struct ml_http2_peer *peer)
+{
+    while (!ml_list_is_empty(&peer->pending) && ensure_heir(peer) != 0)
+        give_up(first_pending(peer));
+    if (--peer->tasks == 0)
+        ml_wake_all(peer->server->io->hub, &peer->session.ends);
+}
+
 /* The body of a task that runs handlers, until no request waits for one. If one of them waits, the
  * heir takes those that wait behind it. */
 static void run_handlers(void *context, void *argument)
@@ -154,11 +163,21 @@ static void run_handlers(void *context, void *argument)
         ensure_heir(peer);
         goes_on = run_stream(s, context) && give_way(peer->server->io->hub);
     }
-    while (!ml_list_is_empty(&peer->pending) && ensure_heir(peer) != 0)
-        give_up(first_pending(peer));
-    if (--peer->tasks == 0)
-        ml_wake_all(peer->server->io->hub, &peer->session.ends);
+    end_task(peer);
 }
+
+/* The heir was cancelled before it began: with it the request that it would have handled first, as
+ * if that had begun. So a program that cancels every heir comes to an end of them. */
+static void drop_handlers(void *argument)
+{
+    struct ml_http2_peer *peer = argument;
+    peer->has_heir = false;
+    if (!ml_list_is_empty(&peer->pending))
+        give_up(first_pending(peer));
+    end_task(peer);
+}
+
+static const struct ml_http_job handlers = {run_handlers, drop_handlers};
 
 /* An answer without a handler. */
 static void refuse(struct ml_http2_stream *s, int status, const char *text)

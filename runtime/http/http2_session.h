@@ -39,6 +39,9 @@ void ml_http2_session_release(struct ml_http2_session *c);
 /* The body of the task that sends, until ml_http2_session_finish() or an error. May wait. */
 void ml_http2_session_send(struct ml_http2_session *c);
 
+/* The same for a task that was cancelled before it began: the connection ends. Never waits. */
+void ml_http2_session_forgo_send(struct ml_http2_session *c);
+
 /* Something was submitted to nghttp2. Never waits. */
 void ml_http2_session_kick(struct ml_http2_session *c);
 

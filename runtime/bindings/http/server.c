@@ -5,6 +5,7 @@
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/failure.h"
+#include "bindings/core/job.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/object.h"
 #include "bindings/core/report.h"
@@ -339,38 +340,35 @@ static int handle_exchange(void *context, struct ml_http_exchange *x)
     return status == LUA_OK && !is_marked ? 0 : -ECANCELED;
 }
 
-struct job {
-    void (*body)(void *context, void *argument);
-    void *argument;
-};
-
-/* The body of such a task: server, job. */
-static int run_job(lua_State *L)
+/* Such a task has server, job, argument on its stack. */
+static void run_job(lua_State *L)
 {
-    const struct job *job = lua_touserdata(L, 2);
-    job->body(L, job->argument);
-    return 0;
+    const struct ml_http_job *job = lua_touserdata(L, 2);
+    job->run(L, lua_touserdata(L, 3));
 }
 
-/* Protected: server, a job -> a task that runs a copy of it. The program waits for the connection's
- * own task if for any, which waits for these. */
+static void drop_job(lua_State *L)
+{
+    const struct ml_http_job *job = lua_touserdata(L, 2);
+    job->drop(lua_touserdata(L, 3));
+}
+
+/* Protected: server, job, argument -> a task for them. The program waits for the connection's own
+ * task if for any, which waits for these. */
 static int spawn_job(lua_State *L)
 {
     static const struct ml_lua_spawn options = {.is_daemon = true, .is_quiet = true};
-    const struct job *given = lua_touserdata(L, 2);
-    struct job *job = lua_newuserdatauv(L, sizeof *job, 0);
-    *job = *given;
-    lua_replace(L, 2);
-    lua_pushcfunction(L, run_job);
-    lua_insert(L, 1);
-    if (ml_lua_spawn(L, &options, 3) != 0)
+    static const struct ml_lua_job kind = {run_job, drop_job};
+    lua_pushcfunction(L, ml_job_body);
+    lua_pushlightuserdata(L, (void *)&kind);
+    lua_rotate(L, 1, 2);
+    if (ml_lua_spawn(L, &options, 5) != 0)
         return luaL_error(L, "not enough memory");
     return 0;
 }
 
 /* Installed as the server's `spawn`. Called in callbacks of nghttp2's, so nothing may pass. */
-static int spawn(struct ml_http_server *http, void (*body)(void *context, void *argument),
-                 void *argument)
+static int spawn(struct ml_http_server *http, const struct ml_http_job *job, void *argument)
 {
     struct ml_lua *lua = ml_container_of(http->io, struct ml_lua, io);
     lua_State *L = lua->aside;
@@ -379,9 +377,9 @@ static int spawn(struct ml_http_server *http, void (*body)(void *context, void *
         return -ENOMEM;
     lua_pushcfunction(L, spawn_job);
     lua_rawgetp(L, LUA_REGISTRYINDEX, http);
-    struct job job = {body, argument};
-    lua_pushlightuserdata(L, &job);
-    int status = lua_pcall(L, 2, 0, 0);
+    lua_pushlightuserdata(L, (void *)job);
+    lua_pushlightuserdata(L, argument);
+    int status = lua_pcall(L, 3, 0, 0);
     lua_settop(L, top);
     return status == LUA_OK ? 0 : -ENOMEM;
 }
