@@ -187,8 +187,7 @@ function Pool:watch()
       task.sleep_until(at)
       at = self:sweep()
     end
-    self.is_watched = false
-  end)
+  end):on_exit(function() self.is_watched = false end)
   self.is_watched = true
 end
 

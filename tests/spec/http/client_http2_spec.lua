@@ -360,6 +360,31 @@ describe("a client of HTTP/2", function()
     assert.equal(1, c:stats().made)
   end)
 
+  -- Cancels the task of that name as soon as it is there, before it runs.
+  local function cancel_unbegun(name)
+    return task.spawn(function()
+      while true do
+        for _, t in ipairs(task.list()) do
+          if t.name == name and t:status() == "ready" then return t:cancel() end
+        end
+        task.yield()
+      end
+    end)
+  end
+
+  -- Requests waited for them for ever, and the pool counted them among its connections.
+  for _, name in ipairs { "http/2 sender", "http/2 receiver" } do
+    it("makes another connection if its " .. name .. " is cancelled before it starts", function()
+      local client <close> = client_of(echo)
+      local cancelling = cancel_unbegun(name)
+      local response, _, code = client:get "http://a/"
+      cancelling:join()
+      if not response then assert.not_equal("ETIMEDOUT", code) end
+      assert.equal(200, client:get("http://a/").status)
+      support.eventually(function() return client:stats().open == 1 end)
+    end)
+  end
+
   it("limits the body", function()
     local c <close> = client_of(function(req)
       if req.path == "/large" then return ("x"):rep(100000) end

@@ -108,6 +108,13 @@ local function run(self, body)
   if not ok and (self.conn or task.is_cancellation(result)) then error(result, 0) end
 end
 
+-- The same if the task was cancelled before it began.
+local function conclude_unbegun(self)
+  if self.is_over then return end
+  local message = not self.is_stopped and "the task that sends the body was cancelled"
+  conclude(self, true, nil, message, message and "ECANCELED")
+end
+
 local WEAK = { __mode = "v" }
 
 --- Begins to send the parts of a body on a connection, whose `upload` it becomes. A connection that
@@ -119,6 +126,7 @@ function upload.start(conn, body, times)
     is_stopped = false, ended = false, message = false, code = false, failure = false, task = false,
   }, Upload)
   self.task = task.spawn({ daemon = true, name = "http upload" }, run, self, body)
+  self.task:on_exit(function() conclude_unbegun(self) end)
   conn.upload = self
   return self
 end
