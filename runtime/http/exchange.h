@@ -124,6 +124,7 @@ struct ml_http_exchange {
     bool is_body_begun : 1; /* read_body() was called */
     bool is_head : 1;       /* the method is HEAD: the answer has no body */
     bool must_close : 1;    /* the connection ends after it */
+    bool is_refused : 1;    /* answered without a handler: it is only to be logged */
     bool compresses : 1;    /* the handler's: its answer may get a content coding */
 };
 

@@ -62,8 +62,6 @@ struct ml_http_server {
     /* Runs the job in a task of its own: for carriers of several exchanges at a time. 0 or an
      * error; then neither of its functions is called. */
     int (*spawn)(struct ml_http_server *server, const struct ml_http_job *job, void *argument);
-    /* Told of an exchange that is over, its head still there: the access log. NULL: nobody. */
-    void (*done)(void *context, struct ml_http_exchange *x);
     struct ml_http_limits limits;
     struct ml_http_timeouts timeouts;
     struct ml_http_counters counters;
@@ -71,6 +69,7 @@ struct ml_http_server {
     uint32_t max_in_flight; /* exchanges; beyond them 503 */
     enum ml_http_on_gone on_gone;
     bool is_stopping;
+    bool wants_refused; /* handle() is also given exchanges that have their answer: is_refused */
     struct ml_link connections; /* all that are open */
     struct ml_link memory;      /* all pieces, those that are spare among them */
     struct ml_http_spares blocks, requests, streams;

@@ -193,6 +193,20 @@ static bool log_exchange(lua_State *L, const struct ml_http_exchange *x, intptr_
     return false;
 }
 
+/* The line of an exchange that was answered without a handler. Raises the cancellation of the log's
+ * function. */
+static void log_refused(lua_State *L, struct ml_http_exchange *x)
+{
+    if (!((const struct ml_lua_server *)ml_to_object(L, SERVER))->logs)
+        return;
+    struct ml_lua_request *req = ml_push_request(L, x, CONNECTION, SERVER);
+    bool is_cancelled = log_exchange(L, x, ml_cancellation_count(L));
+    req->x = NULL;
+    if (is_cancelled)
+        lua_error(L);
+    lua_settop(L, TRACEBACK);
+}
+
 /* Handles an exchange, of the connection `c` if that is of HTTP/1; the stack is filled up to
  * TRACEBACK. Raises a cancellation, unless it is that of a peer that has left. */
 static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_exchange *x)
@@ -255,7 +269,9 @@ static void serve_http1(lua_State *L, struct ml_http_connection *c)
     struct ml_http_exchange *x = NULL;
     int result = 0;
     while (result == 0) {
-        if (x != NULL)
+        if (x != NULL && ml_unlikely(x->is_refused))
+            log_refused(L, x);
+        else if (x != NULL)
             handle(L, c, x);
         ml_blocking_begin(L);
         result = x != NULL ? ml_http_connection_finish(c) : 0;
@@ -321,7 +337,10 @@ static int handle_http2(lua_State *L)
     lua_insert(L, 1);
     lua_insert(L, 2); /* stream, connection, server */
     push_functions(L);
-    handle(L, NULL, x);
+    if (x->is_refused)
+        log_refused(L, x);
+    else
+        handle(L, NULL, x);
     return 0;
 }
 
@@ -473,7 +492,7 @@ static int configure(lua_State *L)
     lua_getfield(L, 2, "version");
     server->is_http1 = !lua_isnil(L, -1) && lua_tonumber(L, -1) < 2;
     server->trusts = !lua_isnil(L, 3);
-    server->logs = !lua_isnil(L, 4);
+    server->logs = http->wants_refused = !lua_isnil(L, 4);
     lua_settop(L, 4);
     lua_setiuservalue(L, 1, ML_SERVER_LOG);
     lua_setiuservalue(L, 1, ML_SERVER_CLIENT);
