@@ -1,6 +1,7 @@
 #include "bindings/http/request_object.h"
 
 #include "base/error.h"
+#include "bindings/core/blocking.h"
 
 #include <lauxlib.h>
 
@@ -21,6 +22,7 @@ struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x,
 
 int ml_push_exchange_over(lua_State *L)
 {
+    ml_blocking_share(L);
     luaL_pushfail(L);
     lua_pushliteral(L, "the request is over");
     lua_pushstring(L, ml_error_name(ML_ECLOSED));
