@@ -20,9 +20,14 @@ struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x,
     return req;
 }
 
-int ml_push_exchange_over(lua_State *L)
+int ml_fail_exchange_over(lua_State *L)
 {
     ml_blocking_share(L);
+    return ml_push_exchange_over(L);
+}
+
+int ml_push_exchange_over(lua_State *L)
+{
     luaL_pushfail(L);
     lua_pushliteral(L, "the request is over");
     lua_pushstring(L, ml_error_name(ML_ECLOSED));
