@@ -194,6 +194,13 @@ static bool is_leaving(const struct ml_http2_request *r)
     return r->flow.is_draining || (r->flow.input_ended && ml_link_is_in_list(&r->link));
 }
 
+static size_t http2_unsent(const struct ml_http_client_exchange *x)
+{
+    const struct ml_http2_request *r = ml_container_of(x, struct ml_http2_request, x);
+    bool is_under_way = !x->is_sending && is_leaving(r) && ml_http2_flow_check(&r->flow) == 0;
+    return is_under_way ? ml_buffer_size(&r->flow.out) + 1 : 0;
+}
+
 static int http2_end(struct ml_http_client_exchange *x, ml_time deadline)
 {
     struct ml_http2_request *r = request_of(x);
@@ -419,6 +426,7 @@ static const struct ml_http_client_carrier carrier = {
     .finish = http2_finish,
     .is_idle = http2_is_idle,
     .holds_head = http2_holds_head,
+    .unsent = http2_unsent,
     .drop = http2_drop,
 };
 

@@ -11,6 +11,7 @@ local argument = require "moonlet.argument"
 local deadline = require "moonlet.http.client.deadline"
 local file = require "moonlet.http.client.file"
 local json = require "moonlet.json"
+local upload = require "moonlet.http.client.upload"
 
 local left = deadline.left
 
@@ -40,6 +41,7 @@ local function finish(self, is_whole)
   self.trailer_fields = conn.x:trailers()
   local sending = is_whole and conn.upload
   if sending then return sending:inherit(conn) end
+  if is_whole and upload.is_left(conn.x, self.status) then return upload.leave(conn, self.times) end
   conn:release(is_whole and conn.x:finish())
 end
 
@@ -285,6 +287,8 @@ function reply.read_body(self, max, times)
     local ok
     ok, message, code = conn.upload:settle()
     if not ok then body = nil end
+  elseif body and upload.is_left(conn.x, response.status) then
+    upload.see_off(conn.x, times)
   end
   if not body then
     message, code = explain(conn, message, code)

@@ -181,4 +181,26 @@ function Upload:inherit(conn)
   self.conn = conn
 end
 
+--- Whether a body that was given as a whole is still under way though the response is whole, which
+-- does not refuse it.
+function upload.is_left(x, status) return status < REFUSAL and x:unsent() > 0 end
+
+--- Waits until such a body is through, unless the server reads no further.
+function upload.see_off(x, times)
+  local before
+  repeat
+    before = x:unsent()
+    x:end_body(left(times, PATIENCE))
+    local unsent = x:unsent()
+  until unsent == 0 or unsent == before
+end
+
+--- The same without waiting: the connection is given back then.
+function upload.leave(conn, times)
+  task.spawn({ daemon = true, name = "http upload" }, function()
+    upload.see_off(conn.x, times)
+    conn:release(conn.x:finish())
+  end):on_exit(function() conn:release(false) end) -- also if it was cancelled
+end
+
 return upload
