@@ -75,7 +75,7 @@ struct ml_http_client_carrier {
     /* More than 0: the request is not through, though all of it was given, and drop() would cut it
      * off; the less, the more of it has left. NULL: that never happens. Never waits. */
     size_t (*unsent)(const struct ml_http_client_exchange *x);
-    /* Nobody will read the rest of the response. Waits of other tasks in it end. Never waits. */
+    /* The rest of the response is not read. Waits of other tasks in it end. Never waits. */
     void (*drop)(struct ml_http_client_exchange *x);
 };
 

@@ -126,7 +126,7 @@ static void begin_exchange(struct ml_http_connection *c)
     c->served++;
 }
 
-/* What became of an attempt to get at a request. */
+/* The outcome of an attempt to get at a request. */
 enum step {
     BEGUN, /* there is one, for the handler; or one that is refused, with its answer */
     OVER,  /* there will be none */
@@ -256,7 +256,7 @@ static int receive_head(struct ml_http_connection *c)
     return result;
 }
 
-/* What concerns the server alone: BEGUN or an error. */
+/* Refuses for reasons of the server alone: BEGUN or an error. */
 static int admit(struct ml_http_connection *c)
 {
     if (c->current->x.head.expects_other)

@@ -111,7 +111,7 @@ struct ml_http_exchange {
     uint64_t body_sent; /* of the answer's */
     ml_time began;      /* when its head was there */
     /* Calls of the carrier that are under way, in whatever tasks, and what is told when the last of
-     * them ends, once the exchange is over; NULL: nobody. */
+     * them ends, once the exchange is over; NULL: none is told. */
     uint32_t calls;
     void (*left)(struct ml_http_exchange *x);
     int body_error;   /* what read_body() failed with; 0: nothing */

@@ -23,7 +23,7 @@ static void end_exchange(struct ml_http2_stream *s)
     ml_http2_flow_drop_input(&s->flow);
 }
 
-/* Bytes of a body that nobody has read, and the time that is left for them. */
+/* Bytes of an unread body, and the time that is left for them. */
 enum { DRAINED = 256 * 1024 };
 #define DRAIN_TIME ML_SECOND
 

@@ -166,8 +166,8 @@ static int put_pieces(struct ml_http2_request *r, const struct iovec *pieces, in
     return error;
 }
 
-/* A body that is there as a whole is copied as a whole, so that nobody waits for the server to read
- * it while the server waits for its response to be read. */
+/* A body that is there as a whole is copied as a whole, so that no task waits for the server to
+ * read it while the server waits for its response to be read. */
 static int put_whole(struct ml_http2_request *r, const struct iovec *pieces, int count)
 {
     int error = 0;
@@ -303,8 +303,8 @@ static void http2_consume_head(struct ml_http_client_exchange *x)
 
 /* ---- its body ---- */
 
-/* What the end of the stream, which came before that of the body, is to the reader. What broke off
- * is short, whatever the reason; x->problem tells it. */
+/* The error of a reader for which the stream ended before the body. A body that broke off is short,
+ * whatever the reason; x->problem tells it. */
 static int cut_off(const struct ml_http2_request *r)
 {
     bool is_wrong = r->failure == -EPROTO || r->failure == -EMSGSIZE || r->failure == -ML_ECLOSED;
@@ -441,7 +441,7 @@ void ml_http2_request_init(struct ml_http2_request *r, struct ml_http2_client *c
     ml_http2_flow_init(&r->flow, &c->session);
 }
 
-/* What the task gets whose stream was closed with that code before its response was whole. */
+/* The error of a task whose stream was closed with that code before its response was whole. */
 static int explain(struct ml_http2_request *r, uint32_t code)
 {
     struct ml_http_client_exchange *x = &r->x;

@@ -24,7 +24,7 @@ struct ml_http2_session {
     bool is_sending;       /* the task lives */
     bool has_output;       /* nghttp2 may have something to say */
     bool is_over;          /* the sender sends what there is, and ends */
-    bool has_read_all;     /* nobody receives any more */
+    bool has_read_all;     /* no task receives any more */
     bool reads_on;         /* what came before the peer went is of use: clients */
     bool is_mute;          /* nothing can be sent any more */
 };

@@ -43,7 +43,7 @@ struct ml_http_connection_link {
     void (*stop)(struct ml_http_connection_link *link);
 };
 
-/* What a task does that carries exchanges; one of the two is called. */
+/* The work of a task that carries exchanges; one of the two is called. */
 struct ml_http_job {
     /* The context is one for handle(). */
     void (*run)(void *context, void *argument);

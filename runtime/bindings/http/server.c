@@ -110,7 +110,8 @@ static void detach(lua_State *L)
         ml_response_release(L, RESPONSE);
 }
 
-/* What the failed handler had said is forgotten, but the cookies and the like stay out, too. */
+/* Forgets the answer that the failed handler had begun to describe, with its cookies and the like.
+ */
 static void forget_answer(lua_State *L)
 {
     struct ml_lua_response *res = ml_to_object(L, RESPONSE);
@@ -177,7 +178,7 @@ static void push_log(lua_State *L, const struct ml_http_exchange *x)
     lua_pushnumber(L, (lua_Number)span / ML_SECOND);
 }
 
-/* The access log. An error in it is reported, and is nobody's answer. True: the log's function was
+/* The access log. An error in it is reported, and changes no answer. True: the log's function was
  * cancelled, which is on top. */
 static bool log_exchange(lua_State *L, const struct ml_http_exchange *x, intptr_t count)
 {

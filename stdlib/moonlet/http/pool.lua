@@ -102,7 +102,7 @@ function Pool:origin(key)
   return one
 end
 
--- What is known of an origin is forgotten with its last connection.
+-- The pool forgets an origin with its last connection.
 function Pool:tidy(key)
   local one = self.origins[key]
   if one and one.used == 0 and one.users == 0 and not self.idle[key] then
