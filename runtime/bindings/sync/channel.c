@@ -189,14 +189,6 @@ static int push_failure(lua_State *L, int error)
     return error == -ML_ECLOSED ? ml_channel_push_closed(L, 1) : ml_push_failure(L, error);
 }
 
-/* The channel is closed: -ML_ECLOSED. */
-static __attribute__((noinline)) int refuse_closed(lua_State *L, ml_time deadline)
-{
-    if (deadline != ML_NEVER_WAIT)
-        ml_blocking_share(L);
-    return -ML_ECLOSED;
-}
-
 /* Gets from the channel at 1: its value on top, 0, or an error. */
 static inline int get(lua_State *L, ml_time deadline)
 {
@@ -206,7 +198,7 @@ static inline int get(lua_State *L, ml_time deadline)
     if (ml_likely(outcome == ML_CHANNEL_DONE))
         return 0;
     if (outcome == ML_CHANNEL_CLOSED)
-        return refuse_closed(L, deadline);
+        return -ML_ECLOSED;
     return wait_in(L, &get_kind, &channel->getters, 0, deadline);
 }
 
@@ -244,7 +236,7 @@ FLAT static int channel_put(lua_State *L)
     enum ml_channel_outcome outcome = ml_channel_try_put(L, channel);
     int error = 0;
     if (ml_unlikely(outcome == ML_CHANNEL_CLOSED))
-        error = refuse_closed(L, deadline);
+        error = -ML_ECLOSED;
     else if (outcome == ML_CHANNEL_MUST_WAIT)
         error = wait_in(L, &put_kind, &channel->putters, 2, deadline);
     if (ml_unlikely(error != 0))

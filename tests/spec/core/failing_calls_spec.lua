@@ -38,13 +38,6 @@ describe("a call that fails at once lets others run in the end", function()
     assert.is_true(lets_others_run(function() return a:write "x" end))
   end)
 
-  it("gets and puts of a channel that is closed", function()
-    local ch = channel.new()
-    ch:close()
-    assert.is_true(lets_others_run(function() return ch:get() end))
-    assert.is_true(lets_others_run(function() return ch:put(1) end))
-  end)
-
   it("requests of a client that is closed", function()
     local client = http.client {}
     client:close()
@@ -91,13 +84,21 @@ describe("a call that fails at once lets others run in the end", function()
     assert.is_true(lets_others_run(function() return kept:write "x" end))
   end)
 
-  it("but not where the task may not be left", function()
+  -- The model test counts on it: what needs no wait of a channel is one step.
+  it("but not those of a channel, which wait only if they must", function()
     local ch = channel.new()
     ch:close()
+    assert.is_false(lets_others_run(function() return ch:get() end))
+    assert.is_false(lets_others_run(function() return ch:put(1) end))
+  end)
+
+  it("but not where the task may not be left", function()
+    local a = net.memory_pair()
+    a:close()
     task.no_switch(function()
       local ran = false
       task.spawn(function() ran = true end)
-      for _ = 1, 5000 do assert.is_nil(ch:get()) end
+      for _ = 1, 5000 do pcall(a.read_some, a) end
       assert.is_false(ran)
     end)
   end)
