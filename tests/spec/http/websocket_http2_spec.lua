@@ -845,7 +845,8 @@ describe("a WebSocket over HTTP/2, over TLS", function()
     for version, made in pairs { ["2"] = 1, ["1.1"] = 2 } do
       local c <close> = http.client { tls = credentials.trusts(), proxy = by, version = version }
       assert.equal(version, assert(c:get("https://127.0.0.1:" .. port)).version)
-      local ws <close> = assert(websocket.connect("wss://127.0.0.1:" .. port, { client = c, timeout = support.patience }))
+      local ws <close> = assert(websocket.connect("wss://127.0.0.1:" .. port,
+        { client = c, timeout = support.patience }))
       assert.equal("by HTTP/" .. version, (ws:receive()))
       ws:send "x"
       assert.equal("x", ws:receive())
