@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* What the next byte has to be. */
+/* The place of the next byte. */
 enum state {
     SIZE,       /* a digit, or the end of the size */
     NAME_START, /* behind a ';' */

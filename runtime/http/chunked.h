@@ -11,8 +11,8 @@
 #include "http/error.h"
 #include "http/syntax.h"
 
-/* Extensions of one body in all, and of one chunk, in bytes: they say nothing that anybody reads,
- * so many of them are an attack. */
+/* Extensions of one body in all, and of one chunk, in bytes: no reader knows any, so
+ * many of them are an attack. */
 #define ML_HTTP_EXTENSIONS_MAX (16 * 1024u)
 #define ML_HTTP_EXTENSION_MAX 4096u
 

@@ -284,7 +284,7 @@ static int more(struct ml_http_client_exchange *x, ml_time deadline)
     return ml_stream_receive_more(x->stream, deadline);
 }
 
-/* What is there, at most `max` bytes: waits for one. 1: the end of the connection. */
+/* The input that is there, at most `max` bytes: waits for one. 1: the end of the connection. */
 static int read_raw(struct ml_http_client_exchange *x, size_t max, struct ml_piece_of_input *piece,
                     ml_time deadline)
 {
@@ -393,7 +393,7 @@ static void http1_consume(struct ml_http_client_exchange *x, const struct ml_pie
     x->pending = 0;
 }
 
-/* What follows a request that is not whole would be taken for the rest of it. */
+/* Bytes behind a request that is not whole would be taken for the rest of it. */
 static bool http1_finish(struct ml_http_client_exchange *x)
 {
     if (x->phase != ML_HTTP_CLIENT_OVER)

@@ -72,7 +72,10 @@ struct ml_http_client_carrier {
     /* Whether the bytes of x->head and x->trailers are still there: they may have gone with the
      * connection. Never waits. */
     bool (*holds_head)(const struct ml_http_client_exchange *x);
-    /* Nobody will read the rest of the response. Waits of other tasks in it end. Never waits. */
+    /* More than 0: the request is not through, though all of it was given, and drop() would cut it
+     * off; the less, the more of it has left. NULL: that never happens. Never waits. */
+    size_t (*unsent)(const struct ml_http_client_exchange *x);
+    /* The rest of the response is not read. Waits of other tasks in it end. Never waits. */
     void (*drop)(struct ml_http_client_exchange *x);
 };
 

@@ -126,28 +126,25 @@ static void begin_exchange(struct ml_http_connection *c)
     c->served++;
 }
 
-/* What became of an attempt to get at a request. */
+/* The outcome of an attempt to get at a request. */
 enum step {
-    BEGUN,    /* there is one, for the handler */
-    OVER,     /* there will be none */
-    ANSWERED, /* there was one, or what was none, and it has its answer */
-    MORE      /* it is not whole yet */
+    BEGUN, /* there is one, for the handler; or one that is refused, with its answer */
+    OVER,  /* there will be none */
+    MORE   /* it is not whole yet */
 };
 
 /* ---- answers without a handler ---- */
 
-/* Answers what is no request, and ends the connection: ANSWERED, or an error. */
+/* Answers what is no request, and ends the connection: BEGUN, the exchange refused; or an error. */
 static int refuse(struct ml_http_connection *c, int status, const char *text)
 {
     char body[160];
     int size = snprintf(body, sizeof body, "%s\n", text);
-    c->current->x.must_close = c->lingers = true;
+    c->current->x.must_close = c->current->x.is_refused = c->lingers = true;
     c->server->counters.errors++;
     int error = ml_http_exchange_answer(&c->current->x, status, "text/plain; charset=utf-8", body,
                                         (size_t)size);
-    if (error == 0)
-        error = ml_http_connection_finish(c);
-    return error == 0 ? ANSWERED : error;
+    return error == 0 ? BEGUN : error;
 }
 
 /* The same where there is no head: nothing of it is believed. */
@@ -168,15 +165,14 @@ static int refuse_busy(struct ml_http_connection *c)
     struct ml_http_answer answer = {
         .status = 503, .pairs = pairs, .pair_count = 2, .length = sizeof text - 1};
     c->server->counters.refused++;
+    c->current->x.is_refused = true;
     int error = c->current->x.carrier->send_whole(&c->current->x, &answer, &piece, 1);
-    if (error == 0)
-        error = ml_http_connection_finish(c);
-    return error == 0 ? ANSWERED : error;
+    return error == 0 ? BEGUN : error;
 }
 
 /* ---- receiving ---- */
 
-/* Looks for a head in the input: BEGUN, ANSWERED, MORE or an error. */
+/* Looks for a head in the input: BEGUN, MORE or an error. */
 static int parse(struct ml_http_connection *c)
 {
     struct ml_buffer *in = &c->stream->in;
@@ -213,7 +209,7 @@ static int late(struct ml_http_connection *c)
     return is_silent ? OVER : refuse_head(c, 408, "the request did not come in time");
 }
 
-/* Waits for input: MORE, OVER, ANSWERED or an error. */
+/* Waits for input: MORE, OVER, BEGUN (refused, since it did not come in time) or an error. */
 static int await_input(struct ml_http_connection *c)
 {
     int error = ml_http_outbox_flush(&c->out);
@@ -260,7 +256,7 @@ static int receive_head(struct ml_http_connection *c)
     return result;
 }
 
-/* What concerns the server alone: BEGUN, ANSWERED or an error. */
+/* Refuses for reasons of the server alone: BEGUN or an error. */
 static int admit(struct ml_http_connection *c)
 {
     if (c->current->x.head.expects_other)
@@ -282,12 +278,9 @@ static int end(struct ml_http_connection *c)
 
 int ml_http_connection_next(struct ml_http_connection *c, struct ml_http_exchange **x)
 {
-    int result;
-    do {
-        result = c->is_last ? OVER : receive_head(c);
-        if (result == BEGUN)
-            result = admit(c);
-    } while (result == ANSWERED);
+    int result = c->is_last ? OVER : receive_head(c);
+    if (result == BEGUN && !c->current->x.is_refused)
+        result = admit(c);
     if (result == BEGUN)
         *x = &c->current->x;
     return result == OVER ? end(c) : result;
@@ -316,8 +309,6 @@ int ml_http_connection_finish(struct ml_http_connection *c)
         x->carrier->abort(x);
     c->is_last |= x->calls > 0; /* of tasks that may still read what comes, or write */
     int error = clear_input(c);
-    if (c->server->done != NULL)
-        c->server->done(c->context, x);
     c->server->counters.in_flight--;
     give_request(c);
     return error;

@@ -20,9 +20,9 @@ void ml_http_connection_ask(struct ml_http_connection *c, bool is_asked);
 void ml_http_connection_hand_over(struct ml_http_connection *c);
 
 /*
- * Waits for the next request and answers by itself what is none. 0: it is in *x, until
- * ml_http_connection_finish(); 1: the connection is over, its stream closed or hijacked; or an
- * error: -ECANCELED and what breaks streams.
+ * Waits for the next request and answers by itself what is none: x->is_refused. 0: it is in *x,
+ * until ml_http_connection_finish(); 1: the connection is over, its stream closed or hijacked; or
+ * an error: -ECANCELED and what breaks streams.
  */
 int ml_http_connection_next(struct ml_http_connection *c, struct ml_http_exchange **x);
 

@@ -8,7 +8,7 @@
 /* A window of the format's largest size, and zlib's mark for what is around the data. */
 enum { WINDOW_BITS = 15, GZIP = 16 };
 
-/* What an answer made on the fly is worth. */
+/* Compression fit for answers that are made on the fly. */
 enum { GZIP_LEVEL = 6, BR_LEVEL = 4, BR_WINDOW_BITS = 18, DEFLATE_MEMORY_LEVEL = 8 };
 
 struct ml_encoder {

@@ -111,7 +111,7 @@ struct ml_http_exchange {
     uint64_t body_sent; /* of the answer's */
     ml_time began;      /* when its head was there */
     /* Calls of the carrier that are under way, in whatever tasks, and what is told when the last of
-     * them ends, once the exchange is over; NULL: nobody. */
+     * them ends, once the exchange is over; NULL: none is told. */
     uint32_t calls;
     void (*left)(struct ml_http_exchange *x);
     int body_error;   /* what read_body() failed with; 0: nothing */
@@ -124,6 +124,7 @@ struct ml_http_exchange {
     bool is_body_begun : 1; /* read_body() was called */
     bool is_head : 1;       /* the method is HEAD: the answer has no body */
     bool must_close : 1;    /* the connection ends after it */
+    bool is_refused : 1;    /* answered without a handler: it is only to be logged */
     bool compresses : 1;    /* the handler's: its answer may get a content coding */
 };
 

@@ -72,7 +72,7 @@ void ml_http1_heed(struct ml_http_exchange *x)
         cancel(c);
 }
 
-/* The end of its output may be in the kernel behind input that nobody has read: poll() knows. */
+/* The end of its output may be in the kernel behind unread input: poll() knows. */
 bool ml_http1_gone(struct ml_http_exchange *x)
 {
     struct ml_stream *s = x->stream;

@@ -15,7 +15,7 @@ void ml_http1_peer_guard(struct ml_http_connection *c);
 /* True: the handler was cancelled because the peer has left. */
 bool ml_http1_peer_unguard(struct ml_http_connection *c);
 
-/* The exchange is over: nobody waits for its peer any more. */
+/* The exchange is over: no task waits for its peer any more. */
 void ml_http1_peer_forget(struct ml_http_connection *c);
 
 /* As the carrier has them. */

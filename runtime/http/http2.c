@@ -43,6 +43,13 @@ static void run_sender(void *context, void *argument)
     ml_http2_session_send(argument);
 }
 
+static void drop_sender(void *argument)
+{
+    ml_http2_session_forgo_send(argument);
+}
+
+static const struct ml_http_job sender = {run_sender, drop_sender};
+
 static int start(struct ml_http2_connection *c)
 {
     struct ml_http_server *server = c->peer.server;
@@ -53,7 +60,7 @@ static int start(struct ml_http2_connection *c)
         return error;
     c->peer.session.is_sending = true;
     c->peer.session.has_output = true;
-    error = server->spawn(server, run_sender, &c->peer.session);
+    error = server->spawn(server, &sender, &c->peer.session);
     c->peer.session.is_sending = error == 0;
     return error;
 }

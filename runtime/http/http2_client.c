@@ -212,7 +212,7 @@ static int on_bad_frame(nghttp2_session *session, const nghttp2_frame *frame, in
     return 0;
 }
 
-/* What a GOAWAY of ours tells is what the server did wrong. */
+/* A GOAWAY of ours tells which fault of the server it is for. */
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct ml_http2_client *c = user;

@@ -28,7 +28,7 @@ void ml_http2_flow_release(struct ml_http2_flow *f)
 {
     if (f->tunnel != NULL)
         ml_stream_close(f->tunnel);
-    ml_wake_all(hub_of(f), &f->waiters); /* somebody else may wait for the peer to leave */
+    ml_wake_all(hub_of(f), &f->waiters); /* another task may wait for the peer to leave */
     f->session->draining -= f->is_draining;
     f->is_draining = false;
     ml_buffer_release(&f->in);

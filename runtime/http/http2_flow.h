@@ -26,7 +26,7 @@ struct ml_http2_flow {
     bool is_closed;           /* nghttp2 has forgotten it */
     bool is_abandoned;        /* its handler has ended: calls of other tasks end, too */
     bool input_ended;         /* the peer has sent all */
-    bool input_dropped;       /* nobody will read what still comes */
+    bool input_dropped;       /* input that still comes is not read */
     uint64_t dropped;         /* bytes of that */
     bool output_ended;        /* nothing follows what is in `out` */
     bool is_deferred;         /* nghttp2 waits to be told that there is more */
@@ -55,13 +55,13 @@ void ml_http2_flow_reset(struct ml_http2_flow *f, uint32_t code);
 /* Bytes came, which stay the caller's. 0 or -ENOMEM. Never waits. */
 int ml_http2_flow_take(struct ml_http2_flow *f, const uint8_t *bytes, size_t size);
 
-/* The same for bytes that nobody will read. Never waits. */
+/* The same for bytes that no task will read. Never waits. */
 void ml_http2_flow_drop(struct ml_http2_flow *f, size_t size);
 
 /* Nothing more comes. */
 void ml_http2_flow_end_input(struct ml_http2_flow *f);
 
-/* What has come and still comes is of no use. */
+/* Input that has come and still comes is of no use. */
 void ml_http2_flow_drop_input(struct ml_http2_flow *f);
 
 /* Waits until all input that is dropped has come, more than `most` bytes of it have, or the stream

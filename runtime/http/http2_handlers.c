@@ -14,18 +14,16 @@ void ml_http2_release_if_over(struct ml_http2_stream *s)
         ml_http2_stream_free(s);
 }
 
-static void end_exchange(struct ml_http2_stream *s, void *context)
+static void end_exchange(struct ml_http2_stream *s)
 {
     struct ml_http_server *server = s->peer->server;
     if (s->x.phase != ML_HTTP_COMPLETE)
         s->x.carrier->abort(&s->x);
-    if (server->done != NULL)
-        server->done(context, &s->x);
     server->counters.in_flight--;
     ml_http2_flow_drop_input(&s->flow);
 }
 
-/* Bytes of a body that nobody has read, and the time that is left for them. */
+/* Bytes of an unread body, and the time that is left for them. */
 enum { DRAINED = 256 * 1024 };
 #define DRAIN_TIME ML_SECOND
 
@@ -34,7 +32,7 @@ enum { DRAINED = 256 * 1024 };
 static void drain(struct ml_http2_stream *s)
 {
     struct ml_http2_flow *f = &s->flow;
-    if (s->x.phase == ML_HTTP_COMPLETE && !f->input_ended) {
+    if (s->x.phase == ML_HTTP_COMPLETE && !s->x.is_refused && !f->input_ended) {
         ml_time now = ml_hub_now(s->peer->server->io->hub);
         ml_http2_flow_await_dropped(f, DRAINED, ml_time_after(now, DRAIN_TIME));
     }
@@ -67,21 +65,23 @@ static void end_calls(struct ml_http2_stream *s)
         ml_scope_close(hub, shield);
 }
 
-/* A stream that was reset before its turn came is not worth a handler. */
+/* A stream that was reset before its turn came is not worth a handler; one that was refused is only
+ * logged. */
 static bool handle(struct ml_http2_stream *s, void *context)
 {
     struct ml_http_server *server = s->peer->server;
     struct ml_hub *hub = server->io->hub;
     int error = 0;
     s->x.context = context;
-    s->scope = s->flow.is_closed ? NULL : ml_scope_open(hub, ML_SCOPE_PLAIN, ML_FOREVER);
+    bool is_worth_it = !s->flow.is_closed || s->x.is_refused;
+    s->scope = !is_worth_it ? NULL : ml_scope_open(hub, ML_SCOPE_PLAIN, ML_FOREVER);
     if (s->scope != NULL) {
         s->scope_serial = s->scope->serial;
         error = server->handle(context, &s->x);
         ml_scope_close(hub, s->scope);
         s->scope = NULL;
     }
-    end_exchange(s, context);
+    end_exchange(s);
     return error == 0;
 }
 
@@ -104,7 +104,7 @@ static struct ml_http2_stream *first_pending(const struct ml_http2_peer *peer)
     return ml_container_of(peer->pending.next, struct ml_http2_stream, turn);
 }
 
-static void run_handlers(void *context, void *argument);
+static const struct ml_http_job handlers;
 
 /* Ensures that a task will take the requests that wait for one. 0 or an error. */
 static int ensure_heir(struct ml_http2_peer *peer)
@@ -114,7 +114,7 @@ static int ensure_heir(struct ml_http2_peer *peer)
         return 0;
     peer->has_heir = true;
     peer->tasks++;
-    error = peer->server->spawn(peer->server, run_handlers, peer);
+    error = peer->server->spawn(peer->server, &handlers, peer);
     if (error != 0) {
         peer->has_heir = false;
         peer->tasks--;
@@ -129,7 +129,8 @@ static void give_up(struct ml_http2_stream *s)
     s->is_counted = false;
     s->peer->running--;
     s->peer->server->counters.in_flight--;
-    ml_http2_flow_reset(&s->flow, NGHTTP2_REFUSED_STREAM);
+    if (!s->x.is_refused)
+        ml_http2_flow_reset(&s->flow, NGHTTP2_REFUSED_STREAM);
     ml_http2_release_if_over(s);
 }
 
@@ -139,6 +140,15 @@ static bool give_way(struct ml_hub *hub)
 {
     ml_slice_spend(hub, ML_SLICE_CALL);
     return ml_slice_point(hub) == 0;
+}
+
+/* A task that runs handlers ends: another takes the requests that wait. */
+static void end_task(struct ml_http2_peer *peer)
+{
+    while (!ml_list_is_empty(&peer->pending) && ensure_heir(peer) != 0)
+        give_up(first_pending(peer));
+    if (--peer->tasks == 0)
+        ml_wake_all(peer->server->io->hub, &peer->session.ends);
 }
 
 /* The body of a task that runs handlers, until no request waits for one. If one of them waits, the
@@ -154,22 +164,21 @@ static void run_handlers(void *context, void *argument)
         ensure_heir(peer);
         goes_on = run_stream(s, context) && give_way(peer->server->io->hub);
     }
-    while (!ml_list_is_empty(&peer->pending) && ensure_heir(peer) != 0)
-        give_up(first_pending(peer));
-    if (--peer->tasks == 0)
-        ml_wake_all(peer->server->io->hub, &peer->session.ends);
+    end_task(peer);
 }
 
-/* An answer without a handler. */
-static void refuse(struct ml_http2_stream *s, int status, const char *text)
+/* The heir was cancelled before it began: with it the request that it would have handled first, as
+ * if that had begun. So a program that cancels every heir comes to an end of them. */
+static void drop_handlers(void *argument)
 {
-    char body[160];
-    int size = snprintf(body, sizeof body, "%s\n", text);
-    if (ml_http_exchange_answer(&s->x, status, "text/plain; charset=utf-8", body, (size_t)size) !=
-        0)
-        s->x.carrier->abort(&s->x);
-    ml_http2_flow_drop_input(&s->flow);
+    struct ml_http2_peer *peer = argument;
+    peer->has_heir = false;
+    if (!ml_list_is_empty(&peer->pending))
+        give_up(first_pending(peer));
+    end_task(peer);
 }
+
+static const struct ml_http_job handlers = {run_handlers, drop_handlers};
 
 static void queue(struct ml_http2_connection *c, struct ml_http2_stream *s)
 {
@@ -182,6 +191,21 @@ static void queue(struct ml_http2_connection *c, struct ml_http2_stream *s)
         give_up(s);
 }
 
+/* An answer without a handler; the access log is a task's work. */
+static void refuse(struct ml_http2_connection *c, struct ml_http2_stream *s, int status,
+                   const char *text)
+{
+    char body[160];
+    int size = snprintf(body, sizeof body, "%s\n", text);
+    if (ml_http_exchange_answer(&s->x, status, "text/plain; charset=utf-8", body, (size_t)size) !=
+        0)
+        s->x.carrier->abort(&s->x);
+    ml_http2_flow_drop_input(&s->flow);
+    s->x.is_refused = true;
+    if (c->peer.server->wants_refused)
+        queue(c, s);
+}
+
 void ml_http2_begin_request(struct ml_http2_connection *c, struct ml_http2_stream *s, int problem)
 {
     struct ml_http_server *server = c->peer.server;
@@ -189,14 +213,14 @@ void ml_http2_begin_request(struct ml_http2_connection *c, struct ml_http2_strea
     server->counters.requests++;
     if (problem != 0) {
         server->counters.errors++;
-        refuse(s, ml_http_error_status(problem), ml_http_error_text(problem));
+        refuse(c, s, ml_http_error_status(problem), ml_http_error_text(problem));
     } else if (s->x.head.method_id == ML_HTTP_CONNECT) {
-        refuse(s, 501, "this server is no proxy");
+        refuse(c, s, 501, "this server is no proxy");
     } else if (s->x.head.expects_other) {
-        refuse(s, 417, "this expectation cannot be met");
+        refuse(c, s, 417, "this expectation cannot be met");
     } else if (server->counters.in_flight >= server->max_in_flight) {
         server->counters.refused++;
-        refuse(s, 503, "too many requests at a time");
+        refuse(c, s, 503, "too many requests at a time");
     } else {
         queue(c, s);
     }

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* What a field counts beside its bytes (RFC 9113, 10.5.1). */
+/* A field counts so much beside its bytes (RFC 9113, 10.5.1). */
 enum { FIELD_OVERHEAD = 32 };
 
 static int append(struct ml_buffer *b, const char *bytes, size_t size)
@@ -53,7 +53,7 @@ static char *put(char *to, const char *bytes, size_t size)
 
 #define PUT(to, literal) put(to, literal, sizeof(literal) - 1)
 
-/* What a line has beside its name and value. */
+/* The bytes of a line beside its name and value. */
 enum { LINE_EXTRA = 4 };
 
 static char *put_line(char *to, const char *name, size_t name_size, const char *value, size_t size)

@@ -18,7 +18,7 @@ enum ml_http2_pseudo {
     ML_HTTP2_PSEUDOS
 };
 
-/* What has come of a head so far. Zeroed: nothing. */
+/* The part of a head that has come so far. Zeroed: nothing. */
 struct ml_http2_head {
     struct ml_buffer pseudo; /* the values of pseudo fields, one behind the other */
     struct ml_buffer lines;  /* field lines */

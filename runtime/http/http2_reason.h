@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-/* What the code was sent for. */
+/* The event with which the code came. */
 enum ml_http2_event {
     ML_HTTP2_RESET,   /* the server reset a stream */
     ML_HTTP2_GOODBYE, /* it ended the connection */

@@ -166,8 +166,8 @@ static int put_pieces(struct ml_http2_request *r, const struct iovec *pieces, in
     return error;
 }
 
-/* A body that is there as a whole is copied as a whole, so that nobody waits for the server to read
- * it while the server waits for its response to be read. */
+/* A body that is there as a whole is copied as a whole, so that no task waits for the server to
+ * read it while the server waits for its response to be read. */
 static int put_whole(struct ml_http2_request *r, const struct iovec *pieces, int count)
 {
     int error = 0;
@@ -192,6 +192,13 @@ static int end_output(struct ml_http2_request *r)
 static bool is_leaving(const struct ml_http2_request *r)
 {
     return r->flow.is_draining || (r->flow.input_ended && ml_link_is_in_list(&r->link));
+}
+
+static size_t http2_unsent(const struct ml_http_client_exchange *x)
+{
+    const struct ml_http2_request *r = ml_container_of(x, struct ml_http2_request, x);
+    bool is_under_way = !x->is_sending && is_leaving(r) && ml_http2_flow_check(&r->flow) == 0;
+    return is_under_way ? ml_buffer_size(&r->flow.out) + 1 : 0;
 }
 
 static int http2_end(struct ml_http_client_exchange *x, ml_time deadline)
@@ -296,8 +303,8 @@ static void http2_consume_head(struct ml_http_client_exchange *x)
 
 /* ---- its body ---- */
 
-/* What the end of the stream, which came before that of the body, is to the reader. What broke off
- * is short, whatever the reason; x->problem tells it. */
+/* The error of a reader for which the stream ended before the body. A body that broke off is short,
+ * whatever the reason; x->problem tells it. */
 static int cut_off(const struct ml_http2_request *r)
 {
     bool is_wrong = r->failure == -EPROTO || r->failure == -EMSGSIZE || r->failure == -ML_ECLOSED;
@@ -419,6 +426,7 @@ static const struct ml_http_client_carrier carrier = {
     .finish = http2_finish,
     .is_idle = http2_is_idle,
     .holds_head = http2_holds_head,
+    .unsent = http2_unsent,
     .drop = http2_drop,
 };
 
@@ -433,7 +441,7 @@ void ml_http2_request_init(struct ml_http2_request *r, struct ml_http2_client *c
     ml_http2_flow_init(&r->flow, &c->session);
 }
 
-/* What the task gets whose stream was closed with that code before its response was whole. */
+/* The error of a task whose stream was closed with that code before its response was whole. */
 static int explain(struct ml_http2_request *r, uint32_t code)
 {
     struct ml_http_client_exchange *x = &r->x;

@@ -70,7 +70,7 @@ void ml_http2_request_closed(struct ml_http2_request *r, uint32_t code);
  * not come. problem: a sentence, static, or NULL. */
 void ml_http2_request_end(struct ml_http2_request *r, int error, const char *problem);
 
-/* What came is wrong: the stream is reset, and its task gets `error`. problem: a sentence, static.
+/* The response is wrong: resets the stream, and its task gets `error`. problem: a static sentence.
  */
 void ml_http2_request_fail(struct ml_http2_request *r, int error, const char *problem);
 

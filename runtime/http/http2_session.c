@@ -139,6 +139,18 @@ static void fall_silent(struct ml_http2_session *c, int error)
     ml_stream_close(c->stream); /* the reader is to notice */
 }
 
+static void end_sending(struct ml_http2_session *c)
+{
+    c->is_sending = false;
+    ml_wake_all(c->stream->io->hub, &c->ends);
+}
+
+void ml_http2_session_forgo_send(struct ml_http2_session *c)
+{
+    fall_silent(c, -ECANCELED);
+    end_sending(c);
+}
+
 void ml_http2_session_send(struct ml_http2_session *c)
 {
     int error = 0;
@@ -152,8 +164,7 @@ void ml_http2_session_send(struct ml_http2_session *c)
         end_output(c);
     else
         fall_silent(c, error);
-    c->is_sending = false;
-    ml_wake_all(c->stream->io->hub, &c->ends);
+    end_sending(c);
 }
 
 int ml_http2_session_receive(struct ml_http2_session *c, ml_time deadline)

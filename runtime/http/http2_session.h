@@ -24,7 +24,7 @@ struct ml_http2_session {
     bool is_sending;       /* the task lives */
     bool has_output;       /* nghttp2 may have something to say */
     bool is_over;          /* the sender sends what there is, and ends */
-    bool has_read_all;     /* nobody receives any more */
+    bool has_read_all;     /* no task receives any more */
     bool reads_on;         /* what came before the peer went is of use: clients */
     bool is_mute;          /* nothing can be sent any more */
 };
@@ -38,6 +38,9 @@ void ml_http2_session_release(struct ml_http2_session *c);
 
 /* The body of the task that sends, until ml_http2_session_finish() or an error. May wait. */
 void ml_http2_session_send(struct ml_http2_session *c);
+
+/* The same for a task that was cancelled before it began: the connection ends. Never waits. */
+void ml_http2_session_forgo_send(struct ml_http2_session *c);
 
 /* Something was submitted to nghttp2. Never waits. */
 void ml_http2_session_kick(struct ml_http2_session *c);

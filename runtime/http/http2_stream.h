@@ -14,7 +14,7 @@
 
 struct ml_scope;
 
-/* What a connection of HTTP/2 has that its streams need. */
+/* The part of a connection of HTTP/2 that its streams need. */
 struct ml_http2_peer {
     struct ml_http2_session session;
     struct ml_http_server *server;

@@ -1,6 +1,7 @@
 /*
- * The head of an HTTP/1.x message as its reader (http/head.h) fills it in: places in somebody's
- * bytes, what they mean, and lookups among the fields. Knows nothing of lines; allocates nothing.
+ * The head of an HTTP/1.x message as its reader (http/head.h) fills it in: places in bytes of
+ * another owner, what they mean, and lookups among the fields. Knows nothing of lines; allocates
+ * nothing.
  */
 #ifndef ML_HTTP_MESSAGE_H
 #define ML_HTTP_MESSAGE_H

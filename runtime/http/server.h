@@ -43,6 +43,14 @@ struct ml_http_connection_link {
     void (*stop)(struct ml_http_connection_link *link);
 };
 
+/* The work of a task that carries exchanges; one of the two is called. */
+struct ml_http_job {
+    /* The context is one for handle(). */
+    void (*run)(void *context, void *argument);
+    /* The task ends and has not begun: it was cancelled, or there is no memory. Never waits. */
+    void (*drop)(void *argument);
+};
+
 struct ml_http2_memory;
 
 struct ml_http_server {
@@ -51,12 +59,9 @@ struct ml_http_server {
      * ends the connection, or the task if that is one of spawn(). What is not complete is cut off.
      */
     int (*handle)(void *context, struct ml_http_exchange *x);
-    /* Runs `body(context, argument)` in a task of its own, with a context of its own for handle():
-     * for carriers of several exchanges at a time. 0 or an error; then it never runs. */
-    int (*spawn)(struct ml_http_server *server, void (*body)(void *context, void *argument),
-                 void *argument);
-    /* Told of an exchange that is over, its head still there: the access log. NULL: nobody. */
-    void (*done)(void *context, struct ml_http_exchange *x);
+    /* Runs the job in a task of its own: for carriers of several exchanges at a time. 0 or an
+     * error; then neither of its functions is called. */
+    int (*spawn)(struct ml_http_server *server, const struct ml_http_job *job, void *argument);
     struct ml_http_limits limits;
     struct ml_http_timeouts timeouts;
     struct ml_http_counters counters;
@@ -64,6 +69,7 @@ struct ml_http_server {
     uint32_t max_in_flight; /* exchanges; beyond them 503 */
     enum ml_http_on_gone on_gone;
     bool is_stopping;
+    bool wants_refused; /* handle() is also given exchanges that have their answer: is_refused */
     struct ml_link connections; /* all that are open */
     struct ml_link memory;      /* all pieces, those that are spare among them */
     struct ml_http_spares blocks, requests, streams;

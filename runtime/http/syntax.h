@@ -28,7 +28,7 @@ static inline bool ml_http_is(char c, unsigned classes)
     return (ml_http_classes[(uint8_t)c] & classes) != 0;
 }
 
-/* A run of bytes in somebody else's memory. */
+/* A run of bytes in memory of another owner. */
 struct ml_http_text {
     const char *at;
     size_t size;

@@ -5,6 +5,8 @@
 #include "http/ws_send.h"
 #include "hub/state/waiters.h"
 
+#include <errno.h>
+
 /* The time, and the bytes, that a peer may take after the closing handshake. */
 #define DRAIN_SPAN (1 * ML_SECOND)
 enum { DRAIN_MAX = 256 * 1024 };
@@ -51,6 +53,20 @@ static int await_close(struct ml_websocket *ws)
     return result;
 }
 
+static void end_work(struct ml_websocket *ws, int error)
+{
+    if (error < 0)
+        ml_ws_break_off(ws, error);
+    ml_ws_shut(ws);
+    ws->has_worker = ws->wants_worker = false;
+    ml_wake_all(ml_ws_hub(ws), &ws->enders);
+}
+
+void ml_websocket_forgo_work(struct ml_websocket *ws)
+{
+    end_work(ws, -ECANCELED);
+}
+
 void ml_websocket_work(struct ml_websocket *ws)
 {
     ws->wants_worker = false;
@@ -65,11 +81,7 @@ void ml_websocket_work(struct ml_websocket *ws)
         ml_time by = ml_time_after(ml_hub_now(ml_ws_hub(ws)), DRAIN_SPAN);
         ml_stream_finish(ws->stream, DRAIN_MAX, by);
     }
-    if (error < 0)
-        ml_ws_break_off(ws, error);
-    ml_ws_shut(ws);
-    ws->has_worker = ws->wants_worker = false;
-    ml_wake_all(ml_ws_hub(ws), &ws->enders);
+    end_work(ws, error);
 }
 
 int ml_websocket_wait_end(struct ml_websocket *ws, ml_time deadline)

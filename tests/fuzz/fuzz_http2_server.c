@@ -22,11 +22,10 @@ static int handle(void *context, struct ml_http_exchange *x)
     return status == 0 ? result : ml_http_exchange_answer(x, status, NULL, "hello", 5);
 }
 
-static int spawn(struct ml_http_server *ignored, void (*body)(void *context, void *argument),
-                 void *argument)
+static int spawn(struct ml_http_server *ignored, const struct ml_http_job *job, void *argument)
 {
     (void)ignored;
-    return play_spawn(body, argument);
+    return play_spawn(job->run, argument);
 }
 
 static void serve(void *context, void *argument)

@@ -88,24 +88,29 @@ struct ml_lua *ml_blocking_begin(lua_State *L)
     return lua;
 }
 
-/* Ends a call of a cancelled task. */
-static _Noreturn void refuse_to_wait(lua_State *L)
+void ml_blocking_share(lua_State *L)
 {
-    if (ml_blocking_try(L)) {
+    if (ml_lua_of(L)->hub.current != NULL && ml_blocking_try(L)) {
         ml_slice_refused(&ml_lua_of(L)->hub);
         ml_blocking_finish(L);
     }
-    ml_cancellation_raise(L);
+}
+
+static __attribute__((noinline)) int end_failed(lua_State *L, int error)
+{
+    if (error != -EAGAIN)
+        ml_blocking_share(L);
+    if (error == -ECANCELED)
+        ml_cancellation_raise(L);
+    if (error == -ENOMEM)
+        luaL_error(L, "not enough memory");
+    if (error == -ECHILD)
+        luaL_error(L, "cannot wait in a process that was forked by a task");
+    return error;
 }
 
 int ml_blocking_end(lua_State *L, int error)
 {
     ml_blocking_finish(L);
-    if (ml_unlikely(error == -ECANCELED))
-        refuse_to_wait(L);
-    if (ml_unlikely(error == -ENOMEM))
-        luaL_error(L, "not enough memory");
-    if (ml_unlikely(error == -ECHILD))
-        luaL_error(L, "cannot wait in a process that was forked by a task");
-    return error;
+    return ml_likely(error >= 0) ? error : end_failed(L, error);
 }

@@ -30,9 +30,14 @@ struct ml_lua *ml_blocking_begin(lua_State *L);
 
 /*
  * Ends it. error: the result of the call, 0 or a negated error. Raises the cancellation for
- * -ECANCELED, and an error for -ENOMEM and -ECHILD; returns anything else.
+ * -ECANCELED, and an error for -ENOMEM and -ECHILD; returns anything else. A failure counts against
+ * the task's slice: others may run before this returns.
  */
 int ml_blocking_end(lua_State *L, int error);
+
+/* A call has failed without a wait: counts it against the task's slice, so that a task which takes
+ * no notice and goes on calling lets others run. Raises nothing. ml_blocking_end() does it, too. */
+void ml_blocking_share(lua_State *L);
 
 /* The same two for a call that waits until `deadline`. With ML_NEVER_WAIT it parks no task, and is
  * allowed everywhere. */

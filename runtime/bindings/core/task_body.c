@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "bindings/core/hooks.h"
+#include "bindings/core/job.h"
 #include "bindings/core/lua_runtime.h"
 #include "bindings/core/lua_strand.h"
 #include "bindings/core/report.h"
@@ -119,6 +120,7 @@ static __attribute__((noinline)) void close_abandoned(struct ml_lua_task *task)
 static __attribute__((noinline)) void end_before_the_start(struct ml_lua_task *task)
 {
     task->outcome = ML_OUTCOME_CANCELLED;
+    ml_job_drop_unbegun(task->L);
     ml_lua_task_detach(task->task.hub->owner, task, 0);
 }
 
@@ -186,6 +188,7 @@ void ml_lua_task_starve(struct ml_task *base)
     lua->report.was_told = true;
     lua->report.tell(lua, text);
     task->outcome = ML_OUTCOME_FAILED;
+    ml_job_drop_unbegun(task->L);
     lua_rawgetp(lua->aside, LUA_REGISTRYINDEX, &starved_key);
     ml_lua_task_keep(lua, task);
     drop(task);

@@ -3,6 +3,7 @@
 #include "base/hostile.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/hooks.h"
+#include "bindings/core/job.h"
 #include "bindings/core/lua_runtime.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/report.h"
@@ -227,8 +228,10 @@ void ml_lua_task_conclude(struct ml_lua_task *task, int status, int results)
     if (status == LUA_OK)
         status = keep_results(lua, task, results);
     task->outcome = ML_OUTCOME_DONE;
-    if (status != LUA_OK)
+    if (status != LUA_OK) {
+        ml_job_drop_unbegun(task->L);
         fail(lua, task);
+    }
     lua_settop(task->L, 0);
     ml_lua_task_detach(lua, task, status == LUA_OK ? results : 0);
 }

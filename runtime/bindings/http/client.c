@@ -285,6 +285,15 @@ static int exchange_is_lasting(lua_State *L)
     return 1;
 }
 
+/* exchange:unsent() -> bytes: more than 0: the request is not through, though all of it was given,
+ * and drop() would cut it off. Never waits. */
+static int exchange_unsent(lua_State *L)
+{
+    const struct ml_http_client_exchange *x = ml_check_client_exchange(L)->x;
+    lua_pushinteger(L, x->carrier->unsent != NULL ? (lua_Integer)x->carrier->unsent(x) : 0);
+    return 1;
+}
+
 /* exchange:drop(): the rest of the response is not read. Over HTTP/2 this resets the stream, unless
  * it has ended. Never waits. */
 static int exchange_drop(lua_State *L)
@@ -374,6 +383,7 @@ int ml_open_http_client(lua_State *L)
                                        {"trailers", exchange_trailers},
                                        {"finish", exchange_finish},
                                        {"is_lasting", exchange_is_lasting},
+                                       {"unsent", exchange_unsent},
                                        {"is_idle", exchange_is_idle},
                                        {"drop", exchange_drop},
                                        {"advice", exchange_advice},

@@ -110,7 +110,7 @@ int ml_http_request_body(lua_State *L)
         return 1;
     }
     if (req->x == NULL)
-        return ml_push_exchange_over(L);
+        return ml_fail_exchange_over(L);
     if (max > 0)
         req->x->max_body = max;
     req->use = ML_BODY_KEPT;
@@ -126,7 +126,7 @@ static bool begin_streaming(lua_State *L, struct ml_lua_request *req)
     if (req->use == ML_BODY_KEPT)
         luaL_error(L, "the body was read as a whole");
     if (req->x == NULL) {
-        ml_push_exchange_over(L);
+        ml_fail_exchange_over(L);
         return false;
     }
     req->use = ML_BODY_STREAMED;

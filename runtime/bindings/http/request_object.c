@@ -1,6 +1,7 @@
 #include "bindings/http/request_object.h"
 
 #include "base/error.h"
+#include "bindings/core/blocking.h"
 
 #include <lauxlib.h>
 
@@ -17,6 +18,12 @@ struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x,
     lua_pushvalue(L, connection);
     lua_setiuservalue(L, -2, ML_REQUEST_CONNECTION);
     return req;
+}
+
+int ml_fail_exchange_over(lua_State *L)
+{
+    ml_blocking_share(L);
+    return ml_push_exchange_over(L);
 }
 
 int ml_push_exchange_over(lua_State *L)

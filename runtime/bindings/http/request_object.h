@@ -32,6 +32,9 @@ struct ml_lua_request *ml_push_request(lua_State *L, struct ml_http_exchange *x,
 /* Pushes nil, message, code of an exchange that is over: returns 3. */
 int ml_push_exchange_over(lua_State *L);
 
+/* The same in a call that may wait: a task that goes on calling lets others run. */
+int ml_fail_exchange_over(lua_State *L);
+
 /* Keeps the value on top of the stack under the field's number, for the request at 1; it stays on
  * the stack. */
 void ml_request_keep(lua_State *L, struct ml_lua_request *req, int number);

@@ -82,7 +82,7 @@ static int response_write(lua_State *L)
     struct ml_lua_response *res = ml_check_response(L, 1);
     int count = lua_gettop(L);
     if (res->x == NULL)
-        return ml_push_exchange_over(L);
+        return ml_fail_exchange_over(L);
     if (count == 2 && lua_type(L, 2) == LUA_TSTRING)
         lua_pushvalue(L, 2);
     else
@@ -92,7 +92,7 @@ static int response_write(lua_State *L)
     int error = ml_response_send_head(L, 1, res);
     const char *data = lua_tolstring(L, body, &size);
     if (res->x == NULL) /* over meanwhile: this is another task than the handler's */
-        return ml_push_exchange_over(L);
+        return ml_fail_exchange_over(L);
     if (error == 0)
         error = ml_response_send_body(L, 1, res, data, size, ML_CODING_MORE);
     return ml_push_outcome(L, error);
@@ -107,15 +107,15 @@ static int response_flush(lua_State *L)
 {
     struct ml_lua_response *res = ml_check_response(L, 1);
     if (res->x == NULL)
-        return ml_push_exchange_over(L);
+        return ml_fail_exchange_over(L);
     struct ml_http_exchange *x = res->x;
     int error = ml_response_send_head(L, 1, res);
     if (res->x == NULL)
-        return ml_push_exchange_over(L);
+        return ml_fail_exchange_over(L);
     if (error == 0 && res->is_coded)
         error = ml_response_send_body(L, 1, res, "", 0, ML_CODING_FLUSH);
     if (res->x == NULL)
-        return ml_push_exchange_over(L);
+        return ml_fail_exchange_over(L);
     if (error == 0) {
         ml_carrier_begin(L, x);
         error = ml_carrier_end(L, x, x->carrier->flush(x));

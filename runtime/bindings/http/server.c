@@ -5,6 +5,7 @@
 #include "bindings/core/blocking.h"
 #include "bindings/core/cancellation.h"
 #include "bindings/core/failure.h"
+#include "bindings/core/job.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/object.h"
 #include "bindings/core/report.h"
@@ -109,7 +110,8 @@ static void detach(lua_State *L)
         ml_response_release(L, RESPONSE);
 }
 
-/* What the failed handler had said is forgotten, but the cookies and the like stay out, too. */
+/* Forgets the answer that the failed handler had begun to describe, with its cookies and the like.
+ */
 static void forget_answer(lua_State *L)
 {
     struct ml_lua_response *res = ml_to_object(L, RESPONSE);
@@ -176,7 +178,7 @@ static void push_log(lua_State *L, const struct ml_http_exchange *x)
     lua_pushnumber(L, (lua_Number)span / ML_SECOND);
 }
 
-/* The access log. An error in it is reported, and is nobody's answer. True: the log's function was
+/* The access log. An error in it is reported, and changes no answer. True: the log's function was
  * cancelled, which is on top. */
 static bool log_exchange(lua_State *L, const struct ml_http_exchange *x, intptr_t count)
 {
@@ -190,6 +192,20 @@ static bool log_exchange(lua_State *L, const struct ml_http_exchange *x, intptr_
         return true;
     report(L);
     return false;
+}
+
+/* The line of an exchange that was answered without a handler. Raises the cancellation of the log's
+ * function. */
+static void log_refused(lua_State *L, struct ml_http_exchange *x)
+{
+    if (!((const struct ml_lua_server *)ml_to_object(L, SERVER))->logs)
+        return;
+    struct ml_lua_request *req = ml_push_request(L, x, CONNECTION, SERVER);
+    bool is_cancelled = log_exchange(L, x, ml_cancellation_count(L));
+    req->x = NULL;
+    if (is_cancelled)
+        lua_error(L);
+    lua_settop(L, TRACEBACK);
 }
 
 /* Handles an exchange, of the connection `c` if that is of HTTP/1; the stack is filled up to
@@ -254,7 +270,9 @@ static void serve_http1(lua_State *L, struct ml_http_connection *c)
     struct ml_http_exchange *x = NULL;
     int result = 0;
     while (result == 0) {
-        if (x != NULL)
+        if (x != NULL && ml_unlikely(x->is_refused))
+            log_refused(L, x);
+        else if (x != NULL)
             handle(L, c, x);
         ml_blocking_begin(L);
         result = x != NULL ? ml_http_connection_finish(c) : 0;
@@ -320,7 +338,10 @@ static int handle_http2(lua_State *L)
     lua_insert(L, 1);
     lua_insert(L, 2); /* stream, connection, server */
     push_functions(L);
-    handle(L, NULL, x);
+    if (x->is_refused)
+        log_refused(L, x);
+    else
+        handle(L, NULL, x);
     return 0;
 }
 
@@ -339,38 +360,35 @@ static int handle_exchange(void *context, struct ml_http_exchange *x)
     return status == LUA_OK && !is_marked ? 0 : -ECANCELED;
 }
 
-struct job {
-    void (*body)(void *context, void *argument);
-    void *argument;
-};
-
-/* The body of such a task: server, job. */
-static int run_job(lua_State *L)
+/* Such a task has server, job, argument on its stack. */
+static void run_job(lua_State *L)
 {
-    const struct job *job = lua_touserdata(L, 2);
-    job->body(L, job->argument);
-    return 0;
+    const struct ml_http_job *job = lua_touserdata(L, 2);
+    job->run(L, lua_touserdata(L, 3));
 }
 
-/* Protected: server, a job -> a task that runs a copy of it. The program waits for the connection's
- * own task if for any, which waits for these. */
+static void drop_job(lua_State *L)
+{
+    const struct ml_http_job *job = lua_touserdata(L, 2);
+    job->drop(lua_touserdata(L, 3));
+}
+
+/* Protected: server, job, argument -> a task for them. The program waits for the connection's own
+ * task if for any, which waits for these. */
 static int spawn_job(lua_State *L)
 {
     static const struct ml_lua_spawn options = {.is_daemon = true, .is_quiet = true};
-    const struct job *given = lua_touserdata(L, 2);
-    struct job *job = lua_newuserdatauv(L, sizeof *job, 0);
-    *job = *given;
-    lua_replace(L, 2);
-    lua_pushcfunction(L, run_job);
-    lua_insert(L, 1);
-    if (ml_lua_spawn(L, &options, 3) != 0)
+    static const struct ml_lua_job kind = {run_job, drop_job};
+    lua_pushcfunction(L, ml_job_body);
+    lua_pushlightuserdata(L, (void *)&kind);
+    lua_rotate(L, 1, 2);
+    if (ml_lua_spawn(L, &options, 5) != 0)
         return luaL_error(L, "not enough memory");
     return 0;
 }
 
 /* Installed as the server's `spawn`. Called in callbacks of nghttp2's, so nothing may pass. */
-static int spawn(struct ml_http_server *http, void (*body)(void *context, void *argument),
-                 void *argument)
+static int spawn(struct ml_http_server *http, const struct ml_http_job *job, void *argument)
 {
     struct ml_lua *lua = ml_container_of(http->io, struct ml_lua, io);
     lua_State *L = lua->aside;
@@ -379,9 +397,9 @@ static int spawn(struct ml_http_server *http, void (*body)(void *context, void *
         return -ENOMEM;
     lua_pushcfunction(L, spawn_job);
     lua_rawgetp(L, LUA_REGISTRYINDEX, http);
-    struct job job = {body, argument};
-    lua_pushlightuserdata(L, &job);
-    int status = lua_pcall(L, 2, 0, 0);
+    lua_pushlightuserdata(L, (void *)job);
+    lua_pushlightuserdata(L, argument);
+    int status = lua_pcall(L, 3, 0, 0);
     lua_settop(L, top);
     return status == LUA_OK ? 0 : -ENOMEM;
 }
@@ -475,7 +493,7 @@ static int configure(lua_State *L)
     lua_getfield(L, 2, "version");
     server->is_http1 = !lua_isnil(L, -1) && lua_tonumber(L, -1) < 2;
     server->trusts = !lua_isnil(L, 3);
-    server->logs = !lua_isnil(L, 4);
+    server->logs = http->wants_refused = !lua_isnil(L, 4);
     lua_settop(L, 4);
     lua_setiuservalue(L, 1, ML_SERVER_LOG);
     lua_setiuservalue(L, 1, ML_SERVER_CLIENT);

@@ -34,7 +34,7 @@ enum {
     ML_REQUEST_VALUES = 3
 };
 
-/* What the body of an answer is going to be. */
+/* The kind of body that an answer is going to have. */
 enum ml_body_kind {
     ML_BODY_UNSAID,
     ML_BODY_TEXT, /* user value ML_RESPONSE_BODY: a string */

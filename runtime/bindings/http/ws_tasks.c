@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/job.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/object.h"
 #include "http/ws_pings.h"
@@ -25,22 +26,28 @@ static void spawn(lua_State *L, const char *name, int count)
 }
 
 /* The worker's task: sends the queue and ends the closing handshake. */
-static int work(lua_State *L)
+static void work(lua_State *L)
 {
     struct ml_websocket *ws = ml_to_object(L, 1);
     ml_blocking_begin(L);
     ml_websocket_work(ws);
     ml_blocking_end(L, 0);
-    return 0;
+}
+
+static void drop_work(lua_State *L)
+{
+    ml_websocket_forgo_work(ml_to_object(L, 1));
 }
 
 /* Stack: the WebSocket. */
 static int spawn_worker(lua_State *L)
 {
+    static const struct ml_lua_job job = {work, drop_work};
     lua_settop(L, 1);
-    lua_pushcfunction(L, work);
-    lua_insert(L, 1);
-    spawn(L, "websocket", 2);
+    lua_pushcfunction(L, ml_job_body);
+    lua_pushlightuserdata(L, (void *)&job);
+    lua_rotate(L, 1, 2);
+    spawn(L, "websocket", 3);
     return 0;
 }
 

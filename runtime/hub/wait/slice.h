@@ -47,8 +47,9 @@ static inline bool ml_slice_is_over(const struct ml_hub *hub)
  * ml_cancel_point(). */
 int ml_slice_end(struct ml_hub *hub);
 
-/* Counts a wait that was refused because the task is cancelled. So a task that ignores the
- * cancellation and retries in a loop still lets others run, and the hub look at the clock. */
+/* Counts a call that failed, such as a wait that was refused because the task is cancelled. So a
+ * task that ignores the failure and retries in a loop still lets others run, and the hub look at
+ * the clock. Passes over a cancellation: the caller tells its own failure. */
 void ml_slice_refused(struct ml_hub *hub);
 
 /* Begins an operation that may wait, which counts: a cancellation point, and the end of the slice

@@ -102,7 +102,7 @@ function Pool:origin(key)
   return one
 end
 
--- What is known of an origin is forgotten with its last connection.
+-- The pool forgets an origin with its last connection.
 function Pool:tidy(key)
   local one = self.origins[key]
   if one and one.used == 0 and one.users == 0 and not self.idle[key] then
@@ -187,8 +187,7 @@ function Pool:watch()
       task.sleep_until(at)
       at = self:sweep()
     end
-    self.is_watched = false
-  end)
+  end):on_exit(function() self.is_watched = false end)
   self.is_watched = true
 end
 

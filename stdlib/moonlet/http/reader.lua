@@ -41,7 +41,7 @@ local function join(self)
   end
 end
 
--- What a call that did not end well has held is there again.
+-- Gives back the bytes that a call held which did not end well.
 local function begin(self)
   if self.held then self.at, self.held = self.held, nil end
 end

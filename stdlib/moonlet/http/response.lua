@@ -49,7 +49,7 @@ local COOKIE = {
 
 local SAME_SITE = { lax = "Lax", strict = "Strict", none = "None" }
 
--- What is wrong with the arguments of cookie(); nil: nothing.
+-- The fault in the arguments of cookie(); nil: none.
 local function find_problem(name, value, opts)
   if type(name) ~= "string" or not name:find "^[%w!#$%%&'*+.^_`|~-]+$" then
     return 1, "the name of a cookie is a token"
@@ -81,7 +81,7 @@ local function find_problem(name, value, opts)
   end
 end
 
--- What browsers would not take; nil: nothing.
+-- The fault for which browsers refuse a cookie; nil: none.
 local function find_refusal(name, opts, is_secure)
   local lower, same_site = name:lower(), opts.same_site or "Lax"
   if not is_secure and same_site:lower() == "none" then

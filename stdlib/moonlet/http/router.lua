@@ -76,7 +76,7 @@ local function allow_field(allowed)
   return concat(names, ", ")
 end
 
--- What is answered when no route matches.
+-- The answer when no route matches.
 local function refuse(req, allowed)
   if next(allowed) == nil then return 404, "not found\n" end
   local headers = { allow = allow_field(allowed) }

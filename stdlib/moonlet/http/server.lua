@@ -64,7 +64,7 @@ local function is_broken(code)
   return code == "EPIPE" or code == "ECONNRESET" or code == "EEOF"
 end
 
--- What on_error answers: a table of results, none of them if it fails itself, which is reported.
+-- The answer of on_error: a table of results, none of them if it fails itself, which is reported.
 local function ask_on_error(on_error, err, req, traceback)
   local results = table.pack(pcall(on_error, err, req, traceback))
   if task.is_cancellation(results[2]) then error(results[2], 0) end
@@ -135,7 +135,7 @@ local ON_ERROR = "option 'on_error' must be a function"
 
 local function is_handler_or_nil(value) return value == nil or argument.is_callable(value) end
 
--- One who stops waits until the last connection has gone.
+-- A task that stops the server waits until the last connection has gone.
 local function leave(guard)
   local self = guard.server
   self.open[guard.key] = nil

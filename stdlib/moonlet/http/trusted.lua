@@ -119,13 +119,13 @@ function trusted.new(list)
     if not is_trusted(self, at) then return peer, scheme, host end
     local hops = hops_of(headers)
     local client = peer
-    for i = #hops, 1, -1 do -- from the nearest: the first that nobody vouches for is the client
+    for i = #hops, 1, -1 do -- from the nearest: the first that no proxy vouches for is the client
       local hop = hops[i]
       if hop.proto == "http" or hop.proto == "https" then scheme = hop.proto end
       if hop.host and not hop.host:find "[%s/@]" then host = hop.host end
       local address = hop["for"] and address_in(hop["for"])
       if not address or not bytes_of(address) then break end
-      client = net.resolve(address)[1] -- a number: nobody is asked
+      client = net.resolve(address)[1] -- a number: no name server is asked
       if not is_trusted(self, address) then break end
     end
     return client, scheme, host

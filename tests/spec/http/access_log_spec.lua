@@ -17,10 +17,11 @@ local function read_line(line)
 end
 
 -- Lines of a server over TCP with that handler: body(listener, server) plays the peers.
-local function lines_of(handler, body)
+local function lines_of(handler, body, opts)
   local lines = {}
-  local server = http.server({ log = function(line) lines[#lines + 1] = read_line(line) end,
-    on_error = function() end }, handler)
+  opts = opts or {}
+  opts.log, opts.on_error = function(line) lines[#lines + 1] = read_line(line) end, function() end
+  local server = http.server(opts, handler)
   local listener <close> = assert(net.listen("127.0.0.1", 0))
   local serving = task.spawn(server.serve, server, listener)
   body(listener, server)
@@ -50,6 +51,73 @@ describe("the access log", function()
       { client, request, 200, 5 }, { client, request, 404, 0 }, { client, request, 500, 22 },
       { client, request, 200, 5 }, { client, request, 201, 3 },
     }, lines)
+  end)
+
+  -- They had no line.
+  for title, case in pairs {
+    ["that is none: 400"] = { "GET /\n\n", "-", 400 },
+    ["whose head comes too slowly: 408"] = { "GET / HT", "-", 408 },
+    ["whose target is too long: 414"] = { "GET /" .. ("x"):rep(20000) .. " HTTP/1.1\r\n\r\n", "-", 414 },
+    ["whose head is too large: 431"] = { "GET / HTTP/1.1\r\nA: " .. ("x"):rep(70000) .. "\r\n\r\n", "-", 431 },
+    ["of another version: 505"] = { "GET / HTTP/2.0\r\nHost: x\r\n\r\n", "-", 505 },
+    ["with an expectation: 417"] = { "GET /x HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n", "GET /x HTTP/1.1", 417 },
+  } do
+    it("has a line for a request " .. title, function()
+      local reply
+      local lines = lines_of(function() error "it is not for the handler" end, function(listener)
+        local conn <close> = connect(listener)
+        conn:write(case[1])
+        reply = carriers.parse(conn:read_all())
+      end, { head_timeout = case[3] == 408 and 0.05 or nil })
+      assert.same({ { "127.0.0.1", case[2], case[3], #reply.body } }, lines)
+      assert.equal(case[3], reply.status)
+    end)
+  end
+
+  it("has a line for a request that is one too many: 503", function()
+    local begun, go = sync.event(), sync.event()
+    local lines = lines_of(function() begun:set() go:wait() return "x" end, function(listener)
+      local first <close> = connect(listener)
+      local second <close> = connect(listener)
+      first:write "GET /1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+      begun:wait()
+      for i = 2, 3 do second:write("GET /", i, " HTTP/1.1\r\nHost: x\r\n\r\n") end
+      for _ = 2, 3 do repeat local line = second:read_line() until line:find "too many" end
+      go:set()
+      first:read_all()
+    end, { max_requests = 1 })
+    local function line(path, status, size) return { "127.0.0.1", "GET " .. path .. " HTTP/1.1", status, size } end
+    assert.same({ line("/2", 503, 28), line("/3", 503, 28), line("/1", 200, 1) }, lines)
+  end)
+
+  it("has a line for each request of HTTP/2 that is refused, also where its function waits", function()
+    local requests = {
+      { { ":method", "GET" }, { ":scheme", "http" }, { ":path", "/a" }, { ":authority", "x" }, { "expect", "tea" } },
+      { { ":method", "CONNECT" }, { ":authority", "a.example:443" } },
+      { { ":method", "GET" }, { ":scheme", "http" }, { ":path", "/" }, { ":authority", "x" }, { "host", "y" } },
+    }
+    local statuses, answered = {}, 0
+    local server = http.server({ log = function(line)
+      task.yield()
+      local status = read_line(line)[3]
+      statuses[status] = (statuses[status] or 0) + 1
+    end }, function() error "it is not for the handler" end)
+    local here <close>, there = net.memory_pair()
+    here:set_timeout(support.patience)
+    local serving = task.spawn(server.serve, server, there)
+    here:write(frames.PREFACE, frames.frame("SETTINGS", 0, 0))
+    for i, fields in ipairs(requests) do
+      here:write(frames.frame("HEADERS", frames.END_STREAM | frames.END_HEADERS, 2 * i - 1, frames.block(fields)))
+    end
+    while answered < #requests do
+      local kind, flags = frames.read(here)
+      assert(kind, "the connection has ended")
+      if kind == "DATA" and flags & frames.END_STREAM ~= 0 then answered = answered + 1 end
+    end
+    here:close()
+    serving:join()
+    assert.same({ [417] = 1, [501] = 1, [400] = 1 }, statuses)
+    assert.equal(0, server:stats().in_flight)
   end)
 
   it("has 101 for a connection that became a WebSocket", function()

@@ -282,6 +282,65 @@ describe("a client of HTTP/2", function()
     assert.equal("30000", r.body)
   end)
 
+  -- The stream was reset with the end of the response: the server got what its window had let through (RFC 9113, 8.1).
+  for _, how in ipairs { "post", "stream" } do
+    it("sends a body to its end though the whole response has come first (" .. how .. ")", function()
+      local got = sync.event()
+      local received
+      local body = ("y"):rep(60000)
+      local c <close> = script_of(function(s)
+        greet(s)
+        respond(s, next_request(s), "first") -- the connection's window is nearly used up
+        local _, _, stream = next_of(s, "HEADERS")
+        local size = 0
+        while size < 5535 do size = size + #select(4, next_of(s, "DATA")) end
+        respond(s, stream, "early")
+        for _ = 1, 5 do -- until the caller has it
+          s:write(frame("PING", 0, 0, "12345678"))
+          assert.equal("PING", (next_of(s, "PING", "RST_STREAM")))
+        end
+        for _ = 1, 20 do
+          s:write(frame("WINDOW_UPDATE", 0, 0, "\0\0\x4e\x20"), frame("WINDOW_UPDATE", 0, stream, "\0\0\x4e\x20"))
+        end
+        repeat
+          local kind, flags, _, payload = next_of(s, "DATA", "RST_STREAM")
+          size = size + (kind == "DATA" and #payload or 0)
+        until kind ~= "DATA" or flags & END_STREAM ~= 0
+        received = size
+        got:set()
+        while frames.read(s) do end -- luacheck: ignore 542
+      end)
+      assert.equal("first", c:post("http://a/", { body = body }).body)
+      if how == "post" then
+        assert.equal("early", assert(c:post("http://a/", { body = body })).body)
+      else
+        local r <close> = assert(c:stream("http://a/", { method = "POST", body = body }))
+        assert.equal("early", r:read_all())
+      end
+      assert.is_true(got:wait(support.patience))
+      assert.equal(#body, received)
+      support.eventually(function() return c:stats().idle == 1 end)
+    end)
+  end
+
+  for status, patience in pairs { ["413"] = 0.9, ["200"] = 5 } do
+    it("gives a body up that the server does not read, after its response: " .. status, function()
+      local c <close> = script_of(function(s)
+        greet(s)
+        respond(s, next_request(s), "first") -- the connection's window is nearly used up
+        local _, _, stream = next_of(s, "HEADERS")
+        respond(s, stream, "early", { { ":status", status } })
+        assert.equal("RST_STREAM", (next_of(s, "RST_STREAM")))
+        while frames.read(s) do end -- luacheck: ignore 542
+      end)
+      local body = ("y"):rep(60000)
+      assert.equal("first", c:post("http://a/", { body = body }).body)
+      local start = task.now()
+      assert.equal("early", assert(c:post("http://a/", { body = body })).body)
+      assert.is_true(task.now() - start < patience)
+    end)
+  end
+
   it("gets back the place of a response that nobody has read or closed", function()
     for _, version in ipairs { "2", "1.1" } do
       local c <close> = client_of(function(_, res)
@@ -359,6 +418,31 @@ describe("a client of HTTP/2", function()
     assert.same({ "http://a.example/b", "k=v" }, { r.url, r.body })
     assert.equal(1, c:stats().made)
   end)
+
+  -- Cancels the task of that name as soon as it is there, before it runs.
+  local function cancel_unbegun(name)
+    return task.spawn(function()
+      while true do
+        for _, t in ipairs(task.list()) do
+          if t.name == name and t:status() == "ready" then return t:cancel() end
+        end
+        task.yield()
+      end
+    end)
+  end
+
+  -- Requests waited for them for ever, and the pool counted them among its connections.
+  for _, name in ipairs { "http/2 sender", "http/2 receiver" } do
+    it("makes another connection if its " .. name .. " is cancelled before it starts", function()
+      local client <close> = client_of(echo)
+      local cancelling = cancel_unbegun(name)
+      local response, _, code = client:get "http://a/"
+      cancelling:join()
+      if not response then assert.not_equal("ETIMEDOUT", code) end
+      assert.equal(200, client:get("http://a/").status)
+      support.eventually(function() return client:stats().open == 1 end)
+    end)
+  end
 
   it("limits the body", function()
     local c <close> = client_of(function(req)

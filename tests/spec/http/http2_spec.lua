@@ -169,6 +169,102 @@ describe("HTTP/2: requests that come together", function()
     end)
   end)
 
+  local function known_tasks()
+    local known = {}
+    for _, t in ipairs(task.list()) do known[t] = true end
+    return known
+  end
+
+  -- Cancels the tasks that are not known, the running one apart; how many.
+  local function cancel_others(known)
+    local count = 0
+    for _, t in ipairs(task.list()) do
+      if not known[t] and t ~= task.current() then
+        t:cancel()
+        count = count + 1
+      end
+    end
+    return count
+  end
+
+  -- The next stream that is reset, and the code.
+  local function read_reset(conn)
+    while true do
+      local kind, _, stream, payload = frames.read(conn)
+      assert(kind, "the connection has ended")
+      if kind == "RST_STREAM" then return { stream, (string.unpack(">I4", payload)) } end
+    end
+  end
+
+  -- It was the heir for ever, and no other took the requests behind it.
+  it("go on behind a task that is cancelled before it starts, with the request that was its first", function()
+    local known, cancelled = {}, 0
+    local function handler(req)
+      if req.path == "/a" then cancelled = cancel_others(known) end
+      return req.path
+    end
+    with_server(handler, function(conn)
+      assert.same({ ["/warm"] = "/warm" }, ask(conn, { "/warm" }, 1))
+      known = known_tasks()
+      for i, path in ipairs { "/a", "/b", "/c" } do
+        conn:write(frame("HEADERS", BOTH, 2 * i + 1, request("GET", path)))
+      end
+      local seen = {}
+      while not (seen[3] and seen[5] and seen[7]) do
+        local kind, _, stream, payload = frames.read(conn)
+        assert(kind, "the connection has ended")
+        if kind == "RST_STREAM" then seen[stream] = string.unpack(">I4", payload) end
+        if kind == "DATA" then seen[stream] = payload end
+      end
+      assert.same({ 1, "/a", 7, "/c" }, { cancelled, seen[3], seen[5], seen[7] })
+    end)
+  end)
+
+  -- Cancels the task that comes to be as number `which` from now on, before it runs.
+  local function cancel_next(known, which)
+    return task.spawn(function()
+      local t
+      repeat
+        task.yield()
+        local new = {}
+        for _, other in ipairs(task.list()) do
+          if not known[other] and other ~= task.current() then new[#new + 1] = other end
+        end
+        t = new[which]
+      until t
+      t:cancel()
+    end)
+  end
+
+  it("are reset if their task is cancelled before it starts, and the connection serves on", function()
+    local ran = {}
+    with_server(function(req) ran[req.path] = true return req.path end, function(conn, server)
+      assert.same({ ["/warm"] = "/warm" }, ask(conn, { "/warm" }, 1))
+      local cancelling = cancel_next(known_tasks(), 1)
+      conn:write(frame("HEADERS", BOTH, 3, request("GET", "/a")))
+      assert.same({ 3, 7 }, read_reset(conn))
+      cancelling:join()
+      assert.equal(0, server:stats().in_flight)
+      conn:write(frame("HEADERS", BOTH, 5, request("GET", "/b")))
+      repeat local kind, _, _, payload = frames.read(conn) until kind == "DATA" and payload == "/b"
+      assert.same({ ["/warm"] = true, ["/b"] = true }, ran)
+    end)
+  end)
+
+  it("come to nothing if the task that sends is cancelled before it starts, and the server serves on", function()
+    with_server(hello, function(first, _, address)
+      ask(first, { "/warm" }, 1)
+      local cancelling = cancel_next(known_tasks(), 2)
+      local conn <close> = assert(net.connect(address))
+      conn:set_timeout(support.patience)
+      conn:write(frames.PREFACE, frame("SETTINGS", 0, 0))
+      local _, _, code = conn:read_all()
+      assert.not_equal("ETIMEDOUT", code)
+      cancelling:join()
+      assert.equal("hello", fetch(address))
+    end)
+  end)
+
   it("let other tasks run, however many they are", function()
     local turns = 0
     with_server(function(req)

@@ -821,6 +821,62 @@ describe("a WebSocket over HTTP/2, over TLS", function()
     server:stop(0)
   end)
 
+  -- A proxy that leads to the port, whatever it is asked for; the requests that it gets are in the list.
+  local function proxy_to(port)
+    local listener, seen = assert(net.listen("127.0.0.1", 0)), {}
+    task.spawn({ daemon = true, quiet = true }, function()
+      listener:serve({ on_error = function() end }, function(conn)
+        seen[#seen + 1] = conn:read_line()
+        repeat until conn:read_line() == ""
+        local other <close> = assert(net.connect("127.0.0.1", port))
+        conn:write "HTTP/1.1 200 Connected\r\n\r\n"
+        task.race {
+          function() for piece in conn:chunks() do other:write(piece) end end,
+          function() for piece in other:chunks() do conn:write(piece) end end,
+        }
+      end)
+    end)
+    return ("http://127.0.0.1:%d"):format(listener:address().port), seen, listener
+  end
+
+  it("is that of a client with a proxy: its tunnel carries requests and WebSockets", function()
+    local port, asked, server = serve()
+    local by, seen, proxy = proxy_to(port)
+    for version, made in pairs { ["2"] = 1, ["1.1"] = 2 } do
+      local c <close> = http.client { tls = credentials.trusts(), proxy = by, version = version }
+      assert.equal(version, assert(c:get("https://127.0.0.1:" .. port)).version)
+      local ws <close> = assert(websocket.connect("wss://127.0.0.1:" .. port,
+        { client = c, timeout = support.patience }))
+      assert.equal("by HTTP/" .. version, (ws:receive()))
+      ws:send "x"
+      assert.equal("x", ws:receive())
+      ws:finish()
+      assert.equal(made, #seen)
+      assert.equal(("CONNECT 127.0.0.1:%d HTTP/1.1"):format(port), table.remove(seen))
+      seen[1] = nil
+    end
+    support.eventually(function() return #asked == 2 end)
+    proxy:close()
+    server:stop(0)
+  end)
+
+  -- Each side sends before it receives, more than the buffers between them hold.
+  it("runs in both directions at the same time over TLS", function()
+    local port, asked, server = serve()
+    local c <close> = http.client { tls = credentials.trusts() }
+    local ws <close> = assert(websocket.connect("wss://127.0.0.1:" .. port, { client = c, timeout = support.patience }))
+    assert.equal("by HTTP/2", (ws:receive()))
+    local COUNT, block = 60, ("0123456789abcdef"):rep(2048)
+    local sending = task.spawn(function()
+      for i = 1, COUNT do assert(ws:send(i .. block)) end
+    end)
+    for i = 1, COUNT do assert.is_true(ws:receive() == i .. block) end
+    support.finish(sending)
+    ws:finish()
+    support.eventually(function() return #asked == 1 end)
+    server:stop(0)
+  end)
+
   it("is that of the plain calls' connection, if there is one", function()
     local port, _, server = serve()
     local tls = credentials.trusts()

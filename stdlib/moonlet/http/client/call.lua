@@ -12,6 +12,7 @@ local new_headers = require("moonlet.http.headers").new
 local options = require "moonlet.http.client.options"
 local redirect = require "moonlet.http.client.redirect"
 local reply = require "moonlet.http.client.reply"
+local task = require "moonlet.task"
 local url = require "moonlet.url"
 
 local call = {}
@@ -58,7 +59,10 @@ end
 -- The response, its body unread, the request and its times; or nil, message, code.
 local function start(client, opts, name, is_streamed)
   argument.options(opts, 1, name, REQUEST)
-  if client.is_closed then return nil, "closed", "CLOSED" end
+  if client.is_closed then
+    task.yield() -- a task that goes on asking lets others run
+    return nil, "closed", "CLOSED"
+  end
   argument.check(opts.url ~= nil, 1, name, "option 'url' is missing")
   local ok, request, all = pcall(prepare, client, opts, name)
   if not ok then error(request, 4) end

@@ -43,7 +43,7 @@ end
 
 local VERSIONS = { [10] = "1.0", [11] = "1.1", [20] = "2" }
 
--- What retries ask of a failure.
+-- The facts about a failure by which retries are decided.
 local function state_of(conn, answered, was_sent)
   local refused, wants_http1 = conn.x:advice()
   return {

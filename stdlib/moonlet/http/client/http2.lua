@@ -81,7 +81,7 @@ local function spawn(self, name, run)
   task.spawn({ daemon = true, quiet = true, name = name }, function()
     local _ <close> = running
     run(self.http2)
-  end)
+  end):on_exit(function() self:shut() end) -- one that was cancelled before it began closes nothing
 end
 
 --- A connection over a stream whose peer speaks HTTP/2; the place at the origin becomes its own. Or

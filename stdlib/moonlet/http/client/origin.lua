@@ -12,7 +12,7 @@ local origin = {}
 local Origin = {}
 Origin.__index = Origin
 
---- An origin. limit: connections at most; nil: any number. over(): nobody needs it any more.
+--- An origin. limit: connections at most; nil: any number. over(): it is of no use any more.
 function origin.new(limit, over)
   return setmetatable({
     limit = limit, over = over, used = 0, users = 0, shared = {}, waiting = {},

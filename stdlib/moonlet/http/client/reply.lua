@@ -8,8 +8,9 @@ local math_huge, math_type, table_concat = math.huge, math.type, table.concat
 
 local argument = require "moonlet.argument"
 local deadline = require "moonlet.http.client.deadline"
-local json = require "moonlet.json"
+local upload = require "moonlet.http.client.upload"
 local saving = require "moonlet.http.saving"
+local json = require "moonlet.json"
 
 local left = deadline.left
 
@@ -39,6 +40,7 @@ local function finish(self, is_whole)
   self.trailer_fields = conn.x:trailers()
   local sending = is_whole and conn.upload
   if sending then return sending:inherit(conn) end
+  if is_whole and upload.is_left(conn.x, self.status) then return upload.leave(conn, self.times) end
   conn:release(is_whole and conn.x:finish())
 end
 
@@ -275,6 +277,8 @@ function reply.read_body(self, max, times)
     local ok
     ok, message, code = conn.upload:settle()
     if not ok then body = nil end
+  elseif body and upload.is_left(conn.x, response.status) then
+    upload.see_off(conn.x, times)
   end
   if not body then
     message, code = explain(conn, message, code)

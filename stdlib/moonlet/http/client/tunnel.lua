@@ -47,7 +47,7 @@ local function keep(conn)
     local _ <close> = guard
     conn.x:await_tunnel()
     conn.x:end_body(FAREWELL)
-  end)
+  end):on_exit(function() conn:release(false) end) -- also if it was cancelled before it began
 end
 
 -- Asks over a place on a connection of HTTP/2. status, headers, a stream if the status is 2xx; nil:

@@ -108,6 +108,13 @@ local function run(self, body)
   if not ok and (self.conn or task.is_cancellation(result)) then error(result, 0) end
 end
 
+-- The same if the task was cancelled before it began.
+local function conclude_unbegun(self)
+  if self.is_over then return end
+  local message = not self.is_stopped and "the task that sends the body was cancelled"
+  conclude(self, true, nil, message, message and "ECANCELED")
+end
+
 local WEAK = { __mode = "v" }
 
 --- Begins to send the parts of a body on a connection, whose `upload` it becomes. A connection that
@@ -119,6 +126,7 @@ function upload.start(conn, body, times)
     is_stopped = false, ended = false, message = false, code = false, failure = false, task = false,
   }, Upload)
   self.task = task.spawn({ daemon = true, name = "http upload" }, run, self, body)
+  self.task:on_exit(function() conclude_unbegun(self) end)
   conn.upload = self
   return self
 end
@@ -171,6 +179,28 @@ end
 function Upload:inherit(conn)
   if self.is_over or not self.x:is_lasting() then return conn:release(conn.x:finish()) end
   self.conn = conn
+end
+
+--- Whether a body that was given as a whole is still under way though the response is whole, which
+-- does not refuse it.
+function upload.is_left(x, status) return status < REFUSAL and x:unsent() > 0 end
+
+--- Waits until such a body is through, unless the server reads no further.
+function upload.see_off(x, times)
+  local before
+  repeat
+    before = x:unsent()
+    x:end_body(left(times, PATIENCE))
+    local unsent = x:unsent()
+  until unsent == 0 or unsent == before
+end
+
+--- The same without waiting: the connection is given back then.
+function upload.leave(conn, times)
+  task.spawn({ daemon = true, name = "http upload" }, function()
+    upload.see_off(conn.x, times)
+    conn:release(conn.x:finish())
+  end):on_exit(function() conn:release(false) end) -- also if it was cancelled
 end
 
 return upload
