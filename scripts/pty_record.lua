@@ -159,7 +159,7 @@ local function record(opts)
     env = { TERM = os.getenv "TERM" }, command = table.concat(command, " ") }), "\n")
   io.stdin:setvbuf "no"
   local keys <close> = take_keys()
-  local sizes <close> = follow_size(p, note, keys.is_terminal and not opts.cols)
+  local _ <close> = follow_size(p, note, keys.is_terminal and not opts.cols)
   local typing = task.spawn({ daemon = true, name = "keys" }, pass_keys, p.pty)
   local ok, problem = record_output(p.pty, note)
   typing:cancel()

@@ -10,8 +10,8 @@
 /*
  * Writes at most `count` bytes of `file` from `offset` on, contiguous in the stream; fewer if the
  * file ends before. The descriptor is the caller's, and its file must have offsets; its own offset
- * is neither used nor moved. What is not in memory is read by a worker. *sent: bytes the stream took. 0,
- * errors of ml_stream_write(), and errors of pread(), errors of ml_offload().
+ * is neither used nor moved. What is not in memory is read by a worker. *sent: bytes the stream
+ * took. 0, errors of ml_stream_write(), and errors of pread(), errors of ml_offload().
  */
 int ml_stream_send_file(struct ml_stream *s, int file, off_t offset, uint64_t count,
                         uint64_t *sent);

@@ -302,7 +302,7 @@ describe("a channel between threads", function()
     assert.are.equal(1, results:get())
     assert.are.same({ nil, "ended", "CLOSED" }, { results:get() })
     assert.matches("not enough memory", select(2, worker:join()))
-    worker = thread.spawn({ quiet = true }, function(from) error("died", 0) end, orders)
+    worker = thread.spawn({ quiet = true }, function() error("died", 0) end, orders)
     local index, ok, err = channel.select { { orders, "put", 1 }, { worker, "join" } }
     assert.are.same({ 2, nil, "died" }, { index, ok, tostring(err) })
     heartbeat:cancel()

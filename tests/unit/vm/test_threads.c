@@ -225,29 +225,29 @@ static void test_a_process_that_a_task_forks_never_blocks_at_a_channel(void **st
     (void)state;
     struct moonlet *m = open_runtime((struct moonlet_options){0});
     lua_register(moonlet_lua(m), "call_in_child", call_in_child);
-    assert_int_equal(
-        run_string(m, "local thread = require 'moonlet.thread'\n"
-                      "local select = require 'moonlet.channel'.select\n"
-                      "local ch = thread.channel(1)\n"
-                      "local function busy(c) for _ = 1, 1e9 do local n = #c end end\n"
-                      "local a = thread.spawn({daemon = true}, busy, ch)\n"
-                      "local b = thread.spawn({daemon = true}, busy, ch)\n"
-                      "for i = 1, 100 do\n"
-                      "  require 'moonlet.task'.sleep(0.0005)\n"
-                      "  assert(call_in_child(function()\n"
-                      "    pcall(ch.put, ch, {ch}, 0)\n"
-                      "    pcall(ch.get, ch, 0)\n"
-                      "    pcall(select, {{ch, 'get'}, {ch, 'put', {ch}}, timeout = 0})\n"
-                      "    pcall(select, {{ch, 'get'}, {ch, 'put', {ch}}, default = 1})\n"
-                      "    local text = #ch .. tostring(ch)\n"
-                      "    ch:close {ch}\n"
-                      "    pcall(thread.channel(1).put, ch, 1)\n"
-                      "    text = nil\n"
-                      "    collectgarbage()\n"
-                      "  end) == 0)\n"
-                      "end\n"
-                      "a:cancel() b:cancel()\n"),
-        0);
+    assert_int_equal(run_string(m,
+                                "local thread = require 'moonlet.thread'\n"
+                                "local select = require 'moonlet.channel'.select\n"
+                                "local ch = thread.channel(1)\n"
+                                "local function busy(c) for _ = 1, 1e9 do local n = #c end end\n"
+                                "local a = thread.spawn({daemon = true}, busy, ch)\n"
+                                "local b = thread.spawn({daemon = true}, busy, ch)\n"
+                                "for i = 1, 100 do\n"
+                                "  require 'moonlet.task'.sleep(0.0005)\n"
+                                "  assert(call_in_child(function()\n"
+                                "    pcall(ch.put, ch, {ch}, 0)\n"
+                                "    pcall(ch.get, ch, 0)\n"
+                                "    pcall(select, {{ch, 'get'}, {ch, 'put', {ch}}, timeout = 0})\n"
+                                "    pcall(select, {{ch, 'get'}, {ch, 'put', {ch}}, default = 1})\n"
+                                "    local text = #ch .. tostring(ch)\n"
+                                "    ch:close {ch}\n"
+                                "    pcall(thread.channel(1).put, ch, 1)\n"
+                                "    text = nil\n"
+                                "    collectgarbage()\n"
+                                "  end) == 0)\n"
+                                "end\n"
+                                "a:cancel() b:cancel()\n"),
+                     0);
     assert_int_equal(moonlet_close(m), 0);
     await_the_end_of_threads();
 }
