@@ -6,6 +6,8 @@
 #include "bindings/core/lua_strand.h"
 #include "bindings/thread/parcel.h"
 #include "bindings/thread/thread_channel.h"
+#include "hub/on/thread_lone.h"
+#include "hub/on/thread_port.h"
 #include "hub/state/scope.h"
 #include "vm/runtimes.h"
 

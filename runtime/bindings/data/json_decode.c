@@ -94,7 +94,7 @@ static __attribute__((noinline)) bool fail_expected(struct decoder *d, const cha
 static inline void make_room(struct decoder *d)
 {
     if (__builtin_expect(d->top + 4 > d->limit, 0)) {
-        luaL_checkstack(d->L, STACK_STEP + 8, "JSON is nested too deep");
+        ml_json_check_stack(d->L, STACK_STEP + 8);
         d->limit = d->top + STACK_STEP;
     }
 }

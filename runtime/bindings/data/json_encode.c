@@ -270,7 +270,7 @@ static void open_level(struct ml_json_encoder *e)
         ml_json_refuse_depth(e);
     if (e->depth == e->room)
         grow_levels(e);
-    luaL_checkstack(e->L, LUA_MINSTACK, "nested too deep");
+    ml_json_check_stack(e->L, LUA_MINSTACK);
     bool is_array = is_marked_array(e);
     lua_pushnil(e->L); /* ML_JSON_NAMES, ML_JSON_KEY */
     lua_pushnil(e->L);

@@ -2,10 +2,22 @@
 
 #include "bindings/core/object.h"
 
+#include <lauxlib.h>
+
 static const char null_type[] = "json.null", array_type[] = "json.array";
 
 /* Keys in the registry. */
 static const char null_key, array_key;
+
+void ml_json_check_stack(lua_State *L, int count)
+{
+    if (lua_checkstack(L, count))
+        return;
+    if (lua_gettop(L) > LUAI_MAXSTACK / 2)
+        luaL_error(L, "stack overflow (JSON is nested too deep)");
+    lua_pushliteral(L, "not enough memory");
+    lua_error(L);
+}
 
 void ml_json_push_null(lua_State *L)
 {

@@ -7,6 +7,10 @@
 /* Levels of nesting: the default and the largest limit. */
 enum { ML_JSON_DEPTH = 1000, ML_JSON_LARGEST_DEPTH = 100000 };
 
+/* Makes room for `count` values, or raises: lua_checkstack() fails alike for want of memory and
+ * beyond Lua's limit. */
+void ml_json_check_stack(lua_State *L, int count);
+
 /* Registers null and the metatable of arrays. Keeps the stack as it is. */
 void ml_json_open_types(lua_State *L);
 

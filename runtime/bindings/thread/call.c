@@ -8,6 +8,7 @@
 #include "bindings/core/option.h"
 #include "bindings/thread/outcome.h"
 #include "bindings/thread/settings.h"
+#include "hub/on/thread_port.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -6,6 +6,7 @@
 #ifndef ML_BINDINGS_THREAD_PARCEL_H
 #define ML_BINDINGS_THREAD_PARCEL_H
 
+#include "base/check.h"
 #include "hub/on/thread_channel.h"
 
 #include <lua.h>

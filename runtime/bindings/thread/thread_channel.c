@@ -9,6 +9,7 @@
 #include "bindings/core/weak_table.h"
 #include "bindings/sync/select.h"
 #include "bindings/thread/parcel.h"
+#include "hub/on/thread_port.h"
 #include "hub/state/scope.h"
 #include "hub/wait/slice.h"
 

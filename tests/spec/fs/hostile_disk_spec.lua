@@ -66,17 +66,17 @@ end)
 describe("a directory that becomes a link to another one again and again", function()
   local dir, swapper, script
 
-  -- D/work/d is a directory with files, or a link to D/outside, in turn, changed by another process.
+  -- D/tree/d is a directory with files, or a link to D/outside, in turn, changed by another process.
   before_each(function()
     dir = os.tmpname()
     os.remove(dir)
-    assert(os.execute(("mkdir -p %s/outside/deep %s/work && echo keep > %s/outside/f && echo keep > %s/outside/deep/f")
+    assert(os.execute(("mkdir -p %s/outside/deep %s/tree && echo keep > %s/outside/f && echo keep > %s/outside/deep/f")
       :format(dir, dir, dir, dir)))
     local command
     command, script = support.command(("local D = %q\n"):format(dir) .. [[
       local fs, rename = require "moonlet.fs", os.rename
-      fs.symlink("../outside", D .. "/work/l")
-      local d, l, was, rounds = D .. "/work/d", D .. "/work/l", D .. "/work/was", 0
+      fs.symlink("../outside", D .. "/tree/l")
+      local d, l, was, rounds = D .. "/tree/d", D .. "/tree/l", D .. "/tree/was", 0
       repeat
         fs.mkdir(d .. "/deep", { parents = true })
         fs.write(d .. "/f", "own\n")
@@ -107,7 +107,7 @@ describe("a directory that becomes a link to another one again and again", funct
 
   it("is removed without a touch of what the link leads to", function()
     for i = 1, 400 do
-      fs.remove(dir .. "/work/d", { recursive = true })
+      fs.remove(dir .. "/tree/d", { recursive = true })
       if i % 40 == 0 then is_untouched() end
       if i % 10 == 0 then task.sleep(.002) end
     end
@@ -116,7 +116,7 @@ describe("a directory that becomes a link to another one again and again", funct
 
   it("is copied without what the link leads to", function()
     for i = 1, 200 do
-      fs.copy(dir .. "/work", dir .. "/copy", { recursive = true })
+      fs.copy(dir .. "/tree", dir .. "/copy", { recursive = true })
       local found <const> = fs.lstat(dir .. "/copy/d")
       if found and found.type == "directory" then
         assert.not_equal("keep\n", fs.read(dir .. "/copy/d/f"))

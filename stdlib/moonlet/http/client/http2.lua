@@ -77,11 +77,15 @@ end
 local Running = { __close = function(running) running.shared:shut() end }
 
 local function spawn(self, name, run)
-  local running = setmetatable({ shared = self }, Running) -- the task itself might have no memory
+  -- The task itself might have no memory for this.
+  local running = setmetatable({ shared = self, has_begun = false }, Running)
   task.spawn({ daemon = true, quiet = true, name = name }, function()
+    running.has_begun = true
     local _ <close> = running
     run(self.http2)
-  end):on_exit(function() self:shut() end) -- one that was cancelled before it began closes nothing
+  end):on_exit(function()
+    if not running.has_begun then self:shut() end -- it was cancelled before, and closes nothing
+  end)
 end
 
 --- A connection over a stream whose peer speaks HTTP/2; the place at the origin becomes its own. Or
