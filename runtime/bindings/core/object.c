@@ -8,6 +8,7 @@ void *ml_push_bare_object(lua_State *L, const char *type, size_t size, int value
 {
     struct ml_object *object = lua_newuserdatauv(L, sizeof *object + size, values);
     object->type = type;
+    object->source_line = 0;
     memset(object + 1, 0, size);
     return object + 1;
 }
