@@ -148,6 +148,33 @@ void ml_lua_task_add_exit(lua_State *L, struct ml_lua_task *task)
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 }
 
+/* Stack: how deep calls are to have room. */
+static int nest(lua_State *L)
+{
+    lua_Integer depth = lua_tointeger(L, 1);
+    luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);
+    if (depth > 0) {
+        lua_pushcfunction(L, nest);
+        lua_pushinteger(L, depth - 1);
+        lua_call(L, 1, 0);
+    }
+    return 0;
+}
+
+/* The collector takes back what calls need on a state that is seldom used. A function that was
+ * never called for want of that would be lost, so it is asked for twice. */
+static void make_room(lua_State *aside)
+{
+    enum { DEPTH = 4, TRIES = 2 };
+    int status = LUA_ERRMEM;
+    for (int i = 0; i < TRIES && status != LUA_OK; i++) {
+        lua_pushcfunction(aside, nest);
+        lua_pushinteger(aside, DEPTH);
+        status = lua_pcall(aside, 1, 0, 0);
+        lua_pop(aside, status != LUA_OK);
+    }
+}
+
 /* They run on the state aside, where no wait is allowed. */
 static __attribute__((noinline)) void call_exits(struct ml_lua *lua, struct ml_lua_task *task)
 {
@@ -161,6 +188,7 @@ static __attribute__((noinline)) void call_exits(struct ml_lua *lua, struct ml_l
     ml_attribute_set(aside, ML_ATTRIBUTE_EXITS, handle);
     for (int i = 1; lua_rawgeti(aside, handle + 1, i) != LUA_TNIL; i++) {
         lua_pushvalue(aside, handle);
+        make_room(aside);
         ml_report_call(lua, "an on_exit function of", handle, 1);
         lua_settop(aside, handle + 1);
     }
