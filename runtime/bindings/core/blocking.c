@@ -98,7 +98,7 @@ void ml_blocking_share(lua_State *L)
 
 static __attribute__((noinline)) int end_failed(lua_State *L, int error)
 {
-    if (error != -EAGAIN && error != -ECANCELED) /* what refused a cancelled task has counted it */
+    if (error != -EAGAIN)
         ml_blocking_share(L);
     if (error == -ECANCELED)
         ml_cancellation_raise(L);
