@@ -130,6 +130,7 @@ static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_tas
     hub->tasks.alive--;
     hub->tasks.ended++;
     hub->tasks.foreground -= !task->is_daemon;
+    hub->slice.spent = 0; /* as in ml_hub_park(): the next task has a slice of its own */
 }
 
 /* The next task that may run now; NULL: the hub has to run first. */

@@ -342,6 +342,32 @@ static void test_the_end_of_a_slice_has_the_clock_looked_at_when_it_is_time_to(v
     run_beside_sleeper(compute_and_be_refused);
 }
 
+static void spend_and_end(struct c_task *self)
+{
+    ml_slice_spend(hub_of(self), ML_SLICE - 1);
+    finish(self);
+}
+
+static void expect_a_whole_slice(struct c_task *self)
+{
+    ml_slice_spend(hub_of(self), ML_SLICE - 1);
+    self->result = ml_slice_is_over(hub_of(self));
+}
+
+/* Many tasks that each failed a few calls and ended used up the slice of the one behind them. */
+static void test_the_task_behind_one_that_ends_has_a_whole_slice(void **state)
+{
+    (void)state;
+    static struct scene scene;
+    memset(&scene, 0, sizeof scene);
+    open_hub(&scene.hub);
+    spawn(&scene.hub, &scene.tasks[0], spend_and_end, &scene);
+    spawn(&scene.hub, &scene.tasks[1], expect_a_whole_slice, &scene);
+    assert_int_equal(run_all(&scene.hub), 0);
+    assert_int_equal(scene.tasks[1].result, 0);
+    close_hub(&scene.hub);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_nobody_else_runs_in_a_process_that_the_task_forked),
         cmocka_unit_test(test_others_run_although_a_cancelled_task_only_retries),
         cmocka_unit_test(test_the_end_of_a_slice_has_the_clock_looked_at_when_it_is_time_to),
+        cmocka_unit_test(test_the_task_behind_one_that_ends_has_a_whole_slice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
