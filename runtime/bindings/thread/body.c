@@ -26,7 +26,8 @@ int ml_thread_keep_error(lua_State *L)
     return 1;
 }
 
-void ml_thread_find_function(lua_State *L)
+/* Stack: "module.function" at 1, arguments -> the function, arguments. Raises. */
+static void find_function(lua_State *L)
 {
     const char *name = lua_tostring(L, 1), *dot = strrchr(name, '.');
     lua_pushlstring(L, name, (size_t)(dot - name));
@@ -35,19 +36,25 @@ void ml_thread_find_function(lua_State *L)
     lua_replace(L, 1);
 }
 
+int ml_thread_carry_out(lua_State *L, struct ml_thread_call *call)
+{
+    lua_settop(L, 0);
+    int count = ml_unpack(L, call->task);
+    ml_parcel_release(call->task);
+    call->task = NULL;
+    if (lua_type(L, 1) == LUA_TSTRING)
+        find_function(L);
+    lua_call(L, count - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
 /* The call as the script sees it. */
 static int run(lua_State *L)
 {
     struct ml_thread_call *call = lua_touserdata(L, 1);
     lua_settop(L, 0);
     ml_settings_apply(L, call->settings);
-    int count = ml_unpack(L, call->task);
-    ml_parcel_release(call->task);
-    call->task = NULL;
-    if (lua_type(L, 1) == LUA_TSTRING)
-        ml_thread_find_function(L);
-    lua_call(L, count - 1, LUA_MULTRET);
-    return lua_gettop(L);
+    return ml_thread_carry_out(L, call);
 }
 
 int ml_thread_main(lua_State *L)

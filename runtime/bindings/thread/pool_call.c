@@ -32,14 +32,7 @@ int ml_thread_send(lua_State *L)
  * function begins, which may not come back: os.exit(). */
 static int carry_out(lua_State *L)
 {
-    struct ml_thread_call *thread = ml_lua_of(L)->os_threads.call;
-    int count = ml_unpack(L, thread->task);
-    ml_parcel_release(thread->task);
-    thread->task = NULL;
-    if (lua_type(L, 1) == LUA_TSTRING)
-        ml_thread_find_function(L);
-    lua_call(L, count - 1, LUA_MULTRET);
-    return lua_gettop(L);
+    return ml_thread_carry_out(L, ml_lua_of(L)->os_threads.call);
 }
 
 int ml_thread_answer(lua_State *L)

@@ -44,8 +44,9 @@ int ml_thread_main(lua_State *L);
 /* Its message handler. Stack: the error -> {value, traceback}; a cancellation stays as it is. */
 int ml_thread_keep_error(lua_State *L);
 
-/* Stack: "module.function" at 1, arguments -> the function, arguments. Raises. */
-void ml_thread_find_function(lua_State *L);
+/* Calls the function of the call's parcel, which is released before, with its arguments. Replaces
+ * the stack by the results; their count. Raises. */
+int ml_thread_carry_out(lua_State *L, struct ml_thread_call *call);
 
 /* The outcome of a call that ended without one: text is the error. NULL: no memory. */
 struct ml_parcel *ml_thread_outcome_of_text(lua_State *L, const char *text);

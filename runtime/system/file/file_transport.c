@@ -3,6 +3,7 @@
 #include "base/hostile.h"
 #include "base/no_sigpipe.h"
 #include "system/file/file_state.h"
+#include "io/file_block.h"
 #include "system/file/quick.h"
 
 #include <errno.h>
@@ -56,7 +57,7 @@ static ssize_t receive_from_disk(struct ml_file *file, char *memory, size_t room
     if (file->input != NULL)
         return take_input(file, memory, room);
     size_t size = room < file->ahead ? room : file->ahead;
-    ssize_t count = ml_quick_read(file->descriptor->fd, memory, size, file->at);
+    ssize_t count = ml_file_peek(file->descriptor->fd, memory, size, file->at);
     if (count > 0) {
         file->at += count;
         file->ahead = file->ahead < ML_FILE_MOST_AHEAD ? 2 * file->ahead : file->ahead;
@@ -77,6 +78,17 @@ static ssize_t file_receive(struct ml_stream *s, char *memory, size_t room)
     return count >= 0 ? count : errno == EIO ? 0 : -errno;
 }
 
+/* Has a worker make the call, which goes on in *call; NULL: it does not, and the result says why. */
+static int make_on_worker(struct ml_file *file, struct ml_file_call **call)
+{
+    int result = ml_file_call_run(file->stream.io->hub, call);
+    if (*call == NULL || ml_stream_is_open(&file->stream))
+        return result;
+    ml_file_call_free(*call);
+    *call = NULL;
+    return -ML_ECLOSED;
+}
+
 static int read_on_worker(struct ml_file *file)
 {
     struct ml_file_call *call = ml_file_new_call(file, make_read, false, 0);
@@ -84,13 +96,9 @@ static int read_on_worker(struct ml_file *file)
         return -ENOMEM;
     call->max = ML_IS_HOSTILE ? 16 : ML_FILE_MOST_AHEAD;
     call->numbers[0] = file->at;
-    int result = ml_file_call_run(file->stream.io->hub, &call);
+    int result = make_on_worker(file, &call);
     if (call == NULL)
         return result;
-    if (!ml_stream_is_open(&file->stream)) {
-        ml_file_call_free(call);
-        return -ML_ECLOSED;
-    }
     file->input = call;
     file->given = 0;
     return 0;
@@ -188,13 +196,9 @@ static int write_on_worker(struct ml_file *file)
 {
     struct ml_file_call *call = file->output;
     file->output = NULL;
-    int result = ml_file_call_run(file->stream.io->hub, &call);
+    int result = make_on_worker(file, &call);
     if (call == NULL)
         return result;
-    if (!ml_stream_is_open(&file->stream)) {
-        ml_file_call_free(call);
-        return -ML_ECLOSED;
-    }
     file->output = call;
     file->has_written = true;
     return 0;

@@ -1,11 +1,12 @@
 #include "system/file/quick.h"
 
+#include "io/file_block.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -103,25 +104,13 @@ int ml_quick_open_beneath(int root, const char *path)
     return open_cached_at(root, *path != '\0' ? path : ".", O_RDONLY | O_NONBLOCK | O_NOCTTY, how);
 }
 
-ssize_t ml_quick_read(int fd, void *buffer, size_t size, off_t offset)
-{
-    struct iovec piece = {.iov_base = buffer, .iov_len = size};
-    ssize_t count;
-    do
-        count = preadv2(fd, &piece, 1, offset, RWF_NOWAIT);
-    while (count < 0 && errno == EINTR);
-    if (count >= 0)
-        return count;
-    return errno == EOPNOTSUPP || errno == ENOSYS ? -EAGAIN : -errno;
-}
-
 ssize_t ml_quick_read_all(int fd, const struct statx *status, char *buffer, size_t room)
 {
     size_t size = 0;
     ssize_t count = status->stx_size < room ? 1 : -EAGAIN;
     while (count > 0 && size < room) {
         bool is_whole = false;
-        count = ml_quick_read(fd, buffer + size, room - size, (off_t)size);
+        count = ml_file_peek(fd, buffer + size, room - size, (off_t)size);
         if (count > 0) {
             size += (size_t)count;
             is_whole = size == status->stx_size; /* and there was room for more */

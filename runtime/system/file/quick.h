@@ -49,9 +49,6 @@ int ml_quick_open_directory(const char *path);
  * or an error. */
 int ml_quick_open_beneath(int root, const char *path);
 
-/* Reads from `offset` on. Bytes, 0: the end; -EAGAIN: they are not in memory; or an error. */
-ssize_t ml_quick_read(int fd, void *buffer, size_t size, off_t offset);
-
 /* Reads all of an open file into a buffer, if there is room for one byte more than it has. Bytes;
  * -EAGAIN; or an error. */
 ssize_t ml_quick_read_all(int fd, const struct statx *status, char *buffer, size_t room);

@@ -7,13 +7,7 @@ local it = support.limited(it)
 describe("moonlet.fs: glob", function()
   local place
 
-  before_each(function()
-    place = os.tmpname()
-    os.remove(place)
-    assert(fs.mkdir(place))
-  end)
-
-  after_each(function() fs.remove(place, { recursive = true }) end)
+  dofile "tests/spec/fs/place.lua"(before_each, after_each, function(path) place = path end)
 
   local function make(names)
     for name in names:gmatch "%S+" do

@@ -7,13 +7,7 @@ local it = support.limited(it)
 describe("moonlet.fs: names", function()
   local place
 
-  before_each(function()
-    place = os.tmpname()
-    os.remove(place)
-    assert(fs.mkdir(place))
-  end)
-
-  after_each(function() os.execute("chmod -R u+rwx " .. place .. "; rm -rf " .. place) end)
+  dofile "tests/spec/fs/place.lua"(before_each, after_each, function(path) place = path end)
 
   local function at(name) return place .. "/" .. name end
 

@@ -5,6 +5,7 @@ package.cpath = assert(os.getenv "MOONLET_TESTS") .. "/?.so;" .. package.cpath
 
 local support = dofile "tests/spec/support.lua"
 local credentials = dofile "tests/spec/tls_support.lua"
+local clients = dofile "tests/spec/http/clients.lua"
 local frames = dofile "tests/spec/http/http2_frames.lua"
 local faults = require "memory_faults"
 local http = require "moonlet.http"
@@ -89,23 +90,11 @@ local function setting(id, value) return string.pack(">I2I4", id, value) end
 
 local MAX_STREAMS, WINDOW = 3, 4
 
---- A client whose nth connection leads to answer(stream, n); and how many there were.
+--- A client of HTTP/2 whose nth connection leads to answer(stream, n); and how many there were.
 local function script_of(answer, opts)
   opts = opts or {}
-  local made, network = 0, opts.network
-  opts.network = nil
-  opts.connect = function()
-    made = made + 1
-    local n = made
-    local near, far = net.memory_pair(network)
-    task.spawn({ daemon = true, quiet = true }, function()
-      local _ <close> = far
-      answer(far, n)
-    end)
-    return near
-  end
   opts.version = opts.version or "2"
-  return http.client(opts), function() return made end
+  return clients.scripted(answer, opts)
 end
 
 --- Serves requests one by one until the client leaves.
@@ -1093,15 +1082,7 @@ describe("HTTP/2 over TLS", function()
     local listener <close>, where, port = listen { "h2" }
     local proxy <close> = assert(net.listen("127.0.0.1", 0))
     task.spawn({ daemon = true, quiet = true }, function()
-      proxy:serve({ on_error = function() end }, function(conn)
-        repeat until conn:read_line() == ""
-        local other <close> = assert(net.connect("127.0.0.1", port))
-        conn:write "HTTP/1.1 200 Connected\r\n\r\n"
-        task.race {
-          function() for piece in conn:chunks() do other:write(piece) end end,
-          function() for piece in other:chunks() do conn:write(piece) end end,
-        }
-      end)
+      proxy:serve({ on_error = function() end }, function(conn) clients.relay(conn, port) end)
     end)
     local by = ("http://127.0.0.1:%d"):format(proxy:address().port)
     local c <close> = http.client { tls = credentials.trusts(), proxy = by }

@@ -1,6 +1,7 @@
 -- moonlet.http's client against servers that others wrote, over loopback, and over TLS.
 
 local support = dofile("tests/spec/support.lua")
+local clients = dofile("tests/spec/http/clients.lua")
 local credentials = dofile("tests/spec/tls_support.lua")
 local http = require "moonlet.http"
 local net = require "moonlet.net"
@@ -78,16 +79,7 @@ describe("https", function()
         conn:write "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
       end
     end
-    local function relay(conn)
-      proxied = conn:read_line()
-      repeat until conn:read_line() == ""
-      local other <close> = assert(net.connect("127.0.0.1", port))
-      conn:write "HTTP/1.1 200 Connected\r\n\r\n"
-      task.race {
-        function() for piece in conn:chunks() do other:write(piece) end end,
-        function() for piece in other:chunks() do conn:write(piece) end end,
-      }
-    end
+    local function relay(conn) clients.relay(conn, port, function(line) proxied = line end) end
     task.spawn({ daemon = true, quiet = true }, function() listener:serve({ on_error = function() end }, serve) end)
     task.spawn({ daemon = true, quiet = true }, function() proxy:serve({ on_error = function() end }, relay) end)
     local tls = credentials.trusts()

@@ -1,6 +1,7 @@
 -- Bodies that moonlet.http's client sends in parts: at the same time the response is awaited and read.
 
 local support = dofile("tests/spec/support.lua")
+local clients = dofile "tests/spec/http/clients.lua"
 local channel = require "moonlet.channel"
 local http = require "moonlet.http"
 local net = require "moonlet.net"
@@ -9,31 +10,14 @@ package.cpath = assert(os.getenv "MOONLET_TESTS") .. "/?.so;" .. package.cpath
 local faults = require "memory_faults"
 local it = support.limited(it)
 local simulated = support.virtual(it)
-
---- A client whose connections lead to `answer(stream, n)`, n being the number of the connection.
-local function script_of(answer, opts)
-  opts = opts or {}
-  local made, network = 0, opts.network
-  opts.network = nil
-  opts.connect = function()
-    made = made + 1
-    local near, far = net.memory_pair(network)
-    local n = made
-    task.spawn({ daemon = true, quiet = true }, function()
-      local _ <close> = far
-      answer(far, n)
-    end)
-    return near
-  end
-  return http.client(opts)
-end
+local script_of = clients.scripted
 
 --- A client of moonlet's own server, in a version of HTTP.
 local function client_of(version, handler, opts)
   local server = http.server({ on_error = function() return 500 end }, handler)
   opts = opts or {}
   opts.version = version
-  return script_of(function(far) server:serve(far) end, opts)
+  return (script_of(function(far) server:serve(far) end, opts))
 end
 
 local function read_head(s)

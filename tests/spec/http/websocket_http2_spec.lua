@@ -3,6 +3,7 @@
 
 local support = dofile("tests/spec/support.lua")
 local browser = dofile("tests/spec/browser.lua")
+local clients = dofile("tests/spec/http/clients.lua")
 local credentials = dofile("tests/spec/tls_support.lua")
 local h2 = dofile("tests/spec/http/http2_frames.lua")
 local ws_frames = dofile("tests/spec/http/websocket_frames.lua")
@@ -463,20 +464,8 @@ end)
 local function client_of(target, opts)
   opts = opts or {}
   opts.version = opts.version or "2"
-  opts.connect = function()
-    local near, far = net.memory_pair(opts.network)
-    task.spawn({ daemon = true, quiet = true }, function()
-      local _ <close> = far
-      if type(target) == "function" then return target(far) end
-      target:serve(far)
-    end)
-    return near
-  end
-  local network = opts.network
-  opts.network = nil
-  local c = http.client(opts)
-  opts.network = network
-  return c
+  local serve = type(target) == "function" and target or function(s) target:serve(s) end
+  return (clients.scripted(serve, opts))
 end
 
 local function fails(expected, value, message, got)
@@ -607,19 +596,23 @@ describe("websocket.connect over HTTP/2", function()
     server:stop(0)
   end)
 
+  -- Greets a client as a server does that takes WebSockets, and reads the head of its first request: the stream.
+  local function read_request(s)
+    s:read_exactly(#h2.PREFACE)
+    s:write(frame("SETTINGS", 0, 0, string.pack(">I2I4", ENABLE_CONNECT_PROTOCOL, 1)))
+    while true do
+      local kind, _, stream = h2.read(s)
+      if kind == "HEADERS" then return stream end
+    end
+  end
+
   it("tries HTTP/1.1 when the stream is refused or the connection says goodbye", function()
     for _, what in ipairs { "refuse", "http1", "goaway", "close" } do
       local n = 0
       local c <close> = client_of(function(s)
         n = n + 1
         if n > 1 then return http.server(echo):serve(s) end
-        s:read_exactly(#h2.PREFACE)
-        s:write(frame("SETTINGS", 0, 0, string.pack(">I2I4", ENABLE_CONNECT_PROTOCOL, 1)))
-        local id
-        repeat
-          local kind, _, stream = h2.read(s)
-          id = stream
-        until kind == "HEADERS"
+        local id = read_request(s)
         if what == "refuse" then s:write(frame("RST_STREAM", 0, id, "\0\0\0\7")) end
         if what == "http1" then s:write(frame("RST_STREAM", 0, id, "\0\0\0\13")) end
         if what == "goaway" then s:write(frame("GOAWAY", 0, 0, "\0\0\0\0\0\0\0\0")) end
@@ -637,13 +630,7 @@ describe("websocket.connect over HTTP/2", function()
   local function met(act, opts)
     local told
     local c <close> = client_of(function(s)
-      s:read_exactly(#h2.PREFACE)
-      s:write(frame("SETTINGS", 0, 0, string.pack(">I2I4", ENABLE_CONNECT_PROTOCOL, 1)))
-      local id
-      repeat
-        local kind, _, stream = h2.read(s)
-        id = stream
-      until kind == "HEADERS"
+      local id = read_request(s)
       s:write(frame("HEADERS", END_HEADERS, id, h2.block { { ":status", "200" } }))
       act(s, id)
       while true do
@@ -826,14 +813,7 @@ describe("a WebSocket over HTTP/2, over TLS", function()
     local listener, seen = assert(net.listen("127.0.0.1", 0)), {}
     task.spawn({ daemon = true, quiet = true }, function()
       listener:serve({ on_error = function() end }, function(conn)
-        seen[#seen + 1] = conn:read_line()
-        repeat until conn:read_line() == ""
-        local other <close> = assert(net.connect("127.0.0.1", port))
-        conn:write "HTTP/1.1 200 Connected\r\n\r\n"
-        task.race {
-          function() for piece in conn:chunks() do other:write(piece) end end,
-          function() for piece in other:chunks() do conn:write(piece) end end,
-        }
+        clients.relay(conn, port, function(line) seen[#seen + 1] = line end)
       end)
     end)
     return ("http://127.0.0.1:%d"):format(listener:address().port), seen, listener
