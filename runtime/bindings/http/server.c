@@ -1,14 +1,13 @@
-/* The part of moonlet.http's server that is written in C: connections, and calls of the handler. */
+/* The part of moonlet.http's server that is written in C: connections, and how they are served. */
 #include "bindings/http/server.h"
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
-#include "bindings/core/cancellation.h"
 #include "bindings/core/failure.h"
 #include "bindings/core/job.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/object.h"
-#include "bindings/core/report.h"
+#include "bindings/http/handling.h"
 #include "bindings/http/headers_methods.h"
 #include "bindings/http/helpers.h"
 #include "bindings/http/limits.h"
@@ -18,219 +17,16 @@
 #include "bindings/http/response.h"
 #include "bindings/http/response_body.h"
 #include "bindings/http/response_coding.h"
-#include "bindings/http/response_send.h"
 #include "bindings/http/routes.h"
 #include "bindings/http/tunnel.h"
 #include "bindings/http/types.h"
 #include "bindings/net/stream_object.h"
-#include "http/http1_peer.h"
 #include "http/http2.h"
 #include "io/tls.h"
 
 #include <errno.h>
 
 const char ml_http_server_type[] = "http.server", ml_http_connection_type[] = "http.connection";
-
-/* ---- calls of the handler ---- */
-
-/* Upon an error that is no cancellation: the error with a traceback, in a table. */
-static int with_traceback(lua_State *L)
-{
-    if (ml_is_cancellation(L, 1))
-        return 1;
-    lua_createtable(L, 2, 0);
-    lua_insert(L, 1);
-    lua_rawseti(L, 1, 1);
-    luaL_traceback(L, L, NULL, 1);
-    lua_rawseti(L, 1, 2);
-    return 1;
-}
-
-/* Stack: request, response and what the handler has returned: sends it. */
-static int respond(lua_State *L)
-{
-    ml_respond(L);
-    return 0;
-}
-
-/* Raises for the error of a call that has ended. */
-static int fail(lua_State *L)
-{
-    return ml_blocking_end(L, (int)lua_tointeger(L, 1));
-}
-
-/* The stack on which an exchange is handled. */
-enum { STREAM = 1, CONNECTION, SERVER, HANDLER, SETTLE, TRACEBACK, REQUEST, RESPONSE };
-
-static int fail_with(lua_State *L, int error)
-{
-    lua_settop(L, RESPONSE);
-    lua_pushcfunction(L, fail);
-    lua_pushinteger(L, error);
-    return lua_pcall(L, 1, 0, TRACEBACK);
-}
-
-/* Protected: sends the results above RESPONSE. */
-static int answer(lua_State *L)
-{
-    int error = 0, results = lua_gettop(L) - RESPONSE;
-    if (results == 1 && ml_response_send_plain(L, RESPONSE, RESPONSE + 1, &error))
-        return ml_likely(error == 0) ? LUA_OK : fail_with(L, error);
-    if (ml_unlikely(!lua_checkstack(L, LUA_MINSTACK)))
-        return fail_with(L, -ENOMEM);
-    lua_pushcfunction(L, respond);
-    lua_pushvalue(L, REQUEST);
-    lua_pushvalue(L, RESPONSE);
-    lua_rotate(L, RESPONSE + 1, 3);
-    return lua_pcall(L, results + 2, 0, TRACEBACK);
-}
-
-/* Calls the function at `function` with request, response and what is above those, and sends what
- * it returns. */
-static int call(lua_State *L, int function)
-{
-    int more = lua_gettop(L) - RESPONSE;
-    lua_pushvalue(L, function);
-    lua_pushvalue(L, REQUEST);
-    lua_pushvalue(L, RESPONSE);
-    if (more > 0)
-        lua_rotate(L, RESPONSE + 1, 3);
-    int status = lua_pcall(L, 2 + more, LUA_MULTRET, TRACEBACK);
-    return status == LUA_OK ? answer(L) : status;
-}
-
-/* Nothing leads to the exchange any more. */
-static void detach(lua_State *L)
-{
-    struct ml_lua_request *req = ml_to_object(L, REQUEST);
-    struct ml_lua_response *res = ml_to_object(L, RESPONSE);
-    req->x = NULL;
-    res->x = NULL;
-    if (res->kind == ML_BODY_FILE || res->holds || res->is_coded)
-        ml_response_release(L, RESPONSE);
-}
-
-/* Forgets the answer that the failed handler had begun to describe, with its cookies and the like.
- */
-static void forget_answer(lua_State *L)
-{
-    struct ml_lua_response *res = ml_to_object(L, RESPONSE);
-    ml_response_release(L, RESPONSE);
-    res->status = 0;
-    res->kind = ML_BODY_UNSAID;
-    res->type = NULL;
-    res->has_headers = res->has_trailers = res->is_coded = false;
-}
-
-/* Reports what with_traceback() has left on top. */
-static void report(lua_State *L)
-{
-    int problem = lua_gettop(L);
-    lua_pushcfunction(L, ml_task_report);
-    lua_rawgeti(L, problem, 1);
-    lua_rawgeti(L, problem, 2);
-    lua_pcall(L, 2, 0, 0);
-}
-
-/* What a failed request was to answer cannot be sent, for the reason on top, such as a header field
- * with a line break: that is reported. */
-static int answer_plainly(lua_State *L)
-{
-    report(L);
-    forget_answer(L);
-    lua_settop(L, RESPONSE);
-    lua_pushinteger(L, 500);
-    lua_pushliteral(L, "internal server error\n");
-    return answer(L);
-}
-
-/* The handler has failed with what is on top: true if that is a cancellation, which stays there;
- * anything else is settled. An answer that was begun is cut off. */
-static bool settle(lua_State *L, struct ml_http_exchange *x, intptr_t count)
-{
-    bool is_cancelled = ml_cancellation_is_raised(L, count);
-    if (!is_cancelled) {
-        if (x->phase == ML_HTTP_UNSENT)
-            forget_answer(L);
-        int status = call(L, SETTLE);
-        is_cancelled = status != LUA_OK && ml_cancellation_is_raised(L, count);
-        if (status != LUA_OK && !is_cancelled && x->phase == ML_HTTP_UNSENT) {
-            status = answer_plainly(L);
-            is_cancelled = status != LUA_OK && ml_cancellation_is_raised(L, count);
-        }
-        if (status == LUA_OK)
-            return false;
-    }
-    x->carrier->abort(x);
-    return is_cancelled;
-}
-
-/* As nginx has it: the request ended before there was an answer. */
-enum { STATUS_UNANSWERED = 499 };
-
-static void push_log(lua_State *L, const struct ml_http_exchange *x)
-{
-    ml_time span = ml_hub_now(x->server->io->hub) - x->began;
-    lua_getiuservalue(L, SERVER, ML_SERVER_LOG);
-    lua_pushvalue(L, REQUEST);
-    lua_pushinteger(L, x->status != 0 ? x->status : STATUS_UNANSWERED);
-    lua_pushinteger(L, (lua_Integer)x->body_sent);
-    lua_pushnumber(L, (lua_Number)span / ML_SECOND);
-}
-
-/* The access log. An error in it is reported, and changes no answer. True: the log's function was
- * cancelled, which is on top. */
-static bool log_exchange(lua_State *L, const struct ml_http_exchange *x, intptr_t count)
-{
-    const struct ml_lua_server *server = ml_to_object(L, SERVER);
-    if (!server->logs)
-        return false;
-    push_log(L, x);
-    if (lua_pcall(L, 4, 0, TRACEBACK) == LUA_OK)
-        return false;
-    if (ml_cancellation_is_raised(L, count))
-        return true;
-    report(L);
-    return false;
-}
-
-/* The line of an exchange that was answered without a handler. Raises the cancellation of the log's
- * function. */
-static void log_refused(lua_State *L, struct ml_http_exchange *x)
-{
-    if (!((const struct ml_lua_server *)ml_to_object(L, SERVER))->logs)
-        return;
-    struct ml_lua_request *req = ml_push_request(L, x, CONNECTION, SERVER);
-    bool is_cancelled = log_exchange(L, x, ml_cancellation_count(L));
-    req->x = NULL;
-    if (is_cancelled)
-        lua_error(L);
-    lua_settop(L, TRACEBACK);
-}
-
-/* Handles an exchange, of the connection `c` if that is of HTTP/1; the stack is filled up to
- * TRACEBACK. Raises a cancellation, unless it is that of a peer that has left. */
-static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_exchange *x)
-{
-    intptr_t count = ml_cancellation_count(L);
-    x->compresses = ((const struct ml_lua_server *)ml_to_object(L, SERVER))->compresses;
-    ml_push_request(L, x, CONNECTION, SERVER);
-    ml_push_response(L, x, REQUEST, SERVER);
-    if (c != NULL)
-        ml_http1_peer_guard(c);
-    bool is_cancelled = call(L, HANDLER) != LUA_OK && settle(L, x, count);
-    bool has_left = c != NULL && ml_http1_peer_unguard(c);
-    int top = lua_gettop(L);
-    bool is_log_cancelled = log_exchange(L, x, ml_cancellation_count(L));
-    if (is_cancelled)
-        lua_settop(L, top);
-    detach(L);
-    if (is_log_cancelled && !is_cancelled)
-        lua_error(L);
-    if (is_cancelled && !has_left)
-        lua_error(L);
-    lua_settop(L, TRACEBACK);
-}
 
 /* ---- connections ---- */
 
@@ -245,20 +41,11 @@ static int connection_close(lua_State *L)
     return 0;
 }
 
-/* Pushes what an exchange needs on the stack, with the stream at STREAM and the server at SERVER.
- */
-static void push_functions(lua_State *L)
-{
-    lua_getiuservalue(L, SERVER, ML_SERVER_HANDLER);
-    lua_getiuservalue(L, SERVER, ML_SERVER_SETTLE);
-    lua_pushcfunction(L, with_traceback);
-}
-
 static struct ml_lua_connection *push_connection(lua_State *L, int server)
 {
     struct ml_lua_connection *c =
         ml_push_object(L, ml_http_connection_type, sizeof *c, ML_CONNECTION_VALUES);
-    lua_pushvalue(L, STREAM);
+    lua_pushvalue(L, ML_HANDLING_STREAM);
     lua_setiuservalue(L, -2, ML_CONNECTION_STREAM);
     lua_pushvalue(L, server);
     lua_setiuservalue(L, -2, ML_CONNECTION_SERVER);
@@ -270,10 +57,8 @@ static void serve_http1(lua_State *L, struct ml_http_connection *c)
     struct ml_http_exchange *x = NULL;
     int result = 0;
     while (result == 0) {
-        if (x != NULL && ml_unlikely(x->is_refused))
-            log_refused(L, x);
-        else if (x != NULL)
-            handle(L, c, x);
+        if (x != NULL)
+            ml_handle_exchange(L, c, x);
         ml_blocking_begin(L);
         result = x != NULL ? ml_http_connection_finish(c) : 0;
         if (result == 0)
@@ -298,13 +83,13 @@ static void push_streams(lua_State *L, int server)
 /* While a server has connections of HTTP/2 it is in the registry, where their tasks come from. */
 static void note_connection(lua_State *L, struct ml_lua_server *server, int change)
 {
-    push_streams(L, SERVER);
-    lua_pushvalue(L, CONNECTION);
+    push_streams(L, ML_HANDLING_SERVER);
+    lua_pushvalue(L, ML_HANDLING_CONNECTION);
     if (change < 0)
         lua_pushnil(L), lua_replace(L, -2);
-    lua_rawsetp(L, -2, ml_to_object(L, STREAM));
+    lua_rawsetp(L, -2, ml_to_object(L, ML_HANDLING_STREAM));
     server->http2_count += change;
-    lua_pushvalue(L, SERVER);
+    lua_pushvalue(L, ML_HANDLING_SERVER);
     if (server->http2_count == 0)
         lua_pushnil(L), lua_replace(L, -2);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &server->http);
@@ -313,7 +98,7 @@ static void note_connection(lua_State *L, struct ml_lua_server *server, int chan
 
 static void serve_http2(lua_State *L, struct ml_lua_server *server, struct ml_stream *stream)
 {
-    struct ml_lua_connection *c = ml_to_object(L, CONNECTION);
+    struct ml_lua_connection *c = ml_to_object(L, ML_HANDLING_CONNECTION);
     note_connection(L, server, 1);
     int result = ml_http2_open(&server->http, stream, &c->http2);
     if (result == 0) {
@@ -337,11 +122,8 @@ static int handle_http2(lua_State *L)
     lua_getiuservalue(L, 2, ML_CONNECTION_STREAM);
     lua_insert(L, 1);
     lua_insert(L, 2); /* stream, connection, server */
-    push_functions(L);
-    if (x->is_refused)
-        log_refused(L, x);
-    else
-        handle(L, NULL, x);
+    ml_handling_push_functions(L);
+    ml_handle_exchange(L, NULL, x);
     return 0;
 }
 
@@ -425,9 +207,9 @@ static int serve(lua_State *L)
     struct ml_stream *stream = ml_check_stream(L, 1);
     lua_settop(L, 1);
     struct ml_http_connection *c = &push_connection(L, lua_upvalueindex(1))->http1;
-    lua_toclose(L, CONNECTION);
+    lua_toclose(L, ML_HANDLING_CONNECTION);
     lua_pushvalue(L, lua_upvalueindex(1));
-    push_functions(L);
+    ml_handling_push_functions(L);
     ml_http_connection_open(c, &server->http, stream, L);
     ml_blocking_begin(L);
     int version = ml_blocking_end(L, ask_version(server, c));
