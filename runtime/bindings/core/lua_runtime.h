@@ -92,7 +92,7 @@ struct ml_greenlets {
 };
 
 /* Kinds of things that select can wait for and that become ready from outside:
- * bindings/sync/select.h. */
+ * bindings/sync/select_source.h. */
 enum ml_select_place {
     ML_SELECT_READABLE,
     ML_SELECT_ACCEPT,

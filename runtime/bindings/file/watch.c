@@ -8,7 +8,7 @@
 #include "bindings/core/object.h"
 #include "bindings/core/option.h"
 #include "bindings/core/time_limit.h"
-#include "bindings/sync/select.h"
+#include "bindings/sync/select_source.h"
 #include "system/file/watch.h"
 
 #include <errno.h>

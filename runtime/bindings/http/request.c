@@ -10,7 +10,7 @@
 #include "bindings/http/types.h"
 #include "bindings/net/address.h"
 #include "bindings/net/tls_info.h"
-#include "bindings/sync/select.h"
+#include "bindings/sync/select_source.h"
 #include "io/socket.h"
 
 #include <errno.h>

@@ -12,7 +12,7 @@
 #include "bindings/http/ws_handshake.h"
 #include "bindings/http/ws_tasks.h"
 #include "bindings/net/stream_object.h"
-#include "bindings/sync/select.h"
+#include "bindings/sync/select_source.h"
 #include "http/ws_close.h"
 #include "http/ws_receive.h"
 #include "http/ws_send.h"

@@ -10,7 +10,7 @@
 #include "bindings/net/address.h"
 #include "bindings/net/stream_object.h"
 #include "bindings/net/tls.h"
-#include "bindings/sync/select.h"
+#include "bindings/sync/select_source.h"
 #include "io/tls.h"
 
 #include <errno.h>

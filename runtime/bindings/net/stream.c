@@ -15,7 +15,7 @@
 #include "bindings/net/tls_info.h"
 #include "bindings/net/tls_stream.h"
 #include "bindings/net/write.h"
-#include "bindings/sync/select.h"
+#include "bindings/sync/select_source.h"
 #include "io/address.h"
 #include "io/pipe.h"
 #include "io/socket.h"

@@ -5,7 +5,7 @@
 #include "bindings/core/lua_runtime.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
-#include "bindings/sync/select.h"
+#include "bindings/sync/select_source.h"
 #include "system/signal/signal_name.h"
 
 static const char child_type[] = "child of the process";

@@ -7,7 +7,7 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
-#include "bindings/sync/select.h"
+#include "bindings/sync/select_source.h"
 #include "hub/wait/slice.h"
 #include "system/signal/inbox.h"
 #include "system/signal/listener.h"

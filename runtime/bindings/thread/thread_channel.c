@@ -7,7 +7,7 @@
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/core/weak_table.h"
-#include "bindings/sync/select.h"
+#include "bindings/sync/select_source.h"
 #include "bindings/thread/parcel.h"
 #include "hub/on/thread_port.h"
 #include "hub/state/scope.h"
