@@ -62,8 +62,12 @@ describe("a listener", function()
   it("gets all real-time signals, with the values that were sent", function()
     local s <close> = signal.open("RTMIN+1", "RTMIN+2")
     os.execute(send_many(RTMIN + 2, 3, 40) .. ";" .. send_many(RTMIN + 1, 1))
-    for i = 40, 42 do assert.are.same({ "RTMIN+2", i }, { s:wait(5) }) end
-    assert.are.same({ "RTMIN+1", nil }, { s:wait(5) })
+    local values = { ["RTMIN+1"] = {}, ["RTMIN+2"] = {} } -- of several that wait the kernel delivers the lower first
+    for _ = 1, 4 do
+      local name, value = s:wait(5)
+      table.insert(values[name], value or "none")
+    end
+    assert.are.same({ ["RTMIN+1"] = { "none" }, ["RTMIN+2"] = { 40, 41, 42 } }, values)
     os.execute(send_many(RTMIN + 1, 1, -5))
     assert.are.same({ "RTMIN+1", -5 }, { s:wait(5) })
     assert.are.equal(0, s:lost())
