@@ -326,7 +326,13 @@ static void cancel_call(struct ml_lua *lua, struct ml_thread_call *call)
     pthread_mutex_unlock(&crew->mutex);
 }
 
-const struct ml_thread_runtimes ml_thread_runtimes = {.start = start, .cancel = cancel_call};
+static void take_reports(struct ml_lua *lua)
+{
+    ml_threads_notice(ml_moonlet_of(lua));
+}
+
+const struct ml_thread_runtimes ml_thread_runtimes = {
+    .start = start, .cancel = cancel_call, .take_reports = take_reports};
 
 /* ---- the end ---- */
 

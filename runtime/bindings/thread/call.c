@@ -200,8 +200,11 @@ static int finish(lua_State *L, struct owner *owner, struct ml_message *outcome,
     if (error != 0)
         luaL_error(L, "cannot start a thread");
     memcpy(name, owner->call->name, sizeof name);
-    if (owner->call->has_told)
-        ml_lua_of(L)->report.was_told = true;
+    if (owner->call->has_told) {
+        struct ml_lua *lua = ml_lua_of(L);
+        lua->report.was_told = true;
+        lua->os_threads.runtimes->take_reports(lua);
+    }
     let_go(owner);
     return ml_outcome_take(L, ml_parcel_of(outcome), name);
 }

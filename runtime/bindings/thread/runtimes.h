@@ -36,6 +36,8 @@ struct ml_thread_runtimes {
     int (*start)(struct ml_lua *lua, struct ml_thread_call *call);
     /* Asks the thread to end, also while it computes. */
     void (*cancel)(struct ml_lua *lua, struct ml_thread_call *call);
+    /* Hands over to the host what the threads have reported so far. */
+    void (*take_reports)(struct ml_lua *lua);
 };
 
 /* The main task of such a runtime: a lua_CFunction. Packs an outcome. */
