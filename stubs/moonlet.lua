@@ -9,6 +9,7 @@
 ---@field fs moonlet.fs
 ---@field greenlet moonlet.greenlet
 ---@field http moonlet.http
+---@field inspect moonlet.inspect
 ---@field json moonlet.json
 ---@field net moonlet.net
 ---@field patch moonlet.patch

@@ -16,7 +16,7 @@ local order = {
   { "interpose" },
   { "http" },
   { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
-    "http", "lib", "repl" },
+    "http", "inspect", "lib", "repl" },
   { "vm" },
   { "cli" },
 }

@@ -34,14 +34,21 @@ static bool is_stack_size(size_t size)
     return size >= MOONLET_LEAST_STACK && size <= (size_t)1 << 30;
 }
 
-static void read_stack_size(struct cli_options *options, char **argv, int *i)
+/* The value of "NAME VALUE", of which the second argument is then taken, or "NAME=VALUE"; NULL: there
+ * is none. */
+static const char *value_of(char **argv, int *i, const char *name)
 {
-    const char *name = "--stack-size";
     const char *value = argv[*i] + strlen(name);
     if (*value == '=')
         value++;
     else if ((value = argv[*i + 1]) != NULL)
         ++*i;
+    return value;
+}
+
+static void read_stack_size(struct cli_options *options, char **argv, int *i)
+{
+    const char *name = "--stack-size", *value = value_of(argv, i, name);
     options->stack_size = value != NULL ? parse_size(value) : 0;
     if (!is_stack_size(options->stack_size))
         fail(options, name, "a size from 64K to 1024M");

@@ -17,6 +17,7 @@
 struct ml_cxx;
 struct ml_hub;
 struct ml_mailbox;
+struct ml_observer;
 struct ml_offload;
 struct ml_scope;
 struct ml_strand;

@@ -1,5 +1,7 @@
 #include "hub/state/ready.h"
 
+#include "hub/state/observer.h"
+
 static struct ml_task *task_of(struct ml_link *link)
 {
     return ml_container_of(link, struct ml_task, waiter.link);
@@ -33,6 +35,7 @@ void ml_task_wake(struct ml_task *task, enum ml_wake reason)
     task->wake = reason;
     task->state = ML_TASK_READY;
     ml_ready_push(task->hub, task);
+    ml_observe(task->hub, task, ML_TASK_WOKEN);
 }
 
 /* How far from the front of the ready queue a task may be chosen. */

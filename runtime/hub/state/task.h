@@ -70,6 +70,7 @@ struct ml_task {
     uint16_t depth;    /* strands below the one that runs; 0: it is the body */
     uint16_t granted;  /* index of the waiter that was given what it waits for; 0: none */
     uint32_t held;     /* locks it holds; so many that the count wraps do not fit into memory */
+    uint32_t switches; /* how often it has let the next task run; wraps */
     uint8_t state;     /* enum ml_task_state */
     uint8_t wake;      /* enum ml_wake */
     bool is_daemon;

@@ -4,6 +4,7 @@
 #include "coro/coro.h"
 #include "hub/state/choice.h"
 #include "hub/state/deadlines.h"
+#include "hub/state/observer.h"
 #include "hub/state/ready.h"
 #include "hub/state/scope.h"
 #include "hub/state/waiters.h"
@@ -113,12 +114,14 @@ int ml_task_spawn(struct ml_hub *hub, struct ml_task *task, struct ml_strand *bo
     hub->tasks.alive++;
     hub->tasks.foreground += !task->is_daemon;
     ml_ready_push(hub, task);
+    ml_observe(hub, task, ML_TASK_SPAWNED);
     return 0;
 }
 
 static __attribute__((noinline)) void end_task(struct ml_hub *hub, struct ml_task *task)
 {
     task->state = ML_TASK_ENDED;
+    ml_observe(hub, task, ML_TASK_FINISHED);
     ML_CHECK(task->held == 0);
     ml_choice_close(task);
     ml_scope_close_all(task);
@@ -183,12 +186,15 @@ void ml_hub_park(struct ml_hub *hub)
     struct ml_task *self = hub->current;
     self->saved_errno = *hub->run.thread_errno;
     hub->slice.spent = 0; /* hub/wait/slice.h, which lies above */
+    self->switches++;
+    ml_observe(hub, self, ML_TASK_PAUSED);
     if (ml_likely(hub->switcher.cxx == NULL))
         leave(hub);
     else
         leave_with_cxx(hub);
     *hub->run.thread_errno = self->saved_errno;
     self->state = ML_TASK_RUNNING;
+    ml_observe(hub, self, ML_TASK_RESUMED);
 }
 
 static inline void pass(struct ml_hub *hub)
@@ -343,6 +349,7 @@ static void task_main(void *argument)
         struct ml_task *task = hub->current;
         count_birth(hub, task);
         task->state = ML_TASK_RUNNING;
+        ml_observe(hub, task, ML_TASK_RESUMED);
         hub->hooks.body(task);
         end_task(hub, task);
         run_next(hub);
