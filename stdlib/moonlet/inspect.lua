@@ -7,6 +7,10 @@ local rawset, require = rawset, require
 
 -- Function -> the module that has it.
 local parts = {
+  counter = "metrics",
+  gauge = "metrics",
+  histogram = "metrics",
+  metrics = "metrics",
 }
 
 return setmetatable({}, {
