@@ -98,7 +98,7 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG, " moonlet.inspect "}, /* the stacks of all tasks */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
      " moonlet.inspect.exposition moonlet.inspect.metric_check moonlet.inspect.metrics "
-     "moonlet.inspect.metrics.core "},
+     "moonlet.inspect.metrics.core moonlet.inspect.own_metrics "},
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history "
      "moonlet.repl.session moonlet.repl.show "},

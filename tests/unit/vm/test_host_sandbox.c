@@ -179,7 +179,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "debug.setmetatable debug.setupvalue debug.setuservalue debug.upvalueid debug.upvaluejoin "
          "preload.moonlet.inspect "
          "preload.moonlet.inspect.exposition preload.moonlet.inspect.metric_check preload.moonlet.inspect.metrics "
-         "preload.moonlet.inspect.metrics.core "},
+         "preload.moonlet.inspect.metrics.core preload.moonlet.inspect.own_metrics "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
          "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io "
@@ -191,7 +191,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.crypto preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
          "preload.moonlet.fs.watch.core preload.moonlet.inspect "
          "preload.moonlet.inspect.exposition preload.moonlet.inspect.metric_check preload.moonlet.inspect.metrics "
-         "preload.moonlet.inspect.metrics.core preload.moonlet.process preload.moonlet.process.core "
+         "preload.moonlet.inspect.metrics.core preload.moonlet.inspect.own_metrics preload.moonlet.process preload.moonlet.process.core "
          "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show "
