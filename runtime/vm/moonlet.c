@@ -25,6 +25,7 @@
 #include "vm/moonlet_state.h"
 #include "vm/overrun_report.h"
 #include "vm/pointer_channel.h"
+#include "vm/poke.h"
 #include "vm/program.h"
 #include "vm/promise.h"
 #include "vm/runtimes.h"
@@ -32,6 +33,7 @@
 #include "vm/terminal_report.h"
 #include "vm/threads.h"
 #include "vm/unwinding.h"
+#include "vm/watchdog.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -209,6 +211,8 @@ int moonlet_close(struct moonlet *m)
     if (m->lua.main != NULL)
         ml_unwind_all(m);
     ml_threads_end(m);
+    ml_watch_end(m);
+    ml_poke_close(m);
     ml_promises_detach(m);
     ml_host_tasks_detach(m);
     ml_channels_detach(m);
