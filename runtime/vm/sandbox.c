@@ -93,9 +93,8 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_OS,
      " moonlet.thread moonlet.thread.core moonlet.thread.worker "}, /* the same */
     {PRELOAD, MOONLET_OS,
-     " moonlet.test moonlet.test.core moonlet.test.specs "},    /* the clock of all tasks, and
-                                                                   descriptors */
-    {PRELOAD, MOONLET_OS | MOONLET_DEBUG, " moonlet.inspect "}, /* the stacks of all tasks */
+     "moonlet.inspect moonlet.inspect.tasks moonlet.inspect.tasks.core moonlet.test "
+     "moonlet.test.core moonlet.test.specs "
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history "
      "moonlet.repl.session moonlet.repl.show "},
