@@ -37,6 +37,7 @@ struct ml_piece {
 };
 
 struct ml_crew;
+struct ml_inspector;
 struct ml_worker;
 
 struct moonlet {
@@ -67,6 +68,7 @@ struct moonlet {
     ml_time unwound_at;       /* when a task that has not ended is dropped */
     unsigned uncounted;       /* instructions not counted yet: vm/budget.c */
     struct ml_crew *crew;     /* threads that it has started: vm/threads.c. NULL: none */
+    struct ml_inspector *inspector; /* vm/inspector.c. NULL: none */
     struct ml_worker *worker; /* it is the runtime of such a thread; NULL: the host's */
 };
 

@@ -96,6 +96,13 @@ static const struct permit permits[] = {
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG, " moonlet.inspect "}, /* the stacks of all tasks */
+    /* The same. */
+    {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
+     " moonlet.inspect.agent moonlet.inspect.agent.program "},
+    {PRELOAD, MOONLET_OS | MOONLET_DEBUG | MOONLET_NET,
+     " moonlet.inspect.agent.core moonlet.inspect.listen moonlet.inspect.start "
+     "moonlet.inspector.access moonlet.inspector.core moonlet.inspector.endpoints "
+     "moonlet.inspector.program moonlet.inspector.server "},
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history "
      "moonlet.repl.session moonlet.repl.show "},
