@@ -1,5 +1,7 @@
 -- The program's option --inspect.
 
+local error, io = error, io
+
 local listen = require("moonlet.inspect.listen").listen
 
 local start = {}

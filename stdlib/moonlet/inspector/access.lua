@@ -5,6 +5,9 @@
 -- for one visit and buys a cookie. Pages from elsewhere are kept out by the cookie's SameSite, by
 -- Host (a name that an attacker makes resolve to this machine) and by Origin.
 
+local ipairs, math, os = ipairs, math, os
+local pairs, setmetatable, tonumber = pairs, setmetatable, tonumber
+
 local core = require "moonlet.inspector.core"
 local fs = require "moonlet.fs"
 local http = require "moonlet.http"

@@ -1,5 +1,7 @@
 -- What the inspector answers over HTTP.
 
+local table, tonumber, tostring, type = table, tonumber, tostring, type
+
 local http = require "moonlet.http"
 local json = require "moonlet.json"
 local program = require "moonlet.inspector.program"

@@ -1,5 +1,7 @@
 -- The inspected program, as its inspector sees it: asks it, and hears its events.
 
+local ipairs, table = ipairs, table
+
 local core = require "moonlet.inspector.core"
 local channel = require("moonlet.thread").channel
 

@@ -1,5 +1,7 @@
 -- The inspector's program: runs on a thread of its own.
 
+local pairs = pairs
+
 local access = require "moonlet.inspector.access"
 local endpoints = require "moonlet.inspector.endpoints"
 local program = require "moonlet.inspector.program"

@@ -1,5 +1,7 @@
 -- What the inspector asks of the program as a whole.
 
+local tostring = tostring
+
 local task = require "moonlet.task"
 
 local program = {}
