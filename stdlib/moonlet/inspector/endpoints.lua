@@ -38,7 +38,8 @@ local function is_table(value) return type(value) == "table" end
 
 -- POST /request {"call": "part.function", "arguments": [...], "seconds": 1}
 local function request(req)
-  local body = req:json()
+  local body, message, code = req:json()
+  if message then return nil, message, code end
   local call = is_table(body) and body.call
   if type(call) ~= "string" then return 400, { error = "no call" } end
   local arguments = is_table(body.arguments) and body.arguments or {}
