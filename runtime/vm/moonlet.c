@@ -20,6 +20,7 @@
 #include "system/signal/inbox.h"
 #include "vm/api_thread_channel.h"
 #include "vm/host_task.h"
+#include "vm/inspector.h"
 #include "vm/interrupt.h"
 #include "vm/main_task.h"
 #include "vm/moonlet_state.h"
@@ -128,6 +129,7 @@ static int open_runtime(struct moonlet *m)
         m->lua.hub.libc_calls = m->lua.libc_calls;
     m->lua.report.tell = ml_report_to_terminal;
     m->lua.os_threads.runtimes = &ml_thread_runtimes;
+    m->lua.inspect.inspectors = &ml_inspectors;
     m->lua.hub.hooks.noticed = noticed;
     m->lua.standard.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
     ml_hub_find_cxx(&m->lua.hub, NULL);
@@ -210,6 +212,7 @@ int moonlet_close(struct moonlet *m)
     ml_host_loop_detach(m->host_loop);
     if (m->lua.main != NULL)
         ml_unwind_all(m);
+    ml_inspector_end(m);
     ml_threads_end(m);
     ml_watch_end(m);
     ml_poke_close(m);

@@ -38,6 +38,7 @@ struct ml_piece {
 };
 
 struct ml_crew;
+struct ml_inspector;
 struct ml_worker;
 
 struct moonlet {
@@ -70,6 +71,7 @@ struct moonlet {
     struct ml_crew *crew;     /* threads that it has started: vm/threads.c. NULL: none */
     struct ml_poke poke;
     struct ml_watch watch;
+    struct ml_inspector *inspector; /* vm/inspector.c. NULL: none */
     struct ml_worker *worker; /* it is the runtime of such a thread; NULL: the host's */
 };
 
