@@ -5,6 +5,7 @@
 #include "bindings/core/libc_call.h"
 #include "bindings/core/lua_memory.h"
 #include "bindings/core/lua_open.h"
+#include "bindings/inspect/profile.h"
 #include "coro/overflow.h"
 #include "hub/loop/host_loop.h"
 #include "hub/loop/life.h"
@@ -209,6 +210,7 @@ int moonlet_close(struct moonlet *m)
     if (m->lua.main != NULL)
         ml_unwind_all(m);
     ml_threads_end(m);
+    ml_profile_discard(&m->lua);
     ml_promises_detach(m);
     ml_host_tasks_detach(m);
     ml_channels_detach(m);

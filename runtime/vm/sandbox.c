@@ -96,6 +96,10 @@ static const struct permit permits[] = {
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG, " moonlet.inspect "}, /* the stacks of all tasks */
+    {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
+     " moonlet.inspect.profile moonlet.inspect.profile.core moonlet.inspect.profile.folded "
+     "moonlet.inspect.profile.labels moonlet.inspect.profile.list moonlet.inspect.profile.pprof "
+     "moonlet.inspect.profile.speedscope moonlet.inspect.profile.svg "},
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history "
      "moonlet.repl.session moonlet.repl.show "},

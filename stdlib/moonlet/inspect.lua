@@ -7,6 +7,7 @@ local rawset, require = rawset, require
 
 -- Function -> the module that has it.
 local parts = {
+  profile = "profile",
 }
 
 return setmetatable({}, {

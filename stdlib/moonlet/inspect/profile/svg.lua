@@ -1,0 +1,3 @@
+-- A flame graph. Internal.
+local svg = {}
+return svg
