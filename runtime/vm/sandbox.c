@@ -99,7 +99,8 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
      " moonlet.inspect.profile moonlet.inspect.profile.core moonlet.inspect.profile.folded "
      "moonlet.inspect.profile.labels moonlet.inspect.profile.list moonlet.inspect.profile.pprof "
-     "moonlet.inspect.profile.speedscope moonlet.inspect.profile.svg "},
+     "moonlet.inspect.profile.speedscope moonlet.inspect.profile.svg "
+     "moonlet.inspect.profile.svg_script "},
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history "
      "moonlet.repl.session moonlet.repl.show "},

@@ -71,14 +71,33 @@ static void push_frames(lua_State *L, const struct ml_profile_store *store)
     lua_remove(L, names);
 }
 
+/* Whether a place is that of the function with which the runtime begins a task: one of C without a
+ * name, and nothing called it. frames: index of their table. */
+static bool is_bottom(lua_State *L, const struct ml_profile_store *store, uint32_t place,
+                      int frames)
+{
+    const struct ml_profile_call *call = &store->calls[place];
+    enum ml_profile_frame_kind below = store->frames[store->calls[call->parent].frame].kind;
+    bool is_outermost = call->parent == 0 || below == ML_PROFILE_TASK;
+    if (!is_outermost || store->frames[call->frame].kind != ML_PROFILE_C)
+        return false;
+    lua_rawgeti(L, frames, (lua_Integer)call->frame + 1);
+    bool has_name = lua_getfield(L, -1, "name") != LUA_TNIL;
+    lua_pop(L, 2);
+    return !has_name;
+}
+
 /* The frames from the root to a place in the tree. */
-static void push_stack(lua_State *L, const struct ml_profile_store *store, uint32_t place)
+static void push_stack(lua_State *L, const struct ml_profile_store *store, uint32_t place,
+                       int frames)
 {
     int depth = 0;
     for (uint32_t i = place; i != 0; i = store->calls[i].parent)
-        depth++;
+        depth += i == place || !is_bottom(L, store, i, frames);
     lua_createtable(L, depth, 2);
     for (uint32_t i = place; i != 0; i = store->calls[i].parent) {
+        if (i != place && is_bottom(L, store, i, frames))
+            continue;
         lua_pushinteger(L, (lua_Integer)store->calls[i].frame + 1);
         lua_rawseti(L, -2, depth--);
     }
@@ -86,14 +105,15 @@ static void push_stack(lua_State *L, const struct ml_profile_store *store, uint3
     set_integer(L, "samples", store->calls[place].samples);
 }
 
-static void push_stacks(lua_State *L, const struct ml_profile_store *store)
+/* frames: index of their table. */
+static void push_stacks(lua_State *L, const struct ml_profile_store *store, int frames)
 {
     lua_Integer count = 0;
     lua_newtable(L);
     for (uint32_t i = 1; i < store->call_count; i++) {
         if (store->calls[i].time == 0)
             continue;
-        push_stack(L, store, i);
+        push_stack(L, store, i, frames);
         lua_rawseti(L, -2, ++count);
     }
 }
@@ -101,7 +121,7 @@ static void push_stacks(lua_State *L, const struct ml_profile_store *store)
 void ml_profile_push(lua_State *L)
 {
     struct ml_profile_result result;
-    luaL_checkstack(L, 8, NULL);
+    luaL_checkstack(L, 16, NULL);
     if (!ml_profile_get(ml_lua_of(L), &result)) {
         lua_pushnil(L);
         return;
@@ -112,9 +132,9 @@ void ml_profile_push(lua_State *L)
     set_number(L, "seconds", ml_time_to_seconds(result.duration));
     set_integer(L, "samples", (lua_Integer)result.samples);
     push_frames(L, result.store);
+    push_stacks(L, result.store, lua_gettop(L));
+    lua_setfield(L, -3, "stacks");
     lua_setfield(L, -2, "frames");
-    push_stacks(L, result.store);
-    lua_setfield(L, -2, "stacks");
 }
 
 /* ---- functions ---- */

@@ -181,7 +181,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspect.profile preload.moonlet.inspect.profile.core "
          "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.labels "
          "preload.moonlet.inspect.profile.list preload.moonlet.inspect.profile.pprof "
-         "preload.moonlet.inspect.profile.speedscope preload.moonlet.inspect.profile.svg "},
+         "preload.moonlet.inspect.profile.speedscope preload.moonlet.inspect.profile.svg preload.moonlet.inspect.profile.svg_script "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
          "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io "
@@ -195,7 +195,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspect.profile preload.moonlet.inspect.profile.core "
          "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.labels "
          "preload.moonlet.inspect.profile.list preload.moonlet.inspect.profile.pprof "
-         "preload.moonlet.inspect.profile.speedscope preload.moonlet.inspect.profile.svg "
+         "preload.moonlet.inspect.profile.speedscope preload.moonlet.inspect.profile.svg preload.moonlet.inspect.profile.svg_script "
          "preload.moonlet.process preload.moonlet.process.core "
          "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
