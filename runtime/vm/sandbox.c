@@ -97,7 +97,7 @@ static const struct permit permits[] = {
                                                                    descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG, " moonlet.inspect "}, /* the stacks of all tasks */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
-     " moonlet.inspect.profile moonlet.inspect.profile.core moonlet.inspect.profile.folded "
+     " moonlet.inspect.profile moonlet.inspect.profile.core moonlet.inspect.profile.folded moonlet.inspect.profile.formats "
      "moonlet.inspect.profile.labels moonlet.inspect.profile.list moonlet.inspect.profile.pprof "
      "moonlet.inspect.profile.speedscope moonlet.inspect.profile.svg "
      "moonlet.inspect.profile.svg_script "},

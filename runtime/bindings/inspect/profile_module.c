@@ -29,21 +29,23 @@ static void set_integer(lua_State *L, const char *field, lua_Integer number)
 }
 
 /* Pushes the name of a frame, nil: it has none. */
-static void push_name(lua_State *L, const struct ml_profile_frame *frame, int names)
+static void push_name(lua_State *L, const struct ml_profile_frame *frame,
+                      struct ml_profile_names names)
 {
-    int type = LUA_TNIL;
-    if (frame->function != NULL)
-        type = lua_rawgetp(L, names, (void *)(uintptr_t)frame->function);
-    else
-        lua_pushnil(L);
-    if (type != LUA_TNIL || frame->name[0] == '\0')
-        return;
-    lua_pop(L, 1);
-    lua_pushstring(L, frame->name);
+    const char *name = frame->name[0] != '\0' ? frame->name : NULL;
+    bool is_looked_up = frame->function != NULL && names.index != 0;
+    if (is_looked_up &&
+        lua_rawgetp(names.L, names.index, (void *)(uintptr_t)frame->function) == LUA_TSTRING)
+        name = lua_tostring(names.L, -1);
+    /* It stays in the table of names. */
+    if (is_looked_up)
+        lua_pop(names.L, 1);
+    lua_pushstring(L, name);
 }
 
 /* Pushes {kind, name, source, line}. */
-static void push_frame(lua_State *L, const struct ml_profile_frame *frame, int names)
+static void push_frame(lua_State *L, const struct ml_profile_frame *frame,
+                       struct ml_profile_names names)
 {
     static const char *const kinds[] = {[ML_PROFILE_LUA] = "lua",
                                         [ML_PROFILE_C] = "c",
@@ -59,16 +61,14 @@ static void push_frame(lua_State *L, const struct ml_profile_frame *frame, int n
     set_integer(L, "line", frame->line);
 }
 
-static void push_frames(lua_State *L, const struct ml_profile_store *store)
+static void push_frames(lua_State *L, const struct ml_profile_store *store,
+                        struct ml_profile_names names)
 {
-    ml_profile_push_names(L);
-    int names = lua_gettop(L);
     lua_createtable(L, (int)store->frame_count, 0);
     for (uint32_t i = 0; i < store->frame_count; i++) {
         push_frame(L, &store->frames[i], names);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
-    lua_remove(L, names);
 }
 
 /* Whether a place is that of the function with which the runtime begins a task: one of C without a
@@ -118,11 +118,11 @@ static void push_stacks(lua_State *L, const struct ml_profile_store *store, int 
     }
 }
 
-void ml_profile_push(lua_State *L)
+void ml_profile_push(lua_State *L, const struct ml_lua *lua, struct ml_profile_names names)
 {
     struct ml_profile_result result;
     luaL_checkstack(L, 16, NULL);
-    if (!ml_profile_get(ml_lua_of(L), &result)) {
+    if (!ml_profile_get(lua, &result)) {
         lua_pushnil(L);
         return;
     }
@@ -131,7 +131,7 @@ void ml_profile_push(lua_State *L)
     set_integer(L, "hz", result.options->hz);
     set_number(L, "seconds", ml_time_to_seconds(result.duration));
     set_integer(L, "samples", (lua_Integer)result.samples);
-    push_frames(L, result.store);
+    push_frames(L, result.store, names);
     push_stacks(L, result.store, lua_gettop(L));
     lua_setfield(L, -3, "stacks");
     lua_setfield(L, -2, "frames");
@@ -156,7 +156,8 @@ static int core_start(lua_State *L)
 
 static int push_result(lua_State *L)
 {
-    ml_profile_push(L);
+    ml_profile_push_names(L);
+    ml_profile_push(L, ml_lua_of(L), (struct ml_profile_names){L, lua_gettop(L)});
     return 1;
 }
 

@@ -1,25 +1,17 @@
 --- Where the program spends its time.
 -- @submodule moonlet.inspect
 
-local error, next, require, setmetatable, tostring = error, next, require, setmetatable, tostring
+local error, next, setmetatable, tostring = error, next, setmetatable, tostring
 local math_type = math.type
 
 local argument = require "moonlet.argument"
 local core = require "moonlet.inspect.profile.core"
 -- Errors and tracebacks name its functions after this module.
 package.loaded["moonlet.inspect.profile.core"] = nil
+local formats = require "moonlet.inspect.profile.formats"
 local task = require "moonlet.task"
 
 local profile = {}
-
--- Format -> the module that writes it.
-local formats = {
-  folded = "moonlet.inspect.profile.folded",
-  pprof = "moonlet.inspect.profile.pprof",
-  speedscope = "moonlet.inspect.profile.speedscope",
-  svg = "moonlet.inspect.profile.svg",
-  table = "moonlet.inspect.profile.list",
-}
 
 local HZ, MOST_HZ = 100, 1000
 local known = { by_task = true, format = true, hz = true, lines = true, mode = true, title = true }
@@ -41,7 +33,7 @@ local function check_options(options, position, name)
   end
   local mode, format = options.mode, options.format
   check(mode == nil or mode == "cpu" or mode == "wall", position, name, "mode is 'cpu' or 'wall'")
-  check(format == nil or formats[format], position, name,
+  check(format == nil or formats.has(format), position, name,
     "format is 'table', 'folded', 'speedscope', 'pprof' or 'svg'")
   check(options.hz == nil or is_hz(options.hz), position, name, "hz is an integer from 1 to 1000")
   return options
@@ -72,9 +64,7 @@ end
 
 -- For the inspector, and the end of the program: what profile.stop() returned as a text, or as a
 -- table with "table". title: of the picture. Raises where pprof finds no zlib.
-function profile.render(measured, format, title)
-  return require(formats[format]).render(measured, title)
-end
+profile.render = formats.render
 
 profile.is_on = core.is_on
 profile.discard = core.discard

@@ -179,7 +179,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "debug.setmetatable debug.setupvalue debug.setuservalue debug.upvalueid debug.upvaluejoin "
          "preload.moonlet.inspect "
          "preload.moonlet.inspect.profile preload.moonlet.inspect.profile.core "
-         "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.labels "
+         "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.formats preload.moonlet.inspect.profile.labels "
          "preload.moonlet.inspect.profile.list preload.moonlet.inspect.profile.pprof "
          "preload.moonlet.inspect.profile.speedscope preload.moonlet.inspect.profile.svg preload.moonlet.inspect.profile.svg_script "},
         {MOONLET_IO,
@@ -193,7 +193,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.crypto preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
          "preload.moonlet.fs.watch.core preload.moonlet.inspect "
          "preload.moonlet.inspect.profile preload.moonlet.inspect.profile.core "
-         "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.labels "
+         "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.formats preload.moonlet.inspect.profile.labels "
          "preload.moonlet.inspect.profile.list preload.moonlet.inspect.profile.pprof "
          "preload.moonlet.inspect.profile.speedscope preload.moonlet.inspect.profile.svg preload.moonlet.inspect.profile.svg_script "
          "preload.moonlet.process preload.moonlet.process.core "
