@@ -178,10 +178,21 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "debug.setupvalue debug.setuservalue debug.upvalueid debug.upvaluejoin preload.moonlet.inspect "
          "preload.moonlet.inspect.agent preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.program "
          "preload.moonlet.inspect.exposition preload.moonlet.inspect.listen preload.moonlet.inspect.metric_check "
-         "preload.moonlet.inspect.metrics preload.moonlet.inspect.metrics.core preload.moonlet.inspect.start "
-         "preload.moonlet.inspect.tasks preload.moonlet.inspect.tasks.core preload.moonlet.inspector.access "
-         "preload.moonlet.inspector.core preload.moonlet.inspector.endpoints preload.moonlet.inspector.program "
-         "preload.moonlet.inspector.server "},
+         "preload.moonlet.inspect.metrics preload.moonlet.inspect.metrics.core preload.moonlet.inspect.profile "
+         "preload.moonlet.inspect.profile.core preload.moonlet.inspect.profile.folded "
+         "preload.moonlet.inspect.profile.formats preload.moonlet.inspect.profile.labels "
+         "preload.moonlet.inspect.profile.list preload.moonlet.inspect.profile.pprof "
+         "preload.moonlet.inspect.profile.speedscope preload.moonlet.inspect.profile.svg "
+         "preload.moonlet.inspect.profile.svg_script preload.moonlet.inspect.start preload.moonlet.inspect.tasks "
+         "preload.moonlet.inspect.tasks.core preload.moonlet.inspector.access preload.moonlet.inspector.core "
+         "preload.moonlet.inspector.endpoints preload.moonlet.inspector.program preload.moonlet.inspector.server "},
+         "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal "
+         "debug.setmetatable debug.setupvalue debug.setuservalue debug.upvalueid debug.upvaluejoin "
+         "preload.moonlet.inspect "
+         "preload.moonlet.inspect.profile preload.moonlet.inspect.profile.core "
+         "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.formats preload.moonlet.inspect.profile.labels "
+         "preload.moonlet.inspect.profile.list preload.moonlet.inspect.profile.pprof "
+         "preload.moonlet.inspect.profile.speedscope preload.moonlet.inspect.profile.svg preload.moonlet.inspect.profile.svg_script "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
          "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.fs "
@@ -195,16 +206,21 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.fs.watch.core preload.moonlet.inspect preload.moonlet.inspect.agent "
          "preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.program "
          "preload.moonlet.inspect.exposition preload.moonlet.inspect.listen preload.moonlet.inspect.metric_check "
-         "preload.moonlet.inspect.metrics preload.moonlet.inspect.metrics.core preload.moonlet.inspect.start "
-         "preload.moonlet.inspect.tasks preload.moonlet.inspect.tasks.core preload.moonlet.inspector.access "
-         "preload.moonlet.inspector.core preload.moonlet.inspector.endpoints preload.moonlet.inspector.program "
-         "preload.moonlet.inspector.server preload.moonlet.process preload.moonlet.process.core "
-         "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.repl "
-         "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
-         "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.signal "
-         "preload.moonlet.signal.core preload.moonlet.terminal preload.moonlet.terminal.core preload.moonlet.test "
-         "preload.moonlet.test.core preload.moonlet.test.specs preload.moonlet.thread preload.moonlet.thread.core "
-         "preload.moonlet.thread.worker preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.inspect.metrics preload.moonlet.inspect.metrics.core preload.moonlet.inspect.profile "
+         "preload.moonlet.inspect.profile.core preload.moonlet.inspect.profile.folded "
+         "preload.moonlet.inspect.profile.formats preload.moonlet.inspect.profile.labels "
+         "preload.moonlet.inspect.profile.list preload.moonlet.inspect.profile.pprof "
+         "preload.moonlet.inspect.profile.speedscope preload.moonlet.inspect.profile.svg "
+         "preload.moonlet.inspect.profile.svg_script preload.moonlet.inspect.start preload.moonlet.inspect.tasks "
+         "preload.moonlet.inspect.tasks.core preload.moonlet.inspector.access preload.moonlet.inspector.core "
+         "preload.moonlet.inspector.endpoints preload.moonlet.inspector.program preload.moonlet.inspector.server "
+         "preload.moonlet.process preload.moonlet.process.core preload.moonlet.process.run "
+         "preload.moonlet.process.start preload.moonlet.repl preload.moonlet.repl.complete "
+         "preload.moonlet.repl.editor preload.moonlet.repl.history preload.moonlet.repl.session "
+         "preload.moonlet.repl.show preload.moonlet.signal preload.moonlet.signal.core preload.moonlet.terminal "
+         "preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
+         "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
+         "preload.moonlet.websocket preload.moonlet.websocket.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);
