@@ -186,13 +186,6 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspect.profile.svg_script preload.moonlet.inspect.start preload.moonlet.inspect.tasks "
          "preload.moonlet.inspect.tasks.core preload.moonlet.inspector.access preload.moonlet.inspector.core "
          "preload.moonlet.inspector.endpoints preload.moonlet.inspector.program preload.moonlet.inspector.server "},
-         "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal "
-         "debug.setmetatable debug.setupvalue debug.setuservalue debug.upvalueid debug.upvaluejoin "
-         "preload.moonlet.inspect "
-         "preload.moonlet.inspect.profile preload.moonlet.inspect.profile.core "
-         "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.formats preload.moonlet.inspect.profile.labels "
-         "preload.moonlet.inspect.profile.list preload.moonlet.inspect.profile.pprof "
-         "preload.moonlet.inspect.profile.speedscope preload.moonlet.inspect.profile.svg preload.moonlet.inspect.profile.svg_script "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
          "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.fs "
