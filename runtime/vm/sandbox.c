@@ -96,6 +96,8 @@ static const struct permit permits[] = {
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG, " moonlet.inspect "}, /* the stacks of all tasks */
+    {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
+     " moonlet.inspect.perfetto moonlet.inspect.trace moonlet.inspect.trace.core "},
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history "
      "moonlet.repl.session moonlet.repl.show "},

@@ -20,6 +20,7 @@
 #include "bindings/http/server.h"
 #include "bindings/http/types.h"
 #include "bindings/http/websocket.h"
+#include "bindings/inspect/trace.h"
 #include "bindings/lib/patch.h"
 #include "bindings/lib/standard.h"
 #include "bindings/lib/test.h"
@@ -120,6 +121,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.http.multipart.core", ml_open_http_multipart},
                                        {"moonlet.http.files.core", ml_open_http_files},
                                        {"moonlet.websocket.core", ml_open_websocket},
+                                       {"moonlet.inspect.trace.core", ml_open_inspect_trace},
                                        {"moonlet.signal.core", ml_open_signal},
                                        {"moonlet.terminal.core", ml_open_terminal},
                                        {NULL, NULL}};

@@ -7,6 +7,12 @@ local rawset, require = rawset, require
 
 -- Function -> the module that has it.
 local parts = {
+  mark = "trace",
+  span = "trace",
+  trace = "trace",
+  trace_last = "trace",
+  trace_start = "trace",
+  trace_stop = "trace",
 }
 
 return setmetatable({}, {
