@@ -34,8 +34,8 @@ static bool is_stack_size(size_t size)
     return size >= MOONLET_LEAST_STACK && size <= (size_t)1 << 30;
 }
 
-/* The value of "NAME VALUE", of which the second argument is then taken, or "NAME=VALUE"; NULL: there
- * is none. */
+/* The value of "NAME VALUE", of which the second argument is then taken, or "NAME=VALUE"; NULL:
+ * there is none. */
 static const char *value_of(char **argv, int *i, const char *name)
 {
     const char *value = argv[*i] + strlen(name);
