@@ -34,14 +34,15 @@ function inspect.trace(seconds, options) end
 function inspect.trace_last(seconds) end
 
 ---@class moonlet.inspect.trace_start.options
----@field size? integer bytes in which the last of it is kept, 16 for each event
+---@field size? integer bytes in which the last of it is kept, as of trace()
 ---@field on_error? any a path or a function: an error of a task that is reported saves the last second. A path gets a number: "trace.json" is "trace-1.json" and so on. A function is called with the text and "error", in a task of its own
 ---@field on_deadline? any the same for a deadline of task.timeout() or task.with_deadline() that was missed; the function gets "deadline"
 ---@field seconds? number how much is saved
 ---@field limit? integer how many are saved at most
 ---@field every? number seconds from one to the next, at least
 
----Records from now on, until trace_stop(). trace_last() returns the last of it, after the fact. Never waits.
+---Records from now on, until trace_stop(). trace_last() returns the last of it, after the fact.
+---Never waits.
 ---@param options? moonlet.inspect.trace_start.options
 ---@return boolean|nil # true; or nil, message, code: "EBUSY": it has been started; "ENOMEM"
 ---@return string|nil # message

@@ -47,8 +47,8 @@ end
 
 -- ---- a trace that is read ----
 
--- Calls see(self, index, event, detail, more, slot, argument, text) for each record, with self.ticks
--- up to date.
+-- Calls see(self, index, event, detail, more, slot, argument) for each record.
+-- self.ticks: its time.
 local function each_record(self, see)
   local records, rest = self.copy.records, self.rest
   local count, index = #records // RECORD, 0
@@ -62,6 +62,7 @@ local function each_record(self, see)
     elseif event ~= TEXT then
       self.ticks = self.ticks + delta
       see(self, index, event, detail, more, slot, argument)
+      self.previous = self.ticks
     end
     if index % SLICE == 0 then rest() end
   end
@@ -207,6 +208,21 @@ local function run(self, slot)
   finish_flow(self, slot)
 end
 
+-- A task that has ended wakes others before the next one runs. Until then its slice lasts.
+local function end_finished(self)
+  local now = self.ticks
+  self.finished, self.ticks = nil, self.previous
+  end_run(self, '"ended"')
+  self.ticks = now
+end
+
+-- The task that woke another.
+local function waker_of(self, slot)
+  if slot == NO_TASK then return nil end
+  local finished = self.finished
+  return finished and finished.slot == slot and finished or track_of(self, slot)
+end
+
 -- A task was woken or spawned by the one that runs: an arrow to its next run.
 local function start_flow(self, index, slot)
   if not self.flows[index] or not self.running then return end
@@ -306,7 +322,7 @@ local function end_task(self, task, slot)
   if task then
     set_leaf(self, task, nil)
     while #task.slices > 0 do end_nested(self, task, task.slices[#task.slices]) end
-    if self.running == task then end_run(self, '"ended"') end
+    if self.running == task then self.finished = task end
   end
   self.nth[slot] = (self.nth[slot] or 1) + 1
 end
@@ -314,7 +330,7 @@ end
 local function wake(self, task, index, cause, by)
   start_flow(self, index, task.slot)
   if task == self.running then return end
-  local waker = by ~= NO_TASK and track_of(self, by)
+  local waker = waker_of(self, by)
   set_leaf(self, task, '"ready"', "ready", '"woken by":' .. quote(causes[cause] or "?") ..
     (waker and ',"of":' .. waker.title or ""))
 end
@@ -322,7 +338,7 @@ end
 local writers = {
   [SPAWN] = function(self, task, index, _, _, by)
     start_flow(self, index, task.slot)
-    local spawner = by ~= NO_TASK and track_of(self, by)
+    local spawner = waker_of(self, by)
     instant(self, task, quote("spawned" .. (spawner and " by #" .. spawner.id or "")), "task")
     set_leaf(self, task, '"ready"', "ready")
   end,
@@ -340,6 +356,8 @@ local writers = {
 local function write(self, index, event, detail, more, slot, argument)
   local task = track_of(self, slot)
   if task then task.slot = slot end
+  local finished = self.finished
+  if finished and not (event == WAKE and argument == finished.slot) then end_finished(self) end
   if event == RUN then
     run(self, slot)
   elseif event == SWITCH then
@@ -363,6 +381,7 @@ end
 
 -- What has not ended ends with the trace.
 local function end_all(self)
+  if self.finished then end_finished(self) end
   self.ticks = math_max(self.ticks, (self.copy.ended - self.copy.started) / self.copy.tick)
   end_run(self)
   for _, owners in pairs(self.owners) do

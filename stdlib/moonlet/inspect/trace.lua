@@ -63,8 +63,8 @@ end
 -- @function trace
 -- @tparam number seconds
 -- @tparam[opt] table options
--- @tparam[opt=1048576] integer options.size bytes in which the last of it is kept, 16 for each event;
--- 16 MiB at most. While another trace is recorded it shares that one's.
+-- @tparam[opt=1048576] integer options.size bytes in which the last of it is kept, 16 for each
+-- event; 16 MiB at most. While another trace is recorded it shares that one's.
 -- @treturn string in Perfetto's format (JSON), for ui.perfetto.dev; or nil, message, code: "ENOMEM"
 function trace.trace(seconds, options)
   argument.number(seconds, 1, "trace")
@@ -139,15 +139,16 @@ local function check_start(options)
   argument.count(options.limit, 1, "trace_start", "limit")
 end
 
---- Records from now on, until trace_stop(). trace_last() returns the last of it, after the fact. Never waits.
+--- Records from now on, until trace_stop(). trace_last() returns the last of it, after the fact.
+-- Never waits.
 -- @function trace_start
 -- @tparam[opt] table options
--- @tparam[opt=1048576] integer options.size bytes in which the last of it is kept, 16 for each event
--- @param[opt] options.on_error a path or a function: an error of a task that is reported saves the last second.
--- A path gets a number: "trace.json" is "trace-1.json" and so on. A function is called with the text and
--- "error", in a task of its own
--- @param[opt] options.on_deadline the same for a deadline of task.timeout() or task.with_deadline() that was
--- missed; the function gets "deadline"
+-- @tparam[opt=1048576] integer options.size bytes in which the last of it is kept, as of trace()
+-- @param[opt] options.on_error a path or a function: an error of a task that is reported saves the
+-- last second. A path gets a number: "trace.json" is "trace-1.json" and so on. A function is called
+-- with the text and "error", in a task of its own
+-- @param[opt] options.on_deadline the same for a deadline of task.timeout() or task.with_deadline()
+-- that was missed; the function gets "deadline"
 -- @tparam[opt=1] number options.seconds how much is saved
 -- @tparam[opt=10] integer options.limit how many are saved at most
 -- @tparam[opt=10] number options.every seconds from one to the next, at least
