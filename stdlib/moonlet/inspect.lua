@@ -7,6 +7,12 @@ local rawset, require = rawset, require
 
 -- Function -> the module that has it.
 local parts = {
+  tasks = "tasks",
+  listen = "listen",
+  counter = "metrics",
+  gauge = "metrics",
+  histogram = "metrics",
+  metrics = "metrics",
   mark = "trace",
   span = "trace",
   trace = "trace",

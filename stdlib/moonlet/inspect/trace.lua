@@ -193,9 +193,9 @@ function trace.trace_last(seconds)
   return text_of(seconds)
 end
 
--- The same as plain values, for perfetto.format() in whatever runtime; nil: nothing is recorded.
--- Never waits.
-trace.copy = core.take
+-- For the inspector: the same as plain values, for perfetto.format() in whatever runtime; nil:
+-- nothing is recorded. None waits.
+trace.begin, trace.copy, trace.finish = begin, core.take, finish
 
 --- Calls fn(...), as a span of that name in the trace. While none is recorded, it only calls.
 -- @function span
