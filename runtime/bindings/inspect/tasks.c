@@ -183,8 +183,9 @@ waits_for=, spawned=, stack=, tasks= the first 20 of them}
 switches, spawned ("file.lua:12"), waits_for (text), on (what it waits for: {task=, name=} that has
 to act, {descriptor=, peer=}, {process=}), deadline (seconds left), cancelled, daemon, c_stack
 (bytes of its C frames), locals (plain values of task.locals()), stack: a list of {name=, source=,
-line=, what="Lua", "main" or "C", strand=}, the innermost call first; strand counts the coroutines
-from there. Of a deep stack it has 30 calls, {omitted=count} and 5.
+line=, defined= the first line of the
+function, what="Lua", "main" or "C", strand=}, the innermost call first; strand counts the
+coroutines from there. Of a deep stack it has 30 calls, {omitted=count} and 5.
 @treturn integer how many tasks there are of this kind, with those beyond the limit
 */
 static int inspect_tasks(lua_State *L)
