@@ -111,6 +111,11 @@ struct moonlet_options {
     /* Leave the blocking calls of C libraries to libc. They are left to it in any case where the
      * program does not export libc's names (the program `moonlet` does). */
     bool no_interpose;
+    /* The signal by which other threads of moonlet's interrupt the runtime's thread while it
+     * computes, for what the options below need. 0: SIGURG; negative: none, and they do nothing. A
+     * handler that the host has is called, too. System calls are restarted (SA_RESTART), and a
+     * thread that waits in the kernel gets no signal. */
+    int poke_signal;
     /* Install a SIGSEGV handler that names the task whose C stack overflowed, then aborts. Changes
      * the process's signal action, unless SIGSEGV has a handler already. */
     bool report_overflow;

@@ -21,11 +21,13 @@
 #include "vm/api_thread_channel.h"
 #include "vm/dump.h"
 #include "vm/host_task.h"
+#include "vm/inspector.h"
 #include "vm/interrupt.h"
 #include "vm/main_task.h"
 #include "vm/moonlet_state.h"
 #include "vm/overrun_report.h"
 #include "vm/pointer_channel.h"
+#include "vm/poke.h"
 #include "vm/program.h"
 #include "vm/promise.h"
 #include "vm/runtimes.h"
@@ -33,6 +35,7 @@
 #include "vm/terminal_report.h"
 #include "vm/threads.h"
 #include "vm/unwinding.h"
+#include "vm/watchdog.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -128,6 +131,7 @@ static int open_runtime(struct moonlet *m)
         m->lua.hub.libc_calls = m->lua.libc_calls;
     m->lua.report.tell = ml_report_to_terminal;
     m->lua.os_threads.runtimes = &ml_thread_runtimes;
+    m->lua.inspect.inspectors = &ml_inspectors;
     m->lua.hub.hooks.noticed = noticed;
     m->lua.standard.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
     ml_hub_find_cxx(&m->lua.hub, NULL);
@@ -211,7 +215,10 @@ int moonlet_close(struct moonlet *m)
     ml_host_loop_detach(m->host_loop);
     if (m->lua.main != NULL)
         ml_unwind_all(m);
+    ml_inspector_end(m);
     ml_threads_end(m);
+    ml_watch_end(m);
+    ml_poke_close(m);
     ml_promises_detach(m);
     ml_host_tasks_detach(m);
     ml_channels_detach(m);

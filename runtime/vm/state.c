@@ -20,6 +20,8 @@
 #include "bindings/http/server.h"
 #include "bindings/http/types.h"
 #include "bindings/http/websocket.h"
+#include "bindings/inspect/agent.h"
+#include "bindings/inspect/inspector.h"
 #include "bindings/inspect/tasks.h"
 #include "bindings/lib/patch.h"
 #include "bindings/lib/standard.h"
@@ -124,6 +126,8 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.signal.core", ml_open_signal},
                                        {"moonlet.terminal.core", ml_open_terminal},
                                        {"moonlet.inspect.tasks.core", ml_open_inspect_tasks},
+                                       {"moonlet.inspect.agent.core", ml_open_inspect_agent},
+                                       {"moonlet.inspector.core", ml_open_inspector},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);

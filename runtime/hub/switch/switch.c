@@ -332,6 +332,8 @@ bool ml_hub_enter(struct ml_hub *hub, struct ml_task *next)
         return false;
     hub->current = next;
     attend(hub);
+    if (ml_unlikely(atomic_load_explicit(&hub->watch.is_asleep, memory_order_relaxed)))
+        hub->hooks.roused(hub);
     ml_coro_switch(&hub->bank, &next->strand->coro);
     return true;
 }

@@ -170,6 +170,9 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.http.router preload.moonlet.http.saving preload.moonlet.http.server "
          "preload.moonlet.http.server.core preload.moonlet.http.trusted "
          "preload.moonlet.http.types "
+         "preload.moonlet.inspect.agent.core preload.moonlet.inspect.listen preload.moonlet.inspect.start "
+         "preload.moonlet.inspector.access preload.moonlet.inspector.core preload.moonlet.inspector.endpoints "
+         "preload.moonlet.inspector.program preload.moonlet.inspector.server "
          "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
          "preload.moonlet.process preload.moonlet.process.core preload.moonlet.process.run "
          "preload.moonlet.process.start preload.moonlet.websocket preload.moonlet.websocket.core "},
@@ -177,7 +180,13 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal "
          "debug.setmetatable debug.setupvalue debug.setuservalue debug.upvalueid debug.upvaluejoin "
-         "preload.moonlet.inspect preload.moonlet.inspect.tasks preload.moonlet.inspect.tasks.core "},
+         "preload.moonlet.inspect preload.moonlet.inspect.agent "
+         "preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.program "
+         "preload.moonlet.inspect.listen preload.moonlet.inspect.start "
+         "preload.moonlet.inspect.tasks preload.moonlet.inspect.tasks.core "
+         "preload.moonlet.inspector.access preload.moonlet.inspector.core "
+         "preload.moonlet.inspector.endpoints preload.moonlet.inspector.program "
+         "preload.moonlet.inspector.server "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
          "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io "
@@ -187,7 +196,13 @@ static void test_without_one_part_all_others_are_whole(void **state)
         {MOONLET_OS,
          "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname "
          "preload.moonlet.crypto preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
-         "preload.moonlet.fs.watch.core preload.moonlet.inspect preload.moonlet.inspect.tasks preload.moonlet.inspect.tasks.core preload.moonlet.process preload.moonlet.process.core "
+         "preload.moonlet.fs.watch.core preload.moonlet.inspect preload.moonlet.inspect.agent "
+         "preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.program "
+         "preload.moonlet.inspect.listen preload.moonlet.inspect.start "
+         "preload.moonlet.inspect.tasks preload.moonlet.inspect.tasks.core "
+         "preload.moonlet.inspector.access preload.moonlet.inspector.core "
+         "preload.moonlet.inspector.endpoints preload.moonlet.inspector.program "
+         "preload.moonlet.inspector.server preload.moonlet.process preload.moonlet.process.core "
          "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show "
