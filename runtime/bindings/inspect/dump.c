@@ -2,6 +2,7 @@
 
 #include "bindings/inspect/task_groups.h"
 #include "bindings/inspect/task_walk.h"
+#include "bindings/inspect/wait_graph.h"
 
 #include <lauxlib.h>
 
@@ -41,6 +42,17 @@ static void write_groups(lua_State *L, struct ml_task_walk *walk,
                       groups->left == 1 ? " is" : "s are");
 }
 
+static void write_deadlocks(lua_State *L, const struct ml_dump *dump)
+{
+    ml_wait_graph_push(L, 0, ML_WALK_SLICE);
+    int list = lua_gettop(L);
+    for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TTABLE; i++) {
+        ml_deadlock_text_write(L, lua_gettop(L), &dump->sink);
+        lua_settop(L, list);
+    }
+    lua_settop(L, list - 2);
+}
+
 int ml_dump_write(lua_State *L)
 {
     const struct ml_dump *dump = lua_touserdata(L, 1);
@@ -56,6 +68,7 @@ int ml_dump_write(lua_State *L)
     }
     write_summary(dump, counts);
     write_groups(L, &walk, &groups, dump);
+    write_deadlocks(L, dump);
     return 0;
 }
 

@@ -265,3 +265,23 @@ void ml_group_report_write(lua_State *L, int group, const struct ml_text_sink *s
     write_stack(L, group, sink);
     write_field(L, group, "spawned", sink, "spawned at ", "");
 }
+
+void ml_deadlock_text_write(lua_State *L, int deadlock, const struct ml_text_sink *sink)
+{
+    luaL_checkstack(L, 12, NULL);
+    int top = lua_gettop(L);
+    bool has_deadline = has_field(L, deadlock, "deadline");
+    ml_text_write(sink, has_deadline ? "\ntasks wait for each other" : "\ndeadlock");
+    write_seconds(L, deadlock, "deadline", sink, ", for ", " at most");
+    ml_text_write(sink, ":\n");
+    lua_getfield(L, deadlock, "tasks");
+    for (int i = 1; lua_rawgeti(L, top + 1, i) == LUA_TTABLE; i++) {
+        ml_text_write(sink, "  ");
+        write_task_name(L, top + 2, "id", sink);
+        write_field(L, top + 2, "waits_for", sink, " waits for ", "");
+        write_target(L, top + 2, sink);
+        ml_text_write(sink, "\n");
+        lua_settop(L, top + 1);
+    }
+    lua_settop(L, top);
+}

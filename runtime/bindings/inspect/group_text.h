@@ -23,6 +23,9 @@ void ml_group_text_write(lua_State *L, int group, const struct ml_text_sink *sin
  * at the end. */
 void ml_group_report_write(lua_State *L, int group, const struct ml_text_sink *sink);
 
+/* Writes the deadlock at `deadlock` (bindings/inspect/wait_graph.h). */
+void ml_deadlock_text_write(lua_State *L, int deadlock, const struct ml_text_sink *sink);
+
 /* Writes what the summary of a dump says: "12 tasks", ": 1 running, ...". */
 void ml_text_write(const struct ml_text_sink *sink, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
