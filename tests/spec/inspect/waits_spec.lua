@@ -132,22 +132,32 @@ describe("inspect.waits", function()
     assert.same({ "j1 j2 j3", "p p1 q q1", "r r1" }, found)
   end)
 
-  it("calls tasks that hand mutexes on while it looks no deadlock", function()
-    local s <close> = scene()
-    local mutex, tick = sync.mutex(), sync.event()
-    for i = 1, 2 do
-      s.start("hand" .. i, function()
-        while true do
-          local guard <close> = mutex:lock()
-          tick:wait()
-        end
+  -- The search sees that A waits for D, and D for a row of tasks that ends with C. Meanwhile D gives up and unlocks the
+  -- mutex. A gets it, and C, at which the search arrives then, waits for A.
+  it("calls a circle of waits that were not there at the same time no deadlock", function()
+    for delay = 0, 20 do
+      local s <close> = scene()
+      local mutex, rows = sync.mutex(), {}
+      s.start("A", function()
+        for _ = 1, 3 do task.yield() end
+        local guard <close> = mutex:lock()
+        task.sleep(60)
       end)
-    end
-    -- At each switch the other one gets the mutex: first 1 waits for 2, then 2 for 1.
-    s.start("metronome", function() while true do tick:set() tick:clear() task.yield() end end)
-    for _ = 1, 200 do
+      local d = s.start("D", function()
+        local guard <close> = mutex:lock()
+        rows[1]:join()
+      end)
+      for i = 1, 8 do rows[i] = s.start("row" .. i, function() rows[i + 1]:join() end) end
+      rows[9] = s.start("C", function()
+        for _ = 1, 4 do task.yield() end
+        local guard <close> = mutex:lock()
+      end)
+      for _ = 1, 8 do task.yield() end
+      s.start("director", function()
+        for _ = 1, delay do task.yield() end
+        d:cancel()
+      end)
       assert.same({}, inspect.waits({ slice = 0 }).deadlocks)
-      task.yield()
     end
   end)
 
