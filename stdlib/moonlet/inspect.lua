@@ -10,6 +10,11 @@ local parts = {
   tasks = "tasks",
   waits = "tasks",
   listen = "listen",
+  counter = "metrics",
+  gauge = "metrics",
+  histogram = "metrics",
+  metrics = "metrics",
+  profile = "profile",
 }
 
 return setmetatable({}, {

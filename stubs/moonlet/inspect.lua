@@ -1,28 +1,29 @@
 ---@meta moonlet.inspect
 
----A place where the inspector listens. It prints as its address.
----@class moonlet.inspect.InspectListener
----@field address string "unix:/run/user/1000/moonlet/4711.sock" or "127.0.0.1:9229"
----@field url string|nil where a browser opens the page, with a token that is good for one visit; nil for a Unix socket
-local InspectListener = {}
-
----Listens there no more; who visits the inspector stays. Harmless on a closed one.
-function InspectListener:close() end
-
 ---A view inside the running program: its tasks, metrics, profiles and traces.
 ---@class moonlet.inspect
 local inspect = {}
 
----@class moonlet.inspect.listen.options
----@field write? boolean also visitors over TCP may evaluate code, cancel tasks and use the debugger
----@field remote? boolean an address that other machines reach is allowed
-
----Starts the inspector, on a thread of its own, and has it listen. It may listen in several places.
----@param address? string "HOST:PORT", ":PORT" for this machine alone, or "unix:PATH"; without: a Unix socket that `moonlet --attach PID` finds
----@param opts? moonlet.inspect.listen.options
----@return moonlet.inspect.InspectListener|nil # or nil, message, code
----@return string|nil # message
----@return string|nil # code
-function inspect.listen(address, opts) end
+---Finds out where the program spends its time: waits for so many seconds while other tasks run, and
+---returns their profile. The calling task can be cancelled meanwhile. One profile can be taken at a time;
+---code that waits is not allowed where this is called in a finalizer or `task.no_switch`.
+---
+---Options:
+---
+---- `mode`: "cpu" (the default) counts the time in which this thread computes. "wall" also counts what all tasks
+---wait for: each task gets every second that passes;
+---- `format`: "table" (the default); "svg", a flame graph that a browser shows; "folded", lines for flamegraph.pl;
+---"speedscope", for speedscope.app; "pprof", for `go tool pprof`, which needs zlib;
+---- `by_task`: the outermost frame of each stack is the name of its task, or the line that spawned it;
+---- `lines`: each line of a function is a frame of its own;
+---- `hz`: samples for each second of CPU time, 1 to 1000 (100);
+---- `title`: of the flame graph.
+---
+---As a table: `samples`, `seconds` and `hz` of the whole, and the list `stacks`, the heaviest first, of tables with
+---`seconds`, `samples` and `stack`, a list of names from the outermost call to the innermost.
+---@param seconds number
+---@param options? table
+---@return table|string
+function inspect.profile(seconds, options) end
 
 return inspect
