@@ -258,6 +258,7 @@ void ml_lua_task_detach(struct ml_lua *lua, struct ml_lua_task *task, int result
     if (ml_unlikely(task->task.held > 0))
         lua->task_hooks.release_mutexes(lua, &task->task);
     task->result_count = results;
+    lua->tasks.outcomes[task->outcome]++;
     if (task == lua->tasks.main)
         lua->tasks.main = NULL; /* another Task may come to lie at its address */
     call_others(lua, task);
