@@ -93,11 +93,17 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_OS,
      " moonlet.thread moonlet.thread.core moonlet.thread.worker "}, /* the same */
     {PRELOAD, MOONLET_OS,
-     "moonlet.inspect moonlet.inspect.agent moonlet.inspect.agent.core "
-     "moonlet.inspect.agent.program moonlet.inspect.listen moonlet.inspect.start "
-     "moonlet.inspect.tasks moonlet.inspect.tasks.core moonlet.inspector.access "
-     "moonlet.inspector.core moonlet.inspector.endpoints moonlet.inspector.program "
-     "moonlet.inspector.server moonlet.test moonlet.test.core moonlet.test.specs "
+     " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
+                                                                descriptors */
+    /* The stacks of all tasks. */
+    {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
+     " moonlet.inspect moonlet.inspect.tasks moonlet.inspect.tasks.core "},
+    /* The inspector: what the debugger can do; its socket. */
+    {PRELOAD, MOONLET_OS | MOONLET_DEBUG, " moonlet.inspect.agent moonlet.inspect.agent.program "},
+    {PRELOAD, MOONLET_OS | MOONLET_DEBUG | MOONLET_NET,
+     " moonlet.inspect.agent.core moonlet.inspect.listen moonlet.inspect.start "
+     "moonlet.inspector.access moonlet.inspector.core moonlet.inspector.endpoints "
+     "moonlet.inspector.program moonlet.inspector.server "},
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history "
      "moonlet.repl.session moonlet.repl.show "},
