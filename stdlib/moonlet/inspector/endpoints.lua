@@ -1,5 +1,6 @@
 -- What the inspector answers over HTTP.
 
+local ipairs = ipairs
 local table, tonumber, tostring, type = table, tonumber, tostring, type
 
 local http = require "moonlet.http"
@@ -19,12 +20,30 @@ local TEXT = {
   EAGAIN = "the program does not answer, and many requests wait already",
 }
 
+-- Machine code that is on the way to every C function that Lua calls.
+local function is_of_runtime(frame)
+  return frame:find "^moonlet%+" or frame:find "%(moonlet%)$" or frame:find "liblua"
+    or frame:find "libmoonlet"
+end
+
+-- Names the C function that keeps the program from an answer.
+local function describe(hang)
+  if hang.call then return TEXT.ETIMEDOUT .. ": it waits in " .. hang.call end
+  for _, frame in ipairs(hang.frames) do
+    if not is_of_runtime(frame) then return TEXT.ETIMEDOUT .. ": it computes in " .. frame end
+  end
+  if not hang.computes then return TEXT.ETIMEDOUT .. ": its thread gets no processor" end
+  return TEXT.ETIMEDOUT .. ": it computes in a function of Lua's library or of moonlet's"
+end
+
 -- Answers what program.ask() has returned: show(results...) of a success.
 local function respond(show, is_good, ...)
   if is_good then return show(...) end
   if is_good == nil then
     local message, code = ...
-    return STATUS[code] or 500, { error = TEXT[code] or message, code = code }
+    local hang = code == "ETIMEDOUT" and program.look() or nil
+    return STATUS[code] or 500,
+      { error = hang and describe(hang) or TEXT[code] or message, code = code, hang = hang }
   end
   local message, traceback = ...
   return 500, { error = tostring(message), traceback = traceback }
