@@ -179,8 +179,8 @@ static int start(struct ml_lua *lua)
     struct moonlet *m = ml_moonlet_of(lua);
     if (m->inspector != NULL)
         return 0;
-    if (lua->hub.life.is_forked)
-        return -ECHILD;
+    if (lua->hub.life.is_forked || (m->options.without & (MOONLET_NET | MOONLET_DEBUG)) != 0)
+        return lua->hub.life.is_forked ? -ECHILD : -EPERM;
     struct ml_wire *wire = ml_wire_new(&lua->hub);
     if (wire == NULL)
         return -ENOMEM;

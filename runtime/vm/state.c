@@ -23,6 +23,7 @@
 #include "bindings/inspect/agent.h"
 #include "bindings/inspect/inspector.h"
 #include "bindings/inspect/tasks.h"
+#include "bindings/inspect/metrics.h"
 #include "bindings/lib/patch.h"
 #include "bindings/lib/standard.h"
 #include "bindings/lib/test.h"
@@ -128,6 +129,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.inspect.tasks.core", ml_open_inspect_tasks},
                                        {"moonlet.inspect.agent.core", ml_open_inspect_agent},
                                        {"moonlet.inspector.core", ml_open_inspector},
+                                       {"moonlet.inspect.metrics.core", ml_open_metrics},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);

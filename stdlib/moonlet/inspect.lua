@@ -9,6 +9,10 @@ local rawset, require = rawset, require
 local parts = {
   tasks = "tasks",
   listen = "listen",
+  counter = "metrics",
+  gauge = "metrics",
+  histogram = "metrics",
+  metrics = "metrics",
 }
 
 return setmetatable({}, {
