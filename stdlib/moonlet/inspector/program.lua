@@ -50,6 +50,17 @@ function program.ask_for(seconds, name, ...)
   return ask(true, seconds + PATIENCE, name, ...)
 end
 
+--- The same for a function that may wait, but need not: code that computes calls it, too.
+function program.ask_somehow(seconds, name, ...)
+  local answers, message, code = program.ask "program.ping"
+  if not answers then return answers, message, code end
+  if message ~= "inspector" then return program.ask(name, ...) end
+  return ask(true, seconds + PATIENCE, name, ...)
+end
+
+--- How many events were dropped.
+function program.lost() return core.lost() end
+
 -- How long a look at a program that does not answer serves all who ask, in seconds.
 local LOOK = 0.5
 local last_look
