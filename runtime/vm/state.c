@@ -20,6 +20,7 @@
 #include "bindings/http/server.h"
 #include "bindings/http/types.h"
 #include "bindings/http/websocket.h"
+#include "bindings/inspect/debugger.h"
 #include "bindings/lib/patch.h"
 #include "bindings/lib/standard.h"
 #include "bindings/lib/test.h"
@@ -122,6 +123,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.websocket.core", ml_open_websocket},
                                        {"moonlet.signal.core", ml_open_signal},
                                        {"moonlet.terminal.core", ml_open_terminal},
+                                       {"moonlet.inspect.debugger.core", ml_open_inspect_debugger},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);

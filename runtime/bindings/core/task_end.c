@@ -80,6 +80,8 @@ static void fail(struct ml_lua *lua, struct ml_lua_task *task)
     task->outcome = cancelled ? ML_OUTCOME_CANCELLED : ML_OUTCOME_FAILED;
     /* Under a limit its variables are closed already: vm/budget.c. */
     bool is_kept = task->has_traceback;
+    if (ml_unlikely(!cancelled && lua->task_hooks.failed != NULL))
+        lua->task_hooks.failed(lua, task->L, false);
     if (!cancelled && !is_kept) {
         ml_report_keep_traceback(lua, task, 0);
         report(lua, task);
