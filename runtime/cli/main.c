@@ -4,6 +4,7 @@
  */
 #include "moonlet.h"
 #include "options.h"
+#include "profile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -103,6 +104,32 @@ static void print_version(void)
     fflush(stdout);
 }
 
+/* The address as a string of Lua's, each byte as a number: it may contain anything. */
+static void quote(char text[4 * CLI_LONGEST_ADDRESS + 3], const char *address)
+{
+    char *end = text;
+    *end++ = '"';
+    for (; *address != '\0'; address++)
+        end += sprintf(end, "\\%03u", (unsigned)(unsigned char)*address);
+    *end++ = '"';
+    *end = '\0';
+}
+
+/* The first piece of the program has the inspector listen. */
+static int load_inspector(struct moonlet *m, const struct cli_options *options)
+{
+    static const char source[] =
+        "require 'moonlet.inspect.start'.run(%s, {write = %s, remote = %s})";
+    char address[4 * CLI_LONGEST_ADDRESS + 3];
+    char text[sizeof source + sizeof address + 2 * sizeof "false"];
+    if (options->inspect == NULL)
+        return 0;
+    quote(address, options->inspect);
+    snprintf(text, sizeof text, source, address, options->inspect_write ? "true" : "false",
+             options->inspect_remote ? "true" : "false");
+    return moonlet_load_string(m, text, "=--inspect");
+}
+
 static int load_interaction(struct moonlet *m)
 {
     return moonlet_load_string(m, "require 'moonlet.repl'.run()", "=stdin");
@@ -137,6 +164,8 @@ static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_
 static int load_all(struct moonlet *m, int argc, char **argv, const struct cli_options *options)
 {
     int error = moonlet_set_arguments(m, argc, argv, options->script < argc ? options->script : 0);
+    if (error == 0)
+        error = load_inspector(m, options);
     if (error == 0 && !options->ignore_environment)
         error = load_init(m);
     if (error == 0)
@@ -181,9 +210,14 @@ static int run(int argc, char **argv, const struct cli_options *options)
         fprintf(stderr, "%s: cannot create a runtime: %s\n", program, strerror(errno));
         return EXIT_FAILURE;
     }
+    if (options->profile != NULL && !cli_profile_start(m, program, options->profile)) {
+        moonlet_close(m);
+        return EXIT_FAILURE;
+    }
     current = m;
     watch_signals();
     int status = moonlet_run(m);
+    cli_profile_finish();
     leave_signals();
     current = NULL;
     moonlet_close(m);

@@ -10,6 +10,7 @@
 #include "bindings/repl/session.h"
 #include "moonlet.h"
 #include "vm/warnings.h"
+#include "vm/watch_state.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -37,6 +38,7 @@ struct ml_piece {
 };
 
 struct ml_crew;
+struct ml_inspector;
 struct ml_worker;
 
 struct moonlet {
@@ -67,6 +69,9 @@ struct moonlet {
     ml_time unwound_at;       /* when a task that has not ended is dropped */
     unsigned uncounted;       /* instructions not counted yet: vm/budget.c */
     struct ml_crew *crew;     /* threads that it has started: vm/threads.c. NULL: none */
+    struct ml_poke poke;
+    struct ml_watch watch;
+    struct ml_inspector *inspector; /* vm/inspector.c. NULL: none */
     struct ml_worker *worker; /* it is the runtime of such a thread; NULL: the host's */
 };
 

@@ -7,6 +7,13 @@ local rawset, require = rawset, require
 
 -- Function -> the module that has it.
 local parts = {
+  tasks = "tasks",
+  listen = "listen",
+  counter = "metrics",
+  gauge = "metrics",
+  histogram = "metrics",
+  metrics = "metrics",
+  profile = "profile",
 }
 
 return setmetatable({}, {

@@ -19,14 +19,17 @@
 #include <stdatomic.h>
 
 struct ml_debugger;
+struct ml_inspectors;
 struct ml_libc_calls;
 struct ml_lua_task;
 struct ml_pool;
+struct ml_profile;
 struct ml_select_source;
 struct ml_session;
 struct ml_signal_inbox;
 struct ml_thread_call;
 struct ml_thread_runtimes;
+struct ml_wire;
 
 /* bindings/core/lua_memory.c. */
 struct ml_lua_memory {
@@ -77,6 +80,9 @@ struct ml_reports {
 struct ml_exit {
     atomic_bool is_asked;
     int status;
+    /* Called before os.exit() ends the process at once; the owner's. NULL: there is nothing to do.
+     */
+    void (*before)(struct ml_lua *lua);
 };
 
 /* bindings/lib/standard.c. */
@@ -119,6 +125,15 @@ struct ml_lua_threads {
     struct ml_thread_call *call;               /* that this runtime was opened for; NULL: none */
 };
 
+/* bindings/inspect/: the inspector, which has a runtime of its own. */
+struct ml_lua_inspect {
+    const struct ml_inspectors *inspectors; /* how one is started; the owner's */
+    struct ml_wire *wire;      /* to the inspector of this runtime; NULL: it has none */
+    struct ml_wire *inspected; /* this is an inspector's: to the runtime that it inspects */
+    unsigned serving;          /* requests that have a task */
+    bool stands_still;         /* the thread serves requests only */
+};
+
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
@@ -142,6 +157,8 @@ struct ml_lua {
     struct ml_select select;
     struct ml_signal_inbox *signals; /* system/signal/inbox.h; NULL: not needed yet */
     struct ml_lua_threads os_threads;
+    struct ml_lua_inspect inspect;
+    struct ml_profile *profile; /* bindings/inspect/profile.h; NULL: none is under way */
     struct ml_session *session; /* of the interactive mode; the owner's */
     /* Called before a thread begins, with its function on it. `thread` is a task's, or a
      * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.

@@ -80,8 +80,6 @@ static void fail(struct ml_lua *lua, struct ml_lua_task *task)
     task->outcome = cancelled ? ML_OUTCOME_CANCELLED : ML_OUTCOME_FAILED;
     /* Under a limit its variables are closed already: vm/budget.c. */
     bool is_kept = task->has_traceback;
-    if (ml_unlikely(!cancelled && lua->task_hooks.failed != NULL))
-        lua->task_hooks.failed(lua, task->L, false);
     if (!cancelled && !is_kept) {
         ml_report_keep_traceback(lua, task, 0);
         report(lua, task);
@@ -257,6 +255,8 @@ void ml_lua_task_conclude(struct ml_lua_task *task, int status, int results)
     struct ml_lua *lua = task->task.hub->owner;
     if (status == LUA_OK)
         status = keep_results(lua, task, results);
+    if (ml_unlikely(status != LUA_OK && lua->task_hooks.failed != NULL))
+        lua->task_hooks.failed(lua, task->L, false);
     task->outcome = ML_OUTCOME_DONE;
     if (status != LUA_OK) {
         ml_job_drop_unbegun(task->L);

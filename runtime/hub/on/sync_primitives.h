@@ -45,6 +45,9 @@ struct ml_mutex {
     struct ml_task *owner; /* NULL: free */
 };
 
+/* The wait for one: the task waits in its waiters. */
+extern const struct ml_wait_kind ml_mutex_kind;
+
 void ml_mutex_init(struct ml_mutex *mutex);
 
 /* Locks it if it is free. */

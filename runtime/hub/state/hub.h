@@ -27,6 +27,7 @@ struct ml_hub {
     struct ml_hub_waits waits;
     struct ml_hub_run run;
     struct ml_hub_switcher switcher;
+    struct ml_hub_watch watch;
     struct ml_hub_clock clock;
     struct ml_hub_tasks tasks;
     struct ml_hub_deadlines deadlines;
