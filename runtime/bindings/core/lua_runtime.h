@@ -18,6 +18,7 @@
 #include <lua.h>
 #include <stdatomic.h>
 
+struct ml_debugger;
 struct ml_inspectors;
 struct ml_http_exchange;
 struct ml_libc_calls;
@@ -157,6 +158,7 @@ struct ml_lua {
     lua_State *aside; /* for protected work on behalf of a task whose own thread is dead */
     lua_State *idle_generators; /* holds threads of generators that ended, on its stack */
     struct ml_hooks hooks;
+    struct ml_debugger *debugger; /* bindings/inspect/debugger.h; NULL: none is attached */
     struct ml_source_lines source_lines;
     struct ml_lua_memory memory;
     struct ml_thread_pool threads;
