@@ -38,6 +38,7 @@ struct ml_io {
     struct ml_departures *departures; /* NULL: nobody watches: io/departure.c */
     struct ml_link lingering;         /* sockets that were closed: io/linger.c */
     unsigned lingering_count;
+    struct ml_link locked_files; /* system/file/file_lock.c */
 };
 
 /* Bytes asked for in one read. */

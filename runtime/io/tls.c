@@ -14,9 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct ml_wait_kind shaking = {.text = "the TLS handshake of descriptor",
-                                            .external = true};
+static const struct ml_wait_kind shaking = {
+    .text = "the TLS handshake of descriptor", .target = ML_TARGET_DESCRIPTOR, .external = true};
 static const struct ml_wait_kind ending = {.text = "room for the end of TLS on descriptor",
+                                           .target = ML_TARGET_DESCRIPTOR,
                                            .external = true};
 
 /* ---- the handshake ---- */

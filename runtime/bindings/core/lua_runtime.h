@@ -18,16 +18,20 @@
 #include <lua.h>
 #include <stdatomic.h>
 
+struct ml_debugger;
+struct ml_inspectors;
 struct ml_http_exchange;
 struct ml_libc_calls;
 struct ml_lua_server;
 struct ml_lua_task;
 struct ml_pool;
+struct ml_profile;
 struct ml_select_source;
 struct ml_session;
 struct ml_signal_inbox;
 struct ml_thread_call;
 struct ml_thread_runtimes;
+struct ml_wire;
 
 /* bindings/core/lua_memory.c. */
 struct ml_lua_memory {
@@ -82,6 +86,9 @@ struct ml_reports {
 struct ml_exit {
     atomic_bool is_asked;
     int status;
+    /* Called before os.exit() ends the process at once; the owner's. NULL: there is nothing to do.
+     */
+    void (*before)(struct ml_lua *lua);
 };
 
 /* bindings/lib/standard.c. */
@@ -124,6 +131,13 @@ struct ml_lua_threads {
     struct ml_thread_call *call;               /* that this runtime was opened for; NULL: none */
 };
 
+/* bindings/inspect/: the inspector, which has a runtime of its own. */
+struct ml_lua_inspect {
+    const struct ml_inspectors *inspectors; /* how one is started; the owner's */
+    struct ml_wire *wire;      /* to the inspector of this runtime; NULL: it has none */
+    struct ml_wire *inspected; /* this is an inspector's: to the runtime that it inspects */
+    unsigned serving;          /* requests that have a task */
+    bool stands_still;         /* the thread serves requests only */
 /* bindings/http/server.c. */
 struct ml_lua_http {
     struct ml_lua_server *servers; /* all, each leads to the next */
@@ -144,6 +158,7 @@ struct ml_lua {
     lua_State *aside; /* for protected work on behalf of a task whose own thread is dead */
     lua_State *idle_generators; /* holds threads of generators that ended, on its stack */
     struct ml_hooks hooks;
+    struct ml_debugger *debugger; /* bindings/inspect/debugger.h; NULL: none is attached */
     struct ml_source_lines source_lines;
     struct ml_lua_memory memory;
     struct ml_thread_pool threads;
@@ -156,6 +171,8 @@ struct ml_lua {
     struct ml_select select;
     struct ml_signal_inbox *signals; /* system/signal/inbox.h; NULL: not needed yet */
     struct ml_lua_threads os_threads;
+    struct ml_lua_inspect inspect;
+    struct ml_profile *profile; /* bindings/inspect/profile.h; NULL: none is under way */
     struct ml_lua_http http;
     struct ml_session *session; /* of the interactive mode; the owner's */
     /* Called before a thread begins, with its function on it. `thread` is a task's, or a

@@ -17,7 +17,19 @@ local function is_internal(name)
     or name:find "^moonlet%.process%." or name:find "^moonlet%.thread%." or name:find "^moonlet%.fs%."
     or name:find "^moonlet%.inspect%."
     or name == "moonlet.argument"
-    or name == "moonlet.test.specs"
+    or name == "moonlet.test.specs" or name:find "^moonlet%.inspector%."
+end
+
+-- moonlet.inspect loads a function when it is first asked for.
+local function load_parts(module)
+  local _, parts = debug.getupvalue(getmetatable(module).__index, 1)
+  for name in pairs(parts) do local _ = module[name] end
+end
+
+-- moonlet.inspect loads a function when it is first asked for.
+local function load_parts(module)
+  local _, parts = debug.getupvalue(getmetatable(module).__index, 1)
+  for name in pairs(parts) do local _ = module[name] end
 end
 
 -- moonlet.inspect loads a function when it is first asked for.
@@ -197,6 +209,10 @@ describe("the reference", function()
     local child <close> = assert(require "moonlet.process".spawn { "true" })
     child:wait()
     examples.Process = child
+    examples.InspectListener = require("moonlet.thread").call(function() -- it ends with its thread
+      local listener = assert(require("moonlet.inspect").listen "127.0.0.1:0")
+      return { address = listener.address, url = listener.url }
+    end)
     examples.Request, examples.Response, examples.Reply, examples.Part = http_examples()
     for _, module in ipairs(modules) do
       for _, object in ipairs(module.objects) do
