@@ -53,6 +53,25 @@ end
 
 local URL = "http://spec.test"
 
+describe("the guide", function()
+  it("lists every metric of the runtime, with its type, and no other", function()
+    local families, known, types = {}, {}, {}
+    require("moonlet.inspect.own_metrics").add(families, require "moonlet.inspect.metrics.core")
+    for _, family in ipairs(families) do known[family.name] = family.type end
+    for row in support.read_file "docs/guide-inspect.md":gmatch "\n(| `[mp][^\n]+)" do
+      local names, kinds = row:match "^| ([^|]+) | ([^|]+) |"
+      local all = {}
+      for kind in kinds:gmatch "%a+" do all[#all + 1] = kind end
+      local i = 0
+      for name in names:gmatch "`([%w_]+)`" do
+        i = i + 1
+        types[name] = all[i] or all[#all]
+      end
+    end
+    assert.same(known, types)
+  end)
+end)
+
 describe("the runtime's metrics of tasks", function()
   it("count tasks that were spawned, and how they have ended", function()
     local before = inspect.metrics()
