@@ -197,8 +197,8 @@ local is_on = false
 --- Adds the families. The first call begins what is measured only from then on.
 function own_metrics.add(list, core)
   if not is_on then
-    setmetatable({}, Sentinel)
     client_metrics.begin(core)
+    setmetatable({}, Sentinel)
     is_on = true
   end
   local figures = core.runtime()
