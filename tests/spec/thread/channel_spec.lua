@@ -308,6 +308,32 @@ describe("a channel between threads", function()
     heartbeat:cancel()
   end)
 
+  -- A server always waits for something else, so that no deadlock is found.
+  it("is closed for a reader by on_exit, however the thread ends, while the program waits for other things", function()
+    local output, status = support.run [[
+      local net, task, thread = require "moonlet.net", require "moonlet.task", require "moonlet.thread"
+      local listener <close> = assert(net.listen("127.0.0.1", 0))
+      task.spawn({ daemon = true }, listener.serve, listener, function() end)
+      local endings = {
+        function(out) out:put(1) end,
+        function(out) out:put(1) error "died" end,
+        function(out) out:put(1) os.exit(3, true) end,
+        function(out) out:put(1) local t = {} while true do t[#t + 1] = {} end end,
+        function(out) out:put(1) while true do end end,
+      }
+      for i, ending in ipairs(endings) do
+        local out = thread.channel(1)
+        local t = thread.spawn({ quiet = true, memory = 2000000 }, ending, out)
+        t:on_exit(function() out:close "ended" end)
+        print(out:get())
+        if i == 5 then t:cancel() end
+        print(out:get(20))
+      end
+    ]]
+    assert.are.equal(0, status)
+    assert.are.equal(("1\nnil\tended\tCLOSED\n"):rep(5), output)
+  end)
+
   it("ends a thread that waits in it for a program that has gone", function()
     local output, status = support.run [[
       local thread = require "moonlet.thread"
