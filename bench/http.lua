@@ -1,5 +1,5 @@
 -- The web server as a user of moonlet would write it. Prints "listening PORT".
--- Usage: moonlet http.lua
+-- Usage: moonlet http.lua [DIRECTORY]    (DIRECTORY: files that it serves)
 local http = require "moonlet.http"
 local net = require "moonlet.net"
 
@@ -18,6 +18,7 @@ router:post("/upload", function(req)
   if not body then return nil, message, code end
   return tostring(#body)
 end)
+if arg[1] then router:static("/", arg[1]) end
 for i = 1, ROUTES do
   router:get(("/things/%d/parts/{part}"):format(i), function() return "hello" end)
 end

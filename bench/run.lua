@@ -19,7 +19,8 @@ local process = require "process"
 local suites = {
   "micro", "sleepers", "echo", "http", "websocket", "udp", "lines", "bulk", "tls", "handshakes",
   "flat", "idle",
-  "startup", "syscalls", "libc_calls", "slow", "slow_http", "flood", "documents", "files", "watch",
+  "startup", "syscalls", "libc_calls", "slow", "slow_http", "http_client",
+  "http_idle", "flood", "documents", "files", "watch",
   "children", "threads",
 }
 

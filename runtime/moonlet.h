@@ -111,6 +111,11 @@ struct moonlet_options {
     /* Leave the blocking calls of C libraries to libc. They are left to it in any case where the
      * program does not export libc's names (the program `moonlet` does). */
     bool no_interpose;
+    /* The signal by which other threads of moonlet's interrupt the runtime's thread while it
+     * computes, for what the options below need. 0: SIGURG; negative: none, and they do nothing. A
+     * handler that the host has is called, too. System calls are restarted (SA_RESTART), and a
+     * thread that waits in the kernel gets no signal. */
+    int poke_signal;
     /* Install a SIGSEGV handler that names the task whose C stack overflowed, then aborts. Changes
      * the process's signal action, unless SIGSEGV has a handler already. */
     bool report_overflow;
@@ -206,6 +211,30 @@ MOONLET_API bool moonlet_is_in_shell(const struct moonlet *m);
  * handlers.
  */
 MOONLET_API bool moonlet_is_signal_open(int signal_number);
+
+/* ---- looking inside ---- */
+
+/*
+ * Writes a dump of all tasks: in groups of equal stacks, with names, ages, states, what they wait
+ * for and which task has to act, their calls, and where they were spawned. For people: the form may
+ * change. write_text(context, text, size) is called for each piece of text, and may not call the
+ * runtime. From the runtime's own thread, in a task or not, in one go: 0.2 s for 100,000 tasks.
+ * Runs no code of scripts and does not wait. Without memory the text ends with a line that says so.
+ * 0 or an error.
+ */
+MOONLET_API int moonlet_inspect_tasks(struct moonlet *m,
+                                      void (*write_text)(void *context, const char *text,
+                                                         size_t size),
+                                      void *context);
+
+/*
+ * Asks for such a dump, and returns at once; the program goes on. It is given to `report`, or
+ * written to standard error by a worker thread. A task makes it, and lets others run meanwhile. If
+ * the running task computes for more than 20 ms, its next Lua instruction makes the dump, in one
+ * go. From any thread and from signal handlers; from another thread a task that computes is not
+ * interrupted. The program `moonlet` does this for SIGQUIT. False for a runtime that was closed.
+ */
+MOONLET_API bool moonlet_inspect_dump(struct moonlet *m);
 
 /* ---- inside a host's own loop ---- */
 
@@ -511,6 +540,47 @@ MOONLET_API int moonlet_request_write(struct moonlet_request *request, const voi
 
 /* Whether the peer has left. */
 MOONLET_API bool moonlet_request_gone(const struct moonlet_request *request);
+
+/* ---- a view inside ---- */
+
+/* All zero: the defaults. */
+struct moonlet_profile_options {
+    /* "cpu": the time in which the thread computes; "wall": also what all tasks wait for; NULL:
+     * "cpu". */
+    const char *mode;
+    /* Samples for each second of CPU time, up to 1000; 0: 100. */
+    unsigned hz;
+    /* The outermost frame of a stack is its task. */
+    bool by_task;
+    /* Each line of a function is a frame of its own. */
+    bool lines;
+};
+
+/*
+ * Begins a profile of the runtime, one at a time. It takes SIGPROF: timers of the CPU clock send it
+ * to this thread alone, and only while that computes. options: NULL for all defaults. Inside of
+ * tasks, too.
+ *
+ * - 0;
+ * - -EALREADY: a profile is being taken, maybe by the script;
+ * - -EBUSY: SIGPROF has a handler of other code, or another runtime of this thread has a profile;
+ * - -EINVAL: an option is out of its range; -ENOMEM, -EAGAIN.
+ */
+MOONLET_API int moonlet_inspect_profile_start(struct moonlet *m,
+                                              const struct moonlet_profile_options *options);
+
+/*
+ * Ends it. *text becomes what was measured, `*size` bytes, to be given to free(). format: "svg", a
+ * flame graph; "folded", lines for flamegraph.pl; "speedscope"; "pprof", gzipped; NULL: nothing is
+ * wanted. Inside of tasks, too.
+ *
+ * - 0 or more: the number of samples;
+ * - -ENODATA: no profile was begun; -ECHILD: it belongs to the parent of this process;
+ * - -EINVAL: an unknown format; -EOPNOTSUPP: "pprof", and zlib is not installed; -ENOMEM. The
+ *   profile has ended all the same.
+ */
+MOONLET_API int moonlet_inspect_profile_stop(struct moonlet *m, const char *format, char **text,
+                                             size_t *size);
 
 /* ---- the end ---- */
 

@@ -91,13 +91,40 @@ end
 function contestants:http_servers(directory)
   local list = {
     {name = "raw C epoll", command = {self:c("http_epoll")}},
-    {name = "moonlet", command = {self.settings.moonlet, self:script("http.lua")}},
+    {name = "moonlet", command = {self.settings.moonlet, self:script("http.lua"), directory}},
   }
   if not self.settings.peers then return list end
   return append(list, {
     {name = "nginx", command = {peer_script(self, "http_nginx.sh"), free_port(), directory}},
     {name = "Go", command = {go(self, "http")}},
     {name = "Node", command = {"node", peer_script(self, "http.js")}},
+  })
+end
+
+--- HTTP servers without the canned one, which keeps nothing of a connection, and without nginx,
+-- which takes the memory of its connections before they come.
+-- @treturn {table,...} of `name` and `command`
+function contestants:http_programs()
+  local list = {
+    {name = "moonlet", command = {self.settings.moonlet, self:script("http.lua")}},
+  }
+  if not self.settings.peers then return list end
+  return append(list, {
+    {name = "Go", command = {go(self, "http")}},
+    {name = "Node", command = {"node", peer_script(self, "http.js")}},
+  })
+end
+
+--- HTTP clients that take a URL, a number of requests and of connections, and print their cost.
+-- @treturn {table,...} of `name` and `command`
+function contestants:http_clients()
+  local list = {
+    {name = "moonlet", command = {self.settings.moonlet, self:script("http_client.lua")}},
+  }
+  if not self.settings.peers then return list end
+  return append(list, {
+    {name = "Go", command = {go(self, "http_client")}},
+    {name = "curl", command = {peer_script(self, "http_client_curl.sh")}},
   })
 end
 

@@ -33,6 +33,8 @@ local PLANS = {
     only = "moonlet" },
   { title = "HTTP, the last of 1,000 routes, 64 connections", connections = 64,
     path = "/things/1000/parts/7", only = "moonlet" },
+  { title = "HTTP, a file of 64 KB, 64 connections (raw C: the canned answer)", connections = 64,
+    path = "/file", only = "nginx" },
 }
 
 local medians = {

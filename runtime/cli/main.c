@@ -4,6 +4,7 @@
  */
 #include "moonlet.h"
 #include "options.h"
+#include "profile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,12 @@ static _Thread_local struct moonlet *current;
 /* Signals that have come. */
 static volatile sig_atomic_t has_come[NSIG];
 
+/* SIGQUIT asks for a dump of all tasks. The program goes on, as Java's does. */
+static bool ask_for_dump(int number)
+{
+    return number == SIGQUIT && current != NULL && moonlet_inspect_dump(current);
+}
+
 /* Keys are for the command while the program does nothing but os.execute, as in lua5.4. A second
  * signal ends the process at once; at a prompt, a second one for the same entry does. A signal that
  * the script listens to is the script's. */
@@ -32,9 +39,11 @@ static void on_signal(int number)
     bool is_key = number == SIGINT || number == SIGQUIT;
     if (is_key && current != NULL && moonlet_is_in_shell(current))
         return;
+    if (ask_for_dump(number))
+        return;
     bool is_for_entry = current != NULL && number == SIGINT && moonlet_is_interactive(current);
     bool is_second = !is_for_entry && has_come[number];
-    bool is_end = number != SIGQUIT && !is_second; /* SIGQUIT asks for a core dump */
+    bool is_end = number != SIGQUIT && !is_second;
     has_come[number] = !is_for_entry;
     if (is_end && current != NULL && moonlet_interrupt(current, number))
         return;
@@ -103,6 +112,32 @@ static void print_version(void)
     fflush(stdout);
 }
 
+/* The address as a string of Lua's, each byte as a number: it may contain anything. */
+static void quote(char text[4 * CLI_LONGEST_ADDRESS + 3], const char *address)
+{
+    char *end = text;
+    *end++ = '"';
+    for (; *address != '\0'; address++)
+        end += sprintf(end, "\\%03u", (unsigned)(unsigned char)*address);
+    *end++ = '"';
+    *end = '\0';
+}
+
+/* The first piece of the program has the inspector listen. */
+static int load_inspector(struct moonlet *m, const struct cli_options *options)
+{
+    static const char source[] =
+        "require 'moonlet.inspect.start'.run(%s, {write = %s, remote = %s})";
+    char address[4 * CLI_LONGEST_ADDRESS + 3];
+    char text[sizeof source + sizeof address + 2 * sizeof "false"];
+    if (options->inspect == NULL)
+        return 0;
+    quote(address, options->inspect);
+    snprintf(text, sizeof text, source, address, options->inspect_write ? "true" : "false",
+             options->inspect_remote ? "true" : "false");
+    return moonlet_load_string(m, text, "=--inspect");
+}
+
 static int load_interaction(struct moonlet *m)
 {
     return moonlet_load_string(m, "require 'moonlet.repl'.run()", "=stdin");
@@ -137,6 +172,8 @@ static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_
 static int load_all(struct moonlet *m, int argc, char **argv, const struct cli_options *options)
 {
     int error = moonlet_set_arguments(m, argc, argv, options->script < argc ? options->script : 0);
+    if (error == 0)
+        error = load_inspector(m, options);
     if (error == 0 && !options->ignore_environment)
         error = load_init(m);
     if (error == 0)
@@ -181,9 +218,14 @@ static int run(int argc, char **argv, const struct cli_options *options)
         fprintf(stderr, "%s: cannot create a runtime: %s\n", program, strerror(errno));
         return EXIT_FAILURE;
     }
+    if (options->profile != NULL && !cli_profile_start(m, program, options->profile)) {
+        moonlet_close(m);
+        return EXIT_FAILURE;
+    }
     current = m;
     watch_signals();
     int status = moonlet_run(m);
+    cli_profile_finish();
     leave_signals();
     current = NULL;
     moonlet_close(m);

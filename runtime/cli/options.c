@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include "moonlet.h"
+#include "profile.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -34,8 +35,8 @@ static bool is_stack_size(size_t size)
     return size >= MOONLET_LEAST_STACK && size <= (size_t)1 << 30;
 }
 
-/* The value of "NAME VALUE", of which the second argument is then taken, or "NAME=VALUE"; NULL: there
- * is none. */
+/* The value of "NAME VALUE", of which the second argument is then taken, or "NAME=VALUE"; NULL:
+ * there is none. */
 static const char *value_of(char **argv, int *i, const char *name)
 {
     const char *value = argv[*i] + strlen(name);
@@ -54,11 +55,28 @@ static void read_stack_size(struct cli_options *options, char **argv, int *i)
         fail(options, name, "a size from 64K to 1024M");
 }
 
+static void read_profile(struct cli_options *options, char **argv, int *i)
+{
+    const char *name = "--profile";
+    options->profile = value_of(argv, i, name);
+    if (options->profile == NULL || !cli_profile_can_write(options->profile))
+        fail(options, name, "a file *.svg, *.folded, *.txt, *.json or *.pb.gz");
+}
+
 static bool is_option(const char *argument, const char *name)
 {
     size_t length = strlen(name);
     return strncmp(argument, name, length) == 0 &&
            (argument[length] == '\0' || argument[length] == '=');
+}
+
+/* Its address may be left out, and is never an argument of its own. */
+static void read_inspect(struct cli_options *options, const char *argument)
+{
+    const char *equals = strchr(argument, '=');
+    options->inspect = equals != NULL ? equals + 1 : "";
+    if (strlen(options->inspect) > CLI_LONGEST_ADDRESS)
+        fail(options, "--inspect", "a shorter address");
 }
 
 static void read_long(struct cli_options *options, char **argv, int *i)
@@ -69,6 +87,14 @@ static void read_long(struct cli_options *options, char **argv, int *i)
         options->show_version = true;
     else if (strcmp(argv[*i], "--no-interpose") == 0)
         options->no_interpose = true;
+    else if (is_option(argv[*i], "--inspect"))
+        read_inspect(options, argv[*i]);
+    else if (strcmp(argv[*i], "--inspect-write") == 0)
+        options->inspect_write = true;
+    else if (strcmp(argv[*i], "--inspect-remote") == 0)
+        options->inspect_remote = true;
+    else if (is_option(argv[*i], "--profile"))
+        read_profile(options, argv, i);
     else if (is_option(argv[*i], "--stack-size"))
         read_stack_size(options, argv, i);
     else
@@ -156,6 +182,13 @@ void cli_print_help(const char *program)
            "  -W                 turn warnings on\n"
            "  --stack-size SIZE  bytes of each C stack, 64K to 1024M (8M); below 512K a\n"
            "                     deep recursion can end the program\n"
+           "  --inspect[=ADDR]   serve a page with the tasks of the running program, at\n"
+           "                     HOST:PORT, :PORT or unix:PATH; without ADDR where\n"
+           "                     'moonlet --attach PID' finds it\n"
+           "  --inspect-write    also visitors over TCP may evaluate code and cancel tasks\n"
+           "  --inspect-remote   ADDR may be one that other machines reach\n"
+           "  --profile FILE     write where the CPU time went to FILE.svg, a flame graph;\n"
+           "                     .folded, .json (speedscope) or .pb.gz (pprof)\n"
            "  --no-interpose     let C libraries block all tasks, as libc does\n"
            "  --test [paths]     run specs of busted, each test in a task; all arguments\n"
            "                     after it are for busted; without paths: 'spec'\n"

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The longest address of --inspect. */
+enum { CLI_LONGEST_ADDRESS = 255 };
+
 struct cli_options {
     bool ignore_environment; /* -E */
     bool interactive;        /* -i */
@@ -12,12 +15,15 @@ struct cli_options {
     bool has_statement;      /* -e */
     bool show_help;
     bool no_interpose;
-    bool runs_specs;   /* --test, what follows is for busted */
-    size_t stack_size; /* bytes, 0: default */
-    int first;         /* the first option */
-    int script;        /* index of the script's name, or of --test; argc when there is none */
-    const char *bad;   /* the wrong option, NULL when there is none */
-    const char *needs; /* what it lacks; NULL: it is unknown */
+    bool runs_specs; /* --test, what follows is for busted */
+    bool inspect_write, inspect_remote;
+    const char *inspect; /* the address, "" for the usual one; NULL: not to be inspected */
+    size_t stack_size;   /* bytes, 0: default */
+    const char *profile; /* --profile: the file; NULL: no profile */
+    int first;           /* the first option */
+    int script;          /* index of the script's name, or of --test; argc when there is none */
+    const char *bad;     /* the wrong option, NULL when there is none */
+    const char *needs;   /* what it lacks; NULL: it is unknown */
 };
 
 struct cli_options cli_options_read(int argc, char **argv);

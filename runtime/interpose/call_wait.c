@@ -8,8 +8,8 @@
 #include <poll.h>
 #include <sys/stat.h>
 
-static const struct ml_wait_kind fd_wait = {.text = "a descriptor, in a C library",
-                                            .external = true};
+static const struct ml_wait_kind fd_wait = {
+    .text = "a descriptor, in a C library", .target = ML_TARGET_DESCRIPTOR, .external = true};
 static const struct ml_wait_kind time_wait = {.text = "the clock, in a C library",
                                               .external = true};
 static const struct ml_wait_kind worker_wait = {.text = "a worker thread, in a C library",

@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const struct ml_wait_kind lock_kind = {.text = "a lock of a C library held by task"};
+const struct ml_wait_kind ml_lock_kind = {.text = "a lock of a C library held by task",
+                                          .target = ML_TARGET_TASK};
 
 static struct ml_held_lock **bucket_of(struct ml_libc_calls *calls, const void *lock)
 {
@@ -59,7 +60,7 @@ int ml_lock_wait(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way
     int error = shield != NULL ? 0 : -EDEADLK;
     uint64_t holder;
     while (error == 0 && (holder = holder_of(calls, lock, way)) != 0)
-        error = ml_wait(hub, &lock_kind, (uint32_t)holder, &calls->held_locks.waiters, deadline);
+        error = ml_wait(hub, &ml_lock_kind, (uint32_t)holder, &calls->held_locks.waiters, deadline);
     if (shield != NULL)
         ml_scope_close(hub, shield);
     ml_libc_call_end(calls, error);
@@ -104,6 +105,17 @@ void ml_lock_strike(struct ml_libc_calls *calls, const void *lock)
     strike_at(calls, place);
     if (ml_unlikely(!ml_list_is_empty(&calls->held_locks.waiters)))
         ml_wake_all(calls->hub, &calls->held_locks.waiters);
+}
+
+struct ml_task *ml_lock_holder(const struct ml_libc_calls *calls, uint32_t number)
+{
+    struct ml_task *task = NULL;
+    for (unsigned i = 0; i < ML_HELD_BUCKETS && task == NULL; i++)
+        for (const struct ml_held_lock *held = calls->held_locks.buckets[i];
+             held != NULL && task == NULL; held = held->next)
+            if ((uint32_t)held->task == number)
+                task = ml_hub_task(calls->hub, held->slot, held->task);
+    return task;
 }
 
 void ml_locks_init(struct ml_libc_calls *calls)

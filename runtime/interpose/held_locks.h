@@ -20,6 +20,12 @@ struct ml_held_lock {
     enum ml_lock_way way;
 };
 
+/* The wait for one; task->waits_on is the number of a task that holds it. */
+extern const struct ml_wait_kind ml_lock_kind;
+
+/* The task of that number, if it holds a lock; NULL: it has ended, or holds none. */
+struct ml_task *ml_lock_holder(const struct ml_libc_calls *calls, uint32_t number);
+
 /* Call before the first lock. */
 void ml_locks_init(struct ml_libc_calls *calls);
 

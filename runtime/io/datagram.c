@@ -10,9 +10,10 @@
 #include <net/if.h>
 #include <stdlib.h>
 
-static const struct ml_wait_kind arrival = {.text = "a datagram on descriptor", .external = true};
-static const struct ml_wait_kind room = {.text = "room for a datagram on descriptor",
-                                         .external = true};
+static const struct ml_wait_kind arrival = {
+    .text = "a datagram on descriptor", .target = ML_TARGET_DESCRIPTOR, .external = true};
+static const struct ml_wait_kind room = {
+    .text = "room for a datagram on descriptor", .target = ML_TARGET_DESCRIPTOR, .external = true};
 
 /* The pause before another try at a full receiver in the Unix domain, from twice the first pause to
  * the longest. */

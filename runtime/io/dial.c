@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct ml_wait_kind dialling = {.text = "the connection of descriptor",
-                                             .external = true};
+static const struct ml_wait_kind dialling = {
+    .text = "the connection of descriptor", .target = ML_TARGET_DESCRIPTOR, .external = true};
 static const struct ml_wait_kind asking = {.text = "a name server", .external = true};
 
 /* RFC 8305, section 5: the recommended Connection Attempt Delay. */

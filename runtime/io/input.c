@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct ml_wait_kind readable = {.text = "input on descriptor", .external = true};
+static const struct ml_wait_kind readable = {
+    .text = "input on descriptor", .target = ML_TARGET_DESCRIPTOR, .external = true};
 
 static void give_spare_back(struct ml_stream *s)
 {

@@ -9,8 +9,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static const struct ml_wait_kind connection = {.text = "a connection to descriptor",
-                                               .external = true};
+static const struct ml_wait_kind connection = {
+    .text = "a connection to descriptor", .target = ML_TARGET_DESCRIPTOR, .external = true};
 
 void ml_listener_init(struct ml_listener *listener, struct ml_io *io)
 {

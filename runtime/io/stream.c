@@ -8,9 +8,10 @@
 #include <stddef.h>
 #include <string.h>
 
-static const struct ml_wait_kind writable = {.text = "room to write on descriptor",
-                                             .external = true};
-static const struct ml_wait_kind turn = {.text = "its turn to write on descriptor"};
+static const struct ml_wait_kind writable = {
+    .text = "room to write on descriptor", .target = ML_TARGET_DESCRIPTOR, .external = true};
+static const struct ml_wait_kind turn = {.text = "its turn to write on descriptor",
+                                         .target = ML_TARGET_DESCRIPTOR};
 static const struct ml_wait_kind turn_without = {.text = "its turn to write"};
 
 void ml_stream_init(struct ml_stream *s, struct ml_io *io)

@@ -10,7 +10,8 @@
 
 #include <poll.h>
 
-static const struct ml_wait_kind fd_kind = {.text = "a descriptor", .external = true};
+static const struct ml_wait_kind fd_kind = {
+    .text = "a descriptor", .target = ML_TARGET_DESCRIPTOR, .external = true};
 
 const char *moonlet_error_text(int error)
 {

@@ -20,6 +20,7 @@
 #include "system/signal/receiver.h"
 #include "vm/moonlet_state.h"
 #include "vm/overrun_report.h"
+#include "vm/running.h"
 #include "vm/runtimes.h"
 
 #include <signal.h>
@@ -31,34 +32,11 @@ enum { EVENTS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT };
 #define COMPUTING_TIME ML_SECOND
 enum { INSTRUCTIONS_PER_LOOK = 10000 };
 
-/* The task whose code runs or is about to run; NULL: none, the hub runs. */
-static struct ml_task *computing_task(const struct ml_hub *hub)
-{
-    bool is_handed_off =
-        hub->switcher.handoff != NULL && hub->switcher.handoff->state == ML_TASK_RUNNING;
-    return hub->current == NULL && is_handed_off ? hub->switcher.handoff : hub->current;
-}
-
-/* Sets the hook on every thread of the chain: a generator may end before its next instruction.
- * Signal handlers may call it. */
-static void touch_chain(struct ml_task *task, enum ml_hook_reason reason)
-{
-    for (struct ml_strand *strand = task->strand; strand != NULL; strand = strand->resumer)
-        ml_hooks_touch(ml_thread_of(strand), reason);
-}
-
-/* Sets the hook on the chain as the reasons in force demand, or removes it. */
-static void refresh_chain(struct ml_task *task)
-{
-    for (struct ml_strand *strand = task->strand; strand != NULL; strand = strand->resumer)
-        ml_hooks_refresh(ml_thread_of(strand));
-}
-
 /* Arms the hook of the task's code for that reason. */
 static void watch(struct moonlet *m, struct ml_task *task, enum ml_hook_reason reason)
 {
     ml_hooks_share(&m->lua, reason);
-    touch_chain(task, reason);
+    ml_chain_touch(task, reason);
 }
 
 static void cancel_all(struct moonlet *m)
@@ -72,7 +50,7 @@ static void cancel_all(struct moonlet *m)
     m->interrupted_at = ml_clock_now();
     ml_hooks_unshare(&m->lua, ML_HOOK_INTERRUPT);
     for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;) {
-        refresh_chain(task);
+        ml_chain_refresh(task);
         ml_task_cancel(task);
     }
     if (m->worker == NULL)
@@ -130,7 +108,7 @@ static void on_event(lua_State *L, lua_Debug *event)
     ml_hooks_unshare(&m->lua, ML_HOOK_INTERRUPT);
     ml_hooks_refresh(L);
     if (current != NULL)
-        refresh_chain(current);
+        ml_chain_refresh(current);
     if (m->interrupt == 0 || current == NULL)
         return;
     bool is_for_entry = is_for_session(m, m->interrupt);
@@ -150,7 +128,7 @@ void ml_interrupt_arrived(void)
         return;
     struct ml_hub *hub = ml_container_of(ml_bank_current, struct ml_hub, bank);
     struct moonlet *m = hub->owner != NULL ? ml_moonlet_of(hub->owner) : NULL;
-    struct ml_task *task = m != NULL && m->interrupt != 0 ? computing_task(hub) : NULL;
+    struct ml_task *task = m != NULL && m->interrupt != 0 ? ml_running_task(hub) : NULL;
     if (task != NULL)
         watch(m, task, ML_HOOK_INTERRUPT);
 }
@@ -169,7 +147,7 @@ bool moonlet_interrupt(struct moonlet *m, int signal_number)
     ml_hub_notify(&m->lua.hub);
     /* Another thread may not touch the running task: it leaves all to the hub. */
     bool is_own_thread = ml_bank_current == &m->lua.hub.bank;
-    struct ml_task *task = is_own_thread ? computing_task(&m->lua.hub) : NULL;
+    struct ml_task *task = is_own_thread ? ml_running_task(&m->lua.hub) : NULL;
     if (task != NULL && (!is_for_entry || is_entry(m, task)))
         watch(m, task, ML_HOOK_INTERRUPT);
     return true;
@@ -205,7 +183,7 @@ void ml_interrupt_noticed(struct ml_hub *hub)
     ml_line_editor_notice(&m->lua);
     if (m->interrupt == 0)
         return;
-    struct ml_task *task = computing_task(hub);
+    struct ml_task *task = ml_running_task(hub);
     if (is_for_session(m, m->interrupt)) {
         interrupt_session(m, task);
     } else if (task == NULL) {
@@ -245,7 +223,7 @@ void ml_unwinding_begin(struct moonlet *m, ml_time end)
     m->unwound_at = end;
     ml_hooks_stand(&m->lua, ML_HOOK_UNWINDING);
     for (uint32_t slot = 0; (task = ml_hub_next_task(&m->lua.hub, &slot)) != NULL;)
-        refresh_chain(task);
+        ml_chain_refresh(task);
     refresh_aside(m);
 }
 

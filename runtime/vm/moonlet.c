@@ -5,6 +5,7 @@
 #include "bindings/core/libc_call.h"
 #include "bindings/core/lua_memory.h"
 #include "bindings/core/lua_open.h"
+#include "bindings/inspect/profile.h"
 #include "coro/overflow.h"
 #include "hub/loop/host_loop.h"
 #include "hub/loop/life.h"
@@ -19,12 +20,15 @@
 #include "io/life.h"
 #include "system/signal/inbox.h"
 #include "vm/api_thread_channel.h"
+#include "vm/dump.h"
 #include "vm/host_task.h"
+#include "vm/inspector.h"
 #include "vm/interrupt.h"
 #include "vm/main_task.h"
 #include "vm/moonlet_state.h"
 #include "vm/overrun_report.h"
 #include "vm/pointer_channel.h"
+#include "vm/poke.h"
 #include "vm/program.h"
 #include "vm/promise.h"
 #include "vm/runtimes.h"
@@ -32,6 +36,7 @@
 #include "vm/terminal_report.h"
 #include "vm/threads.h"
 #include "vm/unwinding.h"
+#include "vm/watchdog.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -78,6 +83,7 @@ static void noticed(struct ml_hub *hub)
     ml_promises_deliver(m);
     ml_threads_notice(m);
     ml_signal_inbox_empty(m->lua.signals);
+    ml_dump_noticed(hub);
     ml_interrupt_noticed(hub);
 }
 
@@ -126,10 +132,12 @@ static int open_runtime(struct moonlet *m)
         m->lua.hub.libc_calls = m->lua.libc_calls;
     m->lua.report.tell = ml_report_to_terminal;
     m->lua.os_threads.runtimes = &ml_thread_runtimes;
+    m->lua.inspect.inspectors = &ml_inspectors;
     m->lua.hub.hooks.noticed = noticed;
     m->lua.standard.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
     ml_hub_find_cxx(&m->lua.hub, NULL);
     ml_interrupts_open(&m->lua);
+    ml_dumps_open(&m->lua);
     if (m->options.clock != NULL)
         use_host_clock(m);
     if (m->options.report_overflow)
@@ -208,7 +216,11 @@ int moonlet_close(struct moonlet *m)
     ml_host_loop_detach(m->host_loop);
     if (m->lua.main != NULL)
         ml_unwind_all(m);
+    ml_inspector_end(m);
     ml_threads_end(m);
+    ml_watch_end(m);
+    ml_poke_close(m);
+    ml_profile_discard(&m->lua);
     ml_promises_detach(m);
     ml_host_tasks_detach(m);
     ml_channels_detach(m);

@@ -14,7 +14,7 @@
 struct permit {
     const char *table;
     unsigned needs;
-    const char *names; /* separated by spaces, and one at either end */
+    const char *names; /* separated by spaces, and one at either end; "begin*": all that begin so */
 };
 
 /* Tables that have no name in Lua. */
@@ -86,8 +86,7 @@ static const struct permit permits[] = {
      " moonlet.signal moonlet.signal.core moonlet.terminal moonlet.terminal.core "},
     {PRELOAD, MOONLET_NET | MOONLET_OS,
      " moonlet.process moonlet.process.core moonlet.process.run "
-     "moonlet.process.start moonlet.websocket "
-     "moonlet.websocket.core "},
+     "moonlet.process.start "},
     {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.fs.watch.core "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
     {PRELOAD, MOONLET_OS,
@@ -95,7 +94,9 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */
-    {PRELOAD, MOONLET_OS | MOONLET_DEBUG, " moonlet.inspect "}, /* the stacks of all tasks */
+    {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
+     " moonlet.inspect moonlet.inspect.* "}, /* the stacks of all tasks */
+    {PRELOAD, MOONLET_OS | MOONLET_DEBUG | MOONLET_NET, " moonlet.inspector.* "},
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history "
      "moonlet.repl.session moonlet.repl.show "},
@@ -107,12 +108,21 @@ static const unsigned searcher_needs[] = {[ML_SEARCHER_PRELOAD] = 0,
                                           [ML_SEARCHER_C] = MOONLET_C,
                                           [ML_SEARCHER_C_ROOT] = MOONLET_C};
 
+/* Whether the entry of a list, which ends at a space, stands for the name. */
+static bool is_entry_for(const char *entry, const char *name, size_t length)
+{
+    size_t same = 0;
+    while (same < length && entry[same] == name[same])
+        same++;
+    return entry[same] == '*' || (same == length && entry[same] == ' ');
+}
+
 static bool has_name(const char *names, const char *name, size_t length)
 {
-    const char *found = names;
-    while ((found = strstr(found, name)) != NULL && (found[-1] != ' ' || found[length] != ' '))
-        found += length;
-    return found != NULL;
+    const char *space = names;
+    while (space[1] != '\0' && !is_entry_for(space + 1, name, length))
+        space = strchr(space + 1, ' ');
+    return space[1] != '\0';
 }
 
 static bool is_permitted(const char *table, const char *name, size_t length, unsigned without)

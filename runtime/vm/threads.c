@@ -6,6 +6,7 @@
 #include "vm/interrupt.h"
 #include "vm/main_task.h"
 #include "vm/moonlet_state.h"
+#include "vm/poke.h"
 #include "vm/thread_signal.h"
 #include "vm/unwinding.h"
 
@@ -274,7 +275,8 @@ static struct ml_worker *worker_new(struct moonlet *m, struct ml_thread_call *ca
     return worker;
 }
 
-/* Starts the thread, with all signals blocked but the one that ends it. 0 or a negated errno. */
+/* Starts the thread, with all signals blocked but the one that ends it and that of pokes. 0 or a
+ * negated errno. */
 static int start_thread(struct ml_worker *worker)
 {
     sigset_t mask, before;
@@ -282,6 +284,7 @@ static int start_thread(struct ml_worker *worker)
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     ml_thread_signal_mask(&mask);
+    ml_poke_unblock(&worker->options, &mask);
     pthread_sigmask(SIG_SETMASK, &mask, &before);
     int error = pthread_create(&worker->thread, &detached, work, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

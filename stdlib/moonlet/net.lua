@@ -14,7 +14,7 @@ local task = require "moonlet.task"
 
 local net = {}
 for name, value in pairs(core) do net[name] = value end
-net.listener_methods, net.accepted_from = nil, nil
+net.listener_methods, net.accepted_from, net.serve_one = nil, nil, nil
 
 local Listener = core.listener_methods
 
@@ -53,13 +53,6 @@ local function new_guard(server)
   }
 end
 
--- The task of a connection. No protected call: that would double the Lua stack of each idle one.
-local function run(server, conn)
-  local _ <close> = setmetatable({ conn }, server.guard)
-  server.waiting[conn] = nil
-  server.handler(conn)
-end
-
 local function accept_all(server)
   local listener, group = server.listener, server.group
   while true do
@@ -71,7 +64,7 @@ local function accept_all(server)
     end
     server.waiting[conn] = true
     local handler
-    handler, message, code = group:spawn(run, server, conn)
+    handler, message, code = group:spawn(core.serve_one, server, conn)
     if not handler then return nil, message, code end
   end
 end

@@ -21,8 +21,11 @@ int ml_os_exit(lua_State *L)
 {
     int status = exit_status(L);
     struct ml_lua *lua = ml_lua_of(L);
-    if (!lua_toboolean(L, 2))
+    if (!lua_toboolean(L, 2)) {
+        if (lua->exit.before != NULL)
+            lua->exit.before(lua);
         exit(status);
+    }
     bool is_in_finalizer = ml_is_in_finalizer(L);
     if (lua->hub.current == NULL && (lua->is_closing || !is_in_finalizer)) {
         lua_close(lua->main);

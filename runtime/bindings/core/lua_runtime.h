@@ -18,14 +18,20 @@
 #include <lua.h>
 #include <stdatomic.h>
 
+struct ml_debugger;
+struct ml_inspectors;
+struct ml_http_exchange;
 struct ml_libc_calls;
+struct ml_lua_server;
 struct ml_lua_task;
 struct ml_pool;
+struct ml_profile;
 struct ml_select_source;
 struct ml_session;
 struct ml_signal_inbox;
 struct ml_thread_call;
 struct ml_thread_runtimes;
+struct ml_wire;
 
 /* bindings/core/lua_memory.c. */
 struct ml_lua_memory {
@@ -55,11 +61,15 @@ struct ml_thread_pool {
     int ref;   /* in the registry: index -> thread */
 };
 
+/* The values of enum ml_outcome. */
+enum { ML_OUTCOMES = 4 };
+
 /* The live tasks: bindings/core/lua_task.c, bindings/core/lua_spawn.c. */
 struct ml_lua_tasks {
     struct ml_lua_task *main;
-    int ref;      /* in the registry: slot + 1 -> Task */
-    int type_ref; /* the metatable of Tasks */
+    int ref;                        /* in the registry: slot + 1 -> Task */
+    int type_ref;                   /* the metatable of Tasks */
+    uint64_t outcomes[ML_OUTCOMES]; /* how many have ended how; enum ml_outcome */
     /* The size of that table, up to which an entry needs no memory. */
     uint32_t places;
 };
@@ -76,6 +86,9 @@ struct ml_reports {
 struct ml_exit {
     atomic_bool is_asked;
     int status;
+    /* Called before os.exit() ends the process at once; the owner's. NULL: there is nothing to do.
+     */
+    void (*before)(struct ml_lua *lua);
 };
 
 /* bindings/lib/standard.c. */
@@ -118,6 +131,23 @@ struct ml_lua_threads {
     struct ml_thread_call *call;               /* that this runtime was opened for; NULL: none */
 };
 
+/* bindings/inspect/: the inspector, which has a runtime of its own. */
+struct ml_lua_inspect {
+    const struct ml_inspectors *inspectors; /* how one is started; the owner's */
+    struct ml_wire *wire;      /* to the inspector of this runtime; NULL: it has none */
+    struct ml_wire *inspected; /* this is an inspector's: to the runtime that it inspects */
+    unsigned serving;          /* requests that have a task */
+    bool stands_still;         /* the thread serves requests only */
+/* bindings/http/server.c. */
+struct ml_lua_http {
+    struct ml_lua_server *servers; /* all, each leads to the next */
+    /* What those have counted that are gone. */
+    uint64_t connections, requests, errors, refused;
+    /* Told of each exchange when its handler has ended; the request is at `request`. May not raise.
+     * NULL: nothing. */
+    void (*answered)(lua_State *L, const struct ml_http_exchange *x, int request);
+};
+
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
@@ -128,6 +158,7 @@ struct ml_lua {
     lua_State *aside; /* for protected work on behalf of a task whose own thread is dead */
     lua_State *idle_generators; /* holds threads of generators that ended, on its stack */
     struct ml_hooks hooks;
+    struct ml_debugger *debugger; /* bindings/inspect/debugger.h; NULL: none is attached */
     struct ml_source_lines source_lines;
     struct ml_lua_memory memory;
     struct ml_thread_pool threads;
@@ -140,6 +171,9 @@ struct ml_lua {
     struct ml_select select;
     struct ml_signal_inbox *signals; /* system/signal/inbox.h; NULL: not needed yet */
     struct ml_lua_threads os_threads;
+    struct ml_lua_inspect inspect;
+    struct ml_profile *profile; /* bindings/inspect/profile.h; NULL: none is under way */
+    struct ml_lua_http http;
     struct ml_session *session; /* of the interactive mode; the owner's */
     /* Called before a thread begins, with its function on it. `thread` is a task's, or a
      * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.

@@ -2,6 +2,7 @@
 
 #include "bindings/core/lua_runtime.h"
 #include "bindings/core/lua_strand.h"
+#include "bindings/core/task_threads.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -34,13 +35,12 @@ void ml_lua_push_traceback_at(lua_State *L, struct ml_lua_task *task, const char
                               int level)
 {
     luaL_checkstack(L, 6, NULL);
-    struct ml_strand *strand = task->task.strand;
-    lua_State *innermost = ml_thread_of(strand) == L ? L : task->parked_on;
-    push_frames(L, innermost, message, level);
-    bool is_on_top = ml_thread_of(strand) == innermost;
-    for (strand = is_on_top ? strand->resumer : strand; strand != NULL; strand = strand->resumer) {
+    struct ml_task_threads threads =
+        ml_task_threads(task, ml_thread_of(task->task.strand) == L ? L : task->parked_on);
+    push_frames(L, ml_task_threads_next(&threads), message, level);
+    for (lua_State *thread; (thread = ml_task_threads_next(&threads)) != NULL;) {
         lua_pushliteral(L, "\nresumed from ");
-        push_frames(L, ml_thread_of(strand), NULL, 0);
+        push_frames(L, thread, NULL, 0);
         lua_concat(L, 3);
     }
     if (task->source_line != 0) {

@@ -30,7 +30,7 @@ const char ml_http_server_type[] = "http.server", ml_http_connection_type[] = "h
 
 /* ---- connections ---- */
 
-static int connection_close(lua_State *L)
+static int connection_gc(lua_State *L)
 {
     struct ml_lua_connection *c = ml_to_object(L, 1);
     if (c->http1.server != NULL)
@@ -38,6 +38,39 @@ static int connection_close(lua_State *L)
     if (c->http2 != NULL)
         ml_http2_release(c->http2);
     c->http2 = NULL;
+    return 0;
+}
+
+/* Pushes the server's set of open connections. Stack: server. */
+static void push_open(lua_State *L, int server)
+{
+    lua_getiuservalue(L, server, ML_SERVER_OPEN);
+}
+
+/* The connection at ML_HANDLING_CONNECTION is served by the running task. */
+static void enter(lua_State *L)
+{
+    push_open(L, ML_HANDLING_SERVER);
+    lua_pushvalue(L, ML_HANDLING_CONNECTION);
+    ml_lua_push_task(L, ml_lua_task_of(ml_lua_of(L)->hub.current));
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+static int connection_close(lua_State *L)
+{
+    lua_settop(L, 1);
+    connection_gc(L);
+    lua_getiuservalue(L, 1, ML_CONNECTION_SERVER);
+    push_open(L, 2);
+    lua_pushvalue(L, 1);
+    lua_pushnil(L);
+    lua_rawset(L, 3);
+    lua_pushnil(L);
+    if (lua_next(L, 3) != 0)
+        return 0;
+    lua_getiuservalue(L, 2, ML_SERVER_IDLE);
+    lua_call(L, 0, 0);
     return 0;
 }
 
@@ -209,6 +242,7 @@ static int serve(lua_State *L)
     struct ml_http_connection *c = &push_connection(L, lua_upvalueindex(1))->http1;
     lua_toclose(L, ML_HANDLING_CONNECTION);
     lua_pushvalue(L, lua_upvalueindex(1));
+    enter(L);
     ml_handling_push_functions(L);
     ml_http_connection_open(c, &server->http, stream, L);
     ml_blocking_begin(L);
@@ -222,30 +256,57 @@ static int serve(lua_State *L)
     return 0;
 }
 
+/* What it has counted is kept. */
+static void forget_server(struct ml_lua_http *http, const struct ml_lua_server *server)
+{
+    const struct ml_http_counters *counters = &server->http.counters;
+    struct ml_lua_server **place = &http->servers;
+    while (*place != NULL && *place != server)
+        place = &(*place)->next;
+    if (*place == NULL)
+        return;
+    *place = server->next;
+    http->connections += counters->connections;
+    http->requests += counters->requests;
+    http->errors += counters->errors;
+    http->refused += counters->refused;
+}
+
 static int server_gc(lua_State *L)
 {
-    ml_http_server_release(ml_to_object(L, 1));
+    struct ml_lua_server *server = ml_to_object(L, 1);
+    forget_server(&ml_lua_of(L)->http, server);
+    ml_http_server_release(&server->http);
     return 0;
 }
 
-/* core.server(handler, settle) -> server, the function that serves a stream. */
+/* core.server(handler, settle, open, idle) -> server, the function that serves a stream. open:
+ * connection -> the task that serves it; idle(): called when there is none any more. */
 static int new_server(lua_State *L)
 {
-    lua_settop(L, 2);
+    enum { HANDLER = 1, SETTLE, OPEN, IDLE, MADE };
+    lua_settop(L, IDLE);
     struct ml_lua_server *server =
         ml_push_object(L, ml_http_server_type, sizeof *server, ML_SERVER_VALUES);
-    ml_http_server_init(&server->http, &ml_lua_of(L)->io);
+    struct ml_lua *lua = ml_lua_of(L);
+    ml_http_server_init(&server->http, &lua->io);
+    server->next = lua->http.servers;
+    lua->http.servers = server;
     server->http.handle = handle_exchange;
     server->http.spawn = spawn;
-    lua_pushvalue(L, 1);
-    lua_setiuservalue(L, 3, ML_SERVER_HANDLER);
-    lua_pushvalue(L, 2);
-    lua_setiuservalue(L, 3, ML_SERVER_SETTLE);
+    lua_pushvalue(L, HANDLER);
+    lua_setiuservalue(L, MADE, ML_SERVER_HANDLER);
+    lua_pushvalue(L, SETTLE);
+    lua_setiuservalue(L, MADE, ML_SERVER_SETTLE);
+    lua_pushvalue(L, OPEN);
+    lua_setiuservalue(L, MADE, ML_SERVER_OPEN);
+    lua_pushvalue(L, IDLE);
+    lua_setiuservalue(L, MADE, ML_SERVER_IDLE);
     luaL_getmetatable(L, ml_http_request_type);
-    lua_setiuservalue(L, 3, ML_SERVER_REQUESTS);
+    lua_setiuservalue(L, MADE, ML_SERVER_REQUESTS);
     luaL_getmetatable(L, ml_http_response_type);
-    lua_setiuservalue(L, 3, ML_SERVER_RESPONSES);
-    lua_pushvalue(L, 3);
+    lua_setiuservalue(L, MADE, ML_SERVER_RESPONSES);
+    lua_pushvalue(L, MADE);
     lua_pushcclosure(L, serve, 1);
     return 2;
 }
@@ -338,7 +399,7 @@ int ml_open_http_server(lua_State *L)
     static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg of_server[] = {{"__gc", server_gc}, {NULL, NULL}};
     static const luaL_Reg of_connection[] = {
-        {"__gc", connection_close}, {"__close", connection_close}, {NULL, NULL}};
+        {"__gc", connection_gc}, {"__close", connection_close}, {NULL, NULL}};
     ml_open_http_headers_type(L);
     ml_open_http_routes_type(L);
     ml_open_coded(L);

@@ -78,7 +78,7 @@ struct ml_lua_connection {
 enum { ML_CONNECTION_STREAM = 1, ML_CONNECTION_SERVER = 2, ML_CONNECTION_VALUES = 2 };
 
 /* User values of a server: the functions that stdlib gives, connections of HTTP/2 by their stream,
- * the metatables of requests and responses. */
+ * the metatables of requests and responses, the connections that are served. */
 enum {
     ML_SERVER_HANDLER = 1, /* (req, res) */
     ML_SERVER_SETTLE = 2,  /* (req, res, {error, traceback}): what a handler's failure answers */
@@ -87,11 +87,14 @@ enum {
     ML_SERVER_STREAMS = 5,
     ML_SERVER_REQUESTS = 6,
     ML_SERVER_RESPONSES = 7,
-    ML_SERVER_VALUES = 7
+    ML_SERVER_OPEN = 8, /* connection -> the task that serves it */
+    ML_SERVER_IDLE = 9, /* (): the last of them is over */
+    ML_SERVER_VALUES = 9
 };
 
 struct ml_lua_server {
     struct ml_http_server http;
+    struct ml_lua_server *next; /* in lua->http.servers */
     bool trusts;     /* ML_SERVER_CLIENT tells of some peers for whom they ask */
     bool logs;       /* ML_SERVER_LOG is to be told */
     bool is_http1;   /* HTTP/2 is not spoken */

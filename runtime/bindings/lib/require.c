@@ -22,7 +22,8 @@ static const char over_type[] = "moonlet.loading.over";
  * waits for. */
 static const char loads_key, waits_key;
 
-static const struct ml_wait_kind module_kind = {.text = "a module that is loaded by task"};
+static const struct ml_wait_kind module_kind = {.text = "a module that is loaded by task",
+                                                .target = ML_TARGET_TASK};
 
 /* The loading of a module; user values: its name, and the event of its end, which waiting tasks
  * keep alive. */

@@ -15,6 +15,7 @@
 #include "bindings/net/options.h"
 #include "bindings/net/pair.h"
 #include "bindings/net/resolve.h"
+#include "bindings/net/serve.h"
 #include "bindings/net/stream.h"
 #include "bindings/net/stream_object.h"
 #include "bindings/net/tls.h"
@@ -198,6 +199,7 @@ static const luaL_Reg functions[] = {{"connect", net_connect},
                                      {"udp", ml_net_udp},
                                      {"inherited", ml_net_inherited},
                                      {"accepted_from", ml_net_accepted_from},
+                                     {"serve_one", ml_net_serve_one},
                                      {NULL, NULL}};
 
 int ml_open_net(lua_State *L)

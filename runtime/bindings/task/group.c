@@ -23,7 +23,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct ml_wait_kind join_kind = {.text = "the tasks of a group"};
+const struct ml_wait_kind ml_group_kind = {.text = "the tasks of a group"};
 
 /* ---- making ---- */
 
@@ -73,7 +73,7 @@ static int wait_for_all(struct ml_hub *hub, struct ml_group *group, ml_time dead
 {
     int error = 0;
     while (error == 0 && group->count > 0)
-        error = ml_wait(hub, &join_kind, 0, &group->joiners, deadline);
+        error = ml_wait(hub, &ml_group_kind, 0, &group->joiners, deadline);
     return error;
 }
 

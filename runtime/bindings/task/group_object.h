@@ -39,6 +39,9 @@ struct ml_group {
 
 extern const char ml_group_type[];
 
+/* The wait for the end of its members: the task waits in its joiners. */
+extern const struct ml_wait_kind ml_group_kind;
+
 /* The group at 1; raises for anything else. */
 struct ml_group *ml_check_group(lua_State *L);
 

@@ -7,7 +7,8 @@
 #include <stddef.h>
 
 static const struct ml_wait_kind semaphore_kind = {.text = "a semaphore"};
-static const struct ml_wait_kind mutex_kind = {.text = "a mutex held by task"};
+const struct ml_wait_kind ml_mutex_kind = {.text = "a mutex held by task",
+                                           .target = ML_TARGET_TASK};
 static const struct ml_wait_kind event_kind = {.text = "an event"};
 
 /* ---- semaphore ---- */
@@ -82,7 +83,7 @@ bool ml_mutex_try(struct ml_hub *hub, struct ml_mutex *mutex)
 int ml_mutex_wait(struct ml_hub *hub, struct ml_mutex *mutex, ml_time deadline)
 {
     uint32_t owner = (uint32_t)mutex->owner->id;
-    return ml_wait_granted(hub, &mutex_kind, owner, &mutex->waiters, 0, deadline);
+    return ml_wait_granted(hub, &ml_mutex_kind, owner, &mutex->waiters, 0, deadline);
 }
 
 void ml_mutex_unlock(struct ml_hub *hub, struct ml_mutex *mutex)
@@ -103,23 +104,6 @@ struct ml_mutex *ml_mutex_held_by(struct ml_hub *hub, const struct ml_task *task
     while (ml_container_of(link, struct ml_mutex, link)->owner != task)
         link = link->next;
     return ml_container_of(link, struct ml_mutex, link);
-}
-
-static void note_owner(struct ml_hub *hub, const struct ml_mutex *mutex)
-{
-    const struct ml_link *link = mutex->waiters.next;
-    for (; link != &mutex->waiters; link = link->next) {
-        const struct ml_waiter *waiter = ml_container_of(link, const struct ml_waiter, link);
-        struct ml_task *task = ml_waiter_task(hub, waiter);
-        if (task->waits_for == &mutex_kind)
-            task->waits_on = (uint32_t)mutex->owner->id;
-    }
-}
-
-void ml_mutex_note_owners(struct ml_hub *hub)
-{
-    for (struct ml_link *link = hub->sync.locked.next; link != &hub->sync.locked; link = link->next)
-        note_owner(hub, ml_container_of(link, struct ml_mutex, link));
 }
 
 /* ---- event ---- */

@@ -45,6 +45,9 @@ struct ml_mutex {
     struct ml_task *owner; /* NULL: free */
 };
 
+/* The wait for one: the task waits in its waiters. */
+extern const struct ml_wait_kind ml_mutex_kind;
+
 void ml_mutex_init(struct ml_mutex *mutex);
 
 /* Locks it if it is free. */
@@ -59,10 +62,6 @@ void ml_mutex_unlock(struct ml_hub *hub, struct ml_mutex *mutex);
 
 /* A mutex that the task holds; NULL: none. */
 struct ml_mutex *ml_mutex_held_by(struct ml_hub *hub, const struct ml_task *task);
-
-/* Updates, for reports, which task each waiter of a mutex waits for: the owner may have changed
- * since it came. */
-void ml_mutex_note_owners(struct ml_hub *hub);
 
 struct ml_event {
     struct ml_link waiters;

@@ -27,6 +27,7 @@ struct ml_hub {
     struct ml_hub_waits waits;
     struct ml_hub_run run;
     struct ml_hub_switcher switcher;
+    struct ml_hub_watch watch;
     struct ml_hub_clock clock;
     struct ml_hub_tasks tasks;
     struct ml_hub_deadlines deadlines;
@@ -42,8 +43,9 @@ struct ml_hub {
     struct ml_hub_offload offload;
     struct ml_hub_mail mail;
     struct ml_libc_calls
-        *libc_calls; /* interpose/libc_call.h; NULL: C libraries block the thread */
+        *libc_calls;               /* interpose/libc_call.h; NULL: C libraries block the thread */
     struct ml_observer *observers; /* hub/state/observer.h; NULL: none */
+    struct ml_trace *trace;        /* hub/state/trace.h; NULL: none is recorded */
     struct ml_hub_hooks hooks;
     void *owner; /* the code that set the hooks */
 };

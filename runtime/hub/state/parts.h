@@ -11,6 +11,7 @@
 #include "coro/coro.h"
 #include "hub/state/timers.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct ml_offload;
 struct ml_scope;
 struct ml_strand;
 struct ml_task;
+struct ml_trace;
 
 /* hub/state/ready.h: tasks that can run. */
 struct ml_hub_ready {
@@ -66,6 +68,12 @@ struct ml_hub_pace {
     int64_t batch;     /* switches until all that were ready at the last poll have run */
     ml_time polled_at; /* the last poll, by the real clock */
     ml_time return_at; /* when ml_hub_step() is to return; ML_FOREVER: never */
+};
+
+/* hub/switch/switch.c: a thread that watches how long tasks run. */
+struct ml_hub_watch {
+    atomic_bool is_asleep; /* it wants hooks.roused when the hub goes on with a task; that thread
+                              sets it */
 };
 
 /* hub/wait/slice.h: the running task's slice. */
@@ -144,6 +152,8 @@ struct ml_hub_hooks {
      * strand goes on. The task that computes is then `current`, or `handoff` if its state is
      * running. */
     void (*noticed)(struct ml_hub *hub);
+    /* Called when the hub goes on with a task while watch.is_asleep. */
+    void (*roused)(struct ml_hub *hub);
     /* Called when a scope with `is_followed` has been left: it is still filled in. May be NULL. */
     void (*scope_left)(struct ml_hub *hub, const struct ml_scope *scope);
     /* Called when there is no memory to go on with a task: no stack, or no copy of the frames that

@@ -29,9 +29,18 @@ enum ml_task_state {
 /* The reason for the end of a wait. */
 enum ml_wake { ML_WAKE_NONE, ML_WAKE_EVENT, ML_WAKE_DEADLINE, ML_WAKE_CANCEL };
 
+/* What task->waits_on numbers, for reports. */
+enum ml_wait_target {
+    ML_TARGET_NONE,
+    ML_TARGET_TASK, /* has to act before the wait ends */
+    ML_TARGET_DESCRIPTOR,
+    ML_TARGET_PROCESS
+};
+
 /* What a wait is for, for reports; one static object per kind. */
 struct ml_wait_kind {
     const char *text; /* completes "waits for ..." */
+    enum ml_wait_target target;
     bool external;    /* an event from outside can end it: from a descriptor, a name server, another
                          thread */
     bool is_lasting;  /* it may never happen: daemons may wait for it to the end of the program */
@@ -61,7 +70,9 @@ struct ml_task {
     ml_time deadline;         /* of the wait under way, scopes included; ML_FOREVER without */
     ml_time timer_at; /* when its entry of the timer heap is due, or was; ML_FOREVER: none */
     const struct ml_wait_kind *waits_for;
-    uint64_t id;       /* counts from 1, never reused in a hub */
+    struct ml_link *queue; /* that it waits in; NULL: none. Valid while it waits */
+    ml_time spawned_at;    /* when the hub last looked at the clock before that */
+    uint64_t id;           /* counts from 1, never reused in a hub */
     uint32_t waits_on; /* number of the task or descriptor waited for, for reports */
     uint32_t timer_generation;
     uint32_t told; /* for the owner: the last cancellation that its program got; 0: none */

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 static const struct ml_wait_kind sleep_kind = {.text = "the clock", .external = true};
-static const struct ml_wait_kind join_kind = {.text = "the end of task"};
+const struct ml_wait_kind ml_join_kind = {.text = "the end of task", .target = ML_TARGET_TASK};
 
 /* The error for a wait that no event ended. */
 static __attribute__((noinline)) int failure(struct ml_task *task, ml_time deadline)
@@ -63,6 +63,7 @@ int ml_wait(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_t on, st
     if (error != 0)
         return error;
     struct ml_task *task = hub->current;
+    task->queue = queue;
     if (queue != NULL)
         ml_list_insert(queue, &task->waiter.link);
     if (ML_IS_HOSTILE && (hub->waits.spurious = !hub->waits.spurious))
@@ -78,6 +79,7 @@ int ml_wait_granted(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_
         return error;
     struct ml_task *task = hub->current;
     task->waiter.value = value;
+    task->queue = queue;
     if (queue != NULL)
         ml_list_insert(queue, &task->waiter.link);
     return park(hub, task, deadline);
@@ -96,7 +98,7 @@ int ml_join(struct ml_hub *hub, struct ml_task *task, ml_time deadline)
     int error = 0;
     task->is_joined = true;
     while (error == 0 && task->state != ML_TASK_ENDED)
-        error = ml_wait(hub, &join_kind, (uint32_t)task->id, &task->joiners, deadline);
+        error = ml_wait(hub, &ml_join_kind, (uint32_t)task->id, &task->joiners, deadline);
     if (error != 0)
         task->is_joined = !ml_list_is_empty(&task->joiners);
     return error;

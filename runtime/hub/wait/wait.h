@@ -32,6 +32,9 @@ int ml_wait_granted(struct ml_hub *hub, const struct ml_wait_kind *kind, uint32_
 /* 0 once `deadline` has passed, or -ECANCELED, -ENOMEM. */
 int ml_sleep_until(struct ml_hub *hub, ml_time deadline);
 
+/* That of the next function: the task waits in the joiners of the other one. */
+extern const struct ml_wait_kind ml_join_kind;
+
 /* 0 once `task` has ended, or -ETIMEDOUT, -ECANCELED, -ENOMEM. */
 int ml_join(struct ml_hub *hub, struct ml_task *task, ml_time deadline);
 

@@ -2,8 +2,8 @@
 
 #include "base/hostile.h"
 #include "base/no_sigpipe.h"
-#include "system/file/file_state.h"
 #include "io/file_block.h"
+#include "system/file/file_state.h"
 #include "system/file/quick.h"
 
 #include <errno.h>
@@ -78,7 +78,8 @@ static ssize_t file_receive(struct ml_stream *s, char *memory, size_t room)
     return count >= 0 ? count : errno == EIO ? 0 : -errno;
 }
 
-/* Has a worker make the call, which goes on in *call; NULL: it does not, and the result says why. */
+/* Has a worker make the call, which goes on in *call; NULL: it does not, and the result says why.
+ */
 static int make_on_worker(struct ml_file *file, struct ml_file_call **call)
 {
     int result = ml_file_call_run(file->stream.io->hub, call);

@@ -17,7 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct ml_wait_kind end_kind = {.text = "the end of process", .external = true};
+static const struct ml_wait_kind end_kind = {
+    .text = "the end of process", .target = ML_TARGET_PROCESS, .external = true};
 
 /* How often a group is looked at whose leader has ended: the kernel reports the end of processes,
  * not of groups. */

@@ -135,34 +135,24 @@ local ON_ERROR = "option 'on_error' must be a function"
 
 local function is_handler_or_nil(value) return value == nil or argument.is_callable(value) end
 
--- A task that stops the server waits until the last connection has gone.
-local function leave(guard)
-  local self = guard.server
-  self.open[guard.key] = nil
-  if next(self.open) == nil then self.idle:set() end
-end
+local Scope = { __close = function(scope) scope.server.scopes[scope.task] = nil end }
 
-local Guard = { __close = leave }
-
--- A value to be closed when the connection that stop() cuts by key:cancel() has ended.
-local function enter(self, key)
-  self.open[key] = task.current()
-  return setmetatable({ server = self, key = key }, Guard)
-end
-
--- Serves a stream in the running task, so that stop() can cut it: by cancelling the task, or, where
--- cancellations from outside are held off, a scope of its own.
-local function serve_connection(self, conn)
-  self.idle:clear()
-  if not self.grace then
-    local guard <close> = enter(self, task.current()) -- luacheck: ignore 211
-    self.connection(conn)
-    return
-  end
+-- Serves a stream in the running task, held off from cancellations from outside: stop() cuts it by
+-- a scope of its own.
+local function serve_shielded(self, conn)
+  local current = task.current()
+  if self.scopes[current] then return self.connection(conn) end
   task.shield(huge, task.group, function(group)
-    local guard <close> = enter(self, group) -- luacheck: ignore 211
+    local _ <close> = setmetatable({ server = self, task = current }, Scope)
+    self.scopes[current] = group
     self.connection(conn)
   end)
+end
+
+-- What serves a stream in the running task, so that stop() can cut it.
+local function connection_of(self)
+  if not self.grace then return self.connection end
+  return function(conn) serve_shielded(self, conn) end
 end
 
 -- The options may be left out. Behind a handler there may be more: `http.server(require "app")`
@@ -183,11 +173,12 @@ function server.server(opts, handler)
   argument.check(is_handler_or_nil(opts.on_error), 1, "server", ON_ERROR)
   argument.callable(handler, 2, "server")
   local self = setmetatable({
-    listeners = {}, open = {}, idle = sync.event(), sockets = setmetatable({}, { __mode = "k" }),
-    grace = opts.grace, max = opts.max,
+    listeners = {}, open = {}, scopes = {}, idle = sync.event(),
+    sockets = setmetatable({}, { __mode = "k" }), grace = opts.grace, max = opts.max,
   }, Server)
   if opts.timeout then handler = server.limited(handler, opts.timeout) end
-  self.core, self.connection = core.server(handler, make_settle(opts.on_error))
+  self.core, self.connection = core.server(handler, make_settle(opts.on_error), self.open,
+    function() self.idle:set() end)
   servers[self.core] = self
   core.configure(self.core, opts, opts.trusted and trusted.new(opts.trusted),
     opts.log and access_log.new(opts.log))
@@ -210,7 +201,7 @@ local function serve_gracefully(self, listener, opts)
         task.shield(self.grace + 5, self.stop, self, self.grace)
       end
     end)
-    results = table.pack(listener:serve(opts, function(conn) serve_connection(self, conn) end))
+    results = table.pack(listener:serve(opts, connection_of(self)))
     over:set()
   end)
   return table.unpack(results, 1, results.n)
@@ -225,20 +216,20 @@ function Server:serve(target)
   argument.check(type(target) == "userdata", 1, "serve", "listener or stream expected")
   if target.read_some then
     local conn <close> = target
-    serve_connection(self, conn)
+    connection_of(self)(conn)
     return true
   end
   self.listeners[target] = true
   local opts = { max = self.max }
   if self.grace then return serve_gracefully(self, target, opts) end
-  return target:serve(opts, function(conn) serve_connection(self, conn) end)
+  return target:serve(opts, connection_of(self))
 end
 
 local function count_and_cut(self)
   local cut, current = 0, task.current()
-  for key, runner in pairs(self.open) do
+  for _, runner in pairs(self.open) do
     if runner ~= current then
-      key:cancel "the server has stopped"
+      (self.scopes[runner] or runner):cancel "the server has stopped"
       cut = cut + 1
     end
   end
@@ -252,10 +243,17 @@ local function is_handler(self)
   end
 end
 
+-- Waits until no connection is open, or some seconds; nil: as long as it takes.
+local function await_idle(self, seconds)
+  if next(self.open) == nil then return true end
+  self.idle:clear()
+  return self.idle:wait(seconds)
+end
+
 local function finish(self, grace)
-  if next(self.open) == nil or self.idle:wait(grace) then return 0 end
+  if await_idle(self, grace) then return 0 end
   local cut = count_and_cut(self)
-  while next(self.open) do self.idle:wait() end
+  repeat await_idle(self) until next(self.open) == nil
   return cut
 end
 

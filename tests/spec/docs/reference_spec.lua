@@ -15,12 +15,32 @@ local it, read_file = support.limited(it), support.read_file
 local function is_internal(name)
   return name:find "%.core$" or name:find "^moonlet%.repl" or name:find "^moonlet%.http%."
     or name:find "^moonlet%.process%." or name:find "^moonlet%.thread%." or name:find "^moonlet%.fs%."
+    or name:find "^moonlet%.inspect%."
     or name == "moonlet.argument"
-    or name == "moonlet.test.specs"
+    or name == "moonlet.test.specs" or name:find "^moonlet%.inspector%."
+end
+
+-- moonlet.inspect loads a function when it is first asked for.
+local function load_parts(module)
+  local _, parts = debug.getupvalue(getmetatable(module).__index, 1)
+  for name in pairs(parts) do local _ = module[name] end
+end
+
+-- moonlet.inspect loads a function when it is first asked for.
+local function load_parts(module)
+  local _, parts = debug.getupvalue(getmetatable(module).__index, 1)
+  for name in pairs(parts) do local _ = module[name] end
+end
+
+-- moonlet.inspect loads a function when it is first asked for.
+local function load_parts(module)
+  local _, parts = debug.getupvalue(getmetatable(module).__index, 1)
+  for name in pairs(parts) do local _ = module[name] end
 end
 
 local function real_modules()
   local modules = {}
+  load_parts(require "moonlet.inspect")
   for name in pairs(package.preload) do
     if name:find "^moonlet" and not is_internal(name) then modules[name] = require(name) end
   end
@@ -189,6 +209,10 @@ describe("the reference", function()
     local child <close> = assert(require "moonlet.process".spawn { "true" })
     child:wait()
     examples.Process = child
+    examples.InspectListener = require("moonlet.thread").call(function() -- it ends with its thread
+      local listener = assert(require("moonlet.inspect").listen "127.0.0.1:0")
+      return { address = listener.address, url = listener.url }
+    end)
     examples.Request, examples.Response, examples.Reply, examples.Part = http_examples()
     for _, module in ipairs(modules) do
       for _, object in ipairs(module.objects) do

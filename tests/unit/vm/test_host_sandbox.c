@@ -145,57 +145,80 @@ static void test_without_one_part_all_others_are_whole(void **state)
         unsigned without;
         const char *missing;
     } cases[] = {
-        {MOONLET_BYTECODE, "_G.dofile _G.loadfile "},
-        {MOONLET_FILES, "package.path package.searchpath searchers.4 "},
+        {MOONLET_BYTECODE,
+         "_G.dofile _G.loadfile "},
+        {MOONLET_FILES,
+         "package.path package.searchpath searchers.4 "},
         {MOONLET_C,
          "package.cpath package.loadlib preload.moonlet.blocking.core searchers.3 searchers.4 "},
         {MOONLET_NET,
          "preload.moonlet.http preload.moonlet.http.access_log preload.moonlet.http.client "
-         "preload.moonlet.http.client.address preload.moonlet.http.client.body "
-         "preload.moonlet.http.client.call preload.moonlet.http.client.connect "
-         "preload.moonlet.http.client.connection preload.moonlet.http.client.core "
-         "preload.moonlet.http.client.credentials preload.moonlet.http.client.deadline "
-         "preload.moonlet.http.client.download preload.moonlet.http.client.exchange "
-         "preload.moonlet.http.client.file preload.moonlet.http.client.hop "
-         "preload.moonlet.http.client.http2 preload.moonlet.http.client.options "
-         "preload.moonlet.http.client.origin preload.moonlet.http.client.redirect "
-         "preload.moonlet.http.client.reply preload.moonlet.http.client.retry "
-         "preload.moonlet.http.client.tunnel preload.moonlet.http.client.upload "
-         "preload.moonlet.http.conditions preload.moonlet.http.cookies "
-         "preload.moonlet.http.files preload.moonlet.http.files.core "
-         "preload.moonlet.http.headers preload.moonlet.http.multipart "
-         "preload.moonlet.http.multipart.core preload.moonlet.http.parts "
-         "preload.moonlet.http.pool preload.moonlet.http.proxy preload.moonlet.http.reader "
-         "preload.moonlet.http.request preload.moonlet.http.response "
+         "preload.moonlet.http.client.address preload.moonlet.http.client.body preload.moonlet.http.client.call "
+         "preload.moonlet.http.client.connect preload.moonlet.http.client.connection "
+         "preload.moonlet.http.client.core preload.moonlet.http.client.credentials "
+         "preload.moonlet.http.client.deadline preload.moonlet.http.client.download "
+         "preload.moonlet.http.client.exchange preload.moonlet.http.client.file preload.moonlet.http.client.hop "
+         "preload.moonlet.http.client.http2 preload.moonlet.http.client.options preload.moonlet.http.client.origin "
+         "preload.moonlet.http.client.redirect preload.moonlet.http.client.reply preload.moonlet.http.client.retry "
+         "preload.moonlet.http.client.tunnel preload.moonlet.http.client.upload preload.moonlet.http.conditions "
+         "preload.moonlet.http.cookies preload.moonlet.http.files preload.moonlet.http.files.core "
+         "preload.moonlet.http.headers preload.moonlet.http.multipart preload.moonlet.http.multipart.core "
+         "preload.moonlet.http.parts preload.moonlet.http.pool preload.moonlet.http.proxy "
+         "preload.moonlet.http.reader preload.moonlet.http.request preload.moonlet.http.response "
          "preload.moonlet.http.router preload.moonlet.http.saving preload.moonlet.http.server "
-         "preload.moonlet.http.server.core preload.moonlet.http.trusted "
-         "preload.moonlet.http.types "
-         "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
-         "preload.moonlet.process preload.moonlet.process.core preload.moonlet.process.run "
-         "preload.moonlet.process.start preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.http.server.core preload.moonlet.http.trusted preload.moonlet.http.types "
+         "preload.moonlet.inspector.access preload.moonlet.inspector.core preload.moonlet.inspector.endpoints "
+         "preload.moonlet.inspector.program preload.moonlet.inspector.server preload.moonlet.net "
+         "preload.moonlet.net.core preload.moonlet.patch preload.moonlet.process preload.moonlet.process.core "
+         "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.websocket "
+         "preload.moonlet.websocket.core "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
-         "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal "
-         "debug.setmetatable debug.setupvalue debug.setuservalue debug.upvalueid debug.upvaluejoin "
-         "preload.moonlet.inspect "},
+         "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal debug.setmetatable "
+         "debug.setupvalue debug.setuservalue debug.upvalueid debug.upvaluejoin preload.moonlet.inspect "
+         "preload.moonlet.inspect.agent preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.program "
+         "preload.moonlet.inspect.agent.trace preload.moonlet.inspect.exposition preload.moonlet.inspect.listen "
+         "preload.moonlet.inspect.metric_check preload.moonlet.inspect.metrics "
+         "preload.moonlet.inspect.metrics.core preload.moonlet.inspect.own_metrics "
+         "preload.moonlet.inspect.perfetto preload.moonlet.inspect.profile preload.moonlet.inspect.profile.core "
+         "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.formats "
+         "preload.moonlet.inspect.profile.labels preload.moonlet.inspect.profile.list "
+         "preload.moonlet.inspect.profile.pprof preload.moonlet.inspect.profile.speedscope "
+         "preload.moonlet.inspect.profile.svg preload.moonlet.inspect.profile.svg_script "
+         "preload.moonlet.inspect.start preload.moonlet.inspect.tasks preload.moonlet.inspect.tasks.core "
+         "preload.moonlet.inspect.trace preload.moonlet.inspect.trace.core preload.moonlet.inspector.access "
+         "preload.moonlet.inspector.core preload.moonlet.inspector.endpoints preload.moonlet.inspector.program "
+         "preload.moonlet.inspector.server "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
-         "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io "
-         "preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary preload.moonlet.fs.watch.core "
-         "preload.moonlet.http.files.core preload.moonlet.repl preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
+         "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.fs "
+         "preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
+         "preload.moonlet.fs.watch.core preload.moonlet.http.files.core preload.moonlet.repl "
+         "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show "},
         {MOONLET_OS,
-         "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname "
-         "preload.moonlet.crypto preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
-         "preload.moonlet.fs.watch.core preload.moonlet.inspect preload.moonlet.process preload.moonlet.process.core "
+         "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname preload.moonlet.crypto "
+         "preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
+         "preload.moonlet.fs.watch.core preload.moonlet.inspect preload.moonlet.inspect.agent "
+         "preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.program "
+         "preload.moonlet.inspect.agent.trace preload.moonlet.inspect.exposition preload.moonlet.inspect.listen "
+         "preload.moonlet.inspect.metric_check preload.moonlet.inspect.metrics "
+         "preload.moonlet.inspect.metrics.core preload.moonlet.inspect.own_metrics "
+         "preload.moonlet.inspect.perfetto preload.moonlet.inspect.profile preload.moonlet.inspect.profile.core "
+         "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.formats "
+         "preload.moonlet.inspect.profile.labels preload.moonlet.inspect.profile.list "
+         "preload.moonlet.inspect.profile.pprof preload.moonlet.inspect.profile.speedscope "
+         "preload.moonlet.inspect.profile.svg preload.moonlet.inspect.profile.svg_script "
+         "preload.moonlet.inspect.start preload.moonlet.inspect.tasks preload.moonlet.inspect.tasks.core "
+         "preload.moonlet.inspect.trace preload.moonlet.inspect.trace.core preload.moonlet.inspector.access "
+         "preload.moonlet.inspector.core preload.moonlet.inspector.endpoints preload.moonlet.inspector.program "
+         "preload.moonlet.inspector.server preload.moonlet.process preload.moonlet.process.core "
          "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
-         "preload.moonlet.repl.session preload.moonlet.repl.show "
-         "preload.moonlet.signal preload.moonlet.signal.core "
-         "preload.moonlet.terminal preload.moonlet.terminal.core "
-         "preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
-         "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
-         "preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.signal "
+         "preload.moonlet.signal.core preload.moonlet.terminal preload.moonlet.terminal.core preload.moonlet.test "
+         "preload.moonlet.test.core preload.moonlet.test.specs preload.moonlet.thread preload.moonlet.thread.core "
+         "preload.moonlet.thread.worker preload.moonlet.websocket preload.moonlet.websocket.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);

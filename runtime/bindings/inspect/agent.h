@@ -1,0 +1,33 @@
+/*
+ * The side of the inspected runtime: it serves requests of its inspector, which name a function of
+ * the Lua module moonlet.inspect.agent. A request is served
+ *
+ * - in a task of its own, a daemon, when the hub gets to it;
+ * - at once, by code that computes (ml_agent_serve()) or that stands still for the inspector, if
+ *   its function never waits.
+ *
+ * No task is there for the inspector while there is no request: it neither keeps a program alive
+ * nor hides a deadlock.
+ */
+#ifndef ML_BINDINGS_INSPECT_AGENT_H
+#define ML_BINDINGS_INSPECT_AGENT_H
+
+#include "bindings/core/lua_runtime.h"
+
+struct ml_wire;
+
+/* Begins to serve the requests of that wire, which becomes lua->inspect.wire; it stays the
+ * caller's. */
+void ml_agent_open(struct ml_lua *lua, struct ml_wire *wire);
+
+/* The same, undone. */
+void ml_agent_close(struct ml_lua *lua);
+
+/* Serves the requests that wait for no more than code which runs on L; no wait is allowed there
+ * meanwhile. Never raises. For hooks. */
+void ml_agent_serve(lua_State *L);
+
+/* moonlet.inspect.agent.core. */
+int ml_open_inspect_agent(lua_State *L);
+
+#endif

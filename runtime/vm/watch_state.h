@@ -1,0 +1,55 @@
+/*
+ * What pokes (vm/poke.h) and the watchdog (vm/watchdog.h) keep of each runtime. For the files of
+ * those names alone.
+ */
+#ifndef ML_VM_WATCH_STATE_H
+#define ML_VM_WATCH_STATE_H
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "system/signal/receiver.h"
+#include "vm/native_stack.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct moonlet;
+struct ml_task;
+
+struct ml_poke {
+    struct ml_signal_receiver receiver;
+    int number;      /* the signal; 0: closed */
+    int thread;      /* the kernel's number of the runtime's thread */
+    clockid_t clock; /* of what that thread has computed */
+    atomic_uint due; /* bits 1 << enum ml_hook_reason, ML_POKE_LOOK */
+    /* Called in the handler while that task runs, if a look is due. May arm hooks. */
+    void (*look)(struct moonlet *m, struct ml_task *task);
+    /* A backtrace for another thread: the number of the last that was asked for, and of the last
+     * that was taken. */
+    atomic_uint asked, taken;
+    pthread_mutex_t asking; /* held by the thread that asks */
+    int frame_count;
+    void *frames[ML_NATIVE_FRAMES];
+};
+
+/* The running task of a hub, and a number that the next switch changes. */
+struct ml_sight {
+    _Atomic uintptr_t task; /* only compared; 0: none */
+    _Atomic uint64_t switches;
+};
+
+struct ml_watch {
+    struct ml_link link;     /* among the watched ones; next NULL: not watched */
+    _Atomic ml_time limit;   /* a task that keeps the thread so long is looked at; ML_FOREVER */
+    struct ml_sight sight;   /* the last one */
+    _Atomic ml_time since;   /* when the watchdog has seen it first */
+    _Atomic ml_time spent;   /* what the thread had computed then */
+    _Atomic ml_time look_at; /* when the task is looked at. A look may put the next one off */
+    /* Only for the watchdog's thread. */
+    ml_time checked_spent; /* what the thread had computed in the last round; -1: not looked at */
+    bool was_idle;         /* the last round has found the hub in the same poll */
+};
+
+#endif

@@ -1,0 +1,16 @@
+-- The program's option --inspect.
+
+local error, io = error, io
+
+local listen = require("moonlet.inspect.listen").listen
+
+local start = {}
+
+--- Begins to listen before the script begins, and tells people where. Raises.
+function start.run(address, opts)
+  local place, message = listen(address, opts)
+  if not place then error("cannot be inspected: " .. message, 0) end
+  io.stderr:write("inspector: ", place.url or place.address, "\n")
+end
+
+return start
