@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 struct ml_inspectors;
+struct ml_accounts;
 struct ml_libc_calls;
 struct ml_lua_task;
 struct ml_pool;
@@ -144,6 +145,7 @@ struct ml_lua {
     lua_State *idle_generators; /* holds threads of generators that ended, on its stack */
     struct ml_hooks hooks;
     struct ml_source_lines source_lines;
+    struct ml_accounts *accounts; /* bindings/inspect/accounts.h; NULL: never kept */
     struct ml_lua_memory memory;
     struct ml_thread_pool threads;
     struct ml_lua_tasks tasks;
