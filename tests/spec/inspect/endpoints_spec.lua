@@ -53,8 +53,11 @@ describe("/tasks", function()
   it("lists ten thousand of them", function()
     local program <close> = start [[
       for i = 1, 10000 do task.spawn({ name = "t" .. i }, task.sleep, 1000) end
+      task.sleep(0)
+      print "ready"
       task.sleep(1000)
     ]]
+    program:line "ready"
     local answer = json_of(program:get "/tasks?limit=100000&stack=0")
     assert.are.equal(10002, answer.count)
     assert.are.equal(10002, #answer.tasks)
@@ -178,7 +181,11 @@ describe("/profile", function()
   it("ends when its visitor leaves, so that others can take one", function()
     local program <close> = start "task.sleep(1000)"
     local visitor = task.spawn(function() program:get "/profile?s=100" end)
-    support.eventually(function() return program:get("/profile?s=0.01&format=folded").status == 409 end)
+    support.eventually(function()
+      local reply = post(program, "/evaluate", { code = "require('moonlet.inspect.profile').is_on()" })
+      return reply.status == 200 and reply:json().texts[1] == "true"
+    end)
+    assert.are.equal(409, program:get("/profile?s=0.01&format=folded").status)
     visitor:cancel()
     support.eventually(function() return program:get("/profile?s=0.01&format=folded").status == 200 end)
   end)
@@ -228,14 +235,14 @@ describe("/evaluate", function()
     assert.are.same({ "\"global\"" }, evaluate(program, "seen").texts)
     assert.are.same({}, evaluate(program, "seen = 5").texts)
     assert.are.same({ "5" }, evaluate(program, "seen").texts)
-    assert.are.same({ "{1, 2, a = 3}" }, evaluate(program, "{1, 2, a = 3}").texts)
+    assert.are.same({ "{ 1, 2, a = 3 }" }, evaluate(program, "{1, 2, a = 3}").texts)
   end)
 
   it("sees and sets the variables of a task's call", function()
     local program <close> = start(SCOPE)
     local id = tonumber(program:line "^%d+$")
     local scope = function(level) return { task = id, level = level } end
-    assert.are.same({ "1", "{2}", '"a"', '"up"', '"global"' },
+    assert.are.same({ "1", "{ 2 }", '"a"', '"up"', '"global"' },
       evaluate(program, "x, y, argument, shared, seen", scope(1)).texts)
     assert.are.same({ '"o"', "nil" }, evaluate(program, "outer, x", scope(2)).texts)
     evaluate(program, "x = 7; shared = 'changed'", scope(1))
@@ -301,14 +308,14 @@ describe("/evaluate", function()
     program:answers()
     local function eventually(code, pattern)
       return support.eventually(function()
-        local reply = post(program, "/evaluate", { code = code, task = 1, level = 0 })
+        local reply = post(program, "/evaluate", { code = code, task = 1, level = 0, seconds = 0.5 })
         return reply.status == 200 and (reply:json().texts[1] or ""):match(pattern) and reply:json()
       end)
     end
     assert.are.equal("5", eventually("n, math.type(count)", "^5$").texts[1])
-    eventually("task.sleep(1)", "wait") -- not there
+    eventually("require('moonlet.task').sleep(1)", "cannot wait")
     eventually("(function() while true do end end)()", "time limit")
-    eventually("rawset(_G, 'stop', true)", ".")
+    eventually("rawset(_G, 'stop', true) and 1", "1")
     program:line "stopped"
   end)
 
