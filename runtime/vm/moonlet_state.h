@@ -63,6 +63,7 @@ struct moonlet {
     struct ml_link ports;           /* vm/api_thread_channel.c */
     struct ml_host_loop *host_loop; /* in a loop of the host's */
     ml_time attached_run;           /* how long tasks run at a time there */
+    _Atomic ml_time dump_asked_at;  /* vm/dump.c; 0: it is not */
     _Atomic sig_atomic_t interrupt; /* signal number, 0: none */
     ml_time interrupted_at;   /* when everything was cancelled for it, or when code that computed on
                                  was cancelled again */
