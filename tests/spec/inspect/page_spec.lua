@@ -26,6 +26,8 @@ local SHOP = [[
   task.sleep(1000)
 ]]
 
+local directory
+
 -- One more command of the DevTools.
 local function command(page, method, params)
   assert(page.ws:send(json.encode { id = 2, method = method, params = params or json.decode "{}" }))
@@ -35,34 +37,37 @@ local function command(page, method, params)
 end
 
 -- Opens a page of a program: page, or nil where there is no Chromium.
-local function open(program, directory)
+local function open(program)
   local page = browser.open(programs, directory, "about:blank")
   if page then command(page, "Page.navigate", { url = program.place }) end
   return page
 end
 
 local function picture(page, name)
-  local directory = os.getenv "MOONLET_SCREENSHOTS"
-  if not directory then return end
+  local pictures = os.getenv "MOONLET_SCREENSHOTS"
+  if not pictures then return end
   command(page, "Emulation.setDeviceMetricsOverride",
     { width = 1200, height = 720, deviceScaleFactor = 1, mobile = false })
   support.eventually(function() return page:evaluate "document.readyState" == "complete" end)
   local shot = command(page, "Page.captureScreenshot", { format = "png" })
-  assert(fs.write(directory .. "/" .. name .. ".png", crypto.unbase64(shot.data)))
+  assert(fs.write(pictures .. "/" .. name .. ".png", crypto.unbase64(shot.data)))
 end
 
 local function click(page, id) page:evaluate(("document.getElementById('%s').click()"):format(id)) end
 
 describe("the page", function()
+  setup(function() directory = programs.open_directory() end)
+  after_each(programs.stop_all)
+  teardown(programs.remove_directory)
+
   if not programs.installed "chromium" then
     pending "needs Chromium"
     return
   end
 
   it("shows tasks, and finds, sorts and opens them; names are text", function()
-    local directory <close> = assert(fs.temp_dir())
     local program <close> = inspected.start(SHOP, { address = ":0", options = { "--inspect-write" } })
-    local page <close> = open(program, directory.path)
+    local page <close> = open(program)
     page:shows "client 1\n"
     page:shows "<b>report</b>"
     assert.are.equal(0, page:evaluate "document.querySelectorAll('#list b').length")
@@ -83,9 +88,8 @@ describe("the page", function()
   end)
 
   it("shows groups of stacks, the graph of waits with deadlocks, metrics, profiles", function()
-    local directory <close> = assert(fs.temp_dir())
     local program <close> = inspected.start(SHOP, { address = ":0" })
-    local page <close> = open(program, directory.path)
+    local page <close> = open(program)
     page:shows "client 1\n"
     click(page, "tab-stacks")
     page:shows "50 tasks, waiting"
@@ -105,23 +109,21 @@ describe("the page", function()
   end)
 
   it("says which function of C keeps the program", function()
-    local directory <close> = assert(fs.temp_dir())
     local program <close> = inspected.start("print 'hangs' os.execute 'sleep 1000'",
       { address = ":0", options = { "--no-interpose" } })
     program:line "hangs"
-    local page <close> = open(program, directory.path)
+    local page <close> = open(program)
     page:shows "does not answer: it waits in wait"
     picture(page, "inspect-hangs")
   end)
 
   it("shows ten thousand tasks, of which only the visible ones are in the document", function()
-    local directory <close> = assert(fs.temp_dir())
     local program <close> = inspected.start([[
       local task = require "moonlet.task"
       for i = 1, 10000 do task.spawn({ name = "t" .. i }, task.sleep, 1000) end
       task.sleep(1000)
     ]], { address = ":0" })
-    local page <close> = open(program, directory.path)
+    local page <close> = open(program)
     page:shows "1000%d tasks"
     assert.is_true(page:evaluate "document.querySelectorAll('#list .row').length" < 100)
   end)
