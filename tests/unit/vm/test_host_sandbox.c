@@ -168,7 +168,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.http.router preload.moonlet.http.saving preload.moonlet.http.server "
          "preload.moonlet.http.server.core preload.moonlet.http.trusted preload.moonlet.http.types "
          "preload.moonlet.inspector.access preload.moonlet.inspector.core preload.moonlet.inspector.endpoints "
-         "preload.moonlet.inspector.page preload.moonlet.inspector.plain preload.moonlet.inspector.program "
+         "preload.moonlet.inspector.page preload.moonlet.inspector.page_script "
+         "preload.moonlet.inspector.page_style preload.moonlet.inspector.plain preload.moonlet.inspector.program "
          "preload.moonlet.inspector.recording preload.moonlet.inspector.reply preload.moonlet.inspector.server "
          "preload.moonlet.inspector.waits preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
          "preload.moonlet.process preload.moonlet.process.core preload.moonlet.process.run "
@@ -193,6 +194,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspect.start preload.moonlet.inspect.tasks preload.moonlet.inspect.tasks.core "
          "preload.moonlet.inspect.trace preload.moonlet.inspect.trace.core preload.moonlet.inspector.access "
          "preload.moonlet.inspector.core preload.moonlet.inspector.endpoints preload.moonlet.inspector.page "
+         "preload.moonlet.inspector.page_script preload.moonlet.inspector.page_style "
          "preload.moonlet.inspector.plain preload.moonlet.inspector.program preload.moonlet.inspector.recording "
          "preload.moonlet.inspector.reply preload.moonlet.inspector.server preload.moonlet.inspector.waits "},
         {MOONLET_IO,
@@ -222,6 +224,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspect.start preload.moonlet.inspect.tasks preload.moonlet.inspect.tasks.core "
          "preload.moonlet.inspect.trace preload.moonlet.inspect.trace.core preload.moonlet.inspector.access "
          "preload.moonlet.inspector.core preload.moonlet.inspector.endpoints preload.moonlet.inspector.page "
+         "preload.moonlet.inspector.page_script preload.moonlet.inspector.page_style "
          "preload.moonlet.inspector.plain preload.moonlet.inspector.program preload.moonlet.inspector.recording "
          "preload.moonlet.inspector.reply preload.moonlet.inspector.server preload.moonlet.inspector.waits "
          "preload.moonlet.process preload.moonlet.process.core preload.moonlet.process.run "
