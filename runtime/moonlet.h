@@ -517,6 +517,47 @@ MOONLET_API int moonlet_request_write(struct moonlet_request *request, const voi
 /* Whether the peer has left. */
 MOONLET_API bool moonlet_request_gone(const struct moonlet_request *request);
 
+/* ---- a view inside ---- */
+
+/* All zero: the defaults. */
+struct moonlet_profile_options {
+    /* "cpu": the time in which the thread computes; "wall": also what all tasks wait for; NULL:
+     * "cpu". */
+    const char *mode;
+    /* Samples for each second of CPU time, up to 1000; 0: 100. */
+    unsigned hz;
+    /* The outermost frame of a stack is its task. */
+    bool by_task;
+    /* Each line of a function is a frame of its own. */
+    bool lines;
+};
+
+/*
+ * Begins a profile of the runtime, one at a time. It takes SIGPROF: timers of the CPU clock send it
+ * to this thread alone, and only while that computes. options: NULL for all defaults. Inside of
+ * tasks, too.
+ *
+ * - 0;
+ * - -EALREADY: a profile is being taken, maybe by the script;
+ * - -EBUSY: SIGPROF has a handler of other code, or another runtime of this thread has a profile;
+ * - -EINVAL: an option is out of its range; -ENOMEM, -EAGAIN.
+ */
+MOONLET_API int moonlet_inspect_profile_start(struct moonlet *m,
+                                              const struct moonlet_profile_options *options);
+
+/*
+ * Ends it. *text becomes what was measured, `*size` bytes, to be given to free(). format: "svg", a
+ * flame graph; "folded", lines for flamegraph.pl; "speedscope"; "pprof", gzipped; NULL: nothing is
+ * wanted. Inside of tasks, too.
+ *
+ * - 0 or more: the number of samples;
+ * - -ENODATA: no profile was begun; -ECHILD: it belongs to the parent of this process;
+ * - -EINVAL: an unknown format; -EOPNOTSUPP: "pprof", and zlib is not installed; -ENOMEM. The
+ *   profile has ended all the same.
+ */
+MOONLET_API int moonlet_inspect_profile_stop(struct moonlet *m, const char *format, char **text,
+                                             size_t *size);
+
 /* ---- the end ---- */
 
 /*

@@ -4,6 +4,7 @@
  */
 #include "moonlet.h"
 #include "options.h"
+#include "profile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -209,9 +210,14 @@ static int run(int argc, char **argv, const struct cli_options *options)
         fprintf(stderr, "%s: cannot create a runtime: %s\n", program, strerror(errno));
         return EXIT_FAILURE;
     }
+    if (options->profile != NULL && !cli_profile_start(m, program, options->profile)) {
+        moonlet_close(m);
+        return EXIT_FAILURE;
+    }
     current = m;
     watch_signals();
     int status = moonlet_run(m);
+    cli_profile_finish();
     leave_signals();
     current = NULL;
     moonlet_close(m);

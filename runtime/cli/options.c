@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include "moonlet.h"
+#include "profile.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -54,6 +55,14 @@ static void read_stack_size(struct cli_options *options, char **argv, int *i)
         fail(options, name, "a size from 64K to 1024M");
 }
 
+static void read_profile(struct cli_options *options, char **argv, int *i)
+{
+    const char *name = "--profile";
+    options->profile = value_of(argv, i, name);
+    if (options->profile == NULL || !cli_profile_can_write(options->profile))
+        fail(options, name, "a file *.svg, *.folded, *.txt, *.json or *.pb.gz");
+}
+
 static bool is_option(const char *argument, const char *name)
 {
     size_t length = strlen(name);
@@ -84,6 +93,8 @@ static void read_long(struct cli_options *options, char **argv, int *i)
         options->inspect_write = true;
     else if (strcmp(argv[*i], "--inspect-remote") == 0)
         options->inspect_remote = true;
+    else if (is_option(argv[*i], "--profile"))
+        read_profile(options, argv, i);
     else if (is_option(argv[*i], "--stack-size"))
         read_stack_size(options, argv, i);
     else
@@ -176,6 +187,8 @@ void cli_print_help(const char *program)
            "                     'moonlet --attach PID' finds it\n"
            "  --inspect-write    also visitors over TCP may evaluate code and cancel tasks\n"
            "  --inspect-remote   ADDR may be one that other machines reach\n"
+           "  --profile FILE     write where the CPU time went to FILE.svg, a flame graph;\n"
+           "                     .folded, .json (speedscope) or .pb.gz (pprof)\n"
            "  --no-interpose     let C libraries block all tasks, as libc does\n"
            "  --test [paths]     run specs of busted, each test in a task; all arguments\n"
            "                     after it are for busted; without paths: 'spec'\n"

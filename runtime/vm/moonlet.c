@@ -5,6 +5,7 @@
 #include "bindings/core/libc_call.h"
 #include "bindings/core/lua_memory.h"
 #include "bindings/core/lua_open.h"
+#include "bindings/inspect/profile.h"
 #include "coro/overflow.h"
 #include "hub/loop/host_loop.h"
 #include "hub/loop/life.h"
@@ -216,6 +217,7 @@ int moonlet_close(struct moonlet *m)
     ml_threads_end(m);
     ml_watch_end(m);
     ml_poke_close(m);
+    ml_profile_discard(&m->lua);
     ml_promises_detach(m);
     ml_host_tasks_detach(m);
     ml_channels_detach(m);

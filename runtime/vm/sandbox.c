@@ -86,16 +86,17 @@ static const struct permit permits[] = {
      " moonlet.signal moonlet.signal.core moonlet.terminal moonlet.terminal.core "},
     {PRELOAD, MOONLET_NET | MOONLET_OS,
      " moonlet.process moonlet.process.core moonlet.process.run "
-     "moonlet.process.start moonlet.websocket "
-     "moonlet.websocket.core "},
+     "moonlet.process.start "},
     {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.fs.watch.core "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
     {PRELOAD, MOONLET_OS,
      " moonlet.thread moonlet.thread.core moonlet.thread.worker "}, /* the same */
     {PRELOAD, MOONLET_OS,
-     " moonlet.test moonlet.test.core moonlet.test.specs "},     /* the clock of all tasks, and
-                                                                    descriptors */
-    {PRELOAD, MOONLET_OS | MOONLET_DEBUG, " moonlet.inspect* "}, /* the stacks of all tasks */
+     " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
+                                                                descriptors */
+    {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
+     " moonlet.inspect moonlet.inspect.* "}, /* the stacks of all tasks */
+    {PRELOAD, MOONLET_OS | MOONLET_DEBUG | MOONLET_NET, " moonlet.inspector.* "},
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.repl moonlet.repl.complete moonlet.repl.editor moonlet.repl.history "
      "moonlet.repl.session moonlet.repl.show "},

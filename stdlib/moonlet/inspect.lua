@@ -13,6 +13,7 @@ local parts = {
   gauge = "metrics",
   histogram = "metrics",
   metrics = "metrics",
+  profile = "profile",
   mark = "trace",
   span = "trace",
   trace = "trace",

@@ -22,6 +22,7 @@ struct ml_inspectors;
 struct ml_libc_calls;
 struct ml_lua_task;
 struct ml_pool;
+struct ml_profile;
 struct ml_select_source;
 struct ml_session;
 struct ml_signal_inbox;
@@ -155,6 +156,7 @@ struct ml_lua {
     struct ml_signal_inbox *signals; /* system/signal/inbox.h; NULL: not needed yet */
     struct ml_lua_threads os_threads;
     struct ml_lua_inspect inspect;
+    struct ml_profile *profile; /* bindings/inspect/profile.h; NULL: none is under way */
     struct ml_session *session; /* of the interactive mode; the owner's */
     /* Called before a thread begins, with its function on it. `thread` is a task's, or a
      * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.
