@@ -52,7 +52,9 @@ describe("a trace", function()
         task.spawn({name = "locker"}, function() mutex:lock() mutex:unlock() end),
         task.spawn({name = "getter"}, ch.get, ch),
       }
-      repeat task.yield() until tasks[3]:status() == "waiting"
+      for _, t in ipairs(tasks) do
+        while t:status() ~= "waiting" do task.yield() end
+      end
       there:write "x"
       mutex:unlock()
       ch:put(1)
