@@ -21,6 +21,7 @@
 #include "bindings/http/types.h"
 #include "bindings/http/websocket.h"
 #include "bindings/inspect/agent.h"
+#include "bindings/inspect/debugger.h"
 #include "bindings/inspect/inspector.h"
 #include "bindings/inspect/tasks.h"
 #include "bindings/inspect/metrics.h"
@@ -130,6 +131,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.inspect.trace.core", ml_open_inspect_trace},
                                        {"moonlet.signal.core", ml_open_signal},
                                        {"moonlet.terminal.core", ml_open_terminal},
+                                       {"moonlet.inspect.debugger.core", ml_open_inspect_debugger},
                                        {"moonlet.inspect.tasks.core", ml_open_inspect_tasks},
                                        {"moonlet.inspect.agent.core", ml_open_inspect_agent},
                                        {"moonlet.inspector.core", ml_open_inspector},

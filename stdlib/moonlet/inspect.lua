@@ -8,6 +8,7 @@ local rawset, require = rawset, require
 -- Function -> the module that has it.
 local parts = {
   tasks = "tasks",
+  waits = "tasks",
   listen = "listen",
   counter = "metrics",
   gauge = "metrics",

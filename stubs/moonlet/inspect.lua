@@ -148,28 +148,6 @@ function inspect.mark(name) end
 ---@return table|string # without a format a table: name -> `type`, `help`, `unit`, `series`, a list of tables with `labels` and `value`. A histogram has `bounds`, and in its series `count`, `sum` and `buckets`, for each bound how many values do not exceed it, and behind them all
 function inspect.metrics(format) end
 
----Finds out where the program spends its time: waits for so many seconds while other tasks run, and
----returns their profile. The calling task can be cancelled meanwhile. One profile can be taken at a time;
----code that waits is not allowed where this is called in a finalizer or `task.no_switch`.
----
----Options:
----
----- `mode`: "cpu" (the default) counts the time in which this thread computes. "wall" also counts what all tasks
----wait for: each task gets every second that passes;
----- `format`: "table" (the default); "svg", a flame graph that a browser shows; "folded", lines for flamegraph.pl;
----"speedscope", for speedscope.app; "pprof", for `go tool pprof`, which needs zlib;
----- `by_task`: the outermost frame of each stack is the name of its task, or the line that spawned it;
----- `lines`: each line of a function is a frame of its own;
----- `hz`: samples for each second of CPU time, 1 to 1000 (100);
----- `title`: of the flame graph.
----
----As a table: `samples`, `seconds` and `hz` of the whole, and the list `stacks`, the heaviest first, of tables with
----`seconds`, `samples` and `stack`, a list of names from the outermost call to the innermost.
----@param seconds number
----@param options? table
----@return table|string
-function inspect.profile(seconds, options) end
-
 ---Calls fn(...), as a span of that name in the trace. While none is recorded, it only calls.
 ---@param name string
 ---@param fn function

@@ -258,6 +258,7 @@ void ml_lua_task_detach(struct ml_lua *lua, struct ml_lua_task *task, int result
     if (ml_unlikely(task->task.held > 0))
         lua->task_hooks.release_mutexes(lua, &task->task);
     task->result_count = results;
+    lua->tasks.outcomes[task->outcome]++;
     if (task == lua->tasks.main)
         lua->tasks.main = NULL; /* another Task may come to lie at its address */
     call_others(lua, task);
@@ -277,6 +278,8 @@ void ml_lua_task_conclude(struct ml_lua_task *task, int status, int results)
     struct ml_lua *lua = task->task.hub->owner;
     if (status == LUA_OK)
         status = keep_results(lua, task, results);
+    if (ml_unlikely(status != LUA_OK && lua->task_hooks.failed != NULL))
+        lua->task_hooks.failed(lua, task->L, false);
     task->outcome = ML_OUTCOME_DONE;
     if (status != LUA_OK) {
         ml_job_drop_unbegun(task->L);

@@ -205,6 +205,9 @@ static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_ex
     bool is_cancelled = call(L, ML_HANDLING_HANDLER) != LUA_OK && settle(L, x, count);
     bool has_left = c != NULL && ml_http1_peer_unguard(c);
     int top = lua_gettop(L);
+    const struct ml_lua *lua = ml_lua_of(L);
+    if (ml_unlikely(lua->http.answered != NULL))
+        lua->http.answered(L, x, REQUEST);
     bool is_log_cancelled = log_exchange(L, x, ml_cancellation_count(L));
     if (is_cancelled)
         lua_settop(L, top);
