@@ -23,6 +23,7 @@ local suites = {
   "http_idle", "flood", "documents", "files", "watch",
   "children", "threads", "metrics",
   "children", "threads", "profile",
+  "children", "threads", "trace",
 }
 
 local function fail_usage(message)
