@@ -19,8 +19,6 @@ struct cli_options {
     bool inspect_write, inspect_remote;
     const char *inspect; /* the address, "" for the usual one; NULL: not to be inspected */
     size_t stack_size;   /* bytes, 0: default */
-    bool runs_specs;     /* --test, what follows is for busted */
-    size_t stack_size;   /* bytes, 0: default */
     const char *profile; /* --profile: the file; NULL: no profile */
     int first;           /* the first option */
     int script;          /* index of the script's name, or of --test; argc when there is none */
