@@ -21,6 +21,12 @@ static _Thread_local struct moonlet *current;
 /* Signals that have come. */
 static volatile sig_atomic_t has_come[NSIG];
 
+/* SIGQUIT asks for a dump of all tasks. The program goes on, as Java's does. */
+static bool ask_for_dump(int number)
+{
+    return number == SIGQUIT && current != NULL && moonlet_inspect_dump(current);
+}
+
 /* Keys are for the command while the program does nothing but os.execute, as in lua5.4. A second
  * signal ends the process at once; at a prompt, a second one for the same entry does. A signal that
  * the script listens to is the script's. */
@@ -33,9 +39,11 @@ static void on_signal(int number)
     bool is_key = number == SIGINT || number == SIGQUIT;
     if (is_key && current != NULL && moonlet_is_in_shell(current))
         return;
+    if (ask_for_dump(number))
+        return;
     bool is_for_entry = current != NULL && number == SIGINT && moonlet_is_interactive(current);
     bool is_second = !is_for_entry && has_come[number];
-    bool is_end = number != SIGQUIT && !is_second; /* SIGQUIT asks for a core dump */
+    bool is_end = number != SIGQUIT && !is_second;
     has_come[number] = !is_for_entry;
     if (is_end && current != NULL && moonlet_interrupt(current, number))
         return;

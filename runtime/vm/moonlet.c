@@ -20,6 +20,7 @@
 #include "io/life.h"
 #include "system/signal/inbox.h"
 #include "vm/api_thread_channel.h"
+#include "vm/dump.h"
 #include "vm/host_task.h"
 #include "vm/inspector.h"
 #include "vm/interrupt.h"
@@ -82,6 +83,7 @@ static void noticed(struct ml_hub *hub)
     ml_promises_deliver(m);
     ml_threads_notice(m);
     ml_signal_inbox_empty(m->lua.signals);
+    ml_dump_noticed(hub);
     ml_interrupt_noticed(hub);
 }
 
@@ -135,6 +137,7 @@ static int open_runtime(struct moonlet *m)
     m->lua.standard.text_only = (m->options.without & MOONLET_BYTECODE) != 0;
     ml_hub_find_cxx(&m->lua.hub, NULL);
     ml_interrupts_open(&m->lua);
+    ml_dumps_open(&m->lua);
     if (m->options.clock != NULL)
         use_host_clock(m);
     if (m->options.report_overflow)

@@ -63,6 +63,7 @@ struct moonlet {
     struct ml_link ports;           /* vm/api_thread_channel.c */
     struct ml_host_loop *host_loop; /* in a loop of the host's */
     ml_time attached_run;           /* how long tasks run at a time there */
+    _Atomic ml_time dump_asked_at;  /* vm/dump.c; 0: it is not */
     _Atomic sig_atomic_t interrupt; /* signal number, 0: none */
     ml_time interrupted_at;   /* when everything was cancelled for it, or when code that computed on
                                  was cancelled again */
@@ -72,6 +73,7 @@ struct moonlet {
     struct ml_poke poke;
     struct ml_watch watch;
     struct ml_inspector *inspector; /* vm/inspector.c. NULL: none */
+    bool has_pokes;                 /* the same: vm/poke.h works */
     struct ml_worker *worker; /* it is the runtime of such a thread; NULL: the host's */
 };
 

@@ -8,12 +8,19 @@ local rawset, require = rawset, require
 -- Function -> the module that has it.
 local parts = {
   tasks = "tasks",
+  waits = "tasks",
   listen = "listen",
   counter = "metrics",
   gauge = "metrics",
   histogram = "metrics",
   metrics = "metrics",
   profile = "profile",
+  mark = "trace",
+  span = "trace",
+  trace = "trace",
+  trace_last = "trace",
+  trace_start = "trace",
+  trace_stop = "trace",
 }
 
 return setmetatable({}, {

@@ -24,6 +24,7 @@ enum ml_hook_reason {
     ML_HOOK_SLICE,     /* a C function that has used up its task's slice is to return */
     ML_HOOK_YIELD,     /* a stray yield of a C library is refused */
     ML_HOOK_PREEMPT,   /* the task has computed for a slice */
+    ML_HOOK_DUMP,      /* the tasks are to be dumped */
     ML_HOOK_INSPECT,   /* a request from another thread is to be answered */
     ML_HOOK_PROFILE,   /* the running code is to be sampled */
     ML_HOOK_DEBUG,     /* the debugger looks at each function that begins */

@@ -20,7 +20,9 @@
 
 struct ml_debugger;
 struct ml_inspectors;
+struct ml_http_exchange;
 struct ml_libc_calls;
+struct ml_lua_server;
 struct ml_lua_task;
 struct ml_pool;
 struct ml_profile;
@@ -59,11 +61,15 @@ struct ml_thread_pool {
     int ref;   /* in the registry: index -> thread */
 };
 
+/* The values of enum ml_outcome. */
+enum { ML_OUTCOMES = 4 };
+
 /* The live tasks: bindings/core/lua_task.c, bindings/core/lua_spawn.c. */
 struct ml_lua_tasks {
     struct ml_lua_task *main;
-    int ref;      /* in the registry: slot + 1 -> Task */
-    int type_ref; /* the metatable of Tasks */
+    int ref;                        /* in the registry: slot + 1 -> Task */
+    int type_ref;                   /* the metatable of Tasks */
+    uint64_t outcomes[ML_OUTCOMES]; /* how many have ended how; enum ml_outcome */
     /* The size of that table, up to which an entry needs no memory. */
     uint32_t places;
 };
@@ -132,6 +138,14 @@ struct ml_lua_inspect {
     struct ml_wire *inspected; /* this is an inspector's: to the runtime that it inspects */
     unsigned serving;          /* requests that have a task */
     bool stands_still;         /* the thread serves requests only */
+/* bindings/http/server.c. */
+struct ml_lua_http {
+    struct ml_lua_server *servers; /* all, each leads to the next */
+    /* What those have counted that are gone. */
+    uint64_t connections, requests, errors, refused;
+    /* Told of each exchange when its handler has ended; the request is at `request`. May not raise.
+     * NULL: nothing. */
+    void (*answered)(lua_State *L, const struct ml_http_exchange *x, int request);
 };
 
 struct ml_lua {
@@ -159,6 +173,7 @@ struct ml_lua {
     struct ml_lua_threads os_threads;
     struct ml_lua_inspect inspect;
     struct ml_profile *profile; /* bindings/inspect/profile.h; NULL: none is under way */
+    struct ml_lua_http http;
     struct ml_session *session; /* of the interactive mode; the owner's */
     /* Called before a thread begins, with its function on it. `thread` is a task's, or a
      * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.

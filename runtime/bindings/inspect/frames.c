@@ -126,6 +126,8 @@ static void set_line(lua_State *L, const lua_Debug *frame)
     if (frame->what[0] != 'C') {
         lua_pushstring(L, frame->short_src);
         lua_setfield(L, -2, "source");
+        lua_pushinteger(L, frame->linedefined);
+        lua_setfield(L, -2, "defined");
     }
     if (frame->currentline > 0) {
         lua_pushinteger(L, frame->currentline);

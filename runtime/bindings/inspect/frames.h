@@ -30,8 +30,8 @@ bool ml_frames_next(struct ml_frames *frames, lua_Debug *frame);
 /* Pushes a table: function -> name, of the functions in loaded modules ("table.sort"). */
 void ml_frames_push_names(lua_State *L);
 
-/* Pushes one call as a table {name, source, line, what, strand}; `names` is the index of that
- * table. */
+/* Pushes one call as a table {name, source, line, defined, what, strand}; `names` is the index of
+ * that table. */
 void ml_frames_push_call(lua_State *L, const struct ml_frames *frames, lua_Debug *frame, int names);
 
 /*

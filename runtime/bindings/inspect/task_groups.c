@@ -1,6 +1,7 @@
 #include "bindings/inspect/task_groups.h"
 
 #include "bindings/inspect/frames.h"
+#include "bindings/inspect/holders.h"
 
 #include <lauxlib.h>
 
@@ -15,6 +16,13 @@ struct ml_task_groups ml_task_groups_push(lua_State *L, int limit, bool by_targe
         .list = top - 2, .places = top - 1, .names = top, .limit = limit, .by_target = by_target};
 }
 
+/* The number of what it waits for. */
+static uint64_t target_of(struct ml_lua *lua, const struct ml_task *task)
+{
+    const struct ml_task *holder = ml_holder_of(lua, task);
+    return holder != NULL ? holder->id : task->waits_on;
+}
+
 /* The number that tasks of a group share. */
 static lua_Integer key_of(const struct ml_task_groups *groups, const struct ml_lua_task *task,
                           struct ml_frames frames)
@@ -25,7 +33,8 @@ static lua_Integer key_of(const struct ml_task_groups *groups, const struct ml_l
     hash = hash * 31 + base->state;
     hash = hash * 31 + task->source_line;
     hash = hash * 31 + (waits ? (uintptr_t)base->waits_for : 0);
-    return (lua_Integer)(hash * 31 + (waits && groups->by_target ? base->waits_on : 0));
+    bool has_target = waits && groups->by_target;
+    return (lua_Integer)(hash * 31 + (has_target ? target_of(base->hub->owner, base) : 0));
 }
 
 /* Stack: an entry, a group; the entry's field goes to the group. */

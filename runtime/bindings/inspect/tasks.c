@@ -8,6 +8,7 @@
 #include "bindings/inspect/task_entry.h"
 #include "bindings/inspect/task_groups.h"
 #include "bindings/inspect/task_walk.h"
+#include "bindings/inspect/wait_graph.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -77,11 +78,10 @@ static bool check_filter(lua_State *L)
     return has_filter;
 }
 
-static struct request check_request(lua_State *L)
+/* The options that all functions have: limit and, for tests, slice. */
+static struct request check_common(lua_State *L, const char *const names[])
 {
-    static const char *const names[] = {"state", "filter", "group", "stack",
-                                        "id",    "limit",  "slice", NULL};
-    struct request request = {.limit = DEFAULT_LIMIT, .has_stack = true, .slice = ML_WALK_SLICE};
+    struct request request = {.has_stack = true, .slice = ML_WALK_SLICE};
     lua_settop(L, OPTIONS);
     if (lua_isnil(L, OPTIONS)) {
         lua_newtable(L);
@@ -89,15 +89,24 @@ static struct request check_request(lua_State *L)
     }
     luaL_checktype(L, OPTIONS, LUA_TTABLE);
     ml_check_option_names(L, OPTIONS, names);
+    lua_Integer limit = check_count(L, "limit", DEFAULT_LIMIT);
+    request.limit = limit < INT32_MAX ? (int)limit : INT32_MAX;
+    if (lua_getfield(L, OPTIONS, "slice") != LUA_TNIL)
+        request.slice = ml_time_from_seconds(lua_tonumber(L, -1));
+    lua_settop(L, OPTIONS);
+    return request;
+}
+
+static struct request check_request(lua_State *L)
+{
+    static const char *const names[] = {"state", "filter", "group", "stack",
+                                        "id",    "limit",  "slice", NULL};
+    struct request request = check_common(L, names);
     request.has_filter = check_filter(L);
     request.state = check_state(L);
     request.is_grouped = ml_boolean_option(L, OPTIONS, "group", false);
     request.has_stack = ml_boolean_option(L, OPTIONS, "stack", true);
     request.id = check_count(L, "id", 0);
-    lua_Integer limit = check_count(L, "limit", DEFAULT_LIMIT);
-    request.limit = limit < INT32_MAX ? (int)limit : INT32_MAX;
-    if (lua_getfield(L, OPTIONS, "slice") != LUA_TNIL)
-        request.slice = ml_time_from_seconds(lua_tonumber(L, -1));
     lua_settop(L, FIND);
     return request;
 }
@@ -183,8 +192,9 @@ waits_for=, spawned=, stack=, tasks= the first 20 of them}
 switches, spawned ("file.lua:12"), waits_for (text), on (what it waits for: {task=, name=} that has
 to act, {descriptor=, peer=}, {process=}), deadline (seconds left), cancelled, daemon, c_stack
 (bytes of its C frames), locals (plain values of task.locals()), stack: a list of {name=, source=,
-line=, what="Lua", "main" or "C", strand=}, the innermost call first; strand counts the coroutines
-from there. Of a deep stack it has 30 calls, {omitted=count} and 5.
+line=, defined= the first line of the
+function, what="Lua", "main" or "C", strand=}, the innermost call first; strand counts the
+coroutines from there. Of a deep stack it has 30 calls, {omitted=count} and 5.
 @treturn integer how many tasks there are of this kind, with those beyond the limit
 */
 static int inspect_tasks(lua_State *L)
@@ -194,9 +204,37 @@ static int inspect_tasks(lua_State *L)
     return request.is_grouped ? push_groups(L, &request, place) : push_list(L, &request, place);
 }
 
+/***
+Tells which task waits for which: to lock a mutex for its holder, to join a task for that one, for
+the end of a group for its members, for a module for the task that loads it, and for a lock of a C
+library. Waits for channels and the like are nobody's to end. Lets others run meanwhile, as tasks().
+@function waits
+@tparam[opt] table opts
+@tparam[opt=1000] integer opts.limit the most edges
+@treturn table {edges=, count=, deadlocks=}: a list of {from=, from_name=, to=, to_name=,
+waits_for=, deadline=}, how many there are, and a list of cycles, {tasks=, deadline=}: entries as of
+tasks(), of which each waits for the next and the last for the first; deadline: seconds until a time
+limit ends one of the waits, nil if none does. A cycle is listed only if no member has moved at a
+second look.
+*/
+static int inspect_waits(lua_State *L)
+{
+    static const char *const names[] = {"limit", "slice", NULL};
+    struct request request = check_common(L, names);
+    lua_newtable(L);
+    int result = lua_gettop(L);
+    lua_Integer count = ml_wait_graph_push(L, request.limit, request.slice);
+    lua_setfield(L, result, "deadlocks");
+    lua_setfield(L, result, "edges");
+    lua_pushinteger(L, count);
+    lua_setfield(L, result, "count");
+    return 1;
+}
+
 int ml_open_inspect_tasks(lua_State *L)
 {
-    lua_newtable(L);
+    static const luaL_Reg functions[] = {{"waits", inspect_waits}, {NULL, NULL}};
+    luaL_newlib(L, functions);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     lua_getfield(L, -1, LUA_STRLIBNAME);
     lua_getfield(L, -1, "find");

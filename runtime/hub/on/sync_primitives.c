@@ -106,23 +106,6 @@ struct ml_mutex *ml_mutex_held_by(struct ml_hub *hub, const struct ml_task *task
     return ml_container_of(link, struct ml_mutex, link);
 }
 
-static void note_owner(struct ml_hub *hub, const struct ml_mutex *mutex)
-{
-    const struct ml_link *link = mutex->waiters.next;
-    for (; link != &mutex->waiters; link = link->next) {
-        const struct ml_waiter *waiter = ml_container_of(link, const struct ml_waiter, link);
-        struct ml_task *task = ml_waiter_task(hub, waiter);
-        if (task->waits_for == &ml_mutex_kind)
-            task->waits_on = (uint32_t)mutex->owner->id;
-    }
-}
-
-void ml_mutex_note_owners(struct ml_hub *hub)
-{
-    for (struct ml_link *link = hub->sync.locked.next; link != &hub->sync.locked; link = link->next)
-        note_owner(hub, ml_container_of(link, struct ml_mutex, link));
-}
-
 /* ---- event ---- */
 
 void ml_event_init(struct ml_event *event)

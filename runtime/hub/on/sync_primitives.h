@@ -63,10 +63,6 @@ void ml_mutex_unlock(struct ml_hub *hub, struct ml_mutex *mutex);
 /* A mutex that the task holds; NULL: none. */
 struct ml_mutex *ml_mutex_held_by(struct ml_hub *hub, const struct ml_task *task);
 
-/* Updates, for reports, which task each waiter of a mutex waits for: the owner may have changed
- * since it came. */
-void ml_mutex_note_owners(struct ml_hub *hub);
-
 struct ml_event {
     struct ml_link waiters;
     bool is_set;

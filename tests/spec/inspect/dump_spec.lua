@@ -1,0 +1,129 @@
+--- SIGQUIT: the program writes a dump of all tasks to standard error, and goes on.
+
+local support = dofile "tests/spec/support.lua"
+local it = support.limited(it)
+
+local process = require "moonlet.process"
+local task = require "moonlet.task"
+
+-- Runs the script with a second process that can signal it; returns all output and the status.
+local function run(script)
+  local p <close> = assert(process.spawn { os.getenv "MOONLET", "-e", script, stdout = "pipe",
+    stderr = "stdout" })
+  local text = task.timeout(30, function() return p.stdout:read_all() end)
+  return assert(text), p:wait(30)
+end
+
+-- At the begin of a script: quit() sends SIGQUIT to it. (Under os.execute alone the signal would be for the command.)
+local PROLOGUE = [[
+  local task, process = require "moonlet.task", require "moonlet.process"
+  local PID = io.open("/proc/self/stat"):read("n")
+  local function quit() process.run { "kill", "-QUIT", tostring(PID) } end
+]]
+
+local function count(text, pattern)
+  local _, n = text:gsub(pattern, "")
+  return n
+end
+
+describe("SIGQUIT", function()
+  it("has the program dump its tasks in groups, and go on", function()
+    local text, status = run(PROLOGUE .. [[
+      local m = require "moonlet.sync".mutex()
+      for i = 1, 30 do task.spawn({ name = "sleeper", daemon = true }, function() task.sleep(60) end) end
+      task.spawn({ name = "holder", daemon = true }, function() m:lock() task.sleep(60) end)
+      task.spawn({ name = "locker", daemon = true }, function() m:lock() end)
+      task.yield()
+      quit()
+      while #task.list() > 33 do task.sleep(0.001) end
+      task.sleep(0.2)
+      while #task.list() > 33 do task.sleep(0.001) end
+      print "went on"]])
+    assert.same({ status = 0 }, status)
+    assert.matches("went on\n", text, 1, true)
+    assert.matches("dump of process %d+: 3%d tasks: [^\n]*waiting\n", text)
+    assert.matches("\n30 tasks wait for the clock:\n  task 'sleeper' %(#2%), 0%.%d s old, 60%.0 s left, daemon\n", text)
+    assert.matches("\n  and 10 more\n\t[C]: in function 'moonlet.task.sleep'\n\t", text, 1, true)
+    assert.matches("\n1 task waits for a mutex held by task:\n  task 'locker' %(#33%), [^\n]*for task 'holder' %(#32%)", text)
+    assert.matches("\nspawned at (command line):", text, 1, true)
+    assert.not_matches("'dump'", text)
+  end)
+
+  it("is answered at the next instruction of a task that computes, below generators", function()
+    local text, status = run(PROLOGUE .. [[
+      local function busy()
+        local p = process.spawn { "sh", "-c", "sleep 0.05; kill -QUIT " .. PID }
+        local goal = os.time() + 3
+        while os.time() < goal do end
+      end
+      for _ in coroutine.wrap(function() busy() end) do end
+      print "went on"]])
+    assert.same({ status = 0 }, status)
+    assert.matches("1 task, running:\n  task 'main' %(#1%)", text)
+    assert.matches("in function 'busy'", text)
+    assert.matches("resumed from\n\t[C]: in function 'for iterator'", text, 1, true)
+    assert.is_true(text:find "went on" > 1)
+  end)
+
+  it("comes as often as it is sent, and twice at once is once or twice", function()
+    local text = run(PROLOGUE .. [[
+      quit() task.sleep(0.2) quit() task.sleep(0.2)]])
+    assert.equal(2, count(text, "dump of process"))
+  end)
+
+  it("is the script's if it listens to it", function()
+    local text, status = run(PROLOGUE .. [[
+      local s <close> = require "moonlet.signal".open("QUIT")
+      quit()
+      print((s:wait()))]])
+    assert.same({ status = 0 }, status)
+    assert.equal("QUIT\n", text)
+  end)
+
+  it("shows control characters in names by their numbers", function()
+    local text = run(PROLOGUE .. [[
+      local name = "a\27[2J\nb\u{9b}c\u{e9}\xff"
+      task.spawn({ name = name, daemon = true }, function()
+        task.locals()["k\r"] = "v\7"
+        task.sleep(60)
+      end)
+      task.yield() quit() task.sleep(0.2)]])
+    assert.matches("task 'a\\x1b[2J\\x0ab\\xc2\\x9bcé\\xff' (#2)", text, 1, true)
+    assert.matches("k\\x0d=v\\x07\n", text, 1, true)
+    assert.is_nil(text:find("[\27\r\7]"))
+  end)
+
+  it("comes while the program unwinds", function()
+    local text = run(PROLOGUE .. [[
+      task.spawn({ name = "slow end", daemon = true }, function()
+        local c <close> = setmetatable({}, { __close = function()
+          task.shield(2, function() quit() task.sleep(0.2) end)
+        end })
+        task.sleep(60)
+      end)
+      task.yield()]])
+    assert.matches("task 'slow end' %(#2%), [^\n]*cancelled, daemon", text)
+  end)
+
+  it("holds nobody up while standard error takes nothing", function()
+    local p <close> = assert(process.spawn { os.getenv "MOONLET", "-e", PROLOGUE .. [[
+      for i = 1, 2000 do
+        local chunk = load("local task = ... return function() task.sleep(60) end", "=chunk" .. i)
+        task.spawn({ name = ("n"):rep(100), daemon = true }, chunk(task))
+      end
+      task.yield()
+      quit()
+      local latest, begin = 0, task.now()
+      while task.now() - begin < 1 do
+        local before = task.now()
+        task.sleep(0.001)
+        latest = math.max(latest, task.now() - before)
+      end
+      print(latest)
+      io.stdout:flush()
+      os.exit(0)]], stdout = "pipe", stderr = "pipe" })
+    local latest = tonumber(p.stdout:read_line())
+    assert.is_true(latest < 0.5, latest)
+    p:wait(30)
+  end)
+end)
