@@ -138,6 +138,8 @@ struct ml_lua_inspect {
     struct ml_wire *inspected; /* this is an inspector's: to the runtime that it inspects */
     unsigned serving;          /* requests that have a task */
     bool stands_still;         /* the thread serves requests only */
+};
+
 /* bindings/http/server.c. */
 struct ml_lua_http {
     struct ml_lua_server *servers; /* all, each leads to the next */
