@@ -21,6 +21,8 @@ local suites = {
   "flat", "idle",
   "startup", "syscalls", "libc_calls", "slow", "slow_http", "http_client",
   "http_idle", "flood", "documents", "files", "watch",
+  "children", "threads", "metrics",
+  "children", "threads", "profile",
   "children", "threads", "trace",
 }
 
