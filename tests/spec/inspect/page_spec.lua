@@ -37,8 +37,12 @@ local function command(page, method, params)
 end
 
 -- Opens a page of a program: page, or nil where there is no Chromium.
+local opened = 0
 local function open(program)
-  local page = browser.open(programs, directory, "about:blank")
+  opened = opened + 1 -- each with a profile of its own
+  local profile = directory .. "/" .. opened
+  assert(fs.mkdir(profile))
+  local page = browser.open(programs, profile, "about:blank")
   if page then command(page, "Page.navigate", { url = program.place }) end
   return page
 end
