@@ -143,7 +143,9 @@ local function read_keys(view, changed)
   end
 end
 
-local Alternate = setmetatable({}, { __close = function() io.stdout:write "\27[?25h\27[?1049l" end })
+local Alternate = setmetatable({}, {
+  __close = function() io.stdout:write "\27[?25h\27[?1049l" end,
+})
 
 local function watch(program)
   local view, changed = { sort = "rate", selected = 1 }, require("moonlet.sync").condition()

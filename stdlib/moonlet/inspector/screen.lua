@@ -57,7 +57,8 @@ end
 
 local function heading(columns)
   local width = math_max(12, (columns - 44) // 2)
-  return fit(FORMAT:format("id", fit("name", width), "state", "age", "runs/s", "waits for"), columns)
+  local name = fit("name", width)
+  return fit(FORMAT:format("id", name, "state", "age", "runs/s", "waits for"), columns)
 end
 
 --- The list of tasks. view: sort, search, selected (its row), problem.

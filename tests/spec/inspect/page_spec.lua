@@ -8,6 +8,7 @@ local it = support.limited(it)
 local fs = require "moonlet.fs"
 local crypto = require "moonlet.crypto"
 local json = require "moonlet.json"
+local task = require "moonlet.task"
 local browser = dofile "tests/spec/browser.lua"
 
 local SHOP = [[
@@ -53,6 +54,7 @@ local function picture(page, name)
   command(page, "Emulation.setDeviceMetricsOverride",
     { width = 1200, height = 720, deviceScaleFactor = 1, mobile = false })
   support.eventually(function() return page:evaluate "document.readyState" == "complete" end)
+  task.sleep(1) -- frames are painted by processes of their own, which tell nobody
   local shot = command(page, "Page.captureScreenshot", { format = "png" })
   assert(fs.write(pictures .. "/" .. name .. ".png", crypto.unbase64(shot.data)))
 end
