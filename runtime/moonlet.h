@@ -588,6 +588,21 @@ MOONLET_API int moonlet_inspect_profile_start(struct moonlet *m,
 MOONLET_API int moonlet_inspect_profile_stop(struct moonlet *m, const char *format, char **text,
                                              size_t *size);
 
+/* ---- looking inside ---- */
+
+/*
+ * Has the runtime inspected, by a thread of its own that lives as long as the runtime: `moonlet
+ * --attach PID`, a browser. address: "unix:PATH"; "HOST:PORT" or ":PORT" of this machine, whose URL
+ * with a token goes to standard error; NULL: a Unix socket that --attach finds. Not from inside a
+ * task. It may be called for several addresses.
+ *
+ * - 0;
+ * - -EINVAL, -EACCES: no such address, or one that other machines reach;
+ * - -EADDRINUSE and other errors of the system;
+ * - -EPERM: the runtime is without MOONLET_NET or MOONLET_DEBUG.
+ */
+MOONLET_API int moonlet_inspect_listen(struct moonlet *m, const char *address);
+
 /* ---- the end ---- */
 
 /*

@@ -138,6 +138,16 @@ static int load_inspector(struct moonlet *m, const struct cli_options *options)
     return moonlet_load_string(m, text, "=--inspect");
 }
 
+static int load_attach(struct moonlet *m, const struct cli_options *options)
+{
+    static const char source[] = "require 'moonlet.inspector.attach'.run(%s, %s)";
+    char address[4 * CLI_LONGEST_ADDRESS + 3];
+    char text[sizeof source + sizeof address + sizeof "false"];
+    quote(address, options->attach);
+    snprintf(text, sizeof text, source, address, options->attach_web ? "true" : "false");
+    return moonlet_load_string(m, text, "=--attach");
+}
+
 static int load_interaction(struct moonlet *m)
 {
     return moonlet_load_string(m, "require 'moonlet.repl'.run()", "=stdin");
@@ -154,6 +164,8 @@ static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_
     int error = 0;
     if (options->runs_specs)
         return load_specs(m);
+    if (options->attach != NULL)
+        return load_attach(m, options);
     bool has_script = options->script < argc;
     bool is_bare = !has_script && !options->has_statement && !options->show_version;
     if (has_script)

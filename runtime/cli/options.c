@@ -91,6 +91,14 @@ static void read_inspect(struct cli_options *options, const char *argument)
         fail(options, "--inspect", "a shorter address");
 }
 
+static void read_attach(struct cli_options *options, char **argv, int *i)
+{
+    options->attach = value_of(argv, i, "--attach");
+    if (options->attach == NULL || *options->attach == '\0' ||
+        strlen(options->attach) > CLI_LONGEST_ADDRESS)
+        fail(options, "--attach", "a PID or an address");
+}
+
 static void read_long(struct cli_options *options, char **argv, int *i)
 {
     if (strcmp(argv[*i], "--help") == 0)
@@ -101,6 +109,10 @@ static void read_long(struct cli_options *options, char **argv, int *i)
         options->no_interpose = true;
     else if (is_option(argv[*i], "--inspect"))
         read_inspect(options, argv[*i]);
+    else if (is_option(argv[*i], "--attach"))
+        read_attach(options, argv, i);
+    else if (strcmp(argv[*i], "--web") == 0)
+        options->attach_web = true;
     else if (strcmp(argv[*i], "--inspect-write") == 0)
         options->inspect_write = true;
     else if (strcmp(argv[*i], "--inspect-remote") == 0)
@@ -198,6 +210,9 @@ void cli_print_help(const char *program)
            "  -W                 turn warnings on\n"
            "  --stack-size SIZE  bytes of each C stack, 64K to 1024M (8M); below 512K a\n"
            "                     deep recursion can end the program\n"
+           "  --attach PID       show the tasks of a running program, which was started\n"
+           "                     with --inspect; also unix:PATH, or the URL it has printed\n"
+           "  --web              with --attach: serve its page to a browser\n"
            "  --inspect[=ADDR]   serve a page with the tasks of the running program, at\n"
            "                     HOST:PORT, :PORT or unix:PATH; without ADDR where\n"
            "                     'moonlet --attach PID' finds it\n"

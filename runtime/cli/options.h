@@ -16,7 +16,8 @@ struct cli_options {
     bool show_help;
     bool no_interpose;
     bool runs_specs; /* --test, what follows is for busted */
-    bool inspect_write, inspect_remote;
+    bool inspect_write, inspect_remote, attach_web;
+    const char *attach;  /* the program to show; NULL: none */
     const char *inspect; /* the address, "" for the usual one; NULL: not to be inspected */
     size_t stack_size;   /* bytes, 0: default */
     double preempt;      /* seconds, 0: off */

@@ -232,7 +232,7 @@ async function showWaits() {
   }
   levels.forEach((ids, d) => (ids || []).forEach((id, i) => place.set(id, [d, i])));
   const W = 240, H = 46, most = Math.max(1, ...levels.map(l => l ? l.length : 0));
-  const picture = svg("svg", {width: levels.length * W + 20, height: most * H + 20, role: "img"});
+  const picture = svg("svg", {width: levels.length * W + 20, height: most * H + 70, role: "img"});
   const at = id => {
     const [d, i] = place.get(id);
     return [(levels.length - 1 - d) * W + 10, i * H + 10];
@@ -241,11 +241,13 @@ async function showWaits() {
     const [x1, y1] = at(e.from), [x2, y2] = at(e.to);
     const red = dead.has(e.from) && dead.has(e.to);
     const color = red ? "var(--bad)" : "var(--dim)";
-    const y = y1 + 15, end = y2 + 15;
+    const y = y1 + 15, end = y2 + 15, back = x2 <= x1, a = x1 + 85, b = x2 + 85;
     const path = svg("path", {fill: "none", stroke: color, "stroke-width": red ? 2.5 : 1.2,
-      d: `M${x1 + 170},${y} C${x1 + 215},${y} ${x2 - 45},${end} ${x2},${end}`});
+      d: back ? `M${a},${y + 15} C${a},${y + 65} ${b},${end + 65} ${b},${end + 15}` :
+        `M${x1 + 170},${y} C${x1 + 215},${y} ${x2 - 45},${end} ${x2},${end}`});
     path.append(svg("title", {}, e.waits_for || ""));
-    picture.append(path, svg("circle", {cx: x2, cy: y2 + 15, r: 4, fill: color}));
+    const dot = {cx: back ? b : x2, cy: back ? end + 15 : end, r: 4, fill: color};
+    picture.append(path, svg("circle", dot));
   }
   for (const [id, name] of nodes) {
     const [x, y] = at(id), red = dead.has(id);
@@ -258,9 +260,10 @@ async function showWaits() {
   }
   const none = make("p", "No task waits for another.", "dim");
   $("graph").replaceChildren(edges.length ? picture : none);
+  const circles = graph.circles.map(c => c.map(id => nodes.get(id) || "#" + id));
+  const deadlocks = circles.map(names => names.join(" \u2192 ")).join("; ");
   $("waits-about").textContent = graph.edges.length + " waits" + (graph.edges.length > 400 ?
-    ", the first 400 are shown" : "") + (graph.circles.length ? "; deadlocks: " +
-    graph.circles.map(c => c.map(id => nodes.get(id) || "#" + id).join(" \u2192 ")).join("; ") : "");
+    ", the first 400 are shown" : "") + (deadlocks ? "; deadlocks: " + deadlocks : "");
   $("waits-about").style.color = graph.circles.length ? "var(--bad)" : "";
 }
 
@@ -330,7 +333,9 @@ for (const format of ["folded", "speedscope", "pprof"])
     location.href = "/profile?s=" + encodeURIComponent($("seconds").value) + "&mode=" +
       $("mode").value + "&format=" + format;
   };
-$("trace").onclick = () => { location.href = "/trace?s=" + encodeURIComponent($("seconds").value); };
+$("trace").onclick = () => {
+  location.href = "/trace?s=" + encodeURIComponent($("seconds").value);
+};
 
 // ---- always ----
 

@@ -53,5 +53,6 @@ h2{font-size:14px;margin:0 0 6px}
 #graph{width:100%;min-height:200px;overflow:auto}
 #graph text{font-size:12px;fill:var(--ink)}
 #flame{width:100%;height:70vh;border:1px solid var(--line);border-radius:8px;background:#fff}
+select{max-width:100%}
 textarea{width:100%;min-height:70px;font-family:ui-monospace,monospace}
 ]=]

@@ -50,6 +50,9 @@ function program.ask_for(seconds, name, ...)
   return ask(true, seconds + PATIENCE, name, ...)
 end
 
+--- The same, but the program has `seconds` to answer: for what must not be lost.
+function program.ask_patiently(seconds, name, ...) return ask(false, seconds, name, ...) end
+
 --- The same for a function that may wait, but need not: code that computes calls it, too.
 function program.ask_somehow(seconds, name, ...)
   local answers, message, code = program.ask "program.ping"

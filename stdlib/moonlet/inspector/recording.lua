@@ -29,7 +29,8 @@ local FAILURES = { ENOSYS = 501, EINVAL = 400 }
 local End = {}
 End.__index = End
 function End:__close()
-  if not self.is_done then task.spawn({ daemon = true }, program.ask, self.call, 0) end
+  if self.is_done then return end
+  task.spawn({ daemon = true }, program.ask_patiently, END_TIME, self.call, 0)
 end
 
 -- Records, and shows what was recorded.
@@ -38,8 +39,10 @@ local function record(kind, options, seconds, show)
     if not has_begun then return reply.problem(FAILURES[code] or 409, message) end
     local guard <close> = setmetatable({ call = "recording.end_" .. kind }, End)
     task.sleep(seconds)
-    guard.is_done = true
-    return respond(show, program.ask_somehow(END_TIME, "recording.end_" .. kind, seconds))
+    return respond(function(...)
+      guard.is_done = true
+      return show(...)
+    end, program.ask_patiently(END_TIME, "recording.end_" .. kind, seconds))
   end, program.ask("recording.begin_" .. kind, options))
 end
 

@@ -137,7 +137,7 @@ describe("a request of the inspector", function()
     ]], { options = { "--no-interpose" } })
     program:line "computes"
     local reply = support.eventually(function() -- until the child is started
-      local reply = program:get "/state"
+      local reply = program:get("/state", { once = true })
       return reply.status == 504 and (reply:json().hang or {}).call and reply
     end)
     assert.matches("the program does not answer: it waits in wait", reply:json().error)
@@ -153,7 +153,7 @@ describe("a request of the inspector", function()
     ]]
     program:line "computes"
     support.eventually(function()
-      local reply = program:get "/state"
+      local reply = program:get("/state", { once = true })
       return reply.status == 504 and reply:json().hang.computes
         and reply:json().error:find("computes in a function of Lua's library", 1, true)
     end)

@@ -8,6 +8,7 @@ local it = support.limited(it)
 local fs = require "moonlet.fs"
 local crypto = require "moonlet.crypto"
 local json = require "moonlet.json"
+local task = require "moonlet.task"
 local browser = dofile "tests/spec/browser.lua"
 
 local SHOP = [[
@@ -37,8 +38,12 @@ local function command(page, method, params)
 end
 
 -- Opens a page of a program: page, or nil where there is no Chromium.
+local opened = 0
 local function open(program)
-  local page = browser.open(programs, directory, "about:blank")
+  opened = opened + 1 -- each with a profile of its own
+  local profile = directory .. "/" .. opened
+  assert(fs.mkdir(profile))
+  local page = browser.open(programs, profile, "about:blank")
   if page then command(page, "Page.navigate", { url = program.place }) end
   return page
 end
@@ -49,6 +54,7 @@ local function picture(page, name)
   command(page, "Emulation.setDeviceMetricsOverride",
     { width = 1200, height = 720, deviceScaleFactor = 1, mobile = false })
   support.eventually(function() return page:evaluate "document.readyState" == "complete" end)
+  task.sleep(1) -- frames are painted by processes of their own, which tell nobody
   local shot = command(page, "Page.captureScreenshot", { format = "png" })
   assert(fs.write(pictures .. "/" .. name .. ".png", crypto.unbase64(shot.data)))
 end

@@ -16,7 +16,8 @@ local LOOK, RESULTS, COLUMNS = 10000, 20, 100
 
 -- ---- the variables of a call ----
 
--- Names -> where the value is: {"local", index} or {"upvalue", index}; the innermost of a name wins.
+-- Names -> where the value is: {"local", index} or {"upvalue", index}; the innermost of a name
+-- wins.
 local function variables_of(thread, level)
   local places, about = {}, debug.getinfo(thread, level, "f")
   for i = 1, 255 do

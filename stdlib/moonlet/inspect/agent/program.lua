@@ -22,8 +22,8 @@ local function cut_fields(entry, length)
 end
 
 --- Tells that the program answers. Never waits.
--- @treturn string the name of the task in whose time the answer is given: "inspector" if that is one
--- for the request alone
+-- @treturn string the name of the task in whose time the answer is given: "inspector" if that is
+-- one for the request alone
 function program.ping()
   local current = task.current()
   return cut(current.name or tostring(current.id), NAME)

@@ -1,0 +1,171 @@
+-- moonlet --attach PID|ADDR: the tasks of another program in the terminal, like top; with --web a
+-- place for a browser.
+
+local access = require "moonlet.inspector.access"
+local fs = require "moonlet.fs"
+local http = require "moonlet.http"
+local net = require "moonlet.net"
+local screen = require "moonlet.inspector.screen"
+local task = require "moonlet.task"
+local terminal = require "moonlet.terminal"
+
+local error, ipairs, print, require = error, ipairs, print, require
+local assert, setmetatable, type = assert, setmetatable, type
+local huge, io, table_concat = math.huge, io, table.concat
+
+local attach = {}
+
+-- ---- finding the program ----
+
+-- Where the socket of a process may be.
+local function paths_of(pid)
+  local owner = fs.stat("/proc/" .. pid)
+  local paths = { access.directory() .. "/" .. pid .. ".sock" }
+  if owner then
+    paths[2] = ("/run/user/%d/moonlet/%s.sock"):format(owner.uid, pid)
+    paths[3] = ("/tmp/moonlet-%d/%s.sock"):format(owner.uid, pid)
+  end
+  return paths
+end
+
+local function find_socket(pid)
+  for _, path in ipairs(paths_of(pid)) do
+    if fs.stat(path) then return path end
+  end
+  error(("process %s is not inspected, or not yours: start it with --inspect"):format(pid), 0)
+end
+
+local Program = {}
+Program.__index = Program
+
+-- Asks the inspector. Returns the answer, or nil and why there is none.
+function Program:ask(path, opts)
+  opts = opts or {}
+  opts.url = self.base .. path
+  local reply, message = self.client:request(opts)
+  if not reply then return nil, message end
+  if reply.status ~= 200 then
+    local body = reply:json()
+    return nil, type(body) == "table" and body.error or reply.body
+  end
+  return reply:json()
+end
+
+-- The program at a PID, "unix:PATH", or the URL that one has printed.
+local function open(target)
+  local path = target:match "^unix:(.+)$" or target:match "^%d+$" and find_socket(target)
+  if path then
+    local client = http.client { connect = function() return net.connect("unix:" .. path) end }
+    return setmetatable({ client = client, base = "http://inspected", path = path }, Program)
+  end
+  local base = target:match "^(http://[^/]+)/%?token=%x+$"
+  if not base then error("'" .. target .. "' is no PID, unix:PATH or URL with a token", 0) end
+  local client = http.client { cookies = true }
+  assert(client:get(target))
+  return setmetatable({ client = client, base = base }, Program)
+end
+
+-- ---- for a browser ----
+
+-- Passes a request on.
+local function pass_on(program, req)
+  local body = req:body()
+  local reply, message = program.client:request {
+    url = program.base .. req.target, method = req.method, body = body ~= "" and body or nil,
+    headers = { accept = req.headers.accept }, timeout = 700, redirects = 0,
+  }
+  if not reply then return 502, message .. "\n" end
+  return reply.status, reply.headers, reply.body
+end
+
+local function serve(program)
+  local place = assert(access.listen("127.0.0.1:0", { write = true }, function(req)
+    return pass_on(program, req)
+  end))
+  print(place.url)
+  io.stdout:flush()
+  place:serve()
+end
+
+-- ---- in the terminal ----
+
+-- What each task has done since the last look, as `rate`: switches a second.
+local function add_rates(tasks, last, seconds)
+  local seen = {}
+  for _, entry in ipairs(tasks) do
+    local before = last[entry.id]
+    entry.rate = before and seconds > 0 and (entry.switches - before) / seconds or 0
+    seen[entry.id] = entry.switches
+  end
+  return seen
+end
+
+local function look(program, last, since)
+  local answer, message = program:ask "/tasks?stack=0&limit=100000"
+  if not answer then return nil, message end
+  return answer, add_rates(answer.tasks, last, answer.at - since)
+end
+
+local function print_once(program)
+  local first, seen = look(program, {}, 0)
+  if not first then error(seen, 0) end
+  task.sleep(0.5)
+  local answer, message = look(program, seen, first.at)
+  if not answer then error(message, 0) end
+  io.stdout:write(table_concat(screen.list(answer, { sort = "rate" }, 120, huge), "\n"), "\n")
+end
+
+local function detail_of(program, id)
+  local answer, message = program:ask("/tasks?id=" .. id)
+  return answer and answer.tasks[1], message
+end
+
+local function refresh(program, view)
+  local rows, columns = terminal.size()
+  rows, columns = rows or 24, columns or 80
+  local lines
+  if view.detail then
+    lines = screen.detail(detail_of(program, view.detail))
+  else
+    local answer, seen = look(program, view.seen or {}, view.at or 0)
+    view.problem = not answer and seen or nil
+    if answer then view.answer, view.seen, view.at = answer, seen, answer.at end
+    lines = screen.list(view.answer or { tasks = {}, count = 0 }, view, columns, rows)
+  end
+  screen.draw(lines, rows, columns)
+end
+
+local function read_keys(view, changed)
+  while not view.is_over do
+    local key = io.read(1)
+    if not key then view.is_over = true else screen.key(view, key) end
+    changed:notify()
+  end
+end
+
+local Alternate = setmetatable({}, {
+  __close = function() io.stdout:write "\27[?25h\27[?1049l" end,
+})
+
+local function watch(program)
+  local view, changed = { sort = "rate", selected = 1 }, require("moonlet.sync").condition()
+  local raw <close> = assert(terminal.raw())
+  local _ <close> = Alternate
+  io.stdout:write "\27[?1049h\27[?25l"
+  task.spawn({ daemon = true }, read_keys, view, changed)
+  while not view.is_over do
+    refresh(program, view)
+    changed:wait(1)
+  end
+  return raw
+end
+
+--- Runs the program's option --attach.
+function attach.run(target, is_web)
+  local program = open(target)
+  if is_web then return serve(program) end
+  if not terminal.is(io.stdout) or not terminal.is(io.stdin) then return print_once(program) end
+  watch(program)
+end
+
+return attach

@@ -1,0 +1,88 @@
+--- moonlet --attach: another program's tasks in the terminal.
+
+local support = dofile "tests/spec/support.lua"
+local inspected = dofile "tests/spec/inspect_support.lua"
+local it = support.limited(it)
+local http = require "moonlet.http"
+local process = require "moonlet.process"
+
+local MOONLET = os.getenv "MOONLET"
+
+local BUSY = [[
+  local task = require "moonlet.task"
+  task.spawn({ name = "busy" }, function() while true do task.sleep(0.01) end end)
+  task.spawn({ name = "idle\27[2J\n" }, task.sleep, 1000)
+  task.sleep(1000)
+]]
+
+local function run(...)
+  local words = { MOONLET, ... }
+  words.timeout = support.patience
+  local result = assert(process.run(words))
+  return result.stdout .. result.stderr, result.status
+end
+
+describe("moonlet --attach", function()
+  it("prints the tasks once where there is no terminal, the busy ones first", function()
+    local program <close> = inspected.start(BUSY)
+    local output, status = run("--attach", "unix:" .. program.path)
+    assert.are.equal(0, status)
+    assert.matches("^4 tasks, by rate\n\n +id  name.-\n +%d+  busy", output)
+    assert.matches("idle%?%[2J%?", output) -- no control character of the program reaches the terminal
+  end)
+
+  it("shows them in a terminal, with keys, and leaves it as it was", function()
+    local program <close> = inspected.start(BUSY)
+    local child <close> = assert(process.spawn {
+      MOONLET, "--attach", "unix:" .. program.path, pty = { rows = 20, cols = 100 },
+    })
+    local seen = ""
+    local function shows(pattern)
+      while not seen:find(pattern) do
+        local more = child.pty:read_some()
+        if not more then error("not shown: " .. pattern .. " in " .. seen, 2) end
+        seen = seen .. more
+      end
+      seen = ""
+    end
+    child.pty:set_timeout(support.patience)
+    shows "\27%[%?1049h.-busy"
+    child.pty:write "/idle"
+    shows "search: idle"
+    child.pty:write "\r\r"
+    shows "spawned at .-script%.lua:3"
+    child.pty:write "\27"
+    shows "with 'idle'"
+    child.pty:write "s"
+    shows "by age"
+    child.pty:write "q"
+    shows "\27%[%?1049l"
+    assert.are.equal(0, child:wait(support.patience).status)
+  end)
+
+  it("says that there is nothing to attach to", function()
+    local output, status = run("--attach", "999999999")
+    assert.are.equal(1, status)
+    assert.matches("process 999999999 is not inspected", output)
+    output, status = run("--attach", "nothing")
+    assert.are.equal(1, status)
+    assert.matches("'nothing' is no PID, unix:PATH or URL", output)
+    _, status = run("--attach")
+    assert.are.equal(1, status)
+  end)
+
+  it("serves the page to a browser, with a token of its own", function()
+    local program <close> = inspected.start(BUSY)
+    local child <close> = assert(process.spawn {
+      MOONLET, "--attach", "unix:" .. program.path, "--web", stdout = "pipe",
+    })
+    local url = child.stdout:read_line()
+    local client <close> = http.client { cookies = true }
+    assert.are.equal(403, assert(client:get((url:gsub("%?.*", "")))).status)
+    assert.matches("<title>moonlet", assert(client:get(url)).body)
+    local reply = assert(client:post(url:gsub("%?.*", "") .. "evaluate", { json = { code = "1 + 1" } }))
+    assert.are.same({ "2" }, reply:json().texts)
+    child:kill "KILL"
+    child:wait(support.patience)
+  end)
+end)
