@@ -21,7 +21,7 @@ local suites = {
   "flat", "idle",
   "startup", "syscalls", "libc_calls", "slow", "slow_http", "http_client",
   "http_idle", "flood", "preempt", "documents", "files", "watch",
-  "children", "threads",
+  "children", "threads", "metrics", "profile", "trace",
 }
 
 local function fail_usage(message)

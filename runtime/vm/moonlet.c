@@ -5,6 +5,7 @@
 #include "bindings/core/libc_call.h"
 #include "bindings/core/lua_memory.h"
 #include "bindings/core/lua_open.h"
+#include "bindings/inspect/accounts.h"
 #include "bindings/inspect/profile.h"
 #include "coro/overflow.h"
 #include "hub/loop/host_loop.h"
@@ -235,6 +236,7 @@ int moonlet_close(struct moonlet *m)
         m->lua.is_closing = true;
         lua_close(m->lua.main);
     }
+    ml_accounts_release(&m->lua);
     ml_signal_inbox_close(m->lua.signals);
     ml_lua_release(&m->lua);
     ml_children_release(&m->lua.children);

@@ -21,6 +21,7 @@
 struct ml_debugger;
 struct ml_inspectors;
 struct ml_http_exchange;
+struct ml_accounts;
 struct ml_libc_calls;
 struct ml_lua_server;
 struct ml_lua_task;
@@ -170,6 +171,7 @@ struct ml_lua {
     struct ml_chance chance;
     struct ml_debugger *debugger; /* bindings/inspect/debugger.h; NULL: none is attached */
     struct ml_source_lines source_lines;
+    struct ml_accounts *accounts; /* bindings/inspect/accounts.h; NULL: never kept */
     struct ml_lua_memory memory;
     struct ml_thread_pool threads;
     struct ml_lua_tasks tasks;
