@@ -15,9 +15,5 @@ if #arg == 0 then
 end
 table.insert(arg, 1, "--output=plainTerminal")
 
--- "SEED,MEAN": all code is preempted after random numbers of instructions. For modules of moonlet, which must not mind.
-local seed, mean = (os.getenv "MOONLET_TEST_PREEMPT" or ""):match "^(%d+),(%d+)$"
-if seed then require("moonlet.test").preempt(tonumber(seed), tonumber(mean)) end
-
 -- Not standalone: the specs are the files in `arg`, not this one.
 run { standalone = false }
