@@ -39,7 +39,9 @@ end
 local function show_http(all, path, quick)
   local entries = rounds.start(servers(all, "http.lua"))
   local load = { path = path, connections = 64, seconds = quick and 1 or 3 }
-  rounds.alternate(entries, quick and 2 or 9, function(entry) return wrk.load(entry.server, load) end)
+  rounds.alternate(entries, quick and 2 or 9, function(entry)
+    return wrk.load(entry.server, load)
+  end)
   local records = rounds.summaries(entries, { cpu_us = "server_cpu_us_per_request" },
     { ratio = "server_cpu_us_per_request" })
   rounds.stop(entries)

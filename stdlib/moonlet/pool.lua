@@ -7,6 +7,7 @@ local setmetatable, type = setmetatable, type
 local table_insert, table_remove = table.insert, table.remove
 
 local argument = require "moonlet.argument"
+local named = require("moonlet.named").pools
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 local protected = task.pcall -- pcall that returns a cancellation, too
@@ -27,7 +28,7 @@ local Lease = {}
 Lease.__index = Lease
 Lease.__name = "pool.lease"
 
-local OPTIONS = { open = true, close = true, max = true, check = true }
+local OPTIONS = { open = true, close = true, max = true, check = true, name = true }
 
 --- Makes a pool.
 -- @tparam table opts
@@ -35,6 +36,7 @@ local OPTIONS = { open = true, close = true, max = true, check = true }
 -- @tparam[opt] function opts.close called with the value; without it, the value's method close
 -- @tparam[opt=10] integer opts.max leases at a time
 -- @tparam[opt] function opts.check called with an idle value: returns whether it can still be used
+-- @tparam[opt] string opts.name under which `inspect.metrics` shows it
 -- @treturn Pool
 function pool.new(opts)
   argument.options(opts, 1, "new", OPTIONS)
@@ -44,10 +46,14 @@ function pool.new(opts)
     argument.check(is_good, 1, "new", ("option '%s' must be a function"):format(name))
   end
   argument.count(opts.max, 1, "new", "option 'max'")
-  return setmetatable({
+  local name = opts.name
+  argument.check(name == nil or type(name) == "string", 1, "new", "option 'name' must be a string")
+  local self = setmetatable({
     open = opts.open, close_value = opts.close, check = opts.check, idle = {},
-    places = sync.semaphore(opts.max or 10),
+    places = sync.semaphore(opts.max or 10), max = opts.max or 10,
   }, Pool)
+  if name then named[name] = self end
+  return self
 end
 
 -- How long the closing of a value may take, in seconds.

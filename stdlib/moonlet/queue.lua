@@ -6,6 +6,7 @@ local math_maxinteger = math.maxinteger
 local table_remove = table.remove
 
 local argument = require "moonlet.argument"
+local named = require("moonlet.named").queues
 local sync = require "moonlet.sync"
 local protected = require("moonlet.task").pcall -- pcall that returns a cancellation, too
 
@@ -128,7 +129,7 @@ local orders = { fifo = fifo, lifo = lifo, priority = priority }
 
 local function less_than(a, b) return a < b end
 
-local OPTIONS = { capacity = true, order = true, less = true }
+local OPTIONS = { capacity = true, order = true, less = true, name = true }
 
 --- Makes a queue.
 -- @tparam[opt] table opts
@@ -136,6 +137,7 @@ local OPTIONS = { capacity = true, order = true, less = true }
 -- @tparam[opt="fifo"] string opts.order "fifo", "lifo" or "priority"
 -- @tparam[opt] function opts.less for "priority": less(a, b), whether a comes first; `<` without.
 -- It may wait; values that others put and get meanwhile are taken into account.
+-- @tparam[opt] string opts.name under which `inspect.metrics` shows it
 -- @treturn Queue
 function queue.new(opts)
   if opts ~= nil then argument.options(opts, 1, "new", OPTIONS) end
@@ -147,11 +149,15 @@ function queue.new(opts)
   argument.check(argument.is_callable(less), 1, "new", "option 'less' must be a function")
   local finished = sync.event()
   finished:set()
-  return setmetatable({
+  local name = opts.name
+  argument.check(name == nil or type(name) == "string", 1, "new", "option 'name' must be a string")
+  local self = setmetatable({
     order = order, items = order.new(less), count = 0, unfinished = 0,
     available = sync.semaphore(0), room = sync.semaphore(capacity or math_maxinteger),
     finished = finished,
   }, Queue)
+  if name then named[name] = self end
+  return self
 end
 
 -- Adds the value, for which there is room; an error of less() gives the room back. An error of `<`

@@ -39,6 +39,7 @@ local pool = {}
 ---@field close? function called with the value; without it, the value's method close
 ---@field max? integer leases at a time
 ---@field check? function called with an idle value: returns whether it can still be used
+---@field name? string under which `inspect.metrics` shows it
 
 ---Makes a pool.
 ---@param opts moonlet.pool.new.options

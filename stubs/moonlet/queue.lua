@@ -47,6 +47,7 @@ local queue = {}
 ---@field capacity? integer values that it holds before put() waits; without: no limit
 ---@field order? string "fifo", "lifo" or "priority"
 ---@field less? function for "priority": less(a, b), whether a comes first; `<` without. It may wait; values that others put and get meanwhile are taken into account.
+---@field name? string under which `inspect.metrics` shows it
 
 ---Makes a queue.
 ---@param opts? moonlet.queue.new.options

@@ -36,6 +36,7 @@ local SECTIONS = {
     "docs/architecture-system.md", "docs/architecture-files.md", "docs/architecture-children.md",
     "docs/architecture-threads.md", "docs/architecture-interpose.md", "docs/architecture-http.md",
     "docs/architecture-bindings.md", "docs/architecture-preempt.md",
+    "docs/architecture-metrics.md",
     "docs/architecture-hosts.md" },
 }
 

@@ -1,4 +1,5 @@
-/* Traces in Lua: they begin and end, are taken; spans and marks. The text is made in Lua. */
+/* moonlet.inspect.trace.core: traces begin, end and are taken; spans and marks. Knows no format:
+ * text is made by stdlib/moonlet/inspect/perfetto.lua. */
 #ifndef ML_BINDINGS_INSPECT_TRACE_H
 #define ML_BINDINGS_INSPECT_TRACE_H
 

@@ -1,5 +1,5 @@
 /* The last of a trace as plain values, with all names that it needs: another runtime may make text
- * of it. */
+ * of it. Knows no format. */
 #ifndef ML_BINDINGS_INSPECT_TRACE_COPY_H
 #define ML_BINDINGS_INSPECT_TRACE_COPY_H
 

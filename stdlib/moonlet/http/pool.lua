@@ -20,6 +20,9 @@ local IDLE_IN_ALL, IDLE_PER_HOST, IDLE_TIME = 100, 10, 30
 local Pool = {}
 Pool.__index = Pool
 
+-- All pools, as keys, for metrics.
+pools.all = setmetatable({}, { __mode = "k" })
+
 -- The least value of each option.
 local LEAST = { max = 0, per_host = 1, idle_per_host = 0, idle = 0 }
 
@@ -43,11 +46,13 @@ end
 function pools.new(opts)
   opts = opts or {}
   local kept = opts.idle_per_host or opts.per_host or IDLE_PER_HOST
-  return setmetatable({
+  local pool = setmetatable({
     max = opts.max or math_max(IDLE_IN_ALL, kept), kept = kept, limit = opts.per_host,
     time = opts.idle or IDLE_TIME, idle = {}, origins = {}, count = 0, open = 0, made = 0,
     reused = 0, is_watched = false, is_closed = false,
   }, Pool)
+  pools.all[pool] = true
+  return pool
 end
 
 -- A connection of HTTP/1: one request at a time.

@@ -5,6 +5,9 @@ local ipairs, pairs, setmetatable, type = ipairs, pairs, setmetatable, type
 local sort = table.sort
 local utf8_length = utf8.len
 
+local client_metrics = require "moonlet.inspect.client_metrics"
+local named = require "moonlet.named"
+
 local own_metrics = {}
 
 -- Each: name, type, unit or false, help, then its samples: a field of core.runtime(), or a table:
@@ -92,7 +95,7 @@ end
 
 local ESCAPES = { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" }
 
--- Labels and their values, by turns.
+-- The sample with these labels: names and values by turns.
 local function labelled(sample, ...)
   local given, labels, text = { ... }, {}, ""
   for i = 1, #given, 2 do
@@ -172,11 +175,29 @@ local function add_http(list, bounds, routes)
   list[#list + 1] = histogram
 end
 
+-- Pools and queues with names.
+local function add_named(list)
+  local leases, idle, lengths = {}, {}, {}
+  for name, pool in pairs(named.pools) do
+    leases[#leases + 1] = labelled({ value = pool.max - #pool.places }, "pool", name)
+    idle[#idle + 1] = labelled({ value = #pool.idle }, "pool", name)
+  end
+  for name, queue in pairs(named.queues) do
+    lengths[#lengths + 1] = labelled({ value = #queue }, "queue", name)
+  end
+  list[#list + 1] = family("moonlet_pool_leases", "gauge", nil,
+    "Values of a pool that are leased, or being opened.", leases)
+  list[#list + 1] = family("moonlet_pool_idle", "gauge", nil,
+    "Values of a pool that wait to be leased.", idle)
+  list[#list + 1] = family("moonlet_queue_length", "gauge", nil, "Values in a queue.", lengths)
+end
+
 local is_on = false
 
 --- Adds the families. The first call begins what is measured only from then on.
 function own_metrics.add(list, core)
   if not is_on then
+    client_metrics.begin(core)
     setmetatable({}, Sentinel)
     is_on = true
   end
@@ -189,6 +210,8 @@ function own_metrics.add(list, core)
   add_workers(list, figures.work)
   add_times(list, core.times())
   add_http(list, core.http())
+  add_named(list)
+  client_metrics.add(list, family, labelled)
 end
 
 return own_metrics

@@ -17,8 +17,8 @@ local HTTP_BEGIN, HTTP_END, ERROR, DEADLINE = 14, 15, 16, 17
 
 local causes = {"an event", "its deadline", "a cancellation"}
 
--- After so many records other tasks may run.
-local SLICE = 128
+-- After so many records other tasks may run. So many events are passed on together.
+local SLICE, PIECE = 128, 256
 
 -- ---- JSON ----
 
@@ -137,9 +137,19 @@ local function stamp(self)
   return string_format("%.3f", (self.copy.started + self.ticks * self.copy.tick) / 1000)
 end
 
+-- Passes on what has been written.
+local function flush(self)
+  local out = self.out
+  if #out == 0 then return end
+  local text = table_concat(out, ",\n")
+  self.sink(self.is_begun and ",\n" .. text or text)
+  self.is_begun, self.out = true, {}
+end
+
 local function put(self, format, ...)
   local out = self.out
   out[#out + 1] = string_format(format, ...)
+  if #out == PIECE then flush(self) end
 end
 
 local function title(task)
@@ -406,13 +416,13 @@ end
 
 local function nothing() end
 
---- The text of a trace.
+--- Writes the text of a trace.
 -- @tparam table copy what core.take() returns
 -- @tparam[opt] function rest called every so often: it may let other tasks run
--- @treturn string JSON
-function perfetto.format(copy, rest)
+-- @tparam function sink called with one piece of the text after the other: JSON
+function perfetto.write(copy, rest, sink)
   local self = {
-    copy = copy, rest = rest or nothing, ticks = 0, out = {},
+    copy = copy, rest = rest or nothing, sink = sink, ticks = 0, out = {},
     owners = {}, nth = {}, ending = {}, -- slot -> its tasks in turn, which of them it is, its end
     begun = {}, earlier = {},           -- spans that began and ended in the trace; those before
     woken = {}, flows = {}, flowing = {}, flow_count = 0,
@@ -421,10 +431,20 @@ function perfetto.format(copy, rest)
   each_record(self, survey)
   add_live_tasks(self)
   self.nth, self.ticks = {}, 0
+  sink '{"displayTimeUnit":"ns","traceEvents":[\n'
   write_head(self)
   each_record(self, write)
   end_all(self)
-  return '{"displayTimeUnit":"ns","traceEvents":[\n' .. table_concat(self.out, ",\n") .. "\n]}\n"
+  flush(self)
+  sink "\n]}\n"
+end
+
+--- The same as one string.
+-- @treturn string
+function perfetto.format(copy, rest)
+  local pieces = {}
+  perfetto.write(copy, rest, function(piece) pieces[#pieces + 1] = piece end)
+  return table_concat(pieces)
 end
 
 return perfetto

@@ -1,7 +1,7 @@
 --- Traces: what happened when.
 -- @submodule moonlet.inspect
 
-local error, math_type, pcall, require = error, math.type, pcall, require
+local error, math_type, next, pcall, require = error, math.type, next, pcall, require
 local setmetatable, type = setmetatable, type
 local argument = require "moonlet.argument"
 local core = require "moonlet.inspect.trace.core"
@@ -163,11 +163,17 @@ function trace.trace_start(options)
   if kept then return nil, "a trace is being recorded", "EBUSY" end
   local ok, message, code = begin(options.size)
   if not ok then return nil, message, code end
-  kept = {saved = 0, seconds = options.seconds, limit = options.limit, every = options.every,
-    on_error = options.on_error, on_deadline = options.on_deadline}
+  local settings = {saved = 0}
+  for name, value in next, options do settings[name] = value end
   if options.on_error or options.on_deadline then
-    kept.saver = task.spawn({name = "inspect.trace", daemon = true}, save_all, kept, core.counts())
+    ok, settings.saver = pcall(task.spawn, {name = "inspect.trace", daemon = true}, save_all,
+      settings, core.counts())
+    if not ok then
+      finish()
+      error(settings.saver, 0)
+    end
   end
+  kept = settings
   return true
 end
 

@@ -1,6 +1,9 @@
 --- inspect.counter, gauge, histogram: what programs count, and how it is shown.
 
+package.cpath = assert(os.getenv "MOONLET_TESTS") .. "/?.so;" .. package.cpath
+
 local support = dofile "tests/spec/support.lua"
+local faults = require "memory_faults"
 local it = support.limited(it)
 local inspect = require "moonlet.inspect"
 local json = require "moonlet.json"
@@ -436,6 +439,51 @@ describe("inspect.metrics", function()
     assert.is_nil(output:match "error while linting[^\n]*", output)
     for _, name in ipairs { "promtool_", "moonlet_", "process_" } do
       assert.is_nil(output:match(name .. "[^\n]*"), output)
+    end
+  end)
+end)
+
+describe("without memory", function()
+  -- Calls the function with one of its allocations failing after the other, each step-th; check(n) comes after each.
+  local function sweep(step, fn, check)
+    local n, calls, ok, result = 1
+    repeat
+      pcall(pcall, pcall, type, n) -- so that Lua has the frames for the call below
+      faults.lua(n)
+      ok, result = pcall(fn, n)
+      calls = faults.lua(0)
+      assert.is_true(ok or tostring(result):find "not enough memory" ~= nil, result)
+      check(n)
+      n = n + step
+    until ok and calls < n
+    return n
+  end
+
+  for _, kind in ipairs { "counter", "gauge", "histogram" } do
+    it("a " .. kind .. " is made whole or not at all", function()
+      local prefix = fresh()
+      local count = sweep(1, function(n)
+        inspect[kind](prefix .. "_" .. n, { a = "x" .. n, b = n }, { help = "Help " .. n })
+      end, function(n)
+        local name = prefix .. "_" .. n
+        local metric = inspect[kind](name, { a = "x" .. n, b = n })
+        assert.equal(metric, inspect[kind](name, { a = "x" .. n, b = n }))
+        assert.equal(1, #inspect.metrics()[name].series)
+        metric:remove()
+        assert.is_nil(inspect.metrics()[name])
+      end)
+      assert.is_true(count > 8, count)
+    end)
+  end
+
+  it("metrics are an error, and whole the next time", function()
+    local name = fresh()
+    for i = 1, 3 do inspect.histogram(name, { i = i }):observe(i) end
+    for _, format in ipairs { "prometheus", "json" } do
+      local count = sweep(97, function() return inspect.metrics(format) end, function()
+        assert.equal(3, #inspect.metrics()[name].series)
+      end)
+      assert.is_true(count > 50, count)
     end
   end)
 end)

@@ -53,6 +53,25 @@ end
 
 local URL = "http://spec.test"
 
+describe("the guide", function()
+  it("lists every metric of the runtime, with its type, and no other", function()
+    local families, known, types = {}, {}, {}
+    require("moonlet.inspect.own_metrics").add(families, require "moonlet.inspect.metrics.core")
+    for _, family in ipairs(families) do known[family.name] = family.type end
+    for row in support.read_file "docs/guide-inspect.md":gmatch "\n(| `[mp][^\n]+)" do
+      local names, kinds = row:match "^| ([^|]+) | ([^|]+) |"
+      local all = {}
+      for kind in kinds:gmatch "%a+" do all[#all + 1] = kind end
+      local i = 0
+      for name in names:gmatch "`([%w_]+)`" do
+        i = i + 1
+        types[name] = all[i] or all[#all]
+      end
+    end
+    assert.same(known, types)
+  end)
+end)
+
 describe("the runtime's metrics of tasks", function()
   it("count tasks that were spawned, and how they have ended", function()
     local before = inspect.metrics()
@@ -186,6 +205,33 @@ describe("the runtime's metrics of the process", function()
     assert.is_true(jobs >= 1)
     assert.is_true(value_of("moonlet_worker_threads", { kind = "disk" }) >= 1)
     assert.equal(0, value_of("moonlet_worker_jobs_queued", { kind = "disk" }))
+  end)
+end)
+
+describe("the runtime's metrics of pools and queues", function()
+  it("show those that have a name", function()
+    local pool = require("moonlet.pool").new { name = "spec", max = 3, open = function() return {} end,
+      close = function() end }
+    local queue = require("moonlet.queue").new { name = "spec \"jobs\"" }
+    require("moonlet.queue").new()
+    for i = 1, 5 do queue:put(i) end
+    local one, other = pool:lease(), pool:lease()
+    other:close()
+    assert.equal(1, value_of("moonlet_pool_leases", { pool = "spec" }))
+    assert.equal(1, value_of("moonlet_pool_idle", { pool = "spec" }))
+    assert.equal(5, value_of("moonlet_queue_length", { queue = "spec \"jobs\"" }))
+    assert.matches('moonlet_queue_length{queue="spec \\"jobs\\""} 5\n', inspect.metrics "prometheus", 1, true)
+    one:close()
+    assert.equal(0, value_of("moonlet_pool_leases", { pool = "spec" }))
+    assert.error_matches(function() require("moonlet.queue").new { name = 5 } end, "option 'name'")
+    assert.error_matches(function() require("moonlet.pool").new { open = print, name = {} } end, "option 'name'")
+  end)
+
+  it("forget those that are gone", function()
+    require("moonlet.queue").new { name = "gone" }
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(series_of("moonlet_queue_length", { queue = "gone" }))
   end)
 end)
 
@@ -325,6 +371,49 @@ describe("the runtime's metrics of HTTP", function()
     server:stop()
   end)
 
+  it("count the client's requests by host, and its connections", function()
+    inspect.metrics()
+    local name = "moonlet_http_client_requests_total"
+    local host = "client-metrics.test"
+    local server = http.server(function(req) return req.path == "/bad" and 500 or 200, "x" end)
+    local client <close> = client_of(server)
+    local open = value_of "moonlet_http_client_connections"
+    for _ = 1, 3 do assert(client:get("http://" .. host .. "/")) end
+    assert(client:get("http://" .. host .. "/bad"))
+    assert.equal(open + 1, value_of "moonlet_http_client_connections")
+    assert.is_true(value_of "moonlet_http_client_connections_idle" >= 1)
+    assert.equal(3, value_of(name, { host = host, status = "2xx" }))
+    assert.equal(1, value_of(name, { host = host, status = "5xx" }))
+    assert.equal(4, series_of("moonlet_http_client_duration_seconds", { host = host }).count)
+    local broken <close> = http.client { connect = function()
+      local near, far = net.memory_pair()
+      far:close()
+      return near
+    end }
+    assert.is_nil((broken:get("http://broken.test/")))
+    assert.is_true(value_of(name, { host = "broken.test", status = "failed" }) >= 1)
+    server:stop()
+  end)
+
+  it("bound the hosts that a client asks", function()
+    local output = support.run [[
+      local http, inspect = require "moonlet.http", require "moonlet.inspect"
+      inspect.metrics()
+      local net, task = require "moonlet.net", require "moonlet.task"
+      local server = http.server(function() return "x" end)
+      local client = http.client { connect = function()
+        local near, far = net.memory_pair()
+        task.spawn({ daemon = true, quiet = true }, function() server:serve(far) end)
+        return near
+      end }
+      for i = 1, 300 do assert(client:get("http://h" .. i .. ".test/")) end
+      local total, series = 0, inspect.metrics().moonlet_http_client_requests_total.series
+      for _, one in ipairs(series) do total = total + one.value end
+      print(#series, total)
+    ]]
+    assert.equal("201\t300\n", output)
+  end)
+
   it("count a WebSocket as a request, without a duration", function()
     inspect.metrics()
     local router = http.router()
@@ -343,6 +432,25 @@ describe("the runtime's metrics of HTTP", function()
     serving:join()
     assert.equal(1, count("GET", "/ws", "1xx"))
     assert.equal(0, series_of("moonlet_http_request_duration_seconds", { route = "/ws" }).count)
+  end)
+
+  it("are served to curl by a program's own router", function()
+    if not os.execute "command -v curl >/dev/null" then
+      pending "needs curl"
+      return
+    end
+    local router = http.router()
+    router:get("/metrics", function()
+      return 200, { ["content-type"] = "text/plain; version=0.0.4; charset=utf-8" }, inspect.metrics "prometheus"
+    end)
+    local server, listener = http.server(router), assert(net.listen("127.0.0.1", 0))
+    local serving = task.spawn({ daemon = true, quiet = true }, function() server:serve(listener) end)
+    local result = process.run { "curl", "-sSi", ("http://127.0.0.1:%d/metrics"):format(listener:address().port) }
+    server:stop()
+    serving:join()
+    assert.equal(0, result.status, result.stderr)
+    assert.matches("\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\n", result.stdout:lower(), 1, true)
+    assert.matches("\nmoonlet_tasks %d+\n", result.stdout)
   end)
 
   -- The last one here: later routes would be too many, too.

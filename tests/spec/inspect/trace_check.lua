@@ -83,7 +83,7 @@ local readers = {
     local key = event.cat .. "/" .. event.id
     local begin = assert(trace.apart[key], "an end without a begin")
     assert(begin.name == event.name and begin.pid == event.pid and begin.tid == event.tid)
-    begin.ended, trace.apart[key] = event.ts, nil
+    begin.ended, begin.status, trace.apart[key] = event.ts, event.args and event.args.status, nil
   end,
   s = function(trace, event)
     assert(trace.open_flows[event.id] == nil, "an arrow's number is used twice")

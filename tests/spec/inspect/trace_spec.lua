@@ -470,6 +470,84 @@ describe("inspect.trace_start", function()
   end)
 end)
 
+describe("a trace of", function()
+  it("a process that forks goes on in both, and the child may take it", function()
+    local libc_support = dofile "tests/spec/interpose/libc_support.lua"
+    local output, status = support.run(libc_support.prelude .. [[
+      local inspect = require "moonlet.inspect"
+      local check = dofile "tests/spec/inspect/trace_check.lua"
+      assert(inspect.trace_start {on_error = print})
+      require("moonlet.task").yield()
+      local pid = libc.plain_fork()
+      inspect.span(pid == 0 and "child" or "parent", function() end)
+      local text = inspect.trace_last()
+      local spans = check.read(text):track "main":slices "span"
+      if pid ~= 0 then libc.waitpid(pid) end
+      print(table.concat(spans, " "), select("#", pcall(inspect.trace, pid == 0 and 10 or 0.001)))
+      io.stdout:flush()
+    ]])
+    assert.equal(0, status, output)
+    local lines = {}
+    for line in output:gmatch "[^\n]+" do lines[#lines + 1] = line:match "^%a+" end
+    assert.same({"child", "parent"}, lines)
+  end)
+
+  it("another thread is that thread's own, and another runtime may make the text", function()
+    local thread = require "moonlet.thread"
+    assert(inspect.trace_start())
+    inspect.span("here", task.yield)
+    local text = thread.call(function(copy)
+      return require "moonlet.inspect.perfetto".format(copy)
+    end, core.take())
+    local other = thread.call(function()
+      local inspect = require "moonlet.inspect"
+      local is_started = inspect.trace_start()
+      inspect.span("there", require("moonlet.task").yield)
+      return is_started and inspect.trace_last()
+    end)
+    inspect.trace_stop()
+    assert.same({"here"}, check.read(text):track "main":slices "span")
+    local found
+    for _, track in pairs(check.read(other).tracks) do found = found or track:slice "there" end
+    assert.is_truthy(found)
+  end)
+
+  it("the agent: begins, is taken, finishes, and never waits", function()
+    local agent = require "moonlet.inspect.agent.trace"
+    task.no_switch(function()
+      assert.is_nil(agent.take())
+      assert.is_true(agent.begin())
+      inspect.mark "seen"
+      check.read(require "moonlet.inspect.perfetto".format(agent.take(1)))
+      agent.finish()
+      assert.is_nil(agent.take())
+    end)
+    assert.is_false(core.is_open())
+  end)
+
+  it("requests of HTTP/2 has each on the line of its task", function()
+    local here, there = net.pair()
+    local server = http.server(function(req) task.sleep(0.001) return req.path end)
+    local trace = recorded(function()
+      local serving = task.spawn(server.serve, server, there)
+      local client <close> = http.client {connect = function() return here end, version = "2"}
+      local first = assert(client:get "http://a.example/one")
+      local second = assert(client:get "http://a.example/two")
+      assert.equal("/one/two", first.body .. second.body)
+      client:close()
+      serving:cancel()
+      serving:join()
+    end)
+    local found = {}
+    for _, track in pairs(trace.tracks) do
+      for _, slice in ipairs(track.all) do found[slice.name] = slice.args and slice.args.status end
+    end
+    for _, span in ipairs(trace.all_apart) do found[span.name] = span.status end
+    assert.equal(200, found["GET /one"])
+    assert.equal(200, found["GET /two"])
+  end)
+end)
+
 describe("a trace that saves itself", function()
   local function quietly(fn)
     local before = task.on_error(function() end)

@@ -120,10 +120,7 @@ local function expects_continue(request)
   return request.body and (request.headers.expect or ""):lower() == "100-continue"
 end
 
---- Sends the request and waits for the head of its response: status, headers, reason, version,
--- length; or nil, message, code, whether a byte of an answer came, whether anything may have been
--- sent. conn.upload: what is still being sent. May wait.
-function exchange.run(conn, request, parts, plan, times)
+local function run(conn, request, parts, plan, times)
   local x, expects = conn.x, expects_continue(request)
   local ok, follows, code, was_sent = begin(x, request, parts, plan, times, expects)
   local status, h, reason, version, length
@@ -141,6 +138,21 @@ function exchange.run(conn, request, parts, plan, times)
     if not ok and not version then h, reason = follows, code end
     return nil, h, reason, version, true
   end
+  return status, h, reason, version, length
+end
+
+--- For metrics: told(host, seconds, status or nil) is called after each exchange. nil: none is.
+exchange.told = nil
+
+--- Sends the request and waits for the head of its response: status, headers, reason, version,
+-- length; or nil, message, code, whether a byte of an answer came, whether anything may have been
+-- sent. conn.upload: what is still being sent. May wait.
+function exchange.run(conn, request, parts, plan, times)
+  local told = exchange.told
+  if not told then return run(conn, request, parts, plan, times) end
+  local since = now()
+  local status, h, reason, version, length = run(conn, request, parts, plan, times)
+  told(parts.authority, now() - since, status)
   return status, h, reason, version, length
 end
 
