@@ -20,10 +20,8 @@ local suites = {
   "micro", "sleepers", "echo", "http", "websocket", "udp", "lines", "bulk", "tls", "handshakes",
   "flat", "idle",
   "startup", "syscalls", "libc_calls", "slow", "slow_http", "http_client",
-  "http_idle", "flood", "documents", "files", "watch",
-  "children", "threads", "metrics",
-  "children", "threads", "profile",
-  "children", "threads", "trace",
+  "http_idle", "flood", "preempt", "documents", "files", "watch",
+  "children", "threads", "metrics", "profile", "trace",
 }
 
 local function fail_usage(message)

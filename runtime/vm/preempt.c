@@ -19,6 +19,9 @@ enum { DEFAULT_MILLISECONDS = 10 };
  * of the time. */
 enum { ARMING_PART = 100 };
 
+/* Between two looks at a task whose hook is armed and has not run. */
+#define PENDING (10 * ML_MILLISECOND)
+
 /* ---- in the handler ---- */
 
 static ml_time slice_of(const struct moonlet *m, struct ml_task *task)
@@ -34,8 +37,9 @@ static void arm(struct moonlet *m, struct ml_task *task, ml_time now)
     struct ml_preempting *preempting = &m->preempting;
     preempting->task = task->id;
     preempting->switches = task->switches;
+    ml_time before = ml_poke_cpu_time(m); /* the thread may lose the processor meanwhile */
     ml_poke_arm(m, task, ML_HOOK_PREEMPT);
-    ml_time took = ml_clock_now() - now;
+    ml_time took = ml_poke_cpu_time(m) - before;
     preempting->free_at = ml_time_after(now, took * ARMING_PART);
 }
 
@@ -46,7 +50,14 @@ static ml_time preempt_at(const struct moonlet *m, struct ml_task *task, ml_time
     return at < m->preempting.free_at ? m->preempting.free_at : at;
 }
 
-/* The running task keeps the thread. */
+/* Whether the hook was armed for what runs. */
+static bool is_meant(const struct ml_preempting *preempting, const struct ml_task *task)
+{
+    return preempting->task == task->id && preempting->switches == task->switches;
+}
+
+/* The running task keeps the thread. If it is in a C function since the hook was armed, there is no
+ * hurry to arm it again. */
 static void look(struct moonlet *m, struct ml_task *task)
 {
     struct ml_preempting *preempting = &m->preempting;
@@ -54,21 +65,19 @@ static void look(struct moonlet *m, struct ml_task *task)
     if (!ml_watch_sees(m, &since, &computed))
         return;
     ml_time at = preempt_at(m, task, since);
-    preempting->is_slow = ml_slow_look(m, task, computed, &slow_at);
-    preempting->is_due = now >= at;
-    if (preempting->is_due || preempting->is_slow)
+    bool was_armed = is_meant(preempting, task), was_due = was_armed && preempting->is_due;
+    bool is_slow = ml_slow_look(m, task, computed, &slow_at);
+    preempting->is_slow = is_slow || (was_armed && preempting->is_slow);
+    preempting->is_due = now >= at || was_due;
+    if (now >= at || is_slow)
         arm(m, task, now);
-    if (!preempting->is_due)
+    if (was_due)
+        m->watch.look_at = ml_time_after(now, PENDING);
+    else if (now < at)
         m->watch.look_at = ml_time_earlier(at, slow_at);
 }
 
 /* ---- in the hook ---- */
-
-/* Whether the hook was armed for what runs. */
-static bool is_meant(const struct ml_preempting *preempting, const struct ml_task *task)
-{
-    return preempting->task == task->id && preempting->switches == task->switches;
-}
 
 static void disarm(struct moonlet *m, lua_State *L)
 {

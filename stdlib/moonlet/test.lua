@@ -32,6 +32,23 @@ function test.shuffle(seed)
   core.shuffle(seed or 0)
 end
 
+--- From now on every task lets others run after a random number of its instructions, as if it were
+-- preempted there: a spec finds what preemption breaks. The seed reproduces the numbers. moonlet's
+-- own modules are left out, and all places where preemption is postponed.
+-- @tparam ?integer seed nil or 0: not any more
+-- @tparam[opt=100] integer mean how many instructions on average, 1 to 1000000
+-- @treturn table closes to no such switches: `local _ <close> = test.preempt(7)`
+function test.preempt(seed, mean)
+  if seed ~= nil then
+    argument.check(math_type(seed) == "integer", 1, "preempt", "integer expected")
+  end
+  if mean == nil then mean = 100 end
+  argument.check(math_type(mean) == "integer" and mean >= 1 and mean <= 1000000, 2, "preempt",
+    "integer from 1 to 1000000 expected")
+  core.preempt(seed or 0, mean)
+  return setmetatable({}, { __close = function() core.preempt(0, 1) end })
+end
+
 local function descriptors()
   local open = {}
   for fd = 0, core.descriptor_limit() - 1 do

@@ -151,6 +151,13 @@ struct ml_lua_http {
     void (*answered)(lua_State *L, const struct ml_http_exchange *x, int request);
 };
 
+/* bindings/lib/preempt_by_chance.c. */
+struct ml_chance {
+    uint64_t state;
+    uint32_t mean, left;                /* instructions until the next switch */
+    const struct ml_hook_kind *by_time; /* in force otherwise */
+};
+
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
@@ -161,6 +168,7 @@ struct ml_lua {
     lua_State *aside; /* for protected work on behalf of a task whose own thread is dead */
     lua_State *idle_generators; /* holds threads of generators that ended, on its stack */
     struct ml_hooks hooks;
+    struct ml_chance chance;
     struct ml_debugger *debugger; /* bindings/inspect/debugger.h; NULL: none is attached */
     struct ml_source_lines source_lines;
     struct ml_accounts *accounts; /* bindings/inspect/accounts.h; NULL: never kept */

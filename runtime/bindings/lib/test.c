@@ -3,6 +3,7 @@
 
 #include "bindings/core/blocking.h"
 #include "bindings/file/watch.h"
+#include "bindings/lib/preempt_by_chance.h"
 #include "bindings/net/address.h"
 #include "hub/loop/simulation.h"
 #include "hub/on/idle.h"
@@ -34,6 +35,13 @@ static int wait_idle(lua_State *L)
 static int shuffle(lua_State *L)
 {
     ml_ready_set_shuffle(&ml_lua_of(L)->hub, (uint64_t)luaL_checkinteger(L, 1));
+    return 0;
+}
+
+static int preempt(lua_State *L)
+{
+    lua_Integer seed = luaL_checkinteger(L, 1), mean = luaL_checkinteger(L, 2);
+    ml_preempt_by_chance(L, (uint64_t)seed, (uint32_t)mean);
     return 0;
 }
 
@@ -117,6 +125,7 @@ int ml_open_test(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"set_clock", set_clock},
                                          {"wait_idle", wait_idle},
+                                         {"preempt", preempt},
                                          {"shuffle", shuffle},
                                          {"descriptor_limit", descriptor_limit},
                                          {"is_open", is_open},

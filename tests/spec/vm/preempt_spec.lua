@@ -366,6 +366,14 @@ describe("a task that computes for long", function()
     assert.matches("spawned at script:2", output, 1, true)
   end)
 
+  it("is warned of without any option, after 100 ms", function()
+    local command, path = support.command(beside .. compute)
+    local output = support.shell((command:gsub("%-%-slow 0", "")))
+    os.remove(path)
+    local milliseconds = tonumber(output:match "^Lua warning: task 'hog' %(#3%) has computed for (%d+) ms")
+    assert.is_true(milliseconds >= 100)
+  end)
+
   it("is named with its C function", function()
     local output = support.run(beside .. [[
       task.spawn(function() return ("a"):rep(600):find(".-.-b") end):join()
@@ -377,7 +385,7 @@ describe("a task that computes for long", function()
     assert.are.equal("", (support.run("local task = require 'moonlet.task' " .. compute, "--slow 5000")))
     assert.are.equal("", (support.run("local s = os.clock() + 0.3 while os.clock() < s do end", "--slow 10")))
     assert.are.equal("", (support.run(beside .. compute, "--slow 0")))
-    assert.are.equal("", (support.run("warn '@off' " .. beside .. compute)))
+    assert.are.equal("", (support.run("warn '@off' " .. beside .. compute, "--slow 100")))
     assert.are.equal("", (support.run(beside .. [[
       local stop = os.clock() + 0.3
       while os.clock() < stop do task.yield() end
