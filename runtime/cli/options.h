@@ -18,6 +18,7 @@ struct cli_options {
     bool runs_specs; /* --test, what follows is for busted */
     bool inspect_write, inspect_remote;
     const char *inspect; /* the address, "" for the usual one; NULL: not to be inspected */
+    const char *debug;   /* "": a debug adapter; otherwise the socket of one; NULL: neither */
     size_t stack_size;   /* bytes, 0: default */
     const char *profile; /* --profile: the file; NULL: no profile */
     int first;           /* the first option */
