@@ -3,7 +3,7 @@
 -- child are passed on.
 
 local arg, io_stdin, io_stdout, os_exit = arg, io.stdin, io.stdout, os.exit
-local pairs, type, ipairs, tostring = pairs, type, ipairs, tostring
+local assert, ipairs, next, pairs, tostring, type = assert, ipairs, next, pairs, tostring, type
 
 local dap = require "moonlet.inspector.dap"
 local fs = require "moonlet.fs"
@@ -58,7 +58,8 @@ end
 
 local function respond(request, body, message)
   send { type = "response", request_seq = request.seq, command = request.command, success = not message,
-    message = message, body = body or message and { error = { id = 1, format = "{_text}", variables = { _text = message } } } or nil }
+    message = message,
+    body = body and next(body) and body or message and { error = { id = 1, format = "{_text}", variables = { _text = message } } } or nil }
 end
 
 local function read_request()
@@ -115,10 +116,25 @@ local function pass_output(category, stream)
   end)
 end
 
+local pending = {} -- requests that were passed on, by number
+
 local function pass_messages(stream)
   return task.spawn({ name = "messages" }, function()
-    for message in function() return (wire.read(stream)) end do send(message) end
+    for message in function() return (wire.read(stream)) end do
+      if message.type == "response" then pending[message.request_seq] = nil end
+      send(message)
+    end
   end)
+end
+
+local lets_go_on = { continue = true, next = true, stepIn = true, stepOut = true, terminate = true }
+
+-- The program has ended, perhaps before it could answer.
+local function answer_pending()
+  for _, request in pairs(pending) do
+    local is_done = lets_go_on[request.command]
+    respond(request, is_done and { allThreadsContinued = false } or nil, not is_done and "the program has ended" or nil)
+  end
 end
 
 -- ---- the session ----
@@ -144,14 +160,16 @@ end
 -- Passes requests on until the client has gone, or wants the end.
 local function pass_requests(child, stream)
   for request in read_request do
-    if not wire.write(stream, request) then
-      respond(request, request.command == "disconnect" and {} or nil,
-        request.command ~= "disconnect" and "the program has ended" or nil)
-    end
     if request.command == "disconnect" then
       local args = request.arguments or {}
-      if args.terminateDebuggee ~= false then child:close() end
+      respond(request, {})
+      if args.terminateDebuggee == false then wire.write(stream, request) else child:close() end
       return
+    elseif adapter.has_ended then
+      respond(request, nil, "the program has ended")
+    else
+      pending[request.seq or 0] = request
+      wire.write(stream, request)
     end
   end
   child:close()
@@ -173,8 +191,10 @@ local function run(directory)
   local messages = pass_messages(stream)
   local requests = task.spawn({ name = "requests" }, pass_requests, child, stream)
   local ended = child:wait() or {}
+  adapter.has_ended = true
   for _, one in ipairs(outputs) do one:join(1) end
   messages:join(1)
+  answer_pending()
   event("exited", { exitCode = ended.status or 128 })
   event("terminated")
   requests:join(END)

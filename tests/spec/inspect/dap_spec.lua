@@ -119,7 +119,7 @@ os.exit(total)
     assert.is_true(c:ask("configurationDone").success)
     local id = c:stopped("entry", 1)
     c:call("next", { threadId = id })
-    c:stopped("step", 2)
+    c:stopped("step", 5)
     c:call("continue", { threadId = id })
     local _, frame = c:stopped("breakpoint", 3)
     local scopes = c:call("scopes", { frameId = frame }).scopes
