@@ -148,6 +148,27 @@ static int load_attach(struct moonlet *m, const struct cli_options *options)
     return moonlet_load_string(m, text, "=--attach");
 }
 
+/* The program connects to the debug adapter that started it, before its own first piece. */
+static int load_debuggee(struct moonlet *m, const struct cli_options *options)
+{
+    static const char source[] = "require 'moonlet.inspector.debuggee'.run(%s)";
+    char path[4 * CLI_LONGEST_ADDRESS + 3];
+    char text[sizeof source + sizeof path];
+    if (options->debug == NULL || options->debug[0] == '\0')
+        return 0;
+    quote(path, options->debug);
+    snprintf(text, sizeof text, source, path);
+    return moonlet_load_string(m, text, "=--debug");
+}
+
+static int load_adapter(struct moonlet *m, bool has_script)
+{
+    return moonlet_load_string(m,
+                               has_script ? "require 'moonlet.inspector.adapter'.run(true)"
+                                          : "require 'moonlet.inspector.adapter'.run(false)",
+                               "=--debug");
+}
+
 static int load_interaction(struct moonlet *m)
 {
     return moonlet_load_string(m, "require 'moonlet.repl'.run()", "=stdin");
@@ -167,6 +188,8 @@ static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_
     if (options->attach != NULL)
         return load_attach(m, options);
     bool has_script = options->script < argc;
+    if (options->debug != NULL && options->debug[0] == '\0')
+        return load_adapter(m, has_script);
     bool is_bare = !has_script && !options->has_statement && !options->show_version;
     if (has_script)
         error = load_script(m, argv, options->script);
@@ -186,6 +209,8 @@ static int load_all(struct moonlet *m, int argc, char **argv, const struct cli_o
     int error = moonlet_set_arguments(m, argc, argv, options->script < argc ? options->script : 0);
     if (error == 0)
         error = load_inspector(m, options);
+    if (error == 0)
+        error = load_debuggee(m, options);
     if (error == 0 && !options->ignore_environment)
         error = load_init(m);
     if (error == 0)

@@ -99,6 +99,15 @@ static void read_attach(struct cli_options *options, char **argv, int *i)
         fail(options, "--attach", "a PID or an address");
 }
 
+/* Its value comes from the adapter. */
+static void read_debug(struct cli_options *options, const char *argument)
+{
+    const char *equals = strchr(argument, '=');
+    options->debug = equals != NULL ? equals + 1 : "";
+    if (strlen(options->debug) > CLI_LONGEST_ADDRESS)
+        fail(options, "--debug", "a shorter path");
+}
+
 static void read_long(struct cli_options *options, char **argv, int *i)
 {
     if (strcmp(argv[*i], "--help") == 0)
@@ -113,6 +122,8 @@ static void read_long(struct cli_options *options, char **argv, int *i)
         read_attach(options, argv, i);
     else if (strcmp(argv[*i], "--web") == 0)
         options->attach_web = true;
+    else if (is_option(argv[*i], "--debug"))
+        read_debug(options, argv[*i]);
     else if (strcmp(argv[*i], "--inspect-write") == 0)
         options->inspect_write = true;
     else if (strcmp(argv[*i], "--inspect-remote") == 0)
@@ -218,6 +229,7 @@ void cli_print_help(const char *program)
            "                     'moonlet --attach PID' finds it\n"
            "  --inspect-write    also visitors over TCP may evaluate code and cancel tasks\n"
            "  --inspect-remote   ADDR may be one that other machines reach\n"
+           "  --debug            be a debug adapter (DAP) on stdin and stdout\n"
            "  --profile FILE     write where the CPU time went to FILE.svg, a flame graph;\n"
            "                     .folded, .json (speedscope) or .pb.gz (pprof)\n"
            "  --no-interpose     let C libraries block all tasks, as libc does\n"

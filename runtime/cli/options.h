@@ -19,6 +19,7 @@ struct cli_options {
     bool inspect_write, inspect_remote, attach_web;
     const char *attach;  /* the program to show; NULL: none */
     const char *inspect; /* the address, "" for the usual one; NULL: not to be inspected */
+    const char *debug;   /* "": a debug adapter; otherwise the socket of one; NULL: neither */
     size_t stack_size;   /* bytes, 0: default */
     double preempt;      /* seconds, 0: off */
     double slow;         /* the same; negative: not given */

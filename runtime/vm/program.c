@@ -128,6 +128,9 @@ static bool has_story(lua_State *L)
  * a C library made of one, is not handled here. */
 static int add_traceback(lua_State *L)
 {
+    const struct ml_lua *runtime = ml_lua_of(L);
+    if (runtime->task_hooks.failed != NULL)
+        runtime->task_hooks.failed(ml_lua_of(L), L, false);
     struct ml_lua_task *task = ml_lua_task_of(ml_lua_of(L)->hub.current);
     if (ml_is_cancellation(L, 1))
         return 1;

@@ -26,6 +26,7 @@ local SECTIONS = {
   { title = "Begin", "README.md", "docs/tutorial.md", "docs/scripts.md", "docs/coming-from.md" },
   { title = "Guides", "docs/guide-tasks.md", "docs/guide-channels.md", "docs/guide-programs.md",
     "docs/guide-networking.md", "docs/guide-tls.md", "docs/guide-system.md", "docs/guide-http.md",
+    "docs/guide-debug.md",
     "docs/http-client.md",
     "docs/websocket.md", "docs/data.md", "docs/http.md", "docs/c-libraries.md",
     "docs/guide-embedding.md", "docs/guide-performance.md", "docs/testing.md" },

@@ -167,11 +167,13 @@ static const char *reason_of(const struct ml_debugger *debugger, const struct ml
                              lua_State *L, const lua_Debug *frame)
 {
     enum ml_aim aim = flow != NULL ? flow->aim : ML_AIM_NONE;
+    if (is_own_module(frame))
+        return NULL;
     if (debugger->pauses_all || aim == ML_AIM_PAUSE)
         return "pause";
     bool is_there = L == (flow != NULL ? flow->L : NULL) &&
                     flow->frame == (const void *)frame->i_ci;
-    bool steps = (aim == ML_AIM_OVER && is_there) || (aim == ML_AIM_IN && !is_own_module(frame));
+    bool steps = (aim == ML_AIM_OVER && is_there) || aim == ML_AIM_IN;
     return steps ? "step" : NULL;
 }
 

@@ -111,7 +111,7 @@ static bool may_wait(lua_State *L)
 static bool is_over(const struct ml_lua *lua)
 {
     const struct ml_lua_task *main = lua->tasks.main;
-    return lua->is_unwinding || main == NULL || main->task.was_cancelled;
+    return lua->is_unwinding || (main != NULL && main->task.was_cancelled);
 }
 
 /* A cancellation, or a deadline, does not end a stop. The task gets it at its next wait. */

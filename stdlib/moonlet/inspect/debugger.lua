@@ -9,6 +9,7 @@ local frames = require "moonlet.inspect.debugger.frames"
 local values = require "moonlet.inspect.debugger.values"
 
 local ipairs, pairs, error, tonumber = ipairs, pairs, error, tonumber
+local coroutine_status = coroutine.status
 local string_match, table_concat, table_pack = string.match, table.concat, table.pack
 
 local debugger = {}
@@ -155,10 +156,12 @@ end
 local function stopped(id, thread, stop, reason, hits, raised)
   local text = reason == "exception" and values.plain(raised) or nil
   exceptions[id] = text
+  -- An error that is caught is shown in a handler; a thread that has failed has none.
+  frames.hidden[thread] = text and coroutine_status(thread) ~= "dead" and 1 or nil
   local breakpoint = hits[1] and by_id[hits[1]]
   if breakpoint and breakpoint.is_function then reason = "function breakpoint" end
   tell { event = "stopped", task = id, reason = reason, hits = hits, text = text, stop = stop,
-         line = frames.place(thread, 0).line }
+         line = frames.place(thread, frames.hidden[thread] or 0).line }
 end
 
 local function passed(_, thread, _, reason)
@@ -216,6 +219,7 @@ end
 function debugger.resume(id, aim)
   values.forget(id)
   exceptions[id] = nil
+  for _, thread in ipairs(core.threads(id)) do frames.hidden[thread] = nil end
   return core.resume(id, aim)
 end
 

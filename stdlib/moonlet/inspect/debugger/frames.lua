@@ -155,6 +155,9 @@ local function describe(id, thread, level)
            source = about.what ~= "C" and chunks.source(about.source, about.short_src) or nil }
 end
 
+-- Thread -> how many of its innermost calls are the debugger's: a handler of messages.
+frames.hidden = setmetatable({}, { __mode = "k" })
+
 -- How many calls stand on a thread: by doubling, as each look takes time for the calls above it.
 local function depth(thread)
   local low, high = -1, 1
@@ -170,11 +173,12 @@ end
 function frames.stack(id, from, count)
   local list, total = {}, 0
   for _, thread in next, core.threads(id) do
-    local calls = depth(thread)
+    local hidden = frames.hidden[thread] or 0
+    local calls = depth(thread) - hidden
     for level = 0, calls - 1 do
       local index = total + level
       if index >= from and index < from + count then
-        list[#list + 1] = describe(id, thread, level)
+        list[#list + 1] = describe(id, thread, level + hidden)
       elseif index >= from + count then
         break
       end

@@ -1,0 +1,214 @@
+-- `moonlet --debug`: a debug adapter on stdin and stdout, as editors start it. The program that
+-- `launch` names is a child; what it writes becomes events. Messages between the client and the
+-- child are passed on.
+
+local arg, io_stdin, io_stdout, os_exit = arg, io.stdin, io.stdout, os.exit
+local assert, ipairs, next, pairs, tostring, type = assert, ipairs, next, pairs, tostring, type
+
+local dap = require "moonlet.inspector.dap"
+local fs = require "moonlet.fs"
+local json = require "moonlet.json"
+local net = require "moonlet.net"
+local process = require "moonlet.process"
+local task = require "moonlet.task"
+local wire = require "moonlet.inspector.dap.wire"
+
+local adapter = {}
+
+-- The longest that the child may take to connect, and to end when it is asked to, in seconds.
+local PATIENCE <const>, END <const> = 10, 5
+
+-- Standard input as wire.read() wants it.
+local input = {}
+
+function input:read_until(_, most)
+  local head = ""
+  repeat
+    local line = io_stdin:read "L"
+    if not line then return nil end
+    head = head .. line
+    if #head > most then return nil, "too long", "EMSGSIZE" end
+  until line == "\r\n" or line == "\n"
+  return head:sub(1, -3) .. "\r\n"
+end
+
+function input:read_exactly(count)
+  local body = count == 0 and "" or io_stdin:read(count)
+  return body and #body == count and body or nil
+end
+
+local output = {}
+
+function output:write(...)
+  io_stdout:write(...)
+  return io_stdout:flush()
+end
+
+local last = 0 -- number of the last message to the client
+
+local function send(message)
+  last = last + 1
+  message.seq = last
+  wire.write(output, message)
+end
+
+local function event(name, body)
+  send { type = "event", event = name, body = body }
+end
+
+local function respond(request, body, message)
+  send { type = "response", request_seq = request.seq, command = request.command, success = not message,
+    message = message,
+    body = body and next(body) and body or message and { error = { id = 1, format = "{_text}", variables = { _text = message } } } or nil }
+end
+
+local function read_request()
+  while true do
+    local request, what, goes_on = wire.read(input)
+    if request then return request end
+    if what then event("output", { category = "important", output = what .. "\n" }) end
+    if not what or not goes_on then return nil end
+  end
+end
+
+-- ---- the child ----
+
+local function environment(args)
+  local changes = {}
+  for name, value in pairs(type(args.env) == "table" and args.env or {}) do
+    changes[name] = value ~= json.null and tostring(value) or false
+  end
+  return process.env(changes)
+end
+
+local function command(args, path)
+  local list = { adapter.program, "--debug=" .. path }
+  for _, option in ipairs(args.runtimeArgs or {}) do list[#list + 1] = option end
+  list[#list + 1] = args.program or adapter.script
+  for i, one in ipairs(args.args or adapter.arguments) do list[#list + 1] = tostring(one) end
+  return list
+end
+
+-- Starts it and waits until it has connected. The child and the stream to it; nil, message.
+local function start(args, directory)
+  local path = directory .. "/socket"
+  local listener <close> = assert(net.listen("unix:" .. path))
+  local options = command(args, path)
+  if not (args.program or adapter.script) then return nil, "launch: no program" end
+  options.stdin, options.stdout, options.stderr = "null", "pipe", "pipe"
+  options.cwd, options.env, options.kill_after = args.cwd, environment(args), END
+  local child, message = process.spawn(options)
+  if not child then return nil, message end
+  local stream
+  stream, message = listener:accept(PATIENCE)
+  if not stream then
+    child:close()
+    return nil, message
+  end
+  return child, stream
+end
+
+local function pass_output(category, stream)
+  return task.spawn({ name = category }, function()
+    for text in function() return stream:read_some() end do
+      event("output", { category = category, output = text })
+    end
+  end)
+end
+
+local pending = {} -- requests that were passed on, by number
+
+local function pass_messages(stream)
+  return task.spawn({ name = "messages" }, function()
+    for message in function() return (wire.read(stream)) end do
+      if message.type == "response" then pending[message.request_seq] = nil end
+      send(message)
+    end
+  end)
+end
+
+local lets_go_on = { continue = true, next = true, stepIn = true, stepOut = true, terminate = true }
+
+-- The program has ended, perhaps before it could answer.
+local function answer_pending()
+  for _, request in pairs(pending) do
+    local is_done = lets_go_on[request.command]
+    respond(request, is_done and { allThreadsContinued = false } or nil, not is_done and "the program has ended" or nil)
+  end
+end
+
+-- ---- the session ----
+
+-- Answers initialize; returns that request and the next but that which launches.
+local function await_launch()
+  local first
+  for request in read_request do
+    if request.command == "initialize" then
+      first = request
+      respond(request, dap.capabilities)
+    elseif request.command == "launch" then
+      return first or { seq = 0, type = "request", command = "initialize" }, request
+    elseif request.command == "disconnect" then
+      respond(request, {})
+      return nil
+    else
+      respond(request, nil, "not before launch")
+    end
+  end
+end
+
+-- Passes requests on until the client has gone, or wants the end.
+local function pass_requests(child, stream)
+  for request in read_request do
+    if request.command == "disconnect" then
+      local args = request.arguments or {}
+      respond(request, {})
+      if args.terminateDebuggee == false then wire.write(stream, request) else child:close() end
+      return
+    elseif adapter.has_ended then
+      respond(request, nil, "the program has ended")
+    else
+      pending[request.seq or 0] = request
+      wire.write(stream, request)
+    end
+  end
+  child:close()
+end
+
+local function run(directory)
+  local first, launch = await_launch()
+  if not launch then return end
+  local args = type(launch.arguments) == "table" and launch.arguments or {}
+  local child, stream = start(args, directory)
+  if not child then
+    respond(launch, nil, stream)
+    return event("terminated")
+  end
+  wire.write(stream, first)
+  wire.read(stream) -- its answer to that
+  wire.write(stream, launch)
+  local outputs = { pass_output("stdout", child.stdout), pass_output("stderr", child.stderr) }
+  local messages = pass_messages(stream)
+  local requests = task.spawn({ name = "requests" }, pass_requests, child, stream)
+  local ended = child:wait() or {}
+  adapter.has_ended = true
+  for _, one in ipairs(outputs) do one:join(1) end
+  messages:join(1)
+  answer_pending()
+  event("exited", { exitCode = ended.status or 128 })
+  event("terminated")
+  requests:join(END)
+end
+
+--- Serves one session.
+-- @tparam boolean has_script the command line has a script: the program, unless `launch` names one
+function adapter.run(has_script)
+  adapter.program = assert(fs.readlink("/proc/self/exe"))
+  adapter.script = has_script and arg[0] or nil
+  adapter.arguments = has_script and arg or {}
+  local directory <close> = assert(fs.temp_dir())
+  run(directory.path)
+  os_exit(0, true)
+end
+
+return adapter

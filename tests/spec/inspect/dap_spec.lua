@@ -1,0 +1,242 @@
+-- Whole sessions of the Debug Adapter Protocol with `moonlet --debug`, as an editor has them.
+local support = dofile "tests/spec/support.lua"
+local schema = dofile "tests/spec/inspect/dap_schema.lua"
+local json = require "moonlet.json"
+local process = require "moonlet.process"
+local task = require "moonlet.task"
+
+local it = support.limited(it)
+
+local client = {}
+client.__index = client
+
+local function open(...)
+  local program = { os.getenv "MOONLET", "--debug", ... }
+  program.stdin, program.stdout, program.stderr = "pipe", "pipe", "inherit"
+  local self = setmetatable({ child = assert(process.spawn(program)), last = 0, events = {}, output = {} }, client)
+  return self
+end
+
+function client:raw(text) assert(self.child.stdin:write(text)) end
+
+function client:send(message)
+  local body = assert(json.encode(message))
+  self:raw("Content-Length: " .. #body .. "\r\n\r\n" .. body)
+end
+
+-- The next message of the server; each is checked.
+function client:receive()
+  local head = self.child.stdout:read_until("\r\n\r\n")
+  if not head then return nil end
+  local message = assert(json.decode(self.child.stdout:read_exactly(tonumber(head:match "Length: (%d+)"))))
+  schema.check(message)
+  if message.type == "event" and message.event == "output" then
+    self.output[#self.output + 1] = message.body.category .. ": " .. message.body.output
+  end
+  return message
+end
+
+function client:request(command, arguments)
+  self.last = self.last + 1
+  self:send { seq = self.last, type = "request", command = command, arguments = arguments }
+  return self.last
+end
+
+function client:answer(number)
+  while true do
+    local message = assert(self:receive(), "the adapter has ended")
+    if message.type == "response" and message.request_seq == number then return message end
+    if message.type == "event" then self.events[#self.events + 1] = message end
+  end
+end
+
+function client:ask(command, arguments) return self:answer(self:request(command, arguments)) end
+
+function client:call(command, arguments)
+  local answer = self:ask(command, arguments)
+  assert(answer.success, answer.message)
+  return answer.body
+end
+
+function client:await(event)
+  while true do
+    for i, one in ipairs(self.events) do
+      if one.event == event then return table.remove(self.events, i).body or {} end
+    end
+    local message = assert(self:receive(), "the adapter has ended")
+    if message.type == "event" then self.events[#self.events + 1] = message end
+  end
+end
+
+function client:stopped(reason, line)
+  local body = self:await "stopped"
+  local top = self:call("stackTrace", { threadId = body.threadId, levels = 1 }).stackFrames[1]
+  assert.are.same({ reason, line }, { body.reason, top.line })
+  return body.threadId, top.id
+end
+
+function client:close()
+  self.child:close()
+  self.child:wait(support.patience)
+end
+client.__close = client.close
+
+local function script(text)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+  return path, setmetatable({}, { __close = function() os.remove(path) end })
+end
+
+-- A session up to the program's begin, with breakpoints at those lines.
+local function begin(path, breakpoints, launch)
+  local c = open()
+  assert.is_true(c:call("initialize", { adapterID = "moonlet" }).supportsConfigurationDoneRequest)
+  launch = launch or {}
+  launch.program = path
+  c:call("launch", launch)
+  c:await "initialized"
+  local list = json.array {}
+  for i, one in ipairs(breakpoints) do list[i] = type(one) == "table" and one or { line = one } end
+  c:call("setBreakpoints", { source = { path = path }, breakpoints = list })
+  return c
+end
+
+describe("a session of the Debug Adapter Protocol", function()
+  it("launches, stops, looks, sets, steps, and runs to the end", function()
+    local path <const>, file <close> = script [[
+local list = { 1, 2, name = "x" }
+local function sum(a, b)
+  local c = a + b
+  return c
+end
+local total = sum(list[1], list[2])
+print("total", total, ...)
+os.exit(total)
+]]
+    local c <close> = begin(path, { 3 }, { args = json.array { "one" }, stopOnEntry = true })
+    assert.is_true(c:ask("configurationDone").success)
+    local id = c:stopped("entry", 1)
+    c:call("next", { threadId = id })
+    c:stopped("step", 5)
+    c:call("continue", { threadId = id })
+    local _, frame = c:stopped("breakpoint", 3)
+    local scopes = c:call("scopes", { frameId = frame }).scopes
+    local variables = c:call("variables", { variablesReference = scopes[1].variablesReference }).variables
+    assert.are.same({ "a", "1", "number" }, { variables[1].name, variables[1].value, variables[1].type })
+    assert.are.equal("40", c:call("setVariable",
+      { variablesReference = scopes[1].variablesReference, name = "a", value = "a + 39" }).value)
+    assert.are.equal("42", c:call("evaluate", { expression = "a + b", frameId = frame, context = "watch" }).result)
+    assert.is_false(c:ask("evaluate", { expression = "a +", frameId = frame }).success)
+    assert.is_false(c:ask("evaluate", { expression = "os.exit()", frameId = frame, context = "hover" }).success)
+    local targets = c:call("completions", { text = "str", column = 4, frameId = frame }).targets
+    assert.are.equal("string", targets[1].label)
+    c:call("stepOut", { threadId = id })
+    c:stopped("step", 7)
+    assert.are.equal(1, #c:call("threads").threads)
+    assert.is_true(#c:call("loadedSources").sources >= 1)
+    c:call("continue", { threadId = id })
+    assert.are.equal(42, c:await("exited").exitCode)
+    c:await "terminated"
+    assert.matches("stdout: total\t42\tone\n", table.concat(c.output))
+    c:call("disconnect", {})
+  end)
+
+  it("holds two tasks while a third goes on, and evaluates what waits", function()
+    local path <const>, file <close> = script [[
+local task = require "moonlet.task"
+local ticks = 0
+task.spawn({ daemon = true }, function() while true do task.sleep(0.001) ticks = ticks + 1 end end)
+local function work(n)
+  local m = n
+  return m
+end
+local a, b = task.spawn(work, 1), task.spawn(work, 2)
+a:join() b:join()
+]]
+    local c <close> = begin(path, { 5 })
+    c:call "configurationDone"
+    local one, frame = c:stopped("breakpoint", 5)
+    local two = c:stopped("breakpoint", 5)
+    assert.are_not.equal(one, two)
+    local text = "(function() local b = ticks require('moonlet.task').sleep(0.05) return ticks > b end)()"
+    assert.are.equal("nil", c:call("evaluate", { expression = "ticks", frameId = frame }).result)
+    assert.is_false(c:ask("evaluate", { expression = text, frameId = frame }).success)
+    local slow = c:request("evaluate", { expression = "require('moonlet.task').sleep(1000)", frameId = frame })
+    c:call("cancel", { requestId = slow })
+    assert.is_false(c:answer(slow).success)
+    c:call("continue", { threadId = two })
+    c:call("continue", { threadId = one })
+    assert.are.equal(0, c:await("exited").exitCode)
+  end)
+
+  it("answers what is malformed, and ends well", function()
+    local c <close> = open()
+    c:raw "Content-Length: 9\r\n\r\n{\"a\": nul"
+    c:await "output"
+    assert.is_false(c:ask("nosuch").success)
+    c:raw "Content-Length: 99999999999\r\n\r\n"
+    c:await "output"
+    assert.is_nil(c:receive())
+    local d <close> = open()
+    d:raw "What: 1\r\n\r\n"
+    d:await "output"
+    assert.is_nil(d:receive())
+  end)
+
+  it("refuses unknown commands and wrong arguments while the program stands", function()
+    local path <const>, file <close> = script "local x = 1\nreturn x\n"
+    local c <close> = begin(path, { 1 })
+    c:call "configurationDone"
+    local id = c:stopped("breakpoint", 1)
+    for _, one in ipairs { { "nosuch", {} }, { "variables", { variablesReference = 99999 } }, { "scopes", {} },
+      { "setBreakpoints", {} }, { "stackTrace", {} }, { "next", { threadId = 99999 } }, { "evaluate", {} },
+      { "source", {} }, { "exceptionInfo", { threadId = id } }, { "completions", {} } } do
+      assert.is_false(c:ask(one[1], one[2]).success, one[1])
+    end
+    c:call("disconnect", { terminateDebuggee = true })
+  end)
+
+  it("stops at errors, and tells them", function()
+    local path <const>, file <close> = script "local t = {}\nlocal x = t.a.b\n"
+    local c <close> = begin(path, {})
+    c:call("setExceptionBreakpoints", { filters = json.array { "uncaught" } })
+    c:call "configurationDone"
+    local id = c:stopped("exception", 2)
+    assert.matches("index a nil value", c:call("exceptionInfo", { threadId = id }).description)
+    c:call("continue", { threadId = id })
+    assert.are.equal(1, c:await("exited").exitCode)
+  end)
+
+  it("pauses a task that computes", function()
+    local path <const>, file <close> = script [[
+local task = require "moonlet.task"
+local n = 0
+while n >= 0 do
+  task.yield()
+  n = n + 1
+end
+os.exit(7)
+]]
+    local c <close> = begin(path, {})
+    c:call "configurationDone"
+    local threads = c:call("threads").threads
+    c:call("pause", { threadId = threads[1].id })
+    local body = c:await "stopped"
+    local frame = c:call("stackTrace", { threadId = body.threadId, levels = 1 }).stackFrames[1].id
+    c:call("setExpression", { frameId = frame, expression = "n", value = "-5" })
+    c:call("continue", { threadId = body.threadId })
+    assert.are.equal(7, c:await("exited").exitCode)
+  end)
+
+  it("ends a program that stands at a breakpoint", function()
+    local path <const>, file <close> = script "local x <close> = setmetatable({}, { __close = function() print 'closed' end })\nlocal y = 1\n"
+    local c <close> = begin(path, { 2 })
+    c:call "configurationDone"
+    c:stopped("breakpoint", 2)
+    c:call "terminate"
+    c:await "exited"
+    assert.matches("closed", table.concat(c.output))
+  end)
+end)
