@@ -23,7 +23,11 @@
     X(ML_EINTASK, 4107, "EINTASK", "not from inside a task")                                       \
     X(ML_ERUNNING, 4108, "ERUNNING", "the runtime is running already")                             \
     X(ML_ENOWAIT, 4109, "ENOWAIT", "cannot wait in a finalizer or inside task.no_switch")          \
-    X(ML_EURL, 4110, "EURL", "not a URL")
+    X(ML_EURL, 4110, "EURL", "not a URL")                                                          \
+    X(ML_ENOTFILE, 4111, "ENOTSUP", "neither file nor directory, and not replaced by a file")      \
+    X(ML_EMOUNTED, 4112, "EBUSY", "mounted there, and not replaced by a file")                     \
+    X(ML_EDIRECTORY, 4113, "EACCES", "no permission to make files in its directory")               \
+    X(ML_ELOCKED, 4114, "EDEADLK", "this task has locked it already")
 
 enum ml_error {
 #define ML_ERROR_NUMBER(id, number, name, text) id = (number),

@@ -14,8 +14,20 @@ struct ml_departures;
 struct ml_openssl;
 struct ml_resolver;
 
+/* What has happened so far. */
+struct ml_io_counters {
+    uint64_t dns_questions; /* sent to name servers */
+    uint64_t dns_absent;    /* answered: there is no such name, or no such record */
+    uint64_t dns_failed;    /* not answered, or with an error */
+    uint64_t tls_accepted;  /* handshakes as a server that came to their end */
+    uint64_t tls_connected; /* the same as a client */
+    uint64_t tls_resumed;   /* those of both that resumed an earlier connection */
+    uint64_t tls_failed;    /* handshakes of both that did not, timeouts and cancellations aside */
+};
+
 struct ml_io {
     struct ml_hub *hub;
+    struct ml_io_counters counters;
     char *spare;                   /* the block that ml_io_borrow() lends; NULL: lent or not made */
     struct ml_resolver *resolver;  /* the default resolver; NULL until it is first used */
     struct ml_link resolvers;      /* all of them */
@@ -26,6 +38,7 @@ struct ml_io {
     struct ml_departures *departures; /* NULL: nobody watches: io/departure.c */
     struct ml_link lingering;         /* sockets that were closed: io/linger.c */
     unsigned lingering_count;
+    struct ml_link locked_files; /* system/file/file_lock.c */
 };
 
 /* Bytes asked for in one read. */

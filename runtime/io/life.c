@@ -12,6 +12,7 @@ void ml_io_init(struct ml_io *io, struct ml_hub *hub)
     *io = (struct ml_io){.hub = hub};
     ml_list_init(&io->resolvers);
     ml_list_init(&io->lingering);
+    ml_list_init(&io->locked_files);
 }
 
 void ml_io_release(struct ml_io *io)

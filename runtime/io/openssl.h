@@ -89,6 +89,7 @@
     X(SSL_select_next_proto)                                                                       \
     X(SSL_SESSION_free)                                                                            \
     X(SSL_SESSION_is_resumable)                                                                    \
+    X(SSL_is_server)                                                                               \
     X(SSL_session_reused)                                                                          \
     X(SSL_set1_host)                                                                               \
     X(SSL_set_accept_state)                                                                        \

@@ -229,11 +229,18 @@ static void wake_askers(struct ml_question *question)
                     ml_container_of(link, struct ml_asker, link)->queue);
 }
 
+static void count(struct ml_io_counters *counters, int error)
+{
+    counters->dns_absent += error == -ML_ENOTFOUND || error == -ML_ENODATA;
+    counters->dns_failed += error != 0 && error != -ML_ENOTFOUND && error != -ML_ENODATA;
+}
+
 static void conclude(struct ml_question *question, int error)
 {
     struct ml_resolver *resolver = question->resolver;
     question->error = error;
     question->is_answered = true;
+    count(&resolver->io->counters, error);
     resolver->under_way--;
     leave_place(question);
     ml_list_remove(&question->link);
@@ -293,6 +300,7 @@ static int start(struct ml_resolver *resolver, int type, const char *name, uint3
     start_alarm(resolver);
     ml_list_insert(&resolver->young, &question->young);
     resolver->under_way++;
+    resolver->io->counters.dns_questions++;
     join(question, asker);
     ml_resolver_channel_send(&resolver->channel, &question->query);
     return 0;

@@ -39,6 +39,14 @@ static int shake_once(struct ml_stream *s)
     return error != 0 ? error : ml_tls_cut_off(tls);
 }
 
+static void count(struct ml_io_counters *counters, const struct ml_tls *tls)
+{
+    bool is_server = tls->o->SSL_is_server(tls->ssl) == 1;
+    counters->tls_accepted += is_server;
+    counters->tls_connected += !is_server;
+    counters->tls_resumed += tls->o->SSL_session_reused(tls->ssl) == 1;
+}
+
 /* The handshake, which no other task is in. Tasks that wait for it are woken when it is done, or
  * given up. */
 static int shake(struct ml_stream *s, ml_time deadline)
@@ -51,6 +59,9 @@ static int shake(struct ml_stream *s, ml_time deadline)
         if (error == 0)
             error = shake_once(s);
     }
+    if (error == 0)
+        count(&s->io->counters, tls);
+    s->io->counters.tls_failed += error != 0 && error != -ETIMEDOUT && error != -ECANCELED;
     if (ml_stream_is_open(s)) {
         tls->is_shaking = false;
         ml_wake_all(s->io->hub, &tls->waiters);

@@ -2,7 +2,10 @@
 
 #include "bindings/inspect/agent.h"
 #include "bindings/inspect/wire.h"
+#include "vm/hang.h"
 #include "vm/moonlet_state.h"
+#include "vm/poke.h"
+#include "vm/running.h"
 #include "vm/thread_signal.h"
 
 #include <errno.h>
@@ -124,6 +127,37 @@ static void end_before_exit(struct ml_lua *lua)
     ml_inspector_end(ml_moonlet_of(lua));
 }
 
+/* The hook's: the code that runs is to serve requests. */
+static void on_event(lua_State *L, lua_Debug *event)
+{
+    (void)event;
+    struct ml_lua *lua = ml_lua_of(L);
+    ml_hooks_unshare(lua, ML_HOOK_INSPECT);
+    ml_hooks_refresh(L);
+    if (lua->hub.current == NULL)
+        return;
+    ml_chain_refresh(lua->hub.current);
+    ml_agent_serve(L);
+}
+
+/* Without pokes, requests are served at switches alone. */
+static void open_pokes(struct moonlet *m)
+{
+    static const struct ml_hook_kind inspect = {.events = LUA_MASKCALL | LUA_MASKRET |
+                                                          LUA_MASKLINE | LUA_MASKCOUNT,
+                                                .count = 1,
+                                                .on_event = on_event};
+    ml_hooks_install(&m->lua, ML_HOOK_INSPECT, &inspect);
+    m->has_pokes = ml_poke_open(m) == 0;
+}
+
+static int poke(struct ml_lua *lua, void *nothing)
+{
+    (void)nothing;
+    struct moonlet *m = ml_moonlet_of(lua);
+    return m->has_pokes ? ml_poke(m, ML_HOOK_INSPECT) : -ENOTSUP;
+}
+
 /* The wire is the runtime's once this has succeeded. */
 static int start_on(struct moonlet *m, struct ml_wire *wire)
 {
@@ -131,6 +165,7 @@ static int start_on(struct moonlet *m, struct ml_wire *wire)
     int error = inspector != NULL ? start_thread(inspector) : -ENOMEM;
     if (error == 0) {
         m->inspector = inspector;
+        open_pokes(m);
         ml_agent_open(&m->lua, wire);
         m->lua.exit.before = end_before_exit;
     } else if (inspector != NULL) {
@@ -144,8 +179,8 @@ static int start(struct ml_lua *lua)
     struct moonlet *m = ml_moonlet_of(lua);
     if (m->inspector != NULL)
         return 0;
-    if (lua->hub.life.is_forked)
-        return -ECHILD;
+    if (lua->hub.life.is_forked || (m->options.without & (MOONLET_NET | MOONLET_DEBUG)) != 0)
+        return lua->hub.life.is_forked ? -ECHILD : -EPERM;
     struct ml_wire *wire = ml_wire_new(&lua->hub);
     if (wire == NULL)
         return -ENOMEM;
@@ -160,7 +195,8 @@ static bool is_interrupted(struct ml_lua *lua)
     return ml_moonlet_of(lua)->interrupt != 0;
 }
 
-const struct ml_inspectors ml_inspectors = {.start = start, .is_interrupted = is_interrupted};
+const struct ml_inspectors ml_inspectors = {
+    .start = start, .poke = poke, .look = ml_hang_look, .is_interrupted = is_interrupted};
 
 /* ---- the end ---- */
 

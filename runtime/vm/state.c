@@ -21,10 +21,12 @@
 #include "bindings/http/types.h"
 #include "bindings/http/websocket.h"
 #include "bindings/inspect/agent.h"
+#include "bindings/inspect/debugger.h"
 #include "bindings/inspect/inspector.h"
 #include "bindings/inspect/tasks.h"
 #include "bindings/inspect/metrics.h"
 #include "bindings/inspect/profile_module.h"
+#include "bindings/inspect/trace.h"
 #include "bindings/lib/patch.h"
 #include "bindings/lib/standard.h"
 #include "bindings/lib/test.h"
@@ -126,8 +128,10 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.http.files.core", ml_open_http_files},
                                        {"moonlet.websocket.core", ml_open_websocket},
                                        {"moonlet.inspect.profile.core", ml_open_inspect_profile},
+                                       {"moonlet.inspect.trace.core", ml_open_inspect_trace},
                                        {"moonlet.signal.core", ml_open_signal},
                                        {"moonlet.terminal.core", ml_open_terminal},
+                                       {"moonlet.inspect.debugger.core", ml_open_inspect_debugger},
                                        {"moonlet.inspect.tasks.core", ml_open_inspect_tasks},
                                        {"moonlet.inspect.agent.core", ml_open_inspect_agent},
                                        {"moonlet.inspector.core", ml_open_inspector},

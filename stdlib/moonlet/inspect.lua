@@ -15,6 +15,12 @@ local parts = {
   histogram = "metrics",
   metrics = "metrics",
   profile = "profile",
+  mark = "trace",
+  span = "trace",
+  trace = "trace",
+  trace_last = "trace",
+  trace_start = "trace",
+  trace_stop = "trace",
 }
 
 return setmetatable({}, {

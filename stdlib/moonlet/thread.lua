@@ -4,7 +4,7 @@
 
 -- call, spawn and channel are in runtime/bindings/thread/.
 
-local error, pcall, setmetatable, type = error, pcall, setmetatable, type
+local error, ipairs, pcall, setmetatable, type = error, ipairs, pcall, setmetatable, type
 local math_min, math_type = math.min, math.type
 
 local argument = require "moonlet.argument"
@@ -109,18 +109,19 @@ local function results_of(self, ok, ...)
   core.raise(err, traceback, self.name)
 end
 
+-- A function, or that of an object's __call and the object: nil for anything else.
+local function_of = core.function_of
 local FUNCTION = 'a function or "module.function" expected'
-
-local function is_function(fn)
-  return type(fn) == "function" or type(fn) == "string" and fn:find "[^.]%.[^.]+$" ~= nil
-end
 
 -- Raises if the function cannot be copied: for the whole map, and not for each item.
 local function check_copyable(fn, name)
-  local probe = core.channel(1)
-  local ok, message = pcall(probe.put, probe, fn, 0)
-  if ok then return end
-  error(("bad argument #2 to '%s' (%s)"):format(name, (message:gsub("^value", "fn"))), 3)
+  local probe = core.channel(2)
+  for _, value in ipairs { function_of(fn) } do
+    local ok, message = pcall(probe.put, probe, value, 0)
+    if not ok then
+      error(("bad argument #2 to '%s' (%s)"):format(name, (message:gsub("^value", "fn"))), 3)
+    end
+  end
 end
 
 --- Has a thread call fn(...), as thread.call() does; waits for a thread that has nothing to do. If
@@ -130,8 +131,10 @@ end
 -- @return its results; raises its error
 function ThreadPool:call(fn, ...)
   argument.self(self, ThreadPool, "call")
-  argument.check(is_function(fn), 1, "call", FUNCTION)
-  return results_of(self, carry_out(self, fn, ...))
+  local call, object = function_of(fn)
+  argument.check(call ~= nil, 1, "call", FUNCTION)
+  if object ~= nil then return results_of(self, carry_out(self, call, object, ...)) end
+  return results_of(self, carry_out(self, call, ...))
 end
 
 --- Calls fn(item) for all items of a list, on all threads of the pool, and waits for all.
@@ -143,7 +146,7 @@ end
 function ThreadPool:map(list, fn)
   argument.self(self, ThreadPool, "map")
   argument.table(list, 1, "map")
-  argument.check(is_function(fn), 2, "map", FUNCTION)
+  argument.check(function_of(fn) ~= nil, 2, "map", FUNCTION)
   check_copyable(fn, "map")
   return task.map(list, function(item) return self:call(fn, item) end)
 end
@@ -171,7 +174,7 @@ ThreadPool.__gc = ThreadPool.close
 -- @treturn table tracebacks, as task.map()
 function thread.map(list, fn, limit)
   argument.table(list, 1, "map")
-  argument.check(is_function(fn), 2, "map", FUNCTION)
+  argument.check(function_of(fn) ~= nil, 2, "map", FUNCTION)
   check_copyable(fn, "map")
   argument.count(limit, 3, "map", "the limit")
   if #list == 0 then return { n = 0 }, { n = 0 }, { n = 0 } end

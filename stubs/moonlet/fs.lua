@@ -69,13 +69,14 @@ function file:lines(...) end
 
 ---Locks the file against others that lock it: other programs (flock(2)), and other file objects of
 ---this one, whichever task has them. Only the task waits, and a cancelled one has no lock. Closing the
----file unlocks it.
+---file unlocks it. A task that has locked the file itself, by this object or by another one, and not
+---given it up, would wait for ever: that is an error.
 ---
 ---local file <close> = assert(fs.open("counter", "r+"))
 ---local lock <close> = assert(file:lock())
 ---@param mode? string "exclusive", or "shared": with others that share it
 ---@param timeout? number seconds; 0 never waits
----@return moonlet.fs.lock|nil # or nil, message, code: "ETIMEDOUT"
+---@return moonlet.fs.lock|nil # or nil, message, code: "ETIMEDOUT"; "EDEADLK": this task has locked it already
 ---@return string|nil # message
 ---@return string|nil # code
 function file:lock(mode, timeout) end
@@ -433,7 +434,8 @@ function fs.watch(path, opts) end
 ---another file in the same directory, which takes the place of the first. After a loss of power the
 ---file has the old content or the new one; the new one if write() has returned. The file keeps its
 ---permissions, and its owner where that is allowed; hard links keep the old content. If anything fails
----the old file is as it was.
+---the old file is as it was. Only files are replaced: a device, FIFO or socket is "ENOTSUP", a
+---directory "EISDIR", a file that is mounted "EBUSY".
 ---
 ---A cancelled task has written nothing if the atomic write was not finished; a plain one that has
 ---begun is finished first.

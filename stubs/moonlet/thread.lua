@@ -65,7 +65,8 @@ local thread = {}
 ---Runs a function in a runtime of its own, on a thread of its own, and waits for its end. The
 ---function, its arguments and its results are copied. If the caller is cancelled, the function ends,
 ---also while it computes; the caller waits for that, but for a second at most, since C code may not
----end.
+---end. An object that can be called stands for the function of its `__call` with the object as its
+---first argument: a copy, without a metatable. The same holds for all functions of this module.
 ---@param opts? moonlet.thread.call.options
 ---@param fn function|string or "module.function"
 ---@param ... any its arguments

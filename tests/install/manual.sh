@@ -3,7 +3,7 @@
 
 page=$prefix/share/man/man1/moonlet.1
 completion=$prefix/share/bash-completion/completions/moonlet
-"$prefix/bin/moonlet" --help | sed -n 's/^  \(-[^ ,]*\)\(, \(-[^ ]*\)\)\{0,1\} .*/\1 \3/p' | tr ' ' '\n' | grep . | sort -u >"$work/options"
+"$prefix/bin/moonlet" --help | sed -n 's/^  \(-[^] ,[]*\)\(\[[^ ]*\)\{0,1\}\(, \(-[^ ]*\)\)\{0,1\} .*/\1 \4/p' | tr ' ' '\n' | grep . | sort -u >"$work/options"
 check '--help tells options' grep -qx -e '--stack-size' "$work/options"
 
 # Without roff's backslashes; a line of the page that names options begins with a macro for bold.

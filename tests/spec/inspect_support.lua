@@ -39,6 +39,11 @@ function Program:results(name, arguments, seconds)
   return table.unpack(reply:json().results)
 end
 
+--- Waits until the program answers: where many programs run, 100 ms may be too short.
+function Program:answers()
+  support.eventually(function() return self:get("/state").status == 200 end)
+end
+
 --- Ends the program. Returns how it ended.
 function Program:close()
   self.client:close()

@@ -44,6 +44,18 @@ void ml_hook_record_drop(struct ml_hooks *hooks, const lua_State *L)
     hooks->count--;
 }
 
+struct ml_hooked *ml_hook_record_next(struct ml_hooks *hooks, const struct ml_hooked *hooked)
+{
+    if (hooked != NULL && hooked->next != NULL)
+        return hooked->next;
+    struct ml_hooked **bucket = hooks->buckets;
+    if (hooked != NULL)
+        bucket = bucket_of(hooks, hooked->L) + 1;
+    while (bucket < hooks->buckets + ML_HOOK_BUCKETS && *bucket == NULL)
+        bucket++;
+    return bucket < hooks->buckets + ML_HOOK_BUCKETS ? *bucket : NULL;
+}
+
 void ml_hook_records_release(struct ml_hooks *hooks)
 {
     for (int i = 0; i < ML_HOOK_BUCKETS; i++)

@@ -27,7 +27,9 @@ enum ml_hook_reason {
     ML_HOOK_DUMP,      /* the tasks are to be dumped */
     ML_HOOK_INSPECT,   /* a request from another thread is to be answered */
     ML_HOOK_PROFILE,   /* the running code is to be sampled */
-    ML_HOOK_DEBUG,     /* the debugger looks for a place to stop */
+    ML_HOOK_DEBUG,     /* the debugger looks at each function that begins */
+    ML_HOOK_LINES,     /* ... and at each line of one that has breakpoints */
+    ML_HOOK_RETURNS,   /* ... and at the end of a call below such a function */
     ML_HOOK_REASONS
 };
 
@@ -64,6 +66,7 @@ struct ml_hooked {
     long outer_left;                    /* instructions until its next count event */
     unsigned reasons;                   /* bits 1 << enum ml_hook_reason */
     struct ml_lua_call cancelled, slow; /* for the owner of the reason of that name */
+    unsigned calm; /* for the owner of ML_HOOK_RETURNS: events in a row without a use */
 };
 
 enum { ML_HOOK_BUCKETS = 256 };
@@ -72,6 +75,10 @@ struct ml_hooks {
     const struct ml_hook_kind *kinds[ML_HOOK_REASONS];
     atomic_uint shared;  /* reasons in force on every thread that has the hook */
     unsigned standing;   /* those of them that every thread gets when it begins or goes on */
+    int standing_events; /* their events */
+    /* Called at the end of ml_hooks_attend(). May run on the hub's stack. Does not raise. NULL:
+     * nothing. */
+    void (*attended)(struct ml_lua *lua, lua_State *L);
     unsigned count;      /* threads with a record */
     lua_Hook of_scripts; /* the C hook with which debug.sethook calls a script's function */
     /* A hook of C code that a signal handler, which may not allocate, has replaced with ours. */
@@ -96,6 +103,9 @@ struct ml_hooked *ml_hook_record_obtain(struct ml_hooks *hooks, lua_State *L);
 
 /* Frees the record of L, if there is one. */
 void ml_hook_record_drop(struct ml_hooks *hooks, const lua_State *L);
+
+/* The record behind `hooked`, NULL for the first; NULL: there are no more. */
+struct ml_hooked *ml_hook_record_next(struct ml_hooks *hooks, const struct ml_hooked *hooked);
 
 /* Frees all. */
 void ml_hook_records_release(struct ml_hooks *hooks);

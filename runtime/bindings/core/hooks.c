@@ -139,6 +139,22 @@ void ml_hooks_disarm(lua_State *L, enum ml_hook_reason reason)
     ml_hooks_refresh(L);
 }
 
+/* The next record that has the reason, or NULL: a refresh may drop the one before. */
+static struct ml_hooked *next_with(struct ml_hooks *hooks, enum ml_hook_reason reason)
+{
+    struct ml_hooked *hooked = ml_hook_record_next(hooks, NULL);
+    while (hooked != NULL && (hooked->reasons & 1u << reason) == 0)
+        hooked = ml_hook_record_next(hooks, hooked);
+    return hooked;
+}
+
+void ml_hooks_disarm_all(struct ml_lua *lua, enum ml_hook_reason reason)
+{
+    struct ml_hooked *hooked;
+    while ((hooked = next_with(&lua->hooks, reason)) != NULL)
+        ml_hooks_disarm(hooked->L, reason);
+}
+
 void ml_hooks_share(struct ml_lua *lua, enum ml_hook_reason reason)
 {
     atomic_fetch_or(&lua->hooks.shared, 1u << reason);
@@ -149,22 +165,33 @@ void ml_hooks_unshare(struct ml_lua *lua, enum ml_hook_reason reason)
     atomic_fetch_and(&lua->hooks.shared, ~(1u << reason));
 }
 
+/* Which reasons stand has changed. */
+static void note_standing(struct ml_hooks *hooks, unsigned standing)
+{
+    hooks->standing = standing;
+    hooks->standing_events = demand_of(hooks, NULL, standing).events;
+}
+
 void ml_hooks_stand(struct ml_lua *lua, enum ml_hook_reason reason)
 {
-    lua->hooks.standing |= 1u << reason;
+    note_standing(&lua->hooks, lua->hooks.standing | 1u << reason);
     ml_hooks_share(lua, reason);
 }
 
 void ml_hooks_withdraw(struct ml_lua *lua, enum ml_hook_reason reason)
 {
-    lua->hooks.standing &= ~(1u << reason);
+    note_standing(&lua->hooks, lua->hooks.standing & ~(1u << reason));
     ml_hooks_unshare(lua, reason);
 }
 
 void ml_hooks_attend(lua_State *L)
 {
-    if (lua_gethook(L) != on_hook || (lua_gethookmask(L) & LUA_MASKCOUNT) == 0)
+    struct ml_lua *lua = ml_lua_of(L);
+    if (lua_gethook(L) != on_hook ||
+        (~lua_gethookmask(L) & lua->hooks.standing_events) != 0)
         ml_hooks_refresh(L);
+    if (lua->hooks.attended != NULL)
+        lua->hooks.attended(lua, L);
 }
 
 void ml_hooks_touch(lua_State *L, enum ml_hook_reason reason)

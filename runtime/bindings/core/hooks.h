@@ -36,6 +36,9 @@ void ml_hooks_unshare(struct ml_lua *lua, enum ml_hook_reason reason);
 void ml_hooks_stand(struct ml_lua *lua, enum ml_hook_reason reason);
 void ml_hooks_withdraw(struct ml_lua *lua, enum ml_hook_reason reason);
 
+/* The reason is in force on no single thread any more: for one that was armed on several. */
+void ml_hooks_disarm_all(struct ml_lua *lua, enum ml_hook_reason reason);
+
 /* Puts the hook on L for a shared reason. For signal handlers of L's own thread: allocates nothing.
  */
 void ml_hooks_touch(lua_State *L, enum ml_hook_reason reason);

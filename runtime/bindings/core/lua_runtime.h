@@ -18,9 +18,12 @@
 #include <lua.h>
 #include <stdatomic.h>
 
+struct ml_debugger;
 struct ml_inspectors;
 struct ml_accounts;
+struct ml_http_exchange;
 struct ml_libc_calls;
+struct ml_lua_server;
 struct ml_lua_task;
 struct ml_pool;
 struct ml_profile;
@@ -59,11 +62,15 @@ struct ml_thread_pool {
     int ref;   /* in the registry: index -> thread */
 };
 
+/* The values of enum ml_outcome. */
+enum { ML_OUTCOMES = 4 };
+
 /* The live tasks: bindings/core/lua_task.c, bindings/core/lua_spawn.c. */
 struct ml_lua_tasks {
     struct ml_lua_task *main;
-    int ref;      /* in the registry: slot + 1 -> Task */
-    int type_ref; /* the metatable of Tasks */
+    int ref;                        /* in the registry: slot + 1 -> Task */
+    int type_ref;                   /* the metatable of Tasks */
+    uint64_t outcomes[ML_OUTCOMES]; /* how many have ended how; enum ml_outcome */
     /* The size of that table, up to which an entry needs no memory. */
     uint32_t places;
 };
@@ -134,6 +141,16 @@ struct ml_lua_inspect {
     bool stands_still;         /* the thread serves requests only */
 };
 
+/* bindings/http/server.c. */
+struct ml_lua_http {
+    struct ml_lua_server *servers; /* all, each leads to the next */
+    /* What those have counted that are gone. */
+    uint64_t connections, requests, errors, refused;
+    /* Told of each exchange when its handler has ended; the request is at `request`. May not raise.
+     * NULL: nothing. */
+    void (*answered)(lua_State *L, const struct ml_http_exchange *x, int request);
+};
+
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
@@ -144,6 +161,7 @@ struct ml_lua {
     lua_State *aside; /* for protected work on behalf of a task whose own thread is dead */
     lua_State *idle_generators; /* holds threads of generators that ended, on its stack */
     struct ml_hooks hooks;
+    struct ml_debugger *debugger; /* bindings/inspect/debugger.h; NULL: none is attached */
     struct ml_source_lines source_lines;
     struct ml_accounts *accounts; /* bindings/inspect/accounts.h; NULL: never kept */
     struct ml_lua_memory memory;
@@ -159,6 +177,7 @@ struct ml_lua {
     struct ml_lua_threads os_threads;
     struct ml_lua_inspect inspect;
     struct ml_profile *profile; /* bindings/inspect/profile.h; NULL: none is under way */
+    struct ml_lua_http http;
     struct ml_session *session; /* of the interactive mode; the owner's */
     /* Called before a thread begins, with its function on it. `thread` is a task's, or a
      * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.

@@ -7,6 +7,7 @@
 #include "bindings/core/story.h"
 #include "bindings/core/task_attribute.h"
 #include "bindings/core/traceback.h"
+#include "hub/state/trace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -176,12 +177,21 @@ static void tell_people(struct ml_lua *lua)
     lua->report.tell(lua, text != NULL ? text : "a task failed, and its error could not be shown");
 }
 
+/* Stack: as before. The trace gets the error. */
+static __attribute__((noinline)) void tell_trace(struct ml_lua *lua)
+{
+    char number[ML_ERROR_NUMBER];
+    ml_trace_tell(lua->hub.trace, ML_TRACE_ERROR, ml_error_chars(lua->aside, -2, number));
+}
+
 /* Pops the Task, the error value and a traceback or nil from the state aside and reports the error.
  */
 static void tell(struct ml_lua *lua)
 {
     lua_State *aside = lua->aside;
     int top = lua_gettop(aside);
+    if (ml_unlikely(lua->hub.trace != NULL))
+        tell_trace(lua);
     bool was_reporting = lua->report.is_composed;
     lua->report.is_composed = true;
     if (!has_handler(aside)) {

@@ -8,7 +8,9 @@
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/report.h"
 #include "bindings/core/task_attribute.h"
+#include "bindings/core/task_view.h"
 #include "bindings/core/thread_pool.h"
+#include "hub/state/trace.h"
 
 #include <lauxlib.h>
 
@@ -218,6 +220,24 @@ static void let_go_of_thread(lua_State *aside, struct ml_lua_task *task)
     lua_pop(aside, 1);
 }
 
+/* The trace gets the name of the task, which nobody can look up when the trace is taken. */
+static __attribute__((noinline)) void tell_trace(struct ml_lua *lua, struct ml_lua_task *task)
+{
+    enum { MOST = 56 };
+    uint32_t slot = task->task.waiter.slot;
+    size_t size = 0;
+    const char *name = NULL;
+    ml_trace_add(lua->hub.trace,
+                 (struct ml_trace_record){
+                     .event = ML_TRACE_NAME, .task = slot, .more = task->source_line});
+    ml_lua_push_tasks(lua->aside);
+    lua_rawgeti(lua->aside, -1, (lua_Integer)slot + 1);
+    if (task->is_named && ml_lua_push_task_name(lua->aside, lua_gettop(lua->aside)) != NULL)
+        name = lua_tolstring(lua->aside, -1, &size);
+    if (name != NULL)
+        ml_trace_add_text(lua->hub.trace, name, size, MOST);
+}
+
 /*
  * The task computes no more: its handle keeps the outcome, its thread goes its own way. The
  * functions that are called here may collect garbage, and the task's strand lies in front of its
@@ -229,6 +249,8 @@ void ml_lua_task_detach(struct ml_lua *lua, struct ml_lua_task *task, int result
     struct ml_pool_thread thread = {.L = task->L, .index = task->pool_index};
     lua_State *aside = lua->aside;
     int top = lua_gettop(aside);
+    if (ml_unlikely(lua->hub.trace != NULL))
+        tell_trace(lua, task);
     if (thread.index == 0) {
         lua_pushthread(thread.L);
         lua_xmove(thread.L, aside, 1);
@@ -236,6 +258,7 @@ void ml_lua_task_detach(struct ml_lua *lua, struct ml_lua_task *task, int result
     if (ml_unlikely(task->task.held > 0))
         lua->task_hooks.release_mutexes(lua, &task->task);
     task->result_count = results;
+    lua->tasks.outcomes[task->outcome]++;
     if (task == lua->tasks.main)
         lua->tasks.main = NULL; /* another Task may come to lie at its address */
     call_others(lua, task);
@@ -255,6 +278,8 @@ void ml_lua_task_conclude(struct ml_lua_task *task, int status, int results)
     struct ml_lua *lua = task->task.hub->owner;
     if (status == LUA_OK)
         status = keep_results(lua, task, results);
+    if (ml_unlikely(status != LUA_OK && lua->task_hooks.failed != NULL))
+        lua->task_hooks.failed(lua, task->L, false);
     task->outcome = ML_OUTCOME_DONE;
     if (status != LUA_OK) {
         ml_job_drop_unbegun(task->L);

@@ -40,6 +40,11 @@ struct ml_task_hooks {
     const struct ml_greenlet_hooks *greenlet;
     /* bindings/sync/mutex.c: a task that holds mutexes has ended. */
     void (*release_mutexes)(struct ml_lua *lua, struct ml_task *task);
+    /* bindings/inspect/stop.c. The error on top of `thread`, on which its frames still stand, ends
+     * the running task (`failed`), or is about to be caught (`raised`). May wait; does not raise.
+     * NULL: nothing is to be done. */
+    void (*failed)(struct ml_lua *lua, lua_State *thread, bool is_caught);
+    void (*raised)(struct ml_lua *lua, lua_State *thread, bool is_caught);
 };
 
 #endif

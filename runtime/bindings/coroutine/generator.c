@@ -160,8 +160,11 @@ static inline int resume_strand(lua_State *L, lua_State *thread, int count)
         lua_pop(thread, count);
         return luaL_error(L, "not enough memory");
     }
-    if (ml_unlikely(lua_status(thread) > LUA_YIELD))
+    if (ml_unlikely(lua_status(thread) > LUA_YIELD)) {
+        if (ml_unlikely(ml_lua_of(L)->task_hooks.raised != NULL))
+            ml_lua_of(L)->task_hooks.raised(ml_lua_of(L), thread, true);
         return take_error(L, thread);
+    }
     return take_results(L, thread, count_results(thread));
 }
 
@@ -211,7 +214,10 @@ static __attribute__((noinline)) int resume_other(lua_State *L, lua_State *threa
         return fail(L, count, message);
     if (is_strand && ml_hooks_are_standing(&ml_lua_of(L)->hooks))
         watch(L, thread, !is_suspended);
-    return is_strand ? resume_strand(L, thread, count) : resume_plainly(L, thread, count);
+    count = is_strand ? resume_strand(L, thread, count) : resume_plainly(L, thread, count);
+    if (ml_hooks_are_standing(&ml_lua_of(L)->hooks))
+        ml_hooks_attend(L);
+    return count;
 }
 
 int ml_generator_resume(lua_State *L, lua_State *thread, int count)

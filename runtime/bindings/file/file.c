@@ -13,6 +13,7 @@
 #include "bindings/net/write.h"
 #include "io/stream.h"
 #include "system/file/file.h"
+#include "system/file/file_lock.h"
 #include "system/file/open.h"
 
 #include <errno.h>
@@ -314,7 +315,8 @@ static int guard_tostring(lua_State *L)
 /***
 Locks the file against others that lock it: other programs (flock(2)), and other file objects of
 this one, whichever task has them. Only the task waits, and a cancelled one has no lock. Closing the
-file unlocks it.
+file unlocks it. A task that has locked the file itself, by this object or by another one, and not
+given it up, would wait for ever: that is an error.
 
     local file <close> = assert(fs.open("counter", "r+"))
     local lock <close> = assert(file:lock())
@@ -322,7 +324,7 @@ file unlocks it.
 @function file:lock
 @tparam[opt="exclusive"] string mode "exclusive", or "shared": with others that share it
 @tparam[opt] number timeout seconds; 0 never waits
-@treturn lock or nil, message, code: "ETIMEDOUT"
+@treturn lock or nil, message, code: "ETIMEDOUT"; "EDEADLK": this task has locked it already
 */
 static int file_lock(lua_State *L)
 {

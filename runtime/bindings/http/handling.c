@@ -11,6 +11,7 @@
 #include "bindings/http/response_body.h"
 #include "bindings/http/response_coding.h"
 #include "bindings/http/response_send.h"
+#include "bindings/http/tracing.h"
 #include "bindings/http/types.h"
 #include "http/http1_peer.h"
 
@@ -194,6 +195,8 @@ static void log_refused(lua_State *L, struct ml_http_exchange *x)
 static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_exchange *x)
 {
     intptr_t count = ml_cancellation_count(L);
+    if (ml_unlikely(ml_lua_of(L)->hub.trace != NULL))
+        ml_http_trace_begin(L, x);
     x->compresses = ((const struct ml_lua_server *)ml_to_object(L, ML_HANDLING_SERVER))->compresses;
     ml_push_request(L, x, ML_HANDLING_CONNECTION, ML_HANDLING_SERVER);
     ml_push_response(L, x, REQUEST, ML_HANDLING_SERVER);
@@ -202,9 +205,14 @@ static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_ex
     bool is_cancelled = call(L, ML_HANDLING_HANDLER) != LUA_OK && settle(L, x, count);
     bool has_left = c != NULL && ml_http1_peer_unguard(c);
     int top = lua_gettop(L);
+    const struct ml_lua *lua = ml_lua_of(L);
+    if (ml_unlikely(lua->http.answered != NULL))
+        lua->http.answered(L, x, REQUEST);
     bool is_log_cancelled = log_exchange(L, x, ml_cancellation_count(L));
     if (is_cancelled)
         lua_settop(L, top);
+    if (ml_unlikely(ml_lua_of(L)->hub.trace != NULL))
+        ml_http_trace_end(L, x, REQUEST);
     detach(L);
     if (is_log_cancelled && !is_cancelled)
         lua_error(L);

@@ -82,6 +82,19 @@ static void push_route(lua_State *L)
     }
 }
 
+void ml_request_push_route(lua_State *L, int request)
+{
+    const struct ml_lua_request *req = ml_to_object(L, request);
+    if ((req->kept & 1u << ML_REQUEST_ROUTE_FIELD) != 0) {
+        lua_getiuservalue(L, request, ML_REQUEST_KEPT);
+        lua_rawgeti(L, -1, ML_REQUEST_ROUTE_FIELD + 1);
+        lua_remove(L, -2);
+    } else if (lua_getiuservalue(L, request, ML_REQUEST_ROUTE) == LUA_TTABLE) {
+        lua_rawgeti(L, -1, 2);
+        lua_remove(L, -2);
+    }
+}
+
 bool ml_request_path(const struct ml_lua_request *req, struct ml_http_slice *path)
 {
     if (req->x == NULL || (req->kept & 1u << ML_REQUEST_PATH))

@@ -8,6 +8,10 @@
  * a mounted handler), or its target has none. */
 bool ml_request_path(const struct ml_lua_request *req, struct ml_http_slice *path);
 
+/* Pushes the pattern of the route that serves the request at `request`, or what a script has put in
+ * its place; nil: none does. Does not raise; takes two places of the stack. */
+void ml_request_push_route(lua_State *L, int request);
+
 /* For a router, with the request at 1. The route at `route` is its route: a list, the pattern at 2.
  * The table on top, which goes, has its parameters. */
 void ml_request_set_route(lua_State *L, int route);

@@ -256,9 +256,27 @@ static int serve(lua_State *L)
     return 0;
 }
 
+/* What it has counted is kept. */
+static void forget_server(struct ml_lua_http *http, const struct ml_lua_server *server)
+{
+    const struct ml_http_counters *counters = &server->http.counters;
+    struct ml_lua_server **place = &http->servers;
+    while (*place != NULL && *place != server)
+        place = &(*place)->next;
+    if (*place == NULL)
+        return;
+    *place = server->next;
+    http->connections += counters->connections;
+    http->requests += counters->requests;
+    http->errors += counters->errors;
+    http->refused += counters->refused;
+}
+
 static int server_gc(lua_State *L)
 {
-    ml_http_server_release(ml_to_object(L, 1));
+    struct ml_lua_server *server = ml_to_object(L, 1);
+    forget_server(&ml_lua_of(L)->http, server);
+    ml_http_server_release(&server->http);
     return 0;
 }
 
@@ -270,7 +288,10 @@ static int new_server(lua_State *L)
     lua_settop(L, IDLE);
     struct ml_lua_server *server =
         ml_push_object(L, ml_http_server_type, sizeof *server, ML_SERVER_VALUES);
-    ml_http_server_init(&server->http, &ml_lua_of(L)->io);
+    struct ml_lua *lua = ml_lua_of(L);
+    ml_http_server_init(&server->http, &lua->io);
+    server->next = lua->http.servers;
+    lua->http.servers = server;
     server->http.handle = handle_exchange;
     server->http.spawn = spawn;
     lua_pushvalue(L, HANDLER);

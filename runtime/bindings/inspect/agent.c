@@ -3,6 +3,7 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/object.h"
+#include "bindings/inspect/frames.h"
 #include "bindings/inspect/inspector.h"
 #include "bindings/inspect/wire.h"
 #include "bindings/thread/outcome.h"
@@ -196,6 +197,76 @@ static int go_on(lua_State *L)
     return 0;
 }
 
+/* ---- a task's variables ---- */
+
+/* Whether the request is served where its function may wait. */
+static int may_wait(lua_State *L)
+{
+    lua_pushboolean(L, !ml_lua_of(L)->report.is_composed);
+    return 1;
+}
+
+static struct ml_task *find_task(lua_State *L, int index)
+{
+    const struct ml_hub *hub = &ml_lua_of(L)->hub;
+    uint64_t id = (uint64_t)luaL_checkinteger(L, index);
+    struct ml_task *task;
+    for (uint32_t slot = 0; (task = ml_hub_next_task(hub, &slot)) != NULL;)
+        if (task->id == id)
+            return task;
+    return NULL;
+}
+
+/* switches(id) -> how often the task has let others run; nil: it has ended. */
+static int switches(lua_State *L)
+{
+    const struct ml_task *task = find_task(L, 1);
+    if (task == NULL)
+        luaL_pushfail(L);
+    else
+        lua_pushinteger(L, task->switches);
+    return 1;
+}
+
+/* Goes outwards behind the agent's calls, to the code that the request has interrupted. */
+static bool skip_own_calls(struct ml_frames *frames)
+{
+    lua_Debug frame;
+    bool is_found = false;
+    while (!is_found && ml_frames_next(frames, &frame)) {
+        lua_getinfo(frames->thread, "f", &frame);
+        is_found = lua_tocfunction(frames->thread, -1) == carry_out;
+        lua_pop(frames->thread, 1);
+    }
+    return is_found;
+}
+
+/* call(id, number) -> the thread and the level of a task's call, counted from 0 at the innermost;
+ * false: it has no such call; nil: there is no such task. Of the running task only from a
+ * coroutine, so that the level stays what it is. */
+static int call(lua_State *L)
+{
+    struct ml_task *task = find_task(L, 1);
+    lua_Integer number = luaL_checkinteger(L, 2);
+    if (task == NULL) {
+        luaL_pushfail(L);
+        return 1;
+    }
+    lua_Debug frame;
+    bool is_running = task == ml_lua_of(L)->hub.current;
+    struct ml_frames frames = ml_frames(ml_lua_task_of(task), is_running ? L : NULL, 0);
+    bool is_there = number >= 0 && (!is_running || skip_own_calls(&frames));
+    for (lua_Integer i = 0; is_there && i <= number; i++)
+        is_there = ml_frames_next(&frames, &frame);
+    lua_pushboolean(L, 0);
+    if (!is_there || !lua_checkstack(frames.thread, 1))
+        return 1;
+    lua_pushthread(frames.thread);
+    lua_xmove(frames.thread, L, 1);
+    lua_pushinteger(L, frames.level);
+    return 2;
+}
+
 /* ---- events ---- */
 
 /* tell(kind, ...) -> whether the event is on its way to the inspector. Never waits. Raises for
@@ -227,9 +298,15 @@ static int has_inspector(lua_State *L)
 
 int ml_open_inspect_agent(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"start", start}, {"has_inspector", has_inspector},
-                                         {"tell", tell},   {"stand_still", stand_still},
-                                         {"go_on", go_on}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"start", start},
+                                         {"has_inspector", has_inspector},
+                                         {"may_wait", may_wait},
+                                         {"switches", switches},
+                                         {"call", call},
+                                         {"tell", tell},
+                                         {"stand_still", stand_still},
+                                         {"go_on", go_on},
+                                         {NULL, NULL}};
     ml_open_thread_channel_type(L);
     ml_failure_push_type(L);
     lua_pop(L, 1);

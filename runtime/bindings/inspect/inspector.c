@@ -72,6 +72,40 @@ static int lost(lua_State *L)
     return 1;
 }
 
+/* ---- a program that does not answer ---- */
+
+/* poke() -> true; or nil, message, code. Code that computes serves requests at its next
+ * instruction. */
+static int poke(lua_State *L)
+{
+    return ml_push_outcome(
+        L, ml_wire_visit(check_wire(L), ml_lua_of(L)->inspect.inspectors->poke, NULL));
+}
+
+/* look() -> what the program's thread does: {computes=, call=, frames={...}}; or nil, message,
+ * code. */
+static int look(lua_State *L)
+{
+    struct ml_hang hang = {0};
+    int error = ml_wire_visit(check_wire(L), ml_lua_of(L)->inspect.inspectors->look, &hang);
+    if (error != 0)
+        return ml_push_failure(L, error);
+    lua_createtable(L, 0, 3);
+    lua_pushboolean(L, hang.computes);
+    lua_setfield(L, -2, "computes");
+    if (hang.call[0] != '\0') {
+        lua_pushstring(L, hang.call);
+        lua_setfield(L, -2, "call");
+    }
+    lua_createtable(L, hang.count, 0);
+    for (int i = 0; i < hang.count; i++) {
+        lua_pushstring(L, hang.frames[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "frames");
+    return 1;
+}
+
 /* ---- who is who ---- */
 
 static int pid(lua_State *L)
@@ -114,10 +148,18 @@ static int equal(lua_State *L)
 
 int ml_open_inspector(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"send", send},   {"receive", receive}, {"events", events}, {"next_event", next_event},
-        {"lost", lost},   {"pid", pid},         {"uid", uid},       {"secret", secret},
-        {"equal", equal}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"send", send},
+                                         {"receive", receive},
+                                         {"events", events},
+                                         {"next_event", next_event},
+                                         {"lost", lost},
+                                         {"poke", poke},
+                                         {"look", look},
+                                         {"pid", pid},
+                                         {"uid", uid},
+                                         {"secret", secret},
+                                         {"equal", equal},
+                                         {NULL, NULL}};
     ml_open_thread_channel_type(L);
     ml_failure_push_type(L);
     lua_pop(L, 1);

@@ -3,7 +3,10 @@
 #include "bindings/inspect/counter.h"
 #include "bindings/inspect/gauge.h"
 #include "bindings/inspect/histogram.h"
+#include "bindings/inspect/http_figures.h"
+#include "bindings/inspect/runtime_figures.h"
 #include "bindings/inspect/series.h"
+#include "bindings/inspect/task_times.h"
 
 /* core.series(metric) -> its family, the text of its labels, its labels. */
 static int series(lua_State *L)
@@ -36,13 +39,17 @@ int ml_open_metrics(lua_State *L)
                                          {"counter", ml_inspect_counter},
                                          {"gauge", ml_inspect_gauge},
                                          {"histogram", ml_inspect_histogram},
+                                         {"http", ml_inspect_http},
                                          {"is_series", is_series},
                                          {"methods", methods},
+                                         {"runtime", ml_inspect_runtime},
                                          {"series", series},
+                                         {"times", ml_inspect_times},
                                          {NULL, NULL}};
     ml_open_counter_type(L);
     ml_open_gauge_type(L);
     ml_open_histogram_type(L);
+    ml_open_times_type(L);
     luaL_newlib(L, functions);
     return 1;
 }

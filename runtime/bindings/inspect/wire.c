@@ -203,6 +203,15 @@ bool ml_wire_await(struct ml_wire *wire, ml_time deadline)
     return has_inspector;
 }
 
+int ml_wire_visit(struct ml_wire *wire, int (*fn)(struct ml_lua *lua, void *argument),
+                  void *argument)
+{
+    pthread_mutex_lock(&wire->mutex);
+    int result = wire->box != NULL ? fn(wire->lua, argument) : -ML_ECLOSED;
+    pthread_mutex_unlock(&wire->mutex);
+    return result;
+}
+
 /* ---- events ---- */
 
 bool ml_wire_tell(struct ml_wire *wire, struct ml_parcel *event)

@@ -79,6 +79,11 @@ struct ml_request *ml_wire_take(struct ml_wire *wire, bool at_once);
  * more. */
 bool ml_wire_await(struct ml_wire *wire, ml_time deadline);
 
+/* Calls fn(the runtime, argument) from another thread while the runtime is certainly open. 0, or
+ * -ML_ECLOSED. */
+int ml_wire_visit(struct ml_wire *wire, int (*fn)(struct ml_lua *lua, void *argument),
+                  void *argument);
+
 /* ---- events ---- */
 
 /* Puts an event into the channel; one for which there is no room is dropped and counted. True: it

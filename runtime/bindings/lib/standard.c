@@ -44,9 +44,45 @@ static int pcall_results(lua_State *L, int status, lua_KContext count)
     return push_caught(L);
 }
 
+/* A message handler while a debugger wants to know of errors that are caught. The upvalue is the
+ * script's own handler, if there is one. */
+static int show_error(lua_State *L)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    lua_settop(L, 1);
+    if (lua->task_hooks.raised != NULL && lua->hub.current != NULL)
+        lua->task_hooks.raised(lua, L, true);
+    if (lua_isnone(L, lua_upvalueindex(1)))
+        return 1;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/* Stack: the handler, true, results or the error. */
+static int shown_results(lua_State *L, int status, lua_KContext count)
+{
+    lua_remove(L, 1);
+    return pcall_results(L, status, count);
+}
+
+static int protected_call_shown(lua_State *L)
+{
+    intptr_t count = ml_cancellation_count(L);
+    lua_pushcfunction(L, show_error);
+    lua_insert(L, 1);
+    lua_pushboolean(L, 1);
+    lua_insert(L, 2);
+    int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 1, count, shown_results);
+    return shown_results(L, status, count);
+}
+
 static int protected_call(lua_State *L)
 {
     luaL_checkany(L, 1);
+    if (ml_unlikely(ml_lua_of(L)->task_hooks.raised != NULL))
+        return protected_call_shown(L);
     intptr_t count = ml_cancellation_count(L);
     lua_pushboolean(L, 1);
     lua_insert(L, 1);
@@ -82,10 +118,17 @@ static int protected_call_with_handler(lua_State *L)
     luaL_checktype(L, 2, LUA_TFUNCTION);
     intptr_t count = ml_cancellation_count(L);
     int arguments = lua_gettop(L) - 2;
+    int handler = 2;
     lua_pushboolean(L, 1);
     lua_pushvalue(L, 1);
     lua_rotate(L, 3, 2);
-    int status = lua_pcallk(L, arguments, LUA_MULTRET, 2, count, xpcall_results);
+    if (ml_unlikely(ml_lua_of(L)->task_hooks.raised != NULL)) {
+        handler = 1;
+        lua_pushvalue(L, 2);
+        lua_pushcclosure(L, show_error, 1);
+        lua_replace(L, handler);
+    }
+    int status = lua_pcallk(L, arguments, LUA_MULTRET, handler, count, xpcall_results);
     return xpcall_results(L, status, count);
 }
 

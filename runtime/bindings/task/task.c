@@ -19,6 +19,7 @@
 #include "bindings/task/group.h"
 #include "bindings/task/task_options.h"
 #include "hub/state/scope.h"
+#include "hub/state/trace.h"
 #include "hub/switch/switch.h"
 #include "hub/wait/wait.h"
 
@@ -187,8 +188,11 @@ static int call_in_scope(lua_State *L, enum ml_scope_kind kind, ml_time deadline
         return lua_gettop(L) - 1;
     bool is_cancellation = ml_cancellation_is_raised(L, count);
     ml_cancellation_rethrow(L, count);
-    if (end.expired && is_cancellation)
+    if (end.expired && is_cancellation) {
+        if (ml_unlikely(hub->trace != NULL))
+            ml_trace_tell(hub->trace, ML_TRACE_DEADLINE, NULL);
         return ml_push_failure(L, -ML_EDEADLINE);
+    }
     return lua_error(L);
 }
 

@@ -120,6 +120,20 @@ static void name_after_function(lua_State *L, int index, struct ml_thread_call *
         snprintf(call->name, sizeof call->name, "%s", about.short_src);
 }
 
+int ml_thread_resolve(lua_State *L, int index)
+{
+    if (lua_isfunction(L, index))
+        return 1;
+    if (lua_type(L, index) == LUA_TSTRING) {
+        const char *name = lua_tostring(L, index), *dot = strrchr(name, '.');
+        return dot != NULL && dot > name && dot[1] != '\0';
+    }
+    if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+        return 0;
+    lua_insert(L, index);
+    return 2;
+}
+
 /* Stack: [options,] a function or what stands for one, arguments. Replaces an object with __call by
  * that function and the object. Returns the index of the function. */
 static int check_function(lua_State *L, const char *const names[])
@@ -129,14 +143,10 @@ static int check_function(lua_State *L, const char *const names[])
     int index = lua_istable(L, 1) && !has_call ? 2 : 1;
     if (index == 2)
         ml_check_option_names(L, 1, names);
-    if (lua_type(L, index) == LUA_TSTRING) {
-        const char *name = lua_tostring(L, index), *dot = strrchr(name, '.');
-        luaL_argcheck(L, dot != NULL && dot > name && dot[1] != '\0', index,
+    if (ml_thread_resolve(L, index) == 0) {
+        luaL_argcheck(L, lua_type(L, index) != LUA_TSTRING, index,
                       "a function or \"module.function\" expected");
-    } else if (!lua_isfunction(L, index)) {
-        if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
-            luaL_typeerror(L, index, "function");
-        lua_insert(L, index);
+        luaL_typeerror(L, index, "function");
     }
     return index;
 }
@@ -238,7 +248,8 @@ static struct owner *prepare(lua_State *L, const char *const names[])
 Runs a function in a runtime of its own, on a thread of its own, and waits for its end. The
 function, its arguments and its results are copied. If the caller is cancelled, the function ends,
 also while it computes; the caller waits for that, but for a second at most, since C code may not
-end.
+end. An object that can be called stands for the function of its `__call` with the object as its
+first argument: a copy, without a metatable. The same holds for all functions of this module.
 @function call
 @tparam[opt] table opts
 @tparam[opt] integer opts.memory bytes that its Lua state may have at a time, 262144 at least

@@ -2,6 +2,7 @@
 
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
+#include "bindings/thread/call.h"
 #include "bindings/thread/outcome.h"
 #include "bindings/thread/thread_channel.h"
 
@@ -15,6 +16,12 @@ static int refuse(lua_State *L, const char *text)
     lua_pushstring(L, text);
     lua_concat(L, 2);
     return lua_error(L);
+}
+
+int ml_thread_function(lua_State *L)
+{
+    lua_settop(L, 1);
+    return ml_thread_resolve(L, 1);
 }
 
 int ml_thread_send(lua_State *L)

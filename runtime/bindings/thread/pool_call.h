@@ -5,6 +5,10 @@
 
 #include <lua.h>
 
+/* function_of(fn): fn; the function and the object, if fn is an object with __call; nothing if it
+ * cannot be called on a thread. */
+int ml_thread_function(lua_State *L);
+
 /* send(channel, fn, ...): has a thread call it. Returns true, or nil, message, code. */
 int ml_thread_send(lua_State *L);
 

@@ -24,6 +24,7 @@ int ml_open_thread(lua_State *L)
                                          {"spawn", ml_thread_spawn},
                                          {"channel", ml_thread_channel_make},
                                          {"cores", thread_cores},
+                                         {"function_of", ml_thread_function},
                                          {"send", ml_thread_send},
                                          {"answer", ml_thread_answer},
                                          {"receive", ml_thread_receive},

@@ -35,6 +35,7 @@ struct crew {
     unsigned workers; /* without those in a job that no task waits for */
     unsigned stuck;   /* those in such a job */
     unsigned idle;    /* workers that wait for a job */
+    uint64_t put;     /* jobs that were put there so far */
     atomic_uint jobs; /* in the queue; a worker on the lookout reads it without the mutex */
     bool is_watched;  /* a worker is on the lookout */
 };
@@ -56,6 +57,7 @@ struct ml_offload {
 static void put(struct crew *crew, struct ml_job *job)
 {
     ml_list_insert(&crew->queue, &job->link);
+    crew->put++;
     atomic_fetch_add_explicit(&crew->jobs, 1, memory_order_release);
 }
 
@@ -388,4 +390,20 @@ int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_jo
     if (error != 0)
         abandon(hub->offload.workers, job);
     return error;
+}
+
+void ml_offload_count(const struct ml_hub *hub, enum ml_work work,
+                      struct ml_offload_figures *figures)
+{
+    struct ml_offload *pool = hub->offload.workers;
+    *figures = (struct ml_offload_figures){0};
+    if (pool == NULL)
+        return;
+    const struct crew *crew = &pool->crews[work];
+    pthread_mutex_lock(&pool->mutex);
+    figures->jobs = crew->put;
+    figures->queued = atomic_load_explicit(&crew->jobs, memory_order_relaxed);
+    figures->workers = crew->workers + crew->stuck;
+    figures->idle = crew->idle;
+    pthread_mutex_unlock(&pool->mutex);
 }

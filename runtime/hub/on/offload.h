@@ -68,4 +68,16 @@ int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_jo
  */
 int ml_offload_start(struct ml_hub *hub, struct ml_job *job);
 
+/* The workers of a kind, and the jobs. */
+struct ml_offload_figures {
+    uint64_t jobs;    /* that were given to them so far */
+    unsigned queued;  /* that no worker has taken yet */
+    unsigned workers; /* threads */
+    unsigned idle;    /* those of them that wait for a job */
+};
+
+/* All are 0 before the first job. */
+void ml_offload_count(const struct ml_hub *hub, enum ml_work work,
+                      struct ml_offload_figures *figures);
+
 #endif

@@ -45,6 +45,7 @@ struct ml_hub {
     struct ml_libc_calls
         *libc_calls;               /* interpose/libc_call.h; NULL: C libraries block the thread */
     struct ml_observer *observers; /* hub/state/observer.h; NULL: none */
+    struct ml_trace *trace;        /* hub/state/trace.h; NULL: none is recorded */
     struct ml_hub_hooks hooks;
     void *owner; /* the code that set the hooks */
 };

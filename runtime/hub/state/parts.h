@@ -23,6 +23,7 @@ struct ml_offload;
 struct ml_scope;
 struct ml_strand;
 struct ml_task;
+struct ml_trace;
 
 /* hub/state/ready.h: tasks that can run. */
 struct ml_hub_ready {

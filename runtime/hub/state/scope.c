@@ -120,6 +120,21 @@ void ml_scope_expire(struct ml_task *task, ml_time now)
     }
 }
 
+static void postpone(struct ml_scope *scope, ml_time by)
+{
+    if (scope == NULL)
+        return;
+    postpone(scope->outer, by);
+    if (scope->deadline != ML_FOREVER && !scope->expired)
+        scope->deadline += by;
+    inherit(scope, scope->outer);
+}
+
+void ml_scope_postpone(struct ml_task *task, ml_time by)
+{
+    postpone(task->scope, by);
+}
+
 int ml_cancel_point_look(struct ml_task *task)
 {
     ml_time deadline = ml_scope_deadline(task);

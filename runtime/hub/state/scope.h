@@ -77,6 +77,9 @@ static inline int ml_cancel_point_until(struct ml_hub *hub, ml_time deadline)
 /* Marks the scopes in force whose deadline is not after `now` as cancelled. */
 void ml_scope_expire(struct ml_task *task, ml_time now);
 
+/* Moves the deadlines of all scopes in force that have not passed by `by`. */
+void ml_scope_postpone(struct ml_task *task, ml_time by);
+
 /* Cancels the scope; from any task of the hub. Never waits. */
 void ml_scope_cancel(struct ml_scope *scope);
 

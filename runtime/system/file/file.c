@@ -6,13 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
-
-static const struct ml_wait_kind lock_kind = {.text = "a lock on a file", .external = true};
-
-/* The longest pause between two tries for a lock. */
-#define LONGEST_PAUSE (25 * ML_MILLISECOND)
 
 void ml_file_init(struct ml_file *file, struct ml_io *io)
 {
@@ -130,58 +124,4 @@ int ml_file_sync(struct ml_file *file, bool data_only)
     if (call != NULL)
         call->flags = data_only;
     return run(file, call, NULL);
-}
-
-/* ---- locks ---- */
-
-static int make_lock(struct ml_file_call *call)
-{
-    return flock(ml_file_number(call), (int)call->flags | LOCK_NB) == 0 ? 0 : -errno;
-}
-
-/* -EAGAIN: another one has it. A disk of a server is asked by a worker. */
-static int try_to_lock(struct ml_file *file, bool is_shared)
-{
-    int how = is_shared ? LOCK_SH : LOCK_EX, error = 0;
-    if (file->is_locked)
-        return -EAGAIN;
-    file->is_locked = true; /* another task of this file object waits meanwhile */
-    if (file->is_local) {
-        error = flock(file->descriptor->fd, how | LOCK_NB) == 0 ? 0 : -errno;
-    } else {
-        struct ml_file_call *call = ml_file_new_call(file, make_lock, true, 0);
-        if (call != NULL)
-            call->flags = (unsigned)how;
-        error = run(file, call, NULL);
-    }
-    if (error != 0)
-        file->is_locked = false;
-    return ml_stream_after_wait(&file->stream, error);
-}
-
-int ml_file_lock(struct ml_file *file, bool is_shared, ml_time deadline)
-{
-    struct ml_hub *hub = file->stream.io->hub;
-    ml_time pause = ML_MILLISECOND;
-    int error = ml_stream_is_open(&file->stream) ? try_to_lock(file, is_shared) : -ML_ECLOSED;
-    while (error == -EAGAIN) {
-        ml_time until = ml_time_earlier(deadline, ml_time_after(ml_hub_now(hub), pause));
-        do
-            error = ml_wait(hub, &lock_kind, 0, NULL, until);
-        while (error == 0);
-        pause = ml_time_earlier(2 * pause, LONGEST_PAUSE);
-        error = error != -ETIMEDOUT                 ? error
-                : !ml_stream_is_open(&file->stream) ? -ML_ECLOSED
-                                                    : try_to_lock(file, is_shared);
-        if (error == -EAGAIN && (deadline == ML_NEVER_WAIT || ml_hub_now(hub) >= deadline))
-            error = -ETIMEDOUT;
-    }
-    return error;
-}
-
-void ml_file_unlock(struct ml_file *file)
-{
-    if (file->is_locked && ml_stream_is_open(&file->stream))
-        flock(file->descriptor->fd, LOCK_UN);
-    file->is_locked = false;
 }

@@ -35,14 +35,4 @@ int ml_file_truncate(struct ml_file *file, off_t size);
 /* Its bytes, and, unless `data_only`, all that belongs to it, are on the disk. May wait. */
 int ml_file_sync(struct ml_file *file, bool data_only);
 
-/*
- * A lock on the whole file, as flock(2), held by the file object: other programs, and other file
- * objects, wait. 0; -ETIMEDOUT; or an error. May wait, by trying again and again: the kernel does
- * not report when a lock becomes free.
- */
-int ml_file_lock(struct ml_file *file, bool is_shared, ml_time deadline);
-
-/* Never waits. */
-void ml_file_unlock(struct ml_file *file);
-
 #endif

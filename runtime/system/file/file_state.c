@@ -30,6 +30,12 @@ int ml_file_number(const struct ml_file_call *call)
     return descriptor->fd;
 }
 
+void ml_file_forget_lock(struct ml_file *file)
+{
+    if (ml_link_is_in_list(&file->locked_link))
+        ml_list_remove(&file->locked_link);
+}
+
 void ml_file_release(struct ml_file *file)
 {
     if (ml_fd_is_open(&file->stream.fd))
@@ -39,5 +45,5 @@ void ml_file_release(struct ml_file *file)
     leave(file->descriptor);
     file->descriptor = NULL;
     file->input = file->output = NULL;
-    file->is_locked = false;
+    ml_file_forget_lock(file);
 }

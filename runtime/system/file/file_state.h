@@ -26,8 +26,9 @@ struct ml_file {
     bool is_disk;  /* it has places, and cannot be waited for */
     bool is_local; /* asking for its status asks no server */
     bool appends;
-    bool is_locked;
-    bool is_temporary; /* its name, stream.name, is removed when it is closed */
+    bool is_temporary;          /* its name, stream.name, is removed when it is closed */
+    struct ml_link locked_link; /* in io->locked_files, while it is locked, or is being locked */
+    uint64_t lock_holder;       /* the number of the task that did that */
 };
 
 /* A call for the file's descriptor, which stays open until the call is freed. NULL: no memory. */
@@ -36,6 +37,9 @@ struct ml_file_call *ml_file_new_call(struct ml_file *file, int (*make)(struct m
 
 /* The descriptor of such a call. */
 int ml_file_number(const struct ml_file_call *call);
+
+/* It is not locked any more, or its lock ends with its descriptor. Idempotent. */
+void ml_file_forget_lock(struct ml_file *file);
 
 /* Gives up the descriptor, and what was read ahead: the end of the transport. */
 void ml_file_release(struct ml_file *file);

@@ -1,5 +1,7 @@
 #include "system/file/new_file.h"
 
+#include "base/error.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -33,7 +35,7 @@ static int create(struct ml_new_file *file, mode_t mode)
                               O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode & 0777);
         error = file->number < 0 ? -errno : 0;
     }
-    return error;
+    return error == -EACCES ? -ML_EDIRECTORY : error;
 }
 
 /* The directory of a path that starts at `at`; *name is set to its last part. A descriptor, or an
@@ -121,21 +123,36 @@ static int take_over(const struct ml_new_file *file, const struct stat *there)
     return fchmod(file->number, mode) == 0 ? 0 : -errno;
 }
 
-/* What stands there may be replaced if it is a file. 1: it is one; 0: nothing is there. */
+/* Whether what stands there may be replaced: 0 or an error. */
+static int check_type(mode_t mode)
+{
+    return S_ISREG(mode) ? 0 : S_ISDIR(mode) ? -EISDIR : -ML_ENOTFILE;
+}
+
+/* Some links lead to what has no name, such as /dev/stdout to a pipe: the kernel alone can follow
+ * them. */
+static int check_path(const char *path)
+{
+    struct stat there;
+    return stat(path, &there) == 0 ? check_type(there.st_mode) : 0;
+}
+
+/* 1: a file is there; 0: nothing is there. */
 static int check_place(const struct ml_new_file *file, struct stat *there)
 {
     if (fstatat(file->directory, file->name, there, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? 0 : -errno;
-    if (!S_ISREG(there->st_mode))
-        return S_ISDIR(there->st_mode) ? -EISDIR : -EEXIST;
-    return 1;
+    int error = check_type(there->st_mode);
+    return error == 0 ? 1 : error;
 }
 
 int ml_new_file_open(struct ml_new_file *file, const char *path, mode_t mode)
 {
     *file = (struct ml_new_file){.number = -1, .directory = -1};
     struct stat there;
-    int error = find_place(file, path);
+    int error = check_path(path);
+    if (error == 0)
+        error = find_place(file, path);
     int is_there = error == 0 ? check_place(file, &there) : error;
     error = is_there < 0 ? is_there : create(file, is_there ? 0600 : mode);
     if (error == 0 && is_there)
@@ -176,7 +193,7 @@ int ml_new_file_commit(struct ml_new_file *file, bool is_synced)
         error = -errno;
     file->number = -1;
     if (error == 0 && renameat(file->directory, file->temporary, file->directory, file->name) != 0)
-        error = -errno;
+        error = errno == EBUSY ? -ML_EMOUNTED : -errno;
     if (error != 0)
         unlinkat(file->directory, file->temporary, 0);
     else if (is_synced)

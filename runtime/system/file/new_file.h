@@ -21,8 +21,8 @@ struct ml_new_file {
 
 /*
  * A file that exists keeps its permissions, and its owner where this process may give files away;
- * others get `mode`, less the umask. 0 or an error: -EISDIR; -EEXIST for what is neither file nor
- * directory.
+ * others get `mode`, less the umask. 0 or an error: -EISDIR; -ML_ENOTFILE for what is neither file
+ * nor directory; -ML_EDIRECTORY: the directory is not writable.
  */
 int ml_new_file_open(struct ml_new_file *file, const char *path, mode_t mode);
 
@@ -31,6 +31,7 @@ int ml_new_file_write(struct ml_new_file *file, const char *data, size_t size);
 
 /*
  * Takes the place of what the name led to: 0; or an error, and the place is as it was. Closes.
+ * -ML_EMOUNTED: a file is mounted there.
  * is_synced: the bytes are on the disk before the name leads to them, so that a loss of power
  * leaves the old file or the new one; and the name is, once this has returned 0, so that it leaves
  * the new one.

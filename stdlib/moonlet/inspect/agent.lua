@@ -41,6 +41,7 @@ function agent.go_on() core.go_on() end
 -- @tparam string kind of the event
 -- @return what it answers, or nil, message, code
 function agent.ask(kind, ...)
+  require "moonlet.inspect.agent.program" -- so that the first answer takes no longer
   local is_there, message, code = core.start()
   if not is_there then return nil, message, code end
   local reply = channel(1)

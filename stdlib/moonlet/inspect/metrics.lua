@@ -10,6 +10,7 @@ local core = require "moonlet.inspect.metrics.core"
 package.loaded["moonlet.inspect.metrics.core"] = nil
 local check = require "moonlet.inspect.metric_check"
 local exposition = require "moonlet.inspect.exposition"
+local own_metrics = require "moonlet.inspect.own_metrics"
 local task = require "moonlet.task"
 local no_switch, now = task.no_switch, task.now
 
@@ -360,10 +361,11 @@ end
 local function by_name(a, b) return a.name < b.name end
 
 local function snapshots()
-  local list = {}
-  for _, family in pairs(families) do
-    local one = snapshot(family)
-    if #one.samples > 0 then list[#list + 1] = one end
+  local all, list = {}, {}
+  own_metrics.add(all, core)
+  for _, family in pairs(families) do all[#all + 1] = snapshot(family) end
+  for _, family in ipairs(all) do
+    if #family.samples > 0 then list[#list + 1] = family end
   end
   sort(list, by_name)
   return list

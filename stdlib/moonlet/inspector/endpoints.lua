@@ -1,74 +1,175 @@
 -- What the inspector answers over HTTP.
 
-local table, tonumber, tostring, type = table, tonumber, tostring, type
+local math_type, pcall, require, type, unpack = math.type, pcall, require, type, table.unpack
 
 local http = require "moonlet.http"
 local json = require "moonlet.json"
+local page = require "moonlet.inspector.page"
 local program = require "moonlet.inspector.program"
+local recording = require "moonlet.inspector.recording"
+local reply = require "moonlet.inspector.reply"
+local task = require "moonlet.task"
+local waits = require "moonlet.inspector.waits"
 
 local endpoints = {}
 
--- ---- what the program has answered ----
+-- The most tasks that are told at a time, and how long that may take.
+local MOST_TASKS, TASKS_TIME = 100000, 20
 
--- The status of an answer for a program that does not answer, by the code of the failure.
-local STATUS = { ETIMEDOUT = 504, CLOSED = 503, EAGAIN = 503 }
+-- The longest that an evaluation may take, in seconds.
+local MOST_SECONDS = 3600
 
--- The sentence for people.
-local TEXT = {
-  ETIMEDOUT = "the program does not answer", CLOSED = "the program ends, or has no memory left",
-  EAGAIN = "the program does not answer, and many requests wait already",
-}
+local respond = reply.respond
 
--- Answers what program.ask() has returned: show(results...) of a success.
-local function respond(show, is_good, ...)
-  if is_good then return show(...) end
-  if is_good == nil then
-    local message, code = ...
-    return STATUS[code] or 500, { error = TEXT[code] or message, code = code }
-  end
-  local message, traceback = ...
-  return 500, { error = tostring(message), traceback = traceback }
-end
-
-local function as_list(...) return { results = json.array { ... } } end
-
--- ---- the endpoints ----
-
-local function is_table(value) return type(value) == "table" end
-
--- POST /request {"call": "part.function", "arguments": [...], "seconds": 1}
-local function request(req)
-  local body, message, code = req:json()
-  if message then return nil, message, code end
-  local call = is_table(body) and body.call
-  if type(call) ~= "string" then return 400, { error = "no call" } end
-  local arguments = is_table(body.arguments) and body.arguments or {}
-  local seconds = tonumber(body.seconds)
-  if seconds then
-    return respond(as_list, program.ask_for(seconds, call, table.unpack(arguments)))
-  end
-  return respond(as_list, program.ask(call, table.unpack(arguments)))
-end
+-- ---- looking ----
 
 -- Whether the program answers.
 local function state()
-  return respond(function(name) return { answers = true, task = name } end,
-    program.ask "program.ping")
+  return respond(function(name)
+    return reply.json { answers = true, task = name, lost_events = program.lost() }
+  end, program.ask "program.ping")
 end
 
--- For those who may do more than look.
+local function flag(req, name, default)
+  local value = req.query[name]
+  if value == nil then return default end
+  return value ~= "0" and value ~= "false"
+end
+
+-- GET /tasks?filter=&state=&id=&group=1&stack=0&limit=
+local function tasks(req)
+  local opts = {
+    filter = req.query.filter, state = req.query.state, id = reply.integer(req, "id"),
+    group = flag(req, "group"), stack = flag(req, "stack", true),
+    limit = reply.integer(req, "limit", 1, MOST_TASKS),
+  }
+  return respond(function(list, count)
+    return reply.json { tasks = json.array(list), count = count, at = task.now() }
+  end, program.ask_somehow(TASKS_TIME, "program.tasks", opts))
+end
+
+-- GET /waits: the tasks that wait for others, and the circles of them.
+local function wait_graph()
+  local function look()
+    return program.ask_somehow(TASKS_TIME, "program.tasks",
+      { state = "waiting", stack = false, limit = MOST_TASKS })
+  end
+  return respond(function(list)
+    local graph = waits.graph(list)
+    if #graph.circles == 0 then return reply.json(graph) end
+    task.sleep(0.05)
+    return respond(function(again)
+      waits.confirm(graph, again)
+      return reply.json(graph)
+    end, look())
+  end, look())
+end
+
+local PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+local OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+-- What a scraper or a person asks for.
+local function metrics_format(req)
+  local format, accept = req.query.format, req.headers.accept or ""
+  if format then return format end
+  if accept:find("openmetrics", 1, true) then return "openmetrics" end
+  return accept:find("application/json", 1, true) and "json" or "prometheus"
+end
+
+local TYPES = { prometheus = PROMETHEUS, openmetrics = OPENMETRICS, json = "application/json" }
+
+local function metrics(req)
+  local format = metrics_format(req)
+  if not TYPES[format] then return reply.problem(400, "format is prometheus, openmetrics or json") end
+  return respond(function(text) return 200, { ["content-type"] = TYPES[format] }, text end,
+    program.ask("program.metrics", format))
+end
+
+-- ---- acting ----
+
+-- The body of a request as a table; or nil and an answer.
+local function body_of(req)
+  local body, message, code = req:json()
+  if message then return nil, { nil, message, code } end
+  if type(body) ~= "table" then return nil, { reply.problem(400, "the body is no object") } end
+  return body
+end
+
+local function with_body(fn)
+  return function(req)
+    local body, answer = body_of(req)
+    if not body then return answer[1], answer[2], answer[3] end
+    return fn(body)
+  end
+end
+
+local function is_id(value) return math_type(value) == "integer" and value > 0 end
+
+-- POST /cancel {"task": 12}
+local function cancel(body)
+  if not is_id(body.task) then return reply.problem(400, "task is a number of one") end
+  return respond(function(is_there)
+    if not is_there then return reply.problem(404, "there is no task of that number") end
+    return reply.json { cancelled = body.task }
+  end, program.ask("program.cancel", body.task, "cancelled by the inspector"))
+end
+
+-- POST /evaluate {"code": "x + 1", "task": 12, "level": 0, "seconds": 5}
+local function evaluate(body)
+  local seconds = body.seconds == nil and 5 or body.seconds
+  if type(body.code) ~= "string" then return reply.problem(400, "code is a text") end
+  if body.task ~= nil and not is_id(body.task) then
+    return reply.problem(400, "task is a number of one")
+  end
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds <= 0 or seconds > MOST_SECONDS then
+    return reply.problem(400, "seconds are more than 0")
+  end
+  local level = math_type(body.level) == "integer" and body.level or 0
+  return respond(reply.json, program.ask_somehow(seconds + 1, "evaluate.run", body.task or false,
+    level, body.code, seconds))
+end
+
+-- POST /request {"call": "part.function", "arguments": [...], "seconds": 1}
+local function request(body)
+  if type(body.call) ~= "string" then return reply.problem(400, "call is a text") end
+  local arguments = type(body.arguments) == "table" and body.arguments or {}
+  local function show(...) return reply.json { results = json.array { ... } } end
+  if type(body.seconds) == "number" then
+    return respond(show, program.ask_for(body.seconds, body.call, unpack(arguments)))
+  end
+  return respond(show, program.ask(body.call, unpack(arguments)))
+end
+
+-- For visitors who may do more than look.
 local function for_writers(handler)
   return function(req, res)
     if req.locals.visitor.may_write then return handler(req, res) end
-    return 403, { error = "visitors over TCP may only look: start the program with --inspect-write" }
+    return reply.problem(403,
+      "visitors over TCP may only look, unless the program is started with --inspect-write")
   end
+end
+
+-- The debugger, if this moonlet has one.
+local function debugger()
+  local is_there, dap = pcall(require, "moonlet.inspector.dap")
+  if is_there then return for_writers(dap.handle) end
+  return function() return reply.problem(501, "this moonlet has no debugger") end
 end
 
 --- The handler of all requests.
 function endpoints.open()
   local router = http.router()
+  router:get("/", page.show)
   router:get("/state", state)
-  router:post("/request", for_writers(request))
+  router:get("/tasks", tasks)
+  router:get("/waits", wait_graph)
+  router:get("/metrics", metrics)
+  router:get("/profile", recording.profile)
+  router:get("/trace", recording.trace)
+  router:get("/dap", debugger())
+  router:post("/cancel", for_writers(with_body(cancel)))
+  router:post("/evaluate", for_writers(with_body(evaluate)))
+  router:post("/request", for_writers(with_body(request)))
   return router
 end
 

@@ -1,20 +1,38 @@
 -- The inspected program, as its inspector sees it: asks it, and hears its events.
 
 local ipairs, table = ipairs, table
+local pack, unpack = table.pack, table.unpack
 
 local core = require "moonlet.inspector.core"
 local channel = require("moonlet.thread").channel
+local now = require("moonlet.task").now
 
 local program = {}
 
--- The longest that an answer may take whose function does not wait, in seconds.
-local PATIENCE = 0.1
+-- The longest that an answer may take whose function does not wait, in seconds; how long the
+-- program has to come to a switch; the time between two tries to find code that computes.
+local PATIENCE, SWITCH, POKE = 0.1, 0.02, 0.005
+
+-- Waits for the answer of a function that does not wait. A program that does not come to a switch
+-- answers at its next Lua instruction.
+local function await(reply)
+  local deadline, step = now() + PATIENCE, SWITCH
+  local results
+  repeat
+    results = pack(core.receive(reply, step))
+    if results[1] ~= nil or results[3] ~= "ETIMEDOUT" then break end
+    core.poke()
+    step = POKE
+  until now() >= deadline
+  return unpack(results, 1, results.n)
+end
 
 local function ask(may_wait, seconds, name, ...)
   local reply = channel(1)
   local is_sent, message, code = core.send(reply, may_wait, seconds, name, ...)
   if not is_sent then return nil, message, code end
-  return core.receive(reply, seconds)
+  if may_wait then return core.receive(reply, seconds) end
+  return await(reply)
 end
 
 --- Has the program call a function of the agent that does not wait.
@@ -30,6 +48,32 @@ function program.ask_for(seconds, name, ...)
   local answers, message, code = program.ask "program.ping"
   if not answers then return answers, message, code end
   return ask(true, seconds + PATIENCE, name, ...)
+end
+
+--- The same for a function that may wait, but need not: code that computes calls it, too.
+function program.ask_somehow(seconds, name, ...)
+  local answers, message, code = program.ask "program.ping"
+  if not answers then return answers, message, code end
+  if message ~= "inspector" then return program.ask(name, ...) end
+  return ask(true, seconds + PATIENCE, name, ...)
+end
+
+--- How many events were dropped.
+function program.lost() return core.lost() end
+
+-- How long a look at a program that does not answer serves all who ask, in seconds.
+local LOOK = 0.5
+local last_look
+
+--- What the program's thread does while it does not answer.
+-- @treturn table `computes`; `call`, the function in which it waits in the kernel; `frames`, its
+-- machine code's, the innermost first: "nanosleep (libc.so.6)"; `at`, when that was so. nil: it has
+-- ended
+function program.look()
+  if last_look and now() - last_look.at < LOOK then return last_look end
+  last_look = core.look()
+  if last_look then last_look.at = now() end
+  return last_look
 end
 
 local listeners = {}

@@ -32,6 +32,12 @@ local function load_parts(module)
   for name in pairs(parts) do local _ = module[name] end
 end
 
+-- moonlet.inspect loads a function when it is first asked for.
+local function load_parts(module)
+  local _, parts = debug.getupvalue(getmetatable(module).__index, 1)
+  for name in pairs(parts) do local _ = module[name] end
+end
+
 local function real_modules()
   local modules = {}
   load_parts(require "moonlet.inspect")

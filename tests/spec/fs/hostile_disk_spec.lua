@@ -63,6 +63,40 @@ describe("a disk of one's own", function()
   end)
 end)
 
+describe("an atomic write", function()
+  -- Runs a script with the directory D as root of a user namespace of its own without power over files, as `user`.
+  local function run_as(options, source)
+    local dir <close> = assert(fs.temp_dir())
+    if not os.execute("unshare -Urm true 2>/dev/null") then return nil end
+    local command, path = support.command(("local D = %q\n"):format(dir.path) .. source)
+    local output = support.shell(("unshare -Urm sh -c %q"):format(options:gsub("D", dir.path) .. command))
+    os.remove(path)
+    return output
+  end
+
+  it("of a file that is mounted says so, and leaves it and nothing else", function()
+    local output = run_as("echo old >D/a; echo below >D/b; mount --bind D/b D/a; ", [[
+      local fs = require "moonlet.fs"
+      print(fs.write(D .. "/a", "new", { atomic = true }))
+      print(#fs.list(D), fs.read(D .. "/a"))
+    ]])
+    if output then
+      assert.matches("^nil\t%S+/a: mounted there, and not replaced by a file\tEBUSY\n2\tbelow\n", output)
+    end
+  end)
+
+  it("in a directory that may not be written to says that it is the directory", function()
+    local output = run_as("echo old >D/a; chmod 555 D; setpriv --bounding-set=-all --inh-caps=-all ", [[
+      local fs = require "moonlet.fs"
+      print(fs.write(D .. "/a", "new", { atomic = true }))
+      print(fs.write(D .. "/a", "plain"), #fs.list(D), fs.read(D .. "/a"))
+    ]])
+    if output then
+      assert.matches("^nil\t%S+/a: no permission to make files in its directory\tEACCES\ntrue\t1\tplain\n", output)
+    end
+  end)
+end)
+
 describe("a directory that becomes a link to another one again and again", function()
   local dir, swapper, script
 

@@ -118,6 +118,37 @@ describe("moonlet.fs: whole files", function()
     assert.equal("new", fs.read(at "file"))
   end)
 
+  -- It said "File exists", which is no reason.
+  it("an atomic write of what is no file says why it is not replaced", function()
+    local function fails(path, reason, code)
+      assert.same({ nil, path .. ": " .. reason, code }, { fs.write(path, "x", { atomic = true }) })
+    end
+    local special = "neither file nor directory, and not replaced by a file"
+    fails("/dev/full", special, "ENOTSUP")
+    assert(os.execute("mkfifo " .. at "fifo" .. " && ln -s fifo " .. at "to_fifo"))
+    fails(at "fifo", special, "ENOTSUP")
+    fails(at "to_fifo", special, "ENOTSUP")
+    fails(at "", "Is a directory", "EISDIR")
+    fails(at "none/", "Is a directory", "EISDIR")
+    assert(os.execute("ln -s none/file " .. at "into_none; ln -s " .. place .. " " .. at "to_dir"))
+    fails(at "into_none", "No such file or directory", "ENOENT")
+    fails(at "to_dir", "Is a directory", "EISDIR")
+    fails(at "fifo/x", "Not a directory", "ENOTDIR")
+    assert.equal("fifo\ninto_none\nto_dir\nto_fifo\n", (list()))
+    assert.equal("ENOTSUP", select(3, fs.copy("/proc/self/status", "/dev/full")))
+  end)
+
+  it("an atomic write to a link of /proc to a pipe says why it is not replaced", function()
+    local process = require "moonlet.process"
+    local command, script = support.command [[
+      local fs = require "moonlet.fs"
+      io.stderr:write(tostring(select(3, fs.write("/dev/stdout", "x", { atomic = true }))))
+    ]]
+    local result = assert(process.run(process.shell(command)))
+    os.remove(script)
+    assert.equal("ENOTSUP", result.stderr)
+  end)
+
   it("a name of 255 bytes and a path of nearly 4096 can be written atomically", function()
     local name = ("n"):rep(255)
     assert(fs.write(at(name), "x", { atomic = true }))

@@ -79,19 +79,84 @@ describe("a request of the inspector", function()
     assert.are.equal("inspector", program:results "probe.where")
   end)
 
-  it("gets 504 while the program computes in C, and an answer afterwards", function()
+  it("is served by code that computes, at its next instruction", function()
+    local program <close> = start [[
+      print "computes"
+      while true do end
+    ]]
+    program:line "computes"
+    program:answers()
+    assert.are.equal("main", program:results "probe.where")
+    assert.are.same({ 1, "x" }, { program:results("probe.echo", { 1, "x" }) })
+    local reply = program:call("probe.fail", { "no such thing" })
+    assert.are.equal("no such thing", reply:json().error)
+    reply = program:call("probe.wait", { 0.1 })
+    assert.are.equal(500, reply.status) -- a function that waits is refused there
+    assert.are.equal("main", program:results "probe.where")
+  end)
+
+  it("is served in generators, sorts and protected calls that compute", function()
+    local program <close> = start [[
+      print "computes"
+      local function work()
+        table.sort({ 3, 2, 1 }, function(a, b)
+          for _ = 1, 100 do pcall(function() assert(a ~= nil) end) end
+          return a < b
+        end)
+      end
+      while true do
+        for i in coroutine.wrap(function() for i = 1, 10 do work() coroutine.yield(i) end end) do end
+      end
+    ]]
+    program:line "computes"
+    for _ = 1, 10 do
+      program:answers()
+      assert.are.equal("main", program:results "probe.where")
+    end
+  end)
+
+  it("whose function waits is served when code that computes comes to a switch", function()
+    local program <close> = start [[
+      print "computes"
+      local stop = os.clock() + 1
+      while os.clock() < stop do end
+      print "waits"
+      task.sleep(1000)
+    ]]
+    program:line "computes"
+    program:answers()
+    assert.are.equal("waited", (program:results("probe.wait", { 0 }, 20)))
+  end)
+
+  it("gets 504 while the program waits in C code, whose function is named; and an answer afterwards", function()
     local program <close> = start([[
       print "computes"
-      os.execute "sleep 1"
+      os.execute "sleep 2"
       print "waits"
       task.sleep(1000)
     ]], { options = { "--no-interpose" } })
     program:line "computes"
-    local reply = program:get "/state"
-    assert.are.equal(504, reply.status)
-    assert.matches("does not answer", reply:json().error)
+    local reply = support.eventually(function() -- until the child is started
+      local reply = program:get "/state"
+      return reply.status == 504 and (reply:json().hang or {}).call and reply
+    end)
+    assert.matches("the program does not answer: it waits in wait", reply:json().error)
     program:line "waits"
-    assert.are.equal(200, program:get("/state").status)
+    program:answers()
+  end)
+
+  it("gets 504 while the program computes in C code", function()
+    local program <close> = start [[
+      print "computes"
+      local text = ("a"):rep(100000)
+      text:find ".-.-.-.-b"
+    ]]
+    program:line "computes"
+    support.eventually(function()
+      local reply = program:get "/state"
+      return reply.status == 504 and reply:json().hang.computes
+        and reply:json().error:find("computes in a function of Lua's library", 1, true)
+    end)
   end)
 end)
 

@@ -11,6 +11,37 @@ local function spin() while true do end end
 
 local function square(n) return n * n end
 
+describe("an object that can be called", function()
+  -- A pool took functions only, where thread.call took objects.
+  it("is what call, spawn, map and pools take in place of a function: its __call gets a copy of it", function()
+    local adder = setmetatable({ n = 5 }, { __metatable = "kept", __call = function(self, a, b)
+      return self.n + a + (b or 0), getmetatable(self)
+    end })
+    local pool <close> = thread.pool { size = 1 }
+    assert.same({ 13 }, { thread.call(adder, 7, 1) })
+    assert.same({ 13 }, { thread.call({ name = "x" }, adder, 7, 1) })
+    assert.same({ true, 12 }, { thread.spawn(adder, 7):join() })
+    assert.same({ 13 }, { pool:call(adder, 7, 1) })
+    assert.same({ 6, 7, n = 2 }, (pool:map({ 1, 2 }, adder)))
+    assert.same({ 6, 7, n = 2 }, (thread.map({ 1, 2 }, adder)))
+  end)
+
+  it("is refused when it, or its function, cannot be copied", function()
+    local pool <close> = thread.pool { size = 1 }
+    local bad = setmetatable({ file = io.stdout }, { __call = square })
+    local settings = {}
+    local worse = setmetatable({}, { __call = function() return settings end })
+    for _, call in ipairs { thread.call, thread.spawn, function(...) return pool:call(...) end } do
+      assert.error_matches(function() call(bad, 1) end, "argument #2.file is a userdata")
+      assert.error_matches(function() call(worse, 1) end, "argument #1, upvalue 'settings' is a table")
+      assert.error_matches(function() call(setmetatable({}, { __index = square }), 1) end, "bad argument #%d to '%w+'")
+    end
+    assert.error_matches(function() pool:map({}, bad) end, "bad argument #2 to 'map' %(fn.file is a userdata%)")
+    assert.error_matches(function() thread.map({}, worse) end, "bad argument #2 to 'map' %(fn, upvalue 'settings'")
+    assert.error_matches(function() pool:map({}, {}) end, "bad argument #2 to 'map' %(a function or")
+  end)
+end)
+
 describe("thread.spawn", function()
   it("gives a task: it is joined, by several, and named", function()
     local t = thread.spawn({ name = "adder" }, function(a, b) return a + b end, 1, 2)

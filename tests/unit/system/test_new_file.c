@@ -1,6 +1,8 @@
 /* system/file/new_file.c: a file is there whole, or as it was. */
 #include "system/file/new_file.h"
 
+#include "base/error.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -92,7 +94,7 @@ static void test_other_places_are_errors_and_nothing_is_left(void **state)
     (void)state;
     assert_int_equal(mkdir("dir", 0700), 0);
     assert_int_equal(ml_new_file_open(&file, "dir", 0666), -EISDIR);
-    assert_int_equal(ml_new_file_open(&file, "/dev/null", 0666), -EEXIST);
+    assert_int_equal(ml_new_file_open(&file, "/dev/null", 0666), -ML_ENOTFILE);
     assert_int_equal(ml_new_file_open(&file, "none/file", 0666), -ENOENT);
     ml_new_file_close(&file);
     assert_int_equal(count_entries(), 2);

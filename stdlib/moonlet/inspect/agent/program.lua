@@ -1,16 +1,76 @@
 -- What the inspector asks of the program as a whole.
 
-local tostring = tostring
+local pairs, rawget, require, tostring, type = pairs, rawget, require, tostring, type
 
+local inspect = require "moonlet.inspect"
 local task = require "moonlet.task"
 
 local program = {}
 
+-- The longest name that is told, in bytes, and the longest other text.
+local NAME, TEXT = 200, 1000
+
+local function cut(text, length)
+  if type(text) ~= "string" or #text <= length then return text end
+  return text:sub(1, length) .. "..."
+end
+
+local function cut_fields(entry, length)
+  for key, value in pairs(entry) do
+    if type(value) == "string" then entry[key] = cut(value, length) end
+  end
+end
+
 --- Tells that the program answers. Never waits.
--- @treturn string the name of the task in whose time the answer was given
+-- @treturn string the name of the task in whose time the answer is given: "inspector" if that is one
+-- for the request alone
 function program.ping()
   local current = task.current()
-  return current.name or tostring(current.id)
+  return cut(current.name or tostring(current.id), NAME)
+end
+
+--- Whether moonlet.inspect has a function.
+function program.has(name) return inspect[name] ~= nil end
+
+local function cut_entry(entry)
+  cut_fields(entry, NAME)
+  for _, key in pairs { "on", "stack" } do
+    local value = rawget(entry, key)
+    if type(value) == "table" then
+      cut_fields(value, TEXT)
+      for _, item in pairs(value) do
+        if type(item) == "table" then cut_fields(item, NAME) end
+      end
+    end
+  end
+  if entry.locals then
+    local locals = {}
+    for key, value in pairs(entry.locals) do
+      locals[cut(tostring(key), NAME)] = cut(tostring(value), TEXT)
+    end
+    entry.locals = locals
+  end
+end
+
+--- inspect.tasks(opts), without texts of any length.
+function program.tasks(opts)
+  local list, count = inspect.tasks(opts)
+  for _, entry in pairs(list) do cut_entry(entry) end
+  return list, count
+end
+
+function program.metrics(format) return inspect.metrics(format) end
+
+--- Cancels a task.
+-- @treturn boolean whether there is one of that number
+function program.cancel(id, reason)
+  for _, other in pairs(task.list()) do
+    if other.id == id then
+      other:cancel(reason)
+      return true
+    end
+  end
+  return false
 end
 
 return program

@@ -1,0 +1,60 @@
+/*
+ * Breakpoints by chunk and line, and which functions have one. Knows neither conditions nor stops.
+ *
+ * The owner says in which functions a line has code (their first and last lines), if it knows. So a
+ * function without a breakpoint is told by its two line numbers alone; only one with the same
+ * numbers has its chunk compared.
+ */
+#ifndef ML_BINDINGS_INSPECT_BREAKPOINTS_H
+#define ML_BINDINGS_INSPECT_BREAKPOINTS_H
+
+#include <limits.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ml_line_range {
+    int first, last;
+};
+
+struct ml_breakpoint {
+    int id;
+    int line;
+    bool is_path;                /* `chunk` is the path of a file, and not a chunk's own name */
+    char *chunk;                 /* an absolute path, or lua_Debug.source */
+    size_t length;               /* of it */
+    struct ml_line_range *owners; /* the functions that have code in the line */
+    int owner_count;             /* 0: not known, any function around the line */
+};
+
+struct ml_chunk;
+
+enum { ML_CHUNK_BUCKETS = 64, ML_RANGE_BITS = 1024 };
+
+struct ml_breakpoints {
+    struct ml_breakpoint *items;
+    int count, capacity;
+    bool has_unowned;                    /* one has no owners: ranges of lines decide */
+    uint64_t ranges[ML_RANGE_BITS / 64]; /* hashes of the owners' line ranges */
+    struct ml_chunk *chunks[ML_CHUNK_BUCKETS]; /* those seen since the last change */
+    unsigned chunk_count;
+};
+
+/* Adds a breakpoint, copying all of it. False: no memory, nothing done. */
+bool ml_breakpoints_add(struct ml_breakpoints *breakpoints, const struct ml_breakpoint *breakpoint);
+
+/* Forgets all. */
+void ml_breakpoints_clear(struct ml_breakpoints *breakpoints);
+
+/* Whether the function that `frame` is about ("S") has one. Allocates on the C heap; without
+ * memory: perhaps true for one that has none. */
+bool ml_breakpoints_are_in(struct ml_breakpoints *breakpoints, const lua_Debug *frame);
+
+/* The id of the next one at the line of `frame` ("Sl"); 0: there are no more. *cursor: 0 at first.
+ */
+int ml_breakpoints_at(struct ml_breakpoints *breakpoints, const lua_Debug *frame, int *cursor);
+
+/* The absolute path of a file; links are followed if it is there. */
+void ml_breakpoint_path(const char *name, char path[PATH_MAX]);
+
+#endif

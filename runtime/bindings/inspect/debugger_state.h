@@ -1,0 +1,33 @@
+/*
+ * The state of the debugger in the debugged runtime, which bindings/inspect/debugger.c,
+ * bindings/inspect/stop.c and bindings/inspect/debugger_core.c share.
+ */
+#ifndef ML_BINDINGS_INSPECT_DEBUGGER_STATE_H
+#define ML_BINDINGS_INSPECT_DEBUGGER_STATE_H
+
+#include "bindings/core/lua_runtime.h"
+#include "bindings/inspect/breakpoints.h"
+#include "bindings/inspect/flows.h"
+#include "bindings/inspect/thread_set.h"
+#include "hub/state/observer.h"
+
+struct ml_debugger {
+    struct ml_lua *lua;
+    struct ml_observer observer; /* added while hooks stand */
+    struct ml_breakpoints breakpoints;
+    struct ml_flows flows;
+    struct ml_thread_set examined;
+    lua_State *L; /* runs the client's functions; has no hook */
+    uint64_t last_stop;
+    bool is_standing; /* hooks are */
+    bool pauses_all;  /* each task stops at its next line */
+    bool freezes;     /* deadlines of a stopped task stand still */
+    bool stops_at_uncaught; /* errors that end a task */
+    bool stops_at_raised;   /* errors that a protected call or a resume catches */
+    bool is_serving;  /* the thread stands still for the client */
+    /* Serves requests of the client on L once, blocking the thread. NULL: only tasks serve it, and
+     * code that may not wait does not stop. */
+    void (*serve)(struct ml_debugger *debugger, lua_State *L);
+};
+
+#endif

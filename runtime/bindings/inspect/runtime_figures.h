@@ -1,0 +1,11 @@
+/* What the runtime has counted by itself, as a table for stdlib/moonlet/inspect/own_metrics.lua,
+ * which has names and meanings. */
+#ifndef ML_BINDINGS_INSPECT_RUNTIME_FIGURES_H
+#define ML_BINDINGS_INSPECT_RUNTIME_FIGURES_H
+
+#include <lua.h>
+
+/* core.runtime() -> field -> number; what is not known is absent. */
+int ml_inspect_runtime(lua_State *L);
+
+#endif
