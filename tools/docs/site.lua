@@ -28,14 +28,15 @@ local SECTIONS = {
     "docs/guide-networking.md", "docs/guide-tls.md", "docs/guide-system.md", "docs/guide-http.md",
     "docs/http-client.md",
     "docs/websocket.md", "docs/data.md", "docs/http.md", "docs/c-libraries.md",
-    "docs/guide-embedding.md", "docs/guide-performance.md", "docs/testing.md" },
+    "docs/guide-embedding.md", "docs/guide-performance.md", "docs/guide-inspect.md",
+    "docs/testing.md" },
   { title = "Reference" },
   { title = "Project", "docs/performance.md", "CONTRIBUTING.md", "CHANGELOG.md" },
   { title = "Inside", "docs/architecture.md", "docs/architecture-coro.md", "docs/architecture-hub.md",
     "docs/architecture-waits.md", "docs/architecture-io.md", "docs/architecture-tls.md",
     "docs/architecture-system.md", "docs/architecture-files.md", "docs/architecture-children.md",
     "docs/architecture-threads.md", "docs/architecture-interpose.md", "docs/architecture-http.md",
-    "docs/architecture-bindings.md", "docs/architecture-preempt.md",
+    "docs/architecture-bindings.md", "docs/architecture-inspect.md", "docs/architecture-preempt.md",
     "docs/architecture-hosts.md" },
 }
 
