@@ -71,7 +71,7 @@ static void set_name(lua_State *L, struct ml_lua_task *task)
     lua_pop(L, 1);
 }
 
-/* The peer of a connection, asked of the kernel: 0.3 us. */
+/* The peer of a connection, asked of the kernel. */
 static void set_peer(lua_State *L, int fd)
 {
     struct ml_address peer;
