@@ -21,7 +21,7 @@ local suites = {
   "flat", "idle",
   "startup", "syscalls", "libc_calls", "slow", "slow_http", "http_client",
   "http_idle", "flood", "documents", "files", "watch",
-  "children", "threads", "dump",
+  "children", "threads", "metrics", "profile", "trace", "dump",
 }
 
 local function fail_usage(message)

@@ -183,6 +183,9 @@ struct ml_lua {
      * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.
      */
     void (*watch_thread)(lua_State *L, lua_State *thread);
+    /* A task is to be preempted after so many milliseconds; 0: after the runtime's own time, or the
+     * default if it has none. Returns what is to stand in its preempt_after, or a negated errno. */
+    int (*watch_task)(struct ml_lua *lua, unsigned milliseconds);
     uint32_t cancellations; /* the number of the last that was raised, in any task */
     bool is_unwinding;      /* the end of the program has begun: tasks spawned now never run */
     bool is_closing;        /* no task can run any more */

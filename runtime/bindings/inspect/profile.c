@@ -40,12 +40,12 @@ static const char scratch_key;
 
 /* ---- the signal handler ---- */
 
-/* The task whose code runs or is about to run; NULL: none, the hub runs. */
+/* The task whose code runs; NULL: none, the hub runs. A task that has ended may still be the
+ * current one, without a strand, and one that is not there yet the next. */
 static struct ml_task *computing_task(const struct ml_hub *hub)
 {
-    struct ml_task *next = hub->switcher.handoff;
-    bool is_handed_off = next != NULL && next->state == ML_TASK_RUNNING;
-    return hub->current == NULL && is_handed_off ? next : hub->current;
+    struct ml_task *task = hub->current;
+    return task != NULL && task->strand != NULL ? task : NULL;
 }
 
 /* Every thread of the chain gets the hook: a generator may end before its next instruction. */
@@ -161,18 +161,11 @@ static void on_event(lua_State *L, lua_Debug *event)
         disarm(lua, task);
 }
 
-/* The thread on which the task left off. */
-static lua_State *innermost_of(struct ml_task *task)
-{
-    lua_State *parked_on = ml_lua_task_of(task)->parked_on;
-    return parked_on != NULL ? parked_on : ml_thread_of(task->strand);
-}
-
 static void on_paused(struct ml_profile *profile, struct ml_task *task)
 {
     if (profile->ticks.running == 0)
         return;
-    take(profile, task, innermost_of(task), 0);
+    take(profile, task, ml_lua_task_of(task)->parked_on, 0);
     disarm(profile->lua, task);
 }
 
@@ -195,7 +188,7 @@ static void on_task_event(struct ml_observer *observer, struct ml_task *task,
     if (event == ML_TASK_RESUMED && profile->ticks.hub > 0)
         take_hub(profile);
     if (event == ML_TASK_RESUMED && profile->options.is_wall)
-        ml_profile_waiting_look(&profile->waiting);
+        ml_profile_waiting_look(&profile->waiting, NULL);
 }
 
 /* ---- its life ---- */
@@ -275,7 +268,7 @@ void ml_profile_halt(struct ml_lua *lua)
     ml_hooks_unshare(lua, ML_HOOK_PROFILE);
     take_hub(profile);
     if (profile->options.is_wall)
-        ml_profile_waiting_look(&profile->waiting);
+        ml_profile_waiting_look(&profile->waiting, task);
     profile->halted_at = ml_clock_now();
     profile->is_on = false;
 }

@@ -1,5 +1,6 @@
 #include "bindings/inspect/profile_stack.h"
 
+#include "bindings/core/task_threads.h"
 #include "bindings/core/task_view.h"
 
 #include <stdio.h>
@@ -110,12 +111,9 @@ static void walk_thread(struct ml_profile_stack *stack, lua_State *L, int level)
 void ml_profile_stack_walk(struct ml_profile_stack *stack, struct ml_lua_task *task,
                            lua_State *innermost, int level)
 {
-    struct ml_strand *strand = task->task.strand;
-    walk_thread(stack, innermost, level);
-    if (ml_thread_of(strand) == innermost)
-        strand = strand->resumer;
-    for (; strand != NULL; strand = strand->resumer)
-        walk_thread(stack, ml_thread_of(strand), 0);
+    struct ml_task_threads threads = ml_task_threads(task, innermost);
+    for (lua_State *thread; (thread = ml_task_threads_next(&threads)) != NULL; level = 0)
+        walk_thread(stack, thread, level);
 }
 
 void ml_profile_stack_task(struct ml_profile_stack *stack, struct ml_lua_task *task,

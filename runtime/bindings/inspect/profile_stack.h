@@ -27,7 +27,7 @@ void ml_profile_stack_mark(struct ml_profile_stack *stack, enum ml_profile_frame
                            const char *name);
 
 /* Adds the frames of the task from `level` on of the thread `innermost`, and those of all threads
- * that it was resumed from. */
+ * that it was resumed from. innermost: see ml_task_threads(). */
 void ml_profile_stack_walk(struct ml_profile_stack *stack, struct ml_lua_task *task,
                            lua_State *innermost, int level);
 

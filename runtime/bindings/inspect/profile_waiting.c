@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <time.h>
 
-/* Places of the table of tasks that are tried for each task that is sampled. */
-enum { TRIES = 16 };
+/* Places of the table of tasks that are looked at: by chance, and then one after the other if fewer
+ * than FEWEST tasks were found. */
+enum { TRIES = 256, FEWEST = 4, MOST_PLACES = 65536 };
 
 static ml_time coarse_now(void)
 {
@@ -56,65 +57,60 @@ static void sample_task(struct ml_profile_waiting *waiting, struct ml_task *task
     stack->depth = 0;
     add_reason(stack, task);
     if (task->state != ML_TASK_NEW)
-        ml_profile_stack_walk(
-            stack, lua_task,
-            lua_task->parked_on != NULL ? lua_task->parked_on : ml_thread_of(task->strand), 0);
+        ml_profile_stack_walk(stack, lua_task, lua_task->parked_on, 0);
     if (waiting->scratch != NULL)
         ml_profile_stack_task(stack, lua_task, waiting->scratch);
     uint32_t samples = (uint32_t)((time + waiting->period / 2) / waiting->period);
     ml_profile_store_add(stack->store, stack->frames, stack->depth, samples, time);
 }
 
-static void sample_all(struct ml_profile_waiting *waiting, const struct ml_task *except,
-                       ml_time time)
-{
-    struct ml_task *task;
-    for (uint32_t slot = 0; (task = ml_hub_next_task(&waiting->lua->hub, &slot)) != NULL;)
-        if (task != except)
-            sample_task(waiting, task, time);
-}
-
-/* A task chosen by chance, each with the same chance; NULL: none was found soon. */
-static struct ml_task *choose(struct ml_profile_waiting *waiting, const struct ml_task *except)
+/* Tasks chosen by chance, each with the same chance, and a task possibly twice. Fewer than
+ * ML_PROFILE_SAMPLED, or none: most places are free. */
+static uint32_t choose(struct ml_profile_waiting *waiting, const struct ml_task *except,
+                       struct ml_task **chosen)
 {
     const struct ml_slots *slots = &waiting->lua->hub.slots;
-    struct ml_task *task = NULL;
-    for (int i = 0; i < TRIES && task == NULL; i++) {
-        task = ml_slots_task(slots, random_below(waiting, slots->count));
-        task = task != except ? task : NULL;
+    uint32_t count = 0;
+    for (int i = 0; i < TRIES && count < ML_PROFILE_SAMPLED; i++) {
+        struct ml_task *task = ml_slots_task(slots, random_below(waiting, slots->count));
+        if (task != NULL && task != except)
+            chosen[count++] = task;
     }
-    return task;
+    return count;
 }
 
-/* Those that are found share the time of all. */
-static void sample_some(struct ml_profile_waiting *waiting, const struct ml_task *except,
-                        ml_time time, uint32_t alive)
+/* The tasks in the places behind one that is chosen by chance. */
+static uint32_t gather(struct ml_profile_waiting *waiting, const struct ml_task *except,
+                       struct ml_task **chosen)
 {
-    struct ml_task *chosen[ML_PROFILE_SAMPLED], *task;
-    uint32_t count = 0;
-    for (int i = 0; i < ML_PROFILE_SAMPLED; i++)
-        if ((task = choose(waiting, except)) != NULL)
+    const struct ml_slots *slots = &waiting->lua->hub.slots;
+    uint32_t count = 0, slot = random_below(waiting, slots->count);
+    uint32_t places = slots->count < MOST_PLACES ? slots->count : MOST_PLACES;
+    for (; places > 0 && count < ML_PROFILE_SAMPLED; places--) {
+        struct ml_task *task = ml_slots_task(slots, slot);
+        if (task != NULL && task != except)
             chosen[count++] = task;
-    for (uint32_t i = 0; i < count; i++)
-        sample_task(waiting, chosen[i], time * alive / count);
+        slot = slot + 1 < slots->count ? slot + 1 : 0;
+    }
+    return count;
 }
 
 void ml_profile_waiting_sample(struct ml_profile_waiting *waiting, const struct ml_task *except,
                                ml_time time)
 {
-    const struct ml_hub *hub = &waiting->lua->hub;
-    uint32_t alive = (uint32_t)hub->tasks.alive - (except != NULL);
-    bool is_few =
-        hub->slots.count <= (uint32_t)ML_PROFILE_SAMPLED * TRIES && alive <= ML_PROFILE_SAMPLED;
+    struct ml_task *chosen[ML_PROFILE_SAMPLED];
+    uint32_t alive = waiting->lua->hub.tasks.alive - (except != NULL), count = 0;
     if (time <= 0 || alive == 0)
         return;
-    if (is_few)
-        sample_all(waiting, except, time);
-    else
-        sample_some(waiting, except, time, alive);
+    if (alive > ML_PROFILE_SAMPLED)
+        count = choose(waiting, except, chosen);
+    if (count < FEWEST)
+        count = gather(waiting, except, chosen);
+    for (uint32_t i = 0; i < count; i++)
+        sample_task(waiting, chosen[i], time * alive / count);
 }
 
-void ml_profile_waiting_look(struct ml_profile_waiting *waiting)
+void ml_profile_waiting_look(struct ml_profile_waiting *waiting, const struct ml_task *except)
 {
     ml_time now = coarse_now();
     if (now - waiting->looked_at < waiting->period)
@@ -126,5 +122,5 @@ void ml_profile_waiting_look(struct ml_profile_waiting *waiting)
         return;
     waiting->wall_at = wall;
     waiting->cpu_at = cpu;
-    ml_profile_waiting_sample(waiting, NULL, idle);
+    ml_profile_waiting_sample(waiting, except, idle);
 }

@@ -28,7 +28,8 @@ void ml_profile_waiting_sample(struct ml_profile_waiting *waiting, const struct 
                                ml_time time);
 
 /* Adds the time in which the thread has not computed since the last look to all tasks, if it is a
- * period or more. To be called when a task is about to go on. */
-void ml_profile_waiting_look(struct ml_profile_waiting *waiting);
+ * period or more. To be called when a task is about to go on; `except`: one that runs already,
+ * NULL: none. */
+void ml_profile_waiting_look(struct ml_profile_waiting *waiting, const struct ml_task *except);
 
 #endif
