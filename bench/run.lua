@@ -22,6 +22,8 @@ local suites = {
   "startup", "syscalls", "libc_calls", "slow", "slow_http", "http_client",
   "http_idle", "flood", "preempt", "documents", "files", "watch",
   "children", "threads", "metrics", "profile", "trace",
+  "http_idle", "flood", "documents", "files", "watch",
+  "children", "threads", "metrics", "profile", "trace", "dump",
 }
 
 local function fail_usage(message)

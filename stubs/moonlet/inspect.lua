@@ -184,7 +184,7 @@ function inspect.span(name, fn, ...) end
 ---@field group? boolean groups of tasks with equal stacks instead: {count=, state=, waits_for=, spawned=, stack=, tasks= the first 20 of them}
 ---@field stack? boolean with the calls
 ---@field limit? integer the most tasks, or groups, that are described
----@field account? boolean true: from now on each task's account is kept, a switch takes 60 ns longer, and entries have cpu, allocated, stack_high, parent, paused; false: not any more
+---@field account? boolean true: from now on each task's account is kept, a switch takes 15 ns longer, and entries have cpu, allocated, stack_high, parent, paused; false: not any more
 
 ---Describes the tasks. A call that may wait lets others run meanwhile, so a task is shown as it was
 ---when its turn came: each entry has the number of its switches. Works where no wait is allowed, too,

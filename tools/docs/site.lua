@@ -29,7 +29,8 @@ local SECTIONS = {
     "docs/guide-debug.md",
     "docs/http-client.md",
     "docs/websocket.md", "docs/data.md", "docs/http.md", "docs/c-libraries.md",
-    "docs/guide-embedding.md", "docs/guide-performance.md", "docs/testing.md" },
+    "docs/guide-embedding.md", "docs/guide-performance.md", "docs/guide-inspect.md",
+    "docs/testing.md" },
   { title = "Reference" },
   { title = "Project", "docs/performance.md", "CONTRIBUTING.md", "CHANGELOG.md" },
   { title = "Inside", "docs/architecture.md", "docs/architecture-coro.md", "docs/architecture-hub.md",
@@ -38,6 +39,7 @@ local SECTIONS = {
     "docs/architecture-threads.md", "docs/architecture-interpose.md", "docs/architecture-http.md",
     "docs/architecture-bindings.md", "docs/architecture-preempt.md",
     "docs/architecture-metrics.md",
+    "docs/architecture-bindings.md", "docs/architecture-inspect.md", "docs/architecture-preempt.md",
     "docs/architecture-hosts.md" },
 }
 

@@ -20,8 +20,8 @@
 
 struct ml_debugger;
 struct ml_inspectors;
-struct ml_http_exchange;
 struct ml_accounts;
+struct ml_http_exchange;
 struct ml_libc_calls;
 struct ml_lua_server;
 struct ml_lua_task;

@@ -1,5 +1,6 @@
 #include "bindings/inspect/accounts.h"
 
+#include "base/cycles.h"
 #include "hub/state/observer.h"
 
 #include <errno.h>
@@ -12,7 +13,10 @@ struct ml_accounts {
     unsigned users;             /* 0: no accounts are kept */
     struct ml_account *entries; /* slot -> account */
     uint32_t capacity;
-    ml_time resumed_at;       /* when the running task's code went on */
+    bool has_cycles;      /* ticks are the processor's cycles; else nanoseconds */
+    uint64_t opened_tick; /* two clocks at one time, by which ticks become nanoseconds */
+    ml_time opened_at;
+    uint64_t resumed_at;      /* the tick when the running task's code went on */
     uint64_t allocated_then;  /* ... and what had been allocated */
     _Atomic size_t allocated; /* bytes, in all */
     lua_Alloc allocate;       /* the allocator below */
@@ -82,15 +86,37 @@ static struct ml_account *entry_of(struct ml_accounts *accounts, const struct ml
     return entry;
 }
 
+/* ---- time ---- */
+
+static inline uint64_t tick_now(const struct ml_accounts *accounts)
+{
+    return accounts->has_cycles ? ml_cycles_now() : (uint64_t)ml_clock_now();
+}
+
+static void start_clock(struct ml_accounts *accounts)
+{
+    accounts->has_cycles = ml_cycles_are_even();
+    accounts->opened_at = ml_clock_now();
+    accounts->opened_tick = tick_now(accounts);
+}
+
+/* A span of ticks that are not in the future, as nanoseconds. */
+static ml_time span_of(const struct ml_accounts *accounts, uint64_t ticks)
+{
+    double all = (double)(tick_now(accounts) - accounts->opened_tick);
+    double time = (double)(ml_clock_now() - accounts->opened_at);
+    return all > 0 ? (ml_time)((double)ticks * (time / all)) : 0;
+}
+
 /* ---- events ---- */
 
 static void begin_run(struct ml_accounts *accounts)
 {
-    accounts->resumed_at = ml_clock_now();
+    accounts->resumed_at = tick_now(accounts);
     accounts->allocated_then = accounts->allocated;
 }
 
-static void add_run(const struct ml_accounts *accounts, struct ml_account *entry, ml_time now)
+static void add_run(const struct ml_accounts *accounts, struct ml_account *entry, uint64_t now)
 {
     entry->ran += now - accounts->resumed_at;
     entry->allocated += accounts->allocated - accounts->allocated_then;
@@ -107,7 +133,7 @@ static uint32_t stack_in_use(const struct ml_hub *hub)
 
 static void end_run(struct ml_accounts *accounts, struct ml_account *entry)
 {
-    ml_time now = ml_clock_now();
+    uint64_t now = tick_now(accounts);
     uint32_t in_use = stack_in_use(&accounts->lua->hub);
     add_run(accounts, entry, now);
     entry->paused_at = now;
@@ -145,6 +171,7 @@ int ml_accounts_open(struct ml_lua *lua)
         return 0;
     accounts->lua = lua;
     accounts->observer.on_event = on_event;
+    start_clock(accounts);
     count_memory(accounts);
     begin_run(accounts);
     ml_observer_add(&lua->hub, &accounts->observer);
@@ -177,7 +204,10 @@ bool ml_account_of(struct ml_lua *lua, const struct ml_task *task, struct ml_acc
         return false;
     *account = *entry;
     if (task == lua->hub.current)
-        add_run(accounts, account, ml_clock_now());
+        add_run(accounts, account, tick_now(accounts));
+    account->ran = (uint64_t)span_of(accounts, account->ran);
+    account->paused =
+        account->paused_at != 0 ? span_of(accounts, tick_now(accounts) - account->paused_at) : 0;
     return true;
 }
 

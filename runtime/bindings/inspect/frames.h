@@ -36,8 +36,7 @@ void ml_frames_push_call(lua_State *L, const struct ml_frames *frames, lua_Debug
 
 /*
  * Pushes the list of the calls. Of a deep stack the list has ML_FRAMES_TOP calls, {omitted = count}
- * and ML_FRAMES_BOTTOM calls. A task that has not begun has one call, of its function. measured:
- * 0.4 us a call.
+ * and ML_FRAMES_BOTTOM calls. A task that has not begun has one call, of its function.
  */
 void ml_frames_push(lua_State *L, const struct ml_lua_task *task, struct ml_frames frames,
                     int names);

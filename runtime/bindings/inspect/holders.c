@@ -5,8 +5,8 @@
 #include "hub/wait/wait.h"
 #include "interpose/held_locks.h"
 
-/* The most slots that are looked through for a task of which only the number is known. measured: 50
- * ns each. */
+/* The most slots that are looked through for a task of which only the number is known:
+ * each may be a miss of the cache. */
 enum { MOST_SLOTS = 20000 };
 
 static struct ml_task *find_by_number(struct ml_hub *hub, uint32_t number)

@@ -71,7 +71,7 @@ static void set_name(lua_State *L, struct ml_lua_task *task)
     lua_pop(L, 1);
 }
 
-/* The peer of a connection, asked of the kernel: 0.3 us. */
+/* The peer of a connection, asked of the kernel. */
 static void set_peer(lua_State *L, int fd)
 {
     struct ml_address peer;
@@ -177,14 +177,14 @@ static void set_account(lua_State *L, const struct ml_task *task)
     struct ml_account account;
     if (!ml_account_of(ml_lua_of(L), task, &account))
         return;
-    set_seconds(L, "cpu", account.ran);
+    set_seconds(L, "cpu", (ml_time)account.ran);
     set_integer(L, "allocated", (lua_Integer)account.allocated);
     if (account.stack_high > 0)
         set_integer(L, "stack_high", account.stack_high);
     if (account.parent != 0)
         set_integer(L, "parent", (lua_Integer)account.parent);
     if (account.paused_at != 0 && task->state != ML_TASK_RUNNING)
-        set_seconds(L, "paused", ml_clock_now() - account.paused_at);
+        set_seconds(L, "paused", account.paused);
 }
 
 static void set_calls(lua_State *L, const struct ml_lua_task *task, struct ml_dump_place place,

@@ -220,7 +220,7 @@ and raises no cancellation.
 waits_for=, spawned=, stack=, tasks= the first 20 of them}
 @tparam[opt=true] boolean opts.stack with the calls
 @tparam[opt=1000] integer opts.limit the most tasks, or groups, that are described
-@tparam[opt] boolean opts.account true: from now on each task's account is kept, a switch takes 60
+@tparam[opt] boolean opts.account true: from now on each task's account is kept, a switch takes 15
 ns longer, and entries have cpu, allocated, stack_high, parent, paused; false: not any more
 @treturn {table,...} in the order of their slots. Fields: id, name (nil without), state ("new",
 "ready", "running", "waiting"), age (seconds, since the hub looked at the clock before the spawn),

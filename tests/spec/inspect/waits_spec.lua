@@ -133,11 +133,11 @@ describe("inspect.waits", function()
   end)
 
   -- The search sees that A waits for D, and D for a row of tasks that ends with C. Meanwhile D gives up and unlocks the
-  -- mutex. A gets it, and C, at which the search arrives then, waits for A.
+  -- mutex. A gets it, and C, at which the search arrives then, wants it, too, and waits for A.
   it("calls a circle of waits that were not there at the same time no deadlock", function()
     for delay = 0, 20 do
       local s <close> = scene()
-      local mutex, rows = sync.mutex(), {}
+      local mutex, go, rows = sync.mutex(), sync.event(), {}
       s.start("A", function()
         for _ = 1, 3 do task.yield() end
         local guard <close> = mutex:lock()
@@ -149,13 +149,14 @@ describe("inspect.waits", function()
       end)
       for i = 1, 8 do rows[i] = s.start("row" .. i, function() rows[i + 1]:join() end) end
       rows[9] = s.start("C", function()
-        for _ = 1, 4 do task.yield() end
+        go:wait()
         local guard <close> = mutex:lock()
       end)
       for _ = 1, 8 do task.yield() end
       s.start("director", function()
         for _ = 1, delay do task.yield() end
         d:cancel()
+        go:set()
       end)
       assert.same({}, inspect.waits({ slice = 0 }).deadlocks)
     end
