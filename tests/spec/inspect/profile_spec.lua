@@ -219,7 +219,7 @@ describe("a profile of CPU time", function()
     assert(share(result, "burn") > 0.9)
     for _, entry in ipairs(result.stacks) do assert(#entry.stack < 140, #entry.stack) end
     -- Of a stack that is not as deep the outermost calls are there, too.
-    result = profile_of(function() deep(1000) end)
+    result = profile_of(function() deep(500) end)
     assert(share(result, "(...)") > 0.8)
     assert(share(result, "(...)", nil, 1) < 0.1)
   end)
