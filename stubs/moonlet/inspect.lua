@@ -148,6 +148,31 @@ function inspect.mark(name) end
 ---@return table|string # without a format a table: name -> `type`, `help`, `unit`, `series`, a list of tables with `labels` and `value`. A histogram has `bounds`, and in its series `count`, `sum` and `buckets`, for each bound how many values do not exceed it, and behind them all
 function inspect.metrics(format) end
 
+---Finds out where the program spends its time: waits for so many seconds while other tasks run,
+---and returns their profile. The calling task can be cancelled meanwhile. One profile can be taken
+---at a time.
+---
+---Options:
+---
+---- `mode`: "cpu" (the default) counts the time in which this thread computes. "wall" also counts
+---what all tasks wait for: each task gets every second that passes;
+---- `format`: "table" (the default); "svg", a flame graph that a browser shows; "folded", lines
+---for flamegraph.pl; "speedscope", for speedscope.app; "pprof", for `go tool pprof`, which needs
+---zlib;
+---- `by_task`: the outermost frame of each stack is the name of its task, or the line that spawned
+---it;
+---- `lines`: each line of a function is a frame of its own;
+---- `hz`: samples for each second of CPU time, 1 to 1000 (100);
+---- `title`: of the flame graph.
+---
+---As a table: `samples`, `seconds` and `hz` of the whole, and the list `stacks`, the heaviest
+---first, of tables with `seconds`, `samples` and `stack`, a list of names from the outermost call
+---to the innermost.
+---@param seconds number
+---@param options? table
+---@return table|string
+function inspect.profile(seconds, options) end
+
 ---Calls fn(...), as a span of that name in the trace. While none is recorded, it only calls.
 ---@param name string
 ---@param fn function
@@ -167,7 +192,7 @@ function inspect.span(name, fn, ...) end
 ---when its turn came: each entry has the number of its switches. Works where no wait is allowed, too,
 ---and raises no cancellation.
 ---@param opts? moonlet.inspect.tasks.options
----@return table[] # in the order of their slots. Fields: id, name (nil without), state ("new", "ready", "running", "waiting"), age (seconds, since the hub looked at the clock before the spawn), switches, spawned ("file.lua:12"), waits_for (text), on (what it waits for: {task=, name=} that has to act, {descriptor=, peer=}, {process=}), deadline (seconds left), cancelled, daemon, c_stack (bytes of its C frames), locals (plain values of task.locals()), stack: a list of {name=, source=, line=, what="Lua", "main" or "C", strand=}, the innermost call first; strand counts the coroutines from there. Of a deep stack it has 30 calls, {omitted=count} and 5.
+---@return table[] # in the order of their slots. Fields: id, name (nil without), state ("new", "ready", "running", "waiting"), age (seconds, since the hub looked at the clock before the spawn), switches, spawned ("file.lua:12"), waits_for (text), on (what it waits for: {task=, name=} that has to act, {descriptor=, peer=}, {process=}), deadline (seconds left), cancelled, daemon, c_stack (bytes of its C frames), locals (plain values of task.locals()), stack: a list of {name=, source=, line=, defined= the first line of the function, what="Lua", "main" or "C", strand=}, the innermost call first; strand counts the coroutines from there. Of a deep stack it has 30 calls, {omitted=count} and 5.
 ---@return integer # how many tasks there are of this kind, with those beyond the limit
 function inspect.tasks(opts) end
 
@@ -208,5 +233,15 @@ function inspect.trace_start(options) end
 ---Ends what trace_start() has begun. Never waits.
 ---@return boolean # whether it was in force
 function inspect.trace_stop() end
+
+---@class moonlet.inspect.waits.options
+---@field limit? integer the most edges
+
+---Tells which task waits for which: to lock a mutex for its holder, to join a task for that one, for
+---the end of a group for its members, for a module for the task that loads it, and for a lock of a C
+---library. Waits for channels and the like are nobody's to end. Lets others run meanwhile, as tasks().
+---@param opts? moonlet.inspect.waits.options
+---@return table # {edges=, count=, deadlocks=}: a list of {from=, from_name=, to=, to_name=, waits_for=, deadline=}, how many there are, and a list of cycles, {tasks=, deadline=}: entries as of tasks(), of which each waits for the next and the last for the first; deadline: seconds until a time limit ends one of the waits, nil if none does. A cycle is listed only if no member has moved at a second look.
+function inspect.waits(opts) end
 
 return inspect
