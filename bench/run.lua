@@ -21,7 +21,9 @@ local suites = {
   "flat", "idle",
   "startup", "syscalls", "libc_calls", "slow", "slow_http", "http_client",
   "http_idle", "flood", "documents", "files", "watch",
+  "children", "threads", "metrics",
   "children", "threads", "profile",
+  "children", "threads", "trace",
 }
 
 local function fail_usage(message)

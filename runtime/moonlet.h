@@ -116,6 +116,12 @@ struct moonlet_options {
      * handler that the host has is called, too. System calls are restarted (SA_RESTART), and a
      * thread that waits in the kernel gets no signal. */
     int poke_signal;
+    /* A task that has computed for so long lets others run, wherever its Lua code stands; 0: it
+     * keeps the thread until it waits, yields or ends. At least 0.001. */
+    double preempt;
+    /* A warning names a task that has computed for so long while others could not run; 0: none. At
+     * least 0.001. Ten a minute at most. It goes where `warn` says, to stderr without one. */
+    double slow;
     /* Install a SIGSEGV handler that names the task whose C stack overflowed, then aborts. Changes
      * the process's signal action, unless SIGSEGV has a handler already. */
     bool report_overflow;

@@ -201,12 +201,21 @@ static void free_standard_files(unsigned filled)
             close(fd);
 }
 
+/* Specs compute for long on purpose. */
+static double slow_of(const struct cli_options *options)
+{
+    const double usual = 0.1;
+    return options->slow >= 0 ? options->slow : options->runs_specs ? 0 : usual;
+}
+
 static int run(int argc, char **argv, const struct cli_options *options)
 {
     const char *program = argc > 0 && argv[0][0] != '\0' ? argv[0] : "moonlet";
     struct moonlet_options how = {
         .name = program,
         .stack_size = options->stack_size,
+        .preempt = options->preempt,
+        .slow = slow_of(options),
         .no_interpose = options->no_interpose,
         .ignore_environment = options->ignore_environment,
         .report_overflow = true,

@@ -55,6 +55,18 @@ static void read_stack_size(struct cli_options *options, char **argv, int *i)
         fail(options, name, "a size from 64K to 1024M");
 }
 
+/* Milliseconds as seconds. */
+static double read_milliseconds(struct cli_options *options, char **argv, int *i, const char *name)
+{
+    const char *value = value_of(argv, i, name);
+    char *end = NULL;
+    double number = value != NULL ? strtod(value, &end) : -1;
+    bool is_number = value != NULL && end != value && *end == '\0' && *value != ' ';
+    if (!is_number || !(number == 0 || (number >= 1 && number <= 60000)))
+        fail(options, name, "milliseconds, 1 to 60000; 0: off");
+    return number / 1000;
+}
+
 static void read_profile(struct cli_options *options, char **argv, int *i)
 {
     const char *name = "--profile";
@@ -97,6 +109,10 @@ static void read_long(struct cli_options *options, char **argv, int *i)
         read_profile(options, argv, i);
     else if (is_option(argv[*i], "--stack-size"))
         read_stack_size(options, argv, i);
+    else if (is_option(argv[*i], "--preempt"))
+        options->preempt = read_milliseconds(options, argv, i, "--preempt");
+    else if (is_option(argv[*i], "--slow"))
+        options->slow = read_milliseconds(options, argv, i, "--slow");
     else
         fail(options, argv[*i], NULL);
 }
@@ -135,7 +151,7 @@ static void read_short(struct cli_options *options, char **argv, int *i)
 
 struct cli_options cli_options_read(int argc, char **argv)
 {
-    struct cli_options options = {.first = argc > 0 ? 1 : 0};
+    struct cli_options options = {.first = argc > 0 ? 1 : 0, .slow = -1};
     int i = options.first;
     for (; argv[i] != NULL && argv[i][0] == '-' && argv[i][1] != '\0'; i++) {
         if (strcmp(argv[i], "--") == 0) {
@@ -190,6 +206,10 @@ void cli_print_help(const char *program)
            "  --profile FILE     write where the CPU time went to FILE.svg, a flame graph;\n"
            "                     .folded, .json (speedscope) or .pb.gz (pprof)\n"
            "  --no-interpose     let C libraries block all tasks, as libc does\n"
+           "  --preempt MS       a task that has computed for so long lets others run (0:\n"
+           "                     it need not)\n"
+           "  --slow MS          warn of tasks that compute for so long while others cannot\n"
+           "                     run (100; 0: do not, as with --test)\n"
            "  --test [paths]     run specs of busted, each test in a task; all arguments\n"
            "                     after it are for busted; without paths: 'spec'\n"
            "  --help             show this help\n"

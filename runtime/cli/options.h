@@ -19,6 +19,8 @@ struct cli_options {
     bool inspect_write, inspect_remote;
     const char *inspect; /* the address, "" for the usual one; NULL: not to be inspected */
     size_t stack_size;   /* bytes, 0: default */
+    double preempt;      /* seconds, 0: off */
+    double slow;         /* the same; negative: not given */
     const char *profile; /* --profile: the file; NULL: no profile */
     int first;           /* the first option */
     int script;          /* index of the script's name, or of --test; argc when there is none */

@@ -46,6 +46,17 @@ static uint64_t holder_of(struct ml_libc_calls *calls, const void *lock, enum ml
     return holder;
 }
 
+bool ml_locks_are_held(const struct ml_libc_calls *calls)
+{
+    uint64_t self = calls->hub->current->id;
+    for (int i = 0; i < ML_HELD_BUCKETS && calls->held_locks.count > 0; i++)
+        for (const struct ml_held_lock *held = calls->held_locks.buckets[i]; held != NULL;
+             held = held->next)
+            if (held->task == self)
+                return true;
+    return false;
+}
+
 int ml_lock_wait(struct ml_libc_calls *calls, const void *lock, enum ml_lock_way way,
                  ml_time deadline)
 {

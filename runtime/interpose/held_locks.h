@@ -55,6 +55,9 @@ void ml_lock_note(struct ml_libc_calls *calls, const void *lock, enum ml_lock_wa
  * plain mutexes. Tasks that wait for it look again. */
 void ml_lock_strike(struct ml_libc_calls *calls, const void *lock);
 
+/* Whether the running task holds a lock. */
+bool ml_locks_are_held(const struct ml_libc_calls *calls);
+
 /* Forgets all entries; no task is left. */
 void ml_locks_release(struct ml_libc_calls *calls);
 

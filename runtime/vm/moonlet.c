@@ -5,6 +5,7 @@
 #include "bindings/core/libc_call.h"
 #include "bindings/core/lua_memory.h"
 #include "bindings/core/lua_open.h"
+#include "bindings/inspect/accounts.h"
 #include "bindings/inspect/profile.h"
 #include "coro/overflow.h"
 #include "hub/loop/host_loop.h"
@@ -29,9 +30,11 @@
 #include "vm/overrun_report.h"
 #include "vm/pointer_channel.h"
 #include "vm/poke.h"
+#include "vm/preempt.h"
 #include "vm/program.h"
 #include "vm/promise.h"
 #include "vm/runtimes.h"
+#include "vm/slow.h"
 #include "vm/state.h"
 #include "vm/terminal_report.h"
 #include "vm/threads.h"
@@ -142,14 +145,16 @@ static int open_runtime(struct moonlet *m)
         use_host_clock(m);
     if (m->options.report_overflow)
         ml_overflow_watch(&m->lua.hub.bank, ml_overflow_tell);
-    return open_state(m);
+    error = open_state(m);
+    return error == 0 ? ml_preempt_open(m) : error;
 }
 
 static bool are_possible(const struct moonlet_options *options)
 {
     bool has_stacks = options->stacks <= ML_BANK_STACKS &&
                       (options->stack_size == 0 || options->stack_size >= MOONLET_LEAST_STACK);
-    return has_stacks && (options->without & ~(unsigned)MOONLET_UNTRUSTED) == 0;
+    return has_stacks && ml_preempt_is_possible(options) &&
+           (options->without & ~(unsigned)MOONLET_UNTRUSTED) == 0;
 }
 
 struct moonlet *moonlet_create(const struct moonlet_options *options)
@@ -218,6 +223,7 @@ int moonlet_close(struct moonlet *m)
         ml_unwind_all(m);
     ml_inspector_end(m);
     ml_threads_end(m);
+    ml_slow_close(m);
     ml_watch_end(m);
     ml_poke_close(m);
     ml_profile_discard(&m->lua);
@@ -230,6 +236,7 @@ int moonlet_close(struct moonlet *m)
         m->lua.is_closing = true;
         lua_close(m->lua.main);
     }
+    ml_accounts_release(&m->lua);
     ml_signal_inbox_close(m->lua.signals);
     ml_lua_release(&m->lua);
     ml_children_release(&m->lua.children);

@@ -72,6 +72,8 @@ struct moonlet {
     struct ml_crew *crew;     /* threads that it has started: vm/threads.c. NULL: none */
     struct ml_poke poke;
     struct ml_watch watch;
+    struct ml_preempting preempting;
+    struct ml_slow slow;
     struct ml_inspector *inspector; /* vm/inspector.c. NULL: none */
     bool has_pokes;                 /* the same: vm/poke.h works */
     struct ml_worker *worker; /* it is the runtime of such a thread; NULL: the host's */

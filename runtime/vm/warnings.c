@@ -16,6 +16,7 @@ static bool obey(struct ml_warnings *warnings, const char *piece, bool to_be_con
         warnings->is_on = true;
     else if (strcmp(piece, "@off") == 0)
         warnings->is_on = false;
+    warnings->is_off = !warnings->is_on;
     return true;
 }
 
@@ -37,6 +38,15 @@ static void warn(void *data, const char *piece, int to_be_continued)
         fflush(stderr);
     }
     warnings->continues = warnings->is_on && to_be_continued;
+}
+
+void ml_warnings_tell(struct ml_warnings *warnings, const char *text)
+{
+    if (warnings->is_off)
+        return;
+    make_way(warnings, "\n");
+    fprintf(stderr, "Lua warning: %s\n", text);
+    fflush(stderr);
 }
 
 void ml_warnings_open(lua_State *L, struct ml_lua *lua, struct ml_warnings *warnings)

@@ -1,12 +1,13 @@
 /*
- * What pokes (vm/poke.h) and the watchdog (vm/watchdog.h) keep of each runtime. For the files of
- * those names alone.
+ * What pokes, the watchdog, preemption and warnings of slow tasks keep of each runtime: for
+ * vm/poke.c, vm/watchdog.c, vm/preempt.c and vm/slow.c alone.
  */
 #ifndef ML_VM_WATCH_STATE_H
 #define ML_VM_WATCH_STATE_H
 
 #include "base/clock.h"
 #include "base/list.h"
+#include "hub/state/observer.h"
 #include "system/signal/receiver.h"
 #include "vm/native_stack.h"
 
@@ -50,6 +51,33 @@ struct ml_watch {
     /* Only for the watchdog's thread. */
     ml_time checked_spent; /* what the thread had computed in the last round; -1: not looked at */
     bool was_idle;         /* the last round has found the hub in the same poll */
+};
+
+/* vm/slow.c. */
+struct ml_slow {
+    ml_time limit; /* ML_FOREVER: no warnings */
+    /* The last that was found, and its calls of machine code then. */
+    uint64_t task;
+    uint32_t switches;
+    ml_time computed;
+    int frame_count;
+    void *frames[ML_NATIVE_FRAMES];
+    /* So many at a time. */
+    ml_time span_began;
+    unsigned written, left_out;
+};
+
+/* vm/preempt.c. */
+struct ml_preempting {
+    ml_time slice;    /* of tasks that have none of their own; ML_FOREVER: they are left alone */
+    ml_time shortest; /* the least slice of any task so far */
+    ml_time free_at;  /* the hook is not armed before: see ARMING_PART */
+    /* What the hook is armed for: the task, and its switches then. */
+    uint64_t task;
+    uint32_t switches;
+    bool is_due, is_slow;
+    /* Begins the watch for slow tasks when there is a second task. */
+    struct ml_observer observer;
 };
 
 #endif

@@ -82,13 +82,18 @@ static ml_time round_of(ml_time limit)
                                     : length;
 }
 
+ml_time ml_watch_due(const struct moonlet *m, ml_time since, ml_time limit)
+{
+    ml_time early = round_of(m->watch.limit) + CHECK;
+    return limit == ML_FOREVER ? ML_FOREVER : ml_time_after(since, limit - early);
+}
+
 /* Another task runs, or the hub. */
 static void note_change(struct ml_watch *watch, ml_time now)
 {
-    ml_time limit = watch->limit;
     watch->since = now;
     watch->spent = ml_poke_cpu_time(runtime_of(watch));
-    watch->look_at = ml_time_after(now, limit - round_of(limit) - CHECK);
+    watch->look_at = ml_watch_due(runtime_of(watch), now, watch->limit);
     watch->checked_spent = -1;
 }
 

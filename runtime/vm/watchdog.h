@@ -32,6 +32,10 @@ void ml_watch_end(struct moonlet *m);
  * it was first seen to run; *computed: what it has computed since. */
 bool ml_watch_sees(const struct moonlet *m, ml_time *since, ml_time *computed);
 
+/* When a task that was first seen at `since`, and has run for up to a round before, is to be looked
+ * at so that the look comes within the limit. */
+ml_time ml_watch_due(const struct moonlet *m, ml_time since, ml_time limit);
+
 /* Wakes the watchdog: a task runs. For hub.hooks.roused. */
 void ml_watch_rouse(struct ml_hub *hub);
 

@@ -210,6 +210,7 @@ function task.sleep_until(t) end
 ---@field daemon? boolean the program does not wait for it
 ---@field quiet? boolean its error is not reported: a later join gets it
 ---@field stack? string "private": a C stack of its own
+---@field preempt? boolean|number it lets others run when it has computed for so many milliseconds (true: as many as `--preempt` says, or 10); false: only where it waits. Not inherited
 
 ---Starts a task that calls fn(...). It is queued, and runs when the caller waits. Never waits.
 ---@param opts? moonlet.task.spawn.options

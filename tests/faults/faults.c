@@ -13,6 +13,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +26,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { ONE_IN = 8 };
@@ -156,6 +160,46 @@ FILE_CALL(ssize_t, copy_file_range,
 FILE_CALL(ssize_t, getdents64, (int fd, void *memory, size_t size), (fd, memory, size))
 FILE_CALL(ssize_t, preadv2, (int fd, const struct iovec *pieces, int count, off_t at, int flags),
           (fd, pieces, count, at, flags))
+
+FILE_CALL(int, tcsetattr, (int fd, int when, const struct termios *settings), (fd, when, settings))
+FILE_CALL(int, sigaction, (int number, const struct sigaction *action, struct sigaction *before),
+          (number, action, before))
+
+REAL(int, ioctl, (int, unsigned long, ...))
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+    va_list rest;
+    va_start(rest, request);
+    void *argument = va_arg(rest, void *);
+    va_end(rest);
+    return is_chosen("ioctl") ? -1 : __real_ioctl(fd, request, argument);
+}
+
+/* ---- children and threads ---- */
+
+REAL(int, clone, (int (*)(void *), void *, int, void *, ...))
+
+/* With the arguments of the only call that there is. */
+int __wrap_clone(int (*body)(void *), void *stack, int flags, void *argument, ...)
+{
+    va_list rest;
+    va_start(rest, argument);
+    pid_t *parent = va_arg(rest, pid_t *);
+    va_end(rest);
+    return is_chosen("clone") ? -1 : __real_clone(body, stack, flags, argument, parent);
+}
+
+REAL(int, pthread_create, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*body)(void *), void *argument)
+{
+    return is_chosen("pthread_create") ? errno
+                                       : __real_pthread_create(thread, attributes, body, argument);
+}
+
+/* ---- opening ---- */
 
 REAL(int, open, (const char *, int, ...))
 

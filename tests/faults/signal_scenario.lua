@@ -45,6 +45,11 @@ local function everything()
     send "USR2"
     return task.sleep(0.001)
   end)
+  step("a terminal", function()
+    local file <close> = assert(io.open("/dev/ptmx", "r+"))
+    local raw <close>, message, code = terminal.raw(file)
+    return raw and true, message, code
+  end)
   step("no terminal", function() return terminal.raw(io.stdin) end)
 end
 

@@ -21,6 +21,7 @@
 struct ml_debugger;
 struct ml_inspectors;
 struct ml_http_exchange;
+struct ml_accounts;
 struct ml_libc_calls;
 struct ml_lua_server;
 struct ml_lua_task;
@@ -162,6 +163,7 @@ struct ml_lua {
     struct ml_hooks hooks;
     struct ml_debugger *debugger; /* bindings/inspect/debugger.h; NULL: none is attached */
     struct ml_source_lines source_lines;
+    struct ml_accounts *accounts; /* bindings/inspect/accounts.h; NULL: never kept */
     struct ml_lua_memory memory;
     struct ml_thread_pool threads;
     struct ml_lua_tasks tasks;
@@ -181,6 +183,9 @@ struct ml_lua {
      * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.
      */
     void (*watch_thread)(lua_State *L, lua_State *thread);
+    /* A task is to be preempted after so many milliseconds; 0: after the runtime's own time, or the
+     * default if it has none. Returns what is to stand in its preempt_after, or a negated errno. */
+    int (*watch_task)(struct ml_lua *lua, unsigned milliseconds);
     uint32_t cancellations; /* the number of the last that was raised, in any task */
     bool is_unwinding;      /* the end of the program has begun: tasks spawned now never run */
     bool is_closing;        /* no task can run any more */

@@ -32,6 +32,7 @@ static struct ml_lua_task *push_new_task(lua_State *L, const struct ml_lua_spawn
         task->is_member = true;
     }
     task->is_quiet = options->is_quiet;
+    task->preempt_after = options->preempt_after;
     task->source_line = (uint16_t)ml_source_line_of(&ml_lua_of(L)->source_lines, L, 1);
     return task;
 }

@@ -15,6 +15,7 @@ struct ml_lua_spawn {
     bool is_daemon;
     bool is_quiet;
     bool private_stack;
+    uint16_t preempt_after; /* as in struct ml_lua_task */
 };
 
 /*

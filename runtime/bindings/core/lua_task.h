@@ -20,6 +20,8 @@ enum ml_task_run {
                            cancelled */
 };
 
+enum { ML_NEVER_PREEMPTED = UINT16_MAX };
+
 struct ml_lua_task {
     struct ml_task task;
     lua_State *L;                 /* its thread; NULL once it has ended */
@@ -48,6 +50,7 @@ struct ml_lua_task {
     bool is_over_limit : 1;     /* it was told that it has computed for too long: vm/budget.c */
     bool owes_cancellation : 1; /* a C library got the cancellation, nothing was raised since */
     uint16_t source_line;       /* where it was spawned: bindings/core/source_line.h */
+    uint16_t preempt_after;     /* milliseconds; 0: the runtime's; ML_NEVER_PREEMPTED */
 };
 
 /* User values of a Task; it has as many as it needs. The first keeps its thread alive, unless the

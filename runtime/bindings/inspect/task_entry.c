@@ -2,6 +2,7 @@
 
 #include "bindings/core/task_attribute.h"
 #include "bindings/core/task_view.h"
+#include "bindings/inspect/accounts.h"
 #include "bindings/inspect/frames.h"
 #include "bindings/inspect/holders.h"
 #include "bindings/net/address.h"
@@ -170,6 +171,22 @@ static void set_origin(lua_State *L, const struct ml_lua_task *task)
         set_text(L, "spawned", ml_source_line_text(&ml_lua_of(L)->source_lines, task->source_line));
 }
 
+/* What is known while accounts are kept. */
+static void set_account(lua_State *L, const struct ml_task *task)
+{
+    struct ml_account account;
+    if (!ml_account_of(ml_lua_of(L), task, &account))
+        return;
+    set_seconds(L, "cpu", account.ran);
+    set_integer(L, "allocated", (lua_Integer)account.allocated);
+    if (account.stack_high > 0)
+        set_integer(L, "stack_high", account.stack_high);
+    if (account.parent != 0)
+        set_integer(L, "parent", (lua_Integer)account.parent);
+    if (account.paused_at != 0 && task->state != ML_TASK_RUNNING)
+        set_seconds(L, "paused", ml_clock_now() - account.paused_at);
+}
+
 static void set_calls(lua_State *L, const struct ml_lua_task *task, struct ml_dump_place place,
                       int names)
 {
@@ -197,6 +214,7 @@ void ml_task_entry_push(lua_State *L, struct ml_lua_task *task, struct ml_dump_p
     set_true(L, "cancelled", task->task.cancelled || task->task.was_cancelled);
     set_true(L, "daemon", task->task.is_daemon);
     set_integer(L, "c_stack", (lua_Integer)c_stack_of(&task->task));
+    set_account(L, &task->task);
     set_locals(L, task);
     if (names != 0)
         set_calls(L, task, place, names);

@@ -4,6 +4,7 @@
 
 #include "bindings/core/option.h"
 #include "bindings/core/task_view.h"
+#include "bindings/inspect/accounts.h"
 #include "bindings/inspect/frames.h"
 #include "bindings/inspect/task_entry.h"
 #include "bindings/inspect/task_groups.h"
@@ -97,11 +98,43 @@ static struct request check_common(lua_State *L, const char *const names[])
     return request;
 }
 
+/* Key in the registry of whether the script wants accounts to be kept. */
+static const char wants_key;
+
+/* The option `account`: from now on accounts are kept for the script, or not any more. */
+static void heed_account(lua_State *L)
+{
+    bool is_given = lua_getfield(L, OPTIONS, "account") != LUA_TNIL;
+    bool wants = lua_toboolean(L, -1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &wants_key);
+    bool wanted = lua_toboolean(L, -1);
+    lua_settop(L, OPTIONS);
+    if (!is_given || wants == wanted)
+        return;
+    lua_pushboolean(L, wants);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &wants_key);
+    if (!wants)
+        ml_accounts_close(ml_lua_of(L));
+    else if (ml_accounts_open(ml_lua_of(L)) != 0)
+        luaL_error(L, "not enough memory");
+}
+
+/* For other parts of moonlet.inspect: account(true) has accounts kept, until account(false). */
+static int inspect_account(lua_State *L)
+{
+    if (!lua_toboolean(L, 1))
+        ml_accounts_close(ml_lua_of(L));
+    else if (ml_accounts_open(ml_lua_of(L)) != 0)
+        return luaL_error(L, "not enough memory");
+    return 0;
+}
+
 static struct request check_request(lua_State *L)
 {
-    static const char *const names[] = {"state", "filter", "group", "stack",
-                                        "id",    "limit",  "slice", NULL};
+    static const char *const names[] = {"state", "filter", "group",   "stack", "id",
+                                        "limit", "slice",  "account", NULL};
     struct request request = check_common(L, names);
+    heed_account(L);
     request.has_filter = check_filter(L);
     request.state = check_state(L);
     request.is_grouped = ml_boolean_option(L, OPTIONS, "group", false);
@@ -187,14 +220,18 @@ and raises no cancellation.
 waits_for=, spawned=, stack=, tasks= the first 20 of them}
 @tparam[opt=true] boolean opts.stack with the calls
 @tparam[opt=1000] integer opts.limit the most tasks, or groups, that are described
+@tparam[opt] boolean opts.account true: from now on each task's account is kept, a switch takes 60
+ns longer, and entries have cpu, allocated, stack_high, parent, paused; false: not any more
 @treturn {table,...} in the order of their slots. Fields: id, name (nil without), state ("new",
 "ready", "running", "waiting"), age (seconds, since the hub looked at the clock before the spawn),
 switches, spawned ("file.lua:12"), waits_for (text), on (what it waits for: {task=, name=} that has
 to act, {descriptor=, peer=}, {process=}), deadline (seconds left), cancelled, daemon, c_stack
-(bytes of its C frames), locals (plain values of task.locals()), stack: a list of {name=, source=,
-line=, defined= the first line of the
-function, what="Lua", "main" or "C", strand=}, the innermost call first; strand counts the
-coroutines from there. Of a deep stack it has 30 calls, {omitted=count} and 5.
+(bytes of its C frames), cpu (seconds that its code ran since accounts are kept), allocated (bytes,
+in all), stack_high (most bytes of C frames of its running coroutine at a switch), parent (id of its
+spawner), paused (seconds since it ran), locals (plain values of task.locals()), stack: a list of
+{name=, source=, line=, defined= the first line of the function, what="Lua", "main" or "C",
+strand=}, the innermost call first; strand counts the coroutines from there. Of a deep stack it has
+30 calls, {omitted=count} and 5.
 @treturn integer how many tasks there are of this kind, with those beyond the limit
 */
 static int inspect_tasks(lua_State *L)
@@ -233,7 +270,8 @@ static int inspect_waits(lua_State *L)
 
 int ml_open_inspect_tasks(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"waits", inspect_waits}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"waits", inspect_waits}, {"account", inspect_account}, {NULL, NULL}};
     luaL_newlib(L, functions);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     lua_getfield(L, -1, LUA_STRLIBNAME);

@@ -35,6 +35,8 @@ Starts a task that calls fn(...). It is queued, and runs when the caller waits. 
 @tparam[opt=false] boolean opts.daemon the program does not wait for it
 @tparam[opt=false] boolean opts.quiet its error is not reported: a later join gets it
 @tparam[opt] string opts.stack "private": a C stack of its own
+@tparam[opt] boolean|number opts.preempt it lets others run when it has computed for so many
+milliseconds (true: as many as `--preempt` says, or 10); false: only where it waits. Not inherited
 @tparam function fn anything that can be called
 @param ... its arguments
 @treturn Task or nil, message, code when there is no room for a stack of its own; other want of

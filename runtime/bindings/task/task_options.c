@@ -57,9 +57,30 @@ static void read_name(lua_State *L, int table, struct ml_lua_spawn *options)
     lua_replace(L, table);
 }
 
+/* Absent: as the program is. */
+static void read_preempt(lua_State *L, int table, struct ml_lua_spawn *options)
+{
+    static const char problem[] = "option 'preempt' must be a boolean or milliseconds, 1 to 60000";
+    enum { MOST = 60000 };
+    struct ml_lua *lua = ml_lua_of(L);
+    int type = lua_getfield(L, table, "preempt"), after = 0;
+    luaL_argcheck(L, type == LUA_TNIL || type == LUA_TBOOLEAN || type == LUA_TNUMBER, table,
+                  problem);
+    lua_Number number = lua_tonumber(L, -1);
+    luaL_argcheck(L, type != LUA_TNUMBER || (number >= 1 && number <= MOST), table, problem);
+    if (type == LUA_TBOOLEAN && !lua_toboolean(L, -1))
+        after = ML_NEVER_PREEMPTED;
+    else if (type != LUA_TNIL)
+        after = lua->watch_task(lua, (unsigned)number + (number > (unsigned)number));
+    if (after < 0)
+        luaL_error(L, "cannot preempt the task: %s", strerror(-after));
+    options->preempt_after = (uint16_t)after;
+    lua_pop(L, 1);
+}
+
 struct ml_lua_spawn ml_check_spawn(lua_State *L, int index)
 {
-    static const char *const names[] = {"name", "daemon", "quiet", "stack", NULL};
+    static const char *const names[] = {"name", "daemon", "quiet", "stack", "preempt", NULL};
     struct ml_lua_spawn options = {0};
     bool has_options = lua_istable(L, index) && !ml_is_callable(L, index);
     ml_check_callable(L, index + has_options);
@@ -68,6 +89,7 @@ struct ml_lua_spawn ml_check_spawn(lua_State *L, int index)
         options.is_daemon = ml_boolean_option(L, index, "daemon", false);
         options.is_quiet = ml_boolean_option(L, index, "quiet", false);
         read_stack_option(L, index, &options);
+        read_preempt(L, index, &options);
         read_name(L, index, &options);
     } else {
         lua_pushnil(L);

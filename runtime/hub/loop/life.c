@@ -39,6 +39,7 @@ int ml_hub_init(struct ml_hub *hub, struct ml_pool *pool, unsigned stacks, size_
     ml_pace_init(hub);
     ml_bank_init(&hub->bank, pool, stacks, stack_size);
     ml_list_init(&hub->ready.queue);
+    hub->ready.rest = &hub->ready.queue;
     ml_list_init(&hub->idle.tasks);
     ml_list_init(&hub->sync.locked);
     ml_list_init(&hub->poll_sets.all);

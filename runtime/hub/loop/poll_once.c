@@ -2,6 +2,7 @@
 
 #include "hub/loop/poller.h"
 #include "hub/state/deadlines.h"
+#include "hub/state/ready.h"
 #include "hub/switch/pace.h"
 
 /* How long a poll may wait, in real time. While the clock is virtual, sleeps take none; a host's
@@ -26,4 +27,5 @@ void ml_look_until(struct ml_hub *hub, ml_time deadline)
         hub->hooks.noticed(hub);
     if (noticed && hub->mail.deliver != NULL)
         hub->mail.deliver(hub);
+    ml_ready_note_poll(hub);
 }

@@ -1,6 +1,8 @@
 #include "hub/on/thread_channel.h"
 
 #include "base/error.h"
+#include "hub/on/thread_channel_messages.h"
+#include "hub/on/thread_channel_owners.h"
 #include "hub/on/thread_channel_state.h"
 #include "hub/state/waiters.h"
 
@@ -18,7 +20,7 @@ struct ml_thread_channel *ml_thread_channel_new(uint32_t capacity)
     pthread_mutex_init(&channel->mutex, &adaptive);
     pthread_mutexattr_destroy(&adaptive);
     channel->capacity = capacity;
-    channel->owners = 1;
+    ml_channel_owners_init(&channel->owned);
     channel->end = &channel->first;
     ml_list_init(&channel->ports);
     ml_list_init(&channel->getters.sides);
@@ -31,35 +33,15 @@ struct ml_thread_channel *ml_thread_channel_retain(struct ml_thread_channel *cha
     if (ml_thread_channel_is_out_of_reach())
         return channel;
     pthread_mutex_lock(&channel->mutex);
-    ml_thread_channel_count_owner(channel, 1);
+    ml_thread_channel_add_owner(channel);
     pthread_mutex_unlock(&channel->mutex);
     return channel;
 }
 
-static void free_channel(struct ml_thread_channel *channel)
-{
-    struct ml_message *message;
-    channel->is_dying = true;
-    while ((message = channel->first) != NULL) {
-        channel->first = message->next;
-        message->release(message);
-    }
-    if (channel->reason != NULL)
-        channel->reason->release(channel->reason);
-    pthread_mutex_destroy(&channel->mutex);
-    free(channel);
-}
-
 void ml_thread_channel_release(struct ml_thread_channel *channel)
 {
-    if (ml_thread_channel_is_out_of_reach())
-        return;
-    pthread_mutex_lock(&channel->mutex);
-    ml_thread_channel_count_owner(channel, -1);
-    bool is_last = channel->owners == channel->self && !channel->is_dying;
-    pthread_mutex_unlock(&channel->mutex);
-    if (is_last)
-        free_channel(channel);
+    if (!ml_thread_channel_is_out_of_reach())
+        ml_thread_channel_leave(channel);
 }
 
 int ml_thread_channel_try_put(struct ml_thread_channel *channel, struct ml_message *message)
@@ -96,6 +78,8 @@ static void close_once(struct ml_thread_channel *channel, struct ml_message **re
     if (!channel->is_closed) {
         channel->is_closed = true;
         channel->reason = *reason;
+        if (*reason != NULL)
+            ml_thread_channel_note_carrier(channel, *reason);
         *reason = NULL;
         ml_thread_channel_ring_all(channel);
     }

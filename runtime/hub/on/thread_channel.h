@@ -12,7 +12,8 @@
 struct ml_thread_channel *ml_thread_channel_new(uint32_t capacity);
 
 /* One more owner, and one fewer: the last one frees the channel with the messages in it. Messages
- * in it that own the channel itself do not keep it. */
+ * in it that own the channel itself do not keep it, nor do messages in channels that nobody else
+ * owns (hub/on/thread_channel_owners.h). */
 struct ml_thread_channel *ml_thread_channel_retain(struct ml_thread_channel *channel);
 void ml_thread_channel_release(struct ml_thread_channel *channel);
 

@@ -64,7 +64,7 @@ static void ring_for(struct ml_crowd *crowd, uint32_t possible)
         ring_one(crowd);
 }
 
-static uint32_t room_of(const struct ml_thread_channel *channel)
+uint32_t ml_thread_channel_room(const struct ml_thread_channel *channel)
 {
     uint32_t most = channel->capacity > 0 ? channel->capacity : channel->getters.waiting;
     return channel->count < most ? most - channel->count : 0;
@@ -74,7 +74,7 @@ static uint32_t room_of(const struct ml_thread_channel *channel)
  * is for yet: a select that both gets and puts does not meet itself. */
 static uint32_t puts_possible(const struct ml_thread_channel *channel)
 {
-    uint32_t room = room_of(channel);
+    uint32_t room = ml_thread_channel_room(channel);
     if (channel->capacity > 0 || channel->doubles == 0)
         return room;
     uint32_t tasks = channel->getters.waiting + channel->putters.waiting - channel->doubles;
@@ -96,82 +96,6 @@ void ml_thread_channel_ring_all(struct ml_thread_channel *channel)
         port->looks_again = true;
         ring(port);
     }
-}
-
-/* ---- owners and messages ---- */
-
-bool ml_thread_channel_is_alone(const struct ml_thread_channel *channel)
-{
-    return channel->owners - channel->self == 1;
-}
-
-/* Tasks that wait learn whether another thread can end their wait. The mutex is locked. */
-void ml_thread_channel_count_owner(struct ml_thread_channel *channel, int change)
-{
-    bool was_alone = ml_thread_channel_is_alone(channel);
-    channel->owners += (uint32_t)change;
-    if (was_alone != ml_thread_channel_is_alone(channel))
-        ml_thread_channel_ring_all(channel);
-}
-
-/* How often the message owns the channel. */
-static uint32_t count_self(const struct ml_thread_channel *channel,
-                           const struct ml_message *message)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < message->channel_count; i++)
-        count += message->channels[i] == channel;
-    return count;
-}
-
-static int add(struct ml_thread_channel *channel, struct ml_message *message)
-{
-    if (channel->is_closed)
-        return -ML_ECLOSED;
-    if (room_of(channel) == 0)
-        return -EAGAIN;
-    message->next = NULL;
-    *channel->end = message;
-    channel->end = &message->next;
-    channel->count++;
-    channel->self += count_self(channel, message);
-    ml_thread_channel_settle(channel);
-    return 0;
-}
-
-static int take(struct ml_thread_channel *channel, struct ml_message **message)
-{
-    if (channel->count == 0)
-        return channel->is_closed ? -ML_ECLOSED : -EAGAIN;
-    *message = channel->first;
-    channel->first = (*message)->next;
-    if (channel->first == NULL)
-        channel->end = &channel->first;
-    channel->count--;
-    channel->self -= count_self(channel, *message);
-    ml_thread_channel_settle(channel);
-    return 0;
-}
-
-void ml_thread_channel_add_first(struct ml_thread_channel *channel, struct ml_message *message)
-{
-    message->next = channel->first;
-    if (channel->first == NULL)
-        channel->end = &message->next;
-    channel->first = message;
-    channel->count++;
-    channel->self += count_self(channel, message);
-    ml_thread_channel_settle(channel);
-}
-
-int ml_thread_channel_take(struct ml_thread_channel *channel, void *message)
-{
-    return take(channel, message);
-}
-
-int ml_thread_channel_add(struct ml_thread_channel *channel, void *message)
-{
-    return add(channel, message);
 }
 
 /* ---- waits at a port ---- */

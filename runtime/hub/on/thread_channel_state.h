@@ -18,6 +18,23 @@ struct ml_message {
     void (*release)(struct ml_message *message); /* frees it; from any thread */
     struct ml_thread_channel **channels;         /* of which it is an owner */
     uint32_t channel_count;
+    struct ml_link carrier; /* among the channel's carriers, if it owns channels */
+};
+
+/* The part of a channel. One lock of the process guards it, and links of carriers; `count` changes
+ * under the channel's mutex as well, so either is enough to read it. */
+struct ml_channel_owners {
+    uint32_t count;
+    uint32_t self;           /* those of them that are messages in this channel, or its reason */
+    uint32_t ports;          /* those of them that are ports */
+    struct ml_link carriers; /* its messages, and its reason, that own channels */
+    bool is_dying;           /* it is being freed */
+    struct ml_thread_channel *next_dying;
+
+    /* Of a search, see the .c file. */
+    struct ml_thread_channel *next_found, *next_alive;
+    uint32_t inside;
+    bool is_found, is_alive;
 };
 
 /* The tasks of a hub that wait for a message, or for room. */
@@ -58,15 +75,13 @@ struct ml_thread_channel {
     pthread_mutex_t mutex;
     uint32_t capacity;
     uint32_t count;
-    uint32_t owners; /* ports, messages on their way, hosts */
-    uint32_t self;   /* those of them that are messages in this channel */
     bool is_closed;
-    bool is_dying; /* its messages are being freed */
     struct ml_message *first, **end;
     struct ml_message *reason;
     struct ml_link ports;
     struct ml_crowd getters, putters;
     uint32_t doubles; /* waiters beyond the first of each task: a select may have several */
+    struct ml_channel_owners owned;
 };
 
 /* The port of a thread that runs no hub, and blocks. */
@@ -82,25 +97,14 @@ bool ml_thread_channel_is_out_of_reach(void);
 
 /* For all that follows the mutex is locked. */
 
-/* A try to get or put: 0; -EAGAIN: not now; -ML_ECLOSED. */
-typedef int ml_port_attempt(struct ml_thread_channel *channel, void *message);
-int ml_thread_channel_take(struct ml_thread_channel *channel, void *message);
-int ml_thread_channel_add(struct ml_thread_channel *channel, void *message);
-
-/* Ahead of the others, also into a channel that is full or closed. */
-void ml_thread_channel_add_first(struct ml_thread_channel *channel, struct ml_message *message);
-
 /* Rings for the tasks that can go on; to be called after each change. */
 void ml_thread_channel_settle(struct ml_thread_channel *channel);
 
+/* How many messages can come in now: without capacity, as many as tasks wait for one. */
+uint32_t ml_thread_channel_room(const struct ml_thread_channel *channel);
+
 /* All tasks look again. */
 void ml_thread_channel_ring_all(struct ml_thread_channel *channel);
-
-/* Whether one owner has it, apart from messages in it. */
-bool ml_thread_channel_is_alone(const struct ml_thread_channel *channel);
-
-/* One owner more or fewer (1, -1). */
-void ml_thread_channel_count_owner(struct ml_thread_channel *channel, int change);
 
 /* Of the port's letter: other threads have rung. Locks the mutex. */
 void ml_port_deliver(struct ml_letter *letter);

@@ -1,6 +1,7 @@
 #include "hub/on/thread_lone.h"
 
 #include "base/error.h"
+#include "hub/on/thread_channel_messages.h"
 #include "hub/on/thread_channel_state.h"
 
 #include <errno.h>

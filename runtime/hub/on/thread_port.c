@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "hub/on/thread_channel.h"
+#include "hub/on/thread_channel_messages.h"
+#include "hub/on/thread_channel_owners.h"
 #include "hub/on/thread_channel_state.h"
 
 #include <errno.h>
@@ -26,7 +28,7 @@ int ml_port_open(struct ml_hub *hub, struct ml_port *port, struct ml_thread_chan
     ml_port_side_open(port, &port->putters);
     pthread_mutex_lock(&channel->mutex);
     ml_list_insert(&channel->ports, &port->link);
-    ml_thread_channel_count_owner(channel, 1);
+    ml_thread_channel_add_port(channel);
     pthread_mutex_unlock(&channel->mutex);
     return 0;
 }
@@ -47,6 +49,7 @@ void ml_port_close(struct ml_port *port)
     }
     channel->doubles -= port->doubles;
     ml_list_remove(&port->link);
+    ml_thread_channel_drop_port(channel);
     ml_thread_channel_settle(channel);
     pthread_mutex_unlock(&channel->mutex);
     ml_mailbox_take_back(port->box, &port->letter);

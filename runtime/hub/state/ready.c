@@ -26,6 +26,28 @@ __attribute__((noinline)) struct ml_task *ml_ready_prefetch(const struct ml_hub 
     return task;
 }
 
+void ml_ready_push_preempted(struct ml_hub *hub, struct ml_task *task)
+{
+    bool is_first = hub->ready.rest == &hub->ready.queue;
+    ml_list_insert(&hub->ready.queue, &task->waiter.link);
+    hub->ready.count++;
+    if (is_first)
+        hub->ready.rest = &task->waiter.link;
+}
+
+void ml_ready_promote(struct ml_hub *hub)
+{
+    if (hub->ready.rest != &hub->ready.queue)
+        hub->ready.rest = hub->ready.rest->next;
+    hub->ready.passed_over = 0;
+}
+
+struct ml_task *ml_ready_pop_preempted(struct ml_hub *hub)
+{
+    ml_ready_promote(hub);
+    return ml_list_is_empty(&hub->ready.queue) ? NULL : ml_ready_pop(hub);
+}
+
 void ml_task_wake(struct ml_task *task, enum ml_wake reason)
 {
     if (task->state != ML_TASK_WAITING)
@@ -66,6 +88,8 @@ void ml_ready_shuffle(struct ml_hub *hub)
         chosen = chosen->next;
     if (chosen == hub->ready.queue.next)
         return;
+    if (chosen == hub->ready.rest)
+        hub->ready.rest = chosen->next;
     ml_list_remove(chosen);
     ml_list_insert(hub->ready.queue.next, chosen);
 }

@@ -229,6 +229,15 @@ void ml_pass(struct ml_hub *hub)
     pass(hub);
 }
 
+void ml_give_way(struct ml_hub *hub)
+{
+    struct ml_task *self = hub->current;
+    self->state = ML_TASK_READY;
+    atomic_store_explicit(&hub->attention, true, memory_order_relaxed);
+    ml_ready_push_preempted(hub, self);
+    ml_hub_park(hub);
+}
+
 /* ---- strands ---- */
 
 int ml_hub_prepare_strand(struct ml_hub *hub, struct ml_strand *strand)

@@ -26,6 +26,10 @@ int ml_yield(struct ml_hub *hub);
 /* The same, whether the task is cancelled or not. */
 void ml_pass(struct ml_hub *hub);
 
+/* The same for a task that has computed for long: the hub polls, and tasks that an event wakes come
+ * first. No cancellation point. */
+void ml_give_way(struct ml_hub *hub);
+
 /* Abandons the frames of the running task without ending it: it goes on as a call of
  * hub->hooks.body on an empty stack, next in the queue. Its strands stay linked by `resumer`, from
  * the one that ran down to the body; the owner unlinks them when it is done with them. */

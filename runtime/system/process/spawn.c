@@ -1,6 +1,6 @@
 #include "system/process/spawn.h"
 
-#include "system/process/start_state.h"
+#include "system/signal/start_state.h"
 
 #include <errno.h>
 #include <fcntl.h>

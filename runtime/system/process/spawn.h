@@ -1,7 +1,7 @@
 /*
  * Starts a program in a new process. Everything but the program, its descriptors and what is asked
  * for is as when this process began: the mask and the handling of signals are those of
- * system/process/start_state.h, and no descriptor of this process is passed on but the three.
+ * system/signal/start_state.h, and no descriptor of this process is passed on but the three.
  *
  * The new process borrows this one's memory until it runs the program, as with vfork(): the cost
  * does not grow with the memory in use. The calling thread stands still meanwhile.

@@ -2,8 +2,11 @@
 
 #include "base/check.h"
 #include "hub/loop/run.h"
+#include "system/signal/start_state.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -115,12 +118,49 @@ void ml_signal_inbox_close(struct ml_signal_inbox *inbox)
     free(inbox);
 }
 
+static void change_mask(int how, int number)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    pthread_sigmask(how, &set, NULL);
+}
+
+/* A signal that the parent process had blocked would never come. One that this process has blocked
+ * itself since is its own affair: it may wait for it in another way. */
+static void unblock(struct ml_signal_inbox *inbox, int number)
+{
+    sigset_t blocked;
+    if (!ml_start_state_has(ml_start_state->mask, number) ||
+        pthread_sigmask(SIG_SETMASK, NULL, &blocked) != 0 || !sigismember(&blocked, number))
+        return;
+    inbox->unblocked |= ml_signal_bit(number);
+    change_mask(SIG_UNBLOCK, number);
+}
+
+/* Before the handler goes: the signal is not to do what it does by default. */
+static void block_again(struct ml_signal_inbox *inbox, int number)
+{
+    if ((inbox->unblocked & ml_signal_bit(number)) != 0)
+        change_mask(SIG_BLOCK, number);
+    inbox->unblocked &= ~ml_signal_bit(number);
+}
+
+static void remove_one(struct ml_signal_inbox *inbox, int number)
+{
+    if (--inbox->listeners_of[number] > 0)
+        return;
+    block_again(inbox, number);
+    ml_signal_leave(&inbox->receiver, number);
+}
+
 static int add_one(struct ml_signal_inbox *inbox, int number)
 {
     int error = number >= SIGRTMIN ? make_queue(inbox) : 0;
     if (error == 0 && inbox->listeners_of[number] == 0)
         error = ml_signal_receive(&inbox->receiver, number);
-    inbox->listeners_of[number] += error == 0;
+    if (error == 0 && inbox->listeners_of[number]++ == 0)
+        unblock(inbox, number);
     return error;
 }
 
@@ -142,6 +182,6 @@ int ml_signal_inbox_add(struct ml_signal_inbox *inbox, uint64_t signals)
 void ml_signal_inbox_remove(struct ml_signal_inbox *inbox, uint64_t signals)
 {
     for (int number = 1; number < ML_SIGNALS_END; number++)
-        if ((signals & ml_signal_bit(number)) != 0 && --inbox->listeners_of[number] == 0)
-            ml_signal_leave(&inbox->receiver, number);
+        if ((signals & ml_signal_bit(number)) != 0)
+            remove_one(inbox, number);
 }

@@ -24,6 +24,7 @@ struct ml_signal_inbox {
     struct ml_signal_ring standard, queued;
     _Atomic uint64_t lost; /* real-time signals for which there was no place */
     unsigned listeners_of[ML_SIGNALS_END];
+    uint64_t unblocked; /* signals that are blocked in the thread, but while they are listened to */
     struct ml_signal_place places[ML_SIGNAL_STANDARD_PLACES];
 };
 
@@ -33,8 +34,8 @@ struct ml_signal_inbox *ml_signal_inbox_open(struct ml_hub *hub);
 /* Frees it; NULL is allowed. Its listeners are closed. */
 void ml_signal_inbox_close(struct ml_signal_inbox *inbox);
 
-/* The signals of the set arrive from now on; each call counts. 0 or a negated errno with nothing
- * done. */
+/* The signals of the set arrive from now on, also if the process was started with them blocked;
+ * each call counts. 0 or a negated errno with nothing done. */
 int ml_signal_inbox_add(struct ml_signal_inbox *inbox, uint64_t signals);
 
 /* Ends what one call of the above began. */

@@ -204,8 +204,8 @@ trace.begin, trace.copy, trace.finish = begin, core.take, finish
 -- @param ... its arguments
 -- @return its results
 function trace.span(name, fn, ...)
-  argument.check(type(name) == "string", 1, "span", "string expected, got " .. type(name))
-  argument.callable(fn, 2, "span")
+  if type(name) ~= "string" then argument.check(false, 1, "span", "a name is a string") end
+  if type(fn) ~= "function" then argument.callable(fn, 2, "span") end
   local _ <close> = core.enter(name)
   return fn(...)
 end
@@ -214,7 +214,7 @@ end
 -- @function mark
 -- @tparam string name
 function trace.mark(name)
-  argument.check(type(name) == "string", 1, "mark", "string expected, got " .. type(name))
+  if type(name) ~= "string" then argument.check(false, 1, "mark", "a name is a string") end
   core.mark(name)
 end
 

@@ -110,8 +110,8 @@ end
 
 local function refuse(text) return nil, text .. "\n" end
 
--- Whether the request is meant for this place. A page of another site cannot choose Host and Origin;
--- it can only have a name of its own resolve to this machine.
+-- Whether the request is meant for this place. A page of another site cannot choose Host and
+-- Origin; it can only have a name of its own resolve to this machine.
 local function is_meant_for(place, req)
   local host, port = split((req.host or ""):lower())
   local is_known = host and port == place.port
@@ -185,7 +185,9 @@ local function answer(place, req, res)
   if visitor.is_new then
     res:cookie(place.cookie, place.session, { same_site = "Strict" })
   end
-  if req.path == "/" and (visitor.is_new or visitor.is_repeated) then return res:redirect("/", 303) end
+  if req.path == "/" and (visitor.is_new or visitor.is_repeated) then
+    return res:redirect("/", 303)
+  end
   req.locals.visitor = visitor
   return place.handle(req, res)
 end

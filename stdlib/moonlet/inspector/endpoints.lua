@@ -80,7 +80,9 @@ local TYPES = { prometheus = PROMETHEUS, openmetrics = OPENMETRICS, json = "appl
 
 local function metrics(req)
   local format = metrics_format(req)
-  if not TYPES[format] then return reply.problem(400, "format is prometheus, openmetrics or json") end
+  if not TYPES[format] then
+    return reply.problem(400, "format is prometheus, openmetrics or json")
+  end
   return respond(function(text) return 200, { ["content-type"] = TYPES[format] }, text end,
     program.ask("program.metrics", format))
 end

@@ -15,8 +15,8 @@ local PATIENCE, SWITCH, POKE = 0.1, 0.02, 0.005
 
 -- Waits for the answer of a function that does not wait. A program that does not come to a switch
 -- answers at its next Lua instruction.
-local function await(reply)
-  local deadline, step = now() + PATIENCE, SWITCH
+local function await(reply, seconds)
+  local deadline, step = now() + seconds, SWITCH
   local results
   repeat
     results = pack(core.receive(reply, step))
@@ -32,7 +32,7 @@ local function ask(may_wait, seconds, name, ...)
   local is_sent, message, code = core.send(reply, may_wait, seconds, name, ...)
   if not is_sent then return nil, message, code end
   if may_wait then return core.receive(reply, seconds) end
-  return await(reply)
+  return await(reply, seconds)
 end
 
 --- Has the program call a function of the agent that does not wait.
@@ -42,8 +42,8 @@ end
 -- "ETIMEDOUT" when the program does not answer, "CLOSED" when it ends
 function program.ask(name, ...) return ask(false, PATIENCE, name, ...) end
 
---- The same for a function that may wait, for `seconds` at most: it has a task of its own. A program
--- that does not answer at all is found at once.
+--- The same for a function that may wait, for `seconds` at most: it has a task of its own. A
+-- program that does not answer at all is found at once.
 function program.ask_for(seconds, name, ...)
   local answers, message, code = program.ask "program.ping"
   if not answers then return answers, message, code end
@@ -54,8 +54,7 @@ end
 function program.ask_somehow(seconds, name, ...)
   local answers, message, code = program.ask "program.ping"
   if not answers then return answers, message, code end
-  if message ~= "inspector" then return program.ask(name, ...) end
-  return ask(true, seconds + PATIENCE, name, ...)
+  return ask(message == "inspector", seconds + PATIENCE, name, ...)
 end
 
 --- How many events were dropped.

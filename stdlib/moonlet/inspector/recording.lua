@@ -48,22 +48,28 @@ local TYPES = {
   speedscope = "application/json", svg = "image/svg+xml",
 }
 
+local FORMATS = "format is svg, folded, pprof or speedscope"
+
 local FILES = { pprof = "profile.pb.gz", speedscope = "profile.speedscope.json" }
 
 -- A flame graph is a picture with a script of its own, which reaches nothing.
-local SVG = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; sandbox allow-scripts"
+local SVG = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+  .. "frame-ancestors 'self'; sandbox allow-scripts"
 
 --- GET /profile?s=5&mode=cpu&format=svg
 function recording.profile(req, res)
   local seconds, format, mode = seconds_of(req), req.query.format or "svg", req.query.mode or "cpu"
   if not seconds then return reply.problem(400, NO_SECONDS) end
-  if not TYPES[format] then return reply.problem(400, "format is svg, folded, pprof or speedscope") end
+  if not TYPES[format] then return reply.problem(400, FORMATS) end
   if mode ~= "cpu" and mode ~= "wall" then return reply.problem(400, "mode is cpu or wall") end
   return record("profile", { mode = mode, by_task = req.query.by_task == "1" }, seconds,
     function(measured)
       if not measured then return reply.problem(409, "the profile was ended by other code") end
       local render = require("moonlet.inspect.profile").render
-      if format == "svg" then res.headers["content-security-policy"] = SVG end
+      if format == "svg" then
+        res.headers["content-security-policy"] = SVG
+        res.headers["x-frame-options"] = nil
+      end
       if FILES[format] then
         res.headers["content-disposition"] = 'attachment; filename="' .. FILES[format] .. '"'
       end

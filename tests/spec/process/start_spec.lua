@@ -90,9 +90,8 @@ describe("a start that fails", function()
       local _, message, code = require "moonlet.process".spawn { "true", stdin = "pipe", stdout = "pipe" }
       io.write(code, " ", message)]])
     local result = assert(process.run { "/bin/sh", "-c", command, user = "54321:54321" })
-    if result.status == 0 then
-      assert.equal("EAGAIN true: cannot start a process: Resource temporarily unavailable", result.stdout)
-    end
+    if result.status ~= 0 then pending("the limit cannot be set here: " .. result.stderr) end
+    assert.equal("EAGAIN true: cannot start a process: Resource temporarily unavailable", result.stdout)
   end)
 
   it("loses no descriptor, however many there are left", function()

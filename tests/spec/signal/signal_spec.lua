@@ -33,6 +33,53 @@ local function output_of(script, options)
   return output, status
 end
 
+describe("a signal that was blocked when the program was started", function()
+  -- It never came, without a word: cron and some supervisors block signals for their children.
+  local function run_blocked(source)
+    local process = require "moonlet.process"
+    local result = assert(process.run {
+      "env", "--block-signal=USR1", assert(os.getenv "MOONLET"), "-e", PRELUDE .. source, timeout = support.patience,
+    })
+    return result.stdout, result.status or result.signal
+  end
+
+  it("arrives while it is listened to, also one that came before, and is blocked again afterwards", function()
+    local output, status = run_blocked [[
+      send "USR1"
+      local one = signal.open "USR1"
+      print((one:wait(5)))
+      local other = signal.open "USR1"
+      one:close()
+      send "USR1"
+      print((other:wait(5)))
+      other:close()
+      send "USR1"   -- is not the end of the program
+      task.sleep(0.01)
+      local again <close> = signal.open("USR1", "USR2")
+      print((again:wait(5)))
+    ]]
+    assert.are.same({ "USR1\nUSR1\nUSR1\n", 0 }, { output, status })
+  end)
+
+  it("is blocked in children all the same, and stays blocked while another one is listened to", function()
+    local output = run_blocked [[
+      local s <close> = signal.open "USR2"
+      signal.open "USR1":close()
+      local function blocked(path)
+        for line in io.lines(path) do
+          local mask = line:match "^SigBlk:%s*(%x+)"
+          if mask then return tonumber(mask, 16) >> 9 & 1 end
+        end
+      end
+      print(blocked "/proc/self/status")
+      local heard <close> = signal.open "USR1"
+      print(blocked "/proc/self/status")
+      io.write(require "moonlet.process".run { "grep", "SigBlk", "/proc/self/status" }.stdout)
+    ]]
+    assert.matches("^1\n0\nSigBlk:%s*0*200\n$", output)
+  end)
+end)
+
 describe("a listener", function()
   it("gets the signals that it was opened for, in the order in which they came", function()
     local s <close> = signal.open("USR1", "SIGUSR2", "HUP")

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "system/process/spawn.h"
-#include "system/process/start_state.h"
+#include "system/signal/start_state.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 -- (references). Finds the lines that have code.
 
 local core = require "moonlet.inspect.debugger.core"
-local lines = require "moonlet.inspect.lines"
+local lines = require "moonlet.inspect.debugger.lines"
 
 local debug_getinfo, io_open = debug.getinfo, io and io.open
 local package_loaded, globals = package.loaded, _G

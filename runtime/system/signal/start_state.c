@@ -1,4 +1,4 @@
-#include "system/process/start_state.h"
+#include "system/signal/start_state.h"
 
 #include <signal.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * that loaded this code, and the signals that were ignored. Children are to begin with the same,
  * whatever the program has changed since. Knows no child.
  */
-#ifndef ML_SYSTEM_PROCESS_START_STATE_H
-#define ML_SYSTEM_PROCESS_START_STATE_H
+#ifndef ML_SYSTEM_SIGNAL_START_STATE_H
+#define ML_SYSTEM_SIGNAL_START_STATE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,130 @@
+--- The page of the inspector, in Chromium. Its pictures are those of the guide: MOONLET_SCREENSHOTS names a
+-- directory for them.
+
+local support = dofile "tests/spec/support.lua"
+local inspected = dofile "tests/spec/inspect_support.lua"
+local programs = dofile "tests/spec/programs.lua"
+local it = support.limited(it)
+local fs = require "moonlet.fs"
+local crypto = require "moonlet.crypto"
+local json = require "moonlet.json"
+local browser = dofile "tests/spec/browser.lua"
+
+local SHOP = [[
+  local task, sync, inspect = require "moonlet.task", require "moonlet.sync", require "moonlet.inspect"
+  local stock, till = sync.mutex(), sync.mutex()
+  task.spawn({ name = "order 17" }, function() stock:lock() task.yield() till:lock() end)
+  task.spawn({ name = "refund 4" }, function() till:lock() task.yield() stock:lock() end)
+  task.spawn({ name = "<b>report</b>" }, function() task.yield() task.yield() stock:lock() end)
+  for i = 1, 50 do
+    task.spawn({ name = "client " .. i }, function() local number = i task.sleep(1000) return number end)
+  end
+  local sold = inspect.counter "shop_sold_total"
+  local function price(item) local x = 0 for i = 1, 3000 do x = x + i % item end return x end
+  local function work() for i = 1, 10 do price(i) end sold:add(1) end
+  task.spawn({ name = "clerk" }, function() while true do work() task.sleep(0.001) end end)
+  task.sleep(1000)
+]]
+
+local directory
+
+-- One more command of the DevTools.
+local function command(page, method, params)
+  assert(page.ws:send(json.encode { id = 2, method = method, params = params or json.decode "{}" }))
+  local answer
+  repeat answer = json.decode((assert(page.ws:receive(support.patience)))) until answer.id == 2
+  return answer.result
+end
+
+-- Opens a page of a program: page, or nil where there is no Chromium.
+local function open(program)
+  local page = browser.open(programs, directory, "about:blank")
+  if page then command(page, "Page.navigate", { url = program.place }) end
+  return page
+end
+
+local function picture(page, name)
+  local pictures = os.getenv "MOONLET_SCREENSHOTS"
+  if not pictures then return end
+  command(page, "Emulation.setDeviceMetricsOverride",
+    { width = 1200, height = 720, deviceScaleFactor = 1, mobile = false })
+  support.eventually(function() return page:evaluate "document.readyState" == "complete" end)
+  local shot = command(page, "Page.captureScreenshot", { format = "png" })
+  assert(fs.write(pictures .. "/" .. name .. ".png", crypto.unbase64(shot.data)))
+end
+
+local function click(page, id) page:evaluate(("document.getElementById('%s').click()"):format(id)) end
+
+describe("the page", function()
+  setup(function() directory = programs.open_directory() end)
+  after_each(programs.stop_all)
+  teardown(programs.remove_directory)
+
+  if not programs.installed "chromium" then
+    pending "needs Chromium"
+    return
+  end
+
+  it("shows tasks, and finds, sorts and opens them; names are text", function()
+    local program <close> = inspected.start(SHOP, { address = ":0", options = { "--inspect-write" } })
+    local page <close> = open(program)
+    page:shows "client 1\n"
+    page:shows "<b>report</b>"
+    assert.are.equal(0, page:evaluate "document.querySelectorAll('#list b').length")
+    assert.are.equal("/", page:evaluate "location.pathname + location.search") -- the token is gone
+    picture(page, "inspect-tasks")
+    page:evaluate "let s = document.getElementById('search'); s.value = 'client 4'; s.oninput()"
+    support.eventually(function() return page:evaluate "document.querySelectorAll('#list .row').length" == 11 end)
+    page:evaluate "document.querySelector('#list .row').click()"
+    page:shows "spawned at .-script%.lua:"
+    page:evaluate "document.getElementById('level').selectedIndex = 1"
+    page:evaluate "document.getElementById('code').value = 'number * 100'"
+    click(page, "evaluate")
+    support.eventually(function() return page:evaluate "document.getElementById('result').textContent" == "400" end)
+    picture(page, "inspect-evaluate")
+    page:evaluate "window.confirm = () => true"
+    click(page, "cancel")
+    support.eventually(function() return page:evaluate "document.querySelectorAll('#list .row').length" == 10 end)
+  end)
+
+  it("shows groups of stacks, the graph of waits with deadlocks, metrics, profiles", function()
+    local program <close> = inspected.start(SHOP, { address = ":0" })
+    local page <close> = open(program)
+    page:shows "client 1\n"
+    click(page, "tab-stacks")
+    page:shows "50 tasks, waiting"
+    click(page, "tab-waits")
+    page:shows "deadlocks: .-order 17"
+    assert.is_true(page:evaluate "document.querySelectorAll('#graph rect[stroke=\"var(--bad)\"]').length" == 2)
+    picture(page, "inspect-waits")
+    click(page, "tab-metrics")
+    page:shows "shop_sold_total"
+    click(page, "tab-profile")
+    page:evaluate "document.getElementById('seconds').value = '0.3'"
+    click(page, "take")
+    support.eventually(function()
+      return page:evaluate "document.getElementById('profile-about').textContent" == ""
+    end)
+    picture(page, "inspect-profile")
+  end)
+
+  it("says which function of C keeps the program", function()
+    local program <close> = inspected.start("print 'hangs' os.execute 'sleep 1000'",
+      { address = ":0", options = { "--no-interpose" } })
+    program:line "hangs"
+    local page <close> = open(program)
+    page:shows "does not answer: it waits in wait"
+    picture(page, "inspect-hangs")
+  end)
+
+  it("shows ten thousand tasks, of which only the visible ones are in the document", function()
+    local program <close> = inspected.start([[
+      local task = require "moonlet.task"
+      for i = 1, 10000 do task.spawn({ name = "t" .. i }, task.sleep, 1000) end
+      task.sleep(1000)
+    ]], { address = ":0" })
+    local page <close> = open(program)
+    page:shows "1000%d tasks"
+    assert.is_true(page:evaluate "document.querySelectorAll('#list .row').length" < 100)
+  end)
+end)

@@ -1,0 +1,125 @@
+/*
+ * Tasks that computed and gave way: others come first, but not for ever.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "hub_fixture.h"
+
+#include "hub/state/ready.h"
+#include "hub/wait/wait.h"
+
+#include <stdio.h>
+
+static char order[512];
+
+static void note(const struct c_task *self)
+{
+    size_t length = strlen(order);
+    snprintf(order + length, sizeof order - length, "%d ", self->number);
+}
+
+static void compute(struct c_task *self)
+{
+    for (int i = 0; i < 3; i++) {
+        note(self);
+        ml_give_way(hub_of(self));
+    }
+}
+
+static void yield(struct c_task *self)
+{
+    for (int i = 0; i < 3; i++) {
+        note(self);
+        assert_int_equal(ml_yield(hub_of(self)), 0);
+    }
+}
+
+static void test_those_that_yield_come_before_those_that_gave_way(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[] = {{.number = 1}, {.number = 2}, {.number = 3}, {.number = 4}};
+    open_hub(&hub);
+    order[0] = '\0';
+    for (int i = 0; i < 4; i++)
+        spawn(&hub, &tasks[i], i % 2 == 0 ? compute : yield, NULL);
+    assert_int_equal(run_all(&hub), 0);
+    assert_string_equal(order, "1 2 3 4 2 4 2 4 1 3 1 3 ");
+    close_hub(&hub);
+}
+
+static void yield_until_it_has_ended(struct c_task *self)
+{
+    const struct c_task *other = self->data;
+    while (other->task.state != ML_TASK_ENDED)
+        assert_int_equal(ml_yield(hub_of(self)), 0);
+}
+
+static void test_one_that_gave_way_runs_in_the_end_though_others_always_can(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task one = {.number = 1}, two = {.number = 2}, three = {.number = 3};
+    open_hub(&hub);
+    spawn(&hub, &one, compute, NULL);
+    spawn(&hub, &two, yield_until_it_has_ended, &one);
+    spawn(&hub, &three, yield_until_it_has_ended, &one);
+    assert_int_equal(run_all(&hub), 0);
+    close_hub(&hub);
+}
+
+static void drop_other(struct c_task *self)
+{
+    struct c_task *other = self->data;
+    assert_ptr_equal(hub_of(self)->ready.rest, &other->task.waiter.link);
+    ml_task_drop(hub_of(self), &other->task);
+}
+
+static void test_one_that_gave_way_can_be_dropped(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[] = {{.number = 1}, {.number = 2}, {.number = 3}};
+    open_hub(&hub);
+    order[0] = '\0';
+    spawn(&hub, &tasks[0], compute, NULL);
+    spawn(&hub, &tasks[1], compute, NULL);
+    spawn(&hub, &tasks[2], drop_other, &tasks[0]);
+    assert_int_equal(run_all(&hub), 0);
+    assert_string_equal(order, "1 2 2 2 ");
+    close_hub(&hub);
+}
+
+static void test_a_random_order_has_those_that_gave_way_too(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task tasks[] = {{.number = 1}, {.number = 2}, {.number = 3}, {.number = 4}};
+    open_hub(&hub);
+    for (uint64_t seed = 1; seed < 50; seed++) {
+        order[0] = '\0';
+        ml_ready_set_shuffle(&hub, seed);
+        for (int i = 0; i < 4; i++)
+            spawn(&hub, &tasks[i], i % 2 == 0 ? compute : yield, NULL);
+        assert_int_equal(run_all(&hub), 0);
+        assert_int_equal(strlen(order), 4 * 3 * 2);
+        assert_int_equal(hub.ready.count, 0);
+        assert_ptr_equal(hub.ready.rest, &hub.ready.queue);
+    }
+    close_hub(&hub);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_those_that_yield_come_before_those_that_gave_way),
+        cmocka_unit_test(test_one_that_gave_way_runs_in_the_end_though_others_always_can),
+        cmocka_unit_test(test_one_that_gave_way_can_be_dropped),
+        cmocka_unit_test(test_a_random_order_has_those_that_gave_way_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
