@@ -1,5 +1,5 @@
---- Costs of a profile: the same work without and with one, in turns, in one process. Prints a line of
--- JSON for each round. Arguments: the work, rounds, mode.
+--- Costs of a profile: the same work without and with one, in turns, in one process. Prints a line
+-- of JSON for each round. Arguments: the work, rounds, mode.
 local profile = require "moonlet.inspect.profile"
 local task = require "moonlet.task"
 

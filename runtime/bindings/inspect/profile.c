@@ -156,7 +156,8 @@ static void on_event(lua_State *L, lua_Debug *event)
     if (profile != NULL && task != NULL && profile->ticks.running > 0)
         take(profile, task, L, level_of(L, event));
     ml_hooks_unshare(lua, ML_HOOK_PROFILE);
-    ml_hooks_refresh(L);
+    if (task == NULL || ml_thread_of(task->strand) != L)
+        ml_hooks_refresh(L);
     if (task != NULL)
         disarm(lua, task);
 }

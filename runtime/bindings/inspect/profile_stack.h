@@ -11,9 +11,9 @@
 
 /*
  * Of a Lua thread the 120 innermost frames are taken, since Lua finds a frame by counting from
- * there, and the outermost 8 if it is no deeper than 4,096; "(...)" stands for those between.
+ * there, and the outermost 8 if it is no deeper than 1,024; "(...)" stands for those between.
  */
-enum { ML_PROFILE_TOP = 120, ML_PROFILE_BOTTOM = 8, ML_PROFILE_DEEPEST = 4096 };
+enum { ML_PROFILE_TOP = 120, ML_PROFILE_BOTTOM = 8, ML_PROFILE_DEEPEST = 1024 };
 
 struct ml_profile_stack {
     struct ml_profile_store *store;

@@ -39,17 +39,24 @@ local function check_options(options, position, name)
   return options
 end
 
--- Begins a profile and ends at once. nil: it has begun.
+-- Counts starts and stops, so that a profile is ended by the call that has begun it alone.
+local turn = 0
+
+-- Begins a profile. nil: it has begun; or why it has not.
 local function start(options)
   local ok, _, code = core.start(options.mode or "cpu", options.hz or HZ, options.by_task == true,
     options.lines == true)
-  if ok then return nil end
+  if ok then
+    turn = turn + 1
+    return nil
+  end
   if code == "EALREADY" then return "a profile of this runtime is being taken already", code end
   if code == "EBUSY" then return "SIGPROF is used by other code of this process", code end
   return "profiles cannot be taken here: " .. code, code
 end
 
--- For the inspector: profile.start(options) begins a profile and never waits. true, or nil, message, code.
+-- For the inspector: profile.start(options) begins a profile and never waits. true, or nil,
+-- message, code.
 function profile.start(options)
   local message, code = start(check_options(options, 1, "start"))
   if message then return nil, message, code end
@@ -59,6 +66,7 @@ end
 -- For the inspector: profile.stop() ends it and returns what was measured, for profile.render();
 -- nil: none is being taken. Never waits.
 function profile.stop()
+  turn = turn + 1
   return core.stop()
 end
 
@@ -70,25 +78,33 @@ profile.is_on = core.is_on
 profile.discard = core.discard
 profile.knows_collector = core.knows_collector
 
-local until_left = setmetatable({}, { __close = function() core.discard() end })
+local Guard = {}
 
---- Finds out where the program spends its time: waits for so many seconds while other tasks run, and
--- returns their profile. The calling task can be cancelled meanwhile. One profile can be taken at a time;
--- code that waits is not allowed where this is called in a finalizer or `task.no_switch`.
+-- Ends the profile that its owner has begun, unless other code has.
+function Guard:__close()
+  if self.turn == turn then core.discard() end
+end
+
+--- Finds out where the program spends its time: waits for so many seconds while other tasks run,
+-- and returns their profile. The calling task can be cancelled meanwhile. One profile can be taken
+-- at a time.
 --
 -- Options:
 --
--- - `mode`: "cpu" (the default) counts the time in which this thread computes. "wall" also counts what all tasks
---   wait for: each task gets every second that passes;
--- - `format`: "table" (the default); "svg", a flame graph that a browser shows; "folded", lines for flamegraph.pl;
---   "speedscope", for speedscope.app; "pprof", for `go tool pprof`, which needs zlib;
--- - `by_task`: the outermost frame of each stack is the name of its task, or the line that spawned it;
+-- - `mode`: "cpu" (the default) counts the time in which this thread computes. "wall" also counts
+--   what all tasks wait for: each task gets every second that passes;
+-- - `format`: "table" (the default); "svg", a flame graph that a browser shows; "folded", lines
+--   for flamegraph.pl; "speedscope", for speedscope.app; "pprof", for `go tool pprof`, which needs
+--   zlib;
+-- - `by_task`: the outermost frame of each stack is the name of its task, or the line that spawned
+--   it;
 -- - `lines`: each line of a function is a frame of its own;
 -- - `hz`: samples for each second of CPU time, 1 to 1000 (100);
 -- - `title`: of the flame graph.
 --
--- As a table: `samples`, `seconds` and `hz` of the whole, and the list `stacks`, the heaviest first, of tables with
--- `seconds`, `samples` and `stack`, a list of names from the outermost call to the innermost.
+-- As a table: `samples`, `seconds` and `hz` of the whole, and the list `stacks`, the heaviest
+-- first, of tables with `seconds`, `samples` and `stack`, a list of names from the outermost call
+-- to the innermost.
 -- @function profile
 -- @tparam number seconds
 -- @tparam[opt] table options
@@ -99,9 +115,10 @@ function profile.profile(seconds, options)
   options = check_options(options, 2, "profile")
   local message = start(options)
   if message then error(message, 2) end
-  local _ <close> = until_left
+  local guard <close> = setmetatable({ turn = turn }, Guard)
   task.sleep(seconds)
-  return profile.render(core.stop(), options.format or "table", options.title)
+  if guard.turn ~= turn then error("the profile was ended by other code", 2) end
+  return profile.render(profile.stop(), options.format or "table", options.title)
 end
 
 return profile

@@ -1,5 +1,5 @@
--- The formats of profiles, each written by a module. Internal. What is below here needs no runtime but for
--- gzip, so that a profile can be written when the program ends, on a Lua state of its own.
+-- The formats of profiles, each written by a module. Internal. They need no runtime but for gzip,
+-- so that a profile can be written when the program ends, on a Lua state of its own.
 
 local require = require
 

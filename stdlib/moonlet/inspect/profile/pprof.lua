@@ -66,8 +66,8 @@ local function add_frames(parts, measured, string_of)
     local line = is_lua and frame.line or 0
     local file = is_lua and labels.printable(frame.source) or ""
     local name = string_of(labels.label(frame))
-    parts[#parts + 1] = bytes(5,
-      number(1, id) .. number(2, name) .. number(3, name) .. number(4, string_of(file)) .. number(5, line))
+    local names = number(2, name) .. number(3, name) .. number(4, string_of(file))
+    parts[#parts + 1] = bytes(5, number(1, id) .. names .. number(5, line))
     parts[#parts + 1] = bytes(4, number(1, id) .. bytes(4, number(1, id) .. number(2, line)))
   end
 end
@@ -77,7 +77,8 @@ local function sample_of(stack)
   local locations = {}
   for depth = #stack, 1, -1 do locations[#locations + 1] = stack[depth] end
   if #stack == 0 then locations[1] = 1 end
-  return bytes(2, numbers(1, locations) .. numbers(2, { stack.samples, floor(stack.seconds * 1e9) }))
+  local values = { stack.samples, floor(stack.seconds * 1e9) }
+  return bytes(2, numbers(1, locations) .. numbers(2, values))
 end
 
 function pprof.encode(measured)

@@ -43,7 +43,8 @@ function speedscope.render(measured, title)
     total = total + stack.seconds
   end
   local name = quote(labels.printable(title or ("moonlet, %s time"):format(measured.mode)))
-  return format(FILE, name, concat(frames, ",\n"), name, total, concat(samples, ","), concat(weights, ","))
+  return format(FILE, name, concat(frames, ",\n"), name, total, concat(samples, ","),
+    concat(weights, ","))
 end
 
 return speedscope

@@ -1,6 +1,7 @@
 -- A profile as a flame graph: one file that needs no other, readable as a picture, too. Internal.
 --
--- The outermost calls are at the bottom. A box is as wide as the time spent in the function and what it called.
+-- The outermost calls are at the bottom. A box is as wide as the time spent in the function and in
+-- what it called.
 
 local format, gsub, sub = string.format, string.gsub, string.sub
 local concat, sort = table.concat, table.sort
@@ -68,7 +69,9 @@ end
 
 -- ---- text ----
 
-local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+local entities = {
+  ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;",
+}
 -- Characters that XML does not have; labels have no control characters.
 local no_xml = utf8_char(0xFFFE) .. "|" .. utf8_char(0xFFFF)
 
@@ -91,29 +94,35 @@ local function hash(text)
   return value
 end
 
--- Lua functions are yellow to red, C functions green, the collector violet, waits and the hub grey, tasks blue.
+-- A colour near one hue, always the same for the same name.
+local function near(name, hue, range, saturation, light)
+  local shade = hash(name)
+  return format("hsl(%d,%d%%,%d%%)", hue + shade % range, saturation, light + shade // 64 % 12)
+end
+
+-- Lua functions are orange, C functions green, the collector violet, waits and the hub grey, tasks
+-- blue.
 local function colour(node)
-  local shade = hash(node.name)
-  if node.kind == "lua" then return format("hsl(%d,85%%,%d%%)", 14 + shade % 38, 62 + shade // 64 % 12) end
-  if node.kind == "c" then return format("hsl(%d,42%%,%d%%)", 100 + shade % 40, 66 + shade // 64 % 10) end
-  if node.kind == "task" then return format("hsl(%d,55%%,78%%)", 200 + shade % 20) end
+  if node.kind == "lua" then return near(node.name, 14, 38, 85, 62) end
+  if node.kind == "c" then return near(node.name, 100, 40, 42, 65) end
+  if node.kind == "task" then return near(node.name, 200, 20, 55, 74) end
   if node.name == "(garbage collector)" then return "hsl(285,45%,76%)" end
   return "hsl(220,9%,82%)"
 end
 
 -- ---- boxes ----
 
+local BOX = '<g class="f" data-x="%.3f" data-w="%.3f"><title>%s\n%.2f%%, %.3f s</title>'
+  .. '<rect x="%.2f" y="%d" width="%.2f" height="%d" fill="%s"/>'
+  .. '<text x="%.2f" y="%d">%s</text></g>\n'
+
 -- Appends the boxes of a node and of those above it. level: 0 for the lowest row.
 local function draw(parts, node, x, level, picture)
   local width = node.seconds * picture.scale
   if width < LEAST then return end
   local y = picture.height - BOTTOM - (level + 1) * ROW
-  local share = format("%.2f%%", 100 * node.seconds / picture.total)
-  local name = escape(node.name)
-  parts[#parts + 1] = format(
-    '<g class="f" data-x="%.3f" data-w="%.3f"><title>%s\n%s, %.3f s</title>'
-    .. '<rect x="%.2f" y="%d" width="%.2f" height="%d" fill="%s"/><text x="%.2f" y="%d">%s</text></g>\n',
-    x, width, name, share, node.seconds, x, y, max(width - 0.4, LEAST), ROW - 1, colour(node), x + 3, y + 12,
+  parts[#parts + 1] = format(BOX, x, width, escape(node.name), 100 * node.seconds / picture.total,
+    node.seconds, x, y, max(width - 0.4, LEAST), ROW - 1, colour(node), x + 3, y + 12,
     escape(fit(node.name, width)))
   sort(node.children, by_name)
   for i = 1, #node.children do
@@ -152,8 +161,8 @@ local TAIL = [=[
 ]=]
 
 local function summary(measured)
-  return format("%s time: %d samples of the CPU clock in %.2f s, %d Hz", measured.mode, measured.samples,
-    measured.seconds, measured.hz)
+  return format("%s time: %d samples of the CPU clock in %.2f s, %d Hz", measured.mode,
+    measured.samples, measured.seconds, measured.hz)
 end
 
 function svg.render(measured, title)
@@ -162,8 +171,8 @@ function svg.render(measured, title)
   picture.total = root.seconds > 0 and root.seconds or 1
   picture.scale = INNER / picture.total
   local text = labels.printable(title or "Flame graph")
-  local parts = { format(HEAD, WIDTH, picture.height, WIDTH, picture.height, WIDTH // 2, escape(text), MARGIN,
-    escape(summary(measured))) }
+  local parts = { format(HEAD, WIDTH, picture.height, WIDTH, picture.height, WIDTH // 2,
+    escape(text), MARGIN, escape(summary(measured))) }
   draw(parts, root, MARGIN, 0, picture)
   parts[#parts + 1] = format(TAIL, MARGIN, WIDTH - MARGIN, WIDTH - MARGIN, script)
   return concat(parts)

@@ -60,7 +60,8 @@ return [[
       if (to > end) sum += to - Math.max(box.x, end);
       end = Math.max(end, to);
     });
-    matched.textContent = pattern === null ? " " : "Matched: " + (100 * sum / boxes[0].w).toFixed(2) + "%";
+    var share = (100 * sum / boxes[0].w).toFixed(2) + "%";
+    matched.textContent = pattern === null ? " " : "Matched: " + share;
     search.textContent = pattern === null ? "Search" : "Reset search";
   }
 
@@ -77,7 +78,9 @@ return [[
 
   boxes.forEach(function (box) {
     box.g.addEventListener("click", function () { zoom(box); });
-    box.g.addEventListener("mouseover", function () { details.textContent = box.title.replace("\n", ": "); });
+    box.g.addEventListener("mouseover", function () {
+      details.textContent = box.title.replace("\n", ": ");
+    });
     box.g.addEventListener("mouseout", function () { details.textContent = first; });
   });
   reset.addEventListener("click", function () { zoom(boxes[0]); });
