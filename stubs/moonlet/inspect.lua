@@ -187,12 +187,13 @@ function inspect.span(name, fn, ...) end
 ---@field group? boolean groups of tasks with equal stacks instead: {count=, state=, waits_for=, spawned=, stack=, tasks= the first 20 of them}
 ---@field stack? boolean with the calls
 ---@field limit? integer the most tasks, or groups, that are described
+---@field account? boolean true: from now on each task's account is kept, a switch takes 15 ns longer, and entries have cpu, allocated, stack_high, parent, paused; false: not any more
 
 ---Describes the tasks. A call that may wait lets others run meanwhile, so a task is shown as it was
 ---when its turn came: each entry has the number of its switches. Works where no wait is allowed, too,
 ---and raises no cancellation.
 ---@param opts? moonlet.inspect.tasks.options
----@return table[] # in the order of their slots. Fields: id, name (nil without), state ("new", "ready", "running", "waiting"), age (seconds, since the hub looked at the clock before the spawn), switches, spawned ("file.lua:12"), waits_for (text), on (what it waits for: {task=, name=} that has to act, {descriptor=, peer=}, {process=}), deadline (seconds left), cancelled, daemon, c_stack (bytes of its C frames), locals (plain values of task.locals()), stack: a list of {name=, source=, line=, defined= the first line of the function, what="Lua", "main" or "C", strand=}, the innermost call first; strand counts the coroutines from there. Of a deep stack it has 30 calls, {omitted=count} and 5.
+---@return table[] # in the order of their slots. Fields: id, name (nil without), state ("new", "ready", "running", "waiting"), age (seconds, since the hub looked at the clock before the spawn), switches, spawned ("file.lua:12"), waits_for (text), on (what it waits for: {task=, name=} that has to act, {descriptor=, peer=}, {process=}), deadline (seconds left), cancelled, daemon, c_stack (bytes of its C frames), cpu (seconds that its code ran since accounts are kept), allocated (bytes, in all), stack_high (most bytes of C frames of its running coroutine at a switch), parent (id of its spawner), paused (seconds since it ran), locals (plain values of task.locals()), stack: a list of {name=, source=, line=, defined= the first line of the function, what="Lua", "main" or "C", strand=}, the innermost call first; strand counts the coroutines from there. Of a deep stack it has 30 calls, {omitted=count} and 5.
 ---@return integer # how many tasks there are of this kind, with those beyond the limit
 function inspect.tasks(opts) end
 

@@ -12,7 +12,7 @@ function test.leaks() end
 ---preempted there: a spec finds what preemption breaks. The seed reproduces the numbers. moonlet's
 ---own modules are left out, and all places where preemption is postponed.
 ---@param seed integer|nil nil or 0: not any more
----@param mean? integer how many instructions on average, 1 to 1000000 (default: 100)
+---@param mean? integer how many instructions on average, 1 to 1000000
 ---@return table # closes to no such switches: `local _ <close> = test.preempt(7)`
 function test.preempt(seed, mean) end
 
