@@ -324,21 +324,19 @@ local function dispatch(self, request)
   elseif not waiting[request.command] then
     carry_out(self, request)
   else
-    self.running[request.seq] = task.spawn({ name = "debugger", daemon = true }, function()
+    local function respond(_, ...)
+      if self.running[request.seq] then
+        self.running[request.seq] = nil
+        self:respond(...)
+      end
+    end
+    local running = task.spawn({ name = "debugger", daemon = true }, function()
       debugger.own()
-      local done <close> = setmetatable({}, { __close = function()
-        if self.running[request.seq] then
-          self.running[request.seq] = nil
-          self:respond(request, nil, "cancelled")
-        end
-      end })
-      carry_out({ respond = function(_, ...)
-        if self.running[request.seq] then
-          self.running[request.seq] = nil
-          self:respond(...)
-        end
-      end, first = self.first }, request)
+      carry_out({ respond = respond, first = self.first }, request)
     end)
+    self.running[request.seq] = running
+    -- Also if it was cancelled before its first step.
+    running:on_exit(function() respond(self, request, nil, "cancelled") end)
   end
 end
 
