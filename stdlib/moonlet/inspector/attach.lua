@@ -95,13 +95,16 @@ end
 
 -- ---- in the terminal ----
 
--- What each task has done since the last look, as `rate`: switches a second.
+-- What each task has done since the last look, as `rate`, switches a second, and `load`, the share
+-- of the time that its code ran, in percent.
 local function add_rates(tasks, last, seconds)
   local seen = {}
   for _, entry in ipairs(tasks) do
     local before = last[entry.id]
-    entry.rate = before and seconds > 0 and (entry.switches - before) / seconds or 0
-    seen[entry.id] = entry.switches
+    local is_known = before and seconds > 0
+    entry.rate = is_known and (entry.switches - before.switches) / seconds or 0
+    entry.load = is_known and before.cpu and 100 * ((entry.cpu or 0) - before.cpu) / seconds or 0
+    seen[entry.id] = { switches = entry.switches, cpu = entry.cpu }
   end
   return seen
 end
@@ -117,8 +120,13 @@ local function print_once(program)
   if not first then mistake(seen) end
   task.sleep(0.5)
   local answer, message = look(program, seen, first.at)
+<<<<<<< HEAD
   if not answer then mistake(message) end
   io.stdout:write(table_concat(screen.list(answer, { sort = "rate" }, 120, huge), "\n"), "\n")
+=======
+  if not answer then error(message, 0) end
+  io.stdout:write(table_concat(screen.list(answer, { sort = "cpu" }, 120, huge), "\n"), "\n")
+>>>>>>> w-dap
 end
 
 local function detail_of(program, id)
@@ -154,7 +162,7 @@ local Alternate = setmetatable({}, {
 })
 
 local function watch(program)
-  local view, changed = { sort = "rate", selected = 1 }, require("moonlet.sync").condition()
+  local view, changed = { sort = "cpu", selected = 1 }, require("moonlet.sync").condition()
   local raw <close> = assert(terminal.raw())
   local _ <close> = Alternate
   io.stdout:write "\27[?1049h\27[?25l"

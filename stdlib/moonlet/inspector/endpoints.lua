@@ -19,6 +19,10 @@ local MOST_TASKS, TASKS_TIME = 100000, 20
 -- The longest that an evaluation may take, in seconds.
 local MOST_SECONDS = 3600
 
+-- So long after the last look at the tasks their accounts are kept, in seconds, and how long it may
+-- take to end that.
+local KEEP, END_TIME = 10, 30
+
 local respond = reply.respond
 
 -- ---- looking ----
@@ -36,6 +40,24 @@ local function flag(req, name, default)
   return value ~= "0" and value ~= "false"
 end
 
+local kept_until -- when accounts are not needed any more; nil: none are kept
+
+local function drop_accounts()
+  repeat task.sleep(kept_until - task.now()) until task.now() >= kept_until
+  kept_until = nil
+  program.ask_patiently(END_TIME, "program.account", false)
+end
+
+-- Accounts make switches slower: they are kept while visitors look. A program that computes
+-- keeps them, too; one that does not answer has none.
+local function keep_accounts()
+  local is_new = not kept_until
+  kept_until = task.now() + KEEP
+  if not is_new then return end
+  task.spawn({ name = "accounts", daemon = true }, drop_accounts)
+  program.ask("program.account", true)
+end
+
 -- GET /tasks?filter=&state=&id=&group=1&stack=0&limit=
 local function tasks(req)
   local opts = {
@@ -43,6 +65,7 @@ local function tasks(req)
     group = flag(req, "group"), stack = flag(req, "stack", true),
     limit = reply.integer(req, "limit", 1, MOST_TASKS),
   }
+  keep_accounts()
   return respond(function(list, count)
     return reply.json { tasks = json.array(list), count = count, at = task.now() }
   end, program.ask_somehow(TASKS_TIME, "program.tasks", opts))

@@ -7,7 +7,7 @@ local utf8_len, utf8_offset = utf8.len, utf8.offset
 
 local screen = {}
 
-local SORTS = { "rate", "age", "id", "name", "state" }
+local SORTS = { "cpu", "rate", "age", "id", "name", "state" }
 
 -- Text of the program, as a terminal may show it: no control characters.
 local function clean(text) return (tostring(text or ""):gsub("[%c\127-\159]", "?")) end
@@ -27,9 +27,10 @@ end
 
 -- Whether a stands before b: what is busy, or old, comes first.
 local function is_before(key)
-  local descends = key == "rate" or key == "age"
+  local descends = key == "cpu" or key == "rate" or key == "age"
   local function value(entry)
     if key == "name" then return name_of(entry) end
+    if key == "cpu" then return entry.load or 0 end
     return entry[key] or 0
   end
   return function(a, b)
@@ -46,19 +47,20 @@ local function fit(text, width)
   return text .. (" "):rep(width - length)
 end
 
-local FORMAT = "%8s  %s  %-8s %9s %9s  %s"
+local FORMAT = "%8s  %s  %-8s %9s %6s %9s  %s"
 
 local function row(entry, columns)
-  local width = math_max(12, (columns - 44) // 2)
+  local width = math_max(12, (columns - 51) // 2)
   local text = FORMAT:format(entry.id, fit(name_of(entry), width), clean(entry.state),
-    ("%.1f s"):format(entry.age or 0), ("%.1f"):format(entry.rate or 0), wait_of(entry))
+    ("%.1f s"):format(entry.age or 0), ("%.1f"):format(entry.load or 0),
+    ("%.1f"):format(entry.rate or 0), wait_of(entry))
   return fit(text, columns)
 end
 
 local function heading(columns)
-  local width = math_max(12, (columns - 44) // 2)
+  local width = math_max(12, (columns - 51) // 2)
   local name = fit("name", width)
-  return fit(FORMAT:format("id", name, "state", "age", "runs/s", "waits for"), columns)
+  return fit(FORMAT:format("id", name, "state", "age", "cpu %", "runs/s", "waits for"), columns)
 end
 
 --- The list of tasks. view: sort, search, selected (its row), problem.

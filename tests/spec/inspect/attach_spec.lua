@@ -11,6 +11,13 @@ local MOONLET = os.getenv "MOONLET"
 local BUSY = [[
   local task = require "moonlet.task"
   task.spawn({ name = "busy" }, function() while true do task.sleep(0.01) end end)
+  task.spawn({ name = "burner" }, function()
+    while true do
+      local stop = os.clock() + 0.05
+      while os.clock() < stop do end
+      task.sleep(0.02)
+    end
+  end)
   task.spawn({ name = "idle\27[2J\n" }, task.sleep, 1000)
   task.sleep(1000)
 ]]
@@ -23,11 +30,11 @@ local function run(...)
 end
 
 describe("moonlet --attach", function()
-  it("prints the tasks once where there is no terminal, the busy ones first", function()
+  it("prints the tasks once where there is no terminal, the one that computes most first", function()
     local program <close> = inspected.start(BUSY)
     local output, status = run("--attach", "unix:" .. program.path)
     assert.are.equal(0, status)
-    assert.matches("^4 tasks, by rate\n\n +id  name.-\n +%d+  busy", output)
+    assert.matches("^5 tasks, by cpu\n\n +id  name[^\n]-cpu %%  +runs/s[^\n]-\n +%d+  burner +%w+ +[%d.]+ s +[1-9]%d", output)
     assert.matches("idle%?%[2J%?", output) -- no control character of the program reaches the terminal
   end)
 
@@ -50,11 +57,11 @@ describe("moonlet --attach", function()
     child.pty:write "/idle"
     shows "search: idle"
     child.pty:write "\r\r"
-    shows "spawned at .-script%.lua:3"
+    shows "spawned at .-script%.lua:10"
     child.pty:write "\27"
     shows "with 'idle'"
     child.pty:write "s"
-    shows "by age"
+    shows "by rate"
     child.pty:write "q"
     shows "\27%[%?1049l"
     assert.are.equal(0, child:wait(support.patience).status)

@@ -50,6 +50,25 @@ describe("/tasks", function()
     assert.is_true(#json_of(program:get "/tasks?group=1").tasks >= 2)
   end)
 
+  it("has the time that each task's code ran, from the first look on", function()
+    local program <close> = start [[
+      task.spawn({ name = "busy" }, function()
+        while true do
+          local stop = os.clock() + 0.01
+          while os.clock() < stop do end
+          task.yield()
+        end
+      end)
+      task.sleep(1000)
+    ]]
+    local first = by_name(json_of(program:get "/tasks?stack=0").tasks)
+    local named = support.eventually(function()
+      local named = by_name(json_of(program:get "/tasks?stack=0").tasks)
+      return (named.busy.cpu or 0) > (first.busy.cpu or 0) + 0.1 and named
+    end)
+    assert.is_true(named.main.cpu < 0.1)
+  end)
+
   it("lists ten thousand of them", function()
     local program <close> = start [[
       for i = 1, 10000 do task.spawn({ name = "t" .. i }, task.sleep, 1000) end
@@ -138,6 +157,40 @@ describe("/metrics", function()
     assert.is_truthy(json_of(program:get "/metrics?format=json").my_things_total)
     assert.matches("# EOF", program:get("/metrics?format=openmetrics").body)
     assert.are.equal(400, program:get("/metrics?format=xml").status)
+  end)
+end)
+
+describe("/trace", function()
+  local check = dofile "tests/spec/inspect/trace_check.lua"
+
+  it("is what ui.perfetto.dev reads, beside a trace of the script's own", function()
+    local program <close> = start [[
+      local inspect = require "moonlet.inspect"
+      task.spawn({ name = "ticker" }, function() while true do task.sleep(0.002) end end)
+      repeat -- until a trace is recorded for the visitor
+        task.sleep(0.001)
+      until require("moonlet.inspect.trace.core").is_open()
+      local started, _, code = inspect.trace_start()
+      print("started", started, code)
+      task.sleep(1000)
+    ]]
+    local reply = program:get "/trace?s=1"
+    assert.are.equal(200, reply.status, reply.body)
+    assert.is_true(#reply:json().traceEvents > 0)
+    assert.is_truthy(check.read(reply.body):track "ticker")
+    assert.are.equal("true", program:line "started%s+(%w+)")
+    assert.are.same({ "true" }, program:request { method = "POST", path = "/evaluate",
+      json = { code = "require('moonlet.inspect').trace_stop()" } }:json().texts)
+  end)
+
+  it("ends when its visitor leaves", function()
+    local program <close> = start "task.sleep(1000)"
+    assert.is_nil((program.client:get("http://inspected/trace?s=600", { timeout = 0.2 })))
+    support.eventually(function()
+      local reply = program:request { method = "POST", path = "/evaluate",
+        json = { code = "require('moonlet.inspect.trace.core').is_open()" } }
+      return reply.status == 200 and reply:json().texts[1] == "false"
+    end)
   end)
 end)
 

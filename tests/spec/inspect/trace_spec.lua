@@ -513,15 +513,25 @@ describe("a trace of", function()
   end)
 
   it("the agent: begins, is taken, finishes, and never waits", function()
-    local agent = require "moonlet.inspect.agent.trace"
+    local agent = require "moonlet.inspect.agent.recording"
     task.no_switch(function()
-      assert.is_nil(agent.take())
-      assert.is_true(agent.begin())
+      assert.is_true(agent.begin_trace())
       inspect.mark "seen"
-      check.read(require "moonlet.inspect.perfetto".format(agent.take(1)))
-      agent.finish()
-      assert.is_nil(agent.take())
+      check.read(require "moonlet.inspect.perfetto".format(agent.end_trace(1)))
     end)
+    assert.is_false(core.is_open())
+  end)
+
+  it("the agent: shares the ring with the script, and neither ends the other's trace", function()
+    local agent = require "moonlet.inspect.agent.recording"
+    assert.is_true(agent.begin_trace())
+    assert.is_true(inspect.trace_start())
+    assert.is_truthy(agent.end_trace(1))
+    assert.is_true(core.is_open())
+    assert.is_true(agent.begin_trace())
+    assert.is_true(inspect.trace_stop())
+    assert.is_true(core.is_open())
+    assert.is_truthy(agent.end_trace(1))
     assert.is_false(core.is_open())
   end)
 

@@ -145,8 +145,10 @@ static void test_without_one_part_all_others_are_whole(void **state)
         unsigned without;
         const char *missing;
     } cases[] = {
-        {MOONLET_BYTECODE, "_G.dofile _G.loadfile "},
-        {MOONLET_FILES, "package.path package.searchpath searchers.4 "},
+        {MOONLET_BYTECODE,
+         "_G.dofile _G.loadfile "},
+        {MOONLET_FILES,
+         "package.path package.searchpath searchers.4 "},
         {MOONLET_C,
          "package.cpath package.loadlib preload.moonlet.blocking.core searchers.3 searchers.4 "},
         {MOONLET_NET,
@@ -168,25 +170,25 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.access preload.moonlet.inspector.adapter preload.moonlet.inspector.attach "
          "preload.moonlet.inspector.core preload.moonlet.inspector.dap preload.moonlet.inspector.dap.wire "
          "preload.moonlet.inspector.debuggee preload.moonlet.inspector.endpoints preload.moonlet.inspector.mistake "
-         "preload.moonlet.inspector.page preload.moonlet.inspector.page_script preload.moonlet.inspector.page_style "
-         "preload.moonlet.inspector.plain preload.moonlet.inspector.program preload.moonlet.inspector.recording "
-         "preload.moonlet.inspector.reply preload.moonlet.inspector.screen preload.moonlet.inspector.server "
-         "preload.moonlet.inspector.waits preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
-         "preload.moonlet.process preload.moonlet.process.core preload.moonlet.process.run "
-         "preload.moonlet.process.start preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.inspector.page preload.moonlet.inspector.page_script "
+         "preload.moonlet.inspector.page_style preload.moonlet.inspector.plain preload.moonlet.inspector.program "
+         "preload.moonlet.inspector.recording preload.moonlet.inspector.reply preload.moonlet.inspector.screen "
+         "preload.moonlet.inspector.server preload.moonlet.inspector.waits preload.moonlet.net "
+         "preload.moonlet.net.core preload.moonlet.patch preload.moonlet.process preload.moonlet.process.core "
+         "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.websocket "
+         "preload.moonlet.websocket.core "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal debug.setmetatable "
          "debug.setupvalue debug.setuservalue debug.upvalueid debug.upvaluejoin preload.moonlet.inspect "
          "preload.moonlet.inspect.agent preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.evaluate "
          "preload.moonlet.inspect.agent.program preload.moonlet.inspect.agent.recording "
-         "preload.moonlet.inspect.agent.trace preload.moonlet.inspect.client_metrics "
-         "preload.moonlet.inspect.debugger preload.moonlet.inspect.debugger.chunks "
-         "preload.moonlet.inspect.debugger.core preload.moonlet.inspect.debugger.frames "
-         "preload.moonlet.inspect.debugger.handles preload.moonlet.inspect.debugger.lines "
-         "preload.moonlet.inspect.debugger.values preload.moonlet.inspect.exposition "
-         "preload.moonlet.inspect.listen preload.moonlet.inspect.metric_check preload.moonlet.inspect.metrics "
-         "preload.moonlet.inspect.metrics.core preload.moonlet.inspect.own_metrics "
+         "preload.moonlet.inspect.client_metrics preload.moonlet.inspect.debugger "
+         "preload.moonlet.inspect.debugger.chunks preload.moonlet.inspect.debugger.core "
+         "preload.moonlet.inspect.debugger.frames preload.moonlet.inspect.debugger.handles "
+         "preload.moonlet.inspect.debugger.lines preload.moonlet.inspect.debugger.values "
+         "preload.moonlet.inspect.exposition preload.moonlet.inspect.listen preload.moonlet.inspect.metric_check "
+         "preload.moonlet.inspect.metrics preload.moonlet.inspect.metrics.core preload.moonlet.inspect.own_metrics "
          "preload.moonlet.inspect.perfetto preload.moonlet.inspect.profile preload.moonlet.inspect.profile.core "
          "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.formats "
          "preload.moonlet.inspect.profile.labels preload.moonlet.inspect.profile.list "
@@ -197,10 +199,10 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.adapter preload.moonlet.inspector.attach preload.moonlet.inspector.core "
          "preload.moonlet.inspector.dap preload.moonlet.inspector.dap.wire preload.moonlet.inspector.debuggee "
          "preload.moonlet.inspector.endpoints preload.moonlet.inspector.mistake preload.moonlet.inspector.page "
-         "preload.moonlet.inspector.page_script preload.moonlet.inspector.page_style preload.moonlet.inspector.plain "
-         "preload.moonlet.inspector.program "
-         "preload.moonlet.inspector.recording preload.moonlet.inspector.reply preload.moonlet.inspector.screen "
-         "preload.moonlet.inspector.server preload.moonlet.inspector.waits "},
+         "preload.moonlet.inspector.page_script preload.moonlet.inspector.page_style "
+         "preload.moonlet.inspector.plain preload.moonlet.inspector.program preload.moonlet.inspector.recording "
+         "preload.moonlet.inspector.reply preload.moonlet.inspector.screen preload.moonlet.inspector.server "
+         "preload.moonlet.inspector.waits "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
          "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.fs "
@@ -214,13 +216,12 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.fs.watch.core preload.moonlet.inspect preload.moonlet.inspect.agent "
          "preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.evaluate "
          "preload.moonlet.inspect.agent.program preload.moonlet.inspect.agent.recording "
-         "preload.moonlet.inspect.agent.trace preload.moonlet.inspect.client_metrics "
-         "preload.moonlet.inspect.debugger preload.moonlet.inspect.debugger.chunks "
-         "preload.moonlet.inspect.debugger.core preload.moonlet.inspect.debugger.frames "
-         "preload.moonlet.inspect.debugger.handles preload.moonlet.inspect.debugger.lines "
-         "preload.moonlet.inspect.debugger.values preload.moonlet.inspect.exposition "
-         "preload.moonlet.inspect.listen preload.moonlet.inspect.metric_check preload.moonlet.inspect.metrics "
-         "preload.moonlet.inspect.metrics.core preload.moonlet.inspect.own_metrics "
+         "preload.moonlet.inspect.client_metrics preload.moonlet.inspect.debugger "
+         "preload.moonlet.inspect.debugger.chunks preload.moonlet.inspect.debugger.core "
+         "preload.moonlet.inspect.debugger.frames preload.moonlet.inspect.debugger.handles "
+         "preload.moonlet.inspect.debugger.lines preload.moonlet.inspect.debugger.values "
+         "preload.moonlet.inspect.exposition preload.moonlet.inspect.listen preload.moonlet.inspect.metric_check "
+         "preload.moonlet.inspect.metrics preload.moonlet.inspect.metrics.core preload.moonlet.inspect.own_metrics "
          "preload.moonlet.inspect.perfetto preload.moonlet.inspect.profile preload.moonlet.inspect.profile.core "
          "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.formats "
          "preload.moonlet.inspect.profile.labels preload.moonlet.inspect.profile.list "
@@ -231,17 +232,16 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.adapter preload.moonlet.inspector.attach preload.moonlet.inspector.core "
          "preload.moonlet.inspector.dap preload.moonlet.inspector.dap.wire preload.moonlet.inspector.debuggee "
          "preload.moonlet.inspector.endpoints preload.moonlet.inspector.mistake preload.moonlet.inspector.page "
-         "preload.moonlet.inspector.page_script preload.moonlet.inspector.page_style preload.moonlet.inspector.plain "
-         "preload.moonlet.inspector.program "
-         "preload.moonlet.inspector.recording preload.moonlet.inspector.reply preload.moonlet.inspector.screen "
-         "preload.moonlet.inspector.server preload.moonlet.inspector.waits preload.moonlet.process "
-         "preload.moonlet.process.core preload.moonlet.process.run preload.moonlet.process.start "
-         "preload.moonlet.repl preload.moonlet.repl.complete preload.moonlet.repl.editor "
-         "preload.moonlet.repl.history preload.moonlet.repl.session preload.moonlet.repl.show "
-         "preload.moonlet.signal preload.moonlet.signal.core preload.moonlet.terminal "
-         "preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
-         "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
-         "preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.inspector.page_script preload.moonlet.inspector.page_style "
+         "preload.moonlet.inspector.plain preload.moonlet.inspector.program preload.moonlet.inspector.recording "
+         "preload.moonlet.inspector.reply preload.moonlet.inspector.screen preload.moonlet.inspector.server "
+         "preload.moonlet.inspector.waits preload.moonlet.process preload.moonlet.process.core "
+         "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.repl "
+         "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
+         "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.signal "
+         "preload.moonlet.signal.core preload.moonlet.terminal preload.moonlet.terminal.core preload.moonlet.test "
+         "preload.moonlet.test.core preload.moonlet.test.specs preload.moonlet.thread preload.moonlet.thread.core "
+         "preload.moonlet.thread.worker preload.moonlet.websocket preload.moonlet.websocket.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);

@@ -2,6 +2,7 @@
 
 local pairs, rawget, require, tostring, type = pairs, rawget, require, tostring, type
 
+local accounts = require "moonlet.inspect.tasks.core"
 local inspect = require "moonlet.inspect"
 local task = require "moonlet.task"
 
@@ -50,6 +51,15 @@ local function cut_entry(entry)
     end
     entry.locals = locals
   end
+end
+
+local is_accounting = false -- for the inspector
+
+--- Has the accounts of tasks kept, or not any more. Never waits.
+function program.account(on)
+  if on == is_accounting then return end
+  accounts.account(on)
+  is_accounting = on
 end
 
 --- inspect.tasks(opts), without texts of any length.

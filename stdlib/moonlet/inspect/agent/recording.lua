@@ -1,6 +1,6 @@
 -- Profiles and traces for the inspector: begun and ended here without a wait, rendered there.
 
-local pcall, require, tostring = pcall, require, tostring
+local error, pcall, require, tostring = error, pcall, require, tostring
 
 local recording = {}
 
@@ -30,17 +30,12 @@ end
 -- @return what was measured
 function recording.end_profile() return part "profile".stop() end
 
-local is_own -- the trace was begun here
-
---- Begins a trace, or shares the one that the program records.
+--- Begins a trace, beside those that the program records.
 -- @treturn boolean true; or nil, message, code
 function recording.begin_trace()
   local trace = part "trace"
   if not trace then return nil, "this moonlet records no traces", "ENOSYS" end
-  local ok, message, code = begin(trace.trace_start, {})
-  is_own = ok == true
-  if code == "EBUSY" then return true end
-  return ok, message, code
+  return begin(trace.begin)
 end
 
 --- Ends it.
@@ -48,9 +43,9 @@ end
 -- @return what was recorded
 function recording.end_trace(seconds)
   local trace = part "trace"
-  local copy = trace.copy(seconds)
-  if is_own then trace.trace_stop() end
-  is_own = false
+  local is_good, copy = pcall(trace.copy, seconds)
+  trace.finish()
+  if not is_good then error(copy, 0) end
   return copy
 end
 
