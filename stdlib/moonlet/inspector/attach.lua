@@ -120,13 +120,8 @@ local function print_once(program)
   if not first then mistake(seen) end
   task.sleep(0.5)
   local answer, message = look(program, seen, first.at)
-<<<<<<< HEAD
   if not answer then mistake(message) end
-  io.stdout:write(table_concat(screen.list(answer, { sort = "rate" }, 120, huge), "\n"), "\n")
-=======
-  if not answer then error(message, 0) end
   io.stdout:write(table_concat(screen.list(answer, { sort = "cpu" }, 120, huge), "\n"), "\n")
->>>>>>> w-dap
 end
 
 local function detail_of(program, id)
