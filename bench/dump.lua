@@ -1,9 +1,10 @@
---- Looks at many sleeping tasks: how late another task is meanwhile, the time and the memory that takes.
+--- Looks at many sleeping tasks: how late another task is meanwhile, the time and the memory that
+-- takes.
 --
 --     moonlet bench/dump.lua TASKS
 --
--- One JSON object per look. `late_ms` is the longest that a task which always yields had to wait, in CPU time of the
--- process: what others on the machine do is not counted.
+-- One JSON object per look. `late_ms` is the longest that a task which always yields had to wait,
+-- in CPU time of the process: what others on the machine do is not counted.
 local inspect = require "moonlet.inspect"
 local task = require "moonlet.task"
 
@@ -23,7 +24,7 @@ end
 local function measure(name, look)
   collectgarbage()
   collectgarbage()
-  collectgarbage "stop" -- a collection marks all tasks' stacks in one go, with or without a look at them
+  collectgarbage "stop" -- a collection marks all tasks' stacks in one go, look or no look
   local late, done, before = 0, false, resident_kb()
   local watcher = task.spawn(function()
     local last = os.clock()
@@ -40,8 +41,8 @@ local function measure(name, look)
   done = true
   watcher:join()
   collectgarbage "restart"
-  print(('{"name":"%s","seconds":%.3f,"late_ms":%.2f,"extra_kb":%d}'):format(name, seconds, late * 1000,
-    resident_kb() - before))
+  print(('{"name":"%s","seconds":%.3f,"late_ms":%.2f,"extra_kb":%d}'):format(name, seconds,
+    late * 1000, resident_kb() - before))
 end
 
 measure("tasks()", function() inspect.tasks() end)

@@ -1,4 +1,5 @@
---- A look at a million sleeping tasks: how late another one is meanwhile, and the memory that takes.
+--- A look at a million sleeping tasks: how late another one is meanwhile, and the memory that
+-- takes.
 local columns = require "columns"
 local json = require "json"
 local process = require "process"
@@ -10,7 +11,8 @@ local dump = {}
 -- @treturn {table,...} a record for each look
 function dump.run(all, quick)
   local count = quick and 100000 or 1000000
-  local output, reason = process.capture { all.settings.moonlet, all:script "dump.lua", tostring(count) }
+  local command = { all.settings.moonlet, all:script "dump.lua", tostring(count) }
+  local output, reason = process.capture(command)
   local records, rows = json.decode_lines(output or ""), {}
   for i, record in ipairs(records) do
     rows[i] = { record.name, columns.cell(record.seconds, "%.2f"), columns.cell(record.late_ms),

@@ -131,7 +131,8 @@ function inspect.histogram(name, labels, options) end
 ---@field write? boolean also visitors over TCP may evaluate code, cancel tasks and use the debugger
 ---@field remote? boolean an address that other machines reach is allowed
 
----Starts the inspector, on a thread of its own, and has it listen. It may listen in several places.
+---Starts the inspector, on a thread of its own, and has it listen. It may listen in several
+---places.
 ---@param address? string "HOST:PORT", ":PORT" for this machine alone, or "unix:PATH"; without: a Unix socket that `moonlet --attach PID` finds
 ---@param opts? moonlet.inspect.listen.options
 ---@return moonlet.inspect.InspectListener|nil # or nil, message, code

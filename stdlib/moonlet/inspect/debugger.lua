@@ -98,7 +98,8 @@ function debugger.set_breakpoints(source, wanted)
   for i, one in ipairs(wanted) do
     local line, owners, message = chunks.resolve(file, one.line)
     results[i] = add(list, { path = file.path, source = file.source, line = line, owners = owners,
-      message = message, condition = one.condition, hit_condition = one.hit_condition, log = one.log })
+      message = message, condition = one.condition, hit_condition = one.hit_condition,
+      log = one.log })
     results[i].line = results[i].line or one.line
   end
   push()
@@ -138,8 +139,8 @@ local function hit(_, thread, id)
   if breakpoint.condition then
     local good, value = frames.evaluate(thread, 0, breakpoint.condition)
     if not good then
-      output("stderr", "condition '" .. breakpoint.condition .. "': " .. values.plain(value) .. "\n",
-        frames.place(thread, 0))
+      local text = "condition '" .. breakpoint.condition .. "': " .. values.plain(value) .. "\n"
+      output("stderr", text, frames.place(thread, 0))
     elseif not value then
       return false
     end

@@ -18,7 +18,8 @@ local OPTIONS = { write = true, remote = true }
 local InspectListener = { __name = "inspect.inspectlistener" }
 InspectListener.__index = InspectListener
 
---- Starts the inspector, on a thread of its own, and has it listen. It may listen in several places.
+--- Starts the inspector, on a thread of its own, and has it listen. It may listen in several
+-- places.
 -- @function listen
 -- @tparam[opt] string address "HOST:PORT", ":PORT" for this machine alone, or "unix:PATH"; without:
 -- a Unix socket that `moonlet --attach PID` finds

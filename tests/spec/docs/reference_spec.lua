@@ -26,18 +26,6 @@ local function load_parts(module)
   for name in pairs(parts) do local _ = module[name] end
 end
 
--- moonlet.inspect loads a function when it is first asked for.
-local function load_parts(module)
-  local _, parts = debug.getupvalue(getmetatable(module).__index, 1)
-  for name in pairs(parts) do local _ = module[name] end
-end
-
--- moonlet.inspect loads a function when it is first asked for.
-local function load_parts(module)
-  local _, parts = debug.getupvalue(getmetatable(module).__index, 1)
-  for name in pairs(parts) do local _ = module[name] end
-end
-
 local function real_modules()
   local modules = {}
   load_parts(require "moonlet.inspect")
@@ -210,8 +198,8 @@ describe("the reference", function()
     child:wait()
     examples.Process = child
     examples.InspectListener = require("moonlet.thread").call(function() -- it ends with its thread
-      local listener = assert(require("moonlet.inspect").listen "127.0.0.1:0")
-      return { address = listener.address, url = listener.url }
+      local place = assert(require("moonlet.inspect").listen "127.0.0.1:0")
+      return { address = place.address, url = place.url }
     end)
     examples.Request, examples.Response, examples.Reply, examples.Part = http_examples()
     for _, module in ipairs(modules) do

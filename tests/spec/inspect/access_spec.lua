@@ -119,9 +119,8 @@ describe("a port of the inspector", function()
   end)
 
   it("does not spend the token on a wrong one, nor on HEAD", function()
-    local _, port, token = nil, nil, nil
     local program <close> = inspected.start(WAITS, { address = ":0" })
-    port, token = program.place:match ":(%d+)/%?token=(%x+)$"
+    local port, token = program.place:match ":(%d+)/%?token=(%x+)$"
     get(port, "/?token=f")
     send(port, ("HEAD /?token=%s HTTP/1.1\nHost: 127.0.0.1:%s\nConnection: close\n\n"):format(token, port))
     visit(port, token)

@@ -39,7 +39,10 @@ end
 function check(value, rule, place)
   if rule["$ref"] then return check(value, definitions[rule["$ref"]:match "([^/]*)$"], place) end
   for _, one in ipairs(rule.allOf or {}) do check(value, one, place) end
-  if rule.type then assert(has_type(value, rule.type), place .. " is no " .. json.encode(rule.type) .. ": " .. type_of(value)) end
+  if rule.type then
+    local message = place .. " is no " .. json.encode(rule.type) .. ": " .. type_of(value)
+    assert(has_type(value, rule.type), message)
+  end
   if rule.enum then
     local found = false
     for _, one in ipairs(rule.enum) do found = found or one == value end

@@ -231,7 +231,8 @@ os.exit(7)
   end)
 
   it("ends a program that stands at a breakpoint", function()
-    local path <const>, file <close> = script "local x <close> = setmetatable({}, { __close = function() print 'closed' end })\nlocal y = 1\n"
+    local path <const>, file <close> = script(
+      "local x <close> = setmetatable({}, { __close = function() print 'closed' end })\nlocal y = 1\n")
     local c <close> = begin(path, { 2 })
     c:call "configurationDone"
     c:stopped("breakpoint", 2)

@@ -91,7 +91,8 @@ describe("the debugger", function()
   it("finds lines in functions far down in a file", function()
     local lines = {}
     for i = 1, 400 do
-      lines[i] = "do local function f" .. i .. "(x)" .. (i % 3 == 0 and "\n" or "") .. " return x, 1.5, 'a', nil end end"
+      local broken = i % 3 == 0 and "\n" or ""
+      lines[i] = "do local function f" .. i .. "(x)" .. broken .. " return x, 1.5, 'a', nil end end"
     end
     local text = table.concat(lines, "\n") .. "\nreturn function() return (function(...)\n  return ...\nend)() end\n"
     local path, chunk = load_program(text)
@@ -501,7 +502,8 @@ return ok, message, ok2, message2, ok3, message3
   end)
 
   it("says that it does not stop where no wait is allowed", function()
-    local path, chunk = load_program "local task = ...\nreturn task.no_switch(function()\n  local x = 1\n  return x\nend)\n"
+    local path, chunk = load_program(
+      "local task = ...\nreturn task.no_switch(function()\n  local x = 1\n  return x\nend)\n")
     breaks(path, 3)
     local run = task.spawn(chunk, task)
     assert.matches("no wait is allowed", await("output").text)

@@ -434,19 +434,25 @@ describe("a channel between threads that nobody has any more", function()
   end)
 
   it("lives as long as a channel somewhere that leads to it", function()
-    local a, b, c = thread.channel(2), thread.channel(2), thread.channel(2)
-    a:put(b)
-    b:put(c)
-    b:put(a)
-    c:put "found"
-    b, c = nil, nil
+    local function chain()
+      local a, b, c = thread.channel(2), thread.channel(2), thread.channel(2)
+      a:put(b)
+      b:put(c)
+      b:put(a)
+      c:put "found"
+      return a
+    end
+    local first = chain()
     for _ = 1, 2 do collectgarbage() end
-    assert.are.equal("found", thread.call(function(from) return from:get():get():get() end, a))
-    local d, e = thread.channel(1), thread.channel(2)
-    local holder = thread.spawn(function(ch) return ch:get():get() end, d)
-    e:put { e, d }
-    d:put(e)
-    d, e = nil, nil
+    assert.are.equal("found", thread.call(function(from) return from:get():get():get() end, first))
+    local function hold()
+      local d, e = thread.channel(1), thread.channel(2)
+      local reader = thread.spawn(function(ch) return ch:get():get() end, d)
+      e:put { e, d }
+      d:put(e)
+      return reader
+    end
+    local holder = hold()
     for _ = 1, 2 do collectgarbage() end
     local _, found = holder:join()
     assert.are.equal("table", type(found))
