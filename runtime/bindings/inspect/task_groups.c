@@ -34,7 +34,8 @@ static lua_Integer key_of(const struct ml_task_groups *groups, const struct ml_l
     hash = hash * 31 + task->source_line;
     hash = hash * 31 + (waits ? (uintptr_t)base->waits_for : 0);
     bool has_target = waits && groups->by_target;
-    return (lua_Integer)(hash * 31 + (has_target ? target_of(base->hub->owner, base) : 0));
+    hash = hash * 31 + (has_target ? target_of(base->hub->owner, base) : 0);
+    return (lua_Integer)hash;
 }
 
 /* Stack: an entry, a group; the entry's field goes to the group. */

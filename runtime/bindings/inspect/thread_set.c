@@ -16,7 +16,7 @@ static const lua_State **slot_of(const lua_State **slots, uint32_t capacity, con
 static bool grow(struct ml_thread_set *set)
 {
     uint32_t capacity = set->capacity > 0 ? set->capacity * 2 : FIRST_CAPACITY;
-    const lua_State **slots = calloc(capacity, sizeof *slots);
+    const lua_State **slots = calloc(capacity, sizeof(const lua_State *));
     if (slots == NULL)
         return false;
     for (uint32_t i = 0; i < set->capacity; i++)
