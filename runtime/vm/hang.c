@@ -43,8 +43,9 @@ static void look_at_call(struct ml_hang *hang, int thread)
     void *address = waiting_address(thread);
     if (address == NULL)
         return;
-    ml_native_stack_describe((char *)address - 1, hang->call, sizeof hang->call);
-    describe(hang, (void *[]){(char *)address - 1}, 1);
+    void *call = (char *)address - 1;
+    ml_native_stack_describe(call, hang->call, sizeof hang->call);
+    describe(hang, &call, 1);
 }
 
 int ml_hang_look(struct ml_lua *lua, void *result)
