@@ -1,5 +1,5 @@
--- Errors for the person at the command line: they are reported by their text alone, since a traceback
--- would show calls of moonlet's own.
+-- Errors for the person at the command line: they are reported by their text alone, since a
+-- traceback would show calls of moonlet's own.
 
 local error, setmetatable = error, setmetatable
 
