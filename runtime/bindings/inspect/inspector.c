@@ -106,6 +106,13 @@ static int look(lua_State *L)
     return 1;
 }
 
+/* interrupt() -> true; or nil, message, code. The program is to end as by SIGTERM. */
+static int interrupt(lua_State *L)
+{
+    return ml_push_outcome(
+        L, ml_wire_visit(check_wire(L), ml_lua_of(L)->inspect.inspectors->interrupt, NULL));
+}
+
 /* ---- who is who ---- */
 
 static int pid(lua_State *L)
@@ -155,6 +162,7 @@ int ml_open_inspector(lua_State *L)
                                          {"lost", lost},
                                          {"poke", poke},
                                          {"look", look},
+                                         {"interrupt", interrupt},
                                          {"pid", pid},
                                          {"uid", uid},
                                          {"secret", secret},

@@ -19,7 +19,8 @@ function debuggee.run(path)
   task.spawn({ name = "debugger", daemon = true }, function()
     dap.serve(stream, {
       main = main,
-      configured = configured,
+      engine = require "moonlet.inspect.debugger",
+      configured = function() configured:set() end,
       finish = function(ends) if ends then os_exit(143, true) end end,
     })
     configured:set()
