@@ -172,6 +172,19 @@ static void read_short(struct cli_options *options, char **argv, int *i)
         fail(options, argv[*i], NULL);
 }
 
+/* Complains about options that do nothing without another one. */
+static void check_companions(struct cli_options *options)
+{
+    if (options->bad != NULL)
+        return;
+    if (options->attach_web && options->attach == NULL)
+        fail(options, "--web", "--attach PID");
+    else if (options->inspect_write && options->inspect == NULL)
+        fail(options, "--inspect-write", "--inspect");
+    else if (options->inspect_remote && options->inspect == NULL)
+        fail(options, "--inspect-remote", "--inspect=HOST:PORT");
+}
+
 struct cli_options cli_options_read(int argc, char **argv)
 {
     struct cli_options options = {.first = argc > 0 ? 1 : 0, .slow = -1};
@@ -192,6 +205,7 @@ struct cli_options cli_options_read(int argc, char **argv)
             break;
     }
     options.script = i < argc ? i : argc;
+    check_companions(&options);
     return options;
 }
 

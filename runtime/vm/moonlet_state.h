@@ -65,18 +65,18 @@ struct moonlet {
     ml_time attached_run;           /* how long tasks run at a time there */
     _Atomic ml_time dump_asked_at;  /* vm/dump.c; 0: it is not */
     _Atomic sig_atomic_t interrupt; /* signal number, 0: none */
-    ml_time interrupted_at;   /* when everything was cancelled for it, or when code that computed on
-                                 was cancelled again */
-    ml_time unwound_at;       /* when a task that has not ended is dropped */
-    unsigned uncounted;       /* instructions not counted yet: vm/budget.c */
-    struct ml_crew *crew;     /* threads that it has started: vm/threads.c. NULL: none */
+    ml_time interrupted_at; /* when everything was cancelled for it, or when code that computed on
+                               was cancelled again */
+    ml_time unwound_at;     /* when a task that has not ended is dropped */
+    unsigned uncounted;     /* instructions not counted yet: vm/budget.c */
+    struct ml_crew *crew;   /* threads that it has started: vm/threads.c. NULL: none */
     struct ml_poke poke;
     struct ml_watch watch;
     struct ml_preempting preempting;
     struct ml_slow slow;
     struct ml_inspector *inspector; /* vm/inspector.c. NULL: none */
     bool has_pokes;                 /* the same: vm/poke.h works */
-    struct ml_worker *worker; /* it is the runtime of such a thread; NULL: the host's */
+    struct ml_worker *worker;       /* it is the runtime of such a thread; NULL: the host's */
 };
 
 static inline struct moonlet *ml_moonlet_of(struct ml_lua *lua)

@@ -49,6 +49,7 @@ struct ml_watch {
     _Atomic ml_time spent;   /* what the thread had computed then */
     _Atomic ml_time look_at; /* when the task is looked at. A look may put the next one off */
     /* Only for the watchdog's thread. */
+    ml_time checked_at;
     ml_time checked_spent; /* what the thread had computed in the last round; -1: not looked at */
     bool was_idle;         /* the last round has found the hub in the same poll */
 };

@@ -113,13 +113,20 @@ static ml_time rest(struct ml_watch *watch, bool is_same, ml_time now)
     return ml_time_after(now, round_of(watch->limit));
 }
 
-/* A look is due. The signal is sent if the thread computes. Returns when the next round is due. */
+/*
+ * A look is due. The signal is sent if the thread computes: for half of the time that its task has
+ * had, and of the time since the last round. One that waits in the kernel now and then is left
+ * alone, for the signal would end its next wait there. Returns when the next round is due.
+ */
 static ml_time attempt(struct ml_watch *watch, ml_time now)
 {
     struct moonlet *m = runtime_of(watch);
     ml_time spent = ml_poke_cpu_time(m), before = watch->checked_spent;
+    bool computes = before >= 0 && 2 * (spent - before) >= now - watch->checked_at &&
+                    2 * (spent - watch->spent) >= watch->limit;
     watch->checked_spent = spent;
-    if (before < 0 || spent <= before)
+    watch->checked_at = now;
+    if (!computes)
         return ml_time_after(now, before < 0 ? CHECK : AGAIN);
     watch->checked_spent = -1;
     watch->look_at = ml_time_after(now, AGAIN);

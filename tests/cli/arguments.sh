@@ -60,6 +60,10 @@ for option in -v --version; do
     own "$option tells its own" 0 'moonlet 0.' "lua $option"
 done
 own '--stack-size of nonsense' 1 'needs a size' 'lua --stack-size=x -e ""'
+own '--web without --attach' 1 "'--web' needs --attach PID" 'lua --web -e ""'
+own '--inspect-write without --inspect' 1 "'--inspect-write' needs --inspect" 'lua --inspect-write -e ""'
+own '--inspect-remote without --inspect' 1 "'--inspect-remote' needs --inspect=HOST:PORT" 'lua --inspect-remote -e ""'
+own 'their order is free' 0 '7' 'lua --inspect-write --inspect -e "print(7)" 2>/dev/null'
 own '--stack-size' 0 '7' 'lua --stack-size 1M -e "print(7)"'
 
 finish

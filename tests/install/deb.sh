@@ -19,8 +19,8 @@ for package in moonlet "$library" libmoonlet-dev; do
     check "$package: owned by root" sh -c "! grep -v ' root/root ' '$work/$package.contents'"
 done
 check 'moonlet recommends libedit' sh -c "echo '$(field moonlet Recommends)' | grep -q libedit2"
-check 'moonlet needs' equal 'libc-ares2|libcares2 libc6 libev4|libev4t64 ' "$(names moonlet)"
-check "$library needs" equal 'libc-ares2|libcares2 libc6 libev4|libev4t64 liblua5.4-0 ' "$(names "$library")"
+check 'moonlet needs' equal 'libc-ares2|libcares2 libc6 libev4|libev4t64 libgcc-s1 ' "$(names moonlet)"
+check "$library needs" equal 'libc-ares2|libcares2 libc6 libev4|libev4t64 libgcc-s1 liblua5.4-0 ' "$(names "$library")"
 check 'libmoonlet-dev needs' equal "liblua5.4-dev $library " "$(names libmoonlet-dev)"
 check 'the program' grep -q ' \./usr/bin/moonlet$' "$work/moonlet.contents"
 check 'the manual page' grep -q ' \./usr/share/man/man1/moonlet.1.gz$' "$work/moonlet.contents"

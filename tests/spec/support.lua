@@ -35,14 +35,16 @@ local function without_slow_warnings(options)
   return options:find("--slow", 1, true) and options or "--slow 0 " .. options
 end
 
---- The command line that runs a Lua source text in a moonlet of its own.
+--- The command line that runs a Lua source text in a moonlet of its own, or in a host: words of a command that takes
+-- no options.
 -- @treturn string
 -- @treturn string the script's file, to be removed by the caller
-function support.command(source, options)
+function support.command(source, options, host)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
   assert(file:write(source))
   file:close()
+  if host then return ("%s %s"):format(host, quote(path)), path end
   local program = assert(os.getenv("MOONLET"), "the environment variable MOONLET names the program")
   return ("%s %s %s"):format(quote(program), without_slow_warnings(options or ""), quote(path)), path
 end

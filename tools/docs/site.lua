@@ -26,10 +26,9 @@ local SECTIONS = {
   { title = "Begin", "README.md", "docs/tutorial.md", "docs/scripts.md", "docs/coming-from.md" },
   { title = "Guides", "docs/guide-tasks.md", "docs/guide-channels.md", "docs/guide-programs.md",
     "docs/guide-networking.md", "docs/guide-tls.md", "docs/guide-system.md", "docs/guide-http.md",
-    "docs/guide-debug.md",
     "docs/http-client.md",
     "docs/websocket.md", "docs/data.md", "docs/http.md", "docs/c-libraries.md",
-    "docs/guide-embedding.md", "docs/guide-performance.md", "docs/guide-inspect.md",
+    "docs/guide-embedding.md", "docs/guide-inspect.md", "docs/guide-debug.md", "docs/guide-performance.md",
     "docs/testing.md" },
   { title = "Reference" },
   { title = "Project", "docs/performance.md", "CONTRIBUTING.md", "CHANGELOG.md" },
@@ -37,10 +36,8 @@ local SECTIONS = {
     "docs/architecture-waits.md", "docs/architecture-io.md", "docs/architecture-tls.md",
     "docs/architecture-system.md", "docs/architecture-files.md", "docs/architecture-children.md",
     "docs/architecture-threads.md", "docs/architecture-interpose.md", "docs/architecture-http.md",
-    "docs/architecture-bindings.md", "docs/architecture-preempt.md",
-    "docs/architecture-metrics.md",
-    "docs/architecture-bindings.md", "docs/architecture-inspect.md", "docs/architecture-preempt.md",
-    "docs/architecture-hosts.md" },
+    "docs/architecture-bindings.md", "docs/architecture-preempt.md", "docs/architecture-inspect.md",
+    "docs/architecture-metrics.md", "docs/architecture-debug.md", "docs/architecture-hosts.md" },
 }
 
 local function new_page(path, markdown)
@@ -152,7 +149,7 @@ end
 local sections = {}
 add_named(sections)
 add_reference(sections.Reference)
-assert(os.execute(("mkdir -p '%s/docs' '%s/reference'"):format(out, out)))
+assert(os.execute(("mkdir -p '%s/docs/images' '%s/reference'"):format(out, out)))
 local entries = {}
 for _, section in ipairs(sections) do
   for _, page in ipairs(section) do
@@ -162,4 +159,5 @@ for _, section in ipairs(sections) do
 end
 write_file("search-index.js", "searchIndex = [\n" .. table.concat(entries, ",\n") .. "\n];\n")
 for _, name in ipairs { "docs/comparison.svg", "LICENSE" } do write_file(name, read_file(name)) end
+assert(os.execute(("cp docs/images/*.png '%s/docs/images'"):format(out)))
 for _, name in ipairs { "style.css", "search.js" } do write_file(name, read_file("tools/docs/" .. name)) end

@@ -187,8 +187,7 @@ void ml_hooks_withdraw(struct ml_lua *lua, enum ml_hook_reason reason)
 void ml_hooks_attend(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    if (lua_gethook(L) != on_hook ||
-        (~lua_gethookmask(L) & lua->hooks.standing_events) != 0)
+    if (lua_gethook(L) != on_hook || (~lua_gethookmask(L) & lua->hooks.standing_events) != 0)
         ml_hooks_refresh(L);
     if (lua->hooks.attended != NULL)
         lua->hooks.attended(lua, L);

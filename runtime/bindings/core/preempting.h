@@ -1,7 +1,7 @@
 /*
  * A task that computes is made to let others run, between two of its Lua instructions: a switch and
- * nothing else, which raises nothing and delivers no cancellation. Knows no reason for it (vm/preempt.c
- * does), but where it is not allowed.
+ * nothing else, which raises nothing and delivers no cancellation. Knows no reason for it
+ * (vm/preempt.c does), but where it is not allowed.
  */
 #ifndef ML_BINDINGS_CORE_PREEMPTING_H
 #define ML_BINDINGS_CORE_PREEMPTING_H

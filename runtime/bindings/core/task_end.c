@@ -227,9 +227,9 @@ static __attribute__((noinline)) void tell_trace(struct ml_lua *lua, struct ml_l
     uint32_t slot = task->task.waiter.slot;
     size_t size = 0;
     const char *name = NULL;
-    ml_trace_add(lua->hub.trace,
-                 (struct ml_trace_record){
-                     .event = ML_TRACE_NAME, .task = slot, .more = task->source_line});
+    ml_trace_add(
+        lua->hub.trace,
+        (struct ml_trace_record){.event = ML_TRACE_NAME, .task = slot, .more = task->source_line});
     ml_lua_push_tasks(lua->aside);
     lua_rawgeti(lua->aside, -1, (lua_Integer)slot + 1);
     if (task->is_named && ml_lua_push_task_name(lua->aside, lua_gettop(lua->aside)) != NULL)

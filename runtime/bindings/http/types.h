@@ -95,11 +95,11 @@ enum {
 struct ml_lua_server {
     struct ml_http_server http;
     struct ml_lua_server *next; /* in lua->http.servers */
-    bool trusts;     /* ML_SERVER_CLIENT tells of some peers for whom they ask */
-    bool logs;       /* ML_SERVER_LOG is to be told */
-    bool is_http1;   /* HTTP/2 is not spoken */
-    bool compresses; /* answers get a content coding */
-    int http2_count; /* connections of it */
+    bool trusts;                /* ML_SERVER_CLIENT tells of some peers for whom they ask */
+    bool logs;                  /* ML_SERVER_LOG is to be told */
+    bool is_http1;              /* HTTP/2 is not spoken */
+    bool compresses;            /* answers get a content coding */
+    int http2_count;            /* connections of it */
 };
 
 /* Around a call of the exchange's carrier: the frame of ml_blocking_begin() and ml_blocking_end(),

@@ -71,8 +71,7 @@ static unsigned range_bit(int first, int last)
 
 bool ml_breakpoints_add(struct ml_breakpoints *breakpoints, const struct ml_breakpoint *breakpoint)
 {
-    if (!has_room(breakpoints) ||
-        !copy_into(&breakpoints->items[breakpoints->count], breakpoint))
+    if (!has_room(breakpoints) || !copy_into(&breakpoints->items[breakpoints->count], breakpoint))
         return false;
     breakpoints->count++;
     forget_chunks(breakpoints);
@@ -208,8 +207,7 @@ static bool is_around(const struct ml_breakpoint *breakpoint, const lua_Debug *f
 bool ml_breakpoints_are_in(struct ml_breakpoints *breakpoints, const lua_Debug *frame)
 {
     unsigned bit = range_bit(frame->linedefined, frame->lastlinedefined);
-    bool may_be = breakpoints->has_unowned ||
-                  (breakpoints->ranges[bit / 64] >> bit % 64 & 1) != 0;
+    bool may_be = breakpoints->has_unowned || (breakpoints->ranges[bit / 64] >> bit % 64 & 1) != 0;
     if (ml_likely(!may_be) || breakpoints->count == 0)
         return false;
     const struct ml_chunk *chunk = chunk_of(breakpoints, frame);

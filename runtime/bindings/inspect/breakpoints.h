@@ -20,11 +20,11 @@ struct ml_line_range {
 struct ml_breakpoint {
     int id;
     int line;
-    bool is_path;                /* `chunk` is the path of a file, and not a chunk's own name */
-    char *chunk;                 /* an absolute path, or lua_Debug.source */
-    size_t length;               /* of it */
+    bool is_path;                 /* `chunk` is the path of a file, and not a chunk's own name */
+    char *chunk;                  /* an absolute path, or lua_Debug.source */
+    size_t length;                /* of it */
     struct ml_line_range *owners; /* the functions that have code in the line */
-    int owner_count;             /* 0: not known, any function around the line */
+    int owner_count;              /* 0: not known, any function around the line */
 };
 
 struct ml_chunk;
@@ -34,8 +34,8 @@ enum { ML_CHUNK_BUCKETS = 64, ML_RANGE_BITS = 1024 };
 struct ml_breakpoints {
     struct ml_breakpoint *items;
     int count, capacity;
-    bool has_unowned;                    /* one has no owners: ranges of lines decide */
-    uint64_t ranges[ML_RANGE_BITS / 64]; /* hashes of the owners' line ranges */
+    bool has_unowned;                          /* one has no owners: ranges of lines decide */
+    uint64_t ranges[ML_RANGE_BITS / 64];       /* hashes of the owners' line ranges */
     struct ml_chunk *chunks[ML_CHUNK_BUCKETS]; /* those seen since the last change */
     unsigned chunk_count;
 };

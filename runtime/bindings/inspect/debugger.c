@@ -182,8 +182,8 @@ static const char *reason_of(const struct ml_debugger *debugger, const struct ml
         return NULL;
     if (debugger->pauses_all || aim == ML_AIM_PAUSE)
         return "pause";
-    bool is_there = L == (flow != NULL ? flow->L : NULL) &&
-                    flow->frame == (const void *)frame->i_ci;
+    bool is_there =
+        L == (flow != NULL ? flow->L : NULL) && flow->frame == (const void *)frame->i_ci;
     bool steps = (aim == ML_AIM_OVER && is_there) || aim == ML_AIM_IN;
     return steps ? "step" : NULL;
 }
@@ -266,8 +266,8 @@ static void withdraw(struct ml_debugger *debugger)
 
 void ml_debugger_update(struct ml_debugger *debugger, bool again)
 {
-    bool is_needed = debugger->breakpoints.count > 0 || debugger->pauses_all ||
-                     debugger->flows.steps > 0;
+    bool is_needed =
+        debugger->breakpoints.count > 0 || debugger->pauses_all || debugger->flows.steps > 0;
     bool has_changed = is_needed != debugger->is_standing;
     if (has_changed && is_needed)
         stand(debugger);

@@ -248,8 +248,7 @@ static const char *state_of(const struct ml_flow *flow, const struct ml_task *ta
 static void push_task(lua_State *L, struct ml_task *task)
 {
     struct ml_debugger *debugger = ml_lua_of(L)->debugger;
-    const struct ml_flow *flow =
-        debugger != NULL ? ml_flow_find(&debugger->flows, task) : NULL;
+    const struct ml_flow *flow = debugger != NULL ? ml_flow_find(&debugger->flows, task) : NULL;
     lua_createtable(L, 0, 6);
     lua_pushinteger(L, (lua_Integer)task->id);
     lua_setfield(L, -2, "id");
@@ -357,13 +356,22 @@ static int set_exceptions(lua_State *L)
 
 int ml_open_inspect_debugger(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"attach", attach},     {"detach", detach},         {"stand", stand},
-        {"breakpoints", set_breakpoints},
-        {"pause", pause_tasks}, {"resume", resume},         {"resume_all", resume_all},
-        {"own", own},           {"freeze", freeze},         {"tasks", tasks},
-        {"task", describe_task}, {"threads", threads},      {"identity", identity},
-        {"real_path", real_path}, {"exceptions", set_exceptions}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"attach", attach},
+                                         {"detach", detach},
+                                         {"stand", stand},
+                                         {"breakpoints", set_breakpoints},
+                                         {"pause", pause_tasks},
+                                         {"resume", resume},
+                                         {"resume_all", resume_all},
+                                         {"own", own},
+                                         {"freeze", freeze},
+                                         {"tasks", tasks},
+                                         {"task", describe_task},
+                                         {"threads", threads},
+                                         {"identity", identity},
+                                         {"real_path", real_path},
+                                         {"exceptions", set_exceptions},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

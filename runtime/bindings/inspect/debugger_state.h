@@ -19,12 +19,12 @@ struct ml_debugger {
     struct ml_thread_set examined;
     lua_State *L; /* runs the client's functions; has no hook */
     uint64_t last_stop;
-    bool is_standing; /* hooks are */
-    bool pauses_all;  /* each task stops at its next line */
-    bool freezes;     /* deadlines of a stopped task stand still */
+    bool is_standing;       /* hooks are */
+    bool pauses_all;        /* each task stops at its next line */
+    bool freezes;           /* deadlines of a stopped task stand still */
     bool stops_at_uncaught; /* errors that end a task */
     bool stops_at_raised;   /* errors that a protected call or a resume catches */
-    bool is_serving;  /* the thread stands still for the client */
+    bool is_serving;        /* the thread stands still for the client */
     /* Waits for requests of the client, for a while at most, and serves them on L, blocking the
      * thread. False: none will come. NULL: only tasks serve it, and code that may not wait does not
      * stop. */

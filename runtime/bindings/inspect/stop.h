@@ -10,8 +10,8 @@
 /* Texts for the client. */
 enum { ML_STOP_HITS = 16 };
 struct ml_stop {
-    const char *reason;      /* of the Debug Adapter Protocol */
-    int hits[ML_STOP_HITS];  /* ids of breakpoints */
+    const char *reason;     /* of the Debug Adapter Protocol */
+    int hits[ML_STOP_HITS]; /* ids of breakpoints */
     int count;
     bool has_error; /* the error is on top of the thread */
 };

@@ -30,7 +30,7 @@ struct ml_hub_ready {
     struct ml_link queue; /* the tasks, in order */
     struct ml_link *rest; /* the first of those at the end that were preempted; &queue: none was */
     uint32_t count;
-    uint32_t passed_over; /* polls since the first of the rest could have run */
+    uint32_t passed_over;   /* polls since the first of the rest could have run */
     uint64_t shuffle_state; /* for the random order of the queue; 0: it is in order */
 };
 

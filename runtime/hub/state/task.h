@@ -41,9 +41,9 @@ enum ml_wait_target {
 struct ml_wait_kind {
     const char *text; /* completes "waits for ..." */
     enum ml_wait_target target;
-    bool external;    /* an event from outside can end it: from a descriptor, a name server, another
-                         thread */
-    bool is_lasting;  /* it may never happen: daemons may wait for it to the end of the program */
+    bool external;   /* an event from outside can end it: from a descriptor, a name server, another
+                        thread */
+    bool is_lasting; /* it may never happen: daemons may wait for it to the end of the program */
 };
 
 /*
@@ -73,7 +73,7 @@ struct ml_task {
     struct ml_link *queue; /* that it waits in; NULL: none. Valid while it waits */
     ml_time spawned_at;    /* when the hub last looked at the clock before that */
     uint64_t id;           /* counts from 1, never reused in a hub */
-    uint32_t waits_on; /* number of the task or descriptor waited for, for reports */
+    uint32_t waits_on;     /* number of the task or descriptor waited for, for reports */
     uint32_t timer_generation;
     uint32_t told; /* for the owner: the last cancellation that its program got; 0: none */
     int saved_errno;

@@ -1,6 +1,6 @@
 -- The program's option --inspect.
 
-local error, io = error, io
+local io, require = io, require
 
 local listen = require("moonlet.inspect.listen").listen
 
@@ -9,7 +9,7 @@ local start = {}
 --- Begins to listen before the script begins, and tells people where. Raises.
 function start.run(address, opts)
   local place, message = listen(address, opts)
-  if not place then error("cannot be inspected: " .. message, 0) end
+  if not place then require "moonlet.inspector.mistake"("cannot be inspected: " .. message) end
   io.stderr:write("inspector: ", place.url or place.address, "\n")
 end
 

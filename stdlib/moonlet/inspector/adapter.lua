@@ -2,7 +2,7 @@
 -- `launch` names is a child; what it writes becomes events. Messages between the client and the
 -- child are passed on.
 
-local arg, io_stdin, io_stdout, os_exit = arg, io.stdin, io.stdout, os.exit
+local arg, io_stderr, io_stdin, io_stdout, os_exit = arg, io.stderr, io.stdin, io.stdout, os.exit
 local assert, ipairs, next, pairs, tostring, type = assert, ipairs, next, pairs, tostring, type
 
 local dap = require "moonlet.inspector.dap"
@@ -11,6 +11,7 @@ local json = require "moonlet.json"
 local net = require "moonlet.net"
 local process = require "moonlet.process"
 local task = require "moonlet.task"
+local terminal = require "moonlet.terminal"
 local wire = require "moonlet.inspector.dap.wire"
 
 local adapter = {}
@@ -203,6 +204,10 @@ end
 --- Serves one session.
 -- @tparam boolean has_script the command line has a script: the program, unless `launch` names one
 function adapter.run(has_script)
+  if terminal.is(io_stdin) then
+    io_stderr:write("--debug speaks the Debug Adapter Protocol with an editor that starts it; ",
+      "docs/guide-debug.md has configurations of editors\n")
+  end
   adapter.program = assert(fs.readlink("/proc/self/exe"))
   adapter.script = has_script and arg[0] or nil
   adapter.arguments = has_script and arg or {}

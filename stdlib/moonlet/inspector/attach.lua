@@ -4,12 +4,13 @@
 local access = require "moonlet.inspector.access"
 local fs = require "moonlet.fs"
 local http = require "moonlet.http"
+local mistake = require "moonlet.inspector.mistake"
 local net = require "moonlet.net"
 local screen = require "moonlet.inspector.screen"
 local task = require "moonlet.task"
 local terminal = require "moonlet.terminal"
 
-local error, ipairs, print, require = error, ipairs, print, require
+local ipairs, print, require = ipairs, print, require
 local assert, setmetatable, type = assert, setmetatable, type
 local huge, io, table_concat = math.huge, io, table.concat
 
@@ -28,11 +29,15 @@ local function paths_of(pid)
   return paths
 end
 
+local UNKNOWN = "process %s has no inspector here: start it with --inspect, as your own user;"
+  .. " if it has one at a port, attach to the URL that it has printed"
+
 local function find_socket(pid)
   for _, path in ipairs(paths_of(pid)) do
     if fs.stat(path) then return path end
   end
-  error(("process %s is not inspected, or not yours: start it with --inspect"):format(pid), 0)
+  local is_there = fs.stat("/proc/" .. pid) ~= nil
+  mistake((is_there and UNKNOWN or "there is no process %s"):format(pid))
 end
 
 local Program = {}
@@ -46,7 +51,7 @@ function Program:ask(path, opts)
   if not reply then return nil, message end
   if reply.status ~= 200 then
     local body = reply:json()
-    return nil, type(body) == "table" and body.error or reply.body
+    return nil, type(body) == "table" and body.error or reply.body:gsub("%s+$", "")
   end
   return reply:json()
 end
@@ -59,9 +64,10 @@ local function open(target)
     return setmetatable({ client = client, base = "http://inspected", path = path }, Program)
   end
   local base = target:match "^(http://[^/]+)/%?token=%x+$"
-  if not base then error("'" .. target .. "' is no PID, unix:PATH or URL with a token", 0) end
+  if not base then mistake("'" .. target .. "' is no PID, unix:PATH or URL with a token") end
   local client = http.client { cookies = true }
-  assert(client:get(target))
+  local reply, message = client:get(target)
+  if not reply then mistake(base .. ": " .. message) end
   return setmetatable({ client = client, base = base }, Program)
 end
 
@@ -111,10 +117,10 @@ end
 
 local function print_once(program)
   local first, seen = look(program, {}, 0)
-  if not first then error(seen, 0) end
+  if not first then mistake(seen) end
   task.sleep(0.5)
   local answer, message = look(program, seen, first.at)
-  if not answer then error(message, 0) end
+  if not answer then mistake(message) end
   io.stdout:write(table_concat(screen.list(answer, { sort = "cpu" }, 120, huge), "\n"), "\n")
 end
 

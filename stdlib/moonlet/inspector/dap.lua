@@ -239,11 +239,7 @@ end
 
 function requests.cancel(session, args)
   local running = args.requestId and session.running[args.requestId]
-  if running then -- its task may not have begun, and would never answer then
-    session.running[args.requestId] = nil
-    session:respond(running.request, nil, "cancelled")
-    running.task:cancel("by the debugger")
-  end
+  if running then running:cancel("by the debugger") end
   return {}
 end
 
@@ -343,23 +339,19 @@ local function dispatch(self, request)
   elseif not waiting[request.command] then
     carry_out_alone(self, request)
   else
-    local running = { request = request }
-    self.running[request.seq] = running
-    running.task = task.spawn({ name = "debugger", daemon = true }, function()
+    local function respond(_, ...)
+      if self.running[request.seq] then
+        self.running[request.seq] = nil
+        self:respond(...)
+      end
+    end
+    local running = task.spawn({ name = "debugger", daemon = true }, function()
       self.engine.own()
-      local done <close> = setmetatable({}, { __close = function()
-        if self.running[request.seq] then
-          self.running[request.seq] = nil
-          self:respond(request, nil, "cancelled")
-        end
-      end })
-      carry_out({ respond = function(_, ...)
-        if self.running[request.seq] then
-          self.running[request.seq] = nil
-          self:respond(...)
-        end
-      end, first = self.first, engine = self.engine }, request)
+      carry_out({ respond = respond, first = self.first, engine = self.engine }, request)
     end)
+    self.running[request.seq] = running
+    -- Also if it was cancelled before its first step.
+    running:on_exit(function() respond(self, request, nil, "cancelled") end)
   end
 end
 
@@ -397,7 +389,7 @@ function dap.serve(stream, opts)
     guard:__close()
     self.outgoing:close()
     writer:join(1)
-    for _, running in pairs(self.running) do running.task:cancel("the session has ended") end
+    for _, running in pairs(self.running) do running:cancel("the session has ended") end
   end
   opts.session = self
   while not self.is_over do

@@ -1,9 +1,10 @@
 -- The debugged program of `moonlet --debug`: a session of the Debug Adapter Protocol, served by
 -- tasks of its own, with the adapter that started it.
 
-local os_exit, error = os.exit, error
+local os_exit = os.exit
 
 local dap = require "moonlet.inspector.dap"
+local mistake = require "moonlet.inspector.mistake"
 local net = require "moonlet.net"
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
@@ -14,7 +15,7 @@ local debuggee = {}
 -- @tparam string path of the adapter's socket
 function debuggee.run(path)
   local stream, message = net.connect("unix:" .. path)
-  if not stream then error("cannot connect to the debugger: " .. message, 0) end
+  if not stream then mistake("cannot connect to the debugger: " .. message) end
   local configured, main = sync.event(), task.current().id
   task.spawn({ name = "debugger", daemon = true }, function()
     dap.serve(stream, {

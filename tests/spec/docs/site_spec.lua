@@ -145,6 +145,25 @@ describe("the site", function()
     end
   end)
 
+  it("names each page once in its navigation", function()
+    local seen = {}
+    local navigation = read_file(root .. "/index.html"):match "<nav>(.-)</nav>"
+    for link in navigation:gmatch '<li><a href="([^"#]+)"' do
+      assert.is_nil(seen[link], link)
+      seen[link] = true
+    end
+    assert.is_true(seen["docs/guide-inspect.html"])
+  end)
+
+  it("has the pictures of its pages", function()
+    local count = 0
+    for source in read_file(root .. "/docs/guide-inspect.html"):gmatch '<img src="(images/[^"]+)"' do
+      assert.equal("\137PNG", read_file(root .. "/docs/" .. source):sub(1, 4))
+      count = count + 1
+    end
+    assert.is_true(count >= 2, count)
+  end)
+
   it("has an index in which each entry is the place of a page", function()
     local count = 0
     for page, anchor in read_file(root .. "/search-index.js"):gmatch '\n%["([^"]+)","([^"]+)",' do

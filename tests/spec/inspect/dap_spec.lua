@@ -181,4 +181,18 @@ os.exit(7)
     c:await "exited"
     assert.matches("closed", table.concat(c.output))
   end)
+
+  it("tells a person at a terminal that an editor is to start it", function()
+    local child <close> = assert(process.spawn { os.getenv "MOONLET", "--debug", pty = {} })
+    child.pty:set_timeout(support.patience)
+    assert.matches("with an editor that starts it", child.pty:read_line())
+    child.pty:write "\4"
+    assert.are.equal(0, child:wait(support.patience).status)
+  end)
+
+  it("says in one line that the adapter of a program is not there", function()
+    local output, status = support.run("print 'runs'", "--debug=/nowhere/at.all")
+    assert.are.equal(1, status)
+    assert.matches("cannot connect to the debugger: [^\n]*\n$", output)
+  end)
 end)

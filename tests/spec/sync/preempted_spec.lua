@@ -55,12 +55,15 @@ describe("while tasks are preempted", function()
   it("a pool never has more values than it may, and gives none to two at a time", function()
     under_preemption(function()
       local open, most, closed = 0, 0, 0
+      local function count(opened, ended)
+        open, closed = open + opened, closed + ended
+        most = math.max(most, open - closed)
+      end
       local p = pool.new {
         max = 3,
         open = function()
-          open = open + 1
-          most = math.max(most, open - closed)
-          return { users = 0, close = function() closed = closed + 1 end }
+          task.no_switch(count, 1, 0)
+          return { users = 0, close = function() task.no_switch(count, 0, 1) end }
         end,
         check = function(value) local fine = value.users == 0 return fine end,
       }

@@ -132,8 +132,8 @@ static void test_without_memory_the_text_says_so_and_the_program_goes_on(void **
 {
     (void)state;
     struct memory memory = {0};
-    struct moonlet *m = open_runtime(
-        (struct moonlet_options){.allocator = allocate, .allocator_context = &memory});
+    struct moonlet *m =
+        open_runtime((struct moonlet_options){.allocator = allocate, .allocator_context = &memory});
     start_string(m, sleepers);
     moonlet_step(m, 0, 1);
     unsigned cut = 0;
