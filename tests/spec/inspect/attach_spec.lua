@@ -34,7 +34,7 @@ describe("moonlet --attach", function()
     local program <close> = inspected.start(BUSY)
     local output, status = run("--attach", "unix:" .. program.path)
     assert.are.equal(0, status)
-    assert.matches("^[45] tasks, by cpu\n\n +id  name[^\n]-cpu %%  +runs/s[^\n]-\n +%d+  burner +%w+ +[%d.]+ s +[1-9]%d", output)
+    assert.matches("^[45] tasks, by cpu\n\n +id  name[^\n]-cpu %%  +runs/s[^\n]-\n +%d+  burner +%w+ +[%d.]+ s +%d+%.%d", output)
     assert.matches("idle%?%[2J%?", output) -- no control character of the program reaches the terminal
   end)
 
