@@ -38,7 +38,8 @@ describe("moonlet --attach", function()
       return status == 0
     end)
     -- The fifth is the one that answers; while another one computes, no task is needed for that.
-    assert.matches("^[45] tasks, by cpu\n\n +id  name[^\n]-cpu %%  +runs/s[^\n]-\n +%d+  burner +%w+ +[%d.]+ s +[1-9]", output)
+    assert.matches("^[45] tasks, by cpu\n\n +id  name[^\n]-cpu %%  +runs/s[^\n]-\n"
+      .. " +%d+  burner +%w+ +[%d.]+ s +%d+%.%d", output)
     assert.matches("idle%?%[2J%?", output) -- no control character of the program reaches the terminal
   end)
 
