@@ -158,6 +158,13 @@ static int poke(struct ml_lua *lua, void *nothing)
     return m->has_pokes ? ml_poke(m, ML_HOOK_INSPECT) : -ENOTSUP;
 }
 
+static int interrupt(struct ml_lua *lua, void *nothing)
+{
+    (void)nothing;
+    moonlet_interrupt(ml_moonlet_of(lua), SIGTERM);
+    return 0;
+}
+
 /* The wire is the runtime's once this has succeeded. */
 static int start_on(struct moonlet *m, struct ml_wire *wire)
 {
@@ -196,7 +203,11 @@ static bool is_interrupted(struct ml_lua *lua)
 }
 
 const struct ml_inspectors ml_inspectors = {
-    .start = start, .poke = poke, .look = ml_hang_look, .is_interrupted = is_interrupted};
+    .start = start,
+    .poke = poke,
+    .look = ml_hang_look,
+    .interrupt = interrupt,
+    .is_interrupted = is_interrupted};
 
 /* ---- the end ---- */
 

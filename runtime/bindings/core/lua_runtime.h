@@ -138,6 +138,7 @@ struct ml_lua_inspect {
     struct ml_wire *wire;      /* to the inspector of this runtime; NULL: it has none */
     struct ml_wire *inspected; /* this is an inspector's: to the runtime that it inspects */
     unsigned serving;          /* requests that have a task */
+    struct ml_link unbegun;    /* those of them whose task has not begun; with `wire` */
     bool stands_still;         /* the thread serves requests only */
 };
 

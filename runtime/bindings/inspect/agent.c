@@ -20,10 +20,18 @@ enum { MOST_TASKS = 64 };
 /* Owns a request that is being served. */
 struct served {
     struct ml_request *request; /* NULL: it was answered */
+    struct ml_link link;        /* in lua->inspect.unbegun, until its task begins */
 };
+
+static void begin(struct served *served)
+{
+    if (ml_link_is_in_list(&served->link))
+        ml_list_remove(&served->link);
+}
 
 static void answer(struct ml_lua *lua, struct served *served, struct ml_parcel *outcome)
 {
+    begin(served);
     ml_request_finish(served->request, outcome);
     served->request = NULL;
     lua->inspect.serving--;
@@ -84,6 +92,9 @@ static struct ml_parcel *outcome_of(lua_State *L, const struct ml_parcel *call)
 static int serve_in_task(lua_State *L)
 {
     struct served *served = ml_check_object(L, 1, request_type);
+    begin(served);
+    if (served->request == NULL) /* code that computed has answered it meanwhile */
+        return 0;
     struct ml_parcel *outcome = outcome_of(L, served->request->call);
     answer(ml_lua_of(L), served, outcome);
     ml_wire_ring(ml_lua_of(L)->inspect.wire);
@@ -106,6 +117,8 @@ static int spawn(lua_State *L)
     lua_pushcfunction(L, serve_in_task);
     beginning->served = push_served(L);
     beginning->served->request = beginning->request;
+    beginning->served->link.next = NULL;
+    ml_list_insert(&ml_lua_of(L)->inspect.unbegun, &beginning->served->link);
     return ml_lua_spawn(L, &options, 2) != 0 ? luaL_error(L, "not enough memory") : 0;
 }
 
@@ -121,8 +134,10 @@ static void begin_task(struct ml_lua *lua, struct ml_request *request)
         lua_pushlightuserdata(L, &beginning);
         status = lua_pcall(L, 1, 0, 0);
     }
-    if (status != LUA_OK && beginning.served != NULL)
+    if (status != LUA_OK && beginning.served != NULL) {
+        begin(beginning.served);
         beginning.served->request = NULL;
+    }
     if (status != LUA_OK) {
         ml_request_finish(request, NULL);
         lua->inspect.serving--;
@@ -144,6 +159,7 @@ void ml_agent_open(struct ml_lua *lua, struct ml_wire *wire)
 {
     wire->lua = lua;
     wire->letter.deliver = deliver;
+    ml_list_init(&lua->inspect.unbegun);
     lua->inspect.wire = wire;
 }
 
@@ -156,12 +172,37 @@ void ml_agent_close(struct ml_lua *lua)
 
 /* ---- at once ---- */
 
+/* The next one whose task has not begun, which code that computes would keep from it; NULL: there is
+ * none. */
+static struct served *next_unbegun(struct ml_lua *lua)
+{
+    struct ml_link *head = &lua->inspect.unbegun, *link = head->next;
+    while (link != head && ml_container_of(link, struct served, link)->request->may_wait)
+        link = link->next;
+    return link != head ? ml_container_of(link, struct served, link) : NULL;
+}
+
+static void serve_unbegun(lua_State *L)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    struct served *served;
+    while (lua->inspect.wire != NULL && (served = next_unbegun(lua)) != NULL) {
+        struct ml_request *request = served->request; /* from now on not of the object, which may
+                                                         be collected meanwhile */
+        begin(served);
+        served->request = NULL;
+        lua->inspect.serving--;
+        ml_request_finish(request, outcome_of(L, request->call));
+    }
+}
+
 void ml_agent_serve(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
     struct ml_request *request;
     bool was_composed = lua->report.is_composed;
     lua->report.is_composed = true;
+    serve_unbegun(L);
     while (lua->inspect.wire != NULL && (request = ml_wire_take(lua->inspect.wire, true)) != NULL)
         ml_request_finish(request, outcome_of(L, request->call));
     lua->report.is_composed = was_composed;
@@ -173,19 +214,26 @@ static bool is_ending(struct ml_lua *lua)
     return lua->exit.is_asked || lua->inspect.inspectors->is_interrupted(lua);
 }
 
+bool ml_agent_stand(lua_State *L)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    if (lua->inspect.wire == NULL || lua->hub.life.is_forked || is_ending(lua))
+        return false;
+    bool has_inspector = ml_wire_await(lua->inspect.wire, ml_clock_now() + LOOK);
+    ml_agent_serve(L);
+    return has_inspector;
+}
+
 /* stand_still() -> true. The thread serves requests, and does nothing else, until one calls
  * go_on(). False: there is no inspector, or the program is to end. */
 static int stand_still(lua_State *L)
 {
     struct ml_lua *lua = ml_lua_of(L);
-    bool has_inspector = lua->inspect.wire != NULL && !lua->hub.life.is_forked;
-    lua->inspect.stands_still = has_inspector;
-    while (lua->inspect.stands_still && has_inspector && !is_ending(lua)) {
-        ml_agent_serve(L);
-        if (lua->inspect.stands_still)
-            has_inspector = ml_wire_await(lua->inspect.wire, ml_clock_now() + LOOK);
-    }
-    lua_pushboolean(L, has_inspector && !lua->inspect.stands_still);
+    bool goes_on = true;
+    lua->inspect.stands_still = true;
+    while (lua->inspect.stands_still && goes_on)
+        goes_on = ml_agent_stand(L);
+    lua_pushboolean(L, !lua->inspect.stands_still);
     lua->inspect.stands_still = false;
     return 1;
 }

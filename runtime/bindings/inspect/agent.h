@@ -27,6 +27,10 @@ void ml_agent_close(struct ml_lua *lua);
  * meanwhile. Never raises. For hooks. */
 void ml_agent_serve(lua_State *L);
 
+/* For a thread that stands still for the inspector: waits for requests, for a while at most, and
+ * serves them as ml_agent_serve(). False: there is no inspector, or the program is to end. */
+bool ml_agent_stand(lua_State *L);
+
 /* moonlet.inspect.agent.core. */
 int ml_open_inspect_agent(lua_State *L);
 

@@ -79,13 +79,24 @@ static struct ml_flow *running_flow(struct ml_debugger *debugger)
     return ml_flow_find(&debugger->flows, debugger->lua->hub.current);
 }
 
+/* Whether L runs below a hook that serves requests: the innermost calls are the agent's. */
+static bool is_interrupted(const struct ml_debugger *debugger, lua_State *L)
+{
+    const struct ml_task *task = debugger->lua->hub.current;
+    return debugger->lua->report.is_composed && !debugger->is_serving && task != NULL &&
+           ml_thread_of(task->strand) == L;
+}
+
 /* The calls of L began before the hook was there, or the breakpoints have changed. */
 static void examine(struct ml_debugger *debugger, const struct ml_flow *flow, lua_State *L)
 {
     lua_Debug frame;
     bool has_frame = lua_getstack(L, 0, &frame) && lua_getinfo(L, "S", &frame);
     bool steps = debugger->pauses_all || (flow != NULL && flow->aim != ML_AIM_NONE);
-    set(L, ML_HOOK_LINES, has_frame && wants_lines(debugger, flow, L, &frame));
+    bool is_unclear = is_interrupted(debugger, L);
+    if (is_unclear)
+        debugger->unclear = L;
+    set(L, ML_HOOK_LINES, is_unclear || (has_frame && wants_lines(debugger, flow, L, &frame)));
     set(L, ML_HOOK_RETURNS, steps || has_breakpoints_below(debugger, L));
 }
 
@@ -187,6 +198,10 @@ static void on_line(lua_State *L, lua_Debug *event)
     lua_getinfo(L, "Sl", event);
     find_hits(debugger, L, event, &stop);
     stop.reason = stop.count > 0 ? "breakpoint" : reason_of(debugger, flow, L, event);
+    if (ml_unlikely(debugger->unclear == L) && stop.reason == NULL)
+        set(L, ML_HOOK_LINES, wants_lines(debugger, flow, L, event));
+    if (ml_unlikely(debugger->unclear == L))
+        debugger->unclear = NULL;
     if (stop.reason == NULL)
         return;
     ml_stop_here(debugger, L, &stop);
@@ -246,6 +261,7 @@ static void withdraw(struct ml_debugger *debugger)
     ml_hooks_disarm_all(lua, ML_HOOK_LINES);
     ml_hooks_disarm_all(lua, ML_HOOK_RETURNS);
     ml_thread_set_clear(&debugger->examined);
+    debugger->unclear = NULL;
 }
 
 void ml_debugger_update(struct ml_debugger *debugger, bool again)

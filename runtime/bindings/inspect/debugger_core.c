@@ -2,6 +2,7 @@
 #include "bindings/core/lua_strand.h"
 #include "bindings/core/object.h"
 #include "bindings/core/task_view.h"
+#include "bindings/inspect/agent.h"
 #include "bindings/inspect/debugger.h"
 #include "bindings/inspect/stop.h"
 
@@ -23,6 +24,7 @@ static void let_go(struct ml_debugger *debugger)
 {
     ml_breakpoints_clear(&debugger->breakpoints);
     debugger->pauses_all = debugger->freezes = false;
+    debugger->serve = NULL;
     debugger->stops_at_uncaught = debugger->stops_at_raised = false;
     ml_stop_install(debugger);
     ml_flows_rest(&debugger->flows);
@@ -82,6 +84,14 @@ static int attach(lua_State *L)
     ml_stop_open(L);
     ml_observer_remove(&debugger->lua->hub, &debugger->observer);
     ml_observer_add(&debugger->lua->hub, &debugger->observer);
+    return 0;
+}
+
+/* stand(on): code that may not wait stops, too; all tasks stand meanwhile, and the thread serves the
+ * inspector. */
+static int stand(lua_State *L)
+{
+    check_attached(L)->serve = lua_toboolean(L, 1) ? ml_agent_stand : NULL;
     return 0;
 }
 
@@ -348,6 +358,7 @@ int ml_open_inspect_debugger(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"attach", attach},
                                          {"detach", detach},
+                                         {"stand", stand},
                                          {"breakpoints", set_breakpoints},
                                          {"pause", pause_tasks},
                                          {"resume", resume},

@@ -25,9 +25,13 @@ struct ml_debugger {
     bool stops_at_uncaught; /* errors that end a task */
     bool stops_at_raised;   /* errors that a protected call or a resume catches */
     bool is_serving;        /* the thread stands still for the client */
-    /* Serves requests of the client on L once, blocking the thread. NULL: only tasks serve it, and
-     * code that may not wait does not stop. */
-    void (*serve)(struct ml_debugger *debugger, lua_State *L);
+    /* Waits for requests of the client, for a while at most, and serves them on L, blocking the
+     * thread. False: none will come. NULL: only tasks serve it, and code that may not wait does not
+     * stop. */
+    bool (*serve)(lua_State *L);
+    /* The thread whose lines are looked at although it is not known whether they are wanted: when
+     * that was to be found out, calls of the client's stood on it. NULL: there is none. */
+    lua_State *unclear;
 };
 
 #endif

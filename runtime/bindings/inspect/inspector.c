@@ -106,6 +106,13 @@ static int look(lua_State *L)
     return 1;
 }
 
+/* interrupt() -> true; or nil, message, code. The program is to end as by SIGTERM. */
+static int interrupt(lua_State *L)
+{
+    return ml_push_outcome(
+        L, ml_wire_visit(check_wire(L), ml_lua_of(L)->inspect.inspectors->interrupt, NULL));
+}
+
 /* ---- who is who ---- */
 
 static int pid(lua_State *L)
@@ -148,10 +155,19 @@ static int equal(lua_State *L)
 
 int ml_open_inspector(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"send", send}, {"receive", receive}, {"events", events}, {"next_event", next_event},
-        {"lost", lost}, {"poke", poke},       {"look", look},     {"pid", pid},
-        {"uid", uid},   {"secret", secret},   {"equal", equal},   {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"send", send},
+                                         {"receive", receive},
+                                         {"events", events},
+                                         {"next_event", next_event},
+                                         {"lost", lost},
+                                         {"poke", poke},
+                                         {"look", look},
+                                         {"interrupt", interrupt},
+                                         {"pid", pid},
+                                         {"uid", uid},
+                                         {"secret", secret},
+                                         {"equal", equal},
+                                         {NULL, NULL}};
     ml_open_thread_channel_type(L);
     ml_failure_push_type(L);
     lua_pop(L, 1);

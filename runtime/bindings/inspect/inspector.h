@@ -27,6 +27,8 @@ struct ml_inspectors {
     int (*poke)(struct ml_lua *lua, void *nothing);
     /* The same: finds out what the thread does. 0. */
     int (*look)(struct ml_lua *lua, void *hang);
+    /* The same: the program is to end as by SIGTERM. 0. */
+    int (*interrupt)(struct ml_lua *lua, void *nothing);
     /* Whether a signal is to end the program. */
     bool (*is_interrupted)(struct ml_lua *lua);
 };

@@ -150,9 +150,10 @@ static void hold_task(struct ml_debugger *debugger, struct ml_flow *flow, lua_St
 /* All tasks stop: the thread serves the client until it lets this one go on. */
 static void hold_thread(struct ml_debugger *debugger, const struct ml_flow *flow)
 {
+    bool goes_on = true;
     debugger->is_serving = true;
-    while (!flow->is_released && !is_over(debugger->lua) && debugger->serve != NULL)
-        debugger->serve(debugger, debugger->L);
+    while (goes_on && !flow->is_released && !is_over(debugger->lua) && debugger->serve != NULL)
+        goes_on = debugger->serve(debugger->L);
     debugger->is_serving = false;
 }
 

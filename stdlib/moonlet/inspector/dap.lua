@@ -1,10 +1,10 @@
--- A server of the Debug Adapter Protocol: a session on a stream, for the program of this runtime.
+-- A server of the Debug Adapter Protocol: a session on a stream, with an engine: the functions of
+-- moonlet.inspect.debugger, of this runtime or of another one.
 -- Each task is a thread of the protocol; its number is the task's.
 
 local ipairs, pairs, pcall, tostring, type, math_type = ipairs, pairs, pcall, tostring, type, math.type
 local next, setmetatable, string_find = next, setmetatable, string.find
 
-local debugger = require "moonlet.inspect.debugger"
 local json = require "moonlet.json"
 local queue = require "moonlet.queue"
 local task = require "moonlet.task"
@@ -81,7 +81,7 @@ function requests.initialize(session, args)
 end
 
 local function begin(session, args)
-  debugger.freeze(args.freezeDeadlines == true)
+  session.engine.freeze(args.freezeDeadlines == true)
   session.stop_on_entry = args.stopOnEntry == true
   session:event("initialized")
   return {}
@@ -90,8 +90,8 @@ end
 requests.launch, requests.attach = begin, begin
 
 function requests.configurationDone(session)
-  if session.stop_on_entry then session:stop_at_entry() end
-  session.configured:set()
+  if session.stop_on_entry and session.main then session:stop_at_entry() end
+  if session.configured then session.configured() end
   return {}
 end
 
@@ -99,7 +99,7 @@ local function text_or_nil(value)
   return type(value) == "string" and value ~= "" and value or nil
 end
 
-function requests.setBreakpoints(_, args)
+function requests.setBreakpoints(session, args)
   local source = engine_source(args.source)
   if not source then return nil, "no source" end
   local wanted = {}
@@ -108,86 +108,86 @@ function requests.setBreakpoints(_, args)
     wanted[i] = { line = one.line, condition = text_or_nil(one.condition),
       hit_condition = text_or_nil(one.hitCondition), log = text_or_nil(one.logMessage) }
   end
-  return { breakpoints = list_of(debugger.set_breakpoints(source, wanted), breakpoint_of) }
+  return { breakpoints = list_of(session.engine.set_breakpoints(source, wanted), breakpoint_of) }
 end
 
-function requests.setFunctionBreakpoints(_, args)
+function requests.setFunctionBreakpoints(session, args)
   local wanted = {}
   for i, one in ipairs(args.breakpoints or {}) do
     if type(one.name) ~= "string" then return nil, "a breakpoint without name" end
     wanted[i] = { name = one.name, condition = text_or_nil(one.condition),
       hit_condition = text_or_nil(one.hitCondition) }
   end
-  return { breakpoints = list_of(debugger.set_function_breakpoints(wanted), breakpoint_of) }
+  return { breakpoints = list_of(session.engine.set_function_breakpoints(wanted), breakpoint_of) }
 end
 
-function requests.setExceptionBreakpoints(_, args)
+function requests.setExceptionBreakpoints(session, args)
   local wanted = {}
   for _, filter in ipairs(args.filters or {}) do wanted[filter] = true end
-  debugger.set_exceptions(wanted.uncaught or false, wanted.raised or false)
+  session.engine.set_exceptions(wanted.uncaught or false, wanted.raised or false)
   return {}
 end
 
-function requests.breakpointLocations(_, args)
+function requests.breakpointLocations(session, args)
   local source = engine_source(args.source)
   if not source or math_type(args.line) ~= "integer" then return nil, "no source or line" end
-  local lines = debugger.locations(source, args.line, args.endLine or args.line)
+  local lines = session.engine.locations(source, args.line, args.endLine or args.line)
   return { breakpoints = list_of(lines, function(line) return { line = line } end) }
 end
 
-function requests.threads()
-  return { threads = list_of(debugger.tasks(MOST_THREADS), function(one)
+function requests.threads(session)
+  return { threads = list_of(session.engine.tasks(MOST_THREADS), function(one)
     local name = "task #" .. one.id .. (one.name and " " .. one.name or "")
     local state = one.waits_for and one.state == "waiting" and "waits for " .. one.waits_for or one.state
     return { id = one.id, name = name .. " (" .. state .. ")" }
   end) }
 end
 
-function requests.stackTrace(_, args)
+function requests.stackTrace(session, args)
   local count = args.levels and args.levels > 0 and args.levels or 200
-  local frames, total = debugger.stack(args.threadId, args.startFrame or 0, count)
+  local frames, total = session.engine.stack(args.threadId, args.startFrame or 0, count)
   return { stackFrames = list_of(frames, frame_of), totalFrames = total }
 end
 
-function requests.scopes(_, args)
-  return { scopes = list_of(debugger.scopes(args.frameId), function(one)
+function requests.scopes(session, args)
+  return { scopes = list_of(session.engine.scopes(args.frameId), function(one)
     return { name = one.name, variablesReference = one.handle, expensive = one.expensive,
              presentationHint = one.hint }
   end) }
 end
 
-function requests.variables(_, args)
-  local list = debugger.variables(args.variablesReference, args.filter, args.start, args.count)
+function requests.variables(session, args)
+  local list = session.engine.variables(args.variablesReference, args.filter, args.start, args.count)
   return { variables = list_of(list, variable_of) }
 end
 
-function requests.setVariable(_, args)
-  local one, message = debugger.set_variable(args.variablesReference, args.name, args.value)
+function requests.setVariable(session, args)
+  local one, message = session.engine.set_variable(args.variablesReference, args.name, args.value)
   return one and result_of(one), message
 end
 
-function requests.setExpression(_, args)
-  local one, message = debugger.set_expression(args.frameId, args.expression, args.value)
+function requests.setExpression(session, args)
+  local one, message = session.engine.set_expression(args.frameId, args.expression, args.value)
   return one and result_of(one), message
 end
 
-function requests.evaluate(_, args)
+function requests.evaluate(session, args)
   local text = args.expression
   if args.context == "hover" and string_find(text, "[(={]") then return nil, "not looked at: it may change something" end
-  local one, message = debugger.evaluate(args.frameId, text)
+  local one, message = session.engine.evaluate(args.frameId, text)
   return one and result_of(one), message
 end
 
 function requests.completions(session, args)
   local column = args.column - session.first
-  local names, prefix = debugger.complete(args.frameId, args.text:sub(1, column))
+  local names, prefix = session.engine.complete(args.frameId, args.text:sub(1, column))
   return { targets = list_of(names, function(name)
     return { label = name, start = column - #prefix, length = #prefix }
   end) }
 end
 
-function requests.exceptionInfo(_, args)
-  local text = debugger.exception(args.threadId)
+function requests.exceptionInfo(session, args)
+  local text = session.engine.exception(args.threadId)
   if not text then return nil, "no error there" end
   return { exceptionId = "error", description = text, breakMode = "always" }
 end
@@ -195,16 +195,16 @@ end
 requests["continue"] = function(session, args)
   if session.paused_all then
     session.paused_all = false
-    debugger.resume_all()
+    session.engine.resume_all()
     return { allThreadsContinued = true }
   end
-  debugger.resume(args.threadId, "continue")
+  session.engine.resume(args.threadId, "continue")
   return { allThreadsContinued = false }
 end
 
 local function step(aim)
-  return function(_, args)
-    if not debugger.resume(args.threadId, aim) then return nil, "the task is not stopped" end
+  return function(session, args)
+    if not session.engine.resume(args.threadId, aim) then return nil, "the task is not stopped" end
     return {}
   end
 end
@@ -214,12 +214,12 @@ requests.next, requests.stepIn, requests.stepOut = step "over", step "in", step 
 function requests.pause(session, args)
   if args.threadId == 0 or args.threadId == nil then
     session.paused_all = true
-    debugger.pause()
+    session.engine.pause()
     return {}
   end
-  local about = debugger.task(args.threadId)
+  local about = session.engine.task(args.threadId)
   if not about then return nil, "no such task" end
-  debugger.pause(args.threadId)
+  session.engine.pause(args.threadId)
   -- One that waits stands still already; it stops for good when its wait is over.
   if about.state == "waiting" then
     session:event("stopped", { reason = "pause", threadId = args.threadId, allThreadsStopped = false })
@@ -227,14 +227,14 @@ function requests.pause(session, args)
   return {}
 end
 
-function requests.source(_, args)
+function requests.source(session, args)
   local reference = args.source and args.source.sourceReference or args.sourceReference
-  local text, message = debugger.source(reference)
+  local text, message = session.engine.source(reference)
   return text and { content = text }, message
 end
 
-function requests.loadedSources()
-  return { sources = list_of(debugger.sources(), source_of) }
+function requests.loadedSources(session)
+  return { sources = list_of(session.engine.sources(), source_of) }
 end
 
 function requests.cancel(session, args)
@@ -255,7 +255,13 @@ end
 
 -- ---- events of the engine ----
 
+-- None comes between a request and its answer: a task that goes on may stop before the client
+-- knows that it went on.
 local function told(session, event)
+  if session.holds then
+    session.held[#session.held + 1] = event
+    return
+  end
   if event.event == "output" then
     session:event("output", { category = event.category, output = event.text,
       source = source_of(event.source), line = event.line })
@@ -293,7 +299,7 @@ end
 
 function methods:stop_at_entry()
   self.is_entry = true
-  debugger.pause(self.main)
+  self.engine.pause(self.main)
 end
 
 function methods:entry_reason(event)
@@ -315,6 +321,15 @@ local function carry_out(self, request)
   end
 end
 
+local function carry_out_alone(self, request)
+  self.holds = true
+  carry_out(self, request)
+  self.holds = false
+  local held = self.held
+  self.held = {}
+  for _, event in ipairs(held) do told(self, event) end
+end
+
 -- Requests that run the program's code have a task of their own: they may wait.
 local waiting = { evaluate = true, setVariable = true, setExpression = true, variables = true, completions = true }
 
@@ -322,7 +337,7 @@ local function dispatch(self, request)
   if request.type ~= "request" or type(request.command) ~= "string" or math_type(request.seq) ~= "integer" then
     self:event("output", { category = "important", output = "not a request of the protocol\n" })
   elseif not waiting[request.command] then
-    carry_out(self, request)
+    carry_out_alone(self, request)
   else
     local function respond(_, ...)
       if self.running[request.seq] then
@@ -331,8 +346,8 @@ local function dispatch(self, request)
       end
     end
     local running = task.spawn({ name = "debugger", daemon = true }, function()
-      debugger.own()
-      carry_out({ respond = respond, first = self.first }, request)
+      self.engine.own()
+      carry_out({ respond = respond, first = self.first, engine = self.engine }, request)
     end)
     self.running[request.seq] = running
     -- Also if it was cancelled before its first step.
@@ -341,26 +356,37 @@ local function dispatch(self, request)
 end
 
 local function write_all(self, stream)
-  debugger.own()
+  self.engine.own()
   for message in self.outgoing:values() do
     if not wire.write(stream, message) then return end
   end
 end
 
+-- Detaches the engine, once.
+local Guard = {}
+Guard.__index = Guard
+function Guard:__close()
+  if self.is_done then return end
+  self.is_done = true
+  self.engine.detach()
+end
+
 --- Serves a session on a stream, until its end; then the program goes on without hooks.
 -- @param stream of moonlet.net
--- @tparam table opts main: the number of the task that stops at entry; configured(): called when
--- the client has set its breakpoints; finish(terminate): the session ends
+-- @tparam table opts engine; main: the number of the task that stops at entry; configured(): called
+-- when the client has set its breakpoints; finish(terminate): the session ends
 -- @treturn boolean; nil and a message: another one is attached
 function dap.serve(stream, opts)
   local self = setmetatable({ last = 0, outgoing = queue.new(), running = {}, main = opts.main,
-    configured = opts.configured, finish = opts.finish, first = 1 }, methods)
-  local good, message = pcall(debugger.attach, function(event) told(self, event) end)
+    configured = opts.configured, finish = opts.finish, first = 1, engine = opts.engine, held = {} },
+    methods)
+  local good, message = pcall(self.engine.attach, function(event) told(self, event) end)
   if not good then return nil, message end
-  debugger.own()
+  local guard <close> = setmetatable({ engine = self.engine }, Guard)
+  self.engine.own()
   local writer = task.spawn({ name = "debugger", daemon = true }, write_all, self, stream)
   self.close = function()
-    debugger.detach()
+    guard:__close()
     self.outgoing:close()
     writer:join(1)
     for _, running in pairs(self.running) do running:cancel("the session has ended") end

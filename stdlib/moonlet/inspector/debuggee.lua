@@ -5,6 +5,7 @@ local os_exit = os.exit
 
 local dap = require "moonlet.inspector.dap"
 local mistake = require "moonlet.inspector.mistake"
+local debugger = require "moonlet.inspect.debugger"
 local net = require "moonlet.net"
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
@@ -20,7 +21,8 @@ function debuggee.run(path)
   task.spawn({ name = "debugger", daemon = true }, function()
     dap.serve(stream, {
       main = main,
-      configured = configured,
+      engine = debugger,
+      configured = function() configured:set() end,
       finish = function(ends) if ends then os_exit(143, true) end end,
     })
     configured:set()

@@ -1,7 +1,8 @@
 -- What the inspector answers over HTTP.
 
-local math_type, pcall, require, type, unpack = math.type, pcall, require, type, table.unpack
+local math_type, require, type, unpack = math.type, require, type, table.unpack
 
+local debugger = require "moonlet.inspector.debugger"
 local http = require "moonlet.http"
 local json = require "moonlet.json"
 local page = require "moonlet.inspector.page"
@@ -174,13 +175,6 @@ local function for_writers(handler)
   end
 end
 
--- The debugger, if this moonlet has one.
-local function debugger()
-  local is_there, dap = pcall(require, "moonlet.inspector.dap")
-  if is_there then return for_writers(dap.handle) end
-  return function() return reply.problem(501, "this moonlet has no debugger") end
-end
-
 --- The handler of all requests.
 function endpoints.open()
   local router = http.router()
@@ -191,7 +185,7 @@ function endpoints.open()
   router:get("/metrics", metrics)
   router:get("/profile", recording.profile)
   router:get("/trace", recording.trace)
-  router:get("/dap", debugger())
+  router:get("/dap", for_writers(debugger.handle))
   router:post("/cancel", for_writers(with_body(cancel)))
   router:post("/evaluate", for_writers(with_body(evaluate)))
   router:post("/request", for_writers(with_body(request)))

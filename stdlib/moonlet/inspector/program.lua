@@ -60,6 +60,13 @@ function program.ask_somehow(seconds, name, ...)
   return ask(message == "inspector", seconds + PATIENCE, name, ...)
 end
 
+--- The same, but the program has `patience` seconds to answer at all.
+function program.ask_at_leisure(patience, seconds, name, ...)
+  local answers, message, code = program.ask_patiently(patience, "program.ping")
+  if not answers then return answers, message, code end
+  return ask(message == "inspector", seconds, name, ...)
+end
+
 --- How many events were dropped.
 function program.lost() return core.lost() end
 

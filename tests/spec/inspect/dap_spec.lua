@@ -1,78 +1,20 @@
 -- Whole sessions of the Debug Adapter Protocol with `moonlet --debug`, as an editor has them.
 local support = dofile "tests/spec/support.lua"
-local schema = dofile "tests/spec/inspect/dap_schema.lua"
 local json = require "moonlet.json"
 local process = require "moonlet.process"
 local task = require "moonlet.task"
 
 local it = support.limited(it)
 
-local client = {}
-client.__index = client
+local client = dofile "tests/spec/inspect/dap_client.lua"
 
 local function open(...)
   local program = { os.getenv "MOONLET", "--debug", ... }
   program.stdin, program.stdout, program.stderr = "pipe", "pipe", "inherit"
-  local self = setmetatable({ child = assert(process.spawn(program)), last = 0, events = {}, output = {} }, client)
+  local child = assert(process.spawn(program))
+  local self = client.new(child.stdin, child.stdout)
+  self.child = child
   return self
-end
-
-function client:raw(text) assert(self.child.stdin:write(text)) end
-
-function client:send(message)
-  local body = assert(json.encode(message))
-  self:raw("Content-Length: " .. #body .. "\r\n\r\n" .. body)
-end
-
--- The next message of the server; each is checked.
-function client:receive()
-  local head = self.child.stdout:read_until("\r\n\r\n")
-  if not head then return nil end
-  local message = assert(json.decode(self.child.stdout:read_exactly(tonumber(head:match "Length: (%d+)"))))
-  schema.check(message)
-  if message.type == "event" and message.event == "output" then
-    self.output[#self.output + 1] = message.body.category .. ": " .. message.body.output
-  end
-  return message
-end
-
-function client:request(command, arguments)
-  self.last = self.last + 1
-  self:send { seq = self.last, type = "request", command = command, arguments = arguments }
-  return self.last
-end
-
-function client:answer(number)
-  while true do
-    local message = assert(self:receive(), "the adapter has ended")
-    if message.type == "response" and message.request_seq == number then return message end
-    if message.type == "event" then self.events[#self.events + 1] = message end
-  end
-end
-
-function client:ask(command, arguments) return self:answer(self:request(command, arguments)) end
-
-function client:call(command, arguments)
-  local answer = self:ask(command, arguments)
-  assert(answer.success, answer.message)
-  return answer.body
-end
-
-function client:await(event)
-  while true do
-    for i, one in ipairs(self.events) do
-      if one.event == event then return table.remove(self.events, i).body or {} end
-    end
-    local message = assert(self:receive(), "the adapter has ended")
-    if message.type == "event" then self.events[#self.events + 1] = message end
-  end
-end
-
-function client:stopped(reason, line)
-  local body = self:await "stopped"
-  local top = self:call("stackTrace", { threadId = body.threadId, levels = 1 }).stackFrames[1]
-  assert.are.same({ reason, line }, { body.reason, top.line })
-  return body.threadId, top.id
 end
 
 function client:close()
@@ -139,7 +81,7 @@ os.exit(total)
     c:call("continue", { threadId = id })
     assert.are.equal(42, c:await("exited").exitCode)
     c:await "terminated"
-    assert.matches("stdout: total\t42\tone\n", table.concat(c.output))
+    assert.are.equal("total\t42\tone\n", c.output.stdout)
     c:call("disconnect", {})
   end)
 
@@ -238,7 +180,7 @@ os.exit(7)
     c:stopped("breakpoint", 2)
     c:call "terminate"
     c:await "exited"
-    assert.matches("closed", table.concat(c.output))
+    assert.matches("closed", c.output.stdout)
   end)
 
   it("tells a person at a terminal that an editor is to start it", function()

@@ -88,8 +88,11 @@ describe("/tasks", function()
       task.spawn({ name = "a\xffb<script>\0" }, task.sleep, 1000)
       local function deep(n) if n == 0 then task.sleep(1000) else deep(n - 1) end end
       task.spawn({ name = "deep" }, deep, 10000)
+      task.yield()
+      print "begun"
       task.sleep(1000)
     ]]
+    program:line "begun"
     local reply = program:get "/tasks"
     assert.is_true(#reply.body < 100000)
     local named = by_name(json_of(reply).tasks)
