@@ -190,8 +190,8 @@ end
 --- The running task works for the debugger: it never stops.
 debugger.own = core.own
 
---- Code that may not wait stops, too, or not: all tasks stand then, and the inspector's requests are
--- served.
+--- Code that may not wait stops, too, or not: all tasks stand then, and the inspector's requests
+-- are served.
 debugger.stand = core.stand
 
 --- Deadlines of stopped tasks stand still, or not.

@@ -22,7 +22,7 @@ local PATIENCE <const>, END <const> = 10, 5
 -- Standard input as wire.read() wants it.
 local input = {}
 
-function input:read_until(_, most)
+function input.read_until(_, _, most)
   local head = ""
   repeat
     local line = io_stdin:read "L"
@@ -33,14 +33,14 @@ function input:read_until(_, most)
   return head:sub(1, -3) .. "\r\n"
 end
 
-function input:read_exactly(count)
+function input.read_exactly(_, count)
   local body = count == 0 and "" or io_stdin:read(count)
   return body and #body == count and body or nil
 end
 
 local output = {}
 
-function output:write(...)
+function output.write(_, ...)
   io_stdout:write(...)
   return io_stdout:flush()
 end
@@ -58,9 +58,11 @@ local function event(name, body)
 end
 
 local function respond(request, body, message)
-  send { type = "response", request_seq = request.seq, command = request.command, success = not message,
-    message = message,
-    body = body and next(body) and body or message and { error = { id = 1, format = "{_text}", variables = { _text = message } } } or nil }
+  if message then
+    body = { error = { id = 1, format = "{_text}", variables = { _text = message } } }
+  end
+  send { type = "response", request_seq = request.seq, command = request.command,
+    success = not message, message = message, body = body and next(body) and body or nil }
 end
 
 local function read_request()
@@ -86,7 +88,7 @@ local function command(args, path)
   local list = { adapter.program, "--debug=" .. path }
   for _, option in ipairs(args.runtimeArgs or {}) do list[#list + 1] = option end
   list[#list + 1] = args.program or adapter.script
-  for i, one in ipairs(args.args or adapter.arguments) do list[#list + 1] = tostring(one) end
+  for _, one in ipairs(args.args or adapter.arguments) do list[#list + 1] = tostring(one) end
   return list
 end
 
@@ -133,8 +135,11 @@ local lets_go_on = { continue = true, next = true, stepIn = true, stepOut = true
 -- The program has ended, perhaps before it could answer.
 local function answer_pending()
   for _, request in pairs(pending) do
-    local is_done = lets_go_on[request.command]
-    respond(request, is_done and { allThreadsContinued = false } or nil, not is_done and "the program has ended" or nil)
+    if lets_go_on[request.command] then
+      respond(request, { allThreadsContinued = false })
+    else
+      respond(request, nil, "the program has ended")
+    end
   end
 end
 

@@ -2,8 +2,8 @@
 -- moonlet.inspect.debugger, of this runtime or of another one.
 -- Each task is a thread of the protocol; its number is the task's.
 
-local ipairs, pairs, pcall, tostring, type, math_type = ipairs, pairs, pcall, tostring, type, math.type
-local next, setmetatable, string_find = next, setmetatable, string.find
+local ipairs, pairs, next, pcall, tostring, type = ipairs, pairs, next, pcall, tostring, type
+local setmetatable, math_type, string_find = setmetatable, math.type, string.find
 
 local json = require "moonlet.json"
 local queue = require "moonlet.queue"
@@ -19,8 +19,9 @@ dap.capabilities = {
   supportsConfigurationDoneRequest = true, supportsFunctionBreakpoints = true,
   supportsConditionalBreakpoints = true, supportsHitConditionalBreakpoints = true,
   supportsLogPoints = true, supportsEvaluateForHovers = true, supportsSetVariable = true,
-  supportsSetExpression = true, supportsCompletionsRequest = true, supportsExceptionInfoRequest = true,
-  supportsLoadedSourcesRequest = true, supportsBreakpointLocationsRequest = true,
+  supportsSetExpression = true, supportsCompletionsRequest = true,
+  supportsExceptionInfoRequest = true, supportsLoadedSourcesRequest = true,
+  supportsBreakpointLocationsRequest = true,
   supportsCancelRequest = true, supportsTerminateRequest = true, supportTerminateDebuggee = true,
   supportsDelayedStackTraceLoading = true,
   exceptionBreakpointFilters = json.array {
@@ -38,7 +39,8 @@ end
 
 local function variable_of(one)
   return { name = tostring(one.name), value = one.value, type = one.type,
-           variablesReference = one.handle, indexedVariables = one.indexed, namedVariables = one.named,
+           variablesReference = one.handle, indexedVariables = one.indexed,
+           namedVariables = one.named,
            presentationHint = one.lazy and { lazy = true } or nil }
 end
 
@@ -138,7 +140,8 @@ end
 function requests.threads(session)
   return { threads = list_of(session.engine.tasks(MOST_THREADS), function(one)
     local name = "task #" .. one.id .. (one.name and " " .. one.name or "")
-    local state = one.waits_for and one.state == "waiting" and "waits for " .. one.waits_for or one.state
+    local is_waiting = one.waits_for and one.state == "waiting"
+    local state = is_waiting and "waits for " .. one.waits_for or one.state
     return { id = one.id, name = name .. " (" .. state .. ")" }
   end) }
 end
@@ -157,7 +160,8 @@ function requests.scopes(session, args)
 end
 
 function requests.variables(session, args)
-  local list = session.engine.variables(args.variablesReference, args.filter, args.start, args.count)
+  local list = session.engine.variables(args.variablesReference, args.filter, args.start,
+    args.count)
   return { variables = list_of(list, variable_of) }
 end
 
@@ -173,7 +177,9 @@ end
 
 function requests.evaluate(session, args)
   local text = args.expression
-  if args.context == "hover" and string_find(text, "[(={]") then return nil, "not looked at: it may change something" end
+  if args.context == "hover" and string_find(text, "[(={]") then
+    return nil, "not looked at: it may change something"
+  end
   local one, message = session.engine.evaluate(args.frameId, text)
   return one and result_of(one), message
 end
@@ -222,7 +228,8 @@ function requests.pause(session, args)
   session.engine.pause(args.threadId)
   -- One that waits stands still already; it stops for good when its wait is over.
   if about.state == "waiting" then
-    session:event("stopped", { reason = "pause", threadId = args.threadId, allThreadsStopped = false })
+    session:event("stopped",
+      { reason = "pause", threadId = args.threadId, allThreadsStopped = false })
   end
   return {}
 end
@@ -267,8 +274,8 @@ local function told(session, event)
       source = source_of(event.source), line = event.line })
   elseif event.event == "stopped" then
     local hits = #event.hits > 0 and json.array(event.hits) or nil
-    session:event("stopped", { reason = session:entry_reason(event), threadId = event.task, text = event.text,
-      hitBreakpointIds = hits, allThreadsStopped = false,
+    session:event("stopped", { reason = session:entry_reason(event), threadId = event.task,
+      text = event.text, hitBreakpointIds = hits, allThreadsStopped = false,
       description = event.reason == "exception" and "Error" or nil })
   end
 end
@@ -291,10 +298,12 @@ end
 
 function methods:respond(request, body, message)
   local good = body ~= nil
-  self:send { type = "response", request_seq = request.seq, command = request.command, success = good,
-    message = not good and (message or "failed") or nil,
-    body = good and next(body) ~= nil and body
-      or not good and { error = { id = 1, format = "{_text}", variables = { _text = message or "failed" } } } or nil }
+  message = not good and (message or "failed") or nil
+  if not good then
+    body = { error = { id = 1, format = "{_text}", variables = { _text = message } } }
+  end
+  self:send { type = "response", request_seq = request.seq, command = request.command,
+    success = good, message = message, body = next(body) ~= nil and body or nil }
 end
 
 function methods:stop_at_entry()
@@ -311,7 +320,9 @@ end
 local function carry_out(self, request)
   local handler = requests[request.command]
   local args = type(request.arguments) == "table" and request.arguments or {}
-  if not handler then return self:respond(request, nil, "unknown command '" .. request.command .. "'") end
+  if not handler then
+    return self:respond(request, nil, "unknown command '" .. request.command .. "'")
+  end
   local good, body, message, after = pcall(handler, self, args)
   if good then
     self:respond(request, body or nil, message)
@@ -331,10 +342,13 @@ local function carry_out_alone(self, request)
 end
 
 -- Requests that run the program's code have a task of their own: they may wait.
-local waiting = { evaluate = true, setVariable = true, setExpression = true, variables = true, completions = true }
+local waiting = {
+  evaluate = true, setVariable = true, setExpression = true, variables = true, completions = true,
+}
 
 local function dispatch(self, request)
-  if request.type ~= "request" or type(request.command) ~= "string" or math_type(request.seq) ~= "integer" then
+  if request.type ~= "request" or type(request.command) ~= "string"
+    or math_type(request.seq) ~= "integer" then
     self:event("output", { category = "important", output = "not a request of the protocol\n" })
   elseif not waiting[request.command] then
     carry_out_alone(self, request)
@@ -378,8 +392,8 @@ end
 -- @treturn boolean; nil and a message: another one is attached
 function dap.serve(stream, opts)
   local self = setmetatable({ last = 0, outgoing = queue.new(), running = {}, main = opts.main,
-    configured = opts.configured, finish = opts.finish, first = 1, engine = opts.engine, held = {} },
-    methods)
+    configured = opts.configured, finish = opts.finish, first = 1, engine = opts.engine,
+    held = {} }, methods)
   local good, message = pcall(self.engine.attach, function(event) told(self, event) end)
   if not good then return nil, message end
   local guard <close> = setmetatable({ engine = self.engine }, Guard)

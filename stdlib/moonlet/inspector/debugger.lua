@@ -57,8 +57,10 @@ end
 local function run(name)
   return function(...)
     last_key = last_key + 1
-    local guard <close> = setmetatable({ key = last_key }, Cancel)
-    return finish(guard, program.ask_at_leisure(PATIENCE, RUN_TIME, "debugger.run", last_key, name, ...))
+    local key <const> = last_key
+    local guard <close> = setmetatable({ key = key }, Cancel)
+    return finish(guard,
+      program.ask_at_leisure(PATIENCE, RUN_TIME, "debugger.run", key, name, ...))
   end
 end
 

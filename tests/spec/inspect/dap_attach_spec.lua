@@ -78,7 +78,7 @@ describe("a session at /dap", function()
     for _ = 1, 3 do assert.are.equal("served", assert(browser:get(url)).body) end
     assert.are.equal(rounds, value_of(c, "rounds", frame))
     c:call("continue", { threadId = id })
-    _, frame = c:stopped("breakpoint", 4)
+    frame = select(2, c:stopped("breakpoint", 4))
     assert.are.equal(math.tointeger(rounds) + 1, math.tointeger(tonumber(value_of(c, "rounds", frame))))
     c:call("next", { threadId = id })
     c:stopped("step", 5)

@@ -1,5 +1,5 @@
--- The debugger for a session on the inspector's thread: the functions of its engine as requests, and
--- its events.
+-- The debugger for a session on the inspector's thread: the functions of its engine as requests,
+-- and its events.
 
 local pcall = pcall
 

@@ -7,7 +7,8 @@ local lines = require "moonlet.inspect.debugger.lines"
 local debug_getinfo, io_open = debug.getinfo, io and io.open
 local package_loaded, globals = package.loaded, _G
 local next, pairs, type, rawget, tostring = next, pairs, type, rawget, tostring
-local string_sub, string_match, string_gmatch, table_sort = string.sub, string.match, string.gmatch, table.sort
+local string_sub, string_match, string_gmatch = string.sub, string.match, string.gmatch
+local table_sort = table.sort
 
 local chunks = {}
 

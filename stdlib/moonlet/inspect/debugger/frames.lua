@@ -46,9 +46,9 @@ end
 
 local function find_upvalue(thread, level, wanted)
   local about = getinfo(thread, level, "f")
-  local i, name = 1, nil
+  local i = 1
   repeat
-    name = about and getupvalue(about.func, i)
+    local name = about and getupvalue(about.func, i)
     if name == wanted then return about.func, i end
     i = i + 1
   until not name

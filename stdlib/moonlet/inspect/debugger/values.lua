@@ -8,10 +8,11 @@ local handles = require "moonlet.inspect.debugger.handles"
 local getmetatable, getinfo = debug.getmetatable, debug.getinfo
 local getupvalue, setupvalue, setlocal = debug.getupvalue, debug.setupvalue, debug.setlocal
 local getuservalue, setuservalue = debug.getuservalue, debug.setuservalue
-local math_type, string_format, string_sub, string_match = math.type, string.format, string.sub, string.match
-local next, rawget, rawset, rawlen, type, tostring, pcall = next, rawget, rawset, rawlen, type, tostring, pcall
-local string_byte, utf8_len, coroutine_status, tonumber = string.byte, utf8.len, coroutine.status, tonumber
-local math_max, math_min = math.max, math.min
+local string_format, string_sub, string_match = string.format, string.sub, string.match
+local string_byte, utf8_len, coroutine_status = string.byte, utf8.len, coroutine.status
+local math_type, math_max, math_min = math.type, math.max, math.min
+local next, rawget, rawset, rawlen, type = next, rawget, rawset, rawlen, type
+local tostring, tonumber, pcall = tostring, tonumber, pcall
 
 local values = {}
 
@@ -24,15 +25,17 @@ values.forget, values.forget_all = handles.forget, handles.forget_all
 
 local escapes = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\", ['"'] = '\\"' }
 
+local function hex(byte)
+  return string_format("\\x%02x", string_byte(byte))
+end
+
 local function quote(text)
   local cut = #text > LONGEST
   text = cut and string_sub(text, 1, LONGEST) or text
   local shown = '"' .. text:gsub('[%c\\"\128-\255]', function(byte)
-    return escapes[byte] or string_byte(byte) < 128 and string_format("\\x%02x", string_byte(byte)) or byte
+    return escapes[byte] or string_byte(byte) < 128 and hex(byte) or byte
   end) .. '"'
-  if not utf8_len(shown) then
-    shown = shown:gsub("[\128-\255]", function(byte) return string_format("\\x%02x", string_byte(byte)) end)
-  end
+  if not utf8_len(shown) then shown = shown:gsub("[\128-\255]", hex) end
   return cut and shown .. "..." or shown
 end
 
@@ -111,7 +114,8 @@ end
 function values.scopes(frame)
   local entry = handles.get(frame)
   local function scope(name, kind, expensive)
-    local number = handles.new(entry.task, { kind = kind, thread = entry.thread, level = entry.level })
+    local inner = { kind = kind, thread = entry.thread, level = entry.level }
+    local number = handles.new(entry.task, inner)
     return { name = name, handle = number, expensive = expensive or false,
              hint = kind == "locals" and "locals" or nil }
   end
@@ -134,7 +138,8 @@ end
 function setters.locals(entry, name, value)
   local index = string_match(name, "^%.%.%.(%d+)$")
   if index then
-    return not setlocal(entry.thread, entry.level, -tonumber(index), value) and "no such argument" or nil
+    local found = setlocal(entry.thread, entry.level, -tonumber(index), value)
+    return not found and "no such argument" or nil
   end
   return not frames.set(entry.thread, entry.level, name, value) and "no such variable" or nil
 end
@@ -242,7 +247,9 @@ local function add_named(entry, list, wanted, start, count)
   add_metatable(wanted, add)
   for key, value in next, wanted do
     if seen >= start + count then break end
-    if not (math_type(key) == "integer" and key >= 1 and key <= indexed) then add(key_text(key), value) end
+    if not (math_type(key) == "integer" and key >= 1 and key <= indexed) then
+      add(key_text(key), value)
+    end
   end
 end
 
@@ -255,7 +262,8 @@ local function table_children(entry, filter, start, count)
     add_indexed(entry, list, wanted, first, math_max(0, math_min(most, indexed - first, 10000)))
   end
   if filter ~= "indexed" then
-    add_named(entry, list, wanted, filter == "named" and start or 0, filter == "named" and count or 10000)
+    local first = filter == "named" and start or 0
+    add_named(entry, list, wanted, first, filter == "named" and count or 10000)
   end
   return list
 end

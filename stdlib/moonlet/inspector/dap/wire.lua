@@ -19,7 +19,8 @@ function wire.read(stream)
     if code == nil or code == "EEOF" or code ~= "EMSGSIZE" then return nil end
     return nil, "head: " .. message, false
   end
-  local length = tonumber(string_match("\r\n" .. head:lower(), "\r\ncontent%-length:[ \t]*(%d+)[ \t]*\r\n"))
+  local fields = "\r\n" .. head:lower()
+  local length = tonumber(string_match(fields, "\r\ncontent%-length:[ \t]*(%d+)[ \t]*\r\n"))
   if not length then return nil, "head without Content-Length", false end
   if length > LONGEST_BODY then return nil, "message too long", false end
   local body = stream:read_exactly(length)
