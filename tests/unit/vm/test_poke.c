@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "host_fixture.h"
+#include "thread_sanitizer.h"
 
 #include "bindings/core/hooks.h"
 #include "vm/moonlet_state.h"
@@ -183,6 +184,8 @@ static void *find_function(void *argument)
 
 static void test_a_backtrace_has_the_c_function_that_computes(void **state)
 {
+    if (is_under_thread_sanitizer())
+        skip();
     struct moonlet *m = open_watched((struct moonlet_options){0});
     pthread_t thread;
     void *result = NULL;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "host_fixture.h"
+#include "thread_sanitizer.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -121,6 +122,8 @@ static void test_an_instruction_limit_holds_beside_it(void **state)
 static void test_a_host_gets_warnings_of_slow_tasks(void **state)
 {
     (void)state;
+    if (is_under_thread_sanitizer())
+        skip();
     struct moonlet *m = open_preempting((struct moonlet_options){.slow = 0.02});
     assert_int_equal(run_string(m, "local task = require 'moonlet'.task "
                                    "task.spawn(function() task.sleep(0.01) end) "
@@ -149,6 +152,8 @@ static int leave(lua_State *L)
 static void test_a_forked_child_has_no_watchdog_and_goes_on(void **state)
 {
     (void)state;
+    if (is_under_thread_sanitizer())
+        skip();
     struct moonlet *m = open_preempting((struct moonlet_options){.preempt = 0.001, .slow = 0.01});
     lua_register(moonlet_lua(m), "fork", fork_here);
     lua_register(moonlet_lua(m), "leave", leave);
