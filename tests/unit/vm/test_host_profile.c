@@ -152,12 +152,13 @@ static void test_threads_are_measured_at_the_same_time(void **state)
 {
     (void)state;
     pthread_t threads[4];
+    int marks[4];
     for (int i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, measure_on_a_thread, &threads[i]), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, measure_on_a_thread, &marks[i]), 0);
     for (int i = 0; i < 4; i++) {
         void *result;
         assert_int_equal(pthread_join(threads[i], &result), 0);
-        assert_ptr_equal(result, &threads[i]);
+        assert_ptr_equal(result, &marks[i]);
     }
 }
 
