@@ -142,7 +142,9 @@ describe("a profile of CPU time", function()
       end)
       assert.equal(100000, #keep)
     end)
-    assert(innermost(result, "(garbage collector)") > 0.05, innermost(result, "(garbage collector)"))
+    -- AddressSanitizer's allocations take most of the time.
+    local least = os.getenv("MOONLET"):find "asan" and 0.001 or 0.05
+    assert(innermost(result, "(garbage collector)") > least, innermost(result, "(garbage collector)"))
   end)
 
   it("names no collector where none runs", function()
