@@ -240,7 +240,7 @@ describe("a profile of CPU time", function()
   end)
 
   it("finds 10,000 tasks that compute shortly", function()
-    local function short() count(3000) end
+    local function short() count(8000) end
     local result = profile_of(function()
       local tasks = {}
       for i = 1, 10000 do
