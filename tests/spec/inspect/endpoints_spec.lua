@@ -31,8 +31,11 @@ describe("/tasks", function()
       mutex:lock()
       local function inner() mutex:lock() end
       task.spawn({ name = "waiter" }, function() inner() end)
+      for _ = 1, 20 do task.yield() end
+      print "begun"
       task.sleep(1000)
     ]]
+    program:line "begun"
     local answer = json_of(program:get "/tasks")
     local named = by_name(answer.tasks)
     assert.are.equal(3, answer.count)
@@ -125,8 +128,11 @@ describe("/waits", function()
       task.spawn({ name = "one" }, function() a:lock() task.yield() b:lock() end)
       task.spawn({ name = "two" }, function() b:lock() task.yield() a:lock() end)
       task.spawn({ name = "three" }, function() task.yield() task.yield() a:lock() end)
+      for _ = 1, 20 do task.yield() end
+      print "begun"
       task.sleep(1000)
     ]]
+    program:line "begun"
     local graph = json_of(program:get "/waits")
     local named = {}
     for _, edge in ipairs(graph.edges) do named[edge.name] = edge end
