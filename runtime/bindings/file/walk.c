@@ -44,8 +44,6 @@ static int walking_close(lua_State *L)
 /* Has a worker go on. 0 or an error. Raises. */
 static int fill(lua_State *L, struct ml_walk *walk)
 {
-    if (atomic_load_explicit(&walk->is_lent, memory_order_acquire))
-        return -EBUSY;
     struct ml_file_call *call = ml_push_file_call(L, ml_walk_fill, true, NULL, NULL, NULL, 0);
     ml_walk_lend(walk, call);
     int result = ml_make_file_call(L);
@@ -54,13 +52,15 @@ static int fill(lua_State *L, struct ml_walk *walk)
     return result;
 }
 
-/* The next thing: 1; 0: there is none any more; or an error. The walk may be closed meanwhile. */
+/* The next thing: 1; 0: there is none any more; or an error. The walk may be closed meanwhile.
+ * While it is lent it is the worker's: nothing else of it is looked at. */
 static int find_next(lua_State *L, struct walking *w, struct ml_walk_record *record)
 {
     int error = 0;
     while (error == 0 && w->walk != NULL) {
-        if (!atomic_load_explicit(&w->walk->is_lent, memory_order_acquire) &&
-            ml_walk_next(w->walk, record))
+        if (atomic_load_explicit(&w->walk->is_lent, memory_order_acquire))
+            return -EBUSY;
+        if (ml_walk_next(w->walk, record))
             return 1;
         if (w->walk->has_ended)
             break;
