@@ -59,7 +59,8 @@ static const struct permit permits[] = {
     /* Modules of moonlet. */
     {PRELOAD, 0,
      " moonlet moonlet.argument moonlet.argument.core moonlet.channel moonlet.greenlet "
-     "moonlet.json moonlet.named moonlet.pool moonlet.queue moonlet.sync moonlet.sync.core moonlet.task "
+     "moonlet.json moonlet.named moonlet.pool moonlet.queue moonlet.sync moonlet.sync.core "
+     "moonlet.task "
      "moonlet.task.core moonlet.url "},
     {PRELOAD, MOONLET_C, " moonlet.blocking.core "},
     {PRELOAD, MOONLET_NET,

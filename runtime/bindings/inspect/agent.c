@@ -172,8 +172,8 @@ void ml_agent_close(struct ml_lua *lua)
 
 /* ---- at once ---- */
 
-/* The next one whose task has not begun, which code that computes would keep from it; NULL: there is
- * none. */
+/* The next one whose task has not begun, which code that computes would keep from it; NULL: there
+ * is none. */
 static struct served *next_unbegun(struct ml_lua *lua)
 {
     struct ml_link *head = &lua->inspect.unbegun, *link = head->next;

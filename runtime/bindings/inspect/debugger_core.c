@@ -87,8 +87,8 @@ static int attach(lua_State *L)
     return 0;
 }
 
-/* stand(on): code that may not wait stops, too; all tasks stand meanwhile, and the thread serves the
- * inspector. */
+/* stand(on): code that may not wait stops, too; all tasks stand meanwhile, and the thread serves
+ * the inspector. */
 static int stand(lua_State *L)
 {
     check_attached(L)->serve = lua_toboolean(L, 1) ? ml_agent_stand : NULL;
