@@ -109,22 +109,26 @@ describe("a directory that becomes a link to another one again and again", funct
     local command
     command, script = support.command(("local D = %q\n"):format(dir) .. [[
       local fs, rename = require "moonlet.fs", os.rename
-      fs.symlink("../outside", D .. "/tree/l")
       local d, l, was, rounds = D .. "/tree/d", D .. "/tree/l", D .. "/tree/was", 0
       repeat
         fs.mkdir(d .. "/deep", { parents = true })
         fs.write(d .. "/f", "own\n")
         fs.write(d .. "/deep/f", "own\n")
+        fs.symlink("../outside", l)
         for _ = 1, 20 do
           local ok = rename(d, was) and rename(l, d) and rename(d, l) and rename(was, d)
           if not ok then break end
           rounds = rounds + 1
+          if rounds == 1 then fs.write(D .. "/begun", "") end
         end
         fs.remove(was, { recursive = true })
       until fs.exists(D .. "/stop")
       print(rounds)
     ]])
     swapper = assert(io.popen(command))
+    task.timeout(30, function()
+      while not fs.exists(dir .. "/begun") do task.sleep(.001) end
+    end)
   end)
   after_each(function()
     os.execute("touch " .. dir .. "/stop")
