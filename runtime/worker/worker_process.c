@@ -13,7 +13,9 @@
 
 /* measured: cancelled tasks have 5 s to unwind (docs/architecture-bindings.md). */
 #define UNWINDING (6 * ML_SECOND)
-#define BEAT ML_SECOND
+
+/* Four beats fit into the time after which a worker counts as stuck. */
+#define LONGEST_BEAT ML_SECOND
 
 /* Variables that are the master's own affair. */
 static bool is_kept_back(const char *variable)
@@ -70,13 +72,14 @@ static int run_program(const struct ml_master *master, int channel, struct ml_sp
 /* The first message stands in the socket before the process begins. */
 static void send_place(struct ml_master *master, struct ml_worker_process *process)
 {
-    struct ml_control_place place = {.slot = process->slot_id,
-                                     .count = master->count,
-                                     .generation = process->generation,
-                                     .serial = process->serial,
-                                     .beat = BEAT,
-                                     .grace = (uint64_t)master->options.grace,
-                                     .reuseport = master->options.reuseport};
+    struct ml_control_place place = {
+        .slot = process->slot_id,
+        .count = master->count,
+        .generation = process->generation,
+        .serial = process->serial,
+        .beat = (uint64_t)ml_time_earlier(LONGEST_BEAT, master->options.stuck / 4),
+        .grace = (uint64_t)master->options.grace,
+        .reuseport = master->options.reuseport};
     if (master->options.stuck != ML_FOREVER)
         place.dead_after = (uint64_t)(2 * master->options.stuck + master->options.grace);
     ml_process_send(process, ML_CONTROL_HELLO, 0, 0, &place, sizeof place, -1);
