@@ -282,7 +282,7 @@ static int run(int argc, char **argv, const struct cli_options *options)
  * workers: true. */
 static bool is_to_run(struct cli_options *options, char **argv, int *status)
 {
-    if (options->workers.count == 0)
+    if (options->workers.count == 0 && !options->checks_handover)
         return true;
     options->workers.arguments = argv;
     options->workers.name = argv[0];

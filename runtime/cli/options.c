@@ -114,8 +114,9 @@ static void read_workers(struct cli_options *options, char **argv, int *i)
         end += 1 + strcspn(end + 1, ",");
     }
     if (!is_right)
-        fail(options, name, "a number from 1 to 1024, and reuseport, max_requests=N, max_rss=BYTES,\n"
-                            "grace=S, boot=S, stuck=S behind it, with commas between");
+        fail(options, name,
+             "a number from 1 to 1024, and reuseport, max_requests=N, max_rss=BYTES,\n"
+             "grace=S, boot=S, stuck=S behind it, with commas between");
 }
 
 static void read_profile(struct cli_options *options, char **argv, int *i)
@@ -183,6 +184,8 @@ static void read_long(struct cli_options *options, char **argv, int *i)
         read_profile(options, argv, i);
     else if (is_option(argv[*i], "--stack-size"))
         read_stack_size(options, argv, i);
+    else if (is_option(argv[*i], "--check-handover"))
+        options->checks_handover = true;
     else if (is_option(argv[*i], "--workers"))
         read_workers(options, argv, i);
     else if (is_option(argv[*i], "--preempt"))

@@ -17,6 +17,7 @@ struct cli_options {
     bool has_statement;      /* -e */
     bool show_help;
     bool no_interpose;
+    bool checks_handover; /* --check-handover=N: another program's master asks */
     bool runs_specs; /* --test, what follows is for busted */
     bool inspect_write, inspect_remote, attach_web;
     const char *attach;  /* the program to show; NULL: none */

@@ -1,6 +1,8 @@
 #include "worker/master.h"
 
+#include "system/signal/start_state.h"
 #include "worker/clockwork.h"
+#include "worker/handover.h"
 #include "worker/master_state.h"
 #include "worker/notify.h"
 #include "worker/places.h"
@@ -47,6 +49,9 @@ static void on_signal(struct ml_master *master, unsigned number)
         break;
     case SIGHUP:
         ml_reload_begin(master, NULL, 0);
+        break;
+    case SIGUSR2:
+        ml_handover_begin(master);
         break;
     case SIGTTIN:
         add_worker(master);
@@ -150,6 +155,7 @@ static bool has_plain_process(const struct ml_master *master)
 static void turn(struct ml_master *master, ml_time *watchdog_at)
 {
     ml_time until = ml_time_earlier(ml_clockwork_turn(master), *watchdog_at);
+    until = ml_time_earlier(until, ml_handover_turn(master));
     if (has_plain_process(master))
         until = ml_time_earlier(until, ml_time_after(master->now, LOOK));
     unsigned count = fill_polls(master);
@@ -192,6 +198,7 @@ static void init(struct ml_master *master, const struct ml_master_options *optio
                                  .generation = 1,
                                  .last_generation = 1,
                                  .signals = -1,
+                                 .mask = ml_start_state->mask,
                                  .now = ml_clock_now()};
     set_defaults(&master->options);
     master->began_at = master->now;
@@ -201,6 +208,18 @@ static void init(struct ml_master *master, const struct ml_master_options *optio
     ml_list_init(&master->shares);
     ml_list_init(&master->stores);
     ml_list_init(&master->reload.waiters);
+}
+
+/* This program has taken over from another one: its own workers replace those of that one. */
+static int resume(struct ml_master *master)
+{
+    master->poll_room = 1 + 2 * master->process_count;
+    struct pollfd *polls = realloc(master->polls, master->poll_room * sizeof *polls);
+    if (polls == NULL)
+        return -ENOMEM;
+    master->polls = polls;
+    ml_reload_begin(master, NULL, 0);
+    return 0;
 }
 
 static int open_parts(struct ml_master *master)
@@ -214,6 +233,10 @@ static int open_parts(struct ml_master *master)
         return -errno;
     if (master->polls == NULL)
         return -ENOMEM;
+    ml_handover_open(master);
+    error = ml_handover_take(master);
+    if (error != 0)
+        return error < 0 ? error : resume(master);
     ml_shares_take_inherited(master);
     for (unsigned i = 0; i < master->options.count && error == 0; i++)
         error = ml_places_add(master);
@@ -222,6 +245,7 @@ static int open_parts(struct ml_master *master)
 
 static void release(struct ml_master *master)
 {
+    ml_handover_close(master);
     ml_places_release(master);
     ml_shares_release(master);
     ml_stores_release(master);

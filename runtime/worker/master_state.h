@@ -102,6 +102,10 @@ struct ml_master {
     int status;                                     /* then: of the program */
     uint64_t retired_requests, retired_connections; /* of processes that are gone */
     uint64_t random;                                /* for jitter */
+    uint64_t mask;       /* of the signals that were blocked when the user started the program */
+    char *program;       /* its file; NULL: not found */
+    pid_t check;         /* the process that says whether a new program can take over; 0: none */
+    ml_time check_until; /* then it is killed */
 };
 
 /* One line for people, without its end. */

@@ -63,7 +63,8 @@ static int run_program(const struct ml_master *master, int channel, struct ml_sp
                             .passed = channel,
                             .terminal = -1,
                             .group = ML_SPAWN_NEW_GROUP,
-                            .limits = ML_SPAWN_NO_LIMITS};
+                            .limits = ML_SPAWN_NO_LIMITS,
+                            .mask = &master->mask};
     int error = ml_spawn(&what, spawned);
     free(environment);
     return error;

@@ -176,7 +176,9 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.reply preload.moonlet.inspector.screen preload.moonlet.inspector.server "
          "preload.moonlet.inspector.waits preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
          "preload.moonlet.process preload.moonlet.process.core preload.moonlet.process.run "
-         "preload.moonlet.process.start preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.process.start preload.moonlet.serving preload.moonlet.websocket "
+         "preload.moonlet.websocket.core preload.moonlet.worker preload.moonlet.worker.core "
+         "preload.moonlet.worker.drain "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal debug.setmetatable "
@@ -244,7 +246,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.signal preload.moonlet.signal.core preload.moonlet.terminal "
          "preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
          "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
-         "preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
+         "preload.moonlet.worker.core preload.moonlet.worker.drain "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);
