@@ -15,6 +15,7 @@ local order = {
   { "system", "signal", "process", "file" },
   { "interpose" },
   { "http" },
+  { "worker" },
   { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
     "http", "inspect", "lib", "repl" },
   { "vm" },
