@@ -16,7 +16,7 @@ local order = {
   { "interpose" },
   { "http" },
   { "worker" },
-  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
+  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread", "worker",
     "http", "inspect", "lib", "repl" },
   { "vm" },
   { "cli" },

@@ -93,6 +93,8 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_OS,
      " moonlet.thread moonlet.thread.core moonlet.thread.worker "}, /* the same */
     {PRELOAD, MOONLET_OS,
+     " moonlet.worker moonlet.worker.store moonlet.worker.store.core "}, /* the same */
+    {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG,

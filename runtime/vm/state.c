@@ -42,6 +42,7 @@
 #include "bindings/task/task.h"
 #include "bindings/task/task_options.h"
 #include "bindings/thread/thread.h"
+#include "bindings/worker/store.h"
 #include "hub/switch/switch.h"
 #include "vm/budget.h"
 #include "vm/moonlet_state.h"
@@ -136,6 +137,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.inspect.agent.core", ml_open_inspect_agent},
                                        {"moonlet.inspector.core", ml_open_inspector},
                                        {"moonlet.inspect.metrics.core", ml_open_metrics},
+                                       {"moonlet.worker.store.core", ml_open_worker_store},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);

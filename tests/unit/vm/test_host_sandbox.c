@@ -244,7 +244,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.signal preload.moonlet.signal.core preload.moonlet.terminal "
          "preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
          "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
-         "preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
+         "preload.moonlet.worker.store preload.moonlet.worker.store.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);
