@@ -16,8 +16,9 @@ local order = {
   { "interpose" },
   { "http" },
   { "worker" },
+  { "db", "sqlite", "postgres" },
   { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread", "worker",
-    "http", "inspect", "lib", "repl" },
+    "http", "db", "postgres", "inspect", "lib", "repl" },
   { "vm" },
   { "cli" },
 }
