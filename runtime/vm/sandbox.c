@@ -89,6 +89,8 @@ static const struct permit permits[] = {
      " moonlet.process moonlet.process.core moonlet.process.run "
      "moonlet.process.start "},
     {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.fs.watch.core "},
+    {PRELOAD, MOONLET_NET | MOONLET_OS | MOONLET_IO,
+     " moonlet.postgres moonlet.postgres.* "}, /* libpq reads files */
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
     {PRELOAD, MOONLET_OS, " moonlet.sql moonlet.sql.* "}, /* the same: for those of databases */
     {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.sqlite moonlet.sqlite.core "},

@@ -32,6 +32,7 @@
 #include "bindings/lib/standard.h"
 #include "bindings/lib/test.h"
 #include "bindings/net/net.h"
+#include "bindings/postgres/postgres.h"
 #include "bindings/process/process.h"
 #include "bindings/process/terminal.h"
 #include "bindings/repl/line_editor.h"
@@ -112,6 +113,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.channel", ml_open_channel},
                                        {"moonlet.test.core", ml_open_test},
                                        {"moonlet.patch", ml_open_patch},
+                                       {"moonlet.postgres.core", ml_open_postgres},
                                        {"moonlet.process.core", ml_open_process},
                                        {"moonlet.repl.session", ml_open_session},
                                        {"moonlet.repl.editor", ml_open_editor},
