@@ -15,6 +15,7 @@ if(PKG_CONFIG_FOUND)
   pkg_check_modules(OPENSSL QUIET libssl>=3.0) # its headers; the library is loaded at first use
   pkg_check_modules(ZLIB QUIET zlib) # likewise
   pkg_check_modules(NGHTTP2 QUIET libnghttp2)
+  pkg_check_modules(SQLITE QUIET sqlite3) # likewise
   if(ML_TESTS)
     pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
   endif()
@@ -35,6 +36,9 @@ if(NOT ZLIB_FOUND)
 endif()
 if(NOT NGHTTP2_FOUND)
   string(APPEND missing "  nghttp2 headers (libnghttp2.pc) Debian package: libnghttp2-dev\n")
+endif()
+if(NOT SQLITE_FOUND)
+  string(APPEND missing "  SQLite headers (sqlite3.pc)     Debian package: libsqlite3-dev\n")
 endif()
 
 # Of libev and c-ares the headers: the libraries are loaded at run time (hub/loop/libev.h, io/cares.h). libev ships no .pc file

@@ -15,8 +15,9 @@ local order = {
   { "system", "signal", "process", "file" },
   { "interpose" },
   { "http" },
+  { "db", "sqlite" },
   { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
-    "http", "inspect", "lib", "repl" },
+    "http", "db", "inspect", "lib", "repl" },
   { "vm" },
   { "cli" },
 }

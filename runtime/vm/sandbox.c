@@ -90,6 +90,8 @@ static const struct permit permits[] = {
      "moonlet.process.start "},
     {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.fs.watch.core "},
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
+    {PRELOAD, MOONLET_OS, " moonlet.sql moonlet.sql.* "}, /* the same: for those of databases */
+    {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.sqlite moonlet.sqlite.core "},
     {PRELOAD, MOONLET_OS,
      " moonlet.thread moonlet.thread.core moonlet.thread.worker "}, /* the same */
     {PRELOAD, MOONLET_OS,

@@ -212,7 +212,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
          "preload.moonlet.fs.watch.core preload.moonlet.http.files.core preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
-         "preload.moonlet.repl.session preload.moonlet.repl.show "},
+         "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.sqlite "
+         "preload.moonlet.sqlite.core "},
         {MOONLET_OS,
          "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname preload.moonlet.crypto "
          "preload.moonlet.durable.calendar preload.moonlet.durable.cron preload.moonlet.durable.encoding "
@@ -245,7 +246,9 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.process.core preload.moonlet.process.run preload.moonlet.process.start "
          "preload.moonlet.repl preload.moonlet.repl.complete preload.moonlet.repl.editor "
          "preload.moonlet.repl.history preload.moonlet.repl.session preload.moonlet.repl.show "
-         "preload.moonlet.signal preload.moonlet.signal.core preload.moonlet.terminal "
+         "preload.moonlet.signal preload.moonlet.signal.core preload.moonlet.sql preload.moonlet.sql.database "
+         "preload.moonlet.sql.loans preload.moonlet.sql.rows preload.moonlet.sql.transaction "
+         "preload.moonlet.sqlite preload.moonlet.sqlite.core preload.moonlet.terminal "
          "preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
          "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
          "preload.moonlet.websocket preload.moonlet.websocket.core "},
