@@ -101,6 +101,8 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */
+    {PRELOAD, MOONLET_OS | MOONLET_IO,
+     " moonlet.durable moonlet.durable.* "}, /* databases in files, and threads */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
      " moonlet.inspect moonlet.inspect.* "}, /* the stacks of all tasks */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG | MOONLET_NET, " moonlet.inspector.* "},

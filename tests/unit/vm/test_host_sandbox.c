@@ -209,7 +209,9 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.server preload.moonlet.inspector.waits "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
-         "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.fs "
+         "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.durable.calendar "
+         "preload.moonlet.durable.cron preload.moonlet.durable.encoding preload.moonlet.durable.keys "
+         "preload.moonlet.durable.zone preload.moonlet.durable.zone_rule preload.moonlet.fs "
          "preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
          "preload.moonlet.fs.watch.core preload.moonlet.http.files.core preload.moonlet.postgres.connection "
          "preload.moonlet.postgres.copy preload.moonlet.postgres.core preload.moonlet.postgres.cursors "
@@ -220,6 +222,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.sqlite.core "},
         {MOONLET_OS,
          "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname preload.moonlet.crypto "
+         "preload.moonlet.durable.calendar preload.moonlet.durable.cron preload.moonlet.durable.encoding "
+         "preload.moonlet.durable.keys preload.moonlet.durable.zone preload.moonlet.durable.zone_rule "
          "preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
          "preload.moonlet.fs.watch.core preload.moonlet.inspect preload.moonlet.inspect.agent "
          "preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.debugger "
