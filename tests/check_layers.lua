@@ -16,7 +16,7 @@ local order = {
   { "interpose" },
   { "http" },
   { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
-    "http", "inspect", "lib", "repl" },
+    "http", "lib", "inspect", "repl" },
   { "vm" },
   { "cli" },
 }

@@ -44,7 +44,7 @@ describe("SIGQUIT", function()
     assert.matches("dump of process %d+: 3%d tasks: [^\n]*waiting\n", text)
     assert.matches("\n30 tasks wait for the clock:\n  task 'sleeper' %(#2%), 0%.%d s old, 60%.0 s left, daemon\n", text)
     assert.matches("\n  and 10 more\n\t[C]: in function 'moonlet.task.sleep'\n\t", text, 1, true)
-    assert.matches("\n1 task waits for a mutex held by task:\n"
+    assert.matches("\n1 task waits for a mutex held by a task:\n"
       .. "  task 'locker' %(#33%), [^\n]*for task 'holder' %(#32%)", text)
     assert.matches("\nspawned at (command line):", text, 1, true)
     assert.not_matches("'dump'", text)

@@ -174,7 +174,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.page_script preload.moonlet.inspector.page_style "
          "preload.moonlet.inspector.plain preload.moonlet.inspector.program preload.moonlet.inspector.recording "
          "preload.moonlet.inspector.reply preload.moonlet.inspector.screen preload.moonlet.inspector.server "
-         "preload.moonlet.inspector.waits preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
+         "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
          "preload.moonlet.process preload.moonlet.process.core preload.moonlet.process.run "
          "preload.moonlet.process.start preload.moonlet.websocket preload.moonlet.websocket.core "},
         {MOONLET_DEBUG,
@@ -203,7 +203,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.page preload.moonlet.inspector.page_script "
          "preload.moonlet.inspector.page_style preload.moonlet.inspector.plain preload.moonlet.inspector.program "
          "preload.moonlet.inspector.recording preload.moonlet.inspector.reply preload.moonlet.inspector.screen "
-         "preload.moonlet.inspector.server preload.moonlet.inspector.waits "},
+         "preload.moonlet.inspector.server "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
          "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.fs "
@@ -237,7 +237,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.page preload.moonlet.inspector.page_script "
          "preload.moonlet.inspector.page_style preload.moonlet.inspector.plain preload.moonlet.inspector.program "
          "preload.moonlet.inspector.recording preload.moonlet.inspector.reply preload.moonlet.inspector.screen "
-         "preload.moonlet.inspector.server preload.moonlet.inspector.waits preload.moonlet.process "
+         "preload.moonlet.inspector.server preload.moonlet.process "
          "preload.moonlet.process.core preload.moonlet.process.run preload.moonlet.process.start "
          "preload.moonlet.repl preload.moonlet.repl.complete preload.moonlet.repl.editor "
          "preload.moonlet.repl.history preload.moonlet.repl.session preload.moonlet.repl.show "
