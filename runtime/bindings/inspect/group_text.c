@@ -161,6 +161,21 @@ static void write_task_name(lua_State *L, int task, const char *number,
                   (long long)integer_field(L, task, number), has_name ? ")" : "");
 }
 
+/* Writes what the task waits for; "a mutex held by task" without its last word, which stands for the
+ * task that has to act. Whether it was left out. */
+static bool write_without_task(lua_State *L, int task, const struct ml_text_sink *sink)
+{
+    static const char end[] = " task";
+    enum { LENGTH = sizeof end - 1 };
+    size_t size;
+    lua_getfield(L, task, "waits_for");
+    const char *text = luaL_tolstring(L, -1, &size);
+    bool is_task = size > LENGTH && strcmp(text + size - LENGTH, end) == 0;
+    write_shown(sink, text, is_task ? size - LENGTH : size);
+    lua_pop(L, 2);
+    return is_task;
+}
+
 static void write_target(lua_State *L, int task, const struct ml_text_sink *sink)
 {
     if (lua_getfield(L, task, "on") == LUA_TTABLE) {
@@ -214,20 +229,13 @@ static void write_task(lua_State *L, int task, const struct ml_text_sink *sink)
  * So the text of a kind that ends with "task" gets an article. */
 static bool write_wait(lua_State *L, int group, lua_Integer count, const struct ml_text_sink *sink)
 {
-    static const char end[] = " task";
-    size_t size;
-    bool is_there = lua_getfield(L, group, "waits_for") != LUA_TNIL;
-    if (is_there) {
-        const char *text = luaL_tolstring(L, -1, &size);
-        size_t least = sizeof end - 1;
-        bool is_task = size > least && strcmp(text + size - least, end) == 0;
-        ml_text_write(sink, count == 1 ? " waits for " : " wait for ");
-        write_shown(sink, text, is_task ? size - least : size);
-        ml_text_write(sink, "%s:\n", is_task ? " a task" : "");
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-    return is_there;
+    if (!has_field(L, group, "waits_for"))
+        return false;
+    ml_text_write(sink, count == 1 ? " waits for " : " wait for ");
+    if (write_without_task(L, group, sink))
+        ml_text_write(sink, " a task");
+    ml_text_write(sink, ":\n");
+    return true;
 }
 
 void ml_group_text_write(lua_State *L, int group, const struct ml_text_sink *sink)
@@ -291,10 +299,16 @@ void ml_group_report_write(lua_State *L, int group, const struct ml_text_sink *s
 
 static void write_member(lua_State *L, int task, const struct ml_text_sink *sink)
 {
+    int top = lua_gettop(L);
     ml_text_write(sink, "  ");
     write_task_name(L, task, "id", sink);
-    write_field(L, task, "waits_for", sink, " waits for ", "");
-    write_target(L, task, sink);
+    ml_text_write(sink, " waits for ");
+    bool is_task = write_without_task(L, task, sink);
+    if (is_task && lua_getfield(L, task, "on") == LUA_TTABLE) {
+        ml_text_write(sink, " ");
+        write_task_name(L, lua_gettop(L), "task", sink);
+    }
+    lua_settop(L, top);
     ml_text_write(sink, "\n");
 }
 
