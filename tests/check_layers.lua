@@ -15,8 +15,10 @@ local order = {
   { "system", "signal", "process", "file" },
   { "interpose" },
   { "http" },
-  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
-    "http", "lib", "inspect", "repl" },
+  { "worker" },
+  { "db", "sqlite", "postgres" },
+  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread", "worker",
+    "http", "db", "postgres", "lib", "inspect", "repl" },
   { "vm" },
   { "cli" },
 }
