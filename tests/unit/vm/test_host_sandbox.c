@@ -174,7 +174,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.page_script preload.moonlet.inspector.page_style "
          "preload.moonlet.inspector.plain preload.moonlet.inspector.program preload.moonlet.inspector.recording "
          "preload.moonlet.inspector.reply preload.moonlet.inspector.screen preload.moonlet.inspector.server "
-         "preload.moonlet.inspector.waits preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
+         "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
          "preload.moonlet.postgres.connection preload.moonlet.postgres.copy preload.moonlet.postgres.core "
          "preload.moonlet.postgres.cursors preload.moonlet.postgres.engine preload.moonlet.postgres.listener "
          "preload.moonlet.postgres.parameters preload.moonlet.postgres.pool preload.moonlet.postgres.target "
@@ -206,7 +206,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.page preload.moonlet.inspector.page_script "
          "preload.moonlet.inspector.page_style preload.moonlet.inspector.plain preload.moonlet.inspector.program "
          "preload.moonlet.inspector.recording preload.moonlet.inspector.reply preload.moonlet.inspector.screen "
-         "preload.moonlet.inspector.server preload.moonlet.inspector.waits "},
+         "preload.moonlet.inspector.server "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
          "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.durable.calendar "
@@ -248,7 +248,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.page preload.moonlet.inspector.page_script "
          "preload.moonlet.inspector.page_style preload.moonlet.inspector.plain preload.moonlet.inspector.program "
          "preload.moonlet.inspector.recording preload.moonlet.inspector.reply preload.moonlet.inspector.screen "
-         "preload.moonlet.inspector.server preload.moonlet.inspector.waits preload.moonlet.postgres.connection "
+         "preload.moonlet.inspector.server preload.moonlet.postgres.connection "
          "preload.moonlet.postgres.copy preload.moonlet.postgres.core preload.moonlet.postgres.cursors "
          "preload.moonlet.postgres.engine preload.moonlet.postgres.listener preload.moonlet.postgres.parameters "
          "preload.moonlet.postgres.pool preload.moonlet.postgres.target preload.moonlet.process "
