@@ -18,7 +18,7 @@ local order = {
   { "worker" },
   { "db", "sqlite", "postgres" },
   { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread", "worker",
-    "http", "db", "postgres", "lib", "inspect", "repl" },
+    "http", "db", "postgres", "inspect", "lib", "repl" },
   { "vm" },
   { "cli" },
 }

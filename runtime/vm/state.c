@@ -46,6 +46,7 @@
 #include "bindings/thread/thread.h"
 #include "bindings/worker/store.h"
 #include "hub/switch/switch.h"
+#include "bindings/worker/worker.h"
 #include "vm/budget.h"
 #include "vm/moonlet_state.h"
 #include "vm/sandbox.h"
@@ -142,6 +143,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.inspect.metrics.core", ml_open_metrics},
                                        {"moonlet.worker.store.core", ml_open_worker_store},
                                        {"moonlet.sqlite.core", ml_open_sqlite},
+                                       {"moonlet.worker.core", ml_open_worker},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);

@@ -29,20 +29,31 @@ struct call {
 
 static const struct ml_wait_kind reply_kind = {.text = "a reply of the master", .external = true};
 
-int ml_worker_inherited(void)
+/* The number in the variable; -1: it is none of ours. It may mean another file in a process that
+ * was started in between. */
+static int find_inherited(void)
 {
     const char *text = getenv(ML_WORKER_VARIABLE);
     int fd = -1, end = 0, type = 0;
     long master = 0;
     socklen_t size = sizeof type;
-    if (text == NULL)
-        return -1;
-    bool is_one = sscanf(text, "%d:%ld%n", &fd, &master, &end) == 2 && text[end] == '\0';
-    unsetenv(ML_WORKER_VARIABLE);
-    /* The number may mean another file in a process that was started in between. */
-    is_one = is_one && fd > STDERR_FILENO && master == (long)getppid() &&
-             getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
-    return is_one && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1;
+    bool is_one = text != NULL && sscanf(text, "%d:%ld%n", &fd, &master, &end) == 2 &&
+                  text[end] == '\0' && fd > STDERR_FILENO && master == (long)getppid() &&
+                  getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+    return is_one ? fd : -1;
+}
+
+bool ml_worker_is_inherited(void)
+{
+    return find_inherited() >= 0;
+}
+
+int ml_worker_inherited(void)
+{
+    int fd = find_inherited();
+    if (getenv(ML_WORKER_VARIABLE) != NULL)
+        unsetenv(ML_WORKER_VARIABLE);
+    return fd >= 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1;
 }
 
 /* ---- replies ---- */

@@ -64,6 +64,9 @@ struct ml_worker_reply {
  * it; -1: there is none. To be called before other threads may use the environment. */
 int ml_worker_inherited(void);
 
+/* Whether there is one, which stays in the environment. */
+bool ml_worker_is_inherited(void);
+
 /* Opens the end on a hub, and learns the place. The descriptor is closed after an error: -ENOMEM,
  * -EPROTO: no master of this version. Never waits. */
 int ml_worker_client_open(struct ml_worker_client **client, struct ml_hub *hub, int fd);

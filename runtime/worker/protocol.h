@@ -22,6 +22,7 @@ struct ml_control_place {
     uint32_t serial;     /* of the process, never used again */
     uint64_t beat;       /* nanoseconds between two beats */
     uint64_t dead_after; /* nanoseconds without its hub's turning after which it ends by itself */
+    uint64_t grace;      /* nanoseconds that it has to drain when there is no master any more */
     uint32_t reuseport;  /* listeners get a socket per slot without asking for it */
     uint32_t has_tickets;
 };
@@ -50,7 +51,7 @@ struct ml_control_listen {
 };
 
 /* Settings of a datagram socket that must stand before bind(). */
-enum { ML_SHARE_BROADCAST = 1, ML_SHARE_BOTH_FAMILIES = 2 };
+enum { ML_SHARE_BROADCAST = 1, ML_SHARE_REUSE = 2 };
 
 /* Shared memory, made at the first request for the name. */
 struct ml_control_store {

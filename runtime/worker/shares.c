@@ -19,12 +19,10 @@ static int type_of(const struct ml_control_listen *asked)
 static void set_up(int fd, const struct ml_control_listen *asked)
 {
     bool is_stream = asked->kind == ML_SHARE_STREAM;
-    bool is_inet6 = asked->address.any.sa_family == AF_INET6;
-    if (is_stream)
+    if (is_stream || (asked->flags & ML_SHARE_REUSE) != 0)
         ml_socket_set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true);
-    if (is_inet6)
-        ml_socket_set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY,
-                           (asked->flags & ML_SHARE_BOTH_FAMILIES) == 0);
+    if (is_stream && asked->address.any.sa_family == AF_INET6)
+        ml_socket_set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, true);
     if ((asked->flags & ML_SHARE_BROADCAST) != 0)
         ml_socket_set_flag(fd, SOL_SOCKET, SO_BROADCAST, true);
 }

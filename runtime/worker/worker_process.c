@@ -75,6 +75,7 @@ static void send_place(struct ml_master *master, struct ml_worker_process *proce
                                      .generation = process->generation,
                                      .serial = process->serial,
                                      .beat = BEAT,
+                                     .grace = (uint64_t)master->options.grace,
                                      .reuseport = master->options.reuseport};
     if (master->options.stuck != ML_FOREVER)
         place.dead_after = (uint64_t)(2 * master->options.stuck + master->options.grace);

@@ -19,7 +19,6 @@ local function is_internal(name)
     or name:find "^moonlet%.durable%." or name:find "^moonlet%.redis%." or name:find "^moonlet%.postgres%."
     or name == "moonlet.argument" or name == "moonlet.named"
     or name == "moonlet.test.specs" or name:find "^moonlet%.inspector%."
-    or name:find "^moonlet%.durable%."
 end
 
 -- moonlet.inspect loads a function when it is first asked for.

@@ -174,12 +174,12 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.page_script preload.moonlet.inspector.page_style "
          "preload.moonlet.inspector.plain preload.moonlet.inspector.program preload.moonlet.inspector.recording "
          "preload.moonlet.inspector.reply preload.moonlet.inspector.screen preload.moonlet.inspector.server "
-         "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
-         "preload.moonlet.postgres.connection preload.moonlet.postgres.copy preload.moonlet.postgres.core "
-         "preload.moonlet.postgres.cursors preload.moonlet.postgres.engine preload.moonlet.postgres.listener "
-         "preload.moonlet.postgres.parameters preload.moonlet.postgres.pool preload.moonlet.postgres.target "
-         "preload.moonlet.process preload.moonlet.process.core preload.moonlet.process.run "
-         "preload.moonlet.process.start preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch preload.moonlet.postgres.connection "
+         "preload.moonlet.postgres.copy preload.moonlet.postgres.core preload.moonlet.postgres.cursors "
+         "preload.moonlet.postgres.engine preload.moonlet.postgres.listener preload.moonlet.postgres.parameters "
+         "preload.moonlet.postgres.pool preload.moonlet.postgres.target preload.moonlet.process "
+         "preload.moonlet.process.core preload.moonlet.process.run preload.moonlet.process.start "
+         "preload.moonlet.websocket preload.moonlet.websocket.core "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal debug.setmetatable "
@@ -248,20 +248,19 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.page preload.moonlet.inspector.page_script "
          "preload.moonlet.inspector.page_style preload.moonlet.inspector.plain preload.moonlet.inspector.program "
          "preload.moonlet.inspector.recording preload.moonlet.inspector.reply preload.moonlet.inspector.screen "
-         "preload.moonlet.inspector.server preload.moonlet.postgres.connection "
-         "preload.moonlet.postgres.copy preload.moonlet.postgres.core preload.moonlet.postgres.cursors "
-         "preload.moonlet.postgres.engine preload.moonlet.postgres.listener preload.moonlet.postgres.parameters "
-         "preload.moonlet.postgres.pool preload.moonlet.postgres.target preload.moonlet.process "
-         "preload.moonlet.process.core preload.moonlet.process.run preload.moonlet.process.start "
-         "preload.moonlet.repl preload.moonlet.repl.complete preload.moonlet.repl.editor "
-         "preload.moonlet.repl.history preload.moonlet.repl.session preload.moonlet.repl.show "
-         "preload.moonlet.signal preload.moonlet.signal.core preload.moonlet.sql preload.moonlet.sql.database "
-         "preload.moonlet.sql.loans preload.moonlet.sql.rows preload.moonlet.sql.transaction "
-         "preload.moonlet.sqlite preload.moonlet.sqlite.core preload.moonlet.terminal "
-         "preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
-         "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
-         "preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
-         "preload.moonlet.worker.store preload.moonlet.worker.store.core "},
+         "preload.moonlet.inspector.server preload.moonlet.postgres.connection preload.moonlet.postgres.copy "
+         "preload.moonlet.postgres.core preload.moonlet.postgres.cursors preload.moonlet.postgres.engine "
+         "preload.moonlet.postgres.listener preload.moonlet.postgres.parameters preload.moonlet.postgres.pool "
+         "preload.moonlet.postgres.target preload.moonlet.process preload.moonlet.process.core "
+         "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.repl "
+         "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
+         "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.signal "
+         "preload.moonlet.signal.core preload.moonlet.sql preload.moonlet.sql.database preload.moonlet.sql.loans "
+         "preload.moonlet.sql.rows preload.moonlet.sql.transaction preload.moonlet.sqlite "
+         "preload.moonlet.sqlite.core preload.moonlet.terminal preload.moonlet.terminal.core preload.moonlet.test "
+         "preload.moonlet.test.core preload.moonlet.test.specs preload.moonlet.thread preload.moonlet.thread.core "
+         "preload.moonlet.thread.worker preload.moonlet.websocket preload.moonlet.websocket.core "
+         "preload.moonlet.worker preload.moonlet.worker.store preload.moonlet.worker.store.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);
