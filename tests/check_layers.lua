@@ -17,8 +17,8 @@ local order = {
   { "http" },
   { "worker" },
   { "db", "sqlite", "postgres" },
-  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread", "worker",
-    "http", "db", "postgres", "inspect", "lib", "repl" },
+  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
+    "http", "worker", "db", "postgres", "lib", "inspect", "repl" },
   { "vm" },
   { "cli" },
 }
