@@ -16,8 +16,9 @@ local order = {
   { "interpose" },
   { "http" },
   { "worker" },
-  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread", "worker",
-    "http", "inspect", "lib", "repl" },
+  { "db", "sqlite", "postgres" },
+  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
+    "http", "worker", "db", "postgres", "lib", "inspect", "repl" },
   { "vm" },
   { "cli" },
 }

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "worker/handover.h"
 #include "worker/shares.h"
-#include "worker/stores.h"
+#include "worker/kept_stores.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -218,7 +218,7 @@ static int read_store(struct ml_master *master, FILE *in)
     struct ml_worker_store store;
     bool is_store = fscanf(in, "%" SCNu64 " %d", &store.size, &store.fd) == 2 &&
                     scan_bytes(in, store.name, sizeof store.name);
-    return is_store ? ml_stores_add(master, store.name, store.size, store.fd) : -EPROTO;
+    return is_store ? ml_kept_stores_add(master, store.name, store.size, store.fd) : -EPROTO;
 }
 
 int ml_handover_read(struct ml_master *master, FILE *in)

@@ -10,7 +10,7 @@
 #include "worker/requests.h"
 #include "worker/shares.h"
 #include "worker/slots.h"
-#include "worker/stores.h"
+#include "worker/kept_stores.h"
 #include "worker/worker_process.h"
 
 #include <errno.h>
@@ -248,7 +248,7 @@ static void release(struct ml_master *master)
     ml_handover_close(master);
     ml_places_release(master);
     ml_shares_release(master);
-    ml_stores_release(master);
+    ml_kept_stores_release(master);
     if (master->signals >= 0)
         close(master->signals);
     free(master->polls);

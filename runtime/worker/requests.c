@@ -5,7 +5,7 @@
 #include "worker/reload.h"
 #include "worker/report.h"
 #include "worker/shares.h"
-#include "worker/stores.h"
+#include "worker/kept_stores.h"
 #include "worker/worker_process.h"
 
 #include <errno.h>
@@ -131,7 +131,7 @@ static void serve_store(const struct request *r)
         return;
     }
     asked.name[sizeof asked.name - 1] = '\0';
-    int fd = ml_stores_find(r->master, &asked, &size);
+    int fd = ml_kept_stores_find(r->master, &asked, &size);
     if (fd >= 0)
         reply(r, 0, &size, sizeof size, fd);
     else

@@ -1,4 +1,4 @@
-#include "worker/stores.h"
+#include "worker/kept_stores.h"
 
 #include "base/check.h"
 
@@ -40,7 +40,7 @@ static int make_memory(uint64_t size)
     return error;
 }
 
-int ml_stores_add(struct ml_master *master, const char *name, uint64_t size, int fd)
+int ml_kept_stores_add(struct ml_master *master, const char *name, uint64_t size, int fd)
 {
     struct ml_worker_store *store = calloc(1, sizeof *store);
     if (store == NULL)
@@ -52,7 +52,7 @@ int ml_stores_add(struct ml_master *master, const char *name, uint64_t size, int
     return 0;
 }
 
-int ml_stores_find(struct ml_master *master, const struct ml_control_store *asked, uint64_t *size)
+int ml_kept_stores_find(struct ml_master *master, const struct ml_control_store *asked, uint64_t *size)
 {
     struct ml_worker_store *store = find(master, asked->name);
     if (store != NULL) {
@@ -63,13 +63,13 @@ int ml_stores_find(struct ml_master *master, const struct ml_control_store *aske
     if (fd < 0)
         return fd;
     *size = asked->size;
-    if (ml_stores_add(master, asked->name, asked->size, fd) == 0)
+    if (ml_kept_stores_add(master, asked->name, asked->size, fd) == 0)
         return fd;
     close(fd);
     return -ENOMEM;
 }
 
-void ml_stores_release(struct ml_master *master)
+void ml_kept_stores_release(struct ml_master *master)
 {
     while (!ml_list_is_empty(&master->stores)) {
         struct ml_worker_store *store = store_at(master->stores.next);
