@@ -1,99 +1,80 @@
 #include "worker/stores.h"
 
+#include "base/check.h"
+
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-struct named {
-    struct named *next;
-    struct ml_store store;
-    char name[];
-};
-
-/* The stores of this process. They stay mapped to its end. */
-static struct {
-    pthread_mutex_t lock;
-    struct named *first;
-} stores = {PTHREAD_MUTEX_INITIALIZER, NULL};
-
-/* To be called with the lock. */
-static struct named *find(const char *name)
+static struct ml_worker_store *store_at(struct ml_link *link)
 {
-    struct named *named = stores.first;
-    while (named != NULL && strcmp(named->name, name) != 0)
-        named = named->next;
-    return named;
+    return ml_container_of(link, struct ml_worker_store, link);
 }
 
-static struct named *find_locked(const char *name)
+static struct ml_worker_store *find(struct ml_master *master, const char *name)
 {
-    pthread_mutex_lock(&stores.lock);
-    struct named *named = find(name);
-    pthread_mutex_unlock(&stores.lock);
-    return named;
+    for (struct ml_link *link = master->stores.next; link != &master->stores; link = link->next)
+        if (strcmp(store_at(link)->name, name) == 0)
+            return store_at(link);
+    return NULL;
 }
 
-/* The mapping needs no descriptor any more. If another thread was first, its store stays. */
-static struct named *enter(struct named *named)
+/* The size is sealed: a worker that shrinks it would have the others killed by SIGBUS. */
+static int make_memory(uint64_t size)
 {
-    close(named->store.arena.fd);
-    named->store.arena.fd = -1;
-    pthread_mutex_lock(&stores.lock);
-    struct named *other = find(named->name);
-    if (other == NULL) {
-        named->next = stores.first;
-        stores.first = named;
-    }
-    pthread_mutex_unlock(&stores.lock);
-    if (other == NULL)
-        return named;
-    ml_arena_close(&named->store.arena);
-    free(named);
-    return other;
-}
-
-static int make(struct ml_arena *arena, const char *name, const struct ml_store_wish *wish)
-{
-    size_t size = wish->size != 0 ? wish->size : ML_STORE_DEFAULT_SIZE;
-    return ml_arena_make(arena, name, size, wish->evict == ML_EVICT_OLDEST);
-}
-
-static int open_new(const char *name, const struct ml_store_wish *wish, ml_store_source *source,
-                    void *context, struct named **named)
-{
-    size_t length = strlen(name);
-    struct named *new = malloc(sizeof *new + length + 1);
-    if (new == NULL)
-        return -ENOMEM;
-    *new = (struct named){0};
-    memcpy(new->name, name, length + 1);
-    int fd = source != NULL ? source(context, name, wish) : 0;
-    int error = fd < 0 ? fd
-                : source == NULL
-                    ? make(&new->store.arena, name, wish)
-                    : ml_arena_attach(&new->store.arena, fd, wish->evict == ML_EVICT_OLDEST);
-    if (error != 0)
-        free(new);
-    else
-        *named = enter(new);
+    if (size == 0 || size > (UINT64_C(1) << 46))
+        return -EINVAL;
+    int fd = memfd_create("moonlet.store", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    bool is_made = ftruncate(fd, (off_t)size) == 0 &&
+                   fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
+    int error = is_made ? 0 : -errno;
+    if (error == 0)
+        return fd;
+    close(fd);
     return error;
 }
 
-static bool is_granted(const struct ml_arena_head *head, const struct ml_store_wish *wish)
+int ml_stores_add(struct ml_master *master, const char *name, uint64_t size, int fd)
 {
-    return (wish->size == 0 || wish->size == head->size) &&
-           (wish->evict == ML_EVICT_AS_IS || (wish->evict == ML_EVICT_OLDEST) == head->evicts);
+    struct ml_worker_store *store = calloc(1, sizeof *store);
+    if (store == NULL)
+        return -ENOMEM;
+    snprintf(store->name, sizeof store->name, "%s", name);
+    store->size = size;
+    store->fd = fd;
+    ml_list_insert(&master->stores, &store->link);
+    return 0;
 }
 
-int ml_stores_open(const char *name, const struct ml_store_wish *wish, ml_store_source *source,
-                   void *context, struct ml_store **store)
+int ml_stores_find(struct ml_master *master, const struct ml_control_store *asked, uint64_t *size)
 {
-    struct named *named = find_locked(name);
-    int error = named == NULL ? open_new(name, wish, source, context, &named) : 0;
-    if (error != 0)
-        return error;
-    *store = &named->store;
-    return is_granted(named->store.arena.head, wish) ? 0 : -EEXIST;
+    struct ml_worker_store *store = find(master, asked->name);
+    if (store != NULL) {
+        *size = store->size;
+        return store->fd;
+    }
+    int fd = make_memory(asked->size);
+    if (fd < 0)
+        return fd;
+    *size = asked->size;
+    if (ml_stores_add(master, asked->name, asked->size, fd) == 0)
+        return fd;
+    close(fd);
+    return -ENOMEM;
+}
+
+void ml_stores_release(struct ml_master *master)
+{
+    while (!ml_list_is_empty(&master->stores)) {
+        struct ml_worker_store *store = store_at(master->stores.next);
+        ml_list_remove(&store->link);
+        close(store->fd);
+        free(store);
+    }
 }

@@ -1,38 +1,24 @@
-/*
- * The stores of this process by their names: all its runtimes share them, and they live as long as
- * the process. Knows no master: it makes a store, or is handed its memory.
- */
+/* Memory that workers share by name: made at the first request for the name, kept by the master for
+ * its life. Knows nothing of the content. */
 #ifndef ML_WORKER_STORES_H
 #define ML_WORKER_STORES_H
 
-#include "worker/store.h"
+#include "worker/master_state.h"
 
-/* In bytes. */
-enum { ML_STORE_LONGEST_NAME = 63 };
-
-/* Of a store that is made without a size. */
-#define ML_STORE_DEFAULT_SIZE ((size_t)16 << 20)
-
-/* What the caller asks for. */
-struct ml_store_wish {
-    size_t size; /* 0: as it is, or the default */
-    enum { ML_EVICT_AS_IS, ML_EVICT_NEVER, ML_EVICT_OLDEST } evict; /* as it is, or never */
+struct ml_worker_store {
+    struct ml_link link;
+    char name[sizeof(((struct ml_control_store *)0)->name)];
+    uint64_t size;
+    int fd; /* a memfd, whose size is sealed */
 };
 
-/* Gets the memory of a store from elsewhere: a descriptor, or a negated error. May suspend the
- * task. */
-typedef int ml_store_source(void *context, const char *name, const struct ml_store_wish *wish);
+/* The memory of that name, made with asked->size if there is none; *size: of the memory. The
+ * descriptor stays the master's. A negated errno; EINVAL: no size. */
+int ml_stores_find(struct ml_master *master, const struct ml_control_store *asked, uint64_t *size);
 
-/*
- * The store of that name; *store stays valid for the life of the process. source: asked for the
- * memory if there is no such store yet; NULL: it is made here.
- *
- * -EEXIST: it has another size, or another way when it is full: *store is set all the same;
- * -EPROTO: its memory is of another version; -EBUSY: another process makes it, come again;
- * -EINVAL: a size out of bounds; -ENOMEM, -EMFILE,
- * -ENFILE; errors of the source.
- */
-int ml_stores_open(const char *name, const struct ml_store_wish *wish, ml_store_source *source,
-                   void *context, struct ml_store **store);
+/* Takes over one that exists. 0 or -ENOMEM. */
+int ml_stores_add(struct ml_master *master, const char *name, uint64_t size, int fd);
+
+void ml_stores_release(struct ml_master *master);
 
 #endif
