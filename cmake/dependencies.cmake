@@ -16,6 +16,7 @@ if(PKG_CONFIG_FOUND)
   pkg_check_modules(ZLIB QUIET zlib) # likewise
   pkg_check_modules(NGHTTP2 QUIET libnghttp2)
   pkg_check_modules(LIBPQ QUIET libpq)
+  pkg_check_modules(SQLITE QUIET sqlite3) # likewise
   if(ML_TESTS)
     pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
   endif()
@@ -39,6 +40,9 @@ if(NOT NGHTTP2_FOUND)
 endif()
 if(NOT LIBPQ_FOUND)
   string(APPEND missing "  libpq headers (libpq.pc)        Debian package: libpq-dev\n")
+endif()
+if(NOT SQLITE_FOUND)
+  string(APPEND missing "  SQLite headers (sqlite3.pc)     Debian package: libsqlite3-dev\n")
 endif()
 
 # Of libev and c-ares the headers: the libraries are loaded at run time (hub/loop/libev.h, io/cares.h). libev ships no .pc file

@@ -16,8 +16,8 @@ local order = {
   { "interpose" },
   { "http" },
   { "db", "sqlite", "postgres" },
-  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread", "postgres",
-    "http", "inspect", "lib", "repl" },
+  { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
+    "http", "db", "postgres", "inspect", "lib", "repl" },
   { "vm" },
   { "cli" },
 }

@@ -92,6 +92,8 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_NET | MOONLET_OS | MOONLET_IO,
      " moonlet.postgres moonlet.postgres.* "}, /* libpq reads files */
     {PRELOAD, MOONLET_OS, " moonlet.crypto "}, /* threads, and memory that no limit counts */
+    {PRELOAD, MOONLET_OS, " moonlet.sql moonlet.sql.* "}, /* the same: for those of databases */
+    {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.sqlite moonlet.sqlite.core "},
     {PRELOAD, MOONLET_OS,
      " moonlet.thread moonlet.thread.core moonlet.thread.worker "}, /* the same */
     {PRELOAD, MOONLET_OS,

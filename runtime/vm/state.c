@@ -11,6 +11,7 @@
 #include "bindings/data/crypto.h"
 #include "bindings/data/json.h"
 #include "bindings/data/url.h"
+#include "bindings/db/sqlite.h"
 #include "bindings/file/fs.h"
 #include "bindings/file/watch.h"
 #include "bindings/http/client.h"
@@ -138,6 +139,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.inspect.agent.core", ml_open_inspect_agent},
                                        {"moonlet.inspector.core", ml_open_inspector},
                                        {"moonlet.inspect.metrics.core", ml_open_metrics},
+                                       {"moonlet.sqlite.core", ml_open_sqlite},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);

@@ -1,4 +1,5 @@
 /* Queries on a connection: their parameters in, their results out. */
+#include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
 #include "bindings/core/time_limit.h"
@@ -17,6 +18,7 @@ static const char request_type[] = "postgres.request";
 
 struct owner {
     struct ml_pg_request *request;
+    PGresult *pending; /* of a stream: a failure behind the rows that were given */
 };
 
 /* Arguments of the methods that send a query; the parameters follow. */
@@ -25,8 +27,11 @@ enum { CONNECTION = 1, SQL, NAME, BEFORE, SIGNATURE, WANT, PARAMETERS };
 static int owner_gc(lua_State *L)
 {
     struct owner *owner = ml_to_object(L, 1);
-    ml_pg_request_release(owner->request);
-    owner->request = NULL;
+    struct owner was = *owner;
+    *owner = (struct owner){NULL, NULL};
+    ml_pg_request_release(was.request);
+    if (was.pending != NULL)
+        ml_libpq.PQclear(was.pending);
     return 0;
 }
 
@@ -164,60 +169,92 @@ static bool is_last(const PGresult *result)
            status == PGRES_PIPELINE_ABORTED || status == PGRES_EMPTY_QUERY;
 }
 
-/* The next row or error; *result is NULL when all rows have been given, or for an error of the
- * connection. */
-static int next_result(struct ml_pg_request *request, PGresult **result)
+/* The next row or failure; *result is NULL when all rows have been given. */
+static int next_result(struct ml_pg_request *request, PGresult **result, ml_time deadline)
 {
-    int error = ml_pg_next(request, result, ML_FOREVER);
+    int error = ml_pg_next(request, result, deadline);
     while (error == 0 && *result != NULL && is_last(*result)) {
         ml_libpq.PQclear(*result);
-        error = ml_pg_next(request, result, ML_FOREVER);
+        error = ml_pg_next(request, result, deadline);
     }
     return error;
 }
 
-/* Owns one result while the script's functions read its values. */
+/* Owns one result while its values are read, which may run code of the script's. */
 static const char result_type[] = "postgres.result";
 
 static int result_gc(lua_State *L)
 {
     PGresult **result = ml_to_object(L, 1);
-    ml_libpq.PQclear(*result);
+    if (*result != NULL)
+        ml_libpq.PQclear(*result);
     *result = NULL;
     return 0;
 }
 
-/* Pushes a row, or the error of the stream. The connection is at CONNECTION. */
-static int push_streamed(lua_State *L, const PGresult *result)
+/* The next row or failure into *result. Without `may_wait` only what has come. */
+static int advance(lua_State *L, struct owner *owner, PGresult **result, bool may_wait)
 {
-    struct ml_pg_reading how;
-    if (ml_pg_has_failed(result))
-        return ml_pg_push_error(L, result, false);
-    ml_pg_push_reading(L, CONNECTION, &how);
-    ml_pg_push_result(L, &how, result, ML_PG_ROW);
-    return 1;
+    ml_libpq.PQclear(*result);
+    *result = owner->pending;
+    owner->pending = NULL;
+    if (*result != NULL)
+        return 0;
+    if (owner->request == NULL)
+        return -ML_ECLOSED;
+    if (!may_wait)
+        return next_result(owner->request, result, ML_NEVER_WAIT);
+    ml_blocking_begin(L);
+    return ml_blocking_end(L, next_result(owner->request, result, ML_FOREVER));
 }
 
-/* request:next() -> a row; nil: that was all; or nil, message, code, details. */
-static int request_next(lua_State *L)
+/* Appends a row to the list on top of the stack. */
+static void append_row(lua_State *L, const PGresult *result, lua_Integer index)
+{
+    int list = lua_gettop(L);
+    struct ml_pg_reading how;
+    ml_pg_push_reading(L, CONNECTION, &how);
+    ml_pg_push_result(L, &how, result, ML_PG_ROW);
+    lua_rawseti(L, list, index);
+    lua_settop(L, list);
+}
+
+/* Appends the row and those behind it that have come, up to `most`. A failure stays for the next
+ * call. */
+static void append_rows(lua_State *L, struct owner *owner, PGresult **result, lua_Integer most)
+{
+    lua_Integer count = 0;
+    int error = 0;
+    while (error == 0 && *result != NULL && !ml_pg_has_failed(*result)) {
+        append_row(L, *result, ++count);
+        if (count == most)
+            return;
+        error = advance(L, owner, result, false);
+    }
+    if (error == 0 && *result != NULL) {
+        owner->pending = *result;
+        *result = NULL;
+    }
+}
+
+/* request:fetch(most) -> a list of the rows that have come, at least one, empty: that was all; or
+ * nil, message, code, details. */
+static int request_fetch(lua_State *L)
 {
     struct owner *owner = ml_check_object(L, 1, request_type);
-    luaL_argcheck(L, owner->request != NULL, 1, "closed");
+    lua_Integer most = luaL_checkinteger(L, 2);
+    lua_settop(L, 1);
     lua_getiuservalue(L, 1, 1);
-    lua_replace(L, CONNECTION);
-    lua_settop(L, CONNECTION);
-    struct ml_pg *pg = ml_to_object(L, CONNECTION);
+    lua_insert(L, CONNECTION); /* the request stays above it */
     PGresult **result = ml_push_object(L, result_type, sizeof *result, 0);
-    ml_blocking_begin(L);
-    int error = ml_blocking_end(L, next_result(owner->request, result));
+    int error = advance(L, owner, result, true);
     if (error != 0)
-        return ml_pg_push_failure(L, pg, error);
-    if (*result == NULL)
-        return 0;
-    int count = push_streamed(L, *result);
-    ml_libpq.PQclear(*result);
-    *result = NULL;
-    return count;
+        return ml_pg_push_failure(L, ml_to_object(L, CONNECTION), error);
+    if (*result != NULL && ml_pg_has_failed(*result))
+        return ml_pg_push_error(L, *result, false);
+    lua_newtable(L);
+    append_rows(L, owner, result, most);
+    return 1;
 }
 
 /* request:close(): a stream that has not ended is cancelled. */
@@ -230,7 +267,7 @@ static int request_close(lua_State *L)
 void ml_open_pg_request(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"next", request_next}, {"close", request_close}, {NULL, NULL}};
+        {"fetch", request_fetch}, {"close", request_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", owner_gc}, {NULL, NULL}};
     static const luaL_Reg results[] = {{"__gc", result_gc}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};

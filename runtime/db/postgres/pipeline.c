@@ -39,7 +39,7 @@ static void end_request(struct ml_pg_request *request, int error)
     ml_list_remove(&request->link);
     request->is_over = true;
     request->error = error;
-    if (request->is_abandoned)
+    if (request->is_abandoned && request->users == 0)
         free_request(request);
     else
         ml_wake_all(request->pg->hub, &request->waiters);
@@ -195,11 +195,18 @@ static bool send_query(PGconn *conn, const struct ml_pg_query *q, bool *was_begu
                                         0);
 }
 
-/* The task that reads may wait for nothing but input: it is woken to write, too. */
+/* The task that reads looks again at what it waits for. */
+static void wake_reader(struct ml_pg *pg)
+{
+    if (pg->is_read && pg->fd.sides[ML_FD_READ].waiter != NULL)
+        ml_task_wake(pg->fd.sides[ML_FD_READ].waiter, ML_WAKE_EVENT);
+}
+
+/* The task that reads may wait for nothing but input: it is to write, too. */
 static void flush(struct ml_pg *pg)
 {
-    if (ml_libpq.PQflush(pg->conn) > 0 && pg->is_read && pg->fd.sides[ML_FD_READ].waiter != NULL)
-        ml_task_wake(pg->fd.sides[ML_FD_READ].waiter, ML_WAKE_EVENT);
+    if (ml_libpq.PQflush(pg->conn) > 0)
+        wake_reader(pg);
 }
 
 static int try_send(struct ml_pg *pg, const struct ml_pg_query *query)
@@ -255,6 +262,7 @@ void ml_pg_request_release(struct ml_pg_request *request)
         return;
     }
     request->is_abandoned = true;
+    wake_reader(request->pg);
     cancel_first(request->pg);
 }
 
@@ -323,14 +331,24 @@ static bool take_streamed(struct ml_pg_request *request, PGresult **result)
     return request->is_over || *result != NULL;
 }
 
+/* A call with the request ends, which another task may have released meanwhile. */
+static void drop_user(struct ml_pg_request *request)
+{
+    if (--request->users == 0 && request->is_over && request->is_abandoned)
+        free_request(request);
+}
+
 int ml_pg_next(struct ml_pg_request *request, PGresult **result, ml_time deadline)
 {
     struct ml_pg *pg = request->pg;
     int error = 0;
     *result = NULL;
-    while (error == 0 && !request->is_over && !take_streamed(request, result))
+    request->users++;
+    while (error == 0 && !request->is_over && !request->is_abandoned &&
+           !take_streamed(request, result))
         error = step(pg, &request->waiters, deadline);
     if (error == 0 && *result == NULL)
-        error = request->error;
+        error = request->is_abandoned ? -ML_ECLOSED : request->error;
+    drop_user(request);
     return error;
 }

@@ -29,6 +29,7 @@ struct ml_pg_request {
     struct ml_link waiters; /* its task, while another one reads */
     PGresult *result;       /* so far: the first error, else the last result */
     int error;              /* once it is over: 0, or the reason why there is no result */
+    unsigned users;         /* tasks that are in a call with it */
     bool is_over;
     bool is_streamed;
     bool is_abandoned;  /* its task has given up: freed when it is over */
@@ -55,7 +56,8 @@ int ml_pg_await(struct ml_pg_request *request, ml_time deadline);
  * rows, or an error; to be freed by the caller. *result is NULL after the last one.
  *
  * - 0;
- * - -ECONNRESET, -ML_ECLOSED: the connection is broken or closed;
+ * - -ECONNRESET: the connection is broken;
+ * - -ML_ECLOSED: it was closed, or another task has released the request meanwhile;
  * - -ETIMEDOUT, -ECANCELED, -EBUSY, -ENOMEM, -ECHILD.
  */
 int ml_pg_next(struct ml_pg_request *request, PGresult **result, ml_time deadline);

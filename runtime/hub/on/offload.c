@@ -148,11 +148,13 @@ static struct ml_job *take_next(struct crew *crew)
     return job;
 }
 
-/* Looks out for the next job of a disk, for a while, so that no thread has to be woken for it. One
- * worker does at a time. The mutex is locked. */
+/* Looks out for the next job of a disk or a database, for a while, so that no thread has to be
+ * woken for it. One worker does at a time. The mutex is locked. */
 static void look_out(struct crew *crew)
 {
-    bool is_worth_it = crew->pool->has_cores && crew == &crew->pool->crews[ML_WORK_DISK];
+    const struct crew *crews = crew->pool->crews;
+    bool is_worth_it = crew->pool->has_cores &&
+                       (crew == &crews[ML_WORK_DISK] || crew == &crews[ML_WORK_DATABASE]);
     if (!is_worth_it || crew->is_watched || !is_wanted(crew) || !ml_list_is_empty(&crew->queue))
         return;
     crew->is_watched = true;

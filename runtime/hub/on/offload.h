@@ -10,10 +10,11 @@
 
 /* Each kind of work has workers and a queue of its own, so that one kind never holds up another. */
 enum ml_work {
-    ML_WORK_DISK,  /* waits for a disk: ends, unless the disk is broken */
-    ML_WORK_NAMES, /* asks name services */
-    ML_WORK_CLOSE, /* closes something, and waits for another program's end */
-    ML_WORK_USER,  /* functions of users */
+    ML_WORK_DISK,     /* waits for a disk: ends, unless the disk is broken */
+    ML_WORK_NAMES,    /* asks name services */
+    ML_WORK_CLOSE,    /* closes something, and waits for another program's end */
+    ML_WORK_USER,     /* functions of users */
+    ML_WORK_DATABASE, /* statements of databases that are libraries */
     ML_WORKS
 };
 
