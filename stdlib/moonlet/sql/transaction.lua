@@ -58,6 +58,24 @@ function Transaction:script(sql)
   return connection_of(self, "script"):script(sql)
 end
 
+-- A call that one engine has and another has not.
+local function call_engine(self, name, ...)
+  local connection = connection_of(self, name)
+  local method = connection[name]
+  if not method then error(("%s has no %s"):format(self.engine.name, name), 3) end
+  return method(connection, ...)
+end
+
+--- As the database's (PostgreSQL).
+function Transaction:copy_in(sql, source)
+  return call_engine(self, "copy_in", sql, source)
+end
+
+--- As the database's (PostgreSQL).
+function Transaction:copy_out(sql)
+  return call_engine(self, "copy_out", sql)
+end
+
 -- Undoes what is not finished when the block is left, also by a cancellation.
 local Attempt = {}
 
