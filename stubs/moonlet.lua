@@ -26,6 +26,7 @@
 ---@field thread moonlet.thread
 ---@field url moonlet.url
 ---@field websocket moonlet.websocket
+---@field worker moonlet.worker
 local moonlet = {}
 
 return moonlet

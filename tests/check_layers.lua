@@ -15,9 +15,10 @@ local order = {
   { "system", "signal", "process", "file" },
   { "interpose" },
   { "http" },
+  { "worker" },
   { "db", "sqlite", "postgres" },
   { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
-    "http", "db", "postgres", "inspect", "lib", "repl" },
+    "http", "worker", "db", "postgres", "lib", "inspect", "repl" },
   { "vm" },
   { "cli" },
 }

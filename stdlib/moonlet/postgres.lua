@@ -8,8 +8,8 @@ local argument = require "moonlet.argument"
 local connections = require "moonlet.postgres.connection"
 local database = require "moonlet.postgres.database"
 local pools = require "moonlet.postgres.pool"
+local readings = require "moonlet.postgres.readings"
 local target = require "moonlet.postgres.target"
-local null = require("moonlet.sql").null
 
 local postgres = {}
 
@@ -17,8 +17,6 @@ local OPTIONS = {
   max = true, idle = true, timeout = true, pipeline = true, statements = true, prepare = true,
   null = true, types = true, on_notice = true,
 }
-
-local VALUE = 3 -- enum ml_pg_want
 
 local function check_types(types)
   argument.table(types, 2, "open")
@@ -47,35 +45,10 @@ end
 
 -- ---- connections ----
 
--- Asks the server for the numbers of the types that the script reads itself.
-local function find_types(raw, types)
-  local found = {}
-  for name, fn in next, types do
-    local number = name
-    if type(name) == "string" then
-      local found_number, message, code =
-        raw:run("SELECT to_regtype($1)::oid", nil, nil, "0", VALUE, name)
-      if code then return nil, message, code end
-      number = found_number
-      if not number then return nil, ("there is no type %s"):format(name), "42704" end
-    end
-    found[number] = fn
-  end
-  return found
-end
-
 -- A connection; or nil, message, code.
 local function connect(options, settings, opts)
   local raw, message, code = target.connect(options, opts.timeout or 10)
   if not raw then return nil, message, code end
-  if opts.types and not settings.types then
-    local types, why, why_code = find_types(raw, opts.types)
-    if not types then
-      raw:close()
-      return nil, why, why_code
-    end
-    settings.types = types
-  end
   return connections.new(raw, settings)
 end
 
@@ -114,8 +87,8 @@ function postgres.open(what, opts)
   local options, message, code = target.parse(what)
   if not options then return nil, message, code end
   local settings = {
-    statements = opts.prepare == false and 0 or opts.statements or 256, null = opts.null,
-    element_null = null, on_notice = opts.on_notice, wanted = {},
+    statements = opts.prepare == false and 0 or opts.statements or 256, wanted = {},
+    readings = readings.new(), on_notice = opts.on_notice,
   }
   local function connect_one() return connect(options, settings, opts) end
   local pool = pools.new {
@@ -124,6 +97,7 @@ function postgres.open(what, opts)
   }
   return database.new {
     pool = pool, connect = connect_one, title = title_of(options), wanted = settings.wanted,
+    how = { null = opts.null, types = opts.types },
   }
 end
 

@@ -1,7 +1,8 @@
 --- A database of PostgreSQL: what scripts call.
 -- @submodule moonlet.postgres
 
-local error, ipairs, pcall, setmetatable, type = error, ipairs, pcall, setmetatable, type
+local error, ipairs, next, pcall = error, ipairs, next, pcall
+local setmetatable, type = setmetatable, type
 local table_pack, table_unpack = table.pack, table.unpack
 local math_random, math_type = math.random, math.type
 
@@ -10,6 +11,7 @@ local copy = require "moonlet.postgres.copy"
 local engine = require "moonlet.postgres.engine"
 local listener = require "moonlet.postgres.listener"
 local rows = require "moonlet.sql.rows"
+local statement = require "moonlet.sql.statement"
 local task = require "moonlet.task"
 local transaction = require "moonlet.sql.transaction"
 
@@ -28,6 +30,8 @@ Database.__name = "postgres.database"
 function database.new(parts)
   parts.kinds, parts.kind_count = {}, 0 -- texts of queries: whether they only read
   parts.tasks = setmetatable({}, { __mode = "k" }) -- those that are inside a transaction
+  parts.engine = engine
+  transaction.prepare_class(engine)
   return setmetatable(parts, Database)
 end
 
@@ -71,7 +75,7 @@ local function query_once(self, want, sql, ...)
   local connection, message, code, details = pool:enter(is_shared(self, sql))
   if not connection then return nil, message, code, details end
   local _ <close> = setmetatable({ pool = pool, connection = connection }, Use)
-  return connection:query(want, sql, ...)
+  return connection:query(want, self.how, sql, ...)
 end
 
 -- One that the cancellation of another query has met by accident is sent again: it was undone.
@@ -172,7 +176,7 @@ function Database:rows(sql, ...)
   local loan, message, code = borrow(self)
   if not loan then argument.raise(message, code) end
   local guard <close> = setmetatable({ loan = loan }, Guard)
-  local cursor, batch, failure = loan.connection:rows(nil, sql, ...)
+  local cursor, batch, failure = loan.connection:rows(self.how, sql, ...)
   if not cursor then argument.raise(batch, failure) end
   local found = rows.new(loan, cursor, batch)
   guard.loan = false
@@ -236,36 +240,33 @@ function Database:listen(...)
   return listener.open(self.connect, channels)
 end
 
--- ---- prepared statements ----
+-- ---- prepared statements, views ----
 
---- A statement that is prepared on each connection when it first runs there. (Any text is, at its
--- second run.)
--- @object PostgresStatement
-local Statement = {}
-Statement.__index = Statement
-Statement.__name = "postgres.statement"
-
---- Makes a statement of a text.
+--- A statement that each connection prepares when it first runs it there. (Any text is prepared at
+-- its second run.)
 -- @tparam string sql
--- @treturn PostgresStatement
-function Database:prepare(sql)
+-- @tparam[opt] table opts
+-- @param[opt] opts.null the value for NULL in its rows
+-- @tparam[opt] table opts.types functions for its values
+-- @treturn Statement
+function Database:prepare(sql, opts)
   argument.self(self, Database, "prepare")
   check_sql(sql, "prepare")
   self.wanted[sql] = true
-  return setmetatable({ owner = self, sql = sql }, Statement)
+  return statement.new(self, sql, opts)
 end
 
-for _, name in ipairs { "execute", "row", "value", "all", "rows" } do
-  Statement[name] = function(self, ...)
-    argument.self(self, Statement, name)
-    return self.owner[name](self.owner, self.sql, ...)
-  end
+--- The same database, whose rows are made otherwise.
+-- @tparam table opts `null` and `types`, as for opening it
+-- @treturn PostgresDatabase
+function Database:with(opts)
+  argument.self(self, Database, "with")
+  argument.options(opts, 1, "with", { null = true, types = true })
+  local other = {}
+  for name, value in next, self do other[name] = value end
+  other.how = opts
+  return setmetatable(other, Database)
 end
-
---- Nothing is held: for those who close what they open.
-function Statement.close() end
-
-Statement.__close = Statement.close
 
 -- ---- transactions ----
 
@@ -285,6 +286,11 @@ local function enter(self)
   return setmetatable({ tasks = self.tasks, task = current }, Inside)
 end
 
+-- Begin and commit are not tried again.
+local function call(_, fn, ...)
+  return fn(...)
+end
+
 -- Runs the transaction once. seen: gets the code of its first failure.
 local function attempt(self, opts, seen, fn, ...)
   local loan <close>, message, code, details = borrow(self)
@@ -294,7 +300,7 @@ local function attempt(self, opts, seen, fn, ...)
   local _ <close> = setmetatable({}, { __close = function()
     seen.code = connection.failure and connection.failure[2]
   end })
-  return transaction.run(engine, connection, nil, fn, ...)
+  return transaction.run(self, connection, call, fn, ...)
 end
 
 local RETRIED = { ["40001"] = true, ["40P01"] = true }

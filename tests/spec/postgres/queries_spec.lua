@@ -292,7 +292,7 @@ describe("moonlet.postgres queries", function()
 
   it("prepares a statement object at its first use", function()
     with({ max = 1 }, function(db)
-      local add <close> = db:prepare "SELECT $1 + $2 AS sum"
+      local add = db:prepare "SELECT $1 + $2 AS sum"
       assert.equal(3, add:value(1, 2))
       assert.equal(1, db:value "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%AS sum'")
       assert.same({ sum = 5 }, add:row(2, 3))

@@ -173,14 +173,13 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.mistake preload.moonlet.inspector.page preload.moonlet.inspector.page_script "
          "preload.moonlet.inspector.page_style preload.moonlet.inspector.plain preload.moonlet.inspector.program "
          "preload.moonlet.inspector.recording preload.moonlet.inspector.reply preload.moonlet.inspector.screen "
-         "preload.moonlet.inspector.server preload.moonlet.inspector.waits preload.moonlet.net "
-         "preload.moonlet.net.core preload.moonlet.patch preload.moonlet.postgres "
-         "preload.moonlet.postgres.connection preload.moonlet.postgres.copy preload.moonlet.postgres.core "
-         "preload.moonlet.postgres.cursors preload.moonlet.postgres.database preload.moonlet.postgres.engine "
-         "preload.moonlet.postgres.listener preload.moonlet.postgres.parameters preload.moonlet.postgres.pool "
-         "preload.moonlet.postgres.target preload.moonlet.process preload.moonlet.process.core "
-         "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.websocket "
-         "preload.moonlet.websocket.core "},
+         "preload.moonlet.inspector.server preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
+         "preload.moonlet.postgres preload.moonlet.postgres.connection preload.moonlet.postgres.copy "
+         "preload.moonlet.postgres.core preload.moonlet.postgres.cursors preload.moonlet.postgres.database "
+         "preload.moonlet.postgres.engine preload.moonlet.postgres.listener preload.moonlet.postgres.parameters "
+         "preload.moonlet.postgres.pool preload.moonlet.postgres.readings preload.moonlet.postgres.target "
+         "preload.moonlet.process preload.moonlet.process.core preload.moonlet.process.run "
+         "preload.moonlet.process.start preload.moonlet.websocket preload.moonlet.websocket.core "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal debug.setmetatable "
@@ -207,20 +206,24 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.page preload.moonlet.inspector.page_script "
          "preload.moonlet.inspector.page_style preload.moonlet.inspector.plain preload.moonlet.inspector.program "
          "preload.moonlet.inspector.recording preload.moonlet.inspector.reply preload.moonlet.inspector.screen "
-         "preload.moonlet.inspector.server preload.moonlet.inspector.waits "},
+         "preload.moonlet.inspector.server "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
-         "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.fs "
-         "preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary preload.moonlet.fs.watch.core "
+         "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.durable.calendar "
+         "preload.moonlet.durable.cron preload.moonlet.durable.encoding preload.moonlet.durable.keys "
+         "preload.moonlet.durable.zone preload.moonlet.durable.zone_rule preload.moonlet.fs preload.moonlet.fs.core "
+         "preload.moonlet.fs.glob preload.moonlet.fs.temporary preload.moonlet.fs.watch.core "
          "preload.moonlet.http.files.core preload.moonlet.postgres preload.moonlet.postgres.connection "
          "preload.moonlet.postgres.copy preload.moonlet.postgres.core preload.moonlet.postgres.cursors "
          "preload.moonlet.postgres.database preload.moonlet.postgres.engine preload.moonlet.postgres.listener "
-         "preload.moonlet.postgres.parameters preload.moonlet.postgres.pool preload.moonlet.postgres.target "
-         "preload.moonlet.repl preload.moonlet.repl.complete preload.moonlet.repl.editor "
-         "preload.moonlet.repl.history preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.sqlite "
-         "preload.moonlet.sqlite.core "},
+         "preload.moonlet.postgres.parameters preload.moonlet.postgres.pool preload.moonlet.postgres.readings "
+         "preload.moonlet.postgres.target preload.moonlet.repl preload.moonlet.repl.complete "
+         "preload.moonlet.repl.editor preload.moonlet.repl.history preload.moonlet.repl.session "
+         "preload.moonlet.repl.show preload.moonlet.sqlite preload.moonlet.sqlite.core "},
         {MOONLET_OS,
          "os.execute os.exit os.getenv os.remove os.rename os.setlocale os.tmpname preload.moonlet.crypto "
+         "preload.moonlet.durable.calendar preload.moonlet.durable.cron preload.moonlet.durable.encoding "
+         "preload.moonlet.durable.keys preload.moonlet.durable.zone preload.moonlet.durable.zone_rule "
          "preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
          "preload.moonlet.fs.watch.core preload.moonlet.inspect preload.moonlet.inspect.agent "
          "preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.debugger "
@@ -244,19 +247,20 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.mistake preload.moonlet.inspector.page preload.moonlet.inspector.page_script "
          "preload.moonlet.inspector.page_style preload.moonlet.inspector.plain preload.moonlet.inspector.program "
          "preload.moonlet.inspector.recording preload.moonlet.inspector.reply preload.moonlet.inspector.screen "
-         "preload.moonlet.inspector.server preload.moonlet.inspector.waits preload.moonlet.postgres "
-         "preload.moonlet.postgres.connection preload.moonlet.postgres.copy preload.moonlet.postgres.core "
-         "preload.moonlet.postgres.cursors preload.moonlet.postgres.database preload.moonlet.postgres.engine "
-         "preload.moonlet.postgres.listener preload.moonlet.postgres.parameters preload.moonlet.postgres.pool "
+         "preload.moonlet.inspector.server preload.moonlet.postgres preload.moonlet.postgres.connection "
+         "preload.moonlet.postgres.copy preload.moonlet.postgres.core preload.moonlet.postgres.cursors "
+         "preload.moonlet.postgres.database preload.moonlet.postgres.engine preload.moonlet.postgres.listener "
+         "preload.moonlet.postgres.parameters preload.moonlet.postgres.pool preload.moonlet.postgres.readings "
          "preload.moonlet.postgres.target preload.moonlet.process preload.moonlet.process.core "
          "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.signal preload.moonlet.signal.core "
          "preload.moonlet.sql preload.moonlet.sql.database preload.moonlet.sql.loans preload.moonlet.sql.rows "
-         "preload.moonlet.sql.transaction preload.moonlet.sqlite preload.moonlet.sqlite.core "
-         "preload.moonlet.terminal preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core "
-         "preload.moonlet.test.specs preload.moonlet.thread preload.moonlet.thread.core "
-         "preload.moonlet.thread.worker preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.sql.statement preload.moonlet.sql.transaction preload.moonlet.sqlite "
+         "preload.moonlet.sqlite.core preload.moonlet.terminal preload.moonlet.terminal.core preload.moonlet.test "
+         "preload.moonlet.test.core preload.moonlet.test.specs preload.moonlet.thread preload.moonlet.thread.core "
+         "preload.moonlet.thread.worker preload.moonlet.websocket preload.moonlet.websocket.core "
+         "preload.moonlet.worker preload.moonlet.worker.store preload.moonlet.worker.store.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);
