@@ -17,6 +17,8 @@
 ---@field process moonlet.process
 ---@field queue moonlet.queue
 ---@field signal moonlet.signal
+---@field sql moonlet.sql
+---@field sqlite moonlet.sqlite
 ---@field sync moonlet.sync
 ---@field task moonlet.task
 ---@field terminal moonlet.terminal
@@ -24,6 +26,7 @@
 ---@field thread moonlet.thread
 ---@field url moonlet.url
 ---@field websocket moonlet.websocket
+---@field worker moonlet.worker
 local moonlet = {}
 
 return moonlet

@@ -15,9 +15,10 @@ local order = {
   { "system", "signal", "process", "file" },
   { "interpose" },
   { "http" },
-  { "db", "sqlite" },
+  { "worker" },
+  { "db", "sqlite", "postgres" },
   { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
-    "http", "db", "inspect", "lib", "repl" },
+    "http", "worker", "db", "postgres", "lib", "inspect", "repl" },
   { "vm" },
   { "cli" },
 }

@@ -7,7 +7,7 @@ build='gcc libc6-dev make cmake ninja-build pkg-config liblua5.4-dev libev-dev l
 # Libraries that HTTP loads at first use: their headers.
 build="$build zlib1g-dev libnghttp2-dev"
 # Databases that are loaded at first use: likewise.
-build="$build libsqlite3-dev"
+build="$build libsqlite3-dev libpq-dev"
 # lua5.4 comes with lua-busted, whose dependency would otherwise be met by Lua 5.2. The C modules
 # busted needs (lua-filesystem, lua-system, lua-term) are its own dependencies and have 5.4 builds.
 # LPeg and expat are C libraries that call back into Lua; the other lua-* are those of docs/c-libraries.md; nginx,

@@ -278,8 +278,25 @@ static int run(int argc, char **argv, const struct cli_options *options)
     return status;
 }
 
+/* In the process that the user has started: runs the master, false: it is done. In those of the
+ * workers: true. */
+static bool is_to_run(struct cli_options *options, char **argv, int *status)
+{
+    if (options->workers.count == 0)
+        return true;
+    options->workers.arguments = argv;
+    options->workers.name = argv[0];
+    int result = moonlet_workers_run(&options->workers, status);
+    if (result < 0) {
+        fprintf(stderr, "%s: cannot run workers: %s\n", argv[0], moonlet_error_text(result));
+        *status = EXIT_FAILURE;
+    }
+    return result > 0;
+}
+
 int main(int argc, char **argv)
 {
+    int status;
     struct cli_options options = cli_options_read(argc, argv);
     if (options.bad != NULL) {
         cli_print_usage(argc > 0 ? argv[0] : "moonlet", &options);
@@ -289,6 +306,8 @@ int main(int argc, char **argv)
         cli_print_help(argv[0]);
         return EXIT_SUCCESS;
     }
+    if (!is_to_run(&options, argv, &status))
+        return status;
     if (options.show_version)
         print_version();
     return run(argc, argv, &options);

@@ -2,6 +2,8 @@
 #ifndef ML_CLI_OPTIONS_H
 #define ML_CLI_OPTIONS_H
 
+#include "moonlet.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -23,6 +25,7 @@ struct cli_options {
     size_t stack_size;   /* bytes, 0: default */
     double preempt;      /* seconds, 0: off */
     double slow;         /* the same; negative: not given */
+    struct moonlet_workers workers; /* --workers; count 0: none */
     const char *profile; /* --profile: the file; NULL: no profile */
     int first;           /* the first option */
     int script;          /* index of the script's name, or of --test; argc when there is none */

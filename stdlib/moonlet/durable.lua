@@ -143,9 +143,10 @@ end
 -- @tparam[opt=1] integer opts.version
 -- @tparam[opt] boolean opts.pinned runs wait for code of the version that began them
 -- @param[opt] opts.retry how its steps are retried; see `Context:step`
--- @tparam[opt] number opts.timeout seconds from the first claim, then it is cancelled and fails with
--- "EDEADLINE"
--- @tparam[opt] number opts.hold a run that waits longer than so many seconds leaves memory meanwhile
+-- @tparam[opt] number opts.timeout seconds from the first claim, then it is cancelled and fails
+-- with "EDEADLINE"
+-- @tparam[opt] number opts.hold a run that waits longer than so many seconds leaves memory
+-- meanwhile
 -- @tparam function fn called with a Context and the input; its results are those of the run
 function Durable:workflow(name, opts, fn)
   argument.self(self, Durable, "workflow")

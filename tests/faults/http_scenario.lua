@@ -112,15 +112,4 @@ step("HTTP/2", function() return requests "2" end)
 step("a WebSocket", sockets)
 
 -- A WebSocket that was closed may still wait for its peer to close.
-local leaks
-local deadline = task.now() + STEP
-repeat
-  task.sleep(0.01)
-  collectgarbage()
-  collectgarbage()
-  leaks = left()
-until #leaks == 0 or task.now() > deadline
-if #leaks > 0 then
-  io.stderr:write("left behind: ", table.concat(leaks, ", "), "\n")
-  os.exit(3)
-end
+dofile "tests/faults/end.lua"(left, STEP)

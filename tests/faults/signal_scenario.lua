@@ -56,14 +56,4 @@ end
 local left = test.leaks()
 signal.open("USR1"):close() -- what is kept to the end
 everything()
-task.sleep(0.001)
-collectgarbage()
-collectgarbage()
-for _, t in ipairs(task.list()) do
-  if t ~= task.current() then t:cancel() t:join(1) end
-end
-local leaks = left()
-if #leaks > 0 then
-  io.stderr:write("left behind: ", table.concat(leaks, ", "), "\n")
-  os.exit(3)
-end
+dofile "tests/faults/end.lua"(left)

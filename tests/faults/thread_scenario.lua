@@ -41,13 +41,4 @@ end
 local left = test.leaks()
 step("warm", function() return thread.call("string.rep", "a", 1) end) -- what is kept to the end
 everything()
-collectgarbage()
-collectgarbage()
-for _, t in ipairs(task.list()) do
-  if t ~= task.current() then t:cancel() t:join(1) end
-end
-local leaks = left()
-if #leaks > 0 then
-  io.stderr:write("left behind: ", table.concat(leaks, ", "), "\n")
-  os.exit(3)
-end
+dofile "tests/faults/end.lua"(left)

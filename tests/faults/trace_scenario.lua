@@ -65,15 +65,4 @@ end)
 local left = test.leaks()
 everything()
 task.on_error(before)
-task.sleep(0.001)
-collectgarbage()
-collectgarbage()
-for _, t in ipairs(task.list()) do
-  if t ~= task.current() then t:cancel() t:join(1) end
-end
-local leaks = left()
-if core.is_open() then leaks[#leaks + 1] = "a trace" end
-if #leaks > 0 then
-  io.stderr:write("left behind: ", table.concat(leaks, ", "), "\n")
-  os.exit(3)
-end
+dofile "tests/faults/end.lua"(left, 0, { core.is_open() and "a trace" or nil })

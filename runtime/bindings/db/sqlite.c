@@ -8,7 +8,7 @@
 
 #include <sqlite3.h>
 
-static const char cursor_type[] = "sqlite.cursor";
+static const char cursor_type[] = "database.cursor";
 
 /* The rows of a statement that has more of them. Its connection is its user value. */
 struct cursor {

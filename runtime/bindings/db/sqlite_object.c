@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-const char ml_sqlite_type[] = "sqlite.connection";
+const char ml_sqlite_type[] = "database.connection";
 
 struct ml_lua_sqlite *ml_sqlite_push(lua_State *L)
 {

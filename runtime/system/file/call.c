@@ -12,10 +12,20 @@ static struct ml_file_call *call_of(struct ml_job *job)
     return ml_container_of(job, struct ml_file_call, job);
 }
 
+static void close_file(struct ml_file_call *call)
+{
+    if (call->fd >= 0)
+        close(call->fd);
+    call->fd = -1;
+}
+
+/* A file that nobody takes is closed here: on FUSE and NFS, close() waits for the server. */
 static void run(struct ml_job *job)
 {
     struct ml_file_call *call = call_of(job);
     call->result = call->make(call);
+    if (call->result < 0)
+        close_file(call);
 }
 
 static void release(struct ml_job *job)
@@ -61,8 +71,7 @@ void ml_file_call_free(struct ml_file_call *call)
 {
     if (call == NULL)
         return;
-    if (call->fd >= 0)
-        close(call->fd);
+    close_file(call);
     if (call->object != NULL)
         call->free_object(call->object);
     free(call->data);

@@ -16,8 +16,6 @@ void ml_file_init(struct ml_file *file, struct ml_io *io)
 
 void ml_file_close(struct ml_file *file)
 {
-    if (file->is_temporary && ml_stream_is_open(&file->stream))
-        unlink(file->stream.name);
     ml_stream_close(&file->stream);
 }
 

@@ -10,8 +10,10 @@
 
 /* The descriptor, of the file and of calls that workers make for it: the last closes it. */
 struct ml_descriptor {
-    int fd;
+    int fd; /* -1: a worker has closed it */
     atomic_uint users;
+    char *temporary;   /* the name that is removed first; NULL: none */
+    struct ml_job job; /* closes it, where that may wait for a server */
 };
 
 struct ml_file {

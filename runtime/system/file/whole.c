@@ -73,7 +73,7 @@ static bool is_special(const char *path)
            !S_ISDIR(status.st_mode);
 }
 
-int ml_file_read_whole(struct ml_file_call *call)
+static int open_and_read(struct ml_file_call *call)
 {
     if (is_special(call->path))
         return ML_FILE_IS_SPECIAL;
@@ -90,6 +90,15 @@ int ml_file_read_whole(struct ml_file_call *call)
         return ML_FILE_IS_SPECIAL;
     call->flags = ml_disk_is_local(call->fd) ? ML_FILE_IS_LOCAL : 0;
     return read_file(call);
+}
+
+int ml_file_read_whole(struct ml_file_call *call)
+{
+    int result = open_and_read(call);
+    if (call->fd >= 0)
+        close(call->fd);
+    call->fd = -1;
+    return result;
 }
 
 static int write_input(struct ml_file_call *call)

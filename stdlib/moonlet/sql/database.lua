@@ -23,7 +23,7 @@
 --   never waits; `connection:close()`, which never waits either.
 --
 -- With the code "WRITES" a connection of `readers` refuses a statement: it is for `writer`.
--- @module moonlet.sql.database
+-- @submodule moonlet.sql
 
 local error, setmetatable = error, setmetatable
 local math_min = math.min

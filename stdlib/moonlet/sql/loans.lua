@@ -8,7 +8,7 @@ local loans = {}
 -- A loan gives its connection back when it is closed, or closes it if it is not whole any more.
 local Loan = {}
 Loan.__index = Loan
-Loan.__name = "sql.loan"
+Loan.__name = "loan"
 
 --- Takes a connection from a pool (moonlet.pool); waits for one. `loan.connection` is it.
 -- @return a loan, to be closed; or nil, message, code

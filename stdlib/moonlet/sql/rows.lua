@@ -1,5 +1,5 @@
 --- Rows that come in batches while a script iterates over them.
--- @module moonlet.sql.rows
+-- @submodule moonlet.sql
 
 local setmetatable = setmetatable
 

@@ -1,5 +1,5 @@
 --- Transactions, and savepoints inside them.
--- @module moonlet.sql.transaction
+-- @submodule moonlet.sql
 
 local error, setmetatable = error, setmetatable
 

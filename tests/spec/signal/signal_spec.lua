@@ -3,6 +3,7 @@
 local support = dofile "tests/spec/support.lua"
 local channel = require "moonlet.channel"
 local signal = require "moonlet.signal"
+local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 local it, run = support.limited(it), support.run
 
@@ -396,15 +397,19 @@ describe("signal.on", function()
 
   it("makes one call after the other", function()
     local running, calls = 0, 0
+    local may_end = sync.event()
     local handler <close> = signal.on("USR1", function()
       running = running + 1
       assert.are.equal(1, running)
-      task.sleep(0.01)
+      may_end:wait()
       running, calls = running - 1, calls + 1
     end)
     send "USR1"
     support.eventually(function() return running == 1 end)
-    send("USR1", "USR1")
+    send("USR1", "USR1") -- while the first call goes on: one more is due
+    task.sleep(0.001)
+    assert.are.equal(0, calls)
+    may_end:set()
     support.eventually(function() return calls == 2 end)
     task.sleep(0.02)
     assert.are.equal(2, calls)

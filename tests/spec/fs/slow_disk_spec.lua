@@ -1,0 +1,34 @@
+--- A disk that answers late stops the task that asks it, and no other (tests/support/slow_disk.c, over FUSE).
+local fs = require "moonlet.fs"
+local support = dofile "tests/spec/support.lua"
+local it = support.limited(it)
+
+local TESTS = assert(os.getenv "MOONLET_TESTS")
+local NOT_MOUNTED = 77
+
+-- What a script prints that runs beside such a disk; its arguments are the disk's files and its place. nil: here no
+-- such disk can be mounted.
+local function run_on_slow_disk(script, ...)
+  local dir <close> = assert(fs.temp_dir())
+  assert(fs.mkdir(dir.path .. "/files"))
+  assert(fs.mkdir(dir.path .. "/place"))
+  local words = {}
+  for i, word in ipairs { ... } do words[i] = ("%q"):format(word) end
+  local output, status = support.shell(("'%s/slow_disk' %s/files %s/place '%s' --slow 0 %s %s/files %s/place %s"):format(
+    TESTS, dir.path, dir.path, os.getenv "MOONLET", script, dir.path, dir.path, table.concat(words, " ")))
+  if status == NOT_MOUNTED then return nil end
+  return output
+end
+
+-- A test that says why it cannot run here.
+local function it_on_slow_disk(title, script, words, expected)
+  it(title, function()
+    local output = run_on_slow_disk(script, words)
+    if not output then return pending "a FUSE file system cannot be mounted here" end
+    assert.equal(expected, output)
+  end)
+end
+
+describe("on a disk that answers late", function()
+  it_on_slow_disk("every call of moonlet.fs makes its task alone wait", "tests/spec/fs/slow_calls.lua", "fs.", "29\n")
+end)
