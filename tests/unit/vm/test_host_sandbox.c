@@ -271,11 +271,12 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.signal "
          "preload.moonlet.signal.core preload.moonlet.sql preload.moonlet.sql.database preload.moonlet.sql.loans "
-         "preload.moonlet.sql.rows preload.moonlet.sql.transaction preload.moonlet.sqlite "
-         "preload.moonlet.sqlite.core preload.moonlet.terminal preload.moonlet.terminal.core preload.moonlet.test "
-         "preload.moonlet.test.core preload.moonlet.test.specs preload.moonlet.thread preload.moonlet.thread.core "
-         "preload.moonlet.thread.worker preload.moonlet.websocket preload.moonlet.websocket.core "
-         "preload.moonlet.worker preload.moonlet.worker.store preload.moonlet.worker.store.core "},
+         "preload.moonlet.sql.rows preload.moonlet.sql.statement preload.moonlet.sql.transaction "
+         "preload.moonlet.sqlite preload.moonlet.sqlite.core preload.moonlet.terminal "
+         "preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
+         "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
+         "preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
+         "preload.moonlet.worker.store preload.moonlet.worker.store.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);
