@@ -194,7 +194,7 @@ describe("the reference", function()
     local listener <close> = require "moonlet.net".listen("127.0.0.1", 0)
     local examples = { Task = task.current(), Greenlet = greenlet.new(print, greenlet.current()),
       Address = listener:address(), Lease = { value = 1 }, Url = require "moonlet.url".parse "",
-      file = { path = "x" }, directory = { path = "x" } }
+      Statement = { sql = "x" }, file = { path = "x" }, directory = { path = "x" } }
     local child <close> = assert(require "moonlet.process".spawn { "true" })
     child:wait()
     examples.Process = child

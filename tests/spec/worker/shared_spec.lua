@@ -184,7 +184,7 @@ describe("connections", function()
       serve()
     ]]
     program:await_ready()
-    local port, held, seen = tonumber(program:get "port"), {}, { 0, 0 }
+    local port, held, seen = tonumber((program:get "port")), {}, { 0, 0 }
     for i = 1, 100 do held[i] = assert(net.connect("127.0.0.1", port)) end
     for i = 1, 100 do
       local id = tonumber(assert(held[i]:read(1)))
