@@ -2,8 +2,8 @@
 
 #include "base/check.h"
 #include "worker/handover.h"
-#include "worker/shares.h"
 #include "worker/kept_stores.h"
+#include "worker/shares.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,6 +96,7 @@ bool ml_handover_write(const struct ml_master *master, FILE *out)
             master->last_share, master->retired_requests, master->retired_connections,
             master->began_at);
     print_bytes(out, &master->mask, sizeof master->mask);
+    print_bytes(out, master->tickets, sizeof master->tickets);
     fputc('\n', out);
     write_slots(master, out);
     write_processes(master, out);
@@ -116,7 +117,9 @@ static int read_head(struct ml_master *master, FILE *in)
         fscanf(in, " %u %u %u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNd64, &master->generation,
                &master->last_generation, &master->last_serial, &master->last_share,
                &master->retired_requests, &master->retired_connections, &master->began_at) == 7;
-    return is_head && scan_bytes(in, &master->mask, sizeof master->mask) ? 0 : -EPROTO;
+    bool is_whole = is_head && scan_bytes(in, &master->mask, sizeof master->mask) &&
+                    scan_bytes(in, master->tickets, sizeof master->tickets);
+    return is_whole ? 0 : -EPROTO;
 }
 
 static int read_slot(struct ml_master *master, FILE *in)

@@ -81,6 +81,7 @@ static void send_place(struct ml_master *master, struct ml_worker_process *proce
         .beat = (uint64_t)ml_time_earlier(LONGEST_BEAT, master->options.stuck / 4),
         .grace = (uint64_t)master->options.grace,
         .reuseport = master->options.reuseport};
+    memcpy(place.tickets, master->tickets, sizeof place.tickets);
     if (master->options.stuck != ML_FOREVER)
         place.dead_after = (uint64_t)(2 * master->options.stuck + master->options.grace);
     ml_process_send(process, ML_CONTROL_HELLO, 0, 0, &place, sizeof place, -1);
@@ -137,7 +138,7 @@ static int start(struct ml_master *master, struct ml_worker_process *process)
 /* Room to poll one process more. */
 static int reserve_polls(struct ml_master *master)
 {
-    unsigned room = 1 + 2 * (master->process_count + 1);
+    unsigned room = ML_MASTER_POLLS + 2 * (master->process_count + 1);
     if (room <= master->poll_room)
         return 0;
     struct pollfd *polls = realloc(master->polls, 2 * room * sizeof *polls);
