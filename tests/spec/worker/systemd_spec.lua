@@ -27,7 +27,7 @@ describe("the service manager is told", function()
     local program <close> = workers.start("task.sleep(0.05) serve()", { env = { NOTIFY_SOCKET = m.path } })
     local text = m.await "READY=1"
     assert.is_truthy(text:find("MAINPID=" .. program.process.pid, 1, true))
-    assert.is_truthy(program:text():find "workers ready")
+    program:await_ready()
     program:signal "HUP"
     text = m.await "RELOADING=1"
     assert.is_truthy(text:find "MONOTONIC_USEC=%d%d%d%d+\n")
