@@ -180,7 +180,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.postgres.listener preload.moonlet.postgres.parameters preload.moonlet.postgres.pool "
          "preload.moonlet.postgres.readings preload.moonlet.postgres.target preload.moonlet.process "
          "preload.moonlet.process.core preload.moonlet.process.run preload.moonlet.process.start "
-         "preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.serving preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
+         "preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.show "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal debug.setmetatable "
@@ -272,7 +273,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
          "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
          "preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
-         "preload.moonlet.worker.store preload.moonlet.worker.store.core "},
+         "preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.show preload.moonlet.worker.store "
+         "preload.moonlet.worker.store.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);
