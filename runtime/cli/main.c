@@ -185,6 +185,8 @@ static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_
     int error = 0;
     if (options->runs_specs)
         return load_specs(m);
+    if (options->shows_durable)
+        return moonlet_load_string(m, "require 'moonlet.durable.program'.run()", "=--durable");
     if (options->attach != NULL)
         return load_attach(m, options);
     bool has_script = options->script < argc;

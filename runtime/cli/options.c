@@ -248,7 +248,8 @@ struct cli_options cli_options_read(int argc, char **argv)
             break;
         }
         options.runs_specs = strcmp(argv[i], "--test") == 0;
-        if (options.runs_specs)
+        options.shows_durable = strcmp(argv[i], "--durable") == 0;
+        if (options.runs_specs || options.shows_durable)
             break;
         if (argv[i][1] == '-')
             read_long(&options, argv, &i);
@@ -306,6 +307,8 @@ void cli_print_help(const char *program)
            "                     run (100; 0: do not, as with --test)\n"
            "  --workers N        run the script in N processes that share what it listens\n"
            "                     on; N,max_requests=K and the like: see the manual\n"
+           "  --durable DB ls    list the durable runs in a database; show ID, retry ID,\n"
+           "                     cancel ID\n"
            "  --test [paths]     run specs of busted, each test in a task; all arguments\n"
            "                     after it are for busted; without paths: 'spec'\n"
            "  --help             show this help\n"
