@@ -185,11 +185,12 @@ local function claim(self)
 end
 
 -- Under the virtual clock nothing happens in other processes: until when there is nothing to claim.
+-- Limits of queues are looked at once a second.
 local function next_due(self)
   local due = self:attempt(function(db)
     return db:value "SELECT min(due) FROM moonlet_runs WHERE status = 'queued'"
   end)
-  return due and max(due - self.d:now(), POLL)
+  return due and max(due - self.d:now(), 1)
 end
 
 local function claim_on(self)
