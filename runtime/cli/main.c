@@ -161,12 +161,15 @@ static int load_debuggee(struct moonlet *m, const struct cli_options *options)
     return moonlet_load_string(m, text, "=--debug");
 }
 
-static int load_adapter(struct moonlet *m, bool has_script)
+static int load_adapter(struct moonlet *m, bool has_script, const struct cli_options *options)
 {
-    return moonlet_load_string(m,
-                               has_script ? "require 'moonlet.inspector.adapter'.run(true)"
-                                          : "require 'moonlet.inspector.adapter'.run(false)",
-                               "=--debug");
+    static const char source[] = "require 'moonlet.inspector.adapter'.run(%s, %s)";
+    char target[4 * CLI_LONGEST_ADDRESS + 3] = "nil";
+    char text[sizeof source + sizeof target + sizeof "false"];
+    if (options->attach != NULL)
+        quote(target, options->attach);
+    snprintf(text, sizeof text, source, has_script ? "true" : "false", target);
+    return moonlet_load_string(m, text, "=--debug");
 }
 
 static int load_interaction(struct moonlet *m)
@@ -187,11 +190,11 @@ static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_
         return load_specs(m);
     if (options->shows_durable)
         return moonlet_load_string(m, "require 'moonlet.durable.program'.run()", "=--durable");
-    if (options->attach != NULL)
-        return load_attach(m, options);
     bool has_script = options->script < argc;
     if (options->debug != NULL && options->debug[0] == '\0')
-        return load_adapter(m, has_script);
+        return load_adapter(m, has_script, options);
+    if (options->attach != NULL)
+        return load_attach(m, options);
     bool is_bare = !has_script && !options->has_statement && !options->show_version;
     if (has_script)
         error = load_script(m, argv, options->script);

@@ -90,7 +90,7 @@ struct ml_master {
     struct ml_reload reload;
     struct ml_link shares; /* worker/shares.h */
     uint64_t last_share;
-    struct ml_link stores; /* worker/stores.h */
+    struct ml_link stores; /* worker/kept_stores.h */
     int signals;           /* a signalfd */
     struct pollfd *polls;  /* one for the signals, two for each process */
     unsigned poll_room;

@@ -16,7 +16,7 @@ const char ml_pg_connection_type[] = "postgres.connection";
 
 struct ml_pg *ml_push_pg(lua_State *L)
 {
-    struct ml_pg *pg = ml_push_object(L, ml_pg_connection_type, sizeof *pg, ML_PG_USER_VALUES);
+    struct ml_pg *pg = ml_push_object(L, ml_pg_connection_type, sizeof *pg, 0);
     ml_pg_init(pg, &ml_lua_of(L)->hub);
     return pg;
 }
@@ -28,24 +28,16 @@ struct ml_pg *ml_check_pg(lua_State *L)
 
 void ml_pg_push_reading(lua_State *L, int index, struct ml_pg_reading *how)
 {
+    *how = (struct ml_pg_reading){0, 0, 0};
     luaL_checkstack(L, 10, NULL);
-    bool has_null = lua_getiuservalue(L, index, ML_PG_NULL_VALUE) != LUA_TNIL;
+    if (!lua_istable(L, index))
+        return;
+    bool has_null = lua_rawgeti(L, index, 1) != LUA_TNIL;
     how->null = has_null ? lua_gettop(L) : 0;
-    lua_getiuservalue(L, index, ML_PG_ELEMENT_NULL_VALUE);
+    lua_rawgeti(L, index, 2);
     how->element_null = lua_gettop(L);
-    bool has_types = lua_getiuservalue(L, index, ML_PG_TYPES_VALUE) == LUA_TTABLE;
+    bool has_types = lua_rawgeti(L, index, 3) == LUA_TTABLE;
     how->types = has_types ? lua_gettop(L) : 0;
-}
-
-/* conn:read_as(null, element_null, types): how values are read. */
-static int connection_read_as(lua_State *L)
-{
-    ml_check_pg(L);
-    lua_settop(L, 1 + ML_PG_USER_VALUES);
-    lua_setiuservalue(L, 1, ML_PG_TYPES_VALUE);
-    lua_setiuservalue(L, 1, ML_PG_ELEMENT_NULL_VALUE);
-    lua_setiuservalue(L, 1, ML_PG_NULL_VALUE);
-    return 0;
 }
 
 /* conn:settle([timeout]) -> true; or nil, message, code. */
@@ -176,7 +168,6 @@ void ml_open_pg_connection(lua_State *L)
                                        {"put", ml_pg_connection_put},
                                        {"end_copy", ml_pg_connection_end_copy},
                                        {"get", ml_pg_connection_get},
-                                       {"read_as", connection_read_as},
                                        {"settle", connection_settle},
                                        {"is_settled", connection_is_settled},
                                        {"is_alive", connection_is_alive},

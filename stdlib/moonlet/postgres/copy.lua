@@ -1,5 +1,5 @@
 --- COPY, in both directions, piece by piece.
--- @module moonlet.postgres.copy
+-- @submodule moonlet.postgres
 
 local select, setmetatable, tostring, type = select, setmetatable, tostring, type
 local table_concat = table.concat
@@ -8,6 +8,8 @@ local argument = require "moonlet.argument"
 local raise = argument.raise
 
 local copy = {}
+
+local NAMES = { ["in"] = "FROM STDIN", out = "TO STDOUT" }
 
 -- Sends the command. Afterwards data flow in that direction.
 local function begin(connection, sql, direction)
@@ -22,7 +24,7 @@ local function begin(connection, sql, direction)
     return nil, "the COPY goes the other way", "0A000"
   end
   while not raw:is_broken() and raw:result() ~= false do end
-  if kind ~= nil then return nil, "not a COPY " .. (direction == "in" and "FROM STDIN" or "TO STDOUT"), "0A000" end
+  if kind ~= nil then return nil, "not a COPY " .. NAMES[direction], "0A000" end
   if connection.in_transaction then connection.failure = connection.failure or { why, why_code } end
   return nil, why, why_code, why_details
 end
@@ -32,7 +34,8 @@ local function finish(connection)
   local raw, count, failure = connection.raw, 0, nil
   repeat
     local kind, rows, code, details = raw:result()
-    if kind == nil then failure = failure or { rows, code, details } elseif kind then count = rows end
+    if kind == nil then failure = failure or { rows, code, details } end
+    if kind then count = rows end
   until kind == false or raw:is_broken()
   if not failure then return count end
   if connection.in_transaction then connection.failure = connection.failure or failure end
@@ -80,7 +83,7 @@ local function add(self, text)
 end
 
 --- Sends data in the format of the command. Waits while the server takes its time.
--- @tparam string ... 
+-- @tparam string ... pieces
 -- @treturn boolean true; or nil, message, code
 function Writer:write(...)
   argument.self(self, Writer, "write")

@@ -1,5 +1,5 @@
 --- LISTEN: notifications, on a connection of their own that comes back by itself.
--- @module moonlet.postgres.listener
+-- @submodule moonlet.postgres
 
 local argument = require "moonlet.argument"
 local task = require "moonlet.task"
@@ -20,6 +20,8 @@ Listener.__name = "postgres.listener"
 -- The first and the last pause between two attempts to connect again, in seconds.
 local SHORTEST, LONGEST = 0.05, 2
 
+local COUNT = 0
+
 local function quoted(name)
   return '"' .. name:gsub('"', '""') .. '"'
 end
@@ -32,7 +34,8 @@ local function connect(self)
     if not guard.is_good then connection:close() end
   end })
   for i = 1, #self.channels do
-    local ok, why, why_code = connection.raw:run("LISTEN " .. quoted(self.channels[i]), nil, nil, "", 0)
+    local sql = "LISTEN " .. quoted(self.channels[i])
+    local ok, why, why_code = connection.raw:run(sql, nil, nil, "", COUNT)
     if not ok then return nil, why, why_code end
   end
   closing.is_good = true
@@ -44,7 +47,7 @@ end
 -- @tparam {string} channels
 -- @treturn Listener or nil, message, code
 function listener.open(connect_one, channels)
-  local self = setmetatable({ connect = connect_one, channels = channels, is_closed = false }, Listener)
+  local self = setmetatable({ connect = connect_one, channels = channels }, Listener)
   local connection, message, code = connect(self)
   if not connection then return nil, message, code end
   self.connection = connection

@@ -13,8 +13,8 @@ Pool.__index = Pool
 Pool.__name = "postgres.pool"
 
 --- Makes one.
--- @tparam table parts `connect` -> a connection, or nil, message, code; `max`; `idle`: seconds after
--- which an unused one is closed; `depth`: the most queries that wait on a shared one, 0: none is
+-- @tparam table parts `connect` -> a connection, or nil, message, code; `max`; `idle`: seconds
+-- after which an unused one is closed; `depth`: the most queries on a shared one, 0: none is shared
 function pool.new(parts)
   parts.free, parts.shared, parts.total = {}, {}, 0
   parts.waiters, parts.first, parts.last = {}, 1, 0

@@ -7,7 +7,7 @@
 
 #include "child_process.h"
 #include "worker/store.h"
-#include "worker/stores.h"
+#include "worker/open_stores.h"
 
 
 #include <errno.h>
@@ -292,12 +292,12 @@ static void test_stores_of_a_process_are_found_by_name(void **state)
     struct ml_store_wish wish = {.size = SMALL}, other = {.size = 2 * SMALL}, any = {0};
     struct ml_store_wish evicting = {.evict = ML_EVICT_OLDEST};
     struct ml_store *one, *two;
-    assert_int_equal(ml_stores_open("one", &wish, NULL, NULL, &one), 0);
-    assert_int_equal(ml_stores_open("one", &any, NULL, NULL, &two), 0);
+    assert_int_equal(ml_open_stores_get("one", &wish, NULL, NULL, &one), 0);
+    assert_int_equal(ml_open_stores_get("one", &any, NULL, NULL, &two), 0);
     assert_ptr_equal(one, two);
-    assert_int_equal(ml_stores_open("one", &other, NULL, NULL, &two), -EEXIST);
-    assert_int_equal(ml_stores_open("one", &evicting, NULL, NULL, &two), -EEXIST);
-    assert_int_equal(ml_stores_open("two", &other, NULL, NULL, &two), 0);
+    assert_int_equal(ml_open_stores_get("one", &other, NULL, NULL, &two), -EEXIST);
+    assert_int_equal(ml_open_stores_get("one", &evicting, NULL, NULL, &two), -EEXIST);
+    assert_int_equal(ml_open_stores_get("two", &other, NULL, NULL, &two), 0);
     assert_ptr_not_equal(one, two);
 }
 
