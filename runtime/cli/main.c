@@ -195,6 +195,8 @@ static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_
     int error = 0;
     if (options->runs_specs)
         return load_specs(m);
+    if (options->shows_durable)
+        return moonlet_load_string(m, "require 'moonlet.durable.program'.run()", "=--durable");
     bool has_script = options->script < argc;
     if (options->debug != NULL && options->debug[0] == '\0')
         return load_adapter(m, has_script, options);

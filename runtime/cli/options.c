@@ -263,7 +263,8 @@ struct cli_options cli_options_read(int argc, char **argv)
             break;
         }
         options.runs_specs = strcmp(argv[i], "--test") == 0;
-        if (options.runs_specs)
+        options.shows_durable = strcmp(argv[i], "--durable") == 0;
+        if (options.runs_specs || options.shows_durable)
             break;
         if (argv[i][1] == '-')
             read_long(&options, argv, &i);
@@ -323,6 +324,8 @@ void cli_print_help(const char *program)
            "  --workers N        run the script in N processes that share what it listens\n"
            "                     on; N,max_requests=K and the like: see the manual\n"
            "  --workers-status PID  show the workers of a running program\n"
+           "  --durable DB ls    list the durable runs in a database; show ID, retry ID,\n"
+           "                     cancel ID\n"
            "  --test [paths]     run specs of busted, each test in a task; all arguments\n"
            "                     after it are for busted; without paths: 'spec'\n"
            "  --help             show this help\n"
