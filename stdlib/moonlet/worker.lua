@@ -1,5 +1,5 @@
---- Processes that share what a script listens on: `moonlet --workers N script.lua` runs the script
--- N times, under a master that starts, watches and replaces the workers. Outside of a worker the
+--- Processes that share what a script listens on. The program's option `workers` runs the script N
+-- times, under a master that starts, watches and replaces the workers. Outside of a worker the
 -- module is there, too, so that one script runs both ways.
 --
 -- `worker.id` is the number of this worker, from 1 to `worker.count`, the number of workers when it
@@ -87,7 +87,7 @@ local function check_options(opts)
   end
 end
 
---- Runs workers from a script, as the option --workers does: starts the program moonlet as their
+--- Runs workers from a script, as the program's option does: starts the program moonlet as their
 -- master, and waits for its end. A cancellation stops the workers as SIGTERM does. May wait.
 --
 --     if worker.id then serve() else worker.run { count = 4 } end

@@ -32,7 +32,7 @@ describe("the service manager is told", function()
     text = m.await "RELOADING=1"
     assert.is_truthy(text:find "MONOTONIC_USEC=%d%d%d%d+\n")
     m.await "READY=1"
-    assert.are.equal(2, (select(2, program:who())))
+    program:await_generation(2)
     program.process:kill "TERM"
     m.await "STOPPING=1"
     assert.are.equal(0, program:wait())
@@ -124,7 +124,7 @@ describe("a new binary", function()
     program:await "generation 2 serves"
     local status = program:status()
     assert.are.equal(pid, status.pid)
-    assert.are.equal(2, (select(2, program:who())))
+    program:await_generation(2)
     assert.is_truthy(select(2, long:join()):find " 1 ")
     program:signal "HUP" -- signals work as before
     program:await "generation 3 serves"
