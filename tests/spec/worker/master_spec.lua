@@ -298,6 +298,29 @@ describe("reload", function()
   end)
 end)
 
+describe("a peer that keeps its connection", function()
+  it("loses no request by a reload: the answer says that the connection is over", function()
+    local net = require "moonlet.net"
+    local program <close> = workers.start(SERVER)
+    program:await_ready()
+    local conn <close> = assert(net.connect("127.0.0.1", program.port))
+    local function ask()
+      assert(conn:write "GET /who HTTP/1.1\r\nHost: x\r\n\r\n")
+      local head = assert(conn:read_until("\r\n\r\n"))
+      return head:lower(), conn:read_exactly(tonumber(head:lower():match "content%-length: (%d+)"))
+    end
+    assert.is_nil(ask():find "connection: close")
+    program:signal "HUP"
+    program:await "generation 2 serves"
+    workers.eventually(function() return #program:status().workers == 3 end) -- one has that connection
+    local head, body = ask()
+    assert.is_truthy(head:find "connection: close")
+    assert.is_truthy(body:find " 1 ")
+    assert.is_nil(conn:read_some())
+    assert.are.equal(0, program:stop())
+  end)
+end)
+
 describe("--workers-status", function()
   it("shows the workers", function()
     local program <close> = workers.start(SERVER)
@@ -325,6 +348,7 @@ describe("the number of workers", function()
     program:signal "TTOU"
     await_count(program, 1)
     program:signal "TTOU" -- the last one stays
+    program:status() -- of two signals that wait the kernel gives the one with the lower number first
     program:signal "TTIN"
     await_count(program, 2)
     assert.are.equal(0, program:stop())
