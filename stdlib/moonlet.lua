@@ -7,7 +7,8 @@ local rawset, require = rawset, require
 
 local modules = {
   channel = true, crypto = true, fs = true, greenlet = true, http = true, inspect = true,
-  json = true, net = true, patch = true, pool = true, process = true, queue = true, signal = true,
+  json = true, net = true, patch = true, pool = true, process = true, queue = true, redis = true,
+  signal = true,
   sync = true, task = true, terminal = true, test = true, thread = true, url = true,
   websocket = true, worker = true,
 }

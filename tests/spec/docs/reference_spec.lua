@@ -15,7 +15,7 @@ local it, read_file = support.limited(it), support.read_file
 local function is_internal(name)
   return name:find "%.core$" or name:find "^moonlet%.repl" or name:find "^moonlet%.http%."
     or name:find "^moonlet%.process%." or name:find "^moonlet%.thread%." or name:find "^moonlet%.fs%."
-    or name:find "^moonlet%.worker%."
+    or name:find "^moonlet%.worker%." or name:find "^moonlet%.redis%."
     or name:find "^moonlet%.inspect%."
     or name == "moonlet.argument" or name == "moonlet.named"
     or name == "moonlet.test.specs" or name:find "^moonlet%.inspector%."

@@ -176,7 +176,12 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.reply preload.moonlet.inspector.screen preload.moonlet.inspector.server "
          "preload.moonlet.inspector.waits preload.moonlet.net preload.moonlet.net.core preload.moonlet.patch "
          "preload.moonlet.process preload.moonlet.process.core preload.moonlet.process.run "
-         "preload.moonlet.process.start preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.process.start "
+         "preload.moonlet.redis preload.moonlet.redis.address preload.moonlet.redis.batch "
+         "preload.moonlet.redis.cluster preload.moonlet.redis.commands preload.moonlet.redis.connection "
+         "preload.moonlet.redis.execute preload.moonlet.redis.node preload.moonlet.redis.resp "
+         "preload.moonlet.redis.scan preload.moonlet.redis.script preload.moonlet.redis.subscription "
+         "preload.moonlet.websocket preload.moonlet.websocket.core "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal debug.setmetatable "
