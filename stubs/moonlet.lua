@@ -16,6 +16,7 @@
 ---@field pool moonlet.pool
 ---@field process moonlet.process
 ---@field queue moonlet.queue
+---@field redis moonlet.redis
 ---@field signal moonlet.signal
 ---@field sql moonlet.sql
 ---@field sqlite moonlet.sqlite
