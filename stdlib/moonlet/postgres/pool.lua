@@ -97,7 +97,7 @@ end
 local STALE = 0.005
 
 -- How long a connection may take to end what its last task has left, in seconds.
-local PATIENCE = 1
+local PATIENCE = 3
 
 -- Whether a connection can be used; one that cannot is closed.
 local function make_ready(self, connection)
