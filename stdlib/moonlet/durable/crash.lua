@@ -14,15 +14,16 @@ local count = 0
 -- The status of a process that SIGKILL has ended, in a shell.
 local STATUS = 137
 
---- A write begins.
+--- A write begins; returns its number.
 function crash.before()
   count = count + 1
   if count == before then exit(STATUS) end
+  return count
 end
 
---- A write has ended.
-function crash.after()
-  if count == after then exit(STATUS) end
+--- The write of that number has ended.
+function crash.after(number)
+  if number == after then exit(STATUS) end
 end
 
 return crash

@@ -5,6 +5,8 @@ local pairs, require = pairs, require
 local find = string.find
 local concat, rep = table.concat, string.rep
 
+local task = require "moonlet.task"
+
 local engine = { name = "sqlite", pairs = pairs }
 
 engine.types = {
@@ -12,10 +14,21 @@ engine.types = {
   WITHOUT = "WITHOUT ROWID",
 }
 
+-- How long another process may keep the file to itself, as it opens, closes or repairs it, in
+-- seconds; and how often is looked.
+local PATIENCE, PAUSE = 10, 0.02
+
 --- Opens the database.
 -- @treturn Database or nil, message, code
 function engine.open(path, opts)
-  return require("moonlet.sqlite").open(path, opts)
+  local sqlite = require "moonlet.sqlite"
+  local deadline = task.now() + PATIENCE
+  local db, message, code = sqlite.open(path, opts)
+  while not db and find(code, "^SQLITE_BUSY") and task.now() < deadline do
+    task.sleep(PAUSE)
+    db, message, code = sqlite.open(path, opts)
+  end
+  return db, message, code
 end
 
 --- A statement with `?` for each parameter, as the engine wants it.
@@ -37,7 +50,7 @@ function engine.lock_schema() return true end
 engine.clock = "SELECT (julianday('now') - 2440587.5) * 86400.0 AS now"
 
 --- So many rows are written by one statement, and statements are made for these numbers only.
-engine.sizes = { 1, 8, 64, 256 }
+engine.sizes = { 1, 4, 16, 64, 256, 1024 }
 
 --- A table of parameters, as `v`, with columns column1, column2...
 -- @tparam integer rows

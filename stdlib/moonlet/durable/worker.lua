@@ -64,6 +64,11 @@ function Worker:cancel(id, reason)
   end
 end
 
+-- The same for something that writes.
+function Worker:write(fn, ...)
+  return self.d.writer:alone(self.attempt, self, fn, ...)
+end
+
 -- ---- the lease ----
 
 -- A worker that others have taken for gone has lost its runs.
@@ -74,12 +79,12 @@ end
 local function beat(self)
   local d = self.d
   d:read_clock()
-  local is_known = self:attempt(claims.beat, self.id, d:now() + d.lease)
+  local is_known = self:write(claims.beat, self.id, d:now() + d.lease)
   if is_known then
     self.safe_until = task.now() + d.lease
   elseif is_known == false then
     lose_all(self)
-    if self:attempt(claims.enter, self.id, d:now(), d:now() + d.lease) then
+    if self:write(claims.enter, self.id, d:now(), d:now() + d.lease) then
       self.safe_until = task.now() + d.lease
     end
   elseif task.now() > self.safe_until then
@@ -180,11 +185,12 @@ local function claim(self)
 end
 
 -- Under the virtual clock nothing happens in other processes: until when there is nothing to claim.
+-- Limits of queues are looked at once a second.
 local function next_due(self)
   local due = self:attempt(function(db)
     return db:value "SELECT min(due) FROM moonlet_runs WHERE status = 'queued'"
   end)
-  return due and max(due - self.d:now(), POLL)
+  return due and max(due - self.d:now(), 1)
 end
 
 local function claim_on(self)
@@ -303,8 +309,11 @@ local function leave(self)
   for claimed in pairs(self.runs) do claimed:suspend "stopped" end
   local is_empty = wait_for_runs(self, PATIENCE)
   self.is_gone = true
-  if is_empty then self:attempt(claims.leave, self.id) end
-  for _, t in ipairs(self.tasks) do t:cancel() end
+  if is_empty then self:write(claims.leave, self.id) end
+  for _, t in ipairs(self.tasks) do
+    t:cancel()
+    t:join(PATIENCE)
+  end
   self.d.worker = nil
   self.left:set()
 end
@@ -320,7 +329,7 @@ end
 function Worker:serve()
   local d = self.d
   self.left, self.tasks = sync.event(), {}
-  local ok, message, code = self:attempt(claims.enter, self.id, d:now(), d:now() + d.lease)
+  local ok, message, code = self:write(claims.enter, self.id, d:now(), d:now() + d.lease)
   if not ok then return nil, message, code end
   self.safe_until = task.now() + d.lease
   local _ <close> = setmetatable({ worker = self }, Serving)

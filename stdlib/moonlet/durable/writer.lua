@@ -129,10 +129,10 @@ local function resolve(self, items)
 end
 
 local function commit(self, items)
-  crash.before()
+  local number = crash.before()
   local ok, message, code = write_all(self, by_kind(items))
   if ok then
-    crash.after()
+    crash.after(number)
     ok, message, code = resolve(self, items)
   end
   return ok, message, code
@@ -229,9 +229,9 @@ end
 
 --- Does something else that writes, alone.
 function Writer.alone(_, fn, ...)
-  crash.before()
+  local number = crash.before()
   local first, second, third = fn(...)
-  crash.after()
+  crash.after(number)
   return first, second, third
 end
 

@@ -180,7 +180,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.postgres.listener preload.moonlet.postgres.parameters preload.moonlet.postgres.pool "
          "preload.moonlet.postgres.readings preload.moonlet.postgres.target preload.moonlet.process "
          "preload.moonlet.process.core preload.moonlet.process.run preload.moonlet.process.start "
-         "preload.moonlet.websocket preload.moonlet.websocket.core "},
+         "preload.moonlet.serving preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
+         "preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.show "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal debug.setmetatable "
@@ -210,8 +211,16 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.inspector.server "},
         {MOONLET_IO,
          "_G.dofile _G.io _G.loadfile io.close io.flush io.input io.lines io.open io.output io.popen io.read "
-         "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.durable.calendar "
-         "preload.moonlet.durable.cron preload.moonlet.durable.encoding preload.moonlet.durable.keys "
+         "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.durable "
+         "preload.moonlet.durable.admin preload.moonlet.durable.branches preload.moonlet.durable.calendar "
+         "preload.moonlet.durable.claims preload.moonlet.durable.context preload.moonlet.durable.crash "
+         "preload.moonlet.durable.cron preload.moonlet.durable.encoding preload.moonlet.durable.engine_sqlite "
+         "preload.moonlet.durable.failure preload.moonlet.durable.handles preload.moonlet.durable.identity "
+         "preload.moonlet.durable.keys preload.moonlet.durable.metrics preload.moonlet.durable.ops "
+         "preload.moonlet.durable.policy preload.moonlet.durable.program preload.moonlet.durable.run "
+         "preload.moonlet.durable.schedules preload.moonlet.durable.schema preload.moonlet.durable.signals "
+         "preload.moonlet.durable.step preload.moonlet.durable.testing preload.moonlet.durable.values "
+         "preload.moonlet.durable.waits preload.moonlet.durable.worker preload.moonlet.durable.writer "
          "preload.moonlet.durable.zone preload.moonlet.durable.zone_rule preload.moonlet.fs "
          "preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
          "preload.moonlet.fs.watch.core preload.moonlet.http.files.core preload.moonlet.postgres "
@@ -229,12 +238,12 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.durable.crash preload.moonlet.durable.cron preload.moonlet.durable.encoding "
          "preload.moonlet.durable.engine_sqlite preload.moonlet.durable.failure preload.moonlet.durable.handles "
          "preload.moonlet.durable.identity preload.moonlet.durable.keys preload.moonlet.durable.metrics "
-         "preload.moonlet.durable.ops preload.moonlet.durable.policy preload.moonlet.durable.run "
-         "preload.moonlet.durable.schedules preload.moonlet.durable.schema preload.moonlet.durable.signals "
-         "preload.moonlet.durable.step preload.moonlet.durable.testing preload.moonlet.durable.values "
-         "preload.moonlet.durable.waits preload.moonlet.durable.worker preload.moonlet.durable.writer "
-         "preload.moonlet.durable.zone preload.moonlet.durable.zone_rule preload.moonlet.fs "
-         "preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
+         "preload.moonlet.durable.ops preload.moonlet.durable.policy preload.moonlet.durable.program "
+         "preload.moonlet.durable.run preload.moonlet.durable.schedules preload.moonlet.durable.schema "
+         "preload.moonlet.durable.signals preload.moonlet.durable.step preload.moonlet.durable.testing "
+         "preload.moonlet.durable.values preload.moonlet.durable.waits preload.moonlet.durable.worker "
+         "preload.moonlet.durable.writer preload.moonlet.durable.zone preload.moonlet.durable.zone_rule "
+         "preload.moonlet.fs preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
          "preload.moonlet.fs.watch.core preload.moonlet.inspect preload.moonlet.inspect.agent "
          "preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.debugger "
          "preload.moonlet.inspect.agent.evaluate preload.moonlet.inspect.agent.program "
@@ -272,6 +281,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
          "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
          "preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
+         "preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.show "
          "preload.moonlet.worker.store preload.moonlet.worker.store.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
