@@ -10,7 +10,7 @@ local pool = {}
 
 local Pool = {}
 Pool.__index = Pool
-Pool.__name = "postgres.pool"
+Pool.__name = "libpq.pool"
 
 --- Makes one.
 -- @tparam table parts `connect` -> a connection, or nil, message, code; `max`; `idle`: seconds
