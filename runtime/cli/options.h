@@ -17,6 +17,8 @@ struct cli_options {
     bool has_statement;      /* -e */
     bool show_help;
     bool no_interpose;
+    const char *workers_status; /* the pid of a master; NULL: not asked for */
+    bool checks_handover; /* --check-handover=N: another program's master asks */
     bool runs_specs; /* --test, what follows is for busted */
     bool shows_durable; /* --durable, what follows says what */
     bool inspect_write, inspect_remote, attach_web;

@@ -51,8 +51,8 @@ end
 -- @treturn table pid (of the master), count, generation, uptime, reloading, stopping, requests,
 -- connections, restarts; workers: a list of id, pid, state ("starting", "ready", "draining"),
 -- generation, age, silent (seconds since its last beat), connections, requests, open, memory
--- (bytes), late (seconds by which its last beat was late); sockets: a list of address, kind, sockets;
--- or nil, message, code
+-- (bytes), late (seconds by which its last beat was late); sockets: a list of address, kind,
+-- sockets; or nil, message, code
 function worker.status()
   local text, message, code = core.request "status"
   if not text then return nil, message, code end

@@ -127,21 +127,32 @@ static int connection_keep_notices(lua_State *L)
     return 0;
 }
 
+/* Owns a notification until its texts stand on the stack. */
+static const char notification_type[] = "postgres.notification";
+
+static int notification_gc(lua_State *L)
+{
+    PGnotify **notification = ml_to_object(L, 1);
+    if (*notification != NULL)
+        ml_libpq.PQfreemem(*notification);
+    *notification = NULL;
+    return 0;
+}
+
 /* conn:notification([timeout]) -> channel, payload, pid; or nil, message, code. */
 static int connection_notification(lua_State *L)
 {
     struct ml_pg *pg = ml_check_pg(L);
     ml_time deadline = ml_check_deadline(L, 2);
-    PGnotify *notification;
+    PGnotify **notification = ml_push_object(L, notification_type, sizeof *notification, 0);
     ml_blocking_begin_until(L, deadline);
-    int error = ml_pg_notification(pg, &notification, deadline);
+    int error = ml_pg_notification(pg, notification, deadline);
     error = ml_blocking_end_until(L, deadline, error);
     if (error != 0)
         return ml_pg_push_failure(L, pg, error);
-    lua_pushstring(L, notification->relname);
-    lua_pushstring(L, notification->extra);
-    lua_pushinteger(L, notification->be_pid);
-    ml_libpq.PQfreemem(notification);
+    lua_pushstring(L, (*notification)->relname);
+    lua_pushstring(L, (*notification)->extra);
+    lua_pushinteger(L, (*notification)->be_pid);
     return 3;
 }
 
@@ -182,5 +193,8 @@ void ml_open_pg_connection(lua_State *L)
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", connection_gc}, {"__close", connection_close}, {NULL, NULL}};
+    static const luaL_Reg none[] = {{NULL, NULL}};
+    static const luaL_Reg notifications[] = {{"__gc", notification_gc}, {NULL, NULL}};
+    ml_open_object_type(L, notification_type, none, notifications);
     ml_open_object_type(L, ml_pg_connection_type, methods, metamethods);
 }

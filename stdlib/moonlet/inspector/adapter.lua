@@ -86,14 +86,20 @@ Remote.__index = Remote
 local function is_remote(child) return getmetatable(child) == Remote end
 
 function Remote:wait() self.messages:join() end
-function Remote:close() self.stream:close() end
+
+-- The client has gone. One that was started for it ends.
+function Remote:close()
+  if not self.ends then return self.stream:close() end
+  wire.write(self.stream, { seq = last, type = "request", command = "disconnect",
+    arguments = { terminateDebuggee = true } })
+end
 
 local function environment(args)
   local changes = {}
   for name, value in pairs(type(args.env) == "table" and args.env or {}) do
-    changes[name] = value ~= json.null and tostring(value) or false
+    changes[name] = tostring(value)
   end
-  return process.env(changes)
+  return changes
 end
 
 local function command(args, path)
@@ -107,7 +113,7 @@ end
 -- Starts it as a child and waits until it has connected. The child and the stream; nil, message.
 local function start_child(args, words, listener)
   words.stdin, words.stdout, words.stderr = "null", "pipe", "pipe"
-  words.cwd, words.env, words.kill_after = args.cwd, environment(args), END
+  words.cwd, words.env, words.kill_after = args.cwd, process.env(environment(args)), END
   local child, message = process.spawn(words)
   if not child then return nil, message end
   local stream
@@ -135,7 +141,7 @@ end
 local function start_in_terminal(args, words, listener)
   send { type = "request", command = "runInTerminal", arguments = {
     kind = args.console == "externalTerminal" and "external" or "integrated", title = "moonlet",
-    cwd = args.cwd or "", args = json.array(words), env = args.env,
+    cwd = args.cwd or "", args = json.array(words), env = environment(args),
   } }
   local answer = await_answer(last)
   if not answer.success then return nil, answer.message or "the client has no terminal" end

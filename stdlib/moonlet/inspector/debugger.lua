@@ -109,14 +109,14 @@ local function serve(stream, engine, opts)
 end
 
 --- Serves a session with an adapter.
--- @tparam ThreadChannel reply gets {true} when the client has set its breakpoints, or has gone;
+-- @tparam ThreadChannel answer gets {true} when the client has set its breakpoints, or has gone;
 -- {nil, message} when there is no session
 -- @tparam string path of the adapter's Unix socket
 -- @tparam integer main the number of the program's main task
-function debugger.connect(reply, path, main)
+function debugger.connect(answer, path, main)
   local is_told = false
   local function tell(...)
-    if not is_told then reply:put({ ... }, 0) end
+    if not is_told then answer:put({ ... }, 0) end
     is_told = true
   end
   local stream <close>, message = net.connect("unix:" .. path)

@@ -145,7 +145,9 @@ Loan.__index = Loan
 function Loan:close()
   local connection = self.connection
   self.connection = false
-  if connection then self.pool:put_back(connection) end
+  if not connection then return end
+  self.pool:count_holder(-1, self.holder)
+  self.pool:put_back(connection)
 end
 
 Loan.__close = Loan.close
@@ -154,7 +156,8 @@ Loan.__gc = Loan.close -- of rows that the script has lost
 local function borrow(self)
   local connection, message, code, details = self.pool:take()
   if not connection then return nil, message, code, details end
-  return setmetatable({ pool = self.pool, connection = connection }, Loan)
+  local holder = self.pool:count_holder(1)
+  return setmetatable({ pool = self.pool, connection = connection, holder = holder }, Loan)
 end
 
 -- A loan that goes to something with a life of its own: closed unless that has it.

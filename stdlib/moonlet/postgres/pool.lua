@@ -18,6 +18,7 @@ Pool.__name = "postgres.pool"
 function pool.new(parts)
   parts.free, parts.shared, parts.total = {}, {}, 0
   parts.waiters, parts.first, parts.last = {}, 1, 0
+  parts.holders = setmetatable({}, { __mode = "k" }) -- tasks: how many they keep for long
   return setmetatable(parts, Pool)
 end
 
@@ -123,6 +124,17 @@ end
 
 -- ---- leases ----
 
+local HELD = "this task has all connections in use: it has rows open, or a transaction"
+
+--- The running task keeps a connection for longer than one query, or no more. change: 1 or -1.
+-- @return the task, for the second call
+function Pool:count_holder(change, holder)
+  holder = holder or task.current()
+  local count = (self.holders[holder] or 0) + change
+  self.holders[holder] = count > 0 and count or nil
+  return holder
+end
+
 --- Leases a connection; waits for one.
 -- @return it; or nil, message, code
 function Pool:take()
@@ -130,6 +142,7 @@ function Pool:take()
     local connection = table_remove(self.free)
     if not connection then
       if self.total < self.max then return open(self) end
+      if (self.holders[task.current()] or 0) >= self.max then return nil, HELD, "EDEADLK" end
       connection = wait(self)
     end
     if connection and make_ready(self, connection) then

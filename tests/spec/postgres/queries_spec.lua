@@ -240,7 +240,9 @@ describe("moonlet.postgres queries", function()
 
   it("prepares a text at its second run, the least used go first, and DISCARD is noticed", function()
     with({ max = 1, statements = 3 }, function(db)
-      local function prepared() return db:value "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'moonlet%'" end
+      local function prepared()
+        return db:value "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'moonlet%'"
+      end
       for _, text in ipairs { "SELECT $1 + 1", "SELECT $1 + 2", "SELECT $1 + 3", "SELECT $1 + 4" } do
         for i = 1, 3 do db:value(text, i) end
         assert.is_true(prepared() <= 4)

@@ -45,7 +45,7 @@ local function read_log(self)
 end
 
 --- Starts `moonlet --workers N script PORT`. opts: count (2; a string may have more behind the number), port, env,
--- options (a list), path (of the script, which is written otherwise).
+-- options (a list), program, path (of the script, which is written otherwise).
 function workers.start(source, opts)
   opts = opts or {}
   local path = opts.path or os.tmpname()
@@ -53,7 +53,7 @@ function workers.start(source, opts)
   assert(file:write(prelude, source))
   file:close()
   local self = setmetatable({ log = {}, path = path, port = opts.port or support.free_port() }, Program)
-  local command = { MOONLET, "--slow", "0", "--workers", tostring(opts.count or 2) }
+  local command = { opts.program or MOONLET, "--slow", "0", "--workers", tostring(opts.count or 2) }
   for _, option in ipairs(opts.options or {}) do command[#command + 1] = option end
   command[#command + 1], command[#command + 2] = path, tostring(self.port)
   command.stderr, command.stdout, command.kill_after = "pipe", "inherit", 30
