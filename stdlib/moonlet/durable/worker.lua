@@ -34,12 +34,16 @@ local function jitter(seconds) return seconds * (5 / 6 + random() / 3) end
 -- Not a time: the limits of the program's own claims.
 local DEFAULT_MAX = 1000
 
+local forget
+
 function worker.new(d, options)
-  return setmetatable({
+  local self = setmetatable({
     d = d, id = d.id, max = options.max or DEFAULT_MAX, queues = options.queues, runs = {},
     count = 0, per_queue = {}, changed = sync.event(), looked = sync.event(),
     messages = 0, deadlines = {}, sweep_at = task.now() + SWEEP,
   }, Worker)
+  self.on_end = function(ended) forget(self, ended) end
+  return self
 end
 
 --- Has the worker look for runs at once.
@@ -111,11 +115,11 @@ end
 
 -- ---- runs ----
 
-local function forget(self, claimed)
+function forget(self, claimed)
   self.runs[claimed] = nil
   self.deadlines[claimed] = nil
   self.count = self.count - 1
-  local queue = claimed.row.queue
+  local queue = claimed.queue
   self.per_queue[queue] = self.per_queue[queue] - 1
   self:wake()
 end
@@ -130,7 +134,7 @@ local function begin(self, row, history)
   d.counts.claims = d.counts.claims + 1
   d:observe_claim(max(row.claimed - max(row.due, row.created), 0))
   if row.epoch > 1 then d.counts.replays = d.counts.replays + 1 end
-  claimed:begin(function(ended) forget(self, ended) end)
+  claimed:begin(self.on_end)
 end
 
 -- Begins what was claimed. Runs that have been claimed before have remembered something.
