@@ -2,8 +2,8 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "io/io.h"
 #include "io/address.h"
+#include "io/io.h"
 
 #include <errno.h>
 #include <stdlib.h>
