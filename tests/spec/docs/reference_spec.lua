@@ -18,7 +18,6 @@ local function is_internal(name)
     or name:find "^moonlet%.inspect%." or name:find "^moonlet%.worker%." or name:find "^moonlet%.sql%."
     or name:find "^moonlet%.durable%." or name:find "^moonlet%.redis%." or name:find "^moonlet%.postgres%."
     or name == "moonlet.argument" or name == "moonlet.named" or name == "moonlet.serving"
-    or name == "moonlet.worker.drain" or name == "moonlet.worker.show"
     or name == "moonlet.test.specs" or name:find "^moonlet%.inspector%."
 end
 
