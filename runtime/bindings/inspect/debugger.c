@@ -36,13 +36,16 @@ static void forget_calls(lua_State *L)
         hooked->leaf = hooked->lined = NULL;
 }
 
+/* Lua begins its count of instructions anew whenever a hook is set, so one that is changed at each
+ * call would keep a script's own hook, or the instruction limit, from ever counting: beside them a
+ * reason stays in force once it is. */
 static void set(lua_State *L, enum ml_hook_reason reason, bool on)
 {
     if (is_armed(L, reason) == on)
         return;
     if (on)
         ml_hooks_arm(L, reason);
-    else
+    else if ((lua_gethookmask(L) & LUA_MASKCOUNT) == 0)
         ml_hooks_disarm(L, reason);
 }
 
