@@ -148,6 +148,13 @@ static int load_attach(struct moonlet *m, const struct cli_options *options)
     return moonlet_load_string(m, text, "=--attach");
 }
 
+static int load_workers_status(struct moonlet *m, const struct cli_options *options)
+{
+    char text[96];
+    snprintf(text, sizeof text, "require 'moonlet.worker.show'.run('%s')", options->workers_status);
+    return moonlet_load_string(m, text, "=--workers-status");
+}
+
 /* The program connects to the debug adapter that started it, before its own first piece. */
 static int load_debuggee(struct moonlet *m, const struct cli_options *options)
 {
@@ -188,11 +195,15 @@ static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_
     int error = 0;
     if (options->runs_specs)
         return load_specs(m);
+    if (options->shows_durable)
+        return moonlet_load_string(m, "require 'moonlet.durable.program'.run()", "=--durable");
     bool has_script = options->script < argc;
     if (options->debug != NULL && options->debug[0] == '\0')
         return load_adapter(m, has_script, options);
     if (options->attach != NULL)
         return load_attach(m, options);
+    if (options->workers_status != NULL)
+        return load_workers_status(m, options);
     bool is_bare = !has_script && !options->has_statement && !options->show_version;
     if (has_script)
         error = load_script(m, argv, options->script);
@@ -285,7 +296,7 @@ static int run(int argc, char **argv, const struct cli_options *options)
  * workers: true. */
 static bool is_to_run(struct cli_options *options, char **argv, int *status)
 {
-    if (options->workers.count == 0)
+    if (options->workers.count == 0 && !options->checks_handover)
         return true;
     options->workers.arguments = argv;
     options->workers.name = argv[0];

@@ -14,7 +14,7 @@ local sqlite = {}
 
 -- ---- the engine (moonlet.sql.database) ----
 
-local engine = { name = "sqlite" }
+local engine = {}
 
 local NOTHING = {}
 
@@ -39,6 +39,11 @@ end
 function engine.rollback(connection)
   if connection:in_transaction() then connection:execute(NOTHING, "ROLLBACK") end
   connection:restrict "any"
+end
+
+-- Inside, only calls of the transaction may wait: meanwhile no other task can write.
+function engine.guard(connection, fn, ...)
+  return connection:guard(fn, ...)
 end
 
 function engine.is_busy(code)

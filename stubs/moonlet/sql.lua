@@ -23,6 +23,16 @@ function Database:close() end
 ---@return string|nil # code
 function Database:execute(sql, ...) end
 
+---@class moonlet.sql.Database.prepare.options
+---@field null? any the value for NULL in its rows
+---@field types? table functions for its values, see the engine
+
+---A statement that is run often.
+---@param sql string
+---@param opts? moonlet.sql.Database.prepare.options
+---@return moonlet.sql.Statement
+function Database:prepare(sql, opts) end
+
 ---Runs a statement, and returns its first row.
 ---@param sql string
 ---@param ... any its parameters
@@ -63,6 +73,11 @@ function Database:transaction(opts, fn, ...) end
 ---@return any ... # the value; nil: NULL, or there is no row; or nil, message, code
 function Database:value(sql, ...) end
 
+---The same database, whose rows are made otherwise.
+---@param opts table `null` and `types`, as for opening it
+---@return moonlet.sql.Database
+function Database:with(opts) end
+
 ---Rows of a query, as `db:rows` returns them: `for row in db:rows(sql) do`. They have a connection
 ---until the last was read, an error came, or they are closed. `<close>` closes them.
 ---@class moonlet.sql.Rows
@@ -71,33 +86,78 @@ local Rows = {}
 ---Ends the query: what was not read is dropped. Idempotent, never waits.
 function Rows:close() end
 
----A transaction, for the task that began it. Its calls are those of the database; a nested
----transaction is a savepoint.
+---A statement of a database, or of a transaction. Each connection prepares it when it first runs it
+---there, and keeps it; so do all other statements, of which the 256 last used ones are kept.
+---@class moonlet.sql.Statement
+---@field sql string its text
+local Statement = {}
+
+---All of its rows, as the database's `all`.
+---@param ... any its parameters
+function Statement:all(...) end
+
+---Runs it, as the database's `execute`.
+---@param ... any its parameters
+function Statement:execute(...) end
+
+---Its first row, as the database's `row`.
+---@param ... any its parameters
+function Statement:row(...) end
+
+---Iterates over its rows, as the database's `rows`.
+---@param ... any its parameters
+function Statement:rows(...) end
+
+---Its first value, as the database's `value`.
+---@param ... any its parameters
+function Statement:value(...) end
+
+---A transaction, for the task that began it, until its function returns. Its calls are those of the
+---database, on one connection.
 ---@class moonlet.sql.Transaction
 local Transaction = {}
 
----As the database's.
----@param sql any
----@param ... any
+---All rows, as the database's `all`.
+---@param sql string
+---@param ... any its parameters
+---@return {table}|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
 function Transaction:all(sql, ...) end
 
----As the database's.
----@param sql any
----@param ... any
+---Runs a statement, as the database's `execute`.
+---@param sql string
+---@param ... any its parameters
+---@return integer|nil # rows changed; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
 function Transaction:execute(sql, ...) end
 
----As the database's.
----@param sql any
----@param ... any
+---A statement that is run often, as the database's `prepare`.
+---@param sql string
+---@param opts? table
+---@return moonlet.sql.Statement
+function Transaction:prepare(sql, opts) end
+
+---The first row, as the database's `row`.
+---@param sql string
+---@param ... any its parameters
+---@return table|nil # or nil; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
 function Transaction:row(sql, ...) end
 
----As the database's. Other statements may run while the rows are open.
----@param sql any
----@param ... any
+---Iterates over rows, as the database's `rows`. Other statements may run while they are open.
+---@param sql string
+---@param ... any its parameters
+---@return moonlet.sql.Rows
 function Transaction:rows(sql, ...) end
 
----As the database's.
----@param sql any
+---Runs several statements, as the database's `script`.
+---@param sql string
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
 function Transaction:script(sql) end
 
 ---Calls fn(tx, ...) between a savepoint and its release. An error, or a failure that fn returns as
@@ -107,10 +167,16 @@ function Transaction:script(sql) end
 ---@return any ... # fn's results; or nil, message, code
 function Transaction:transaction(fn, ...) end
 
----As the database's.
----@param sql any
----@param ... any
+---The first value, as the database's `value`.
+---@param sql string
+---@param ... any its parameters
+---@return any ... # the value; or nil, message, code
 function Transaction:value(sql, ...) end
+
+---The same transaction, whose rows are made otherwise.
+---@param opts table `null` and `types`, as for opening the database
+---@return moonlet.sql.Transaction
+function Transaction:with(opts) end
 
 ---Values for databases: NULL, and parameters that are not what their Lua type says.
 ---`moonlet.sqlite` and `moonlet.postgres` take them.

@@ -4,6 +4,7 @@
 #include "bindings/db/sqlite_object.h"
 #include "bindings/db/sqlite_parameters.h"
 #include "bindings/db/sqlite_rows.h"
+#include "bindings/task/task.h"
 #include "db/sqlite/statement_call.h"
 
 #include <sqlite3.h>
@@ -196,6 +197,15 @@ static int connection_restrict(lua_State *L)
     return 0;
 }
 
+/* connection:guard(fn, ...) -> fn's results: in it the task waits in calls of this connection only.
+ */
+static int connection_guard(lua_State *L)
+{
+    struct ml_lua_sqlite *s = ml_sqlite_check(L, 1);
+    s->is_guarded = true;
+    return ml_call_in_scope(L, ML_SCOPE_TRANSACTION, ML_FOREVER);
+}
+
 /* connection:tidy() -> whether it can serve somebody else: drops its cursors. */
 static int connection_tidy(lua_State *L)
 {
@@ -244,17 +254,13 @@ static int open_connection(lua_State *L)
 
 int ml_open_sqlite(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"row", connection_row},
-                                       {"execute", connection_execute},
-                                       {"value", connection_value},
-                                       {"all", connection_all},
-                                       {"rows", connection_rows},
-                                       {"script", connection_script},
-                                       {"tidy", connection_tidy},
-                                       {"restrict", connection_restrict},
-                                       {"in_transaction", connection_in_transaction},
-                                       {"close", connection_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"row", connection_row},           {"execute", connection_execute},
+        {"value", connection_value},       {"all", connection_all},
+        {"rows", connection_rows},         {"script", connection_script},
+        {"guard", connection_guard},       {"tidy", connection_tidy},
+        {"restrict", connection_restrict}, {"in_transaction", connection_in_transaction},
+        {"close", connection_close},       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", connection_close}, {"__close", connection_close}, {NULL, NULL}};
     static const luaL_Reg cursor_methods[] = {

@@ -45,7 +45,7 @@ static _Noreturn void raise_refusal(lua_State *L, const struct ml_sqlite_call *c
 
 int ml_sqlite_call(lua_State *L, struct ml_lua_sqlite *s, int (*make)(struct ml_sqlite *))
 {
-    struct ml_lua *lua = ml_blocking_begin(L);
+    struct ml_lua *lua = s->is_guarded ? ml_blocking_begin_transacting(L) : ml_blocking_begin(L);
     s->is_busy = true;
     int error = ml_sqlite_run(&lua->hub, s->c, make);
     note_end(s, error);
@@ -86,6 +86,9 @@ void ml_sqlite_set_text(lua_State *L, struct ml_lua_sqlite *s, int index)
 
 void ml_sqlite_drop_cursors(struct ml_lua_sqlite *s)
 {
+    s->is_guarded = false;
+    if (s->c->statements.taken == 0)
+        return;
     s->generation++;
     ml_sqlite_drop_all_cursors(s->c);
 }

@@ -11,6 +11,7 @@ struct ml_lua_sqlite {
     unsigned flags;      /* of every statement: ML_SQLITE_ONLY_READS, ML_SQLITE_MAY_BEGIN */
     unsigned generation; /* counts the times when all cursors were dropped */
     bool is_busy;        /* a task is in a call */
+    bool is_guarded;     /* in its transaction its task waits for nothing else */
 };
 
 extern const char ml_sqlite_type[];

@@ -154,6 +154,7 @@ int ml_sqlite_statements_take(struct ml_sqlite_statements *s, sqlite3 *db, const
     *out = find(s, text, size, hash);
     if (*out != NULL) {
         ml_list_remove(&(*out)->link);
+        s->taken++;
         return SQLITE_OK;
     }
     struct ml_sqlite_statement *statement = new_statement(text, size, hash);
@@ -163,6 +164,7 @@ int ml_sqlite_statements_take(struct ml_sqlite_statements *s, sqlite3 *db, const
     int result = prepare(db, statement);
     if (result == SQLITE_OK) {
         keep(s, statement);
+        s->taken++;
         *out = statement;
     } else {
         free_statement(statement);
@@ -173,6 +175,7 @@ int ml_sqlite_statements_take(struct ml_sqlite_statements *s, sqlite3 *db, const
 void ml_sqlite_statements_give(struct ml_sqlite_statements *s,
                                struct ml_sqlite_statement *statement)
 {
+    s->taken--;
     if (statement->is_kept)
         ml_list_insert(s->kept.next, &statement->link);
     else

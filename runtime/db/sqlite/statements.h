@@ -32,6 +32,7 @@ struct ml_sqlite_statement {
 struct ml_sqlite_statements {
     struct ml_link kept;
     struct ml_link all;
+    unsigned taken; /* and not given back */
     unsigned count; /* of those in buckets, also while they are used */
     struct ml_sqlite_statement *buckets[ML_SQLITE_BUCKETS];
 };

@@ -1,36 +1,41 @@
---- Databases as scripts use them: pools of connections of an engine (moonlet.sqlite,
--- moonlet.postgres).
+--- Databases as scripts use them: connections of an engine (moonlet.sqlite, moonlet.postgres).
 --
 -- An engine is a table of functions. Each that talks to the database may wait, and returns
 -- nil, message, code when that failed:
 --
--- - `name`: "sqlite";
 -- - `begin(connection, options)` -> true: begins a transaction; options: of db:transaction(), or nil;
 -- - `commit(connection)` -> true; `rollback(connection)`, which raises nothing;
--- - `is_busy(code)`: whether a call that failed so may be tried again soon (nil: never);
--- - `guard(connection, fn, ...)` -> fn's results: calls fn, the body of a transaction (nil: plainly).
+-- - `is_busy(code)`: whether a call that failed so may be tried again soon (nil: never). Begin and
+--   commit are tried again, too;
+-- - `guard(connection, fn, ...)` -> fn's results: calls fn, the body of a transaction (nil: plainly);
+-- - `methods`, `transaction_methods`: further methods of the engine's databases and transactions.
+--   They use `self.connection` in a transaction, and in a database
+--   `local loan <close>, message, code = self.writer:take()`, then `loan.connection`.
 --
 -- A connection is an object of the engine's, used by one task at a time:
 --
--- - `connection:execute(how, sql, ...)` -> rows changed, further results; how: a table with `null` and
---   `types`, the options of the database;
+-- - `connection:execute(how, sql, ...)` -> rows changed, one further result; how: a table with `null`
+--   and `types`, the options of the database;
 -- - `connection:row(how, sql, ...)` -> the first row, or nil; `connection:value(how, sql, ...)`;
 --   `connection:all(how, sql, ...)` -> a list of rows;
 -- - `connection:rows(how, sql, ...)` -> a cursor, a list of the first rows; `cursor:fetch()` -> a list
 --   of the next ones, empty at the end; `cursor:close()`, which never waits;
 -- - `connection:script(sql)` -> true, several statements;
 -- - `connection:tidy()` -> whether it can serve another task; drops what the last one left open, and
---   never waits; `connection:close()`, which never waits either.
+--   never waits; `connection:close()`, which never waits either. A connection whose call was
+--   cancelled and has not ended is not whole: it is closed.
 --
 -- With the code "WRITES" a connection of `readers` refuses a statement: it is for `writer`.
 -- @submodule moonlet.sql
 
-local error, setmetatable = error, setmetatable
+local error, getmetatable, pairs = error, getmetatable, pairs
+local setmetatable = setmetatable
 local math_min = math.min
 
 local argument = require "moonlet.argument"
 local loans = require "moonlet.sql.loans"
 local rows = require "moonlet.sql.rows"
+local statement = require "moonlet.sql.statement"
 local task = require "moonlet.task"
 local transaction = require "moonlet.sql.transaction"
 
@@ -42,6 +47,23 @@ local Database = {}
 Database.__index = Database
 Database.__name = "sql.database"
 
+-- The classes of the engines' databases: copies of Database with methods of their own.
+local classes = { [Database] = true }
+
+local function class_of(engine)
+  if engine.class or not engine.methods then return engine.class or Database end
+  local class = {}
+  for name, value in pairs(Database) do class[name] = value end
+  for name, value in pairs(engine.methods) do class[name] = value end
+  class.__index = class
+  engine.class, classes[class] = class, true
+  return class
+end
+
+local function check_self(self, name)
+  if not classes[getmetatable(self)] then argument.self(self, Database, name) end
+end
+
 -- Makes a database.
 --
 -- - engine: see above;
@@ -50,9 +72,13 @@ Database.__name = "sql.database"
 -- - title: what it prints as;
 -- - busy_timeout: seconds for which calls that fail with a busy database are tried again.
 function database.new(parts)
-  parts.writes, parts.writes_count = {}, 0
+  local readers = loans.source(parts.readers)
+  parts.writer = parts.writer == parts.readers and readers or loans.source(parts.writer)
+  parts.readers = readers
+  parts.known = { writes = {}, count = 0 } -- statements that are for the writer
   parts.tasks = setmetatable({}, { __mode = "k" }) -- those that are inside a transaction
-  return setmetatable(parts, Database)
+  transaction.prepare_class(parts.engine)
+  return setmetatable(parts, class_of(parts.engine))
 end
 
 -- ---- one statement ----
@@ -74,8 +100,8 @@ local function persist(self, fn, ...)
   return first, second, third
 end
 
-local function call_on(self, pool, method, ...)
-  local loan <close>, message, code = loans.take(pool)
+local function call_on(self, source, method, ...)
+  local loan <close>, message, code = source:take()
   if not loan then return nil, message, code end
   local connection = loan.connection
   return persist(self, connection[method], connection, ...)
@@ -85,13 +111,14 @@ end
 local MOST_WRITES = 1000
 
 local function note_write(self, sql)
-  if self.writes_count == MOST_WRITES then self.writes, self.writes_count = {}, 0 end
-  self.writes[sql], self.writes_count = true, self.writes_count + 1
+  local known = self.known
+  if known.count == MOST_WRITES then known.writes, known.count = {}, 0 end
+  known.writes[sql], known.count = true, known.count + 1
 end
 
 -- Calls a connection's method with a statement, on a reader unless it is known to write.
 local function call(self, method, sql, ...)
-  if not self.writes[sql] then
+  if not self.known.writes[sql] then
     local first, second, third = call_on(self, self.readers, method, self.how, sql, ...)
     if third ~= "WRITES" then return first, second, third end
     note_write(self, sql)
@@ -105,7 +132,7 @@ end
 -- @treturn integer rows changed; or nil, message, code. SQLite: then the rowid of the last row that
 -- was inserted
 function Database:execute(sql, ...)
-  argument.self(self, Database, "execute")
+  check_self(self, "execute")
   return call(self, "execute", sql, ...)
 end
 
@@ -114,7 +141,7 @@ end
 -- @param ... its parameters
 -- @treturn table by the names of the columns; nil: there is none; or nil, message, code
 function Database:row(sql, ...)
-  argument.self(self, Database, "row")
+  check_self(self, "row")
   local row, message, code = call(self, "row", sql, ...)
   if code then return nil, message, code end
   return row
@@ -125,7 +152,7 @@ end
 -- @param ... its parameters
 -- @return the value; nil: NULL, or there is no row; or nil, message, code
 function Database:value(sql, ...)
-  argument.self(self, Database, "value")
+  check_self(self, "value")
   local value, message, code = call(self, "value", sql, ...)
   if code then return nil, message, code end
   return value
@@ -136,7 +163,7 @@ end
 -- @param ... its parameters
 -- @treturn {table} or nil, message, code
 function Database:all(sql, ...)
-  argument.self(self, Database, "all")
+  check_self(self, "all")
   return call(self, "all", sql, ...)
 end
 
@@ -148,10 +175,11 @@ function Guard:__close()
 end
 
 -- Rows of a statement, with a connection of the pool; or nil, message, code.
-local function open_rows(self, pool, sql, ...)
-  local loan, message, code = loans.take(pool)
+local function open_rows(self, source, sql, ...)
+  local loan, message, code = source:take()
   if not loan then return nil, message, code end
   local guard <close> = setmetatable({ loan = loan }, Guard)
+  loan:hold()
   local connection = loan.connection
   local cursor, batch, failure = persist(self, connection.rows, connection, self.how, sql, ...)
   if not cursor then return nil, batch, failure end
@@ -161,7 +189,7 @@ local function open_rows(self, pool, sql, ...)
 end
 
 local function find_rows(self, sql, ...)
-  if not self.writes[sql] then
+  if not self.known.writes[sql] then
     local found, message, code = open_rows(self, self.readers, sql, ...)
     if code ~= "WRITES" then return found, message, code end
     note_write(self, sql)
@@ -176,7 +204,7 @@ end
 -- @param ... its parameters
 -- @treturn Rows
 function Database:rows(sql, ...)
-  argument.self(self, Database, "rows")
+  check_self(self, "rows")
   local found, message, code = find_rows(self, sql, ...)
   if not found then argument.raise(message, code) end
   return found, nil, nil, found
@@ -187,8 +215,32 @@ end
 -- @tparam string sql
 -- @treturn boolean true; or nil, message, code
 function Database:script(sql)
-  argument.self(self, Database, "script")
+  check_self(self, "script")
   return call_on(self, self.writer, "script", sql)
+end
+
+--- A statement that is run often.
+-- @tparam string sql
+-- @tparam[opt] table opts
+-- @param[opt] opts.null the value for NULL in its rows
+-- @tparam[opt] table opts.types functions for its values, see the engine
+-- @treturn Statement
+function Database:prepare(sql, opts)
+  check_self(self, "prepare")
+  argument.string(sql, 1, "prepare")
+  return statement.new(self, sql, opts)
+end
+
+--- The same database, whose rows are made otherwise.
+-- @tparam table opts `null` and `types`, as for opening it
+-- @treturn Database
+function Database:with(opts)
+  check_self(self, "with")
+  argument.options(opts, 1, "with", { null = true, types = true })
+  local other = {}
+  for name, value in pairs(self) do other[name] = value end
+  other.how = opts
+  return setmetatable(other, getmetatable(self))
 end
 
 -- ---- transactions ----
@@ -218,22 +270,23 @@ end
 -- @param ... its further arguments
 -- @return fn's results; or nil, message, code if the transaction could not begin or commit
 function Database:transaction(opts, fn, ...)
-  argument.self(self, Database, "transaction")
+  check_self(self, "transaction")
   if argument.is_callable(opts) then return self:transaction(nil, opts, fn, ...) end
   if opts ~= nil then argument.table(opts, 1, "transaction") end
   argument.callable(fn, opts and 2 or 1, "transaction")
   local inside <close> = enter(self)
-  local loan <close>, message, code = loans.take(self.writer)
+  local loan <close>, message, code = self.writer:take()
   if not loan then return nil, message, code end
+  loan:hold()
   local engine, connection = self.engine, loan.connection
   local ok, begin_message, begin_code = persist(self, engine.begin, connection, opts)
   if not ok then return nil, begin_message, begin_code end
-  return transaction.run(engine, connection, self.how, fn, ...)
+  return transaction.run(self, connection, persist, fn, ...)
 end
 
 --- Closes it: connections that are in use when they come back. Idempotent, never waits.
 function Database:close()
-  argument.self(self, Database, "close")
+  check_self(self, "close")
   self.is_closed = true
   self.readers:close()
   if self.writer ~= self.readers then self.writer:close() end

@@ -3,6 +3,7 @@
 
 local setmetatable = setmetatable
 
+local loans = require "moonlet.sql.loans"
 local raise = require("moonlet.argument").raise
 
 local rows = {}
@@ -49,6 +50,11 @@ function Rows:close()
 end
 
 Rows.__close = Rows.close
+
+-- Rows that the script has lost.
+function Rows:__gc()
+  if self.loan then loans.recover(self.loan) end
+end
 
 function Rows:__tostring()
   return self.cursor and "sql.rows" or "sql.rows (closed)"

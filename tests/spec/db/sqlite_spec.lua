@@ -145,3 +145,133 @@ describe("moonlet.sqlite", function()
     end
   end)
 end)
+
+describe("moonlet.sqlite: transactions", function()
+  local place, db
+
+  dofile "tests/spec/fs/place.lua"(before_each, after_each, function(path) place = path end)
+
+  before_each(function()
+    db = assert(sqlite.open(place .. "/a.db"))
+    assert(db:script "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, n)")
+  end)
+
+  after_each(function() db:close() end)
+
+  it("inside, a wait for anything else is an error, and rolls back", function()
+    for _, wait in ipairs {
+      function() task.sleep(0.001) end, function() db:value "SELECT 1" end,
+      function(tx) task.no_switch(tx.value, tx, "SELECT 1") end,
+      function() db:prepare("SELECT 1"):value() end,
+    } do
+      local ok, message = pcall(db.transaction, db, function(tx)
+        assert(tx:execute("INSERT INTO t(name) VALUES('x')"))
+        wait(tx)
+      end)
+      assert.is_false(ok)
+      assert.matches("cannot wait inside", message)
+    end
+    assert.equal(0, db:value "SELECT count(*) FROM t")
+    assert.equal(7, db:transaction(function(tx)
+      return coroutine.wrap(function() return task.timeout(9, tx.value, tx, "SELECT 7") end)()
+    end))
+  end)
+
+  it("does not survive its function", function()
+    local kept, view, stmt
+    db:transaction(function(tx)
+      kept, view, stmt = tx, tx:with { null = sql.null }, tx:prepare "SELECT NULL AS a"
+      assert.same({ a = sql.null }, view:row "SELECT NULL AS a")
+      assert.same({}, stmt:row())
+    end)
+    assert.error_matches(function() kept:value "SELECT 1" end, "the transaction has ended")
+    assert.error_matches(function() view:value "SELECT 1" end, "the transaction has ended")
+    assert.error_matches(function() stmt:value() end, "the transaction has ended")
+  end)
+
+  it("after an error has ended it, nothing is committed alone", function()
+    assert(db:execute("INSERT INTO t(name) VALUES('x')"))
+    local results = { db:transaction(function(tx)
+      assert.equal("SQLITE_CONSTRAINT_UNIQUE",
+        (select(3, tx:execute("INSERT OR ROLLBACK INTO t(name) VALUES('x')"))))
+      assert.equal("SQLITE_ABORT_ROLLBACK", (select(3, tx:execute("INSERT INTO t(name) VALUES('y')"))))
+      return 1
+    end) }
+    assert.equal("SQLITE_ABORT_ROLLBACK", results[3])
+    assert.equal(1, db:value "SELECT count(*) FROM t")
+  end)
+
+  it("writers queue, readers go on meanwhile", function()
+    local order = {}
+    task.group(function(group)
+      for i = 1, 20 do
+        group:spawn(function()
+          db:transaction(function(tx)
+            order[#order + 1] = i
+            local n = tx:value "SELECT count(*) FROM t"
+            assert(tx:execute("INSERT INTO t(name, n) VALUES(?, ?)", "n" .. i, n))
+          end)
+        end)
+        group:spawn(function() assert(db:value "SELECT count(*) FROM t" <= 20) end)
+      end
+    end)
+    for i = 1, 20 do assert.equal(i, order[i]) end
+    assert.equal(20, db:value "SELECT count(DISTINCT n) FROM t")
+  end)
+
+  it("statements run while the rows of another are open", function()
+    db:transaction(function(tx)
+      for i = 1, 600 do tx:execute("INSERT INTO t(name, n) VALUES(?, ?)", "n" .. i, i) end
+      local count = 0
+      for row in tx:rows "SELECT id, n FROM t ORDER BY id" do
+        count = count + 1
+        assert.equal(1, (tx:execute("UPDATE t SET n = n + 1 WHERE id = ?", row.id)))
+      end
+      assert.equal(600, count)
+    end)
+    assert.equal(600 * 601 // 2 + 600, db:value "SELECT sum(n) FROM t")
+  end)
+end)
+
+describe("moonlet.sqlite: options and rows", function()
+  local place
+
+  dofile "tests/spec/fs/place.lua"(before_each, after_each, function(path) place = path end)
+
+  it(":memory: is one connection: what would wait for itself fails", function()
+    local db <close> = assert(sqlite.open ":memory:")
+    assert(db:script "CREATE TABLE t(x); INSERT INTO t VALUES(1), (2)")
+    for _ in db:rows "SELECT x FROM t" do
+      assert.equal("EDEADLK", (select(3, db:value "SELECT 1")))
+    end
+    assert.equal(2, db:value "SELECT count(*) FROM t")
+    for _ in db:rows "SELECT x FROM t" do break end
+    local lost = db:rows "SELECT x FROM t"
+    assert.equal(1, lost().x)
+    lost = nil
+    collectgarbage()
+    assert.equal(2, db:value "SELECT count(*) FROM t")
+  end)
+
+  it("null keeps NULL, types change what a column gives", function()
+    local db <close> = assert(sqlite.open(place .. "/b.db", { null = sql.null }))
+    assert(db:script "CREATE TABLE t(a boolean, j JSON, n); INSERT INTO t VALUES(1, '[2]', NULL)")
+    assert.same({ a = 1, j = "[2]", n = sql.null }, db:row "SELECT * FROM t")
+    local typed = db:with { types = { BOOLEAN = function(v) return v ~= 0 end, JSON = require("moonlet.json").decode } }
+    assert.is_true(typed:row "SELECT * FROM t".a)
+    assert.equal(2, typed:all "SELECT * FROM t"[1].j[1])
+    for row in typed:rows "SELECT * FROM t" do assert.is_true(row.a) end
+    assert.is_true(db:prepare("SELECT a FROM t", { types = { BOOLEAN = function(v) return v ~= 0 end } }):value())
+    assert.equal(1, db:value "SELECT a FROM t")
+  end)
+
+  it("a failing type function harms neither the rows nor the connection", function()
+    local db <close> = assert(sqlite.open ":memory:")
+    assert(db:script "CREATE TABLE t(a boolean); INSERT INTO t VALUES(1)")
+    local typed = db:with { types = { BOOLEAN = function() error "bad" end } }
+    for _, name in ipairs { "row", "value", "all", "rows" } do
+      assert.error_matches(function() typed[name](typed, "SELECT a FROM t") end, "bad")
+    end
+    assert.equal(1, db:value "SELECT a FROM t")
+  end)
+end)
