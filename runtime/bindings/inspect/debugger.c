@@ -279,7 +279,8 @@ static void on_line(lua_State *L, lua_Debug *event)
     struct ml_debugger *debugger = debugger_of(L);
     struct ml_flow *flow = running_flow(debugger);
     struct ml_stop stop = {0};
-    if (debugger->lua->hub.current == NULL || (flow != NULL && flow->is_own))
+    bool is_asked = debugger->lua->report.is_composed; /* a request is served in a hook */
+    if (debugger->lua->hub.current == NULL || is_asked || (flow != NULL && flow->is_own))
         return;
     lua_getinfo(L, "Sl", event);
     find_hits(debugger, L, event, &stop);
@@ -386,6 +387,17 @@ bool ml_debugger_release(struct ml_debugger *debugger, struct ml_flow *flow, enu
     ml_debugger_aim(debugger, flow, aim);
     ml_stop_end(&flow->task->task);
     return true;
+}
+
+bool ml_debugger_own(struct ml_lua *lua)
+{
+    struct ml_debugger *debugger = lua->debugger;
+    if (debugger == NULL || !debugger->is_attached)
+        return true;
+    struct ml_flow *flow = ml_flow_obtain(&debugger->flows, lua->hub.current);
+    if (flow != NULL)
+        flow->is_own = true;
+    return flow != NULL;
 }
 
 bool ml_debugger_pause(struct ml_debugger *debugger, struct ml_task *task)

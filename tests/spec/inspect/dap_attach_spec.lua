@@ -177,6 +177,23 @@ end
     assert.is_true(#c:call("threads").threads >= 1)
   end)
 
+  it("does not stop the tasks that serve it, whatever has a breakpoint", function()
+    local program <close> = inspected.start(SERVER)
+    local c <close> = attach(program, {})
+    local names, list = { "agent.answer", "agent.debugger.call", "debugger.tasks", "debugger.evaluate" }, json.array {}
+    for i, name in ipairs(names) do list[i] = { name = "moonlet.inspect." .. name } end
+    for _, one in ipairs(c:call("setFunctionBreakpoints", { breakpoints = list }).breakpoints) do
+      assert.is_true(one.verified)
+    end
+    for _ = 1, 3 do
+      assert.is_true(#c:call("threads").threads >= 2)
+      assert.are.equal("2", value_of(c, "1 + 1"))
+    end
+    program:answers()
+    c:call("disconnect", {})
+    goes_on(program)
+  end)
+
   it("begins for one of ten clients that come at once, and for each when its turn has come", function()
     local program <close> = inspected.start(SERVER)
     local sessions, turns = {}, {}
