@@ -15,6 +15,8 @@ if(PKG_CONFIG_FOUND)
   pkg_check_modules(OPENSSL QUIET libssl>=3.0) # its headers; the library is loaded at first use
   pkg_check_modules(ZLIB QUIET zlib) # likewise
   pkg_check_modules(NGHTTP2 QUIET libnghttp2)
+  pkg_check_modules(LIBPQ QUIET libpq)
+  pkg_check_modules(SQLITE QUIET sqlite3) # likewise
   if(ML_TESTS)
     pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
   endif()
@@ -35,6 +37,12 @@ if(NOT ZLIB_FOUND)
 endif()
 if(NOT NGHTTP2_FOUND)
   string(APPEND missing "  nghttp2 headers (libnghttp2.pc) Debian package: libnghttp2-dev\n")
+endif()
+if(NOT LIBPQ_FOUND)
+  string(APPEND missing "  libpq headers (libpq.pc)        Debian package: libpq-dev\n")
+endif()
+if(NOT SQLITE_FOUND)
+  string(APPEND missing "  SQLite headers (sqlite3.pc)     Debian package: libsqlite3-dev\n")
 endif()
 
 # Of libev and c-ares the headers: the libraries are loaded at run time (hub/loop/libev.h, io/cares.h). libev ships no .pc file
@@ -77,7 +85,8 @@ string(REPLACE "${LUA_STATIC_LIBRARY}"
 
 add_library(ml_dependencies INTERFACE)
 target_include_directories(ml_dependencies SYSTEM INTERFACE ${LUA_INCLUDE_DIRS})
-target_include_directories(ml_dependencies SYSTEM INTERFACE ${EV_INCLUDE_DIR} ${CARES_INCLUDE_DIRS})
+target_include_directories(ml_dependencies SYSTEM INTERFACE ${EV_INCLUDE_DIR} ${CARES_INCLUDE_DIRS}
+  ${LIBPQ_INCLUDE_DIRS})
 target_link_libraries(ml_dependencies INTERFACE
   ${linked_lua} Threads::Threads ${CMAKE_DL_LIBS} m)
 

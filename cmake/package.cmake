@@ -37,7 +37,7 @@ set(http "zlib1g, libnghttp2-14")
 
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME moonlet)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_SECTION interpreters)
-set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS "${tls}, ${http}, libedit2") # all loaded at first use
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS "${tls}, ${http}, libedit2, libpq5") # all loaded at first use
 set(CPACK_COMPONENT_PROGRAM_DESCRIPTION
   "Lua 5.4 runtime with green threads\n\
 Runs Lua 5.4 scripts as lua5.4 does, each in tasks with real C stacks:\n\

@@ -15,8 +15,10 @@ local order = {
   { "system", "signal", "file", "process" },
   { "interpose" },
   { "http" },
+  { "worker" },
+  { "db", "sqlite", "postgres" },
   { "bindings", "core", "task", "coroutine", "sync", "net", "data", "file", "signal", "process", "thread",
-    "http", "inspect", "lib", "repl" },
+    "http", "worker", "db", "postgres", "lib", "inspect", "repl" },
   { "vm" },
   { "cli" },
 }

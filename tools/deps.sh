@@ -6,6 +6,8 @@ set -eu
 build='gcc libc6-dev make cmake ninja-build pkg-config liblua5.4-dev libev-dev libc-ares-dev libssl-dev'
 # Libraries that HTTP loads at first use: their headers.
 build="$build zlib1g-dev libnghttp2-dev"
+# Databases that are loaded at first use: likewise.
+build="$build libsqlite3-dev libpq-dev"
 # lua5.4 comes with lua-busted, whose dependency would otherwise be met by Lua 5.2. The C modules
 # busted needs (lua-filesystem, lua-system, lua-term) are its own dependencies and have 5.4 builds.
 # LPeg and expat are C libraries that call back into Lua; the other lua-* are those of docs/c-libraries.md; nginx,
@@ -18,7 +20,7 @@ test="$test nghttp2-client nghttp2-server python3-websockets python3-h2 nodejs n
 # For the switch of another machine.
 [ "$(uname -m)" != x86_64 ] || test="$test gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 # What examples/ are built with.
-test="$test g++ libexpat1-dev libsqlite3-dev libglib2.0-dev"
+test="$test g++ libexpat1-dev libglib2.0-dev"
 lint='clang-format clang-tidy lua-check'
 # LDoc takes Lua 5.1 or 5.2, though its package is content with 5.4.
 docs='lua-ldoc lua5.1 cmark-gfm'

@@ -2,10 +2,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Reads the usual forms itself, to save getaddrinfo()'s lists: measured 45 ns instead of 700. */
 static bool parse_plain(struct ml_address *address, const char *host)
@@ -81,6 +83,20 @@ int ml_address_set_path(struct ml_address *address, const char *path, size_t len
     bool has_zero = !is_abstract && length < sizeof local->sun_path;
     address->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + has_zero);
     return 0;
+}
+
+int ml_address_make_absolute(struct ml_address *address)
+{
+    char path[ML_PATH_SIZE], whole[PATH_MAX + ML_PATH_SIZE + 1];
+    size_t length = ml_address_is_local(address) ? ml_address_path(address, path) : 0;
+    if (length == 0 || path[0] == '/' || path[0] == '@')
+        return 0;
+    if (getcwd(whole, PATH_MAX) == NULL)
+        return -errno;
+    size_t directory = strlen(whole);
+    whole[directory++] = '/';
+    memcpy(whole + directory, path, length);
+    return ml_address_set_path(address, whole, directory + length);
 }
 
 size_t ml_address_path(const struct ml_address *address, char *path)

@@ -39,6 +39,10 @@ int ml_address_set_path(struct ml_address *address, const char *path, size_t len
  * terminator). Returns its length, 0 for a socket without a name. */
 size_t ml_address_path(const struct ml_address *address, char *path);
 
+/* Puts the directory of this process before a path in the file system that does not begin at the
+ * root; leaves any other address. 0; -ENAMETOOLONG; or an error of getcwd(). */
+int ml_address_make_absolute(struct ml_address *address);
+
 /* Sets the size that the kernel reported for an address that it has written here. The kernel counts
  * a zero byte behind a path, also behind one that fills its room. */
 static inline void ml_address_set_size(struct ml_address *address, socklen_t size)

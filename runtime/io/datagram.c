@@ -68,6 +68,8 @@ void ml_datagram_close(struct ml_datagram *d)
 {
     if (!ml_datagram_is_open(d))
         return;
+    if (d->on_close != NULL)
+        d->on_close(d);
     ml_datagram_drop(d);
     ml_local_remove(d->fd.number, &d->path);
     ml_fd_close(&d->fd);

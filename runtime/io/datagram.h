@@ -26,6 +26,7 @@ struct ml_datagram {
     bool is_sparse;    /* at the last check, datagrams came one at a time */
     uint32_t streak;   /* datagrams received since the last wait */
     uint32_t unlooked; /* datagrams since that check */
+    void (*on_close)(struct ml_datagram *d); /* NULL: nothing. Before the descriptor goes */
 };
 
 /* A datagram received. `data` is valid until ml_datagram_drop() and the next call that may wait. */

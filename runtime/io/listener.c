@@ -111,8 +111,10 @@ static int await_next(struct ml_listener *listener, int error, ml_time deadline)
 {
     if (is_of_connection(error))
         return begin_accept(listener, deadline);
-    if (error == -EAGAIN)
+    if (error == -EAGAIN) {
+        listener->has_taken = false;
         return ml_fd_wait(&listener->fd, ML_FD_READ, &connection, deadline);
+    }
     return is_out_of_resources(error) ? pause_for_descriptor(listener, deadline) : error;
 }
 
@@ -127,6 +129,7 @@ static int accept_next(struct ml_listener *listener, struct ml_stream *s)
     int fd = accept4(listener->fd.number, (struct sockaddr *)&s->accepted_from, &size,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
     fd = fd >= 0 ? fd : -errno;
+    listener->has_taken = fd >= 0;
     ml_slice_spend_call(listener->io->hub, 0);
     return fd;
 }
@@ -152,6 +155,9 @@ int ml_listener_try(struct ml_listener *listener, struct ml_stream *s)
 int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_time deadline)
 {
     int error = begin_accept(listener, deadline);
+    bool is_wait = listener->is_shared && listener->has_taken && deadline != ML_NEVER_WAIT;
+    if (error == 0 && is_wait)
+        error = await_next(listener, -EAGAIN, deadline);
     while (error == 0) {
         int fd = accept_next(listener, s);
         if (fd == -ML_ECLOSED || fd == -EBUSY)
@@ -165,6 +171,8 @@ int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_tim
 
 void ml_listener_close(struct ml_listener *listener)
 {
+    if (ml_fd_is_open(&listener->fd) && listener->on_close != NULL)
+        listener->on_close(listener);
     if (ml_fd_is_open(&listener->fd))
         ml_local_remove(listener->fd.number, &listener->path);
     ml_fd_close(&listener->fd);

@@ -14,6 +14,10 @@ struct ml_listener {
     struct ml_socket_options options; /* for the streams it accepts, too */
     struct ml_local_path path;        /* to be removed at the end */
     sa_family_t family;
+    bool is_shared; /* with other processes: after each connection the next one is waited for, so
+                       that a busy process leaves connections to others */
+    bool has_taken; /* a connection, since it was last waited for */
+    void (*on_close)(struct ml_listener *listener); /* NULL: nothing. Before the descriptor goes */
 };
 
 /* A closed one. */

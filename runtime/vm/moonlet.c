@@ -5,8 +5,10 @@
 #include "bindings/core/libc_call.h"
 #include "bindings/core/lua_memory.h"
 #include "bindings/core/lua_open.h"
+#include "bindings/core/lua_worker.h"
 #include "bindings/inspect/accounts.h"
 #include "bindings/inspect/profile.h"
+#include "bindings/worker/worker.h"
 #include "coro/overflow.h"
 #include "hub/loop/host_loop.h"
 #include "hub/loop/life.h"
@@ -146,6 +148,9 @@ static int open_runtime(struct moonlet *m)
     if (m->options.report_overflow)
         ml_overflow_watch(&m->lua.hub.bank, ml_overflow_tell);
     error = open_state(m);
+    if (error == 0)
+        error = ml_lua_worker_open(&m->lua);
+    ml_worker_measure(&m->lua);
     return error == 0 ? ml_preempt_open(m) : error;
 }
 
@@ -236,6 +241,7 @@ int moonlet_close(struct moonlet *m)
         m->lua.is_closing = true;
         lua_close(m->lua.main);
     }
+    ml_lua_worker_close(&m->lua);
     ml_accounts_release(&m->lua);
     ml_signal_inbox_close(m->lua.signals);
     ml_lua_release(&m->lua);

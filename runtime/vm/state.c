@@ -11,6 +11,7 @@
 #include "bindings/data/crypto.h"
 #include "bindings/data/json.h"
 #include "bindings/data/url.h"
+#include "bindings/db/sqlite.h"
 #include "bindings/file/fs.h"
 #include "bindings/file/watch.h"
 #include "bindings/http/client.h"
@@ -31,6 +32,7 @@
 #include "bindings/lib/standard.h"
 #include "bindings/lib/test.h"
 #include "bindings/net/net.h"
+#include "bindings/postgres/postgres.h"
 #include "bindings/process/process.h"
 #include "bindings/process/terminal.h"
 #include "bindings/repl/line_editor.h"
@@ -42,7 +44,9 @@
 #include "bindings/task/task.h"
 #include "bindings/task/task_options.h"
 #include "bindings/thread/thread.h"
+#include "bindings/worker/store.h"
 #include "hub/switch/switch.h"
+#include "bindings/worker/worker.h"
 #include "vm/budget.h"
 #include "vm/moonlet_state.h"
 #include "vm/sandbox.h"
@@ -110,6 +114,7 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.channel", ml_open_channel},
                                        {"moonlet.test.core", ml_open_test},
                                        {"moonlet.patch", ml_open_patch},
+                                       {"moonlet.postgres.core", ml_open_postgres},
                                        {"moonlet.process.core", ml_open_process},
                                        {"moonlet.repl.session", ml_open_session},
                                        {"moonlet.repl.editor", ml_open_editor},
@@ -136,6 +141,9 @@ static void preload_modules(lua_State *L)
                                        {"moonlet.inspect.agent.core", ml_open_inspect_agent},
                                        {"moonlet.inspector.core", ml_open_inspector},
                                        {"moonlet.inspect.metrics.core", ml_open_metrics},
+                                       {"moonlet.worker.store.core", ml_open_worker_store},
+                                       {"moonlet.sqlite.core", ml_open_sqlite},
+                                       {"moonlet.worker.core", ml_open_worker},
                                        {NULL, NULL}};
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);

@@ -50,6 +50,9 @@ end
 --- Whether the value can be called, also by a metatable that is kept from scripts (__metatable).
 argument.is_callable = core.is_callable
 
+--- Raises a failure `{message=, code=}`, as iterators do.
+argument.raise = core.raise
+
 --- Raises unless the value can be called.
 function argument.callable(value, position, name)
   if not argument.is_callable(value) then type_error(value, position, name, "function") end
@@ -58,6 +61,11 @@ end
 --- Raises unless the value is a table.
 function argument.table(value, position, name)
   if type(value) ~= "table" then type_error(value, position, name, "table") end
+end
+
+--- Raises unless the value is a string.
+function argument.string(value, position, name)
+  if type(value) ~= "string" then type_error(value, position, name, "string") end
 end
 
 --- Raises unless the value is a list of values that can be called.

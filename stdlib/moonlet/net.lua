@@ -10,6 +10,7 @@ local math_type = math.type
 
 local core = require "moonlet.net.core"
 local is_callable = require("moonlet.argument").is_callable
+local serving = require "moonlet.serving"
 local task = require "moonlet.task"
 
 local net = {}
@@ -140,6 +141,7 @@ function Listener:serve(opts, handler)
   local group <close> = task.group { limit = opts.max, on_error = function() end }
   server.group, server.guard = group, new_guard(server)
   servers[self] = server
+  serving.add(self, Listener.stop)
   return accept_all(server)
 end
 

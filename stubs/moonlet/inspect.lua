@@ -243,7 +243,7 @@ function inspect.trace_stop() end
 ---the end of a group for its members, for a module for the task that loads it, and for a lock of a C
 ---library. Waits for channels and the like are nobody's to end. Lets others run meanwhile, as tasks().
 ---@param opts? moonlet.inspect.waits.options
----@return table # {edges=, count=, deadlocks=}: a list of {from=, from_name=, to=, to_name=, waits_for=, deadline=}, how many there are, and a list of cycles, {tasks=, deadline=}: entries as of tasks(), of which each waits for the next and the last for the first; deadline: seconds until a time limit ends one of the waits, nil if none does. A cycle is listed only if no member has moved at a second look.
+---@return table # {edges=, count=, deadlocks=, deadlock_count=}: a list of {from=, from_name=, to=, to_name=, waits_for=, deadline=}, how many there are, and a list of cycles, {tasks=, deadline=}: entries as of tasks(), of which each waits for the next and the last for the first; deadline: seconds until a time limit ends one of the waits, nil if none does. A cycle is listed only if no member has moved at a second look. Those listed have 10,000 members at most; deadlock_count counts the others, too.
 function inspect.waits(opts) end
 
 return inspect

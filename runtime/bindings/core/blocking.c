@@ -59,6 +59,16 @@ void ml_check_may_leave(lua_State *L, const char *what)
         luaL_error(L, "cannot %s here: a C library has called on a stack of its own", what);
 }
 
+static const char *forbidding_reason(const struct ml_scope *scope)
+{
+    while (scope->kind < ML_SCOPE_NO_SWITCH)
+        scope = scope->outer;
+    return scope->kind == ML_SCOPE_NO_SWITCH
+               ? "cannot wait inside task.no_switch"
+               : "cannot wait inside a transaction, but for a call of the transaction itself: no "
+                 "other task can write meanwhile";
+}
+
 /* Raises with the reason why L may not wait; returns only if it may. */
 static __attribute__((noinline)) void refuse(lua_State *L, struct ml_lua *lua)
 {
@@ -69,7 +79,27 @@ static __attribute__((noinline)) void refuse(lua_State *L, struct ml_lua *lua)
         luaL_error(L, "cannot wait while the end of a task is being told");
     ml_check_may_leave(L, "wait");
     if (task->scope != NULL && task->scope->forbids_switch)
-        luaL_error(L, "cannot wait inside task.no_switch");
+        luaL_error(L, "%s", forbidding_reason(task->scope));
+}
+
+static bool is_in_transaction(const struct ml_task *task)
+{
+    const struct ml_scope *scope = task != NULL ? task->scope : NULL;
+    while (scope != NULL && scope->kind < ML_SCOPE_NO_SWITCH)
+        scope = scope->outer;
+    return scope != NULL && scope->kind == ML_SCOPE_TRANSACTION;
+}
+
+struct ml_lua *ml_blocking_begin_transacting(lua_State *L)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    if (!is_in_transaction(lua->hub.current))
+        return ml_blocking_begin(L);
+    struct ml_scope *scope = lua->hub.current->scope;
+    scope->forbids_switch = false;
+    bool may_wait = ml_blocking_begin_quietly(L);
+    scope->forbids_switch = true;
+    return may_wait ? lua : ml_blocking_begin(L);
 }
 
 /* On another thread than the running strand's, such as a coroutine of stock Lua, or in a place that

@@ -28,6 +28,9 @@ void ml_check_may_leave(lua_State *L, const char *what);
  */
 struct ml_lua *ml_blocking_begin(lua_State *L);
 
+/* The same for a call of the transaction in which the task is (ML_SCOPE_TRANSACTION). */
+struct ml_lua *ml_blocking_begin_transacting(lua_State *L);
+
 /*
  * Ends it. error: the result of the call, 0 or a negated error. Raises the cancellation for
  * -ECANCELED, and an error for -ENOMEM and -ECHILD; returns anything else. A failure counts against

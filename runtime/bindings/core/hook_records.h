@@ -66,7 +66,9 @@ struct ml_hooked {
     long outer_left;                    /* instructions until its next count event */
     unsigned reasons;                   /* bits 1 << enum ml_hook_reason */
     struct ml_lua_call cancelled, slow; /* for the owner of the reason of that name */
-    unsigned calm; /* for the owner of ML_HOOK_RETURNS: events in a row without a use */
+    /* For the owner of ML_HOOK_RETURNS: events in a row without a use; calls, only compared. */
+    unsigned calm;
+    const void *leaf, *lined;
 };
 
 enum { ML_HOOK_BUCKETS = 256 };

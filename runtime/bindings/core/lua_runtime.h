@@ -25,6 +25,7 @@ struct ml_http_exchange;
 struct ml_libc_calls;
 struct ml_lua_server;
 struct ml_lua_task;
+struct ml_lua_worker;
 struct ml_pool;
 struct ml_profile;
 struct ml_select_source;
@@ -187,6 +188,7 @@ struct ml_lua {
     struct ml_lua_inspect inspect;
     struct ml_profile *profile; /* bindings/inspect/profile.h; NULL: none is under way */
     struct ml_lua_http http;
+    struct ml_lua_worker *worker; /* bindings/core/lua_worker.h; NULL: this is none */
     struct ml_session *session; /* of the interactive mode; the owner's */
     /* Called before a thread begins, with its function on it. `thread` is a task's, or a
      * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.

@@ -69,17 +69,35 @@ static unsigned range_bit(int first, int last)
     return ((unsigned)first * 2654435769u ^ (unsigned)last * 2246822519u) >> 22;
 }
 
+static void note_owner(struct ml_breakpoints *breakpoints, const struct ml_owner *owner)
+{
+    unsigned range = range_bit(owner->first, owner->last);
+    unsigned entry = (unsigned)owner->entry % ML_ENTRY_BITS;
+    breakpoints->ranges[range / 64] |= (uint64_t)1 << range % 64;
+    breakpoints->entries[entry / 64] |= (uint64_t)1 << entry % 64;
+    if (owner->size < breakpoints->least)
+        breakpoints->least = owner->size;
+}
+
+/* Any function may have it. */
+static void note_unowned(struct ml_breakpoints *breakpoints)
+{
+    breakpoints->has_unowned = true;
+    memset(breakpoints->entries, 0xff, sizeof breakpoints->entries);
+    breakpoints->least = 0;
+}
+
 bool ml_breakpoints_add(struct ml_breakpoints *breakpoints, const struct ml_breakpoint *breakpoint)
 {
     if (!has_room(breakpoints) || !copy_into(&breakpoints->items[breakpoints->count], breakpoint))
         return false;
-    breakpoints->count++;
+    if (breakpoints->count++ == 0)
+        breakpoints->least = INT_MAX;
     forget_chunks(breakpoints);
-    breakpoints->has_unowned |= breakpoint->owner_count == 0;
-    for (int i = 0; i < breakpoint->owner_count; i++) {
-        unsigned bit = range_bit(breakpoint->owners[i].first, breakpoint->owners[i].last);
-        breakpoints->ranges[bit / 64] |= (uint64_t)1 << bit % 64;
-    }
+    for (int i = 0; i < breakpoint->owner_count; i++)
+        note_owner(breakpoints, &breakpoint->owners[i]);
+    if (breakpoint->owner_count == 0)
+        note_unowned(breakpoints);
     return true;
 }
 

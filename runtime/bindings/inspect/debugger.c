@@ -27,6 +27,15 @@ static bool is_armed(lua_State *L, enum ml_hook_reason reason)
     return hooked != NULL && (hooked->reasons & 1u << reason) != 0;
 }
 
+/* What was known of the calls of L does not hold any more. */
+static void forget_calls(lua_State *L)
+{
+    const struct ml_hooks *hooks = &ml_lua_of(L)->hooks;
+    struct ml_hooked *hooked = hooks->count > 0 ? ml_hooks_find(L) : NULL;
+    if (hooked != NULL)
+        hooked->leaf = hooked->lined = NULL;
+}
+
 static void set(lua_State *L, enum ml_hook_reason reason, bool on)
 {
     if (is_armed(L, reason) == on)
@@ -61,16 +70,18 @@ static bool wants_lines(struct ml_debugger *debugger, const struct ml_flow *flow
     return flow->aim == ML_AIM_PAUSE || (flow->aim == ML_AIM_IN && !is_own_module(frame));
 }
 
-/* Whether a function that has breakpoints is among the calls on L. */
-static bool has_breakpoints_below(struct ml_debugger *debugger, lua_State *L)
+/* Whether a function that has breakpoints is among the calls on L, from `level` on. *lined: the
+ * innermost such call; NULL: not known. */
+static bool has_breakpoints_below(struct ml_debugger *debugger, lua_State *L, int level,
+                                  const void **lined)
 {
     lua_Debug frame;
     bool has = false;
-    int level = 0;
     for (; !has && level < MOST_LEVELS && lua_getstack(L, level, &frame); level++) {
         lua_getinfo(L, "S", &frame);
         has = frame.what[0] != 'C' && ml_breakpoints_are_in(&debugger->breakpoints, &frame);
     }
+    *lined = has ? (const void *)frame.i_ci : NULL;
     return has || level == MOST_LEVELS;
 }
 
@@ -94,10 +105,12 @@ static void examine(struct ml_debugger *debugger, const struct ml_flow *flow, lu
     bool has_frame = lua_getstack(L, 0, &frame) && lua_getinfo(L, "S", &frame);
     bool steps = debugger->pauses_all || (flow != NULL && flow->aim != ML_AIM_NONE);
     bool is_unclear = is_interrupted(debugger, L);
+    const void *lined;
     if (is_unclear)
         debugger->unclear = L;
     set(L, ML_HOOK_LINES, is_unclear || (has_frame && wants_lines(debugger, flow, L, &frame)));
-    set(L, ML_HOOK_RETURNS, steps || has_breakpoints_below(debugger, L));
+    set(L, ML_HOOK_RETURNS, has_breakpoints_below(debugger, L, 0, &lined) || steps);
+    forget_calls(L);
 }
 
 /* Installed as hooks.attended. */
@@ -114,11 +127,51 @@ static void attend(struct ml_lua *lua, lua_State *L)
 
 /* ---- events ---- */
 
-static void on_call(lua_State *L, lua_Debug *event)
+/*
+ * Most calls and returns of a thread change nothing: they are told apart by as few questions to Lua
+ * as possible. Its record knows two calls, of which only the addresses are compared:
+ *
+ * leaf: the call that has begun last, if lines are wanted in its caller as they were in it. No
+ * other call has begun when it returns, so nothing is to be done.
+ *
+ * lined: the innermost call whose lines are wanted. Another one that returns changes nothing.
+ * Errors end calls without an event; they end in a C function, whose return is looked at. NULL: not
+ * known.
+ */
+
+/* Nothing but breakpoints is looked for. */
+static bool is_quiet(const struct ml_debugger *debugger)
 {
-    struct ml_debugger *debugger = debugger_of(L);
+    return !debugger->pauses_all && debugger->flows.steps == 0;
+}
+
+static bool has_lines(const struct ml_hooked *hooked)
+{
+    return (hooked->reasons & 1u << ML_HOOK_LINES) != 0;
+}
+
+/* A call has begun; `had_lines`: those of its caller are looked at. */
+static void note_call(lua_State *L, const lua_Debug *event, bool had_lines)
+{
+    struct ml_hooked *hooked = ml_hooks_find(L);
+    lua_Debug caller;
+    bool is_tail = event->event == LUA_HOOKTAILCALL;
+    if (hooked == NULL)
+        return;
+    bool is_same = had_lines == has_lines(hooked);
+    hooked->leaf = is_same && !is_tail ? (const void *)event->i_ci : NULL;
+    if (!is_same && had_lines)
+        hooked->lined = !is_tail && lua_getstack(L, 1, &caller) ? (const void *)caller.i_ci : NULL;
+}
+
+/* The call of a function that may have breakpoints, or below one. */
+static void begin_call(struct ml_debugger *debugger, lua_State *L, lua_Debug *event)
+{
     struct ml_flow *flow = running_flow(debugger);
+    bool had_lines = is_armed(L, ML_HOOK_LINES);
     lua_getinfo(L, "S", event);
+    if (event->what[0] == 'C')
+        note_call(L, event, had_lines);
     if (event->what[0] == 'C' || (flow != NULL && flow->is_own))
         return;
     if (event->event == LUA_HOOKTAILCALL && flow != NULL && flow->aim == ML_AIM_OVER &&
@@ -126,11 +179,23 @@ static void on_call(lua_State *L, lua_Debug *event)
         ml_flow_aim(&debugger->flows, flow, ML_AIM_OUT); /* the function that was called in its
                                                             place is passed over */
     bool lines = wants_lines(debugger, flow, L, event);
-    if (ml_likely(!lines && debugger->lua->hooks.count == 0))
-        return;
     set(L, ML_HOOK_LINES, lines);
     if (lines)
         set(L, ML_HOOK_RETURNS, true);
+    note_call(L, event, had_lines);
+}
+
+static void on_call(lua_State *L, lua_Debug *event)
+{
+    struct ml_debugger *debugger = debugger_of(L);
+    const struct ml_hooks *hooks = &debugger->lua->hooks;
+    bool may_want =
+        !is_quiet(debugger) || ml_breakpoints_may_begin(&debugger->breakpoints, L, event);
+    struct ml_hooked *hooked = ml_unlikely(hooks->count > 0) ? ml_hooks_find(L) : NULL;
+    if (may_want || (hooked != NULL && has_lines(hooked)))
+        begin_call(debugger, L, event);
+    else if (hooked != NULL)
+        hooked->leaf = event->event == LUA_HOOKCALL ? (const void *)event->i_ci : NULL;
 }
 
 /* A return that nobody waited for; after many the thread may have no function with breakpoints any
@@ -141,17 +206,35 @@ static void note_calm(struct ml_debugger *debugger, lua_State *L)
     if (hooked == NULL || ++hooked->calm < CALM_RETURNS)
         return;
     hooked->calm = 0;
-    if (!has_breakpoints_below(debugger, L))
+    if (!has_breakpoints_below(debugger, L, 1, &hooked->lined))
         set(L, ML_HOOK_RETURNS, false);
+}
+
+/* Whether the end of the call changes nothing, if nothing but breakpoints is looked for. */
+static bool is_plain_return(struct ml_hooked *hooked, lua_State *L, lua_Debug *event)
+{
+    const void *call = (const void *)event->i_ci;
+    lua_Debug caller;
+    bool is_leaf = hooked->leaf == call;
+    hooked->leaf = NULL;
+    if (is_leaf || has_lines(hooked) || hooked->lined == NULL || hooked->lined == call)
+        return is_leaf;
+    if (!lua_getstack(L, 1, &caller) || (const void *)caller.i_ci == hooked->lined)
+        return false;
+    lua_getinfo(L, "l", event);
+    return event->currentline > 0; /* of a function in Lua: no error has ended here */
 }
 
 static void on_return(lua_State *L, lua_Debug *event)
 {
     struct ml_debugger *debugger = debugger_of(L);
     struct ml_flow *flow = running_flow(debugger);
+    struct ml_hooked *hooked = ml_hooks_find(L);
     lua_Debug caller;
-    if (flow != NULL && flow->is_own)
+    bool is_plain = hooked != NULL && is_quiet(debugger) && is_plain_return(hooked, L, event);
+    if (is_plain || (flow != NULL && flow->is_own))
         return;
+    forget_calls(L);
     bool has_caller = lua_getstack(L, 1, &caller) && lua_getinfo(L, "S", &caller);
     if (flow != NULL && flow->aim != ML_AIM_NONE) {
         lua_getinfo(L, "S", event);
@@ -210,6 +293,7 @@ static void on_line(lua_State *L, lua_Debug *event)
     lua_getinfo(L, "S", event);
     set(L, ML_HOOK_LINES, debugger->is_standing && wants_lines(debugger, flow, L, event));
     set(L, ML_HOOK_RETURNS, debugger->is_standing);
+    forget_calls(L);
 }
 
 /* ---- all threads ---- */

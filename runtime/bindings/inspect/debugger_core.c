@@ -114,17 +114,19 @@ static int field(lua_State *L, int index, const char *name)
     return value;
 }
 
-/* Reads the list on top of the stack, {first, last, first, last ...}, if it is one. */
-static int read_owners(lua_State *L, struct ml_line_range *owners)
+/* Reads the list on top of the stack, {{first=, last=, entry=, size=} ...}, if it is one. */
+static int read_owners(lua_State *L, struct ml_owner *owners)
 {
-    int count = 0;
-    size_t length = lua_istable(L, -1) ? lua_rawlen(L, -1) / 2 : 0;
+    int count = 0, list = lua_gettop(L);
+    size_t length = lua_istable(L, list) ? lua_rawlen(L, list) : 0;
     for (; (size_t)count < length && length <= MOST_OWNERS; count++) {
-        lua_rawgeti(L, -1, 2 * count + 1);
-        lua_rawgeti(L, -2, 2 * count + 2);
-        owners[count].first = (int)luaL_checkinteger(L, -2);
-        owners[count].last = (int)luaL_checkinteger(L, -1);
-        lua_pop(L, 2);
+        lua_rawgeti(L, list, count + 1);
+        luaL_checktype(L, -1, LUA_TTABLE);
+        owners[count] = (struct ml_owner){.first = field(L, list + 1, "first"),
+                                          .last = field(L, list + 1, "last"),
+                                          .entry = field(L, list + 1, "entry"),
+                                          .size = field(L, list + 1, "size")};
+        lua_pop(L, 1);
     }
     return count;
 }
@@ -132,7 +134,7 @@ static int read_owners(lua_State *L, struct ml_line_range *owners)
 /* The breakpoint on top of the stack: {id, line, path or source, owners}. */
 static bool add(lua_State *L, struct ml_debugger *debugger)
 {
-    struct ml_line_range owners[MOST_OWNERS];
+    struct ml_owner owners[MOST_OWNERS];
     int item = lua_gettop(L);
     luaL_checktype(L, item, LUA_TTABLE);
     struct ml_breakpoint breakpoint = {.id = field(L, item, "id"), .line = field(L, item, "line")};

@@ -42,14 +42,25 @@ static void write_groups(lua_State *L, struct ml_task_walk *walk,
                       groups->left == 1 ? " is" : "s are");
 }
 
-static void write_deadlocks(lua_State *L, const struct ml_dump *dump)
+static void write_left_deadlocks(lua_Integer count, const struct ml_dump *dump)
 {
-    ml_wait_graph_push(L, 0, ML_WALK_SLICE);
+    if (count > 0)
+        ml_text_write(&dump->sink, "\n%lld more deadlock%s not told here\n", (long long)count,
+                      count == 1 ? " is" : "s are");
+}
+
+static void write_deadlocks(lua_State *L, struct ml_task_walk *walk, const struct ml_dump *dump)
+{
+    struct ml_wait_counts counts = ml_wait_graph_push(L, 0, ML_WALK_SLICE);
     int list = lua_gettop(L);
-    for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TTABLE; i++) {
+    lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+    for (lua_Integer i = 1; i <= count; i++) {
+        ml_task_walk_rest(walk);
+        lua_rawgeti(L, list, i);
         ml_deadlock_text_write(L, lua_gettop(L), &dump->sink);
         lua_settop(L, list);
     }
+    write_left_deadlocks(counts.deadlocks - count, dump);
     lua_settop(L, list - 2);
 }
 
@@ -68,7 +79,7 @@ int ml_dump_write(lua_State *L)
     }
     write_summary(dump, counts);
     write_groups(L, &walk, &groups, dump);
-    write_deadlocks(L, dump);
+    write_deadlocks(L, &walk, dump);
     return 0;
 }
 

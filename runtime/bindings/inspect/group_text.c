@@ -11,6 +11,9 @@
 /* The most tasks of a group that a report names. */
 enum { MOST_NAMES = 5 };
 
+/* The most members of a deadlock that are told of. */
+enum { MOST_MEMBERS = 100 };
+
 /* ---- pieces of text ---- */
 
 void ml_text_write(const struct ml_text_sink *sink, const char *format, ...)
@@ -158,6 +161,21 @@ static void write_task_name(lua_State *L, int task, const char *number,
                   (long long)integer_field(L, task, number), has_name ? ")" : "");
 }
 
+/* Writes what the task waits for; "a mutex held by task" without its last word, which stands for the
+ * task that has to act. Whether it was left out. */
+static bool write_without_task(lua_State *L, int task, const struct ml_text_sink *sink)
+{
+    static const char end[] = " task";
+    enum { LENGTH = sizeof end - 1 };
+    size_t size;
+    lua_getfield(L, task, "waits_for");
+    const char *text = luaL_tolstring(L, -1, &size);
+    bool is_task = size > LENGTH && strcmp(text + size - LENGTH, end) == 0;
+    write_shown(sink, text, is_task ? size - LENGTH : size);
+    lua_pop(L, 2);
+    return is_task;
+}
+
 static void write_target(lua_State *L, int task, const struct ml_text_sink *sink)
 {
     if (lua_getfield(L, task, "on") == LUA_TTABLE) {
@@ -207,13 +225,26 @@ static void write_task(lua_State *L, int task, const struct ml_text_sink *sink)
 
 /* ---- groups ---- */
 
+/* What the tasks of the group wait for. Which task has to act is told for each: ", for task #3".
+ * So the text of a kind that ends with "task" gets an article. */
+static bool write_wait(lua_State *L, int group, lua_Integer count, const struct ml_text_sink *sink)
+{
+    if (!has_field(L, group, "waits_for"))
+        return false;
+    ml_text_write(sink, count == 1 ? " waits for " : " wait for ");
+    if (write_without_task(L, group, sink))
+        ml_text_write(sink, " a task");
+    ml_text_write(sink, ":\n");
+    return true;
+}
+
 void ml_group_text_write(lua_State *L, int group, const struct ml_text_sink *sink)
 {
     luaL_checkstack(L, 12, NULL);
     int top = lua_gettop(L);
     lua_Integer count = integer_field(L, group, "count"), shown = 0;
     ml_text_write(sink, "\n%lld task%s", (long long)count, count == 1 ? "" : "s");
-    if (!write_field(L, group, "waits_for", sink, count == 1 ? " waits for " : " wait for ", ":\n"))
+    if (!write_wait(L, group, count, sink))
         write_field(L, group, "state", sink, ", ", ":\n");
     lua_getfield(L, group, "tasks");
     for (; lua_rawgeti(L, top + 1, shown + 1) == LUA_TTABLE; shown++) {
@@ -266,6 +297,21 @@ void ml_group_report_write(lua_State *L, int group, const struct ml_text_sink *s
     write_field(L, group, "spawned", sink, "spawned at ", "");
 }
 
+static void write_member(lua_State *L, int task, const struct ml_text_sink *sink)
+{
+    int top = lua_gettop(L);
+    ml_text_write(sink, "  ");
+    write_task_name(L, task, "id", sink);
+    ml_text_write(sink, " waits for ");
+    bool is_task = write_without_task(L, task, sink);
+    if (is_task && lua_getfield(L, task, "on") == LUA_TTABLE) {
+        ml_text_write(sink, " ");
+        write_task_name(L, lua_gettop(L), "task", sink);
+    }
+    lua_settop(L, top);
+    ml_text_write(sink, "\n");
+}
+
 void ml_deadlock_text_write(lua_State *L, int deadlock, const struct ml_text_sink *sink)
 {
     luaL_checkstack(L, 12, NULL);
@@ -275,13 +321,12 @@ void ml_deadlock_text_write(lua_State *L, int deadlock, const struct ml_text_sin
     write_seconds(L, deadlock, "deadline", sink, ", for ", " at most");
     ml_text_write(sink, ":\n");
     lua_getfield(L, deadlock, "tasks");
-    for (int i = 1; lua_rawgeti(L, top + 1, i) == LUA_TTABLE; i++) {
-        ml_text_write(sink, "  ");
-        write_task_name(L, top + 2, "id", sink);
-        write_field(L, top + 2, "waits_for", sink, " waits for ", "");
-        write_target(L, top + 2, sink);
-        ml_text_write(sink, "\n");
+    for (int i = 1; i <= MOST_MEMBERS && lua_rawgeti(L, top + 1, i) == LUA_TTABLE; i++) {
+        write_member(L, top + 2, sink);
         lua_settop(L, top + 1);
     }
+    lua_Integer count = (lua_Integer)lua_rawlen(L, top + 1);
+    if (count > MOST_MEMBERS)
+        ml_text_write(sink, "  and %lld more\n", (long long)(count - MOST_MEMBERS));
     lua_settop(L, top);
 }

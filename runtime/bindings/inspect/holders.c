@@ -1,22 +1,10 @@
 #include "bindings/inspect/holders.h"
 
+#include "bindings/lib/require.h"
 #include "bindings/task/group_object.h"
 #include "hub/on/sync_primitives.h"
 #include "hub/wait/wait.h"
 #include "interpose/held_locks.h"
-
-/* The most slots that are looked through for a task of which only the number is known:
- * each may be a miss of the cache. */
-enum { MOST_SLOTS = 20000 };
-
-static struct ml_task *find_by_number(struct ml_hub *hub, uint32_t number)
-{
-    struct ml_task *task;
-    for (uint32_t slot = 0; slot < MOST_SLOTS && (task = ml_hub_next_task(hub, &slot)) != NULL;)
-        if ((uint32_t)task->id == number)
-            return task;
-    return NULL;
-}
 
 static bool is_waiting(const struct ml_task *task)
 {
@@ -34,8 +22,8 @@ struct ml_task *ml_holder_of(struct ml_lua *lua, const struct ml_task *task)
         holder = ml_container_of(task->queue, struct ml_mutex, waiters)->owner;
     else if (task->waits_for == &ml_lock_kind)
         holder = lua->libc_calls != NULL ? ml_lock_holder(lua->libc_calls, task->waits_on) : NULL;
-    else
-        holder = find_by_number(&lua->hub, task->waits_on);
+    else if (task->waits_for == &ml_module_kind)
+        holder = ml_module_loader(task);
     return holder != task ? holder : NULL;
 }
 

@@ -70,7 +70,8 @@ static void set_workers(lua_State *L, const struct ml_lua *lua)
     static const char *const kinds[] = {[ML_WORK_DISK] = "disk",
                                         [ML_WORK_NAMES] = "names",
                                         [ML_WORK_CLOSE] = "close",
-                                        [ML_WORK_USER] = "user"};
+                                        [ML_WORK_USER] = "user",
+                                        [ML_WORK_DATABASE] = "database"};
     lua_createtable(L, 0, ML_WORKS);
     for (int i = 0; i < ML_WORKS; i++) {
         struct ml_offload_figures figures;

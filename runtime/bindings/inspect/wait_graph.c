@@ -29,6 +29,8 @@ struct graph {
     struct ml_hub *hub;
     struct ml_task_walk *walk;
     int pending_count, path_count;
+    int room;                   /* members of deadlocks that may still be described */
+    lua_Integer deadlock_count; /* with those that are not */
     struct seen pending[MOST_PENDING];
     struct seen path[ML_GRAPH_PATH];
     uint32_t slots;         /* entries of the next: tasks in further slots are new */
@@ -137,18 +139,29 @@ static bool is_deadlock(struct graph *graph, int begin)
     return holds;
 }
 
-/* Nothing switches: all members are as in the second look. */
-static void push_deadlock(lua_State *L, const struct graph *graph, int begin)
+/* Pushes the members, in slices: to describe 10,000 takes 12 ms. One that ends meanwhile, by a
+ * cancellation, is left out. Returns the earliest deadline of their waits. */
+static ml_time push_members(lua_State *L, const struct graph *graph, int begin)
 {
     ml_time deadline = ML_FOREVER;
-    lua_createtable(L, 0, 2);
+    lua_Integer count = 0;
     lua_createtable(L, graph->path_count - begin, 0);
     for (int i = begin; i < graph->path_count; i++) {
         struct ml_task *task = find(graph, &graph->path[i]);
+        if (task == NULL)
+            continue;
         deadline = ml_time_earlier(deadline, task->deadline);
         ml_task_entry_push(L, ml_lua_task_of(task), (struct ml_dump_place){.running = NULL}, 0);
-        lua_rawseti(L, -2, i - begin + 1);
+        lua_rawseti(L, -2, ++count);
+        ml_task_walk_rest(graph->walk);
     }
+    return deadline;
+}
+
+static void push_deadlock(lua_State *L, const struct graph *graph, int begin)
+{
+    lua_createtable(L, 0, 2);
+    ml_time deadline = push_members(L, graph, begin);
     lua_setfield(L, -2, "tasks");
     if (deadline == ML_FOREVER)
         return;
@@ -164,6 +177,10 @@ static void look_at_cycle(lua_State *L, struct graph *graph, const struct lists 
     while (begin >= 0 && graph->path[begin].slot != seen->slot)
         begin--;
     if (begin < 0 || graph->path[begin].id != seen->id || !is_deadlock(graph, begin))
+        return;
+    graph->deadlock_count++;
+    graph->room -= graph->path_count - begin;
+    if (graph->room < 0)
         return;
     push_deadlock(L, graph, begin);
     lua_rawseti(L, lists->deadlocks, (lua_Integer)lua_rawlen(L, lists->deadlocks) + 1);
@@ -222,12 +239,14 @@ static struct graph *push_graph(lua_State *L, struct ml_task_walk *walk)
     graph->hub = hub;
     graph->walk = walk;
     graph->pending_count = graph->path_count = 0;
+    graph->room = ML_GRAPH_PATH;
+    graph->deadlock_count = 0;
     graph->slots = slots;
     memset(graph->colors, UNSEEN, slots);
     return graph;
 }
 
-lua_Integer ml_wait_graph_push(lua_State *L, lua_Integer limit, ml_time slice)
+struct ml_wait_counts ml_wait_graph_push(lua_State *L, lua_Integer limit, ml_time slice)
 {
     luaL_checkstack(L, 12, NULL);
     struct ml_task_walk walk = ml_task_walk(L, slice);
@@ -242,6 +261,7 @@ lua_Integer ml_wait_graph_push(lua_State *L, lua_Integer limit, ml_time slice)
         add_edges(L, &lists, &task->task);
         search_from(L, graph, &lists, &task->task);
     }
+    struct ml_wait_counts counts = {.edges = lists.count, .deadlocks = graph->deadlock_count};
     lua_settop(L, lists.deadlocks);
-    return lists.count;
+    return counts;
 }

@@ -22,8 +22,8 @@ static const char over_type[] = "moonlet.loading.over";
  * waits for. */
 static const char loads_key, waits_key;
 
-static const struct ml_wait_kind module_kind = {.text = "a module that is loaded by task",
-                                                .target = ML_TARGET_TASK};
+const struct ml_wait_kind ml_module_kind = {.text = "a module that is loaded by task",
+                                            .target = ML_TARGET_TASK};
 
 /* The loading of a module; user values: its name, and the event of its end, which waiting tasks
  * keep alive. */
@@ -37,6 +37,8 @@ enum { LOADING_NAME = 1, LOADING_OVER = 2 };
 /* The event of its end. */
 struct over {
     struct ml_event event;
+    uint64_t task; /* the loading one, for reports */
+    uint32_t slot;
     bool is_loop; /* a task that waits for it is in a loop of tasks that wait for each other's
                      modules */
 };
@@ -91,20 +93,28 @@ static int end_loading(lua_State *L)
 
 /* Puts the object that makes others wait at LOADING, unless the task is loading that module
  * already. */
-static void begin_loading(lua_State *L, uint64_t task)
+static void begin_loading(lua_State *L, const struct ml_task *task)
 {
     struct loading *loading = ml_push_object(L, loading_type, sizeof *loading, 2);
-    loading->task = task;
+    loading->task = task->id;
     loading->is_over = true; /* until it is complete */
     lua_pushvalue(L, NAME);
     lua_setiuservalue(L, LOADING, LOADING_NAME);
     struct over *over = ml_push_object(L, over_type, sizeof *over, 0);
     ml_event_init(&over->event);
+    over->task = task->id;
+    over->slot = task->waiter.slot;
     lua_setiuservalue(L, LOADING, LOADING_OVER);
     loading->is_over = false;
     lua_toclose(L, LOADING);
     lua_pushvalue(L, NAME);
     note(L, &loads_key, LOADING);
+}
+
+struct ml_task *ml_module_loader(const struct ml_task *task)
+{
+    const struct over *over = ml_container_of(task->queue, struct over, event.waiters);
+    return ml_hub_task(task->hub, over->slot, over->task);
 }
 
 /* The event of the loading on top of the stack. */
@@ -160,7 +170,7 @@ static void await(lua_State *L, const struct loading *loading)
     lua_pushinteger(L, self);
     note(L, &waits_key, NAME);
     ml_blocking_begin(L);
-    int error = ml_wait_granted(hub, &module_kind, other, &over->event.waiters, 0, ML_FOREVER);
+    int error = ml_wait_granted(hub, &ml_module_kind, other, &over->event.waiters, 0, ML_FOREVER);
     lua_pushinteger(L, self);
     note(L, &waits_key, 0);
     ml_blocking_end(L, error);
@@ -199,7 +209,7 @@ static bool take_turn(lua_State *L)
         return true;
     lua_settop(L, LOADED);
     if (loading == NULL && task != NULL)
-        begin_loading(L, task->id);
+        begin_loading(L, task);
     lua_settop(L, LOADING);
     return false;
 }

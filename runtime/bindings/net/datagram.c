@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
+#include "bindings/core/lua_worker.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/net/address.h"
@@ -17,14 +18,43 @@ const char ml_udp_type[] = "net.udp";
 struct udp {
     struct ml_datagram datagram;
     int known; /* see ml_push_peer() */
+    struct ml_shared_socket shared;
 };
+
+static void on_close(struct ml_datagram *d)
+{
+    ml_shared_socket_close(&((struct udp *)d)->shared);
+}
+
+static void close_shared(struct ml_shared_socket *shared)
+{
+    ml_datagram_close(&ml_container_of(shared, struct udp, shared)->datagram);
+}
 
 struct ml_datagram *ml_push_udp(lua_State *L)
 {
     struct udp *udp = ml_push_object(L, ml_udp_type, sizeof *udp, ML_PEERS_VALUES);
     ml_datagram_init(&udp->datagram, &ml_lua_of(L)->io);
+    udp->datagram.on_close = on_close;
     ml_object_note_source_line(L, udp);
     return &udp->datagram;
+}
+
+int ml_udp_share(struct ml_lua *lua, struct ml_datagram *d, const struct ml_address *address,
+                 unsigned flags)
+{
+    struct udp *udp = (struct udp *)d;
+    struct ml_control_listen asked = {.kind = ML_SHARE_DATAGRAM,
+                                      .is_per_slot = !ml_address_is_local(address),
+                                      .flags = flags,
+                                      .address = *address};
+    int fd;
+    int error = ml_lua_worker_listen(lua, &asked, &fd, &udp->shared);
+    if (error != 0)
+        return error;
+    udp->shared.close = close_shared;
+    ml_datagram_adopt(d, fd);
+    return 0;
 }
 
 struct ml_datagram *ml_test_udp(lua_State *L, int index)
@@ -120,7 +150,7 @@ static int push_receive_failure(lua_State *L, int error)
 static int receive(lua_State *L, struct ml_datagram *d, struct ml_message *message)
 {
     ml_time deadline = ml_check_deadline(L, 2);
-    ml_blocking_begin(L);
+    ml_lua_worker_serves(ml_blocking_begin(L));
     int error = ml_blocking_end(L, ml_datagram_receive(d, message, deadline));
     if (error != 0)
         return error;

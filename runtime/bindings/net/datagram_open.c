@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/lua_worker.h"
+#include "bindings/core/option.h"
 #include "bindings/net/address.h"
 #include "bindings/net/datagram.h"
 #include "bindings/net/datagram_destination.h"
@@ -18,6 +20,7 @@ struct local_end {
     const char *host;
     uint16_t port;
     int family; /* AF_UNSPEC: the address's own */
+    bool is_exclusive;
 };
 
 static int family_option(lua_State *L)
@@ -71,6 +74,7 @@ static void read_host(lua_State *L, int index, struct local_end *end)
 static struct local_end check_local_end(lua_State *L)
 {
     struct local_end end = {.family = family_option(L), .port = port_option(L)};
+    end.is_exclusive = ml_boolean_option(L, 1, "exclusive", false);
     lua_getfield(L, 1, "host");
     read_host(L, 2, &end);
     bool is_local = end.address.size > 0 && ml_address_is_local(&end.address);
@@ -93,18 +97,48 @@ static int resolve_end(struct ml_io *io, struct local_end *end)
     return is_family ? 0 : -ML_ENOTFOUND;
 }
 
-static int open_end(struct ml_datagram *d, struct local_end *end,
+static int open_own(struct ml_datagram *d, const struct local_end *end,
                     const struct ml_udp_options *options, const char **what)
 {
-    int error = resolve_end(d->io, end);
-    if (error == 0)
-        error = ml_datagram_open(d, end->address.any.sa_family);
+    int error = ml_datagram_open(d, end->address.any.sa_family);
     if (error == 0)
         error = ml_udp_options_apply(options, d, what);
     if (error == 0) {
         *what = NULL;
         error = ml_datagram_bind(d, &end->address);
     }
+    return error;
+}
+
+/* Whether the workers share the socket: it has a place that others know. */
+static bool is_shared(const struct ml_lua *lua, const struct local_end *end)
+{
+    bool is_local = ml_address_is_local(&end->address);
+    bool has_place = is_local ? end->address.size > sizeof(sa_family_t)
+                              : ml_address_port(&end->address) != 0;
+    return lua->worker != NULL && !end->is_exclusive && has_place;
+}
+
+static int open_shared(struct ml_lua *lua, struct ml_datagram *d, const struct local_end *end,
+                       const struct ml_udp_options *options, const char **what)
+{
+    struct ml_address address = end->address;
+    unsigned flags =
+        (ml_udp_options_have(options, ML_DATAGRAM_BROADCAST) ? ML_SHARE_BROADCAST : 0) |
+        (ml_udp_options_have(options, ML_DATAGRAM_REUSE) ? ML_SHARE_REUSE : 0);
+    int error = ml_address_make_absolute(&address);
+    if (error == 0)
+        error = ml_udp_share(lua, d, &address, flags);
+    return error == 0 ? ml_udp_options_apply(options, d, what) : error;
+}
+
+static int open_end(struct ml_lua *lua, struct ml_datagram *d, struct local_end *end,
+                    const struct ml_udp_options *options, const char **what)
+{
+    int error = resolve_end(d->io, end);
+    if (error == 0)
+        error = is_shared(lua, end) ? open_shared(lua, d, end, options, what)
+                                    : open_own(d, end, options, what);
     if (error != 0)
         ml_datagram_close(d);
     return error;
@@ -129,6 +163,8 @@ every address
 @tparam[opt] integer opts.port without: one that the system chooses
 @tparam[opt="inet"] string opts.family "inet"; "inet6", which reaches IPv4, too, unless the host is
 an IPv6 address other than "::"; "unix"
+@tparam[opt=false] boolean opts.exclusive in a worker (moonlet.worker): the socket is its own;
+otherwise the workers share one that has a port or a path: each sender's datagrams go to one worker
 @tparam[opt=65536] integer opts.max bytes taken of a datagram, at most 65536
 @treturn udp or nil, message, code
 */
@@ -139,7 +175,7 @@ int ml_net_udp(lua_State *L)
     struct local_end end = check_local_end(L);
     struct ml_udp_options options = ml_check_udp_options(L, 1, true);
     struct ml_datagram *d = ml_push_udp(L);
-    ml_blocking_begin(L);
-    int error = ml_blocking_end(L, open_end(d, &end, &options, &what));
+    struct ml_lua *lua = ml_blocking_begin(L);
+    int error = ml_blocking_end(L, open_end(lua, d, &end, &options, &what));
     return error == 0 ? 1 : push_open_failure(L, error, &end, what);
 }

@@ -68,7 +68,7 @@ static void read_interface(lua_State *L, int index, struct ml_udp_options *optio
 
 static void check_names(lua_State *L, int index, bool with_end)
 {
-    const char *names[ENTRIES + 6] = {"multicast_interface", "max"};
+    const char *names[ENTRIES + 7] = {"multicast_interface", "max"};
     int count = 2;
     for (int i = 0; i < ENTRIES; i++)
         names[count++] = entries[i].name;
@@ -76,6 +76,7 @@ static void check_names(lua_State *L, int index, bool with_end)
         names[count++] = "host";
         names[count++] = "port";
         names[count++] = "family";
+        names[count++] = "exclusive";
     }
     ml_check_option_names(L, index, names);
 }
@@ -91,6 +92,15 @@ struct ml_udp_options ml_check_udp_options(lua_State *L, int index, bool with_en
         options.max = (size_t)check_number(L, index, "max", 1, ML_IO_READ_SIZE);
     lua_pop(L, 1);
     return options;
+}
+
+bool ml_udp_options_have(const struct ml_udp_options *options, enum ml_datagram_option option)
+{
+    bool has_it = false;
+    for (int i = 0; i < options->count; i++)
+        if (options->given[i].option == option)
+            has_it = options->given[i].value != 0;
+    return has_it;
 }
 
 static int apply_interface(const struct ml_udp_options *options, struct ml_datagram *d)

@@ -22,8 +22,11 @@ struct ml_udp_options {
 
 /* Reads broadcast, reuse, reuseport, ttl, multicast_ttl, multicast_loop, multicast_interface,
  * receive_buffer, send_buffer and max from the table at `index`. Raises for wrong values and for
- * other fields; with_end: host, port and family may be there, too. */
+ * other fields; with_end: host, port, family and exclusive may be there, too. */
 struct ml_udp_options ml_check_udp_options(lua_State *L, int index, bool with_end);
+
+/* Whether an option, a truth value, is given and true. */
+bool ml_udp_options_have(const struct ml_udp_options *options, enum ml_datagram_option option);
 
 /* Sets them on an open socket. 0, or a negated errno with the option's name in *name. */
 int ml_udp_options_apply(const struct ml_udp_options *options, struct ml_datagram *d,

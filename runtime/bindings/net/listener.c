@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
+#include "bindings/core/lua_worker.h"
 #include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/net/address.h"
@@ -14,15 +15,56 @@
 #include "io/tls.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 const char ml_listener_type[] = "net.listener";
 
+/* A listener, and what the master of a worker knows about it. */
+struct lua_listener {
+    struct ml_listener listener;
+    struct ml_shared_socket shared;
+};
+
+static void on_close(struct ml_listener *listener)
+{
+    ml_shared_socket_close(&((struct lua_listener *)listener)->shared);
+}
+
+static void close_shared(struct ml_shared_socket *shared)
+{
+    ml_listener_close(&ml_container_of(shared, struct lua_listener, shared)->listener);
+}
+
 struct ml_listener *ml_push_listener(lua_State *L)
 {
-    struct ml_listener *listener = ml_push_object(L, ml_listener_type, sizeof *listener, 1);
+    struct lua_listener *whole = ml_push_object(L, ml_listener_type, sizeof *whole, 1);
+    struct ml_listener *listener = &whole->listener;
     ml_listener_init(listener, &ml_lua_of(L)->io);
+    listener->on_close = on_close;
     ml_object_note_source_line(L, listener);
     return listener;
+}
+
+int ml_listener_share(struct ml_lua *lua, struct ml_listener *listener,
+                      const struct ml_address *address, const struct ml_socket_options *options)
+{
+    struct lua_listener *whole = (struct lua_listener *)listener;
+    struct ml_control_listen asked = {.kind = ML_SHARE_STREAM,
+                                      .is_per_slot = options->reuseport,
+                                      .backlog = options->backlog,
+                                      .address = *address};
+    int fd;
+    int error = ml_lua_worker_listen(lua, &asked, &fd, &whole->shared);
+    if (error != 0)
+        return error;
+    error = ml_listener_adopt(listener, fd, options);
+    if (error != 0) {
+        close(fd);
+        ml_shared_socket_close(&whole->shared);
+    }
+    whole->shared.close = close_shared;
+    listener->is_shared = true;
+    return error;
 }
 
 static struct ml_listener *check_listener(lua_State *L, int index)
@@ -53,7 +95,10 @@ int ml_listener_push_accepted(lua_State *L, int index)
 {
     struct ml_stream *s = ml_push_stream(L);
     lua_getiuservalue(L, index, 1);
+    ml_lua_worker_serves(ml_lua_of(L));
     int error = ml_listener_try(ml_to_object(L, index), s);
+    if (error == 0)
+        ml_lua_worker_accepted(ml_lua_of(L));
     error = error == 0 ? put_tls(L, s) : error;
     lua_pop(L, error == 0 ? 1 : 2);
     return error;
@@ -66,8 +111,12 @@ static int accept_stream(lua_State *L, int index, ml_time deadline)
     struct ml_listener *listener = ml_to_object(L, index);
     struct ml_stream *s = ml_push_stream(L);
     lua_getiuservalue(L, index, 1);
-    ml_blocking_begin(L);
-    int error = ml_blocking_end(L, accept_with_tls(L, listener, s, deadline));
+    struct ml_lua *lua = ml_blocking_begin(L);
+    ml_lua_worker_serves(lua);
+    int error = accept_with_tls(L, listener, s, deadline);
+    if (error == 0)
+        ml_lua_worker_accepted(lua);
+    error = ml_blocking_end(L, error);
     lua_pop(L, 1);
     return error;
 }

@@ -6,10 +6,17 @@
 
 #include <lua.h>
 
+struct ml_lua;
+
 extern const char ml_listener_type[];
 
 /* Pushes a closed listener with its metatable set. */
 struct ml_listener *ml_push_listener(lua_State *L);
+
+/* Opens a closed one that the script has on a socket that this worker shares with the others; may
+ * wait. 0 or an error of ml_lua_worker_listen(). */
+int ml_listener_share(struct ml_lua *lua, struct ml_listener *listener,
+                      const struct ml_address *address, const struct ml_socket_options *options);
 
 /* Accepts without waiting from the listener at `index`: pushes the stream, or returns an error of
  * ml_listener_try() or of TLS with nothing pushed. */

@@ -127,24 +127,40 @@ static int net_connect(lua_State *L)
 
 /* ---- listen ---- */
 
+/* How to listen. */
+struct listening {
+    struct ml_lua *lua;
+    struct ml_listener *listener;
+    const struct ml_socket_options *options;
+    bool is_shared; /* with the other workers */
+};
+
+static int listen_at(const struct listening *how, const struct ml_address *address)
+{
+    if (!how->is_shared)
+        return ml_listener_open(how->listener, address, how->options);
+    struct ml_address whole = *address;
+    int error = ml_address_make_absolute(&whole);
+    return error == 0 ? ml_listener_share(how->lua, how->listener, &whole, how->options) : error;
+}
+
 /* Tries the addresses of one family, or of all others, in turn. */
-static int listen_family(struct ml_listener *listener, const struct ml_addresses *addresses,
-                         const struct ml_socket_options *options, bool is_inet)
+static int listen_family(const struct listening *how, const struct ml_addresses *addresses,
+                         bool is_inet)
 {
     int error = -ML_ENOTFOUND;
     for (size_t i = 0; i < addresses->count && error != 0; i++)
         if ((addresses->items[i].any.sa_family == AF_INET) == is_inet)
-            error = ml_listener_open(listener, &addresses->items[i], options);
+            error = listen_at(how, &addresses->items[i]);
     return error;
 }
 
 /* For a name, listens on one of its addresses, an IPv4 one if it has any, as in Go: most clients
  * look for "localhost" there. */
-static int listen_any(struct ml_listener *listener, const struct ml_addresses *addresses,
-                      const struct ml_socket_options *options)
+static int listen_any(const struct listening *how, const struct ml_addresses *addresses)
 {
-    int error = listen_family(listener, addresses, options, true);
-    return error == -ML_ENOTFOUND ? listen_family(listener, addresses, options, false) : error;
+    int error = listen_family(how, addresses, true);
+    return error == -ML_ENOTFOUND ? listen_family(how, addresses, false) : error;
 }
 
 /***
@@ -156,7 +172,10 @@ addresses an IPv4 one if there is one); "*": all of IPv4; "::": all of IPv6
 @tparam[opt] table opts
 @tparam[opt] string opts.family "inet" or "inet6"
 @tparam[opt] integer opts.backlog connections that may wait to be accepted
-@tparam[opt=false] boolean opts.reuseport connections are spread over the listeners on a port
+@tparam[opt=false] boolean opts.reuseport connections are spread over the listeners on a port; in a
+worker (moonlet.worker) over the workers, each of which has a queue of its own
+@tparam[opt=false] boolean opts.exclusive in a worker: the socket is its own; otherwise all workers
+share it
 @tparam[opt=true] boolean opts.nodelay of the accepted streams
 @tparam[opt=false] boolean opts.keepalive of the accepted streams
 @tparam[opt] table|Context opts.tls the options of net.tls with a certificate, or a context; an
@@ -166,7 +185,7 @@ accepted stream makes the handshake at its first use
 static int net_listen(lua_State *L)
 {
     static const char *const names[] = {"family",    "nodelay", "keepalive", "backlog",
-                                        "reuseport", "tls",     NULL};
+                                        "reuseport", "tls",     "exclusive", NULL};
     struct ml_target target = ml_check_target(L, 1);
     ml_check_option_names(L, target.options, names);
     int family = ml_family_option(L, target.options);
@@ -179,11 +198,16 @@ static int net_listen(lua_State *L)
     lua_setiuservalue(L, -2, 1);
     if (!target.is_local && strcmp(target.host, "*") == 0)
         target.host = "0.0.0.0";
+    bool is_exclusive = ml_boolean_option(L, target.options, "exclusive", false);
     struct ml_addresses addresses;
     struct ml_lua *lua = ml_blocking_begin(L);
+    struct listening how = {.lua = lua,
+                            .listener = listener,
+                            .options = &options,
+                            .is_shared = lua->worker != NULL && !is_exclusive};
     int error = ml_target_resolve(&lua->io, &target, family, ML_FOREVER, &addresses);
     if (error == 0)
-        error = listen_any(listener, &addresses, &options);
+        error = listen_any(&how, &addresses);
     ml_addresses_release(&addresses);
     error = ml_blocking_end(L, error);
     return error == 0 ? 1 : ml_push_target_failure(L, error, ml_error_text(error), &target);

@@ -171,8 +171,7 @@ static int task_on_error(lua_State *L)
     return 1;
 }
 
-/* Calls the function at 2 with the arguments above it in a scope of its own. */
-static int call_in_scope(lua_State *L, enum ml_scope_kind kind, ml_time deadline)
+int ml_call_in_scope(lua_State *L, enum ml_scope_kind kind, ml_time deadline)
 {
     ml_check_callable(L, 2);
     struct ml_hub *hub = &ml_lua_of(L)->hub;
@@ -209,7 +208,7 @@ and cancellations from outside, are raised.
 */
 static int task_timeout(lua_State *L)
 {
-    return call_in_scope(L, ML_SCOPE_PLAIN, ml_check_deadline(L, 1));
+    return ml_call_in_scope(L, ML_SCOPE_PLAIN, ml_check_deadline(L, 1));
 }
 
 /***
@@ -223,7 +222,7 @@ are again. For clean-up that has to wait.
 */
 static int task_shield(lua_State *L)
 {
-    return call_in_scope(L, ML_SCOPE_SHIELD, ml_check_deadline(L, 1));
+    return ml_call_in_scope(L, ML_SCOPE_SHIELD, ml_check_deadline(L, 1));
 }
 
 /***
@@ -238,7 +237,7 @@ static int task_no_switch(lua_State *L)
     ml_check_callable(L, 1);
     lua_pushnil(L);
     lua_insert(L, 1);
-    return call_in_scope(L, ML_SCOPE_NO_SWITCH, ML_FOREVER);
+    return ml_call_in_scope(L, ML_SCOPE_NO_SWITCH, ML_FOREVER);
 }
 
 /***

@@ -1,5 +1,6 @@
 #include "bindings/task/task_options.h"
 
+#include "bindings/core/failure.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/option.h"
 
@@ -22,9 +23,17 @@ static int is_callable(lua_State *L)
     return 1;
 }
 
+/* raise(message, code): raises what iterators do. */
+static int raise_failure(lua_State *L)
+{
+    lua_settop(L, 2);
+    return ml_raise_failure(L);
+}
+
 int ml_open_argument(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"is_callable", is_callable}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"is_callable", is_callable}, {"raise", raise_failure}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -8,12 +8,15 @@
 
 #include "hub/wait/wait.h"
 
+#include <stdatomic.h>
+
 /* Each kind of work has workers and a queue of its own, so that one kind never holds up another. */
 enum ml_work {
-    ML_WORK_DISK,  /* waits for a disk: ends, unless the disk is broken */
-    ML_WORK_NAMES, /* asks name services */
-    ML_WORK_CLOSE, /* closes something, and waits for another program's end */
-    ML_WORK_USER,  /* functions of users */
+    ML_WORK_DISK,     /* waits for a disk: ends, unless the disk is broken */
+    ML_WORK_NAMES,    /* asks name services */
+    ML_WORK_CLOSE,    /* closes something, and waits for another program's end */
+    ML_WORK_USER,     /* functions of users */
+    ML_WORK_DATABASE, /* statements of databases that are libraries */
     ML_WORKS
 };
 
@@ -42,6 +45,8 @@ struct ml_job {
     uint64_t id;   /* of the task that waits; 0: none does any more */
     uint32_t slot; /* the task's */
     bool is_done;
+    bool is_expected;     /* the hub looks out for the end of the job, and wants no event */
+    atomic_bool has_come; /* then: it has run, and the worker has let go of it */
     enum { ML_JOB_QUEUED, ML_JOB_RUNS, ML_JOB_RUNS_ASIDE, ML_JOB_HAS_RUN } stage;
 };
 

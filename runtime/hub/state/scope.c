@@ -59,7 +59,7 @@ static void inherit(struct ml_scope *scope, struct ml_scope *outer)
     scope->outer = outer;
     scope->nearest_deadline = ml_time_earlier(scope->deadline, inherited);
     scope->forbids_switch =
-        scope->kind == ML_SCOPE_NO_SWITCH || (outer != NULL && outer->forbids_switch);
+        scope->kind >= ML_SCOPE_NO_SWITCH || (outer != NULL && outer->forbids_switch);
 }
 
 struct ml_scope *ml_scope_open(struct ml_hub *hub, enum ml_scope_kind kind, ml_time deadline)

@@ -14,7 +14,8 @@
 enum ml_scope_kind {
     ML_SCOPE_PLAIN,
     ML_SCOPE_SHIELD,   /* scopes outside are not in force inside */
-    ML_SCOPE_NO_SWITCH /* no wait is allowed inside: bindings check it */
+    ML_SCOPE_NO_SWITCH,  /* no wait is allowed inside: bindings check it */
+    ML_SCOPE_TRANSACTION /* nor here, but for calls of the transaction's own connection */
 };
 
 struct ml_scope {
@@ -25,7 +26,7 @@ struct ml_scope {
     uint64_t serial;          /* counts from 1, never reused in a hub; 0: it is closed */
     uint16_t depth;           /* of its strand in the task's chain */
     uint8_t kind;             /* enum ml_scope_kind */
-    bool forbids_switch;      /* it or one outside is ML_SCOPE_NO_SWITCH */
+    bool forbids_switch;      /* it or one outside is of the last two kinds */
     bool expired;             /* cancelled by its deadline */
     bool cancelled;           /* by ml_scope_cancel() */
     bool is_followed;         /* hooks.scope_left is called when it closes */

@@ -102,16 +102,16 @@ static IN_CHILD bool put_file(int fd, int number)
     return syscall(SYS_dup3, fd, number, 0) >= 0;
 }
 
-static IN_CHILD void close_others(void)
+static IN_CHILD void close_others(unsigned least)
 {
-    enum { LEAST_OTHER = 3, MOST_PLAUSIBLE = 65536 };
-    if (syscall(SYS_close_range, LEAST_OTHER, ~0U, 0) == 0)
+    enum { MOST_PLAUSIBLE = 65536 };
+    if (syscall(SYS_close_range, least, ~0U, 0) == 0)
         return;
     struct rlimit limit = {.rlim_cur = MOST_PLAUSIBLE};
     syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
     if (limit.rlim_cur > MOST_PLAUSIBLE)
         limit.rlim_cur = MOST_PLAUSIBLE;
-    for (unsigned fd = LEAST_OTHER; fd < limit.rlim_cur; fd++)
+    for (unsigned fd = least; fd < limit.rlim_cur; fd++)
         syscall(SYS_close, fd);
 }
 
@@ -129,10 +129,13 @@ static IN_CHILD int put_files(struct start *start)
     }
     for (int i = 0; i < 3 && is_done; i++)
         is_done = put_file(files[i], i);
+    int passed = start->what->passed;
+    if (is_done && passed > 0)
+        is_done = put_file(passed, ML_SPAWN_PASSED);
     if (!is_done)
         return fail(start, ML_SPAWN_FILES, errno);
     if (!start->what->is_plain)
-        close_others();
+        close_others(passed > 0 ? ML_SPAWN_PASSED + 1 : ML_SPAWN_PASSED);
     return 0;
 }
 
@@ -203,6 +206,8 @@ static IN_CHILD int run_child(void *argument)
     if (join_group(start) == 0 && take_terminal(start) == 0 && put_files(start) == 0 &&
         set_limits(start) == 0 && become_user(start) == 0 && enter_directory(start) == 0) {
         const uint64_t *mask = start->what->is_plain ? &start->mask : &ml_start_state->mask;
+        if (start->what->mask != NULL)
+            mask = start->what->mask;
         syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, NULL, sizeof *mask);
         run_program(start);
     }

@@ -1,7 +1,8 @@
 /*
  * Starts a program in a new process. Everything but the program, its descriptors and what is asked
  * for is as when this process began: the mask and the handling of signals are those of
- * system/signal/start_state.h, and no descriptor of this process is passed on but the three.
+ * system/signal/start_state.h, and no descriptor of this process is passed on but the three and one
+ * more that may be named.
  *
  * The new process borrows this one's memory until it runs the program, as with vfork(): the cost
  * does not grow with the memory in use. The calling thread stands still meanwhile.
@@ -39,6 +40,9 @@ enum ml_spawn_group {
 /* A standard file that is passed on if it is open and without FD_CLOEXEC. */
 enum { ML_SPAWN_CLOSED = -1, ML_SPAWN_INHERIT = -2 };
 
+/* The number of the one descriptor that may be passed on besides the standard files. */
+enum { ML_SPAWN_PASSED = 3 };
+
 /* As setrlimit() counts them; ML_SPAWN_NO_LIMIT: as this process has it. */
 struct ml_spawn_limits {
     uint64_t memory; /* bytes of address space */
@@ -62,10 +66,12 @@ struct ml_spawn {
     const char *const *environment; /* ends with NULL */
     const char *directory;          /* NULL: this process's */
     int files[3];                   /* descriptors that become 0, 1 and 2; or one of the above */
+    int passed;   /* becomes descriptor ML_SPAWN_PASSED; 0: none */
     int terminal; /* becomes the controlling terminal of a new session; -1: none */
     enum ml_spawn_group group;
     struct ml_spawn_limits limits;
     const struct ml_spawn_user *user; /* NULL: as this process */
+    const uint64_t *mask; /* of blocked signals, as the kernel has it; NULL: that of the start */
     bool is_plain; /* as posix_spawn() does: the mask and the ignored signals are those of now, and
                       the other descriptors without FD_CLOEXEC are passed on */
     bool may_wait;     /* the running task may be parked (system/process/spawn_beside.h) */

@@ -1,7 +1,8 @@
 --- The client's half of moonlet.http: its functions, and clients with settings of their own.
 -- @submodule moonlet.http
 
-local getmetatable, ipairs, setmetatable, type = getmetatable, ipairs, setmetatable, type
+local getmetatable, ipairs, pairs = getmetatable, ipairs, pairs
+local setmetatable, type = setmetatable, type
 
 local argument = require "moonlet.argument"
 local call = require "moonlet.http.client.call"
@@ -29,11 +30,13 @@ function Client:__tostring()
 end
 
 local function new_client(opts)
-  local own = options.merged({}, opts)
+  local own = {}
+  for name, value in pairs(opts) do own[name] = value end
   own.headers, own.cookies, own.pool, own.version = nil, nil, nil, nil
   local jar = opts.cookies
   if jar == true then jar = cookies.new() end
-  return setmetatable({ opts = own, headers = new_headers(opts.headers), jar = jar or nil,
+  local headers = opts.headers and new_headers(opts.headers)
+  return setmetatable({ opts = own, headers = headers, jar = jar or nil,
     pool = pools.new(opts.pool), version = opts.version }, Client)
 end
 
@@ -47,9 +50,12 @@ local function shared_client()
 end
 
 local function with_url(where, opts, name, method)
-  if opts ~= nil then argument.table(opts, 2, name) end
-  local all = options.merged(opts or {}, { url = where })
-  if method then all.method = method end
+  local all = { url = where, method = method }
+  if opts == nil then return all end
+  argument.table(opts, 2, name)
+  for option, value in pairs(opts) do
+    if all[option] == nil then all[option] = value end
+  end
   return all
 end
 

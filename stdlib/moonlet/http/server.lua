@@ -11,6 +11,7 @@ local argument = require "moonlet.argument"
 local core = require "moonlet.http.server.core"
 local new_headers = require("moonlet.http.headers").new
 local net = require "moonlet.net"
+local serving = require "moonlet.serving"
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 local trusted = require "moonlet.http.trusted"
@@ -207,6 +208,12 @@ local function serve_gracefully(self, listener, opts)
   return table.unpack(results, 1, results.n)
 end
 
+-- For a worker that drains. Where another process goes on serving, WebSockets may come back (1012).
+local function stop_for_others(self, grace, is_replaced)
+  self.is_replaced = is_replaced
+  return self:stop(grace)
+end
+
 --- Serves the connections of a listener until it is stopped, or one stream until its end. May wait.
 -- @function Server:serve
 -- @tparam listener|stream target
@@ -220,6 +227,7 @@ function Server:serve(target)
     return true
   end
   self.listeners[target] = true
+  serving.add(self, stop_for_others)
   local opts = { max = self.max }
   if self.grace then return serve_gracefully(self, target, opts) end
   return target:serve(opts, connection_of(self))
@@ -268,7 +276,9 @@ function Server:stop(grace)
   if grace ~= nil then argument.number(grace, 1, "stop") end
   for listener in pairs(self.listeners) do listener:close() end
   core.stop(self.core)
-  for ws in pairs(self.sockets) do ws:close(1001, "the server stops") end
+  local code, reason = 1001, "the server stops"
+  if self.is_replaced then code, reason = 1012, "the server restarts" end
+  for ws in pairs(self.sockets) do ws:close(code, reason) end
   if not is_handler(self) then return finish(self, grace) end
   if grace then task.spawn({ daemon = true }, finish, self, grace) end
   return 0

@@ -10,7 +10,6 @@ local program = require "moonlet.inspector.program"
 local recording = require "moonlet.inspector.recording"
 local reply = require "moonlet.inspector.reply"
 local task = require "moonlet.task"
-local waits = require "moonlet.inspector.waits"
 
 local endpoints = {}
 
@@ -72,21 +71,16 @@ local function tasks(req)
   end, program.ask_somehow(TASKS_TIME, "program.tasks", opts))
 end
 
+-- The most waits that are told at a time.
+local MOST_WAITS = 1000
+
 -- GET /waits: the tasks that wait for others, and the circles of them.
 local function wait_graph()
-  local function look()
-    return program.ask_somehow(TASKS_TIME, "program.tasks",
-      { state = "waiting", stack = false, limit = MOST_TASKS })
-  end
-  return respond(function(list)
-    local graph = waits.graph(list)
-    if #graph.circles == 0 then return reply.json(graph) end
-    task.sleep(0.05)
-    return respond(function(again)
-      waits.confirm(graph, again)
-      return reply.json(graph)
-    end, look())
-  end, look())
+  return respond(function(graph)
+    json.array(graph.edges)
+    json.array(graph.circles)
+    return reply.json(graph)
+  end, program.ask_somehow(TASKS_TIME, "program.waits", { limit = MOST_WAITS }))
 end
 
 local PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"

@@ -212,7 +212,7 @@ async function showWaits() {
   const graph = await ask("/waits");
   const edges = graph.edges.slice(0, 400), nodes = new Map(), out = new Map();
   for (const e of edges) {
-    nodes.set(e.from, e.name === undefined ? "#" + e.from : e.name);
+    nodes.set(e.from, e.from_name === undefined ? "#" + e.from : e.from_name);
     if (!nodes.has(e.to)) nodes.set(e.to, e.to_name === undefined ? "#" + e.to : e.to_name);
     out.set(e.from, e);
   }
@@ -262,7 +262,7 @@ async function showWaits() {
   $("graph").replaceChildren(edges.length ? picture : none);
   const circles = graph.circles.map(c => c.map(id => nodes.get(id) || "#" + id));
   const deadlocks = circles.map(names => names.join(" \u2192 ")).join("; ");
-  $("waits-about").textContent = graph.edges.length + " waits" + (graph.edges.length > 400 ?
+  $("waits-about").textContent = graph.count + " waits" + (graph.count > 400 ?
     ", the first 400 are shown" : "") + (deadlocks ? "; deadlocks: " + deadlocks : "");
   $("waits-about").style.color = graph.circles.length ? "var(--bad)" : "";
 }

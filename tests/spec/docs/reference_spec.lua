@@ -15,7 +15,8 @@ local it, read_file = support.limited(it), support.read_file
 local function is_internal(name)
   return name:find "%.core$" or name:find "^moonlet%.repl" or name:find "^moonlet%.http%."
     or name:find "^moonlet%.process%." or name:find "^moonlet%.thread%." or name:find "^moonlet%.fs%."
-    or name:find "^moonlet%.inspect%."
+    or name:find "^moonlet%.inspect%." or name:find "^moonlet%.worker%." or name:find "^moonlet%.sql%."
+    or name:find "^moonlet%.durable%." or name:find "^moonlet%.redis%." or name:find "^moonlet%.postgres%."
     or name == "moonlet.argument" or name == "moonlet.named"
     or name == "moonlet.test.specs" or name:find "^moonlet%.inspector%."
 end
@@ -37,7 +38,8 @@ end
 
 -- A name in the reference that is not the one by which the objects print.
 local DOCUMENTED_AS = { ["net.tls"] = "Context", ["thread.channel"] = "ThreadChannel",
-  ["signal.listener"] = "Signals" }
+  ["signal.listener"] = "Signals", ["postgres.database"] = "PostgresDatabase",
+  ["postgres.copy_writer"] = "CopyWriter", ["postgres.copy_reader"] = "CopyReader" }
 
 -- The methods of a metatable. Where __index is a C function it has them as its upvalue.
 local function methods_of(metatable)
@@ -193,7 +195,7 @@ describe("the reference", function()
     local listener <close> = require "moonlet.net".listen("127.0.0.1", 0)
     local examples = { Task = task.current(), Greenlet = greenlet.new(print, greenlet.current()),
       Address = listener:address(), Lease = { value = 1 }, Url = require "moonlet.url".parse "",
-      file = { path = "x" }, directory = { path = "x" } }
+      Statement = { sql = "x" }, file = { path = "x" }, directory = { path = "x" } }
     local child <close> = assert(require "moonlet.process".spawn { "true" })
     child:wait()
     examples.Process = child

@@ -575,3 +575,22 @@ describe("a real network", function()
     fails("ECONNREFUSED", http.get(("http://127.0.0.1:%d/"):format(port), { retries = 1 }))
   end)
 end)
+
+describe("requests to one URL", function()
+  it("do not show each other's fields, whatever came before", function()
+    local server, seen = answering(OK)
+    local client = client_of(server)
+    local url = "http://one.example/fields"
+    local choices = {
+      {}, { headers = { ["x-own"] = "1", host = "other.example" } }, {}, { auth = { user = "u", password = "p" } }, {},
+      { json = { 1 }, method = "POST" }, {}, { decode = false }, {}, { headers = { range = "bytes=0-1" } }, {},
+    }
+    for _, opts in ipairs(choices) do assert.equal(200, client:request(url, opts).status) end
+    for i = 3, #seen, 2 do assert.same(seen[1].fields, seen[i].fields) end
+    assert.equal("1 other.example", seen[2].fields["x-own"] .. " " .. seen[2].fields.host)
+    assert.equal("Basic dTpw", seen[4].fields.authorization)
+    assert.equal("application/json [1]", seen[6].fields["content-type"] .. " " .. seen[6].fields.body)
+    assert.is_nil(seen[8].fields["accept-encoding"])
+    assert.is_nil(seen[10].fields["accept-encoding"])
+  end)
+end)

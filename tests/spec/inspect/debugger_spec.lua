@@ -323,6 +323,127 @@ return s
     assert.are.same({ true, "yz" }, { run:join() })
   end)
 
+  it("stops in functions of every shape, at their first line", function()
+    local path, chunk = load_program [[
+local shapes = {}
+function shapes.empty() end
+function shapes.small(a) return a end
+function shapes.many(a, b, c, d, e, f, g, h) local i, j, k = a, b, c return i, j, k, d, e, f, g, h end
+function shapes.varargs(...)
+  return select("#", ...)
+end
+function shapes.mixed(a, ...)
+
+
+  local t = { a, ... }
+  return t
+end
+function shapes:method()
+  return self
+end
+function shapes.tail(...)
+  return shapes.mixed(...)
+end
+function shapes.one(...) return ... end
+local meta = setmetatable({}, {
+  __index = function(_, k)
+    return k
+  end,
+  __call = function(_, ...)
+    return ...
+  end,
+  __close = function()
+    return nil
+  end,
+})
+function shapes.meta() local x <close> = meta return meta.x, meta(1, 2, 3) end
+function shapes.later(n)
+  if n then
+
+
+
+    n = n + 1
+  end
+  return n
+end
+return shapes
+]]
+    local shapes = chunk()
+    local wanted = {
+      empty = { 2 }, small = { 3 }, many = { 4 }, varargs = { 6 }, mixed = { 11 }, method = { 15 },
+      tail = { 18, 11 }, one = { 20 }, meta = { 32, 23, 26, 29 }, later = { 34 },
+    }
+    local many = {}
+    for i = 1, 60 do many[i] = i end
+    for name, lines in pairs(wanted) do
+      for _, given in ipairs { {}, { 1 }, many } do
+        for _, line in ipairs(lines) do
+          breaks(path, line)
+          local run = task.spawn(shapes[name], table.unpack(given))
+          debugger.resume(stop_at("breakpoint", line), "continue")
+          assert.is_true((run:join()), name)
+        end
+        breaks(path, table.unpack(lines))
+        local run = task.spawn(shapes[name], table.unpack(given))
+        for _, line in ipairs(lines) do debugger.resume(stop_at("breakpoint", line), "continue") end
+        assert.is_true((run:join()), name)
+      end
+    end
+  end)
+
+  -- Lines of a caller are looked at again however the calls below it end.
+  it("stops behind calls that return, fail, yield and are replaced", function()
+    local path, chunk = load_program [[
+local task = require "moonlet.task"
+local function leaf(x) return x end
+local function deep(n) if n == 0 then return leaf(1) end return deep(n - 1) + leaf(0) end
+local function fail(n) if n == 0 then error "no" end return 1 + fail(n - 1) end
+local function replaced(n) return deep(n) end
+local function caught(n) return (pcall(fail, n)) end
+local function calls_back(n) table.sort({ 3, 2, 1 }, function(a, b) deep(n) return a < b end) end
+local function caught_deep(n)
+  for _ = 1, 3 do pcall(string.gsub, "xyz", ".", function() deep(n) fail(n) end) end
+end
+local function generates(n)
+  local next_one = coroutine.wrap(function() for i = 1, n do deep(i) coroutine.yield(i) end end)
+  for _ = 1, n do deep(next_one()) end
+end
+local function waits(n) deep(n) task.yield() return deep(n) end
+local function other(n) return n + leaf(n) end
+local function work(fn, n)
+  fn(n)
+  local x = 1
+  return x
+end
+local function outer(fn, n)
+  work(fn, n)
+  local y = 2
+  return y
+end
+local function replaced_by_leaf(n) return leaf(n) end
+local function fails_outer() outer(fail, 3) end
+local function caught_outer() pcall(fails_outer) deep(2) leaf(0) return 1 end
+return {
+  { leaf, 1 }, { deep, 3 }, { replaced, 3 }, { replaced_by_leaf, 1 }, { caught, 3 }, { calls_back, 3 },
+  { caught_deep, 2 }, { generates, 3 }, { waits, 3 }, { other, 1 }, { caught_outer, 1 },
+  { pcall, fails_outer }, { pcall, fail }, { tostring, 1 },
+  { function(n) outer(deep, n) return leaf(n) + n end, 2, true },
+}, outer
+]]
+    local cases, outer = chunk()
+    breaks(path, 19, 24)
+    for _, case in ipairs(cases) do
+      for _ = 1, 3 do
+        local run = task.spawn(outer, case[1], case[2])
+        for _, line in ipairs(case[3] and { 19, 24, 19, 24 } or { 19, 24 }) do
+          debugger.resume(stop_at("breakpoint", line), "continue")
+        end
+        assert.are.same({ true, 2 }, { run:join() })
+        assert.are.equal(0, #events)
+      end
+    end
+  end)
+
   it("stops in a text given to load(), by its reference", function()
     local chunk = load("local a = ...\nlocal b = a\nreturn b\n")
     assert.is_false(debugger.set_function_breakpoints({ { name = "debugged.text" } })[1].verified)

@@ -44,10 +44,30 @@ describe("SIGQUIT", function()
     assert.matches("dump of process %d+: 3%d tasks: [^\n]*waiting\n", text)
     assert.matches("\n30 tasks wait for the clock:\n  task 'sleeper' %(#2%), 0%.%d s old, 60%.0 s left, daemon\n", text)
     assert.matches("\n  and 10 more\n\t[C]: in function 'moonlet.task.sleep'\n\t", text, 1, true)
-    assert.matches("\n1 task waits for a mutex held by task:\n"
+    assert.matches("\n1 task waits for a mutex held by a task:\n"
       .. "  task 'locker' %(#33%), [^\n]*for task 'holder' %(#32%)", text)
     assert.matches("\nspawned at (command line):", text, 1, true)
     assert.not_matches("'dump'", text)
+  end)
+
+  it("names the members of a deadlock, each with the task that it waits for", function()
+    local text = run(PROLOGUE .. [[
+      local sync = require "moonlet.sync"
+      local a, b = sync.mutex(), sync.mutex()
+      task.spawn({ name = "one", daemon = true }, function() a:lock() task.yield() b:lock() end)
+      task.spawn({ daemon = true }, function() b:lock() task.yield() a:lock() end)
+      local joined = {}
+      for i = 1, 150 do
+        joined[i] = task.spawn({ daemon = true }, function() task.yield() joined[i % 150 + 1]:join() end)
+      end
+      for _ = 1, 20 do task.yield() end
+      quit()
+      task.sleep(1)]])
+    assert.equal(2, count(text, "\ndeadlock:\n"))
+    assert.matches("\n  task 'one' (#2) waits for a mutex held by task #3\n", text, 1, true)
+    assert.matches("\n  task #3 waits for a mutex held by task 'one' (#2)\n", text, 1, true)
+    assert.matches("\n  task #4 waits for the end of task #5\n", text, 1, true)
+    assert.matches("\n  and 50 more\n", text, 1, true)
   end)
 
   it("is answered at the next instruction of a task that computes, below generators", function()

@@ -135,7 +135,7 @@ describe("/waits", function()
     program:line "begun"
     local graph = json_of(program:get "/waits")
     local named = {}
-    for _, edge in ipairs(graph.edges) do named[edge.name] = edge end
+    for _, edge in ipairs(graph.edges) do named[edge.from_name] = edge end
     assert.are.equal(named.two.from, named.one.to)
     assert.are.equal(named.one.from, named.two.to)
     assert.are.equal("one", named.three.to_name)

@@ -188,6 +188,37 @@ describe("inspect.waits", function()
     assert.equal(3000, #inspect.waits({ limit = 0 }).deadlocks[1].tasks)
   end)
 
+  it("has an edge to the task that loads the module, however many tasks there are", function()
+    local s <close> = scene()
+    function package.preload.loads_for_long() task.sleep(60) end
+    for i = 1, 100 do s.start("idle" .. i, task.sleep, 60) end
+    s.start("loader", function() require "loads_for_long" end)
+    task.yield()
+    s.start("requirer", function() require "loads_for_long" end)
+    settle()
+    local graph = inspect.waits()
+    package.preload.loads_for_long = nil
+    assert.equal("requirer>loader", arrows(graph))
+    assert.equal("a module that is loaded by task", graph.edges[1].waits_for)
+  end)
+
+  it("counts deadlocks beyond those with 10,000 members in all", function()
+    local s <close> = scene()
+    s.start("parent", function()
+      local parent = task.current()
+      task.group(function(group)
+        for _ = 1, 6000 do group:spawn(function() parent:join() end) end
+      end)
+    end)
+    settle()
+    support.eventually(function() return inspect.waits({ limit = 0 }).deadlock_count == 6000 end)
+    local graph = inspect.waits({ limit = 10 })
+    assert.equal(5000, #graph.deadlocks)
+    assert.equal(6000, graph.deadlock_count)
+    assert.equal(10, #graph.edges)
+    assert.equal(12000, graph.count)
+  end)
+
   it("works where no wait is allowed", function()
     local s <close> = scene()
     local t = s.start("t", task.sleep, 60)

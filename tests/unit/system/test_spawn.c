@@ -56,6 +56,28 @@ static void test_a_program_runs_and_is_waited_for(void **state)
     assert_int_equal(WTERMSIG(run("kill -KILL $$")), SIGKILL);
 }
 
+/* Descriptor 3 of the child is the one that is named, whatever its number is here; no other one is
+ * left. */
+static void test_one_further_descriptor_can_be_passed_on(void **state)
+{
+    static const char text[] = "echo told >&3; for fd in /proc/$$/fd/*; do f=${fd##*/};"
+                               "[ $f -le 3 ] || [ ! -e $fd ] || exit 9; done";
+    const char *const arguments[] = {"sh", "-c", text, NULL};
+    struct ml_spawn what = shell(arguments);
+    struct ml_spawned child;
+    char told[8] = "";
+    int pipes[2];
+    (void)state;
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    what.passed = pipes[1];
+    assert_int_equal(ml_spawn(&what, &child), 0);
+    assert_int_equal(status_of(&child), 0);
+    assert_int_equal(read(pipes[0], told, sizeof told), 5);
+    assert_memory_equal(told, "told\n", 5);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
 static void test_a_start_that_fails_says_at_which_step_and_leaves_no_child(void **state)
 {
     (void)state;
@@ -171,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_program_runs_and_is_waited_for),
+        cmocka_unit_test(test_one_further_descriptor_can_be_passed_on),
         cmocka_unit_test(test_a_start_that_fails_says_at_which_step_and_leaves_no_child),
         cmocka_unit_test(test_descriptors_that_stand_in_each_others_place_are_put_right),
         cmocka_unit_test(test_a_handler_and_a_mask_of_this_process_do_not_reach_the_program),

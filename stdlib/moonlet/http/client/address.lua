@@ -55,7 +55,8 @@ end
 -- URLs that were read lately, since programs ask for the same ones again; at most 256.
 local known, known_count = {}, 0
 
---- The parts of a URL, which no caller changes; or nil, message, code.
+--- The parts of a URL, to which callers add what follows from it alone (plan, fields); or nil,
+-- message, code.
 -- @tparam string text
 -- @tparam[opt] string base that it is relative to
 -- @tparam[opt] string|table query more of it

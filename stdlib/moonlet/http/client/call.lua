@@ -23,8 +23,9 @@ local REDIRECTS, MAX_BODY = 10, 64 * 1024 * 1024
 local REQUEST = options.set "url method headers query body length json form multipart redirects \z
   retries auth tls proxy max_body timeout check decode connect allow downgrade progress resume"
 
--- Those of the client, and those of the call over them.
+-- Those of the client, and those of the call over them; nil: there are none.
 local function merge_headers(client, opts)
+  if not opts.headers and not client.headers then return nil end
   local headers = new_headers(client.headers)
   if opts.headers then
     local given = new_headers(opts.headers)
@@ -42,7 +43,10 @@ local function prepare(client, opts, name)
   local all = options.merged(client.opts, opts)
   local headers = merge_headers(client, opts)
   local body, kind = bodies.read(opts)
-  if kind and not headers["content-type"] then headers["content-type"] = kind end
+  if kind then
+    headers = headers or new_headers()
+    if not headers["content-type"] then headers["content-type"] = kind end
+  end
   local redirects = redirects_of(all.redirects)
   argument.check(math_type(redirects) == "integer", 1, name,
     "option 'redirects' must be an integer")
@@ -52,7 +56,7 @@ local function prepare(client, opts, name)
     tls = all.tls, proxy = all.proxy, connect = all.connect, allow = all.allow,
     decode = all.decode ~= false, max_body = all.max_body, check = all.check,
     downgrade = all.downgrade, version = client.version, jar = client.jar,
-    has_own_cookie = headers.cookie ~= nil,
+    has_own_cookie = headers and headers.cookie ~= nil,
   }, all
 end
 

@@ -128,7 +128,7 @@ end }
 
 --- A connection for the plan; or nil, message, code. is_fresh: not an idle one of HTTP/1. May wait.
 function connection.acquire(pool, plan, times, is_fresh)
-  local key = connect.key(plan)
+  local key = plan.key
   if not plan.may_share and not pool.limit then
     local conn = not is_fresh and pool:take(key)
     if conn then return reuse(pool, conn) end

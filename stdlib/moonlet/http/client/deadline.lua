@@ -16,8 +16,14 @@ local CONNECT, TOTAL, STREAM_HEAD, STREAM_IDLE = 10, 30, 30, 30
 
 local TIMES = options.set "connect head idle total"
 
+-- The limits of most requests.
+local function usual()
+  return { connect = CONNECT, head = math_huge, idle = math_huge, at = now() + TOTAL }
+end
+
 --- Reads an option `timeout`. `at` is absolute; connect, head and idle are spans.
 function deadline.read(value, is_stream)
+  if value == nil and not is_stream then return usual() end
   local given = type(value) == "table" and value or { total = value }
   for name, seconds in pairs(given) do
     if not TIMES[name] or type(seconds) ~= "number" then

@@ -20,6 +20,8 @@ local CONTINUE = 1 -- seconds that an answer to Expect: 100-continue is waited f
 -- Bytes of a body that a socket takes though the server does not read yet.
 local AT_ONCE = 64 * 1024
 
+local NONE = {}
+
 local codings
 
 -- Fields that the client adds unless the caller has given them.
@@ -32,14 +34,29 @@ local function add_defaults(h, request)
   end
 end
 
--- The fields of one hop.
-local function fields_for(request, parts, plan)
+-- The fields that any request to the URL has.
+local function new_fields(request, parts)
   local given, h = request.headers, new_headers()
-  h.host = not request.is_redirected and given.host or parts.authority
-  for name, value in pairs(given) do
+  h.host = given and not request.is_redirected and given.host or parts.authority
+  for name, value in pairs(given or NONE) do
     if name ~= "host" then h:add(name, value) end
   end
   add_defaults(h, request)
+  return h
+end
+
+-- Whether a request has no fields of its own.
+local function has_usual_fields(request, plan)
+  return not (request.headers or request.auth or request.jar or plan.proxy) and request.decode
+end
+
+-- The fields of one hop. Nobody changes them: usual requests to a URL share theirs.
+local function fields_for(request, parts, plan)
+  if has_usual_fields(request, plan) then
+    parts.fields = parts.fields or new_fields(request, parts)
+    return parts.fields
+  end
+  local h = new_fields(request, parts)
   local auth = request.auth
   if auth and not h.authorization then h.authorization = credentials.value(auth) end
   if plan.is_plain_proxy and plan.proxy.user then
@@ -117,7 +134,8 @@ local function begin(x, request, parts, plan, times, expects)
 end
 
 local function expects_continue(request)
-  return request.body and (request.headers.expect or ""):lower() == "100-continue"
+  local expect = request.body and request.headers and request.headers.expect
+  return expect and expect:lower() == "100-continue"
 end
 
 local function run(conn, request, parts, plan, times)

@@ -3,6 +3,7 @@
 
 local ipairs, setmetatable = ipairs, setmetatable
 
+local connect = require "moonlet.http.client.connect"
 local core = require "moonlet.http.client.core"
 local connection = require "moonlet.http.client.connection"
 local exchange = require "moonlet.http.client.exchange"
@@ -23,8 +24,7 @@ local function choose_version(plan, parts)
   return true
 end
 
---- How the origin is reached.
-function hop.plan(request, parts)
+local function new_plan(request, parts)
   local plan = { scheme = parts.scheme, host = parts.host, port = parts.port, tls = request.tls,
     connect = request.connect, allow = request.allow, version = request.version }
   if request.proxy then
@@ -38,7 +38,23 @@ function hop.plan(request, parts)
     and plan.proxy.scheme:find "^http" ~= nil
   local ok, message, code = choose_version(plan, parts)
   if not ok then return nil, message, code end
+  plan.key = connect.key(plan)
   return plan
+end
+
+-- Whether nothing but its URL says how a request gets there.
+local function is_usual(request)
+  return request.tls == nil and request.connect == nil and request.allow == nil
+    and request.proxy == nil and request.version == nil
+end
+
+--- How the origin is reached. Nobody changes a plan: usual requests to a URL share theirs.
+function hop.plan(request, parts)
+  if not is_usual(request) then return new_plan(request, parts) end
+  if parts.plan then return parts.plan end
+  local plan, message, code = new_plan(request, parts)
+  parts.plan = plan
+  return plan, message, code
 end
 
 local VERSIONS = { [10] = "1.0", [11] = "1.1", [20] = "2" }

@@ -1,7 +1,7 @@
 --- Tables of options, as the parts of the HTTP client read them. For moonlet's own modules.
 -- @module moonlet.http.client.options
 
-local pairs = pairs
+local next, pairs = next, pairs
 
 local options = {}
 
@@ -12,8 +12,9 @@ function options.set(text)
   return names
 end
 
---- A new table with the fields of both; those of `given` win.
+--- A table with the fields of both; those of `given` win. It is `given` itself if that has all.
 function options.merged(own, given)
+  if next(own) == nil then return given end
   local opts = {}
   for name, value in pairs(own) do opts[name] = value end
   for name, value in pairs(given) do opts[name] = value end

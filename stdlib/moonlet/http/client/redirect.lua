@@ -15,14 +15,15 @@ local CONTENT_FIELDS = { "content-type", "content-encoding", "content-language",
 
 local function drop_content(request)
   request.body = nil
+  if not request.headers then return end
   for _, name in ipairs(CONTENT_FIELDS) do request.headers[name] = nil end
 end
 
 local function drop_credentials(request)
-  request.auth = nil
+  request.auth, request.has_own_cookie = nil, nil
+  if not request.headers then return end
   request.headers.authorization, request.headers.cookie = nil, nil
   request.headers["proxy-authorization"] = nil
-  request.has_own_cookie = nil
 end
 
 local function is_rewritten(request, status)

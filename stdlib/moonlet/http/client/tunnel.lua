@@ -77,7 +77,7 @@ end
 
 -- A connection of HTTP/2 that is there and takes WebSockets.
 local function find(client, plan)
-  local origin = plan.may_share and client.pool.origins[connect.key(plan)]
+  local origin = plan.may_share and client.pool.origins[plan.key]
   local shared = origin and origin:room()
   return shared and shared.http2:takes_websockets() and shared:carry() or nil
 end

@@ -69,6 +69,29 @@ function program.tasks(opts)
   return list, count
 end
 
+-- The most members of circles that are told.
+local MOST_MEMBERS = 1000
+
+local function circle_of(deadlock)
+  local ids = {}
+  for i, entry in pairs(deadlock.tasks) do ids[i] = entry.id end
+  return ids
+end
+
+--- inspect.waits(opts), without texts of any length.
+-- @treturn table {edges=, count=, circles=, circle_count=}; a circle is a list of ids
+function program.waits(opts)
+  local graph = inspect.waits(opts)
+  local circles, members = {}, 0
+  for _, edge in pairs(graph.edges) do cut_fields(edge, NAME) end
+  for _, deadlock in pairs(graph.deadlocks) do
+    members = members + #deadlock.tasks
+    if members <= MOST_MEMBERS then circles[#circles + 1] = circle_of(deadlock) end
+  end
+  return { edges = graph.edges, count = graph.count, circles = circles,
+    circle_count = graph.deadlock_count }
+end
+
 function program.metrics(format) return inspect.metrics(format) end
 
 --- Cancels a task.

@@ -120,7 +120,7 @@ function chunks.of_function(name)
   local first
   for line in next, functions[1].lines do first = first and first < line and first or line end
   local is_file = string_sub(about.source, 1, 1) == "@"
-  return { line = first, owners = { about.linedefined, about.lastlinedefined }, is_function = true,
+  return { line = first, owners = { functions[1] }, is_function = true,
            path = is_file and core.real_path(string_sub(about.source, 2)) or nil,
            source = not is_file and about.source or nil }
 end

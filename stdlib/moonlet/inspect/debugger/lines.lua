@@ -89,14 +89,16 @@ local function read_function(read, functions)
   functions[#functions + 1] = found
   read.skip(1)
   local is_vararg = read.byte() ~= 0
-  read.skip(1)
+  found.size = read.byte()
   read.skip(4 * read.number())
   skip_constants(read)
   read.skip(3 * read.number())
   for _ = 1, read.number() do read_function(read, functions) end
+  -- The first instruction of a vararg function is passed before the hook for its call.
+  local first <const> = is_vararg and 2 or 1
   for i, line in ipairs(read_lines(read, found.first)) do
-    -- The first instruction of a vararg function is its entry.
-    if i > 1 or not is_vararg then found.lines[line] = true end
+    if i == first then found.entry = line end
+    if i >= first then found.lines[line] = true end
   end
   skip_names(read)
 end
@@ -106,8 +108,9 @@ local VERSION = 0x54
 
 --- The functions of a chunk.
 -- @tparam function chunk
--- @treturn table a list of {first, last, lines}: its first and last line, and a set of lines; nil
--- if its binary form is another than Lua 5.4's
+-- @treturn table a list of {first, last, entry, size, lines}: its first and last line, the line of
+-- its first instruction, the number of its registers, and a set of lines; nil if its binary form is
+-- another than Lua 5.4's
 function lines.functions(chunk)
   local text = string_dump(chunk)
   if string_byte(text, 5) ~= VERSION then return nil end
@@ -127,7 +130,7 @@ end
 
 --- The first line from `line` on that has code.
 -- @treturn integer nil if there is none
--- @treturn table {first, last, first, last ...} of the functions that have code in it
+-- @treturn table a list of {first, last, entry, size} of the functions that have code in it
 function lines.resolve(functions, line)
   local best
   for _, one in ipairs(functions) do
@@ -139,8 +142,7 @@ function lines.resolve(functions, line)
   local owners = {}
   for _, one in ipairs(functions) do
     if one.lines[best] then
-      owners[#owners + 1] = one.first
-      owners[#owners + 1] = one.last
+      owners[#owners + 1] = one
     end
   end
   return best, owners

@@ -1,0 +1,189 @@
+#include "bindings/core/lua_worker.h"
+
+#include "bindings/core/lua_spawn.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- draining ---- */
+
+/* The task's body. Stack: seconds, whether a new generation takes over. */
+static int drain_in_task(lua_State *L)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "moonlet.worker.drain");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "run");
+    lua_insert(L, 1);
+    lua_settop(L, 3);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+/* Stack: struct ml_control_drain, a light userdata. Raises. */
+static int spawn_drain(lua_State *L)
+{
+    static const struct ml_lua_spawn options = {
+        .name = "drain", .name_index = 2, .is_daemon = true};
+    const struct ml_control_drain *drain = lua_touserdata(L, 1);
+    lua_pushliteral(L, "drain");
+    lua_pushcfunction(L, drain_in_task);
+    lua_pushnumber(L, (lua_Number)drain->grace / 1e9);
+    lua_pushboolean(L, drain->is_reload != 0);
+    return ml_lua_spawn(L, &options, 3) != 0 ? luaL_error(L, "not enough memory") : 0;
+}
+
+/* Without memory for a task the program ends as by SIGTERM. */
+static void drain(struct ml_lua_worker *worker, struct ml_control_drain order)
+{
+    lua_State *L = worker->lua->aside;
+    int top = lua_gettop(L), status = LUA_ERRMEM;
+    if (worker->is_draining)
+        return;
+    worker->is_draining = true;
+    if (lua_checkstack(L, LUA_MINSTACK)) {
+        lua_pushcfunction(L, spawn_drain);
+        lua_pushlightuserdata(L, &order);
+        status = lua_pcall(L, 1, 0, 0);
+    }
+    lua_settop(L, top);
+    if (status != LUA_OK)
+        kill(getpid(), SIGTERM);
+}
+
+static void on_drain(struct ml_worker_client *client, struct ml_control_message *message,
+                     void *data)
+{
+    struct ml_control_drain order;
+    (void)client;
+    if (ml_control_read(message, &order, sizeof order))
+        drain(data, order);
+}
+
+/* A worker does not outlive its master. */
+static void on_orphaned(struct ml_worker_client *client)
+{
+    struct ml_lua_worker *worker = client->owner;
+    if (!worker->lua->is_closing && !worker->lua->is_unwinding)
+        drain(worker, (struct ml_control_drain){.grace = client->place.grace});
+}
+
+/* ---- life ---- */
+
+int ml_lua_worker_open(struct ml_lua *lua)
+{
+    int fd = ml_worker_inherited();
+    if (fd < 0)
+        return 0;
+    struct ml_lua_worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL) {
+        close(fd);
+        return -ENOMEM;
+    }
+    worker->lua = lua;
+    ml_list_init(&worker->sockets);
+    int error = ml_worker_client_open(&worker->client, &lua->hub, fd);
+    if (error != 0) {
+        free(worker);
+        return error;
+    }
+    worker->client->owner = worker;
+    worker->client->orphaned = on_orphaned;
+    ml_worker_client_on(worker->client, ML_CONTROL_DRAIN, on_drain, worker);
+    lua->worker = worker;
+    lua->io.ticket_secret = worker->client->place.tickets;
+    return 0;
+}
+
+void ml_lua_worker_close(struct ml_lua *lua)
+{
+    if (lua->worker == NULL)
+        return;
+    lua->io.ticket_secret = NULL;
+    ml_worker_client_close(lua->worker->client);
+    free(lua->worker);
+    lua->worker = NULL;
+}
+
+/* ---- sockets ---- */
+
+static int take_socket(struct ml_worker_reply *reply, int *fd, uint64_t *number)
+{
+    if (reply->error != 0)
+        return reply->error;
+    *fd = ml_worker_reply_take_fd(reply, 0);
+    if (*fd < 0 || ml_buffer_size(&reply->text) < sizeof *number)
+        return -EMFILE; /* the kernel had no room for the descriptor here */
+    memcpy(number, ml_buffer_data(&reply->text), sizeof *number);
+    return 0;
+}
+
+static bool has_port(const struct ml_address *address)
+{
+    return ml_address_is_local(address) || ml_address_port(address) != 0;
+}
+
+int ml_lua_worker_listen(struct ml_lua *lua, const struct ml_control_listen *asked, int *fd,
+                         struct ml_shared_socket *shared)
+{
+    struct ml_lua_worker *worker = lua->worker;
+    struct ml_control_listen request = *asked;
+    struct ml_worker_reply *reply;
+    uint64_t number = 0;
+    if (!has_port(&asked->address))
+        request.ordinal = ++worker->ordinal;
+    if (worker->client->place.reuseport && asked->kind == ML_SHARE_STREAM &&
+        !ml_address_is_local(&asked->address))
+        request.is_per_slot = true;
+    int error = ml_worker_request(worker->client, ML_CONTROL_LISTEN, &request, sizeof request,
+                                  &reply, ML_FOREVER);
+    if (error != 0)
+        return error;
+    error = take_socket(reply, fd, &number);
+    ml_worker_reply_free(reply);
+    if (error == 0) {
+        shared->lua = lua;
+        shared->number = number;
+        ml_list_insert(&worker->sockets, &shared->link);
+    }
+    return error;
+}
+
+void ml_shared_socket_close(struct ml_shared_socket *shared)
+{
+    if (!ml_link_is_in_list(&shared->link))
+        return;
+    ml_list_remove(&shared->link);
+    ml_worker_tell(shared->lua->worker->client, ML_CONTROL_UNLISTEN, &shared->number,
+                   sizeof shared->number);
+}
+
+unsigned ml_lua_worker_close_sockets(struct ml_lua *lua)
+{
+    struct ml_link *sockets = &lua->worker->sockets;
+    unsigned count = 0;
+    for (; !ml_list_is_empty(sockets); count++) {
+        struct ml_shared_socket *shared =
+            ml_container_of(sockets->next, struct ml_shared_socket, link);
+        shared->close(shared);
+    }
+    return count;
+}
+
+unsigned ml_lua_worker_count_sockets(const struct ml_lua *lua)
+{
+    const struct ml_link *sockets = &lua->worker->sockets;
+    unsigned count = 0;
+    for (const struct ml_link *link = sockets->next; link != sockets; link = link->next)
+        count++;
+    return count;
+}
+
+void ml_lua_worker_serves(struct ml_lua *lua)
+{
+    if (lua->worker != NULL)
+        ml_worker_client_ready(lua->worker->client);
+}

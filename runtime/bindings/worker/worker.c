@@ -1,0 +1,144 @@
+/*** @submodule moonlet.worker */
+#include "bindings/worker/worker.h"
+
+#include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
+#include "bindings/core/lua_worker.h"
+#include "bindings/http/types.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+/* ---- what beats tell ---- */
+
+static void measure(struct ml_worker_client *client, struct ml_control_beat *beat)
+{
+    const struct ml_lua_worker *worker = client->owner;
+    const struct ml_lua_http *http = &worker->lua->http;
+    beat->connections = worker->accepted;
+    beat->requests = http->requests;
+    for (const struct ml_lua_server *server = http->servers; server != NULL;
+         server = server->next) {
+        beat->requests += server->http.counters.requests;
+        beat->open += (uint64_t)server->http.counters.open;
+    }
+}
+
+/* ---- requests ---- */
+
+/* Sends a request without a payload and waits. 0: the reply is there; it has to be freed. */
+static int ask(lua_State *L, enum ml_control_type type, struct ml_worker_reply **reply)
+{
+    struct ml_lua *lua = ml_blocking_begin(L);
+    int error = lua->worker != NULL
+                    ? ml_worker_request(lua->worker->client, type, NULL, 0, reply, ML_FOREVER)
+                    : -ENOTCONN;
+    return ml_blocking_end(L, error);
+}
+
+/* Stack: ..., a light userdata, the reply. Protected: pushes its text. */
+static int push_text(lua_State *L)
+{
+    const struct ml_worker_reply *reply = lua_touserdata(L, 1);
+    lua_pushlstring(L, ml_buffer_data(&reply->text), ml_buffer_size(&reply->text));
+    return 1;
+}
+
+/* Pushes the text of a reply, which is freed; raises for want of memory. Returns its error. */
+static int take_text(lua_State *L, struct ml_worker_reply *reply)
+{
+    int error = reply->error;
+    lua_pushcfunction(L, push_text);
+    lua_pushlightuserdata(L, reply);
+    int status = lua_pcall(L, 1, 1, 0);
+    ml_worker_reply_free(reply);
+    if (status != LUA_OK)
+        lua_error(L);
+    return error;
+}
+
+/* request(name) -> the text of the reply; nil, message, code. */
+static int request(lua_State *L)
+{
+    static const char *const names[] = {"status", "reload", "stop", NULL};
+    static const enum ml_control_type types[] = {ML_CONTROL_STATUS, ML_CONTROL_RELOAD,
+                                                 ML_CONTROL_STOP};
+    struct ml_worker_reply *reply;
+    enum ml_control_type type = types[luaL_checkoption(L, 1, NULL, names)];
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    int error = ask(L, type, &reply);
+    if (error != 0)
+        return ml_push_failure(L, error);
+    error = take_text(L, reply);
+    if (error == 0)
+        return 1;
+    ml_push_failure(L, error);
+    if (lua_rawlen(L, -4) > 0) { /* the master says why */
+        lua_pushvalue(L, -4);
+        lua_replace(L, -3);
+    }
+    return 3;
+}
+
+/* ready(): the worker serves. */
+static int ready(lua_State *L)
+{
+    ml_lua_worker_serves(ml_lua_of(L));
+    return 0;
+}
+
+/* place() -> id, count, generation; nothing outside of a worker. */
+static int place(lua_State *L)
+{
+    const struct ml_lua_worker *worker = ml_lua_of(L)->worker;
+    if (worker == NULL)
+        return 0;
+    lua_pushinteger(L, worker->client->place.slot);
+    lua_pushinteger(L, worker->client->place.count);
+    lua_pushinteger(L, worker->client->place.generation);
+    return 3;
+}
+
+/* close_sockets() -> how many shared sockets were open: they are closed. */
+static int close_sockets(lua_State *L)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    lua_pushinteger(L, lua->worker != NULL ? ml_lua_worker_close_sockets(lua) : 0);
+    return 1;
+}
+
+/* count_sockets() -> how many shared sockets are open. */
+static int count_sockets(lua_State *L)
+{
+    const struct ml_lua *lua = ml_lua_of(L);
+    lua_pushinteger(L, lua->worker != NULL ? ml_lua_worker_count_sockets(lua) : 0);
+    return 1;
+}
+
+/* interrupt(): the program is to end, as by SIGTERM. */
+static int interrupt(lua_State *L)
+{
+    (void)L;
+    kill(getpid(), SIGTERM);
+    return 0;
+}
+
+void ml_worker_measure(struct ml_lua *lua)
+{
+    if (lua->worker != NULL)
+        lua->worker->client->measure = measure;
+}
+
+int ml_open_worker(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"request", request},
+                                         {"ready", ready},
+                                         {"place", place},
+                                         {"close_sockets", close_sockets},
+                                         {"count_sockets", count_sockets},
+                                         {"interrupt", interrupt},
+                                         {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}

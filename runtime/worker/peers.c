@@ -1,0 +1,62 @@
+#include "worker/peers.h"
+
+#include "worker/worker_process.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct ml_control_peer describe(const struct ml_worker_process *process)
+{
+    return (struct ml_control_peer){.slot = process->slot_id,
+                                    .generation = process->generation,
+                                    .serial = process->serial,
+                                    .pid = process->pid};
+}
+
+static bool is_asked_for(const struct ml_worker_process *process,
+                         const struct ml_control_peer *asked)
+{
+    if (asked->serial != 0)
+        return process->serial == asked->serial;
+    if (process->slot_id != asked->slot)
+        return false;
+    return asked->generation != 0 ? process->generation == asked->generation
+                                  : process->slot != NULL && process->slot->current == process;
+}
+
+static struct ml_worker_process *find(struct ml_master *master, const struct ml_control_peer *asked)
+{
+    for (struct ml_link *link = master->processes.next; link != &master->processes;
+         link = link->next)
+        if (is_asked_for(ml_process_at(link), asked))
+            return ml_process_at(link);
+    return NULL;
+}
+
+void ml_peers_connect(struct ml_master *master, struct ml_worker_process *process,
+                      const struct ml_control_peer *asked, uint64_t request)
+{
+    int fds[2] = {-1, -1};
+    struct ml_worker_process *other = find(master, asked);
+    int error = other == NULL ? -ESRCH : ml_control_pair(fds);
+    if (error != 0) {
+        ml_process_send(process, ML_CONTROL_PEER, request, error, NULL, 0, -1);
+        return;
+    }
+    struct ml_control_peer to = describe(other), from = describe(process);
+    ml_process_send(other, ML_CONTROL_PEER, 0, 0, &from, sizeof from, fds[1]);
+    ml_process_send(process, ML_CONTROL_PEER, request, 0, &to, sizeof to, fds[0]);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+void ml_peers_tell(struct ml_master *master, enum ml_control_type type,
+                   const struct ml_worker_process *about)
+{
+    struct ml_control_peer peer = describe(about);
+    for (struct ml_link *link = master->processes.next; link != &master->processes;
+         link = link->next)
+        if (ml_process_at(link) != about)
+            ml_process_send(ml_process_at(link), type, 0, 0, &peer, sizeof peer, -1);
+}

@@ -1,0 +1,24 @@
+#include "worker/slots.h"
+
+#include "worker/worker_process.h"
+
+int ml_slot_start_next(struct ml_master *master, struct ml_worker_slot *slot, uint32_t generation)
+{
+    int error;
+    slot->next = ml_process_start(master, slot, generation, &error);
+    return error;
+}
+
+void ml_slot_swap(struct ml_master *master, struct ml_worker_slot *slot, const char *reason,
+                  bool is_reload)
+{
+    struct ml_worker_process *old = slot->current;
+    slot->current = slot->next;
+    slot->next = NULL;
+    slot->start_at = ML_FOREVER;
+    slot->is_done = false;
+    if (old != NULL) {
+        old->slot = NULL;
+        ml_process_drain(master, old, reason, is_reload);
+    }
+}

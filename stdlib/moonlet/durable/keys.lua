@@ -1,0 +1,44 @@
+--- Keys of what a run has remembered: the path of its branch, a name, how many of that name. They
+-- are the same whenever the workflow is called again, on any machine.
+-- @module moonlet.durable.keys
+
+local setmetatable = setmetatable
+local format = string.format
+
+local keys = {}
+
+local Counter = {}
+Counter.__index = Counter
+
+-- Signs that separate the parts of a key.
+local function escape(name)
+  return (name:gsub("[%%#/%[%]%c]", function(sign) return format("%%%02X", sign:byte()) end))
+end
+
+--- Counts the names of one branch.
+-- @tparam[opt=""] string path of the branch
+function keys.new(path) return setmetatable({ path = path or "", counts = {} }, Counter) end
+
+--- The key of the next one of that name: `charge`, then `charge#2`; in a branch `items[3]/charge`.
+-- @tparam string name
+-- @treturn string
+function Counter:next(name)
+  local count = (self.counts[name] or 0) + 1
+  self.counts[name] = count
+  local key = self.path .. escape(name)
+  return count == 1 and key or key .. "#" .. count
+end
+
+--- The path of a branch below a key: `items[3]/`.
+-- @tparam string key
+-- @tparam integer index
+-- @treturn string
+function keys.branch(key, index) return format("%s[%d]/", key, index) end
+
+--- Whether a key belongs to the branch of that path, or to one below it.
+function keys.is_below(key, path) return key:sub(1, #path) == path end
+
+--- The path of the branch to which a key belongs: "" is the run itself.
+function keys.path_of(key) return key:match "^(.*/)[^/]*$" or "" end
+
+return keys

@@ -1,0 +1,98 @@
+---@meta moonlet.worker
+
+---A shared store, as `worker.store` returns it. Keys are strings of up to 4,096 bytes; values are
+---strings, numbers, booleans, and tables, which are copied as `moonlet.thread` copies them. Each call
+---is atomic over all workers. None waits, but for a moment if another worker is taken off its
+---processor in the middle of a call.
+---@class moonlet.worker.Store
+local Store = {}
+
+---@class moonlet.worker.Store.add.options
+---@field ttl? number as for set
+
+---Stores a value if there is none yet.
+---@param key string
+---@param value any
+---@param opts? moonlet.worker.Store.add.options
+---@return boolean|nil # whether it was stored; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Store:add(key, value, opts) end
+
+---@class moonlet.worker.Store.cas.options
+---@field ttl? number as for set; without opts the value keeps its time
+
+---Stores a value in place of another one, if that is still there.
+---@param key string
+---@param old any the value that must be there; nil: none. Tables are compared by what is in them
+---@param new any nil removes the key
+---@param opts? moonlet.worker.Store.cas.options
+---@return boolean|nil # true; or false and the value that is there; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Store:cas(key, old, new, opts) end
+
+---Removes a key.
+---@param key string
+---@return boolean # whether it was there
+function Store:delete(key) end
+
+---Returns a value.
+---@param key string
+---@return any ... # the value; nil: there is none
+function Store:get(key) end
+
+---@class moonlet.worker.Store.incr.options
+---@field ttl? number as for set, for a key that is new; another one keeps its time
+
+---Adds to a number. A key that is not there counts from 0.
+---@param key string
+---@param n? number what to add; may be negative
+---@param opts? moonlet.worker.Store.incr.options
+---@return number|nil # the sum; or nil, message, code: "EINVAL" if the value is not a number, "ERANGE" if the sum is too large for an integer, "ENOSPC" if the store is full
+---@return string|nil # message
+---@return string|nil # code
+function Store:incr(key, n, opts) end
+
+---Iterates over keys. Meanwhile all workers may write: a key that is there all the time is met
+---exactly once, one that comes or goes once or not at all.
+---@param prefix? string of the keys that are wanted
+---@return function # an iterator
+function Store:keys(prefix) end
+
+---@class moonlet.worker.Store.set.options
+---@field ttl? number seconds until the value is gone; without it, it stays
+
+---Stores a value, in place of the one that is there.
+---@param key string
+---@param value any nil removes the key
+---@param opts? moonlet.worker.Store.set.options
+---@return boolean|nil # true; or nil, message, code: "ENOSPC" if the store is full
+---@return string|nil # message
+---@return string|nil # code
+function Store:set(key, value, opts) end
+
+---How full the store is.
+---@return table # `size`, `used`: bytes that values can take, and do; `keys`: how many there are, with those that have expired until their room is needed
+function Store:usage() end
+
+---Several processes of one program: what they share.
+---@class moonlet.worker
+local worker = {}
+
+---@class moonlet.worker.store.options
+---@field size? integer bytes, of the first that opens it; from 65536. Values take what they need in pieces of 64, and one must fit into a sixteenth of the size, or into 2 MiB
+---@field evict? boolean when it is full, what was not used for long makes room; without it, a write is refused with "ENOSPC"
+
+---Opens a store that all workers share: keys and values in memory, bounded, each call atomic. A
+---worker that is killed in the middle of a write harms nobody. Without workers it is this
+---process's own, shared by its threads. The values stay while the program runs, also when all
+---workers have been replaced.
+---@param name string of 1 to 63 bytes
+---@param opts? moonlet.worker.store.options
+---@return moonlet.worker.Store|nil # or nil, message, code: "EINVAL" if it is there with other options, "EPROTO" if its memory is of another version of moonlet
+---@return string|nil # message
+---@return string|nil # code
+function worker.store(name, opts) end
+
+return worker
