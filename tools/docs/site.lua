@@ -27,7 +27,7 @@ local SECTIONS = {
   { title = "Guides", "docs/guide-tasks.md", "docs/guide-channels.md", "docs/guide-programs.md",
     "docs/guide-networking.md", "docs/guide-tls.md", "docs/guide-system.md", "docs/guide-http.md",
     "docs/http-client.md",
-    "docs/websocket.md", "docs/data.md", "docs/http.md", "docs/c-libraries.md",
+    "docs/websocket.md", "docs/guide-sql.md", "docs/data.md", "docs/http.md", "docs/c-libraries.md",
     "docs/guide-embedding.md", "docs/guide-inspect.md", "docs/guide-debug.md", "docs/guide-performance.md",
     "docs/testing.md" },
   { title = "Reference" },
@@ -36,6 +36,7 @@ local SECTIONS = {
     "docs/architecture-waits.md", "docs/architecture-io.md", "docs/architecture-tls.md",
     "docs/architecture-system.md", "docs/architecture-files.md", "docs/architecture-children.md",
     "docs/architecture-threads.md", "docs/architecture-interpose.md", "docs/architecture-http.md",
+    "docs/architecture-db.md",
     "docs/architecture-bindings.md", "docs/architecture-preempt.md", "docs/architecture-inspect.md",
     "docs/architecture-metrics.md", "docs/architecture-debug.md", "docs/architecture-hosts.md" },
 }
