@@ -1,6 +1,6 @@
 -- Serves the files below a directory, and a small JSON API beside them.
 --
---     moonlet scripts/http_server.lua [-l HOST] [-p PORT] [-q] [DIRECTORY]
+--     moonlet [--workers N] scripts/http_server.lua [-l HOST] [-p PORT] [-q] [DIRECTORY]
 --
 -- -l, -p: where it listens (127.0.0.1, 8080; port 0: any that is free); -q: no access log;
 -- DIRECTORY: the current one unless given. Files are sent in ranges where the peer asks for them,

@@ -148,6 +148,13 @@ static int load_attach(struct moonlet *m, const struct cli_options *options)
     return moonlet_load_string(m, text, "=--attach");
 }
 
+static int load_workers_status(struct moonlet *m, const struct cli_options *options)
+{
+    char text[96];
+    snprintf(text, sizeof text, "require 'moonlet.worker.show'.run('%s')", options->workers_status);
+    return moonlet_load_string(m, text, "=--workers-status");
+}
+
 /* The program connects to the debug adapter that started it, before its own first piece. */
 static int load_debuggee(struct moonlet *m, const struct cli_options *options)
 {
@@ -161,12 +168,15 @@ static int load_debuggee(struct moonlet *m, const struct cli_options *options)
     return moonlet_load_string(m, text, "=--debug");
 }
 
-static int load_adapter(struct moonlet *m, bool has_script)
+static int load_adapter(struct moonlet *m, bool has_script, const struct cli_options *options)
 {
-    return moonlet_load_string(m,
-                               has_script ? "require 'moonlet.inspector.adapter'.run(true)"
-                                          : "require 'moonlet.inspector.adapter'.run(false)",
-                               "=--debug");
+    static const char source[] = "require 'moonlet.inspector.adapter'.run(%s, %s)";
+    char target[4 * CLI_LONGEST_ADDRESS + 3] = "nil";
+    char text[sizeof source + sizeof target + sizeof "false"];
+    if (options->attach != NULL)
+        quote(target, options->attach);
+    snprintf(text, sizeof text, source, has_script ? "true" : "false", target);
+    return moonlet_load_string(m, text, "=--debug");
 }
 
 static int load_interaction(struct moonlet *m)
@@ -185,11 +195,15 @@ static int load_rest(struct moonlet *m, int argc, char **argv, const struct cli_
     int error = 0;
     if (options->runs_specs)
         return load_specs(m);
-    if (options->attach != NULL)
-        return load_attach(m, options);
+    if (options->shows_durable)
+        return moonlet_load_string(m, "require 'moonlet.durable.program'.run()", "=--durable");
     bool has_script = options->script < argc;
     if (options->debug != NULL && options->debug[0] == '\0')
-        return load_adapter(m, has_script);
+        return load_adapter(m, has_script, options);
+    if (options->attach != NULL)
+        return load_attach(m, options);
+    if (options->workers_status != NULL)
+        return load_workers_status(m, options);
     bool is_bare = !has_script && !options->has_statement && !options->show_version;
     if (has_script)
         error = load_script(m, argv, options->script);
@@ -282,7 +296,7 @@ static int run(int argc, char **argv, const struct cli_options *options)
  * workers: true. */
 static bool is_to_run(struct cli_options *options, char **argv, int *status)
 {
-    if (options->workers.count == 0)
+    if (options->workers.count == 0 && !options->checks_handover)
         return true;
     options->workers.arguments = argv;
     options->workers.name = argv[0];

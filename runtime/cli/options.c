@@ -114,8 +114,19 @@ static void read_workers(struct cli_options *options, char **argv, int *i)
         end += 1 + strcspn(end + 1, ",");
     }
     if (!is_right)
-        fail(options, name, "a number from 1 to 1024, and reuseport, max_requests=N, max_rss=BYTES,\n"
-                            "grace=S, boot=S, stuck=S behind it, with commas between");
+        fail(options, name,
+             "a number from 1 to 1024, and reuseport, max_requests=N, max_rss=BYTES,\n"
+             "grace=S, boot=S, stuck=S behind it, with commas between");
+}
+
+static void read_workers_status(struct cli_options *options, char **argv, int *i)
+{
+    const char *name = "--workers-status", *value = value_of(argv, i, name);
+    bool is_number = value != NULL && *value != '\0' && strlen(value) < 20 &&
+                     strspn(value, "0123456789") == strlen(value);
+    options->workers_status = value;
+    if (!is_number)
+        fail(options, name, "the PID of a program with workers");
 }
 
 static void read_profile(struct cli_options *options, char **argv, int *i)
@@ -183,6 +194,10 @@ static void read_long(struct cli_options *options, char **argv, int *i)
         read_profile(options, argv, i);
     else if (is_option(argv[*i], "--stack-size"))
         read_stack_size(options, argv, i);
+    else if (is_option(argv[*i], "--check-handover"))
+        options->checks_handover = true;
+    else if (is_option(argv[*i], "--workers-status"))
+        read_workers_status(options, argv, i);
     else if (is_option(argv[*i], "--workers"))
         read_workers(options, argv, i);
     else if (is_option(argv[*i], "--preempt"))
@@ -248,7 +263,8 @@ struct cli_options cli_options_read(int argc, char **argv)
             break;
         }
         options.runs_specs = strcmp(argv[i], "--test") == 0;
-        if (options.runs_specs)
+        options.shows_durable = strcmp(argv[i], "--durable") == 0;
+        if (options.runs_specs || options.shows_durable)
             break;
         if (argv[i][1] == '-')
             read_long(&options, argv, &i);
@@ -296,7 +312,8 @@ void cli_print_help(const char *program)
            "                     'moonlet --attach PID' finds it\n"
            "  --inspect-write    also visitors over TCP may evaluate code and cancel tasks\n"
            "  --inspect-remote   ADDR may be one that other machines reach\n"
-           "  --debug            be a debug adapter (DAP) on stdin and stdout\n"
+           "  --debug            be a debug adapter (DAP) on stdin and stdout; with --attach for\n"
+           "                     a program that runs already\n"
            "  --profile FILE     write where the CPU time went to FILE.svg, a flame graph;\n"
            "                     .folded, .json (speedscope) or .pb.gz (pprof)\n"
            "  --no-interpose     let C libraries block all tasks, as libc does\n"
@@ -306,6 +323,9 @@ void cli_print_help(const char *program)
            "                     run (100; 0: do not, as with --test)\n"
            "  --workers N        run the script in N processes that share what it listens\n"
            "                     on; N,max_requests=K and the like: see the manual\n"
+           "  --workers-status PID  show the workers of a running program\n"
+           "  --durable DB ls    list the durable runs in a database; show ID, retry ID,\n"
+           "                     cancel ID\n"
            "  --test [paths]     run specs of busted, each test in a task; all arguments\n"
            "                     after it are for busted; without paths: 'spec'\n"
            "  --help             show this help\n"

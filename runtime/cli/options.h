@@ -17,7 +17,10 @@ struct cli_options {
     bool has_statement;      /* -e */
     bool show_help;
     bool no_interpose;
+    const char *workers_status; /* the pid of a master; NULL: not asked for */
+    bool checks_handover; /* --check-handover=N: another program's master asks */
     bool runs_specs; /* --test, what follows is for busted */
+    bool shows_durable; /* --durable, what follows says what */
     bool inspect_write, inspect_remote, attach_web;
     const char *attach;  /* the program to show; NULL: none */
     const char *inspect; /* the address, "" for the usual one; NULL: not to be inspected */
@@ -28,7 +31,7 @@ struct cli_options {
     struct moonlet_workers workers; /* --workers; count 0: none */
     const char *profile; /* --profile: the file; NULL: no profile */
     int first;           /* the first option */
-    int script;          /* index of the script's name, or of --test; argc when there is none */
+    int script;          /* index of the script's name, --test or --durable; argc: there is none */
     const char *bad;     /* the wrong option, NULL when there is none */
     const char *needs;   /* what it lacks; NULL: it is unknown */
 };

@@ -32,6 +32,8 @@ struct ml_io {
     struct ml_resolver *resolver;  /* the default resolver; NULL until it is first used */
     struct ml_link resolvers;      /* all of them */
     struct ml_openssl *openssl;    /* NULL until the first use of TLS */
+    const unsigned char *ticket_secret; /* for tickets of TLS that other processes understand, too:
+                                           ML_TICKET_SECRET bytes; NULL: each config's own */
     struct bio_method_st *tls_bio; /* how OpenSSL calls transports: io/tls.c */
     struct ml_nghttp2 *nghttp2;    /* NULL until the first use of HTTP/2: http/nghttp2.h */
     struct ml_codecs *codecs;      /* NULL until the first use: http/codecs.h */
@@ -40,6 +42,9 @@ struct ml_io {
     unsigned lingering_count;
     struct ml_link locked_files; /* system/file/file_lock.c */
 };
+
+/* Bytes of a secret from which keys of tickets are made. */
+enum { ML_TICKET_SECRET = 32 };
 
 /* Bytes asked for in one read. */
 enum { ML_IO_READ_SIZE = 64 * 1024 };

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "io/io.h"
 #include "io/address.h"
 
 #include <errno.h>
@@ -276,6 +277,37 @@ static struct ml_tls_config *new_config(const struct ml_openssl *o,
     return NULL;
 }
 
+enum { KEYS_SIZE = 80 }; /* of OpenSSL's own tickets: a name of 16 bytes, two keys of 32 */
+
+/* Makes the keys out of a secret of several processes and of the certificate, or the name
+ * of its file, so that each server's
+ * tickets are good for the same server in another process, and for no other one. One that asks for
+ * certificates keeps its own: what it trusts is not part of the keys. */
+static void share_tickets(const struct ml_io *io, struct ml_tls_config *config,
+                          const struct ml_pem *certificate)
+{
+    enum { HASH = 32 };
+    const struct ml_openssl *o = config->o;
+    unsigned char keys[3 * HASH], input[HASH + 1];
+    const EVP_MD *sha256 = o->EVP_get_digestbyname("sha256");
+    if (io->ticket_secret == NULL || config->asks_clients || !config->has_certificate)
+        return;
+    const char *text = certificate->text != NULL ? certificate->text : certificate->file;
+    size_t size = certificate->text != NULL ? certificate->size : strlen(text);
+    bool is_made =
+        sha256 != NULL && o->HMAC(sha256, io->ticket_secret, ML_TICKET_SECRET,
+                                  (const unsigned char *)text, size, input, NULL) != NULL;
+    for (unsigned char i = 0; i < 3 && is_made; i++) {
+        input[HASH] = i;
+        is_made = o->HMAC(sha256, io->ticket_secret, ML_TICKET_SECRET, input, sizeof input,
+                          keys + i * HASH, NULL) != NULL;
+    }
+    if (is_made)
+        o->SSL_CTX_ctrl(config->ctx, SSL_CTRL_SET_TLSEXT_TICKET_KEYS, KEYS_SIZE, keys);
+    o->OPENSSL_cleanse(keys, sizeof keys);
+    o->OPENSSL_cleanse(input, sizeof input);
+}
+
 struct ml_tls_config *ml_tls_config_new(struct ml_io *io, const struct ml_tls_options *options,
                                         struct ml_tls_failure *failure)
 {
@@ -290,8 +322,10 @@ struct ml_tls_config *ml_tls_config_new(struct ml_io *io, const struct ml_tls_op
         ml_tls_fail(failure, -ENOMEM, "TLS", "not enough memory");
         return NULL;
     }
-    if (load_all(config, options, failure) == 0)
+    if (load_all(config, options, failure) == 0) {
+        share_tickets(io, config, &options->own.cert);
         return config;
+    }
     ml_tls_config_unref(config);
     return NULL;
 }
@@ -342,7 +376,6 @@ int ml_tls_config_add_name(struct ml_tls_config *config, const char *host,
 
 void ml_tls_config_keep_tickets(struct ml_tls_config *config, const struct ml_tls_config *old)
 {
-    enum { KEYS_SIZE = 80 }; /* of OpenSSL's own tickets: a name of 16 bytes, two keys of 32 */
     unsigned char keys[KEYS_SIZE];
     const struct ml_openssl *o = config->o;
     if (config->asks_clients || old->asks_clients)

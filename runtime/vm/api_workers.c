@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "worker/client.h"
+#include "worker/handover.h"
 #include "worker/master.h"
 
 #include <errno.h>
@@ -17,6 +18,8 @@ int moonlet_workers_run(const struct moonlet_workers *workers, int *status)
 {
     if (workers == NULL || status == NULL || workers->arguments == NULL)
         return -EINVAL;
+    if (ml_handover_is_check(workers->arguments, status))
+        return 0;
     if (ml_worker_is_inherited())
         return 1;
     const char *name = workers->name != NULL ? workers->name : "moonlet";

@@ -79,6 +79,8 @@ static const struct permit permits[] = {
      "moonlet.http.reader moonlet.http.request moonlet.http.response moonlet.http.router "
      "moonlet.http.saving moonlet.http.server moonlet.http.server.core moonlet.http.trusted "
      "moonlet.http.types moonlet.serving "},
+     "moonlet.http.types "},
+    {PRELOAD, MOONLET_NET, " moonlet.redis moonlet.redis.* "},
     {PRELOAD, MOONLET_NET | MOONLET_IO, " moonlet.http.files.core "},
     {PRELOAD, MOONLET_NET | MOONLET_OS, " moonlet.websocket moonlet.websocket.core "},
     {PRELOAD, MOONLET_OS | MOONLET_IO,
@@ -97,14 +99,15 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_OS,
      " moonlet.thread moonlet.thread.core moonlet.thread.worker "}, /* the same */
     {PRELOAD, MOONLET_OS,
-     " moonlet.worker moonlet.worker.store moonlet.worker.store.core "}, /* the same */
+     " moonlet.worker.store moonlet.worker.store.core "}, /* the same */
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.durable moonlet.durable.* "}, /* databases in files, and threads */
     {PRELOAD, MOONLET_OS | MOONLET_NET,
-     " moonlet.worker moonlet.worker.* "}, /* the program's other processes */
+     " moonlet.worker moonlet.worker.core moonlet.worker.drain "
+     "moonlet.worker.show "}, /* other processes */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
      " moonlet.inspect moonlet.inspect.* "}, /* the stacks of all tasks */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG | MOONLET_NET, " moonlet.inspector.* "},

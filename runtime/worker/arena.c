@@ -102,7 +102,7 @@ static bool is_ours(const struct ml_arena_head *head, size_t size)
 }
 
 /* The record lock of this process on the whole: it ends with the process, however that ends.
- * Threads of one process exclude each other by other means (worker/stores.c). */
+ * Threads of one process exclude each other by other means (worker/open_stores.c). */
 static int lock_memory(int fd, int type)
 {
     struct flock lock = {.l_type = (short)type, .l_whence = SEEK_SET};

@@ -35,7 +35,6 @@
  *            notice to the other worker: the same for the one that asked, and the other end
  * - GONE     notice: struct ml_control_peer, of a worker that has ended
  * - JOINED   notice: the same, of a worker that has become ready
- * - TICKETS  notice: struct ml_control_tickets; also replied to a request of that type
  * - FIGURES  notice: uint64_t number: the metrics are wanted; word: the number and the text
  */
 #define ML_CONTROL_TYPES(X)                                                                        \
@@ -52,7 +51,6 @@
     X(PEER)                                                                                        \
     X(GONE)                                                                                        \
     X(JOINED)                                                                                      \
-    X(TICKETS)                                                                                     \
     X(FIGURES)
 
 enum ml_control_type {

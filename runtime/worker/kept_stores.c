@@ -52,7 +52,8 @@ int ml_kept_stores_add(struct ml_master *master, const char *name, uint64_t size
     return 0;
 }
 
-int ml_kept_stores_find(struct ml_master *master, const struct ml_control_store *asked, uint64_t *size)
+int ml_kept_stores_find(struct ml_master *master, const struct ml_control_store *asked,
+                        uint64_t *size)
 {
     struct ml_worker_store *store = find(master, asked->name);
     if (store != NULL) {

@@ -14,7 +14,8 @@ struct ml_worker_store {
 
 /* The memory of that name, made with asked->size if there is none; *size: of the memory. The
  * descriptor stays the master's. A negated errno; EINVAL: no size. */
-int ml_kept_stores_find(struct ml_master *master, const struct ml_control_store *asked, uint64_t *size);
+int ml_kept_stores_find(struct ml_master *master, const struct ml_control_store *asked,
+                        uint64_t *size);
 
 /* Takes over one that exists. 0 or -ENOMEM. */
 int ml_kept_stores_add(struct ml_master *master, const char *name, uint64_t size, int fd);

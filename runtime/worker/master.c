@@ -1,14 +1,17 @@
 #include "worker/master.h"
 
+#include "system/signal/start_state.h"
 #include "worker/clockwork.h"
+#include "worker/handover.h"
+#include "worker/kept_stores.h"
 #include "worker/master_state.h"
 #include "worker/notify.h"
 #include "worker/places.h"
 #include "worker/reload.h"
+#include "worker/report_socket.h"
 #include "worker/requests.h"
 #include "worker/shares.h"
 #include "worker/slots.h"
-#include "worker/kept_stores.h"
 #include "worker/worker_process.h"
 
 #include <errno.h>
@@ -48,6 +51,9 @@ static void on_signal(struct ml_master *master, unsigned number)
     case SIGHUP:
         ml_reload_begin(master, NULL, 0);
         break;
+    case SIGUSR2:
+        ml_handover_begin(master);
+        break;
     case SIGTTIN:
         add_worker(master);
         break;
@@ -84,6 +90,7 @@ static unsigned fill_polls(struct ml_master *master)
 {
     unsigned count = 0;
     master->polls[count++] = (struct pollfd){.fd = master->signals, .events = POLLIN};
+    master->polls[count++] = (struct pollfd){.fd = master->report, .events = POLLIN};
     for (struct ml_link *link = master->processes.next; link != &master->processes;
          link = link->next) {
         struct ml_worker_process *process = ml_process_at(link);
@@ -124,7 +131,7 @@ static void serve_channel(struct ml_master *master, struct ml_worker_process *pr
 static void serve_processes(struct ml_master *master, unsigned count)
 {
     struct ml_link *next, *link = master->processes.next;
-    for (unsigned i = 1; i < count; i += 2, link = next) {
+    for (unsigned i = ML_MASTER_POLLS; i < count; i += 2, link = next) {
         struct ml_worker_process *process = ml_process_at(link);
         int status = 0;
         next = link->next;
@@ -150,6 +157,7 @@ static bool has_plain_process(const struct ml_master *master)
 static void turn(struct ml_master *master, ml_time *watchdog_at)
 {
     ml_time until = ml_time_earlier(ml_clockwork_turn(master), *watchdog_at);
+    until = ml_time_earlier(until, ml_handover_turn(master));
     if (has_plain_process(master))
         until = ml_time_earlier(until, ml_time_after(master->now, LOOK));
     unsigned count = fill_polls(master);
@@ -159,6 +167,8 @@ static void turn(struct ml_master *master, ml_time *watchdog_at)
     if (until != ML_FOREVER && master->now - before > STALL)
         ml_clockwork_forgive(master, master->now - before);
     read_signals(master);
+    if (master->polls[1].revents != 0)
+        ml_report_socket_serve(master);
     serve_processes(master, count);
     if (master->now >= *watchdog_at) {
         ml_notify_alive(master);
@@ -192,6 +202,8 @@ static void init(struct ml_master *master, const struct ml_master_options *optio
                                  .generation = 1,
                                  .last_generation = 1,
                                  .signals = -1,
+                                 .report = -1,
+                                 .mask = ml_start_state->mask,
                                  .now = ml_clock_now()};
     set_defaults(&master->options);
     master->began_at = master->now;
@@ -203,17 +215,36 @@ static void init(struct ml_master *master, const struct ml_master_options *optio
     ml_list_init(&master->reload.waiters);
 }
 
+/* This program has taken over from another one: its own workers replace those of that one. */
+static int resume(struct ml_master *master)
+{
+    master->poll_room = ML_MASTER_POLLS + 2 * master->process_count;
+    struct pollfd *polls = realloc(master->polls, master->poll_room * sizeof *polls);
+    if (polls == NULL)
+        return -ENOMEM;
+    master->polls = polls;
+    ml_reload_begin(master, NULL, 0);
+    return 0;
+}
+
 static int open_parts(struct ml_master *master)
 {
-    int error = 0;
+    int error = getentropy(master->tickets, sizeof master->tickets) == 0 ? 0 : -errno;
     sigset_t set = signals_of_master();
     master->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    master->polls = malloc(sizeof *master->polls);
-    master->poll_room = 1;
+    master->polls = malloc(ML_MASTER_POLLS * sizeof *master->polls);
+    master->poll_room = ML_MASTER_POLLS;
+    if (error != 0)
+        return error;
     if (master->signals < 0)
         return -errno;
     if (master->polls == NULL)
         return -ENOMEM;
+    ml_report_socket_open(master);
+    ml_handover_open(master);
+    error = ml_handover_take(master);
+    if (error != 0)
+        return error < 0 ? error : resume(master);
     ml_shares_take_inherited(master);
     for (unsigned i = 0; i < master->options.count && error == 0; i++)
         error = ml_places_add(master);
@@ -222,6 +253,8 @@ static int open_parts(struct ml_master *master)
 
 static void release(struct ml_master *master)
 {
+    ml_handover_close(master);
+    ml_report_socket_close(master);
     ml_places_release(master);
     ml_shares_release(master);
     ml_kept_stores_release(master);

@@ -78,6 +78,8 @@ struct ml_reload {
     struct ml_link waiters;
 };
 
+enum { ML_MASTER_POLLS = 2 }; /* descriptors besides those of the processes */
+
 struct ml_master {
     struct ml_master_options options;
     struct ml_link slots;
@@ -90,9 +92,10 @@ struct ml_master {
     struct ml_reload reload;
     struct ml_link shares; /* worker/shares.h */
     uint64_t last_share;
-    struct ml_link stores; /* worker/stores.h */
+    struct ml_link stores; /* worker/kept_stores.h */
     int signals;           /* a signalfd */
-    struct pollfd *polls;  /* one for the signals, two for each process */
+    int report;            /* worker/report_socket.h; -1: none */
+    struct pollfd *polls;  /* for the two above, then two for each process */
     unsigned poll_room;
     ml_time now;      /* of this turn */
     ml_time began_at; /* this run */
@@ -102,6 +105,11 @@ struct ml_master {
     int status;                                     /* then: of the program */
     uint64_t retired_requests, retired_connections; /* of processes that are gone */
     uint64_t random;                                /* for jitter */
+    uint8_t tickets[ML_TICKET_SECRET];              /* in memory only */
+    uint64_t mask;       /* of the signals that were blocked when the user started the program */
+    char *program;       /* its file; NULL: not found */
+    pid_t check;         /* the process that says whether a new program can take over; 0: none */
+    ml_time check_until; /* then it is killed */
 };
 
 /* One line for people, without its end. */

@@ -6,6 +6,7 @@
 #define ML_WORKER_PROTOCOL_H
 
 #include "io/address.h"
+#include "io/io.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,8 +24,8 @@ struct ml_control_place {
     uint64_t beat;       /* nanoseconds between two beats */
     uint64_t dead_after; /* nanoseconds without its hub's turning after which it ends by itself */
     uint64_t grace;      /* nanoseconds that it has to drain when there is no master any more */
-    uint32_t reuseport;  /* listeners get a socket per slot without asking for it */
-    uint32_t has_tickets;
+    uint8_t tickets[ML_TICKET_SECRET]; /* the secret of all workers; io/io.h */
+    uint32_t reuseport;                /* listeners get a socket per slot without asking for it */
 };
 
 struct ml_control_beat {
@@ -64,14 +65,6 @@ struct ml_control_peer {
     uint32_t generation; /* asked for: 0: the one that serves now */
     uint32_t serial;     /* of the process */
     int32_t pid;
-};
-
-/* Keys of TLS tickets: the first encrypts, all decrypt. The bytes are as OpenSSL takes them. */
-enum { ML_TICKET_KEY = 80, ML_TICKET_KEYS = 3 };
-
-struct ml_control_tickets {
-    uint32_t count;
-    uint8_t keys[ML_TICKET_KEYS][ML_TICKET_KEY];
 };
 
 #endif

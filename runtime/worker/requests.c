@@ -1,11 +1,11 @@
 #include "worker/requests.h"
 
+#include "worker/kept_stores.h"
 #include "worker/peers.h"
 #include "worker/places.h"
 #include "worker/reload.h"
 #include "worker/report.h"
 #include "worker/shares.h"
-#include "worker/kept_stores.h"
 #include "worker/worker_process.h"
 
 #include <errno.h>

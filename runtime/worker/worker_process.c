@@ -13,7 +13,9 @@
 
 /* measured: cancelled tasks have 5 s to unwind (docs/architecture-bindings.md). */
 #define UNWINDING (6 * ML_SECOND)
-#define BEAT ML_SECOND
+
+/* Four beats fit into the time after which a worker counts as stuck. */
+#define LONGEST_BEAT ML_SECOND
 
 /* Variables that are the master's own affair. */
 static bool is_kept_back(const char *variable)
@@ -61,7 +63,8 @@ static int run_program(const struct ml_master *master, int channel, struct ml_sp
                             .passed = channel,
                             .terminal = -1,
                             .group = ML_SPAWN_NEW_GROUP,
-                            .limits = ML_SPAWN_NO_LIMITS};
+                            .limits = ML_SPAWN_NO_LIMITS,
+                            .mask = &master->mask};
     int error = ml_spawn(&what, spawned);
     free(environment);
     return error;
@@ -70,13 +73,15 @@ static int run_program(const struct ml_master *master, int channel, struct ml_sp
 /* The first message stands in the socket before the process begins. */
 static void send_place(struct ml_master *master, struct ml_worker_process *process)
 {
-    struct ml_control_place place = {.slot = process->slot_id,
-                                     .count = master->count,
-                                     .generation = process->generation,
-                                     .serial = process->serial,
-                                     .beat = BEAT,
-                                     .grace = (uint64_t)master->options.grace,
-                                     .reuseport = master->options.reuseport};
+    struct ml_control_place place = {
+        .slot = process->slot_id,
+        .count = master->count,
+        .generation = process->generation,
+        .serial = process->serial,
+        .beat = (uint64_t)ml_time_earlier(LONGEST_BEAT, master->options.stuck / 4),
+        .grace = (uint64_t)master->options.grace,
+        .reuseport = master->options.reuseport};
+    memcpy(place.tickets, master->tickets, sizeof place.tickets);
     if (master->options.stuck != ML_FOREVER)
         place.dead_after = (uint64_t)(2 * master->options.stuck + master->options.grace);
     ml_process_send(process, ML_CONTROL_HELLO, 0, 0, &place, sizeof place, -1);
@@ -133,7 +138,7 @@ static int start(struct ml_master *master, struct ml_worker_process *process)
 /* Room to poll one process more. */
 static int reserve_polls(struct ml_master *master)
 {
-    unsigned room = 1 + 2 * (master->process_count + 1);
+    unsigned room = ML_MASTER_POLLS + 2 * (master->process_count + 1);
     if (room <= master->poll_room)
         return 0;
     struct pollfd *polls = realloc(master->polls, 2 * room * sizeof *polls);

@@ -33,7 +33,7 @@ end
 
 function Page:__close()
   self.ws:close()
-  self.program:kill "KILL"
+  self.program:kill "TERM" -- timeout passes it on
   self.program:wait()
 end
 
@@ -50,7 +50,7 @@ end
 -- @tparam string url
 function browser.open(programs, directory, url)
   if not programs.installed "chromium" then return nil end
-  local command = "timeout 100 chromium --headless --no-sandbox --disable-gpu --ignore-certificate-errors "
+  local command = "timeout -k 5 100 chromium --headless --no-sandbox --disable-gpu --ignore-certificate-errors "
     .. "--user-data-dir=%s --remote-debugging-port=0 %s"
   local program = programs.start(command:format(programs.quote(directory .. "/profile"), programs.quote(url)))
   local address = programs.eventually("DevTools", function()

@@ -74,7 +74,7 @@ static bool push_item(struct reader *r, int depth)
         return depth < MOST_DIMENSIONS && push_array(r, depth + 1);
     bool is_quoted;
     size_t length = read_element(r, &is_quoted);
-    if (!is_quoted && strcasecmp(r->scratch, "NULL") == 0)
+    if (!is_quoted && strcasecmp(r->scratch, "NULL") == 0 && r->how->element_null != 0)
         lua_pushvalue(r->L, r->how->element_null);
     else
         r->push(r->L, r->how, r->element, r->scratch, length);

@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char ml_pg_connection_type[] = "postgres.connection";
+const char ml_pg_connection_type[] = "libpq.connection";
 
 struct ml_pg *ml_push_pg(lua_State *L)
 {
-    struct ml_pg *pg = ml_push_object(L, ml_pg_connection_type, sizeof *pg, ML_PG_USER_VALUES);
+    struct ml_pg *pg = ml_push_object(L, ml_pg_connection_type, sizeof *pg, 0);
     ml_pg_init(pg, &ml_lua_of(L)->hub);
     return pg;
 }
@@ -28,24 +28,16 @@ struct ml_pg *ml_check_pg(lua_State *L)
 
 void ml_pg_push_reading(lua_State *L, int index, struct ml_pg_reading *how)
 {
+    *how = (struct ml_pg_reading){0, 0, 0};
     luaL_checkstack(L, 10, NULL);
-    bool has_null = lua_getiuservalue(L, index, ML_PG_NULL_VALUE) != LUA_TNIL;
+    if (!lua_istable(L, index))
+        return;
+    bool has_null = lua_rawgeti(L, index, 1) != LUA_TNIL;
     how->null = has_null ? lua_gettop(L) : 0;
-    lua_getiuservalue(L, index, ML_PG_ELEMENT_NULL_VALUE);
+    lua_rawgeti(L, index, 2);
     how->element_null = lua_gettop(L);
-    bool has_types = lua_getiuservalue(L, index, ML_PG_TYPES_VALUE) == LUA_TTABLE;
+    bool has_types = lua_rawgeti(L, index, 3) == LUA_TTABLE;
     how->types = has_types ? lua_gettop(L) : 0;
-}
-
-/* conn:read_as(null, element_null, types): how values are read. */
-static int connection_read_as(lua_State *L)
-{
-    ml_check_pg(L);
-    lua_settop(L, 1 + ML_PG_USER_VALUES);
-    lua_setiuservalue(L, 1, ML_PG_TYPES_VALUE);
-    lua_setiuservalue(L, 1, ML_PG_ELEMENT_NULL_VALUE);
-    lua_setiuservalue(L, 1, ML_PG_NULL_VALUE);
-    return 0;
 }
 
 /* conn:settle([timeout]) -> true; or nil, message, code. */
@@ -135,21 +127,32 @@ static int connection_keep_notices(lua_State *L)
     return 0;
 }
 
+/* Owns a notification until its texts stand on the stack. */
+static const char notification_type[] = "libpq.notification";
+
+static int notification_gc(lua_State *L)
+{
+    PGnotify **notification = ml_to_object(L, 1);
+    if (*notification != NULL)
+        ml_libpq.PQfreemem(*notification);
+    *notification = NULL;
+    return 0;
+}
+
 /* conn:notification([timeout]) -> channel, payload, pid; or nil, message, code. */
 static int connection_notification(lua_State *L)
 {
     struct ml_pg *pg = ml_check_pg(L);
     ml_time deadline = ml_check_deadline(L, 2);
-    PGnotify *notification;
+    PGnotify **notification = ml_push_object(L, notification_type, sizeof *notification, 0);
     ml_blocking_begin_until(L, deadline);
-    int error = ml_pg_notification(pg, &notification, deadline);
+    int error = ml_pg_notification(pg, notification, deadline);
     error = ml_blocking_end_until(L, deadline, error);
     if (error != 0)
         return ml_pg_push_failure(L, pg, error);
-    lua_pushstring(L, notification->relname);
-    lua_pushstring(L, notification->extra);
-    lua_pushinteger(L, notification->be_pid);
-    ml_libpq.PQfreemem(notification);
+    lua_pushstring(L, (*notification)->relname);
+    lua_pushstring(L, (*notification)->extra);
+    lua_pushinteger(L, (*notification)->be_pid);
     return 3;
 }
 
@@ -176,7 +179,6 @@ void ml_open_pg_connection(lua_State *L)
                                        {"put", ml_pg_connection_put},
                                        {"end_copy", ml_pg_connection_end_copy},
                                        {"get", ml_pg_connection_get},
-                                       {"read_as", connection_read_as},
                                        {"settle", connection_settle},
                                        {"is_settled", connection_is_settled},
                                        {"is_alive", connection_is_alive},
@@ -191,5 +193,8 @@ void ml_open_pg_connection(lua_State *L)
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", connection_gc}, {"__close", connection_close}, {NULL, NULL}};
+    static const luaL_Reg none[] = {{NULL, NULL}};
+    static const luaL_Reg notifications[] = {{"__gc", notification_gc}, {NULL, NULL}};
+    ml_open_object_type(L, notification_type, none, notifications);
     ml_open_object_type(L, ml_pg_connection_type, methods, metamethods);
 }

@@ -8,16 +8,14 @@
 
 extern const char ml_pg_connection_type[];
 
-/* Its user values: what script and library have set for reading values. */
-enum { ML_PG_NULL_VALUE = 1, ML_PG_ELEMENT_NULL_VALUE, ML_PG_TYPES_VALUE, ML_PG_USER_VALUES = 3 };
-
 /* Pushes a closed one. */
 struct ml_pg *ml_push_pg(lua_State *L);
 
 /* The connection at 1, in a method; raises for anything else. */
 struct ml_pg *ml_check_pg(lua_State *L);
 
-/* Pushes the values with which the connection at `index` reads: `how` has their places. */
+/* Pushes the values of the table at `index`, {null, element_null, types}: `how` has their places.
+ * Without a table only values without NULL and arrays can be read. */
 void ml_pg_push_reading(lua_State *L, int index, struct ml_pg_reading *how);
 
 /* Registers the type. Keeps the stack as it is. */

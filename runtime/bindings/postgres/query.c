@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Owns a request, until it is over or the collector finds it. Its user value keeps the connection
- * of a stream. */
-static const char request_type[] = "postgres.request";
+/* Owns a request, until it is over or the collector finds it. That of a stream has two user values:
+ * its connection, and how values are read. */
+static const char request_type[] = "libpq.request";
 
 struct owner {
     struct ml_pg_request *request;
@@ -22,7 +22,7 @@ struct owner {
 };
 
 /* Arguments of the methods that send a query; the parameters follow. */
-enum { CONNECTION = 1, SQL, NAME, BEFORE, SIGNATURE, WANT, PARAMETERS };
+enum { CONNECTION = 1, SQL, NAME, BEFORE, SIGNATURE, WANT, READING, PARAMETERS };
 
 static int owner_gc(lua_State *L)
 {
@@ -40,6 +40,8 @@ static int read_query(lua_State *L, struct ml_pg_query *query, struct ml_pg_para
 {
     size_t count;
     const char *signature = luaL_checklstring(L, SIGNATURE, &count);
+    if (lua_gettop(L) < PARAMETERS - 1)
+        lua_settop(L, PARAMETERS - 1);
     *query = (struct ml_pg_query){.sql = luaL_optstring(L, SQL, NULL),
                                   .name = luaL_optstring(L, NAME, NULL),
                                   .before = luaL_optstring(L, BEFORE, NULL)};
@@ -96,13 +98,14 @@ static int push_outcome(lua_State *L, const struct ml_pg *pg, const struct ml_pg
         return push_copy_failure(L);
     if (ml_pg_has_failed(result))
         return ml_pg_push_error(L, result, request->may_be_struck && is_canceled(result));
-    ml_pg_push_reading(L, CONNECTION, &how);
+    ml_pg_push_reading(L, READING, &how);
     ml_pg_push_result(L, &how, result, (enum ml_pg_want)luaL_checkinteger(L, WANT));
     return 1;
 }
 
-/* conn:run(sql, name, before, signature, want, ...) -> what is wanted; or nil, message, code,
- * details. sql nil: the statement `name` is prepared; name nil: unnamed. */
+/* conn:run(sql, name, before, signature, want, reading, ...) -> what is wanted; or nil, message,
+ * code, details. sql nil: the statement `name` is prepared; name nil: unnamed. reading:
+ * bindings/postgres/reading.h; nil: none is wanted. */
 int ml_pg_connection_run(lua_State *L)
 {
     struct ml_pg_query query;
@@ -111,7 +114,7 @@ int ml_pg_connection_run(lua_State *L)
     int bad = read_query(L, &query, &parameters);
     if (bad != 0)
         return push_zero_failure(L, bad);
-    struct owner *owner = ml_push_object(L, request_type, sizeof *owner, 1);
+    struct owner *owner = ml_push_object(L, request_type, sizeof *owner, 0);
     ml_blocking_begin(L);
     int error = ml_pg_send(pg, &query, &owner->request);
     if (error == 0)
@@ -145,7 +148,8 @@ int ml_pg_connection_leave(lua_State *L)
 
 /* ---- streams ---- */
 
-/* conn:stream(sql, name, before, signature, want, ...) -> request; or nil, message, code. */
+/* conn:stream(sql, name, before, signature, want, reading, ...) -> request; or nil, message, code.
+ */
 int ml_pg_connection_stream(lua_State *L)
 {
     struct ml_pg_query query;
@@ -154,9 +158,11 @@ int ml_pg_connection_stream(lua_State *L)
     int bad = read_query(L, &query, &parameters);
     if (bad != 0)
         return push_zero_failure(L, bad);
-    struct owner *owner = ml_push_object(L, request_type, sizeof *owner, 1);
+    struct owner *owner = ml_push_object(L, request_type, sizeof *owner, 2);
     lua_pushvalue(L, CONNECTION);
     lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, READING);
+    lua_setiuservalue(L, -2, 2);
     query.is_streamed = true;
     int error = ml_pg_send(pg, &query, &owner->request);
     return error != 0 ? ml_pg_push_failure(L, pg, error) : 1;
@@ -180,8 +186,11 @@ static int next_result(struct ml_pg_request *request, PGresult **result, ml_time
     return error;
 }
 
+/* Where a stream's reading lies in request:fetch(). */
+enum { STREAM_READING = 3 };
+
 /* Owns one result while its values are read, which may run code of the script's. */
-static const char result_type[] = "postgres.result";
+static const char result_type[] = "libpq.result";
 
 static int result_gc(lua_State *L)
 {
@@ -213,7 +222,7 @@ static void append_row(lua_State *L, const PGresult *result, lua_Integer index)
 {
     int list = lua_gettop(L);
     struct ml_pg_reading how;
-    ml_pg_push_reading(L, CONNECTION, &how);
+    ml_pg_push_reading(L, STREAM_READING, &how);
     ml_pg_push_result(L, &how, result, ML_PG_ROW);
     lua_rawseti(L, list, index);
     lua_settop(L, list);
@@ -246,6 +255,7 @@ static int request_fetch(lua_State *L)
     lua_settop(L, 1);
     lua_getiuservalue(L, 1, 1);
     lua_insert(L, CONNECTION); /* the request stays above it */
+    lua_getiuservalue(L, 2, 2);
     PGresult **result = ml_push_object(L, result_type, sizeof *result, 0);
     int error = advance(L, owner, result, true);
     if (error != 0)

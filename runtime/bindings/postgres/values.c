@@ -32,14 +32,15 @@ static void push_integer(lua_State *L, const char *text)
     lua_pushinteger(L, (lua_Integer)(is_negative ? 0 - value : value));
 }
 
-/* Lua reads a number by the same rules, except NaN and Infinity. */
+/* Lua reads a number by the same rules, except NaN and Infinity; "-0" would be an integer. */
 static void push_float(lua_State *L, const char *text)
 {
-    if (lua_stringtonumber(L, text) == 0)
+    if (lua_stringtonumber(L, text) == 0) {
         lua_pushnumber(L, strtod(text, NULL));
-    else if (lua_isinteger(L, -1)) {
-        lua_pushnumber(L, lua_tonumber(L, -1));
-        lua_remove(L, -2);
+    } else if (lua_isinteger(L, -1)) {
+        lua_Number value = lua_tonumber(L, -1);
+        lua_pop(L, 1);
+        lua_pushnumber(L, *text == '-' && value == 0 ? -0.0 : value);
     }
 }
 
@@ -90,10 +91,11 @@ static void push_bytes(lua_State *L, const char *text, size_t size)
 static void push_json(lua_State *L, const char *text, size_t size)
 {
     struct ml_json_reading how = {.max_depth = ML_JSON_DEPTH, .first_line = 1};
-    if (ml_json_decode(L, text, size, how) == 1)
-        return;
-    lua_pop(L, 3);
-    lua_pushlstring(L, text, size);
+    int top = lua_gettop(L);
+    if (ml_json_decode(L, text, size, how) != 1)
+        lua_pushlstring(L, text, size);
+    lua_replace(L, top + 1); /* what the decoder has left below it goes */
+    lua_settop(L, top + 1);
 }
 
 /* Pushes what the script's function makes of it. False: there is none for the type. */

@@ -9,7 +9,7 @@
 #include "bindings/core/time_limit.h"
 #include "bindings/worker/store_value.h"
 #include "hub/wait/wait.h"
-#include "worker/stores.h"
+#include "worker/open_stores.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -433,7 +433,7 @@ static int store_open(lua_State *L)
                   "name must have from 1 to 63 bytes, without zeros");
     check_wish(L, &wish);
     struct object *object = ml_push_object(L, store_type, sizeof *object, 0);
-    int error = ml_stores_open(name, &wish, NULL, NULL, &object->store);
+    int error = ml_open_stores_get(name, &wish, NULL, NULL, &object->store);
     if (error == -EEXIST)
         return push_mismatch(L, name, &wish, object->store);
     return error != 0 ? push_open_error(L, name, error) : 1;

@@ -262,6 +262,7 @@ void ml_pg_request_release(struct ml_pg_request *request)
         return;
     }
     request->is_abandoned = true;
+    request->is_left = request->has_ended;
     wake_reader(request->pg);
     cancel_first(request->pg);
 }
@@ -325,6 +326,8 @@ static bool take_streamed(struct ml_pg_request *request, PGresult **result)
         is_twice = next == NULL;
         if (next != NULL && !is_end(request, next))
             *result = next;
+        request->has_ended |=
+            *result != NULL && ml_libpq.PQresultStatus(*result) != PGRES_SINGLE_TUPLE;
     }
     if (!request->is_over && ml_libpq.PQstatus(pg->conn) == CONNECTION_BAD)
         ml_pg_break(pg);

@@ -31,6 +31,7 @@ struct ml_pg_request {
     int error;              /* once it is over: 0, or the reason why there is no result */
     unsigned users;         /* tasks that are in a call with it */
     bool is_over;
+    bool has_ended; /* of a streamed one: its query has ended, though the sync has not come */
     bool is_streamed;
     bool is_abandoned;  /* its task has given up: freed when it is over */
     bool is_left;       /* likewise, but its query is to run to its end */

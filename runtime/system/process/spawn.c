@@ -206,6 +206,8 @@ static IN_CHILD int run_child(void *argument)
     if (join_group(start) == 0 && take_terminal(start) == 0 && put_files(start) == 0 &&
         set_limits(start) == 0 && become_user(start) == 0 && enter_directory(start) == 0) {
         const uint64_t *mask = start->what->is_plain ? &start->mask : &ml_start_state->mask;
+        if (start->what->mask != NULL)
+            mask = start->what->mask;
         syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, NULL, sizeof *mask);
         run_program(start);
     }

@@ -4,6 +4,7 @@
 -- @module moonlet.inspect.agent
 
 local error, pcall, require, type = error, pcall, require, type
+local huge = math.huge
 
 local core = require "moonlet.inspect.agent.core"
 local channel = require("moonlet.thread").channel
@@ -37,17 +38,15 @@ function agent.stand_still() return core.stand_still() end
 --- For functions of requests: the thread that stands still goes on.
 function agent.go_on() core.go_on() end
 
---- Asks the inspector, which is started first, for something; waits for its answer.
--- @tparam string kind of the event
--- @return what it answers, or nil, message, code
-function agent.ask(kind, ...)
+-- Asks the inspector, which is started first, for something; waits so long for its answer.
+local function ask(seconds, kind, ...)
   require "moonlet.inspect.agent.program" -- so that the first answer takes no longer
   local is_there, message, code = core.start()
   if not is_there then return nil, message, code end
   local reply = channel(1)
   if not core.tell(kind, reply, ...) then return nil, "the inspector has ended", "CLOSED" end
   local answer
-  for _ = 1, PATIENCE / LOOK do
+  for _ = 1, seconds / LOOK do
     answer, message, code = reply:get(LOOK)
     if answer or code ~= "ETIMEDOUT" then break end
     if not core.has_inspector() then return nil, "the inspector has ended", "CLOSED" end
@@ -55,5 +54,13 @@ function agent.ask(kind, ...)
   if not answer then return nil, message, code end
   return answer[1], answer[2], answer[3]
 end
+
+--- Asks the inspector, which is started first, for something; waits for its answer.
+-- @tparam string kind of the event
+-- @return what it answers, or nil, message, code
+function agent.ask(kind, ...) return ask(PATIENCE, kind, ...) end
+
+--- The same for what people take part in: waits as long as there is an inspector.
+function agent.ask_at_leisure(kind, ...) return ask(huge, kind, ...) end
 
 return agent

@@ -1,10 +1,13 @@
 -- `moonlet --debug`: a debug adapter on stdin and stdout, as editors start it. The program that
--- `launch` names is a child; what it writes becomes events. Messages between the client and the
--- child are passed on.
+-- `launch` names is a child, and what it writes becomes events; or the client's terminal runs it.
+-- `attach` names one that runs already. Messages between the client and the program's inspector are
+-- passed on.
 
 local arg, io_stderr, io_stdin, io_stdout, os_exit = arg, io.stderr, io.stdin, io.stdout, os.exit
 local assert, ipairs, next, pairs, tostring, type = assert, ipairs, next, pairs, tostring, type
+local getmetatable, remove, setmetatable = getmetatable, table.remove, setmetatable
 
+local attach = require "moonlet.inspector.attach"
 local dap = require "moonlet.inspector.dap"
 local fs = require "moonlet.fs"
 local json = require "moonlet.json"
@@ -74,14 +77,29 @@ local function read_request()
   end
 end
 
--- ---- the child ----
+-- ---- the program ----
+
+-- A program of which the adapter has the stream alone.
+local Remote = {}
+Remote.__index = Remote
+
+local function is_remote(child) return getmetatable(child) == Remote end
+
+function Remote:wait() self.messages:join() end
+
+-- The client has gone. One that was started for it ends.
+function Remote:close()
+  if not self.ends then return self.stream:close() end
+  wire.write(self.stream, { seq = last, type = "request", command = "disconnect",
+    arguments = { terminateDebuggee = true } })
+end
 
 local function environment(args)
   local changes = {}
   for name, value in pairs(type(args.env) == "table" and args.env or {}) do
-    changes[name] = value ~= json.null and tostring(value) or false
+    changes[name] = tostring(value)
   end
-  return process.env(changes)
+  return changes
 end
 
 local function command(args, path)
@@ -92,15 +110,11 @@ local function command(args, path)
   return list
 end
 
--- Starts it and waits until it has connected. The child and the stream to it; nil, message.
-local function start(args, directory)
-  local path = directory .. "/socket"
-  local listener <close> = assert(net.listen("unix:" .. path))
-  local options = command(args, path)
-  if not (args.program or adapter.script) then return nil, "launch: no program" end
-  options.stdin, options.stdout, options.stderr = "null", "pipe", "pipe"
-  options.cwd, options.env, options.kill_after = args.cwd, environment(args), END
-  local child, message = process.spawn(options)
+-- Starts it as a child and waits until it has connected. The child and the stream; nil, message.
+local function start_child(args, words, listener)
+  words.stdin, words.stdout, words.stderr = "null", "pipe", "pipe"
+  words.cwd, words.env, words.kill_after = args.cwd, process.env(environment(args)), END
+  local child, message = process.spawn(words)
   if not child then return nil, message end
   local stream
   stream, message = listener:accept(PATIENCE)
@@ -109,6 +123,50 @@ local function start(args, directory)
     return nil, message
   end
   return child, stream
+end
+
+local early = {} -- requests that came while an answer of the client's was awaited
+
+local function await_answer(number)
+  local message
+  repeat
+    message = wire.read(input)
+    local is_answer = message and message.type == "response" and message.request_seq == number
+    if message and message.type == "request" then early[#early + 1] = message end
+  until not message or is_answer
+  return message or { message = "the client has gone" }
+end
+
+-- The same in a terminal of the client's.
+local function start_in_terminal(args, words, listener)
+  send { type = "request", command = "runInTerminal", arguments = {
+    kind = args.console == "externalTerminal" and "external" or "integrated", title = "moonlet",
+    cwd = args.cwd or "", args = json.array(words), env = environment(args),
+  } }
+  local answer = await_answer(last)
+  if not answer.success then return nil, answer.message or "the client has no terminal" end
+  local stream, message = listener:accept(PATIENCE)
+  if not stream then return nil, message end
+  return setmetatable({ stream = stream, ends = true }, Remote), stream
+end
+
+local function start(args, directory, client)
+  local path = directory .. "/socket"
+  local listener <close> = assert(net.listen("unix:" .. path))
+  if not (args.program or adapter.script) then return nil, "launch: no program" end
+  local words = command(args, path)
+  local is_asked = args.console == "integratedTerminal" or args.console == "externalTerminal"
+  local is_possible = is_asked and client.supportsRunInTerminalRequest
+  return (is_possible and start_in_terminal or start_child)(args, words, listener)
+end
+
+-- One that runs already, at its inspector.
+local function join(args)
+  local target = adapter.target or args.address or args.processId or args.pid
+  if not target then return nil, "attach: no processId, and no address" end
+  local stream, message = attach.debug(tostring(target))
+  if not stream then return nil, message end
+  return setmetatable({ stream = stream }, Remote), stream
 end
 
 local function pass_output(category, stream)
@@ -124,8 +182,10 @@ local pending = {} -- requests that were passed on, by number
 local function pass_messages(stream)
   return task.spawn({ name = "messages" }, function()
     for message in function() return (wire.read(stream)) end do
-      if message.type == "response" then pending[message.request_seq] = nil end
-      send(message)
+      local is_answer, number = message.type == "response", message.request_seq
+      local is_awaited = not is_answer or pending[number] ~= nil
+      if is_answer and is_awaited then pending[number] = nil end
+      if is_awaited and message.event ~= "terminated" then send(message) end
     end
   end)
 end
@@ -145,32 +205,40 @@ end
 
 -- ---- the session ----
 
--- Answers initialize; returns that request and the next but that which launches.
+-- Answers initialize; returns that request and the next but that which launches or attaches.
 local function await_launch()
   local first
   for request in read_request do
     if request.command == "initialize" then
       first = request
       respond(request, dap.capabilities)
-    elseif request.command == "launch" then
+    elseif request.command == "launch" or request.command == "attach" then
       return first or { seq = 0, type = "request", command = "initialize" }, request
     elseif request.command == "disconnect" then
       respond(request, {})
       return nil
     else
-      respond(request, nil, "not before launch")
+      respond(request, nil, "not before launch or attach")
     end
   end
 end
 
+local function leave(child, stream, request)
+  local args = type(request.arguments) == "table" and request.arguments or {}
+  local ends = args.terminateDebuggee
+  if ends == nil then ends = not is_remote(child) or child.ends end
+  respond(request, {})
+  request.arguments = { terminateDebuggee = ends }
+  if ends and not is_remote(child) then child:close() else wire.write(stream, request) end
+end
+
+local function next_request() return remove(early, 1) or read_request() end
+
 -- Passes requests on until the client has gone, or wants the end.
 local function pass_requests(child, stream)
-  for request in read_request do
+  for request in next_request do
     if request.command == "disconnect" then
-      local args = request.arguments or {}
-      respond(request, {})
-      if args.terminateDebuggee == false then wire.write(stream, request) else child:close() end
-      return
+      return leave(child, stream, request)
     elseif adapter.has_ended then
       respond(request, nil, "the program has ended")
     else
@@ -185,30 +253,38 @@ local function run(directory)
   local first, launch = await_launch()
   if not launch then return end
   local args = type(launch.arguments) == "table" and launch.arguments or {}
-  local child, stream = start(args, directory)
+  local is_attach = launch.command == "attach" or adapter.target
+  local child, stream = (is_attach and join or start)(args, directory, first.arguments or {})
   if not child then
     respond(launch, nil, stream)
     return event("terminated")
   end
   wire.write(stream, first)
   wire.read(stream) -- its answer to that
+  pending[launch.seq or 0] = launch
   wire.write(stream, launch)
-  local outputs = { pass_output("stdout", child.stdout), pass_output("stderr", child.stderr) }
+  local outputs = {}
+  if not is_remote(child) then
+    outputs = { pass_output("stdout", child.stdout), pass_output("stderr", child.stderr) }
+  end
   local messages = pass_messages(stream)
+  if is_remote(child) then child.messages = messages end
   local requests = task.spawn({ name = "requests" }, pass_requests, child, stream)
-  local ended = child:wait() or {}
+  local ended = child:wait()
   adapter.has_ended = true
   for _, one in ipairs(outputs) do one:join(1) end
   messages:join(1)
   answer_pending()
-  event("exited", { exitCode = ended.status or 128 })
+  if ended then event("exited", { exitCode = ended.status or 128 }) end
   event("terminated")
   requests:join(END)
 end
 
 --- Serves one session.
 -- @tparam boolean has_script the command line has a script: the program, unless `launch` names one
-function adapter.run(has_script)
+-- @tparam ?string target the program to attach to, whatever the client says
+function adapter.run(has_script, target)
+  adapter.target = target
   if terminal.is(io_stdin) then
     io_stderr:write("--debug speaks the Debug Adapter Protocol with an editor that starts it; ",
       "docs/guide-debug.md has configurations of editors\n")

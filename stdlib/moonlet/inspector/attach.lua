@@ -4,13 +4,15 @@
 local access = require "moonlet.inspector.access"
 local fs = require "moonlet.fs"
 local http = require "moonlet.http"
+local json = require "moonlet.json"
 local mistake = require "moonlet.inspector.mistake"
 local net = require "moonlet.net"
 local screen = require "moonlet.inspector.screen"
 local task = require "moonlet.task"
 local terminal = require "moonlet.terminal"
 
-local ipairs, print, require = ipairs, print, require
+local ipairs, pcall, print, require = ipairs, pcall, print, require
+local tonumber, tostring = tonumber, tostring
 local assert, setmetatable, type = assert, setmetatable, type
 local huge, io, table_concat = math.huge, io, table.concat
 
@@ -40,6 +42,15 @@ local function find_socket(pid)
   mistake((is_there and UNKNOWN or "there is no process %s"):format(pid))
 end
 
+-- Where the program is: {path} of a Unix socket, or {base, host, token} of a URL. Raises.
+local function locate(target)
+  local path = target:match "^unix:(.+)$" or target:match "^%d+$" and find_socket(target)
+  if path then return { path = path } end
+  local host, token = target:match "^http://([^/]+)/%?token=(%x+)$"
+  if not host then mistake("'" .. target .. "' is no PID, unix:PATH or URL with a token") end
+  return { base = "http://" .. host, host = host, token = token }
+end
+
 local Program = {}
 Program.__index = Program
 
@@ -58,17 +69,61 @@ end
 
 -- The program at a PID, "unix:PATH", or the URL that one has printed.
 local function open(target)
-  local path = target:match "^unix:(.+)$" or target:match "^%d+$" and find_socket(target)
+  local place = locate(target)
+  local path = place.path
   if path then
     local client = http.client { connect = function() return net.connect("unix:" .. path) end }
     return setmetatable({ client = client, base = "http://inspected", path = path }, Program)
   end
-  local base = target:match "^(http://[^/]+)/%?token=%x+$"
-  if not base then mistake("'" .. target .. "' is no PID, unix:PATH or URL with a token") end
   local client = http.client { cookies = true }
   local reply, message = client:get(target)
-  if not reply then mistake(base .. ": " .. message) end
-  return setmetatable({ client = client, base = base }, Program)
+  if not reply then mistake(place.base .. ": " .. message) end
+  return setmetatable({ client = client, base = place.base }, Program)
+end
+
+-- ---- for a debugger ----
+
+-- The longest that the inspector may take, in seconds; bytes of its answer.
+local PATIENCE, LONGEST_HEAD, LONGEST_BODY = 20, 16 * 1024, 64 * 1024
+
+local function connect(place)
+  if place.path then return net.connect("unix:" .. place.path) end
+  local host, port = place.host:match "^%[?([^%]]+)%]?:(%d+)$"
+  if not host then return nil, "'" .. place.host .. "' has no port" end
+  return net.connect(host, tonumber(port))
+end
+
+-- Why there is no session, as the inspector says it.
+local function refusal_of(stream, head)
+  local length = tonumber(head:lower():match "\r\ncontent%-length: *(%d+)")
+  local body = length and length <= LONGEST_BODY and stream:read_exactly(length) or ""
+  local said = json.decode(body)
+  return type(said) == "table" and said.error or body:gsub("%s+$", "")
+end
+
+local UPGRADE = "GET /dap HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: dap\r\n%s\r\n"
+
+--- Begins a session of the Debug Adapter Protocol with a program.
+-- @tparam string target as for attach.run()
+-- @treturn Stream of the protocol; or nil, message
+function attach.debug(target)
+  local is_found, place = pcall(locate, target)
+  if not is_found then return nil, (tostring(place):gsub("%s+$", "")) end
+  local stream, message = connect(place)
+  if not stream then return nil, message end
+  stream:set_timeout(PATIENCE)
+  local token = place.token and "Authorization: Bearer " .. place.token .. "\r\n" or ""
+  stream:write(UPGRADE:format(place.host or "inspected", token))
+  local head
+  head, message = stream:read_until("\r\n\r\n", LONGEST_HEAD)
+  local is_good = head and head:find "^HTTP/1%.1 101 "
+  if is_good then
+    stream:set_timeout(nil)
+    return stream
+  end
+  if head then message = refusal_of(stream, head) end
+  stream:close()
+  return nil, message
 end
 
 -- ---- for a browser ----

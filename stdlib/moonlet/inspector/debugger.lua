@@ -1,10 +1,11 @@
--- The debugger of the inspected program for a session on the inspector's thread; and /dap, where
--- such sessions begin.
+-- The debugger of the inspected program for sessions on the inspector's thread. They begin at /dap,
+-- or with an adapter that has started the program.
 
-local error, rawset, setmetatable, tostring = error, rawset, setmetatable, tostring
+local error, pairs, rawset, setmetatable, tostring = error, pairs, rawset, setmetatable, tostring
 
 local core = require "moonlet.inspector.core"
 local dap = require "moonlet.inspector.dap"
+local net = require "moonlet.net"
 local program = require "moonlet.inspector.program"
 local reply = require "moonlet.inspector.reply"
 local task = require "moonlet.task"
@@ -19,6 +20,7 @@ local RUNS = {
   evaluate = true, set_variable = true, set_expression = true, variables = true, complete = true,
 }
 
+local sessions = {} -- number of a session -> the options of dap.serve()
 local receivers = {} -- number of a session -> function that gets its events
 local last_session, last_key = 0, 0
 
@@ -95,6 +97,48 @@ local function terminate(ends)
   if ends then core.interrupt() end
 end
 
+local function attach(engine)
+  return program.ask_patiently(PATIENCE, "debugger.attach", engine.number)
+end
+
+local function serve(stream, engine, opts)
+  opts.engine, opts.finish = engine, terminate
+  sessions[engine.number] = opts
+  dap.serve(stream, opts)
+  sessions[engine.number] = nil
+end
+
+--- Serves a session with an adapter.
+-- @tparam ThreadChannel answer gets {true} when the client has set its breakpoints, or has gone;
+-- {nil, message} when there is no session
+-- @tparam string path of the adapter's Unix socket
+-- @tparam integer main the number of the program's main task
+function debugger.connect(answer, path, main)
+  local is_told = false
+  local function tell(...)
+    if not is_told then answer:put({ ... }, 0) end
+    is_told = true
+  end
+  local stream <close>, message = net.connect("unix:" .. path)
+  if not stream then return tell(nil, message) end
+  local engine <close> = new_engine()
+  local answers, is_attached, why = attach(engine)
+  if not answers then return tell(nil, tostring(is_attached)) end
+  if not is_attached then return tell(nil, why) end
+  serve(stream, engine, { main = main, configured = function() tell(true) end })
+  tell(true)
+end
+
+--- The program has ended: tells it to all clients.
+function debugger.stop()
+  for _, opts in pairs(sessions) do
+    if opts.session then
+      opts.session:event("terminated")
+      opts.session.close()
+    end
+  end
+end
+
 --- GET /dap with `Upgrade: dap`: from then on the connection is a session of the Debug Adapter
 -- Protocol.
 function debugger.handle(req, res)
@@ -108,8 +152,8 @@ function debugger.handle(req, res)
     local stream = res:hijack()
     if not stream or not stream:write(GREETING) then return end
     stream:set_timeout(nil)
-    dap.serve(stream, { engine = engine, finish = terminate })
-  end, program.ask_patiently(PATIENCE, "debugger.attach", engine.number))
+    serve(stream, engine, {})
+  end, attach(engine))
 end
 
 return debugger

@@ -3,6 +3,7 @@
 local pairs = pairs
 
 local access = require "moonlet.inspector.access"
+local debugger = require "moonlet.inspector.debugger"
 local endpoints = require "moonlet.inspector.endpoints"
 local program = require "moonlet.inspector.program"
 local task = require "moonlet.task"
@@ -29,7 +30,11 @@ function server.run()
     local place = places[address]
     if place then place:close() places[address] = nil end
   end)
+  program.on("debug", function(...)
+    task.spawn({ name = "debugger", daemon = true }, debugger.connect, ...)
+  end)
   program.listen()
+  debugger.stop()
   for _, place in pairs(places) do place:stop() end
 end
 

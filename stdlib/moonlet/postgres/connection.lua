@@ -8,13 +8,14 @@ local next, setmetatable, table_pack, table_unpack = next, setmetatable, table.p
 local core = require "moonlet.postgres.core"
 local cursors = require "moonlet.postgres.cursors"
 local parameters = require "moonlet.postgres.parameters"
+local readings = require "moonlet.postgres.readings"
 local signature_of, convert = core.signature, parameters.convert
 
 local connection = {}
 
 local Connection = {}
 Connection.__index = Connection
-Connection.__name = "postgres.connection"
+Connection.__name = "libpq.session"
 
 -- What a query is to give (enum ml_pg_want).
 local COUNT, ROW, ROWS, VALUE, TAG = 0, 1, 2, 3, 4
@@ -23,13 +24,14 @@ connection.VALUE, connection.TAG = VALUE, TAG
 
 --- Makes one of the core's.
 -- @param raw
--- @tparam table settings `statements`: the most that are prepared, 0: none; `null`, `types`,
--- `element_null`, `on_notice`
+-- @tparam table settings of the database: `statements`: the most that are prepared, 0: none;
+-- `wanted`: texts that are prepared at their first use; `readings`: see moonlet.postgres.readings;
+-- `on_notice`
 function connection.new(raw, settings)
-  raw:read_as(settings.null, settings.element_null, settings.types)
   if settings.on_notice then raw:keep_notices() end
   return setmetatable({
     raw = raw, on_notice = settings.on_notice, most = settings.statements,
+    wanted = settings.wanted, readings = settings.readings,
     entries = {}, entry_count = 0, clock = 0, -- texts of queries, and what is known of each
     names = 0, -- given to statements so far
     garbage = {}, -- names of statements that are used no more
@@ -106,22 +108,22 @@ local RAN = { ["22"] = true, ["23"] = true, ["40"] = true, P0 = true, ["21"] = t
 
 -- ---- queries ----
 
-local function run_prepared(self, entry, name, before, signature, want, ...)
+local function run_prepared(self, entry, name, before, signature, want, reading, ...)
   local value, message, code, details =
-    self.raw:run(nil, name, before, signature, want, ...)
+    self.raw:run(nil, name, before, signature, want, reading, ...)
   if not code or not is_stale(message, code) then return value, message, code, details end
   entry.names[signature] = false
   if self.in_transaction then return value, message, code, details end
-  return self.raw:run(entry.sql, nil, before, signature, want, ...)
+  return self.raw:run(entry.sql, nil, before, signature, want, reading, ...)
 end
 
 -- The name is known before the server has answered, since others may share the connection.
-local function prepare_and_run(self, entry, before, signature, want, ...)
+local function prepare_and_run(self, entry, before, signature, want, reading, ...)
   self.names = self.names + 1
   local name = "moonlet_" .. self.names
   entry.names[signature] = name
   local value, message, code, details =
-    self.raw:run(entry.sql, name, before, signature, want, ...)
+    self.raw:run(entry.sql, name, before, signature, want, reading, ...)
   if code and not RAN[code:sub(1, 2)] and entry.names[signature] == name then
     entry.names[signature] = false
     if code:sub(1, 2) ~= "42" then self.garbage[#self.garbage + 1] = name end
@@ -129,40 +131,40 @@ local function prepare_and_run(self, entry, before, signature, want, ...)
   return value, message, code, details
 end
 
-local function run_known(self, entry, before, signature, want, ...)
+local function run_known(self, entry, before, signature, want, reading, ...)
   local name = entry.names[signature]
   self.clock = self.clock + 1
   entry.used, entry.signature = self.clock, signature
-  if name then return run_prepared(self, entry, name, before, signature, want, ...) end
-  if name == false or entry.is_wanted then
-    return prepare_and_run(self, entry, before, signature, want, ...)
+  if name then return run_prepared(self, entry, name, before, signature, want, reading, ...) end
+  if name == false or self.wanted[entry.sql] then
+    return prepare_and_run(self, entry, before, signature, want, reading, ...)
   end
   note(self, entry, signature)
-  return self.raw:run(entry.sql, nil, before, signature, want, ...)
+  return self.raw:run(entry.sql, nil, before, signature, want, reading, ...)
 end
 
-local function run_entry(self, entry, before, want, ...)
+local function run_entry(self, entry, before, want, reading, ...)
   local signature = signature_of(entry.signature, ...)
-  if signature then return run_known(self, entry, before, signature, want, ...) end
+  if signature then return run_known(self, entry, before, signature, want, reading, ...) end
   local list = table_pack(...)
   signature = convert(list, signature_of)
-  return run_known(self, entry, before, signature, want, table_unpack(list, 1, list.n))
+  return run_known(self, entry, before, signature, want, reading, table_unpack(list, 1, list.n))
 end
 
-local function run_unprepared(self, before, want, sql, ...)
+local function run_unprepared(self, before, want, reading, sql, ...)
   local signature = signature_of(nil, ...)
-  if signature then return self.raw:run(sql, nil, before, signature, want, ...) end
+  if signature then return self.raw:run(sql, nil, before, signature, want, reading, ...) end
   local list = table_pack(...)
   signature = convert(list, signature_of)
-  return self.raw:run(sql, nil, before, signature, want, table_unpack(list, 1, list.n))
+  return self.raw:run(sql, nil, before, signature, want, reading, table_unpack(list, 1, list.n))
 end
 
-local function run(self, before, want, sql, ...)
-  if self.most == 0 then return run_unprepared(self, before, want, sql, ...) end
+local function run(self, before, want, reading, sql, ...)
+  if self.most == 0 then return run_unprepared(self, before, want, reading, sql, ...) end
   if self.garbage[1] and not self.in_transaction then drop_garbage(self) end
   local entry = self.entries[sql] or new_entry(self, sql)
-  if not entry.is_reset then return run_entry(self, entry, before, want, ...) end
-  local value, message, code, details = run_unprepared(self, before, want, sql, ...)
+  if not entry.is_reset then return run_entry(self, entry, before, want, reading, ...) end
+  local value, message, code, details = run_unprepared(self, before, want, reading, sql, ...)
   if not code then forget_all(self) end
   return value, message, code, details
 end
@@ -176,11 +178,11 @@ end
 
 -- A query of a transaction: the first one takes BEGIN along, and the first failure is remembered.
 -- If BEGIN itself has failed, nothing more is sent: it would be outside the transaction.
-local function run_inside(self, want, sql, ...)
+local function run_inside(self, want, reading, sql, ...)
   local before = self.before
   if self.is_lost then return nil, "the transaction could not begin", "25000" end
   self.before = false
-  local value, message, code, details = run(self, before or nil, want, sql, ...)
+  local value, message, code, details = run(self, before or nil, want, reading, sql, ...)
   if before and code and not details and code == "22021" then self.before = before end
   if code and not self.failure then self.failure = { message, code } end
   if before and not self.before and self.raw:state() == "idle" then self.is_lost = true end
@@ -189,35 +191,37 @@ end
 
 --- Runs a query.
 -- @treturn any what is wanted; or nil, message, code, details
-function Connection:query(want, sql, ...)
-  local value, message, code, details
+function Connection:query(want, how, sql, ...)
+  local reading, message, code, details = self.readings[how], nil, nil, nil
+  if not reading then reading, message, code, details = readings.make(self, how) end
+  if not reading then return nil, message, code, details end
+  local value
   if self.in_transaction then
-    value, message, code, details = run_inside(self, want, sql, ...)
+    value, message, code, details = run_inside(self, want, reading, sql, ...)
   else
-    value, message, code, details = run(self, nil, want, sql, ...)
+    value, message, code, details = run(self, nil, want, reading, sql, ...)
   end
   if self.on_notice then tell_notices(self) end
-  return value, message, code, details
+  if code then return nil, message, code, details end
+  return value
 end
 
-function Connection:execute(_, sql, ...) return self:query(COUNT, sql, ...) end
-function Connection:row(_, sql, ...) return self:query(ROW, sql, ...) end
-function Connection:value(_, sql, ...) return self:query(VALUE, sql, ...) end
-function Connection:all(_, sql, ...) return self:query(ROWS, sql, ...) end
-
---- From now on the text is prepared at its first use.
-function Connection:want_prepared(sql)
-  if self.most > 0 then (self.entries[sql] or new_entry(self, sql)).is_wanted = true end
-end
+function Connection:execute(how, sql, ...) return self:query(COUNT, how, sql, ...) end
+function Connection:row(how, sql, ...) return self:query(ROW, how, sql, ...) end
+function Connection:value(how, sql, ...) return self:query(VALUE, how, sql, ...) end
+function Connection:all(how, sql, ...) return self:query(ROWS, how, sql, ...) end
 
 -- ---- rows ----
 
 --- Begins a query whose rows come in batches.
 -- @return a cursor and the first rows; or nil, message, code, details
-function Connection:rows(_, sql, ...)
-  if self.in_transaction then return cursors.declare(self, sql, ...) end
+function Connection:rows(how, sql, ...)
+  if self.in_transaction then return cursors.declare(self, how, sql, ...) end
+  local reading, message, code, details = self.readings[how], nil, nil, nil
+  if not reading then reading, message, code, details = readings.make(self, how) end
+  if not reading then return nil, message, code, details end
   local list = table_pack(...)
-  return cursors.stream(self, sql, convert(list, signature_of), list)
+  return cursors.stream(self, reading, sql, convert(list, signature_of), list)
 end
 
 -- ---- several commands ----

@@ -28,12 +28,12 @@ function Stream:close()
   if request then request:close() end
 end
 
-function cursors.stream(connection, sql, signature, list)
+function cursors.stream(connection, reading, sql, signature, list)
   local raw = connection.raw
   local ok, message, code = raw:settle()
   if not ok then return nil, message, code end
   local request, why, why_code =
-    raw:stream(sql, nil, nil, signature, ROWS, table_unpack(list, 1, list.n))
+    raw:stream(sql, nil, nil, signature, ROWS, reading, table_unpack(list, 1, list.n))
   if not request then return nil, why, why_code end
   local stream <close> = setmetatable({ request = request }, { __close = Stream.close })
   local rows, failure, failure_code, details = request:fetch(BATCH)
@@ -50,7 +50,7 @@ Cursor.__index = Cursor
 function Cursor:fetch()
   local connection = self.connection
   if not connection then return {} end
-  return connection:query(ROWS, self.fetch_sql)
+  return connection:query(ROWS, self.how, self.fetch_sql)
 end
 
 function Cursor:close()
@@ -79,19 +79,20 @@ local function is_declarable(sql)
     word == "table"
 end
 
-function cursors.declare(connection, sql, ...)
+function cursors.declare(connection, how, sql, ...)
   if not is_declarable(sql) then
-    local rows, message, code, details = connection:query(ROWS, sql, ...)
+    local rows, message, code, details = connection:query(ROWS, how, sql, ...)
     if code then return nil, message, code, details end
     return setmetatable({}, Whole), rows
   end
   connection.cursors = (connection.cursors or 0) + 1
   local name = "moonlet_" .. connection.cursors
   local text = ("DECLARE %s NO SCROLL CURSOR FOR %s"):format(name, sql)
-  local ok, message, code, details = connection:query(COUNT, text, ...)
+  local ok, message, code, details = connection:query(COUNT, how, text, ...)
   if not ok then return nil, message, code, details end
   local cursor = setmetatable({
-    connection = connection, name = name, fetch_sql = ("FETCH %d FROM %s"):format(BATCH, name),
+    connection = connection, how = how, name = name,
+    fetch_sql = ("FETCH %d FROM %s"):format(BATCH, name),
   }, Cursor)
   local rows, why, why_code, why_details = cursor:fetch()
   if not rows then return nil, why, why_code, why_details end

@@ -1,7 +1,11 @@
 --- Transactions of PostgreSQL, for moonlet.sql.transaction.
 -- @module moonlet.postgres.engine
 
-local engine = { name = "postgres" }
+local error = error
+
+local copy = require "moonlet.postgres.copy"
+
+local engine = { name = "postgres", transaction_methods = {} }
 
 local TAG = 4
 
@@ -46,7 +50,7 @@ function engine.commit(connection)
   if connection.is_lost then
     return nil, "the transaction could not begin", "25000"
   end
-  local tag, message, code, details = connection.raw:run("COMMIT", nil, nil, "", TAG)
+  local tag, message, code, details = connection.raw:run("COMMIT", nil, nil, "", TAG, nil)
   if tag == "COMMIT" then return true end
   return commit_failure(connection, message, code, details)
 end
@@ -56,8 +60,20 @@ function engine.rollback(connection)
   local raw = connection.raw
   if connection.before or raw:is_broken() then return end
   local ok = raw:settle()
-  if ok and raw:state() ~= "idle" then ok = raw:run("ROLLBACK", nil, nil, "", TAG) end
+  if ok and raw:state() ~= "idle" then ok = raw:run("ROLLBACK", nil, nil, "", TAG, nil) end
   if not ok then raw:close() end
+end
+
+local function connection_of(tx)
+  return tx.connection or error("the transaction has ended", 3)
+end
+
+function engine.transaction_methods:copy_in(sql, source)
+  return copy.write(connection_of(self), false, sql, source)
+end
+
+function engine.transaction_methods:copy_out(sql)
+  return copy.read(connection_of(self), false, sql)
 end
 
 return engine

@@ -1,8 +1,7 @@
 --- Parameters that are not plain values: those of moonlet.sql, as texts for the server.
 -- @module moonlet.postgres.parameters
 
-local error, getmetatable, ipairs, tostring, type =
-  error, getmetatable, ipairs, tostring, type
+local error, getmetatable, tostring, type = error, getmetatable, tostring, type
 local math_huge, math_type, table_concat = math.huge, math.type, table.concat
 
 local null = require("moonlet.json").null
@@ -32,7 +31,8 @@ local function hex(text)
   return '"\\\\x' .. text:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end) .. '"'
 end
 
--- The text of an item of an array, and the letter of its type (runtime/bindings/postgres/parameters.h).
+-- The text of an item of an array, and the letter of its type
+-- (runtime/bindings/postgres/parameters.h).
 local function item_text(value, place)
   local kind, number = type(value), math_type(value)
   if value == null then return "NULL", nil end
@@ -61,14 +61,14 @@ local function array_text(list, depth, place)
   if depth > MOST_DIMENSIONS then error(place .. " of sql.array is nested too deeply", 0) end
   local texts, letter = {}, nil
   for i = 1, list.n or #list do
-    local value, text, kind = list[i], nil, nil
-    local here = ("%s[%d]"):format(place, i)
+    local value, here = list[i], ("%s[%d]"):format(place, i)
+    local text, kind
     if value == nil then error(here .. " of sql.array is nil: use sql.null", 0) end
+    if kind_of(value) == "array" then value = value[1] end
     if type(value) == "table" and kind_of(value) == nil then
       text, kind = array_text(value, depth + 1, here)
     else
-      text, kind = item_text(kind_of(value) == "array" and error(here .. " is an array", 0) or value,
-        here)
+      text, kind = item_text(value, here)
     end
     texts[i], letter = text, common(letter, kind)
   end
@@ -86,7 +86,8 @@ local function convert(value, index, signature)
     local text, items = array_text(value[1], 1, "value")
     return text, items or "0"
   end
-  error(("parameter %d is a %s: use sql.json, sql.array or sql.bytes"):format(index, type(value)), 0)
+  local form = "parameter %d is a %s: use sql.json, sql.array or sql.bytes"
+  error(form:format(index, type(value)), 0)
 end
 
 --- Makes plain values of the list's, in place.

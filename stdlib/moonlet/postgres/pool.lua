@@ -10,14 +10,15 @@ local pool = {}
 
 local Pool = {}
 Pool.__index = Pool
-Pool.__name = "postgres.pool"
+Pool.__name = "libpq.pool"
 
 --- Makes one.
--- @tparam table parts `connect` -> a connection, or nil, message, code; `max`; `idle`: seconds after
--- which an unused one is closed; `depth`: the most queries that wait on a shared one, 0: none is
+-- @tparam table parts `connect` -> a connection, or nil, message, code; `max`; `idle`: seconds
+-- after which an unused one is closed; `depth`: the most queries on a shared one, 0: none is shared
 function pool.new(parts)
   parts.free, parts.shared, parts.total = {}, {}, 0
   parts.waiters, parts.first, parts.last = {}, 1, 0
+  parts.holders = setmetatable({}, { __mode = "k" }) -- tasks: how many they keep for long
   return setmetatable(parts, Pool)
 end
 
@@ -96,7 +97,7 @@ end
 local STALE = 0.005
 
 -- How long a connection may take to end what its last task has left, in seconds.
-local PATIENCE = 1
+local PATIENCE = 3
 
 -- Whether a connection can be used; one that cannot is closed.
 local function make_ready(self, connection)
@@ -123,6 +124,17 @@ end
 
 -- ---- leases ----
 
+local HELD = "this task has all connections in use: it has rows open, or a transaction"
+
+--- The running task keeps a connection for longer than one query, or no more. change: 1 or -1.
+-- @return the task, for the second call
+function Pool:count_holder(change, holder)
+  holder = holder or task.current()
+  local count = (self.holders[holder] or 0) + change
+  self.holders[holder] = count > 0 and count or nil
+  return holder
+end
+
 --- Leases a connection; waits for one.
 -- @return it; or nil, message, code
 function Pool:take()
@@ -130,6 +142,7 @@ function Pool:take()
     local connection = table_remove(self.free)
     if not connection then
       if self.total < self.max then return open(self) end
+      if (self.holders[task.current()] or 0) >= self.max then return nil, HELD, "EDEADLK" end
       connection = wait(self)
     end
     if connection and make_ready(self, connection) then

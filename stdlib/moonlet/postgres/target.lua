@@ -138,7 +138,8 @@ local function places_of(options, environment)
   local addresses = split(options.hostaddr or (options.host == nil and environment.hostaddr) or "")
   local count = #hosts > #addresses and #hosts or #addresses
   return {
-    hosts = hosts, addresses = addresses, count = count, ports = split(options.port or environment.port),
+    hosts = hosts, addresses = addresses, count = count,
+    ports = split(options.port or environment.port),
   }
 end
 

@@ -17,8 +17,6 @@ local function connect(program)
   return stream, assert(stream:read_until "\r\n\r\n")
 end
 
-client.__close = function(self) self.reader:close() end
-
 -- A session with breakpoints at those lines.
 local function attach(program, lines)
   local stream, head

@@ -3,6 +3,8 @@
 
 local schema = dofile "tests/spec/inspect/dap_schema.lua"
 local json = require "moonlet.json"
+local process = require "moonlet.process"
+local support = dofile "tests/spec/support.lua"
 
 local client = {}
 client.__index = client
@@ -11,6 +13,36 @@ client.__index = client
 function client.new(writer, reader)
   return setmetatable({ writer = writer, reader = reader, last = 0, events = {}, answers = {}, output = {} }, client)
 end
+
+--- A file with that text. `local path <const>, file <close> = client.script(text)`
+function client.script(text)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+  return path, setmetatable({}, { __close = function() os.remove(path) end })
+end
+
+--- A client of a debug adapter. `local c <close> = client.start()`
+-- @tparam[opt] table words its arguments; env
+function client.start(words)
+  local program = { os.getenv "MOONLET", "--debug", table.unpack(words or {}) }
+  program.env = words and words.env
+  program.stdin, program.stdout, program.stderr = "pipe", "pipe", "inherit"
+  local child = assert(process.spawn(program))
+  child.stdout:set_timeout(support.patience)
+  local self = client.new(child.stdin, child.stdout)
+  self.child = child
+  return self
+end
+
+--- Ends the adapter, or the connection.
+function client:close()
+  if not self.child then return self.reader:close() end
+  self.child:close()
+  self.child:wait(support.patience)
+end
+client.__close = client.close
 
 function client:raw(text) assert(self.writer:write(text)) end
 
@@ -41,7 +73,20 @@ end
 -- Keeps a message for whoever waits for it.
 function client:keep(message)
   if message.type == "event" then self.events[#self.events + 1] = message end
+  if message.type == "request" then self:carry_out(message) end
   if message.type == "response" then self.answers[message.request_seq] = message end
+end
+
+-- Requests of the server's: it has a command run in a terminal, which is a child without one here.
+function client:carry_out(request)
+  assert(request.command == "runInTerminal", request.command)
+  local words = request.arguments.args
+  words.stdin, words.stdout, words.stderr = "pipe", "pipe", "stdout"
+  self.terminal = process.spawn(words)
+  local success = self.terminal ~= nil
+  self.last = self.last + 1
+  self:send { seq = self.last, type = "response", request_seq = request.seq, command = request.command,
+    success = success, message = not success and "no such command" or nil, body = success and {} or nil }
 end
 
 function client:answer(number)

@@ -59,6 +59,7 @@ local function capital(text) return text:sub(1, 1):upper() .. text:sub(2) end
 --- Raises if a message of the server's is not as the schema wants it.
 function schema.check(message)
   local name = message.type == "event" and capital(message.event) .. "Event"
+    or message.type == "request" and capital(message.command) .. "Request"
     or message.success == false and "ErrorResponse"
     or capital(message.command) .. "Response"
   assert(definitions[name], "no such message: " .. name)

@@ -8,28 +8,9 @@ local it = support.limited(it)
 
 local client = dofile "tests/spec/inspect/dap_client.lua"
 
-local function open(...)
-  local program = { os.getenv "MOONLET", "--debug", ... }
-  program.stdin, program.stdout, program.stderr = "pipe", "pipe", "inherit"
-  local child = assert(process.spawn(program))
-  local self = client.new(child.stdin, child.stdout)
-  self.child = child
-  return self
-end
+local open = client.start
 
-function client:close()
-  self.child:close()
-  self.child:wait(support.patience)
-end
-client.__close = client.close
-
-local function script(text)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "w"))
-  file:write(text)
-  file:close()
-  return path, setmetatable({}, { __close = function() os.remove(path) end })
-end
+local script = client.script
 
 -- A session up to the program's begin, with breakpoints at those lines.
 local function begin(path, breakpoints, launch)
@@ -170,6 +151,70 @@ os.exit(7)
     c:call("setExpression", { frameId = frame, expression = "n", value = "-5" })
     c:call("continue", { threadId = body.threadId })
     assert.are.equal(7, c:await("exited").exitCode)
+  end)
+
+  it("pauses a task that never lets others run, and gives it a breakpoint", function()
+    local path <const>, file <close> = script "local n = 0\nwhile n >= 0 do\n  n = n + 1\nend\nos.exit(7)\n"
+    local c <close> = begin(path, {})
+    c:call "configurationDone"
+    local id = c:call("threads").threads[1].id
+    c:call("pause", { threadId = id })
+    local body = c:await "stopped"
+    assert.are.equal("pause", body.reason)
+    c:call("setBreakpoints", { source = { path = path }, breakpoints = json.array { { line = 3 } } })
+    c:call("continue", { threadId = id })
+    local _, frame = c:stopped("breakpoint", 3)
+    c:call("setExpression", { frameId = frame, expression = "n", value = "-5" })
+    c:call("continue", { threadId = id })
+    assert.are.equal(7, c:await("exited").exitCode)
+  end)
+
+  it("stops where no wait is allowed, and all tasks with it", function()
+    local path <const>, file <close> = script [[
+local task = require "moonlet.task"
+local ticks = 0
+task.spawn({ daemon = true }, function() while true do ticks = ticks + 1 task.yield() end end)
+task.yield()
+task.no_switch(function()
+  local before = ticks
+  os.exit(ticks - before)
+end)
+]]
+    local c <close> = begin(path, { 6 })
+    c:call "configurationDone"
+    local id, frame = c:stopped("breakpoint", 6)
+    local ticks = c:call("evaluate", { expression = "ticks", frameId = frame }).result
+    c:call "threads"
+    assert.are.equal(ticks, c:call("evaluate", { expression = "ticks", frameId = frame }).result)
+    c:call("next", { threadId = id })
+    c:stopped("step", 7)
+    c:call("continue", { threadId = id })
+    assert.are.equal(0, c:await("exited").exitCode)
+  end)
+
+  it("writes log texts also of the last moment", function()
+    local path <const>, file <close> = script "for i = 1, 3 do\n  io.write(i)\nend\n"
+    local c <close> = begin(path, { { line = 2, logMessage = "at {i}" } })
+    c:call "configurationDone"
+    c:await "terminated"
+    assert.are.equal("at 1\nat 2\nat 3\n", c.output.console)
+    assert.are.equal("123", c.output.stdout)
+  end)
+
+  it("ends the program when its client goes in the middle", function()
+    local path <const>, file <close> = script [[
+local task = require "moonlet.task"
+local x <close> = setmetatable({}, { __close = function() task.shield(5, os.remove, arg[1]) end })
+local y = 1
+task.sleep(1000)
+]]
+    local there = os.tmpname()
+    local c = begin(path, { 3 }, { args = json.array { there } })
+    c:call "configurationDone"
+    c:stopped("breakpoint", 3)
+    c.child.stdin:close()
+    assert.are.equal(0, c.child:wait(support.patience).status)
+    assert.is_nil(support.read_file(there))
   end)
 
   it("ends a program that stands at a breakpoint", function()

@@ -2,7 +2,7 @@
 
 local support = dofile "tests/spec/support.lua"
 local libraries = dofile "tests/spec/interpose/c_libraries.lua"
-local programs = dofile "tests/spec/programs.lua"
+local postgres_server = dofile "tests/spec/postgres_server.lua"
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 local luasql = libraries.need("luasql.postgres", "lua-sql-postgres")
@@ -10,43 +10,11 @@ local it = support.limited(it)
 
 local SLEEPERS = 100
 
-local directory, server, port
+local server
 local env = luasql.postgres()
 
--- The newest server that is installed: Debian keeps it out of the PATH.
-local function server_programs()
-  local path = support.shell "ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1":match "[^\n]+"
-  if not path then error("a PostgreSQL server is needed, of the Debian package postgresql", 0) end
-  return path
-end
-
--- The server refuses to run as root: then it runs as the user that the package made for it.
-local function unprivileged()
-  if support.shell "id -u" ~= "0\n" then return "" end
-  assert(os.execute("chown postgres " .. directory))
-  return "setpriv --reuid=postgres --regid=postgres --clear-groups "
-end
-
 local function connect(more)
-  return env:connect(("dbname=postgres user=tester host=%s port=%d %s"):format(directory, port, more or ""))
-end
-
--- Its directory, its socket and its life end with the test's: should the test be killed, `timeout` ends it.
-local function start_server()
-  local bin, prefix = server_programs(), unprivileged()
-  port = support.free_port()
-  local data = directory .. "/data"
-  local output, errors, status = programs.run(("cd %s && %s%s/initdb -D %s --no-sync -A trust -U tester " ..
-    "-E UTF8 --no-locale"):format(directory, prefix, bin, data))
-  assert.equal(0, status, output .. errors)
-  server = programs.start(("timeout -s INT 110 %s%s/postgres -D %s -k %s -p %d -c listen_addresses=127.0.0.1 " ..
-    "-c max_connections=%d -c fsync=off -c shared_buffers=16MB -c dynamic_shared_memory_type=mmap " ..
-    "-c autovacuum=off -c max_wal_senders=0"):format(prefix, bin, data, directory, port, SLEEPERS + 20))
-  programs.eventually("a PostgreSQL server", function()
-    if server:status() then error("it ended: " .. server:errors(), 0) end
-    local conn = connect()
-    return conn and conn:close()
-  end)
+  return env:connect(("dbname=postgres user=tester host=%s port=%d %s"):format(server.directory, server.port, more or ""))
 end
 
 -- One row's columns.
@@ -91,18 +59,14 @@ end
 
 describe("LuaSQL with PostgreSQL", function()
   setup(function()
-    directory = programs.open_directory()
-    start_server()
+    server = postgres_server.new()
+    server:start(function()
+      local conn = connect()
+      return conn and conn:close()
+    end, "-c max_connections=" .. SLEEPERS + 20)
   end)
 
-  teardown(function()
-    if server then
-      server:kill "INT"
-      server:wait()
-    end
-    programs.stop_all()
-    programs.remove_directory()
-  end)
+  teardown(function() server:remove() end)
 
   it("lets 100 tasks wait for queries of one second in less than 1.5 s", function()
     local conns, watcher = connect_all(SLEEPERS), assert(connect())
@@ -208,7 +172,7 @@ describe("LuaSQL with PostgreSQL", function()
       assert(seconds >= 0.4, seconds)
       assert(ticks <= 5, ticks)
       print "right"
-    ]]):format(directory, port))
+    ]]):format(server.directory, server.port))
     assert.equal("right\n", output)
   end)
 end)

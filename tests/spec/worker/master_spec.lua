@@ -190,7 +190,7 @@ end)
 
 describe("a worker that does not answer", function()
   local function check(source, expected)
-    local program <close> = workers.start(source, { count = "2,stuck=0.7" })
+    local program <close> = workers.start(source, { count = "2,stuck=2" })
     program:await_ready()
     local hung = task.spawn(function() return program:get "hang" end)
     local id = program:await "worker (%d) %(pid %d+%) is to be killed: it did not answer"
@@ -205,7 +205,7 @@ describe("a worker that does not answer", function()
     check([[
       routes.hang = function() while true do end end
       serve()
-    ]], "routes%.hang")
+    ]], "1 task, running")
   end)
 
   it("is killed also if it was stopped", function()
@@ -230,8 +230,7 @@ describe("reload", function()
     end)
     program:signal "HUP"
     program:await "generation 2 serves"
-    local _, generation = program:who()
-    assert.are.equal(2, generation)
+    program:await_generation(2)
     assert.is_truthy(select(2, slow:join()):find " 1 ")
     await_count(program, 2)
     assert.are.equal(0, program:stop())
@@ -249,7 +248,7 @@ describe("reload", function()
     assert.are.equal(1, (select(2, program:who())))
     program:rewrite(SERVER)
     assert.is_true(program:json "reload".ok)
-    assert.are.equal(3, (select(2, program:who())))
+    program:await_generation(3)
     assert.are.equal(0, program:stop())
   end)
 
@@ -261,7 +260,7 @@ describe("reload", function()
     program:signal "HUP"
     program:signal "HUP"
     program:await "generation 3 serves"
-    assert.are.equal(3, (select(2, program:who())))
+    program:await_generation(3)
     assert.are.equal(0, program:stop())
     assert.is_nil(program:text():find "generation 4")
   end)
@@ -291,12 +290,30 @@ describe("reload", function()
     program:await "generation 2 serves"
     local first = program.port
     program.port = second
-    assert.are.equal(2, (select(2, program:who())))
+    program:await_generation(2)
     workers.eventually(function() return #program:status().workers == 2 end)
     assert.are.same({ { address = "127.0.0.1:" .. second, kind = "stream", sockets = 1 } }, program:status().sockets)
     program.port = first
     assert.is_nil((program:get "who"))
     assert.are.equal(0, program:stop())
+  end)
+end)
+
+describe("--workers-status", function()
+  it("shows the workers", function()
+    local program <close> = workers.start(SERVER)
+    program:await_ready()
+    local output, status = workers.support.shell(("'%s' --workers-status %d"):format(os.getenv "MOONLET",
+      program.process.pid))
+    assert.are.equal(0, status)
+    assert.is_truthy(output:find(("master %d: 2 workers, generation 1"):format(program.process.pid), 1, true), output)
+    local _, count = output:gsub("%d+ ready ", "")
+    assert.are.equal(2, count)
+    assert.is_truthy(output:find("listens: 127.0.0.1:" .. program.port, 1, true))
+    assert.are.equal(0, program:stop())
+    output, status = workers.support.shell(("'%s' --workers-status %d"):format(os.getenv "MOONLET", program.process.pid))
+    assert.are.equal(1, status)
+    assert.is_truthy(output:find("^no workers of process " .. program.process.pid))
   end)
 end)
 
@@ -399,5 +416,67 @@ describe("the end", function()
       workers.eventually(function() return not workers.lives(pid) end)
     end
     hung:cancel()
+  end)
+end)
+
+describe("what protocols allow", function()
+  it("survives a reload: WebSockets are told to come back", function()
+    local websocket = require "moonlet.websocket"
+    local program <close> = workers.start [[
+      local websocket = require "moonlet.websocket"
+      worker.ready()
+      http.serve({ port = port, grace = 5 }, function(req, res)
+        local ws = websocket.upgrade(req, res)
+        if not ws then return end
+        ws:send(tostring(worker.generation))
+        for message in ws:messages() do ws:send(message) end
+        ws:finish(2)
+      end)
+    ]]
+    program:await_ready()
+    local sockets = {}
+    for i = 1, 20 do
+      sockets[i] = assert(websocket.connect(("ws://127.0.0.1:%d/"):format(program.port)))
+      assert.are.equal("1", (sockets[i]:receive(workers.patience)))
+    end
+    program:signal "HUP"
+    for _, ws in ipairs(sockets) do
+      assert.is_nil((ws:receive(workers.patience)))
+      assert.are.equal(1012, (ws:closed()))
+      ws:close()
+    end
+    program:await "generation 2 serves"
+    for _ = 1, 5 do
+      local again <close> = assert(websocket.connect(("ws://127.0.0.1:%d/"):format(program.port)))
+      assert.are.equal("2", (again:receive(workers.patience)))
+    end
+    assert.are.equal(0, program:stop())
+  end)
+
+  it("survives a reload: sessions of TLS are resumed by any worker", function()
+    local tls_support = dofile "tests/spec/tls_support.lua"
+    local net = require "moonlet.net"
+    tls_support.make()
+    local program <close> = workers.start(([[
+      serve { tls = { cert_file = %q, key_file = %q } }
+    ]]):format(tls_support.file "good.pem", tls_support.file "good.key"))
+    program:await_ready()
+    local context = assert(net.tls(tls_support.trusts { alpn = { "http/1.1" } }))
+    local function connect()
+      local conn <close> = assert(net.connect("127.0.0.1", program.port, { tls = context }))
+      conn:write "GET /who HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+      local generation = conn:read("a"):match "\r\n\r\n%d+ (%d+)"
+      return generation, conn:tls_info().resumed
+    end
+    connect()
+    for _ = 1, 6 do assert.is_true((select(2, connect()))) end
+    program:signal "HUP"
+    program:await "generation 2 serves"
+    program:await_generation(2)
+    local generation, resumed = connect()
+    assert.are.equal("2", generation)
+    assert.is_true(resumed)
+    assert.are.equal(0, program:stop())
+    tls_support.remove()
   end)
 end)

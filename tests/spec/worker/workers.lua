@@ -45,7 +45,7 @@ local function read_log(self)
 end
 
 --- Starts `moonlet --workers N script PORT`. opts: count (2; a string may have more behind the number), port, env,
--- options (a list), path (of the script, which is written otherwise).
+-- options (a list), program, path (of the script, which is written otherwise).
 function workers.start(source, opts)
   opts = opts or {}
   local path = opts.path or os.tmpname()
@@ -53,7 +53,7 @@ function workers.start(source, opts)
   assert(file:write(prelude, source))
   file:close()
   local self = setmetatable({ log = {}, path = path, port = opts.port or support.free_port() }, Program)
-  local command = { MOONLET, "--slow", "0", "--workers", tostring(opts.count or 2) }
+  local command = { opts.program or MOONLET, "--slow", "0", "--workers", tostring(opts.count or 2) }
   for _, option in ipairs(opts.options or {}) do command[#command + 1] = option end
   command[#command + 1], command[#command + 2] = path, tostring(self.port)
   command.stderr, command.stdout, command.kill_after = "pipe", "inherit", 30
@@ -104,6 +104,11 @@ function Program:status() return self:json "status" end
 function Program:who()
   local id, generation, pid = assert(self:get "who"):match "^(%S+) (%S+) (%d+)$"
   return tonumber(id), tonumber(generation), tonumber(pid)
+end
+
+--- Waits until that generation answers: the one before takes connections until the word has reached it.
+function Program:await_generation(number)
+  workers.eventually(function() return select(2, self:who()) == number end)
 end
 
 --- Waits until condition() is true.

@@ -1,4 +1,4 @@
-#include "worker/stores.h"
+#include "worker/open_stores.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -87,8 +87,8 @@ static bool is_granted(const struct ml_arena_head *head, const struct ml_store_w
            (wish->evict == ML_EVICT_AS_IS || (wish->evict == ML_EVICT_OLDEST) == head->evicts);
 }
 
-int ml_stores_open(const char *name, const struct ml_store_wish *wish, ml_store_source *source,
-                   void *context, struct ml_store **store)
+int ml_open_stores_get(const char *name, const struct ml_store_wish *wish, ml_store_source *source,
+                       void *context, struct ml_store **store)
 {
     struct named *named = find_locked(name);
     int error = named == NULL ? open_new(name, wish, source, context, &named) : 0;

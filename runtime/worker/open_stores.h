@@ -2,8 +2,8 @@
  * The stores of this process by their names: all its runtimes share them, and they live as long as
  * the process. Knows no master: it makes a store, or is handed its memory.
  */
-#ifndef ML_WORKER_STORES_H
-#define ML_WORKER_STORES_H
+#ifndef ML_WORKER_OPEN_STORES_H
+#define ML_WORKER_OPEN_STORES_H
 
 #include "worker/store.h"
 
@@ -32,7 +32,7 @@ typedef int ml_store_source(void *context, const char *name, const struct ml_sto
  * -EINVAL: a size out of bounds; -ENOMEM, -EMFILE,
  * -ENFILE; errors of the source.
  */
-int ml_stores_open(const char *name, const struct ml_store_wish *wish, ml_store_source *source,
-                   void *context, struct ml_store **store);
+int ml_open_stores_get(const char *name, const struct ml_store_wish *wish, ml_store_source *source,
+                       void *context, struct ml_store **store);
 
 #endif

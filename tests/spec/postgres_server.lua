@@ -1,0 +1,67 @@
+--- A PostgreSQL server of the test's own, in a directory of its own, on a Unix socket and a port.
+-- Loaded with dofile("tests/spec/postgres_server.lua").
+
+local support = dofile "tests/spec/support.lua"
+local programs = dofile "tests/spec/programs.lua"
+
+local postgres_server = {}
+
+-- The newest server that is installed: Debian keeps it out of the PATH.
+local function server_programs()
+  local path = support.shell "ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1":match "[^\n]+"
+  if not path then error("a PostgreSQL server is needed, of the Debian package postgresql", 0) end
+  return path
+end
+
+-- The server refuses to run as root: then it runs as the user that the package made for it.
+local function unprivileged(directory)
+  if support.shell "id -u" ~= "0\n" then return "" end
+  assert(os.execute("chown postgres " .. directory))
+  return "setpriv --reuid=postgres --regid=postgres --clear-groups "
+end
+
+local Server = {}
+Server.__index = Server
+
+--- Makes its files, as the user `tester`.
+-- @treturn table directory, port
+function postgres_server.new()
+  local directory = programs.open_directory()
+  local self = setmetatable({
+    directory = directory, data = directory .. "/data", bin = server_programs(), port = support.free_port(),
+    prefix = unprivileged(directory),
+  }, Server)
+  local output, errors, status = programs.run(("cd %s && %s%s/initdb -D %s --no-sync -A trust -U tester " ..
+    "-E UTF8 --no-locale"):format(directory, self.prefix, self.bin, self.data))
+  if status ~= 0 then error(output .. errors, 0) end
+  return self
+end
+
+--- Starts it; is_ready() -> whether it answers. Its life ends with the test's: should the test be killed,
+-- `timeout` ends it.
+function Server:start(is_ready, settings)
+  self.program = programs.start(("timeout -s INT 300 %s%s/postgres -D %s -k %s -p %d -c listen_addresses=127.0.0.1 " ..
+    "-c fsync=off -c shared_buffers=16MB -c dynamic_shared_memory_type=mmap -c autovacuum=off " ..
+    "-c max_wal_senders=0 %s"):format(self.prefix, self.bin, self.data, self.directory, self.port, settings or ""))
+  programs.eventually("a PostgreSQL server", function()
+    if self.program:status() then error("it ended: " .. self.program:errors(), 0) end
+    return is_ready()
+  end)
+end
+
+--- Stops it and waits for its end. "INT": connections are cut.
+function Server:stop()
+  if not self.program then return end
+  self.program:kill "INT"
+  self.program:wait()
+  self.program = nil
+end
+
+--- Stops it, and removes its files.
+function Server:remove()
+  self:stop()
+  programs.stop_all()
+  programs.remove_directory()
+end
+
+return postgres_server
