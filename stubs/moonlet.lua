@@ -17,6 +17,7 @@
 ---@field postgres moonlet.postgres
 ---@field process moonlet.process
 ---@field queue moonlet.queue
+---@field redis moonlet.redis
 ---@field signal moonlet.signal
 ---@field sql moonlet.sql
 ---@field sqlite moonlet.sqlite

@@ -31,6 +31,9 @@ local SECTIONS = {
     "docs/http.md", "docs/c-libraries.md",
     "docs/guide-embedding.md", "docs/guide-inspect.md", "docs/guide-debug.md", "docs/guide-performance.md",
     "docs/testing.md" },
+    "docs/websocket.md", "docs/guide-deploy.md", "docs/data.md", "docs/http.md", "docs/c-libraries.md",
+    "docs/guide-embedding.md", "docs/guide-inspect.md", "docs/guide-debug.md", "docs/guide-durable.md",
+    "docs/guide-performance.md", "docs/testing.md" },
   { title = "Reference" },
   { title = "Project", "docs/performance.md", "CONTRIBUTING.md", "CHANGELOG.md" },
   { title = "Inside", "docs/architecture.md", "docs/architecture-coro.md", "docs/architecture-hub.md",
@@ -38,7 +41,8 @@ local SECTIONS = {
     "docs/architecture-system.md", "docs/architecture-files.md", "docs/architecture-children.md",
     "docs/architecture-threads.md", "docs/architecture-workers.md", "docs/architecture-interpose.md", "docs/architecture-http.md",
     "docs/architecture-bindings.md", "docs/architecture-preempt.md", "docs/architecture-inspect.md",
-    "docs/architecture-metrics.md", "docs/architecture-debug.md", "docs/architecture-hosts.md" },
+    "docs/architecture-metrics.md", "docs/architecture-debug.md", "docs/architecture-durable.md",
+    "docs/architecture-hosts.md" },
 }
 
 local function new_page(path, markdown)

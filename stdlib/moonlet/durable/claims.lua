@@ -6,6 +6,8 @@ local ipairs, pairs = ipairs, pairs
 local floor, max, min = math.floor, math.max, math.min
 local concat, sort, unpack = table.concat, table.sort, table.unpack
 
+local ops = require "moonlet.durable.ops"
+
 local claims = {}
 
 local function quote(text) return "'" .. text:gsub("'", "''") .. "'" end
@@ -77,8 +79,10 @@ local function update(conditions, where)
 end
 
 local function take_first(db, engine, conditions, asked)
-  local where = "seq IN (SELECT seq" .. READY .. conditions.filter
-    .. " ORDER BY priority, due, seq LIMIT ?" .. engine.skip_locked .. ")"
+  local where = "seq" .. engine.one_of:gsub("%%s", function()
+    return "SELECT seq" .. READY .. conditions.filter .. " ORDER BY priority, due, seq LIMIT ?"
+      .. engine.skip_locked
+  end)
   return db:all(engine.sql(update(conditions, where)), asked.worker, asked.now, asked.now,
     asked.queue, asked.now, asked.count, asked.worker, asked.now)
 end
@@ -212,6 +216,14 @@ local function free(tx, engine, now, most)
     WHERE status = 'queued' AND crashes > ?]], now, most)
   if not count then return nil, message, code end
   return freed
+end
+
+--- Wakes suspended runs for which something came at the very moment when they were suspended.
+-- @treturn integer runs; or nil, message, code
+function claims.sweep(db, engine, now)
+  return db:execute(engine.sql("UPDATE moonlet_runs SET due = ? WHERE status = 'queued'"
+    .. " AND waits IS NOT NULL AND due > ? AND (" .. ops.is_woken("moonlet_runs.id") .. ")"),
+    now, now)
 end
 
 --- Queues again what workers had that are gone.

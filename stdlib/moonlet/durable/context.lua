@@ -44,7 +44,7 @@ function context.remembered(ctx, kind, key)
     run:check_frontier(ctx, key)
     return nil
   end
-  run.history[key] = nil
+  run.history[key] = nil -- of its own table: it had a record
   if record.kind ~= kind then
     run:diverge(("'%s' was a %s when it was remembered, and is a %s now")
       :format(key, record.kind, kind))

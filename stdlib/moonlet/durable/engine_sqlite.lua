@@ -78,4 +78,10 @@ function engine.notify() return true end
 --- Appended to the choice of runs to claim, and of one that will be changed.
 engine.skip_locked, engine.for_update = "", ""
 
+--- A condition on a list that a query finds.
+engine.one_of = " IN (%s)"
+
+--- Messages become visible in the order of their numbers.
+engine.overlap = 0
+
 return engine

@@ -74,22 +74,25 @@ ops.finish = new({ "text", "integer", "text", "bytes", "text", "text", "real" },
   end,
 })
 
--- Whether something is there that a suspended run waits for.
 local IS_WOKEN = [[EXISTS (SELECT 1 FROM moonlet_steps s JOIN moonlet_messages m
-  ON m.run = s.run AND m.topic = s.name WHERE s.run = v.column1 AND s.kind = 'receive'
+  ON m.run = s.run AND m.topic = s.name WHERE s.run = $ID AND s.kind = 'receive'
   AND s.state = 'waiting' AND NOT EXISTS (SELECT 1 FROM moonlet_steps x
   WHERE x.run = m.run AND x.ref = m.seq))
   OR EXISTS (SELECT 1 FROM moonlet_steps s JOIN moonlet_events e ON e.name = s.name
-  WHERE s.run = v.column1 AND s.kind = 'await' AND s.state = 'waiting')
+  WHERE s.run = $ID AND s.kind = 'await' AND s.state = 'waiting')
   OR EXISTS (SELECT 1 FROM moonlet_steps s JOIN moonlet_runs c ON c.id = s.name
-  WHERE s.run = v.column1 AND s.kind = 'child' AND s.state = 'waiting'
+  WHERE s.run = $ID AND s.kind = 'child' AND s.state = 'waiting'
   AND c.status NOT IN ('queued', 'running'))]]
+
+--- A condition: something is there that a suspended run waits for.
+-- @tparam string id an expression for the id of the run
+function ops.is_woken(id) return (IS_WOKEN:gsub("%$ID", id)) end
 
 --- A run that leaves this worker: 1 id, 2 epoch, 3 due, 4 waits (NULL: it goes on at once), 5 now.
 ops.suspend = new({ "text", "integer", "real", "text", "real" }, {
   statement = function(engine, rows)
     return engine.sql("UPDATE moonlet_runs SET status = 'queued', worker = NULL, waits = v.column4,"
-      .. " due = CASE WHEN moonlet_runs.cancel IS NOT NULL OR " .. IS_WOKEN
+      .. " due = CASE WHEN moonlet_runs.cancel IS NOT NULL OR " .. ops.is_woken("v.column1")
       .. " THEN v.column5 ELSE v.column3 END FROM " .. engine.values(rows, ops.suspend.types)
       .. " WHERE moonlet_runs.id = v.column1 AND moonlet_runs.epoch = v.column2"
       .. " AND moonlet_runs.status = 'running'")

@@ -26,20 +26,24 @@ local SUSPENDED = setmetatable({ message = "the run is suspended", code = "ESUSP
 -- Longer than any database lives, in seconds since 1970: when nothing but a message wakes a run.
 local NEVER = 1e11
 
+-- What a run has remembered that begins: shared, and never written to.
+local NOTHING = {}
+
 --- A run that was claimed. history: its records, in order; nil: none.
 function run.new(d, row, definition, history)
   local self = setmetatable({
-    d = d, id = row.id, epoch = row.epoch, row = row, definition = definition, state = "running",
-    history = {}, seq = 0, branches = 1, cancelled = row.cancel, replayed = d.replays and {},
+    d = d, id = row.id, epoch = row.epoch, input = row.input, queue = row.queue,
+    parent = row.parent, definition = definition, state = "running", history = NOTHING, seq = 0,
+    branches = 1, cancelled = row.cancel, replayed = d.replays and {},
   }, Run)
-  self:remember(history)
+  if history then self:remember(history) end
   return self
 end
 
 -- Takes the records over.
 function Run:remember(history)
   self.history, self.seq = {}, 0
-  for i = 1, #(history or {}) do
+  for i = 1, #history do
     local record = history[i]
     self.history[record.key] = record
     if record.seq > self.seq then self.seq = record.seq end
@@ -254,15 +258,15 @@ end
 -- Calls the workflow, whose input is a copy each time.
 local function call(self)
   local ctx = context.new(self, "")
-  self.ctx_cleanups = {}
-  return outcome(task.pcall(self.definition.fn, ctx, encoding.unpack(self.row.input)))
+  self.cleanups = nil
+  return outcome(task.pcall(self.definition.fn, ctx, encoding.unpack(self.input)))
 end
 
 local function end_as(self, status, result)
   local d = self.d
   local item = { self.id, self.epoch, status, result and d.engine.bytes(result.bytes), result
     and result.message, result and result.code, d:now() }
-  if self.row.parent then d.writer:add(ops.wake, { self.row.parent, d:now() }) end
+  if self.parent then d.writer:add(ops.wake, { self.parent, d:now() }) end
   if not self:try_write(ops.finish, item) then return self:lose() end
   self.state = "ended"
   d.signals:set("r:" .. self.id)
@@ -270,7 +274,7 @@ end
 
 -- Calls what ctx:cleanup() was given, the last first.
 local function clean_up(self)
-  local cleanups = self.ctx_cleanups
+  local cleanups = self.cleanups or NOTHING
   for i = #cleanups, 1, -1 do
     local ctx = context.new(self, keys.branch("cleanup", i))
     ctx.is_cleanup = true

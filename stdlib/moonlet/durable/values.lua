@@ -104,6 +104,7 @@ function Context:cleanup(fn)
   argument.self(self, Context, "cleanup")
   argument.callable(fn, 1, "cleanup")
   context.enter(self)
-  local list = self.run.ctx_cleanups
+  local list = self.run.cleanups or {}
+  self.run.cleanups = list
   list[#list + 1] = fn
 end

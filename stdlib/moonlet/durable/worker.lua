@@ -26,21 +26,34 @@ local POLL = 0.2
 -- How long a worker that ends may take to give its runs back, in seconds.
 local PATIENCE = 10
 
+-- How often suspended runs are looked for whose wake has been missed, in seconds.
+local SWEEP = 30
+
 local function jitter(seconds) return seconds * (5 / 6 + random() / 3) end
 
 -- Not a time: the limits of the program's own claims.
 local DEFAULT_MAX = 1000
 
+local forget
+
 function worker.new(d, options)
-  return setmetatable({
+  local self = setmetatable({
     d = d, id = d.id, max = options.max or DEFAULT_MAX, queues = options.queues, runs = {},
     count = 0, per_queue = {}, changed = sync.event(), looked = sync.event(),
-    messages = 0, deadlines = {},
+    messages = 0, deadlines = {}, sweep_at = task.now() + SWEEP,
   }, Worker)
+  self.on_end = function(ended) forget(self, ended) end
+  return self
 end
 
 --- Has the worker look for runs at once.
 function Worker:wake()
+  self.changed:set()
+  if self.d.is_virtual then self.looked:set() end
+end
+
+-- Another process tells of something.
+local function hear(self)
   self.changed:set()
   self.looked:set()
 end
@@ -102,11 +115,11 @@ end
 
 -- ---- runs ----
 
-local function forget(self, claimed)
+function forget(self, claimed)
   self.runs[claimed] = nil
   self.deadlines[claimed] = nil
   self.count = self.count - 1
-  local queue = claimed.row.queue
+  local queue = claimed.queue
   self.per_queue[queue] = self.per_queue[queue] - 1
   self:wake()
 end
@@ -121,7 +134,7 @@ local function begin(self, row, history)
   d.counts.claims = d.counts.claims + 1
   d:observe_claim(max(row.claimed - max(row.due, row.created), 0))
   if row.epoch > 1 then d.counts.replays = d.counts.replays + 1 end
-  claimed:begin(function(ended) forget(self, ended) end)
+  claimed:begin(self.on_end)
 end
 
 -- Begins what was claimed. Runs that have been claimed before have remembered something.
@@ -224,9 +237,9 @@ local function look_for_messages(self)
   local rows = self:attempt(function(db, engine, last)
     return db:all(engine.sql [[SELECT seq, run, topic FROM moonlet_messages
       WHERE seq > ? ORDER BY seq LIMIT 1000]], last)
-  end, self.messages)
+  end, self.messages - d.engine.overlap)
   for _, row in ipairs(rows or {}) do
-    self.messages = row.seq
+    self.messages = max(self.messages, row.seq)
     d.signals:set("m:" .. row.run .. ":" .. row.topic)
   end
 end
@@ -268,6 +281,10 @@ local function look(self)
   local freed = self:attempt(claims.reap, self.d:now(), self.d.recoveries)
   if freed and freed > 0 then self:wake() end
   schedules.tend(self.d)
+  if task.now() >= self.sweep_at and not self.d.is_virtual then
+    self.sweep_at = task.now() + jitter(SWEEP)
+    self:write(claims.sweep, self.d:now())
+  end
 end
 
 -- As next_due(), for what look() looks for.
@@ -284,11 +301,9 @@ local function look_on(self)
   while not self.is_gone do
     self.looked:clear()
     look(self)
-    if self.d.is_virtual then
-      self.looked:wait(next_look(self))
-    else
-      task.sleep(jitter(POLL))
-    end
+    local pause = jitter(POLL)
+    if self.d.is_virtual then pause = next_look(self) end
+    self.looked:wait(pause)
   end
 end
 
@@ -338,6 +353,10 @@ function Worker:serve()
   end) or 0
   for i, fn in ipairs(d.is_virtual and { look_on } or { look_on, keep_lease }) do
     self.tasks[i] = task.spawn({ daemon = true, name = "durable worker" }, fn, self)
+  end
+  if d.engine.listen then
+    self.tasks[#self.tasks + 1] = task.spawn({ daemon = true, name = "durable listener" },
+      d.engine.listen, d, function() hear(self) end)
   end
   claim_on(self)
   wait_for_runs(self, max(self.grace_until - task.now(), 0))
