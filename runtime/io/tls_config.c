@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "io/address.h"
+#include "io/io.h"
 
 #include <errno.h>
 #include <stdlib.h>
