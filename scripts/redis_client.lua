@@ -1,13 +1,11 @@
--- Talks to a Redis server (scripts/redis.lua is the client).
+-- Talks to a Redis server.
 --
 --     moonlet scripts/redis_client.lua [-s SERVER] [COMMAND [ARGUMENT...]]
 --
 -- SERVER: HOST:PORT or unix:/PATH (127.0.0.1:6379). Prints the reply; exit status 1 when the server
 -- refuses. Without a command it shows what a client in tasks is good for: many tasks on one
 -- connection, a pipeline, and a subscriber in a task of its own.
-local directory = arg[0]:match "^(.*/)" or ""
-package.path = directory .. "?.lua;" .. package.path
-local redis = require "redis"
+local redis = require "moonlet.redis"
 local task = require "moonlet.task"
 
 local TASKS, CALLS = 100, 100
@@ -25,23 +23,32 @@ if arg[1] == "-s" then
 end
 if not server or arg[first] and arg[first]:find "^%-" then usage() end
 
+local function url()
+  if server:find "^unix:" then return server end
+  local port = server:match "^%[?.-%]?:(%d+)$"
+  if not port or tonumber(port) > 65535 then usage() end
+  return "redis://" .. server
+end
+
 local function connect()
-  local client, message
-  if server:find "^unix:" then
-    client, message = redis.connect(server)
-  else
-    local host, port = server:match "^%[?(.-)%]?:(%d+)$"
-    if not host or tonumber(port) > 65535 then usage() end
-    client, message = redis.connect(host, tonumber(port), {timeout = 10})
-  end
+  local client, message = redis.open(url(), { timeout = 10, attempts = 1 })
   if client then return client end
   io.stderr:write("redis_client: ", message, "\n")
   os.exit(1)
 end
 
 local function show(reply, indent)
+  if reply == redis.null then return print "(nil)" end
   if type(reply) ~= "table" or getmetatable(reply) then return print(tostring(reply)) end
-  if #reply == 0 then return print "(empty list)" end
+  if next(reply) == nil then return print "(empty list)" end
+  if #reply == 0 then -- a map
+    local list = {}
+    for key, value in pairs(reply) do
+      list[#list + 1] = key
+      list[#list + 1] = value
+    end
+    reply = list
+  end
   for i, element in ipairs(reply) do
     io.write(i > 1 and indent or "", i, ") ")
     show(element, indent .. (" "):rep(#tostring(i) + 2))
@@ -54,7 +61,8 @@ local function run_command(client, ...)
     io.stderr:write("redis_client: ", message, "\n")
     os.exit(1)
   end
-  show(reply == nil and redis.null or reply, "")
+  if reply == nil then reply = redis.null end
+  show(reply, "")
 end
 
 ---- The demonstration. ----------------------------------------------------------------------------
@@ -87,7 +95,7 @@ end
 -- A subscriber in a second task, on a connection of its own.
 local function publish_and_subscribe(client, name)
   local subscriber <close> = connect()
-  local messages = assert(subscriber:subscribe(name))
+  local messages <close> = assert(subscriber:subscribe(name))
   local sum = 0
   task.group(function(group)
     group:spawn(function()

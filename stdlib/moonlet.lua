@@ -8,9 +8,9 @@ local rawset, require = rawset, require
 local modules = {
   channel = true, crypto = true, durable = true, fs = true, greenlet = true, http = true,
   inspect = true, json = true, net = true, patch = true, pool = true, postgres = true,
-  process = true, queue = true, signal = true, sql = true, sqlite = true, sync = true,
-  task = true, terminal = true, test = true, thread = true, url = true, websocket = true,
-  worker = true,
+  process = true, queue = true, redis = true, signal = true, sql = true, sqlite = true,
+  sync = true, task = true, terminal = true, test = true, thread = true, url = true,
+  websocket = true, worker = true,
 }
 
 return setmetatable({}, {

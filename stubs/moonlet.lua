@@ -6,6 +6,7 @@
 ---@class moonlet
 ---@field channel moonlet.channel
 ---@field crypto moonlet.crypto
+---@field durable moonlet.durable
 ---@field fs moonlet.fs
 ---@field greenlet moonlet.greenlet
 ---@field http moonlet.http
@@ -14,8 +15,10 @@
 ---@field net moonlet.net
 ---@field patch moonlet.patch
 ---@field pool moonlet.pool
+---@field postgres moonlet.postgres
 ---@field process moonlet.process
 ---@field queue moonlet.queue
+---@field redis moonlet.redis
 ---@field signal moonlet.signal
 ---@field sql moonlet.sql
 ---@field sqlite moonlet.sqlite
@@ -26,7 +29,7 @@
 ---@field thread moonlet.thread
 ---@field url moonlet.url
 ---@field websocket moonlet.websocket
----@field worker moonlet.worker
+---@field worker stdlib.moonlet.worker
 local moonlet = {}
 
 return moonlet

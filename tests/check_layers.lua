@@ -12,7 +12,7 @@ local order = {
   { "coro" },
   { "hub", "state", "switch", "loop", "wait", "on" },
   { "io" },
-  { "system", "signal", "process", "file" },
+  { "system", "signal", "file", "process" },
   { "interpose" },
   { "http" },
   { "worker" },

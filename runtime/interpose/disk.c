@@ -73,12 +73,12 @@ int ml_co_lockf(struct ml_libc_calls *calls, int fd, int operation, off_t size)
 
 static int make_fsync(struct ml_file_call *call)
 {
-    return ml_libc.fsync(call->fd) == 0 ? 0 : -errno;
+    return ml_libc.fsync((int)call->numbers[0]) == 0 ? 0 : -errno;
 }
 
 static int make_fdatasync(struct ml_file_call *call)
 {
-    return ml_libc.fdatasync(call->fd) == 0 ? 0 : -errno;
+    return ml_libc.fdatasync((int)call->numbers[0]) == 0 ? 0 : -errno;
 }
 
 /* Makes the call, and frees it: 0, with errno as it was; or -1 with errno set. */
@@ -94,19 +94,15 @@ static int run(struct ml_libc_calls *calls, struct ml_file_call *call)
     return error == 0 ? 0 : ml_fail(error);
 }
 
-/* Works on a duplicate: the task may be cancelled and close its own. */
+/* Not on a duplicate: to close that would give up the POSIX locks that the process has on the file
+ * (fcntl(2)), as SQLite has while it syncs. If the task is cancelled and the number is another
+ * file's before the worker has begun, that is synced. */
 static int sync_file(struct ml_libc_calls *calls, int (*make)(struct ml_file_call *), int fd)
 {
-    int saved = errno;
     struct ml_file_call *call = ml_file_call_new(make, false, NULL, NULL, NULL, 0);
     if (call == NULL)
         return ml_fail(-ENOMEM);
-    call->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (call->fd < 0) {
-        ml_file_call_free(call);
-        errno = saved; /* without room for another descriptor the call blocks the thread */
-        return make == make_fsync ? ml_libc.fsync(fd) : ml_libc.fdatasync(fd);
-    }
+    call->numbers[0] = fd;
     return run(calls, call);
 }
 

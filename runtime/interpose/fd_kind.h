@@ -14,16 +14,26 @@
 enum ml_fd_kind {
     ML_FD_KIND_UNKNOWN,
     ML_FD_KIND_SOCKET,
-    ML_FD_KIND_DISK,  /* regular files, directories, block devices: poll() always reports them
-                         ready */
-    ML_FD_KIND_STREAM /* pipes, terminals, eventfds and the like */
+    ML_FD_KIND_DISK,   /* regular files, directories, block devices: poll() always reports them
+                          ready */
+    ML_FD_KIND_FAR,    /* the same, and its disk may have to ask a server: FUSE, NFS, or unknown */
+    ML_FD_KIND_STREAM, /* pipes, terminals, eventfds and the like */
 };
+
+static inline bool ml_fd_kind_has_disk(enum ml_fd_kind kind)
+{
+    return kind == ML_FD_KIND_DISK || kind == ML_FD_KIND_FAR;
+}
 
 /* Files whose calls wait for no peer: poll() always reports them ready. */
 static inline bool ml_mode_is_disk(mode_t mode)
 {
     return S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode);
 }
+
+/* The type and the disk of the file, as the kernel has them in memory: 0, or -1. errno stays as it
+ * was. */
+int ml_fd_kind_look(int fd, struct statx *status);
 
 /* Asks the kernel, and remembers the answer. errno stays as it was. */
 enum ml_fd_kind ml_fd_kind_find(struct ml_libc_calls *calls, int fd);
@@ -35,12 +45,11 @@ static inline enum ml_fd_kind ml_fd_kind_of(struct ml_libc_calls *calls, int fd)
     return ml_likely(kind != ML_FD_KIND_UNKNOWN) ? kind : ml_fd_kind_find(calls, fd);
 }
 
-/* Whether it is a file on a disk, whose writes never wait. Asks the kernel only if the remembered
- * kind says so. */
-static inline bool ml_fd_kind_is_disk(struct ml_libc_calls *calls, int fd)
+/* The kind, for which the kernel is asked if the remembered kind is a disk. */
+static inline enum ml_fd_kind ml_fd_kind_check(struct ml_libc_calls *calls, int fd)
 {
-    return ml_fd_kind_of(calls, fd) == ML_FD_KIND_DISK &&
-           ml_fd_kind_find(calls, fd) == ML_FD_KIND_DISK;
+    enum ml_fd_kind kind = ml_fd_kind_of(calls, fd);
+    return ml_fd_kind_has_disk(kind) ? ml_fd_kind_find(calls, fd) : kind;
 }
 
 /* The number stands for another file from now on. */

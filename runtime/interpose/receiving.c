@@ -1,5 +1,5 @@
 /* Calls that receive bytes: read, recv and their family. */
-#include "interpose/call_wait.h"
+#include "interpose/disk_reading.h"
 #include "interpose/fd_flags.h"
 #include "interpose/fd_kind.h"
 #include "interpose/libc_call.h"
@@ -215,58 +215,6 @@ static ssize_t try_read(void *call, int flags)
     return got < 0 && (errno == EOPNOTSUPP || errno == ENOSYS) ? read_if_ready(c) : got;
 }
 
-struct fetch_job {
-    struct ml_job job;
-    int fd; /* a duplicate */
-    off_t offset;
-    size_t size;
-};
-
-static void run_fetch(struct ml_job *job)
-{
-    struct fetch_job *fetch = ml_container_of(job, struct fetch_job, job);
-    readahead(fetch->fd, fetch->offset, fetch->size);
-}
-
-static void release_fetch(struct ml_job *job)
-{
-    struct fetch_job *fetch = ml_container_of(job, struct fetch_job, job);
-    ml_libc.close(fetch->fd);
-    free(fetch);
-}
-
-/* The disk's part of a read: a worker brings the bytes into the page cache. -ECANCELED or 0. */
-static int fetch(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd, size_t size)
-{
-    off_t offset = lseek(fd, 0, SEEK_CUR);
-    struct fetch_job *fetch = offset >= 0 ? malloc(sizeof *fetch) : NULL;
-    if (fetch == NULL)
-        return 0;
-    *fetch = (struct fetch_job){.job = {.run = run_fetch, .release = release_fetch},
-                                .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
-                                .offset = offset,
-                                .size = size};
-    int error = ml_call_wait_job(calls, entry, &fetch->job);
-    if (error == 0)
-        release_fetch(&fetch->job);
-    return error == -ECANCELED ? error : 0;
-}
-
-/* One piece of a file that is known to be on a disk: from the page cache, or after a worker has
- * brought it there. Meanwhile the number may have become another file's; a read of that must not
- * block the thread. */
-static ssize_t read_disk_piece(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
-                               const struct iovec *piece)
-{
-    ssize_t got = preadv2(fd, piece, 1, -1, RWF_NOWAIT);
-    if (got >= 0)
-        return got;
-    int error = errno == EAGAIN ? fetch(calls, entry, fd, piece->iov_len) : 0;
-    if (error == 0 && ml_fd_kind_find(calls, fd) != ML_FD_KIND_DISK)
-        error = -EBADF;
-    return error == 0 ? ml_libc.readv(fd, piece, 1) : ml_fail(error);
-}
-
 /* Fills the pieces behind the first `done` bytes, up to the end of the file. Bytes once taken are
  * kept: a pipe cannot be wound back. Returns how many bytes there are in all, or the result of the
  * first read. */
@@ -282,7 +230,8 @@ static ssize_t read_disk_rest(struct ml_libc_calls *calls, struct ml_libc_call e
         skip -= offset;
         rest.iov_base = (char *)rest.iov_base + offset;
         rest.iov_len -= offset;
-        while (rest.iov_len > 0 && (got = read_disk_piece(calls, entry, fd, &rest)) > 0) {
+        while (rest.iov_len > 0 &&
+               (got = ml_disk_read(calls, entry, fd, rest.iov_base, rest.iov_len)) > 0) {
             done += (size_t)got;
             rest.iov_base = (char *)rest.iov_base + got;
             rest.iov_len -= (size_t)got;
@@ -301,7 +250,7 @@ static ssize_t read_stream(struct ml_libc_calls *calls, int fd, const struct iov
     struct read_call call = {fd, pieces, count, ml_fd_kind_of(calls, fd) == ML_FD_KIND_SOCKET};
     ssize_t got = ml_retry(calls, fd, POLLIN, try_read, &call);
     bool is_short = got > 0 && (size_t)got < ml_pieces_size(pieces, count);
-    if (is_short && !call.is_socket && ml_fd_kind_find(calls, fd) == ML_FD_KIND_DISK)
+    if (is_short && !call.is_socket && ml_fd_kind_has_disk(ml_fd_kind_find(calls, fd)))
         return read_disk_rest(calls, entry, fd, pieces, count, (size_t)got);
     bool is_over = got < 0 && errno == EAGAIN && !call.is_socket &&
                    !ml_fd_flags_never_wait(ml_fd_flags_get(fd)) &&
@@ -321,9 +270,9 @@ static ssize_t read_disk(struct ml_libc_calls *calls, int fd, const struct iovec
     ssize_t got = preadv2(fd, pieces, count, -1, RWF_NOWAIT);
     if (got == 0 || (got > 0 && (size_t)got == ml_pieces_size(pieces, count)))
         return got;
-    bool is_refused = got < 0 && errno != EAGAIN;
+    bool is_refused = got < 0 && errno != EAGAIN && errno != EOPNOTSUPP && errno != ENOSYS;
     errno = saved;
-    if (ml_fd_kind_find(calls, fd) != ML_FD_KIND_DISK)
+    if (!ml_fd_kind_has_disk(ml_fd_kind_find(calls, fd)))
         return got > 0 ? got : read_stream(calls, fd, pieces, count);
     if (is_refused)
         return ml_libc.readv(fd, pieces, count);
@@ -337,8 +286,8 @@ static ssize_t read_pieces(struct ml_libc_calls *calls, int fd, const struct iov
     if (pieces == NULL || count > UIO_MAXIOV || pieces->iov_len > SSIZE_MAX ||
         ml_pieces_are_empty(pieces, count))
         return ml_libc.readv(fd, pieces, count);
-    return ml_fd_kind_of(calls, fd) == ML_FD_KIND_DISK ? read_disk(calls, fd, pieces, count)
-                                                       : read_stream(calls, fd, pieces, count);
+    return ml_fd_kind_has_disk(ml_fd_kind_of(calls, fd)) ? read_disk(calls, fd, pieces, count)
+                                                         : read_stream(calls, fd, pieces, count);
 }
 
 ssize_t ml_co_read(struct ml_libc_calls *calls, int fd, void *buffer, size_t size)

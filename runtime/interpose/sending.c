@@ -3,12 +3,15 @@
 #include "interpose/sending.h"
 
 #include "base/no_sigpipe.h"
+#include "interpose/call_wait.h"
+#include "interpose/disk_reading.h"
 #include "interpose/fd_kind.h"
 #include "interpose/libc_call.h"
 #include "interpose/pieces.h"
 #include "interpose/prompt.h"
 #include "interpose/result.h"
 #include "interpose/retry.h"
+#include "system/file/call.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -258,11 +261,55 @@ ssize_t ml_write_quietly(struct ml_libc_calls *calls, int fd, const void *data, 
     return ml_part(sent, call.rest.done, saved);
 }
 
-/* Writes to a disk end in the page cache, and do not wait. */
+static int make_write(struct ml_file_call *call)
+{
+    ssize_t count = ml_libc.write((int)call->numbers[0], call->input, call->input_size);
+    call->size = count > 0 ? (size_t)count : 0;
+    return count < 0 ? -errno : 0;
+}
+
+/* A piece of a file whose disk asks a server, by a worker. */
+static ssize_t write_far_piece(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
+                               const char *data, size_t size)
+{
+    enum { MOST = 1024 * 1024 };
+    size_t part = size < MOST ? size : MOST;
+    int saved = errno;
+    struct ml_file_call *call = ml_file_call_new(make_write, true, NULL, NULL, data, part);
+    if (call == NULL)
+        return ml_fail(-ENOMEM);
+    call->numbers[0] = fd;
+    int error = ml_call_wait_job(calls, entry, &call->job);
+    errno = saved;
+    if (error != 0)
+        return ml_fail(error);
+    ssize_t result = call->result < 0 ? ml_fail(call->result) : (ssize_t)call->size;
+    ml_file_call_free(call);
+    return result;
+}
+
+/* Writes to a disk end in the page cache, and do not wait, unless it asks a server. */
+static ssize_t write_disk(struct ml_libc_calls *calls, int fd, const char *data, size_t size)
+{
+    struct ml_libc_call entry = calls->entry;
+    int saved = errno;
+    if (ml_disk_is_near(calls, entry, fd))
+        return ml_libc.write(fd, data, size);
+    ssize_t sent = 1;
+    size_t done = 0;
+    for (; done < size && sent > 0; done += sent > 0 ? (size_t)sent : 0)
+        sent = write_far_piece(calls, entry, fd, data + done, size - done);
+    return ml_part(sent < 0 ? sent : (ssize_t)done, done, saved);
+}
+
 ssize_t ml_co_write(struct ml_libc_calls *calls, int fd, const void *data, size_t size)
 {
-    if (size == 0 || size > SSIZE_MAX || ml_fd_kind_is_disk(calls, fd))
+    if (size == 0 || size > SSIZE_MAX)
         return ml_libc.write(fd, data, size);
+    enum ml_fd_kind kind = ml_fd_kind_check(calls, fd);
+    if (ml_fd_kind_has_disk(kind))
+        return kind == ML_FD_KIND_DISK ? ml_libc.write(fd, data, size)
+                                       : write_disk(calls, fd, data, size);
     ml_prompt_make_way(calls, fd, data, size);
     struct write_call call = {
         {fd, data, size, 0, 0}, ml_fd_kind_of(calls, fd) == ML_FD_KIND_SOCKET, false};
@@ -294,6 +341,22 @@ static ssize_t try_writev(void *call, int flags)
                                c->pieces->iov_len < SURE_SIZE ? c->pieces->iov_len : SURE_SIZE);
 }
 
+/* Piece by piece. All bytes that were written, also those before; or -1. */
+static ssize_t write_rest(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd,
+                          struct pieces *pieces)
+{
+    int saved = errno;
+    ssize_t sent = 1;
+    while (sent > 0 && !is_finished(pieces)) {
+        struct iovec piece = next_piece(pieces);
+        calls->entry = entry;
+        sent = ml_co_write(calls, fd, piece.iov_base, piece.iov_len);
+        if (sent > 0)
+            advance(pieces, (size_t)sent);
+    }
+    return ml_part(sent < 0 ? sent : (ssize_t)pieces->done, pieces->done, saved);
+}
+
 /* The pieces of a datagram belong together, and so do those of less than PIPE_BUF to a pipe. So all
  * are offered at once, and the rest goes piece by piece. */
 static ssize_t write_pieces(struct ml_libc_calls *calls, int fd, const struct iovec *list,
@@ -305,23 +368,28 @@ static ssize_t write_pieces(struct ml_libc_calls *calls, int fd, const struct io
     ssize_t sent = ml_retry(calls, fd, POLLOUT, try_writev, &call);
     if (sent <= 0)
         return sent;
-    int saved = errno;
     advance(&pieces, (size_t)sent);
-    while (sent > 0 && !is_finished(&pieces)) {
-        struct iovec piece = next_piece(&pieces);
-        calls->entry = entry;
-        sent = ml_co_write(calls, fd, piece.iov_base, piece.iov_len);
-        if (sent > 0)
-            advance(&pieces, (size_t)sent);
-    }
-    return ml_part(-1, pieces.done, saved);
+    return write_rest(calls, entry, fd, &pieces);
+}
+
+/* To a disk that asks a server. */
+static ssize_t write_far_pieces(struct ml_libc_calls *calls, int fd, const struct iovec *list,
+                                int count)
+{
+    struct pieces pieces = {.list = list, .count = (size_t)count};
+    advance(&pieces, 0);
+    return write_rest(calls, calls->entry, fd, &pieces);
 }
 
 ssize_t ml_co_writev(struct ml_libc_calls *calls, int fd, const struct iovec *pieces, int count)
 {
-    if (count <= 0 || count > UIO_MAXIOV || pieces == NULL || ml_pieces_are_empty(pieces, count) ||
-        ml_fd_kind_is_disk(calls, fd))
+    if (count <= 0 || count > UIO_MAXIOV || pieces == NULL || ml_pieces_are_empty(pieces, count))
         return ml_libc.writev(fd, pieces, count);
+    enum ml_fd_kind kind = ml_fd_kind_check(calls, fd);
+    if (kind == ML_FD_KIND_DISK)
+        return ml_libc.writev(fd, pieces, count);
+    if (kind == ML_FD_KIND_FAR)
+        return write_far_pieces(calls, fd, pieces, count);
     if (ml_fd_kind_of(calls, fd) == ML_FD_KIND_SOCKET) {
         struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = (size_t)count};
         ssize_t sent = ml_co_sendmsg(calls, fd, &message, 0);

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "hub/state/hub.h"
 #include "interpose/libc.h"
+#include "system/file/quick.h"
 #include "system/process/orphans.h"
 
 struct ml_exclusion;
@@ -118,6 +119,7 @@ struct ml_libc_calls {
     struct ml_prompt *prompt;        /* interpose/prompt.c; NULL: no line is edited */
     struct ml_libc_call_tally tally;
     uint8_t fd_kinds[ML_FD_KINDS];
+    struct ml_disks disks; /* interpose/fd_kind.c */
 };
 
 /* The state of the runtime whose task runs on this thread. NULL: no task runs, or its calls are

@@ -11,6 +11,7 @@
 
 /* As in glibc's libio.h, which is not installed. */
 enum {
+    ML_STDIO_UNBUFFERED = 2,
     ML_STDIO_NO_READS = 4,
     ML_STDIO_NO_WRITES = 8,
     ML_STDIO_BY_LINES = 0x200,

@@ -1,26 +1,44 @@
 #include "interpose/stdio_file.h"
 
+#include "interpose/call_wait.h"
 #include "interpose/child_file.h"
 #include "interpose/closing.h"
 #include "interpose/fd_kind.h"
 #include "interpose/held_locks.h"
 #include "interpose/result.h"
+#include "interpose/stdio_buffer.h"
+#include "system/file/call.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-int ml_stdio_slow_fd(struct ml_libc_calls *calls, FILE *file, bool may_call)
+static int fd_of(FILE *file)
 {
     int saved = errno;
     int fd = fileno_unlocked(file);
     errno = saved;
+    return fd;
+}
+
+int ml_stdio_slow_fd(struct ml_libc_calls *calls, FILE *file, bool may_call)
+{
+    int fd = fd_of(file);
     if (fd < 0)
         return -1;
-    bool is_disk =
-        may_call ? ml_fd_kind_is_disk(calls, fd) : ml_fd_kind_of(calls, fd) == ML_FD_KIND_DISK;
-    return is_disk ? -1 : fd;
+    enum ml_fd_kind kind = may_call ? ml_fd_kind_check(calls, fd) : ml_fd_kind_of(calls, fd);
+    bool is_quick = kind == ML_FD_KIND_DISK || (kind == ML_FD_KIND_FAR && !may_call);
+    return is_quick ? -1 : fd;
+}
+
+int ml_stdio_input_fd(struct ml_libc_calls *calls, FILE *file, bool may_call)
+{
+    int fd = fd_of(file);
+    if (fd < 0)
+        return -1;
+    enum ml_fd_kind kind = may_call ? ml_fd_kind_check(calls, fd) : ml_fd_kind_of(calls, fd);
+    return ml_fd_kind_has_disk(kind) && !may_call ? -1 : fd;
 }
 
 void ml_stdio_enter(struct ml_libc_calls *calls, FILE *file)
@@ -132,9 +150,65 @@ void ml_stdio_release(struct ml_libc_calls *calls)
     }
 }
 
+static int make_close(struct ml_file_call *call)
+{
+    FILE *file = call->object;
+    call->object = NULL;
+    return ml_libc.plain_fclose(file) == 0 ? 0 : -errno;
+}
+
+static void close_object(void *file)
+{
+    ml_libc.plain_fclose(file);
+}
+
+static void free_call(struct ml_job *job)
+{
+    ml_file_call_free(ml_container_of(job, struct ml_file_call, job));
+}
+
+/* Whether a finalizer closes the file, and nothing can be lost: the worker may be late. */
+static bool is_left(const struct ml_libc_calls *calls, const FILE *file)
+{
+    return calls->owner.is_finalizing != NULL && calls->owner.is_finalizing(calls->hub) &&
+           ml_stdio_pending(file) == 0;
+}
+
+/* On FUSE and NFS closing waits for the server. 0 or a negated errno; after a cancellation the file
+ * is closed all the same, by the worker or with the call. */
+static int close_far(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file)
+{
+    struct ml_file_call *call = ml_file_call_new(make_close, false, NULL, NULL, NULL, 0);
+    if (call == NULL)
+        return ml_libc.plain_fclose(file) == 0 ? 0 : -errno;
+    call->object = file;
+    call->free_object = close_object;
+    call->job.must_run = true;
+    if (is_left(calls, file)) {
+        call->job.finished = free_call;
+        ml_offload_start(calls->hub, &call->job);
+        return 0;
+    }
+    int error = ml_call_wait_job(calls, entry, &call->job);
+    if (error != 0)
+        return error;
+    error = call->result;
+    ml_file_call_free(call);
+    return error;
+}
+
+static int close_alone(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file,
+                       bool is_far)
+{
+    if (is_far)
+        return close_far(calls, entry, file);
+    return ml_libc.plain_fclose(file) == 0 ? 0 : -errno;
+}
+
 int ml_stdio_close(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file)
 {
     int fd = ml_stdio_slow_fd(calls, file, true);
+    bool is_far = fd >= 0 && ml_fd_kind_of(calls, fd) == ML_FD_KIND_FAR;
     int error = 0;
     ml_stdio_sweep(calls);
     calls->entry = entry;
@@ -145,11 +219,12 @@ int ml_stdio_close(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE 
     if (error != 0)
         forget_output(file);
     ml_child_file_strike(file);
-    if (!is_alone)
+    if (!is_alone) {
         close_later(calls, file);
-    else if (ml_libc.plain_fclose(file) != 0 && error == 0)
-        error = -errno;
-    return error;
+        return error;
+    }
+    int close_error = close_alone(calls, entry, file, is_far);
+    return error == 0 ? close_error : error;
 }
 
 int ml_co_fclose(struct ml_libc_calls *calls, FILE *file)

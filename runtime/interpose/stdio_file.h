@@ -7,10 +7,14 @@
 
 #include "interpose/state.h"
 
-/* The descriptor of a file whose reads and writes may block: a pipe, a terminal, a socket. -1:
- * anything else. may_call: the call may read or write the descriptor, so the remembered kind must
- * be true. */
+/* The descriptor of a file whose writes may block: a pipe, a terminal, a socket, a file on a disk
+ * that asks a server. -1: anything else. may_call: the call may write to the descriptor, so the
+ * remembered kind must be true. */
 int ml_stdio_slow_fd(struct ml_libc_calls *calls, FILE *file, bool may_call);
+
+/* The same for reads: those of all disks may block. -1 also if `may_call` is false and it is a file
+ * on a disk, whose calls then take bytes out of the buffer. */
+int ml_stdio_input_fd(struct ml_libc_calls *calls, FILE *file, bool may_call);
 
 /* Keeps the file for this task until ml_stdio_leave(). */
 void ml_stdio_enter(struct ml_libc_calls *calls, FILE *file);

@@ -2,9 +2,11 @@
 #include "hub/wait/slice.h"
 #include "interpose/call_wait.h"
 #include "interpose/fd_flags.h"
+#include "interpose/fd_kind.h"
 #include "interpose/libc_call.h"
 #include "interpose/result.h"
 #include "interpose/stdio_buffer.h"
+#include "interpose/stdio_disk.h"
 #include "interpose/stdio_file.h"
 
 #include <errno.h>
@@ -38,6 +40,25 @@ static int await_input(struct ml_libc_calls *calls, struct ml_libc_call entry, F
     return ml_fail(error);
 }
 
+static int stream_byte(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file, int fd)
+{
+    return await_input(calls, entry, file, fd) < 0 ? EOF : ml_libc.__uflow(file);
+}
+
+/* Whether the next byte comes from a disk, and nothing but the buffer is in between. */
+static bool is_unread_disk(struct ml_libc_calls *calls, FILE *file, int fd)
+{
+    return ml_fd_kind_has_disk(ml_fd_kind_of(calls, fd)) && ml_stdio_is_usual(file);
+}
+
+static int disk_byte(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file, int fd)
+{
+    ssize_t got = ml_stdio_fill(calls, entry, file, fd);
+    if (got == -ESPIPE)
+        return ml_libc.__uflow(file);
+    return got > 0 ? (unsigned char)*file->_IO_read_ptr++ : EOF;
+}
+
 /* The next byte, or EOF, of a file that only this task uses. */
 static int next_byte(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file, int fd)
 {
@@ -51,9 +72,8 @@ static int next_byte(struct ml_libc_calls *calls, struct ml_libc_call entry, FIL
     if ((file->_flags & ML_STDIO_PUTTING) != 0 && ml_stdio_pending(file) > 0 &&
         ml_co_fflush(calls, file) != 0)
         return EOF;
-    if (await_input(calls, entry, file, fd) < 0)
-        return EOF;
-    int byte = ml_libc.__uflow(file);
+    int byte = is_unread_disk(calls, file, fd) ? disk_byte(calls, entry, file, fd)
+                                               : stream_byte(calls, entry, file, fd);
     ml_slice_spend_bytes(calls->hub, (ssize_t)ml_stdio_buffered(file));
     return byte;
 }
@@ -61,14 +81,14 @@ static int next_byte(struct ml_libc_calls *calls, struct ml_libc_call entry, FIL
 int ml_co___uflow(struct ml_libc_calls *calls, FILE *file)
 {
     struct ml_libc_call entry = calls->entry;
-    int fd = ml_stdio_slow_fd(calls, file, true);
+    int fd = ml_stdio_input_fd(calls, file, true);
     return fd < 0 ? ml_libc.__uflow(file) : next_byte(calls, entry, file, fd);
 }
 
 int ml_co_getc(struct ml_libc_calls *calls, FILE *file)
 {
     struct ml_libc_call entry = calls->entry;
-    int fd = ml_stdio_slow_fd(calls, file, !ml_stdio_has_all(file, 1, -1));
+    int fd = ml_stdio_input_fd(calls, file, !ml_stdio_has_all(file, 1, -1));
     if (fd < 0)
         return ml_libc.getc(file);
     ml_stdio_enter(calls, file);
@@ -82,23 +102,47 @@ int ml_co_fgetc(struct ml_libc_calls *calls, FILE *file)
     return ml_co_getc(calls, file);
 }
 
+/* Takes what is in the buffer. */
+static size_t take_buffered(FILE *file, char *buffer, size_t size)
+{
+    size_t there = ml_stdio_buffered(file), part = there < size ? there : size;
+    memcpy(buffer, file->_IO_read_ptr, part);
+    file->_IO_read_ptr += part;
+    return part;
+}
+
+/* A read that is no smaller than the empty buffer of a file on a disk need not go through it.
+ * Bytes; 0: nothing was done. *is_over: at the end, or failed. */
+static size_t read_past(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file, int fd,
+                        char *buffer, size_t size, bool *is_over)
+{
+    size_t room = (size_t)(file->_IO_buf_end - file->_IO_buf_base);
+    if (room <= 1 || size < room || !is_unread_disk(calls, file, fd))
+        return 0;
+    ssize_t got = ml_stdio_read_past(calls, entry, file, fd, buffer, size - size % room);
+    *is_over = got == 0 || got == -1;
+    ml_slice_spend_bytes(calls->hub, got > 0 ? got : 0);
+    return got > 0 ? (size_t)got : 0;
+}
+
 /* Takes the content of the buffer, then waits for the next byte, whose read fills the buffer
  * again. */
 static size_t read_bytes(struct ml_libc_calls *calls, struct ml_libc_call entry, FILE *file, int fd,
                          char *buffer, size_t size)
 {
     size_t done = 0;
-    int byte = 0;
-    while (done < size && byte != EOF) {
-        size_t there = ml_stdio_buffered(file);
-        if (there > 0) {
-            size_t part = there < size - done ? there : size - done;
-            memcpy(buffer + done, file->_IO_read_ptr, part);
-            file->_IO_read_ptr += part;
-            done += part;
-        } else if ((byte = next_byte(calls, entry, file, fd)) != EOF) {
+    bool is_over = false;
+    while (done < size && !is_over) {
+        size_t part = take_buffered(file, buffer + done, size - done);
+        if (part == 0)
+            part = read_past(calls, entry, file, fd, buffer + done, size - done, &is_over);
+        done += part;
+        if (part > 0 || is_over)
+            continue;
+        int byte = next_byte(calls, entry, file, fd);
+        is_over = byte == EOF;
+        if (!is_over)
             buffer[done++] = (char)byte;
-        }
     }
     return done;
 }
@@ -108,7 +152,7 @@ size_t ml_co_fread(struct ml_libc_calls *calls, void *buffer, size_t size, size_
     struct ml_libc_call entry = calls->entry;
     size_t bytes = 0;
     bool is_odd = __builtin_mul_overflow(size, count, &bytes) || bytes == 0;
-    int fd = ml_stdio_slow_fd(calls, file, !ml_stdio_has_all(file, bytes, -1));
+    int fd = ml_stdio_input_fd(calls, file, !ml_stdio_has_all(file, bytes, -1));
     if (fd < 0 || is_odd)
         return ml_libc.fread(buffer, size, count, file);
     ml_stdio_enter(calls, file);
@@ -123,7 +167,7 @@ char *ml_co_fgets(struct ml_libc_calls *calls, char *buffer, int room, FILE *fil
     int length = 0, byte = 0;
     if (room <= 1)
         return ml_libc.fgets(buffer, room, file);
-    int fd = ml_stdio_slow_fd(calls, file, !ml_stdio_has_all(file, (size_t)room - 1, '\n'));
+    int fd = ml_stdio_input_fd(calls, file, !ml_stdio_has_all(file, (size_t)room - 1, '\n'));
     if (fd < 0)
         return ml_libc.fgets(buffer, room, file);
     ml_stdio_enter(calls, file);
@@ -159,7 +203,7 @@ ssize_t ml_co_getdelim(struct ml_libc_calls *calls, char **line, size_t *room, i
 {
     struct ml_libc_call entry = calls->entry;
     int byte = 0, delimiting = (unsigned char)delimiter;
-    int fd = ml_stdio_slow_fd(calls, file, !ml_stdio_has_all(file, SIZE_MAX, delimiting));
+    int fd = ml_stdio_input_fd(calls, file, !ml_stdio_has_all(file, SIZE_MAX, delimiting));
     size_t length = 0;
     if (fd < 0 || line == NULL || room == NULL)
         return ml_libc.getdelim(line, room, delimiter, file);

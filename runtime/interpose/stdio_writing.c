@@ -2,9 +2,11 @@
  * here, so that a full pipe makes one task wait. */
 #include "interpose/sending.h"
 #include "interpose/stdio_buffer.h"
+#include "interpose/stdio_disk.h"
 #include "interpose/stdio_file.h"
 
 #include "interpose/child_file.h"
+#include "interpose/fd_kind.h"
 #include "interpose/held_locks.h"
 
 #include <errno.h>
@@ -153,9 +155,6 @@ int ml_co_fflush(struct ml_libc_calls *calls, FILE *file)
     return result;
 }
 
-/* Declared in no header of glibc: gives a file its buffer, a line buffer if it is a terminal. */
-extern void _IO_doallocbuf(FILE *file);
-
 /* The number of bytes that go out at once: to a file buffered by lines, those up to the last
  * newline. */
 static size_t urgent_size(FILE *file, const char *data, size_t size)
@@ -171,8 +170,7 @@ static size_t write_bytes(struct ml_libc_calls *calls, FILE *file, int fd, const
     struct ml_libc_call entry = calls->entry;
     if ((file->_flags & ML_STDIO_NO_WRITES) != 0 || has_unread(file))
         return ml_libc.fwrite(data, 1, size, file);
-    if (file->_IO_buf_base == NULL)
-        _IO_doallocbuf(file);
+    ml_stdio_give_buffer(file, ml_fd_kind_of(calls, fd) == ML_FD_KIND_FAR);
     if (!is_kept(file, data, size) && flush(calls, file, fd) != 0)
         return 0;
     calls->entry = entry;

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "io/io.h"
 #include "io/address.h"
 #include "io/io.h"
 

@@ -10,9 +10,6 @@
 /* The program's option by which it is asked, with ML_HANDOVER_VERSION behind it. */
 #define ML_HANDOVER_OPTION "--check-handover="
 
-/* What both programs must have in common: the form of the state, and the channel to the workers. */
-enum { ML_HANDOVER_VERSION = 1 * 1000 + ML_CONTROL_VERSION };
-
 /* Whether the arguments ask for the check; *status: the answer. */
 bool ml_handover_is_check(char *const *arguments, int *status);
 

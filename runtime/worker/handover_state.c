@@ -1,7 +1,6 @@
 #include "worker/handover_state.h"
 
 #include "base/check.h"
-#include "worker/handover.h"
 #include "worker/kept_stores.h"
 #include "worker/shares.h"
 

@@ -1,6 +1,10 @@
---- Processes that share what a script listens on: `moonlet --workers N script.lua` runs the script
--- N times, under a master that starts, watches and replaces the workers. Outside of a worker the
+--- Processes that share what a script listens on. The program's option `workers` runs the script N
+-- times, under a master that starts, watches and replaces the workers. Outside of a worker the
 -- module is there, too, so that one script runs both ways.
+--
+-- `worker.id` is the number of this worker, from 1 to `worker.count`, the number of workers when it
+-- began. `worker.generation` counts from 1, one more after each reload. All three are nil outside
+-- of a worker.
 -- @module moonlet.worker
 
 local ipairs, tostring, type = ipairs, tostring, type
@@ -15,14 +19,7 @@ local process = require "moonlet.process"
 
 local worker = {}
 
---- The number of this worker, 1 to worker.count; nil outside of a worker.
--- @tfield[opt] integer id
-
---- How many workers there were when this one began; nil outside.
--- @tfield[opt] integer count
-
---- The generation of this worker: 1, and one more after each reload; nil outside.
--- @tfield[opt] integer generation
+-- The place of this process among the workers.
 worker.id, worker.count, worker.generation = core.place()
 
 --- Tells the master that this worker serves. The first call that accepts connections or receives
@@ -90,7 +87,7 @@ local function check_options(opts)
   end
 end
 
---- Runs workers from a script, as the option --workers does: starts the program moonlet as their
+--- Runs workers from a script, as the program's option does: starts the program moonlet as their
 -- master, and waits for its end. A cancellation stops the workers as SIGTERM does. May wait.
 --
 --     if worker.id then serve() else worker.run { count = 4 } end

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char ml_pg_connection_type[] = "postgres.connection";
+const char ml_pg_connection_type[] = "libpq.connection";
 
 struct ml_pg *ml_push_pg(lua_State *L)
 {
@@ -128,7 +128,7 @@ static int connection_keep_notices(lua_State *L)
 }
 
 /* Owns a notification until its texts stand on the stack. */
-static const char notification_type[] = "postgres.notification";
+static const char notification_type[] = "libpq.notification";
 
 static int notification_gc(lua_State *L)
 {

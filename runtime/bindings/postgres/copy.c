@@ -57,7 +57,7 @@ struct owned {
     char *data;
 };
 
-static const char owned_type[] = "postgres.piece";
+static const char owned_type[] = "libpq.piece";
 
 static int owned_gc(lua_State *L)
 {

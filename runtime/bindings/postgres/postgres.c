@@ -32,7 +32,7 @@ static void push_options(lua_State *L, const PQconninfoOption *options)
 }
 
 /* Owns options while they are read. */
-static const char options_type[] = "postgres.options";
+static const char options_type[] = "libpq.options";
 
 static int options_gc(lua_State *L)
 {

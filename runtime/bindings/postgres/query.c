@@ -14,7 +14,7 @@
 
 /* Owns a request, until it is over or the collector finds it. That of a stream has two user values:
  * its connection, and how values are read. */
-static const char request_type[] = "postgres.request";
+static const char request_type[] = "libpq.request";
 
 struct owner {
     struct ml_pg_request *request;
@@ -190,7 +190,7 @@ static int next_result(struct ml_pg_request *request, PGresult **result, ml_time
 enum { STREAM_READING = 3 };
 
 /* Owns one result while its values are read, which may run code of the script's. */
-static const char result_type[] = "postgres.result";
+static const char result_type[] = "libpq.result";
 
 static int result_gc(lua_State *L)
 {

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "bindings/core/blocking.h"
+#include "bindings/core/cancellation.h"
 #include "bindings/core/failure.h"
 #include "bindings/core/lua_runtime.h"
 #include "bindings/core/object.h"
@@ -10,6 +11,7 @@
 #include "bindings/process/child_files.h"
 #include "bindings/process/child_object.h"
 #include "io/pipe.h"
+#include "system/file/call.h"
 #include "system/process/spawn.h"
 #include "system/process/user.h"
 #include "system/signal/signal_name.h"
@@ -185,8 +187,13 @@ static int process_spawn(lua_State *L)
     lua_setiuservalue(L, -2, 1);
     lua_pushnil(L); /* the pid's place */
     ml_child_files_push_streams(L, &files);
+    what.may_wait = ml_blocking_begin_quietly(L);
     int error =
         start(ml_lua_of(L), &what, &files, kill_after, is_detached, &object->child, &spawned);
+    if (what.may_wait)
+        ml_blocking_finish(L);
+    if (error == -ECANCELED)
+        ml_cancellation_raise(L);
     if (error != 0)
         return push_start_failure(L, error, &spawned);
     object->pid = spawned.pid;
@@ -252,11 +259,30 @@ static int process_environment(lua_State *L)
     return 1;
 }
 
-/* core.is_program(path) -> boolean: whether this process may run the file. */
+static int make_is_program(struct ml_file_call *call)
+{
+    return ml_program_is_at(call->path);
+}
+
+static bool is_program_far(lua_State *L, const char *path)
+{
+    struct ml_hub *hub = &ml_blocking_begin(L)->hub;
+    struct ml_file_call *call = ml_file_call_new(make_is_program, false, path, NULL, NULL, 0);
+    int result = ml_blocking_end(L, call != NULL ? ml_file_call_run(hub, &call) : -ENOMEM);
+    ml_file_call_free(call);
+    return result > 0;
+}
+
+/* core.is_program(path) -> boolean: whether this process may run the file. A worker asks a disk
+ * that may have to ask its server. */
 static int process_is_program(lua_State *L)
 {
+    struct statx status;
     const char *path = luaL_checkstring(L, 1);
-    lua_pushboolean(L, ml_program_is_at(path));
+    int error = ml_quick_stat(path, true, &status);
+    bool is_far = error == -EAGAIN ||
+                  (error == 0 && !ml_disks_ask(&ml_lua_of(L)->children.disks, path, &status));
+    lua_pushboolean(L, is_far ? is_program_far(L, path) : error == 0 && ml_program_is_at(path));
     return 1;
 }
 

@@ -23,10 +23,19 @@ void ml_pg_init(struct ml_pg *pg, struct ml_hub *hub)
 
 /* ---- notices ---- */
 
+/* An idle connection that the server ends gets its last words as a notice. */
+static bool is_fatal(const PGresult *result)
+{
+    const char *severity = ml_libpq.PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
 /* Called by libpq while it reads. */
 static void keep_notice(void *owner, const PGresult *result)
 {
-    struct ml_pg_notices *notices = &((struct ml_pg *)owner)->notices;
+    struct ml_pg *pg = owner;
+    struct ml_pg_notices *notices = &pg->notices;
+    pg->is_broken = pg->is_broken || is_fatal(result);
     const char *text = ml_libpq.PQresultErrorMessage(result);
     size_t size = strlen(text) + 1;
     if (!notices->are_kept)
@@ -142,8 +151,18 @@ void ml_pg_abort(struct ml_pg *pg)
     ml_pg_close(pg);
 }
 
+/* Reads what has come, and has libpq look at it. */
+static bool read_idle(struct ml_pg *pg)
+{
+    PGnotify *notification;
+    bool is_read = ml_libpq.PQconsumeInput(pg->conn);
+    while ((notification = ml_libpq.PQnotifies(pg->conn)) != NULL)
+        ml_libpq.PQfreemem(notification);
+    return is_read && ml_libpq.PQstatus(pg->conn) == CONNECTION_OK && !pg->is_broken;
+}
+
+/* Twice: the first finds the last words of a server that ends, the second the end. */
 bool ml_pg_is_alive(struct ml_pg *pg)
 {
-    return pg->conn != NULL && !pg->is_broken && ml_libpq.PQconsumeInput(pg->conn) &&
-           ml_libpq.PQstatus(pg->conn) == CONNECTION_OK;
+    return pg->conn != NULL && !pg->is_broken && read_idle(pg) && read_idle(pg);
 }

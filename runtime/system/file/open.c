@@ -37,10 +37,10 @@ static int examine(struct ml_file_call *call)
     mode_t mode = call->status.stx_mode;
     if (S_ISDIR(mode))
         return -EISDIR;
-    int disk = ml_disk_is_local(call->fd) ? IS_DISK | IS_LOCAL : IS_DISK;
-    if (S_ISREG(mode) || S_ISBLK(mode))
-        return disk;
-    return (S_ISFIFO(mode) ? IS_FIFO : 0) | (can_be_waited_for(call->fd) ? 0 : disk);
+    bool has_places = S_ISREG(mode) || S_ISBLK(mode) || !can_be_waited_for(call->fd);
+    if (has_places)
+        return ml_disk_is_local(call->fd) ? IS_DISK | IS_LOCAL : IS_DISK;
+    return S_ISFIFO(mode) ? IS_FIFO : 0;
 }
 
 /* For a FIFO without a reader. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -14,20 +15,6 @@
 enum { XFS_MAGIC = 0x58465342, ZFS_MAGIC = 0x2fc12fc1, BCACHEFS_MAGIC = 0xca451a4e };
 
 enum { DISKS = sizeof((struct ml_disks *)0)->known / sizeof(struct ml_disk) };
-
-bool ml_disk_is_local(int fd)
-{
-    static const unsigned local[] = {EXT4_SUPER_MAGIC,      XFS_MAGIC,           BTRFS_SUPER_MAGIC,
-                                     F2FS_SUPER_MAGIC,      TMPFS_MAGIC,         RAMFS_MAGIC,
-                                     OVERLAYFS_SUPER_MAGIC, ZFS_MAGIC,           BCACHEFS_MAGIC,
-                                     SQUASHFS_MAGIC,        EROFS_SUPER_MAGIC_V1};
-    struct statfs info;
-    bool is = false;
-    if (fstatfs(fd, &info) == 0)
-        for (size_t i = 0; i < sizeof local / sizeof *local; i++)
-            is |= (unsigned)info.f_type == local[i];
-    return is;
-}
 
 static const struct ml_disk *find(const struct ml_disks *disks, const struct statx *status)
 {
@@ -40,6 +27,11 @@ static const struct ml_disk *find(const struct ml_disks *disks, const struct sta
     return NULL;
 }
 
+bool ml_disks_know(const struct ml_disks *disks, const struct statx *status)
+{
+    return find(disks, status) != NULL;
+}
+
 void ml_disks_learn(struct ml_disks *disks, const struct statx *status, bool is_local)
 {
     if (find(disks, status) != NULL)
@@ -47,6 +39,38 @@ void ml_disks_learn(struct ml_disks *disks, const struct statx *status, bool is_
     disks->known[disks->next] = (struct ml_disk){status->stx_dev_major, status->stx_dev_minor,
                                                  .is_known = true, .is_local = is_local};
     disks->next = (disks->next + 1) % DISKS;
+}
+
+static bool is_local(const struct statfs *info)
+{
+    static const unsigned local[] = {
+        EXT4_SUPER_MAGIC, XFS_MAGIC,           BTRFS_SUPER_MAGIC,     F2FS_SUPER_MAGIC,
+        TMPFS_MAGIC,      RAMFS_MAGIC,         OVERLAYFS_SUPER_MAGIC, ZFS_MAGIC,
+        BCACHEFS_MAGIC,   SQUASHFS_MAGIC,      EROFS_SUPER_MAGIC_V1,  PROC_SUPER_MAGIC,
+        SYSFS_MAGIC,      CGROUP2_SUPER_MAGIC, DEVPTS_SUPER_MAGIC};
+    bool is = false;
+    for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+        is |= (unsigned)info->f_type == local[i];
+    return is;
+}
+
+bool ml_disk_is_local(int fd)
+{
+    struct statfs info;
+    return fstatfs(fd, &info) == 0 && is_local(&info);
+}
+
+bool ml_path_is_kernels(const char *path)
+{
+    return strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/sys/", 5) == 0;
+}
+
+bool ml_disks_ask(struct ml_disks *disks, const char *path, const struct statx *status)
+{
+    struct statfs info;
+    if ((status->stx_dev_major != 0 || ml_path_is_kernels(path)) && find(disks, status) == NULL)
+        ml_disks_learn(disks, status, statfs(path, &info) == 0 && is_local(&info));
+    return ml_disks_is_local(disks, status);
 }
 
 bool ml_disks_is_local(const struct ml_disks *disks, const struct statx *status)

@@ -31,8 +31,19 @@ bool ml_disk_is_local(int fd);
 
 void ml_disks_learn(struct ml_disks *disks, const struct statx *status, bool is_local);
 
+/* Whether the disk was asked. */
+bool ml_disks_know(const struct ml_disks *disks, const struct statx *status);
+
 /* Whether it is known that opening a file on this disk asks no server. */
 bool ml_disks_is_local(const struct ml_disks *disks, const struct statx *status);
+
+/* Whether it is a path of files that the kernel makes up, in memory. Some are the thread's own
+ * (/proc/thread-self): a worker would open its own. */
+bool ml_path_is_kernels(const char *path);
+
+/* The same; a disk with a device of its own, which is asked over no wire, is asked for its kind if
+ * it is not known. `status` is that of the path. */
+bool ml_disks_ask(struct ml_disks *disks, const char *path, const struct statx *status);
 
 /* The status of the file that the path leads to, or of the link at its end if it may not be
  * followed. 0; -EAGAIN: only a worker can tell; or an error, which is the answer. */

@@ -5,6 +5,7 @@
 #include "hub/state/scope.h"
 #include "hub/wait/wait.h"
 #include "system/process/orphans.h"
+#include "system/process/spawn_beside.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -281,7 +282,7 @@ int ml_child_start(struct ml_children *children, const struct ml_spawn *what, ml
     struct ml_child *child = new_child(children);
     if (child == NULL)
         return -ENOMEM;
-    int error = ml_spawn(what, spawned);
+    int error = ml_spawn_beside(children->hub, &children->disks, what, spawned);
     if (error != 0) {
         drop_unstarted(child);
         return error;

@@ -10,6 +10,7 @@
 #define ML_SYSTEM_PROCESS_CHILDREN_H
 
 #include "hub/on/sync_primitives.h"
+#include "system/file/quick.h"
 #include "system/process/spawn.h"
 
 #include <stdbool.h>
@@ -22,6 +23,7 @@ struct ml_watch;
 struct ml_children {
     struct ml_hub *hub;
     struct ml_link all;
+    struct ml_disks disks; /* that programs were started from */
 };
 
 enum ml_child_end {
@@ -61,8 +63,8 @@ void ml_children_init(struct ml_children *children, struct ml_hub *hub);
  * then SIGKILL to those that live on after their time. The hub is about to be closed. */
 void ml_children_release(struct ml_children *children);
 
-/* Starts a child. kill_after: span between SIGTERM and SIGKILL; is_detached: it is left to itself
- * when the owner leaves it. 0, or a negated errno as ml_spawn(); or -ENOMEM, nothing started. */
+/* Starts a child; waits if what->may_wait. kill_after: span between SIGTERM and SIGKILL; is_detached: it is left to itself
+ * when the owner leaves it. 0, or a negated errno as ml_spawn_beside(); or -ENOMEM, nothing started. */
 int ml_child_start(struct ml_children *children, const struct ml_spawn *what, ml_time kill_after,
                    bool is_detached, struct ml_child **child, struct ml_spawned *spawned);
 

@@ -74,6 +74,7 @@ struct ml_spawn {
     const uint64_t *mask; /* of blocked signals, as the kernel has it; NULL: that of the start */
     bool is_plain; /* as posix_spawn() does: the mask and the ignored signals are those of now, and
                       the other descriptors without FD_CLOEXEC are passed on */
+    bool may_wait;     /* the running task may be parked (system/process/spawn_beside.h) */
     bool is_unwatched; /* no pidfd is made, and no descriptor needed */
 };
 

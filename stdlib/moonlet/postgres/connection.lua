@@ -15,7 +15,7 @@ local connection = {}
 
 local Connection = {}
 Connection.__index = Connection
-Connection.__name = "postgres.connection"
+Connection.__name = "libpq.session"
 
 -- What a query is to give (enum ml_pg_want).
 local COUNT, ROW, ROWS, VALUE, TAG = 0, 1, 2, 3, 4

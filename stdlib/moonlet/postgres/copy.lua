@@ -55,9 +55,9 @@ end
 --- Data on their way into a table. `<close>` gives them up, unless they are finished: then the
 -- server drops them, and the connection is closed.
 -- @object CopyWriter
-local Writer = {}
-Writer.__index = Writer
-Writer.__name = "postgres.copy_writer"
+local CopyWriter = {}
+CopyWriter.__index = CopyWriter
+CopyWriter.__name = "postgres.copy_writer"
 
 -- Bytes that are sent at a time.
 local PIECE = 65536
@@ -85,8 +85,8 @@ end
 --- Sends data in the format of the command. Waits while the server takes its time.
 -- @tparam string ... pieces
 -- @treturn boolean true; or nil, message, code
-function Writer:write(...)
-  argument.self(self, Writer, "write")
+function CopyWriter:write(...)
+  argument.self(self, CopyWriter, "write")
   if not self.connection then return nil, "closed", "CLOSED" end
   for i = 1, select("#", ...) do add(self, (select(i, ...))) end
   if self.size < PIECE then return true end
@@ -104,8 +104,8 @@ end
 --- Sends a row in the text format, which is the default of COPY.
 -- @param ... strings, numbers, booleans; nil is NULL
 -- @treturn boolean true; or nil, message, code
-function Writer:row(...)
-  argument.self(self, Writer, "row")
+function CopyWriter:row(...)
+  argument.self(self, CopyWriter, "row")
   local fields = {}
   for i = 1, select("#", ...) do fields[i] = field((select(i, ...))) end
   return self:write(table_concat(fields, "\t"), "\n")
@@ -113,8 +113,8 @@ end
 
 --- Ends the data, and waits until the server has taken them.
 -- @treturn integer rows; or nil, message, code
-function Writer:finish()
-  argument.self(self, Writer, "finish")
+function CopyWriter:finish()
+  argument.self(self, CopyWriter, "finish")
   if not self.connection then return nil, "closed", "CLOSED" end
   local ok, message, code, details = flush(self)
   if ok then ok, message, code = self.connection.raw:end_copy() end
@@ -136,14 +136,14 @@ local function give_up(self, reason)
 end
 
 --- Gives the data up, if they are not finished. Idempotent, never waits.
-function Writer:close()
-  argument.self(self, Writer, "close")
+function CopyWriter:close()
+  argument.self(self, CopyWriter, "close")
   if self.connection then release(self, false) end
 end
 
-Writer.__close = Writer.close
+CopyWriter.__close = CopyWriter.close
 
-function Writer:__tostring()
+function CopyWriter:__tostring()
   return self.connection and "postgres.copy_writer (open)" or "postgres.copy_writer (closed)"
 end
 
@@ -184,8 +184,8 @@ function copy.write(connection, loan, sql, source)
     if loan then loan:close() end
     return nil, message, code, details
   end
-  local writer =
-    setmetatable({ connection = connection, loan = loan, parts = {}, count = 0, size = 0 }, Writer)
+  local writer = { connection = connection, loan = loan, parts = {}, count = 0, size = 0 }
+  setmetatable(writer, CopyWriter)
   if source == nil then return writer end
   local closing <close> = writer
   return write_all(closing, source)
@@ -195,14 +195,14 @@ end
 
 --- Data on their way out of a table: `for line in db:copy_out(sql) do`. `<close>` ends it.
 -- @object CopyReader
-local Reader = {}
-Reader.__index = Reader
-Reader.__name = "postgres.copy_reader"
+local CopyReader = {}
+CopyReader.__index = CopyReader
+CopyReader.__name = "postgres.copy_reader"
 
 --- The next piece, a row in the format of the command. Waits.
 -- @treturn string nil: that was all; or nil, message, code
-function Reader:read_some()
-  argument.self(self, Reader, "read_some")
+function CopyReader:read_some()
+  argument.self(self, CopyReader, "read_some")
   if not self.connection then return nil end
   local data, message, code = self.connection.raw:get()
   if data then return data end
@@ -217,21 +217,21 @@ function Reader:read_some()
 end
 
 -- Raises failures.
-function Reader:__call()
+function CopyReader:__call()
   local data, message, code = self:read_some()
   if message then raise(message, code) end
   return data
 end
 
 --- Ends it: what was not read is dropped, and the connection is closed. Idempotent, never waits.
-function Reader:close()
-  argument.self(self, Reader, "close")
+function CopyReader:close()
+  argument.self(self, CopyReader, "close")
   if self.connection then release(self, false) end
 end
 
-Reader.__close = Reader.close
+CopyReader.__close = CopyReader.close
 
-function Reader:__tostring()
+function CopyReader:__tostring()
   return self.connection and "postgres.copy_reader (open)" or "postgres.copy_reader (closed)"
 end
 
@@ -242,7 +242,7 @@ function copy.read(connection, loan, sql)
     if loan then loan:close() end
     return nil, message, code, details
   end
-  local reader = setmetatable({ connection = connection, loan = loan }, Reader)
+  local reader = setmetatable({ connection = connection, loan = loan }, CopyReader)
   return reader, nil, nil, reader
 end
 

@@ -21,9 +21,9 @@ local COUNT, ROW, ROWS, VALUE = 0, 1, 2, 3
 
 --- A database: a pool of connections. `<close>` closes it.
 -- @object PostgresDatabase
-local Database = {}
-Database.__index = Database
-Database.__name = "postgres.database"
+local PostgresDatabase = {}
+PostgresDatabase.__index = PostgresDatabase
+PostgresDatabase.__name = "postgres.database"
 
 --- Makes one.
 -- @tparam table parts `pool`; `connect` -> a connection that is not the pool's; `title`
@@ -32,7 +32,7 @@ function database.new(parts)
   parts.tasks = setmetatable({}, { __mode = "k" }) -- those that are inside a transaction
   parts.engine = engine
   transaction.prepare_class(engine)
-  return setmetatable(parts, Database)
+  return setmetatable(parts, PostgresDatabase)
 end
 
 -- ---- one query ----
@@ -101,8 +101,8 @@ end
 -- @treturn integer rows changed; or nil, message, SQLSTATE, details: a table with what else the
 -- server said: `detail`, `hint`, `position`, `constraint`, `table`, `column`, `schema`, `type`,
 -- `where`, `severity`
-function Database:execute(sql, ...)
-  argument.self(self, Database, "execute")
+function PostgresDatabase:execute(sql, ...)
+  argument.self(self, PostgresDatabase, "execute")
   check_sql(sql, "execute")
   return query(self, COUNT, sql, ...)
 end
@@ -111,8 +111,8 @@ end
 -- @tparam string sql
 -- @param ... its parameters
 -- @treturn table by the names of the columns; nil: there is none; or nil, message, code, details
-function Database:row(sql, ...)
-  argument.self(self, Database, "row")
+function PostgresDatabase:row(sql, ...)
+  argument.self(self, PostgresDatabase, "row")
   check_sql(sql, "row")
   return query(self, ROW, sql, ...)
 end
@@ -121,8 +121,8 @@ end
 -- @tparam string sql
 -- @param ... its parameters
 -- @return the value; nil: NULL, or there is no row; or nil, message, code, details
-function Database:value(sql, ...)
-  argument.self(self, Database, "value")
+function PostgresDatabase:value(sql, ...)
+  argument.self(self, PostgresDatabase, "value")
   check_sql(sql, "value")
   return query(self, VALUE, sql, ...)
 end
@@ -131,8 +131,8 @@ end
 -- @tparam string sql
 -- @param ... its parameters
 -- @treturn {table} or nil, message, code, details
-function Database:all(sql, ...)
-  argument.self(self, Database, "all")
+function PostgresDatabase:all(sql, ...)
+  argument.self(self, PostgresDatabase, "all")
   check_sql(sql, "all")
   return query(self, ROWS, sql, ...)
 end
@@ -173,8 +173,8 @@ end
 -- @tparam string sql
 -- @param ... its parameters
 -- @treturn Rows
-function Database:rows(sql, ...)
-  argument.self(self, Database, "rows")
+function PostgresDatabase:rows(sql, ...)
+  argument.self(self, PostgresDatabase, "rows")
   check_sql(sql, "rows")
   local loan, message, code = borrow(self)
   if not loan then argument.raise(message, code) end
@@ -190,8 +190,8 @@ end
 -- undone, unless the text itself begins and commits transactions.
 -- @tparam string sql
 -- @treturn boolean true; or nil, message, code, details
-function Database:script(sql)
-  argument.self(self, Database, "script")
+function PostgresDatabase:script(sql)
+  argument.self(self, PostgresDatabase, "script")
   check_sql(sql, "script")
   local loan <close>, message, code, details = borrow(self)
   if not loan then return nil, message, code, details end
@@ -209,8 +209,8 @@ end }
 -- @param[opt] source a string, a list of them, a function that returns one piece after the other
 -- (nil at the end), or an object with `chunks()`, such as a stream or a file
 -- @treturn integer rows copied; or nil, message, code, details. Without a source a CopyWriter
-function Database:copy_in(sql, source)
-  argument.self(self, Database, "copy_in")
+function PostgresDatabase:copy_in(sql, source)
+  argument.self(self, PostgresDatabase, "copy_in")
   check_sql(sql, "copy_in")
   local loan, message, code, details = borrow(self)
   if not loan then return nil, message, code, details end
@@ -220,8 +220,8 @@ end
 --- Copies data out of a table: `for line in db:copy_out("COPY t TO STDOUT") do`.
 -- @tparam string sql
 -- @treturn CopyReader or nil, message, code, details
-function Database:copy_out(sql)
-  argument.self(self, Database, "copy_out")
+function PostgresDatabase:copy_out(sql)
+  argument.self(self, PostgresDatabase, "copy_out")
   check_sql(sql, "copy_out")
   local loan, message, code, details = borrow(self)
   if not loan then return nil, message, code, details end
@@ -231,9 +231,9 @@ end
 --- Listens to channels, on a connection that is not of the pool. When this returns, nothing that is
 -- sent from then on is missed.
 -- @tparam string ... their names
--- @treturn Listener or nil, message, code
-function Database:listen(...)
-  argument.self(self, Database, "listen")
+-- @treturn Notifications or nil, message, code
+function PostgresDatabase:listen(...)
+  argument.self(self, PostgresDatabase, "listen")
   local channels = table_pack(...)
   argument.check(channels.n > 0, 1, "listen", "no channel")
   for i = 1, channels.n do
@@ -252,8 +252,8 @@ end
 -- @param[opt] opts.null the value for NULL in its rows
 -- @tparam[opt] table opts.types functions for its values
 -- @treturn Statement
-function Database:prepare(sql, opts)
-  argument.self(self, Database, "prepare")
+function PostgresDatabase:prepare(sql, opts)
+  argument.self(self, PostgresDatabase, "prepare")
   check_sql(sql, "prepare")
   self.wanted[sql] = true
   return statement.new(self, sql, opts)
@@ -262,13 +262,13 @@ end
 --- The same database, whose rows are made otherwise.
 -- @tparam table opts `null` and `types`, as for opening it
 -- @treturn PostgresDatabase
-function Database:with(opts)
-  argument.self(self, Database, "with")
+function PostgresDatabase:with(opts)
+  argument.self(self, PostgresDatabase, "with")
   argument.options(opts, 1, "with", { null = true, types = true })
   local other = {}
   for name, value in next, self do other[name] = value end
   other.how = opts
-  return setmetatable(other, Database)
+  return setmetatable(other, PostgresDatabase)
 end
 
 -- ---- transactions ----
@@ -357,8 +357,8 @@ local NOTHING = {}
 -- @tparam function fn
 -- @param ... its further arguments
 -- @return fn's results; or nil, message, code if the transaction could not begin or commit
-function Database:transaction(opts, fn, ...)
-  argument.self(self, Database, "transaction")
+function PostgresDatabase:transaction(opts, fn, ...)
+  argument.self(self, PostgresDatabase, "transaction")
   if argument.is_callable(opts) then return self:transaction(NOTHING, opts, fn, ...) end
   check_options(opts)
   argument.callable(fn, 2, "transaction")
@@ -371,20 +371,20 @@ end
 
 --- Figures of the pool.
 -- @treturn table `connections`, `free`
-function Database:stats()
-  argument.self(self, Database, "stats")
+function PostgresDatabase:stats()
+  argument.self(self, PostgresDatabase, "stats")
   return { connections = self.pool.total, free = #self.pool.free }
 end
 
 --- Closes it: connections that are in use when they come back. Idempotent, never waits.
-function Database:close()
-  argument.self(self, Database, "close")
+function PostgresDatabase:close()
+  argument.self(self, PostgresDatabase, "close")
   self.pool:close()
 end
 
-Database.__close = Database.close
+PostgresDatabase.__close = PostgresDatabase.close
 
-function Database:__tostring()
+function PostgresDatabase:__tostring()
   return ("%s (%s)"):format(self.title, self.pool.is_closed and "closed" or "open")
 end
 

@@ -12,10 +12,10 @@ local listener = {}
 --- Notifications of channels: `for n in listener do`; `n.channel`, `n.payload`, `n.pid` of the
 -- server's process that sent it. After the connection was lost and has come back `n.gap` is true:
 -- notifications may have been missed, so look at the tables. `<close>` ends it.
--- @object Listener
-local Listener = {}
-Listener.__index = Listener
-Listener.__name = "postgres.listener"
+-- @object Notifications
+local Notifications = {}
+Notifications.__index = Notifications
+Notifications.__name = "postgres.notifications"
 
 -- The first and the last pause between two attempts to connect again, in seconds.
 local SHORTEST, LONGEST = 0.05, 2
@@ -45,9 +45,9 @@ end
 --- Begins to listen.
 -- @tparam function connect_one -> a connection; or nil, message, code
 -- @tparam {string} channels
--- @treturn Listener or nil, message, code
+-- @treturn Notifications or nil, message, code
 function listener.open(connect_one, channels)
-  local self = setmetatable({ connect = connect_one, channels = channels }, Listener)
+  local self = setmetatable({ connect = connect_one, channels = channels }, Notifications)
   local connection, message, code = connect(self)
   if not connection then return nil, message, code end
   self.connection = connection
@@ -76,8 +76,8 @@ end
 --- The next notification. Waits.
 -- @tparam[opt] number timeout seconds
 -- @treturn table or nil, message, code: "ETIMEDOUT", "CLOSED"
-function Listener:next(timeout)
-  argument.self(self, Listener, "next")
+function Notifications:next(timeout)
+  argument.self(self, Notifications, "next")
   if timeout ~= nil then argument.number(timeout, 1, "next") end
   local deadline = timeout and task.now() + timeout
   if self.is_closed then return nil, "closed", "CLOSED" end
@@ -90,21 +90,21 @@ function Listener:next(timeout)
   return nil, "timeout", "ETIMEDOUT"
 end
 
-function Listener:__call()
+function Notifications:__call()
   return (self:next())
 end
 
 --- Ends it. Idempotent, never waits.
-function Listener:close()
-  argument.self(self, Listener, "close")
+function Notifications:close()
+  argument.self(self, Notifications, "close")
   self.is_closed = true
   self.connection:close()
 end
 
-Listener.__close = Listener.close
+Notifications.__close = Notifications.close
 
-function Listener:__tostring()
-  return self.is_closed and "postgres.listener (closed)" or "postgres.listener (open)"
+function Notifications:__tostring()
+  return self.is_closed and "postgres.notifications (closed)" or "postgres.notifications (open)"
 end
 
 return listener

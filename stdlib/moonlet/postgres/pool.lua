@@ -10,7 +10,7 @@ local pool = {}
 
 local Pool = {}
 Pool.__index = Pool
-Pool.__name = "postgres.pool"
+Pool.__name = "libpq.pool"
 
 --- Makes one.
 -- @tparam table parts `connect` -> a connection, or nil, message, code; `max`; `idle`: seconds
@@ -97,7 +97,7 @@ end
 local STALE = 0.005
 
 -- How long a connection may take to end what its last task has left, in seconds.
-local PATIENCE = 1
+local PATIENCE = 3
 
 -- Whether a connection can be used; one that cannot is closed.
 local function make_ready(self, connection)

@@ -9,8 +9,8 @@ package.loaded["moonlet.worker.store.core"] = nil
 local Store = core.methods
 local check, collect, read, swap = argument.check, core.collect, core.read, core.swap
 
--- Whether two values are copies of each other. pairs: tables that are being compared, so that tables
--- within themselves come to an end.
+-- Whether two values are copies of each other. pairs: tables that are being compared, so that
+-- tables within themselves come to an end.
 local function is_equal(a, b, pairs_seen)
   if a == b then return true end
   if type(a) ~= "table" or type(b) ~= "table" or getmetatable(a) ~= getmetatable(b) then

@@ -38,7 +38,8 @@ end
 
 -- A name in the reference that is not the one by which the objects print.
 local DOCUMENTED_AS = { ["net.tls"] = "Context", ["thread.channel"] = "ThreadChannel",
-  ["signal.listener"] = "Signals" }
+  ["signal.listener"] = "Signals", ["postgres.database"] = "PostgresDatabase",
+  ["postgres.copy_writer"] = "CopyWriter", ["postgres.copy_reader"] = "CopyReader" }
 
 -- The methods of a metatable. Where __index is a C function it has them as its upvalue.
 local function methods_of(metatable)

@@ -166,3 +166,92 @@ describe("a directory that becomes a link to another one again and again", funct
     is_untouched()
   end)
 end)
+
+describe("a directory that is written while it becomes a link to another one again and again", function()
+  local dir, swapper, script
+
+  -- Whenever D/tree/d is a directory, another process moves it away, puts a link to D/outside there, and puts it back.
+  -- D/begun has a byte for each time.
+  before_each(function()
+    dir = os.tmpname()
+    os.remove(dir)
+    assert(os.execute(("mkdir -p %s/outside/deep %s/tree %s/source/deep && echo keep > %s/outside/f"):format(
+      dir, dir, dir, dir)))
+    for i = 1, 20 do
+      assert(fs.write(dir .. "/source/" .. i, "own\n"))
+      assert(fs.write(dir .. "/source/deep/" .. i, "own\n"))
+    end
+    assert(fs.symlink("../outside", dir .. "/tree/l"))
+    local command
+    command, script = support.command(("local D = %q\n"):format(dir) .. [[
+      local fs = require "moonlet.fs"
+      local rename = os.rename
+      local d, l, was = D .. "/tree/d", D .. "/tree/l", D .. "/tree/was"
+      local rounds <close> = assert(io.open(D .. "/begun", "w"))
+      rounds:setvbuf "no"
+      repeat
+        local found <const> = fs.lstat(d)
+        if found and found.type == "directory" and rename(d, was) then
+          if rename(l, d) then
+            rename(d, l)
+            rounds:write "."
+          end
+          if not rename(was, d) then fs.remove(was, { recursive = true }) end
+        end
+      until fs.exists(D .. "/stop")
+    ]])
+    swapper = assert(io.popen(command))
+  end)
+  after_each(function()
+    os.execute("touch " .. dir .. "/stop")
+    swapper:close()
+    os.remove(script)
+    os.execute("rm -rf " .. dir)
+  end)
+
+  -- Calls fn until the directory was swapped so many times.
+  local function while_swapped(count, fn)
+    local deadline = task.now() + support.patience
+    repeat
+      fn()
+      assert(task.now() < deadline, "it is not swapped")
+    until #(support.read_file(dir .. "/begun") or "") >= count
+  end
+
+  it("gets a copy that never goes to what the link leads to, nor does its undoing", function()
+    while_swapped(30, function()
+      fs.copy(dir .. "/source", dir .. "/tree/d", { recursive = true, keep = true })
+      fs.remove(dir .. "/tree/d", { recursive = true })
+      assert.equal("deep f", table.concat(fs.list(dir .. "/outside"), " "))
+      assert.same({}, fs.list(dir .. "/outside/deep"))
+    end)
+    assert.equal("keep\n", support.read_file(dir .. "/outside/f"))
+  end)
+
+  it("gets an atomic write whole, in one place or the other, and keeps no other file", function()
+    assert(fs.mkdir(dir .. "/tree/d"))
+    local text <const> = ("new"):rep(10000)
+    while_swapped(50, function()
+      fs.write(dir .. "/tree/d/f", text, { atomic = true, sync = false })
+    end)
+    os.execute("touch " .. dir .. "/stop")
+    swapper:read "a"
+    for _, place in ipairs { "/outside", "/tree/d" } do
+      local names = table.concat(fs.list(dir .. place) or {}, " ")
+      assert.is_nil(names:find("part", 1, true), names)
+      local found <const> = support.read_file(dir .. place .. "/f")
+      assert.is_true(found == nil or found == text or found == "keep\n")
+    end
+  end)
+
+  it("gets a file renamed into it, which is in one place afterwards", function()
+    assert(fs.mkdir(dir .. "/tree/d"))
+    local count = 0
+    while_swapped(50, function()
+      count = count + 1
+      assert(fs.write(dir .. "/new", tostring(count)))
+      if not fs.rename(dir .. "/new", dir .. "/tree/d/g") then return end
+      assert.is_nil(fs.lstat(dir .. "/new"))
+    end)
+  end)
+end)

@@ -17,6 +17,16 @@ local BIG = ("x"):rep(20000)
 
 local function path(name) return PLACE .. "/" .. name end
 
+local function put(name, text)
+  local file <close> = assert(io.open(name, "w"))
+  assert(file:write(text))
+end
+
+local function get(name)
+  local file <close> = io.open(name)
+  return file and file:read "a"
+end
+
 local calls = {}
 local function call(name, fn) calls[#calls + 1] = { name = name, fn = fn } end
 
@@ -94,17 +104,80 @@ call("fs.watch", function()
   return count
 end)
 
+call("io.open and read", function()
+  local file <close> = assert(io.open(path "a"))
+  local line, rest = file:read "l", file:read "a"
+  assert(file:read(1) == nil and file:seek() == 20011)
+  return line, #rest
+end)
+call("io.open and read a number", function()
+  local file <close> = assert(io.open(path "a"))
+  assert(file:read "l" == "one" and #file:read "l" == 20000)
+  return file:read "n"
+end)
+call("io.open of no file", function() return select(3, io.open(path "none")) end)
+call("io.lines", function()
+  local size = 0
+  for line in io.lines(path "a") do size = size + #line end
+  return size
+end)
+call("io.open and write", function()
+  local file = assert(io.open(path "w", "w"))
+  assert(file:write "small")
+  assert(file:write(BIG))
+  assert(file:flush())
+  assert(file:write "more")
+  assert(file:close())
+  return #get(FILES .. "/w")
+end)
+call("io.open for update", function()
+  local file = assert(io.open(path "a", "r+"))
+  local begin = file:read(2)
+  assert(file:seek("set", 4) == 4 and file:write "yy" and file:seek("cur", 4994) == 5000)
+  local middle = file:read(10)
+  assert(file:seek("end", -4) == 20007)
+  local rest = file:read "a"
+  assert(file:seek("cur", -2) == 20009 and file:read(1) == "o")
+  assert(file:close())
+  return begin, middle, rest, get(FILES .. "/a"):sub(1, 8)
+end)
+call("io.open for appending", function()
+  local file = assert(io.open(path "a", "a+"))
+  assert(file:write "yy" and file:seek("set", 1) == 1)
+  local two = file:read(2)
+  assert(file:close())
+  return two, get(FILES .. "/a"):sub(-4)
+end)
+call("io: os.rename", function() return assert(os.rename(path "a", path "b")) end)
+call("io: os.remove", function() return assert(os.remove(path "a")) end)
+call("io: dofile", function() return dofile(path "m.lua") end)
+call("io: loadfile", function() return assert(loadfile(path "m.lua"))() end)
+call("io: require", function()
+  package.path = path "?.lua"
+  package.loaded.m = nil
+  return (require "m")
+end)
+
+call("process.run", function() return assert(process.run { path "true" }).status end)
+call("process.run with a directory", function()
+  return assert(process.run { "pwd", cwd = path "d" }).stdout
+end)
+call("process.run of a command that is looked for", function()
+  return assert(process.run { "true", env = process.env { PATH = PLACE .. ":/bin" } }).status
+end)
+call("process.run of no command", function()
+  return select(3, process.run { path "none" })
+end)
+call("process.run with a terminal", function()
+  local p <close> = assert(process.spawn { path "true", pty = { rows = 24, cols = 80 } })
+  return p.pty:read_all(), p:wait().status
+end)
+call("process.run with files", function()
+  return assert(process.run { "cat", stdin = assert(io.open(path "m.lua")) }).stdout
+end)
+call("process.which", function() return (process.which(path "true")) end)
+
 -- ---- a disk that answers late ----
-
-local function put(name, text)
-  local file <close> = assert(io.open(name, "w"))
-  assert(file:write(text))
-end
-
-local function get(name)
-  local file <close> = io.open(name)
-  return file and file:read "a"
-end
 
 local function prepare()
   assert(os.execute(("cd %q && rm -rf *; mkdir -p d/e; cp /bin/true true; ln -s a l"):format(FILES)))

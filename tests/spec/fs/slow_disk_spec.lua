@@ -30,5 +30,15 @@ local function it_on_slow_disk(title, script, words, expected)
 end
 
 describe("on a disk that answers late", function()
-  it_on_slow_disk("every call of moonlet.fs makes its task alone wait", "tests/spec/fs/slow_calls.lua", "fs.", "29\n")
+  local CALLS = "tests/spec/fs/slow_calls.lua"
+
+  it_on_slow_disk("every call of moonlet.fs makes its task alone wait", CALLS, "fs.", "29\n")
+
+  it_on_slow_disk("files of io, os and require make their task alone wait, and have the same content", CALLS, "io", "12\n")
+
+  it_on_slow_disk("programs that lie there, or get a file of it, start while others run", CALLS, "process", "7\n")
+
+  it_on_slow_disk("a task that is cancelled does not wait for it, and the program ends", "tests/spec/fs/stuck_calls.lua", "",
+    "fs.read EDEADLINE\nfs.stat EDEADLINE\nfs.list EDEADLINE\nfs.open EDEADLINE\nio.open EDEADLINE\nio.lines EDEADLINE\n"
+    .. "require EDEADLINE\nother tasks go on\n")
 end)

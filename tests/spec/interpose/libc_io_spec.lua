@@ -554,3 +554,56 @@ describe("code that others could need", function()
     assert.equal("once_calls\t0\ntrue\ncookie_calls\t0\ntrue\n", output)
   end)
 end)
+
+describe("fsync", function()
+  -- It worked on a duplicate of the descriptor, whose close gave up the locks that SQLite has while it syncs.
+  it("keeps the POSIX locks of the process", function()
+    local has_lfs, lfs = pcall(require, "lfs")
+    if not has_lfs then return pending "LuaFileSystem is not installed" end
+    local fs = require "moonlet.fs"
+    local dir <close> = assert(fs.temp_dir())
+    local path <const> = dir.path .. "/data"
+    local file <close> = assert(io.open(path, "w"))
+    local fd
+    for _, number in ipairs(assert(fs.list "/proc/self/fd")) do
+      if fs.readlink("/proc/self/fd/" .. number) == path then fd = tonumber(number) end
+    end
+    local function is_locked()
+      local output = support.run(([[
+        local file = assert(io.open(%q, "r+"))
+        print(require "lfs".lock(file, "w") == nil)
+      ]]):format(path))
+      return output
+    end
+    assert(lfs.lock(file, "w"))
+    assert.equal("true\n", is_locked())
+    assert.equal(0, libc.fsync(fd))
+    assert.equal("true\n", is_locked())
+  end)
+end)
+
+describe("fsync", function()
+  -- It worked on a duplicate of the descriptor, whose close gave up the locks that SQLite has while it syncs.
+  it("keeps the POSIX locks of the process", function()
+    local has_lfs, lfs = pcall(require, "lfs")
+    if not has_lfs then return pending "LuaFileSystem is not installed" end
+    local fs = require "moonlet.fs"
+    local dir <close> = assert(fs.temp_dir())
+    local path <const> = dir.path .. "/data"
+    local file <close> = assert(io.open(path, "w"))
+    local fd
+    for _, number in ipairs(assert(fs.list "/proc/self/fd")) do
+      if fs.readlink("/proc/self/fd/" .. number) == path then fd = tonumber(number) end
+    end
+    local function is_locked()
+      return (support.run(([[
+        local file = assert(io.open(%q, "r+"))
+        print(require "lfs".lock(file, "w") == nil)
+      ]]):format(path)))
+    end
+    assert(lfs.lock(file, "w"))
+    assert.equal("true\n", is_locked())
+    assert.equal(0, libc.fsync(fd))
+    assert.equal("true\n", is_locked())
+  end)
+end)

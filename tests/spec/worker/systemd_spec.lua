@@ -27,12 +27,12 @@ describe("the service manager is told", function()
     local program <close> = workers.start("task.sleep(0.05) serve()", { env = { NOTIFY_SOCKET = m.path } })
     local text = m.await "READY=1"
     assert.is_truthy(text:find("MAINPID=" .. program.process.pid, 1, true))
-    assert.is_truthy(program:text():find "workers ready")
+    program:await_ready()
     program:signal "HUP"
     text = m.await "RELOADING=1"
     assert.is_truthy(text:find "MONOTONIC_USEC=%d%d%d%d+\n")
     m.await "READY=1"
-    assert.are.equal(2, (select(2, program:who())))
+    program:await_generation(2)
     program.process:kill "TERM"
     m.await "STOPPING=1"
     assert.are.equal(0, program:wait())
@@ -124,7 +124,7 @@ describe("a new binary", function()
     program:await "generation 2 serves"
     local status = program:status()
     assert.are.equal(pid, status.pid)
-    assert.are.equal(2, (select(2, program:who())))
+    program:await_generation(2)
     assert.is_truthy(select(2, long:join()):find " 1 ")
     program:signal "HUP" -- signals work as before
     program:await "generation 3 serves"

@@ -106,6 +106,11 @@ function Program:who()
   return tonumber(id), tonumber(generation), tonumber(pid)
 end
 
+--- Waits until that generation answers: the one before takes connections until the word has reached it.
+function Program:await_generation(number)
+  workers.eventually(function() return select(2, self:who()) == number end)
+end
+
 --- Waits until condition() is true.
 function workers.eventually(condition)
   local deadline = task.now() + workers.patience

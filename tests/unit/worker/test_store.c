@@ -118,7 +118,7 @@ static void test_what_is_deleted_gives_all_its_room_back(void **state)
 {
     (void)state;
     struct ml_store store = open_store(SMALL, false);
-    char bytes[1000] = {0}, key[16];
+    char bytes[1000] = {0}, key[32];
     for (int round = 0; round < 20; round++) {
         int count = 0;
         for (; snprintf(key, sizeof key, "%d", count) && set(&store, key, bytes, 1000) == 0;)
@@ -148,7 +148,7 @@ static void test_evicting_keeps_what_is_used(void **state)
 {
     (void)state;
     struct ml_store store = open_store(SMALL, true);
-    char bytes[500] = {0}, key[16];
+    char bytes[500] = {0}, key[32];
     assert_int_equal(set(&store, "used", "x", 1), 0);
     for (int i = 0; i < 5000; i++) {
         snprintf(key, sizeof key, "%d", i);
@@ -177,7 +177,7 @@ static void test_expired_keys_make_room(void **state)
 {
     (void)state;
     struct ml_store store = open_store(SMALL, false);
-    char bytes[1000] = {0}, key[16];
+    char bytes[1000] = {0}, key[32];
     struct ml_store_value value = string_value(bytes, sizeof bytes);
     struct ml_store_write write = {.way = ML_STORE_SET, .expires = NOW + 1};
     int count = 0, again = 0;
@@ -213,7 +213,7 @@ static void test_keys_that_stay_are_collected_once(void **state)
     (void)state;
     struct ml_store store = open_store(8 << 20, false);
     enum { COUNT = 3000 };
-    char key[16], seen[COUNT] = {0};
+    char key[32], seen[COUNT] = {0};
     for (int i = 0; i < COUNT && snprintf(key, sizeof key, "stay%d", i); i++)
         assert_int_equal(set(&store, key, "", 0), 0);
     uint64_t position = 0;
@@ -316,7 +316,7 @@ static const char new_value[] = "a new one, of another length: it takes three ce
 
 static void prepare(struct ml_store *store)
 {
-    char key[16];
+    char key[32];
     for (int i = 0; i < 50; i++) {
         snprintf(key, sizeof key, "other%d", i);
         assert_int_equal(set(store, key, old_value, sizeof old_value), 0);
@@ -394,7 +394,7 @@ static const struct scene scenes[] = {
 /* All else is as it was, no cell is lost, and the store goes on. */
 static void check_rest(struct ml_store *store)
 {
-    char key[16], *bytes = calloc(1, SMALL);
+    char key[32], *bytes = calloc(1, SMALL);
     for (int i = 0; i < 50; i++) {
         snprintf(key, sizeof key, "other%d", i);
         assert_true(has(store, key, old_value, sizeof old_value));
@@ -530,7 +530,7 @@ static void test_mending_cuts_damaged_chains_off(void **state)
 /* Writes values that tell whether they are whole: a length, and that many of one letter. */
 static void churn(struct ml_store *store, unsigned seed)
 {
-    char key[16], bytes[700];
+    char key[32], bytes[700];
     for (unsigned i = seed;; i = i * 1103515245u + 12345u) {
         size_t size = (i >> 8) % sizeof bytes;
         snprintf(key, sizeof key, "%u", (i >> 16) % 30);
@@ -562,7 +562,7 @@ static bool is_whole_value(const char *bytes, size_t size)
 
 static void check_values(struct ml_store *store)
 {
-    char key[16];
+    char key[32];
     for (int i = 0; i < 30 && snprintf(key, sizeof key, "%d", i); i++) {
         struct ml_store_copy copy;
         int error;
@@ -601,7 +601,7 @@ static void kill_at_random(struct ml_store *store, int kills, int count)
 
 static void check_nothing_is_lost(struct ml_store *store)
 {
-    char key[16];
+    char key[32];
     for (int i = 0; i < 30 && snprintf(key, sizeof key, "%d", i); i++)
         ml_store_delete(store, text(key), 0, NOW);
     ml_store_delete(store, text("count"), 0, NOW);
