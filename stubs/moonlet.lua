@@ -29,7 +29,7 @@
 ---@field thread moonlet.thread
 ---@field url moonlet.url
 ---@field websocket moonlet.websocket
----@field worker stdlib.moonlet.worker
+---@field worker moonlet.worker
 local moonlet = {}
 
 return moonlet
