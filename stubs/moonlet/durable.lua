@@ -279,28 +279,6 @@ function DurableRun:result(timeout) end
 ---@class moonlet.durable
 local durable = {}
 
----Raises unless the caller may use the context now.
----@param ctx any
-function durable.context.enter(ctx) end
-
----A context for a branch, for the running task.
----@param run any
----@param path any
-function durable.context.new(run, path) end
-
----Remembers: a row as ops.step has it, without the run, its epoch and the number.
----@param ctx moonlet.net.Context
----@param key string
----@param kind string
----@param r table state, value, args, attempt, due, name, began, ended
-function durable.context.record(ctx, key, kind, r) end
-
----What is remembered under a key; nil: nothing. A record of another kind ends the run.
----@param ctx any
----@param kind any
----@param key any
-function durable.context.remembered(ctx, kind, key) end
-
 ---@class moonlet.durable.open.options
 ---@field lease? number seconds after which a worker that is not heard of has lost its runs
 ---@field recoveries? integer so often may workers end under a run before it fails with "ECRASHED"
@@ -321,10 +299,5 @@ function durable.open(address, opts) end
 ---@param opts? table as of `open`
 ---@return moonlet.durable.Durable
 function durable.test(opts) end
-
----Waits until wait.due: kind, key, due.
----@param ctx any
----@param wait any
-function durable.waits.until_due(ctx, wait) end
 
 return durable
