@@ -54,9 +54,10 @@ local function new(db, engine, opts)
   local self = setmetatable({
     db = db, engine = engine, lease = opts.lease or LEASE, workflows = {}, queues = {},
     schedules = {}, recoveries = opts.recoveries or RECOVERIES, signals = signals.new(),
-    counts = metrics.counts(), offset = 0,
+    offset = 0,
   }, Durable)
   for name, fn in pairs(internal) do self[name] = fn end
+  self.counts = metrics.counts(self)
   self.writer = writer.new(db, engine, function(message)
     warn(("durable: the database refuses to write: %s\n"):format(message))
   end)
@@ -357,6 +358,7 @@ function Durable:close()
   argument.self(self, Durable, "close")
   if self.clock then require("moonlet.durable.testing").close(self) end
   self.writer.is_closed = true
+  metrics.forget(self)
   self.db:close()
 end
 
