@@ -23,7 +23,7 @@ local suites = {
   "http_idle", "flood", "preempt", "documents", "files", "sqlite", "watch",
   "children", "threads", "metrics", "profile", "trace",
   "http_idle", "flood", "documents", "files", "watch",
-  "children", "threads", "metrics", "profile", "trace", "dump", "debugger", "workers",
+  "children", "threads", "metrics", "profile", "trace", "dump", "debugger", "durable", "workers",
 }
 
 local function fail_usage(message)
