@@ -17,11 +17,11 @@ struct moonlet;
 struct ml_hub;
 
 /*
- * From now on the runtime is watched, with that limit: poke.look is called on its thread when a task
- * has run for half of the limit at least, and for the limit at most; after a preemption, for the
- * limit. While the task goes on it is called again,
- * not before look_at. For a runtime that is watched already: the limit changes. On the runtime's
- * own thread, with pokes opened. 0 or a negated errno.
+ * From now on the runtime is watched, with that limit: poke.look is called on its thread when a
+ * task has run for half of the limit at least, and for the limit at most; after a preemption, for
+ * the limit. While the task goes on it is called again, not before look_at. For a runtime that is
+ * watched already: the limit changes. On the runtime's own thread, with pokes opened. 0 or a
+ * negated errno.
  */
 int ml_watch(struct moonlet *m, ml_time limit);
 
