@@ -6,7 +6,6 @@
 ---@class moonlet
 ---@field channel moonlet.channel
 ---@field crypto moonlet.crypto
----@field durable moonlet.durable
 ---@field fs moonlet.fs
 ---@field greenlet moonlet.greenlet
 ---@field http moonlet.http
@@ -29,7 +28,7 @@
 ---@field thread moonlet.thread
 ---@field url moonlet.url
 ---@field websocket moonlet.websocket
----@field worker stdlib.moonlet.worker
+---@field worker moonlet.worker
 local moonlet = {}
 
 return moonlet

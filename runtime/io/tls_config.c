@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "io/io.h"
 #include "io/address.h"
+#include "io/io.h"
 
 #include <errno.h>
 #include <stdlib.h>

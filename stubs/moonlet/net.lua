@@ -417,7 +417,8 @@ function net.inherited(opts) end
 ---@class moonlet.net.listen.options
 ---@field family? string "inet" or "inet6"
 ---@field backlog? integer connections that may wait to be accepted
----@field reuseport? boolean connections are spread over the listeners on a port
+---@field reuseport? boolean connections are spread over the listeners on a port; in a worker (moonlet.worker) over the workers, each of which has a queue of its own
+---@field exclusive? boolean in a worker: the socket is its own; otherwise all workers share it
 ---@field nodelay? boolean of the accepted streams
 ---@field keepalive? boolean of the accepted streams
 ---@field tls? table|moonlet.net.Context the options of net.tls with a certificate, or a context; an accepted stream makes the handshake at its first use
@@ -525,6 +526,7 @@ function net.tls(opts) end
 ---@field host? string|moonlet.net.Address a local address, a name, "unix:/path", "unix:@name"; without: every address
 ---@field port? integer without: one that the system chooses
 ---@field family? string "inet"; "inet6", which reaches IPv4, too, unless the host is an IPv6 address other than "::"; "unix"
+---@field exclusive? boolean in a worker (moonlet.worker): the socket is its own; otherwise the workers share one that has a port or a path: each sender's datagrams go to one worker
 ---@field max? integer bytes taken of a datagram, at most 65536
 
 ---Opens a datagram socket, UDP or in the Unix domain, bound to a local address. Waits only to resolve

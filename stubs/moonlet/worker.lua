@@ -76,9 +76,57 @@ function Store:set(key, value, opts) end
 ---@return table # `size`, `used`: bytes that values can take, and do; `keys`: how many there are, with those that have expired until their room is needed
 function Store:usage() end
 
----Several processes of one program: what they share.
+---Processes that share what a script listens on. The program's option `workers` runs the script N
+---times, under a master that starts, watches and replaces the workers. Outside of a worker the
+---module is there, too, so that one script runs both ways.
+---
+---`worker.id` is the number of this worker, from 1 to `worker.count`, the number of workers when it
+---began. `worker.generation` counts from 1, one more after each reload. All three are nil outside
+---of a worker.
 ---@class moonlet.worker
 local worker = {}
+
+---Tells the master that this worker serves. The first call that accepts connections or receives
+---datagrams on a socket that it shares tells it, too. Harmless outside of a worker. Never waits.
+function worker.ready() end
+
+---Reloads the program: a new generation of workers is started; when all of them are ready, the
+---present ones drain. May wait, for the end of it.
+---@return boolean|nil # true; or nil, message, code: "ECANCELED": the new generation has failed, the message says why, and all is as before; "ENOTCONN": outside of a worker
+---@return string|nil # message
+---@return string|nil # code
+function worker.reload() end
+
+---@class moonlet.worker.run.options
+---@field count integer workers, 1 to 1024
+---@field script? string the file that they run; without it the one that runs now
+---@field args? {string} of the script; without it those of the one that runs now
+---@field reuseport? boolean each listener has a queue for each worker
+---@field max_requests? integer a worker that has answered about so many is replaced
+---@field max_rss? integer the same for bytes in memory
+---@field grace? number seconds that a worker has to drain
+
+---Runs workers from a script, as the program's option does: starts the program moonlet as their
+---master, and waits for its end. A cancellation stops the workers as SIGTERM does. May wait.
+---
+---if worker.id then serve() else worker.run { count = 4 } end
+---@param opts moonlet.worker.run.options
+---@return boolean|nil # true once they were stopped; or nil, message, code: "EEXIT": the program has failed; "EALREADY": called in a worker
+---@return string|nil # message
+---@return string|nil # code
+function worker.run(opts) end
+
+---Tells how the workers are. May wait.
+---@return table|nil # pid (of the master), count, generation, uptime, reloading, stopping, requests, connections, restarts; workers: a list of id, pid, state ("starting", "ready", "draining"), generation, age, silent (seconds since its last beat), connections, requests, open, memory (bytes), late (seconds by which its last beat was late); sockets: a list of address, kind, sockets; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function worker.status() end
+
+---Has the master stop all workers: they drain, then the program ends. May wait.
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function worker.stop() end
 
 ---@class moonlet.worker.store.options
 ---@field size? integer bytes, of the first that opens it; from 65536. Values take what they need in pieces of 64, and one must fit into a sixteenth of the size, or into 2 MiB

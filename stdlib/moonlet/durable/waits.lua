@@ -33,7 +33,7 @@ local function park(ctx, wait, signal)
   run:check(ctx)
 end
 
---- Waits until wait.due: kind, key, due.
+-- Waits until wait.due: kind, key, due.
 function waits.until_due(ctx, wait)
   while ctx.run.d:now() < wait.due do park(ctx, wait) end
 end

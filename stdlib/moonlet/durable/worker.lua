@@ -41,6 +41,7 @@ function worker.new(d, options)
     d = d, id = d.id, max = options.max or DEFAULT_MAX, queues = options.queues, runs = {},
     count = 0, per_queue = {}, changed = sync.event(), looked = sync.event(),
     messages = 0, deadlines = {}, sweep_at = task.now() + SWEEP,
+    measure_at = 0,
   }, Worker)
   self.on_end = function(ended) forget(self, ended) end
   return self
@@ -297,10 +298,24 @@ local function next_look(self)
   return soonest < huge and max(soonest - self.d:now(), 0) or nil
 end
 
+-- How often the queue is measured, in seconds.
+local MEASURE = 5
+
+local function measure(self)
+  if task.now() < self.measure_at then return end
+  self.measure_at = task.now() + jitter(MEASURE)
+  local row = self:attempt(function(db, engine, now)
+    return db:row(engine.sql [[SELECT count(*) AS queued, min(due) AS oldest FROM moonlet_runs
+      WHERE status = 'queued' AND due <= ?]], now)
+  end, self.d:now())
+  if row then self.d.counts.queued, self.d.counts.oldest = row.queued, row.oldest end
+end
+
 local function look_on(self)
   while not self.is_gone do
     self.looked:clear()
     look(self)
+    measure(self)
     local pause = jitter(POLL)
     if self.d.is_virtual then pause = next_look(self) end
     self.looked:wait(pause)
