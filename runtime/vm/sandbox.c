@@ -79,7 +79,6 @@ static const struct permit permits[] = {
      "moonlet.http.reader moonlet.http.request moonlet.http.response moonlet.http.router "
      "moonlet.http.saving moonlet.http.server moonlet.http.server.core moonlet.http.trusted "
      "moonlet.http.types moonlet.serving "},
-     "moonlet.http.types "},
     {PRELOAD, MOONLET_NET, " moonlet.redis moonlet.redis.* "},
     {PRELOAD, MOONLET_NET | MOONLET_IO, " moonlet.http.files.core "},
     {PRELOAD, MOONLET_NET | MOONLET_OS, " moonlet.websocket moonlet.websocket.core "},
