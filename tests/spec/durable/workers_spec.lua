@@ -147,6 +147,23 @@ describe("a worker that is stopped", function()
   end)
 end)
 
+describe("a worker that is cancelled at any moment of a claim", function()
+  it("leaves no run behind that nobody has", function()
+    local path <close> = own.path()
+    local d <close> = assert(durable.open(path.path, { lease = 60 }))
+    d:workflow("w", function(ctx) ctx:sleep("x", 60) end)
+    for i = 1, 12 do
+      for j = 1, 5 do assert(d:start("w", nil, { id = i .. "." .. j })) end
+      local serving = task.spawn(d.serve, d)
+      for _ = 1, i do task.sleep(0.001) end
+      serving:cancel()
+      serving:join()
+      assert.equal(0, d.db:value "SELECT count(*) FROM moonlet_runs WHERE status = 'running'")
+      assert.equal(0, d.db:value "SELECT count(*) FROM moonlet_workers")
+    end
+  end)
+end)
+
 describe("a run", function()
   -- Runs a workflow until it sleeps, then goes on with other code.
   local function changed(before, after, opts, opts_after)
