@@ -49,7 +49,7 @@ static bool keeps_connection(const struct ml_http1 *r)
     bool is_uncertain = x->head.expects_continue && !r->continue_sent && !x->is_body_read;
     bool is_too_long =
         !x->is_body_read && x->head.body == ML_HTTP_SIZED && r->body_left > ML_HTTP1_DRAINED;
-    return x->head.keep_alive && !x->must_close && !c->is_last && !c->server->is_stopping &&
+    return x->head.keep_alive && !x->must_close && !c->is_last && !c->server->is_leaving &&
            x->body_error == 0 && !is_uncertain && !is_too_long;
 }
 

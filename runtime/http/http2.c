@@ -160,7 +160,7 @@ static int receive_all(struct ml_http2_connection *c)
     int result = 0;
     while (result == 0 && !is_finished(c)) {
         bool is_old = ml_hub_now(ml_http2_hub(c)) - c->began > server->timeouts.age;
-        if (server->is_stopping || is_old)
+        if (server->is_leaving || is_old)
             say_goodbye(c);
         result = ml_http2_session_receive(&c->peer.session, receive_deadline(c));
         if (!c->is_in_head)

@@ -72,8 +72,14 @@ void ml_http_server_release(struct ml_http_server *server)
     server->http2_memory = NULL;
 }
 
+void ml_http_server_leave(struct ml_http_server *server)
+{
+    server->is_leaving = true;
+}
+
 void ml_http_server_stop(struct ml_http_server *server)
 {
+    server->is_leaving = true;
     server->is_stopping = true;
     for (struct ml_link *link = server->connections.next; link != &server->connections;) {
         struct ml_http_connection_link *c =

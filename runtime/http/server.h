@@ -69,6 +69,7 @@ struct ml_http_server {
     uint32_t max_in_flight; /* exchanges; beyond them 503 */
     enum ml_http_on_gone on_gone;
     bool is_stopping;
+    bool is_leaving; /* or about to stop: no answer keeps its connection */
     bool wants_refused; /* handle() is also given exchanges that have their answer: is_refused */
     struct ml_link connections; /* all that are open */
     struct ml_link memory;      /* all pieces, those that are spare among them */
@@ -102,7 +103,11 @@ void ml_http_spare_give(struct ml_http_spares *spares, void *block);
 void *ml_http_block_take(struct ml_http_server *server);
 void ml_http_block_give(struct ml_http_server *server, void *block);
 
-/* No answer keeps its connection from now on, and connections of silent peers are closed: those
+/* No answer keeps its connection from now on. Silent peers are left until the server stops: the
+ * request of one may be on its way. Never waits. */
+void ml_http_server_leave(struct ml_http_server *server);
+
+/* The same, and connections of silent peers are closed: those
  * that wait for a request or for the rest of a head, of which nothing has come. Never waits. */
 void ml_http_server_stop(struct ml_http_server *server);
 

@@ -118,7 +118,7 @@ void ml_places_remove(struct ml_master *master)
     if (master->count <= 1)
         return;
     if (slot->current != NULL)
-        ml_process_drain(master, slot->current, "there is one worker fewer", false);
+        ml_process_drain(master, slot->current, "there is one worker fewer", true);
     if (slot->next != NULL)
         ml_process_end(master, slot->next, "there is one worker fewer");
     ml_shares_forget_slot(master, slot->id);
@@ -248,7 +248,7 @@ void ml_place_ready(struct ml_master *master, struct ml_worker_process *process)
     } else if (master->reload.is_under_way) {
         ml_reload_check(master);
     } else {
-        ml_slot_swap(master, slot, "it was replaced", false);
+        ml_slot_swap(master, slot, "it was replaced", true);
         ml_shares_slot_ready(master, process);
     }
 }

@@ -36,8 +36,8 @@ struct ml_control_beat {
 };
 
 struct ml_control_drain {
-    uint64_t grace; /* nanoseconds until what still runs is cancelled */
-    uint32_t is_reload;
+    uint64_t grace;        /* nanoseconds until what still runs is cancelled */
+    uint32_t others_serve; /* clients that come back find another worker */
 };
 
 enum ml_share_kind { ML_SHARE_STREAM, ML_SHARE_DATAGRAM };

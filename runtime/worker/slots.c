@@ -10,7 +10,7 @@ int ml_slot_start_next(struct ml_master *master, struct ml_worker_slot *slot, ui
 }
 
 void ml_slot_swap(struct ml_master *master, struct ml_worker_slot *slot, const char *reason,
-                  bool is_reload)
+                  bool others_serve)
 {
     struct ml_worker_process *old = slot->current;
     slot->current = slot->next;
@@ -19,6 +19,6 @@ void ml_slot_swap(struct ml_master *master, struct ml_worker_slot *slot, const c
     slot->is_done = false;
     if (old != NULL) {
         old->slot = NULL;
-        ml_process_drain(master, old, reason, is_reload);
+        ml_process_drain(master, old, reason, others_serve);
     }
 }

@@ -9,6 +9,6 @@ int ml_slot_start_next(struct ml_master *master, struct ml_worker_slot *slot, ui
 
 /* The process that was to replace serves; the one before drains. */
 void ml_slot_swap(struct ml_master *master, struct ml_worker_slot *slot, const char *reason,
-                  bool is_reload);
+                  bool others_serve);
 
 #endif

@@ -197,10 +197,10 @@ void ml_process_send(struct ml_worker_process *process, enum ml_control_type typ
 }
 
 void ml_process_drain(struct ml_master *master, struct ml_worker_process *process,
-                      const char *reason, bool is_reload)
+                      const char *reason, bool others_serve)
 {
     struct ml_control_drain drain = {.grace = (uint64_t)master->options.grace,
-                                     .is_reload = is_reload};
+                                     .others_serve = others_serve};
     if (process->state == ML_WORKER_DRAINING)
         return;
     process->state = ML_WORKER_DRAINING;

@@ -11,7 +11,7 @@ struct ml_worker_process *ml_process_start(struct ml_master *master, struct ml_w
 /* Tells it to stop serving and to end; the kernel ends it after the grace. Once. reason: static,
  * NULL without one. */
 void ml_process_drain(struct ml_master *master, struct ml_worker_process *process,
-                      const char *reason, bool is_reload);
+                      const char *reason, bool others_serve);
 
 /* Ends it now, with SIGTERM and soon SIGKILL: it serves nothing that must be finished. */
 void ml_process_end(struct ml_master *master, struct ml_worker_process *process,

@@ -10,7 +10,7 @@
 
 /* ---- draining ---- */
 
-/* The task's body. Stack: seconds, whether a new generation takes over. */
+/* The task's body. Stack: seconds, whether other workers serve. */
 static int drain_in_task(lua_State *L)
 {
     lua_getglobal(L, "require");
@@ -32,7 +32,7 @@ static int spawn_drain(lua_State *L)
     lua_pushliteral(L, "drain");
     lua_pushcfunction(L, drain_in_task);
     lua_pushnumber(L, (lua_Number)drain->grace / 1e9);
-    lua_pushboolean(L, drain->is_reload != 0);
+    lua_pushboolean(L, drain->others_serve != 0);
     return ml_lua_spawn(L, &options, 3) != 0 ? luaL_error(L, "not enough memory") : 0;
 }
 

@@ -357,6 +357,13 @@ static int stop(lua_State *L)
     return 0;
 }
 
+static int leave(lua_State *L)
+{
+    struct ml_lua_server *server = ml_check_object(L, 1, ml_http_server_type);
+    ml_http_server_leave(&server->http);
+    return 0;
+}
+
 static int stats(lua_State *L)
 {
     const struct ml_lua_server *server = ml_check_object(L, 1, ml_http_server_type);
@@ -377,6 +384,7 @@ int ml_open_http_server(lua_State *L)
                                          {"failure_of", ml_http_core_failure_of},
                                          {"raise", raise_failure},
                                          {"stop", stop},
+                                         {"leave", leave},
                                          {"stats", stats},
                                          {"fill", ml_http_core_fill},
                                          {"file", ml_http_core_file},

@@ -193,6 +193,11 @@ function core.note_socket(req, ws)
   if self then self.sockets[ws] = true end
 end
 
+-- Seconds for which a worker that drains waits for requests of silent peers.
+local LULL = 5
+
+local stop_for_others
+
 -- Serves until the listener is closed; a cancellation stops the server as stop(grace) does.
 local function serve_gracefully(self, listener, opts)
   local over, results = sync.event(), nil
@@ -206,12 +211,6 @@ local function serve_gracefully(self, listener, opts)
     over:set()
   end)
   return table.unpack(results, 1, results.n)
-end
-
--- For a worker that drains. Where another process goes on serving, WebSockets may come back (1012).
-local function stop_for_others(self, grace, is_replaced)
-  self.is_replaced = is_replaced
-  return self:stop(grace)
 end
 
 --- Serves the connections of a listener until it is stopped, or one stream until its end. May wait.
@@ -276,12 +275,23 @@ function Server:stop(grace)
   if grace ~= nil then argument.number(grace, 1, "stop") end
   for listener in pairs(self.listeners) do listener:close() end
   core.stop(self.core)
-  local code, reason = 1001, "the server stops"
-  if self.is_replaced then code, reason = 1012, "the server restarts" end
-  for ws in pairs(self.sockets) do ws:close(code, reason) end
+  for ws in pairs(self.sockets) do ws:close(1001, "the server stops") end
   if not is_handler(self) then return finish(self, grace) end
   if grace then task.spawn({ daemon = true }, finish, self, grace) end
   return 0
+end
+
+-- For a worker that drains. Where another process goes on serving, WebSockets may come back (1012),
+-- and a silent peer whose request may be on its way is told with its answer that the connection is
+-- over. Only one that stays silent is closed without an answer.
+stop_for_others = function(self, grace, is_replaced)
+  if not is_replaced then return self:stop(grace) end
+  local deadline = task.now() + grace
+  for listener in pairs(self.listeners) do listener:close() end
+  core.leave(self.core)
+  for ws in pairs(self.sockets) do ws:close(1012, "the server restarts") end
+  await_idle(self, grace / 2 < LULL and grace / 2 or LULL)
+  return self:stop(deadline - task.now())
 end
 
 --- Tells what the server has done so far. Never waits.

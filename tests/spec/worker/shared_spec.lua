@@ -240,11 +240,12 @@ describe("worker.run", function()
     file:write "local worker = require 'moonlet.worker' worker.ready() require 'moonlet.task'.sleep(1000)"
     file:close()
     local worker = require "moonlet.worker"
+    local leaks = require "moonlet.test".leaks()
     local running = task.spawn(function() worker.run { count = 1, script = program } end)
     task.sleep(0.3)
     running:cancel()
     running:join()
     os.remove(program)
-    collectgarbage()
+    workers.eventually(function() return #leaks() == 0 end) -- the program has ended
   end)
 end)
