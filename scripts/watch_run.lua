@@ -183,6 +183,7 @@ task.group(function(g)
       child:close()
       child:wait()
     end
-    say("%s has changed%s", path, others > 0 and (", and %d more"):format(others) or "")
+    local more = others > 0 and (", and %d more"):format(others) or ""
+    say("%s has changed%s, at %s", path, more, os.date "%H:%M:%S")
   end
 end)

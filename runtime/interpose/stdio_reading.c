@@ -106,7 +106,8 @@ int ml_co_fgetc(struct ml_libc_calls *calls, FILE *file)
 static size_t take_buffered(FILE *file, char *buffer, size_t size)
 {
     size_t there = ml_stdio_buffered(file), part = there < size ? there : size;
-    memcpy(buffer, file->_IO_read_ptr, part);
+    if (part > 0)
+        memcpy(buffer, file->_IO_read_ptr, part);
     file->_IO_read_ptr += part;
     return part;
 }

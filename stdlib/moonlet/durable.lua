@@ -34,7 +34,8 @@ local durable = {}
 --- A database of durable runs. `<close>` closes it.
 -- @object Durable
 -- @tfield Database db the database: `moonlet.sqlite` or `moonlet.postgres`
-local Durable = require("moonlet.durable.admin").class
+local admin = require "moonlet.durable.admin"
+local Durable, internal = admin.class, admin.internal
 
 local OPTIONS = { lease = true, recoveries = true, name = true, db = true }
 
@@ -53,8 +54,10 @@ local function new(db, engine, opts)
   local self = setmetatable({
     db = db, engine = engine, lease = opts.lease or LEASE, workflows = {}, queues = {},
     schedules = {}, recoveries = opts.recoveries or RECOVERIES, signals = signals.new(),
-    counts = metrics.counts(), offset = 0,
+    offset = 0,
   }, Durable)
+  for name, fn in pairs(internal) do self[name] = fn end
+  self.counts = metrics.counts(self)
   self.writer = writer.new(db, engine, function(message)
     warn(("durable: the database refuses to write: %s\n"):format(message))
   end)
@@ -98,10 +101,10 @@ end
 
 -- The time of the database, in seconds since 1970: its clock is read now and then, and this
 -- process' own says how long ago that was.
-function Durable:now() return task.now() + self.offset end
+function internal:now() return task.now() + self.offset end
 
 -- Reads the database's clock; nil, message, code.
-function Durable:read_clock()
+function internal:read_clock()
   if self.is_virtual then return true end
   local before = task.now()
   local row, message, code = self.db:row(self.engine.clock)
@@ -111,7 +114,7 @@ function Durable:read_clock()
 end
 
 -- Whether the tables have become too new for this code.
-function Durable:is_too_old()
+function internal:is_too_old()
   local _, _, code = schema.check(self.db)
   return code == "EVERSION"
 end
@@ -170,13 +173,13 @@ function Durable:workflow(name, opts, fn)
 end
 
 -- The code for a run; version: the one that began it.
-function Durable:definition_of(name, version)
+function internal:definition_of(name, version)
   local known = self.workflows[name]
   return known.all[version] or known.all[known.newest]
 end
 
 -- What the known workflows mean for claims.
-function Durable:conditions()
+function internal:conditions()
   if not self.claim_conditions then self.claim_conditions = claims.conditions(self.workflows) end
   return self.claim_conditions
 end
@@ -312,7 +315,7 @@ function Durable:start(name, input, opts)
 end
 
 -- Starts a child of a run, unless it is there. Raises if it cannot.
-function Durable:start_child(parent, id, name, input, opts)
+function internal:start_child(parent, id, name, input, opts)
   check_start(opts)
   local row = row_of(self, name, input, opts, id, parent.id)
   local written, message, code = self.writer:put(ops.start, row)
@@ -355,6 +358,7 @@ function Durable:close()
   argument.self(self, Durable, "close")
   if self.clock then require("moonlet.durable.testing").close(self) end
   self.writer.is_closed = true
+  metrics.forget(self)
   self.db:close()
 end
 

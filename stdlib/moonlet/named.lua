@@ -6,4 +6,7 @@ local setmetatable = setmetatable
 
 local function weak() return setmetatable({}, { __mode = "v" }) end
 
-return { pools = weak(), queues = weak() }
+return {
+  pools = weak(), queues = weak(),
+  metrics = {}, -- functions of moonlet's own modules that add families to moonlet.inspect's
+}

@@ -2,12 +2,14 @@
 -- when a database is first opened.
 -- @module moonlet.sqlite
 
-local ipairs, pairs, tostring = ipairs, pairs, tostring
+local getmetatable, ipairs, pairs = getmetatable, ipairs, pairs
+local tostring, type = tostring, type
 
 local argument = require "moonlet.argument"
 local core = require "moonlet.sqlite.core"
 local database = require "moonlet.sql.database"
 local pool = require "moonlet.pool"
+local task = require "moonlet.task"
 package.loaded["moonlet.sqlite.core"] = nil
 
 local sqlite = {}
@@ -50,26 +52,55 @@ function engine.is_busy(code)
   return code == "SQLITE_BUSY" or code == "SQLITE_BUSY_RECOVERY" or code == "SQLITE_LOCKED"
 end
 
--- ---- connections ----
+-- ---- what only databases of SQLite can do ----
 
--- Runs the statements that make a connection what the options say.
-local function set_up(connection, statements)
-  for _, statement in ipairs(statements) do
-    local ok, message, code = connection:execute(NOTHING, statement)
-    if not ok then
-      connection:close()
-      return nil, message, code
-    end
-  end
-  return connection
+engine.methods = {}
+
+-- Described in moonlet/sql/database.lua, as all methods of databases.
+function engine.methods:backup(path)
+  argument.check(getmetatable(self) == engine.class, 0, "backup", "a database expected")
+  argument.string(path, 1, "backup")
+  local loan <close>, message, code = self.readers:take()
+  if not loan then return nil, message, code end
+  return loan.connection:backup(path)
 end
 
-local function connect(path, mode, statements, only_reads)
-  local connection, message, code = core.open(path, mode)
+-- ---- connections ----
+
+-- The pause between two tries to open a database that another process has locked, in seconds.
+local PAUSE = 0.005
+
+-- Runs a statement of the set-up; tries again while the database is busy: to change a file to WAL
+-- needs all of it.
+local function prepare(connection, deadline, sql, ...)
+  local ok, message, code = connection:execute(NOTHING, sql, ...)
+  while not ok and engine.is_busy(code) and task.now() < deadline do
+    task.sleep(PAUSE)
+    ok, message, code = connection:execute(NOTHING, sql, ...)
+  end
+  return ok, message, code
+end
+
+-- Opens a connection and makes it what the options say. how: {path=, statements=, attach=, patience=,
+-- is_memory=}
+local function connect(how, mode, only_reads)
+  local connection, message, code = core.open(how.path, mode)
   if not connection then return nil, message, code end
-  connection, message, code = set_up(connection, statements)
-  if connection and only_reads then connection:restrict "read" end
-  return connection, message, code
+  local deadline, ok = task.now() + how.patience, true
+  for _, sql in ipairs(how.statements) do
+    if ok then ok, message, code = prepare(connection, deadline, sql) end
+  end
+  for name, path in pairs(how.attach) do
+    local sql = ('ATTACH ? AS "%s"'):format(name)
+    if ok then ok, message, code = prepare(connection, deadline, sql, path) end
+  end
+  if not ok then
+    connection:close()
+    return nil, message, code
+  end
+  if not how.is_memory then connection:seal() end
+  if only_reads then connection:restrict "read" end
+  return connection
 end
 
 local function is_memory(path)
@@ -80,9 +111,10 @@ local SYNCHRONOUS = { off = true, normal = true, full = true, extra = true }
 
 local OPTIONS = {
   mode = true, readers = true, busy_timeout = true, synchronous = true, null = true, types = true,
-  pragmas = true,
+  pragmas = true, attach = true,
 }
 
+-- The statements with which each connection begins.
 local function statements_of(opts, mode, memory)
   local statements = { "PRAGMA foreign_keys = ON" }
   if mode ~= "read" then
@@ -93,6 +125,32 @@ local function statements_of(opts, mode, memory)
     statements[#statements + 1] = ("PRAGMA %s = %s"):format(name, tostring(value))
   end
   return statements
+end
+
+local MODES = { create = true, write = true, read = true }
+
+local function check_names(table, name, pattern)
+  if table == nil then return end
+  local message = ("option '%s' must be a table of names and values"):format(name)
+  argument.check(type(table) == "table", 2, "open", message)
+  for key in pairs(table) do
+    argument.check(type(key) == "string" and key:find(pattern), 2, "open", message)
+  end
+end
+
+local function check_options(opts)
+  argument.options(opts, 2, "open", OPTIONS)
+  argument.check(opts.mode == nil or MODES[opts.mode], 2, "open",
+    "option 'mode' must be \"create\", \"write\" or \"read\"")
+  argument.check(opts.synchronous == nil or SYNCHRONOUS[opts.synchronous], 2, "open",
+    "option 'synchronous' must be \"off\", \"normal\", \"full\" or \"extra\"")
+  argument.count(opts.readers, 2, "open", "option 'readers'")
+  argument.check(opts.busy_timeout == nil or type(opts.busy_timeout) == "number", 2, "open",
+    "option 'busy_timeout' must be a number of seconds")
+  argument.check(opts.types == nil or type(opts.types) == "table", 2, "open",
+    "option 'types' must be a table of functions")
+  check_names(opts.pragmas, "pragmas", "^[%w_.]+$")
+  check_names(opts.attach, "attach", "^[%w_]+$")
 end
 
 --- Opens a database.
@@ -111,24 +169,23 @@ end
 -- @tparam[opt] table opts.types functions by declared type of a column, in capitals: what one returns
 -- stands for the value
 -- @tparam[opt] table opts.pragmas further settings of each connection: `{cache_size = -65536}`
+-- @tparam[opt] table opts.attach further files, by the names under which statements find them
 -- @treturn Database or nil, message, code
 function sqlite.open(path, opts)
   argument.string(path, 1, "open")
-  if opts ~= nil then argument.options(opts, 2, "open", OPTIONS) end
+  if opts ~= nil then check_options(opts) end
   opts = opts or {}
   local mode, memory = opts.mode or "create", is_memory(path)
-  argument.check(mode == "create" or mode == "write" or mode == "read", 2, "open",
-    "option 'mode' must be \"create\", \"write\" or \"read\"")
-  argument.check(opts.synchronous == nil or SYNCHRONOUS[opts.synchronous], 2, "open",
-    "option 'synchronous' must be \"off\", \"normal\", \"full\" or \"extra\"")
-  argument.count(opts.readers, 2, "open", "option 'readers'")
-  local statements = statements_of(opts, mode, memory)
-  local later = mode == "create" and "write" or mode
-  local writer = pool.new { open = function() return connect(path, mode, statements) end, max = 1 }
+  local how = {
+    path = path, statements = statements_of(opts, mode, memory), attach = opts.attach or {},
+    is_memory = memory, patience = opts.busy_timeout or 5,
+  }
+  local writer = pool.new { open = function() return connect(how, mode) end, max = 1 }
   local lease, message, code = writer:lease()
   if not lease then return nil, message, code end
   lease:close()
-  local function open_reader() return connect(path, later, statements, true) end
+  local later = mode == "create" and "write" or mode
+  local function open_reader() return connect(how, later, true) end
   local readers = memory and writer or pool.new { open = open_reader, max = opts.readers or 4 }
   return database.new {
     engine = engine, readers = readers, writer = writer, path = path,

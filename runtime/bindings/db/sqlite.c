@@ -5,6 +5,7 @@
 #include "bindings/db/sqlite_parameters.h"
 #include "bindings/db/sqlite_rows.h"
 #include "bindings/task/task.h"
+#include "db/sqlite/backup.h"
 #include "db/sqlite/statement_call.h"
 
 #include <sqlite3.h>
@@ -104,16 +105,16 @@ static int connection_all(lua_State *L)
 
 /* ---- cursors ---- */
 
-/* Its connection, if the cursor has more rows; NULL: it has ended. */
-static struct ml_lua_sqlite *cursor_connection(lua_State *L, struct cursor *cursor)
+/* Its connection, if it can bring more rows; NULL: it has ended, or its connection was given back.
+ */
+static struct ml_lua_sqlite *cursor_connection(lua_State *L, const struct cursor *cursor)
 {
     lua_getiuservalue(L, 1, 1);
     struct ml_lua_sqlite *s = ml_test_object(L, -1, ml_sqlite_type);
     lua_pop(L, 1);
-    bool has_ended = s == NULL || s->c == NULL || cursor->generation != s->generation;
-    if (has_ended)
-        cursor->statement = NULL;
-    return cursor->statement != NULL ? s : NULL;
+    bool has_more = cursor->statement != NULL && s != NULL && s->c != NULL &&
+                    cursor->generation == s->generation;
+    return has_more ? s : NULL;
 }
 
 /* connection:rows(how, text, ...) -> a cursor, or nil if there are no more rows; the first of them.
@@ -135,6 +136,14 @@ static int connection_rows(lua_State *L)
     return 2;
 }
 
+static int push_closed(lua_State *L)
+{
+    luaL_pushfail(L);
+    lua_pushliteral(L, "the rows were closed with their transaction");
+    lua_pushliteral(L, "CLOSED");
+    return 3;
+}
+
 /* cursor:fetch() -> a list of the next rows, which is empty at the end */
 static int cursor_fetch(lua_State *L)
 {
@@ -142,10 +151,14 @@ static int cursor_fetch(lua_State *L)
     struct ml_lua_sqlite *s = cursor_connection(L, cursor);
     lua_settop(L, 1);
     lua_getiuservalue(L, 1, 2);
+    if (s == NULL && cursor->statement != NULL)
+        return push_closed(L);
     if (s == NULL) {
         lua_newtable(L);
         return 1;
     }
+    if (s->is_busy)
+        return luaL_error(L, "another task is using this connection");
     unsigned flags = ML_SQLITE_WANTS_ROWS | (has_types(L) ? ML_SQLITE_WANTS_TYPES : 0);
     struct ml_sqlite_statement *statement = cursor->statement;
     cursor->statement = NULL;
@@ -163,26 +176,45 @@ static int cursor_close(lua_State *L)
 {
     struct cursor *cursor = ml_check_object(L, 1, cursor_type);
     struct ml_lua_sqlite *s = cursor_connection(L, cursor);
-    if (s != NULL && !s->is_busy) {
+    if (s != NULL && !s->is_busy)
         ml_sqlite_drop_cursor(s->c, cursor->statement);
+    if (s == NULL || !s->is_busy)
         cursor->statement = NULL;
-    }
     return 0;
 }
 
 /* ---- the connection ---- */
 
-/* connection:script(text) -> true */
-static int connection_script(lua_State *L)
+/* Makes a call with the text at 2 -> true */
+static int call_with_text(lua_State *L, int (*make)(struct ml_sqlite *))
 {
     struct ml_lua_sqlite *s = ml_sqlite_check(L, 1);
     ml_sqlite_set_text(L, s, 2);
     s->c->call.flags = s->flags;
     s->c->call.parameters = 0;
-    if (ml_sqlite_call(L, s, ml_sqlite_script) != SQLITE_OK)
+    if (ml_sqlite_call(L, s, make) != SQLITE_OK)
         return ml_sqlite_push_failure(L, s);
     lua_pushboolean(L, 1);
     return 1;
+}
+
+/* connection:script(text) -> true */
+static int connection_script(lua_State *L)
+{
+    return call_with_text(L, ml_sqlite_script);
+}
+
+/* connection:backup(path) -> true */
+static int connection_backup(lua_State *L)
+{
+    return call_with_text(L, ml_sqlite_backup);
+}
+
+/* connection:seal(): its statements may attach no file any more. */
+static int connection_seal(lua_State *L)
+{
+    ml_sqlite_check(L, 1)->c->is_sealed = true;
+    return 0;
 }
 
 /* connection:restrict(how): what its statements may do from now on: "any", "read" (change nothing),
@@ -213,6 +245,7 @@ static int connection_tidy(lua_State *L)
     bool is_whole = s->c != NULL && !s->is_busy;
     if (is_whole) {
         ml_sqlite_drop_cursors(s);
+        ml_sqlite_rest(s->c);
         is_whole = !ml_sqlite_has_transaction(s->c);
     }
     lua_pushboolean(L, is_whole);
@@ -255,12 +288,13 @@ static int open_connection(lua_State *L)
 int ml_open_sqlite(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"row", connection_row},           {"execute", connection_execute},
-        {"value", connection_value},       {"all", connection_all},
-        {"rows", connection_rows},         {"script", connection_script},
-        {"guard", connection_guard},       {"tidy", connection_tidy},
-        {"restrict", connection_restrict}, {"in_transaction", connection_in_transaction},
-        {"close", connection_close},       {NULL, NULL}};
+        {"row", connection_row},       {"execute", connection_execute},
+        {"value", connection_value},   {"all", connection_all},
+        {"rows", connection_rows},     {"script", connection_script},
+        {"backup", connection_backup}, {"guard", connection_guard},
+        {"tidy", connection_tidy},     {"restrict", connection_restrict},
+        {"seal", connection_seal},     {"in_transaction", connection_in_transaction},
+        {"close", connection_close},   {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", connection_close}, {"__close", connection_close}, {NULL, NULL}};
     static const luaL_Reg cursor_methods[] = {

@@ -3,6 +3,7 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/lua_spawn.h"
 #include "bindings/core/object.h"
+#include "bindings/inspect/debugger.h"
 #include "bindings/inspect/frames.h"
 #include "bindings/inspect/inspector.h"
 #include "bindings/inspect/wire.h"
@@ -93,6 +94,7 @@ static int serve_in_task(lua_State *L)
 {
     struct served *served = ml_check_object(L, 1, request_type);
     begin(served);
+    ml_debugger_own(ml_lua_of(L));
     if (served->request == NULL) /* code that computed has answered it meanwhile */
         return 0;
     struct ml_parcel *outcome = outcome_of(L, served->request->call);

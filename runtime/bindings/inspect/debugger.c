@@ -36,13 +36,16 @@ static void forget_calls(lua_State *L)
         hooked->leaf = hooked->lined = NULL;
 }
 
+/* Lua begins its count of instructions anew whenever a hook is set, so one that is changed at each
+ * call would keep a script's own hook, or the instruction limit, from ever counting: beside them a
+ * reason stays in force once it is. */
 static void set(lua_State *L, enum ml_hook_reason reason, bool on)
 {
     if (is_armed(L, reason) == on)
         return;
     if (on)
         ml_hooks_arm(L, reason);
-    else
+    else if ((lua_gethookmask(L) & LUA_MASKCOUNT) == 0)
         ml_hooks_disarm(L, reason);
 }
 
@@ -276,7 +279,8 @@ static void on_line(lua_State *L, lua_Debug *event)
     struct ml_debugger *debugger = debugger_of(L);
     struct ml_flow *flow = running_flow(debugger);
     struct ml_stop stop = {0};
-    if (debugger->lua->hub.current == NULL || (flow != NULL && flow->is_own))
+    bool is_asked = debugger->lua->report.is_composed; /* a request is served in a hook */
+    if (debugger->lua->hub.current == NULL || is_asked || (flow != NULL && flow->is_own))
         return;
     lua_getinfo(L, "Sl", event);
     find_hits(debugger, L, event, &stop);
@@ -383,6 +387,17 @@ bool ml_debugger_release(struct ml_debugger *debugger, struct ml_flow *flow, enu
     ml_debugger_aim(debugger, flow, aim);
     ml_stop_end(&flow->task->task);
     return true;
+}
+
+bool ml_debugger_own(struct ml_lua *lua)
+{
+    struct ml_debugger *debugger = lua->debugger;
+    if (debugger == NULL || !debugger->is_attached)
+        return true;
+    struct ml_flow *flow = ml_flow_obtain(&debugger->flows, lua->hub.current);
+    if (flow != NULL)
+        flow->is_own = true;
+    return flow != NULL;
 }
 
 bool ml_debugger_pause(struct ml_debugger *debugger, struct ml_task *task)

@@ -26,6 +26,10 @@ void ml_debugger_aim(struct ml_debugger *debugger, struct ml_flow *flow, enum ml
 /* Has the task stop at its next line. False: no memory. */
 bool ml_debugger_pause(struct ml_debugger *debugger, struct ml_task *task);
 
+/* The running task works for the inspector, and never stops: the client's next request is served by
+ * one, too. Harmless without a client. False: no memory. */
+bool ml_debugger_own(struct ml_lua *lua);
+
 /* Installs the kinds of hooks. */
 void ml_debugger_open(struct ml_lua *lua);
 

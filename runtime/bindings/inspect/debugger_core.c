@@ -19,16 +19,29 @@ static void release_all(struct ml_debugger *debugger)
         ml_debugger_release(debugger, flow, ML_AIM_NONE);
 }
 
+/* Those of tasks that are not stopped: nobody sees any more when such a task ends. */
+static void drop_others(struct ml_debugger *debugger)
+{
+    struct ml_flow *flow = ml_flow_next(&debugger->flows, NULL);
+    while (flow != NULL) {
+        struct ml_flow *next = ml_flow_next(&debugger->flows, flow);
+        if (flow->stop == 0)
+            ml_flow_drop(&debugger->flows, &flow->task->task);
+        flow = next;
+    }
+}
+
 /* The program runs as without a debugger. */
 static void let_go(struct ml_debugger *debugger)
 {
     ml_breakpoints_clear(&debugger->breakpoints);
-    debugger->pauses_all = debugger->freezes = false;
+    debugger->is_attached = debugger->pauses_all = debugger->freezes = false;
     debugger->serve = NULL;
     debugger->stops_at_uncaught = debugger->stops_at_raised = false;
     ml_stop_install(debugger);
     ml_flows_rest(&debugger->flows);
     release_all(debugger);
+    drop_others(debugger);
     ml_debugger_update(debugger, false);
     ml_observer_remove(&debugger->lua->hub, &debugger->observer);
 }
@@ -82,6 +95,7 @@ static int attach(lua_State *L)
     lua_settop(L, 1);
     struct ml_debugger *debugger = obtain(L);
     ml_stop_open(L);
+    debugger->is_attached = true;
     ml_observer_remove(&debugger->lua->hub, &debugger->observer);
     ml_observer_add(&debugger->lua->hub, &debugger->observer);
     return 0;
@@ -225,12 +239,8 @@ static int resume_all(lua_State *L)
 /* own(): the running task works for the debugger, and never stops. */
 static int own(lua_State *L)
 {
-    struct ml_debugger *debugger = check_attached(L);
-    struct ml_flow *flow = ml_flow_obtain(&debugger->flows, debugger->lua->hub.current);
-    if (flow == NULL)
-        return luaL_error(L, "not enough memory");
-    flow->is_own = true;
-    return 0;
+    check_attached(L);
+    return ml_debugger_own(ml_lua_of(L)) ? 0 : luaL_error(L, "not enough memory");
 }
 
 /* freeze(on): deadlines of stopped tasks stand still. */

@@ -19,6 +19,7 @@ struct ml_debugger {
     struct ml_thread_set examined;
     lua_State *L; /* runs the client's functions; has no hook */
     uint64_t last_stop;
+    bool is_attached;       /* there is a client */
     bool is_standing;       /* hooks are */
     bool pauses_all;        /* each task stops at its next line */
     bool freezes;           /* deadlines of a stopped task stand still */

@@ -196,7 +196,8 @@ static void on_error(struct ml_lua *lua, lua_State *thread, bool is_caught)
     bool is_wanted = is_caught ? debugger->stops_at_raised
                                : debugger->stops_at_uncaught || debugger->stops_at_raised;
     if (lua->hub.current == NULL || !is_wanted || ml_is_cancellation(thread, -1) ||
-        (flow != NULL && flow->is_own) || thread == debugger->L || debugger->is_serving)
+        lua->report.is_composed || (flow != NULL && flow->is_own) || thread == debugger->L ||
+        debugger->is_serving)
         return;
     ml_stop_here(debugger, thread, &stop);
 }

@@ -70,6 +70,10 @@ int ml_sqlite_note(struct ml_sqlite *c, int result)
 {
     struct ml_sqlite_call *call = &c->call;
     bool is_last = c->db != NULL && sqlite3_extended_errcode(c->db) == result;
+    if (result == SQLITE_AUTH)
+        snprintf(call->message, sizeof call->message,
+                 "a file is attached by the option 'attach' of sqlite.open(): ATTACH would reach "
+                 "one connection of several");
     if (result > 0 && call->message[0] == '\0')
         snprintf(call->message, sizeof call->message, "%s",
                  is_last ? sqlite3_errmsg(c->db) : sqlite3_errstr(result));
@@ -99,6 +103,22 @@ static void give_up(struct ml_job *job)
         sqlite3_interrupt(c->db);
 }
 
+/* One large value must not cost its memory for as long as the connection lives. */
+static void empty(struct ml_buffer *b)
+{
+    enum { MOST = 1024 * 1024 };
+    ml_buffer_consume(b, ml_buffer_size(b));
+    if (b->capacity > MOST)
+        ml_buffer_release(b);
+}
+
+void ml_sqlite_rest(struct ml_sqlite *c)
+{
+    empty(&c->call.text);
+    empty(&c->call.input);
+    empty(&c->call.output);
+}
+
 int ml_sqlite_run(struct ml_hub *hub, struct ml_sqlite *c, int (*make)(struct ml_sqlite *))
 {
     c->call.job = (struct ml_job){
@@ -106,13 +126,23 @@ int ml_sqlite_run(struct ml_hub *hub, struct ml_sqlite *c, int (*make)(struct ml
     c->call.make = make;
     c->call.open = NULL;
     c->call.rows = c->call.columns = 0;
-    ml_buffer_consume(&c->call.output, ml_buffer_size(&c->call.output));
+    empty(&c->call.output);
     atomic_store_explicit(&c->is_given_up, false, memory_order_relaxed);
     atomic_fetch_add_explicit(&c->users, 1, memory_order_relaxed);
     int error = ml_offload(hub, &database_kind, &c->call.job, ML_FOREVER);
     if (error == 0)
         atomic_fetch_sub_explicit(&c->users, 1, memory_order_relaxed);
     return error;
+}
+
+/* ATTACH and DETACH change one connection, and not the others of a pool. */
+static int authorize(void *c, int action, const char *a, const char *b, const char *d,
+                     const char *e)
+{
+    (void)a, (void)b, (void)d, (void)e;
+    bool is_refused = ((struct ml_sqlite *)c)->is_sealed;
+    return is_refused && (action == SQLITE_ATTACH || action == SQLITE_DETACH) ? SQLITE_DENY
+                                                                              : SQLITE_OK;
 }
 
 int ml_sqlite_open(struct ml_sqlite *c)
@@ -125,6 +155,7 @@ int ml_sqlite_open(struct ml_sqlite *c)
         return SQLITE_NOMEM;
     sqlite3_extended_result_codes(c->db, 1);
     sqlite3_progress_handler(c->db, LOOK_EVERY, on_progress, c);
+    sqlite3_set_authorizer(c->db, authorize, c);
     return result == SQLITE_OK ? result : sqlite3_extended_errcode(c->db);
 }
 

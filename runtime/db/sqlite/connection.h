@@ -60,7 +60,8 @@ struct ml_sqlite {
     sqlite3 *db; /* NULL: not open */
     struct ml_sqlite_statements statements;
     struct ml_sqlite_call call;
-    bool is_lost; /* to be set by the owner: a call has kept it */
+    bool is_sealed; /* refuses ATTACH */
+    bool is_lost;   /* to be set by the owner: a call has kept it */
 };
 
 /* A connection that is not open. NULL: no memory. */
@@ -83,6 +84,9 @@ int ml_sqlite_open(struct ml_sqlite *c);
 /* For what runs on the worker: notes SQLite's sentence about the error, unless the call has one
  * already. Returns `result`. */
 int ml_sqlite_note(struct ml_sqlite *c, int result);
+
+/* Its user has no more calls for now: drops what they have brought. No call is running. */
+void ml_sqlite_rest(struct ml_sqlite *c);
 
 /* Whether a transaction is open. No call is running. */
 bool ml_sqlite_has_transaction(const struct ml_sqlite *c);

@@ -13,9 +13,6 @@ int ml_sqlite_fetch(struct ml_sqlite *c);
 /* Runs the statements of call.text, one after the other, up to the first that fails. */
 int ml_sqlite_script(struct ml_sqlite *c);
 
-/* Copies the database into the file call.text. */
-int ml_sqlite_backup(struct ml_sqlite *c);
-
 /* Ends a cursor before its end. No call is running. */
 void ml_sqlite_drop_cursor(struct ml_sqlite *c, struct ml_sqlite_statement *cursor);
 

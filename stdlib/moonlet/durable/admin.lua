@@ -15,12 +15,13 @@ local Durable = {}
 Durable.__index = Durable
 Durable.__name = "durable.durable"
 
-local function observe(self, seconds)
-  self.counts.waited = self.counts.waited + seconds
-end
+-- What moonlet's own modules call; each database has these functions as fields.
+local internal = {}
 
 -- A run was claimed so many seconds after it could have been.
-Durable.observe_claim = observe
+function internal:observe_claim(seconds)
+  self.counts.waited = self.counts.waited + seconds
+end
 
 -- Does something that writes, with the engine's statement.
 local function write(self, fn)
@@ -175,7 +176,7 @@ local BELOW = [[WITH RECURSIVE below (id) AS (SELECT CAST(? AS TEXT) UNION SELEC
   FROM moonlet_runs r JOIN below b ON r.parent = b.id) ]]
 
 -- Marks a run and its children as cancelled.
-function Durable:cancel_with(id, reason)
+function internal:cancel_with(id, reason)
   local engine, now = self.engine, self:now()
   return write(self, function(tx)
     local count, message, code = tx:execute(engine.sql(BELOW .. [[UPDATE moonlet_runs
@@ -304,4 +305,4 @@ function Durable:fork(id, step)
   return handles.new(self, new_id)
 end
 
-return { class = Durable }
+return { class = Durable, internal = internal }

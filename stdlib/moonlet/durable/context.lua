@@ -22,12 +22,12 @@ Context.__name = "durable.context"
 
 context.class = Context
 
---- A context for a branch, for the running task.
+-- A context for a branch, for the running task.
 function context.new(run, path)
   return setmetatable({ run = run, id = run.id, keys = keys.new(path), owner = current() }, Context)
 end
 
---- Raises unless the caller may use the context now.
+-- Raises unless the caller may use the context now.
 function context.enter(ctx)
   if ctx.owner ~= current() then
     error("this ctx belongs to another task: ctx:map, ctx:all and ctx:race make branches", 3)
@@ -36,7 +36,7 @@ function context.enter(ctx)
   ctx.run:check(ctx)
 end
 
---- What is remembered under a key; nil: nothing. A record of another kind ends the run.
+-- What is remembered under a key; nil: nothing. A record of another kind ends the run.
 function context.remembered(ctx, kind, key)
   local run = ctx.run
   local record = run.history[key]
@@ -52,11 +52,8 @@ function context.remembered(ctx, kind, key)
   return record
 end
 
---- Remembers: a row as ops.step has it, without the run, its epoch and the number.
--- @tparam Context ctx
--- @tparam string key
--- @tparam string kind
--- @tparam table r state, value, args, attempt, due, name, began, ended
+-- Remembers: a row as ops.step has it, without the run, its epoch and the number.
+-- r: state, value, args, attempt, due, name, began, ended.
 function context.record(ctx, key, kind, r)
   local run = ctx.run
   run:check(ctx)

@@ -37,9 +37,11 @@ end
 -- @tparam[opt] integer m
 -- @tparam[opt] integer n
 -- @treturn number
-function Context:random(...)
+function Context:random(m, n)
   argument.self(self, Context, "random")
-  return once(self, "random", "random", random, ...)
+  if n ~= nil then return once(self, "random", "random", random, m, n) end
+  if m ~= nil then return once(self, "random", "random", random, m) end
+  return once(self, "random", "random", random)
 end
 
 --- A new UUID; remembered.

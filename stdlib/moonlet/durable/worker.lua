@@ -41,6 +41,7 @@ function worker.new(d, options)
     d = d, id = d.id, max = options.max or DEFAULT_MAX, queues = options.queues, runs = {},
     count = 0, per_queue = {}, changed = sync.event(), looked = sync.event(),
     messages = 0, deadlines = {}, sweep_at = task.now() + SWEEP,
+    measure_at = 0,
   }, Worker)
   self.on_end = function(ended) forget(self, ended) end
   return self
@@ -150,7 +151,7 @@ local function begin_all(self, rows)
       if not histories then task.sleep(jitter(POLL)) end
     until histories or self.is_gone
   end
-  for _, row in ipairs(rows) do begin(self, row, histories and histories[row.id]) end
+  for _, row in ipairs(histories and rows or {}) do begin(self, row, histories[row.id]) end
 end
 
 local function room_for(self, queue)
@@ -297,10 +298,24 @@ local function next_look(self)
   return soonest < huge and max(soonest - self.d:now(), 0) or nil
 end
 
+-- How often the queue is measured, in seconds.
+local MEASURE = 5
+
+local function measure(self)
+  if task.now() < self.measure_at then return end
+  self.measure_at = task.now() + jitter(MEASURE)
+  local row = self:attempt(function(db, engine, now)
+    return db:row(engine.sql [[SELECT count(*) AS queued, min(due) AS oldest FROM moonlet_runs
+      WHERE status = 'queued' AND due <= ?]], now)
+  end, self.d:now())
+  if row then self.d.counts.queued, self.d.counts.oldest = row.queued, row.oldest end
+end
+
 local function look_on(self)
   while not self.is_gone do
     self.looked:clear()
     look(self)
+    measure(self)
     local pause = jitter(POLL)
     if self.d.is_virtual then pause = next_look(self) end
     self.looked:wait(pause)
@@ -324,7 +339,7 @@ local function leave(self)
   for claimed in pairs(self.runs) do claimed:suspend "stopped" end
   local is_empty = wait_for_runs(self, PATIENCE)
   self.is_gone = true
-  if is_empty then self:write(claims.leave, self.id) end
+  if is_empty then self:write(claims.leave, self.id, self.d:now()) end
   for _, t in ipairs(self.tasks) do
     t:cancel()
     t:join(PATIENCE)
@@ -345,7 +360,11 @@ function Worker:serve()
   local d = self.d
   self.left, self.tasks = sync.event(), {}
   local ok, message, code = self:write(claims.enter, self.id, d:now(), d:now() + d.lease)
-  if not ok then return nil, message, code end
+  if not ok then
+    d.worker = nil
+    self.left:set()
+    return nil, message, code
+  end
   self.safe_until = task.now() + d.lease
   local _ <close> = setmetatable({ worker = self }, Serving)
   self.messages = self:attempt(function(db)

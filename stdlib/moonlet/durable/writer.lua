@@ -205,23 +205,47 @@ local function flush(self)
   self.is_flushing = false
 end
 
+local function begin_flush(self)
+  self.is_flushing = true
+  task.spawn({ daemon = true, name = "durable writer" }, flush, self)
+end
+
+-- A task that writes its own row: those that came meanwhile are written by another.
+local Direct = {}
+
+function Direct:__close()
+  local owner = self.writer
+  owner.is_flushing = false
+  if #owner.pending > 0 then begin_flush(owner) end
+end
+
+-- Nobody else writes: the task need not wait for others. If it is cancelled the row may be written
+-- or not, as it was its last one.
+local function write_directly(self, op, item)
+  self.is_flushing = true
+  local _ <close> = setmetatable({ writer = self }, Direct)
+  item.op, item.written = op, nil
+  write_batch(self, { item })
+end
+
 --- Adds a row to the next transaction, without waiting.
 -- @tparam table op
 -- @tparam table item the parameters; `event` is set when it is written
 function Writer:add(op, item)
   item.op, item.event, item.written = op, self.batch, nil
   self.pending[#self.pending + 1] = item
-  if not self.is_flushing then
-    self.is_flushing = true
-    task.spawn({ daemon = true, name = "durable writer" }, flush, self)
-  end
+  if not self.is_flushing then begin_flush(self) end
   return item
 end
 
 --- Writes a row in the next transaction; waits for it.
 -- @treturn boolean whether it was written: false, its condition did not hold; or nil, message, code
 function Writer:put(op, item)
-  self:add(op, item)
+  if self.is_flushing then
+    self:add(op, item)
+  else
+    write_directly(self, op, item)
+  end
   while item.written == nil and not item.message do item.event:wait() end
   if item.message then return nil, item.message, item.code end
   return item.written

@@ -212,6 +212,7 @@ function own_metrics.add(list, core)
   add_http(list, core.http())
   add_named(list)
   client_metrics.add(list, family, labelled)
+  for _, add in ipairs(named.metrics) do add(list, family, labelled) end
 end
 
 return own_metrics

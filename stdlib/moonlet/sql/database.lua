@@ -130,10 +130,12 @@ end
 -- @tparam string sql one statement
 -- @param ... its parameters; nil is NULL. SQLite: or one table with named ones
 -- @treturn integer rows changed; or nil, message, code. SQLite: then the rowid of the last row that
--- was inserted
+-- this connection has inserted
 function Database:execute(sql, ...)
   check_self(self, "execute")
-  return call(self, "execute", sql, ...)
+  local count, other, code = call(self, "execute", sql, ...)
+  if code then return nil, other, code end
+  return count, other
 end
 
 --- Runs a statement, and returns its first row.
@@ -164,7 +166,9 @@ end
 -- @treturn {table} or nil, message, code
 function Database:all(sql, ...)
   check_self(self, "all")
-  return call(self, "all", sql, ...)
+  local list, message, code = call(self, "all", sql, ...)
+  if code then return nil, message, code end
+  return list
 end
 
 -- A loan that goes to rows: closed unless they have it.
@@ -216,7 +220,9 @@ end
 -- @treturn boolean true; or nil, message, code
 function Database:script(sql)
   check_self(self, "script")
-  return call_on(self, self.writer, "script", sql)
+  local ok, message, code = call_on(self, self.writer, "script", sql)
+  if code then return nil, message, code end
+  return ok
 end
 
 --- A statement that is run often.
@@ -242,6 +248,12 @@ function Database:with(opts)
   other.how = opts
   return setmetatable(other, getmetatable(self))
 end
+
+--- SQLite only: copies the database, as it is now, into a file, while others go on reading and
+-- writing. The file is replaced once the copy is complete and on disk. Waits.
+-- @function Database:backup
+-- @tparam string path
+-- @treturn boolean true; or nil, message, code
 
 -- ---- transactions ----
 

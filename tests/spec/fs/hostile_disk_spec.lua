@@ -168,10 +168,10 @@ describe("a directory that becomes a link to another one again and again", funct
 end)
 
 describe("a directory that is written while it becomes a link to another one again and again", function()
-  local dir, swapper, script
+  local dir, swapper
 
-  -- Whenever D/tree/d is a directory, another process moves it away, puts a link to D/outside there, and puts it back.
-  -- D/begun has a byte for each time.
+  -- Another process exchanges D/tree/d, whenever it is a directory, and a link to D/outside; D/begun has a byte for each
+  -- time.
   before_each(function()
     dir = os.tmpname()
     os.remove(dir)
@@ -181,31 +181,11 @@ describe("a directory that is written while it becomes a link to another one aga
       assert(fs.write(dir .. "/source/" .. i, "own\n"))
       assert(fs.write(dir .. "/source/deep/" .. i, "own\n"))
     end
-    assert(fs.symlink("../outside", dir .. "/tree/l"))
-    local command
-    command, script = support.command(("local D = %q\n"):format(dir) .. [[
-      local fs = require "moonlet.fs"
-      local rename = os.rename
-      local d, l, was = D .. "/tree/d", D .. "/tree/l", D .. "/tree/was"
-      local rounds <close> = assert(io.open(D .. "/begun", "w"))
-      rounds:setvbuf "no"
-      repeat
-        local found <const> = fs.lstat(d)
-        if found and found.type == "directory" and rename(d, was) then
-          if rename(l, d) then
-            rename(d, l)
-            rounds:write "."
-          end
-          if not rename(was, d) then fs.remove(was, { recursive = true }) end
-        end
-      until fs.exists(D .. "/stop")
-    ]])
-    swapper = assert(io.popen(command))
+    swapper = assert(io.popen(("%s/link_swapper %s/tree/d ../outside %s/begun"):format(
+      os.getenv "MOONLET_TESTS", dir, dir), "w"))
   end)
   after_each(function()
-    os.execute("touch " .. dir .. "/stop")
-    swapper:close()
-    os.remove(script)
+    if io.type(swapper) == "file" then swapper:close() end
     os.execute("rm -rf " .. dir)
   end)
 
@@ -234,9 +214,8 @@ describe("a directory that is written while it becomes a link to another one aga
     while_swapped(50, function()
       fs.write(dir .. "/tree/d/f", text, { atomic = true, sync = false })
     end)
-    os.execute("touch " .. dir .. "/stop")
-    swapper:read "a"
-    for _, place in ipairs { "/outside", "/tree/d" } do
+    swapper:close()
+    for _, place in ipairs { "/outside", "/tree/d", "/tree/d.link" } do
       local names = table.concat(fs.list(dir .. place) or {}, " ")
       assert.is_nil(names:find("part", 1, true), names)
       local found <const> = support.read_file(dir .. place .. "/f")

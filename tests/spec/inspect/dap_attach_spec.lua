@@ -7,6 +7,7 @@ local it = support.limited(it)
 local http = require "moonlet.http"
 local json = require "moonlet.json"
 local net = require "moonlet.net"
+local task = require "moonlet.task"
 
 local UPGRADE = "GET /dap HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: dap\r\n\r\n"
 
@@ -174,6 +175,39 @@ end
     assert.matches("^HTTP/1%.1 409 ", head)
     second:close()
     assert.is_true(#c:call("threads").threads >= 1)
+  end)
+
+  it("does not stop the tasks that serve it, whatever has a breakpoint", function()
+    local program <close> = inspected.start(SERVER)
+    local c <close> = attach(program, {})
+    local names, list = { "agent.answer", "agent.debugger.call", "debugger.tasks", "debugger.evaluate" }, json.array {}
+    for i, name in ipairs(names) do list[i] = { name = "moonlet.inspect." .. name } end
+    for _, one in ipairs(c:call("setFunctionBreakpoints", { breakpoints = list }).breakpoints) do
+      assert.is_true(one.verified)
+    end
+    for _ = 1, 3 do
+      assert.is_true(#c:call("threads").threads >= 2)
+      assert.are.equal("2", value_of(c, "1 + 1"))
+    end
+    program:answers()
+    c:call("disconnect", {})
+    goes_on(program)
+  end)
+
+  it("begins for one of ten clients that come at once, and for each when its turn has come", function()
+    local program <close> = inspected.start(SERVER)
+    local sessions, turns = {}, {}
+    for i = 1, 10 do
+      turns[i] = task.spawn(function()
+        local c <close> = attach(program, { 4 })
+        sessions[#sessions + 1] = i
+        assert(#sessions == 1)
+        c:stopped("breakpoint", 4)
+        sessions[#sessions] = nil
+      end)
+    end
+    for i = 1, 10 do assert(turns[i]:join()) end
+    goes_on(program)
   end)
 
   it("answers what is malformed, and wrong arguments", function()

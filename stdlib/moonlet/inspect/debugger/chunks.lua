@@ -100,12 +100,21 @@ function chunks.lines(file, first, last)
   return list
 end
 
--- The value that "a.b.c" names among the global variables and the loaded modules.
-local function find(name)
-  local value = globals
-  for part in string_gmatch(name, "[^.:]+") do
-    if value == globals and rawget(globals, part) == nil then value = package_loaded end
+local function walk(value, names)
+  for part in string_gmatch(names, "[^.:]+") do
     value = type(value) == "table" and rawget(value, part) or nil
+  end
+  return value
+end
+
+-- The function that "a.b.c" names among the global variables, or in a loaded module, whose name may
+-- have dots, too; or something else.
+local function find(name)
+  local value, module, rest = walk(globals, name), name, ""
+  while type(value) ~= "function" and module do
+    value = walk(rawget(package_loaded, module), rest)
+    local shorter, last = string_match(module, "^(.*)[.:]([^.:]+)$")
+    module, rest = shorter, last and last .. "." .. rest
   end
   return value
 end

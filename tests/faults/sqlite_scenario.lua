@@ -1,0 +1,68 @@
+-- SQLite, for tests/faults/sweep.lua: whatever call fails, each step either works or says why, and at the end no
+-- descriptor and no task is left. Exit status 3: something is.
+
+local sqlite = require "moonlet.sqlite"
+local task = require "moonlet.task"
+local test = require "moonlet.test"
+
+local STEP = 20 -- seconds for each
+
+-- What a step may end with: success; nil, message, code; a failure that rows raise; or a Lua error for want of memory
+-- or of a thread.
+local function step(name, fn)
+  local ok, first, message, code = task.pcall(task.timeout, STEP, fn)
+  if not ok then
+    local text = tostring(first)
+    local is_known = type(first) == "table" and first.code or text:find("not enough memory", 1, true)
+      or text:find("cannot start a thread", 1, true)
+    if not is_known then error(("%s raised %s"):format(name, text), 0) end
+  elseif first == nil and message ~= nil and (type(message) ~= "string" or type(code) ~= "string") then
+    error(("%s returned nil, %s, %s"):format(name, message, code), 0)
+  end
+end
+
+local path = os.tmpname()
+
+local function everything()
+  local db <close>, message, code = sqlite.open(path)
+  if not db then
+    assert(type(message) == "string" and type(code) == "string", message)
+    return
+  end
+  step("script", function() return db:script "CREATE TABLE t(id INTEGER PRIMARY KEY, x)" end)
+  step("execute", function() return db:execute("INSERT INTO t(x) VALUES(?)", ("x"):rep(1000)) end)
+  step("transaction", function()
+    return db:transaction(function(tx)
+      for i = 1, 3 do
+        local ok, why, which = tx:execute("INSERT INTO t(x) VALUES(?)", i)
+        if not ok then return nil, why, which end
+      end
+      return tx:transaction(function(inner) return inner:value "SELECT count(*) FROM t" end)
+    end)
+  end)
+  step("rows", function()
+    for _ in db:rows "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 600) SELECT x FROM c" do
+    end
+  end)
+  step("all", function() return db:all "SELECT * FROM t" end)
+  step("backup", function() return db:backup(path .. ".copy") end)
+  step("many", function()
+    return task.group(function(group)
+      for _ = 1, 6 do group:spawn(function() return db:value "SELECT count(*) FROM t" end) end
+    end)
+  end)
+  step("cancelled", function()
+    task.timeout(0.01, db.value, db,
+      "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT sum(x) FROM c")
+  end)
+end
+
+local left = test.leaks()
+local ok, failure = pcall(everything)
+for _, ending in ipairs { "", "-wal", "-shm", "-journal", ".copy", ".copy.partial" } do os.remove(path .. ending) end
+if not ok then
+  local text = tostring(failure)
+  local is_known = text:find("not enough memory", 1, true) or text:find("cannot start a thread", 1, true)
+  if not is_known then error(failure, 0) end
+end
+dofile "tests/faults/end.lua"(left, STEP)
