@@ -18,9 +18,9 @@ struct cli_options {
     bool show_help;
     bool no_interpose;
     const char *workers_status; /* the pid of a master; NULL: not asked for */
-    bool checks_handover; /* --check-handover=N: another program's master asks */
-    bool runs_specs; /* --test, what follows is for busted */
-    bool shows_durable; /* --durable, what follows says what */
+    bool checks_handover;       /* --check-handover=N: another program's master asks */
+    bool runs_specs;            /* --test, what follows is for busted */
+    bool shows_durable;         /* --durable, what follows says what */
     bool inspect_write, inspect_remote, attach_web;
     const char *attach;  /* the program to show; NULL: none */
     const char *inspect; /* the address, "" for the usual one; NULL: not to be inspected */
@@ -29,11 +29,11 @@ struct cli_options {
     double preempt;      /* seconds, 0: off */
     double slow;         /* the same; negative: not given */
     struct moonlet_workers workers; /* --workers; count 0: none */
-    const char *profile; /* --profile: the file; NULL: no profile */
-    int first;           /* the first option */
-    int script;          /* index of the script's name, --test or --durable; argc: there is none */
-    const char *bad;     /* the wrong option, NULL when there is none */
-    const char *needs;   /* what it lacks; NULL: it is unknown */
+    const char *profile;            /* --profile: the file; NULL: no profile */
+    int first;                      /* the first option */
+    int script;        /* index of the script's name, --test or --durable; argc: there is none */
+    const char *bad;   /* the wrong option, NULL when there is none */
+    const char *needs; /* what it lacks; NULL: it is unknown */
 };
 
 struct cli_options cli_options_read(int argc, char **argv);

@@ -69,7 +69,7 @@ struct ml_http_server {
     uint32_t max_in_flight; /* exchanges; beyond them 503 */
     enum ml_http_on_gone on_gone;
     bool is_stopping;
-    bool is_leaving; /* or about to stop: no answer keeps its connection */
+    bool is_leaving;    /* or about to stop: no answer keeps its connection */
     bool wants_refused; /* handle() is also given exchanges that have their answer: is_refused */
     struct ml_link connections; /* all that are open */
     struct ml_link memory;      /* all pieces, those that are spare among them */

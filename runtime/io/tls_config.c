@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "io/io.h"
 #include "io/address.h"
 #include "io/io.h"
 

@@ -46,7 +46,7 @@ static void arm(struct moonlet *m, struct ml_task *task, ml_time now)
 /* When the running task is to be preempted. */
 static ml_time preempt_at(const struct moonlet *m, struct ml_task *task, ml_time since)
 {
-    ml_time at = ml_watch_due(m, since, slice_of(m, task));
+    ml_time at = ml_watch_due(since, slice_of(m, task));
     return at < m->preempting.free_at ? m->preempting.free_at : at;
 }
 
@@ -87,6 +87,12 @@ static void disarm(struct moonlet *m, lua_State *L)
         ml_chain_refresh(m->lua.hub.current);
 }
 
+static void give_way(struct ml_hub *hub)
+{
+    ml_watch_passed(ml_moonlet_of(hub->owner));
+    ml_give_way(hub);
+}
+
 /*
  * The events are a return, by which a C function that has computed is named, and an instruction,
  * before which the task may be left. If it may not, the watchdog pokes again soon.
@@ -105,8 +111,8 @@ static void on_event(lua_State *L, lua_Debug *event)
         disarm(m, L);
     if (is_slow)
         ml_slow_tell(m, L, event);
-    if (is_due && can_switch)
-        ml_preempt(L, event, ml_give_way);
+    if (is_due && can_switch && !ml_preempt(L, event, give_way))
+        ml_watch_again(m);
 }
 
 /* ---- options ---- */

@@ -42,16 +42,20 @@ struct ml_sight {
 };
 
 struct ml_watch {
-    struct ml_link link;     /* among the watched ones; next NULL: not watched */
-    _Atomic ml_time limit;   /* a task that keeps the thread so long is looked at; ML_FOREVER */
-    struct ml_sight sight;   /* the last one */
-    _Atomic ml_time since;   /* when the watchdog has seen it first */
-    _Atomic ml_time spent;   /* what the thread had computed then */
-    _Atomic ml_time look_at; /* when the task is looked at. A look may put the next one off */
+    struct ml_link link;       /* among the watched ones; next NULL: not watched */
+    _Atomic ml_time limit;     /* a task that keeps the thread so long is looked at; ML_FOREVER */
+    struct ml_sight sight;     /* the last one */
+    _Atomic ml_time since;     /* the task began to run then, or a little later */
+    _Atomic ml_time spent;     /* what the thread had computed when the watchdog saw it first */
+    _Atomic ml_time passed_at; /* when a task was preempted last */
+    _Atomic ml_time look_at;   /* when the task is looked at. A look may put the next one off */
     /* Only for the watchdog's thread. */
+    ml_time round_at; /* when the last round was */
+    ml_time seen_at;  /* when it saw the last sight first */
     ml_time checked_at;
     ml_time checked_spent; /* what the thread had computed in the last round; -1: not looked at */
     bool was_idle;         /* the last round has found the hub in the same poll */
+    bool was_asleep;       /* ... and the next one was not before the hub told */
 };
 
 /* vm/slow.c. */

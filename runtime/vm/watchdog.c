@@ -8,15 +8,16 @@
 #include <signal.h>
 
 /* Rounds for each limit, and their length. */
-enum { ROUNDS = 5 };
+enum { ROUNDS = 2 };
 #define SHORTEST_ROUND (ML_MILLISECOND / 5)
 #define LONGEST_ROUND (20 * ML_MILLISECOND)
 
 /* Before the signal the thread must have computed within so long. */
 #define CHECK (ML_MILLISECOND / 10)
 
-/* Between two looks at a task that goes on. */
+/* Between two looks at a task that goes on, and the most from a signal to the next round. */
 #define AGAIN ML_MILLISECOND
+#define FOLLOW (5 * ML_MILLISECOND)
 
 static struct {
     pthread_mutex_t life; /* held while the thread is started or ended */
@@ -82,18 +83,34 @@ static ml_time round_of(ml_time limit)
                                     : length;
 }
 
-ml_time ml_watch_due(const struct moonlet *m, ml_time since, ml_time limit)
+ml_time ml_watch_due(ml_time since, ml_time limit)
 {
-    ml_time early = round_of(m->watch.limit) + CHECK;
-    return limit == ML_FOREVER ? ML_FOREVER : ml_time_after(since, limit - early);
+    return limit == ML_FOREVER ? ML_FOREVER : ml_time_after(since, limit - 2 * CHECK);
+}
+
+/*
+ * A time before which the task that is seen now has not begun: that of the round before, and of the
+ * last preemption. If the hub has roused the watchdog it has begun now. Half of the limit is its
+ * own in any case, though the round came late.
+ */
+static ml_time begin_of(const struct ml_watch *watch, ml_time now)
+{
+    ml_time passed_at = watch->passed_at, since = now - watch->limit / 2;
+    if (watch->was_asleep)
+        return now;
+    if (watch->round_at > since)
+        since = watch->round_at;
+    return passed_at > since ? passed_at : since;
 }
 
 /* Another task runs, or the hub. */
 static void note_change(struct ml_watch *watch, ml_time now)
 {
-    watch->since = now;
+    ml_time since = begin_of(watch, now);
+    watch->since = since;
+    watch->seen_at = now;
     watch->spent = ml_poke_cpu_time(runtime_of(watch));
-    watch->look_at = ml_watch_due(runtime_of(watch), now, watch->limit);
+    watch->look_at = ml_watch_due(since, watch->limit);
     watch->checked_spent = -1;
 }
 
@@ -107,23 +124,26 @@ static ml_time rest(struct ml_watch *watch, bool is_same, ml_time now)
     struct ml_hub *hub = &runtime_of(watch)->lua.hub;
     bool was_asked = watch->was_idle;
     watch->was_idle = is_same;
-    if (is_same && was_asked && hub->watch.is_asleep)
+    watch->was_asleep = is_same && was_asked && hub->watch.is_asleep;
+    if (watch->was_asleep)
         return ML_FOREVER;
     hub->watch.is_asleep = is_same;
     return ml_time_after(now, round_of(watch->limit));
 }
 
 /*
- * A look is due. The signal is sent if the thread computes: for half of the time that its task has
- * had, and of the time since the last round. One that waits in the kernel now and then is left
- * alone, for the signal would end its next wait there. Returns when the next round is due.
+ * A look is due. The signal is sent if the thread computes: for half of the time that its task had
+ * when it was seen first, and of the time since the last round. One that waits in the kernel now
+ * and then is left alone, for the signal would end its next wait there. Returns when the next round
+ * is due.
  */
 static ml_time attempt(struct ml_watch *watch, ml_time now)
 {
     struct moonlet *m = runtime_of(watch);
     ml_time spent = ml_poke_cpu_time(m), before = watch->checked_spent;
+    ml_time rest = watch->limit - (watch->seen_at - watch->since);
     bool computes = before >= 0 && 2 * (spent - before) >= now - watch->checked_at &&
-                    2 * (spent - watch->spent) >= watch->limit;
+                    2 * (spent - watch->spent) >= rest;
     watch->checked_spent = spent;
     watch->checked_at = now;
     if (!computes)
@@ -131,7 +151,7 @@ static ml_time attempt(struct ml_watch *watch, ml_time now)
     watch->checked_spent = -1;
     watch->look_at = ml_time_after(now, AGAIN);
     ml_poke_send(m, ML_POKE_LOOK);
-    return ml_time_after(now, AGAIN);
+    return ml_time_earlier(ml_time_after(now, round_of(watch->limit)), ml_time_after(now, FOLLOW));
 }
 
 /* Looks at one runtime. Returns when the next round is due for it. */
@@ -142,9 +162,10 @@ static ml_time look(struct ml_watch *watch, ml_time now)
     bool is_same = is_same_sight(watch);
     if (!is_same)
         note_change(watch, now);
+    watch->round_at = now;
     if (watch->sight.task == 0)
         return rest(watch, is_same, now);
-    watch->was_idle = false;
+    watch->was_idle = watch->was_asleep = false;
     runtime_of(watch)->lua.hub.watch.is_asleep = false;
     if (is_same && now >= watch->look_at)
         return attempt(watch, now);
@@ -177,12 +198,28 @@ static void *watch_all(void *argument)
     return argument;
 }
 
-void ml_watch_rouse(struct ml_hub *hub)
+static void rouse(void)
 {
-    hub->watch.is_asleep = false;
     pthread_mutex_lock(&dog.mutex);
     pthread_cond_signal(&dog.roused);
     pthread_mutex_unlock(&dog.mutex);
+}
+
+void ml_watch_rouse(struct ml_hub *hub)
+{
+    hub->watch.is_asleep = false;
+    rouse();
+}
+
+void ml_watch_passed(struct moonlet *m)
+{
+    m->watch.passed_at = ml_clock_now();
+}
+
+void ml_watch_again(struct moonlet *m)
+{
+    m->watch.look_at = ml_time_after(ml_clock_now(), AGAIN);
+    rouse();
 }
 
 static void init_condition(void)
@@ -245,10 +282,12 @@ static int start(void)
 static bool change_list(struct ml_watch *watch, bool is_watched)
 {
     pthread_mutex_lock(&dog.mutex);
-    if (is_watched && !ml_link_is_in_list(&watch->link))
+    if (is_watched && !ml_link_is_in_list(&watch->link)) {
+        watch->was_asleep = true;
         ml_list_insert(&dog.watches, &watch->link);
-    else if (!is_watched && ml_link_is_in_list(&watch->link))
+    } else if (!is_watched && ml_link_is_in_list(&watch->link)) {
         ml_list_remove(&watch->link);
+    }
     bool is_empty = ml_list_is_empty(&dog.watches);
     pthread_cond_signal(&dog.roused);
     pthread_mutex_unlock(&dog.mutex);

@@ -12,13 +12,21 @@ local Database = {}
 ---@return string|nil # code
 function Database:all(sql, ...) end
 
+---SQLite only: copies the database, as it is now, into a file, while others go on reading and
+---writing. The file is replaced once the copy is complete and on disk. Waits.
+---@param path string
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Database:backup(path) end
+
 ---Closes it: connections that are in use when they come back. Idempotent, never waits.
 function Database:close() end
 
 ---Runs a statement, and drops the rows that it returns. Waits.
 ---@param sql string one statement
 ---@param ... any its parameters; nil is NULL. SQLite: or one table with named ones
----@return integer|nil # rows changed; or nil, message, code. SQLite: then the rowid of the last row that was inserted
+---@return integer|nil # rows changed; or nil, message, code. SQLite: then the rowid of the last row that this connection has inserted
 ---@return string|nil # message
 ---@return string|nil # code
 function Database:execute(sql, ...) end

@@ -114,8 +114,8 @@ static int open_own(struct ml_datagram *d, const struct local_end *end,
 static bool is_shared(const struct ml_lua *lua, const struct local_end *end)
 {
     bool is_local = ml_address_is_local(&end->address);
-    bool has_place = is_local ? end->address.size > sizeof(sa_family_t)
-                              : ml_address_port(&end->address) != 0;
+    bool has_place =
+        is_local ? end->address.size > sizeof(sa_family_t) : ml_address_port(&end->address) != 0;
     return lua->worker != NULL && !end->is_exclusive && has_place;
 }
 

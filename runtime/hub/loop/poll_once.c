@@ -19,6 +19,7 @@ static ml_time patience(const struct ml_hub *hub, ml_time deadline)
 void ml_look_until(struct ml_hub *hub, ml_time deadline)
 {
     atomic_store_explicit(&hub->attention, false, memory_order_relaxed);
+    ml_ready_expect_poll(hub);
     bool noticed = ml_poller_poll(hub->poller, patience(hub, deadline));
     ml_time now = ml_clock_now();
     ml_deadlines_wake_due(hub, hub->clock.virtual_now == 0 ? now : hub->clock.virtual_now);

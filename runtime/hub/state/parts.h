@@ -31,6 +31,10 @@ struct ml_hub_ready {
     struct ml_link *rest; /* the first of those at the end that were preempted; &queue: none was */
     uint32_t count;
     uint32_t passed_over;   /* polls since the first of the rest could have run */
+    struct ml_link *mark;   /* during a poll after a preemption: what `rest` was; NULL otherwise */
+    struct ml_link *unborn; /* the task that had not begun before which others came last, ... */
+    uint32_t let_first;     /* ... and how often */
+    bool gave_way;          /* a task was preempted since the last poll */
     uint64_t shuffle_state; /* for the random order of the queue; 0: it is in order */
 };
 

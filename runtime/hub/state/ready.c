@@ -26,8 +26,38 @@ __attribute__((noinline)) struct ml_task *ml_ready_prefetch(const struct ml_hub 
     return task;
 }
 
+/* The first task that has not begun, if it stands near the front and was not preempted; NULL:
+ * none. */
+static struct ml_link *first_unborn(const struct ml_hub *hub)
+{
+    enum { NEAR = 64 };
+    struct ml_link *link = hub->ready.queue.next;
+    int steps = 0;
+    while (link != hub->ready.rest && task_of(link)->state != ML_TASK_NEW && ++steps < NEAR)
+        link = link->next;
+    bool is_found = link != hub->ready.rest && task_of(link)->state == ML_TASK_NEW;
+    return is_found ? link : NULL;
+}
+
+/* `rest` stands before that task during the poll. After ten polls the task comes first once. */
+void ml_ready_let_woken_first(struct ml_hub *hub)
+{
+    enum { MOST = 10 };
+    struct ml_link *unborn = first_unborn(hub);
+    hub->ready.gave_way = false;
+    hub->ready.let_first = unborn == hub->ready.unborn ? hub->ready.let_first + 1 : 0;
+    hub->ready.unborn = unborn;
+    if (unborn == NULL || hub->ready.let_first >= MOST) {
+        hub->ready.unborn = NULL;
+        return;
+    }
+    hub->ready.mark = hub->ready.rest;
+    hub->ready.rest = unborn;
+}
+
 void ml_ready_push_preempted(struct ml_hub *hub, struct ml_task *task)
 {
+    hub->ready.gave_way = true;
     bool is_first = hub->ready.rest == &hub->ready.queue;
     ml_list_insert(&hub->ready.queue, &task->waiter.link);
     hub->ready.count++;

@@ -23,10 +23,24 @@ void ml_ready_push_preempted(struct ml_hub *hub, struct ml_task *task);
 /* The first of the preempted tasks, if there is one, is one of the others from now on. */
 void ml_ready_promote(struct ml_hub *hub);
 
+/* What ml_ready_expect_poll() does. */
+void ml_ready_let_woken_first(struct ml_hub *hub);
+
+/* To be called before each poll. If a task was preempted, those that the poll wakes come before
+ * those that have not begun: ten of these that compute would keep them for ten slices. */
+static inline void ml_ready_expect_poll(struct ml_hub *hub)
+{
+    if (ml_unlikely(hub->ready.gave_way))
+        ml_ready_let_woken_first(hub);
+}
+
 /* To be called after each poll: promotes one when others have come first for some polls. */
 static inline void ml_ready_note_poll(struct ml_hub *hub)
 {
     enum { MOST = 10 };
+    if (ml_unlikely(hub->ready.mark != NULL))
+        hub->ready.rest = hub->ready.mark;
+    hub->ready.mark = NULL;
     bool is_passed_over = hub->ready.rest != &hub->ready.queue;
     if (ml_unlikely(is_passed_over) && ++hub->ready.passed_over >= MOST)
         ml_ready_promote(hub);
@@ -44,6 +58,8 @@ static inline void ml_ready_remove(struct ml_hub *hub, struct ml_task *task)
 {
     if (ml_unlikely(hub->ready.rest == &task->waiter.link))
         hub->ready.rest = task->waiter.link.next;
+    if (ml_unlikely(hub->ready.mark == &task->waiter.link))
+        hub->ready.mark = task->waiter.link.next;
     ml_list_remove(&task->waiter.link);
     hub->ready.count--;
 }

@@ -190,9 +190,17 @@ function claims.enter(db, engine, worker, now, expires)
     worker, now, expires)
 end
 
---- A worker leaves; it has no runs any more.
-function claims.leave(db, engine, worker)
-  return db:execute(engine.sql "DELETE FROM moonlet_workers WHERE id = ?", worker)
+local function leave(tx, engine, worker, now)
+  local count, message, code = tx:execute(engine.sql [[UPDATE moonlet_runs SET status = 'queued',
+    worker = NULL, due = ? WHERE status = 'running' AND worker = ?]], now, worker)
+  if not count then return nil, message, code end
+  return tx:execute(engine.sql "DELETE FROM moonlet_workers WHERE id = ?", worker)
+end
+
+--- A worker leaves, which has no runs in memory any more: also those go back that it has claimed
+-- and not begun, as it was cancelled in between.
+function claims.leave(db, engine, worker, now)
+  return db:transaction(leave, engine, worker, now)
 end
 
 local GONE = "SELECT id FROM moonlet_workers WHERE expires < ?"

@@ -10,6 +10,7 @@ local context = require "moonlet.durable.context"
 local encoding = require "moonlet.durable.encoding"
 local failure = require "moonlet.durable.failure"
 local ops = require "moonlet.durable.ops"
+local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 
 local Context = context.class
@@ -106,11 +107,11 @@ end
 -- Takes the first message of a topic; nil: there is none. One branch of a run at a time.
 local function take(ctx, key, topic, record)
   local run = ctx.run
-  if run.is_receiving or not is_there(run.d, run.id, topic) then return nil end
-  run.is_receiving = true
+  if not is_there(run.d, run.id, topic) then return nil end
+  run.receiving = run.receiving or sync.mutex()
+  local _ <close> = run.receiving:lock()
   local written = run:try_write(ops.receive, { run.id, run.epoch, key, run:next_seq(record), topic,
     run.d:now() })
-  run.is_receiving = false
   if not written then
     if not run:is_held() then run:lose() end
     run:check(ctx)

@@ -151,7 +151,7 @@ local function begin_all(self, rows)
       if not histories then task.sleep(jitter(POLL)) end
     until histories or self.is_gone
   end
-  for _, row in ipairs(rows) do begin(self, row, histories and histories[row.id]) end
+  for _, row in ipairs(histories and rows or {}) do begin(self, row, histories[row.id]) end
 end
 
 local function room_for(self, queue)
@@ -339,7 +339,7 @@ local function leave(self)
   for claimed in pairs(self.runs) do claimed:suspend "stopped" end
   local is_empty = wait_for_runs(self, PATIENCE)
   self.is_gone = true
-  if is_empty then self:write(claims.leave, self.id) end
+  if is_empty then self:write(claims.leave, self.id, self.d:now()) end
   for _, t in ipairs(self.tasks) do
     t:cancel()
     t:join(PATIENCE)
@@ -360,7 +360,11 @@ function Worker:serve()
   local d = self.d
   self.left, self.tasks = sync.event(), {}
   local ok, message, code = self:write(claims.enter, self.id, d:now(), d:now() + d.lease)
-  if not ok then return nil, message, code end
+  if not ok then
+    d.worker = nil
+    self.left:set()
+    return nil, message, code
+  end
   self.safe_until = task.now() + d.lease
   local _ <close> = setmetatable({ worker = self }, Serving)
   self.messages = self:attempt(function(db)

@@ -18,6 +18,9 @@ local huge, io, table_concat = math.huge, io, table.concat
 
 local attach = {}
 
+-- So long the tasks are asked for until they are printed, in seconds.
+local PATIENCE = 10
+
 -- ---- finding the program ----
 
 -- Where the socket of a process may be.
@@ -54,7 +57,8 @@ end
 local Program = {}
 Program.__index = Program
 
--- Asks the inspector. Returns the answer, or nil and why there is none.
+-- Asks the inspector. Returns the answer; or nil, why there is none, and whether the program did not
+-- answer in time.
 function Program:ask(path, opts)
   opts = opts or {}
   opts.url = self.base .. path
@@ -62,7 +66,8 @@ function Program:ask(path, opts)
   if not reply then return nil, message end
   if reply.status ~= 200 then
     local body = reply:json()
-    return nil, type(body) == "table" and body.error or reply.body:gsub("%s+$", "")
+    local why = type(body) == "table" and body.error or reply.body:match "^(.-)%s*$"
+    return nil, why, reply.status == 504
   end
   return reply:json()
 end
@@ -165,17 +170,25 @@ local function add_rates(tasks, last, seconds)
 end
 
 local function look(program, last, since)
-  local answer, message = program:ask "/tasks?stack=0&limit=100000"
-  if not answer then return nil, message end
+  local answer, message, is_late = program:ask "/tasks?stack=0&limit=100000"
+  if not answer then return nil, message, is_late end
   return answer, add_rates(answer.tasks, last, answer.at - since)
 end
 
+-- The same for a program that may be busy for a while: it has 0.1 s for each answer.
+local function look_patiently(program, last, since)
+  local deadline, answer, seen, is_late = task.now() + PATIENCE, nil, nil, nil
+  repeat
+    answer, seen, is_late = look(program, last, since)
+  until answer or not is_late or task.now() >= deadline
+  if not answer then mistake(seen) end
+  return answer, seen
+end
+
 local function print_once(program)
-  local first, seen = look(program, {}, 0)
-  if not first then mistake(seen) end
+  local first, seen = look_patiently(program, {}, 0)
   task.sleep(0.5)
-  local answer, message = look(program, seen, first.at)
-  if not answer then mistake(message) end
+  local answer = look_patiently(program, seen, first.at)
   io.stdout:write(table_concat(screen.list(answer, { sort = "cpu" }, 120, huge), "\n"), "\n")
 end
 

@@ -5,6 +5,7 @@ local pairs, setmetatable = pairs, setmetatable
 local table_remove = table.remove
 
 local task = require "moonlet.task"
+local protected = task.pcall -- pcall that returns a cancellation, too
 
 local loans = {}
 
@@ -80,7 +81,9 @@ function Loan:close()
   end
   self.lease = false
   source.leased[self.connection] = nil
-  if is_whole then lease:close() else lease:discard() end
+  if is_whole and not source.is_closed then return lease:close() end
+  self.connection:close()
+  protected(lease.discard, lease) -- what may fail is to close the connection, for want of memory
 end
 
 Loan.__close = Loan.close
@@ -100,10 +103,11 @@ function Source:close()
   for i, loan in pairs(self.warm) do
     self.warm[i] = nil
     self.leased[loan.connection] = nil
-    loan.lease:close()
+    loan.connection:close()
+    protected(loan.lease.discard, loan.lease)
     loan.lease = false
   end
-  self.pool:close()
+  protected(self.pool.close, self.pool)
 end
 
 return loans

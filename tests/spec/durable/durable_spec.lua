@@ -210,6 +210,26 @@ describe("waits", function()
     assert.equal("ENOENT", select(3, d:send("nobody", "t", 1)))
   end)
 
+  it("of several branches for one topic get a message each, also when one of them was cancelled", function()
+    local d <close> = durable.test()
+    d:workflow("w", function(ctx)
+      local both = ctx:map("both", { 1, 2 }, function(b) return b:receive "t" end)
+      local i, value = ctx:race {
+        function(b) return b:receive "u" end,
+        function(b) return b:receive "u" end,
+        function(b) b:sleep("long", 1e4) end,
+      }
+      return both[1] + both[2], i < 3 and value
+    end)
+    local r = assert(d:start("w"))
+    task.sleep(1)
+    assert(d:send(r.id, "t", 1))
+    assert(d:send(r.id, "t", 2))
+    task.sleep(1)
+    assert(d:send(r.id, "u", "one"))
+    assert.same({ n = 2, 3, "one" }, table.pack(r:result(100)))
+  end)
+
   it("await events that were emitted before, and others", function()
     local d <close> = durable.test()
     d:workflow("w", function(ctx) return ctx:await "early", ctx:await "late", ctx:await("never", 3) end)

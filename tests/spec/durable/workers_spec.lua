@@ -102,6 +102,64 @@ describe("two processes", function()
   end)
 end)
 
+describe("a worker that has lost a run", function()
+  -- Another worker claims the run while a step or transaction of it runs here.
+  local function lose(call)
+    local path <close> = own.path()
+    local d <close> = assert(durable.open(path.path, { lease = 60 }))
+    assert(d.db:execute "CREATE TABLE book (n INTEGER)")
+    local began, go, raised = false, false, nil
+    d:workflow("w", function(ctx)
+      local _, err = pcall(call, ctx, function()
+        began = true
+        while not go do task.sleep(0.001) end
+      end)
+      raised = err
+      ctx:step("more", function() raised = "ran" end)
+    end)
+    local serving = task.spawn(d.serve, d)
+    local r = assert(d:start("w"))
+    support.eventually(function() return began end)
+    assert(d.db:execute "UPDATE moonlet_runs SET epoch = epoch + 1, worker = 'other'")
+    go = true
+    support.eventually(function() return raised end)
+    d:stop(0)
+    serving:join()
+    local row = d:get(r.id)
+    assert.same({}, row.steps)
+    assert.equal("running", row.status)
+    assert.equal("other", row.worker)
+    assert.equal(0, d.db:value "SELECT count(*) FROM book")
+    return raised
+  end
+
+  it("remembers no step of it, and runs no further one", function()
+    assert.equal("ESUSPENDED", lose(function(ctx, wait) ctx:step("s", wait) end).code)
+  end)
+
+  it("commits no transaction of it", function()
+    local path <close> = own.path()
+    local d <close> = assert(durable.open(path.path, { lease = 60 }))
+    assert(d.db:execute "CREATE TABLE book (n INTEGER)")
+    local tries = 0
+    d:workflow("w", function(ctx)
+      ctx:transaction("t", function(tx)
+        tries = tries + 1
+        tx:execute "INSERT INTO book VALUES (1)"
+        tx:execute "UPDATE moonlet_runs SET epoch = epoch + 1" -- as another worker would, just before the commit
+      end)
+    end)
+    local serving = task.spawn(d.serve, d)
+    local r = assert(d:start("w"))
+    support.eventually(function() return tries == 1 end)
+    support.eventually(function() return d.worker.count == 0 end)
+    assert.equal(0, d.db:value "SELECT count(*) FROM book")
+    assert.same({}, d:get(r.id).steps)
+    d:stop(0)
+    serving:join()
+  end)
+end)
+
 describe("a worker that is stopped", function()
   it("claims nothing more, lets runs end that can, and gives back the others at once", function()
     local path <close> = own.path()
@@ -144,6 +202,23 @@ describe("a worker that is stopped", function()
     serving:cancel()
     serving:join()
     assert.equal("queued", d:get(r.id).status)
+  end)
+end)
+
+describe("a worker that is cancelled at any moment of a claim", function()
+  it("leaves no run behind that nobody has", function()
+    local path <close> = own.path()
+    local d <close> = assert(durable.open(path.path, { lease = 60 }))
+    d:workflow("w", function(ctx) ctx:sleep("x", 60) end)
+    for i = 1, 12 do
+      for j = 1, 5 do assert(d:start("w", nil, { id = i .. "." .. j })) end
+      local serving = task.spawn(d.serve, d)
+      for _ = 1, i do task.sleep(0.001) end
+      serving:cancel()
+      serving:join()
+      assert.equal(0, d.db:value "SELECT count(*) FROM moonlet_runs WHERE status = 'running'")
+      assert.equal(0, d.db:value "SELECT count(*) FROM moonlet_workers")
+    end
   end)
 end)
 

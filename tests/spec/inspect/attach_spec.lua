@@ -43,6 +43,22 @@ describe("moonlet --attach", function()
     assert.matches("idle%?%[2J%?", output) -- no control character of the program reaches the terminal
   end)
 
+  it("asks a program once more that is in a C function for a while", function()
+    local program <close> = inspected.start [[
+      local task = require "moonlet.task"
+      task.spawn({ name = "idle" }, task.sleep, 1000)
+      print "begun"
+      while true do -- the C function takes longer than the 0.1 s that the inspector waits for an answer
+        (("a"):rep(11000)):find "a*b"
+        task.sleep(0.1)
+      end
+    ]]
+    program:line "begun"
+    local output, status = run("--attach", "unix:" .. program.path)
+    assert.equal(0, status, output)
+    assert.matches("idle", output)
+  end)
+
   it("shows them in a terminal, with keys, and leaves it as it was", function()
     local program <close> = inspected.start(BUSY)
     local child <close> = assert(process.spawn {

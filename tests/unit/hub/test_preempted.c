@@ -113,12 +113,87 @@ static void test_a_random_order_has_those_that_gave_way_too(void **state)
     close_hub(&hub);
 }
 
+static void sleep_and_note(struct c_task *self)
+{
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ml_sleep_until(hub_of(self), ml_clock_now() + 1), 0);
+        note(self);
+    }
+}
+
+static void let_time_pass(void)
+{
+    ml_time begin = ml_clock_now();
+    while (ml_clock_now() < begin + 2)
+        continue;
+}
+
+static void compute_for_long(struct c_task *self)
+{
+    let_time_pass();
+    note(self);
+    ml_give_way(hub_of(self));
+}
+
+/* A sleeper waited for all tasks of a burst, each of which computed for a slice when it began. */
+static void test_a_woken_task_comes_before_those_that_have_not_begun(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task sleeper = {.number = 0}, tasks[5] = {0};
+    open_hub(&hub);
+    hub.waits.spurious = false;
+    order[0] = '\0';
+    spawn(&hub, &sleeper, sleep_and_note, NULL);
+    for (int i = 0; i < 5; i++) {
+        tasks[i].number = i + 1;
+        spawn(&hub, &tasks[i], compute_for_long, NULL);
+    }
+    assert_int_equal(run_all(&hub), 0);
+    assert_string_equal(order, "1 0 2 0 3 0 4 5 ");
+    assert_ptr_equal(hub.ready.rest, &hub.ready.queue);
+    close_hub(&hub);
+}
+
+static void sleep_and_give_way(struct c_task *self)
+{
+    const struct c_task *last = self->data;
+    for (int i = 0; last->task.state != ML_TASK_ENDED && i < 1000; i++) {
+        let_time_pass();
+        ml_give_way(hub_of(self));
+        ml_sleep_until(hub_of(self), ml_clock_now() + 1);
+    }
+}
+
+static void end_soon(struct c_task *self)
+{
+    (void)self;
+}
+
+/* Each time that one of the sleepers is preempted, another one is woken. */
+static void test_one_that_has_not_begun_runs_though_others_are_woken_for_ever(void **state)
+{
+    (void)state;
+    struct ml_hub hub;
+    struct c_task last = {.number = 9}, sleepers[3] = {0};
+    open_hub(&hub);
+    for (int i = 0; i < 3; i++)
+        spawn(&hub, &sleepers[i], sleep_and_give_way, &last);
+    spawn(&hub, &last, end_soon, NULL);
+    assert_int_equal(run_all(&hub), 0);
+    for (int i = 0; i < 3; i++)
+        assert_true(sleepers[i].task.switches < 100);
+    close_hub(&hub);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_those_that_yield_come_before_those_that_gave_way),
         cmocka_unit_test(test_one_that_gave_way_runs_in_the_end_though_others_always_can),
         cmocka_unit_test(test_one_that_gave_way_can_be_dropped),
+        cmocka_unit_test(test_a_woken_task_comes_before_those_that_have_not_begun),
+        cmocka_unit_test(test_one_that_has_not_begun_runs_though_others_are_woken_for_ever),
         cmocka_unit_test(test_a_random_order_has_those_that_gave_way_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

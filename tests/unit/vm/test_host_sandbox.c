@@ -180,6 +180,10 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.postgres.listener preload.moonlet.postgres.parameters preload.moonlet.postgres.pool "
          "preload.moonlet.postgres.readings preload.moonlet.postgres.target preload.moonlet.process "
          "preload.moonlet.process.core preload.moonlet.process.run preload.moonlet.process.start "
+         "preload.moonlet.redis preload.moonlet.redis.address preload.moonlet.redis.batch "
+         "preload.moonlet.redis.cluster preload.moonlet.redis.commands preload.moonlet.redis.connection "
+         "preload.moonlet.redis.execute preload.moonlet.redis.node preload.moonlet.redis.resp "
+         "preload.moonlet.redis.scan preload.moonlet.redis.script preload.moonlet.redis.subscription "
          "preload.moonlet.serving preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
          "preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.show "},
         {MOONLET_DEBUG,

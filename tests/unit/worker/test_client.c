@@ -162,7 +162,7 @@ static void notice_and_end(struct c_task *self)
     await_message(p);
     say(p, (struct ml_control_head){.type = ML_CONTROL_DRAIN}, NULL, 0);
     say(p, (struct ml_control_head){.type = ML_CONTROL_JOINED}, NULL, 0); /* has no handler */
-    say(p, (struct ml_control_head){.type = 200}, NULL, 0);                /* of a later version */
+    say(p, (struct ml_control_head){.type = 200}, NULL, 0);               /* of a later version */
     while (p->noticed == 0)
         ml_sleep_until(&p->hub, ml_hub_now(&p->hub) + ML_MILLISECOND);
     ml_control_close(&p->master);
