@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
+#include "bindings/core/lua_worker.h"
 #include "bindings/core/object.h"
 #include "bindings/core/option.h"
 #include "bindings/core/time_limit.h"
@@ -424,6 +425,40 @@ static int push_open_error(lua_State *L, const char *name, int error)
     return 3;
 }
 
+/* The memory of a store, from the master, which keeps it for all workers. Waits. */
+static int ask_master(void *context, const char *name, const struct ml_store_wish *wish)
+{
+    struct ml_lua *lua = context;
+    struct ml_worker_reply *reply = NULL;
+    struct ml_control_store asked = {.size = wish->size != 0 ? wish->size : ML_STORE_DEFAULT_SIZE};
+    memcpy(asked.name, name, strlen(name) + 1);
+    int error = ml_worker_request(lua->worker->client, ML_CONTROL_STORE, &asked, sizeof asked,
+                                  &reply, ML_FOREVER);
+    if (error != 0)
+        return error;
+    int fd = reply->error == 0 ? ml_worker_reply_take_fd(reply, 0) : reply->error;
+    ml_worker_reply_free(reply);
+    return fd == -1 ? -EPROTO : fd;
+}
+
+/* Opens the store, in a worker with the memory of its master. While another worker makes a store of
+ * that memory, this one waits. */
+static int open_store(lua_State *L, const char *name, const struct ml_store_wish *wish,
+                      struct ml_store **store)
+{
+    struct ml_lua *lua = ml_lua_of(L);
+    if (lua->worker == NULL)
+        return ml_open_stores_get(name, wish, NULL, NULL, store);
+    ml_blocking_begin(L);
+    int error;
+    do {
+        error = ml_open_stores_get(name, wish, ask_master, lua, store);
+        if (error == -EBUSY && ml_sleep_until(&lua->hub, ml_clock_now() + FIRST_PAUSE) != 0)
+            error = -ECANCELED;
+    } while (error == -EBUSY);
+    return ml_blocking_end(L, error);
+}
+
 static int store_open(lua_State *L)
 {
     struct ml_store_wish wish;
@@ -433,7 +468,7 @@ static int store_open(lua_State *L)
                   "name must have from 1 to 63 bytes, without zeros");
     check_wish(L, &wish);
     struct object *object = ml_push_object(L, store_type, sizeof *object, 0);
-    int error = ml_open_stores_get(name, &wish, NULL, NULL, &object->store);
+    int error = open_store(L, name, &wish, &object->store);
     if (error == -EEXIST)
         return push_mismatch(L, name, &wish, object->store);
     return error != 0 ? push_open_error(L, name, error) : 1;

@@ -249,6 +249,26 @@ describe("a shared store", function()
     assert.are.same({ 4000 }, store:get "list")
   end)
 
+  it("is one for all workers of a master, whichever asks first", function()
+    local output, status = support.run([[
+      local task, worker = require "moonlet.task", require "moonlet.worker"
+      local store = assert(worker.store("shared", { size = 1 << 17 }))
+      worker.ready()
+      for i = 1, 5000 do store:incr "n" end
+      store:set("from " .. worker.id, { worker.id })
+      store:incr "done"
+      while store:get "done" < 2 do task.sleep(0.01) end
+      local _, message, code = worker.store("shared", { size = 1 << 18 })
+      if worker.id == 1 then
+        print(store:get "n", store:get("from 2")[1], message, code)
+        worker.stop()
+      end
+      task.sleep(30)
+    ]], "--workers 2")
+    assert.match("10000\t2\tstore 'shared' has size=131072, not 262144\tEINVAL", output)
+    assert.are.equal(0, status)
+  end)
+
   it("says what it is not called on", function()
     local store = open()
     assert.has_error(function() store.get("a", "b") end)
