@@ -354,10 +354,10 @@ static int await(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_
 static int see_out(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_job *job,
                    int error)
 {
+    job->give_up(job);
     struct ml_scope *shield = ml_scope_open(hub, ML_SCOPE_SHIELD, ML_FOREVER);
     if (shield == NULL)
         return error;
-    job->give_up(job);
     int result = await(hub, kind, job, ml_time_after(ml_hub_now(hub), SEEING_OUT));
     ml_scope_close(hub, shield);
     return result == 0 ? 0 : error;
