@@ -44,18 +44,18 @@ function CopyWriter:write(...) end
 ---Notifications of channels: `for n in listener do`; `n.channel`, `n.payload`, `n.pid` of the
 ---server's process that sent it. After the connection was lost and has come back `n.gap` is true:
 ---notifications may have been missed, so look at the tables. `<close>` ends it.
----@class moonlet.postgres.Listener
-local Listener = {}
+---@class moonlet.postgres.Notifications
+local Notifications = {}
 
 ---Ends it. Idempotent, never waits.
-function Listener:close() end
+function Notifications:close() end
 
 ---The next notification. Waits.
 ---@param timeout? number seconds
 ---@return table|nil # or nil, message, code: "ETIMEDOUT", "CLOSED"
 ---@return string|nil # message
 ---@return string|nil # code
-function Listener:next(timeout) end
+function Notifications:next(timeout) end
 
 ---A database: a pool of connections. `<close>` closes it.
 ---@class moonlet.postgres.PostgresDatabase
@@ -98,7 +98,7 @@ function PostgresDatabase:execute(sql, ...) end
 ---Listens to channels, on a connection that is not of the pool. When this returns, nothing that is
 ---sent from then on is missed.
 ---@param ... string their names
----@return moonlet.postgres.Listener|nil # or nil, message, code
+---@return moonlet.postgres.Notifications|nil # or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function PostgresDatabase:listen(...) end
@@ -175,32 +175,6 @@ function PostgresDatabase:with(opts) end
 ---later) is loaded when a database is first opened.
 ---@class moonlet.postgres
 local postgres = {}
-
----Begins to copy out.
----@param connection any
----@param loan any
----@param sql any
-function postgres.copy.read(connection, loan, sql) end
-
----Begins to copy in; with a source copies all of it. loan: of the connection; false: it is a
----transaction's.
----@param connection any
----@param loan any
----@param sql any
----@param source any
-function postgres.copy.write(connection, loan, sql, source) end
-
----Makes one.
----@param parts table `pool`; `connect` -> a connection that is not the pool's; `title`
-function postgres.database.new(parts) end
-
----Begins to listen.
----@param connect_one function -> a connection; or nil, message, code
----@param channels {string}
----@return moonlet.postgres.Listener|nil # or nil, message, code
----@return string|nil # message
----@return string|nil # code
-function postgres.listener.open(connect_one, channels) end
 
 ---@class moonlet.postgres.open.options
 ---@field max? integer connections at a time
