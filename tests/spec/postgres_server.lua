@@ -3,6 +3,7 @@
 
 local support = dofile "tests/spec/support.lua"
 local programs = dofile "tests/spec/programs.lua"
+local test = require "moonlet.test"
 
 local postgres_server = {}
 
@@ -62,6 +63,27 @@ function Server:remove()
   self:stop()
   programs.stop_all()
   programs.remove_directory()
+end
+
+-- Whether a descriptor is among what is left.
+local function has_descriptor(left)
+  for _, what in ipairs(left) do
+    if what:find("descriptor", 1, true) then return true end
+  end
+  return false
+end
+
+--- Calls fn(db), closes the database, and waits for the descriptors that go a moment later: a query that was
+-- given up is cancelled on a worker, over a connection of its own.
+function postgres_server.with(db, fn)
+  local leaks = test.leaks()
+  local function call()
+    local closing <close> = db
+    return fn(closing)
+  end
+  local results = table.pack(call())
+  support.eventually(function() return not has_descriptor(leaks()) end)
+  return table.unpack(results, 1, results.n)
 end
 
 return postgres_server

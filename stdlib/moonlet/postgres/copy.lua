@@ -176,7 +176,7 @@ local function write_all(writer, source)
   end
 end
 
---- Begins to copy in; with a source copies all of it. loan: of the connection; false: it is a
+-- Begins to copy in; with a source copies all of it. loan: of the connection; false: it is a
 -- transaction's.
 function copy.write(connection, loan, sql, source)
   local ok, message, code, details = begin(connection, sql, "in")
@@ -235,7 +235,7 @@ function CopyReader:__tostring()
   return self.connection and "postgres.copy_reader (open)" or "postgres.copy_reader (closed)"
 end
 
---- Begins to copy out.
+-- Begins to copy out.
 function copy.read(connection, loan, sql)
   local ok, message, code, details = begin(connection, sql, "out")
   if not ok then

@@ -25,7 +25,7 @@ local PostgresDatabase = {}
 PostgresDatabase.__index = PostgresDatabase
 PostgresDatabase.__name = "postgres.database"
 
---- Makes one.
+-- Makes one.
 -- @tparam table parts `pool`; `connect` -> a connection that is not the pool's; `title`
 function database.new(parts)
   parts.kinds, parts.kind_count = {}, 0 -- texts of queries: whether they only read

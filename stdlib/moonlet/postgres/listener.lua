@@ -42,7 +42,7 @@ local function connect(self)
   return connection
 end
 
---- Begins to listen.
+-- Begins to listen.
 -- @tparam function connect_one -> a connection; or nil, message, code
 -- @tparam {string} channels
 -- @treturn Notifications or nil, message, code

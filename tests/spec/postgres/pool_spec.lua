@@ -17,8 +17,7 @@ local function where(more)
 end
 
 local function with(opts, fn, more)
-  local db <close> = assert(postgres.open(where(more), opts))
-  return fn(db)
+  return postgres_server.with(assert(postgres.open(where(more), opts)), fn)
 end
 
 local function answers()

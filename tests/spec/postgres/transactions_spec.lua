@@ -15,8 +15,7 @@ local function open(opts)
 end
 
 local function with(opts, fn)
-  local db <close> = open(opts)
-  return fn(db)
+  return postgres_server.with(open(opts), fn)
 end
 
 local function kill_backends(db)
