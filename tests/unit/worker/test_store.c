@@ -6,9 +6,8 @@
 #include <cmocka.h>
 
 #include "child_process.h"
-#include "worker/store.h"
 #include "worker/open_stores.h"
-
+#include "worker/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -379,8 +378,8 @@ static bool count_is_whole(struct ml_store *store)
     while (error == -EBUSY);
     double number;
     memcpy(&number, &copy.word, sizeof number);
-    return error == 0 && (copy.kind == ML_STORE_INTEGER ? copy.word == 1 || copy.word == 2
-                                                        : number == 1.5);
+    return error == 0 &&
+           (copy.kind == ML_STORE_INTEGER ? copy.word == 1 || copy.word == 2 : number == 1.5);
 }
 
 static const struct scene scenes[] = {
