@@ -75,6 +75,7 @@ end
 
 --- Calls fn(db), closes the database, and waits for the descriptors that go a moment later: a query that was
 -- given up is cancelled on a worker, over a connection of its own.
+-- Inside it no other database may be left open that opens connections: they would be waited for, too.
 function postgres_server.with(db, fn)
   local leaks = test.leaks()
   local function call()
