@@ -69,9 +69,9 @@ static bool has(struct ml_store *store, const char *key, const char *bytes, size
     do
         error = ml_store_get(store, text(key), NOW, 0, &copy);
     while (error == -EBUSY);
-    if (bytes == NULL)
-        return error == -ENOENT;
-    bool is_equal = error == 0 && copy.size == size && memcmp(copy.block, bytes, size) == 0;
+    bool is_equal = bytes == NULL
+                        ? error == -ENOENT
+                        : error == 0 && copy.size == size && memcmp(copy.block, bytes, size) == 0;
     free(copy.block);
     return is_equal;
 }
