@@ -6,7 +6,7 @@ local net = require "moonlet.net"
 local postgres = require "moonlet.postgres"
 local sql = require "moonlet.sql"
 local task = require "moonlet.task"
-local it = support.limited(it)
+local it = postgres_server.limited(it)
 
 local server
 
