@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/hostile.h"
 #include "hub_fixture.h"
 
 #include "hub/state/ready.h"
@@ -142,7 +143,7 @@ static void test_a_woken_task_comes_before_those_that_have_not_begun(void **stat
     struct ml_hub hub;
     struct c_task sleeper = {.number = 0}, tasks[5] = {0};
     open_hub(&hub);
-    hub.waits.spurious = false;
+    hub.waits.spurious = true; /* the hostile build: the first wait is not woken for nothing */
     order[0] = '\0';
     spawn(&hub, &sleeper, sleep_and_note, NULL);
     for (int i = 0; i < 5; i++) {
@@ -150,7 +151,10 @@ static void test_a_woken_task_comes_before_those_that_have_not_begun(void **stat
         spawn(&hub, &tasks[i], compute_for_long, NULL);
     }
     assert_int_equal(run_all(&hub), 0);
-    assert_string_equal(order, "1 0 2 0 3 0 4 5 ");
+    if (ML_IS_HOSTILE) /* the second one is, and stands at the end then */
+        assert_memory_equal(order, "1 0 ", 4);
+    else
+        assert_string_equal(order, "1 0 2 0 3 0 4 5 ");
     assert_ptr_equal(hub.ready.rest, &hub.ready.queue);
     close_hub(&hub);
 }
