@@ -81,8 +81,8 @@ local function prepare(connection, deadline, sql, ...)
   return ok, message, code
 end
 
--- Opens a connection and makes it what the options say. how: {path=, statements=, attach=, patience=,
--- is_memory=}
+-- Opens a connection and makes it what the options say. how: {path=, statements=, attach=,
+-- patience=, is_memory=}
 local function connect(how, mode, only_reads)
   local connection, message, code = core.open(how.path, mode)
   if not connection then return nil, message, code end
@@ -156,18 +156,18 @@ end
 --- Opens a database.
 --
 -- Its file is in WAL mode and written through at each commit (`synchronous=FULL`); foreign keys are
--- enforced. One connection writes, for one task at a time; others read meanwhile. `":memory:"` is one
--- connection for all.
+-- enforced. One connection writes, for one task at a time; others read meanwhile. `":memory:"` is
+-- one connection for all.
 -- @tparam string path
 -- @tparam[opt] table opts
 -- @tparam[opt="create"] string opts.mode "create", "write": the file must exist, or "read"
 -- @tparam[opt=4] integer opts.readers connections that read
 -- @tparam[opt=5] number opts.busy_timeout seconds to wait while another process writes
 -- @tparam[opt="full"] string opts.synchronous "off", "normal", "full" or "extra"
--- @param[opt] opts.null the value for NULL in rows, `sql.null` or another; without it such columns are
--- absent
--- @tparam[opt] table opts.types functions by declared type of a column, in capitals: what one returns
--- stands for the value
+-- @param[opt] opts.null the value for NULL in rows, `sql.null` or another; without it such columns
+-- are absent
+-- @tparam[opt] table opts.types functions by declared type of a column, in capitals: what one
+-- returns stands for the value
 -- @tparam[opt] table opts.pragmas further settings of each connection: `{cache_size = -65536}`
 -- @tparam[opt] table opts.attach further files, by the names under which statements find them
 -- @treturn Database or nil, message, code

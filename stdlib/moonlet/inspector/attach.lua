@@ -18,9 +18,6 @@ local huge, io, table_concat = math.huge, io, table.concat
 
 local attach = {}
 
--- So long the tasks are asked for until they are printed, in seconds.
-local PATIENCE = 10
-
 -- ---- finding the program ----
 
 -- Where the socket of a process may be.
@@ -57,8 +54,8 @@ end
 local Program = {}
 Program.__index = Program
 
--- Asks the inspector. Returns the answer; or nil, why there is none, and whether the program did not
--- answer in time.
+-- Asks the inspector. Returns the answer; or nil, why there is none, and whether the program did
+-- not answer in time.
 function Program:ask(path, opts)
   opts = opts or {}
   opts.url = self.base .. path
@@ -177,7 +174,8 @@ end
 
 -- The same for a program that may be busy for a while: it has 0.1 s for each answer.
 local function look_patiently(program, last, since)
-  local deadline, answer, seen, is_late = task.now() + PATIENCE, nil, nil, nil
+  local deadline = task.now() + PATIENCE
+  local answer, seen, is_late
   repeat
     answer, seen, is_late = look(program, last, since)
   until answer or not is_late or task.now() >= deadline

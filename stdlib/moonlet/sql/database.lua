@@ -3,26 +3,28 @@
 -- An engine is a table of functions. Each that talks to the database may wait, and returns
 -- nil, message, code when that failed:
 --
--- - `begin(connection, options)` -> true: begins a transaction; options: of db:transaction(), or nil;
+-- - `begin(connection, options)` -> true: begins a transaction; options: of db:transaction(), or
+--   nil;
 -- - `commit(connection)` -> true; `rollback(connection)`, which raises nothing;
 -- - `is_busy(code)`: whether a call that failed so may be tried again soon (nil: never). Begin and
 --   commit are tried again, too;
--- - `guard(connection, fn, ...)` -> fn's results: calls fn, the body of a transaction (nil: plainly);
+-- - `guard(connection, fn, ...)` -> fn's results: calls fn, the body of a transaction (nil:
+--   plainly);
 -- - `methods`, `transaction_methods`: further methods of the engine's databases and transactions.
 --   They use `self.connection` in a transaction, and in a database
 --   `local loan <close>, message, code = self.writer:take()`, then `loan.connection`.
 --
 -- A connection is an object of the engine's, used by one task at a time:
 --
--- - `connection:execute(how, sql, ...)` -> rows changed, one further result; how: a table with `null`
---   and `types`, the options of the database;
+-- - `connection:execute(how, sql, ...)` -> rows changed, one further result; how: a table with
+--   `null` and `types`, the options of the database;
 -- - `connection:row(how, sql, ...)` -> the first row, or nil; `connection:value(how, sql, ...)`;
 --   `connection:all(how, sql, ...)` -> a list of rows;
--- - `connection:rows(how, sql, ...)` -> a cursor, a list of the first rows; `cursor:fetch()` -> a list
---   of the next ones, empty at the end; `cursor:close()`, which never waits;
+-- - `connection:rows(how, sql, ...)` -> a cursor, a list of the first rows; `cursor:fetch()` -> a
+--   list of the next ones, empty at the end; `cursor:close()`, which never waits;
 -- - `connection:script(sql)` -> true, several statements;
--- - `connection:tidy()` -> whether it can serve another task; drops what the last one left open, and
---   never waits; `connection:close()`, which never waits either. A connection whose call was
+-- - `connection:tidy()` -> whether it can serve another task; drops what the last one left open,
+--   and never waits; `connection:close()`, which never waits either. A connection whose call was
 --   cancelled and has not ended is not whole: it is closed.
 --
 -- With the code "WRITES" a connection of `readers` refuses a statement: it is for `writer`.
@@ -286,7 +288,7 @@ function Database:transaction(opts, fn, ...)
   if argument.is_callable(opts) then return self:transaction(nil, opts, fn, ...) end
   if opts ~= nil then argument.table(opts, 1, "transaction") end
   argument.callable(fn, opts and 2 or 1, "transaction")
-  local inside <close> = enter(self)
+  local _ <close> = enter(self)
   local loan <close>, message, code = self.writer:take()
   if not loan then return nil, message, code end
   loan:hold()

@@ -7,8 +7,8 @@ local argument = require "moonlet.argument"
 
 local statement = {}
 
---- A statement of a database, or of a transaction. Each connection prepares it when it first runs it
--- there, and keeps it; so do all other statements, of which the 256 last used ones are kept.
+--- A statement of a database, or of a transaction. Each connection prepares it when it first runs
+-- it there, and keeps it; so do all other statements, of which the 256 last used ones are kept.
 -- @object Statement
 -- @tfield string sql its text
 local Statement = {}

@@ -10,8 +10,8 @@ local task = require "moonlet.task"
 
 local transaction = {}
 
---- A transaction, for the task that began it, until its function returns. Its calls are those of the
--- database, on one connection.
+--- A transaction, for the task that began it, until its function returns. Its calls are those of
+-- the database, on one connection.
 -- @object Transaction
 local Transaction = {}
 Transaction.__index = Transaction

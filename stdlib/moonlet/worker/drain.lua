@@ -24,7 +24,8 @@ local function stop_servers(grace, is_replaced)
 end
 
 --- Stops what serves. A program that then goes on is ended as by SIGTERM: at once if nothing
--- served; after the grace if it accepts by itself, for the master does not know what of it is finished.
+-- served; after the grace if it accepts by itself, for the master does not know what of it is
+-- finished.
 function drain.run(grace, is_replaced)
   local deadline = task.now() + grace
   local sockets = core.count_sockets()

@@ -51,14 +51,14 @@ describe("moonlet.sqlite: failures", function()
 
   it("a task that is cancelled while it waits for the writer has done nothing", function()
     local db <close> = open()
-    local go, waiting = false, nil
+    local go = false
     local holder = task.spawn(function()
       db:transaction(function(tx)
         while not go do assert(tx:value "SELECT 1") end
       end)
     end)
     task.yield()
-    waiting = task.spawn(function() return db:execute "INSERT INTO t(name) VALUES('a')" end)
+    local waiting = task.spawn(function() return db:execute "INSERT INTO t(name) VALUES('a')" end)
     local later = task.spawn(function() return db:execute "INSERT INTO t(name) VALUES('b')" end)
     support.parked(waiting)
     waiting:cancel()
@@ -268,7 +268,8 @@ describe("moonlet.sqlite: failures", function()
     local db <close> = open()
     collectgarbage()
     local before, most, count = collectgarbage "count", 0, 0
-    local query = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000) SELECT x, 'text' AS t FROM c"
+    local query = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000) "
+      .. "SELECT x, 'text' AS t FROM c"
     for _ in db:rows(query) do
       count = count + 1
       if count % 1000 == 0 then most = math.max(most, collectgarbage "count" - before) end

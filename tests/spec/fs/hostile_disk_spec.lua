@@ -170,8 +170,8 @@ end)
 describe("a directory that is written while it becomes a link to another one again and again", function()
   local dir, swapper
 
-  -- Another process exchanges D/tree/d, whenever it is a directory, and a link to D/outside; D/begun has a byte for each
-  -- time.
+  -- Another process exchanges D/tree/d, whenever it is a directory, and a link to D/outside; D/begun has a byte for
+  -- each time.
   before_each(function()
     dir = os.tmpname()
     os.remove(dir)

@@ -14,7 +14,8 @@ local function run_on_slow_disk(script, ...)
   assert(fs.mkdir(dir.path .. "/place"))
   local words = {}
   for i, word in ipairs { ... } do words[i] = ("%q"):format(word) end
-  local output, status = support.shell(("'%s/slow_disk' %s/files %s/place '%s' --slow 0 %s %s/files %s/place %s"):format(
+  local command = "'%s/slow_disk' %s/files %s/place '%s' --slow 0 %s %s/files %s/place %s"
+  local output, status = support.shell(command:format(
     TESTS, dir.path, dir.path, os.getenv "MOONLET", script, dir.path, dir.path, table.concat(words, " ")))
   if status == NOT_MOUNTED then return nil end
   return output
@@ -34,11 +35,13 @@ describe("on a disk that answers late", function()
 
   it_on_slow_disk("every call of moonlet.fs makes its task alone wait", CALLS, "fs.", "29\n")
 
-  it_on_slow_disk("files of io, os and require make their task alone wait, and have the same content", CALLS, "io", "12\n")
+  it_on_slow_disk("files of io, os and require make their task alone wait, and have the same content", CALLS, "io",
+    "12\n")
 
   it_on_slow_disk("programs that lie there, or get a file of it, start while others run", CALLS, "process", "7\n")
 
-  it_on_slow_disk("a task that is cancelled does not wait for it, and the program ends", "tests/spec/fs/stuck_calls.lua", "",
-    "fs.read EDEADLINE\nfs.stat EDEADLINE\nfs.list EDEADLINE\nfs.open EDEADLINE\nio.open EDEADLINE\nio.lines EDEADLINE\n"
-    .. "require EDEADLINE\nother tasks go on\n")
+  it_on_slow_disk("a task that is cancelled does not wait for it, and the program ends",
+    "tests/spec/fs/stuck_calls.lua", "",
+    "fs.read EDEADLINE\nfs.stat EDEADLINE\nfs.list EDEADLINE\nfs.open EDEADLINE\n"
+    .. "io.open EDEADLINE\nio.lines EDEADLINE\nrequire EDEADLINE\nother tasks go on\n")
 end)

@@ -14,7 +14,8 @@ local server
 local env = luasql.postgres()
 
 local function connect(more)
-  return env:connect(("dbname=postgres user=tester host=%s port=%d %s"):format(server.directory, server.port, more or ""))
+  local place = "dbname=postgres user=tester host=%s port=%d %s"
+  return env:connect(place:format(server.directory, server.port, more or ""))
 end
 
 -- One row's columns.

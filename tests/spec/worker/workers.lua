@@ -24,7 +24,10 @@ local routes = {}
 function routes.who() return ("%s %s %d"):format(worker.id, worker.generation, pid) end
 function routes.slow() task.sleep(0.5) return routes.who() end
 function routes.status() return worker.status() end
-function routes.reload() local ok, message, code = worker.reload() return { ok = ok, message = message, code = code } end
+function routes.reload()
+  local ok, message, code = worker.reload()
+  return { ok = ok, message = message, code = code }
+end
 function routes.stop() return tostring(worker.stop()) end
 local function answer(req)
   local route = routes[req.path:match "^/(%w+)"]
