@@ -25,9 +25,9 @@ end
 -- The lines about all workers, in the order of their numbers.
 function show.text(status)
   local first = "master %d: %d workers, generation %d, up %.0f s, %d requests, %d restarts%s%s\n"
-  local lines = { first:format(status.pid, status.count, status.generation, status.uptime, status.requests,
-      status.restarts, status.reloading and ", reloading" or "",
-      status.stopping and ", stopping" or "") }
+  local lines = { first:format(status.pid, status.count, status.generation, status.uptime,
+    status.requests, status.restarts, status.reloading and ", reloading" or "",
+    status.stopping and ", stopping" or "") }
   lines[2] = LINE:format("id", "pid", "state", "generation", "age s", "connects", "requests",
     "open", "MB")
   table.sort(status.workers, function(a, b)

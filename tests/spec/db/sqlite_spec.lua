@@ -245,10 +245,10 @@ describe("moonlet.sqlite: options and rows", function()
       assert.equal("EDEADLK", (select(3, db:value "SELECT 1")))
     end
     assert.equal(2, db:value "SELECT count(*) FROM t")
-    for _ in db:rows "SELECT x FROM t" do break end
+    for _ in db:rows "SELECT x FROM t" do break end -- luacheck: ignore
     local lost = db:rows "SELECT x FROM t"
     assert.equal(1, lost().x)
-    lost = nil
+    lost = nil -- luacheck: ignore
     collectgarbage()
     assert.equal(2, db:value "SELECT count(*) FROM t")
   end)
