@@ -14,6 +14,9 @@ struct ml_lua_worker {
     uint64_t accepted;      /* connections so far */
     uint32_t ordinal;       /* of calls for port 0 so far */
     struct ml_link sockets; /* shared ones that are open */
+    struct ml_link notices; /* of other workers, not taken yet: bindings/core/lua_peers.c */
+    unsigned notice_count;
+    struct ml_link notice_waiters;
     bool is_draining;
 };
 
