@@ -1,70 +1,7 @@
--- Messages between workers: order, credit, ends. Without workers a process sends to itself.
+-- Messages between workers: order, ends, reloads.
 
 local workers = dofile "tests/spec/worker/workers.lua"
-local support = workers.support
-local it = support.limited(it)
-
-local json = require "moonlet.json"
-local worker = require "moonlet.worker"
-
-local named = 0
-
--- A topic of its own for each test.
-local function new_topic()
-  named = named + 1
-  return "topic " .. named
-end
-
-local function send(topic, value)
-  assert.are.same({ 1, 0 }, { worker.send("all", topic, value) })
-end
-
-describe("without workers", function()
-  it("all is this process, and an id is nobody", function()
-    local topic = new_topic()
-    send(topic, "here")
-    assert.are.same({ n = 1, "here" }, table.pack((worker.receive(topic, support.patience))))
-    assert.are.equal("ENOTCONN", select(3, worker.send(1, topic, 1)))
-  end)
-
-  it("gives back what was sent: any string, number, boolean or table", function()
-    local topic = new_topic()
-    local values = { "", "a\0b", ("x"):rep(5000), 0, -1, math.mininteger, math.maxinteger, 1.5, -0.0, 1 / 0,
-      true, false, { 1, 2, { a = "b", [1.5] = true } }, json.null, {} }
-    for _, value in ipairs(values) do send(topic, value) end
-    for _, value in ipairs(values) do
-      local got = worker.receive(topic, support.patience)
-      assert.are.same(value, got)
-      assert.are.equal(math.type(value), math.type(got))
-    end
-    local circle = {}
-    circle.self = circle
-    send(topic, circle)
-    local copy = worker.receive(topic, support.patience)
-    assert.are.equal(copy, copy.self)
-    assert.are_not.equal(circle, copy)
-    send(topic, function(a) return a + 1 end)
-    assert.are.equal(3, worker.receive(topic, support.patience)(2))
-  end)
-
-  it("refuses what cannot be sent", function()
-    local topic = new_topic()
-    assert.has_error(function() worker.send("all", topic, nil) end)
-    assert.has_error(function() worker.send("all", topic, coroutine.create(print)) end)
-    assert.has_error(function() worker.send("all", topic, require("moonlet.thread").channel()) end,
-      "value cannot be sent: a channel is of this process")
-    assert.has_error(function() worker.send("some", topic, 1) end)
-    for _, to in ipairs { 0, -1, 1.5, "1", 1 << 32 } do
-      assert.has_error(function() worker.send(to, topic, 1) end)
-    end
-    assert.has_error(function() worker.send("all", ("t"):rep(256), 1) end)
-    assert.has_error(function() worker.send("all", 1, 1) end)
-    assert.has_error(function() worker.receive(1) end)
-    assert.has_error(function() worker.receive(topic, "soon") end)
-    assert.has_error(function() worker.messages() end)
-    assert.are.equal("ETIMEDOUT", select(3, worker.receive(topic, 0)))
-  end)
-end)
+local it = workers.support.limited(it)
 
 describe("between workers", function()
   it("messages of each sender arrive in order, with its id", function()
