@@ -95,10 +95,10 @@ static void measure(const char *what, void (*make)(int), int count)
 
 int main(int count_of_arguments, char **arguments)
 {
-    if (count_of_arguments != 3 || sqlite3_open_v2(arguments[1], &db,
-                                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-                                                       SQLITE_OPEN_NOMUTEX,
-                                                   NULL) != SQLITE_OK)
+    if (count_of_arguments != 3 ||
+        sqlite3_open_v2(arguments[1], &db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK)
         return 1;
     int count = atoi(arguments[2]);
     run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; DROP TABLE IF EXISTS t;"

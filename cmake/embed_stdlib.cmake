@@ -1,6 +1,7 @@
 # Writes the Lua files named in LIST (relative to ROOT) as C arrays to OUTPUT.
 # Bytes are written as numbers: no escape, no string length limit, any content.
-# Each array ends with a zero that its size does not count.
+# Each array ends with a zero that its size does not count. Lines that are comments ("-- text") are
+# left out but for their ends: lines keep their numbers.
 
 cmake_minimum_required(VERSION 3.22)
 
@@ -12,9 +13,11 @@ foreach(file IN LISTS files)
   string(REGEX REPLACE "\\.lua$" "" name ${file})
   string(REPLACE "/" "." name ${name})
   file(READ ${ROOT}/${file} bytes HEX)
-  string(LENGTH "${bytes}" digits)
-  math(EXPR size "${digits} / 2")
   string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  string(REGEX REPLACE "0x0a,(0x20,)*0x2d,0x2d,(0x2d,)?0x20,(0x0[^a],|0x[^0].,)*" "0x0a,"
+    bytes "${bytes}")
+  string(LENGTH "${bytes}" digits)
+  math(EXPR size "${digits} / 5")
   # Sixteen bytes a line; CMake has no {n}, and a compiler may choke on one endless line.
   string(REPEAT "....." 16 line)
   string(REGEX REPLACE "(${line})" "\\1\n" bytes "${bytes}")

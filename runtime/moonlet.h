@@ -608,23 +608,23 @@ MOONLET_API int moonlet_inspect_listen(struct moonlet *m, const char *address);
 /* Processes of one program that share what their scripts listen on. All zero but `count` and
  * `arguments`: the defaults. */
 struct moonlet_workers {
-    unsigned count;           /* of workers, 1 to 1024 */
-    char *const *arguments;   /* of the program, as main() has them */
-    bool reuseport;           /* each listener has a queue for each worker */
+    unsigned count;                  /* of workers, 1 to 1024 */
+    char *const *arguments;          /* of the program, as main() has them */
+    bool reuseport;                  /* each listener has a queue for each worker */
     unsigned long long max_requests; /* a worker that has answered so many is replaced; 0: never */
-    size_t max_rss;           /* the same for bytes in memory */
-    double grace;             /* seconds that a worker has to drain; 0: 30 */
-    double boot;              /* seconds within which one must be ready; 0: 60 */
-    double stuck;             /* one whose tasks have not run for so long is killed; 0: 10; negative:
-                                 never */
-    const char *name;         /* in front of messages on stderr; NULL: "moonlet" */
+    size_t max_rss;                  /* the same for bytes in memory */
+    double grace;                    /* seconds that a worker has to drain; 0: 30 */
+    double boot;                     /* seconds within which one must be ready; 0: 60 */
+    double stuck;     /* one whose tasks have not run for so long is killed; 0: 10; negative:
+                         never */
+    const char *name; /* in front of messages on stderr; NULL: "moonlet" */
 };
 
 /*
  * To be called at the begin of main(), before other threads are started. In the process that the
- * user has started it runs the master: it starts `count` processes of the same program with the same
- * arguments, and watches over them until it is stopped. In those processes it returns at once; the
- * first runtime that they create is a worker's.
+ * user has started it runs the master: it starts `count` processes of the same program with the
+ * same arguments, and watches over them until it is stopped. In those processes it returns at once;
+ * the first runtime that they create is a worker's.
  *
  * - 1: this is a worker;
  * - 0: this was the master: exit with *status;

@@ -6,6 +6,7 @@
 ---@class moonlet
 ---@field channel moonlet.channel
 ---@field crypto moonlet.crypto
+---@field durable moonlet.durable
 ---@field fs moonlet.fs
 ---@field greenlet moonlet.greenlet
 ---@field http moonlet.http

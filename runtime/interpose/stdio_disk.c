@@ -133,7 +133,10 @@ ssize_t ml_stdio_read_past(struct ml_libc_calls *calls, struct ml_libc_call entr
         got == -EAGAIN ? ml_disk_fetch(calls, entry, fd, room, &error) : NULL;
     if (got == -EAGAIN)
         got = call != NULL ? take(fd, call, memory, room) : error;
-    return got == -ESPIPE ? got : note_read(file, got);
+    if (got == -ESPIPE)
+        return got;
+    begin_reading(file, 0); /* what it has is older: a later seek must not come back to it */
+    return note_read(file, got);
 }
 
 /* ---- places ---- */

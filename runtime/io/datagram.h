@@ -22,10 +22,10 @@ struct ml_datagram {
     char *block;               /* borrowed: holds the datagram received last, until it is dropped */
     size_t max;                /* bytes taken of a datagram, at most ML_IO_READ_SIZE */
     sa_family_t family;
-    bool is_receiving; /* a task is in ml_datagram_receive() */
-    bool is_sparse;    /* at the last check, datagrams came one at a time */
-    uint32_t streak;   /* datagrams received since the last wait */
-    uint32_t unlooked; /* datagrams since that check */
+    bool is_receiving;                       /* a task is in ml_datagram_receive() */
+    bool is_sparse;                          /* at the last check, datagrams came one at a time */
+    uint32_t streak;                         /* datagrams received since the last wait */
+    uint32_t unlooked;                       /* datagrams since that check */
     void (*on_close)(struct ml_datagram *d); /* NULL: nothing. Before the descriptor goes */
 };
 

@@ -28,17 +28,17 @@ struct ml_io_counters {
 struct ml_io {
     struct ml_hub *hub;
     struct ml_io_counters counters;
-    char *spare;                   /* the block that ml_io_borrow() lends; NULL: lent or not made */
-    struct ml_resolver *resolver;  /* the default resolver; NULL until it is first used */
-    struct ml_link resolvers;      /* all of them */
-    struct ml_openssl *openssl;    /* NULL until the first use of TLS */
+    char *spare;                  /* the block that ml_io_borrow() lends; NULL: lent or not made */
+    struct ml_resolver *resolver; /* the default resolver; NULL until it is first used */
+    struct ml_link resolvers;     /* all of them */
+    struct ml_openssl *openssl;   /* NULL until the first use of TLS */
     const unsigned char *ticket_secret; /* for tickets of TLS that other processes understand, too:
                                            ML_TICKET_SECRET bytes; NULL: each config's own */
-    struct bio_method_st *tls_bio; /* how OpenSSL calls transports: io/tls.c */
-    struct ml_nghttp2 *nghttp2;    /* NULL until the first use of HTTP/2: http/nghttp2.h */
-    struct ml_codecs *codecs;      /* NULL until the first use: http/codecs.h */
-    struct ml_departures *departures; /* NULL: nobody watches: io/departure.c */
-    struct ml_link lingering;         /* sockets that were closed: io/linger.c */
+    struct bio_method_st *tls_bio;      /* how OpenSSL calls transports: io/tls.c */
+    struct ml_nghttp2 *nghttp2;         /* NULL until the first use of HTTP/2: http/nghttp2.h */
+    struct ml_codecs *codecs;           /* NULL until the first use: http/codecs.h */
+    struct ml_departures *departures;   /* NULL: nobody watches: io/departure.c */
+    struct ml_link lingering;           /* sockets that were closed: io/linger.c */
     unsigned lingering_count;
     struct ml_link locked_files; /* system/file/file_lock.c */
 };

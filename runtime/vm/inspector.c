@@ -202,12 +202,11 @@ static bool is_interrupted(struct ml_lua *lua)
     return ml_moonlet_of(lua)->interrupt != 0;
 }
 
-const struct ml_inspectors ml_inspectors = {
-    .start = start,
-    .poke = poke,
-    .look = ml_hang_look,
-    .interrupt = interrupt,
-    .is_interrupted = is_interrupted};
+const struct ml_inspectors ml_inspectors = {.start = start,
+                                            .poke = poke,
+                                            .look = ml_hang_look,
+                                            .interrupt = interrupt,
+                                            .is_interrupted = is_interrupted};
 
 /* ---- the end ---- */
 

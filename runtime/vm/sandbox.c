@@ -96,9 +96,8 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_OS, " moonlet.sql moonlet.sql.* "}, /* the same: for those of databases */
     {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.sqlite moonlet.sqlite.core "},
     {PRELOAD, MOONLET_OS,
-     " moonlet.thread moonlet.thread.core moonlet.thread.worker "}, /* the same */
-    {PRELOAD, MOONLET_OS,
-     " moonlet.worker.store moonlet.worker.store.core "}, /* the same */
+     " moonlet.thread moonlet.thread.core moonlet.thread.worker "},            /* the same */
+    {PRELOAD, MOONLET_OS, " moonlet.worker.store moonlet.worker.store.core "}, /* the same */
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */

@@ -73,17 +73,24 @@ local function has_descriptor(left)
   return false
 end
 
---- Calls fn(db), closes the database, and waits for the descriptors that go a moment later: a query that was
--- given up is cancelled on a worker, over a connection of its own.
-function postgres_server.with(db, fn)
-  local leaks = test.leaks()
-  local function call()
-    local closing <close> = db
-    return fn(closing)
+--- As support.limited(it), but a test waits for the descriptors that go a moment later: a query that was given up
+-- is cancelled on a worker, over a connection of its own.
+function postgres_server.limited(it)
+  local limited = support.limited(it)
+  return function(title, body)
+    limited(title, function()
+      local leaks = test.leaks()
+      body()
+      collectgarbage()
+      support.eventually(function() return not has_descriptor(leaks()) end)
+    end)
   end
-  local results = table.pack(call())
-  support.eventually(function() return not has_descriptor(leaks()) end)
-  return table.unpack(results, 1, results.n)
+end
+
+--- Calls fn(db), and closes the database.
+function postgres_server.with(db, fn)
+  local closing <close> = db
+  return fn(closing)
 end
 
 return postgres_server

@@ -189,7 +189,7 @@ struct ml_lua {
     struct ml_profile *profile; /* bindings/inspect/profile.h; NULL: none is under way */
     struct ml_lua_http http;
     struct ml_lua_worker *worker; /* bindings/core/lua_worker.h; NULL: this is none */
-    struct ml_session *session; /* of the interactive mode; the owner's */
+    struct ml_session *session;   /* of the interactive mode; the owner's */
     /* Called before a thread begins, with its function on it. `thread` is a task's, or a
      * generator's or greenlet's; then code on L begins it, on which this may raise. NULL: nothing.
      */

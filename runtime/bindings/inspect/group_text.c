@@ -161,8 +161,8 @@ static void write_task_name(lua_State *L, int task, const char *number,
                   (long long)integer_field(L, task, number), has_name ? ")" : "");
 }
 
-/* Writes what the task waits for; "a mutex held by task" without its last word, which stands for the
- * task that has to act. Whether it was left out. */
+/* Writes what the task waits for; "a mutex held by task" without its last word, which stands for
+ * the task that has to act. Whether it was left out. */
 static bool write_without_task(lua_State *L, int task, const struct ml_text_sink *sink)
 {
     static const char end[] = " task";

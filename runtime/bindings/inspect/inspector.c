@@ -155,19 +155,11 @@ static int equal(lua_State *L)
 
 int ml_open_inspector(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"send", send},
-                                         {"receive", receive},
-                                         {"events", events},
-                                         {"next_event", next_event},
-                                         {"lost", lost},
-                                         {"poke", poke},
-                                         {"look", look},
-                                         {"interrupt", interrupt},
-                                         {"pid", pid},
-                                         {"uid", uid},
-                                         {"secret", secret},
-                                         {"equal", equal},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"send", send}, {"receive", receive}, {"events", events}, {"next_event", next_event},
+        {"lost", lost}, {"poke", poke},       {"look", look},     {"interrupt", interrupt},
+        {"pid", pid},   {"uid", uid},         {"secret", secret}, {"equal", equal},
+        {NULL, NULL}};
     ml_open_thread_channel_type(L);
     ml_failure_push_type(L);
     lua_pop(L, 1);

@@ -248,11 +248,12 @@ library. Waits for channels and the like are nobody's to end. Lets others run me
 @function waits
 @tparam[opt] table opts
 @tparam[opt=1000] integer opts.limit the most edges
-@treturn table {edges=, count=, deadlocks=, deadlock_count=}: a list of {from=, from_name=, to=, to_name=,
-waits_for=, deadline=}, how many there are, and a list of cycles, {tasks=, deadline=}: entries as of
-tasks(), of which each waits for the next and the last for the first; deadline: seconds until a time
-limit ends one of the waits, nil if none does. A cycle is listed only if no member has moved at a
-second look. Those listed have 10,000 members at most; deadlock_count counts the others, too.
+@treturn table {edges=, count=, deadlocks=, deadlock_count=}: a list of {from=, from_name=, to=,
+to_name=, waits_for=, deadline=}, how many there are, and a list of cycles, {tasks=, deadline=}:
+entries as of tasks(), of which each waits for the next and the last for the first; deadline:
+seconds until a time limit ends one of the waits, nil if none does. A cycle is listed only if no
+member has moved at a second look. Those listed have 10,000 members at most; deadlock_count counts
+the others, too.
 */
 static int inspect_waits(lua_State *L)
 {

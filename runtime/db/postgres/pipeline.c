@@ -289,10 +289,19 @@ static int settle_step(struct ml_pg *pg, ml_time deadline)
     return 0;
 }
 
+/* Whether a request is still under way. The answers of one that was abandoned may have been read
+ * long ago: the socket has nothing more to say then. */
+static bool is_under_way(struct ml_pg *pg)
+{
+    if (!pg->is_read)
+        collect(pg);
+    return pg->conn != NULL && !ml_list_is_empty(&pg->requests);
+}
+
 int ml_pg_settle(struct ml_pg *pg, ml_time deadline)
 {
     int error = 0;
-    while (error == 0 && pg->conn != NULL && !ml_list_is_empty(&pg->requests))
+    while (error == 0 && is_under_way(pg))
         error = settle_step(pg, deadline);
     while (error == 0 && pg->cancel != NULL)
         error = ml_wait(pg->hub, &cancel_kind, 0, &pg->settlers, deadline);

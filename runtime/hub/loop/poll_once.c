@@ -16,11 +16,11 @@ static ml_time patience(const struct ml_hub *hub, ml_time deadline)
     return span > 0 && (hub->clock.virtual_now == 0 || hub->clock.is_host) ? span : 0;
 }
 
-void ml_look_until(struct ml_hub *hub, ml_time deadline)
+void ml_look_for(struct ml_hub *hub, ml_time span)
 {
     atomic_store_explicit(&hub->attention, false, memory_order_relaxed);
     ml_ready_expect_poll(hub);
-    bool noticed = ml_poller_poll(hub->poller, patience(hub, deadline));
+    bool noticed = ml_poller_poll(hub->poller, span);
     ml_time now = ml_clock_now();
     ml_deadlines_wake_due(hub, hub->clock.virtual_now == 0 ? now : hub->clock.virtual_now);
     ml_pace_note_poll(hub, now);
@@ -29,4 +29,9 @@ void ml_look_until(struct ml_hub *hub, ml_time deadline)
     if (noticed && hub->mail.deliver != NULL)
         hub->mail.deliver(hub);
     ml_ready_note_poll(hub);
+}
+
+void ml_look_until(struct ml_hub *hub, ml_time deadline)
+{
+    ml_look_for(hub, patience(hub, deadline));
 }

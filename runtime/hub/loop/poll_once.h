@@ -11,4 +11,7 @@
  * hub's own stack. */
 void ml_look_until(struct ml_hub *hub, ml_time deadline);
 
+/* The same, waits for `span` of real time at most, whatever the deadlines of tasks are. */
+void ml_look_for(struct ml_hub *hub, ml_time span);
+
 #endif

@@ -427,9 +427,11 @@ int ml_offload(struct ml_hub *hub, const struct ml_wait_kind *kind, struct ml_jo
         return error;
     if (job->is_expected)
         expect(hub, job);
+    hub->offload.awaited++;
     error = await(hub, kind, job, deadline);
     if (error != 0 && job->give_up != NULL && has_begun(job))
         error = see_out(hub, kind, job, error);
+    hub->offload.awaited--;
     if (error != 0)
         abandon(hub->offload.workers, job);
     return error;

@@ -122,6 +122,7 @@ struct ml_hub_poll_sets {
 /* hub/on/offload.c: worker threads. */
 struct ml_hub_offload {
     struct ml_offload *workers; /* NULL: not needed yet */
+    unsigned awaited;           /* jobs that tasks wait for */
     /* Called when no task is alive any more. NULL: there were no workers yet. */
     void (*closed)(struct ml_hub *hub);
 };

@@ -13,7 +13,7 @@
 
 enum ml_scope_kind {
     ML_SCOPE_PLAIN,
-    ML_SCOPE_SHIELD,   /* scopes outside are not in force inside */
+    ML_SCOPE_SHIELD,     /* scopes outside are not in force inside */
     ML_SCOPE_NO_SWITCH,  /* no wait is allowed inside: bindings check it */
     ML_SCOPE_TRANSACTION /* nor here, but for calls of the transaction's own connection */
 };

@@ -63,8 +63,9 @@ void ml_children_init(struct ml_children *children, struct ml_hub *hub);
  * then SIGKILL to those that live on after their time. The hub is about to be closed. */
 void ml_children_release(struct ml_children *children);
 
-/* Starts a child; waits if what->may_wait. kill_after: span between SIGTERM and SIGKILL; is_detached: it is left to itself
- * when the owner leaves it. 0, or a negated errno as ml_spawn_beside(); or -ENOMEM, nothing started. */
+/* Starts a child; waits if what->may_wait. kill_after: span between SIGTERM and SIGKILL;
+ * is_detached: it is left to itself when the owner leaves it. 0, or a negated errno as
+ * ml_spawn_beside(); or -ENOMEM, nothing started. */
 int ml_child_start(struct ml_children *children, const struct ml_spawn *what, ml_time kill_after,
                    bool is_detached, struct ml_child **child, struct ml_spawned *spawned);
 

@@ -66,7 +66,7 @@ struct ml_spawn {
     const char *const *environment; /* ends with NULL */
     const char *directory;          /* NULL: this process's */
     int files[3];                   /* descriptors that become 0, 1 and 2; or one of the above */
-    int passed;   /* becomes descriptor ML_SPAWN_PASSED; 0: none */
+    int passed;                     /* becomes descriptor ML_SPAWN_PASSED; 0: none */
     int terminal; /* becomes the controlling terminal of a new session; -1: none */
     enum ml_spawn_group group;
     struct ml_spawn_limits limits;
@@ -74,7 +74,7 @@ struct ml_spawn {
     const uint64_t *mask; /* of blocked signals, as the kernel has it; NULL: that of the start */
     bool is_plain; /* as posix_spawn() does: the mask and the ignored signals are those of now, and
                       the other descriptors without FD_CLOEXEC are passed on */
-    bool may_wait;     /* the running task may be parked (system/process/spawn_beside.h) */
+    bool may_wait; /* the running task may be parked (system/process/spawn_beside.h) */
     bool is_unwatched; /* no pidfd is made, and no descriptor needed */
 };
 

@@ -224,21 +224,28 @@ function Run:hold_if_long(patience)
   return true
 end
 
+-- Cancels the run's task, unless it has not begun: one that is cancelled before never begins, and
+-- nobody would tell the worker of its end. It looks at the state when it begins.
+local function cancel_task(self, reason)
+  if self.has_begun then self.task:cancel(reason) end
+end
+
 --- The run leaves this worker: its task is cancelled, and ctx raises from now on.
 -- @tparam string why "lost", "stopped", "held"
 function Run:suspend(why)
   if self.state ~= "running" and self.state ~= "cancelling" then return end
   self.state, self.why = "suspended", why
-  if self.task then self.task:cancel("the run is suspended: " .. why) end
+  cancel_task(self, "the run is suspended: " .. why)
 end
 
---- Somebody has cancelled the run.
+--- Somebody has cancelled the run. One that has not begun goes up to where it would do something
+-- new, as if it had been cancelled before its claim.
 function Run:cancel(reason)
   if self.cancelled and self.state ~= "running" then return end
   self.cancelled = reason
-  if self.state ~= "running" then return end
+  if self.state ~= "running" or not self.has_begun then return end
   self.state = "cancelling"
-  if self.task then self.task:cancel(reason) end
+  cancel_task(self, reason)
 end
 
 -- ---- from the call of the workflow to its end ----
@@ -289,7 +296,7 @@ local function clean_up(self)
 end
 
 local function finish_cancelled(self)
-  if not clean_up(self) then return self:leave() end
+  if self.state ~= "cancelling" or not clean_up(self) then return self:leave() end
   local is_late = self.cancelled == run.DEADLINE
   local code = is_late and "EDEADLINE" or "ECANCELED"
   end_as(self, is_late and "failed" or "cancelled", failure.returned(nil, self.cancelled, code))
@@ -350,14 +357,13 @@ local function conclude(self, status, result)
   end
   if self.state == "cancelling" then
     -- The task that was cancelled cannot wait any more.
-    self.task = task.spawn({ daemon = true, name = "durable " .. self.id }, self.guarded, self,
-      finish_cancelled)
-    return
+    return self:spawn(finish_cancelled)
   end
   self:leave()
 end
 
 local function execute(self)
+  if self.state == "suspended" then return self:leave() end
   local status, result
   repeat
     if self.state == "replaying" then begin_again(self) end
@@ -365,16 +371,15 @@ local function execute(self)
   until self.state ~= "replaying"
   if status == "cancelled" or self.state == "suspended" then
     -- What is left to write is written by a task that may wait.
-    self.task = task.spawn({ daemon = true, name = "durable " .. self.id }, self.guarded, self,
-      conclude, status, result)
-    return
+    return self:spawn(conclude, status, result)
   end
   conclude(self, status, result)
 end
 
 -- Calls a part of the run's life; the worker is told when the last has ended.
-function Run:guarded(fn, ...)
+local function guarded(self, fn, ...)
   local me = self.task
+  self.has_begun = true
   local ok, err = task.pcall(fn, self, ...)
   if not ok and not task.is_cancellation(err) then
     local text = type(err) == "table" and err.message or tostring(err)
@@ -383,11 +388,16 @@ function Run:guarded(fn, ...)
   if self.task == me then self.on_end(self) end
 end
 
+-- Goes on in a task of its own.
+function Run:spawn(fn, ...)
+  self.has_begun = false
+  self.task = task.spawn({ daemon = true, name = "durable " .. self.id }, guarded, self, fn, ...)
+end
+
 --- Begins: calls the workflow in a task of its own. on_end(run): called when the claim has ended.
 function Run:begin(on_end)
   self.on_end = on_end
-  self.task = task.spawn({ daemon = true, name = "durable " .. self.id }, self.guarded, self,
-    execute)
+  self:spawn(execute)
 end
 
 run.SUSPENDED = SUSPENDED

@@ -339,7 +339,7 @@ local function leave(self)
   for claimed in pairs(self.runs) do claimed:suspend "stopped" end
   local is_empty = wait_for_runs(self, PATIENCE)
   self.is_gone = true
-  if is_empty then self:write(claims.leave, self.id, self.d:now()) end
+  if is_empty and not self.is_refused then self:write(claims.leave, self.id, self.d:now()) end
   for _, t in ipairs(self.tasks) do
     t:cancel()
     t:join(PATIENCE)
@@ -359,14 +359,13 @@ end
 function Worker:serve()
   local d = self.d
   self.left, self.tasks = sync.event(), {}
+  local _ <close> = setmetatable({ worker = self }, Serving) -- also if it is cancelled as it enters
   local ok, message, code = self:write(claims.enter, self.id, d:now(), d:now() + d.lease)
   if not ok then
-    d.worker = nil
-    self.left:set()
+    self.is_refused = true
     return nil, message, code
   end
   self.safe_until = task.now() + d.lease
-  local _ <close> = setmetatable({ worker = self }, Serving)
   self.messages = self:attempt(function(db)
     return db:value "SELECT coalesce(max(seq), 0) FROM moonlet_messages"
   end) or 0

@@ -30,6 +30,7 @@ end
 local function real_modules()
   local modules = {}
   load_parts(require "moonlet.inspect")
+  require("moonlet.sqlite").open(":memory:"):close() -- its class is made then
   for name in pairs(package.preload) do
     if name:find "^moonlet" and not is_internal(name) then modules[name] = require(name) end
   end
@@ -76,8 +77,11 @@ local function real_classes(modules)
     local name = rawget(value, "__name")
     local first, last = tostring(name):match "^%l+", tostring(name):match "[^.]+$"
     if not (first == "moonlet" or modules["moonlet." .. tostring(first)]) then return end
-    local methods = methods_of(value)
-    if next(methods) then classes[DOCUMENTED_AS[name] or last] = methods end
+    local class = DOCUMENTED_AS[name] or last
+    for method, fn in pairs(methods_of(value)) do -- engines have classes of one name
+      classes[class] = classes[class] or {}
+      classes[class][method] = fn
+    end
   end
   local seen = {}
   for _, module in pairs(modules) do walk(module, see, seen) end
@@ -247,7 +251,9 @@ describe("the stubs for editors", function()
     local stubbed, count = stub_functions(), 0
     for name, value in pairs(real_names()) do
       local info = type(value) == "function" and debug.getinfo(value, "Su")
-      if info and info.what == "Lua" then
+      -- moonlet.redis wraps its methods: function(self, ...).
+      local is_wrapped = name:find "^redis:" and info and info.nparams == 1 and info.isvararg
+      if info and info.what == "Lua" and not is_wrapped then
         local _, commas = stubbed[name]:gsub("[%w_]+", "")
         local self = name:find ":" and 1 or 0
         assert.equal(info.nparams, commas + self, name)

@@ -97,9 +97,10 @@ describe("a run", function()
   for _, variable in ipairs { "MOONLET_CRASH_AT", "MOONLET_CRASH_AFTER" } do
     it("survives the end of its process at every write: " .. variable, function()
       local status
+      local stride = os.getenv("MOONLET"):find "hostile" and 3 or 1 -- all take a minute; the other builds try them
       local k = 0
       repeat
-        k = k + 1
+        k = k + stride
         local path <close> = own.path()
         local output
         output, status = order(path.path, ("%s=%d"):format(variable, k))

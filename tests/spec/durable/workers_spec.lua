@@ -206,19 +206,47 @@ describe("a worker that is stopped", function()
 end)
 
 describe("a worker that is cancelled at any moment of a claim", function()
+  -- Cancels a new worker after `wait`; then it is gone, and so are its claims.
+  local function cancel_after(d, wait)
+    local serving = task.spawn(d.serve, d)
+    wait(serving)
+    serving:cancel()
+    assert.equal("ECANCELED", select(3, serving:join()))
+    assert.is_nil(d.worker)
+    assert.equal(0, d.db:value "SELECT count(*) FROM moonlet_runs WHERE status = 'running'")
+    assert.equal(0, d.db:value "SELECT count(*) FROM moonlet_workers")
+  end
+
+  local function open(path)
+    local d = assert(durable.open(path, { lease = 60 }))
+    d:workflow("w", function(ctx) ctx:sleep("x", 60) end)
+    return d
+  end
+
   it("leaves no run behind that nobody has", function()
     local path <close> = own.path()
-    local d <close> = assert(durable.open(path.path, { lease = 60 }))
-    d:workflow("w", function(ctx) ctx:sleep("x", 60) end)
+    local d <close> = open(path.path)
     for i = 1, 12 do
       for j = 1, 5 do assert(d:start("w", nil, { id = i .. "." .. j })) end
-      local serving = task.spawn(d.serve, d)
-      for _ = 1, i do task.sleep(0.001) end
-      serving:cancel()
-      serving:join()
-      assert.equal(0, d.db:value "SELECT count(*) FROM moonlet_runs WHERE status = 'running'")
-      assert.equal(0, d.db:value "SELECT count(*) FROM moonlet_workers")
+      cancel_after(d, function() for _ = 1, i do task.sleep(0.001) end end)
+      cancel_after(d, function() for _ = 1, i do task.yield() end end) -- as it enters, too
     end
+  end)
+
+  it("gives back at once what it has claimed and what has not begun", function()
+    local path <close> = own.path()
+    local d <close> = open(path.path)
+    for i = 1, 5 do assert(d:start("w", nil, { id = "run" .. i })) end
+    local begun, observe = 0, d.observe_claim
+    cancel_after(d, function(serving)
+      function d:observe_claim(...)
+        begun = begun + 1
+        serving:cancel()
+        return observe(self, ...)
+      end
+      serving:join()
+    end)
+    assert.equal(5, begun)
   end)
 end)
 

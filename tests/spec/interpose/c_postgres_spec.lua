@@ -96,7 +96,7 @@ describe("LuaSQL with PostgreSQL", function()
       for i, conn in ipairs(conns) do
         g:spawn(function()
           local query = "select %d, repeat('%d', 100000) from pg_sleep(%f)"
-          local number, text = row(conn, query:format(i, i, (COUNT - i) * 0.05))
+          local number, text = row(conn, query:format(i, i, (COUNT - i) * 0.2)) -- a busy machine is late
           assert.equal(tostring(i), number)
           assert.equal(tostring(i):rep(100000), text)
           table.insert(order, 1, i)

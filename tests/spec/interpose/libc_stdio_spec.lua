@@ -268,6 +268,21 @@ describe("a regular file", function()
     end)()))
   end)
 
+  it("has its new content after a seek, when it was read to its end and cut short", function()
+    local name = os.tmpname()
+    local function write(text) io.open(name, "w"):write(text):close() end
+    write "one\ntwo\n"
+    local file <close> = assert(io.open(name))
+    assert.equal("one\ntwo\n", file:read(8))
+    assert.equal(0, file:seek("set"))
+    assert.equal("one\ntwo\n", file:read(65536))
+    assert.is_nil(file:read(65536))
+    write "new\n"
+    assert.equal(0, file:seek("set"))
+    assert.equal("new\n", file:read(65536))
+    os.remove(name)
+  end)
+
   it("is read by many tasks, each with a file of its own", function()
     local name = os.tmpname()
     local file = assert(io.open(name, "w"))

@@ -5,7 +5,7 @@ local postgres_server = dofile "tests/spec/postgres_server.lua"
 local json = require "moonlet.json"
 local postgres = require "moonlet.postgres"
 local sql = require "moonlet.sql"
-local it = support.limited(it)
+local it = postgres_server.limited(it)
 
 local server
 

@@ -6,7 +6,7 @@ local net = require "moonlet.net"
 local postgres = require "moonlet.postgres"
 local sql = require "moonlet.sql"
 local task = require "moonlet.task"
-local it = support.limited(it)
+local it = postgres_server.limited(it)
 
 local server
 
@@ -106,6 +106,7 @@ describe("moonlet.postgres streams", function()
 
   it("rows raise a failure that comes in the middle, behind the rows before it", function()
     with({ max = 1 }, function(db)
+      local pid = db:value "SELECT pg_backend_pid()"
       for _ = 1, 2 do
         local n = 0
         local ok, failure = pcall(function()
@@ -113,6 +114,7 @@ describe("moonlet.postgres streams", function()
         end)
         assert.is_false(ok)
         assert.same({ 4, "22012", "division by zero" }, { n, failure.code, tostring(failure) })
+        assert.equal(pid, db:value "SELECT pg_backend_pid()") -- the connection serves on
       end
       local ok, failure = pcall(db.rows, db, "SELEC")
       assert.is_false(ok)
@@ -123,8 +125,9 @@ describe("moonlet.postgres streams", function()
 
   it("rows closed by another task while one waits for them end; also when the database is closed", function()
     with({ max = 1 }, function(db)
-      local rows = db:rows "SELECT g, repeat('x', 20000) AS x FROM (VALUES (1), (2)) v(g), \z
-        pg_sleep(CASE g WHEN 2 THEN 20 ELSE 0 END)"
+      -- The server sends 8 KB at a time: the second row pushes the end of the first one out.
+      local rows = db:rows "SELECT g, repeat('x', 20000) AS x FROM generate_series(1, 3) g, \z
+        pg_sleep(CASE g WHEN 3 THEN 20 ELSE 0 END)"
       assert.equal(1, rows().g)
       local waiting = support.parked(task.spawn({ quiet = true }, function() return rows() end))
       rows:close()

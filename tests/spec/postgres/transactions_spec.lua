@@ -5,7 +5,7 @@ local postgres_server = dofile "tests/spec/postgres_server.lua"
 local channel = require "moonlet.channel"
 local postgres = require "moonlet.postgres"
 local task = require "moonlet.task"
-local it = support.limited(it)
+local it = postgres_server.limited(it)
 
 local server
 

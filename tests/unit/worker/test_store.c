@@ -6,9 +6,8 @@
 #include <cmocka.h>
 
 #include "child_process.h"
-#include "worker/store.h"
 #include "worker/open_stores.h"
-
+#include "worker/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,9 +69,9 @@ static bool has(struct ml_store *store, const char *key, const char *bytes, size
     do
         error = ml_store_get(store, text(key), NOW, 0, &copy);
     while (error == -EBUSY);
-    if (bytes == NULL)
-        return error == -ENOENT;
-    bool is_equal = error == 0 && copy.size == size && memcmp(copy.block, bytes, size) == 0;
+    bool is_equal = bytes == NULL
+                        ? error == -ENOENT
+                        : error == 0 && copy.size == size && memcmp(copy.block, bytes, size) == 0;
     free(copy.block);
     return is_equal;
 }
@@ -379,8 +378,8 @@ static bool count_is_whole(struct ml_store *store)
     while (error == -EBUSY);
     double number;
     memcpy(&number, &copy.word, sizeof number);
-    return error == 0 && (copy.kind == ML_STORE_INTEGER ? copy.word == 1 || copy.word == 2
-                                                        : number == 1.5);
+    return error == 0 &&
+           (copy.kind == ML_STORE_INTEGER ? copy.word == 1 || copy.word == 2 : number == 1.5);
 }
 
 static const struct scene scenes[] = {
