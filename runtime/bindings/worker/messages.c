@@ -19,7 +19,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define FORMAT "moonlet messages 1, " MOONLET_VERSION "\n"
 
@@ -277,25 +276,11 @@ static int next_notice(lua_State *L)
     return has_stream ? 4 : (lua_pop(L, 1), 3);
 }
 
-/* pair() -> two streams that are connected; nil, message, code. */
-static int make_pair(lua_State *L)
-{
-    int fds[2];
-    struct ml_stream *a = ml_push_stream(L), *b = ml_push_stream(L);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0)
-        return ml_push_failure(L, -errno);
-    int error = adopt(a, fds[0]), other = adopt(b, fds[1]);
-    if (error != 0 || other != 0)
-        return ml_push_failure(L, error != 0 ? error : other);
-    return 2;
-}
-
 void ml_worker_add_messages(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"frame", make_frame},   {"split", split},     {"value", push_value},
-        {"connect", connect_to}, {"pair", make_pair},  {"next_notice", next_notice},
-        {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"frame", make_frame},        {"split", split},
+                                         {"value", push_value},        {"connect", connect_to},
+                                         {"next_notice", next_notice}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     lua_pushliteral(L, FORMAT);
     lua_setfield(L, -2, "format");

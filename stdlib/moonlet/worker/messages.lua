@@ -12,7 +12,7 @@ local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 
 local frame_of, split, value_of = core.frame, core.split, core.value
-local protected, yield = task.pcall, task.yield
+local yield = task.yield
 
 local messages = {}
 
@@ -30,8 +30,11 @@ local BATCH = 256
 
 local CHUNK = 64 * 1024 -- bytes of a read
 
--- Runs fn(...) in a task that does not keep the program.
-local function start_daemon(name, fn, ...) task.spawn({ name = name, daemon = true }, fn, ...) end
+-- Runs fn(...) in a task that does not keep the program. However it ends, also cancelled before it
+-- has run, on_end(task) is called.
+local function start_daemon(name, on_end, fn, ...)
+  task.spawn({ name = name, daemon = true }, fn, ...):on_exit(on_end)
+end
 
 -- ---- what came: queues by topic ----
 
@@ -80,13 +83,15 @@ local function wake(link)
   end
 end
 
--- Much credit is owed: the next receive() lets its writer run first. (Not this one: it has a message
--- that a cancellation would lose.)
+-- Much credit is owed: the next receive() lets its writer run first. (Not this one: its message would
+-- be lost by a cancellation.)
 local is_turn_over = false
 
 local function give_back(source, size)
   local link = source.link
-  source.waiting, source.messages = source.waiting - 1, source.messages + 1
+  source.waiting = source.waiting - 1
+  if link.take_back then return link.take_back(source, size) end
+  source.messages = source.messages + 1
   source.bytes = source.bytes + size
   if source.waiting == 0 or source.messages % CREDIT == 0 or source.bytes > MOST_BYTES // 4 then
     if not source.is_owed then
@@ -120,14 +125,15 @@ local function credit_text(link)
   return table_concat(parts)
 end
 
--- Waits until there is something to write. False: the connection has ended.
+-- Waits until there is something to write. False: the connection has ended. (What was queued
+-- before is written all the same: it may be that only this end's reader was cancelled.)
 local function await_work(link, list)
   while #link[list] == 0 and not link.has_ended do
     link.is_idle = true
     link.wake:wait()
   end
   link.is_idle = false
-  return not link.has_ended
+  return #link[list] > 0
 end
 
 -- What has been queued is written, also when the program ends meanwhile.
@@ -165,22 +171,29 @@ local function read_frames(link)
   end
 end
 
--- Runs the reader of a connection. The other end's end is that of the connection; the writer closes
--- it, after what it still writes when the program ends.
-local function run_reader(read, link, on_end)
-  local ok, problem = protected(read, link)
-  if ok or not task.is_cancellation(problem) then
-    link.has_ended = true
-    link.wake:notify_all()
-    if on_end then on_end(link) end
-  end
-  if not ok then error(problem, 0) end
+-- A connection ends with its reader or its writer, whichever is first, and why ever: those who wait
+-- for it go on, and the next send opens another one.
+local function end_link(link)
+  if link.has_ended then return end
+  link.has_ended = true
+  link.wake:notify_all()
+  if link.on_end then link.on_end(link) end
+end
+
+-- Starts the two tasks of a connection. The writer closes it, after what it still writes when the
+-- program ends.
+local function start_link(link, writer_name, write_all, reader_name, read_all)
+  start_daemon(writer_name, function()
+    link.stream:close() -- not yet if the task was cancelled before it ran
+    end_link(link)
+  end, write_all, link)
+  start_daemon(reader_name, function() end_link(link) end, read_all, link)
 end
 
 local function accept(stream, id)
   local link = { stream = stream, id = id, sources = {}, owed = {}, wake = sync.condition() }
-  start_daemon("messages from worker " .. tostring(id), run_reader, read_frames, link)
-  start_daemon("credit of worker " .. tostring(id), return_credit, link)
+  start_link(link, "credit of worker " .. tostring(id), return_credit,
+    "messages from worker " .. tostring(id), read_frames)
 end
 
 -- ---- a connection to send over ----
@@ -250,29 +263,29 @@ local function outgoing_ended(link)
   wake_senders(link)
 end
 
-local function connect(id)
-  if id ~= "self" then return core.connect(id) end
-  local here, there, code = core.pair()
-  if not here then return nil, there, code end
-  accept(there)
-  return here, 0, 0
+local function open_link(id)
+  local stream, generation, serial = core.connect(id)
+  if not stream then return nil, generation, serial end
+  local link = { stream = stream, id = id, serial = serial, out = { core.format },
+    bytes = #core.format, credits = {}, wake = sync.condition(), on_end = outgoing_ended }
+  links[id] = link
+  start_link(link, "messages to worker " .. tostring(id), write_frames,
+    "credit from worker " .. tostring(id), read_credit)
+  yield() -- the two run: what is queued now is written, also when the program ends at once
+  return link
 end
 
-local function open_link(id)
-  local stream, generation, serial = connect(id)
-  if not stream then return nil, generation, serial end
-  local link = { stream = stream, id = id, serial = serial, out = { core.format }, bytes = 0,
-    credits = {}, wake = sync.condition() }
-  link.bytes = #core.format
-  links[id] = link
-  start_daemon("messages to worker " .. tostring(id), write_frames, link)
-  start_daemon("credit from worker " .. tostring(id), run_reader, read_credit, link,
-    outgoing_ended)
-  return link
+-- Without workers "all" is this process: what it sends to itself needs no connection.
+local own_link = { sources = {}, credits = {}, bytes = 0, sent = 0 }
+
+function own_link.take_back(source, size)
+  if source.waiting == 0 then own_link.sources[source.name] = nil end
+  add_credit(own_link, source.name, 1, size)
 end
 
 -- The connection to a worker, which is opened by one task only; or nil, message, code.
 local function link_to(id)
+  if id == "self" then return own_link end
   if links[id] then return links[id] end
   opening[id] = opening[id] or sync.mutex()
   local guard <close> = opening[id]:lock()
@@ -304,7 +317,11 @@ local function start()
   is_started = true
   local id
   id, count = core.place()
-  if id then start_daemon("word of other workers", take_notices) end
+  if id then
+    start_daemon("word of other workers", function(ended)
+      is_started = ended:status() == "done"
+    end, take_notices)
+  end
   messages.is_worker = id ~= nil
 end
 
@@ -344,6 +361,11 @@ local function credit_of(link, name)
 end
 
 local function queue_frame(link, frame, size)
+  if link == own_link then
+    link.sent = link.sent + 1
+    deliver(link, split(frame, 1))
+    return true
+  end
   link.out[#link.out + 1] = frame
   link.bytes = link.bytes + size
   if link.is_idle then wake(link) end
@@ -358,10 +380,10 @@ local function send_frame(id, name, frame, overhead, may_wait)
   end
   local link, message, code = link_to(id)
   if not link then return nil, message, code end
-  if #link.out % BATCH == BATCH - 1 then
-    yield() -- the writer's turn
-    if link.has_ended then return has_ended(id) end
+  if (link.sent or #link.out) % BATCH == BATCH - 1 then
+    yield() -- the turn of the writer, or the receiver
   end
+  if link.has_ended then return has_ended(id) end
   local credit, size = credit_of(link, name), #frame - overhead
   if credit.waiting == 0 and fits(link, credit, size) then
     credit.messages, credit.bytes = credit.messages + 1, credit.bytes + size
