@@ -10,7 +10,7 @@
 
 /* A notice that was not taken yet. */
 struct kept {
-    struct ml_link link; /* in worker->notices */
+    struct ml_link link; /* in peers->notices */
     struct ml_lua_peer_notice notice;
 };
 
@@ -24,36 +24,36 @@ static struct kept *kept_at(struct ml_link *link)
     return ml_container_of(link, struct kept, link);
 }
 
-static void drop(struct ml_lua_worker *worker, struct kept *kept)
+static void drop(struct ml_lua_peers *peers, struct kept *kept)
 {
     ml_list_remove(&kept->link);
-    worker->notice_count--;
+    peers->notice_count--;
     free(kept);
 }
 
 /* Of a slot the last word counts. */
-static void forget_joined(struct ml_lua_worker *worker, uint32_t slot)
+static void forget_joined(struct ml_lua_peers *peers, uint32_t slot)
 {
     struct ml_link *next;
-    for (struct ml_link *link = worker->notices.next; link != &worker->notices; link = next) {
+    for (struct ml_link *link = peers->notices.next; link != &peers->notices; link = next) {
         next = link->next;
         if (kept_at(link)->notice.fd < 0 && kept_at(link)->notice.peer.slot == slot)
-            drop(worker, kept_at(link));
+            drop(peers, kept_at(link));
     }
 }
 
-static void keep(struct ml_lua_worker *worker, const struct ml_lua_peer_notice *notice)
+static void keep(struct ml_lua_peers *peers, const struct ml_lua_peer_notice *notice)
 {
-    struct kept *kept = worker->notice_count < MOST_KEPT ? malloc(sizeof *kept) : NULL;
+    struct kept *kept = peers->notice_count < MOST_KEPT ? malloc(sizeof *kept) : NULL;
     if (kept == NULL) { /* the other one sees the end of the connection */
         if (notice->fd >= 0)
             close(notice->fd);
         return;
     }
     kept->notice = *notice;
-    ml_list_insert(&worker->notices, &kept->link);
-    worker->notice_count++;
-    ml_wake_first(&worker->lua->hub, &worker->notice_waiters);
+    ml_list_insert(&peers->notices, &kept->link);
+    peers->notice_count++;
+    ml_wake_first(peers->client->hub, &peers->waiters);
 }
 
 static void on_peer(struct ml_worker_client *client, struct ml_control_message *message, void *data)
@@ -78,33 +78,34 @@ static void on_joined(struct ml_worker_client *client, struct ml_control_message
     keep(data, &notice);
 }
 
-void ml_lua_peers_open(struct ml_lua_worker *worker)
+void ml_lua_peers_open(struct ml_lua_peers *peers, struct ml_worker_client *client)
 {
-    ml_list_init(&worker->notices);
-    ml_list_init(&worker->notice_waiters);
-    ml_worker_client_on(worker->client, ML_CONTROL_PEER, on_peer, worker);
-    ml_worker_client_on(worker->client, ML_CONTROL_JOINED, on_joined, worker);
+    peers->client = client;
+    ml_list_init(&peers->notices);
+    ml_list_init(&peers->waiters);
+    ml_worker_client_on(peers->client, ML_CONTROL_PEER, on_peer, peers);
+    ml_worker_client_on(peers->client, ML_CONTROL_JOINED, on_joined, peers);
 }
 
-void ml_lua_peers_close(struct ml_lua_worker *worker)
+void ml_lua_peers_close(struct ml_lua_peers *peers)
 {
-    while (!ml_list_is_empty(&worker->notices)) {
-        struct kept *kept = kept_at(worker->notices.next);
+    while (!ml_list_is_empty(&peers->notices)) {
+        struct kept *kept = kept_at(peers->notices.next);
         if (kept->notice.fd >= 0)
             close(kept->notice.fd);
-        drop(worker, kept);
+        drop(peers, kept);
     }
 }
 
-int ml_lua_peers_next(struct ml_lua_worker *worker, struct ml_lua_peer_notice *notice)
+int ml_lua_peers_next(struct ml_lua_peers *peers, struct ml_lua_peer_notice *notice)
 {
     int error = 0;
-    while (error == 0 && ml_list_is_empty(&worker->notices))
-        error = ml_wait(&worker->lua->hub, &notice_kind, 0, &worker->notice_waiters, ML_FOREVER);
+    while (error == 0 && ml_list_is_empty(&peers->notices))
+        error = ml_wait(peers->client->hub, &notice_kind, 0, &peers->waiters, ML_FOREVER);
     if (error != 0)
         return error;
-    *notice = kept_at(worker->notices.next)->notice;
-    drop(worker, kept_at(worker->notices.next));
+    *notice = kept_at(peers->notices.next)->notice;
+    drop(peers, kept_at(peers->notices.next));
     return 0;
 }
 
@@ -119,14 +120,14 @@ static int take_end(struct ml_worker_reply *reply, struct ml_control_peer *peer,
     return 0;
 }
 
-int ml_lua_peers_connect(struct ml_lua_worker *worker, uint32_t slot, struct ml_control_peer *peer,
+int ml_lua_peers_connect(struct ml_lua_peers *peers, uint32_t slot, struct ml_control_peer *peer,
                          int *fd)
 {
     struct ml_control_peer asked = {.slot = slot};
     struct ml_worker_reply *reply;
     *fd = -1;
-    int error = ml_worker_request(worker->client, ML_CONTROL_PEER, &asked, sizeof asked, &reply,
-                                  ML_FOREVER);
+    int error =
+        ml_worker_request(peers->client, ML_CONTROL_PEER, &asked, sizeof asked, &reply, ML_FOREVER);
     if (error != 0)
         return error;
     error = take_end(reply, peer, fd);

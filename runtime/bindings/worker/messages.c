@@ -9,7 +9,7 @@
 
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
-#include "bindings/core/lua_peers.h"
+#include "bindings/core/lua_worker.h"
 #include "bindings/net/stream_object.h"
 #include "bindings/thread/parcel.h"
 #include "io/local_socket.h"
@@ -244,8 +244,8 @@ static int connect_to(lua_State *L)
     uint32_t slot = (uint32_t)luaL_checkinteger(L, 1);
     struct ml_stream *s = ml_push_stream(L);
     struct ml_lua *lua = ml_blocking_begin(L);
-    int error =
-        lua->worker != NULL ? ml_lua_peers_connect(lua->worker, slot, &peer, &fd) : -ENOTCONN;
+    int error = lua->worker != NULL ? ml_lua_peers_connect(&lua->worker->peers, slot, &peer, &fd)
+                                    : -ENOTCONN;
     if (error == 0)
         error = adopt(s, fd);
     error = ml_blocking_end(L, error);
@@ -262,7 +262,7 @@ static int next_notice(lua_State *L)
     struct ml_lua_peer_notice notice = {.fd = -1};
     struct ml_stream *s = ml_push_stream(L);
     struct ml_lua *lua = ml_blocking_begin(L);
-    int error = lua->worker != NULL ? ml_lua_peers_next(lua->worker, &notice) : -ENOTCONN;
+    int error = lua->worker != NULL ? ml_lua_peers_next(&lua->worker->peers, &notice) : -ENOTCONN;
     bool has_stream = error == 0 && notice.fd >= 0;
     if (has_stream)
         error = adopt(s, notice.fd);
