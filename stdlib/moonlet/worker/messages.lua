@@ -12,7 +12,7 @@ local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 
 local frame_of, split, value_of = core.frame, core.split, core.value
-local yield = task.yield
+local protected, yield = task.pcall, task.yield
 
 local messages = {}
 
@@ -130,7 +130,8 @@ end
 local function await_work(link, list)
   while #link[list] == 0 and not link.has_ended do
     link.is_idle = true
-    link.wake:wait()
+    local ok, problem = protected(link.wake.wait, link.wake)
+    if not ok and #link[list] == 0 then error(problem, 0) end -- else it is written first
   end
   link.is_idle = false
   return #link[list] > 0
