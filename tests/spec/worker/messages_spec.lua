@@ -355,12 +355,20 @@ describe("between workers", function()
     local program <close> = workers.start [[
       if worker.id == 1 then
         worker.ready()
-        for i = 1, 900 do assert(worker.receive("last", 60) == i) end
+        local first, count = nil, 0
+        repeat -- the replacements of the sender send, too
+          local sender, i = worker.receive("last", 60):match "(%d+) (%d+)"
+          first = first or sender
+          if sender == first then
+            count = count + 1
+            assert(tonumber(i) == count)
+          end
+        until count == 900
         io.stderr:write "all 900 came\n"
         task.sleep(600)
       end
       worker.ready()
-      for i = 1, worker.generation == 1 and 900 or 0 do worker.send(1, "last", i) end
+      for i = 1, worker.generation == 1 and 900 or 0 do worker.send(1, "last", pid .. " " .. i) end
     ]]
     program:await "all 900 came"
     program:stop()
