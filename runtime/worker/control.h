@@ -31,10 +31,10 @@
  * - STOP     request: nothing -> nothing, at once
  * - STATUS   request: nothing -> a text, JSON; in parts of ML_CONTROL_PAYLOAD at most
  * - STORE    request: struct ml_control_store -> uint64_t size, and the descriptor of the memory
- * - PEER     request: struct ml_control_peer -> the same, filled in, and one end of a socket pair;
+ * - PEER     request: struct ml_control_peer -> the same, filled in, and one end of a connection;
  *            notice to the other worker: the same for the one that asked, and the other end
  * - GONE     notice: struct ml_control_peer, of a worker that has ended
- * - JOINED   notice: the same, of a worker that has become ready
+ * - JOINED   notice: the same, of a worker that is ready and from now on the one of its slot
  * - FIGURES  notice: uint64_t number: the metrics are wanted; word: the number and the text
  */
 #define ML_CONTROL_TYPES(X)                                                                        \

@@ -34,12 +34,27 @@ static struct ml_worker_process *find(struct ml_master *master, const struct ml_
     return NULL;
 }
 
+/* Why there is none. */
+static int explain(struct ml_master *master, const struct ml_control_peer *asked)
+{
+    for (struct ml_link *link = master->slots.next; link != &master->slots; link = link->next)
+        if (ml_slot_at(link)->id == asked->slot)
+            return -EPIPE;
+    return -ESRCH;
+}
+
+static int make_pair(int fds[2])
+{
+    bool is_made = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0;
+    return is_made ? 0 : -errno;
+}
+
 void ml_peers_connect(struct ml_master *master, struct ml_worker_process *process,
                       const struct ml_control_peer *asked, uint64_t request)
 {
     int fds[2] = {-1, -1};
     struct ml_worker_process *other = find(master, asked);
-    int error = other == NULL ? -ESRCH : ml_control_pair(fds);
+    int error = other == NULL ? explain(master, asked) : make_pair(fds);
     if (error != 0) {
         ml_process_send(process, ML_CONTROL_PEER, request, error, NULL, 0, -1);
         return;
@@ -57,6 +72,6 @@ void ml_peers_tell(struct ml_master *master, enum ml_control_type type,
     struct ml_control_peer peer = describe(about);
     for (struct ml_link *link = master->processes.next; link != &master->processes;
          link = link->next)
-        if (ml_process_at(link) != about)
+        if (ml_process_at(link) != about || type == ML_CONTROL_JOINED)
             ml_process_send(ml_process_at(link), type, 0, 0, &peer, sizeof peer, -1);
 }

@@ -242,7 +242,8 @@ void ml_place_ready(struct ml_master *master, struct ml_worker_process *process)
     process->heard_at = master->now;
     if (slot == NULL)
         return;
-    ml_peers_tell(master, ML_CONTROL_JOINED, process);
+    if (slot->current == process)
+        ml_peers_tell(master, ML_CONTROL_JOINED, process);
     if (process == slot->current) {
         current_ready(master, process);
     } else if (master->reload.is_under_way) {

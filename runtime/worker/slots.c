@@ -1,5 +1,6 @@
 #include "worker/slots.h"
 
+#include "worker/peers.h"
 #include "worker/worker_process.h"
 
 int ml_slot_start_next(struct ml_master *master, struct ml_worker_slot *slot, uint32_t generation)
@@ -17,6 +18,7 @@ void ml_slot_swap(struct ml_master *master, struct ml_worker_slot *slot, const c
     slot->next = NULL;
     slot->start_at = ML_FOREVER;
     slot->is_done = false;
+    ml_peers_tell(master, ML_CONTROL_JOINED, slot->current);
     if (old != NULL) {
         old->slot = NULL;
         ml_process_drain(master, old, reason, others_serve);

@@ -15,6 +15,7 @@ local arg = arg
 local argument = require "moonlet.argument"
 local core = require "moonlet.worker.core"
 local json = require "moonlet.json"
+local messages = require "moonlet.worker.messages"
 local process = require "moonlet.process"
 
 local worker = {}
@@ -117,6 +118,34 @@ function worker.run(opts)
   return nil, ("the workers have ended with %s %d"):format(result.signal and "signal" or "status",
     result.signal or result.status), "EEXIT"
 end
+
+--- Sends a message to a worker, or to all. Messages of one sender on one topic arrive in order. Of
+-- each sender, topic and receiver, 1,024 messages or 1 MiB may wait to be taken; then this waits
+-- for the receiver, and nobody else does. A worker that ends loses what it has not taken: the next
+-- `send` of that topic to it says so, once. May wait.
+-- @function send
+-- @tparam integer|string to the id of a worker: the one that serves there now, which may be this
+-- one; or "all": each of them, this one too, and without workers this process
+-- @tparam string topic up to 255 bytes
+-- @param value not nil; copied as moonlet.thread copies values, but for its channels
+-- @treturn boolean true once it is queued; or nil, message, code: "EPIPE": the worker has ended, or
+-- none is there now; "ESRCH": there is no such place; "ENOTCONN": outside of a worker. For "all":
+-- two integers, how many were sent, and how many failed
+worker.send = messages.send
+
+--- Receives the next message on a topic; several tasks share the messages. May wait.
+-- @function receive
+-- @tparam string topic
+-- @tparam[opt] number timeout seconds
+-- @return the value, and the id of its sender (nil without workers); or nil, message, "ETIMEDOUT"
+worker.receive = messages.receive
+
+--- Iterates over the messages on a topic, waiting for each, without an end.
+-- @function messages
+-- @tparam string topic
+-- @treturn function():any,integer an iterator: the value, and the id of its sender
+-- @usage for text, from in worker.messages "news" do print(from, text) end
+worker.messages = messages.messages
 
 --- Opens a store that all workers share: keys and values in memory, bounded, each call atomic. A
 -- worker that is killed in the middle of a write harms nobody. Without workers it is this

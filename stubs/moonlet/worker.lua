@@ -86,9 +86,20 @@ function Store:usage() end
 ---@class moonlet.worker
 local worker = {}
 
+---Iterates over the messages on a topic, waiting for each, without an end.
+---@param topic string
+---@return fun(): any,integer # an iterator: the value, and the id of its sender
+function worker.messages(topic) end
+
 ---Tells the master that this worker serves. The first call that accepts connections or receives
 ---datagrams on a socket that it shares tells it, too. Harmless outside of a worker. Never waits.
 function worker.ready() end
+
+---Receives the next message on a topic; several tasks share the messages. May wait.
+---@param topic string
+---@param timeout? number seconds
+---@return any ... # the value, and the id of its sender (nil without workers); or nil, message, "ETIMEDOUT"
+function worker.receive(topic, timeout) end
 
 ---Reloads the program: a new generation of workers is started; when all of them are ready, the
 ---present ones drain. May wait, for the end of it.
@@ -115,6 +126,18 @@ function worker.reload() end
 ---@return string|nil # message
 ---@return string|nil # code
 function worker.run(opts) end
+
+---Sends a message to a worker, or to all. Messages of one sender on one topic arrive in order. Of
+---each sender, topic and receiver, 1,024 messages or 1 MiB may wait to be taken; then this waits
+---for the receiver, and nobody else does. A worker that ends loses what it has not taken: the next
+---`send` of that topic to it says so, once. May wait.
+---@param to integer|string the id of a worker: the one that serves there now, which may be this one; or "all": each of them, this one too, and without workers this process
+---@param topic string up to 255 bytes
+---@param value any not nil; copied as moonlet.thread copies values, but for its channels
+---@return boolean|nil # true once it is queued; or nil, message, code: "EPIPE": the worker has ended, or none is there now; "ESRCH": there is no such place; "ENOTCONN": outside of a worker. For "all": two integers, how many were sent, and how many failed
+---@return string|nil # message
+---@return string|nil # code
+function worker.send(to, topic, value) end
 
 ---Tells how the workers are. May wait.
 ---@return table|nil # pid (of the master), count, generation, uptime, reloading, stopping, requests, connections, restarts; workers: a list of id, pid, state ("starting", "ready", "draining"), generation, age, silent (seconds since its last beat), connections, requests, open, memory (bytes), late (seconds by which its last beat was late); sockets: a list of address, kind, sockets; or nil, message, code

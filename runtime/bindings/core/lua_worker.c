@@ -93,6 +93,7 @@ int ml_lua_worker_open(struct ml_lua *lua)
     worker->client->owner = worker;
     worker->client->orphaned = on_orphaned;
     ml_worker_client_on(worker->client, ML_CONTROL_DRAIN, on_drain, worker);
+    ml_lua_peers_open(&worker->peers, worker->client);
     lua->worker = worker;
     lua->io.ticket_secret = worker->client->place.tickets;
     return 0;
@@ -103,6 +104,7 @@ void ml_lua_worker_close(struct ml_lua *lua)
     if (lua->worker == NULL)
         return;
     lua->io.ticket_secret = NULL;
+    ml_lua_peers_close(&lua->worker->peers);
     ml_worker_client_close(lua->worker->client);
     free(lua->worker);
     lua->worker = NULL;

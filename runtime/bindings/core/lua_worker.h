@@ -5,6 +5,7 @@
 #ifndef ML_BINDINGS_CORE_LUA_WORKER_H
 #define ML_BINDINGS_CORE_LUA_WORKER_H
 
+#include "bindings/core/lua_peers.h"
 #include "bindings/core/lua_runtime.h"
 #include "worker/client.h"
 
@@ -14,6 +15,7 @@ struct ml_lua_worker {
     uint64_t accepted;      /* connections so far */
     uint32_t ordinal;       /* of calls for port 0 so far */
     struct ml_link sockets; /* shared ones that are open */
+    struct ml_lua_peers peers;
     bool is_draining;
 };
 

@@ -5,6 +5,7 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/lua_worker.h"
 #include "bindings/http/types.h"
+#include "bindings/worker/messages.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -140,5 +141,6 @@ int ml_open_worker(lua_State *L)
                                          {"interrupt", interrupt},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
+    ml_worker_add_messages(L);
     return 1;
 }
