@@ -94,8 +94,8 @@ local Rows = {}
 ---Ends the query: what was not read is dropped. Idempotent, never waits.
 function Rows:close() end
 
----A statement of a database, or of a transaction. Each connection prepares it when it first runs it
----there, and keeps it; so do all other statements, of which the 256 last used ones are kept.
+---A statement of a database, or of a transaction. Each connection prepares it when it first runs
+---it there, and keeps it; so do all other statements, of which the 256 last used ones are kept.
 ---@class moonlet.sql.Statement
 ---@field sql string its text
 local Statement = {}
@@ -120,8 +120,8 @@ function Statement:rows(...) end
 ---@param ... any its parameters
 function Statement:value(...) end
 
----A transaction, for the task that began it, until its function returns. Its calls are those of the
----database, on one connection.
+---A transaction, for the task that began it, until its function returns. Its calls are those of
+---the database, on one connection.
 ---@class moonlet.sql.Transaction
 local Transaction = {}
 

@@ -18,8 +18,8 @@ local sqlite = {}
 ---Opens a database.
 ---
 ---Its file is in WAL mode and written through at each commit (`synchronous=FULL`); foreign keys are
----enforced. One connection writes, for one task at a time; others read meanwhile. `":memory:"` is one
----connection for all.
+---enforced. One connection writes, for one task at a time; others read meanwhile. `":memory:"` is
+---one connection for all.
 ---@param path string
 ---@param opts? moonlet.sqlite.open.options
 ---@return moonlet.sql.Database|nil # or nil, message, code

@@ -352,7 +352,9 @@ describe("between workers", function()
   end)
 
   it("what was sent goes out before the program ends", function()
-    local program <close> = workers.start [[
+    -- The hostile build reads one byte at a time.
+    local count = os.getenv("MOONLET"):find "hostile" and 60 or 900
+    local program <close> = workers.start(("local COUNT = %d\n"):format(count) .. [[
       if worker.id == 1 then
         worker.ready()
         local first, count = nil, 0
@@ -363,14 +365,14 @@ describe("between workers", function()
             count = count + 1
             assert(tonumber(i) == count)
           end
-        until count == 900
-        io.stderr:write "all 900 came\n"
+        until count == COUNT
+        io.stderr:write "all came\n"
         task.sleep(600)
       end
       worker.ready()
-      for i = 1, worker.generation == 1 and 900 or 0 do worker.send(1, "last", pid .. " " .. i) end
-    ]]
-    program:await "all 900 came"
+      for i = 1, worker.generation == 1 and COUNT or 0 do worker.send(1, "last", pid .. " " .. i) end
+    ]])
+    program:await "all came"
     program:stop()
   end)
 end)
