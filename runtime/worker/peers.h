@@ -5,7 +5,8 @@
 #include "worker/master_state.h"
 
 /* A worker asks for a connection to another one: the one of that generation in that place, or the
- * one that serves there now; answers. Errors: ESRCH: there is no such place; EPIPE: nobody is there. */
+ * one that serves there now; answers. Errors: ESRCH: there is no such place; EPIPE: nobody is
+ * there. */
 void ml_peers_connect(struct ml_master *master, struct ml_worker_process *process,
                       const struct ml_control_peer *asked, uint64_t request);
 
