@@ -449,7 +449,6 @@ describe("what protocols allow", function()
     local websocket = require "moonlet.websocket"
     local program <close> = workers.start [[
       local websocket = require "moonlet.websocket"
-      worker.ready()
       http.serve({ port = port, grace = 5 }, function(req, res)
         local ws = websocket.upgrade(req, res)
         if not ws then return end
