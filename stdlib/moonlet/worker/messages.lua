@@ -142,8 +142,8 @@ local function write(link, text)
   return task.shield(nil, link.stream.write, link.stream, text)
 end
 
+-- It ends when the sender has closed, of which frames may be here yet: the reader closes.
 local function return_credit(link)
-  local closing <close> = link.stream
   while await_work(link, "owed") and write(link, credit_text(link)) do end
 end
 
@@ -172,8 +172,7 @@ local function read_frames(link)
   end
 end
 
--- A connection ends with its reader or its writer, whichever is first, and why ever: those who wait
--- for it go on, and the next send opens another one.
+-- Those who wait for the connection go on, and the next send opens another one.
 local function end_link(link)
   if link.has_ended then return end
   link.has_ended = true
@@ -181,20 +180,21 @@ local function end_link(link)
   if link.on_end then link.on_end(link) end
 end
 
--- Starts the two tasks of a connection. The writer closes it, after what it still writes when the
--- program ends.
-local function start_link(link, writer_name, write_all, reader_name, read_all)
-  start_daemon(writer_name, function()
-    link.stream:close() -- not yet if the task was cancelled before it ran
-    end_link(link)
-  end, write_all, link)
-  start_daemon(reader_name, function() end_link(link) end, read_all, link)
-end
-
 local function accept(stream, id)
   local link = { stream = stream, id = id, sources = {}, owed = {}, wake = sync.condition() }
-  start_link(link, "credit of worker " .. tostring(id), return_credit,
-    "messages from worker " .. tostring(id), read_frames)
+  local is_credit_over = false
+  local function close()
+    stream:close()
+    end_link(link)
+  end
+  start_daemon("credit of worker " .. tostring(id), function(ended)
+    is_credit_over = true
+    if link.has_ended or ended:status() ~= "done" then close() end -- else the reader does
+  end, return_credit, link)
+  start_daemon("messages from worker " .. tostring(id), function()
+    end_link(link) -- the other task writes what is owed, and closes
+    if is_credit_over then close() end
+  end, read_frames, link)
 end
 
 -- ---- a connection to send over ----
@@ -214,9 +214,8 @@ local function wake_senders(link)
   end
 end
 
--- Writes what has been queued, all of it at once each time.
+-- Writes what has been queued, all of it at once each time; also when the program ends.
 local function write_frames(link)
-  local closing <close> = link.stream
   while await_work(link, "out") do
     local text = table_concat(link.out)
     link.out = {}
@@ -270,8 +269,12 @@ local function open_link(id)
   local link = { stream = stream, id = id, serial = serial, out = { core.format },
     bytes = #core.format, credits = {}, wake = sync.condition(), on_end = outgoing_ended }
   links[id] = link
-  start_link(link, "messages to worker " .. tostring(id), write_frames,
-    "credit from worker " .. tostring(id), read_credit)
+  start_daemon("messages to worker " .. tostring(id), function()
+    stream:close()
+    end_link(link)
+  end, write_frames, link)
+  start_daemon("credit from worker " .. tostring(id), function() end_link(link) end, read_credit,
+    link)
   yield() -- the two run: what is queued now is written, also when the program ends at once
   return link
 end
