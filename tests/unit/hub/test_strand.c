@@ -653,7 +653,7 @@ static void test_without_memory_for_a_stack_a_strand_does_not_begin_and_may_late
 
 static void look_where_things_lie(struct c_strand *self)
 {
-    char local;
+    char local = 0;
     const struct ml_stack *stack = &self->strand.coro.seat->stack;
     const char *base = stack->base;
     assert_true(ml_strand_holds(&self->strand, &local));
