@@ -97,7 +97,10 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.sqlite moonlet.sqlite.core "},
     {PRELOAD, MOONLET_OS,
      " moonlet.thread moonlet.thread.core moonlet.thread.worker "},            /* the same */
-    {PRELOAD, MOONLET_OS, " moonlet.worker.store moonlet.worker.store.core "}, /* the same */
+    {PRELOAD, MOONLET_OS,
+     " moonlet.worker.cas moonlet.worker.store moonlet.worker.store.core "}, /* the same */
+    {PRELOAD, MOONLET_OS | MOONLET_NET,
+     " moonlet.worker.redis_store moonlet.durable.encoding "}, /* a store on a server */
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */

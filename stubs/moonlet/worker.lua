@@ -4,6 +4,9 @@
 ---strings, numbers, booleans, and tables, which are copied as `moonlet.thread` copies them. Each call
 ---is atomic over all workers. None waits, but for a moment if another worker is taken off its
 ---processor in the middle of a call.
+---
+---In Redis a call waits for the server, and any of them may return nil, message and a code of the
+---network's or of Redis's. Tables have neither functions nor themselves in them, and take up to 1 MiB.
 ---@class moonlet.worker.Store
 local Store = {}
 
@@ -57,7 +60,7 @@ function Store:incr(key, n, opts) end
 ---Iterates over keys. Meanwhile all workers may write: a key that is there all the time is met
 ---exactly once, one that comes or goes once or not at all.
 ---@param prefix? string of the keys that are wanted
----@return function # an iterator
+---@return function # an iterator; over Redis it raises a failure { message=, code= }
 function Store:keys(prefix) end
 
 ---@class moonlet.worker.Store.set.options
@@ -73,7 +76,7 @@ function Store:keys(prefix) end
 function Store:set(key, value, opts) end
 
 ---How full the store is.
----@return table # `size`, `used`: bytes that values can take, and do; `keys`: how many there are, with those that have expired until their room is needed
+---@return table # `size`, `used`: bytes that values can take, and do (in Redis: its bound, nil if it has none, and all that it uses); `keys`: how many there are, with those that have expired until their room is needed
 function Store:usage() end
 
 ---Processes that share what a script listens on. The program's option `workers` runs the script N
@@ -154,14 +157,18 @@ function worker.stop() end
 ---@class moonlet.worker.store.options
 ---@field size? integer bytes, of the first that opens it; from 65536. Values take what they need in pieces of 64, and one must fit into a sixteenth of the size, or into 2 MiB
 ---@field evict? boolean when it is full, what was not used for long makes room; without it, a write is refused with "ENOSPC"
+---@field redis? string|moonlet.redis.Redis a URL as for redis.open, or a client; then there is neither `size` nor `evict`
+---@field name? string with `redis`, if the options are the first argument
 
 ---Opens a store that all workers share: keys and values in memory, bounded, each call atomic. A
 ---worker that is killed in the middle of a write harms nobody. Without workers it is this
 ---process's own, shared by its threads. The values stay while the program runs, also when all
----workers have been replaced.
----@param name string of 1 to 63 bytes
+---workers have been replaced. With `redis`, alone or together with a name, the store lies in a
+---Redis server, for programs on many machines; then calls may wait, and fail as those of
+---moonlet.redis do. May wait.
+---@param name string|table of 1 to 63 bytes; or the options, with `redis` and the name
 ---@param opts? moonlet.worker.store.options
----@return moonlet.worker.Store|nil # or nil, message, code: "EINVAL" if it is there with other options, "EPROTO" if its memory is of another version of moonlet
+---@return moonlet.worker.Store|nil # or nil, message, code: "EINVAL" if it is there with other options, "EPROTO" if its memory is of another version of moonlet, those of redis.open
 ---@return string|nil # message
 ---@return string|nil # code
 function worker.store(name, opts) end
