@@ -147,6 +147,18 @@ worker.receive = messages.receive
 -- @usage for text, from in worker.messages "news" do print(from, text) end
 worker.messages = messages.messages
 
+--- Joins a bus: `send`, `receive` and `messages` between programs on many machines, over a Redis
+-- server (5 or later). Each process that opens the bus of that name is a member, with or without
+-- workers. It is heard of every 5 s; one that is silent for 15 s has ended for the others. Waits.
+-- @function bus
+-- @tparam table opts
+-- @tparam string|Redis opts.redis a URL as for redis.open, or a client
+-- @tparam[opt="bus"] string opts.name of 1 to 63 bytes
+-- @treturn Bus or nil, message, code
+-- @usage local bus <close> = assert(worker.bus { redis = "redis://10.0.0.1", name = "chat" })
+-- bus:send("all", "news", "hello")
+worker.bus = require "moonlet.worker.bus"
+
 --- Opens a store that all workers share: keys and values in memory, bounded, each call atomic. A
 -- worker that is killed in the middle of a write harms nobody. Without workers it is this
 -- process's own, shared by its threads. The values stay while the program runs, also when all

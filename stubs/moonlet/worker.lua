@@ -1,5 +1,43 @@
 ---@meta moonlet.worker
 
+---Messages between programs on many machines, over a Redis server: `worker.bus` returns one. Every
+---process that opens the bus is a member. `<close>` leaves it.
+---@class moonlet.worker.Bus
+---@field id integer of this member: from 1, and never used again
+local Bus = {}
+
+---Leaves the bus: what this member has not taken is lost, tasks that wait get nil, "closed",
+---"CLOSED". May wait, for the server to be told.
+function Bus:close() end
+
+---Lists the members. Waits for the server.
+---@return integer[]|nil # their ids, in order; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Bus:members() end
+
+---Iterates over the messages on a topic, waiting for each, until the bus is closed.
+---@param topic string
+---@return fun(): any,integer # an iterator: the value, and the id of its sender
+function Bus:messages(topic) end
+
+---Receives the next message on a topic; several tasks share the messages. May wait.
+---@param topic string
+---@param timeout? number seconds
+---@return any ... # the value, and the id of its sender; or nil, message, code: "ETIMEDOUT", "CLOSED"
+function Bus:receive(topic, timeout) end
+
+---Sends a message to a member, or to all. Messages of one task to one member on one topic arrive
+---in order, each once or, if that member ends before it has taken it, not at all. Of each topic and
+---member 1,024 messages or 1 MiB may wait to be taken; then this waits. Waits for the server.
+---@param to integer|string the id of a member; or "all": each of them, this one too
+---@param topic string up to 255 bytes
+---@param value any not nil: a string, number, boolean, or a table as `worker.store` in Redis takes it
+---@return boolean|nil # true once it is queued; or nil, message, code: "EPIPE": the member has ended, "ESRCH": there was none of that id, "ENOSPC", or of the network: then the message may have been queued. For "all": two integers, how many were sent, and how many failed
+---@return string|nil # message
+---@return string|nil # code
+function Bus:send(to, topic, value) end
+
 ---A shared store, as `worker.store` returns it. Keys are strings of up to 4,096 bytes; values are
 ---strings, numbers, booleans, and tables, which are copied as `moonlet.thread` copies them. Each call
 ---is atomic over all workers. None waits, but for a moment if another worker is taken off its
@@ -88,6 +126,19 @@ function Store:usage() end
 ---of a worker.
 ---@class moonlet.worker
 local worker = {}
+
+---@class moonlet.worker.bus.options
+---@field redis string|moonlet.redis.Redis a URL as for redis.open, or a client
+---@field name? string of 1 to 63 bytes
+
+---Joins a bus: `send`, `receive` and `messages` between programs on many machines, over a Redis
+---server (5 or later). Each process that opens the bus of that name is a member, with or without
+---workers. It is heard of every 5 s; one that is silent for 15 s has ended for the others. Waits.
+---@param opts moonlet.worker.bus.options
+---@return moonlet.worker.Bus|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function worker.bus(opts) end
 
 ---Iterates over the messages on a topic, waiting for each, without an end.
 ---@param topic string

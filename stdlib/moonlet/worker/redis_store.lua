@@ -1,66 +1,32 @@
 -- Stores in Redis: the calls of a shared store over a server that many machines reach. A value is
--- one key of Redis's, so each call is atomic there. Integers are written as Redis counts them; a
--- letter in front says what any other value is.
+-- one key of Redis's, so each call is atomic there.
 
-local error, getmetatable, next, pcall, select = error, getmetatable, next, pcall, select
+local error, getmetatable, next, select = error, getmetatable, next, select
 local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
-local math_ceil, math_tointeger, math_type = math.ceil, math.tointeger, math.type
-local string_find, string_format, string_gsub = string.find, string.format, string.gsub
+local math_ceil, math_type = math.ceil, math.type
+local string_find, string_gsub = string.find, string.gsub
 local string_match, string_sub = string.match, string.sub
 
 local argument = require "moonlet.argument"
 local cas_of = require "moonlet.worker.cas"
-local encoding = require "moonlet.durable.encoding"
 local redis = require "moonlet.redis"
+local redis_value = require "moonlet.worker.redis_value"
 local sync = require "moonlet.sync"
 
 local check = argument.check
+local text_of, text_of_number = redis_value.text_of, redis_value.text_of_number
 
 local LONGEST_KEY, LONGEST_NAME = 4096, 63
 
 -- Seconds: Redis takes no time to live that is far longer.
 local FOREVER = 1e12
 
--- ---- values as texts ----
-
-local NUMBERS = { inf = 1 / 0, ["-inf"] = -1 / 0, nan = 0 / 0, ["-nan"] = 0 / 0 }
-
-local function text_of_number(value)
-  if math_type(value) == "integer" then return tostring(value) end
-  return string_format("f%.17g", value)
-end
-
--- The text of a value; or nil and why there is none.
-local function text_of(value)
-  local kind = type(value)
-  if kind == "string" then return "s" .. value end
-  if kind == "number" then return text_of_number(value) end
-  if kind == "boolean" then return value and "T" or "F" end
-  local ok, text = pcall(encoding.pack, value)
-  if not ok then return nil, text end
-  return "p" .. text
-end
-
-local readers = {
-  s = function(text) return string_sub(text, 2) end,
-  f = function(text)
-    text = string_sub(text, 2)
-    return NUMBERS[text] or tonumber(text) + 0.0
-  end,
-  T = function() return true end,
-  F = function() return false end,
-  p = function(text) return (encoding.unpack(string_sub(text, 2))) end,
-}
-
 -- The value of a text; or nil, message, code.
 local function value_of(text, key)
-  local whole = string_find(text, "^%-?%d+$") and math_tointeger(tonumber(text))
-  if whole then return whole end
-  local reader, ok, value = readers[string_sub(text, 1, 1)], nil, nil
-  if reader then ok, value = pcall(reader, text) end
-  if ok then return value end
+  local value, code = redis_value.value_of(text)
+  if not code then return value end
   local form = "the value of '%s' is not one that this version of moonlet has stored"
-  return nil, form:format(key), "EPROTO"
+  return nil, form:format(key), code
 end
 
 -- ---- what runs in the server ----
