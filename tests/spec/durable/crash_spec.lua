@@ -9,38 +9,11 @@ local postgres_server = dofile "tests/spec/postgres_server.lua"
 local support = dofile "tests/spec/support.lua"
 local task = require "moonlet.task"
 
--- Processes that run at a time.
-local AT_ONCE = 4
+local AT_ONCE, STRIDE = ledger.AT_ONCE, ledger.STRIDE
 
--- Every write is tried where there is time for it: MOONLET_SOAK=1.
-local STRIDE = os.getenv "MOONLET_SOAK" and 1 or os.getenv("MOONLET"):find "hostile" and 7 or 3
-
--- Each order has a database of its own: place(name, fn) calls fn(where).
+-- Ends the process before (AT) or behind (AFTER) each of its writes.
 local function check_all_writes(variable, place)
-  local is_over, most = false, 0
-  task.group({ limit = AT_ONCE }, function(group)
-    local k = 0
-    while not is_over do
-      k = k + STRIDE
-      local at = k
-      group:spawn(function()
-        place(("%s=%d"):format(variable, at), function(where)
-          local output, status = ledger.order(where, { [variable] = at })
-          local ends = status == 137 and 1 or 0
-          if status == 137 then
-            output, status = ledger.order(where)
-          else
-            is_over = true
-          end
-          if status ~= 0 then error(("%s: %s"):format(where.name, output), 0) end
-          ledger.check(where, output, ends)
-          most = math.max(most, ends * at)
-        end)
-      end)
-      task.yield()
-    end
-  end)
-  assert(most > 20, most)
+  ledger.check_all(place, variable, function(_, k) return { [variable] = k } end)
 end
 
 -- Ends a process at its next writes, again and again. Returns how many have ended.

@@ -4,8 +4,15 @@
 local durable = require "moonlet.durable"
 local process = require "moonlet.process"
 local support = dofile "tests/spec/support.lua"
+local task = require "moonlet.task"
 
 local ledger = {}
+
+--- Processes that run at a time.
+ledger.AT_ONCE = 4
+
+--- Every write is tried where there is time for it: MOONLET_SOAK=1.
+ledger.STRIDE = os.getenv "MOONLET_SOAK" and 1 or os.getenv("MOONLET"):find "hostile" and 7 or 3
 
 -- Its arguments are in the environment: ADDRESS of the database, LOG of effects outside of it.
 local ORDER = [[
@@ -128,6 +135,37 @@ function ledger.check(where, output, ends)
   local runs = assert(d:list())
   hold(#runs == 2, "two runs")
   for _, run in ipairs(runs) do hold(run.status == "done", "the end of " .. run.id) end
+end
+
+-- One order whose process ends at its write k, and one that goes on. Whether it ended there.
+local function end_and_go_on(where, environment)
+  local output, status = ledger.order(where, environment)
+  local ends = status == 137 and 1 or 0
+  if status == 137 then output, status = ledger.order(where) end
+  if status ~= 0 then error(("%s: %s"):format(where.name, output), 0) end
+  ledger.check(where, output, ends)
+  return ends == 1
+end
+
+--- Ends the process of an order at its write k and has another go on, for all k, until none is so high.
+-- @tparam function place place(name, fn): calls fn(where) with a new database
+-- @tparam string name of the proof
+-- @tparam function environment environment(where, k): variables that end it there
+function ledger.check_all(place, name, environment)
+  local is_over, most, k = false, 0, 0
+  task.group({ limit = ledger.AT_ONCE }, function(group)
+    while not is_over do
+      k = k + ledger.STRIDE
+      local at = k
+      group:spawn(function()
+        place(("%s=%d"):format(name, at), function(where)
+          if end_and_go_on(where, environment(where, at)) then most = math.max(most, at) else is_over = true end
+        end)
+      end)
+      task.yield()
+    end
+  end)
+  assert(most > 20, most)
 end
 
 return ledger
