@@ -164,6 +164,11 @@ bool ml_sqlite_has_transaction(const struct ml_sqlite *c)
     return sqlite3_get_autocommit(c->db) == 0;
 }
 
+void ml_sqlite_roll_back(struct ml_sqlite *c)
+{
+    sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 /* ---- the end ---- */
 
 /* On a worker: the last connection of a file writes its log into it. */

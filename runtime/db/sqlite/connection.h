@@ -91,6 +91,9 @@ void ml_sqlite_rest(struct ml_sqlite *c);
 /* Whether a transaction is open. No call is running. */
 bool ml_sqlite_has_transaction(const struct ml_sqlite *c);
 
+/* Undoes the open transaction, on this thread. No call is running. */
+void ml_sqlite_roll_back(struct ml_sqlite *c);
+
 /* Has a worker close it: the owner has no use for it any more. In a forked process nothing is
  * closed: the file belongs to the parent. */
 void ml_sqlite_release(struct ml_hub *hub, struct ml_sqlite *c);

@@ -266,6 +266,8 @@ function Inside:__close()
   self.tasks[self.task] = nil
 end
 
+Inside.__index = Inside
+
 local function enter(self)
   local current = task.current()
   if self.tasks[current] then
@@ -296,6 +298,28 @@ function Database:transaction(opts, fn, ...)
   local ok, begin_message, begin_code = persist(self, engine.begin, connection, opts)
   if not ok then return nil, begin_message, begin_code end
   return transaction.run(self, connection, persist, fn, ...)
+end
+
+--- Begins a transaction: `local tx <close> = assert(db:begin())`. It lasts until `tx:commit()` or
+-- `tx:rollback()`, and is rolled back by `<close>` if neither was called. Until then no other task
+-- can write to a database of SQLite, whatever this one waits for: better use `db:transaction`
+-- where there is a function.
+-- @tparam[opt] table opts of the engine
+-- @treturn Transaction or nil, message, code
+function Database:begin(opts)
+  check_self(self, "begin")
+  if opts ~= nil then argument.table(opts, 1, "begin") end
+  local hold = transaction.hold(self, persist, loans.recover)
+  local guard <close> = transaction.guard(hold)
+  hold.inside = enter(self)
+  local loan, message, code = self.writer:take()
+  if not loan then return nil, message, code end
+  hold.loan = loan
+  loan:hold()
+  local ok, begin_message, begin_code = persist(self, self.engine.begin, loan.connection, opts)
+  if not ok then return nil, begin_message, begin_code end
+  guard.hold = false
+  return transaction.begun(hold)
 end
 
 --- Closes it: connections that are in use when they come back. Idempotent, never waits.
