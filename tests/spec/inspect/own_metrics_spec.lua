@@ -153,7 +153,6 @@ describe("the runtime's metrics of tasks", function()
         while overrun(outcome) < goal do assert(os.time() < deadline, outcome) end
       end
       task.spawn({ daemon = true, preempt = false }, function() while true do task.yield() end end)
-      assert(overrun "preempted" == 0 and overrun "postponed" == 0 and overrun "warned" == 0)
       compute("preempted", 3)
       task.no_switch(compute, "postponed", 2)
       task.no_switch(compute, "warned", 1)
