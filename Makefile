@@ -12,6 +12,9 @@ PRESETS = release asan hostile tsan $(if $(shell command -v clang),fuzz)
 SECONDS = 600
 SEED =
 
+# Specs that `make soak` runs with MOONLET_SOAK: 10,000 children, 100,000 files, waits of seconds.
+LONG_SPECS = $(patsubst %,tests/spec/%_spec.lua,process/end fs/many_files thread/call)
+
 # Where `make install` puts things: `make install PREFIX=/usr DESTDIR=/tmp/root`.
 PREFIX = /usr/local
 DESTDIR =
@@ -88,6 +91,7 @@ stubs: build
 
 soak: build
 	build/release/moonlet tests/model/model.lua --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	MOONLET_SOAK=1 MOONLET=build/release/moonlet build/release/moonlet --slow 0 tests/run_busted.lua $(LONG_SPECS)
 
 # Durable runs: every write, not each third; 100,000 runs, not 1,000; a thousand kills, not a few.
 soak-durable: build
