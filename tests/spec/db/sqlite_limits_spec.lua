@@ -216,7 +216,7 @@ describe("moonlet.sqlite: limits", function()
       local child <close> = io.open(%q)
       print(child:read "a", db:value "SELECT count(*) FROM t", db:execute "INSERT INTO t(name) VALUES('after')")
     ]]):format(place .. "/a.db", place .. "/child", place .. "/child"))
-    assert.equal("falsefalse\t1\t1\t2\n", output)
+    assert.matches("falsefalse\t1\t1\t2\n$", output) -- a sanitizer may complain that the child has closed nothing
     assert.equal(0, status)
   end)
 end)
