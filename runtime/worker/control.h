@@ -24,8 +24,8 @@
  * - READY    word: it serves
  * - BEAT     word, at regular times: struct ml_control_beat
  * - DRAIN    notice: struct ml_control_drain: stop serving and end
- * - LISTEN   request: struct ml_control_listen -> uint64_t number of the shared socket, and its
- *            descriptor
+ * - LISTEN   request: struct ml_control_listen -> uint64_t number of the shared socket, the name
+ *            that the service manager gave it, or nothing, and its descriptor
  * - UNLISTEN word: uint64_t number of a shared socket that the worker has closed
  * - RELOAD   request: nothing -> when the reload has ended; the text of the reason if it failed
  * - STOP     request: nothing -> nothing, at once

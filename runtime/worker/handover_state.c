@@ -69,6 +69,7 @@ static void write_share(const struct ml_share *share, FILE *out)
     print_bytes(out, &share->asked, sizeof share->asked);
     print_bytes(out, &share->bound, sizeof share->bound);
     print_bytes(out, &share->path, sizeof share->path);
+    print_bytes(out, share->name, sizeof share->name);
     for (uint32_t i = 0; i < share->fd_count; i++)
         fprintf(out, " %d", share->fds[i]);
     fputc('\n', out);
@@ -190,7 +191,8 @@ static int read_share(struct ml_master *master, FILE *in)
                            &is_inherited, &count) == 4 &&
                     scan_bytes(in, &share->asked, sizeof share->asked) &&
                     scan_bytes(in, &share->bound, sizeof share->bound) &&
-                    scan_bytes(in, &share->path, sizeof share->path);
+                    scan_bytes(in, &share->path, sizeof share->path) &&
+                    scan_bytes(in, share->name, sizeof share->name);
     if (!is_share || count > ML_WORKERS_MAX)
         return -EPROTO;
     share->is_inherited = is_inherited;

@@ -153,11 +153,19 @@ static bool has_plain_process(const struct ml_master *master)
     return false;
 }
 
-/* What has come is handled before any worker is found late. */
+static bool is_over(const struct ml_master *master)
+{
+    return master->is_stopping && ml_list_is_empty(&master->processes);
+}
+
+/* What has come is handled before any worker is found late. A boot that fails before there is any
+ * process is the end: there is nothing to wait for. */
 static void turn(struct ml_master *master, ml_time *watchdog_at)
 {
     ml_time until = ml_time_earlier(ml_clockwork_turn(master), *watchdog_at);
     until = ml_time_earlier(until, ml_handover_turn(master));
+    if (is_over(master))
+        return;
     if (has_plain_process(master))
         until = ml_time_earlier(until, ml_time_after(master->now, LOOK));
     unsigned count = fill_polls(master);
@@ -179,7 +187,7 @@ static void turn(struct ml_master *master, ml_time *watchdog_at)
 static int run(struct ml_master *master)
 {
     ml_time watchdog_at = ml_time_after(master->now, ml_notify_interval());
-    while (!(master->is_stopping && ml_list_is_empty(&master->processes)))
+    while (!is_over(master))
         turn(master, &watchdog_at);
     return master->status;
 }

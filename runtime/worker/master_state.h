@@ -101,7 +101,6 @@ struct ml_master {
     ml_time began_at; /* this run */
     bool has_booted;  /* the first generation is ready */
     bool is_stopping;
-    bool is_over;
     int status;                                     /* then: of the program */
     uint64_t retired_requests, retired_connections; /* of processes that are gone */
     uint64_t random;                                /* for jitter */

@@ -40,7 +40,11 @@ struct ml_control_drain {
     uint32_t others_serve; /* clients that come back find another worker */
 };
 
-enum ml_share_kind { ML_SHARE_STREAM, ML_SHARE_DATAGRAM };
+/* INHERITED: a listener of the service manager's, the one of that ordinal, from 1 on; without an
+ * address. */
+enum ml_share_kind { ML_SHARE_STREAM, ML_SHARE_DATAGRAM, ML_SHARE_INHERITED };
+
+enum { ML_SHARE_NAME = 256 }; /* bytes of a name of the service manager's at most, with its end */
 
 struct ml_control_listen {
     uint32_t kind; /* enum ml_share_kind */

@@ -112,7 +112,18 @@ void ml_lua_worker_close(struct ml_lua *lua)
 
 /* ---- sockets ---- */
 
-static int take_socket(struct ml_worker_reply *reply, int *fd, uint64_t *number)
+/* The name stands behind the number. */
+static void copy_name(const struct ml_worker_reply *reply, char *name)
+{
+    const size_t head = sizeof(uint64_t);
+    size_t size = ml_buffer_size(&reply->text);
+    size_t length = size > head && size - head < ML_SHARE_NAME ? size - head : 0;
+    if (length > 0)
+        memcpy(name, ml_buffer_data(&reply->text) + head, length);
+    name[length] = '\0';
+}
+
+static int take_socket(struct ml_worker_reply *reply, int *fd, uint64_t *number, char *name)
 {
     if (reply->error != 0)
         return reply->error;
@@ -120,6 +131,8 @@ static int take_socket(struct ml_worker_reply *reply, int *fd, uint64_t *number)
     if (*fd < 0 || ml_buffer_size(&reply->text) < sizeof *number)
         return -EMFILE; /* the kernel had no room for the descriptor here */
     memcpy(number, ml_buffer_data(&reply->text), sizeof *number);
+    if (name != NULL)
+        copy_name(reply, name);
     return 0;
 }
 
@@ -129,13 +142,13 @@ static bool has_port(const struct ml_address *address)
 }
 
 int ml_lua_worker_listen(struct ml_lua *lua, const struct ml_control_listen *asked, int *fd,
-                         struct ml_shared_socket *shared)
+                         struct ml_shared_socket *shared, char *name)
 {
     struct ml_lua_worker *worker = lua->worker;
     struct ml_control_listen request = *asked;
     struct ml_worker_reply *reply;
     uint64_t number = 0;
-    if (!has_port(&asked->address))
+    if (asked->kind != ML_SHARE_INHERITED && !has_port(&asked->address))
         request.ordinal = ++worker->ordinal;
     if (worker->client->place.reuseport && asked->kind == ML_SHARE_STREAM &&
         !ml_address_is_local(&asked->address))
@@ -144,7 +157,7 @@ int ml_lua_worker_listen(struct ml_lua *lua, const struct ml_control_listen *ask
                                   &reply, ML_FOREVER);
     if (error != 0)
         return error;
-    error = take_socket(reply, fd, &number);
+    error = take_socket(reply, fd, &number, name);
     ml_worker_reply_free(reply);
     if (error == 0) {
         shared->lua = lua;
