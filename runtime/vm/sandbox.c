@@ -104,7 +104,7 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.durable moonlet.durable.* "}, /* databases in files, and threads */
     {PRELOAD, MOONLET_OS | MOONLET_NET,
-     " moonlet.worker moonlet.worker.core moonlet.worker.drain "
+     " moonlet.worker moonlet.worker.core moonlet.worker.drain moonlet.worker.figures "
      "moonlet.worker.messages moonlet.worker.show "}, /* other processes */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
      " moonlet.inspect moonlet.inspect.* "}, /* the stacks of all tasks */

@@ -183,7 +183,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.redis.execute preload.moonlet.redis.node preload.moonlet.redis.resp "
          "preload.moonlet.redis.scan preload.moonlet.redis.script preload.moonlet.redis.subscription "
          "preload.moonlet.serving preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
-         "preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.messages preload.moonlet.worker.show "},
+         "preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.figures "
+         "preload.moonlet.worker.messages preload.moonlet.worker.show "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal debug.setmetatable "
@@ -284,7 +285,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
          "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
          "preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
-         "preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.messages preload.moonlet.worker.show "
+         "preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.figures "
+         "preload.moonlet.worker.messages preload.moonlet.worker.show "
          "preload.moonlet.worker.store preload.moonlet.worker.store.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
