@@ -1,5 +1,7 @@
 #include "http/exchange.h"
 
+#include "base/error.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -11,6 +13,8 @@ int ml_http_exchange_body_status(const struct ml_http_exchange *x)
     case -ETIMEDOUT:
         return 408;
     case -EPROTO:
+    case -ML_EEOF:
+    case -ECONNRESET:
         return 400;
     default:
         return 0;

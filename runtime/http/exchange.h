@@ -141,7 +141,8 @@ static inline void ml_http_exchange_leave(struct ml_http_exchange *x)
         x->left(x);
 }
 
-/* The status for a body that could not be read: 400, 408, 413; 0: it could, or the peer is gone. */
+/* The status for a body that could not be read: 400 (the peer has left in the middle, too), 408,
+ * 413; 0: it could, or this end has failed. */
 int ml_http_exchange_body_status(const struct ml_http_exchange *x);
 
 /* Answers with a text of `size` bytes; type: of its content, NULL: none is told. As send_whole().

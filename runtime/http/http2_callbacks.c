@@ -50,6 +50,20 @@ static void reset(struct ml_http2_connection *c, int32_t id, uint32_t code)
 
 /* ---- what nghttp2 tells ---- */
 
+/* RFC 9113, section 5.1.1: a number below that of an earlier stream opens none. nghttp2 would pass
+ * over it. It remembers ML_HTTP2_STREAMS closed streams, to which a peer may still send something
+ * that was under way, and answers for those itself. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user)
+{
+    const struct ml_nghttp2 *n = connection_of(user)->peer.session.n;
+    bool is_late = head->type == NGHTTP2_HEADERS && head->stream_id % 2 == 1 &&
+                   head->stream_id <= n->nghttp2_session_get_last_proc_stream_id(session) &&
+                   n->nghttp2_session_find_stream(session, head->stream_id) == NULL;
+    if (is_late)
+        n->nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR);
+    return 0;
+}
+
 /* A new stream, unless the peer keeps more handlers busy than it may. */
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
@@ -235,6 +249,7 @@ static nghttp2_session_callbacks *make_callbacks(const struct ml_nghttp2 *n)
     nghttp2_session_callbacks *calls;
     if (n->nghttp2_session_callbacks_new(&calls) != 0)
         return NULL;
+    n->nghttp2_session_callbacks_set_on_begin_frame_callback(calls, on_begin_frame);
     n->nghttp2_session_callbacks_set_on_begin_headers_callback(calls, on_begin_headers);
     n->nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
     n->nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
@@ -251,7 +266,6 @@ static nghttp2_option *make_options(const struct ml_nghttp2 *n)
     if (n->nghttp2_option_new(&option) != 0)
         return NULL;
     n->nghttp2_option_set_no_auto_window_update(option, 1);
-    n->nghttp2_option_set_no_closed_streams(option, 1);
     n->nghttp2_option_set_max_settings(option, 32);
     n->nghttp2_option_set_max_outbound_ack(option, 100);
     /* nghttp2 1.52 counts each look at the nine bytes that begin such a frame, and gives up at the

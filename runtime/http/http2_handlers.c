@@ -1,5 +1,6 @@
 #include "http/http2_handlers.h"
 
+#include "http/http2_carrier.h"
 #include "hub/state/scope.h"
 #include "hub/state/waiters.h"
 #include "hub/switch/switch.h"
@@ -209,7 +210,7 @@ static void refuse(struct ml_http2_connection *c, struct ml_http2_stream *s, int
 void ml_http2_begin_request(struct ml_http2_connection *c, struct ml_http2_stream *s, int problem)
 {
     struct ml_http_server *server = c->peer.server;
-    ml_http2_stream_begin(s);
+    ml_http2_carrier_begin(s);
     server->counters.requests++;
     if (problem != 0) {
         server->counters.errors++;

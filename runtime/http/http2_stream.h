@@ -1,6 +1,6 @@
 /*
- * An exchange over HTTP/2: one stream of a connection at the server. The carrier of HTTP/2 is here.
- * Knows neither how streams come to be nor when their handlers run.
+ * An exchange over HTTP/2: one stream of a connection at the server. Knows neither how streams come
+ * to be nor when their handlers run.
  *
  * Cost of a request: an allocation of ours for its head, those of nghttp2, and one for each body.
  */
@@ -61,13 +61,10 @@ int ml_http2_stream_keep_head(struct ml_http2_stream *s, const struct ml_buffer 
 /* Takes it out of the list and frees it; nghttp2 does not know it any more. */
 void ml_http2_stream_free(struct ml_http2_stream *s);
 
-/* The head becomes the exchange. */
-void ml_http2_stream_begin(struct ml_http2_stream *s);
+/* The peer has left: cancels the handler where the exchange says so. */
+void ml_http2_stream_gone(struct ml_http2_stream *s);
 
-/* nghttp2 has forgotten it: a wait in it ends, and its handler is cancelled where the exchange says
- * so. */
+/* nghttp2 has forgotten it: a wait in it ends, and its peer has left. */
 void ml_http2_stream_closed(struct ml_http2_stream *s);
-
-extern const struct ml_http_carrier ml_http2_carrier;
 
 #endif

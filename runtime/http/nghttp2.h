@@ -13,7 +13,6 @@
     X(nghttp2_option_set_max_outbound_ack)                                                         \
     X(nghttp2_option_set_max_settings)                                                             \
     X(nghttp2_option_set_no_auto_window_update)                                                    \
-    X(nghttp2_option_set_no_closed_streams)                                                        \
     X(nghttp2_session_callbacks_del)                                                               \
     X(nghttp2_session_callbacks_new)                                                               \
     X(nghttp2_session_callbacks_set_on_begin_frame_callback)                                       \
@@ -28,6 +27,7 @@
     X(nghttp2_session_consume_connection)                                                          \
     X(nghttp2_session_consume_stream)                                                              \
     X(nghttp2_session_del)                                                                         \
+    X(nghttp2_session_find_stream)                                                                 \
     X(nghttp2_session_get_last_proc_stream_id)                                                     \
     X(nghttp2_session_get_outbound_queue_size)                                                     \
     X(nghttp2_session_get_remote_settings)                                                         \

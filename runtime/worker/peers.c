@@ -49,21 +49,38 @@ static int make_pair(int fds[2])
     return is_made ? 0 : -errno;
 }
 
+/* Makes the connection, and gives the other worker its end; *fd becomes the end of the first. The
+ * other one may have ended without the master having seen it yet. */
+static int connect_to(struct ml_worker_process *other, const struct ml_worker_process *process,
+                      int *fd)
+{
+    int fds[2];
+    struct ml_control_peer from = describe(process);
+    int error = make_pair(fds);
+    if (error != 0)
+        return error;
+    error = ml_process_send(other, ML_CONTROL_PEER, 0, 0, &from, sizeof from, fds[1]);
+    close(fds[1]);
+    if (error == 0)
+        *fd = fds[0];
+    else
+        close(fds[0]);
+    return error == -ECONNRESET ? -EPIPE : error;
+}
+
 void ml_peers_connect(struct ml_master *master, struct ml_worker_process *process,
                       const struct ml_control_peer *asked, uint64_t request)
 {
-    int fds[2] = {-1, -1};
+    int fd = -1;
     struct ml_worker_process *other = find(master, asked);
-    int error = other == NULL ? explain(master, asked) : make_pair(fds);
+    int error = other == NULL ? explain(master, asked) : connect_to(other, process, &fd);
     if (error != 0) {
         ml_process_send(process, ML_CONTROL_PEER, request, error, NULL, 0, -1);
         return;
     }
-    struct ml_control_peer to = describe(other), from = describe(process);
-    ml_process_send(other, ML_CONTROL_PEER, 0, 0, &from, sizeof from, fds[1]);
-    ml_process_send(process, ML_CONTROL_PEER, request, 0, &to, sizeof to, fds[0]);
-    close(fds[0]);
-    close(fds[1]);
+    struct ml_control_peer to = describe(other);
+    ml_process_send(process, ML_CONTROL_PEER, request, 0, &to, sizeof to, fd);
+    close(fd);
 }
 
 void ml_peers_tell(struct ml_master *master, enum ml_control_type type,

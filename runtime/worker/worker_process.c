@@ -184,8 +184,8 @@ void ml_process_kill(struct ml_worker_process *process)
     ml_process_signal(process, SIGKILL);
 }
 
-void ml_process_send(struct ml_worker_process *process, enum ml_control_type type, uint64_t request,
-                     int error, const void *payload, size_t size, int fd)
+int ml_process_send(struct ml_worker_process *process, enum ml_control_type type, uint64_t request,
+                    int error, const void *payload, size_t size, int fd)
 {
     struct ml_control_head head = {
         .type = (uint8_t)type, .is_reply = request != 0, .error = error, .request = request};
@@ -194,6 +194,7 @@ void ml_process_send(struct ml_worker_process *process, enum ml_control_type typ
         process->reason = "it has not read its messages";
         ml_process_kill(process);
     }
+    return result;
 }
 
 void ml_process_drain(struct ml_master *master, struct ml_worker_process *process,

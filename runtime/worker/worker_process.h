@@ -21,9 +21,9 @@ void ml_process_end(struct ml_master *master, struct ml_worker_process *process,
 void ml_process_kill(struct ml_worker_process *process);
 
 /* Sends a notice, or a reply if `request` is not 0. A worker that takes no more messages is killed.
- */
-void ml_process_send(struct ml_worker_process *process, enum ml_control_type type, uint64_t request,
-                     int error, const void *payload, size_t size, int fd);
+ * 0 or a negated errno, -EPIPE if the worker has ended. */
+int ml_process_send(struct ml_worker_process *process, enum ml_control_type type, uint64_t request,
+                    int error, const void *payload, size_t size, int fd);
 
 /* Sends it a signal. */
 void ml_process_signal(struct ml_worker_process *process, int number);

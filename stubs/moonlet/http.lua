@@ -225,7 +225,7 @@ local Request = {}
 
 ---The whole body, which stays: it may be asked for again, as json() or form(). May wait.
 ---@param max? integer bytes at most, in place of the route's limit
----@return string|nil # "" without one; or nil, message, code: "EMSGSIZE" (answered 413 if the handler returns it), "EPROTO" (400), "ETIMEDOUT" (408), "EEOF"
+---@return string|nil # "" without one; or nil, message, code: "EMSGSIZE" (answered 413 if the handler returns it), "EPROTO" (400), "ETIMEDOUT" (408), "EEOF" (400)
 ---@return string|nil # message
 ---@return string|nil # code
 function Request:body(max) end

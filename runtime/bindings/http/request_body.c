@@ -96,7 +96,7 @@ The whole body, which stays: it may be asked for again, as json() or form(). May
 @function Request:body
 @tparam[opt] integer max bytes at most, in place of the route's limit
 @treturn string "" without one; or nil, message, code: "EMSGSIZE" (answered 413 if the handler
-returns it), "EPROTO" (400), "ETIMEDOUT" (408), "EEOF"
+returns it), "EPROTO" (400), "ETIMEDOUT" (408), "EEOF" (400)
 */
 int ml_http_request_body(lua_State *L)
 {

@@ -19,7 +19,7 @@ end
 local END_STREAM, END_HEADERS, ACK = frames.END_STREAM, frames.END_HEADERS, frames.ACK
 local BOTH = END_STREAM | END_HEADERS
 
-local PROTOCOL, FLOW_CONTROL, FRAME_SIZE, COMPRESSION, CALM = 1, 3, 6, 9, 11
+local PROTOCOL, FLOW_CONTROL, STREAM_CLOSED, FRAME_SIZE, COMPRESSION, CALM = 1, 3, 5, 6, 9, 11
 
 --- Runs body(conn, server) with a connection to a server that has received the preface.
 local function with_server(handler, body)
@@ -58,6 +58,10 @@ describe("HTTP/2: a frame that breaks the rules ends the connection", function()
     { "5.1: DATA on an idle stream", frame("DATA", END_STREAM, 1, "x"), PROTOCOL },
     { "5.1: RST_STREAM on an idle stream", frame("RST_STREAM", 0, 1, "\0\0\0\8"), PROTOCOL },
     { "5.1: WINDOW_UPDATE on an idle stream", frame("WINDOW_UPDATE", 0, 1, "\0\0\0\1"), PROTOCOL },
+    { "5.1: DATA on a stream that has ended", frame("DATA", END_STREAM, 1, "x"), STREAM_CLOSED, whole },
+    { "5.1: HEADERS on a stream that has ended", whole, STREAM_CLOSED, whole },
+    { "5.1.1: a stream with a number below the last", frame("HEADERS", BOTH, 3, request("GET", "/")), PROTOCOL,
+      frame("HEADERS", BOTH, 5, request("GET", "/")) },
     { "5.1.1: a stream with an even number", frame("HEADERS", BOTH, 2, request("GET", "/")), PROTOCOL },
     { "6.1: DATA on stream 0", frame("DATA", 0, 0, "x"), PROTOCOL },
     { "6.1: padding longer than the frame", frame("DATA", frames.PADDED, 1, "\x09abc"), PROTOCOL,

@@ -256,6 +256,35 @@ describe("a failure of the body", function()
     assert.matches("away", output)
   end)
 
+  -- It was 500, as if the program had failed: every upload that somebody breaks off was an alarm.
+  it("of a peer that leaves in the middle answers 400", function()
+    local reads = {
+      function(req) return req:body() end, function(req) return req:json() end, function(req) return req:form() end,
+      function(req) return req:read "a" end, function(req) return req:save(os.tmpname()) end,
+      function(req) for _ in req:chunks() do end return true end, -- luacheck: ignore 542
+      function(req)
+        for part in plain_assert(req:parts()) do
+          local text, message, code = part:body()
+          if not text then return nil, message, code end
+        end
+        return true
+      end,
+    }
+    for _, framing in ipairs { "Content-Length: 1000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n3e8\r\n" } do
+      for i, read in ipairs(reads) do
+        for how, hand_on in pairs(HANDED_ON) do
+          local here <close>, there = net.memory_pair()
+          local server = http.server({ on_error = report_nothing }, function(req) return hand_on(read(req)) end)
+          task.spawn(server.serve, server, there)
+          here:write("POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n", framing,
+            "--x\r\ncontent-disposition: form-data; name=a\r\n\r\nhal")
+          here:shutdown()
+          assert.equal("HTTP/1.1 400 Bad Request", here:read_line(), ("%s, %d, %s"):format(framing, i, how))
+        end
+      end
+    end
+  end)
+
   it("of a peer that has left is not reported, either", function()
     local output = support.run [[
       local http, net, task = require "moonlet.http", require "moonlet.net", require "moonlet.task"
