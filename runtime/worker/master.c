@@ -188,9 +188,11 @@ static void turn(struct ml_master *master, ml_time *watchdog_at)
     }
 }
 
+/* The manager hears of a new program at once: the one before it may have spoken long ago. */
 static int run(struct ml_master *master)
 {
-    ml_time watchdog_at = ml_time_after(master->now, ml_notify_interval());
+    ml_time span = ml_notify_interval();
+    ml_time watchdog_at = span != ML_FOREVER ? master->now : ML_FOREVER;
     while (!is_over(master))
         turn(master, &watchdog_at);
     return master->status;

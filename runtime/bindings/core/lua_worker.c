@@ -111,6 +111,23 @@ static void on_orphaned(struct ml_worker_client *client)
 
 /* ---- life ---- */
 
+static void pass_over(int number)
+{
+    (void)number;
+}
+
+/* Signals to the master that reach all of its processes, as those of "systemctl kill" and pkill do,
+ * end no worker. A handler: programs that the worker starts have the default again. */
+static void pass_over_signals(void)
+{
+    static const int numbers[] = {SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU};
+    struct sigaction now, action = {.sa_handler = pass_over, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (sigaction(numbers[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+            sigaction(numbers[i], &action, NULL);
+}
+
 int ml_lua_worker_open(struct ml_lua *lua)
 {
     int fd = ml_worker_inherited();
@@ -135,6 +152,7 @@ int ml_lua_worker_open(struct ml_lua *lua)
     ml_worker_client_on(worker->client, ML_CONTROL_TICKETS, on_tickets, NULL);
     ml_lua_peers_open(&worker->peers, worker->client);
     lua->worker = worker;
+    pass_over_signals();
     lua->io.tickets = &worker->client->place.tickets;
     return 0;
 }
