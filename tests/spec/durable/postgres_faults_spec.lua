@@ -6,7 +6,7 @@ local postgres = require "moonlet.postgres"
 local postgres_server = dofile "tests/spec/postgres_server.lua"
 local support = dofile "tests/spec/support.lua"
 local task = require "moonlet.task"
-local it = support.limited(it)
+local it = postgres_server.limited(it)
 
 local server
 
