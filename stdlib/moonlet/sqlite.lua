@@ -2,7 +2,7 @@
 -- when a database is first opened.
 -- @module moonlet.sqlite
 
-local getmetatable, ipairs, pairs = getmetatable, ipairs, pairs
+local ipairs, pairs = ipairs, pairs
 local tostring, type = tostring, type
 
 local argument = require "moonlet.argument"
@@ -58,7 +58,7 @@ engine.methods = {}
 
 -- Described in moonlet/sql/database.lua, as all methods of databases.
 function engine.methods:backup(path)
-  argument.check(getmetatable(self) == engine.class, 0, "backup", "a database expected")
+  argument.self(self, engine.class, "backup")
   argument.string(path, 1, "backup")
   local loan <close>, message, code = self.readers:take()
   if not loan then return nil, message, code end

@@ -17,6 +17,9 @@ static const struct ml_wait_kind database_kind = {.text = "a database", .externa
  */
 enum { LOOK_EVERY = 1000 };
 
+/* What a short statement, or so many instructions, count in the slice of a task. */
+enum { SHORT_COST = 2 * ML_SLICE_CALL };
+
 static struct ml_sqlite *connection_of(struct ml_job *job)
 {
     return ml_container_of(job, struct ml_sqlite, call.job);
@@ -67,7 +70,10 @@ static void drop_user(struct ml_sqlite *c)
 static int on_progress(void *connection)
 {
     struct ml_sqlite *c = connection;
-    if (c->files.hub != NULL && ml_slice_end(c->files.hub) != 0)
+    struct ml_hub *hub = c->files.hub;
+    if (hub != NULL)
+        ml_slice_spend(hub, SHORT_COST);
+    if (hub != NULL && ml_slice_is_over(hub) && ml_slice_end(hub) != 0)
         atomic_store(&c->is_given_up, true);
     return atomic_load_explicit(&c->is_given_up, memory_order_relaxed);
 }
@@ -126,9 +132,6 @@ void ml_sqlite_rest(struct ml_sqlite *c)
 }
 
 /* ---- short statements ---- */
-
-/* What one counts in its task's slice. */
-enum { SHORT_COST = 2 * ML_SLICE_CALL };
 
 /* Parameters with more bytes are copied by a worker. */
 enum { SHORT_INPUT = 16 * 1024 };

@@ -105,11 +105,17 @@ end
 
 -- ---- one statement ----
 
-local function call_on(self, source, method, ...)
+-- Calls a connection's method with a statement. The first try takes the shortest way.
+local function call_on(self, source, method, sql, ...)
   local loan <close>, message, code = source:take()
   if not loan then return nil, message, code end
-  local connection = loan.connection
-  return persist(self, connection[method], connection, ...)
+  local connection, how = loan.connection, self.how
+  local first, second, third = connection[method](connection, how, sql, ...)
+  local is_busy = third and self.engine.is_busy
+  if is_busy and is_busy(third) then
+    return persist(self, connection[method], connection, how, sql, ...)
+  end
+  return first, second, third
 end
 
 -- A statement that writes, and can share a commit.
@@ -128,14 +134,14 @@ end
 -- Calls a connection's method with a statement, on a reader unless it is known to write.
 local function call(self, method, sql, ...)
   if not self.known.writes[sql] then
-    local first, second, third = call_on(self, self.readers, method, self.how, sql, ...)
+    local first, second, third = call_on(self, self.readers, method, sql, ...)
     if third ~= "WRITES" then return first, second, third end
     note_write(self, sql)
   end
   if self.group and self.known.writes[sql] == GROUPED and not self.writer:is_held() then
     return self.group:call(method, self.how, sql, ...)
   end
-  return call_on(self, self.writer, method, self.how, sql, ...)
+  return call_on(self, self.writer, method, sql, ...)
 end
 
 --- Runs a statement, and drops the rows that it returns. Waits.
@@ -232,8 +238,11 @@ end
 -- @treturn boolean true; or nil, message, code
 function Database:script(sql)
   check_self(self, "script")
-  local ok, message, code = call_on(self, self.writer, "script", sql)
-  if code then return nil, message, code end
+  local loan <close>, message, code = self.writer:take()
+  if not loan then return nil, message, code end
+  local connection = loan.connection
+  local ok, reason, reason_code = persist(self, connection.script, connection, sql)
+  if reason_code then return nil, reason, reason_code end
   return ok
 end
 

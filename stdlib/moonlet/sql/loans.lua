@@ -2,7 +2,6 @@
 -- @module moonlet.sql.loans
 
 local pairs, setmetatable = pairs, setmetatable
-local table_remove = table.remove
 
 local task = require "moonlet.task"
 local protected = task.pcall -- pcall that returns a cancellation, too
@@ -43,8 +42,13 @@ local HELD = "this task has all connections in use: it has rows open, or a trans
 --- Takes a connection, `loan.connection`; waits for one.
 -- @return a loan, to be closed; or nil, message, code
 function Source:take()
-  local loan = table_remove(self.warm)
-  if loan then return loan end
+  local warm = self.warm
+  local count = #warm
+  local loan = warm[count]
+  if loan then
+    warm[count] = nil
+    return loan
+  end
   if self:is_held() then return nil, HELD, "EDEADLK" end
   loan = setmetatable({ source = self, lease = false, connection = false, holder = false }, Loan)
   self.waiting = self.waiting + 1
