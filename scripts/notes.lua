@@ -82,7 +82,8 @@ local function refuse(reason)
 end
 
 local function check_tags(tags)
-  if type(tags) ~= "table" or #tags > MOST_TAGS then refuse "'tags' must be a list, of 20 at most" end
+  local is_list = type(tags) == "table" and #tags <= MOST_TAGS
+  if not is_list then refuse "'tags' must be a list, of 20 at most" end
   for i = 1, #tags do
     local is_good = type(tags[i]) == "string" and #tags[i] <= 100
     if not is_good then refuse "a tag must be a short text" end
