@@ -31,17 +31,24 @@ static int new_timer(const struct moonlet *m)
     return syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) == 0 ? timer + 1 : 0;
 }
 
+static void set_timer(int timer, ml_time span)
+{
+    struct itimerspec when = {.it_value = {.tv_nsec = span}};
+    syscall(SYS_timer_settime, timer - 1, 0, &when, NULL);
+}
+
 void ml_dump_alarm_set(struct moonlet *m)
 {
     struct ml_dump_alarm *alarm = &m->dump_alarm;
-    struct itimerspec when = {.it_value = {.tv_nsec = ML_DUMP_ALARM}};
     int timer = atomic_load(&alarm->timer), none = 0;
     if (m->poke.number == 0 || m->options.report != NULL || m->lua.hub.life.is_forked)
         return;
     if (timer == 0 && (timer = new_timer(m)) == 0)
         return;
+    alarm->spent_then = ml_poke_cpu_time(m);
+    alarm->spent_last = -1;
     if (atomic_compare_exchange_strong(&alarm->timer, &none, timer) || none == timer)
-        syscall(SYS_timer_settime, timer - 1, 0, &when, NULL);
+        set_timer(timer, ML_DUMP_ALARM);
     else
         syscall(SYS_timer_delete, timer - 1); /* another thread was faster */
 }
@@ -139,15 +146,34 @@ static void say_task(const struct moonlet *m, struct ml_task *task, bool is_at_r
     say("The dump comes when it returns.\n");
 }
 
+/*
+ * Whether the thread is kept by what it does now, and has not merely got no processor: it has
+ * computed for half of the time, or it waits in the kernel, and has done nothing since the look
+ * before.
+ */
+static bool is_kept(struct ml_dump_alarm *alarm, ml_time spent, bool waits)
+{
+    ml_time last = alarm->spent_last;
+    alarm->spent_last = spent;
+    if (waits)
+        return last >= 0 && spent - last < ML_MILLISECOND;
+    return spent - alarm->spent_then >= ML_DUMP_ALARM / 2;
+}
+
 void ml_dump_alarm_ring(struct moonlet *m, struct ml_task *task)
 {
     void *frames[ML_NATIVE_FRAMES];
-    ml_time asked_at = m->dump_asked_at;
-    if (ml_clock_now() < asked_at + ML_DUMP_ALARM || atomic_load(&m->dump_alarm.timer) == 0)
+    struct ml_dump_alarm *alarm = &m->dump_alarm;
+    int timer = atomic_load(&alarm->timer);
+    if (timer == 0 || ml_clock_now() < m->dump_asked_at + ML_DUMP_ALARM)
         return;
-    ml_dump_alarm_end(m);
     int count = ml_native_stack_here(frames, ML_NATIVE_FRAMES);
     bool waits = count > 0 && ml_native_stack_is_call(frames[0]);
+    if (!is_kept(alarm, ml_poke_cpu_time(m), waits)) {
+        set_timer(timer, ML_DUMP_ALARM / 5);
+        return;
+    }
+    ml_dump_alarm_end(m);
     say_headline(m, frames, count, waits);
     say_frames(frames, count);
     say_task(m, task, is_at_rest(frames, count, waits));

@@ -19,6 +19,9 @@ struct moonlet;
 
 struct ml_dump_alarm {
     atomic_int timer; /* the kernel's number of the timer plus 1; 0: there is none */
+    /* What the thread had computed when the dump was asked for, and at the last look; -1: there was
+     * none. */
+    ml_time spent_then, spent_last;
 };
 
 /* A dump is asked for: sets the alarm, if pokes are possible. From any thread and from signal

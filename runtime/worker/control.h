@@ -35,6 +35,7 @@
  *            notice to the other worker: the same for the one that asked, and the other end
  * - GONE     notice: struct ml_control_peer, of a worker that has ended
  * - JOINED   notice: the same, of a worker that is ready and from now on the one of its slot
+ * - TICKETS  notice: struct ml_ticket_secrets: they have changed
  * - FIGURES  notice: uint64_t number: the metrics are wanted; word: the number and the text
  */
 #define ML_CONTROL_TYPES(X)                                                                        \
@@ -51,6 +52,7 @@
     X(PEER)                                                                                        \
     X(GONE)                                                                                        \
     X(JOINED)                                                                                      \
+    X(TICKETS)                                                                                     \
     X(FIGURES)
 
 enum ml_control_type {

@@ -96,7 +96,8 @@ bool ml_handover_write(const struct ml_master *master, FILE *out)
             master->last_share, master->retired_requests, master->retired_connections,
             master->began_at);
     print_bytes(out, &master->mask, sizeof master->mask);
-    print_bytes(out, master->tickets, sizeof master->tickets);
+    print_bytes(out, &master->tickets, sizeof master->tickets);
+    print_bytes(out, &master->tickets_at, sizeof master->tickets_at);
     fputc('\n', out);
     write_slots(master, out);
     write_processes(master, out);
@@ -118,7 +119,8 @@ static int read_head(struct ml_master *master, FILE *in)
                &master->last_generation, &master->last_serial, &master->last_share,
                &master->retired_requests, &master->retired_connections, &master->began_at) == 7;
     bool is_whole = is_head && scan_bytes(in, &master->mask, sizeof master->mask) &&
-                    scan_bytes(in, master->tickets, sizeof master->tickets);
+                    scan_bytes(in, &master->tickets, sizeof master->tickets) &&
+                    scan_bytes(in, &master->tickets_at, sizeof master->tickets_at);
     return is_whole ? 0 : -EPROTO;
 }
 

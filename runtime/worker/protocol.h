@@ -24,8 +24,8 @@ struct ml_control_place {
     uint64_t beat;       /* nanoseconds between two beats */
     uint64_t dead_after; /* nanoseconds without its hub's turning after which it ends by itself */
     uint64_t grace;      /* nanoseconds that it has to drain when there is no master any more */
-    uint8_t tickets[ML_TICKET_SECRET]; /* the secret of all workers; io/io.h */
-    uint32_t reuseport;                /* listeners get a socket per slot without asking for it */
+    struct ml_ticket_secrets tickets; /* of all workers; io/io.h */
+    uint32_t reuseport;               /* listeners get a socket per slot without asking for it */
 };
 
 struct ml_control_beat {

@@ -46,8 +46,8 @@ function worker.stop()
 end
 
 --- Tells how the workers are. May wait.
--- @treturn table pid (of the master), count, generation, uptime, reloading, stopping, requests,
--- connections, restarts; workers: a list of id, pid, state ("starting", "ready", "draining"),
+-- @treturn table pid (of the master), count, generation, uptime, reloading, stopping, tickets
+-- (how many keys of TLS sessions there were so far), requests, connections, restarts; workers: a list of id, pid, state ("starting", "ready", "draining"),
 -- generation, age, silent (seconds since its last beat), connections, requests, open, memory
 -- (bytes), late (seconds by which its last beat was late); sockets: a list of address, kind,
 -- sockets; or nil, message, code

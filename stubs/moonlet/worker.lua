@@ -194,7 +194,7 @@ function worker.run(opts) end
 function worker.send(to, topic, value) end
 
 ---Tells how the workers are. May wait.
----@return table|nil # pid (of the master), count, generation, uptime, reloading, stopping, requests, connections, restarts; workers: a list of id, pid, state ("starting", "ready", "draining"), generation, age, silent (seconds since its last beat), connections, requests, open, memory (bytes), late (seconds by which its last beat was late); sockets: a list of address, kind, sockets; or nil, message, code
+---@return table|nil # pid (of the master), count, generation, uptime, reloading, stopping, tickets (how many keys of TLS sessions there were so far), requests, connections, restarts; workers: a list of id, pid, state ("starting", "ready", "draining"), generation, age, silent (seconds since its last beat), connections, requests, open, memory (bytes), late (seconds by which its last beat was late); sockets: a list of address, kind, sockets; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function worker.status() end

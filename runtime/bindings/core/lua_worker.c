@@ -63,6 +63,14 @@ static void on_drain(struct ml_worker_client *client, struct ml_control_message 
         drain(data, order);
 }
 
+/* Configs look at the number before they use what they have made of them. */
+static void on_tickets(struct ml_worker_client *client, struct ml_control_message *message,
+                       void *data)
+{
+    (void)data;
+    ml_control_read(message, &client->place.tickets, sizeof client->place.tickets);
+}
+
 /* A worker does not outlive its master. */
 static void on_orphaned(struct ml_worker_client *client)
 {
@@ -93,9 +101,10 @@ int ml_lua_worker_open(struct ml_lua *lua)
     worker->client->owner = worker;
     worker->client->orphaned = on_orphaned;
     ml_worker_client_on(worker->client, ML_CONTROL_DRAIN, on_drain, worker);
+    ml_worker_client_on(worker->client, ML_CONTROL_TICKETS, on_tickets, NULL);
     ml_lua_peers_open(&worker->peers, worker->client);
     lua->worker = worker;
-    lua->io.ticket_secret = worker->client->place.tickets;
+    lua->io.tickets = &worker->client->place.tickets;
     return 0;
 }
 
@@ -103,7 +112,7 @@ void ml_lua_worker_close(struct ml_lua *lua)
 {
     if (lua->worker == NULL)
         return;
-    lua->io.ticket_secret = NULL;
+    lua->io.tickets = NULL;
     ml_lua_peers_close(&lua->worker->peers);
     ml_worker_client_close(lua->worker->client);
     free(lua->worker);

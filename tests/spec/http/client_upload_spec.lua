@@ -339,6 +339,56 @@ for _, version in ipairs { "1.1", "2" } do
       assert.not_equal("whole", met)
     end)
 
+    -- A file as `data` was sent as what tostring() makes of it: "file (0x...)", and nothing failed.
+    it("of a form has the content of files, functions, lists and streams, as data or body", function()
+      local path = os.tmpname()
+      local file <close> = assert(io.open(path, "w+"))
+      file:write "of a file"
+      file:flush()
+      local opened <close> = assert(require("moonlet.fs").open(path))
+      for _, name in ipairs { "data", "body" } do
+        local once = count_up(1, 3)
+        for text, content in pairs {
+          ["of a file"] = file, ["of a list"] = { "of a", " list" }, xxx = once, ["7"] = 7, ["true"] = true,
+        } do
+          file:seek "set"
+          local got = send { multipart = { f = { [name] = content, filename = "n" } } }
+          assert.matches('filename="n"\r\ncontent%-type: application/octet%-stream\r\n\r\n' .. text .. "\r\n", got)
+          assert.equal(content == once, got:find("-|", 1, true) == 1) -- the length of a function is unknown
+        end
+        assert.matches("\r\n\r\nof a file\r\n", (send { multipart = { f = { [name] = opened } } }))
+        opened:seek "set"
+      end
+      assert.matches("\r\n\r\nof a file\r\n", (send { multipart = { f = { path = path } } }))
+      os.remove(path)
+    end)
+
+    it("of a form keeps the order of parts of one name", function()
+      local many = {}
+      for i = 1, 40 do many[i] = { data = ("<%d>"):format(i), filename = "n" } end
+      local got = send { multipart = { f = many } }
+      local i = 0
+      for number in got:gmatch "<(%d+)>" do
+        i = i + 1
+        assert.equal(i, tonumber(number))
+      end
+      assert.equal(40, i)
+    end)
+
+    it("of a form raises for what is no part", function()
+      local function part(value) return { multipart = { f = value } } end
+      raises("part 'f' of the multipart form needs one of 'data', 'body' and 'path'", send, part { filename = "x" })
+      raises("needs one of", send, part { data = "x", path = "/dev/null" })
+      raises("part 'f' of the multipart form has an unknown field 'content_type'", send,
+        part { data = "x", content_type = "text/plain" })
+      raises("has a number as 'filename', which must be a string", send, part { data = "x", filename = 7 })
+      raises("must be a string, a list, a function, a file or a stream, not a thread", send,
+        part { data = coroutine.create(print) })
+      raises("such as {path=}, not a userdata", send, part(io.stdout))
+      raises("option 'multipart' must be a table, not a string", send, { multipart = "x" })
+      raises("No such file", send, part { path = "/nowhere/at/all" })
+    end)
+
     it("wants a length that is one, and that is the body's", function()
       for _, length in ipairs { -1, 1.5, "x", 1 / 0, true } do
         raises("option 'length' must be a number of bytes", send, { body = count_up(1), length = length })

@@ -49,6 +49,7 @@ local function from_stream(stream)
   return { open = function() return function() return stream:read_some(PIECE) end end }
 end
 
+-- nil: the value is no body.
 local function from_value(value)
   if type(value) == "string" or type(value) == "number" then
     return { data = tostring(value), can_replay = true }
@@ -57,6 +58,12 @@ local function from_value(value)
   if type(value) == "table" and getmetatable(value) == nil then return from_list(value) end
   if argument.is_callable(value) then return { open = function() return value end } end
   if is_stream(value) then return from_stream(value) end
+  return nil
+end
+
+local function from_body(value)
+  local self = from_value(value)
+  if self then return self end
   local message = "option 'body' must be a string, a list, a function, a file or a stream, not a %s"
   error(message:format(type(value)), 0)
 end
@@ -88,11 +95,11 @@ function body.read(opts)
     return { data = url.query(opts.form), can_replay = true }, kind
   end
   if opts.multipart then
-    local kind, length, open, can_replay = multipart.encode(opts.multipart)
+    local kind, length, open, can_replay = multipart.encode(opts.multipart, from_value)
     return { open = open, length = length, can_replay = can_replay }, kind
   end
   if opts.body == nil then return nil end
-  local self = from_value(opts.body)
+  local self = from_body(opts.body)
   return opts.length == nil and self or with_length(self, opts.length)
 end
 
