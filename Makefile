@@ -1,6 +1,6 @@
 # A thin front: the build itself is CMake's (CMakeLists.txt, CMakePresets.json).
 
-.PHONY: help deps build run test install package docs stubs soak bench format lint clean
+.PHONY: help deps build run test install package docs stubs soak soak-durable bench format lint clean
 .NOTPARALLEL:
 .SILENT:
 MAKEFLAGS += --no-print-directory
@@ -11,6 +11,9 @@ PRESETS = release asan hostile tsan $(if $(shell command -v clang),fuzz)
 # How long `make soak` runs, and from which seed on: `make soak SECONDS=3600 SEED=42`.
 SECONDS = 600
 SEED =
+
+# Specs that `make soak` runs with MOONLET_SOAK: 10,000 children, 100,000 files, waits of seconds.
+LONG_SPECS = $(patsubst %,tests/spec/%_spec.lua,process/end fs/many_files thread/call)
 
 # Where `make install` puts things: `make install PREFIX=/usr DESTDIR=/tmp/root`.
 PREFIX = /usr/local
@@ -34,6 +37,7 @@ help:
 	echo "make docs     the documentation and the API reference, in build/site"
 	echo "make stubs    write stubs/ anew, after a change of doc comments"
 	echo "make soak     random programs against a model for SECONDS=$(SECONDS)"
+	echo "make soak-durable  the proofs of moonlet.durable at full length, about half an hour"
 	echo "make bench    run the benchmarks, with the peers that are installed; plot in build/bench.svg"
 	echo "make format   format the C files in place"
 	echo "make lint     check format, clang-tidy, luacheck"
@@ -87,6 +91,11 @@ stubs: build
 
 soak: build
 	build/release/moonlet tests/model/model.lua --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	MOONLET_SOAK=1 MOONLET=build/release/moonlet build/release/moonlet --slow 0 tests/run_busted.lua $(LONG_SPECS)
+
+# Durable runs: every write, not each third; 100,000 runs, not 1,000; a thousand kills, not a few.
+soak-durable: build
+	sh tests/soak_durable.sh build/release/moonlet
 
 bench: build
 	$(call compile,release,--target bench_programs)

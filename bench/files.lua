@@ -2,21 +2,11 @@
 -- best of five rounds.
 --
 --     moonlet bench/files.lua FILE DIRECTORY COUNT
+package.path = arg[0]:match("^(.*)/") .. "/lib/?.lua;" .. package.path
+local measure = require("best").measure
 local fs = require "moonlet.fs"
-local task = require "moonlet.task"
 
 local path, directory, count = arg[1], arg[2], tonumber(arg[3])
-local ROUNDS = 5
-
-local function measure(what, calls, fn)
-  local best = math.huge
-  for _ = 1, ROUNDS do
-    local begun = task.now()
-    fn(calls)
-    best = math.min(best, (task.now() - begun) / calls * 1e9)
-  end
-  print(('{"what":"%s","ns":%.1f}'):format(what, best))
-end
 
 local file <close> = assert(fs.open(path))
 

@@ -20,10 +20,9 @@ local suites = {
   "micro", "sleepers", "echo", "http", "websocket", "udp", "lines", "bulk", "tls", "handshakes",
   "flat", "idle",
   "startup", "syscalls", "libc_calls", "slow", "slow_http", "http_client",
-  "http_idle", "flood", "preempt", "documents", "files", "sqlite", "watch",
-  "children", "threads", "metrics", "profile", "trace",
-  "http_idle", "flood", "documents", "files", "watch",
+  "http_idle", "flood", "preempt", "documents", "files", "sqlite", "postgres", "watch",
   "children", "threads", "metrics", "profile", "trace", "dump", "debugger", "durable", "workers",
+  "messages", "store",
 }
 
 local function fail_usage(message)

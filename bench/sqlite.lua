@@ -2,24 +2,15 @@
 -- a statement, the best of five rounds.
 --
 --     moonlet bench/sqlite.lua FILE COUNT
+package.path = arg[0]:match("^(.*)/") .. "/lib/?.lua;" .. package.path
+local measure = require("best").measure
 local sqlite = require "moonlet.sqlite"
 local task = require "moonlet.task"
 
 local path, count = arg[1], tonumber(arg[2])
-local ROUNDS = 5
 
 local db <close> = assert(sqlite.open(path))
 assert(db:script [[DROP TABLE IF EXISTS t; CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, n)]])
-
-local function measure(what, calls, fn)
-  local best = math.huge
-  for _ = 1, ROUNDS do
-    local begun = task.now()
-    fn(calls)
-    best = math.min(best, (task.now() - begun) / calls * 1e9)
-  end
-  print(('{"what":"%s","ns":%.1f}'):format(what, best))
-end
 
 local INSERT = "INSERT OR REPLACE INTO t(id, name, n) VALUES(?, ?, ?)"
 local SELECT = "SELECT id, name, n FROM t WHERE id = ?"

@@ -615,6 +615,7 @@ struct moonlet_workers {
     size_t max_rss;                  /* the same for bytes in memory */
     double grace;                    /* seconds that a worker has to drain; 0: 30 */
     double boot;                     /* seconds within which one must be ready; 0: 60 */
+    double tickets;   /* keys of TLS sessions change after so many seconds; 0: 7200 */
     double stuck;     /* one whose tasks have not run for so long is killed; 0: 10; negative:
                          never */
     const char *name; /* in front of messages on stderr; NULL: "moonlet" */

@@ -95,6 +95,8 @@ static bool read_worker_item(struct moonlet_workers *workers, const char *item)
         workers->boot = number;
     else if (read_item(item, "stuck", &number))
         workers->stuck = number;
+    else if (read_item(item, "tickets", &number))
+        workers->tickets = number;
     else
         return false;
     return true;
@@ -116,7 +118,7 @@ static void read_workers(struct cli_options *options, char **argv, int *i)
     if (!is_right)
         fail(options, name,
              "a number from 1 to 1024, and reuseport, max_requests=N, max_rss=BYTES,\n"
-             "grace=S, boot=S, stuck=S behind it, with commas between");
+             "grace=S, boot=S, stuck=S, tickets=S behind it, with commas between");
 }
 
 static void read_workers_status(struct cli_options *options, char **argv, int *i)

@@ -32,19 +32,25 @@ struct ml_io {
     struct ml_resolver *resolver; /* the default resolver; NULL until it is first used */
     struct ml_link resolvers;     /* all of them */
     struct ml_openssl *openssl;   /* NULL until the first use of TLS */
-    const unsigned char *ticket_secret; /* for tickets of TLS that other processes understand, too:
-                                           ML_TICKET_SECRET bytes; NULL: each config's own */
-    struct bio_method_st *tls_bio;      /* how OpenSSL calls transports: io/tls.c */
-    struct ml_nghttp2 *nghttp2;         /* NULL until the first use of HTTP/2: http/nghttp2.h */
-    struct ml_codecs *codecs;           /* NULL until the first use: http/codecs.h */
-    struct ml_departures *departures;   /* NULL: nobody watches: io/departure.c */
-    struct ml_link lingering;           /* sockets that were closed: io/linger.c */
+    const struct ml_ticket_secrets *tickets; /* NULL: each config of TLS has its own */
+    struct bio_method_st *tls_bio;           /* how OpenSSL calls transports: io/tls.c */
+    struct ml_nghttp2 *nghttp2;       /* NULL until the first use of HTTP/2: http/nghttp2.h */
+    struct ml_codecs *codecs;         /* NULL until the first use: http/codecs.h */
+    struct ml_departures *departures; /* NULL: nobody watches: io/departure.c */
+    struct ml_link lingering;         /* sockets that were closed: io/linger.c */
     unsigned lingering_count;
     struct ml_link locked_files; /* system/file/file_lock.c */
 };
 
-/* Bytes of a secret from which keys of tickets are made. */
-enum { ML_TICKET_SECRET = 32 };
+/* Secrets from which the keys of tickets of TLS are made that other processes understand, too. The
+ * first one encrypts; the others decrypt only: the one before it, and the one that comes after it,
+ * which another process may have taken for the first one already. */
+enum { ML_TICKET_SECRET = 32, ML_TICKET_SECRETS = 3 };
+
+struct ml_ticket_secrets {
+    uint64_t number; /* grows with each change */
+    unsigned char bytes[ML_TICKET_SECRETS][ML_TICKET_SECRET];
+};
 
 /* Bytes asked for in one read. */
 enum { ML_IO_READ_SIZE = 64 * 1024 };

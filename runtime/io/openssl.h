@@ -36,8 +36,12 @@
     X(ERR_peek_error)                                                                              \
     X(ERR_peek_last_error)                                                                         \
     X(ERR_reason_error_string)                                                                     \
+    X(EVP_aes_256_cbc)                                                                             \
+    X(EVP_DecryptInit_ex)                                                                          \
     X(EVP_Digest)                                                                                  \
+    X(EVP_EncryptInit_ex)                                                                          \
     X(EVP_get_digestbyname)                                                                        \
+    X(EVP_MAC_CTX_set_params)                                                                      \
     X(EVP_PBE_scrypt)                                                                              \
     X(EVP_PKEY_free)                                                                               \
     X(GENERAL_NAMES_free)                                                                          \
@@ -68,6 +72,7 @@
     X(SSL_CTX_set_client_CA_list)                                                                  \
     X(SSL_CTX_set_options)                                                                         \
     X(SSL_CTX_set_session_id_context)                                                              \
+    X(SSL_CTX_set_tlsext_ticket_key_evp_cb)                                                        \
     X(SSL_CTX_set_verify)                                                                          \
     X(SSL_CTX_use_certificate)                                                                     \
     X(SSL_CTX_use_PrivateKey)                                                                      \

@@ -242,7 +242,7 @@ static bool connect_below(struct ml_io *io, struct ml_tls *tls, bool is_server)
 {
     if (io->tls_bio == NULL)
         return false;
-    tls->ssl = ml_tls_config_connection(tls->config, is_server, tls->server_name);
+    tls->ssl = ml_tls_config_connection(tls->config, is_server, tls->server_name, ml_tls_on_ticket);
     BIO *bio = tls->ssl != NULL ? tls->o->BIO_new(io->tls_bio) : NULL;
     if (bio == NULL)
         return false;

@@ -37,6 +37,13 @@ void ml_tls_call_begin(struct ml_stream *s)
         s->tls->o->ERR_clear_error();
 }
 
+int ml_tls_on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int is_new)
+{
+    struct ml_tls_tickets *tickets = ml_tls_config_tickets(calling->tls->config);
+    return ml_tls_tickets_answer(tickets, ssl, name, iv, cipher, mac, is_new != 0);
+}
+
 /* The result of a callback for the result of a transport. */
 static int answer(struct ml_tls *tls, BIO *bio, ssize_t count, int flag)
 {

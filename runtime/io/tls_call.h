@@ -18,6 +18,9 @@ enum { ML_TLS_PIECES_MOST = 64 };
 /* To be called before a call of OpenSSL for the stream. Calls do not nest. */
 void ml_tls_call_begin(struct ml_stream *s);
 
+/* OpenSSL asks for the keys of a ticket of the stream for which it is called. */
+ml_tls_ticket_function ml_tls_on_ticket;
+
 /* The meaning of a result that is no success: 0 for the end of the input; -EAGAIN, with the event
  * to wait for in tls->wanted[event]; or an error. */
 int ml_tls_call_outcome(struct ml_tls *tls, int result, enum ml_fd_event event);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "io/address.h"
 #include "io/io.h"
+#include "io/tls_tickets.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ struct ml_tls_config {
     unsigned char *alpn;
     size_t alpn_size;
     struct name *names;
+    struct ml_tls_tickets *tickets; /* NULL: OpenSSL makes the context's own */
     struct session sessions[SESSIONS];
     unsigned next_session;
 };
@@ -171,12 +173,15 @@ static bool prepare_client(struct ml_tls_config *config, SSL *ssl, const char *n
     return name == NULL || set_server_name(o, ssl, name);
 }
 
-SSL *ml_tls_config_connection(struct ml_tls_config *config, bool is_server, const char *server_name)
+SSL *ml_tls_config_connection(struct ml_tls_config *config, bool is_server, const char *server_name,
+                              ml_tls_ticket_function *on_ticket)
 {
     const struct ml_openssl *o = config->o;
     SSL *ssl = o->SSL_new(config->ctx);
     if (ssl == NULL)
         return NULL;
+    if (config->tickets != NULL)
+        o->SSL_CTX_set_tlsext_ticket_key_evp_cb(config->ctx, on_ticket);
     if (is_server)
         o->SSL_set_accept_state(ssl);
     else if (!prepare_client(config, ssl, server_name)) {
@@ -277,35 +282,15 @@ static struct ml_tls_config *new_config(const struct ml_openssl *o,
     return NULL;
 }
 
-enum { KEYS_SIZE = 80 }; /* of OpenSSL's own tickets: a name of 16 bytes, two keys of 32 */
-
-/* Makes the keys out of a secret of several processes and of the certificate, or the name
- * of its file, so that each server's
- * tickets are good for the same server in another process, and for no other one. One that asks for
- * certificates keeps its own: what it trusts is not part of the keys. */
-static void share_tickets(const struct ml_io *io, struct ml_tls_config *config,
+/* A server that asks for certificates keeps keys of its own: whom it trusts is not part of the
+ * keys. False: no memory. */
+static bool share_tickets(const struct ml_io *io, struct ml_tls_config *config,
                           const struct ml_pem *certificate)
 {
-    enum { HASH = 32 };
-    const struct ml_openssl *o = config->o;
-    unsigned char keys[3 * HASH], input[HASH + 1];
-    const EVP_MD *sha256 = o->EVP_get_digestbyname("sha256");
-    if (io->ticket_secret == NULL || config->asks_clients || !config->has_certificate)
-        return;
-    const char *text = certificate->text != NULL ? certificate->text : certificate->file;
-    size_t size = certificate->text != NULL ? certificate->size : strlen(text);
-    bool is_made =
-        sha256 != NULL && o->HMAC(sha256, io->ticket_secret, ML_TICKET_SECRET,
-                                  (const unsigned char *)text, size, input, NULL) != NULL;
-    for (unsigned char i = 0; i < 3 && is_made; i++) {
-        input[HASH] = i;
-        is_made = o->HMAC(sha256, io->ticket_secret, ML_TICKET_SECRET, input, sizeof input,
-                          keys + i * HASH, NULL) != NULL;
-    }
-    if (is_made)
-        o->SSL_CTX_ctrl(config->ctx, SSL_CTRL_SET_TLSEXT_TICKET_KEYS, KEYS_SIZE, keys);
-    o->OPENSSL_cleanse(keys, sizeof keys);
-    o->OPENSSL_cleanse(input, sizeof input);
+    if (io->tickets == NULL || config->asks_clients || !config->has_certificate)
+        return true;
+    config->tickets = ml_tls_tickets_new(io, config->o, certificate);
+    return config->tickets != NULL;
 }
 
 struct ml_tls_config *ml_tls_config_new(struct ml_io *io, const struct ml_tls_options *options,
@@ -322,10 +307,11 @@ struct ml_tls_config *ml_tls_config_new(struct ml_io *io, const struct ml_tls_op
         ml_tls_fail(failure, -ENOMEM, "TLS", "not enough memory");
         return NULL;
     }
-    if (load_all(config, options, failure) == 0) {
-        share_tickets(io, config, &options->own.cert);
+    bool is_whole = load_all(config, options, failure) == 0;
+    if (is_whole && share_tickets(io, config, &options->own.cert))
         return config;
-    }
+    if (is_whole)
+        ml_tls_fail(failure, -ENOMEM, "TLS", "not enough memory");
     ml_tls_config_unref(config);
     return NULL;
 }
@@ -374,15 +360,24 @@ int ml_tls_config_add_name(struct ml_tls_config *config, const char *host,
 
 /* ---- tickets ---- */
 
+enum { KEYS_SIZE = 80 }; /* of OpenSSL's own tickets: a name of 16 bytes, two keys of 32 */
+
 void ml_tls_config_keep_tickets(struct ml_tls_config *config, const struct ml_tls_config *old)
 {
     unsigned char keys[KEYS_SIZE];
     const struct ml_openssl *o = config->o;
     if (config->asks_clients || old->asks_clients)
         return;
+    if (config->tickets != NULL && old->tickets != NULL)
+        ml_tls_tickets_follow(config->tickets, old->tickets);
     if (o->SSL_CTX_ctrl(old->ctx, SSL_CTRL_GET_TLSEXT_TICKET_KEYS, KEYS_SIZE, keys) == 1)
         o->SSL_CTX_ctrl(config->ctx, SSL_CTRL_SET_TLSEXT_TICKET_KEYS, KEYS_SIZE, keys);
     o->OPENSSL_cleanse(keys, sizeof keys);
+}
+
+struct ml_tls_tickets *ml_tls_config_tickets(const struct ml_tls_config *config)
+{
+    return config->tickets;
 }
 
 /* ---- life ---- */
@@ -413,6 +408,7 @@ void ml_tls_config_unref(struct ml_tls_config *config)
     }
     free_names(config);
     config->o->SSL_CTX_free(config->ctx);
+    ml_tls_tickets_free(config->tickets);
     free(config->alpn);
     free(config->server_name);
     free(config);

@@ -6,6 +6,7 @@
 #define ML_IO_TLS_CONFIG_H
 
 #include "io/tls_load.h"
+#include "io/tls_tickets.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,10 +69,10 @@ bool ml_tls_config_verifies_servers(const struct ml_tls_config *config);
 /*
  * A new connection's state, not connected to anything; NULL: no memory. server_name: the name or
  * number that a client asks for and verifies, NULL: none. The last session with that server is
- * offered again.
+ * offered again. on_ticket: asked for the keys if the config has tickets.
  */
-SSL *ml_tls_config_connection(struct ml_tls_config *config, bool is_server,
-                              const char *server_name);
+SSL *ml_tls_config_connection(struct ml_tls_config *config, bool is_server, const char *server_name,
+                              ml_tls_ticket_function *on_ticket);
 
 /* Keeps the session of a client's connection, if it can be resumed, for the next one to the same
  * name. */
@@ -83,6 +84,9 @@ void ml_tls_config_keep_session(struct ml_tls_config *config, SSL *ssl, const ch
  * revoked certificates may have changed.
  */
 void ml_tls_config_keep_tickets(struct ml_tls_config *config, const struct ml_tls_config *old);
+
+/* NULL: OpenSSL makes the tickets of its servers. */
+struct ml_tls_tickets *ml_tls_config_tickets(const struct ml_tls_config *config);
 
 /* OpenSSL's table, for the connection's other calls. */
 const struct ml_openssl *ml_tls_config_openssl(const struct ml_tls_config *config);

@@ -31,6 +31,7 @@ int moonlet_workers_run(const struct moonlet_workers *workers, int *status)
         .max_memory = workers->max_rss,
         .grace = ml_time_from_seconds(workers->grace),
         .boot = ml_time_from_seconds(workers->boot),
+        .tickets = ml_time_from_seconds(workers->tickets),
         .stuck = workers->stuck < 0 ? ML_FOREVER : ml_time_from_seconds(workers->stuck),
         .log = tell,
         .context = (void *)name,

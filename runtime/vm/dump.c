@@ -215,6 +215,7 @@ static void arm(struct moonlet *m, struct ml_task *task)
 static void disarm(struct moonlet *m)
 {
     m->dump_asked_at = 0;
+    ml_dump_alarm_end(m);
     ml_hooks_unshare(&m->lua, ML_HOOK_DUMP);
     if (m->lua.hub.current != NULL)
         ml_chain_refresh(m->lua.hub.current);
@@ -256,6 +257,7 @@ bool moonlet_inspect_dump(struct moonlet *m)
         return false;
     if (m->dump_asked_at == 0)
         m->dump_asked_at = ml_clock_now();
+    ml_dump_alarm_set(m);
     ml_hub_notify(&m->lua.hub);
     bool is_own_thread = ml_bank_current == &m->lua.hub.bank;
     struct ml_task *task = is_own_thread ? ml_running_task(&m->lua.hub) : NULL;
@@ -264,8 +266,24 @@ bool moonlet_inspect_dump(struct moonlet *m)
     return true;
 }
 
+/* In the handler of a poke. If another thread has asked, the code that computes was not told yet.
+ */
+static void on_poke(struct moonlet *m, struct ml_task *task)
+{
+    if (m->dump_asked_at == 0)
+        return;
+    bool is_told = (atomic_load(&m->lua.hooks.shared) & 1u << ML_HOOK_DUMP) != 0;
+    if (is_told) {
+        ml_dump_alarm_ring(m, task);
+        return;
+    }
+    arm(m, task);
+    ml_dump_alarm_set(m);
+}
+
 void ml_dumps_open(struct ml_lua *lua)
 {
     static const struct ml_hook_kind kind = {.events = EVENTS, .count = 1, .on_event = on_event};
     ml_hooks_install(lua, ML_HOOK_DUMP, &kind);
+    ml_moonlet_of(lua)->poke.arrived = on_poke;
 }

@@ -230,6 +230,7 @@ int moonlet_close(struct moonlet *m)
     ml_threads_end(m);
     ml_slow_close(m);
     ml_watch_end(m);
+    ml_dump_alarm_end(m);
     ml_poke_close(m);
     ml_profile_discard(&m->lua);
     ml_promises_detach(m);

@@ -9,6 +9,7 @@
 #include "bindings/core/lua_runtime.h"
 #include "bindings/repl/session.h"
 #include "moonlet.h"
+#include "vm/dump_alarm.h"
 #include "vm/warnings.h"
 #include "vm/watch_state.h"
 
@@ -64,6 +65,7 @@ struct moonlet {
     struct ml_host_loop *host_loop; /* in a loop of the host's */
     ml_time attached_run;           /* how long tasks run at a time there */
     _Atomic ml_time dump_asked_at;  /* vm/dump.c; 0: it is not */
+    struct ml_dump_alarm dump_alarm;
     _Atomic sig_atomic_t interrupt; /* signal number, 0: none */
     ml_time interrupted_at; /* when everything was cancelled for it, or when code that computed on
                                was cancelled again */

@@ -42,6 +42,21 @@ void ml_native_stack_load(void)
     ml_native_stack_here(&frame, 1);
 }
 
+/* The kernel goes on behind the instruction for a call, or before it if it restarts the call. */
+bool ml_native_stack_is_call(const void *address)
+{
+#if defined(__x86_64__)
+    static const unsigned char call[] = {0x0f, 0x05};
+#elif defined(__aarch64__)
+    static const unsigned char call[] = {0x01, 0x00, 0x00, 0xd4};
+#else
+    static const unsigned char call[] = {0};
+    return false;
+#endif
+    return memcmp(address, call, sizeof call) == 0 ||
+           memcmp((const char *)address - sizeof call, call, sizeof call) == 0;
+}
+
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

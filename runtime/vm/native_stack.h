@@ -18,6 +18,9 @@ void ml_native_stack_load(void);
  * Returns how many; 0: the code cannot be followed. */
 int ml_native_stack_here(void **frames, int most);
 
+/* For handlers: whether the code at the first such address was inside a call of the kernel. */
+bool ml_native_stack_is_call(const void *address);
+
 /* Writes "name (library)", or "library+0x12ab" for code without a name. Returns whether it has a
  * name. Not for handlers. */
 bool ml_native_stack_describe(const void *address, char *text, size_t size);

@@ -48,7 +48,7 @@ static void say_frame(lua_State *L, lua_Debug *frame)
     say(line);
 }
 
-static void say_frames(lua_State *L)
+void ml_lua_frames_say(lua_State *L)
 {
     enum { FRAMES = 20 };
     lua_Debug frame;
@@ -75,5 +75,5 @@ void ml_overflow_tell(struct ml_bank *bank)
              name_of(hub->owner, task), (unsigned long long)task->task.id,
              bank->running->seat->stack.size / 1024);
     say(line);
-    say_frames(ml_thread_of(task->task.strand));
+    ml_lua_frames_say(ml_thread_of(task->task.strand));
 }

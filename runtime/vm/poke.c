@@ -49,6 +49,8 @@ static void arrived(struct ml_signal_receiver *receiver, int number, const sigin
     arm(m, task, due);
     if ((due & ML_POKE_LOOK) != 0 && poke->look != NULL)
         poke->look(m, task);
+    if (poke->arrived != NULL)
+        poke->arrived(m, task);
 }
 
 void ml_poke_arm(struct moonlet *m, struct ml_task *task, enum ml_hook_reason reason)

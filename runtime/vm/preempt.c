@@ -183,7 +183,9 @@ int ml_preempt_open(struct moonlet *m)
     m->slow.limit = span_of(m, m->options.slow);
     preempting->slice = preempting->shortest = span_of(m, m->options.preempt);
     preempting->observer.on_event = on_task;
-    if (m->slow.limit != ML_FOREVER)
+    if (m->slow.limit != ML_FOREVER) {
         ml_observer_add(&m->lua.hub, &preempting->observer);
+        ml_poke_open(m); /* dumps use it, too; without it there is less to tell */
+    }
     return preempting->slice != ML_FOREVER ? watch(m) : 0;
 }

@@ -96,15 +96,18 @@ static const struct permit permits[] = {
     {PRELOAD, MOONLET_OS, " moonlet.sql moonlet.sql.* "}, /* the same: for those of databases */
     {PRELOAD, MOONLET_OS | MOONLET_IO, " moonlet.sqlite moonlet.sqlite.core "},
     {PRELOAD, MOONLET_OS,
-     " moonlet.thread moonlet.thread.core moonlet.thread.worker "},            /* the same */
-    {PRELOAD, MOONLET_OS, " moonlet.worker.store moonlet.worker.store.core "}, /* the same */
+     " moonlet.thread moonlet.thread.core moonlet.thread.worker "}, /* the same */
+    {PRELOAD, MOONLET_OS,
+     " moonlet.worker.cas moonlet.worker.store moonlet.worker.store.core "}, /* the same */
+    {PRELOAD, MOONLET_OS | MOONLET_NET,
+     " moonlet.worker.redis_store moonlet.worker.redis_value moonlet.durable.encoding "},
     {PRELOAD, MOONLET_OS,
      " moonlet.test moonlet.test.core moonlet.test.specs "}, /* the clock of all tasks, and
                                                                 descriptors */
     {PRELOAD, MOONLET_OS | MOONLET_IO,
      " moonlet.durable moonlet.durable.* "}, /* databases in files, and threads */
     {PRELOAD, MOONLET_OS | MOONLET_NET,
-     " moonlet.worker moonlet.worker.core moonlet.worker.drain "
+     " moonlet.worker moonlet.worker.bus moonlet.worker.core moonlet.worker.drain "
      "moonlet.worker.messages moonlet.worker.show "}, /* other processes */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
      " moonlet.inspect moonlet.inspect.* "}, /* the stacks of all tasks */

@@ -119,6 +119,7 @@ static bool is_within_span(struct ml_slow *slow)
 void ml_slow_tell(struct moonlet *m, lua_State *L, lua_Debug *event)
 {
     lua_State *aside = m->lua.aside;
+    m->lua.tasks.slow++;
     if (!is_within_span(&m->slow)) {
         m->slow.left_out++;
         return;

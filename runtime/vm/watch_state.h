@@ -27,6 +27,8 @@ struct ml_poke {
     atomic_uint due; /* bits 1 << enum ml_hook_reason, ML_POKE_LOOK */
     /* Called in the handler while that task runs, if a look is due. May arm hooks. */
     void (*look)(struct moonlet *m, struct ml_task *task);
+    /* Called in the handler while that task runs, at every poke. */
+    void (*arrived)(struct moonlet *m, struct ml_task *task);
     /* A backtrace for another thread: the number of the last that was asked for, and of the last
      * that was taken. */
     atomic_uint asked, taken;

@@ -24,8 +24,8 @@
  * - READY    word: it serves
  * - BEAT     word, at regular times: struct ml_control_beat
  * - DRAIN    notice: struct ml_control_drain: stop serving and end
- * - LISTEN   request: struct ml_control_listen -> uint64_t number of the shared socket, and its
- *            descriptor
+ * - LISTEN   request: struct ml_control_listen -> uint64_t number of the shared socket, the name
+ *            that the service manager gave it, or nothing, and its descriptor
  * - UNLISTEN word: uint64_t number of a shared socket that the worker has closed
  * - RELOAD   request: nothing -> when the reload has ended; the text of the reason if it failed
  * - STOP     request: nothing -> nothing, at once
@@ -35,6 +35,7 @@
  *            notice to the other worker: the same for the one that asked, and the other end
  * - GONE     notice: struct ml_control_peer, of a worker that has ended
  * - JOINED   notice: the same, of a worker that is ready and from now on the one of its slot
+ * - TICKETS  notice: struct ml_ticket_secrets: they have changed
  * - FIGURES  notice: uint64_t number: the metrics are wanted; word: the number and the text
  */
 #define ML_CONTROL_TYPES(X)                                                                        \
@@ -51,6 +52,7 @@
     X(PEER)                                                                                        \
     X(GONE)                                                                                        \
     X(JOINED)                                                                                      \
+    X(TICKETS)                                                                                     \
     X(FIGURES)
 
 enum ml_control_type {

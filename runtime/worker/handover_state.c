@@ -69,6 +69,7 @@ static void write_share(const struct ml_share *share, FILE *out)
     print_bytes(out, &share->asked, sizeof share->asked);
     print_bytes(out, &share->bound, sizeof share->bound);
     print_bytes(out, &share->path, sizeof share->path);
+    print_bytes(out, share->name, sizeof share->name);
     for (uint32_t i = 0; i < share->fd_count; i++)
         fprintf(out, " %d", share->fds[i]);
     fputc('\n', out);
@@ -95,7 +96,8 @@ bool ml_handover_write(const struct ml_master *master, FILE *out)
             master->last_share, master->retired_requests, master->retired_connections,
             master->began_at);
     print_bytes(out, &master->mask, sizeof master->mask);
-    print_bytes(out, master->tickets, sizeof master->tickets);
+    print_bytes(out, &master->tickets, sizeof master->tickets);
+    print_bytes(out, &master->tickets_at, sizeof master->tickets_at);
     fputc('\n', out);
     write_slots(master, out);
     write_processes(master, out);
@@ -117,7 +119,8 @@ static int read_head(struct ml_master *master, FILE *in)
                &master->last_generation, &master->last_serial, &master->last_share,
                &master->retired_requests, &master->retired_connections, &master->began_at) == 7;
     bool is_whole = is_head && scan_bytes(in, &master->mask, sizeof master->mask) &&
-                    scan_bytes(in, master->tickets, sizeof master->tickets);
+                    scan_bytes(in, &master->tickets, sizeof master->tickets) &&
+                    scan_bytes(in, &master->tickets_at, sizeof master->tickets_at);
     return is_whole ? 0 : -EPROTO;
 }
 
@@ -190,7 +193,8 @@ static int read_share(struct ml_master *master, FILE *in)
                            &is_inherited, &count) == 4 &&
                     scan_bytes(in, &share->asked, sizeof share->asked) &&
                     scan_bytes(in, &share->bound, sizeof share->bound) &&
-                    scan_bytes(in, &share->path, sizeof share->path);
+                    scan_bytes(in, &share->path, sizeof share->path) &&
+                    scan_bytes(in, share->name, sizeof share->name);
     if (!is_share || count > ML_WORKERS_MAX)
         return -EPROTO;
     share->is_inherited = is_inherited;

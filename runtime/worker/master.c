@@ -12,6 +12,7 @@
 #include "worker/requests.h"
 #include "worker/shares.h"
 #include "worker/slots.h"
+#include "worker/tickets.h"
 #include "worker/worker_process.h"
 
 #include <errno.h>
@@ -153,11 +154,20 @@ static bool has_plain_process(const struct ml_master *master)
     return false;
 }
 
-/* What has come is handled before any worker is found late. */
+static bool is_over(const struct ml_master *master)
+{
+    return master->is_stopping && ml_list_is_empty(&master->processes);
+}
+
+/* What has come is handled before any worker is found late. A boot that fails before there is any
+ * process is the end: there is nothing to wait for. */
 static void turn(struct ml_master *master, ml_time *watchdog_at)
 {
     ml_time until = ml_time_earlier(ml_clockwork_turn(master), *watchdog_at);
+    until = ml_time_earlier(until, ml_tickets_turn(master));
     until = ml_time_earlier(until, ml_handover_turn(master));
+    if (is_over(master))
+        return;
     if (has_plain_process(master))
         until = ml_time_earlier(until, ml_time_after(master->now, LOOK));
     unsigned count = fill_polls(master);
@@ -179,7 +189,7 @@ static void turn(struct ml_master *master, ml_time *watchdog_at)
 static int run(struct ml_master *master)
 {
     ml_time watchdog_at = ml_time_after(master->now, ml_notify_interval());
-    while (!(master->is_stopping && ml_list_is_empty(&master->processes)))
+    while (!is_over(master))
         turn(master, &watchdog_at);
     return master->status;
 }
@@ -194,6 +204,8 @@ static void set_defaults(struct ml_master_options *options)
         options->boot = 60 * ML_SECOND;
     if (options->stuck == 0)
         options->stuck = 10 * ML_SECOND;
+    if (options->tickets == 0)
+        options->tickets = 2 * 3600 * ML_SECOND; /* as long as OpenSSL's clients keep a session */
 }
 
 static void init(struct ml_master *master, const struct ml_master_options *options)
@@ -229,7 +241,7 @@ static int resume(struct ml_master *master)
 
 static int open_parts(struct ml_master *master)
 {
-    int error = getentropy(master->tickets, sizeof master->tickets) == 0 ? 0 : -errno;
+    int error = ml_tickets_open(master);
     sigset_t set = signals_of_master();
     master->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     master->polls = malloc(ML_MASTER_POLLS * sizeof *master->polls);

@@ -16,6 +16,7 @@ struct ml_master_options {
     uint64_t max_memory;    /* the same, bytes */
     ml_time grace;          /* that a worker has to drain; 0: 30 s */
     ml_time boot;           /* a worker is ready after that time at most; 0: 60 s */
+    ml_time tickets;        /* keys of TLS sessions change so often; 0: 2 h */
     ml_time stuck; /* a worker answers within that time; 0: 10 s; ML_FOREVER: it need not */
     /* Told one line for people. NULL: nothing. */
     void (*log)(void *context, const char *text);

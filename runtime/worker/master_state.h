@@ -101,11 +101,11 @@ struct ml_master {
     ml_time began_at; /* this run */
     bool has_booted;  /* the first generation is ready */
     bool is_stopping;
-    bool is_over;
     int status;                                     /* then: of the program */
     uint64_t retired_requests, retired_connections; /* of processes that are gone */
     uint64_t random;                                /* for jitter */
-    uint8_t tickets[ML_TICKET_SECRET];              /* in memory only */
+    struct ml_ticket_secrets tickets;               /* in memory only */
+    ml_time tickets_at;                             /* when they change */
     uint64_t mask;       /* of the signals that were blocked when the user started the program */
     char *program;       /* its file; NULL: not found */
     pid_t check;         /* the process that says whether a new program can take over; 0: none */

@@ -24,8 +24,8 @@ struct ml_control_place {
     uint64_t beat;       /* nanoseconds between two beats */
     uint64_t dead_after; /* nanoseconds without its hub's turning after which it ends by itself */
     uint64_t grace;      /* nanoseconds that it has to drain when there is no master any more */
-    uint8_t tickets[ML_TICKET_SECRET]; /* the secret of all workers; io/io.h */
-    uint32_t reuseport;                /* listeners get a socket per slot without asking for it */
+    struct ml_ticket_secrets tickets; /* of all workers; io/io.h */
+    uint32_t reuseport;               /* listeners get a socket per slot without asking for it */
 };
 
 struct ml_control_beat {
@@ -40,7 +40,11 @@ struct ml_control_drain {
     uint32_t others_serve; /* clients that come back find another worker */
 };
 
-enum ml_share_kind { ML_SHARE_STREAM, ML_SHARE_DATAGRAM };
+/* INHERITED: a listener of the service manager's, the one of that ordinal, from 1 on; without an
+ * address. */
+enum ml_share_kind { ML_SHARE_STREAM, ML_SHARE_DATAGRAM, ML_SHARE_INHERITED };
+
+enum { ML_SHARE_NAME = 256 }; /* bytes of a name of the service manager's at most, with its end */
 
 struct ml_control_listen {
     uint32_t kind; /* enum ml_share_kind */

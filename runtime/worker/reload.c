@@ -124,6 +124,16 @@ void ml_reload_check(struct ml_master *master)
     finish(master);
 }
 
+/* One that serves already may be answering. */
+static void dismiss(struct ml_master *master, struct ml_worker_process *process)
+{
+    process->slot = NULL;
+    if (process->state == ML_WORKER_READY)
+        ml_process_drain(master, process, NULL, true);
+    else
+        ml_process_end(master, process, NULL);
+}
+
 void ml_reload_fail(struct ml_master *master, const char *reason)
 {
     struct ml_reload *reload = &master->reload;
@@ -133,8 +143,7 @@ void ml_reload_fail(struct ml_master *master, const char *reason)
         struct ml_worker_slot *slot = ml_slot_at(link);
         if (slot->next == NULL)
             continue;
-        slot->next->slot = NULL;
-        ml_process_end(master, slot->next, NULL);
+        dismiss(master, slot->next);
         slot->next = NULL;
     }
     ml_shares_roll_back(master, reload->generation);

@@ -105,10 +105,10 @@ static void print_all(FILE *out, const struct ml_master *master)
 {
     fprintf(out,
             "{\"pid\":%ld,\"count\":%u,\"generation\":%u,\"uptime\":%.3f,\"reloading\":%s,"
-            "\"stopping\":%s,",
+            "\"stopping\":%s,\"tickets\":%llu,",
             (long)getpid(), master->count, master->generation,
             seconds_since(master, master->began_at), master->reload.is_under_way ? "true" : "false",
-            master->is_stopping ? "true" : "false");
+            master->is_stopping ? "true" : "false", (unsigned long long)master->tickets.number);
     print_sums(out, master);
     fputs(",\"workers\":[", out);
     print_processes(out, master);

@@ -79,10 +79,15 @@ static void serve_listen(const struct request *r)
         return;
     }
     int fd = ml_shares_listen(r->master, r->process, &asked, &number);
-    if (fd >= 0)
-        reply(r, 0, &number, sizeof number, fd);
-    else
+    if (fd < 0) {
         refuse(r, fd);
+        return;
+    }
+    char text[sizeof number + ML_SHARE_NAME];
+    const char *name = ml_shares_name(r->master, number);
+    memcpy(text, &number, sizeof number);
+    memcpy(text + sizeof number, name, strlen(name));
+    reply(r, 0, text, sizeof number + strlen(name), fd);
 }
 
 static void serve_unlisten(const struct request *r)

@@ -151,8 +151,22 @@ static bool is_asked_for(const struct ml_share *share, const struct ml_control_l
            (share->is_inherited && is_same_address(&share->bound, &asked->address));
 }
 
+/* The n-th listener of the service manager's. */
+static struct ml_share *find_inherited(struct ml_master *master, uint32_t ordinal)
+{
+    for (struct ml_link *link = master->shares.next; link != &master->shares; link = link->next) {
+        const struct ml_share *share = share_at(link);
+        bool is_one = share->is_inherited && share->asked.kind == ML_SHARE_STREAM;
+        if (is_one && --ordinal == 0)
+            return share_at(link);
+    }
+    return NULL;
+}
+
 static struct ml_share *find_share(struct ml_master *master, const struct ml_control_listen *asked)
 {
+    if (asked->kind == ML_SHARE_INHERITED)
+        return find_inherited(master, asked->ordinal);
     for (struct ml_link *link = master->shares.next; link != &master->shares; link = link->next)
         if (is_asked_for(share_at(link), asked))
             return share_at(link);
@@ -210,6 +224,8 @@ int ml_shares_listen(struct ml_master *master, const struct ml_worker_process *p
     int error = 0;
     if (share != NULL)
         error = agree(share, asked, process->generation);
+    else if (asked->kind == ML_SHARE_INHERITED)
+        error = -ENOENT;
     else if ((share = new_share(master, asked)) == NULL)
         error = -ENOMEM;
     if (error != 0)
@@ -224,6 +240,14 @@ int ml_shares_listen(struct ml_master *master, const struct ml_worker_process *p
         share->generation = process->generation;
     *number = share->number;
     return fd;
+}
+
+const char *ml_shares_name(const struct ml_master *master, uint64_t number)
+{
+    for (struct ml_link *link = master->shares.next; link != &master->shares; link = link->next)
+        if (share_at(link)->number == number)
+            return share_at(link)->name;
+    return "";
 }
 
 /* ---- users that leave ---- */
@@ -342,7 +366,19 @@ void ml_shares_release(struct ml_master *master)
 
 /* ---- sockets of a service manager ---- */
 
-static int adopt(struct ml_master *master, int fd)
+/* The name number `index`, from 0 on, of a list such as "http:admin". */
+static void copy_name(char into[ML_SHARE_NAME], const char *names, int index)
+{
+    while (names != NULL && index-- > 0) {
+        names = strchr(names, ':');
+        names = names != NULL ? names + 1 : NULL;
+    }
+    size_t length = names != NULL ? strcspn(names, ":") : 0;
+    if (length > 0 && length < ML_SHARE_NAME)
+        memcpy(into, names, length);
+}
+
+static int adopt(struct ml_master *master, int fd, const char *names, int index)
 {
     struct ml_control_listen asked = {0};
     int error = ml_address_of_socket(&asked.address, fd);
@@ -356,6 +392,7 @@ static int adopt(struct ml_master *master, int fd)
     share->is_inherited = true;
     share->bound = asked.address;
     share->fds[0] = fd;
+    copy_name(share->name, names, index);
     return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0 ? 0 : -errno;
 }
 
@@ -369,7 +406,7 @@ void ml_shares_take_inherited(struct ml_master *master)
     for (int fd = FIRST; fd < FIRST + (most < MOST ? most : MOST); fd++) {
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
             break;
-        if (adopt(master, fd) != 0)
+        if (adopt(master, fd, getenv("LISTEN_FDNAMES"), fd - FIRST) != 0)
             ml_master_log(master, "descriptor %d of the service manager is no socket", fd);
     }
     unsetenv("LISTEN_PID");

@@ -14,9 +14,10 @@ struct ml_share {
     struct ml_control_listen asked;
     struct ml_address bound; /* with the port that the system chose */
     struct ml_local_path path;
-    uint32_t generation; /* that has set it up last */
-    bool is_inherited;   /* the service manager has opened it: it is never closed */
-    int *fds;            /* by place, or one; -1: none */
+    uint32_t generation;      /* that has set it up last */
+    bool is_inherited;        /* the service manager has opened it: it is never closed */
+    char name[ML_SHARE_NAME]; /* that it gave it; empty: none */
+    int *fds;                 /* by place, or one; -1: none */
     uint32_t fd_count;
     struct ml_link users;
 };
@@ -27,9 +28,13 @@ struct ml_share_user {
 };
 
 /* The socket that a worker asks for; *number: of the share. A negated errno: EINVAL: there is one
- * with other options; EADDRINUSE and the like. The descriptor stays the master's. */
+ * with other options; ENOENT: the service manager has passed no more; EADDRINUSE and the like. The
+ * descriptor stays the master's. */
 int ml_shares_listen(struct ml_master *master, const struct ml_worker_process *process,
                      const struct ml_control_listen *asked, uint64_t *number);
+
+/* The name of the share of that number; empty: it has none. */
+const char *ml_shares_name(const struct ml_master *master, uint64_t number);
 
 /* A worker has closed it. */
 void ml_shares_unlisten(struct ml_master *master, const struct ml_worker_process *process,

@@ -80,8 +80,8 @@ static void send_place(struct ml_master *master, struct ml_worker_process *proce
         .serial = process->serial,
         .beat = (uint64_t)ml_time_earlier(LONGEST_BEAT, master->options.stuck / 4),
         .grace = (uint64_t)master->options.grace,
+        .tickets = master->tickets,
         .reuseport = master->options.reuseport};
-    memcpy(place.tickets, master->tickets, sizeof place.tickets);
     if (master->options.stuck != ML_FOREVER)
         place.dead_after = (uint64_t)(2 * master->options.stuck + master->options.grace);
     ml_process_send(process, ML_CONTROL_HELLO, 0, 0, &place, sizeof place, -1);

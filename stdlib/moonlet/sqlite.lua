@@ -2,7 +2,7 @@
 -- when a database is first opened.
 -- @module moonlet.sqlite
 
-local getmetatable, ipairs, pairs = getmetatable, ipairs, pairs
+local ipairs, pairs = ipairs, pairs
 local tostring, type = tostring, type
 
 local argument = require "moonlet.argument"
@@ -58,7 +58,7 @@ engine.methods = {}
 
 -- Described in moonlet/sql/database.lua, as all methods of databases.
 function engine.methods:backup(path)
-  argument.check(getmetatable(self) == engine.class, 0, "backup", "a database expected")
+  argument.self(self, engine.class, "backup")
   argument.string(path, 1, "backup")
   local loan <close>, message, code = self.readers:take()
   if not loan then return nil, message, code end
@@ -111,7 +111,7 @@ local SYNCHRONOUS = { off = true, normal = true, full = true, extra = true }
 
 local OPTIONS = {
   mode = true, readers = true, busy_timeout = true, synchronous = true, null = true, types = true,
-  pragmas = true, attach = true,
+  pragmas = true, attach = true, group_commit = true,
 }
 
 -- The statements with which each connection begins.
@@ -149,6 +149,8 @@ local function check_options(opts)
     "option 'busy_timeout' must be a number of seconds")
   argument.check(opts.types == nil or type(opts.types) == "table", 2, "open",
     "option 'types' must be a table of functions")
+  argument.check(opts.group_commit == nil or type(opts.group_commit) == "boolean", 2, "open",
+    "option 'group_commit' must be a boolean")
   check_names(opts.pragmas, "pragmas", "^[%w_.]+$")
   check_names(opts.attach, "attach", "^[%w_]+$")
 end
@@ -169,6 +171,8 @@ end
 -- @tparam[opt] table opts.types functions by declared type of a column, in capitals: what one
 -- returns stands for the value
 -- @tparam[opt] table opts.pragmas further settings of each connection: `{cache_size = -65536}`
+-- @tparam[opt=false] boolean opts.group_commit statements that write and come while another one
+-- commits share a commit
 -- @tparam[opt] table opts.attach further files, by the names under which statements find them
 -- @treturn Database or nil, message, code
 function sqlite.open(path, opts)
@@ -190,7 +194,7 @@ function sqlite.open(path, opts)
   return database.new {
     engine = engine, readers = readers, writer = writer, path = path,
     how = { null = opts.null, types = opts.types }, title = "sqlite " .. path,
-    busy_timeout = opts.busy_timeout or 5,
+    busy_timeout = opts.busy_timeout or 5, group_commit = opts.group_commit,
   }
 end
 

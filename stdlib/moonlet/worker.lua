@@ -46,8 +46,8 @@ function worker.stop()
 end
 
 --- Tells how the workers are. May wait.
--- @treturn table pid (of the master), count, generation, uptime, reloading, stopping, requests,
--- connections, restarts; workers: a list of id, pid, state ("starting", "ready", "draining"),
+-- @treturn table pid (of the master), count, generation, uptime, reloading, stopping, tickets
+-- (how many keys of TLS sessions there were so far), requests, connections, restarts; workers: a list of id, pid, state ("starting", "ready", "draining"),
 -- generation, age, silent (seconds since its last beat), connections, requests, open, memory
 -- (bytes), late (seconds by which its last beat was late); sockets: a list of address, kind,
 -- sockets; or nil, message, code
@@ -147,21 +147,39 @@ worker.receive = messages.receive
 -- @usage for text, from in worker.messages "news" do print(from, text) end
 worker.messages = messages.messages
 
+--- Joins a bus: `send`, `receive` and `messages` between programs on many machines, over a Redis
+-- server (5 or later). Each process that opens the bus of that name is a member, with or without
+-- workers. It is heard of every 5 s; one that is silent for 15 s has ended for the others. Waits.
+-- @function bus
+-- @tparam table opts
+-- @tparam string|Redis opts.redis a URL as for redis.open, or a client
+-- @tparam[opt="bus"] string opts.name of 1 to 63 bytes
+-- @treturn Bus or nil, message, code
+-- @usage local bus <close> = assert(worker.bus { redis = "redis://10.0.0.1", name = "chat" })
+-- bus:send("all", "news", "hello")
+worker.bus = require "moonlet.worker.bus"
+
 --- Opens a store that all workers share: keys and values in memory, bounded, each call atomic. A
 -- worker that is killed in the middle of a write harms nobody. Without workers it is this
 -- process's own, shared by its threads. The values stay while the program runs, also when all
--- workers have been replaced.
+-- workers have been replaced. With `redis`, alone or together with a name, the store lies in a
+-- Redis server, for programs on many machines; then calls may wait, and fail as those of
+-- moonlet.redis do. May wait.
 -- @function store
--- @tparam string name of 1 to 63 bytes
+-- @tparam string|table name of 1 to 63 bytes; or the options, with `redis` and the name
 -- @tparam[opt] table opts
 -- @tparam[opt=16777216] integer opts.size bytes, of the first that opens it; from 65536. Values
 -- take what they need in pieces of 64, and one must fit into a sixteenth of the size, or into 2 MiB
 -- @tparam[opt=false] boolean opts.evict when it is full, what was not used for long makes room;
 -- without it, a write is refused with "ENOSPC"
+-- @tparam[opt] string|Redis opts.redis a URL as for redis.open, or a client; then there is neither
+-- `size` nor `evict`
+-- @tparam[opt="store"] string opts.name with `redis`, if the options are the first argument
 -- @treturn Store or nil, message, code: "EINVAL" if it is there with other options, "EPROTO" if its
--- memory is of another version of moonlet
+-- memory is of another version of moonlet, those of redis.open
 -- @usage local hits = assert(worker.store "hits")
 -- hits:incr "/"
+-- local limits = assert(worker.store("limits", { redis = "redis://10.0.0.1" }))
 worker.store = require "moonlet.worker.store"
 
 return worker

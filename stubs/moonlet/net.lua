@@ -408,7 +408,8 @@ function net.connect(host, port, opts) end
 ---The listening sockets that the process was started with (`LISTEN_FDS`, `LISTEN_PID`,
 ---`LISTEN_FDNAMES`, see sd_listen_fds(3)). The first call takes them and removes those variables from
 ---the environment; a later one finds none. Descriptors that are no listening stream sockets stay as
----they are. Never waits.
+---they are. In a worker (moonlet.worker) they are those that its master was started with, which the
+---workers share. May wait for the master.
 ---@param opts? moonlet.net.inherited.options
 ---@return moonlet.net.listener[] # empty when there are none, or they are meant for another process
 ---@return string[] # the name of each, "unknown" without one

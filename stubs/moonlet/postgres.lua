@@ -69,6 +69,14 @@ local PostgresDatabase = {}
 ---@return string|nil # code
 function PostgresDatabase:all(sql, ...) end
 
+---Begins a transaction: `local tx <close> = assert(db:begin())`. It lasts until `tx:commit()` or
+---`tx:rollback()`, and is rolled back by `<close>` if neither was called.
+---@param opts? table `isolation`, `read_only`, `deferrable`, as for `transaction`
+---@return moonlet.sql.Transaction|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function PostgresDatabase:begin(opts) end
+
 ---Closes it: connections that are in use when they come back. Idempotent, never waits.
 function PostgresDatabase:close() end
 

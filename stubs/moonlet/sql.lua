@@ -20,6 +20,16 @@ function Database:all(sql, ...) end
 ---@return string|nil # code
 function Database:backup(path) end
 
+---Begins a transaction: `local tx <close> = assert(db:begin())`. It lasts until `tx:commit()` or
+---`tx:rollback()`, and is rolled back by `<close>` if neither was called. Until then no other task
+---can write to a database of SQLite, whatever this one waits for: better use `db:transaction`
+---where there is a function.
+---@param opts? table of the engine
+---@return moonlet.sql.Transaction|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Database:begin(opts) end
+
 ---Closes it: connections that are in use when they come back. Idempotent, never waits.
 function Database:close() end
 
@@ -120,8 +130,8 @@ function Statement:rows(...) end
 ---@param ... any its parameters
 function Statement:value(...) end
 
----A transaction, for the task that began it, until its function returns. Its calls are those of
----the database, on one connection.
+---A transaction, for the task that began it, until its function returns, or, after `db:begin`,
+---until it is committed or rolled back. Its calls are those of the database, on one connection.
 ---@class moonlet.sql.Transaction
 local Transaction = {}
 
@@ -132,6 +142,16 @@ local Transaction = {}
 ---@return string|nil # message
 ---@return string|nil # code
 function Transaction:all(sql, ...) end
+
+---Rolls a transaction of `db:begin` back unless it has ended. Idempotent. `<close>` does it at the
+---end of a block.
+function Transaction:close() end
+
+---Commits a transaction of `db:begin`, and ends it. If that fails it is rolled back.
+---@return boolean|nil # true; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Transaction:commit() end
 
 ---Runs a statement, as the database's `execute`.
 ---@param sql string
@@ -146,6 +166,10 @@ function Transaction:execute(sql, ...) end
 ---@param opts? table
 ---@return moonlet.sql.Statement
 function Transaction:prepare(sql, opts) end
+
+---Rolls a transaction of `db:begin` back, and ends it.
+---@return boolean # true
+function Transaction:rollback() end
 
 ---The first row, as the database's `row`.
 ---@param sql string

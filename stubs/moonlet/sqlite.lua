@@ -13,6 +13,7 @@ local sqlite = {}
 ---@field null? any the value for NULL in rows, `sql.null` or another; without it such columns are absent
 ---@field types? table functions by declared type of a column, in capitals: what one returns stands for the value
 ---@field pragmas? table further settings of each connection: `{cache_size = -65536}`
+---@field group_commit? boolean statements that write and come while another one commits share a commit
 ---@field attach? table further files, by the names under which statements find them
 
 ---Opens a database.

@@ -1,9 +1,50 @@
 ---@meta moonlet.worker
 
+---Messages between programs on many machines, over a Redis server: `worker.bus` returns one. Every
+---process that opens the bus is a member. `<close>` leaves it.
+---@class moonlet.worker.Bus
+---@field id integer of this member: from 1, and never used again
+local Bus = {}
+
+---Leaves the bus: what this member has not taken is lost, tasks that wait get nil, "closed",
+---"CLOSED". May wait, for the server to be told.
+function Bus:close() end
+
+---Lists the members. Waits for the server.
+---@return integer[]|nil # their ids, in order; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Bus:members() end
+
+---Iterates over the messages on a topic, waiting for each, until the bus is closed.
+---@param topic string
+---@return fun(): any,integer # an iterator: the value, and the id of its sender
+function Bus:messages(topic) end
+
+---Receives the next message on a topic; several tasks share the messages. May wait.
+---@param topic string
+---@param timeout? number seconds
+---@return any ... # the value, and the id of its sender; or nil, message, code: "ETIMEDOUT", "CLOSED"
+function Bus:receive(topic, timeout) end
+
+---Sends a message to a member, or to all. Messages of one task to one member on one topic arrive
+---in order, each once or, if that member ends before it has taken it, not at all. Of each topic and
+---member 1,024 messages or 1 MiB may wait to be taken; then this waits. Waits for the server.
+---@param to integer|string the id of a member; or "all": each of them, this one too
+---@param topic string up to 255 bytes
+---@param value any not nil: a string, number, boolean, or a table as `worker.store` in Redis takes it
+---@return boolean|nil # true once it is queued; or nil, message, code: "EPIPE": the member has ended, "ESRCH": there was none of that id, "ENOSPC", or of the network: then the message may have been queued. For "all": two integers, how many were sent, and how many failed
+---@return string|nil # message
+---@return string|nil # code
+function Bus:send(to, topic, value) end
+
 ---A shared store, as `worker.store` returns it. Keys are strings of up to 4,096 bytes; values are
 ---strings, numbers, booleans, and tables, which are copied as `moonlet.thread` copies them. Each call
 ---is atomic over all workers. None waits, but for a moment if another worker is taken off its
 ---processor in the middle of a call.
+---
+---In Redis a call waits for the server, and any of them may return nil, message and a code of the
+---network's or of Redis's. Tables have neither functions nor themselves in them, and take up to 1 MiB.
 ---@class moonlet.worker.Store
 local Store = {}
 
@@ -57,7 +98,7 @@ function Store:incr(key, n, opts) end
 ---Iterates over keys. Meanwhile all workers may write: a key that is there all the time is met
 ---exactly once, one that comes or goes once or not at all.
 ---@param prefix? string of the keys that are wanted
----@return function # an iterator
+---@return function # an iterator; over Redis it raises a failure { message=, code= }
 function Store:keys(prefix) end
 
 ---@class moonlet.worker.Store.set.options
@@ -73,7 +114,7 @@ function Store:keys(prefix) end
 function Store:set(key, value, opts) end
 
 ---How full the store is.
----@return table # `size`, `used`: bytes that values can take, and do; `keys`: how many there are, with those that have expired until their room is needed
+---@return table # `size`, `used`: bytes that values can take, and do (in Redis: its bound, nil if it has none, and all that it uses); `keys`: how many there are, with those that have expired until their room is needed
 function Store:usage() end
 
 ---Processes that share what a script listens on. The program's option `workers` runs the script N
@@ -85,6 +126,19 @@ function Store:usage() end
 ---of a worker.
 ---@class moonlet.worker
 local worker = {}
+
+---@class moonlet.worker.bus.options
+---@field redis string|moonlet.redis.Redis a URL as for redis.open, or a client
+---@field name? string of 1 to 63 bytes
+
+---Joins a bus: `send`, `receive` and `messages` between programs on many machines, over a Redis
+---server (5 or later). Each process that opens the bus of that name is a member, with or without
+---workers. It is heard of every 5 s; one that is silent for 15 s has ended for the others. Waits.
+---@param opts moonlet.worker.bus.options
+---@return moonlet.worker.Bus|nil # or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function worker.bus(opts) end
 
 ---Iterates over the messages on a topic, waiting for each, without an end.
 ---@param topic string
@@ -140,7 +194,7 @@ function worker.run(opts) end
 function worker.send(to, topic, value) end
 
 ---Tells how the workers are. May wait.
----@return table|nil # pid (of the master), count, generation, uptime, reloading, stopping, requests, connections, restarts; workers: a list of id, pid, state ("starting", "ready", "draining"), generation, age, silent (seconds since its last beat), connections, requests, open, memory (bytes), late (seconds by which its last beat was late); sockets: a list of address, kind, sockets; or nil, message, code
+---@return table|nil # pid (of the master), count, generation, uptime, reloading, stopping, tickets (how many keys of TLS sessions there were so far), requests, connections, restarts; workers: a list of id, pid, state ("starting", "ready", "draining"), generation, age, silent (seconds since its last beat), connections, requests, open, memory (bytes), late (seconds by which its last beat was late); sockets: a list of address, kind, sockets; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
 function worker.status() end
@@ -154,14 +208,18 @@ function worker.stop() end
 ---@class moonlet.worker.store.options
 ---@field size? integer bytes, of the first that opens it; from 65536. Values take what they need in pieces of 64, and one must fit into a sixteenth of the size, or into 2 MiB
 ---@field evict? boolean when it is full, what was not used for long makes room; without it, a write is refused with "ENOSPC"
+---@field redis? string|moonlet.redis.Redis a URL as for redis.open, or a client; then there is neither `size` nor `evict`
+---@field name? string with `redis`, if the options are the first argument
 
 ---Opens a store that all workers share: keys and values in memory, bounded, each call atomic. A
 ---worker that is killed in the middle of a write harms nobody. Without workers it is this
 ---process's own, shared by its threads. The values stay while the program runs, also when all
----workers have been replaced.
----@param name string of 1 to 63 bytes
+---workers have been replaced. With `redis`, alone or together with a name, the store lies in a
+---Redis server, for programs on many machines; then calls may wait, and fail as those of
+---moonlet.redis do. May wait.
+---@param name string|table of 1 to 63 bytes; or the options, with `redis` and the name
 ---@param opts? moonlet.worker.store.options
----@return moonlet.worker.Store|nil # or nil, message, code: "EINVAL" if it is there with other options, "EPROTO" if its memory is of another version of moonlet
+---@return moonlet.worker.Store|nil # or nil, message, code: "EINVAL" if it is there with other options, "EPROTO" if its memory is of another version of moonlet, those of redis.open
 ---@return string|nil # message
 ---@return string|nil # code
 function worker.store(name, opts) end

@@ -78,6 +78,10 @@ struct ml_hooks {
     atomic_uint shared;  /* reasons in force on every thread that has the hook */
     unsigned standing;   /* those of them that every thread gets when it begins or goes on */
     int standing_events; /* their events */
+    /* While this is the only reason (its bit) in force, and no thread has a record, calls with
+     * fewer than `least` values on the stack are passed over: see ml_hooks_pass_over(). */
+    unsigned passing;
+    int least;
     /* Called at the end of ml_hooks_attend(). May run on the hub's stack. Does not raise. NULL:
      * nothing. */
     void (*attended)(struct ml_lua *lua, lua_State *L);

@@ -36,6 +36,10 @@ void ml_hooks_unshare(struct ml_lua *lua, enum ml_hook_reason reason);
 void ml_hooks_stand(struct ml_lua *lua, enum ml_hook_reason reason);
 void ml_hooks_withdraw(struct ml_lua *lua, enum ml_hook_reason reason);
 
+/* Calls with fewer than `least` values on the stack, registers or arguments, need not be told for
+ * that reason, which has no other events; 0: all calls are. */
+void ml_hooks_pass_over(struct ml_lua *lua, enum ml_hook_reason reason, int least);
+
 /* The reason is in force on no single thread any more: for one that was armed on several. */
 void ml_hooks_disarm_all(struct ml_lua *lua, enum ml_hook_reason reason);
 

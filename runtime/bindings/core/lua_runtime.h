@@ -72,6 +72,9 @@ struct ml_lua_tasks {
     int ref;                        /* in the registry: slot + 1 -> Task */
     int type_ref;                   /* the metatable of Tasks */
     uint64_t outcomes[ML_OUTCOMES]; /* how many have ended how; enum ml_outcome */
+    /* Slices that were over while the task computed on: it was preempted, or could not be left
+     * where it stood; and tasks that a warning of slow ones is about, also of those left out. */
+    uint64_t preempted, postponed, slow;
     /* The size of that table, up to which an entry needs no memory. */
     uint32_t places;
 };

@@ -63,6 +63,14 @@ static void on_drain(struct ml_worker_client *client, struct ml_control_message 
         drain(data, order);
 }
 
+/* Configs look at the number before they use what they have made of them. */
+static void on_tickets(struct ml_worker_client *client, struct ml_control_message *message,
+                       void *data)
+{
+    (void)data;
+    ml_control_read(message, &client->place.tickets, sizeof client->place.tickets);
+}
+
 /* A worker does not outlive its master. */
 static void on_orphaned(struct ml_worker_client *client)
 {
@@ -93,9 +101,10 @@ int ml_lua_worker_open(struct ml_lua *lua)
     worker->client->owner = worker;
     worker->client->orphaned = on_orphaned;
     ml_worker_client_on(worker->client, ML_CONTROL_DRAIN, on_drain, worker);
+    ml_worker_client_on(worker->client, ML_CONTROL_TICKETS, on_tickets, NULL);
     ml_lua_peers_open(&worker->peers, worker->client);
     lua->worker = worker;
-    lua->io.ticket_secret = worker->client->place.tickets;
+    lua->io.tickets = &worker->client->place.tickets;
     return 0;
 }
 
@@ -103,7 +112,7 @@ void ml_lua_worker_close(struct ml_lua *lua)
 {
     if (lua->worker == NULL)
         return;
-    lua->io.ticket_secret = NULL;
+    lua->io.tickets = NULL;
     ml_lua_peers_close(&lua->worker->peers);
     ml_worker_client_close(lua->worker->client);
     free(lua->worker);
@@ -112,7 +121,18 @@ void ml_lua_worker_close(struct ml_lua *lua)
 
 /* ---- sockets ---- */
 
-static int take_socket(struct ml_worker_reply *reply, int *fd, uint64_t *number)
+/* The name stands behind the number. */
+static void copy_name(const struct ml_worker_reply *reply, char *name)
+{
+    const size_t head = sizeof(uint64_t);
+    size_t size = ml_buffer_size(&reply->text);
+    size_t length = size > head && size - head < ML_SHARE_NAME ? size - head : 0;
+    if (length > 0)
+        memcpy(name, ml_buffer_data(&reply->text) + head, length);
+    name[length] = '\0';
+}
+
+static int take_socket(struct ml_worker_reply *reply, int *fd, uint64_t *number, char *name)
 {
     if (reply->error != 0)
         return reply->error;
@@ -120,6 +140,8 @@ static int take_socket(struct ml_worker_reply *reply, int *fd, uint64_t *number)
     if (*fd < 0 || ml_buffer_size(&reply->text) < sizeof *number)
         return -EMFILE; /* the kernel had no room for the descriptor here */
     memcpy(number, ml_buffer_data(&reply->text), sizeof *number);
+    if (name != NULL)
+        copy_name(reply, name);
     return 0;
 }
 
@@ -129,13 +151,13 @@ static bool has_port(const struct ml_address *address)
 }
 
 int ml_lua_worker_listen(struct ml_lua *lua, const struct ml_control_listen *asked, int *fd,
-                         struct ml_shared_socket *shared)
+                         struct ml_shared_socket *shared, char *name)
 {
     struct ml_lua_worker *worker = lua->worker;
     struct ml_control_listen request = *asked;
     struct ml_worker_reply *reply;
     uint64_t number = 0;
-    if (!has_port(&asked->address))
+    if (asked->kind != ML_SHARE_INHERITED && !has_port(&asked->address))
         request.ordinal = ++worker->ordinal;
     if (worker->client->place.reuseport && asked->kind == ML_SHARE_STREAM &&
         !ml_address_is_local(&asked->address))
@@ -144,7 +166,7 @@ int ml_lua_worker_listen(struct ml_lua *lua, const struct ml_control_listen *ask
                                   &reply, ML_FOREVER);
     if (error != 0)
         return error;
-    error = take_socket(reply, fd, &number);
+    error = take_socket(reply, fd, &number, name);
     ml_worker_reply_free(reply);
     if (error == 0) {
         shared->lua = lua;

@@ -14,6 +14,7 @@ struct ml_lua_worker {
     struct ml_lua *lua;
     uint64_t accepted;      /* connections so far */
     uint32_t ordinal;       /* of calls for port 0 so far */
+    bool has_inherited;     /* the listeners of the service manager were asked for */
     struct ml_link sockets; /* shared ones that are open */
     struct ml_lua_peers peers;
     bool is_draining;
@@ -36,11 +37,12 @@ void ml_lua_worker_close(struct ml_lua *lua);
 /*
  * The socket for an address that all workers share; may wait. 0, with a descriptor that is the
  * caller's, and *shared filled in but for `close`. -EINVAL: another worker has asked for it with
- * other options; errors of bind() and listen(); -EPIPE: there is no master any more; -ECANCELED and
- * the like.
+ * other options; -ENOENT: the service manager has passed no more; errors of bind() and listen();
+ * -EPIPE: there is no master any more; -ECANCELED and the like. name: that the service manager gave
+ * it, ML_SHARE_NAME bytes; empty: it has none; or NULL.
  */
 int ml_lua_worker_listen(struct ml_lua *lua, const struct ml_control_listen *asked, int *fd,
-                         struct ml_shared_socket *shared);
+                         struct ml_shared_socket *shared, char *name);
 
 /* Closes all that are open, so that this worker gets nothing new. Returns how many. Never waits. */
 unsigned ml_lua_worker_close_sockets(struct ml_lua *lua);

@@ -26,10 +26,14 @@ static bool is_in_library_call(const struct ml_hub *hub)
 
 bool ml_preempt(lua_State *L, lua_Debug *event, void (*pass)(struct ml_hub *hub))
 {
-    struct ml_hub *hub = &ml_lua_of(L)->hub;
+    struct ml_lua *lua = ml_lua_of(L);
+    struct ml_hub *hub = &lua->hub;
     if (hub->current == NULL || is_library(L, event) || is_in_library_call(hub) ||
-        !ml_blocking_begin_quietly(L))
+        !ml_blocking_begin_quietly(L)) {
+        lua->tasks.postponed++;
         return false;
+    }
+    lua->tasks.preempted++;
     pass(hub);
     ml_blocking_finish(L);
     return true;

@@ -238,6 +238,16 @@ static int connection_guard(lua_State *L)
     return ml_call_in_scope(L, ML_SCOPE_TRANSACTION, ML_FOREVER);
 }
 
+/* Only a database in memory is not sealed: it would end with its connection. To undo what was done
+ * to it takes no disk. */
+static void save_memory(struct ml_lua_sqlite *s)
+{
+    if (s->c->is_sealed || !ml_sqlite_has_transaction(s->c))
+        return;
+    ml_sqlite_roll_back(s->c);
+    s->flags = 0;
+}
+
 /* connection:tidy() -> whether it can serve somebody else: drops its cursors. */
 static int connection_tidy(lua_State *L)
 {
@@ -246,6 +256,7 @@ static int connection_tidy(lua_State *L)
     if (is_whole) {
         ml_sqlite_drop_cursors(s);
         ml_sqlite_rest(s->c);
+        save_memory(s);
         is_whole = !ml_sqlite_has_transaction(s->c);
     }
     lua_pushboolean(L, is_whole);

@@ -302,14 +302,24 @@ static void on_line(lua_State *L, lua_Debug *event)
 
 /* ---- all threads ---- */
 
+/* Functions with fewer registers than each that has a breakpoint need no look, unless others than
+ * breakpoints are looked for. To be called after a change of either. */
+static void pass_over(struct ml_debugger *debugger)
+{
+    int least = is_quiet(debugger) ? debugger->breakpoints.least : 0;
+    ml_hooks_pass_over(debugger->lua, ML_HOOK_DEBUG, least);
+}
+
 void ml_debugger_observe(struct ml_observer *observer, struct ml_task *task,
                          enum ml_task_event event)
 {
     struct ml_debugger *debugger = ml_container_of(observer, struct ml_debugger, observer);
-    if (event == ML_TASK_FINISHED)
+    if (event == ML_TASK_FINISHED) {
         ml_flow_drop(&debugger->flows, task);
-    else if (event == ML_TASK_RESUMED && debugger->is_standing)
+        pass_over(debugger);
+    } else if (event == ML_TASK_RESUMED && debugger->is_standing) {
         ml_hooks_attend(ml_thread_of(task->strand));
+    }
 }
 
 static void examine_chain(struct ml_debugger *debugger, struct ml_task *task)
@@ -357,6 +367,7 @@ void ml_debugger_update(struct ml_debugger *debugger, bool again)
     bool is_needed =
         debugger->breakpoints.count > 0 || debugger->pauses_all || debugger->flows.steps > 0;
     bool has_changed = is_needed != debugger->is_standing;
+    pass_over(debugger);
     if (has_changed && is_needed)
         stand(debugger);
     else if (has_changed)

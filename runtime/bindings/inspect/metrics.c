@@ -7,6 +7,8 @@
 #include "bindings/inspect/runtime_figures.h"
 #include "bindings/inspect/series.h"
 #include "bindings/inspect/task_times.h"
+#include "bindings/sync/semaphore.h"
+#include "hub/on/sync_primitives.h"
 
 /* core.series(metric) -> its family, the text of its labels, its labels. */
 static int series(lua_State *L)
@@ -32,6 +34,14 @@ static int methods(lua_State *L)
     return 1;
 }
 
+/* core.waiters(semaphore) -> how many tasks wait for a permit of it. */
+static int waiters(lua_State *L)
+{
+    const struct ml_semaphore *semaphore = ml_check_object(L, 1, ml_semaphore_type);
+    lua_pushinteger(L, ml_inspect_length(&semaphore->waiters));
+    return 1;
+}
+
 int ml_open_metrics(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"bounds", ml_inspect_bounds},
@@ -45,6 +55,7 @@ int ml_open_metrics(lua_State *L)
                                          {"runtime", ml_inspect_runtime},
                                          {"series", series},
                                          {"times", ml_inspect_times},
+                                         {"waiters", waiters},
                                          {NULL, NULL}};
     ml_open_counter_type(L);
     ml_open_gauge_type(L);

@@ -21,7 +21,7 @@ static void set_count(lua_State *L, const char *name, uint64_t value)
     lua_setfield(L, -2, name);
 }
 
-static unsigned length_of(const struct ml_link *list)
+unsigned ml_inspect_length(const struct ml_link *list)
 {
     unsigned count = 0;
     for (const struct ml_link *link = list->next; link != NULL && link != list; link = link->next)
@@ -39,8 +39,11 @@ static void set_tasks(lua_State *L, const struct ml_lua *lua)
     set_count(L, "tasks_done", outcomes[ML_OUTCOME_DONE]);
     set_count(L, "tasks_failed", outcomes[ML_OUTCOME_FAILED]);
     set_count(L, "tasks_cancelled", outcomes[ML_OUTCOME_CANCELLED]);
+    set_count(L, "slices_preempted", lua->tasks.preempted);
+    set_count(L, "slices_postponed", lua->tasks.postponed);
+    set_count(L, "slices_slow", lua->tasks.slow);
     set_count(L, "timers", hub->deadlines.timers.count - hub->deadlines.timers.stale);
-    set_count(L, "children", length_of(&lua->children.all));
+    set_count(L, "children", ml_inspect_length(&lua->children.all));
 }
 
 static void set_memory(lua_State *L, const struct ml_lua *lua)

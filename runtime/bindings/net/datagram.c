@@ -49,7 +49,7 @@ int ml_udp_share(struct ml_lua *lua, struct ml_datagram *d, const struct ml_addr
                                       .flags = flags,
                                       .address = *address};
     int fd;
-    int error = ml_lua_worker_listen(lua, &asked, &fd, &udp->shared);
+    int error = ml_lua_worker_listen(lua, &asked, &fd, &udp->shared, NULL);
     if (error != 0)
         return error;
     udp->shared.close = close_shared;

@@ -3,6 +3,8 @@
  * systemd and others do it. */
 #include "bindings/net/inherited.h"
 #include "base/error.h"
+#include "bindings/core/blocking.h"
+#include "bindings/core/lua_worker.h"
 #include "bindings/net/listener.h"
 #include "bindings/net/options.h"
 #include "io/listener.h"
@@ -68,11 +70,40 @@ static void append(lua_State *L, int lists, long index, const struct ml_socket_o
     lua_settop(L, lists + 2);
 }
 
+/* Appends the listener of that ordinal that the master has. False: there is none. */
+static bool append_shared(lua_State *L, int lists, uint32_t ordinal,
+                          const struct ml_socket_options *options)
+{
+    char name[ML_SHARE_NAME] = "";
+    struct ml_listener *listener = ml_push_listener(L);
+    struct ml_lua *lua = ml_blocking_begin(L);
+    int error = ml_listener_inherit(lua, listener, ordinal, options, name);
+    error = ml_blocking_end(L, error);
+    if (error == 0) {
+        lua_rawseti(L, lists, (lua_Integer)lua_rawlen(L, lists) + 1);
+        push_name(L, name, 0);
+        lua_rawseti(L, lists + 1, (lua_Integer)lua_rawlen(L, lists + 1) + 1);
+    }
+    lua_settop(L, lists + 1);
+    return error == 0 || error == -EINVAL; /* a stream that does not listen */
+}
+
+/* In a worker the master has them, for all workers. Stack: the lists. */
+static void take_shared(lua_State *L, int lists, const struct ml_socket_options *options)
+{
+    struct ml_lua_worker *worker = ml_lua_of(L)->worker;
+    bool has_more = !worker->has_inherited;
+    worker->has_inherited = true;
+    for (uint32_t ordinal = 1; has_more; ordinal++)
+        has_more = append_shared(L, lists, ordinal, options);
+}
+
 /***
 The listening sockets that the process was started with (`LISTEN_FDS`, `LISTEN_PID`,
 `LISTEN_FDNAMES`, see sd_listen_fds(3)). The first call takes them and removes those variables from
 the environment; a later one finds none. Descriptors that are no listening stream sockets stay as
-they are. Never waits.
+they are. In a worker (moonlet.worker) they are those that its master was started with, which the
+workers share. May wait for the master.
 @function inherited
 @tparam[opt] table opts
 @tparam[opt=true] boolean opts.nodelay of the accepted streams
@@ -90,6 +121,10 @@ int ml_net_inherited(lua_State *L)
     lua_settop(L, 1);
     lua_newtable(L);
     lua_newtable(L);
+    if (ml_lua_of(L)->worker != NULL) {
+        take_shared(L, 2, &options);
+        return 2;
+    }
     lua_pushstring(L, getenv("LISTEN_FDNAMES"));
     for (long i = 0; i < count && set_close_on_exec((int)i + FIRST_DESCRIPTOR); i++)
         append(L, 2, i, &options);

@@ -45,16 +45,13 @@ struct ml_listener *ml_push_listener(lua_State *L)
     return listener;
 }
 
-int ml_listener_share(struct ml_lua *lua, struct ml_listener *listener,
-                      const struct ml_address *address, const struct ml_socket_options *options)
+static int share(struct ml_lua *lua, struct ml_listener *listener,
+                 const struct ml_control_listen *asked, const struct ml_socket_options *options,
+                 char *name)
 {
     struct lua_listener *whole = (struct lua_listener *)listener;
-    struct ml_control_listen asked = {.kind = ML_SHARE_STREAM,
-                                      .is_per_slot = options->reuseport,
-                                      .backlog = options->backlog,
-                                      .address = *address};
     int fd;
-    int error = ml_lua_worker_listen(lua, &asked, &fd, &whole->shared);
+    int error = ml_lua_worker_listen(lua, asked, &fd, &whole->shared, name);
     if (error != 0)
         return error;
     error = ml_listener_adopt(listener, fd, options);
@@ -65,6 +62,23 @@ int ml_listener_share(struct ml_lua *lua, struct ml_listener *listener,
     whole->shared.close = close_shared;
     listener->is_shared = true;
     return error;
+}
+
+int ml_listener_share(struct ml_lua *lua, struct ml_listener *listener,
+                      const struct ml_address *address, const struct ml_socket_options *options)
+{
+    struct ml_control_listen asked = {.kind = ML_SHARE_STREAM,
+                                      .is_per_slot = options->reuseport,
+                                      .backlog = options->backlog,
+                                      .address = *address};
+    return share(lua, listener, &asked, options, NULL);
+}
+
+int ml_listener_inherit(struct ml_lua *lua, struct ml_listener *listener, uint32_t ordinal,
+                        const struct ml_socket_options *options, char *name)
+{
+    struct ml_control_listen asked = {.kind = ML_SHARE_INHERITED, .ordinal = ordinal};
+    return share(lua, listener, &asked, options, name);
 }
 
 static struct ml_listener *check_listener(lua_State *L, int index)

@@ -18,6 +18,11 @@ struct ml_listener *ml_push_listener(lua_State *L);
 int ml_listener_share(struct ml_lua *lua, struct ml_listener *listener,
                       const struct ml_address *address, const struct ml_socket_options *options);
 
+/* The same for the listener of that ordinal, from 1 on, that the service manager has passed to the
+ * master. name: that it has there, ML_SHARE_NAME bytes; empty: none. */
+int ml_listener_inherit(struct ml_lua *lua, struct ml_listener *listener, uint32_t ordinal,
+                        const struct ml_socket_options *options, char *name);
+
 /* Accepts without waiting from the listener at `index`: pushes the stream, or returns an error of
  * ml_listener_try() or of TLS with nothing pushed. */
 int ml_listener_push_accepted(lua_State *L, int index);

@@ -8,19 +8,13 @@
 #include "bindings/core/object.h"
 #include "bindings/core/option.h"
 #include "bindings/core/time_limit.h"
+#include "bindings/worker/store_open.h"
 #include "bindings/worker/store_value.h"
 #include "hub/wait/wait.h"
-#include "worker/open_stores.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char store_type[] = "worker.store";
-
-struct object {
-    struct ml_store *store;
-};
 
 /* One call of a method: everything that its loop around the lock needs. */
 struct call {
@@ -37,7 +31,7 @@ enum { FIRST_PAUSE = 50 * 1000, LONGEST_PAUSE = 2 * 1000 * 1000 };
 
 static void open_call(lua_State *L, struct call *call)
 {
-    struct object *object = ml_check_object(L, 1, store_type);
+    struct ml_store_object *object = ml_check_object(L, 1, ml_store_type);
     call->L = L;
     call->store = object->store;
     call->hub = &ml_lua_of(L)->hub;
@@ -112,6 +106,9 @@ A shared store, as `worker.store` returns it. Keys are strings of up to 4,096 by
 strings, numbers, booleans, and tables, which are copied as `moonlet.thread` copies them. Each call
 is atomic over all workers. None waits, but for a moment if another worker is taken off its
 processor in the middle of a call.
+
+In Redis a call waits for the server, and any of them may return nil, message and a code of the
+network's or of Redis's. Tables have neither functions nor themselves in them, and take up to 1 MiB.
 @object Store
 */
 
@@ -348,8 +345,9 @@ static int store_collect(lua_State *L)
 /***
 How full the store is.
 @function Store:usage
-@treturn table `size`, `used`: bytes that values can take, and do; `keys`: how many there are, with
-those that have expired until their room is needed
+@treturn table `size`, `used`: bytes that values can take, and do (in Redis: its bound, nil if it
+has none, and all that it uses); `keys`: how many there are, with those that have expired until
+their room is needed
 */
 static int store_usage(lua_State *L)
 {
@@ -370,130 +368,32 @@ static int store_usage(lua_State *L)
     return 1;
 }
 
-/* ---- opening ---- */
-
-static void check_wish(lua_State *L, struct ml_store_wish *wish)
-{
-    static const char *const names[] = {"size", "evict", NULL};
-    *wish = (struct ml_store_wish){0};
-    if (lua_isnoneornil(L, 2))
-        return;
-    luaL_checktype(L, 2, LUA_TTABLE);
-    ml_check_option_names(L, 2, names);
-    if (lua_getfield(L, 2, "size") != LUA_TNIL) {
-        lua_Integer size = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
-        bool is_good =
-            size >= (lua_Integer)ML_ARENA_SMALLEST && size <= (lua_Integer)ML_ARENA_LARGEST;
-        luaL_argcheck(L, is_good, 2, "option 'size' must be bytes, from 65536 to 1099511627776");
-        wish->size = (size_t)size;
-    }
-    if (lua_getfield(L, 2, "evict") != LUA_TNIL) {
-        luaL_argcheck(L, lua_isboolean(L, -1), 2, "option 'evict' must be a boolean");
-        wish->evict = lua_toboolean(L, -1) ? ML_EVICT_OLDEST : ML_EVICT_NEVER;
-    }
-    lua_pop(L, 2);
-}
-
-static const char *name_of_way(bool evicts)
-{
-    return evicts ? "true" : "false";
-}
-
-/* The store is there with other settings. */
-static int push_mismatch(lua_State *L, const char *name, const struct ml_store_wish *wish,
-                         const struct ml_store *store)
-{
-    const struct ml_arena_head *head = store->arena.head;
-    luaL_pushfail(L);
-    if (wish->size != 0 && wish->size != head->size)
-        lua_pushfstring(L, "store '%s' has size=%I, not %I", name, (LUAI_UACINT)head->size,
-                        (LUAI_UACINT)wish->size);
-    else
-        lua_pushfstring(L, "store '%s' has evict=%s, not %s", name, name_of_way(head->evicts),
-                        name_of_way(!head->evicts));
-    lua_pushstring(L, ml_error_name(EINVAL));
-    return 3;
-}
-
-static int push_open_error(lua_State *L, const char *name, int error)
-{
-    if (error != -EPROTO)
-        return fail(L, error);
-    luaL_pushfail(L);
-    lua_pushfstring(L, "the memory of store '%s' is of another version of moonlet", name);
-    lua_pushstring(L, ml_error_name(error));
-    return 3;
-}
-
-/* The memory of a store, from the master, which keeps it for all workers. Waits. */
-static int ask_master(void *context, const char *name, const struct ml_store_wish *wish)
-{
-    struct ml_lua *lua = context;
-    struct ml_worker_reply *reply = NULL;
-    struct ml_control_store asked = {.size = wish->size != 0 ? wish->size : ML_STORE_DEFAULT_SIZE};
-    memcpy(asked.name, name, strlen(name) + 1);
-    int error = ml_worker_request(lua->worker->client, ML_CONTROL_STORE, &asked, sizeof asked,
-                                  &reply, ML_FOREVER);
-    if (error != 0)
-        return error;
-    int fd = reply->error == 0 ? ml_worker_reply_take_fd(reply, 0) : reply->error;
-    ml_worker_reply_free(reply);
-    return fd == -1 ? -EPROTO : fd;
-}
-
-/* Opens the store, in a worker with the memory of its master. While another worker makes a store of
- * that memory, this one waits. */
-static int open_store(lua_State *L, const char *name, const struct ml_store_wish *wish,
-                      struct ml_store **store)
-{
-    struct ml_lua *lua = ml_lua_of(L);
-    if (lua->worker == NULL)
-        return ml_open_stores_get(name, wish, NULL, NULL, store);
-    ml_blocking_begin(L);
-    int error;
-    do {
-        error = ml_open_stores_get(name, wish, ask_master, lua, store);
-        if (error == -EBUSY && ml_sleep_until(&lua->hub, ml_clock_now() + FIRST_PAUSE) != 0)
-            error = -ECANCELED;
-    } while (error == -EBUSY);
-    return ml_blocking_end(L, error);
-}
-
-static int store_open(lua_State *L)
-{
-    struct ml_store_wish wish;
-    size_t size;
-    const char *name = luaL_checklstring(L, 1, &size);
-    luaL_argcheck(L, size > 0 && size <= ML_STORE_LONGEST_NAME && strlen(name) == size, 1,
-                  "name must have from 1 to 63 bytes, without zeros");
-    check_wish(L, &wish);
-    struct object *object = ml_push_object(L, store_type, sizeof *object, 0);
-    int error = open_store(L, name, &wish, &object->store);
-    if (error == -EEXIST)
-        return push_mismatch(L, name, &wish, object->store);
-    return error != 0 ? push_open_error(L, name, error) : 1;
-}
-
 static void open_type(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"incr", store_incr},     {"get", store_get},     {"set", store_set}, {"add", store_add},
         {"delete", store_delete}, {"usage", store_usage}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
-    ml_open_object_type(L, store_type, methods, none);
+    ml_open_object_type(L, ml_store_type, methods, none);
 }
 
-/* The module: open(), the methods' table, and what only moonlet calls. */
+/* The module: open(), the bounds of a size, the methods' table, and what only moonlet calls. */
 int ml_open_worker_store(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"open", store_open}, {"swap", store_swap}, {"collect", store_collect}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"open", ml_worker_store_open},
+                                         {"swap", store_swap},
+                                         {"collect", store_collect},
+                                         {NULL, NULL}};
     open_type(L);
     luaL_newlib(L, functions);
+    lua_pushinteger(L, (lua_Integer)ML_ARENA_SMALLEST);
+    lua_setfield(L, -2, "smallest");
+    lua_pushinteger(L, (lua_Integer)ML_ARENA_LARGEST);
+    lua_setfield(L, -2, "largest");
     lua_pushboolean(L, 1);
     lua_pushcclosure(L, store_get, 1);
     lua_setfield(L, -2, "read"); /* get, with the version */
-    luaL_getmetatable(L, store_type);
+    luaL_getmetatable(L, ml_store_type);
     lua_getfield(L, -1, "__index");
     lua_remove(L, -2);
     lua_setfield(L, -2, "methods");

@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 #include "db/sqlite/library.h"
+#include "db/sqlite/statement_call.h"
+#include "hub/wait/slice.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,6 +16,9 @@ static const struct ml_wait_kind database_kind = {.text = "a database", .externa
 /* Instructions of SQLite's machine between two looks at whether the task has given up: some 20 us.
  */
 enum { LOOK_EVERY = 1000 };
+
+/* What a short statement, or so many instructions, count in the slice of a task. */
+enum { SHORT_COST = 2 * ML_SLICE_CALL };
 
 static struct ml_sqlite *connection_of(struct ml_job *job)
 {
@@ -61,9 +66,16 @@ static void drop_user(struct ml_sqlite *c)
 
 /* ---- calls ---- */
 
-static int on_progress(void *c)
+/* On the hub's thread a statement that is longer than it looked lets others run. */
+static int on_progress(void *connection)
 {
-    return atomic_load_explicit(&((struct ml_sqlite *)c)->is_given_up, memory_order_relaxed);
+    struct ml_sqlite *c = connection;
+    struct ml_hub *hub = c->files.hub;
+    if (hub != NULL)
+        ml_slice_spend(hub, SHORT_COST);
+    if (hub != NULL && ml_slice_is_over(hub) && ml_slice_end(hub) != 0)
+        atomic_store(&c->is_given_up, true);
+    return atomic_load_explicit(&c->is_given_up, memory_order_relaxed);
 }
 
 int ml_sqlite_note(struct ml_sqlite *c, int result)
@@ -119,6 +131,55 @@ void ml_sqlite_rest(struct ml_sqlite *c)
     empty(&c->call.output);
 }
 
+/* ---- short statements ---- */
+
+/* Parameters with more bytes are copied by a worker. */
+enum { SHORT_INPUT = 16 * 1024 };
+
+/* How many statements go to workers after one that had to wait for the disk: others probably need
+ * pages that are not in memory either, and one trip is less than one for each page. */
+enum { COLD = 16 };
+
+/* Whether the statement of the call finds or changes one row. A change is made in an open
+ * transaction only: by itself it would have to be committed, and behind a savepoint it keeps a
+ * journal. */
+static bool is_short(struct ml_sqlite *c)
+{
+    const struct ml_buffer *text = &c->call.text;
+    const struct ml_sqlite_statement *s =
+        ml_sqlite_statements_peek(&c->statements, ml_buffer_data(text), ml_buffer_size(text));
+    if (s == NULL || !s->is_short || ml_buffer_size(&c->call.input) > SHORT_INPUT)
+        return false;
+    bool is_simple = sqlite3_get_autocommit(c->db) == 0 && !c->has_savepoint;
+    unsigned looked_at =
+        1 + (unsigned)sqlite3_stmt_status(s->handle, SQLITE_STMTSTATUS_REPREPARE, 0);
+    return (s->reads || is_simple) && s->looked_at == looked_at;
+}
+
+/* Only a database in memory is not sealed: it has no files. */
+static bool may_run_here(struct ml_hub *hub, struct ml_sqlite *c)
+{
+    if (c->call.make != ml_sqlite_execute || hub->life.is_forked || !is_short(c))
+        return false;
+    if (c->cold > 0) {
+        c->cold--;
+        return false;
+    }
+    if (c->is_sealed && !ml_sqlite_files_prepare(&c->files, c->db))
+        return false;
+    ml_slice_spend(hub, SHORT_COST);
+    return (ml_slice_is_over(hub) ? ml_slice_end(hub) : ml_cancel_point(hub)) == 0;
+}
+
+static void run_here(struct ml_hub *hub, struct ml_sqlite *c)
+{
+    c->files.hub = hub;
+    c->files.waits = 0;
+    run(&c->call.job);
+    c->files.hub = NULL;
+    c->cold = c->files.waits > 0 ? COLD : 0;
+}
+
 int ml_sqlite_run(struct ml_hub *hub, struct ml_sqlite *c, int (*make)(struct ml_sqlite *))
 {
     c->call.job = (struct ml_job){
@@ -128,6 +189,10 @@ int ml_sqlite_run(struct ml_hub *hub, struct ml_sqlite *c, int (*make)(struct ml
     c->call.rows = c->call.columns = 0;
     empty(&c->call.output);
     atomic_store_explicit(&c->is_given_up, false, memory_order_relaxed);
+    if (may_run_here(hub, c)) {
+        run_here(hub, c);
+        return 0;
+    }
     atomic_fetch_add_explicit(&c->users, 1, memory_order_relaxed);
     int error = ml_offload(hub, &database_kind, &c->call.job, ML_FOREVER);
     if (error == 0)
@@ -162,6 +227,11 @@ int ml_sqlite_open(struct ml_sqlite *c)
 bool ml_sqlite_has_transaction(const struct ml_sqlite *c)
 {
     return sqlite3_get_autocommit(c->db) == 0;
+}
+
+void ml_sqlite_roll_back(struct ml_sqlite *c)
+{
+    sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
 /* ---- the end ---- */

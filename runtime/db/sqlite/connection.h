@@ -7,6 +7,7 @@
 #define ML_DB_SQLITE_CONNECTION_H
 
 #include "db/sqlite/cells.h"
+#include "db/sqlite/files.h"
 #include "db/sqlite/refusal.h"
 #include "db/sqlite/statements.h"
 #include "hub/on/offload.h"
@@ -60,15 +61,19 @@ struct ml_sqlite {
     sqlite3 *db; /* NULL: not open */
     struct ml_sqlite_statements statements;
     struct ml_sqlite_call call;
-    bool is_sealed; /* refuses ATTACH */
-    bool is_lost;   /* to be set by the owner: a call has kept it */
+    struct ml_sqlite_files files;
+    unsigned cold;      /* statements that still go to workers, since the last one had to read */
+    bool has_savepoint; /* perhaps: its journal would be written on the thread of the statement */
+    bool is_sealed;     /* refuses ATTACH */
+    bool is_lost;       /* to be set by the owner: a call has kept it */
 };
 
 /* A connection that is not open. NULL: no memory. */
 struct ml_sqlite *ml_sqlite_new(void);
 
 /*
- * Has a worker do `make`, while the running task waits; the caller has filled in the call. 0: see
+ * Has a worker do `make`, while the running task waits; the caller has filled in the call. A short
+ * statement runs on this thread instead, and leaves to workers what it needs of the disk. 0: see
  * call.result. Otherwise an error of ml_offload(): the connection is lost for its owner, who only
  * releases it, unless that is -ECHILD, -EAGAIN or -ENOMEM.
  *
@@ -90,6 +95,9 @@ void ml_sqlite_rest(struct ml_sqlite *c);
 
 /* Whether a transaction is open. No call is running. */
 bool ml_sqlite_has_transaction(const struct ml_sqlite *c);
+
+/* Undoes the open transaction, on this thread. No call is running. */
+void ml_sqlite_roll_back(struct ml_sqlite *c);
 
 /* Has a worker close it: the owner has no use for it any more. In a forked process nothing is
  * closed: the file belongs to the parent. */

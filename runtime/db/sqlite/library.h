@@ -34,6 +34,7 @@
     X(sqlite3_errstr)                                                                              \
     X(sqlite3_extended_errcode)                                                                    \
     X(sqlite3_extended_result_codes)                                                               \
+    X(sqlite3_file_control)                                                                        \
     X(sqlite3_finalize)                                                                            \
     X(sqlite3_get_autocommit)                                                                      \
     X(sqlite3_interrupt)                                                                           \
@@ -48,6 +49,7 @@
     X(sqlite3_set_authorizer)                                                                      \
     X(sqlite3_step)                                                                                \
     X(sqlite3_stmt_readonly)                                                                       \
+    X(sqlite3_stmt_status)                                                                         \
     X(sqlite3_threadsafe)                                                                          \
     X(sqlite3_total_changes)
 
@@ -91,6 +93,7 @@ int ml_sqlite_load(void);
 #define sqlite3_errstr ml_sqlite_library.sqlite3_errstr
 #define sqlite3_extended_errcode ml_sqlite_library.sqlite3_extended_errcode
 #define sqlite3_extended_result_codes ml_sqlite_library.sqlite3_extended_result_codes
+#define sqlite3_file_control ml_sqlite_library.sqlite3_file_control
 #define sqlite3_finalize ml_sqlite_library.sqlite3_finalize
 #define sqlite3_get_autocommit ml_sqlite_library.sqlite3_get_autocommit
 #define sqlite3_interrupt ml_sqlite_library.sqlite3_interrupt
@@ -105,6 +108,7 @@ int ml_sqlite_load(void);
 #define sqlite3_set_authorizer ml_sqlite_library.sqlite3_set_authorizer
 #define sqlite3_step ml_sqlite_library.sqlite3_step
 #define sqlite3_stmt_readonly ml_sqlite_library.sqlite3_stmt_readonly
+#define sqlite3_stmt_status ml_sqlite_library.sqlite3_stmt_status
 #define sqlite3_threadsafe ml_sqlite_library.sqlite3_threadsafe
 #define sqlite3_total_changes ml_sqlite_library.sqlite3_total_changes
 #endif

@@ -35,9 +35,22 @@ static int64_t changes_since(const struct ml_sqlite *c, int64_t total)
     return sqlite3_total_changes(c->db) != total ? sqlite3_changes(c->db) : 0;
 }
 
+/* Statements without columns that change nothing are those around transactions, and settings:
+ * inside a transaction one of them may have made a savepoint. */
+static void note_savepoint(struct ml_sqlite *c, const struct ml_sqlite_statement *statement,
+                           bool was_inside)
+{
+    if (sqlite3_get_autocommit(c->db) != 0)
+        c->has_savepoint = false;
+    else if (statement == NULL ||
+             (was_inside && statement->reads && sqlite3_column_count(statement->handle) == 0))
+        c->has_savepoint = true;
+}
+
 static int run_taken(struct ml_sqlite *c, struct ml_sqlite_statement *statement)
 {
     struct ml_sqlite_call *call = &c->call;
+    bool was_inside = sqlite3_get_autocommit(c->db) == 0;
     int64_t total = sqlite3_total_changes(c->db);
     bool is_refused = (call->flags & ML_SQLITE_ONLY_READS) && !statement->reads;
     int result = is_refused ? ML_SQLITE_WRITES : ml_sqlite_bind(call, statement->handle);
@@ -46,7 +59,9 @@ static int run_taken(struct ml_sqlite *c, struct ml_sqlite_statement *statement)
         give_back(c, statement);
         return result;
     }
-    result = end_step(c, statement, ml_sqlite_step(call, statement));
+    result = ml_sqlite_step(call, statement);
+    note_savepoint(c, statement, was_inside);
+    result = end_step(c, statement, result);
     call->changes = result == SQLITE_OK ? changes_since(c, total) : 0;
     call->rowid = call->changes > 0 ? sqlite3_last_insert_rowid(c->db) : 0;
     return result;
@@ -113,6 +128,7 @@ int ml_sqlite_script(struct ml_sqlite *c)
     int result = has_lost_transaction(c) ? ML_SQLITE_ENDED : SQLITE_OK;
     while (result == SQLITE_OK && text < end)
         result = atomic_load(&c->is_given_up) ? SQLITE_INTERRUPT : run_first(c, &text, end);
+    note_savepoint(c, NULL, false);
     return refuse_transaction(c, result);
 }
 

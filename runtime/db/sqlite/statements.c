@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "db/sqlite/library.h"
 #include "db/sqlite/refusal.h"
+#include "db/sqlite/short.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -147,12 +148,30 @@ static void keep(struct ml_sqlite_statements *s, struct ml_sqlite_statement *sta
     s->count++;
 }
 
+struct ml_sqlite_statement *ml_sqlite_statements_peek(struct ml_sqlite_statements *s,
+                                                      const char *text, size_t size)
+{
+    return find(s, text, size, hash_of(text, size));
+}
+
+/* At its second run, and after each change of the schema: its program may be another one then. */
+static void look_at(sqlite3 *db, struct ml_sqlite_statement *statement)
+{
+    unsigned times =
+        1 + (unsigned)sqlite3_stmt_status(statement->handle, SQLITE_STMTSTATUS_REPREPARE, 0);
+    if (statement->looked_at == times)
+        return;
+    statement->looked_at = times;
+    statement->is_short = ml_sqlite_has_short_program(db, statement->text, statement->size);
+}
+
 int ml_sqlite_statements_take(struct ml_sqlite_statements *s, sqlite3 *db, const char *text,
                               size_t size, struct ml_sqlite_statement **out)
 {
     uint64_t hash = hash_of(text, size);
     *out = find(s, text, size, hash);
     if (*out != NULL) {
+        look_at(db, *out);
         ml_list_remove(&(*out)->link);
         s->taken++;
         return SQLITE_OK;

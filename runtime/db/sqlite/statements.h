@@ -24,8 +24,11 @@ struct ml_sqlite_statement {
     sqlite3_stmt *handle;
     uint64_t hash;
     size_t size;
-    bool is_kept; /* it stands in a bucket */
-    bool reads;   /* it changes nothing */
+    bool is_kept;       /* it stands in a bucket */
+    bool reads;         /* it changes nothing */
+    bool is_short;      /* it may run on the hub's thread (db/sqlite/short.h) */
+    unsigned looked_at; /* 0: nobody has asked whether it is short; else 1 + how often it was
+                           prepared anew by then */
     char text[];
 };
 
@@ -48,6 +51,10 @@ void ml_sqlite_statements_free(struct ml_sqlite_statements *s);
  */
 int ml_sqlite_statements_take(struct ml_sqlite_statements *s, sqlite3 *db, const char *text,
                               size_t size, struct ml_sqlite_statement **out);
+
+/* The statement of that text, if it is kept and not in use; it stays where it is. */
+struct ml_sqlite_statement *ml_sqlite_statements_peek(struct ml_sqlite_statements *s,
+                                                      const char *text, size_t size);
 
 /* Gives one back, which has been reset, or finalizes it. */
 void ml_sqlite_statements_give(struct ml_sqlite_statements *s,

@@ -17,6 +17,13 @@ static int remove_name(const struct ml_tree *tree, const char *name)
     return errno == EPERM ? -EISDIR : -errno;
 }
 
+/* A directory that may not be read is removed if it is empty. */
+static int remove_unread(const struct ml_tree *tree, const char *name)
+{
+    bool is_gone = unlinkat(tree->level->fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
+    return is_gone ? 0 : -EACCES;
+}
+
 static int visit(struct ml_tree *tree, const struct ml_tree_entry *entry)
 {
     int error = entry->type == DT_DIR ? -EISDIR : remove_name(tree, entry->name);
@@ -25,6 +32,8 @@ static int visit(struct ml_tree *tree, const struct ml_tree_entry *entry)
     error = ml_tree_enter(tree, entry->name, false);
     if (error == -ENOTDIR || error == -ELOOP)
         error = remove_name(tree, entry->name);
+    else if (error == -EACCES)
+        error = remove_unread(tree, entry->name);
     return error == -ENOENT ? 0 : error;
 }
 

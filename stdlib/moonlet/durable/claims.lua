@@ -203,6 +203,26 @@ function claims.leave(db, engine, worker, now)
   return db:transaction(leave, engine, worker, now)
 end
 
+--- Queues again what a worker has claimed by the database, and does not know of: the answer to the
+-- claim was lost.
+-- @tparam function is_known is_known(id, epoch): whether the worker has that claim
+-- @treturn boolean true; or nil, message, code
+function claims.give_back(db, engine, worker, now, is_known)
+  local rows, message, code = db:all(engine.sql
+    "SELECT id, epoch FROM moonlet_runs WHERE status = 'running' AND worker = ?", worker)
+  if not rows then return nil, message, code end
+  for _, row in ipairs(rows) do
+    if not is_known(row.id, row.epoch) then
+      local count
+      count, message, code = db:execute(engine.sql [[UPDATE moonlet_runs SET status = 'queued',
+        worker = NULL, due = ? WHERE id = ? AND epoch = ? AND status = 'running']],
+        now, row.id, row.epoch)
+      if not count then return nil, message, code end
+    end
+  end
+  return true
+end
+
 local GONE = "SELECT id FROM moonlet_workers WHERE expires < ?"
 
 local function free(tx, engine, now, most)

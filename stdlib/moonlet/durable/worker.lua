@@ -163,6 +163,27 @@ local function room_for(self, queue)
   return room
 end
 
+-- After a claim that failed: when is looked for what it may have taken all the same, in seconds. A
+-- database whose answer was lost may also carry it out later.
+local LOOKS = { 0, 5, 60 }
+
+local function doubt(self) self.doubts = { since = task.now(), looks = 0 } end
+
+-- Queues again what this worker has by the database and not in memory. No claim is on its way.
+local function give_back_unknown(self)
+  local doubts = self.doubts
+  if not doubts or task.now() < doubts.since + LOOKS[doubts.looks + 1] then return end
+  local known = {}
+  for claimed in next, self.runs do
+    known[claimed.id] = max(known[claimed.id] or 0, claimed.epoch)
+  end
+  local ok = self:write(claims.give_back, self.id, self.d:now(), function(id, epoch)
+    return known[id] == epoch
+  end)
+  if ok then doubts.looks = doubts.looks + 1 end
+  if doubts.looks == #LOOKS then self.doubts = nil end
+end
+
 -- Claims from one queue; returns how many.
 local function claim_from(self, queue)
   local room, d = room_for(self, queue), self.d
@@ -173,6 +194,7 @@ local function claim_from(self, queue)
   local rows = d.writer:alone(function()
     return self:attempt(claims.take, conditions, asked, d.queues[queue])
   end)
+  if not rows then doubt(self) end
   if not rows or #rows == 0 then return 0 end
   begin_all(self, rows)
   return #rows
@@ -210,6 +232,7 @@ end
 local function claim_on(self)
   while not self.is_stopping do
     self.changed:clear()
+    give_back_unknown(self)
     if claim(self) == 0 and not self.is_stopping then
       local pause = jitter(POLL)
       if self.d.is_virtual then pause = next_due(self) end
@@ -355,12 +378,25 @@ function Serving:__close()
   task.shield(PATIENCE + 1, leave, self.worker)
 end
 
+-- Makes the worker known; waits for a database that is away for the moment.
+local function enter(self)
+  local d = self.d
+  while true do
+    local ok, message, code = self:write(claims.enter, self.id, d:now(), d:now() + d.lease)
+    if ok then return true end
+    if self.is_stopping or d.writer.is_closed or not (code and d.engine.is_transient(code)) then
+      return nil, message, code
+    end
+    task.sleep(jitter(POLL))
+  end
+end
+
 --- Works until it is stopped.
 function Worker:serve()
   local d = self.d
   self.left, self.tasks = sync.event(), {}
   local _ <close> = setmetatable({ worker = self }, Serving) -- also if it is cancelled as it enters
-  local ok, message, code = self:write(claims.enter, self.id, d:now(), d:now() + d.lease)
+  local ok, message, code = enter(self)
   if not ok then
     self.is_refused = true
     return nil, message, code

@@ -19,6 +19,10 @@ local DEFINITIONS = {
   { "moonlet_tasks_spawned_total", "counter", false, "Tasks that were spawned.", "tasks_spawned" },
   { "moonlet_tasks_ended_total", "counter", false, "Tasks that have ended, by their outcome.",
     { "outcome", done = "tasks_done", failed = "tasks_failed", cancelled = "tasks_cancelled" } },
+  { "moonlet_slices_overrun_total", "counter", false,
+    "Tasks that computed for longer than their slice, by what happened then.",
+    { "outcome", preempted = "slices_preempted", postponed = "slices_postponed",
+      warned = "slices_slow" } },
   { "moonlet_timers", "gauge", false, "Deadlines under way.", "timers" },
   { "moonlet_children", "gauge", false, "Processes that run as children.", "children" },
   { "moonlet_lua_heap_bytes", "gauge", "bytes", "Memory of the Lua state.", "lua_heap" },
@@ -176,11 +180,12 @@ local function add_http(list, bounds, routes)
 end
 
 -- Pools and queues with names.
-local function add_named(list)
-  local leases, idle, lengths = {}, {}, {}
+local function add_named(list, core)
+  local leases, idle, waiting, lengths = {}, {}, {}, {}
   for name, pool in pairs(named.pools) do
     leases[#leases + 1] = labelled({ value = pool.max - #pool.places }, "pool", name)
     idle[#idle + 1] = labelled({ value = #pool.idle }, "pool", name)
+    waiting[#waiting + 1] = labelled({ value = core.waiters(pool.places) }, "pool", name)
   end
   for name, queue in pairs(named.queues) do
     lengths[#lengths + 1] = labelled({ value = #queue }, "queue", name)
@@ -189,6 +194,8 @@ local function add_named(list)
     "Values of a pool that are leased, or being opened.", leases)
   list[#list + 1] = family("moonlet_pool_idle", "gauge", nil,
     "Values of a pool that wait to be leased.", idle)
+  list[#list + 1] = family("moonlet_pool_waiting", "gauge", nil,
+    "Tasks that wait for a place in a pool.", waiting)
   list[#list + 1] = family("moonlet_queue_length", "gauge", nil, "Values in a queue.", lengths)
 end
 
@@ -210,7 +217,7 @@ function own_metrics.add(list, core)
   add_workers(list, figures.work)
   add_times(list, core.times())
   add_http(list, core.http())
-  add_named(list)
+  add_named(list, core)
   client_metrics.add(list, family, labelled)
   for _, add in ipairs(named.metrics) do add(list, family, labelled) end
 end

@@ -275,6 +275,7 @@ end
 
 -- Marks the task as inside a transaction.
 local Inside = {}
+Inside.__index = Inside
 
 function Inside:__close()
   self.tasks[self.task] = nil
@@ -332,12 +333,12 @@ end
 
 local OPTIONS = { isolation = true, read_only = true, deferrable = true, retry = true }
 
-local function check_options(opts)
-  argument.options(opts, 1, "transaction", OPTIONS)
+local function check_options(opts, name, known)
+  argument.options(opts, 1, name, known)
   local level, retry = opts.isolation, opts.retry
-  argument.check(level == nil or engine.LEVELS[level], 1, "transaction",
+  argument.check(level == nil or engine.LEVELS[level], 1, name,
     "option 'isolation' must be \"serializable\", \"repeatable read\" or \"read committed\"")
-  argument.check(retry == nil or math_type(retry) == "integer" and retry >= 0, 1, "transaction",
+  argument.check(retry == nil or math_type(retry) == "integer" and retry >= 0, 1, name,
     "option 'retry' must be an integer from 0 on")
 end
 
@@ -360,11 +361,32 @@ local NOTHING = {}
 function PostgresDatabase:transaction(opts, fn, ...)
   argument.self(self, PostgresDatabase, "transaction")
   if argument.is_callable(opts) then return self:transaction(NOTHING, opts, fn, ...) end
-  check_options(opts)
+  check_options(opts, "transaction", OPTIONS)
   argument.callable(fn, 2, "transaction")
   local _ <close> = enter(self)
   if opts.retry then return persist(self, opts, fn, ...) end
   return attempt(self, opts, {}, fn, ...)
+end
+
+-- The options of a transaction without a function, which cannot be called again.
+local BEGIN_OPTIONS = { isolation = true, read_only = true, deferrable = true }
+
+--- Begins a transaction: `local tx <close> = assert(db:begin())`. It lasts until `tx:commit()` or
+-- `tx:rollback()`, and is rolled back by `<close>` if neither was called.
+-- @tparam[opt] table opts `isolation`, `read_only`, `deferrable`, as for `transaction`
+-- @treturn Transaction or nil, message, code
+function PostgresDatabase:begin(opts)
+  argument.self(self, PostgresDatabase, "begin")
+  if opts ~= nil then check_options(opts, "begin", BEGIN_OPTIONS) end
+  local hold = transaction.hold(self, call, Loan.close)
+  local guard <close> = transaction.guard(hold)
+  hold.inside = enter(self)
+  local loan, message, code, details = borrow(self)
+  if not loan then return nil, message, code, details end
+  hold.loan = loan
+  engine.begin(loan.connection, opts)
+  guard.hold = false
+  return transaction.begun(hold)
 end
 
 -- ---- its life ----

@@ -35,6 +35,7 @@ local setmetatable = setmetatable
 local math_min = math.min
 
 local argument = require "moonlet.argument"
+local group = require "moonlet.sql.group"
 local loans = require "moonlet.sql.loans"
 local rows = require "moonlet.sql.rows"
 local statement = require "moonlet.sql.statement"
@@ -66,25 +67,6 @@ local function check_self(self, name)
   if not classes[getmetatable(self)] then argument.self(self, Database, name) end
 end
 
--- Makes a database.
---
--- - engine: see above;
--- - readers, writer: pools (moonlet.pool) of connections; the same one if each can do both;
--- - how: the table {null=, types=} that connections get;
--- - title: what it prints as;
--- - busy_timeout: seconds for which calls that fail with a busy database are tried again.
-function database.new(parts)
-  local readers = loans.source(parts.readers)
-  parts.writer = parts.writer == parts.readers and readers or loans.source(parts.writer)
-  parts.readers = readers
-  parts.known = { writes = {}, count = 0 } -- statements that are for the writer
-  parts.tasks = setmetatable({}, { __mode = "k" }) -- those that are inside a transaction
-  transaction.prepare_class(parts.engine)
-  return setmetatable(parts, class_of(parts.engine))
-end
-
--- ---- one statement ----
-
 -- The first and the last pause between two tries of a busy database, in seconds.
 local SHORTEST, LONGEST = 0.0005, 0.05
 
@@ -102,12 +84,42 @@ local function persist(self, fn, ...)
   return first, second, third
 end
 
-local function call_on(self, source, method, ...)
+-- Makes a database.
+--
+-- - engine: see above;
+-- - readers, writer: pools (moonlet.pool) of connections; the same one if each can do both;
+-- - how: the table {null=, types=} that connections get;
+-- - title: what it prints as;
+-- - busy_timeout: seconds for which calls that fail with a busy database are tried again;
+-- - group_commit: whether statements of several tasks share a commit.
+function database.new(parts)
+  local readers = loans.source(parts.readers)
+  parts.writer = parts.writer == parts.readers and readers or loans.source(parts.writer)
+  parts.readers = readers
+  parts.known = { writes = {}, count = 0 } -- statements that are for the writer
+  parts.tasks = setmetatable({}, { __mode = "k" }) -- those that are inside a transaction
+  transaction.prepare_class(parts.engine)
+  if parts.group_commit then parts.group = group.new(parts, persist) end
+  return setmetatable(parts, class_of(parts.engine))
+end
+
+-- ---- one statement ----
+
+-- Calls a connection's method with a statement. The first try takes the shortest way.
+local function call_on(self, source, method, sql, ...)
   local loan <close>, message, code = source:take()
   if not loan then return nil, message, code end
-  local connection = loan.connection
-  return persist(self, connection[method], connection, ...)
+  local connection, how = loan.connection, self.how
+  local first, second, third = connection[method](connection, how, sql, ...)
+  local is_busy = third and self.engine.is_busy
+  if is_busy and is_busy(third) then
+    return persist(self, connection[method], connection, how, sql, ...)
+  end
+  return first, second, third
 end
+
+-- A statement that writes, and can share a commit.
+local GROUPED = "grouped"
 
 -- How many statements that write are remembered as such.
 local MOST_WRITES = 1000
@@ -115,17 +127,21 @@ local MOST_WRITES = 1000
 local function note_write(self, sql)
   local known = self.known
   if known.count == MOST_WRITES then known.writes, known.count = {}, 0 end
-  known.writes[sql], known.count = true, known.count + 1
+  known.writes[sql] = group.takes(sql) and GROUPED or true
+  known.count = known.count + 1
 end
 
 -- Calls a connection's method with a statement, on a reader unless it is known to write.
 local function call(self, method, sql, ...)
   if not self.known.writes[sql] then
-    local first, second, third = call_on(self, self.readers, method, self.how, sql, ...)
+    local first, second, third = call_on(self, self.readers, method, sql, ...)
     if third ~= "WRITES" then return first, second, third end
     note_write(self, sql)
   end
-  return call_on(self, self.writer, method, self.how, sql, ...)
+  if self.group and self.known.writes[sql] == GROUPED and not self.writer:is_held() then
+    return self.group:call(method, self.how, sql, ...)
+  end
+  return call_on(self, self.writer, method, sql, ...)
 end
 
 --- Runs a statement, and drops the rows that it returns. Waits.
@@ -222,8 +238,11 @@ end
 -- @treturn boolean true; or nil, message, code
 function Database:script(sql)
   check_self(self, "script")
-  local ok, message, code = call_on(self, self.writer, "script", sql)
-  if code then return nil, message, code end
+  local loan <close>, message, code = self.writer:take()
+  if not loan then return nil, message, code end
+  local connection = loan.connection
+  local ok, reason, reason_code = persist(self, connection.script, connection, sql)
+  if reason_code then return nil, reason, reason_code end
   return ok
 end
 
@@ -266,6 +285,8 @@ function Inside:__close()
   self.tasks[self.task] = nil
 end
 
+Inside.__index = Inside
+
 local function enter(self)
   local current = task.current()
   if self.tasks[current] then
@@ -296,6 +317,28 @@ function Database:transaction(opts, fn, ...)
   local ok, begin_message, begin_code = persist(self, engine.begin, connection, opts)
   if not ok then return nil, begin_message, begin_code end
   return transaction.run(self, connection, persist, fn, ...)
+end
+
+--- Begins a transaction: `local tx <close> = assert(db:begin())`. It lasts until `tx:commit()` or
+-- `tx:rollback()`, and is rolled back by `<close>` if neither was called. Until then no other task
+-- can write to a database of SQLite, whatever this one waits for: better use `db:transaction`
+-- where there is a function.
+-- @tparam[opt] table opts of the engine
+-- @treturn Transaction or nil, message, code
+function Database:begin(opts)
+  check_self(self, "begin")
+  if opts ~= nil then argument.table(opts, 1, "begin") end
+  local hold = transaction.hold(self, persist, loans.recover)
+  local guard <close> = transaction.guard(hold)
+  hold.inside = enter(self)
+  local loan, message, code = self.writer:take()
+  if not loan then return nil, message, code end
+  hold.loan = loan
+  loan:hold()
+  local ok, begin_message, begin_code = persist(self, self.engine.begin, loan.connection, opts)
+  if not ok then return nil, begin_message, begin_code end
+  guard.hold = false
+  return transaction.begun(hold)
 end
 
 --- Closes it: connections that are in use when they come back. Idempotent, never waits.

@@ -2,7 +2,6 @@
 -- @module moonlet.sql.loans
 
 local pairs, setmetatable = pairs, setmetatable
-local table_remove = table.remove
 
 local task = require "moonlet.task"
 local protected = task.pcall -- pcall that returns a cancellation, too
@@ -33,8 +32,8 @@ function Waiting:__close()
   self.source.waiting = self.source.waiting - 1
 end
 
--- Whether the running task holds all connections for long: nobody would ever give one back.
-local function holds_all(self)
+--- Whether the running task holds all connections for long: nobody would ever give one back.
+function Source:is_held()
   return (self.holders[task.current()] or 0) >= self.pool.max
 end
 
@@ -43,9 +42,14 @@ local HELD = "this task has all connections in use: it has rows open, or a trans
 --- Takes a connection, `loan.connection`; waits for one.
 -- @return a loan, to be closed; or nil, message, code
 function Source:take()
-  local loan = table_remove(self.warm)
-  if loan then return loan end
-  if holds_all(self) then return nil, HELD, "EDEADLK" end
+  local warm = self.warm
+  local count = #warm
+  local loan = warm[count]
+  if loan then
+    warm[count] = nil
+    return loan
+  end
+  if self:is_held() then return nil, HELD, "EDEADLK" end
   loan = setmetatable({ source = self, lease = false, connection = false, holder = false }, Loan)
   self.waiting = self.waiting + 1
   local _ <close> = setmetatable({ source = self }, Waiting)

@@ -10,8 +10,8 @@ local task = require "moonlet.task"
 
 local transaction = {}
 
---- A transaction, for the task that began it, until its function returns. Its calls are those of
--- the database, on one connection.
+--- A transaction, for the task that began it, until its function returns, or, after `db:begin`,
+-- until it is committed or rolled back. Its calls are those of the database, on one connection.
 -- @object Transaction
 local Transaction = {}
 Transaction.__index = Transaction
@@ -115,6 +115,7 @@ function Transaction:with(opts)
   local connection = connection_of(self, "with")
   argument.options(opts, 1, "with", { null = true, types = true })
   local other = new(connection, self.engine, opts, self.depth)
+  other.origin = self -- a view keeps the transaction from being collected
   self.views = self.views or {}
   self.views[#self.views + 1] = other
   return other
@@ -130,7 +131,7 @@ end
 local Attempt = {}
 
 function Attempt:__close()
-  local connection = self.tx.connection
+  local connection = self.connection
   retire(self.tx)
   if self.undo then task.shield(PATIENCE, self.undo, connection, self) end
 end
@@ -142,7 +143,7 @@ end
 -- Ends an attempt with the results of its function, which may be a failure.
 local function finish(attempt, ...)
   if is_failure(...) then return ... end
-  local ok, message, code = attempt:finish(attempt.tx.connection)
+  local ok, message, code = attempt:finish(attempt.connection)
   if not ok then return nil, message, code end
   attempt.undo = false
   return ...
@@ -152,7 +153,7 @@ end
 -- undo(connection, attempt).
 local function run(attempt, guard, fn, ...)
   local closing <close> = setmetatable(attempt, Attempt)
-  if guard then return finish(closing, guard(closing.tx.connection, fn, closing.tx, ...)) end
+  if guard then return finish(closing, guard(closing.connection, fn, closing.tx, ...)) end
   return finish(closing, fn(closing.tx, ...))
 end
 
@@ -164,10 +165,103 @@ end
 -- again while the database is busy.
 function transaction.run(db, connection, persist, fn, ...)
   local engine = db.engine
-  local tx = new(connection, engine, db.how, 0)
-  local attempt = { tx = tx, db = db, persist = persist, finish = commit, undo = engine.rollback }
+  local attempt = {
+    tx = new(connection, engine, db.how, 0), connection = connection, db = db, persist = persist,
+    finish = commit, undo = engine.rollback,
+  }
   return run(attempt, engine.guard, fn, ...)
 end
+
+-- ---- transactions without a function ----
+
+-- What a transaction of db:begin() has until its end: the loan of its connection, and the mark that
+-- its task is inside of it.
+local Hold = {}
+
+Hold.__index = Hold
+
+function Hold:__close()
+  local loan, inside = self.loan, self.inside
+  self.loan, self.inside = false, false
+  if inside then inside:__close() end
+  if loan then loan:close() end
+end
+
+-- The script has lost the transaction: nothing can wait here, so the connection goes with it.
+function Hold:__gc()
+  local loan, inside = self.loan, self.inside
+  self.loan, self.inside = false, false
+  if inside then inside:__close() end
+  if loan then self.recover(loan) end
+end
+
+-- Makes what keeps a transaction: `hold.loan` and `hold.inside` are the caller's to set. It gives
+-- them back when it is closed. recover(loan): gives a loan back in a finalizer.
+function transaction.hold(db, persist, recover)
+  local hold = { db = db, persist = persist, recover = recover, loan = false, inside = false }
+  return setmetatable(hold, Hold)
+end
+
+-- A hold on its way to a transaction: closed unless that has it (`guard.hold = false`).
+local Guard = {}
+
+function Guard:__close()
+  if self.hold then self.hold:__close() end
+end
+
+function transaction.guard(hold)
+  return setmetatable({ hold = hold }, Guard)
+end
+
+-- The transaction that has begun on the connection of the hold.
+function transaction.begun(hold)
+  local tx = new(hold.loan.connection, hold.db.engine, hold.db.how, 0)
+  tx.hold = hold
+  return tx
+end
+
+-- Ends a transaction of db:begin(): by `finish`, and by a rollback if that fails or is nil. From
+-- here on no call of it is allowed, also none of another task.
+local function finish_begun(tx, finish_with)
+  local hold <close>, connection = tx.hold, tx.connection
+  retire(tx)
+  local attempt <close> = setmetatable({
+    tx = tx, connection = connection, db = hold.db, persist = hold.persist,
+    finish = finish_with, undo = hold.db.engine.rollback,
+  }, Attempt)
+  if not finish_with then return true end
+  return finish(attempt, true)
+end
+
+local function check_begun(self, name)
+  connection_of(self, name)
+  if not self.hold then error("a transaction of db:transaction() ends with its function", 3) end
+end
+
+--- Commits a transaction of `db:begin`, and ends it. If that fails it is rolled back.
+-- @treturn boolean true; or nil, message, code
+function Transaction:commit()
+  check_begun(self, "commit")
+  return finish_begun(self, commit)
+end
+
+--- Rolls a transaction of `db:begin` back, and ends it.
+-- @treturn boolean true
+function Transaction:rollback()
+  check_begun(self, "rollback")
+  return finish_begun(self)
+end
+
+--- Rolls a transaction of `db:begin` back unless it has ended. Idempotent. `<close>` does it at the
+-- end of a block.
+function Transaction:close()
+  if not classes[getmetatable(self)] then argument.self(self, Transaction, "close") end
+  if self.hold and self.connection then finish_begun(self) end
+end
+
+Transaction.__close = Transaction.close
+
+-- ---- savepoints ----
 
 local NOTHING = {}
 
@@ -193,8 +287,10 @@ function Transaction:transaction(fn, ...)
   local name = "moonlet_" .. depth
   local ok, message, code = connection:execute(NOTHING, "SAVEPOINT " .. name)
   if not ok then return nil, message, code end
-  local tx = new(connection, self.engine, self.how, depth)
-  return run({ tx = tx, name = name, finish = release, undo = roll_back_to }, nil, fn, ...)
+  return run({
+    tx = new(connection, self.engine, self.how, depth), connection = connection, name = name,
+    finish = release, undo = roll_back_to,
+  }, nil, fn, ...)
 end
 
 function Transaction:__tostring()

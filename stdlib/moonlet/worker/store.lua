@@ -1,31 +1,15 @@
 --- @submodule moonlet.worker
 
-local getmetatable, next, rawequal, type = getmetatable, next, rawequal, type
+local require, type = require, type
+local math_type = math.type
 
 local argument = require "moonlet.argument"
+local cas_of = require "moonlet.worker.cas"
 local core = require "moonlet.worker.store.core"
 package.loaded["moonlet.worker.store.core"] = nil
 
 local Store = core.methods
-local check, collect, read, swap = argument.check, core.collect, core.read, core.swap
-
--- Whether two values are copies of each other. pairs: tables that are being compared, so that
--- tables within themselves come to an end.
-local function is_equal(a, b, pairs_seen)
-  if a == b then return true end
-  if type(a) ~= "table" or type(b) ~= "table" or getmetatable(a) ~= getmetatable(b) then
-    return a ~= a and b ~= b -- not-a-number is a copy of itself
-  end
-  if rawequal(pairs_seen[a], b) then return true end
-  pairs_seen[a] = b
-  for key, value in next, a do
-    if b[key] == nil or not is_equal(value, b[key], pairs_seen) then return false end
-  end
-  for key in next, b do
-    if a[key] == nil then return false end
-  end
-  return true
-end
+local check, collect = argument.check, core.collect
 
 --- Stores a value in place of another one, if that is still there.
 -- @function Store:cas
@@ -35,28 +19,13 @@ end
 -- @tparam[opt] table opts
 -- @tparam[opt] number opts.ttl as for set; without opts the value keeps its time
 -- @treturn boolean true; or false and the value that is there; or nil, message, code
-function Store:cas(key, old, new, opts)
-  check(opts == nil or type(opts) == "table", 4, "cas", "table expected")
-  while true do
-    local value, version = read(self, key)
-    if not is_equal(value, old, {}) then return false, value end
-    local is_done, message, code
-    if value ~= nil then
-      is_done, message, code = swap(self, key, new, version, opts)
-    elseif new ~= nil then
-      is_done, message, code = self:add(key, new, opts)
-    else
-      is_done = true
-    end
-    if is_done ~= false then return is_done, message, code end
-  end
-end
+Store.cas = cas_of(core.read, core.swap)
 
 --- Iterates over keys. Meanwhile all workers may write: a key that is there all the time is met
 -- exactly once, one that comes or goes once or not at all.
 -- @function Store:keys
 -- @tparam[opt=""] string prefix of the keys that are wanted
--- @treturn function an iterator
+-- @treturn function an iterator; over Redis it raises a failure { message=, code= }
 -- @usage for key in store:keys "session:" do print(key) end
 function Store:keys(prefix)
   check(prefix == nil or type(prefix) == "string", 1, "keys", "string expected")
@@ -72,4 +41,22 @@ function Store:keys(prefix)
   end
 end
 
-return core.open
+local OPTIONS = { size = true, evict = true }
+local SMALLEST, LARGEST = core.smallest, core.largest
+
+-- Documented in moonlet/worker.lua.
+return function(name, opts)
+  if type(name) == "table" or type(opts) == "table" and opts.redis ~= nil then
+    return require "moonlet.worker.redis_store"(name, opts)
+  end
+  argument.string(name, 1, "store")
+  check(#name > 0 and #name <= 63 and not name:find("\0", 1, true), 1, "store",
+    "name must have from 1 to 63 bytes, without zeros")
+  if opts == nil then return core.open(name) end
+  argument.options(opts, 2, "store", OPTIONS)
+  local size, evict = opts.size, opts.evict
+  check(size == nil or math_type(size) == "integer" and size >= SMALLEST and size <= LARGEST, 2,
+    "store", "option 'size' must be bytes, from 65536 to 1099511627776")
+  check(evict == nil or type(evict) == "boolean", 2, "store", "option 'evict' must be a boolean")
+  return core.open(name, size, evict)
+end

@@ -200,7 +200,7 @@ describe("the reference", function()
     local examples = { Task = task.current(), Greenlet = greenlet.new(print, greenlet.current()),
       Address = listener:address(), Lease = { value = 1 }, Url = require "moonlet.url".parse "",
       Context = { id = "x" }, Durable = { db = "x" }, DurableRun = { id = "x" },
-      Statement = { sql = "x" }, file = { path = "x" }, directory = { path = "x" } }
+      Statement = { sql = "x" }, Bus = { id = 1 }, file = { path = "x" }, directory = { path = "x" } }
     local child <close> = assert(require "moonlet.process".spawn { "true" })
     child:wait()
     examples.Process = child

@@ -1,133 +1,162 @@
---- A process that ends at any of its writes: the next one goes on, and every effect is there as often as promised.
+--- A process that ends at any of its writes: the next one goes on, and every effect is there as often as promised. On
+-- PostgreSQL also a connection that is cut between any commit and its answer.
 
-local support = dofile "tests/spec/support.lua"
+local ledger = dofile "tests/spec/durable/ledger.lua"
+local net = require "moonlet.net"
 local own = dofile "tests/spec/durable_support.lua"
-local durable = require "moonlet.durable"
-
--- An order with one effect of each kind. Effects outside of the database are lines of a file.
-local ORDER = [[
-local durable = require "moonlet.durable"
+local postgres = require "moonlet.postgres"
+local postgres_server = dofile "tests/spec/postgres_server.lua"
+local support = dofile "tests/spec/support.lua"
 local task = require "moonlet.task"
-local path = "%s"
-local d = assert(durable.open(path, { lease = 0.4, recoveries = 1000 }))
-local function effect(...)
-  local file <close> = assert(io.open(path .. ".log", "a"))
-  file:write(table.concat({ ... }, " "), "\n")
-end
-d:workflow("mail", function(ctx, who)
-  return ctx:step("send", function() effect("mail", ctx.key, who) return "sent to " .. who end)
-end)
-d:workflow("order", function(ctx, order)
-  local paid = ctx:step("pay", { retry = { attempts = 2, backoff = 0.01 } }, function()
-    effect("pay", ctx.key)
-    if ctx.attempt == 1 then error "the bank is away" end
-    return order.total
-  end)
-  local left = ctx:transaction("take", function(tx)
-    tx:execute("UPDATE stock SET count = count - 1")
-    return tx:value "SELECT count FROM stock"
-  end)
-  local called, message, code = ctx:step("call", { at_most_once = true }, function()
-    effect("call", ctx.key)
-    return "called"
-  end)
-  ctx:sleep("pause", 0.01)
-  local parcels = ctx:map("parcels", { "a", "b" }, function(branch, name)
-    return branch:step("pack", function() effect("pack", branch.key, name) return name end)
-  end)
-  local first = ctx:race {
-    function(branch) branch:sleep("long", 100) end,
-    function(branch) return branch:step("quick", function() effect("quick", branch.key) return 1 end) end,
-  }
-  local note = ctx:receive("note", 60)
-  local go = ctx:await "go"
-  local mail = ctx:child("mail", "you")
-  return paid, left, called or code, parcels[1] .. parcels[2], first, note, go, mail, ctx:uuid()
-end)
-assert(d.db:execute("CREATE TABLE IF NOT EXISTS stock (count INTEGER)"))
-d.db:execute("INSERT INTO stock SELECT 10 WHERE NOT EXISTS (SELECT 1 FROM stock)")
-local run = assert(d:start("order", { total = 99 }, { id = "o" }))
-if not d.db:value "SELECT 1 FROM moonlet_messages" then d:send("o", "note", "hello") end
-d:emit("go", "went")
-local serving = task.spawn({ daemon = true }, d.serve, d)
-print("result", run:result(100))
-d:stop(0)
-serving:join()
-]]
 
-local function order(path, environment)
-  local command, script = support.command(ORDER:format(path))
-  local output, status = support.shell(environment .. " " .. command)
-  os.remove(script)
-  return output, status
+local AT_ONCE, STRIDE = ledger.AT_ONCE, ledger.STRIDE
+
+-- Ends the process before (AT) or behind (AFTER) each of its writes.
+local function check_all_writes(variable, place)
+  ledger.check_all(place, variable, function(_, k) return { [variable] = k } end)
 end
 
--- How often each effect is in the file, and whether its keys are the same.
-local function effects(path)
-  local counts, keys = {}, {}
-  for what, key, rest in (support.read_file(path .. ".log") or ""):gmatch "(%S+) (%S+) ?([^\n]*)\n" do
-    local name = what .. (what == "pack" and rest or "")
-    counts[name] = (counts[name] or 0) + 1
-    assert(keys[name] == nil or keys[name] == key, "the key of a step has changed")
-    keys[name] = key
-  end
-  return counts
+-- Ends a process at its next writes, again and again. Returns how many have ended.
+local function end_often(where)
+  local ends = 0
+  local output, status
+  repeat
+    output, status = ledger.order(where, { MOONLET_CRASH_AFTER = 5 + ends % 3 })
+    assert(status == 0 or status == 137, output)
+    if status == 137 then ends = ends + 1 end
+  until status == 0 or ends > 60
+  assert(status == 0, output)
+  return ends, output
 end
 
-local function check(path, output, at)
-  local where = at .. ": " .. output
-  local paid, left, called, parcels, first, note, go, mail = output:match(
-    "result\t(%S+)\t(%S+)\t(%S+)\t(%S+)\t(%S+)\t(%S+)\t(%S+)\t([^\t]+)\t%x+")
-  assert(paid == "99" and left == "9" and parcels == "ab" and first == "2", where)
-  assert(note == "hello" and go == "went" and mail == "sent to you", where)
-  local counts = effects(path)
-  assert(counts.pay >= 2 and counts.packa >= 1 and counts.packb >= 1 and counts.mail >= 1, where)
-  if called == "EINTERRUPTED" then assert((counts.call or 0) <= 1, where) else
-    assert(called == "called" and counts.call == 1, where)
-  end
-  local d <close> = assert(durable.open(path))
-  assert(d.db:value "SELECT count FROM stock" == 9, where)
-  for _, run in ipairs(d:list()) do assert(run.status == "done", where) end
-  for _, name in ipairs { "pay", "packa", "packb", "mail", "quick" } do
-    assert(counts[name] <= (name == "pay" and 3 or 2), where .. name .. counts[name])
-  end
+local function place_on_sqlite(name, fn)
+  local path <close> = own.path()
+  fn { name = name, address = path.path, log = path.path .. ".log" }
 end
 
-describe("a run", function()
+describe("a run on SQLite", function()
   for _, variable in ipairs { "MOONLET_CRASH_AT", "MOONLET_CRASH_AFTER" } do
     it("survives the end of its process at every write: " .. variable, function()
-      local status
-      local stride = os.getenv("MOONLET"):find "hostile" and 3 or 1 -- all take a minute; the other builds try them
-      local k = 0
-      repeat
-        k = k + stride
-        local path <close> = own.path()
-        local output
-        output, status = order(path.path, ("%s=%d"):format(variable, k))
-        if status ~= 0 then
-          assert(status == 137, output)
-          output, status = order(path.path, "")
-          assert(status == 0, output)
-          status = 137
-        end
-        check(path.path, output, k)
-      until status == 0
-      assert(k > 20)
+      check_all_writes(variable, place_on_sqlite)
     end)
   end
 
   it("survives being ended again and again, at the next write each time", function()
-    local path <close> = own.path()
-    local output, status
-    local k = 0
-    repeat
-      k = k + 1
-      output, status = order(path.path, "MOONLET_CRASH_AFTER=" .. 5 + k % 3)
-      assert(status == 0 or status == 137, output)
-    until status == 0 or k > 60
-    assert(status == 0, output)
-    local d <close> = assert(durable.open(path.path))
-    assert.equal(9, d.db:value "SELECT count FROM stock")
-    assert.is_true((effects(path.path).call or 0) <= 1)
+    place_on_sqlite("again and again", function(where)
+      local ends, output = end_often(where)
+      ledger.check(where, output, ends)
+    end)
+  end)
+end)
+
+local server, places = nil, 0
+
+local function address_of(port, schema)
+  return ("postgres://tester@127.0.0.1:%d/postgres?sslmode=disable&gssencmode=disable%s"):format(port,
+    schema and "&options=-csearch_path%3D" .. schema or "")
+end
+
+local function place_on_postgres(name, fn)
+  places = places + 1
+  local where = { name = name, schema = "place" .. places, log = os.tmpname() }
+  where.address = address_of(server.port, where.schema)
+  do
+    local db <close> = assert(postgres.open(address_of(server.port)))
+    assert(db:execute("CREATE SCHEMA " .. where.schema))
+  end
+  fn(where)
+  os.remove(where.log)
+end
+
+-- ---- a proxy that cuts connections ----
+
+local function read_message(from)
+  local kind = from:read_exactly(1)
+  local size = kind and from:read_exactly(4)
+  local count = size and (">I4"):unpack(size) - 4
+  local body = size and (count == 0 and "" or from:read_exactly(count))
+  return body and kind, body and kind .. size .. body, body
+end
+
+local WRITES = { INSERT = true, UPDATE = true, DELETE = true, COMMIT = true }
+
+-- Passes on what the server says. The answer to the write of that number, counted over all connections, is kept back
+-- up to its end, as the transaction is over by then, and the connection is cut.
+local function pass_answers(there, conn, counter)
+  local is_cut = false
+  while true do
+    local kind, message, body = read_message(there)
+    if not kind or is_cut and kind == "Z" then return end
+    if kind == "C" and WRITES[body:match "^%u+"] then
+      counter.writes = counter.writes + 1
+      is_cut = is_cut or counter.writes == counter.cut_at
+    end
+    if not is_cut and not conn:write(message) then return end
+  end
+end
+
+local function cutting_proxy(counter)
+  local listener = assert(net.listen("127.0.0.1", 0))
+  task.spawn({ daemon = true }, listener.serve, listener, { on_error = function() end }, function(conn)
+    local there <close> = assert(net.connect("127.0.0.1", server.port))
+    local back = task.spawn({ quiet = true }, function()
+      pass_answers(there, conn, counter)
+      conn:close()
+      there:close()
+    end)
+    pcall(function()
+      for piece in conn:chunks() do
+        if not there:write(piece) then break end
+      end
+    end)
+    there:close()
+    back:join()
+  end)
+  return setmetatable({ port = listener:address().port }, { __close = function() listener:stop(0) end })
+end
+
+describe("a run on PostgreSQL", function()
+  setup(function()
+    server = postgres_server.new()
+    server:start(function()
+      local db <close> = assert(postgres.open(address_of(server.port)))
+      return db:value "SELECT 1"
+    end)
+  end)
+  teardown(function() server:remove() end)
+
+  for _, variable in ipairs { "MOONLET_CRASH_AT", "MOONLET_CRASH_AFTER" } do
+    it("survives the end of its process at every write: " .. variable, function()
+      check_all_writes(variable, place_on_postgres)
+    end)
+  end
+
+  it("survives being ended again and again, at the next write each time", function()
+    place_on_postgres("again and again", function(where)
+      local ends, output = end_often(where)
+      ledger.check(where, output, ends)
+    end)
+  end)
+
+  it("has each effect once if the answer to any of its commits is lost", function()
+    local is_over = false
+    task.group({ limit = AT_ONCE }, function(group)
+      local k = 0
+      while not is_over do
+        k = k + STRIDE
+        local counter = { writes = 0, cut_at = k }
+        group:spawn(function()
+          place_on_postgres(("cut at %d"):format(counter.cut_at), function(where)
+            local proxy <close> = cutting_proxy(counter)
+            where.direct, where.address = where.address, address_of(proxy.port, where.schema)
+            local output, status = ledger.order(where)
+            if status ~= 0 then error(("%s: %s"):format(where.name, output), 0) end
+            ledger.check(where, output, 0)
+            is_over = is_over or counter.writes < counter.cut_at
+          end)
+        end)
+        task.yield()
+      end
+    end)
   end)
 end)

@@ -14,12 +14,6 @@ local path, name = "%s", "%s"
 local d = assert(durable.open(path, { lease = %s, recoveries = 1000 }))
 local log = assert(io.open(path .. "." .. name, "a"))
 log:setvbuf "line"
-d:workflow("count", function(ctx, i)
-  ctx:step("one", function() log:write("one ", i, "\n") end)
-  ctx:transaction("two", function(tx)
-    assert(tx:execute("INSERT INTO done VALUES (?, ?)", i, name))
-  end)
-end)
 d:workflow("slow", function(ctx)
   local _ <close> = setmetatable({}, { __close = function() log:write("closed\n") end })
   ctx:step("begin", function() log:write("begun\n") end)
@@ -45,39 +39,7 @@ local function start_worker(path, name, lease)
   end })
 end
 
-local function lines(path)
-  local list = {}
-  for line in (support.read_file(path) or ""):gmatch "[^\n]+" do list[#list + 1] = line end
-  return list
-end
-
 describe("two processes", function()
-  it("claim many runs: none is lost, none has an effect twice", function()
-    local path <close> = own.path()
-    local d <close> = assert(durable.open(path.path))
-    assert(d.db:execute "CREATE TABLE done (i INTEGER, worker TEXT)")
-    local first <close> = start_worker(path.path, "first", 30)
-    local second <close> = start_worker(path.path, "second", 30)
-    own.wait_for_text(first.log, "ready")
-    own.wait_for_text(second.log, "ready")
-    local count = 300
-    local group <close> = task.group()
-    for i = 1, count do group:spawn(function() assert(d:start("count", i, { id = "run" .. i })) end) end
-    support.eventually(function() return #d:list({ status = "done", limit = 1000 }) == count end)
-    assert.equal(count, d.db:value "SELECT count(*) FROM done")
-    assert.equal(count, d.db:value "SELECT count(DISTINCT i) FROM done")
-    local seen = {}
-    for _, log in ipairs { first.log, second.log } do
-      for _, line in ipairs(lines(log)) do
-        if line:find "^one" then
-          assert(not seen[line], line)
-          seen[line] = true
-        end
-      end
-    end
-    assert.equal(0, d.db:value "SELECT count(*) FROM moonlet_runs WHERE epoch <> 1")
-  end)
-
   it("take over from one that stands still beyond its lease; it then writes nothing", function()
     local path <close> = own.path()
     local d <close> = assert(durable.open(path.path))

@@ -139,6 +139,32 @@ describe("moonlet.fs: open files", function()
     assert.equal("", f:read "a")
   end)
 
+  -- Each read gets what is there by then: never a signal, a wait for bytes that will not come, or an error.
+  it("a file that is cut and grows again while it is read is read to where it ends", function()
+    local size, path = 4 << 20, at "f"
+    fs.write(path, ("x"):rep(size))
+    local script <const> = "while [ ! -e stop ]; do truncate -cs 0 f; truncate -cs %d f; done"
+    local storm = task.spawn(os.execute, ("cd %s; " .. script):format(place, size))
+    local function is_part(text)
+      assert.is_true(#text <= size and not text:find "[^x\0]")
+    end
+    for _ = 1, 10 do
+      is_part(assert(fs.read(path)))
+      assert(fs.copy(path, at "copy"))
+      assert.is_true(fs.stat(at "copy").size <= size)
+      local f <close> = assert(fs.open(path))
+      is_part(assert(f:read_all()))
+      f:seek "set"
+      for chunk in f:chunks() do is_part(chunk) end
+      local stock <close> = assert(io.open(path))
+      is_part(assert(stock:read "a"))
+      stock:seek("set", size // 2)
+      is_part(stock:read(100) or "")
+    end
+    fs.write(at "stop", "")
+    assert.is_true(select(2, storm:join()))
+  end)
+
   it("writes of many tasks are whole, in append mode and otherwise", function()
     for _, mode in ipairs { "a", "w" } do
       local f <close> = assert(fs.open(at "f", mode))

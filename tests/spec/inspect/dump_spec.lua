@@ -126,6 +126,60 @@ describe("SIGQUIT", function()
     assert.matches("task 'slow end' %(#2%), [^\n]*cancelled, daemon", text)
   end)
 
+  -- A script's output up to the line that begins so, after SIGQUIT at its line "now"; then it is killed.
+  local function quit_and_read(script, last, option)
+    local p <close> = assert(process.spawn { os.getenv "MOONLET", option or "-W", "-e", script, stdout = "pipe",
+      stderr = "stdout" })
+    assert.equal("now", p.stdout:read_line())
+    p:kill "QUIT"
+    local lines = task.timeout(30, function()
+      local lines = {}
+      repeat
+        lines[#lines + 1] = assert(p.stdout:read_line())
+      until lines[#lines]:find(last, 1, true) == 1
+      return lines
+    end)
+    p:kill "KILL"
+    p:wait(30)
+    return table.concat(assert(lines, "the last line did not come"), "\n")
+  end
+
+  it("names the C function that keeps the thread, with the line that called it, after 100 ms", function()
+    local text = quit_and_read([[
+      local text = ("a"):rep(100000)
+      local function slow()
+        io.write "now\n" io.flush()
+        return text:find ".-.-.-.-b"
+      end
+      require "moonlet.task".spawn(function() slow() end):join()]], "The dump comes")
+    assert.matches("process %d+ does not answer: it computes in [^\n]+\n", text)
+    assert.matches("called by task #2, spawned at (command line):6\n", text, 1, true)
+    assert.matches("\n\t(command line):4\n\t(command line):6\n", text, 1, true)
+    assert.not_matches("dump of process", text)
+  end)
+
+  it("names the C function that waits in the kernel, in a program of one task, and comes when it returns", function()
+    local text = quit_and_read([[
+      local pipe = io.popen "trap '' QUIT; sleep 1; echo over"
+      io.write "now\n" io.flush()
+      print(pipe:read "l") io.flush()]], "over", "--no-interpose")
+    assert.matches("does not answer: it waits in [%w_]*read [^\n]*libc.so.6", text)
+    assert.matches("called by task #1, spawned at the start\n\t[C]\n\t(command line):3\n", text, 1, true)
+    assert.matches("The dump comes when it returns.\n[^\n]+dump of process %d+: 1 task", text)
+    assert.equal(1, count(text, "does not answer"))
+  end)
+
+  it("names no C function when the dump comes in time", function()
+    local text = run(PROLOGUE .. [[
+      quit()
+      local t = os.clock() + 0.3
+      task.yield()
+      while os.clock() < t do end
+      task.sleep(0.2)]])
+    assert.not_matches("does not answer", text)
+    assert.equal(1, count(text, "dump of process"))
+  end)
+
   it("holds nobody up while standard error takes nothing", function()
     local p <close> = assert(process.spawn { os.getenv "MOONLET", "-e", PROLOGUE .. [[
       for i = 1, 2000 do

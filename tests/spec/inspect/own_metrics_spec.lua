@@ -138,6 +138,28 @@ describe("the runtime's metrics of tasks", function()
     assert.is_true(value_of "moonlet_switches_total" - switches >= 2)
   end)
 
+  it("count slices that were over: preempted, postponed, and warned of", function()
+    local output = support.run([[
+      warn "@off"
+      local inspect, task = require "moonlet.inspect", require "moonlet.task"
+      local function overrun(outcome)
+        for _, series in ipairs(inspect.metrics().moonlet_slices_overrun_total.series) do
+          if series.labels.outcome == outcome then return series.value end
+        end
+      end
+      -- Computes until so many more are counted.
+      local function compute(outcome, count)
+        local goal, deadline = overrun(outcome) + count, os.time() + 30
+        while overrun(outcome) < goal do assert(os.time() < deadline, outcome) end
+      end
+      task.spawn({ daemon = true, preempt = false }, function() while true do task.yield() end end)
+      compute("preempted", 3)
+      task.no_switch(compute, "postponed", 2)
+      task.no_switch(compute, "warned", 1)
+      print "counted"]], "--preempt 2 --slow 50")
+    assert.equal("counted\n", output)
+  end)
+
   it("show how late sleepers wake", function()
     inspect.metrics()
     local before = series_of "moonlet_timer_lateness_seconds"
@@ -220,6 +242,20 @@ describe("the runtime's metrics of pools and queues", function()
     other:close()
     assert.equal(1, value_of("moonlet_pool_leases", { pool = "spec" }))
     assert.equal(1, value_of("moonlet_pool_idle", { pool = "spec" }))
+    local third = pool:lease()
+    assert.equal(0, value_of("moonlet_pool_waiting", { pool = "spec" }))
+    local fourth = pool:lease()
+    local late = {}
+    for i = 1, 2 do late[i] = task.spawn(function() pool:lease():close() end) end
+    task.yield()
+    assert.equal(2, value_of("moonlet_pool_waiting", { pool = "spec" }))
+    late[1]:cancel()
+    task.yield()
+    assert.equal(1, value_of("moonlet_pool_waiting", { pool = "spec" }))
+    third:close()
+    fourth:close()
+    late[2]:join()
+    assert.equal(0, value_of("moonlet_pool_waiting", { pool = "spec" }))
     assert.equal(5, value_of("moonlet_queue_length", { queue = "spec \"jobs\"" }))
     assert.matches('moonlet_queue_length{queue="spec \\"jobs\\""} 5\n', inspect.metrics "prometheus", 1, true)
     one:close()

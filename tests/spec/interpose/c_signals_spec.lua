@@ -88,7 +88,7 @@ local loops = {
   ]],
   ["copas'"] = [[
     local copas = require "copas"
-    copas.addthread(function() while true do ready() copas.sleep(0.5) end end)
+    copas.addthread(ready)
     copas.loop()
   ]],
   ["libevent's"] = [[
@@ -135,4 +135,46 @@ for name, source in pairs(loops) do
     end)
     ::next::
   end
+end
+
+-- Signals that the program listens to: the library does not see them, and they do not wait for the end of its loop.
+-- Not in the one loop that makes no call of the system: tasks wait for what computes.
+for name, source in pairs(loops) do
+  if name == "libuv's, which never waits" then goto next end
+  it(("signals that are listened to arrive in a loop of %s, which goes on"):format(name), function()
+    local command, path = support.command([[
+      local signal = require "moonlet.signal"
+      local counts = { USR1 = 0, RTMIN = 0 }
+      local function count(word)
+        counts[word] = counts[word] + 1
+        print(word, counts[word])
+      end
+      local on_usr1 <close> = signal.on("USR1", count)
+      local on_real_time <close> = signal.on("RTMIN", count)
+      local on_usr2 <close> = signal.on("USR2", function() os.exit(7) end)
+    ]] .. prelude .. source)
+    local output = support.shell(([[
+      out=%s.out
+      : >$out
+      ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 # luaevent's
+      export ASAN_OPTIONS
+      %s >$out 2>&1 &
+      pid=$!
+      await() {
+        tries=0
+        until grep -q "$1" $out || ! kill -0 $pid || [ $((tries += 1)) -gt 3000 ]; do sleep 0.01; done
+      }
+      await ready
+      for i in 1 2 3; do kill -USR1 $pid; await "USR1.$i"; done
+      for i in 1 2 3 4 5 6 7 8 9 10; do for j in 1 2 3 4 5; do kill -RTMIN $pid; done; done
+      await 'RTMIN.50'
+      kill -USR2 $pid
+      wait $pid
+      echo status $? >>$out
+      cat $out
+      rm -f $out]]):format(path, command))
+    os.remove(path)
+    assert.matches("^ready\nUSR1\t1\nUSR1\t2\nUSR1\t3\n.*RTMIN\t50\nstatus 7\n$", output)
+  end)
+  ::next::
 end

@@ -46,6 +46,30 @@ describe("test.preempt", function()
     assert.are.equal(400, add_twice(200, task.no_switch))
   end)
 
+  it("keeps every value through a million preemptions: in generators, protected calls and callbacks", function()
+    local runtime = require("moonlet.inspect.metrics.core").runtime
+    local goal = runtime().slices_preempted + 1000000
+    local function numbers(n)
+      return coroutine.wrap(function() for i = 1, n do coroutine.yield(i) end end)
+    end
+    local function round(seed)
+      local sum, text = 0, ("word "):rep(5)
+      for i in numbers(10) do sum = sum + select(2, pcall(function(...) return (...) + seed end, i)) end
+      local count = select(2, text:gsub("%a+", function(word) return #word .. seed end))
+      return sum == 55 + 10 * seed and count == 5
+    end
+    local function compute(seed)
+      return function()
+        while runtime().slices_preempted < goal do
+          for _ = 1, 20 do assert(round(seed)) end
+        end
+      end
+    end
+    local _ <close> = test.preempt(11, 2)
+    task.all { compute(1), compute(2), compute(3) }
+    assert.is_true(runtime().slices_preempted >= goal)
+  end)
+
   it("takes any seed, and a mean from 1 to 1000000", function()
     for _, seed in ipairs { 1, -1, math.mininteger, math.maxinteger } do
       for _, mean in ipairs { 1, 2, 1000, 1000000 } do

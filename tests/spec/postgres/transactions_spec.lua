@@ -146,6 +146,65 @@ describe("moonlet.postgres transactions", function()
     end)
   end)
 
+  it("without a function last until commit, rollback or the end of the block", function()
+    with({ max = 2 }, function(db)
+      local function insert(tx, a) assert(tx:execute("INSERT INTO t VALUES ($1, 1)", a)) end
+      do
+        local tx <close> = assert(db:begin { isolation = "serializable" })
+        assert.equal("serializable", tx:value "SHOW transaction_isolation")
+        insert(tx, 1)
+        assert.equal(0, count(db))
+        assert.is_true(tx:commit())
+      end
+      do
+        local tx <close> = assert(db:begin())
+        insert(tx, 2)
+        task.sleep(0.001)
+        support.is_failure("23505", nil, tx:execute "INSERT INTO t VALUES (1, 1)")
+        support.is_failure("23505", nil, tx:commit())
+        assert.has_error(function() tx:value "SELECT 1" end, "the transaction has ended")
+      end
+      local tx = assert(db:begin())
+      insert(tx, 3)
+      local rows <close> = tx:rows "SELECT a FROM t ORDER BY a"
+      assert.equal(1, rows().a)
+      assert.is_true(tx:rollback())
+      assert.is_true(assert(db:begin()):commit())
+      assert.equal(1, count(db))
+      assert.has_error(function() db:begin { retry = 1 } end, "bad argument #1 to 'begin' (unknown option 'retry')")
+    end)
+  end)
+
+  it("without a function: cancelled, lost, or cut from the server leave nothing behind", function()
+    with({ max = 1 }, function(db)
+      local started = require("moonlet.sync").event()
+      local function insert(kind)
+        local tx = assert(db:begin())
+        assert(tx:execute "INSERT INTO t VALUES (1, 1)")
+        started:set()
+        if kind == "lost" then return end
+        local closing <close> = tx
+        task.sleep(100)
+      end
+      local cancelled = task.spawn(insert, "cancelled")
+      started:wait()
+      cancelled:cancel()
+      support.is_failure("ECANCELED", nil, cancelled:join())
+      assert.equal(0, count(db))
+      task.spawn(insert, "lost"):join()
+      collectgarbage()
+      collectgarbage()
+      assert.equal(0, count(db))
+      local tx = assert(db:begin())
+      assert(tx:execute "INSERT INTO t VALUES (1, 1)")
+      assert.has_error(function() db:begin() end)
+      with({ max = 1 }, kill_backends)
+      support.is_failure("08007", nil, tx:commit())
+      assert.equal(0, count(db))
+      assert.same({ connections = 1, free = 1 }, db:stats())
+    end)
+  end)
+
   it("are tried again after a serialization failure, as often as the option says", function()
     with({ max = 4 }, function(db)
       db:execute "INSERT INTO t VALUES (1, 0)"

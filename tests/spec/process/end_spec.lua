@@ -37,7 +37,7 @@ end
 
 describe("children", function()
   it("leave no zombie, many short ones at once", function()
-    local count = tonumber(os.getenv "MOONLET_CHILDREN") or 300
+    local count = os.getenv "MOONLET_SOAK" and 10000 or 300
     local statuses = task.map((function()
       local list = {}
       for i = 1, count do list[i] = i end
@@ -55,6 +55,42 @@ describe("children", function()
     local pid = p.pid
     support.eventually(function() return state_of(pid) == nil end)
     assert.same({ status = 0 }, p:wait(0))
+  end)
+
+  -- Each of them may have ended before the next call here: all of these calls say so, and what it wrote is there.
+  it("may die at once, with whatever they were given", function()
+    local text = ("x"):rep(1 << 20)
+    for i = 1, 20 do
+      local p <close> = assert(process.spawn { "sh", "-c", "echo last words; kill -KILL $$",
+        stdin = "pipe", stdout = "pipe", stderr = "pipe" })
+      if i % 2 == 0 then support.eventually(function() return not is_alive(p.pid) end) end
+      assert.same({ nil, "EPIPE" }, { p.stdin:write(text), (select(3, p.stdin:write "x")) })
+      assert.equal("last words\n", p.stdout:read_all())
+      assert.is_nil(p.stderr:read_some())
+      assert.same({ signal = "KILL" }, p:wait(support.patience))
+      assert.same({ nil, "ESRCH" }, { p:kill "TERM", (select(3, p:kill "TERM")) })
+      p:close()
+    end
+    assert.same({ signal = "KILL", stdout = "", stderr = "" },
+      process.run { "sh", "-c", "kill -KILL $$", input = text })
+    assert.equal(0, process.run { "true", input = text }.status)
+    local p <close> = assert(process.spawn { "true", pty = {} })
+    assert.equal("", p.pty:read_all())
+    assert.same({ status = 0 }, p:wait(support.patience))
+    assert.equal(0, zombies())
+  end)
+
+  it("may stop themselves, which is no end, and go on", function()
+    local p <close> = assert(process.spawn { "sh", "-c", "echo one; kill -STOP $$; echo two; exit 3",
+      stdout = "pipe" })
+    assert.equal("one", p.stdout:read_line())
+    support.eventually(function() return state_of(p.pid) == "T" end)
+    assert.same({ nil, "timeout", "ETIMEDOUT" }, { p:wait(0.01) })
+    assert.is_true(p:kill "CONT")
+    assert.equal("two\n", p.stdout:read_all())
+    assert.same({ status = 3 }, p:wait(support.patience))
+    local _, _, code, result = process.run { "sh", "-c", "kill -STOP $$", timeout = 0.05 }
+    assert.same({ "ETIMEDOUT", "TERM" }, { code, result.signal })
   end)
 
   it("may close their pipes and live on", function()

@@ -15,7 +15,7 @@ describe("scripts/order_workflow.lua", function()
 
   it("is killed at random moments, twice at a time, and its books agree", function()
     local path = directory .. "/orders.db"
-    local command = programs.command_line("order_workflow.lua", path, "-n", 6)
+    local command = programs.command_line("order_workflow.lua", path, "-n", 6, "-l", 0.5)
     for k = 1, 4 do
       support.shell(("MOONLET_CRASH_AFTER=%d %s & MOONLET_CRASH_AT=%d %s; wait"):format(9 + 5 * k, command, 12 + 4 * k,
         command))

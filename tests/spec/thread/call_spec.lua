@@ -219,12 +219,53 @@ describe("a call that is cancelled", function()
     end)
   end)
 
-  it("does not keep the program", function()
-    local _, status = support.run [[
+  -- Whatever computes there: plainly, behind what catches errors, in coroutines, in a finalizer of a block.
+  it("does not keep the program, however that ends", function()
+    local endings = {
+      [""] = 0, ["error 'over'"] = 1, ["os.exit(3)"] = 3, ["os.exit(4, true)"] = 4,
+      ["os.execute 'kill -TERM $PPID' task.sleep(1000)"] = 143,
+    }
+    for ending, expected in pairs(endings) do
+      local started = task.now()
+      local command, path = support.command([[
+        local task, thread = require "moonlet.task", require "moonlet.thread"
+        local begun = thread.channel()
+        local function catches(ch)
+          ch:put(true)
+          while true do pcall(function() while true do end end) end
+        end
+        local pool = thread.pool { size = 1 }
+        task.spawn({ daemon = true }, thread.call, function(ch) ch:put(true) while true do end end, begun)
+        task.spawn({ daemon = true }, pool.call, pool, catches, begun)
+        thread.spawn({ daemon = true }, function(ch)
+          ch:put(true)
+          local resume = coroutine.wrap(function() while true do end end)
+          while true do pcall(resume) end
+        end, begun)
+        for _ = 1, 3 do begun:get() end
+      ]] .. ending)
+      local output, status = support.shell(command:gsub("\n", " "))
+      os.remove(path)
+      assert.are.equal(expected, status < 0 and 128 - status or status, ending .. ": " .. output)
+      assert.is_true(task.now() - started < support.patience)
+    end
+  end)
+
+  it("does not keep the program for long while C code computes, which cannot be ended", function()
+    if not os.getenv "MOONLET_SOAK" then return end -- it is waited for: 6 s
+    local started = task.now()
+    local output, status = support.run [[
       local task, thread = require "moonlet.task", require "moonlet.thread"
-      task.spawn({daemon = true}, thread.call, function() while true do end end)
-      task.sleep(0.05)
+      local begun = thread.channel()
+      thread.spawn({ daemon = true }, function(ch)
+        ch:put(true)
+        return (("a"):rep(40)):find(("a?"):rep(40) .. ("a"):rep(40) .. "b") -- takes years
+      end, begun)
+      begun:get()
+      print "over"
     ]]
+    assert.are.equal("over\n", output)
     assert.are.equal(0, status)
+    assert.is_true(task.now() - started < support.patience)
   end)
 end)

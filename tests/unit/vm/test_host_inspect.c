@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "child_process.h"
+
 /* Asks /state at a Unix socket; runs the runtime meanwhile. Whether the program has answered. */
 static bool answers(struct moonlet *m, const char *path)
 {
@@ -58,6 +60,35 @@ static void test_a_host_that_steps_is_inspected_at_a_unix_socket(void **state)
     assert_int_equal(rmdir(directory), 0);
 }
 
+/* In a fork: the copy has no thread of the inspector. It is not inspected anew, and ends without
+ * the socket, which is the parent's. */
+static int use_copy(void *runtime)
+{
+    struct moonlet *m = runtime;
+    alarm(60);
+    bool is_refused = moonlet_inspect_listen(m, "127.0.0.1:0") == -ECHILD;
+    return is_refused && moonlet_close(m) == 0 ? 7 : 1;
+}
+
+static void test_a_fork_leaves_the_inspector_to_its_parent(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/moonlet-inspect-XXXXXX", path[64], address[80];
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/socket", directory);
+    snprintf(address, sizeof address, "unix:%s", path);
+    struct moonlet *m = moonlet_create(NULL);
+    assert_int_equal(moonlet_inspect_listen(m, address), 0);
+    assert_true(exited_with(run_in_child(use_copy, m), 7));
+    assert_int_equal(access(path, F_OK), 0);
+    bool has_answered = false;
+    for (int i = 0; i < 100 && !has_answered; i++)
+        has_answered = answers(m, path);
+    assert_true(has_answered);
+    assert_int_equal(moonlet_close(m), 0);
+    assert_int_equal(rmdir(directory), 0);
+}
+
 static void test_addresses_that_are_none_are_refused(void **state)
 {
     (void)state;
@@ -81,6 +112,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_host_that_steps_is_inspected_at_a_unix_socket),
+        cmocka_unit_test(test_a_fork_leaves_the_inspector_to_its_parent),
         cmocka_unit_test(test_addresses_that_are_none_are_refused),
         cmocka_unit_test(test_a_runtime_without_network_is_not_inspected),
     };

@@ -183,7 +183,9 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.redis.execute preload.moonlet.redis.node preload.moonlet.redis.resp "
          "preload.moonlet.redis.scan preload.moonlet.redis.script preload.moonlet.redis.subscription "
          "preload.moonlet.serving preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
-         "preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.messages preload.moonlet.worker.show "},
+         "preload.moonlet.worker.bus preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.messages "
+         "preload.moonlet.worker.redis_store preload.moonlet.worker.redis_value "
+         "preload.moonlet.worker.show "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal debug.setmetatable "
@@ -216,7 +218,7 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "io.stderr io.stdin io.stdout io.tmpfile io.type io.write loaded.io preload.moonlet.durable "
          "preload.moonlet.durable.admin preload.moonlet.durable.branches preload.moonlet.durable.calendar "
          "preload.moonlet.durable.claims preload.moonlet.durable.context preload.moonlet.durable.crash "
-         "preload.moonlet.durable.cron preload.moonlet.durable.encoding preload.moonlet.durable.engine_postgres "
+         "preload.moonlet.durable.cron preload.moonlet.durable.engine_postgres "
          "preload.moonlet.durable.engine_sqlite preload.moonlet.durable.failure preload.moonlet.durable.handles "
          "preload.moonlet.durable.identity preload.moonlet.durable.keys preload.moonlet.durable.metrics "
          "preload.moonlet.durable.ops preload.moonlet.durable.policy preload.moonlet.durable.program "
@@ -278,13 +280,16 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.process.run preload.moonlet.process.start preload.moonlet.repl "
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.signal "
-         "preload.moonlet.signal.core preload.moonlet.sql preload.moonlet.sql.database preload.moonlet.sql.loans "
+         "preload.moonlet.signal.core preload.moonlet.sql preload.moonlet.sql.database preload.moonlet.sql.group "
+         "preload.moonlet.sql.loans "
          "preload.moonlet.sql.rows preload.moonlet.sql.statement preload.moonlet.sql.transaction "
          "preload.moonlet.sqlite preload.moonlet.sqlite.core preload.moonlet.terminal "
          "preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
          "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
          "preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
-         "preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.messages preload.moonlet.worker.show "
+         "preload.moonlet.worker.bus preload.moonlet.worker.cas preload.moonlet.worker.core preload.moonlet.worker.drain "
+         "preload.moonlet.worker.messages preload.moonlet.worker.redis_store preload.moonlet.worker.redis_value "
+         "preload.moonlet.worker.show "
          "preload.moonlet.worker.store preload.moonlet.worker.store.core "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -119,6 +119,45 @@ static void test_an_instruction_limit_holds_beside_it(void **state)
     assert_int_equal(moonlet_close(m), 0);
 }
 
+/* Breakpoints come and go while instructions are counted: none of that may keep the count from its
+ * end, nor keep a breakpoint from being met. */
+static const char debugged[] =
+    "local task = require 'moonlet'.task\n"
+    "local debugger = require 'moonlet.inspect.debugger'\n"
+    "local path = os.tmpname()\n"
+    "local file = io.open(path, 'w')\n"
+    "file:write[[local function small(n)\n"
+    "  return n + 1\n"
+    "end\n"
+    "for i = 1, 3 do small(i) end\n"
+    "while true do small(1) pcall(small, 1) end]]\n"
+    "file:close()\n"
+    "local stops = 0\n"
+    "debugger.attach(function(e) if e.event == 'stopped' then stops = stops + 1 end end)\n"
+    "debugger.own()\n"
+    "assert(debugger.set_breakpoints({ path = path }, { { line = 2, condition = 'n == 3' } })[1].verified)\n"
+    "local t = task.spawn({ quiet = true }, assert(loadfile(path)))\n"
+    "while t:status() ~= 'failed' and t:status() ~= 'cancelled' do\n"
+    "  for _, one in ipairs(debugger.tasks()) do\n"
+    "    if one.state == 'stopped' then debugger.resume(one.id, 'continue') end\n"
+    "  end\n"
+    "  task.yield()\n"
+    "end\n"
+    "debugger.detach()\n"
+    "os.remove(path)\n"
+    "assert(stops == 1, stops)\n"
+    "finish()\n";
+
+static void test_an_instruction_limit_holds_beside_the_debugger(void **state)
+{
+    (void)state;
+    struct moonlet *m = open_preempting((struct moonlet_options){.instruction_limit = 3000000});
+    assert_int_equal(run_string(m, debugged), 1);
+    assert_non_null(strstr(told, "was ended: more than 3000000 instructions without a wait"));
+    assert_true(is_over);
+    assert_int_equal(moonlet_close(m), 0);
+}
+
 static void test_a_host_gets_warnings_of_slow_tasks(void **state)
 {
     (void)state;
@@ -191,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_a_step_returns_though_a_task_computes),
         cmocka_unit_test(test_without_a_signal_tasks_are_left_alone),
         cmocka_unit_test(test_an_instruction_limit_holds_beside_it),
+        cmocka_unit_test(test_an_instruction_limit_holds_beside_the_debugger),
         cmocka_unit_test(test_a_host_gets_warnings_of_slow_tasks),
         cmocka_unit_test(test_a_forked_child_has_no_watchdog_and_goes_on),
         cmocka_unit_test(test_runtimes_are_closed_while_their_tasks_are_preempted),

@@ -222,7 +222,8 @@ static struct ml_master *full_master(void)
     int fds[2];
     master->mask = 0x1234;
     master->last_serial = 9;
-    memset(master->tickets, 7, sizeof master->tickets);
+    memset(&master->tickets, 7, sizeof master->tickets);
+    master->tickets_at = 1234567;
     struct ml_worker_slot *slot = calloc(1, sizeof *slot);
     slot->id = 1;
     slot->restarts = 3;
@@ -272,7 +273,8 @@ static void test_the_next_program_reads_what_this_one_has_written(void **state)
     copy_descriptors(next);
     assert_int_equal(next->mask, 0x1234);
     assert_int_equal(next->last_serial, 9);
-    assert_memory_equal(next->tickets, master->tickets, sizeof next->tickets);
+    assert_memory_equal(&next->tickets, &master->tickets, sizeof next->tickets);
+    assert_int_equal(next->tickets_at, 1234567);
     const struct ml_worker_slot *slot = ml_slot_at(next->slots.next);
     assert_int_equal(slot->restarts, 3);
     assert_ptr_equal(slot->current, ml_process_at(next->processes.next));
