@@ -1,11 +1,14 @@
 #!/bin/sh
-# nginx as one process, with an answer that it holds, and a file. Prints "listening PORT" and becomes nginx.
-# Usage: http_nginx.sh PORT DIRECTORY    (DIRECTORY: for its configuration, with the file `file` in it)
+# nginx as one process, or with so many workers, with an answer that it holds, and a file. Prints "listening PORT" and
+# becomes nginx.
+# Usage: http_nginx.sh PORT DIRECTORY [WORKERS]   (DIRECTORY: for its configuration, with the file `file` in it)
 set -eu
 port=$1 directory=$2
+processes="master_process off;"
+if [ $# -gt 2 ]; then processes="worker_processes $3;"; fi
 cat >"$directory/nginx.conf" <<END
 daemon off;
-master_process off;
+$processes
 worker_rlimit_nofile 20000;
 error_log /dev/null;
 pid $directory/nginx.pid;
