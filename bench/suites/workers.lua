@@ -122,7 +122,7 @@ local function add_peers(all, records, seconds)
     local directory = os.tmpname()
     os.remove(directory)
     capture("mkdir", directory)
-    records[#records + 1] = measure_peer("nginx, two workers", ("sh %s %d %s 2"):format(
+    records[#records + 1] = measure_peer("nginx, two workers", ("env NGINX_WORKERS=2 sh %s %d %s"):format(
       process.quote(all:script("peers/http_nginx.sh")), PORT, directory), seconds)
     capture("rm", "-r", directory)
   end

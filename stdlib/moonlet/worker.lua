@@ -142,7 +142,9 @@ end
 -- @tparam integer|string to the id of a worker: the one that serves there now, which may be this
 -- one; or "all": each of them, this one too, and without workers this process
 -- @tparam string topic up to 255 bytes
--- @param value not nil; copied as moonlet.thread copies values, but for its channels
+-- @param value not nil; copied as moonlet.thread copies values, but for its channels. A plain
+-- stream, a listener, a udp or an io file, alone or as a field of a table, up to 255 of them, goes
+-- along as by `stream:send_fd`: the receiver gets an object of its own, and this one stays open
 -- @treturn boolean true once it is queued; or nil, message, code: "EPIPE": the worker has ended, or
 -- none is there now; "ESRCH": there is no such place; "ENOTCONN": outside of a worker. For "all":
 -- two integers, how many were sent, and how many failed

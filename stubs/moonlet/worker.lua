@@ -198,7 +198,7 @@ function worker.run(opts) end
 ---`send` of that topic to it says so, once. May wait.
 ---@param to integer|string the id of a worker: the one that serves there now, which may be this one; or "all": each of them, this one too, and without workers this process
 ---@param topic string up to 255 bytes
----@param value any not nil; copied as moonlet.thread copies values, but for its channels
+---@param value any not nil; copied as moonlet.thread copies values, but for its channels. A plain stream, a listener, a udp or an io file, alone or as a field of a table, up to 255 of them, goes along as by `stream:send_fd`: the receiver gets an object of its own, and this one stays open
 ---@return boolean|nil # true once it is queued; or nil, message, code: "EPIPE": the worker has ended, or none is there now; "ESRCH": there is no such place; "ENOTCONN": outside of a worker. For "all": two integers, how many were sent, and how many failed
 ---@return string|nil # message
 ---@return string|nil # code

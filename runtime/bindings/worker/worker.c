@@ -5,6 +5,7 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/lua_worker.h"
 #include "bindings/http/types.h"
+#include "bindings/worker/descriptor.h"
 #include "bindings/worker/messages.h"
 
 #include <errno.h>
@@ -206,5 +207,6 @@ int ml_open_worker(lua_State *L)
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     ml_worker_add_messages(L);
+    ml_worker_add_descriptors(L);
     return 1;
 }
