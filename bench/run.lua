@@ -22,6 +22,7 @@ local suites = {
   "startup", "syscalls", "libc_calls", "slow", "slow_http", "https", "http_client",
   "http_idle", "flood", "preempt", "documents", "files", "sqlite", "postgres", "watch",
   "children", "threads", "metrics", "profile", "trace", "dump", "debugger", "durable", "workers",
+  "workers_reload",
   "messages", "store",
 }
 
