@@ -30,12 +30,15 @@ enum ml_fd_kind ml_fd_kind_find(struct ml_libc_calls *calls, int fd)
 {
     struct statx status;
     enum ml_fd_kind kind = ML_FD_KIND_STREAM;
+    calls->blind_fd = -1;
     if (ml_fd_kind_look(fd, &status) != 0)
         return ML_FD_KIND_STREAM;
     if (S_ISSOCK(status.stx_mode))
         kind = ML_FD_KIND_SOCKET;
     else if (ml_mode_is_disk(status.stx_mode))
         kind = is_near(calls, fd, &status) ? ML_FD_KIND_DISK : ML_FD_KIND_FAR;
+    if (kind == ML_FD_KIND_DISK && ml_disks_is_blind(&calls->disks, &status))
+        calls->blind_fd = fd;
     if ((unsigned)fd < ML_FD_KINDS)
         calls->fd_kinds[fd] = (uint8_t)kind;
     return kind;

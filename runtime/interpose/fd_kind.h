@@ -57,6 +57,8 @@ static inline void ml_fd_kind_forget(struct ml_libc_calls *calls, int fd)
 {
     if ((unsigned)fd < ML_FD_KINDS)
         calls->fd_kinds[fd] = ML_FD_KIND_UNKNOWN;
+    if (calls->blind_fd == fd)
+        calls->blind_fd = -1;
 }
 
 #endif

@@ -120,6 +120,7 @@ struct ml_libc_calls {
     struct ml_libc_call_tally tally;
     uint8_t fd_kinds[ML_FD_KINDS];
     struct ml_disks disks; /* interpose/fd_kind.c */
+    int blind_fd; /* the one asked for last, if it is near and its disk is blind; else -1 */
 };
 
 /* The state of the runtime whose task runs on this thread. NULL: no task runs, or its calls are

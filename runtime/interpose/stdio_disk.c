@@ -86,14 +86,25 @@ static size_t room_of(const FILE *file)
     return (size_t)(file->_IO_buf_end - file->_IO_buf_base);
 }
 
+static void note_blind(struct ml_libc_calls *calls, int fd)
+{
+    struct statx status;
+    if (ml_fd_kind_look(fd, &status) == 0)
+        ml_disks_learn_blind(&calls->disks, &status);
+}
+
 /* -EAGAIN: a worker must read; -ESPIPE: libc can, in memory. The kind was looked at just now. */
 static ssize_t peek(struct ml_libc_calls *calls, struct ml_libc_call entry, int fd, void *memory,
                     size_t room)
 {
+    if (calls->blind_fd == fd)
+        return -ESPIPE;
     ssize_t got = ml_disk_peek(fd, memory, room);
     if (got != -EOPNOTSUPP)
         return got;
     bool is_near = ml_fd_kind_of(calls, fd) == ML_FD_KIND_DISK || ml_disk_is_near(calls, entry, fd);
+    if (is_near)
+        note_blind(calls, fd);
     return is_near ? -ESPIPE : -EAGAIN;
 }
 

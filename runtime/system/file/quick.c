@@ -16,15 +16,22 @@ enum { XFS_MAGIC = 0x58465342, ZFS_MAGIC = 0x2fc12fc1, BCACHEFS_MAGIC = 0xca451a
 
 enum { DISKS = sizeof((struct ml_disks *)0)->known / sizeof(struct ml_disk) };
 
-static const struct ml_disk *find(const struct ml_disks *disks, const struct statx *status)
+/* The place in disks->known, or -1. */
+static int place_of(const struct ml_disks *disks, const struct statx *status)
 {
     for (int i = 0; i < DISKS; i++) {
         const struct ml_disk *disk = &disks->known[i];
         if (disk->is_known && disk->major == status->stx_dev_major &&
             disk->minor == status->stx_dev_minor)
-            return disk;
+            return i;
     }
-    return NULL;
+    return -1;
+}
+
+static const struct ml_disk *find(const struct ml_disks *disks, const struct statx *status)
+{
+    int place = place_of(disks, status);
+    return place >= 0 ? &disks->known[place] : NULL;
 }
 
 bool ml_disks_know(const struct ml_disks *disks, const struct statx *status)
@@ -39,6 +46,19 @@ void ml_disks_learn(struct ml_disks *disks, const struct statx *status, bool is_
     disks->known[disks->next] = (struct ml_disk){status->stx_dev_major, status->stx_dev_minor,
                                                  .is_known = true, .is_local = is_local};
     disks->next = (disks->next + 1) % DISKS;
+}
+
+void ml_disks_learn_blind(struct ml_disks *disks, const struct statx *status)
+{
+    int place = status->stx_dev_major == 0 ? place_of(disks, status) : -1;
+    if (place >= 0)
+        disks->known[place].is_blind = true;
+}
+
+bool ml_disks_is_blind(const struct ml_disks *disks, const struct statx *status)
+{
+    const struct ml_disk *disk = find(disks, status);
+    return disk != NULL && disk->is_blind;
 }
 
 static bool is_local(const struct statfs *info)

@@ -22,6 +22,7 @@ struct ml_disks {
         uint32_t major, minor;
         bool is_known;
         bool is_local; /* opening a file there asks no server */
+        bool is_blind; /* its files know no RWF_NOWAIT: they are in memory (tmpfs, /proc) */
     } known[8];
     unsigned next; /* the one that is forgotten first */
 };
@@ -30,6 +31,12 @@ struct ml_disks {
 bool ml_disk_is_local(int fd);
 
 void ml_disks_learn(struct ml_disks *disks, const struct statx *status, bool is_local);
+
+/* Notes that a file there knows no RWF_NOWAIT, if the disk is known. Not of a disk with a device of
+ * its own: there it is the one file. */
+void ml_disks_learn_blind(struct ml_disks *disks, const struct statx *status);
+
+bool ml_disks_is_blind(const struct ml_disks *disks, const struct statx *status);
 
 /* Whether the disk was asked. */
 bool ml_disks_know(const struct ml_disks *disks, const struct statx *status);
