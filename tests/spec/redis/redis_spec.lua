@@ -52,6 +52,12 @@ describe("moonlet.redis", function()
         assert.are.equal("1.25", tostring(r:zscore("z", "m")))
       end)
 
+      it("shows nothing of what is in it", function()
+        local r <close> = open()
+        assert.is_nil(r[1])
+        assert.is_nil(next(r))
+      end)
+
       it("gives refusals as nil, message and the first word", function()
         local r <close> = open()
         r:set("a", "text")
