@@ -122,8 +122,9 @@ local function add_peers(all, records, seconds)
     local directory = os.tmpname()
     os.remove(directory)
     capture("mkdir", directory)
-    records[#records + 1] = measure_peer("nginx, two workers", ("env NGINX_WORKERS=2 sh %s %d %s"):format(
-      process.quote(all:script("peers/http_nginx.sh")), PORT, directory), seconds)
+    local command = ("env NGINX_WORKERS=2 sh %s %d %s"):format(
+      process.quote(all:script("peers/http_nginx.sh")), PORT, directory)
+    records[#records + 1] = measure_peer("nginx, two workers", command, seconds)
     capture("rm", "-r", directory)
   end
   if all.settings.peers and process.installed("node") then
