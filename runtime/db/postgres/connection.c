@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "db/postgres/cancel.h"
+#include "db/postgres/exchange.h"
 #include "db/postgres/pipeline.h"
 
 #include <errno.h>
@@ -161,8 +162,9 @@ static bool read_idle(struct ml_pg *pg)
     return is_read && ml_libpq.PQstatus(pg->conn) == CONNECTION_OK && !pg->is_broken;
 }
 
-/* Twice: the first finds the last words of a server that ends, the second the end. */
+/* Twice: the first finds the last words of a server that ends, the second the end. A forked process
+ * must read nothing: it is its parent's. */
 bool ml_pg_is_alive(struct ml_pg *pg)
 {
-    return pg->conn != NULL && !pg->is_broken && read_idle(pg) && read_idle(pg);
+    return ml_pg_look(pg) == 0 && !pg->is_broken && read_idle(pg) && read_idle(pg);
 }

@@ -15,15 +15,23 @@ static int wait_for_both(struct ml_pg *pg, const struct ml_wait_kind *kind, ml_t
     return error;
 }
 
+int ml_pg_look(const struct ml_pg *pg)
+{
+    if (pg->hub->life.is_forked)
+        return -ECHILD;
+    return pg->conn == NULL ? -ML_ECLOSED : 0;
+}
+
 int ml_pg_exchange(struct ml_pg *pg, const struct ml_wait_kind *kind, ml_time deadline)
 {
-    if (pg->conn == NULL)
-        return -ML_ECLOSED;
+    int error = ml_pg_look(pg);
+    if (error != 0)
+        return error;
     int left = ml_libpq.PQflush(pg->conn);
     if (left < 0)
         return -ECONNRESET;
-    int error = left > 0 ? wait_for_both(pg, kind, deadline)
-                         : ml_fd_wait(&pg->fd, ML_FD_READ, kind, deadline);
+    error = left > 0 ? wait_for_both(pg, kind, deadline)
+                     : ml_fd_wait(&pg->fd, ML_FD_READ, kind, deadline);
     if (error == 0 && pg->conn == NULL)
         return -ML_ECLOSED;
     return error == 0 && !ml_libpq.PQconsumeInput(pg->conn) ? -ECONNRESET : error;

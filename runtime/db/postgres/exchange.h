@@ -4,6 +4,10 @@
 
 #include "db/postgres/state.h"
 
+/* 0; -ML_ECLOSED; -ECHILD: the task has forked this process, and the socket is its parent's:
+ * nothing may be read from it or written to it. */
+int ml_pg_look(const struct ml_pg *pg);
+
 /*
  * Waits until there is something to read or, while output is left, room to write; reads and writes
  * that. 0: it may have; -ECONNRESET: the connection is broken; -ML_ECLOSED; -EBUSY: another task

@@ -230,10 +230,11 @@ static int try_send(struct ml_pg *pg, const struct ml_pg_query *query)
 int ml_pg_send(struct ml_pg *pg, const struct ml_pg_query *query, struct ml_pg_request **sent)
 {
     *sent = NULL;
-    if (pg->conn == NULL)
-        return -ML_ECLOSED;
-    if (pg->is_broken)
-        return -ECONNRESET;
+    int error = ml_pg_look(pg);
+    if (error == 0 && pg->is_broken)
+        error = -ECONNRESET;
+    if (error != 0)
+        return error;
     struct ml_pg_request *request = calloc(1, sizeof *request);
     if (request == NULL)
         return -ENOMEM;
@@ -241,7 +242,7 @@ int ml_pg_send(struct ml_pg *pg, const struct ml_pg_query *query, struct ml_pg_r
     request->is_streamed = query->is_streamed;
     request->may_be_struck = pg->cancel != NULL;
     ml_list_init(&request->waiters);
-    int error = try_send(pg, query);
+    error = try_send(pg, query);
     if (error != 0) {
         free(request);
         return error;

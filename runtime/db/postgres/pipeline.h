@@ -44,7 +44,8 @@ struct ml_pg_request {
  *
  * - 0;
  * - -ECONNRESET: the connection is broken, by this or before: PQerrorMessage() says why;
- * - -ML_ECLOSED; -ENOMEM, nothing was sent.
+ * - -ML_ECLOSED; -ENOMEM, nothing was sent;
+ * - -ECHILD: the task has forked this process, and the socket is its parent's.
  */
 int ml_pg_send(struct ml_pg *pg, const struct ml_pg_query *query, struct ml_pg_request **sent);
 

@@ -39,8 +39,9 @@ static int drain(struct ml_pg *pg, ml_time deadline)
 
 int ml_pg_simple_send(struct ml_pg *pg, const char *sql, ml_time deadline)
 {
-    if (pg->conn == NULL)
-        return -ML_ECLOSED;
+    int error = ml_pg_look(pg);
+    if (error != 0)
+        return error;
     if (pg->is_broken || !ml_libpq.PQexitPipelineMode(pg->conn))
         return failure(pg);
     pg->is_simple = true;
@@ -57,7 +58,7 @@ static int enter_pipeline(struct ml_pg *pg)
 
 int ml_pg_simple_next(struct ml_pg *pg, PGresult **result, ml_time deadline)
 {
-    int error = pg->conn == NULL ? -ML_ECLOSED : 0;
+    int error = ml_pg_look(pg);
     *result = NULL;
     while (error == 0 && ml_libpq.PQisBusy(pg->conn))
         error = exchange(pg, &answer_kind, deadline);
@@ -70,7 +71,7 @@ int ml_pg_simple_next(struct ml_pg *pg, PGresult **result, ml_time deadline)
 
 int ml_pg_copy_put(struct ml_pg *pg, const char *data, size_t size, ml_time deadline)
 {
-    int error = pg->conn == NULL ? -ML_ECLOSED : 0;
+    int error = ml_pg_look(pg);
     while (error == 0 && size > 0) {
         size_t piece = size < 65536 ? size : 65536;
         int is_taken = ml_libpq.PQputCopyData(pg->conn, data, (int)piece);
@@ -85,7 +86,7 @@ int ml_pg_copy_put(struct ml_pg *pg, const char *data, size_t size, ml_time dead
 
 int ml_pg_copy_end(struct ml_pg *pg, const char *reason, ml_time deadline)
 {
-    int error = pg->conn == NULL ? -ML_ECLOSED : 0, is_taken = 0;
+    int error = ml_pg_look(pg), is_taken = 0;
     while (error == 0 && is_taken == 0) {
         is_taken = ml_libpq.PQputCopyEnd(pg->conn, reason);
         error = is_taken < 0 ? failure(pg) : drain(pg, deadline);
@@ -95,7 +96,7 @@ int ml_pg_copy_end(struct ml_pg *pg, const char *reason, ml_time deadline)
 
 int ml_pg_copy_get(struct ml_pg *pg, char **data, size_t *size, ml_time deadline)
 {
-    int error = pg->conn == NULL ? -ML_ECLOSED : 0, got = 0;
+    int error = ml_pg_look(pg), got = 0;
     *data = NULL;
     while (error == 0 && (got = ml_libpq.PQgetCopyData(pg->conn, data, 1)) == 0)
         error = exchange(pg, &answer_kind, deadline);

@@ -68,7 +68,7 @@ for (const name of tabs) {
 const HEIGHT = 28;
 let tasks = [], shown = [], selected = null, order = {key: "id", up: true};
 const columns = [["id", "id"], ["name", "name"], ["state", "state"], ["age", "age"],
-  ["switches", "switches"], ["waits", "waits for"]];
+  ["cpu", "cpu"], ["switches", "switches"], ["waits", "waits for"]];
 const age = s => s >= 3600 ? (s / 3600).toFixed(1) + " h" : s >= 60 ? (s / 60).toFixed(1) + " m" :
   s.toFixed(1) + " s";
 const nameOf = t => t.name === undefined ? "#" + t.id : t.name;
@@ -77,8 +77,11 @@ const waitOf = t => {
   const who = on.task ? " " + (on.name || "#" + on.task) : "";
   return t.waits_for ? t.waits_for + who : "";
 };
-const cells = t => [t.id, nameOf(t), t.state, age(t.age || 0), t.switches, waitOf(t)];
-const value = (t, key) => key === "waits" ? waitOf(t) : key === "name" ? nameOf(t) : t[key];
+// CPU time is counted from the first look on.
+const cpu = t => t.cpu === undefined ? "" : t.cpu.toFixed(3) + " s";
+const cells = t => [t.id, nameOf(t), t.state, age(t.age || 0), cpu(t), t.switches, waitOf(t)];
+const value = (t, key) => key === "waits" ? waitOf(t) : key === "name" ? nameOf(t) :
+  key === "cpu" ? t.cpu || 0 : t[key];
 
 function filter() {
   const text = $("search").value.toLowerCase();
@@ -104,7 +107,7 @@ function draw() {
     row.setAttribute("aria-selected", selected === t.id);
     row.style.top = i * HEIGHT + "px";
     cells(t).forEach((text, j) => {
-      const cell = make("span", text, j === 0 || j === 3 || j === 4 ? "number" : "");
+      const cell = make("span", text, j === 0 || (j >= 3 && j <= 5) ? "number" : "");
       cell.title = text;
       row.append(cell);
     });

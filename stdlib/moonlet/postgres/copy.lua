@@ -50,6 +50,22 @@ local function release(self, is_whole)
   if loan then loan:close() end
 end
 
+-- A connection that has begun to copy: it serves for nothing else if the task is cancelled.
+local Opening = {}
+
+function Opening:__close(failure)
+  if failure ~= nil then release(self, false) end
+end
+
+-- Begins, or gives the loan back.
+local function open(connection, loan, sql, direction)
+  local opening <close> = setmetatable({ connection = connection, loan = loan }, Opening)
+  local ok, message, code, details = begin(opening.connection, sql, direction)
+  if ok then return true end
+  if loan then loan:close() end
+  return nil, message, code, details
+end
+
 -- ---- in ----
 
 --- Data on their way into a table. `<close>` gives them up, unless they are finished: then the
@@ -179,11 +195,8 @@ end
 -- Begins to copy in; with a source copies all of it. loan: of the connection; false: it is a
 -- transaction's.
 function copy.write(connection, loan, sql, source)
-  local ok, message, code, details = begin(connection, sql, "in")
-  if not ok then
-    if loan then loan:close() end
-    return nil, message, code, details
-  end
+  local ok, message, code, details = open(connection, loan, sql, "in")
+  if not ok then return nil, message, code, details end
   local writer = { connection = connection, loan = loan, parts = {}, count = 0, size = 0 }
   setmetatable(writer, CopyWriter)
   if source == nil then return writer end
@@ -237,11 +250,8 @@ end
 
 -- Begins to copy out.
 function copy.read(connection, loan, sql)
-  local ok, message, code, details = begin(connection, sql, "out")
-  if not ok then
-    if loan then loan:close() end
-    return nil, message, code, details
-  end
+  local ok, message, code, details = open(connection, loan, sql, "out")
+  if not ok then return nil, message, code, details end
   local reader = setmetatable({ connection = connection, loan = loan }, CopyReader)
   return reader, nil, nil, reader
 end

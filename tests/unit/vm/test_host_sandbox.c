@@ -186,8 +186,9 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.redis.scan preload.moonlet.redis.script preload.moonlet.redis.subscription "
          "preload.moonlet.serving preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
          "preload.moonlet.worker.bus preload.moonlet.worker.core preload.moonlet.worker.drain "
-         "preload.moonlet.worker.messages preload.moonlet.worker.redis_store preload.moonlet.worker.redis_value "
-         "preload.moonlet.worker.show "},
+         "preload.moonlet.worker.figures preload.moonlet.worker.messages preload.moonlet.worker.passing "
+         "preload.moonlet.worker.redis_store preload.moonlet.worker.redis_value preload.moonlet.worker.show "
+         "preload.moonlet.worker.topics "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal debug.setmetatable "
@@ -289,9 +290,10 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.test.specs preload.moonlet.thread preload.moonlet.thread.core "
          "preload.moonlet.thread.worker preload.moonlet.websocket preload.moonlet.websocket.core "
          "preload.moonlet.worker preload.moonlet.worker.bus preload.moonlet.worker.cas preload.moonlet.worker.core "
-         "preload.moonlet.worker.drain preload.moonlet.worker.messages preload.moonlet.worker.redis_store "
-         "preload.moonlet.worker.redis_value preload.moonlet.worker.show preload.moonlet.worker.store "
-         "preload.moonlet.worker.store.core "},
+         "preload.moonlet.worker.drain preload.moonlet.worker.figures preload.moonlet.worker.messages "
+         "preload.moonlet.worker.passing preload.moonlet.worker.redis_store preload.moonlet.worker.redis_value "
+         "preload.moonlet.worker.show preload.moonlet.worker.store preload.moonlet.worker.store.core "
+         "preload.moonlet.worker.topics "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);
