@@ -170,6 +170,20 @@ function Durable:get(id) end
 ---@return string|nil # code
 function Durable:list(opts) end
 
+---@class moonlet.durable.Durable.prune.options
+---@field status? string "done", "failed" or "cancelled"; without it "done" and "cancelled"
+---@field workflow? string
+---@field queue? string
+
+---Removes runs that have ended, with their steps and messages; those that failed stay unless
+---`status` says so, and children stay as long as their parents. An `id` may then be used again.
+---@param seconds number how long ago they ended, at least
+---@param opts? moonlet.durable.Durable.prune.options
+---@return integer|nil # how many; or nil, message, code
+---@return string|nil # message
+---@return string|nil # code
+function Durable:prune(seconds, opts) end
+
 ---@class moonlet.durable.Durable.queue.options
 ---@field concurrency? integer runs at a time, on all workers
 ---@field per_worker? integer runs at a time on each worker

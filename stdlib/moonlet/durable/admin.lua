@@ -305,4 +305,65 @@ function Durable:fork(id, step)
   return handles.new(self, new_id)
 end
 
+local PRUNE_OPTIONS = { status = true, workflow = true, queue = true }
+
+-- So many runs are removed by one transaction: others write between two.
+local PRUNED = 200
+
+-- Ended runs, but for children whose parent may still ask for their results.
+local OLD = [[SELECT id FROM moonlet_runs WHERE ended < ? AND status IN (%s)%s AND (parent IS NULL
+  OR NOT EXISTS (SELECT 1 FROM moonlet_runs p WHERE p.id = moonlet_runs.parent
+  AND p.status IN ('queued', 'running'))) ORDER BY seq LIMIT ]] .. PRUNED
+
+local ENDED = { done = "'done'", failed = "'failed'", cancelled = "'cancelled'" }
+
+local function remove_runs(tx, engine, statement, parameters)
+  local rows, message, code = tx:all(engine.sql(statement), unpack(parameters))
+  if not rows then return nil, message, code end
+  for _, row in ipairs(rows) do
+    for _, from in ipairs { "moonlet_steps WHERE run = ?", "moonlet_messages WHERE run = ?",
+      "moonlet_runs WHERE id = ?" } do
+      local ok
+      ok, message, code = tx:execute(engine.sql("DELETE FROM " .. from), row.id)
+      if not ok then return nil, message, code end
+    end
+  end
+  return #rows
+end
+
+--- Removes runs that have ended, with their steps and messages; those that failed stay unless
+-- `status` says so, and children stay as long as their parents. An `id` may then be used again.
+-- @tparam number seconds how long ago they ended, at least
+-- @tparam[opt] table opts
+-- @tparam[opt] string opts.status "done", "failed" or "cancelled"; without it "done" and
+-- "cancelled"
+-- @tparam[opt] string opts.workflow
+-- @tparam[opt] string opts.queue
+-- @treturn integer how many; or nil, message, code
+function Durable:prune(seconds, opts)
+  argument.self(self, Durable, "prune")
+  argument.number(seconds, 1, "prune")
+  argument.check(seconds >= 0, 1, "prune", "must not be negative")
+  opts = opts or {}
+  argument.options(opts, 2, "prune", PRUNE_OPTIONS)
+  argument.check(opts.status == nil or ENDED[opts.status], 2, "prune",
+    "option 'status' must be \"done\", \"failed\" or \"cancelled\"")
+  local where, parameters = "", { self:now() - seconds }
+  for _, name in ipairs { "workflow", "queue" } do
+    if opts[name] then
+      where, parameters[#parameters + 1] = where .. " AND " .. name .. " = ?", opts[name]
+    end
+  end
+  local statement = OLD:format(ENDED[opts.status] or "'done', 'cancelled'", where)
+  local total = 0
+  repeat
+    local count, message, code = write(self, function(tx)
+      return remove_runs(tx, self.engine, statement, parameters)
+    end)
+    if not count then return nil, message, code end
+    total = total + count
+  until count < PRUNED
+  return total
+end
+
 return { class = Durable, internal = internal }

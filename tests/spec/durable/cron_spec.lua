@@ -2,6 +2,8 @@
 
 local calendar = require "moonlet.durable.calendar"
 local cron = require "moonlet.durable.cron"
+local durable = require "moonlet.durable"
+local task = require "moonlet.task"
 local zone = require "moonlet.durable.zone"
 
 local function tzif(footer)
@@ -136,5 +138,26 @@ describe("a schedule in a zone with summer time", function()
         end
       end
     end
+  end)
+end)
+
+describe("a schedule under the virtual clock", function()
+  -- The times at which a nightly workflow began from one instant on, for three days.
+  local function nights(from)
+    local d <close> = durable.test()
+    d.offset = instant(from) - task.now()
+    local times = {}
+    d:workflow("nightly", function(ctx)
+      ctx:step("begin", function() times[#times + 1] = os.date("!%Y-%m-%d %H:%M", d:now() // 1) end)
+    end)
+    d:schedule("night", "30 2 * * *", "nightly")
+    d.schedules.night.zone = berlin
+    task.sleep(3 * 86400)
+    return times
+  end
+
+  it("starts its run once a day over both ends of summer time", function()
+    assert.same({ "2024-03-30 01:30", "2024-03-31 01:00", "2024-04-01 00:30" }, nights "2024-03-29 12:00")
+    assert.same({ "2024-10-26 00:30", "2024-10-27 00:30", "2024-10-28 01:30" }, nights "2024-10-25 12:00")
   end)
 end)

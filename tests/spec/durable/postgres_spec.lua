@@ -67,6 +67,8 @@ describe("durable runs on PostgreSQL", function()
     assert.equal("done", d:get("all").status)
     assert.is_true(#d:list { workflow = "all" } == 1)
     assert(d:fork("all", "tx"))
+    assert.equal(2, d:prune(0)) -- and the child
+    assert.is_nil(d:get "all")
   end)
 
   it("keep the limits of queues between workers, and lose none", function()
