@@ -1,5 +1,6 @@
 -- The web server as a user of moonlet would write it. Prints "listening PORT".
--- Usage: moonlet http.lua [DIRECTORY]    (DIRECTORY: files that it serves)
+-- Usage: moonlet http.lua [DIRECTORY [CERTIFICATE KEY]]
+--     (DIRECTORY: files that it serves; with a certificate: over TLS)
 local http = require "moonlet.http"
 local net = require "moonlet.net"
 
@@ -29,7 +30,8 @@ local function handler(req, res)
   return router(req, res)
 end
 
-local listener <close> = assert(net.listen("127.0.0.1", 0, { backlog = BACKLOG }))
+local tls = arg[2] and { cert_file = arg[2], key_file = arg[3] }
+local listener <close> = assert(net.listen("127.0.0.1", 0, { backlog = BACKLOG, tls = tls }))
 print("listening " .. listener:address().port)
 io.stdout:flush()
 assert(http.server(handler):serve(listener))

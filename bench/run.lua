@@ -19,9 +19,10 @@ local process = require "process"
 local suites = {
   "micro", "sleepers", "echo", "http", "websocket", "udp", "lines", "bulk", "tls", "handshakes",
   "flat", "idle",
-  "startup", "syscalls", "libc_calls", "slow", "slow_http", "http_client",
+  "startup", "syscalls", "libc_calls", "slow", "slow_http", "https", "http_client",
   "http_idle", "flood", "preempt", "documents", "files", "sqlite", "postgres", "watch",
   "children", "threads", "metrics", "profile", "trace", "dump", "debugger", "durable", "workers",
+  "workers_reload",
   "messages", "store",
 }
 

@@ -218,6 +218,41 @@ MOONLET_API bool moonlet_is_in_shell(const struct moonlet *m);
  */
 MOONLET_API bool moonlet_is_signal_open(int signal_number);
 
+/*
+ * Records from now on what happens to the runtime's tasks, into `size` bytes, 16 for each event; 0:
+ * 1 MiB. Inside of tasks, too, as the three functions below.
+ *
+ * - 0;
+ * - -EBUSY: that was begun before, maybe by the script;
+ * - -EINVAL: more than 16 MiB; -ENOMEM; -EPERM: the runtime is without moonlet.inspect.
+ */
+MOONLET_API int moonlet_inspect_trace_start(struct moonlet *m, size_t size);
+
+/*
+ * *text becomes what was recorded in the last `seconds`, 0: all that is there, `*size` bytes of
+ * JSON for ui.perfetto.dev, to be given to free(). The recording goes on. Does not wait.
+ *
+ * - 0;
+ * - -ENODATA: nothing is recorded;
+ * - -EINVAL: text or size is NULL; -ENOMEM; -EPERM.
+ */
+MOONLET_API int moonlet_inspect_trace_last(struct moonlet *m, double seconds, char **text,
+                                           size_t *size);
+
+/* Ends it; harmless if nothing is recorded. 0; -ENOMEM; -EPERM. */
+MOONLET_API int moonlet_inspect_trace_stop(struct moonlet *m);
+
+/*
+ * *text becomes the metrics of the runtime and its script, `*size` bytes, to be given to free().
+ * format: "prometheus" (NULL), "openmetrics" or "json". Some are measured from the first call on.
+ * Runs functions of the script that give values. Does not wait.
+ *
+ * - 0;
+ * - -EINVAL: an unknown format, text or size is NULL; -ENOMEM; -EPERM, as above.
+ */
+MOONLET_API int moonlet_inspect_metrics(struct moonlet *m, const char *format, char **text,
+                                        size_t *size);
+
 /* ---- looking inside ---- */
 
 /*

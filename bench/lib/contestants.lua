@@ -101,6 +101,27 @@ function contestants:http_servers(directory)
   })
 end
 
+--- The same server without TLS and with it, of moonlet and of nginx. Plain and TLS take turns in
+-- this order.
+-- @tparam string directory as for http_servers(); nginx's own are below it
+-- @tparam table credentials `cert` and `key`: files
+-- @treturn {table,...} of `name`, `command` and `is_tls`
+function contestants:https_servers(directory, credentials)
+  local cert, key = credentials.cert, credentials.key
+  local moonlet = {self.settings.moonlet, self:script("http.lua"), directory}
+  local list = {
+    {name = "moonlet, plain", command = moonlet},
+    {name = "moonlet, TLS", is_tls = true, command = append({table.unpack(moonlet)}, {cert, key})},
+  }
+  if not self.settings.peers then return list end
+  local script = peer_script(self, "http_nginx.sh")
+  return append(list, {
+    {name = "nginx, plain", command = {script, free_port(), directory .. "/plain"}},
+    {name = "nginx, TLS", is_tls = true,
+      command = {script, free_port(), directory .. "/tls", cert, key}},
+  })
+end
+
 --- HTTP servers without the canned one, which keeps nothing of a connection, and without nginx,
 -- which takes the memory of its connections before they come.
 -- @treturn {table,...} of `name` and `command`

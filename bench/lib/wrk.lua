@@ -25,7 +25,8 @@ end
 
 --- Asks for one URL on many connections, for some seconds.
 -- @tparam table server `pid` and `port`
--- @tparam table plan `path`, `connections`, `seconds`; `fields`: lines of the request's head
+-- @tparam table plan `path`, `connections`, `seconds`; `fields`: lines of the request's head;
+-- `is_tls`
 -- @treturn ?table `requests_per_second`, `server_cpu_us_per_request`, `p50_us`, `p99_us`; or nil
 -- and a reason
 function wrk.load(server, plan)
@@ -35,7 +36,8 @@ function wrk.load(server, plan)
     table.insert(command, "-H")
     table.insert(command, line)
   end
-  table.insert(command, "http://127.0.0.1:" .. server.port .. plan.path)
+  local scheme = plan.is_tls and "https" or "http"
+  table.insert(command, scheme .. "://127.0.0.1:" .. server.port .. plan.path)
   local before = cpu_seconds(server.pid)
   local output, reason = process.capture(command, {cpu = LOAD_CPU, limit = plan.seconds + 30})
   local after = cpu_seconds(server.pid)

@@ -33,6 +33,15 @@ const char *ml_error_name(int error)
     return name != NULL ? name : "EUNKNOWN";
 }
 
+int ml_error_number(const char *name)
+{
+    enum { MOST = 140 };
+    for (int i = 1; name != NULL && i < MOST; i++)
+        if (strcmp(ml_error_name(i), name) == 0)
+            return -i;
+    return -EIO;
+}
+
 const char *ml_error_text(int error)
 {
     const struct error_entry *entry = entry_of(abs(error));

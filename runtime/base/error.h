@@ -38,6 +38,9 @@ enum ml_error {
 /* "ECONNREFUSED", "CLOSED", ... for an error number of either kind, negated or not. Static. */
 const char *ml_error_name(int error);
 
+/* The negated number of the kernel's error of that name; -EIO if it has none. */
+int ml_error_number(const char *name);
+
 /* One sentence without a full stop for an error number of either kind, negated or not. Static. */
 const char *ml_error_text(int error);
 

@@ -55,11 +55,12 @@ static void on_signal(int number)
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 enum { SIGNALS = sizeof signals / sizeof *signals };
 
-/* A signal that was ignored when the program began (nohup, a shell's "&") stays ignored. */
-static void watch_signals(void)
+/* A signal that was ignored when the program began (nohup, a shell's "&") stays ignored. A worker
+ * ends by its master's word: SIGHUP is for that one. */
+static void watch_signals(bool is_worker)
 {
     for (int i = 0; i < SIGNALS; i++)
-        if (signal(signals[i], SIG_IGN) != SIG_IGN)
+        if (!(is_worker && signals[i] == SIGHUP) && signal(signals[i], SIG_IGN) != SIG_IGN)
             signal(signals[i], on_signal);
 }
 
@@ -283,7 +284,7 @@ static int run(int argc, char **argv, const struct cli_options *options)
         return EXIT_FAILURE;
     }
     current = m;
-    watch_signals();
+    watch_signals(options->workers.count > 0);
     int status = moonlet_run(m);
     cli_profile_finish();
     leave_signals();

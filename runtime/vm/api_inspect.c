@@ -34,16 +34,6 @@ static int tell(lua_State *L)
     return ml_wire_tell(ml_lua_of(L)->inspect.wire, event) ? 0 : luaL_error(L, "no room");
 }
 
-/* The errno of that name. */
-static int error_of(const char *name)
-{
-    enum { MOST = 140 };
-    for (int i = 1; name != NULL && i < MOST; i++)
-        if (strcmp(ml_error_name(i), name) == 0)
-            return -i;
-    return -EIO;
-}
-
 /* Stack: a struct listening, a light userdata. Reads {place, message, code}. Raises. */
 static int read_answer(lua_State *L)
 {
@@ -51,7 +41,7 @@ static int read_answer(lua_State *L)
     ml_unpack(L, listening->answer);
     if (lua_rawgeti(L, 2, 1) != LUA_TTABLE) {
         lua_rawgeti(L, 2, 3);
-        listening->error = error_of(lua_tostring(L, -1));
+        listening->error = ml_error_number(lua_tostring(L, -1));
         return 0;
     }
     if (lua_getfield(L, -1, "url") == LUA_TSTRING)

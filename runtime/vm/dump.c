@@ -13,6 +13,7 @@
 #include "hub/loop/run.h"
 #include "hub/on/offload.h"
 #include "interpose/prompt.h"
+#include "vm/dump_alarm.h"
 #include "vm/moonlet_state.h"
 #include "vm/running.h"
 #include "vm/runtimes.h"

@@ -4,6 +4,7 @@
 #include "bindings/core/lua_task.h"
 #include "bindings/core/source_line.h"
 #include "vm/moonlet_state.h"
+#include "vm/native_stack.h"
 #include "vm/overrun_report.h"
 #include "vm/poke.h"
 

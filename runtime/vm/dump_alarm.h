@@ -7,22 +7,12 @@
 #define ML_VM_DUMP_ALARM_H
 
 #include "base/clock.h"
-#include "vm/native_stack.h"
-
-#include <stdatomic.h>
 
 struct ml_task;
 struct moonlet;
 
 /* A C function that keeps the thread for so long is told. */
 #define ML_DUMP_ALARM (100 * ML_MILLISECOND)
-
-struct ml_dump_alarm {
-    atomic_int timer; /* the kernel's number of the timer plus 1; 0: there is none */
-    /* What the thread had computed when the dump was asked for, and at the last look; -1: there was
-     * none. */
-    ml_time spent_then, spent_last;
-};
 
 /* A dump is asked for: sets the alarm, if pokes are possible. From any thread and from signal
  * handlers. */

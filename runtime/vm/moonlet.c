@@ -24,6 +24,7 @@
 #include "system/signal/inbox.h"
 #include "vm/api_thread_channel.h"
 #include "vm/dump.h"
+#include "vm/dump_alarm.h"
 #include "vm/host_task.h"
 #include "vm/inspector.h"
 #include "vm/interrupt.h"

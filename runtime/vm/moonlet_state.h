@@ -9,7 +9,6 @@
 #include "bindings/core/lua_runtime.h"
 #include "bindings/repl/session.h"
 #include "moonlet.h"
-#include "vm/dump_alarm.h"
 #include "vm/warnings.h"
 #include "vm/watch_state.h"
 

@@ -1,6 +1,6 @@
 /*
- * What pokes, the watchdog, preemption and warnings of slow tasks keep of each runtime: for
- * vm/poke.c, vm/watchdog.c, vm/preempt.c and vm/slow.c alone.
+ * What pokes, the watchdog, preemption, warnings of slow tasks and the alarm of dumps keep of each
+ * runtime: for vm/poke.c, vm/watchdog.c, vm/preempt.c, vm/slow.c and vm/dump_alarm.c alone.
  */
 #ifndef ML_VM_WATCH_STATE_H
 #define ML_VM_WATCH_STATE_H
@@ -35,6 +35,14 @@ struct ml_poke {
     pthread_mutex_t asking; /* held by the thread that asks */
     int frame_count;
     void *frames[ML_NATIVE_FRAMES];
+};
+
+/* vm/dump_alarm.c. */
+struct ml_dump_alarm {
+    atomic_int timer; /* the kernel's number of the timer plus 1; 0: there is none */
+    /* What the thread had computed when the dump was asked for, and at the last look; -1: there was
+     * none. */
+    ml_time spent_then, spent_last;
 };
 
 /* The running task of a hub, and a number that the next switch changes. */

@@ -202,14 +202,14 @@ static void on_channel(void *data, int fd, bool readable, bool writable)
 }
 
 static int send_message(struct ml_worker_client *client, enum ml_control_type type,
-                        uint64_t request, const void *payload, size_t size)
+                        uint64_t request, const void *payload, size_t size, int fd)
 {
     struct ml_control_head head = {.type = (uint8_t)type, .request = request};
     if (client->process != getpid())
         return -ECHILD;
     if (client->control.fd < 0)
         return -EPIPE;
-    int error = ml_control_send(&client->control, &head, payload, size, NULL, 0);
+    int error = ml_control_send(&client->control, &head, payload, size, &fd, fd >= 0);
     if (error == -ECONNRESET)
         error = -EPIPE;
     if (client->control.waiting > 0)
@@ -220,7 +220,13 @@ static int send_message(struct ml_worker_client *client, enum ml_control_type ty
 int ml_worker_tell(struct ml_worker_client *client, enum ml_control_type type, const void *payload,
                    size_t size)
 {
-    return send_message(client, type, 0, payload, size);
+    return send_message(client, type, 0, payload, size, -1);
+}
+
+int ml_worker_tell_with(struct ml_worker_client *client, enum ml_control_type type,
+                        const void *payload, size_t size, int fd)
+{
+    return send_message(client, type, 0, payload, size, fd);
 }
 
 /* ---- requests ---- */
@@ -256,7 +262,7 @@ int ml_worker_request(struct ml_worker_client *client, enum ml_control_type type
     struct call *call = new_call(client);
     if (call == NULL)
         return -ENOMEM;
-    int error = send_message(client, type, call->request, payload, size);
+    int error = send_message(client, type, call->request, payload, size, -1);
     while (error == 0 && !call->is_answered)
         error = ml_wait(client->hub, &reply_kind, 0, &call->waiters, deadline);
     if (call->is_answered)

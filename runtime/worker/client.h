@@ -83,6 +83,10 @@ void ml_worker_client_on(struct ml_worker_client *client, enum ml_control_type t
 int ml_worker_tell(struct ml_worker_client *client, enum ml_control_type type, const void *payload,
                    size_t size);
 
+/* The same with a descriptor, which stays the caller's. */
+int ml_worker_tell_with(struct ml_worker_client *client, enum ml_control_type type,
+                        const void *payload, size_t size, int fd);
+
 /*
  * Sends a request and waits for the reply, which the caller releases after 0; its own `error` says
  * how the master answered. The descriptors stay the caller's.

@@ -36,7 +36,8 @@
  * - GONE     notice: struct ml_control_peer, of a worker that has ended
  * - JOINED   notice: the same, of a worker that is ready and from now on the one of its slot
  * - TICKETS  notice: struct ml_ticket_secrets: they have changed
- * - FIGURES  notice: uint64_t number: the metrics are wanted; word: the number and the text
+ * - FIGURES  request: nothing -> a file in memory, a line of text of each worker's metrics;
+ *            notice: uint64_t number: they are wanted; word: the number, and a file with the line
  */
 #define ML_CONTROL_TYPES(X)                                                                        \
     X(HELLO)                                                                                       \

@@ -2,6 +2,7 @@
 
 #include "system/signal/start_state.h"
 #include "worker/clockwork.h"
+#include "worker/figures.h"
 #include "worker/handover.h"
 #include "worker/kept_stores.h"
 #include "worker/master_state.h"
@@ -165,6 +166,7 @@ static void turn(struct ml_master *master, ml_time *watchdog_at)
 {
     ml_time until = ml_time_earlier(ml_clockwork_turn(master), *watchdog_at);
     until = ml_time_earlier(until, ml_tickets_turn(master));
+    until = ml_time_earlier(until, ml_figures_turn(master));
     until = ml_time_earlier(until, ml_handover_turn(master));
     if (is_over(master))
         return;
@@ -186,9 +188,11 @@ static void turn(struct ml_master *master, ml_time *watchdog_at)
     }
 }
 
+/* The manager hears of a new program at once: the one before it may have spoken long ago. */
 static int run(struct ml_master *master)
 {
-    ml_time watchdog_at = ml_time_after(master->now, ml_notify_interval());
+    ml_time span = ml_notify_interval();
+    ml_time watchdog_at = span != ML_FOREVER ? master->now : ML_FOREVER;
     while (!is_over(master))
         turn(master, &watchdog_at);
     return master->status;
@@ -225,6 +229,7 @@ static void init(struct ml_master *master, const struct ml_master_options *optio
     ml_list_init(&master->shares);
     ml_list_init(&master->stores);
     ml_list_init(&master->reload.waiters);
+    ml_figures_open(master);
 }
 
 /* This program has taken over from another one: its own workers replace those of that one. */
@@ -265,6 +270,7 @@ static int open_parts(struct ml_master *master)
 
 static void release(struct ml_master *master)
 {
+    ml_figures_close(master);
     ml_handover_close(master);
     ml_report_socket_close(master);
     ml_places_release(master);

@@ -47,6 +47,7 @@ struct ml_worker_process {
     uint64_t most_memory;        /* bytes; 0: no limit */
     uint64_t memory;             /* bytes at the last beat */
     struct ml_control_beat beat; /* the last one */
+    bool owes_figures;           /* it was asked for its metrics; worker/figures.h */
 };
 
 /* A place for a worker. */
@@ -64,7 +65,7 @@ struct ml_worker_slot {
     bool is_done; /* its program has ended well before it served: it is not started again */
 };
 
-/* A request for a reload that is not answered yet. */
+/* A request for a reload, or for metrics, that is not answered yet. */
 struct ml_reload_waiter {
     struct ml_link link;
     uint32_t serial;
@@ -76,6 +77,14 @@ struct ml_reload {
     bool is_wanted_again; /* it was asked for while one was under way */
     uint32_t generation;  /* the new one */
     struct ml_link waiters;
+};
+
+/* Metrics that are being collected: worker/figures.h */
+struct ml_figures {
+    int file;               /* what has come; -1: nobody has asked */
+    uint64_t number;        /* of the collection */
+    ml_time until;          /* then those that have not answered are left out */
+    struct ml_link waiters; /* struct ml_reload_waiter */
 };
 
 enum { ML_MASTER_POLLS = 2 }; /* descriptors besides those of the processes */
@@ -90,6 +99,7 @@ struct ml_master {
     uint32_t last_generation;
     uint32_t last_serial;
     struct ml_reload reload;
+    struct ml_figures figures;
     struct ml_link shares; /* worker/shares.h */
     uint64_t last_share;
     struct ml_link stores; /* worker/kept_stores.h */

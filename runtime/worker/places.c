@@ -249,6 +249,7 @@ void ml_place_ready(struct ml_master *master, struct ml_worker_process *process)
     } else if (master->reload.is_under_way) {
         ml_reload_check(master);
     } else {
+        ml_master_log(master, "worker %u is replaced: it has served enough", slot->id);
         ml_slot_swap(master, slot, "it was replaced", true);
         ml_shares_slot_ready(master, process);
     }

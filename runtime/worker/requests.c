@@ -1,5 +1,6 @@
 #include "worker/requests.h"
 
+#include "worker/figures.h"
 #include "worker/kept_stores.h"
 #include "worker/peers.h"
 #include "worker/places.h"
@@ -152,13 +153,23 @@ static void serve_peer(const struct request *r)
         refuse(r, -EPROTO);
 }
 
+/* A request, or a worker's answer. */
+static void serve_figures(const struct request *r)
+{
+    uint64_t number;
+    if (r->message->head.request != 0)
+        ml_figures_ask(r->master, r->process, r->message->head.request);
+    else if (r->message->fd_count > 0 && ml_control_read(r->message, &number, sizeof number))
+        ml_figures_take(r->master, r->process, number, r->message->fds[0]);
+}
+
 /* NULL: not for the master. */
 static void (*const served[ML_CONTROL_TYPE_COUNT])(const struct request *r) = {
     [ML_CONTROL_READY] = serve_ready,   [ML_CONTROL_BEAT] = serve_beat,
     [ML_CONTROL_LISTEN] = serve_listen, [ML_CONTROL_UNLISTEN] = serve_unlisten,
     [ML_CONTROL_RELOAD] = serve_reload, [ML_CONTROL_STOP] = serve_stop,
     [ML_CONTROL_STATUS] = serve_status, [ML_CONTROL_STORE] = serve_store,
-    [ML_CONTROL_PEER] = serve_peer,
+    [ML_CONTROL_PEER] = serve_peer,     [ML_CONTROL_FIGURES] = serve_figures,
 };
 
 bool ml_requests_serve(struct ml_master *master, struct ml_worker_process *process)

@@ -80,7 +80,7 @@ local function parse(text)
   return {
     host = host, port = port, is_secure = scheme == "wss",
     authority = port == PORTS[scheme] and shown or shown .. ":" .. port,
-    target = u.query and path .. "?" .. u.query or path,
+    path = path, target = u.query and path .. "?" .. u.query or path,
   }
 end
 
@@ -107,7 +107,7 @@ end
 local RESERVED = { host = true, upgrade = true, connection = true, origin = true }
 
 -- Fields that the request has over each version of HTTP, one behind the other.
-local function each_field(opts, add)
+local function each_field(place, opts, add)
   add("Sec-WebSocket-Version", "13")
   if opts.subprotocols and #opts.subprotocols > 0 then
     add("Sec-WebSocket-Protocol", table_concat(opts.subprotocols, ", "))
@@ -115,6 +115,7 @@ local function each_field(opts, add)
   local offer = core.offer(opts)
   if offer then add("Sec-WebSocket-Extensions", offer) end
   local given = headers.new(opts.headers)
+  if opts.client then tunnels.add_fields(opts.client, place, given) end
   if opts.origin then given.origin = opts.origin end
   for name, value in pairs(given) do
     if name == "origin" or not (RESERVED[name] or name:find "^sec%-websocket%-") then
@@ -126,7 +127,7 @@ end
 local function request(place, opts, key)
   local lines = { "GET " .. place.target .. " HTTP/1.1", "Host: " .. place.authority,
     "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: " .. key }
-  each_field(opts, function(name, value) lines[#lines + 1] = name .. ": " .. value end)
+  each_field(place, opts, function(name, value) lines[#lines + 1] = name .. ": " .. value end)
   return table_concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
@@ -134,7 +135,7 @@ end
 local function fields_of(place, opts)
   local fields = headers.new()
   fields.host = place.authority
-  each_field(opts, function(name, value) fields:add(name, value) end)
+  each_field(place, opts, function(name, value) fields:add(name, value) end)
   return fields
 end
 
@@ -215,6 +216,7 @@ local function dial(place, opts)
     given, message, code = shake(stream, place, opts)
     if not given then return nil, message, code end
   end
+  if opts.client then tunnels.keep_cookies(opts.client, place, given) end
   local ws = core.open(stream, opts, true, given["sec-websocket-extensions"])
   owner.stream = nil
   return ws, given["sec-websocket-protocol"]
@@ -236,9 +238,9 @@ end
 -- @tparam[opt] table|context opts.tls as of net.connect, for wss
 -- @tparam[opt] function opts.connect function(host, port) -> stream
 -- @tparam[opt] http.Client opts.client whose connections carry it, by its options tls, connect,
--- allow and proxy: over HTTP/2 if the server takes WebSockets so (RFC 8441). Without the option a
--- connection of HTTP/2 that the plain calls of moonlet.http have to that server is used, if there
--- is one
+-- allow and proxy, and whose headers, auth and cookies the request has: over HTTP/2 if the server
+-- takes WebSockets so (RFC 8441). Without the option a connection of HTTP/2 that the plain calls of
+-- moonlet.http have to that server is used, if there is one
 -- @treturn Websocket or nil, message, code: "EURL"; "ESTATUS": the server refused; "EPROTO": no
 -- WebSocket's answer; and those of net.connect
 -- @treturn string the subprotocol that the server chose, or nil

@@ -7,7 +7,7 @@
 -- of a worker.
 -- @module moonlet.worker
 
-local ipairs, tostring, type = ipairs, tostring, type
+local ipairs, require, tostring, type = ipairs, require, tostring, type
 local math_type = math.type
 
 local arg = arg
@@ -46,15 +46,30 @@ function worker.stop()
 end
 
 --- Tells how the workers are. May wait.
--- @treturn table pid (of the master), count, generation, uptime, reloading, stopping, tickets
--- (how many keys of TLS sessions there were so far), requests, connections, restarts; workers: a list of id, pid, state ("starting", "ready", "draining"),
--- generation, age, silent (seconds since its last beat), connections, requests, open, memory
--- (bytes), late (seconds by which its last beat was late); sockets: a list of address, kind,
--- sockets; or nil, message, code
+-- @treturn table pid (of the master), count, generation, uptime, reloading, stopping, tickets (how
+-- many keys of TLS sessions there were so far), requests, connections, restarts; workers: a list of
+-- id, pid, state ("starting", "ready", "draining"), generation, age, silent (seconds since its last
+-- beat), connections, requests, open, memory (bytes), late (seconds by which its last beat was
+-- late); sockets: a list of address, kind, sockets; or nil, message, code
 function worker.status()
   local text, message, code = core.request "status"
   if not text then return nil, message, code end
   return json.decode(text)
+end
+
+--- The metrics (`moonlet.inspect`) of all workers in the text format of Prometheus: each series
+-- with the label `worker`, the worker's number; and what the master has added up, also of workers
+-- that are gone: `moonlet_workers_requests_total`, `moonlet_workers_connections_total`,
+-- `moonlet_workers_restarts_total`, `moonlet_workers`, `moonlet_workers_generation`. A worker that
+-- does not answer within a second is left out. Outside of a worker the metrics of this process.
+-- May wait.
+-- @treturn string the text; or nil, message, code: "ECANCELED": the master goes on as a new program
+-- @usage router:get("/metrics", function()
+--   return 200, { ["content-type"] = "text/plain; version=0.0.4" }, worker.metrics()
+-- end)
+function worker.metrics()
+  if worker.id then return require("moonlet.worker.figures").text() end
+  return require("moonlet.inspect").metrics "prometheus"
 end
 
 local OPTIONS = {
@@ -127,7 +142,9 @@ end
 -- @tparam integer|string to the id of a worker: the one that serves there now, which may be this
 -- one; or "all": each of them, this one too, and without workers this process
 -- @tparam string topic up to 255 bytes
--- @param value not nil; copied as moonlet.thread copies values, but for its channels
+-- @param value not nil; copied as moonlet.thread copies values, but for its channels. A plain
+-- stream, a listener, a udp or an io file, alone or as a field of a table, up to 255 of them, goes
+-- along as by `stream:send_fd`: the receiver gets an object of its own, and this one stays open
 -- @treturn boolean true once it is queued; or nil, message, code: "EPIPE": the worker has ended, or
 -- none is there now; "ESRCH": there is no such place; "ENOTCONN": outside of a worker. For "all":
 -- two integers, how many were sent, and how many failed

@@ -434,17 +434,17 @@ local Router = {}
 ---Adds a route for every method that has none of its own, likewise.
 ---@param pattern string
 ---@param opts? table
----@param handler fun(req,res: nil)
+---@param handler fun(request: moonlet.http.Request, response: moonlet.http.Response)
 ---@return moonlet.http.Router # itself
----@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(request: moonlet.http.Request, response: moonlet.http.Response)): moonlet.http.Router
 function Router:any(pattern, opts, handler) end
 
 ---Adds a route for DELETE, likewise.
 ---@param pattern string
 ---@param opts? table
----@param handler fun(req,res: nil)
+---@param handler fun(request: moonlet.http.Request, response: moonlet.http.Response)
 ---@return moonlet.http.Router # itself
----@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(request: moonlet.http.Request, response: moonlet.http.Response)): moonlet.http.Router
 function Router:delete(pattern, opts, handler) end
 
 ---@class moonlet.http.Router.get.options
@@ -462,56 +462,56 @@ function Router:delete(pattern, opts, handler) end
 ---there is not.
 ---@param pattern string "/users/{id}", "/files/{path...}"
 ---@param opts? moonlet.http.Router.get.options
----@param handler fun(req,res: nil)
+---@param handler fun(request: moonlet.http.Request, response: moonlet.http.Response)
 ---@return moonlet.http.Router # itself
----@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(request: moonlet.http.Request, response: moonlet.http.Response)): moonlet.http.Router
 function Router:get(pattern, opts, handler) end
 
 ---Adds a route for HEAD, in place of the one for GET, likewise.
 ---@param pattern string
 ---@param opts? table
----@param handler fun(req,res: nil)
+---@param handler fun(request: moonlet.http.Request, response: moonlet.http.Response)
 ---@return moonlet.http.Router # itself
----@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(request: moonlet.http.Request, response: moonlet.http.Response)): moonlet.http.Router
 function Router:head(pattern, opts, handler) end
 
 ---Hands all paths below the prefix, for which there is no route, to another handler, which sees
 ---them without it.
 ---@param prefix string "/api"
----@param handler fun(req,res: nil) such as another router
+---@param handler fun(request: moonlet.http.Request, response: moonlet.http.Response) such as another router
 ---@return moonlet.http.Router # itself
 function Router:mount(prefix, handler) end
 
 ---Adds a route for OPTIONS, likewise.
 ---@param pattern string
 ---@param opts? table
----@param handler fun(req,res: nil)
+---@param handler fun(request: moonlet.http.Request, response: moonlet.http.Response)
 ---@return moonlet.http.Router # itself
----@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(request: moonlet.http.Request, response: moonlet.http.Response)): moonlet.http.Router
 function Router:options(pattern, opts, handler) end
 
 ---Adds a route for PATCH, likewise.
 ---@param pattern string
 ---@param opts? table
----@param handler fun(req,res: nil)
+---@param handler fun(request: moonlet.http.Request, response: moonlet.http.Response)
 ---@return moonlet.http.Router # itself
----@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(request: moonlet.http.Request, response: moonlet.http.Response)): moonlet.http.Router
 function Router:patch(pattern, opts, handler) end
 
 ---Adds a route for POST, likewise.
 ---@param pattern string
 ---@param opts? table
----@param handler fun(req,res: nil)
+---@param handler fun(request: moonlet.http.Request, response: moonlet.http.Response)
 ---@return moonlet.http.Router # itself
----@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(request: moonlet.http.Request, response: moonlet.http.Response)): moonlet.http.Router
 function Router:post(pattern, opts, handler) end
 
 ---Adds a route for PUT, likewise.
 ---@param pattern string
 ---@param opts? table
----@param handler fun(req,res: nil)
+---@param handler fun(request: moonlet.http.Request, response: moonlet.http.Response)
 ---@return moonlet.http.Router # itself
----@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(req,res: nil)): moonlet.http.Router
+---@overload fun(self: moonlet.http.Router, pattern: string, handler: fun(request: moonlet.http.Request, response: moonlet.http.Response)): moonlet.http.Router
 function Router:put(pattern, opts, handler) end
 
 ---Serves the files below a directory under all paths below the prefix, for which there is no
@@ -524,7 +524,7 @@ function Router:static(prefix, directory, opts) end
 
 ---Adds middleware, which runs around all that the router does, in the order of adding: it calls
 ---next() to run the rest, whose results are then in res, and may return results of its own.
----@param fn fun(req,res,next: nil)
+---@param fn fun(request: moonlet.http.Request, response: moonlet.http.Response, next)
 ---@return moonlet.http.Router # itself
 function Router:use(fn) end
 
@@ -627,7 +627,7 @@ function http.error(status, message, headers) end
 ---http.serve({ port = 8080 }, http.files("public"))
 ---@param root string
 ---@param opts? moonlet.http.files.options
----@return fun(request,response: nil) # a handler
+---@return fun(request: moonlet.http.Request, response: moonlet.http.Response) # a handler
 function http.files(root, opts) end
 
 ---Sends a GET request and reads the whole response. May wait.
@@ -712,18 +712,18 @@ function http.router() end
 ---
 ---http.serve({ port = 8080 }, function(req, res) return "hello" end)
 ---@param opts? moonlet.http.serve.options
----@param handler fun(request,response: nil)
+---@param handler fun(request: moonlet.http.Request, response: moonlet.http.Response)
 ---@return boolean|nil # true; or nil, message, code
 ---@return string|nil # message
 ---@return string|nil # code
----@overload fun(handler: fun(request,response: nil)): boolean|nil, string|nil, string|nil
+---@overload fun(handler: fun(request: moonlet.http.Request, response: moonlet.http.Response)): boolean|nil, string|nil, string|nil
 function http.serve(opts, handler) end
 
 ---Makes a server of a handler.
 ---@param opts? table as serve() has them, but those of listening
----@param handler fun(request,response: nil)
+---@param handler fun(request: moonlet.http.Request, response: moonlet.http.Response)
 ---@return moonlet.http.Server
----@overload fun(handler: fun(request,response: nil)): moonlet.http.Server
+---@overload fun(handler: fun(request: moonlet.http.Request, response: moonlet.http.Response)): moonlet.http.Server
 function http.server(opts, handler) end
 
 ---Sends a request and reads the head of the response; the body is the caller's to read. May

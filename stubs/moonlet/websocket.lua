@@ -67,7 +67,7 @@ local websocket = {}
 ---@field timeout? number seconds for connecting and the handshake
 ---@field tls? table|context as of net.connect, for wss
 ---@field connect? function function(host, port) -> stream
----@field client? http.Client whose connections carry it, by its options tls, connect, allow and proxy: over HTTP/2 if the server takes WebSockets so (RFC 8441). Without the option a connection of HTTP/2 that the plain calls of moonlet.http have to that server is used, if there is one
+---@field client? http.Client whose connections carry it, by its options tls, connect, allow and proxy, and whose headers, auth and cookies the request has: over HTTP/2 if the server takes WebSockets so (RFC 8441). Without the option a connection of HTTP/2 that the plain calls of moonlet.http have to that server is used, if there is one
 
 ---Connects to a WebSocket server. May wait.
 ---@param url string ws://host[:port]/path, or wss://

@@ -145,6 +145,17 @@ function worker.bus(opts) end
 ---@return fun(): any,integer # an iterator: the value, and the id of its sender
 function worker.messages(topic) end
 
+---The metrics (`moonlet.inspect`) of all workers in the text format of Prometheus: each series
+---with the label `worker`, the worker's number; and what the master has added up, also of workers
+---that are gone: `moonlet_workers_requests_total`, `moonlet_workers_connections_total`,
+---`moonlet_workers_restarts_total`, `moonlet_workers`, `moonlet_workers_generation`. A worker that
+---does not answer within a second is left out. Outside of a worker the metrics of this process.
+---May wait.
+---@return string|nil # the text; or nil, message, code: "ECANCELED": the master goes on as a new program
+---@return string|nil # message
+---@return string|nil # code
+function worker.metrics() end
+
 ---Tells the master that this worker serves. The first call that accepts connections or receives
 ---datagrams on a socket that it shares tells it, too. Harmless outside of a worker. Never waits.
 function worker.ready() end
@@ -187,7 +198,7 @@ function worker.run(opts) end
 ---`send` of that topic to it says so, once. May wait.
 ---@param to integer|string the id of a worker: the one that serves there now, which may be this one; or "all": each of them, this one too, and without workers this process
 ---@param topic string up to 255 bytes
----@param value any not nil; copied as moonlet.thread copies values, but for its channels
+---@param value any not nil; copied as moonlet.thread copies values, but for its channels. A plain stream, a listener, a udp or an io file, alone or as a field of a table, up to 255 of them, goes along as by `stream:send_fd`: the receiver gets an object of its own, and this one stays open
 ---@return boolean|nil # true once it is queued; or nil, message, code: "EPIPE": the worker has ended, or none is there now; "ESRCH": there is no such place; "ENOTCONN": outside of a worker. For "all": two integers, how many were sent, and how many failed
 ---@return string|nil # message
 ---@return string|nil # code

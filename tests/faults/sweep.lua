@@ -1,14 +1,16 @@
 -- Lets each system call and each allocation of a scenario fail once, in turn, and looks how the program
 -- takes it: it ends with status 0, or with 1 and a message; it never crashes, hangs, or leaves something behind.
 --
---     moonlet tests/faults/sweep.lua PROGRAM CALL ERRNO [STEP [BYTES [SCENARIO]]]
+--     moonlet tests/faults/sweep.lua PROGRAM CALL ERRNO [STEP [BYTES [SCENARIO [PRELOADED]]]]
 --
 -- PROGRAM is moonlet with tests/faults/faults.c in it; every STEP-th call is made to fail (1);
--- BYTES: of the longest line sent; SCENARIO: another script than tests/faults/scenario.lua.
+-- BYTES: of the longest line sent; SCENARIO: another script than tests/faults/scenario.lua; PRELOADED: the library
+-- that makes the calls fail, for a program that has no faults.c in it.
 
 local program, call, number = arg[1], arg[2], tonumber(arg[3])
 local stride, bytes = tonumber(arg[4] or 1), tonumber(arg[5] or 300000)
 local scenario = arg[6] or "tests/faults/scenario.lua"
+local preloaded = arg[7] and ("LD_PRELOAD='%s' "):format(arg[7]) or ""
 
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
@@ -23,8 +25,8 @@ local credentials = dofile "tests/spec/tls_support.lua"
 credentials.make()
 
 local function failing(count)
-  return run(("ML_FAULT=%s,%d,%d timeout 60 %s %s %s %d"):format(
-    call, count, number, quote(program), scenario, quote(credentials.file "."), bytes))
+  return run(("ML_FAULT=%s,%d,%d %stimeout 60 %s %s %s %d"):format(
+    call, count, number, preloaded, quote(program), scenario, quote(credentials.file "."), bytes))
 end
 
 local count, wrong, reached = 1, 0, true

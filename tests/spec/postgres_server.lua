@@ -31,6 +31,7 @@ function postgres_server.new()
   local self = setmetatable({
     directory = directory, data = directory .. "/data", bin = server_programs(), port = support.free_port(),
     prefix = unprivileged(directory),
+    life = os.getenv "MOONLET_SOAK" and 7200 or 300,
   }, Server)
   local output, errors, status = programs.run(("cd %s && %s%s/initdb -D %s --no-sync -A trust -U tester " ..
     "-E UTF8 --no-locale"):format(directory, self.prefix, self.bin, self.data))
@@ -39,11 +40,12 @@ function postgres_server.new()
 end
 
 --- Starts it; is_ready() -> whether it answers. Its life ends with the test's: should the test be killed,
--- `timeout` ends it.
+-- `timeout` ends it after its life, in seconds.
 function Server:start(is_ready, settings)
-  self.program = programs.start(("timeout -s INT 300 %s%s/postgres -D %s -k %s -p %d -c listen_addresses=127.0.0.1 " ..
+  self.program = programs.start(("timeout -s INT %d %s%s/postgres -D %s -k %s -p %d -c listen_addresses=127.0.0.1 " ..
     "-c fsync=off -c shared_buffers=16MB -c dynamic_shared_memory_type=mmap -c autovacuum=off " ..
-    "-c max_wal_senders=0 %s"):format(self.prefix, self.bin, self.data, self.directory, self.port, settings or ""))
+    "-c max_wal_senders=0 %s"):format(self.life, self.prefix, self.bin, self.data, self.directory, self.port,
+    settings or ""))
   programs.eventually("a PostgreSQL server", function()
     if self.program:status() then error("it ended: " .. self.program:errors(), 0) end
     return is_ready()

@@ -13,13 +13,23 @@ local function find_types(modules)
   return types
 end
 
+-- "Task,name" -> "task: moonlet.task.Task, name"
+local function arguments_of(text, types)
+  local list = {}
+  for argument in text:gmatch "[^,%s]+" do
+    local kind = types[argument]
+    list[#list + 1] = kind and ("%s: %s"):format(argument:lower(), kind) or argument
+  end
+  return table.concat(list, ", ")
+end
+
 -- "{string,...}" -> "string[]"; "function(Task)" -> "fun(task: moonlet.task.Task)"
 local function simple_type_of(text, types)
   local item = text:match "^{(.+),%.%.%.}$"
   if item then return (types[item] or item) .. "[]" end
   local argument, result = text:match "^function%((.*)%):?(.*)$"
   if not argument then return types[text] or text end
-  return ("fun(%s)%s"):format(argument ~= "" and ("%s: %s"):format(argument:lower(), types[argument]) or "",
+  return ("fun(%s)%s"):format(arguments_of(argument, types),
     result ~= "" and ": " .. (types[result] or result) or "")
 end
 

@@ -229,8 +229,8 @@ static int mask_of(const lua_Debug *event)
     return event->event == LUA_HOOKTAILCALL ? LUA_MASKCALL : 1 << event->event;
 }
 
-static void serve_reasons(lua_State *L, lua_Debug *event, const struct ml_hooks *hooks,
-                          unsigned reasons)
+static __attribute__((noinline)) void serve_reasons(lua_State *L, lua_Debug *event,
+                                                    const struct ml_hooks *hooks, unsigned reasons)
 {
     for (; reasons != 0; reasons &= reasons - 1) {
         const struct ml_hook_kind *kind = hooks->kinds[__builtin_ctz(reasons)];

@@ -8,50 +8,80 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- draining ---- */
+/* ---- tasks for what the master wants ---- */
 
-/* The task's body. Stack: seconds, whether other workers serve. */
-static int drain_in_task(lua_State *L)
+/* What the master wants: a module of stdlib/ with the function `run`, and its arguments. */
+struct errand {
+    const char *name, *module;
+    lua_Number number;
+    bool flag;
+};
+
+/* The task's body. Stack: the module's name, a number, a boolean. */
+static int run_errand(lua_State *L)
 {
     lua_getglobal(L, "require");
-    lua_pushliteral(L, "moonlet.worker.drain");
+    lua_pushvalue(L, 1);
     lua_call(L, 1, 1);
     lua_getfield(L, -1, "run");
-    lua_insert(L, 1);
+    lua_replace(L, 1);
     lua_settop(L, 3);
     lua_call(L, 2, 0);
     return 0;
 }
 
-/* Stack: struct ml_control_drain, a light userdata. Raises. */
-static int spawn_drain(lua_State *L)
+/* Stack: struct errand, a light userdata. Raises. */
+static int spawn_errand(lua_State *L)
 {
-    static const struct ml_lua_spawn options = {
-        .name = "drain", .name_index = 2, .is_daemon = true};
-    const struct ml_control_drain *drain = lua_touserdata(L, 1);
-    lua_pushliteral(L, "drain");
-    lua_pushcfunction(L, drain_in_task);
-    lua_pushnumber(L, (lua_Number)drain->grace / 1e9);
-    lua_pushboolean(L, drain->others_serve != 0);
-    return ml_lua_spawn(L, &options, 3) != 0 ? luaL_error(L, "not enough memory") : 0;
+    const struct errand *errand = lua_touserdata(L, 1);
+    const struct ml_lua_spawn options = {.name = errand->name, .name_index = 2, .is_daemon = true};
+    lua_pushstring(L, errand->name);
+    lua_pushcfunction(L, run_errand);
+    lua_pushstring(L, errand->module);
+    lua_pushnumber(L, errand->number);
+    lua_pushboolean(L, errand->flag);
+    return ml_lua_spawn(L, &options, 4) != 0 ? luaL_error(L, "not enough memory") : 0;
+}
+
+/* False: no memory for a task. */
+static bool spawn(struct ml_lua *lua, struct errand errand)
+{
+    lua_State *L = lua->aside;
+    int top = lua_gettop(L), status = LUA_ERRMEM;
+    if (lua_checkstack(L, LUA_MINSTACK)) {
+        lua_pushcfunction(L, spawn_errand);
+        lua_pushlightuserdata(L, &errand);
+        status = lua_pcall(L, 1, 0, 0);
+    }
+    lua_settop(L, top);
+    return status == LUA_OK;
 }
 
 /* Without memory for a task the program ends as by SIGTERM. */
 static void drain(struct ml_lua_worker *worker, struct ml_control_drain order)
 {
-    lua_State *L = worker->lua->aside;
-    int top = lua_gettop(L), status = LUA_ERRMEM;
+    struct errand errand = {.name = "drain",
+                            .module = "moonlet.worker.drain",
+                            .number = (lua_Number)order.grace / 1e9,
+                            .flag = order.others_serve != 0};
     if (worker->is_draining)
         return;
     worker->is_draining = true;
-    if (lua_checkstack(L, LUA_MINSTACK)) {
-        lua_pushcfunction(L, spawn_drain);
-        lua_pushlightuserdata(L, &order);
-        status = lua_pcall(L, 1, 0, 0);
-    }
-    lua_settop(L, top);
-    if (status != LUA_OK)
+    if (!spawn(worker->lua, errand))
         kill(getpid(), SIGTERM);
+}
+
+/* Without memory for a task this worker is left out. */
+static void on_figures(struct ml_worker_client *client, struct ml_control_message *message,
+                       void *data)
+{
+    struct ml_lua_worker *worker = data;
+    uint64_t number;
+    (void)client;
+    if (ml_control_read(message, &number, sizeof number))
+        spawn(worker->lua, (struct errand){.name = "metrics",
+                                           .module = "moonlet.worker.figures",
+                                           .number = (lua_Number)number});
 }
 
 static void on_drain(struct ml_worker_client *client, struct ml_control_message *message,
@@ -81,6 +111,23 @@ static void on_orphaned(struct ml_worker_client *client)
 
 /* ---- life ---- */
 
+static void pass_over(int number)
+{
+    (void)number;
+}
+
+/* Signals to the master that reach all of its processes, as those of "systemctl kill" and pkill do,
+ * end no worker. A handler: programs that the worker starts have the default again. */
+static void pass_over_signals(void)
+{
+    static const int numbers[] = {SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU};
+    struct sigaction now, action = {.sa_handler = pass_over, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (sigaction(numbers[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+            sigaction(numbers[i], &action, NULL);
+}
+
 int ml_lua_worker_open(struct ml_lua *lua)
 {
     int fd = ml_worker_inherited();
@@ -101,9 +148,11 @@ int ml_lua_worker_open(struct ml_lua *lua)
     worker->client->owner = worker;
     worker->client->orphaned = on_orphaned;
     ml_worker_client_on(worker->client, ML_CONTROL_DRAIN, on_drain, worker);
+    ml_worker_client_on(worker->client, ML_CONTROL_FIGURES, on_figures, worker);
     ml_worker_client_on(worker->client, ML_CONTROL_TICKETS, on_tickets, NULL);
     ml_lua_peers_open(&worker->peers, worker->client);
     lua->worker = worker;
+    pass_over_signals();
     lua->io.tickets = &worker->client->place.tickets;
     return 0;
 }

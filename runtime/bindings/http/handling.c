@@ -4,6 +4,7 @@
 #include "bindings/core/cancellation.h"
 #include "bindings/core/object.h"
 #include "bindings/core/report.h"
+#include "bindings/http/headers.h"
 #include "bindings/http/helpers.h"
 #include "bindings/http/request.h"
 #include "bindings/http/request_object.h"
@@ -17,6 +18,8 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <string.h>
+#include <strings.h>
 
 /* Upon an error that is no cancellation: the error with a traceback, in a table. */
 static int with_traceback(lua_State *L)
@@ -94,6 +97,38 @@ static void detach(lua_State *L)
         ml_response_release(L, RESPONSE);
 }
 
+/* Whether a field tells of the answer that was begun, not of all answers. Fields such as those of
+ * CORS, a security policy or a request's number stay: browsers need them on failures, too. */
+static bool is_of_answer(const struct ml_http_line *line)
+{
+    static const char *const names[] = {"accept-ranges", "age",     "cache-control",
+                                        "etag",          "expires", "last-modified",
+                                        "location",      "refresh", "set-cookie"};
+    static const char content[] = "content-", policy[] = "content-security-policy";
+    size_t size = line->name_size;
+    if (size > sizeof content - 1 && strncasecmp(line->name, content, sizeof content - 1) == 0)
+        return size < sizeof policy - 1 || strncasecmp(line->name, policy, sizeof policy - 1) != 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == size && strncasecmp(names[i], line->name, size) == 0)
+            return true;
+    return false;
+}
+
+/* Removes the fields that tell of the answer; allocates nothing. */
+static void forget_fields(lua_State *L)
+{
+    struct ml_http_line line;
+    lua_getiuservalue(L, RESPONSE, ML_RESPONSE_HEADERS);
+    struct ml_http_headers *headers = ml_http_test_headers(L, -1);
+    headers->is_sent = false;
+    for (size_t at = 0; ml_http_headers_next(headers, &at, &line);)
+        if (is_of_answer(&line)) {
+            ml_http_headers_remove(headers, line.name, line.name_size);
+            at = 0;
+        }
+    lua_pop(L, 1);
+}
+
 /* Forgets the answer that the failed handler had begun to describe, with its cookies and the like.
  */
 static void forget_answer(lua_State *L)
@@ -103,7 +138,9 @@ static void forget_answer(lua_State *L)
     res->status = 0;
     res->kind = ML_BODY_UNSAID;
     res->type = NULL;
-    res->has_headers = res->has_trailers = res->is_coded = false;
+    res->has_trailers = res->is_coded = false;
+    if (res->has_headers)
+        forget_fields(L);
 }
 
 /* Reports what with_traceback() has left on top. */
@@ -122,6 +159,7 @@ static int answer_plainly(lua_State *L)
 {
     report(L);
     forget_answer(L);
+    ((struct ml_lua_response *)ml_to_object(L, RESPONSE))->has_headers = false;
     lua_settop(L, RESPONSE);
     lua_pushinteger(L, 500);
     lua_pushliteral(L, "internal server error\n");

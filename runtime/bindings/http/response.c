@@ -300,9 +300,7 @@ static int response_newindex(lua_State *L)
     }
     if (strcmp(name, "status") != 0)
         return luaL_error(L, "a response has no field '%s' to be set", name);
-    lua_Integer status = luaL_checkinteger(L, 3);
-    luaL_argcheck(L, status >= 200 && status <= 599, 3, "status must be from 200 to 599");
-    res->status = (int)status;
+    res->status = ml_response_check_status(L, 3);
     return 0;
 }
 

@@ -49,7 +49,7 @@ static void merge_headers(lua_State *L, int index, struct ml_lua_response *res, 
 
 /* ---- what handlers return ---- */
 
-static int check_status(lua_State *L, int index)
+int ml_response_check_status(lua_State *L, int index)
 {
     lua_Integer status = lua_tointeger(L, index);
     if (!lua_isinteger(L, index) || status < 200 || status > 599)
@@ -112,7 +112,7 @@ static void fill_status(lua_State *L, int index, struct ml_lua_response *res, in
     if (count > 3)
         luaL_error(L, "a handler returns at most a status, headers and a body, not %d values",
                    count);
-    int status = check_status(L, first);
+    int status = ml_response_check_status(L, first);
     if (count == 3 && !lua_isnil(L, first + 1))
         merge_headers(L, index, res, first + 1);
     if (count > 1 && !lua_isnil(L, body))
@@ -147,6 +147,8 @@ void ml_response_fill(lua_State *L, int index, int first)
     else if (count == 1)
         ml_response_set_body(L, index, res, first);
     else
-        luaL_error(L, "a handler returns a body, or a status before it, not a %s and more",
-                   luaL_typename(L, first));
+        luaL_error(L,
+                   "a handler has returned %d values, the first a %s: before a body there is a "
+                   "status",
+                   count, luaL_typename(L, first));
 }

@@ -12,6 +12,9 @@ struct ml_http_headers;
 /* Raises if the head is out. */
 void ml_response_check_unsent(lua_State *L, const struct ml_lua_response *res);
 
+/* The status at `index`; raises for what is none from 200 to 599. */
+int ml_response_check_status(lua_State *L, int index);
+
 /* Pushes the header object of the response at `index`, made if there is none. */
 struct ml_http_headers *ml_response_push_headers(lua_State *L, int index,
                                                  struct ml_lua_response *res);

@@ -109,6 +109,24 @@ static struct parcel check_parcel(lua_State *L, int index)
     return (struct parcel){.fd = number >= 0 && number <= INT32_MAX ? (int)number : -EBADF};
 }
 
+bool ml_net_is_passable(lua_State *L, int index)
+{
+    return ml_test_object(L, index, ml_stream_type) != NULL ||
+           ml_test_object(L, index, ml_listener_type) != NULL || ml_test_udp(L, index) != NULL ||
+           luaL_testudata(L, index, LUA_FILEHANDLE) != NULL;
+}
+
+int ml_net_double_passed(lua_State *L, int index)
+{
+    struct parcel parcel = check_parcel(L, index);
+    int fd = parcel.fd < 0 ? parcel.fd : fcntl(parcel.fd, F_DUPFD_CLOEXEC, 0);
+    if (parcel.fd >= 0 && fd < 0)
+        return -errno;
+    if (fd >= 0 && parcel.path != NULL)
+        ml_local_keep(parcel.path);
+    return fd;
+}
+
 /***
 Passes an open descriptor to the process at the other end of a stream of the Unix domain. It stays
 open here, but a path to which it was bound is no longer removed when it is closed. Bytes of a file

@@ -2,8 +2,9 @@
  * Messages between workers: values as bytes and back, and the connections that carry them.
  *
  * A frame is the size of the rest (uint32_t), the length of the topic (a byte), the topic, and the
- * body, which is a kind (a byte) and the bytes of it. Both sides are of one machine, and the first
- * bytes of a connection (FORMAT) say that they are of one version.
+ * body, which is a kind (a byte) and the bytes of it. If descriptors belong to it, their kind and
+ * their number (two bytes) stand before that. Both sides are of one machine, and the first bytes of
+ * a connection (FORMAT) say that they are of one version.
  */
 #include "bindings/worker/messages.h"
 
@@ -23,9 +24,17 @@
 #define FORMAT "moonlet messages 1, " MOONLET_VERSION "\n"
 
 /* Kinds of bodies. */
-enum { TRUE_BODY, FALSE_BODY, INTEGER_BODY, NUMBER_BODY, STRING_BODY, PARCEL_BODY };
+enum {
+    TRUE_BODY,
+    FALSE_BODY,
+    INTEGER_BODY,
+    NUMBER_BODY,
+    STRING_BODY,
+    PARCEL_BODY,
+    PASSING_BODY /* a byte: how many descriptors; another body */
+};
 
-/* A body of the last kind begins with that, as it lies in a parcel. */
+/* A parcel begins with that, as it lies in memory. */
 struct parcel_head {
     uint32_t count, depth, shared, uses_cache;
 };
@@ -39,6 +48,7 @@ struct frame {
     const char *topic;
     size_t topic_size;
     int kind;
+    unsigned char descriptors;
     const struct parcel_head *head; /* NULL: there is none */
     const void *bytes;
     size_t size;
@@ -56,13 +66,16 @@ static void push_frame(lua_State *L, const struct frame *f)
 {
     luaL_Buffer buffer;
     size_t head_size = f->head != NULL ? sizeof *f->head : 0;
-    size_t total = HEAD_SIZE + f->topic_size + 1 + head_size + f->size;
+    char passing[] = {PASSING_BODY, (char)f->descriptors};
+    size_t passing_size = f->descriptors > 0 ? sizeof passing : 0;
+    size_t total = HEAD_SIZE + f->topic_size + passing_size + 1 + head_size + f->size;
     uint32_t rest = (uint32_t)(total - sizeof rest);
     char *place = luaL_buffinitsize(L, &buffer, total);
     char topic_size = (char)f->topic_size, kind = (char)f->kind;
     place = put(place, &rest, sizeof rest);
     place = put(place, &topic_size, 1);
     place = put(place, f->topic, f->topic_size);
+    place = put(place, passing, passing_size);
     place = put(place, &kind, 1);
     place = put(place, f->head, head_size);
     put(place, f->bytes, f->size);
@@ -79,7 +92,13 @@ static int push_frame_protected(lua_State *L)
 
 static int push_parcel(lua_State *L, struct frame *f)
 {
-    struct ml_parcel *parcel = ml_pack(L, 2, 1, "value", 1);
+    char text[ML_PACK_TEXT];
+    struct ml_parcel *parcel = ml_pack_try(L, 2, 1, "value", 1, text);
+    if (parcel == NULL) {
+        lua_pushnil(L);
+        lua_pushstring(L, text);
+        return 2;
+    }
     bool has_channel = parcel->message.channel_count > 0;
     bool is_too_large = parcel->size > LARGEST_MESSAGE;
     int status = LUA_OK;
@@ -120,12 +139,14 @@ static int push_number(lua_State *L, struct frame *f)
                                : push_plain(L, f, NUMBER_BODY, &number, sizeof number);
 }
 
-/* frame(topic, value) -> the bytes. The caller has checked the topic. */
+/* frame(topic, value, count of descriptors or nil) -> the bytes; or nil and why the value cannot be
+ * copied. The caller has checked the topic. */
 static int make_frame(lua_State *L)
 {
     struct frame f = {0};
     size_t size;
     const char *bytes;
+    f.descriptors = (unsigned char)luaL_optinteger(L, 3, 0);
     lua_settop(L, 2);
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     f.topic = luaL_checklstring(L, 1, &f.topic_size);
@@ -145,8 +166,8 @@ static int make_frame(lua_State *L)
 
 /* ---- frames as values ---- */
 
-/* split(bytes, position) -> topic, body, the position behind; or how many bytes are missing at
- * least, nil, nil. */
+/* split(bytes, position) -> topic, body, the position behind, and how many descriptors follow, if
+ * any do; or how many bytes are missing at least, nil, nil. */
 static int split(lua_State *L)
 {
     size_t size;
@@ -168,10 +189,14 @@ static int split(lua_State *L)
     size_t topic_size = (unsigned char)bytes[sizeof rest];
     if (rest < 2 + topic_size)
         return luaL_error(L, "a frame is broken");
+    const char *body = bytes + HEAD_SIZE + topic_size;
     lua_pushlstring(L, bytes + HEAD_SIZE, topic_size);
-    lua_pushlstring(L, bytes + HEAD_SIZE + topic_size, rest - 1 - topic_size);
+    lua_pushlstring(L, body, rest - 1 - topic_size);
     lua_pushinteger(L, (lua_Integer)(begin + sizeof rest + rest + 1));
-    return 3;
+    if (ml_likely(body[0] != PASSING_BODY || rest < 3 + topic_size))
+        return 3;
+    lua_pushinteger(L, (unsigned char)body[1]);
+    return 4;
 }
 
 /* The block on the stack is the collector's: unpacking may raise, and wait. */
@@ -213,6 +238,9 @@ static int push_value(lua_State *L)
 {
     size_t size;
     const char *body = luaL_checklstring(L, 1, &size);
+    size_t skipped = size > 2 && body[0] == PASSING_BODY ? 2 : 0;
+    body += skipped;
+    size -= skipped;
     int kind = size > 0 ? body[0] : -1;
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     if (kind == PARCEL_BODY)

@@ -5,10 +5,13 @@
 #include "bindings/core/failure.h"
 #include "bindings/core/lua_worker.h"
 #include "bindings/http/types.h"
+#include "bindings/worker/descriptor.h"
 #include "bindings/worker/messages.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- what beats tell ---- */
@@ -46,11 +49,13 @@ static int push_text(lua_State *L)
     return 1;
 }
 
-/* Pushes the text of a reply, which is freed; raises for want of memory. Returns its error. */
-static int take_text(lua_State *L, struct ml_worker_reply *reply)
+/* Pushes what `push` finds in a reply, which is freed; raises for want of memory. Returns its
+ * error.
+ */
+static int take(lua_State *L, struct ml_worker_reply *reply, lua_CFunction push)
 {
     int error = reply->error;
-    lua_pushcfunction(L, push_text);
+    lua_pushcfunction(L, push);
     lua_pushlightuserdata(L, reply);
     int status = lua_pcall(L, 1, 1, 0);
     ml_worker_reply_free(reply);
@@ -71,7 +76,7 @@ static int request(lua_State *L)
     int error = ask(L, type, &reply);
     if (error != 0)
         return ml_push_failure(L, error);
-    error = take_text(L, reply);
+    error = take(L, reply, push_text);
     if (error == 0)
         return 1;
     ml_push_failure(L, error);
@@ -117,6 +122,64 @@ static int count_sockets(lua_State *L)
     return 1;
 }
 
+/* ---- metrics ---- */
+
+/* 0 or a negated errno. */
+static int tell_figures(struct ml_worker_client *client, uint64_t number, const char *text,
+                        size_t size)
+{
+    int file = memfd_create("moonlet.figures", MFD_CLOEXEC), error = 0;
+    if (file < 0)
+        return -errno;
+    if (write(file, text, size) == (ssize_t)size)
+        error = ml_worker_tell_with(client, ML_CONTROL_FIGURES, &number, sizeof number, file);
+    close(file);
+    return error;
+}
+
+/* answer_figures(number, text): this worker's metrics, a line, that the master has asked for. */
+static int answer_figures(lua_State *L)
+{
+    const struct ml_lua_worker *worker = ml_lua_of(L)->worker;
+    size_t size;
+    uint64_t number = (uint64_t)luaL_checknumber(L, 1);
+    const char *text = luaL_checklstring(L, 2, &size);
+    if (worker != NULL)
+        tell_figures(worker->client, number, text, size);
+    return 0;
+}
+
+/* Pushes what is in the file, which several processes read. */
+static void push_file(lua_State *L, int file)
+{
+    struct stat status;
+    luaL_Buffer buffer;
+    size_t size = fstat(file, &status) == 0 ? (size_t)status.st_size : 0;
+    char *room = luaL_buffinitsize(L, &buffer, size);
+    ssize_t count = pread(file, room, size, 0);
+    luaL_pushresultsize(&buffer, count > 0 ? (size_t)count : 0);
+}
+
+/* Stack: ..., a light userdata, the reply. Protected: pushes what is in its file. */
+static int push_figures(lua_State *L)
+{
+    const struct ml_worker_reply *reply = lua_touserdata(L, 1);
+    push_file(L, reply->fd_count > 0 ? reply->fds[0] : -1);
+    return 1;
+}
+
+/* figures() -> the lines of all workers; nil, message, code. */
+static int figures(lua_State *L)
+{
+    struct ml_worker_reply *reply;
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    int error = ask(L, ML_CONTROL_FIGURES, &reply);
+    if (error != 0)
+        return ml_push_failure(L, error);
+    error = take(L, reply, push_figures);
+    return error == 0 ? 1 : ml_push_failure(L, error);
+}
+
 /* interrupt(): the program is to end, as by SIGTERM. */
 static int interrupt(lua_State *L)
 {
@@ -139,8 +202,11 @@ int ml_open_worker(lua_State *L)
                                          {"close_sockets", close_sockets},
                                          {"count_sockets", count_sockets},
                                          {"interrupt", interrupt},
+                                         {"figures", figures},
+                                         {"answer_figures", answer_figures},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     ml_worker_add_messages(L);
+    ml_worker_add_descriptors(L);
     return 1;
 }

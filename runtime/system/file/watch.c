@@ -68,6 +68,8 @@ static void free_picture(struct ml_file_watch *w)
         unclaim_all(w, picture->root);
     while (!ml_list_is_empty(&w->todo))
         ml_list_remove(w->todo.next);
+    while (!ml_list_is_empty(&w->doubted))
+        ml_list_remove(w->doubted.next);
     ml_watch_waste(w->source->hub, picture);
 }
 
@@ -96,6 +98,7 @@ static int open_parts(struct ml_file_watch *w, struct ml_watch_source *source, c
     w->name = strdup(path);
     ml_list_init(&w->leaving);
     ml_list_init(&w->todo);
+    ml_list_init(&w->doubted);
     ml_watch_events_init(&w->events);
     int error = w->name != NULL ? ml_picture_init(&w->picture) : -ENOMEM;
     if (error == 0)

@@ -11,6 +11,11 @@
 /* A directory that is listed, but cannot be found so many times, is given up. */
 enum { MOST_FAILURES = 3 };
 
+/* The kernel is quiet when it has reported nothing for so long. Directories that are listed then do
+ * not wait longer than the second time. */
+#define QUIET (50 * ML_MILLISECOND)
+#define LONGEST_DOUBT (500 * ML_MILLISECOND)
+
 /* ---- asking ---- */
 
 /* malloc'd; NULL: no memory. */
@@ -100,8 +105,23 @@ static int start(struct ml_file_watch *w, struct ml_watch_scan *scan)
     return 0;
 }
 
+/* Has directories listed that wait for the kernel to be quiet, or sets w->again. */
+static void list_doubted(struct ml_file_watch *w)
+{
+    if (ml_list_is_empty(&w->doubted))
+        return;
+    ml_time due = ml_time_earlier(w->noted_at + QUIET, w->doubted_at + LONGEST_DOUBT);
+    if (w->source->drained_at < due) {
+        w->again = ml_time_earlier(w->again, due);
+        return;
+    }
+    while (!ml_list_is_empty(&w->doubted))
+        ml_watch_list(w, ml_container_of(w->doubted.next, struct ml_watch_dir, todo), false);
+}
+
 int ml_watch_step_scan(struct ml_file_watch *w)
 {
+    list_doubted(w);
     if (w->comparison.scan != NULL || ml_list_is_empty(&w->todo))
         return ML_STEP_NONE;
     struct ml_watch_scan *scan = ml_watch_scan_new(w->source->kernel, w->only);

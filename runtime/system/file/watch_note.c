@@ -225,7 +225,7 @@ static int apply_moved_from(struct ml_file_watch *w, struct ml_watch_dir *dir,
         return LATER;
     }
     if (is_exchange(dir, entry, note))
-        ml_watch_list(w, dir, false); /* shows what has the name now */
+        ml_watch_list_later(w, dir); /* shows what has the name now */
     struct ml_watch_dir *to = second != NULL ? destination(w, second) : NULL;
     if (to != NULL)
         return apply_rename(w, entry, to, note, second);
@@ -304,6 +304,7 @@ int ml_watch_step_note(struct ml_file_watch *w)
     }
     if (note == NULL)
         return ML_STEP_NONE;
+    w->noted_at = note->read_at;
     int result = apply(w, note);
     if (result == APPLIED)
         ml_watch_note_drop(&w->inbox, note);

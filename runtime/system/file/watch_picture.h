@@ -20,11 +20,12 @@ struct ml_watch_dir {
     struct ml_watch_claim claim;
     struct ml_watch_entry *entry;
     struct ml_link entries;
-    struct ml_link todo; /* in the list of those that are to be listed */
+    struct ml_link todo; /* in the list of those that are to be listed, now or later */
     ml_time claimed_at;  /* when the claim began, by the hub's clock */
     ml_time listed_at;
     uint8_t failures; /* how often in a row it was not found */
     bool is_deep;     /* list those below, too */
+    bool is_doubted;  /* it is to be listed later, not now */
     bool is_moved;    /* it turned out to be another directory than the one listed before */
 };
 

@@ -49,11 +49,14 @@ struct ml_file_watch {
     struct ml_watch_comparison comparison;
     struct ml_link leaving; /* entries that are to be reported as removed, with all below */
     struct ml_link todo;    /* directories that are to be listed */
+    struct ml_link doubted; /* those that are once the kernel is quiet, see ml_watch_list_later() */
     char *base;             /* malloc'd: the root's absolute path without links; "" for "/" */
     char *name;             /* malloc'd: the root's path as it was given */
     char *only;       /* malloc'd: a file is watched, this name in the root; NULL: a directory is */
     uint64_t barrier; /* events up to this number take in no "changed" any more */
-    ml_time again;    /* when the wait for a rename's second half ends; ML_FOREVER: there is none */
+    ml_time again;    /* when to look although nothing was reported; ML_FOREVER: never */
+    ml_time noted_at; /* when the last note was read */
+    ml_time doubted_at; /* when the first one of doubted came */
     enum ml_watch_end end;
     struct ml_file_watch_options options;
     bool is_quiet;     /* the first listing goes on, which is not reported */

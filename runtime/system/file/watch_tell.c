@@ -167,8 +167,21 @@ void ml_watch_finish(struct ml_file_watch *w, enum ml_watch_end end)
 void ml_watch_list(struct ml_file_watch *w, struct ml_watch_dir *dir, bool deep)
 {
     dir->is_deep |= deep;
+    if (dir->is_doubted)
+        ml_list_remove(&dir->todo);
+    dir->is_doubted = false;
     if (!ml_link_is_in_list(&dir->todo))
         ml_list_insert(&w->todo, &dir->todo);
+}
+
+void ml_watch_list_later(struct ml_file_watch *w, struct ml_watch_dir *dir)
+{
+    if (ml_link_is_in_list(&dir->todo))
+        return;
+    if (ml_list_is_empty(&w->doubted))
+        w->doubted_at = ml_hub_now(w->source->hub);
+    dir->is_doubted = true;
+    ml_list_insert(&w->doubted, &dir->todo);
 }
 
 static void list_all(struct ml_file_watch *w)

@@ -29,6 +29,11 @@ void ml_watch_remove(struct ml_file_watch *w, struct ml_watch_entry *entry);
 /* Has a directory listed; deep: those below as well. */
 void ml_watch_list(struct ml_file_watch *w, struct ml_watch_dir *dir, bool deep);
 
+/* Has a directory listed when the kernel has reported nothing for a moment. A listing during
+ * changes is ahead of what is reported of them: it would show a rename as a removal and a new name.
+ */
+void ml_watch_list_later(struct ml_file_watch *w, struct ml_watch_dir *dir);
+
 /* The root is gone: everything is reported as removed. */
 void ml_watch_finish(struct ml_file_watch *w, enum ml_watch_end end);
 

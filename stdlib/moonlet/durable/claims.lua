@@ -112,14 +112,17 @@ end
 -- Candidates whose key still has room: so many are looked at for each that is taken.
 local LOOK = 8
 
+-- Keys that have runs in work, and how many. Those that have no room are left out at once, so that
+-- their queued runs, however many, cost little and stand before no other key's.
+local BUSY = "WITH busy AS (SELECT key, count(*) AS runs FROM moonlet_runs"
+  .. " WHERE status = 'running' AND queue = ? AND key IS NOT NULL GROUP BY key) "
+
 local function by_key(tx, engine, conditions, asked, limit)
-  local rows, message, code = tx:all(engine.sql("SELECT seq, key, CASE WHEN key IS NULL THEN 0 ELSE"
-    .. " (SELECT count(*) FROM moonlet_runs k WHERE k.status = 'running' AND k.queue ="
-    .. " moonlet_runs.queue AND k.key = moonlet_runs.key) END AS busy" .. READY
-    .. conditions.filter .. " AND (key IS NULL OR (SELECT count(*) FROM moonlet_runs k"
-    .. " WHERE k.status = 'running' AND k.queue = moonlet_runs.queue"
-    .. " AND k.key = moonlet_runs.key) < ?) ORDER BY priority, due, seq LIMIT ?"),
-    asked.queue, asked.now, limit, asked.count * LOOK)
+  local rows, message, code = tx:all(engine.sql(BUSY .. "SELECT seq, key,"
+    .. " coalesce((SELECT b.runs FROM busy b WHERE b.key = moonlet_runs.key), 0) AS busy" .. READY
+    .. conditions.filter .. " AND (key IS NULL OR key NOT IN (SELECT b.key FROM busy b"
+    .. " WHERE b.runs >= ?)) ORDER BY priority, due, seq LIMIT ?"),
+    asked.queue, asked.queue, asked.now, limit, asked.count * LOOK)
   if not rows then return nil, message, code end
   local counts, chosen = {}, {}
   for _, row in ipairs(rows) do

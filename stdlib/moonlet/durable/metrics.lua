@@ -8,8 +8,9 @@ local named = require "moonlet.named"
 
 local metrics = {}
 
--- The open databases.
+-- The open databases: for the inspector, too.
 local all = setmetatable({}, { __mode = "k" })
+metrics.open = all
 
 --- Counts of one database. `queued` and `oldest` are what its worker has seen last.
 function metrics.counts(d)

@@ -11,6 +11,7 @@ local failure = require "moonlet.durable.failure"
 local ops = require "moonlet.durable.ops"
 local policy = require "moonlet.durable.policy"
 local task = require "moonlet.task"
+local trace = require "moonlet.inspect.trace.core"
 local waits = require "moonlet.durable.waits"
 
 local Context = context.class
@@ -44,8 +45,14 @@ local function outcome(ok, ...)
   return nil, refused
 end
 
+-- A span in the trace that is being recorded, of the name of the step; nil: there is no trace.
+local function span(key)
+  return trace.is_open() and trace.enter((key:match("[^/]*$"):gsub("#%d+$", ""))) or nil
+end
+
 local function call(ctx, key, attempt, options, fn, ...)
   local _ <close> = within(ctx, key, attempt)
+  local _ <close> = span(key)
   if options.timeout then return outcome(task.pcall(task.timeout, options.timeout, fn, ...)) end
   return outcome(task.pcall(fn, ...))
 end
@@ -183,6 +190,7 @@ local function transact(ctx, key, r, fn)
   local is_lost = false
   local function body(tx)
     local _ <close> = within(ctx, key, r.attempt)
+    local _ <close> = span(key)
     local bytes, failed = outcome(task.pcall(fn, tx))
     if not bytes then return nil, failed, "FAILED" end
     r.ended = run.d:now()

@@ -11,44 +11,96 @@ local core = require "moonlet.fs.core"
 -- One character of UTF-8, or a byte that belongs to none.
 local ANY = "[^\x80-\xBF][\x80-\xBF]*"
 
--- The Lua pattern of a set in brackets that begins at `from`, and the place behind it; nil: it has
--- no end, and the bracket stands for itself.
-local function read_set(text, from)
-  local sign, at = text:match("^([!^]?)()", from + 1)
-  local last = text:find("]", at + 1, true)
-  if not last then return nil end
-  local inside = text:sub(at, last - 1):gsub("[%%%]^]", "%%%0")
-  return (sign == "" and "[" or "[^") .. inside .. "]", last + 1
+-- The characters of a text.
+local function characters(text)
+  local list = {}
+  for char in text:gmatch "[^\x80-\xBF]?[\x80-\xBF]*" do
+    if char ~= "" then list[#list + 1] = char end
+  end
+  return list
 end
 
--- A segment of a pattern as the pieces between its stars, each a Lua pattern; and whether it has
--- anything special. So a name is matched by one search for each piece, without going back.
-local function compile(text)
-  local pieces, piece, at, is_special = {}, "", 1, false
-  while at <= #text do
-    local byte, next_at = text:sub(at, at), at + 1
-    local set
-    if byte == "[" then set, next_at = read_set(text, at) end
-    if set then
-      piece, is_special = piece .. set, true
-    elseif byte == "*" then
-      pieces[#pieces + 1], piece, is_special = piece, "", true
-    elseif byte == "?" then
-      piece, is_special = piece .. ANY, true
+-- The set in brackets whose first character is chars[at], as a token, and the place behind it; nil:
+-- it has no end, and the bracket stands for itself.
+local function read_set(chars, at)
+  local is_negated = chars[at] == "!" or chars[at] == "^"
+  if is_negated then at = at + 1 end
+  local last = at + 1
+  while chars[last] and chars[last] ~= "]" do last = last + 1 end
+  if not chars[last] then return nil end
+  local set = { is_negated = is_negated }
+  while at < last do
+    local is_range = chars[at + 1] == "-" and at + 2 < last
+    set[#set + 1] = { chars[at], chars[is_range and at + 2 or at] }
+    at = at + (is_range and 3 or 1)
+  end
+  return set, last + 1
+end
+
+local STAR, ANY_ONE = {}, {}
+
+-- A segment of a pattern as a list: a character, STAR, ANY_ONE or a set; and whether it has
+-- anything special, and a set.
+local function tokens_of(text)
+  local chars, tokens, at = characters(text), {}, 1
+  local is_special, has_set = false, false
+  while at <= #chars do
+    local char, set, behind = chars[at], nil, nil
+    if char == "[" then set, behind = read_set(chars, at + 1) end
+    local is_escaped = char == "\\" and at < #chars
+    local token = set or char == "*" and STAR or char == "?" and ANY_ONE or false
+    if is_escaped then at = at + 1 end
+    tokens[#tokens + 1] = token or chars[at]
+    is_special, has_set = is_special or token ~= false, has_set or set ~= nil
+    at = behind or at + 1
+  end
+  return tokens, is_special, has_set
+end
+
+-- A segment without sets as the pieces between its stars, each a Lua pattern. So a name is matched
+-- by one search for each piece, without going back.
+local function pieces_of(tokens)
+  local pieces, piece = {}, ""
+  for _, token in ipairs(tokens) do
+    if token == STAR then
+      pieces[#pieces + 1], piece = piece, ""
     else
-      if byte == "\\" and at < #text then
-        at = at + 1
-        byte = text:sub(at, at)
-      end
-      piece, next_at = piece .. byte:gsub("%p", "%%%0"), at + 1
+      piece = piece .. (token == ANY_ONE and ANY or token:gsub("%p", "%%%0"))
     end
-    at = next_at
   end
   pieces[#pieces + 1] = piece
-  return pieces, is_special
+  return pieces
 end
 
-local function matches(name, pieces)
+local function fits(char, token)
+  if type(token) == "string" or token == ANY_ONE then return token == ANY_ONE or token == char end
+  for _, range in ipairs(token) do
+    if range[1] <= char and char <= range[2] then return not token.is_negated end
+  end
+  return token.is_negated
+end
+
+-- Goes back to the last star only: what stars before it have taken need not change.
+local function matches_tokens(name, tokens)
+  local chars, at, index, star, from = characters(name), 1, 1, nil, nil
+  while at <= #chars do
+    local token = tokens[index]
+    if token == STAR then
+      star, from, index = index, at, index + 1
+    elseif token and fits(chars[at], token) then
+      at, index = at + 1, index + 1
+    elseif star then
+      from = from + 1
+      at, index = from, star + 1
+    else
+      return false
+    end
+  end
+  while tokens[index] == STAR do index = index + 1 end
+  return index > #tokens
+end
+
+local function matches_pieces(name, pieces)
   local count = #pieces
   if count == 1 then return name:find("^" .. pieces[1] .. "$") ~= nil end
   local _, last = name:find("^" .. pieces[1])
@@ -59,16 +111,25 @@ local function matches(name, pieces)
   return last ~= nil and name:find(pieces[count] .. "$", last + 1) ~= nil
 end
 
--- The segments of a pattern: { text= } for a name as it is, { pieces=, hidden= }, { deep=true }.
+local function matches(name, segment)
+  if segment.pieces then return matches_pieces(name, segment.pieces) end
+  return matches_tokens(name, segment.tokens)
+end
+
+-- The segments of a pattern: { text= } for a name as it is, { pieces=, hidden= } or { tokens=,
+-- hidden= }, { deep=true }.
 local function segments_of(pattern)
   local list = {}
   for text in pattern:gmatch "[^/]+" do
     if text == "**" then
       if not (list[#list] or {}).deep then list[#list + 1] = { deep = true } end
     else
-      local pieces, is_special = compile(text)
-      list[#list + 1] = is_special and { pieces = pieces, hidden = text:sub(1, 1) == "." }
-        or { text = text:gsub("\\(.)", "%1") }
+      local tokens, is_special, has_set = tokens_of(text)
+      list[#list + 1] = is_special and {
+        tokens = tokens,
+        pieces = not has_set and pieces_of(tokens) or nil,
+        hidden = tokens[1] == ".",
+      } or { text = text:gsub("\\(.)", "%1") }
     end
   end
   if (list[#list] or {}).deep then list[#list + 1] = { pieces = { "", "" } } end
@@ -116,7 +177,7 @@ local function expand(search, dir, index)
     local path = join(dir, name)
     if segment.deep then
       if is_shown and kind == "directory" then found[#found + 1] = { path, index } end
-    elseif is_shown and matches(name, segment.pieces) then
+    elseif is_shown and matches(name, segment) then
       if is_last then
         found[#found + 1] = { path, is_found = true, is_unsure = search.wants_directory }
       elseif kind == "directory" or kind == "link" then

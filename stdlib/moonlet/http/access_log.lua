@@ -17,15 +17,16 @@ local function name_of(client)
   return client.host or clean(client.path ~= "" and client.path or "unix:")
 end
 
--- "-": what came is no request.
-local function line_of(req)
+--- The line of a request, such as "GET / HTTP/1.1"; "-": what came is no request.
+function access_log.line_of(req)
   if req.method == "" then return "-" end
   return ("%s %s HTTP/%s"):format(clean(req.method), clean(req.target), req.version)
 end
 
 local function format(req, status, bytes, seconds)
   return ('%s [%s] "%s" %d %d %.6f\n'):format(
-    name_of(req.client), os.date "!%Y-%m-%dT%H:%M:%SZ", line_of(req), status, bytes, seconds)
+    name_of(req.client), os.date "!%Y-%m-%dT%H:%M:%SZ", access_log.line_of(req), status, bytes,
+    seconds)
 end
 
 --- Makes the function that the server calls after each request.

@@ -182,56 +182,56 @@ end
 -- @tparam[opt] number opts.write_timeout seconds that one wait for the peer to read may take
 -- @tparam[opt] string opts.on_gone "cancel" or "ignore"
 -- @tparam[opt] boolean opts.compress as serve() has it
--- @tparam function(req,res) handler
+-- @tparam function(Request,Response) handler
 -- @treturn Router itself
 
 --- Adds a route for POST, likewise.
 -- @function Router:post
 -- @tparam string pattern
 -- @tparam[opt] table opts
--- @tparam function(req,res) handler
+-- @tparam function(Request,Response) handler
 -- @treturn Router itself
 
 --- Adds a route for PUT, likewise.
 -- @function Router:put
 -- @tparam string pattern
 -- @tparam[opt] table opts
--- @tparam function(req,res) handler
+-- @tparam function(Request,Response) handler
 -- @treturn Router itself
 
 --- Adds a route for PATCH, likewise.
 -- @function Router:patch
 -- @tparam string pattern
 -- @tparam[opt] table opts
--- @tparam function(req,res) handler
+-- @tparam function(Request,Response) handler
 -- @treturn Router itself
 
 --- Adds a route for DELETE, likewise.
 -- @function Router:delete
 -- @tparam string pattern
 -- @tparam[opt] table opts
--- @tparam function(req,res) handler
+-- @tparam function(Request,Response) handler
 -- @treturn Router itself
 
 --- Adds a route for HEAD, in place of the one for GET, likewise.
 -- @function Router:head
 -- @tparam string pattern
 -- @tparam[opt] table opts
--- @tparam function(req,res) handler
+-- @tparam function(Request,Response) handler
 -- @treturn Router itself
 
 --- Adds a route for OPTIONS, likewise.
 -- @function Router:options
 -- @tparam string pattern
 -- @tparam[opt] table opts
--- @tparam function(req,res) handler
+-- @tparam function(Request,Response) handler
 -- @treturn Router itself
 
 --- Adds a route for every method that has none of its own, likewise.
 -- @function Router:any
 -- @tparam string pattern
 -- @tparam[opt] table opts
--- @tparam function(req,res) handler
+-- @tparam function(Request,Response) handler
 -- @treturn Router itself
 
 function methods:any(pattern, opts, handler)
@@ -241,7 +241,7 @@ end
 --- Adds middleware, which runs around all that the router does, in the order of adding: it calls
 -- next() to run the rest, whose results are then in res, and may return results of its own.
 -- @function Router:use
--- @tparam function(req,res,next) fn
+-- @tparam function(Request,Response,next) fn
 -- @treturn Router itself
 function methods:use(fn)
   argument.self(self, Router, "use")
@@ -255,7 +255,7 @@ end
 -- them without it.
 -- @function Router:mount
 -- @tparam string prefix "/api"
--- @tparam function(req,res) handler such as another router
+-- @tparam function(Request,Response) handler such as another router
 -- @treturn Router itself
 function methods:mount(prefix, handler)
   argument.self(self, Router, "mount")

@@ -65,16 +65,32 @@ local function is_broken(code)
   return code == "EPIPE" or code == "ECONNRESET" or code == "EEOF"
 end
 
+local LONGEST = 300 -- bytes of a request's line in a report
+
+-- Reports an error of a request's handler. Where it is found after the handler has returned, the
+-- traceback has nothing of the program: the request's line leads there.
+local function report(req, err, traceback)
+  local line = access_log.line_of(req)
+  if #line > LONGEST then line = line:sub(1, LONGEST) .. "..." end
+  task.report(err, ("%s\n\tin the answer to %s"):format(traceback, line))
+end
+
 -- The answer of on_error: a table of results, none of them if it fails itself, which is reported.
 local function ask_on_error(on_error, err, req, traceback)
   local results = table.pack(pcall(on_error, err, req, traceback))
   if task.is_cancellation(results[2]) then error(results[2], 0) end
   if not results[1] then
-    task.report(results[2], traceback)
+    report(req, results[2], traceback)
     return { n = 0 }
   end
   if is_error(results[2]) then return table.pack(answer_error(results[2])) end
   return table.pack(table.unpack(results, 2, results.n))
+end
+
+-- Whether on_error has left the answer to the server: where it only logs, and returns what its
+-- logger did, the failure must not become a success.
+local function is_no_answer(results)
+  return results.n == 0 or results.n == 1 and (results[1] == nil or results[1] == true)
 end
 
 -- A function of a failed request: what it answers; once the head is out nothing is.
@@ -87,9 +103,11 @@ local function make_settle(on_error)
     if is_blamed and not res:sent() then return nil, message, code end
     if on_error then
       local results = ask_on_error(on_error, err, req, traceback)
-      if results.n > 0 and not res:sent() then return table.unpack(results, 1, results.n) end
+      if not (is_no_answer(results) or res:sent()) then
+        return table.unpack(results, 1, results.n)
+      end
     elseif not is_blamed and not is_broken(code) then
-      task.report(is_error(err) and tostring(err) or err, traceback)
+      report(req, is_error(err) and tostring(err) or err, traceback)
     end
     if res:sent() then error(err, 0) end
     if is_error(err) then return answer_error(err) end

@@ -83,6 +83,26 @@ local function wait_graph()
   end, program.ask_somehow(TASKS_TIME, "program.waits", { limit = MOST_WAITS }))
 end
 
+-- The most durable runs that are told of a database, and how many without a question.
+local MOST_RUNS, RUNS = 1000, 200
+
+-- GET /durable?limit=&status=: the newest durable runs; /durable?db=&id=: one with its steps
+local function durable(req)
+  local db, id = req.query.db, req.query.id
+  if db and id then
+    return respond(function(run)
+      if not run then return reply.problem(404, "there is no such run") end
+      json.array(run.steps)
+      return reply.json(run)
+    end, program.ask_somehow(TASKS_TIME, "durable.run", db, id))
+  end
+  return respond(function(list)
+    for i = 1, #list do json.array(list[i].runs or {}) end
+    return reply.json { databases = json.array(list) }
+  end, program.ask_somehow(TASKS_TIME, "durable.runs",
+    reply.integer(req, "limit", 1, MOST_RUNS) or RUNS, req.query.status))
+end
+
 local PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 local OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -176,6 +196,7 @@ function endpoints.open()
   router:get("/state", state)
   router:get("/tasks", tasks)
   router:get("/waits", wait_graph)
+  router:get("/durable", durable)
   router:get("/metrics", metrics)
   router:get("/profile", recording.profile)
   router:get("/trace", recording.trace)

@@ -40,7 +40,7 @@ async function ask(path, body) {
 
 // ---- tabs ----
 
-const tabs = ["tasks", "stacks", "waits", "metrics", "profile"];
+const tabs = ["tasks", "stacks", "waits", "durable", "metrics", "profile"];
 let tab = "tasks";
 function choose(name) {
   tab = name;
@@ -68,7 +68,7 @@ for (const name of tabs) {
 const HEIGHT = 28;
 let tasks = [], shown = [], selected = null, order = {key: "id", up: true};
 const columns = [["id", "id"], ["name", "name"], ["state", "state"], ["age", "age"],
-  ["switches", "switches"], ["waits", "waits for"]];
+  ["cpu", "cpu"], ["switches", "switches"], ["waits", "waits for"]];
 const age = s => s >= 3600 ? (s / 3600).toFixed(1) + " h" : s >= 60 ? (s / 60).toFixed(1) + " m" :
   s.toFixed(1) + " s";
 const nameOf = t => t.name === undefined ? "#" + t.id : t.name;
@@ -77,8 +77,11 @@ const waitOf = t => {
   const who = on.task ? " " + (on.name || "#" + on.task) : "";
   return t.waits_for ? t.waits_for + who : "";
 };
-const cells = t => [t.id, nameOf(t), t.state, age(t.age || 0), t.switches, waitOf(t)];
-const value = (t, key) => key === "waits" ? waitOf(t) : key === "name" ? nameOf(t) : t[key];
+// CPU time is counted from the first look on.
+const cpu = t => t.cpu === undefined ? "" : t.cpu.toFixed(3) + " s";
+const cells = t => [t.id, nameOf(t), t.state, age(t.age || 0), cpu(t), t.switches, waitOf(t)];
+const value = (t, key) => key === "waits" ? waitOf(t) : key === "name" ? nameOf(t) :
+  key === "cpu" ? t.cpu || 0 : t[key];
 
 function filter() {
   const text = $("search").value.toLowerCase();
@@ -104,7 +107,7 @@ function draw() {
     row.setAttribute("aria-selected", selected === t.id);
     row.style.top = i * HEIGHT + "px";
     cells(t).forEach((text, j) => {
-      const cell = make("span", text, j === 0 || j === 3 || j === 4 ? "number" : "");
+      const cell = make("span", text, j === 0 || (j >= 3 && j <= 5) ? "number" : "");
       cell.title = text;
       row.append(cell);
     });
@@ -267,6 +270,55 @@ async function showWaits() {
   $("waits-about").style.color = graph.circles.length ? "var(--bad)" : "";
 }
 
+// ---- durable runs ----
+
+let opened = null; // the database and the id of the run whose steps are shown
+const table = (heads, rows) => {
+  const node = make("table"), head = make("tr");
+  for (const text of heads) head.append(make("th", text));
+  node.append(head);
+  for (const [cells, click] of rows) {
+    const row = make("tr");
+    for (const text of cells) row.append(make("td", text === undefined ? "" : String(text)));
+    if (click) { row.onclick = click; row.style.cursor = "pointer"; }
+    node.append(row);
+  }
+  return node;
+};
+const since = (t, now) => t === undefined ? "" : t <= now ? age(now - t) + " ago" :
+  "in " + age(t - now);
+const lasted = s => s.began === undefined || s.ended === undefined ? "" :
+  ((s.ended - s.began) * 1000).toFixed(1) + " ms";
+const failure = x => x.message ? x.message + (x.code ? " (" + x.code + ")" : "") : "";
+
+async function showSteps() {
+  $("steps").hidden = !opened;
+  if (!opened) return;
+  const [db, id] = opened;
+  const run = await ask("/durable?db=" + encodeURIComponent(db) + "&id=" + encodeURIComponent(id));
+  const close = make("button", "Close", "do");
+  close.onclick = () => { opened = null; $("steps").hidden = true; };
+  const about = run.workflow + ", " + run.status + ", claimed " + run.epoch + " times" +
+    (run.waits ? ", waits for " + run.waits : "") + (failure(run) ? ": " + failure(run) : "");
+  $("steps").replaceChildren(make("h2", run.id), make("p", about, "dim"),
+    table(["step", "kind", "state", "attempt", "began", "took", "due", "failure"],
+      run.steps.map(s => [[s.key, s.kind, s.state, s.attempt, since(s.began, run.now), lasted(s),
+        s.state === "done" ? "" : since(s.due, run.now), failure(s)]])), close);
+}
+
+async function showDurable() {
+  const answer = await ask("/durable"), boxes = [];
+  for (const d of answer.databases) {
+    boxes.push(make("h2", d.name), make("p", d.message || d.memory + " runs in memory", "dim"));
+    boxes.push(table(["id", "workflow", "queue", "status", "created", "waits for", "failure"],
+      (d.runs || []).map(r => [[r.id, r.workflow, r.queue, r.status, since(r.created, d.now),
+        r.waits, failure(r)], () => { opened = [d.name, r.id]; refresh(); }])));
+  }
+  $("durable-about").textContent = boxes.length ? "" : "The program has no durable runs.";
+  $("runs").replaceChildren(...boxes);
+  await showSteps();
+}
+
 // ---- metrics: the last minutes, as this page has seen them ----
 
 const past = new Map(), LENGTH = 300;
@@ -347,6 +399,7 @@ async function refresh() {
     if (tab === "tasks") await showTasks();
     else if (tab === "stacks") await showStacks();
     else if (tab === "waits") await showWaits();
+    else if (tab === "durable") await showDurable();
     else if (tab === "metrics") await showMetrics();
     else await ask("/state");
   } catch (problem) { console.log(problem); }

@@ -33,7 +33,8 @@ color:var(--bad);border:1px solid var(--bad);white-space:pre-wrap}
 #detail{flex:0 1 40%;padding:12px 14px;min-width:280px;position:sticky;top:8px}
 #detail[hidden]{display:none}
 .rows{height:calc(100vh - 230px);min-height:240px;overflow:auto;position:relative}
-.row{display:grid;grid-template-columns:70px minmax(120px,1.4fr) 80px 80px 80px minmax(120px,2fr);
+.row{display:grid;grid-template-columns:70px minmax(120px,1.4fr) 80px 80px 80px 80px
+  minmax(120px,2fr);
 gap:8px;padding:0 12px;height:28px;line-height:28px;border-bottom:1px solid var(--line);width:100%}
 .row>*{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .row.head{position:sticky;top:0;background:var(--panel);z-index:1}
@@ -55,4 +56,6 @@ h2{font-size:14px;margin:0 0 6px}
 #flame{width:100%;height:70vh;border:1px solid var(--line);border-radius:8px;background:#fff}
 select{max-width:100%}
 textarea{width:100%;min-height:70px;font-family:ui-monospace,monospace}
+#durable table { border-collapse: collapse; width: 100%; }
+#durable th, #durable td { padding: 2px 12px 2px 0; text-align: left; }
 ]=]

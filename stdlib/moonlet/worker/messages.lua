@@ -8,8 +8,10 @@ local math_type, string_pack, string_unpack, table_concat =
 
 local argument = require "moonlet.argument"
 local core = require "moonlet.worker.core"
+local passing = require "moonlet.worker.passing"
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
+local topics = require "moonlet.worker.topics"
 
 local frame_of, split, value_of = core.frame, core.split, core.value
 local protected, yield = task.pcall, task.yield
@@ -36,26 +38,7 @@ local function start_daemon(name, on_end, fn, ...)
   task.spawn({ name = name, daemon = true }, fn, ...):on_exit(on_end)
 end
 
--- ---- what came: queues by topic ----
-
--- Name -> bodies and their sources, from head to tail. One without messages that nobody waits for
--- is not there.
-local topics = {}
-
-local function topic_of(name)
-  local topic = topics[name]
-  if not topic then
-    topic = { head = 1, tail = 0, bodies = {}, sources = {}, waiting = 0 }
-    topics[name] = topic
-  end
-  return topic
-end
-
-local function forget_unused(name, topic)
-  if topic.head > topic.tail and topic.waiting == 0 and topics[name] == topic then
-    topics[name] = nil
-  end
-end
+-- ---- what came ----
 
 -- A source is a topic of one connection: what of it waits, and what was taken without having been
 -- given back as credit.
@@ -68,12 +51,10 @@ local function source_of(link, name)
   return source
 end
 
-local function deliver(link, name, body)
-  local topic, source = topic_of(name), source_of(link, name)
-  local tail = topic.tail + 1
-  topic.tail, topic.bodies[tail], topic.sources[tail] = tail, body, source
+local function deliver(link, name, body, objects)
+  local source = source_of(link, name)
   source.waiting = source.waiting + 1
-  if topic.waiting > 0 then topic.arrival:notify() end
+  topics.add(name, body, source, objects)
 end
 
 local function wake(link)
@@ -83,8 +64,8 @@ local function wake(link)
   end
 end
 
--- Much credit is owed: the next receive() lets its writer run first. (Not this one: its message would
--- be lost by a cancellation.)
+-- Much credit is owed: the next receive() lets its writer run first. (Not this one: its message
+-- would be lost by a cancellation.)
 local is_turn_over = false
 
 local function give_back(source, size)
@@ -101,15 +82,6 @@ local function give_back(source, size)
     wake(link)
     is_turn_over = source.messages >= CREDIT
   end
-end
-
--- Takes the next message of a topic, which has one: its body and its source.
-local function take(name, topic)
-  local head = topic.head
-  local body, source = topic.bodies[head], topic.sources[head]
-  topic.bodies[head], topic.sources[head], topic.head = nil, nil, head + 1
-  forget_unused(name, topic)
-  return body, source
 end
 
 -- ---- a connection that others have asked for ----
@@ -147,16 +119,23 @@ local function return_credit(link)
   while await_work(link, "owed") and write(link, credit_text(link)) do end
 end
 
+-- The sender waits for the word, and sends nothing more before the descriptors.
+local function receive_objects(link, count)
+  link.owed[#link.owed + 1] = { name = "", messages = passing.GO, bytes = 0, waiting = 1 }
+  wake(link)
+  return passing.receive(link.stream, count)
+end
+
 -- Sorts the frames in a chunk into the topics; returns the rest, completed.
 local function sort_chunk(link, chunk)
   local position, size = 1, #chunk
   while position <= size do
-    local name, body, behind = split(chunk, position)
+    local name, body, behind, count = split(chunk, position)
     if not body then
       local more = link.stream:read_exactly(name)
       return more and chunk:sub(position) .. more
     end
-    deliver(link, name, body)
+    deliver(link, name, body, count and receive_objects(link, count))
     position = behind
   end
   return ""
@@ -177,6 +156,7 @@ local function end_link(link)
   if link.has_ended then return end
   link.has_ended = true
   link.wake:notify_all()
+  if link.go then link.go:set() end
   if link.on_end then link.on_end(link) end
 end
 
@@ -214,19 +194,28 @@ local function wake_senders(link)
   end
 end
 
+-- Returns the bytes; nil: the connection has failed.
+local function write_out(link)
+  local out, handed = link.out, link.handed
+  link.out, link.handed = {}, nil
+  if handed then return passing.write(link, out, handed, write) end
+  local text = table_concat(out)
+  return write(link, text) and #text
+end
+
 -- Writes what has been queued, all of it at once each time; also when the program ends.
 local function write_frames(link)
   while await_work(link, "out") do
-    local text = table_concat(link.out)
-    link.out = {}
-    if not write(link, text) then break end
+    local size = write_out(link)
+    if not size then break end
     local was_full = link.bytes > MOST_WAITING
-    link.bytes = link.bytes - #text
+    link.bytes = link.bytes - size
     if was_full then wake_senders(link) end
   end
 end
 
 local function add_credit(link, name, count, bytes)
+  if count == passing.GO then return link.go:set() end
   local credit = link.credits[name]
   if not credit then return end
   credit.messages, credit.bytes = credit.messages - count, credit.bytes - bytes
@@ -267,7 +256,8 @@ local function open_link(id)
   local stream, generation, serial = core.connect(id)
   if not stream then return nil, generation, serial end
   local link = { stream = stream, id = id, serial = serial, out = { core.format },
-    bytes = #core.format, credits = {}, wake = sync.condition(), on_end = outgoing_ended }
+    bytes = #core.format, credits = {}, wake = sync.condition(), go = sync.event(),
+    on_end = outgoing_ended }
   links[id] = link
   start_daemon("messages to worker " .. tostring(id), function()
     stream:close()
@@ -292,7 +282,7 @@ local function link_to(id)
   if id == "self" then return own_link end
   if links[id] then return links[id] end
   opening[id] = opening[id] or sync.mutex()
-  local guard <close> = opening[id]:lock()
+  local _ <close> = opening[id]:lock()
   if links[id] then return links[id] end
   return open_link(id)
 end
@@ -347,8 +337,8 @@ local leaving = {
 local function await_credit(link, name, credit, size)
   credit.mutex, credit.change = credit.mutex or sync.mutex(), credit.change or sync.condition()
   credit.waiting = credit.waiting + 1
-  local leave <close> = setmetatable({ credit, link, name }, leaving)
-  local turn <close> = credit.mutex:lock()
+  local _ <close> = setmetatable({ credit, link, name }, leaving)
+  local _ <close> = credit.mutex:lock()
   while not link.has_ended and not fits(link, credit, size) do credit.change:wait() end
   if link.has_ended then return false end
   credit.messages, credit.bytes = credit.messages + 1, credit.bytes + size
@@ -364,11 +354,19 @@ local function credit_of(link, name)
   return credit
 end
 
-local function queue_frame(link, frame, size)
+local function queue_frame(link, frame, size, descriptors)
   if link == own_link then
+    local name, body = split(frame, 1)
     link.sent = link.sent + 1
-    deliver(link, split(frame, 1))
+    deliver(link, name, body, descriptors and passing.of_own(descriptors))
     return true
+  end
+  local list, message, code
+  if descriptors then
+    list, message, code = passing.double(descriptors)
+    if not list then return nil, message, code end
+    link.handed = link.handed or {}
+    link.handed[#link.out + 1] = list
   end
   link.out[#link.out + 1] = frame
   link.bytes = link.bytes + size
@@ -377,7 +375,7 @@ local function queue_frame(link, frame, size)
 end
 
 -- may_wait: else false if it would have to wait for credit.
-local function send_frame(id, name, frame, overhead, may_wait)
+local function send_frame(id, name, frame, overhead, may_wait, descriptors)
   if lost[id] and lost[id][name] then
     lost[id][name] = nil
     return has_ended(id)
@@ -396,16 +394,19 @@ local function send_frame(id, name, frame, overhead, may_wait)
   elseif not await_credit(link, name, credit, size) then
     return has_ended(id)
   end
-  return queue_frame(link, frame, size + overhead)
+  local ok
+  ok, message, code = queue_frame(link, frame, size + overhead, descriptors)
+  if not ok then add_credit(link, name, 1, size) end
+  return ok, message, code
 end
 
 -- Those without credit come last, so that one that does not read holds up no other.
-local function send_to_all(name, frame, overhead)
+local function send_to_all(name, frame, overhead, descriptors)
   local ids, late, sent, failed = {}, {}, 0, 0
   for id = 1, count or 0 do ids[id] = id end
   if not messages.is_worker then ids[1] = "self" end
   for _, id in ipairs(ids) do
-    local ok, _, code = send_frame(id, name, frame, overhead, false)
+    local ok, _, code = send_frame(id, name, frame, overhead, false, descriptors)
     if ok then
       sent = sent + 1
     elseif ok == false then
@@ -417,13 +418,22 @@ local function send_to_all(name, frame, overhead)
     end
   end
   for _, id in ipairs(late) do
-    if send_frame(id, name, frame, overhead, true) then
+    if send_frame(id, name, frame, overhead, true, descriptors) then
       sent = sent + 1
     else
       failed = failed + 1
     end
   end
   return sent, failed
+end
+
+-- Sends a value in which there are descriptors.
+local function send_passing(to, name, value, overhead, reason)
+  local frame, descriptors, code = passing.frame(name, value, reason)
+  if not frame then return nil, descriptors, code end
+  local _ <close> = descriptors
+  if to == "all" then return send_to_all(name, frame, overhead, descriptors) end
+  return send_frame(to, name, frame, overhead, true, descriptors)
 end
 
 local function check_topic(name, position, fn)
@@ -438,50 +448,28 @@ function messages.send(to, name, value)
   check_topic(name, 2, "send")
   argument.check(value ~= nil, 3, "send", "value expected")
   start()
-  local frame = frame_of(name, value)
-  local overhead = 5 + #name
+  local overhead, frame, reason = 5 + #name, frame_of(name, value)
+  if not frame then return send_passing(to, name, value, overhead, reason) end
   if to == "all" then return send_to_all(name, frame, overhead) end
   return send_frame(to, name, frame, overhead, true)
 end
 
 -- ---- receiving ----
 
-local waiting_mt = {
-  __close = function(guard)
-    local topic = guard[2]
-    topic.waiting = topic.waiting - 1
-    forget_unused(guard[1], topic)
-  end,
-}
-
--- Waits until the topic has a message; nil, message, code when the time is over.
-local function await_message(name, topic, timeout)
-  local deadline = timeout and task.now() + timeout
-  topic.arrival = topic.arrival or sync.condition()
-  topic.waiting = topic.waiting + 1
-  local guard <close> = setmetatable({ name, topic }, waiting_mt)
-  while topic.head > topic.tail do
-    local left = deadline and deadline - task.now()
-    local ok, message, code = topic.arrival:wait(left and (left > 0 and left or 0))
-    if not ok and topic.head > topic.tail then return nil, message, code end
-  end
-  return take(name, topic)
-end
-
 local function receive(name, timeout)
   if is_turn_over then
     is_turn_over = false
     yield()
   end
-  local topic, body, source, code = topic_of(name), nil, nil, nil
-  if topic.head <= topic.tail then
-    body, source = take(name, topic)
-  else
-    body, source, code = await_message(name, topic, timeout)
-    if not body then return nil, source, code end
-  end
+  local topic = topics.of(name)
+  local take = topic.head <= topic.tail and topics.take or topics.await
+  local body, source, objects = take(name, topic, timeout)
+  if not body then return nil, source, objects end -- message, code
   give_back(source, #body)
-  return value_of(body), source.link.id
+  if not objects then return value_of(body), source.link.id end
+  local value, message, code = passing.join(value_of(body), objects)
+  if value == nil then return nil, message, code end
+  return value, source.link.id
 end
 
 -- Documented in moonlet/worker.lua.

@@ -227,6 +227,15 @@ describe("the reference", function()
 end)
 
 describe("the stubs for editors", function()
+  it("know what functions that are given are called with, which was `nil`", function()
+    local text = read_file "stubs/moonlet/http.lua"
+    assert.matches("fun%(request: moonlet.http.Request, response: moonlet.http.Response%)", text)
+    local pipe <close> = assert(io.popen "ls stubs/moonlet/*.lua")
+    for name in pipe:lines() do
+      assert.is_nil(read_file(name):find("fun%([^()]*: nil%)"), name)
+    end
+  end)
+
   -- The functions of all stubs: name -> list of parameters.
   local function stub_functions()
     local names = {}

@@ -4,7 +4,7 @@ local durable = require "moonlet.durable"
 local postgres_server = dofile "tests/spec/postgres_server.lua"
 local support = dofile "tests/spec/support.lua"
 local task = require "moonlet.task"
-local it = support.limited(it)
+local it = postgres_server.limited(it)
 
 local server
 
@@ -127,7 +127,7 @@ describe("durable runs on PostgreSQL", function()
     d:workflow("w", function(ctx)
       for i = 1, 20 do
         ctx:step("s", function() log[#log + 1] = i task.sleep(0.01) end)
-        ctx:transaction("t", { retry = { attempts = 50, backoff = 0.05 } }, function(tx)
+        ctx:transaction("t", { retry = { attempts = 200, backoff = { 0.05, 0.2 } } }, function(tx)
           return tx:execute("INSERT INTO book VALUES ($1)", 1000 + i)
         end)
       end

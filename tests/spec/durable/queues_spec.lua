@@ -47,6 +47,22 @@ describe("a queue", function()
       end
     end
   end)
+
+  it("lets other keys begin behind very many runs of one key that has no room", function()
+    local d <close> = durable.test()
+    d:queue("q", { per_key = 1 })
+    local begun = 0
+    d:workflow("many", function(ctx)
+      ctx:step("begin", function() begun = begun + 1 end)
+      ctx:receive "go"
+    end)
+    d:workflow("few", function() return "ended" end)
+    task.group({ limit = 100 }, function(group)
+      for _ = 1, 900 do group:spawn(d.start, d, "many", nil, { queue = "q", key = "many" }) end
+    end)
+    for i = 1, 3 do assert.equal("ended", d:start("few", i, { queue = "q", key = "few" }):result(1e6)) end
+    assert.equal(1, begun)
+  end)
 end)
 
 describe("a schedule", function()

@@ -46,6 +46,14 @@ describe("moonlet.fs: glob", function()
     assert.equal("", found "[")
   end)
 
+  it("characters of several bytes are one character in a set, too", function()
+    make "é.c ä.c b.c"
+    assert.equal("ä.c é.c", found "[!b].c")
+    assert.equal("b.c ä.c", found "[äb].c")
+    assert.equal("é.c", found "[å-ÿ].c")
+    assert.equal("b.c ä.c é.c", found "[%-ÿ].c")
+  end)
+
   it("two stars stand for any number of directories, and do not follow links", function()
     make "a.c s/b.c s/t/c.c s/t/u/d.c s/t/u/e.h .git/x.c s/.hid/y.c"
     fs.symlink("s", place .. "/link")

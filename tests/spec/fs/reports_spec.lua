@@ -77,10 +77,116 @@ describe("a child", function()
     assert.same({ 4, "a\n" }, { result.status, result.stdout })
   end)
 
+  -- cpython 100133, golang/go 69060, node-pty 726: what a short program wrote is lost at times when it has ended.
+  it("that ends at once has all of its output read, by pipes and by a terminal", function()
+    local numbers = {}
+    for i = 1, 100 do numbers[i] = i end
+    require("moonlet.task").map(numbers, function(i)
+      local text <const> = ("%5d"):format(i):rep(i % 2 == 0 and 1 or 4000)
+      if i % 10 > 0 then
+        assert.equal(text, process.run { "/bin/echo", "-n", text }.stdout)
+      else
+        local p <close> = assert(process.spawn { "/bin/echo", "-n", text, pty = {} })
+        assert.equal(text, p.pty:read_all())
+        assert.same({ status = 0 }, p:wait(PATIENCE))
+      end
+    end, 20)
+  end)
+
+  -- nodejs/node 862, joyent/libuv 1074, libuv 226: one file for two outputs, or the two exchanged, closes one of them.
+  it("gets one file for both outputs, and this program's two exchanged", function()
+    local dir <close> = assert(fs.temp_dir())
+    do
+      local file <close> = assert(fs.open(dir.path .. "/both", "w"))
+      local p <close> = assert(process.spawn { "sh", "-c", "echo a; echo b >&2", stdout = file, stderr = file })
+      assert.same({ status = 0 }, p:wait())
+    end
+    assert.equal("a\nb\n", fs.read(dir.path .. "/both"))
+    local command, script = support.command [[
+      local exchanged = { "sh", "-c", "echo out; echo err >&2", stdout = io.stderr, stderr = io.stdout }
+      require "moonlet.process".spawn(exchanged):wait()
+    ]]
+    local result <const> = assert(process.run(process.shell(command)))
+    os.remove(script)
+    assert.same({ "err\n", "out\n" }, { result.stdout, result.stderr })
+  end)
+
   -- plumbum 840: a time limit does not hold when a grandchild has the pipes.
   it("is over at its time limit, though a grandchild has its pipes", function()
     local _, _, code, result = process.run { "sh", "-c", "sleep 1000 & wait", timeout = 0.05 }
     assert.same({ "ETIMEDOUT", "TERM" }, { code, result.signal })
+  end)
+end)
+
+describe("an event", function()
+  -- Reads until an event has the path; what came before it, as "kind path".
+  local function upto(w, root, last)
+    local seen, event = {}
+    repeat
+      event = assert(w:next(PATIENCE))
+      if event.kind ~= "changed" then seen[#seen + 1] = event.kind .. " " .. event.path:sub(#root + 2) end
+    until event.path == root .. "/" .. last
+    return seen
+  end
+
+  local function watched(prepare)
+    local dir <const> = assert(fs.temp_dir())
+    assert(os.execute(("mkdir %s/in %s/out; cd %s/in; %s"):format(dir.path, dir.path, dir.path, prepare or ":")))
+    local w <const> = assert(fs.watch(dir.path .. "/in", { recursive = true }))
+    return dir, dir.path .. "/in", w
+  end
+
+  -- nsfw 60, notify-rs 124, PyInotify 110: of `mkdir -p a/b/c` only the first directory is seen.
+  it("comes for each directory that mkdir -p makes", function()
+    local dir <close>, root, watch = watched()
+    local w <close> = watch
+    assert(os.execute("mkdir -p " .. root .. "/foo/bar/baz"))
+    assert.same({ "created foo", "created foo/bar", "created foo/bar/baz" }, upto(w, root, "foo/bar/baz"))
+  end)
+
+  -- fswatch 387: a file that is moved in from elsewhere is reported without its name.
+  it("names a file that is moved in from a directory that is not watched", function()
+    local dir <close>, root, watch = watched("touch ../out/file")
+    local w <close> = watch
+    assert(fs.rename(dir.path .. "/out/file", root .. "/file"))
+    assert.same({ "created file" }, upto(w, root, "file"))
+  end)
+
+  -- watcher 109, inotify-tools 130, watchdog 24 and 325: after a directory above was renamed, the old path is reported.
+  it("has the path of today when directories above were renamed, twice and in the middle", function()
+    local dir <close>, root, watch = watched("mkdir -p a1/a2/a3/a4")
+    local w <close> = watch
+    assert(os.execute(("cd %s; mv a1 b1; mv b1 c1; touch c1/a2/a3/a4/new"):format(root)))
+    assert.same({ "renamed b1", "renamed c1", "created c1/a2/a3/a4/new" }, upto(w, root, "c1/a2/a3/a4/new"))
+    assert(os.execute(("cd %s/c1/a2; mv a3 b3; touch b3/a4/later"):format(root)))
+    assert.equal("created c1/a2/b3/a4/later", table.remove(upto(w, root, "c1/a2/b3/a4/later")))
+  end)
+end)
+
+describe("a copy", function()
+  -- nodejs/node 34624 and 27746, cpy 126: a file that is copied to itself, by whatever name, is emptied.
+  it("to the file itself, by its name, a hard link or a symbolic one, is refused and leaves it", function()
+    local dir <close> = assert(fs.temp_dir())
+    local path <const> = dir.path .. "/f"
+    assert(fs.write(path, "text"))
+    assert(fs.link(path, dir.path .. "/hard"))
+    assert(fs.symlink("f", dir.path .. "/soft"))
+    for _, name in ipairs { "f", "hard", "soft", "./f" } do
+      local other <const> = dir.path .. "/" .. name
+      assert.equal("EINVAL", select(3, fs.copy(path, other)))
+      assert.equal("EINVAL", select(3, fs.copy(other, path)))
+      assert.equal("text", fs.read(path))
+    end
+  end)
+end)
+
+describe("a time", function()
+  -- nodejs/node 32369, 64597: times before 1970 become now, or no time at all.
+  it("before 1970 is kept, with its fraction", function()
+    local dir <close> = assert(fs.temp_dir())
+    assert(fs.utime(dir.path, -1.5, -14245440.25))
+    local status <const> = fs.stat(dir.path)
+    assert.same({ -1.5, -14245440.25, -14245440250000000 }, { status.atime, status.mtime, status.mtime_ns })
   end)
 end)
 

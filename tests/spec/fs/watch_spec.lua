@@ -68,6 +68,27 @@ describe("a watch of a directory", function()
     assert.same({ kind = "created", path = root .. "/z/b/file", directory = false }, event)
   end)
 
+  it("reports each of many directories that are renamed at once by one event", function()
+    local dir <close> = reader.directory()
+    sh("cd %s && for i in $(seq 30); do mkdir -p a$i/b/c; touch a$i/b/f; done", dir.path)
+    local w <close> = assert(fs.watch(dir.path, { recursive = true }))
+    local mover = task.spawn(sh, "cd %s && for i in $(seq 30); do mv a$i d$i; touch d$i/b/g; done", dir.path)
+    local renamed, others = {}, {}
+    for event in w:events() do
+      local name = event.path:sub(#dir.path + 2)
+      if event.kind == "renamed" and event.from == dir.path .. "/a" .. name:match "%d+$" then
+        assert.is_nil(renamed[name])
+        renamed[name] = true
+      elseif not name:find "^d%d+/b/g$" then
+        others[#others + 1] = event.kind .. " " .. name
+      end
+      if name == "d30/b/g" then break end
+    end
+    support.finish(mover)
+    assert.same({}, others)
+    for i = 1, 30 do assert.is_true(renamed["d" .. i]) end
+  end)
+
   it("reports a tree that leaves as removed, its content first, and one that comes as created", function()
     local dir <close> = reader.directory()
     local other <close> = reader.directory()

@@ -594,3 +594,43 @@ describe("requests to one URL", function()
     assert.is_nil(seen[10].fields["accept-encoding"])
   end)
 end)
+
+-- Of the public bug reports of other clients: requests #1926, #3888 and others of UTF-8 in Location.
+describe("a Location with bytes that no URL has", function()
+  it("is followed, encoded as browsers encode it", function()
+    local seen = {}
+    local c <close> = client_of(function(s)
+      for line in read_head, s do
+        seen[#seen + 1] = line:match "^GET (%S+) HTTP"
+        s:write(line:find "GET / " and
+          "HTTP/1.1 302 F\r\nlocation: /a b/\xc3\xbc%20{x}|\\?q=\"<>^`'\r\ncontent-length: 0\r\n\r\n"
+          or OK)
+      end
+    end)
+    assert.equal(200, assert(c:get "http://a/").status)
+    assert.same({ "/", "/a%20b/%C3%BC%20%7Bx%7D%7C%5C?q=%22%3C%3E%5E%60'" }, seen)
+  end)
+end)
+
+-- Each was passed over, or told of a line of moonlet's own.
+describe("options that cannot be meant", function()
+  local wrong = {
+    { "options 'json' and 'form': a request has one body", { json = {}, form = {} } },
+    { "options 'body' and 'multipart'", { body = "x", multipart = {} } },
+    { "a list of strings, and has no 'a'", { body = { a = 1 } } },
+    { "option 'auth' must be {user=, password=}, {token=} or a string", { auth = { username = "x" } } },
+    { "option 'auth' must be", { auth = 5 } },
+    { "option 'auth' must be", { auth = { user = "x", password = 5 } } },
+    { "unknown option 'timeout.conect'", { timeout = { conect = 1 } } },
+    { "option 'timeout' must be seconds, or a table with seconds, not a string", { timeout = "5" } },
+  }
+  for _, case in ipairs(wrong) do
+    it("raise, and say so: " .. case[1], function()
+      local c <close> = client_of(function() end)
+      local ok, message = pcall(function() c:post("http://a/", case[2]) end)
+      assert.is_false(ok)
+      assert.is_truthy(message:find(case[1], 1, true), message)
+      assert.is_nil(message:find("[moonlet", 1, true), message)
+    end)
+  end
+end)

@@ -169,4 +169,17 @@ describe("a content-length that the script sets", function()
     end, { method = "HEAD" })
     assert.equal("1000", reply.headers["content-length"])
   end)
+
+  -- A proxy that hands on an upstream's 304 with its fields answered 500.
+  carriers.each(it, "may be told to 304 and 204, which send none", function(ask)
+    for _, status in ipairs { 304, 204 } do
+      local reply = ask(function(_, res)
+        res.headers["content-length"] = 1000
+        res.headers.etag = '"a"'
+        return status
+      end)
+      assert.same({ status, '"a"', "" }, { reply.status, reply.headers.etag, reply.body })
+      assert.is_nil(reply.headers["content-length"])
+    end
+  end)
 end)

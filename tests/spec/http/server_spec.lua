@@ -86,6 +86,71 @@ describe("an HTTP server", function()
     end
   end)
 
+  -- A page of another host reads a failure only if that has the fields of CORS, too.
+  carriers.each(it, "leaves the fields of a failed answer that are those of all answers", function(carrier)
+    local app = require("moonlet.http").router()
+    app:use(function(_, res, next)
+      res.headers["Access-Control-Allow-Origin"] = "*"
+      res.headers["Content-Security-Policy"] = "default-src 'self'"
+      res.headers["X-Request-Id"] = "7"
+      next()
+    end)
+    local failures = {
+      [404] = function() error(server.error(404, "none", { ["x-request-id"] = "8" })) end,
+      [503] = function() return server.error(503) end,
+      [500] = function() error "a bug" end,
+      [400] = function(req) error((select(2, req:json())), 0) end,
+    }
+    for status, fail in pairs(failures) do
+      app:get("/" .. status, function(req, res)
+        res:cookie("a", "secret")
+        for _, name in ipairs { "ETag", "Content-Type", "Content-Length", "Content-Encoding", "Content-Disposition",
+          "Cache-Control", "Expires", "Last-Modified", "Location", "Accept-Ranges", "Age", "Refresh" } do
+          res.headers[name] = name == "Content-Length" and 3 or "secret"
+        end
+        return fail(req)
+      end)
+      local reply = carrier(app, { path = "/" .. status, opts = { on_error = function() return nil end } })
+      assert.same({ status, "*", "default-src 'self'", status == 404 and "8" or "7" }, {
+        reply.status, reply.headers["access-control-allow-origin"], reply.headers["content-security-policy"],
+        reply.headers["x-request-id"],
+      })
+      for name, value in pairs(reply.headers) do assert.is_nil(value:find("secret", 1, true), name) end
+    end
+  end)
+
+  it("reports the request whose answer cannot be made, for no traceback leads there", function()
+    local output = support.run [[
+      local http, net, task = require "moonlet.http", require "moonlet.net", require "moonlet.task"
+      local near, far = net.memory_pair()
+      local server = http.server(function(req)
+        if req.path == "/a" then return { f = print } end
+        if req.path == "/b" then return "body", 200 end
+        error "at a line"
+      end)
+      task.spawn(server.serve, server, far)
+      for _, target in ipairs { "a", "b", ("c"):rep(1000) } do
+        near:write("GET /", target, " HTTP/1.1\r\nHost: x\r\n\r\n")
+        near:read_until "error\n"
+      end
+      near:close()
+    ]]
+    assert.matches("value.f is a function.-\n\tin the answer to GET /a HTTP/1.1\n", output)
+    assert.matches("returned 2 values, the first a string: before a body there is a status.-GET /b HTTP", output)
+    assert.matches("in the answer to GET /c+%.%.%.\n", output)
+    assert.is_nil(output:find(("c"):rep(300), 1, true))
+  end)
+
+  -- nil and true, as a logger returns them, answered 204: a bug looked like a success.
+  carriers.each(it, "answers 500 where on_error gives nothing, nil or true, 404 where it gives that", function(carrier)
+    for _, answer in ipairs { function() end, function() return nil end, function() return true end } do
+      assert.equal(500, carrier(function() error "a bug" end, { opts = { on_error = answer } }).status)
+      local reply = carrier(function() error(server.error(503, "later")) end, { opts = { on_error = answer } })
+      assert.same({ 503, "later\n" }, { reply.status, reply.body })
+    end
+    assert.equal(404, carrier(function() error "a bug" end, { opts = { on_error = function() return 404 end } }).status)
+  end)
+
   carriers.each(it, "sends one content-type where http.error gives another one", function(carrier)
     local reply = carrier(function() error(server.error(400, "m", { ["Content-Type"] = "text/x" })) end)
     assert.same({ 400, "text/x", "m\n" }, { reply.status, reply.headers["content-type"], reply.body })

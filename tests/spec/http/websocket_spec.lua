@@ -303,3 +303,65 @@ describe("websocket.connect", function()
     assert.equal("ESTATUS", code_of(function() return "HTTP/1.1 403 No\r\n\r\n" end))
   end)
 end)
+
+-- A program that had logged in by its client was a stranger to the WebSocket beside it: 401.
+describe("a WebSocket of a client", function()
+  for _, version in ipairs { "1.1", "2" } do
+    it("says what the client says in its requests, HTTP/" .. version, function()
+      local http = require "moonlet.http"
+      local app, seen = http.router(), {}
+      app:post("/login", function(_, res)
+        res:cookie("session", "s1", { path = "/room" })
+        return 204
+      end)
+      app:get("/room", function(req, res)
+        local h = req.headers
+        seen[#seen + 1] = { req:cookies().session or "none", h.authorization, h["x-app"], h:get "x-own" or "-" }
+        local ws <close> = websocket.upgrade(req, res)
+        ws:finish(5)
+      end)
+      local server = http.server(app)
+      local client <close> = http.client {
+        base = "http://a/", version = version, cookies = true, headers = { ["X-App"] = "chat" },
+        auth = { token = "t" }, connect = function()
+          local near, far = net.memory_pair()
+          task.spawn({ daemon = true }, server.serve, server, far)
+          return near
+        end,
+      }
+      local function connect(opts)
+        opts = opts or {}
+        opts.client = client
+        local ws <close> = assert(websocket.connect("ws://a/room?x=1", opts))
+        ws:finish(5)
+      end
+      connect()
+      assert(client:post("login", { check = true }))
+      connect()
+      connect { headers = { cookie = "session=own", authorization = "mine", ["x-app"] = "other", ["x-own"] = "1" } }
+      assert.same({
+        { "none", "Bearer t", "chat", "-" }, { "s1", "Bearer t", "chat", "-" }, { "own", "mine", "other", "1" },
+      }, seen)
+    end)
+  end
+
+  it("keeps the cookies of the answer for that client", function()
+    local http, crypto = require "moonlet.http", require "moonlet.crypto"
+    local seen = {}
+    local client <close> = http.client { cookies = true, connect = function()
+      local near, far = net.memory_pair()
+      task.spawn({ daemon = true }, function()
+        local head = far:read_until "\r\n\r\n"
+        seen[#seen + 1] = head:match "[Cc]ookie: ([^\r]*)" or "none"
+        local key = head:match "[Kk]ey: ([^\r]*)"
+        far:write("HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSet-Cookie: seat=7\r\n",
+          "Sec-WebSocket-Accept: ",
+          crypto.base64(crypto.digest("sha1", key .. "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")), "\r\n\r\n")
+        far:close()
+      end)
+      return near
+    end }
+    for _ = 1, 2 do assert(websocket.connect("ws://a/", { client = client })):close() end
+    assert.same({ "none", "seat=7" }, seen)
+  end)
+end)

@@ -33,7 +33,8 @@ describe("SIGQUIT", function()
       for i = 1, 30 do task.spawn({ name = "sleeper", daemon = true }, function() task.sleep(60) end) end
       task.spawn({ name = "holder", daemon = true }, function() m:lock() task.sleep(60) end)
       task.spawn({ name = "locker", daemon = true }, function() m:lock() end)
-      task.yield()
+      local inspect = require "moonlet.inspect"
+      repeat task.yield() until #inspect.tasks { state = "waiting" } == 32
       quit()
       while #task.list() > 33 do task.sleep(0.001) end
       task.sleep(0.2)
@@ -160,11 +161,12 @@ describe("SIGQUIT", function()
 
   it("names the C function that waits in the kernel, in a program of one task, and comes when it returns", function()
     local text = quit_and_read([[
-      local pipe = io.popen "trap '' QUIT; sleep 1; echo over"
+      local pipe = io.popen "trap '' QUIT; echo begun; sleep 1; echo over"
+      pipe:read "l"
       io.write "now\n" io.flush()
       print(pipe:read "l") io.flush()]], "over", "--no-interpose")
     assert.matches("does not answer: it waits in [%w_]*read [^\n]*libc.so.6", text)
-    assert.matches("called by task #1, spawned at the start\n\t[C]\n\t(command line):3\n", text, 1, true)
+    assert.matches("called by task #1, spawned at the start\n\t[C]\n\t(command line):4\n", text, 1, true)
     assert.matches("The dump comes when it returns.\n[^\n]+dump of process %d+: 1 task", text)
     assert.equal(1, count(text, "does not answer"))
   end)

@@ -132,6 +132,31 @@ describe("the page", function()
     picture(page, "inspect-hangs", 300)
   end)
 
+  it("shows the CPU time of each task, and sorts by it", function()
+    local program <close> = inspected.start([[
+      local task = require "moonlet.task"
+      for i = 1, 5 do task.spawn({ name = "idle " .. i }, task.sleep, 1000) end
+      task.spawn({ name = "worker" }, function()
+        while true do
+          local stop = os.clock() + 0.005
+          while os.clock() < stop do end
+          task.sleep(0.005)
+        end
+      end)
+    ]], { address = ":0" })
+    local page <close> = open(program)
+    page:shows "worker"
+    for _ = 1, 2 do
+      page:evaluate "[...document.querySelectorAll('#head button')].find(b => b.textContent == 'cpu').click()"
+    end
+    local first = "document.querySelector('#list .row')"
+    support.eventually(function()
+      return page:evaluate(first .. ".children[1].textContent") == "worker"
+        and page:evaluate("parseFloat(" .. first .. ".children[4].textContent) > 0.01")
+    end)
+    assert.matches("^%d+%.%d%d%d s$", page:evaluate(first .. ".children[4].textContent"))
+  end)
+
   it("shows ten thousand tasks, of which only the visible ones are in the document", function()
     local program <close> = inspected.start([[
       local task = require "moonlet.task"

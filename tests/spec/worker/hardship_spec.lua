@@ -291,6 +291,43 @@ describe("a port that is taken", function()
   end)
 end)
 
+describe("signals for the master", function()
+  it("that reach the workers, too, end none of them", function()
+    local program <close> = workers.start [[
+      routes.child = function()
+        return (require "moonlet.process".run { "sh", "-c", "kill -HUP $$; echo survived" }).stdout
+      end
+      serve()
+    ]]
+    program:await_ready()
+    local before = program:status().workers
+    for _, w in ipairs(before) do
+      for _, name in ipairs { "HUP", "USR2", "TTIN", "TTOU" } do
+        assert(os.execute(("kill -%s %d"):format(name, w.pid)))
+      end
+    end
+    for _ = 1, 10 do assert.is_truthy((program:get "who")) end
+    local after = program:status()
+    for i, w in ipairs(after.workers) do assert.are.equal(before[i].pid, w.pid) end
+    assert.are.equal(0, after.restarts)
+    assert.are_not.equal("survived\n", (program:get "child")) -- what a worker starts is as usual
+    assert.are.equal(0, program:stop())
+  end)
+end)
+
+describe("the inspector of a worker", function()
+  it("is its own, so that all of them start", function()
+    local program <close> = workers.start(SERVER, {
+      options = { ("--inspect=:%d"):format(workers.support.free_port()) },
+    })
+    program:await_ready()
+    for _, w in ipairs(program:status().workers) do
+      assert.is_truthy(program:text():find("inspector: unix:[^\n]*" .. w.pid))
+    end
+    assert.are.equal(0, program:stop())
+  end)
+end)
+
 describe("a fork of a worker", function()
   local FORKS = [[
     package.cpath = os.getenv "MOONLET_TESTS" .. "/?.so;" .. package.cpath

@@ -5,6 +5,7 @@ local support = workers.support
 local it = support.limited(it)
 
 local json = require "moonlet.json"
+local net = require "moonlet.net"
 local task = require "moonlet.task"
 local worker = require "moonlet.worker"
 
@@ -199,7 +200,138 @@ describe("without workers", function()
 end)
 
 
+-- What a connection says when the other side has got it: whoever holds it answers "ID text".
+local function exchange(stream, text)
+  assert(stream:write(text, "\n"))
+  return stream:read_line()
+end
+
+describe("descriptors", function()
+  it("go along as the value, and as fields of a table, also to this process", function()
+    local topic = new_topic()
+    local here, there = net.pair()
+    send(topic, there)
+    local got = worker.receive(topic, support.patience)
+    there:close() -- the copy stays open
+    here:write "through\n"
+    assert.are.equal("through", got:read_line())
+    local listener = assert(net.listen("127.0.0.1", 0))
+    local udp = assert(net.udp { host = "127.0.0.1", port = 0 })
+    local file = assert(io.tmpfile())
+    send(topic, { listener = listener, udp = udp, stream = got, file = file, n = 1, [2] = "two" })
+    local all, port = worker.receive(topic, support.patience), listener:address().port
+    assert.are.same({ 1, "two" }, { all.n, all[2] })
+    assert.are.equal(port, all.listener:address().port)
+    assert.are.equal(udp:address().port, all.udp:address().port)
+    all.file:write "x"
+    all.file:close()
+    assert.are.equal("x", file:seek "set" and file:read "a")
+    listener:close()
+    local client = assert(net.connect("127.0.0.1", port))
+    local accepted = assert(all.listener:accept(support.patience))
+    got:close()
+    all.stream:close()
+    assert.is_nil(here:read_line()) -- nobody holds it any more
+    for _, object in ipairs { here, client, accepted, all.listener, all.udp, udp, file } do object:close() end
+  end)
+
+  it("are refused where they cannot go", function()
+    local topic = new_topic()
+    local here, there = net.pair()
+    for _, value in ipairs { { { there } }, { there, print = coroutine.create(print) }, { [there] = 1 } } do
+      assert.has_error(function() worker.send("all", topic, value) end)
+    end
+    local many = {}
+    for i = 1, 256 do many[i] = there end
+    assert.error_matches(function() worker.send("all", topic, many) end, "more than 255 descriptors")
+    there:close()
+    assert.are.same({ nil, "closed", "CLOSED" }, { worker.send("all", topic, there) })
+    here:close()
+    assert.is_nil(worker.receive(topic, 0.01))
+  end)
+end)
+
 describe("between workers", function()
+  it("connections go to another worker, in the order of the messages around them", function()
+    local program <close> = workers.start [[
+      worker.ready()
+      if worker.id == 2 then
+        for value, from in worker.messages "work" do
+          if type(value) == "table" then
+            for _, conn in ipairs(value) do
+              conn:write(worker.id, " ", conn:read_line(), "\n")
+              conn:close()
+            end
+          else
+            worker.send(from, "done", value)
+          end
+        end
+      end
+      local listener = assert(net.listen("127.0.0.1", port))
+      for i = 1, 50 do
+        local a, b = listener:accept(), listener:accept()
+        assert(worker.send(2, "work", i))
+        assert(worker.send(2, "work", { a, b }))
+        assert(worker.send(2, "work", -i))
+        a:close()
+        b:close()
+      end
+      for i = 1, 50 do
+        assert(worker.receive "done" == i)
+        assert(worker.receive "done" == -i)
+      end
+      listener:close()
+      io.stderr:write "all passed\n"
+      task.sleep(600)
+    ]]
+    program:await_ready()
+    task.group(function(group)
+      for i = 1, 100 do
+        group:spawn(function()
+          local conn <close> = workers.eventually(function() return net.connect("127.0.0.1", program.port) end)
+          assert.are.equal("2 " .. i, exchange(conn, i))
+          assert.is_nil(conn:read_line()) -- neither worker holds it any more
+        end)
+      end
+    end)
+    program:await "all passed"
+    assert.are.equal(0, program:stop())
+  end)
+
+  it("a descriptor to all reaches each, and the end of one that should get it is an error", function()
+    local program <close> = workers.start([[
+      worker.ready()
+      if worker.id == 1 then
+        local here, there = net.pair()
+        local sent, failed = worker.send("all", "pair", { there })
+        assert(sent == 3 and failed == 0)
+        there:close()
+        worker.receive("pair")[1]:write "1\n"
+        local ids = {}
+        for i = 1, 3 do ids[i] = here:read_line() end
+        table.sort(ids)
+        io.stderr:write("said: ", table.concat(ids, " "), "\n")
+        assert(worker.send(2, "die", { here }))
+        local code
+        repeat
+          _, _, code = worker.send(2, "pair", { here })
+          task.sleep(0.01)
+        until code
+        io.stderr:write("then: ", code, "\n")
+        task.sleep(600)
+      end
+      task.spawn({ daemon = true }, function()
+        worker.receive "die"
+        os.exit(3)
+      end)
+      worker.receive("pair")[1]:write(worker.id, "\n")
+      task.sleep(600)
+    ]], { count = 3 })
+    program:await "said: 1 2 3"
+    program:await "then: EPIPE"
+    program:stop()
+  end)
+
   it("messages of each sender arrive in order, with its id", function()
     local program <close> = workers.start([[
       worker.ready()

@@ -60,6 +60,17 @@ describe("the service manager is told", function()
     assert.are.equal(0, program:stop())
   end)
 
+  it("at once that it lives, also of a new program, however long it has been silent", function()
+    local m <close> = manager()
+    local program <close> = workers.start("serve()", { env = { NOTIFY_SOCKET = m.path, WATCHDOG_USEC = "3600000000" } })
+    m.await "WATCHDOG=1"
+    program:await_ready()
+    program:signal "USR2"
+    m.await "WATCHDOG=1"
+    program:await "generation 2 serves"
+    assert.are.equal(0, program:stop())
+  end)
+
   it("nothing by the workers", function()
     local m <close> = manager()
     local program <close> = workers.start([[

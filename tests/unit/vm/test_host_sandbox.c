@@ -145,8 +145,10 @@ static void test_without_one_part_all_others_are_whole(void **state)
         unsigned without;
         const char *missing;
     } cases[] = {
-        {MOONLET_BYTECODE, "_G.dofile _G.loadfile "},
-        {MOONLET_FILES, "package.path package.searchpath searchers.4 "},
+        {MOONLET_BYTECODE,
+         "_G.dofile _G.loadfile "},
+        {MOONLET_FILES,
+         "package.path package.searchpath searchers.4 "},
         {MOONLET_C,
          "package.cpath package.loadlib preload.moonlet.blocking.core searchers.3 searchers.4 "},
         {MOONLET_NET,
@@ -183,22 +185,23 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.redis.execute preload.moonlet.redis.node preload.moonlet.redis.resp "
          "preload.moonlet.redis.scan preload.moonlet.redis.script preload.moonlet.redis.subscription "
          "preload.moonlet.serving preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
-         "preload.moonlet.worker.bus preload.moonlet.worker.core preload.moonlet.worker.drain preload.moonlet.worker.messages "
-         "preload.moonlet.worker.redis_store preload.moonlet.worker.redis_value "
-         "preload.moonlet.worker.show "},
+         "preload.moonlet.worker.bus preload.moonlet.worker.core preload.moonlet.worker.drain "
+         "preload.moonlet.worker.figures preload.moonlet.worker.messages preload.moonlet.worker.passing "
+         "preload.moonlet.worker.redis_store preload.moonlet.worker.redis_value preload.moonlet.worker.show "
+         "preload.moonlet.worker.topics "},
         {MOONLET_DEBUG,
          "debug.debug debug.gethook debug.getinfo debug.getlocal debug.getmetatable debug.getregistry "
          "debug.getupvalue debug.getuservalue debug.setcstacklimit debug.sethook debug.setlocal debug.setmetatable "
          "debug.setupvalue debug.setuservalue debug.upvalueid debug.upvaluejoin preload.moonlet.inspect "
          "preload.moonlet.inspect.agent preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.debugger "
-         "preload.moonlet.inspect.agent.evaluate preload.moonlet.inspect.agent.program "
-         "preload.moonlet.inspect.agent.recording preload.moonlet.inspect.client_metrics "
-         "preload.moonlet.inspect.debugger preload.moonlet.inspect.debugger.chunks "
-         "preload.moonlet.inspect.debugger.core preload.moonlet.inspect.debugger.frames "
-         "preload.moonlet.inspect.debugger.handles preload.moonlet.inspect.debugger.lines "
-         "preload.moonlet.inspect.debugger.values preload.moonlet.inspect.exposition "
-         "preload.moonlet.inspect.listen preload.moonlet.inspect.metric_check preload.moonlet.inspect.metrics "
-         "preload.moonlet.inspect.metrics.core preload.moonlet.inspect.own_metrics "
+         "preload.moonlet.inspect.agent.durable preload.moonlet.inspect.agent.evaluate "
+         "preload.moonlet.inspect.agent.program preload.moonlet.inspect.agent.recording "
+         "preload.moonlet.inspect.client_metrics preload.moonlet.inspect.debugger "
+         "preload.moonlet.inspect.debugger.chunks preload.moonlet.inspect.debugger.core "
+         "preload.moonlet.inspect.debugger.frames preload.moonlet.inspect.debugger.handles "
+         "preload.moonlet.inspect.debugger.lines preload.moonlet.inspect.debugger.values "
+         "preload.moonlet.inspect.exposition preload.moonlet.inspect.listen preload.moonlet.inspect.metric_check "
+         "preload.moonlet.inspect.metrics preload.moonlet.inspect.metrics.core preload.moonlet.inspect.own_metrics "
          "preload.moonlet.inspect.perfetto preload.moonlet.inspect.profile preload.moonlet.inspect.profile.core "
          "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.formats "
          "preload.moonlet.inspect.profile.labels preload.moonlet.inspect.profile.list "
@@ -251,14 +254,14 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.fs.core preload.moonlet.fs.glob preload.moonlet.fs.temporary "
          "preload.moonlet.fs.watch.core preload.moonlet.inspect preload.moonlet.inspect.agent "
          "preload.moonlet.inspect.agent.core preload.moonlet.inspect.agent.debugger "
-         "preload.moonlet.inspect.agent.evaluate preload.moonlet.inspect.agent.program "
-         "preload.moonlet.inspect.agent.recording preload.moonlet.inspect.client_metrics "
-         "preload.moonlet.inspect.debugger preload.moonlet.inspect.debugger.chunks "
-         "preload.moonlet.inspect.debugger.core preload.moonlet.inspect.debugger.frames "
-         "preload.moonlet.inspect.debugger.handles preload.moonlet.inspect.debugger.lines "
-         "preload.moonlet.inspect.debugger.values preload.moonlet.inspect.exposition "
-         "preload.moonlet.inspect.listen preload.moonlet.inspect.metric_check preload.moonlet.inspect.metrics "
-         "preload.moonlet.inspect.metrics.core preload.moonlet.inspect.own_metrics "
+         "preload.moonlet.inspect.agent.durable preload.moonlet.inspect.agent.evaluate "
+         "preload.moonlet.inspect.agent.program preload.moonlet.inspect.agent.recording "
+         "preload.moonlet.inspect.client_metrics preload.moonlet.inspect.debugger "
+         "preload.moonlet.inspect.debugger.chunks preload.moonlet.inspect.debugger.core "
+         "preload.moonlet.inspect.debugger.frames preload.moonlet.inspect.debugger.handles "
+         "preload.moonlet.inspect.debugger.lines preload.moonlet.inspect.debugger.values "
+         "preload.moonlet.inspect.exposition preload.moonlet.inspect.listen preload.moonlet.inspect.metric_check "
+         "preload.moonlet.inspect.metrics preload.moonlet.inspect.metrics.core preload.moonlet.inspect.own_metrics "
          "preload.moonlet.inspect.perfetto preload.moonlet.inspect.profile preload.moonlet.inspect.profile.core "
          "preload.moonlet.inspect.profile.folded preload.moonlet.inspect.profile.formats "
          "preload.moonlet.inspect.profile.labels preload.moonlet.inspect.profile.list "
@@ -281,16 +284,16 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.repl.complete preload.moonlet.repl.editor preload.moonlet.repl.history "
          "preload.moonlet.repl.session preload.moonlet.repl.show preload.moonlet.signal "
          "preload.moonlet.signal.core preload.moonlet.sql preload.moonlet.sql.database preload.moonlet.sql.group "
-         "preload.moonlet.sql.loans "
-         "preload.moonlet.sql.rows preload.moonlet.sql.statement preload.moonlet.sql.transaction "
-         "preload.moonlet.sqlite preload.moonlet.sqlite.core preload.moonlet.terminal "
-         "preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core preload.moonlet.test.specs "
-         "preload.moonlet.thread preload.moonlet.thread.core preload.moonlet.thread.worker "
-         "preload.moonlet.websocket preload.moonlet.websocket.core preload.moonlet.worker "
-         "preload.moonlet.worker.bus preload.moonlet.worker.cas preload.moonlet.worker.core preload.moonlet.worker.drain "
-         "preload.moonlet.worker.messages preload.moonlet.worker.redis_store preload.moonlet.worker.redis_value "
-         "preload.moonlet.worker.show "
-         "preload.moonlet.worker.store preload.moonlet.worker.store.core "},
+         "preload.moonlet.sql.loans preload.moonlet.sql.rows preload.moonlet.sql.statement "
+         "preload.moonlet.sql.transaction preload.moonlet.sqlite preload.moonlet.sqlite.core "
+         "preload.moonlet.terminal preload.moonlet.terminal.core preload.moonlet.test preload.moonlet.test.core "
+         "preload.moonlet.test.specs preload.moonlet.thread preload.moonlet.thread.core "
+         "preload.moonlet.thread.worker preload.moonlet.websocket preload.moonlet.websocket.core "
+         "preload.moonlet.worker preload.moonlet.worker.bus preload.moonlet.worker.cas preload.moonlet.worker.core "
+         "preload.moonlet.worker.drain preload.moonlet.worker.figures preload.moonlet.worker.messages "
+         "preload.moonlet.worker.passing preload.moonlet.worker.redis_store preload.moonlet.worker.redis_value "
+         "preload.moonlet.worker.show preload.moonlet.worker.store preload.moonlet.worker.store.core "
+         "preload.moonlet.worker.topics "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);

@@ -1,7 +1,7 @@
 --- The bodies of requests, from what the options give. For moonlet's own modules.
 -- @module moonlet.http.client.body
 
-local error, getmetatable, ipairs, pcall = error, getmetatable, ipairs, pcall
+local error, getmetatable, ipairs, next, pcall = error, getmetatable, ipairs, next, pcall
 local tostring, type = tostring, type
 local io_type, math_tointeger, table_concat = io and io.type, math.tointeger, table.concat
 
@@ -36,6 +36,11 @@ end
 
 local function from_list(list)
   local texts = {}
+  local key = next(list)
+  if key ~= nil and list[1] == nil then
+    local message = "a table as a body is a list of strings, and has no '%s'; see 'json' and 'form'"
+    error(message:format(tostring(key)), 0)
+  end
   for i, part in ipairs(list) do
     if type(part) ~= "string" and type(part) ~= "number" then
       error(("element %d of the body is a %s"):format(i, type(part)), 0)
@@ -81,9 +86,21 @@ local function with_length(self, length)
   return self
 end
 
+-- Raises for options of which all but one would be left out.
+local function check_one(opts)
+  local first
+  for _, name in ipairs { "body", "json", "form", "multipart" } do
+    if first and opts[name] ~= nil then
+      error(("options '%s' and '%s': a request has one body"):format(first, name), 0)
+    end
+    if opts[name] ~= nil then first = name end
+  end
+end
+
 --- Reads the options body, length, json, form and multipart: {data=} or {open=, length=,
 -- can_replay=}, and its content type; nil: there is none.
 function body.read(opts)
+  check_one(opts)
   if opts.length ~= nil and opts.body == nil then
     error("option 'length' needs the option 'body'", 0)
   end

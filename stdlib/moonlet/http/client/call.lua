@@ -7,6 +7,7 @@ local math_type = math.type
 local address = require "moonlet.http.client.address"
 local argument = require "moonlet.argument"
 local bodies = require "moonlet.http.client.body"
+local credentials = require "moonlet.http.client.credentials"
 local deadline = require "moonlet.http.client.deadline"
 local new_headers = require("moonlet.http.headers").new
 local options = require "moonlet.http.client.options"
@@ -47,6 +48,7 @@ local function prepare(client, opts, name)
     headers = headers or new_headers()
     if not headers["content-type"] then headers["content-type"] = kind end
   end
+  credentials.check(all.auth)
   local redirects = redirects_of(all.redirects)
   argument.check(math_type(redirects) == "integer", 1, name,
     "option 'redirects' must be an integer")

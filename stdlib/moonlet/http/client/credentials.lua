@@ -1,7 +1,7 @@
 --- What Authorization and Proxy-Authorization say (RFC 7617, 6750). For moonlet's own modules.
 -- @module moonlet.http.client.credentials
 
-local table_concat, type = table.concat, type
+local error, table_concat, type = error, table.concat, type
 
 local credentials = {}
 
@@ -23,6 +23,19 @@ end
 --- The value for a user and a password.
 function credentials.basic(user, password)
   return "Basic " .. base64(user .. ":" .. (password or ""))
+end
+
+--- Raises for an option `auth` that is none.
+function credentials.check(auth)
+  local is_given = auth == nil or type(auth) == "string"
+  if type(auth) == "table" then
+    local user = auth.user or auth[1]
+    is_given = type(auth.token or user) == "string"
+      and type(user and (auth.password or auth[2]) or "") == "string"
+  end
+  if not is_given then
+    error("option 'auth' must be {user=, password=}, {token=} or a string", 0)
+  end
 end
 
 --- The value for an option `auth`: a text, {token=}, {user=, password=} or {user, password}.

@@ -26,8 +26,9 @@ function deadline.read(value, is_stream)
   if value == nil and not is_stream then return usual() end
   local given = type(value) == "table" and value or { total = value }
   for name, seconds in pairs(given) do
-    if not TIMES[name] or type(seconds) ~= "number" then
-      error(("option 'timeout' has no '%s' of %s"):format(tostring(name), tostring(seconds)), 0)
+    if not TIMES[name] then error(("unknown option 'timeout.%s'"):format(tostring(name)), 0) end
+    if type(seconds) ~= "number" then
+      error("option 'timeout' must be seconds, or a table with seconds, not a " .. type(seconds), 0)
     end
   end
   local total = given.total or (not is_stream and type(value) ~= "table" and TOTAL) or math_huge

@@ -31,9 +31,17 @@ local function is_rewritten(request, status)
     (status == 301 or status == 302) and request.method == "POST"
 end
 
+-- Encodes the bytes of a Location that no URL has, such as spaces and UTF-8: many servers send
+-- them, and browsers follow.
+local function encode_rest(location)
+  return (location:gsub("[^!#$%%&'()*+,%-./0-9:;=?@A-Z%[%]_a-z~]", function(byte)
+    return ("%%%02X"):format(byte:byte())
+  end))
+end
+
 -- Prepares the request that a redirect asks for. Its URL; or nil, message, code.
 local function follow(request, parts, status, location)
-  local to, message, code = address.parse(location, parts.text)
+  local to, message, code = address.parse(encode_rest(location), parts.text)
   if not to then return nil, message, code end
   if parts.scheme == "https" and to.scheme ~= "https" and not request.downgrade then
     return nil, "a redirect leads from https to http", "EPROTO"

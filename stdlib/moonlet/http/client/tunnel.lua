@@ -2,12 +2,14 @@
 -- handshake is that of HTTP/1.1. For moonlet's own modules.
 -- @module moonlet.http.client.tunnel
 
-local getmetatable, setmetatable = getmetatable, setmetatable
+local getmetatable, ipairs, pairs, setmetatable = getmetatable, ipairs, pairs, setmetatable
 
 local connect = require "moonlet.http.client.connect"
 local connection = require "moonlet.http.client.connection"
+local credentials = require "moonlet.http.client.credentials"
 local deadline = require "moonlet.http.client.deadline"
 local hop = require "moonlet.http.client.hop"
+local new_headers = require("moonlet.http.headers").new
 local task = require "moonlet.task"
 
 local left = deadline.left
@@ -24,6 +26,29 @@ function tunnels.is_client(value)
   return tunnels.Client ~= nil and getmetatable(value) == tunnels.Client
 end
 
+local function scheme_of(place) return place.is_secure and "https" or "http" end
+
+--- Adds what a client says in all its requests: headers, login and cookies, unless `fields` has
+-- them.
+function tunnels.add_fields(client, place, fields)
+  for name in pairs(new_headers(client.headers)) do
+    if not fields:get(name) then fields[name] = new_headers(client.headers):all(name) end
+  end
+  local auth, jar = client.opts.auth, client.jar
+  if auth and not fields.authorization then fields.authorization = credentials.value(auth) end
+  if jar and not fields.cookie then
+    fields.cookie = jar:header(scheme_of(place), place.host, place.path)
+  end
+end
+
+--- Keeps the cookies of an answer.
+function tunnels.keep_cookies(client, place, fields)
+  if not client.jar then return end
+  for _, line in ipairs(fields:all "set-cookie") do
+    client.jar:set(line, scheme_of(place), place.host, place.path)
+  end
+end
+
 local function plan_for(client, place, opts)
   local own = client.opts
   local function option(name)
@@ -33,7 +58,7 @@ local function plan_for(client, place, opts)
   return hop.plan({
     tls = option "tls", connect = option "connect", allow = own.allow, proxy = own.proxy,
     version = client.version,
-  }, { scheme = place.is_secure and "https" or "http", host = place.host, port = place.port })
+  }, { scheme = scheme_of(place), host = place.host, port = place.port })
 end
 
 local Guard = { __close = function(guard)
