@@ -38,7 +38,7 @@ static int run(lua_State *L, struct ml_lua_sqlite *s, unsigned flags, unsigned m
     flags |= s->flags | ml_sqlite_pack(L, FIRST, call);
     if ((flags & ML_SQLITE_WANTS_ROWS) && has_types(L))
         flags |= ML_SQLITE_WANTS_TYPES;
-    call->flags = flags;
+    call->flags = flags | ML_SQLITE_STATEMENT;
     call->max_rows = max_rows;
     lua_settop(L, TEXT);
     return ml_sqlite_call(L, s, ml_sqlite_execute);
@@ -79,7 +79,7 @@ static int fetch(lua_State *L, struct ml_lua_sqlite *s, struct ml_sqlite_stateme
                  unsigned flags)
 {
     s->c->call.cursor = cursor;
-    s->c->call.flags = flags;
+    s->c->call.flags = flags & ~(unsigned)ML_SQLITE_STATEMENT;
     s->c->call.max_rows = ML_SQLITE_BATCH_ROWS;
     return ml_sqlite_call(L, s, ml_sqlite_fetch);
 }

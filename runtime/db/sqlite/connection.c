@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "db/sqlite/library.h"
-#include "db/sqlite/statement_call.h"
 #include "hub/wait/slice.h"
 
 #include <errno.h>
@@ -159,7 +158,7 @@ static bool is_short(struct ml_sqlite *c)
 /* Only a database in memory is not sealed: it has no files. */
 static bool may_run_here(struct ml_hub *hub, struct ml_sqlite *c)
 {
-    if (c->call.make != ml_sqlite_execute || hub->life.is_forked || !is_short(c))
+    if (!(c->call.flags & ML_SQLITE_STATEMENT) || hub->life.is_forked || !is_short(c))
         return false;
     if (c->cold > 0) {
         c->cold--;

@@ -17,11 +17,13 @@
 
 /* How a statement is run. */
 enum {
-    ML_SQLITE_ONLY_READS = 1,   /* refuse one that changes something */
-    ML_SQLITE_MAY_BEGIN = 2,    /* a transaction may be open afterwards */
-    ML_SQLITE_WANTS_ROWS = 4,   /* keep them; otherwise they are counted by nobody */
-    ML_SQLITE_NAMED = 8,        /* before each parameter stands its name */
-    ML_SQLITE_SINGLE = 16,      /* one row is enough */
+    ML_SQLITE_STATEMENT =
+        1 << 30,              /* the call runs the statement of its text, perhaps on this thread */
+    ML_SQLITE_ONLY_READS = 1, /* refuse one that changes something */
+    ML_SQLITE_MAY_BEGIN = 2,  /* a transaction may be open afterwards */
+    ML_SQLITE_WANTS_ROWS = 4, /* keep them; otherwise they are counted by nobody */
+    ML_SQLITE_NAMED = 8,      /* before each parameter stands its name */
+    ML_SQLITE_SINGLE = 16,    /* one row is enough */
     ML_SQLITE_WANTS_TYPES = 32, /* behind the names of the columns stand their declared types */
     ML_SQLITE_WITHIN = 64       /* refuse to run outside of a transaction: an error ended it */
 };

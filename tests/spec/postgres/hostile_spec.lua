@@ -194,6 +194,39 @@ describe("moonlet.postgres in trouble", function()
     end)
   end)
 
+  -- jackc/pgx 1494, amphp/postgres 21, m6w6/ext-pq 34, sunng87/pgwire 357, DavyJonesLocker/pg_array_parser 5.
+  it("arrays with NULL as a text, empty ones, empty texts, backslashes and quotes come as they are", function()
+    with({ max = 1 }, function(db)
+      for _, list in ipairs {
+        { "NULL", " NULL ", "null" }, { "" }, { "", "" }, { "\\", "\"", "\\\"", "{", "}", ",", " ", "\t\n" },
+        { sql.null, "a", sql.null }, { "{1,2}", "[0:1]={1,2}" },
+      } do
+        assert.same(list, db:value("SELECT $1::text[]", sql.array(list)))
+        assert.equal(#list, db:value("SELECT cardinality($1::text[])", sql.array(list)))
+      end
+      assert.same({}, db:value "SELECT '{}'::text[]")
+      assert.same({ { "a", "NULL" }, { "", sql.null } }, db:value [[SELECT '{{a,"NULL"},{"",NULL}}'::text[] ]])
+      assert.same({ 1, 2 }, db:value "SELECT '[-1:0]={1,2}'::int[]")
+    end)
+  end)
+
+  -- porsager/postgres 1199: a pool of one never recovered.
+  it("a transaction whose backend is terminated under a query gives its place to the next one", function()
+    with({ max = 1 }, function(db)
+      local tx = assert(db:begin())
+      local pid = tx:value "SELECT pg_backend_pid()"
+      local sleeping = task.spawn(function() return tx:value "SELECT pg_sleep(100)" end)
+      with(nil, function(other)
+        support.eventually(function() return other:value("SELECT pg_terminate_backend($1)", pid) end)
+      end)
+      local _, _, _, code = sleeping:join(support.patience)
+      assert.equal("57P01", code)
+      tx:close()
+      assert.equal(1, db:value "SELECT 1")
+      assert.same({ connections = 1, free = 1 }, db:stats())
+    end)
+  end)
+
   it("copies that are cancelled in the middle, in and out, leave nothing and give the connection back", function()
     with({ max = 1 }, function(db)
       assert(db:script "CREATE TABLE c (a int)")
