@@ -23,8 +23,9 @@ local function unprivileged(directory)
 end
 
 --- Starts one, on a Unix socket, with fsync off: what is measured is the way to it.
+-- @tparam[opt] boolean is_durable with fsync on
 -- @treturn ?table `conninfo`, `directory`; or nil and a reason
-function postgres_server.start()
+function postgres_server.start(is_durable)
   local bin = programs()
   if not bin then return nil, "postgresql is not installed" end
   local directory = shell("mktemp -d"):match "[^\n]+"
@@ -34,8 +35,8 @@ function postgres_server.start()
     "-E UTF8 --no-locale"):format(directory, words, bin, directory))
   if not made then return nil, "failed: " .. failure:match "[^\n]*" end
   local command = table.move(prefix, 1, #prefix, 1, {})
-  local server = ("%s/postgres -D %s/data -k %s -p 5432 -c listen_addresses= -c fsync=off " ..
-    "-c max_connections=200"):format(bin, directory, directory)
+  local server = ("%s/postgres -D %s/data -k %s -p 5432 -c listen_addresses= -c fsync=%s " ..
+    "-c max_connections=200"):format(bin, directory, directory, is_durable and "on" or "off")
   for word in server:gmatch "%S+" do command[#command + 1] = word end
   local ready = { ready = "ready to accept connections", limit = 60 }
   local program, reason = process.start(command, ready)

@@ -2,14 +2,17 @@
 # nginx as one process, with an answer that it holds, and a file. Prints "listening PORT" and becomes nginx.
 # Usage: http_nginx.sh PORT DIRECTORY [CERTIFICATE KEY]
 #     (DIRECTORY: for its configuration, with the file `file` in it; with a certificate: over TLS)
+# NGINX_WORKERS: so many workers in place of the one process
 set -eu
 port=$1 directory=$2 ssl='' certificate=''
+processes="master_process off;"
+if [ -n "${NGINX_WORKERS:-}" ]; then processes="worker_processes $NGINX_WORKERS;"; fi
 if [ $# -gt 2 ]; then
     ssl=' ssl' certificate="ssl_certificate $3; ssl_certificate_key $4;"
 fi
 cat >"$directory/nginx.conf" <<END
 daemon off;
-master_process off;
+$processes
 worker_rlimit_nofile 20000;
 error_log /dev/null;
 pid $directory/nginx.pid;

@@ -108,8 +108,8 @@ static const struct permit permits[] = {
      " moonlet.durable moonlet.durable.* "}, /* databases in files, and threads */
     {PRELOAD, MOONLET_OS | MOONLET_NET,
      " moonlet.worker moonlet.worker.bus moonlet.worker.core moonlet.worker.drain "
-     "moonlet.worker.figures moonlet.worker.messages moonlet.worker.passing moonlet.worker.show "
-     "moonlet.worker.topics "}, /* other processes */
+     "moonlet.worker.figures moonlet.worker.messages moonlet.worker.passing "
+     "moonlet.worker.show moonlet.worker.topics "}, /* other processes */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG,
      " moonlet.inspect moonlet.inspect.* "}, /* the stacks of all tasks */
     {PRELOAD, MOONLET_OS | MOONLET_DEBUG | MOONLET_NET, " moonlet.inspector.* "},

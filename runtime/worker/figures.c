@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Workers have so long to answer. */
@@ -87,11 +88,15 @@ void ml_figures_take(struct ml_master *master, struct ml_worker_process *process
                      int file)
 {
     off_t at = 0;
+    struct stat status;
     bool is_due = process->owes_figures && number == master->figures.number;
     if (!is_due || master->figures.file < 0)
         return;
     process->owes_figures = false;
-    while (at < MOST && sendfile(master->figures.file, file, &at, (size_t)(MOST - at)) > 0)
+    if (fstat(file, &status) != 0 || status.st_size > MOST)
+        return;
+    while (at < status.st_size &&
+           sendfile(master->figures.file, file, &at, (size_t)(status.st_size - at)) > 0)
         continue;
 }
 

@@ -9,6 +9,8 @@
 #include "worker/master_state.h"
 
 void ml_figures_open(struct ml_master *master);
+
+/* Those that wait get -ECANCELED. */
 void ml_figures_close(struct ml_master *master);
 
 /* A worker wants them; one that asks while they are collected gets the same. */

@@ -1,6 +1,7 @@
 #include "worker/handover.h"
 
 #include "system/process/spawn.h"
+#include "worker/figures.h"
 #include "worker/handover_state.h"
 
 #include <errno.h>
@@ -143,6 +144,7 @@ static void run_program(struct ml_master *master)
         fail(master, "its state cannot be written");
         return;
     }
+    ml_figures_close(master);
     snprintf(text, sizeof text, "%d:%ld", fileno(state), (long)getpid());
     ml_master_log(master, "goes on as %s", master->program);
     setenv(VARIABLE, text, 1);

@@ -63,7 +63,7 @@ end
 -- `moonlet_workers_restarts_total`, `moonlet_workers`, `moonlet_workers_generation`. A worker that
 -- does not answer within a second is left out. Outside of a worker the metrics of this process.
 -- May wait.
--- @treturn string the text; or nil, message, code
+-- @treturn string the text; or nil, message, code: "ECANCELED": the master goes on as a new program
 -- @usage router:get("/metrics", function()
 --   return 200, { ["content-type"] = "text/plain; version=0.0.4" }, worker.metrics()
 -- end)

@@ -151,7 +151,7 @@ function worker.messages(topic) end
 ---`moonlet_workers_restarts_total`, `moonlet_workers`, `moonlet_workers_generation`. A worker that
 ---does not answer within a second is left out. Outside of a worker the metrics of this process.
 ---May wait.
----@return string|nil # the text; or nil, message, code
+---@return string|nil # the text; or nil, message, code: "ECANCELED": the master goes on as a new program
 ---@return string|nil # message
 ---@return string|nil # code
 function worker.metrics() end

@@ -78,7 +78,8 @@ local function answer_names(socket)
     local kind = string.unpack(">I2", question, name_end + 1)
     if kind == 28 then task.sleep(0.06) end
     local data = kind == 1 and "\127\0\0\1" or ("\0"):rep(15) .. "\1"
-    socket:send_to(string.pack(">c2I2I2I2I2I2", question:sub(1, 2), 0x8180, 1, 1, 0, 0) .. question:sub(13, name_end + 4)
+    local head = string.pack(">c2I2I2I2I2I2", question:sub(1, 2), 0x8180, 1, 1, 0, 0)
+    socket:send_to(head .. question:sub(13, name_end + 4)
       .. "\xc0\x0c" .. string.pack(">I2I2I4s2", kind, 1, 60, data), from)
   end
 end

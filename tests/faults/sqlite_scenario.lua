@@ -24,7 +24,7 @@ end
 local path = os.tmpname()
 
 local function everything()
-  local db <close>, message, code = sqlite.open(path)
+  local db <close>, message, code = sqlite.open(path, { pragmas = { cache_size = 5 } })
   if not db then
     assert(type(message) == "string" and type(code) == "string", message)
     return
@@ -43,6 +43,20 @@ local function everything()
   step("rows", function()
     for _ in db:rows "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 600) SELECT x FROM c" do
     end
+  end)
+  -- Short statements, with pages that are read and written by workers meanwhile.
+  step("short", function()
+    for _ = 1, 30 do
+      local row, why, which = db:row("SELECT x FROM t WHERE id = ?", 1)
+      if not row then return nil, why, which end
+    end
+    return db:transaction(function(tx)
+      for i = 1, 60 do
+        local ok, why, which = tx:execute("INSERT INTO t(id, x) VALUES(?, ?)", 100 + i, ("y"):rep(2000))
+        if not ok then return nil, why, which end
+      end
+      return tx:value "SELECT count(*) FROM t"
+    end)
   end)
   step("all", function() return db:all "SELECT * FROM t" end)
   step("backup", function() return db:backup(path .. ".copy") end)

@@ -144,8 +144,8 @@ static void send_text(lua_State *L, int index, struct ml_lua_response *res, cons
     if (ml_http_status_is_bare(status) && piece.iov_len > 0)
         luaL_error(L, "an answer of status %d has no body", status);
     make_answer(L, index, res, status, (int64_t)piece.iov_len, &out);
-    /* HEAD may be told of a body that was not made; 304, which a cache or an upstream has given, too,
-     * but no length is sent with it. */
+    /* HEAD may be told of a body that was not made; 304, which a cache or an upstream has given,
+     * too, but no length is sent with it. */
     if (ml_http_status_is_bare(status))
         out.answer.length = 0;
     else if (!x->is_head || piece.iov_len > 0 || out.answer.length < 0)

@@ -55,13 +55,24 @@ static int read_query(lua_State *L, struct ml_pg_query *query, struct ml_pg_para
     return bad;
 }
 
-static int push_zero_failure(lua_State *L, int parameter)
+static void push_zero_failure(lua_State *L, int parameter)
 {
     luaL_pushfail(L);
     lua_pushfstring(L, "parameter %d has a zero byte, which no text can hold: use sql.bytes",
                     parameter);
     lua_pushliteral(L, "22021");
-    return 3;
+}
+
+/* Reads the arguments, and pushes the owner of a request to come. NULL: a failure was pushed, of 3
+ * values. */
+static struct owner *push_owner(lua_State *L, struct ml_pg_query *query, struct ml_pg_parameters *p,
+                                int user_values)
+{
+    int bad = read_query(L, query, p);
+    if (bad == 0)
+        return ml_push_object(L, request_type, sizeof(struct owner), user_values);
+    push_zero_failure(L, bad);
+    return NULL;
 }
 
 static bool is_canceled(const PGresult *result)
@@ -111,10 +122,9 @@ int ml_pg_connection_run(lua_State *L)
     struct ml_pg_query query;
     struct ml_pg_parameters parameters;
     struct ml_pg *pg = ml_check_pg(L);
-    int bad = read_query(L, &query, &parameters);
-    if (bad != 0)
-        return push_zero_failure(L, bad);
-    struct owner *owner = ml_push_object(L, request_type, sizeof *owner, 0);
+    struct owner *owner = push_owner(L, &query, &parameters, 0);
+    if (owner == NULL)
+        return 3;
     ml_blocking_begin(L);
     int error = ml_pg_send(pg, &query, &owner->request);
     if (error == 0)
@@ -155,10 +165,9 @@ int ml_pg_connection_stream(lua_State *L)
     struct ml_pg_query query;
     struct ml_pg_parameters parameters;
     struct ml_pg *pg = ml_check_pg(L);
-    int bad = read_query(L, &query, &parameters);
-    if (bad != 0)
-        return push_zero_failure(L, bad);
-    struct owner *owner = ml_push_object(L, request_type, sizeof *owner, 2);
+    struct owner *owner = push_owner(L, &query, &parameters, 2);
+    if (owner == NULL)
+        return 3;
     lua_pushvalue(L, CONNECTION);
     lua_setiuservalue(L, -2, 1);
     lua_pushvalue(L, READING);

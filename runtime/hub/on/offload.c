@@ -26,9 +26,13 @@ enum { IDLE_SECONDS = 10 };
 #define LOOKOUT (ML_MILLISECOND / 20)
 
 /* How long the hub looks out for the end of a short job, if no other task could run meanwhile: to
- * wait for the event costs more than most statements of a database (measured on two cores, a select
- * of one row by SQLite: 5 us this way, 25 the other). */
+ * wait for the event costs more than most statements of a database. Where other programs use the
+ * cores the job never comes in time, and the lookout is lost (measured, a statement of SQLite's on
+ * two cores under load: 34 us with it, 13.5 without). */
 #define SHORT_JOB (ML_MILLISECOND / 50)
+
+/* The most jobs that are not looked out for after some that came late; each one doubles them. */
+enum { MOST_DOUBT = 63 };
 
 /* What such a job counts in its task's slice. */
 enum { SHORT_JOB_COST = 2 * ML_SLICE_CALL };
@@ -60,6 +64,8 @@ struct ml_offload {
     struct ev_loop *loop; /* NULL: the hub is gone */
     ev_async finished;
     unsigned users; /* the hub, and each worker */
+    unsigned doubt; /* jobs that are not looked out for after the last that came late; the hub's */
+    unsigned doubt_left;
     bool has_cores; /* more than one: a worker can look out while the hub goes on */
 };
 
@@ -375,11 +381,26 @@ static int hand_over(struct ml_hub *hub, struct ml_job *job)
     return hub->offload.workers != NULL ? enqueue(hub->offload.workers, job) : -ENOMEM;
 }
 
+static bool is_in_doubt(struct ml_offload *pool)
+{
+    if (pool == NULL || pool->doubt_left == 0)
+        return false;
+    pool->doubt_left--;
+    return true;
+}
+
 /* Whether the hub may look out for the end of the job: no task is kept from running. */
 static bool is_worth_expecting(struct ml_hub *hub, const struct ml_job *job)
 {
     bool is_free = job->work == ML_WORK_DATABASE && hub->ready.count == 0 && !ml_slice_is_over(hub);
-    return is_free && ml_cancel_point(hub) == 0;
+    return is_free && ml_cancel_point(hub) == 0 && !is_in_doubt(hub->offload.workers);
+}
+
+static void note_expected(struct ml_offload *pool, bool has_come)
+{
+    unsigned doubled = 2 * pool->doubt + 1;
+    pool->doubt = has_come ? 0 : doubled < MOST_DOUBT ? doubled : MOST_DOUBT;
+    pool->doubt_left = pool->doubt;
 }
 
 /* Looks out for the end of an expected job; if it does not come soon, it is waited for. */
@@ -396,6 +417,7 @@ static void expect(struct ml_hub *hub, struct ml_job *job)
         pthread_mutex_unlock(&pool->mutex);
     }
     job->is_done = atomic_load_explicit(&job->has_come, memory_order_acquire);
+    note_expected(pool, job->is_done);
 }
 
 /* The task with that slot and id waits for the job; id 0: none does. */

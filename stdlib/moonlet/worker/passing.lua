@@ -126,10 +126,14 @@ end
 
 -- The objects for a process that has sent to itself.
 function passing.of_own(descriptors)
-  local here <close>, there = require "moonlet.net".pair()
+  local here, there = require "moonlet.net".pair()
+  if not here then return { message = there, code = "EMFILE" } end
   local _ <close> = there
   task.spawn({ daemon = true, name = "descriptors to itself" }, function()
-    for _, descriptor in ipairs(descriptors) do here:send_fd(descriptor:number()) end
+    local _ <close> = here
+    for _, descriptor in ipairs(descriptors) do
+      if not here:send_fd(descriptor:number()) then break end
+    end
   end)
   return passing.receive(there, #descriptors)
 end

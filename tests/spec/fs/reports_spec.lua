@@ -88,6 +88,7 @@ describe("a child", function()
       else
         local p <close> = assert(process.spawn { "/bin/echo", "-n", text, pty = {} })
         assert.equal(text, p.pty:read_all())
+        assert.same({ status = 0 }, p:wait(PATIENCE))
       end
     end, 20)
   end)

@@ -3,6 +3,7 @@
 local durable = require "moonlet.durable"
 local inspect = require "moonlet.inspect"
 local inspected = dofile "tests/spec/inspect_support.lua"
+local own = dofile "tests/spec/durable_support.lua"
 local support = dofile "tests/spec/support.lua"
 local task = require "moonlet.task"
 local it = support.limited(it)
@@ -62,10 +63,9 @@ end)
 
 describe("a trace", function()
   it("has a span for each step and transaction, by its name", function()
-    local path = os.tmpname()
-    os.remove(path)
+    local path <close> = own.path()
     do
-      local d <close> = assert(durable.open(path))
+      local d <close> = assert(durable.open(path.path))
       d:workflow("w", function(ctx)
         for _ = 1, 2 do ctx:step("pay", function() task.sleep(0.001) end) end
         ctx:map("parcels", { 1 }, function(branch) branch:transaction("pack", function() end) end)
@@ -81,6 +81,5 @@ describe("a trace", function()
       assert(count >= 2, count)
       assert.matches('"pack"', text, 1, true)
     end
-    for _, suffix in ipairs { "", "-wal", "-shm" } do os.remove(path .. suffix) end
   end)
 end)

@@ -13,6 +13,7 @@ local SERVER = [[
   took:observe(worker.id)
   inspect.gauge("level", { worker = "mine" }):set(0 / 0)
   function routes.metrics() return 200, { ["content-type"] = "text/plain" }, worker.metrics() end
+  function routes.code() return tostring(select(3, worker.metrics())) end
   function routes.hang() io.stderr:write "it hangs\n" while true do end end
   serve()
 ]]
@@ -72,6 +73,26 @@ describe("worker.metrics", function()
       asking[i]:join()
       assert.is_truthy(texts[i]:find "moonlet_workers_restarts_total 0")
     end
+    hung:cancel()
+    program:signal "TERM"
+    program:signal "INT"
+    program:wait()
+  end)
+
+  it("does not wait for ever if the master goes on as a new program meanwhile", function()
+    local program <close> = workers.start(SERVER .. "\n", { count = "2,stuck=20,grace=0.2" })
+    program:await_ready()
+    local hung = task.spawn(function() program:get "hang" end) -- so that the collection lasts a second
+    program:await "it hangs"
+    local is_over = false
+    local asking = task.spawn(function()
+      repeat program:get "code" until is_over
+      return "it has an answer"
+    end)
+    program:signal "USR2"
+    program:await "generation 2 serves"
+    is_over = true
+    assert.are.equal("it has an answer", select(2, asking:join(workers.patience)))
     hung:cancel()
     program:signal "TERM"
     program:signal "INT"

@@ -292,8 +292,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
          "preload.moonlet.worker preload.moonlet.worker.bus preload.moonlet.worker.cas preload.moonlet.worker.core "
          "preload.moonlet.worker.drain preload.moonlet.worker.figures preload.moonlet.worker.messages "
          "preload.moonlet.worker.passing preload.moonlet.worker.redis_store preload.moonlet.worker.redis_value "
-         "preload.moonlet.worker.show "
-         "preload.moonlet.worker.store preload.moonlet.worker.store.core preload.moonlet.worker.topics "},
+         "preload.moonlet.worker.show preload.moonlet.worker.store preload.moonlet.worker.store.core "
+         "preload.moonlet.worker.topics "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *missing = missing_without(cases[i].without);
