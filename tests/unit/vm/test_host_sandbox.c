@@ -145,10 +145,8 @@ static void test_without_one_part_all_others_are_whole(void **state)
         unsigned without;
         const char *missing;
     } cases[] = {
-        {MOONLET_BYTECODE,
-         "_G.dofile _G.loadfile "},
-        {MOONLET_FILES,
-         "package.path package.searchpath searchers.4 "},
+        {MOONLET_BYTECODE, "_G.dofile _G.loadfile "},
+        {MOONLET_FILES, "package.path package.searchpath searchers.4 "},
         {MOONLET_C,
          "package.cpath package.loadlib preload.moonlet.blocking.core searchers.3 searchers.4 "},
         {MOONLET_NET,
