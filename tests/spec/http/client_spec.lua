@@ -595,7 +595,7 @@ describe("requests to one URL", function()
   end)
 end)
 
--- Of the public bug reports of other clients: requests #1926, #3888 and others of UTF-8 in Location.
+-- Public bug reports of other clients were about UTF-8 in Location.
 describe("a Location with bytes that no URL has", function()
   it("is followed, encoded as browsers encode it", function()
     local seen = {}
