@@ -232,6 +232,7 @@ local function client_task(clients, number, places, ...)
   if number > places then clients[number - places]:join() end
   local ok, problem = pcall(run_client, ...)
   if not ok then
+    task.yield() -- goes no further after Ctrl-C, which ends the server's side, too
     io.stderr:write("demo: client ", number, " failed: ", tostring(problem), "\n")
     os.exit(1)
   end

@@ -19,11 +19,12 @@ end
 return function(left, patience, more)
   local deadline = task.now() + (patience or 0)
   tidy()
-  while #left() > 0 and task.now() < deadline do
+  local leaks = left()
+  while #leaks > 0 and task.now() < deadline do
     task.sleep(0.01)
     collectgarbage()
+    leaks = left()
   end
-  local leaks = left()
   for _, leak in ipairs(more or {}) do leaks[#leaks + 1] = leak end
   if #leaks > 0 then
     io.stderr:write("left behind: ", table.concat(leaks, ", "), "\n")

@@ -103,6 +103,14 @@ local function durable(req)
     reply.integer(req, "limit", 1, MOST_RUNS) or RUNS, req.query.status))
 end
 
+-- GET /workers: how the workers are, of which the program is one
+local function workers()
+  return respond(function(answer, message, code)
+    if answer then return reply.json(answer) end
+    return reply.problem(code == "ENOTCONN" and 404 or 502, message)
+  end, program.ask_somehow(TASKS_TIME, "workers.status"))
+end
+
 local PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 local OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -197,6 +205,7 @@ function endpoints.open()
   router:get("/tasks", tasks)
   router:get("/waits", wait_graph)
   router:get("/durable", durable)
+  router:get("/workers", workers)
   router:get("/metrics", metrics)
   router:get("/profile", recording.profile)
   router:get("/trace", recording.trace)

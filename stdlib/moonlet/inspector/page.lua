@@ -18,6 +18,7 @@ local BODY = [[</style></head><body>
 <nav role="tablist">
 <button role="tab" id="tab-tasks">Tasks</button><button role="tab" id="tab-stacks">By stack</button>
 <button role="tab" id="tab-waits">Waits</button><button role="tab" id="tab-durable">Durable</button>
+<button role="tab" id="tab-workers">Workers</button>
 <button role="tab" id="tab-metrics">Metrics</button>
 <button role="tab" id="tab-profile">Profile</button></nav>
 <main>
@@ -38,6 +39,8 @@ local BODY = [[</style></head><body>
 <div id="graph" class="panel"></div></section>
 <section id="durable" role="tabpanel" hidden><p id="durable-about" class="dim"></p>
 <div id="steps" class="panel" hidden></div><div id="runs"></div></section>
+<section id="workers" role="tabpanel" hidden><p id="workers-about" class="dim"></p>
+<div id="processes"></div></section>
 <section id="metrics" role="tabpanel" hidden><div class="tools">
 <input type="search" id="metric-search" placeholder="search metrics" aria-label="search metrics">
 </div><div class="plots" id="plots"></div></section>

@@ -40,7 +40,8 @@ async function ask(path, body) {
 
 // ---- tabs ----
 
-const tabs = ["tasks", "stacks", "waits", "durable", "metrics", "profile"];
+const tabs = ["tasks", "stacks", "waits", "durable", "workers", "metrics",
+  "profile"];
 let tab = "tasks";
 function choose(name) {
   tab = name;
@@ -319,6 +320,26 @@ async function showDurable() {
   await showSteps();
 }
 
+// ---- the workers beside this one ----
+
+async function showWorkers() {
+  const answer = await fetch("/workers");
+  if (answer.status === 404) {
+    $("workers-about").textContent = "The program runs in one process, without workers.";
+    return $("processes").replaceChildren();
+  }
+  if (!answer.ok) throw new Error(await answer.text());
+  const { id, status: s } = await answer.json();
+  $("workers-about").textContent = s.count + " workers of generation " + s.generation +
+    ", master " + s.pid + ", up " + age(s.uptime) + ", " + s.requests + " requests, " + s.restarts +
+    " restarts" + (s.reloading ? ", reloading" : "") + (s.stopping ? ", stopping" : "");
+  const tell = w => [w.id + (w.id === id ? " (this one)" : ""), w.pid, w.state, w.generation,
+    age(w.age), w.open, w.connections, w.requests, (w.memory / 1048576).toFixed(1) + " MB",
+    (w.late * 1000).toFixed(1) + " ms", "moonlet --attach " + w.pid + " --web"];
+  $("processes").replaceChildren(table(["worker", "process", "state", "generation", "age", "open",
+    "connections", "requests", "memory", "late", "to look inside"], s.workers.map(w => [tell(w)])));
+}
+
 // ---- metrics: the last minutes, as this page has seen them ----
 
 const past = new Map(), LENGTH = 300;
@@ -400,6 +421,7 @@ async function refresh() {
     else if (tab === "stacks") await showStacks();
     else if (tab === "waits") await showWaits();
     else if (tab === "durable") await showDurable();
+    else if (tab === "workers") await showWorkers();
     else if (tab === "metrics") await showMetrics();
     else await ask("/state");
   } catch (problem) { console.log(problem); }

@@ -56,6 +56,6 @@ h2{font-size:14px;margin:0 0 6px}
 #flame{width:100%;height:70vh;border:1px solid var(--line);border-radius:8px;background:#fff}
 select{max-width:100%}
 textarea{width:100%;min-height:70px;font-family:ui-monospace,monospace}
-#durable table { border-collapse: collapse; width: 100%; }
-#durable th, #durable td { padding: 2px 12px 2px 0; text-align: left; }
+#durable table,#workers table{border-collapse:collapse;width:100%}
+#durable th,#durable td,#workers th,#workers td{padding:2px 12px 2px 0;text-align:left}
 ]=]

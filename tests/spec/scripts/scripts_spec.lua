@@ -130,8 +130,7 @@ describe("scripts", function()
       assert(most > 0 and most <= 110, most)
       demo:printed "\nmessages +24100 replies, 10000 heard from others\n"
       demo:kill "INT"
-      assert.equal(130, demo:wait())
-      assert.equal("", demo:errors())
+      assert.same({ 130, "" }, { demo:wait(), demo:errors() })
     end)
 
     it("moves its page in a browser", function()
