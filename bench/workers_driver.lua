@@ -64,8 +64,12 @@ local function websockets(port, count)
     ws:receive(60)
     if ws:closed() == 1012 then told = told + 1 end
     ws:close()
-    local again <close> = websocket.connect(url)
-    if again then back = back + 1 end
+    local again <close>, problem = websocket.connect(url)
+    if again then
+      back = back + 1
+    else
+      io.stderr:write("not back: ", problem, "\n")
+    end
     longest = math.max(longest, task.now() - start)
   end
   send_signal("HUP", pid)

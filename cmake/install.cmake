@@ -19,7 +19,7 @@ add_library(moonlet_shared SHARED $<TARGET_OBJECTS:moonlet_coro> $<TARGET_OBJECT
 set_target_properties(moonlet_shared PROPERTIES
   OUTPUT_NAME moonlet VERSION ${PROJECT_VERSION} SOVERSION ${ML_SOVERSION} LINKER_LANGUAGE C)
 target_link_libraries(moonlet_shared PRIVATE ml_flags ml_shared_dependencies)
-target_link_options(moonlet_shared PRIVATE -Wl,--no-undefined -Wl,-z,nodelete)
+target_link_options(moonlet_shared PRIVATE -Wl,--no-undefined -Wl,-z,nodelete ${ML_PACKED_RELOCATIONS})
 
 set_target_properties(moonlet_interpose_preload PROPERTIES
   VERSION ${PROJECT_VERSION} SOVERSION ${ML_SOVERSION})

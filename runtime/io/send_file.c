@@ -11,7 +11,7 @@
  * the most that is copied where the kernel could send it. One call reads it if it is in memory,
  * one sends it; sendfile() takes two calls for a look at the memory, one, and four that keep
  * SIGPIPE away. */
-enum { BLOCK = 256 * 1024, COPIED = 64 * 1024 };
+enum { BLOCK = 256 * 1024, COPIED = 16 * 1024 };
 
 /* A file on its way. */
 struct file_source {
