@@ -21,11 +21,16 @@ end
 
 local function remove()
   if is_postgres then return end
-  for _, suffix in ipairs { "", "-wal", "-shm" } do os.remove(path .. suffix) end
+  for _, suffix in ipairs { "", "-wal", "-shm" } do
+    os.remove(path .. suffix)
+    os.remove(path .. ".own" .. suffix)
+  end
 end
 
-local function open_database()
-  return assert(require(is_postgres and "moonlet.postgres" or "moonlet.sqlite").open(path))
+-- SQLite's in a file of its own: a worker may still be closing it when it is removed.
+local function open_own()
+  local own = is_postgres and path or path .. ".own"
+  return assert(require(is_postgres and "moonlet.postgres" or "moonlet.sqlite").open(own))
 end
 
 local function rate(count, fn)
@@ -36,8 +41,7 @@ end
 
 -- The database's own limit: one row a commit, by one task and by many.
 local function commits()
-  remove()
-  local db <close> = open_database()
+  local db <close> = open_own()
   db:execute "DROP TABLE IF EXISTS own_limit"
   assert(db:execute "CREATE TABLE own_limit (a BIGINT, b TEXT)")
   local count = quick and 500 or 5000
@@ -161,8 +165,8 @@ local function memory(d)
 end
 
 if arg[2] == "victim" then return victim() end
-commits()
 remove()
+commits()
 local d = assert(durable.open(path))
 d:workflow("steps", function(ctx, count)
   for i = 1, count do ctx:step("s", function() return i end) end
