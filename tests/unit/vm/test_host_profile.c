@@ -41,7 +41,7 @@ static void test_a_host_measures_a_script(void **state)
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         struct moonlet *m = open_runtime((struct moonlet_options){0});
         assert_int_equal(moonlet_inspect_profile_start(m, NULL), 0);
-        assert_int_equal(run_string(m, BURN("0.2")), 0);
+        assert_int_equal(run_string(m, BURN("0.5")), 0);
         char *text = stop(m, formats[i]);
         assert_non_null(strstr(text, "burn (test:1)"));
         assert_non_null(strstr(text, "os.clock"));

@@ -119,6 +119,8 @@ static void *poke_blocked(void *argument)
     int *errors = argument;
     while (!is_blocked)
         sched_yield();
+    while (!is_over && ml_poke(runtime, ML_HOOK_INSPECT) != -EAGAIN)
+        ; /* it is about to block, as soon as it has a processor */
     while (!is_over)
         errors[ml_poke(runtime, ML_HOOK_INSPECT) == -EAGAIN ? 0 : 1]++;
     return NULL;
