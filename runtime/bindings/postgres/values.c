@@ -44,9 +44,10 @@ static void push_float(lua_State *L, const char *text)
     }
 }
 
-static int digit(char c)
+/* Of what is no digit some number. */
+static unsigned digit(char c)
 {
-    return c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
+    return (unsigned)(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
 }
 
 static void push_hex(lua_State *L, const char *text, size_t size)
@@ -58,6 +59,14 @@ static void push_hex(lua_State *L, const char *text, size_t size)
     luaL_pushresultsize(&bytes, size / 2);
 }
 
+static bool is_octal_byte(const char *text)
+{
+    bool is = true;
+    for (int i = 0; i < 3; i++)
+        is = is && text[i] >= '0' && text[i] <= '7';
+    return is;
+}
+
 /* bytea_output = 'escape': \\ and \ooo. */
 static void push_escaped(lua_State *L, const char *text, size_t size)
 {
@@ -65,7 +74,7 @@ static void push_escaped(lua_State *L, const char *text, size_t size)
     char *out = luaL_buffinitsize(L, &bytes, size);
     size_t length = 0;
     for (size_t i = 0; i < size; i++) {
-        bool is_octal = text[i] == '\\' && i + 3 < size && text[i + 1] != '\\';
+        bool is_octal = text[i] == '\\' && i + 3 < size && is_octal_byte(text + i + 1);
         if (is_octal) {
             out[length++] =
                 (char)((text[i + 1] - '0') << 6 | (text[i + 2] - '0') << 3 | (text[i + 3] - '0'));
