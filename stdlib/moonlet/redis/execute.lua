@@ -67,11 +67,15 @@ local function target_of(refusal)
   return tonumber(slot), host, tonumber(port)
 end
 
+local function wait_a_little(turn) task.sleep(math_min(0.05 * 2 ^ turn, 1)) end
+
 local redirects = {}
 
-function redirects.MOVED(self, refusal, node)
+-- While a slot changes hands two servers may each name the other for a moment.
+function redirects.MOVED(self, refusal, node, turn)
   local slot, host, port = target_of(refusal)
   if not slot then return nil end
+  if turn > 1 then wait_a_little(turn - 2) end
   self.cluster = self.cluster or Cluster.new(self.node, self.options)
   local seen, target = self.cluster.loaded, self.cluster:move(slot, host, port, node)
   if not self.is_learning then -- once, while the tasks go on
@@ -90,8 +94,6 @@ function redirects.ASK(self, refusal, node)
   self.cluster = self.cluster or Cluster.new(self.node, self.options)
   return self.cluster:node(host, port, node), { "ASKING" }
 end
-
-local function wait_a_little(turn) task.sleep(math_min(0.05 * 2 ^ turn, 1)) end
 
 function redirects.TRYAGAIN(_, _, node, turn)
   wait_a_little(turn)
@@ -216,7 +218,7 @@ end
 function execute.waiting(self, request)
   local node, message, code = node_for(self, commands.key_of(request))
   if not node then return nil, message, code end
-  for _ = 0, MOST_REDIRECTS do
+  for turn = 0, MOST_REDIRECTS do
     local reply
     reply, message, code = node:with_own(function(connection)
       local patience = patience_of(request)
@@ -227,7 +229,7 @@ function execute.waiting(self, request)
     end)
     if reply == nil then return nil, message, code end
     if getmetatable(reply) ~= Refusal or reply.code ~= "MOVED" then return reply end
-    node = redirects.MOVED(self, reply, node)
+    node = redirects.MOVED(self, reply, node, turn)
     if not node then return reply end
   end
 end
