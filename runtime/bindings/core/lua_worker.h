@@ -7,6 +7,7 @@
 
 #include "bindings/core/lua_peers.h"
 #include "bindings/core/lua_runtime.h"
+#include "io/balance.h"
 #include "worker/client.h"
 
 struct ml_lua_worker {
@@ -17,6 +18,7 @@ struct ml_lua_worker {
     bool has_inherited;     /* the listeners of the service manager were asked for */
     struct ml_link sockets; /* shared ones that are open */
     struct ml_lua_peers peers;
+    struct ml_balance balance; /* of connections over the workers */
     bool is_draining;
 };
 
@@ -25,6 +27,7 @@ struct ml_shared_socket {
     struct ml_link link; /* in worker->sockets; in no list: it is none, or closed */
     struct ml_lua *lua;
     uint64_t number;
+    bool is_spread; /* all workers accept from this one: io/balance.h spreads the connections */
     void (*close)(struct ml_shared_socket *shared); /* the owner's: closes all of it */
 };
 
