@@ -78,10 +78,37 @@ static void on_figures(struct ml_worker_client *client, struct ml_control_messag
     struct ml_lua_worker *worker = data;
     uint64_t number;
     (void)client;
+    worker->was_asked = true;
     if (ml_control_read(message, &number, sizeof number))
         spawn(worker->lua, (struct errand){.name = "metrics",
                                            .module = "moonlet.worker.figures",
                                            .number = (lua_Number)number});
+}
+
+/* Protected. */
+static int say_figures(lua_State *L)
+{
+    lua_pushcfunction(L, run_errand);
+    lua_pushliteral(L, "moonlet.worker.figures");
+    lua_pushinteger(L, 0);
+    lua_pushboolean(L, false);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
+/* Without memory, or if a gauge's function would wait, the master has what it was told before. */
+void ml_lua_worker_say_last(struct ml_lua *lua)
+{
+    lua_State *L = lua->aside;
+    if (lua->worker == NULL)
+        return;
+    ml_worker_client_beat(lua->worker->client);
+    if (!lua->worker->was_asked || !lua_checkstack(L, LUA_MINSTACK))
+        return;
+    int top = lua_gettop(L);
+    lua_pushcfunction(L, say_figures);
+    lua_pcall(L, 0, 0, 0);
+    lua_settop(L, top);
 }
 
 static void on_drain(struct ml_worker_client *client, struct ml_control_message *message,

@@ -20,6 +20,7 @@ struct ml_lua_worker {
     struct ml_lua_peers peers;
     struct ml_balance balance; /* of connections over the workers */
     bool is_draining;
+    bool was_asked; /* for its metrics */
 };
 
 /* A shared socket in the hands of this worker; all zero: it is none. */
@@ -54,6 +55,10 @@ unsigned ml_lua_worker_count_sockets(const struct ml_lua *lua);
 
 /* It is closed. Harmless for one that is none. Never waits. */
 void ml_shared_socket_close(struct ml_shared_socket *shared);
+
+/* The runtime ends: tells the master what this worker has counted since it said so last. Outside of
+ * tasks; never waits. */
+void ml_lua_worker_say_last(struct ml_lua *lua);
 
 /* The worker has begun to serve. Never waits. */
 void ml_lua_worker_serves(struct ml_lua *lua);
