@@ -36,9 +36,9 @@
  * - GONE     notice: struct ml_control_peer, of a worker that has ended
  * - JOINED   notice: the same, of a worker that is ready and from now on the one of its slot
  * - TICKETS  notice: struct ml_ticket_secrets: they have changed
- * - FIGURES  request: nothing -> struct ml_control_figures, and a file in memory with a line of text
- *            of each worker's metrics; notice: uint64_t number: they are wanted; word: the number, and
- *            a file with the line; number 0: unasked, before the worker ends
+ * - FIGURES  request: nothing -> struct ml_control_figures, and a file in memory with a line of
+ *            text of each worker's metrics; notice: uint64_t number: they are wanted; word: the
+ *            number, and a file with the line; number 0: unasked, before the worker ends
  * - RETIRED  word: struct ml_control_figures, and a file with one line in place of these bytes
  */
 #define ML_CONTROL_TYPES(X)                                                                        \
