@@ -2,6 +2,7 @@
 
 #include "bindings/core/libc_call.h"
 #include "bindings/core/lua_strand.h"
+#include "bindings/inspect/wire.h"
 #include "hub/loop/life.h"
 #include "hub/loop/run.h"
 #include "hub/wait/slice.h"
@@ -53,13 +54,20 @@ void ml_runtimes_unlock(void)
     pthread_mutex_unlock(&mutex);
 }
 
+static void fork_runtime(struct moonlet *m)
+{
+    ml_hub_forked(&m->lua.hub);
+    if (m->lua.inspect.wire != NULL)
+        ml_wire_forked(m->lua.inspect.wire);
+}
+
 /* No thread holds the lock while a process is forked, so it is free in both. */
 static void after_fork(void)
 {
     for (struct shelf *shelf = &first_shelf; shelf != NULL; shelf = shelf->next)
         for (int i = 0; i < SHELF; i++)
             if (shelf->places[i] != NULL)
-                ml_hub_forked(&shelf->places[i]->lua.hub);
+                fork_runtime(shelf->places[i]);
     ml_runtimes_unlock();
 }
 

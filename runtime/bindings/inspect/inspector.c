@@ -2,8 +2,10 @@
 
 #include "base/error.h"
 #include "bindings/core/failure.h"
+#include "bindings/core/object.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/inspect/wire.h"
+#include "bindings/net/listener.h"
 #include "bindings/thread/outcome.h"
 #include "bindings/thread/thread_channel.h"
 
@@ -113,6 +115,33 @@ static int interrupt(lua_State *L)
         L, ml_wire_visit(check_wire(L), ml_lua_of(L)->inspect.inspectors->interrupt, NULL));
 }
 
+/* ---- sockets ---- */
+
+/* The descriptor of the listener that is the first argument; -1: it is closed. */
+static int descriptor_of(lua_State *L)
+{
+    const struct ml_listener *listener = ml_check_object(L, 1, ml_listener_type);
+    return ml_fd_is_open(&listener->fd) ? listener->fd.number : -1;
+}
+
+/* hold(listener): a fork of the program is to close it. */
+static int hold(lua_State *L)
+{
+    int fd = descriptor_of(L);
+    if (fd >= 0)
+        ml_wire_hold(check_wire(L), fd);
+    return 0;
+}
+
+/* let_go(listener): it is about to be closed. */
+static int let_go(lua_State *L)
+{
+    int fd = descriptor_of(L);
+    if (fd >= 0)
+        ml_wire_let_go(check_wire(L), fd);
+    return 0;
+}
+
 /* ---- who is who ---- */
 
 static int pid(lua_State *L)
@@ -159,7 +188,7 @@ int ml_open_inspector(lua_State *L)
         {"send", send}, {"receive", receive}, {"events", events}, {"next_event", next_event},
         {"lost", lost}, {"poke", poke},       {"look", look},     {"interrupt", interrupt},
         {"pid", pid},   {"uid", uid},         {"secret", secret}, {"equal", equal},
-        {NULL, NULL}};
+        {"hold", hold}, {"let_go", let_go},   {NULL, NULL}};
     ml_open_thread_channel_type(L);
     ml_failure_push_type(L);
     lua_pop(L, 1);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ---- life ---- */
 
@@ -35,6 +36,35 @@ struct ml_wire *ml_wire_new(struct ml_hub *hub)
     wire->has_inspector = true;
     wire->owners = 1;
     return wire;
+}
+
+/* Replaces one entry. */
+static void change_socket(struct ml_wire *wire, int from, int to)
+{
+    bool is_done = false;
+    for (int i = 0; i < ML_WIRE_SOCKETS && !is_done; i++) {
+        int entry = from;
+        is_done = atomic_compare_exchange_strong(&wire->sockets[i], &entry, to);
+    }
+}
+
+void ml_wire_hold(struct ml_wire *wire, int fd)
+{
+    change_socket(wire, 0, fd + 1);
+}
+
+void ml_wire_let_go(struct ml_wire *wire, int fd)
+{
+    change_socket(wire, fd + 1, 0);
+}
+
+void ml_wire_forked(struct ml_wire *wire)
+{
+    for (int i = 0; i < ML_WIRE_SOCKETS; i++) {
+        int entry = atomic_exchange(&wire->sockets[i], 0);
+        if (entry > 0)
+            close(entry - 1);
+    }
 }
 
 struct ml_wire *ml_wire_retain(struct ml_wire *wire)

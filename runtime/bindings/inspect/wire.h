@@ -15,6 +15,9 @@
 /* The most requests that wait, and the most events on their way. */
 enum { ML_WIRE_REQUESTS = 256, ML_WIRE_EVENTS = 1024 };
 
+/* The most sockets of which a fork is told. */
+enum { ML_WIRE_SOCKETS = 16 };
+
 /* A request, with the channel that gets the answer. */
 struct ml_request {
     struct ml_link link;             /* in the wire */
@@ -35,8 +38,10 @@ struct ml_wire {
     bool has_inspector;     /* under the mutex */
     struct ml_letter letter; /* to the runtime: requests have come. For the owner of the wire */
     struct ml_lua *lua;      /* the runtime; for its own thread */
-    struct ml_thread_channel *events; /* closed: the runtime ends */
-    atomic_ulong lost;                /* events for which there was no room */
+    struct ml_thread_channel *events;    /* closed: the runtime ends */
+    atomic_ulong lost;                   /* events for which there was no room */
+    atomic_int sockets[ML_WIRE_SOCKETS]; /* descriptors, plus one, on which the inspector listens;
+                                            0: none */
 };
 
 /* The wire of the runtime of that hub, for its own thread; the caller is its owner. NULL: no
@@ -53,6 +58,17 @@ void ml_wire_leave(struct ml_wire *wire);
 
 /* Whether it has not ended. In a forked child it has. */
 bool ml_wire_has_inspector(struct ml_wire *wire);
+
+/* ---- sockets ---- */
+
+/* The inspector listens on that descriptor, or is about to close it. From its thread. Of more than
+ * ML_WIRE_SOCKETS a fork is not told. */
+void ml_wire_hold(struct ml_wire *wire, int fd);
+void ml_wire_let_go(struct ml_wire *wire, int fd);
+
+/* In a forked child, which has no inspector: closes those sockets, so that none connects to them
+ * in vain after the parent has ended, and the parent's successor gets the address. */
+void ml_wire_forked(struct ml_wire *wire);
 
 /* ---- requests ---- */
 

@@ -209,6 +209,7 @@ function access.listen(address, rights, handle)
   if path then place, message, code = listen_unix(path)
   else place, message, code = listen_tcp(address, rights) end
   if not place then return nil, message, code end
+  core.hold(place.listener)
   place.handle = handle
   place.server = http.server(SERVER, function(req, res) return answer(place, req, res) end)
   return setmetatable(place, Place)
@@ -223,7 +224,10 @@ function Place:serve()
 end
 
 --- Takes no more connections.
-function Place:close() self.listener:close() end
+function Place:close()
+  core.let_go(self.listener)
+  self.listener:close()
+end
 
 --- The same, and cuts those that are left after a while.
 function Place:stop(grace)

@@ -3,6 +3,7 @@
 local workers = dofile "tests/spec/worker/workers.lua"
 local it = workers.support.limited(it)
 
+local http = require "moonlet.http"
 local net = require "moonlet.net"
 local task = require "moonlet.task"
 
@@ -323,15 +324,55 @@ describe("signals for the master", function()
 end)
 
 describe("the inspector of a worker", function()
-  it("is its own, so that all of them start", function()
-    local program <close> = workers.start(SERVER, {
-      options = { ("--inspect=:%d"):format(workers.support.free_port()) },
-    })
+  -- What the inspector at the address says of all workers: the token is good for one visit.
+  local function ask_inspector(program, port, after)
+    local token = program:await(("inspector: http://127.0.0.1:%d/%%?token=(%%x+)"):format(port), after)
+    local client <close> = http.client {}
+    local reply = assert(client:get(("http://127.0.0.1:%d/workers"):format(port),
+      { headers = { authorization = "Bearer " .. token } }))
+    assert.are.equal(200, reply.status, reply.body)
+    return reply:json()
+  end
+
+  it("at an address is the first one's, which tells of all, also after reloads", function()
+    local port = workers.support.free_port()
+    local program <close> = workers.start(SERVER, { count = 3, options = { ("--inspect=:%d"):format(port) } })
     program:await_ready()
     for _, w in ipairs(program:status().workers) do
       assert.is_truthy(program:text():find("inspector: unix:[^\n]*" .. w.pid))
     end
+    for generation = 1, 3 do
+      local lines = generation == 1 and 0 or #program.log
+      if generation > 1 then
+        program:signal "HUP"
+        program:await(("generation %d serves"):format(generation), lines)
+      end
+      local told = ask_inspector(program, port, lines)
+      assert.are.equal(1, told.id)
+      local serving = 0
+      for _, w in ipairs(told.status.workers) do
+        if w.generation == generation then serving = serving + 1 end
+      end
+      assert.are.equal(3, serving)
+    end
     assert.are.equal(0, program:stop())
+  end)
+
+  it("does not keep it from serving if the address is taken, and takes it when it is free", function()
+    local other <close> = assert(net.listen("127.0.0.1", 0))
+    local port = other:address().port
+    local program <close> = workers.start(SERVER, { options = { ("--inspect=:%d"):format(port) } })
+    program:await_ready()
+    program:await(("inspector: waits for :%d: .*ddress already in use"):format(port))
+    other:close()
+    assert.are.equal(1, ask_inspector(program, port).id)
+    assert.are.equal(0, program:stop())
+  end)
+
+  it("refuses an address that is none, which ends the first boot", function()
+    local program <close> = workers.start(SERVER, { options = { "--inspect=nonsense" } })
+    assert.are.equal(1, program:wait())
+    assert.is_truthy(program:text():find("cannot be inspected: 'nonsense' is no address", 1, true))
   end)
 end)
 
@@ -356,8 +397,9 @@ describe("a fork of a worker", function()
   ]]
 
   it("is no worker: the master hears nothing of it, and does not wait for it", function()
-    local program <close> = workers.start(FORKS, { count = 1 })
-    program:await_ready()
+    local port = workers.support.free_port()
+    local program <close> = workers.start(FORKS, { count = 1, options = { ("--inspect=:%d"):format(port) } })
+    local lines = #program:await_ready().log
     local path = program:get "fork"
     local text = workers.eventually(function()
       local found = workers.support.read_file(path)
@@ -371,6 +413,8 @@ describe("a fork of a worker", function()
       local list = program:status().workers
       return #list == 1 and list[1].pid ~= before.pid
     end)
+    -- The fork does not have the inspector's socket: the next worker does.
+    program:await(("inspector: http://127.0.0.1:%d/"):format(port), lines)
     program.process:kill "TERM"
     assert.are.equal(0, assert(program.process:wait(workers.patience)).status)
     assert(io.open(path .. ".go", "w")):close()
