@@ -203,6 +203,17 @@ describe("a quiet directory", function()
     assert.equal(dir.path .. "/last", assert(w:next(PATIENCE)).path)
   end)
 
+  -- osquery 3920: a file that was opened to be written, and was not, counts as changed. It does here, as the guide says:
+  -- nothing else tells of what was written through a mapping.
+  it("has a changed file when one is closed that was open to be written", function()
+    local dir <close> = assert(fs.temp_dir())
+    assert(fs.write(dir.path .. "/f", "text"))
+    local w <close> = assert(fs.watch(dir.path))
+    do local file <close> = assert(fs.open(dir.path .. "/f", "r+")) end
+    local event = assert(w:next(PATIENCE))
+    assert.same({ "changed", dir.path .. "/f" }, { event.kind, event.path })
+  end)
+
   -- watcher 66: a directory that is gone before it could be watched is told to be removed, and never was there.
   it("hears of nothing that was removed without having been created", function()
     local dir <close> = assert(fs.temp_dir())
