@@ -203,7 +203,7 @@ describe("a quiet directory", function()
     assert.equal(dir.path .. "/last", assert(w:next(PATIENCE)).path)
   end)
 
-  -- osquery 3920: a file that was opened to be written, and was not, counts as changed. It does here, as the guide says:
+  -- osquery 3920: a file that was opened to be written, and was not, counts as changed. So it does here, as documented:
   -- nothing else tells of what was written through a mapping.
   it("has a changed file when one is closed that was open to be written", function()
     local dir <close> = assert(fs.temp_dir())
