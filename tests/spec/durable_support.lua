@@ -38,6 +38,40 @@ function M.serve(path, setup, opts, serve_opts)
   end })
 end
 
+-- A schema of its own on the server.
+local function schema(server, number)
+  local address = ("postgres://tester@127.0.0.1:%d/postgres"):format(server.port)
+  local db <close> = assert(require("moonlet.postgres").open(address))
+  assert(db:execute("CREATE SCHEMA place" .. number))
+  return setmetatable({ path = address .. "?options=-csearch_path%3Dplace" .. number, server = server },
+    { __close = function() end })
+end
+
+--- Describes the same on SQLite and on PostgreSQL, on a server of the description's own.
+-- @tparam table busted the `_ENV` of the spec: describe, setup, teardown
+-- @tparam string title
+-- @tparam function body body(place, engine): place() is a database that is not there yet, as `path` gives it, on
+-- PostgreSQL with `server`
+function M.on_both(busted, title, body)
+  busted.describe(title .. ", on SQLite,", function() body(M.path, "SQLite") end)
+  busted.describe(title .. ", on PostgreSQL,", function()
+    local postgres_server, server, count = dofile "tests/spec/postgres_server.lua", nil, 0
+    busted.setup(function()
+      server = postgres_server.new()
+      server:start(function()
+        local db <close> = assert(require("moonlet.postgres").open(("postgres://tester@127.0.0.1:%d/postgres"):format(
+          server.port)))
+        return db:value "SELECT 1"
+      end)
+    end)
+    busted.teardown(function() server:remove() end)
+    body(function()
+      count = count + 1
+      return schema(server, count)
+    end, "PostgreSQL")
+  end)
+end
+
 --- Waits for a file to hold a text.
 function M.wait_for_text(path, text)
   return support.eventually(function()

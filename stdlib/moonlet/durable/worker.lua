@@ -34,7 +34,7 @@ local function jitter(seconds) return seconds * (5 / 6 + random() / 3) end
 -- Not a time: the limits of the program's own claims.
 local DEFAULT_MAX = 1000
 
-local forget
+local doubt, forget
 
 function worker.new(d, options)
   local self = setmetatable({
@@ -122,6 +122,7 @@ function forget(self, claimed)
   self.count = self.count - 1
   local queue = claimed.queue
   self.per_queue[queue] = self.per_queue[queue] - 1
+  if claimed.is_in_doubt then doubt(self, 1) end
   self:wake()
 end
 
@@ -167,7 +168,7 @@ end
 -- database whose answer was lost may also carry it out later.
 local LOOKS = { 0, 5, 60 }
 
-local function doubt(self) self.doubts = { since = task.now(), looks = 0 } end
+function doubt(self, looks) self.doubts = { since = task.now(), looks = looks or 0 } end
 
 -- Queues again what this worker has by the database and not in memory. No claim is on its way.
 local function give_back_unknown(self)
