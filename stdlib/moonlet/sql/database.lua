@@ -90,7 +90,7 @@ end
 -- - readers, writer: pools (moonlet.pool) of connections; the same one if each can do both;
 -- - how: the table {null=, types=} that connections get;
 -- - title: what it prints as;
--- - closings: an object whose method wait() waits for the connections that are being closed, or nil;
+-- - closings: an object whose method wait() waits for connections that are being closed, or nil;
 -- - busy_timeout: seconds for which calls that fail with a busy database are tried again;
 -- - group_commit: whether statements of several tasks share a commit.
 function database.new(parts)
@@ -342,7 +342,7 @@ function Database:begin(opts)
   return transaction.begun(hold)
 end
 
--- Waits for the files. A task that is cancelled or may not wait, in a finalizer for example, goes on.
+-- Waits for the files. A task that is cancelled or may not wait, as in a finalizer, goes on.
 local function await_files(closings)
   task.pcall(closings.wait, closings)
 end
