@@ -80,7 +80,8 @@ ssize_t recv(int fd, void *bytes, size_t size, int flags)
     return IS_CHOSEN("recv") ? -1 : REAL(recv)(fd, bytes, size, flags);
 }
 
-/* The peer of a socket that refuses bytes is gone: libpq then reads its last words, up to the end. */
+/* The peer of a socket that refuses bytes is gone: libpq then reads its last words, up to the end.
+ */
 ssize_t send(int fd, const void *bytes, size_t size, int flags)
 {
     if (!IS_CHOSEN("send"))

@@ -90,7 +90,7 @@ end
 -- - readers, writer: pools (moonlet.pool) of connections; the same one if each can do both;
 -- - how: the table {null=, types=} that connections get;
 -- - title: what it prints as;
--- - closings: an object whose method wait() waits for connections that are being closed, or nil;
+-- - closings: an object whose method wait() waits for connections that are closing, or nil;
 -- - busy_timeout: seconds for which calls that fail with a busy database are tried again;
 -- - group_commit: whether statements of several tasks share a commit.
 function database.new(parts)
