@@ -354,6 +354,8 @@ function Database:close()
   check_self(self, "close")
   self.is_closed = true
   self.readers:close()
+  -- SQLite removes its log with the last connection: of two that close at the same time none is.
+  if self.closings then await_files(self.closings) end
   if self.writer ~= self.readers then self.writer:close() end
   if self.closings then await_files(self.closings) end
 end
