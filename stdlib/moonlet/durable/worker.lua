@@ -269,6 +269,17 @@ local function look_for_messages(self)
   end
 end
 
+-- Messages that became visible too late for that: their sender was held up between its write and
+-- its commit.
+local function look_for_late_messages(self)
+  local rows = self:attempt(function(db, engine, id)
+    return db:all(engine.sql [[SELECT m.run, m.topic FROM moonlet_messages m JOIN moonlet_runs r
+      ON r.id = m.run WHERE r.worker = ? AND r.status = 'running' AND NOT EXISTS (SELECT 1
+      FROM moonlet_steps x WHERE x.run = m.run AND x.ref = m.seq) GROUP BY m.run, m.topic]], id)
+  end, self.id)
+  for _, row in ipairs(rows or {}) do self.d.signals:set("m:" .. row.run .. ":" .. row.topic) end
+end
+
 -- Sets signals of a kind for which a statement finds the names.
 local function look_for(self, prefix, statement)
   local names = self.d.signals:names(prefix)
@@ -309,6 +320,7 @@ local function look(self)
   if task.now() >= self.sweep_at and not self.d.is_virtual then
     self.sweep_at = task.now() + jitter(SWEEP)
     self:write(claims.sweep, self.d:now())
+    look_for_late_messages(self)
   end
 end
 
