@@ -21,7 +21,7 @@ local function eventually(name, value)
 end
 
 describe("metrics of durable runs", function()
-  it("have the depth, the age of the oldest, claims and their delay, replays, lost leases, and runs in memory", function()
+  it("have the depth, the age of the oldest, claims and delays, replays, lost leases, runs in memory", function()
     local path <close> = own.path()
     local d <close> = assert(durable.open(path.path, { lease = 60 }))
     d:queue("q", { concurrency = 1 })
@@ -34,12 +34,12 @@ describe("metrics of durable runs", function()
     end)
     for i = 1, 4 do assert(d:start("w", i, { id = "run" .. i, queue = "q", priority = i })) end
     assert(d:start("w", 5, { id = "later", queue = "q", delay = 1000 }))
-    -- They could have been claimed for 50 seconds, but for one: for 200. The first was claimed before, elsewhere.
+    -- They could have been claimed for 50 s, but for one: for 200. The first was claimed before, elsewhere.
     assert(d.db:execute "UPDATE moonlet_runs SET due = due - 50, created = created - 50 WHERE id <> 'later'")
     assert(d.db:execute "UPDATE moonlet_runs SET due = due - 150, created = created - 150 WHERE id = 'run3'")
     assert(d.db:execute "UPDATE moonlet_runs SET epoch = 1 WHERE id = 'run1'")
-    assert.same({ claims_total = 0, claim_wait_seconds_total = 0, replays_total = 0, lost_total = 0, runs = 0, queued = 0,
-      oldest_seconds = 0 }, values())
+    assert.same({ claims_total = 0, claim_wait_seconds_total = 0, replays_total = 0, lost_total = 0, runs = 0,
+      queued = 0, oldest_seconds = 0 }, values())
 
     local serving = task.spawn(d.serve, d)
     support.eventually(function() return went == 1 end)
