@@ -143,6 +143,7 @@ struct ml_lua_inspect {
     struct ml_wire *inspected; /* this is an inspector's: to the runtime that it inspects */
     unsigned serving;          /* requests that have a task */
     struct ml_link unbegun;    /* those of them whose task has not begun; with `wire` */
+    struct ml_link brief;      /* those under way whose function does not wait; with `wire` */
     bool stands_still;         /* the thread serves requests only */
 };
 
@@ -188,6 +189,7 @@ struct ml_lua {
     struct ml_select select;
     struct ml_signal_inbox *signals; /* system/signal/inbox.h; NULL: not needed yet */
     struct ml_lua_threads os_threads;
+    unsigned own_loads; /* modules of moonlet's that are being loaded: bindings/lib/require.c */
     struct ml_lua_inspect inspect;
     struct ml_profile *profile; /* bindings/inspect/profile.h; NULL: none is under way */
     struct ml_lua_http http;
