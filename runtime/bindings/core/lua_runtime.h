@@ -164,6 +164,13 @@ struct ml_chance {
     const struct ml_hook_kind *by_time; /* in force otherwise */
 };
 
+/* bindings/inspect/collector_clock.h. */
+struct ml_collector_clock {
+    bool is_on;
+    ml_time began; /* when the collector began to work; 0: it does not */
+    ml_time spent;
+};
+
 struct ml_lua {
     struct ml_hub hub;
     struct ml_io io;
@@ -191,6 +198,7 @@ struct ml_lua {
     struct ml_lua_threads os_threads;
     unsigned own_loads; /* modules of moonlet's that are being loaded: bindings/lib/require.c */
     struct ml_lua_inspect inspect;
+    struct ml_collector_clock collector;
     struct ml_profile *profile; /* bindings/inspect/profile.h; NULL: none is under way */
     struct ml_lua_http http;
     struct ml_lua_worker *worker; /* bindings/core/lua_worker.h; NULL: this is none */
