@@ -54,6 +54,7 @@ static void close_and_free(struct ml_sqlite *c)
     ml_buffer_release(&c->call.text);
     ml_buffer_release(&c->call.input);
     ml_buffer_release(&c->call.output);
+    ml_sqlite_closings_drop(c->closings);
     free(c);
 }
 
@@ -243,7 +244,9 @@ static void run_close(struct ml_job *job)
 
 static void free_closed(struct ml_job *job)
 {
-    drop_user(connection_of(job));
+    struct ml_sqlite *c = connection_of(job);
+    ml_sqlite_closings_end(c->closings);
+    drop_user(c);
 }
 
 void ml_sqlite_release(struct ml_hub *hub, struct ml_sqlite *c)
@@ -253,9 +256,13 @@ void ml_sqlite_release(struct ml_hub *hub, struct ml_sqlite *c)
         return;
     }
     c->call.job = (struct ml_job){.run = run_close,
-                                  .release = free_closed,
+                                  .release = release,
                                   .finished = free_closed,
                                   .must_run = true,
                                   .work = ML_WORK_DATABASE};
-    ml_offload_start(hub, &c->call.job);
+    struct ml_sqlite_closings *closings = ml_sqlite_closings_share(c->closings);
+    ml_sqlite_closings_begin(closings);
+    if (ml_offload_start(hub, &c->call.job) != 0)
+        ml_sqlite_closings_end(closings);
+    ml_sqlite_closings_drop(closings);
 }

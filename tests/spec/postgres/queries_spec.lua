@@ -196,6 +196,19 @@ describe("moonlet.postgres queries", function()
     end)
   end)
 
+  -- Its second run would have prepared it; the third one asked for a statement that the server had never seen.
+  it("refuses a zero byte each time, and the next value is taken", function()
+    with({ max = 1 }, function(db)
+      db:transaction(function(tx)
+        for _ = 1, 4 do
+          local _, message, code = tx:value("SELECT $1::text", "a\0b")
+          assert.equal("22021", code, message)
+        end
+        assert.equal("c", tx:value("SELECT $1::text", "c"))
+      end)
+    end)
+  end)
+
   it("raises for what is no parameter, naming it", function()
     with(nil, function(db)
       for _, case in ipairs { {}, { 1 }, print, coroutine.create(print), io.stdout } do
