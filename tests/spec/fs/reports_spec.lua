@@ -189,6 +189,18 @@ describe("two watches", function()
   end)
 end)
 
+describe("a watched directory", function()
+  -- notify 165: what becomes of a watch when a directory above is renamed is left open. Here it goes on, as documented.
+  it("is watched on, by the path of before, when one above it is renamed", function()
+    local dir <close> = assert(fs.temp_dir())
+    assert(fs.mkdir(dir.path .. "/above/in", { parents = true }))
+    local w <close> = assert(fs.watch(dir.path .. "/above/in"))
+    assert(fs.rename(dir.path .. "/above", dir.path .. "/other"))
+    assert(fs.write(dir.path .. "/other/in/f", ""))
+    assert.equal(dir.path .. "/above/in/f", assert(w:next(PATIENCE)).path)
+  end)
+end)
+
 describe("a quiet directory", function()
   -- superfsmon 5 and 6, by watchdog: files that are only read are reported, and what reads them then never ends.
   it("is quiet while its files are read, listed and walked", function()
