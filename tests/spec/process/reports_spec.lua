@@ -140,6 +140,15 @@ describe("a process that has ended", function()
     end)
     assert.equal("EPIPE", code)
   end)
+
+  it("ends a write to its terminal that waits for room", function()
+    local p <close> = assert(process.spawn { "sh", "-c", "stty raw -echo; echo ready; sleep 1000", pty = {} })
+    p.pty:read_line()
+    local writer = support.parked(task.spawn(function() return p.pty:write(("x"):rep(1000000)) end))
+    p:kill "KILL"
+    local _, ok, _, code = writer:join()
+    assert.same({ nil, "EPIPE" }, { ok, code })
+  end)
 end)
 
 describe("a signal", function()
