@@ -30,10 +30,16 @@ static int raise_failure(lua_State *L)
     return ml_raise_failure(L);
 }
 
+/* fail(message): raises it with the line of the script that called moonlet's modules. */
+static int fail(lua_State *L)
+{
+    return ml_raise_in_script(L, "%s", luaL_checkstring(L, 1));
+}
+
 int ml_open_argument(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"is_callable", is_callable}, {"raise", raise_failure}, {NULL, NULL}};
+        {"fail", fail}, {"is_callable", is_callable}, {"raise", raise_failure}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }
