@@ -10,6 +10,24 @@ package.loaded["moonlet.argument.core"] = nil
 
 local argument = {}
 
+--- Raises an error at the line of the script that called moonlet, however deep moonlet's own calls
+-- are.
+-- @tparam string message
+argument.blame = core.blame
+
+-- The place that an error of moonlet's own names.
+local OWN_PLACE = "^%[moonlet[%w_.]*%]:%d+: "
+
+--- Raises again what pcall has caught: a text with the place of the script's call in place of
+-- moonlet's own, anything else as it is.
+-- @param err
+function argument.relay(err)
+  if type(err) ~= "string" then error(err, 0) end
+  local text, count = err:gsub(OWN_PLACE, "")
+  if count == 0 then error(err, 0) end
+  core.blame(text)
+end
+
 --- Raises "bad argument #position to 'name' (message)" unless ok.
 -- @param ok
 -- @tparam integer position

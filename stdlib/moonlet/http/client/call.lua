@@ -71,7 +71,7 @@ local function start(client, opts, name, is_streamed)
   end
   argument.check(opts.url ~= nil, 1, name, "option 'url' is missing")
   local ok, request, all = pcall(prepare, client, opts, name)
-  if not ok then error(request, 4) end
+  if not ok then argument.relay(request) end
   local parts, message, code = address.parse(tostring(opts.url), client.opts.base, opts.query)
   if not parts then return nil, message, code end
   if parts.user and not request.auth then
@@ -79,7 +79,7 @@ local function start(client, opts, name, is_streamed)
   end
   if not is_streamed then request.max_body = request.max_body or MAX_BODY end
   local good, times = pcall(deadline.read, all.timeout, is_streamed)
-  if not good then error(("bad argument #1 to '%s' (%s)"):format(name, times), 4) end
+  if not good then argument.blame(("bad argument #1 to '%s' (%s)"):format(name, times)) end
   local response
   response, message, code = redirect.run(client, request, parts, times)
   if not response then return nil, deadline.failure(times, message, code) end
