@@ -2,31 +2,14 @@
 -- function and the argument, and the line of the caller.
 -- @module moonlet.argument
 
-local error, getmetatable, next = error, getmetatable, next
+local getmetatable, next = getmetatable, next
 local tonumber, tostring, type = tonumber, tostring, type
 local math_type = math.type
 local core = require "moonlet.argument.core"
 package.loaded["moonlet.argument.core"] = nil
+local fail = core.fail
 
 local argument = {}
-
---- Raises an error at the line of the script that called moonlet, however deep moonlet's own calls
--- are.
--- @tparam string message
-argument.blame = core.blame
-
--- The place that an error of moonlet's own names.
-local OWN_PLACE = "^%[moonlet[%w_.]*%]:%d+: "
-
---- Raises again what pcall has caught: a text with the place of the script's call in place of
--- moonlet's own, anything else as it is.
--- @param err
-function argument.relay(err)
-  if type(err) ~= "string" then error(err, 0) end
-  local text, count = err:gsub(OWN_PLACE, "")
-  if count == 0 then error(err, 0) end
-  core.blame(text)
-end
 
 --- Raises "bad argument #position to 'name' (message)" unless ok.
 -- @param ok
@@ -34,12 +17,12 @@ end
 -- @tparam string name of the function
 -- @tparam string message
 function argument.check(ok, position, name, message)
-  if not ok then error(("bad argument #%d to '%s' (%s)"):format(position, name, message), 3) end
+  if not ok then fail(("bad argument #%d to '%s' (%s)"):format(position, name, message)) end
 end
 
 local function type_error(value, position, name, expected)
   local message = "bad argument #%d to '%s' (%s expected, got %s)"
-  error(message:format(position, name, expected, value == nil and "no value" or type(value)), 4)
+  fail(message:format(position, name, expected, value == nil and "no value" or type(value)))
 end
 
 --- Raises unless the value is a table with fields of these names only.
@@ -52,7 +35,7 @@ function argument.options(opts, position, name, known)
   for key in next, opts do
     if not known[key] then
       local message = "bad argument #%d to '%s' (unknown option '%s')"
-      error(message:format(position, name, tostring(key)), 3)
+      fail(message:format(position, name, tostring(key)))
     end
   end
 end
@@ -61,12 +44,23 @@ end
 function argument.self(value, class, name)
   if getmetatable(value) ~= class then
     local got = value == nil and "no value" or type(value)
-    error(("calling '%s' on bad self (%s expected, got %s)"):format(name, class.__name, got), 3)
+    fail(("calling '%s' on bad self (%s expected, got %s)"):format(name, class.__name, got))
   end
 end
 
 --- Whether the value can be called, also by a metatable that is kept from scripts (__metatable).
 argument.is_callable = core.is_callable
+
+--- Whether the value is a text, or an object that prints as one, as a URL does. A plain table is
+-- none.
+function argument.is_text(value)
+  local kind = type(value)
+  return kind == "string" or (kind == "table" or kind == "userdata") and getmetatable(value) ~= nil
+end
+
+--- Raises a message with the line of the script that called moonlet's modules.
+-- @tparam string message
+argument.fail = fail
 
 --- Raises a failure `{message=, code=}`, as iterators do.
 argument.raise = core.raise
@@ -92,7 +86,7 @@ function argument.functions(value, position, name)
   for i = 1, #value do
     if not argument.is_callable(value[i]) then
       local message = "bad argument #%d to '%s' (item %d cannot be called)"
-      error(message:format(position, name, i), 3)
+      fail(message:format(position, name, i))
     end
   end
 end
@@ -103,7 +97,7 @@ function argument.number(value, position, name)
   if not number then type_error(value, position, name, "number") end
   if number ~= number then
     local message = "bad argument #%d to '%s' (number expected, got not-a-number)"
-    error(message:format(position, name), 3)
+    fail(message:format(position, name))
   end
 end
 
@@ -111,7 +105,7 @@ end
 function argument.count(value, position, name, what)
   if value ~= nil and (math_type(value) ~= "integer" or value < 1) then
     local form = "bad argument #%d to '%s' (%s must be a positive integer)"
-    error(form:format(position, name, what), 3)
+    fail(form:format(position, name, what))
   end
 end
 

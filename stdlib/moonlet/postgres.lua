@@ -54,6 +54,7 @@ end
 
 local function title_of(options)
   local host, name = options.host or options.hostaddr, options.dbname or options.service
+  if host and options.port then host = host .. ":" .. options.port end
   return ("postgres %s%s"):format(host and host .. " " or "", name or ""):gsub(" $", "")
 end
 

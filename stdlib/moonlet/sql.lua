@@ -30,6 +30,7 @@ end
 -- @param value what `json.encode` takes
 -- @return a parameter
 function sql.json(value)
+  argument.check(value ~= nil, 1, "json", "a value expected; sql.null is JSON's null")
   return setmetatable({ (json.encode(value)) }, Json)
 end
 

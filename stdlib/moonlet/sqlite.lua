@@ -85,7 +85,7 @@ end
 -- patience=, is_memory=}
 local function connect(how, mode, only_reads)
   local connection, message, code = core.open(how.path, mode)
-  if not connection then return nil, message, code end
+  if not connection then return nil, ("%s: %s"):format(how.path, message), code end
   local deadline, ok = task.now() + how.patience, true
   for _, sql in ipairs(how.statements) do
     if ok then ok, message, code = prepare(connection, deadline, sql) end
@@ -96,7 +96,7 @@ local function connect(how, mode, only_reads)
   end
   if not ok then
     connection:close()
-    return nil, message, code
+    return nil, ("%s: %s"):format(how.path, message), code
   end
   if not how.is_memory then connection:seal() end
   if only_reads then connection:restrict "read" end

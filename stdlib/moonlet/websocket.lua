@@ -1,7 +1,8 @@
 --- WebSockets (RFC 6455), both sides.
 -- @module moonlet.websocket
 
-local error, ipairs, pairs, setmetatable, type = error, ipairs, pairs, setmetatable, type
+local error, ipairs, pairs, setmetatable = error, ipairs, pairs, setmetatable
+local tostring, type = tostring, type
 local math_huge, table_concat = math.huge, table.concat
 
 local argument = require "moonlet.argument"
@@ -63,6 +64,9 @@ local function check_options(opts, position, name, known)
   check_names(opts.subprotocols, "subprotocols", TOKEN)
   check_names(opts.origins, "origins", "^%S+$")
 end
+
+-- An object of moonlet.http, or a table of a spec that plays one.
+local function is_object(value) return type(value) == "userdata" or type(value) == "table" end
 
 -- ---- the client ----
 
@@ -247,7 +251,8 @@ end
 function websocket.connect(url, opts)
   opts = opts or {}
   check_options(opts, 2, "connect", CONNECT)
-  local place, message, code = parse(url)
+  argument.check(argument.is_text(url), 1, "connect", "URL expected, got " .. type(url))
+  local place, message, code = parse(tostring(url))
   if not place then return nil, message, code end
   local ws, more
   ws, more, code = task.timeout(opts.timeout or TIMEOUT, dial, place, opts)
@@ -345,6 +350,8 @@ end
 -- @treturn string the subprotocol, or nil
 function websocket.upgrade(req, res, opts)
   opts = opts or {}
+  argument.check(is_object(req), 1, "upgrade", "the handler's request expected")
+  argument.check(is_object(res), 2, "upgrade", "the handler's response expected")
   check_options(opts, 3, "upgrade", UPGRADE)
   local h = type(req) == "userdata" and server.headers(req) or req.headers
   local status, problem = refusal(req, h, opts)

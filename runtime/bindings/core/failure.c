@@ -1,8 +1,10 @@
 #include "bindings/core/failure.h"
 
 #include "base/error.h"
+#include "bindings/core/source_line.h"
 
 #include <lauxlib.h>
+#include <stdarg.h>
 
 #define FAILURE_TYPE "moonlet.failure"
 
@@ -36,6 +38,17 @@ void ml_failure_push_type(lua_State *L)
         lua_pushcfunction(L, failure_tostring);
         lua_setfield(L, -2, "__tostring");
     }
+}
+
+int ml_raise_in_script(lua_State *L, const char *format, ...)
+{
+    va_list arguments;
+    ml_push_script_line(L);
+    va_start(arguments, format);
+    lua_pushvfstring(L, format, arguments);
+    va_end(arguments);
+    lua_concat(L, 2);
+    return lua_error(L);
 }
 
 int ml_raise_failure(lua_State *L)

@@ -8,6 +8,10 @@
 /* Pushes nil, the error's sentence and its name: returns 3. */
 int ml_push_failure(lua_State *L, int error);
 
+/* Raises a text with the line of the script, "file.lua:12: ", not of the module of moonlet's that
+ * called the C function. The format is lua_pushfstring's. */
+int ml_raise_in_script(lua_State *L, const char *format, ...);
+
 /* Raises {message=, code=}, which prints as its message, from the message and the code on top of
  * the stack. */
 int ml_raise_failure(lua_State *L);

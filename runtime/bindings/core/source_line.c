@@ -109,6 +109,15 @@ static bool find_frame(lua_State *L, int level, lua_Debug *frame)
     return found;
 }
 
+void ml_push_script_line(lua_State *L)
+{
+    lua_Debug frame;
+    if (find_frame(L, 1, &frame))
+        lua_pushfstring(L, "%s:%d: ", frame.short_src, frame.currentline);
+    else
+        lua_pushliteral(L, "");
+}
+
 uint32_t ml_source_line_of(struct ml_source_lines *lines, lua_State *L, int level)
 {
     lua_Debug frame;

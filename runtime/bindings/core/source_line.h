@@ -31,6 +31,10 @@ uint32_t ml_source_line_of(struct ml_source_lines *lines, lua_State *L, int leve
 /* Its text, "?" for 0. Valid until ml_source_lines_release(). */
 const char *ml_source_line_text(const struct ml_source_lines *lines, uint32_t number);
 
+/* Pushes "file.lua:12: ", the line of the nearest caller outside of moonlet's own modules, or "".
+ */
+void ml_push_script_line(lua_State *L);
+
 void ml_source_lines_release(struct ml_source_lines *lines);
 
 #endif

@@ -1,6 +1,7 @@
 #include "bindings/db/sqlite_object.h"
 
 #include "bindings/core/blocking.h"
+#include "bindings/core/failure.h"
 #include "bindings/core/object.h"
 #include "bindings/db/sqlite_codes.h"
 #include "db/sqlite/statement_call.h"
@@ -39,7 +40,7 @@ static void note_end(struct ml_lua_sqlite *s, int error)
 
 static _Noreturn void raise_refusal(lua_State *L, const struct ml_sqlite_call *call)
 {
-    luaL_error(L, "%s", call->message);
+    ml_raise_in_script(L, "%s", call->message);
     __builtin_unreachable();
 }
 

@@ -30,39 +30,16 @@ static int raise_failure(lua_State *L)
     return ml_raise_failure(L);
 }
 
-/* Pushes "file:line: " of the innermost function in Lua that is none of moonlet's own; "" if there
- * is none. */
-static void push_caller(lua_State *L)
+/* fail(message): raises it with the line of the script that called moonlet's modules. */
+static int fail(lua_State *L)
 {
-    static const char own[] = "=[moonlet";
-    lua_Debug call;
-    bool is_found = false;
-    for (int level = 1; !is_found && lua_getstack(L, level, &call); level++)
-        is_found = lua_getinfo(L, "Sl", &call) != 0 && call.currentline > 0 &&
-                   strncmp(call.source, own, sizeof own - 1) != 0;
-    if (is_found)
-        lua_pushfstring(L, "%s:%d: ", call.short_src, call.currentline);
-    else
-        lua_pushliteral(L, "");
-}
-
-/* blame(message): raises it at the line of the script that called moonlet, however deep. */
-static int blame(lua_State *L)
-{
-    luaL_checkstring(L, 1);
-    lua_settop(L, 1);
-    push_caller(L);
-    lua_insert(L, 1);
-    lua_concat(L, 2);
-    return lua_error(L);
+    return ml_raise_in_script(L, "%s", luaL_checkstring(L, 1));
 }
 
 int ml_open_argument(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"is_callable", is_callable},
-                                         {"raise", raise_failure},
-                                         {"blame", blame},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"fail", fail}, {"is_callable", is_callable}, {"raise", raise_failure}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -59,15 +59,11 @@ local function with_url(where, opts, name, method)
   return all
 end
 
-local function is_url(value)
-  return type(value) == "string" or type(value) == "userdata" or type(value) == "table"
-end
-
 local function add_call(name, method)
   Client[name] = function(self, where, opts)
     argument.self(self, Client, name)
     local got = where == nil and "no value" or type(where)
-    argument.check(is_url(where), 1, name, "URL expected, got " .. got)
+    argument.check(argument.is_text(where), 1, name, "URL expected, got " .. got)
     return call.run(self, with_url(where, opts, name, method), name)
   end
 end
@@ -142,7 +138,7 @@ end
 -- request(url, opts) and request(opts) alike.
 local function request_options(where, opts, name)
   if type(where) == "table" and opts == nil and getmetatable(where) == nil then return where end
-  argument.check(is_url(where), 1, name, "URL or table expected")
+  argument.check(argument.is_text(where), 1, name, "URL or table expected")
   return with_url(where, opts, name)
 end
 

@@ -24,8 +24,7 @@ local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308
 -- @tparam[opt=302] integer status 301, 302, 303, 307 or 308
 -- @treturn boolean true; or nil, message, code
 function Response:redirect(url, status)
-  local is_url = type(url) == "string" or type(url) == "userdata" or type(url) == "table"
-  argument.check(is_url, 1, "redirect", "string expected")
+  argument.check(argument.is_text(url), 1, "redirect", "string expected")
   argument.check(status == nil or REDIRECTS[status], 2, "redirect",
     "status must be 301, 302, 303, 307 or 308")
   local req, message, code = core.request(self)

@@ -1,19 +1,17 @@
 --- Saves what comes in pieces to a file. For moonlet's own modules.
 -- @module moonlet.http.saving
 
-local error, pcall, require, type = error, pcall, require, type
+local pcall, require = pcall, require
 local concat = table.concat
+
+local argument = require "moonlet.argument"
 -- A program without io has none.
 local has_files, files = pcall(require, "moonlet.http.files.core")
 
 local saving = {}
 
 --- Raises, at the caller's caller, for what is no path.
-function saving.check_path(path, name)
-  if type(path) == "string" then return end
-  local got = path == nil and "no value" or type(path)
-  error(("bad argument #1 to '%s' (string expected, got %s)"):format(name, got), 3)
-end
+function saving.check_path(path, name) argument.string(path, 1, name) end
 
 -- Bytes of small pieces that a worker writes at once.
 local BLOCK = 128 * 1024

@@ -1,7 +1,7 @@
 --- A call of the HTTP client, from its options to the response. For moonlet's own modules.
 -- @module moonlet.http.client.call
 
-local error, pairs, pcall, tostring = error, pairs, pcall, tostring
+local pairs, pcall, tostring = pairs, pcall, tostring
 local math_type = math.type
 
 local address = require "moonlet.http.client.address"
@@ -70,8 +70,9 @@ local function start(client, opts, name, is_streamed)
     return nil, "closed", "CLOSED"
   end
   argument.check(opts.url ~= nil, 1, name, "option 'url' is missing")
+  argument.check(argument.is_text(opts.url), 1, name, "option 'url' must be a URL")
   local ok, request, all = pcall(prepare, client, opts, name)
-  if not ok then argument.relay(request) end
+  if not ok then argument.fail(request) end
   local parts, message, code = address.parse(tostring(opts.url), client.opts.base, opts.query)
   if not parts then return nil, message, code end
   if parts.user and not request.auth then
@@ -79,7 +80,7 @@ local function start(client, opts, name, is_streamed)
   end
   if not is_streamed then request.max_body = request.max_body or MAX_BODY end
   local good, times = pcall(deadline.read, all.timeout, is_streamed)
-  if not good then argument.blame(("bad argument #1 to '%s' (%s)"):format(name, times)) end
+  argument.check(good, 1, name, times)
   local response
   response, message, code = redirect.run(client, request, parts, times)
   if not response then return nil, deadline.failure(times, message, code) end
