@@ -6,8 +6,10 @@
 #define ML_IO_IO_H
 
 #include "hub/state/hub.h"
+#include "io/recent_files.h"
 
 struct bio_method_st;
+struct ml_balance;
 struct ml_nghttp2;
 struct ml_codecs;
 struct ml_departures;
@@ -33,6 +35,7 @@ struct ml_io {
     struct ml_link resolvers;     /* all of them */
     struct ml_openssl *openssl;   /* NULL until the first use of TLS */
     const struct ml_ticket_secrets *tickets; /* NULL: each config of TLS has its own */
+    struct ml_balance *balance; /* of connections over processes; NULL: this one is alone */
     struct bio_method_st *tls_bio;           /* how OpenSSL calls transports: io/tls.c */
     struct ml_nghttp2 *nghttp2;       /* NULL until the first use of HTTP/2: http/nghttp2.h */
     struct ml_codecs *codecs;         /* NULL until the first use: http/codecs.h */
@@ -40,6 +43,7 @@ struct ml_io {
     struct ml_link lingering;         /* sockets that were closed: io/linger.c */
     unsigned lingering_count;
     struct ml_link locked_files; /* system/file/file_lock.c */
+    struct ml_recent_files recent; /* sent a moment ago: io/send_file.c */
 };
 
 /* Secrets from which the keys of tickets of TLS are made that other processes understand, too. The

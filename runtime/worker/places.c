@@ -230,6 +230,7 @@ static void current_ready(struct ml_master *master, struct ml_worker_process *pr
                   master->count == 1 ? "" : "s",
                   ml_time_to_seconds(master->now - master->began_at) * 1000);
     ml_notify_ready(master);
+    ml_reload_booted(master);
 }
 
 void ml_place_ready(struct ml_master *master, struct ml_worker_process *process)

@@ -45,6 +45,7 @@ struct ml_sqlite_call {
     unsigned flags;
     unsigned max_rows;
     struct ml_sqlite_statement *cursor; /* whose next rows are fetched */
+    struct ml_sqlite_statement *found;  /* of the text, which runs on this thread; or NULL */
 
     /* What came of it. */
     int result;
