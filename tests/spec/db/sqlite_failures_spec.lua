@@ -172,6 +172,27 @@ describe("moonlet.sqlite: failures", function()
     assert.equal("late", again:value "SELECT name FROM t")
   end)
 
+  it("a table that the same transaction is reading cannot be dropped: SQLITE_LOCKED at once, and the rest goes on",
+    function()
+      local db <close> = open { busy_timeout = 60 }
+      assert(db:transaction(function(tx)
+        for i = 1, 600 do assert(tx:execute("INSERT INTO t(id) VALUES (?)", i)) end
+        local count = 0
+        for _ in tx:rows "SELECT id FROM t" do
+          count = count + 1
+          if count == 1 then
+            local begin = task.now()
+            assert.equal("SQLITE_LOCKED", code_of(tx:execute "DROP TABLE t"))
+            assert(task.now() - begin < 30)
+            assert(tx:execute "INSERT INTO t(id) VALUES (1000)")
+          end
+        end
+        assert(count >= 600, count)
+        assert(tx:execute "DROP TABLE t")
+        return true
+      end))
+    end)
+
   it("a file that is no database, is damaged, missing, or may only be read is told by code", function()
     fs.write(place .. "/text", ("no database"):rep(1000))
     assert.equal("SQLITE_NOTADB", code_of(sqlite.open(place .. "/text")))
