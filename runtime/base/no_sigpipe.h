@@ -23,9 +23,12 @@ static inline struct ml_quiet ml_quiet_begin(void)
     sigset_t broken, pending;
     sigemptyset(&broken);
     sigaddset(&broken, SIGPIPE);
-    sigpending(&pending);
-    quiet.was_pending = sigismember(&pending, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &broken, &quiet.before);
+    quiet.was_pending = false; /* one that is not blocked is delivered at once */
+    if (sigismember(&quiet.before, SIGPIPE)) {
+        sigpending(&pending);
+        quiet.was_pending = sigismember(&pending, SIGPIPE);
+    }
     return quiet;
 }
 

@@ -260,7 +260,11 @@ static int send_corked(struct ml_http1 *r, int file, off_t offset, uint64_t coun
     s->more_follows = count > 0;
     int error = ml_http_outbox_flush(&r->connection->out);
     s->more_follows = false;
-    return error == 0 ? ml_stream_send_file(s, file, offset, count, sent) : error;
+    s->file = r->x.file;
+    if (error == 0)
+        error = ml_stream_send_file(s, file, offset, count, sent);
+    s->file = 0;
+    return error;
 }
 
 static int put_text(struct ml_http_outbox *out, const char *text, size_t size)

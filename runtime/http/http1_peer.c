@@ -29,6 +29,7 @@ static void cancel(struct ml_http_connection *c)
 static void left(struct ml_departure *departure)
 {
     struct ml_http_connection *c = ml_container_of(departure, struct ml_http_connection, departure);
+    c->has_left = true;
     ml_wake_all(hub_of(c), &c->gone_waiters);
     if (c->current != NULL && c->current->x.carrier != NULL && is_cancelled_by_it(&c->current->x))
         cancel(c);
@@ -62,13 +63,16 @@ void ml_http1_peer_forget(struct ml_http_connection *c)
     ml_wake_all(hub_of(c), &c->gone_waiters);
 }
 
+/* A peer that leaves from now on, or has left without having been told of, is told of in the next
+ * turn of the loop. */
 void ml_http1_heed(struct ml_http_exchange *x)
 {
     struct ml_http_connection *c = ml_http1_of(x)->connection;
     if (!is_cancelled_by_it(x))
         return;
-    ml_departure_watch(&c->departure, x->stream);
-    if (ml_http1_gone(x))
+    int error = ml_departure_watch(&c->departure, x->stream);
+    bool is_told = error == 0 && ml_fd_is_open(&x->stream->fd);
+    if (is_told ? c->has_left : ml_http1_gone(x))
         cancel(c);
 }
 

@@ -28,6 +28,7 @@ struct ml_http_connection {
     uint32_t served;
     ml_time began;
     ml_time head_deadline; /* of the head that is being received */
+    bool has_left;         /* the peer; told once */
     bool is_waiting;       /* for the first byte or the rest of a head */
     bool is_last;          /* nothing is read after the current exchange */
     bool is_cut;           /* the last answer is not whole: the peer is to see it */

@@ -6,6 +6,7 @@
 #define ML_IO_IO_H
 
 #include "hub/state/hub.h"
+#include "io/recent_files.h"
 
 struct bio_method_st;
 struct ml_balance;
@@ -42,6 +43,7 @@ struct ml_io {
     struct ml_link lingering;         /* sockets that were closed: io/linger.c */
     unsigned lingering_count;
     struct ml_link locked_files; /* system/file/file_lock.c */
+    struct ml_recent_files recent; /* sent a moment ago: io/send_file.c */
 };
 
 /* Secrets from which the keys of tickets of TLS are made that other processes understand, too. The

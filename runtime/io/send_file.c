@@ -9,9 +9,9 @@
 
 /* Bytes per call, few enough for the hub to run now and then, however fast the peer is. COPIED:
  * the most that is copied where the kernel could send it. One call reads it if it is in memory,
- * one sends it; sendfile() takes two calls for a look at the memory, one, and four that keep
- * SIGPIPE away. */
-enum { BLOCK = 256 * 1024, COPIED = 16 * 1024 };
+ * one sends it; sendfile() takes two calls for a look at the memory, one, and two that keep
+ * SIGPIPE away. REMEMBERED: the most that is not looked at again when it was sent a moment ago. */
+enum { BLOCK = 256 * 1024, COPIED = 16 * 1024, REMEMBERED = 4 * 1024 * 1024 };
 
 /* A file on its way. */
 struct file_source {
@@ -122,9 +122,31 @@ static int copy_all(struct ml_stream *s, struct file_source *source, ml_time dea
     return result;
 }
 
+/* 0: whether it is in memory is to be looked at each time. */
+static uint64_t number_of(const struct ml_stream *s, off_t offset, uint64_t count)
+{
+    bool is_known = s->file != 0 && count <= REMEMBERED;
+    return is_known ? ml_recent_part(s->file, (uint64_t)offset, count) : 0;
+}
+
+/* Whatever was sent is in memory now, from wherever it came. Its age is one of the machine's
+ * memory: the virtual clock has no say. */
+static void remember(struct ml_stream *s, uint64_t number, bool is_whole)
+{
+    if (number != 0 && is_whole)
+        ml_recent_files_note(&s->io->recent, number, ml_clock_now());
+}
+
+static bool is_remembered(const struct ml_stream *s, uint64_t number)
+{
+    return number != 0 && ml_recent_files_have(&s->io->recent, number, ml_clock_now());
+}
+
 int ml_stream_send_file(struct ml_stream *s, int file, off_t offset, uint64_t count, uint64_t *sent)
 {
-    struct file_source source = {.file = file, .offset = offset, .left = count};
+    uint64_t number = number_of(s, offset, count);
+    struct file_source source = {
+        .file = file, .offset = offset, .left = count, .is_memory = is_remembered(s, number)};
     ml_time deadline = ml_stream_write_deadline(s);
     *sent = 0;
     int result = ml_stream_take_turn(s, deadline);
@@ -137,6 +159,7 @@ int ml_stream_send_file(struct ml_stream *s, int file, off_t offset, uint64_t co
         result = source.left > 0 ? copy_all(s, &source, deadline) : 0;
     if (result < 0 && (source.sent > 0 || s->is_torn))
         s->write_broken = true;
+    remember(s, number, source.left == 0);
     ml_stream_pass_turn(s);
     *sent = source.sent;
     return result < 0 ? result : 0;

@@ -72,6 +72,8 @@ struct ml_stream {
     int found_error;   /* an error that ml_stream_look() met, for the next read; 0: none */
     size_t limit;      /* bytes that a read may gather if the caller gives no limit; 0: each kind
                           has its own */
+    uint64_t file;     /* the number of a file that is sent now, as ml_recent_part() takes it; 0: it
+                          is not known whether it was sent before */
     int lost;          /* the error that broke the connection, once one direction got it; 0: none */
     bool is_accepted;  /* a listener made it, not a connect */
     bool is_counted;   /* in io->balance, as an open one */

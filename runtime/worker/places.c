@@ -1,5 +1,6 @@
 #include "worker/places.h"
 
+#include "worker/figures.h"
 #include "worker/notify.h"
 #include "worker/peers.h"
 #include "worker/reload.h"
@@ -203,6 +204,7 @@ void ml_place_ended(struct ml_master *master, struct ml_worker_process *process,
         ml_master_log(master, "%s", end);
     ml_shares_process_ended(master, process->serial, is_final);
     ml_peers_tell(master, ML_CONTROL_GONE, process);
+    ml_figures_retire(master, process);
     ml_process_free(master, process);
 }
 

@@ -1,7 +1,6 @@
 #include "worker/worker_process.h"
 
 #include "system/process/spawn.h"
-#include "worker/figures.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -236,7 +235,6 @@ void ml_process_free(struct ml_master *master, struct ml_worker_process *process
 {
     master->retired_requests += process->beat.requests;
     master->retired_connections += process->beat.connections;
-    ml_figures_retire(master, process);
     ml_list_remove(&process->link);
     master->process_count--;
     ml_control_close(&process->control);

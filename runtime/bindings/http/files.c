@@ -18,7 +18,8 @@
 static const char file_type[] = "serving.file", root_type[] = "serving.root";
 
 struct descriptor {
-    int number; /* -1: closed */
+    int number;      /* -1: closed */
+    uint64_t recent; /* of the file as it was opened, for struct ml_stream; 0: none */
 };
 
 static void close_descriptor(int *number)
@@ -66,6 +67,12 @@ int ml_http_file_number(lua_State *L, int index)
         return d->number;
     luaL_Stream *file = luaL_checkudata(L, index, LUA_FILEHANDLE);
     return file->closef != NULL ? fileno(file->f) : -1;
+}
+
+uint64_t ml_http_file_recent(lua_State *L, int index)
+{
+    const struct descriptor *d = ml_test_object(L, index, file_type);
+    return d != NULL ? d->recent : 0;
 }
 
 void ml_http_file_close(lua_State *L, int index)
@@ -141,6 +148,13 @@ static lua_Integer identity_of(const struct statx *status)
     return (lua_Integer)(status->stx_ino ^ disk << 48);
 }
 
+/* The number of a file as it is now: of one that has changed it is another. */
+static uint64_t recent_of(const struct statx *status)
+{
+    uint64_t changed = (uint64_t)status->stx_mtime.tv_sec << 30 ^ status->stx_mtime.tv_nsec;
+    return ml_recent_part((uint64_t)identity_of(status), changed, status->stx_size);
+}
+
 /*
  * open(root, path[, is_plain]) -> file, its size, when it was changed in seconds since 1970 and
  * nanoseconds, a number that no other file of the system has; or nil, message, code. Without a
@@ -154,6 +168,7 @@ static int open_file(lua_State *L)
     struct descriptor *d = ml_push_object(L, file_type, sizeof *d, 0);
     d->number = -1;
     d->number = open_at_once(L, path, &status);
+    d->recent = d->number >= 0 ? recent_of(&status) : 0; /* only of disks that ask no server */
     if (d->number == -EAGAIN)
         d->number = open_by_worker(L, &status);
     int error = d->number < 0 ? d->number : check_kind(&status);
@@ -175,17 +190,23 @@ static int open_root_by_worker(lua_State *L, struct ml_served_root *root, const 
         ml_push_file_call(L, ml_served_make_root, false, path, NULL, NULL, 0);
     int result = make(L, call);
     if (result >= 0) {
-        *root = (struct ml_served_root){.fd = call->fd, .is_local = result == 1};
+        *root = (struct ml_served_root){.fd = call->fd};
+        ml_served_root_describe(root, &call->status, result == 1);
         call->fd = -1;
     }
     ml_free_file_call(L, -1);
     return result < 0 ? result : 0;
 }
 
-/* root(path) -> root; or nil, message, code. May wait. */
+/* root(path[, former]) -> root; or nil, message, code. May wait. `former`, a root of the same path,
+ * comes back if it still is what the path leads to. */
 static int open_root(lua_State *L)
 {
     const char *path = check_path(L, 1);
+    lua_settop(L, 2);
+    const struct ml_served_root *former = ml_test_object(L, 2, root_type);
+    if (former != NULL && ml_served_root_is_current(former, path))
+        return 1;
     lua_settop(L, 1);
     struct ml_served_root *root = ml_push_object(L, root_type, sizeof *root, 0);
     root->fd = -1;

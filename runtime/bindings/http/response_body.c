@@ -69,6 +69,7 @@ void ml_response_send_file(lua_State *L, int index, struct ml_lua_response *res,
     if (lua_getiuservalue(L, index, ML_RESPONSE_PARTS) == LUA_TTABLE)
         parts = push_parts(L, &count);
     answer->length = res->length;
+    x->file = ml_http_file_recent(L, top + 1);
     ml_carrier_begin(L, x);
     ml_carrier_end(L, x, send_parts(x, answer, file, parts, count));
     lua_settop(L, top);

@@ -24,9 +24,28 @@ int ml_served_root_open(struct ml_served_root *root, const struct ml_disks *disk
     if (fd < 0)
         return fd;
     int error = get_status(fd, AT_STATX_DONT_SYNC, &status);
-    root->fd = fd;
-    root->is_local = error == 0 && ml_disks_is_local(disks, &status);
+    *root = (struct ml_served_root){.fd = fd};
+    if (error == 0)
+        ml_served_root_describe(root, &status, ml_disks_is_local(disks, &status));
     return 0;
+}
+
+void ml_served_root_describe(struct ml_served_root *root, const struct statx *status, bool is_local)
+{
+    root->is_local = is_local;
+    root->inode = status->stx_ino;
+    root->major = status->stx_dev_major;
+    root->minor = status->stx_dev_minor;
+}
+
+/* The directory is open, so that no other one has got its number meanwhile. */
+bool ml_served_root_is_current(const struct ml_served_root *root, const char *path)
+{
+    struct statx now;
+    bool is_known = root->fd >= 0 && root->is_local && root->inode != 0;
+    return is_known && statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, &now) == 0 &&
+           now.stx_ino == root->inode && now.stx_dev_major == root->major &&
+           now.stx_dev_minor == root->minor;
 }
 
 int ml_served_open(const struct ml_served_root *root, const char *path, struct statx *status)

@@ -12,11 +12,21 @@
 struct ml_served_root {
     int fd;        /* -1: closed */
     bool is_local; /* opening a file on its disk asks no server */
+    uint64_t inode;
+    uint32_t major, minor; /* of its disk */
 };
 
 /* Opens the directory without waiting: 0; -EAGAIN: only a worker can; or an error. */
 int ml_served_root_open(struct ml_served_root *root, const struct ml_disks *disks,
                         const char *path);
+
+/* Notes what is known of a directory that was opened. */
+void ml_served_root_describe(struct ml_served_root *root, const struct statx *status,
+                             bool is_local);
+
+/* Whether the path still leads to this directory. Only of one whose disk asks no server: false for
+ * others, and if it is closed. */
+bool ml_served_root_is_current(const struct ml_served_root *root, const char *path);
 
 /*
  * Opens what is in the directory without waiting, if it is on the directory's own disk: a

@@ -298,13 +298,14 @@ local OUR_TROUBLES = { EAGAIN = true, EIO = true, EMFILE = true, ENFILE = true, 
 local function serve_path(self, req, res)
   local path, is_directory = plain_path(self, req.path)
   if not path then return 404, NOT_FOUND end
-  local root, message, code = disk.root(self.root)
+  -- Other requests may use the former one still: the collector closes it.
+  local root, message, code = disk.root(self.root, self.place)
   if not root then return nil, self.root .. ": " .. message, code end
-  local guard <close> = root
+  self.place = root
   if path == "" and lacks_slash(req.target) then return add_slash(req.target) end
-  if is_directory then return serve_directory(self, req, res, guard, path) end
+  if is_directory then return serve_directory(self, req, res, root, path) end
   local ok
-  ok, message, code = serve(req, res, guard, path, self.opts)
+  ok, message, code = serve(req, res, root, path, self.opts)
   if ok then return true end
   if code == "EISDIR" then return add_slash(req.target) end
   if OUR_TROUBLES[code] then return nil, message, code end
@@ -354,8 +355,7 @@ function files.files(root, opts)
   if not has_files then error("this program may not read files", 2) end
   local place, message = disk.root(root)
   if not place then error(("bad argument #1 to 'files' (%s: %s)"):format(root, message), 2) end
-  place:close()
-  return setmetatable({ root = root, opts = own }, Files)
+  return setmetatable({ root = root, place = place, opts = own }, Files)
 end
 
 return files

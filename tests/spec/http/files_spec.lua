@@ -242,6 +242,37 @@ describe("http.files", function()
     end)
   end)
 
+  -- The handler keeps its directory open, and a file of some size that was sent a moment ago is not looked at again.
+  carriers.each(it, "sees at once what has become of a file, and of the directory", function(ask)
+    with_tree(function(root, above)
+      local handler = http.files(root)
+      local function answer() return get(ask, handler, "/f").body end
+      for i = 1, 3 do
+        local text = ("%07d\n"):format(i):rep(8192)
+        write(root .. "/f", text)
+        assert.is_true(answer() == text)
+        assert.is_true(answer() == text)
+      end
+      write(root .. "/new", "renamed")
+      os.rename(root .. "/new", root .. "/f")
+      assert.equal("renamed", answer())
+      os.remove(root .. "/f")
+      assert.equal(404, get(ask, handler, "/f").status)
+      os.execute(("mkdir %s/next && echo next > %s/next/f && mv %s %s/old && mv %s/next %s"):format(above, above, root,
+        above, above, root))
+      assert.equal("next\n", answer())
+      os.execute(("mkdir %s/linked && echo linked > %s/linked/f && mv %s %s/older && ln -s linked %s"):format(above,
+        above, root, above, root))
+      assert.equal("linked\n", answer())
+      os.execute(("ln -sfn old %s && echo old > %s/old/f"):format(root, above))
+      assert.equal("old\n", answer())
+      os.remove(root)
+      assert.equal(500, get(ask, handler, "/f").status)
+      os.execute(("ln -s linked %s"):format(root))
+      assert.equal("linked\n", answer())
+    end)
+  end)
+
   carriers.each(it, "lists directories only if asked, and escapes names", function(ask)
     with_tree(function(root)
       os.execute("rm " .. root .. "/index.html; touch '" .. root .. "/<b>&\".txt'")
