@@ -25,7 +25,7 @@ static struct ml_wire *check_wire(lua_State *L)
 
 /* send(reply, may_wait, seconds, name, ...) -> true, or nil, message, code. Asks for a call of the
  * agent's function; its outcome goes to the channel `reply` within that time. */
-static int send(lua_State *L)
+static int send_request(lua_State *L)
 {
     struct ml_wire *wire = check_wire(L);
     struct ml_thread_channel *reply = ml_test_thread_channel(L, 1);
@@ -124,21 +124,24 @@ static int descriptor_of(lua_State *L)
     return ml_fd_is_open(&listener->fd) ? listener->fd.number : -1;
 }
 
-/* hold(listener): a fork of the program is to close it. */
+/* hold(listener): a fork of the program is to close it. Nothing, where no program is inspected from
+ * here, as in `moonlet --attach`. */
 static int hold(lua_State *L)
 {
+    struct ml_wire *wire = ml_lua_of(L)->inspect.inspected;
     int fd = descriptor_of(L);
-    if (fd >= 0)
-        ml_wire_hold(check_wire(L), fd);
+    if (fd >= 0 && wire != NULL)
+        ml_wire_hold(wire, fd);
     return 0;
 }
 
 /* let_go(listener): it is about to be closed. */
 static int let_go(lua_State *L)
 {
+    struct ml_wire *wire = ml_lua_of(L)->inspect.inspected;
     int fd = descriptor_of(L);
-    if (fd >= 0)
-        ml_wire_let_go(check_wire(L), fd);
+    if (fd >= 0 && wire != NULL)
+        ml_wire_let_go(wire, fd);
     return 0;
 }
 
@@ -184,11 +187,21 @@ static int equal(lua_State *L)
 
 int ml_open_inspector(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"send", send}, {"receive", receive}, {"events", events}, {"next_event", next_event},
-        {"lost", lost}, {"poke", poke},       {"look", look},     {"interrupt", interrupt},
-        {"pid", pid},   {"uid", uid},         {"secret", secret}, {"equal", equal},
-        {"hold", hold}, {"let_go", let_go},   {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"send", send_request},
+                                         {"receive", receive},
+                                         {"events", events},
+                                         {"next_event", next_event},
+                                         {"lost", lost},
+                                         {"poke", poke},
+                                         {"look", look},
+                                         {"interrupt", interrupt},
+                                         {"pid", pid},
+                                         {"uid", uid},
+                                         {"secret", secret},
+                                         {"equal", equal},
+                                         {"hold", hold},
+                                         {"let_go", let_go},
+                                         {NULL, NULL}};
     ml_open_thread_channel_type(L);
     ml_failure_push_type(L);
     lua_pop(L, 1);
