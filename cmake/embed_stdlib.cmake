@@ -1,7 +1,8 @@
 # Writes the Lua files named in LIST (relative to ROOT) as C arrays to OUTPUT.
 # Bytes are written as numbers: no escape, no string length limit, any content.
 # Each array ends with a zero that its size does not count. Lines that are comments ("-- text") are
-# left out but for their ends: lines keep their numbers.
+# left out but for their ends: lines keep their numbers. So is the indentation, in files where no text
+# goes over several lines.
 
 cmake_minimum_required(VERSION 3.22)
 
@@ -16,6 +17,9 @@ foreach(file IN LISTS files)
   string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
   string(REGEX REPLACE "0x0a,(0x20,)*0x2d,0x2d,(0x2d,)?0x20,(0x0[^a],|0x[^0].,)*" "0x0a,"
     bytes "${bytes}")
+  if(NOT bytes MATCHES "0x5b,(0x3d,)*0x5b,|0x5c,0x0a,")
+    string(REGEX REPLACE "0x0a,(0x20,)+" "0x0a," bytes "${bytes}")
+  endif()
   string(LENGTH "${bytes}" digits)
   math(EXPR size "${digits} / 5")
   # Sixteen bytes a line; CMake has no {n}, and a compiler may choke on one endless line.
