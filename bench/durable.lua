@@ -1,8 +1,9 @@
 -- What durable runs do on SQLite or PostgreSQL: lines of JSON. Run by bench/suites/durable.lua.
 --
---     moonlet bench/durable.lua DATABASE [quick]
+--     moonlet bench/durable.lua DATABASE [quick|whole [RESTART]]
 --
--- A file of SQLite's is removed; tables in PostgreSQL stay.
+-- A file of SQLite's is removed; tables in PostgreSQL stay. RESTART: a command that restarts the
+-- server, and ends when that answers again.
 local durable = require "moonlet.durable"
 local json = require "moonlet.json"
 local process = require "moonlet.process"
@@ -136,6 +137,32 @@ local function take_over()
   serving:join()
 end
 
+-- How long after a restart of the server as many steps are done in half a second as before.
+local function restart(d, command)
+  local done, is_over = 0, false
+  d:workflow("endless", function(ctx)
+    repeat ctx:step("s", function() done = done + 1 end) until is_over
+  end)
+  local function window()
+    local before = done
+    task.sleep(0.5)
+    return done - before
+  end
+  local runs, counts = {}, {}
+  for i = 1, 64 do runs[i] = assert(d:start "endless") end
+  for i = 0, quick and 5 or 11 do counts[i] = window() end -- the first is not counted
+  table.sort(counts)
+  local usual = counts[#counts // 2 + 1]
+  local result = assert(process.run { "sh", "-c", command, stdout = "null", timeout = 60 })
+  assert(result.status == 0, result.stderr)
+  local restarted = task.now()
+  repeat until window() >= usual or task.now() > restarted + 60
+  report(("after a restart: until there are %d steps/s again"):format(usual * 2), "s",
+    task.now() - restarted)
+  is_over = true
+  for i = 1, #runs do runs[i]:result() end
+end
+
 local function latency(d)
   local times, began = {}, nil
   d:workflow("begin", function() began = task.now() end)
@@ -177,6 +204,7 @@ steps(d)
 latency(d)
 claims(d)
 take_over()
+if arg[3] then restart(d, arg[3]) end
 memory(d)
 d:stop()
 serving:join()

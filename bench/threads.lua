@@ -85,6 +85,20 @@ local function map(threads, steps)
     function() thread.map(items, work, threads) end)
 end
 
+-- From thread.spawn until a value of the new thread is here; not its end.
+local function starts(count)
+  local first = thread.channel(1)
+  local seconds, cpu = 0, os.clock()
+  for _ = 1, count do
+    local start = task.now()
+    local worker = thread.spawn(function(out) out:put(true) end, first)
+    first:get()
+    seconds = seconds + task.now() - start
+    worker:join()
+  end
+  report("a thread starts (processor time: and ends)", seconds, os.clock() - cpu, count)
+end
+
 local function calls(count)
   measure("thread.call", count, function() for _ = 1, count do thread.call(work, 1) end end)
   local pool <close> = thread.pool { size = 1 }
@@ -92,6 +106,7 @@ local function calls(count)
   measure("pool:call", count, function() for _ = 1, count do pool:call(work, 1) end end)
 end
 
+starts(quick and 100 or 1000)
 calls(quick and 100 or 1000)
 messages(1000, quick and 100000 or 1000000)
 messages(64, quick and 100000 or 1000000)

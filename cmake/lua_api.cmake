@@ -19,7 +19,11 @@ if(ML_STATIC_LUA AND LUA_STATIC_LIBRARY AND CMAKE_OBJCOPY)
     VERBATIM)
   add_custom_target(moonlet_renamed_lua DEPENDS ${renamed})
 
-  add_library(moonlet_lua_api_objects OBJECT ${PROJECT_SOURCE_DIR}/runtime/vm/export_lua.c)
+  # The collector keeps its name: liblua's other objects, which call it, come to export_collector.c instead.
+  list(APPEND lua_wraps -Wl,--wrap=luaC_step -Wl,--wrap=luaC_fullgc)
+
+  add_library(moonlet_lua_api_objects OBJECT ${PROJECT_SOURCE_DIR}/runtime/vm/export_lua.c
+    ${PROJECT_SOURCE_DIR}/runtime/vm/export_collector.c)
   target_link_libraries(moonlet_lua_api_objects PRIVATE ml_internal)
   target_include_directories(moonlet_lua_api_objects SYSTEM PRIVATE ${LUA_INCLUDE_DIRS})
   target_compile_options(moonlet_lua_api_objects PRIVATE -fno-lto)

@@ -24,7 +24,7 @@ end
 
 --- Starts one, on a Unix socket, with fsync off: what is measured is the way to it.
 -- @tparam[opt] boolean is_durable with fsync on
--- @treturn ?table `conninfo`, `directory`; or nil and a reason
+-- @treturn ?table `conninfo`, `directory`, `restart`: a command; or nil and a reason
 function postgres_server.start(is_durable)
   local bin = programs()
   if not bin then return nil, "postgresql is not installed" end
@@ -42,6 +42,9 @@ function postgres_server.start(is_durable)
   local program, reason = process.start(command, ready)
   if not program then return nil, reason end
   program.directory = directory
+  local control = ("cd %s && %s %s/pg_ctl %%s -w -m fast -D data -l data/log"):format(directory,
+    words, bin)
+  program.restart, program.halt = control:format "restart", control:format "stop"
   program.conninfo = ("host=%s user=bench dbname=postgres"):format(directory)
   return program
 end
@@ -49,6 +52,7 @@ end
 --- Stops it, and removes its files.
 function postgres_server.stop(program)
   os.execute(("kill -INT %d 2>/dev/null"):format(program.pid))
+  shell(program.halt) -- the one that was restarted
   process.stop(program)
   os.execute("rm -rf " .. process.quote(program.directory))
 end

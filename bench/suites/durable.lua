@@ -8,10 +8,10 @@ local process = require "process"
 local durable = {}
 
 -- Runs the program on a database; appends to records.
-local function measure(all, quick, engine, address, records)
-  local command = {all.settings.moonlet, all:script("durable.lua"), address}
-  if quick then command[4] = "quick" end
-  local output, reason = process.capture(command)
+local function measure(all, quick, engine, address, records, restart)
+  local command = {all.settings.moonlet, all:script("durable.lua"), address,
+    quick and "quick" or "whole", restart}
+  local output, reason = process.capture(command, {limit = 600})
   local rows = {}
   for i, record in ipairs(json.decode_lines(output or "")) do
     rows[i] = {record.name, columns.cell(record.value), record.unit}
@@ -32,7 +32,8 @@ function durable.run(all, quick)
   local server, reason = postgres_server.start(true)
   if server then
     local host = server.directory:gsub("/", "%%2F")
-    measure(all, quick, "PostgreSQL", "postgres://bench@/postgres?host=" .. host, records)
+    measure(all, quick, "PostgreSQL", "postgres://bench@/postgres?host=" .. host, records,
+      server.restart)
     postgres_server.stop(server)
   else
     print("Durable runs on PostgreSQL: " .. reason)

@@ -9,6 +9,7 @@
 #include "io/recent_files.h"
 
 struct bio_method_st;
+struct ml_balance;
 struct ml_nghttp2;
 struct ml_codecs;
 struct ml_departures;
@@ -34,6 +35,7 @@ struct ml_io {
     struct ml_link resolvers;     /* all of them */
     struct ml_openssl *openssl;   /* NULL until the first use of TLS */
     const struct ml_ticket_secrets *tickets; /* NULL: each config of TLS has its own */
+    struct ml_balance *balance; /* of connections over processes; NULL: this one is alone */
     struct bio_method_st *tls_bio;           /* how OpenSSL calls transports: io/tls.c */
     struct ml_nghttp2 *nghttp2;       /* NULL until the first use of HTTP/2: http/nghttp2.h */
     struct ml_codecs *codecs;         /* NULL until the first use: http/codecs.h */

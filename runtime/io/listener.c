@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "hub/wait/slice.h"
+#include "io/balance.h"
 #include "io/local_socket.h"
 #include "io/socket.h"
 
@@ -138,7 +139,11 @@ static int open_accepted(struct ml_listener *listener, struct ml_stream *s, int 
 {
     ml_socket_set_options(fd, listener->family, &listener->options);
     s->is_accepted = true;
-    return ml_socket_open_family(s, fd, listener->family);
+    int error = ml_socket_open_family(s, fd, listener->family);
+    s->is_counted = error == 0 && listener->is_spread && listener->io->balance != NULL;
+    if (s->is_counted)
+        ml_balance_opened(listener->io->balance);
+    return error;
 }
 
 int ml_listener_try(struct ml_listener *listener, struct ml_stream *s)
@@ -152,6 +157,29 @@ int ml_listener_try(struct ml_listener *listener, struct ml_stream *s)
     return open_accepted(listener, s, fd);
 }
 
+/* Waits for a connection, then leaves it to other processes for a while. */
+static int pause_for_others(struct ml_listener *listener, ml_time deadline)
+{
+    struct ml_hub *hub = listener->io->hub;
+    int error = ml_fd_wait(&listener->fd, ML_FD_READ, &connection, deadline);
+    if (error != 0)
+        return error;
+    return ml_sleep_until(hub, ml_time_after(ml_hub_now(hub), ML_BALANCE_PAUSE));
+}
+
+/* A process that has more connections than others lets those accept first. */
+static int give_way(struct ml_listener *listener, ml_time deadline)
+{
+    struct ml_balance *balance = listener->is_spread ? listener->io->balance : NULL;
+    int error = 0;
+    if (balance == NULL || deadline == ML_NEVER_WAIT)
+        return 0;
+    ml_balance_join(balance);
+    for (unsigned paused = 0; error == 0 && ml_balance_must_pause(balance, paused); paused++)
+        error = pause_for_others(listener, deadline);
+    return error;
+}
+
 int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_time deadline)
 {
     int error = begin_accept(listener, deadline);
@@ -159,6 +187,9 @@ int ml_listener_accept(struct ml_listener *listener, struct ml_stream *s, ml_tim
     if (error == 0 && is_wait)
         error = await_next(listener, -EAGAIN, deadline);
     while (error == 0) {
+        error = give_way(listener, deadline);
+        if (error != 0)
+            break;
         int fd = accept_next(listener, s);
         if (fd == -ML_ECLOSED || fd == -EBUSY)
             return fd;

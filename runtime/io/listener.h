@@ -16,6 +16,7 @@ struct ml_listener {
     sa_family_t family;
     bool is_shared; /* with other processes: after each connection the next one is waited for, so
                        that a busy process leaves connections to others */
+    bool is_spread; /* over processes by io->balance */
     bool has_taken; /* a connection, since it was last waited for */
     void (*on_close)(struct ml_listener *listener); /* NULL: nothing. Before the descriptor goes */
 };

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
 static ssize_t read_some(int fd, char *memory, size_t room)
@@ -53,10 +54,20 @@ static ssize_t pipe_transmit(struct ml_stream *s, const struct iovec *pieces, in
     return sent >= 0 ? sent : -errno;
 }
 
-/* A terminal without processes takes no input any more. */
+/* Whether no process has the terminal open. */
+static bool is_left(int fd)
+{
+    struct pollfd state = {.fd = fd, .events = POLLOUT};
+    return poll(&state, 1, 0) == 1 && (state.revents & POLLHUP) != 0;
+}
+
+/* A terminal without processes takes no input any more. Some kernels say so by EIO; others fill the
+ * buffer of the terminal, and then say EAGAIN for ever, while every wait ends at once. */
 static ssize_t terminal_transmit(struct ml_stream *s, const struct iovec *pieces, int count)
 {
     ssize_t sent = pipe_transmit(s, pieces, count);
+    if (sent == -EAGAIN && is_left(s->fd.number))
+        sent = -EPIPE;
     return sent == -EIO ? -EPIPE : sent;
 }
 

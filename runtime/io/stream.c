@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "hub/state/waiters.h"
 #include "hub/wait/slice.h"
+#include "io/balance.h"
 #include "io/input.h"
 
 #include <stddef.h>
@@ -367,6 +368,9 @@ void ml_stream_close(struct ml_stream *s)
     if (s->departure != NULL)
         s->departure->stop(s->departure);
     ml_input_release(s);
+    if (s->is_counted && s->io->balance != NULL)
+        ml_balance_closed(s->io->balance);
+    s->is_counted = false;
     const struct ml_transport *transport = s->transport;
     s->transport = NULL;
     transport->close(s);

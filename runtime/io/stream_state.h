@@ -76,6 +76,7 @@ struct ml_stream {
                           is not known whether it was sent before */
     int lost;          /* the error that broke the connection, once one direction got it; 0: none */
     bool is_accepted;  /* a listener made it, not a connect */
+    bool is_counted;   /* in io->balance, as an open one */
     bool is_reading;   /* a task is between begin and end of a read */
     bool borrows;      /* in.memory is the shared block */
     bool is_drained;   /* the last recv() took all: the next read waits first */

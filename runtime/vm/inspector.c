@@ -137,7 +137,8 @@ static void on_event(lua_State *L, lua_Debug *event)
     if (lua->hub.current == NULL)
         return;
     ml_chain_refresh(lua->hub.current);
-    ml_agent_serve(L);
+    if (ml_agent_is_ready(lua)) /* else the inspector asks again */
+        ml_agent_serve(L);
 }
 
 /* Without pokes, requests are served at switches alone. */

@@ -225,8 +225,10 @@ int moonlet_close(struct moonlet *m)
         return error;
     m->is_running = true;
     ml_host_loop_detach(m->host_loop);
-    if (m->lua.main != NULL)
+    if (m->lua.main != NULL) {
+        ml_lua_worker_say_last(&m->lua);
         ml_unwind_all(m);
+    }
     ml_inspector_end(m);
     ml_threads_end(m);
     ml_slow_close(m);

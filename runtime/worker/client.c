@@ -318,6 +318,12 @@ static void disarm_dead_man(struct ml_worker_client *client)
     client->has_dead_man = false;
 }
 
+void ml_worker_client_beat(struct ml_worker_client *client)
+{
+    if (client->is_ready && client->control.fd >= 0)
+        beat(client);
+}
+
 void ml_worker_client_ready(struct ml_worker_client *client)
 {
     if (client->is_ready)

@@ -104,6 +104,9 @@ int ml_worker_reply_take_fd(struct ml_worker_reply *reply, unsigned index);
 /* Frees it, NULL is allowed. */
 void ml_worker_reply_free(struct ml_worker_reply *reply);
 
+/* Tells the master what is counted now, if the worker serves. Never waits. */
+void ml_worker_client_beat(struct ml_worker_client *client);
+
 /* Tells the master, once, that the worker serves. Never waits. */
 void ml_worker_client_ready(struct ml_worker_client *client);
 

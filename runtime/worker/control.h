@@ -36,8 +36,10 @@
  * - GONE     notice: struct ml_control_peer, of a worker that has ended
  * - JOINED   notice: the same, of a worker that is ready and from now on the one of its slot
  * - TICKETS  notice: struct ml_ticket_secrets: they have changed
- * - FIGURES  request: nothing -> a file in memory, a line of text of each worker's metrics;
- *            notice: uint64_t number: they are wanted; word: the number, and a file with the line
+ * - FIGURES  request: nothing -> struct ml_control_figures, and a file in memory with a line of
+ *            text of each worker's metrics; notice: uint64_t number: they are wanted; word: the
+ *            number, and a file with the line; number 0: unasked, before the worker ends
+ * - RETIRED  word: struct ml_control_figures, and a file with one line in place of these bytes
  */
 #define ML_CONTROL_TYPES(X)                                                                        \
     X(HELLO)                                                                                       \
@@ -54,7 +56,8 @@
     X(GONE)                                                                                        \
     X(JOINED)                                                                                      \
     X(TICKETS)                                                                                     \
-    X(FIGURES)
+    X(FIGURES)                                                                                     \
+    X(RETIRED)
 
 enum ml_control_type {
 #define X(name) ML_CONTROL_##name,

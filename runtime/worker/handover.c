@@ -144,7 +144,7 @@ static void run_program(struct ml_master *master)
         fail(master, "its state cannot be written");
         return;
     }
-    ml_figures_close(master);
+    ml_figures_cancel(master);
     snprintf(text, sizeof text, "%d:%ld", fileno(state), (long)getpid());
     ml_master_log(master, "goes on as %s", master->program);
     setenv(VARIABLE, text, 1);

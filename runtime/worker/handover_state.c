@@ -62,6 +62,25 @@ static void write_processes(const struct ml_master *master, FILE *out)
     }
 }
 
+/* Metrics that a worker, or those that are gone (serial 0), have said last. */
+static void write_lines(const struct ml_buffer *lines, uint32_t serial, FILE *out)
+{
+    size_t size = ml_buffer_size(lines);
+    if (size == 0)
+        return;
+    fprintf(out, "figures %u %zu", serial, size);
+    print_bytes(out, ml_buffer_data(lines), size);
+    fputc('\n', out);
+}
+
+static void write_figures(const struct ml_master *master, FILE *out)
+{
+    write_lines(&master->figures.retired, 0, out);
+    for (struct ml_link *link = master->processes.next; link != &master->processes;
+         link = link->next)
+        write_lines(&ml_process_at(link)->figures, ml_process_at(link)->serial, out);
+}
+
 static void write_share(const struct ml_share *share, FILE *out)
 {
     fprintf(out, "share %" PRIu64 " %u %d %u", share->number, share->generation,
@@ -104,6 +123,7 @@ bool ml_handover_write(const struct ml_master *master, FILE *out)
     for (struct ml_link *link = master->shares.next; link != &master->shares; link = link->next)
         write_share(ml_container_of(link, struct ml_share, link), out);
     write_stores(master, out);
+    write_figures(master, out);
     fputs("end\n", out);
     return fflush(out) == 0 && !ferror(out);
 }
@@ -227,6 +247,22 @@ static int read_store(struct ml_master *master, FILE *in)
     return is_store ? ml_kept_stores_add(master, store.name, store.size, store.fd) : -EPROTO;
 }
 
+static int read_figures(struct ml_master *master, FILE *in)
+{
+    uint32_t serial;
+    size_t size;
+    if (fscanf(in, "%u %zu", &serial, &size) != 2 || size == 0)
+        return -EPROTO;
+    struct ml_worker_process *process = serial != 0 ? ml_master_process(master, serial) : NULL;
+    struct ml_buffer *lines = process != NULL ? &process->figures : &master->figures.retired;
+    if (ml_buffer_reserve(lines, size) != 0)
+        return -ENOMEM;
+    if (!scan_bytes(in, ml_buffer_end(lines), size))
+        return -EPROTO;
+    ml_buffer_commit(lines, size);
+    return 0;
+}
+
 int ml_handover_read(struct ml_master *master, FILE *in)
 {
     static const struct {
@@ -236,7 +272,8 @@ int ml_handover_read(struct ml_master *master, FILE *in)
                  {"process", read_process},
                  {"share", read_share},
                  {"user", read_user},
-                 {"store", read_store}};
+                 {"store", read_store},
+                 {"figures", read_figures}};
     enum { LINES = sizeof lines / sizeof *lines };
     char word[16];
     int error = read_head(master, in);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 /* What both programs must have in common: the form of the state, and the channel to the workers. */
-enum { ML_HANDOVER_VERSION = 2 * 1000 + ML_CONTROL_VERSION };
+enum { ML_HANDOVER_VERSION = 3 * 1000 + ML_CONTROL_VERSION };
 
 /* Writes it. False: an error of the file. */
 bool ml_handover_write(const struct ml_master *master, FILE *out);

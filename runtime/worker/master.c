@@ -139,6 +139,8 @@ static void serve_processes(struct ml_master *master, unsigned count)
         next = link->next;
         short events = master->polls[i].revents;
         bool may_have_ended = process->pidfd < 0 || master->polls[i + 1].revents != 0;
+        if (may_have_ended) /* what it has said last came after poll() had looked at the channel */
+            events |= POLLIN;
         if (events != 0)
             serve_channel(master, process, events);
         if (may_have_ended && ml_process_reap(process, &status))

@@ -8,6 +8,7 @@
 #ifndef ML_WORKER_MASTER_STATE_H
 #define ML_WORKER_MASTER_STATE_H
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "io/local.h"
@@ -48,6 +49,8 @@ struct ml_worker_process {
     uint64_t memory;             /* bytes at the last beat */
     struct ml_control_beat beat; /* the last one */
     bool owes_figures;           /* it was asked for its metrics; worker/figures.h */
+    bool has_answered;           /* with them, to the last question */
+    struct ml_buffer figures;    /* the last that it has said */
 };
 
 /* A place for a worker. */
@@ -81,10 +84,12 @@ struct ml_reload {
 
 /* Metrics that are being collected: worker/figures.h */
 struct ml_figures {
-    int file;               /* what has come; -1: nobody has asked */
-    uint64_t number;        /* of the collection */
-    ml_time until;          /* then those that have not answered are left out */
-    struct ml_link waiters; /* struct ml_reload_waiter */
+    bool is_under_way;
+    uint64_t number;          /* of the last collection; 0: there was none */
+    ml_time until;            /* then those that have not answered are left out */
+    struct ml_link waiters;   /* struct ml_reload_waiter */
+    struct ml_buffer retired; /* the last lines of workers that are gone */
+    uint64_t epoch;           /* how many times these were put together */
 };
 
 enum { ML_MASTER_POLLS = 2 }; /* descriptors besides those of the processes */

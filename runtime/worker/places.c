@@ -1,5 +1,6 @@
 #include "worker/places.h"
 
+#include "worker/figures.h"
 #include "worker/notify.h"
 #include "worker/peers.h"
 #include "worker/reload.h"
@@ -203,6 +204,7 @@ void ml_place_ended(struct ml_master *master, struct ml_worker_process *process,
         ml_master_log(master, "%s", end);
     ml_shares_process_ended(master, process->serial, is_final);
     ml_peers_tell(master, ML_CONTROL_GONE, process);
+    ml_figures_retire(master, process);
     ml_process_free(master, process);
 }
 
@@ -230,6 +232,7 @@ static void current_ready(struct ml_master *master, struct ml_worker_process *pr
                   master->count == 1 ? "" : "s",
                   ml_time_to_seconds(master->now - master->began_at) * 1000);
     ml_notify_ready(master);
+    ml_reload_booted(master);
 }
 
 void ml_place_ready(struct ml_master *master, struct ml_worker_process *process)

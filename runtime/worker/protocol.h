@@ -64,6 +64,13 @@ struct ml_control_store {
     char name[64]; /* ends with zero */
 };
 
+/* With the file of all metrics: lines of those that have answered, a line "-", last lines of those
+ * that have not, and at the end `retired` bytes of lines of those that are gone. */
+struct ml_control_figures {
+    uint64_t retired;
+    uint64_t epoch; /* of these bytes */
+};
+
 struct ml_control_peer {
     uint32_t slot;
     uint32_t generation; /* asked for: 0: the one that serves now */

@@ -72,11 +72,30 @@ static void start(struct ml_master *master)
         ml_reload_fail(master, strerror(-error));
 }
 
+/* A signal that comes before the first generation serves: scripts may have changed after it has
+ * read them, so the reload follows. */
+static void remember(struct ml_master *master)
+{
+    if (master->is_stopping)
+        return;
+    if (!master->reload.is_wanted_again)
+        ml_master_log(master, "is starting: the reload follows when all workers are ready");
+    master->reload.is_wanted_again = true;
+}
+
+void ml_reload_booted(struct ml_master *master)
+{
+    if (master->reload.is_wanted_again && !master->is_stopping)
+        start(master);
+}
+
 void ml_reload_begin(struct ml_master *master, struct ml_worker_process *process, uint64_t request)
 {
     static const char refusal[] = "the program is stopping", booting[] = "the program is starting";
     const char *reason = master->is_stopping ? refusal : !master->has_booted ? booting : NULL;
-    if (reason != NULL && process != NULL)
+    if (reason != NULL && process == NULL)
+        remember(master);
+    else if (reason != NULL)
         ml_process_send(process, ML_CONTROL_RELOAD, request, -EAGAIN, reason, strlen(reason), -1);
     if (reason != NULL)
         return;

@@ -163,6 +163,13 @@ static void serve_figures(const struct request *r)
         ml_figures_take(r->master, r->process, number, r->message->fds[0]);
 }
 
+static void serve_retired(const struct request *r)
+{
+    struct ml_control_figures of;
+    if (r->message->fd_count > 0 && ml_control_read(r->message, &of, sizeof of))
+        ml_figures_put_together(r->master, &of, r->message->fds[0]);
+}
+
 /* NULL: not for the master. */
 static void (*const served[ML_CONTROL_TYPE_COUNT])(const struct request *r) = {
     [ML_CONTROL_READY] = serve_ready,   [ML_CONTROL_BEAT] = serve_beat,
@@ -170,6 +177,7 @@ static void (*const served[ML_CONTROL_TYPE_COUNT])(const struct request *r) = {
     [ML_CONTROL_RELOAD] = serve_reload, [ML_CONTROL_STOP] = serve_stop,
     [ML_CONTROL_STATUS] = serve_status, [ML_CONTROL_STORE] = serve_store,
     [ML_CONTROL_PEER] = serve_peer,     [ML_CONTROL_FIGURES] = serve_figures,
+    [ML_CONTROL_RETIRED] = serve_retired,
 };
 
 bool ml_requests_serve(struct ml_master *master, struct ml_worker_process *process)

@@ -31,7 +31,7 @@ end
 core.whole(read_special, write_special)
 
 for name, value in pairs(core) do fs[name] = value end
-fs.whole, fs.remove_on_close = nil, nil
+fs.whole, fs.remove_on_close, fs.random_name = nil, nil, nil
 fs.glob = require("moonlet.fs.glob").glob
 local temporary = require "moonlet.fs.temporary"
 fs.temp_dir, fs.temp_file = temporary.temp_dir, temporary.temp_file

@@ -82,9 +82,9 @@ local function prepare(connection, deadline, sql, ...)
 end
 
 -- Opens a connection and makes it what the options say. how: {path=, statements=, attach=,
--- patience=, is_memory=}
+-- patience=, is_memory=, closings=}
 local function connect(how, mode, only_reads)
-  local connection, message, code = core.open(how.path, mode)
+  local connection, message, code = core.open(how.path, mode, how.closings)
   if not connection then return nil, ("%s: %s"):format(how.path, message), code end
   local deadline, ok = task.now() + how.patience, true
   for _, sql in ipairs(how.statements) do
@@ -182,11 +182,14 @@ function sqlite.open(path, opts)
   local mode, memory = opts.mode or "create", is_memory(path)
   local how = {
     path = path, statements = statements_of(opts, mode, memory), attach = opts.attach or {},
-    is_memory = memory, patience = opts.busy_timeout or 5,
+    is_memory = memory, patience = opts.busy_timeout or 5, closings = core.closings(),
   }
   local writer = pool.new { open = function() return connect(how, mode) end, max = 1 }
   local lease, message, code = writer:lease()
-  if not lease then return nil, message, code end
+  if not lease then
+    how.closings:wait()
+    return nil, message, code
+  end
   lease:close()
   local later = mode == "create" and "write" or mode
   local function open_reader() return connect(how, later, true) end
@@ -195,6 +198,7 @@ function sqlite.open(path, opts)
     engine = engine, readers = readers, writer = writer, path = path,
     how = { null = opts.null, types = opts.types }, title = "sqlite " .. path,
     busy_timeout = opts.busy_timeout or 5, group_commit = opts.group_commit,
+    closings = how.closings,
   }
 end
 

@@ -57,18 +57,25 @@ function worker.status()
   return json.decode(text)
 end
 
+local METRICS_OPTIONS = { sum = true }
+
 --- The metrics (`moonlet.inspect`) of all workers in the text format of Prometheus: each series
 -- with the label `worker`, the worker's number; and what the master has added up, also of workers
 -- that are gone: `moonlet_workers_requests_total`, `moonlet_workers_connections_total`,
 -- `moonlet_workers_restarts_total`, `moonlet_workers`, `moonlet_workers_generation`. A worker that
 -- does not answer within a second is left out. Outside of a worker the metrics of this process.
 -- May wait.
+-- @tparam[opt] table opts
+-- @tparam[opt=false] boolean opts.sum counters and histograms are added up over the workers, with
+-- what those have counted that are gone or do not answer, up to the last time that they were asked;
+-- gauges stay as they are
 -- @treturn string the text; or nil, message, code: "ECANCELED": the master goes on as a new program
 -- @usage router:get("/metrics", function()
 --   return 200, { ["content-type"] = "text/plain; version=0.0.4" }, worker.metrics()
 -- end)
-function worker.metrics()
-  if worker.id then return require("moonlet.worker.figures").text() end
+function worker.metrics(opts)
+  if opts ~= nil then argument.options(opts, 1, "metrics", METRICS_OPTIONS) end
+  if worker.id then return require("moonlet.worker.figures").text(opts and opts.sum) end
   return require("moonlet.inspect").metrics "prometheus"
 end
 

@@ -434,7 +434,8 @@ function fs.watch(path, opts) end
 ---another file in the same directory, which takes the place of the first. After a loss of power the
 ---file has the old content or the new one; the new one if write() has returned. The file keeps its
 ---permissions, and its owner where that is allowed; hard links keep the old content. If anything fails
----the old file is as it was. Only files are replaced: a device, FIFO or socket is "ENOTSUP", a
+---the old file is as it was; only when the disk then fails to keep the new name is the new file there,
+---and the failure returned. Only files are replaced: a device, FIFO or socket is "ENOTSUP", a
 ---directory "EISDIR", a file that is mounted "EBUSY".
 ---
 ---A cancelled task has written nothing if the atomic write was not finished; a plain one that has

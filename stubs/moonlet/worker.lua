@@ -145,16 +145,20 @@ function worker.bus(opts) end
 ---@return fun(): any,integer # an iterator: the value, and the id of its sender
 function worker.messages(topic) end
 
+---@class moonlet.worker.metrics.options
+---@field sum? boolean counters and histograms are added up over the workers, with what those have counted that are gone or do not answer, up to the last time that they were asked; gauges stay as they are
+
 ---The metrics (`moonlet.inspect`) of all workers in the text format of Prometheus: each series
 ---with the label `worker`, the worker's number; and what the master has added up, also of workers
 ---that are gone: `moonlet_workers_requests_total`, `moonlet_workers_connections_total`,
 ---`moonlet_workers_restarts_total`, `moonlet_workers`, `moonlet_workers_generation`. A worker that
 ---does not answer within a second is left out. Outside of a worker the metrics of this process.
 ---May wait.
+---@param opts? moonlet.worker.metrics.options
 ---@return string|nil # the text; or nil, message, code: "ECANCELED": the master goes on as a new program
 ---@return string|nil # message
 ---@return string|nil # code
-function worker.metrics() end
+function worker.metrics(opts) end
 
 ---Tells the master that this worker serves. The first call that accepts connections or receives
 ---datagrams on a socket that it shares tells it, too. Harmless outside of a worker. Never waits.

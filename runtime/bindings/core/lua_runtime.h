@@ -143,6 +143,7 @@ struct ml_lua_inspect {
     struct ml_wire *inspected; /* this is an inspector's: to the runtime that it inspects */
     unsigned serving;          /* requests that have a task */
     struct ml_link unbegun;    /* those of them whose task has not begun; with `wire` */
+    struct ml_link brief;      /* those under way whose function does not wait; with `wire` */
     bool stands_still;         /* the thread serves requests only */
 };
 
@@ -161,6 +162,13 @@ struct ml_chance {
     uint64_t state;
     uint32_t mean, left;                /* instructions until the next switch */
     const struct ml_hook_kind *by_time; /* in force otherwise */
+};
+
+/* bindings/inspect/collector_clock.h. */
+struct ml_collector_clock {
+    bool is_on;
+    ml_time began; /* when the collector began to work; 0: it does not */
+    ml_time spent;
 };
 
 struct ml_lua {
@@ -188,7 +196,9 @@ struct ml_lua {
     struct ml_select select;
     struct ml_signal_inbox *signals; /* system/signal/inbox.h; NULL: not needed yet */
     struct ml_lua_threads os_threads;
+    unsigned own_loads; /* modules of moonlet's that are being loaded: bindings/lib/require.c */
     struct ml_lua_inspect inspect;
+    struct ml_collector_clock collector;
     struct ml_profile *profile; /* bindings/inspect/profile.h; NULL: none is under way */
     struct ml_lua_http http;
     struct ml_lua_worker *worker; /* bindings/core/lua_worker.h; NULL: this is none */

@@ -78,10 +78,37 @@ static void on_figures(struct ml_worker_client *client, struct ml_control_messag
     struct ml_lua_worker *worker = data;
     uint64_t number;
     (void)client;
+    worker->was_asked = true;
     if (ml_control_read(message, &number, sizeof number))
         spawn(worker->lua, (struct errand){.name = "metrics",
                                            .module = "moonlet.worker.figures",
                                            .number = (lua_Number)number});
+}
+
+/* Protected. */
+static int say_figures(lua_State *L)
+{
+    lua_pushcfunction(L, run_errand);
+    lua_pushliteral(L, "moonlet.worker.figures");
+    lua_pushinteger(L, 0);
+    lua_pushboolean(L, false);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
+/* Without memory, or if a gauge's function would wait, the master has what it was told before. */
+void ml_lua_worker_say_last(struct ml_lua *lua)
+{
+    lua_State *L = lua->aside;
+    if (lua->worker == NULL)
+        return;
+    ml_worker_client_beat(lua->worker->client);
+    if (!lua->worker->was_asked || !lua_checkstack(L, LUA_MINSTACK))
+        return;
+    int top = lua_gettop(L);
+    lua_pushcfunction(L, say_figures);
+    lua_pcall(L, 0, 0, 0);
+    lua_settop(L, top);
 }
 
 static void on_drain(struct ml_worker_client *client, struct ml_control_message *message,
@@ -162,6 +189,8 @@ void ml_lua_worker_close(struct ml_lua *lua)
     if (lua->worker == NULL)
         return;
     lua->io.tickets = NULL;
+    lua->io.balance = NULL;
+    ml_balance_release(&lua->worker->balance);
     ml_lua_peers_close(&lua->worker->peers);
     ml_worker_client_close(lua->worker->client);
     free(lua->worker);
@@ -199,6 +228,31 @@ static bool has_port(const struct ml_address *address)
     return ml_address_is_local(address) || ml_address_port(address) != 0;
 }
 
+/* The memory by which connections are spread is one of the master's stores; scripts have none
+ * without a name. 0, also without memory: then they are not spread; or -ECANCELED. */
+static int open_balance(struct ml_lua *lua)
+{
+    struct ml_lua_worker *worker = lua->worker;
+    const struct ml_control_place *place = &worker->client->place;
+    struct ml_control_store asked = {.size = ml_balance_size()};
+    struct ml_worker_reply *reply = NULL;
+    if (lua->io.balance != NULL)
+        return 0;
+    int error = ml_worker_request(worker->client, ML_CONTROL_STORE, &asked, sizeof asked, &reply,
+                                  ML_FOREVER);
+    if (error != 0)
+        return error == -ECANCELED ? error : 0;
+    uint32_t index = 2 * (place->slot - 1) + place->generation % 2;
+    int fd = reply->error == 0 ? ml_worker_reply_take_fd(reply, 0) : -1;
+    ml_worker_reply_free(reply);
+    if (fd >= 0 && lua->io.balance == NULL &&
+        ml_balance_open(&worker->balance, fd, index, place->serial) == 0)
+        lua->io.balance = &worker->balance;
+    if (fd >= 0)
+        close(fd);
+    return 0;
+}
+
 int ml_lua_worker_listen(struct ml_lua *lua, const struct ml_control_listen *asked, int *fd,
                          struct ml_shared_socket *shared, char *name)
 {
@@ -211,7 +265,11 @@ int ml_lua_worker_listen(struct ml_lua *lua, const struct ml_control_listen *ask
     if (worker->client->place.reuseport && asked->kind == ML_SHARE_STREAM &&
         !ml_address_is_local(&asked->address))
         request.is_per_slot = true;
-    int error = ml_worker_request(worker->client, ML_CONTROL_LISTEN, &request, sizeof request,
+    bool is_spread = asked->kind != ML_SHARE_DATAGRAM && !request.is_per_slot;
+    int error = is_spread ? open_balance(lua) : 0;
+    if (error != 0)
+        return error;
+    error = ml_worker_request(worker->client, ML_CONTROL_LISTEN, &request, sizeof request,
                                   &reply, ML_FOREVER);
     if (error != 0)
         return error;
@@ -220,6 +278,7 @@ int ml_lua_worker_listen(struct ml_lua *lua, const struct ml_control_listen *ask
     if (error == 0) {
         shared->lua = lua;
         shared->number = number;
+        shared->is_spread = is_spread;
         ml_list_insert(&worker->sockets, &shared->link);
     }
     return error;
@@ -230,6 +289,8 @@ void ml_shared_socket_close(struct ml_shared_socket *shared)
     if (!ml_link_is_in_list(&shared->link))
         return;
     ml_list_remove(&shared->link);
+    if (shared->is_spread)
+        ml_balance_leave(&shared->lua->worker->balance); /* the next accept joins again */
     ml_worker_tell(shared->lua->worker->client, ML_CONTROL_UNLISTEN, &shared->number,
                    sizeof shared->number);
 }

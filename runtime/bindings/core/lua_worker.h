@@ -7,6 +7,7 @@
 
 #include "bindings/core/lua_peers.h"
 #include "bindings/core/lua_runtime.h"
+#include "io/balance.h"
 #include "worker/client.h"
 
 struct ml_lua_worker {
@@ -17,7 +18,9 @@ struct ml_lua_worker {
     bool has_inherited;     /* the listeners of the service manager were asked for */
     struct ml_link sockets; /* shared ones that are open */
     struct ml_lua_peers peers;
+    struct ml_balance balance; /* of connections over the workers */
     bool is_draining;
+    bool was_asked; /* for its metrics */
 };
 
 /* A shared socket in the hands of this worker; all zero: it is none. */
@@ -25,6 +28,7 @@ struct ml_shared_socket {
     struct ml_link link; /* in worker->sockets; in no list: it is none, or closed */
     struct ml_lua *lua;
     uint64_t number;
+    bool is_spread; /* all workers accept from this one: io/balance.h spreads the connections */
     void (*close)(struct ml_shared_socket *shared); /* the owner's: closes all of it */
 };
 
@@ -51,6 +55,10 @@ unsigned ml_lua_worker_count_sockets(const struct ml_lua *lua);
 
 /* It is closed. Harmless for one that is none. Never waits. */
 void ml_shared_socket_close(struct ml_shared_socket *shared);
+
+/* The runtime ends: tells the master what this worker has counted since it said so last. Outside of
+ * tasks; never waits. */
+void ml_lua_worker_say_last(struct ml_lua *lua);
 
 /* The worker has begun to serve. Never waits. */
 void ml_lua_worker_serves(struct ml_lua *lua);

@@ -1,5 +1,6 @@
 #include "bindings/db/sqlite.h"
 
+#include "bindings/core/blocking.h"
 #include "bindings/core/object.h"
 #include "bindings/db/sqlite_object.h"
 #include "bindings/db/sqlite_parameters.h"
@@ -11,6 +12,7 @@
 #include <sqlite3.h>
 
 static const char cursor_type[] = "database.cursor";
+static const char closings_type[] = "database.closings";
 
 /* The rows of a statement that has more of them. Its connection is its user value. */
 struct cursor {
@@ -278,17 +280,49 @@ static int connection_close(lua_State *L)
     return 0;
 }
 
-/* open(path, how) -> a connection. how: "create", "write", "read". */
+/* The end of closings; also their finalizer. */
+static int closings_release(lua_State *L)
+{
+    struct ml_sqlite_closings **closings = ml_check_object(L, 1, closings_type);
+    ml_sqlite_closings_drop(*closings);
+    *closings = NULL;
+    return 0;
+}
+
+/* closings:wait(): until those connections are closed whose closing has begun. */
+static int closings_wait(lua_State *L)
+{
+    struct ml_sqlite_closings **closings = ml_check_object(L, 1, closings_type);
+    if (*closings == NULL || (*closings)->under_way == 0)
+        return 0;
+    ml_blocking_begin(L);
+    ml_blocking_end(L, ml_sqlite_closings_wait(*closings));
+    return 0;
+}
+
+/* closings() -> an object for connections of one database */
+static int new_closings(lua_State *L)
+{
+    struct ml_sqlite_closings **closings = ml_push_object(L, closings_type, sizeof *closings, 0);
+    *closings = ml_sqlite_closings_new(&ml_lua_of(L)->hub);
+    return *closings != NULL ? 1 : luaL_error(L, "not enough memory");
+}
+
+/* open(path, how[, closings]) -> a connection. how: "create", "write", "read". */
 static int open_connection(lua_State *L)
 {
     static const char *const names[] = {"create", "write", "read", NULL};
     static const unsigned flags[] = {SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
                                      SQLITE_OPEN_READWRITE, SQLITE_OPEN_READONLY};
     int how = luaL_checkoption(L, 2, "create", names);
+    struct ml_sqlite_closings **closings =
+        lua_isnoneornil(L, 3) ? NULL : ml_check_object(L, 3, closings_type);
     struct ml_lua_sqlite *s = ml_sqlite_push(L);
     s->c = ml_sqlite_new();
     if (s->c == NULL)
         return luaL_error(L, "not enough memory");
+    if (closings != NULL)
+        s->c->closings = ml_sqlite_closings_share(*closings);
     ml_sqlite_set_text(L, s, 1);
     s->c->call.flags = flags[how];
     if (ml_sqlite_call(L, s, ml_sqlite_open) != SQLITE_OK)
@@ -311,9 +345,13 @@ int ml_open_sqlite(lua_State *L)
     static const luaL_Reg cursor_methods[] = {
         {"fetch", cursor_fetch}, {"close", cursor_close}, {NULL, NULL}};
     static const luaL_Reg cursor_metamethods[] = {{"__gc", cursor_close}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {{"open", open_connection}, {NULL, NULL}};
+    static const luaL_Reg closings_methods[] = {{"wait", closings_wait}, {NULL, NULL}};
+    static const luaL_Reg closings_metamethods[] = {{"__gc", closings_release}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"open", open_connection}, {"closings", new_closings}, {NULL, NULL}};
     ml_open_object_type(L, ml_sqlite_type, methods, metamethods);
     ml_open_object_type(L, cursor_type, cursor_methods, cursor_metamethods);
+    ml_open_object_type(L, closings_type, closings_methods, closings_metamethods);
     luaL_newlib(L, functions);
     return 1;
 }

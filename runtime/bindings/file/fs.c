@@ -1,12 +1,14 @@
 /*** @submodule moonlet.fs */
 #include "bindings/file/fs.h"
 
+#include "bindings/core/failure.h"
 #include "bindings/file/arguments.h"
 #include "bindings/file/file.h"
 #include "bindings/file/file_call.h"
 #include "bindings/file/paths.h"
 #include "bindings/file/walk.h"
 #include "bindings/file/whole.h"
+#include "system/file/new_file.h"
 #include "system/file/paths.h"
 #include "system/file/quick.h"
 
@@ -89,6 +91,18 @@ static int fs_exists(lua_State *L)
     return 1;
 }
 
+/* random_name(): a part of a name for what is temporary. It leaves alone the numbers of
+ * math.random, which a script may have seeded. */
+static int fs_random_name(lua_State *L)
+{
+    char name[ML_RANDOM_NAME];
+    int error = ml_random_name(name);
+    if (error != 0)
+        return ml_push_failure(L, error);
+    lua_pushstring(L, name);
+    return 1;
+}
+
 /* Functions with the upvalues of bindings/file/whole.h; the second is on top of the stack. */
 static void add_whole(lua_State *L, const char *name, lua_CFunction function)
 {
@@ -112,8 +126,11 @@ static int set_whole(lua_State *L)
 
 int ml_open_fs(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"stat", fs_stat}, {"lstat", fs_lstat}, {"exists", fs_exists}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"stat", fs_stat},
+                                         {"lstat", fs_lstat},
+                                         {"exists", fs_exists},
+                                         {"random_name", fs_random_name},
+                                         {NULL, NULL}};
     ml_open_file_calls(L);
     ml_push_disks(L);
     luaL_newlib(L, functions);

@@ -21,18 +21,29 @@ enum { MOST_TASKS = 64 };
 /* Owns a request that is being served. */
 struct served {
     struct ml_request *request; /* NULL: it was answered */
-    struct ml_link link;        /* in lua->inspect.unbegun, until its task begins */
+    struct ml_link link;        /* in lua->inspect.unbegun, until its task begins; then, if its
+                                   function does not wait, in lua->inspect.brief */
+    const struct ml_task *task; /* that has begun */
 };
 
-static void begin(struct served *served)
+static void leave_list(struct served *served)
 {
     if (ml_link_is_in_list(&served->link))
         ml_list_remove(&served->link);
 }
 
+/* The running task carries it out. */
+static void begin(struct ml_lua *lua, struct served *served)
+{
+    leave_list(served);
+    served->task = lua->hub.current;
+    if (served->request != NULL && !served->request->may_wait)
+        ml_list_insert(&lua->inspect.brief, &served->link);
+}
+
 static void answer(struct ml_lua *lua, struct served *served, struct ml_parcel *outcome)
 {
-    begin(served);
+    leave_list(served);
     ml_request_finish(served->request, outcome);
     served->request = NULL;
     lua->inspect.serving--;
@@ -93,7 +104,7 @@ static struct ml_parcel *outcome_of(lua_State *L, const struct ml_parcel *call)
 static int serve_in_task(lua_State *L)
 {
     struct served *served = ml_check_object(L, 1, request_type);
-    begin(served);
+    begin(ml_lua_of(L), served);
     ml_debugger_own(ml_lua_of(L));
     if (served->request == NULL) /* code that computed has answered it meanwhile */
         return 0;
@@ -137,7 +148,7 @@ static void begin_task(struct ml_lua *lua, struct ml_request *request)
         status = lua_pcall(L, 1, 0, 0);
     }
     if (status != LUA_OK && beginning.served != NULL) {
-        begin(beginning.served);
+        leave_list(beginning.served);
         beginning.served->request = NULL;
     }
     if (status != LUA_OK) {
@@ -162,6 +173,7 @@ void ml_agent_open(struct ml_lua *lua, struct ml_wire *wire)
     wire->lua = lua;
     wire->letter.deliver = deliver;
     ml_list_init(&lua->inspect.unbegun);
+    ml_list_init(&lua->inspect.brief);
     lua->inspect.wire = wire;
 }
 
@@ -173,6 +185,16 @@ void ml_agent_close(struct ml_lua *lua)
 }
 
 /* ---- at once ---- */
+
+bool ml_agent_is_ready(const struct ml_lua *lua)
+{
+    const struct ml_link *head = &lua->inspect.brief, *link = head->next;
+    if (lua->inspect.wire == NULL || lua->own_loads > 0)
+        return false;
+    while (link != head && ml_container_of(link, struct served, link)->task != lua->hub.current)
+        link = link->next;
+    return link == head;
+}
 
 /* The next one whose task has not begun, which code that computes would keep from it; NULL: there
  * is none. */
@@ -191,7 +213,7 @@ static void serve_unbegun(lua_State *L)
     while (lua->inspect.wire != NULL && (served = next_unbegun(lua)) != NULL) {
         struct ml_request *request = served->request; /* from now on not of the object, which may
                                                          be collected meanwhile */
-        begin(served);
+        leave_list(served);
         served->request = NULL;
         lua->inspect.serving--;
         ml_request_finish(request, outcome_of(L, request->call));

@@ -23,6 +23,11 @@ void ml_agent_open(struct ml_lua *lua, struct ml_wire *wire);
 /* The same, undone. */
 void ml_agent_close(struct ml_lua *lua);
 
+/* Whether the running code may be interrupted by ml_agent_serve(). It may not while it carries out
+ * a request whose function does not wait, which would find its own work half done, nor while a
+ * module of moonlet's is being loaded, which would be loaded twice. Both are over soon. */
+bool ml_agent_is_ready(const struct ml_lua *lua);
+
 /* Serves the requests that wait for no more than code which runs on L; no wait is allowed there
  * meanwhile. Never raises. For hooks. */
 void ml_agent_serve(lua_State *L);

@@ -12,6 +12,9 @@
 extern const char luaC_barrier_[] ML_WEAK, luaC_freeallobjects[] ML_WEAK, luaC_step[] ML_WEAK,
     luaC_fullgc[] ML_WEAK, luaV_execute[] ML_WEAK;
 
+/* luaC_step and luaC_fullgc where vm/export_collector.c stands in for those. */
+extern const char __real_luaC_step[] ML_WEAK, __real_luaC_fullgc[] ML_WEAK;
+
 /* Bytes of the collector's own functions in front of luaC_barrier_, and of luaC_fullgc().
  * measured: 7,632 and 362 (Debian 12, x86-64). */
 enum { OWN = 7600, FULL = 352 };
@@ -37,11 +40,23 @@ static uintptr_t address_of(const char *function)
     return (uintptr_t)function;
 }
 
+static uintptr_t step_address(void)
+{
+    uintptr_t real = address_of(__real_luaC_step);
+    return real != 0 ? real : address_of(luaC_step);
+}
+
+static uintptr_t full_address(void)
+{
+    uintptr_t real = address_of(__real_luaC_fullgc);
+    return real != 0 ? real : address_of(luaC_fullgc);
+}
+
 /* Not const: the compiler would take the addresses of two objects for unequal to 0. */
 bool ml_profile_knows_collector(void)
 {
     uintptr_t barrier = address_of(luaC_barrier_), free_all = address_of(luaC_freeallobjects),
-              step = address_of(luaC_step), full = address_of(luaC_fullgc);
+              step = step_address(), full = full_address();
     enum { MOST = 16384 };
     return barrier != 0 && barrier < free_all && free_all < step && step < full &&
            full - barrier < MOST;
@@ -84,7 +99,7 @@ bool ml_profile_in_collector(const ucontext_t *interrupted, const struct ml_stra
 {
     if (!ml_profile_knows_collector())
         return false;
-    struct range all = {address_of(luaC_barrier_) - OWN, address_of(luaC_fullgc) + FULL};
+    struct range all = {address_of(luaC_barrier_) - OWN, full_address() + FULL};
     struct range allocating = {address_of(luaC_barrier_), address_of(luaC_freeallobjects)};
     uintptr_t counter = counter_of(interrupted);
     if (holds(all, counter))

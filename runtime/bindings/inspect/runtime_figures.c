@@ -3,6 +3,7 @@
 #include "bindings/core/lua_runtime.h"
 #include "bindings/core/lua_task.h"
 #include "bindings/http/types.h"
+#include "bindings/inspect/collector_clock.h"
 #include "bindings/inspect/process_figures.h"
 #include "bindings/inspect/series.h"
 #include "hub/on/offload.h"
@@ -46,10 +47,12 @@ static void set_tasks(lua_State *L, const struct ml_lua *lua)
     set_count(L, "children", ml_inspect_length(&lua->children.all));
 }
 
-static void set_memory(lua_State *L, const struct ml_lua *lua)
+static void set_memory(lua_State *L, struct ml_lua *lua)
 {
     const struct ml_bank *bank = &lua->hub.bank;
     set(L, "lua_heap", 1024.0 * lua_gc(L, LUA_GCCOUNT) + lua_gc(L, LUA_GCCOUNTB));
+    if (ml_collector_watch(lua))
+        set(L, "gc_seconds", (double)lua->collector.spent / ML_SECOND);
     set_count(L, "stacks", bank->made);
     set_count(L, "stack_copies", bank->copies);
     set_count(L, "stack_copied", bank->copied_bytes);
@@ -131,7 +134,7 @@ static void set_process(lua_State *L)
 
 int ml_inspect_runtime(lua_State *L)
 {
-    const struct ml_lua *lua = ml_lua_of(L);
+    struct ml_lua *lua = ml_lua_of(L);
     lua_createtable(L, 0, 40);
     set_tasks(L, lua);
     set_memory(L, lua);

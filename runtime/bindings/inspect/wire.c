@@ -110,18 +110,25 @@ struct ml_request *ml_request_new(struct ml_parcel *call, struct ml_thread_chann
     return request;
 }
 
-void ml_request_finish(struct ml_request *request, struct ml_parcel *outcome)
+static void forget(struct ml_request *request)
 {
-    if (outcome != NULL && ml_thread_channel_try_put(request->reply, &outcome->message) != 0)
-        ml_parcel_release(outcome);
-    ml_thread_channel_close(request->reply, NULL);
     ml_thread_channel_release(request->reply);
     if (request->call != NULL)
         ml_parcel_release(request->call);
     free(request);
 }
 
+void ml_request_finish(struct ml_request *request, struct ml_parcel *outcome)
+{
+    if (outcome != NULL && ml_thread_channel_try_put(request->reply, &outcome->message) != 0)
+        ml_parcel_release(outcome);
+    ml_thread_channel_close(request->reply, NULL);
+    forget(request);
+}
+
 /* Drops requests for which nobody waits any more. The mutex is locked. */
+/* The reply stays open: closed, it would tell the caller, whose time ends now as well, that the
+ * runtime has ended. */
 static void drop_late(struct ml_wire *wire)
 {
     ml_time now = ml_clock_now();
@@ -133,7 +140,7 @@ static void drop_late(struct ml_wire *wire)
             continue;
         ml_list_remove(&request->link);
         wire->count--;
-        ml_request_finish(request, NULL);
+        forget(request);
     }
 }
 

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <lualib.h>
+#include <string.h>
 
 static const char loading_type[] = "moonlet.loading";
 static const char over_type[] = "moonlet.loading.over";
@@ -29,6 +30,7 @@ const struct ml_wait_kind ml_module_kind = {.text = "a module that is loaded by 
  * keep alive. */
 struct loading {
     uint64_t task; /* number of the loading task */
+    bool is_own;   /* the module is moonlet's: counted in lua->own_loads */
     bool is_over;
 };
 
@@ -79,6 +81,7 @@ static int end_loading(lua_State *L)
     if (loading->is_over)
         return 0;
     loading->is_over = true;
+    ml_lua_of(L)->own_loads -= loading->is_own;
     lua_getiuservalue(L, 1, LOADING_NAME);
     lua_pushvalue(L, -1);
     if (find_loading(L) == loading) {
@@ -89,6 +92,12 @@ static int end_loading(lua_State *L)
     if (!ml_lua_of(L)->is_closing)
         ml_event_set(&ml_lua_of(L)->hub, &((struct over *)ml_to_object(L, -1))->event);
     return 0;
+}
+
+static bool is_own(const char *name)
+{
+    static const char prefix[] = "moonlet.";
+    return strncmp(name, prefix, sizeof prefix - 1) == 0;
 }
 
 /* Puts the object that makes others wait at LOADING, unless the task is loading that module
@@ -106,6 +115,8 @@ static void begin_loading(lua_State *L, const struct ml_task *task)
     over->slot = task->waiter.slot;
     lua_setiuservalue(L, LOADING, LOADING_OVER);
     loading->is_over = false;
+    loading->is_own = is_own(lua_tostring(L, NAME));
+    ml_lua_of(L)->own_loads += loading->is_own;
     lua_toclose(L, LOADING);
     lua_pushvalue(L, NAME);
     note(L, &loads_key, LOADING);

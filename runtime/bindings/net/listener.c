@@ -61,6 +61,7 @@ static int share(struct ml_lua *lua, struct ml_listener *listener,
     }
     whole->shared.close = close_shared;
     listener->is_shared = true;
+    listener->is_spread = whole->shared.is_spread;
     return error;
 }
 

@@ -2,6 +2,7 @@
 #include "bindings/core/blocking.h"
 #include "bindings/core/failure.h"
 #include "bindings/postgres/connection_object.h"
+#include "bindings/postgres/parameters.h"
 #include "bindings/postgres/result.h"
 #include "db/postgres/pipeline.h"
 #include "db/postgres/simple.h"
@@ -21,7 +22,7 @@ static int push_true_or_failure(lua_State *L, const struct ml_pg *pg, int error)
 int ml_pg_connection_send(lua_State *L)
 {
     struct ml_pg *pg = ml_check_pg(L);
-    const char *sql = luaL_checkstring(L, 2);
+    const char *sql = ml_pg_check_text(L, 2);
     ml_blocking_begin(L);
     return push_true_or_failure(L, pg, ml_blocking_end(L, ml_pg_simple_send(pg, sql, ML_FOREVER)));
 }

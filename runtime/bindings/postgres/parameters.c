@@ -143,3 +143,11 @@ int ml_pg_read_parameters(lua_State *L, int first, const char *signature, size_t
     }
     return bad;
 }
+
+const char *ml_pg_check_text(lua_State *L, int index)
+{
+    size_t size;
+    const char *text = luaL_checklstring(L, index, &size);
+    luaL_argcheck(L, strlen(text) == size, index, "the text contains a zero byte");
+    return text;
+}

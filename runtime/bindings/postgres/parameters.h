@@ -36,6 +36,9 @@ struct ml_pg_parameters {
  * which nil takes its letter; or nil. */
 int ml_pg_signature(lua_State *L);
 
+/* The text of a command at `index`. Raises for a zero byte in it, where libpq would cut it off. */
+const char *ml_pg_check_text(lua_State *L, int index);
+
 /*
  * Reads the values from `first` on, whose letters are `signature`: those of ml_pg_signature(), and
  *

@@ -42,7 +42,7 @@ static int read_query(lua_State *L, struct ml_pg_query *query, struct ml_pg_para
     const char *signature = luaL_checklstring(L, SIGNATURE, &count);
     if (lua_gettop(L) < PARAMETERS - 1)
         lua_settop(L, PARAMETERS - 1);
-    *query = (struct ml_pg_query){.sql = luaL_optstring(L, SQL, NULL),
+    *query = (struct ml_pg_query){.sql = lua_isnil(L, SQL) ? NULL : ml_pg_check_text(L, SQL),
                                   .name = luaL_optstring(L, NAME, NULL),
                                   .before = luaL_optstring(L, BEFORE, NULL)};
     luaL_argcheck(L, query->sql != NULL || query->name != NULL, SQL, "no text and no name");
@@ -146,7 +146,7 @@ int ml_pg_connection_run(lua_State *L)
 int ml_pg_connection_leave(lua_State *L)
 {
     struct ml_pg *pg = ml_check_pg(L);
-    struct ml_pg_query query = {.sql = luaL_checkstring(L, 2)};
+    struct ml_pg_query query = {.sql = ml_pg_check_text(L, 2)};
     struct ml_pg_request *request;
     int error = ml_pg_send(pg, &query, &request);
     if (error != 0)

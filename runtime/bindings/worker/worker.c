@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -124,28 +125,49 @@ static int count_sockets(lua_State *L)
 
 /* ---- metrics ---- */
 
-/* 0 or a negated errno. */
-static int tell_figures(struct ml_worker_client *client, uint64_t number, const char *text,
-                        size_t size)
+struct figures_file {
+    const char *text;
+    size_t size;
+};
+
+/* Sends a word with a file. 0 or a negated errno. */
+static int tell_file(struct ml_worker_client *client, enum ml_control_type type,
+                     const void *payload, size_t size, const struct figures_file *what)
 {
     int file = memfd_create("moonlet.figures", MFD_CLOEXEC), error = 0;
     if (file < 0)
         return -errno;
-    if (write(file, text, size) == (ssize_t)size)
-        error = ml_worker_tell_with(client, ML_CONTROL_FIGURES, &number, sizeof number, file);
+    if (write(file, what->text, what->size) == (ssize_t)what->size)
+        error = ml_worker_tell_with(client, type, payload, size, file);
     close(file);
     return error;
 }
 
-/* answer_figures(number, text): this worker's metrics, a line, that the master has asked for. */
+/* answer_figures(number, text): this worker's metrics, a line, that the master has asked for; 0:
+ * unasked. */
 static int answer_figures(lua_State *L)
 {
     const struct ml_lua_worker *worker = ml_lua_of(L)->worker;
     size_t size;
     uint64_t number = (uint64_t)luaL_checknumber(L, 1);
     const char *text = luaL_checklstring(L, 2, &size);
+    const struct figures_file file = {.text = text, .size = size};
     if (worker != NULL)
-        tell_figures(worker->client, number, text, size);
+        tell_file(worker->client, ML_CONTROL_FIGURES, &number, sizeof number, &file);
+    return 0;
+}
+
+/* put_together(retired, epoch, text): a line in place of those of workers that are gone. */
+static int put_together(lua_State *L)
+{
+    const struct ml_lua_worker *worker = ml_lua_of(L)->worker;
+    size_t size;
+    const struct ml_control_figures of = {.retired = (uint64_t)luaL_checkinteger(L, 1),
+                                          .epoch = (uint64_t)luaL_checkinteger(L, 2)};
+    const char *text = luaL_checklstring(L, 3, &size);
+    const struct figures_file file = {.text = text, .size = size};
+    if (worker != NULL)
+        tell_file(worker->client, ML_CONTROL_RETIRED, &of, sizeof of, &file);
     return 0;
 }
 
@@ -160,15 +182,27 @@ static void push_file(lua_State *L, int file)
     luaL_pushresultsize(&buffer, count > 0 ? (size_t)count : 0);
 }
 
-/* Stack: ..., a light userdata, the reply. Protected: pushes what is in its file. */
+/* Stack: ..., a light userdata, the reply. Protected: pushes a list: what is in its file; how many
+ * bytes at the end are of workers that are gone; the epoch of these. */
 static int push_figures(lua_State *L)
 {
     const struct ml_worker_reply *reply = lua_touserdata(L, 1);
+    struct ml_control_figures of = {0};
+    if (ml_buffer_size(&reply->text) >= sizeof of)
+        memcpy(&of, ml_buffer_data(&reply->text), sizeof of);
+    lua_createtable(L, 3, 0);
     push_file(L, reply->fd_count > 0 ? reply->fds[0] : -1);
+    lua_rawseti(L, -2, 1);
+    lua_pushinteger(L, (lua_Integer)of.retired);
+    lua_rawseti(L, -2, 2);
+    lua_pushinteger(L, (lua_Integer)of.epoch);
+    lua_rawseti(L, -2, 3);
     return 1;
 }
 
-/* figures() -> the lines of all workers; nil, message, code. */
+/* figures() -> a list: the lines of all workers, a line "-", and those of workers that have not
+ * answered or are gone; of how many bytes the latter are, and their epoch; or nil, message, code.
+ */
 static int figures(lua_State *L)
 {
     struct ml_worker_reply *reply;
@@ -204,6 +238,7 @@ int ml_open_worker(lua_State *L)
                                          {"interrupt", interrupt},
                                          {"figures", figures},
                                          {"answer_figures", answer_figures},
+                                         {"put_together", put_together},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     ml_worker_add_messages(L);

@@ -26,6 +26,13 @@ static struct ml_pg_request *first_of(struct ml_pg *pg)
     return ml_list_is_empty(&pg->requests) ? NULL : request_of(pg->requests.next);
 }
 
+/* The task that reads looks again at what it waits for. */
+static void wake_reader(struct ml_pg *pg)
+{
+    if (pg->is_read && pg->fd.sides[ML_FD_READ].waiter != NULL)
+        ml_task_wake(pg->fd.sides[ML_FD_READ].waiter, ML_WAKE_EVENT);
+}
+
 /* ---- the end of a request ---- */
 
 static void free_request(struct ml_pg_request *request)
@@ -52,10 +59,12 @@ void ml_pg_end_requests(struct ml_pg *pg, int error)
         end_request(request, request->result != NULL ? 0 : error);
 }
 
+/* libpq may have closed the socket, on which the task that reads would wait for ever. */
 void ml_pg_break(struct ml_pg *pg)
 {
     pg->is_broken = true;
     ml_pg_end_requests(pg, -ECONNRESET);
+    wake_reader(pg);
 }
 
 /* The server runs the first request, if any. If its task has given up, the query is cancelled; a
@@ -193,13 +202,6 @@ static bool send_query(PGconn *conn, const struct ml_pg_query *q, bool *was_begu
     *was_begun = *was_begun || q->sql != NULL;
     return ml_libpq.PQsendQueryPrepared(conn, q->name, q->count, q->values, q->lengths, q->formats,
                                         0);
-}
-
-/* The task that reads looks again at what it waits for. */
-static void wake_reader(struct ml_pg *pg)
-{
-    if (pg->is_read && pg->fd.sides[ML_FD_READ].waiter != NULL)
-        ml_task_wake(pg->fd.sides[ML_FD_READ].waiter, ML_WAKE_EVENT);
 }
 
 /* The task that reads may wait for nothing but input: it is to write, too. */

@@ -54,6 +54,7 @@ static void close_and_free(struct ml_sqlite *c)
     ml_buffer_release(&c->call.text);
     ml_buffer_release(&c->call.input);
     ml_buffer_release(&c->call.output);
+    ml_sqlite_closings_drop(c->closings);
     free(c);
 }
 
@@ -145,14 +146,16 @@ enum { COLD = 16 };
 static bool is_short(struct ml_sqlite *c)
 {
     const struct ml_buffer *text = &c->call.text;
-    const struct ml_sqlite_statement *s =
+    struct ml_sqlite_statement *s =
         ml_sqlite_statements_peek(&c->statements, ml_buffer_data(text), ml_buffer_size(text));
     if (s == NULL || !s->is_short || ml_buffer_size(&c->call.input) > SHORT_INPUT)
         return false;
     bool is_simple = sqlite3_get_autocommit(c->db) == 0 && !c->has_savepoint;
     unsigned looked_at =
         1 + (unsigned)sqlite3_stmt_status(s->handle, SQLITE_STMTSTATUS_REPREPARE, 0);
-    return (s->reads || is_simple) && s->looked_at == looked_at;
+    bool is = (s->reads || is_simple) && s->looked_at == looked_at;
+    c->call.found = is ? s : NULL;
+    return is;
 }
 
 /* Only a database in memory is not sealed: it has no files. */
@@ -192,6 +195,7 @@ int ml_sqlite_run(struct ml_hub *hub, struct ml_sqlite *c, int (*make)(struct ml
         run_here(hub, c);
         return 0;
     }
+    c->call.found = NULL;
     atomic_fetch_add_explicit(&c->users, 1, memory_order_relaxed);
     int error = ml_offload(hub, &database_kind, &c->call.job, ML_FOREVER);
     if (error == 0)
@@ -243,7 +247,9 @@ static void run_close(struct ml_job *job)
 
 static void free_closed(struct ml_job *job)
 {
-    drop_user(connection_of(job));
+    struct ml_sqlite *c = connection_of(job);
+    ml_sqlite_closings_end(c->closings);
+    drop_user(c);
 }
 
 void ml_sqlite_release(struct ml_hub *hub, struct ml_sqlite *c)
@@ -253,9 +259,13 @@ void ml_sqlite_release(struct ml_hub *hub, struct ml_sqlite *c)
         return;
     }
     c->call.job = (struct ml_job){.run = run_close,
-                                  .release = free_closed,
+                                  .release = release,
                                   .finished = free_closed,
                                   .must_run = true,
                                   .work = ML_WORK_DATABASE};
-    ml_offload_start(hub, &c->call.job);
+    struct ml_sqlite_closings *closings = ml_sqlite_closings_share(c->closings);
+    ml_sqlite_closings_begin(closings);
+    if (ml_offload_start(hub, &c->call.job) != 0)
+        ml_sqlite_closings_end(closings);
+    ml_sqlite_closings_drop(closings);
 }

@@ -7,6 +7,7 @@
 #define ML_DB_SQLITE_CONNECTION_H
 
 #include "db/sqlite/cells.h"
+#include "db/sqlite/closings.h"
 #include "db/sqlite/files.h"
 #include "db/sqlite/refusal.h"
 #include "db/sqlite/statements.h"
@@ -44,6 +45,7 @@ struct ml_sqlite_call {
     unsigned flags;
     unsigned max_rows;
     struct ml_sqlite_statement *cursor; /* whose next rows are fetched */
+    struct ml_sqlite_statement *found;  /* of the text, which runs on this thread; or NULL */
 
     /* What came of it. */
     int result;
@@ -64,6 +66,7 @@ struct ml_sqlite {
     struct ml_sqlite_statements statements;
     struct ml_sqlite_call call;
     struct ml_sqlite_files files;
+    struct ml_sqlite_closings *closings; /* where its closing counts; NULL: nowhere */
     unsigned cold;      /* statements that still go to workers, since the last one had to read */
     bool has_savepoint; /* perhaps: its journal would be written on the thread of the statement */
     bool is_sealed;     /* refuses ATTACH */

@@ -168,7 +168,7 @@ static bool prepare_file(struct ml_sqlite_file_methods *with, struct ml_sqlite_f
                          sqlite3 *db, int which)
 {
     sqlite3_file *file = NULL;
-    if (sqlite3_file_control(db, "main", which, &file) != SQLITE_OK || file == NULL ||
+    if (sqlite3_file_control(db, NULL, which, &file) != SQLITE_OK || file == NULL ||
         file->pMethods == NULL)
         return false;
     if (file->pMethods == &with->methods)

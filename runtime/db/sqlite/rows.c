@@ -34,6 +34,15 @@ static int put_bytes(struct ml_buffer *out, enum ml_cell_type type, const void *
     return ml_cell_put_bytes(out, type, bytes, (size_t)size);
 }
 
+/* Its size first, as UTF-8: then SQLite need not copy the text to put a 0 behind it. */
+static int put_column_text(struct ml_buffer *out, sqlite3_stmt *handle, int i)
+{
+    int size = sqlite3_column_bytes(handle, i);
+    const void *bytes =
+        size > 0 ? sqlite3_column_blob(handle, i) : (const void *)sqlite3_column_text(handle, i);
+    return put_bytes(out, ML_CELL_TEXT, bytes, size);
+}
+
 static int put_value(struct ml_buffer *out, sqlite3_stmt *handle, int i)
 {
     const void *bytes;
@@ -43,8 +52,7 @@ static int put_value(struct ml_buffer *out, sqlite3_stmt *handle, int i)
     case SQLITE_FLOAT:
         return ml_cell_put_float(out, sqlite3_column_double(handle, i));
     case SQLITE_TEXT:
-        bytes = sqlite3_column_text(handle, i);
-        return put_bytes(out, ML_CELL_TEXT, bytes, sqlite3_column_bytes(handle, i));
+        return put_column_text(out, handle, i);
     case SQLITE_BLOB:
         bytes = sqlite3_column_blob(handle, i);
         return put_bytes(out, ML_CELL_BLOB, bytes, sqlite3_column_bytes(handle, i));

@@ -94,7 +94,12 @@ int ml_sqlite_execute(struct ml_sqlite *c)
     size_t size = ml_buffer_size(&c->call.text);
     if (has_lost_transaction(c))
         return ML_SQLITE_ENDED;
-    int result = ml_sqlite_statements_take(&c->statements, c->db, text, size, &statement);
+    statement = c->call.found;
+    int result = SQLITE_OK;
+    if (statement != NULL)
+        ml_sqlite_statements_take_found(&c->statements, statement);
+    else
+        result = ml_sqlite_statements_take(&c->statements, c->db, text, size, &statement);
     if (result == SQLITE_OK)
         result = run_taken(c, statement);
     return refuse_transaction(c, result);

@@ -165,6 +165,13 @@ static void look_at(sqlite3 *db, struct ml_sqlite_statement *statement)
     statement->is_short = ml_sqlite_has_short_program(db, statement->text, statement->size);
 }
 
+void ml_sqlite_statements_take_found(struct ml_sqlite_statements *s,
+                                     struct ml_sqlite_statement *statement)
+{
+    ml_list_remove(&statement->link);
+    s->taken++;
+}
+
 int ml_sqlite_statements_take(struct ml_sqlite_statements *s, sqlite3 *db, const char *text,
                               size_t size, struct ml_sqlite_statement **out)
 {
@@ -172,8 +179,7 @@ int ml_sqlite_statements_take(struct ml_sqlite_statements *s, sqlite3 *db, const
     *out = find(s, text, size, hash);
     if (*out != NULL) {
         look_at(db, *out);
-        ml_list_remove(&(*out)->link);
-        s->taken++;
+        ml_sqlite_statements_take_found(s, *out);
         return SQLITE_OK;
     }
     struct ml_sqlite_statement *statement = new_statement(text, size, hash);

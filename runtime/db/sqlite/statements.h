@@ -52,6 +52,10 @@ void ml_sqlite_statements_free(struct ml_sqlite_statements *s);
 int ml_sqlite_statements_take(struct ml_sqlite_statements *s, sqlite3 *db, const char *text,
                               size_t size, struct ml_sqlite_statement **out);
 
+/* Takes one that peek() has just found, and that has been looked at. */
+void ml_sqlite_statements_take_found(struct ml_sqlite_statements *s,
+                                     struct ml_sqlite_statement *statement);
+
 /* The statement of that text, if it is kept and not in use; it stays where it is. */
 struct ml_sqlite_statement *ml_sqlite_statements_peek(struct ml_sqlite_statements *s,
                                                       const char *text, size_t size);

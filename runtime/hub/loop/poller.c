@@ -4,6 +4,7 @@
 #include "hub/loop/libev.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -64,7 +65,8 @@ static bool has_descriptors(void)
 {
     enum { OWN = 4 };
     int fds[OWN], count = 0;
-    while (count < OWN && (fds[count] = epoll_create1(EPOLL_CLOEXEC)) >= 0)
+    while (count < OWN && (fds[count] = count == 0 ? epoll_create1(EPOLL_CLOEXEC)
+                                                   : fcntl(fds[0], F_DUPFD_CLOEXEC, 0)) >= 0)
         count++;
     int error = errno;
     for (int i = 0; i < count; i++)

@@ -1,8 +1,11 @@
 #include "hub/switch/cxx.h"
 
 #include <dlfcn.h>
+#include <link.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct ml_cxx_globals *get_globals(void);
 
@@ -34,10 +37,24 @@ static void add_of(struct ml_cxx **cxx, const char *name)
     dlclose(library);
 }
 
+static int is_shared_runtime(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    (void)size, (void)unused;
+    return info->dlpi_name != NULL && strstr(info->dlpi_name, "/libstdc++.so") != NULL;
+}
+
+/* dlopen() with RTLD_NOLOAD looks for the file of a library that it does not know, which was a
+ * tenth of the start of a thread. */
+static bool has_shared_runtime(void)
+{
+    return dl_iterate_phdr(is_shared_runtime, NULL) != 0;
+}
+
 void ml_cxx_find(struct ml_cxx **cxx, const char *library)
 {
     if (__cxa_get_globals != NULL)
         add(cxx, __cxa_get_globals());
-    add_of(cxx, "libstdc++.so.6");
+    if (has_shared_runtime())
+        add_of(cxx, "libstdc++.so.6");
     add_of(cxx, library);
 }

@@ -14,14 +14,23 @@
 
 enum { TRIES = 100, LINKS = 40 /* as the kernel follows */ };
 
-/* The temporary name: different each time. */
-static int choose_name(struct ml_new_file *file)
+int ml_random_name(char name[ML_RANDOM_NAME])
 {
     unsigned long long number;
     if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number)
         return -EAGAIN;
-    snprintf(file->temporary, sizeof file->temporary, ".%016llx.part", number);
+    snprintf(name, ML_RANDOM_NAME, "%016llx", number);
     return 0;
+}
+
+/* The temporary name: different each time. */
+static int choose_name(struct ml_new_file *file)
+{
+    char name[ML_RANDOM_NAME];
+    int error = ml_random_name(name);
+    if (error == 0)
+        snprintf(file->temporary, sizeof file->temporary, ".%s.part", name);
+    return error;
 }
 
 static int create(struct ml_new_file *file, mode_t mode)

@@ -12,6 +12,12 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+enum { ML_RANDOM_NAME = 17 };
+
+/* A name for what is temporary: 16 hexadecimal digits of the kernel's random bytes, which repeat
+ * in no other process. 0 or an error. */
+int ml_random_name(char name[ML_RANDOM_NAME]);
+
 struct ml_new_file {
     int number;         /* the descriptor; -1: it is closed */
     int directory;      /* where it is; -1: closed */
@@ -30,7 +36,8 @@ int ml_new_file_open(struct ml_new_file *file, const char *path, mode_t mode);
 int ml_new_file_write(struct ml_new_file *file, const char *data, size_t size);
 
 /*
- * Takes the place of what the name led to: 0; or an error, and the place is as it was. Closes.
+ * Takes the place of what the name led to: 0; or an error, and the place is as it was, unless only
+ * the directory could not be synced after that. Closes.
  * -ML_EMOUNTED: a file is mounted there.
  * is_synced: the bytes are on the disk before the name leads to them, so that a loss of power
  * leaves the old file or the new one; and the name is, once this has returned 0, so that it leaves

@@ -21,11 +21,13 @@ int ml_file_stat(struct ml_file_call *call)
 
 /* ---- making and removing ---- */
 
+/* Of a path that is there: 0 or an error. A link to nowhere stands there, too. */
 static int is_directory(const char *path)
 {
     struct stat status;
-    if (stat(path, &status) != 0)
-        return -errno;
+    int error = stat(path, &status) == 0 ? 0 : -errno;
+    if (error != 0)
+        return error == -ENOENT && lstat(path, &status) == 0 ? -EEXIST : error;
     return S_ISDIR(status.st_mode) ? 0 : -EEXIST;
 }
 

@@ -23,9 +23,20 @@ function internal:observe_claim(seconds)
   self.counts.waited = self.counts.waited + seconds
 end
 
+-- So often is tried what the database has ended, as it and another transaction waited for each
+-- other.
+local TRIES = 5
+
+local CONFLICTS = { ["40001"] = true, ["40P01"] = true }
+
 -- Does something that writes, with the engine's statement.
 local function write(self, fn)
-  return self.writer:alone(self.db.transaction, self.db, fn)
+  local first, second, third
+  for _ = 1, TRIES do
+    first, second, third = self.writer:alone(self.db.transaction, self.db, fn)
+    if not CONFLICTS[third] then break end
+  end
+  return first, second, third
 end
 
 --- Sends a message to a run, which gets it with `ctx:receive`.

@@ -137,6 +137,32 @@ function encoding.pack(...) return encode(false, ...) end
 -- @treturn string
 function encoding.canonical(...) return encode(true, ...) end
 
+-- No value at all; before one value.
+local NONE, ONE = VERSION .. pack("<I4", 0), VERSION .. pack("<I4", 1)
+
+encoding.NONE = NONE
+
+-- A string that is far from the limit.
+local BRIEF = 4096
+
+--- As pack(), for no value, or one that is short and no table; nil: for anything else.
+-- @treturn ?string
+function encoding.pack_brief(...)
+  local count, value = select("#", ...), (...)
+  if count == 0 then return NONE end
+  if count > 1 then return nil end
+  local kind = type(value)
+  if kind == "number" then
+    if math_type(value) == "float" then return pack("<c5c1d", ONE, "d", value) end
+    if value >= -128 and value < 128 then return pack("<c5c1b", ONE, "b", value) end
+    return pack("<c5c1i8", ONE, "i", value)
+  end
+  if kind == "string" then return #value <= BRIEF and pack("<c5c1s4", ONE, "s", value) or nil end
+  if kind == "nil" then return ONE .. "n" end
+  if kind == "boolean" then return ONE .. (value and "t" or "f") end
+  return nil
+end
+
 local read
 
 -- A pair of a table takes at least two bytes, an item one.

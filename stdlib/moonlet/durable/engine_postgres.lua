@@ -73,12 +73,17 @@ function engine.values(rows, types)
   return "(VALUES " .. rep(row, rows, ", ") .. ") AS v"
 end
 
--- Classes of SQLSTATE that may pass: connections, resources, conflicts, shutdowns.
-local TRANSIENT = { ["08"] = true, ["53"] = true, ["40"] = true, ["57"] = true, ["55"] = true }
+-- Classes of SQLSTATE that may pass: connections, resources, conflicts, shutdowns, disks.
+local TRANSIENT = {
+  ["08"] = true, ["53"] = true, ["40"] = true, ["57"] = true, ["55"] = true, ["58"] = true,
+}
+
+-- Others: a server that only reads, and transactions that took too long for it.
+local PASSING = { CLOSED = true, ["25006"] = true, ["25P03"] = true, ["25P04"] = true }
 
 --- Whether a failed write may succeed later: also when another server has become the first.
 function engine.is_transient(code)
-  if code == "CLOSED" or code == "25006" then return true end
+  if PASSING[code] then return true end
   if find(code, "^E%u") then return code ~= "EVERSION" and code ~= "EFAILED" end
   return TRANSIENT[code:sub(1, 2)] or false
 end

@@ -15,9 +15,14 @@ local function escape(name)
   return (name:gsub("[%%#/%[%]%c]", function(sign) return format("%%%02X", sign:byte()) end))
 end
 
+-- What a branch has whose names occur once.
+local NOTHING = {}
+
 --- Counts the names of one branch.
 -- @tparam[opt=""] string path of the branch
-function keys.new(path) return setmetatable({ path = path or "", counts = {} }, Counter) end
+function keys.new(path)
+  return setmetatable({ path = path or "", counts = {}, first = NOTHING }, Counter)
+end
 
 --- The key of the next one of that name: `charge`, then `charge#2`; in a branch `items[3]/charge`.
 -- @tparam string name
@@ -25,8 +30,14 @@ function keys.new(path) return setmetatable({ path = path or "", counts = {} }, 
 function Counter:next(name)
   local count = (self.counts[name] or 0) + 1
   self.counts[name] = count
-  local key = self.path .. escape(name)
-  return count == 1 and key or key .. "#" .. count
+  if count == 1 then return self.path .. escape(name) end
+  local first = self.first[name]
+  if not first then
+    first = self.path .. escape(name) .. "#"
+    if self.first == NOTHING then self.first = {} end
+    self.first[name] = first
+  end
+  return first .. count
 end
 
 --- The path of a branch below a key: `items[3]/`.

@@ -271,8 +271,9 @@ end
 
 local function end_as(self, status, result)
   local d = self.d
-  local item = { self.id, self.epoch, status, result and d.engine.bytes(result.bytes), result
-    and result.message, result and result.code, d:now() }
+  local item = { self.id, self.epoch, status, d.engine.bytes(result.bytes),
+    result.message and failure.shown(result.message), result.code and failure.shown(result.code),
+    d:now() }
   if self.parent then d.writer:add(ops.wake, { self.parent, d:now() }) end
   if not self:try_write(ops.finish, item) then return self:lose() end
   self.state = "ended"
@@ -376,15 +377,25 @@ local function execute(self)
   conclude(self, status, result)
 end
 
+-- The database has refused for good what was to be written of the run: it fails, so that it is not
+-- claimed for ever. After another error, such as one for want of memory, the worker gives it back.
+local function give_up(self, err)
+  local text = type(err) == "table" and tostring(err.message) or tostring(err)
+  warn(("durable run %s stopped: %s\n"):format(self.id, text))
+  if self.state == "ended" or self.why == "lost" then return end
+  self.is_in_doubt = true
+  if type(err) ~= "table" then return end
+  local ok = task.pcall(end_as, self, "failed", failure.raised { code = "EREFUSED",
+    message = "the database refuses what was to be remembered: " .. text })
+  self.is_in_doubt = not ok
+end
+
 -- Calls a part of the run's life; the worker is told when the last has ended.
 local function guarded(self, fn, ...)
   local me = self.task
   self.has_begun = true
   local ok, err = task.pcall(fn, self, ...)
-  if not ok and not task.is_cancellation(err) then
-    local text = type(err) == "table" and err.message or tostring(err)
-    warn(("durable run %s stopped: %s\n"):format(self.id, text))
-  end
+  if not ok and not task.is_cancellation(err) then give_up(self, err) end
   if self.task == me then self.on_end(self) end
 end
 

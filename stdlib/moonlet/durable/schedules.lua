@@ -58,6 +58,16 @@ local function start(d, name, schedule, t)
     { id = id, queue = schedule.queue })
 end
 
+-- Another worker may have started what is due, and the runs may have been removed since.
+local function catch_up_with_others(d, name, schedule)
+  local row, message, code = d.db:row(d.engine.sql [[SELECT last FROM moonlet_schedules
+    WHERE name = ? AND cron = ? AND tz = ? AND workflow = ?]],
+    name, schedule.cron.text, schedule.zone.name, schedule.workflow)
+  if code then return nil, message, code end
+  if row and row.last > schedule.last then schedule.last = row.last end
+  return true
+end
+
 local function tend(d, name, schedule)
   local message, code, ok
   if not schedule.last then
@@ -66,6 +76,8 @@ local function tend(d, name, schedule)
   end
   local now = d:now()
   if schedule.following and now < schedule.following then return true end
+  ok, message, code = catch_up_with_others(d, name, schedule)
+  if not ok then return nil, message, code end
   local times, last = schedules.due(schedule, schedule.last, now)
   for _, t in ipairs(times) do
     ok, message, code = start(d, name, schedule, t)

@@ -30,13 +30,16 @@ local function within(ctx, key, attempt)
   return setmetatable({ ctx = ctx }, Within)
 end
 
--- The outcome of a call that was made with task.pcall: bytes of its results, or a failure.
+-- The outcome of a call that was made with task.pcall: bytes of its results, or a failure. Then,
+-- for one value that comes back from its bytes as it is, true and the value.
 local function outcome(ok, ...)
   if not ok then
     local err = ...
     if task.is_cancellation(err) then error(err, 0) end
     return nil, failure.raised(err)
   end
+  local brief = encoding.pack_brief(...)
+  if brief then return brief, nil, brief ~= encoding.NONE, (...) end
   if failure.is_one(...) then return nil, failure.returned(...) end
   local written, bytes = pcall(encoding.pack, ...)
   if written then return bytes end
@@ -50,7 +53,17 @@ local function span(key)
   return trace.is_open() and trace.enter((key:match("[^/]*$"):gsub("#%d+$", ""))) or nil
 end
 
+-- Leaves a step whose function has been called.
+local function leave(ctx, ...)
+  ctx.key, ctx.attempt = nil, nil
+  return outcome(...)
+end
+
 local function call(ctx, key, attempt, options, fn, ...)
+  if not options.timeout and not trace.is_open() then
+    ctx.key, ctx.attempt = ctx.id .. ":" .. key, attempt
+    return leave(ctx, task.pcall(fn, ...))
+  end
   local _ <close> = within(ctx, key, attempt)
   local _ <close> = span(key)
   if options.timeout then return outcome(task.pcall(task.timeout, options.timeout, fn, ...)) end
@@ -128,19 +141,8 @@ local function give_up(ctx, key, r)
   return give(r)
 end
 
-local function run_step(ctx, key, options, rules, record, fn, ...)
-  local args = options.check and encoding.canonical(...) or nil
-  local r = { args = args, attempt = 1, seq = record and record.seq }
-  if record then
-    check_arguments(ctx, key, record, args)
-    if record.state == "done" or record.state == "failed" then return give(record) end
-    if record.state == "started" then return give_up(ctx, key, r) end
-    r.attempt = resume(ctx, key, record)
-  end
-  if options.at_most_once then
-    r.state, r.began = "started", ctx.run.d:now()
-    context.record(ctx, key, "step", r)
-  end
+-- Calls the function until it succeeds or fails for good.
+local function finish(ctx, key, options, rules, r, fn, ...)
   local count, list = select("#", ...), { ... }
   local done = try(ctx, key, "step", rules, r, function()
     return call(ctx, key, r.attempt, options, fn, unpack(list, 1, count))
@@ -153,6 +155,46 @@ local function run_step(ctx, key, options, rules, record, fn, ...)
 end
 
 local NOTHING = {}
+
+-- The shortest way: a step without options that runs for the first time, and succeeds.
+local function run_new(ctx, key, rules, fn, ...)
+  local began = ctx.run.d:now()
+  local bytes, failed, is_as_it_was, value = call(ctx, key, 1, NOTHING, fn, ...)
+  if bytes then
+    context.record_done(ctx, key, "step", bytes, began)
+    if is_as_it_was then return value end
+    return encoding.unpack(bytes)
+  end
+  local r = { attempt = 1, began = began }
+  local last = fail(ctx, key, "step", rules, r, failed)
+  if last then return give(last) end
+  r.attempt = 2
+  return finish(ctx, key, NOTHING, rules, r, fn, ...)
+end
+
+local function run_step(ctx, key, options, rules, record, fn, ...)
+  if not record and options == NOTHING then return run_new(ctx, key, rules, fn, ...) end
+  local args = options.check and encoding.canonical(...) or nil
+  local r = { args = args, attempt = 1, seq = record and record.seq }
+  if record then
+    check_arguments(ctx, key, record, args)
+    if record.state == "done" or record.state == "failed" then return give(record) end
+    if record.state == "started" then return give_up(ctx, key, r) end
+    r.attempt = resume(ctx, key, record)
+  end
+  if options.at_most_once then
+    r.state, r.began = "started", ctx.run.d:now()
+    context.record(ctx, key, "step", r)
+  end
+  return finish(ctx, key, options, rules, r, fn, ...)
+end
+
+local function begin(ctx, name, options, rules, fn, ...)
+  context.enter(ctx)
+  local key = ctx.keys:next(name)
+  local record = context.remembered(ctx, "step", key)
+  return run_step(ctx, key, options, rules, record, fn, ...)
+end
 
 --- Calls fn(...) once and remembers its results: after a crash they come back, and it does not run
 -- again. It runs at least once: pass `ctx.key` on to services that can drop what they have seen.
@@ -174,13 +216,13 @@ local NOTHING = {}
 function Context:step(name, opts, fn, ...)
   argument.self(self, Context, "step")
   argument.string(name, 1, "step")
-  if argument.is_callable(opts) then return self:step(name, NOTHING, opts, fn, ...) end
-  local rules = check_options(opts or NOTHING, name, self.run.definition.retry)
+  local default = self.run.definition.retry
+  if argument.is_callable(opts) then
+    return begin(self, name, NOTHING, policy.read(nil, default), opts, fn, ...)
+  end
+  local rules = check_options(opts or NOTHING, name, default)
   argument.callable(fn, 3, "step")
-  context.enter(self)
-  local key = self.keys:next(name)
-  local record = context.remembered(self, "step", key)
-  return run_step(self, key, opts or NOTHING, rules, record, fn, ...)
+  return begin(self, name, opts or NOTHING, rules, fn, ...)
 end
 
 -- One attempt of a transaction. The record is its last statement: it is there if, and only if, the

@@ -34,7 +34,7 @@ local function jitter(seconds) return seconds * (5 / 6 + random() / 3) end
 -- Not a time: the limits of the program's own claims.
 local DEFAULT_MAX = 1000
 
-local forget
+local doubt, forget
 
 function worker.new(d, options)
   local self = setmetatable({
@@ -122,6 +122,7 @@ function forget(self, claimed)
   self.count = self.count - 1
   local queue = claimed.queue
   self.per_queue[queue] = self.per_queue[queue] - 1
+  if claimed.is_in_doubt then doubt(self, 1) end
   self:wake()
 end
 
@@ -167,7 +168,7 @@ end
 -- database whose answer was lost may also carry it out later.
 local LOOKS = { 0, 5, 60 }
 
-local function doubt(self) self.doubts = { since = task.now(), looks = 0 } end
+function doubt(self, looks) self.doubts = { since = task.now(), looks = looks or 0 } end
 
 -- Queues again what this worker has by the database and not in memory. No claim is on its way.
 local function give_back_unknown(self)
@@ -268,6 +269,17 @@ local function look_for_messages(self)
   end
 end
 
+-- Messages that became visible too late for that: their sender was held up between its write and
+-- its commit.
+local function look_for_late_messages(self)
+  local rows = self:attempt(function(db, engine, id)
+    return db:all(engine.sql [[SELECT m.run, m.topic FROM moonlet_messages m JOIN moonlet_runs r
+      ON r.id = m.run WHERE r.worker = ? AND r.status = 'running' AND NOT EXISTS (SELECT 1
+      FROM moonlet_steps x WHERE x.run = m.run AND x.ref = m.seq) GROUP BY m.run, m.topic]], id)
+  end, self.id)
+  for _, row in ipairs(rows or {}) do self.d.signals:set("m:" .. row.run .. ":" .. row.topic) end
+end
+
 -- Sets signals of a kind for which a statement finds the names.
 local function look_for(self, prefix, statement)
   local names = self.d.signals:names(prefix)
@@ -308,6 +320,7 @@ local function look(self)
   if task.now() >= self.sweep_at and not self.d.is_virtual then
     self.sweep_at = task.now() + jitter(SWEEP)
     self:write(claims.sweep, self.d:now())
+    look_for_late_messages(self)
   end
 end
 

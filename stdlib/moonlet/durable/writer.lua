@@ -19,8 +19,12 @@ local writer = {}
 local Writer = {}
 Writer.__index = Writer
 
--- So many rows are taken into one transaction.
-local MOST = 1024
+-- So many rows are taken into one transaction. While the database writes them the other tasks go
+-- on to what they write next: more rows in one would have both wait for each other in turn.
+local MOST = 512
+
+-- So many that wait are worth a transaction at once; with fewer, those are waited for that can run.
+local ENOUGH = 64
 
 -- The first and the last pause between two tries while the database refuses, in seconds.
 local SHORTEST, LONGEST = 0.02, 1
@@ -197,7 +201,7 @@ end
 -- cancelled in the middle of the others'.
 local function flush(self)
   while #self.pending > 0 do
-    task.yield() -- all that are ready to write do
+    if #self.pending < ENOUGH then task.yield() end -- all that are ready to write do
     local items, event = take(self)
     write_batch(self, items)
     event:set()

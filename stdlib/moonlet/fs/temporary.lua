@@ -6,7 +6,6 @@ local setmetatable, tostring, type = setmetatable, tostring, type
 local getenv = os.getenv
 local getinfo = debug and debug.getinfo
 local warn = warn
-local random = math.random
 
 local argument = require "moonlet.argument"
 local core = require "moonlet.fs.core"
@@ -32,7 +31,9 @@ local function make_new(opts, make)
   local dir = opts.dir or getenv "TMPDIR" or "/tmp"
   local path, made, message, code
   for _ = 1, TRIES do
-    local name = ("%016x"):format(random(0))
+    local name
+    name, message, code = core.random_name()
+    if not name then break end
     path = ("%s/%s%s%s"):format(dir, opts.prefix or "moonlet-", name, opts.suffix or "")
     made, message, code = make(path)
     if made or code ~= "EEXIST" then break end

@@ -28,6 +28,8 @@ local DEFINITIONS = {
   { "moonlet_lua_heap_bytes", "gauge", "bytes", "Memory of the Lua state.", "lua_heap" },
   { "moonlet_gc_cycles_total", "counter", false,
     "Cycles of the garbage collector since metrics are on.", "gc_cycles" },
+  { "moonlet_gc_seconds_total", "counter", "seconds",
+    "Time in the garbage collector and in finalizers, since metrics are on.", "gc_seconds" },
   { "moonlet_stacks", "gauge", false, "Shared C stacks that are mapped.", "stacks" },
   { "moonlet_stack_copies_total", "counter", false,
     "How often frames of a task were moved off a shared stack.", "stack_copies" },

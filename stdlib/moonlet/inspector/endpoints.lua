@@ -1,7 +1,9 @@
 -- What the inspector answers over HTTP.
 
-local math_type, require, type, unpack = math.type, require, type, table.unpack
+local math_type, require, type = math.type, require, type
+local table_move, unpack = table.move, table.unpack
 
+local channel = require("moonlet.thread").channel
 local debugger = require "moonlet.inspector.debugger"
 local http = require "moonlet.http"
 local json = require "moonlet.json"
@@ -58,6 +60,15 @@ local function keep_accounts()
   program.ask("program.account", true)
 end
 
+-- One list of all that lists in a channel have.
+local function joined(parts)
+  local list = json.array {}
+  for part in function() return parts:get(0) end do
+    table_move(part, 1, #part, #list + 1, list)
+  end
+  return list
+end
+
 -- GET /tasks?filter=&state=&id=&group=1&stack=0&limit=
 local function tasks(req)
   local opts = {
@@ -66,9 +77,10 @@ local function tasks(req)
     limit = reply.integer(req, "limit", 1, MOST_TASKS),
   }
   keep_accounts()
-  return respond(function(list, count)
-    return reply.json { tasks = json.array(list), count = count, at = task.now() }
-  end, program.ask_somehow(TASKS_TIME, "program.tasks", opts))
+  local parts = channel(MOST_TASKS)
+  return respond(function(count)
+    return reply.json { tasks = joined(parts), count = count, at = task.now() }
+  end, program.ask_somehow(TASKS_TIME, "program.tasks", opts, parts))
 end
 
 -- The most waits that are told at a time.

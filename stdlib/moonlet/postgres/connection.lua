@@ -124,9 +124,10 @@ local function prepare_and_run(self, entry, before, signature, want, reading, ..
   entry.names[signature] = name
   local value, message, code, details =
     self.raw:run(entry.sql, name, before, signature, want, reading, ...)
-  if code and not RAN[code:sub(1, 2)] and entry.names[signature] == name then
+  local was_sent = details ~= nil or code ~= "22021" -- else a parameter that no text can hold
+  if code and not (was_sent and RAN[code:sub(1, 2)]) and entry.names[signature] == name then
     entry.names[signature] = false
-    if code:sub(1, 2) ~= "42" then self.garbage[#self.garbage + 1] = name end
+    if was_sent and code:sub(1, 2) ~= "42" then self.garbage[#self.garbage + 1] = name end
   end
   return value, message, code, details
 end

@@ -90,6 +90,7 @@ end
 -- - readers, writer: pools (moonlet.pool) of connections; the same one if each can do both;
 -- - how: the table {null=, types=} that connections get;
 -- - title: what it prints as;
+-- - closings: an object whose method wait() waits for connections that are closing, or nil;
 -- - busy_timeout: seconds for which calls that fail with a busy database are tried again;
 -- - group_commit: whether statements of several tasks share a commit.
 function database.new(parts)
@@ -341,12 +342,22 @@ function Database:begin(opts)
   return transaction.begun(hold)
 end
 
---- Closes it: connections that are in use when they come back. Idempotent, never waits.
+-- Waits for the files. A task that is cancelled or may not wait, as in a finalizer, goes on.
+local function await_files(closings)
+  task.pcall(closings.wait, closings)
+end
+
+--- Closes it: connections that are in use when they come back, the others at once. Idempotent.
+-- SQLite's files are closed by workers: waits for that, unless the task is cancelled or may not
+-- wait. PostgreSQL: never waits.
 function Database:close()
   check_self(self, "close")
   self.is_closed = true
   self.readers:close()
+  -- SQLite removes its log with the last connection: of two that close at the same time none is.
+  if self.closings then await_files(self.closings) end
   if self.writer ~= self.readers then self.writer:close() end
+  if self.closings then await_files(self.closings) end
 end
 
 Database.__close = Database.close

@@ -1,8 +1,11 @@
 -- The metrics of all workers. Each says its own, as a line of JSON; the one that was asked puts
 -- them together, each series with the label "worker", so that a counter of a worker that was
--- replaced begins anew under its own name, as Prometheus expects it.
+-- replaced begins anew under its own name, as Prometheus expects it. Or it adds up counters and
+-- histograms: then also those of workers that are gone, whose last lines the master keeps, so that
+-- a sum does not fall. The lines of those are made one line from time to time.
 
-local ipairs, next, require, tonumber, tostring = ipairs, next, require, tonumber, tostring
+local ipairs, next, require, select = ipairs, next, require, select
+local tonumber, tostring = tonumber, tostring
 local concat, sort = table.concat, table.sort
 
 local core = require "moonlet.worker.core"
@@ -10,7 +13,7 @@ local json = require "moonlet.json"
 
 local figures = {}
 
---- The master wants this worker's.
+--- The master wants this worker's; 0: it does not ask, and this worker ends.
 function figures.run(number)
   local id = core.place()
   local text = require("moonlet.inspect").metrics "json"
@@ -38,25 +41,77 @@ local function number_of(value)
   return tonumber(value)
 end
 
+local function family_of(families, name, metric)
+  local family = families[name]
+  if not family then
+    family = { name = name, type = metric.type, help = metric.help, unit = metric.unit,
+      buckets = metric.bounds, samples = {}, sums = {} }
+    families[name] = family
+  end
+  return family.type == metric.type and family
+end
+
+local function sample_of(series)
+  return { text = text_of(series.labels), labels = series.labels,
+    value = number_of(series.value), count = series.count, sum = number_of(series.sum),
+    buckets = series.buckets }
+end
+
 local function add_series(family, series, id)
   local labels = series.labels
   labels[labels.worker == nil and "worker" or "moonlet_worker"] = tostring(id)
-  family.samples[#family.samples + 1] = {
-    text = text_of(labels), labels = labels, value = number_of(series.value),
-    count = series.count, sum = number_of(series.sum), buckets = series.buckets,
-  }
+  family.samples[#family.samples + 1] = sample_of(series)
 end
+
+-- Whether two histograms have the same bounds.
+local function has_bounds(family, bounds)
+  if not bounds or #bounds ~= #family.buckets then return false end
+  for i, bound in ipairs(bounds) do
+    if bound ~= family.buckets[i] then return false end
+  end
+  return true
+end
+
+local function add_to(into, sample)
+  if into.value then into.value = into.value + sample.value end
+  if not into.buckets then return end
+  into.count, into.sum = into.count + sample.count, into.sum + sample.sum
+  for i, count in ipairs(sample.buckets) do into.buckets[i] = into.buckets[i] + count end
+end
+
+-- Adds a series to the one of other workers that has the same labels.
+local function sum_series(family, series)
+  local sample = sample_of(series)
+  local into = family.sums[sample.text]
+  if into then
+    add_to(into, sample)
+  else
+    family.sums[sample.text] = sample
+    family.samples[#family.samples + 1] = sample
+  end
+end
+
+local function is_summed(metric) return metric.type == "counter" or metric.type == "histogram" end
 
 local function add_worker(families, said)
   for name, metric in next, said.metrics do
-    local family = families[name]
-    if not family then
-      family = { name = name, type = metric.type, help = metric.help, unit = metric.unit,
-        buckets = metric.bounds, samples = {} }
-      families[name] = family
+    local family = family_of(families, name, metric)
+    for _, series in ipairs(family and metric.series or {}) do
+      add_series(family, series, said.id)
     end
-    if family.type == metric.type then
-      for _, series in ipairs(metric.series) do add_series(family, series, said.id) end
+  end
+end
+
+-- Counters and histograms are added up; gauges, unless the worker is gone, stay its own.
+local function sum_worker(families, said, is_gone)
+  for name, metric in next, said.metrics do
+    local is_sum = is_summed(metric)
+    local family = (is_sum or not is_gone) and family_of(families, name, metric)
+    if family and metric.type == "histogram" and not has_bounds(family, metric.bounds) then
+      family = nil
+    end
+    for _, series in ipairs(family and metric.series or {}) do
+      if is_sum then sum_series(family, series) else add_series(family, series, said.id) end
     end
   end
 end
@@ -88,17 +143,51 @@ local function add_master(families, status)
   families.moonlet_workers = states
 end
 
---- The metrics of all in the text format of Prometheus; or nil, message, code.
-function figures.text()
-  local lines, message, code = core.figures()
-  if not lines then return nil, message, code end
+local function decode(lines)
+  local list = {}
+  for line in lines:gmatch "[^\n]+" do list[#list + 1] = json.decode(line) end
+  return list
+end
+
+local function by_id(a, b) return a.id < b.id end
+
+-- So many lines of workers that are gone may wait.
+local MANY = 8
+
+-- Makes one line of those of workers that are gone.
+local function put_together(lines, size, epoch)
+  if select(2, lines:gsub("\n", "")) < MANY then return end
+  local families, list = {}, {}
+  for _, said in ipairs(decode(lines)) do sum_worker(families, said, true) end
+  for _, family in next, families do list[#list + 1] = family end
+  local text = require("moonlet.inspect.exposition").json(list)
+  core.put_together(size, epoch, ('{"id":0,"metrics":%s}\n'):format(text))
+end
+
+-- The families of what all workers have said.
+local function families_of(said, is_sum)
+  local lines, size, epoch = said[1], said[2], said[3]
+  local line_at = ("\n" .. lines):find("\n-\n", 1, true)
+  local live, families = decode(lines:sub(1, line_at - 1)), {}
+  sort(live, by_id)
+  for _, worker in ipairs(live) do
+    if is_sum then sum_worker(families, worker) else add_worker(families, worker) end
+  end
+  local others = is_sum and decode(lines:sub(line_at + 2)) or {}
+  for _, worker in ipairs(others) do sum_worker(families, worker, true) end
+  put_together(lines:sub(#lines - size + 1), size, epoch)
+  return families
+end
+
+--- The metrics of all in the text format of Prometheus; or nil, message, code. is_sum: counters
+-- and histograms are added up.
+function figures.text(is_sum)
+  local said, message, code = core.figures()
+  if not said then return nil, message, code end
   local status
   status, message, code = core.request "status"
   if not status then return nil, message, code end
-  local families, list, workers = {}, {}, {}
-  for line in lines:gmatch "[^\n]+" do workers[#workers + 1] = json.decode(line) end
-  sort(workers, function(a, b) return a.id < b.id end)
-  for _, said in ipairs(workers) do add_worker(families, said) end
+  local families, list = families_of(said, is_sum), {}
   add_master(families, json.decode(status))
   for _, family in next, families do list[#list + 1] = family end
   sort(list, function(a, b) return a.name < b.name end)

@@ -40,6 +40,23 @@ describe("moonlet.sqlite", function()
     assert.equal(1000, sum)
   end)
 
+  it("texts come as UTF-8 from a database in UTF-16, also constants of many rows, empty and long ones", function()
+    local other <close> = assert(sqlite.open(place .. "/utf16.db"))
+    assert(other:script "PRAGMA encoding = 'UTF-16le'; CREATE TABLE u(x TEXT)")
+    assert.equal("UTF-16le", other:value "PRAGMA encoding")
+    local texts = { "a", "", "\u{e4}\u{20ac}\u{1f600}", ("\u{e4}"):rep(5000) }
+    for _, text in ipairs(texts) do assert(other:execute("INSERT INTO u VALUES(?)", text)) end
+    for round = 1, 3 do
+      local at = 0
+      for row in other:rows("SELECT x, 'k\u{e4}' AS k, ? AS p FROM u", "p\u{e4}") do
+        at = at + 1
+        assert.same({ x = texts[at], k = "k\u{e4}", p = "p\u{e4}" }, row, round)
+      end
+      assert.equal(#texts, at)
+      assert.equal(texts[3], other:value("SELECT x FROM u WHERE x = ?", texts[3]))
+    end
+  end)
+
   it("values keep their types: integers exact, floats, texts, blobs, booleans as 1 and 0, NULL", function()
     local function back(value) return db:value("SELECT ?", value) end
     local function kind(value) return db:value("SELECT typeof(?)", value) end

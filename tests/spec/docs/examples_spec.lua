@@ -1,6 +1,8 @@
 --- The programs of examples/ do what their heads say. Those whose library is missing were not built.
 
+local http = require "moonlet.http"
 local net = require "moonlet.net"
+local process = require "moonlet.process"
 local support = dofile "tests/spec/support.lua"
 local it = support.limited(it)
 
@@ -80,5 +82,40 @@ endless: cancelled
       conns[i]:close()
     end
     assert.equal("", pipe:read "a")
+  end)
+
+  it("workers serves from several processes, reloads, and stops", function()
+    local port = support.free_port()
+    local program <close> = assert(process.spawn { EXAMPLES .. "/workers", tostring(port), "3", stderr = "pipe",
+      kill_after = 20 })
+    local lines = program.stderr:lines()
+    local function await(pattern)
+      for line in lines do
+        if line:find(pattern) then return end
+      end
+      error("it has not said " .. pattern)
+    end
+    local function ask()
+      local client <close> = http.client()
+      return assert(client:get(("http://127.0.0.1:%d/"):format(port))).body
+    end
+    await "^workers: 3 workers ready"
+    assert.truthy(ask():find "^worker [123] of 3, generation 1\n$")
+    program:kill "HUP"
+    await "generation 2 serves"
+    local deadline = os.time() + support.patience
+    repeat local text = ask() until text:find "generation 2" or os.time() > deadline
+    assert.truthy(ask():find "^worker [123] of 3, generation 2\n$")
+    program:kill "TERM"
+    assert.equal(0, assert(program:wait(support.patience)).status)
+  end)
+
+  it("workers says how it is called, and why it cannot begin", function()
+    local output, status = support.shell(EXAMPLES .. "/workers 2>&1")
+    assert.equal("usage: workers PORT [COUNT]\n", output)
+    assert.equal(1, status)
+    output, status = support.shell(EXAMPLES .. "/workers 8080 2000 2>&1")
+    assert.truthy(output:find "^workers: .*[Ii]nvalid", output)
+    assert.equal(1, status)
   end)
 end)

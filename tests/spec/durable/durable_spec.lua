@@ -88,6 +88,26 @@ describe("a step", function()
     end
   end)
 
+  it("without options has three attempts, each with its arguments and number, and no key afterwards", function()
+    local seen = {}
+    local results, row = run(function(ctx)
+      local function try(fails, ...)
+        seen[#seen + 1] = ctx.attempt .. ":" .. ctx.key:match "[^:]*$" .. ":" .. select("#", ...)
+        if ctx.attempt <= fails then error("not yet", 0) end
+        return ...
+      end
+      local a, b = ctx:step("late", try, 2, "x", nil)
+      assert(ctx.key == nil and ctx.attempt == nil)
+      local ok, err = pcall(ctx.step, ctx, "never", try, 3)
+      assert(ctx.key == nil and ctx.attempt == nil)
+      ctx:sleep("wait", 1000)
+      return a, b, ok, err
+    end)
+    assert.same({ n = 4, "x", nil, false, "not yet" }, results)
+    assert.same({ "1:late:2", "2:late:2", "3:late:2", "1:never:0", "2:never:0", "3:never:0" }, seen)
+    assert.equal(3, row.steps[1].attempt)
+  end)
+
   it("remembers the last failure, as it was", function()
     local calls = 0
     local results = run(function(ctx)

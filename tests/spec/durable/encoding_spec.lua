@@ -26,6 +26,21 @@ describe("values that are written down", function()
     assert.is_true(nan ~= nan)
   end)
 
+  it("are written by the short way for one value as by the long way", function()
+    local function is_same(...) assert.equal(encoding.pack(...), encoding.pack_brief(...)) end
+    is_same()
+    assert.equal(encoding.NONE, encoding.pack())
+    is_same(nil)
+    for _, value in ipairs { 0, -1, 127, 128, -128, -129, math.maxinteger, math.mininteger, 1.0, -0.0, 2 ^ 53, 1 / 0,
+      "", "\0\1\255", ("x"):rep(4096), true, false } do
+      is_same(value)
+    end
+    for _, values in ipairs { { n = 2 }, { {}, n = 1 }, { 1, 2, n = 2 }, { json.null, n = 1 },
+      { ("x"):rep(4097), n = 1 }, { print, n = 1 } } do
+      assert.is_nil(encoding.pack_brief(table.unpack(values, 1, values.n)))
+    end
+  end)
+
   it("are tables of items and fields, with numbers of both kinds, and holes", function()
     same { 1, 2, 3, x = { y = { "z" } }, [true] = false, [1.5] = "half", [-1] = "below", [10] = "far" }
     same { n = 3, nil, nil, "third" }

@@ -1,6 +1,8 @@
 --- Queues: random runs against their limits, and schedules, under the virtual clock.
 
 local durable = require "moonlet.durable"
+local own = dofile "tests/spec/durable_support.lua"
+local support = dofile "tests/spec/support.lua"
 local task = require "moonlet.task"
 local test = require "moonlet.test"
 
@@ -62,6 +64,67 @@ describe("a queue", function()
     end)
     for i = 1, 3 do assert.equal("ended", d:start("few", i, { queue = "q", key = "few" }):result(1e6)) end
     assert.equal(1, begun)
+  end)
+end)
+
+own.on_both(_ENV, "a queue of two workers", function(place)
+  -- Two databases that serve the queue, each with the workflow of its name.
+  local function with_two(limits, workflow, fn)
+    local path <close> = place()
+    local function setup(name)
+      return function(d)
+        d:queue("q", limits)
+        d:workflow("w", function(ctx, input) return workflow(ctx, input, name) end)
+      end
+    end
+    local first <close> = own.serve(path.path, setup "first", nil, { queues = { "q" } })
+    local second <close> = own.serve(path.path, setup "second", nil, { queues = { "q" } })
+    fn(first.d, second.d)
+  end
+
+  it("keeps its limits, whatever runs come and however long they take", function()
+    for seed = 1, 3 do
+      math.randomseed(seed)
+      local limits = {
+        concurrency = seed ~= 1 and math.random(1, 4) or nil, per_worker = seed ~= 2 and math.random(1, 3) or nil,
+        per_key = math.random(1, 2), rate = seed ~= 3 and { 4, 0.2 } or nil,
+      }
+      local now, most = {}, {}
+      local function enter(what) -- counts one more until it is closed
+        now[what] = (now[what] or 0) + 1
+        most[what] = math.max(most[what] or 0, now[what])
+        return setmetatable({}, { __close = function() now[what] = now[what] - 1 end })
+      end
+      local function workflow(ctx, input, worker)
+        ctx:step("s", function()
+          local _ <close> = enter "all"
+          local _ <close> = enter(worker)
+          local _ <close> = input.key and enter(input.key)
+          task.sleep(input.seconds)
+        end)
+      end
+      with_two(limits, workflow, function(d, other)
+        local runs = {}
+        for i = 1, 16 do
+          local key = ({ "k1", "k2", "k3" })[math.random(4)]
+          runs[i] = assert((i % 2 == 0 and d or other):start("w", { key = key, seconds = math.random() * 0.04 }, {
+            queue = "q", key = key, priority = math.random(3), delay = i % 3 == 0 and math.random() * 0.1 or nil }))
+        end
+        for _, run in ipairs(runs) do assert.is_nil(select(2, run:result(support.patience))) end
+        assert((most.all or 0) <= (limits.concurrency or 99), most.all)
+        for _, worker in ipairs { "first", "second" } do
+          assert((most[worker] or 0) <= (limits.per_worker or 99), worker)
+        end
+        for _, key in ipairs { "k1", "k2", "k3" } do assert((most[key] or 0) <= limits.per_key, key) end
+        local claims = assert(d.db:all "SELECT claimed FROM moonlet_runs ORDER BY claimed")
+        assert.equal(16, #claims)
+        for i = 1, limits.rate and #claims - limits.rate[1] or 0 do
+          -- Each worker's clock is a few milliseconds from the database's.
+          assert(claims[i + limits.rate[1]].claimed - claims[i].claimed > limits.rate[2] - 0.05, "too fast")
+        end
+        assert.equal(0, d.db:value "SELECT count(*) FROM moonlet_runs WHERE epoch <> 1")
+      end)
+    end
   end)
 end)
 

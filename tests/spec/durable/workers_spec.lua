@@ -4,7 +4,9 @@ local durable = require "moonlet.durable"
 local own = dofile "tests/spec/durable_support.lua"
 local support = dofile "tests/spec/support.lua"
 local task = require "moonlet.task"
-local it = support.limited(it)
+local postgres_server = dofile "tests/spec/postgres_server.lua"
+local plain_it = it
+local it = support.limited(plain_it)
 
 -- A worker in a process of its own: DATABASE and its log; ends when the file DATABASE.stop is there.
 local WORKER = [[
@@ -212,10 +214,12 @@ describe("a worker that is cancelled at any moment of a claim", function()
   end)
 end)
 
-describe("a run", function()
+own.on_both(_ENV, "a run", function(place, engine)
+  local it = engine == "SQLite" and it or postgres_server.limited(plain_it) -- luacheck: ignore 431
+
   -- Runs a workflow until it sleeps, then goes on with other code.
   local function changed(before, after, opts, opts_after)
-    local path <close> = own.path()
+    local path <close> = place()
     local d = assert(durable.open(path.path))
     d:workflow("w", opts or {}, before)
     local serving = task.spawn(d.serve, d)
@@ -313,7 +317,7 @@ describe("a run", function()
   end)
 
   it("under which workers end again and again fails with ECRASHED", function()
-    local path <close> = own.path()
+    local path <close> = place()
     local d <close> = assert(durable.open(path.path))
     d:workflow("w", function() return 1 end)
     local r = assert(d:start("w"))

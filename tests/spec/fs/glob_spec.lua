@@ -161,6 +161,26 @@ describe("moonlet.fs: temporary files and directories", function()
     assert.equal("fs.directory " .. dir.path .. " (removed)", tostring(dir))
   end)
 
+  -- Two programs with the same numbers of math.random, by a seed or by starting in one second, had the same names.
+  it("names leave math.random alone, and do not follow it", function()
+    local names = {}
+    for round = 1, 2 do
+      math.randomseed(7)
+      local first = math.random(0)
+      local file <close> = assert(fs.temp_file())
+      local dir <close> = assert(fs.temp_dir())
+      names[round] = { first, file.path, dir.path, math.random(0) }
+    end
+    assert.equal(names[1][1], names[2][1])
+    assert.not_equal(names[1][2], names[2][2])
+    assert.not_equal(names[1][3], names[2][3])
+    assert.equal(names[1][4], names[2][4])
+    math.randomseed(7)
+    math.random(0)
+    assert.equal(names[1][4], math.random(0)) -- the next one
+    math.randomseed()
+  end)
+
   it("wrong options raise, and failures are told", function()
     assert.equal("ENOENT", select(3, fs.temp_file { dir = "/none" }))
     assert.equal("ENOENT", select(3, fs.temp_dir { dir = "/none" }))

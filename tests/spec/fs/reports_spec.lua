@@ -4,6 +4,7 @@ local support = dofile "tests/spec/support.lua"
 local it = support.limited(it)
 local fs = require "moonlet.fs"
 local process = require "moonlet.process"
+local task = require "moonlet.task"
 
 local PATIENCE = support.patience
 
@@ -160,6 +161,130 @@ describe("an event", function()
     assert.same({ "renamed b1", "renamed c1", "created c1/a2/a3/a4/new" }, upto(w, root, "c1/a2/a3/a4/new"))
     assert(os.execute(("cd %s/c1/a2; mv a3 b3; touch b3/a4/later"):format(root)))
     assert.equal("created c1/a2/b3/a4/later", table.remove(upto(w, root, "c1/a2/b3/a4/later")))
+  end)
+end)
+
+describe("two watches", function()
+  -- chokidar 817, efsw 128: a directory that two watches see is lost to both when one of them closes.
+  it("of one directory, one within the other, do not end together", function()
+    local dir <close> = assert(fs.temp_dir())
+    local sub <const> = dir.path .. "/sub"
+    assert(fs.mkdir(sub))
+    local outer <close> = assert(fs.watch(dir.path, { recursive = true }))
+    local function created(w, path)
+      local event
+      repeat event = assert(w:next(PATIENCE)) until event.kind == "created" and event.path == path
+    end
+    do
+      local inner <close> = assert(fs.watch(sub))
+      assert(fs.write(sub .. "/one", ""))
+      created(inner, sub .. "/one")
+    end
+    assert(fs.write(sub .. "/two", ""))
+    created(outer, sub .. "/two")
+    local again <close> = assert(fs.watch(sub))
+    outer:close()
+    assert(fs.write(sub .. "/three", ""))
+    created(again, sub .. "/three")
+  end)
+end)
+
+describe("a watched directory", function()
+  -- notify 165: what becomes of a watch when a directory above is renamed is left open. Here it goes on, as documented.
+  it("is watched on, by the path of before, when one above it is renamed", function()
+    local dir <close> = assert(fs.temp_dir())
+    assert(fs.mkdir(dir.path .. "/above/in", { parents = true }))
+    local w <close> = assert(fs.watch(dir.path .. "/above/in"))
+    assert(fs.rename(dir.path .. "/above", dir.path .. "/other"))
+    assert(fs.write(dir.path .. "/other/in/f", ""))
+    assert.equal(dir.path .. "/above/in/f", assert(w:next(PATIENCE)).path)
+  end)
+end)
+
+describe("a quiet directory", function()
+  -- superfsmon 5 and 6, by watchdog: files that are only read are reported, and what reads them then never ends.
+  it("is quiet while its files are read, listed and walked", function()
+    local dir <close> = assert(fs.temp_dir())
+    assert(fs.mkdir(dir.path .. "/sub"))
+    assert(fs.write(dir.path .. "/sub/f", "text"))
+    local w <close> = assert(fs.watch(dir.path, { recursive = true }))
+    assert.equal("text", fs.read(dir.path .. "/sub/f"))
+    assert.same({ "f" }, fs.list(dir.path .. "/sub"))
+    for _ in fs.walk(dir.path) do fs.stat(dir.path .. "/sub/f") end
+    assert(fs.write(dir.path .. "/last", ""))
+    assert.equal(dir.path .. "/last", assert(w:next(PATIENCE)).path)
+  end)
+
+  -- osquery 3920: a file that was opened to be written, and was not, counts as changed. So it does here, as documented:
+  -- nothing else tells of what was written through a mapping.
+  it("has a changed file when one is closed that was open to be written", function()
+    local dir <close> = assert(fs.temp_dir())
+    assert(fs.write(dir.path .. "/f", "text"))
+    local w <close> = assert(fs.watch(dir.path))
+    do local file <close> = assert(fs.open(dir.path .. "/f", "r+")) end
+    local event = assert(w:next(PATIENCE))
+    assert.same({ "changed", dir.path .. "/f" }, { event.kind, event.path })
+  end)
+
+  -- watcher 66: a directory that is gone before it could be watched is told to be removed, and never was there.
+  it("hears of nothing that was removed without having been created", function()
+    local dir <close> = assert(fs.temp_dir())
+    local w <close> = assert(fs.watch(dir.path, { recursive = true }))
+    assert(os.execute(("cd %s; for i in 1 2 3 4 5; do mkdir -p a/b/c; rm -r a; done; touch last"):format(dir.path)))
+    local there = {}
+    local event
+    repeat
+      event = assert(w:next(PATIENCE))
+      if event.kind == "created" then
+        assert.is_nil(there[event.path])
+        there[event.path] = true
+      elseif event.kind == "removed" then
+        assert.is_true(there[event.path])
+        there[event.path] = nil
+      end
+    until event.path == dir.path .. "/last"
+    there[dir.path .. "/last"] = nil
+    assert.same({}, there)
+  end)
+end)
+
+describe("a directory", function()
+  -- dlang/phobos 1818, ocaml/dune 5613: of several that make one path at a time, some fail since it is there.
+  it("is made with its parents by many tasks and programs at once", function()
+    local dir <close> = assert(fs.temp_dir())
+    local numbers = {}
+    for i = 1, 20 do numbers[i] = i end
+    task.map(numbers, function(i)
+      local path <const> = dir.path .. "/a/b/c/d/e/" .. i % 3
+      if i % 5 == 0 then assert(process.run { "mkdir", "-p", path, check = true }) end
+      assert(fs.mkdir(path, { parents = true }))
+    end, 20)
+    assert.same({ "0", "1", "2" }, fs.list(dir.path .. "/a/b/c/d/e"))
+  end)
+
+  -- rust 31594: a link to nowhere in the way makes mkdir say that the directory is not there.
+  it("is not made below a file, nor in place of a link to nowhere", function()
+    local dir <close> = assert(fs.temp_dir())
+    assert(fs.write(dir.path .. "/f", ""))
+    assert(fs.symlink("nowhere", dir.path .. "/l"))
+    local options <const> = { parents = true }
+    assert.equal("ENOTDIR", select(3, fs.mkdir(dir.path .. "/f/a/b", options)))
+    assert.equal("EEXIST", select(3, fs.mkdir(dir.path .. "/f", options)))
+    assert.equal("EEXIST", select(3, fs.mkdir(dir.path .. "/l", options))) -- it said "ENOENT"
+    assert.is_nil(fs.mkdir(dir.path .. "/l/a", options))
+    assert.is_false(fs.exists(dir.path .. "/nowhere"))
+  end)
+end)
+
+describe("a file of the kernel", function()
+  -- rsyslog 5403, adbfs-rootless 13: a file whose size is told as 4096, or 0, is read wrong.
+  it("is read to its end, whatever size it tells", function()
+    assert.equal(4096, fs.stat("/sys/kernel/mm/transparent_hugepage/enabled").size)
+    local text <const> = fs.read "/sys/kernel/mm/transparent_hugepage/enabled"
+    assert.is_true(#text > 0 and #text < 4096)
+    assert.equal("\n", text:sub(-1))
+    local file <close> = assert(fs.open "/proc/self/maps")
+    assert.is_true(#file:read_all() > 4096)
   end)
 end)
 

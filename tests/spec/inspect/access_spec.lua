@@ -172,18 +172,31 @@ describe("a port of the inspector", function()
   end)
 
   it("lets visitors only look, unless the program is started otherwise", function()
-    local body = '{"call": "program.ping"}'
-    local function post(port, cookie)
-      return send(port, ("POST /request HTTP/1.1\nHost: 127.0.0.1:%s\n%sContent-Length: %d\nConnection: close\n\n%s")
-        :format(port, cookie, #body, body))
+    local bodies = { request = '{"call": "program.ping"}', evaluate = '{"code": "1"}', cancel = '{"task": 1000000}' }
+    local function post(what, port, cookie)
+      local body = bodies[what]
+      return send(port, ("POST /%s HTTP/1.1\nHost: 127.0.0.1:%s\n%sContent-Length: %d\nConnection: close\n\n%s")
+        :format(what, port, cookie, #body, body))
+    end
+    local function debug(port, cookie)
+      return send(port, ("GET /dap HTTP/1.1\nHost: 127.0.0.1:%s\n%sConnection: close\n\n"):format(port, cookie))
     end
     local program <close>, port, token = start_tcp()
-    local status, answer = post(port, (visit(port, token)))
-    assert.are.equal(403, status)
-    assert.matches("%-%-inspect%-write", answer)
+    local cookie = visit(port, token)
+    for what in pairs(bodies) do
+      local status, answer = post(what, port, cookie)
+      assert.are.equal(403, status, what)
+      assert.matches("%-%-inspect%-write", answer)
+    end
+    assert.are.equal(403, (debug(port, cookie)))
     local writable <close>, its_port, its_token = start_tcp { "--inspect-write" }
-    assert.are.equal(200, (post(its_port, (visit(its_port, its_token)))))
-    assert.are.equal(403, (post(its_port, "")))
+    cookie = visit(its_port, its_token)
+    local allowed = { request = 200, evaluate = 200, cancel = 404 } -- there is no such task
+    for what, expected in pairs(allowed) do
+      support.eventually(function() return post(what, its_port, cookie) == expected end)
+    end
+    assert.are.equal(426, (debug(its_port, cookie))) -- an upgrade is missing
+    for what in pairs(bodies) do assert.are.equal(403, (post(what, its_port, ""))) end
   end)
 
   it("is of this machine alone, unless that is asked for", function()

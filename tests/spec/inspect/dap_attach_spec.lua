@@ -179,6 +179,7 @@ end
 
   it("does not stop the tasks that serve it, whatever has a breakpoint", function()
     local program <close> = inspected.start(SERVER)
+    program:line "^rounds" -- so that both tasks are there
     local c <close> = attach(program, {})
     local names, list = { "agent.answer", "agent.debugger.call", "debugger.tasks", "debugger.evaluate" }, json.array {}
     for i, name in ipairs(names) do list[i] = { name = "moonlet.inspect." .. name } end

@@ -129,6 +129,27 @@ describe("the debugger", function()
     assert.are.same({ true, 55 }, { run:join() })
   end)
 
+  it("counts hits as the text beside a breakpoint says", function()
+    local cases = {
+      ["3"] = "345", ["= 3"] = "3", ["==3"] = "3", [">= 4"] = "45", ["> 3"] = "45", ["<= 2"] = "12", ["< 2"] = "1",
+      ["% 2"] = "24", ["%0"] = "",
+    }
+    for text, expected in pairs(cases) do
+      local path, chunk = load_program "for i = 1, 5 do\n  local _ = i\nend\n"
+      assert.is_true(breaks(path, { line = 2, hit_condition = text })[1].verified)
+      local run = task.spawn(chunk)
+      local stops = ""
+      for _ = 1, #expected do
+        local id = stop_at("breakpoint", 2)
+        stops = stops .. value(id, "i")
+        debugger.resume(id, "continue")
+      end
+      run:join()
+      assert.are.equal(expected, stops, text)
+      assert.are.same({}, events)
+    end
+  end)
+
   it("refuses conditions that are no Lua, and stops where one fails", function()
     local path, chunk = load_program "local a = 1\nreturn a\n"
     local results = breaks(path, { line = 1, condition = "a ==" }, { line = 1, hit_condition = "often" },

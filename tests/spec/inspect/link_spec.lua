@@ -115,6 +115,34 @@ describe("a request of the inspector", function()
     end
   end)
 
+  it("is not served in the middle of another one, nor while its functions are being loaded", function()
+    local program <close> = start [[
+      local loads, depth, deepest = 0, 0, 0
+      local function compute(seconds)
+        local stop = os.clock() + seconds
+        while os.clock() < stop do end
+      end
+      package.preload["moonlet.inspect.agent.slow"] = function()
+        loads = loads + 1
+        compute(0.06)
+        local slow = {}
+        function slow.work()
+          depth = depth + 1
+          deepest = math.max(deepest, depth)
+          compute(0.06)
+          depth = depth - 1
+          return loads, deepest
+        end
+        return slow
+      end
+      task.sleep(1000)
+    ]]
+    local calls = {}
+    for i = 1, 4 do calls[i] = task.spawn(program.call, program, "slow.work") end
+    for i = 1, 4 do calls[i]:join() end -- some may have come too late
+    assert.are.same({ 1, 1 }, { program:results "slow.work" })
+  end)
+
   it("whose function waits is served when code that computes comes to a switch", function()
     local program <close> = start [[
       print "computes"

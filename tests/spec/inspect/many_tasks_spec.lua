@@ -1,6 +1,7 @@
 --- Looks at 200,000 tasks: nobody is late by 5 ms, and what is told is bounded.
 
 local support = dofile "tests/spec/support.lua"
+local inspected = dofile "tests/spec/inspect_support.lua"
 local it = support.limited(it)
 
 -- A program of its own: to end so many tasks takes longer than to look at them.
@@ -79,5 +80,45 @@ os.exit(0)
 describe("with 200,000 tasks", function()
   it("each look lets others run, and tells a bounded part", function()
     assert.equal("200001\n", (support.run(PROGRAM)))
+  end)
+end)
+
+-- Tells for each look by an inspector how long it kept a task waiting that always yields, as lateness() above.
+local INSPECTED = [==[
+local task = require "moonlet.task"
+for _ = 1, 4000 do task.spawn({ name = "sleeper", daemon = true }, task.sleep, 3600) end
+local late, last = 0, os.clock()
+package.preload["moonlet.inspect.agent.probe"] = function()
+  collectgarbage "stop"
+  local probe = {}
+  function probe.begin() late, last = 0, os.clock() end
+  function probe.late() return late end
+  return probe
+end
+print "watches" io.flush()
+while true do
+  task.yield()
+  local now = os.clock()
+  late, last = math.max(late, now - last), now
+end
+]==]
+
+describe("the inspector of a program with 4,000 tasks", function()
+  it("lists them all, and lets others run meanwhile", function()
+    local program <close> = inspected.start(INSPECTED)
+    program:line "watches"
+    local least = math.huge
+    for _ = 1, 2 do
+      program:results "probe.begin"
+      local reply = program:get("/tasks?limit=100000&filter=sleeper&stack=0")
+      assert.equal(200, reply.status)
+      local found, seen = reply:json(), {}
+      for i, entry in ipairs(found.tasks) do seen[entry.id] = i end
+      local count = 0
+      for _ in pairs(seen) do count = count + 1 end
+      assert.same({ 4000, 4000, 4000 }, { count, #found.tasks, found.count })
+      least = math.min(least, (program:results "probe.late"))
+    end
+    assert.is_true(least <= 0.005, least)
   end)
 end)

@@ -214,6 +214,33 @@ describe("the runtime's metrics of the process", function()
     end) >= 2)
   end)
 
+  it("count the time of the collector, also of finalizers, and no other", function()
+    if not require("moonlet.inspect.profile.core").knows_collector() then return pending "needs the static liblua" end
+    inspect.metrics()
+    local keep = {}
+    for i = 1, 20000 do keep[i] = { i } end
+    local function compute(seconds)
+      local stop = os.clock() + seconds
+      while os.clock() < stop do end
+    end
+    collectgarbage "stop"
+    local busy <const> = growth("moonlet_gc_seconds_total", {}, function() compute(0.2) end)
+    local full <const> = growth("moonlet_gc_seconds_total", {}, function() for _ = 1, 5 do collectgarbage() end end)
+    local final <const> = growth("moonlet_gc_seconds_total", {}, function()
+      setmetatable({}, { __gc = function() compute(0.1) end })
+      collectgarbage()
+    end)
+    collectgarbage "restart"
+    local steps <const> = growth("moonlet_gc_seconds_total", {}, function()
+      for i = 1, 200000 do keep[i % 1000 + 1] = { i } end
+    end)
+    assert.equal(20000, #keep)
+    assert.is_true(busy < 0.1, busy)
+    assert.is_true(full > 0.0005, full)
+    assert.is_true(final >= 0.09, final)
+    assert.is_true(steps > 0, steps)
+  end)
+
   it("count children and the jobs of workers", function()
     local child <close> = process.spawn { "sleep", "60" }
     assert.equal(1, value_of "moonlet_children")

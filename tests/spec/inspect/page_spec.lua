@@ -35,6 +35,26 @@ local FLAME_HAS_PRICE = [[(() => {
   return request.responseText.includes("price");
 })()]]
 
+-- The name of the run is no HTML; its database is removed once it is open.
+local ORDERS = [[
+  local durable, task = require "moonlet.durable", require "moonlet.task"
+  local path = os.tmpname()
+  local d = assert(durable.open(path))
+  d:workflow("order", function(ctx)
+    ctx:step("pay", function() task.sleep(0.01) return "a secret" end)
+    ctx:step("call", { retry = false }, function() return nil, "nobody is there", "ENOBODY" end)
+    ctx:receive("note", 1000)
+  end)
+  d:workflow("bad", function() error("no stock", 0) end)
+  task.spawn({ daemon = true }, d.serve, d)
+  assert(d:start("bad", nil, { id = "order 2" })):result()
+  assert(d:start("order", nil, { id = "<b>order 1</b>" }))
+  repeat task.sleep(0.001) until #d:get("<b>order 1</b>").steps == 3
+  for _, ending in ipairs { "", "-wal", "-shm" } do os.remove(path .. ending) end
+  print "begun"
+  task.sleep(1000)
+]]
+
 local directory
 
 -- One more command of the DevTools.
@@ -121,6 +141,23 @@ describe("the page", function()
     end)
     support.eventually(function() return page:evaluate(FLAME_HAS_PRICE) end)
     picture(page, "inspect-profile")
+  end)
+
+  it("shows durable runs and what ended them, and of one its steps and what it waits for, but no values", function()
+    local program <close> = inspected.start(ORDERS, { address = ":0" })
+    program:line "begun"
+    local page <close> = open(program)
+    click(page, "tab-durable")
+    page:shows "order 2%s+bad%s+default%s+failed.-no stock %(EFAILED%)"
+    page:shows "<b>order 1</b>%s+order%s+default%s+running"
+    assert.are.equal(0, page:evaluate "document.querySelectorAll('#runs b').length")
+    page:evaluate "document.querySelector('#runs tr[style]').click()" -- the newest is the first
+    local steps = page:shows "pay%s+step%s+done%s+1%s.-(%d+%.%d ms)"
+    assert(tonumber(steps:match "[%d.]+") >= 10, steps)
+    page:shows "call%s+step%s+failed.-nobody is there %(ENOBODY%)"
+    page:shows "receive:note%s+receive%s+waiting.-in %d+"
+    assert.is_nil(page:evaluate("document.body.innerText"):find("secret", 1, true))
+    picture(page, "inspect-durable", 420)
   end)
 
   it("says which function of C keeps the program", function()

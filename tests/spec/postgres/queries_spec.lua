@@ -196,6 +196,34 @@ describe("moonlet.postgres queries", function()
     end)
   end)
 
+  -- Its second run would have prepared it; the third one asked for a statement that the server had never seen.
+  it("refuses a zero byte each time, and the next value is taken", function()
+    with({ max = 1 }, function(db)
+      db:transaction(function(tx)
+        for _ = 1, 4 do
+          local _, message, code = tx:value("SELECT $1::text", "a\0b")
+          assert.equal("22021", code, message)
+        end
+        assert.equal("c", tx:value("SELECT $1::text", "c"))
+      end)
+    end)
+  end)
+
+  -- libpq took the part before it.
+  it("raises for a zero byte in the text of a command, and runs nothing", function()
+    with({ max = 1 }, function(db)
+      for _, call in ipairs { "execute", "row", "value", "all", "rows", "script", "copy_in", "copy_out", "listen" } do
+        for _ = 1, 3 do
+          assert.error_matches(function() assert(db[call](db, "SELECT 1/0\0 AS a")) end, "zero byte")
+        end
+      end
+      assert.error_matches(function()
+        db:transaction(function(tx) tx:execute "SELECT 1\0" end)
+      end, "zero byte")
+      assert.equal(1, db:value "SELECT 1")
+    end)
+  end)
+
   it("raises for what is no parameter, naming it", function()
     with(nil, function(db)
       for _, case in ipairs { {}, { 1 }, print, coroutine.create(print), io.stdout } do
@@ -213,6 +241,18 @@ describe("moonlet.postgres queries", function()
           ("bad argument #1 to '%s' (string expected, got nil)"):format(name))
       end
       assert.has_error(function() db.value("SELECT 1") end)
+      assert.equal(1, db:value "SELECT 1")
+    end)
+  end)
+
+  it("takes 65,535 parameters, and raises for more", function()
+    with({ max = 1 }, function(db)
+      local places, values = {}, {}
+      for i = 1, 65536 do places[i], values[i] = ("$%d::int"):format(i), i end
+      local text = "SELECT array_length(ARRAY[%s], 1)"
+      assert.equal(65535, db:value(text:format(table.concat(places, ",", 1, 65535)), table.unpack(values, 1, 65535)))
+      assert.error_matches(function() db:value(text:format(table.concat(places, ",")), table.unpack(values)) end,
+        "65,535 parameters")
       assert.equal(1, db:value "SELECT 1")
     end)
   end)

@@ -103,6 +103,38 @@ describe("the first boot", function()
     assert.is_truthy(program:text():find "cannot start: worker 3 ")
   end)
 
+  it("is followed by the reload that a signal has asked for meanwhile", function()
+    local gate = os.tmpname()
+    os.remove(gate)
+    local program <close> = workers.start([[
+      io.stderr:write "waits\n"
+      while not io.open(os.getenv "GATE") do task.sleep(0.01) end
+      serve()
+    ]], { env = { GATE = gate } })
+    program:await "waits"
+    program.process:kill "HUP"
+    program.process:kill "HUP"
+    program:await "is starting: the reload follows"
+    program:rewrite "routes.new = function() return 'new' end serve()"
+    assert(io.open(gate, "w")):close()
+    program:await "generation 2 serves"
+    os.remove(gate)
+    program:await_generation(2)
+    assert.are.equal("new", (program:get "new"))
+    assert.are.equal(0, program:stop())
+    assert.is_nil(program:text():find "generation 3")
+  end)
+
+  it("refuses a reload that a worker asks for before it has ended", function()
+    local program <close> = workers.start([[
+      local _, message, code = worker.reload()
+      io.stderr:write("reload: ", message, ", ", code, "\n")
+      serve()
+    ]], { count = 1 })
+    program:await_ready()
+    program:await "reload: the program is starting, EAGAIN"
+  end)
+
   it("fails if the port is taken", function()
     local other <close> = assert(require "moonlet.net".listen("127.0.0.1", 0))
     local program <close> = workers.start(SERVER, { port = other:address().port })

@@ -172,6 +172,46 @@ describe("net.udp in a worker", function()
 end)
 
 describe("connections", function()
+  it("that stay are spread evenly, also if they come at once", function()
+    local program <close> = workers.start("serve()", { count = 3 })
+    program:await_ready()
+    local conns <close> = setmetatable({}, { __close = function(list)
+      for _, conn in ipairs(list) do conn:close() end
+    end })
+    for i = 1, 60 do conns[i] = assert(net.connect("127.0.0.1", program.port)) end
+    for _, conn in ipairs(conns) do assert(conn:write "GET /who HTTP/1.1\r\nHost: x\r\n\r\n") end
+    local counts = { 0, 0, 0 }
+    for _, conn in ipairs(conns) do
+      local head = assert(conn:read_until "\r\n\r\n")
+      local body = assert(conn:read_exactly(tonumber(head:lower():match "content%-length: (%d+)")))
+      local id = tonumber(body:match "^%d+")
+      counts[id] = counts[id] + 1
+    end
+    for _, count in ipairs(counts) do
+      assert.is_true(count >= 16 and count <= 24, table.concat(counts, " "))
+    end
+    assert.are.equal(0, program:stop())
+  end)
+
+  it("do not wait for a worker that does not answer", function()
+    local program <close> = workers.start("serve()", { count = "2,stuck=60" })
+    program:await_ready()
+    local _, _, pid = program:who()
+    os.execute("kill -STOP " .. pid)
+    local conns <close> = setmetatable({}, { __close = function(list)
+      for _, conn in ipairs(list) do conn:close() end
+    end })
+    for i = 1, 60 do
+      local conn = assert(net.connect("127.0.0.1", program.port))
+      conns[i] = conn
+      conn:set_timeout(workers.patience)
+      assert(conn:write "GET /who HTTP/1.1\r\nHost: x\r\n\r\n")
+      assert(conn:read_until "\r\n\r\n")
+    end
+    os.execute("kill -CONT " .. pid)
+    assert.are.equal(0, program:stop())
+  end)
+
   it("are spread over workers that are busy", function()
     local program <close> = workers.start [[
       local busy = net.listen("127.0.0.1", 0)
