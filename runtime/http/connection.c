@@ -156,6 +156,14 @@ static int refuse_head(struct ml_http_connection *c, int status, const char *tex
     return refuse(c, status, text);
 }
 
+/* A client that was given http: in place of https: is told so. */
+static int refuse_plain(struct ml_http_connection *c)
+{
+    int error = take_request(c);
+    return error == 0 ? refuse_head(c, 400, "this port speaks TLS: the URL begins with https:")
+                      : error;
+}
+
 static int refuse_busy(struct ml_http_connection *c)
 {
     static const char text[] = "too many requests at a time\n";
@@ -278,7 +286,7 @@ static int end(struct ml_http_connection *c)
 
 int ml_http_connection_next(struct ml_http_connection *c, struct ml_http_exchange **x)
 {
-    int result = c->is_last ? OVER : receive_head(c);
+    int result = c->is_last ? OVER : c->is_plain ? refuse_plain(c) : receive_head(c);
     if (result == BEGUN && !c->current->x.is_refused)
         result = admit(c);
     if (result == BEGUN)

@@ -30,6 +30,7 @@ struct ml_http_connection {
     ml_time head_deadline; /* of the head that is being received */
     bool has_left;         /* the peer; told once */
     bool is_waiting;       /* for the first byte or the rest of a head */
+    bool is_plain;         /* the peer sends HTTP to a port of TLS: that is its answer */
     bool is_last;          /* nothing is read after the current exchange */
     bool is_cut;           /* the last answer is not whole: the peer is to see it */
     bool is_over;          /* nothing is sent or received any more */

@@ -201,6 +201,21 @@ static void tls_close(struct ml_stream *s)
         below->close(s);
 }
 
+bool ml_tls_got_http(const struct ml_stream *s)
+{
+    return ml_stream_is_open(s) && s->tls != NULL && s->tls->got_http;
+}
+
+void ml_tls_remove(struct ml_stream *s)
+{
+    struct ml_tls *tls = s->tls;
+    ml_wake_all(s->io->hub, &tls->waiters);
+    s->transport = tls->below;
+    s->tls = NULL;
+    s->is_drained = false;
+    free_tls(tls);
+}
+
 static const struct ml_transport tls_transport = {
     .receive = ml_tls_receive,
     .transmit = ml_tls_transmit,

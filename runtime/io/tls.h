@@ -24,6 +24,13 @@ int ml_tls_open(struct ml_stream *s, struct ml_tls_config *config, bool is_serve
  * transport below, -ML_ECLOSED, -ETIMEDOUT, -ECANCELED. */
 int ml_tls_handshake(struct ml_stream *s, ml_time deadline);
 
+/* Whether the handshake of a server failed, as its peer sends a request of HTTP without TLS. */
+bool ml_tls_got_http(const struct ml_stream *s);
+
+/* Takes TLS off again after such a handshake, for an answer that the peer can read. What has come
+ * is lost; no other task may use the stream. */
+void ml_tls_remove(struct ml_stream *s);
+
 /* OpenSSL's state of the connection, to be read. NULL: the stream has no TLS, or the handshake is
  * not done. */
 SSL *ml_tls_connection(const struct ml_stream *s);

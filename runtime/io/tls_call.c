@@ -135,6 +135,7 @@ static void explain(struct ml_tls *tls)
     int number = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
     long verdict = tls->o->SSL_get_verify_result(tls->ssl);
     const char *reason = tls->o->ERR_reason_error_string(code);
+    tls->got_http = number == SSL_R_HTTP_REQUEST;
     if (number == SSL_R_UNEXPECTED_EOF_WHILE_READING)
         say_why(tls, "TLS: the connection was cut without close_notify", "");
     else if (number == SSL_R_CERTIFICATE_VERIFY_FAILED)

@@ -29,6 +29,7 @@ struct ml_tls {
     int broken;                 /* why nothing more can be read; 0: something can */
     bool is_shaking;            /* a task is in the handshake */
     bool is_ready;              /* the handshake is done */
+    bool got_http;              /* it failed, as the peer sends HTTP without TLS */
     bool has_kept_session;
     bool has_ended;    /* the output: nothing more may be written */
     bool has_said_end; /* close_notify was sent */

@@ -48,14 +48,14 @@ local function handle(req, res)
 end
 
 -- A server and a client's function of its address, in one group; the client's results.
-local function converse(ask)
+local function converse(ask, handler, compress)
   local listener <close>, message, code = net.listen("127.0.0.1", 0)
   if not listener then return nil, message, code end
   local address
   address, message, code = listener:address()
   if not address then return nil, message, code end
   local server = http.server({ on_error = function() return 500 end, read_timeout = PATIENCE,
-    write_timeout = PATIENCE }, handle)
+    write_timeout = PATIENCE, compress = compress }, handler or handle)
   return task.group(function(group)
     local serving = group:spawn(function() return task.pcall(server.serve, server, listener) end)
     local results = table.pack(task.pcall(ask, tostring(address)))
@@ -87,6 +87,29 @@ local function requests(version)
   end)
 end
 
+-- Files as they are, in parts, and coded beside them; texts that are coded and decoded.
+local function files_and_codings()
+  local file = io.open "tests/faults/sweep.lua"
+  local text = file and file:read "a"
+  if file then file:close() end
+  local ok, files = task.pcall(http.files, "tests/faults")
+  if not text or not ok then return nil, tostring(files), "ENOMEM" end
+  local app = http.router():mount("/files", files):get("/text", function() return BODY end)
+  return converse(function(address)
+    local c <close> = http.client { base = "http://" .. address, timeout = PATIENCE, retries = 0 }
+    local r, message, code = c:get "/files/sweep.lua"
+    if r then is_whole(r, text) end
+    r = c:get("/files/sweep.lua", { headers = { range = "bytes=0-1,10-19" } })
+    if r and r.status == 206 and not r.body:find(text:sub(11, 20), 1, true) then error("another part came", 0) end
+    r = c:get "/files/none"
+    if r and r.status ~= 404 and r.status ~= 500 then error("there is a file that is not there", 0) end
+    r, message, code = c:get "/text"
+    if not r then return nil, message, code end
+    is_whole(r, BODY)
+    return true
+  end, app, true)
+end
+
 local function sockets()
   return converse(function(address)
     local ws <close>, message, code = websocket.connect("ws://" .. address .. "/ws",
@@ -110,6 +133,7 @@ local left = test.leaks()
 step("HTTP/1", function() return requests "1.1" end)
 step("HTTP/2", function() return requests "2" end)
 step("a WebSocket", sockets)
+step("files and codings", files_and_codings)
 
 -- A WebSocket that was closed may still wait for its peer to close.
 dofile "tests/faults/end.lua"(left, STEP)

@@ -1,16 +1,18 @@
 #include "bindings/http/limits.h"
 
+#include "bindings/core/failure.h"
 #include "bindings/core/time_limit.h"
 #include "bindings/http/request_object.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 lua_Integer ml_http_size_option(lua_State *L, int options, const char *name, lua_Integer otherwise)
 {
     lua_Integer size = otherwise;
     if (lua_getfield(L, options, name) != LUA_TNIL) {
         if (!lua_isinteger(L, -1) || (size = lua_tointeger(L, -1)) <= 0)
-            luaL_error(L, "option '%s' must be a positive integer", name);
+            ml_raise_in_script(L, "option '%s' must be a positive integer", name);
     }
     lua_pop(L, 1);
     return size;
@@ -21,7 +23,7 @@ ml_time ml_http_span_option(lua_State *L, int options, const char *name, ml_time
     ml_time span = otherwise;
     if (lua_getfield(L, options, name) != LUA_TNIL) {
         if (!lua_isnumber(L, -1) || !(lua_tonumber(L, -1) > 0))
-            luaL_error(L, "option '%s' must be a positive number of seconds", name);
+            ml_raise_in_script(L, "option '%s' must be a positive number of seconds", name);
         span = ml_check_span(L, -1);
     }
     lua_pop(L, 1);
@@ -39,9 +41,11 @@ enum ml_http_on_gone ml_http_gone_option(lua_State *L, int options, enum ml_http
 {
     enum ml_http_on_gone gone = otherwise;
     if (lua_getfield(L, options, "on_gone") != LUA_TNIL) {
-        static const char *const names[] = {"cancel", "ignore", NULL};
-        gone =
-            luaL_checkoption(L, -1, NULL, names) == 0 ? ML_HTTP_GONE_CANCEL : ML_HTTP_GONE_IGNORE;
+        const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+        bool cancels = strcmp(name, "cancel") == 0;
+        if (!cancels && strcmp(name, "ignore") != 0)
+            ml_raise_in_script(L, "option 'on_gone' must be \"cancel\" or \"ignore\"");
+        gone = cancels ? ML_HTTP_GONE_CANCEL : ML_HTTP_GONE_IGNORE;
     }
     lua_pop(L, 1);
     return gone;

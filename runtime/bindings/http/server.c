@@ -227,7 +227,12 @@ static int ask_version(const struct ml_lua_server *server, struct ml_http_connec
     struct ml_stream *stream = c->stream;
     ml_http_connection_ask(c, true);
     int result = stream->tls != NULL ? ml_tls_handshake(stream, c->head_deadline) : 0;
-    if (result == 0 && !server->is_http1)
+    if (result == -ML_ETLS && ml_tls_got_http(stream)) {
+        ml_tls_remove(stream);
+        c->is_plain = true;
+        result = 0;
+    }
+    if (result == 0 && !server->is_http1 && !c->is_plain)
         result = ml_http2_is_spoken(stream, c->head_deadline);
     ml_http_connection_ask(c, false);
     return result;

@@ -1,7 +1,7 @@
 --- Lines of an access log, a part of moonlet.http's server.
 -- @module moonlet.http.access_log
 
-local error, io, os, tostring, type = error, io, os, tostring, type
+local io, os, tostring, type = io, os, tostring, type
 local argument = require "moonlet.argument"
 
 local access_log = {}
@@ -38,7 +38,8 @@ function access_log.new(target)
     return function(req, ...) target(format(req, ...), req) end
   end
   if io.type(target) ~= "file" then
-    error(("option 'log' must be true, a file or a function, not a %s"):format(type(target)), 3)
+    local message = "option 'log' must be true, a file or a function, not a %s"
+    argument.fail(message:format(type(target)))
   end
   return function(...) target:write(format(...)) end
 end

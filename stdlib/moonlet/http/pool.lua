@@ -8,6 +8,7 @@ local math_type, table_remove = math.type, table.remove
 
 local argument = require "moonlet.argument"
 local origins = require "moonlet.http.client.origin"
+local sync = require "moonlet.sync"
 local task = require "moonlet.task"
 
 local now = task.now
@@ -49,7 +50,7 @@ function pools.new(opts)
   local pool = setmetatable({
     max = opts.max or math_max(IDLE_IN_ALL, kept), kept = kept, limit = opts.per_host,
     time = opts.idle or IDLE_TIME, idle = {}, origins = {}, count = 0, open = 0, made = 0,
-    reused = 0, is_watched = false, is_closed = false,
+    reused = 0, is_watched = false, is_closed = false, next = 0, sooner = sync.event(),
   }, Pool)
   pools.all[pool] = true
   return pool
@@ -90,7 +91,7 @@ Connection.__gc = Connection.__close -- of a response that was neither read nor 
 function pools.connection(stream, x, key)
   return setmetatable({
     stream = stream, x = x, key = key, pool = false, origin = false, reused = false, since = 0,
-    upload = false,
+    till = 0, lasts = math_huge, upload = false,
   }, Connection)
 end
 
@@ -120,9 +121,11 @@ end
 function Pool:keep(conn)
   local list = self.idle[conn.key]
   local count = list and #list or 0
-  if self.is_closed or self.max <= 0 or count >= self.kept then return false end
-  self:watch()
-  conn.since = now()
+  local time = math_min(self.time, conn.lasts or math_huge)
+  if self.is_closed or self.max <= 0 or count >= self.kept or time <= 0 then return false end
+  local since = now()
+  self:watch(since + time)
+  conn.since, conn.till = since, since + time
   if list then list[#list + 1] = conn else self.idle[conn.key] = { conn } end
   self.count = self.count + 1
   if self.count > self.max then self:drop_oldest() end
@@ -173,35 +176,45 @@ end
 
 -- Closes those that have been idle for too long. When the next is to be closed; nil: there is none.
 function Pool:sweep()
-  local keys, first, limit = {}, nil, now() - self.time
+  local keys, first, limit = {}, nil, now()
   for key in pairs(self.idle) do keys[#keys + 1] = key end
   for _, key in ipairs(keys) do
-    while self.idle[key] and self.idle[key][1].since <= limit do self:drop(key, 1) end
     local list = self.idle[key]
-    if list then first = math_min(first or math_huge, list[1].since + self.time) end
+    for i = #list, 1, -1 do
+      if list[i].till <= limit then
+        self:drop(key, i)
+      else
+        first = math_min(first or math_huge, list[i].till)
+      end
+    end
   end
   return first
 end
 
--- One daemon sweeps while anything is idle.
-function Pool:watch()
-  if self.is_watched then return end
+-- One daemon sweeps while anything is idle. till: when what becomes idle now is to be closed.
+function Pool:watch(till)
+  if self.is_watched then
+    if till < self.next then self.sooner:set() end
+    return
+  end
   task.spawn({ daemon = true, quiet = true, name = "http pool" }, function()
     local at = self:sweep()
     while at do
-      task.sleep_until(at)
+      self.next = at
+      self.sooner:clear()
+      self.sooner:wait(math_max(at - now(), 0))
       at = self:sweep()
     end
   end):on_exit(function() self.is_watched = false end)
-  self.is_watched = true
+  self.is_watched, self.next = true, till
 end
 
 -- An idle connection to the origin that is still good, the last used first.
 function Pool:take(key)
-  local limit = now() - self.time
+  local limit = now()
   while self.idle[key] do
     local conn = self:remove(key, #self.idle[key])
-    if conn.since > limit and conn:is_idle() then
+    if conn.till > limit and conn:is_idle() then
       conn.pool, conn.upload = self, false
       return conn
     end

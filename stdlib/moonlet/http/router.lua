@@ -114,6 +114,7 @@ local function dispatch(self, req, res)
   if not route then
     local mount = find_mount(self, path)
     if mount then return run_mount(mount, req, res) end
+    if path == "*" then return 204, {}, "" end -- OPTIONS * asks whether there is a server
     return refuse(req, found)
   end
   req.route = (prefixes[req] or "") .. route[2]

@@ -2,7 +2,7 @@
 -- @submodule moonlet.http
 
 local error, getmetatable, next, pairs, pcall = error, getmetatable, next, pairs, pcall
-local setmetatable, tostring, type = setmetatable, tostring, type
+local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
 local huge, math_type = math.huge, math.type
 local table = table
 
@@ -348,6 +348,14 @@ local function listen(opts)
   return net.listen(host, opts.port or 0, how)
 end
 
+local function check_place(opts)
+  local host, port = opts.host, tonumber(opts.port)
+  argument.check(host == nil or argument.is_text(host), 1, "serve",
+    "option 'host' must be a text or an address")
+  argument.check(opts.port == nil or port and port % 1 == 0 and port >= 0 and port <= 65535, 1,
+    "serve", "option 'port' must be an integer from 0 to 65535")
+end
+
 --- Listens, and serves until stopped. May wait.
 --
 --     http.serve({ port = 8080 }, function(req, res) return "hello" end)
@@ -387,6 +395,7 @@ end
 function server.serve(opts, handler)
   opts, handler = arguments(opts, handler)
   argument.options(opts, 1, "serve", SERVE_OPTIONS)
+  check_place(opts)
   argument.check(is_handler_or_nil(opts.on_error), 1, "serve", ON_ERROR)
   argument.callable(handler, 2, "serve")
   local own = {}

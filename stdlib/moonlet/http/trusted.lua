@@ -1,9 +1,10 @@
 --- Whom a request is from when proxies stand before the server: a part of moonlet.http's server.
 -- @module moonlet.http.trusted
 
-local error, ipairs, pairs, tonumber, type = error, ipairs, pairs, tonumber, type
+local ipairs, pairs, tonumber, type = ipairs, pairs, tonumber, type
 local string, table = string, table
 
+local argument = require "moonlet.argument"
 local net = require "moonlet.net"
 
 local trusted = {}
@@ -45,7 +46,7 @@ local function parse_network(text)
   local bytes = bytes_of(address or text)
   bits = tonumber(bits) or bytes and #bytes * 8
   if not bytes or bits > #bytes * 8 then
-    error(("option 'trusted' has '%s', which is no address or network"):format(text), 4)
+    argument.fail(("option 'trusted' has '%s', which is no address or network"):format(text))
   end
   return { bytes = bytes, bits = bits }
 end
@@ -109,7 +110,7 @@ end
 -- @tparam {string,...} list addresses, networks ("10.0.0.0/8"), "unix"
 -- @treturn function(peer,scheme,host,headers) -> client, scheme, host
 function trusted.new(list)
-  if type(list) ~= "table" then error("option 'trusted' must be a list of addresses", 4) end
+  if type(list) ~= "table" then argument.fail "option 'trusted' must be a list of addresses" end
   local self = {}
   for _, text in ipairs(list) do
     if text == "unix" then self.unix = true else self[#self + 1] = parse_network(text) end

@@ -5,6 +5,7 @@ local http = require "moonlet.http"
 local net = require "moonlet.net"
 local sync = require "moonlet.sync"
 local task = require "moonlet.task"
+local plain_it = it
 local it = support.limited(it)
 
 --- A client whose connections lead to `answer(stream, n)`, n being the number of the connection.
@@ -214,6 +215,40 @@ describe("http.client", function()
       assert.equal("a\n", r:read(2))
     end
     assert.same({ 0, 0 }, { c:stats().idle, c:stats().open })
+  end)
+
+  -- A request that the server closes the connection on is lost, unless it may be sent twice.
+  support.virtual(plain_it)("keeps a connection no longer than the server says, less a second", function()
+    for _, case in ipairs {
+      { "timeout=5", 3.9, true }, { "timeout=5", 4.1, false }, { "max=7, Timeout = 3", 1.9, true },
+      { "max=7, Timeout = 3", 2.1, false }, { "timeout=1", 0, false }, { "timeout=0", 0, false },
+      { "timeout=86400", 7, true }, { "timeout=86400", 9, false }, { "mytimeout=2", 7, true },
+      { "timeout=", 7, true }, { "timeout=x", 7, true },
+    } do
+      local text = "HTTP/1.1 200 OK\r\nKeep-Alive: " .. case[1] .. "\r\ncontent-length: 2\r\n\r\nok"
+      local c <close> = client_of(answering(text), { pool = { idle = 8 } })
+      assert.is_false(assert(c:get "http://a/").reused)
+      task.sleep(case[2])
+      assert.equal(case[3] and 1 or 0, c:stats().open, case[1])
+      assert.equal(case[3], assert(c:get "http://a/").reused, case[1])
+    end
+  end)
+
+  support.virtual(plain_it)("closes idle connections in their own time, whichever was idle first", function()
+    local function answer(s, n)
+      for _ in read_head, s do
+        s:write("HTTP/1.1 200 OK\r\nkeep-alive: timeout=", n == 1 and 20 or 3, "\r\ncontent-length: 0\r\n\r\n")
+      end
+    end
+    local c <close> = client_of(answer)
+    local first <close> = assert(c:stream "http://a/")
+    assert(c:get "http://a/")
+    first:read_all()
+    assert.same({ 2, 2 }, { c:stats().open, c:stats().idle })
+    task.sleep(2.1)
+    assert.same({ 1, 1 }, { c:stats().open, c:stats().idle })
+    task.sleep(17)
+    assert.same({ 0, 0 }, { c:stats().open, c:stats().idle })
   end)
 
   it("gives server-sent events", function()

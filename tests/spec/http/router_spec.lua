@@ -64,6 +64,25 @@ describe("a router", function()
     assert.equal("any", (select(2, ask(r, "POST", "/a"))))
   end)
 
+  it("answers OPTIONS *, which asks for no resource, and so does a server of files", function()
+    local seen = 0
+    local plain = http.router():get("/a", says "a")
+    local around = http.router():mount("", plain):use(function(_, _, next)
+      seen = seen + 1
+      next()
+    end)
+    for _, handler in ipairs { plain, around, http.files "docs" } do
+      local here <close>, there = net.memory_pair()
+      local serving = task.spawn(function() http.server(handler):serve(there) end)
+      here:write "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\nGET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+      local answers = here:read_all()
+      assert.matches("^HTTP/1.1 204 ", answers)
+      assert.matches("\nHTTP/1.1 404 ", answers)
+      serving:join()
+    end
+    assert.equal(2, seen)
+  end)
+
   each("runs middleware around everything, which sees and changes the answer", function(ask)
     local seen = {}
     local r = http.router()

@@ -1,4 +1,5 @@
 local carriers = dofile "tests/spec/http/carriers.lua"
+local credentials = dofile "tests/spec/tls_support.lua"
 local net = require "moonlet.net"
 local server = require "moonlet.http.server"
 local support = dofile("tests/spec/support.lua")
@@ -26,6 +27,42 @@ describe("an HTTP server", function()
     local reply = carrier(function() return "hello" end)
     assert.same({ 200, "hello", "5", "text/plain; charset=utf-8" },
       { reply.status, reply.body, reply.headers["content-length"], reply.headers["content-type"] })
+  end)
+
+  it("tells a client that speaks plain HTTP to a port of TLS so, and serves the next", function()
+    local lines = {}
+    local how = { log = function(line) lines[#lines + 1] = line end }
+    local made = server.server(how, function() return "served" end)
+    local guard <close> = -- luacheck: ignore 211
+      setmetatable({}, { __close = credentials.remove })
+    credentials.make()
+    local listener <close> = assert(net.listen("127.0.0.1", 0, { tls = credentials.shows "good" }))
+    local serving = task.spawn(made.serve, made, listener)
+    for _, request in ipairs {
+      "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+      "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" .. ("x"):rep(20000), "HEAD / HTTP/1.0\r\n\r\n",
+    } do
+      local conn <close> = assert(net.connect(listener:address()))
+      for i = 1, 8 do conn:write(request:sub(i, i)) end
+      conn:write(request:sub(9))
+      local answer = conn:read_all()
+      assert.matches("^HTTP/1.1 400 Bad Request\r\n", answer)
+      assert.matches("\r\nconnection: close\r\n", answer)
+      assert.matches("\r\n\r\nthis port speaks TLS: the URL begins with https:\n$", answer)
+    end
+    for _, bytes in ipairs { "SSH-2.0-x\r\n", "GET", "\22\3\1\0\5hello" } do
+      local conn <close> = assert(net.connect(listener:address()))
+      conn:write(bytes)
+      conn:finish()
+      local answer = conn:read_all()
+      assert.is_nil(answer and answer:find "HTTP")
+    end
+    local conn <close> = assert(net.connect(listener:address(), { tls = credentials.trusts() }))
+    conn:write "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert.matches("served$", conn:read_all())
+    made:stop(0)
+    serving:join()
+    assert.same({ 4, " 400 " }, { #lines, lines[1]:match " 400 " })
   end)
 
   carriers.each(it, "answers with what the handler returns: status, headers, body, JSON, nothing", function(carrier)

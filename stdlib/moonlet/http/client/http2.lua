@@ -95,7 +95,7 @@ function http2.open(stream, pool, origin, key)
   if not connection then return nil, message, code end
   local self = setmetatable({
     http2 = connection, stream = stream, pool = pool, origin = origin, key = key, requests = 0,
-    is_used = false, since = 0, is_gone = true, -- until nothing can fail any more
+    is_used = false, since = 0, till = 0, is_gone = true, -- until nothing can fail any more
   }, Shared)
   spawn(self, "http/2 sender", connection.send)
   spawn(self, "http/2 receiver", connection.receive)

@@ -4,7 +4,8 @@
 local math = math
 local error, pcall, rawget, setmetatable = error, pcall, rawget, setmetatable
 local tonumber, tostring, type = tonumber, tostring, type
-local math_huge, math_type, table_concat = math.huge, math.type, table.concat
+local math_huge, math_max, math_type = math.huge, math.max, math.type
+local table_concat = table.concat
 
 local argument = require "moonlet.argument"
 local deadline = require "moonlet.http.client.deadline"
@@ -31,6 +32,13 @@ Response.__name = "http.reply"
 
 function Response:__tostring() return ("http.response %d %s"):format(self.status, self.url) end
 
+-- Seconds for which the server keeps an idle connection, as it says, less one for what is under way
+-- when they are over; infinite: it does not say.
+local function idle_limit(field)
+  local seconds = field and field:lower():match "%f[%w]timeout%s*=%s*(%d+)"
+  return seconds and math_max(tonumber(seconds) - 1, 0) or math_huge
+end
+
 -- The connection goes back; whether it is good says the exchange. A request that is not whole yet
 -- keeps it until then.
 local function finish(self, is_whole)
@@ -38,6 +46,7 @@ local function finish(self, is_whole)
   if not conn then return end
   self.conn = nil
   self.trailer_fields = conn.x:trailers()
+  conn.lasts = idle_limit(self.headers["keep-alive"])
   local sending = is_whole and conn.upload
   if sending then return sending:inherit(conn) end
   if is_whole and upload.is_left(conn.x, self.status) then return upload.leave(conn, self.times) end
