@@ -110,7 +110,7 @@ struct ml_http_exchange {
     uint64_t body_read; /* bytes of the request's body so far */
     uint64_t body_sent; /* of the answer's */
     uint64_t file; /* the number of the file that is sent; 0: none, as struct ml_stream has it */
-    ml_time began;      /* when its head was there */
+    ml_time began; /* when its head was there */
     /* Calls of the carrier that are under way, in whatever tasks, and what is told when the last of
      * them ends, once the exchange is over; NULL: none is told. */
     uint32_t calls;

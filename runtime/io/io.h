@@ -35,14 +35,14 @@ struct ml_io {
     struct ml_link resolvers;     /* all of them */
     struct ml_openssl *openssl;   /* NULL until the first use of TLS */
     const struct ml_ticket_secrets *tickets; /* NULL: each config of TLS has its own */
-    struct ml_balance *balance; /* of connections over processes; NULL: this one is alone */
-    struct bio_method_st *tls_bio;           /* how OpenSSL calls transports: io/tls.c */
+    struct ml_balance *balance;       /* of connections over processes; NULL: this one is alone */
+    struct bio_method_st *tls_bio;    /* how OpenSSL calls transports: io/tls.c */
     struct ml_nghttp2 *nghttp2;       /* NULL until the first use of HTTP/2: http/nghttp2.h */
     struct ml_codecs *codecs;         /* NULL until the first use: http/codecs.h */
     struct ml_departures *departures; /* NULL: nobody watches: io/departure.c */
     struct ml_link lingering;         /* sockets that were closed: io/linger.c */
     unsigned lingering_count;
-    struct ml_link locked_files; /* system/file/file_lock.c */
+    struct ml_link locked_files;   /* system/file/file_lock.c */
     struct ml_recent_files recent; /* sent a moment ago: io/send_file.c */
 };
 

@@ -268,12 +268,8 @@ int ml_handover_read(struct ml_master *master, FILE *in)
     static const struct {
         const char *word;
         int (*read)(struct ml_master *master, FILE *in);
-    } lines[] = {{"slot", read_slot},
-                 {"process", read_process},
-                 {"share", read_share},
-                 {"user", read_user},
-                 {"store", read_store},
-                 {"figures", read_figures}};
+    } lines[] = {{"slot", read_slot}, {"process", read_process}, {"share", read_share},
+                 {"user", read_user}, {"store", read_store},     {"figures", read_figures}};
     enum { LINES = sizeof lines / sizeof *lines };
     char word[16];
     int error = read_head(master, in);

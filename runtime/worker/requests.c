@@ -172,11 +172,11 @@ static void serve_retired(const struct request *r)
 
 /* NULL: not for the master. */
 static void (*const served[ML_CONTROL_TYPE_COUNT])(const struct request *r) = {
-    [ML_CONTROL_READY] = serve_ready,   [ML_CONTROL_BEAT] = serve_beat,
-    [ML_CONTROL_LISTEN] = serve_listen, [ML_CONTROL_UNLISTEN] = serve_unlisten,
-    [ML_CONTROL_RELOAD] = serve_reload, [ML_CONTROL_STOP] = serve_stop,
-    [ML_CONTROL_STATUS] = serve_status, [ML_CONTROL_STORE] = serve_store,
-    [ML_CONTROL_PEER] = serve_peer,     [ML_CONTROL_FIGURES] = serve_figures,
+    [ML_CONTROL_READY] = serve_ready,     [ML_CONTROL_BEAT] = serve_beat,
+    [ML_CONTROL_LISTEN] = serve_listen,   [ML_CONTROL_UNLISTEN] = serve_unlisten,
+    [ML_CONTROL_RELOAD] = serve_reload,   [ML_CONTROL_STOP] = serve_stop,
+    [ML_CONTROL_STATUS] = serve_status,   [ML_CONTROL_STORE] = serve_store,
+    [ML_CONTROL_PEER] = serve_peer,       [ML_CONTROL_FIGURES] = serve_figures,
     [ML_CONTROL_RETIRED] = serve_retired,
 };
 

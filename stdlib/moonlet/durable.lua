@@ -353,7 +353,7 @@ function Durable:stop(grace)
   if serving.left then serving.left:wait() end
 end
 
---- Closes the database, as its engine does. A worker is to be stopped before. Idempotent.
+--- Closes the database. A worker is to be stopped before. Idempotent, never waits.
 function Durable:close()
   argument.self(self, Durable, "close")
   if self.clock then require("moonlet.durable.testing").close(self) end

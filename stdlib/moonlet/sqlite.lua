@@ -2,7 +2,7 @@
 -- when a database is first opened.
 -- @module moonlet.sqlite
 
-local ipairs, pairs = ipairs, pairs
+local ipairs, pairs, pcall = ipairs, pairs, pcall
 local tostring, type = tostring, type
 
 local argument = require "moonlet.argument"
@@ -79,6 +79,28 @@ local function prepare(connection, deadline, sql, ...)
     ok, message, code = connection:execute(NOTHING, sql, ...)
   end
   return ok, message, code
+end
+
+-- The tasks that close databases, by path: until its last connection is closed SQLite writes to a
+-- file, and removes by name what belongs to it.
+local closing = {}
+
+local function close_all(connections)
+  for _, connection in ipairs(connections) do connection:close() end
+end
+
+-- Of two connections that close at the same time each finds the other one, and none writes the log
+-- back: the one that writes is closed last. Never waits.
+local function close_last(how, connections)
+  local path, before = how.path, closing[how.path]
+  local ok, t = pcall(task.spawn, { name = "sqlite closes " .. path, quiet = true }, function()
+    if before then task.pcall(before.join, before) end
+    task.pcall(how.closings.wait, how.closings)
+    close_all(connections)
+    task.pcall(how.closings.wait, how.closings)
+    if closing[path] == task.current() then closing[path] = nil end
+  end)
+  if ok then closing[path] = t else close_all(connections) end
 end
 
 -- Opens a connection and makes it what the options say. how: {path=, statements=, attach=,
@@ -159,7 +181,7 @@ end
 --
 -- Its file is in WAL mode and written through at each commit (`synchronous=FULL`); foreign keys are
 -- enforced. One connection writes, for one task at a time; others read meanwhile. `":memory:"` is
--- one connection for all.
+-- one connection for all. May wait, also for the end of a database of that name that was closed.
 -- @tparam string path
 -- @tparam[opt] table opts
 -- @tparam[opt="create"] string opts.mode "create", "write": the file must exist, or "read"
@@ -184,6 +206,7 @@ function sqlite.open(path, opts)
     path = path, statements = statements_of(opts, mode, memory), attach = opts.attach or {},
     is_memory = memory, patience = opts.busy_timeout or 5, closings = core.closings(),
   }
+  if closing[path] then closing[path]:join() end
   local writer = pool.new { open = function() return connect(how, mode) end, max = 1 }
   local lease, message, code = writer:lease()
   if not lease then
@@ -198,7 +221,7 @@ function sqlite.open(path, opts)
     engine = engine, readers = readers, writer = writer, path = path,
     how = { null = opts.null, types = opts.types }, title = "sqlite " .. path,
     busy_timeout = opts.busy_timeout or 5, group_commit = opts.group_commit,
-    closings = how.closings,
+    close_last = function(connections) close_last(how, connections) end,
   }
 end
 

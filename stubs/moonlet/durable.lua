@@ -128,7 +128,7 @@ local Durable = {}
 ---@return string|nil # code
 function Durable:cancel(id, reason) end
 
----Closes the database, as its engine does. A worker is to be stopped before. Idempotent.
+---Closes the database. A worker is to be stopped before. Idempotent, never waits.
 function Durable:close() end
 
 ---Makes an event known to all that wait for it with `ctx:await`, now or later. The first value

@@ -30,9 +30,7 @@ function Database:backup(path) end
 ---@return string|nil # code
 function Database:begin(opts) end
 
----Closes it: connections that are in use when they come back, the others at once. Idempotent.
----SQLite's files are closed by workers: waits for that, unless the task is cancelled or may not
----wait. PostgreSQL: never waits.
+---Closes it: connections that are in use when they come back. Idempotent, never waits.
 function Database:close() end
 
 ---Runs a statement, and drops the rows that it returns. Waits.

@@ -20,7 +20,7 @@ local sqlite = {}
 ---
 ---Its file is in WAL mode and written through at each commit (`synchronous=FULL`); foreign keys are
 ---enforced. One connection writes, for one task at a time; others read meanwhile. `":memory:"` is
----one connection for all.
+---one connection for all. May wait, also for the end of a database of that name that was closed.
 ---@param path string
 ---@param opts? moonlet.sqlite.open.options
 ---@return moonlet.sql.Database|nil # or nil, message, code

@@ -97,15 +97,15 @@ local function files_and_codings()
   local app = http.router():mount("/files", files):get("/text", function() return BODY end)
   return converse(function(address)
     local c <close> = http.client { base = "http://" .. address, timeout = PATIENCE, retries = 0 }
-    local r, message, code = c:get "/files/sweep.lua"
+    local r = c:get "/files/sweep.lua"
     if r then is_whole(r, text) end
     r = c:get("/files/sweep.lua", { headers = { range = "bytes=0-1,10-19" } })
     if r and r.status == 206 and not r.body:find(text:sub(11, 20), 1, true) then error("another part came", 0) end
     r = c:get "/files/none"
     if r and r.status ~= 404 and r.status ~= 500 then error("there is a file that is not there", 0) end
-    r, message, code = c:get "/text"
-    if not r then return nil, message, code end
-    is_whole(r, BODY)
+    local reply, message, code = c:get "/text"
+    if not reply then return nil, message, code end
+    is_whole(reply, BODY)
     return true
   end, app, true)
 end

@@ -269,8 +269,8 @@ int ml_lua_worker_listen(struct ml_lua *lua, const struct ml_control_listen *ask
     int error = is_spread ? open_balance(lua) : 0;
     if (error != 0)
         return error;
-    error = ml_worker_request(worker->client, ML_CONTROL_LISTEN, &request, sizeof request,
-                                  &reply, ML_FOREVER);
+    error = ml_worker_request(worker->client, ML_CONTROL_LISTEN, &request, sizeof request, &reply,
+                              ML_FOREVER);
     if (error != 0)
         return error;
     error = take_socket(reply, fd, &number, name);

@@ -13,7 +13,9 @@ local PAUSE = 0.2
 
 local function tell(place) io.stderr:write("inspector: ", place.url or place.address, "\n") end
 
-local function fail(message) require "moonlet.inspector.mistake"("cannot be inspected: " .. message) end
+local function fail(message)
+  require "moonlet.inspector.mistake"("cannot be inspected: " .. message)
+end
 
 -- The address goes from one first worker to the next: the one that drains has it until it ends. An
 -- inspector keeps no worker from serving.
@@ -29,10 +31,11 @@ end
 -- Several workers cannot have one address: the first one has it. All listen where
 -- `moonlet --attach PID` finds them.
 local function run_in_worker(address, opts)
-  local place, message, code = listen("", opts)
+  local place, message = listen("", opts)
   if not place then fail(message) end
   tell(place)
   if worker.id > 1 or address == "" then return end
+  local code
   place, message, code = listen(address, opts)
   if place then
     tell(place)

@@ -342,22 +342,13 @@ function Database:begin(opts)
   return transaction.begun(hold)
 end
 
--- Waits for the files. A task that is cancelled or may not wait, as in a finalizer, goes on.
-local function await_files(closings)
-  task.pcall(closings.wait, closings)
-end
-
---- Closes it: connections that are in use when they come back, the others at once. Idempotent.
--- SQLite's files are closed by workers: waits for that, unless the task is cancelled or may not
--- wait. PostgreSQL: never waits.
+--- Closes it: connections that are in use when they come back. Idempotent, never waits.
 function Database:close()
   check_self(self, "close")
+  if self.is_closed then return end
   self.is_closed = true
   self.readers:close()
-  -- SQLite removes its log with the last connection: of two that close at the same time none is.
-  if self.closings then await_files(self.closings) end
-  if self.writer ~= self.readers then self.writer:close() end
-  if self.closings then await_files(self.closings) end
+  if self.writer ~= self.readers then self.close_last(self.writer:shut()) end
 end
 
 Database.__close = Database.close

@@ -1,7 +1,7 @@
 --- Connections on loan: each from a pool, for one task at a time.
 -- @module moonlet.sql.loans
 
-local pairs, setmetatable = pairs, setmetatable
+local ipairs, pairs, setmetatable = ipairs, pairs, setmetatable
 
 local task = require "moonlet.task"
 local protected = task.pcall -- pcall that returns a cancellation, too
@@ -101,17 +101,25 @@ function loans.recover(loan)
   end
 end
 
---- Closes the connections that are idle, the others when they come back. Idempotent.
-function Source:close()
+--- Gives no connection any more; those in use are closed when they come back. Idempotent.
+-- @treturn {connection,...} those that are idle, to be closed
+function Source:shut()
   self.is_closed = true
+  local idle = {}
   for i, loan in pairs(self.warm) do
     self.warm[i] = nil
     self.leased[loan.connection] = nil
-    loan.connection:close()
+    idle[#idle + 1] = loan.connection
     protected(loan.lease.discard, loan.lease)
     loan.lease = false
   end
   protected(self.pool.close, self.pool)
+  return idle
+end
+
+--- The same, and closes those that are idle.
+function Source:close()
+  for _, connection in ipairs(self:shut()) do connection:close() end
 end
 
 return loans

@@ -147,6 +147,7 @@ describe("the page", function()
     local program <close> = inspected.start(ORDERS, { address = ":0" })
     program:line "begun"
     local page <close> = open(program)
+    page:shows "durable worker" -- its program runs: a click is heard
     click(page, "tab-durable")
     page:shows "order 2%s+bad%s+default%s+failed.-no stock %(EFAILED%)"
     page:shows "<b>order 1</b>%s+order%s+default%s+running"
