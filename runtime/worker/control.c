@@ -220,6 +220,12 @@ static int check_message(struct ml_control_message *message, size_t size, int fl
     return -EPROTO;
 }
 
+/* A peer that ends before it has read all makes one call here fail; what it has sent comes next. */
+static bool is_passing(int error)
+{
+    return error == EINTR || error == ECONNRESET;
+}
+
 int ml_control_receive(struct ml_control *control, struct ml_control_message *message)
 {
     union rights rights;
@@ -236,9 +242,9 @@ int ml_control_receive(struct ml_control *control, struct ml_control_message *me
     ssize_t size;
     do
         size = recvmsg(control->fd, &from, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    while (size < 0 && errno == EINTR);
+    while (size < 0 && is_passing(errno));
     if (size <= 0)
-        return size == 0 || errno == ECONNRESET ? 0 : -errno;
+        return size == 0 ? 0 : -errno;
     take_rights(message, &from);
     return check_message(message, (size_t)size, from.msg_flags);
 }

@@ -131,6 +131,21 @@ static void test_the_end_of_the_peer_is_seen_by_both_calls(void **state)
     assert_int_equal(send_text(&c->a, 1, "x", -1), -EPIPE);
 }
 
+/* The last words of a worker were lost if it had not read all: its metrics, and what it had served. */
+static void test_the_last_messages_of_a_peer_arrive_that_has_not_read_all(void **state)
+{
+    struct channel *c = *state;
+    assert_int_equal(send_text(&c->b, 1, "unread", -1), 0);
+    assert_int_equal(send_text(&c->a, 2, "my", -1), 0);
+    assert_int_equal(send_text(&c->a, 3, "end", -1), 0);
+    ml_control_close(&c->a);
+    for (uint64_t number = 2; number <= 3; number++) {
+        assert_int_equal(ml_control_receive(&c->b, &c->message), 1);
+        assert_int_equal(c->message.head.request, number);
+    }
+    assert_int_equal(ml_control_receive(&c->b, &c->message), 0);
+}
+
 static void test_what_is_no_message_of_this_version_is_refused(void **state)
 {
     struct channel *c = *state;
@@ -175,6 +190,7 @@ int main(void)
         ON_CHANNEL(test_what_a_slow_peer_does_not_take_is_kept_in_order_with_its_descriptors),
         ON_CHANNEL(test_a_peer_that_reads_nothing_has_a_limited_number_of_messages_waiting),
         ON_CHANNEL(test_the_end_of_the_peer_is_seen_by_both_calls),
+        ON_CHANNEL(test_the_last_messages_of_a_peer_arrive_that_has_not_read_all),
         ON_CHANNEL(test_what_is_no_message_of_this_version_is_refused),
         ON_CHANNEL(test_the_largest_payload_arrives_and_a_larger_one_is_not_sent),
         cmocka_unit_test(test_types_have_names),
