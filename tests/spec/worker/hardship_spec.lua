@@ -256,13 +256,15 @@ describe("code that fails", function()
   it("after a reload that went well is mended by the next reload at once", function()
     local program <close> = workers.start(SERVER)
     program:await_ready()
-    program:rewrite [[
+    local fault <close> = workers.gate()
+    program:rewrite(([[
       worker.ready()
-      task.sleep(0.05)
+      while not io.open %q do task.sleep(0.01) end
       error "it only seemed to work"
-    ]]
+    ]]):format(fault.path))
     program:signal "HUP"
     program:await "generation 2 serves"
+    fault:open()
     program:await "it only seemed to work"
     program:await "the next try is in %d.%d s"
     program:rewrite(SERVER)

@@ -104,21 +104,19 @@ describe("the first boot", function()
   end)
 
   it("is followed by the reload that a signal has asked for meanwhile", function()
-    local gate = os.tmpname()
-    os.remove(gate)
+    local gate <close> = workers.gate()
     local program <close> = workers.start([[
       io.stderr:write "waits\n"
       while not io.open(os.getenv "GATE") do task.sleep(0.01) end
       serve()
-    ]], { env = { GATE = gate } })
+    ]], { env = { GATE = gate.path } })
     program:await "waits"
     program.process:kill "HUP"
     program.process:kill "HUP"
     program:await "is starting: the reload follows"
     program:rewrite "routes.new = function() return 'new' end serve()"
-    assert(io.open(gate, "w")):close()
+    gate:open()
     program:await "generation 2 serves"
-    os.remove(gate)
     program:await_generation(2)
     assert.are.equal("new", (program:get "new"))
     assert.are.equal(0, program:stop())
@@ -252,14 +250,7 @@ describe("reload", function()
   it("starts a new generation and lets the old one finish what it has begun", function()
     local program <close> = workers.start(SERVER)
     program:await_ready()
-    local slow = task.spawn(function() return program:get "slow" end)
-    workers.eventually(function()
-      for _, w in ipairs(program:status().workers) do
-        if w.open > 0 or w.connections > 0 then return true end
-      end
-      task.sleep(0.05)
-      return true
-    end)
+    local slow = program:begin "slow"
     program:signal "HUP"
     program:await "generation 2 serves"
     program:await_generation(2)
@@ -285,12 +276,18 @@ describe("reload", function()
   end)
 
   it("during a reload makes another one follow", function()
-    local program <close> = workers.start("task.sleep(worker.generation > 1 and 0.3 or 0) serve()")
+    local gate <close> = workers.gate()
+    local program <close> = workers.start([[
+      while worker.generation > 1 and not io.open(os.getenv "GATE") do task.sleep(0.01) end
+      serve()
+    ]], { env = { GATE = gate.path } })
     program:await_ready()
     program:signal "HUP"
     program:await "reloads: generation 2"
     program:signal "HUP"
     program:signal "HUP"
+    program:await_signals_taken()
+    gate:open()
     program:await "generation 3 serves"
     program:await_generation(3)
     assert.are.equal(0, program:stop())
@@ -303,8 +300,7 @@ describe("reload", function()
       serve()
     ]]
     program:await_ready()
-    local long = task.spawn(function() return program:get "long" end)
-    task.sleep(0.1)
+    local long = program:begin "long"
     program:signal "HUP"
     program:await "generation 2 serves"
     program:signal "HUP"
@@ -382,7 +378,7 @@ describe("the number of workers", function()
     program:signal "TTOU"
     await_count(program, 1)
     program:signal "TTOU" -- the last one stays
-    program:status() -- of two signals that wait the kernel gives the one with the lower number first
+    program:await_signals_taken() -- of two that wait the kernel gives the one with the lower number first
     program:signal "TTIN"
     await_count(program, 2)
     assert.are.equal(0, program:stop())
@@ -420,8 +416,7 @@ describe("the end", function()
   it("lets requests finish", function()
     local program <close> = workers.start(SERVER)
     program:await_ready()
-    local slow = task.spawn(function() return program:get "slow" end)
-    task.sleep(0.1)
+    local slow = program:begin "slow"
     assert.are.equal(0, program:stop "TERM")
     assert.is_truthy((select(2, slow:join())))
   end)
@@ -439,10 +434,9 @@ describe("the end", function()
       serve { grace = 100 }
     ]]
     program:await_ready()
-    local long = task.spawn(function() return program:get "long" end)
-    task.sleep(0.1)
+    local long = program:begin "long"
     program:signal "TERM"
-    task.sleep(0.1)
+    program:await_signals_taken()
     program:signal "INT"
     assert.are.equal(130, program:wait())
     assert.is_nil((select(2, long:join())))
@@ -465,8 +459,7 @@ describe("the end", function()
     ]], { count = "2,grace=1" })
     program:await_ready()
     local found = pids(program:status())
-    local hung = task.spawn(function() return program:get "hang" end)
-    task.sleep(0.1)
+    local hung = program:begin "hang"
     program:signal "KILL"
     assert.are.equal("KILL", program:wait())
     for _, pid in ipairs(found) do

@@ -128,8 +128,7 @@ describe("a new binary", function()
     local program <close> = owned
     program:await_ready()
     local pid = program:status().pid
-    local long = task.spawn(function() return program:get "long" end)
-    task.sleep(0.1)
+    local long = program:begin "long"
     program:signal "USR2"
     program:await "goes on as "
     program:await "generation 2 serves"

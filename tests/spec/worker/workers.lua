@@ -6,7 +6,7 @@ local http = require "moonlet.http"
 local process = require "moonlet.process"
 local task = require "moonlet.task"
 
-local workers = { support = support, patience = 4 * support.patience }
+local workers = { support = support, patience = 3 * support.patience }
 
 local MOONLET = os.getenv "MOONLET" or arg[-1]
 
@@ -30,8 +30,9 @@ function routes.reload()
 end
 function routes.stop() return tostring(worker.stop()) end
 local function answer(req)
-  local route = routes[req.path:match "^/(%w+)"]
+  local route, began = routes[req.path:match "^/(%w+)"], req.headers["x-began"]
   if not route then return 404 end
+  if began then io.stderr:write(began, " has begun\n") end
   return route(req)
 end
 local function serve(opts)
@@ -92,11 +93,20 @@ function Program:await_ready() self:await "worker.* ready after" return self end
 function Program:url(path) return ("http://127.0.0.1:%d/%s"):format(self.port, path) end
 
 --- Asks over a connection of its own; returns the body, or nil and why.
-function Program:get(path)
+function Program:get(path, headers)
   local client <close> = http.client {}
-  local r, message = client:get(self:url(path or "who"))
+  local r, message = client:get(self:url(path or "who"), { headers = headers })
   if not r then return nil, message end
   return r.body, r
+end
+
+--- Asks in a task, which gives what get() gives; returns it as soon as a worker answers the request.
+function Program:begin(path)
+  self.began = (self.began or 0) + 1
+  local name = ("request %d"):format(self.began)
+  local asking = task.spawn(function() return self:get(path, { ["x-began"] = name }) end)
+  self:await(name .. " has begun")
+  return asking
 end
 
 function Program:json(path) return select(2, assert(self:get(path))):json() end
@@ -142,6 +152,12 @@ function Program:signal(name)
   assert(os.execute(("kill -%s %d"):format(name, self.process.pid)))
 end
 
+--- Waits until the master has taken each signal that was sent to it.
+function Program:await_signals_taken()
+  local path = ("/proc/%d/status"):format(self.process.pid)
+  workers.eventually(function() return support.read_file(path):find "ShdPnd:%s*0+\n" end)
+end
+
 function Program:__close()
   self.process:close()
   self.process:wait()
@@ -150,6 +166,20 @@ function Program:__close()
   self.process.stderr:close()
   os.remove(self.path)
 end
+
+local Gate = {}
+Gate.__index = Gate
+
+--- What a script waits for with `while not io.open(path) do task.sleep(0.01) end`, until open() is called.
+function workers.gate()
+  local path = os.tmpname()
+  os.remove(path)
+  return setmetatable({ path = path }, Gate)
+end
+
+function Gate:open() assert(io.open(self.path, "w")):close() end
+
+function Gate:__close() os.remove(self.path) end
 
 --- Whether there is a process of that number, which is no zombie.
 function workers.lives(pid)
