@@ -131,7 +131,7 @@ static void test_the_end_of_the_peer_is_seen_by_both_calls(void **state)
     assert_int_equal(send_text(&c->a, 1, "x", -1), -EPIPE);
 }
 
-/* The last words of a worker were lost if it had not read all: its metrics, and what it had served. */
+/* The last words of a worker were lost if it had not read all: its metrics, what it had served. */
 static void test_the_last_messages_of_a_peer_arrive_that_has_not_read_all(void **state)
 {
     struct channel *c = *state;
