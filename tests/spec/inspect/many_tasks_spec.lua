@@ -37,11 +37,11 @@ end
 
 -- The least of some looks: what else the machine does is not the look's.
 local function check(name, look)
-  local least, grown = math.huge, 0
-  for _ = 1, 5 do
+  local least, grown, looks = math.huge, 0, 0
+  repeat
     local late, bytes = lateness(look)
-    least, grown = math.min(least, late), math.max(grown, bytes)
-  end
+    least, grown, looks = math.min(least, late), math.max(grown, bytes), looks + 1
+  until looks >= 3 and least <= 0.005 or looks == 10
   if least > 0.005 then print(("%s: late by %.2f ms"):format(name, least * 1000)) end
   if grown > 16 * 2 ^ 20 then print(("%s: %d bytes"):format(name, grown)) end
 end
@@ -107,8 +107,8 @@ describe("the inspector of a program with 4,000 tasks", function()
   it("lists them all, and lets others run meanwhile", function()
     local program <close> = inspected.start(INSPECTED)
     program:line "watches"
-    local least = math.huge
-    for _ = 1, 2 do
+    local least, looks = math.huge, 0 -- the least, as in check() above
+    repeat
       program:results "probe.begin"
       local reply = program:get("/tasks?limit=100000&filter=sleeper&stack=0")
       assert.equal(200, reply.status)
@@ -117,8 +117,8 @@ describe("the inspector of a program with 4,000 tasks", function()
       local count = 0
       for _ in pairs(seen) do count = count + 1 end
       assert.same({ 4000, 4000, 4000 }, { count, #found.tasks, found.count })
-      least = math.min(least, (program:results "probe.late"))
-    end
+      least, looks = math.min(least, (program:results "probe.late")), looks + 1
+    until looks >= 2 and least <= 0.005 or looks == 10
     assert.is_true(least <= 0.005, least)
   end)
 end)
