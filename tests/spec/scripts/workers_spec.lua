@@ -9,7 +9,7 @@ local it = support.limited(it)
 
 -- Starts a script with two workers, and waits until both serve. Returns its port and the master.
 local function start(...)
-  local command = programs.command_line(...):gsub("^'[^']*'", "%0 --slow 0 --workers 2", 1)
+  local command = programs.command_line(...):gsub("^'[^']*'", "%0 --workers 2", 1)
   local server = programs.start(command)
   local port = tonumber(server:printed "listening on %S+:(%d+)[^\n]*\n")
   programs.eventually("two workers", function() return server:errors():find("2 workers ready", 1, true) end)
