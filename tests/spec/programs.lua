@@ -118,10 +118,19 @@ function Program:printed(pattern)
   end)
 end
 
+--- Waits until it sleeps, for events: Ctrl-C before is an error where its code stands.
+function Program:await_sleep()
+  programs.eventually("a program that sleeps", function()
+    return programs.read_file(("/proc/%d/stat"):format(self.pid)):find "%) S " or self:status()
+  end)
+end
+
 --- Starts a script that is a server, with its arguments. Returns its port and the program.
 function programs.start_server(...)
   local server = programs.start(programs.command_line(...))
-  return tonumber(server:printed "listening on %S+:(%d+)[^\n]*\n"), server
+  local port = tonumber(server:printed "listening on %S+:(%d+)[^\n]*\n")
+  server:await_sleep()
+  return port, server
 end
 
 local NGINX = [[

@@ -9,7 +9,7 @@ local task = require "moonlet.task"
 local websocket = require "moonlet.websocket"
 local limited = support.limited(it)
 
-local BIG = ("0123456789abcdef"):rep(200000)
+local BIG = ("0123456789abcdef"):rep(50000)
 
 local NODE = [[env NODE_PATH=/usr/share/nodejs node -e '
 const ws = require("ws"), s = new ws.Server({ port: %d, host: "127.0.0.1" });

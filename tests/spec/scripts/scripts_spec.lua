@@ -31,7 +31,7 @@ local function read_to(conn, pattern)
   end
 end
 
-local BIG = 2 * 1024 * 1024
+local BIG = 512 * 1024
 
 local function start_nginx()
   if not installed "nginx" then return nil end
