@@ -103,7 +103,8 @@ endless: cancelled
     assert.truthy(ask():find "^worker [123] of 3, generation 1\n$")
     program:kill "HUP"
     await "generation 2 serves"
-    local deadline, text = os.time() + support.patience, nil
+    local deadline = os.time() + support.patience
+    local text
     repeat text = ask() until text:find "generation 2" or os.time() > deadline -- the old ones may still accept
     assert.truthy(text:find "^worker [123] of 3, generation 2\n$")
     program:kill "TERM"
