@@ -12,12 +12,6 @@ local function ipv6_works()
   return listener ~= nil
 end
 
---- A port on which nobody listens.
-local function free_port()
-  local listener <close> = net.listen("127.0.0.1", 0)
-  return listener:address().port
-end
-
 describe("an address", function()
   it("is a table of host, port and family that prints as text", function()
     local listener <close> = net.listen("127.0.0.1", 0)
@@ -74,7 +68,7 @@ end)
 
 describe("net.connect", function()
   it("returns nil, a message that names the target, and ECONNREFUSED when nobody listens", function()
-    local port = free_port()
+    local port = support.free_port()
     is_failure("ECONNREFUSED", "127.0.0.1:" .. port .. ": ", net.connect("127.0.0.1", port))
   end)
 
