@@ -60,19 +60,28 @@ function support.run(source, options)
   return output, status
 end
 
---- A port of 127.0.0.1 on which nobody listens: none of those that the kernel gives to connections of other tests.
+-- Free ports are below those that the kernel chooses, for port 0 and for connections, and processes begin far from
+-- each other. One count for all copies of this file.
+local FIRST_PORT = 10240
+local ports = package.loaded["tests.ports"] or {}
+package.loaded["tests.ports"] = ports
+
+local function next_port()
+  if not ports.last then
+    ports.count = tonumber(support.read_file("/proc/sys/net/ipv4/ip_local_port_range"):match "%d+") - FIRST_PORT
+    ports.last = tonumber(support.read_file("/proc/self/stat"):match "%d+") * 128
+  end
+  ports.last = ports.last + 1
+  return ports.count > 1024 and FIRST_PORT + ports.last % ports.count or 0
+end
+
+--- A port of 127.0.0.1 on which nobody listens, and that nobody else is given soon.
 function support.free_port()
-  local range = support.read_file "/proc/sys/net/ipv4/ip_local_port_range"
-  local last = math.max(tonumber(range and range:match "%d+") or 0, 20000) - 1
-  local numbers <close> = assert(io.open("/dev/urandom", "rb")) -- a spec may have seeded math.random
-  local listener
-  repeat
-    local number = string.unpack("<I4", numbers:read(4))
-    listener = net.listen("127.0.0.1", 10000 + number % (last - 9999))
-  until listener
-  local port = listener:address().port
-  listener:close()
-  return port
+  for _ = 1, 1000 do
+    local listener <close> = net.listen("127.0.0.1", next_port())
+    if listener then return listener:address().port end
+  end
+  error "no port is free"
 end
 
 --- Starts another program in the background.

@@ -186,19 +186,19 @@ own.on_both(_ENV, "a run", function(place, engine)
         return ctx:transaction("t", { retry = { attempts = 3, backoff = 0.01 } }, function(tx)
           begun = begun + 1
           assert(tx:execute "INSERT INTO ledger VALUES (1)")
-          if begun == 1 then task.sleep(0.5) end
+          if begun == 1 then task.sleep(1.5) end
           return tx:value "SELECT count(*) FROM ledger"
         end)
       end,
     }
-    local settings = "-cstatement_timeout%3D150%20-cidle_in_transaction_session_timeout%3D200"
+    local settings = "-cstatement_timeout%3D500%20-cidle_in_transaction_session_timeout%3D700"
     with(place_with(settings), workflows, function(d, address)
       assert(d.db:execute "CREATE TABLE ledger (i INTEGER)")
       local other <close> = assert(durable.open((address:gsub("%%20.*", ""))))
       local tx <close> = assert(other.db:begin())
       assert(tx:execute "LOCK TABLE moonlet_steps IN EXCLUSIVE MODE")
       local run = assert(d:start "w")
-      task.sleep(0.5)
+      task.sleep(1.5)
       assert(tx:rollback())
       assert.equal(1, run:result(support.patience))
       assert.equal(2, begun)

@@ -5,7 +5,7 @@ local carriers = dofile "tests/spec/http/carriers.lua"
 local http = require "moonlet.http"
 local net = require "moonlet.net"
 local task = require "moonlet.task"
-local it = support.limited(it)
+local virtual, it = support.virtual(it), support.limited(it)
 
 -- The messages of what fn raises for each list of arguments; an error if one of them does not.
 local function refused(fn, cases)
@@ -102,7 +102,7 @@ describe("res:events", function()
     assert.equal("", problem)
   end)
 
-  it("sends a comment when nothing was sent for a while, and ends with the handler", function()
+  virtual("sends a comment when nothing was sent for a while, and ends with the handler", function()
     local reply = carriers.memory(function(_, res)
       local events = res:events { heartbeat = 0.02 }
       task.sleep(0.07)

@@ -659,9 +659,9 @@ return ok, message, ok2, message2, ok3, message3
     breaks(path, 2)
     for _, frozen in ipairs { true, false } do
       debugger.freeze(frozen)
-      local run = task.spawn(function() return task.timeout(0.2, chunk, task) end)
+      local run = task.spawn(function() return task.timeout(1, chunk, task) end)
       local id = stop_at("breakpoint", 2)
-      task.sleep(0.3)
+      task.sleep(1.1)
       debugger.resume(id, "continue")
       local _, result = run:join()
       assert.are.equal(frozen and 1 or nil, result)

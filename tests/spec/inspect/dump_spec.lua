@@ -43,7 +43,8 @@ describe("SIGQUIT", function()
     assert.same({ status = 0 }, status)
     assert.matches("went on\n", text, 1, true)
     assert.matches("dump of process %d+: 3%d tasks: [^\n]*waiting\n", text)
-    assert.matches("\n30 tasks wait for the clock:\n  task 'sleeper' %(#2%), 0%.%d s old, 60%.0 s left, daemon\n", text)
+    assert.matches("\n30 tasks wait for the clock:\n"
+      .. "  task 'sleeper' %(#2%), %d+%.%d s old, [2-6]%d%.%d s left, daemon\n", text)
     assert.matches("\n  and 10 more\n\t[C]: in function 'moonlet.task.sleep'\n\t", text, 1, true)
     assert.matches("\n1 task waits for a mutex held by a task:\n"
       .. "  task 'locker' %(#33%), [^\n]*for task 'holder' %(#32%)", text)
@@ -200,7 +201,7 @@ describe("SIGQUIT", function()
       io.stdout:flush()
       os.exit(0)]], stdout = "pipe", stderr = "pipe" })
     local latest = tonumber(p.stdout:read_line())
-    assert.is_true(latest < 0.5, latest)
+    assert.is_true(latest < 5, latest) -- a write that waits does so for good
     p:wait(30)
   end)
 end)

@@ -84,10 +84,11 @@ describe("poll", function()
   end)
 
   it("calls a regular file ready", function()
-    local file = libc.open("/tmp/moonlet-poll")
+    local path = os.tmpname()
+    local file = libc.open(path)
     assert.same({ IN | OUT }, select(2, libc.poll({ { file, IN | OUT } }, -1)))
     libc.close(file)
-    os.remove "/tmp/moonlet-poll"
+    os.remove(path)
   end)
 
   it("looks for urgent data, which nobody sends, until its time is over", function()

@@ -250,7 +250,7 @@ describe("moonlet.redis", function()
 
   it("connects again after the server has been away, and repeats only what changes nothing", function()
     local other = servers.start()
-    local r <close> = assert(redis.open(other.url, { attempts = 8 }))
+    local r <close> = assert(redis.open(other.url, { attempts = 20 }))
     r:set("n", 1)
     r:client("KILL", "TYPE", "normal", "SKIPME", "no")
     assert.are.equal("1", r:get "n")

@@ -123,9 +123,9 @@ describe("a slow boot", function()
   it("is no silence: a worker that is not ready need not answer", function()
     local program <close> = workers.start([[
       local start = task.now()
-      while task.now() - start < 1.5 do end
+      while task.now() - start < 3 do end
       serve()
-    ]], { count = "1,stuck=0.3" })
+    ]], { count = "1,stuck=1.5" })
     program:await_ready()
     assert.is_nil(program:text():find "did not answer")
     assert.are.equal(0, program:stop())
@@ -197,7 +197,7 @@ describe("a slow boot", function()
     local program <close> = workers.start([[
       if worker.generation > 1 then task.sleep(600) end
       serve()
-    ]], { count = "2,boot=1.5" })
+    ]], { count = "2,boot=4" })
     program:await_ready()
     program:signal "HUP"
     program:await "the reload is rolled back, generation 1 goes on: .*: it was not ready in time"
@@ -238,13 +238,16 @@ describe("code that fails", function()
   end)
 
   it("a while after it has served is started again, and says why it failed", function()
-    local program <close> = workers.start [[
+    local gate <close> = workers.gate()
+    local program <close> = workers.start([[
       if worker.id == 1 then serve() end
       worker.ready()
+      while not io.open(os.getenv "GATE") do task.sleep(0.01) end
       task.sleep(1)
       error "after a second"
-    ]]
+    ]], { env = { GATE = gate.path } })
     program:await_ready()
+    gate:open()
     program:await "after a second"
     program:await "worker 2 .* has ended with status 1"
     assert.are.equal(1, (program:who()))

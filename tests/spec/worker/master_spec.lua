@@ -181,11 +181,17 @@ describe("a worker that ends", function()
   end)
 
   it("again and again is replaced more and more slowly, and the others serve", function()
-    local program <close> = workers.start [[
-      if worker.id == 2 then worker.ready() task.sleep(0.01) os.exit(3) end
+    local gate <close> = workers.gate()
+    local program <close> = workers.start([[
+      if worker.id == 2 then
+        worker.ready()
+        while not io.open(os.getenv "GATE") do task.sleep(0.01) end
+        os.exit(3)
+      end
       serve()
-    ]]
+    ]], { env = { GATE = gate.path } })
     program:await_ready()
+    gate:open()
     program:await "worker 2: the next try is in 0.4 s"
     program:await "worker 2: the next try is in 0.8 s"
     assert.are.equal(1, (program:who()))
