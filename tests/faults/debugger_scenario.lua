@@ -22,9 +22,15 @@ local chunk = assert(loadfile(path))
 
 local function is_memory(err) return tostring(err):find("not enough memory", 1, true) end
 
+local function fail(...)
+  io.stderr:write(...)
+  io.stderr:write "\n"
+  os.exit(3)
+end
+
 local function step(name, fn, ...)
   local ok, err = pcall(fn, ...)
-  if not ok and not is_memory(err) then error(("%s raised %s"):format(name, err), 0) end
+  if not ok and not is_memory(err) then fail(name, " raised ", tostring(err)) end
 end
 
 -- Lets every task that stops go on.
@@ -48,10 +54,7 @@ local function serve(run)
 end
 
 local before = task.on_error(function(_, err)
-  if not is_memory(err) then
-    io.stderr:write("reported: ", tostring(err), "\n")
-    os.exit(3)
-  end
+  if not is_memory(err) then fail("reported: ", tostring(err)) end
 end)
 local left = test.leaks()
 step("attach", debugger.attach, function() end)
@@ -69,8 +72,5 @@ end)
 debugger.detach()
 task.on_error(before)
 os.remove(path)
-if debug.gethook() then
-  io.stderr:write "a hook is left\n"
-  os.exit(3)
-end
+if debug.gethook() then fail "a hook is left" end
 dofile "tests/faults/end.lua"(left, 0, {})

@@ -5,29 +5,16 @@
 local fs = require "moonlet.fs"
 local task = require "moonlet.task"
 
-local STEP = 20
-
 local function fail(...)
   io.stderr:write(...)
   io.stderr:write "\n"
   os.exit(3)
 end
 
--- What a step may end with: success; nil, "path: reason", code; or a Lua error for want of memory, or an iterator's.
-local function step(name, fn)
-  local ok, first, message, code = task.pcall(task.timeout, STEP, fn)
-  if not ok then
-    local is_failure = type(first) == "table" and type(first.code) == "string"
-    if not is_failure and not tostring(first):find("not enough memory", 1, true) then
-      error(("%s raised %s"):format(name, first), 0)
-    end
-  elseif first == nil and message ~= nil then
-    if type(message) ~= "string" or type(code) ~= "string" or not message:find(": ", 1, true) then
-      error(("%s returned nil, %s, %s"):format(name, message, code), 0)
-    end
-  end
-  return ok and first
-end
+-- An iterator raises its failure; each message names a path.
+local step = dofile "tests/faults/step.lua" { failures = true, is_told = function(message, code)
+  return type(message) == "string" and type(code) == "string" and message:find(": ", 1, true)
+end }
 
 -- All that is in a directory, by stock means, which no fault strikes.
 local function shell(command)

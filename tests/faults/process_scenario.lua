@@ -5,17 +5,9 @@ local process = require "moonlet.process"
 local task = require "moonlet.task"
 local test = require "moonlet.test"
 
-local STEP = 20 -- seconds for each
+local PATIENCE = 20 -- seconds for what ends later by itself
 
--- What a step may end with: success; nil, message, code; or a Lua error for want of memory.
-local function step(name, fn)
-  local ok, first, message, code = task.pcall(task.timeout, STEP, fn)
-  if not ok then
-    if not tostring(first):find("not enough memory", 1, true) then error(("%s raised %s"):format(name, first), 0) end
-  elseif first == nil and message ~= nil and (type(message) ~= "string" or type(code) ~= "string") then
-    error(("%s returned nil, %s, %s"):format(name, message, code), 0)
-  end
-end
+local step = dofile "tests/faults/step.lua" {}
 
 local function everything()
   step("run", function() return process.run { "cat", input = "text" } end)
@@ -45,4 +37,4 @@ end
 
 local left = test.leaks()
 everything()
-dofile "tests/faults/end.lua"(left, STEP) -- children that were asked to end need a moment
+dofile "tests/faults/end.lua"(left, PATIENCE) -- children that were asked to end need a moment

@@ -10,23 +10,10 @@ local test = require "moonlet.test"
 -- Bytes of the long line that is sent: more than fits into the buffers of a connection, but in the hostile build.
 local LONG = tonumber(arg[2] or 300000)
 
--- Of one call, and of a whole step.
-local PATIENCE, STEP = 0.5, 20
+-- Of one call.
+local PATIENCE = 0.5
 
--- What a step may end with: success; nil, message, code; or a Lua error for want of memory.
-local function check(name, ok, first, message, code)
-  if not ok then
-    if not tostring(first):find("not enough memory", 1, true) then
-      error(("%s raised %s"):format(name, first), 0)
-    end
-  elseif first == nil and message ~= nil and (type(message) ~= "string" or type(code) ~= "string") then
-    error(("%s returned nil, %s, %s"):format(name, message, code), 0)
-  end
-end
-
-local function step(name, fn)
-  check(name, task.pcall(task.timeout, STEP, fn))
-end
+local step = dofile "tests/faults/step.lua" {}
 
 -- What a child of a group does: an error of its own is no reason to end the others.
 local function child(group, fn)
@@ -90,11 +77,15 @@ local function connect_by_name()
   if not socket then return nil, message, code end
   local listener <close>, listener_message, listener_code = net.listen("::1", 0)
   if not listener then return nil, listener_message, listener_code end
-  local resolver
-  resolver, message, code = net.resolver { servers = { tostring(socket:address()) }, hosts = false, tries = 1 }
+  local server_address, resolver, address
+  server_address, message, code = socket:address()
+  if not server_address then return nil, message, code end
+  resolver, message, code = net.resolver { servers = { tostring(server_address) }, hosts = false, tries = 1 }
   if not resolver then return nil, message, code end
   local closing <close> = resolver
-  local port = listener:address().port
+  address, message, code = listener:address()
+  if not address then return nil, message, code end
+  local port = address.port
   return task.group(function(group)
     local server = child(group, function() answer_names(socket) end)
     local conn <close>, connect_message, connect_code = net.connect("name.test", port,
@@ -156,10 +147,4 @@ end
 
 local left = test.leaks()
 everything()
-collectgarbage()
-collectgarbage()
-local leaks = left()
-if #leaks > 0 then
-  io.stderr:write("left behind: ", table.concat(leaks, ", "), "\n")
-  os.exit(3)
-end
+dofile "tests/faults/end.lua"(left)

@@ -5,21 +5,9 @@ local sqlite = require "moonlet.sqlite"
 local task = require "moonlet.task"
 local test = require "moonlet.test"
 
-local STEP = 20 -- seconds for each
+local PATIENCE = 20 -- seconds for what ends later by itself
 
--- What a step may end with: success; nil, message, code; a failure that rows raise; or a Lua error for want of memory
--- or of a thread.
-local function step(name, fn)
-  local ok, first, message, code = task.pcall(task.timeout, STEP, fn)
-  if not ok then
-    local text = tostring(first)
-    local is_known = type(first) == "table" and first.code or text:find("not enough memory", 1, true)
-      or text:find("cannot start a thread", 1, true)
-    if not is_known then error(("%s raised %s"):format(name, text), 0) end
-  elseif first == nil and message ~= nil and (type(message) ~= "string" or type(code) ~= "string") then
-    error(("%s returned nil, %s, %s"):format(name, message, code), 0)
-  end
-end
+local step = dofile "tests/faults/step.lua" { failures = true, raised = { "cannot start a thread" } }
 
 local path = os.tmpname()
 
@@ -82,4 +70,4 @@ if not ok then
     os.exit(3)
   end
 end
-dofile "tests/faults/end.lua"(left, STEP)
+dofile "tests/faults/end.lua"(left, PATIENCE)

@@ -26,11 +26,13 @@ end
 
 -- `expected`: what it gives if it does not fail.
 local function step(name, expected, fn)
-  local ok, first, message = task.pcall(task.timeout, STEP, fn)
+  local ok, first, message, code = task.pcall(task.timeout, STEP, fn)
   if not ok then
-    if not is_told(first) then error(("%s raised %s"):format(name, first), 0) end
+    if not is_told(first) then fail(name, " raised ", tostring(first)) end
+  elseif code == "EDEADLINE" then
+    fail(name, " hangs")
   elseif first == nil then
-    if type(message) ~= "string" then error(("%s returned nil, %s"):format(name, message), 0) end
+    if type(message) ~= "string" then fail(name, " returned nil, ", tostring(message)) end
   elseif first ~= expected then
     fail(name, ": ", tostring(first))
   end

@@ -6,18 +6,9 @@ local task = require "moonlet.task"
 local test = require "moonlet.test"
 local worker = require "moonlet.worker"
 
-local STEP = 20 -- seconds for each
+local PATIENCE = 20 -- seconds for what ends later by itself
 
--- What a step may end with: success; nil, message, code; or a Lua error for want of memory.
-local function step(name, fn)
-  local ok, first, message, code = task.pcall(task.timeout, STEP, fn)
-  if not ok then
-    local text = tostring(first)
-    if not text:find("not enough memory", 1, true) then error(("%s raised %s"):format(name, text), 0) end
-  elseif first == nil and message ~= nil and (type(message) ~= "string" or type(code) ~= "string") then
-    error(("%s returned nil, %s, %s"):format(name, message, code), 0)
-  end
-end
+local step = dofile "tests/faults/step.lua" {}
 
 local function use_store()
   local store, message, code = worker.store("faults", { size = 1 << 16 })
@@ -55,4 +46,4 @@ end
 local left = test.leaks()
 step("store", use_store)
 step("messages", use_messages)
-dofile "tests/faults/end.lua"(left, STEP)
+dofile "tests/faults/end.lua"(left, PATIENCE)

@@ -6,18 +6,8 @@ local task = require "moonlet.task"
 local test = require "moonlet.test"
 local thread = require "moonlet.thread"
 
-local PATIENCE = 20
-
--- What a step may fail with: want of memory or of a thread, here or there.
-local function step(name, fn)
-  local ok, message = task.pcall(task.timeout, PATIENCE, fn)
-  if ok and message == nil then error(name .. " has taken too long", 0) end
-  if ok then return end
-  local text = tostring(message)
-  if not (text:find "memory" or text:find "cannot start a thread" or text:find "closed") then
-    error(("%s raised %s"):format(name, text), 0)
-  end
-end
+-- Want of memory or of a thread, here or there.
+local step = dofile "tests/faults/step.lua" { raised = { "memory", "cannot start a thread", "closed" } }
 
 local function everything()
   step("call", function() return thread.call(function(a, b) return a + b end, 1, 2) end)

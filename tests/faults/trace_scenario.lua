@@ -9,14 +9,9 @@ local core = require "moonlet.inspect.trace.core"
 
 local function is_memory(err) return tostring(err):find("not enough memory", 1, true) end
 
-local function step(name, fn)
-  local ok, first, message, code = task.pcall(task.timeout, 20, fn)
-  if not ok and not is_memory(first) then
-    error(("%s raised %s"):format(name, first), 0)
-  elseif ok and first == nil and message ~= nil and code ~= "ENOMEM" and code ~= "EINVAL" then
-    error(("%s returned nil, %s, %s"):format(name, message, code), 0)
-  end
-end
+local step = dofile "tests/faults/step.lua" {
+  is_told = function(_, code) return code == "ENOMEM" or code == "EINVAL" end,
+}
 
 -- Each begin has its end.
 local function check(text)

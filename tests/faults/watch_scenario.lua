@@ -17,13 +17,18 @@ local CHANGES = [[
   for i in 1 2 3; do mkdir $i; echo x > $i/f; done; rm -r 2; echo done > last
 ]]
 
+local function fail(what)
+  io.stderr:write(what, "\n")
+  os.exit(3)
+end
+
 local function is_want_of_memory(err) return tostring(err):find("not enough memory", 1, true) end
 
 -- The next event; nil after a message that says why there is none, true as the second result for silence.
 local function next_event(w)
   local ok, event, message, code = pcall(w.next, w, QUIET)
   if not ok then
-    if not is_want_of_memory(event) then error(event, 0) end
+    if not is_want_of_memory(event) then fail(tostring(event)) end
     return nil
   elseif not event then
     assert(type(message) == "string" and type(code) == "string", "a failure without a message")
@@ -38,7 +43,7 @@ local function open(path)
     assert(w or (type(message) == "string" and type(code) == "string"), "a failure without a message")
     return w
   end
-  if not is_want_of_memory(w) then error(w, 0) end
+  if not is_want_of_memory(w) then fail(tostring(w)) end
 end
 
 -- ENOSPC: a directory is not watched, as the reader was told; the picture stays behind the disk.
@@ -55,11 +60,6 @@ local function follows(w, root)
     differences = is_silent and reader.differences(picture, reader.disk(root))
   until differences == "" or is_silent and may_differ or task.now() > deadline
   return differences == "" or may_differ, differences
-end
-
-local function fail(what)
-  io.stderr:write(what, "\n")
-  os.exit(3)
 end
 
 local function run(root)
