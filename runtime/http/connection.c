@@ -11,6 +11,7 @@
 #include "io/socket.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,23 +102,21 @@ static void begin_exchange(struct ml_http_connection *c)
 {
     struct ml_http1 *r = c->current;
     struct ml_http_server *server = c->server;
-    struct ml_http_head head = r->x.head;
+    struct ml_http_exchange *x = &r->x;
     r->connection = c;
-    r->x = (struct ml_http_exchange){
-        .carrier = &ml_http1_carrier,
-        .server = server,
-        .stream = c->stream,
-        .context = c->context,
-        .head = head,
-        .scheme = c->stream->tls != NULL ? "https" : "http",
-        .max_body = server->max_body,
-        .read_timeout = server->timeouts.read,
-        .write_timeout = server->timeouts.write,
-        .began = c->head_deadline - server->timeouts.head,
-        .version = head.version,
-        .on_gone = server->on_gone,
-        .is_head = head.method_id == ML_HTTP_HEAD,
-    };
+    memset(x, 0, offsetof(struct ml_http_exchange, head));
+    x->carrier = &ml_http1_carrier;
+    x->server = server;
+    x->stream = c->stream;
+    x->context = c->context;
+    x->scheme = c->stream->tls != NULL ? "https" : "http";
+    x->max_body = server->max_body;
+    x->read_timeout = server->timeouts.read;
+    x->write_timeout = server->timeouts.write;
+    x->began = c->head_deadline - server->timeouts.head;
+    x->version = x->head.version;
+    x->on_gone = server->on_gone;
+    x->is_head = x->head.method_id == ML_HTTP_HEAD;
     c->stream->write_timeout = server->timeouts.write;
     c->stream->is_patient = true;
     ml_http1_begin_body(r);
@@ -135,8 +134,10 @@ enum step {
 
 /* ---- answers without a handler ---- */
 
-/* Answers what is no request, and ends the connection: BEGUN, the exchange refused; or an error. */
-static int refuse(struct ml_http_connection *c, int status, const char *text)
+/* Answers what is no request, and ends the connection: BEGUN, the exchange refused; or an error. As
+ * what else is not inlined here, it has a frame that a connection which waits is not to hold. */
+static __attribute__((noinline)) int refuse(struct ml_http_connection *c, int status,
+                                            const char *text)
 {
     char body[160];
     int size = snprintf(body, sizeof body, "%s\n", text);
@@ -164,7 +165,7 @@ static int refuse_plain(struct ml_http_connection *c)
                       : error;
 }
 
-static int refuse_busy(struct ml_http_connection *c)
+static __attribute__((noinline)) int refuse_busy(struct ml_http_connection *c)
 {
     static const char text[] = "too many requests at a time\n";
     static const struct ml_http_pair pairs[] = {
@@ -181,7 +182,7 @@ static int refuse_busy(struct ml_http_connection *c)
 /* ---- receiving ---- */
 
 /* Looks for a head in the input: BEGUN, MORE or an error. */
-static int parse(struct ml_http_connection *c)
+static __attribute__((noinline)) int parse(struct ml_http_connection *c)
 {
     struct ml_buffer *in = &c->stream->in;
     int error = take_request(c);
@@ -211,7 +212,7 @@ static ml_time head_deadline(const struct ml_http_connection *c)
                            ml_time_after(c->began, c->server->timeouts.age));
 }
 
-static int late(struct ml_http_connection *c)
+static __attribute__((noinline)) int late(struct ml_http_connection *c)
 {
     bool is_silent = c->current == NULL;
     return is_silent ? OVER : refuse_head(c, 408, "the request did not come in time");
@@ -239,7 +240,7 @@ static int await_input(struct ml_http_connection *c)
 
 /* Requests that have come together are answered without a wait: each counts, so that a peer that
  * pipelines many does not keep the thread. */
-static int give_way(struct ml_http_connection *c)
+static __attribute__((noinline)) int give_way(struct ml_http_connection *c)
 {
     struct ml_hub *hub = hub_of(c);
     ml_slice_spend(hub, ML_SLICE_CALL);
@@ -273,7 +274,7 @@ static int admit(struct ml_http_connection *c)
 }
 
 /* Ends a connection: a peer that may be sending still must not lose the last answer to a reset. */
-static int end(struct ml_http_connection *c)
+static __attribute__((noinline)) int end(struct ml_http_connection *c)
 {
     int error = c->is_over || c->is_cut ? 0 : ml_http_outbox_flush(&c->out);
     bool lingers = c->lingers && !c->is_over && !c->is_cut && error == 0;

@@ -102,7 +102,6 @@ struct ml_http_exchange {
     struct ml_stream *stream; /* of the connection */
     void *context;            /* the handler's: a lua_State */
     void *object;             /* the same: what it has made of the exchange; NULL: nothing yet */
-    struct ml_http_head head; /* its bytes stay while the exchange does */
     const char *scheme;       /* "http" or "https" */
     uint64_t max_body;        /* bytes; UINT64_MAX: no limit */
     ml_time read_timeout;     /* spans, of single waits */
@@ -127,6 +126,9 @@ struct ml_http_exchange {
     bool must_close : 1;    /* the connection ends after it */
     bool is_refused : 1;    /* answered without a handler: it is only to be logged */
     bool compresses : 1;    /* the handler's: its answer may get a content coding */
+    /* Its bytes stay while the exchange does. It is parsed in place, and comes last: an exchange
+     * begins with all that is before it zero. */
+    struct ml_http_head head;
 };
 
 /* Around calls of the carrier by tasks that may outlive the handler: its memory stays until the

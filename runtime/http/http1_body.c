@@ -224,7 +224,7 @@ const struct ml_http_head *ml_http1_trailers(struct ml_http_exchange *x)
     return has_some ? &r->trailers->head : NULL;
 }
 
-int ml_http1_drain(struct ml_http1 *r)
+__attribute__((noinline)) int ml_http1_drain(struct ml_http1 *r)
 {
     struct ml_http_exchange *x = &r->x;
     struct ml_piece_of_input piece;

@@ -4,6 +4,8 @@
 #include "http/ws_pings.h"
 #include "hub/state/waiters.h"
 
+#include <stdlib.h>
+
 void ml_websocket_open(struct ml_websocket *ws, struct ml_stream *stream,
                        const struct ml_websocket_options *options)
 {
@@ -35,8 +37,21 @@ void ml_websocket_release(struct ml_websocket *ws)
     ml_ws_shut(ws);
     ml_buffer_release(&ws->out);
     ml_buffer_release(&ws->message);
+    free(ws->control);
+    free(ws->keys);
+    ws->control = NULL;
+    ws->keys = NULL;
+    ws->key_count = 0;
     ml_ws_deflate_free(ws->deflate);
     ws->deflate = NULL;
     ml_wake_all(ml_ws_hub(ws), &ws->senders);
     ml_wake_all(ml_ws_hub(ws), &ws->enders);
+}
+
+void ml_websocket_destroy(struct ml_websocket *ws)
+{
+    ml_websocket_release(ws);
+    free(ws->reason);
+    ws->reason = NULL;
+    ws->reason_size = 0;
 }

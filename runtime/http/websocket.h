@@ -53,14 +53,15 @@ struct ml_websocket {
     const char *why;               /* the same in words; NULL: the words of the error */
     uint16_t code;                 /* of the first Close; 0: open */
     uint8_t reason_size;
-    uint8_t head_size;    /* bytes in `first`, or 0 */
-    uint8_t control_size; /* bytes in `control` */
-    uint8_t kind;         /* ML_WS_TEXT or ML_WS_BINARY, of the message */
-    char reason[ML_WS_CONTROL_MAX];
-    char control[ML_WS_CONTROL_MAX]; /* payload of the control frame that is being read */
-    char first[ML_WS_HEAD_MAX];      /* an incomplete head */
-    unsigned char keys[ML_WS_KEYS * ML_WS_KEY_SIZE]; /* for masking, of clients; random bytes */
-    uint8_t key_count;                               /* keys that are left */
+    uint8_t head_size;          /* bytes in `first`, or 0 */
+    uint8_t control_size;       /* bytes in `control` */
+    uint8_t kind;               /* ML_WS_TEXT or ML_WS_BINARY, of the message */
+    char first[ML_WS_HEAD_MAX]; /* an incomplete head */
+    char *reason;               /* of the first Close, malloc'd; NULL: none */
+    char *control;              /* payload of the control frame that is being read, malloc'd for
+                                   ML_WS_CONTROL_MAX; NULL: no byte of it is there */
+    unsigned char *keys;        /* ML_WS_KEYS for masking, of clients, malloc'd; NULL: none yet */
+    uint8_t key_count;          /* keys that are left */
     bool is_receiving;
     bool is_watched; /* by a task that waits for several things; is_receiving is set, too */
     bool was_watched;
@@ -98,7 +99,11 @@ int ml_websocket_compress(struct ml_websocket *ws, const struct ml_ws_compressio
 /* Closes the stream: the last step of a connection. Idempotent; never waits. */
 void ml_ws_shut(struct ml_websocket *ws);
 
-/* Closes the stream at once and frees the buffers. Idempotent; never waits. */
+/* Closes the stream at once and frees the buffers; how it was closed can still be asked.
+ * Idempotent; never waits. */
 void ml_websocket_release(struct ml_websocket *ws);
+
+/* The same, and frees the rest. */
+void ml_websocket_destroy(struct ml_websocket *ws);
 
 #endif

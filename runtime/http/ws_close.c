@@ -5,17 +5,27 @@
 #include "http/ws_send.h"
 #include "hub/state/waiters.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* The time that a peer has to answer a Close. */
 #define CLOSE_SPAN (10 * ML_SECOND)
 
+/* Without memory the reason is lost, not the Close. */
+static void keep_reason(struct ml_websocket *ws, const char *reason, size_t size)
+{
+    ws->reason = size > 0 ? malloc(size) : NULL;
+    if (ws->reason == NULL)
+        return;
+    memcpy(ws->reason, reason, size);
+    ws->reason_size = (uint8_t)size;
+}
+
+/* Only once: it is open until then. */
 static void note_close(struct ml_websocket *ws, unsigned code, const char *reason, size_t size)
 {
     ws->code = (uint16_t)code;
-    ws->reason_size = (uint8_t)size;
-    if (size > 0)
-        memcpy(ws->reason, reason, size);
+    keep_reason(ws, reason, size);
     if (ws->deflate != NULL)
         ml_ws_deflate_stop(ws->deflate);
     ws->close_by = ml_time_after(ml_hub_now(ml_ws_hub(ws)), CLOSE_SPAN);
@@ -63,7 +73,7 @@ int ml_ws_take_close(struct ml_websocket *ws)
     const unsigned char *data = (const unsigned char *)ws->control;
     size_t size = ws->control_size;
     unsigned code = size >= 2 ? (unsigned)(data[0] << 8 | data[1]) : ML_WS_NO_CODE;
-    const char *reason = ws->control + 2;
+    const char *reason = size >= 2 ? ws->control + 2 : "";
     size_t reason_size = size >= 2 ? size - 2 : 0;
     if (size == 1 || (size >= 2 && !ml_ws_code_is_valid(code)))
         return ml_ws_fail(ws, -EPROTO, ML_WS_PROTOCOL_ERROR, "a Close with a wrong code");

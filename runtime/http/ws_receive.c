@@ -8,6 +8,7 @@
 #include "hub/state/waiters.h"
 #include "hub/wait/slice.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Compressed bytes that are handled at a time: they become half a MB at most. */
@@ -17,13 +18,21 @@ enum { PACKED_PIECE = 512 };
 enum { PACKED_EXTRA = 1024 };
 
 /* While the output is stuck, only as many pings are answered as fit into the queue. */
-static int take_control(struct ml_websocket *ws)
+static int heed_control(struct ml_websocket *ws)
 {
     if (ws->head.opcode == ML_WS_CLOSE)
         return ml_ws_take_close(ws);
     if (ws->head.opcode != ML_WS_PING || !ml_ws_is_open(ws) || !ml_ws_has_room(ws))
         return 0;
     return ml_ws_queue_frame(ws, ML_WS_PONG, ws->control, ws->control_size);
+}
+
+static int take_control(struct ml_websocket *ws)
+{
+    int result = heed_control(ws);
+    free(ws->control);
+    ws->control = NULL;
+    return result;
 }
 
 /* Call it when the last frame of a message is complete. */
@@ -115,8 +124,12 @@ static int add_data(struct ml_websocket *ws, const char *data, size_t size)
  * -ENOMEM. */
 static int make_room(struct ml_websocket *ws, size_t size)
 {
-    bool is_dropped = ws->head.opcode >= ML_WS_CLOSE || !ml_ws_is_open(ws) || size == 0;
-    return is_dropped ? 0 : ml_buffer_reserve(&ws->message, size);
+    if (ws->head.opcode >= ML_WS_CLOSE) {
+        if (ws->control == NULL && size > 0)
+            ws->control = malloc(ML_WS_CONTROL_MAX);
+        return ws->control != NULL || size == 0 ? 0 : -ENOMEM;
+    }
+    return !ml_ws_is_open(ws) || size == 0 ? 0 : ml_buffer_reserve(&ws->message, size);
 }
 
 /* Takes bytes of a payload, and unmasks them in place. */
@@ -132,10 +145,10 @@ static int read_payload(struct ml_websocket *ws, char *data, size_t size, size_t
         return result;
     if (ws->head.is_masked)
         ml_ws_mask(data, *taken, ws->head.key, ws->frame_read);
-    if (ws->head.opcode >= ML_WS_CLOSE) {
+    if (ws->head.opcode >= ML_WS_CLOSE && *taken > 0) {
         memcpy(ws->control + ws->control_size, data, *taken);
         ws->control_size = (uint8_t)(ws->control_size + *taken);
-    } else {
+    } else if (ws->head.opcode < ML_WS_CLOSE) {
         result = add_data(ws, data, *taken);
     }
     ws->frame_read += *taken;
@@ -156,8 +169,9 @@ static int read_bytes(struct ml_websocket *ws, size_t *used)
 }
 
 /* Reads the content of the stream's buffer, up to the end of a message or of the task's slice.
- * Answers to pings leave together. */
-static int read_input(struct ml_websocket *ws)
+ * Answers to pings leave together. Its registers are not to be saved in the frame that stays while
+ * a task waits, nor are those of beat(). */
+static __attribute__((noinline)) int read_input(struct ml_websocket *ws)
 {
     int result = 0;
     size_t used = 0;
@@ -179,7 +193,7 @@ static int read_input(struct ml_websocket *ws)
 }
 
 /* Sends the ping that is due. 0; -ECONNABORTED: the last one had no effect. */
-static int beat(struct ml_websocket *ws)
+static __attribute__((noinline)) int beat(struct ml_websocket *ws)
 {
     if (ws->has_pinged) {
         ws->why = "no sign of life after a ping";
@@ -239,8 +253,7 @@ static int outcome(const struct ml_websocket *ws)
     return ws->is_closed_here ? -ML_ECLOSED : ws->close_received ? 1 : ws->error;
 }
 
-int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
-                         struct ml_websocket_message *message)
+int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline)
 {
     int result = outcome(ws);
     if (result == 0 && deadline != ML_NEVER_WAIT)
@@ -253,12 +266,14 @@ int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
     result = ml_ws_receive(ws, deadline);
     ws->is_receiving = false;
     ml_wake_all(ml_ws_hub(ws), &ws->enders);
-    if (result == 0)
-        *message = (struct ml_websocket_message){ml_buffer_data(&ws->message),
-                                                 ml_buffer_size(&ws->message),
-                                                 (enum ml_ws_opcode)ws->kind};
     bool ended = result == 1 || (result < 0 && result != -ETIMEDOUT && result != -ECANCELED);
     return ended && ws->is_closed_here ? -ML_ECLOSED : result;
+}
+
+struct ml_websocket_message ml_websocket_message(const struct ml_websocket *ws)
+{
+    return (struct ml_websocket_message){ml_buffer_data(&ws->message), ml_buffer_size(&ws->message),
+                                         (enum ml_ws_opcode)ws->kind};
 }
 
 /* For a WebSocket from which no task receives: reads the input, up to a message, and answers pings;
@@ -305,8 +320,7 @@ ml_time ml_websocket_tend(struct ml_websocket *ws)
 
 int ml_websocket_look(struct ml_websocket *ws)
 {
-    struct ml_websocket_message message;
-    int result = ml_websocket_receive(ws, ML_NEVER_WAIT, &message);
+    int result = ml_websocket_receive(ws, ML_NEVER_WAIT);
     bool is_due = ws->was_watched && ml_hub_now(ml_ws_hub(ws)) >= ws->ping_at;
     ws->was_watched = false;
     if (result != -ETIMEDOUT || ws->has_message)

@@ -13,9 +13,10 @@ struct ml_websocket_message {
 };
 
 /*
- * The next message; it stays until ml_websocket_take().
+ * The next message; it stays until ml_websocket_take(). The caller's frame stays while it waits: so
+ * the message is asked for afterwards.
  *
- * - 0: a message;
+ * - 0: a message is there;
  * - 1: the peer has closed cleanly;
  * - -EBUSY: another task receives;
  * - -ML_ECLOSED: this end has closed;
@@ -27,8 +28,8 @@ struct ml_websocket_message {
  * - -ETIMEDOUT, -ECANCELED: the bytes that have come stay;
  * - -ENOMEM and errors of reads.
  */
-int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline,
-                         struct ml_websocket_message *message);
+int ml_websocket_receive(struct ml_websocket *ws, ml_time deadline);
+struct ml_websocket_message ml_websocket_message(const struct ml_websocket *ws);
 void ml_websocket_take(struct ml_websocket *ws);
 
 /* For a task that waits for several things: whether ml_websocket_receive() would return at once. 0:

@@ -5,6 +5,7 @@
 #include "hub/state/waiters.h"
 #include "hub/wait/slice.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -55,8 +56,11 @@ int ml_ws_try_out(struct ml_websocket *ws)
 /* A key that no peer can foretell. Used ones are wiped, so that no core file has them. */
 static int new_key(struct ml_websocket *ws, unsigned char key[ML_WS_KEY_SIZE])
 {
+    enum { SIZE = ML_WS_KEYS * ML_WS_KEY_SIZE };
+    if (ws->keys == NULL && (ws->keys = malloc(SIZE)) == NULL)
+        return -ENOMEM;
     if (ws->key_count == 0) {
-        if (getrandom(ws->keys, sizeof ws->keys, 0) != sizeof ws->keys)
+        if (getrandom(ws->keys, SIZE, 0) != SIZE)
             return -EIO;
         ws->key_count = ML_WS_KEYS;
     }

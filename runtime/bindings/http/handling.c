@@ -187,6 +187,11 @@ static bool settle(lua_State *L, struct ml_http_exchange *x, intptr_t count)
     return is_cancelled;
 }
 
+static const struct ml_lua_server *server_of(const struct ml_http_exchange *x)
+{
+    return ml_container_of(x->server, struct ml_lua_server, http);
+}
+
 /* As nginx has it: the request ended before there was an answer. */
 enum { STATUS_UNANSWERED = 499 };
 
@@ -204,8 +209,7 @@ static void push_log(lua_State *L, const struct ml_http_exchange *x)
  * cancelled, which is on top. */
 static bool log_exchange(lua_State *L, const struct ml_http_exchange *x, intptr_t count)
 {
-    const struct ml_lua_server *server = ml_to_object(L, ML_HANDLING_SERVER);
-    if (!server->logs)
+    if (!server_of(x)->logs)
         return false;
     push_log(L, x);
     if (lua_pcall(L, 4, 0, ML_HANDLING_TRACEBACK) == LUA_OK)
@@ -218,9 +222,9 @@ static bool log_exchange(lua_State *L, const struct ml_http_exchange *x, intptr_
 
 /* The line of an exchange that was answered without a handler. Raises the cancellation of the log's
  * function. */
-static void log_refused(lua_State *L, struct ml_http_exchange *x)
+static __attribute__((noinline)) void log_refused(lua_State *L, struct ml_http_exchange *x)
 {
-    if (!((const struct ml_lua_server *)ml_to_object(L, ML_HANDLING_SERVER))->logs)
+    if (!server_of(x)->logs)
         return;
     struct ml_lua_request *req = ml_push_request(L, x, ML_HANDLING_CONNECTION, ML_HANDLING_SERVER);
     bool is_cancelled = log_exchange(L, x, ml_cancellation_count(L));
@@ -230,17 +234,23 @@ static void log_refused(lua_State *L, struct ml_http_exchange *x)
     lua_settop(L, ML_HANDLING_TRACEBACK);
 }
 
-static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_exchange *x)
+static __attribute__((noinline)) void begin(lua_State *L, struct ml_http_connection *c,
+                                            struct ml_http_exchange *x)
 {
-    intptr_t count = ml_cancellation_count(L);
     if (ml_unlikely(ml_lua_of(L)->hub.trace != NULL))
         ml_http_trace_begin(L, x);
-    x->compresses = ((const struct ml_lua_server *)ml_to_object(L, ML_HANDLING_SERVER))->compresses;
+    x->compresses = server_of(x)->compresses;
     ml_push_request(L, x, ML_HANDLING_CONNECTION, ML_HANDLING_SERVER);
     ml_push_response(L, x, REQUEST, ML_HANDLING_SERVER);
     if (c != NULL)
         ml_http1_peer_guard(c);
-    bool is_cancelled = call(L, ML_HANDLING_HANDLER) != LUA_OK && settle(L, x, count);
+}
+
+/* The handler has ended, with `status`. */
+static __attribute__((noinline)) void end(lua_State *L, struct ml_http_connection *c,
+                                          struct ml_http_exchange *x, intptr_t count, int status)
+{
+    bool is_cancelled = status != LUA_OK && settle(L, x, count);
     bool has_left = c != NULL && ml_http1_peer_unguard(c);
     int top = lua_gettop(L);
     const struct ml_lua *lua = ml_lua_of(L);
@@ -257,6 +267,15 @@ static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_ex
     if (is_cancelled && !has_left)
         lua_error(L);
     lua_settop(L, ML_HANDLING_TRACEBACK);
+}
+
+/* While the handler waits, this frame stays: what is done before and after has frames of its own.
+ */
+static void handle(lua_State *L, struct ml_http_connection *c, struct ml_http_exchange *x)
+{
+    intptr_t count = ml_cancellation_count(L);
+    begin(L, c, x);
+    end(L, c, x, count, call(L, ML_HANDLING_HANDLER));
 }
 
 void ml_handling_push_functions(lua_State *L)

@@ -129,7 +129,8 @@ static void note_connection(lua_State *L, struct ml_lua_server *server, int chan
     lua_pop(L, 1);
 }
 
-static void serve_http2(lua_State *L, struct ml_lua_server *server, struct ml_stream *stream)
+static __attribute__((noinline)) void serve_http2(lua_State *L, struct ml_lua_server *server,
+                                                  struct ml_stream *stream)
 {
     struct ml_lua_connection *c = ml_to_object(L, ML_HANDLING_CONNECTION);
     note_connection(L, server, 1);
@@ -238,8 +239,9 @@ static int ask_version(const struct ml_lua_server *server, struct ml_http_connec
     return result;
 }
 
-/* Serves the stream at 1 until the connection is over. Upvalue: the server. */
-static int serve(lua_State *L)
+/* Opens a connection over the stream at 1, and asks for its version. The stack is filled for
+ * exchanges, which are handled in a frame without this one. */
+static __attribute__((noinline)) int open_connection(lua_State *L)
 {
     struct ml_lua_server *server = ml_check_object(L, lua_upvalueindex(1), ml_http_server_type);
     struct ml_stream *stream = ml_check_stream(L, 1);
@@ -251,12 +253,20 @@ static int serve(lua_State *L)
     ml_handling_push_functions(L);
     ml_http_connection_open(c, &server->http, stream, L);
     ml_blocking_begin(L);
-    int version = ml_blocking_end(L, ask_version(server, c));
+    return ml_blocking_end(L, ask_version(server, c));
+}
+
+/* Serves the stream at 1 until the connection is over. Upvalue: the server. */
+static int serve(lua_State *L)
+{
+    int version = open_connection(L);
+    struct ml_lua_connection *c = ml_to_object(L, ML_HANDLING_CONNECTION);
     if (version == 0) {
-        serve_http1(L, c);
+        serve_http1(L, &c->http1);
     } else if (version == 1) {
-        ml_http_connection_hand_over(c);
-        serve_http2(L, server, stream);
+        struct ml_stream *stream = c->http1.stream;
+        ml_http_connection_hand_over(&c->http1);
+        serve_http2(L, ml_to_object(L, ML_HANDLING_SERVER), stream);
     }
     return 0;
 }

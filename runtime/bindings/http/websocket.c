@@ -56,8 +56,8 @@ static int push_outcome(lua_State *L, const struct ml_websocket *ws, int error)
     return 1;
 }
 
-static int push_received(lua_State *L, struct ml_websocket *ws, int result,
-                         const struct ml_websocket_message *message)
+static __attribute__((noinline)) int push_received(lua_State *L, struct ml_websocket *ws,
+                                                   int result)
 {
     if (result < 0)
         return push_problem(L, ws, result);
@@ -65,8 +65,9 @@ static int push_received(lua_State *L, struct ml_websocket *ws, int result,
         lua_pushnil(L);
         return 1;
     }
-    lua_pushlstring(L, message->data, message->size);
-    lua_pushstring(L, message->kind == ML_WS_TEXT ? "text" : "binary");
+    struct ml_websocket_message message = ml_websocket_message(ws);
+    lua_pushlstring(L, message.data, message.size);
+    lua_pushstring(L, message.kind == ML_WS_TEXT ? "text" : "binary");
     ml_websocket_take(ws);
     return 2;
 }
@@ -74,12 +75,11 @@ static int push_received(lua_State *L, struct ml_websocket *ws, int result,
 /* Receives on the WebSocket at `index` and pushes the results. Returns their number. */
 static int receive(lua_State *L, struct ml_websocket *ws, int index, ml_time deadline)
 {
-    struct ml_websocket_message message;
     ml_blocking_begin(L);
-    int result = ml_websocket_receive(ws, deadline, &message);
+    int result = ml_websocket_receive(ws, deadline);
     ml_blocking_end(L, 0);
     ml_ws_tend(L, ws, index);
-    return push_received(L, ws, ml_blocking_end(L, result), &message);
+    return push_received(L, ws, ml_blocking_end(L, result));
 }
 
 /* ---- methods ---- */
@@ -222,7 +222,7 @@ static int ws_closed(lua_State *L)
         return 1;
     }
     lua_pushinteger(L, ws->code);
-    lua_pushlstring(L, ws->reason, ws->reason_size);
+    lua_pushlstring(L, ws->reason != NULL ? ws->reason : "", ws->reason_size);
     return 2;
 }
 
@@ -273,7 +273,7 @@ static int collect(lua_State *L)
         return 0;
     if (ws->code == 0)
         ml_warn_unclosed(L, ws);
-    ml_websocket_release(ws);
+    ml_websocket_destroy(ws);
     return 0;
 }
 

@@ -51,9 +51,9 @@ static void play_peer(struct c_task *self)
 static void serve(struct c_task *self)
 {
     struct ml_websocket *ws = &test.server;
-    struct ml_websocket_message m;
     (void)self;
-    while ((test.result = ml_websocket_receive(ws, ML_FOREVER, &m)) == 0) {
+    while ((test.result = ml_websocket_receive(ws, ML_FOREVER)) == 0) {
+        struct ml_websocket_message m = ml_websocket_message(ws);
         memcpy(test.text + test.text_size, m.data, m.size);
         test.text_size += m.size;
         ml_websocket_take(ws);
@@ -82,7 +82,7 @@ static int play_in(const char *input, size_t size, size_t chunk)
     spawn(&test.hub, &test.tasks[0], serve, NULL);
     spawn(&test.hub, &test.tasks[1], play_peer, NULL);
     assert_int_equal(run_all(&test.hub), 0);
-    ml_websocket_release(&test.server);
+    ml_websocket_destroy(&test.server);
     ml_io_release(&test.io);
     close_hub(&test.hub);
     return test.result;
