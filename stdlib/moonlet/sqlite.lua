@@ -65,6 +65,22 @@ function engine.methods:backup(path)
   return loan.connection:backup(path)
 end
 
+local quick_row, quick_value = core.quick_row, core.quick_value
+local usual_row, usual_value = database.methods.row, database.methods.value
+
+-- Statements that find one row have a shorter way; all others, and all failures, go the usual one.
+function engine.methods:row(sql, ...)
+  local done, row = quick_row(self, sql, ...)
+  if done then return row end
+  return usual_row(self, sql, ...)
+end
+
+function engine.methods:value(sql, ...)
+  local done, value = quick_value(self, sql, ...)
+  if done then return value end
+  return usual_value(self, sql, ...)
+end
+
 -- ---- connections ----
 
 -- The pause between two tries to open a database that another process has locked, in seconds.

@@ -4,6 +4,7 @@
 #include "bindings/core/object.h"
 #include "bindings/db/sqlite_object.h"
 #include "bindings/db/sqlite_parameters.h"
+#include "bindings/db/sqlite_quick.h"
 #include "bindings/db/sqlite_rows.h"
 #include "bindings/task/task.h"
 #include "db/sqlite/backup.h"
@@ -353,5 +354,8 @@ int ml_open_sqlite(lua_State *L)
     ml_open_object_type(L, cursor_type, cursor_methods, cursor_metamethods);
     ml_open_object_type(L, closings_type, closings_methods, closings_metamethods);
     luaL_newlib(L, functions);
+    ml_sqlite_push_quick(L);
+    lua_setfield(L, -3, "quick_value");
+    lua_setfield(L, -2, "quick_row");
     return 1;
 }

@@ -66,16 +66,22 @@ static void push_functions(lua_State *L, struct walk *walk, int types)
     }
 }
 
-static struct walk begin(lua_State *L, const struct ml_sqlite_call *call, int how)
+static struct walk begin_cells(lua_State *L, const struct ml_cell *cells, unsigned columns, int how)
 {
-    const struct ml_cell *first = (const struct ml_cell *)ml_buffer_data(&call->output);
-    struct walk walk = {.next = first, .columns = (int)call->columns};
+    struct walk walk = {.next = cells, .columns = (int)columns};
     luaL_checkstack(L, walk.columns + 10, "too many columns");
     lua_getfield(L, how, "null");
     walk.base = lua_gettop(L);
     lua_pushboolean(L, 0);
     for (int i = 0; i < walk.columns; i++, walk.next = ml_cell_next(walk.next))
         lua_pushlstring(L, ml_cell_bytes(walk.next), walk.next->size);
+    return walk;
+}
+
+static struct walk begin(lua_State *L, const struct ml_sqlite_call *call, int how)
+{
+    const struct ml_cell *first = (const struct ml_cell *)ml_buffer_data(&call->output);
+    struct walk walk = begin_cells(L, first, call->columns, how);
     if (call->flags & ML_SQLITE_WANTS_TYPES) {
         lua_getfield(L, how, "types");
         push_functions(L, &walk, lua_gettop(L));
@@ -94,6 +100,18 @@ static void push_row(lua_State *L, struct walk *walk)
         push_next(L, walk, i);
         lua_rawset(L, -3);
     }
+}
+
+void ml_sqlite_push_cells(lua_State *L, const struct ml_cell *cells, unsigned columns, int how,
+                          bool is_row)
+{
+    struct walk walk = begin_cells(L, cells, columns, how);
+    if (is_row)
+        push_row(L, &walk);
+    else
+        push_next(L, &walk, 1);
+    lua_replace(L, walk.base);
+    lua_settop(L, walk.base);
 }
 
 lua_Integer ml_sqlite_append_rows(lua_State *L, const struct ml_sqlite_call *call, int how,

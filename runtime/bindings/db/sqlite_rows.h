@@ -16,6 +16,11 @@
 lua_Integer ml_sqlite_append_rows(lua_State *L, const struct ml_sqlite_call *call, int how,
                                   lua_Integer count);
 
+/* Pushes the row, or its first value, that stands in `cells` behind the names of its columns. `how`
+ * has no types. */
+void ml_sqlite_push_cells(lua_State *L, const struct ml_cell *cells, unsigned columns, int how,
+                          bool is_row);
+
 /* Pushes the only row as a table; nil: there is none. */
 void ml_sqlite_push_row(lua_State *L, const struct ml_sqlite_call *call, int how);
 

@@ -73,8 +73,11 @@ static int on_progress(void *connection)
     struct ml_hub *hub = c->files.hub;
     if (hub != NULL)
         ml_slice_spend(hub, SHORT_COST);
-    if (hub != NULL && ml_slice_is_over(hub) && ml_slice_end(hub) != 0)
-        atomic_store(&c->is_given_up, true);
+    if (hub != NULL && ml_slice_is_over(hub)) {
+        c->others_ran = true;
+        if (ml_slice_end(hub) != 0)
+            atomic_store(&c->is_given_up, true);
+    }
     return atomic_load_explicit(&c->is_given_up, memory_order_relaxed);
 }
 
@@ -143,12 +146,10 @@ enum { COLD = 16 };
 /* Whether the statement of the call finds or changes one row. A change is made in an open
  * transaction only: by itself it would have to be committed, and behind a savepoint it keeps a
  * journal. */
-static bool is_short(struct ml_sqlite *c)
+static bool is_short(struct ml_sqlite *c, const char *text, size_t size)
 {
-    const struct ml_buffer *text = &c->call.text;
-    struct ml_sqlite_statement *s =
-        ml_sqlite_statements_peek(&c->statements, ml_buffer_data(text), ml_buffer_size(text));
-    if (s == NULL || !s->is_short || ml_buffer_size(&c->call.input) > SHORT_INPUT)
+    struct ml_sqlite_statement *s = ml_sqlite_statements_peek(&c->statements, text, size);
+    if (s == NULL || !s->is_short)
         return false;
     bool is_simple = sqlite3_get_autocommit(c->db) == 0 && !c->has_savepoint;
     unsigned looked_at =
@@ -158,19 +159,32 @@ static bool is_short(struct ml_sqlite *c)
     return is;
 }
 
-/* Only a database in memory is not sealed: it has no files. */
-static bool may_run_here(struct ml_hub *hub, struct ml_sqlite *c)
+/* Lets others run if the slice is over. Whether the task may go on: it is not cancelled. */
+static bool goes_on(struct ml_hub *hub, struct ml_sqlite *c)
 {
-    if (!(c->call.flags & ML_SQLITE_STATEMENT) || hub->life.is_forked || !is_short(c))
+    ml_slice_spend(hub, SHORT_COST);
+    c->others_ran = ml_slice_is_over(hub);
+    return (c->others_ran ? ml_slice_end(hub) : ml_cancel_point(hub)) == 0;
+}
+
+/* Whether the short statement that was found may. Only a database in memory is not sealed: it has
+ * no files. */
+static bool found_may_run_here(struct ml_hub *hub, struct ml_sqlite *c)
+{
+    if (hub->life.is_forked || ml_buffer_size(&c->call.input) > SHORT_INPUT)
         return false;
     if (c->cold > 0) {
         c->cold--;
         return false;
     }
-    if (c->is_sealed && !ml_sqlite_files_prepare(&c->files, c->db))
-        return false;
-    ml_slice_spend(hub, SHORT_COST);
-    return (ml_slice_is_over(hub) ? ml_slice_end(hub) : ml_cancel_point(hub)) == 0;
+    return (!c->is_sealed || ml_sqlite_files_prepare(&c->files, c->db)) && goes_on(hub, c);
+}
+
+static bool may_run_here(struct ml_hub *hub, struct ml_sqlite *c)
+{
+    const struct ml_buffer *text = &c->call.text;
+    return (c->call.flags & ML_SQLITE_STATEMENT) &&
+           is_short(c, ml_buffer_data(text), ml_buffer_size(text)) && found_may_run_here(hub, c);
 }
 
 static void run_here(struct ml_hub *hub, struct ml_sqlite *c)
@@ -180,9 +194,10 @@ static void run_here(struct ml_hub *hub, struct ml_sqlite *c)
     run(&c->call.job);
     c->files.hub = NULL;
     c->cold = c->files.waits > 0 ? COLD : 0;
+    c->others_ran |= c->files.waits > 0;
 }
 
-int ml_sqlite_run(struct ml_hub *hub, struct ml_sqlite *c, int (*make)(struct ml_sqlite *))
+static void begin_call(struct ml_sqlite *c, int (*make)(struct ml_sqlite *))
 {
     c->call.job = (struct ml_job){
         .run = run, .release = release, .give_up = give_up, .work = ML_WORK_DATABASE};
@@ -191,6 +206,27 @@ int ml_sqlite_run(struct ml_hub *hub, struct ml_sqlite *c, int (*make)(struct ml
     c->call.rows = c->call.columns = 0;
     empty(&c->call.output);
     atomic_store_explicit(&c->is_given_up, false, memory_order_relaxed);
+}
+
+bool ml_sqlite_finds_here(struct ml_sqlite *c, const char *text, size_t size)
+{
+    return c->cold == 0 && is_short(c, text, size) && c->call.found->reads &&
+           !c->call.found->is_large;
+}
+
+bool ml_sqlite_try_here(struct ml_hub *hub, struct ml_sqlite *c, int (*make)(struct ml_sqlite *))
+{
+    begin_call(c, make);
+    c->others_ran = false;
+    if (!found_may_run_here(hub, c))
+        return false;
+    run_here(hub, c);
+    return c->call.result == SQLITE_OK;
+}
+
+int ml_sqlite_run(struct ml_hub *hub, struct ml_sqlite *c, int (*make)(struct ml_sqlite *))
+{
+    begin_call(c, make);
     if (may_run_here(hub, c)) {
         run_here(hub, c);
         return 0;

@@ -68,6 +68,7 @@ struct ml_sqlite {
     struct ml_sqlite_files files;
     struct ml_sqlite_closings *closings; /* where its closing counts; NULL: nowhere */
     unsigned cold;      /* statements that still go to workers, since the last one had to read */
+    bool others_ran;    /* while the last statement that ran on this thread did */
     bool has_savepoint; /* perhaps: its journal would be written on the thread of the statement */
     bool is_sealed;     /* refuses ATTACH */
     bool is_lost;       /* to be set by the owner: a call has kept it */
@@ -87,6 +88,16 @@ struct ml_sqlite *ml_sqlite_new(void);
  * ML_SQLITE_GIVEN_UP.
  */
 int ml_sqlite_run(struct ml_hub *hub, struct ml_sqlite *c, int (*make)(struct ml_sqlite *));
+
+/*
+ * The same for a statement that only reads, on this thread or not at all; `text` must last, but
+ * need not be in the call. False: it may not run here, or had no success, and has no effect.
+ */
+bool ml_sqlite_try_here(struct ml_hub *hub, struct ml_sqlite *c, int (*make)(struct ml_sqlite *));
+
+/* Whether the statement of that text only finds a row, and would run on this thread now. Notes it
+ * for ml_sqlite_try_here(). */
+bool ml_sqlite_finds_here(struct ml_sqlite *c, const char *text, size_t size);
 
 /* For ml_sqlite_run(): opens the file call.text with the flags call.flags of SQLite's. */
 int ml_sqlite_open(struct ml_sqlite *c);

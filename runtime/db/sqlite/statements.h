@@ -27,6 +27,7 @@ struct ml_sqlite_statement {
     bool is_kept;       /* it stands in a bucket */
     bool reads;         /* it changes nothing */
     bool is_short;      /* it may run on the hub's thread (db/sqlite/short.h) */
+    bool is_large;      /* a row of it took more room than the short way has */
     unsigned looked_at; /* 0: nobody has asked whether it is short; else 1 + how often it was
                            prepared anew by then */
     char text[];

@@ -50,6 +50,9 @@ local Database = {}
 Database.__index = Database
 Database.__name = "sql.database"
 
+-- The usual methods, for engines that have a shorter way for some calls.
+database.methods = Database
+
 -- The classes of the engines' databases: copies of Database with methods of their own.
 local classes = { [Database] = true }
 

@@ -59,6 +59,72 @@ describe("moonlet.sqlite: short statements", function()
     end) >= 15)
   end)
 
+  it("bring the same rows as others: any size, any parameter, NULL, no row, types, failures", function()
+    fill { readers = 1 }
+    local ECHO = "SELECT ? AS value, n FROM t WHERE id = 7"
+    local big, null = ("x"):rep(10000), {}
+    for _ = 1, 4 do
+      for _, value in ipairs { 1, -0.5, "", "a\0b", ("y"):rep(3000), big } do
+        assert.same({ value = value, n = 7 }, db:row(ECHO, value))
+      end
+      assert.same({ value = 1, n = 7 }, db:row(ECHO, true))
+      assert.same({ n = 7 }, db:row(ECHO, nil))
+      assert.equal(null, db:with({ null = null }):value(ECHO, nil))
+      assert.is_false(db:with({ null = false }):value(ECHO, nil))
+      assert.equal("7!", db:with({ types = { INTEGER = function(n) return n .. "!" end } })
+        :value("SELECT id FROM t WHERE id = ?", 7))
+      assert.equal(7, db:value("SELECT n FROM t WHERE id = :id", { id = 7 }))
+      assert.is_nil((db:row(SELECT, -1)))
+      assert.error_matches(function() db:row(SELECT, 0 / 0) end, "not%-a%-number")
+      assert.error_matches(function() db:row(SELECT) end, "1 parameter, got 0")
+      assert.error_matches(function() db.row(nil, SELECT, 1) end, "bad self")
+      assert.error_matches(function()
+        db:transaction(function() db:value(SELECT, 1) end)
+      end, "cannot wait inside a transaction")
+      assert.equal(1, db:value(SELECT, 1))
+    end
+  end)
+
+  it("leave their connection to a finalizer that runs while their row is made", function()
+    fill { readers = 1 }
+    local BIG = ("z"):rep(2000)
+    assert(db:execute("UPDATE t SET name = ? WHERE id = 9", BIG))
+    warm()
+    local refused = 0
+    local Garbage = { __gc = function()
+      if not pcall(db.row, db, "SELECT name, n FROM t WHERE id = ?", 8) then refused = refused + 1 end
+    end }
+    collectgarbage "generational"
+    for _ = 1, 300 do
+      setmetatable({}, Garbage)
+      assert.same({ name = BIG, n = 9 }, db:row("SELECT name, n FROM t WHERE id = ?", 9))
+    end
+    collectgarbage "incremental"
+    collectgarbage()
+    assert(refused > 150, refused)
+  end)
+
+  it("go on when their database is closed while they wait for the disk", function()
+    fill { pragmas = { cache_size = 1 }, readers = 1 }
+    warm()
+    local found, path = 0, place .. "/a.db"
+    local group = {}
+    for k = 1, 4 do
+      group[k] = task.spawn(function()
+        for i = k, 5000, 97 do
+          local n, message = db:value(SELECT, i)
+          if n ~= i then return message end
+          found = found + 1
+        end
+      end)
+    end
+    while found < 30 do task.yield() end
+    db:close()
+    for k = 1, 4 do group[k]:join() end
+    db = assert(sqlite.open(path))
+    assert.equal(5000, db:value "SELECT count(*) FROM t")
+  end)
+
   it("change rows in a transaction without a worker, and commit by one", function()
     fill()
     local INSERT, UPDATE = "INSERT INTO t VALUES(?, ?, ?)", "UPDATE t SET n = ? WHERE id = ?"
