@@ -1,6 +1,8 @@
 -- Whole sessions of the Debug Adapter Protocol with `moonlet --debug`, as an editor has them.
 local support = dofile "tests/spec/support.lua"
+local dap = require "moonlet.inspector.dap"
 local json = require "moonlet.json"
+local net = require "moonlet.net"
 local process = require "moonlet.process"
 local task = require "moonlet.task"
 
@@ -240,5 +242,25 @@ task.sleep(1000)
     local output, status = support.run("print 'runs'", "--debug=/nowhere/at.all")
     assert.are.equal(1, status)
     assert.matches("cannot connect to the debugger: [^\n]*\n$", output)
+  end)
+end)
+
+describe("a server of the Debug Adapter Protocol", function()
+  -- A task that goes on may meet the next breakpoint before the engine has returned.
+  it("answers a request before it tells of a stop that came meanwhile", function()
+    local tell
+    local engine = { own = function() end, detach = function() end, attach = function(fn) tell = fn end }
+    function engine.resume(id) tell { event = "stopped", task = id, reason = "breakpoint", hits = {} } end
+    local here <const>, there <const> = net.pair()
+    local server = task.spawn(dap.serve, there, { engine = engine, finish = function() end })
+    local c <close> = client.new(here, here)
+    c:request("continue", { threadId = 7 })
+    local first, second = c:receive(), c:receive()
+    assert.are.equal("response", first.type)
+    assert.are.equal("stopped", second.event)
+    assert.are.equal(7, second.body.threadId)
+    c:call "disconnect"
+    assert.is_true(server:join(support.patience))
+    there:close()
   end)
 end)
