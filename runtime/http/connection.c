@@ -270,6 +270,8 @@ static int admit(struct ml_http_connection *c)
 {
     if (c->current->x.head.expects_other)
         return refuse(c, 417, "this expectation cannot be met");
+    if (ml_http_exchange_is_misdirected(&c->current->x))
+        return refuse(c, 421, ML_HTTP_MISDIRECTED);
     return c->server->counters.in_flight > c->server->max_in_flight ? refuse_busy(c) : BEGUN;
 }
 

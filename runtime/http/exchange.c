@@ -1,6 +1,7 @@
 #include "http/exchange.h"
 
 #include "base/error.h"
+#include "io/tls.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,6 +20,14 @@ int ml_http_exchange_body_status(const struct ml_http_exchange *x)
     default:
         return 0;
     }
+}
+
+bool ml_http_exchange_is_misdirected(const struct ml_http_exchange *x)
+{
+    const struct ml_http_head *head = &x->head;
+    return x->stream->tls != NULL && head->method_id != ML_HTTP_CONNECT &&
+           ml_tls_is_misdirected(x->stream, ml_http_at(head, head->authority),
+                                 head->authority.size);
 }
 
 int ml_http_exchange_answer(struct ml_http_exchange *x, int status, const char *type,

@@ -148,6 +148,13 @@ static inline void ml_http_exchange_leave(struct ml_http_exchange *x)
  * 413; 0: it could, or this end has failed. */
 int ml_http_exchange_body_status(const struct ml_http_exchange *x);
 
+/* The text of a 421. */
+#define ML_HTTP_MISDIRECTED "this connection is for another host"
+
+/* Whether the request is for a host whose certificate the connection did not show: 421. The
+ * authority of a CONNECT is no host of this server's. */
+bool ml_http_exchange_is_misdirected(const struct ml_http_exchange *x);
+
 /* Answers with a text of `size` bytes; type: of its content, NULL: none is told. As send_whole().
  */
 int ml_http_exchange_answer(struct ml_http_exchange *x, int status, const char *type,

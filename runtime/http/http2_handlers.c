@@ -219,6 +219,9 @@ void ml_http2_begin_request(struct ml_http2_connection *c, struct ml_http2_strea
         refuse(c, s, 501, "this server is no proxy");
     } else if (s->x.head.expects_other) {
         refuse(c, s, 417, "this expectation cannot be met");
+    } else if (ml_http_exchange_is_misdirected(&s->x)) {
+        server->counters.errors++;
+        refuse(c, s, 421, ML_HTTP_MISDIRECTED);
     } else if (server->counters.in_flight >= server->max_in_flight) {
         server->counters.refused++;
         refuse(c, s, 503, "too many requests at a time");

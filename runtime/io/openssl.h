@@ -61,6 +61,7 @@
     X(SSL_CTX_check_private_key)                                                                   \
     X(SSL_CTX_ctrl)                                                                                \
     X(SSL_CTX_free)                                                                                \
+    X(SSL_CTX_get0_certificate)                                                                    \
     X(SSL_CTX_get_cert_store)                                                                      \
     X(SSL_CTX_get_client_CA_list)                                                                  \
     X(SSL_CTX_load_verify_dir)                                                                     \
@@ -108,6 +109,7 @@
     X(SSL_up_ref)                                                                                  \
     X(SSL_write)                                                                                   \
     X(TLS_method)                                                                                  \
+    X(X509_cmp)                                                                                    \
     X(X509_CRL_free)                                                                               \
     X(X509_free)                                                                                   \
     X(X509_get0_notAfter)                                                                          \

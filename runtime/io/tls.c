@@ -298,6 +298,32 @@ const struct ml_openssl *ml_tls_openssl(const struct ml_stream *s)
     return s->tls->o;
 }
 
+/* The host of an authority, without its port and the dot that may end a name. 0: it is too long
+ * for a name. Of numbers in brackets it makes something that no name is. */
+static size_t copy_host(char host[256], const char *authority, size_t size)
+{
+    const char *colon = memchr(authority, ':', size);
+    if (colon != NULL)
+        size = (size_t)(colon - authority);
+    if (size > 0 && authority[size - 1] == '.')
+        size--;
+    if (size > 255)
+        return 0;
+    memcpy(host, authority, size);
+    host[size] = '\0';
+    return size;
+}
+
+bool ml_tls_is_misdirected(const struct ml_stream *s, const char *authority, size_t size)
+{
+    char host[256];
+    SSL *ssl = ml_tls_connection(s);
+    if (ssl == NULL || !ml_tls_config_has_names(s->tls->config))
+        return false;
+    return copy_host(host, authority, size) > 0 &&
+           ml_tls_config_is_misdirected(s->tls->config, ssl, host);
+}
+
 const char *ml_tls_error_text(const struct ml_stream *s, int error)
 {
     bool is_told = error == -ML_ETLS && s->tls != NULL && s->tls->message != NULL;

@@ -36,6 +36,11 @@ void ml_tls_remove(struct ml_stream *s);
 SSL *ml_tls_connection(const struct ml_stream *s);
 const struct ml_openssl *ml_tls_openssl(const struct ml_stream *s);
 
+/* Whether a request for this authority (a host, and maybe a port) came to a server of TLS over a
+ * connection that shows the certificate of another name. False without TLS, without further names,
+ * and where the client asked for none (a client that knows a number alone does). */
+bool ml_tls_is_misdirected(const struct ml_stream *s, const char *authority, size_t size);
+
 /* One sentence for an error of the stream; for -ML_ETLS its reason. Valid until the stream is
  * closed. */
 const char *ml_tls_error_text(const struct ml_stream *s, int error);

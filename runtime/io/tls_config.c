@@ -65,6 +65,25 @@ static const struct name *find_name(const struct ml_tls_config *config, const ch
     return found;
 }
 
+static X509 *certificate_for(const struct ml_tls_config *config, const struct name *name)
+{
+    return config->o->SSL_CTX_get0_certificate(name != NULL ? name->ctx : config->ctx);
+}
+
+/* Names that share a certificate are one host to a client that compares certificates. */
+bool ml_tls_config_is_misdirected(const struct ml_tls_config *config, SSL *ssl, const char *host)
+{
+    const struct name *wanted = find_name(config, host);
+    const char *asked = config->o->SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (wanted == NULL || asked == NULL)
+        return false;
+    const struct name *chosen = find_name(config, asked);
+    if (chosen == wanted)
+        return false;
+    X509 *shown = certificate_for(config, chosen);
+    return shown == NULL || config->o->X509_cmp(shown, certificate_for(config, wanted)) != 0;
+}
+
 static int on_server_name(SSL *ssl, int *alert, void *data)
 {
     (void)alert;
@@ -412,6 +431,11 @@ void ml_tls_config_unref(struct ml_tls_config *config)
     free(config->alpn);
     free(config->server_name);
     free(config);
+}
+
+bool ml_tls_config_has_names(const struct ml_tls_config *config)
+{
+    return config->names != NULL;
 }
 
 bool ml_tls_config_can_serve(const struct ml_tls_config *config)

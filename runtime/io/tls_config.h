@@ -56,6 +56,14 @@ int ml_tls_config_add_name(struct ml_tls_config *config, const char *host,
 /* Whether a server can use it: it has a certificate, of its own or for some name. */
 bool ml_tls_config_can_serve(const struct ml_tls_config *config);
 
+/* Whether there are certificates for further names. */
+bool ml_tls_config_has_names(const struct ml_tls_config *config);
+
+/* Whether `host`, asked for over a connection whose client asked for the certificate of another
+ * name, is one of the names that have a certificate of their own. A client that asked for none may
+ * ask for any host. */
+bool ml_tls_config_is_misdirected(const struct ml_tls_config *config, SSL *ssl, const char *host);
+
 /* The name from the options, NULL without. */
 const char *ml_tls_config_server_name(const struct ml_tls_config *config);
 
