@@ -198,10 +198,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     (void)flags;
     c->peer.session.n->nghttp2_session_consume_connection(session, size);
     if (s != NULL && !s->flow.input_dropped)
-        return ml_http2_flow_take(&s->flow, bytes, size) == 0
-                   ? 0
-                   : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (s != NULL)
+        ml_http2_flow_take(&s->flow, bytes, size);
+    else if (s != NULL)
         ml_http2_flow_drop(&s->flow, size);
     else
         c->peer.session.n->nghttp2_session_consume_stream(session, id, size);

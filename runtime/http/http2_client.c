@@ -235,10 +235,9 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     (void)flags;
     c->session.n->nghttp2_session_consume_connection(session, size);
     if (r != NULL)
-        return ml_http2_flow_take(&r->flow, bytes, size) == 0
-                   ? 0
-                   : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    c->session.n->nghttp2_session_consume_stream(session, id, size);
+        ml_http2_flow_take(&r->flow, bytes, size);
+    else
+        c->session.n->nghttp2_session_consume_stream(session, id, size);
     return 0;
 }
 

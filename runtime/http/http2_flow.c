@@ -67,20 +67,23 @@ void ml_http2_flow_reset(struct ml_http2_flow *f, uint32_t code)
 
 /* ---- input ---- */
 
-int ml_http2_flow_take(struct ml_http2_flow *f, const uint8_t *bytes, size_t size)
+void ml_http2_flow_take(struct ml_http2_flow *f, const uint8_t *bytes, size_t size)
 {
-    int error = ml_buffer_reserve(&f->in, size);
-    if (error != 0)
-        return error;
-    memcpy(ml_buffer_end(&f->in), bytes, size);
-    ml_buffer_commit(&f->in, size);
+    if (f->is_torn)
+        return;
+    if (ml_buffer_reserve(&f->in, size) == 0) {
+        memcpy(ml_buffer_end(&f->in), bytes, size);
+        ml_buffer_commit(&f->in, size);
+    } else {
+        f->is_torn = true;
+        ml_http2_flow_reset(f, NGHTTP2_INTERNAL_ERROR);
+    }
     ml_wake_all(hub_of(f), &f->waiters);
-    return 0;
 }
 
 void ml_http2_flow_end_input(struct ml_http2_flow *f)
 {
-    f->input_ended = true;
+    f->input_ended = !f->is_torn;
     ml_wake_all(hub_of(f), &f->waiters);
 }
 
@@ -121,6 +124,8 @@ int ml_http2_flow_await_input(struct ml_http2_flow *f, ml_time deadline)
 {
     int error = 0;
     while (error == 0 && ml_buffer_size(&f->in) == 0) {
+        if (f->is_torn)
+            return -ENOMEM;
         if (f->input_ended)
             return 1;
         if (ml_http2_flow_check(f) != 0)

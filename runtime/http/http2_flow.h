@@ -26,6 +26,7 @@ struct ml_http2_flow {
     bool is_closed;           /* nghttp2 has forgotten it */
     bool is_abandoned;        /* its handler has ended: calls of other tasks end, too */
     bool input_ended;         /* the peer has sent all */
+    bool is_torn;             /* input was lost for want of memory: none behind it is taken */
     bool input_dropped;       /* input that still comes is not read */
     uint64_t dropped;         /* bytes of that */
     bool output_ended;        /* nothing follows what is in `out` */
@@ -52,8 +53,9 @@ void ml_http2_flow_reset(struct ml_http2_flow *f, uint32_t code);
 
 /* ---- input ---- */
 
-/* Bytes came, which stay the caller's. 0 or -ENOMEM. Never waits. */
-int ml_http2_flow_take(struct ml_http2_flow *f, const uint8_t *bytes, size_t size);
+/* Bytes came, which stay the caller's. Without memory for them the stream is reset, and its reader
+ * gets -ENOMEM behind what came before. Never waits. */
+void ml_http2_flow_take(struct ml_http2_flow *f, const uint8_t *bytes, size_t size);
 
 /* The same for bytes that no task will read. Never waits. */
 void ml_http2_flow_drop(struct ml_http2_flow *f, size_t size);
@@ -68,8 +70,8 @@ void ml_http2_flow_drop_input(struct ml_http2_flow *f);
  * is closed. 0, or an error of ml_wait(). */
 int ml_http2_flow_await_dropped(struct ml_http2_flow *f, uint64_t most, ml_time deadline);
 
-/* Waits for input. 0; 1: its end; -ML_EEOF: the stream was closed before; or an error of
- * ml_wait(). */
+/* Waits for input. 0; 1: its end; -ML_EEOF: the stream was closed before; -ENOMEM: some of it was
+ * lost; or an error of ml_wait(). */
 int ml_http2_flow_await_input(struct ml_http2_flow *f, ml_time deadline);
 
 /* The task is done with `size` bytes: the peer may send as many. */

@@ -462,7 +462,7 @@ void ml_http2_request_closed(struct ml_http2_request *r, uint32_t code)
 {
     leave(r);
     if (r->failure == 0 && !r->flow.input_ended)
-        r->failure = explain(r, code);
+        r->failure = r->flow.is_torn ? -ENOMEM : explain(r, code);
     ml_http2_flow_close(&r->flow);
 }
 

@@ -7,23 +7,12 @@ local task = require "moonlet.task"
 local test = require "moonlet.test"
 local websocket = require "moonlet.websocket"
 
--- Of one call, and of a whole step.
+-- Seconds: of one call, and for what is left at the end.
 local PATIENCE, STEP = 0.5, 20
 
 local BODY = ("0123456789"):rep(2000)
 
--- What a step may end with: success; nil, message, code; or a Lua error for want of memory.
-local function check(name, ok, first, message, code)
-  if not ok then
-    if not tostring(first):find("not enough memory", 1, true) then
-      error(("%s raised %s"):format(name, first), 0)
-    end
-  elseif first == nil and message ~= nil and (type(message) ~= "string" or type(code) ~= "string") then
-    error(("%s returned nil, %s, %s"):format(name, message, code), 0)
-  end
-end
-
-local function step(name, fn) check(name, task.pcall(task.timeout, STEP, fn)) end
+local step = dofile "tests/faults/step.lua" {}
 
 local function handle(req, res)
   if req.path == "/ws" then

@@ -66,8 +66,7 @@ function redirect.run(client, request, parts, times)
     if not response then return nil, message, code end
     local location = STATUSES[response.status] and response.headers.location
     if not location or request.redirects == 0 then
-      reply.begin_content(response, request)
-      return response
+      return reply.begin_content(response, request)
     end
     redirects = redirects + 1
     local guard <close> = response

@@ -264,16 +264,22 @@ reply.finish = finish
 -- A response of these fields: status headers reason version url reused conn times length.
 function reply.new(fields) return setmetatable(fields, Response) end
 
--- Its content is to be decoded as the request says.
+-- Its content is to be decoded as the request says; one of an unknown coding stays as it is. The
+-- response; or nil, message, code, and it is closed.
 function reply.begin_content(self, request)
   local coding = self.headers["content-encoding"]
-  if not request.decode or not coding or self.length == false then return end
+  if not request.decode or not coding or self.length == false then return self end
   coding = coding:match "^%s*(.-)%s*$"
-  if coding:lower() == "identity" then return end
-  if self.conn.x:decode(coding, request.max_body or math.maxinteger) then
+  if coding:lower() == "identity" then return self end
+  local ok, message, code = self.conn.x:decode(coding, request.max_body or math.maxinteger)
+  if ok then
     self.headers["content-encoding"], self.headers["content-length"] = nil, nil
     self.length = nil
+  elseif code ~= "EOPNOTSUPP" then
+    self:close()
+    return nil, message, code
   end
+  return self
 end
 
 -- Reads the body, `max` bytes at most, which becomes a field. The response; or nil, message, code.
