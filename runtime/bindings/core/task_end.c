@@ -272,9 +272,8 @@ void ml_lua_task_detach(struct ml_lua *lua, struct ml_lua_task *task, int result
     lua_settop(aside, top);
 }
 
-/* Handles the end of the function. Its registers are not to be saved in the task's first frame. */
-__attribute__((noinline)) void ml_lua_task_conclude(struct ml_lua_task *task, int status,
-                                                    int results)
+/* Handles the end of the function. */
+void ml_lua_task_conclude(struct ml_lua_task *task, int status, int results)
 {
     struct ml_lua *lua = task->task.hub->owner;
     if (status == LUA_OK)

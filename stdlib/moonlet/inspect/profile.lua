@@ -1,7 +1,8 @@
 --- Where the program spends its time.
 -- @submodule moonlet.inspect
 
-local error, next, setmetatable, tostring = error, next, setmetatable, tostring
+local error, next, setmetatable = error, next, setmetatable
+local tonumber, tostring = tonumber, tostring
 local math_type = math.type
 
 local argument = require "moonlet.argument"
@@ -112,6 +113,7 @@ end
 -- @raise when a profile is being taken already, or SIGPROF belongs to other code
 function profile.profile(seconds, options)
   argument.number(seconds, 1, "profile")
+  argument.check(tonumber(seconds) >= 0, 1, "profile", "a number from 0 on expected")
   options = check_options(options, 2, "profile")
   local message = start(options)
   if message then error(message, 2) end

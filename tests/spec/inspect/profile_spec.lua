@@ -382,6 +382,7 @@ describe("inspect.profile", function()
       { "number expected", "x" }, { "table expected", 1, 5 }, { "unknown option 'modus'", 1, { modus = "cpu" } },
       { "mode is", 1, { mode = "heap" } }, { "format is", 1, { format = "html" } }, { "hz is", 1, { hz = 0 } },
       { "hz is", 1, { hz = 1001 } }, { "hz is", 1, { hz = 99.5 } },
+      { "a number from 0 on", -1 }, { "a number from 0 on", "-0.5" },
     }
     for _, case in ipairs(cases) do
       local ok, message = pcall(inspect.profile, case[2], case[3])
