@@ -37,7 +37,7 @@ local durable = {}
 local admin = require "moonlet.durable.admin"
 local Durable, internal = admin.class, admin.internal
 
-local OPTIONS = { lease = true, recoveries = true, name = true, db = true }
+local OPTIONS = { lease = true, recoveries = true, name = true, db = true, create = true }
 
 -- A worker that is not heard of for so long has ended, in seconds.
 local LEASE = 10
@@ -72,7 +72,10 @@ end
 -- @tparam[opt=20] integer opts.recoveries so often may workers end under a run before it fails with
 -- "ECRASHED"
 -- @tparam[opt] table opts.db options for `sqlite.open` or `postgres.open`
--- @treturn Durable or nil, message, code: "EVERSION", the tables are for a newer moonlet
+-- @tparam[opt=true] boolean opts.create false: tables are neither made nor changed, to look at runs
+-- of other programs
+-- @treturn Durable or nil, message, code: "EVERSION", the tables are for a newer moonlet;
+-- "ENOENT", there are none (with `create = false`)
 function durable.open(address, opts)
   argument.string(address, 1, "open")
   if opts ~= nil then argument.options(opts, 2, "open", OPTIONS) end
@@ -86,7 +89,8 @@ function durable.open(address, opts)
   local db, message, code = engine.open(address, opts.db)
   if not db then return nil, message, code end
   local ok
-  ok, message, code = schema.prepare(db, engine)
+  local prepare = opts.create == false and schema.find or schema.prepare
+  ok, message, code = prepare(db, engine)
   local self = ok and new(db, engine, opts)
   if ok then ok, message, code = self:read_clock() end
   if not ok then

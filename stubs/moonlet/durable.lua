@@ -297,11 +297,12 @@ local durable = {}
 ---@field lease? number seconds after which a worker that is not heard of has lost its runs
 ---@field recoveries? integer so often may workers end under a run before it fails with "ECRASHED"
 ---@field db? table options for `sqlite.open` or `postgres.open`
+---@field create? boolean false: tables are neither made nor changed, to look at runs of other programs
 
 ---Opens a database of durable runs, and makes its tables if they are missing. Waits.
 ---@param address string a file for SQLite, or `postgres://...`
 ---@param opts? moonlet.durable.open.options
----@return moonlet.durable.Durable|nil # or nil, message, code: "EVERSION", the tables are for a newer moonlet
+---@return moonlet.durable.Durable|nil # or nil, message, code: "EVERSION", the tables are for a newer moonlet; "ENOENT", there are none (with `create = false`)
 ---@return string|nil # message
 ---@return string|nil # code
 function durable.open(address, opts) end

@@ -12,7 +12,7 @@ local PATIENCE, STEP = 0.5, 20
 
 local BODY = ("0123456789"):rep(2000)
 
-local step = dofile "tests/faults/step.lua" {}
+local step = dofile "tests/faults/step.lua" { deadlines = true }
 
 local function handle(req, res)
   if req.path == "/ws" then

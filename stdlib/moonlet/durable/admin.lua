@@ -1,7 +1,7 @@
 --- Looking at runs, and what can be done to them from outside.
 -- @submodule moonlet.durable
 
-local ipairs = ipairs
+local ipairs, tostring = ipairs, tostring
 local concat, unpack = table.concat, table.unpack
 
 local argument = require "moonlet.argument"
@@ -111,6 +111,11 @@ local function dress(row)
   return row
 end
 
+-- What `list` takes: those of runs that are queued are told apart.
+local STATUSES = {
+  queued = true, waiting = true, running = true, done = true, failed = true, cancelled = true,
+}
+
 local LIST_OPTIONS = { workflow = true, status = true, queue = true, limit = true, before = true }
 
 --- Lists runs, the newest first.
@@ -127,6 +132,8 @@ function Durable:list(opts)
   opts = opts or {}
   argument.options(opts, 1, "list", LIST_OPTIONS)
   argument.count(opts.limit, 1, "list", "option 'limit'")
+  argument.check(opts.status == nil or STATUSES[opts.status], 1, "list",
+    "there is no status '" .. tostring(opts.status) .. "'")
   local where, list = { "1 = 1" }, {}
   for _, name in ipairs { "workflow", "queue" } do
     if opts[name] then
@@ -377,4 +384,4 @@ function Durable:prune(seconds, opts)
   return total
 end
 
-return { class = Durable, internal = internal }
+return { class = Durable, internal = internal, statuses = STATUSES }

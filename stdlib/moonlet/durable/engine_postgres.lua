@@ -54,6 +54,11 @@ function engine.create_meta(db)
   end)
 end
 
+--- 1 if there are tables of durable runs, else 0; or nil, message, code.
+function engine.has_tables(db)
+  return db:value "SELECT CASE WHEN to_regclass('moonlet_meta') IS NULL THEN 0 ELSE 1 END"
+end
+
 --- Keeps others from migrating.
 function engine.lock_schema(tx) return tx:execute(LOCK) end
 

@@ -55,6 +55,11 @@ function engine.create_meta(db)
     "CREATE TABLE IF NOT EXISTS moonlet_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL)"
 end
 
+--- 1 if there are tables of durable runs, else 0; or nil, message, code.
+function engine.has_tables(db)
+  return db:value "SELECT count(*) FROM sqlite_master WHERE name = 'moonlet_meta'"
+end
+
 --- Keeps others from migrating; a transaction of SQLite does by itself.
 function engine.lock_schema() return true end
 

@@ -4,11 +4,12 @@
 local arguments = arg or {}
 local ipairs, pcall, tonumber, tostring, type = ipairs, pcall, tonumber, tostring, type
 local concat = table.concat
-local floor = math.floor
+local floor, tointeger = math.floor, math.tointeger
 local date, exit, stderr, stdout = os.date, os.exit, io.stderr, io.stdout
 
 local durable = require "moonlet.durable"
 local json = require "moonlet.json"
+local statuses = require("moonlet.durable.admin").statuses
 
 local program = {}
 
@@ -50,7 +51,13 @@ local function values(list)
 end
 
 local function ls(d, status, count)
-  local rows, message = d:list { status = status, limit = count and floor(tonumber(count)) }
+  local limit = tointeger(tonumber(count or 100))
+  if status and not statuses[status] then
+    return complain(("there is no status '%s'"):format(plain(status)))
+  elseif not limit or limit < 1 then
+    return complain(("'%s' is no number of runs"):format(plain(count)))
+  end
+  local rows, message = d:list { status = status, limit = limit }
   if not rows then return complain(message) end
   local form = "%-10s %-19s %-20s %s%s\n"
   stdout:write(form:format("STATUS", "CREATED", "WORKFLOW", "ID", ""))
@@ -71,9 +78,13 @@ local function duration(record)
   return ("%.3f s"):format(record.ended - record.began)
 end
 
+local function complain_of(id, message)
+  return complain(("run '%s': %s"):format(plain(id), message))
+end
+
 local function show(d, id)
   local row, message = d:get(id)
-  if not row then return complain(message) end
+  if not row then return complain_of(id, message) end
   for _, name in ipairs { "id", "workflow", "version", "queue", "status", "worker", "waits", "code",
     "message", "parent", "cancel" } do
     if row[name] ~= nil then stdout:write(("%-10s %s\n"):format(name, plain(row[name]))) end
@@ -92,7 +103,7 @@ end
 local function change(method)
   return function(d, id, reason)
     local ok, message = d[method](d, id, reason)
-    if not ok then return complain(message) end
+    if not ok then return complain_of(id, message) end
   end
 end
 
@@ -109,7 +120,7 @@ function program.run()
     stderr:write(USAGE)
     return exit(1, true)
   end
-  local opts = address:find "^postgres" and {} or { db = { mode = "write" } }
+  local opts = { create = false, db = not address:find "^postgres" and { mode = "write" } or nil }
   local d <close>, message = durable.open(address, opts)
   if not d then return complain(message) end
   command[1](d, arguments[3], arguments[4])

@@ -107,4 +107,13 @@ function schema.prepare(db, engine)
   return schema.check(db)
 end
 
+--- Takes the tables as they are.
+-- @treturn boolean true; or nil, message, code: "ENOENT", there are none; "EVERSION", too new
+function schema.find(db, engine)
+  local count, message, code = engine.has_tables(db)
+  if not count then return nil, message, code end
+  if count == 0 then return nil, "the database has no durable runs", "ENOENT" end
+  return schema.check(db)
+end
+
 return schema

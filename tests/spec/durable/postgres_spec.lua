@@ -35,6 +35,15 @@ describe("durable runs on PostgreSQL", function()
   end)
   teardown(function() server:remove() end)
 
+  it("are only looked for with `create = false`", function()
+    local d, message, code = durable.open(address(), { create = false })
+    assert.same({ "the database has no durable runs", "ENOENT" }, { message, code })
+    assert.is_nil(d)
+    open():close()
+    local found <close> = assert(durable.open(address(), { create = false }))
+    assert.same({}, found:list())
+  end)
+
   it("do all that they can on SQLite", function()
     local d <close> = open()
     d.db:execute "CREATE TABLE IF NOT EXISTS book (n INTEGER)"

@@ -76,6 +76,30 @@ describe("scripts/mail_queue.lua and moonlet --durable", function()
     output, status = run(program .. " --durable " .. programs.quote(directory .. "/none.db") .. " ls")
     assert.equal(1, status)
     assert.matches("^moonlet: ", output)
+    for _, words in ipairs { { "ls", "borken" }, { "ls", "failed", "many" }, { "ls", "failed", "0" },
+      { "ls", "failed", "1.5" }, { "show", "nobody" }, { "retry", "nobody" }, { "cancel", "nobody" } } do
+      output, status = durable(table.unpack(words))
+      assert.matches("^moonlet: [^\n]*'?" .. words[#words]:gsub("%.", "%%.") .. "?[^\n]*\n$", output)
+      assert.equal(1, status)
+    end
+  end)
+
+  it("leave a database alone that has no durable runs, and say so", function()
+    local path = directory .. "/other.db"
+    assert.equal("", (support.shell(("%s -e \"require 'moonlet.sqlite'.open('%s'):execute 'CREATE TABLE mine (a)'\"")
+      :format(program, path))))
+    local before = support.read_file(path)
+    for _, words in ipairs { "ls", "show x", "retry x", "cancel x" } do
+      local output, status = support.shell(("%s --durable %s %s"):format(program, path, words))
+      assert.equal("moonlet: the database has no durable runs\n", output)
+      assert.equal(1, status)
+    end
+    assert.equal(before, support.read_file(path))
+    path = directory .. "/text.db"
+    programs.write_file(path, ("no database "):rep(100))
+    local output, status = support.shell(("%s --durable %s ls"):format(program, path))
+    assert.matches("^moonlet: [^\n]*text%.db[^\n]*\n$", output)
+    assert.equal(1, status)
   end)
 end)
 
