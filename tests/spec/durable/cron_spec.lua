@@ -141,6 +141,48 @@ describe("a schedule in a zone with summer time", function()
   end)
 end)
 
+describe("a schedule in zones of other kinds", function()
+  -- Their rules, as TZif files end with them.
+  local function times(footer, text, after)
+    return table.concat(next_times(text, after, 3, zone.parse("zone", tzif(footer))), ", ")
+  end
+
+  it("follows summer time of the southern half of the earth", function()
+    local sydney = "AEST-10AEDT,M10.1.0,M4.1.0/3"
+    assert.equal("2024-10-04 16:30, 2024-10-05 16:00, 2024-10-06 15:30",
+      times(sydney, "30 2 * * *", "2024-10-04 12:00"))
+    assert.equal("2024-04-05 15:30, 2024-04-06 15:30, 2024-04-07 16:30",
+      times(sydney, "30 2 * * *", "2024-04-05 12:00"))
+  end)
+
+  it("follows offsets of half and quarter hours", function()
+    assert.equal("2024-10-05 03:30, 2024-10-06 03:30, 2024-10-07 03:30",
+      times("IST-5:30", "0 9 * * *", "2024-10-04 12:00"))
+    assert.equal("2024-10-05 03:15, 2024-10-06 03:15, 2024-10-07 03:15",
+      times("<+0545>-5:45", "0 9 * * *", "2024-10-04 12:00"))
+  end)
+
+  it("follows changes at midnight, where a day has no 0:00, or 23:30 twice", function()
+    local santiago = "<-04>4<-03>,M9.1.6/24,M4.1.6/24"
+    assert.equal("2024-09-07 04:30, 2024-09-08 04:00, 2024-09-09 03:30",
+      times(santiago, "30 0 * * *", "2024-09-06 12:00"))
+    assert.equal("2024-04-06 02:30, 2024-04-07 02:30, 2024-04-08 03:30",
+      times(santiago, "30 23 * * *", "2024-04-05 12:00"))
+    assert.equal("2024-03-29 22:00, 2024-03-30 22:00, 2024-03-31 21:00",
+      times("EET-2EEST,M3.5.0/0,M10.5.0/0", "0 0 * * *", "2024-03-29 12:00"))
+  end)
+
+  it("follows changes of half an hour; every hour comes when the clock shows it", function()
+    local lord_howe = "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0"
+    assert.equal("2024-10-04 15:45, 2024-10-05 15:30, 2024-10-06 15:15",
+      times(lord_howe, "15 2 * * *", "2024-10-04 12:00"))
+    assert.equal("2024-04-05 14:45, 2024-04-06 14:45, 2024-04-07 15:15",
+      times(lord_howe, "45 1 * * *", "2024-04-05 12:00"))
+    assert.equal("2024-10-05 14:30, 2024-10-05 16:00, 2024-10-05 17:00",
+      times(lord_howe, "0 * * * *", "2024-10-05 14:00"))
+  end)
+end)
+
 describe("a schedule under the virtual clock", function()
   -- The times at which a nightly workflow began from one instant on, for three days.
   local function nights(from)
@@ -159,5 +201,32 @@ describe("a schedule under the virtual clock", function()
   it("starts its run once a day over both ends of summer time", function()
     assert.same({ "2024-03-30 01:30", "2024-03-31 01:00", "2024-04-01 00:30" }, nights "2024-03-29 12:00")
     assert.same({ "2024-10-26 00:30", "2024-10-27 00:30", "2024-10-28 01:30" }, nights "2024-10-25 12:00")
+  end)
+
+  -- The times for which runs begin when the workers have stood still from a quarter past noon on, for two days.
+  local function after_a_pause(from, catch_up)
+    local d <close> = durable.test()
+    d.offset = instant(from) - task.now()
+    local times = {}
+    d:workflow("nightly", function(ctx, input)
+      ctx:step("begin", function() times[#times + 1] = os.date("!%Y-%m-%d %H:%M", input.time // 1) end)
+    end)
+    d:schedule("night", "30 2 * * *", "nightly", { catch_up = catch_up })
+    d.schedules.night.zone = berlin
+    task.sleep(900)
+    d.offset = d.offset + 2 * 86400
+    task.sleep(14 * 3600)
+    table.sort(times)
+    return table.concat(times, ", ")
+  end
+
+  it("catches up with the nights of a pause over both ends of summer time, as it is told", function()
+    local spring, autumn = "2024-03-29 12:00", "2024-10-25 12:00"
+    assert.equal("2024-03-30 01:30, 2024-03-31 01:00, 2024-04-01 00:30", after_a_pause(spring, "all"))
+    assert.equal("2024-10-26 00:30, 2024-10-27 00:30, 2024-10-28 01:30", after_a_pause(autumn, "all"))
+    assert.equal("2024-04-01 00:30", after_a_pause(spring, "last"))
+    assert.equal("2024-10-27 00:30, 2024-10-28 01:30", after_a_pause(autumn, "last")) -- the second one is not missed
+    assert.equal("", after_a_pause(spring, "none"))
+    assert.equal("2024-10-28 01:30", after_a_pause(autumn, "none"))
   end)
 end)
