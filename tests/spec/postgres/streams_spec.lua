@@ -264,7 +264,71 @@ describe("moonlet.postgres streams", function()
     end)
   end)
 
+  it("copies lines of megabytes, and every sign, there and back in each format", function()
+    with({ max = 2 }, function(db)
+      db:script "CREATE TABLE f (n int, a text); CREATE TABLE g (n int, a text)"
+      local signs = {}
+      for byte = 1, 127 do signs[byte] = string.char(byte) end
+      local texts = { ("x"):rep(1 << 20), "", "\\", "\\N", "\\.", "a\tb\nc\rd\ve\bf\fg", "\\.\n\\.",
+        "'a',\"b\";", "\u{e4}\u{1f600}",
+        table.concat(signs) }
+      for i, text in ipairs(texts) do db:execute("INSERT INTO f VALUES ($1, $2)", i, text) end
+      for _, format in ipairs { "", " (FORMAT csv)", " (FORMAT binary)" } do
+        db:execute "TRUNCATE g"
+        local out <close> = db:copy_out("COPY f TO STDOUT" .. format)
+        assert.equal(#texts, db:copy_in("COPY g FROM STDIN" .. format, function() return out() end))
+        assert.equal(0, db:value "SELECT count(*) FROM f FULL JOIN g USING (n) WHERE f.a IS DISTINCT FROM g.a")
+      end
+    end)
+  end)
+
+  it("ends a copy whose server leaves in the middle, and copies nothing in", function()
+    with({ max = 2 }, function(db)
+      db:script "CREATE TABLE h (a text)"
+      local gone = { ["57P01"] = true, ["08006"] = true }
+      local function end_the_other()
+        db:value "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'COPY%'"
+      end
+      local lines = 0
+      local ok, failure = pcall(function()
+        for _ in db:copy_out "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 30000)) TO STDOUT" do
+          lines = lines + 1
+          if lines == 10 then end_the_other() end
+        end
+      end)
+      assert.is_false(ok)
+      assert.is_true(gone[failure.code], failure.code)
+      assert.is_true(lines < 30000)
+      local pieces = 0
+      local count, _, code = db:copy_in("COPY h FROM STDIN", function()
+        pieces = pieces + 1
+        if pieces == 10 then end_the_other() end
+        return pieces <= 1000 and ("z"):rep(10000) .. "\n" or nil
+      end)
+      assert.is_nil(count)
+      assert.is_true(gone[code], code)
+      assert.equal(0, db:value "SELECT count(*) FROM h")
+    end)
+  end)
+
   -- ---- LISTEN ----
+
+  it("hears payloads up to the server's limit, and of a transaction once it is committed", function()
+    with(nil, function(db)
+      local listener <close> = assert(db:listen "jobs")
+      db:value("SELECT pg_notify('jobs', $1)", ("p"):rep(7999))
+      assert.equal(("p"):rep(7999), listener:next(support.patience).payload)
+      support.is_failure("22023", nil, db:value("SELECT pg_notify('jobs', $1)", ("p"):rep(8000)))
+      assert(db:transaction(function(tx)
+        tx:execute "NOTIFY jobs, 'inside'"
+        db:execute "NOTIFY jobs, 'beside'"
+        assert.equal("beside", listener:next(support.patience).payload)
+        support.is_failure("ETIMEDOUT", nil, listener:next(0.02))
+        return true
+      end))
+      assert.equal("inside", listener:next(support.patience).payload)
+    end)
+  end)
 
   it("hears each notification of its channels once, in order", function()
     with(nil, function(db)
