@@ -286,7 +286,7 @@ describe("the error of a closing variable", function()
 
   it("of an item is told when task.map is cancelled", function()
     local output = run [[
-      print(select(3, task.timeout(0.001, task.map, { 1 }, function()
+      print(select(3, task.timeout(0.3, task.map, { 1 }, function()
         local _ <close> = closing "clean-up broke"
         task.sleep(30)
       end)))
