@@ -53,6 +53,18 @@ local function assert_about(expected, measured, tolerance)
   assert(math.abs(measured - expected) < (tolerance or 0.13), ("%.2f, not %.2f"):format(measured, expected))
 end
 
+-- Some tens of samples are a matter of chance, and a busy machine brings them in heaps: a test of shares has 5 tries.
+local function tried(body)
+  return function()
+    local ok, failure
+    for _ = 1, 5 do
+      ok, failure = pcall(body)
+      if ok then return end
+    end
+    error(failure, 0)
+  end
+end
+
 local function seconds_of(result)
   local sum = 0
   for _, entry in ipairs(result.stacks) do sum = sum + entry.seconds end
@@ -60,7 +72,7 @@ local function seconds_of(result)
 end
 
 describe("a profile of CPU time", function()
-  it("has each function's share", function()
+  it("has each function's share", tried(function()
     local function heavy() burn(0.03) end
     local function light()
       burn(0.01)
@@ -77,9 +89,9 @@ describe("a profile of CPU time", function()
     assert_about(1, share(result, "burn"))
     assert.equal("cpu", result.mode)
     assert.equal(100, result.hz)
-  end)
+  end))
 
-  it("has all of the CPU time and no other", function()
+  it("has all of the CPU time and no other", tried(function()
     local used
     local result = profile_of(function()
       local began = os.clock()
@@ -89,7 +101,7 @@ describe("a profile of CPU time", function()
     end)
     assert_about(1, seconds_of(result) / used, 0.2)
     assert(result.seconds >= 0.8)
-  end)
+  end))
 
   it("names C functions", function()
     local result = profile_of(function()
@@ -160,7 +172,7 @@ describe("a profile of CPU time", function()
     assert(share(result, "(garbage collector)") < 0.1, share(result, "(garbage collector)"))
   end)
 
-  it("goes through generators, each by its share", function()
+  it("goes through generators, each by its share", tried(function()
     -- Not in step with the samples, of which there are 100 a second.
     local function inner()
       while true do
@@ -192,9 +204,9 @@ describe("a profile of CPU time", function()
       end
     end
     assert_about(0.5, through / (through + beside), 0.15)
-  end)
+  end))
 
-  it("goes through pcall and tail calls", function()
+  it("goes through pcall and tail calls", tried(function()
     local function tail()
       burn(0.1)
       return burn(0.1)
@@ -207,7 +219,7 @@ describe("a profile of CPU time", function()
     assert(share(result, "pcall") > 0.99)
     assert_about(0.25, share(result, "tail ("), 0.15)
     assert(share(result, "burn") > 0.9)
-  end)
+  end))
 
   it("ends at a bounded depth", function()
     local function deep(n)
@@ -227,7 +239,7 @@ describe("a profile of CPU time", function()
     assert(share(result, "(...)", nil, 1) < 0.1)
   end)
 
-  it("is of all tasks, by their names if asked", function()
+  it("is of all tasks, by their names if asked", tried(function()
     local result = profile_of(function()
       local one = task.spawn({ name = "one" }, burn, 0.3)
       local other = task.spawn(function() burn(0.1) end)
@@ -237,7 +249,7 @@ describe("a profile of CPU time", function()
     assert_about(0.75, share(result, "one", nil, 1))
     assert_about(0.25, share(result, "task spawned at ", nil, 1))
     assert(share(result, "profile_spec.lua:", nil, 1) > 0.1)
-  end)
+  end))
 
   it("finds 10,000 tasks that compute shortly", function()
     local function short() count(8000) end
@@ -255,7 +267,7 @@ describe("a profile of CPU time", function()
     assert(share(result, "short") > 0.6, share(result, "short"))
   end)
 
-  it("tells lines if asked", function()
+  it("tells lines if asked", tried(function()
     local first, second
     local function work()
       first = debug.getinfo(1, "l").currentline + 1
@@ -267,11 +279,11 @@ describe("a profile of CPU time", function()
     local function at(line) return share(result, ("profile_spec.lua:%d)"):format(line)) end
     assert_about(0.25, at(first))
     assert_about(0.75, at(second))
-  end)
+  end))
 end)
 
 describe("a profile of wall time", function()
-  it("has what the tasks wait for", function()
+  it("has what the tasks wait for", tried(function()
     local function waits_long() task.sleep(0.4) end
     local function waits_shortly() task.sleep(0.1) end
     local result = profile_of(function()
@@ -285,9 +297,9 @@ describe("a profile of wall time", function()
     local long, short = share(result, "waits_long"), share(result, "waits_shortly")
     assert_about(0.8, long / (long + short), 0.2)
     assert(innermost(result, "(waits for") > 0.8)
-  end)
+  end))
 
-  it("gives each task every second", function()
+  it("gives each task every second", tried(function()
     local elapsed
     local function sleeper() task.sleep(0.6) end
     local result = profile_of(function()
@@ -300,7 +312,7 @@ describe("a profile of wall time", function()
     assert_about(101, seconds_of(result) / elapsed, 35)
     local total = seconds_of(result)
     assert(share(result, "burn") * total > 0.1, share(result, "burn") * total)
-  end)
+  end))
 end)
 
 describe("inspect.profile", function()
@@ -393,11 +405,11 @@ describe("inspect.profile", function()
     assert.is_false(profile.is_on())
   end)
 
-  it("takes a rate", function()
+  it("takes a rate", tried(function()
     local result = profile_of(function() burn(0.5) end, { hz = 20 })
     assert(result.samples >= 6 and result.samples <= 14, result.samples)
     assert_about(0.5, seconds_of(result), 0.2)
-  end)
+  end))
 end)
 
 describe("beside a profile", function()
