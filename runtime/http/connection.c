@@ -165,17 +165,11 @@ static int refuse_plain(struct ml_http_connection *c)
                       : error;
 }
 
-static __attribute__((noinline)) int refuse_busy(struct ml_http_connection *c)
+static int refuse_busy(struct ml_http_connection *c)
 {
-    static const char text[] = "too many requests at a time\n";
-    static const struct ml_http_pair pairs[] = {
-        {"retry-after", "1", 11, 1}, {"content-type", "text/plain; charset=utf-8", 12, 25}};
-    struct iovec piece = {.iov_base = (void *)text, .iov_len = sizeof text - 1};
-    struct ml_http_answer answer = {
-        .status = 503, .pairs = pairs, .pair_count = 2, .length = sizeof text - 1};
     c->server->counters.refused++;
     c->current->x.is_refused = true;
-    int error = c->current->x.carrier->send_whole(&c->current->x, &answer, &piece, 1);
+    int error = ml_http_exchange_answer_busy(&c->current->x);
     return error == 0 ? BEGUN : error;
 }
 

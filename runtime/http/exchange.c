@@ -30,6 +30,17 @@ bool ml_http_exchange_is_misdirected(const struct ml_http_exchange *x)
                                  head->authority.size);
 }
 
+int ml_http_exchange_answer_busy(struct ml_http_exchange *x)
+{
+    static const char text[] = "too many requests at a time\n";
+    static const struct ml_http_pair pairs[] = {
+        {"retry-after", "1", 11, 1}, {"content-type", "text/plain; charset=utf-8", 12, 25}};
+    struct iovec piece = {.iov_base = (void *)text, .iov_len = sizeof text - 1};
+    struct ml_http_answer answer = {
+        .status = 503, .pairs = pairs, .pair_count = 2, .length = sizeof text - 1};
+    return x->carrier->send_whole(x, &answer, &piece, 1);
+}
+
 int ml_http_exchange_answer(struct ml_http_exchange *x, int status, const char *type,
                             const char *text, size_t size)
 {

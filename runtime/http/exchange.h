@@ -160,4 +160,7 @@ bool ml_http_exchange_is_misdirected(const struct ml_http_exchange *x);
 int ml_http_exchange_answer(struct ml_http_exchange *x, int status, const char *type,
                             const char *text, size_t size);
 
+/* Answers 503, with Retry-After, where too many requests are in flight. As send_whole(). */
+int ml_http_exchange_answer_busy(struct ml_http_exchange *x);
+
 #endif

@@ -192,19 +192,24 @@ static void queue(struct ml_http2_connection *c, struct ml_http2_stream *s)
         give_up(s);
 }
 
-/* An answer without a handler; the access log is a task's work. */
-static void refuse(struct ml_http2_connection *c, struct ml_http2_stream *s, int status,
-                   const char *text)
+/* It was answered without a handler, or that failed; the access log is a task's work. */
+static void end_refused(struct ml_http2_connection *c, struct ml_http2_stream *s, int error)
 {
-    char body[160];
-    int size = snprintf(body, sizeof body, "%s\n", text);
-    if (ml_http_exchange_answer(&s->x, status, "text/plain; charset=utf-8", body, (size_t)size) !=
-        0)
+    if (error != 0)
         s->x.carrier->abort(&s->x);
     ml_http2_flow_drop_input(&s->flow);
     s->x.is_refused = true;
     if (c->peer.server->wants_refused)
         queue(c, s);
+}
+
+static void refuse(struct ml_http2_connection *c, struct ml_http2_stream *s, int status,
+                   const char *text)
+{
+    char body[160];
+    size_t size = (size_t)snprintf(body, sizeof body, "%s\n", text);
+    end_refused(c, s,
+                ml_http_exchange_answer(&s->x, status, "text/plain; charset=utf-8", body, size));
 }
 
 void ml_http2_begin_request(struct ml_http2_connection *c, struct ml_http2_stream *s, int problem)
@@ -224,7 +229,7 @@ void ml_http2_begin_request(struct ml_http2_connection *c, struct ml_http2_strea
         refuse(c, s, 421, ML_HTTP_MISDIRECTED);
     } else if (server->counters.in_flight >= server->max_in_flight) {
         server->counters.refused++;
-        refuse(c, s, 503, "too many requests at a time");
+        end_refused(c, s, ml_http_exchange_answer_busy(&s->x));
     } else {
         queue(c, s);
     }

@@ -49,6 +49,28 @@ local function verdict(bytes, stream, handler)
   return kind, code
 end
 
+describe("HTTP/2: a server", function()
+  it("answers 503 with Retry-After to more requests at a time than it may", function()
+    local may_end = sync.event()
+    local listener <close> = assert(net.listen("127.0.0.1", 0))
+    local server = http.server({ max_requests = 1 }, function() may_end:wait() return "ok" end)
+    local serving = task.spawn(server.serve, server, listener)
+    local client <close> = http.client { base = "http://" .. tostring(listener:address()), version = "2", retries = 0 }
+    local first = task.spawn(function() return client:get("/").status end)
+    support.eventually(function() return server:stats().in_flight == 1 end)
+    for _ = 1, 3 do
+      local answer = assert(client:get "/")
+      assert.same({ 503, "1", "2" }, { answer.status, answer.headers["retry-after"], answer.version })
+      assert.equal("too many requests at a time\n", answer.body)
+    end
+    may_end:set()
+    assert.same({ true, 200 }, { first:join() })
+    assert.equal(3, server:stats().refused)
+    server:stop(0)
+    serving:join()
+  end)
+end)
+
 describe("HTTP/2: a frame that breaks the rules ends the connection", function()
   local whole = frame("HEADERS", BOTH, 1, request("GET", "/"))
   local cases = {
