@@ -339,10 +339,35 @@ const struct ml_thread_runtimes ml_thread_runtimes = {
 
 /* ---- the end ---- */
 
+/* Threads that go on computing are asked so often. */
+#define ASK_AGAIN (100 * ML_MILLISECOND)
+
 static void cancel_all(struct ml_crew *crew)
 {
     for (struct ml_link *link = crew->workers.next; link != &crew->workers; link = link->next)
         cancel(ml_container_of(link, struct ml_worker, link));
+}
+
+/* A signal that comes between two tasks, or while a hook is being set, may have no effect. */
+static void ask_again(struct ml_crew *crew)
+{
+    for (struct ml_link *link = crew->workers.next; link != &crew->workers; link = link->next) {
+        const struct ml_worker *worker = ml_container_of(link, struct ml_worker, link);
+        if (worker->m != NULL && worker->m->interrupt != 0)
+            ml_thread_signal_send(worker->thread);
+    }
+}
+
+/* Waits until all threads have ended, or the time is over. The mutex is locked. */
+static void await_workers(struct ml_crew *crew, ml_time end)
+{
+    for (ml_time now = ml_clock_now(); now < end && !ml_list_is_empty(&crew->workers);
+         now = ml_clock_now()) {
+        ml_time next = ml_time_earlier(end, ml_time_after(now, ASK_AGAIN));
+        struct timespec until = {next / ML_SECOND, next % ML_SECOND};
+        if (pthread_cond_timedwait(&crew->changed, &crew->mutex, &until) != 0)
+            ask_again(crew);
+    }
 }
 
 void ml_threads_end(struct moonlet *m)
@@ -350,13 +375,9 @@ void ml_threads_end(struct moonlet *m)
     struct ml_crew *crew = m->crew;
     if (crew == NULL || m->lua.hub.life.is_forked)
         return;
-    ml_time end = ml_time_after(ml_clock_now(), ML_UNWIND_TIME);
-    struct timespec until = {end / ML_SECOND, end % ML_SECOND};
-    int error = 0;
     pthread_mutex_lock(&crew->mutex);
     cancel_all(crew);
-    while (error == 0 && !ml_list_is_empty(&crew->workers))
-        error = pthread_cond_timedwait(&crew->changed, &crew->mutex, &until);
+    await_workers(crew, ml_time_after(ml_clock_now(), ML_UNWIND_TIME));
     crew->m = NULL;
     pthread_mutex_unlock(&crew->mutex);
     ml_threads_notice(m);
