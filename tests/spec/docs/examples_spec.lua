@@ -64,7 +64,7 @@ endless: cancelled
   end)
 
   it("glib_loop runs tasks beside GLib's timers", function()
-    prints("glib_loop", "task\t1\ntask\t2\ntask\t3\nGLib's timer went on\n")
+    prints("glib_loop", "task\t1\ntask\t2\ntask\t3\nGLib's timer went on\n", 20)
   end)
 
   it("exceptions keeps each task's own", function()

@@ -183,7 +183,8 @@ describe("SIGQUIT", function()
     assert.equal(1, count(text, "dump of process"))
   end)
 
-  it("holds nobody up while standard error takes nothing", function()
+  -- How late a sleeper of a millisecond is at most, within a second in which a long dump cannot be written.
+  local function lateness()
     local p <close> = assert(process.spawn { os.getenv "MOONLET", "-e", PROLOGUE .. [[
       for i = 1, 2000 do
         local chunk = load("local task = ... return function() task.sleep(60) end", "=chunk" .. i)
@@ -201,7 +202,13 @@ describe("SIGQUIT", function()
       io.stdout:flush()
       os.exit(0)]], stdout = "pipe", stderr = "pipe" })
     local latest = tonumber(p.stdout:read_line())
-    assert.is_true(latest < 5, latest) -- a write that waits does so for good
     p:wait(30)
+    return latest
+  end
+
+  it("holds nobody up while standard error takes nothing", function()
+    local least, tries = math.huge, 0
+    repeat least, tries = math.min(least, lateness()), tries + 1 until least < 0.5 or tries == 5 -- a busy machine
+    assert.is_true(least < 0.5, least)
   end)
 end)
